@@ -1,0 +1,128 @@
+//! The languages that a script can be written for.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The SQL that a database speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Dialect {
+    /// PostgreSQL.
+    Postgres,
+    /// SQLite.
+    Sqlite,
+    /// MySQL and MariaDB.
+    Mysql,
+}
+
+impl Dialect {
+    /// Every dialect.
+    pub const ALL: [Self; 3] = [Self::Postgres, Self::Sqlite, Self::Mysql];
+
+    /// The word for it in `migrations.toml`: `postgres`, `sqlite` or `mysql`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Sqlite => "sqlite",
+            Self::Mysql => "mysql",
+        }
+    }
+
+    /// The name that people know it by.
+    pub const fn product(self) -> &'static str {
+        match self {
+            Self::Postgres => "PostgreSQL",
+            Self::Sqlite => "SQLite",
+            Self::Mysql => "MySQL",
+        }
+    }
+
+    const fn bit(self) -> u8 {
+        match self {
+            Self::Postgres => 1,
+            Self::Sqlite => 2,
+            Self::Mysql => 4,
+        }
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text is not one of the words of [`Dialect::as_str`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParseDialectError;
+
+impl fmt::Display for ParseDialectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a dialect is one of postgres, sqlite, mysql")
+    }
+}
+
+impl std::error::Error for ParseDialectError {}
+
+impl FromStr for Dialect {
+    type Err = ParseDialectError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|dialect| dialect.as_str() == text).ok_or(ParseDialectError)
+    }
+}
+
+/// A set of dialects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Dialects(u8);
+
+impl Dialects {
+    /// All of them: what a folder whose policy names none is for.
+    pub const ALL: Self = Self(7);
+    /// None of them.
+    pub const NONE: Self = Self(0);
+
+    /// The set with these bits (1 PostgreSQL, 2 SQLite, 4 MySQL), or `None` where another bit is
+    /// set.
+    pub const fn from_bits(bits: u8) -> Option<Self> {
+        if bits > 7 { None } else { Some(Self(bits)) }
+    }
+
+    /// The bits: 1 PostgreSQL, 2 SQLite, 4 MySQL.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// Whether the dialect is one of them.
+    pub const fn contains(self, dialect: Dialect) -> bool {
+        self.0 & dialect.bit() != 0
+    }
+
+    /// This set and one more.
+    #[must_use]
+    pub const fn with(self, dialect: Dialect) -> Self {
+        Self(self.0 | dialect.bit())
+    }
+
+    /// Those of the set, in the order of [`Dialect::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Dialect> {
+        Dialect::ALL.into_iter().filter(move |dialect| self.contains(*dialect))
+    }
+}
+
+impl FromIterator<Dialect> for Dialects {
+    fn from_iter<T: IntoIterator<Item = Dialect>>(dialects: T) -> Self {
+        dialects.into_iter().fold(Self::NONE, Self::with)
+    }
+}
+
+impl fmt::Display for Dialects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, dialect) in self.iter().enumerate() {
+            if i > 0 {
+                f.write_str(", ")?;
+            }
+            f.write_str(dialect.as_str())?;
+        }
+        Ok(())
+    }
+}

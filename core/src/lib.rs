@@ -1,0 +1,28 @@
+//! Values and decisions: what a migration is, what a database says of itself, and what would run.
+//!
+//! Nothing here does I/O, reads a clock or depends on another crate: this crate is linked into
+//! every program that embeds migrations. What reads files is in `lockgate-source`, what talks to
+//! a database is in `lockgate`.
+
+#![deny(missing_docs)]
+
+pub mod checksum;
+pub mod dialect;
+pub mod drift;
+pub mod history;
+pub mod migration;
+pub mod plan;
+pub mod statement;
+pub mod status;
+pub mod table;
+pub mod version;
+
+pub use checksum::Checksum;
+pub use dialect::{Dialect, Dialects};
+pub use drift::Drift;
+pub use history::{Digest, History, Row, State};
+pub use migration::{Body, Migration, Script, Set};
+pub use plan::{Action, Ahead, Destination, Direction, OutOfOrder, Plan, Refusal, Request, Step, plan};
+pub use statement::{Statement, StatementFlags, StatementKind};
+pub use status::{Status, status};
+pub use version::Version;

@@ -1,0 +1,250 @@
+//! The set of migrations embedded in a program, and one migration of it.
+//!
+//! A set is three `&'static` pieces that the macro emits: the texts of all scripts in a row, their
+//! paths in a row, and the table that says what is where (see [`crate::table`]). Nothing is
+//! parsed, sorted or hashed at run time, and a thousand migrations cost a thousand table records,
+//! not a thousand pointers that the loader must relocate.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::table::{self, Reader};
+use crate::{Checksum, Dialect, Dialects, Statement, Version};
+
+/// The ordered migrations embedded in a program.
+#[derive(Clone, Copy)]
+pub struct Set {
+    folder: &'static str,
+    application: &'static str,
+    texts: &'static str,
+    paths: &'static str,
+    table: &'static [u8],
+}
+
+impl Set {
+    /// A set from what the macro emits: the folder as messages name it (`migrations`), name and
+    /// version of the program, all scripts in a row, all paths in a row, and the table.
+    ///
+    /// # Panics
+    ///
+    /// While compiling, where the table is not of this release's format or the texts are not as
+    /// long as the table says: a file changed between the macro's look and the compiler's.
+    pub const fn from_parts(
+        folder: &'static str,
+        application: &'static str,
+        texts: &'static str,
+        paths: &'static str,
+        table: &'static [u8],
+    ) -> Self {
+        table::check(table, texts.len(), paths.len());
+        Self { folder, application, texts, paths, table }
+    }
+
+    /// A set without migrations: what the macro leaves behind after an error.
+    pub const fn empty() -> Self {
+        Self::from_parts("migrations", "", "", "", table::EMPTY)
+    }
+
+    /// How many migrations there are.
+    pub fn len(&self) -> usize {
+        table::count(self.table)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The dialects that every script is written for.
+    pub fn dialects(&self) -> Dialects {
+        table::dialects(self.table)
+    }
+
+    /// Name and version of the program that embeds the set: `app 1.2.0`.
+    pub fn application(&self) -> &'static str {
+        self.application
+    }
+
+    /// The folder as messages name it: `migrations`.
+    pub fn folder(&self) -> &'static str {
+        self.folder
+    }
+
+    /// The migration at this place in the order, counted from 0.
+    pub fn get(&self, index: usize) -> Option<Migration> {
+        (index < self.len()).then(|| Migration { set: *self, index, record: table::record(self.table, index) })
+    }
+
+    /// All of them, in ascending order of their versions.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Migration> + ExactSizeIterator {
+        let set = *self;
+        (0..self.len()).map(move |index| set.get(index).expect("the index is below the length"))
+    }
+
+    /// The migration of this version.
+    pub fn find(&self, version: Version) -> Option<Migration> {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let migration = self.get(middle)?;
+            match migration.version().cmp(&version) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return Some(migration),
+            }
+        }
+        None
+    }
+
+    /// The newest migration.
+    pub fn last(&self) -> Option<Migration> {
+        self.get(self.len().checked_sub(1)?)
+    }
+}
+
+impl fmt::Debug for Set {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(|migration| migration.id())).finish()
+    }
+}
+
+/// One step of the schema, borrowed from its set.
+#[derive(Clone, Copy)]
+pub struct Migration {
+    set: Set,
+    index: usize,
+    record: table::Record,
+}
+
+impl Migration {
+    /// Its place in the order of the set, counted from 0.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Its version.
+    pub fn version(&self) -> Version {
+        self.record.version
+    }
+
+    /// Its name without the version: `create_users`.
+    pub fn name(&self) -> &'static str {
+        &self.id()[self.record.name_offset..]
+    }
+
+    /// Version and name as its file writes them: `0001_create_users`.
+    pub fn id(&self) -> &'static str {
+        let path = self.record.up.path(self.set.paths);
+        let file = path.rsplit_once('/').map_or(path, |(_, file)| file);
+        &file[..self.record.id_len]
+    }
+
+    /// Whether it is recorded in the lockfile.
+    pub fn is_frozen(&self) -> bool {
+        self.record.frozen
+    }
+
+    /// Why it cannot be reverted, where its author said so.
+    pub fn irreversible(&self) -> Option<&'static str> {
+        let (start, end) = self.record.irreversible?;
+        Some(&self.set.paths[start..end])
+    }
+
+    /// The script that applies it.
+    pub fn up(&self) -> Script {
+        Script { set: self.set, record: self.record.up }
+    }
+
+    /// The script that reverts it, if it has one.
+    pub fn down(&self) -> Option<Script> {
+        Some(Script { set: self.set, record: self.record.down? })
+    }
+
+    /// What the history table records of it: the checksum of its up script.
+    pub fn checksum(&self) -> Checksum {
+        self.up().checksum()
+    }
+}
+
+impl fmt::Debug for Migration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Migration").field(&self.id()).finish()
+    }
+}
+
+/// One direction of a migration, borrowed from its set.
+#[derive(Clone, Copy)]
+pub struct Script {
+    set: Set,
+    record: table::ScriptRecord,
+}
+
+impl Script {
+    /// The file, as messages name it: `migrations/0001_create_users.up.sql`.
+    pub fn path(&self) -> String {
+        let path = self.record.path(self.set.paths);
+        if self.set.folder.is_empty() { path.to_owned() } else { format!("{}/{path}", self.set.folder) }
+    }
+
+    /// The checksum of its canonical text.
+    pub fn checksum(&self) -> Checksum {
+        self.record.checksum(self.set.table)
+    }
+
+    /// What it is made of.
+    pub fn body(&self) -> Body {
+        match self.record.text {
+            Some((start, end)) => Body::Sql(&self.set.texts[start..end]),
+            None => Body::Rust,
+        }
+    }
+
+    /// Whether it runs inside a transaction together with its history row.
+    pub fn is_transactional(&self) -> bool {
+        self.record.options.transactional
+    }
+
+    /// Whether SQLite must not enforce foreign keys while it runs (`foreign-keys off`).
+    pub fn foreign_keys_off(&self) -> bool {
+        self.record.options.foreign_keys_off
+    }
+
+    /// The lock timeout that its author asked for.
+    pub fn lock_timeout(&self) -> Option<Duration> {
+        self.record.options.lock_timeout
+    }
+
+    /// The statement timeout that its author asked for.
+    pub fn statement_timeout(&self) -> Option<Duration> {
+        self.record.options.statement_timeout
+    }
+
+    /// The role that its author asked for.
+    pub fn role(&self) -> Option<&'static str> {
+        let (start, end) = self.record.options.role?;
+        Some(&self.set.paths[start..end])
+    }
+
+    /// Its statements for a database of this dialect, in the order in which they stand.
+    ///
+    /// Empty for a Rust step, and for a dialect that the set is not written for.
+    pub fn statements(&self, dialect: Dialect) -> Vec<Statement> {
+        let mut reader = Reader::new(self.set.table, self.record.statements);
+        reader.statements(dialect)
+    }
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Script").field(&self.path()).finish()
+    }
+}
+
+/// What a script is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// SQL: the text of the file as it was compiled in.
+    Sql(&'static str),
+    /// A Rust function, which the runtime knows by the migration's version.
+    Rust,
+}

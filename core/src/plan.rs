@@ -1,0 +1,475 @@
+//! What would run: the pure result of a set, a history and a request. Nothing else in Lockgate
+//! decides what runs; status, dry run, apply, revert, baseline and repair consume a [`Plan`].
+
+use std::fmt;
+
+use crate::drift::{self, Drift};
+use crate::{Dialect, Digest, History, Migration, Set, State, Version};
+
+/// Up or down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Apply what is pending.
+    Up,
+    /// Revert what is applied.
+    Down,
+}
+
+/// The version that one wants to be at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Destination {
+    /// The newest embedded migration. Going down, there is nothing to do.
+    Latest,
+    /// At this version, which stays applied.
+    Version(Version),
+    /// So many migrations from where the database is.
+    Steps(usize),
+    /// Before the first migration. Going up, there is nothing to do.
+    Empty,
+}
+
+/// What to do where the history knows versions newer than every embedded one: the database was
+/// migrated by a newer build, and this one may be a rollback.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Ahead {
+    /// Accept it; there is nothing to apply.
+    #[default]
+    Accept,
+    /// Refuse to run.
+    Refuse,
+}
+
+/// What to do about a migration that is pending although a newer one is applied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OutOfOrder {
+    /// Refuse to run.
+    #[default]
+    Refuse,
+    /// Apply it late.
+    Allow,
+}
+
+/// What is asked of [`plan`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Up or down.
+    pub direction: Direction,
+    /// Where to.
+    pub destination: Destination,
+    /// What the database speaks.
+    pub dialect: Dialect,
+    /// Whether a history that is ahead is accepted.
+    pub ahead: Ahead,
+    /// Whether late migrations are applied.
+    pub out_of_order: OutOfOrder,
+    /// Whether everything must fit into one transaction.
+    pub whole_run: bool,
+}
+
+impl Request {
+    /// Up to the newest, for a database of this dialect, refusing what is out of order.
+    pub const fn up(dialect: Dialect) -> Self {
+        Self {
+            direction: Direction::Up,
+            destination: Destination::Latest,
+            dialect,
+            ahead: Ahead::Accept,
+            out_of_order: OutOfOrder::Refuse,
+            whole_run: false,
+        }
+    }
+
+    /// Down by one, for a database of this dialect.
+    pub const fn down(dialect: Dialect) -> Self {
+        Self { direction: Direction::Down, destination: Destination::Steps(1), ..Self::up(dialect) }
+    }
+}
+
+/// What would run, in this order, on a database with exactly the history that was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The steps, in the order in which they run.
+    pub steps: Vec<Step>,
+    /// Differences between set and history that do not stand in the way.
+    pub tolerated: Vec<Drift>,
+    /// The digest of the history that the plan was made for.
+    pub seen: Digest,
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
+
+/// One step of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The migration's version.
+    pub version: Version,
+    /// Version and name, as the file names it, or as recorded where it is not embedded.
+    pub id: String,
+    /// What is done to it.
+    pub action: Action,
+}
+
+/// What a step does to a migration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Run its up script and record it.
+    Apply,
+    /// Go on with its up script behind so many finished statements.
+    ResumeApply {
+        /// How many statements have finished.
+        statements_done: u32,
+    },
+    /// Run its down script and remove its row.
+    Revert,
+    /// Go on with its down script behind so many finished statements.
+    ResumeRevert {
+        /// How many statements have finished.
+        statements_done: u32,
+    },
+    /// Record it as applied without running it.
+    Record,
+    /// Make its row say what is embedded: name, checksum, wholly applied.
+    Rewrite,
+    /// Remove its row without running anything.
+    Forget,
+}
+
+/// Why nothing runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// All reasons at once, never none.
+    pub reasons: Vec<Reason>,
+}
+
+/// One reason why nothing runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Set and history differ in a way that is not safe to pass over.
+    Drift(Drift),
+    /// The destination is no version of the set.
+    UnknownVersion {
+        /// The version that was asked for.
+        version: Version,
+        /// The newest embedded migration.
+        newest: Option<String>,
+    },
+    /// The version is to stay applied, and is not applied.
+    NotApplied {
+        /// The migration.
+        id: String,
+    },
+    /// A migration to revert has no down script.
+    Irreversible {
+        /// The migration.
+        id: String,
+        /// Why, where its author said so.
+        reason: Option<String>,
+    },
+    /// More steps down were asked for than migrations are applied.
+    TooManySteps {
+        /// The steps asked for.
+        asked: usize,
+        /// The migrations applied.
+        applied: usize,
+    },
+    /// The scripts are written for other databases.
+    WrongDialect {
+        /// What the database speaks.
+        database: Dialect,
+        /// What the scripts are written for.
+        set: String,
+    },
+    /// All was to fit into one transaction, and this script cannot run in one.
+    OutsideTransaction {
+        /// The migration.
+        id: String,
+    },
+    /// Only a recorded migration can be repaired.
+    NotRecorded {
+        /// The version that was asked for.
+        version: Version,
+    },
+    /// A migration that is not embedded cannot be recorded as the embedded one.
+    NotEmbedded {
+        /// Version and name as recorded.
+        id: String,
+    },
+}
+
+impl Reason {
+    /// What to do about it.
+    pub fn help(&self) -> String {
+        match self {
+            Self::Drift(drift) => drift.help(),
+            Self::UnknownVersion { newest: Some(newest), .. } => format!("the newest embedded migration is `{newest}`"),
+            Self::UnknownVersion { newest: None, .. } => "the program embeds no migration".to_owned(),
+            Self::NotApplied { .. } => {
+                "go up to it, or name a version that is applied (`status` lists them)".to_owned()
+            }
+            Self::Irreversible { .. } => "restore a backup, or write a new migration that puts things right".to_owned(),
+            Self::TooManySteps { applied, .. } => format!("`down {applied}` reverts all of them"),
+            Self::WrongDialect { set, .. } => {
+                format!("connect to a database that speaks {set}, or name the dialect in migrations.toml")
+            }
+            Self::OutsideTransaction { .. } => {
+                "apply up to the one before it first, or leave out `WholeRun`".to_owned()
+            }
+            Self::NotRecorded { .. } => "`status` lists what is recorded".to_owned(),
+            Self::NotEmbedded { .. } => "run the build that embeds it, or remove its row with `repair`".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Drift(drift) => drift.fmt(f),
+            Self::UnknownVersion { version, .. } => write!(f, "the program embeds no migration of version {version}"),
+            Self::NotApplied { id } => write!(f, "`{id}` is to stay applied, and is not applied"),
+            Self::Irreversible { id, reason: Some(reason) } => write!(f, "`{id}` is irreversible: {reason}"),
+            Self::Irreversible { id, reason: None } => write!(f, "`{id}` has no down script"),
+            Self::TooManySteps { asked, applied } => {
+                write!(f, "{asked} migrations cannot be reverted: {applied} are applied")
+            }
+            Self::WrongDialect { database, set } => {
+                write!(f, "the migrations are written for {set}, and the database is {}", database.product())
+            }
+            Self::OutsideTransaction { id } => {
+                write!(f, "`{id}` cannot run in a transaction, and all of the run was to be in one")
+            }
+            Self::NotRecorded { version } => write!(f, "version {version} is not recorded"),
+            Self::NotEmbedded { id } => write!(f, "`{id}` is recorded, and the program does not embed it"),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, reason) in self.reasons.iter().enumerate() {
+            if i > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{reason}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// What would run to bring a database with this history to the destination.
+///
+/// # Errors
+///
+/// A [`Refusal`] with every reason at once where set and history differ in a way that is not safe
+/// to pass over, or where the destination cannot be reached. Nothing may run then.
+pub fn plan(set: &Set, history: &History, request: &Request) -> Result<Plan, Refusal> {
+    let mut reasons = Vec::new();
+    if !set.dialects().contains(request.dialect) && !set.is_empty() {
+        reasons.push(Reason::WrongDialect { database: request.dialect, set: set.dialects().to_string() });
+    }
+    let steps = match request.direction {
+        Direction::Up => up(set, history, request, &mut reasons),
+        Direction::Down => down(set, history, request, &mut reasons),
+    };
+    let (blocking, tolerated) =
+        drift::drift(set, history).into_iter().partition(|drift| blocks(drift, set, request, &steps));
+    let blocking: Vec<Drift> = blocking;
+    reasons.splice(0..0, blocking.into_iter().map(Reason::Drift));
+    finish(steps, tolerated, history, reasons)
+}
+
+/// Records every embedded migration up to `version` that is not recorded yet, without running it.
+///
+/// # Errors
+///
+/// A [`Refusal`] where no embedded migration has this version, or where something recorded differs
+/// from what is embedded.
+pub fn baseline(set: &Set, history: &History, version: Version) -> Result<Plan, Refusal> {
+    let mut reasons = Vec::new();
+    if set.find(version).is_none() {
+        reasons.push(unknown_version(set, version));
+    }
+    let (tolerated, blocking): (Vec<_>, Vec<_>) = drift::drift(set, history)
+        .into_iter()
+        .partition(|drift| matches!(drift, Drift::Missing { .. } | Drift::OutOfOrder { .. } | Drift::Ahead { .. }));
+    reasons.splice(0..0, blocking.into_iter().map(Reason::Drift));
+    let steps = set
+        .iter()
+        .take_while(|migration| migration.version() <= version)
+        .filter(|migration| history.row(migration.version()).is_none())
+        .map(|migration| step(&migration, Action::Record))
+        .collect();
+    finish(steps, tolerated, history, reasons)
+}
+
+/// A wish to make a history say something else without running anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Repair {
+    /// Record the embedded name and text for every migration that was edited or renamed.
+    AcceptEdited,
+    /// Record this migration as wholly applied: what was missing was done by hand.
+    MarkApplied(Version),
+    /// Remove the row of this version: what it did was undone by hand.
+    Forget(Version),
+}
+
+/// What a repair would change.
+///
+/// # Errors
+///
+/// A [`Refusal`] where the version is not recorded, or is to be marked and not embedded.
+pub fn repair(set: &Set, history: &History, repair: Repair) -> Result<Plan, Refusal> {
+    let mut reasons = Vec::new();
+    let mut steps = Vec::new();
+    match repair {
+        Repair::AcceptEdited => {
+            for row in history.rows() {
+                let Some(migration) = set.find(row.version) else { continue };
+                if row.checksum != migration.checksum() || row.name != migration.name() {
+                    if row.state == State::Applied {
+                        steps.push(step(&migration, Action::Rewrite));
+                    } else {
+                        let (id, state) = (migration.id().to_owned(), row.state);
+                        let partial = Drift::Partial { id, state, statements_done: row.statements_done };
+                        reasons.push(Reason::Drift(partial));
+                    }
+                }
+            }
+        }
+        Repair::MarkApplied(version) => match (history.row(version), set.find(version)) {
+            (Some(_), Some(migration)) => steps.push(step(&migration, Action::Rewrite)),
+            (Some(row), None) => reasons.push(Reason::NotEmbedded { id: row.id() }),
+            (None, _) => reasons.push(Reason::NotRecorded { version }),
+        },
+        Repair::Forget(version) => match history.row(version) {
+            Some(row) => steps.push(Step { version, id: row.id(), action: Action::Forget }),
+            None => reasons.push(Reason::NotRecorded { version }),
+        },
+    }
+    finish(steps, Vec::new(), history, reasons)
+}
+
+fn finish(steps: Vec<Step>, tolerated: Vec<Drift>, history: &History, reasons: Vec<Reason>) -> Result<Plan, Refusal> {
+    if reasons.is_empty() { Ok(Plan { steps, tolerated, seen: history.digest() }) } else { Err(Refusal { reasons }) }
+}
+
+fn up(set: &Set, history: &History, request: &Request, reasons: &mut Vec<Reason>) -> Vec<Step> {
+    let end = match request.destination {
+        Destination::Latest | Destination::Steps(_) => i64::MAX,
+        Destination::Version(version) => {
+            if set.find(version).is_none() {
+                reasons.push(unknown_version(set, version));
+            }
+            version.get()
+        }
+        Destination::Empty => -1,
+    };
+    let most = match request.destination {
+        Destination::Steps(steps) => steps,
+        Destination::Latest | Destination::Version(_) | Destination::Empty => usize::MAX,
+    };
+    let pending = set.iter().take_while(|migration| migration.version().get() <= end);
+    let steps: Vec<Step> = pending
+        .filter_map(|migration| {
+            let action = match history.row(migration.version()) {
+                None => Action::Apply,
+                Some(row) if row.state == State::Partial => {
+                    Action::ResumeApply { statements_done: row.statements_done }
+                }
+                Some(_) => return None,
+            };
+            Some((migration, step(&migration, action)))
+        })
+        .take(most)
+        .map(|(migration, step)| {
+            refuse_outside(&migration.up(), &migration, request, reasons);
+            step
+        })
+        .collect();
+    steps
+}
+
+fn down(set: &Set, history: &History, request: &Request, reasons: &mut Vec<Reason>) -> Vec<Step> {
+    let rows = history.rows();
+    let keep = match request.destination {
+        Destination::Latest => rows.len(),
+        Destination::Empty => 0,
+        Destination::Steps(steps) => rows.len().checked_sub(steps).unwrap_or_else(|| {
+            reasons.push(Reason::TooManySteps { asked: steps, applied: rows.len() });
+            0
+        }),
+        Destination::Version(version) => {
+            if history.row(version).is_none() {
+                reasons.push(match set.find(version) {
+                    Some(migration) => Reason::NotApplied { id: migration.id().to_owned() },
+                    None => unknown_version(set, version),
+                });
+            }
+            rows.partition_point(|row| row.version <= version)
+        }
+    };
+    let mut steps = Vec::new();
+    for row in rows[keep..].iter().rev() {
+        let action = match row.state {
+            State::Reverting => Action::ResumeRevert { statements_done: row.statements_done },
+            State::Applied | State::Partial => Action::Revert,
+        };
+        // One that is not embedded is refused as drift: `blocks` lists every such row.
+        let Some(migration) = set.find(row.version) else { continue };
+        match migration.down() {
+            Some(script) => refuse_outside(&script, &migration, request, reasons),
+            None => reasons.push(Reason::Irreversible {
+                id: migration.id().to_owned(),
+                reason: migration.irreversible().map(str::to_owned),
+            }),
+        }
+        steps.push(step(&migration, action));
+    }
+    steps
+}
+
+fn refuse_outside(script: &crate::Script, migration: &Migration, request: &Request, reasons: &mut Vec<Reason>) {
+    if request.whole_run && !script.is_transactional() {
+        reasons.push(Reason::OutsideTransaction { id: migration.id().to_owned() });
+    }
+}
+
+/// Whether a difference stands in the way of these steps.
+fn blocks(drift: &Drift, set: &Set, request: &Request, steps: &[Step]) -> bool {
+    let going_up = request.direction == Direction::Up;
+    match drift {
+        // A draft that was applied, edited and is now reverted is how one develops a migration.
+        Drift::Edited { id, .. } | Drift::Renamed { id, .. } => {
+            let reverted_draft = !going_up
+                && steps.iter().any(|step| step.id == *id)
+                && set.iter().any(|migration| migration.id() == id && !migration.is_frozen());
+            !reverted_draft
+        }
+        Drift::Unknown { .. } => true,
+        // Reverting an older migration below one that this build does not know would tear it down
+        // from under the newer one.
+        Drift::Ahead { .. } => !going_up || request.ahead == Ahead::Refuse,
+        Drift::Missing { .. } | Drift::OutOfOrder { .. } => going_up && request.out_of_order == OutOfOrder::Refuse,
+        Drift::Partial { state, .. } => match state {
+            State::Partial => !going_up,
+            State::Reverting => going_up,
+            State::Applied => false,
+        },
+    }
+}
+
+fn step(migration: &Migration, action: Action) -> Step {
+    Step { version: migration.version(), id: migration.id().to_owned(), action }
+}
+
+fn unknown_version(set: &Set, version: Version) -> Reason {
+    Reason::UnknownVersion { version, newest: set.last().map(|migration| migration.id().to_owned()) }
+}

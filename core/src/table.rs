@@ -1,0 +1,513 @@
+//! The table that says what is where in an embedded set: written by the macro through
+//! [`encode`], read by [`Set`](crate::Set). One byte string is one token for the compiler, however
+//! many migrations there are, and has no pointers for the loader to relocate.
+//!
+//! The form: a head of 24 bytes (`LKG1`, the dialects, three zero bytes, then as little-endian
+//! `u32` the number of migrations and the lengths of texts, paths and this table), one `u32` a
+//! migration with the place of its record, and the records. Numbers in records are LEB128.
+
+use std::time::Duration;
+
+use crate::{Checksum, Dialect, Dialects, Statement, StatementFlags, StatementKind, Version};
+
+const MAGIC: [u8; 4] = *b"LKG1";
+const HEAD: usize = 24;
+
+/// The table of a set without migrations.
+pub const EMPTY: &[u8] = b"LKG1\x07\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x18\0\0\0";
+
+/// A migration on its way into a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MigrationData {
+    /// Its version.
+    pub version: Version,
+    /// Its name without the version: the end of the file's name before the suffix.
+    pub name: String,
+    /// Whether the lockfile records it.
+    pub frozen: bool,
+    /// Why it cannot be reverted, where its author said so.
+    pub irreversible: Option<String>,
+    /// The script that applies it.
+    pub up: ScriptData,
+    /// The script that reverts it.
+    pub down: Option<ScriptData>,
+}
+
+/// A script on its way into a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptData {
+    /// The path below the folder, with forward slashes: `2026/0001_create_users.up.sql`.
+    pub path: String,
+    /// The checksum of its canonical text.
+    pub checksum: Checksum,
+    /// What it is made of.
+    pub body: BodyData,
+    /// What its head asks for.
+    pub options: ScriptOptions,
+}
+
+/// What a script is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BodyData {
+    /// SQL of this many bytes (as the file has them), with its statements by dialect. Every dialect
+    /// of the set stands in exactly one of the tables.
+    Sql {
+        /// The length of the file in bytes.
+        len: usize,
+        /// The statements, and the dialects for which they are these.
+        statements: Vec<(Dialects, Vec<Statement>)>,
+    },
+    /// A Rust function.
+    Rust,
+}
+
+/// What the head of a script asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptOptions {
+    /// Whether it runs inside a transaction.
+    pub transactional: bool,
+    /// Whether SQLite must not enforce foreign keys while it runs.
+    pub foreign_keys_off: bool,
+    /// How long a statement may wait for a lock. Kept in whole milliseconds.
+    pub lock_timeout: Option<Duration>,
+    /// How long a statement may run. Kept in whole milliseconds.
+    pub statement_timeout: Option<Duration>,
+    /// The role to run as.
+    pub role: Option<String>,
+}
+
+impl Default for ScriptOptions {
+    fn default() -> Self {
+        Self { transactional: true, foreign_keys_off: false, lock_timeout: None, statement_timeout: None, role: None }
+    }
+}
+
+/// What [`encode`] gives: the paths in a row and the table. The texts are to be laid in a row in
+/// the same order: the up script of the first migration, its down script, the next migration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// Paths and other names.
+    pub paths: String,
+    /// The table.
+    pub table: Vec<u8>,
+}
+
+/// Writes the table of these migrations, which must be in ascending order of their versions.
+///
+/// # Panics
+///
+/// Where the order is not ascending, a name is not the end of its file's name, or all texts
+/// together exceed 4 GiB: `lockgate-source` has checked each before.
+pub fn encode(dialects: Dialects, migrations: &[MigrationData]) -> Encoded {
+    assert!(
+        migrations.windows(2).all(|pair| pair[0].version < pair[1].version),
+        "migrations are encoded in ascending order"
+    );
+    let mut writer = Writer { paths: String::new(), texts: 0, bytes: Vec::new() };
+    let mut places = Vec::with_capacity(migrations.len());
+    let base = HEAD + 4 * migrations.len();
+    for migration in migrations {
+        places.push(base + writer.bytes.len());
+        writer.migration(migration);
+    }
+    let mut table = Vec::with_capacity(base + writer.bytes.len());
+    table.extend(MAGIC);
+    table.extend([dialects.bits(), 0, 0, 0]);
+    for number in
+        [migrations.len(), writer.texts, writer.paths.len(), base + writer.bytes.len()].into_iter().chain(places)
+    {
+        table.extend(u32::try_from(number).expect("a set is smaller than 4 GiB").to_le_bytes());
+    }
+    table.extend(writer.bytes);
+    Encoded { paths: writer.paths, table }
+}
+
+const FROZEN: u64 = 1;
+const IRREVERSIBLE: u64 = 2;
+const DOWN: u64 = 4;
+
+const RUST: u64 = 1;
+const OUTSIDE: u64 = 2;
+const FOREIGN_KEYS_OFF: u64 = 4;
+const LOCK_TIMEOUT: u64 = 8;
+const STATEMENT_TIMEOUT: u64 = 16;
+const ROLE: u64 = 32;
+
+struct Writer {
+    paths: String,
+    texts: usize,
+    bytes: Vec<u8>,
+}
+
+impl Writer {
+    fn migration(&mut self, migration: &MigrationData) {
+        let file = migration.up.path.rsplit('/').next().unwrap_or_default();
+        let name_offset = file
+            .match_indices(&migration.name)
+            .map(|(i, _)| i)
+            .find(|i| *i > 0 && file[..*i].bytes().all(|b| b.is_ascii_digit() || b == b'_'))
+            .unwrap_or_else(|| panic!("`{}` is not part of `{file}`", migration.name));
+        self.signed(migration.version.get());
+        let flags = flag(migration.frozen, FROZEN)
+            | flag(migration.irreversible.is_some(), IRREVERSIBLE)
+            | flag(migration.down.is_some(), DOWN);
+        self.number(flags);
+        self.number(name_offset as u64);
+        self.number((name_offset + migration.name.len()) as u64);
+        if let Some(reason) = &migration.irreversible {
+            self.name(reason);
+        }
+        self.script(&migration.up);
+        if let Some(down) = &migration.down {
+            self.script(down);
+        }
+    }
+
+    fn script(&mut self, script: &ScriptData) {
+        let options = &script.options;
+        let flags = flag(script.body == BodyData::Rust, RUST)
+            | flag(!options.transactional, OUTSIDE)
+            | flag(options.foreign_keys_off, FOREIGN_KEYS_OFF)
+            | flag(options.lock_timeout.is_some(), LOCK_TIMEOUT)
+            | flag(options.statement_timeout.is_some(), STATEMENT_TIMEOUT)
+            | flag(options.role.is_some(), ROLE);
+        self.number(flags);
+        self.name(&script.path);
+        self.bytes.extend(script.checksum.digest());
+        for timeout in [options.lock_timeout, options.statement_timeout].into_iter().flatten() {
+            self.number(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+        }
+        if let Some(role) = &options.role {
+            self.name(role);
+        }
+        let BodyData::Sql { len, statements } = &script.body else { return };
+        self.number(self.texts as u64);
+        self.number(*len as u64);
+        self.texts += len;
+        // How long the statements are, so that a reader of the next script can step over them.
+        let mut inner = Self { paths: String::new(), texts: 0, bytes: Vec::new() };
+        inner.number(statements.len() as u64);
+        for (dialects, statements) in statements {
+            inner.bytes.push(dialects.bits());
+            inner.number(statements.len() as u64);
+            let mut end = 0;
+            for statement in statements {
+                inner.number((statement.range.start - end) as u64);
+                inner.number(statement.range.len() as u64);
+                inner.bytes.push(statement.kind.code());
+                inner.bytes.push(statement.flags.bits());
+                end = statement.range.end;
+            }
+        }
+        self.number(inner.bytes.len() as u64);
+        self.bytes.extend(inner.bytes);
+    }
+
+    fn name(&mut self, name: &str) {
+        self.number(self.paths.len() as u64);
+        self.number(name.len() as u64);
+        self.paths.push_str(name);
+    }
+
+    fn signed(&mut self, number: i64) {
+        self.number(u64::try_from(number).expect("a version is not negative"));
+    }
+
+    fn number(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.bytes.push((number as u8) | 0x80);
+            number >>= 7;
+        }
+        self.bytes.push(number as u8);
+    }
+}
+
+const fn flag(is: bool, bit: u64) -> u64 {
+    if is { bit } else { 0 }
+}
+
+/// Refuses, while compiling, a table that is not what it says.
+pub(crate) const fn check(table: &[u8], texts: usize, paths: usize) {
+    assert!(table.len() >= HEAD, "the table of an embedded set is cut off");
+    assert!(
+        table[0] == MAGIC[0] && table[1] == MAGIC[1] && table[2] == MAGIC[2] && table[3] == MAGIC[3],
+        "lockgate and lockgate-macros are of different releases: use the same version of both"
+    );
+    assert!(
+        read_u32(table, 12) as usize == texts,
+        "a migration file changed while it was being compiled: compile again"
+    );
+    assert!(read_u32(table, 16) as usize == paths, "the paths of an embedded set are cut off");
+    assert!(read_u32(table, 20) as usize == table.len(), "the table of an embedded set is cut off");
+}
+
+pub(crate) fn count(table: &[u8]) -> usize {
+    read_u32(table, 8) as usize
+}
+
+pub(crate) fn dialects(table: &[u8]) -> Dialects {
+    Dialects::from_bits(table[4]).unwrap_or(Dialects::ALL)
+}
+
+const fn read_u32(table: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([table[at], table[at + 1], table[at + 2], table[at + 3]])
+}
+
+/// The record of one migration.
+#[derive(Clone, Copy)]
+pub(crate) struct Record {
+    pub(crate) version: Version,
+    pub(crate) frozen: bool,
+    pub(crate) name_offset: usize,
+    pub(crate) id_len: usize,
+    pub(crate) irreversible: Option<(usize, usize)>,
+    pub(crate) up: ScriptRecord,
+    pub(crate) down: Option<ScriptRecord>,
+}
+
+/// The record of one script: places in the texts, the paths and the table.
+#[derive(Clone, Copy)]
+pub(crate) struct ScriptRecord {
+    path: (usize, usize),
+    checksum: usize,
+    pub(crate) text: Option<(usize, usize)>,
+    pub(crate) options: OptionsRecord,
+    pub(crate) statements: usize,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct OptionsRecord {
+    pub(crate) transactional: bool,
+    pub(crate) foreign_keys_off: bool,
+    pub(crate) lock_timeout: Option<Duration>,
+    pub(crate) statement_timeout: Option<Duration>,
+    pub(crate) role: Option<(usize, usize)>,
+}
+
+impl ScriptRecord {
+    pub(crate) fn path(&self, paths: &'static str) -> &'static str {
+        &paths[self.path.0..self.path.1]
+    }
+
+    pub(crate) fn checksum(&self, table: &[u8]) -> Checksum {
+        let digest = &table[self.checksum..self.checksum + 32];
+        Checksum::v1(digest.try_into().expect("the slice is 32 bytes long"))
+    }
+}
+
+pub(crate) fn record(table: &[u8], index: usize) -> Record {
+    let mut reader = Reader::new(table, read_u32(table, HEAD + 4 * index) as usize);
+    let version = i64::try_from(reader.number()).ok().and_then(Version::new);
+    let flags = reader.number();
+    let name_offset = reader.len();
+    let id_len = reader.len();
+    Record {
+        version: version.expect("the macro writes versions that are not negative"),
+        frozen: flags & FROZEN != 0,
+        name_offset,
+        id_len,
+        irreversible: (flags & IRREVERSIBLE != 0).then(|| reader.span()),
+        up: reader.script(),
+        down: (flags & DOWN != 0).then(|| reader.script()),
+    }
+}
+
+/// Reads numbers from a place in the table on.
+pub(crate) struct Reader<'a> {
+    table: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(table: &'a [u8], at: usize) -> Self {
+        Self { table, at }
+    }
+
+    fn script(&mut self) -> ScriptRecord {
+        let flags = self.number();
+        let path = self.span();
+        let checksum = self.at;
+        self.at += 32;
+        let milliseconds = |reader: &mut Self, bit| (flags & bit != 0).then(|| Duration::from_millis(reader.number()));
+        let options = OptionsRecord {
+            transactional: flags & OUTSIDE == 0,
+            foreign_keys_off: flags & FOREIGN_KEYS_OFF != 0,
+            lock_timeout: milliseconds(self, LOCK_TIMEOUT),
+            statement_timeout: milliseconds(self, STATEMENT_TIMEOUT),
+            role: (flags & ROLE != 0).then(|| self.span()),
+        };
+        if flags & RUST != 0 {
+            return ScriptRecord { path, checksum, text: None, options, statements: 0 };
+        }
+        let text = self.span();
+        let len = self.len();
+        let statements = self.at;
+        self.at += len;
+        ScriptRecord { path, checksum, text: Some(text), options, statements }
+    }
+
+    pub(crate) fn statements(&mut self, dialect: Dialect) -> Vec<Statement> {
+        // A Rust step has none: the place 0 is the head of the table and never a list.
+        if self.at == 0 {
+            return Vec::new();
+        }
+        for _ in 0..self.number() {
+            let dialects = Dialects::from_bits(self.byte()).unwrap_or(Dialects::NONE);
+            let wanted = dialects.contains(dialect);
+            let count = self.len();
+            let mut statements = Vec::with_capacity(if wanted { count } else { 0 });
+            let mut end = 0;
+            for _ in 0..count {
+                let start = end + self.len();
+                end = start + self.len();
+                let kind = StatementKind::from_code(self.byte());
+                let flags = StatementFlags::from_bits(self.byte());
+                if wanted {
+                    statements.push(Statement { range: start..end, kind, flags });
+                }
+            }
+            if wanted {
+                return statements;
+            }
+        }
+        Vec::new()
+    }
+
+    fn span(&mut self) -> (usize, usize) {
+        let start = self.len();
+        let len = self.len();
+        (start, start + len)
+    }
+
+    fn len(&mut self) -> usize {
+        usize::try_from(self.number()).expect("the macro writes places below 4 GiB")
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.at += 1;
+        self.table[self.at - 1]
+    }
+
+    fn number(&mut self) -> u64 {
+        let (mut number, mut shift) = (0, 0);
+        loop {
+            let byte = self.byte();
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return number;
+            }
+            shift += 7;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Body, Set};
+
+    fn statement(range: std::ops::Range<usize>) -> Statement {
+        Statement { range, kind: StatementKind::CreateTable, flags: StatementFlags::SESSION_STATE }
+    }
+
+    #[test]
+    fn what_is_encoded_is_read_back() {
+        let both = Dialects::NONE.with(Dialect::Postgres).with(Dialect::Sqlite);
+        let up = ScriptData {
+            path: "2026/0007_create_7_tags.up.sql".to_owned(),
+            checksum: Checksum::v1([7; 32]),
+            body: BodyData::Sql {
+                len: 300,
+                statements: vec![
+                    (Dialects::NONE.with(Dialect::Postgres), vec![statement(2..250), statement(251..300)]),
+                    (Dialects::NONE.with(Dialect::Sqlite), vec![statement(2..300)]),
+                ],
+            },
+            options: ScriptOptions {
+                transactional: false,
+                foreign_keys_off: true,
+                lock_timeout: Some(Duration::from_secs(5)),
+                statement_timeout: Some(Duration::from_millis(70_000)),
+                role: Some("owner".to_owned()),
+            },
+        };
+        let down = ScriptData {
+            path: "2026/0007_create_7_tags.down.sql".to_owned(),
+            checksum: Checksum::v1([8; 32]),
+            body: BodyData::Sql { len: 4, statements: vec![(both, vec![statement(0..4)])] },
+            options: ScriptOptions::default(),
+        };
+        let rust = ScriptData {
+            path: "9223372036854775807_x.rs".to_owned(),
+            checksum: Checksum::v1([9; 32]),
+            body: BodyData::Rust,
+            options: ScriptOptions::default(),
+        };
+        let encoded = encode(
+            both,
+            &[
+                MigrationData {
+                    version: Version::new(7).unwrap(),
+                    name: "create_7_tags".to_owned(),
+                    frozen: true,
+                    irreversible: None,
+                    up,
+                    down: Some(down),
+                },
+                MigrationData {
+                    version: Version::new(i64::MAX).unwrap(),
+                    name: "x".to_owned(),
+                    frozen: false,
+                    irreversible: Some("why".to_owned()),
+                    up: rust,
+                    down: None,
+                },
+            ],
+        );
+        let texts: &'static str = "é".repeat(152).leak();
+        let set = Set::from_parts("migrations", "app 1.0.0", texts, encoded.paths.leak(), encoded.table.leak());
+
+        assert_eq!(set.len(), 2);
+        assert_eq!(set.dialects(), both);
+        let tags = set.find(Version::new(7).unwrap()).unwrap();
+        assert_eq!((tags.id(), tags.name(), tags.index()), ("0007_create_7_tags", "create_7_tags", 0));
+        assert!(tags.is_frozen());
+        assert_eq!(tags.irreversible(), None);
+        assert_eq!(tags.up().path(), "migrations/2026/0007_create_7_tags.up.sql");
+        assert_eq!(tags.up().checksum(), Checksum::v1([7; 32]));
+        assert_eq!(tags.up().body(), Body::Sql(&texts[..300]));
+        assert!(!tags.up().is_transactional());
+        assert!(tags.up().foreign_keys_off());
+        assert_eq!(tags.up().lock_timeout(), Some(Duration::from_secs(5)));
+        assert_eq!(tags.up().statement_timeout(), Some(Duration::from_secs(70)));
+        assert_eq!(tags.up().role(), Some("owner"));
+        assert_eq!(tags.up().statements(Dialect::Postgres), [statement(2..250), statement(251..300)]);
+        assert_eq!(tags.up().statements(Dialect::Sqlite), [statement(2..300)]);
+        assert_eq!(tags.up().statements(Dialect::Mysql), []);
+        let down = tags.down().unwrap();
+        assert_eq!(down.body(), Body::Sql(&texts[300..304]));
+        assert!(down.is_transactional());
+        assert_eq!(down.statements(Dialect::Sqlite), [statement(0..4)]);
+
+        let last = set.last().unwrap();
+        assert_eq!((last.id(), last.name()), ("9223372036854775807_x", "x"));
+        assert_eq!(last.irreversible(), Some("why"));
+        assert_eq!(last.up().body(), Body::Rust);
+        assert_eq!(last.up().statements(Dialect::Sqlite), []);
+        assert!(last.down().is_none());
+        assert!(set.find(Version::new(8).unwrap()).is_none());
+    }
+
+    #[test]
+    fn the_empty_table_is_what_encoding_nothing_gives() {
+        assert_eq!(encode(Dialects::ALL, &[]).table, EMPTY);
+        assert!(Set::empty().is_empty());
+        assert!(Set::empty().last().is_none());
+    }
+
+    #[test]
+    #[should_panic(expected = "changed while it was being compiled")]
+    fn a_text_of_another_length_is_refused() {
+        Set::from_parts("migrations", "", "x", "", EMPTY);
+    }
+}

@@ -1,0 +1,85 @@
+//! The ordered key of a migration.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The version of a migration: a 64-bit integer that is not negative.
+///
+/// Leading zeros in a file name do not make another version: `0007` and `7` are equal.
+///
+/// ```
+/// use lockgate_core::Version;
+///
+/// let version: Version = "0007".parse().unwrap();
+/// assert_eq!(version, Version::new(7).unwrap());
+/// assert_eq!(version.to_string(), "7");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version(i64);
+
+impl Version {
+    /// The version with this number, or `None` for a negative one: a history table holds versions
+    /// as signed 64-bit integers, and below zero there is nothing.
+    pub const fn new(number: i64) -> Option<Self> {
+        if number < 0 { None } else { Some(Self(number)) }
+    }
+
+    /// The number.
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Why a text is not a [`Version`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ParseVersionError {
+    /// There is a character that is not an ASCII digit, or no character at all.
+    NotDigits,
+    /// The number is larger than 9223372036854775807.
+    TooLarge,
+}
+
+impl fmt::Display for ParseVersionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotDigits => "a version is written with the digits 0 to 9 alone",
+            Self::TooLarge => "a version is at most 9223372036854775807",
+        })
+    }
+}
+
+impl std::error::Error for ParseVersionError {}
+
+impl FromStr for Version {
+    type Err = ParseVersionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(ParseVersionError::NotDigits);
+        }
+        text.parse().map(Self).map_err(|_| ParseVersionError::TooLarge)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_digits_make_a_version() {
+        for bad in ["", "-1", "+1", "1a", " 1", "１"] {
+            assert_eq!(bad.parse::<Version>(), Err(ParseVersionError::NotDigits), "{bad:?}");
+        }
+        assert_eq!("9223372036854775808".parse::<Version>(), Err(ParseVersionError::TooLarge));
+        assert_eq!("000".parse(), Ok(Version(0)));
+        assert_eq!("20261120130000".parse(), Ok(Version(20_261_120_130_000)));
+        assert_eq!(Version::new(-1), None);
+    }
+}
