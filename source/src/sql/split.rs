@@ -1,0 +1,301 @@
+//! Where statements end. The bytes between two of them are trivia, and none is lost.
+
+use std::ops::Range;
+
+use lockgate_core::{Dialect, Statement, StatementFlags, StatementKind};
+
+use super::blocks::Blocks;
+use super::classify::Script;
+use super::lexer::{Kind, Lexer, Open, Token};
+use super::{Problem, Split};
+
+/// The longest terminator that MySQL's own client takes.
+const DELIMITER_MAX: usize = 15;
+
+pub(super) fn split(dialect: Dialect, text: &str) -> Split {
+    let mut splitter = Splitter {
+        dialect,
+        text,
+        lexer: Lexer::new(dialect, text, 0),
+        blocks: Blocks::new(dialect),
+        script: Script::new(dialect, text),
+        current: None,
+        out: Split { statements: Vec::new(), problems: Vec::new() },
+    };
+    if let Some(at) = text.bytes().position(|byte| byte == 0) {
+        splitter.problem(
+            at..at + 1,
+            "nul-byte",
+            "a NUL byte stands in the script, which no database takes",
+            "remove it; a file full of them was saved as UTF-16: save it as UTF-8",
+        );
+    }
+    splitter.run();
+    splitter.out
+}
+
+/// The statement that is being read.
+#[derive(Clone, Copy, Debug)]
+struct Current {
+    start: usize,
+    /// Behind its last token.
+    end: usize,
+    /// Open parentheses, and the outermost of them.
+    parens: usize,
+    paren: usize,
+    /// Whether a word `set_config` occurred.
+    set_config: bool,
+    copy: Copy,
+}
+
+/// How much of `COPY … FROM STDIN` was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Copy {
+    No,
+    Begun,
+    From,
+    FromStdin,
+}
+
+struct Splitter<'a> {
+    dialect: Dialect,
+    text: &'a str,
+    lexer: Lexer<'a>,
+    blocks: Blocks,
+    script: Script<'a>,
+    current: Option<Current>,
+    out: Split,
+}
+
+impl Splitter<'_> {
+    fn run(&mut self) {
+        loop {
+            let token = self.lexer.next();
+            match token.kind {
+                Kind::End => break,
+                Kind::Terminator if self.ends_here() => self.terminate(token),
+                Kind::Backslash => self.psql_line(token),
+                Kind::Word if self.current.is_none() && self.is_delimiter_line(token) => self.delimiter_line(token),
+                _ => self.token(token),
+            }
+        }
+        self.finish_text();
+    }
+
+    /// Whether a terminator ends the statement, or belongs to what it is in.
+    fn ends_here(&self) -> bool {
+        let Some(current) = &self.current else { return true };
+        let nested = self.dialect == Dialect::Postgres && current.parens > 0;
+        !nested && self.lexer.code.is_none() && self.blocks.open().is_none()
+    }
+
+    fn token(&mut self, token: Token) {
+        let lexer = &self.lexer;
+        let current = self.current.get_or_insert_with(|| {
+            let copies = self.dialect == Dialect::Postgres && lexer.is(token, "copy");
+            Current {
+                start: token.start,
+                end: token.end,
+                parens: 0,
+                paren: 0,
+                set_config: false,
+                copy: if copies { Copy::Begun } else { Copy::No },
+            }
+        });
+        current.end = token.end;
+        match token.kind {
+            Kind::Open => {
+                if current.parens == 0 {
+                    current.paren = token.start;
+                }
+                current.parens += 1;
+            }
+            Kind::Close => current.parens = current.parens.saturating_sub(1),
+            Kind::Word if lexer.is(token, "set_config") => current.set_config = true,
+            _ => {}
+        }
+        if current.parens == 0 {
+            match current.copy {
+                Copy::Begun if lexer.is(token, "from") => current.copy = Copy::From,
+                Copy::From if lexer.is(token, "stdin") => current.copy = Copy::FromStdin,
+                Copy::From => current.copy = Copy::Begun,
+                Copy::No | Copy::Begun | Copy::FromStdin => {}
+            }
+        }
+        self.blocks.token(lexer, token);
+    }
+
+    fn terminate(&mut self, token: Token) {
+        let Some(current) = self.current else { return };
+        if current.copy == Copy::FromStdin {
+            let end = self.copy_data(current.start, token.end);
+            self.lexer.pos = end;
+            self.finish(current, end);
+        } else {
+            self.finish(current, token.end);
+        }
+    }
+
+    fn finish(&mut self, current: Current, end: usize) {
+        let command = current.start..current.end;
+        let (kind, mut flags) = self.script.classify(command, current.set_config);
+        if current.copy == Copy::FromStdin {
+            flags = flags.union(StatementFlags::COPY_DATA);
+        }
+        self.push(current.start..end, kind, flags);
+        self.current = None;
+        self.blocks.reset();
+    }
+
+    fn push(&mut self, range: Range<usize>, kind: StatementKind, flags: StatementFlags) {
+        self.out.statements.push(Statement { range, kind, flags });
+    }
+
+    /// The data of the COPY whose command ends at `from`: the end of its `\.` line.
+    fn copy_data(&mut self, start: usize, from: usize) -> usize {
+        let text = self.text;
+        let first = line_end(text, from);
+        let shared = text[from..first].trim();
+        if !shared.is_empty() && !shared.starts_with("--") {
+            self.problem(
+                from..first,
+                "copy-line-shared",
+                "something stands behind `COPY … FROM stdin;` on its line, where only the next line begins its data",
+                "put it on a line of its own, behind the line `\\.` that ends the data",
+            );
+        }
+        let mut line = first + 1;
+        while line < text.len() {
+            let end = line_end(text, line);
+            if text[line..end].trim_end_matches('\r') == "\\." {
+                return line + 2;
+            }
+            line = end + 1;
+        }
+        self.problem(
+            start..from,
+            "unterminated-copy-data",
+            "the data of this `COPY … FROM stdin` has no end",
+            "close it with a line that holds `\\.` alone",
+        );
+        text.len()
+    }
+
+    /// A line of psql's own. It ends the statement before it, as `\gexec` and `\g` do.
+    fn psql_line(&mut self, token: Token) {
+        if let Some(current) = self.current {
+            self.finish(current, current.end);
+        }
+        // `\;` is a separator and not a line.
+        if self.text[token.end..].starts_with(';') {
+            self.lexer.pos = token.end + 1;
+            self.push(token.start..token.end + 1, StatementKind::PsqlLine, StatementFlags::CLIENT_ONLY);
+            return;
+        }
+        let end = line_end(self.text, token.start);
+        let line = self.text[token.start..end].trim_end();
+        let mut range = token.start..token.start + line.len();
+        let mut flags = StatementFlags::CLIENT_ONLY;
+        if copies_from_stdin(line) {
+            flags = flags.union(StatementFlags::COPY_DATA);
+            range.end = self.copy_data(token.start, range.end);
+        }
+        self.lexer.pos = range.end;
+        self.push(range, StatementKind::PsqlLine, flags);
+    }
+
+    fn is_delimiter_line(&self, token: Token) -> bool {
+        self.dialect == Dialect::Mysql
+            && self.lexer.is(token, "delimiter")
+            && self.text.as_bytes().get(token.end).is_none_or(u8::is_ascii_whitespace)
+    }
+
+    fn delimiter_line(&mut self, token: Token) {
+        let end = line_end(self.text, token.start);
+        let line = self.text[token.start..end].trim_ascii_end();
+        let range = token.start..token.start + line.len();
+        let rest = line["delimiter".len()..].trim_ascii_start();
+        let word = &rest[..rest.find(|c: char| c.is_ascii_whitespace()).unwrap_or(rest.len())];
+        let at = range.end - rest.len();
+        match word {
+            "" => self.problem(
+                range.clone(),
+                "delimiter-missing",
+                "this `DELIMITER` names no delimiter",
+                "write what ends a statement from here on, as in `DELIMITER //`",
+            ),
+            ";" => self.lexer.delimiter = None,
+            _ if word.len() > DELIMITER_MAX => self.problem(
+                range.clone(),
+                "delimiter-too-long",
+                "this delimiter is longer than the 15 bytes that MySQL's client takes",
+                "use a short one, such as `//`",
+            ),
+            _ => self.lexer.delimiter = Some(&self.text.as_bytes()[at..at + word.len()]),
+        }
+        self.lexer.pos = range.end;
+        self.push(range, StatementKind::ClientCommand, StatementFlags::CLIENT_ONLY);
+    }
+
+    /// The text is at its end: what is still open?
+    fn finish_text(&mut self) {
+        let current = self.current;
+        let block = self.blocks.open();
+        if let Some(current) = current {
+            self.finish(current, current.end);
+        }
+        if let Some(unterminated) = self.lexer.unterminated {
+            let (code, message, help) = match unterminated.what {
+                Open::Text => ("unterminated-string", "this string has no end", "close the quote"),
+                Open::Name => ("unterminated-name", "this quoted name has no end", "close the quote"),
+                Open::Dollar => (
+                    "unterminated-dollar-quote",
+                    "this dollar quote has no end",
+                    "close it with the same tag, in the same letters",
+                ),
+                Open::Comment if self.dialect == Dialect::Postgres => (
+                    "unterminated-comment",
+                    "this comment has no end",
+                    "close it with `*/`, and the comments within it too: they nest in PostgreSQL",
+                ),
+                Open::Comment => ("unterminated-comment", "this comment has no end", "close it with `*/`"),
+            };
+            self.problem(unterminated.start..unterminated.end, code, message, help);
+        } else if let Some(start) = self.lexer.code {
+            self.problem(start..start + 3, "unterminated-comment", "this comment has no end", "close it with `*/`");
+        } else if let Some(block) = block {
+            let opener = &self.text[block.start..block.end];
+            let message = format!("the body that begins with this `{opener}` has no end");
+            self.problem(block.start..block.end, "unterminated-body", message, "close it with `END`");
+        } else if let Some(current) = current {
+            if self.dialect == Dialect::Postgres && current.parens > 0 {
+                self.problem(
+                    current.paren..current.paren + 1,
+                    "unclosed-parenthesis",
+                    "this parenthesis is not closed before the end of the script",
+                    "close it with `)`",
+                );
+            }
+            if current.copy == Copy::FromStdin {
+                self.copy_data(current.start, current.end);
+            }
+        }
+    }
+
+    fn problem(&mut self, range: Range<usize>, code: &'static str, message: impl Into<String>, help: &str) {
+        self.out.problems.push(Problem { range, code, message: message.into(), help: help.to_owned() });
+    }
+}
+
+/// Where the line ends in which `from` stands: at its line feed, or with the text.
+fn line_end(text: &str, from: usize) -> usize {
+    text.as_bytes()[from..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |length| from + length)
+}
+
+/// Whether a line of psql's is `\copy … from stdin`, whose data follows as that of COPY does.
+fn copies_from_stdin(line: &str) -> bool {
+    let mut words = line.split(|c: char| c.is_ascii_whitespace() || c == ';').filter(|word| !word.is_empty());
+    words.next().is_some_and(|word| word.eq_ignore_ascii_case("\\copy"))
+        && words.any(|word| word.eq_ignore_ascii_case("from"))
+        && words.next().is_some_and(|word| word.eq_ignore_ascii_case("stdin"))
+}
