@@ -59,7 +59,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         told.push(format!("written {shown}"));
     }
     changes.make()?;
-    told.extend(hints(&project, &package));
+    told.extend(hints(&project, &package, dialects));
     told.iter().for_each(|line| println!("{line}"));
     Ok(())
 }
@@ -86,8 +86,9 @@ fn as_strict_as_it_is(strict: &str, folder: &Folder, package: &Package) -> Strin
 }
 
 /// What is left to the user: files that exist, and manifests, are theirs.
-fn hints(project: &Project, package: &Package) -> Vec<String> {
+fn hints(project: &Project, package: &Package, dialects: Dialects) -> Vec<String> {
     let mut hints = Vec::new();
+    let features = format!(" --features {}", dialects.iter().map(Dialect::as_str).collect::<Vec<_>>().join(","));
     let build = fs::read_to_string(package.directory.join("build.rs")).unwrap_or_default();
     if !build.contains("lockgate_build::watch") {
         let argument = if package.path == "migrations" { String::new() } else { format!("{:?}", package.path) };
@@ -96,12 +97,12 @@ fn hints(project: &Project, package: &Package) -> Vec<String> {
             package.name
         ));
     }
-    for (is, section, name, arguments) in [
-        (!package.lockgate.is_empty(), "", "lockgate", " --features sqlite"),
-        (package.depends_on("lockgate-build"), " --build", "lockgate-build", ""),
-        (package.depends_on("tokio"), " --dev", "tokio", " --features macros,rt-multi-thread"),
+    for (section, name, arguments) in [
+        ("", "lockgate", features.as_str()),
+        (" --build", "lockgate-build", ""),
+        (" --dev", "tokio", " --features macros,rt-multi-thread"),
     ] {
-        if !is && !package.depends_on(name) {
+        if !package.depends_on(name) {
             hints.push(format!("run `cargo add --package {}{section} {name}{arguments}`", package.name));
         }
     }

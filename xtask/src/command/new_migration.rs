@@ -91,7 +91,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
     shown.extend([project.shown(&main), project.shown(&lock)]);
     shown.iter().for_each(|path| println!("{path}"));
-    println!("write the two scripts and the test, which fails until then: `cargo xtask test`");
+    let what = match (arguments.rust, arguments.one_way) {
+        (false, false) => "the two scripts",
+        (false, true) => "the script",
+        (true, _) => "the step",
+    };
+    println!("now write {what} and the test, which fails until it is written");
     Ok(())
 }
 
@@ -114,8 +119,7 @@ fn version(folder: &Folder, wanted: Option<&str>) -> Result<Next, Failure> {
     if dense && next.as_ref().is_ok_and(|next| next.version != version) {
         return Err(Failure::refused(format!(
             "the versions of `{}` follow each other without a gap: the next one is {}",
-            folder.shown,
-            next?.digits
+            folder.shown, next?.digits
         )));
     }
     // As wide as the others, unless it was typed wider.

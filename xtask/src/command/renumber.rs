@@ -4,7 +4,7 @@
 use std::fs;
 
 use anstream::println;
-use lockgate_source::{lockfile, renumber};
+use lockgate_source::{lockfile, renumber, scaffold};
 
 use super::{check, now};
 use crate::changes::Changes;
@@ -51,6 +51,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
     let mut changes = Changes::default();
     let mut shown = Vec::new();
+    let main = package.tests.join("main.rs");
+    let modules = fs::read_to_string(&main).unwrap_or_default();
+    let mut modules_now = modules.clone();
     for rename in plan.renames.iter().filter(|rename| !rename.from.starts_with(folder.tests_directory())) {
         changes.rename(&rename.from, &rename.to);
         shown.push((rename.shown_from.clone(), rename.shown_to.clone()));
@@ -67,6 +70,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         if text.contains(from.as_str()) {
             changes.replace(&new, text.replace(from.as_str(), to));
         }
+        modules_now = modules_now.replace(&scaffold::test_module(from), &scaffold::test_module(to));
+        modules_now = modules_now.replace(&format!("\"{from}.rs\""), &format!("\"{to}.rs\""));
+    }
+    if modules_now != modules {
+        changes.replace(main, modules_now);
     }
     if let Some(lockfile) = &plan.lockfile {
         changes.replace(path, lockfile.render());
@@ -74,21 +82,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if !arguments.dry_run {
         changes.make()?;
     }
-    let arrow = if arguments.dry_run { "would be" } else { "->" };
+    let arrow = if arguments.dry_run { "would become" } else { "is now" };
     shown.iter().for_each(|(from, to)| println!("{from} {arrow} {to}"));
     Ok(())
 }
 
 /// The id that is meant: itself, or the only draft of this number.
 fn whole_id(loaded: &lockgate_source::Loaded, id: &str) -> Result<String, Failure> {
-    let id = ["up.sql", "down.sql", "sql", "rs"].iter().find_map(|end| id.strip_suffix(&format!(".{end}"))).unwrap_or(id);
+    let id =
+        ["up.sql", "down.sql", "sql", "rs"].iter().find_map(|end| id.strip_suffix(&format!(".{end}"))).unwrap_or(id);
     let id = id.rsplit('/').next().unwrap_or(id);
     let Ok(version) = id.parse() else { return Ok(id.to_owned()) };
     let drafts = loaded.folder.migrations.iter().filter(|migration| migration.version == version && !migration.frozen);
     let drafts: Vec<&str> = drafts.map(|migration| migration.id.as_str()).collect();
-    match *drafts[..] {
+    match drafts[..] {
         [] => Err(Failure::refused(format!("no draft has the number {id}"))),
         [one] => Ok(one.to_owned()),
-        _ => Err(Failure::refused(format!("the number {id} belongs to {}: name the one to move", drafts.join(" and ")))),
+        _ => {
+            Err(Failure::refused(format!("the number {id} belongs to {}: name the one to move", drafts.join(" and "))))
+        }
     }
 }
