@@ -173,6 +173,9 @@ impl View<'_> {
         }
         if transactional {
             for (statement, dialects) in self.flagged(StatementFlags::OUTSIDE_TRANSACTION) {
+                if statement.flags.contains(StatementFlags::CONTROLS_TRANSACTION) {
+                    continue; // it has an error of its own
+                }
                 diagnostics.push(self.outside(statement, dialects));
             }
             diagnostics.extend(self.control());
@@ -274,11 +277,11 @@ fn spoken_by(words: &[String]) -> Dialects {
     match (word(0), word(1)) {
         ("PRAGMA" | "ATTACH" | "DETACH", _) | ("BEGIN", "IMMEDIATE" | "EXCLUSIVE" | "DEFERRED") => SQLITE,
         ("DELIMITER" | "XA" | "UNLOCK", _) => MYSQL,
-        ("COPY" | "ABORT" | "CLUSTER", _)
+        ("COPY" | "ABORT" | "CLUSTER" | "DISCARD" | "DO", _)
         | ("PREPARE", "TRANSACTION")
         | ("COMMIT" | "ROLLBACK", "PREPARED")
         | ("REINDEX", "DATABASE" | "SYSTEM" | "SCHEMA")
-        | ("ALTER", "SYSTEM" | "SUBSCRIPTION" | "DATABASE")
+        | ("ALTER", "SYSTEM" | "SUBSCRIPTION")
         | ("CREATE" | "DROP", "SUBSCRIPTION") => POSTGRES,
         ("VACUUM" | "END", _) => POSTGRES.with(Dialect::Sqlite),
         ("START", _) | ("CREATE" | "DROP", "DATABASE" | "TABLESPACE") => POSTGRES.with(Dialect::Mysql),
