@@ -1,3 +1,24 @@
-//! Being built.
+//! Reads and checks what the user wrote: a folder of migrations, its policy and its lockfile.
+//!
+//! Runs while compiling (`embed_migrations!`, the build script) and in the xtask; it never reaches
+//! the user's program. [`folder::load`] is the way in: it gives a [`folder::Folder`] and every
+//! [`Diagnostic`] at once. Files are read in `folder/read.rs` alone, and nothing here knows a clock
+//! or a database.
 
+#![deny(missing_docs)]
+
+pub mod checksum;
+pub mod diagnostic;
+pub mod folder;
+pub mod lockfile;
+pub mod renumber;
+pub mod scaffold;
 pub mod sql;
+mod suggest;
+
+pub use diagnostic::{Diagnostic, Severity, Style};
+pub use folder::policy::{self, Policy};
+pub use folder::{Folder, Loaded};
+pub use lockfile::Lockfile;
+
+pub use lockgate_core as core;

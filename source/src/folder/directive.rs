@@ -1,0 +1,530 @@
+//! Directives: comments at the head of a script that say how it is to be run. The one table
+//! [`DIRECTIVES`] makes the reader, the "did you mean" and the manual.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use crate::{Diagnostic, sql, suggest};
+
+/// One row of the table of directives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Directive {
+    /// The word after `-- lockgate:`.
+    pub name: &'static str,
+    /// What follows the word.
+    pub argument: Argument,
+    /// What it does, in one sentence.
+    pub doc: &'static str,
+    /// How it is written, without the comment's beginning.
+    pub example: &'static str,
+}
+
+/// What follows the name of a directive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// Nothing.
+    Nothing,
+    /// `"why"`
+    Reason,
+    /// `(rule) "why"`
+    RuleAndReason,
+    /// `500ms`, `5s`, `10min`, `1h`
+    Duration,
+    /// `off`
+    Off,
+    /// `name` or `"a name"`
+    Name,
+}
+
+/// Every directive there is.
+pub const DIRECTIVES: [Directive; 7] = [
+    Directive {
+        name: "no-transaction",
+        argument: Argument::Nothing,
+        doc: "the statements run one by one outside a transaction, and an interrupted run resumes at the statement that did not finish",
+        example: "no-transaction",
+    },
+    Directive {
+        name: "irreversible",
+        argument: Argument::Reason,
+        doc: "the migration has no down script, for this reason",
+        example: "irreversible \"the old values are gone\"",
+    },
+    Directive {
+        name: "allow",
+        argument: Argument::RuleAndReason,
+        doc: "this lint is silent for this script, for this reason",
+        example: "allow(drop-column) \"nothing reads it since 1.4\"",
+    },
+    Directive {
+        name: "lock-timeout",
+        argument: Argument::Duration,
+        doc: "how long each statement may wait for a lock",
+        example: "lock-timeout 5s",
+    },
+    Directive {
+        name: "statement-timeout",
+        argument: Argument::Duration,
+        doc: "how long each statement may run",
+        example: "statement-timeout 10min",
+    },
+    Directive {
+        name: "foreign-keys",
+        argument: Argument::Off,
+        doc: "SQLite does not enforce foreign keys while the script runs, and checks them before its commit: for rebuilding a table",
+        example: "foreign-keys off",
+    },
+    Directive {
+        name: "role",
+        argument: Argument::Name,
+        doc: "the script runs as this role",
+        example: "role app_owner",
+    },
+];
+
+/// What the head of a script asks for, and where it says so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Directives {
+    /// `no-transaction`
+    pub no_transaction: Option<Range<usize>>,
+    /// `irreversible` and its reason
+    pub irreversible: Option<(String, Range<usize>)>,
+    /// Each `allow`: rule and reason
+    pub allow: Vec<(String, String)>,
+    /// `lock-timeout`
+    pub lock_timeout: Option<Duration>,
+    /// `statement-timeout`
+    pub statement_timeout: Option<Duration>,
+    /// `foreign-keys off`
+    pub foreign_keys_off: Option<Range<usize>>,
+    /// `role`
+    pub role: Option<String>,
+}
+
+/// How comments begin in a script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comment {
+    /// `--`, as in SQL.
+    Sql,
+    /// `//`, as in Rust.
+    Rust,
+}
+
+impl Comment {
+    const fn marker(self) -> &'static str {
+        match self {
+            Self::Sql => "--",
+            Self::Rust => "//",
+        }
+    }
+}
+
+const PREFIX: &str = "lockgate:";
+
+/// Reads the directives at the head of a script, which ends at the first line that is neither blank
+/// nor a comment. `file` is how messages name the script.
+pub fn parse(text: &str, file: &str, comment: Comment) -> (Directives, Vec<Diagnostic>) {
+    let mut reader =
+        Reader { text, file, comment, found: Directives::default(), seen: Vec::new(), diagnostics: Vec::new() };
+    // sqlx: a script that begins with these bytes runs outside a transaction.
+    let start = text.len() - text.trim_start_matches('\u{feff}').len();
+    if comment == Comment::Sql && text[start..].starts_with("-- no-transaction") {
+        reader.found.no_transaction = Some(start..start + "-- no-transaction".len());
+        reader.seen.push(("no-transaction", String::new()));
+    }
+    let mut at = start;
+    let mut line = |range: Range<usize>| {
+        at = range.end;
+        reader.line(range);
+    };
+    match comment {
+        Comment::Sql => sql::head_comments(text).for_each(&mut line),
+        Comment::Rust => rust_head(text, start).into_iter().for_each(&mut line),
+    }
+    reader.misplaced(at);
+    (reader.found, reader.diagnostics)
+}
+
+/// The `//` comments before everything else in a Rust file, as [`sql::head_comments`] gives those
+/// of a script.
+fn rust_head(text: &str, start: usize) -> Vec<Range<usize>> {
+    let mut comments = Vec::new();
+    let mut at = start;
+    for line in text[start..].split_inclusive('\n') {
+        let trimmed = line.trim();
+        if let Some(content) = trimmed.strip_prefix("//") {
+            let content = content.trim_start();
+            let end = at + line.trim_end().len();
+            comments.push(end - content.len()..end);
+        } else if !trimmed.is_empty() {
+            break;
+        }
+        at += line.len();
+    }
+    comments
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    file: &'a str,
+    comment: Comment,
+    found: Directives,
+    /// Names (and for `allow` rules) that have been read.
+    seen: Vec<(&'static str, String)>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    /// A comment of the head: what stands behind its marker, without white space around it.
+    fn line(&mut self, Range { start, end }: Range<usize>) {
+        let body = &self.text[start..end];
+        if body.len() < PREFIX.len() - 1 || !body.is_char_boundary(8) || !body[..8].eq_ignore_ascii_case("lockgate") {
+            return;
+        }
+        let rest = body[8..].trim_start();
+        let at = start + body.len() - rest.len();
+        match rest.strip_prefix(':') {
+            Some(rest) => {
+                let directive = rest.trim_start();
+                self.directive(directive, start + body.len() - directive.len());
+            }
+            // Prose may begin with the name of this tool; what has a directive's name behind it
+            // is no prose.
+            None => {
+                let word = rest.split([' ', '\t', '(']).next().unwrap_or_default();
+                if DIRECTIVES.iter().any(|directive| directive.name == word) {
+                    let example = format!("{} {PREFIX} {rest}", self.comment.marker());
+                    self.error(
+                        "bad-directive",
+                        at..at + word.len(),
+                        "a directive has a colon before its name".to_owned(),
+                        "",
+                    )
+                    .help
+                    .push(format!("write `{example}`"));
+                }
+            }
+        }
+    }
+
+    /// A directive: what stands behind `lockgate:`, and where.
+    fn directive(&mut self, text: &str, at: usize) {
+        let name_len = text.find(|c: char| c.is_whitespace() || c == '(').unwrap_or(text.len());
+        let (name, argument) = text.split_at(name_len);
+        let Some(directive) = DIRECTIVES.into_iter().find(|directive| directive.name == name) else {
+            let help = match suggest::nearest(name, DIRECTIVES.iter().map(|directive| directive.name)) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => {
+                    let names: Vec<_> = DIRECTIVES.iter().map(|directive| format!("`{}`", directive.name)).collect();
+                    format!("the directives are {}", names.join(", "))
+                }
+            };
+            let message = if name.is_empty() {
+                "a directive has a name behind the colon".to_owned()
+            } else {
+                format!("there is no directive `{name}`")
+            };
+            self.error("unknown-directive", at..at + name.len(), message, "").help.push(help);
+            return;
+        };
+        let value = argument.trim_start();
+        let value_at = at + text.len() - value.len();
+        let whole = at..at + text.len();
+        let rule = match self.value(directive, value, whole.clone()) {
+            Ok(rule) => rule,
+            Err(reason) => {
+                let range = if value.is_empty() { whole } else { value_at..value_at + value.len() };
+                let help = format!("write it like `{} {PREFIX} {}`", self.comment.marker(), directive.example);
+                self.error("bad-directive", range, format!("`{name}` {reason}"), "").help.push(help);
+                return;
+            }
+        };
+        let key = (directive.name, rule);
+        if self.seen.contains(&key) {
+            let shown = if key.1.is_empty() { name.to_owned() } else { format!("{name}({})", key.1) };
+            self.error("repeated-directive", whole, format!("`{shown}` stands here twice"), "again")
+                .help
+                .push("delete one of them".to_owned());
+        }
+        self.seen.push(key);
+    }
+
+    /// Takes over what the directive says. Gives the rule of an `allow`, which may stand there more
+    /// than once.
+    fn value(&mut self, directive: Directive, value: &str, range: Range<usize>) -> Result<String, String> {
+        match directive.argument {
+            Argument::Nothing => {
+                if !value.is_empty() {
+                    return Err("takes no argument".to_owned());
+                }
+                self.found.no_transaction.get_or_insert(range);
+            }
+            Argument::Reason => {
+                let reason = quoted(value)?;
+                self.found.irreversible.get_or_insert((reason, range));
+            }
+            Argument::RuleAndReason => {
+                let inner = value.strip_prefix('(').and_then(|value| value.split_once(')'));
+                let (rule, reason) = inner.ok_or("needs a rule in parentheses")?;
+                let rule = rule.trim();
+                if rule.is_empty() || !rule.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+                    return Err("needs the name of a rule, such as `drop-column`".to_owned());
+                }
+                let reason = quoted(reason.trim_start())?;
+                self.found.allow.push((rule.to_owned(), reason));
+                return Ok(rule.to_owned());
+            }
+            Argument::Duration => {
+                let duration = duration(value)?;
+                let place = if directive.name == "lock-timeout" {
+                    &mut self.found.lock_timeout
+                } else {
+                    &mut self.found.statement_timeout
+                };
+                place.get_or_insert(duration);
+            }
+            Argument::Off => {
+                if value != "off" {
+                    return Err("can only be `off`: enforcing them is what happens without it".to_owned());
+                }
+                self.found.foreign_keys_off.get_or_insert(range);
+            }
+            Argument::Name => {
+                let name = if value.starts_with('"') { quoted(value)? } else { value.to_owned() };
+                if name.is_empty() || (!value.starts_with('"') && name.contains(char::is_whitespace)) {
+                    return Err("needs one name, in quotation marks if it has blanks".to_owned());
+                }
+                self.found.role.get_or_insert(name);
+            }
+        }
+        Ok(String::new())
+    }
+
+    /// Directives behind the head, which would have no effect.
+    fn misplaced(&mut self, head_end: usize) {
+        let mut from = head_end;
+        while let Some(found) = self.text[from..].find(PREFIX) {
+            let at = from + found;
+            from = at + PREFIX.len();
+            let line_start = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+            let before = self.text[line_start..at].trim_end();
+            if before.ends_with(self.comment.marker()) {
+                let line_end = self.text[at..].find('\n').map_or(self.text.len(), |length| at + length);
+                let end = at + self.text[at..line_end].trim_end().len();
+                self.error("misplaced-directive", at..end, "this directive has no effect here".to_owned(), "too late")
+                    .help
+                    .push("move it to the head of the file, above everything that is not a comment".to_owned());
+            }
+        }
+    }
+
+    fn error(&mut self, code: &'static str, range: Range<usize>, message: String, label: &str) -> &mut Diagnostic {
+        self.diagnostics.push(Diagnostic::error(code, self.file, message).at(self.text, range, label));
+        self.diagnostics.last_mut().expect("one was just pushed")
+    }
+}
+
+/// `"why"`
+fn quoted(value: &str) -> Result<String, String> {
+    let inner = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+    match inner.map(str::trim) {
+        Some(text) if !text.is_empty() && !text.contains('"') => Ok(text.to_owned()),
+        _ => Err("needs a text in quotation marks, and nothing behind it".to_owned()),
+    }
+}
+
+/// `500ms`, `5s`, `10min`, `1h`
+fn duration(value: &str) -> Result<Duration, String> {
+    const MOST: Duration = Duration::from_millis(i32::MAX as u64);
+    let digits = value.bytes().take_while(u8::is_ascii_digit).count();
+    let milliseconds = match value[digits..].trim_start() {
+        "ms" => 1,
+        "s" => 1_000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err("needs a number with a unit: ms, s, min or h".to_owned()),
+    };
+    if digits == 0 {
+        return Err("needs a number with a unit: ms, s, min or h".to_owned());
+    }
+    let duration = value[..digits].parse::<u64>().ok().and_then(|number| number.checked_mul(milliseconds));
+    match duration.map(Duration::from_millis) {
+        Some(Duration::ZERO) => Err("needs more than nothing".to_owned()),
+        Some(duration) if duration <= MOST => Ok(duration),
+        _ => Err("can be 596h at most".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Style;
+
+    fn read(text: &str) -> Directives {
+        let (directives, diagnostics) = parse(text, "m/1_x.sql", Comment::Sql);
+        assert_eq!(diagnostics, []);
+        directives
+    }
+
+    fn check(text: &str, expected: &str) {
+        check_as(Comment::Sql, text, expected);
+    }
+
+    fn check_as(comment: Comment, text: &str, expected: &str) {
+        let (_, diagnostics) = parse(text, "m/1_x.sql", comment);
+        let shown: Vec<String> = diagnostics
+            .iter()
+            .map(|d| format!("{} {}: {}: {}", &d.place()[10..], d.code, d.message, d.help.join(", ")))
+            .collect();
+        assert_eq!(shown.join("\n"), expected, "{text:?}");
+    }
+
+    #[test]
+    fn every_directive_is_read_as_its_example_says() {
+        for directive in DIRECTIVES {
+            let (found, diagnostics) = parse(&format!("-- lockgate: {}\n", directive.example), "", Comment::Sql);
+            assert_eq!(diagnostics, [], "{}", directive.name);
+            assert_ne!(found, Directives::default(), "{}", directive.name);
+        }
+    }
+
+    #[test]
+    fn a_head_of_several() {
+        let found = read(
+            "\u{feff}\r\n-- Rebuilds the table.\r\n--\r\n  --lockgate: lock-timeout 500ms\r\n-- lockgate: statement-timeout 10min\r\n\
+             -- Lockgate : role \"App Owner\"\r\n-- lockgate: foreign-keys off\r\n-- lockgate: allow(a) \"x\"\r\n\
+             -- lockgate: allow(b-2) \"y\"\r\n-- lockgate: irreversible \"gone\"\r\nSELECT 1;\r\n",
+        );
+        assert_eq!(found.lock_timeout, Some(Duration::from_millis(500)));
+        assert_eq!(found.statement_timeout, Some(Duration::from_secs(600)));
+        assert_eq!(found.role.as_deref(), Some("App Owner"));
+        assert!(found.foreign_keys_off.is_some());
+        assert_eq!(found.allow, [("a".to_owned(), "x".to_owned()), ("b-2".to_owned(), "y".to_owned())]);
+        assert_eq!(found.irreversible.map(|(reason, _)| reason).as_deref(), Some("gone"));
+        assert_eq!(found.no_transaction, None);
+    }
+
+    #[test]
+    fn sqlx_s_first_line_means_the_same() {
+        assert!(read("-- no-transaction\nVACUUM;").no_transaction.is_some());
+        assert!(read("\u{feff}-- no-transaction because\nVACUUM;").no_transaction.is_some());
+        assert!(read("\n-- no-transaction\nVACUUM;").no_transaction.is_none());
+        assert!(read("-- lockgate: no-transaction\nVACUUM;").no_transaction.is_some());
+    }
+
+    #[test]
+    fn comments_of_rust_are_read_in_rust() {
+        let (found, diagnostics) = parse("//! Doc.\n// lockgate: lock-timeout 1h\nuse x;\n", "", Comment::Rust);
+        assert_eq!((found.lock_timeout, diagnostics), (Some(Duration::from_secs(3600)), vec![]));
+        check_as(
+            Comment::Rust,
+            "use x;\n// lockgate: role a\n",
+            "2:4 misplaced-directive: this directive has no effect here: \
+             move it to the head of the file, above everything that is not a comment",
+        );
+    }
+
+    #[test]
+    fn unknown_ones_say_what_was_meant() {
+        check(
+            "-- lockgate: no-transation\n",
+            "1:14 unknown-directive: there is no directive `no-transation`: did you mean `no-transaction`?",
+        );
+        check(
+            "-- x\n-- lockgate: vacuum\n",
+            "2:14 unknown-directive: there is no directive `vacuum`: the directives are `no-transaction`, `irreversible`, \
+             `allow`, `lock-timeout`, `statement-timeout`, `foreign-keys`, `role`",
+        );
+        check(
+            "-- lockgate:\n",
+            "1:13 unknown-directive: a directive has a name behind the colon: the directives are \
+             `no-transaction`, `irreversible`, `allow`, `lock-timeout`, `statement-timeout`, `foreign-keys`, `role`",
+        );
+    }
+
+    #[test]
+    fn bad_arguments_say_what_is_right() {
+        for (text, expected) in [
+            (
+                "no-transaction please",
+                "1:29 bad-directive: `no-transaction` takes no argument: write it like `-- lockgate: no-transaction`",
+            ),
+            (
+                "irreversible",
+                "1:14 bad-directive: `irreversible` needs a text in quotation marks, and nothing behind it: write it like `-- lockgate: irreversible \"the old values are gone\"`",
+            ),
+            (
+                "irreversible \"\"",
+                "1:27 bad-directive: `irreversible` needs a text in quotation marks, and nothing behind it: write it like `-- lockgate: irreversible \"the old values are gone\"`",
+            ),
+            (
+                "lock-timeout 5",
+                "1:27 bad-directive: `lock-timeout` needs a number with a unit: ms, s, min or h: write it like `-- lockgate: lock-timeout 5s`",
+            ),
+            (
+                "lock-timeout 5m",
+                "1:27 bad-directive: `lock-timeout` needs a number with a unit: ms, s, min or h: write it like `-- lockgate: lock-timeout 5s`",
+            ),
+            (
+                "lock-timeout s",
+                "1:27 bad-directive: `lock-timeout` needs a number with a unit: ms, s, min or h: write it like `-- lockgate: lock-timeout 5s`",
+            ),
+            (
+                "lock-timeout 0s",
+                "1:27 bad-directive: `lock-timeout` needs more than nothing: write it like `-- lockgate: lock-timeout 5s`",
+            ),
+            (
+                "statement-timeout 597h",
+                "1:32 bad-directive: `statement-timeout` can be 596h at most: write it like `-- lockgate: statement-timeout 10min`",
+            ),
+            (
+                "foreign-keys on",
+                "1:27 bad-directive: `foreign-keys` can only be `off`: enforcing them is what happens without it: write it like `-- lockgate: foreign-keys off`",
+            ),
+            (
+                "role a b",
+                "1:19 bad-directive: `role` needs one name, in quotation marks if it has blanks: write it like `-- lockgate: role app_owner`",
+            ),
+            (
+                "allow drop",
+                "1:20 bad-directive: `allow` needs a rule in parentheses: write it like `-- lockgate: allow(drop-column) \"nothing reads it since 1.4\"`",
+            ),
+            (
+                "allow(x)",
+                "1:19 bad-directive: `allow` needs a text in quotation marks, and nothing behind it: write it like `-- lockgate: allow(drop-column) \"nothing reads it since 1.4\"`",
+            ),
+        ] {
+            check(&format!("-- lockgate: {text}\n"), expected);
+        }
+        check(
+            "-- lockgate no-transaction\n",
+            "1:13 bad-directive: a directive has a colon before its name: write `-- lockgate: no-transaction`",
+        );
+        check("-- lockgate runs this.\n", "");
+    }
+
+    #[test]
+    fn twice_and_too_late() {
+        check(
+            "-- no-transaction\n-- lockgate: no-transaction\n-- lockgate: allow(a) \"x\"\n-- lockgate: allow(a) \"x\"\n",
+            "2:14 repeated-directive: `no-transaction` stands here twice: delete one of them\n\
+             4:14 repeated-directive: `allow(a)` stands here twice: delete one of them",
+        );
+        check(
+            "SELECT 1; -- lockgate: role x\nSELECT 'lockgate: y';\n",
+            "1:14 misplaced-directive: this directive has no effect here: \
+             move it to the head of the file, above everything that is not a comment",
+        );
+        let (_, diagnostics) =
+            parse("CREATE TABLE x (\n  -- lockgate: role x\n  id INT\n);", "m/1_x.sql", Comment::Sql);
+        let expected = "\
+error[misplaced-directive]: this directive has no effect here
+ --> m/1_x.sql:2:6
+  |
+2 |   -- lockgate: role x
+  |      ^^^^^^^^^^^^^^^^ too late
+  |
+  = help: move it to the head of the file, above everything that is not a comment";
+        assert_eq!(diagnostics[0].render(Style::Plain), expected);
+    }
+}

@@ -1,0 +1,348 @@
+//! A folder of migrations, read and understood: [`load`] gives everything that is in it and
+//! everything that is wrong with it.
+
+pub mod directive;
+pub mod name;
+pub(crate) mod order;
+pub mod policy;
+pub(crate) mod read;
+mod script;
+mod step;
+
+use std::path::{Path, PathBuf};
+
+use lockgate_core::table::{self, BodyData, Encoded, MigrationData, ScriptData, ScriptOptions};
+use lockgate_core::{Checksum, Version};
+
+use crate::diagnostic;
+use crate::lockfile::{self, Lockfile};
+use crate::{Diagnostic, Policy, Severity};
+use name::{Kind, Name};
+use policy::Need;
+
+/// A folder and everything that is wrong with it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What is in it; after errors only as much as could be understood.
+    pub folder: Folder,
+    /// Every problem, in the order of the files and their lines.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Loaded {
+    /// Whether the folder does not compile.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+}
+
+/// What a folder holds.
+#[derive(Debug)]
+pub struct Folder {
+    /// Where it is.
+    pub root: PathBuf,
+    /// How messages name it: `migrations`.
+    pub shown: String,
+    /// What it asks of its migrations.
+    pub policy: Policy,
+    /// Its lockfile, where there is one that can be read.
+    pub lockfile: Option<Lockfile>,
+    /// The migrations in ascending order of version and id. Where two have the same version there
+    /// is an error too.
+    pub migrations: Vec<Migration>,
+    /// The folder and every directory in it.
+    pub directories: Vec<PathBuf>,
+    /// Policy and lockfile, those that exist.
+    pub tracked: Vec<PathBuf>,
+}
+
+/// One migration of a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migration {
+    /// Its version.
+    pub version: Version,
+    /// Version and name as its files write them: `0001_create_users`.
+    pub id: String,
+    /// Its name without the version: `create_users`.
+    pub name: String,
+    /// Whether the lockfile records it as released.
+    pub frozen: bool,
+    /// Why it cannot be reverted, where its author said so.
+    pub irreversible: Option<String>,
+    /// The script that applies it, or the file of the Rust step.
+    pub up: Script,
+    /// The script that reverts it; for a Rust step that has a `down` the same file again.
+    pub down: Option<Script>,
+}
+
+/// One file of a migration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// The path below the folder, with forward slashes.
+    pub path: String,
+    /// Where the file is.
+    pub absolute: PathBuf,
+    /// What its name says that it is.
+    pub kind: Kind,
+    /// What is in it.
+    pub text: String,
+    /// The checksum of its canonical text; `None` where it could not be read.
+    pub checksum: Option<Checksum>,
+    /// What it is made of.
+    pub body: BodyData,
+    /// What its head asks for.
+    pub options: ScriptOptions,
+    /// The lints that its head silences, with the reasons.
+    pub allow: Vec<(String, String)>,
+}
+
+/// What the macro needs to emit a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Embedded {
+    /// Paths and table.
+    pub encoded: Encoded,
+    /// The SQL files whose texts are to be laid in a row, in this order.
+    pub texts: Vec<PathBuf>,
+    /// The Rust steps.
+    pub rust_steps: Vec<RustStep>,
+    /// Other files that the embedded set depends on.
+    pub tracked: Vec<PathBuf>,
+}
+
+/// A migration that is a Rust file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RustStep {
+    /// Its version.
+    pub version: Version,
+    /// The file.
+    pub file: PathBuf,
+    /// Whether it has a function `down`.
+    pub has_down: bool,
+}
+
+/// Reads a folder. `directory` is absolute; `shown` is how messages name it (`migrations`).
+///
+/// Every problem is found at once, and none of them is a panic.
+pub fn load(directory: &Path, shown: &str) -> Loaded {
+    let listing = read::list(directory, shown);
+    let mut folder = Folder {
+        root: directory.to_owned(),
+        shown: shown.to_owned(),
+        policy: Policy::default(),
+        lockfile: None,
+        migrations: Vec::new(),
+        directories: listing.directories,
+        tracked: Vec::new(),
+    };
+    let mut diagnostics = listing.diagnostics;
+    if folder.directories.is_empty() {
+        return Loaded { folder, diagnostics };
+    }
+
+    let at_top = |file: &str| listing.files.iter().find(|found| found.path == file);
+    if let Some(found) = at_top(policy::FILE) {
+        folder.tracked.push(found.absolute.clone());
+        let file = folder.show(policy::FILE);
+        match read::text(&found.absolute, &file) {
+            Ok(text) => {
+                let (policy, problems) = policy::parse(&text, &file);
+                folder.policy = policy;
+                diagnostics.extend(problems);
+            }
+            Err(problem) => diagnostics.push(*problem),
+        }
+    }
+
+    let mut files = Vec::with_capacity(listing.files.len());
+    let mut odd = Vec::new();
+    for found in &listing.files {
+        let file = found.path.rsplit('/').next().unwrap_or(&found.path);
+        if name::is_ignored(file) || found.path == policy::FILE || found.path == lockfile::FILE {
+            continue;
+        }
+        match name::parse(file, folder.policy.numbering) {
+            Ok(name) => {
+                let (script, problems) = script::read(&folder, &name, found);
+                diagnostics.extend(problems);
+                files.push((name, script));
+            }
+            Err(bad) => odd.push((found, bad)),
+        }
+    }
+    let (migrations, problems) = order::group(&folder.shown, files);
+    folder.migrations = migrations;
+    diagnostics.extend(problems);
+    let next = folder.next_number();
+    for (found, bad) in odd {
+        let message = format!("`{}` {}", found.path, bad.message);
+        let help = bad.help.replace("{next}", &next);
+        diagnostics.push(Diagnostic::error(bad.code, folder.show(&found.path), message).help(help));
+    }
+
+    if let Some(found) = at_top(lockfile::FILE) {
+        folder.tracked.push(found.absolute.clone());
+        let file = folder.show(lockfile::FILE);
+        match read::text(&found.absolute, &file) {
+            Ok(text) => {
+                let (lockfile, problems) = lockfile::parse(&text, &file);
+                diagnostics.extend(problems);
+                if let Some(lockfile) = lockfile {
+                    lockfile.mark(&mut folder.migrations);
+                    diagnostics.extend(lockfile::compare(&folder, &lockfile, &text));
+                    folder.lockfile = Some(lockfile);
+                }
+            }
+            Err(problem) => diagnostics.push(*problem),
+        }
+    }
+    diagnostics.extend(order::check(&folder));
+    if folder.policy.tests == Need::Required {
+        diagnostics.extend(missing_tests(&folder));
+    }
+    diagnostic::sort(&mut diagnostics);
+    Loaded { folder, diagnostics }
+}
+
+/// Under `tests = "required"`: the migrations without a test file (L1).
+fn missing_tests(folder: &Folder) -> Vec<Diagnostic> {
+    let present = read::names(&folder.tests_directory());
+    let missing = folder.migrations.iter().filter(|migration| !present.contains(&format!("{}.rs", migration.id)));
+    missing
+        .map(|migration| {
+            let test = folder.shown_test(&migration.id);
+            let message = format!("`{}` has no test: there is no `{test}`", migration.id);
+            folder
+                .error("missing-test", &migration.up, message)
+                .help(format!(
+                    "write `{test}`; `cargo xtask new-migration` writes one that fails until it is filled in"
+                ))
+                .help(format!("or say `tests = \"optional\"` in `{}`", folder.show(policy::FILE)))
+        })
+        .collect()
+}
+
+impl Folder {
+    /// A path below the folder as messages name it: `migrations/0001_create_users.sql`.
+    pub fn show(&self, path: &str) -> String {
+        read::join(&self.shown, path)
+    }
+
+    /// An error about a file of a migration, shown at its first line that does something.
+    pub(crate) fn error(&self, code: &'static str, script: &Script, message: impl Into<String>) -> Diagnostic {
+        script.point(Diagnostic::error(code, self.show(&script.path), message))
+    }
+
+    /// The migration of this id.
+    pub fn find(&self, id: &str) -> Option<&Migration> {
+        let version = lockfile::version_of(id)?;
+        let at = self.migrations.partition_point(|known| (known.version, known.id.as_str()) < (version, id));
+        self.migrations.get(at).filter(|known| known.id == id)
+    }
+
+    /// Where the tests of its migrations are: `tests/migrations` beside the folder.
+    pub fn tests_directory(&self) -> PathBuf {
+        self.root.parent().unwrap_or(&self.root).join("tests").join("migrations")
+    }
+
+    /// The test of a migration as messages name it: `tests/migrations/0001_create_users.rs`.
+    pub fn shown_test(&self, id: &str) -> String {
+        let beside = match self.shown.rsplit_once('/') {
+            _ if self.shown.is_empty() || self.shown == "." => "..",
+            _ if self.shown.ends_with("..") => return format!("{}/../tests/migrations/{id}.rs", self.shown),
+            Some((beside, _)) => beside,
+            None => "",
+        };
+        read::join(beside, &format!("tests/migrations/{id}.rs"))
+    }
+
+    /// The number that a suggestion gives to a file without one, written as wide as the others.
+    fn next_number(&self) -> String {
+        let last = self.migrations.last();
+        let width = last.map_or(4, |last| last.id.len() - last.name.len() - 1);
+        let next = match (last, self.policy.numbering) {
+            (Some(last), _) => last.version.get().saturating_add(1),
+            (None, policy::Numbering::Ordinal) => 0,
+            (None, _) => 1,
+        };
+        match self.policy.numbering {
+            policy::Numbering::Timestamp => "<YYYYMMDDhhmmss>".to_owned(),
+            policy::Numbering::Ordinal => format!("{next:05}"),
+            policy::Numbering::Any | policy::Numbering::Sequence => format!("{next:0width$}"),
+        }
+    }
+
+    /// What the macro emits.
+    ///
+    /// # Panics
+    ///
+    /// Where [`load`] found errors: two migrations of one version, or texts of more than 4 GiB.
+    pub fn encode(&self) -> Embedded {
+        let mut texts = Vec::new();
+        let mut rust_steps = Vec::new();
+        let mut migrations = Vec::with_capacity(self.migrations.len());
+        for migration in &self.migrations {
+            for script in [Some(&migration.up), migration.down.as_ref()].into_iter().flatten() {
+                if script.kind != Kind::Rust {
+                    texts.push(script.absolute.clone());
+                }
+            }
+            if migration.up.kind == Kind::Rust {
+                let (file, has_down) = (migration.up.absolute.clone(), migration.down.is_some());
+                rust_steps.push(RustStep { version: migration.version, file, has_down });
+            }
+            migrations.push(MigrationData {
+                version: migration.version,
+                name: migration.name.clone(),
+                frozen: migration.frozen,
+                irreversible: migration.irreversible.clone(),
+                up: migration.up.data(),
+                down: migration.down.as_ref().map(Script::data),
+            });
+        }
+        let encoded = table::encode(self.policy.dialects(), &migrations);
+        Embedded { encoded, texts, rust_steps, tracked: self.tracked.clone() }
+    }
+}
+
+impl Migration {
+    fn new(name: &Name, up: Script, down: Option<Script>, irreversible: Option<String>) -> Self {
+        Self {
+            version: name.version,
+            id: name.id.clone(),
+            name: name.name().to_owned(),
+            frozen: false,
+            irreversible,
+            up,
+            down,
+        }
+    }
+
+    /// The files that it is made of.
+    pub fn files(&self) -> impl Iterator<Item = &Script> {
+        let down = self.down.as_ref().filter(|down| down.kind != Kind::Rust);
+        std::iter::once(&self.up).chain(down)
+    }
+}
+
+impl Script {
+    /// The diagnostic at the first line of the script that does something.
+    pub(crate) fn point(&self, diagnostic: Diagnostic) -> Diagnostic {
+        let first = match &self.body {
+            BodyData::Sql { statements, .. } => statements
+                .first()
+                .and_then(|(_, statements)| statements.first())
+                .map(|statement| statement.range.clone()),
+            BodyData::Rust => self.text.find("pub async fn up").map(|at| at..at + "pub async fn up".len()),
+        };
+        diagnostic.at(&self.text, first.unwrap_or(0..0), "")
+    }
+
+    fn data(&self) -> ScriptData {
+        ScriptData {
+            path: self.path.clone(),
+            checksum: self.checksum.expect("an unreadable file is an error, and a folder with errors is not encoded"),
+            body: self.body.clone(),
+            options: self.options.clone(),
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! What the name of a file says: version, name and kind. After [`parse`] a bad name cannot exist.
+//! Which names fit together is decided in `order`.
+
+use lockgate_core::Version;
+
+use super::policy::Numbering;
+use crate::suggest;
+
+/// What a file of the folder is, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// `0001_create_users.up.sql`
+    Up,
+    /// `0001_create_users.sql`
+    OneWay,
+    /// `0001_create_users.rs`
+    Rust,
+    /// `0001_create_users.down.sql`
+    Down,
+}
+
+impl Kind {
+    /// The end of the file's name.
+    pub const fn suffix(self) -> &'static str {
+        match self {
+            Self::Up => ".up.sql",
+            Self::OneWay => ".sql",
+            Self::Rust => ".rs",
+            Self::Down => ".down.sql",
+        }
+    }
+}
+
+/// A well-formed file name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// The version.
+    pub version: Version,
+    /// Version and name as the file writes them: `0001_create_users`.
+    pub id: String,
+    /// Where in the id the name begins.
+    name_offset: usize,
+    /// What the file is.
+    pub kind: Kind,
+}
+
+impl Name {
+    /// The name without the version: `create_users`.
+    pub fn name(&self) -> &str {
+        &self.id[self.name_offset..]
+    }
+}
+
+/// Why a file name says nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadName {
+    /// `bad-name` for an SQL or Rust file, `unknown-file` for anything else.
+    pub code: &'static str,
+    /// What is wrong, as the rest of a sentence that begins with the file.
+    pub message: String,
+    /// What to do about it.
+    pub help: String,
+}
+
+/// Files that may stand in a folder and mean nothing to the migrations: dot-files and the readme.
+pub fn is_ignored(file: &str) -> bool {
+    file.starts_with('.') || file.eq_ignore_ascii_case("readme.md")
+}
+
+/// What between version and name stands under this numbering.
+pub(crate) const fn separator(numbering: Numbering) -> char {
+    match numbering {
+        Numbering::Ordinal => '-',
+        Numbering::Any | Numbering::Sequence | Numbering::Timestamp => '_',
+    }
+}
+
+/// Reads the name of a file (not its folder).
+///
+/// # Errors
+///
+/// [`BadName`] where it is not `<version>_<name>` with one of the known endings.
+pub fn parse(file: &str, numbering: Numbering) -> Result<Name, BadName> {
+    let known = [Kind::Up, Kind::Down, Kind::OneWay, Kind::Rust];
+    let Some(kind) = known.into_iter().find(|kind| file.ends_with(kind.suffix())) else {
+        return Err(unknown(file, numbering));
+    };
+    let id = &file[..file.len() - kind.suffix().len()];
+    let bad = |message: String, help: String| BadName { code: "bad-name", message, help };
+    let separator = separator(numbering);
+    let digits = id.bytes().take_while(u8::is_ascii_digit).count();
+    let Some(name) = id[digits..].strip_prefix(separator).filter(|_| digits > 0) else {
+        let message = format!("is not named `<version>{separator}<name>{}`", kind.suffix());
+        let place = Place { file, stem: id, digits, suffix: kind.suffix() };
+        return Err(bad(message, place.suggest(numbering)));
+    };
+    let version = match id[..digits].parse::<Version>() {
+        Ok(version) => version,
+        Err(error) => {
+            return Err(bad(format!("has no version: {error}"), "give it a smaller number".to_owned()));
+        }
+    };
+    if let Some(odd) = name.chars().find(|c| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' '))) {
+        let better = format!("{}{separator}{}{}", &id[..digits], clean(name), kind.suffix());
+        return Err(bad(
+            format!("has {odd:?} in its name: letters, digits, `_`, `-`, `.` and blanks make a name"),
+            format!("rename it to `{better}`"),
+        ));
+    }
+    if name.is_empty() || name.trim_matches([' ', '.']).len() != name.len() {
+        let name = if clean(name).is_empty() { "<name>".to_owned() } else { clean(name) };
+        return Err(bad(
+            "has a name that is empty, or begins or ends with a blank or a dot".to_owned(),
+            format!("rename it to `{}{separator}{name}{}`", &id[..digits], kind.suffix()),
+        ));
+    }
+    if let Some(direction) = direction_word(name) {
+        return Err(bad(
+            format!("ends in `.{}{}`, which is no direction", direction.0, kind.suffix()),
+            format!(
+                "rename it to `{}{}`",
+                &id[..id.len() - direction.0.len() - 1],
+                if kind == Kind::Rust { ".rs" } else { direction.1 }
+            ),
+        ));
+    }
+    Ok(Name { version, id: id.to_owned(), name_offset: digits + 1, kind })
+}
+
+/// The last part of a name that only looks like `.up` or `.down`, and the ending that was meant.
+fn direction_word(name: &str) -> Option<(&str, &'static str)> {
+    let (_, word) = name.rsplit_once('.')?;
+    let meant = match word.to_ascii_lowercase().as_str() {
+        "up" | "do" | "apply" | "forward" => ".up.sql",
+        "down" | "undo" | "revert" | "rollback" | "backward" => ".down.sql",
+        _ => return None,
+    };
+    Some((word, meant))
+}
+
+/// A file that has none of the endings: what may have been meant.
+fn unknown(file: &str, numbering: Numbering) -> BadName {
+    let problem = |code: &'static str, message: &str, help: String| BadName { code, message: message.to_owned(), help };
+    let lower = file.to_lowercase();
+    if [".sql", ".rs"].iter().any(|ending| lower.ends_with(ending)) {
+        // Only the case of the ending is odd: how the rest is meant is known.
+        let stem = &file[..file.rfind('.').unwrap_or(0)];
+        let stem = match stem.rsplit_once('.') {
+            Some((front, word)) if word.eq_ignore_ascii_case("up") || word.eq_ignore_ascii_case("down") => {
+                format!("{front}.{}", word.to_lowercase())
+            }
+            _ => stem.to_owned(),
+        };
+        let ending = &lower[lower.rfind('.').unwrap_or(0)..];
+        return problem("bad-name", "has an ending in capital letters", format!("rename it to `{stem}{ending}`"));
+    }
+    let left_over = ["~", ".bak", ".orig", ".rej", ".tmp", ".swp", ".swo", ".old", ".save"];
+    if let Some(ending) = left_over.into_iter().find(|ending| lower.ends_with(ending)) {
+        return problem(
+            "unknown-file",
+            "looks like a left-over of an editor or a merge",
+            format!("delete it, or move it out of the folder: `{ending}` files are never migrations"),
+        );
+    }
+    if let Some(meant) = suggest::nearest(file, ["migrations.toml", "migrations.lock"]) {
+        return problem("unknown-file", "is no file that Lockgate knows", format!("did you mean `{meant}`?"));
+    }
+    let dot = file.find('.');
+    let (stem, ending) = file.split_at(dot.unwrap_or(file.len()));
+    let meant = if lower.ends_with(".sql.up") || lower.ends_with(".sql.down") {
+        Some(if lower.ends_with("up") { ".up.sql" } else { ".down.sql" })
+    } else {
+        suggest::nearest(ending, [".up.sql", ".down.sql", ".sql"])
+    };
+    let separator = separator(numbering);
+    if let Some(meant) = meant.filter(|_| !ending.is_empty()) {
+        let digits = stem.bytes().take_while(u8::is_ascii_digit).count();
+        let place = Place { file, stem, digits, suffix: meant };
+        let help = if stem[digits..].starts_with(separator) {
+            format!("rename it to `{stem}{meant}`")
+        } else {
+            place.suggest(numbering)
+        };
+        return problem("unknown-file", "has an ending that no migration has", help);
+    }
+    let help = if ending.is_empty() {
+        format!(
+            "if it is a migration, name it `<version>{separator}{}.sql`; otherwise move it out of the folder",
+            clean(stem)
+        )
+    } else {
+        "move it out of the folder: what stands there is `.up.sql`, `.down.sql`, `.sql` and `.rs`".to_owned()
+    };
+    problem("unknown-file", "is no migration, and nothing is skipped in silence", help)
+}
+
+/// A file whose ending is fine and whose stem is not.
+struct Place<'a> {
+    file: &'a str,
+    stem: &'a str,
+    digits: usize,
+    suffix: &'static str,
+}
+
+impl Place<'_> {
+    fn suggest(&self, numbering: Numbering) -> String {
+        let (separator, suffix) = (separator(numbering), self.suffix);
+        let (digits, rest) = self.stem.split_at(self.digits);
+        if digits.is_empty() {
+            if let Some((version, name)) = refinery(self.stem) {
+                return format!("refinery's naming; rename it to `{version}{separator}{name}{suffix}`");
+            }
+            if matches!(self.file, "up.sql" | "down.sql") {
+                return "diesel's layout; move it up and name it after its folder: \
+                        `2026-01-02-030405_create_users/up.sql` is `20260102030405_create_users.up.sql`"
+                    .to_owned();
+            }
+            if matches!(self.file, "mod.rs" | "lib.rs" | "main.rs") {
+                return "move it out of the folder: a Rust step is found by its name, `<version>_<name>.rs`".to_owned();
+            }
+            let name = clean(self.stem.trim_start_matches(['-', '+']));
+            return match self.stem.trim_start_matches(['-', '+', 'v', 'V']).bytes().next() {
+                Some(b'0'..=b'9') => "a version is written with digits alone, and the name follows it".to_owned(),
+                _ => format!("rename it to `{{next}}{separator}{name}{suffix}`"),
+            };
+        }
+        let name = clean(rest.trim_start_matches(|c: char| !c.is_alphanumeric()));
+        let name = if name.is_empty() { "<name>".to_owned() } else { name };
+        format!("rename it to `{digits}{separator}{name}{suffix}`")
+    }
+}
+
+/// `V1__create_users` as version and name.
+fn refinery(stem: &str) -> Option<(&str, String)> {
+    let rest = stem.strip_prefix(['V', 'U', 'v', 'u'])?;
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let name = rest[digits..].strip_prefix("__").or_else(|| rest[digits..].strip_prefix('_'))?;
+    (digits > 0 && !name.is_empty()).then(|| (&rest[..digits], clean(name)))
+}
+
+/// A name made of what is allowed in one.
+pub(crate) fn clean(text: &str) -> String {
+    let mut name = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_alphanumeric() || matches!(c, '_' | '-') {
+            name.push(c);
+        } else if !name.is_empty() && !name.ends_with('_') {
+            name.push('_');
+        }
+    }
+    name.truncate(name.trim_end_matches('_').len());
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(file: &str, expected: &str) {
+        check_as(Numbering::Any, file, expected);
+    }
+
+    fn check_as(numbering: Numbering, file: &str, expected: &str) {
+        let got = match parse(file, numbering) {
+            Ok(name) => format!("{} | {} | {:?}", name.version, name.name(), name.kind),
+            Err(bad) => format!("{}: {}: {}", bad.code, bad.message, bad.help),
+        };
+        assert!(got.contains(expected), "{file}: {got}");
+    }
+
+    #[test]
+    fn good_names() {
+        check("0001_create_users.sql", "1 | create_users | OneWay");
+        check("0001_create_users.up.sql", "1 | create_users | Up");
+        check("0001_create_users.down.sql", "1 | create_users | Down");
+        check("3_x.rs", "3 | x | Rust");
+        check("20230331140529_jobs-and_more.sql", "20230331140529 | jobs-and_more | OneWay");
+        check("0_a.sql", "0 | a | OneWay");
+        check("1_v1.2 for all.sql", "1 | v1.2 for all | OneWay");
+        check("1__double.sql", "1 | _double | OneWay");
+        check("1_1_1.sql", "1 | 1_1 | OneWay");
+        check("2_größe.sql", "2 | größe | OneWay");
+        check_as(Numbering::Ordinal, "00000-create.sql", "0 | create | OneWay");
+    }
+
+    #[test]
+    fn bad_names_say_what_would_be_good() {
+        check("0001-create.sql", "bad-name: is not named `<version>_<name>.sql`: rename it to `0001_create.sql`");
+        check("0001 create users.up.sql", "rename it to `0001_create_users.up.sql`");
+        check("0001create.sql", "rename it to `0001_create.sql`");
+        check("0001.sql", "rename it to `0001_<name>.sql`");
+        check("0001_.sql", "bad-name: has a name that is empty");
+        check("create.sql", "rename it to `{next}_create.sql`");
+        check("V1__init.sql", "refinery's naming; rename it to `1_init.sql`");
+        check("up.sql", "diesel's layout");
+        check("-1_x.sql", "bad-name: is not named");
+        check("+1_x.sql", "digits alone");
+        check("9223372036854775808_x.sql", "has no version: a version is at most 9223372036854775807");
+        check("0001_x.SQL", "capital letters: rename it to `0001_x.sql`");
+        check("0001_x.UP.SQL", "capital letters: rename it to `0001_x.up.sql`");
+        check("0001_x.Up.sql", "no direction: rename it to `0001_x.up.sql`");
+        check("0001_x.undo.sql", "no direction: rename it to `0001_x.down.sql`");
+        check("0003_x.up.rs", "no direction");
+        check("0001_a/b?.sql", "has '/' in its name");
+        check("0001_what?.sql", "rename it to `0001_what.sql`");
+        check("0001_ x.sql", "rename it to `0001_x.sql`");
+        check("mod.rs", "move it out of the folder");
+        check_as(Numbering::Ordinal, "00000-.sql", "has a name that is empty");
+        check_as(Numbering::Ordinal, "00000_x.sql", "rename it to `00000-x.sql`");
+        check_as(Numbering::Ordinal, "fix-tbl.sql", "rename it to `{next}-fix-tbl.sql`");
+    }
+
+    #[test]
+    fn z5_unknown_files_say_what_may_be_meant() {
+        check("fn-x", "unknown-file: is no migration, and nothing is skipped in silence: if it is a migration");
+        check("0001_x.upsql", "unknown-file: has an ending that no migration has: rename it to `0001_x.up.sql`");
+        check("0001_x.up.sq", "rename it to `0001_x.up.sql`");
+        check("0001_x.sql.up", "rename it to `0001_x.up.sql`");
+        check("0001_x.sgl", "rename it to `0001_x.sql`");
+        check("0001_x.sql.bak", "unknown-file: looks like a left-over");
+        check("0001_x.sql~", "unknown-file: looks like a left-over");
+        check("migration.toml", "did you mean `migrations.toml`?");
+        check("notes.txt", "move it out of the folder");
+    }
+
+    #[test]
+    fn what_is_ignored() {
+        for file in [".gitkeep", ".0001_x.sql.swp", "README.md", "readme.md"] {
+            assert!(is_ignored(file), "{file}");
+        }
+        assert!(!is_ignored("README"));
+    }
+}

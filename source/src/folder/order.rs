@@ -1,0 +1,346 @@
+//! Which files make a migration, and whether the migrations follow each other as they should.
+
+use lockgate_core::Version;
+
+use super::name::{Kind, Name};
+use super::policy::{self, Need, Numbering};
+use super::read::join;
+use super::script::Read;
+use super::{Folder, Migration, Script};
+use crate::Diagnostic;
+
+type File = (Name, Read);
+
+/// Puts the files of each migration together; the result is in ascending order of version and id.
+pub(super) fn group(shown: &str, mut files: Vec<File>) -> (Vec<Migration>, Vec<Diagnostic>) {
+    files.sort_by(|(a, read_a), (b, read_b)| {
+        (a.version, &a.id, a.kind, &read_a.script.path).cmp(&(b.version, &b.id, b.kind, &read_b.script.path))
+    });
+    let mut grouper = Grouper { shown, migrations: Vec::with_capacity(files.len()), diagnostics: Vec::new() };
+    let mut files = files.into_iter().peekable();
+    while let Some(first) = files.next() {
+        let version = first.0.version;
+        let mut same = vec![first];
+        while let Some(next) = files.next_if(|(name, _)| name.version == version) {
+            same.push(next);
+        }
+        grouper.version(same);
+    }
+    (grouper.migrations, grouper.diagnostics)
+}
+
+struct Grouper<'a> {
+    shown: &'a str,
+    migrations: Vec<Migration>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Grouper<'_> {
+    fn error(&self, code: &'static str, script: &Script, message: String) -> Diagnostic {
+        script.point(Diagnostic::error(code, join(self.shown, &script.path), message))
+    }
+
+    /// The files of one version.
+    fn version(&mut self, files: Vec<File>) {
+        let (downs, ups): (Vec<File>, Vec<File>) = files.into_iter().partition(|(name, _)| name.kind == Kind::Down);
+        let mut downs = self.distinct(downs);
+        let ups = self.distinct(ups);
+        // `0001_a.up.sql` and `0001_b.down.sql` alone are a pair with a slip of the pen.
+        let slip = matches!((ups.as_slice(), downs.as_slice()), ([(up, _)], [(down, _)]) if up.id != down.id);
+        for (name, up) in ups {
+            let at = downs.iter().position(|(down, _)| slip || down.id == name.id);
+            let down = at.map(|at| downs.remove(at));
+            self.migration(&name, up, down);
+        }
+        for (name, down) in downs {
+            let message = format!("`{}` has a down script and no up script", name.id);
+            self.diagnostics.push(
+                self.error("down-without-up", &down.script, message)
+                    .help(format!("add `{}.up.sql`, or delete this file", name.id)),
+            );
+        }
+    }
+
+    /// One file an id: the first, and a diagnostic for each other.
+    fn distinct(&mut self, files: Vec<File>) -> Vec<File> {
+        let mut distinct: Vec<File> = Vec::with_capacity(1);
+        for (name, read) in files {
+            let Some((first, known)) = distinct.last().filter(|(known, _)| known.id == name.id) else {
+                distinct.push((name, read));
+                continue;
+            };
+            let (a, b) = (join(self.shown, &known.script.path), join(self.shown, &read.script.path));
+            let help = if first.kind == name.kind {
+                "folder names mean nothing to the order: delete or rename one of the two".to_owned()
+            } else {
+                "delete one of the two".to_owned()
+            };
+            let message = format!("`{}` is there twice: as `{a}` and as `{b}`", name.id);
+            self.diagnostics.push(self.error("duplicate", &read.script, message).help(help));
+        }
+        distinct
+    }
+
+    fn migration(&mut self, name: &Name, up: Read, down: Option<File>) {
+        let irreversible = up.irreversible;
+        let Some((down_name, down)) = down else {
+            let down = up.has_down.then(|| up.script.clone());
+            let reason = irreversible.map(|(reason, _)| reason);
+            return self.migrations.push(Migration::new(name, up.script, down, reason));
+        };
+        let (up_file, down_file) = (join(self.shown, &up.script.path), join(self.shown, &down.script.path));
+        if down_name.id != name.id {
+            let message = format!("version {} is named differently in `{up_file}` and `{down_file}`", name.version);
+            self.diagnostics.push(
+                self.error("mismatched-names", &down.script, message)
+                    .help(format!("rename this file to `{}.down.sql`", name.id)),
+            );
+        } else if name.kind == Kind::OneWay {
+            let message = format!("`{up_file}` is a one-way script, and `{down_file}` reverts it");
+            self.diagnostics.push(
+                self.error("mismatched-names", &up.script, message)
+                    .help(format!("rename this file to `{}.up.sql`", name.id)),
+            );
+        } else if name.kind == Kind::Rust {
+            let message = format!("`{up_file}` is a Rust step, and `{down_file}` is no part of it");
+            self.diagnostics.push(
+                self.error("duplicate", &down.script, message)
+                    .help("write the way down as `pub async fn down` in the Rust file"),
+            );
+        }
+        self.migrations.push(Migration::new(
+            name,
+            up.script,
+            Some(down.script),
+            irreversible.map(|(reason, _)| reason),
+        ));
+    }
+}
+
+/// Everything that is wrong with the order of the migrations, or missing from one of them.
+pub(super) fn check(folder: &Folder) -> Vec<Diagnostic> {
+    let mut diagnostics = duplicates(folder);
+    diagnostics.extend(match folder.policy.numbering {
+        Numbering::Any => Vec::new(),
+        Numbering::Sequence => gaps(folder, 1),
+        Numbering::Ordinal => widths(folder).into_iter().chain(gaps(folder, 0)).collect(),
+        Numbering::Timestamp => timestamps(folder),
+    });
+    diagnostics.extend(misordered(folder));
+    diagnostics.extend(downs(folder));
+    diagnostics
+}
+
+/// Two migrations of one version.
+fn duplicates(folder: &Folder) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
+    for pair in folder.migrations.windows(2) {
+        let [first, second] = pair else { continue };
+        if first.version != second.version {
+            continue;
+        }
+        // The one that was released stays where it is.
+        let (stays, moves) = if second.frozen { (second, first) } else { (first, second) };
+        let (a, b) = (folder.show(&first.up.path), folder.show(&second.up.path));
+        let message = format!("version {} is there twice: `{a}` and `{b}`", first.version);
+        let error = folder.error("duplicate", &moves.up, message);
+        let stem =
+            |migration: &Migration| migration.id.rsplit_once('_').map(|(stem, end)| (stem.to_owned(), end.to_owned()));
+        diagnostics.push(match (stem(first), stem(second)) {
+            (Some((one, down)), Some((other, up))) if one == other && down == "down" && up == "up" => {
+                error.help(format!("if they belong together, name them `{one}.up.sql` and `{one}.down.sql`"))
+            }
+            _ if stays.frozen && moves.frozen => error.help("delete the one that is not released"),
+            _ => error.help(format!("run `cargo xtask renumber {}`", moves.id)),
+        });
+    }
+    diagnostics
+}
+
+/// Numbers that are missing, where they must follow each other from `first` on.
+fn gaps(folder: &Folder, first: i64) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
+    let mut expected = first;
+    let mut before: Option<&Migration> = None;
+    for migration in &folder.migrations {
+        let version = migration.version.get();
+        if version < first {
+            let message = format!("`{}` has the number {version}: a sequence begins at {first}", migration.id);
+            diagnostics.push(folder.error("bad-version", &migration.up, message).help(renumber(migration)));
+        } else if version > expected {
+            let missing = match version - 1 {
+                last if last == expected => format!("version {expected} is missing"),
+                last => format!("versions {expected} to {last} are missing"),
+            };
+            let follows = match before {
+                Some(before) => format!("`{}` follows `{}`", migration.id, before.id),
+                None => format!("`{}` is the first", migration.id),
+            };
+            let numbering = folder.policy.numbering.as_str();
+            diagnostics.push(
+                folder.error("gap", &migration.up, format!("{missing}: {follows}")).help(renumber(migration)).help(
+                    format!(
+                        "or say `numbering = \"any\"` instead of \"{numbering}\" in `{}`",
+                        folder.show(policy::FILE)
+                    ),
+                ),
+            );
+        }
+        expected = expected.max(version.saturating_add(1));
+        before = Some(migration);
+    }
+    diagnostics
+}
+
+fn renumber(migration: &Migration) -> String {
+    if migration.frozen {
+        "bring back what is missing: this one is released and keeps its number".to_owned()
+    } else {
+        format!("run `cargo xtask renumber {}`, or add what is missing", migration.id)
+    }
+}
+
+/// Under `ordinal`: numbers that are not written with five digits.
+fn widths(folder: &Folder) -> Vec<Diagnostic> {
+    let odd = folder.migrations.iter().filter(|migration| digits(migration).len() != 5);
+    odd.map(|migration| {
+        let message = format!("`{}` has not the five digits of an ordinal", migration.id);
+        folder.error("bad-version", &migration.up, message).help(format!(
+            "name it `{:05}-{}`",
+            migration.version.get(),
+            migration.name
+        ))
+    })
+    .collect()
+}
+
+/// Under `timestamp`: versions that are no time.
+fn timestamps(folder: &Folder) -> Vec<Diagnostic> {
+    let odd = folder.migrations.iter().filter(|migration| !is_time(digits(migration)));
+    odd.map(|migration| {
+        let message = format!("`{}` has no time as its version: 14 digits, YYYYMMDDhhmmss", migration.id);
+        folder.error("bad-version", &migration.up, message).help(renumber_time(folder, migration))
+    })
+    .collect()
+}
+
+fn renumber_time(folder: &Folder, migration: &Migration) -> String {
+    if migration.frozen {
+        format!("it is released and keeps its number: say `numbering = \"any\"` in `{}`", folder.show(policy::FILE))
+    } else {
+        format!("run `cargo xtask renumber {}`", migration.id)
+    }
+}
+
+fn digits(migration: &Migration) -> &str {
+    &migration.id[..migration.id.len() - migration.name.len() - 1]
+}
+
+/// Whether 14 digits are a time that a calendar has.
+pub(crate) fn is_time(digits: &str) -> bool {
+    if digits.len() != 14 {
+        return false;
+    }
+    let number = |at: std::ops::Range<usize>| digits[at].parse::<u32>().unwrap_or(u32::MAX);
+    let (year, month, day) = (number(0..4), number(4..6), number(6..8));
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        _ => 0,
+    };
+    (1970..=2999).contains(&year)
+        && (1..=days).contains(&day)
+        && number(8..10) < 24
+        && number(10..12) < 60
+        && number(12..14) < 60
+}
+
+/// Drafts that sort before a released migration: a database that has the later one would never get
+/// them in this order.
+fn misordered(folder: &Folder) -> Vec<Diagnostic> {
+    let Some(newest) = folder.lockfile.as_ref().and_then(|lockfile| lockfile.newest_frozen()) else {
+        return Vec::new();
+    };
+    let drafts = folder.migrations.iter().filter(|migration| !migration.frozen && migration.version < newest.version);
+    let not_renamed = drafts.filter(|migration| {
+        let lockfile = folder.lockfile.as_ref();
+        !lockfile.is_some_and(|lockfile| lockfile.is_rename(folder, migration))
+    });
+    not_renamed
+        .map(|migration| {
+            let message = format!("`{}` is a draft and sorts before `{}`, which is released", migration.id, newest.id);
+            folder
+                .error("misordered", &migration.up, message)
+                .help(format!("run `cargo xtask renumber {}`", migration.id))
+        })
+        .collect()
+}
+
+/// Migrations without a way down, where the policy wants one, and with one that they deny.
+fn downs(folder: &Folder) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
+    for migration in &folder.migrations {
+        match (&migration.irreversible, &migration.down) {
+            (Some(_), Some(down)) => {
+                let down = folder.show(&down.path);
+                let message =
+                    format!("`{}` says that it is irreversible, and has a way down in `{down}`", migration.id);
+                diagnostics.push(
+                    folder
+                        .error("irreversible-down", &migration.up, message)
+                        .help("delete the directive, or delete the way down"),
+                );
+            }
+            (None, None) if folder.policy.down == Need::Required => {
+                let message = format!("`{}` has no down script", migration.id);
+                let error = folder.error("missing-down", &migration.up, message);
+                diagnostics.push(match migration.up.kind {
+                    Kind::Rust => error
+                        .help("add `pub async fn down`, or mark it `// lockgate: irreversible \"why\"`"),
+                    Kind::OneWay => error.help(format!(
+                        "rename it to `{id}.up.sql` and add `{id}.down.sql`, or mark it `-- lockgate: irreversible \"why\"`",
+                        id = migration.id
+                    )),
+                    Kind::Up | Kind::Down => error.help(format!(
+                        "add `{}.down.sql`, or mark it `-- lockgate: irreversible \"why\"`",
+                        migration.id
+                    )),
+                });
+            }
+            (Some(_) | None, None) | (None, Some(_)) => {}
+        }
+    }
+    diagnostics
+}
+
+/// Whether another migration of the folder has this version.
+pub(crate) fn is_duplicate(folder: &Folder, version: Version) -> bool {
+    let first = folder.migrations.partition_point(|migration| migration.version < version);
+    folder.migrations[first..].iter().take_while(|migration| migration.version == version).count() > 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        for good in ["20260131093000", "20240229235959", "19700101000000"] {
+            assert!(is_time(good), "{good}");
+        }
+        for bad in [
+            "2026013109300",
+            "20260229000000",
+            "20261301000000",
+            "20260100000000",
+            "20260131240000",
+            "20260131236000",
+            "00010101000000",
+        ] {
+            assert!(!is_time(bad), "{bad}");
+        }
+    }
+}

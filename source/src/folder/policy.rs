@@ -1,0 +1,382 @@
+//! `migrations.toml`: what a folder asks of its migrations. Without the file nothing stricter is
+//! asked than order and no duplicates.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use lockgate_core::{Dialect, Dialects};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::{Diagnostic, suggest};
+
+/// The name of the policy file.
+pub const FILE: &str = "migrations.toml";
+
+/// What a folder asks of its migrations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The dialects in each of which every script must be valid, where the policy names any.
+    pub dialects: Option<Dialects>,
+    /// How versions follow each other.
+    pub numbering: Numbering,
+    /// Whether each migration needs a down script, or a reason for having none.
+    pub down: Need,
+    /// Whether each migration needs a test file.
+    pub tests: Need,
+    /// How grave each named lint is.
+    pub lints: BTreeMap<String, LintLevel>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            dialects: None,
+            numbering: Numbering::Any,
+            down: Need::Optional,
+            tests: Need::Optional,
+            lints: BTreeMap::new(),
+        }
+    }
+}
+
+impl Policy {
+    /// The dialects that the folder is for: all of them where the policy names none.
+    pub fn dialects(&self) -> Dialects {
+        self.dialects.unwrap_or(Dialects::ALL)
+    }
+}
+
+/// How versions follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Numbering {
+    /// Any ascending versions.
+    Any,
+    /// 1, 2, 3, without a gap.
+    Sequence,
+    /// UTC times of 14 digits: `20260131093000`.
+    Timestamp,
+    /// `00000-name.sql`, `00001-name.sql`, of five digits and without a gap.
+    Ordinal,
+}
+
+impl Numbering {
+    const WORDS: [(&'static str, Self); 4] =
+        [("any", Self::Any), ("sequence", Self::Sequence), ("timestamp", Self::Timestamp), ("ordinal", Self::Ordinal)];
+
+    /// The word for it in `migrations.toml`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Sequence => "sequence",
+            Self::Timestamp => "timestamp",
+            Self::Ordinal => "ordinal",
+        }
+    }
+}
+
+/// Whether something must be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Need {
+    /// It must.
+    Required,
+    /// It may.
+    Optional,
+}
+
+impl Need {
+    const WORDS: [(&'static str, Self); 2] = [("required", Self::Required), ("optional", Self::Optional)];
+}
+
+/// How grave the finding of a lint is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LintLevel {
+    /// An error.
+    Deny,
+    /// A warning.
+    Warn,
+    /// Nothing.
+    Allow,
+}
+
+impl LintLevel {
+    const WORDS: [(&'static str, Self); 3] = [("deny", Self::Deny), ("warn", Self::Warn), ("allow", Self::Allow)];
+}
+
+const KEYS: [&str; 5] = ["dialects", "numbering", "down", "tests", "lint"];
+
+/// Reads a policy; `file` is how messages name it.
+pub fn parse(text: &str, file: &str) -> (Policy, Vec<Diagnostic>) {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut reader = Reader { text, file, policy: Policy::default(), diagnostics: Vec::new() };
+    let (table, errors) = DeTable::parse_recoverable(text);
+    // A mistake of syntax is often followed by others that are only its echo: the first is shown.
+    if let Some(error) = errors.iter().min_by_key(|error| error.span().map_or(0, |range| range.start)) {
+        let range = error.span().unwrap_or(0..0);
+        reader.diagnostics.push(
+            Diagnostic::error("bad-policy", file, format!("the policy is not TOML: {}", error.message()))
+                .at(text, range, "")
+                .help("a line is `key = \"word\"`, for example `down = \"required\"`"),
+        );
+    }
+    if reader.diagnostics.is_empty() {
+        for (key, value) in in_order(table.get_ref()) {
+            reader.key(key, value);
+        }
+    }
+    (reader.policy, reader.diagnostics)
+}
+
+type Entry<'a, 'i> = (&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>);
+
+fn in_order<'a, 'i>(table: &'a DeTable<'i>) -> Vec<Entry<'a, 'i>> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    file: &'a str,
+    policy: Policy,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    fn key(&mut self, key: &Spanned<std::borrow::Cow<'_, str>>, value: &Spanned<DeValue<'_>>) {
+        match key.get_ref().as_ref() {
+            "dialects" => self.dialects(value),
+            "numbering" => self.numbering(value),
+            "down" => {
+                if let Some(need) = self.word("down", value, &Need::WORDS) {
+                    self.policy.down = need;
+                }
+            }
+            "tests" => {
+                if let Some(need) = self.word("tests", value, &Need::WORDS) {
+                    self.policy.tests = need;
+                }
+            }
+            "lint" => self.lints(value),
+            unknown => {
+                let help = match suggest::nearest(unknown, KEYS) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => format!("the keys are {}", list(KEYS)),
+                };
+                self.error("unknown-key", key.span(), format!("there is no key `{unknown}`"), "unknown", help);
+            }
+        }
+    }
+
+    fn dialects(&mut self, value: &Spanned<DeValue<'_>>) {
+        let example = "write a list of one or more of \"postgres\", \"sqlite\", \"mysql\"";
+        let Some(array) = value.get_ref().as_array().filter(|array| !array.is_empty()) else {
+            return self.error(
+                "bad-value",
+                value.span(),
+                "`dialects` names no dialect".to_owned(),
+                "",
+                example.to_owned(),
+            );
+        };
+        let mut dialects = Dialects::NONE;
+        for item in array {
+            match item.get_ref().as_str().map(|word| (word, word.parse::<Dialect>())) {
+                Some((_, Ok(dialect))) => dialects = dialects.with(dialect),
+                Some((word, Err(error))) => {
+                    let help = match dialect_alias(word) {
+                        Some(meant) => format!("did you mean \"{meant}\"?"),
+                        None => error.to_string(),
+                    };
+                    self.error("bad-value", item.span(), format!("there is no dialect {word:?}"), "unknown", help);
+                }
+                None => self.error("bad-value", item.span(), "a dialect is a text".to_owned(), "", example.to_owned()),
+            }
+        }
+        self.policy.dialects = Some(dialects).filter(|dialects| *dialects != Dialects::NONE);
+    }
+
+    fn numbering(&mut self, value: &Spanned<DeValue<'_>>) {
+        if value.get_ref().as_str() == Some("encoded") {
+            let message =
+                "the numbering \"encoded\" cannot be used yet: this release does not read such names".to_owned();
+            let help = format!("use one of {} until it can", words(&Numbering::WORDS));
+            return self.error("bad-value", value.span(), message, "not yet", help);
+        }
+        if let Some(numbering) = self.word("numbering", value, &Numbering::WORDS) {
+            self.policy.numbering = numbering;
+        }
+    }
+
+    fn lints(&mut self, value: &Spanned<DeValue<'_>>) {
+        let Some(table) = value.get_ref().as_table() else {
+            let help = "write `[lint]` on a line of its own, and below it `rule = \"deny\"`".to_owned();
+            return self.error("bad-value", value.span(), "`lint` is a table".to_owned(), "", help);
+        };
+        for (rule, level) in in_order(table) {
+            if let Some(level) = self.word(rule.get_ref(), level, &LintLevel::WORDS) {
+                self.policy.lints.insert(rule.get_ref().to_string(), level);
+            }
+        }
+    }
+
+    /// One of a few words.
+    fn word<T: Copy>(&mut self, key: &str, value: &Spanned<DeValue<'_>>, known: &[(&str, T)]) -> Option<T> {
+        let word = value.get_ref().as_str();
+        if let Some((_, meaning)) = known.iter().find(|(known, _)| Some(*known) == word) {
+            return Some(*meaning);
+        }
+        let choice = format!("`{key}` is one of {}", words(known));
+        let (message, help) = match word {
+            Some(word) => {
+                let meant = suggest::nearest(word, known.iter().map(|(word, _)| *word));
+                let help = meant.map_or(choice, |meant| format!("did you mean \"{meant}\"?"));
+                (format!("`{key}` cannot be {word:?}"), help)
+            }
+            None => (
+                format!("`{key}` cannot be {} {}", article(value.get_ref().type_str()), value.get_ref().type_str()),
+                choice,
+            ),
+        };
+        self.error("bad-value", value.span(), message, "", help);
+        None
+    }
+
+    fn error(&mut self, code: &'static str, range: Range<usize>, message: String, label: &str, help: String) {
+        self.diagnostics.push(Diagnostic::error(code, self.file, message).at(self.text, range, label).help(help));
+    }
+}
+
+fn dialect_alias(word: &str) -> Option<&'static str> {
+    match word.to_lowercase().as_str() {
+        "postgresql" | "pg" | "psql" | "postgre" => Some("postgres"),
+        "sqlite3" => Some("sqlite"),
+        "mariadb" => Some("mysql"),
+        lower => suggest::nearest(lower, Dialect::ALL.map(Dialect::as_str)),
+    }
+}
+
+fn article(noun: &str) -> &'static str {
+    if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
+}
+
+fn words<T>(known: &[(&str, T)]) -> String {
+    known.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
+}
+
+fn list<const N: usize>(known: [&str; N]) -> String {
+    known.map(|word| format!("`{word}`")).join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Style;
+
+    fn check(text: &str, expected: &str) {
+        let (_, diagnostics) = parse(text, "migrations/migrations.toml");
+        let rendered: Vec<String> = diagnostics.iter().map(|d| d.render(Style::Plain)).collect();
+        assert_eq!(rendered.join("\n"), expected);
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let text = "\
+dialects = [\"postgres\", \"sqlite\"]
+numbering = \"sequence\"
+down = \"required\"
+tests = \"required\"
+
+[lint]
+drop-column = \"deny\"
+rename = \"allow\"
+";
+        let (policy, diagnostics) = parse(text, "migrations.toml");
+        assert_eq!(diagnostics, []);
+        assert_eq!(policy.dialects, Some(Dialects::NONE.with(Dialect::Postgres).with(Dialect::Sqlite)));
+        assert_eq!(policy.numbering, Numbering::Sequence);
+        assert_eq!((policy.down, policy.tests), (Need::Required, Need::Required));
+        assert_eq!(policy.lints["drop-column"], LintLevel::Deny);
+        assert_eq!(policy.lints["rename"], LintLevel::Allow);
+    }
+
+    #[test]
+    fn nothing_is_asked_without_a_file() {
+        assert_eq!(parse("", "migrations.toml"), (Policy::default(), vec![]));
+        assert_eq!(Policy::default().dialects(), Dialects::ALL);
+    }
+
+    #[test]
+    fn unknown_keys_and_words_are_shown_with_what_was_meant() {
+        check(
+            "# policy\ndowns = \"required\"\ncolour = 1\n",
+            "\
+error[unknown-key]: there is no key `downs`
+ --> migrations/migrations.toml:2:1
+  |
+2 | downs = \"required\"
+  | ^^^^^ unknown
+  |
+  = help: did you mean `down`?
+error[unknown-key]: there is no key `colour`
+ --> migrations/migrations.toml:3:1
+  |
+3 | colour = 1
+  | ^^^^^^ unknown
+  |
+  = help: the keys are `dialects`, `numbering`, `down`, `tests`, `lint`",
+        );
+        check(
+            "numbering = \"sequenc\"\ndown = true\n",
+            "\
+error[bad-value]: `numbering` cannot be \"sequenc\"
+ --> migrations/migrations.toml:1:13
+  |
+1 | numbering = \"sequenc\"
+  |             ^^^^^^^^^
+  |
+  = help: did you mean \"sequence\"?
+error[bad-value]: `down` cannot be a boolean
+ --> migrations/migrations.toml:2:8
+  |
+2 | down = true
+  |        ^^^^
+  |
+  = help: `down` is one of \"required\", \"optional\"",
+        );
+        check(
+            "dialects = [\"postgresql\"]\nnumbering = \"encoded\"\nlint = 1\n",
+            "\
+error[bad-value]: there is no dialect \"postgresql\"
+ --> migrations/migrations.toml:1:13
+  |
+1 | dialects = [\"postgresql\"]
+  |             ^^^^^^^^^^^^ unknown
+  |
+  = help: did you mean \"postgres\"?
+error[bad-value]: the numbering \"encoded\" cannot be used yet: this release does not read such names
+ --> migrations/migrations.toml:2:13
+  |
+2 | numbering = \"encoded\"
+  |             ^^^^^^^^^ not yet
+  |
+  = help: use one of \"any\", \"sequence\", \"timestamp\", \"ordinal\" until it can
+error[bad-value]: `lint` is a table
+ --> migrations/migrations.toml:3:8
+  |
+3 | lint = 1
+  |        ^
+  |
+  = help: write `[lint]` on a line of its own, and below it `rule = \"deny\"`",
+        );
+    }
+
+    #[test]
+    fn what_is_not_toml_is_shown_once() {
+        let (policy, diagnostics) = parse("down = required\ntests = [\n", "migrations/migrations.toml");
+        assert_eq!(policy, Policy::default());
+        assert_eq!(diagnostics.len(), 1, "{diagnostics:?}");
+        assert_eq!(diagnostics[0].code, "bad-policy");
+        assert_eq!(diagnostics[0].place(), "migrations/migrations.toml:1:8");
+    }
+}

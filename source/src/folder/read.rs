@@ -1,0 +1,155 @@
+//! The only place that reads files: which there are, and what is in them. What they mean is
+//! decided elsewhere.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::Diagnostic;
+
+/// A file of the folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// The path below the folder, with forward slashes.
+    pub(crate) path: String,
+    /// Where it is.
+    pub(crate) absolute: PathBuf,
+}
+
+/// Every file below the folder, in the order of the paths, and every directory.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    pub(crate) files: Vec<Found>,
+    /// The folder itself and every directory below it.
+    pub(crate) directories: Vec<PathBuf>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+/// Lists a folder; `shown` is how messages name it. Links to files and directories are followed,
+/// but not round in circles; dot-directories are left alone.
+pub(crate) fn list(folder: &Path, shown: &str) -> Listing {
+    let mut listing = Listing::default();
+    match fs::metadata(folder) {
+        Ok(meta) if meta.is_dir() => {
+            let mut above: Vec<PathBuf> = fs::canonicalize(folder).into_iter().collect();
+            walk(folder, "", shown, &mut above, &mut listing);
+            listing.files.sort_by(|a, b| a.path.cmp(&b.path));
+        }
+        Ok(_) => listing.diagnostics.push(
+            Diagnostic::error("not-a-folder", shown, format!("`{shown}` is a file, not a folder of migrations"))
+                .help("name the folder that the file is in"),
+        ),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => listing.diagnostics.push(
+            Diagnostic::error("no-such-folder", shown, format!("there is no folder `{shown}`"))
+                .help("run `cargo xtask init` to make it, or create it by hand: an empty folder is a set without migrations")
+                .help("the path is relative to the `Cargo.toml` of the crate that embeds it"),
+        ),
+        Err(error) => listing.diagnostics.push(unreadable(shown, "folder", &error)),
+    }
+    listing
+}
+
+fn walk(directory: &Path, prefix: &str, shown: &str, above: &mut Vec<PathBuf>, listing: &mut Listing) {
+    let shown_directory = join(shown, prefix.trim_end_matches('/'));
+    let entries = match fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+        Ok(entries) => entries,
+        Err(error) => return listing.diagnostics.push(unreadable(&shown_directory, "folder", &error)),
+    };
+    listing.directories.push(directory.to_owned());
+    for entry in entries {
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else {
+            let lossy = name.to_string_lossy();
+            if !lossy.starts_with('.') {
+                listing.diagnostics.push(
+                    Diagnostic::error(
+                        "bad-name",
+                        join(&shown_directory, &lossy),
+                        format!("the name of `{lossy}` is not UTF-8"),
+                    )
+                    .help("rename it with letters, digits and `_`"),
+                );
+            }
+            continue;
+        };
+        if name.starts_with('.') {
+            continue;
+        }
+        let (path, absolute) = (format!("{prefix}{name}"), entry.path());
+        // The type that comes with the entry costs no further call; a link must be looked at.
+        let link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+        let kind = if link { fs::metadata(&absolute).map(|meta| meta.file_type()) } else { entry.file_type() };
+        match kind {
+            Ok(kind) if kind.is_dir() => {
+                let real = fs::canonicalize(&absolute).unwrap_or_else(|_| absolute.clone());
+                if above.contains(&real) || fs::canonicalize(directory).is_ok_and(|here| here.starts_with(&real)) {
+                    listing.diagnostics.push(
+                        Diagnostic::error(
+                            "unreadable",
+                            join(shown, &path),
+                            "this link leads back to a folder that it is in",
+                        )
+                        .help("delete the link"),
+                    );
+                    continue;
+                }
+                above.push(real);
+                walk(&absolute, &format!("{path}/"), shown, above, listing);
+                above.pop();
+            }
+            Ok(kind) if kind.is_file() => listing.files.push(Found { path, absolute }),
+            Ok(_) => listing.diagnostics.push(
+                Diagnostic::error(
+                    "unknown-file",
+                    join(shown, &path),
+                    format!("`{name}` is neither a file nor a folder"),
+                )
+                .help("move it out of the folder"),
+            ),
+            Err(error) => listing.diagnostics.push(unreadable(&join(shown, &path), "file", &error)),
+        }
+    }
+}
+
+/// The text of a file, or why it has none.
+pub(crate) fn text(absolute: &Path, shown: &str) -> Result<String, Box<Diagnostic>> {
+    let bytes = fs::read(absolute).map_err(|error| Box::new(unreadable(shown, "file", &error)))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let bytes = error.into_bytes();
+        let line = bytes[..good].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+        let message = if utf16 {
+            "the file is UTF-16, not UTF-8".to_owned()
+        } else {
+            format!("the file is not UTF-8: byte {:#04x} in line {line}", bytes[good])
+        };
+        Box::new(Diagnostic::error("not-utf8", shown, message).help("save it as UTF-8"))
+    })
+}
+
+/// The names of the files that stand directly in a directory; none where there is no directory.
+pub(crate) fn names(directory: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}
+
+fn unreadable(shown: &str, what: &str, error: &io::Error) -> Diagnostic {
+    // Without the system's error number, which says nothing to a reader.
+    let reason = match error.kind() {
+        io::ErrorKind::NotFound => "it leads nowhere".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        kind => kind.to_string(),
+    };
+    Diagnostic::error("unreadable", shown, format!("the {what} cannot be read: {reason}"))
+        .help("make it readable, or delete it")
+}
+
+/// A path below another one, as messages show it.
+pub(crate) fn join(shown: &str, path: &str) -> String {
+    match (shown, path) {
+        ("", path) => path.to_owned(),
+        (shown, "") => shown.to_owned(),
+        (shown, path) => format!("{shown}/{path}"),
+    }
+}

@@ -1,0 +1,306 @@
+//! One file of a migration: its directives, its statements, and whether they can run the way that
+//! the head of the file says.
+
+use std::ops::Range;
+
+use lockgate_core::table::{BodyData, ScriptOptions};
+use lockgate_core::{Dialect, Dialects, Statement, StatementFlags, StatementKind};
+
+use super::directive::{self, Comment, Directives};
+use super::name::{Kind, Name};
+use super::read::{self, Found};
+use super::{Folder, Script, step};
+use crate::checksum::checksum;
+use crate::sql::{self, Problem};
+use crate::{Diagnostic, Policy};
+
+/// A script before it is known which migration it belongs to.
+pub(super) struct Read {
+    pub(super) script: Script,
+    pub(super) irreversible: Option<(String, Range<usize>)>,
+    /// For a Rust step: whether it has a function `down`.
+    pub(super) has_down: bool,
+}
+
+/// Reads a file of the folder.
+pub(super) fn read(folder: &Folder, name: &Name, found: &Found) -> (Read, Vec<Diagnostic>) {
+    let file = folder.show(&found.path);
+    let mut script = Script {
+        path: found.path.clone(),
+        absolute: found.absolute.clone(),
+        kind: name.kind,
+        text: String::new(),
+        checksum: None,
+        body: BodyData::Rust,
+        options: ScriptOptions::default(),
+        allow: Vec::new(),
+    };
+    match read::text(&found.absolute, &file) {
+        Ok(text) => script.text = text,
+        Err(problem) => return (Read { script, irreversible: None, has_down: false }, vec![*problem]),
+    }
+    let text = &script.text;
+    script.checksum = Some(checksum(text));
+    let comment = if name.kind == Kind::Rust { Comment::Rust } else { Comment::Sql };
+    let (directives, mut diagnostics) = directive::parse(text, &file, comment);
+    diagnostics.extend(contradictions(name.kind, &directives, text, &file));
+    let mut has_down = false;
+    if name.kind == Kind::Rust {
+        let (functions, problems) = step::scan(text, &file);
+        has_down = functions.down;
+        diagnostics.extend(problems);
+    } else {
+        let (statements, problems) = split(&folder.policy, text);
+        diagnostics.extend(problems.into_iter().map(|problem| {
+            Diagnostic::error(problem.code, file.as_str(), problem.message)
+                .at(text, problem.range, "")
+                .help(problem.help)
+        }));
+        let view = View { text, file: &file, declared: folder.policy.dialects.is_some(), tables: &statements };
+        diagnostics.extend(view.check(directives.no_transaction.is_none()));
+        script.body = BodyData::Sql { len: text.len(), statements };
+    }
+    script.options = ScriptOptions {
+        transactional: directives.no_transaction.is_none(),
+        foreign_keys_off: directives.foreign_keys_off.is_some(),
+        lock_timeout: directives.lock_timeout,
+        statement_timeout: directives.statement_timeout,
+        role: directives.role,
+    };
+    script.allow = directives.allow;
+    (Read { script, irreversible: directives.irreversible, has_down }, diagnostics)
+}
+
+/// Directives that cannot stand in this file or beside each other.
+fn contradictions(kind: Kind, directives: &Directives, text: &str, file: &str) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
+    let mut error = |range: &Range<usize>, message: &str, help: &str| {
+        diagnostics.push(Diagnostic::error("bad-directive", file, message).at(text, range.clone(), "").help(help));
+    };
+    if let (Kind::Down, Some((_, range))) = (kind, &directives.irreversible) {
+        error(range, "a down script cannot say that there is none", "delete this line, or the file");
+    }
+    if let (Kind::Rust, Some(range)) = (kind, &directives.no_transaction) {
+        error(range, "a Rust step always runs inside a transaction", "delete this line");
+    }
+    if let (Some(range), Some(_)) = (&directives.foreign_keys_off, &directives.no_transaction) {
+        error(
+            range,
+            "`foreign-keys off` and `no-transaction` exclude each other: foreign keys are checked before the commit",
+            "delete one of the two lines",
+        );
+    }
+    diagnostics
+}
+
+/// The statements by dialect, and what no dialect of the folder can make sense of.
+fn split(policy: &Policy, text: &str) -> (Vec<(Dialects, Vec<Statement>)>, Vec<Problem>) {
+    let mut tables: Vec<(Dialects, Vec<Statement>)> = Vec::with_capacity(1);
+    let mut problems: Vec<Problem> = Vec::new();
+    let mut unclear = Vec::new();
+    for dialect in policy.dialects().iter() {
+        let split = sql::split(dialect, text);
+        if !split.problems.is_empty() {
+            unclear.push((dialect, split));
+            continue;
+        }
+        add(&mut tables, dialect, split.statements);
+    }
+    // A folder that names no dialect is for one of them, and what another one cannot read is no
+    // mistake: that one gets the statements of the first that could.
+    let tolerant = policy.dialects.is_none() && !tables.is_empty();
+    if !tolerant && policy.dialects.is_none() {
+        let least = unclear.iter().map(|(_, split)| split.problems.len()).min();
+        let plainest = unclear.iter().position(|(_, split)| Some(split.problems.len()) == least);
+        if let Some(index) = plainest {
+            problems.append(&mut unclear[index].1.problems);
+        }
+    }
+    for (dialect, split) in unclear {
+        if tolerant {
+            let (dialects, _) = &mut tables[0];
+            *dialects = dialects.with(dialect);
+            continue;
+        }
+        for problem in split.problems.into_iter().filter(|_| policy.dialects.is_some()) {
+            if !problems.iter().any(|known| known.code == problem.code && known.range == problem.range) {
+                problems.push(problem);
+            }
+        }
+        add(&mut tables, dialect, split.statements);
+    }
+    (tables, problems)
+}
+
+fn add(tables: &mut Vec<(Dialects, Vec<Statement>)>, dialect: Dialect, statements: Vec<Statement>) {
+    match tables.iter_mut().find(|(_, known)| *known == statements) {
+        Some((dialects, _)) => *dialects = dialects.with(dialect),
+        None => tables.push((Dialects::NONE.with(dialect), statements)),
+    }
+}
+
+/// The statements of a script as its dialects see them.
+struct View<'a> {
+    text: &'a str,
+    file: &'a str,
+    /// Whether the policy names dialects.
+    declared: bool,
+    tables: &'a [(Dialects, Vec<Statement>)],
+}
+
+impl View<'_> {
+    /// Statements that cannot run, or not the way that the script runs.
+    fn check(&self, transactional: bool) -> Vec<Diagnostic> {
+        let mut diagnostics = Vec::new();
+        for (statement, dialects) in self.flagged(StatementFlags::CLIENT_ONLY) {
+            diagnostics.push(if statement.kind == StatementKind::PsqlLine {
+                self.error("psql-line", statement, "this line is for psql, and means nothing to the server")
+                    .help("delete it")
+            } else {
+                self.error(
+                    "client-command",
+                    statement,
+                    &format!("this line is for a client, and {} refuses it", product(dialects)),
+                )
+                .help("delete it: Lockgate finds the end of a compound statement without it")
+            });
+        }
+        for (statement, _) in self.flagged(StatementFlags::COPY_DATA) {
+            diagnostics.push(
+                self.error("copy-data", statement, "the data lines of COPY cannot be sent by this release")
+                    .help("write the rows as INSERT statements"),
+            );
+        }
+        if transactional {
+            for (statement, dialects) in self.flagged(StatementFlags::OUTSIDE_TRANSACTION) {
+                diagnostics.push(self.outside(statement, dialects));
+            }
+            diagnostics.extend(self.control());
+        }
+        diagnostics
+    }
+
+    fn outside(&self, statement: &Statement, dialects: Dialects) -> Diagnostic {
+        let message = format!("{} does not run this statement inside a transaction", product(dialects));
+        let error = self.error("outside-transaction", statement, &message);
+        let words = words(self.text, &statement.range);
+        if words.len() > 1 && words[0] == "PRAGMA" && words[1].starts_with("FOREIGN_KEYS") {
+            return error.help("delete it, and write `-- lockgate: foreign-keys off` as the first line");
+        }
+        let error = error.help("write `-- lockgate: no-transaction` as the first line");
+        let alone = self.tables.iter().all(|(_, statements)| statements.len() == 1);
+        if alone {
+            return error;
+        }
+        error.help("better give it a migration of its own: the other statements too would run outside a transaction")
+    }
+
+    /// Transaction control inside a script that has a transaction already.
+    fn control(&self) -> Vec<Diagnostic> {
+        let found = self.flagged(StatementFlags::CONTROLS_TRANSACTION);
+        let error = |statement: &Statement| {
+            let word = words(self.text, &statement.range).first().cloned().unwrap_or_default();
+            let message = format!(
+                "`{word}` cannot stand here: the script runs inside a transaction that Lockgate begins and commits"
+            );
+            self.error("transaction-control", statement, &message)
+        };
+        if let [(first, _), (last, _)] = found.as_slice()
+            && self.is_whole(first, last)
+        {
+            let line = self.text[..last.range.start].matches('\n').count() + 1;
+            return vec![error(first).help(format!(
+                "delete this line and line {line}: Lockgate already gives the script a transaction of its own"
+            ))];
+        }
+        let help = "delete it, or write `-- lockgate: no-transaction` as the first line and keep the script's own transactions";
+        found.iter().map(|(statement, _)| error(statement).help(help)).collect()
+    }
+
+    /// Whether the script is `BEGIN; …; COMMIT;`.
+    fn is_whole(&self, first: &Statement, last: &Statement) -> bool {
+        let ends = |word: &str| matches!(word, "COMMIT" | "END");
+        let begins = |word: &str| matches!(word, "BEGIN" | "START");
+        let word = |statement: &Statement| words(self.text, &statement.range).first().cloned().unwrap_or_default();
+        begins(&word(first))
+            && ends(&word(last))
+            && self.tables.iter().any(|(_, statements)| {
+                statements.first().is_some_and(|statement| statement.range.start == first.range.start)
+                    && statements.last().is_some_and(|statement| statement.range.start == last.range.start)
+            })
+    }
+
+    /// The statements with this flag, and the dialects in which they have it.
+    ///
+    /// In a folder that names its dialects one of them is enough. In a folder that names none a
+    /// statement counts only if it has the flag in every dialect that knows such a statement: the
+    /// others would misread it, and are not what the folder is for.
+    fn flagged(&self, flag: StatementFlags) -> Vec<(&Statement, Dialects)> {
+        let mut found: Vec<(&Statement, Dialects)> = Vec::new();
+        for (dialects, statements) in self.tables {
+            for statement in statements.iter().filter(|statement| statement.flags.contains(flag)) {
+                let start = statement.range.start;
+                match found.iter_mut().find(|(known, _)| known.range.start == start) {
+                    Some((_, known)) => *known = known.iter().chain(dialects.iter()).collect(),
+                    None => found.push((statement, *dialects)),
+                }
+            }
+        }
+        if !self.declared {
+            found.retain(|(statement, dialects)| {
+                let mut speakers = spoken_by(&words(self.text, &statement.range)).iter().peekable();
+                speakers.peek().is_some() && speakers.all(|dialect| dialects.contains(dialect))
+            });
+        }
+        found.sort_by_key(|(statement, _)| statement.range.start);
+        found
+    }
+
+    fn error(&self, code: &'static str, statement: &Statement, message: &str) -> Diagnostic {
+        Diagnostic::error(code, self.file, message).at(self.text, statement.range.clone(), "")
+    }
+}
+
+/// The dialects that know a statement which begins with these words, as far as it could carry a
+/// flag in one of them.
+fn spoken_by(words: &[String]) -> Dialects {
+    const POSTGRES: Dialects = Dialects::NONE.with(Dialect::Postgres);
+    const SQLITE: Dialects = Dialects::NONE.with(Dialect::Sqlite);
+    const MYSQL: Dialects = Dialects::NONE.with(Dialect::Mysql);
+    let word = |index: usize| words.get(index).map_or("", String::as_str);
+    if words.iter().any(|word| word == "CONCURRENTLY") || word(0).starts_with('\\') {
+        return POSTGRES;
+    }
+    match (word(0), word(1)) {
+        ("PRAGMA" | "ATTACH" | "DETACH", _) | ("BEGIN", "IMMEDIATE" | "EXCLUSIVE" | "DEFERRED") => SQLITE,
+        ("DELIMITER" | "XA" | "UNLOCK", _) => MYSQL,
+        ("COPY" | "ABORT" | "CLUSTER", _)
+        | ("PREPARE", "TRANSACTION")
+        | ("COMMIT" | "ROLLBACK", "PREPARED")
+        | ("REINDEX", "DATABASE" | "SYSTEM" | "SCHEMA")
+        | ("ALTER", "SYSTEM" | "SUBSCRIPTION" | "DATABASE")
+        | ("CREATE" | "DROP", "SUBSCRIPTION") => POSTGRES,
+        ("VACUUM" | "END", _) => POSTGRES.with(Dialect::Sqlite),
+        ("START", _) | ("CREATE" | "DROP", "DATABASE" | "TABLESPACE") => POSTGRES.with(Dialect::Mysql),
+        _ => Dialects::ALL,
+    }
+}
+
+/// The first words of a statement, in capital letters.
+fn words(text: &str, range: &Range<usize>) -> Vec<String> {
+    text[range.clone()]
+        .split(|c: char| c.is_whitespace() || matches!(c, ';' | '(' | ')' | '=' | ','))
+        .filter(|word| !word.is_empty())
+        .take(12)
+        .map(str::to_uppercase)
+        .collect()
+}
+
+fn product(dialects: Dialects) -> String {
+    let names: Vec<&str> = dialects.iter().map(Dialect::product).collect();
+    match names.as_slice() {
+        [] => "the server".to_owned(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}

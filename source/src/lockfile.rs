@@ -1,0 +1,426 @@
+//! `migrations.lock`: the frozen history of a folder, as a text that is checked in. Each migration
+//! has one line with its own checksums, so that one edit changes one line; the head line chains all
+//! of them, so that two branches that both add a migration conflict in version control on purpose.
+//!
+//! ```text
+//! lockgate-lock v1 chain=5d1f…
+//! # Written by `cargo xtask`; commit it and do not edit it.
+//! frozen 0001_create_users up=v1:9c0a… down=v1:77be…
+//! draft 0002_add_email
+//! ```
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use lockgate_core::{Checksum, Version};
+
+use crate::Diagnostic;
+use crate::checksum::sha256_hex;
+use crate::folder::name::Kind;
+use crate::folder::{Folder, Migration, order};
+
+/// The name of the lockfile.
+pub const FILE: &str = "migrations.lock";
+
+const HEAD: &str = "lockgate-lock v1 chain=";
+const NOTE: &str = "# Written by `cargo xtask`; commit it and do not edit it.";
+
+/// The frozen history of a folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lockfile {
+    lines: Vec<Line>,
+}
+
+/// What the lockfile says of one migration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Its version.
+    pub version: Version,
+    /// Version and name: `0001_create_users`.
+    pub id: String,
+    /// Whether it was released, and with which checksums.
+    pub state: LineState,
+}
+
+/// Whether a migration was released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineState {
+    /// It may still be edited.
+    Draft,
+    /// It was released.
+    Frozen {
+        /// The checksum of the up script or of the Rust step.
+        up: Checksum,
+        /// The checksum of the down script, where there was one.
+        down: Option<Checksum>,
+    },
+}
+
+impl Lockfile {
+    /// The lines in ascending order of the versions.
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// A lockfile of these lines, in whatever order.
+    pub(crate) fn of(mut lines: Vec<Line>) -> Self {
+        lines.sort_by(|a, b| (a.version, &a.id).cmp(&(b.version, &b.id)));
+        lines.dedup();
+        Self { lines }
+    }
+
+    /// The line of the migration with this id.
+    pub fn find(&self, id: &str) -> Option<&Line> {
+        let version = version_of(id)?;
+        let at = self.lines.partition_point(|line| (line.version, line.id.as_str()) < (version, id));
+        self.lines.get(at).filter(|line| line.id == id)
+    }
+
+    /// The newest released migration.
+    pub fn newest_frozen(&self) -> Option<&Line> {
+        self.lines.iter().rev().find(|line| matches!(line.state, LineState::Frozen { .. }))
+    }
+
+    /// The text of the file. The same lines always give the same text.
+    pub fn render(&self) -> String {
+        let lines: Vec<String> = self.lines.iter().map(Line::render).collect();
+        let mut text = format!("{HEAD}{}\n{NOTE}\n", chain(lines.iter().map(String::as_str)));
+        for line in lines {
+            text.push_str(&line);
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Marks the migrations that are released.
+    pub(crate) fn mark(&self, migrations: &mut [Migration]) {
+        let mut frozen: Vec<&str> =
+            self.lines.iter().filter(|line| line.is_frozen()).map(|line| line.id.as_str()).collect();
+        frozen.sort_unstable();
+        for migration in migrations {
+            migration.frozen = frozen.binary_search(&migration.id.as_str()).is_ok();
+        }
+    }
+
+    /// Whether this migration is what a released one was renamed to.
+    pub(crate) fn is_rename(&self, folder: &Folder, migration: &Migration) -> bool {
+        let orphans = self.lines.iter().filter(|line| line.is_frozen() && folder.find(&line.id).is_none());
+        orphans.into_iter().any(|line| renamed_to(folder, self, line).is_some_and(|to| to.id == migration.id))
+    }
+}
+
+impl Line {
+    /// A draft of this id, which is well-formed and so has a version.
+    pub(crate) fn draft(id: &str) -> Self {
+        let version = version_of(id).expect("a well-formed id begins with a version");
+        Self { version, id: id.to_owned(), state: LineState::Draft }
+    }
+
+    fn is_frozen(&self) -> bool {
+        matches!(self.state, LineState::Frozen { .. })
+    }
+
+    fn render(&self) -> String {
+        match self.state {
+            LineState::Draft => format!("draft {}", self.id),
+            LineState::Frozen { up, down: None } => format!("frozen {} up={up}", self.id),
+            LineState::Frozen { up, down: Some(down) } => format!("frozen {} up={up} down={down}", self.id),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let (word, rest) = text.split_once(' ').ok_or("a line begins with `frozen` or `draft`")?;
+        let (id, state) = match word {
+            "draft" => (rest, LineState::Draft),
+            "frozen" => {
+                let (id, checksums) = rest.split_once(" up=").ok_or("a frozen line has a checksum `up=v1:…`")?;
+                let (up, down) = match checksums.split_once(" down=") {
+                    Some((up, down)) => (up, Some(down)),
+                    None => (checksums, None),
+                };
+                let checksum = |text: &str| text.parse::<Checksum>().map_err(|error| error.to_string());
+                (id, LineState::Frozen { up: checksum(up)?, down: down.map(checksum).transpose()? })
+            }
+            _ => return Err("a line begins with `frozen` or `draft`".to_owned()),
+        };
+        let digits = id.bytes().take_while(u8::is_ascii_digit).count();
+        let version = id[..digits].parse::<Version>().map_err(|error| error.to_string())?;
+        if !id[digits..].starts_with(['_', '-']) || id.len() == digits + 1 {
+            return Err("a line names a migration, `<version>_<name>`".to_owned());
+        }
+        Ok(Self { version, id: id.to_owned(), state })
+    }
+}
+
+/// The version that an id begins with.
+pub(crate) fn version_of(id: &str) -> Option<Version> {
+    id[..id.bytes().take_while(u8::is_ascii_digit).count()].parse().ok()
+}
+
+fn chain<'a>(lines: impl Iterator<Item = &'a str>) -> String {
+    let mut all = String::from("lockgate-lock:v1\n");
+    for line in lines {
+        all.push_str(line);
+        all.push('\n');
+    }
+    sha256_hex(&all)
+}
+
+/// Reads a lockfile; `file` is how messages name it. There is none where the text is so broken that
+/// to compare it with the folder would only repeat it.
+pub fn parse(text: &str, file: &str) -> (Option<Lockfile>, Vec<Diagnostic>) {
+    let mut lines = Vec::new();
+    let mut diagnostics = Vec::new();
+    let mut at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let mut head: Option<(&str, Range<usize>)> = None;
+    let mut content = Vec::new();
+    for line in text[at..].split_inclusive('\n') {
+        let (start, line) = (at, line);
+        at += line.len();
+        let line = line.trim_end();
+        let range = start..start + line.len();
+        let error =
+            |code: &'static str, message: String| Diagnostic::error(code, file, message).at(text, range.clone(), "");
+        if ["<<<<<<<", "=======", ">>>>>>>", "|||||||"].iter().any(|marker| line.starts_with(marker)) {
+            if line.starts_with("<<<<<<<") || !diagnostics.iter().any(|d: &Diagnostic| d.code == "merge-conflict") {
+                diagnostics.push(
+                    error(
+                        "merge-conflict",
+                        "two branches changed the lockfile, and the merge was not finished".to_owned(),
+                    )
+                    .help("keep the lines of both sides, delete the markers, and run `cargo xtask check --write`"),
+                );
+            }
+        } else if head.is_none() {
+            match line.strip_prefix(HEAD) {
+                Some(chain) => head = Some((chain, range)),
+                None if line.is_empty() => {}
+                None => {
+                    let message = match line.strip_prefix("lockgate-lock ") {
+                        Some(rest) => format!(
+                            "the lockfile has the format `{}`, and this release knows `v1`",
+                            rest.split(' ').next().unwrap_or(rest)
+                        ),
+                        None => "a lockfile begins with `lockgate-lock v1 chain=…`".to_owned(),
+                    };
+                    let help = if line.starts_with("lockgate-lock ") {
+                        "build with a newer release of lockgate".to_owned()
+                    } else {
+                        format!(
+                            "take `{file}` from version control again, or delete it and run `cargo xtask check --write`"
+                        )
+                    };
+                    diagnostics.push(error("bad-lockfile", message).help(help));
+                    return (None, diagnostics);
+                }
+            }
+        } else if !line.is_empty() && !line.starts_with('#') {
+            content.push(line);
+            match Line::parse(line) {
+                Ok(line) => lines.push(line),
+                Err(reason) => diagnostics.push(
+                    error("bad-lockfile", format!("this line says nothing: {reason}"))
+                        .help(format!("take `{file}` from version control again")),
+                ),
+            }
+        }
+    }
+    if !diagnostics.is_empty() {
+        return (None, diagnostics);
+    }
+    let Some((expected, range)) = head else {
+        diagnostics.push(Diagnostic::error("bad-lockfile", file, "the lockfile is empty").help(format!(
+            "take `{file}` from version control again, or delete it and run `cargo xtask check --write`"
+        )));
+        return (None, diagnostics);
+    };
+    let sorted = lines.windows(2).all(|pair| (pair[0].version, &pair[0].id) < (pair[1].version, &pair[1].id));
+    if !sorted || chain(content.into_iter()) != expected {
+        let what =
+            if sorted { "do not give the chain of its head line" } else { "are not in the order of their versions" };
+        diagnostics.push(
+            Diagnostic::error(
+                "broken-chain",
+                file,
+                format!("the lines of the lockfile {what}: it was edited by hand, or merged without a look"),
+            )
+            .at(text, range, "")
+            .help(
+                "look at what changed (`git diff`), then run `cargo xtask check --write` to write the head line again",
+            ),
+        );
+    }
+    (Some(Lockfile::of(lines)), diagnostics)
+}
+
+/// Every difference between a folder and its lockfile. `text` is the lockfile's.
+pub fn compare(folder: &Folder, lockfile: &Lockfile, text: &str) -> Vec<Diagnostic> {
+    let mut comparison = Comparison { folder, lockfile, text, diagnostics: Vec::new(), taken: Vec::new() };
+    for line in &lockfile.lines {
+        match folder.find(&line.id) {
+            Some(migration) => comparison.both(line, migration),
+            None => comparison.line_alone(line),
+        }
+    }
+    let newest = lockfile.newest_frozen().map(|line| line.version);
+    for migration in &folder.migrations {
+        // A duplicate and a misordered one have an error of their own, and one way out.
+        let other_error = Some(migration.version) < newest || order::is_duplicate(folder, migration.version);
+        if lockfile.find(&migration.id).is_none() && !comparison.taken.contains(&migration.id) && !other_error {
+            comparison.file_alone(migration);
+        }
+    }
+    comparison.diagnostics
+}
+
+struct Comparison<'a> {
+    folder: &'a Folder,
+    lockfile: &'a Lockfile,
+    text: &'a str,
+    diagnostics: Vec<Diagnostic>,
+    /// Migrations that are what a line's migration was renamed to.
+    taken: Vec<String>,
+}
+
+impl Comparison<'_> {
+    fn both(&mut self, line: &Line, migration: &Migration) {
+        let LineState::Frozen { up, down } = line.state else { return };
+        let folder = self.folder;
+        let lockfile = folder.show(FILE);
+        let undo = "undo the edit (`git checkout` brings the released text back), and write a new migration: `cargo xtask new-migration`";
+        if migration.up.checksum.is_some_and(|now| now != up) {
+            let message = format!("`{}` was edited after its release: `{lockfile}` records another checksum", line.id);
+            self.diagnostics.push(folder.error("edited", &migration.up, message).help(undo));
+        }
+        if migration.up.kind == Kind::Rust {
+            return;
+        }
+        match (down, &migration.down) {
+            (Some(then), Some(script)) if script.checksum.is_some_and(|now| now != then) => {
+                let message = format!(
+                    "the down script of `{}` was edited after its release: `{lockfile}` records another checksum",
+                    line.id
+                );
+                self.diagnostics.push(folder.error("edited", script, message).help(undo));
+            }
+            (Some(_), None) => {
+                let message = format!("`{}` was released with a down script, and it is gone", line.id);
+                self.diagnostics.push(
+                    self.at_line(Diagnostic::error("deleted", lockfile, message), line)
+                        .help(format!("bring `{}.down.sql` back from version control", line.id)),
+                );
+            }
+            (None, Some(script)) => {
+                let message =
+                    format!("`{}` was released without a down script: `{lockfile}` does not record this one", line.id);
+                self.diagnostics.push(
+                    folder
+                        .error("unlocked", script, message)
+                        .help("run `cargo xtask freeze` to release it too, or delete the file"),
+                );
+            }
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+    }
+
+    fn line_alone(&mut self, line: &Line) {
+        let lockfile = self.folder.show(FILE);
+        let renamed = renamed_to(self.folder, self.lockfile, line);
+        if let Some(now) = renamed {
+            self.taken.push(now.id.clone());
+        }
+        let error = match (line.is_frozen(), renamed) {
+            (true, Some(now)) => {
+                let message =
+                    format!("`{}` was renamed after its release: the lockfile knows it as `{}`", now.id, line.id);
+                let error = self.folder.error("renamed", &now.up, message).help(format!(
+                    "give it its name back: `{}{}`",
+                    line.id,
+                    now.up.kind.suffix()
+                ));
+                self.diagnostics.push(error);
+                return;
+            }
+            (true, None) => {
+                Diagnostic::error("deleted", lockfile, format!("`{}` was deleted after its release", line.id))
+                    .help("bring it back from version control: databases have it, and new ones need it")
+            }
+            (false, Some(now)) => {
+                let message = format!("the lockfile has a draft `{}`, and the folder calls it `{}`", line.id, now.id);
+                Diagnostic::error("unlocked", lockfile, message)
+                    .help("run `cargo xtask check --write` to write the new name")
+            }
+            (false, None) => {
+                let message = format!("the lockfile has a draft `{}`, and the folder has no such file", line.id);
+                Diagnostic::error("vanished-draft", lockfile, message)
+                    .help("run `cargo xtask check --write` to drop the line, or bring the file back")
+            }
+        };
+        let error = self.at_line(error, line);
+        self.diagnostics.push(error);
+    }
+
+    fn file_alone(&mut self, migration: &Migration) {
+        let lockfile = self.folder.show(FILE);
+        let message = format!("`{}` is not in the lockfile `{lockfile}`", migration.id);
+        self.diagnostics.push(
+            self.folder
+                .error("unlocked", &migration.up, message)
+                .help("run `cargo xtask check --write` to add it as a draft"),
+        );
+    }
+
+    /// The diagnostic at the line of the lockfile.
+    fn at_line(&self, error: Diagnostic, line: &Line) -> Diagnostic {
+        let rendered = line.render();
+        match self.text.find(&rendered) {
+            Some(at) => {
+                let id = at + rendered.find(&line.id).unwrap_or(0);
+                error.at(self.text, id..id + line.id.len(), "")
+            }
+            None => error,
+        }
+    }
+}
+
+/// What the migration of a line without a file is called now: the one of the same version, or the
+/// one with the same text, that the lockfile does not know.
+fn renamed_to<'a>(folder: &'a Folder, lockfile: &Lockfile, line: &Line) -> Option<&'a Migration> {
+    let mut unknown = folder.migrations.iter().filter(|migration| lockfile.find(&migration.id).is_none());
+    let same_text = |migration: &&Migration| match line.state {
+        LineState::Frozen { up, .. } => migration.up.checksum == Some(up),
+        LineState::Draft => false,
+    };
+    unknown.clone().find(|migration| migration.version == line.version).or_else(|| unknown.find(same_text))
+}
+
+/// The lockfile with a line for every draft of the folder, and without lines of drafts that are
+/// gone. What is released stays as it was recorded.
+pub fn with_drafts(folder: &Folder, old: Option<&Lockfile>) -> Lockfile {
+    let frozen = old.into_iter().flat_map(|old| old.lines.iter().filter(|line| line.is_frozen()).cloned());
+    let mut lines: Vec<Line> = frozen.collect();
+    let known: HashSet<String> = lines.iter().map(|line| line.id.clone()).collect();
+    for migration in folder.migrations.iter().filter(|migration| !known.contains(&migration.id)) {
+        lines.push(Line { version: migration.version, id: migration.id.clone(), state: LineState::Draft });
+    }
+    Lockfile::of(lines)
+}
+
+/// The lockfile with every migration of the folder released. What was released before keeps the
+/// checksums that were recorded then, and gets one for a down script that came later.
+pub fn freeze(folder: &Folder, old: Option<&Lockfile>) -> Lockfile {
+    let mut lockfile = with_drafts(folder, old);
+    for line in &mut lockfile.lines {
+        let Some(migration) = folder.find(&line.id) else { continue };
+        let down_now = match migration.up.kind {
+            Kind::Rust => None,
+            Kind::Up | Kind::OneWay | Kind::Down => migration.down.as_ref().and_then(|down| down.checksum),
+        };
+        line.state = match (line.state, migration.up.checksum) {
+            (LineState::Draft, Some(up)) => LineState::Frozen { up, down: down_now },
+            (LineState::Draft, None) => LineState::Draft,
+            (LineState::Frozen { up, down }, _) => LineState::Frozen { up, down: down.or(down_now) },
+        };
+    }
+    lockfile
+}

@@ -1,0 +1,274 @@
+//! Numbers: the next one of a folder, and new ones for drafts that stand in the wrong place. What is
+//! to be renamed is a value; the xtask does it.
+
+use std::path::PathBuf;
+
+use lockgate_core::Version;
+
+use crate::folder::name::separator;
+use crate::folder::policy::Numbering;
+use crate::folder::{Folder, Migration, order, read};
+use crate::lockfile::{Line, LineState, Lockfile};
+
+/// A version and how a file name writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Next {
+    /// The version.
+    pub version: Version,
+    /// Its digits, as wide as the folder's others: `0007`.
+    pub digits: String,
+}
+
+/// Drafts with new numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renumbering {
+    /// The ids before and after.
+    pub ids: Vec<(String, String)>,
+    /// The files before and after, tests included; no file is in the way of another when they are
+    /// renamed in this order.
+    pub renames: Vec<Rename>,
+    /// The lockfile afterwards, where there is one.
+    pub lockfile: Option<Lockfile>,
+}
+
+/// A file before and after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rename {
+    /// The file that there is.
+    pub from: PathBuf,
+    /// What it is to be called.
+    pub to: PathBuf,
+    /// The first as messages name it.
+    pub shown_from: String,
+    /// The second as messages name it.
+    pub shown_to: String,
+}
+
+/// The version that a new migration gets. `now` is the time in seconds since 1970, for folders that
+/// are numbered by it.
+///
+/// # Errors
+///
+/// A message, where there is no number left, or a time is needed and `now` is `None`.
+pub fn next_version(folder: &Folder, now: Option<i64>) -> Result<Next, String> {
+    after(folder.policy.numbering, folder.migrations.iter().map(|migration| migration.id.as_str()).next_back(), now)
+}
+
+/// The number that follows that of this id.
+fn after(numbering: Numbering, last: Option<&str>, now: Option<i64>) -> Result<Next, String> {
+    let digits = last.map(|id| &id[..id.bytes().take_while(u8::is_ascii_digit).count()]);
+    let number = digits.and_then(|digits| digits.parse::<i64>().ok());
+    let by_time = match numbering {
+        Numbering::Timestamp => true,
+        Numbering::Any => now.is_some() && digits.is_some_and(order::is_time),
+        Numbering::Sequence | Numbering::Ordinal => false,
+    };
+    let (number, width) = if by_time {
+        let now = now.ok_or("the folder is numbered by time, and no time was given")?;
+        // Two in one second, or a clock that is behind: the next second that is free.
+        (following(now, number.unwrap_or(0)), 14)
+    } else {
+        let first = if numbering == Numbering::Ordinal { 0 } else { 1 };
+        let width = if numbering == Numbering::Ordinal { 5 } else { digits.map_or(4, str::len) };
+        (number.map_or(Some(first), |last| last.checked_add(1)), width)
+    };
+    let version = number.and_then(Version::new).ok_or("there is no number left behind the last migration's")?;
+    Ok(Next { version, digits: format!("{:0width$}", version.get()) })
+}
+
+/// The time at or after `now` whose number is above `last`.
+fn following(now: i64, last: i64) -> Option<i64> {
+    let time = timestamp(now);
+    if time > last {
+        return Some(time);
+    }
+    let digits = last.to_string();
+    // Not a time, as a hand-made number may be: no time follows it.
+    let number = |at: std::ops::Range<usize>| digits[at].parse::<i64>().ok();
+    if !order::is_time(&digits) {
+        return None;
+    }
+    let (year, month, day) = (number(0..4)?, number(4..6)?, number(6..8)?);
+    let seconds = number(8..10)? * 3_600 + number(10..12)? * 60 + number(12..14)?;
+    Some(timestamp(days(year, month, day) * 86_400 + seconds + 1))
+}
+
+/// Days since 1970: the way back from what [`timestamp`] does.
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+/// A time in seconds since 1970 as the number `YYYYMMDDhhmmss`, in UTC.
+fn timestamp(seconds: i64) -> i64 {
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // Eras of 400 years that begin on the first of March, so that a leap day is the last of its year.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let date = (year * 100 + month) * 100 + day;
+    date * 1_000_000 + (second / 3_600) * 10_000 + (second / 60 % 60) * 100 + second % 60
+}
+
+/// New numbers for a draft, which moves behind all others, or without an id for all drafts that
+/// share a version with another migration, sort before a released one, or stand behind a gap where
+/// there must be none.
+///
+/// # Errors
+///
+/// A message, where there is no such migration, it is released, or [`next_version`] has none.
+pub fn plan(folder: &Folder, id: Option<&str>, now: Option<i64>) -> Result<Renumbering, String> {
+    let moving: Vec<&Migration> = match id {
+        Some(id) => vec![one(folder, id)?],
+        None => misplaced(folder),
+    };
+    let moves = |migration: &Migration| moving.iter().any(|moving| moving.id == migration.id);
+    let mut last = folder.migrations.iter().rfind(|migration| !moves(migration)).map(|migration| migration.id.clone());
+    let mut ids = Vec::new();
+    for migration in &moving {
+        let next = after(folder.policy.numbering, last.as_deref(), now)?;
+        let to = format!("{}{}{}", next.digits, separator(folder.policy.numbering), migration.name);
+        last = Some(to.clone());
+        if to != migration.id {
+            ids.push((migration.id.clone(), to));
+        }
+    }
+    let renames = renames(folder, &ids);
+    let lockfile = folder.lockfile.as_ref().map(|lockfile| lockfile.renamed(&ids));
+    Ok(Renumbering { ids, renames, lockfile })
+}
+
+fn one<'a>(folder: &'a Folder, id: &str) -> Result<&'a Migration, String> {
+    let Some(migration) = folder.find(id) else {
+        let near = crate::suggest::nearest(id, folder.migrations.iter().map(|migration| migration.id.as_str()));
+        let hint = near.map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
+        return Err(format!("there is no migration `{id}` in `{}`{hint}", folder.shown));
+    };
+    if migration.frozen {
+        return Err(format!("`{id}` is released and keeps its number: databases know it by that"));
+    }
+    Ok(migration)
+}
+
+/// The drafts that must move.
+fn misplaced(folder: &Folder) -> Vec<&Migration> {
+    let newest = folder.migrations.iter().rfind(|migration| migration.frozen).map(|migration| migration.version);
+    let (mut moving, mut staying) = (Vec::new(), Vec::<Version>::new());
+    let frozen: Vec<Version> =
+        folder.migrations.iter().filter(|migration| migration.frozen).map(|migration| migration.version).collect();
+    // Where numbers follow each other, whatever stands behind a draft that moves moves up.
+    let dense = matches!(folder.policy.numbering, Numbering::Sequence | Numbering::Ordinal);
+    let first = if folder.policy.numbering == Numbering::Ordinal { 0 } else { 1 };
+    for migration in folder.migrations.iter().filter(|migration| !migration.frozen) {
+        let taken = staying.last() == Some(&migration.version) || frozen.binary_search(&migration.version).is_ok();
+        let before = Some(migration.version) < newest;
+        let expected = staying.last().copied().max(newest).map_or(first, |last| last.get() + 1);
+        let gap = dense && (!moving.is_empty() || migration.version.get() != expected);
+        if taken || before || gap {
+            moving.push(migration);
+        } else {
+            staying.push(migration.version);
+        }
+    }
+    moving
+}
+
+fn renames(folder: &Folder, ids: &[(String, String)]) -> Vec<Rename> {
+    let tests = folder.tests_directory();
+    let present = read::names(&tests);
+    let mut renames = Vec::new();
+    for (from, to) in ids {
+        let Some(migration) = folder.find(from) else { continue };
+        for script in migration.files() {
+            let name = format!("{to}{}", script.kind.suffix());
+            let path = match script.path.rsplit_once('/') {
+                Some((directory, _)) => format!("{directory}/{name}"),
+                None => name.clone(),
+            };
+            renames.push(Rename {
+                from: script.absolute.clone(),
+                to: script.absolute.with_file_name(name),
+                shown_from: folder.show(&script.path),
+                shown_to: folder.show(&path),
+            });
+        }
+        if present.contains(&format!("{from}.rs")) {
+            renames.push(Rename {
+                from: tests.join(format!("{from}.rs")),
+                to: tests.join(format!("{to}.rs")),
+                shown_from: folder.shown_test(from),
+                shown_to: folder.shown_test(to),
+            });
+        }
+    }
+    // A file moves only to where no other file of the list still stands.
+    let mut ordered = Vec::with_capacity(renames.len());
+    while let Some(at) = renames.iter().position(|rename| renames.iter().all(|other| other.from != rename.to)) {
+        ordered.push(renames.remove(at));
+    }
+    ordered.extend(renames);
+    ordered
+}
+
+impl Lockfile {
+    /// The same with other ids for its drafts.
+    fn renamed(&self, ids: &[(String, String)]) -> Self {
+        let mut lines: Vec<Line> = self.lines().to_vec();
+        for line in lines.iter_mut().filter(|line| line.state == LineState::Draft) {
+            if let Some((_, to)) = ids.iter().find(|(from, _)| *from == line.id) {
+                *line = Line::draft(to);
+            }
+        }
+        // A draft that came with a merge may have no line yet.
+        for (_, to) in ids {
+            if !lines.iter().any(|line| line.id == *to) {
+                lines.push(Line::draft(to));
+            }
+        }
+        Self::of(lines)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn next(numbering: Numbering, last: Option<&str>, now: Option<i64>) -> String {
+        after(numbering, last, now).map_or_else(|error| error, |next| next.digits)
+    }
+
+    #[test]
+    fn l3_the_next_number_is_as_wide_as_the_last() {
+        assert_eq!(next(Numbering::Any, None, Some(0)), "0001");
+        assert_eq!(next(Numbering::Sequence, Some("030_foo"), None), "031");
+        assert_eq!(next(Numbering::Any, Some("9_x"), None), "10");
+        assert_eq!(next(Numbering::Ordinal, None, None), "00000");
+        assert_eq!(next(Numbering::Ordinal, Some("00009-x"), None), "00010");
+        assert_eq!(
+            next(Numbering::Any, Some("9223372036854775807_x"), None),
+            "there is no number left behind the last migration's"
+        );
+    }
+
+    #[test]
+    fn folders_numbered_by_time_go_on_so() {
+        assert_eq!(timestamp(0), 19_700_101_000_000);
+        assert_eq!(timestamp(951_827_696), 20_000_229_123_456);
+        assert_eq!(timestamp(1_795_179_600), 20_261_120_130_000);
+        assert_eq!(timestamp(32_503_679_999), 29_991_231_235_959);
+        assert_eq!(next(Numbering::Timestamp, None, Some(0)), "19700101000000");
+        assert_eq!(next(Numbering::Any, Some("20230331140529_x"), Some(1_795_179_600)), "20261120130000");
+        assert_eq!(next(Numbering::Any, Some("20230331140529_x"), None), "20230331140530");
+        assert_eq!(next(Numbering::Timestamp, Some("20261120130000_x"), Some(1_795_179_600)), "20261120130001");
+        assert_eq!(next(Numbering::Timestamp, Some("20261120135959_x"), Some(1_795_179_600)), "20261120140000");
+        assert_eq!(next(Numbering::Timestamp, None, None), "the folder is numbered by time, and no time was given");
+    }
+}

@@ -1,0 +1,211 @@
+//! New files, as values: what `cargo xtask init` and `cargo xtask new-migration` write. The texts
+//! are those in `templates/`; nothing here touches a disk.
+
+use include_dir::{Dir, include_dir};
+use lockgate_core::{Dialect, Dialects};
+
+use crate::folder::name;
+use crate::folder::policy::Numbering;
+use crate::renumber::Next;
+
+static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
+
+/// A file to be written: its path below the directory that holds the folder, and its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewFile {
+    /// The path, with forward slashes: `migrations/0001_create_users.up.sql`.
+    pub path: String,
+    /// The text.
+    pub content: String,
+}
+
+/// What kind of migration is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// An up and a down script.
+    Reversible,
+    /// One script, with a directive that says why there is no way back.
+    OneWay,
+    /// A Rust step with `up` and `down`.
+    Rust,
+    /// A Rust step without `down`.
+    OneWayRust,
+}
+
+/// What a new migration is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewMigration {
+    /// The name of the folder's last component: `migrations`.
+    pub folder: String,
+    /// Its version, from [`renumber::next_version`](crate::renumber::next_version).
+    pub version: Next,
+    /// How the folder numbers.
+    pub numbering: Numbering,
+    /// What it does, in words: `add email to users`.
+    pub name: String,
+    /// What it is made of.
+    pub shape: Shape,
+    /// Whether a test is written too.
+    pub test: bool,
+}
+
+impl NewMigration {
+    /// Version and name as its files write them: `0002_add_email_to_users`, or `None` where the name
+    /// has no letter and no digit.
+    pub fn id(&self) -> Option<String> {
+        Some(format!("{}{}{}", self.version.digits, name::separator(self.numbering), slug(&self.name)?))
+    }
+
+    /// Its files, or `None` where the name has no letter and no digit.
+    pub fn files(&self) -> Option<Vec<NewFile>> {
+        let id = self.id()?;
+        let templates: &[(&str, &str)] = match self.shape {
+            Shape::Reversible => &[("migration/up.sql", ".up.sql"), ("migration/down.sql", ".down.sql")],
+            Shape::OneWay => &[("migration/one-way.sql", ".sql")],
+            Shape::Rust => &[("migration/step.rs", ".rs")],
+            Shape::OneWayRust => &[("migration/one-way-step.rs", ".rs")],
+        };
+        let mut files: Vec<NewFile> = templates
+            .iter()
+            .map(|(template, suffix)| file(format!("{}/{id}{suffix}", self.folder), template, &[("id", &id)]))
+            .collect();
+        if self.test {
+            files.push(file(format!("tests/migrations/{id}.rs"), "migration/test.rs", &[("id", &id)]));
+        }
+        Some(files)
+    }
+}
+
+/// A name as file names write it: `add email to users` is `add_email_to_users`. `None` where there is
+/// no letter and no digit.
+///
+/// ```
+/// use lockgate_source::scaffold::slug;
+///
+/// assert_eq!(slug("Add e-mail to Users!").as_deref(), Some("add_e-mail_to_users"));
+/// assert_eq!(slug("?!"), None);
+/// ```
+pub fn slug(text: &str) -> Option<String> {
+    let name = name::clean(&text.to_lowercase());
+    let name = name.trim_matches(['_', '-']);
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// The lines that make the test of a migration a module of `tests/migrations/main.rs`.
+///
+/// ```
+/// use lockgate_source::scaffold::test_module;
+///
+/// assert_eq!(test_module("0001_add-tags"), "#[path = \"0001_add-tags.rs\"]\nmod m0001_add_tags;\n");
+/// ```
+pub fn test_module(id: &str) -> String {
+    let module: String = id.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
+    format!("#[path = \"{id}.rs\"]\nmod m{module};\n")
+}
+
+/// The files that `cargo xtask init` writes for a folder of this name: policy, an empty lockfile, the
+/// build script and the main file of the migrations' tests.
+pub fn init(folder: &str, dialects: Dialects) -> Vec<NewFile> {
+    let quoted: Vec<String> = dialects.iter().map(|dialect: Dialect| format!("\"{dialect}\"")).collect();
+    let dialects = quoted.join(", ");
+    let watch = if folder == "migrations" { String::new() } else { format!("\"{folder}\"") };
+    let mut build = file("build.rs".to_owned(), "init/build.rs", &[]);
+    build.content = build.content.replace("watch()", &format!("watch({watch})"));
+    vec![
+        file(format!("{folder}/migrations.toml"), "init/migrations.toml", &[("dialects", &dialects)]),
+        NewFile { path: format!("{folder}/migrations.lock"), content: crate::Lockfile::default().render() },
+        build,
+        file("tests/migrations/main.rs".to_owned(), "init/tests.rs", &[]),
+    ]
+}
+
+/// The files of a workspace's own xtask: its manifest, its main file, and the alias that makes
+/// `cargo xtask` of it.
+pub fn xtask() -> Vec<NewFile> {
+    vec![
+        file("xtask/Cargo.toml".to_owned(), "xtask/Cargo.toml.in", &[("release", env!("CARGO_PKG_VERSION"))]),
+        file("xtask/src/main.rs".to_owned(), "xtask/main.rs", &[]),
+        file(".cargo/config.toml".to_owned(), "xtask/config.toml", &[]),
+    ]
+}
+
+fn file(path: String, template: &str, words: &[(&str, &str)]) -> NewFile {
+    let text = TEMPLATES.get_file(template).and_then(|file| file.contents_utf8());
+    let mut content = text.expect("each template that is named here is embedded").to_owned();
+    for (word, value) in words {
+        content = content.replace(&format!("{{{{{word}}}}}"), value);
+    }
+    NewFile { path, content }
+}
+
+#[cfg(test)]
+mod tests {
+    use lockgate_core::Version;
+
+    use super::*;
+    use crate::policy;
+
+    fn new(name: &str, shape: Shape) -> NewMigration {
+        NewMigration {
+            folder: "migrations".to_owned(),
+            version: Next { version: Version::new(31).unwrap(), digits: "031".to_owned() },
+            numbering: Numbering::Any,
+            name: name.to_owned(),
+            shape,
+            test: true,
+        }
+    }
+
+    fn paths(name: &str, shape: Shape) -> Vec<String> {
+        new(name, shape).files().unwrap().into_iter().map(|file| file.path).collect()
+    }
+
+    #[test]
+    fn l3_s1_a_new_migration_has_its_final_name_and_a_test() {
+        assert_eq!(
+            paths("add foo", Shape::Reversible),
+            ["migrations/031_add_foo.up.sql", "migrations/031_add_foo.down.sql", "tests/migrations/031_add_foo.rs"]
+        );
+        assert_eq!(
+            paths("Größe: neu", Shape::OneWay),
+            ["migrations/031_größe_neu.sql", "tests/migrations/031_größe_neu.rs"]
+        );
+        assert_eq!(paths("x", Shape::Rust)[0], "migrations/031_x.rs");
+        assert_eq!(paths("x", Shape::OneWayRust)[0], "migrations/031_x.rs");
+        assert_eq!(new(" .. ", Shape::OneWay).files(), None);
+    }
+
+    #[test]
+    fn every_template_is_filled_in_and_none_is_left() {
+        let mut used = 1; // the README
+        for shape in [Shape::Reversible, Shape::OneWay, Shape::Rust, Shape::OneWayRust] {
+            let files = new("x", shape).files().unwrap();
+            used += files.len() - 1;
+            for file in files {
+                assert!(file.content.contains("031_x") && !file.content.contains("{{"), "{file:?}");
+            }
+        }
+        used += 1; // the test
+        let init = init("migrations", Dialects::NONE.with(Dialect::Sqlite));
+        used += init.len() - 1; // the lockfile has no template
+        let xtask = xtask();
+        used += xtask.len();
+        assert!(init.iter().chain(&xtask).all(|file| !file.content.contains("{{")));
+        assert_eq!(used, count(&TEMPLATES));
+    }
+
+    fn count(dir: &Dir<'_>) -> usize {
+        dir.files().count() + dir.dirs().map(count).sum::<usize>()
+    }
+
+    #[test]
+    fn the_policy_that_is_written_is_strict_and_valid() {
+        let files = init("db", Dialects::NONE.with(Dialect::Postgres).with(Dialect::Sqlite));
+        let (policy, diagnostics) = policy::parse(&files[0].content, &files[0].path);
+        assert_eq!(diagnostics, []);
+        assert_eq!(policy.numbering, Numbering::Sequence);
+        assert_eq!((policy.down, policy.tests), (policy::Need::Required, policy::Need::Required));
+        assert_eq!(policy.dialects.map(|dialects| dialects.to_string()).as_deref(), Some("postgres, sqlite"));
+        assert!(files[2].content.contains("lockgate_build::watch(\"db\")"));
+    }
+}

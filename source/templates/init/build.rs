@@ -1,0 +1,5 @@
+//! Builds again when a migration is added, deleted or moved.
+
+fn main() {
+    lockgate_build::watch();
+}

@@ -1,0 +1,1 @@
+//! The tests of the migrations: one module for each, added by `cargo xtask new-migration`.

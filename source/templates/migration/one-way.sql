@@ -1,0 +1,3 @@
+-- lockgate: irreversible "say why here"
+-- {{id}}
+

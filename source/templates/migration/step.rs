@@ -1,0 +1,15 @@
+//! {{id}}
+
+use lockgate::{StepResult, Transaction};
+
+/// Applies the step, in the transaction that also records it.
+pub async fn up(tx: &mut Transaction<'_>) -> StepResult {
+    tx.execute("SELECT 1").await?;
+    Ok(())
+}
+
+/// Reverts it.
+pub async fn down(tx: &mut Transaction<'_>) -> StepResult {
+    tx.execute("SELECT 1").await?;
+    Ok(())
+}
