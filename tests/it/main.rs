@@ -1,1 +1,4 @@
-//! tests
+//! Lockgate's own tests: one binary, real databases, real builds.
+
+mod support;
+mod xtask;

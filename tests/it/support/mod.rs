@@ -1,0 +1,3 @@
+//! What several tests need and no user does: real databases, made for one test and gone after it.
+
+pub(crate) mod postgres;
