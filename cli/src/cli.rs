@@ -108,18 +108,27 @@ impl Cli {
 
     /// A whole program: reads the arguments, runs the verb and says how it ended.
     ///
-    /// It makes its own asynchronous runtime; inside of one, use [`run`](Self::run).
+    /// It makes its own asynchronous runtime and waits for it; asynchronous code uses
+    /// [`run`](Self::run).
     pub fn main(&self) -> ExitCode {
         let arguments: Standalone = match self.parse() {
             Ok(arguments) => arguments,
             Err(exit) => return exit.into(),
         };
-        match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime.block_on(self.run(&arguments.options, &arguments.verb)).into(),
+        let run = || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime.block_on(self.run(&arguments.options, &arguments.verb)),
             Err(error) => {
                 Screen::standard().note(&format!("error[failed]: no asynchronous runtime can be started: {error}"));
-                Exit::Failed.into()
+                Exit::Failed
             }
+        };
+        if tokio::runtime::Handle::try_current().is_err() {
+            return run().into();
+        }
+        // A thread that drives a runtime cannot wait for another one.
+        match std::thread::scope(|scope| scope.spawn(run).join()) {
+            Ok(exit) => exit.into(),
+            Err(panic) => std::panic::resume_unwind(panic),
         }
     }
 

@@ -65,7 +65,7 @@ pub use wanted::Wanted;
 
 /// A whole program: reads the arguments, runs the verb and says how it ended.
 ///
-/// It makes its own asynchronous runtime; inside of one, use [`Cli::run`].
+/// It makes its own asynchronous runtime and waits for it; asynchronous code uses [`Cli::run`].
 pub fn main(migrations: &'static Migrations) -> ExitCode {
     Cli::new(migrations).main()
 }

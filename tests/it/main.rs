@@ -1,4 +1,6 @@
 //! Lockgate's own tests: one binary, real databases, real builds.
 
+mod cli;
+mod example;
 mod support;
 mod xtask;

@@ -27,15 +27,22 @@ pub(crate) fn status(status: &Status, width: Option<u16>) -> String {
 }
 
 fn summary(status: &Status) -> String {
+    if status.entries.is_empty() {
+        return "the program embeds no migration".to_owned();
+    }
     let pending = status.pending().count();
-    let recorded = status.entries.len() - pending;
-    let mut summary = match (recorded, pending) {
-        (0, 0) => "the program embeds no migration".to_owned(),
-        (0, _) => format!("nothing is applied, {} pending", count(pending, "migration")),
-        (_, 0) if status.is_up_to_date() => format!("up to date: {} applied", count(recorded, "migration")),
-        (_, 0) => format!("{} applied", count(recorded, "migration")),
-        (_, _) => format!("{} applied, {pending} pending", count(recorded, "migration")),
+    let recorded = status.entries.iter().filter_map(|entry| entry.row.as_ref());
+    let (applied, partial): (Vec<_>, Vec<_>) = recorded.partition(|row| row.state == State::Applied);
+    let mut summary = match applied.len() {
+        0 => "nothing is applied".to_owned(),
+        applied if status.is_up_to_date() => format!("up to date: {} applied", count(applied, "migration")),
+        applied => format!("{} applied", count(applied, "migration")),
     };
+    for (number, word) in [(partial.len(), "partial"), (pending, "pending")] {
+        if number > 0 {
+            summary.push_str(&format!(", {number} {word}"));
+        }
+    }
     if !status.drift.is_empty() {
         let differences = count(status.drift.len(), "difference");
         summary.push_str(&format!(", {differences} between program and database"));
@@ -79,5 +86,78 @@ fn moment(rfc3339: &str) -> String {
     match (rfc3339.get(..10), rfc3339.get(11..19)) {
         (Some(day), Some(time)) if rfc3339.as_bytes()[10] == b'T' => format!("{day} {time}"),
         _ => rfc3339.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use lockgate::{Checksum, Row, Version};
+
+    use super::*;
+
+    fn version(number: i64) -> Version {
+        Version::new(number).unwrap()
+    }
+
+    fn entry(number: i64, name: &str, state: Option<State>) -> Entry {
+        let row = state.map(|state| Row {
+            version: version(number),
+            name: name.to_owned(),
+            checksum: Checksum::v1([0; 32]),
+            state,
+            statements_done: 1,
+            applied_at: "2026-11-20T13:24:05.123456Z".to_owned(),
+            elapsed: Duration::from_millis(12),
+            applied_by: "deployer".to_owned(),
+            application: "app 0.1.0".to_owned(),
+            lockgate: "0.1.0".to_owned(),
+        });
+        let id = format!("{number:04}_{name}");
+        Entry { version: version(number), id, embedded: true, reversible: Some(true), row }
+    }
+
+    fn plain(entries: Vec<Entry>, drift: Vec<Drift>, width: Option<u16>) -> String {
+        anstream::adapter::strip_str(&status(&Status { entries, drift }, width)).to_string()
+    }
+
+    #[test]
+    fn every_state_has_its_word() {
+        let entries = vec![
+            entry(1, "create_members", Some(State::Applied)),
+            entry(2, "create_books", Some(State::Applied)),
+            entry(3, "reclaim_space", Some(State::Partial)),
+            entry(4, "add_phone", None),
+        ];
+        let renamed = Drift::Renamed { id: "0002_create_books".to_owned(), recorded: "books".to_owned() };
+        let partial = Drift::Partial { id: "0003_reclaim_space".to_owned(), state: State::Partial, statements_done: 1 };
+        let expected = "\
+2 migrations applied, 1 partial, 1 pending, 2 differences between program and database
+
+  MIGRATION            STATE                      APPLIED AT (UTC)     BY         TOOK
+  0001_create_members  applied                    2026-11-20 13:24:05  deployer  12 ms
+  0002_create_books    renamed                    2026-11-20 13:24:05  deployer  12 ms
+  0003_reclaim_space   partial after 1 statement  2026-11-20 13:24:05  deployer  12 ms
+  0004_add_phone       pending                    -                    -             -";
+        assert_eq!(plain(entries, vec![renamed, partial], None), expected);
+    }
+
+    #[test]
+    fn a_narrow_terminal_sees_what_matters() {
+        let entries = || vec![entry(1, "create_members", Some(State::Applied)), entry(4, "add_phone", None)];
+        let narrow = "\
+1 migration applied, 1 pending
+
+  MIGRATION            STATE
+  0001_create_members  applied
+  0004_add_phone       pending";
+        assert_eq!(plain(entries(), Vec::new(), Some(40)), narrow);
+        for width in 1..100 {
+            let shown = plain(entries(), Vec::new(), Some(width));
+            let table = shown.lines().skip(2);
+            let widest = table.map(|line| line.chars().count()).max().unwrap();
+            assert!(widest <= usize::from(width).max(8), "{width}: {shown}");
+        }
     }
 }

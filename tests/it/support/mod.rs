@@ -1,3 +1,4 @@
 //! What several tests need and no user does: real databases, made for one test and gone after it.
 
+pub(crate) mod app;
 pub(crate) mod postgres;
