@@ -85,6 +85,11 @@ mod tests {
         for (number, exit) in Exit::ALL.into_iter().enumerate() {
             assert_eq!(usize::from(exit.code()), number);
         }
+        let manual = include_str!("lib.rs");
+        for exit in Exit::ALL {
+            let row = format!("//! | {} | {}", exit.code(), exit.meaning());
+            assert!(manual.contains(&row), "the manual of the crate lacks `{row}`");
+        }
         assert_eq!(Exit::table().lines().count(), 1 + Exit::ALL.len());
     }
 }
