@@ -255,7 +255,7 @@ mod tests {
         let message = "unexpected argument 'postgres://ada:secret@localhost/library' found".to_owned();
         assert_eq!(
             without_secrets(message, &arguments),
-            "unexpected argument 'postgres://ada:****@localhost/library' found"
+            "unexpected argument 'postgres://ada:***@localhost/library' found"
         );
     }
 }

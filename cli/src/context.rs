@@ -77,6 +77,7 @@ impl<'a> Context<'a> {
                 Access::Write | Access::Create => Err(Problem::Absent(absent)),
             };
         }
-        Ok(Database::connect(self.url.reveal()).await?)
+        let wait = self.options.connect_wait.unwrap_or_default();
+        Ok(Database::connect_within(self.url.reveal(), wait).await?)
     }
 }

@@ -16,6 +16,10 @@ pub struct Options {
     #[arg(long, global = true, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<DatabaseUrl>,
 
+    /// How long to wait for a server that is still coming up; not at all by default
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration::parse)]
+    pub connect_wait: Option<Duration>,
+
     /// The table that records what was applied
     #[arg(long, global = true, value_name = "[SCHEMA.]TABLE")]
     pub history_table: Option<String>,

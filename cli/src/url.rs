@@ -10,7 +10,7 @@ use std::str::FromStr;
 ///
 /// ```
 /// let url: lockgate_cli::DatabaseUrl = "postgres://ada:secret@localhost/library".parse().unwrap();
-/// assert_eq!(url.to_string(), "postgres://ada:****@localhost/library");
+/// assert_eq!(url.to_string(), "postgres://ada:***@localhost/library");
 /// assert_eq!(url.reveal(), "postgres://ada:secret@localhost/library");
 /// ```
 #[derive(Clone, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-const MASK: &str = "****";
+const MASK: &str = "***";
 
 /// The text with everything masked that may be a secret, even where it is no valid URL: a password
 /// with an unescaped `@`, `/` or `?` is a common mistake, and then rather too much is masked.
@@ -134,27 +134,27 @@ mod tests {
     #[test]
     fn no_secret_is_shown() {
         let cases = [
-            ("postgres://ada:secret@localhost:5432/library", "postgres://ada:****@localhost:5432/library"),
+            ("postgres://ada:secret@localhost:5432/library", "postgres://ada:***@localhost:5432/library"),
             ("postgres://ada@localhost/library", "postgres://ada@localhost/library"),
             ("postgres://localhost/library", "postgres://localhost/library"),
             // Not escaped as it should be.
-            ("postgres://ada:se@cr/et?@localhost/library", "postgres://ada:****@localhost/library"),
+            ("postgres://ada:se@cr/et?@localhost/library", "postgres://ada:***@localhost/library"),
             (
                 "postgres://h/d?user=ada&password=secret&sslmode=require",
-                "postgres://h/d?user=ada&password=****&sslmode=require",
+                "postgres://h/d?user=ada&password=***&sslmode=require",
             ),
-            ("postgres://h/d?PASSWORD=secret", "postgres://h/d?PASSWORD=****"),
-            ("postgres://h/d?p%61ssword=secret", "postgres://h/d?p%61ssword=****"),
-            ("postgres://h/d?sslkey=secret", "postgres://h/d?sslkey=****"),
-            ("postgres://h/d?password=sec@secret", "postgres://h/d?password=****"),
-            ("postgres://h:5432/d?password=sec@secret&user=ada", "postgres://h:****&user=ada"),
-            ("postgres://ada:secret=x@h/d?password=secret", "postgres://ada:****@h/d?password=****"),
+            ("postgres://h/d?PASSWORD=secret", "postgres://h/d?PASSWORD=***"),
+            ("postgres://h/d?p%61ssword=secret", "postgres://h/d?p%61ssword=***"),
+            ("postgres://h/d?sslkey=secret", "postgres://h/d?sslkey=***"),
+            ("postgres://h/d?password=sec@secret", "postgres://h/d?password=***"),
+            ("postgres://h:5432/d?password=sec@secret&user=ada", "postgres://h:***&user=ada"),
+            ("postgres://ada:secret=x@h/d?password=secret", "postgres://ada:***@h/d?password=***"),
             // Not a URL at all.
-            ("host=localhost password=secret user=ada", "host=localhost password=**** user=ada"),
-            ("ada:secret@localhost", "ada:****@localhost"),
-            ("sqllite://ada:secret@localhost", "sqllite://ada:****@localhost"),
+            ("host=localhost password=secret user=ada", "host=localhost password=*** user=ada"),
+            ("ada:secret@localhost", "ada:***@localhost"),
+            ("sqllite://ada:secret@localhost", "sqllite://ada:***@localhost"),
             ("sqlite:///home/a@b:c@d/library.db?mode=rwc", "sqlite:///home/a@b:c@d/library.db?mode=rwc"),
-            ("sqlite://library.db?key=secret", "sqlite://library.db?key=****"),
+            ("sqlite://library.db?key=secret", "sqlite://library.db?key=***"),
             ("", ""),
         ];
         for (url, shown) in cases {

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use lockgate::{Migrations, ParseVersionError, Version};
+use lockgate::{Migrations, Version};
 
 use crate::problem::Problem;
 
@@ -14,7 +14,7 @@ pub struct Wanted {
 }
 
 impl FromStr for Wanted {
-    type Err = ParseVersionError;
+    type Err = <Version as FromStr>::Err;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (version, name) = match text.split_once('_') {
