@@ -257,6 +257,39 @@ fn a_user_that_is_turned_away_ends_with_6() {
 }
 
 #[test]
+fn a_missing_privilege_ends_with_6() {
+    let Some(place) = Place::postgres() else { return };
+    let role = format!("reader_{}", std::process::id());
+    place.try_rows(&format!("CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")).unwrap();
+    // As PostgreSQL 15 and newer have it anyway.
+    place.try_rows("REVOKE CREATE ON SCHEMA public FROM PUBLIC").unwrap();
+    let (_, address) = place.url().rsplit_once('@').unwrap();
+    let answer = place.app(&["up", "--database-url", &format!("postgres://{role}:{PASSWORD}@{address}")]);
+    place.try_rows(&format!("DROP ROLE {role}")).unwrap();
+    assert_eq!(answer.code, Some(6), "{answer:#?}");
+    assert!(answer.err.contains("error[denied]: "), "{answer:#?}");
+    assert!(!answer.err.contains("help: correct"), "there is nothing wrong with the file: {answer:#?}");
+    no_password(&answer);
+}
+
+#[test]
+fn a_read_only_database_ends_with_6() {
+    let place = Place::sqlite();
+    for steps in ["1", "2"] {
+        let read_only = format!("sqlite://{}?mode=ro", place.file().display());
+        if !place.file().exists() {
+            fs::write(place.file(), "").unwrap();
+        }
+        let answer = place.app(&["up", "--database-url", &read_only]);
+        assert_eq!(answer.code, Some(6), "{answer:#?}");
+        assert!(answer.err.contains("error[read-only]: "), "{answer:#?}");
+        assert!(!answer.err.contains("help: correct"), "there is nothing wrong with the file: {answer:#?}");
+        assert_eq!(place.app(&["status", "--database-url", &read_only]).code, Some(0));
+        place.ok(&["up", "--steps", steps]);
+    }
+}
+
+#[test]
 fn t6_no_password_is_printed() {
     let place = Place::sqlite();
     let urls = [
