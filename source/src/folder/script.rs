@@ -211,7 +211,8 @@ impl View<'_> {
     }
 
     fn outside(&self, statement: &Statement, dialects: Dialects) -> Diagnostic {
-        let message = format!("{} does not run this statement inside a transaction", product(dialects));
+        let verb = if dialects.iter().count() > 1 { "do" } else { "does" };
+        let message = format!("{} {verb} not run this statement inside a transaction", product(dialects));
         let error = self.error("outside-transaction", statement, &message);
         let words = words(self.text, &statement.range);
         if words.len() > 1 && words[0] == "PRAGMA" && words[1].starts_with("FOREIGN_KEYS") {
@@ -278,12 +279,21 @@ impl View<'_> {
         }
         if !self.declared {
             found.retain(|(statement, dialects)| {
-                let mut speakers = spoken_by(&words(self.text, &statement.range)).iter().peekable();
-                speakers.peek().is_some() && speakers.all(|dialect| dialects.contains(dialect))
+                let words = words(self.text, &statement.range);
+                // To MySQL this END may be the last word of a procedure.
+                let ends_a_body =
+                    words.first().is_some_and(|word| word == "END") && self.is_inside(statement.range.start);
+                !ends_a_body && spoken_by(&words).iter().all(|dialect| dialects.contains(dialect))
             });
         }
         found.sort_by_key(|(statement, _)| statement.range.start);
         found
+    }
+
+    /// Whether to some dialect this byte is in the middle of a statement.
+    fn is_inside(&self, at: usize) -> bool {
+        let inside = |statement: &Statement| statement.range.start < at && at < statement.range.end;
+        self.tables.iter().any(|(_, statements)| statements.iter().any(inside))
     }
 
     fn error(&self, code: &'static str, statement: &Statement, message: &str) -> Diagnostic {
