@@ -1,1 +1,66 @@
-//! Being built.
+//! SQL migrations that the Rust compiler checks.
+//!
+//! A folder of migrations is compiled into the program by [`embed_migrations!`], checked while it is
+//! compiled, and applied exactly once by a [`Migrator`].
+//!
+//! ```ignore
+//! use lockgate::{Migrations, Migrator, embed_migrations};
+//!
+//! static MIGRATIONS: Migrations = embed_migrations!();
+//!
+//! let report = Migrator::new(&MIGRATIONS).apply(&pool).await?;
+//! ```
+//!
+//! Features: `sqlite` and `postgres` (none is on by default), and `tls-native-tls` or `tls-rustls`,
+//! which are passed on to sqlx.
+
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(all(feature = "sqlite", feature = "postgres")),
+    allow(dead_code, reason = "what one backend alone needs is dead without it")
+)]
+
+mod backend;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod database;
+mod error;
+mod event;
+mod executor;
+mod migrations;
+mod migrator;
+mod report;
+mod session;
+mod store;
+mod target;
+mod transaction;
+
+pub use lockgate_core::plan::{Action, Reason};
+pub use lockgate_core::{
+    Ahead, Body, Checksum, Destination, Dialect, Dialects, Direction, Drift, Migration, OutOfOrder, Plan, Row, Script,
+    State, Status, Step, Version, plan::Repair, status::Entry,
+};
+
+pub use lockgate_macros::embed_migrations;
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use database::Database;
+pub use error::{Error, ErrorKind, ErrorReport};
+pub use event::Event;
+pub use migrations::{BoxError, Migrations, StepResult};
+pub use migrator::{Atomicity, Migrator};
+pub use report::{Done, Report};
+pub use target::Target;
+pub use transaction::Transaction;
+
+/// What the macro's output names. Not for use by hand, and free to change.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::migrations::{Migrations, RustStep, StepFn, StepFuture};
+    pub use lockgate_core::Set;
+
+    /// The value of `embed_migrations!()`.
+    pub const fn migrations(set: Set, steps: &'static [RustStep]) -> Migrations {
+        Migrations::from_parts(set, steps)
+    }
+}

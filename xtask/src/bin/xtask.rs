@@ -1,1 +1,7 @@
-fn main() {}
+//! This workspace's own `cargo xtask`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lockgate_xtask::main()
+}

@@ -1,0 +1,112 @@
+//! The SQL of the bookkeeping in SQLite.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use lockgate_core::State;
+
+use crate::store::{Entry, LOCKGATE, LogEvent, Store, Table, literal};
+
+const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
+/// Milliseconds since 1970. `unixepoch('subsec')` would ask for SQLite 3.42.
+const NOW_MS: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
+
+/// The rows of the set.
+pub(super) fn history(table: &Table, set: &str) -> String {
+    format!(
+        "SELECT version, name, checksum, state, statements_done, applied_at, elapsed_ms, applied_by, application, \
+         lockgate FROM {table} WHERE set_name = {} ORDER BY version",
+        literal(set)
+    )
+}
+
+/// The history table and the log.
+pub(super) fn create(table: &Table) -> String {
+    format!(
+        "CREATE TABLE IF NOT EXISTS {table} (set_name TEXT NOT NULL, version INTEGER NOT NULL, name TEXT NOT NULL, \
+         checksum TEXT NOT NULL, state TEXT NOT NULL, statements_done INTEGER NOT NULL, applied_at TEXT NOT NULL, \
+         elapsed_ms INTEGER NOT NULL, applied_by TEXT NOT NULL, application TEXT NOT NULL, lockgate TEXT NOT NULL, \
+         PRIMARY KEY (set_name, version)) WITHOUT ROWID; \
+         CREATE TABLE IF NOT EXISTS {} (id INTEGER PRIMARY KEY AUTOINCREMENT, logged_at TEXT NOT NULL, \
+         logged_by TEXT NOT NULL, set_name TEXT NOT NULL, version INTEGER NOT NULL, name TEXT NOT NULL, \
+         event TEXT NOT NULL, application TEXT NOT NULL, lockgate TEXT NOT NULL, detail TEXT)",
+        table.log()
+    )
+}
+
+/// Records a migration that began at this moment.
+pub(super) fn insert(store: &Store, entry: &Entry, state: State, done: u32, began: SystemTime) -> String {
+    let began = began.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    format!(
+        "INSERT INTO {} (set_name, version, name, checksum, state, statements_done, applied_at, elapsed_ms, \
+         applied_by, application, lockgate) VALUES ({}, {}, {}, '{}', '{}', {done}, {NOW}, max(0, {NOW_MS} - {began}), \
+         {}, {}, '{LOCKGATE}')",
+        store.table,
+        literal(&store.set),
+        entry.version,
+        literal(&entry.name),
+        entry.checksum,
+        state.as_str(),
+        literal(&user()),
+        literal(store.application),
+    )
+}
+
+/// Makes a row say what is embedded: name, checksum, wholly applied.
+pub(super) fn rewrite(store: &Store, entry: &Entry) -> String {
+    format!(
+        "UPDATE {} SET name = {}, checksum = '{}', state = 'applied' WHERE set_name = {} AND version = {}",
+        store.table,
+        literal(&entry.name),
+        entry.checksum,
+        literal(&store.set),
+        entry.version
+    )
+}
+
+/// Moves the row of a script that is not transactional on.
+pub(super) fn advance(store: &Store, entry: &Entry, state: State, done: u32) -> String {
+    let applied = if state == State::Applied {
+        format!(
+            ", elapsed_ms = elapsed_ms + max(0, CAST((julianday('now') - julianday(applied_at)) * 86400000 AS INTEGER)), \
+             applied_at = {NOW}"
+        )
+    } else {
+        String::new()
+    };
+    format!(
+        "UPDATE {} SET state = '{}', statements_done = {done}{applied} WHERE set_name = {} AND version = {}",
+        store.table,
+        state.as_str(),
+        literal(&store.set),
+        entry.version
+    )
+}
+
+/// Removes a row.
+pub(super) fn delete(store: &Store, entry: &Entry) -> String {
+    format!("DELETE FROM {} WHERE set_name = {} AND version = {}", store.table, literal(&store.set), entry.version)
+}
+
+/// Adds to the log.
+pub(super) fn log(store: &Store, entry: &Entry, event: LogEvent, detail: Option<&str>) -> String {
+    format!(
+        "INSERT INTO {} (logged_at, logged_by, set_name, version, name, event, application, lockgate, detail) \
+         VALUES ({NOW}, {}, {}, {}, {}, '{}', {}, '{LOCKGATE}', {})",
+        store.table.log(),
+        literal(&user()),
+        literal(&store.set),
+        entry.version,
+        literal(&entry.name),
+        event.as_str(),
+        literal(store.application),
+        detail.map_or_else(|| "NULL".to_owned(), literal),
+    )
+}
+
+/// A file knows no users: the operating system's stands for it.
+fn user() -> String {
+    ["USER", "LOGNAME", "USERNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
+        .unwrap_or_else(|| "unknown".to_owned())
+}

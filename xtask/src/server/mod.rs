@@ -1,0 +1,15 @@
+//! Throwaway database servers: found on this machine, started in a temporary directory, and gone
+//! with the process that started them, however that ends.
+//!
+//! Nothing here prints: what is to be seen goes back to the caller.
+
+mod account;
+mod error;
+pub mod install;
+pub mod locate;
+pub mod postgres;
+pub mod require;
+mod watchdog;
+
+pub use error::{Error, ErrorKind};
+pub use postgres::{Options, Postgres};

@@ -1,0 +1,453 @@
+//! A throwaway PostgreSQL cluster: made by `initdb` in a temporary directory, run as a direct child
+//! on a free loopback port and a socket in that directory, and taken away with it.
+
+use std::env;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::account::Account;
+use super::watchdog::{self, Watchdog};
+use super::{Error, locate};
+
+/// How long a server may take to accept connections, or to stop.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often we look whether it does.
+const GLANCE: Duration = Duration::from_millis(10);
+/// How many ports are tried: another process may take the free one before the server does.
+const PORTS: usize = 10;
+/// A socket's path is at most 103 bytes on some systems; the cluster's directory takes 40 of them.
+const LONGEST_BASE: usize = 60;
+
+/// What a cluster is to be like.
+///
+/// ```
+/// use lockgate_xtask::server::Options;
+///
+/// let options = Options::default().durable(true).setting("max_connections", "300");
+/// assert!(options.is_durable());
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    durable: bool,
+    bin: Option<PathBuf>,
+    settings: Vec<(String, String)>,
+}
+
+impl Options {
+    /// Whether commits reach the disk (`fsync`). Off by default: only a test of durability or
+    /// speed wants it.
+    #[must_use]
+    pub fn durable(mut self, durable: bool) -> Self {
+        self.durable = durable;
+        self
+    }
+
+    /// Whether commits reach the disk.
+    pub fn is_durable(&self) -> bool {
+        self.durable
+    }
+
+    /// The folder of the binaries, instead of the first one that [`locate::folders`] finds.
+    #[must_use]
+    pub fn bin(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.bin = Some(folder.into());
+        self
+    }
+
+    /// One more line of `postgresql.conf`.
+    #[must_use]
+    pub fn setting(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn configuration(&self, socket_folder: &Path) -> String {
+        let mut lines = vec![
+            ("listen_addresses", "127.0.0.1".to_owned()),
+            ("unix_socket_directories", socket_folder.display().to_string()),
+            ("max_connections", "200".to_owned()),
+            ("timezone", "UTC".to_owned()),
+            ("log_timezone", "UTC".to_owned()),
+            ("logging_collector", "off".to_owned()),
+            // Inside the cluster's directory: `/dev/shm` is small in containers, and what a killed
+            // server leaves there stays.
+            ("dynamic_shared_memory_type", "mmap".to_owned()),
+        ];
+        if !self.durable {
+            lines.extend([("fsync", "off".to_owned()), ("full_page_writes", "off".to_owned())]);
+        }
+        let extra = self.settings.iter().map(|(name, value)| (name.as_str(), value.clone()));
+        let line = |(name, value): (&str, String)| format!("{name} = '{}'\n", value.replace('\'', "''"));
+        lines.into_iter().chain(extra).map(line).collect()
+    }
+}
+
+/// A running cluster. Dropping it stops the server and removes its directory; if this process dies
+/// without dropping it, a watchdog does the same.
+#[derive(Debug)]
+pub struct Postgres {
+    // Dropped in this order: the watchdog is asked to clean up in `Drop`, before any field goes.
+    server: Option<Child>,
+    watchdog: Watchdog,
+    directory: TempDir,
+    account: Account,
+    bin: PathBuf,
+    version: (u32, u32),
+    password: String,
+    port: u16,
+}
+
+impl Postgres {
+    /// Makes a cluster and waits until its server accepts connections.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` where there are no binaries, with the places that were looked at; `Failed` where
+    /// there are and they do not work, with the end of the server's log.
+    pub fn start(options: &Options) -> Result<Self, Error> {
+        let (directory, account) = directory()
+            .map_err(|e| Error::failed(format!("a directory for a PostgreSQL cluster cannot be made: {e}")))?;
+        let (bin, version) = binaries(options, &account, directory.path())?;
+        let watchdog = Watchdog::start(directory.path()).map_err(|e| {
+            Error::failed(format!("`sh`, which watches over the PostgreSQL server, does not start: {e}"))
+        })?;
+        let password = password().map_err(|e| Error::failed(format!("/dev/urandom cannot be read: {e}")))?;
+        let server = None;
+        let mut cluster = Self { server, watchdog, directory, account, bin, version, password, port: 0 };
+        cluster.initialise(options)?;
+        cluster.listen()?;
+        Ok(cluster)
+    }
+
+    /// The URL of a database of it, over TCP.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://postgres:{}@127.0.0.1:{}/{database}", self.password, self.port)
+    }
+
+    /// The URL of a database of it, over its socket.
+    pub fn socket_url(&self, database: &str) -> String {
+        let folder = self.directory.path().display().to_string().replace('%', "%25").replace('/', "%2F");
+        format!("postgres://postgres:{}@{folder}:{}/{database}", self.password, self.port)
+    }
+
+    /// The loopback port that it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The password of its superuser `postgres`.
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+
+    /// Major and minor version: `(15, 14)`.
+    pub fn version(&self) -> (u32, u32) {
+        self.version
+    }
+
+    /// The folder of its binaries. Whether client programs are in it depends on who packed them.
+    pub fn bin(&self) -> &Path {
+        &self.bin
+    }
+
+    /// The directory that holds all of it: `data/`, the socket and the log.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The process id of the server, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.server.as_ref().map(Child::id)
+    }
+
+    /// Everything the server has logged.
+    pub fn log(&self) -> String {
+        fs::read(self.log_path()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+
+    /// Kills the server and all its processes at once, as a power cut would.
+    ///
+    /// # Errors
+    ///
+    /// `Failed` where its processes cannot be listed or do not go.
+    pub fn kill_9(&mut self) -> Result<(), Error> {
+        let Some(mut server) = self.server.take() else { return Ok(()) };
+        let failed = |e: io::Error| Error::failed(format!("the PostgreSQL server cannot be killed: {e}"));
+        // Held still, it starts no further process between the look at them and their end.
+        watchdog::signal("STOP", &[server.id()]).map_err(failed)?;
+        let mut processes = watchdog::children(server.id()).map_err(failed)?;
+        processes.push(server.id());
+        watchdog::signal("KILL", &processes).map_err(failed)?;
+        server.wait().map_err(failed)?;
+        self.watchdog.watch(None).map_err(failed)?;
+        wait_until(|| watchdog::all_gone(&processes).then_some(()))
+            .ok_or_else(|| Error::failed("processes of the PostgreSQL server live on after SIGKILL"))
+    }
+
+    /// Starts it again on the same port and the same data, after [`Postgres::kill_9`] or while it
+    /// runs (then it is shut down in good order before).
+    ///
+    /// # Errors
+    ///
+    /// `Failed` with the end of the server's log.
+    pub fn restart(&mut self) -> Result<(), Error> {
+        self.stop("INT")?;
+        // Clients still hold URLs with this port; who took it meanwhile will let it go.
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.run()? {
+                Start::Ready => return Ok(()),
+                Start::PortTaken if Instant::now() < deadline => std::thread::sleep(GLANCE * 10),
+                Start::PortTaken => return Err(self.failed("another process has taken its port")),
+            }
+        }
+    }
+
+    fn initialise(&mut self, options: &Options) -> Result<(), Error> {
+        let secret = self.directory.path().join("password");
+        let prepare = || {
+            fs::write(&secret, &self.password)?;
+            self.account.own(&secret)
+        };
+        prepare().map_err(|e| Error::failed(format!("{} cannot be written: {e}", secret.display())))?;
+
+        let mut command = self.command("initdb");
+        command.args(["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-sync"]);
+        command.arg("--pgdata").arg(self.data()).arg("--pwfile").arg(&secret);
+        let output = command.output().map_err(|e| Error::failed(format!("`initdb` does not start: {e}")))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+            let who = self.account.name();
+            return Err(Error::failed(format!("`initdb` of {} fails as {who}:\n{said}", self.bin.display())));
+        }
+        let configuration = self.data().join("postgresql.conf");
+        let write = || -> io::Result<()> {
+            fs::remove_file(&secret)?;
+            let mut file = File::options().append(true).open(&configuration)?;
+            file.write_all(options.configuration(self.directory.path()).as_bytes())
+        };
+        write().map_err(|e| Error::failed(format!("{} cannot be written: {e}", configuration.display())))
+    }
+
+    /// Starts the server on a free port.
+    fn listen(&mut self) -> Result<(), Error> {
+        for _ in 0..PORTS {
+            let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+            self.port = free.map_err(|e| Error::failed(format!("127.0.0.1 has no free port: {e}")))?.port();
+            if let Start::Ready = self.run()? {
+                return Ok(());
+            }
+        }
+        Err(self.failed("every free port was taken before the server could have it"))
+    }
+
+    fn run(&mut self) -> Result<Start, Error> {
+        let earlier = self.log().len();
+        let spawn = || -> io::Result<Child> {
+            let log = File::options().create(true).append(true).open(self.log_path())?;
+            let mut command = self.command("postgres");
+            command.arg("-D").arg(self.data()).args(["-p", &self.port.to_string()]);
+            command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+            watchdog::own_group(&mut command).spawn()
+        };
+        let mut server = spawn().map_err(|e| Error::failed(format!("`postgres` does not start: {e}")))?;
+        if let Err(e) = self.watchdog.watch(Some(server.id())) {
+            let _ = server.kill();
+            let _ = server.wait();
+            return Err(Error::failed(format!("the watchdog of the PostgreSQL server has gone: {e}")));
+        }
+        let outcome = wait_until(|| match server.try_wait() {
+            Ok(None) => self.is_ready(server.id()).then_some(true),
+            Ok(Some(_)) | Err(_) => Some(false),
+        });
+        if outcome == Some(true) {
+            self.server = Some(server);
+            return Ok(Start::Ready);
+        }
+        let _ = server.kill();
+        let _ = server.wait();
+        let _ = self.watchdog.watch(None);
+        match outcome {
+            Some(_) if self.log()[earlier..].contains("could not create any TCP/IP sockets") => Ok(Start::PortTaken),
+            Some(_) => Err(self.failed("it ends at once")),
+            None => Err(self.failed("it does not accept connections")),
+        }
+    }
+
+    /// The server writes its state into the 8th line of its pid file, for `pg_ctl` and for us. A
+    /// try to connect would tell less: on a taken port, somebody else answers.
+    fn is_ready(&self, process: u32) -> bool {
+        let text = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
+        let mut lines = text.lines().map(str::trim);
+        lines.next() == Some(&process.to_string()) && lines.nth(6) == Some("ready")
+    }
+
+    fn stop(&mut self, signal: &str) -> Result<(), Error> {
+        let Some(mut server) = self.server.take() else { return Ok(()) };
+        let failed = |e: io::Error| Error::failed(format!("the PostgreSQL server cannot be stopped: {e}"));
+        watchdog::signal(signal, &[server.id()]).map_err(failed)?;
+        let gone = wait_until(|| server.try_wait().ok().flatten()).is_some();
+        if !gone {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+        self.watchdog.watch(None).map_err(failed)?;
+        if gone { Ok(()) } else { Err(self.failed("it does not stop when it is told to")) }
+    }
+
+    /// A program of the cluster's, as its account, in its directory, with nothing in its
+    /// environment that would lead it elsewhere.
+    fn command(&self, program: &str) -> Command {
+        command(&self.bin.join(program), &self.account, self.directory.path())
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.directory.path().join("log")
+    }
+
+    fn failed(&self, what: &str) -> Error {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        let end = lines[lines.len().saturating_sub(30)..].join("\n");
+        Error::failed(format!("the PostgreSQL server of {} fails: {what}; its log ends:\n{end}", self.bin.display()))
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // The watchdog knows how to end it and remove its traces: one way for a good and a bad end.
+        self.watchdog.release();
+        if let Some(mut server) = self.server.take()
+            && wait_until(|| server.try_wait().ok().flatten()).is_none()
+        {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+        self.watchdog.wait();
+    }
+}
+
+enum Start {
+    Ready,
+    PortTaken,
+}
+
+/// A new directory, and the account that it was given to.
+fn directory() -> io::Result<(TempDir, Account)> {
+    let make = |base: &Path| -> io::Result<(TempDir, Account)> {
+        let directory = tempfile::Builder::new().prefix("lockgate-").tempdir_in(base)?;
+        let account = Account::for_owner_of(directory.path())?;
+        account.own(directory.path())?;
+        Ok((directory, account))
+    };
+    let base = env::temp_dir();
+    let (directory, account) = make(&base)?;
+    if base.as_os_str().len() <= LONGEST_BASE && (account == Account::Ours || is_open_to_all(&base)) {
+        return Ok((directory, account));
+    }
+    drop(directory);
+    make(Path::new("/tmp"))
+}
+
+/// Whether everybody may pass through a folder and those above it.
+#[cfg(unix)]
+fn is_open_to_all(folder: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    folder.ancestors().all(|folder| fs::metadata(folder).is_ok_and(|data| data.permissions().mode() & 1 == 1))
+}
+
+#[cfg(not(unix))]
+fn is_open_to_all(_: &Path) -> bool {
+    true
+}
+
+/// The binaries to use and their version.
+fn binaries(options: &Options, account: &Account, directory: &Path) -> Result<(PathBuf, (u32, u32)), Error> {
+    let folders = options.bin.as_ref().map_or_else(locate::folders, |folder| vec![folder.clone()]);
+    if folders.is_empty() {
+        return Err(Error::not_found(locate::places_in_words()));
+    }
+    let mut refused = Vec::new();
+    for folder in folders {
+        // The account may not be allowed to reach a folder that we can.
+        match command(&folder.join("postgres"), account, directory).arg("--version").output() {
+            Ok(output) => match version(&String::from_utf8_lossy(&output.stdout)) {
+                Some(version) if version.0 >= 10 => return Ok((folder, version)),
+                Some((major, _)) => refused.push(format!("{}: version {major} is too old", folder.display())),
+                None => {
+                    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+                    refused.push(format!("{}: `postgres --version` says: {said}", folder.display()));
+                }
+            },
+            Err(e) => refused.push(format!("{}: as {}: {e}", folder.display(), account.name())),
+        }
+    }
+    Err(Error::failed(format!("no PostgreSQL that was found can be used:\n{}", refused.join("\n"))))
+}
+
+/// `postgres (PostgreSQL) 15.14 (Debian …)`, `postgres (PostgreSQL) 19beta1`.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.split_once(") ")?.1.split(|c: char| !c.is_ascii_digit());
+    let major = numbers.next()?.parse().ok()?;
+    Some((major, numbers.next().and_then(|minor| minor.parse().ok()).unwrap_or(0)))
+}
+
+fn command(program: &Path, account: &Account, directory: &Path) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PG")) {
+        command.env_remove(name);
+    }
+    command.env("LC_ALL", "C").current_dir(directory).stdin(Stdio::null());
+    account.become_in(&mut command);
+    command
+}
+
+fn password() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Asks until there is an answer, or patience ends.
+fn wait_until<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+        if Instant::now() > deadline {
+            return None;
+        }
+        std::thread::sleep(GLANCE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read() {
+        assert_eq!(version("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)\n"), Some((15, 14)));
+        assert_eq!(version("postgres (PostgreSQL) 19beta1"), Some((19, 0)));
+        assert_eq!(version(""), None);
+    }
+
+    #[test]
+    fn settings_are_quoted() {
+        let options = Options::default().setting("application_name", "it's");
+        assert!(options.configuration(Path::new("/tmp/x")).contains("application_name = 'it''s'\n"));
+        assert!(options.configuration(Path::new("/tmp/x")).contains("fsync = 'off'\n"));
+        assert!(!options.durable(true).configuration(Path::new("/tmp/x")).contains("fsync"));
+    }
+}

@@ -1,0 +1,132 @@
+//! What takes a server away when the process that started it cannot: a process of its own that
+//! waits for the end of a pipe from us. The pipe ends when we close it, and when we die, be it by
+//! SIGKILL.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+/// Reads process ids, one a line, an empty line for none; at the end of the input it shuts that
+/// process down the fast way that loses data (nobody wants it any more), and the hard way where
+/// that takes longer than five seconds, and removes the directory. A process that has gone but was
+/// not waited for still answers to `kill -0`: the server's own pid file tells.
+const SCRIPT: &str = r#"
+trap '' HUP INT TERM QUIT
+server=
+while IFS= read -r line; do server=$line; done
+if [ -n "$server" ] && kill -QUIT "$server" 2>/dev/null; then
+    tries=0
+    while [ -e "$1/data/postmaster.pid" ] && kill -0 "$server" 2>/dev/null; do
+        tries=$((tries + 1))
+        if [ "$tries" -gt 100 ]; then kill -KILL -- "-$server" "$server" 2>/dev/null; break; fi
+        sleep 0.05
+    done
+fi
+tries=0
+until rm -rf -- "$1" 2>/dev/null || [ "$tries" -gt 50 ]; do tries=$((tries + 1)); sleep 0.1; done
+"#;
+
+/// The watching process. It is in a process group of its own, so that Ctrl-C in a terminal, which
+/// ends us, does not end it.
+#[derive(Debug)]
+pub(crate) struct Watchdog {
+    process: Child,
+    pipe: Option<ChildStdin>,
+}
+
+impl Watchdog {
+    /// Begins to watch over a directory.
+    pub(crate) fn start(directory: &Path) -> io::Result<Self> {
+        let mut command = Command::new("sh");
+        command.args(["-c", SCRIPT, "lockgate-watchdog"]).arg(directory).current_dir("/");
+        // Nothing of ours may stay open in it: a test runner waits for its pipes to close.
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut process = own_group(&mut command).spawn()?;
+        let pipe = process.stdin.take();
+        Ok(Self { process, pipe })
+    }
+
+    /// Names the process that must not outlive us.
+    pub(crate) fn watch(&mut self, process: Option<u32>) -> io::Result<()> {
+        let line = process.map(|process| process.to_string()).unwrap_or_default();
+        let pipe = self.pipe.as_mut().expect("the pipe is closed only when the watchdog is consumed");
+        writeln!(pipe, "{line}")
+    }
+
+    /// Lets it do its work now. The server has to be waited for meanwhile.
+    pub(crate) fn release(&mut self) {
+        self.pipe = None;
+    }
+
+    /// Waits until it has done its work.
+    pub(crate) fn wait(&mut self) {
+        self.release();
+        // Whether it could remove everything shows in the directory, not in its answer.
+        let _ = self.process.wait();
+    }
+}
+
+/// Puts a command in a process group of its own.
+pub(crate) fn own_group(command: &mut Command) -> &mut Command {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    command
+}
+
+/// Sends a signal to processes. The standard library knows only SIGKILL for a child; the shell's
+/// own `kill` is everywhere, a program of that name is not.
+pub(crate) fn signal(signal: &str, processes: &[u32]) -> io::Result<()> {
+    let processes = processes.iter().map(u32::to_string);
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"signal=$1; shift; kill -s "$signal" "$@""#, "kill", signal]).args(processes);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().map(drop)
+}
+
+/// The living children of a process, from `/proc` or, where there is none, from `ps`.
+pub(crate) fn children(parent: u32) -> io::Result<Vec<u32>> {
+    let listed = if Path::new("/proc/self/stat").exists() {
+        fs::read_dir("/proc")?.filter_map(|entry| stat(&entry.ok()?.file_name().to_string_lossy())).collect()
+    } else {
+        let output = Command::new("ps").args(["-A", "-o", "pid=,ppid=,state="]).output()?;
+        String::from_utf8_lossy(&output.stdout).lines().filter_map(listed_by_ps).collect::<Vec<_>>()
+    };
+    Ok(listed.into_iter().filter(|process| process.parent == parent && !process.gone).map(|p| p.id).collect())
+}
+
+/// Whether none of these processes runs any more.
+pub(crate) fn all_gone(processes: &[u32]) -> bool {
+    let lives = |process: &u32| {
+        if Path::new("/proc/self/stat").exists() {
+            stat(&process.to_string()).is_some_and(|process| !process.gone)
+        } else {
+            let output = Command::new("ps").args(["-o", "pid=,ppid=,state=", "-p", &process.to_string()]).output();
+            output.is_ok_and(|output| {
+                String::from_utf8_lossy(&output.stdout).lines().filter_map(listed_by_ps).any(|process| !process.gone)
+            })
+        }
+    };
+    !processes.iter().any(lives)
+}
+
+struct Process {
+    id: u32,
+    parent: u32,
+    /// Dead, and not yet waited for.
+    gone: bool,
+}
+
+fn stat(process: &str) -> Option<Process> {
+    let id = process.parse().ok()?;
+    let text = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // `id (name) state parent …`, where the name may hold anything.
+    let mut fields = text.rsplit_once(')')?.1.split_whitespace();
+    let gone = matches!(fields.next()?, "Z" | "X");
+    Some(Process { id, parent: fields.next()?.parse().ok()?, gone })
+}
+
+fn listed_by_ps(line: &str) -> Option<Process> {
+    let mut fields = line.split_whitespace();
+    let (id, parent) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some(Process { id, parent, gone: fields.next()?.starts_with('Z') })
+}
