@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use super::build::Runner;
-use super::database::{Database, Programs};
+use super::database::{Database, Dialect, Programs};
 use super::table::{Answer, Outcome};
 use super::{Script, Set};
 use crate::failure::Failure;
@@ -34,17 +34,29 @@ pub(super) fn set(
     let folder = set.folder.parent().expect("a set's folder is in its crate");
     let fresh = |name: &str| -> Result<Database<'_>, Failure> {
         let database = Database::create(set.dialect, server, programs, name, folder)?;
-        for schema in &set.schemas {
-            database.must(&format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\""))?;
-        }
+        set.prepare.iter().try_for_each(|statement| database.must(statement))?;
         Ok(database)
     };
 
-    let plain = fresh("plain")?;
+    let mut plain = fresh("plain")?;
     let ups: Vec<&Script> = set.ups.iter().collect();
     if let Err((at, said)) = shell(set, &plain, &ups, false) {
-        outcome.up = Answer::Lacks(format!("the plain shell fails at `{at}`: {said}"));
-        return Ok(outcome);
+        let lacks = format!("the plain shell fails at `{at}`: {said}");
+        // The shell's SQLite may be older than the one that sqlx has in it.
+        let Some(runner) = runner.filter(|runner| set.dialect == Dialect::Sqlite && runner.refusal(index).is_none())
+        else {
+            outcome.up = Answer::Lacks(lacks);
+            return Ok(outcome);
+        };
+        plain = fresh("plain")?;
+        let files = ups.iter().map(|script| set.folder.join(&script.path).display().to_string());
+        let words: Vec<String> = std::iter::once("plain".to_owned()).chain(files).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        if let Err(also) = runner.run(index, &plain.url(), &words) {
+            outcome.up = Answer::Lacks(format!("{lacks}; sqlx's SQLite does as well: {also}"));
+            return Ok(outcome);
+        }
+        outcome.notes.push(format!("{lacks}; held against sqlx's own, newer SQLite instead"));
     }
     let Some(runner) = runner else {
         outcome.up = Answer::Untried("the plain shell alone was asked for, and succeeds".to_owned());
