@@ -1,0 +1,609 @@
+//! A loopback proxy for PostgreSQL's wire protocol: what a client sends is counted, delayed and cut
+//! off, so that tests can hold round trips and broken connections. Plain connections alone: a
+//! request for TLS is answered with no. Needs nothing but tokio, so that `benches/run` uses it too.
+//!
+//! ```text
+//! let wire = Wire::in_front_of(&database.url()).await;
+//! let mut connection = PgConnection::connect(&wire.url()).await?;
+//! wire.reset();                                         // or count from the first connection on
+//! // …
+//! assert_eq!(wire.counts().round_trips, 1);
+//! wire.cut(Cut::AfterCompletions(3));
+//! ```
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+/// The proxy. Dropping it closes its port and every connection through it.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    port: u16,
+    url: String,
+    shared: Arc<Mutex<Shared>>,
+    listener: JoinHandle<()>,
+}
+
+/// What went over the wire after the connections were ready, since the start or the last
+/// [`Wire::reset`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// How many connections became ready for a first query.
+    pub(crate) connections: usize,
+    /// How often a client sent something after it had waited for an answer (and the first time).
+    /// Messages that it sends without waiting in between are one round trip; Terminate is none.
+    ///
+    /// The proxy knows that a client did not wait when the messages arrive in one piece or before
+    /// the answer does. That is every client which writes them at once.
+    pub(crate) round_trips: usize,
+    /// The client's messages by their type: `Q`uery, `P`arse, `B`ind, `E`xecute, `S`ync, …
+    pub(crate) messages: BTreeMap<char, usize>,
+    /// Bytes from the client to the server.
+    pub(crate) bytes_sent: usize,
+    /// Bytes from the server to the client.
+    pub(crate) bytes_received: usize,
+    /// Statements that the server said it had completed.
+    pub(crate) completions: usize,
+    /// Those of them that were `COMMIT`.
+    pub(crate) commits: usize,
+    /// The SQL of each Query and Parse message.
+    pub(crate) sql: Vec<String>,
+}
+
+impl Counts {
+    /// How many messages of this type the client sent.
+    pub(crate) fn of(&self, kind: char) -> usize {
+        self.messages.get(&kind).copied().unwrap_or_default()
+    }
+}
+
+/// Where a connection breaks: once, on the connection that gets there first. Counted, from 1, since
+/// [`Wire::cut`] was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// At the n-th Query message, which the server never sees.
+    BeforeQuery(usize),
+    /// At the n-th Query message, which the server gets and whose answer nobody hears.
+    AfterQuery(usize),
+    /// When the server has completed n statements; the client still hears of the n-th.
+    AfterCompletions(usize),
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    counts: Counts,
+    delay: Duration,
+    cut: Option<Cut>,
+}
+
+impl Wire {
+    /// A proxy on a free loopback port for the server at this address.
+    pub(crate) async fn start(upstream_host: &str, upstream_port: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a loopback port is free");
+        let port = listener.local_addr().expect("a bound listener has an address").port();
+        let shared = Arc::new(Mutex::new(Shared::default()));
+        let url = format!("postgres://127.0.0.1:{port}/?sslmode=disable");
+        let listener = tokio::spawn(listen(listener, upstream_host.to_owned(), upstream_port, Arc::clone(&shared)));
+        Self { port, url, shared, listener }
+    }
+
+    /// A proxy for the server of this `postgres://…` URL; [`Wire::url`] is then the same URL
+    /// through it.
+    pub(crate) async fn in_front_of(url: &str) -> Self {
+        let address = Address::of(url);
+        let mut wire = Self::start(address.host, address.port).await;
+        wire.url = address.through(wire.port);
+        wire
+    }
+
+    /// The port that it listens on, at 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The URL that goes through it, plain.
+    pub(crate) fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// From now on, adds this latency to each direction: a round trip takes twice as long.
+    pub(crate) fn delay(&self, delay: Duration) {
+        self.shared().delay = delay;
+    }
+
+    /// Breaks one connection, there.
+    pub(crate) fn cut(&self, cut: Cut) {
+        self.shared().cut = Some(cut);
+    }
+
+    /// Whether a cut is still to come.
+    pub(crate) fn is_cut_pending(&self) -> bool {
+        self.shared().cut.is_some()
+    }
+
+    /// What was counted so far.
+    pub(crate) fn counts(&self) -> Counts {
+        self.shared().counts.clone()
+    }
+
+    /// Counts from nothing again.
+    pub(crate) fn reset(&self) {
+        self.shared().counts = Counts::default();
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        lock(&self.shared)
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("nobody panics while counting")
+}
+
+async fn listen(listener: TcpListener, host: String, port: u16, shared: Arc<Mutex<Shared>>) {
+    // Dropped, and its connections with it, when the listener is aborted.
+    let mut connections = tokio::task::JoinSet::new();
+    while let Ok((client, _)) = listener.accept().await {
+        let (host, shared) = (host.clone(), Arc::clone(&shared));
+        connections.spawn(async move {
+            // A server that is not there looks through the proxy like one that hangs up.
+            if let Ok(server) = TcpStream::connect((host.as_str(), port)).await {
+                let _ = converse(client, server, shared).await;
+            }
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+/// One connection, until both sides have hung up, or one is lost, or it is cut.
+async fn converse(mut client: TcpStream, server: TcpStream, shared: Arc<Mutex<Shared>>) -> Result<(), End> {
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let opening = open(&mut client).await?;
+    let session = Arc::new(Mutex::new(Session::default()));
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let up = {
+        let (session, shared) = (Arc::clone(&session), Arc::clone(&shared));
+        move |message: &Message<'_>| lock(&session).sent(message, &mut lock(&shared))
+    };
+    let down = {
+        let shared = Arc::clone(&shared);
+        move |message: &Message<'_>| lock(&session).received(message, &mut lock(&shared))
+    };
+    tokio::try_join!(
+        pump(from_client, to_server, opening, Arc::clone(&shared), up),
+        pump(from_server, to_client, Vec::new(), shared, down),
+    )?;
+    Ok(())
+}
+
+/// Reads the client's start-up packet, the one message without a type, and refuses TLS before it.
+async fn open(client: &mut TcpStream) -> Result<Vec<u8>, End> {
+    const TLS: u32 = 80_877_103;
+    const GSS: u32 = 80_877_104;
+    loop {
+        let (length, code) = (client.read_u32().await?, client.read_u32().await?);
+        if code == TLS || code == GSS {
+            client.write_all(b"N").await?;
+            continue;
+        }
+        let mut packet = [length.to_be_bytes(), code.to_be_bytes()].concat();
+        packet.resize((length as usize).max(8), 0);
+        client.read_exact(&mut packet[8..]).await?;
+        return Ok(packet);
+    }
+}
+
+/// Why a connection ended before both sides had hung up.
+enum End {
+    Lost,
+    Cut,
+}
+
+impl From<io::Error> for End {
+    fn from(_: io::Error) -> Self {
+        Self::Lost
+    }
+}
+
+/// One message after the start-up packet, its five bytes of head included.
+struct Message<'a> {
+    kind: char,
+    bytes: &'a [u8],
+}
+
+impl Message<'_> {
+    /// The text up to the NUL that begins at this offset behind the head.
+    fn text(&self, offset: usize) -> &[u8] {
+        let rest = self.bytes.get(5 + offset..).unwrap_or_default();
+        rest.split(|byte| *byte == 0).next().unwrap_or_default()
+    }
+}
+
+/// What becomes of a message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Pass,
+    CutBefore,
+    CutAfter,
+}
+
+/// Carries one direction. Latency is added by handing each piece, with the time it is due, to a
+/// writer of its own: later pieces are not held up by earlier ones.
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    opening: Vec<u8>,
+    shared: Arc<Mutex<Shared>>,
+    mut judge: impl FnMut(&Message<'_>) -> Verdict,
+) -> Result<(), End> {
+    let (pieces, mut due) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
+    let read = async move {
+        let send = |bytes: Vec<u8>| {
+            let at = Instant::now() + lock(&shared).delay;
+            pieces.send((at, bytes)).map_err(|_| End::Lost)
+        };
+        send(opening)?;
+        let mut buffer = Vec::with_capacity(64 * 1024);
+        while from.read_buf(&mut buffer).await? > 0 {
+            let (mut passed, mut cut) = (0, false);
+            while let Some(message) = first_message(&buffer[passed..]) {
+                let verdict = judge(&message);
+                cut = verdict != Verdict::Pass;
+                if verdict != Verdict::CutBefore {
+                    passed += message.bytes.len();
+                }
+                if cut {
+                    break;
+                }
+            }
+            if passed > 0 {
+                send(buffer.drain(..passed).collect())?;
+            }
+            if cut {
+                return Ok(true);
+            }
+        }
+        Ok::<_, End>(false)
+    };
+    let write = async move {
+        while let Some((at, bytes)) = due.recv().await {
+            if at > Instant::now() {
+                tokio::time::sleep_until(at).await;
+            }
+            to.write_all(&bytes).await?;
+        }
+        to.shutdown().await?;
+        Ok::<_, End>(())
+    };
+    let (cut, ()) = tokio::try_join!(read, write)?;
+    if cut { Err(End::Cut) } else { Ok(()) }
+}
+
+fn first_message(bytes: &[u8]) -> Option<Message<'_>> {
+    let length = u32::from_be_bytes(bytes.get(1..5)?.try_into().expect("the slice is 4 bytes long"));
+    let bytes = bytes.get(..1 + length as usize)?;
+    Some(Message { kind: char::from(bytes[0]), bytes })
+}
+
+/// What is known of one connection.
+#[derive(Debug, Default)]
+struct Session {
+    /// The server has said ReadyForQuery once: the start-up is over.
+    ready: bool,
+    /// The client has heard what it waited for, or has asked nothing yet.
+    heard: bool,
+    /// How many ReadyForQuery are still owed to the client.
+    owed: usize,
+    /// The client's last message was Flush: any answer may be what it waits for.
+    flushed: bool,
+}
+
+impl Session {
+    fn sent(&mut self, message: &Message<'_>, shared: &mut Shared) -> Verdict {
+        if !self.ready {
+            return Verdict::Pass;
+        }
+        let Shared { counts, cut, .. } = shared;
+        if self.heard && message.kind != 'X' {
+            counts.round_trips += 1;
+            self.heard = false;
+        }
+        self.flushed = message.kind == 'H';
+        self.owed += usize::from(matches!(message.kind, 'Q' | 'S' | 'F'));
+        counts.bytes_sent += message.bytes.len();
+        *counts.messages.entry(message.kind).or_default() += 1;
+        match message.kind {
+            'Q' => {
+                counts.sql.push(String::from_utf8_lossy(message.text(0)).into_owned());
+                return count_down(cut, |cut| match cut {
+                    Cut::BeforeQuery(left) => Some((left, Verdict::CutBefore)),
+                    Cut::AfterQuery(left) => Some((left, Verdict::CutAfter)),
+                    Cut::AfterCompletions(_) => None,
+                });
+            }
+            'P' => {
+                let statement = message.text(0).len() + 1;
+                counts.sql.push(String::from_utf8_lossy(message.text(statement)).into_owned());
+            }
+            _ => {}
+        }
+        Verdict::Pass
+    }
+
+    fn received(&mut self, message: &Message<'_>, shared: &mut Shared) -> Verdict {
+        let Shared { counts, cut, .. } = shared;
+        if !self.ready {
+            if message.kind == 'Z' {
+                (self.ready, self.heard) = (true, true);
+                counts.connections += 1;
+            }
+            return Verdict::Pass;
+        }
+        counts.bytes_received += message.bytes.len();
+        // Notices, parameters and notifications come of themselves.
+        if self.flushed && !matches!(message.kind, 'N' | 'S' | 'A') {
+            self.heard = true;
+        }
+        match message.kind {
+            'Z' => {
+                self.owed = self.owed.saturating_sub(1);
+                self.heard |= self.owed == 0;
+            }
+            // The server waits for the client's copy data now.
+            'G' | 'W' => self.heard = true,
+            'C' => {
+                counts.completions += 1;
+                counts.commits += usize::from(message.text(0) == b"COMMIT");
+                return count_down(cut, |cut| match cut {
+                    Cut::AfterCompletions(left) => Some((left, Verdict::CutAfter)),
+                    Cut::BeforeQuery(_) | Cut::AfterQuery(_) => None,
+                });
+            }
+            _ => {}
+        }
+        Verdict::Pass
+    }
+}
+
+/// One less to go, where the cut is of the kind that `meant` looks for. At the last, the cut is over.
+fn count_down(cut: &mut Option<Cut>, meant: impl FnOnce(&mut Cut) -> Option<(&mut usize, Verdict)>) -> Verdict {
+    let Some((left, verdict)) = cut.as_mut().and_then(meant) else { return Verdict::Pass };
+    *left = left.saturating_sub(1);
+    if *left > 0 {
+        return Verdict::Pass;
+    }
+    *cut = None;
+    verdict
+}
+
+/// The parts of a URL, as far as a proxy replaces them.
+struct Address<'a> {
+    before: &'a str,
+    host: &'a str,
+    port: u16,
+    after: &'a str,
+}
+
+impl<'a> Address<'a> {
+    fn of(url: &'a str) -> Self {
+        let start = url.find("://").map_or(0, |at| at + 3);
+        let end = url[start..].find(['/', '?']).map_or(url.len(), |at| start + at);
+        let start = url[start..end].rfind('@').map_or(start, |at| start + at + 1);
+        let (host, port) = match url[start..end].rsplit_once(':') {
+            Some((host, port)) => (host, port.parse().expect("a port is a number")),
+            None => (&url[start..end], 5432),
+        };
+        Self { before: &url[..start], host, port, after: &url[end..] }
+    }
+
+    fn through(&self, port: u16) -> String {
+        let separator = if self.after.contains('?') { '&' } else { '?' };
+        format!("{}127.0.0.1:{port}{}{separator}sslmode=disable", self.before, self.after)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, raw_sql};
+
+    use super::*;
+    use crate::support::postgres;
+
+    /// A connection through a proxy whose counts begin now.
+    async fn wired(database: &postgres::Database) -> (Wire, PgConnection) {
+        let wire = Wire::in_front_of(&database.url()).await;
+        let connection = PgConnection::connect(&wire.url()).await.unwrap();
+        assert_eq!(wire.counts().connections, 1);
+        wire.reset();
+        (wire, connection)
+    }
+
+    async fn rows(database: &postgres::Database) -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM t").fetch_one(&mut database.connect().await).await.unwrap()
+    }
+
+    /// The server does not notice at once that its client is gone.
+    async fn rows_become(database: &postgres::Database, expected: i64) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while rows(database).await != expected {
+            assert!(Instant::now() < deadline, "{} rows", rows(database).await);
+        }
+    }
+
+    #[test]
+    fn a_url_goes_through_the_proxy() {
+        let through = |url| Address::of(url).through(7);
+        assert_eq!(through("postgres://u:p@h:1/a?x=y/z"), "postgres://u:p@127.0.0.1:7/a?x=y/z&sslmode=disable");
+        assert_eq!(through("postgres://h/a"), "postgres://127.0.0.1:7/a?sslmode=disable");
+        assert_eq!(Address::of("postgres://h/a").port, 5432);
+    }
+
+    #[tokio::test]
+    async fn round_trips_and_commits_are_counted() {
+        let Some(database) = postgres::database() else { return };
+        let (wire, mut connection) = wired(&database).await;
+        assert_eq!(wire.counts(), Counts::default());
+
+        connection.execute(raw_sql("BEGIN; CREATE TABLE t (x int); COMMIT; BEGIN; COMMIT")).await.unwrap();
+        let counts = wire.counts();
+        assert_eq!((counts.round_trips, counts.completions, counts.commits), (1, 5, 2));
+        assert_eq!(counts.sql, ["BEGIN; CREATE TABLE t (x int); COMMIT; BEGIN; COMMIT"]);
+        assert_eq!(counts.messages, BTreeMap::from([('Q', 1)]));
+        assert_eq!(counts.bytes_sent, 5 + counts.sql[0].len() + 1);
+
+        // A statement with parameters is prepared first, and then kept (facts, section 3).
+        wire.reset();
+        let insert = "INSERT INTO t VALUES ($1)";
+        sqlx::query(insert).bind(1).execute(&mut connection).await.unwrap();
+        let counts = wire.counts();
+        assert_eq!((counts.round_trips, counts.of('P'), counts.of('B'), counts.of('Q')), (2, 1, 1, 0));
+        assert_eq!(counts.sql, [insert]);
+        wire.reset();
+        sqlx::query(insert).bind(2).execute(&mut connection).await.unwrap();
+        assert_eq!((wire.counts().round_trips, wire.counts().sql.len()), (1, 0));
+
+        // The server asks for the data and then the client sends it: two.
+        wire.reset();
+        let mut copy = connection.copy_in_raw("COPY t FROM STDIN").await.unwrap();
+        copy.send(b"3\n4\n".as_slice()).await.unwrap();
+        copy.finish().await.unwrap();
+        assert_eq!(wire.counts().round_trips, 2);
+
+        // An error is an answer too, and saying goodbye no round trip.
+        wire.reset();
+        connection.execute("SELECT 1/0").await.unwrap_err();
+        connection.close().await.unwrap();
+        assert_eq!((wire.counts().round_trips, wire.counts().completions), (1, 0));
+        assert_eq!(rows(&database).await, 4);
+    }
+
+    /// Round trips of a conversation: the types of the client's messages after `>`, of the server's
+    /// after `<`.
+    fn round_trips(conversation: &str) -> usize {
+        let (mut session, mut shared) = (Session::default(), Shared::default());
+        for turn in conversation.split_whitespace() {
+            let (side, kinds) = turn.split_at(1);
+            for kind in kinds.chars() {
+                let message = Message { kind, bytes: &[kind as u8, 0, 0, 0, 6, 0, 0] };
+                let verdict = match side {
+                    ">" => session.sent(&message, &mut shared),
+                    _ => session.received(&message, &mut shared),
+                };
+                assert!(verdict == Verdict::Pass);
+            }
+        }
+        shared.counts.round_trips
+    }
+
+    #[test]
+    fn a_round_trip_is_a_message_after_a_wait() {
+        assert_eq!(round_trips(">p <RSKZ"), 0);
+        assert_eq!(round_trips("<RZ >X"), 0);
+        assert_eq!(round_trips("<RZ >Q <CZ >Q <CZ >X"), 2);
+        // Sent without waiting for the first answer.
+        assert_eq!(round_trips("<RZ >QQ <CZCZ >Q <CZ"), 2);
+        assert_eq!(round_trips("<RZ >Q <C >Q <ZCZ >Q <CZ"), 2);
+        // Prepared, then run.
+        assert_eq!(round_trips("<RZ >PDS <1tnZ >BES <2CZ"), 2);
+        assert_eq!(round_trips("<RZ >PDH <1tn >BES <2CZ"), 2);
+        assert_eq!(round_trips("<RZ >PDBES <1tn2CZ"), 1);
+        // Notices and the like are no answers; a request for copy data is one.
+        assert_eq!(round_trips("<RZ >PH <NSA >BES <12CZ"), 1);
+        assert_eq!(round_trips("<RZ >Q <G >dddc <CZ"), 2);
+    }
+
+    #[tokio::test]
+    async fn a_message_of_many_pieces_is_one() {
+        let Some(database) = postgres::database() else { return };
+        let (wire, mut connection) = wired(&database).await;
+        let long = format!("SELECT '{}'", "x".repeat(1 << 20));
+        connection.execute(raw_sql(AssertSqlSafe(long.clone()))).await.unwrap();
+        let counts = wire.counts();
+        assert_eq!((counts.round_trips, &counts.sql), (1, &vec![long]));
+        assert!(counts.bytes_received > 1 << 20);
+    }
+
+    #[tokio::test]
+    async fn latency_is_added_to_each_round_trip_and_not_to_each_message() {
+        let Some(database) = postgres::database() else { return };
+        let (wire, mut connection) = wired(&database).await;
+        wire.delay(Duration::from_millis(100));
+        let start = Instant::now();
+        connection.execute(raw_sql("SELECT 1; SELECT 2; SELECT 3")).await.unwrap();
+        let one = start.elapsed();
+        assert!(one >= Duration::from_millis(200), "{one:?}");
+        let start = Instant::now();
+        connection.execute(raw_sql("SELECT 1")).await.unwrap();
+        connection.execute(raw_sql("SELECT 2")).await.unwrap();
+        let two = start.elapsed();
+        assert!(two >= Duration::from_millis(400), "{two:?}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_cut_before_a_query_once() {
+        let Some(database) = postgres::database() else { return };
+        let (wire, mut connection) = wired(&database).await;
+        connection.execute(raw_sql("CREATE TABLE t (x int)")).await.unwrap();
+        wire.cut(Cut::BeforeQuery(2));
+        connection.execute(raw_sql("INSERT INTO t VALUES (1)")).await.unwrap();
+        assert!(wire.is_cut_pending());
+        connection.execute(raw_sql("INSERT INTO t VALUES (2)")).await.unwrap_err();
+        assert!(!wire.is_cut_pending());
+        assert_eq!(rows(&database).await, 1);
+
+        let mut again = PgConnection::connect(&wire.url()).await.unwrap();
+        again.execute(raw_sql("INSERT INTO t VALUES (3)")).await.unwrap();
+        assert_eq!(rows(&database).await, 2);
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_cut_after_a_query_that_the_server_got() {
+        let Some(database) = postgres::database() else { return };
+        let (wire, mut connection) = wired(&database).await;
+        connection.execute(raw_sql("CREATE TABLE t (x int)")).await.unwrap();
+        wire.cut(Cut::AfterQuery(1));
+        connection.execute(raw_sql("INSERT INTO t VALUES (1)")).await.unwrap_err();
+        rows_become(&database, 1).await;
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_cut_after_the_nth_completion() {
+        let Some(database) = postgres::database() else { return };
+        let (wire, mut connection) = wired(&database).await;
+        connection.execute(raw_sql("CREATE TABLE t (x int)")).await.unwrap();
+        wire.reset();
+        wire.cut(Cut::AfterCompletions(2));
+        connection.execute(raw_sql("INSERT INTO t VALUES (1)")).await.unwrap();
+        connection.execute(raw_sql("INSERT INTO t VALUES (2); INSERT INTO t VALUES (3)")).await.unwrap_err();
+        assert_eq!(wire.counts().completions, 2);
+        // The message was with the server already, which runs all of it.
+        rows_become(&database, 3).await;
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_no_answer() {
+        let unused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let wire = Wire::start("127.0.0.1", unused).await;
+        assert_eq!(wire.url(), format!("postgres://127.0.0.1:{}/?sslmode=disable", wire.port()));
+        PgConnection::connect(&wire.url()).await.unwrap_err();
+        assert_eq!(wire.counts(), Counts::default());
+    }
+}
