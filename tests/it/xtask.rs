@@ -57,7 +57,7 @@ fn a_server_goes_with_a_starter_that_is_killed() {
 
     let deadline = Instant::now() + Duration::from_secs(30);
     while (is_alive(&pid) || directory.exists()) && Instant::now() < deadline {
-        std::thread::yield_now();
+        std::thread::park_timeout(Duration::from_millis(10));
     }
     assert!(!is_alive(&pid), "the server lives on");
     assert!(!directory.exists(), "{} is left behind", directory.display());
