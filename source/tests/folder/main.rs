@@ -1,5 +1,6 @@
 //! Whole folders, read from a disk: what is in them and everything that is wrong with them.
 
+mod catalogue;
 mod lockfile;
 mod order;
 mod reading;
