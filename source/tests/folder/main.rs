@@ -5,5 +5,6 @@ mod lockfile;
 mod order;
 mod reading;
 mod renumber;
+mod soup;
 mod support;
 mod transactions;
