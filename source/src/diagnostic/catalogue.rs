@@ -91,7 +91,9 @@ pub static CODES: &[Entry] = &[
     entry("delimiter-too-long", "The mysql client takes a delimiter of at most 15 bytes."),
     entry(
         "down-without-up",
-        "A down script reverts what an up script of the same version and name does; this one has none.",
+        "A down script reverts what an up script of the same version and name does; this one has none, and is never run. \
+         Under `down = \"required\"` it is refused; otherwise the compiler says so, as folders of other tools have such \
+         files.",
     ),
     entry(
         "duplicate",
