@@ -3,5 +3,7 @@
 mod cli;
 mod conformance;
 mod example;
+mod rebuild;
 mod support;
+mod ui;
 mod xtask;

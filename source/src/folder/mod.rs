@@ -171,7 +171,7 @@ pub fn load(directory: &Path, shown: &str) -> Loaded {
         diagnostics.extend(problems);
         files.push((name, read));
     }
-    let (migrations, problems) = order::group(&folder.shown, files);
+    let (migrations, problems) = order::group(&folder.shown, &folder.policy, files);
     folder.migrations = migrations;
     diagnostics.extend(problems);
     let next = folder.next_number();
