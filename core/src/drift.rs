@@ -171,7 +171,7 @@ impl Drift {
                     .to_owned()
             }
             Self::Partial { state: State::Partial | State::Applied, .. } => {
-                "`up` goes on where it stopped, behind a run that may still be at it; to give it up, undo it by hand \
+                "`up` goes on where it stopped, once no other run is at it; to give it up, undo it by hand \
                  and say so with `Migrator::repair` (`Repair::Forget`)"
                     .to_owned()
             }
