@@ -21,7 +21,8 @@ fn an_absent_history_and_an_empty_one_have_equal_digests() {
 fn what_decisions_rest_on_changes_the_digest() {
     let digest = History::Present(two()).digest();
     assert_eq!(digest, History::Present(two()).digest());
-    let changes: [(&str, fn(&mut Row)); 6] = [
+    type Change = (&'static str, fn(&mut Row));
+    let changes: [Change; 6] = [
         ("version", |row| row.version = version(3)),
         ("name", |row| row.name = "c".to_owned()),
         ("checksum", |row| row.checksum = Checksum::v1([7; 32])),
