@@ -1,7 +1,11 @@
 //! Lockgate's own tests: one binary, real databases, real builds.
 
+mod architecture;
 mod cli;
 mod conformance;
 mod example;
+mod hygiene;
+mod layering;
+mod requirements;
 mod support;
 mod xtask;
