@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Node, Package, PackageId, TargetKind};
 
-use crate::support::tree::{code, root, rust_files, says};
+use crate::support::tree::{code, root, rust_files, says, text};
 
 /// Who may use whom of us, in programs and in build scripts. `lockgate-tests` uses everything.
 const EDGES: [(&str, &[&str]); 9] = [
@@ -42,6 +42,7 @@ const NEVER_SAID: [(&str, &[&str]); 6] = [
     (
         "core/src",
         &[
+            "std::{",
             "std::fs",
             "std::io",
             "std::net",
@@ -74,6 +75,30 @@ fn a_crate_uses_only_what_is_below_it() {
         for used in used.filter(|used| known.contains_key(used.name.as_str())) {
             assert!(allowed.contains(&used.name.as_str()), "`{name}` uses `{}`, which is not below it", used.name);
         }
+    }
+}
+
+#[test]
+fn the_picture_in_architecture_shows_these_edges() {
+    let page = text("ARCHITECTURE.md").expect("the page is text");
+    let long = |short: &str| match short {
+        "runtime" => "lockgate".to_owned(),
+        short => format!("lockgate-{short}"),
+    };
+    let mut shown = BTreeMap::new();
+    for line in page.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit()) && line.contains('→')) {
+        // `2  macros → source      build → source`
+        for edge in line[1..].split("   ").map(str::trim).filter(|edge| edge.contains('→')) {
+            let (user, used) = edge.split_once('→').expect("an edge has an arrow");
+            let used = used.split(',').map(|used| long(used.trim().trim_matches(['[', ']'])));
+            shown.insert(long(user.trim()), used.collect::<BTreeSet<_>>());
+        }
+    }
+    assert!(shown.len() >= 6, "ARCHITECTURE.md has lost its picture: {shown:?}");
+    for (user, used) in shown {
+        let held = EDGES.iter().find(|(name, _)| *name == user).map(|(_, used)| used.iter().copied());
+        let held: BTreeSet<_> = held.unwrap_or_else(|| panic!("`{user}` is no crate")).map(str::to_owned).collect();
+        assert_eq!(used, held, "what ARCHITECTURE.md shows of `{user}` is not what is held here");
     }
 }
 

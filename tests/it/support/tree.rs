@@ -10,23 +10,48 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a folder of the workspace")
 }
 
-/// Every file that git tracks or would track, as a path below the root.
+/// Every file that git tracks or would track, as a path below the root; without git, every file that
+/// is not built.
 pub(crate) fn files() -> &'static [String] {
     static FILES: OnceLock<Vec<String>> = OnceLock::new();
     FILES.get_or_init(|| {
-        let listed = Command::new("git")
-            .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
-            .current_dir(root())
-            .output()
-            .expect("git is there");
-        assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
-        let text = String::from_utf8(listed.stdout).expect("paths are plain");
-        let mut files: Vec<_> = text.split_terminator('\0').map(str::to_owned).collect();
+        let mut files = listed().unwrap_or_else(|| {
+            let mut found = Vec::new();
+            walk(root(), &mut found);
+            found
+        });
         files.retain(|file| root().join(file).is_file());
         files.sort();
         files.dedup();
         files
     })
+}
+
+fn listed() -> Option<Vec<String>> {
+    let git = Command::new("git")
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .output()
+        .ok()
+        .filter(|listed| listed.status.success())?;
+    let text = String::from_utf8(git.stdout).expect("paths are plain");
+    Some(text.split_terminator('\0').map(str::to_owned).collect())
+}
+
+fn walk(folder: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).expect("a folder can be listed") {
+        let path = entry.expect("an entry can be read").path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if matches!(name.as_str(), "target" | ".git" | ".bench" | ".corpus" | "wip") {
+            continue;
+        }
+        if path.is_dir() {
+            walk(&path, found);
+        } else {
+            let below = path.strip_prefix(root()).expect("the walk begins at the root");
+            found.push(below.to_string_lossy().into_owned());
+        }
+    }
 }
 
 /// The Rust files below a folder: `runtime/src`.
