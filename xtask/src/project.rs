@@ -205,12 +205,12 @@ mod tests {
 
     #[test]
     fn a_folder_above_its_package_is_shown_from_the_root() {
-        let root = Path::new("/work");
-        let package = Package::new(root, "app".into(), "/work/examples/app".into(), Some("../../migrations"));
-        assert_eq!(package.folder, Path::new("/work/migrations"));
+        let root = Path::new("/repository");
+        let package = Package::new(root, "app".into(), "/repository/examples/app".into(), Some("../../migrations"));
+        assert_eq!(package.folder, Path::new("/repository/migrations"));
         assert_eq!(package.shown, "migrations");
-        assert_eq!(package.tests, Path::new("/work/examples/app/tests/migrations"));
-        let package = Package::new(root, "app".into(), "/work/examples/app".into(), None);
+        assert_eq!(package.tests, Path::new("/repository/examples/app/tests/migrations"));
+        let package = Package::new(root, "app".into(), "/repository/examples/app".into(), None);
         assert_eq!(package.shown, "examples/app/migrations");
     }
 }
