@@ -52,6 +52,21 @@ pub(super) fn load(package: &Package) -> Loaded {
     folder::load(&package.folder, &package.shown)
 }
 
+/// Reads a package's folder to change it. Without the released lines of its lockfile there is nothing
+/// to go on with.
+pub(super) fn load_to_write(package: &Package) -> Result<Loaded, Failure> {
+    let loaded = load(package);
+    if loaded.folder.lockfile.is_none() && package.folder.join(lockfile::FILE).exists() {
+        show(&loaded);
+        return Err(Failure::refused(format!(
+            "{}/{} cannot be read, and nothing was written: put it right first",
+            package.shown,
+            lockfile::FILE
+        )));
+    }
+    Ok(loaded)
+}
+
 /// Shows everything that is wrong, and says how many errors there are among it.
 pub(super) fn show(loaded: &Loaded) -> usize {
     // What is no terminal gets it without the colours.
@@ -72,18 +87,9 @@ fn summary(package: &Package, loaded: &Loaded) -> String {
 }
 
 fn write_drafts(package: &Package) -> Result<(), Failure> {
-    let loaded = load(package);
+    let loaded = load_to_write(package)?;
     let path = package.folder.join(lockfile::FILE);
     let old = loaded.folder.lockfile.as_ref();
-    // Without its released lines there is nothing to go on with.
-    if old.is_none() && path.exists() {
-        show(&loaded);
-        return Err(Failure::refused(format!(
-            "{}/{} cannot be read, and nothing was written: put it right first",
-            package.shown,
-            lockfile::FILE
-        )));
-    }
     let new = lockfile::with_drafts(&loaded.folder, old);
     let text = new.render();
     let before = std::fs::read_to_string(&path).unwrap_or_default();
