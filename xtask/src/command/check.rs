@@ -1,7 +1,7 @@
 //! `cargo xtask check`: everything that the compiler checks, without compiling.
 
 use anstream::{eprintln, println};
-use lockgate_source::folder::{self, Loaded};
+use lockgate_source::folder::{self, Loaded, Tests};
 use lockgate_source::{Severity, Style, lockfile};
 
 use crate::changes::Changes;
@@ -49,7 +49,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// Reads a package's folder.
 pub(super) fn load(package: &Package) -> Loaded {
-    folder::load(&package.folder, &package.shown)
+    let tests = Tests { directory: package.tests.clone(), shown: package.shown_tests.clone() };
+    folder::load_with(&package.folder, &package.shown, tests)
 }
 
 /// Reads a package's folder to change it. Without the released lines of its lockfile there is nothing

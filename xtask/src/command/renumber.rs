@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let main = package.tests.join("main.rs");
     let modules = fs::read_to_string(&main).unwrap_or_default();
     let mut modules_now = modules.clone();
-    for rename in plan.renames.iter().filter(|rename| !rename.from.starts_with(folder.tests_directory())) {
+    for rename in plan.renames.iter().filter(|rename| !rename.from.starts_with(&folder.tests.directory)) {
         changes.rename(&rename.from, &rename.to);
         shown.push((rename.shown_from.clone(), rename.shown_to.clone()));
     }
