@@ -162,12 +162,8 @@ impl Database {
         for secret in secrets(&self.url) {
             cause.message = cause.message.replace(&secret, "***");
         }
-        let class = cause.class;
         let code = cause.code.clone();
         let mut error = Error::from_cause(format!("cannot connect to {}", mask(&self.url)), cause);
-        if class == Class::Unreachable && self.dialect() == Dialect::Sqlite {
-            error = error.with_help("to create a file that is missing, add `?mode=rwc` to the URL");
-        }
         if code.as_deref() == Some("SQLSTATE 3D000") {
             error = error.with_help("create the database first: CREATE DATABASE is not run for you");
         }

@@ -3,5 +3,6 @@
 mod cli;
 mod conformance;
 mod example;
+mod round_trips;
 mod support;
 mod xtask;

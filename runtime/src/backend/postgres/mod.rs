@@ -5,6 +5,9 @@ mod cause;
 mod message;
 mod sql;
 
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
@@ -41,12 +44,16 @@ pub(crate) struct Backing<'a> {
     whole_run: bool,
     /// Whether the tables are to be created before anything is written.
     create: bool,
+    /// Whether they were not there when the lock was had.
+    absent: bool,
     /// Whether the session's own settings were changed.
     configured: bool,
-    /// Settings of this session to put back behind a script that changes some.
-    settings: Vec<(String, String)>,
+    /// Settings of this session to put back behind what changes some; none if nothing that runs does.
+    settings: Option<Vec<(String, String)>>,
     /// In one transaction: whether it has begun.
     open: bool,
+    /// Whether the connection is of no more use.
+    lost: bool,
 }
 
 /// How other runs are kept out.
@@ -61,6 +68,7 @@ enum Lock {
 
 struct Facts {
     database: String,
+    in_transaction: bool,
     read_only: bool,
     replica: bool,
     /// The history table, with the schema in which it is or will be.
@@ -69,6 +77,14 @@ struct Facts {
     statement_timeout: String,
     synchronous_commit: String,
     role: String,
+}
+
+/// What a message prepares: how things stood before it, and behind how many results its settings and
+/// its tables are there.
+struct Prepared {
+    before: (bool, bool),
+    settings: usize,
+    tables: usize,
 }
 
 impl<'a> Backing<'a> {
@@ -80,9 +96,11 @@ impl<'a> Backing<'a> {
             limits: None,
             whole_run: false,
             create: false,
+            absent: false,
             configured: false,
-            settings: Vec::new(),
+            settings: None,
             open: false,
+            lost: false,
         }
     }
 
@@ -107,7 +125,11 @@ impl<'a> Backing<'a> {
                     on(results);
                     results += 1;
                 }
-                Err(error) => return Err((results, cause(&error))),
+                Err(error) => {
+                    let cause = cause(&error);
+                    self.lost |= cause.class == Class::Lost;
+                    return Err((results, cause));
+                }
             }
         }
     }
@@ -128,6 +150,9 @@ impl<'a> Backing<'a> {
         let table = match &self.facts {
             Some(facts) => facts.table.clone(),
             None => {
+                // What a future that was dropped left unread on a connection of the caller's is an
+                // answer to a question of its own.
+                while let Err(sqlx::Error::Database(_)) = self.held.connection().flush().await {}
                 message.push_str(&sql::facts(&store.table));
                 message.push_str(";\n");
                 store.table.clone()
@@ -154,6 +179,7 @@ impl<'a> Backing<'a> {
                     },
                     Err(error) => {
                         let cause = cause(&error);
+                        self.lost |= cause.class == Class::Lost;
                         match cause.class {
                             Class::Absent => absent = true,
                             _ if cause.code.as_deref() == Some("SQLSTATE 42703") => {
@@ -187,7 +213,7 @@ impl<'a> Backing<'a> {
             let message = "no schema of the search path exists, so the history table has no place";
             return Err(Cause::new(Class::Usage, message).into());
         }
-        if self.held.connection().is_in_transaction() {
+        if facts.in_transaction || self.held.connection().is_in_transaction() {
             let message = "the connection is inside a transaction of its own: end it first";
             return Err(Cause::new(Class::Usage, message).into());
         }
@@ -222,11 +248,12 @@ impl<'a> Backing<'a> {
             tokio::time::sleep(backoff(attempt, Duration::from_millis(50), Duration::from_millis(500)).min(left)).await;
             attempt += 1;
         };
-        self.create = history == History::Absent;
+        self.absent = history == History::Absent;
+        self.create = self.absent;
         self.limits = Some(request.limits);
         self.whole_run = request.whole_run;
         if request.session_state {
-            self.settings = self.session_settings().await?;
+            self.settings = Some(self.session_settings().await?);
         }
         Ok(history)
     }
@@ -245,13 +272,19 @@ impl<'a> Backing<'a> {
     }
 
     /// What comes before the first thing that a run writes: the session's settings, the tables.
-    fn prepare(&mut self, store: &Store, message: &mut Message) {
+    fn prepare(&mut self, store: &Store, message: &mut Message) -> Prepared {
+        let mut prepared = Prepared { before: (self.configured, self.create), settings: 0, tables: 0 };
         if !self.configured && !self.held.is_borrowed() {
             self.configured = true;
+            // In a transaction of their own: else they would belong to the first one of the message,
+            // and be gone if that one fails.
+            message.push(Slot::Setup, "BEGIN");
             for setting in self.own_settings("SET") {
                 message.push(Slot::Setup, &setting);
             }
+            message.push(Slot::Setup, "COMMIT");
         }
+        prepared.settings = message.slots.len();
         let opens = self.whole_run && !self.open;
         if opens {
             self.open = true;
@@ -268,6 +301,19 @@ impl<'a> Backing<'a> {
             if !self.whole_run {
                 message.push(Slot::Setup, "COMMIT");
             }
+        }
+        prepared.tables = message.slots.len();
+        prepared
+    }
+
+    /// Takes back what a message was to prepare and did not, as it failed behind so many results.
+    fn unprepare(&mut self, prepared: &Prepared, results: usize) {
+        let (configured, create) = prepared.before;
+        if results < prepared.settings {
+            self.configured = configured;
+        }
+        if results < prepared.tables {
+            self.create = create;
         }
     }
 
@@ -355,15 +401,9 @@ impl<'a> Backing<'a> {
     fn restore(&self, sql: &Sql) -> Vec<String> {
         let mut statements = Vec::new();
         if sql.statements.iter().any(|statement| statement.flags.contains(StatementFlags::SESSION_STATE)) {
-            statements.push("RESET SESSION AUTHORIZATION".to_owned());
-            statements.push("RESET ALL".to_owned());
-            for (name, value) in &self.settings {
-                let (name, value) = (literal(name), literal(value));
-                statements.push(format!("SELECT pg_catalog.set_config({name}, {value}, false)"));
-            }
-            statements.push(format!("SET ROLE {}", self.role()));
-            if !self.held.is_borrowed() {
-                statements.extend(self.own_settings("SET"));
+            statements.extend(self.restore_session());
+            if self.held.is_borrowed() {
+                statements.extend(self.own_settings("SET LOCAL"));
             }
         } else if sql.script.role().is_some() {
             statements.push(format!("SET LOCAL ROLE {}", self.role()));
@@ -372,6 +412,20 @@ impl<'a> Backing<'a> {
         if self.whole_run && (sql.script.lock_timeout().is_some() || sql.script.statement_timeout().is_some()) {
             statements.push(format!("SET LOCAL statement_timeout = {}", literal(&self.facts().statement_timeout)));
             statements.extend(self.own_settings("SET LOCAL"));
+        }
+        statements
+    }
+
+    /// What puts back all that a session can be made to be.
+    fn restore_session(&self) -> Vec<String> {
+        let mut statements = vec!["RESET SESSION AUTHORIZATION".to_owned(), "RESET ALL".to_owned()];
+        for (name, value) in self.settings.iter().flatten() {
+            let (name, value) = (literal(name), literal(value));
+            statements.push(format!("SELECT pg_catalog.set_config({name}, {value}, false)"));
+        }
+        statements.push(format!("SET ROLE {}", self.role()));
+        if !self.held.is_borrowed() {
+            statements.extend(self.own_settings("SET"));
         }
         statements
     }
@@ -400,9 +454,9 @@ impl<'a> Backing<'a> {
     }
 
     /// The message for as many of the jobs as fit, and how many those are.
-    fn message(&mut self, store: &Store, jobs: &[Job], first: usize, most: usize) -> (Message, usize) {
+    fn message(&mut self, store: &Store, jobs: &[Job], first: usize, most: usize) -> (Message, Prepared, usize) {
         let mut message = Message::default();
-        self.prepare(store, &mut message);
+        let prepared = self.prepare(store, &mut message);
         let mut bytes = 0;
         let mut taken = 0;
         let mut behind = None;
@@ -434,7 +488,7 @@ impl<'a> Backing<'a> {
             self.finish(store, index, job, behind, &mut message);
             behind = matches!(job.action, Action::Apply | Action::Record).then(|| job.entry.version.get());
         }
-        (message, taken)
+        (message, prepared, taken)
     }
 
     fn finish(&self, store: &Store, index: usize, job: &Job, behind: Option<i64>, message: &mut Message) {
@@ -461,8 +515,8 @@ impl<'a> Backing<'a> {
                 continue;
             }
             let most = if at < singly_until { 1 } else { MESSAGE_JOBS };
-            let (configured, create, open) = (self.configured, self.create, self.open);
-            let (message, taken) = self.message(store, jobs, at, most);
+            let open = self.open;
+            let (message, prepared, taken) = self.message(store, jobs, at, most);
             progress(Progress::Started(at));
             let (slots, last) = (&message.slots, at + taken);
             let sent = self.send(message.sql.clone(), |result| {
@@ -478,12 +532,14 @@ impl<'a> Backing<'a> {
                 Err((0, cause)) if taken > 1 && cause.class != Class::Lost => {
                     // The server parses a whole message before it runs any of it: what stands
                     // before the script that it cannot parse is sent again, one by one.
-                    (self.configured, self.create, self.open) = (configured, create, open);
+                    self.unprepare(&prepared, 0);
+                    self.open = open;
                     singly_until = at + taken;
                 }
                 Err((results, cause)) => {
                     let slot = message.slots.get(results).copied().unwrap_or(Slot::Bookkeeping(at));
                     let failure = failure(&message, slot, jobs, at, cause);
+                    self.unprepare(&prepared, results);
                     self.undo(&failure.cause).await;
                     return Err(failure);
                 }
@@ -494,7 +550,9 @@ impl<'a> Backing<'a> {
 
     /// Ends the transaction of a job that failed. What it left open dies with a lost connection.
     async fn undo(&mut self, cause: &Cause) {
-        self.open = false;
+        if self.whole_run {
+            (self.open, self.create) = (false, self.absent);
+        }
         if cause.class != Class::Lost {
             // A failure here shows again, and with more to say, in whatever is sent next.
             let _ = self.execute("ROLLBACK".to_owned()).await;
@@ -513,14 +571,15 @@ impl<'a> Backing<'a> {
         let fail = |at, cause| Failure { job: index, at, cause };
         progress(Progress::Started(index));
         let mut message = Message::default();
-        self.prepare(store, &mut message);
+        let prepared = self.prepare(store, &mut message);
         self.begin(store, index, job, &mut message);
         message.push(Slot::Begin(index), "SET LOCAL lockgate.step = 'open'");
         let sent = self.send(message.sql.clone(), |_| ()).await;
         if let Err((results, cause)) = sent {
             let slot = message.slots.get(results).copied().unwrap_or(Slot::Begin(index));
+            self.unprepare(&prepared, results);
             self.undo(&cause).await;
-            return Err(failure(&message, slot, std::slice::from_ref(job), index, cause));
+            return Err(failure(&message, slot, &[], index, cause));
         }
         let mut transaction = Transaction::on_postgres(self.held.connection());
         if let Err(error) = function(&mut transaction).await {
@@ -535,14 +594,26 @@ impl<'a> Backing<'a> {
         // The setting is gone if the function ended the transaction that was to hold its history row.
         let check = "SELECT 1 / (COALESCE(pg_catalog.current_setting('lockgate.step', true), '') = 'open')::integer";
         message.push(Slot::Guard(index), check);
+        for statement in self.restore_session() {
+            message.push(Slot::Bookkeeping(index), &statement);
+        }
+        if self.held.is_borrowed() {
+            for setting in self.own_settings("SET LOCAL") {
+                message.push(Slot::Bookkeeping(index), &setting);
+            }
+        }
+        if job.last && !self.whole_run {
+            message.push(Slot::Bookkeeping(index), &self.synchronous());
+        }
         self.finish(store, index, job, None, &mut message);
         if let Err((results, cause)) = self.send(message.sql.clone(), |_| ()).await {
             self.undo(&cause).await;
             if results == 0 && cause.code.as_deref() == Some(GUARD) {
-                let message = "the function ended the transaction that it was given: what it did may be committed";
-                return Err(fail(FailedAt::Step, Cause::new(Class::Other, message)));
+                let message = "what marked its transaction is gone";
+                return Err(fail(FailedAt::StepEnded, Cause::new(Class::Other, message)));
             }
-            return Err(fail(FailedAt::Bookkeeping, cause));
+            let slot = message.slots.get(results).copied().unwrap_or(Slot::Bookkeeping(index));
+            return Err(failure(&message, slot, &[], index, cause));
         }
         progress(Progress::Finished(index));
         Ok(())
@@ -559,7 +630,7 @@ impl<'a> Backing<'a> {
         let bookkeeping = |cause| Failure { job: 0, at: FailedAt::Bookkeeping, cause };
 
         let mut message = Message::default();
-        self.prepare(store, &mut message);
+        let prepared = self.prepare(store, &mut message);
         // CREATE INDEX CONCURRENTLY waits for every older transaction as if for a lock: a timeout
         // that nobody asked for would leave an invalid index behind.
         let wait = sql.script.lock_timeout().map_or(0, |timeout| timeout.as_millis());
@@ -578,9 +649,12 @@ impl<'a> Backing<'a> {
         if let Some(role) = sql.script.role() {
             message.push(Slot::Setup, &format!("SET ROLE {}", identifier(role)));
         }
-        if let Err(cause) = self.execute(message.sql).await {
+        if let Err((results, cause)) = self.send(message.sql.clone(), |_| ()).await {
+            self.unprepare(&prepared, results);
             self.undo(&cause).await;
-            return Err(bookkeeping(cause));
+            self.put_back(sql).await;
+            let at = if results < prepared.tables { FailedAt::Preparation } else { FailedAt::Begin };
+            return Err(Failure { job: 0, at, cause });
         }
 
         let mut finished = done;
@@ -689,7 +763,10 @@ fn failure(message: &Message, slot: Slot, jobs: &[Job], first: usize, cause: Cau
             return Failure { job, at: FailedAt::Bookkeeping, cause };
         }
         Slot::Statement(_, index) => FailedAt::Statement { index, byte: None },
-        Slot::Setup | Slot::Guard(_) | Slot::Begin(_) | Slot::Bookkeeping(_) | Slot::End(_) => FailedAt::Bookkeeping,
+        Slot::Setup => FailedAt::Preparation,
+        Slot::Begin(_) => FailedAt::Begin,
+        Slot::Guard(_) | Slot::Bookkeeping(_) => FailedAt::Bookkeeping,
+        Slot::End(_) => FailedAt::Commit,
     };
     Failure { job, at, cause }
 }
@@ -711,6 +788,7 @@ impl Facts {
         Ok(Self {
             database: row.try_get("database")?,
             table: place.map_or_else(|| table.clone(), |schema| table.within(schema)),
+            in_transaction: row.try_get::<String, _>("in_transaction")? == "true",
             read_only: row.try_get::<String, _>("read_only")? == "true",
             replica: row.try_get::<String, _>("replica")? == "true",
             lock_timeout: row.try_get("lock_timeout")?,
@@ -779,8 +857,15 @@ impl Backend for Backing<'_> {
     ) -> BoxFuture<'a, Result<(), Cause>> {
         Box::pin(async move {
             let log = sql::log(store, self.table(), entry, crate::store::LogEvent::Failed, Some(message));
+            // What was one transaction is undone; this is another.
+            self.whole_run = false;
+            let mut message = Message::default();
+            self.prepare(store, &mut message);
             // Its commit waits for the disk, and so makes durable what was committed before.
-            let sent = self.execute(format!("{BEGIN}; {}; {log}; COMMIT", self.synchronous())).await;
+            for statement in [BEGIN, &self.synchronous(), &log, "COMMIT"] {
+                message.push(Slot::Setup, statement);
+            }
+            let sent = self.execute(message.sql).await;
             if let Err(cause) = &sent {
                 self.undo(cause).await;
             }
@@ -801,12 +886,35 @@ impl Backend for Backing<'_> {
 }
 
 /// Whether it is unlocked cannot be proven without waiting: the connection goes, and the lock with
-/// it.
+/// it. A connection of the caller's is sent the words that put it back, behind whatever is under way.
 impl Drop for Backing<'_> {
     fn drop(&mut self) {
-        if self.lock != Lock::None || self.configured {
-            self.held.abandon();
+        let changed = self.lock != Lock::None || self.configured;
+        if !self.held.is_borrowed() {
+            if changed || self.lost {
+                self.held.abandon();
+            }
+            return;
         }
+        if !changed || self.lost {
+            return;
+        }
+        let mut words = vec!["ROLLBACK".to_owned()];
+        if let Lock::Session(key) = self.lock {
+            // First, as the words behind a failing one are not heard. Taken more than once it is not.
+            words.push(format!("SELECT pg_catalog.pg_advisory_unlock({key})"));
+            if self.settings.is_some() {
+                words.extend(self.restore_session());
+            }
+            words.push(format!("SET ROLE {}", self.role()));
+            words.push(format!("SET lock_timeout = {}", literal(&self.facts().lock_timeout)));
+            words.push(format!("SET statement_timeout = {}", literal(&self.facts().statement_timeout)));
+        }
+        // Of all that sqlx sends, the beginning of a transaction alone is queued before anything is
+        // waited for. The first poll queues it and hands it to the socket; the answer is read by
+        // whoever uses the connection next.
+        let mut sent = pin!(self.held.connection().begin_with(AssertSqlSafe(words.join("; "))));
+        let _ = sent.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     }
 }
 

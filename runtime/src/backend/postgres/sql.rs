@@ -18,6 +18,7 @@ pub(super) fn facts(table: &Table) -> String {
          WHERE c.oid = pg_catalog.to_regclass({})) AS history_schema, \
          (pg_catalog.pg_is_in_recovery() OR pg_catalog.current_setting('transaction_read_only') = 'on')::text \
          AS read_only, pg_catalog.pg_is_in_recovery()::text AS replica, \
+         (pg_catalog.transaction_timestamp() <> pg_catalog.statement_timestamp())::text AS in_transaction, \
          pg_catalog.current_setting('lock_timeout') AS lock_timeout, \
          pg_catalog.current_setting('statement_timeout') AS statement_timeout, \
          pg_catalog.current_setting('synchronous_commit') AS synchronous_commit, \
