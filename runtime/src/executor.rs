@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lockgate_core::{Action, Body, History, Migration, Plan, Row, State, StatementFlags, Step};
+use lockgate_core::{Action, Body, History, Migration, Plan, Row, Script, State, StatementFlags, Step};
 use tokio::time::Instant;
 
 use crate::backend::{Backend, FailedAt, Failure, Job, Limits, LockFailure, LockRequest, Progress, Work, backoff};
@@ -317,7 +317,7 @@ fn job(backend: &dyn Backend, run: &Run<'_>, step: &Step, history: &History) -> 
             return Err(Error::usage(format!("the plan names `{}`, which is neither embedded nor recorded", step.id)));
         }
     };
-    let rust = match migration.and_then(|migration| direction(&migration, step.action)) {
+    let rust = match migration.and_then(|migration| Some(script(&migration, step.action)?.body())) {
         Some(Body::Rust) => {
             let step_functions = run.migrations.step(step.version);
             let function = match step.action {
@@ -332,10 +332,10 @@ fn job(backend: &dyn Backend, run: &Run<'_>, step: &Step, history: &History) -> 
 }
 
 /// What an action runs of a migration.
-fn direction(migration: &Migration, action: Action) -> Option<Body> {
+fn script(migration: &Migration, action: Action) -> Option<Script> {
     match action {
-        Action::Apply | Action::ResumeApply { .. } => Some(migration.up().body()),
-        Action::Revert | Action::ResumeRevert { .. } => Some(migration.down()?.body()),
+        Action::Apply | Action::ResumeApply { .. } => Some(migration.up()),
+        Action::Revert | Action::ResumeRevert { .. } => migration.down(),
         Action::Record | Action::Rewrite | Action::Forget => None,
     }
 }
@@ -367,7 +367,7 @@ fn headline(job: &Job, failure: &Failure) -> String {
             format!("`{id}` failed at statement {} of {}", index + 1, sql.statements.len())
         }
         (FailedAt::Preparation, _) => "the history table could not be made".to_owned(),
-        (FailedAt::Begin, _) => format!("`{id}` could not begin as the head of its script asks"),
+        (FailedAt::Begin, _) => format!("`{id}` could not begin"),
         (FailedAt::Step, _) => format!("`{id}` failed in its Rust function"),
         (FailedAt::StepEnded, _) => format!("the Rust function of `{id}` ended the transaction that it was given"),
         (FailedAt::ForeignKeys, _) => format!("`{id}` left broken foreign keys behind"),
@@ -409,7 +409,11 @@ fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
             "see what it left in the database and undo that by hand, leave BEGIN, COMMIT and ROLLBACK out of the \
              function, then run again",
         ),
-        Work::Step(_) | Work::Nothing => error,
+        Work::Step(_) => match run.migrations.set().find(job.entry.version).and_then(|of| script(&of, job.action)) {
+            Some(script) => advised(error, at, class, script.path()),
+            None => error,
+        },
+        Work::Nothing => error,
     }
 }
 

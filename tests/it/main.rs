@@ -3,6 +3,7 @@
 mod cli;
 mod conformance;
 mod example;
+mod faults;
 mod round_trips;
 mod support;
 mod xtask;

@@ -173,24 +173,25 @@ impl<'a> Backing<'a> {
     }
 
     /// Opens the write transaction again if a script had to run outside of it.
-    async fn reopen(&mut self, store: &Store, job: &Job) -> Result<(), Cause> {
+    async fn reopen(&mut self, store: &Store, job: &Job) -> Result<(), (FailedAt, Cause)> {
+        let begin = |cause| (FailedAt::Begin, cause);
         if !self.open {
             match self.begin(&mut |_| ()).await {
                 Ok(()) => {}
-                Err(LockFailure::Cause(cause)) => return Err(cause),
+                Err(LockFailure::Cause(cause)) => return Err(begin(cause)),
                 Err(LockFailure::Held { .. }) => {
-                    return Err(Cause::new(Class::LockTimeout, "another connection holds the write lock"));
+                    return Err(begin(Cause::new(Class::LockTimeout, "another connection holds the write lock")));
                 }
             }
             // In between, another run may have come first.
-            let history = self.look(store).await?;
+            let history = self.look(store).await.map_err(begin)?;
             let recorded = history.row(job.entry.version).is_some();
             if recorded == matches!(job.action, Action::Apply | Action::Record) {
-                return Err(Cause::new(Class::Overtaken, "another run came first"));
+                return Err(begin(Cause::new(Class::Overtaken, "another run came first")));
             }
         }
         if self.create {
-            self.execute(sql::create(&store.table)).await?;
+            self.execute(sql::create(&store.table)).await.map_err(|cause| (FailedAt::Preparation, cause))?;
             self.create = false;
         }
         Ok(())
@@ -292,7 +293,7 @@ impl<'a> Backing<'a> {
     /// Runs a job in a savepoint of the write transaction.
     async fn run_job(&mut self, store: &Store, job: &Job) -> Result<(), (FailedAt, Cause)> {
         let bookkeeping = |cause| (FailedAt::Bookkeeping, cause);
-        self.reopen(store, job).await.map_err(bookkeeping)?;
+        self.reopen(store, job).await?;
         let done = match &job.work {
             Work::Nothing => {
                 let sql = self.bookkeeping(store, job, SystemTime::now());
@@ -381,7 +382,7 @@ impl<'a> Backing<'a> {
 
     async fn run_checked(&mut self, store: &Store, job: &Job) -> Result<(), (FailedAt, Cause)> {
         let bookkeeping = |cause| (FailedAt::Bookkeeping, cause);
-        self.reopen(store, job).await.map_err(bookkeeping)?;
+        self.reopen(store, job).await?;
         let before = self.violations().await.map_err(bookkeeping)?;
         self.run_job(store, job).await?;
         let after = self.violations().await.map_err(bookkeeping)?;
@@ -423,7 +424,7 @@ impl<'a> Backing<'a> {
         let done = job.statements_done();
         let total = u32::try_from(sql.statements.len()).unwrap_or(u32::MAX);
 
-        self.reopen(store, job).await.map_err(bookkeeping)?;
+        self.reopen(store, job).await.map_err(|(at, cause)| Failure { job: 0, at, cause })?;
         let first = match job.action {
             Action::Apply => sql::insert(store, &job.entry, State::Partial, 0, SystemTime::now()),
             _ => sql::advance(store, &job.entry, state, done),
