@@ -366,7 +366,9 @@ impl Class {
             Self::Login => Some("check user and password in the database URL"),
             Self::Privilege => Some("grant the privilege to this role, or connect as one that has it, then run again"),
             Self::ReadOnly => Some("connect to the primary, or to a file and a folder that can be written"),
-            Self::LockTimeout => Some("end what holds it, or allow more time with `lock_timeout`, then run again"),
+            Self::LockTimeout => {
+                Some("end what holds it, or allow more time with `lock_timeout` (SQLite: `lock_wait`), then run again")
+            }
             Self::StatementTimeout => {
                 Some("raise `statement_timeout`, or write `-- lockgate: statement-timeout 10min`, then run again")
             }

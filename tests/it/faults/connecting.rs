@@ -37,7 +37,11 @@ async fn a_wrong_url_says_how_one_is_written() {
         &["the database URL is not understood", "invalid port number", "is written %XX"],
     );
     told(&refused("postgres://ann:s3/cr#et@host/db").await, ErrorKind::Usage, &["is written %XX"]);
-    told(&refused("postgres://ann:s3cret@host/db?sslmode=perhaps").await, ErrorKind::Usage, &["unknown value \"perhaps\""]);
+    told(
+        &refused("postgres://ann:s3cret@host/db?sslmode=perhaps").await,
+        ErrorKind::Usage,
+        &["unknown value \"perhaps\""],
+    );
     told(&refused("sqlite://app.db?mode=perhaps").await, ErrorKind::Usage, &["mode"]);
 }
 
@@ -124,7 +128,11 @@ async fn a_wrong_password_role_or_database_is_told() {
 
     let missing = format!("{}/no_such_database", &url[..url.rfind('/').unwrap()]);
     let error = refused(&missing).await;
-    told(&error, ErrorKind::Unreachable, &["database \"no_such_database\" does not exist", "create the database first"]);
+    told(
+        &error,
+        ErrorKind::Unreachable,
+        &["database \"no_such_database\" does not exist", "create the database first"],
+    );
 }
 
 #[tokio::test]

@@ -123,8 +123,13 @@ async fn a_failure_while_reverting_is_told_as_one(db: Db) {
 async fn a_large_script_is_one_migration(db: Db) {
     let text = "x".repeat(300 * 1024);
     let b = format!("CREATE TABLE b (id INTEGER, note TEXT);\nINSERT INTO b VALUES (1, '{text}');");
-    db.apply(migrations(&[A, ("0002_b.sql", &b), ("0003_c.sql", &b.replace("b (", "c (").replace("INTO b", "INTO c")), D]))
-        .await;
+    db.apply(migrations(&[
+        A,
+        ("0002_b.sql", &b),
+        ("0003_c.sql", &b.replace("b (", "c (").replace("INTO b", "INTO c")),
+        D,
+    ]))
+    .await;
     assert_eq!(db.objects().await, ["a", "b", "c", "d"]);
     assert_eq!(db.texts("SELECT CAST(length(note) AS TEXT) FROM b").await, [(300 * 1024).to_string()]);
 }

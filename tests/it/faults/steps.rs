@@ -18,10 +18,8 @@ backends! {
     a_step_that_changes_the_session_changes_nothing_behind_it,
 }
 
-const RUST: (&str, &str) = (
-    "0002_step.rs",
-    "pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n",
-);
+const RUST: (&str, &str) =
+    ("0002_step.rs", "pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n");
 const A: (&str, &str) = ("0001_a.sql", "CREATE TABLE a (id INTEGER PRIMARY KEY);");
 const C: (&str, &str) = ("0003_c.sql", "CREATE TABLE c (id INTEGER PRIMARY KEY);");
 

@@ -30,6 +30,8 @@ pub(crate) fn cause(error: &sqlx::Error) -> Cause {
 fn class(code: &str, message: &str) -> Class {
     match code {
         "42P01" => Class::Absent,
+        // The caller's transaction has failed.
+        "25P02" => Class::Usage,
         "42601" => Class::Syntax,
         "28000" | "28P01" => Class::Login,
         "42501" => Class::Privilege,

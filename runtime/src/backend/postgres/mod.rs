@@ -73,6 +73,8 @@ struct Facts {
     replica: bool,
     /// The history table, with the schema in which it is or will be.
     table: Table,
+    /// Whether it is there.
+    present: bool,
     lock_timeout: String,
     statement_timeout: String,
     synchronous_commit: String,
@@ -155,6 +157,17 @@ impl<'a> Backing<'a> {
                 while let Err(sqlx::Error::Database(_)) = self.held.connection().flush().await {}
                 message.push_str(&sql::facts(&store.table));
                 message.push_str(";\n");
+                if lock.is_none() && self.held.connection().is_in_transaction() {
+                    // To ask for a table that is not there would end the caller's transaction.
+                    let row = sqlx::raw_sql(AssertSqlSafe(std::mem::take(&mut message)));
+                    let row = row.fetch_one(self.held.connection()).await.map_err(|error| cause(&error))?;
+                    let facts = Facts::read(&row, &store.table).map_err(|error| cause(&error))?;
+                    let absent = !facts.present;
+                    self.facts = Some(facts);
+                    if absent {
+                        return Ok((false, History::Absent));
+                    }
+                }
                 store.table.clone()
             }
         };
@@ -418,12 +431,12 @@ impl<'a> Backing<'a> {
 
     /// What puts back all that a session can be made to be.
     fn restore_session(&self) -> Vec<String> {
-        let mut statements = vec!["RESET SESSION AUTHORIZATION".to_owned(), "RESET ALL".to_owned()];
+        let role = format!("SET ROLE {}", self.role());
+        let mut statements = vec!["RESET SESSION AUTHORIZATION".to_owned(), role, sql::RESET_SETTINGS.to_owned()];
         for (name, value) in self.settings.iter().flatten() {
             let (name, value) = (literal(name), literal(value));
             statements.push(format!("SELECT pg_catalog.set_config({name}, {value}, false)"));
         }
-        statements.push(format!("SET ROLE {}", self.role()));
         if !self.held.is_borrowed() {
             statements.extend(self.own_settings("SET"));
         }
@@ -786,6 +799,7 @@ impl Facts {
         let history_schema: Option<String> = row.try_get("history_schema")?;
         let place = history_schema.as_ref().or(schema.as_ref());
         Ok(Self {
+            present: history_schema.is_some(),
             database: row.try_get("database")?,
             table: place.map_or_else(|| table.clone(), |schema| table.within(schema)),
             in_transaction: row.try_get::<String, _>("in_transaction")? == "true",

@@ -38,9 +38,17 @@ pub(super) fn history(table: &Table, set: &str) -> String {
 }
 
 /// The settings that a hook of the pool or its user made in this session.
-pub(super) const SESSION_SETTINGS: &str = "SELECT name, setting FROM pg_catalog.pg_settings WHERE source = 'session' AND context <> 'internal' \
-     AND name NOT IN ('transaction_isolation', 'transaction_read_only', 'transaction_deferrable', 'role', \
-     'session_authorization')";
+pub(super) const SESSION_SETTINGS: &str = "SELECT name, setting FROM pg_catalog.pg_settings WHERE source = 'session' \
+     AND context <> 'internal' AND name NOT IN ('transaction_isolation', 'transaction_read_only', \
+     'transaction_deferrable', 'role', 'session_authorization', 'seed')";
+
+/// Resets what was set in this session, but for settings that an application made up (`app.tenant`):
+/// the server does not list them, so that they could be lost and not be put back. RESET ALL would
+/// lose them.
+pub(super) const RESET_SETTINGS: &str = "SELECT pg_catalog.set_config(name, reset_val, false) \
+     FROM pg_catalog.pg_settings WHERE source = 'session' \
+     AND context <> 'internal' AND name NOT IN ('transaction_isolation', 'transaction_read_only', \
+     'transaction_deferrable', 'role', 'session_authorization', 'seed')";
 
 /// The history table and the log, and their schema where the user named one.
 pub(super) fn create(table: &Table, with_schema: bool) -> Vec<String> {

@@ -191,7 +191,13 @@ impl<'a> Backing<'a> {
             }
         }
         if self.create {
-            self.execute(sql::create(&store.table)).await.map_err(|cause| (FailedAt::Preparation, cause))?;
+            // Both tables or none: a history table without its log would be one of an unknown format.
+            let create = sql::create(&store.table);
+            let created = self.execute(format!("SAVEPOINT {SAVEPOINT}; {create}; RELEASE {SAVEPOINT}")).await;
+            if let Err(cause) = created {
+                self.undo().await;
+                return Err((FailedAt::Preparation, cause));
+            }
             self.create = false;
         }
         Ok(())
@@ -217,6 +223,15 @@ impl<'a> Backing<'a> {
                 }
                 Err(cause) => return Err(cause),
             }
+        }
+    }
+
+    /// Undoes what stands in the savepoint; all of it, if all of the run is one.
+    async fn undo(&mut self) {
+        let undone = self.execute(format!("ROLLBACK TO {SAVEPOINT}; RELEASE {SAVEPOINT}")).await;
+        // Some failures (a full disk, for one) end the whole transaction by themselves.
+        if undone.is_err() || self.whole_run {
+            self.roll_back().await;
         }
     }
 
@@ -303,11 +318,7 @@ impl<'a> Backing<'a> {
             Work::Step(function) => self.run_step(store, job, *function).await,
         };
         if done.is_err() {
-            let undone = self.execute(format!("ROLLBACK TO {SAVEPOINT}; RELEASE {SAVEPOINT}")).await;
-            // Some failures (a full disk, for one) end the whole transaction by themselves.
-            if undone.is_err() || self.whole_run {
-                self.roll_back().await;
-            }
+            self.undo().await;
         }
         done
     }
@@ -546,11 +557,16 @@ impl Backend for Backing<'_> {
         message: &'a str,
     ) -> BoxFuture<'a, Result<(), Cause>> {
         Box::pin(async move {
-            if self.create {
-                self.execute(sql::create(&store.table)).await?;
-                self.create = false;
+            let log = sql::log(store, entry, LogEvent::Failed, Some(message));
+            let create = if self.create { sql::create(&store.table) } else { String::new() };
+            if self.open {
+                return self.execute(log).await;
             }
-            self.execute(sql::log(store, entry, LogEvent::Failed, Some(message))).await
+            let logged = self.execute(format!("BEGIN IMMEDIATE; {create}; {log}; COMMIT")).await;
+            if logged.is_err() {
+                let _ = self.execute("ROLLBACK").await;
+            }
+            logged
         })
     }
 
