@@ -395,6 +395,9 @@ impl Cause {
         let (class, message) = match error {
             sqlx::Error::Configuration(e) => (Class::Usage, format!("the database URL is not understood: {e}")),
             sqlx::Error::InvalidArgument(e) => (Class::Usage, e.clone()),
+            sqlx::Error::Io(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
+                (Class::Lost, "the server, or something on the way to it, closed the connection".to_owned())
+            }
             sqlx::Error::Io(e) => (Class::Lost, e.to_string()),
             sqlx::Error::Tls(e) => (Class::Unreachable, format!("no encrypted connection: {e}")),
             sqlx::Error::PoolTimedOut => (

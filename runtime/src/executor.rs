@@ -447,13 +447,16 @@ fn state(run: &Run<'_>, stopped: &FailedJob, kept: bool) -> Vec<String> {
     if failure.at == FailedAt::Preparation && nothing_before && !lost {
         return vec!["nothing was changed".to_owned()];
     }
+    if lost && !job.is_outside() {
+        // What was sent together may have run to its end, heard of or not.
+        let line = "whether each migration of this run is applied is known to the database alone: it is recorded if \
+                    and only if it is";
+        return vec![line.to_owned()];
+    }
     let mut lines = vec![match &job.work {
         Work::Script(sql) if !sql.script.is_transactional() => outside(id, sql.statements.len(), failure, row.as_ref()),
         Work::Step(_) if failure.at == FailedAt::StepEnded => {
             format!("what `{id}` did up to there may be committed; it is not recorded")
-        }
-        _ if lost => {
-            format!("whether `{id}` is applied is known to the database alone: it is recorded if and only if it is")
         }
         _ => format!("`{id}` was rolled back: nothing of it is in the database"),
     }];

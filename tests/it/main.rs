@@ -2,6 +2,7 @@
 
 mod cli;
 mod conformance;
+mod crash;
 mod example;
 mod faults;
 mod round_trips;
