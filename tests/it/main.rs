@@ -1,5 +1,6 @@
 //! Lockgate's own tests: one binary, real databases, real builds.
 
+mod cancel;
 mod cli;
 mod conformance;
 mod crash;

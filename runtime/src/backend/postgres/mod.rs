@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use lockgate_core::{Action, Dialect, History, State, StatementFlags};
+use sqlx::postgres::{PgQueryResult, PgRow};
 use sqlx::{AssertSqlSafe, Column, Connection, Either, PgConnection, Postgres, Row};
 use tokio::time::Instant;
 
@@ -54,6 +55,8 @@ pub(crate) struct Backing<'a> {
     open: bool,
     /// Whether the connection is of no more use.
     lost: bool,
+    /// Whether an answer is still to be read.
+    asked: bool,
 }
 
 /// How other runs are kept out.
@@ -103,6 +106,7 @@ impl<'a> Backing<'a> {
             settings: None,
             open: false,
             lost: false,
+            asked: false,
         }
     }
 
@@ -118,22 +122,50 @@ impl<'a> Backing<'a> {
     /// before it.
     async fn send(&mut self, sql: String, mut on: impl FnMut(usize)) -> Result<(), (usize, Cause)> {
         let mut results = 0;
-        let mut stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(self.held.connection());
-        loop {
-            match stream.try_next().await {
-                Ok(None) => return Ok(()),
-                Ok(Some(Either::Right(_))) => {}
-                Ok(Some(Either::Left(_))) => {
-                    on(results);
-                    results += 1;
-                }
-                Err(error) => {
-                    let cause = cause(&error);
-                    self.lost |= cause.class == Class::Lost;
-                    return Err((results, cause));
-                }
+        let each = |result| {
+            if let Either::Left(_) = result {
+                on(results);
+                results += 1;
             }
-        }
+            Ok(())
+        };
+        let sent = self.ask(sql, each).await;
+        sent.map_err(|cause| (results, cause))
+    }
+
+    /// Sends a message and gives all that is answered to `on`.
+    async fn ask(
+        &mut self,
+        sql: String,
+        mut on: impl FnMut(Either<PgQueryResult, PgRow>) -> Result<(), Cause>,
+    ) -> Result<(), Cause> {
+        self.asked = true;
+        let mut stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(self.held.connection());
+        let answered = loop {
+            match stream.try_next().await {
+                Ok(None) => break Ok(()),
+                Ok(Some(answer)) => {
+                    if let Err(cause) = on(answer) {
+                        break Err(cause);
+                    }
+                }
+                Err(error) => break Err(cause(&error)),
+            }
+        };
+        drop(stream);
+        self.asked = false;
+        self.lost |= answered.as_ref().is_err_and(|cause| cause.class == Class::Lost);
+        answered
+    }
+
+    async fn rows(&mut self, sql: String) -> Result<Vec<PgRow>, Cause> {
+        let mut rows = Vec::new();
+        let each = |answer: Either<PgQueryResult, PgRow>| {
+            rows.extend(answer.right());
+            Ok(())
+        };
+        self.ask(sql, each).await?;
+        Ok(rows)
     }
 
     async fn execute(&mut self, sql: String) -> Result<(), Cause> {
@@ -159,12 +191,10 @@ impl<'a> Backing<'a> {
                 message.push_str(";\n");
                 if lock.is_none() && self.held.connection().is_in_transaction() {
                     // To ask for a table that is not there would end the caller's transaction.
-                    let row = sqlx::raw_sql(AssertSqlSafe(std::mem::take(&mut message)));
-                    let row = row.fetch_one(self.held.connection()).await.map_err(|error| cause(&error))?;
-                    let facts = Facts::read(&row, &store.table).map_err(|error| cause(&error))?;
-                    let absent = !facts.present;
-                    self.facts = Some(facts);
-                    if absent {
+                    for row in self.rows(std::mem::take(&mut message)).await? {
+                        self.facts = Some(Facts::read(&row, &store.table).map_err(|error| cause(&error))?);
+                    }
+                    if !self.facts().present {
                         return Ok((false, History::Absent));
                     }
                 }
@@ -177,34 +207,24 @@ impl<'a> Backing<'a> {
         let mut rows = Vec::new();
         let mut facts = None;
         let mut absent = false;
-        {
-            let mut stream = sqlx::raw_sql(AssertSqlSafe(message)).fetch_many(self.held.connection());
-            loop {
-                match stream.try_next().await {
-                    Ok(None) => break,
-                    Ok(Some(Either::Left(_))) => {}
-                    Ok(Some(Either::Right(row))) => match row.columns().first().map(Column::name) {
-                        Some("locked") => locked = row.try_get("locked").map_err(|error| cause(&error))?,
-                        Some("database") => {
-                            facts = Some(Facts::read(&row, &store.table).map_err(|error| cause(&error))?);
-                        }
-                        _ => rows.push(raw_row(&row).map_err(|error| cause(&error))?.read(&table)?),
-                    },
-                    Err(error) => {
-                        let cause = cause(&error);
-                        self.lost |= cause.class == Class::Lost;
-                        match cause.class {
-                            Class::Absent => absent = true,
-                            _ if cause.code.as_deref() == Some("SQLSTATE 42703") => {
-                                let message = format!("{table} is not a history table of Lockgate: {}", cause.message);
-                                return Err(Cause { class: Class::HistoryFormat, message, ..cause });
-                            }
-                            _ => return Err(cause),
-                        }
-                        break;
-                    }
-                }
+        let each = |answer: Either<_, PgRow>| {
+            let Either::Right(row) = answer else { return Ok(()) };
+            let read = |error| cause(&error);
+            match row.columns().first().map(Column::name) {
+                Some("locked") => locked = row.try_get("locked").map_err(read)?,
+                Some("database") => facts = Some(Facts::read(&row, &store.table).map_err(read)?),
+                _ => rows.push(raw_row(&row).map_err(read)?.read(&table)?),
             }
+            Ok(())
+        };
+        match self.ask(message, each).await {
+            Ok(()) => {}
+            Err(cause) if cause.class == Class::Absent => absent = true,
+            Err(cause) if cause.code.as_deref() == Some("SQLSTATE 42703") => {
+                let message = format!("{table} is not a history table of Lockgate: {}", cause.message);
+                return Err(Cause { class: Class::HistoryFormat, message, ..cause });
+            }
+            Err(cause) => return Err(cause),
         }
         if facts.is_some() {
             self.facts = facts;
@@ -272,15 +292,13 @@ impl<'a> Backing<'a> {
     }
 
     async fn holder(&mut self, key: i64) -> Result<Option<String>, Cause> {
-        let sql = AssertSqlSafe(sql::holder(key));
-        let row = sqlx::raw_sql(sql).fetch_optional(self.held.connection()).await.map_err(|error| cause(&error))?;
-        Ok(row.and_then(|row| row.try_get("holder").ok()))
+        let rows = self.rows(sql::holder(key)).await?;
+        Ok(rows.first().and_then(|row| row.try_get("holder").ok()))
     }
 
     async fn session_settings(&mut self) -> Result<Vec<(String, String)>, Cause> {
-        let rows = sqlx::raw_sql(sql::SESSION_SETTINGS).fetch_all(self.held.connection()).await;
-        let rows = rows.map_err(|error| cause(&error))?;
-        let read = |row: &sqlx::postgres::PgRow| Some((row.try_get("name").ok()?, row.try_get("setting").ok()?));
+        let rows = self.rows(sql::SESSION_SETTINGS.to_owned()).await?;
+        let read = |row: &PgRow| Some((row.try_get("name").ok()?, row.try_get("setting").ok()?));
         Ok(rows.iter().filter_map(read).collect())
     }
 
@@ -794,7 +812,7 @@ fn key(facts: &Facts, set: &str) -> i64 {
 }
 
 impl Facts {
-    fn read(row: &sqlx::postgres::PgRow, table: &Table) -> Result<Self, sqlx::Error> {
+    fn read(row: &PgRow, table: &Table) -> Result<Self, sqlx::Error> {
         let schema: Option<String> = row.try_get("schema")?;
         let history_schema: Option<String> = row.try_get("history_schema")?;
         let place = history_schema.as_ref().or(schema.as_ref());
@@ -813,7 +831,7 @@ impl Facts {
     }
 }
 
-fn raw_row(row: &sqlx::postgres::PgRow) -> Result<RawRow, sqlx::Error> {
+fn raw_row(row: &PgRow) -> Result<RawRow, sqlx::Error> {
     Ok(RawRow {
         version: row.try_get("version")?,
         name: row.try_get("name")?,
@@ -893,7 +911,7 @@ impl Backend for Backing<'_> {
 
     fn blockers(&mut self) -> BoxFuture<'_, Vec<String>> {
         Box::pin(async move {
-            let rows = sqlx::raw_sql(sql::BLOCKERS).fetch_all(self.held.connection()).await.unwrap_or_default();
+            let rows = self.rows(sql::BLOCKERS.to_owned()).await.unwrap_or_default();
             rows.iter().filter_map(|row| row.try_get("blocker").ok()).collect()
         })
     }
@@ -905,7 +923,7 @@ impl Drop for Backing<'_> {
     fn drop(&mut self) {
         let changed = self.lock != Lock::None || self.configured;
         if !self.held.is_borrowed() {
-            if changed || self.lost {
+            if changed || self.lost || self.asked {
                 self.held.abandon();
             }
             return;
