@@ -115,7 +115,8 @@ impl Given {
                 let left_over = connection.ping().await;
                 if let Err(error) = left_over {
                     let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default();
-                    assert_eq!(code, "42P01", "{error:?}");
+                    // No history table yet; or what was still under way found that the other run came first.
+                    assert!(["42P01", "22012"].contains(&&*code), "{error:?}");
                 }
                 postgres_as_before(connection, db, "5s").await;
             }
