@@ -244,7 +244,7 @@ async fn sqlite_waits_for_a_reader_before_it_commits() {
     reader.execute("BEGIN; SELECT * FROM a").await.unwrap();
     let events = Events::default();
     let migrator = events.of(Migrator::new(set));
-    let mut borrowed = SqliteConnection::connect(&format!("{}", db.url())).await.unwrap();
+    let mut borrowed = SqliteConnection::connect(&db.url()).await.unwrap();
     borrowed.execute("PRAGMA busy_timeout = 1").await.unwrap();
     let running = tokio::spawn(async move { migrator.apply(&mut borrowed).await });
     events.wait(|event| matches!(event, Event::Finished { .. })).await;

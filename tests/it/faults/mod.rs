@@ -16,11 +16,6 @@ use lockgate::{Error, ErrorKind};
 #[track_caller]
 pub(crate) fn told(error: &Error, kind: ErrorKind, says: &[&str]) {
     let shown = error.report().to_string();
-    if let Some(path) = std::env::var_os("LOCKGATE_SHOW") {
-        use std::io::Write;
-        let mut f = std::fs::File::options().append(true).create(true).open(path).unwrap();
-        writeln!(f, "---- {}\n{shown}\n", std::panic::Location::caller()).unwrap();
-    }
     assert_eq!(error.kind(), kind, "{shown}");
     for text in says {
         assert!(shown.contains(text), "no «{text}» in:\n{shown}");

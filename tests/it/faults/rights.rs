@@ -1,6 +1,7 @@
 //! Somebody may look and not write.
 
 use lockgate::{Database, Destination, ErrorKind, Migrations, Migrator};
+use lockgate_xtask::server::Options;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 
 use super::told;
@@ -146,4 +147,31 @@ async fn a_read_only_file_reads() {
     Migrator::new(migrations(&[A, B])).apply(&mut borrowed).await.unwrap_err();
     let timeout: i64 = sqlx::query_scalar("PRAGMA busy_timeout").fetch_one(&mut borrowed).await.unwrap();
     assert_eq!(timeout, 5000, "as the connection had it");
+}
+
+#[tokio::test]
+async fn a_replica_reads() {
+    let Some(mut server) = postgres::cluster(&Options::default()) else { return };
+    let url = server.url("postgres");
+    Migrator::new(migrations(&[A])).apply(&mut Database::connect(&url).await.unwrap()).await.unwrap();
+    // A server with this file follows another one, if only one that never says anything.
+    std::fs::write(server.directory().join("data/standby.signal"), "").unwrap();
+    let server = tokio::task::spawn_blocking(move || {
+        server.restart().unwrap();
+        server
+    });
+    let server = server.await.unwrap();
+    let mut replica = Database::connect(&url).await.unwrap();
+    let error = reads(&mut replica, migrations(&[A]), migrations(&[A, B])).await;
+    told(
+        &error,
+        ErrorKind::ReadOnly,
+        &[
+            "the run could not begin",
+            "the server is a read-only replica",
+            "nothing was changed",
+            "connect to the primary",
+        ],
+    );
+    drop(server);
 }
