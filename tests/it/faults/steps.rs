@@ -1,6 +1,7 @@
 //! Rust steps that misbehave.
 
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use lockgate::__private::RustStep;
@@ -140,4 +141,27 @@ async fn a_step_that_changes_the_session_changes_nothing_behind_it(db: Db) {
         let timeout: String = sqlx::query_scalar("SHOW lock_timeout").fetch_one(&mut *connection).await.unwrap();
         assert_eq!((path.as_str(), timeout.as_str()), ("\"$user\", public", "0"));
     }
+}
+
+async fn copies(tx: &mut Transaction<'_>) -> StepResult {
+    tx.execute("COPY a FROM STDIN").await?;
+    Ok(())
+}
+static COPIES: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(copies(tx)), down: None }];
+
+/// The server waits for data then, which nobody sends: what is said to it next is never heard.
+#[tokio::test]
+async fn a_step_that_breaks_the_conversation_does_not_hang() {
+    let Some(db) = Db::postgres() else { return };
+    let mut database = db.open().await;
+    let migrator = Migrator::new(with_steps(&[A, RUST, C], COPIES));
+    let run = tokio::time::timeout(Duration::from_secs(120), migrator.apply(&mut database));
+    let error = run.await.expect("it does not hang").unwrap_err();
+    told(
+        &error,
+        ErrorKind::Interrupted,
+        &["the connection was lost at `0002_step`", "the conversation with the server broke down", "then run again"],
+    );
+    Migrator::new(with_steps(&[A, RUST, C], WORKS)).apply(&mut database).await.unwrap();
+    assert_eq!(db.history().await.len(), 3);
 }

@@ -121,6 +121,9 @@ impl<'a> Backing<'a> {
         sql: String,
         mut on: impl FnMut(Either<PgQueryResult, PgRow>) -> Result<(), Cause>,
     ) -> Result<(), Cause> {
+        if self.lost {
+            return Err(Cause::new(Class::Lost, "the connection was lost before"));
+        }
         self.asked = true;
         let mut stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(self.held.connection());
         let answered = loop {

@@ -103,6 +103,7 @@ impl Backing<'_> {
                 Some(error) => cause(error),
                 None => Cause::new(Class::Other, chain(&*error)),
             };
+            self.lost |= cause.class == Class::Lost;
             self.undo(&cause).await;
             return Err(fail(FailedAt::Step, cause));
         }
