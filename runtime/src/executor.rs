@@ -136,8 +136,18 @@ async fn locked(
         Ok(()) => {
             backend.release(false).await.map_err(|cause| {
                 report.steps.clear();
-                Error::from_cause("the run could not be committed", cause)
-                    .with_state("nothing of this run is in the database")
+                let class = cause.class;
+                let error = Error::from_cause("the run could not be committed", cause);
+                match class {
+                    Class::Lost => error.with_state(
+                        "whether this run is committed is known to the database alone: it is recorded if and only if \
+                         it is",
+                    ),
+                    Class::Other => error
+                        .with_state("nothing of this run is in the database")
+                        .with_help("correct the migration that the cause names, then run again"),
+                    _ => error.with_state("nothing of this run is in the database"),
+                }
             })?;
             Ok(Outcome::Done)
         }

@@ -1,6 +1,6 @@
 //! A script fails: where, why, and what stays.
 
-use lockgate::{ErrorKind, Migrations, Migrator};
+use lockgate::{Atomicity, ErrorKind, Migrations, Migrator};
 
 use super::told;
 use crate::support::database::{Db, backends};
@@ -8,6 +8,7 @@ use crate::support::set::migrations;
 
 backends! {
     l6_what_fails_when_it_is_committed_takes_nothing_with_it,
+    a_whole_run_that_cannot_be_committed_leaves_nothing,
     l6_the_third_statement_fails,
     l6_what_cannot_be_parsed_keeps_what_came_before,
     a_failure_is_found_behind_many_bytes,
@@ -172,4 +173,30 @@ async fn l6_what_fails_when_it_is_committed_takes_nothing_with_it(db: Db) {
     let error = fails(&db, migrations(&[A, parent, child, broken])).await;
     told(&error, ErrorKind::Failed, &["`0003_c` ran, and could not be committed"]);
     assert_eq!(db.history().await, ["1:applied", "2:applied"]);
+}
+
+async fn a_whole_run_that_cannot_be_committed_leaves_nothing(db: Db) {
+    let set = migrations(&[
+        ("0001_p.sql", "CREATE TABLE p (id INTEGER PRIMARY KEY);"),
+        (
+            "0002_c.sql",
+            "CREATE TABLE c (p INTEGER REFERENCES p (id) DEFERRABLE INITIALLY DEFERRED);\nINSERT INTO c VALUES (7);",
+        ),
+        ("0003_d.sql", "CREATE TABLE d (id INTEGER);"),
+    ]);
+    let mut database = db.open().await;
+    let migrator = Migrator::new(set).atomicity(Atomicity::WholeRun);
+    let error = migrator.apply(&mut database).await.unwrap_err();
+    told(
+        &error,
+        ErrorKind::Failed,
+        &[
+            "the run could not be committed",
+            if db.is_sqlite() { "FOREIGN KEY constraint failed" } else { "violates foreign key constraint" },
+            "nothing of this run is in the database",
+            "then run again",
+        ],
+    );
+    assert!(db.objects().await.is_empty());
+    assert_eq!(migrator.status(&mut database).await.unwrap().pending().count(), 3);
 }
