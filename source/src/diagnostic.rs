@@ -2,6 +2,7 @@
 //! each code means at length is in the [`catalogue`].
 
 pub mod catalogue;
+pub mod example;
 
 use std::ops::Range;
 
