@@ -36,6 +36,47 @@
 //! 0: done, nothing found. 1: problems were found, or a request was refused; nothing was changed.
 //! 2: the command line was not understood, or the work could not be done (no such package, a file
 //! that cannot be written). `test` passes on the code of the test runner.
+//!
+//! # What `check` says to programs
+//!
+//! With `--format json` or `--format sarif` stdout carries one document and nothing else, and what is
+//! for people goes to stderr. The exit codes are the same; after a 2 there is no document.
+//!
+//! `sarif` is [SARIF 2.1.0](https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html): every
+//! code is a rule with its page, every finding a result with its region, and paths are relative to
+//! the root of the workspace, which is `%SRCROOT%`. Columns count Unicode code points.
+//!
+//! `json` is Lockgate's own. Keys are only ever added while `version` is 1, and so are codes:
+//!
+//! ```json
+//! {
+//!   "version": 1,
+//!   "errors": 1,
+//!   "warnings": 0,
+//!   "folders": [
+//!     { "folder": "migrations", "package": "app", "migrations": 2, "released": 1 }
+//!   ],
+//!   "problems": [
+//!     {
+//!       "code": "unknown-directive",
+//!       "severity": "error",
+//!       "file": "migrations/0002_tags.up.sql",
+//!       "line": 1,
+//!       "column": 14,
+//!       "end_line": 1,
+//!       "end_column": 27,
+//!       "message": "there is no directive `no-transation`",
+//!       "label": null,
+//!       "help": ["did you mean `no-transaction`?"]
+//!     }
+//!   ]
+//! }
+//! ```
+//!
+//! `severity` is `error` or `warning`. `file` is relative to the root of the workspace, with forward
+//! slashes. Lines and columns count from 1, columns in characters, and the end is behind the last one;
+//! the four are `null` where a finding is about a file as a whole, `label` where there is nothing to say
+//! beside the caret, and `package` where a folder belongs to none.
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]

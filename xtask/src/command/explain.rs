@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use anstream::adapter::strip_str;
 use anstream::{eprintln, println};
 use anstyle::{Effects, Style};
 use lockgate_source::diagnostic::catalogue::{self, CODES, Entry};
@@ -51,6 +52,11 @@ fn pages(name: &str) -> Vec<String> {
     let directive = DIRECTIVES.iter().find(|directive| directive.name == name).map(directive);
     let key = KEYS.iter().find(|key| key.name == name).map(key);
     [code, directive, key].into_iter().flatten().collect()
+}
+
+/// The page of a code, without the colours of a terminal.
+pub(super) fn plain(entry: &Entry) -> String {
+    strip_str(&code(entry)).to_string()
 }
 
 /// Everything that has a page, one a line.

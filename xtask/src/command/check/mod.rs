@@ -1,8 +1,11 @@
 //! `cargo xtask check`: everything that the compiler checks, without compiling.
 
+mod json;
+mod sarif;
+
 use anstream::{eprintln, println};
 use lockgate_source::folder::{self, Loaded, Tests};
-use lockgate_source::{Severity, Style, lockfile};
+use lockgate_source::{Diagnostic, Severity, Style, lockfile};
 
 use crate::changes::Changes;
 use crate::failure::Failure;
@@ -16,9 +19,36 @@ pub(crate) struct Arguments {
     /// released stays as it was recorded
     #[arg(long)]
     write: bool,
+    /// How it is said: `text` for people; `json` and `sarif` are one document on stdout, and all
+    /// else goes to stderr
+    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    format: Format,
     /// Check this package's migrations alone
     #[arg(long, short, value_name = "NAME")]
     package: Option<String>,
+}
+
+/// How the findings are said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// As the compiler shows them.
+    Text,
+    /// Lockgate's own document.
+    Json,
+    /// The interchange format of static analysis, version 2.1.0.
+    Sarif,
+}
+
+/// A folder and what was found in it.
+struct Checked {
+    package: Package,
+    loaded: Loaded,
+}
+
+impl Checked {
+    fn released(&self) -> usize {
+        self.loaded.folder.migrations.iter().filter(|migration| migration.frozen).count()
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -31,20 +61,37 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         // Says what to do.
         project.package(None)?;
     }
-    let mut errors = 0;
-    for package in &packages {
+    let mut all = Vec::new();
+    for package in packages {
         if arguments.write {
-            write_drafts(package)?;
+            write_drafts(&package, arguments.format)?;
         }
-        let loaded = load(package);
-        errors += show(&loaded);
-        println!("{}", summary(package, &loaded));
+        let checked = Checked { loaded: load(&package), package };
+        if arguments.format == Format::Text {
+            show(&checked.loaded);
+            println!("{}", summary(&checked));
+        }
+        all.push(checked);
     }
-    match errors {
+    match arguments.format {
+        Format::Text => {}
+        Format::Json => println!("{}", json::document(&all)),
+        Format::Sarif => println!("{}", sarif::document(&all)),
+    }
+    match count(&all, Severity::Error) {
         0 => Ok(()),
         1 => Err(Failure::refused("there is 1 problem")),
-        _ => Err(Failure::refused(format!("there are {errors} problems"))),
+        errors => Err(Failure::refused(format!("there are {errors} problems"))),
     }
+}
+
+/// Every finding, folder by folder.
+fn problems(all: &[Checked]) -> impl Iterator<Item = &Diagnostic> {
+    all.iter().flat_map(|checked| &checked.loaded.diagnostics)
+}
+
+fn count(all: &[Checked], severity: Severity) -> usize {
+    problems(all).filter(|diagnostic| diagnostic.severity == severity).count()
 }
 
 /// Reads a package's folder.
@@ -68,26 +115,23 @@ pub(super) fn load_to_write(package: &Package) -> Result<Loaded, Failure> {
     Ok(loaded)
 }
 
-/// Shows everything that is wrong, and says how many errors there are among it.
-pub(super) fn show(loaded: &Loaded) -> usize {
+/// Shows everything that is wrong.
+pub(super) fn show(loaded: &Loaded) {
     // What is no terminal gets it without the colours.
     loaded.diagnostics.iter().for_each(|diagnostic| eprintln!("{}\n", diagnostic.render(Style::Styled)));
-    loaded.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
 }
 
-fn summary(package: &Package, loaded: &Loaded) -> String {
-    let migrations = &loaded.folder.migrations;
-    let drafts = migrations.iter().filter(|migration| !migration.frozen).count();
+fn summary(checked: &Checked) -> String {
     let counted = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     format!(
         "{}: {}, {} of them released",
-        package.shown,
-        counted(migrations.len(), "migration"),
-        migrations.len() - drafts
+        checked.package.shown,
+        counted(checked.loaded.folder.migrations.len(), "migration"),
+        checked.released()
     )
 }
 
-fn write_drafts(package: &Package) -> Result<(), Failure> {
+fn write_drafts(package: &Package, format: Format) -> Result<(), Failure> {
     let loaded = load_to_write(package)?;
     let path = package.folder.join(lockfile::FILE);
     let old = loaded.folder.lockfile.as_ref();
@@ -104,8 +148,14 @@ fn write_drafts(package: &Package) -> Result<(), Failure> {
         lockfile.into_iter().flat_map(|lockfile| lockfile.lines().iter().map(|line| line.id.clone())).collect()
     };
     let (old, new) = (ids(old), ids(Some(&new)));
-    new.iter().filter(|id| !old.contains(id)).for_each(|id| println!("{}: draft added: {id}", package.shown));
-    old.iter().filter(|id| !new.contains(id)).for_each(|id| println!("{}: draft removed: {id}", package.shown));
-    println!("{}/{} written", package.shown, lockfile::FILE);
+    let added = new.iter().filter(|id| !old.contains(id)).map(|id| format!("{}: draft added: {id}", package.shown));
+    let gone = old.iter().filter(|id| !new.contains(id)).map(|id| format!("{}: draft removed: {id}", package.shown));
+    let written = format!("{}/{} written", package.shown, lockfile::FILE);
+    for line in added.chain(gone).chain([written]) {
+        match format {
+            Format::Text => println!("{line}"),
+            Format::Json | Format::Sarif => eprintln!("{line}"),
+        }
+    }
     Ok(())
 }
