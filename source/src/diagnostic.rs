@@ -16,6 +16,8 @@ pub enum Severity {
     Error,
     /// It compiles, and the compiler says so.
     Warning,
+    /// Nothing is wrong, and one should know it all the same.
+    Note,
 }
 
 /// How a diagnostic is rendered.
@@ -129,6 +131,7 @@ impl Diagnostic {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
         };
         let excerpt = self.excerpt();
         let place: Element<'_> = match &excerpt {

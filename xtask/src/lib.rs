@@ -37,6 +37,13 @@
 //! 2: the command line was not understood, or the work could not be done (no such package, a file
 //! that cannot be written). `test` passes on the code of the test runner.
 //!
+//! # The replay
+//!
+//! Where `migrations.toml` names `sqlite` among its dialects, `check` runs the whole set on an SQLite in
+//! memory, and shows what fails there as `replay` (`cargo xtask explain replay`). It is the SQLite that
+//! the workspace's programs embed, as a workspace has one `libsqlite3-sys`. `--no-replay` leaves it out for
+//! once; without the feature `replay`, which is on by default, this crate is built without it.
+//!
 //! # What `check` says to programs
 //!
 //! With `--format json` or `--format sarif` stdout carries one document and nothing else, and what is
@@ -53,8 +60,9 @@
 //!   "version": 1,
 //!   "errors": 1,
 //!   "warnings": 0,
+//!   "notes": 0,
 //!   "folders": [
-//!     { "folder": "migrations", "package": "app", "migrations": 2, "released": 1 }
+//!     { "folder": "migrations", "package": "app", "migrations": 2, "released": 1, "replay": null }
 //!   ],
 //!   "problems": [
 //!     {
@@ -73,7 +81,7 @@
 //! }
 //! ```
 //!
-//! `severity` is `error` or `warning`. `file` is relative to the root of the workspace, with forward
+//! `severity` is `error`, `warning` or `note`. `replay` is what a replay did, for people. `file` is relative to the root of the workspace, with forward
 //! slashes. Lines and columns count from 1, columns in characters, and the end is behind the last one;
 //! the four are `null` where a finding is about a file as a whole, `label` where there is nothing to say
 //! beside the caret, and `package` where a folder belongs to none.
@@ -86,6 +94,8 @@ mod cli;
 mod command;
 mod failure;
 mod project;
+#[cfg(feature = "replay")]
+mod replay;
 pub mod server;
 
 pub use cli::main;

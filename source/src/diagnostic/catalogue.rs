@@ -11,6 +11,17 @@ pub struct Entry {
     pub code: &'static str,
     /// What the rule is, why there is one, and the way out.
     pub explanation: &'static str,
+    /// Who finds it.
+    pub finder: Finder,
+}
+
+/// Who finds a problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finder {
+    /// The macro, while compiling, and `cargo xtask check` too.
+    Compiler,
+    /// `cargo xtask check` alone, as it takes a database.
+    Check,
 }
 
 /// The entry of this code.
@@ -30,6 +41,10 @@ impl Entry {
         text.split_once(". ").map_or(text, |(first, _)| first).trim_end_matches('.')
     }
 
+    const fn by_check_alone(self) -> Self {
+        Self { finder: Finder::Check, ..self }
+    }
+
     /// A small wrong and a small right folder, where files can show it.
     pub fn example(&self) -> Option<&'static Example> {
         Example::find(self.code)
@@ -37,7 +52,7 @@ impl Entry {
 }
 
 const fn entry(code: &'static str, explanation: &'static str) -> Entry {
-    Entry { code, explanation }
+    Entry { code, explanation, finder: Finder::Compiler }
 }
 
 /// Every code, in alphabetical order.
@@ -239,6 +254,16 @@ pub static CODES: &[Entry] = &[
         "A directive stands twice in a file. It stands at most once, and `allow` once for each rule, as which of \
          two would hold is not for the reader to guess. Delete one.",
     ),
+    entry(
+        "replay",
+        "The set does not run on an empty SQLite. Where the policy names `sqlite`, all scripts are run on one in memory: \
+         up in order, each down and up again, and the whole set down and up. What fails there fails on every new \
+         database: a missing table, a bad column, a view or trigger of what is no longer there, a way back that does not \
+         undo everything. A released script is only warned of, as it cannot be edited: a new migration can mend what it \
+         left. The replay ends before a Rust step, a function or module that only the program has, and a statement about \
+         another file, and says so. `--no-replay` leaves it out, where a set begins with tables that it did not make.",
+    )
+    .by_check_alone(),
     entry(
         "transaction-control",
         "A script begins, commits or rolls back on its own. It runs inside a transaction that also records it, and \

@@ -280,6 +280,13 @@ pub static EXAMPLES: &[Example] = &[
         "# 0001_create_users.sql\n-- lockgate: role owner\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
     ),
     example(
+        "replay",
+        "# migrations.toml\ndialects = [\"sqlite\"]\n# 0001_create_users.sql\nCREATE TABLE users (id INTEGER PRIMARY KEY, name \
+         TEXT);\n# 0002_add_ada.sql\nINSERT INTO usrs (name) VALUES ('ada');",
+        "# migrations.toml\ndialects = [\"sqlite\"]\n# 0001_create_users.sql\nCREATE TABLE users (id INTEGER PRIMARY KEY, name \
+         TEXT);\n# 0002_add_ada.sql\nINSERT INTO users (name) VALUES ('ada');",
+    ),
+    example(
         "transaction-control",
         "# 0001_create_users.sql\nBEGIN;\nCREATE TABLE users (id BIGINT PRIMARY KEY);\nCOMMIT;",
         "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use anstream::adapter::strip_str;
 use anstream::{eprintln, println};
 use anstyle::{Effects, Style};
-use lockgate_source::diagnostic::catalogue::{self, CODES, Entry};
+use lockgate_source::diagnostic::catalogue::{self, CODES, Entry, Finder};
 use lockgate_source::diagnostic::example::File;
 use lockgate_source::folder::directive::{DIRECTIVES, Directive};
 use lockgate_source::policy::{self, KEYS, Key};
@@ -78,6 +78,9 @@ fn list() -> String {
 
 fn code(entry: &Entry) -> String {
     let mut text = format!("{BOLD}{}{BOLD:#}\n\n{}", entry.code, wrapped(entry.explanation));
+    if entry.finder == Finder::Check {
+        text.push_str("\n\nFound by `cargo xtask check`, and not by the compiler.");
+    }
     if let Some(example) = entry.example() {
         shown(&mut text, "wrong", &example.wrong());
         shown(&mut text, "right", &example.right());

@@ -14,6 +14,7 @@ struct Document<'a> {
     version: u32,
     errors: usize,
     warnings: usize,
+    notes: usize,
     folders: Vec<Folder<'a>>,
     problems: Vec<Problem<'a>>,
 }
@@ -24,6 +25,7 @@ struct Folder<'a> {
     package: Option<&'a str>,
     migrations: usize,
     released: usize,
+    replay: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -46,6 +48,7 @@ pub(super) fn document(all: &[Checked]) -> String {
         version: VERSION,
         errors: count(all, Severity::Error),
         warnings: count(all, Severity::Warning),
+        notes: count(all, Severity::Note),
         folders: all.iter().map(folder).collect(),
         problems: problems(all).map(problem).collect(),
     };
@@ -58,6 +61,7 @@ fn folder(checked: &Checked) -> Folder<'_> {
         package: Some(checked.package.name.as_str()).filter(|name| !name.is_empty()),
         migrations: checked.loaded.folder.migrations.len(),
         released: checked.released(),
+        replay: checked.replayed.as_deref(),
     }
 }
 
@@ -82,5 +86,6 @@ pub(super) fn word(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
+        Severity::Note => "note",
     }
 }

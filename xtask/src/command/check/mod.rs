@@ -23,6 +23,9 @@ pub(crate) struct Arguments {
     /// else goes to stderr
     #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
     format: Format,
+    /// Do not run the set on an SQLite in memory, as is done where the policy names `sqlite`
+    #[arg(long)]
+    no_replay: bool,
     /// Check this package's migrations alone
     #[arg(long, short, value_name = "NAME")]
     package: Option<String>,
@@ -43,9 +46,17 @@ enum Format {
 struct Checked {
     package: Package,
     loaded: Loaded,
+    /// What a replay did, where there was one.
+    replayed: Option<String>,
 }
 
 impl Checked {
+    fn new(package: Package, arguments: &Arguments) -> Result<Self, Failure> {
+        let mut loaded = load(&package);
+        let replayed = if arguments.no_replay { None } else { replay(&mut loaded)? };
+        Ok(Self { package, loaded, replayed })
+    }
+
     fn released(&self) -> usize {
         self.loaded.folder.migrations.iter().filter(|migration| migration.frozen).count()
     }
@@ -66,7 +77,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         if arguments.write {
             write_drafts(&package, arguments.format)?;
         }
-        let checked = Checked { loaded: load(&package), package };
+        let checked = Checked::new(package, arguments)?;
         if arguments.format == Format::Text {
             show(&checked.loaded);
             println!("{}", summary(&checked));
@@ -83,6 +94,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         1 => Err(Failure::refused("there is 1 problem")),
         errors => Err(Failure::refused(format!("there are {errors} problems"))),
     }
+}
+
+/// Runs the whole set on an SQLite in memory, and says in a few words what that was.
+#[cfg(feature = "replay")]
+fn replay(loaded: &mut Loaded) -> Result<Option<String>, Failure> {
+    let replayed = crate::replay::replay(&loaded.folder, &loaded.diagnostics);
+    let replayed = replayed.map_err(|e| Failure::impossible(format!("the replay: SQLite says: {e}")))?;
+    Ok(replayed.map(|replayed| {
+        loaded.diagnostics.extend(replayed.diagnostics);
+        lockgate_source::diagnostic::sort(&mut loaded.diagnostics);
+        replayed.summary
+    }))
+}
+
+/// Built without the feature `replay`.
+#[cfg(not(feature = "replay"))]
+fn replay(_: &mut Loaded) -> Result<Option<String>, Failure> {
+    Ok(None)
 }
 
 /// Every finding, folder by folder.
@@ -123,8 +152,9 @@ pub(super) fn show(loaded: &Loaded) {
 
 fn summary(checked: &Checked) -> String {
     let counted = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    let replayed = checked.replayed.iter().map(|replayed| format!("; {replayed}")).collect::<String>();
     format!(
-        "{}: {}, {} of them released",
+        "{}: {}, {} of them released{replayed}",
         checked.package.shown,
         counted(checked.loaded.folder.migrations.len(), "migration"),
         checked.released()
