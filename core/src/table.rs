@@ -142,11 +142,14 @@ struct Writer {
 impl Writer {
     fn migration(&mut self, migration: &MigrationData) {
         let file = migration.up.path.rsplit('/').next().unwrap_or_default();
-        let name_offset = file
-            .match_indices(&migration.name)
-            .map(|(i, _)| i)
-            .find(|i| *i > 0 && file[..*i].bytes().all(|b| b.is_ascii_digit() || b == b'_'))
-            .unwrap_or_else(|| panic!("`{}` is not part of `{file}`", migration.name));
+        let digits = file.bytes().take_while(u8::is_ascii_digit).count();
+        // Behind the version stands one separator, `_` or `-`.
+        let name_offset = digits + 1;
+        assert!(
+            file.get(name_offset..).is_some_and(|rest| rest.starts_with(&migration.name)),
+            "`{}` is not part of `{file}`",
+            migration.name
+        );
         self.signed(migration.version.get());
         let flags = flag(migration.frozen, FROZEN)
             | flag(migration.irreversible.is_some(), IRREVERSIBLE)
@@ -496,6 +499,26 @@ mod tests {
         assert_eq!(last.up().statements(Dialect::Sqlite), []);
         assert!(last.down().is_none());
         assert!(set.find(Version::new(8).unwrap()).is_none());
+    }
+
+    #[test]
+    fn a_name_may_repeat_the_end_of_its_version() {
+        for (path, name) in [("0001_1.sql", "1"), ("2/01_1_1.sql", "1_1"), ("1__x.sql", "_x"), ("00001-x.sql", "x")] {
+            let up = ScriptData {
+                path: path.to_owned(),
+                checksum: Checksum::v1([7; 32]),
+                body: BodyData::Sql { len: 0, statements: vec![] },
+                options: ScriptOptions::default(),
+            };
+            let version = Version::new(1).unwrap();
+            let data =
+                MigrationData { version, name: name.to_owned(), frozen: false, irreversible: None, up, down: None };
+            let encoded = encode(Dialects::ALL, &[data]);
+            let set = Set::from_parts("m", "", "", encoded.paths.leak(), encoded.table.leak());
+            let migration = set.get(0).unwrap();
+            assert_eq!(migration.name(), name);
+            assert!(path.ends_with(&format!("{}.sql", migration.id())));
+        }
     }
 
     #[test]

@@ -144,7 +144,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.report.fmt(f)
+        fmt::Display::fmt(&*self.report, f)
     }
 }
 

@@ -37,9 +37,11 @@ mod transaction;
 
 pub use lockgate_core::plan::{Action, Reason};
 pub use lockgate_core::{
-    Ahead, Checksum, Destination, Dialect, Dialects, Direction, Drift, Migration, OutOfOrder, Plan, Row, Script, State,
-    Status, Step, Version, plan::Repair, status::Entry,
+    Ahead, Body, Checksum, Destination, Dialect, Dialects, Direction, Drift, Migration, OutOfOrder, Plan, Row, Script,
+    State, Status, Step, Version, plan::Repair, status::Entry,
 };
+
+pub use lockgate_macros::embed_migrations;
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use database::Database;

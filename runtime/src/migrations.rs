@@ -41,7 +41,7 @@ pub struct RustStep {
     pub down: Option<StepFn>,
 }
 
-/// The ordered migrations embedded in a program: what `embed_migrations!`
+/// The ordered migrations embedded in a program: what [`embed_migrations!`](crate::embed_migrations)
 /// gives.
 #[derive(Clone, Copy)]
 pub struct Migrations {

@@ -225,6 +225,10 @@ pub fn parse(text: &str, file: &str) -> (Option<Lockfile>, Vec<Diagnostic>) {
             }
         }
     }
+    if diagnostics.iter().any(|diagnostic| diagnostic.code == "merge-conflict") {
+        // Whatever else is odd comes from that.
+        diagnostics.retain(|diagnostic| diagnostic.code == "merge-conflict");
+    }
     if !diagnostics.is_empty() {
         return (None, diagnostics);
     }

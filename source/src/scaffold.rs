@@ -108,9 +108,9 @@ pub fn test_module(id: &str) -> String {
 pub fn init(folder: &str, dialects: Dialects) -> Vec<NewFile> {
     let quoted: Vec<String> = dialects.iter().map(|dialect: Dialect| format!("\"{dialect}\"")).collect();
     let dialects = quoted.join(", ");
-    let watch = if folder == "migrations" { String::new() } else { format!("\"{folder}\"") };
+    let watch = if folder == "migrations" { "watch()".to_owned() } else { format!("watch_folder({folder:?})") };
     let mut build = file("build.rs".to_owned(), "init/build.rs", &[]);
-    build.content = build.content.replace("watch()", &format!("watch({watch})"));
+    build.content = build.content.replace("watch()", &watch);
     vec![
         file(format!("{folder}/migrations.toml"), "init/migrations.toml", &[("dialects", &dialects)]),
         NewFile { path: format!("{folder}/migrations.lock"), content: crate::Lockfile::default().render() },
@@ -206,6 +206,6 @@ mod tests {
         assert_eq!(policy.numbering, Numbering::Sequence);
         assert_eq!((policy.down, policy.tests), (policy::Need::Required, policy::Need::Required));
         assert_eq!(policy.dialects.map(|dialects| dialects.to_string()).as_deref(), Some("postgres, sqlite"));
-        assert!(files[2].content.contains("lockgate_build::watch(\"db\")"));
+        assert!(files[2].content.contains("lockgate_build::watch_folder(\"db\")"));
     }
 }

@@ -3,8 +3,10 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use cargo_metadata::Message;
 use lockgate_xtask::server::{Options, Postgres};
 use sqlx::{Connection, Executor, PgConnection};
 
@@ -44,13 +46,14 @@ fn a_server_goes_with_a_starter_that_is_killed() {
     let lines = BufReader::new(starter.stdout.take().unwrap()).lines().map(Result::unwrap);
     let started = lines.filter_map(|line| line.split_once("starter: ").map(|(_, rest)| rest.to_owned())).next();
     let started = started.expect("the starter says what it has started");
-    let Some((pid, directory)) = started.split_once(' ') else { return };
-    let (pid, directory) = (pid.to_owned(), PathBuf::from(directory));
-    assert!(is_alive(&pid));
-    assert!(directory.exists());
+    let was_there = started.split_once(' ').map(|(pid, directory)| (pid.to_owned(), PathBuf::from(directory)));
+    let both_were = was_there.as_ref().is_some_and(|(pid, directory)| is_alive(pid) && directory.exists());
 
     starter.kill().unwrap();
     starter.wait().unwrap();
+    // Skipped where there is no PostgreSQL, and it has said so.
+    let Some((pid, directory)) = was_there else { return };
+    assert!(both_were, "{started}");
 
     let deadline = Instant::now() + Duration::from_secs(30);
     while (is_alive(&pid) || directory.exists()) && Instant::now() < deadline {
@@ -88,4 +91,378 @@ fn a_server_that_cannot_start_shows_its_log() {
     if error.kind() == lockgate_xtask::server::ErrorKind::Failed {
         assert!(error.to_string().contains("shared_buffers"), "{error}");
     }
+}
+
+/// A workspace with one package `app`, on which the built xtask is run.
+struct Scratch {
+    directory: tempfile::TempDir,
+}
+
+/// What a run of the xtask said.
+struct Said {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Scratch {
+    fn new() -> Self {
+        let scratch = Self { directory: tempfile::tempdir().unwrap() };
+        scratch.write("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"app\"]\n");
+        scratch.package("app", "");
+        scratch
+    }
+
+    /// One with `init` done and the migrations 0001_users (released) and 0002_tags (a draft).
+    fn with_migrations() -> Self {
+        let scratch = Self::new();
+        scratch.run(&["init", "--dialects", "sqlite"]).succeeds();
+        scratch.run(&["new-migration", "users"]).succeeds();
+        scratch.run(&["freeze"]).succeeds();
+        scratch.run(&["new-migration", "tags"]).succeeds();
+        scratch
+    }
+
+    fn package(&self, name: &str, more: &str) {
+        let manifest = format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n{more}");
+        self.write(&format!("{name}/Cargo.toml"), &manifest);
+        self.write(&format!("{name}/src/lib.rs"), "");
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.directory.path().join(path)
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        std::fs::create_dir_all(self.path(path).parent().unwrap()).unwrap();
+        std::fs::write(self.path(path), text).unwrap();
+    }
+
+    fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.path(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+    }
+
+    fn run(&self, words: &[&str]) -> Said {
+        self.run_in(".", words)
+    }
+
+    fn run_in(&self, folder: &str, words: &[&str]) -> Said {
+        let output = Command::new(xtask()).args(words).current_dir(self.path(folder)).output().unwrap();
+        Said {
+            code: output.status.code().unwrap(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Every file and its text: what must not have changed.
+    fn everything(&self) -> Vec<(PathBuf, String)> {
+        fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    walk(&path, found);
+                } else {
+                    let text = std::fs::read_to_string(&path).unwrap();
+                    found.push((path, text));
+                }
+            }
+        }
+        let mut found = Vec::new();
+        walk(self.directory.path(), &mut found);
+        found.sort();
+        found
+    }
+}
+
+impl Said {
+    #[track_caller]
+    fn succeeds(self) -> String {
+        assert_eq!(self.code, 0, "{}{}", self.stdout, self.stderr);
+        self.stdout
+    }
+
+    #[track_caller]
+    fn fails(self, code: i32) -> String {
+        assert_eq!(self.code, code, "{}{}", self.stdout, self.stderr);
+        assert!(!self.stderr.contains('\u{1b}'), "what is no terminal gets no colours: {:?}", self.stderr);
+        self.stderr
+    }
+}
+
+/// The xtask of this workspace, built as `cargo xtask` builds it.
+fn xtask() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let words = ["build", "--package", "lockgate-xtask", "--bin", "xtask", "--message-format=json"];
+        let output = Command::new(cargo).args(words).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let built = Message::parse_stream(&output.stdout[..]).flatten().find_map(|message| match message {
+            Message::CompilerArtifact(artifact) => artifact.executable,
+            _ => None,
+        });
+        built.expect("cargo names what it has built").into_std_path_buf()
+    })
+}
+
+#[test]
+fn l3_new_migration_numbers_itself_and_overwrites_nothing() {
+    let scratch = Scratch::with_migrations();
+    let said = scratch.run(&["new-migration", "add foo"]).succeeds();
+    let test = "app/tests/migrations/0003_add_foo.rs";
+    for file in ["app/migrations/0003_add_foo.up.sql", "app/migrations/0003_add_foo.down.sql", test] {
+        assert!(said.contains(file), "{said}");
+        assert!(scratch.read(file).contains("0003_add_foo"), "{file}");
+    }
+    assert!(scratch.read("app/migrations/migrations.lock").ends_with("draft 0002_tags\ndraft 0003_add_foo\n"));
+    assert!(scratch.read("app/tests/migrations/main.rs").contains("mod m0003_add_foo;"));
+    scratch.run(&["check"]).succeeds();
+
+    let before = scratch.everything();
+    let said = scratch.run(&["new-migration", "Add foo!"]).fails(1);
+    assert!(said.contains("`0003_add_foo` has this name already, and nothing was changed"), "{said}");
+    scratch.write("app/tests/migrations/0004_bar.rs", "// mine");
+    let said = scratch.run(&["new-migration", "bar"]).fails(1);
+    assert!(said.contains("0004_bar.rs exists already: nothing was changed"), "{said}");
+    std::fs::remove_file(scratch.path("app/tests/migrations/0004_bar.rs")).unwrap();
+    assert_eq!(scratch.everything(), before);
+}
+
+#[test]
+fn l3_the_test_of_a_new_migration_fails_until_it_is_written() {
+    let scratch = Scratch::new();
+    scratch.run(&["init", "--dialects", "sqlite"]).succeeds();
+    scratch.run(&["new-migration", "add foo"]).succeeds();
+    // The versions of this workspace, which are there already, built once for all runs.
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    std::fs::copy(workspace.join("Cargo.lock"), scratch.path("Cargo.lock")).unwrap();
+    let tokio = "[dev-dependencies]\ntokio = { version = \"1\", features = [\"macros\", \"rt-multi-thread\"] }\n";
+    scratch.package("app", tokio);
+    std::fs::remove_file(scratch.path("app/build.rs")).unwrap();
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["test", "--offline", "--test", "migrations"]).current_dir(scratch.path("app"));
+    let output = command.env("CARGO_TARGET_DIR", workspace.join("target/scratch")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(!output.status.success(), "{said}");
+    let message = "write here what is so before `0001_add_foo` and no longer after it";
+    assert!(said.contains(message), "{said}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn s1_one_step_makes_the_final_name_and_number() {
+    let scratch = Scratch::with_migrations();
+    scratch.run(&["new-migration", "purpose of migration"]).succeeds();
+    assert!(scratch.path("app/migrations/0003_purpose_of_migration.up.sql").exists());
+
+    scratch.run(&["new-migration", "one way", "--one-way"]).succeeds();
+    assert!(scratch.read("app/migrations/0004_one_way.sql").contains("-- lockgate: irreversible"));
+    scratch.run(&["new-migration", "in rust", "--rust"]).succeeds();
+    assert!(scratch.read("app/migrations/0005_in_rust.rs").contains("pub async fn down"));
+    scratch.run(&["new-migration", "in rust", "--rust", "--one-way", "--version", "6"]).succeeds();
+    assert!(!scratch.read("app/migrations/0006_in_rust.rs").contains("pub async fn down"));
+    scratch.run(&["check"]).succeeds();
+
+    let before = scratch.everything();
+    let said = scratch.run(&["new-migration", "x", "--version", "2"]).fails(1);
+    assert!(said.contains("the version 2 is taken by `0002_tags`"), "{said}");
+    let said = scratch.run(&["new-migration", "x", "--version", "9"]).fails(1);
+    assert!(said.contains("without a gap: the next one is 0007"), "{said}");
+    let said = scratch.run(&["new-migration", "?!"]).fails(1);
+    assert!(said.contains("is no name"), "{said}");
+    let said = scratch.run(&["new-migration", "x", "--package", "nobody"]).fails(2);
+    assert!(said.contains("has no package `nobody`: it has `app`"), "{said}");
+    assert_eq!(scratch.everything(), before);
+}
+
+#[test]
+fn t1_s2_renumber_after_a_merge() {
+    let scratch = Scratch::with_migrations();
+    // Another branch took the number 2 as well, and git merged both.
+    let theirs = "app/migrations/0002_ratings";
+    scratch.write(&format!("{theirs}.up.sql"), "CREATE TABLE ratings (x int);\n");
+    scratch.write(&format!("{theirs}.down.sql"), "DROP TABLE ratings;\n");
+    scratch.write("app/tests/migrations/0002_ratings.rs", "// of 0002_ratings\n");
+    let lock = scratch.read("app/migrations/migrations.lock");
+    let merged = lock.replace("draft 0002_tags\n", "draft 0002_ratings\ndraft 0002_tags\n");
+    scratch.write("app/migrations/migrations.lock", &merged);
+    let said = scratch.run(&["check"]).fails(1);
+    assert!(said.contains("0002_ratings") && said.contains("0002_tags") && said.contains("renumber"), "{said}");
+
+    let said = scratch.run(&["renumber", "2"]).fails(1);
+    assert!(said.contains("belongs to 0002_ratings and 0002_tags"), "{said}");
+    let before = scratch.everything();
+    scratch.run(&["renumber", "0002_tags", "--dry-run"]).succeeds();
+    assert_eq!(scratch.everything(), before);
+
+    let said = scratch.run(&["renumber", "0002_tags"]).succeeds();
+    assert!(said.contains("app/migrations/0002_tags.up.sql is now app/migrations/0003_tags.up.sql"), "{said}");
+    assert!(said.contains("app/tests/migrations/0002_tags.rs is now app/tests/migrations/0003_tags.rs"), "{said}");
+    scratch.run(&["check"]).succeeds();
+    assert!(scratch.read("app/migrations/migrations.lock").ends_with("draft 0002_ratings\ndraft 0003_tags\n"));
+    assert!(scratch.read("app/tests/migrations/0003_tags.rs").contains("`0003_tags`"));
+    let modules = scratch.read("app/tests/migrations/main.rs");
+    assert!(
+        modules.contains("#[path = \"0003_tags.rs\"]\nmod m0003_tags;") && !modules.contains("0002_tags"),
+        "{modules}"
+    );
+
+    let said = scratch.run(&["renumber", "0001_users"]).fails(1);
+    assert!(said.contains("is released and keeps its number"), "{said}");
+    scratch.run(&["renumber", "--all-drafts"]).succeeds();
+    scratch.run(&["renumber"]).fails(2);
+}
+
+#[test]
+fn freeze_check_is_red_until_frozen() {
+    let scratch = Scratch::with_migrations();
+    let said = scratch.run(&["freeze", "--check"]).fails(1);
+    assert!(said.contains("1 of 2 are not frozen (0002_tags): run `cargo xtask freeze`"), "{said}");
+    let said = scratch.run(&["freeze"]).succeeds();
+    assert!(said.contains("frozen: 0002_tags\n") && !said.contains("0001"), "{said}");
+    scratch.run(&["freeze", "--check"]).succeeds();
+    let frozen = scratch.everything();
+    scratch.run(&["freeze"]).succeeds();
+    assert_eq!(scratch.everything(), frozen);
+
+    scratch.write("app/migrations/0001_users.up.sql", "CREATE TABLE users (edited int);\n");
+    let before = scratch.everything();
+    let said = scratch.run(&["freeze"]).fails(1);
+    assert!(said.contains("edited") && said.contains("nothing was frozen"), "{said}");
+    scratch.run(&["freeze", "--check"]).fails(1);
+    scratch.run(&["check", "--write"]).fails(1);
+    assert_eq!(scratch.everything(), before);
+}
+
+#[test]
+fn check_writes_drafts_and_nothing_else() {
+    let scratch = Scratch::with_migrations();
+    scratch.write("app/migrations/0003_by_hand.up.sql", "CREATE TABLE t (x int);\n");
+    scratch.write("app/migrations/0003_by_hand.down.sql", "DROP TABLE t;\n");
+    scratch.write("app/tests/migrations/0003_by_hand.rs", "");
+    let said = scratch.run(&["check"]).fails(1);
+    assert!(said.contains("not in the lockfile") && said.contains("check --write"), "{said}");
+    let said = scratch.run(&["check", "--write"]).succeeds();
+    assert!(said.contains("draft added: 0003_by_hand"), "{said}");
+    assert!(scratch.read("app/migrations/migrations.lock").contains("draft 0003_by_hand\n"));
+    scratch.run(&["check"]).succeeds();
+
+    for end in ["up", "down"] {
+        std::fs::remove_file(scratch.path(&format!("app/migrations/0003_by_hand.{end}.sql"))).unwrap();
+    }
+    scratch.run(&["check"]).fails(1);
+    let said = scratch.run(&["check", "--write"]).succeeds();
+    assert!(said.contains("draft removed: 0003_by_hand"), "{said}");
+
+    // Without its released lines there is nothing to go on with.
+    scratch.write("app/migrations/migrations.lock", "<<<<<<< ours\n");
+    let before = scratch.everything();
+    let said = scratch.run(&["check", "--write"]).fails(1);
+    assert!(said.contains("app/migrations/migrations.lock cannot be read, and nothing was written"), "{said}");
+    scratch.run(&["new-migration", "x"]).fails(1);
+    scratch.run(&["renumber", "0002_tags"]).fails(1);
+    assert_eq!(scratch.everything(), before);
+}
+
+#[test]
+fn init_twice_changes_nothing() {
+    let scratch = Scratch::new();
+    let said = scratch.run(&["init"]).fails(2);
+    assert!(said.contains("give `--dialects`"), "{said}");
+    let said = scratch.run(&["init", "--dialects", "postgres,sqlite"]).succeeds();
+    assert!(
+        said.contains("written app/migrations/migrations.toml") && said.contains("lockgate_xtask::main()"),
+        "{said}"
+    );
+    assert!(said.contains("cargo add --package app lockgate --features postgres,sqlite"), "{said}");
+    assert!(scratch.read("app/migrations/migrations.toml").contains("dialects = [\"postgres\", \"sqlite\"]"));
+    scratch.run(&["check"]).succeeds();
+
+    scratch.write("app/build.rs", "fn main() {}\n");
+    let before = scratch.everything();
+    let said = scratch.run(&["init", "--dialects", "mysql"]).succeeds();
+    assert!(said.contains("kept    app/migrations/migrations.toml"), "{said}");
+    assert!(said.contains("add `lockgate_build::watch();` to the build script of `app`"), "{said}");
+    assert_eq!(scratch.everything(), before);
+}
+
+#[test]
+fn init_takes_a_folder_as_it_is() {
+    let scratch = Scratch::new();
+    scratch.write("app/migrations/20240101000000_a.sql", "CREATE TABLE a (x int);\n");
+    scratch.write("app/migrations/20240202000000_b.up.sql", "CREATE TABLE b (x int);\n");
+    scratch.write("app/migrations/20240202000000_b.down.sql", "DROP TABLE b;\n");
+    scratch.run(&["init", "--dialects", "postgres"]).succeeds();
+    scratch.run(&["check"]).succeeds();
+    let policy = scratch.read("app/migrations/migrations.toml");
+    for line in ["numbering = \"timestamp\"", "down = \"optional\"", "tests = \"optional\""] {
+        assert!(policy.contains(line), "{policy}");
+    }
+    scratch.run(&["new-migration", "c"]).succeeds();
+    scratch.run(&["check"]).succeeds();
+}
+
+#[test]
+fn the_package_is_the_one_that_is_meant() {
+    let scratch = Scratch::new();
+    scratch.write("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"app\", \"service\"]\n");
+    scratch.package("service", "[package.metadata.lockgate]\nmigrations = \"../shared/db\"\n");
+    let said = scratch.run(&["init", "--dialects", "sqlite"]).fails(2);
+    assert!(said.contains("choose one with `--package NAME`"), "{said}");
+    scratch.run(&["init", "--dialects", "sqlite", "--package", "service"]).succeeds();
+    assert!(scratch.path("shared/db/migrations.toml").exists());
+    assert!(scratch.read("service/build.rs").contains("watch(\"../shared/db\")"));
+
+    scratch.run(&["new-migration", "first"]).succeeds();
+    assert!(scratch.path("shared/db/0001_first.up.sql").exists());
+    assert!(scratch.path("service/tests/migrations/0001_first.rs").exists());
+
+    scratch.run_in("app", &["init", "--dialects", "sqlite"]).succeeds();
+    let said = scratch.run(&["new-migration", "second"]).fails(2);
+    assert!(said.contains("several packages have migrations (`app`, `service`)"), "{said}");
+    scratch.run_in("app/src", &["new-migration", "second"]).succeeds();
+    assert!(scratch.path("app/migrations/0001_second.up.sql").exists());
+
+    scratch.package("service", "[package.metadata.lockgate]\nmigrations = 7\n");
+    let said = scratch.run(&["check"]).fails(2);
+    assert!(said.contains("`package.metadata.lockgate.migrations` is 7"), "{said}");
+}
+
+#[test]
+fn a_test_run_says_what_it_skips() {
+    let scratch = Scratch::new();
+    scratch.write("app/src/lib.rs", "#[test]\nfn passes() {}\n");
+    let run = |require: &str| {
+        let mut command = Command::new(xtask());
+        command.arg("test").current_dir(scratch.path("."));
+        command.env("LOCKGATE_REQUIRE", require).env_remove("CARGO_TARGET_DIR").env_remove("LOCKGATE_TEST_POSTGRES");
+        // The run around this one must not hear of ours.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NEXTEST")) {
+            command.env_remove(name);
+        }
+        let output = command.env("LOCKGATE_POSTGRES_BIN", "/nowhere").output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    // No package uses PostgreSQL: nobody misses it.
+    let (code, said) = run("postgres");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!said.contains("skipped: postgres"), "{said}");
+    let (code, said) = run("postgresql");
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("LOCKGATE_REQUIRE names `postgresql`"), "{said}");
+
+    // A `lockgate` with the feature is what needs it.
+    scratch.package("app", "[dependencies]\nlockgate = { path = \"../lockgate\", features = [\"postgres\"] }\n");
+    scratch.write("app/src/lib.rs", "#[test]\nfn passes() {}\n");
+    scratch.package("lockgate", "[features]\npostgres = []\n");
+    let (code, said) = run("");
+    assert_eq!(code, Some(0), "{said}");
+    let why = "skipped: postgres: LOCKGATE_POSTGRES_BIN says /nowhere, which has no `initdb` and `postgres`";
+    assert_eq!(said.matches(why).count(), 2, "at the begin and at the end: {said}");
+    let (code, said) = run("postgres");
+    assert_eq!(code, Some(2), "{said}");
+
+    scratch.write("app/src/lib.rs", "#[test]\nfn fails() { panic!() }\n");
+    let (code, said) = run("");
+    assert_ne!(code, Some(0), "{said}");
 }

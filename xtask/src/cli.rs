@@ -20,8 +20,21 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Give a package what it needs to have migrations.
+    Init(command::init::Arguments),
+    /// Write the files of a new migration, its test, and its line in the lockfile.
+    NewMigration(command::new_migration::Arguments),
+    /// Check everything that the compiler checks.
+    Check(command::check::Arguments),
+    /// Record in the lockfile that all migrations are released.
+    Freeze(command::freeze::Arguments),
+    /// Give drafts new numbers after a merge.
+    Renumber(command::renumber::Arguments),
     /// Run all tests, with a throwaway PostgreSQL server where the workspace needs one.
     Test(command::test::Arguments),
+    /// Try published sets of migrations (in Lockgate's own workspace).
+    #[command(hide = true)]
+    Corpus(command::corpus::Arguments),
 }
 
 /// Reads the command line and does what it says. This is all that a workspace's own `xtask` needs.
@@ -31,7 +44,13 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let outcome = match Cli::parse_from(arguments).command {
+        Command::Init(arguments) => command::init::run(&arguments),
+        Command::NewMigration(arguments) => command::new_migration::run(&arguments),
+        Command::Check(arguments) => command::check::run(&arguments),
+        Command::Freeze(arguments) => command::freeze::run(&arguments),
+        Command::Renumber(arguments) => command::renumber::run(&arguments),
         Command::Test(arguments) => command::test::run(&arguments),
+        Command::Corpus(arguments) => command::corpus::run(&arguments),
     };
     let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,

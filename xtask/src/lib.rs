@@ -40,9 +40,11 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod changes;
 mod cli;
 mod command;
 mod failure;
+mod project;
 pub mod server;
 
 pub use cli::main;

@@ -178,6 +178,15 @@ impl Reader<'_> {
     /// A comment of the head: what stands behind its marker, without white space around it.
     fn line(&mut self, Range { start, end }: Range<usize>) {
         let body = &self.text[start..end];
+        if self.comment == Comment::Sql && body == "no-transaction" && self.found.no_transaction.is_none() {
+            let message =
+                "`-- no-transaction` has no effect here: in sqlx too it has one only at the very beginning of the file";
+            self.diagnostics.push(
+                Diagnostic::warning("misplaced-directive", self.file, message)
+                    .at(self.text, start..end, "")
+                    .help("write `-- lockgate: no-transaction`, which may stand anywhere in the head"),
+            );
+        }
         if body.len() < PREFIX.len() - 1 || !body.is_char_boundary(8) || !body[..8].eq_ignore_ascii_case("lockgate") {
             return;
         }
@@ -408,7 +417,11 @@ mod tests {
     fn sqlx_s_first_line_means_the_same() {
         assert!(read("-- no-transaction\nVACUUM;").no_transaction.is_some());
         assert!(read("\u{feff}-- no-transaction because\nVACUUM;").no_transaction.is_some());
-        assert!(read("\n-- no-transaction\nVACUUM;").no_transaction.is_none());
+        check(
+            "\n-- no-transaction\nVACUUM;",
+            "2:4 misplaced-directive: `-- no-transaction` has no effect here: in sqlx too it has one only at the very \
+             beginning of the file: write `-- lockgate: no-transaction`, which may stand anywhere in the head",
+        );
         assert!(read("-- lockgate: no-transaction\nVACUUM;").no_transaction.is_some());
     }
 

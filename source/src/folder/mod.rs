@@ -153,7 +153,7 @@ pub fn load(directory: &Path, shown: &str) -> Loaded {
         }
     }
 
-    let mut files = Vec::with_capacity(listing.files.len());
+    let mut named = Vec::with_capacity(listing.files.len());
     let mut odd = Vec::new();
     for found in &listing.files {
         let file = found.path.rsplit('/').next().unwrap_or(&found.path);
@@ -161,13 +161,15 @@ pub fn load(directory: &Path, shown: &str) -> Loaded {
             continue;
         }
         match name::parse(file, folder.policy.numbering) {
-            Ok(name) => {
-                let (script, problems) = script::read(&folder, &name, found);
-                diagnostics.extend(problems);
-                files.push((name, script));
-            }
+            Ok(name) => named.push((name, found)),
             Err(bad) => odd.push((found, bad)),
         }
+    }
+    let reads = script::read_all(&folder, &named);
+    let mut files = Vec::with_capacity(named.len());
+    for ((name, _), (read, problems)) in named.into_iter().zip(reads) {
+        diagnostics.extend(problems);
+        files.push((name, read));
     }
     let (migrations, problems) = order::group(&folder.shown, files);
     folder.migrations = migrations;

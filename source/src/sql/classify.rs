@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use lockgate_core::{Dialect, StatementFlags, StatementKind};
 
-use super::lexer::{Kind, Lexer, Token};
+use super::lexer::Kind;
+use super::words::Words;
 
 /// Classifies the statements of one script, in order.
 #[derive(Debug)]
@@ -84,7 +85,6 @@ impl<'a> Script<'a> {
                     "system" => outside(true),
                     "database" => {
                         words.next();
-                        words.next();
                         outside(words.take("set") && words.is("tablespace"))
                     }
                     "subscription" => {
@@ -125,7 +125,7 @@ fn transaction(mut words: Words<'_>) -> StatementFlags {
 }
 
 /// Settings of SQLite that end with the connection, and so outlive the script.
-const SESSION_PRAGMAS: [&str; 38] = [
+const SESSION_PRAGMAS: [&str; 37] = [
     "analysis_limit",
     "automatic_index",
     "busy_timeout",
@@ -136,7 +136,6 @@ const SESSION_PRAGMAS: [&str; 38] = [
     "checkpoint_fullfsync",
     "count_changes",
     "data_store_directory",
-    "default_cache_size",
     "empty_result_callbacks",
     "foreign_keys",
     "full_column_names",
@@ -180,6 +179,10 @@ fn sqlite(kind: StatementKind, at: &Words<'_>) -> StatementFlags {
                 name = words.clone();
                 words.next();
             }
+            // Refused while a transaction holds the lock for writing.
+            if name.is_name("wal_checkpoint") {
+                return StatementFlags::OUTSIDE_TRANSACTION;
+            }
             let sets = words.is_byte(b'=') || words.token.kind == Kind::Open;
             if !sets {
                 return StatementFlags::NONE;
@@ -188,17 +191,14 @@ fn sqlite(kind: StatementKind, at: &Words<'_>) -> StatementFlags {
             if SESSION_PRAGMAS.into_iter().any(|pragma| name.is_name(pragma)) {
                 flags = flags.union(StatementFlags::SESSION_STATE);
             }
-            // The first is ignored in silence within a transaction, the others are refused.
-            let outside = ["foreign_keys", "journal_mode", "synchronous", "temp_store", "temp_store_directory"];
+            // The first two are ignored in silence within a transaction, the third is refused.
+            let outside = ["foreign_keys", "journal_mode", "synchronous"];
             if outside.into_iter().any(|pragma| name.is_name(pragma)) {
                 flags = flags.union(StatementFlags::OUTSIDE_TRANSACTION);
             }
             flags
         }
-        StatementKind::Other if words.is("attach") => StatementFlags::SESSION_STATE,
-        StatementKind::Other if words.is("detach") => {
-            StatementFlags::SESSION_STATE.union(StatementFlags::OUTSIDE_TRANSACTION)
-        }
+        StatementKind::Other if words.is("attach") || words.is("detach") => StatementFlags::SESSION_STATE,
         _ => StatementFlags::NONE,
     }
 }
@@ -213,82 +213,7 @@ fn mysql(kind: StatementKind, at: &Words<'_>) -> StatementFlags {
     }
 }
 
-/// A place among the tokens of a statement.
-#[derive(Clone, Debug)]
-struct Words<'a> {
-    lexer: Lexer<'a>,
-    dialect: Dialect,
-    start: usize,
-    text: &'a str,
-    token: Token,
-}
-
-impl<'a> Words<'a> {
-    /// Stands at the first token behind `start`.
-    fn new(dialect: Dialect, text: &'a str, start: usize) -> Self {
-        let token = Token { kind: Kind::End, start, end: start };
-        let mut words = Self { lexer: Lexer::new(dialect, text, start), dialect, start, text, token };
-        words.next();
-        words
-    }
-
-    /// At the statement's first token again.
-    fn rewound(&self) -> Self {
-        Self::new(self.dialect, self.text, self.start)
-    }
-
-    /// Goes to the next token; marks of MySQL's `/*! … */` are passed over.
-    fn next(&mut self) {
-        self.token = self.lexer.next();
-        while matches!(self.token.kind, Kind::CodeOpen | Kind::CodeClose) {
-            self.token = self.lexer.next();
-        }
-    }
-
-    fn ended(&self) -> bool {
-        matches!(self.token.kind, Kind::End | Kind::Terminator)
-    }
-
-    fn is(&self, word: &str) -> bool {
-        self.lexer.is(self.token, word)
-    }
-
-    fn is_any(&self, words: &[&str]) -> bool {
-        self.token.kind == Kind::Word && words.iter().any(|word| self.is(word))
-    }
-
-    fn is_byte(&self, byte: u8) -> bool {
-        self.lexer.is_byte(self.token, byte)
-    }
-
-    /// Whether the token is this name, in quotes or without.
-    fn is_name(&self, name: &str) -> bool {
-        let bytes = self.lexer.bytes(self.token);
-        let inner = match self.token.kind {
-            Kind::Word => bytes,
-            Kind::Name | Kind::Text if bytes.len() >= 2 => &bytes[1..bytes.len() - 1],
-            _ => return false,
-        };
-        inner.eq_ignore_ascii_case(name.as_bytes())
-    }
-
-    /// Goes on where the token is this word.
-    fn take(&mut self, word: &str) -> bool {
-        let is = self.is(word);
-        if is {
-            self.next();
-        }
-        is
-    }
-
-    /// Goes behind the first of these words.
-    fn until(&mut self, words: &[&str]) {
-        while !self.ended() && !self.is_any(words) {
-            self.next();
-        }
-        self.next();
-    }
-
+impl Words<'_> {
     /// Which of the words of `objects` stands here, else an empty text. Goes behind it.
     fn object(&mut self) -> &'static str {
         let objects = ["database", "tablespace", "subscription", "system"];
@@ -493,50 +418,6 @@ impl<'a> Words<'a> {
             && !self.option("refresh").is_some_and(|value| matches!(value, "false" | "off" | "0"))
     }
 
-    /// The value of an option within parentheses from here on: `(name = value)`, `(name value)`, or
-    /// `(name)`, which is true. Of the values only those that are asked for are told apart.
-    fn option(mut self, name: &str) -> Option<&'static str> {
-        let mut depth = 0_usize;
-        let mut begins = false;
-        while !self.ended() {
-            if depth == 1 && begins && self.is_name(name) {
-                self.next();
-                if self.is_byte(b'=') {
-                    self.next();
-                }
-                let values = ["false", "off", "none"];
-                let zero = self.token.kind == Kind::Number && self.lexer.bytes(self.token) == b"0";
-                return Some(values.into_iter().find(|value| self.is_name(value)).unwrap_or(if zero {
-                    "0"
-                } else {
-                    "true"
-                }));
-            }
-            match self.token.kind {
-                Kind::Open => depth += 1,
-                Kind::Close => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            begins = self.token.kind == Kind::Open || self.is_byte(b',');
-            self.next();
-        }
-        None
-    }
-
-    /// Goes behind a group of parentheses, where one begins here.
-    fn skip_parentheses(&mut self) {
-        let mut depth = 0_usize;
-        while !self.ended() {
-            match self.token.kind {
-                Kind::Open => depth += 1,
-                Kind::Close => depth = depth.saturating_sub(1),
-                _ if depth == 0 => return,
-                _ => {}
-            }
-            self.next();
-        }
-    }
-
     /// Whether a call of `set_config` changes more than the transaction.
     fn sets_config(mut self) -> bool {
         while self.token.kind != Kind::End {
@@ -602,7 +483,9 @@ fn body_flags(mut words: Words<'_>) -> StatementFlags {
     let mut flags = StatementFlags::NONE;
     let mut starts = true;
     while words.token.kind != Kind::End {
-        let session = if starts && words.is("set") {
+        let session = if flags.contains(StatementFlags::SESSION_STATE) {
+            false
+        } else if starts && words.is("set") {
             let mut next = words.clone();
             next.next();
             !next.is_any(&["local", "transaction", "constraints"])

@@ -7,6 +7,7 @@ mod lexer;
 mod split;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::ops::Range;
 

@@ -117,12 +117,16 @@ impl Splitter<'_> {
         if current.parens == 0 {
             match current.copy {
                 Copy::Begun if lexer.is(token, "from") => current.copy = Copy::From,
-                Copy::From if lexer.is(token, "stdin") => current.copy = Copy::FromStdin,
+                // FROM STDOUT means the same to the server.
+                Copy::From if lexer.is(token, "stdin") || lexer.is(token, "stdout") => current.copy = Copy::FromStdin,
                 Copy::From => current.copy = Copy::Begun,
                 Copy::No | Copy::Begun | Copy::FromStdin => {}
             }
         }
-        self.blocks.token(lexer, token);
+        // Behind a DELIMITER line the delimiter alone ends a statement, and bodies need no care.
+        if lexer.delimiter.is_none() {
+            self.blocks.token(lexer, token);
+        }
     }
 
     fn terminate(&mut self, token: Token) {

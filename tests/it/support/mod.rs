@@ -1,4 +1,7 @@
 //! What several tests need and no user does: real databases, made for one test and gone after it.
 
+pub(crate) mod app;
+pub(crate) mod database;
 pub(crate) mod postgres;
+pub(crate) mod set;
 pub(crate) mod wire;

@@ -1,3 +1,15 @@
 //! One file a command.
 
+pub(crate) mod check;
+pub(crate) mod corpus;
+pub(crate) mod freeze;
+pub(crate) mod init;
+pub(crate) mod new_migration;
+pub(crate) mod renumber;
 pub(crate) mod test;
+
+/// Seconds since 1970: what folders that are numbered by time need to know.
+fn now() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
+}

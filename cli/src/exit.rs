@@ -1,0 +1,95 @@
+//! What the program answers to the shell: one small number a kind of end, and the table of them.
+
+use std::process::ExitCode;
+
+use lockgate::ErrorKind;
+
+/// How a command ended. The numbers are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done, also where there was nothing to do.
+    Done = 0,
+    /// A migration failed, or the connection broke in the middle of a run.
+    Failed = 1,
+    /// The arguments or the database URL make no sense.
+    Usage = 2,
+    /// Nothing ran: set and history differ, or the destination cannot be reached.
+    Refused = 3,
+    /// The database does not answer or does not exist.
+    Unreachable = 4,
+    /// Another run held the lock or went first.
+    Busy = 5,
+    /// The database refuses this user, or is read-only.
+    Denied = 6,
+}
+
+impl Exit {
+    /// Every way to end, in the order of the numbers.
+    pub const ALL: [Self; 7] =
+        [Self::Done, Self::Failed, Self::Usage, Self::Refused, Self::Unreachable, Self::Busy, Self::Denied];
+
+    /// The number that the shell sees.
+    ///
+    /// ```
+    /// assert_eq!(lockgate_cli::Exit::Refused.code(), 3);
+    /// ```
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// How a command ends that met this kind of error.
+    pub fn of(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Usage => Self::Usage,
+            ErrorKind::Refused | ErrorKind::HistoryFormat => Self::Refused,
+            ErrorKind::Unreachable => Self::Unreachable,
+            ErrorKind::Locked | ErrorKind::PlanStale => Self::Busy,
+            ErrorKind::Denied | ErrorKind::ReadOnly => Self::Denied,
+            // The enum may grow: what is not known here has at least not succeeded.
+            ErrorKind::Failed | ErrorKind::Interrupted | _ => Self::Failed,
+        }
+    }
+
+    const fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "done, also where there was nothing to do",
+            Self::Failed => "failed: a migration, or the connection in the middle of a run",
+            Self::Usage => "usage: the arguments or the database URL make no sense",
+            Self::Refused => "refused: nothing ran; set and history differ, or there is no way to the destination",
+            Self::Unreachable => "unreachable: the database does not answer or does not exist",
+            Self::Busy => "busy: another run holds the lock or went first; try again",
+            Self::Denied => "denied: wrong credentials, a missing privilege, or a read-only database",
+        }
+    }
+
+    /// The table of all of them, as `--help` ends with it.
+    pub fn table() -> String {
+        let lines = Self::ALL.map(|exit| format!("\n  {}  {}", exit.code(), exit.meaning()));
+        format!("Exit codes:{}", lines.concat())
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_to_end_has_its_own_number() {
+        for (number, exit) in Exit::ALL.into_iter().enumerate() {
+            assert_eq!(usize::from(exit.code()), number);
+        }
+        let manual = include_str!("lib.rs");
+        for exit in Exit::ALL {
+            let row = format!("//! | {} | {}", exit.code(), exit.meaning());
+            assert!(manual.contains(&row), "the manual of the crate lacks `{row}`");
+        }
+        assert_eq!(Exit::table().lines().count(), 1 + Exit::ALL.len());
+    }
+}

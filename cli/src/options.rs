@@ -1,0 +1,50 @@
+//! What every verb understands.
+
+use std::time::Duration;
+
+use lockgate::Migrator;
+
+use crate::duration;
+use crate::url::DatabaseUrl;
+
+/// Which database, and how patiently.
+#[derive(clap::Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Options for every command")]
+pub struct Options {
+    /// The database: `sqlite://library.db` or `postgres://user@host/library`
+    // Its value is hidden in the help, as it may hold a password.
+    #[arg(long, global = true, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<DatabaseUrl>,
+
+    /// How long to wait for a server that is still coming up; not at all by default
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration::parse)]
+    pub connect_wait: Option<Duration>,
+
+    /// The table that records what was applied
+    #[arg(long, global = true, value_name = "[SCHEMA.]TABLE")]
+    pub history_table: Option<String>,
+
+    /// How long to wait for another run to end: `500ms`, `5s`, `10min`
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration::parse)]
+    pub lock_wait: Option<Duration>,
+
+    /// How long a statement may wait for a lock on what it changes
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration::parse)]
+    pub lock_timeout: Option<Duration>,
+}
+
+impl Options {
+    /// The migrator with what was asked for; the rest stays as the program has set it.
+    pub(crate) fn configure(&self, mut migrator: Migrator) -> Migrator {
+        if let Some(table) = &self.history_table {
+            migrator = migrator.history_table(table);
+        }
+        if let Some(wait) = self.lock_wait {
+            migrator = migrator.lock_wait(wait);
+        }
+        if let Some(timeout) = self.lock_timeout {
+            migrator = migrator.lock_timeout(timeout);
+        }
+        migrator
+    }
+}

@@ -1,0 +1,39 @@
+//! What people see, as text with colours: pure, so that the verbs decide and this only shows.
+//!
+//! Colours are written always and taken out on the way to anything that is no terminal.
+
+mod error;
+mod plan;
+mod progress;
+mod status;
+mod table;
+
+pub(crate) use error::{drift, problem};
+pub(crate) use plan::{plan, script_of, scripts};
+pub(crate) use progress::{Shown, progress, report};
+pub(crate) use status::status;
+
+use std::fmt::Display;
+
+use anstyle::{AnsiColor, Effects, Style};
+
+const BOLD: Style = Style::new().effects(Effects::BOLD);
+const DIM: Style = Style::new().effects(Effects::DIMMED);
+const GOOD: Style = AnsiColor::Green.on_default();
+const WAITING: Style = AnsiColor::Yellow.on_default();
+const BAD: Style = AnsiColor::Red.on_default().effects(Effects::BOLD);
+const HELP: Style = AnsiColor::Cyan.on_default();
+
+fn paint(style: Style, text: impl Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// `1 migration`, `2 migrations`.
+fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// A remark beside the answer.
+pub(crate) fn remark(text: &str) -> String {
+    format!("{}: {text}", paint(HELP, "note"))
+}

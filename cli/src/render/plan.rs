@@ -1,0 +1,96 @@
+//! What would run: a table with one row a step, and on demand the scripts themselves.
+
+use anstyle::Style;
+use lockgate::{Action, Body, Dialect, Migration, Migrations, Plan, Script, Step};
+
+use super::table::{Column, table};
+use super::{BOLD, DIM, GOOD, WAITING, count, paint};
+
+const COLUMNS: [Column; 3] = [
+    Column { title: "MIGRATION", weight: 3, is_number: false },
+    Column { title: "ACTION", weight: 2, is_number: false },
+    Column { title: "RUNS", weight: 1, is_number: false },
+];
+
+/// What would run, for a database of this dialect.
+pub(crate) fn plan(migrations: &Migrations, plan: &Plan, dialect: Dialect, width: Option<u16>) -> String {
+    if plan.is_empty() {
+        return paint(GOOD, "nothing to do");
+    }
+    let rows: Vec<_> = plan.steps.iter().map(|step| row(migrations, step, dialect)).collect();
+    let head = paint(BOLD, format_args!("{} would run, and nothing was executed", count(rows.len(), "migration")));
+    format!("{head}\n\n{}", table(&COLUMNS, &rows, width))
+}
+
+fn row(migrations: &Migrations, step: &Step, dialect: Dialect) -> Vec<(String, Style)> {
+    let action = match step.action {
+        Action::Apply => "apply",
+        Action::ResumeApply { .. } => "resume",
+        Action::Revert => "revert",
+        Action::ResumeRevert { .. } => "resume revert",
+        Action::Record => "record",
+        Action::Rewrite => "repair",
+        Action::Forget => "forget",
+    };
+    let runs = script(migrations, step).map_or_else(String::new, |script| runs(&script, step.action, dialect));
+    vec![(step.id.clone(), Style::new()), (action.to_owned(), WAITING), (runs, Style::new())]
+}
+
+fn runs(script: &Script, action: Action, dialect: Dialect) -> String {
+    let mut runs = match script.body() {
+        Body::Rust => "Rust".to_owned(),
+        Body::Sql(_) => {
+            let statements = count(script.statements(dialect).len(), "statement");
+            match done(action) {
+                0 => statements,
+                done => format!("{statements}, {done} of them done"),
+            }
+        }
+    };
+    if !script.is_transactional() {
+        runs.push_str(", outside a transaction");
+    }
+    if script.foreign_keys_off() && dialect == Dialect::Sqlite {
+        runs.push_str(", foreign keys off");
+    }
+    runs
+}
+
+fn done(action: Action) -> usize {
+    match action {
+        Action::ResumeApply { statements_done } | Action::ResumeRevert { statements_done } => statements_done as usize,
+        Action::Apply | Action::Revert | Action::Record | Action::Rewrite | Action::Forget => 0,
+    }
+}
+
+/// The scripts of all steps, each behind the name of its file.
+pub(crate) fn scripts(migrations: &Migrations, plan: &Plan) -> String {
+    let scripts = plan.steps.iter().filter_map(|step| script(migrations, step));
+    scripts.map(|script| format!("\n{}", text(&script))).collect::<Vec<_>>().join("\n")
+}
+
+/// The script of a step that begins, behind the name of its file.
+pub(crate) fn script_of(migrations: &Migrations, id: &str, action: Action) -> Option<String> {
+    let migration = migrations.iter().find(|migration| migration.id() == id)?;
+    of(&migration, action).map(|script| format!("\n{}", text(&script)))
+}
+
+fn script(migrations: &Migrations, step: &Step) -> Option<Script> {
+    of(&migrations.set().find(step.version)?, step.action)
+}
+
+fn of(migration: &Migration, action: Action) -> Option<Script> {
+    match action {
+        Action::Apply | Action::ResumeApply { .. } => Some(migration.up()),
+        Action::Revert | Action::ResumeRevert { .. } => migration.down(),
+        Action::Record | Action::Rewrite | Action::Forget => None,
+    }
+}
+
+fn text(script: &Script) -> String {
+    let head = paint(DIM, format_args!("-- {}", script.path()));
+    match script.body() {
+        Body::Sql(text) => format!("{head}\n{}", text.trim_start_matches('\u{feff}').trim_end()),
+        Body::Rust => format!("{head}\n{}", paint(DIM, "-- a Rust step: its statements are made while it runs")),
+    }
+}

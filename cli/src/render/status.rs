@@ -1,0 +1,163 @@
+//! Where a database stands: one line that sums it up, and a table with one row a migration.
+
+use anstyle::Style;
+use lockgate::{Drift, Entry, State, Status};
+
+use super::table::{Column, table};
+use super::{BAD, BOLD, DIM, GOOD, WAITING, count, paint};
+use crate::duration;
+
+const COLUMNS: [Column; 5] = [
+    Column { title: "MIGRATION", weight: 5, is_number: false },
+    Column { title: "STATE", weight: 4, is_number: false },
+    Column { title: "APPLIED AT (UTC)", weight: 3, is_number: false },
+    Column { title: "BY", weight: 2, is_number: false },
+    Column { title: "TOOK", weight: 1, is_number: true },
+];
+
+/// Where a database stands.
+pub(crate) fn status(status: &Status, width: Option<u16>) -> String {
+    let mut shown = paint(BOLD, summary(status));
+    if !status.entries.is_empty() {
+        let rows: Vec<_> = status.entries.iter().map(|entry| row(status, entry)).collect();
+        shown.push_str("\n\n");
+        shown.push_str(&table(&COLUMNS, &rows, width));
+    }
+    shown
+}
+
+fn summary(status: &Status) -> String {
+    if status.entries.is_empty() {
+        return "the program embeds no migration".to_owned();
+    }
+    let pending = status.pending().count();
+    let recorded = status.entries.iter().filter_map(|entry| entry.row.as_ref());
+    let (applied, partial): (Vec<_>, Vec<_>) = recorded.partition(|row| row.state == State::Applied);
+    let mut summary = match applied.len() {
+        0 => "nothing is applied".to_owned(),
+        applied if status.is_up_to_date() => format!("up to date: {} applied", count(applied, "migration")),
+        applied => format!("{} applied", count(applied, "migration")),
+    };
+    for (number, word) in [(partial.len(), "partial"), (pending, "pending")] {
+        if number > 0 {
+            summary.push_str(&format!(", {number} {word}"));
+        }
+    }
+    if !status.drift.is_empty() {
+        let differences = count(status.drift.len(), "difference");
+        summary.push_str(&format!(", {differences} between program and database"));
+    }
+    summary
+}
+
+fn row(status: &Status, entry: &Entry) -> Vec<(String, Style)> {
+    let plain = |text: String| (text, Style::new());
+    let state = state(status, entry);
+    match &entry.row {
+        None => {
+            let absent = || ("-".to_owned(), DIM);
+            vec![plain(entry.id.clone()), state, absent(), absent(), absent()]
+        }
+        Some(row) => vec![
+            plain(entry.id.clone()),
+            state,
+            plain(moment(&row.applied_at)),
+            plain(row.applied_by.clone()),
+            plain(duration::show(row.elapsed)),
+        ],
+    }
+}
+
+/// What differs is said rather than what is recorded.
+fn state(status: &Status, entry: &Entry) -> (String, Style) {
+    if let Some(row) = entry.row.as_ref().filter(|row| row.state != State::Applied) {
+        return (format!("{} after {}", row.state, count(row.statements_done as usize, "statement")), BAD);
+    }
+    match (status.drift.iter().find(|drift| drift.id() == entry.id), &entry.row) {
+        (Some(Drift::Ahead { .. }), _) => ("ahead".to_owned(), WAITING),
+        (Some(drift), _) => (drift.code().to_owned(), BAD),
+        (None, Some(_)) => ("applied".to_owned(), GOOD),
+        (None, None) => ("pending".to_owned(), WAITING),
+    }
+}
+
+/// `2026-11-20T13:24:05.123Z` as `2026-11-20 13:24:05`; anything else as it is.
+fn moment(rfc3339: &str) -> String {
+    match (rfc3339.get(..10), rfc3339.get(11..19)) {
+        (Some(day), Some(time)) if rfc3339.as_bytes()[10] == b'T' => format!("{day} {time}"),
+        _ => rfc3339.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use lockgate::{Checksum, Row, Version};
+
+    use super::*;
+
+    fn version(number: i64) -> Version {
+        Version::new(number).unwrap()
+    }
+
+    fn entry(number: i64, name: &str, state: Option<State>) -> Entry {
+        let row = state.map(|state| Row {
+            version: version(number),
+            name: name.to_owned(),
+            checksum: Checksum::v1([0; 32]),
+            state,
+            statements_done: 1,
+            applied_at: "2026-11-20T13:24:05.123456Z".to_owned(),
+            elapsed: Duration::from_millis(12),
+            applied_by: "deployer".to_owned(),
+            application: "app 0.1.0".to_owned(),
+            lockgate: "0.1.0".to_owned(),
+        });
+        let id = format!("{number:04}_{name}");
+        Entry { version: version(number), id, embedded: true, reversible: Some(true), row }
+    }
+
+    fn plain(entries: Vec<Entry>, drift: Vec<Drift>, width: Option<u16>) -> String {
+        anstream::adapter::strip_str(&status(&Status { entries, drift }, width)).to_string()
+    }
+
+    #[test]
+    fn every_state_has_its_word() {
+        let entries = vec![
+            entry(1, "create_members", Some(State::Applied)),
+            entry(2, "create_books", Some(State::Applied)),
+            entry(3, "reclaim_space", Some(State::Partial)),
+            entry(4, "add_phone", None),
+        ];
+        let renamed = Drift::Renamed { id: "0002_create_books".to_owned(), recorded: "books".to_owned() };
+        let partial = Drift::Partial { id: "0003_reclaim_space".to_owned(), state: State::Partial, statements_done: 1 };
+        let expected = "\
+2 migrations applied, 1 partial, 1 pending, 2 differences between program and database
+
+  MIGRATION            STATE                      APPLIED AT (UTC)     BY         TOOK
+  0001_create_members  applied                    2026-11-20 13:24:05  deployer  12 ms
+  0002_create_books    renamed                    2026-11-20 13:24:05  deployer  12 ms
+  0003_reclaim_space   partial after 1 statement  2026-11-20 13:24:05  deployer  12 ms
+  0004_add_phone       pending                    -                    -             -";
+        assert_eq!(plain(entries, vec![renamed, partial], None), expected);
+    }
+
+    #[test]
+    fn a_narrow_terminal_sees_what_matters() {
+        let entries = || vec![entry(1, "create_members", Some(State::Applied)), entry(4, "add_phone", None)];
+        let narrow = "\
+1 migration applied, 1 pending
+
+  MIGRATION            STATE
+  0001_create_members  applied
+  0004_add_phone       pending";
+        assert_eq!(plain(entries(), Vec::new(), Some(40)), narrow);
+        for width in 1..100 {
+            let shown = plain(entries(), Vec::new(), Some(width));
+            let table = shown.lines().skip(2);
+            let widest = table.map(|line| line.chars().count()).max().unwrap();
+            assert!(widest <= usize::from(width).max(8), "{width}: {shown}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The database URL: what may be shown of it, and what it says before anything connects.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// A database URL, which may hold a password: it shows itself with every secret masked.
+///
+/// ```
+/// let url: lockgate_cli::DatabaseUrl = "postgres://ada:secret@localhost/library".parse().unwrap();
+/// assert_eq!(url.to_string(), "postgres://ada:***@localhost/library");
+/// assert_eq!(url.reveal(), "postgres://ada:secret@localhost/library");
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// The URL with its secrets, to connect with.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// The file of an SQLite URL that asks for a missing file to be created.
+    pub(crate) fn file_to_create(&self) -> Option<PathBuf> {
+        let rest = self.0.strip_prefix("sqlite:")?;
+        let (path, query) = rest.split_once('?')?;
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if !query.split('&').any(|pair| pair == "mode=rwc") || path == ":memory:" {
+            return None;
+        }
+        Some(PathBuf::from(percent_decoded(path)?))
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&masked(&self.0))
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("DatabaseUrl").field(&masked(&self.0)).finish()
+    }
+}
+
+const MASK: &str = "***";
+
+/// The text with everything masked that may be a secret, even where it is no valid URL: a password
+/// with an unescaped `@`, `/` or `?` is a common mistake, and then rather too much is masked.
+pub(crate) fn masked(text: &str) -> String {
+    let mut secrets: Vec<Range<usize>> = parameters(text).chain(user_password(text)).collect();
+    secrets.sort_by_key(|secret| secret.start);
+    let mut shown = String::with_capacity(text.len());
+    let mut end = 0;
+    for secret in secrets {
+        if secret.start >= end {
+            shown.push_str(&text[end..secret.start]);
+            shown.push_str(MASK);
+        }
+        end = end.max(secret.end);
+    }
+    shown + &text[end..]
+}
+
+/// What stands between the user's name and the last `@`.
+fn user_password(text: &str) -> Option<Range<usize>> {
+    // A file's path may hold both characters, and never a password.
+    if text.starts_with("sqlite:") {
+        return None;
+    }
+    let start = text.find("://").map_or(0, |scheme| scheme + "://".len());
+    let at = start + text[start..].rfind('@')?;
+    let colon = start + text[start..at].find(':')?;
+    Some(colon + 1..at)
+}
+
+/// The values of `password=…` and its like, in a query (`?a=b&c=d`) or in keywords (`a=b c=d`).
+fn parameters(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let is_edge = |c: char| matches!(c, '?' | '&' | ';') || c.is_whitespace();
+    let mut end = 0;
+    text.split_inclusive(is_edge).filter_map(move |piece| {
+        let start = end;
+        end += piece.len();
+        let (key, value) = piece.trim_end_matches(is_edge).split_once('=').filter(|(key, _)| is_secret(key))?;
+        let start = start + key.len() + 1;
+        Some(start..start + value.len())
+    })
+}
+
+fn is_secret(key: &str) -> bool {
+    if key.contains([':', '/', '@']) {
+        return false;
+    }
+    let key = percent_decoded(key).unwrap_or_else(|| key.to_owned()).to_ascii_lowercase();
+    ["pass", "pwd", "secret", "token", "key"].iter().any(|word| key.contains(word))
+}
+
+/// `None` where what is decoded is not UTF-8.
+fn percent_decoded(text: &str) -> Option<String> {
+    let hex = |byte: u8| char::from(byte).to_digit(16);
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        rest = behind;
+        match (first, behind) {
+            (b'%', [high, low, ..]) => match (hex(*high), hex(*low)) {
+                (Some(high), Some(low)) => {
+                    bytes.push((high * 16 + low) as u8);
+                    rest = &behind[2..];
+                }
+                _ => bytes.push(b'%'),
+            },
+            _ => bytes.push(*first),
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_secret_is_shown() {
+        let cases = [
+            ("postgres://ada:secret@localhost:5432/library", "postgres://ada:***@localhost:5432/library"),
+            ("postgres://ada@localhost/library", "postgres://ada@localhost/library"),
+            ("postgres://localhost/library", "postgres://localhost/library"),
+            // Not escaped as it should be.
+            ("postgres://ada:se@cr/et?@localhost/library", "postgres://ada:***@localhost/library"),
+            (
+                "postgres://h/d?user=ada&password=secret&sslmode=require",
+                "postgres://h/d?user=ada&password=***&sslmode=require",
+            ),
+            ("postgres://h/d?PASSWORD=secret", "postgres://h/d?PASSWORD=***"),
+            ("postgres://h/d?p%61ssword=secret", "postgres://h/d?p%61ssword=***"),
+            ("postgres://h/d?sslkey=secret", "postgres://h/d?sslkey=***"),
+            ("postgres://h/d?password=sec@secret", "postgres://h/d?password=***"),
+            ("postgres://h:5432/d?password=sec@secret&user=ada", "postgres://h:***&user=ada"),
+            ("postgres://ada:secret=x@h/d?password=secret", "postgres://ada:***@h/d?password=***"),
+            // Not a URL at all.
+            ("host=localhost password=secret user=ada", "host=localhost password=*** user=ada"),
+            ("ada:secret@localhost", "ada:***@localhost"),
+            ("sqllite://ada:secret@localhost", "sqllite://ada:***@localhost"),
+            ("sqlite:///home/a@b:c@d/library.db?mode=rwc", "sqlite:///home/a@b:c@d/library.db?mode=rwc"),
+            ("sqlite://library.db?key=secret", "sqlite://library.db?key=***"),
+            ("", ""),
+        ];
+        for (url, shown) in cases {
+            assert_eq!(masked(url), shown);
+            let url: DatabaseUrl = url.parse().unwrap();
+            assert!(!format!("{url} {url:?}").contains("secret"));
+        }
+    }
+
+    #[test]
+    fn the_file_to_create_is_known_before_connecting() {
+        let file = |url: &str| url.parse::<DatabaseUrl>().unwrap().file_to_create();
+        assert_eq!(file("sqlite://library.db?mode=rwc"), Some(PathBuf::from("library.db")));
+        assert_eq!(file("sqlite:a%20b.db?cache=private&mode=rwc"), Some(PathBuf::from("a b.db")));
+        assert_eq!(file("sqlite:///var/lib/library.db?mode=rwc"), Some(PathBuf::from("/var/lib/library.db")));
+        assert_eq!(file("sqlite://100%.db?mode=rwc"), Some(PathBuf::from("100%.db")));
+        assert_eq!(file("sqlite://library.db"), None);
+        assert_eq!(file("sqlite://library.db?mode=rw"), None);
+        assert_eq!(file("sqlite::memory:?mode=rwc"), None);
+        assert_eq!(file("postgres://localhost/library?mode=rwc"), None);
+    }
+}

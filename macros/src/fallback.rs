@@ -1,0 +1,35 @@
+//! What stands in the macro's place after an error: the errors, and an empty set of the right type,
+//! so that one mistake is not reported again wherever the value is used.
+
+use std::any::Any;
+
+use proc_macro2::TokenStream;
+
+/// An empty set.
+pub(crate) fn value(krate: &str) -> String {
+    format!("{krate}::__private::migrations({krate}::__private::Set::empty(), &[])")
+}
+
+/// One error.
+pub(crate) fn error(message: &str) -> String {
+    format!("::core::compile_error!{{{message:?}}}")
+}
+
+/// A block of these errors and an empty set.
+pub(crate) fn after(krate: &str, messages: &[String]) -> String {
+    let errors: String = messages.iter().map(|message| error(message)).collect();
+    format!("{{{errors}{}}}", value(krate))
+}
+
+/// The output after a panic, which is a mistake of this macro and not of its user.
+pub(crate) fn after_panic(payload: Box<dyn Any + Send>) -> TokenStream {
+    let payload = payload.as_ref();
+    let cause =
+        payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
+    let message = format!(
+        "embed_migrations! failed by a mistake of its own: {}\nplease report it at {}/issues, with the folder if you can",
+        cause.unwrap_or("no reason was given"),
+        env!("CARGO_PKG_REPOSITORY"),
+    );
+    after("::lockgate", &[message]).parse().unwrap_or_default()
+}

@@ -1,0 +1,201 @@
+//! Which files make a migration, and how migrations follow each other.
+
+use crate::support::{Project, check};
+
+const A: &str = "SELECT 1;\n";
+
+#[test]
+fn l1_order_is_that_of_the_versions() {
+    let project = Project::new(&[("10_c.sql", A), ("sub/9_b.up.sql", A), ("other/009_b.md", ""), ("0001_a.sql", A)]);
+    project.delete("other/009_b.md");
+    project.check("");
+    let ids: Vec<String> = project.load().folder.migrations.into_iter().map(|migration| migration.id).collect();
+    assert_eq!(ids, ["0001_a", "9_b", "10_c"]);
+}
+
+#[test]
+fn z10_two_of_one_version_are_both_named() {
+    check(
+        &[("0001_a.sql", A), ("0002_b.sql", A), ("2_c.up.sql", A)],
+        "
+migrations/2_c.up.sql:1:1 duplicate: version 2 is there twice: `migrations/0002_b.sql` and `migrations/2_c.up.sql`
+  run `cargo xtask renumber 2_c`
+",
+    );
+    check(
+        &[("a/0001_a.sql", A), ("b/0001_a.sql", A)],
+        "
+migrations/b/0001_a.sql:1:1 duplicate: `0001_a` is there twice: as `migrations/a/0001_a.sql` and as `migrations/b/0001_a.sql`
+  folder names mean nothing to the order: delete or rename one of the two
+",
+    );
+    check(
+        &[("0001_a.sql", A), ("0001_a.up.sql", A), ("0001_a.rs", "pub async fn up() {}")],
+        "
+migrations/0001_a.rs:1:1 duplicate: `0001_a` is there twice: as `migrations/0001_a.up.sql` and as `migrations/0001_a.rs`
+  delete one of the two
+migrations/0001_a.sql:1:1 duplicate: `0001_a` is there twice: as `migrations/0001_a.up.sql` and as `migrations/0001_a.sql`
+  delete one of the two
+",
+    );
+    check(
+        &[("0001_a_up.sql", A), ("0001_a_down.sql", A)],
+        "
+migrations/0001_a_up.sql:1:1 duplicate: version 1 is there twice: `migrations/0001_a_down.sql` and `migrations/0001_a_up.sql`
+  if they belong together, name them `0001_a.up.sql` and `0001_a.down.sql`
+",
+    );
+}
+
+#[test]
+fn z10_the_released_one_of_two_stays() {
+    let project = Project::new(&[("1_a.sql", A), ("2_z.sql", A)]);
+    project.freeze();
+    project.write("2_b.sql", A);
+    project.check(
+        "
+migrations/2_b.sql:1:1 duplicate: version 2 is there twice: `migrations/2_b.sql` and `migrations/2_z.sql`
+  run `cargo xtask renumber 2_b`
+",
+    );
+}
+
+#[test]
+fn up_and_down_belong_together() {
+    check(
+        &[("0001_a.up.sql", A), ("0001_b.down.sql", A)],
+        "
+migrations/0001_b.down.sql:1:1 mismatched-names: version 1 is named differently in `migrations/0001_a.up.sql` and `migrations/0001_b.down.sql`
+  rename this file to `0001_a.down.sql`
+",
+    );
+    check(
+        &[("0001_a.down.sql", A), ("2_b.sql", A), ("2_b.down.sql", A)],
+        "
+migrations/0001_a.down.sql:1:1 down-without-up: `0001_a` has a down script and no up script
+  add `0001_a.up.sql`, or delete this file
+migrations/2_b.sql:1:1 mismatched-names: `migrations/2_b.sql` is a one-way script, and `migrations/2_b.down.sql` reverts it
+  rename this file to `2_b.up.sql`
+",
+    );
+    check(
+        &[("1_a.rs", "pub async fn up() {}"), ("1_a.down.sql", A)],
+        "
+migrations/1_a.down.sql:1:1 duplicate: `migrations/1_a.rs` is a Rust step, and `migrations/1_a.down.sql` is no part of it
+  write the way down as `pub async fn down` in the Rust file
+",
+    );
+}
+
+#[test]
+fn z9_a_sequence_has_no_gaps() {
+    let policy = ("migrations.toml", "numbering = \"sequence\"\n");
+    check(&[policy, ("1_a.sql", A), ("2_b.sql", A)], "");
+    check(
+        &[policy, ("0_a.sql", A), ("1_b.sql", A), ("3_c.sql", A), ("40_d.sql", A)],
+        "
+migrations/0_a.sql:1:1 bad-version: `0_a` has the number 0: a sequence begins at 1
+  run `cargo xtask renumber 0_a`, or add what is missing
+migrations/3_c.sql:1:1 gap: version 2 is missing: `3_c` follows `1_b`
+  run `cargo xtask renumber 3_c`, or add what is missing
+  or say `numbering = \"any\"` instead of \"sequence\" in `migrations/migrations.toml`
+migrations/40_d.sql:1:1 gap: versions 4 to 39 are missing: `40_d` follows `3_c`
+  run `cargo xtask renumber 40_d`, or add what is missing
+  or say `numbering = \"any\"` instead of \"sequence\" in `migrations/migrations.toml`
+",
+    );
+}
+
+#[test]
+fn z8_z9_ordinals_have_five_digits_and_begin_at_0() {
+    let policy = ("migrations.toml", "numbering = \"ordinal\"\n");
+    check(&[policy, ("00000-a.sql", A), ("00001-b.sql", A)], "");
+    check(
+        &[policy, ("00000-a.sql", A), ("1-b.sql", A), ("00040-d.sql", A), ("fix-tbl.sql", A)],
+        "
+migrations/00040-d.sql:1:1 gap: versions 2 to 39 are missing: `00040-d` follows `1-b`
+  run `cargo xtask renumber 00040-d`, or add what is missing
+  or say `numbering = \"any\"` instead of \"ordinal\" in `migrations/migrations.toml`
+migrations/1-b.sql:1:1 bad-version: `1-b` has not the five digits of an ordinal
+  name it `00001-b`
+migrations/fix-tbl.sql bad-name: `fix-tbl.sql` is not named `<version>-<name>.sql`
+  rename it to `00041-fix-tbl.sql`
+",
+    );
+}
+
+#[test]
+fn timestamps_are_times() {
+    let policy = ("migrations.toml", "numbering = \"timestamp\"\n");
+    check(
+        &[policy, ("20260131093000_a.sql", A), ("20260231093000_b.sql", A), ("3_c.sql", A), ("x.sql", A)],
+        "
+migrations/20260231093000_b.sql:1:1 bad-version: `20260231093000_b` has no time as its version: 14 digits, YYYYMMDDhhmmss
+  run `cargo xtask renumber 20260231093000_b`
+migrations/3_c.sql:1:1 bad-version: `3_c` has no time as its version: 14 digits, YYYYMMDDhhmmss
+  run `cargo xtask renumber 3_c`
+migrations/x.sql bad-name: `x.sql` is not named `<version>_<name>.sql`
+  rename it to `<YYYYMMDDhhmmss>_x.sql`
+",
+    );
+}
+
+#[test]
+fn l2_a_migration_without_a_down_says_so() {
+    let policy = ("migrations.toml", "down = \"required\"\n");
+    check(
+        &[
+            policy,
+            ("1_a.up.sql", A),
+            ("2_b.sql", A),
+            ("3_c.rs", "pub async fn up() {}"),
+            ("4_d.sql", "-- lockgate: irreversible \"gone\"\nSELECT 1;"),
+            ("5_e.rs", "// lockgate: irreversible \"gone\"\npub async fn up() {}"),
+            ("6_f.rs", "pub async fn up() {}\npub async fn down() {}"),
+        ],
+        "
+migrations/1_a.up.sql:1:1 missing-down: `1_a` has no down script
+  add `1_a.down.sql`, or mark it `-- lockgate: irreversible \"why\"`
+migrations/2_b.sql:1:1 missing-down: `2_b` has no down script
+  rename it to `2_b.up.sql` and add `2_b.down.sql`, or mark it `-- lockgate: irreversible \"why\"`
+migrations/3_c.rs:1:1 missing-down: `3_c` has no down script
+  add `pub async fn down`, or mark it `// lockgate: irreversible \"why\"`
+",
+    );
+    check(&[("1_a.up.sql", A), ("2_b.sql", A), ("3_c.rs", "pub async fn up() {}")], "");
+}
+
+#[test]
+fn l2_irreversible_and_a_down_exclude_each_other() {
+    let text = "-- lockgate: irreversible \"gone\"\nSELECT 1;";
+    check(
+        &[("1_a.up.sql", text), ("1_a.down.sql", A), ("2_b.up.sql", A), ("2_b.down.sql", text)],
+        "
+migrations/1_a.up.sql:2:1 irreversible-down: `1_a` says that it is irreversible, and has a way down in `migrations/1_a.down.sql`
+  delete the directive, or delete the way down
+migrations/2_b.down.sql:1:14 bad-directive: a down script cannot say that there is none
+  delete this line, or the file
+",
+    );
+}
+
+#[test]
+fn l1_missing_test_is_named() {
+    let project = Project::new(&[
+        ("migrations.toml", "tests = \"required\"\n"),
+        ("001_a.sql", A),
+        ("002_b.sql", A),
+        ("003_c.sql", A),
+        ("../tests/migrations/001_a.rs", ""),
+        ("../tests/migrations/003_c.rs", ""),
+    ]);
+    project.check(
+        "
+migrations/002_b.sql:1:1 missing-test: `002_b` has no test: there is no `tests/migrations/002_b.rs`
+  write `tests/migrations/002_b.rs`; `cargo xtask new-migration` writes one that fails until it is filled in
+  or say `tests = \"optional\"` in `migrations/migrations.toml`
+",
+    );
+    project.write("../tests/migrations/002_b.rs", "");
+    project.check("");
+}

@@ -1,0 +1,177 @@
+//! What is read: files, links, bytes that are no text, and everything that is not a migration.
+
+use lockgate_source::folder;
+
+use crate::support::{Project, check, show};
+
+const A: &str = "SELECT 1;\n";
+
+#[test]
+fn an_empty_folder_is_an_empty_set() {
+    let project = Project::new(&[]);
+    project.check("");
+    assert!(project.load().folder.migrations.is_empty());
+}
+
+#[test]
+fn no_folder_and_a_file_in_its_place() {
+    let project = Project::new(&[("../other", "")]);
+    let loaded = folder::load(&project.path("../nowhere"), "nowhere");
+    assert_eq!(
+        show(&loaded.diagnostics),
+        "nowhere no-such-folder: there is no folder `nowhere`
+  run `cargo xtask init` to make it, or create it by hand: an empty folder is a set without migrations
+  the path is relative to the `Cargo.toml` of the crate that embeds it
+"
+    );
+    let loaded = folder::load(&project.path("../other"), "other");
+    assert_eq!(
+        show(&loaded.diagnostics),
+        "other not-a-folder: `other` is a file, not a folder of migrations
+  name the folder that the file is in
+"
+    );
+}
+
+#[test]
+fn z5_nothing_is_skipped_in_silence() {
+    check(
+        &[
+            ("0001_a.sql", A),
+            ("fn-x", ""),
+            ("sub/create users.sql", A),
+            ("sub/migrations.toml", ""),
+            ("0002_b.upsql", A),
+            ("0003_c.sql~", A),
+            (".0004_d.sql.swp", "\0"),
+            (".hidden/0001_a.sql", A),
+            ("README.md", "text"),
+        ],
+        "
+migrations/0002_b.upsql unknown-file: `0002_b.upsql` has an ending that no migration has
+  rename it to `0002_b.up.sql`
+migrations/0003_c.sql~ unknown-file: `0003_c.sql~` looks like a left-over of an editor or a merge
+  delete it, or move it out of the folder: `~` files are never migrations
+migrations/fn-x unknown-file: `fn-x` is no migration, and nothing is skipped in silence
+  if it is a migration, name it `<version>_fn-x.sql`; otherwise move it out of the folder
+migrations/sub/create users.sql bad-name: `sub/create users.sql` is not named `<version>_<name>.sql`
+  rename it to `0002_create_users.sql`
+migrations/sub/migrations.toml unknown-file: `sub/migrations.toml` is no file that Lockgate knows
+  did you mean `migrations.toml`?
+",
+    );
+}
+
+#[test]
+fn z11_every_problem_is_found_at_once() {
+    let project = Project::new(&[
+        ("migrations.toml", "downs = 1\ndown = \"required\"\n"),
+        ("0001_a.sql", "BEGIN;\nSELECT 1;\n"),
+        ("0002_b.sql", "-- lockgate: irreversibel \"x\"\nSELECT 'a;\n"),
+        ("x.sql", A),
+        ("0003_c.rs", "fn x() {}"),
+    ]);
+    let codes: Vec<&str> = project.load().diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
+    assert_eq!(
+        codes,
+        [
+            "missing-down",
+            "transaction-control",
+            "unknown-directive",
+            "missing-down",
+            "unterminated-string",
+            "missing-down",
+            "missing-up",
+            "unknown-key",
+            "bad-name"
+        ]
+    );
+}
+
+#[test]
+fn bytes_that_are_no_text() {
+    let project = Project::new(&[("0001_a.sql", A)]);
+    project.write("0002_b.sql", b"SELECT 1;\n-- caf\xe9\n");
+    project.write("0003_c.sql", b"\xff\xfeS\0");
+    project.check(
+        "
+migrations/0002_b.sql not-utf8: the file is not UTF-8: byte 0xe9 in line 2
+  save it as UTF-8
+migrations/0003_c.sql not-utf8: the file is UTF-16, not UTF-8
+  save it as UTF-8
+",
+    );
+    // What cannot be read is not reported as edited or deleted too.
+    project.write("0002_b.sql", A);
+    project.delete("0003_c.sql");
+    project.freeze();
+    project.write("0002_b.sql", b"\xe9");
+    project.check(
+        "
+migrations/0002_b.sql not-utf8: the file is not UTF-8: byte 0xe9 in line 1
+  save it as UTF-8
+",
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_followed_but_not_in_circles() {
+    use std::os::unix::fs::symlink;
+
+    let project = Project::new(&[("0001_a.sql", A), ("../shared/0002_b.sql", A), ("../one/file.sql", A)]);
+    symlink(project.path("../shared"), project.path("linked")).unwrap();
+    symlink(project.path("../one/file.sql"), project.path("0003_c.sql")).unwrap();
+    let ids: Vec<String> = project.load().folder.migrations.into_iter().map(|migration| migration.id).collect();
+    assert_eq!(ids, ["0001_a", "0002_b", "0003_c"]);
+    project.check("");
+
+    symlink(project.folder(), project.path("../shared/back")).unwrap();
+    symlink(project.path("../nowhere.sql"), project.path("0004_d.sql")).unwrap();
+    symlink("..", project.path("up")).unwrap();
+    project.check(
+        "
+migrations/0004_d.sql unreadable: the file cannot be read: it leads nowhere
+  make it readable, or delete it
+migrations/linked/back unreadable: this link leads back to a folder that it is in
+  delete the link
+migrations/up unreadable: this link leads back to a folder that it is in
+  delete the link
+",
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_no_text_and_files_that_are_no_files() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::net::UnixListener;
+
+    let project = Project::new(&[("0001_a.sql", A)]);
+    std::fs::write(project.folder().join(OsStr::from_bytes(b"0002_\xe9.sql")), A).unwrap();
+    let _listener = UnixListener::bind(project.path("0003_c.sql")).unwrap();
+    project.check(
+        "
+migrations/0002_\u{fffd}.sql bad-name: the name of `0002_\u{fffd}.sql` is not UTF-8
+  rename it with letters, digits and `_`
+migrations/0003_c.sql unknown-file: `0003_c.sql` is neither a file nor a folder
+  move it out of the folder
+",
+    );
+}
+
+#[test]
+fn thousands_of_files_are_read_in_their_order() {
+    let project = Project::new(&[]);
+    for number in 1..=1000 {
+        project.write(&format!("{}/{number:04}_x.sql", number % 7), format!("SELECT {number};\n"));
+    }
+    project.write("1001_x.rs", "pub async fn up() {}");
+    project.check("");
+    let folder = project.load().folder;
+    assert!(folder.migrations.iter().zip(1..).all(|(migration, number)| migration.version.get() == number));
+    assert_eq!(folder.migrations[776].up.text, "SELECT 777;\n");
+    let embedded = folder.encode();
+    assert_eq!((embedded.texts.len(), embedded.rust_steps.len()), (1000, 1));
+}

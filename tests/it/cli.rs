@@ -1,0 +1,334 @@
+//! The command line as an operator meets it: the example's program on real databases, what it
+//! prints, what it answers to the shell, and what it leaves alone.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::support::app::{Answer, Place, answer, command, on_each, wait};
+
+/// A word that stands in every URL of these tests where a password may stand, and nowhere else.
+const PASSWORD: &str = "5esame-0pen";
+
+on_each! {
+    z7_a_dry_run_changes_nothing,
+    s3_down_by_steps_or_to_a_version,
+    l8_a_second_up_has_nothing_to_do,
+    up_stops_where_it_is_told,
+    status_tells_pending_from_applied,
+    a_failed_migration_ends_with_1,
+    usage_ends_with_2,
+    what_is_refused_ends_with_3,
+    drift_is_shown_and_ends_with_3,
+    a_reader_that_goes_away_does_not_stop_a_run,
+}
+
+fn z7_a_dry_run_changes_nothing(place: &Place) {
+    place.ok(&["up", "--to", "3"]);
+    let before = (place.schema(), place.history(), place.is_sqlite().then(|| fs::read(place.file()).unwrap()));
+    let looks: [&[&str]; 6] = [
+        &["up", "--dry-run"],
+        &["up", "--dry-run", "--verbose", "--to", "9"],
+        &["plan"],
+        &["plan", "-v", "--steps", "2"],
+        &["down", "--dry-run", "2"],
+        &["status"],
+    ];
+    for look in looks {
+        place.ok(look);
+        let after = (place.schema(), place.history(), place.is_sqlite().then(|| fs::read(place.file()).unwrap()));
+        assert_eq!(before, after, "{look:?}");
+    }
+
+    let plan = place.ok(&["plan", "--to", "0009", "--verbose"]);
+    assert!(plan.starts_with("6 migrations would run, and nothing was executed\n"), "{plan}");
+    assert!(plan.contains("\n  0006_create_open_loans         apply   1 statement\n"), "{plan}");
+    assert!(plan.contains("\n-- migrations/0006_create_open_loans.up.sql\nCREATE VIEW open_loans AS\n"), "{plan}");
+    assert!(!plan.contains("0010"), "{plan}");
+
+    // Only the flag makes a dry run, whatever stands in the environment.
+    let run = answer(place.command(&["up", "--steps", "1"]).env("DRY_RUN", "false").output().unwrap());
+    assert_eq!(run.code, Some(0), "{run:#?}");
+    let run = answer(place.command(&["up", "--steps", "1"]).env("DRY_RUN", "true").output().unwrap());
+    assert_eq!(run.code, Some(0), "{run:#?}");
+    assert_eq!(place.history(), ["1", "2", "3", "4", "5"]);
+}
+
+#[test]
+fn z7_looking_creates_no_file() {
+    let place = Place::sqlite();
+    for look in [&["plan"][..], &["up", "--dry-run"], &["status"]] {
+        let answer = place.app(look);
+        assert_eq!(answer.code, Some(0), "{answer:#?}");
+        assert!(answer.err.contains("does not exist yet; `up` creates it"), "{answer:#?}");
+        assert!(answer.out.contains("0012_add_phone_to_members"), "{answer:#?}");
+    }
+    let down = place.app(&["down", "1"]);
+    assert_eq!(down.code, Some(4), "{down:#?}");
+    assert_eq!(fs::read_dir(place.folder()).unwrap().count(), 0);
+}
+
+fn s3_down_by_steps_or_to_a_version(place: &Place) {
+    place.ok(&["up"]);
+    let head = place.schema();
+
+    let down = place.ok(&["down", "1"]);
+    assert!(down.contains("  reverted 0012_add_phone_to_members ("), "{down}");
+    assert!(down.contains("\nreverted 1 migration in "), "{down}");
+    assert_eq!(place.history().len(), 11);
+    assert_eq!(place.history().last().unwrap(), "11");
+    assert_ne!(place.schema(), head);
+
+    place.ok(&["down", "--to", "0009_fine_for_several_reasons"]);
+    assert_eq!(place.history().last().unwrap(), "9");
+    place.ok(&["down", "--to", "7"]);
+    assert_eq!(place.history().last().unwrap(), "7");
+
+    place.ok(&["up"]);
+    assert_eq!(place.schema(), head);
+
+    let amount = place.app(&["down"]);
+    assert_eq!(amount.code, Some(2), "{amount:#?}");
+    assert_eq!(place.history().len(), 12);
+}
+
+fn l8_a_second_up_has_nothing_to_do(place: &Place) {
+    let first = place.ok(&["up"]);
+    assert!(first.starts_with("12 migrations to run\n  applied 0001_create_members ("), "{first}");
+    assert!(first.contains("\napplied 12 migrations in "), "{first}");
+    let before = (place.schema(), place.rows("SELECT CAST(applied_at AS TEXT) FROM lockgate_history ORDER BY version"));
+    assert_eq!(place.ok(&["up"]), "nothing to do\n");
+    let after = (place.schema(), place.rows("SELECT CAST(applied_at AS TEXT) FROM lockgate_history ORDER BY version"));
+    assert_eq!(before, after);
+}
+
+fn up_stops_where_it_is_told(place: &Place) {
+    place.ok(&["up", "--to", "0002_create_books"]);
+    assert_eq!(place.history(), ["1", "2"]);
+    let verbose = place.ok(&["up", "--steps", "1", "--verbose"]);
+    assert!(verbose.contains("-- migrations/0003_create_loans.up.sql\nCREATE TABLE loans (\n"), "{verbose}");
+    assert_eq!(place.history(), ["1", "2", "3"]);
+    // What is applied already is reached.
+    assert_eq!(place.ok(&["up", "--to", "2"]), "nothing to do\n");
+}
+
+fn status_tells_pending_from_applied(place: &Place) {
+    let nothing = place.ok(&["status"]);
+    assert!(nothing.starts_with("nothing is applied, 12 pending\n"), "{nothing}");
+    place.ok(&["up", "--steps", "10"]);
+    let some = place.ok(&["status"]);
+    assert!(some.starts_with("10 migrations applied, 2 pending\n"), "{some}");
+    let line = |of: &str| some.lines().find(|line| line.contains(of)).unwrap().split_whitespace().nth(1).unwrap();
+    assert_eq!(line("0010_"), "applied");
+    assert_eq!(line("0011_"), "pending");
+    place.ok(&["up"]);
+    assert!(place.ok(&["status"]).starts_with("up to date: 12 migrations applied\n"));
+}
+
+fn a_failed_migration_ends_with_1(place: &Place) {
+    assert_eq!(place.try_rows("CREATE TABLE loans (in_the_way TEXT)").unwrap(), [""; 0]);
+    let failed = place.app(&["up"]);
+    assert_eq!(failed.code, Some(1), "{failed:#?}");
+    assert!(failed.err.contains("error[failed]: "), "{failed:#?}");
+    assert!(failed.err.contains("migrations/0003_create_loans.up.sql:1:"), "{failed:#?}");
+    assert!(failed.out.contains("  applied 0002_create_books ("), "{failed:#?}");
+    assert_eq!(place.history(), ["1", "2"]);
+}
+
+fn usage_ends_with_2(place: &Place) {
+    let wrong: [&[&str]; 11] = [
+        &[],
+        &["upp"],
+        &["up", "--too", "7"],
+        &["up", "--to", "seven"],
+        &["up", "--to", "7_create_nothing"],
+        &["up", "--to", "7", "--steps", "1"],
+        &["up", "--lock-wait", "5"],
+        &["down", "0"],
+        &["down", "1", "--all"],
+        &["up", "--database-url", ""],
+        &["status", "--database-url", "gopher://localhost/library"],
+    ];
+    for arguments in wrong {
+        let answer = place.app(arguments);
+        assert_eq!(answer.code, Some(2), "{arguments:?}: {answer:#?}");
+        assert_eq!(answer.out, "", "{arguments:?}");
+        assert_ne!(answer.err, "", "{arguments:?}");
+    }
+    assert!(place.app(&["up", "--to", "7_create_nothing"]).err.contains("it is `0007_create_reservations`"));
+}
+
+fn what_is_refused_ends_with_3(place: &Place) {
+    let refused = place.app(&["up", "--to", "99"]);
+    assert_eq!(refused.code, Some(3), "{refused:#?}");
+    place.ok(&["up"]);
+    let before = (place.schema(), place.history());
+    for arguments in [&["down", "--all"][..], &["down", "--to", "2"], &["down", "--all", "--dry-run"]] {
+        let refused = place.app(arguments);
+        assert_eq!(refused.code, Some(3), "{arguments:?}: {refused:#?}");
+        assert!(refused.err.contains("`0004_seed_opening_stock` is irreversible"), "{refused:#?}");
+    }
+    let refused = place.app(&["down", "13"]);
+    assert_eq!(refused.code, Some(3), "{refused:#?}");
+    assert_eq!(before, (place.schema(), place.history()));
+}
+
+fn drift_is_shown_and_ends_with_3(place: &Place) {
+    place.ok(&["up"]);
+    place.try_rows("UPDATE lockgate_history SET name = 'create_friends' WHERE version = 1").unwrap();
+    let status = place.app(&["status"]);
+    assert_eq!(status.code, Some(3), "{status:#?}");
+    assert!(status.out.contains("  0001_create_members            renamed  "), "{status:#?}");
+    assert!(status.out.contains("drift[renamed]: `0001_create_members` was applied under the name `create_friends`"));
+    assert!(status.out.contains("`up` refuses to run until this is put right"), "{status:#?}");
+    let up = place.app(&["up"]);
+    assert_eq!(up.code, Some(3), "{up:#?}");
+    place.try_rows("UPDATE lockgate_history SET name = 'create_members' WHERE version = 1").unwrap();
+
+    // A newer build was here: nothing to worry about, and nothing to hide.
+    place.try_rows("UPDATE lockgate_history SET version = 13, name = 'of_tomorrow' WHERE version = 12").unwrap();
+    let status = place.app(&["status"]);
+    assert!(status.out.contains("drift[ahead]: `13_of_tomorrow`"), "{status:#?}");
+    assert!(status.out.contains("  13_of_tomorrow                 ahead    "), "{status:#?}");
+}
+
+fn a_reader_that_goes_away_does_not_stop_a_run(place: &Place) {
+    let mut child = place.command(&["up"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(place.history().len(), 12);
+}
+
+#[test]
+fn unreachable_ends_with_4() {
+    let place = Place::sqlite();
+    // Nothing listens on port 1 of the loopback; a file that is not there is not made up.
+    let missing = format!("sqlite://{}", place.file().display());
+    for url in ["postgres://ada@127.0.0.1:1/library", &missing] {
+        for verb in ["up", "status"] {
+            let answer = place.app(&[verb, "--database-url", url]);
+            assert_eq!(answer.code, Some(4), "{verb} {url}: {answer:#?}");
+            assert!(answer.err.contains("error[unreachable]: "), "{answer:#?}");
+        }
+    }
+    assert!(!place.file().exists());
+
+    let start = Instant::now();
+    let late = place.app(&["up", "--connect-wait", "700ms", "--database-url", "postgres://ada@127.0.0.1:1/library"]);
+    assert_eq!(late.code, Some(4), "{late:#?}");
+    assert!(start.elapsed() >= Duration::from_millis(700), "{:?}", start.elapsed());
+}
+
+#[test]
+fn busy_ends_with_5() {
+    use sqlx::{Connection, SqliteConnection};
+    let place = Place::sqlite();
+    place.ok(&["up", "--steps", "1"]);
+    let url = place.url().to_owned();
+    let busy = wait(async {
+        let mut other = SqliteConnection::connect(&url).await.unwrap();
+        let transaction = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        let busy = place.app(&["up", "--lock-wait", "200ms"]);
+        transaction.rollback().await.unwrap();
+        busy
+    });
+    assert_eq!(busy.code, Some(5), "{busy:#?}");
+    assert_eq!(place.history(), ["1"]);
+}
+
+#[test]
+fn denied_ends_with_6() {
+    let place = Place::sqlite();
+    place.ok(&["up", "--steps", "1"]);
+    let read_only = format!("sqlite://{}?mode=ro", place.file().display());
+    let answer = place.app(&["up", "--database-url", &read_only]);
+    assert_eq!(answer.code, Some(6), "{answer:#?}");
+    assert!(place.app(&["status", "--database-url", &read_only]).code == Some(0));
+
+    let Some(place) = Place::postgres() else { return };
+    let role = format!("reader_{}", std::process::id());
+    place.try_rows(&format!("CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")).unwrap();
+    place.try_rows("REVOKE CREATE ON SCHEMA public FROM PUBLIC").unwrap();
+    let (_, address) = place.url().rsplit_once('@').unwrap();
+    let answer = place.app(&["up", "--database-url", &format!("postgres://{role}:{PASSWORD}@{address}")]);
+    place.try_rows(&format!("DROP ROLE {role}")).unwrap();
+    assert_eq!(answer.code, Some(6), "{answer:#?}");
+    no_password(&answer);
+}
+
+#[test]
+fn t6_no_password_is_printed() {
+    let place = Place::sqlite();
+    let urls = [
+        format!("postgres://ada:{PASSWORD}@127.0.0.1:1/library"),
+        format!("postgres://127.0.0.1:1/library?user=ada&password={PASSWORD}"),
+        // Not escaped, so not understood, or understood otherwise.
+        format!("postgres://ada:{PASSWORD}/@127.0.0.1:1/library"),
+        format!("postgres://ada:x@{PASSWORD}@127.0.0.1:1/library"),
+        format!("postgres://ada:{PASSWORD}@127.0.0.1:port/library"),
+        format!("gopher://ada:{PASSWORD}@localhost/library"),
+        format!("host=localhost user=ada password={PASSWORD}"),
+        format!("sqlite://library.db?password={PASSWORD}"),
+    ];
+    for url in &urls {
+        for verb in [&["up"][..], &["up", "--dry-run"], &["status"], &["plan"], &["down", "1"], &["--help"], &["loans"]]
+        {
+            let of_flag = place.app(&[verb, &["--database-url", url]].concat());
+            let of_variable = answer(place.command(verb).env("DATABASE_URL", url).output().unwrap());
+            for answer in [of_flag, of_variable] {
+                assert!(verb == ["--help"] || answer.code != Some(0), "{url} {verb:?}: {answer:#?}");
+                no_password(&answer);
+            }
+        }
+        // In a place where none belongs.
+        for arguments in [&["up", url][..], &[url], &["down", url], &["--lock-wait", url, "up"]] {
+            let answer = place.app(arguments);
+            assert_eq!(answer.code, Some(2), "{answer:#?}");
+            no_password(&answer);
+        }
+    }
+}
+
+#[test]
+fn z1_a_flag_wins_over_the_variable() {
+    let place = Place::sqlite();
+    let other = Place::sqlite();
+    let answer = place.app(&["up", "--database-url", other.url()]);
+    assert_eq!(answer.code, Some(0), "{answer:#?}");
+    assert!(!place.file().exists());
+    assert_eq!(other.history().len(), 12);
+}
+
+#[test]
+fn the_default_database_is_said_on_the_screen() {
+    let place = Place::sqlite();
+    let answer = answer(command(&["up"]).current_dir(place.folder()).output().unwrap());
+    assert_eq!(answer.code, Some(0), "{answer:#?}");
+    assert_eq!(answer.err, "note: the database is sqlite://library.db?mode=rwc, as DATABASE_URL is not set\n",);
+    assert_eq!(place.history().len(), 12);
+}
+
+#[test]
+fn help_tells_the_exit_codes_and_the_default() {
+    let help = answer(command(&["--help"]).output().unwrap());
+    assert_eq!((help.code, help.err.as_str()), (Some(0), ""));
+    for part in ["Exit codes:\n  0  done", "\n  6  denied", "  up  ", "  loans  ", "sqlite://library.db?mode=rwc"] {
+        assert!(help.out.contains(part), "{part}: {}", help.out);
+    }
+    let version = answer(command(&["--version"]).output().unwrap());
+    assert_eq!(version.out, format!("app {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn what_is_piped_has_no_colours() {
+    let place = Place::sqlite();
+    for arguments in [&["up"][..], &["status"], &["plan"], &["down", "99"], &["upp"]] {
+        let answer = place.app(arguments);
+        assert!(!answer.out.contains('\u{1b}') && !answer.err.contains('\u{1b}'), "{answer:#?}");
+    }
+}
+
+fn no_password(answer: &Answer) {
+    assert!(!answer.out.contains(PASSWORD) && !answer.err.contains(PASSWORD), "{answer:#?}");
+}

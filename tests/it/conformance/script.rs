@@ -1,0 +1,108 @@
+//! Scripts that are more than statements in a transaction: Rust steps, scripts outside, directives.
+
+use lockgate::__private::RustStep;
+use lockgate::{ErrorKind, Migrator, StepResult, Transaction};
+
+use crate::support::database::{Db, backends};
+use crate::support::set::{migrations, with_steps};
+
+backends! {
+    a_rust_step_runs_with_its_history_row,
+    a_script_outside_goes_on_where_it_stopped,
+    comments_quotes_and_no_semicolon_run_as_written,
+    rust_that_fails_leaves_nothing,
+}
+
+const RUST: &str = "pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n\
+                    pub async fn down(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n";
+
+async fn lower(tx: &mut Transaction<'_>) -> StepResult {
+    tx.execute("UPDATE member SET email = lower(email)").await?;
+    Ok(())
+}
+
+async fn nothing(_: &mut Transaction<'_>) -> StepResult {
+    Ok(())
+}
+
+async fn fail(tx: &mut Transaction<'_>) -> StepResult {
+    tx.execute("CREATE TABLE made_by_rust (id INTEGER)").await?;
+    Err("no such luck".into())
+}
+
+static STEPS: &[RustStep] =
+    &[RustStep { version: 2, up: |tx| Box::pin(lower(tx)), down: Some(|tx| Box::pin(nothing(tx))) }];
+static FAILING: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(fail(tx)), down: None }];
+
+const MEMBER: (&str, &str) = (
+    "0001_member.up.sql",
+    "CREATE TABLE member (id INTEGER PRIMARY KEY, email TEXT NOT NULL);\nINSERT INTO member VALUES (1, 'Ann@Example.org');",
+);
+const NO_MEMBER: (&str, &str) = ("0001_member.down.sql", "DROP TABLE member;");
+
+async fn a_rust_step_runs_with_its_history_row(db: Db) {
+    let set = with_steps(
+        &[
+            MEMBER,
+            NO_MEMBER,
+            ("0002_lower.rs", RUST),
+            ("0003_index.sql", "CREATE INDEX member_email ON member (email)"),
+        ],
+        STEPS,
+    );
+    db.apply(set).await;
+    assert_eq!(db.texts("SELECT email FROM member").await, ["ann@example.org"]);
+    assert_eq!(db.history().await, ["1:applied", "2:applied", "3:applied"]);
+}
+
+async fn rust_that_fails_leaves_nothing(db: Db) {
+    let set = with_steps(&[MEMBER, ("0002_lower.rs", RUST)], FAILING);
+    let mut database = db.open().await;
+    let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Failed);
+    assert_eq!(error.to_string(), "`0002_lower` failed in its Rust function: no such luck");
+    assert_eq!(db.objects().await, ["member"]);
+    assert_eq!(db.history().await, ["1:applied"]);
+}
+
+async fn a_script_outside_goes_on_where_it_stopped(db: Db) {
+    let script = "-- lockgate: no-transaction\nINSERT INTO member VALUES (2, 'bo');\nVACUUM;\nINSERT INTO missing VALUES (1);\nINSERT INTO member VALUES (3, 'cy');";
+    let set = migrations(&[MEMBER, ("0002_outside.sql", script), ("0003_c.sql", "CREATE TABLE c (id INTEGER)")]);
+    let mut database = db.open().await;
+    let migrator = Migrator::new(set);
+    let error = migrator.apply(&mut database).await.unwrap_err();
+    assert_eq!(
+        error.report().place().as_deref(),
+        Some(if db.is_sqlite() { "migrations/0002_outside.sql:4:1" } else { "migrations/0002_outside.sql:4:13" })
+    );
+    let shown = error.report().to_string();
+    assert!(shown.contains("`0002_outside` is partial: 2 of its 4 statements have finished and stay"), "{shown}");
+    assert_eq!(db.history().await, ["1:applied", "2:partial"]);
+    let drift = migrator.drift(&mut database).await.unwrap();
+    assert_eq!(drift[0].to_string(), "`0002_outside` stopped half way, after 2 finished statements");
+
+    db.execute("CREATE TABLE missing (id INTEGER)").await;
+    let report = migrator.apply(&mut database).await.unwrap();
+    assert_eq!(report.steps.len(), 2);
+    assert_eq!(db.history().await, ["1:applied", "2:applied", "3:applied"]);
+    assert_eq!(
+        db.texts("SELECT email FROM member ORDER BY id").await,
+        ["Ann@Example.org", "bo", "cy"],
+        "each ran once"
+    );
+    assert_eq!(db.log().await, ["1:applied", "2:failed", "2:applied", "3:applied"]);
+}
+
+async fn comments_quotes_and_no_semicolon_run_as_written(db: Db) {
+    let set = migrations(&[
+        (
+            "0001_a.sql",
+            "\u{feff}-- ; '\r\n/* ; \" */ CREATE TABLE \"a;b\" (id INTEGER, note TEXT DEFAULT 'it''s; -- not');;\r\nINSERT INTO \"a;b\" (id) VALUES (1) -- the end; without a newline",
+        ),
+        ("0002_empty.sql", "-- nothing at all yet\n"),
+        ("0003_c.sql", "CREATE TABLE c (id INTEGER)"),
+    ]);
+    db.apply(set).await;
+    assert_eq!(db.texts("SELECT note FROM \"a;b\"").await, ["it's; -- not"]);
+    assert_eq!(db.history().await.len(), 3);
+}

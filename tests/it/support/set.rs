@@ -1,0 +1,39 @@
+//! Sets of migrations made while a test runs, from files as a user would write them: read, checked
+//! and encoded by the very code that the macro uses.
+
+use std::fs;
+
+use lockgate::__private::{RustStep, Set};
+use lockgate::Migrations;
+use lockgate_source::diagnostic::Style;
+use lockgate_source::folder;
+
+/// The set of a folder with these files, each `(path below migrations/, text)`.
+pub(crate) fn migrations(files: &[(&str, &str)]) -> &'static Migrations {
+    with_steps(files, &[])
+}
+
+/// The same, with the functions of its Rust steps.
+pub(crate) fn with_steps(files: &[(&str, &str)], steps: &'static [RustStep]) -> &'static Migrations {
+    let place = tempfile::tempdir().expect("a folder for migrations");
+    let root = place.path().join("migrations");
+    for (path, text) in files {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("a folder in migrations");
+        fs::write(path, text).expect("a migration file");
+    }
+    let loaded = folder::load(&root, "migrations");
+    let problems: Vec<String> = loaded.diagnostics.iter().map(|diagnostic| diagnostic.render(Style::Plain)).collect();
+    assert!(!loaded.has_errors(), "the test's own migrations are wrong:\n{}", problems.join("\n"));
+    let embedded = loaded.folder.encode();
+    let read = |path| fs::read_to_string(path).expect("a migration that was just read");
+    let texts: String = embedded.texts.iter().map(read).collect();
+    let set = Set::from_parts(
+        "migrations",
+        "tests 1.2.3",
+        texts.leak(),
+        embedded.encoded.paths.leak(),
+        embedded.encoded.table.leak(),
+    );
+    Box::leak(Box::new(lockgate::__private::migrations(set, steps)))
+}

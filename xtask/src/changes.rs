@@ -1,0 +1,272 @@
+//! Changes to files that are made all together or not at all.
+//!
+//! New texts are written beside their places first, which is where a full disk or a missing right
+//! shows; then each is moved there, and what was moved is moved back if one of them fails.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::{NamedTempFile, TempPath};
+
+use crate::failure::Failure;
+
+/// Changes that are planned, in the order in which they are to be made.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    planned: Vec<Change>,
+}
+
+#[derive(Debug)]
+enum Change {
+    Create { path: PathBuf, text: String },
+    Replace { path: PathBuf, text: String },
+    Rename { from: PathBuf, to: PathBuf },
+}
+
+impl Changes {
+    /// A file that must not exist yet.
+    pub(crate) fn create(&mut self, path: impl Into<PathBuf>, text: impl Into<String>) {
+        self.planned.push(Change::Create { path: path.into(), text: text.into() });
+    }
+
+    /// A file that may exist, and gets this text.
+    pub(crate) fn replace(&mut self, path: impl Into<PathBuf>, text: impl Into<String>) {
+        self.planned.push(Change::Replace { path: path.into(), text: text.into() });
+    }
+
+    /// A file that gets a name which must not be taken.
+    pub(crate) fn rename(&mut self, from: impl Into<PathBuf>, to: impl Into<PathBuf>) {
+        self.planned.push(Change::Rename { from: from.into(), to: to.into() });
+    }
+
+    /// Makes them.
+    ///
+    /// # Errors
+    ///
+    /// `Refused` where something exists that must not, `Impossible` where a file cannot be written.
+    /// Nothing is changed then.
+    pub(crate) fn make(self) -> Result<(), Failure> {
+        // A name that another change of ours sets free is no name that is taken.
+        let freed: Vec<&PathBuf> = self.planned.iter().filter_map(Change::frees).collect();
+        for change in &self.planned {
+            let (Change::Create { path, .. } | Change::Rename { to: path, .. }) = change else { continue };
+            if fs::symlink_metadata(path).is_ok() && !freed.contains(&path) {
+                return Err(Failure::refused(format!("{} exists already: nothing was changed", path.display())));
+            }
+        }
+        let mut undo = Undo::default();
+        let mut staged = Vec::new();
+        for change in self.planned {
+            staged.push(stage(change, &mut undo)?);
+        }
+        // Files that change names with one another go through names of their own.
+        for stage in &mut staged {
+            stage.step_aside(&mut undo)?;
+        }
+        for stage in staged {
+            stage.settle(&mut undo)?;
+        }
+        undo.done = true;
+        Ok(())
+    }
+}
+
+impl Change {
+    fn frees(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Rename { from, .. } => Some(from),
+            Self::Create { .. } | Self::Replace { .. } => None,
+        }
+    }
+}
+
+/// A change whose new text is already on the disk.
+enum Staged {
+    New { text: TempPath, path: PathBuf },
+    Over { text: TempPath, path: PathBuf },
+    Move { from: PathBuf, to: PathBuf },
+}
+
+fn stage(change: Change, undo: &mut Undo) -> Result<Staged, Failure> {
+    Ok(match change {
+        Change::Create { path, text } => Staged::New { text: write_beside(&path, &text, undo)?, path },
+        Change::Replace { path, text } => Staged::Over { text: write_beside(&path, &text, undo)?, path },
+        Change::Rename { from, to } => {
+            make_folder(&to, undo)?;
+            Staged::Move { from, to }
+        }
+    })
+}
+
+impl Staged {
+    fn step_aside(&mut self, undo: &mut Undo) -> Result<(), Failure> {
+        let Self::Move { from, .. } = self else { return Ok(()) };
+        let aside = beside(from).map_err(|e| cannot("moved", from, &e))?.into_temp_path();
+        let aside = aside.keep().map_err(|e| cannot("moved", from, &e.error))?;
+        fs::rename(&*from, &aside).map_err(|e| {
+            let _ = fs::remove_file(&aside);
+            cannot("moved", from, &e)
+        })?;
+        undo.moved.push((aside.clone(), from.clone()));
+        *from = aside;
+        Ok(())
+    }
+
+    fn settle(self, undo: &mut Undo) -> Result<(), Failure> {
+        match self {
+            Self::New { text, path } => {
+                text.persist_noclobber(&path).map_err(|e| cannot("written", &path, &e.error))?;
+                undo.made.push(path);
+            }
+            Self::Over { text, path } => {
+                let before = match fs::read(&path) {
+                    Ok(bytes) => Some(bytes),
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+                    Err(e) => return Err(cannot("read", &path, &e)),
+                };
+                text.persist(&path).map_err(|e| cannot("written", &path, &e.error))?;
+                match before {
+                    Some(before) => undo.overwritten.push((path, before)),
+                    None => undo.made.push(path),
+                }
+            }
+            Self::Move { from, to } => {
+                if fs::symlink_metadata(&to).is_ok() {
+                    return Err(Failure::refused(format!("{} exists already: nothing was changed", to.display())));
+                }
+                fs::rename(&from, &to).map_err(|e| cannot("written", &to, &e))?;
+                undo.moved.push((to, from));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How to get back to where we came from, the last step first.
+#[derive(Debug, Default)]
+struct Undo {
+    folders: Vec<PathBuf>,
+    made: Vec<PathBuf>,
+    overwritten: Vec<(PathBuf, Vec<u8>)>,
+    moved: Vec<(PathBuf, PathBuf)>,
+    done: bool,
+}
+
+impl Drop for Undo {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        // Whatever fails here fails for the reason that is already on its way to the user.
+        for path in self.made.iter().rev() {
+            let _ = fs::remove_file(path);
+        }
+        for (path, before) in self.overwritten.iter().rev() {
+            let _ = fs::write(path, before);
+        }
+        for (now, before) in self.moved.iter().rev() {
+            let _ = fs::rename(now, before);
+        }
+        for folder in self.folders.iter().rev() {
+            let _ = fs::remove_dir(folder);
+        }
+    }
+}
+
+fn write_beside(path: &Path, text: &str, undo: &mut Undo) -> Result<TempPath, Failure> {
+    make_folder(path, undo)?;
+    let write = || {
+        let mut file = beside(path)?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        Ok(file.into_temp_path())
+    };
+    write().map_err(|e: io::Error| cannot("written", path, &e))
+}
+
+/// A new file with a name that migrations ignore, in the folder of another one.
+fn beside(path: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".lockgate-");
+    // Like any new file, and not for its owner alone.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(path.parent().unwrap_or(Path::new(".")))
+}
+
+fn make_folder(path: &Path, undo: &mut Undo) -> Result<(), Failure> {
+    let Some(folder) = path.parent() else { return Ok(()) };
+    let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+    for folder in missing.into_iter().rev() {
+        fs::create_dir(folder).map_err(|e| cannot("made", folder, &e))?;
+        undo.folders.push(folder.to_owned());
+    }
+    Ok(())
+}
+
+fn cannot(what: &str, path: &Path, e: &io::Error) -> Failure {
+    Failure::impossible(format!("{} cannot be {what}: {e}; nothing was changed", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn all_of_them_or_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::write(at("a"), "a").unwrap();
+        fs::write(at("lock"), "before").unwrap();
+
+        // The rename is the last one and fails: what it would move does not exist.
+        let mut changes = Changes::default();
+        changes.create(at("new/deep/b"), "b");
+        changes.replace(at("lock"), "after");
+        changes.replace(at("lock2"), "after");
+        changes.rename(at("missing"), at("c"));
+        changes.make().unwrap_err();
+        assert_eq!(names(directory.path()), ["a", "lock"]);
+        assert_eq!(fs::read_to_string(at("lock")).unwrap(), "before");
+
+        let mut changes = Changes::default();
+        changes.create(at("new"), "b");
+        changes.create(at("a"), "b");
+        assert!(matches!(changes.make(), Err(Failure::Refused(_))));
+        assert_eq!(names(directory.path()), ["a", "lock"]);
+        assert_eq!(fs::read_to_string(at("a")).unwrap(), "a");
+
+        let mut changes = Changes::default();
+        changes.create(at("new/b"), "b");
+        changes.replace(at("lock"), "after");
+        changes.rename(at("a"), at("c"));
+        changes.make().unwrap();
+        assert_eq!(names(directory.path()), ["c", "lock", "new"]);
+        assert_eq!(names(&at("new")), ["b"]);
+        assert_eq!(fs::read_to_string(at("lock")).unwrap(), "after");
+    }
+
+    #[test]
+    fn names_may_move_up_in_a_row() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        for name in ["1", "2", "3"] {
+            fs::write(at(name), name).unwrap();
+        }
+        let mut changes = Changes::default();
+        for (from, to) in [("1", "2"), ("2", "3"), ("3", "4")] {
+            changes.rename(at(from), at(to));
+        }
+        changes.make().unwrap();
+        assert_eq!(names(directory.path()), ["2", "3", "4"]);
+        assert_eq!(fs::read_to_string(at("4")).unwrap(), "3");
+    }
+}

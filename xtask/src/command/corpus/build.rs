@@ -1,0 +1,142 @@
+//! Compiling the sets: a scratch workspace in which each set is a crate that embeds its folder with
+//! the real macro, and one program that runs them all.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use cargo_metadata::Message;
+use cargo_metadata::diagnostic::DiagnosticLevel;
+
+use super::Set;
+use crate::failure::Failure;
+
+const RUNNER: &str = include_str!("runner.rs.txt");
+
+/// The program, and what the compiler says of the sets that are not in it.
+#[derive(Debug)]
+pub(super) struct Runner {
+    program: PathBuf,
+    refused: Vec<Option<String>>,
+}
+
+impl Runner {
+    /// What the compiler says of a set that it refuses.
+    pub(super) fn refusal(&self, set: usize) -> Option<&str> {
+        self.refused[set].as_deref()
+    }
+
+    /// Runs a set; the answer is what it prints, the `Err` its report.
+    pub(super) fn run(&self, set: usize, url: &str, words: &[&str]) -> Result<String, String> {
+        let mut command = Command::new(&self.program);
+        command.arg(set.to_string()).args(words).env("CORPUS_URL", url).env("NO_COLOR", "1");
+        let output = command.output().map_err(|e| e.to_string())?;
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        if output.status.success() { Ok(out.into_owned()) } else { Err(format!("{out}{err}").trim().to_owned()) }
+    }
+}
+
+/// Builds it: first the sets alone, so that one that does not compile costs no other.
+pub(super) fn runner(root: &Path, runtime: &Path, corpus: &Path, sets: &[Set]) -> Result<Runner, Failure> {
+    let write = |path: PathBuf, text: String| {
+        let failed = |e| Failure::impossible(format!("{} cannot be written: {e}", path.display()));
+        fs::create_dir_all(path.parent().expect("it is in the corpus")).map_err(failed)?;
+        // An unchanged file keeps its time, and what was built of it.
+        if fs::read_to_string(&path).is_ok_and(|before| before == text) {
+            return Ok(());
+        }
+        fs::write(&path, text).map_err(failed)
+    };
+    let lockgate =
+        format!("lockgate = {{ path = {:?}, features = [\"sqlite\", \"postgres\"] }}\n", runtime.display().to_string());
+    for (index, set) in sets.iter().enumerate() {
+        let crate_folder = set.folder.parent().expect("a set's folder is in its crate");
+        write(crate_folder.join("Cargo.toml"), manifest(&format!("set-{index}"), &lockgate))?;
+        let text = "//! One set.\n\n/// The set.\npub static MIGRATIONS: lockgate::Migrations = lockgate::embed_migrations!();\n";
+        write(crate_folder.join("src/lib.rs"), text.to_owned())?;
+    }
+    // The same versions as the checkout's own: they are there already.
+    let lock = root.join("Cargo.lock");
+    fs::copy(&lock, corpus.join("Cargo.lock"))
+        .map_err(|e| Failure::impossible(format!("{} cannot be copied: {e}", lock.display())))?;
+
+    let members: Vec<&Path> = sets.iter().map(|set| set.folder.parent().expect("as above")).collect();
+    write(corpus.join("Cargo.toml"), workspace(&members, false))?;
+    let target = root.join("target").join("corpus");
+    let refused = libraries(corpus, &target, sets.len())?;
+
+    let good = || (0..sets.len()).filter(|index| refused[*index].is_none());
+    let mut dependencies = lockgate + "tokio = { version = \"1\", features = [\"rt-multi-thread\", \"macros\"] }\n";
+    for index in good() {
+        let path = members[index].display().to_string();
+        dependencies += &format!("set-{index} = {{ path = {path:?} }}\n");
+    }
+    let arms: String = good().map(|index| format!("        \"{index}\" => &set_{index}::MIGRATIONS,\n")).collect();
+    write(corpus.join("runner/Cargo.toml"), manifest("runner", &dependencies))?;
+    write(corpus.join("runner/src/main.rs"), RUNNER.replace("        // SETS\n", &arms))?;
+    write(corpus.join("Cargo.toml"), workspace(&members, true))?;
+    let mut command = cargo(corpus, &target);
+    let status = command.args(["build", "--quiet", "--package", "runner"]).status();
+    match status {
+        Ok(status) if status.success() => {}
+        Ok(_) => {
+            return Err(Failure::impossible("the program of the corpus does not compile: what rustc says is above"));
+        }
+        Err(e) => return Err(Failure::impossible(format!("cargo build: {e}"))),
+    }
+    Ok(Runner { program: target.join("debug").join(format!("runner{}", env::consts::EXE_SUFFIX)), refused })
+}
+
+/// Compiles the sets, and collects what rustc says of each that it refuses.
+fn libraries(corpus: &Path, target: &Path, count: usize) -> Result<Vec<Option<String>>, Failure> {
+    let mut command = cargo(corpus, target);
+    command.args(["build", "--workspace", "--keep-going", "--message-format=json"]);
+    let output = command.stderr(Stdio::inherit()).stdin(Stdio::null()).output();
+    let output = output.map_err(|e| Failure::impossible(format!("cargo build: {e}")))?;
+    let mut refused: Vec<Option<String>> = vec![None; count];
+    let mut built = 0;
+    for message in Message::parse_stream(&output.stdout[..]).flatten() {
+        match message {
+            Message::CompilerArtifact(artifact) if index_of(&artifact.target.name).is_some() => built += 1,
+            Message::CompilerMessage(message) if message.message.level == DiagnosticLevel::Error => {
+                let Some(index) = index_of(&message.target.name) else {
+                    let said = message.message.rendered.unwrap_or(message.message.message);
+                    return Err(Failure::impossible(format!("Lockgate itself does not compile:\n{said}")));
+                };
+                let said = message.message.rendered.unwrap_or(message.message.message);
+                refused[index].get_or_insert_default().push_str(&said);
+            }
+            _ => {}
+        }
+    }
+    let refusals = refused.iter().filter(|said| said.is_some()).count();
+    if built + refusals < count {
+        return Err(Failure::impossible("the sets do not compile: what cargo says is above"));
+    }
+    Ok(refused)
+}
+
+/// `set_3` or `set-3`: 3.
+fn index_of(name: &str) -> Option<usize> {
+    name.strip_prefix("set").and_then(|rest| rest[1..].parse().ok())
+}
+
+fn cargo(folder: &Path, target: &Path) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(folder).env("CARGO_TARGET_DIR", target);
+    command
+}
+
+fn manifest(name: &str, dependencies: &str) -> String {
+    format!(
+        "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n[dependencies]\n{dependencies}"
+    )
+}
+
+fn workspace(members: &[&Path], runner: bool) -> String {
+    let members = members.iter().map(|path| format!("    {:?},\n", path.display().to_string()));
+    let runner = runner.then(|| "    \"runner\",\n".to_owned());
+    let members: String = members.chain(runner).collect();
+    format!("[workspace]\nresolver = \"3\"\nmembers = [\n{members}]\n\n[profile.dev]\ndebug = \"line-tables-only\"\n")
+}

@@ -1,0 +1,167 @@
+//! Getting a published package, and finding the folders of migrations in it.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use lockgate_source::core::StatementFlags;
+use lockgate_source::sql;
+
+use super::database::Dialect;
+use super::{Script, Set};
+use crate::failure::Failure;
+
+/// The sets of a package: every folder whose name ends in `migrations` and that holds SQL.
+pub(super) fn sets(corpus: &Path, name: &str, version: &str, dialect: Dialect) -> Result<Vec<Set>, Failure> {
+    let package = package(corpus, name, version)?;
+    let mut folders = Vec::new();
+    find(&package, &mut folders)?;
+    folders.sort();
+    if folders.is_empty() {
+        return Err(Failure::impossible(format!("{name} {version} has no folder of migrations")));
+    }
+    let mut sets = Vec::new();
+    for folder in folders {
+        let inside = folder.strip_prefix(&package).expect("it was found in there").to_string_lossy().replace('\\', "/");
+        let set = if inside == "migrations" { name.to_owned() } else { format!("{name}/{inside}") };
+        let copy = corpus.join("sets").join(set.replace(['/', '@'], "_"));
+        sets.push(copied(set, dialect, &folder, copy, &package)?);
+    }
+    Ok(sets)
+}
+
+/// The unpacked package. `cargo info` downloads exactly one package, and none of those that it
+/// depends on.
+fn package(corpus: &Path, name: &str, version: &str) -> Result<PathBuf, Failure> {
+    let failed = |e| Failure::impossible(format!("{name} {version} cannot be fetched: {e}"));
+    let folder = format!("{name}-{version}");
+    if let Some(found) = in_cache(&folder) {
+        return Ok(found);
+    }
+    fs::create_dir_all(corpus).map_err(|e| failed(e.to_string()))?;
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["info", "--quiet", &format!("{name}@{version}")]).current_dir(corpus).stdin(Stdio::null());
+    let output = command.output().map_err(|e| failed(e.to_string()))?;
+    if !output.status.success() {
+        return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+    }
+    in_cache(&folder).ok_or_else(|| failed("cargo has it, but not unpacked in its `registry/src` folder".to_owned()))
+}
+
+fn in_cache(folder: &str) -> Option<PathBuf> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")))?;
+    let registries = fs::read_dir(home.join("registry").join("src")).ok()?;
+    registries.flatten().map(|entry| entry.path().join(folder)).find(|path| path.join("Cargo.toml").is_file())
+}
+
+fn find(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    for path in entries(folder)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if !path.is_dir() {
+            continue;
+        }
+        if name.ends_with("migrations") && !scripts(&path)?.is_empty() {
+            found.push(path);
+        } else {
+            find(&path, found)?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies a folder, with a policy that names its dialect.
+fn copied(name: String, dialect: Dialect, from: &Path, to: PathBuf, package: &Path) -> Result<Set, Failure> {
+    let failed = |e| Failure::impossible(format!("{} cannot be written: {e}", to.display()));
+    if to.exists() {
+        fs::remove_dir_all(&to).map_err(failed)?;
+    }
+    let mut notes = Vec::new();
+    let folder = to.join("migrations");
+    let paths = scripts(from)?;
+    for path in &paths {
+        let inside = path.strip_prefix(from).expect("it was found in there");
+        let copy = folder.join(inside);
+        fs::create_dir_all(copy.parent().expect("it is in the folder")).map_err(failed)?;
+        fs::copy(path, &copy).map_err(failed)?;
+    }
+    if paths.iter().any(|path| path.parent() != Some(from)) {
+        notes.push("has nested folders: both read them recursively, in the order of the versions".to_owned());
+    }
+    fs::write(folder.join("migrations.toml"), format!("dialects = [\"{}\"]\n", dialect.word())).map_err(failed)?;
+
+    let mut schemas = Vec::new();
+    if let Ok(text) = fs::read_to_string(package.join("sqlx.toml")) {
+        schemas = created_schemas(&text);
+        notes.push(match schemas.is_empty() {
+            true => "has a `sqlx.toml`, which Lockgate does not read".to_owned(),
+            false => format!(
+                "has a `sqlx.toml`, which Lockgate does not read; it asks sqlx for the schema {}, made by hand for both",
+                schemas.join(", ")
+            ),
+        });
+    }
+
+    let (mut ups, mut downs) = (Vec::new(), Vec::new());
+    let (mut controlled, mut statements) = (Vec::new(), 0);
+    for path in paths {
+        let inside = path.strip_prefix(from).expect("it was found in there").to_owned();
+        let file = inside.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).map_err(|e| Failure::impossible(format!("{}: {e}", path.display())))?;
+        let split = sql::split(dialect.source(), &text);
+        statements += split.statements.len();
+        let flags = StatementFlags::CONTROLS_TRANSACTION;
+        if split.statements.iter().any(|statement| statement.flags.contains(flags)) {
+            controlled.push(file.clone());
+        }
+        let Some(version) = file.split('_').next().and_then(|digits| digits.parse().ok()) else {
+            notes.push(format!("`{file}` does not begin with a version: the plain shell leaves it out"));
+            continue;
+        };
+        let list = if file.ends_with(".down.sql") { &mut downs } else { &mut ups };
+        list.push(Script { version, path: inside });
+    }
+    if !controlled.is_empty() {
+        notes.push(format!("has BEGIN or COMMIT of its own: {}", controlled.join(", ")));
+    }
+    ups.sort_by_key(|script| script.version);
+    downs.sort_by_key(|script| script.version);
+    Ok(Set { name, dialect, folder, ups, downs, statements, notes, schemas })
+}
+
+fn scripts(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut found = Vec::new();
+    for path in entries(folder)? {
+        if path.is_dir() {
+            found.extend(scripts(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "sql") {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let read = || fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>();
+    let mut paths = read().map_err(|e| Failure::impossible(format!("{} cannot be read: {e}", folder.display())))?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// `create-schemas = ["a", "b"]` of a `sqlx.toml`: sqlx makes them before the first script.
+fn created_schemas(text: &str) -> Vec<String> {
+    let line = text.lines().find_map(|line| line.trim().strip_prefix("create-schemas"));
+    let inside = line.and_then(|line| Some(line.split_once('[')?.1.split_once(']')?.0)).unwrap_or_default();
+    inside.split(',').map(|word| word.trim().trim_matches(['"', '\'']).to_owned()).filter(|w| !w.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schemas_are_read() {
+        assert_eq!(created_schemas("[migrate]\ncreate-schemas = [\"a\", 'b']\n"), ["a", "b"]);
+        assert_eq!(created_schemas("[migrate]\n"), [""; 0]);
+    }
+}

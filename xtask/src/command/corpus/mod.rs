@@ -1,0 +1,137 @@
+//! `cargo xtask corpus`: published sets of migrations through the real macro, on real servers, held
+//! against what the plain database shell makes of the same files.
+//!
+//! For Lockgate's own workspace. Packages are fetched by name and version with cargo alone, into
+//! `.corpus/`, and nothing of them is committed.
+
+mod build;
+mod database;
+mod fetch;
+mod run;
+mod table;
+
+use std::path::PathBuf;
+
+use anstream::{eprintln, println};
+
+use crate::failure::Failure;
+use crate::project::Project;
+use crate::server::{Error, ErrorKind, Options, Postgres, require};
+use database::Dialect;
+
+/// The published packages that are tried when none is named.
+const PACKAGES: [(&str, &str, Dialect); 8] = [
+    ("zksync_dal", "29.13.0-non-semver-compat", Dialect::Postgres),
+    ("atuin-server-postgres", "18.20.1", Dialect::Postgres),
+    ("apalis-postgres", "1.0.0", Dialect::Postgres),
+    ("underway", "0.2.0", Dialect::Postgres),
+    ("sqlxmq", "0.6.0", Dialect::Postgres),
+    ("atuin-client", "18.24.4", Dialect::Sqlite),
+    ("atuin-server-sqlite", "18.20.1", Dialect::Sqlite),
+    ("apalis-sqlite", "1.0.0", Dialect::Sqlite),
+];
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Packages of the built-in list, all of them if none is named; or others as NAME@VERSION
+    names: Vec<String>,
+    /// The dialect of packages that are not in the list
+    #[arg(long, value_enum, default_value = "postgres")]
+    dialect: Dialect,
+    /// Only what the plain shell does, without Lockgate
+    #[arg(long)]
+    shell_only: bool,
+}
+
+/// One folder of migrations of a package.
+#[derive(Debug)]
+struct Set {
+    /// `atuin-client`, or `atuin-client/record-migrations` for a folder that is not `migrations`.
+    name: String,
+    dialect: Dialect,
+    /// Our copy of it.
+    folder: PathBuf,
+    /// The scripts up, in order.
+    ups: Vec<Script>,
+    /// The scripts down, in ascending order too.
+    downs: Vec<Script>,
+    /// How many statements all of them have.
+    statements: usize,
+    /// What a reader of the result should know of it.
+    notes: Vec<String>,
+    /// Schemas that its own runner makes before the first script.
+    schemas: Vec<String>,
+}
+
+/// One file of a set.
+#[derive(Clone, Debug)]
+struct Script {
+    version: i64,
+    /// From the set's folder.
+    path: PathBuf,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let project = Project::find()?;
+    let Some(runtime) = project.directory_of("lockgate") else {
+        return Err(Failure::impossible("`corpus` tries Lockgate itself: it runs in Lockgate's own workspace alone"));
+    };
+    let corpus = project.root.join(".corpus");
+    let mut sets = Vec::new();
+    for (name, version, dialect) in wanted(arguments)? {
+        eprintln!("{name} {version}");
+        sets.extend(fetch::sets(&corpus, &name, &version, dialect)?);
+    }
+
+    let server = if sets.iter().any(|set| set.dialect == Dialect::Postgres) { postgres()? } else { None };
+    let programs = database::Programs::find(server.as_ref());
+    let runner = if arguments.shell_only { None } else { Some(build::runner(&project.root, runtime, &corpus, &sets)?) };
+
+    let mut results = Vec::new();
+    for (index, set) in sets.iter().enumerate() {
+        eprintln!("{}", set.name);
+        results.push(run::set(index, set, server.as_ref(), &programs, runner.as_ref())?);
+    }
+    println!("{}", table::render(&results));
+    for result in &results {
+        table::notes(result).iter().for_each(|note| println!("{note}"));
+    }
+    let different = results.iter().filter(|result| result.is_different()).count();
+    if different > 0 {
+        return Err(Failure::refused(format!(
+            "{different} of {} sets differ from what the plain shell makes",
+            sets.len()
+        )));
+    }
+    Ok(())
+}
+
+fn wanted(arguments: &Arguments) -> Result<Vec<(String, String, Dialect)>, Failure> {
+    let known = |(name, version, dialect): &(&str, &str, Dialect)| (name.to_string(), version.to_string(), *dialect);
+    if arguments.names.is_empty() {
+        return Ok(PACKAGES.iter().map(known).collect());
+    }
+    let find = |wanted: &String| match wanted.split_once('@') {
+        Some((name, version)) => Ok((name.to_owned(), version.to_owned(), arguments.dialect)),
+        None => PACKAGES.iter().find(|package| package.0 == wanted).map(known).ok_or_else(|| {
+            let names = PACKAGES.map(|package| package.0).join(", ");
+            Failure::impossible(format!(
+                "`{wanted}` is not in the list ({names}): name a version, as in `{wanted}@1.0.0`"
+            ))
+        }),
+    };
+    arguments.names.iter().map(find).collect()
+}
+
+/// A server, or `None` with a visible line where there is none and none is required.
+fn postgres() -> Result<Option<Postgres>, Failure> {
+    let skipped = |e: Error| {
+        eprintln!("skipped: postgres: {e}");
+        Ok(None)
+    };
+    match Postgres::start(&Options::default()) {
+        Ok(server) => Ok(Some(server)),
+        Err(e) if e.kind() == ErrorKind::NotFound && !require::requires("postgres")? => skipped(e),
+        Err(e) => Err(e.into()),
+    }
+}

@@ -1,0 +1,222 @@
+//! Trying one set: with the plain shell, with Lockgate, and the two held against each other.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use super::build::Runner;
+use super::database::{Database, Programs};
+use super::table::{Answer, Outcome};
+use super::{Script, Set};
+use crate::failure::Failure;
+use crate::server::Postgres;
+
+/// What happened when each migration in turn went up, down and up again.
+#[derive(Debug, Default)]
+struct Each {
+    /// Versions whose script down fails, and why.
+    broken: Vec<(i64, String)>,
+    /// Versions after whose script down the script up fails, and why.
+    stuck: Vec<(i64, String)>,
+}
+
+pub(super) fn set(
+    index: usize,
+    set: &Set,
+    server: Option<&Postgres>,
+    programs: &Programs,
+    runner: Option<&Runner>,
+) -> Result<Outcome, Failure> {
+    let mut outcome = Outcome::new(set);
+    if let Some(why) = programs.missing(set.dialect, server) {
+        outcome.up = Answer::Untried(why.to_owned());
+        return Ok(outcome);
+    }
+    let folder = set.folder.parent().expect("a set's folder is in its crate");
+    let fresh = |name: &str| -> Result<Database<'_>, Failure> {
+        let database = Database::create(set.dialect, server, programs, name, folder)?;
+        for schema in &set.schemas {
+            database.must(&format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\""))?;
+        }
+        Ok(database)
+    };
+
+    let plain = fresh("plain")?;
+    let ups: Vec<&Script> = set.ups.iter().collect();
+    if let Err((at, said)) = shell(set, &plain, &ups, false) {
+        outcome.up = Answer::Lacks(format!("the plain shell fails at `{at}`: {said}"));
+        return Ok(outcome);
+    }
+    let Some(runner) = runner else {
+        outcome.up = Answer::Untried("the plain shell alone was asked for, and succeeds".to_owned());
+        return Ok(outcome);
+    };
+    if let Some(said) = runner.refusal(index) {
+        outcome.up = Answer::Differs(format!("the macro refuses it:\n{said}"));
+        return Ok(outcome);
+    }
+
+    let ours = fresh("ours")?;
+    if let Err(said) = runner.run(index, &ours.url(), &["up"]) {
+        outcome.up = Answer::Differs(said);
+        return Ok(outcome);
+    }
+    outcome.up = Answer::Good;
+    outcome.same = compare(&plain, &ours)?;
+    if set.downs.is_empty() || outcome.is_different() {
+        return Ok(outcome);
+    }
+
+    // Down as far as every migration has a script for it.
+    let with_down: BTreeSet<i64> = set.downs.iter().map(|script| script.version).collect();
+    let floor = set.ups.iter().rev().map(|script| script.version).find(|version| !with_down.contains(version));
+    let downs: Vec<&Script> = set.downs.iter().rev().filter(|script| Some(script.version) > floor).collect();
+    let by_shell = shell(set, &plain, &downs, true);
+    let destination = floor.map_or("empty".to_owned(), |version| version.to_string());
+    let by_us = runner.run(index, &ours.url(), &["down", &destination]);
+    outcome.down = agreement(&by_shell, &by_us, compare(&plain, &ours)?);
+    if outcome.is_different() {
+        return Ok(outcome);
+    }
+
+    let reached =
+        by_shell.as_ref().err().and_then(|(at, _)| set.downs.iter().find(|s| s.path.display().to_string() == *at));
+    let above = reached.map(|script| script.version).or(floor);
+    let again: Vec<&Script> = set.ups.iter().filter(|script| Some(script.version) > above).collect();
+    let by_shell = shell(set, &plain, &again, true);
+    let by_us = runner.run(index, &ours.url(), &["up"]);
+    outcome.up_again = agreement(&by_shell, &by_us, compare(&plain, &ours)?);
+    if outcome.is_different() {
+        return Ok(outcome);
+    }
+
+    // One broken script down hides those below it: each of them on its own.
+    let by_shell = each_by_shell(set, || fresh("plain"))?;
+    let by_us = each_by_us(index, runner, || fresh("ours"))?;
+    outcome.each = compare_each(set, &by_shell, &by_us);
+    Ok(outcome)
+}
+
+/// Runs scripts with the plain shell; the `Err` names the one that fails and what the shell says.
+fn shell(set: &Set, database: &Database<'_>, scripts: &[&Script], whole: bool) -> Result<(), (String, String)> {
+    scripts.iter().try_for_each(|script| {
+        let path = set.folder.join(&script.path);
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let outside = text.lines().next().is_some_and(|line| line.contains("no-transaction"));
+        database.script(&path, whole && !outside).map_err(|said| (script.path.display().to_string(), said))
+    })
+}
+
+fn compare(plain: &Database<'_>, ours: &Database<'_>) -> Result<Answer, Failure> {
+    let (plain, ours) = (plain.schema()?, ours.schema()?);
+    if plain == ours {
+        return Ok(Answer::Good);
+    }
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
+    let (of_plain, of_ours) = (lines(&plain), lines(&ours));
+    let only = |name: &str, a: &BTreeSet<String>, b: &BTreeSet<String>| {
+        a.difference(b).take(10).map(|line| format!("\n    {name} only: {line}")).collect::<String>()
+    };
+    let differences = only("shell", &of_plain, &of_ours) + &only("lockgate", &of_ours, &of_plain);
+    let order = if differences.is_empty() { ": the same lines in another order" } else { ":" };
+    Ok(Answer::Differs(format!("the schemas differ{order}{differences}")))
+}
+
+/// Both must succeed, or fail at the same file and leave the same schema.
+fn agreement(by_shell: &Result<(), (String, String)>, by_us: &Result<String, String>, schema: Answer) -> Answer {
+    match (by_shell, by_us) {
+        (Ok(()), Ok(_)) => schema,
+        (Err((at, said)), Err(report)) if report.contains(at.as_str()) => match schema {
+            Answer::Good => Answer::Broken(format!("`{at}` fails in the plain shell as well: {said}")),
+            other => other,
+        },
+        (Err((at, said)), Err(report)) => {
+            Answer::Differs(format!("the plain shell fails at `{at}` ({said}), lockgate elsewhere:\n{report}"))
+        }
+        (Ok(()), Err(report)) => Answer::Differs(format!("the plain shell succeeds, lockgate fails:\n{report}")),
+        (Err((at, said)), Ok(_)) => {
+            Answer::Differs(format!("the plain shell fails at `{at}` ({said}), lockgate succeeds"))
+        }
+    }
+}
+
+fn each_by_shell<'a>(set: &Set, fresh: impl Fn() -> Result<Database<'a>, Failure>) -> Result<Each, Failure> {
+    let mut each = Each::default();
+    'fresh: loop {
+        let database = fresh()?;
+        each.broken.clear();
+        for up in &set.ups {
+            // The first way up has been proven already.
+            let _ = shell(set, &database, &[up], true);
+            let passed_over = each.stuck.iter().any(|(version, _)| *version == up.version);
+            let Some(down) = set.downs.iter().find(|down| down.version == up.version).filter(|_| !passed_over) else {
+                continue;
+            };
+            if let Err((_, said)) = shell(set, &database, &[down], true) {
+                each.broken.push((up.version, said));
+            } else if let Err((_, said)) = shell(set, &database, &[up], true) {
+                each.stuck.push((up.version, said));
+                continue 'fresh;
+            }
+        }
+        return Ok(each);
+    }
+}
+
+fn each_by_us<'a>(
+    index: usize,
+    runner: &Runner,
+    fresh: impl Fn() -> Result<Database<'a>, Failure>,
+) -> Result<Result<Each, String>, Failure> {
+    let mut each = Each::default();
+    loop {
+        let database = fresh()?;
+        let without: Vec<String> = each.stuck.iter().map(|(version, _)| version.to_string()).collect();
+        let said = match runner.run(index, &database.url(), &["each", &without.join(",")]) {
+            Ok(said) => said,
+            Err(report) => return Ok(Err(report)),
+        };
+        each.broken.clear();
+        let stuck = each.stuck.len();
+        for line in said.lines() {
+            let mut words = line.splitn(3, ' ');
+            let kind = words.next().unwrap_or_default();
+            let Some(version) = words.next().and_then(|digits| digits.parse().ok()) else { continue };
+            let list = if kind == "broken" { &mut each.broken } else { &mut each.stuck };
+            list.push((version, words.next().unwrap_or_default().to_owned()));
+        }
+        if each.stuck.len() == stuck {
+            return Ok(Ok(each));
+        }
+    }
+}
+
+fn compare_each(set: &Set, by_shell: &Each, by_us: &Result<Each, String>) -> Answer {
+    let by_us = match by_us {
+        Ok(by_us) => by_us,
+        Err(report) => return Answer::Differs(format!("one by one, lockgate fails:\n{report}")),
+    };
+    let versions = |list: &[(i64, String)]| list.iter().map(|(version, _)| *version).collect::<BTreeSet<_>>();
+    let name = |version: i64| {
+        let down = set.downs.iter().find(|script| script.version == version);
+        down.map_or_else(|| version.to_string(), |script| script.path.display().to_string())
+    };
+    let mut told = String::new();
+    for (what, shell, us) in [
+        ("fails", &by_shell.broken, &by_us.broken),
+        ("leaves something that bars the way up again", &by_shell.stuck, &by_us.stuck),
+    ] {
+        if let Some(version) = versions(shell).symmetric_difference(&versions(us)).next() {
+            let (who, list) =
+                if versions(us).contains(version) { ("lockgate", us) } else { ("the plain shell", shell) };
+            let said = list.iter().find(|(other, _)| other == version).map_or("", |(_, said)| said);
+            return Answer::Differs(format!("only in {who}, `{}` {what}: {said}", name(*version)));
+        }
+        for (version, said) in shell {
+            told += &format!("\n    `{}` {what}: {said}", name(*version));
+        }
+    }
+    if told.is_empty() {
+        return Answer::Good;
+    }
+    Answer::Broken(format!("published scripts down that are broken, one by one, in the plain shell as well:{told}"))
+}

@@ -1,0 +1,117 @@
+//! `cargo xtask init`: what a package needs to have migrations.
+
+use std::fs;
+
+use anstream::println;
+use lockgate_source::core::{Dialect, Dialects};
+use lockgate_source::folder::policy::{FILE as POLICY, Numbering};
+use lockgate_source::{Folder, lockfile, scaffold};
+
+use super::check;
+use crate::changes::Changes;
+use crate::failure::Failure;
+use crate::project::{Package, Project};
+
+/// Nothing is overwritten: what exists is left as it is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The package that gets migrations
+    #[arg(long, short, value_name = "NAME")]
+    package: Option<String>,
+    /// What every script must be valid in: postgres, sqlite, mysql (several, with commas); found out
+    /// from the features of the package's `lockgate` if not given
+    #[arg(long, value_delimiter = ',')]
+    dialects: Vec<Dialect>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let project = Project::find()?;
+    let package = project.package_to_init(arguments.package.as_deref())?;
+    let mut dialects: Dialects = arguments.dialects.iter().copied().collect();
+    if dialects == Dialects::NONE {
+        dialects = package.lockgate.iter().filter_map(|feature| feature.parse::<Dialect>().ok()).collect();
+    }
+    if dialects == Dialects::NONE {
+        return Err(Failure::impossible(format!(
+            "`{}` does not say what it is for: give `--dialects`, or depend on lockgate with the feature `postgres` or \
+             `sqlite`",
+            package.name
+        )));
+    }
+
+    let loaded = check::load(&package);
+    let folder = &loaded.folder;
+    let mut changes = Changes::default();
+    let mut told = Vec::new();
+    for file in scaffold::init(&package.path, dialects) {
+        let path = package.place(&file.path);
+        let shown = project.shown(&path);
+        if path.exists() {
+            told.push(format!("kept    {shown}"));
+            continue;
+        }
+        let text = match path.file_name().and_then(|name| name.to_str()) {
+            Some(POLICY) if !folder.migrations.is_empty() => as_strict_as_it_is(&file.content, folder, &package),
+            Some(lockfile::FILE) => lockfile::with_drafts(folder, None).render(),
+            _ => file.content,
+        };
+        changes.create(path, text);
+        told.push(format!("written {shown}"));
+    }
+    changes.make()?;
+    told.extend(hints(&project, &package, dialects));
+    told.iter().for_each(|line| println!("{line}"));
+    Ok(())
+}
+
+/// The strict policy, without what the migrations that are there already do not keep.
+fn as_strict_as_it_is(strict: &str, folder: &Folder, package: &Package) -> String {
+    let migrations = &folder.migrations;
+    let dense = migrations.iter().zip(1..).all(|(migration, number)| migration.version.get() == number);
+    let times = migrations.iter().all(|migration| migration.version.to_string().len() == 14);
+    let numbering = match (dense, times) {
+        (true, _) => Numbering::Sequence,
+        (false, true) => Numbering::Timestamp,
+        (false, false) => Numbering::Any,
+    };
+    let downs = migrations.iter().all(|migration| migration.down.is_some() || migration.irreversible.is_some());
+    let tests = migrations.iter().all(|migration| package.tests.join(format!("{}.rs", migration.id)).exists());
+    let mut text = strict.replace("numbering = \"sequence\"", &format!("numbering = \"{}\"", numbering.as_str()));
+    for (kept, key) in [(downs, "down"), (tests, "tests")] {
+        if !kept {
+            text = text.replace(&format!("{key} = \"required\""), &format!("{key} = \"optional\""));
+        }
+    }
+    text
+}
+
+/// What is left to the user: files that exist, and manifests, are theirs.
+fn hints(project: &Project, package: &Package, dialects: Dialects) -> Vec<String> {
+    let mut hints = Vec::new();
+    let features = format!(" --features {}", dialects.iter().map(Dialect::as_str).collect::<Vec<_>>().join(","));
+    let build = fs::read_to_string(package.directory.join("build.rs")).unwrap_or_default();
+    if !build.contains("lockgate_build::watch") {
+        let argument = if package.path == "migrations" { String::new() } else { format!("{:?}", package.path) };
+        hints.push(format!(
+            "add `lockgate_build::watch({argument});` to the build script of `{}`: a new migration rebuilds it then",
+            package.name
+        ));
+    }
+    for (section, name, arguments) in [
+        ("", "lockgate", features.as_str()),
+        (" --build", "lockgate-build", ""),
+        (" --dev", "tokio", " --features macros,rt-multi-thread"),
+    ] {
+        if !package.depends_on(name) {
+            hints.push(format!("run `cargo add --package {}{section} {name}{arguments}`", package.name));
+        }
+    }
+    if !project.depends_on("lockgate-xtask") {
+        hints.push("add the xtask as a member of the workspace:".to_owned());
+        for file in scaffold::xtask() {
+            hints.push(format!("--- {}", file.path));
+            hints.push(file.content.trim_end().to_owned());
+        }
+    }
+    hints
+}

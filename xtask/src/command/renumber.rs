@@ -1,0 +1,105 @@
+//! `cargo xtask renumber`: drafts that took a place which somebody else took before get new
+//! numbers, with their files, their tests, the lockfile and the names in them.
+
+use std::fs;
+
+use anstream::println;
+use lockgate_source::{lockfile, renumber, scaffold};
+
+use super::{check, now};
+use crate::changes::Changes;
+use crate::failure::Failure;
+use crate::project::Project;
+
+/// What is released keeps its number: databases know it by that.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The draft to put behind all others: `0031_tags`, or `31` where there is only one
+    #[arg(value_name = "ID", required_unless_present = "all_drafts")]
+    id: Option<String>,
+    /// All drafts that share a number, sort before a released migration or leave a gap
+    #[arg(long, conflicts_with = "id")]
+    all_drafts: bool,
+    /// Show what would be renamed, and rename nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// The package whose migrations these are
+    #[arg(long, short, value_name = "NAME")]
+    package: Option<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let project = Project::find()?;
+    let package = project.package(arguments.package.as_deref())?;
+    let loaded = check::load(&package);
+    let folder = &loaded.folder;
+    let path = package.folder.join(lockfile::FILE);
+    if folder.lockfile.is_none() && path.exists() {
+        check::show(&loaded);
+        return Err(Failure::refused(format!(
+            "{}/{} cannot be read, so nobody knows what is released: put it right first",
+            package.shown,
+            lockfile::FILE
+        )));
+    }
+    let id = arguments.id.as_deref().map(|id| whole_id(&loaded, id)).transpose()?;
+    let plan = renumber::plan(folder, id.as_deref(), Some(now())).map_err(Failure::refused)?;
+    if plan.ids.is_empty() {
+        println!("{}: every draft has its place already", package.shown);
+        return Ok(());
+    }
+
+    let mut changes = Changes::default();
+    let mut shown = Vec::new();
+    let main = package.tests.join("main.rs");
+    let modules = fs::read_to_string(&main).unwrap_or_default();
+    let mut modules_now = modules.clone();
+    for rename in plan.renames.iter().filter(|rename| !rename.from.starts_with(folder.tests_directory())) {
+        changes.rename(&rename.from, &rename.to);
+        shown.push((rename.shown_from.clone(), rename.shown_to.clone()));
+    }
+    for (from, to) in &plan.ids {
+        let (old, new) = (package.tests.join(format!("{from}.rs")), package.tests.join(format!("{to}.rs")));
+        if !old.exists() {
+            continue;
+        }
+        changes.rename(&old, &new);
+        shown.push((project.shown(&old), project.shown(&new)));
+        // A test that names its migration names it as it is called now.
+        let text = fs::read_to_string(&old).unwrap_or_default();
+        if text.contains(from.as_str()) {
+            changes.replace(&new, text.replace(from.as_str(), to));
+        }
+        modules_now = modules_now.replace(&scaffold::test_module(from), &scaffold::test_module(to));
+        modules_now = modules_now.replace(&format!("\"{from}.rs\""), &format!("\"{to}.rs\""));
+    }
+    if modules_now != modules {
+        changes.replace(main, modules_now);
+    }
+    if let Some(lockfile) = &plan.lockfile {
+        changes.replace(path, lockfile.render());
+    }
+    if !arguments.dry_run {
+        changes.make()?;
+    }
+    let arrow = if arguments.dry_run { "would become" } else { "is now" };
+    shown.iter().for_each(|(from, to)| println!("{from} {arrow} {to}"));
+    Ok(())
+}
+
+/// The id that is meant: itself, or the only draft of this number.
+fn whole_id(loaded: &lockgate_source::Loaded, id: &str) -> Result<String, Failure> {
+    let id =
+        ["up.sql", "down.sql", "sql", "rs"].iter().find_map(|end| id.strip_suffix(&format!(".{end}"))).unwrap_or(id);
+    let id = id.rsplit('/').next().unwrap_or(id);
+    let Ok(version) = id.parse() else { return Ok(id.to_owned()) };
+    let drafts = loaded.folder.migrations.iter().filter(|migration| migration.version == version && !migration.frozen);
+    let drafts: Vec<&str> = drafts.map(|migration| migration.id.as_str()).collect();
+    match drafts[..] {
+        [] => Err(Failure::refused(format!("no draft has the number {id}"))),
+        [one] => Ok(one.to_owned()),
+        _ => {
+            Err(Failure::refused(format!("the number {id} belongs to {}: name the one to move", drafts.join(" and "))))
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The workspace that a command works on: which package has migrations, and where they and their
+//! tests are.
+
+use std::path::{Component, Path, PathBuf};
+
+use cargo_metadata::MetadataCommand;
+
+use crate::failure::Failure;
+
+/// The workspace around the current directory.
+#[derive(Debug)]
+pub(crate) struct Project {
+    /// Its root, absolute.
+    pub(crate) root: PathBuf,
+    packages: Vec<Package>,
+}
+
+/// A package of it, and the folder of migrations that it embeds.
+#[derive(Clone, Debug)]
+pub(crate) struct Package {
+    pub(crate) name: String,
+    /// The directory of its `Cargo.toml`, absolute.
+    pub(crate) directory: PathBuf,
+    /// The folder, absolute; whether it exists is another question.
+    pub(crate) folder: PathBuf,
+    /// The folder as `embed_migrations!` names it, from the package: `migrations`.
+    pub(crate) path: String,
+    /// The folder as messages name it, from the root of the workspace: `examples/app/migrations`.
+    pub(crate) shown: String,
+    /// The tests of its migrations, absolute.
+    pub(crate) tests: PathBuf,
+    /// The features with which it depends on `lockgate`.
+    pub(crate) lockgate: Vec<String>,
+    dependencies: Vec<String>,
+    /// Whether `package.metadata.lockgate.migrations` names the folder.
+    named: bool,
+}
+
+impl Project {
+    /// Asks cargo.
+    pub(crate) fn find() -> Result<Self, Failure> {
+        let metadata = MetadataCommand::new().no_deps().exec();
+        let metadata = metadata.map_err(|e| Failure::impossible(format!("the workspace cannot be read: {e}")))?;
+        let root = metadata.workspace_root.as_std_path().to_owned();
+        let mut packages = Vec::new();
+        for package in metadata.workspace_packages() {
+            let manifest = package.manifest_path.as_std_path();
+            let directory = manifest.parent().expect("a manifest is in a directory").to_owned();
+            let key = package.metadata.get("lockgate").and_then(|table| table.get("migrations"));
+            let path = match key {
+                None => None,
+                Some(value) => Some(value.as_str().ok_or_else(|| {
+                    let manifest = manifest.display();
+                    Failure::impossible(format!(
+                        "{manifest}: `package.metadata.lockgate.migrations` is {value}: it is the path of a folder, as \
+                         in `migrations = \"../../migrations\"`"
+                    ))
+                })?),
+            };
+            let mut known = Package::new(&root, package.name.to_string(), directory, path);
+            for dependency in &package.dependencies {
+                known.dependencies.push(dependency.name.clone());
+                if dependency.name == "lockgate" {
+                    known.lockgate.extend(dependency.features.clone());
+                }
+            }
+            packages.push(known);
+        }
+        Ok(Self { root, packages })
+    }
+
+    /// The package to work on: the one that is named, or the only one with migrations, or the one
+    /// that the current directory is in.
+    pub(crate) fn package(&self, name: Option<&str>) -> Result<Package, Failure> {
+        if let Some(name) = name {
+            return self.named(name);
+        }
+        let with_migrations: Vec<&Package> = self.packages.iter().filter(|p| p.named || p.folder.is_dir()).collect();
+        match *with_migrations {
+            [package] => return Ok(package.clone()),
+            [] if self.root.join("migrations").is_dir() => {
+                return Ok(Package::new(&self.root, String::new(), self.root.clone(), None));
+            }
+            [] => {
+                return Err(Failure::impossible(format!(
+                    "no package of {} has a `migrations/` folder: make one with `cargo xtask init`{}",
+                    self.root.display(),
+                    if self.packages.len() > 1 { " --package NAME" } else { "" }
+                )));
+            }
+            _ => {}
+        }
+        if let Some(package) = around(&with_migrations) {
+            return Ok(package.clone());
+        }
+        let names = with_migrations.iter().map(|package| format!("`{}`", package.name)).collect::<Vec<_>>().join(", ");
+        Err(Failure::impossible(format!(
+            "several packages have migrations ({names}): choose one with `--package NAME`"
+        )))
+    }
+
+    /// The package that is to get migrations: the one that is named, or the only one, or the one
+    /// that the current directory is in.
+    pub(crate) fn package_to_init(&self, name: Option<&str>) -> Result<Package, Failure> {
+        if let Some(name) = name {
+            return self.named(name);
+        }
+        let candidates: Vec<&Package> = self.packages.iter().filter(|package| package.name != "xtask").collect();
+        match *candidates {
+            [package] => Ok(package.clone()),
+            _ => around(&candidates).cloned().ok_or_else(|| {
+                Failure::impossible("several packages could get migrations: choose one with `--package NAME`")
+            }),
+        }
+    }
+
+    /// Every folder of migrations in the workspace, each once.
+    pub(crate) fn folders(&self) -> Vec<Package> {
+        let mut found: Vec<Package> = Vec::new();
+        for package in self.packages.iter().filter(|package| package.folder.is_dir()) {
+            if !found.iter().any(|other| other.folder == package.folder) {
+                found.push(package.clone());
+            }
+        }
+        if found.is_empty() && self.root.join("migrations").is_dir() {
+            found.push(Package::new(&self.root, String::new(), self.root.clone(), None));
+        }
+        found
+    }
+
+    /// The directory of the package with this name.
+    pub(crate) fn directory_of(&self, name: &str) -> Option<&Path> {
+        self.packages.iter().find(|package| package.name == name).map(|package| package.directory.as_path())
+    }
+
+    /// Whether one of its packages depends on a package of this name, or is it.
+    pub(crate) fn depends_on(&self, name: &str) -> bool {
+        self.packages.iter().any(|package| package.name == name || package.depends_on(name))
+    }
+
+    fn named(&self, name: &str) -> Result<Package, Failure> {
+        self.packages.iter().find(|package| package.name == name).cloned().ok_or_else(|| {
+            let names = self.packages.iter().map(|package| format!("`{}`", package.name)).collect::<Vec<_>>();
+            Failure::impossible(format!("this workspace has no package `{name}`: it has {}", names.join(", ")))
+        })
+    }
+
+    /// A path as messages name it: from the root of the workspace.
+    pub(crate) fn shown(&self, path: &Path) -> String {
+        shown(&self.root, path)
+    }
+}
+
+impl Package {
+    fn new(root: &Path, name: String, directory: PathBuf, path: Option<&str>) -> Self {
+        let folder = normalised(&directory.join(path.unwrap_or("migrations")));
+        let tests = directory.join("tests").join("migrations");
+        let shown = shown(root, &folder);
+        let (path, named) = (path.unwrap_or("migrations").to_owned(), path.is_some());
+        let (lockgate, dependencies) = (Vec::new(), Vec::new());
+        Self { name, directory, folder, path, shown, tests, lockgate, dependencies, named }
+    }
+
+    /// Whether it depends on a package of this name, in any section.
+    pub(crate) fn depends_on(&self, name: &str) -> bool {
+        self.dependencies.iter().any(|dependency| dependency == name)
+    }
+
+    /// Where a path of a scaffold is.
+    pub(crate) fn place(&self, path: &str) -> PathBuf {
+        normalised(&self.directory.join(path))
+    }
+}
+
+fn shown(root: &Path, path: &Path) -> String {
+    let path = path.strip_prefix(root).unwrap_or(path);
+    path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
+}
+
+/// The package that the current directory is in, the innermost where they are nested.
+fn around<'a>(packages: &[&'a Package]) -> Option<&'a Package> {
+    let here = std::env::current_dir().ok()?;
+    let around = packages.iter().copied().filter(|package| here.starts_with(&package.directory));
+    around.max_by_key(|package| package.directory.components().count())
+}
+
+/// Without `.` and `..`, and without asking the file system: the folder need not exist yet.
+fn normalised(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                out.pop();
+            }
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => out.push(component),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_above_its_package_is_shown_from_the_root() {
+        let root = Path::new("/work");
+        let package = Package::new(root, "app".into(), "/work/examples/app".into(), Some("../../migrations"));
+        assert_eq!(package.folder, Path::new("/work/migrations"));
+        assert_eq!(package.shown, "migrations");
+        assert_eq!(package.tests, Path::new("/work/examples/app/tests/migrations"));
+        let package = Package::new(root, "app".into(), "/work/examples/app".into(), None);
+        assert_eq!(package.shown, "examples/app/migrations");
+    }
+}
