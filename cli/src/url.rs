@@ -22,6 +22,25 @@ impl DatabaseUrl {
         &self.0
     }
 
+    /// The same database, but an SQLite file that is missing is not created: for whoever uses a
+    /// database that somebody else makes.
+    ///
+    /// ```
+    /// let url: lockgate_cli::DatabaseUrl = "sqlite://library.db?mode=rwc".parse().unwrap();
+    /// assert_eq!(url.existing().reveal(), "sqlite://library.db?mode=rw");
+    /// ```
+    #[must_use]
+    pub fn existing(&self) -> Self {
+        match self.0.split_once('?') {
+            Some((path, query)) if path.starts_with("sqlite:") => {
+                let pairs: Vec<_> =
+                    query.split('&').map(|pair| if pair == "mode=rwc" { "mode=rw" } else { pair }).collect();
+                Self(format!("{path}?{}", pairs.join("&")))
+            }
+            Some(_) | None => self.clone(),
+        }
+    }
+
     /// The file of an SQLite URL that asks for a missing file to be created.
     pub(crate) fn file_to_create(&self) -> Option<PathBuf> {
         let rest = self.0.strip_prefix("sqlite:")?;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Checksum, History, Set, State, Version};
+use crate::{Checksum, History, Migration, Row, Set, State, Version};
 
 /// One difference between a set and a history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,20 +16,39 @@ pub enum Drift {
         recorded: Checksum,
         /// What the program embeds.
         embedded: Checksum,
+        /// Whether the lockfile records it: a draft may be reverted with its new text, a frozen one
+        /// not.
+        frozen: bool,
+        /// Whether it is wholly there with the text that the database recorded.
+        state: State,
     },
-    /// Applied under another name.
+    /// Applied under another name, with the embedded text.
     Renamed {
         /// The migration, as its file names it.
         id: String,
         /// The name that the database recorded.
         recorded: String,
     },
-    /// Recorded, older than the newest embedded migration, and not embedded.
+    /// Another migration is recorded at its version: both name and text differ, as when two
+    /// branches took the same number.
+    Replaced {
+        /// The embedded migration, as its file names it.
+        id: String,
+        /// Version and name as recorded.
+        recorded: String,
+        /// The embedded migration with exactly the recorded text, if there is one: it was
+        /// renumbered.
+        same_text_as: Option<String>,
+    },
+    /// Recorded, not embedded, and either older than the newest embedded migration or embedded
+    /// under another version.
     Unknown {
         /// Version and name as recorded.
         id: String,
         /// The version.
         version: Version,
+        /// Whether it is wholly there.
+        state: State,
         /// The embedded migration with exactly its text, if there is one: it was renumbered.
         same_text_as: Option<String>,
     },
@@ -39,6 +58,8 @@ pub enum Drift {
         id: String,
         /// The version.
         version: Version,
+        /// Whether it is wholly there: the build that embeds it may be at it right now.
+        state: State,
     },
     /// Frozen and embedded, but not recorded although a newer one is.
     Missing {
@@ -54,9 +75,9 @@ pub enum Drift {
         /// The newest recorded one.
         newest: String,
     },
-    /// Stopped half way.
+    /// Embedded, and stopped half way.
     Partial {
-        /// The migration, as its file names it, or as recorded where it is not embedded.
+        /// The migration, as its file names it.
         id: String,
         /// The direction in which it stopped: [`State::Partial`] or [`State::Reverting`].
         state: State,
@@ -66,12 +87,13 @@ pub enum Drift {
 }
 
 impl Drift {
-    /// A stable word for it: `edited`, `renamed`, `unknown`, `ahead`, `missing`, `out-of-order`,
-    /// `partial`.
+    /// A stable word for it: `edited`, `renamed`, `replaced`, `unknown`, `ahead`, `missing`,
+    /// `out-of-order`, `partial`.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Edited { .. } => "edited",
             Self::Renamed { .. } => "renamed",
+            Self::Replaced { .. } => "replaced",
             Self::Unknown { .. } => "unknown",
             Self::Ahead { .. } => "ahead",
             Self::Missing { .. } => "missing",
@@ -85,6 +107,7 @@ impl Drift {
         match self {
             Self::Edited { id, .. }
             | Self::Renamed { id, .. }
+            | Self::Replaced { id, .. }
             | Self::Unknown { id, .. }
             | Self::Ahead { id, .. }
             | Self::Missing { id, .. }
@@ -96,30 +119,62 @@ impl Drift {
     /// What to do about it.
     pub fn help(&self) -> String {
         match self {
-            Self::Edited { id, .. } => format!(
-                "put the applied text of `{id}` back and write the change as a new migration; if the database already \
-                 is as the new text says, record that with `repair`"
-            ),
-            Self::Renamed { id, recorded } => {
-                format!("give `{id}` its old name `{recorded}` back, or record the new one with `repair`")
+            Self::Edited { state: State::Partial, .. } => {
+                "put the text back that it stopped with, and `up` goes on where it stopped; or finish it by hand \
+                 (`Repair::MarkApplied`), or undo it by hand (`Repair::Forget`), and say so with `Migrator::repair`"
+                    .to_owned()
             }
+            Self::Edited { state: State::Reverting, .. } => {
+                "put the applied text back, and `down 1` goes on where it stopped".to_owned()
+            }
+            Self::Edited { id, frozen: true, .. } => format!(
+                "put the applied text of `{id}` back and write the change as a new migration; if the database already \
+                 is as the new text says, record that with `Migrator::repair` (`Repair::AcceptEdited`)"
+            ),
+            Self::Edited { id, frozen: false, .. } => format!(
+                "put the applied text of `{id}` back and write the change as a new migration; or, while it is a draft \
+                 of your own, revert it with `down` and run `up`; if the database already is as the new text says, \
+                 record that with `Migrator::repair` (`Repair::AcceptEdited`)"
+            ),
+            Self::Renamed { id, recorded } => format!(
+                "give `{id}` its old name `{recorded}` back, or record the new one with `Migrator::repair` \
+                 (`Repair::AcceptEdited`)"
+            ),
+            Self::Replaced { recorded, same_text_as: Some(now), .. } => format!(
+                "`{now}` has exactly the text of `{recorded}`: revert `{recorded}` with the build that applied it, \
+                 then run `up` with this one"
+            ),
+            Self::Replaced { id, recorded, same_text_as: None } => format!(
+                "bring `{recorded}` back, or, if it was a draft of another branch, revert it with the build that \
+                 applied it; if the database already is as `{id}` says, record that with `Migrator::repair` \
+                 (`Repair::MarkApplied`)"
+            ),
             Self::Unknown { same_text_as: Some(now), .. } => {
                 format!("`{now}` has exactly its text: an applied migration keeps its version, so number it back")
             }
-            Self::Unknown { id, .. } => {
-                format!("bring the file of `{id}` back: what was applied somewhere is never deleted or renumbered")
-            }
+            Self::Unknown { id, same_text_as: None, .. } => format!(
+                "bring the file of `{id}` back: what was applied somewhere is never deleted or renumbered; if it was a \
+                 draft of another branch, revert it with the build that applied it"
+            ),
             Self::Ahead { .. } => "is this an old build? run the build that applied it".to_owned(),
-            Self::Missing { id, .. } => {
-                format!(
-                    "if the database already has what `{id}` does, record it with `baseline`; else allow out of order"
-                )
+            Self::Missing { id, .. } => format!(
+                "if the database already has what `{id}` does, record it with `Migrator::baseline`; else run it late \
+                 with `Migrator::out_of_order(OutOfOrder::Allow)`"
+            ),
+            Self::OutOfOrder { id, .. } => format!(
+                "give it a number above the newest one (`cargo xtask renumber {id}`), or run it late with \
+                 `Migrator::out_of_order(OutOfOrder::Allow)`"
+            ),
+            Self::Partial { state: State::Reverting, .. } => {
+                "`down 1` goes on where it stopped; if it is to stay, bring back by hand what is undone and say so \
+                 with `Migrator::repair` (`Repair::MarkApplied`)"
+                    .to_owned()
             }
-            Self::OutOfOrder { id, .. } => {
-                format!("give it a number above the newest one (`cargo xtask renumber {id}`), or allow out of order")
+            Self::Partial { state: State::Partial | State::Applied, .. } => {
+                "`up` goes on where it stopped, behind a run that may still be at it; to give it up, undo it by hand \
+                 and say so with `Migrator::repair` (`Repair::Forget`)"
+                    .to_owned()
             }
-            Self::Partial { state: State::Reverting, .. } => "run `down` again: it goes on where it stopped".to_owned(),
-            Self::Partial { .. } => "run `up` again: it goes on where it stopped".to_owned(),
         }
     }
 }
@@ -127,30 +182,38 @@ impl Drift {
 impl fmt::Display for Drift {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Edited { id, recorded, embedded } => write!(
+            Self::Edited { id, recorded, embedded, .. } => write!(
                 f,
                 "`{id}` was applied with another text: the database recorded {}, the program embeds {}",
                 short(recorded),
                 short(embedded)
             ),
             Self::Renamed { id, recorded } => write!(f, "`{id}` was applied under the name `{recorded}`"),
-            Self::Unknown { id, .. } => {
-                write!(f, "`{id}` is recorded as applied, and the program does not embed it")
+            Self::Replaced { id, recorded, .. } => {
+                write!(f, "`{recorded}` was applied where the program embeds `{id}`, which has another name and text")
             }
-            Self::Ahead { id, .. } => {
-                write!(f, "`{id}` is recorded as applied, and newer than all that the program embeds")
+            Self::Unknown { id, state, .. } => {
+                write!(f, "`{id}` is recorded as {state}, and the program does not embed it")
+            }
+            Self::Ahead { id, state, .. } => {
+                write!(f, "`{id}` is recorded as {state}, and newer than all that the program embeds")
             }
             Self::Missing { id, newest } => {
-                write!(f, "`{id}` was released before `{newest}`, which is applied, and is not recorded itself")
+                write!(f, "`{id}` is released and pending, and sorts before `{newest}`, which is applied")
             }
             Self::OutOfOrder { id, newest } => {
                 write!(f, "`{id}` is pending, and sorts before `{newest}`, which is applied")
             }
-            Self::Partial { id, state: State::Reverting, statements_done } => {
-                write!(f, "`{id}` stopped half way down, after {statements_done} finished statements")
-            }
-            Self::Partial { id, statements_done, .. } => {
-                write!(f, "`{id}` stopped half way, after {statements_done} finished statements")
+            Self::Partial { id, state, statements_done } => {
+                let half_way = match state {
+                    State::Partial | State::Applied => "half way",
+                    State::Reverting => "half way down",
+                };
+                match statements_done {
+                    0 => write!(f, "`{id}` stopped {half_way}, before its first statement was finished"),
+                    1 => write!(f, "`{id}` stopped {half_way}, after 1 finished statement"),
+                    many => write!(f, "`{id}` stopped {half_way}, after {many} finished statements"),
+                }
             }
         }
     }
@@ -162,52 +225,70 @@ fn short(checksum: &Checksum) -> String {
 
 /// All differences, in ascending order of the versions they are about. Pure.
 pub fn drift(set: &Set, history: &History) -> Vec<Drift> {
-    let newest = history.rows().last();
+    let Some(newest) = history.rows().last() else { return Vec::new() };
     let head = set.last().map(|migration| migration.version());
+    let pending: Vec<Migration> = set.iter().filter(|migration| history.row(migration.version()).is_none()).collect();
     let mut found = Vec::new();
-
     for row in history.rows() {
-        let embedded = set.find(row.version);
-        if let Some(migration) = embedded {
-            let id = migration.id().to_owned();
-            if row.checksum != migration.checksum() {
-                let (recorded, embedded) = (row.checksum, migration.checksum());
-                found.push((row.version, Drift::Edited { id: id.clone(), recorded, embedded }));
+        let version = row.version;
+        match set.find(version) {
+            Some(migration) => {
+                found.extend(difference(&migration, row, &pending).map(|drift| (version, drift)));
+                if row.state != State::Applied {
+                    let (id, statements_done) = (migration.id().to_owned(), row.statements_done);
+                    found.push((version, Drift::Partial { id, state: row.state, statements_done }));
+                }
             }
-            if row.name != migration.name() {
-                found.push((row.version, Drift::Renamed { id, recorded: row.name.clone() }));
-            }
-        } else if head.is_some_and(|head| row.version < head) {
-            let same = set
-                .iter()
-                .find(|migration| migration.checksum() == row.checksum && history.row(migration.version()).is_none());
-            let same_text_as = same.map(|migration| migration.id().to_owned());
-            found.push((row.version, Drift::Unknown { id: row.id(), version: row.version, same_text_as }));
-        } else {
-            found.push((row.version, Drift::Ahead { id: row.id(), version: row.version }));
-        }
-        if row.state != State::Applied {
-            let id = embedded.map_or_else(|| row.id(), |migration| migration.id().to_owned());
-            let partial = Drift::Partial { id, state: row.state, statements_done: row.statements_done };
-            found.push((row.version, partial));
-        }
-    }
-
-    if let Some(newest) = newest {
-        for migration in set.iter().take_while(|migration| migration.version() < newest.version) {
-            if history.row(migration.version()).is_none() {
-                let id = migration.id().to_owned();
-                let newest = set.find(newest.version).map_or_else(|| newest.id(), |known| known.id().to_owned());
-                let hole = if migration.is_frozen() {
-                    Drift::Missing { id, newest }
+            None => {
+                let (id, state) = (row.id(), row.state);
+                // A build that embeds its text is no old build: it was renumbered.
+                let same_text_as = same_text(row, &pending);
+                let newer_than_all = head.is_none_or(|head| version > head);
+                let drift = if newer_than_all && same_text_as.is_none() {
+                    Drift::Ahead { id, version, state }
                 } else {
-                    Drift::OutOfOrder { id, newest }
+                    Drift::Unknown { id, version, state, same_text_as }
                 };
-                found.push((migration.version(), hole));
+                found.push((version, drift));
             }
         }
     }
-
+    found.extend(holes(set, newest, &pending));
     found.sort_by_key(|(version, _)| *version);
     found.into_iter().map(|(_, drift)| drift).collect()
+}
+
+/// How an embedded migration differs from its row in name and text.
+fn difference(migration: &Migration, row: &Row, pending: &[Migration]) -> Option<Drift> {
+    let id = migration.id().to_owned();
+    match (row.name == migration.name(), row.checksum == migration.checksum()) {
+        (true, true) => None,
+        (false, true) => Some(Drift::Renamed { id, recorded: row.name.clone() }),
+        (true, false) => Some(Drift::Edited {
+            id,
+            recorded: row.checksum,
+            embedded: migration.checksum(),
+            frozen: migration.is_frozen(),
+            state: row.state,
+        }),
+        (false, false) => Some(Drift::Replaced { id, recorded: row.id(), same_text_as: same_text(row, pending) }),
+    }
+}
+
+/// The pending migration that has the text of this row.
+fn same_text(row: &Row, pending: &[Migration]) -> Option<String> {
+    let same = pending.iter().find(|migration| migration.checksum() == row.checksum)?;
+    Some(same.id().to_owned())
+}
+
+/// What is pending although a newer one is recorded.
+fn holes(set: &Set, newest: &Row, pending: &[Migration]) -> Vec<(Version, Drift)> {
+    let newest_id = set.find(newest.version).map_or_else(|| newest.id(), |known| known.id().to_owned());
+    let late = pending.iter().take_while(|migration| migration.version() < newest.version);
+    late.map(|migration| {
+        let (id, newest) = (migration.id().to_owned(), newest_id.clone());
+        let hole = if migration.is_frozen() { Drift::Missing { id, newest } } else { Drift::OutOfOrder { id, newest } };
+        (migration.version(), hole)
+    })
+    .collect()
 }

@@ -30,7 +30,8 @@ impl History {
         rows.binary_search_by_key(&version, |row| row.version).ok().map(|i| &rows[i])
     }
 
-    /// A digest of what decisions rest on: versions, checksums, states and how far they are.
+    /// A digest of what decisions rest on: versions, names, checksums, states and
+    /// how many statements have finished.
     ///
     /// An absent table and an empty one have equal digests, since the same plan follows.
     pub fn digest(&self) -> Digest {

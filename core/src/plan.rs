@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::drift::{self, Drift};
-use crate::{Dialect, Digest, History, Migration, Set, State, Version};
+use crate::{Dialect, Dialects, Digest, History, Migration, Set, State, Version};
 
 /// Up or down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,9 +20,11 @@ pub enum Direction {
 pub enum Destination {
     /// The newest embedded migration. Going down, there is nothing to do.
     Latest,
-    /// At this version, which stays applied.
+    /// At this version. Going up, it and all before it are applied, and what is newer and applied
+    /// already stays; going down, all that is newer is reverted, and it stays applied.
     Version(Version),
-    /// So many migrations from where the database is.
+    /// So many migrations from where the database is. Going up, fewer may be pending; going down,
+    /// so many must be applied.
     Steps(usize),
     /// Before the first migration. Going up, there is nothing to do.
     Empty,
@@ -32,7 +34,7 @@ pub enum Destination {
 /// migrated by a newer build, and this one may be a rollback.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Ahead {
-    /// Accept it; there is nothing to apply.
+    /// Accept it: what is newer is none of this build's business, be it finished or under way.
     #[default]
     Accept,
     /// Refuse to run.
@@ -156,8 +158,15 @@ pub enum Reason {
     UnknownVersion {
         /// The version that was asked for.
         version: Version,
-        /// The newest embedded migration.
-        newest: Option<String>,
+        /// The oldest and the newest embedded migration.
+        embedded: Option<(String, String)>,
+    },
+    /// Going down, the version that is to stay is older than all that is embedded.
+    BelowOldest {
+        /// The version that was asked for.
+        version: Version,
+        /// The oldest embedded migration.
+        oldest: String,
     },
     /// The version is to stay applied, and is not applied.
     NotApplied {
@@ -183,7 +192,7 @@ pub enum Reason {
         /// What the database speaks.
         database: Dialect,
         /// What the scripts are written for.
-        set: String,
+        set: Dialects,
     },
     /// All was to fit into one transaction, and this script cannot run in one.
     OutsideTransaction {
@@ -207,21 +216,32 @@ impl Reason {
     pub fn help(&self) -> String {
         match self {
             Self::Drift(drift) => drift.help(),
-            Self::UnknownVersion { newest: Some(newest), .. } => format!("the newest embedded migration is `{newest}`"),
-            Self::UnknownVersion { newest: None, .. } => "the program embeds no migration".to_owned(),
-            Self::NotApplied { .. } => {
-                "go up to it, or name a version that is applied (`status` lists them)".to_owned()
+            Self::UnknownVersion { embedded: Some((oldest, newest)), .. } if oldest == newest => {
+                format!("it embeds `{newest}` alone")
+            }
+            Self::UnknownVersion { embedded: Some((oldest, newest)), .. } => {
+                format!("it embeds `{oldest}` to `{newest}`: `status` lists them")
+            }
+            Self::UnknownVersion { embedded: None, .. } => "it embeds no migration at all".to_owned(),
+            Self::BelowOldest { oldest, .. } => format!("`down --all` reverts every migration, `{oldest}` too"),
+            Self::NotApplied { id } => {
+                format!("go up to it (`up --to {id}`), or name one that is applied (`status` lists them)")
             }
             Self::Irreversible { .. } => "restore a backup, or write a new migration that puts things right".to_owned(),
+            Self::TooManySteps { applied: 0, .. } => "there is nothing to revert".to_owned(),
+            Self::TooManySteps { applied: 1, .. } => "`down 1` reverts it".to_owned(),
             Self::TooManySteps { applied, .. } => format!("`down {applied}` reverts all of them"),
-            Self::WrongDialect { set, .. } => {
-                format!("connect to a database that speaks {set}, or name the dialect in migrations.toml")
+            Self::WrongDialect { database, .. } => {
+                format!("connect to such a database, or add `{database}` to `dialects` in `migrations.toml`")
             }
-            Self::OutsideTransaction { .. } => {
-                "apply up to the one before it first, or leave out `WholeRun`".to_owned()
+            Self::OutsideTransaction { .. } => "leave out `Atomicity::WholeRun` for the run that holds it".to_owned(),
+            Self::NotRecorded { .. } => {
+                "`status` lists what is recorded; `Migrator::baseline` records what is not".to_owned()
             }
-            Self::NotRecorded { .. } => "`status` lists what is recorded".to_owned(),
-            Self::NotEmbedded { .. } => "run the build that embeds it, or remove its row with `repair`".to_owned(),
+            Self::NotEmbedded { .. } => {
+                "run the build that embeds it, or take its row out with `Migrator::repair` (`Repair::Forget`)"
+                    .to_owned()
+            }
         }
     }
 }
@@ -231,14 +251,27 @@ impl fmt::Display for Reason {
         match self {
             Self::Drift(drift) => drift.fmt(f),
             Self::UnknownVersion { version, .. } => write!(f, "the program embeds no migration of version {version}"),
+            Self::BelowOldest { version, oldest } => {
+                write!(f, "version {version} is older than `{oldest}`, the oldest migration that the program embeds")
+            }
             Self::NotApplied { id } => write!(f, "`{id}` is to stay applied, and is not applied"),
             Self::Irreversible { id, reason: Some(reason) } => write!(f, "`{id}` is irreversible: {reason}"),
             Self::Irreversible { id, reason: None } => write!(f, "`{id}` has no down script"),
             Self::TooManySteps { asked, applied } => {
-                write!(f, "{asked} migrations cannot be reverted: {applied} are applied")
+                let asked = if *asked == 1 { "1 migration".to_owned() } else { format!("{asked} migrations") };
+                match applied {
+                    0 => write!(f, "{asked} cannot be reverted: none is applied"),
+                    1 => write!(f, "{asked} cannot be reverted: only 1 is applied"),
+                    many => write!(f, "{asked} cannot be reverted: only {many} are applied"),
+                }
             }
             Self::WrongDialect { database, set } => {
-                write!(f, "the migrations are written for {set}, and the database is {}", database.product())
+                write!(
+                    f,
+                    "the migrations are written for {}, and the database is {}",
+                    Products(*set),
+                    database.product()
+                )
             }
             Self::OutsideTransaction { id } => {
                 write!(f, "`{id}` cannot run in a transaction, and all of the run was to be in one")
@@ -246,6 +279,24 @@ impl fmt::Display for Reason {
             Self::NotRecorded { version } => write!(f, "version {version} is not recorded"),
             Self::NotEmbedded { id } => write!(f, "`{id}` is recorded, and the program does not embed it"),
         }
+    }
+}
+
+/// Dialects as people name them: `PostgreSQL, SQLite and MySQL`.
+struct Products(Dialects);
+
+impl fmt::Display for Products {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.0.iter().count();
+        for (i, dialect) in self.0.iter().enumerate() {
+            let before = match i {
+                0 => "",
+                last if last + 1 == count => " and ",
+                _ => ", ",
+            };
+            write!(f, "{before}{}", dialect.product())?;
+        }
+        Ok(())
     }
 }
 
@@ -271,42 +322,46 @@ impl std::error::Error for Refusal {}
 /// to pass over, or where the destination cannot be reached. Nothing may run then.
 pub fn plan(set: &Set, history: &History, request: &Request) -> Result<Plan, Refusal> {
     let mut reasons = Vec::new();
-    if !set.dialects().contains(request.dialect) && !set.is_empty() {
-        reasons.push(Reason::WrongDialect { database: request.dialect, set: set.dialects().to_string() });
-    }
     let steps = match request.direction {
         Direction::Up => up(set, history, request, &mut reasons),
         Direction::Down => down(set, history, request, &mut reasons),
     };
     let (blocking, tolerated) =
         drift::drift(set, history).into_iter().partition(|drift| blocks(drift, set, request, &steps));
-    let blocking: Vec<Drift> = blocking;
-    reasons.splice(0..0, blocking.into_iter().map(Reason::Drift));
-    finish(steps, tolerated, history, reasons)
+    finish(steps, tolerated, history, reasons_of(wrong_dialect(set, request.dialect), blocking, reasons))
 }
 
-/// Records every embedded migration up to `version` that is not recorded yet, without running it.
+/// Records every embedded migration up to `version` that is not recorded yet, without running it,
+/// for a database that speaks `dialect`.
 ///
 /// # Errors
 ///
-/// A [`Refusal`] where no embedded migration has this version, or where something recorded differs
-/// from what is embedded.
-pub fn baseline(set: &Set, history: &History, version: Version) -> Result<Plan, Refusal> {
-    let mut reasons = Vec::new();
-    if set.find(version).is_none() {
-        reasons.push(unknown_version(set, version));
-    }
+/// A [`Refusal`] where no embedded migration has this version, where something recorded differs
+/// from what is embedded, or where the set is not for this dialect.
+pub fn baseline(set: &Set, history: &History, dialect: Dialect, version: Version) -> Result<Plan, Refusal> {
+    let unknown = set.find(version).is_none().then(|| unknown_version(set, version));
     let (tolerated, blocking): (Vec<_>, Vec<_>) = drift::drift(set, history)
         .into_iter()
         .partition(|drift| matches!(drift, Drift::Missing { .. } | Drift::OutOfOrder { .. } | Drift::Ahead { .. }));
-    reasons.splice(0..0, blocking.into_iter().map(Reason::Drift));
     let steps = set
         .iter()
         .take_while(|migration| migration.version() <= version)
         .filter(|migration| history.row(migration.version()).is_none())
         .map(|migration| step(&migration, Action::Record))
         .collect();
-    finish(steps, tolerated, history, reasons)
+    let unknown = unknown.into_iter().collect();
+    finish(steps, tolerated, history, reasons_of(wrong_dialect(set, dialect), blocking, unknown))
+}
+
+/// In the order in which they are read: the wrong database first, as it explains the others.
+fn reasons_of(wrong_dialect: Option<Reason>, blocking: Vec<Drift>, others: Vec<Reason>) -> Vec<Reason> {
+    wrong_dialect.into_iter().chain(blocking.into_iter().map(Reason::Drift)).chain(others).collect()
+}
+
+fn wrong_dialect(set: &Set, database: Dialect) -> Option<Reason> {
+    let set_dialects = set.dialects();
+    (!set.is_empty() && !set_dialects.contains(database))
+        .then_some(Reason::WrongDialect { database, set: set_dialects })
 }
 
 /// A wish to make a history say something else without running anything.
@@ -321,37 +376,47 @@ pub enum Repair {
     Forget(Version),
 }
 
-/// What a repair would change.
+/// What a repair would change: nothing where the history says so already.
 ///
 /// # Errors
 ///
-/// A [`Refusal`] where the version is not recorded, or is to be marked and not embedded.
+/// A [`Refusal`] where the version is not recorded, or is to be marked and not embedded; and where
+/// an edit is to be accepted of a migration that stopped half way, or one that is recorded is quite
+/// another migration, as no one can have meant that: what is true of such a one is said by
+/// [`Repair::MarkApplied`] or [`Repair::Forget`].
 pub fn repair(set: &Set, history: &History, repair: Repair) -> Result<Plan, Refusal> {
     let mut reasons = Vec::new();
     let mut steps = Vec::new();
     match repair {
         Repair::AcceptEdited => {
+            let found = drift::drift(set, history);
             for row in history.rows() {
                 let Some(migration) = set.find(row.version) else { continue };
-                if row.checksum != migration.checksum() || row.name != migration.name() {
-                    if row.state == State::Applied {
-                        steps.push(step(&migration, Action::Rewrite));
-                    } else {
-                        let (id, state) = (migration.id().to_owned(), row.state);
-                        let partial = Drift::Partial { id, state, statements_done: row.statements_done };
-                        reasons.push(Reason::Drift(partial));
-                    }
+                let of_it = || found.iter().filter(|drift| drift.id() == migration.id());
+                let replaced = of_it().any(|drift| matches!(drift, Drift::Replaced { .. }));
+                let edited = of_it().any(|drift| matches!(drift, Drift::Edited { .. } | Drift::Renamed { .. }));
+                if replaced || (edited && row.state != State::Applied) {
+                    reasons.extend(of_it().cloned().map(Reason::Drift));
+                } else if edited {
+                    steps.push(step(&migration, Action::Rewrite));
                 }
             }
         }
         Repair::MarkApplied(version) => match (history.row(version), set.find(version)) {
-            (Some(_), Some(migration)) => steps.push(step(&migration, Action::Rewrite)),
+            (Some(row), Some(migration)) => {
+                let is_true =
+                    row.state == State::Applied && row.name == migration.name() && row.checksum == migration.checksum();
+                if !is_true {
+                    steps.push(step(&migration, Action::Rewrite));
+                }
+            }
             (Some(row), None) => reasons.push(Reason::NotEmbedded { id: row.id() }),
             (None, _) => reasons.push(Reason::NotRecorded { version }),
         },
-        Repair::Forget(version) => match history.row(version) {
-            Some(row) => steps.push(Step { version, id: row.id(), action: Action::Forget }),
-            None => reasons.push(Reason::NotRecorded { version }),
+        Repair::Forget(version) => match (history.row(version), set.find(version)) {
+            (Some(_), Some(migration)) => steps.push(step(&migration, Action::Forget)),
+            (Some(row), None) => steps.push(Step { version, id: row.id(), action: Action::Forget }),
+            (None, _) => reasons.push(Reason::NotRecorded { version }),
         },
     }
     finish(steps, Vec::new(), history, reasons)
@@ -408,9 +473,12 @@ fn down(set: &Set, history: &History, request: &Request, reasons: &mut Vec<Reaso
         }),
         Destination::Version(version) => {
             if history.row(version).is_none() {
-                reasons.push(match set.find(version) {
-                    Some(migration) => Reason::NotApplied { id: migration.id().to_owned() },
-                    None => unknown_version(set, version),
+                reasons.push(match (set.find(version), set.get(0)) {
+                    (Some(migration), _) => Reason::NotApplied { id: migration.id().to_owned() },
+                    (None, Some(oldest)) if version < oldest.version() => {
+                        Reason::BelowOldest { version, oldest: oldest.id().to_owned() }
+                    }
+                    (None, _) => unknown_version(set, version),
                 });
             }
             rows.partition_point(|row| row.version <= version)
@@ -422,8 +490,11 @@ fn down(set: &Set, history: &History, request: &Request, reasons: &mut Vec<Reaso
             State::Reverting => Action::ResumeRevert { statements_done: row.statements_done },
             State::Applied | State::Partial => Action::Revert,
         };
-        // One that is not embedded is refused as drift: `blocks` lists every such row.
-        let Some(migration) = set.find(row.version) else { continue };
+        let Some(migration) = set.find(row.version) else {
+            // Nobody runs this step: `blocks` refuses a plan with steps where there is such a row.
+            steps.push(Step { version: row.version, id: row.id(), action });
+            continue;
+        };
         match migration.down() {
             Some(script) => refuse_outside(&script, &migration, request, reasons),
             None => reasons.push(Reason::Irreversible {
@@ -445,24 +516,29 @@ fn refuse_outside(script: &crate::Script, migration: &Migration, request: &Reque
 /// Whether a difference stands in the way of these steps.
 fn blocks(drift: &Drift, set: &Set, request: &Request, steps: &[Step]) -> bool {
     let going_up = request.direction == Direction::Up;
+    let goes_on = |id: &String| steps.iter().any(|step| step.id == *id);
     match drift {
         // A draft that was applied, edited and is now reverted is how one develops a migration.
-        Drift::Edited { id, .. } | Drift::Renamed { id, .. } => {
-            let reverted_draft = !going_up
-                && steps.iter().any(|step| step.id == *id)
-                && set.iter().any(|migration| migration.id() == id && !migration.is_frozen());
-            !reverted_draft
+        Drift::Edited { id, frozen, .. } => *frozen || going_up || !goes_on(id),
+        Drift::Renamed { id, .. } => {
+            let draft = |step: &Step| set.find(step.version).is_some_and(|migration| !migration.is_frozen());
+            going_up || !steps.iter().any(|step| step.id == *id && draft(step))
         }
-        Drift::Unknown { .. } => true,
+        // Another migration's down script would undo what was never done.
+        Drift::Replaced { .. } | Drift::Unknown { .. } => true,
         // Reverting an older migration below one that this build does not know would tear it down
         // from under the newer one.
-        Drift::Ahead { .. } => !going_up || request.ahead == Ahead::Refuse,
+        Drift::Ahead { .. } => {
+            if going_up {
+                request.ahead == Ahead::Refuse
+            } else {
+                !steps.is_empty()
+            }
+        }
         Drift::Missing { .. } | Drift::OutOfOrder { .. } => going_up && request.out_of_order == OutOfOrder::Refuse,
-        Drift::Partial { state, .. } => match state {
-            State::Partial => !going_up,
-            State::Reverting => going_up,
-            State::Applied => false,
-        },
+        // One that stopped half way is gone on with before anything else, in its own direction.
+        Drift::Partial { id, state: State::Reverting, .. } => going_up || !goes_on(id),
+        Drift::Partial { id, state: State::Partial | State::Applied, .. } => !going_up || !goes_on(id),
     }
 }
 
@@ -471,5 +547,7 @@ fn step(migration: &Migration, action: Action) -> Step {
 }
 
 fn unknown_version(set: &Set, version: Version) -> Reason {
-    Reason::UnknownVersion { version, newest: set.last().map(|migration| migration.id().to_owned()) }
+    let ends = set.get(0).zip(set.last());
+    let embedded = ends.map(|(oldest, newest)| (oldest.id().to_owned(), newest.id().to_owned()));
+    Reason::UnknownVersion { version, embedded }
 }

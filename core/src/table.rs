@@ -242,6 +242,7 @@ pub(crate) const fn check(table: &[u8], texts: usize, paths: usize) {
     );
     assert!(read_u32(table, 16) as usize == paths, "the paths of an embedded set are cut off");
     assert!(read_u32(table, 20) as usize == table.len(), "the table of an embedded set is cut off");
+    assert!(read_u32(table, 8) as usize <= (table.len() - HEAD) / 4, "the table of an embedded set is cut off");
 }
 
 pub(crate) fn count(table: &[u8]) -> usize {
@@ -358,7 +359,10 @@ impl<'a> Reader<'a> {
             let dialects = Dialects::from_bits(self.byte()).unwrap_or(Dialects::NONE);
             let wanted = dialects.contains(dialect);
             let count = self.len();
-            let mut statements = Vec::with_capacity(if wanted { count } else { 0 });
+            // A statement takes four bytes at least: a table that is not what it says ends in a panic
+            // at its end, and not in an allocation of whatever it says.
+            let most = self.table.len().saturating_sub(self.at) / 4;
+            let mut statements = Vec::with_capacity(if wanted { count.min(most) } else { 0 });
             let mut end = 0;
             for _ in 0..count {
                 let start = end + self.len();

@@ -82,7 +82,10 @@ fn block<'a>(args: &Args, shown: &str, embedded: &'a Embedded, warnings: &[&Diag
     let mut steps = String::new();
     for step in &embedded.rust_steps {
         let version = step.version;
-        write_code(&mut code, format_args!("#[allow(unreachable_pub)] #[path = {:?}] mod step_{version};", text(&step.file)?));
+        write_code(
+            &mut code,
+            format_args!("#[allow(unreachable_pub)] #[path = {:?}] mod step_{version};", text(&step.file)?),
+        );
         function(&mut code, krate, "up", version.get());
         let mut down = "::core::option::Option::None".to_owned();
         if step.has_down {

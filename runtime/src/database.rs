@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::backend::{Backend, BoxFuture, backoff};
 use crate::error::{Cause, Class, Error, ErrorKind};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 use crate::session::Held;
 
 /// One connection to a database, of whichever kind its URL names.
@@ -25,6 +26,8 @@ enum Inner {
     Sqlite { options: sqlx::sqlite::SqliteConnectOptions, connection: Option<sqlx::SqliteConnection> },
     #[cfg(feature = "postgres")]
     Postgres { options: sqlx::postgres::PgConnectOptions, connection: Option<sqlx::PgConnection> },
+    #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+    Never(std::convert::Infallible),
 }
 
 impl Database {
@@ -74,6 +77,8 @@ impl Database {
             Inner::Sqlite { .. } => Dialect::Sqlite,
             #[cfg(feature = "postgres")]
             Inner::Postgres { .. } => Dialect::Postgres,
+            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+            Inner::Never(never) => match *never {},
         }
     }
 
@@ -110,13 +115,14 @@ impl Database {
     ///
     /// [`ErrorKind::Interrupted`] where the server does not answer.
     pub async fn close(self) -> Result<(), Error> {
+        #[cfg(any(feature = "sqlite", feature = "postgres"))]
         use sqlx::Connection;
         let closed = match self.inner {
             #[cfg(feature = "sqlite")]
             Inner::Sqlite { connection: Some(connection), .. } => connection.close().await,
             #[cfg(feature = "postgres")]
             Inner::Postgres { connection: Some(connection), .. } => connection.close().await,
-            _ => Ok(()),
+            _ => Ok::<(), sqlx::Error>(()),
         };
         closed.map_err(|error| Error::from_cause("the connection could not be closed", Cause::from_driver(&error)))
     }
@@ -129,15 +135,18 @@ impl Database {
                 if connection.is_none() {
                     *connection = Some(crate::backend::sqlite::connect(options).await?);
                 }
+                Ok(())
             }
             #[cfg(feature = "postgres")]
             Inner::Postgres { options, connection } => {
                 if connection.is_none() {
                     *connection = Some(crate::backend::postgres::connect(options).await?);
                 }
+                Ok(())
             }
+            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+            Inner::Never(never) => match *never {},
         }
-        Ok(())
     }
 
     pub(crate) fn backend<'a>(&'a mut self) -> BoxFuture<'a, Result<Box<dyn Backend + 'a>, Cause>> {
@@ -154,6 +163,8 @@ impl Database {
                     let backing = crate::backend::postgres::Backing::new(Held::Owned(connection));
                     Ok(Box::new(backing) as Box<dyn Backend + 'a>)
                 }
+                #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+                Inner::Never(never) => match *never {},
             }
         })
     }

@@ -357,7 +357,9 @@ fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
     let headline = headline(&job, &failure);
     let (at, class, first_left) = (failure.at, failure.cause.class, job.statements_done());
     let mut error = Error::from_cause(headline, failure.cause).with_place(place);
-    if class != Class::Lost {
+    // Who may not write at all has no migration to correct.
+    let barred = matches!(class, Class::ReadOnly | Class::Privilege);
+    if !lost && !barred {
         error = error.with_kind(ErrorKind::Failed);
     }
     for blocker in blockers {
@@ -398,7 +400,9 @@ fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
         error = error.with_state(format!("{left} more {} not tried", if left == 1 { "was" } else { "were" }));
     }
     match &job.work {
-        Work::Script(sql) if !lost => error.with_help(format!("correct {}, then run again", sql.script.path())),
+        Work::Script(sql) if !lost && !barred => {
+            error.with_help(format!("correct {}, then run again", sql.script.path()))
+        }
         _ => error,
     }
 }

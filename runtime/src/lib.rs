@@ -22,7 +22,6 @@
 )]
 
 mod backend;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod database;
 mod error;
 mod event;
@@ -43,7 +42,6 @@ pub use lockgate_core::{
 
 pub use lockgate_macros::embed_migrations;
 
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use database::Database;
 pub use error::{Error, ErrorKind, ErrorReport};
 pub use event::Event;

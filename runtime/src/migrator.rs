@@ -253,8 +253,9 @@ impl Migrator {
     /// [`ErrorKind::Refused`] where no embedded migration has this version, or where something
     /// recorded differs from what is embedded. Else as for [`apply`](Self::apply).
     pub async fn baseline(&self, target: impl Target, version: Version) -> Result<Report, Error> {
-        let decide = |history: &History, _| {
-            plan::baseline(self.migrations.set(), history, version).map_err(|refusal| refused("baseline", &refusal))
+        let decide = |history: &History, dialect| {
+            plan::baseline(self.migrations.set(), history, dialect, version)
+                .map_err(|refusal| refused("baseline", &refusal))
         };
         self.execute(target, decide).await
     }

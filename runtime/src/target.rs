@@ -64,7 +64,6 @@ pub(crate) mod sealed {
     backend!("sqlite", sqlite, sqlx::Sqlite, sqlx::SqliteConnection);
     backend!("postgres", postgres, sqlx::Postgres, sqlx::PgConnection);
 
-    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     impl Sealed for &mut crate::Database {
         #[expect(private_interfaces, reason = "the trait is sealed: nobody outside can name or call this")]
         fn open<'a>(self) -> BoxFuture<'a, Result<Box<dyn Backend + 'a>, Cause>>

@@ -32,6 +32,8 @@ fn a_late_return_is_fined(place: &Place) {
 }
 
 fn the_desk_waits_for_its_schema(place: &Place) {
+    assert_eq!(place.app(&["loans"]).code, Some(1));
+    assert!(!place.file().exists(), "only `up` makes a database");
     place.ok(&["up", "--steps", "11"]);
     let early = place.app(&["loans"]);
     assert_eq!((early.code, early.out.as_str()), (Some(1), ""));

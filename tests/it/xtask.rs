@@ -57,7 +57,7 @@ fn a_server_goes_with_a_starter_that_is_killed() {
 
     let deadline = Instant::now() + Duration::from_secs(30);
     while (is_alive(&pid) || directory.exists()) && Instant::now() < deadline {
-        std::thread::yield_now();
+        std::thread::park_timeout(Duration::from_millis(10));
     }
     assert!(!is_alive(&pid), "the server lives on");
     assert!(!directory.exists(), "{} is left behind", directory.display());
@@ -155,6 +155,37 @@ impl Scratch {
         }
     }
 
+    /// Runs cargo on `app`: with the versions of this workspace, which are there already, and what
+    /// is built of them kept for all runs.
+    fn cargo(&self, words: &[&str]) -> (bool, String) {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        std::fs::copy(workspace.join("Cargo.lock"), self.path("Cargo.lock")).unwrap();
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.args(words).arg("--offline").current_dir(self.path("app"));
+        let output = command.env("CARGO_TARGET_DIR", workspace.join("target/scratch")).output().unwrap();
+        std::fs::remove_file(self.path("Cargo.lock")).unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.success(), text(output.stdout) + &text(output.stderr))
+    }
+
+    /// Whether a program that embeds the migrations of `app` compiles, and what the compiler says.
+    fn builds(&self) -> (bool, String) {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().display();
+        let (manifest, code) = (self.read("app/Cargo.toml"), self.read("app/src/lib.rs"));
+        let build = self.read("app/build.rs");
+        let crates = format!(
+            "[dependencies]\nlockgate = {{ path = \"{workspace}/runtime\" }}\n\
+             [build-dependencies]\nlockgate-build = {{ path = \"{workspace}/build\" }}\n"
+        );
+        self.package("app", &crates);
+        self.write("app/src/lib.rs", "pub static M: lockgate::Migrations = lockgate::embed_migrations!();\n");
+        let answer = self.cargo(&["check"]);
+        [("Cargo.toml", manifest), ("src/lib.rs", code), ("build.rs", build)]
+            .into_iter()
+            .for_each(|(file, text)| self.write(&format!("app/{file}"), &text));
+        answer
+    }
+
     /// Every file and its text: what must not have changed.
     fn everything(&self) -> Vec<(PathBuf, String)> {
         fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
@@ -234,19 +265,11 @@ fn l3_the_test_of_a_new_migration_fails_until_it_is_written() {
     let scratch = Scratch::new();
     scratch.run(&["init", "--dialects", "sqlite"]).succeeds();
     scratch.run(&["new-migration", "add foo"]).succeeds();
-    // The versions of this workspace, which are there already, built once for all runs.
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    std::fs::copy(workspace.join("Cargo.lock"), scratch.path("Cargo.lock")).unwrap();
     let tokio = "[dev-dependencies]\ntokio = { version = \"1\", features = [\"macros\", \"rt-multi-thread\"] }\n";
     scratch.package("app", tokio);
     std::fs::remove_file(scratch.path("app/build.rs")).unwrap();
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["test", "--offline", "--test", "migrations"]).current_dir(scratch.path("app"));
-    let output = command.env("CARGO_TARGET_DIR", workspace.join("target/scratch")).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(!output.status.success(), "{said}");
-    let message = "write here what is so before `0001_add_foo` and no longer after it";
-    assert!(said.contains(message), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let (passes, said) = scratch.cargo(&["test", "--test", "migrations"]);
+    assert!(!passes && said.contains("write here what is so before `0001_add_foo` and no longer after it"), "{said}");
 }
 
 #[test]
@@ -289,6 +312,9 @@ fn t1_s2_renumber_after_a_merge() {
     let said = scratch.run(&["check"]).fails(1);
     assert!(said.contains("0002_ratings") && said.contains("0002_tags") && said.contains("renumber"), "{said}");
 
+    let (builds, said) = scratch.builds();
+    assert!(!builds && said.contains("0002_tags"), "{said}");
+
     let said = scratch.run(&["renumber", "2"]).fails(1);
     assert!(said.contains("belongs to 0002_ratings and 0002_tags"), "{said}");
     let before = scratch.everything();
@@ -299,6 +325,8 @@ fn t1_s2_renumber_after_a_merge() {
     assert!(said.contains("app/migrations/0002_tags.up.sql is now app/migrations/0003_tags.up.sql"), "{said}");
     assert!(said.contains("app/tests/migrations/0002_tags.rs is now app/tests/migrations/0003_tags.rs"), "{said}");
     scratch.run(&["check"]).succeeds();
+    let (builds, said) = scratch.builds();
+    assert!(builds, "{said}");
     assert!(scratch.read("app/migrations/migrations.lock").ends_with("draft 0002_ratings\ndraft 0003_tags\n"));
     assert!(scratch.read("app/tests/migrations/0003_tags.rs").contains("`0003_tags`"));
     let modules = scratch.read("app/tests/migrations/main.rs");
@@ -411,7 +439,7 @@ fn the_package_is_the_one_that_is_meant() {
     assert!(said.contains("choose one with `--package NAME`"), "{said}");
     scratch.run(&["init", "--dialects", "sqlite", "--package", "service"]).succeeds();
     assert!(scratch.path("shared/db/migrations.toml").exists());
-    assert!(scratch.read("service/build.rs").contains("watch(\"../shared/db\")"));
+    assert!(scratch.read("service/build.rs").contains("watch_folder(\"../shared/db\")"));
 
     scratch.run(&["new-migration", "first"]).succeeds();
     assert!(scratch.path("shared/db/0001_first.up.sql").exists());

@@ -12,7 +12,7 @@ use crate::MIGRATIONS;
 
 /// What one asks the desk for.
 #[derive(clap::Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Show who has what
     Loans,
     /// Lend a copy of a book: `lend ada middlemarch`
@@ -32,7 +32,7 @@ pub enum Command {
 type Answer = Result<String, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Does it, and says so.
-pub async fn run(url: &DatabaseUrl, command: Command) -> Answer {
+pub(crate) async fn run(url: &DatabaseUrl, command: Command) -> Answer {
     up_to_date(url).await?;
     sqlx::any::install_default_drivers();
     let mut connection = AnyConnection::connect(url.reveal()).await?;

@@ -40,7 +40,8 @@ async fn main() -> ExitCode {
     let exit = match arguments.command {
         Command::Migrations(verb) => cli.run(&arguments.options, &verb).await,
         Command::Desk(command) => {
-            let url = cli.database_url(&arguments.options).expect("there is a default");
+            // Making the database is what `up` is for.
+            let url = cli.database_url(&arguments.options).expect("there is a default").existing();
             match desk::run(&url, command).await {
                 Ok(answer) => {
                     anstream::println!("{answer}");

@@ -91,7 +91,7 @@ async fn scripts_for_another_database_are_refused(db: Db) {
     let set = migrations(&[A, ("migrations.toml", "dialects = [\"mysql\"]\n")]);
     let mut database = db.open().await;
     let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
-    assert!(error.to_string().contains("the migrations are written for mysql, and the database is"), "{error}");
+    assert!(error.to_string().contains("the migrations are written for MySQL, and the database is"), "{error}");
 }
 
 async fn a_history_of_an_unknown_format_is_told(db: Db) {

@@ -31,7 +31,7 @@ async fn s3_one_step_back_is_recorded(db: Db) {
     assert_eq!(db.log().await, ["1:applied", "2:applied", "2:reverted"]);
 
     let error = migrator.revert(&mut database, Destination::Steps(2)).await.unwrap_err();
-    assert_eq!(error.to_string(), "`revert` refuses: 2 migrations cannot be reverted: 1 are applied");
+    assert_eq!(error.to_string(), "`revert` refuses: 2 migrations cannot be reverted: only 1 is applied");
     migrator.apply(&mut database).await.unwrap();
     let one = Destination::Version(Version::new(1).unwrap());
     assert_eq!(migrator.revert(&mut database, one).await.unwrap().steps.len(), 1);

@@ -107,7 +107,7 @@ impl Place {
             "SELECT type || ' ' || name || ' ' || COALESCE(sql, '') FROM sqlite_schema \
              WHERE name NOT LIKE 'sqlite_%' AND tbl_name NOT LIKE 'lockgate_%' ORDER BY type, name"
         } else {
-            "SELECT c.relkind || ' ' || c.relname || ' ' || COALESCE(string_agg(a.attname, ' ' ORDER BY a.attnum), '') \
+            "SELECT CAST(c.relkind AS TEXT) || ' ' || c.relname || ' ' || COALESCE(string_agg(a.attname, ' ' ORDER BY a.attnum), '') \
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
              LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
              WHERE n.nspname = 'public' AND c.relname NOT LIKE 'lockgate_%' GROUP BY c.relkind, c.relname \
@@ -118,7 +118,7 @@ impl Place {
 
     /// The versions that the history records, in their order.
     pub(crate) fn history(&self) -> Vec<String> {
-        self.rows("SELECT CAST(version AS TEXT) FROM lockgate_history ORDER BY version")
+        self.rows("SELECT CAST(version AS TEXT) FROM lockgate_history ORDER BY lockgate_history.version")
     }
 }
 

@@ -91,9 +91,12 @@ fn hints(project: &Project, package: &Package, dialects: Dialects) -> Vec<String
     let features = format!(" --features {}", dialects.iter().map(Dialect::as_str).collect::<Vec<_>>().join(","));
     let build = fs::read_to_string(package.directory.join("build.rs")).unwrap_or_default();
     if !build.contains("lockgate_build::watch") {
-        let argument = if package.path == "migrations" { String::new() } else { format!("{:?}", package.path) };
+        let watch = match package.path.as_str() {
+            "migrations" => "watch()".to_owned(),
+            path => format!("watch_folder({path:?})"),
+        };
         hints.push(format!(
-            "add `lockgate_build::watch({argument});` to the build script of `{}`: a new migration rebuilds it then",
+            "add `lockgate_build::{watch};` to the build script of `{}`: a new migration rebuilds it then",
             package.name
         ));
     }

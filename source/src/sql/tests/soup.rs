@@ -192,7 +192,8 @@ fn holds(dialect: Dialect, text: &str) {
     // An empty statement leaves its terminator behind, which a DELIMITER line may have changed.
     let changed = dialect == Mysql && text.to_ascii_lowercase().contains("delimiter");
     let mut end = 0;
-    for range in split.statements.iter().map(|statement| statement.range.clone()).chain([text.len()..text.len()]) {
+    let rest = text.len()..text.len();
+    for range in split.statements.iter().map(|statement| statement.range.clone()).chain(std::iter::once(rest)) {
         assert!(
             end <= range.start && range.start <= range.end && range.end <= text.len(),
             "{dialect}: {text:?}: {split:?}"

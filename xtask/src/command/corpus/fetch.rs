@@ -12,6 +12,11 @@ use super::database::Dialect;
 use super::{Script, Set};
 use crate::failure::Failure;
 
+/// The table that sqlx makes before the first script.
+const SQLX_HISTORY: &str = "CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL, \
+                            installed_on TIMESTAMPTZ NOT NULL DEFAULT now(), success BOOLEAN NOT NULL, \
+                            checksum BYTEA NOT NULL, execution_time BIGINT NOT NULL)";
+
 /// The sets of a package: every folder whose name ends in `migrations` and that holds SQL.
 pub(super) fn sets(corpus: &Path, name: &str, version: &str, dialect: Dialect) -> Result<Vec<Set>, Failure> {
     let package = package(corpus, name, version)?;
@@ -90,9 +95,10 @@ fn copied(name: String, dialect: Dialect, from: &Path, to: PathBuf, package: &Pa
     }
     fs::write(folder.join("migrations.toml"), format!("dialects = [\"{}\"]\n", dialect.word())).map_err(failed)?;
 
-    let mut schemas = Vec::new();
+    let mut prepare = Vec::new();
     if let Ok(text) = fs::read_to_string(package.join("sqlx.toml")) {
-        schemas = created_schemas(&text);
+        let schemas = created_schemas(&text);
+        prepare.extend(schemas.iter().map(|schema| format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\"")));
         notes.push(match schemas.is_empty() {
             true => "has a `sqlx.toml`, which Lockgate does not read".to_owned(),
             false => format!(
@@ -108,6 +114,13 @@ fn copied(name: String, dialect: Dialect, from: &Path, to: PathBuf, package: &Pa
         let inside = path.strip_prefix(from).expect("it was found in there").to_owned();
         let file = inside.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let text = fs::read_to_string(&path).map_err(|e| Failure::impossible(format!("{}: {e}", path.display())))?;
+        if text.contains("_sqlx_migrations")
+            && dialect == Dialect::Postgres
+            && !prepare.contains(&SQLX_HISTORY.to_owned())
+        {
+            notes.push(format!("`{file}` needs sqlx's own table `_sqlx_migrations`: made by hand for both"));
+            prepare.push(SQLX_HISTORY.to_owned());
+        }
         let split = sql::split(dialect.source(), &text);
         statements += split.statements.len();
         let flags = StatementFlags::CONTROLS_TRANSACTION;
@@ -124,9 +137,19 @@ fn copied(name: String, dialect: Dialect, from: &Path, to: PathBuf, package: &Pa
     if !controlled.is_empty() {
         notes.push(format!("has BEGIN or COMMIT of its own: {}", controlled.join(", ")));
     }
+    // Refused by the macro, and rightly: nobody knows what it reverts.
+    downs.retain(|down| {
+        let orphan = !ups.iter().any(|up: &Script| up.version == down.version);
+        if orphan {
+            let path = down.path.display();
+            notes.push(format!("`{path}` reverts nothing, there is no such script up; the macro refuses it: left out"));
+            let _ = fs::remove_file(folder.join(&down.path));
+        }
+        !orphan
+    });
     ups.sort_by_key(|script| script.version);
     downs.sort_by_key(|script| script.version);
-    Ok(Set { name, dialect, folder, ups, downs, statements, notes, schemas })
+    Ok(Set { name, dialect, folder, ups, downs, statements, notes, prepare })
 }
 
 fn scripts(folder: &Path) -> Result<Vec<PathBuf>, Failure> {

@@ -59,8 +59,8 @@ struct Set {
     statements: usize,
     /// What a reader of the result should know of it.
     notes: Vec<String>,
-    /// Schemas that its own runner makes before the first script.
-    schemas: Vec<String>,
+    /// What its own runner does before the first script, as statements.
+    prepare: Vec<String>,
 }
 
 /// One file of a set.

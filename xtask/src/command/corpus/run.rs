@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use super::build::Runner;
-use super::database::{Database, Programs};
+use super::database::{Database, Dialect, Programs};
 use super::table::{Answer, Outcome};
 use super::{Script, Set};
 use crate::failure::Failure;
@@ -34,17 +34,29 @@ pub(super) fn set(
     let folder = set.folder.parent().expect("a set's folder is in its crate");
     let fresh = |name: &str| -> Result<Database<'_>, Failure> {
         let database = Database::create(set.dialect, server, programs, name, folder)?;
-        for schema in &set.schemas {
-            database.must(&format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\""))?;
-        }
+        set.prepare.iter().try_for_each(|statement| database.must(statement))?;
         Ok(database)
     };
 
-    let plain = fresh("plain")?;
+    let mut plain = fresh("plain")?;
     let ups: Vec<&Script> = set.ups.iter().collect();
     if let Err((at, said)) = shell(set, &plain, &ups, false) {
-        outcome.up = Answer::Lacks(format!("the plain shell fails at `{at}`: {said}"));
-        return Ok(outcome);
+        let lacks = format!("the plain shell fails at `{at}`: {said}");
+        // The shell's SQLite may be older than the one that sqlx has in it.
+        let Some(runner) = runner.filter(|runner| set.dialect == Dialect::Sqlite && runner.refusal(index).is_none())
+        else {
+            outcome.up = Answer::Lacks(lacks);
+            return Ok(outcome);
+        };
+        plain = fresh("plain")?;
+        let files = ups.iter().map(|script| set.folder.join(&script.path).display().to_string());
+        let words: Vec<String> = std::iter::once("plain".to_owned()).chain(files).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        if let Err(also) = runner.run(index, &plain.url(), &words) {
+            outcome.up = Answer::Lacks(format!("{lacks}; sqlx's SQLite does as well: {also}"));
+            return Ok(outcome);
+        }
+        outcome.notes.push(format!("{lacks}; held against sqlx's own, newer SQLite instead"));
     }
     let Some(runner) = runner else {
         outcome.up = Answer::Untried("the plain shell alone was asked for, and succeeds".to_owned());
@@ -90,9 +102,15 @@ pub(super) fn set(
     }
 
     // One broken script down hides those below it: each of them on its own.
-    let by_shell = each_by_shell(set, || fresh("plain"))?;
-    let by_us = each_by_us(index, runner, || fresh("ours"))?;
-    outcome.each = compare_each(set, &by_shell, &by_us);
+    let (by_shell, plain) = each_by_shell(set, || fresh("plain"))?;
+    let one_way = set.ups.iter().map(|script| script.version).filter(|version| !with_down.contains(version)).collect();
+    outcome.each = match each_by_us(index, runner, one_way, || fresh("ours"))? {
+        Ok((by_us, ours)) => match compare(&plain, &ours)? {
+            Answer::Good => compare_each(set, &by_shell, &by_us),
+            other => other,
+        },
+        Err(report) => Answer::Differs(format!("one by one, lockgate fails:\n{report}")),
+    };
     Ok(outcome)
 }
 
@@ -102,7 +120,11 @@ fn shell(set: &Set, database: &Database<'_>, scripts: &[&Script], whole: bool) -
         let path = set.folder.join(&script.path);
         let text = fs::read_to_string(&path).unwrap_or_default();
         let outside = text.lines().next().is_some_and(|line| line.contains("no-transaction"));
-        database.script(&path, whole && !outside).map_err(|said| (script.path.display().to_string(), said))
+        database.script(&path, whole && !outside).map_err(|said| {
+            // `psql:/…/0001_x.sql:3: ERROR: …`: where our copy is tells nobody anything.
+            let said = said.replace(&format!("{}/", set.folder.display()), "");
+            (script.path.display().to_string(), said)
+        })
     })
 }
 
@@ -139,7 +161,10 @@ fn agreement(by_shell: &Result<(), (String, String)>, by_us: &Result<String, Str
     }
 }
 
-fn each_by_shell<'a>(set: &Set, fresh: impl Fn() -> Result<Database<'a>, Failure>) -> Result<Each, Failure> {
+fn each_by_shell<'a>(
+    set: &Set,
+    fresh: impl Fn() -> Result<Database<'a>, Failure>,
+) -> Result<(Each, Database<'a>), Failure> {
     let mut each = Each::default();
     'fresh: loop {
         let database = fresh()?;
@@ -158,19 +183,21 @@ fn each_by_shell<'a>(set: &Set, fresh: impl Fn() -> Result<Database<'a>, Failure
                 continue 'fresh;
             }
         }
-        return Ok(each);
+        return Ok((each, database));
     }
 }
 
 fn each_by_us<'a>(
     index: usize,
     runner: &Runner,
+    one_way: Vec<i64>,
     fresh: impl Fn() -> Result<Database<'a>, Failure>,
-) -> Result<Result<Each, String>, Failure> {
+) -> Result<Result<(Each, Database<'a>), String>, Failure> {
     let mut each = Each::default();
     loop {
         let database = fresh()?;
-        let without: Vec<String> = each.stuck.iter().map(|(version, _)| version.to_string()).collect();
+        let stuck = each.stuck.iter().map(|(version, _)| version);
+        let without: Vec<String> = one_way.iter().chain(stuck).map(i64::to_string).collect();
         let said = match runner.run(index, &database.url(), &["each", &without.join(",")]) {
             Ok(said) => said,
             Err(report) => return Ok(Err(report)),
@@ -185,16 +212,12 @@ fn each_by_us<'a>(
             list.push((version, words.next().unwrap_or_default().to_owned()));
         }
         if each.stuck.len() == stuck {
-            return Ok(Ok(each));
+            return Ok(Ok((each, database)));
         }
     }
 }
 
-fn compare_each(set: &Set, by_shell: &Each, by_us: &Result<Each, String>) -> Answer {
-    let by_us = match by_us {
-        Ok(by_us) => by_us,
-        Err(report) => return Answer::Differs(format!("one by one, lockgate fails:\n{report}")),
-    };
+fn compare_each(set: &Set, by_shell: &Each, by_us: &Each) -> Answer {
     let versions = |list: &[(i64, String)]| list.iter().map(|(version, _)| *version).collect::<BTreeSet<_>>();
     let name = |version: i64| {
         let down = set.downs.iter().find(|script| script.version == version);
@@ -212,7 +235,8 @@ fn compare_each(set: &Set, by_shell: &Each, by_us: &Result<Each, String>) -> Ans
             return Answer::Differs(format!("only in {who}, `{}` {what}: {said}", name(*version)));
         }
         for (version, said) in shell {
-            told += &format!("\n    `{}` {what}: {said}", name(*version));
+            let first = said.lines().next().unwrap_or_default();
+            told += &format!("\n    `{}` {what}: {first}", name(*version));
         }
     }
     if told.is_empty() {

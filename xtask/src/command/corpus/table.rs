@@ -33,7 +33,7 @@ pub(super) struct Outcome {
     pub(super) down: Answer,
     pub(super) up_again: Answer,
     pub(super) each: Answer,
-    notes: Vec<String>,
+    pub(super) notes: Vec<String>,
 }
 
 impl Outcome {
@@ -93,7 +93,7 @@ pub(super) fn render(outcomes: &[Outcome]) -> String {
         row.extend(outcome.answers().map(|answer| Cell::new(answer.word())));
         table.add_row(row);
     }
-    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+    table.lines().map(|line| line.trim().to_owned() + "\n").collect()
 }
 
 /// What is to be said of a row beside it.
