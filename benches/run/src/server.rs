@@ -38,11 +38,7 @@ pub(crate) struct Database {
 
 impl Server {
     pub(crate) fn start(backends: &[Backend]) -> Outcome<Self> {
-        let files = target().join("databases");
-        // What the last run has left.
-        if files.exists() {
-            fs::remove_dir_all(&files)?;
-        }
+        let files = target().join(format!("databases-{}", std::process::id()));
         fs::create_dir_all(&files)?;
         let postgres = if backends.contains(&Backend::Postgres) {
             let options = Options::default().durable(true);
@@ -109,6 +105,14 @@ impl Server {
                 told = true;
             }
             std::thread::sleep(Duration::from_secs(10));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Err(e) = fs::remove_dir_all(&self.files) {
+            eprintln!("warning: {} stays: {e}", self.files.display());
         }
     }
 }
