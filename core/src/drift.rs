@@ -171,7 +171,7 @@ impl Drift {
                     .to_owned()
             }
             Self::Partial { state: State::Partial | State::Applied, .. } => {
-                "`up` goes on where it stopped, behind a run that may still be at it; to give it up, undo it by hand \
+                "`up` goes on where it stopped, once no other run is at it; to give it up, undo it by hand \
                  and say so with `Migrator::repair` (`Repair::Forget`)"
                     .to_owned()
             }
@@ -253,7 +253,7 @@ pub fn drift(set: &Set, history: &History) -> Vec<Drift> {
             }
         }
     }
-    found.extend(holes(set, newest, &pending));
+    found.extend(holes(set, history, newest, &pending));
     found.sort_by_key(|(version, _)| *version);
     found.into_iter().map(|(_, drift)| drift).collect()
 }
@@ -282,13 +282,18 @@ fn same_text(row: &Row, pending: &[Migration]) -> Option<String> {
 }
 
 /// What is pending although a newer one is recorded.
-fn holes(set: &Set, newest: &Row, pending: &[Migration]) -> Vec<(Version, Drift)> {
+fn holes(set: &Set, history: &History, newest: &Row, pending: &[Migration]) -> Vec<(Version, Drift)> {
     let newest_id = set.find(newest.version).map_or_else(|| newest.id(), |known| known.id().to_owned());
+    // What was renumbered after it was applied is told with its row, and is not late.
+    let strangers: Vec<&Row> = history.rows().iter().filter(|row| set.find(row.version).is_none()).collect();
+    let was_renumbered = |migration: &Migration| strangers.iter().any(|row| row.checksum == migration.checksum());
     let late = pending.iter().take_while(|migration| migration.version() < newest.version);
-    late.map(|migration| {
-        let (id, newest) = (migration.id().to_owned(), newest_id.clone());
-        let hole = if migration.is_frozen() { Drift::Missing { id, newest } } else { Drift::OutOfOrder { id, newest } };
-        (migration.version(), hole)
-    })
-    .collect()
+    late.filter(|migration| !was_renumbered(migration))
+        .map(|migration| {
+            let (id, newest) = (migration.id().to_owned(), newest_id.clone());
+            let hole =
+                if migration.is_frozen() { Drift::Missing { id, newest } } else { Drift::OutOfOrder { id, newest } };
+            (migration.version(), hole)
+        })
+        .collect()
 }

@@ -1,38 +1,42 @@
 //! What the macro emits: one expression that is a constant.
-//!
-//! It is written as text and read by the compiler's own lexer: that is several times as fast as
-//! building a hundred thousand tokens one by one, and this code runs unoptimised.
 
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use lockgate_source::folder::{self, Embedded};
+use lockgate_source::folder::{self, Embedded, RustStep, Tests};
 use lockgate_source::{Diagnostic, Severity, Style};
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::{format_ident, quote};
 
 use crate::args::{self, Args};
 use crate::fallback;
 
 /// The whole macro.
 pub(crate) fn embed(input: TokenStream) -> TokenStream {
-    let (args, errors) = args::parse(input);
-    if !errors.is_empty() {
-        let mut tokens: TokenStream = errors.iter().map(|error| error_at(error.span, &error.message)).collect();
-        tokens.extend(parse(&fallback::value(&args.krate)));
-        return in_block(tokens);
+    let args: Args = match syn::parse2(input) {
+        Ok(args) => args,
+        Err(error) => return fallback::after_errors(&args::lockgate(), error.to_compile_error()),
+    };
+    if !args.errors.is_empty() {
+        let errors = args.errors.iter().map(syn::Error::to_compile_error).collect();
+        return fallback::after_errors(&args.krate, errors);
     }
     let Some(crate_directory) = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from) else {
         let message =
             "the variable `CARGO_MANIFEST_DIR` is not set: build with cargo, or set it to the crate's directory";
-        return parse(&fallback::after(&args.krate, &[message.to_owned()]));
+        return fallback::after(&args.krate, &[message.to_owned()]);
     };
-    parse(&expansion(&args, &crate_directory))
+    let work_directory = std::env::current_dir().unwrap_or_default();
+    expansion(&args, &crate_directory, &work_directory)
 }
 
-/// The output for these arguments, as the text of one block.
-fn expansion(args: &Args, crate_directory: &Path) -> String {
-    let shown = shown(&args.path);
-    let loaded = folder::load(&crate_directory.join(&shown), &shown);
+/// The output for these arguments, as one block.
+fn expansion(args: &Args, crate_directory: &Path, work_directory: &Path) -> TokenStream {
+    let written = args.path.trim().replace('\\', "/");
+    let folder = normal(&crate_directory.join(written.trim_end_matches('/')));
+    let shown = shown(&folder, &written, work_directory);
+    let tests = crate_directory.join("tests").join("migrations");
+    let tests = Tests { shown: self::shown(&tests, "tests/migrations", work_directory), directory: tests };
+    let loaded = folder::load_with(&folder, &shown, tests);
     let (errors, warnings): (Vec<&Diagnostic>, Vec<&Diagnostic>) =
         loaded.diagnostics.iter().partition(|diagnostic| diagnostic.severity == Severity::Error);
     let mut messages: Vec<String> = errors.into_iter().map(message).collect();
@@ -48,12 +52,29 @@ fn expansion(args: &Args, crate_directory: &Path) -> String {
     fallback::after(&args.krate, &messages)
 }
 
-/// The path as messages show it: with forward slashes, and without `./` and a slash at the end.
-fn shown(path: &str) -> String {
-    let path = path.trim().replace('\\', "/");
-    let short = path.trim_end_matches('/');
-    let short = if short.is_empty() { path.as_str() } else { short };
-    short.strip_prefix("./").unwrap_or(short).to_owned()
+/// The path as messages show it: from the directory where cargo runs the compiler, which is that of
+/// the workspace, so that a click on it finds the file; else as it is written.
+fn shown(folder: &Path, written: &str, work_directory: &Path) -> String {
+    let short = folder.strip_prefix(work_directory).ok().and_then(Path::to_str).filter(|path| !path.is_empty());
+    match short {
+        Some(path) => path.replace('\\', "/"),
+        None => written.strip_prefix("./").unwrap_or(written).trim_end_matches('/').to_owned(),
+    }
+}
+
+/// The path without `.` and `..`, by its letters alone: a link stays a link.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(normal.components().next_back(), Some(Component::Normal(_))) => {
+                normal.pop();
+            }
+            component => normal.push(component),
+        }
+    }
+    normal
 }
 
 /// A diagnostic as the text of a `compile_error!`, before which the compiler writes `error: `.
@@ -64,97 +85,94 @@ fn message(diagnostic: &Diagnostic) -> String {
 }
 
 /// The block that is the embedded set, or a path that is not UTF-8.
-fn block<'a>(args: &Args, shown: &str, embedded: &'a Embedded, warnings: &[&Diagnostic]) -> Result<String, &'a Path> {
+fn block<'a>(
+    args: &Args,
+    shown: &str,
+    embedded: &'a Embedded,
+    warnings: &[&Diagnostic],
+) -> Result<TokenStream, &'a Path> {
     let krate = &args.krate;
-    let mut code = String::with_capacity(256 * (embedded.texts.len() + 8) + 4 * embedded.encoded.table.len());
-    code.push('{');
-    for (i, warning) in warnings.iter().enumerate() {
-        // The only warning that a stable macro can give: the use of something deprecated.
-        let note = message(warning);
-        write_code(
-            &mut code,
-            format_args!("#[deprecated(note = {note:?})] const WARNING_{i}: () = (); const _: () = WARNING_{i};"),
-        );
-    }
-    for file in &embedded.tracked {
-        write_code(&mut code, format_args!("const _: &[u8] = ::core::include_bytes!({:?});", text(file)?));
-    }
-    let mut steps = String::new();
-    for step in &embedded.rust_steps {
-        let version = step.version;
-        write_code(
-            &mut code,
-            format_args!("#[allow(unreachable_pub)] #[path = {:?}] mod step_{version};", text(&step.file)?),
-        );
-        function(&mut code, krate, "up", version.get());
-        let mut down = "::core::option::Option::None".to_owned();
-        if step.has_down {
-            function(&mut code, krate, "down", version.get());
-            down = format!("::core::option::Option::Some(down_{version})");
+    // The only warning that a stable macro can give: the use of something deprecated.
+    let warnings = warnings.iter().enumerate().map(|(i, warning)| {
+        let (name, note) = (format_ident!("WARNING_{i}"), message(warning));
+        quote! { #[deprecated(note = #note)] const #name: () = (); const _: () = #name; }
+    });
+    let tracked = texts(&embedded.tracked)?;
+    let scripts = texts(&embedded.texts)?;
+    let steps = embedded.rust_steps.iter().map(|step| module(krate, step)).collect::<Result<Vec<_>, _>>()?;
+    let values = embedded.rust_steps.iter().map(|step| value(krate, step));
+    let (paths, table) = (&embedded.encoded.paths, Literal::byte_string(&embedded.encoded.table));
+    Ok(quote! {
+        {
+            #(#warnings)*
+            #(const _: &[u8] = ::core::include_bytes!(#tracked);)*
+            #(#steps)*
+            const MIGRATIONS: #krate::Migrations = #krate::__private::migrations(
+                #krate::__private::Set::from_parts(
+                    #shown,
+                    ::core::concat!(::core::env!("CARGO_PKG_NAME"), " ", ::core::env!("CARGO_PKG_VERSION")),
+                    ::core::concat!(#(::core::include_str!(#scripts)),*),
+                    #paths,
+                    #table,
+                ),
+                &[#(#values),*],
+            );
+            MIGRATIONS
         }
-        write_code(
-            &mut steps,
-            format_args!("{krate}::__private::RustStep {{ version: {version}, up: up_{version}, down: {down} }},"),
-        );
-    }
-    write_code(
-        &mut code,
-        format_args!("const STEPS: &[{krate}::__private::RustStep] = &[{steps}];{krate}::__private::migrations("),
-    );
-    write_code(
-        &mut code,
-        format_args!(
-            "{krate}::__private::Set::from_parts({shown:?}, \
-             ::core::concat!(::core::env!(\"CARGO_PKG_NAME\"), \" \", ::core::env!(\"CARGO_PKG_VERSION\")), \
-             ::core::concat!("
-        ),
-    );
-    for file in &embedded.texts {
-        write_code(&mut code, format_args!("::core::include_str!({:?}),", text(file)?));
-    }
-    write_code(
-        &mut code,
-        format_args!("), {:?}, b\"{}\"), STEPS) }}", embedded.encoded.paths, embedded.encoded.table.escape_ascii()),
-    );
-    Ok(code)
+    })
 }
 
-/// The function that runs a direction of a Rust step, with a type that all steps share.
-fn function(code: &mut String, krate: &str, direction: &str, version: i64) {
-    write_code(
-        code,
-        format_args!(
-            "fn {direction}_{version}<'a>(tx: &'a mut {krate}::Transaction<'_>) -> {krate}::__private::StepFuture<'a> {{ \
-             ::std::boxed::Box::pin(async move {{ \
-             step_{version}::{direction}(tx).await.map_err(::core::convert::Into::into) }}) }}"
-        ),
-    );
+/// The file of a Rust step as a module, and its functions with a type that all steps share.
+fn module<'a>(krate: &syn::Path, step: &'a RustStep) -> Result<TokenStream, &'a Path> {
+    let (module, file) = (module_name(step), text(&step.file)?);
+    let functions = directions(step).map(|direction| {
+        let (name, direction) = (function_name(direction, step), Ident::new(direction, Span::call_site()));
+        quote! {
+            fn #name<'a>(tx: &'a mut #krate::Transaction<'_>) -> #krate::__private::StepFuture<'a> {
+                ::std::boxed::Box::pin(async move {
+                    #module::#direction(tx).await.map_err(::core::convert::Into::into)
+                })
+            }
+        }
+    });
+    Ok(quote! {
+        // In a module of an expansion nothing that is `pub` can be reached.
+        #[allow(unreachable_pub)]
+        #[path = #file]
+        mod #module;
+        #(#functions)*
+    })
+}
+
+fn value(krate: &syn::Path, step: &RustStep) -> TokenStream {
+    let (version, up) = (step.version.get(), function_name("up", step));
+    let down = if step.has_down {
+        let down = function_name("down", step);
+        quote! { ::core::option::Option::Some(#down) }
+    } else {
+        quote! { ::core::option::Option::None }
+    };
+    quote! { #krate::__private::RustStep { version: #version, up: #up, down: #down } }
+}
+
+fn directions(step: &RustStep) -> impl Iterator<Item = &'static str> {
+    std::iter::once("up").chain(step.has_down.then_some("down"))
+}
+
+fn module_name(step: &RustStep) -> Ident {
+    format_ident!("step_{}", step.version.get().to_string())
+}
+
+fn function_name(direction: &str, step: &RustStep) -> Ident {
+    format_ident!("{direction}_{}", step.version.get().to_string())
+}
+
+fn texts(paths: &[PathBuf]) -> Result<Vec<&str>, &Path> {
+    paths.iter().map(|path| text(path)).collect()
 }
 
 fn text(path: &Path) -> Result<&str, &Path> {
     path.to_str().ok_or(path)
-}
-
-fn write_code(code: &mut String, part: std::fmt::Arguments<'_>) {
-    code.write_fmt(part).expect("writing to a string does not fail");
-}
-
-fn parse(code: &str) -> TokenStream {
-    code.parse().expect("what the macro writes is Rust")
-}
-
-/// A `compile_error!` that points at an argument.
-fn error_at(span: Span, message: &str) -> TokenStream {
-    let tokens = parse(&fallback::error(message));
-    let spanned = tokens.into_iter().map(|mut token| {
-        token.set_span(span);
-        token
-    });
-    spanned.collect()
-}
-
-fn in_block(tokens: TokenStream) -> TokenStream {
-    TokenTree::Group(proc_macro2::Group::new(proc_macro2::Delimiter::Brace, tokens)).into()
 }
 
 #[cfg(test)]
@@ -162,11 +180,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_shown_short() {
-        for (path, expected) in
-            [("migrations/", "migrations"), ("./db/m", "db/m"), ("..\\m", "../m"), ("/", "/"), (" m ", "m")]
-        {
-            assert_eq!(shown(path), expected);
+    fn paths_are_shown_from_where_the_compiler_runs() {
+        let work = Path::new("/repository");
+        for (crate_directory, written, expected) in [
+            ("/repository", "migrations", "migrations"),
+            ("/repository/examples/app", "../../migrations/", "migrations"),
+            ("/repository/a", "./db/m", "a/db/m"),
+            ("/elsewhere/a", "./db/m/", "db/m"),
+            ("/elsewhere/a", "../m", "../m"),
+        ] {
+            let folder = normal(&Path::new(crate_directory).join(written));
+            assert_eq!(shown(&folder, written, work), expected);
         }
     }
 
@@ -178,14 +202,9 @@ mod tests {
 
     #[test]
     fn no_folder_is_an_error_and_a_value() {
-        let code = expansion(&Args::default(), Path::new("/nowhere"));
-        assert!(
-            code.starts_with("{::core::compile_error!{\"[no-such-folder] there is no folder `migrations`"),
-            "{code}"
-        );
-        assert!(
-            code.ends_with("::lockgate::__private::migrations(::lockgate::__private::Set::empty(), &[])}"),
-            "{code}"
-        );
+        let args: Args = syn::parse_str("").unwrap();
+        let code = expansion(&args, Path::new("/nowhere"), Path::new("/")).to_string();
+        assert!(code.contains("\"[no-such-folder] there is no folder `nowhere/migrations`"), "{code}");
+        assert!(code.contains(":: __private :: Set :: empty ()"), "{code}");
     }
 }

@@ -4,21 +4,22 @@
 use std::any::Any;
 
 use proc_macro2::TokenStream;
-
-/// An empty set.
-pub(crate) fn value(krate: &str) -> String {
-    format!("{krate}::__private::migrations({krate}::__private::Set::empty(), &[])")
-}
-
-/// One error.
-pub(crate) fn error(message: &str) -> String {
-    format!("::core::compile_error!{{{message:?}}}")
-}
+use quote::quote;
+use syn::Path;
 
 /// A block of these errors and an empty set.
-pub(crate) fn after(krate: &str, messages: &[String]) -> String {
-    let errors: String = messages.iter().map(|message| error(message)).collect();
-    format!("{{{errors}{}}}", value(krate))
+pub(crate) fn after(krate: &Path, messages: &[String]) -> TokenStream {
+    after_errors(krate, quote! { #(::core::compile_error! { #messages })* })
+}
+
+/// A block of these errors, which point at what they are about, and an empty set.
+pub(crate) fn after_errors(krate: &Path, errors: TokenStream) -> TokenStream {
+    quote! {
+        {
+            #errors
+            #krate::__private::migrations(#krate::__private::Set::empty(), &[])
+        }
+    }
 }
 
 /// The output after a panic, which is a mistake of this macro and not of its user.
@@ -31,5 +32,5 @@ pub(crate) fn after_panic(payload: Box<dyn Any + Send>) -> TokenStream {
         cause.unwrap_or("no reason was given"),
         env!("CARGO_PKG_REPOSITORY"),
     );
-    after("::lockgate", &[message]).parse().unwrap_or_default()
+    after(&crate::args::lockgate(), &[message])
 }

@@ -1,8 +1,8 @@
 //! `embed_migrations!`: a folder of migrations, checked while compiling, as one constant value.
 //!
 //! Use it through the crate `lockgate`. What is right and wrong in a folder is decided in
-//! `lockgate-source`; here is only what the compiler is told: [`args`] reads the macro's arguments,
-//! [`expand`] writes its output, [`fallback`] what stands there after an error.
+//! `lockgate-source`; here is only what the compiler is told: `args` reads the macro's arguments,
+//! `expand` writes its output, `fallback` what stands there after an error.
 
 #![deny(missing_docs)]
 

@@ -192,7 +192,9 @@ fn drift_is_shown_and_ends_with_3(place: &Place) {
     place.try_rows("UPDATE lockgate_history SET name = 'create_members' WHERE version = 1").unwrap();
 
     // A newer build was here: nothing to worry about, and nothing to hide.
-    place.try_rows("UPDATE lockgate_history SET version = 13, name = 'of_tomorrow' WHERE version = 12").unwrap();
+    let text = format!("v1:{}", "0".repeat(64));
+    let newer = format!("SET version = 13, name = 'of_tomorrow', checksum = '{text}' WHERE version = 12");
+    place.try_rows(&format!("UPDATE lockgate_history {newer}")).unwrap();
     let status = place.app(&["status"]);
     assert!(status.out.contains("drift[ahead]: `13_of_tomorrow`"), "{status:#?}");
     assert!(status.out.contains("  13_of_tomorrow                 ahead    "), "{status:#?}");

@@ -29,6 +29,8 @@ pub(crate) struct Package {
     pub(crate) shown: String,
     /// The tests of its migrations, absolute.
     pub(crate) tests: PathBuf,
+    /// The same as messages name them, from the root of the workspace.
+    pub(crate) shown_tests: String,
     /// The features with which it depends on `lockgate`.
     pub(crate) lockgate: Vec<String>,
     dependencies: Vec<String>,
@@ -155,10 +157,11 @@ impl Package {
     fn new(root: &Path, name: String, directory: PathBuf, path: Option<&str>) -> Self {
         let folder = normalised(&directory.join(path.unwrap_or("migrations")));
         let tests = directory.join("tests").join("migrations");
+        let shown_tests = shown(root, &tests);
         let shown = shown(root, &folder);
         let (path, named) = (path.unwrap_or("migrations").to_owned(), path.is_some());
         let (lockgate, dependencies) = (Vec::new(), Vec::new());
-        Self { name, directory, folder, path, shown, tests, lockgate, dependencies, named }
+        Self { name, directory, folder, path, shown, tests, shown_tests, lockgate, dependencies, named }
     }
 
     /// Whether it depends on a package of this name, in any section.
@@ -205,12 +208,12 @@ mod tests {
 
     #[test]
     fn a_folder_above_its_package_is_shown_from_the_root() {
-        let root = Path::new("/work");
-        let package = Package::new(root, "app".into(), "/work/examples/app".into(), Some("../../migrations"));
-        assert_eq!(package.folder, Path::new("/work/migrations"));
+        let root = Path::new("/repository");
+        let package = Package::new(root, "app".into(), "/repository/examples/app".into(), Some("../../migrations"));
+        assert_eq!(package.folder, Path::new("/repository/migrations"));
         assert_eq!(package.shown, "migrations");
-        assert_eq!(package.tests, Path::new("/work/examples/app/tests/migrations"));
-        let package = Package::new(root, "app".into(), "/work/examples/app".into(), None);
+        assert_eq!(package.tests, Path::new("/repository/examples/app/tests/migrations"));
+        let package = Package::new(root, "app".into(), "/repository/examples/app".into(), None);
         assert_eq!(package.shown, "examples/app/migrations");
     }
 }

@@ -7,16 +7,17 @@ use super::policy::{self, Need, Numbering};
 use super::read::join;
 use super::script::Read;
 use super::{Folder, Migration, Script};
-use crate::Diagnostic;
+use crate::{Diagnostic, Policy, Severity};
 
 type File = (Name, Read);
 
 /// Puts the files of each migration together; the result is in ascending order of version and id.
-pub(super) fn group(shown: &str, mut files: Vec<File>) -> (Vec<Migration>, Vec<Diagnostic>) {
+pub(super) fn group(shown: &str, policy: &Policy, mut files: Vec<File>) -> (Vec<Migration>, Vec<Diagnostic>) {
     files.sort_by(|(a, read_a), (b, read_b)| {
         (a.version, &a.id, a.kind, &read_a.script.path).cmp(&(b.version, &b.id, b.kind, &read_b.script.path))
     });
-    let mut grouper = Grouper { shown, migrations: Vec::with_capacity(files.len()), diagnostics: Vec::new() };
+    let migrations = Vec::with_capacity(files.len());
+    let mut grouper = Grouper { shown, migrations, alone: Vec::new(), diagnostics: Vec::new() };
     let mut files = files.into_iter().peekable();
     while let Some(first) = files.next() {
         let version = first.0.version;
@@ -26,12 +27,15 @@ pub(super) fn group(shown: &str, mut files: Vec<File>) -> (Vec<Migration>, Vec<D
         }
         grouper.version(same);
     }
+    grouper.downs_alone(policy.down);
     (grouper.migrations, grouper.diagnostics)
 }
 
 struct Grouper<'a> {
     shown: &'a str,
     migrations: Vec<Migration>,
+    /// Down scripts to which there is no up script.
+    alone: Vec<File>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -52,12 +56,26 @@ impl Grouper<'_> {
             let down = at.map(|at| downs.remove(at));
             self.migration(&name, up, down);
         }
-        for (name, down) in downs {
-            let message = format!("`{}` has a down script and no up script", name.id);
-            self.diagnostics.push(
-                self.error("down-without-up", &down.script, message)
-                    .help(format!("add `{}.up.sql`, or delete this file", name.id)),
-            );
+        self.alone.extend(downs);
+    }
+
+    /// A down script alone is never run. Published folders have some, and no other tool minds: where
+    /// the policy asks for no down scripts it is said and not refused.
+    fn downs_alone(&mut self, down: Need) {
+        for (name, read) in std::mem::take(&mut self.alone) {
+            let message = format!("`{}` has a down script and no up script: it is never run", name.id);
+            let mut diagnostic = self.error("down-without-up", &read.script, message);
+            if down == Need::Optional {
+                diagnostic.severity = Severity::Warning;
+            }
+            let sibling = self.migrations.iter().find(|other| other.name == name.name() && other.down.is_none());
+            let help = match sibling {
+                Some(other) => {
+                    format!("if it reverts `{0}`, rename it to `{0}.down.sql`; otherwise delete it", other.id)
+                }
+                None => format!("add `{}.up.sql`, or delete this file", name.id),
+            };
+            self.diagnostics.push(diagnostic.help(help));
         }
     }
 
@@ -96,11 +114,11 @@ impl Grouper<'_> {
                     .help(format!("rename this file to `{}.down.sql`", name.id)),
             );
         } else if name.kind == Kind::OneWay {
-            let message = format!("`{up_file}` is a one-way script, and `{down_file}` reverts it");
-            self.diagnostics.push(
-                self.error("mismatched-names", &up.script, message)
-                    .help(format!("rename this file to `{}.up.sql`", name.id)),
-            );
+            // sqlx runs and reverts such a pair, so it is only said that the name misleads.
+            let message = format!("`{up_file}` is named like a one-way script, and `{down_file}` reverts it");
+            let mut diagnostic = self.error("mismatched-names", &up.script, message);
+            diagnostic.severity = Severity::Warning;
+            self.diagnostics.push(diagnostic.help(format!("rename this file to `{}.up.sql`", name.id)));
         } else if name.kind == Kind::Rust {
             let message = format!("`{up_file}` is a Rust step, and `{down_file}` is no part of it");
             self.diagnostics.push(

@@ -20,7 +20,7 @@ pub(super) fn scan(text: &str, file: &str) -> (Functions, Vec<Diagnostic>) {
     let Ok(tokens) = TokenStream::from_str(text) else {
         let error =
             Diagnostic::error("bad-rust", file, "the file is not Rust: a quotation mark or bracket has no partner")
-                .help("the compiler's own message says where");
+                .help(format!("run `rustfmt {file}`: its message says where"));
         return (Functions { up: true, down: false }, vec![error]);
     };
     let mut functions = Functions::default();

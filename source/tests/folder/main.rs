@@ -1,8 +1,10 @@
 //! Whole folders, read from a disk: what is in them and everything that is wrong with them.
 
+mod catalogue;
 mod lockfile;
 mod order;
 mod reading;
 mod renumber;
+mod soup;
 mod support;
 mod transactions;

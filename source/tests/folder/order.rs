@@ -1,5 +1,7 @@
 //! Which files make a migration, and how migrations follow each other.
 
+use lockgate_source::Style;
+
 use crate::support::{Project, check};
 
 const A: &str = "SELECT 1;\n";
@@ -70,12 +72,10 @@ migrations/0001_b.down.sql:1:1 mismatched-names: version 1 is named differently 
 ",
     );
     check(
-        &[("0001_a.down.sql", A), ("2_b.sql", A), ("2_b.down.sql", A)],
+        &[("migrations.toml", "down = \"required\"\n"), ("0001_a.down.sql", A)],
         "
-migrations/0001_a.down.sql:1:1 down-without-up: `0001_a` has a down script and no up script
+migrations/0001_a.down.sql:1:1 down-without-up: `0001_a` has a down script and no up script: it is never run
   add `0001_a.up.sql`, or delete this file
-migrations/2_b.sql:1:1 mismatched-names: `migrations/2_b.sql` is a one-way script, and `migrations/2_b.down.sql` reverts it
-  rename this file to `2_b.up.sql`
 ",
     );
     check(
@@ -84,6 +84,44 @@ migrations/2_b.sql:1:1 mismatched-names: `migrations/2_b.sql` is a one-way scrip
 migrations/1_a.down.sql:1:1 duplicate: `migrations/1_a.rs` is a Rust step, and `migrations/1_a.down.sql` is no part of it
   write the way down as `pub async fn down` in the Rust file
 ",
+    );
+}
+
+#[test]
+fn a_down_alone_is_told_and_not_refused_where_downs_are_optional() {
+    let project = Project::new(&[("1_a.sql", A), ("20240325133100_b.down.sql", A), ("20240325143100_b.up.sql", A)]);
+    let loaded = project.load();
+    assert!(!loaded.has_errors());
+    assert_eq!(loaded.folder.encode().texts.len(), 2);
+    assert_eq!(
+        loaded.diagnostics[0].render(Style::Plain),
+        "\
+warning[down-without-up]: `20240325133100_b` has a down script and no up script: it is never run
+ --> migrations/20240325133100_b.down.sql:1:1
+  |
+1 | SELECT 1;
+  | ^^^^^^^^^
+  |
+  = help: if it reverts `20240325143100_b`, rename it to `20240325143100_b.down.sql`; otherwise delete it"
+    );
+}
+
+#[test]
+fn a_pair_that_is_named_like_a_one_way_script_is_told_and_not_refused() {
+    let project = Project::new(&[("2_b.sql", A), ("2_b.down.sql", A)]);
+    let loaded = project.load();
+    assert!(!loaded.has_errors() && loaded.folder.migrations[0].down.is_some());
+    assert_eq!(loaded.folder.encode().texts.len(), 2);
+    assert_eq!(
+        loaded.diagnostics[0].render(Style::Plain),
+        "\
+warning[mismatched-names]: `migrations/2_b.sql` is named like a one-way script, and `migrations/2_b.down.sql` reverts it
+ --> migrations/2_b.sql:1:1
+  |
+1 | SELECT 1;
+  | ^^^^^^^^^
+  |
+  = help: rename this file to `2_b.up.sql`"
     );
 }
 

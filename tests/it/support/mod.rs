@@ -4,4 +4,5 @@ pub(crate) mod app;
 pub(crate) mod database;
 pub(crate) mod postgres;
 pub(crate) mod set;
+pub(crate) mod tree;
 pub(crate) mod wire;

@@ -1,0 +1,460 @@
+//! What holds of every decision, whatever the set, the history and the request: thousands of small
+//! random ones, the same in every run. Versions are few, so that they meet.
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use lockgate_core::plan::{self, Repair};
+use lockgate_core::{
+    Action, Ahead, Destination, Dialect, Dialects, Direction, Drift, History, OutOfOrder, Plan, Refusal, Request, Row,
+    Set, State, Step, Version, drift,
+};
+use support::{Dice, Words, row, version};
+
+const ROUNDS: u64 = 6_000;
+const VERSIONS: i64 = 7;
+
+/// One random question.
+struct Case {
+    seed: u64,
+    set: Set,
+    history: History,
+    request: Request,
+}
+
+impl Case {
+    fn plan(&self) -> Result<Plan, Refusal> {
+        plan::plan(&self.set, &self.history, &self.request)
+    }
+
+    fn with(&self, direction: Direction, destination: Destination) -> Result<Plan, Refusal> {
+        plan::plan(&self.set, &self.history, &Request { direction, destination, ..self.request })
+    }
+
+    fn says(&self) -> String {
+        let rows: Vec<_> = self
+            .history
+            .rows()
+            .iter()
+            .map(|row| format!("{} {} {}", row.id(), row.state, row.statements_done))
+            .collect();
+        format!("seed {}: set {:?}, history {rows:?}, {:?}", self.seed, self.set, self.request)
+    }
+}
+
+fn cases() -> impl Iterator<Item = Case> {
+    (0..ROUNDS).map(case)
+}
+
+/// Most sets and histories agree in most of their migrations: else every plan is a refusal.
+fn case(seed: u64) -> Case {
+    let mut dice = Dice(seed);
+    let strange = dice.pick(&[0, 0, 4, 12]);
+    let odd = |dice: &mut Dice| strange > 0 && dice.once_in(strange);
+    let names = ["a", "b", "c", "d"];
+    let mut migrations = Vec::new();
+    let mut rows = Vec::new();
+    let frozen_below = dice.below(VERSIONS as u64 + 1) as i64;
+    let applied_below = dice.below(VERSIONS as u64 + 2) as i64;
+    let embedded_below = if odd(&mut dice) { dice.below(VERSIONS as u64) as i64 } else { VERSIONS };
+    for number in 0..VERSIONS {
+        let mut migration = Words::new(number, dice.pick(&names));
+        migration.text = format!("{} {number}", migration.name);
+        migration.frozen = number < frozen_below;
+        migration.down = !dice.once_in(12);
+        migration.outside = dice.once_in(5);
+        if dice.once_in(4) {
+            continue;
+        }
+        if (number < applied_below) != odd(&mut dice) {
+            let mut name = migration.name.clone();
+            let mut text = migration.text.clone();
+            if odd(&mut dice) {
+                name = dice.pick(&names).to_owned();
+            }
+            if odd(&mut dice) {
+                text = format!("{} {}", dice.pick(&names), dice.below(VERSIONS as u64));
+            }
+            let state = if number + 1 == applied_below || odd(&mut dice) {
+                dice.pick(&[State::Applied, State::Applied, State::Partial, State::Reverting])
+            } else {
+                State::Applied
+            };
+            rows.push(row(number, &name, &text, state, dice.below(3) as u32));
+        }
+        if number < embedded_below && !odd(&mut dice) {
+            migrations.push(migration);
+        }
+    }
+    let destination = match dice.below(5) {
+        0 | 1 => Destination::Latest,
+        2 => Destination::Version(version(dice.below(VERSIONS as u64) as i64)),
+        3 => Destination::Steps(dice.below(4) as usize),
+        _ => Destination::Empty,
+    };
+    let request = Request {
+        direction: dice.pick(&[Direction::Up, Direction::Down]),
+        destination,
+        dialect: Dialect::Postgres,
+        ahead: dice.pick(&[Ahead::Accept, Ahead::Accept, Ahead::Refuse]),
+        out_of_order: dice.pick(&[OutOfOrder::Refuse, OutOfOrder::Allow]),
+        whole_run: dice.once_in(6),
+    };
+    let dialects = if dice.once_in(20) { Dialects::NONE.with(Dialect::Sqlite) } else { Dialects::ALL };
+    let history = if rows.is_empty() && dice.once_in(2) { History::Absent } else { History::Present(rows) };
+    Case { seed, set: support::set(dialects, &migrations), history, request }
+}
+
+/// What the history is when all steps have run.
+fn after(set: &Set, history: &History, steps: &[Step]) -> History {
+    let mut rows = history.rows().to_vec();
+    for step in steps {
+        let place = rows.binary_search_by_key(&step.version, |row| row.version);
+        match step.action {
+            Action::Apply | Action::Record => {
+                rows.insert(place.expect_err("it was not recorded"), recorded(set, step.version));
+            }
+            Action::ResumeApply { .. } | Action::Rewrite => {
+                rows[place.expect("it was recorded")] = recorded(set, step.version);
+            }
+            Action::Revert | Action::ResumeRevert { .. } | Action::Forget => {
+                rows.remove(place.expect("it was recorded"));
+            }
+        }
+    }
+    History::Present(rows)
+}
+
+fn recorded(set: &Set, version: Version) -> Row {
+    let migration = set.find(version).expect("only what is embedded is applied");
+    let mut row = row(version.get(), migration.name(), "", State::Applied, 1);
+    row.checksum = migration.checksum();
+    row
+}
+
+#[test]
+fn the_cases_are_of_every_kind() {
+    let mut kinds = BTreeSet::new();
+    let (mut planned, mut refused, mut long) = (0, 0, 0);
+    for case in cases() {
+        kinds.extend(drift::drift(&case.set, &case.history).iter().map(Drift::code));
+        match case.plan() {
+            Ok(plan) => {
+                planned += 1;
+                long += u32::from(plan.steps.len() > 2);
+                kinds.extend(plan.steps.iter().map(|step| match step.action {
+                    Action::Apply => "apply",
+                    Action::ResumeApply { .. } => "resume",
+                    Action::Revert => "revert",
+                    Action::ResumeRevert { .. } => "resume down",
+                    Action::Record | Action::Rewrite | Action::Forget => unreachable!("plans run scripts"),
+                }));
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    let all = [
+        "ahead",
+        "apply",
+        "edited",
+        "missing",
+        "out-of-order",
+        "partial",
+        "renamed",
+        "replaced",
+        "resume",
+        "resume down",
+        "revert",
+        "unknown",
+    ];
+    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), all);
+    assert!(planned > 1000 && refused > 1000 && long > 150, "{planned} plans ({long} long), {refused} refusals");
+}
+
+#[test]
+fn a_refusal_has_reasons_and_each_is_a_sentence() {
+    for case in cases() {
+        let says = case.says();
+        let Err(refusal) = case.plan() else { continue };
+        assert!(!refusal.reasons.is_empty(), "{says}");
+        assert!(!refusal.to_string().is_empty(), "{says}");
+        for reason in &refusal.reasons {
+            for text in [reason.to_string(), reason.help()] {
+                let first = text.chars().next();
+                assert!(first.is_some_and(|c| !c.is_uppercase()) || text.starts_with("Migrator"), "{text:?}; {says}");
+                assert!(!text.ends_with(['.', ' ', '!']), "{text:?}; {says}");
+                assert!(!text.contains("  ") && !text.contains('\n'), "{text:?}; {says}");
+                assert_eq!(text.matches('`').count() % 2, 0, "{text:?}; {says}");
+            }
+        }
+        let mut once: Vec<_> = refusal.reasons.iter().map(ToString::to_string).collect();
+        once.sort();
+        once.dedup();
+        assert_eq!(once.len(), refusal.reasons.len(), "{refusal}; {says}");
+    }
+}
+
+#[test]
+fn steps_are_in_order_and_touch_only_what_is_needed() {
+    for case in cases() {
+        let says = case.says();
+        let Ok(plan) = case.plan() else { continue };
+        let up = case.request.direction == Direction::Up;
+        for pair in plan.steps.windows(2) {
+            assert!(if up { pair[0].version < pair[1].version } else { pair[0].version > pair[1].version }, "{says}");
+        }
+        for step in &plan.steps {
+            let migration = case.set.find(step.version).unwrap_or_else(|| panic!("not embedded: {step:?}; {says}"));
+            assert_eq!(step.id, migration.id(), "{says}");
+            let state = case.history.row(step.version).map(|row| (row.state, row.statements_done));
+            let fits = match step.action {
+                Action::Apply => up && state.is_none(),
+                Action::ResumeApply { statements_done } => up && state == Some((State::Partial, statements_done)),
+                Action::Revert => !up && matches!(state, Some((State::Applied, _))),
+                Action::ResumeRevert { statements_done } => !up && state == Some((State::Reverting, statements_done)),
+                Action::Record | Action::Rewrite | Action::Forget => false,
+            };
+            assert!(fits, "{step:?}; {says}");
+            let script = if up { Some(migration.up()) } else { migration.down() };
+            let script = script.unwrap_or_else(|| panic!("{} has no way down; {says}", step.id));
+            assert!(!case.request.whole_run || script.is_transactional(), "{says}");
+        }
+        assert_eq!(plan.seen, case.history.digest(), "{says}");
+    }
+}
+
+#[test]
+fn steps_are_all_that_the_destination_asks_for() {
+    for case in cases() {
+        let says = case.says();
+        let Ok(plan) = case.plan() else { continue };
+        let Case { set, history, request, .. } = &case;
+        let unfinished = |v: &Version| history.row(*v).is_none_or(|row| row.state == State::Partial);
+        let pending: Vec<_> = set.iter().map(|migration| migration.version()).filter(unfinished).collect();
+        let recorded: Vec<_> = history.rows().iter().rev().map(|row| row.version).collect();
+        let expected: Vec<Version> = match (request.direction, request.destination) {
+            (Direction::Up, Destination::Latest) => pending,
+            (Direction::Up, Destination::Version(to)) => pending.into_iter().filter(|v| *v <= to).collect(),
+            (Direction::Up, Destination::Steps(steps)) => pending.into_iter().take(steps).collect(),
+            (Direction::Up, Destination::Empty) | (Direction::Down, Destination::Latest) => Vec::new(),
+            (Direction::Down, Destination::Version(to)) => recorded.into_iter().filter(|v| *v > to).collect(),
+            (Direction::Down, Destination::Steps(steps)) => {
+                assert!(steps <= recorded.len(), "{says}");
+                recorded.into_iter().take(steps).collect()
+            }
+            (Direction::Down, Destination::Empty) => recorded,
+        };
+        assert_eq!(plan.steps.iter().map(|step| step.version).collect::<Vec<_>>(), expected, "{says}");
+    }
+}
+
+#[test]
+fn l5_nothing_runs_where_what_is_recorded_is_not_what_is_embedded() {
+    for case in cases() {
+        let says = case.says();
+        let Ok(plan) = case.plan() else { continue };
+        let Case { set, history, request, .. } = &case;
+        let up = request.direction == Direction::Up;
+        let newest = set.last().map(|migration| migration.version());
+        for row in history.rows() {
+            let runs = plan.steps.iter().any(|step| step.version == row.version);
+            match set.find(row.version) {
+                Some(migration) => {
+                    let same_name = row.name == migration.name();
+                    let same_text = row.checksum == migration.checksum();
+                    let own_draft = !up && runs && !migration.is_frozen() && (same_name || same_text);
+                    assert!((same_name && same_text) || own_draft, "{}; {says}", row.id());
+                    assert!(row.state == State::Applied || runs, "{} is left half way; {says}", row.id());
+                }
+                None => {
+                    assert!(newest.is_none_or(|newest| row.version > newest), "{}; {says}", row.id());
+                    assert!(if up { request.ahead == Ahead::Accept } else { plan.is_empty() }, "{}; {says}", row.id());
+                }
+            }
+        }
+        let late = |step: &Step| history.rows().last().is_some_and(|newest| step.version < newest.version);
+        let applies_late = plan.steps.iter().any(|step| step.action == Action::Apply && late(step));
+        assert!(!applies_late || request.out_of_order == OutOfOrder::Allow, "{says}");
+    }
+}
+
+#[test]
+fn what_is_tolerated_and_what_is_refused_is_all_the_drift() {
+    for case in cases() {
+        let says = case.says();
+        let found = drift::drift(&case.set, &case.history);
+        let kept = match case.plan() {
+            Ok(plan) => plan.tolerated,
+            Err(refusal) => {
+                let reasons = refusal.reasons.into_iter();
+                let kept = reasons.filter_map(|reason| match reason {
+                    plan::Reason::Drift(drift) => Some(drift),
+                    _ => None,
+                });
+                let kept: Vec<_> = kept.collect();
+                assert!(kept.iter().all(|drift| found.contains(drift)), "{says}");
+                continue;
+            }
+        };
+        assert_eq!(kept, found, "{says}");
+    }
+}
+
+#[test]
+fn l8_after_a_plan_there_is_nothing_to_do() {
+    for case in cases() {
+        let Ok(plan) = case.plan() else { continue };
+        let history = after(&case.set, &case.history, &plan.steps);
+        let destination = match case.request.destination {
+            // So many steps more would be more steps.
+            Destination::Steps(_) => Destination::Steps(0),
+            other => other,
+        };
+        let again = plan::plan(&case.set, &history, &Request { destination, ..case.request });
+        let again = again.unwrap_or_else(|refusal| panic!("{refusal}; {}", case.says()));
+        assert!(again.is_empty(), "{again:?}; {}", case.says());
+    }
+}
+
+#[test]
+fn a_plan_cut_off_anywhere_is_gone_on_with() {
+    for case in cases() {
+        let Ok(plan) = case.plan() else { continue };
+        let half = plan.steps.len() / 2;
+        let history = after(&case.set, &case.history, &plan.steps[..half]);
+        let destination = match case.request.destination {
+            Destination::Steps(steps) => Destination::Steps(steps.saturating_sub(half)),
+            other => other,
+        };
+        let rest = plan::plan(&case.set, &history, &Request { destination, ..case.request });
+        let rest = rest.unwrap_or_else(|refusal| panic!("{refusal}; {}", case.says()));
+        assert_eq!(rest.steps, plan.steps[half..], "{}", case.says());
+    }
+}
+
+#[test]
+fn up_to_a_version_and_down_to_it_is_nothing_more() {
+    for case in cases() {
+        let Destination::Version(to) = case.request.destination else { continue };
+        let Ok(up) = case.with(Direction::Up, Destination::Version(to)) else { continue };
+        let history = after(&case.set, &case.history, &up.steps);
+        if history.rows().last().is_some_and(|row| row.version > to) {
+            continue;
+        }
+        let request = Request { direction: Direction::Down, ..case.request };
+        let down = plan::plan(&case.set, &history, &request);
+        assert!(down.as_ref().is_ok_and(Plan::is_empty), "{down:?}; {}", case.says());
+    }
+}
+
+#[test]
+fn down_and_up_again_is_where_one_was() {
+    for case in cases() {
+        let Ok(down) = case.with(Direction::Down, case.request.destination) else { continue };
+        if down.is_empty() || !down.tolerated.is_empty() {
+            continue;
+        }
+        let reverted = after(&case.set, &case.history, &down.steps);
+        let steps = Destination::Steps(down.steps.len());
+        let request = Request { direction: Direction::Up, destination: steps, whole_run: false, ..case.request };
+        let up = plan::plan(&case.set, &reverted, &request).unwrap_or_else(|error| panic!("{error}; {}", case.says()));
+        let again = after(&case.set, &reverted, &up.steps);
+        let versions = |history: &History| history.rows().iter().map(|row| row.version).collect::<Vec<_>>();
+        assert_eq!(versions(&again), versions(&case.history), "{}", case.says());
+    }
+}
+
+#[test]
+fn a_nearer_destination_is_the_beginning_of_a_farther_one() {
+    for case in cases() {
+        let Ok(latest) = case.with(Direction::Up, Destination::Latest) else { continue };
+        if let Ok(nearer) = case.with(Direction::Up, case.request.destination) {
+            assert!(latest.steps.starts_with(&nearer.steps), "{}", case.says());
+        }
+    }
+    for case in cases() {
+        let Ok(all) = case.with(Direction::Down, Destination::Empty) else { continue };
+        if let Ok(nearer) = case.with(Direction::Down, case.request.destination) {
+            assert!(all.steps.starts_with(&nearer.steps), "{}", case.says());
+        }
+    }
+}
+
+#[test]
+fn an_absent_history_is_an_empty_one() {
+    for mut case in cases().take(2000) {
+        case.history = History::Absent;
+        let absent = case.plan();
+        case.history = History::Present(Vec::new());
+        assert_eq!(absent, case.plan(), "{}", case.says());
+        assert!(drift::drift(&case.set, &case.history).is_empty());
+    }
+}
+
+#[test]
+fn baseline_records_once_and_only_what_is_missing() {
+    for case in cases() {
+        let to = version((case.seed % VERSIONS as u64) as i64);
+        let baseline = |history: &History| plan::baseline(&case.set, history, case.request.dialect, to);
+        let Ok(plan) = baseline(&case.history) else { continue };
+        assert!(plan.steps.iter().all(|step| step.action == Action::Record && step.version <= to), "{}", case.says());
+        let history = after(&case.set, &case.history, &plan.steps);
+        assert!(case.set.iter().take_while(|m| m.version() <= to).all(|m| history.row(m.version()).is_some()));
+        assert!(baseline(&history).is_ok_and(|again| again.is_empty()), "{}", case.says());
+    }
+}
+
+#[test]
+fn a_repair_is_done_once_and_removes_what_it_is_for() {
+    for case in cases() {
+        let of = version((case.seed % VERSIONS as u64) as i64);
+        for repair in [Repair::AcceptEdited, Repair::MarkApplied(of), Repair::Forget(of)] {
+            let plan = match plan::repair(&case.set, &case.history, repair) {
+                Ok(plan) => plan,
+                Err(refusal) => {
+                    assert!(!refusal.reasons.is_empty(), "{}", case.says());
+                    continue;
+                }
+            };
+            let history = after(&case.set, &case.history, &plan.steps);
+            let left = drift::drift(&case.set, &history);
+            let id = case.set.find(of).map(|migration| migration.id());
+            let is_right = match repair {
+                Repair::AcceptEdited => !left.iter().any(|drift| {
+                    matches!(drift, Drift::Edited { .. } | Drift::Renamed { .. } | Drift::Replaced { .. })
+                }),
+                Repair::MarkApplied(_) => left.iter().all(|drift| Some(drift.id()) != id),
+                Repair::Forget(_) => history.row(of).is_none(),
+                _ => unreachable!("every repair is asked for above"),
+            };
+            assert!(is_right, "{repair:?} leaves {left:?}; {}", case.says());
+            if !matches!(repair, Repair::Forget(_)) {
+                let again = plan::repair(&case.set, &history, repair);
+                assert!(again.is_ok_and(|again| again.is_empty()), "{repair:?}; {}", case.says());
+            }
+        }
+    }
+}
+
+#[test]
+fn status_has_each_migration_once_in_order() {
+    for case in cases() {
+        let status = lockgate_core::status(&case.set, &case.history);
+        assert!(status.entries.windows(2).all(|pair| pair[0].version < pair[1].version), "{}", case.says());
+        let versions: BTreeSet<_> = case
+            .set
+            .iter()
+            .map(|migration| migration.version())
+            .chain(case.history.rows().iter().map(|row| row.version))
+            .collect();
+        assert_eq!(status.entries.iter().map(|entry| entry.version).collect::<BTreeSet<_>>(), versions);
+        let up = Request { ahead: Ahead::Accept, ..Request::up(Dialect::Postgres) };
+        let nothing_to_do = plan::plan(&case.set, &case.history, &up).is_ok_and(|plan| plan.is_empty());
+        let right_dialect = case.set.is_empty() || case.set.dialects().contains(Dialect::Postgres);
+        if status.is_up_to_date() {
+            assert_eq!(nothing_to_do, right_dialect, "{}", case.says());
+        }
+        assert_eq!(status.drift.len(), drift::drift(&case.set, &case.history).len(), "{}", case.says());
+    }
+}

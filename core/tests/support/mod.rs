@@ -1,0 +1,121 @@
+//! Sets and histories in a few words, for the tests of decisions: no file, no SQL, no database.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::time::Duration;
+
+use lockgate_core::table::{self, BodyData, MigrationData, ScriptData, ScriptOptions};
+use lockgate_core::{Checksum, Dialects, Row, Set, State, Version};
+
+/// A migration in a few words. Its text is a word too: equal words have equal checksums.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Words {
+    pub(crate) version: i64,
+    pub(crate) name: String,
+    pub(crate) text: String,
+    pub(crate) frozen: bool,
+    pub(crate) down: bool,
+    pub(crate) irreversible: Option<String>,
+    pub(crate) outside: bool,
+}
+
+impl Words {
+    pub(crate) fn new(version: i64, name: &str) -> Self {
+        Self {
+            version,
+            name: name.to_owned(),
+            text: name.to_owned(),
+            frozen: false,
+            down: true,
+            irreversible: None,
+            outside: false,
+        }
+    }
+
+    fn encode(&self) -> MigrationData {
+        let Self { version, name, .. } = self;
+        let script = |kind: &str| ScriptData {
+            path: format!("{version:04}_{name}.{kind}.sql"),
+            checksum: checksum(&format!("{}{}", self.text, if kind == "up" { "" } else { " down" })),
+            body: BodyData::Sql { len: 0, statements: Vec::new() },
+            options: ScriptOptions { transactional: !self.outside, ..ScriptOptions::default() },
+        };
+        MigrationData {
+            version: self::version(*version),
+            name: name.clone(),
+            frozen: self.frozen,
+            irreversible: self.irreversible.clone(),
+            up: script("up"),
+            down: self.down.then(|| script("down")),
+        }
+    }
+}
+
+/// The set that a program with these migrations embeds.
+pub(crate) fn set(dialects: Dialects, migrations: &[Words]) -> Set {
+    let data: Vec<_> = migrations.iter().map(Words::encode).collect();
+    let encoded = table::encode(dialects, &data);
+    Set::from_parts("migrations", "tests 1.2.3", "", encoded.paths.leak(), encoded.table.leak())
+}
+
+/// The checksum that stands for this text.
+pub(crate) fn checksum(text: &str) -> Checksum {
+    let mut digest = [0; 32];
+    let mut state = 0xcbf2_9ce4_8422_2325_u64;
+    for (i, place) in digest.iter_mut().enumerate() {
+        for byte in text.bytes().chain([i as u8]) {
+            state = (state ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        *place = (state >> 32) as u8;
+    }
+    Checksum::v1(digest)
+}
+
+/// A row of the history table.
+pub(crate) fn row(version: i64, name: &str, text: &str, state: State, statements_done: u32) -> Row {
+    Row {
+        version: self::version(version),
+        name: name.to_owned(),
+        checksum: checksum(text),
+        state,
+        statements_done,
+        applied_at: "2026-11-20T13:24:05.123Z".to_owned(),
+        elapsed: Duration::from_millis(3),
+        applied_by: "ada".to_owned(),
+        application: "tests 1.2.3".to_owned(),
+        lockgate: "0.1.0".to_owned(),
+    }
+}
+
+/// The version with this number.
+pub(crate) fn version(number: i64) -> Version {
+    Version::new(number).expect("tests have no negative versions")
+}
+
+/// A generator of numbers that are the same in every run (SplitMix64): a failure can be repeated.
+#[derive(Clone, Debug)]
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `end`.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    /// Once in so many times.
+    pub(crate) fn once_in(&mut self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+
+    pub(crate) fn pick<T: Clone>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len() as u64) as usize].clone()
+    }
+}

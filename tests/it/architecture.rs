@@ -1,0 +1,144 @@
+//! What the pages at the root say is there, is there: paths, crates, commands.
+
+use std::path::Path;
+
+use crate::support::tree::{code, files, root, rust_files, text};
+
+fn page(file: &str) -> String {
+    text(file).unwrap_or_else(|| panic!("{file} is not text"))
+}
+
+/// What stands in backticks within a line.
+fn quoted(page: &str) -> impl Iterator<Item = &str> {
+    let mut fenced = false;
+    page.lines()
+        .filter(move |line| {
+            let fence = line.trim_start().starts_with("```");
+            fenced ^= fence;
+            !fence && !fenced
+        })
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+/// The lines of the blocks between fences.
+fn fenced(page: &str) -> impl Iterator<Item = &str> {
+    let mut fenced = false;
+    page.lines().filter(move |line| {
+        let fence = line.trim_start().starts_with("```");
+        fenced ^= fence;
+        !fence && fenced
+    })
+}
+
+#[test]
+fn every_path_in_architecture_exists() {
+    let page = page("ARCHITECTURE.md");
+    let looks_like_a_path = |words: &&str| {
+        words.contains('/')
+            && !words.starts_with(['/', '-'])
+            && words.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/'))
+    };
+    let paths: Vec<_> = quoted(&page).filter(looks_like_a_path).collect();
+    assert!(paths.len() > 20, "the page has lost its map: {paths:?}");
+    let missing: Vec<_> = paths.into_iter().filter(|path| !root().join(path).exists()).collect();
+    assert!(missing.is_empty(), "ARCHITECTURE.md names what is not there: {missing:#?}");
+}
+
+#[test]
+fn architecture_is_short_and_names_every_crate() {
+    let page = page("ARCHITECTURE.md");
+    let lines = page.lines().count();
+    assert!(lines <= 300, "ARCHITECTURE.md has {lines} lines: 300 are what one reads");
+    let names = packages().into_iter().map(|(name, _)| name);
+    let missing: Vec<_> = names.filter(|name| !page.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "ARCHITECTURE.md does not name {missing:?}");
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    for file in files().iter().filter(|file| file.ends_with(".md")) {
+        let folder = Path::new(file).parent().unwrap_or(Path::new(""));
+        let page = page(file);
+        for link in page.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let target = link.split('#').next().unwrap_or_default();
+            if target.is_empty() || target.contains("://") || target.contains(' ') {
+                continue;
+            }
+            assert!(root().join(folder).join(target).exists(), "{file} leads to `{link}`, which is not there");
+        }
+    }
+}
+
+#[test]
+fn every_command_in_the_pages_exists() {
+    let (packages, verbs) = (packages(), verbs());
+    let mut seen = 0;
+    for file in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "ARCHITECTURE.md", "benches/README.md"] {
+        if !root().join(file).exists() {
+            assert_eq!(file, "benches/README.md", "{file} is gone");
+            continue;
+        }
+        let page = page(file);
+        for command in fenced(&page).map(str::trim).chain(quoted(&page)) {
+            let Some(arguments) = command.strip_prefix("cargo ") else { continue };
+            let words: Vec<_> = arguments.split_whitespace().collect();
+            seen += 1;
+            let is_known = match words.as_slice() {
+                ["xtask", verb, ..] => verbs.iter().any(|known| known == verb),
+                ["run", rest @ ..] => runs(rest, &packages),
+                ["xtask"] => true,
+                [verb, ..] => {
+                    ["add", "bench", "build", "check", "clippy", "doc", "fmt", "nextest", "test", "tree"].contains(verb)
+                }
+                [] => false,
+            };
+            assert!(is_known, "{file} says `{command}`, which cannot be run");
+        }
+    }
+    assert!(seen > 5, "the pages have lost their commands");
+}
+
+/// Whether the package is there and has a program, and that knows its first word.
+fn runs(words: &[&str], packages: &[(String, String)]) -> bool {
+    let named = words.iter().position(|word| matches!(*word, "-p" | "--package"));
+    let Some(name) = named.and_then(|at| words.get(at + 1)) else { return words.contains(&"--manifest-path") };
+    let Some((_, folder)) = packages.iter().find(|(known, _)| known == name) else { return false };
+    let has_program = rust_files(folder).any(|file| file.ends_with("/main.rs") || file.contains("/bin/"));
+    let verb = words.iter().position(|word| *word == "--").and_then(|at| words.get(at + 1));
+    has_program
+        && verb.is_none_or(|verb| {
+            let variant: String = verb.split('-').map(capital).collect();
+            verb.starts_with('-')
+                || root().join(format!("cli/src/verb/{}.rs", verb.replace('-', "_"))).exists()
+                || rust_files(folder).any(|file| code(file).contains(&variant))
+        })
+}
+
+fn capital(word: &str) -> String {
+    let (first, rest) = word.split_at(1.min(word.len()));
+    first.to_uppercase() + rest
+}
+
+/// The names of the workspace's packages and their folders.
+fn packages() -> Vec<(String, String)> {
+    let manifest = page("Cargo.toml");
+    let members = manifest.split("members = [").nth(1).and_then(|rest| rest.split(']').next()).unwrap_or_default();
+    let folders = members.split('"').skip(1).step_by(2);
+    let named = folders.map(|folder| {
+        let manifest = page(&format!("{folder}/Cargo.toml"));
+        let name = manifest.split("name = \"").nth(1).and_then(|rest| rest.split('"').next());
+        (name.expect("a package has a name").to_owned(), folder.to_owned())
+    });
+    named.collect()
+}
+
+/// The commands of the xtask: one file or folder each.
+fn verbs() -> Vec<String> {
+    let mut verbs: Vec<String> = rust_files("xtask/src/command")
+        .filter_map(|file| file.strip_prefix("xtask/src/command/"))
+        .map(|file| file.split('/').next().unwrap_or(file).trim_end_matches(".rs").replace('_', "-"))
+        .filter(|verb| verb != "mod")
+        .collect();
+    verbs.dedup();
+    verbs
+}

@@ -1,0 +1,337 @@
+//! The house's edges: which crate may use which, and what each must never do. Read from
+//! `cargo metadata` and from the code itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Node, Package, PackageId, TargetKind};
+
+use crate::support::tree::{code, root, rust_files, says, text};
+
+/// Who may use whom of us, in programs and in build scripts. `lockgate-tests` uses everything.
+const EDGES: [(&str, &[&str]); 9] = [
+    ("lockgate-core", &[]),
+    ("lockgate-source", &["lockgate-core"]),
+    ("lockgate-macros", &["lockgate-source"]),
+    ("lockgate-build", &[]),
+    ("lockgate", &["lockgate-core", "lockgate-macros"]),
+    ("lockgate-cli", &["lockgate"]),
+    ("lockgate-xtask", &["lockgate-source"]),
+    ("app", &["lockgate", "lockgate-cli", "lockgate-build"]),
+    ("lockgate-tests", &[]),
+];
+
+/// What a crate must have nowhere below it, macros that it is compiled with excepted.
+const NEVER_BELOW: [(&str, &[&str]); 6] = [
+    ("lockgate-source", &["sqlx", "tokio", "syn", "clap", "lockgate"]),
+    ("lockgate-macros", &["sqlx", "tokio", "clap", "lockgate"]),
+    ("lockgate-build", &["sqlx", "tokio", "clap", "lockgate"]),
+    ("lockgate", &["lockgate-source", "lockgate-cli", "clap"]),
+    ("lockgate-cli", &["lockgate-source", "lockgate-xtask"]),
+    ("lockgate-xtask", &["lockgate", "sqlx", "tokio"]),
+];
+
+/// What a crate must not name for itself, though another brings it.
+const NEVER_DIRECTLY: [(&str, &[&str]); 1] = [("lockgate-cli", &["sqlx", "sqlx-core", "lockgate-core"])];
+
+/// What the code of a folder must not say.
+const NEVER_SAID: [(&str, &[&str]); 6] = [
+    (
+        "core/src",
+        &[
+            "std::{",
+            "std::fs",
+            "std::io",
+            "std::net",
+            "std::env",
+            "std::process",
+            "std::thread",
+            "SystemTime",
+            "Instant",
+            "sqlx::",
+            "tokio::",
+        ],
+    ),
+    ("source/src", &["sqlx::", "tokio::", "clap::", "syn::", "std::process", "process::Command", "std::net"]),
+    ("macros/src", &["use lockgate::", "use sqlx", "tokio::", "use lockgate_core"]),
+    ("build/src", &["lockgate::", "sqlx::", "tokio::"]),
+    ("runtime/src", &["lockgate_source", "lockgate_cli", "clap::", "Step {", "Plan {"]),
+    ("cli/src", &["sqlx::", "lockgate_core", "lockgate_source", "Step {", "Plan {"]),
+];
+
+/// Beyond what sqlx itself brings, in a user's program.
+const MOST_CRATES: usize = 5;
+
+#[test]
+fn a_crate_uses_only_what_is_below_it() {
+    let known: BTreeMap<_, _> = EDGES.into_iter().collect();
+    for package in workspace().workspace_packages() {
+        let name = package.name.as_str();
+        let allowed = known.get(name).unwrap_or_else(|| panic!("`{name}` has no line in EDGES and ARCHITECTURE.md"));
+        let used = package.dependencies.iter().filter(|used| used.kind != DependencyKind::Development);
+        for used in used.filter(|used| known.contains_key(used.name.as_str())) {
+            assert!(allowed.contains(&used.name.as_str()), "`{name}` uses `{}`, which is not below it", used.name);
+        }
+    }
+}
+
+#[test]
+fn the_picture_in_architecture_shows_these_edges() {
+    let page = text("ARCHITECTURE.md").expect("the page is text");
+    let long = |short: &str| match short {
+        "runtime" => "lockgate".to_owned(),
+        short => format!("lockgate-{short}"),
+    };
+    let mut shown = BTreeMap::new();
+    for line in page.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit()) && line.contains('→')) {
+        // `2  macros → source      build → source`
+        for edge in line[1..].split("   ").map(str::trim).filter(|edge| edge.contains('→')) {
+            let (user, used) = edge.split_once('→').expect("an edge has an arrow");
+            let used = used.split(',').map(|used| long(used.trim().trim_matches(['[', ']'])));
+            shown.insert(long(user.trim()), used.collect::<BTreeSet<_>>());
+        }
+    }
+    assert!(shown.len() >= 5, "ARCHITECTURE.md has lost its picture: {shown:?}");
+    for (user, used) in shown {
+        let held = EDGES.iter().find(|(name, _)| *name == user).map(|(_, used)| used.iter().copied());
+        let held: BTreeSet<_> = held.unwrap_or_else(|| panic!("`{user}` is no crate")).map(str::to_owned).collect();
+        assert_eq!(used, held, "what ARCHITECTURE.md shows of `{user}` is not what is held here");
+    }
+}
+
+#[test]
+fn core_has_no_dependency_at_all() {
+    let core = package("lockgate-core");
+    let names: Vec<_> = core.dependencies.iter().map(|used| used.name.as_str()).collect();
+    assert!(names.is_empty(), "{names:?}");
+}
+
+#[test]
+fn no_crate_brings_what_it_must_not() {
+    let graph = Graph::of(workspace());
+    for (name, never) in NEVER_BELOW {
+        let below = graph.names_below(&package(name).id, Edges::Program);
+        for other in never {
+            assert!(!below.contains(*other), "`{name}` brings `{other}`: {}", graph.way(&package(name).id, other));
+        }
+    }
+    for (name, never) in NEVER_DIRECTLY {
+        let direct = &package(name).dependencies;
+        let found: Vec<_> = direct.iter().filter(|used| never.contains(&used.name.as_str())).collect();
+        assert!(found.is_empty(), "`{name}` names {found:?}");
+    }
+}
+
+#[test]
+fn nothing_that_is_shipped_brings_what_is_for_tests() {
+    let graph = Graph::of(workspace());
+    let (ours, shipped): (Vec<_>, Vec<_>) =
+        workspace().workspace_packages().into_iter().partition(|package| package.publish == Some(Vec::new()));
+    assert!(shipped.len() >= 7, "{shipped:?}");
+    for package in shipped {
+        let below = graph.names_below(&package.id, Edges::All);
+        let for_tests = ours.iter().map(|package| package.name.as_str()).chain(["trybuild", "criterion"]);
+        for name in for_tests {
+            assert!(!below.contains(name), "`{}` brings `{name}`: {}", package.name, graph.way(&package.id, name));
+        }
+    }
+}
+
+#[test]
+fn the_code_of_a_crate_does_not_say_what_it_must_not() {
+    let mut found = Vec::new();
+    for (folder, never) in NEVER_SAID {
+        for file in rust_files(folder) {
+            let code = code(file);
+            found.extend(never.iter().filter(|words| says(&code, words)).map(|words| format!("{file}: {words}")));
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn source_reads_files_in_one_file_alone() {
+    let reads = |code: &str| ["fs::", "std::fs", "File::open", "OpenOptions"].iter().any(|words| says(code, words));
+    let readers: Vec<_> = rust_files("source/src").filter(|file| reads(&code(file))).collect();
+    assert_eq!(readers, ["source/src/folder/read.rs"]);
+}
+
+#[test]
+fn nothing_below_the_command_line_prints() {
+    let mut found = Vec::new();
+    for folder in ["core/src", "source/src", "macros/src", "build/src", "runtime/src"] {
+        for file in rust_files(folder) {
+            let code = code(file);
+            // A build script speaks to cargo on its standard output: that is what it is for.
+            let printers: &[&str] = match folder {
+                "build/src" => &["eprintln!", "eprint!", "stderr()"],
+                _ => &["println!", "eprintln!", "print!", "eprint!", "stdout()", "stderr()"],
+            };
+            found.extend(printers.iter().filter(|words| says(&code, words)).map(|words| format!("{file}: {words}")));
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn backends_do_not_know_each_other() {
+    let backends = ["postgres", "sqlite", "mysql"];
+    let mut files = 0;
+    for backend in backends {
+        for file in rust_files(&format!("runtime/src/backend/{backend}")) {
+            files += 1;
+            let code = code(file);
+            for other in backends.into_iter().filter(|other| *other != backend) {
+                for words in [format!("{other}::"), format!("::{other}")] {
+                    assert!(!says(&code, &words), "{file} says `{words}`");
+                }
+            }
+        }
+    }
+    assert!(files >= 4);
+}
+
+/// A user's program grows by our own two crates and the macro, which is not in it; the rest of what
+/// it needs, sqlx has brought already.
+#[test]
+fn a_users_program_grows_by_few_crates() {
+    for backend in ["sqlite", "postgres"] {
+        let sqlx = format!(
+            r#"sqlx = {{ version = "0.9", default-features = false, features = ["runtime-tokio", "{backend}"] }}"#
+        );
+        let runtime = root().join("runtime");
+        let lockgate =
+            format!("lockgate = {{ path = {:?}, features = [\"{backend}\"] }}", runtime.display().to_string());
+        let alone = crates_of_a_program(&sqlx);
+        let with_us = crates_of_a_program(&format!("{sqlx}\n{lockgate}"));
+        let more: Vec<_> = with_us.difference(&alone).cloned().collect();
+
+        assert!(more.iter().any(|name| name == "lockgate-core"), "{backend}: {more:?}");
+        assert!(more.len() <= MOST_CRATES, "{backend}: {} crates more than sqlx alone: {more:?}", more.len());
+        let for_building = ["toml", "annotate-snippets", "clap", "syn", "sha2", "include_dir", "proc-macro2"];
+        let strange: Vec<_> = more
+            .iter()
+            .filter(|name| for_building.contains(&name.as_str()) || name.contains("squawk") || name.contains("pars"))
+            .collect();
+        assert!(strange.is_empty(), "{backend}: {strange:?} belong into builds, not into programs");
+    }
+}
+
+/// The crates that are linked into a program with these dependencies.
+fn crates_of_a_program(dependencies: &str) -> BTreeSet<String> {
+    let scratch = tempfile::tempdir().expect("a temporary folder can be made");
+    let manifest = scratch.path().join("Cargo.toml");
+    let package = "[package]\nname = \"user\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n";
+    fs::write(&manifest, format!("{package}\n[dependencies]\n{dependencies}\n")).expect("a file can be written");
+    fs::create_dir(scratch.path().join("src")).expect("a folder can be made");
+    fs::write(scratch.path().join("src/main.rs"), "fn main() {}\n").expect("a file can be written");
+    // The same versions as ours.
+    fs::copy(root().join("Cargo.lock"), scratch.path().join("Cargo.lock")).expect("the lockfile can be copied");
+
+    let metadata = metadata(&manifest, &["--offline".to_owned(), "--filter-platform".to_owned(), host()]);
+    let user = metadata.root_package().expect("the scratch package is the root").id.clone();
+    Graph::of(&metadata).names_below(&user, Edges::Program)
+}
+
+fn host() -> String {
+    let rustc = std::env::var_os("RUSTC").unwrap_or("rustc".into());
+    let output = Command::new(rustc).arg("-vV").output().expect("rustc is there");
+    let text = String::from_utf8(output.stdout).expect("rustc speaks plainly");
+    let line = text.lines().find_map(|line| line.strip_prefix("host: "));
+    line.expect("rustc says what it runs on").to_owned()
+}
+
+fn workspace() -> &'static Metadata {
+    static WORKSPACE: OnceLock<Metadata> = OnceLock::new();
+    WORKSPACE.get_or_init(|| metadata(&root().join("Cargo.toml"), &["--locked".to_owned()]))
+}
+
+fn metadata(manifest: &Path, options: &[String]) -> Metadata {
+    MetadataCommand::new()
+        .manifest_path(manifest)
+        .other_options(options)
+        .exec()
+        .unwrap_or_else(|error| panic!("cargo metadata of {}: {error}", manifest.display()))
+}
+
+fn package(name: &str) -> &'static Package {
+    let packages = workspace().workspace_packages();
+    packages.into_iter().find(|package| package.name.as_str() == name).unwrap_or_else(|| panic!("no crate `{name}`"))
+}
+
+/// Which edges are followed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Edges {
+    /// What is linked into the program: neither macros nor build scripts nor tests.
+    Program,
+    /// Also what it is built with.
+    All,
+}
+
+/// Who uses whom, as cargo has resolved it.
+struct Graph<'a> {
+    packages: BTreeMap<&'a PackageId, &'a Package>,
+    nodes: BTreeMap<&'a PackageId, &'a Node>,
+}
+
+impl<'a> Graph<'a> {
+    fn of(metadata: &'a Metadata) -> Self {
+        let resolve = metadata.resolve.as_ref().expect("cargo resolves what it describes");
+        Self {
+            packages: metadata.packages.iter().map(|package| (&package.id, package)).collect(),
+            nodes: resolve.nodes.iter().map(|node| (&node.id, node)).collect(),
+        }
+    }
+
+    fn used_by(&self, id: &PackageId, edges: Edges) -> impl Iterator<Item = &'a PackageId> {
+        self.nodes[id].deps.iter().filter_map(move |used| {
+            let kinds = &used.dep_kinds;
+            let counts = match edges {
+                Edges::Program => {
+                    kinds.iter().any(|kind| kind.kind == DependencyKind::Normal) && !self.is_macro(&used.pkg)
+                }
+                Edges::All => kinds.iter().any(|kind| kind.kind != DependencyKind::Development),
+            };
+            counts.then_some(&used.pkg)
+        })
+    }
+
+    fn is_macro(&self, id: &PackageId) -> bool {
+        self.packages[id].targets.iter().any(|target| target.kind.contains(&TargetKind::ProcMacro))
+    }
+
+    /// Everything below a package, each with the one through which it was found first.
+    fn below(&self, id: &PackageId, edges: Edges) -> BTreeMap<&'a PackageId, PackageId> {
+        let mut found = BTreeMap::new();
+        let mut open = vec![id.clone()];
+        while let Some(next) = open.pop() {
+            for used in self.used_by(&next, edges) {
+                if !found.contains_key(used) {
+                    found.insert(used, next.clone());
+                    open.push(used.clone());
+                }
+            }
+        }
+        found
+    }
+
+    fn names_below(&self, id: &PackageId, edges: Edges) -> BTreeSet<String> {
+        self.below(id, edges).keys().map(|id| self.packages[id].name.to_string()).collect()
+    }
+
+    /// How a package comes to another: `lockgate → sqlx → …`.
+    fn way(&self, from: &PackageId, to: &str) -> String {
+        let found = self.below(from, Edges::All);
+        let mut at = found.keys().find(|id| self.packages[*id].name.as_str() == to).map(|id| (*id).clone());
+        let mut names = Vec::new();
+        while let Some(id) = at {
+            names.push(self.packages[&id].name.to_string());
+            at = found.get(&id).cloned();
+        }
+        names.reverse();
+        names.join(" → ")
+    }
+}

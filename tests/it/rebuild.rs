@@ -1,0 +1,203 @@
+//! When a crate that embeds migrations is built again: real builds by cargo of crates in temporary
+//! directories. They share a target directory, so that what they depend on is built once.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use lockgate_source::{folder, lockfile};
+use tempfile::TempDir;
+
+const A: &str = "CREATE TABLE a (id BIGINT PRIMARY KEY);\n";
+const B: &str = "CREATE TABLE b (id BIGINT PRIMARY KEY);\n";
+
+/// A crate that prints the migrations which it embeds, one a line: path and text.
+struct Crate {
+    directory: TempDir,
+}
+
+impl Crate {
+    fn new() -> Self {
+        let scratch = Self { directory: tempfile::tempdir().expect("there is a temporary directory") };
+        let root = root();
+        scratch.write(
+            "Cargo.toml",
+            &format!(
+                "[package]\nname = \"scratch\"\nversion = \"1.2.3\"\nedition = \"2024\"\n\n[workspace]\n\n\
+                 [dependencies]\nlockgate = {{ path = {:?} }}\n\n\
+                 [build-dependencies]\nlockgate-build = {{ path = {:?} }}\n",
+                root.join("runtime"),
+                root.join("build"),
+            ),
+        );
+        fs::copy(root.join("Cargo.lock"), scratch.path("Cargo.lock")).expect("the workspace has a Cargo.lock");
+        scratch.write(
+            "src/main.rs",
+            "static MIGRATIONS: lockgate::Migrations = lockgate::embed_migrations!();\n\n\
+             fn main() {\n    for migration in MIGRATIONS.iter() {\n        \
+             println!(\"{} {:?}\", migration.up().path(), migration.up().body());\n    }\n}\n",
+        );
+        scratch.write("migrations/0001_a.sql", A);
+        scratch
+    }
+
+    /// With a build script that watches the folder.
+    fn watched() -> Self {
+        let scratch = Self::new();
+        scratch.write("build.rs", "fn main() {\n    lockgate_build::watch();\n}\n");
+        scratch
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.directory.path().join(path)
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let file = self.path(path);
+        fs::create_dir_all(file.parent().expect("a file is in a directory")).expect("a directory can be made");
+        fs::write(file, text).expect("a file can be written");
+    }
+
+    /// Writes the lockfile as `cargo xtask new-migration` does.
+    fn lock(&self) {
+        let folder = folder::load(&self.path("migrations"), "migrations").folder;
+        let lockfile = lockfile::with_drafts(&folder, folder.lockfile.as_ref());
+        self.write("migrations/migrations.lock", &lockfile.render());
+    }
+
+    fn cargo(&self, arguments: &[&str]) -> Output {
+        let target = std::env::current_exe().expect("a test knows its own file");
+        let target = target.ancestors().find(|path| path.ends_with("target") || path.join("CACHEDIR.TAG").exists());
+        let mut command = Command::new(env!("CARGO"));
+        command
+            .args(arguments)
+            .args(["--offline", "--manifest-path"])
+            .arg(self.path("Cargo.toml"))
+            // Not the crate's directory: nothing may depend on where cargo is started.
+            .current_dir(std::env::temp_dir())
+            .env("CARGO_TARGET_DIR", target.expect("a test is built below a target directory").join("tests/rebuild"))
+            .env_remove("RUSTFLAGS");
+        command.output().expect("cargo can be started")
+    }
+
+    /// Builds and runs: what the program prints.
+    #[track_caller]
+    fn run(&self) -> String {
+        let output = self.cargo(&["run", "--quiet"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("the program prints text")
+    }
+
+    /// The paths of the embedded migrations after a build.
+    #[track_caller]
+    fn embedded(&self) -> Vec<String> {
+        self.run().lines().map(|line| line.split(' ').next().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// What the compiler says.
+    fn says(&self) -> String {
+        String::from_utf8_lossy(&self.cargo(&["build"]).stderr).into_owned()
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are in a workspace")
+}
+
+#[test]
+fn watched_a_new_a_deleted_and_a_moved_file_build_again() {
+    let scratch = Crate::watched();
+    assert_eq!(scratch.embedded(), ["migrations/0001_a.sql"]);
+
+    scratch.write("migrations/0002_b.sql", B);
+    assert_eq!(scratch.embedded(), ["migrations/0001_a.sql", "migrations/0002_b.sql"]);
+
+    // As files have that a version control system or an archive brings.
+    scratch.write("migrations/2026/0003_c.sql", A);
+    let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    let file = fs::File::options().write(true).open(scratch.path("migrations/2026/0003_c.sql"));
+    file.and_then(|file| file.set_modified(old)).expect("a file can be made old");
+    assert_eq!(scratch.embedded().last().map(String::as_str), Some("migrations/2026/0003_c.sql"));
+
+    fs::rename(scratch.path("migrations/2026/0003_c.sql"), scratch.path("migrations/0003_c.sql"))
+        .expect("a file can be moved");
+    assert_eq!(scratch.embedded().last().map(String::as_str), Some("migrations/0003_c.sql"));
+
+    fs::remove_file(scratch.path("migrations/0003_c.sql")).expect("a file can be deleted");
+    assert_eq!(scratch.embedded(), ["migrations/0001_a.sql", "migrations/0002_b.sql"]);
+
+    // And nothing is built where nothing changed.
+    assert!(!scratch.says().contains("Compiling"), "{}", scratch.says());
+}
+
+#[test]
+fn unwatched_what_the_xtask_makes_builds_again_through_the_lockfile() {
+    let scratch = Crate::new();
+    scratch.lock();
+    assert_eq!(scratch.embedded(), ["migrations/0001_a.sql"]);
+    scratch.write("migrations/0002_b.sql", B);
+    scratch.lock();
+    assert_eq!(scratch.embedded(), ["migrations/0001_a.sql", "migrations/0002_b.sql"]);
+    assert!(!scratch.says().contains("Compiling"), "{}", scratch.says());
+}
+
+#[test]
+fn edits_build_again_with_and_without_a_build_script() {
+    for scratch in [Crate::watched(), Crate::new()] {
+        scratch.write("migrations/migrations.toml", "down = \"optional\"\n");
+        assert!(scratch.run().contains("TABLE a "));
+        scratch.write("migrations/0001_a.sql", B);
+        assert!(scratch.run().contains("TABLE b "));
+        scratch.write("migrations/migrations.toml", "down = \"required\"\n");
+        let said = scratch.says();
+        assert!(said.contains("error: [missing-down] `0001_a` has no down script"), "{said}");
+        assert!(said.contains("--> migrations/0001_a.sql:1:1"), "{said}");
+        scratch.write("migrations/migrations.toml", "down = \"optional\"\n");
+        assert!(scratch.run().contains("TABLE b "));
+    }
+}
+
+#[test]
+fn warnings_are_shown_whole_and_do_not_stop_the_build() {
+    let scratch = Crate::new();
+    scratch.write("migrations/0002_b.sql", "-- why\n-- no-transaction\nVALUES (1);\n");
+    let said = scratch.says();
+    assert!(said.contains("[misplaced-directive] `-- no-transaction` has no effect here"), "{said}");
+    assert!(said.contains("--> migrations/0002_b.sql:2:4") && said.contains("^^^^^^^^^^^^^^"), "{said}");
+    assert!(said.contains("= help: write `-- lockgate: no-transaction`"), "{said}");
+    assert_eq!(scratch.embedded().len(), 2);
+}
+
+#[test]
+fn a_call_works_in_a_static_a_constant_a_function_and_under_another_name() {
+    let scratch = Crate::new();
+    let manifest = fs::read_to_string(scratch.path("Cargo.toml")).expect("it was just written");
+    scratch.write("Cargo.toml", &manifest.replace("\nlockgate = { ", "\nother = { package = \"lockgate\", "));
+    scratch.write("empty/.gitkeep", "");
+    scratch.write("db/crlf/0001_a.sql", "\u{feff}SELECT 1;\r\n");
+    scratch.write(
+        "migrations/0002_step.rs",
+        "//! A step with helpers of its own.\nuse other::{StepResult, Transaction};\n\n\
+         pub async fn up(tx: &mut Transaction<'_>) -> Result<(), std::num::ParseIntError> {\n    \
+         let _ = (tx, \"1\".parse::<i32>()?);\n    helper();\n    Ok(())\n}\n\n\
+         pub async fn down(_: &mut Transaction<'_>) -> StepResult {\n    Ok(())\n}\n\nfn helper() {}\n",
+    );
+    scratch.write(
+        "src/main.rs",
+        "#![deny(warnings, missing_docs, unreachable_pub)]\n//! Calls.\n\
+         use other::{Migrations, embed_migrations};\n\n\
+         static A: Migrations = embed_migrations!(\"./migrations/\", crate = ::other);\n\
+         const B: Migrations = embed_migrations!(\"empty\", crate = other,);\n\n\
+         fn main() {\n    let c = embed_migrations!(r\"db/crlf\", crate = ::other);\n    \
+         println!(\"{:?} {:?} {:?}\", A, B, c);\n    \
+         let step = A.iter().nth(1).unwrap();\n    \
+         println!(\"{} {} {:?}\", step.up().path(), step.down().is_some(), A.set().application());\n    \
+         println!(\"{:?}\", c.iter().next().unwrap().up().body());\n}\n",
+    );
+    assert_eq!(
+        scratch.run(),
+        "[\"0001_a\", \"0002_step\"] [] [\"0001_a\"]\n\
+         migrations/0002_step.rs true \"scratch 1.2.3\"\n\
+         Sql(\"\\u{feff}SELECT 1;\\r\\n\")\n"
+    );
+}

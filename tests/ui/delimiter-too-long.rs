@@ -1,0 +1,5 @@
+static MIGRATIONS: lockgate::Migrations = lockgate::embed_migrations!("ui/delimiter-too-long/migrations");
+
+fn main() {
+    println!("{}", MIGRATIONS.len());
+}

@@ -1,0 +1,5 @@
+static MIGRATIONS: lockgate::Migrations = lockgate::embed_migrations!("ui/nul-byte/migrations");
+
+fn main() {
+    println!("{}", MIGRATIONS.len());
+}
