@@ -303,6 +303,14 @@ error[replay]: `0002_more` cannot be applied again once it was reverted: table m
 }
 
 #[test]
+fn a_way_back_that_was_never_written_is_warned_of() {
+    let scratch = sqlite(&[USERS, ("0001_create_users.down.sql", "-- Add down migration script here\n")]);
+    let said = scratch.run(&["check"]);
+    let warning = "warning[replay]: `0001_create_users` cannot be applied again once it was reverted: table users";
+    assert!(said.code == 0 && said.stderr.contains(warning), "{}", said.stderr);
+}
+
+#[test]
 fn broken_views_and_triggers_are_found_where_they_break() {
     let rebuild = (
         "0002_rebuild.sql",

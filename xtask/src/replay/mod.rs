@@ -327,11 +327,17 @@ impl<'a> Replay<'a> {
         self.finding(step, way, range, message).help(help)
     }
 
-    /// A failure of a script. What is released and as it was is only warned of: it may not be edited.
+    /// A failure of a script. What is released and as it was is only warned of, as it may not be edited,
+    /// and so is a way back that was never written: folders of other tools have such files.
     fn finding(&self, step: Step<'a>, way: Way, range: std::ops::Range<usize>, message: String) -> Diagnostic {
         let script = step.script(way).script;
         let found = Diagnostic::error(CODE, self.folder.show(&script.path), message).at(&script.text, range, "");
-        if self.vouched(step.migration, way) { Diagnostic { severity: Severity::Warning, ..found } } else { found }
+        let unwritten = way == Way::Again && step.down.is_some_and(|down| down.statements.is_empty());
+        if unwritten || self.vouched(step.migration, way) {
+            Diagnostic { severity: Severity::Warning, ..found }
+        } else {
+            found
+        }
     }
 
     /// Whether the lockfile has the checksum of this script.
