@@ -8,6 +8,7 @@ use lockgate_core::{Dialect, Dialects};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::sql::check::Release;
 use crate::{Diagnostic, suggest};
 
 /// The name of the policy file.
@@ -18,6 +19,8 @@ pub const FILE: &str = "migrations.toml";
 pub struct Policy {
     /// The dialects in each of which every script must be valid, where the policy names any.
     pub dialects: Option<Dialects>,
+    /// The release of the PostgreSQL servers that the folder is for, where the policy names one.
+    pub postgres: Option<Release>,
     /// How versions follow each other.
     pub numbering: Numbering,
     /// Whether each migration needs a down script, or a reason for having none.
@@ -32,6 +35,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             dialects: None,
+            postgres: None,
             numbering: Numbering::Any,
             down: Need::Optional,
             tests: Need::Optional,
@@ -44,6 +48,11 @@ impl Policy {
     /// The dialects that the folder is for: all of them where the policy names none.
     pub fn dialects(&self) -> Dialects {
         self.dialects.unwrap_or(Dialects::ALL)
+    }
+
+    /// How grave the finding of a rule is; `default` is what holds where the policy does not say.
+    pub fn level(&self, rule: &str, default: LintLevel) -> LintLevel {
+        self.lints.get(rule).copied().unwrap_or(default)
     }
 }
 
@@ -103,12 +112,12 @@ impl LintLevel {
     const WORDS: [(&'static str, Self); 3] = [("deny", Self::Deny), ("warn", Self::Warn), ("allow", Self::Allow)];
 }
 
-const KEYS: [&str; 5] = ["dialects", "numbering", "down", "tests", "lint"];
+const KEYS: [&str; 6] = ["dialects", "postgres", "numbering", "down", "tests", "lint"];
 
 /// Reads a policy; `file` is how messages name it.
 pub fn parse(text: &str, file: &str) -> (Policy, Vec<Diagnostic>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader { text, file, policy: Policy::default(), diagnostics: Vec::new() };
+    let mut reader = Reader { text, file, policy: Policy::default(), release: None, diagnostics: Vec::new() };
     let (table, errors) = DeTable::parse_recoverable(text);
     // A mistake of syntax is often followed by others that are only its echo: the first is shown.
     if let Some(error) = errors.iter().min_by_key(|error| error.span().map_or(0, |range| range.start)) {
@@ -123,6 +132,7 @@ pub fn parse(text: &str, file: &str) -> (Policy, Vec<Diagnostic>) {
         for (key, value) in in_order(table.get_ref()) {
             reader.key(key, value);
         }
+        reader.together();
     }
     (reader.policy, reader.diagnostics)
 }
@@ -139,6 +149,8 @@ struct Reader<'a> {
     text: &'a str,
     file: &'a str,
     policy: Policy,
+    /// Where `postgres` names a release.
+    release: Option<Range<usize>>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -146,6 +158,7 @@ impl Reader<'_> {
     fn key(&mut self, key: &Spanned<std::borrow::Cow<'_, str>>, value: &Spanned<DeValue<'_>>) {
         match key.get_ref().as_ref() {
             "dialects" => self.dialects(value),
+            "postgres" => self.postgres(value),
             "numbering" => self.numbering(value),
             "down" => {
                 if let Some(need) = self.word("down", value, &Need::WORDS) {
@@ -194,6 +207,32 @@ impl Reader<'_> {
             }
         }
         self.policy.dialects = Some(dialects).filter(|dialects| *dialects != Dialects::NONE);
+    }
+
+    fn postgres(&mut self, value: &Spanned<DeValue<'_>>) {
+        match value.get_ref().as_str().map(|word| word.parse::<Release>()) {
+            Some(Ok(release)) => {
+                self.policy.postgres = Some(release);
+                self.release = Some(value.span());
+            }
+            _ => self.error(
+                "bad-value",
+                value.span(),
+                "`postgres` is the release of the servers, by its major number".to_owned(),
+                "",
+                format!("write `postgres = \"15\"`; the oldest that can be named is {}", Release::OLDEST),
+            ),
+        }
+    }
+
+    /// Whether what the policy says fits together.
+    fn together(&mut self) {
+        let Some(range) = self.release.clone() else { return };
+        if !self.policy.dialects.is_some_and(|dialects| dialects.contains(Dialect::Postgres)) {
+            let message = "`postgres` names a release, and the folder is not said to be for PostgreSQL".to_owned();
+            let help = "name it in `dialects` too: `dialects = [\"postgres\"]`".to_owned();
+            self.error("bad-value", range, message, "", help);
+        }
     }
 
     fn numbering(&mut self, value: &Spanned<DeValue<'_>>) {
@@ -324,7 +363,7 @@ error[unknown-key]: there is no key `colour`
 3 | colour = 1
   | ^^^^^^ unknown
   |
-  = help: the keys are `dialects`, `numbering`, `down`, `tests`, `lint`",
+  = help: the keys are `dialects`, `postgres`, `numbering`, `down`, `tests`, `lint`",
         );
         check(
             "numbering = \"sequenc\"\ndown = true\n",
