@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use lockgate_source::folder::{self, Embedded, RustStep};
+use lockgate_source::folder::{self, Embedded, RustStep, Tests};
 use lockgate_source::{Diagnostic, Severity, Style};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote};
@@ -34,7 +34,9 @@ fn expansion(args: &Args, crate_directory: &Path, work_directory: &Path) -> Toke
     let written = args.path.trim().replace('\\', "/");
     let folder = normal(&crate_directory.join(written.trim_end_matches('/')));
     let shown = shown(&folder, &written, work_directory);
-    let loaded = folder::load(&folder, &shown);
+    let tests = crate_directory.join("tests").join("migrations");
+    let tests = Tests { shown: self::shown(&tests, "tests/migrations", work_directory), directory: tests };
+    let loaded = folder::load_with(&folder, &shown, tests);
     let (errors, warnings): (Vec<&Diagnostic>, Vec<&Diagnostic>) =
         loaded.diagnostics.iter().partition(|diagnostic| diagnostic.severity == Severity::Error);
     let mut messages: Vec<String> = errors.into_iter().map(message).collect();

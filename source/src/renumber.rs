@@ -182,8 +182,8 @@ fn misplaced(folder: &Folder) -> Vec<&Migration> {
 }
 
 fn renames(folder: &Folder, ids: &[(String, String)]) -> Vec<Rename> {
-    let tests = folder.tests_directory();
-    let present = read::names(&tests);
+    let tests = &folder.tests.directory;
+    let present = read::names(tests);
     let mut renames = Vec::new();
     for (from, to) in ids {
         let Some(migration) = folder.find(from) else { continue };

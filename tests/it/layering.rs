@@ -16,7 +16,7 @@ const EDGES: [(&str, &[&str]); 9] = [
     ("lockgate-core", &[]),
     ("lockgate-source", &["lockgate-core"]),
     ("lockgate-macros", &["lockgate-source"]),
-    ("lockgate-build", &["lockgate-source"]),
+    ("lockgate-build", &[]),
     ("lockgate", &["lockgate-core", "lockgate-macros"]),
     ("lockgate-cli", &["lockgate"]),
     ("lockgate-xtask", &["lockgate-source"]),
@@ -94,7 +94,7 @@ fn the_picture_in_architecture_shows_these_edges() {
             shown.insert(long(user.trim()), used.collect::<BTreeSet<_>>());
         }
     }
-    assert!(shown.len() >= 6, "ARCHITECTURE.md has lost its picture: {shown:?}");
+    assert!(shown.len() >= 5, "ARCHITECTURE.md has lost its picture: {shown:?}");
     for (user, used) in shown {
         let held = EDGES.iter().find(|(name, _)| *name == user).map(|(_, used)| used.iter().copied());
         let held: BTreeSet<_> = held.unwrap_or_else(|| panic!("`{user}` is no crate")).map(str::to_owned).collect();

@@ -29,6 +29,8 @@ pub(crate) struct Package {
     pub(crate) shown: String,
     /// The tests of its migrations, absolute.
     pub(crate) tests: PathBuf,
+    /// The same as messages name them, from the root of the workspace.
+    pub(crate) shown_tests: String,
     /// The features with which it depends on `lockgate`.
     pub(crate) lockgate: Vec<String>,
     dependencies: Vec<String>,
@@ -155,10 +157,11 @@ impl Package {
     fn new(root: &Path, name: String, directory: PathBuf, path: Option<&str>) -> Self {
         let folder = normalised(&directory.join(path.unwrap_or("migrations")));
         let tests = directory.join("tests").join("migrations");
+        let shown_tests = shown(root, &tests);
         let shown = shown(root, &folder);
         let (path, named) = (path.unwrap_or("migrations").to_owned(), path.is_some());
         let (lockgate, dependencies) = (Vec::new(), Vec::new());
-        Self { name, directory, folder, path, shown, tests, lockgate, dependencies, named }
+        Self { name, directory, folder, path, shown, tests, shown_tests, lockgate, dependencies, named }
     }
 
     /// Whether it depends on a package of this name, in any section.

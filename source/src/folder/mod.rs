@@ -44,6 +44,8 @@ pub struct Folder {
     pub root: PathBuf,
     /// How messages name it: `migrations`.
     pub shown: String,
+    /// Where the tests of its migrations are.
+    pub tests: Tests,
     /// What it asks of its migrations.
     pub policy: Policy,
     /// Its lockfile, where there is one that can be read.
@@ -55,6 +57,15 @@ pub struct Folder {
     pub directories: Vec<PathBuf>,
     /// Policy and lockfile, those that exist.
     pub tracked: Vec<PathBuf>,
+}
+
+/// The directory of the tests of migrations: `tests/migrations` of the package that embeds them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tests {
+    /// Where it is.
+    pub directory: PathBuf,
+    /// How messages name it.
+    pub shown: String,
 }
 
 /// One migration of a folder.
@@ -125,10 +136,27 @@ pub struct RustStep {
 ///
 /// Every problem is found at once, and none of them is a panic.
 pub fn load(directory: &Path, shown: &str) -> Loaded {
+    let beside = match shown.rsplit_once('/') {
+        _ if shown.is_empty() || shown == "." => "..",
+        _ if shown.ends_with("..") => &format!("{shown}/.."),
+        Some((beside, _)) => beside,
+        None => "",
+    };
+    let tests = Tests {
+        directory: directory.parent().unwrap_or(directory).join("tests").join("migrations"),
+        shown: read::join(beside, "tests/migrations"),
+    };
+    load_with(directory, shown, tests)
+}
+
+/// Reads a folder like [`load`], with the tests of its migrations elsewhere than beside it: a
+/// package may embed a folder that is not its own.
+pub fn load_with(directory: &Path, shown: &str, tests: Tests) -> Loaded {
     let listing = read::list(directory, shown);
     let mut folder = Folder {
         root: directory.to_owned(),
         shown: shown.to_owned(),
+        tests,
         policy: Policy::default(),
         lockfile: None,
         migrations: Vec::new(),
@@ -212,7 +240,7 @@ pub fn load(directory: &Path, shown: &str) -> Loaded {
 
 /// Under `tests = "required"`: the migrations without a test file (L1).
 fn missing_tests(folder: &Folder) -> Vec<Diagnostic> {
-    let present = read::names(&folder.tests_directory());
+    let present = read::names(&folder.tests.directory);
     let missing = folder.migrations.iter().filter(|migration| !present.contains(&format!("{}.rs", migration.id)));
     missing
         .map(|migration| {
@@ -246,20 +274,9 @@ impl Folder {
         self.migrations.get(at).filter(|known| known.id == id)
     }
 
-    /// Where the tests of its migrations are: `tests/migrations` beside the folder.
-    pub fn tests_directory(&self) -> PathBuf {
-        self.root.parent().unwrap_or(&self.root).join("tests").join("migrations")
-    }
-
     /// The test of a migration as messages name it: `tests/migrations/0001_create_users.rs`.
     pub fn shown_test(&self, id: &str) -> String {
-        let beside = match self.shown.rsplit_once('/') {
-            _ if self.shown.is_empty() || self.shown == "." => "..",
-            _ if self.shown.ends_with("..") => return format!("{}/../tests/migrations/{id}.rs", self.shown),
-            Some((beside, _)) => beside,
-            None => "",
-        };
-        read::join(beside, &format!("tests/migrations/{id}.rs"))
+        read::join(&self.tests.shown, &format!("{id}.rs"))
     }
 
     /// The number that a suggestion gives to a file without one, written as wide as the others.

@@ -1,7 +1,7 @@
 //! `cargo xtask check`: everything that the compiler checks, without compiling.
 
 use anstream::{eprintln, println};
-use lockgate_source::folder::{self, Loaded};
+use lockgate_source::folder::{self, Loaded, Tests};
 use lockgate_source::{Severity, Style, lockfile};
 
 use crate::changes::Changes;
@@ -49,7 +49,23 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// Reads a package's folder.
 pub(super) fn load(package: &Package) -> Loaded {
-    folder::load(&package.folder, &package.shown)
+    let tests = Tests { directory: package.tests.clone(), shown: package.shown_tests.clone() };
+    folder::load_with(&package.folder, &package.shown, tests)
+}
+
+/// Reads a package's folder to change it. Without the released lines of its lockfile there is nothing
+/// to go on with.
+pub(super) fn load_to_write(package: &Package) -> Result<Loaded, Failure> {
+    let loaded = load(package);
+    if loaded.folder.lockfile.is_none() && package.folder.join(lockfile::FILE).exists() {
+        show(&loaded);
+        return Err(Failure::refused(format!(
+            "{}/{} cannot be read, and nothing was written: put it right first",
+            package.shown,
+            lockfile::FILE
+        )));
+    }
+    Ok(loaded)
 }
 
 /// Shows everything that is wrong, and says how many errors there are among it.
@@ -72,18 +88,9 @@ fn summary(package: &Package, loaded: &Loaded) -> String {
 }
 
 fn write_drafts(package: &Package) -> Result<(), Failure> {
-    let loaded = load(package);
+    let loaded = load_to_write(package)?;
     let path = package.folder.join(lockfile::FILE);
     let old = loaded.folder.lockfile.as_ref();
-    // Without its released lines there is nothing to go on with.
-    if old.is_none() && path.exists() {
-        show(&loaded);
-        return Err(Failure::refused(format!(
-            "{}/{} cannot be read, and nothing was written: put it right first",
-            package.shown,
-            lockfile::FILE
-        )));
-    }
     let new = lockfile::with_drafts(&loaded.folder, old);
     let text = new.render();
     let before = std::fs::read_to_string(&path).unwrap_or_default();

@@ -37,17 +37,9 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let project = Project::find()?;
     let package = project.package(arguments.package.as_deref())?;
-    let loaded = check::load(&package);
+    let loaded = check::load_to_write(&package)?;
     let folder = &loaded.folder;
     let lock = package.folder.join(lockfile::FILE);
-    if folder.lockfile.is_none() && lock.exists() {
-        check::show(&loaded);
-        return Err(Failure::refused(format!(
-            "{}/{} cannot be read, and nothing was written: put it right first",
-            package.shown,
-            lockfile::FILE
-        )));
-    }
 
     let migration = NewMigration {
         folder: package.path.clone(),

@@ -31,17 +31,9 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let project = Project::find()?;
     let package = project.package(arguments.package.as_deref())?;
-    let loaded = check::load(&package);
+    let loaded = check::load_to_write(&package)?;
     let folder = &loaded.folder;
     let path = package.folder.join(lockfile::FILE);
-    if folder.lockfile.is_none() && path.exists() {
-        check::show(&loaded);
-        return Err(Failure::refused(format!(
-            "{}/{} cannot be read, so nobody knows what is released: put it right first",
-            package.shown,
-            lockfile::FILE
-        )));
-    }
     let id = arguments.id.as_deref().map(|id| whole_id(&loaded, id)).transpose()?;
     let plan = renumber::plan(folder, id.as_deref(), Some(now())).map_err(Failure::refused)?;
     if plan.ids.is_empty() {
@@ -54,7 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let main = package.tests.join("main.rs");
     let modules = fs::read_to_string(&main).unwrap_or_default();
     let mut modules_now = modules.clone();
-    for rename in plan.renames.iter().filter(|rename| !rename.from.starts_with(folder.tests_directory())) {
+    for rename in plan.renames.iter().filter(|rename| !rename.from.starts_with(&folder.tests.directory)) {
         changes.rename(&rename.from, &rename.to);
         shown.push((rename.shown_from.clone(), rename.shown_to.clone()));
     }
