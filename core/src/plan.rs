@@ -199,6 +199,12 @@ pub enum Reason {
         /// The migration.
         id: String,
     },
+    /// All was to fit into one transaction, and this script needs one of its own: foreign keys can
+    /// only be turned off between transactions.
+    OwnTransaction {
+        /// The migration.
+        id: String,
+    },
     /// Only a recorded migration can be repaired.
     NotRecorded {
         /// The version that was asked for.
@@ -234,7 +240,9 @@ impl Reason {
             Self::WrongDialect { database, .. } => {
                 format!("connect to such a database, or add `{database}` to `dialects` in `migrations.toml`")
             }
-            Self::OutsideTransaction { .. } => "leave out `Atomicity::WholeRun` for the run that holds it".to_owned(),
+            Self::OutsideTransaction { .. } | Self::OwnTransaction { .. } => {
+                "leave out `Atomicity::WholeRun` for the run that holds it".to_owned()
+            }
             Self::NotRecorded { .. } => {
                 "`status` lists what is recorded; `Migrator::baseline` records what is not".to_owned()
             }
@@ -275,6 +283,12 @@ impl fmt::Display for Reason {
             }
             Self::OutsideTransaction { id } => {
                 write!(f, "`{id}` cannot run in a transaction, and all of the run was to be in one")
+            }
+            Self::OwnTransaction { id } => {
+                write!(
+                    f,
+                    "`{id}` turns foreign keys off, which takes a transaction of its own, and all of the run was to be in one"
+                )
             }
             Self::NotRecorded { version } => write!(f, "version {version} is not recorded"),
             Self::NotEmbedded { id } => write!(f, "`{id}` is recorded, and the program does not embed it"),
@@ -510,6 +524,8 @@ fn down(set: &Set, history: &History, request: &Request, reasons: &mut Vec<Reaso
 fn refuse_outside(script: &crate::Script, migration: &Migration, request: &Request, reasons: &mut Vec<Reason>) {
     if request.whole_run && !script.is_transactional() {
         reasons.push(Reason::OutsideTransaction { id: migration.id().to_owned() });
+    } else if request.whole_run && request.dialect == Dialect::Sqlite && script.foreign_keys_off() {
+        reasons.push(Reason::OwnTransaction { id: migration.id().to_owned() });
     }
 }
 

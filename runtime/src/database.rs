@@ -59,7 +59,10 @@ impl Database {
             let patience = if wait.is_zero() { Duration::from_secs(30) } else { left.max(Duration::from_secs(1)) };
             let connected = match tokio::time::timeout(patience, database.open()).await {
                 Ok(connected) => connected,
-                Err(_) => Err(Cause::new(Class::Unreachable, format!("no answer within {patience:?}"))),
+                Err(_) => {
+                    let waited = if wait.is_zero() { patience } else { wait };
+                    Err(Cause::new(Class::Unreachable, format!("no answer within {waited:?}")))
+                }
             };
             let Err(cause) = connected else { return Ok(database) };
             if cause.class != Class::Unreachable || left.is_zero() {
@@ -173,12 +176,8 @@ impl Database {
         for secret in secrets(&self.url) {
             cause.message = cause.message.replace(&secret, "***");
         }
-        let class = cause.class;
         let code = cause.code.clone();
         let mut error = Error::from_cause(format!("cannot connect to {}", mask(&self.url)), cause);
-        if class == Class::Unreachable && self.dialect() == Dialect::Sqlite {
-            error = error.with_help("to create a file that is missing, add `?mode=rwc` to the URL");
-        }
         if code.as_deref() == Some("SQLSTATE 3D000") {
             error = error.with_help("create the database first: CREATE DATABASE is not run for you");
         }
@@ -227,8 +226,14 @@ fn inner(url: &str) -> Result<Inner, Error> {
 }
 
 fn not_understood(url: &str, error: &sqlx::Error) -> Error {
-    let mut cause = Cause::from_driver(error);
-    cause.class = Class::Usage;
+    let mut cause = match error {
+        // Without the driver's own words for whose fault it is.
+        sqlx::Error::Configuration(e) => {
+            let text = e.to_string();
+            Cause::new(Class::Usage, text.trim_start_matches("error with configuration: "))
+        }
+        error => Cause { class: Class::Usage, ..Cause::from_driver(error) },
+    };
     for secret in secrets(url) {
         cause.message = cause.message.replace(&secret, "***");
     }

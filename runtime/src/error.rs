@@ -115,6 +115,12 @@ impl Error {
         self
     }
 
+    /// The same error, with these lines instead of what it said of the state.
+    pub(crate) fn in_state(mut self, lines: Vec<String>) -> Self {
+        self.report.state = lines;
+        self
+    }
+
     pub(crate) fn with_state(mut self, line: impl Into<String>) -> Self {
         self.report.state.push(line.into());
         self
@@ -299,6 +305,10 @@ pub(crate) enum Class {
     Syntax,
     Usage,
     Unreachable,
+    /// The file is not there, or cannot be opened.
+    NoFile,
+    /// The file is something else, or encrypted.
+    NotADatabase,
     /// Wrong password, or no such user.
     Login,
     /// The user may not do this.
@@ -308,6 +318,8 @@ pub(crate) enum Class {
     LockTimeout,
     /// The statement ran longer than it may.
     StatementTimeout,
+    /// Somebody cancelled the statement.
+    Cancelled,
     /// There is no room left.
     Full,
     /// The connection is gone.
@@ -321,15 +333,19 @@ impl Class {
     fn kind(self) -> ErrorKind {
         match self {
             Self::Usage => ErrorKind::Usage,
-            Self::Unreachable => ErrorKind::Unreachable,
+            Self::Unreachable | Self::NoFile | Self::NotADatabase => ErrorKind::Unreachable,
             Self::Login | Self::Privilege => ErrorKind::Denied,
             Self::ReadOnly => ErrorKind::ReadOnly,
             Self::HistoryFormat => ErrorKind::HistoryFormat,
             Self::Lost => ErrorKind::Interrupted,
             Self::Overtaken => ErrorKind::PlanStale,
-            Self::Absent | Self::Syntax | Self::LockTimeout | Self::StatementTimeout | Self::Full | Self::Other => {
-                ErrorKind::Failed
-            }
+            Self::Absent
+            | Self::Syntax
+            | Self::LockTimeout
+            | Self::StatementTimeout
+            | Self::Cancelled
+            | Self::Full
+            | Self::Other => ErrorKind::Failed,
         }
     }
 
@@ -340,13 +356,23 @@ impl Class {
                  another table with `history_table`",
             ),
             Self::Unreachable => Some("check that the server runs and that host, port and database name are right"),
-            Self::Login => Some("check user and password in the database URL"),
-            Self::Privilege => Some("grant the privilege to this role, or connect as one that has it"),
-            Self::ReadOnly => Some("connect to the primary, or to a file and a folder that can be written"),
-            Self::LockTimeout => Some("end the transactions that hold it, or raise `lock_timeout`"),
-            Self::StatementTimeout => {
-                Some("raise `statement_timeout`, or write `-- lockgate: statement-timeout 10min`")
+            Self::NoFile => Some(
+                "check the path in the database URL, and that its folder may be read; to create a file that is \
+                 missing, add `?mode=rwc`",
+            ),
+            Self::NotADatabase => {
+                Some("check the path in the database URL: the file there is no SQLite database, or an encrypted one")
             }
+            Self::Login => Some("check user and password in the database URL"),
+            Self::Privilege => Some("grant the privilege to this role, or connect as one that has it, then run again"),
+            Self::ReadOnly => Some("connect to the primary, or to a file and a folder that can be written"),
+            Self::LockTimeout => {
+                Some("end what holds it, or allow more time with `lock_timeout` (SQLite: `lock_wait`), then run again")
+            }
+            Self::StatementTimeout => {
+                Some("raise `statement_timeout`, or write `-- lockgate: statement-timeout 10min`, then run again")
+            }
+            Self::Cancelled => Some("find out who cancelled it (`pg_cancel_backend`), then run again"),
             Self::Full => Some("free some space, then run again: nothing needs to be repaired"),
             Self::Lost => Some("look with `status`, then run again: what is recorded is not repeated"),
             Self::Overtaken => Some("look with `status`, then run again"),
@@ -369,6 +395,9 @@ impl Cause {
         let (class, message) = match error {
             sqlx::Error::Configuration(e) => (Class::Usage, format!("the database URL is not understood: {e}")),
             sqlx::Error::InvalidArgument(e) => (Class::Usage, e.clone()),
+            sqlx::Error::Io(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
+                (Class::Lost, "the server, or something on the way to it, closed the connection".to_owned())
+            }
             sqlx::Error::Io(e) => (Class::Lost, e.to_string()),
             sqlx::Error::Tls(e) => (Class::Unreachable, format!("no encrypted connection: {e}")),
             sqlx::Error::PoolTimedOut => (
@@ -376,6 +405,8 @@ impl Cause {
                 "the pool gave no connection in time: all are in use, or none can be made".to_owned(),
             ),
             sqlx::Error::PoolClosed => (Class::Unreachable, "the pool is closed".to_owned()),
+            // Nobody knows what the server sends next: COPY FROM STDIN in a script, for one.
+            sqlx::Error::Protocol(e) => (Class::Lost, format!("the conversation with the server broke down: {e}")),
             sqlx::Error::WorkerCrashed => (Class::Lost, "the connection's worker thread is gone".to_owned()),
             sqlx::Error::ColumnDecode { .. }
             | sqlx::Error::ColumnNotFound(_)

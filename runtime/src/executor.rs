@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lockgate_core::{Action, Body, History, Migration, Plan, StatementFlags, Step};
+use lockgate_core::{Action, Body, History, Migration, Plan, Row, Script, State, StatementFlags, Step};
 use tokio::time::Instant;
 
 use crate::backend::{Backend, FailedAt, Failure, Job, Limits, LockFailure, LockRequest, Progress, Work, backoff};
@@ -43,23 +43,37 @@ pub(crate) async fn execute(
 ) -> Result<Report, Error> {
     let began = Instant::now();
     let mut report = Report::default();
+    let mut outcome = Outcome::Overtaken;
     for _ in 0..REPLANS {
         let history = read(backend, run).await?;
-        let plan = decide(&history)?;
+        let plan = decide(&history).map_err(|error| after(error, &report))?;
         report.tolerated.clone_from(&plan.tolerated);
-        if plan.is_empty() {
+        outcome = match plan.is_empty() {
+            true => Outcome::Done,
+            false => locked(backend, run, &plan, &history, decide, &mut report).await?,
+        };
+        if matches!(outcome, Outcome::Done) {
             break;
         }
-        match locked(backend, run, &plan, &history, decide, &mut report).await? {
-            Outcome::Done => break,
-            Outcome::Overtaken => {}
-        }
+    }
+    if matches!(outcome, Outcome::Overtaken) {
+        let error = Error::new(ErrorKind::Locked, format!("other runs came first {REPLANS} times"))
+            .with_state("nothing was changed")
+            .with_help("look with `status`, then run again");
+        return Err(after(error, &report));
     }
     for drift in &report.tolerated {
         run.tell(Event::Tolerated(drift.clone()));
     }
     report.elapsed = began.elapsed();
     Ok(report)
+}
+
+/// The same error, in a run that had done something before it planned anew.
+fn after(error: Error, report: &Report) -> Error {
+    let (Some(first), Some(_)) = (report.steps.first(), report.steps.last()) else { return error };
+    let ids: Vec<&str> = report.steps.iter().map(|step| step.id.as_str()).collect();
+    error.in_state(vec![format!("{} and committed before it: {}", past(first.action), ids.join(", "))])
 }
 
 /// The history, without a lock and without writing.
@@ -69,9 +83,13 @@ pub(crate) async fn read(backend: &mut dyn Backend, run: &Run<'_>) -> Result<His
         if cause.class == Class::HistoryFormat {
             summary = format!("the history table {} is of an unknown format", run.store.table);
         }
-        let unreachable = matches!(cause.class, Class::Lost);
+        let class = cause.class;
         let error = Error::from_cause(summary, cause);
-        if unreachable { error.with_kind(ErrorKind::Unreachable) } else { error }
+        match class {
+            Class::Lost => error.with_kind(ErrorKind::Unreachable),
+            Class::LockTimeout => error.with_kind(ErrorKind::Locked),
+            _ => error,
+        }
     })
 }
 
@@ -112,14 +130,24 @@ async fn locked(
             }
             run_all(backend, run, &jobs, report).await
         }
-        Err(error) => Err(Stopped::Refused(error)),
+        Err(error) => Err(Stopped::Refused(after(error, report))),
     };
     match ran {
         Ok(()) => {
             backend.release(false).await.map_err(|cause| {
                 report.steps.clear();
-                Error::from_cause("the run could not be committed", cause)
-                    .with_state("nothing of this run is in the database")
+                let class = cause.class;
+                let error = Error::from_cause("the run could not be committed", cause);
+                match class {
+                    Class::Lost => error.with_state(
+                        "whether this run is committed is known to the database alone: it is recorded if and only if \
+                         it is",
+                    ),
+                    Class::Other => error
+                        .with_state("nothing of this run is in the database")
+                        .with_help("correct the migration that the cause names, then run again"),
+                    _ => error.with_state("nothing of this run is in the database"),
+                }
             })?;
             Ok(Outcome::Done)
         }
@@ -131,6 +159,9 @@ async fn locked(
         }
         Err(Stopped::Overtaken) => {
             let _ = backend.release(true).await;
+            if run.whole_run {
+                report.steps.clear();
+            }
             Ok(Outcome::Overtaken)
         }
         Err(Stopped::Failed(stopped)) => {
@@ -148,9 +179,15 @@ async fn locked(
     }
 }
 
+/// Whether a job may leave the session other than it found it. What a Rust function does is not known.
 fn changes_session(job: &Job) -> bool {
-    matches!(&job.work, Work::Script(sql)
-        if sql.statements.iter().any(|statement| statement.flags.contains(StatementFlags::SESSION_STATE)))
+    match &job.work {
+        Work::Script(sql) => {
+            sql.statements.iter().any(|statement| statement.flags.contains(StatementFlags::SESSION_STATE))
+        }
+        Work::Step(_) => true,
+        Work::Nothing => false,
+    }
 }
 
 /// Why a run ended before its end.
@@ -166,6 +203,8 @@ struct FailedJob {
     failure: Failure,
     /// The jobs of this run that are recorded, if that is known.
     recorded: Option<Vec<String>>,
+    /// Its own row, if there is one and it could be read.
+    row: Option<Row>,
     blockers: Vec<String>,
     /// How many were not tried.
     left: usize,
@@ -210,13 +249,12 @@ async fn run_all(backend: &mut dyn Backend, run: &Run<'_>, jobs: &[Job], report:
             continue;
         }
         // The history is the witness of what is in the database, whatever was counted before.
-        let recorded = match backend.read(&run.store).await {
-            Ok(history) => Some(recorded(&jobs[..failed_at], &history)),
-            Err(_) => None,
-        };
+        let history = backend.read(&run.store).await.ok();
+        let recorded = history.as_ref().map(|history| recorded(&jobs[..failed_at], history));
+        let row = history.as_ref().and_then(|history| history.row(jobs[failed_at].entry.version)).cloned();
         let left = jobs.len() - failed_at - 1;
         let job = jobs[failed_at].clone();
-        return Err(Stopped::Failed(Box::new(FailedJob { job, failure, recorded, blockers, left })));
+        return Err(Stopped::Failed(Box::new(FailedJob { job, failure, recorded, row, blockers, left })));
     }
     Ok(())
 }
@@ -289,7 +327,7 @@ fn job(backend: &dyn Backend, run: &Run<'_>, step: &Step, history: &History) -> 
             return Err(Error::usage(format!("the plan names `{}`, which is neither embedded nor recorded", step.id)));
         }
     };
-    let rust = match migration.and_then(|migration| direction(&migration, step.action)) {
+    let rust = match migration.and_then(|migration| Some(script(&migration, step.action)?.body())) {
         Some(Body::Rust) => {
             let step_functions = run.migrations.step(step.version);
             let function = match step.action {
@@ -304,10 +342,10 @@ fn job(backend: &dyn Backend, run: &Run<'_>, step: &Step, history: &History) -> 
 }
 
 /// What an action runs of a migration.
-fn direction(migration: &Migration, action: Action) -> Option<Body> {
+fn script(migration: &Migration, action: Action) -> Option<Script> {
     match action {
-        Action::Apply | Action::ResumeApply { .. } => Some(migration.up().body()),
-        Action::Revert | Action::ResumeRevert { .. } => Some(migration.down()?.body()),
+        Action::Apply | Action::ResumeApply { .. } => Some(migration.up()),
+        Action::Revert | Action::ResumeRevert { .. } => migration.down(),
         Action::Record | Action::Rewrite | Action::Forget => None,
     }
 }
@@ -331,78 +369,136 @@ fn no_lock(failure: LockFailure, run: &Run<'_>) -> Error {
 
 fn headline(job: &Job, failure: &Failure) -> String {
     let id = &job.id;
+    if failure.cause.class == Class::Lost {
+        return format!("the connection was lost at `{id}`");
+    }
     match (failure.at, &job.work) {
         (FailedAt::Statement { index, .. }, Work::Script(sql)) => {
             format!("`{id}` failed at statement {} of {}", index + 1, sql.statements.len())
         }
+        (FailedAt::Preparation, _) => "the history table could not be made".to_owned(),
+        (FailedAt::Begin, _) => format!("`{id}` could not begin"),
         (FailedAt::Step, _) => format!("`{id}` failed in its Rust function"),
+        (FailedAt::StepEnded, _) => format!("the Rust function of `{id}` ended the transaction that it was given"),
         (FailedAt::ForeignKeys, _) => format!("`{id}` left broken foreign keys behind"),
+        (FailedAt::Commit, _) => format!("`{id}` ran, and could not be committed"),
         (FailedAt::Statement { .. } | FailedAt::Bookkeeping, _) => format!("`{id}` could not be recorded"),
     }
 }
 
 /// The error of a migration that failed: where, why, what is committed, and what to do.
 fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
-    let FailedJob { job, failure, recorded, blockers, left } = stopped;
-    let recorded = kept.then_some(recorded);
-    let id = &job.id;
-    let lost = failure.cause.class == Class::Lost;
-    let place = match (failure.at, &job.work) {
-        (FailedAt::Statement { index, byte }, Work::Script(sql)) => {
-            let byte = byte.or_else(|| sql.statements.get(index).map(|statement| statement.range.start));
-            Some(Place::of(&sql.script, sql.text, byte.unwrap_or(0)))
-        }
-        _ => None,
-    };
-    let headline = headline(&job, &failure);
-    let (at, class, first_left) = (failure.at, failure.cause.class, job.statements_done());
+    let state = state(run, &stopped, kept);
+    let FailedJob { job, failure, blockers, .. } = stopped;
+    let place = place(&job, &failure);
+    let (headline, at, class) = (headline(&job, &failure), failure.at, failure.cause.class);
     let mut error = Error::from_cause(headline, failure.cause).with_place(place);
-    // Who may not write at all has no migration to correct.
-    let barred = matches!(class, Class::ReadOnly | Class::Privilege);
-    if !lost && !barred {
+    if !matches!(class, Class::Lost | Class::Privilege | Class::ReadOnly) {
         error = error.with_kind(ErrorKind::Failed);
     }
     for blocker in blockers {
         error = error.with_state(format!("may hold what it needs: {blocker}"));
     }
-    error = match (at, &job.work) {
-        (FailedAt::Statement { index, .. }, Work::Script(sql)) if !sql.script.is_transactional() => {
-            let done = u32::try_from(index).unwrap_or(u32::MAX).max(first_left);
-            let concurrent = sql.statements.get(index).is_some_and(|statement| {
+    for line in state {
+        error = error.with_state(line);
+    }
+    match &job.work {
+        Work::Script(sql) => {
+            let FailedAt::Statement { index, .. } = at else { return advised(error, at, class, sql.script.path()) };
+            let left_over = sql.statements.get(index).is_some_and(|statement| {
                 statement.kind == lockgate_core::StatementKind::CreateIndex
                     && statement.flags.contains(StatementFlags::OUTSIDE_TRANSACTION)
             });
-            let error = error.with_state(format!(
-                "`{id}` is partial: {done} of its {} statements have finished and stay",
-                sql.statements.len()
-            ));
-            if concurrent {
-                error.with_help("CREATE INDEX CONCURRENTLY may have left an INVALID index: drop it before going on")
-            } else {
-                error
+            if left_over {
+                error = error
+                    .with_help("CREATE INDEX CONCURRENTLY may have left an INVALID index: drop it before going on");
             }
+            advised(error, at, class, sql.script.path())
         }
-        _ if lost => error.with_state(format!(
-            "whether `{id}` is applied is known to the database alone: it is recorded if and only if it is"
-        )),
-        _ => error.with_state(format!("`{id}` was rolled back: nothing of it is in the database")),
-    };
-    error = match recorded {
-        None if run.whole_run => error.with_state("all of the run was one transaction: nothing of it was committed"),
-        None => error.with_state("what came before it in this run could not be committed either"),
-        Some(None) => error.with_state("what came before it in this run is recorded if and only if it is committed"),
-        Some(Some(before)) if before.is_empty() => error.with_state("nothing was committed before it in this run"),
-        Some(Some(before)) => {
-            error.with_state(format!("{} and committed before it: {}", past(job.action), before.join(", ")))
-        }
-    };
-    if left > 0 {
-        error = error.with_state(format!("{left} more {} not tried", if left == 1 { "was" } else { "were" }));
+        Work::Step(_) if at == FailedAt::StepEnded => error.with_help(
+            "see what it left in the database and undo that by hand, leave BEGIN, COMMIT and ROLLBACK out of the \
+             function, then run again",
+        ),
+        Work::Step(_) => match run.migrations.set().find(job.entry.version).and_then(|of| script(&of, job.action)) {
+            Some(script) => advised(error, at, class, script.path()),
+            None => error,
+        },
+        Work::Nothing => error,
     }
-    match &job.work {
-        Work::Script(sql) if !lost && !barred => {
-            error.with_help(format!("correct {}, then run again", sql.script.path()))
-        }
+}
+
+/// What to do about a script that failed, where that is to correct it.
+fn advised(error: Error, at: FailedAt, class: Class, path: String) -> Error {
+    let of_the_script = matches!(class, Class::Absent | Class::Syntax | Class::Other);
+    match at {
+        FailedAt::Preparation | FailedAt::Bookkeeping => error,
+        _ if of_the_script => error.with_help(format!("correct {path}, then run again")),
         _ => error,
+    }
+}
+
+fn place(job: &Job, failure: &Failure) -> Option<Place> {
+    let Work::Script(sql) = &job.work else { return None };
+    let byte = match failure.at {
+        FailedAt::Statement { index, byte } => {
+            byte.or_else(|| sql.statements.get(index).map(|statement| statement.range.start)).unwrap_or(0)
+        }
+        FailedAt::Begin => 0,
+        _ => return None,
+    };
+    Some(Place::of(&sql.script, sql.text, byte))
+}
+
+/// What is in the database and what is not, one fact a line.
+fn state(run: &Run<'_>, stopped: &FailedJob, kept: bool) -> Vec<String> {
+    let FailedJob { job, failure, recorded, row, left, .. } = stopped;
+    let (id, lost) = (&job.id, failure.cause.class == Class::Lost);
+    let nothing_before = recorded.as_ref().is_some_and(Vec::is_empty);
+    if failure.at == FailedAt::Preparation && nothing_before && !lost {
+        return vec!["nothing was changed".to_owned()];
+    }
+    if lost && !job.is_outside() {
+        // What was sent together may have run to its end, heard of or not.
+        let line = "whether each migration of this run is applied is known to the database alone: it is recorded if \
+                    and only if it is";
+        return vec![line.to_owned()];
+    }
+    let mut lines = vec![match &job.work {
+        Work::Script(sql) if !sql.script.is_transactional() => outside(id, sql.statements.len(), failure, row.as_ref()),
+        Work::Step(_) if failure.at == FailedAt::StepEnded => {
+            format!("what `{id}` did up to there may be committed; it is not recorded")
+        }
+        _ => format!("`{id}` was rolled back: nothing of it is in the database"),
+    }];
+    lines.push(match recorded {
+        _ if run.whole_run => "all of the run was one transaction: nothing of it was committed".to_owned(),
+        _ if !kept => "what came before it in this run could not be committed either".to_owned(),
+        None => "what came before it in this run is recorded if and only if it is committed".to_owned(),
+        Some(before) if before.is_empty() => "nothing was committed before it in this run".to_owned(),
+        Some(before) => format!("{} and committed before it: {}", past(job.action), before.join(", ")),
+    });
+    if *left > 0 {
+        lines.push(format!("{left} more {} not tried", if *left == 1 { "was" } else { "were" }));
+    }
+    lines
+}
+
+/// How far a script came that is not transactional.
+fn outside(id: &str, statements: usize, failure: &Failure, row: Option<&Row>) -> String {
+    let partial = row.filter(|row| row.state != State::Applied);
+    match (failure.at, partial) {
+        _ if failure.cause.class == Class::Lost => format!(
+            "how far `{id}` came is in its row of the history: the statement behind the last one that is recorded may \
+             have finished too"
+        ),
+        (FailedAt::Statement { index, .. }, _) => {
+            format!("`{id}` is partial: {index} of its {statements} statements have finished and stay")
+        }
+        (_, Some(row)) => format!(
+            "`{id}` is partial: {} of its {statements} statements are recorded as finished, and the next one may have \
+             finished too",
+            row.statements_done
+        ),
+        (_, None) => format!("nothing of `{id}` is in the database"),
     }
 }

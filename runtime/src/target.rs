@@ -6,6 +6,11 @@
 /// A pool lends one connection for the length of the verb. A connection of the caller's must not be
 /// inside a transaction when something is to be written; on PostgreSQL other runs are then kept out
 /// by each transaction instead of by the session, so that nothing stays locked if the verb is dropped.
+///
+/// A verb's future may be dropped at any point: no lock is left, and no migration is half recorded.
+/// A connection of the caller's is put back as it was. One thing is beyond our reach there: sqlx
+/// answers the next query on it with the error of the one that was dropped, if that one fails; so it
+/// does behind a first look at a PostgreSQL database that has no history table yet.
 pub trait Target: sealed::Sealed + Send {}
 
 impl<T: sealed::Sealed + Send> Target for T {}

@@ -1,13 +1,17 @@
 //! Lockgate's own tests: one binary, real databases, real builds.
 
 mod architecture;
+mod cancel;
 mod cli;
 mod conformance;
+mod crash;
 mod example;
+mod faults;
 mod hygiene;
 mod layering;
 mod rebuild;
 mod requirements;
+mod round_trips;
 mod support;
 mod ui;
 mod xtask;

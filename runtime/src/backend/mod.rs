@@ -158,12 +158,20 @@ pub(crate) struct Failure {
 /// Where in a job it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FailedAt {
+    /// Before anything ran: where the history table is made.
+    Preparation,
+    /// Where its head is obeyed: a role, a limit.
+    Begin,
     /// At a statement of the script (counted from 0), perhaps at a byte of the script's text.
     Statement { index: usize, byte: Option<usize> },
     /// In the Rust function.
     Step,
-    /// While it was recorded or committed.
+    /// The Rust function ended the transaction that it was given.
+    StepEnded,
+    /// While it was recorded.
     Bookkeeping,
+    /// It ran and was recorded, and its commit failed.
+    Commit,
     /// Behind its script: foreign keys point to rows that are not there.
     ForeignKeys,
 }

@@ -4,3 +4,4 @@ mod apply;
 mod refuse;
 mod revert;
 mod script;
+mod target;

@@ -16,7 +16,7 @@ pub(crate) fn cause(error: &sqlx::Error) -> Cause {
         Some(PgErrorPosition::Internal { .. }) | None => None,
     };
     Cause {
-        class: class(error.code()),
+        class: class(error.code(), error.message()),
         message: error.message().to_owned(),
         code: Some(format!("SQLSTATE {}", error.code())),
         detail: error.detail().map(Into::into),
@@ -27,14 +27,17 @@ pub(crate) fn cause(error: &sqlx::Error) -> Cause {
 }
 
 /// SQLSTATEs from PostgreSQL's appendix of error codes.
-fn class(code: &str) -> Class {
+fn class(code: &str, message: &str) -> Class {
     match code {
         "42P01" => Class::Absent,
+        // The caller's transaction has failed.
+        "25P02" => Class::Usage,
         "42601" => Class::Syntax,
         "28000" | "28P01" => Class::Login,
         "42501" => Class::Privilege,
         "25006" => Class::ReadOnly,
         "55P03" | "40P01" | "40001" => Class::LockTimeout,
+        "57014" if message.ends_with("user request") => Class::Cancelled,
         "57014" => Class::StatementTimeout,
         "53100" => Class::Full,
         "3D000" | "53300" | "57P03" => Class::Unreachable,

@@ -2,36 +2,30 @@
 //! its history row, and only the last commit of a run waits for the disk.
 
 mod cause;
+mod envelope;
 mod message;
+mod run;
 mod sql;
 
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use lockgate_core::{Action, Dialect, History, State, StatementFlags};
+use lockgate_core::{Dialect, History};
+use sqlx::postgres::{PgQueryResult, PgRow};
 use sqlx::{AssertSqlSafe, Column, Connection, Either, PgConnection, Postgres, Row};
 use tokio::time::Instant;
 
+use self::envelope::BEGIN;
 use self::message::{Message, Slot};
-use super::{
-    Backend, BoxFuture, FailedAt, Failure, Job, Limits, LockFailure, LockRequest, OnProgress, Progress, Sql, Work,
-    backoff,
-};
-use crate::Transaction;
-use crate::error::{Cause, Class, chain};
-use crate::migrations::StepFn;
+use super::{Backend, BoxFuture, Failure, Job, Limits, LockFailure, LockRequest, OnProgress, backoff};
+use crate::error::{Cause, Class};
 use crate::session::Held;
-use crate::store::{Entry, RawRow, Store, Table, identifier, literal};
+use crate::store::{Entry, RawRow, Store, Table, literal};
 
 pub(crate) use cause::cause;
-
-/// The scripts of one message: bounded, so that the server never parses more than this at once, and
-/// in number, so that an error in the parsing of one sends few again.
-const MESSAGE_BYTES: usize = 256 * 1024;
-const MESSAGE_JOBS: usize = 256;
-
-/// The `SQLSTATE` of a guard that does not hold: its check divides by zero.
-const GUARD: &str = "SQLSTATE 22012";
 
 pub(crate) struct Backing<'a> {
     held: Held<'a, Postgres>,
@@ -41,12 +35,18 @@ pub(crate) struct Backing<'a> {
     whole_run: bool,
     /// Whether the tables are to be created before anything is written.
     create: bool,
+    /// Whether they were not there when the lock was had.
+    absent: bool,
     /// Whether the session's own settings were changed.
     configured: bool,
-    /// Settings of this session to put back behind a script that changes some.
-    settings: Vec<(String, String)>,
+    /// Settings of this session to put back behind what changes some; none if nothing that runs does.
+    settings: Option<Vec<(String, String)>>,
     /// In one transaction: whether it has begun.
     open: bool,
+    /// Whether the connection is of no more use.
+    lost: bool,
+    /// Whether an answer is still to be read.
+    asked: bool,
 }
 
 /// How other runs are kept out.
@@ -61,10 +61,13 @@ enum Lock {
 
 struct Facts {
     database: String,
+    in_transaction: bool,
     read_only: bool,
     replica: bool,
     /// The history table, with the schema in which it is or will be.
     table: Table,
+    /// Whether it is there.
+    present: bool,
     lock_timeout: String,
     statement_timeout: String,
     synchronous_commit: String,
@@ -80,9 +83,12 @@ impl<'a> Backing<'a> {
             limits: None,
             whole_run: false,
             create: false,
+            absent: false,
             configured: false,
-            settings: Vec::new(),
+            settings: None,
             open: false,
+            lost: false,
+            asked: false,
         }
     }
 
@@ -98,18 +104,53 @@ impl<'a> Backing<'a> {
     /// before it.
     async fn send(&mut self, sql: String, mut on: impl FnMut(usize)) -> Result<(), (usize, Cause)> {
         let mut results = 0;
-        let mut stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(self.held.connection());
-        loop {
-            match stream.try_next().await {
-                Ok(None) => return Ok(()),
-                Ok(Some(Either::Right(_))) => {}
-                Ok(Some(Either::Left(_))) => {
-                    on(results);
-                    results += 1;
-                }
-                Err(error) => return Err((results, cause(&error))),
+        let each = |result| {
+            if let Either::Left(_) = result {
+                on(results);
+                results += 1;
             }
+            Ok(())
+        };
+        let sent = self.ask(sql, each).await;
+        sent.map_err(|cause| (results, cause))
+    }
+
+    /// Sends a message and gives all that is answered to `on`.
+    async fn ask(
+        &mut self,
+        sql: String,
+        mut on: impl FnMut(Either<PgQueryResult, PgRow>) -> Result<(), Cause>,
+    ) -> Result<(), Cause> {
+        if self.lost {
+            return Err(Cause::new(Class::Lost, "the connection was lost before"));
         }
+        self.asked = true;
+        let mut stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(self.held.connection());
+        let answered = loop {
+            match stream.try_next().await {
+                Ok(None) => break Ok(()),
+                Ok(Some(answer)) => {
+                    if let Err(cause) = on(answer) {
+                        break Err(cause);
+                    }
+                }
+                Err(error) => break Err(cause(&error)),
+            }
+        };
+        drop(stream);
+        self.asked = false;
+        self.lost |= answered.as_ref().is_err_and(|cause| cause.class == Class::Lost);
+        answered
+    }
+
+    async fn rows(&mut self, sql: String) -> Result<Vec<PgRow>, Cause> {
+        let mut rows = Vec::new();
+        let each = |answer: Either<PgQueryResult, PgRow>| {
+            rows.extend(answer.right());
+            Ok(())
+        };
+        self.ask(sql, each).await?;
+        Ok(rows)
     }
 
     async fn execute(&mut self, sql: String) -> Result<(), Cause> {
@@ -128,8 +169,20 @@ impl<'a> Backing<'a> {
         let table = match &self.facts {
             Some(facts) => facts.table.clone(),
             None => {
+                // What a future that was dropped left unread on a connection of the caller's is an
+                // answer to a question of its own.
+                while let Err(sqlx::Error::Database(_)) = self.held.connection().flush().await {}
                 message.push_str(&sql::facts(&store.table));
                 message.push_str(";\n");
+                if lock.is_none() && self.held.connection().is_in_transaction() {
+                    // To ask for a table that is not there would end the caller's transaction.
+                    for row in self.rows(std::mem::take(&mut message)).await? {
+                        self.facts = Some(Facts::read(&row, &store.table).map_err(|error| cause(&error))?);
+                    }
+                    if !self.facts().present {
+                        return Ok((false, History::Absent));
+                    }
+                }
                 store.table.clone()
             }
         };
@@ -139,33 +192,24 @@ impl<'a> Backing<'a> {
         let mut rows = Vec::new();
         let mut facts = None;
         let mut absent = false;
-        {
-            let mut stream = sqlx::raw_sql(AssertSqlSafe(message)).fetch_many(self.held.connection());
-            loop {
-                match stream.try_next().await {
-                    Ok(None) => break,
-                    Ok(Some(Either::Left(_))) => {}
-                    Ok(Some(Either::Right(row))) => match row.columns().first().map(Column::name) {
-                        Some("locked") => locked = row.try_get("locked").map_err(|error| cause(&error))?,
-                        Some("database") => {
-                            facts = Some(Facts::read(&row, &store.table).map_err(|error| cause(&error))?);
-                        }
-                        _ => rows.push(raw_row(&row).map_err(|error| cause(&error))?.read(&table)?),
-                    },
-                    Err(error) => {
-                        let cause = cause(&error);
-                        match cause.class {
-                            Class::Absent => absent = true,
-                            _ if cause.code.as_deref() == Some("SQLSTATE 42703") => {
-                                let message = format!("{table} is not a history table of Lockgate: {}", cause.message);
-                                return Err(Cause { class: Class::HistoryFormat, message, ..cause });
-                            }
-                            _ => return Err(cause),
-                        }
-                        break;
-                    }
-                }
+        let each = |answer: Either<_, PgRow>| {
+            let Either::Right(row) = answer else { return Ok(()) };
+            let read = |error| cause(&error);
+            match row.columns().first().map(Column::name) {
+                Some("locked") => locked = row.try_get("locked").map_err(read)?,
+                Some("database") => facts = Some(Facts::read(&row, &store.table).map_err(read)?),
+                _ => rows.push(raw_row(&row).map_err(read)?.read(&table)?),
             }
+            Ok(())
+        };
+        match self.ask(message, each).await {
+            Ok(()) => {}
+            Err(cause) if cause.class == Class::Absent => absent = true,
+            Err(cause) if cause.code.as_deref() == Some("SQLSTATE 42703") => {
+                let message = format!("{table} is not a history table of Lockgate: {}", cause.message);
+                return Err(Cause { class: Class::HistoryFormat, message, ..cause });
+            }
+            Err(cause) => return Err(cause),
         }
         if facts.is_some() {
             self.facts = facts;
@@ -187,7 +231,7 @@ impl<'a> Backing<'a> {
             let message = "no schema of the search path exists, so the history table has no place";
             return Err(Cause::new(Class::Usage, message).into());
         }
-        if self.held.connection().is_in_transaction() {
+        if facts.in_transaction || self.held.connection().is_in_transaction() {
             let message = "the connection is inside a transaction of its own: end it first";
             return Err(Cause::new(Class::Usage, message).into());
         }
@@ -222,424 +266,25 @@ impl<'a> Backing<'a> {
             tokio::time::sleep(backoff(attempt, Duration::from_millis(50), Duration::from_millis(500)).min(left)).await;
             attempt += 1;
         };
-        self.create = history == History::Absent;
+        self.absent = history == History::Absent;
+        self.create = self.absent;
         self.limits = Some(request.limits);
         self.whole_run = request.whole_run;
         if request.session_state {
-            self.settings = self.session_settings().await?;
+            self.settings = Some(self.session_settings().await?);
         }
         Ok(history)
     }
 
     async fn holder(&mut self, key: i64) -> Result<Option<String>, Cause> {
-        let sql = AssertSqlSafe(sql::holder(key));
-        let row = sqlx::raw_sql(sql).fetch_optional(self.held.connection()).await.map_err(|error| cause(&error))?;
-        Ok(row.and_then(|row| row.try_get("holder").ok()))
+        let rows = self.rows(sql::holder(key)).await?;
+        Ok(rows.first().and_then(|row| row.try_get("holder").ok()))
     }
 
     async fn session_settings(&mut self) -> Result<Vec<(String, String)>, Cause> {
-        let rows = sqlx::raw_sql(sql::SESSION_SETTINGS).fetch_all(self.held.connection()).await;
-        let rows = rows.map_err(|error| cause(&error))?;
-        let read = |row: &sqlx::postgres::PgRow| Some((row.try_get("name").ok()?, row.try_get("setting").ok()?));
+        let rows = self.rows(sql::SESSION_SETTINGS.to_owned()).await?;
+        let read = |row: &PgRow| Some((row.try_get("name").ok()?, row.try_get("setting").ok()?));
         Ok(rows.iter().filter_map(read).collect())
-    }
-
-    /// What comes before the first thing that a run writes: the session's settings, the tables.
-    fn prepare(&mut self, store: &Store, message: &mut Message) {
-        if !self.configured && !self.held.is_borrowed() {
-            self.configured = true;
-            for setting in self.own_settings("SET") {
-                message.push(Slot::Setup, &setting);
-            }
-        }
-        let opens = self.whole_run && !self.open;
-        if opens {
-            self.open = true;
-            self.open_transaction(Slot::Setup, message);
-        }
-        if self.create {
-            self.create = false;
-            if !self.whole_run {
-                self.open_transaction(Slot::Setup, message);
-            }
-            for statement in sql::create(self.table(), store.table.schema.is_some()) {
-                message.push(Slot::Setup, &statement);
-            }
-            if !self.whole_run {
-                message.push(Slot::Setup, "COMMIT");
-            }
-        }
-    }
-
-    fn open_transaction(&self, slot: Slot, message: &mut Message) {
-        message.push(slot, BEGIN);
-        if let Some(guard) = self.guard() {
-            message.push(Slot::Guard(slot.job().unwrap_or(0)), &guard);
-        }
-        if self.held.is_borrowed() {
-            for setting in self.own_settings("SET LOCAL") {
-                message.push(slot, &setting);
-            }
-        }
-    }
-
-    /// The settings of the run: of the session, one statement each and not one a migration, where
-    /// the session is ours to close; else of each transaction.
-    fn own_settings(&self, set: &str) -> Vec<String> {
-        let limits = self.limits.expect("the lock is had before anything is written");
-        let mut settings = vec![format!("{set} lock_timeout = {}", limits.lock_timeout.as_millis())];
-        if let Some(timeout) = limits.statement_timeout {
-            settings.push(format!("{set} statement_timeout = {}", timeout.as_millis()));
-        }
-        // The write-ahead log is sequential: the last commit of the run, which waits for the disk,
-        // makes all earlier ones durable.
-        if !self.whole_run && self.facts().synchronous_commit != "off" {
-            settings.push(format!("{set} synchronous_commit = off"));
-        }
-        settings
-    }
-
-    /// A statement that fails unless this transaction has the lock; none where the session has it.
-    fn guard(&self) -> Option<String> {
-        match self.lock {
-            Lock::Transaction(key) => Some(format!("SELECT 1 / pg_catalog.pg_try_advisory_xact_lock({key})::integer")),
-            Lock::Session(_) | Lock::None => None,
-        }
-    }
-
-    /// A statement that fails if another run came first; none where the session has the lock.
-    fn unchanged(&self, store: &Store, job: &Job) -> Option<String> {
-        self.guard()?;
-        let there = if matches!(job.action, Action::Apply | Action::Record) { "NOT EXISTS" } else { "EXISTS" };
-        Some(format!(
-            "SELECT 1 / ({there} (SELECT FROM {} WHERE set_name = {} AND version = {}))::integer",
-            self.table(),
-            literal(&store.set),
-            job.entry.version
-        ))
-    }
-
-    fn begin(&self, store: &Store, index: usize, job: &Job, message: &mut Message) {
-        if !self.whole_run {
-            self.open_transaction(Slot::Begin(index), message);
-            if job.last {
-                message.push(Slot::Begin(index), &self.synchronous());
-            }
-        }
-        if let Some(unchanged) = self.unchanged(store, job) {
-            message.push(Slot::Guard(index), &unchanged);
-        }
-    }
-
-    fn synchronous(&self) -> String {
-        format!("SET LOCAL synchronous_commit = {}", literal(&self.facts().synchronous_commit))
-    }
-
-    /// What the head of a script asks of its transaction.
-    fn directives(&self, sql: &Sql) -> Vec<String> {
-        let mut settings = Vec::new();
-        if let Some(timeout) = sql.script.lock_timeout() {
-            settings.push(format!("SET LOCAL lock_timeout = {}", timeout.as_millis()));
-        }
-        if let Some(timeout) = sql.script.statement_timeout() {
-            settings.push(format!("SET LOCAL statement_timeout = {}", timeout.as_millis()));
-        }
-        if let Some(role) = sql.script.role() {
-            settings.push(format!("SET LOCAL ROLE {}", identifier(role)));
-        }
-        settings
-    }
-
-    /// What puts the session back behind a script that changed it, or that asked for limits or a
-    /// role of its own; nothing else costs anything.
-    fn restore(&self, sql: &Sql) -> Vec<String> {
-        let mut statements = Vec::new();
-        if sql.statements.iter().any(|statement| statement.flags.contains(StatementFlags::SESSION_STATE)) {
-            statements.push("RESET SESSION AUTHORIZATION".to_owned());
-            statements.push("RESET ALL".to_owned());
-            for (name, value) in &self.settings {
-                let (name, value) = (literal(name), literal(value));
-                statements.push(format!("SELECT pg_catalog.set_config({name}, {value}, false)"));
-            }
-            statements.push(format!("SET ROLE {}", self.role()));
-            if !self.held.is_borrowed() {
-                statements.extend(self.own_settings("SET"));
-            }
-        } else if sql.script.role().is_some() {
-            statements.push(format!("SET LOCAL ROLE {}", self.role()));
-        }
-        // In one transaction, a limit that one script asked for must not bind the next.
-        if self.whole_run && (sql.script.lock_timeout().is_some() || sql.script.statement_timeout().is_some()) {
-            statements.push(format!("SET LOCAL statement_timeout = {}", literal(&self.facts().statement_timeout)));
-            statements.extend(self.own_settings("SET LOCAL"));
-        }
-        statements
-    }
-
-    fn role(&self) -> String {
-        match self.facts().role.as_str() {
-            "none" => "NONE".to_owned(),
-            role => identifier(role),
-        }
-    }
-
-    fn bookkeeping(&self, store: &Store, job: &Job, behind: Option<i64>) -> Vec<String> {
-        let (table, entry) = (self.table(), &job.entry);
-        let done = match &job.work {
-            Work::Script(sql) => u32::try_from(sql.statements.len()).unwrap_or(u32::MAX),
-            Work::Nothing | Work::Step(_) => 0,
-        };
-        let row = match job.action {
-            Action::Apply | Action::Record | Action::ResumeApply { .. } => {
-                sql::insert(store, table, entry, State::Applied, done, behind)
-            }
-            Action::Rewrite => sql::rewrite(store, table, entry),
-            Action::Revert | Action::ResumeRevert { .. } | Action::Forget => sql::delete(store, table, entry),
-        };
-        vec![row, sql::log(store, table, entry, job.log_event(), None)]
-    }
-
-    /// The message for as many of the jobs as fit, and how many those are.
-    fn message(&mut self, store: &Store, jobs: &[Job], first: usize, most: usize) -> (Message, usize) {
-        let mut message = Message::default();
-        self.prepare(store, &mut message);
-        let mut bytes = 0;
-        let mut taken = 0;
-        let mut behind = None;
-        for (index, job) in jobs.iter().enumerate().skip(first).take(most) {
-            let size = match &job.work {
-                Work::Nothing => 0,
-                Work::Script(sql) => sql.code().len(),
-                Work::Step(_) => break,
-            };
-            if taken > 0 && bytes + size > MESSAGE_BYTES {
-                break;
-            }
-            bytes += size;
-            taken += 1;
-            self.begin(store, index, job, &mut message);
-            if let Work::Script(sql) = &job.work {
-                for setting in self.directives(sql) {
-                    message.push(Slot::Begin(index), &setting);
-                }
-                message.push_script(index, sql);
-                let restore = self.restore(sql);
-                for statement in &restore {
-                    message.push(Slot::Bookkeeping(index), statement);
-                }
-                if job.last && !restore.is_empty() && !self.whole_run {
-                    message.push(Slot::Bookkeeping(index), &self.synchronous());
-                }
-            }
-            self.finish(store, index, job, behind, &mut message);
-            behind = matches!(job.action, Action::Apply | Action::Record).then(|| job.entry.version.get());
-        }
-        (message, taken)
-    }
-
-    fn finish(&self, store: &Store, index: usize, job: &Job, behind: Option<i64>, message: &mut Message) {
-        for statement in self.bookkeeping(store, job, behind) {
-            message.push(Slot::Bookkeeping(index), &statement);
-        }
-        if self.whole_run {
-            if let Some(slot) = message.slots.last_mut() {
-                *slot = Slot::End(index);
-            }
-        } else {
-            message.push(Slot::End(index), "COMMIT");
-        }
-    }
-
-    async fn run_jobs(&mut self, store: &Store, jobs: &[Job], progress: OnProgress<'_>) -> Result<(), Failure> {
-        let mut at = 0;
-        // Up to where jobs are sent one by one, behind a message that could not be parsed.
-        let mut singly_until = 0;
-        while let Some(job) = jobs.get(at) {
-            if let Work::Step(function) = job.work {
-                self.run_step(store, at, job, function, progress).await?;
-                at += 1;
-                continue;
-            }
-            let most = if at < singly_until { 1 } else { MESSAGE_JOBS };
-            let (configured, create, open) = (self.configured, self.create, self.open);
-            let (message, taken) = self.message(store, jobs, at, most);
-            progress(Progress::Started(at));
-            let (slots, last) = (&message.slots, at + taken);
-            let sent = self.send(message.sql.clone(), |result| {
-                if let Some(Slot::End(job)) = slots.get(result) {
-                    progress(Progress::Finished(*job));
-                    if job + 1 < last {
-                        progress(Progress::Started(job + 1));
-                    }
-                }
-            });
-            match sent.await {
-                Ok(()) => at += taken,
-                Err((0, cause)) if taken > 1 && cause.class != Class::Lost => {
-                    // The server parses a whole message before it runs any of it: what stands
-                    // before the script that it cannot parse is sent again, one by one.
-                    (self.configured, self.create, self.open) = (configured, create, open);
-                    singly_until = at + taken;
-                }
-                Err((results, cause)) => {
-                    let slot = message.slots.get(results).copied().unwrap_or(Slot::Bookkeeping(at));
-                    let failure = failure(&message, slot, jobs, at, cause);
-                    self.undo(&failure.cause).await;
-                    return Err(failure);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends the transaction of a job that failed. What it left open dies with a lost connection.
-    async fn undo(&mut self, cause: &Cause) {
-        self.open = false;
-        if cause.class != Class::Lost {
-            // A failure here shows again, and with more to say, in whatever is sent next.
-            let _ = self.execute("ROLLBACK".to_owned()).await;
-        }
-    }
-
-    /// Runs a Rust function between two messages of its transaction.
-    async fn run_step(
-        &mut self,
-        store: &Store,
-        index: usize,
-        job: &Job,
-        function: StepFn,
-        progress: OnProgress<'_>,
-    ) -> Result<(), Failure> {
-        let fail = |at, cause| Failure { job: index, at, cause };
-        progress(Progress::Started(index));
-        let mut message = Message::default();
-        self.prepare(store, &mut message);
-        self.begin(store, index, job, &mut message);
-        message.push(Slot::Begin(index), "SET LOCAL lockgate.step = 'open'");
-        let sent = self.send(message.sql.clone(), |_| ()).await;
-        if let Err((results, cause)) = sent {
-            let slot = message.slots.get(results).copied().unwrap_or(Slot::Begin(index));
-            self.undo(&cause).await;
-            return Err(failure(&message, slot, std::slice::from_ref(job), index, cause));
-        }
-        let mut transaction = Transaction::on_postgres(self.held.connection());
-        if let Err(error) = function(&mut transaction).await {
-            let cause = match error.downcast_ref::<sqlx::Error>() {
-                Some(error) => cause(error),
-                None => Cause::new(Class::Other, chain(&*error)),
-            };
-            self.undo(&cause).await;
-            return Err(fail(FailedAt::Step, cause));
-        }
-        let mut message = Message::default();
-        // The setting is gone if the function ended the transaction that was to hold its history row.
-        let check = "SELECT 1 / (COALESCE(pg_catalog.current_setting('lockgate.step', true), '') = 'open')::integer";
-        message.push(Slot::Guard(index), check);
-        self.finish(store, index, job, None, &mut message);
-        if let Err((results, cause)) = self.send(message.sql.clone(), |_| ()).await {
-            self.undo(&cause).await;
-            if results == 0 && cause.code.as_deref() == Some(GUARD) {
-                let message = "the function ended the transaction that it was given: what it did may be committed";
-                return Err(fail(FailedAt::Step, Cause::new(Class::Other, message)));
-            }
-            return Err(fail(FailedAt::Bookkeeping, cause));
-        }
-        progress(Progress::Finished(index));
-        Ok(())
-    }
-
-    async fn run_alone(&mut self, store: &Store, job: &Job, progress: OnProgress<'_>) -> Result<(), Failure> {
-        let Work::Script(sql) = &job.work else { return Ok(()) };
-        progress(Progress::Started(0));
-        let going_up = matches!(job.action, Action::Apply | Action::ResumeApply { .. });
-        let state = if going_up { State::Partial } else { State::Reverting };
-        let done = job.statements_done();
-        let total = u32::try_from(sql.statements.len()).unwrap_or(u32::MAX);
-        let table = self.table().clone();
-        let bookkeeping = |cause| Failure { job: 0, at: FailedAt::Bookkeeping, cause };
-
-        let mut message = Message::default();
-        self.prepare(store, &mut message);
-        // CREATE INDEX CONCURRENTLY waits for every older transaction as if for a lock: a timeout
-        // that nobody asked for would leave an invalid index behind.
-        let wait = sql.script.lock_timeout().map_or(0, |timeout| timeout.as_millis());
-        message.push(Slot::Setup, &format!("SET lock_timeout = {wait}"));
-        if let Some(timeout) = sql.script.statement_timeout() {
-            message.push(Slot::Setup, &format!("SET statement_timeout = {}", timeout.as_millis()));
-        }
-        message.push(Slot::Setup, BEGIN);
-        message.push(Slot::Setup, &self.synchronous());
-        let first = match job.action {
-            Action::Apply => sql::insert(store, &table, &job.entry, State::Partial, 0, None),
-            _ => sql::advance(store, &table, &job.entry, state, done),
-        };
-        message.push(Slot::Bookkeeping(0), &first);
-        message.push(Slot::Setup, "COMMIT");
-        if let Some(role) = sql.script.role() {
-            message.push(Slot::Setup, &format!("SET ROLE {}", identifier(role)));
-        }
-        if let Err(cause) = self.execute(message.sql).await {
-            self.undo(&cause).await;
-            return Err(bookkeeping(cause));
-        }
-
-        let mut finished = done;
-        for (index, statement) in sql.statements.iter().enumerate().skip(done as usize) {
-            // Alone in its message: together with anything else it would be in a transaction.
-            let code = sql.text[statement.range.clone()].to_owned();
-            if let Err((_, cause)) = self.send(code.clone(), |_| ()).await {
-                let byte = cause
-                    .position
-                    .and_then(|position| code.char_indices().nth(position.saturating_sub(1)))
-                    .map(|(byte, _)| statement.range.start + byte);
-                self.undo(&cause).await;
-                self.put_back(sql).await;
-                return Err(Failure { job: 0, at: FailedAt::Statement { index, byte }, cause });
-            }
-            finished += 1;
-            if finished < total {
-                let advance = sql::advance(store, &table, &job.entry, state, finished);
-                self.bookkeep(sql, vec![advance]).await.map_err(bookkeeping)?;
-            }
-            progress(Progress::Statement(0, finished));
-        }
-        let row = match going_up {
-            true => sql::advance(store, &table, &job.entry, State::Applied, total),
-            false => sql::delete(store, &table, &job.entry),
-        };
-        let log = sql::log(store, &table, &job.entry, job.log_event(), None);
-        self.put_back(sql).await;
-        self.bookkeep(sql, vec![row, log]).await.map_err(bookkeeping)?;
-        progress(Progress::Finished(0));
-        Ok(())
-    }
-
-    /// Writes the row of a script that runs outside, as the role that the run began with.
-    async fn bookkeep(&mut self, sql: &Sql, statements: Vec<String>) -> Result<(), Cause> {
-        let mut message = format!("{BEGIN}; {}; ", self.synchronous());
-        if sql.script.role().is_some() {
-            message.push_str(&format!("SET LOCAL ROLE {}; ", self.role()));
-        }
-        message.push_str(&statements.join("; "));
-        message.push_str("; COMMIT");
-        let sent = self.execute(message).await;
-        if let Err(cause) = &sent {
-            self.undo(cause).await;
-        }
-        sent
-    }
-
-    /// Puts the session back behind a script that ran outside a transaction.
-    async fn put_back(&mut self, sql: &Sql) {
-        let mut statements = self.restore(sql);
-        statements.push(format!("SET ROLE {}", self.role()));
-        statements.push(format!("SET lock_timeout = {}", literal(&self.facts().lock_timeout)));
-        statements.push(format!("SET statement_timeout = {}", literal(&self.facts().statement_timeout)));
-        if !self.held.is_borrowed() {
-            statements.extend(self.own_settings("SET"));
-        }
-        // A failure here shows again in the bookkeeping that follows.
-        let _ = self.execute(statements.join("; ")).await;
     }
 
     async fn let_go(&mut self, failed: bool) -> Result<(), Cause> {
@@ -667,33 +312,6 @@ impl<'a> Backing<'a> {
     }
 }
 
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
-
-/// What a message's error is about.
-fn failure(message: &Message, slot: Slot, jobs: &[Job], first: usize, cause: Cause) -> Failure {
-    let located = cause.position.and_then(|position| message.locate(position));
-    let script = |index: usize| match jobs.get(index).map(|job| &job.work) {
-        Some(Work::Script(sql)) => Some(sql),
-        Some(Work::Nothing | Work::Step(_)) | None => None,
-    };
-    if let Some((job, byte)) = located
-        && slot.job().is_none_or(|of| of == job || cause.class == Class::Syntax)
-        && let Some(sql) = script(job)
-    {
-        return Failure { job, at: message::statement_at(sql, byte), cause };
-    }
-    let job = slot.job().unwrap_or(first);
-    let at = match slot {
-        Slot::Guard(_) if cause.code.as_deref() == Some(GUARD) => {
-            let cause = Cause::new(Class::Overtaken, "another run came first");
-            return Failure { job, at: FailedAt::Bookkeeping, cause };
-        }
-        Slot::Statement(_, index) => FailedAt::Statement { index, byte: None },
-        Slot::Setup | Slot::Guard(_) | Slot::Begin(_) | Slot::Bookkeeping(_) | Slot::End(_) => FailedAt::Bookkeeping,
-    };
-    Failure { job, at, cause }
-}
-
 /// The key of the advisory lock: made of the database, the history table and the set.
 fn key(facts: &Facts, set: &str) -> i64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
@@ -704,13 +322,15 @@ fn key(facts: &Facts, set: &str) -> i64 {
 }
 
 impl Facts {
-    fn read(row: &sqlx::postgres::PgRow, table: &Table) -> Result<Self, sqlx::Error> {
+    fn read(row: &PgRow, table: &Table) -> Result<Self, sqlx::Error> {
         let schema: Option<String> = row.try_get("schema")?;
         let history_schema: Option<String> = row.try_get("history_schema")?;
         let place = history_schema.as_ref().or(schema.as_ref());
         Ok(Self {
+            present: history_schema.is_some(),
             database: row.try_get("database")?,
             table: place.map_or_else(|| table.clone(), |schema| table.within(schema)),
+            in_transaction: row.try_get::<String, _>("in_transaction")? == "true",
             read_only: row.try_get::<String, _>("read_only")? == "true",
             replica: row.try_get::<String, _>("replica")? == "true",
             lock_timeout: row.try_get("lock_timeout")?,
@@ -721,7 +341,7 @@ impl Facts {
     }
 }
 
-fn raw_row(row: &sqlx::postgres::PgRow) -> Result<RawRow, sqlx::Error> {
+fn raw_row(row: &PgRow) -> Result<RawRow, sqlx::Error> {
     Ok(RawRow {
         version: row.try_get("version")?,
         name: row.try_get("name")?,
@@ -779,8 +399,15 @@ impl Backend for Backing<'_> {
     ) -> BoxFuture<'a, Result<(), Cause>> {
         Box::pin(async move {
             let log = sql::log(store, self.table(), entry, crate::store::LogEvent::Failed, Some(message));
+            // What was one transaction is undone; this is another.
+            self.whole_run = false;
+            let mut message = Message::default();
+            self.prepare(store, &mut message);
             // Its commit waits for the disk, and so makes durable what was committed before.
-            let sent = self.execute(format!("{BEGIN}; {}; {log}; COMMIT", self.synchronous())).await;
+            for statement in [BEGIN, &self.synchronous(), &log, "COMMIT"] {
+                message.push(Slot::Setup, statement);
+            }
+            let sent = self.execute(message.sql).await;
             if let Err(cause) = &sent {
                 self.undo(cause).await;
             }
@@ -794,19 +421,42 @@ impl Backend for Backing<'_> {
 
     fn blockers(&mut self) -> BoxFuture<'_, Vec<String>> {
         Box::pin(async move {
-            let rows = sqlx::raw_sql(sql::BLOCKERS).fetch_all(self.held.connection()).await.unwrap_or_default();
+            let rows = self.rows(sql::BLOCKERS.to_owned()).await.unwrap_or_default();
             rows.iter().filter_map(|row| row.try_get("blocker").ok()).collect()
         })
     }
 }
 
 /// Whether it is unlocked cannot be proven without waiting: the connection goes, and the lock with
-/// it.
+/// it. A connection of the caller's is sent the words that put it back, behind whatever is under way.
 impl Drop for Backing<'_> {
     fn drop(&mut self) {
-        if self.lock != Lock::None || self.configured {
-            self.held.abandon();
+        let changed = self.lock != Lock::None || self.configured;
+        if !self.held.is_borrowed() {
+            if changed || self.lost || self.asked {
+                self.held.abandon();
+            }
+            return;
         }
+        if !changed || self.lost {
+            return;
+        }
+        let mut words = vec!["ROLLBACK".to_owned()];
+        if let Lock::Session(key) = self.lock {
+            // First, as the words behind a failing one are not heard. Taken more than once it is not.
+            words.push(format!("SELECT pg_catalog.pg_advisory_unlock({key})"));
+            if self.settings.is_some() {
+                words.extend(self.restore_session());
+            }
+            words.push(format!("SET ROLE {}", self.role()));
+            words.push(format!("SET lock_timeout = {}", literal(&self.facts().lock_timeout)));
+            words.push(format!("SET statement_timeout = {}", literal(&self.facts().statement_timeout)));
+        }
+        // Of all that sqlx sends, the beginning of a transaction alone is queued before anything is
+        // waited for. The first poll queues it and hands it to the socket; the answer is read by
+        // whoever uses the connection next.
+        let mut sent = pin!(self.held.connection().begin_with(AssertSqlSafe(words.join("; "))));
+        let _ = sent.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     }
 }
 

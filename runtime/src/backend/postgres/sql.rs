@@ -18,6 +18,7 @@ pub(super) fn facts(table: &Table) -> String {
          WHERE c.oid = pg_catalog.to_regclass({})) AS history_schema, \
          (pg_catalog.pg_is_in_recovery() OR pg_catalog.current_setting('transaction_read_only') = 'on')::text \
          AS read_only, pg_catalog.pg_is_in_recovery()::text AS replica, \
+         (pg_catalog.transaction_timestamp() <> pg_catalog.statement_timestamp())::text AS in_transaction, \
          pg_catalog.current_setting('lock_timeout') AS lock_timeout, \
          pg_catalog.current_setting('statement_timeout') AS statement_timeout, \
          pg_catalog.current_setting('synchronous_commit') AS synchronous_commit, \
@@ -37,9 +38,17 @@ pub(super) fn history(table: &Table, set: &str) -> String {
 }
 
 /// The settings that a hook of the pool or its user made in this session.
-pub(super) const SESSION_SETTINGS: &str = "SELECT name, setting FROM pg_catalog.pg_settings WHERE source = 'session' AND context <> 'internal' \
-     AND name NOT IN ('transaction_isolation', 'transaction_read_only', 'transaction_deferrable', 'role', \
-     'session_authorization')";
+pub(super) const SESSION_SETTINGS: &str = "SELECT name, setting FROM pg_catalog.pg_settings WHERE source = 'session' \
+     AND context <> 'internal' AND name NOT IN ('transaction_isolation', 'transaction_read_only', \
+     'transaction_deferrable', 'role', 'session_authorization', 'seed')";
+
+/// Resets what was set in this session, but for settings that an application made up (`app.tenant`):
+/// the server does not list them, so that they could be lost and not be put back. RESET ALL would
+/// lose them.
+pub(super) const RESET_SETTINGS: &str = "SELECT pg_catalog.set_config(name, reset_val, false) \
+     FROM pg_catalog.pg_settings WHERE source = 'session' \
+     AND context <> 'internal' AND name NOT IN ('transaction_isolation', 'transaction_read_only', \
+     'transaction_deferrable', 'role', 'session_authorization', 'seed')";
 
 /// The history table and the log, and their schema where the user named one.
 pub(super) fn create(table: &Table, with_schema: bool) -> Vec<String> {

@@ -29,7 +29,8 @@ fn class(code: u32, message: &str) -> Class {
         5 | 6 => Class::LockTimeout,
         8 => Class::ReadOnly,
         13 => Class::Full,
-        14 | 26 => Class::Unreachable,
+        14 => Class::NoFile,
+        26 => Class::NotADatabase,
         23 => Class::Privilege,
         _ => Class::Other,
     }

@@ -31,6 +31,9 @@ const PIECE_BYTES: usize = 16 * 1024;
 
 const SAVEPOINT: &str = "lockgate_migration";
 
+/// `SQLITE_CONSTRAINT_FOREIGNKEY`: of a COMMIT, a deferred key.
+const DEFERRED: &str = "SQLite code 787";
+
 pub(crate) struct Backing<'a> {
     held: Held<'a, Sqlite>,
     /// Whether the write transaction is open.
@@ -39,14 +42,30 @@ pub(crate) struct Backing<'a> {
     unenforced: bool,
     /// Whether the tables are to be created before anything is written.
     create: bool,
+    /// Whether no committed transaction has created them yet.
+    absent: bool,
     whole_run: bool,
     /// How long to wait for another writer.
     lock_wait: Duration,
+    /// How long the connection itself waits, in ms, while that is set aside.
+    busy_timeout: Option<i64>,
+    /// Whether the connection is of no more use.
+    lost: bool,
 }
 
 impl<'a> Backing<'a> {
     pub(crate) fn new(held: Held<'a, Sqlite>) -> Self {
-        Self { held, open: false, unenforced: false, create: false, whole_run: false, lock_wait: Duration::ZERO }
+        Self {
+            held,
+            open: false,
+            unenforced: false,
+            create: false,
+            absent: false,
+            whole_run: false,
+            lock_wait: Duration::ZERO,
+            busy_timeout: None,
+            lost: false,
+        }
     }
 
     /// Runs SQL and gives each result to `on`. An error comes with the number of results before it.
@@ -61,7 +80,11 @@ impl<'a> Backing<'a> {
                     on(results);
                     results += 1;
                 }
-                Err(error) => return Err((results, cause(&error))),
+                Err(error) => {
+                    let cause = cause(&error);
+                    self.lost |= cause.class == Class::Lost;
+                    return Err((results, cause));
+                }
             }
         }
     }
@@ -92,6 +115,18 @@ impl<'a> Backing<'a> {
 
     /// Opens the write transaction, which no one else can have at the same time.
     async fn begin(&mut self, on_wait: &mut (dyn FnMut(Option<String>) + Send)) -> Result<(), LockFailure> {
+        // How long the connection itself would wait is not what was asked for, and nobody could be
+        // told meanwhile.
+        let busy_timeout = self.number("PRAGMA busy_timeout").await?;
+        self.busy_timeout = Some(busy_timeout);
+        self.execute("PRAGMA busy_timeout = 0").await?;
+        let begun = self.begin_within(on_wait).await;
+        self.execute(format!("PRAGMA busy_timeout = {busy_timeout}")).await?;
+        self.busy_timeout = None;
+        begun
+    }
+
+    async fn begin_within(&mut self, on_wait: &mut (dyn FnMut(Option<String>) + Send)) -> Result<(), LockFailure> {
         let deadline = Instant::now() + self.lock_wait;
         let mut attempt = 0;
         loop {
@@ -132,38 +167,98 @@ impl<'a> Backing<'a> {
         self.whole_run = request.whole_run;
         self.begin(on_wait).await?;
         let history = self.look(request.store).await?;
-        self.create = history == History::Absent;
+        self.absent = history == History::Absent;
+        self.create = self.absent;
         Ok(history)
     }
 
     /// Opens the write transaction again if a script had to run outside of it.
-    async fn reopen(&mut self, store: &Store, job: &Job) -> Result<(), Cause> {
+    async fn reopen(&mut self, store: &Store, job: &Job) -> Result<(), (FailedAt, Cause)> {
+        let begin = |cause| (FailedAt::Begin, cause);
         if !self.open {
             match self.begin(&mut |_| ()).await {
                 Ok(()) => {}
-                Err(LockFailure::Cause(cause)) => return Err(cause),
+                Err(LockFailure::Cause(cause)) => return Err(begin(cause)),
                 Err(LockFailure::Held { .. }) => {
-                    return Err(Cause::new(Class::LockTimeout, "another connection holds the write lock"));
+                    return Err(begin(Cause::new(Class::LockTimeout, "another connection holds the write lock")));
                 }
             }
             // In between, another run may have come first.
-            let history = self.look(store).await?;
+            let history = self.look(store).await.map_err(begin)?;
             let recorded = history.row(job.entry.version).is_some();
             if recorded == matches!(job.action, Action::Apply | Action::Record) {
-                return Err(Cause::new(Class::Overtaken, "another run came first"));
+                return Err(begin(Cause::new(Class::Overtaken, "another run came first")));
             }
         }
         if self.create {
-            self.execute(sql::create(&store.table)).await?;
+            // Both tables or none: a history table without its log would be one of an unknown format.
+            let create = sql::create(&store.table);
+            let created = self.execute(format!("SAVEPOINT {SAVEPOINT}; {create}; RELEASE {SAVEPOINT}")).await;
+            if let Err(cause) = created {
+                self.undo().await;
+                return Err((FailedAt::Preparation, cause));
+            }
             self.create = false;
         }
         Ok(())
     }
 
+    /// Ends the write transaction. Where this fails, what is left of it is still open.
     async fn commit(&mut self) -> Result<(), Cause> {
-        if self.open {
-            self.execute("COMMIT").await?;
-            self.open = false;
+        if !self.open {
+            return Ok(());
+        }
+        let deadline = Instant::now() + self.lock_wait;
+        let mut attempt = 0;
+        loop {
+            match self.execute("COMMIT").await {
+                Ok(()) => {
+                    (self.open, self.absent) = (false, self.create);
+                    return Ok(());
+                }
+                // Somebody still reads what is to be written over.
+                Err(cause) if cause.class == Class::LockTimeout && Instant::now() < deadline => {
+                    tokio::time::sleep(backoff(attempt, Duration::from_millis(10), Duration::from_millis(250))).await;
+                    attempt += 1;
+                }
+                Err(cause) => return Err(cause),
+            }
+        }
+    }
+
+    /// Undoes what stands in the savepoint; all of it, if all of the run is one.
+    async fn undo(&mut self) {
+        let undone = self.execute(format!("ROLLBACK TO {SAVEPOINT}; RELEASE {SAVEPOINT}")).await;
+        // Some failures (a full disk, for one) end the whole transaction by themselves.
+        if undone.is_err() || self.whole_run {
+            self.roll_back().await;
+        }
+    }
+
+    /// Undoes the write transaction, if SQLite has not done so by itself.
+    async fn roll_back(&mut self) {
+        let _ = self.execute("ROLLBACK").await;
+        (self.open, self.create) = (false, self.absent);
+    }
+
+    /// Commits these jobs, the first of which has the index `first`. A deferred foreign key that
+    /// points nowhere shows only now, and would take all of them with it: then each is run again
+    /// with a commit of its own, so that those before the culprit stay.
+    async fn settle(&mut self, store: &Store, jobs: &[Job], first: usize) -> Result<(), Failure> {
+        let Err(cause) = self.commit().await else { return Ok(()) };
+        self.roll_back().await;
+        if cause.code.as_deref() != Some(DEFERRED) {
+            return Err(Failure { job: first, at: FailedAt::Commit, cause });
+        }
+        for (index, job) in jobs.iter().enumerate() {
+            let fail = |at, cause| Failure { job: first + index, at, cause };
+            self.run_job(store, job).await.map_err(|(at, cause)| fail(at, cause))?;
+            if let Err(cause) = self.commit().await {
+                let broken = self.violations().await.unwrap_or_default();
+                self.roll_back().await;
+                let detail = (!broken.is_empty()).then(|| shown(&broken).into());
+                return Err(fail(FailedAt::Commit, Cause { detail, ..cause }));
+            }
         }
         Ok(())
     }
@@ -184,24 +279,36 @@ impl<'a> Backing<'a> {
     }
 
     async fn run_jobs(&mut self, store: &Store, jobs: &[Job], progress: OnProgress<'_>) -> Result<(), Failure> {
+        // The first job that is not committed.
+        let mut first = 0;
         for (index, job) in jobs.iter().enumerate() {
             progress(Progress::Started(index));
             let fail = |(at, cause)| Failure { job: index, at, cause };
-            let unenforced = matches!(&job.work, Work::Script(sql) if sql.script.foreign_keys_off());
-            if unenforced {
-                self.run_unenforced(store, job).await.map_err(fail)?;
+            let wants_off = matches!(&job.work, Work::Script(sql) if sql.script.foreign_keys_off());
+            let ran = if wants_off && self.enforces().await.map_err(|cause| fail((FailedAt::Begin, cause)))? {
+                self.settle(store, &jobs[first..index], first).await?;
+                first = index + 1;
+                self.run_unenforced(store, job).await
             } else {
-                self.run_job(store, job).await.map_err(fail)?;
+                self.run_job(store, job).await
+            };
+            if let Err(failed) = ran {
+                if let Some(before) = jobs.get(first..index)
+                    && !self.whole_run
+                {
+                    self.settle(store, before, first).await?;
+                }
+                return Err(fail(failed));
             }
             progress(Progress::Finished(index));
         }
-        Ok(())
+        if self.whole_run { Ok(()) } else { self.settle(store, &jobs[first..], first).await }
     }
 
     /// Runs a job in a savepoint of the write transaction.
     async fn run_job(&mut self, store: &Store, job: &Job) -> Result<(), (FailedAt, Cause)> {
         let bookkeeping = |cause| (FailedAt::Bookkeeping, cause);
-        self.reopen(store, job).await.map_err(bookkeeping)?;
+        self.reopen(store, job).await?;
         let done = match &job.work {
             Work::Nothing => {
                 let sql = self.bookkeeping(store, job, SystemTime::now());
@@ -211,12 +318,7 @@ impl<'a> Backing<'a> {
             Work::Step(function) => self.run_step(store, job, *function).await,
         };
         if done.is_err() {
-            let undone = self.execute(format!("ROLLBACK TO {SAVEPOINT}; RELEASE {SAVEPOINT}")).await;
-            // Some failures (a full disk, for one) end the whole transaction by themselves.
-            if undone.is_err() || self.whole_run {
-                let _ = self.execute("ROLLBACK").await;
-                self.open = false;
-            }
+            self.undo().await;
         }
         done
     }
@@ -266,8 +368,8 @@ impl<'a> Backing<'a> {
         // Without its savepoint, what the function did may be committed already.
         let sql = self.bookkeeping(store, job, began);
         self.execute(format!("RELEASE {SAVEPOINT}; SAVEPOINT {SAVEPOINT}")).await.map_err(|cause| {
-            let message = "the function ended the transaction that it was given: what it did may be committed";
-            (FailedAt::Step, Cause { message: message.to_owned(), ..cause })
+            let message = "its savepoint is gone";
+            (FailedAt::StepEnded, Cause { message: message.to_owned(), ..cause })
         })?;
         self.execute(format!("{sql}; RELEASE {SAVEPOINT}")).await.map_err(bookkeeping)
     }
@@ -276,43 +378,39 @@ impl<'a> Backing<'a> {
     /// inside a transaction, so the job gets one of its own, and what it breaks is found before it
     /// is committed.
     async fn run_unenforced(&mut self, store: &Store, job: &Job) -> Result<(), (FailedAt, Cause)> {
-        let bookkeeping = |cause| (FailedAt::Bookkeeping, cause);
-        self.reopen(store, job).await.map_err(bookkeeping)?;
-        if !self.enforces().await.map_err(bookkeeping)? {
-            return self.run_job(store, job).await;
-        }
-        self.commit().await.map_err(bookkeeping)?;
+        let begin = |cause| (FailedAt::Begin, cause);
         self.unenforced = true;
-        self.execute("PRAGMA foreign_keys = OFF").await.map_err(bookkeeping)?;
+        self.execute("PRAGMA foreign_keys = OFF").await.map_err(begin)?;
         let done = self.run_checked(store, job).await;
         if done.is_err() && self.open {
             // Only this job is in the transaction.
-            let _ = self.execute("ROLLBACK").await;
-            self.open = false;
+            self.roll_back().await;
         }
-        self.execute("PRAGMA foreign_keys = ON").await.map_err(bookkeeping)?;
+        self.execute("PRAGMA foreign_keys = ON").await.map_err(begin)?;
         self.unenforced = false;
         done
     }
 
     async fn run_checked(&mut self, store: &Store, job: &Job) -> Result<(), (FailedAt, Cause)> {
         let bookkeeping = |cause| (FailedAt::Bookkeeping, cause);
-        self.reopen(store, job).await.map_err(bookkeeping)?;
+        self.reopen(store, job).await?;
         let before = self.violations().await.map_err(bookkeeping)?;
         self.run_job(store, job).await?;
         let after = self.violations().await.map_err(bookkeeping)?;
-        let new: Vec<&String> = after.iter().filter(|violation| !before.contains(violation)).collect();
+        let new: Vec<String> = after.into_iter().filter(|violation| !before.contains(violation)).collect();
         if !new.is_empty() {
-            let shown: Vec<&str> = new.iter().take(5).map(|violation| violation.as_str()).collect();
-            let message = format!("{} foreign keys point to rows that are not there: {}", new.len(), shown.join("; "));
-            return Err((FailedAt::ForeignKeys, Cause::new(Class::Other, message)));
+            return Err((FailedAt::ForeignKeys, Cause::new(Class::Other, shown(&new))));
         }
-        self.commit().await.map_err(bookkeeping)
+        self.commit().await.map_err(|cause| (FailedAt::Commit, cause))
     }
 
     async fn enforces(&mut self) -> Result<bool, Cause> {
-        let row = sqlx::raw_sql("PRAGMA foreign_keys").fetch_one(self.held.connection()).await;
-        row.and_then(|row| row.try_get::<i64, _>(0)).map(|on| on != 0).map_err(|error| cause(&error))
+        Ok(self.number("PRAGMA foreign_keys").await? != 0)
+    }
+
+    async fn number(&mut self, pragma: &'static str) -> Result<i64, Cause> {
+        let row = sqlx::raw_sql(pragma).fetch_one(self.held.connection()).await;
+        row.and_then(|row| row.try_get(0)).map_err(|error| cause(&error))
     }
 
     async fn violations(&mut self) -> Result<Vec<String>, Cause> {
@@ -337,7 +435,7 @@ impl<'a> Backing<'a> {
         let done = job.statements_done();
         let total = u32::try_from(sql.statements.len()).unwrap_or(u32::MAX);
 
-        self.reopen(store, job).await.map_err(bookkeeping)?;
+        self.reopen(store, job).await.map_err(|(at, cause)| Failure { job: 0, at, cause })?;
         let first = match job.action {
             Action::Apply => sql::insert(store, &job.entry, State::Partial, 0, SystemTime::now()),
             _ => sql::advance(store, &job.entry, state, done),
@@ -377,16 +475,22 @@ impl<'a> Backing<'a> {
 
     async fn let_go(&mut self, failed: bool) -> Result<(), Cause> {
         if failed && self.whole_run && self.open {
-            let _ = self.execute("ROLLBACK").await;
-            self.open = false;
+            self.roll_back().await;
         }
         if let Err(cause) = self.commit().await {
-            let _ = self.execute("ROLLBACK").await;
-            self.open = false;
+            self.roll_back().await;
             return Err(cause);
         }
         Ok(())
     }
+}
+
+/// Foreign keys that point to rows that are not there, in one line.
+fn shown(broken: &[String]) -> String {
+    let first: Vec<&str> = broken.iter().take(5).map(String::as_str).collect();
+    let more = if broken.len() > first.len() { "; …" } else { "" };
+    let (count, keys) = (broken.len(), if broken.len() == 1 { "foreign key points" } else { "foreign keys point" });
+    format!("{count} {keys} to rows that are not there: {}{more}", first.join("; "))
 }
 
 /// The statement behind the last one of the piece that begins with this one.
@@ -453,11 +557,16 @@ impl Backend for Backing<'_> {
         message: &'a str,
     ) -> BoxFuture<'a, Result<(), Cause>> {
         Box::pin(async move {
-            if self.create {
-                self.execute(sql::create(&store.table)).await?;
-                self.create = false;
+            let log = sql::log(store, entry, LogEvent::Failed, Some(message));
+            let create = if self.create { sql::create(&store.table) } else { String::new() };
+            if self.open {
+                return self.execute(log).await;
             }
-            self.execute(sql::log(store, entry, LogEvent::Failed, Some(message))).await
+            let logged = self.execute(format!("BEGIN IMMEDIATE; {create}; {log}; COMMIT")).await;
+            if logged.is_err() {
+                let _ = self.execute("ROLLBACK").await;
+            }
+            logged
         })
     }
 
@@ -471,22 +580,24 @@ impl Backend for Backing<'_> {
     }
 }
 
-/// What is open is rolled back, and foreign keys are enforced again: by closing the connection, or,
-/// where it is the caller's, by handing its worker thread the words without waiting for the answer.
+/// What is open is rolled back, and the connection is put back as it was: by closing it, or, where it
+/// is the caller's, by handing its worker thread the words without waiting for the answer.
 impl Drop for Backing<'_> {
     fn drop(&mut self) {
-        if !self.open && !self.unenforced {
-            return;
-        }
-        if !self.held.is_borrowed() {
+        let changed = self.open || self.unenforced || self.busy_timeout.is_some();
+        if !self.held.is_borrowed() && (changed || self.lost) {
             self.held.abandon();
             return;
         }
-        for sql in [self.open.then_some("ROLLBACK"), self.unenforced.then_some("PRAGMA foreign_keys = ON")] {
-            let Some(sql) = sql else { continue };
+        let words = [
+            self.open.then(|| "ROLLBACK".to_owned()),
+            self.unenforced.then(|| "PRAGMA foreign_keys = ON".to_owned()),
+            self.busy_timeout.map(|timeout| format!("PRAGMA busy_timeout = {timeout}")),
+        ];
+        for sql in words.into_iter().flatten() {
             // The first poll puts the command into the worker's queue, where it runs in its turn
             // whether or not anybody waits for it.
-            let mut sent = pin!(sqlx::raw_sql(sql).execute(self.held.connection()));
+            let mut sent = pin!(sqlx::raw_sql(AssertSqlSafe(sql)).execute(self.held.connection()));
             let _ = sent.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         }
     }

@@ -1,0 +1,102 @@
+//! What embedding costs: `cargo check` over an empty folder, after an edit, and bytes of the binary.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::time::{Instant, SystemTime};
+
+use crate::Outcome;
+use crate::arguments::Arguments;
+use crate::contender::{Contender, succeed};
+use crate::table::Table;
+
+/// How many migrations the binary is weighed with.
+const WEIGHED: usize = 1000;
+
+pub(crate) fn run(arguments: &Arguments) -> Outcome<Table> {
+    let mut head = vec![String::new()];
+    for count in &arguments.sizes {
+        head.push(format!("check, N = {count}"));
+        head.push("over N = 0".to_owned());
+        head.push("after an edit".to_owned());
+    }
+    head.push("KB of binary per 1,000".to_owned());
+    let title = format!("Seconds of `cargo check`, the least of {}; stripped release binary", arguments.runs);
+    let mut table = Table::new(title, head);
+    for contender in arguments.only.iter().copied().filter(|contender| contender.embeds()) {
+        match measure(contender, arguments) {
+            Ok(cells) => table.row(std::iter::once(contender.name().to_owned()).chain(cells).collect()),
+            Err(e) => table.note(format!("SKIPPED {}: {e}", contender.name())),
+        }
+    }
+    table.note(
+        "after an edit: of the newest script, a draft; `not seen` where Cargo did not compile again. \
+         The binary's size is that over N = 0."
+            .to_owned(),
+    );
+    Ok(table)
+}
+
+fn measure(contender: Contender, arguments: &Arguments) -> Outcome<Vec<String>> {
+    eprintln!("checking {} with 0 migrations", contender.name());
+    let empty = check(contender, 0, arguments.runs)?;
+    let mut cells = Vec::new();
+    for &count in &arguments.sizes {
+        eprintln!("checking {} with {count} migrations", contender.name());
+        let full = check(contender, count, arguments.runs)?;
+        cells.push(format!("{full:.2}"));
+        cells.push(format!("{:.2}", full - empty));
+        cells.push(after_edit(contender, count, arguments.runs)?.map_or("not seen".to_owned(), |s| format!("{s:.2}")));
+    }
+    let (empty, full) = (size(contender, 0)?, size(contender, WEIGHED)?);
+    cells.push(format!("{:.0}", (full as f64 - empty as f64) / 1000.0));
+    Ok(cells)
+}
+
+/// Seconds of a check of the crate alone, which was touched.
+fn check(contender: Contender, count: usize, runs: usize) -> Outcome<f64> {
+    contender.lay_out(count)?;
+    // What rustc remembers of the last time would hide what the first one costs.
+    let cold = || succeed(contender.cargo("check", count).env("CARGO_INCREMENTAL", "0"));
+    cold()?;
+    let main = contender.folder(count).join("src/main.rs");
+    let mut seconds = Vec::new();
+    for _ in 0..runs {
+        File::options().append(true).open(&main)?.set_modified(SystemTime::now())?;
+        let start = Instant::now();
+        let said = cold()?;
+        seconds.push(start.elapsed().as_secs_f64());
+        if !said.contains("Checking") {
+            return Err("a touched main.rs was not compiled again".into());
+        }
+    }
+    Ok(least(&seconds).expect("there is one run at least"))
+}
+
+/// Seconds of a check after an edit of one script; `None` where it went unseen.
+fn after_edit(contender: Contender, count: usize, runs: usize) -> Outcome<Option<f64>> {
+    let script = contender.folder(count).join("migrations").join(contender.layout().newest(count));
+    let original = fs::read(&script)?;
+    succeed(&mut contender.cargo("check", count))?;
+    let mut seconds = Vec::new();
+    for run in 0..runs {
+        writeln!(File::options().append(true).open(&script)?, "-- edited {run}")?;
+        let start = Instant::now();
+        let said = succeed(&mut contender.cargo("check", count));
+        seconds.push(start.elapsed().as_secs_f64());
+        if !said.as_ref().is_ok_and(|said| said.contains("Checking")) {
+            fs::write(&script, original)?;
+            return said.map(|_| None);
+        }
+    }
+    fs::write(&script, original)?;
+    Ok(least(&seconds))
+}
+
+fn size(contender: Contender, count: usize) -> Outcome<u64> {
+    Ok(fs::metadata(contender.build(count)?)?.len())
+}
+
+/// What others do on the machine only ever adds: a compiler's time has a floor.
+fn least(seconds: &[f64]) -> Option<f64> {
+    seconds.iter().copied().reduce(f64::min)
+}

@@ -1,0 +1,97 @@
+//! The migrations that everybody applies: the same 155 bytes each, laid out as each wants them.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use lockgate_source::{folder, lockfile};
+
+use crate::Outcome;
+
+/// The length of one script in bytes.
+pub(crate) const BYTES: usize = 155;
+
+/// The script with this number, counted from 1: a table and an index.
+pub(crate) fn text(number: usize) -> String {
+    let mut text = format!(
+        "CREATE TABLE bench_{number:05} (id BIGINT NOT NULL, owner BIGINT NOT NULL, state INT NOT NULL);\n\
+         CREATE INDEX bench_{number:05}_owner ON bench_{number:05} (owner);\n"
+    );
+    text.push_str("-- ");
+    while text.len() < BYTES - 1 {
+        text.push('.');
+    }
+    text.push('\n');
+    text
+}
+
+/// How a migrator wants its folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// `00001_bench.sql`
+    Plain,
+    /// `00001_bench.sql`, and a lockfile that has all but the newest frozen.
+    Locked,
+    /// `V00001__bench.sql`
+    Refinery,
+    /// `00001_bench/up.sql`
+    Diesel,
+    /// `00001_bench.sql`, and `list.in` that includes each.
+    List,
+}
+
+impl Layout {
+    fn path(self, number: usize) -> String {
+        match self {
+            Self::Plain | Self::Locked | Self::List => format!("{number:05}_bench.sql"),
+            Self::Refinery => format!("V{number:05}__bench.sql"),
+            Self::Diesel => format!("{number:05}_bench/up.sql"),
+        }
+    }
+
+    /// The newest one's file, relative to the folder: the one that a developer still edits.
+    pub(crate) fn newest(self, count: usize) -> String {
+        self.path(count)
+    }
+}
+
+/// Writes a folder of so many. Files that are right already keep their times.
+pub(crate) fn write(folder: &Path, layout: Layout, count: usize) -> Outcome<()> {
+    fs::create_dir_all(folder)?;
+    let one = |number| {
+        let path = folder.join(layout.path(number));
+        fs::create_dir_all(path.parent().expect("it is in the folder"))?;
+        keep(&path, &text(number))
+    };
+    (1..=count).try_for_each(one)?;
+    if layout == Layout::Locked {
+        let mut folder = folder::load(&fs::canonicalize(folder)?, "migrations").folder;
+        let newest = folder.migrations.pop();
+        let released = lockfile::freeze(&folder, None);
+        folder.migrations.extend(newest);
+        let text = lockfile::with_drafts(&folder, Some(&released)).render();
+        keep(&folder.root.join("migrations.lock"), &text)?;
+    }
+    if layout == Layout::List {
+        let entry = |number| {
+            let path = fs::canonicalize(folder.join(layout.path(number)))?;
+            Ok(format!("    ({:?}, include_str!({path:?})),\n", format!("{number:05}_bench")))
+        };
+        let entries = (1..=count).map(entry).collect::<io::Result<String>>()?;
+        keep(&folder.join("list.in"), &format!("&[\n{entries}]\n"))?;
+    }
+    Ok(())
+}
+
+/// All of them in one script, for the shells.
+pub(crate) fn all(count: usize) -> String {
+    (1..=count).map(text).collect()
+}
+
+/// Writes a file unless it says so already.
+pub(crate) fn keep(path: &Path, text: &str) -> io::Result<()> {
+    if fs::read(path).is_ok_and(|bytes| bytes == text.as_bytes()) {
+        return Ok(());
+    }
+    fs::write(path, text)
+}

@@ -1,0 +1,324 @@
+//! Somebody else holds what a run needs.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use lockgate::{Database, Error, ErrorKind, Event, Migrations, Migrator, Report};
+use sqlx::sqlite::SqlitePoolOptions;
+use sqlx::{Connection, Executor, PgConnection, PgPool, SqliteConnection, SqlitePool};
+use tokio::sync::Notify;
+
+use super::told;
+use crate::support::database::{Db, backends};
+use crate::support::postgres;
+use crate::support::set::migrations;
+
+backends! {
+    eight_runners_on_a_pool_apply_each_once,
+}
+
+const A: (&str, &str) = ("0001_a.sql", "CREATE TABLE a (id INTEGER PRIMARY KEY);");
+
+/// The events of a run, and a sign for each.
+#[derive(Clone, Default)]
+struct Events {
+    all: Arc<Mutex<Vec<Event>>>,
+    any: Arc<Notify>,
+}
+
+impl Events {
+    fn of(&self, migrator: Migrator) -> Migrator {
+        let events = self.clone();
+        migrator.on_event(move |event| {
+            events.all.lock().unwrap().push(event.clone());
+            events.any.notify_one();
+        })
+    }
+
+    /// Waits until there is one that fits.
+    async fn wait(&self, fits: impl Fn(&Event) -> bool) -> Event {
+        loop {
+            if let Some(event) = self.all.lock().unwrap().iter().find(|event| fits(event)) {
+                return event.clone();
+            }
+            self.any.notified().await;
+        }
+    }
+}
+
+fn many(count: usize) -> &'static Migrations {
+    let files: Vec<(String, String)> =
+        (1..=count).map(|n| (format!("{n:03}_t.sql"), format!("CREATE TABLE t{n} (id INTEGER PRIMARY KEY)"))).collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, sql)| (name.as_str(), sql.as_str())).collect();
+    migrations(&files)
+}
+
+#[tokio::test]
+async fn the_holder_of_the_lock_is_named() {
+    let Some(database) = postgres::database() else { return };
+    // The other run stands in a migration that waits for a lock of ours.
+    let mut gate = database.connect().await;
+    gate.execute("SELECT pg_advisory_lock(1234)").await.unwrap();
+    let slow =
+        migrations(&[A, ("0002_slow.sql", "SELECT pg_advisory_xact_lock(1234); CREATE TABLE slow (id INTEGER);")]);
+    let url = format!("{}?application_name=the%20other%20one", database.url());
+    let other = Events::default();
+    let migrator = other.of(Migrator::new(slow).lock_timeout(Duration::ZERO));
+    let running = tokio::spawn(async move {
+        let mut holding = Database::connect(&url).await.unwrap();
+        migrator.apply(&mut holding).await
+    });
+    other.wait(|event| matches!(event, Event::Started { .. })).await;
+    waits_for_advisory(&mut gate, 1).await;
+
+    let events = Events::default();
+    let migrator = events.of(Migrator::new(slow).lock_wait(Duration::from_millis(150)));
+    let mut second = Database::connect(&database.url()).await.unwrap();
+    let error = migrator.apply(&mut second).await.unwrap_err();
+    let pid: i32 = sqlx::query_scalar("SELECT pid FROM pg_stat_activity WHERE application_name = 'the other one'")
+        .fetch_one(&mut gate)
+        .await
+        .unwrap();
+    let holder = format!("held by pid {pid}, application `the other one`, role postgres, connected since 20");
+    told(
+        &error,
+        ErrorKind::Locked,
+        &["another run held the lock for 150ms", &holder, "nothing was changed", "or allow more time with `lock_wait`"],
+    );
+    let Event::LockWaiting { holder: Some(told) } =
+        events.wait(|event| matches!(event, Event::LockWaiting { .. })).await
+    else {
+        panic!("the holder is not named");
+    };
+    assert!(told.contains("the other one"), "{told}");
+
+    // A connection of the caller's finds it held, too.
+    let mut borrowed = database.connect().await;
+    let error = migrator.apply(&mut borrowed).await.unwrap_err();
+    super::told(&error, ErrorKind::Locked, &[&holder]);
+    // And the reading verbs do not wait for it.
+    assert_eq!(migrator.status(&mut borrowed).await.unwrap().pending().count(), 1);
+
+    gate.execute("SELECT pg_advisory_unlock(1234)").await.unwrap();
+    assert_eq!(running.await.unwrap().unwrap().steps.len(), 2);
+    assert!(migrator.apply(&mut second).await.unwrap().is_empty());
+}
+
+async fn waits_for_advisory(gate: &mut PgConnection, count: i64) {
+    let question = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
+                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    while sqlx::query_scalar::<_, i64>(question).fetch_one(&mut *gate).await.unwrap() < count {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A table locked by a transaction of somebody else, and a run that must change it.
+struct Blocked {
+    blocker: PgConnection,
+    events: Events,
+    running: tokio::task::JoinHandle<(Result<Report, Error>, Database)>,
+    _database: postgres::Database,
+}
+
+async fn blocked(name: &str) -> Option<Blocked> {
+    let database = postgres::database()?;
+    let first = migrations(&[A]);
+    Migrator::new(first).apply(&mut database.connect().await).await.unwrap();
+    let url = format!("{}?application_name={name}", database.url());
+    let mut blocker = PgConnection::connect(&url).await.unwrap();
+    blocker.execute("BEGIN; LOCK TABLE a IN ACCESS SHARE MODE").await.unwrap();
+    let set = migrations(&[
+        A,
+        ("0002_b.sql", "CREATE TABLE b (id INTEGER);"),
+        ("0003_c.sql", "CREATE TABLE c (id INTEGER);\nALTER TABLE a ADD COLUMN note TEXT;"),
+        ("0004_d.sql", "CREATE TABLE d (id INTEGER);"),
+    ]);
+    let events = Events::default();
+    let migrator = events.of(Migrator::new(set).lock_timeout(Duration::from_millis(40)));
+    let url = database.url();
+    let running = tokio::spawn(async move {
+        let mut database = Database::connect(&url).await.unwrap();
+        (migrator.apply(&mut database).await, database)
+    });
+    Some(Blocked { blocker, events, running, _database: database })
+}
+
+#[tokio::test]
+async fn a_table_lock_that_is_let_go_of_is_tried_again() {
+    let Some(mut blocked) = blocked("the%20blocker").await else { return };
+    let event = blocked.events.wait(|event| matches!(event, Event::Retrying { .. })).await;
+    let Event::Retrying { id, attempt, blockers, .. } = event else { unreachable!() };
+    assert_eq!((id.as_str(), attempt), ("0003_c", 2));
+    assert_eq!(blockers.len(), 1, "{blockers:?}");
+    assert!(
+        blockers[0].contains("application `the blocker`, role postgres, in a transaction since 20"),
+        "{blockers:?}"
+    );
+    assert!(blockers[0].contains("LOCK TABLE a IN ACCESS SHARE MODE"), "{blockers:?}");
+    blocked.blocker.execute("COMMIT").await.unwrap();
+    let (report, _) = blocked.running.await.unwrap();
+    let ids: Vec<String> = report.unwrap().steps.into_iter().map(|step| step.id).collect();
+    assert_eq!(ids, ["0002_b", "0003_c", "0004_d"], "each once");
+    let log = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM lockgate_log").fetch_one(&mut blocked.blocker).await;
+    assert_eq!(log.unwrap(), 4);
+}
+
+#[tokio::test]
+async fn a_table_lock_that_is_never_let_go_of_names_the_blocker() {
+    let Some(mut blocked) = blocked("the%20blocker").await else { return };
+    let (error, mut database) = blocked.running.await.unwrap();
+    told(
+        &error.unwrap_err(),
+        ErrorKind::Failed,
+        &[
+            "`0003_c` failed at statement 2 of 2",
+            "--> migrations/0003_c.sql:2:1",
+            "canceling statement due to lock timeout (SQLSTATE 55P03)",
+            "may hold what it needs: pid ",
+            "application `the blocker`",
+            "`0003_c` was rolled back",
+            "applied and committed before it: 0002_b",
+            "1 more was not tried",
+            "end what holds it, or allow more time with `lock_timeout`",
+        ],
+    );
+    let tries =
+        blocked.events.all.lock().unwrap().iter().filter(|event| matches!(event, Event::Retrying { .. })).count();
+    assert_eq!(tries, 4, "five attempts");
+    // What waits longer on its own gets there once the way is free.
+    blocked.blocker.execute("COMMIT").await.unwrap();
+    let connection = database.postgres().unwrap();
+    let timeout: String = sqlx::query_scalar("SHOW lock_timeout").fetch_one(connection).await.unwrap();
+    assert_eq!(timeout, "0");
+}
+
+/// The first migration of a run whose tables are there already: its limits must be those of the
+/// second attempt, too.
+#[tokio::test]
+async fn a_retried_first_migration_has_its_limits_again() {
+    let Some(database) = postgres::database() else { return };
+    Migrator::new(migrations(&[A])).apply(&mut database.connect().await).await.unwrap();
+    let mut blocker = database.connect().await;
+    blocker.execute("BEGIN; LOCK TABLE a IN ACCESS SHARE MODE").await.unwrap();
+    let set = migrations(&[A, ("0002_b.sql", "ALTER TABLE a ADD COLUMN note TEXT;")]);
+    let pool = database.pool().await;
+    let error = Migrator::new(set).lock_timeout(Duration::from_millis(30)).apply(&pool).await.unwrap_err();
+    told(&error, ErrorKind::Failed, &["lock timeout", "nothing was committed before it in this run"]);
+    drop(blocker);
+}
+
+#[tokio::test]
+async fn sqlite_locked_by_another_writer_is_told_in_time() {
+    let db = Db::sqlite().unwrap();
+    db.apply(migrations(&[A])).await;
+    let set = migrations(&[A, ("0002_b.sql", "CREATE TABLE b (id INTEGER);")]);
+    let mut writer = SqliteConnection::connect(&db.url()).await.unwrap();
+    writer.execute("BEGIN IMMEDIATE").await.unwrap();
+    let events = Events::default();
+    let migrator = events.of(Migrator::new(set).lock_wait(Duration::from_millis(100)));
+    let mut borrowed = SqliteConnection::connect(&db.url()).await.unwrap();
+    let error = migrator.apply(&mut borrowed).await.unwrap_err();
+    told(
+        &error,
+        ErrorKind::Locked,
+        &["another run held the lock for 100ms", "held by another connection that is writing to this database"],
+    );
+    assert!(matches!(events.all.lock().unwrap()[..], [Event::LockWaiting { .. }]));
+    let timeout: i64 = sqlx::query_scalar("PRAGMA busy_timeout").fetch_one(&mut borrowed).await.unwrap();
+    assert_eq!(timeout, 5000, "as the connection had it");
+
+    let events = Events::default();
+    let migrator = events.of(Migrator::new(set));
+    let running = tokio::spawn(async move { migrator.apply(&mut borrowed).await });
+    events.wait(|event| matches!(event, Event::LockWaiting { .. })).await;
+    writer.execute("ROLLBACK").await.unwrap();
+    assert_eq!(running.await.unwrap().unwrap().steps.len(), 1);
+}
+
+#[tokio::test]
+async fn sqlite_waits_for_a_reader_before_it_commits() {
+    let db = Db::sqlite().unwrap();
+    db.apply(migrations(&[A])).await;
+    let set = migrations(&[A, ("0002_b.sql", "CREATE TABLE b (id INTEGER);")]);
+    let mut reader = SqliteConnection::connect(&db.url()).await.unwrap();
+    reader.execute("BEGIN; SELECT * FROM a").await.unwrap();
+    let events = Events::default();
+    let migrator = events.of(Migrator::new(set));
+    let mut borrowed = SqliteConnection::connect(&db.url()).await.unwrap();
+    borrowed.execute("PRAGMA busy_timeout = 1").await.unwrap();
+    let running = tokio::spawn(async move { migrator.apply(&mut borrowed).await });
+    events.wait(|event| matches!(event, Event::Finished { .. })).await;
+    reader.execute("COMMIT").await.unwrap();
+    assert_eq!(running.await.unwrap().unwrap().steps.len(), 1);
+
+    // One that never ends: nothing is left of the run, and it says so.
+    reader.execute("BEGIN; SELECT * FROM a").await.unwrap();
+    let more = migrations(&[
+        A,
+        ("0002_b.sql", "CREATE TABLE b (id INTEGER);"),
+        ("0003_c.sql", "CREATE TABLE c (id INTEGER);"),
+    ]);
+    let mut borrowed = SqliteConnection::connect(&db.url()).await.unwrap();
+    borrowed.execute("PRAGMA busy_timeout = 1").await.unwrap();
+    let error = Migrator::new(more).lock_wait(Duration::from_millis(100)).apply(&mut borrowed).await.unwrap_err();
+    told(
+        &error,
+        ErrorKind::Failed,
+        &["`0003_c` ran, and could not be committed", "database is locked", "nothing of it is in the database"],
+    );
+    reader.execute("COMMIT").await.unwrap();
+    assert_eq!(db.history().await, ["1:applied", "2:applied"]);
+    assert_eq!(Migrator::new(more).apply(&mut borrowed).await.unwrap().steps.len(), 1);
+}
+
+async fn eight_runners_on_a_pool_apply_each_once(db: Db) {
+    let migrator = Migrator::new(many(60));
+    let mut runs = tokio::task::JoinSet::new();
+    match &db {
+        Db::Sqlite(_) => {
+            let pool: SqlitePool = SqlitePoolOptions::new().max_connections(8).connect(&db.url()).await.unwrap();
+            for _ in 0..8 {
+                let (pool, migrator) = (pool.clone(), migrator.clone());
+                runs.spawn(async move { migrator.apply(&pool).await.map(|report| report.steps.len()) });
+            }
+        }
+        Db::Postgres(database) => {
+            let pool: PgPool = database.pool().await;
+            for _ in 0..8 {
+                let (pool, migrator) = (pool.clone(), migrator.clone());
+                runs.spawn(async move { migrator.apply(&pool).await.map(|report| report.steps.len()) });
+            }
+        }
+    }
+    let mut applied = Vec::new();
+    while let Some(run) = runs.join_next().await {
+        applied.push(run.unwrap().unwrap_or_else(|error| panic!("{error:?}")));
+    }
+    assert_eq!(applied.iter().sum::<usize>(), 60, "{applied:?}");
+    assert_eq!(db.history().await.len(), 60);
+    assert_eq!(db.log().await.len(), 60, "each once");
+}
+
+#[tokio::test]
+async fn runners_with_a_connection_and_with_a_pool_do_not_meet() {
+    let Some(database) = postgres::database() else { return };
+    let migrator = Migrator::new(many(60));
+    let pool = database.pool().await;
+    let mut runs = tokio::task::JoinSet::new();
+    for n in 0..8 {
+        let (pool, migrator) = (pool.clone(), migrator.clone());
+        let mut connection = database.connect().await;
+        runs.spawn(async move {
+            let ran = if n % 2 == 0 { migrator.apply(&mut connection).await } else { migrator.apply(&pool).await };
+            ran.map(|report| report.steps.len())
+        });
+    }
+    let mut applied = Vec::new();
+    while let Some(run) = runs.join_next().await {
+        applied.push(run.unwrap().unwrap_or_else(|error| panic!("{error:?}")));
+    }
+    assert_eq!(applied.iter().sum::<usize>(), 60, "{applied:?}");
+    let mut connection = database.connect().await;
+    let log = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM lockgate_log").fetch_one(&mut connection).await;
+    assert_eq!(log.unwrap(), 60);
+}

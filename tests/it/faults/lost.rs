@@ -1,0 +1,197 @@
+//! The connection is lost in the middle: what is recorded is the truth, and the next run goes on.
+
+use lockgate::{Database, Error, ErrorKind, Migrations, Migrator};
+use sqlx::{Connection, PgConnection};
+
+use super::told;
+use crate::support::postgres;
+use crate::support::set::migrations;
+use crate::support::wire::{Cut, Wire};
+
+const COUNT: usize = 12;
+
+fn set() -> &'static Migrations {
+    let files: Vec<(String, String)> = (1..=COUNT)
+        .map(|n| {
+            (
+                format!("{n:03}_t.sql"),
+                format!("CREATE TABLE t{n} (id INTEGER PRIMARY KEY);\nINSERT INTO t{n} VALUES (1);"),
+            )
+        })
+        .collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, sql)| (name.as_str(), sql.as_str())).collect();
+    migrations(&files)
+}
+
+/// Once no session but ours is left: history and schema agree, the applied are a prefix; a next run
+/// with the same value does the rest, each once.
+async fn goes_on(database: &postgres::Database, same: &mut Database) -> i64 {
+    let mut connection = database.connect().await;
+    alone(&mut connection).await;
+    let present = "SELECT to_regclass('lockgate_history') IS NOT NULL";
+    let mut rows = 0;
+    if sqlx::query_scalar(present).fetch_one(&mut connection).await.unwrap() {
+        let both = "SELECT (SELECT count(*) FROM lockgate_history), (SELECT count(*) FROM pg_tables WHERE tablename ~ '^t[0-9]'), \
+                    (SELECT coalesce(max(version), 0) FROM lockgate_history)";
+        let (recorded, tables, newest): (i64, i64, i64) =
+            sqlx::query_as(both).fetch_one(&mut connection).await.unwrap();
+        assert_eq!((recorded, newest), (tables, tables), "a prefix, and history and schema agree");
+        rows = recorded;
+    }
+    let report = Migrator::new(set()).apply(same).await.unwrap_or_else(|error| panic!("{error:?}"));
+    assert_eq!(report.steps.len(), COUNT - usize::try_from(rows).unwrap());
+    let log = "SELECT count(*), count(DISTINCT version) FROM lockgate_log WHERE event = 'applied'";
+    let (all, distinct): (i64, i64) = sqlx::query_as(log).fetch_one(&mut connection).await.unwrap();
+    assert_eq!((all, distinct), (12, 12), "each once");
+    rows
+}
+
+/// Waits until nobody else is connected to this database.
+async fn alone(connection: &mut PgConnection) {
+    let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    while sqlx::query_scalar::<_, i64>(others).fetch_one(&mut *connection).await.unwrap() > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[track_caller]
+fn interrupted(error: &Error) {
+    told(error, ErrorKind::Interrupted, &["look with `status`, then run again: what is recorded is not repeated"]);
+}
+
+#[tokio::test]
+async fn z12_a_connection_cut_at_each_message_is_gone_on_from() {
+    // Read, lock and read, the migrations, release: cut before and behind each.
+    for message in 1..=4 {
+        for cut in [Cut::BeforeQuery(message), Cut::AfterQuery(message)] {
+            let Some(database) = postgres::database() else { return };
+            let wire = Wire::in_front_of(&database.url()).await;
+            let mut through = Database::connect(&wire.url()).await.unwrap();
+            wire.cut(cut);
+            let ran = Migrator::new(set()).apply(&mut through).await;
+            assert!(!wire.is_cut_pending(), "{cut:?} came");
+            match (message, ran) {
+                (1, Err(error)) => told(&error, ErrorKind::Unreachable, &["the history cannot be read"]),
+                (2, Err(error)) => {
+                    told(&error, ErrorKind::Interrupted, &["the run could not begin", "nothing was changed"]);
+                }
+                (3, Err(error)) => {
+                    interrupted(&error);
+                    told(
+                        &error,
+                        ErrorKind::Interrupted,
+                        &[
+                            "the connection was lost at `001_t`",
+                            "whether each migration of this run is applied is known to the database alone: it is recorded if and only if it is",
+                        ],
+                    );
+                }
+                // All is committed, and the lock goes with the session: the run did what it was to do.
+                (4, Ok(report)) => assert_eq!(report.steps.len(), COUNT),
+                (_, ran) => panic!("{cut:?}: {ran:?}"),
+            }
+            let rows = goes_on(&database, &mut through).await;
+            if message == 4 {
+                assert_eq!(rows, 12);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn z12_a_connection_cut_within_a_message_is_gone_on_from() {
+    for completions in [9, 15, 23, 41] {
+        let Some(database) = postgres::database() else { return };
+        let wire = Wire::in_front_of(&database.url()).await;
+        let mut through = Database::connect(&wire.url()).await.unwrap();
+        wire.cut(Cut::AfterCompletions(completions));
+        let error = Migrator::new(set()).apply(&mut through).await.unwrap_err();
+        interrupted(&error);
+        assert!(error.report().summary().starts_with("the connection was lost at `0"), "{error:?}");
+        goes_on(&database, &mut through).await;
+    }
+}
+
+#[tokio::test]
+async fn z12_a_terminated_session_says_what_is_recorded() {
+    let Some(database) = postgres::database() else { return };
+    let mut gate = database.connect().await;
+    let slow = "SELECT pg_advisory_xact_lock(77);\nCREATE TABLE slow (id INTEGER);";
+    let first = "CREATE TABLE first (id INTEGER);";
+    let set = migrations(&[
+        ("0001_first.sql", first),
+        ("0002_slow.sql", slow),
+        ("0003_c.sql", "CREATE TABLE c (id INTEGER);"),
+    ]);
+    sqlx::raw_sql("SELECT pg_advisory_lock(77)").execute(&mut gate).await.unwrap();
+    let url = database.url();
+    let running = tokio::spawn(async move {
+        let mut through = Database::connect(&url).await.unwrap();
+        (Migrator::new(set).apply(&mut through).await, through)
+    });
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 77";
+    while sqlx::query_scalar::<_, i64>(end).fetch_one(&mut gate).await.unwrap() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let (ran, mut through) = running.await.unwrap();
+    let error = ran.unwrap_err();
+    interrupted(&error);
+    told(
+        &error,
+        ErrorKind::Interrupted,
+        &["the connection was lost at `0002_slow`", "terminating connection due to administrator command"],
+    );
+    sqlx::raw_sql("SELECT pg_advisory_unlock(77)").execute(&mut gate).await.unwrap();
+    let report = Migrator::new(set).apply(&mut through).await.unwrap();
+    let ids: Vec<&str> = report.steps.iter().map(|step| step.id.as_str()).collect();
+    assert_eq!(ids, ["0002_slow", "0003_c"], "what was committed before is not repeated");
+}
+
+#[tokio::test]
+async fn a_cancelled_statement_is_told_as_that() {
+    let Some(database) = postgres::database() else { return };
+    let mut gate = database.connect().await;
+    let set = migrations(&[("0001_slow.sql", "CREATE TABLE slow (id INTEGER);\nSELECT pg_advisory_xact_lock(78);")]);
+    sqlx::raw_sql("SELECT pg_advisory_lock(78)").execute(&mut gate).await.unwrap();
+    let url = database.url();
+    let running = tokio::spawn(async move {
+        let mut through = Database::connect(&url).await.unwrap();
+        Migrator::new(set).lock_timeout(std::time::Duration::ZERO).apply(&mut through).await
+    });
+    let end =
+        "SELECT count(pg_cancel_backend(pid)) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 78";
+    while sqlx::query_scalar::<_, i64>(end).fetch_one(&mut gate).await.unwrap() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let error = running.await.unwrap().unwrap_err();
+    told(
+        &error,
+        ErrorKind::Failed,
+        &[
+            "`0001_slow` failed at statement 2 of 2",
+            "due to user request",
+            "`0001_slow` was rolled back",
+            "find out who cancelled it",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_lent_connection_that_dies_says_so_and_the_next_one_goes_on() {
+    let Some(database) = postgres::database() else { return };
+    let wire = Wire::in_front_of(&database.url()).await;
+    let mut borrowed = PgConnection::connect(&wire.url()).await.unwrap();
+    wire.cut(Cut::AfterCompletions(20));
+    let error = Migrator::new(set()).apply(&mut borrowed).await.unwrap_err();
+    interrupted(&error);
+    let error = Migrator::new(set()).apply(&mut borrowed).await.unwrap_err();
+    told(&error, ErrorKind::Unreachable, &[]);
+    let mut other = Database::connect(&database.url()).await.unwrap();
+    drop(borrowed);
+    let mut connection = database.connect().await;
+    let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()";
+    while sqlx::query_scalar::<_, i64>(others).fetch_one(&mut connection).await.unwrap() > 2 {
+        tokio::task::yield_now().await;
+    }
+    Migrator::new(set()).apply(&mut other).await.unwrap();
+}

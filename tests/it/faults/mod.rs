@@ -1,0 +1,25 @@
+//! Everything that goes wrong: each with the right kind, place and cause, what was committed, and
+//! what to do next; nothing lost, no secret shown.
+
+mod connecting;
+mod locks;
+mod lost;
+mod rights;
+mod scripts;
+mod sessions;
+mod sqlite;
+mod steps;
+
+use lockgate::{Error, ErrorKind};
+
+/// The error is of this kind, and its report says each of these.
+#[track_caller]
+pub(crate) fn told(error: &Error, kind: ErrorKind, says: &[&str]) {
+    let shown = error.report().to_string();
+    assert_eq!(error.kind(), kind, "{shown}");
+    for text in says {
+        assert!(shown.contains(text), "no «{text}» in:\n{shown}");
+    }
+    assert!(!error.report().help().is_empty(), "no way out in:\n{shown}");
+    assert!(!error.to_string().contains('\n'), "Display is one line: {error}");
+}

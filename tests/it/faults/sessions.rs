@@ -1,0 +1,285 @@
+//! What a script does to its session is over when it is, and a run leaves a session as it was.
+
+use std::time::Duration;
+
+use lockgate::{Database, ErrorKind, Migrator};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{Connection, Executor, PgConnection, PgPool};
+
+use super::told;
+use crate::support::postgres;
+use crate::support::set::migrations;
+
+const A: (&str, &str) = ("0001_a.sql", "CREATE TABLE a (id INTEGER PRIMARY KEY);");
+
+const SETTINGS: [&str; 8] = [
+    "search_path",
+    "role",
+    "lock_timeout",
+    "statement_timeout",
+    "synchronous_commit",
+    "work_mem",
+    "default_transaction_isolation",
+    "app.tenant",
+];
+
+async fn settings(connection: &mut PgConnection) -> Vec<String> {
+    let mut all = Vec::new();
+    for name in SETTINGS {
+        let value: Option<String> = sqlx::query_scalar("SELECT nullif(current_setting($1, true), '')")
+            .bind(name)
+            .fetch_one(&mut *connection)
+            .await
+            .unwrap();
+        all.push(format!("{name} = {}", value.unwrap_or_default()));
+    }
+    all
+}
+
+async fn pool(database: &postgres::Database) -> PgPool {
+    let hook = "SET work_mem = '7MB'; SET statement_timeout = '71s'; SET lock_timeout = '17s'; SET app.tenant = 'ann'; \
+                SET default_transaction_isolation = 'serializable'";
+    PgPoolOptions::new()
+        .max_connections(1)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                connection.execute(hook).await?;
+                Ok(())
+            })
+        })
+        .connect(&database.url())
+        .await
+        .unwrap()
+}
+
+async fn tables(connection: &mut PgConnection) -> Vec<String> {
+    let sql = "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema') \
+               AND schemaname NOT LIKE 'pg_temp%' ORDER BY 1";
+    sqlx::query_scalar(sql).fetch_all(connection).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_a_script_sets_does_not_outlive_it() {
+    let Some(database) = postgres::database() else { return };
+    let pool = pool(&database).await;
+    let mut connection = pool.acquire().await.unwrap();
+    let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut *connection).await.unwrap();
+    let before = settings(&mut connection).await;
+    drop(connection);
+    let role = format!("role_{}", database.url().rsplit('/').next().unwrap());
+    let create_role = format!("CREATE ROLE {role}; GRANT ALL ON SCHEMA public TO {role};");
+    let set_role = format!("SET ROLE {role};\nCREATE TABLE by_role (id INTEGER);");
+    let set = migrations(&[
+        A,
+        ("0002_elsewhere.sql", "CREATE SCHEMA elsewhere;\nSET search_path = elsewhere;\nCREATE TABLE b (id INTEGER);"),
+        ("0003_here.sql", "CREATE TABLE c (id INTEGER);"),
+        (
+            "0004_config.sql",
+            "SELECT set_config('search_path', '', false);\nSET work_mem = '1MB';;\nSET statement_timeout = '1h';\nSET synchronous_commit = off;\nCREATE TABLE public.d (id INTEGER);",
+        ),
+        ("0005_role.sql", &create_role),
+        ("0006_as_role.sql", &set_role),
+        (
+            "0007_temp.sql",
+            "CREATE TEMP TABLE lockgate_history (version INTEGER) ON COMMIT DROP;\nCREATE TEMP TABLE a (id INTEGER);\nINSERT INTO a VALUES (1);\nCREATE TEMP TABLE scratch AS SELECT * FROM a;\nDROP TABLE scratch;\nDROP TABLE pg_temp.a;",
+        ),
+        ("0008_last.sql", "CREATE TABLE e (id INTEGER);"),
+        ("0009_isolated.sql", "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ;"),
+    ]);
+    Migrator::new(set)
+        .lock_timeout(Duration::from_secs(5))
+        .apply(&pool)
+        .await
+        .unwrap_or_else(|error| panic!("{error:?}"));
+
+    let mut connection = pool.acquire().await.unwrap();
+    let same: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut *connection).await.unwrap();
+    assert_eq!(same, pid, "the pool has its connection back");
+    assert_eq!(settings(&mut connection).await, before);
+    let expected = [
+        "elsewhere.b",
+        "public.a",
+        "public.by_role",
+        "public.c",
+        "public.d",
+        "public.e",
+        "public.lockgate_history",
+        "public.lockgate_log",
+    ];
+    assert_eq!(tables(&mut connection).await, expected);
+    let rows: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM public.lockgate_history").fetch_one(&mut *connection).await.unwrap();
+    assert_eq!(rows, 9);
+    drop(connection);
+    assert!(Migrator::new(set).apply(&pool).await.unwrap().is_empty());
+    pool.close().await;
+    let mut admin = database.connect().await;
+    admin.execute(sqlx::AssertSqlSafe(format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lent_connection_keeps_its_settings_through_success_and_failure() {
+    let Some(database) = postgres::database() else { return };
+    let mut connection = database.connect().await;
+    connection
+        .execute("SET search_path = public, pg_catalog; SET lock_timeout = '9s'; SET work_mem = '7MB'; SET app.tenant = 'ann'")
+        .await
+        .unwrap();
+    let before = settings(&mut connection).await;
+    let wander = "SET search_path = pg_catalog;\nSET work_mem = '1MB';\nSET lock_timeout = '1h';\nCREATE TABLE public.b (id INTEGER);";
+    let set = migrations(&[A, ("0002_b.sql", wander), ("0003_c.sql", "CREATE TABLE c (id INTEGER);")]);
+    Migrator::new(set).statement_timeout(Duration::from_secs(600)).apply(&mut connection).await.unwrap();
+    assert_eq!(settings(&mut connection).await, before);
+
+    let fails = "SET search_path = pg_catalog;\nSELECT 1 / 0;";
+    let set =
+        migrations(&[A, ("0002_b.sql", wander), ("0003_c.sql", "CREATE TABLE c (id INTEGER);"), ("0004_d.sql", fails)]);
+    let error = Migrator::new(set).apply(&mut connection).await.unwrap_err();
+    told(&error, ErrorKind::Failed, &["`0004_d` failed at statement 2 of 2", "division by zero"]);
+    assert_eq!(settings(&mut connection).await, before);
+
+    let outside = "-- lockgate: no-transaction\nSET work_mem = '2MB';\nSET lock_timeout = '2h';\nCREATE INDEX CONCURRENTLY ci ON c (id);\nVACUUM nowhere;";
+    let set = migrations(&[
+        A,
+        ("0002_b.sql", wander),
+        ("0003_c.sql", "CREATE TABLE c (id INTEGER);"),
+        ("0004_d.sql", outside),
+    ]);
+    let error = Migrator::new(set).apply(&mut connection).await.unwrap_err();
+    told(
+        &error,
+        ErrorKind::Failed,
+        &["`0004_d` failed at statement 4 of 4", "`0004_d` is partial: 3 of its 4 statements have finished and stay"],
+    );
+    assert_eq!(settings(&mut connection).await, before);
+    assert_eq!(locks(&mut connection).await, 0);
+}
+
+async fn locks(connection: &mut PgConnection) -> i64 {
+    sqlx::query_scalar(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+    )
+    .fetch_one(connection)
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn limits_and_roles_are_of_one_migration() {
+    let Some(database) = postgres::database() else { return };
+    let role = format!("writer_{}", database.url().rsplit('/').next().unwrap());
+    let mut admin = database.connect().await;
+    admin
+        .execute(sqlx::AssertSqlSafe(format!("CREATE ROLE \"{role}\"; GRANT ALL ON SCHEMA public TO \"{role}\"")))
+        .await
+        .unwrap();
+    let note = "CREATE TABLE IF NOT EXISTS note (who TEXT, lock_timeout TEXT, statement_timeout TEXT);\n\
+                GRANT ALL ON note TO PUBLIC;\n";
+    let look = "INSERT INTO note VALUES (current_user, current_setting('lock_timeout'), current_setting('statement_timeout'));\n";
+    let one = format!("{note}{look}");
+    let two =
+        format!("-- lockgate: lock-timeout 9s\n-- lockgate: statement-timeout 2min\n-- lockgate: role {role}\n{look}");
+    let set = migrations(&[("0001_one.sql", &one), ("0002_two.sql", &two), ("0003_three.sql", look)]);
+    let migrator =
+        Migrator::new(set).lock_timeout(Duration::from_millis(4500)).statement_timeout(Duration::from_secs(50));
+    let mut through = Database::connect(&database.url()).await.unwrap();
+    migrator.apply(&mut through).await.unwrap_or_else(|error| panic!("{error:?}"));
+    let rows: Vec<(String, String, String)> = sqlx::query_as("SELECT * FROM note").fetch_all(&mut admin).await.unwrap();
+    let row = |who: &str, lock: &str, statement: &str| (who.to_owned(), lock.to_owned(), statement.to_owned());
+    let expected = [row("postgres", "4500ms", "50s"), row(&role, "9s", "2min"), row("postgres", "4500ms", "50s")];
+    assert_eq!(rows, expected);
+    let by: Vec<String> =
+        sqlx::query_scalar("SELECT DISTINCT applied_by FROM lockgate_history").fetch_all(&mut admin).await.unwrap();
+    assert_eq!(by, ["postgres"]);
+    let timeouts: Vec<String> = settings(through.postgres().unwrap()).await[2..5].to_vec();
+    assert_eq!(timeouts, ["lock_timeout = 0", "statement_timeout = 0", "synchronous_commit = on"]);
+    through.close().await.unwrap();
+    admin.execute(sqlx::AssertSqlSafe(format!("DROP OWNED BY \"{role}\"; DROP ROLE \"{role}\""))).await.unwrap();
+
+    let set = migrations(&[("0001_as.sql", "-- a head\n-- lockgate: role no_such_role\nCREATE TABLE x (id INTEGER);")]);
+    let error = Migrator::new(set).set("x").apply(&mut admin).await.unwrap_err();
+    told(
+        &error,
+        ErrorKind::Failed,
+        &["`0001_as` could not begin", "role \"no_such_role\" does not exist", "correct migrations/0001_as.sql"],
+    );
+}
+
+#[tokio::test]
+async fn a_statement_that_runs_too_long_is_ended() {
+    let Some(database) = postgres::database() else { return };
+    let mut through = Database::connect(&database.url()).await.unwrap();
+    let set = migrations(&[A, ("0002_slow.sql", "CREATE TABLE b (id INTEGER);\nSELECT pg_sleep(600);")]);
+    let migrator = Migrator::new(set).statement_timeout(Duration::from_millis(100));
+    let error = migrator.apply(&mut through).await.unwrap_err();
+    told(
+        &error,
+        ErrorKind::Failed,
+        &[
+            "`0002_slow` failed at statement 2 of 2",
+            "0002_slow.sql:2:1",
+            "due to statement timeout",
+            "applied and committed before it: 0001_a",
+            "raise `statement_timeout`, or write `-- lockgate: statement-timeout 10min`",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_transaction_of_the_callers_is_not_committed_for_them() {
+    let Some(database) = postgres::database() else { return };
+    let mut connection = database.connect().await;
+    let set = migrations(&[A]);
+    let mut transaction = connection.begin().await.unwrap();
+    transaction.execute("CREATE TABLE mine (id INTEGER)").await.unwrap();
+    assert_eq!(Migrator::new(set).status(&mut *transaction).await.unwrap().pending().count(), 1);
+    let error = Migrator::new(set).apply(&mut *transaction).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage, "{error:?}");
+    transaction.execute("CREATE TABLE mine_too (id INTEGER)").await.unwrap();
+    transaction.rollback().await.unwrap();
+    assert_eq!(tables(&mut connection).await, [""; 0]);
+
+    // One that sqlx does not know of.
+    connection.execute("BEGIN; CREATE TABLE mine (id INTEGER)").await.unwrap();
+    let error = Migrator::new(set).apply(&mut connection).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage, "{error:?}");
+    assert!(error.to_string().contains("the connection is inside a transaction of its own: end it first"), "{error}");
+    connection.execute("ROLLBACK").await.unwrap();
+    assert_eq!(tables(&mut connection).await, [""; 0]);
+    Migrator::new(set).apply(&mut connection).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_history_table_may_be_anywhere() {
+    let Some(database) = postgres::database() else { return };
+    let mut connection = database.connect().await;
+    let set = migrations(&[("0001_a.up.sql", A.1), ("0001_a.down.sql", "DROP TABLE a;")]);
+    let ops = Migrator::new(set).history_table("ops.lockgate_history");
+    assert_eq!(ops.status(&mut connection).await.unwrap().pending().count(), 1);
+    ops.apply(&mut connection).await.unwrap();
+    assert!(ops.apply(&mut connection).await.unwrap().is_empty());
+    assert_eq!(tables(&mut connection).await, ["ops.lockgate_history", "ops.lockgate_log", "public.a"]);
+    ops.revert(&mut connection, lockgate::Destination::Empty).await.unwrap();
+
+    let quoted = Migrator::new(set).history_table("Ops_Größe.Order");
+    quoted.apply(&mut connection).await.unwrap();
+    assert!(quoted.apply(&mut connection).await.unwrap().is_empty());
+    let names = tables(&mut connection).await;
+    assert!(
+        names.contains(&"Ops_Größe.Order".to_owned()) && names.contains(&"Ops_Größe.Order_log".to_owned()),
+        "{names:?}"
+    );
+
+    // Wherever the search path finds it, it stays.
+    connection.execute("CREATE SCHEMA later; SET search_path = later, ops, public").await.unwrap();
+    let found = Migrator::new(set);
+    assert_eq!(found.status(&mut connection).await.unwrap().pending().count(), 1);
+    connection.execute("DROP TABLE public.a").await.unwrap();
+    found.apply(&mut connection).await.unwrap();
+    let names = tables(&mut connection).await;
+    assert!(
+        names.contains(&"later.a".to_owned()) && !names.contains(&"later.lockgate_history".to_owned()),
+        "{names:?}"
+    );
+}

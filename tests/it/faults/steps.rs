@@ -1,0 +1,167 @@
+//! Rust steps that misbehave.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use lockgate::__private::RustStep;
+use lockgate::{ErrorKind, Migrator, StepResult, Transaction};
+use sqlx::{Connection, PgConnection, SqliteConnection};
+
+use super::told;
+use crate::support::database::{Db, backends};
+use crate::support::set::with_steps;
+
+backends! {
+    a_step_that_commits_by_itself_is_caught,
+    a_step_that_panics_leaves_no_lock_and_no_record,
+    a_step_that_fails_in_the_database_says_how,
+    a_step_that_changes_the_session_changes_nothing_behind_it,
+}
+
+const RUST: (&str, &str) =
+    ("0002_step.rs", "pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n");
+const A: (&str, &str) = ("0001_a.sql", "CREATE TABLE a (id INTEGER PRIMARY KEY);");
+const C: (&str, &str) = ("0003_c.sql", "CREATE TABLE c (id INTEGER PRIMARY KEY);");
+
+async fn commits(tx: &mut Transaction<'_>) -> StepResult {
+    tx.execute("CREATE TABLE made (id INTEGER)").await?;
+    tx.execute("COMMIT").await?;
+    Ok(())
+}
+static COMMITS: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(commits(tx)), down: None }];
+
+async fn panics(tx: &mut Transaction<'_>) -> StepResult {
+    tx.execute("CREATE TABLE made (id INTEGER)").await?;
+    panic!("on purpose");
+}
+static PANICS: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(panics(tx)), down: None }];
+
+async fn fails(tx: &mut Transaction<'_>) -> StepResult {
+    tx.execute("INSERT INTO a (id) VALUES (1)").await?;
+    tx.execute("INSERT INTO a (id) VALUES (1)").await?;
+    Ok(())
+}
+static FAILS: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(fails(tx)), down: None }];
+
+async fn wanders(tx: &mut Transaction<'_>) -> StepResult {
+    if tx.dialect() == lockgate::Dialect::Postgres {
+        tx.execute("CREATE SCHEMA elsewhere; SET search_path = elsewhere; SET lock_timeout = '7s'").await?;
+    }
+    Ok(())
+}
+static WANDERS: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(wanders(tx)), down: None }];
+
+async fn works(_: &mut Transaction<'_>) -> StepResult {
+    Ok(())
+}
+static WORKS: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(works(tx)), down: None }];
+
+async fn a_step_that_commits_by_itself_is_caught(db: Db) {
+    let mut database = db.open().await;
+    let error = Migrator::new(with_steps(&[A, RUST, C], COMMITS)).apply(&mut database).await.unwrap_err();
+    told(
+        &error,
+        ErrorKind::Failed,
+        &[
+            "the Rust function of `0002_step` ended the transaction that it was given",
+            "what `0002_step` did up to there may be committed; it is not recorded",
+            "applied and committed before it: 0001_a",
+            "undo that by hand",
+        ],
+    );
+    assert!(!error.report().to_string().contains("was rolled back"), "{error:?}");
+    assert_eq!(db.history().await, ["1:applied"]);
+    assert_eq!(db.objects().await, ["a", "made"]);
+    db.execute("DROP TABLE made").await;
+    Migrator::new(with_steps(&[A, RUST, C], WORKS)).apply(&mut database).await.unwrap();
+    assert_eq!(db.history().await, ["1:applied", "2:applied", "3:applied"]);
+}
+
+async fn a_step_that_panics_leaves_no_lock_and_no_record(db: Db) {
+    let panicking = Migrator::new(with_steps(&[A, RUST, C], PANICS));
+    let working = Migrator::new(with_steps(&[A, RUST, C], WORKS));
+    let mut database = db.open().await;
+    AssertUnwindSafe(panicking.apply(&mut database)).catch_unwind().await.unwrap_err();
+    working.apply(&mut db.open().await).await.unwrap();
+    assert_eq!(db.history().await, ["1:applied", "2:applied", "3:applied"]);
+    assert_eq!(db.objects().await, ["a", "c"]);
+    assert!(working.apply(&mut database).await.unwrap().is_empty(), "the value is good again");
+
+    // The same with a connection of the caller's.
+    let other = panicking.set("other").history_table("other_history");
+    let other_works = working.set("other").history_table("other_history");
+    db.execute("DROP TABLE a; DROP TABLE c").await;
+    match &db {
+        Db::Sqlite(_) => {
+            let mut borrowed = SqliteConnection::connect(&db.url()).await.unwrap();
+            AssertUnwindSafe(other.apply(&mut borrowed)).catch_unwind().await.unwrap_err();
+            other_works.apply(&mut database).await.unwrap();
+            assert!(other_works.apply(&mut borrowed).await.unwrap().is_empty());
+        }
+        Db::Postgres(_) => {
+            let mut borrowed = PgConnection::connect(&db.url()).await.unwrap();
+            AssertUnwindSafe(other.apply(&mut borrowed)).catch_unwind().await.unwrap_err();
+            other_works.apply(&mut database).await.unwrap();
+            assert!(other_works.apply(&mut borrowed).await.unwrap().is_empty());
+        }
+    }
+    assert_eq!(db.objects().await.iter().filter(|name| *name == "made").count(), 0);
+}
+
+async fn a_step_that_fails_in_the_database_says_how(db: Db) {
+    let mut database = db.open().await;
+    let error = Migrator::new(with_steps(&[A, RUST, C], FAILS)).apply(&mut database).await.unwrap_err();
+    told_step(&error, if db.is_sqlite() { "UNIQUE constraint failed: a.id" } else { "duplicate key value" });
+    assert_eq!(db.texts("SELECT CAST(count(*) AS TEXT) FROM a").await, ["0"]);
+}
+
+#[track_caller]
+fn told_step(error: &lockgate::Error, cause: &str) {
+    told(
+        error,
+        ErrorKind::Failed,
+        &[
+            "`0002_step` failed in its Rust function",
+            cause,
+            "`0002_step` was rolled back",
+            "applied and committed before it: 0001_a",
+            "correct migrations/0002_step.rs, then run again",
+        ],
+    );
+}
+
+async fn a_step_that_changes_the_session_changes_nothing_behind_it(db: Db) {
+    let mut database = db.open().await;
+    Migrator::new(with_steps(&[A, RUST, C], WANDERS)).apply(&mut database).await.unwrap();
+    assert_eq!(db.objects().await, ["a", "c"], "in the schema where the session looks");
+    assert_eq!(db.history().await.len(), 3);
+    if let Some(connection) = database.postgres() {
+        let path: String = sqlx::query_scalar("SHOW search_path").fetch_one(&mut *connection).await.unwrap();
+        let timeout: String = sqlx::query_scalar("SHOW lock_timeout").fetch_one(&mut *connection).await.unwrap();
+        assert_eq!((path.as_str(), timeout.as_str()), ("\"$user\", public", "0"));
+    }
+}
+
+async fn copies(tx: &mut Transaction<'_>) -> StepResult {
+    tx.execute("COPY a FROM STDIN").await?;
+    Ok(())
+}
+static COPIES: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(copies(tx)), down: None }];
+
+/// The server waits for data then, which nobody sends: what is said to it next is never heard.
+#[tokio::test]
+async fn a_step_that_breaks_the_conversation_does_not_hang() {
+    let Some(db) = Db::postgres() else { return };
+    let mut database = db.open().await;
+    let migrator = Migrator::new(with_steps(&[A, RUST, C], COPIES));
+    let run = tokio::time::timeout(Duration::from_secs(120), migrator.apply(&mut database));
+    let error = run.await.expect("it does not hang").unwrap_err();
+    told(
+        &error,
+        ErrorKind::Interrupted,
+        &["the connection was lost at `0002_step`", "the conversation with the server broke down", "then run again"],
+    );
+    Migrator::new(with_steps(&[A, RUST, C], WORKS)).apply(&mut database).await.unwrap();
+    assert_eq!(db.history().await.len(), 3);
+}

@@ -1,0 +1,174 @@
+//! What a run costs, as counts: round trips to PostgreSQL, and commits that wait for the disk.
+
+use std::path::Path;
+
+use lockgate::{Database, Migrations, Migrator};
+use sqlx::{Connection, PgConnection};
+
+use crate::support::postgres;
+use crate::support::set::migrations;
+use crate::support::wire::Wire;
+
+/// So many migrations, each with about so many bytes of script.
+fn many(count: usize, bytes: usize) -> &'static Migrations {
+    let files: Vec<(String, String)> = (1..=count)
+        .map(|n| {
+            let table = format!("CREATE TABLE t{n} (id INTEGER PRIMARY KEY, note TEXT);\n");
+            let padding = bytes.saturating_sub(table.len() + 60);
+            let insert = format!("INSERT INTO t{n} VALUES (1, '{}');\n", "x".repeat(padding));
+            (format!("{n:04}_t.sql"), table + &insert)
+        })
+        .collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, sql)| (name.as_str(), sql.as_str())).collect();
+    migrations(&files)
+}
+
+#[tokio::test]
+async fn an_up_to_date_start_is_one_round_trip() {
+    let Some(database) = postgres::database() else { return };
+    let set = many(5, 100);
+    let mut connection = database.connect().await;
+    Migrator::new(set).apply(&mut connection).await.unwrap();
+
+    let wire = Wire::in_front_of(&database.url()).await;
+    let mut through = Database::connect(&wire.url()).await.unwrap();
+    assert_eq!(wire.counts().connections, 1);
+    assert_eq!(wire.counts().round_trips, 0, "connecting asks nothing");
+    assert!(Migrator::new(set).apply(&mut through).await.unwrap().is_empty());
+    assert_eq!(wire.counts().round_trips, 1, "{:#?}", wire.counts().sql);
+
+    let mut borrowed = PgConnection::connect(&wire.url()).await.unwrap();
+    wire.reset();
+    assert!(Migrator::new(set).apply(&mut borrowed).await.unwrap().is_empty());
+    assert_eq!(wire.counts().round_trips, 1, "{:#?}", wire.counts().sql);
+    wire.reset();
+    assert!(Migrator::new(set).status(&mut borrowed).await.unwrap().is_up_to_date());
+    assert_eq!(wire.counts().round_trips, 1);
+}
+
+#[tokio::test]
+async fn a_hundred_small_ones_are_four_round_trips_and_one_durable_commit() {
+    let Some(database) = postgres::database() else { return };
+    let wire = Wire::in_front_of(&database.url()).await;
+    let mut through = Database::connect(&wire.url()).await.unwrap();
+    let report = Migrator::new(many(100, 155)).apply(&mut through).await.unwrap();
+    assert_eq!(report.steps.len(), 100);
+    let counts = wire.counts();
+    assert!(counts.round_trips <= 4, "{} round trips", counts.round_trips);
+    assert_eq!(counts.of('P'), 0, "nothing is prepared");
+
+    let commits = commits(&counts.sql);
+    assert_eq!(commits.len(), counts.commits, "the server saw the commits that we read");
+    assert_eq!(commits.iter().filter(|commit| commit.durable).count(), 1, "{commits:?}");
+    assert!(commits.last().unwrap().durable, "the last one makes all of them durable");
+    for n in 1..=100 {
+        let created = format!("CREATE TABLE t{n} ");
+        let of: Vec<&Commit> = commits.iter().filter(|commit| commit.sql.contains(&created)).collect();
+        let [one] = of[..] else { panic!("t{n} is created in {} transactions", of.len()) };
+        assert_eq!(one.sql.matches("CREATE TABLE t").count(), 1, "each is its own transaction");
+        assert_eq!(one.sql.matches("INSERT INTO \"public\".\"lockgate_history\"").count(), 1, "with its own row");
+    }
+
+    // A second run of the same kind, where the table is there already: the same.
+    wire.reset();
+    let more = many(150, 155);
+    assert_eq!(Migrator::new(more).apply(&mut through).await.unwrap().steps.len(), 50);
+    assert!(wire.counts().round_trips <= 4, "{} round trips", wire.counts().round_trips);
+    assert_eq!(self::commits(&wire.counts().sql).iter().filter(|commit| commit.durable).count(), 1);
+}
+
+#[tokio::test]
+async fn a_borrowed_connection_has_one_durable_commit_too() {
+    let Some(database) = postgres::database() else { return };
+    let wire = Wire::in_front_of(&database.url()).await;
+    let mut borrowed = PgConnection::connect(&wire.url()).await.unwrap();
+    wire.reset();
+    Migrator::new(many(100, 155)).apply(&mut borrowed).await.unwrap();
+    let counts = wire.counts();
+    assert!(counts.round_trips <= 4, "{} round trips", counts.round_trips);
+    let commits = commits(&counts.sql);
+    assert_eq!(commits.iter().filter(|commit| commit.durable).count(), 1, "{commits:?}");
+    assert!(commits.last().unwrap().durable);
+}
+
+#[tokio::test]
+async fn large_scripts_cost_one_round_trip_for_each_256_kib() {
+    let Some(database) = postgres::database() else { return };
+    let wire = Wire::in_front_of(&database.url()).await;
+    let mut through = Database::connect(&wire.url()).await.unwrap();
+    let set = many(100, 10 * 1024 + 480);
+    let bytes: usize = set.iter().map(|migration| text_len(migration.up().body())).sum();
+    assert!((1_000_000..1_100_000).contains(&bytes), "{bytes}");
+    Migrator::new(set).apply(&mut through).await.unwrap();
+    let most = 4 + bytes.div_ceil(256 * 1024);
+    assert!(wire.counts().round_trips <= most, "{} round trips, {most} allowed", wire.counts().round_trips);
+    assert_eq!(commits(&wire.counts().sql).iter().filter(|commit| commit.durable).count(), 1);
+}
+
+fn text_len(body: lockgate::Body) -> usize {
+    match body {
+        lockgate::Body::Sql(text) => text.len(),
+        lockgate::Body::Rust => 0,
+    }
+}
+
+/// One transaction that wrote: what was sent of it, and whether its COMMIT waited for the disk.
+#[derive(Debug)]
+struct Commit {
+    sql: String,
+    durable: bool,
+}
+
+/// Reads what a client sent as the server does: the setting of the session and of the transaction
+/// at each COMMIT. The scripts of these tests have no semicolon inside a text.
+fn commits(messages: &[String]) -> Vec<Commit> {
+    let mut commits = Vec::new();
+    let (mut session, mut local) = (true, None);
+    let (mut at_begin, mut sql) = (true, String::new());
+    for statement in messages.iter().flat_map(|message| message.split(';')).map(str::trim) {
+        let on = |value: &str| value.trim_matches('\'') != "off";
+        if statement.starts_with("BEGIN") {
+            (local, at_begin) = (None, session);
+            sql.clear();
+        } else if let Some(value) = statement.strip_prefix("SET LOCAL synchronous_commit = ") {
+            local = Some(on(value));
+        } else if let Some(value) = statement.strip_prefix("SET synchronous_commit = ") {
+            session = on(value);
+        } else if statement == "ROLLBACK" {
+            (session, local) = (at_begin, None);
+        } else if statement == "COMMIT" {
+            // Without a change there is nothing that a commit could wait for.
+            let wrote = ["INSERT", "CREATE", "UPDATE", "DELETE"].iter().any(|word| sql.contains(word));
+            commits.push(Commit { durable: wrote && local.unwrap_or(session), sql: std::mem::take(&mut sql) });
+            local = None;
+        } else {
+            sql.push_str(statement);
+            sql.push('\n');
+        }
+    }
+    commits
+}
+
+/// The counter in the header of an SQLite file that every transaction which changes it moves on.
+fn change_counter(path: &Path) -> u32 {
+    let header = std::fs::read(path).unwrap_or_default();
+    header.get(24..28).map_or(0, |bytes| u32::from_be_bytes(bytes.try_into().unwrap()))
+}
+
+#[tokio::test]
+async fn sqlite_commits_once_a_run() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("once.db");
+    let mut database = Database::connect(&format!("sqlite://{}?mode=rwc", path.display())).await.unwrap();
+    let before = change_counter(&path);
+    let report = Migrator::new(many(100, 155)).apply(&mut database).await.unwrap();
+    assert_eq!(report.steps.len(), 100);
+    assert_eq!(change_counter(&path), before + 1, "a hundred migrations, one transaction of the file");
+
+    assert!(Migrator::new(many(100, 155)).apply(&mut database).await.unwrap().is_empty());
+    Migrator::new(many(100, 155)).status(&mut database).await.unwrap();
+    assert_eq!(change_counter(&path), before + 1, "looking writes nothing");
+
+    Migrator::new(many(150, 155)).apply(&mut database).await.unwrap();
+    assert_eq!(change_counter(&path), before + 2);
+}
