@@ -148,11 +148,24 @@ pub static CODES: &[Entry] = &[
     ),
     entry("missing-up", "A Rust step is a file with `pub async fn up` at its top level."),
     entry(
+        "newer-grammar",
+        "The policy names the release of the PostgreSQL servers (`postgres = \"15\"`), and the statement uses what came \
+         with a newer one: the parser knows the newest grammar, the server does not. Write it in the older way, or raise \
+         the release once no older server is left.",
+    ),
+    entry(
         "no-such-folder",
         "The folder that the macro names is not there. The path is relative to the directory of the crate's `Cargo.toml`. \
          An empty folder is fine: it is a set without migrations.",
     ),
     entry("not-a-folder", "The macro names a file. It wants the folder in which the migrations are."),
+    entry(
+        "not-parsed",
+        "The grammar of a statement was not checked while compiling: it is nested beyond 250 brackets, or a chain of \
+         thousands of operators, or more than a mebibyte of the script stands before it. Rows of constants in an INSERT, \
+         INSERTs of the same shape and the data of COPY do not count. Nothing is known to be wrong; the server says so if \
+         there is.",
+    ),
     entry("not-utf8", "Every file is UTF-8, with or without a byte order mark."),
     entry("nul-byte", "No database takes a script with a NUL byte in it. A file full of them was saved as UTF-16."),
     entry(
@@ -160,6 +173,12 @@ pub static CODES: &[Entry] = &[
         "The database refuses this statement inside a transaction, or ignores it there, as SQLite does with \
          `PRAGMA foreign_keys`. A script runs inside one unless its head says `-- lockgate: no-transaction`. Such a \
          script is not undone when it fails half way; give the statement a migration of its own.",
+    ),
+    entry(
+        "plpgsql-syntax",
+        "The body of a function in PL/pgSQL looks wrong. The parser of these bodies knows less than that of SQL, so this \
+         is a warning: `plpgsql-syntax = \"deny\"` below `[lint]` makes it an error, `-- lockgate: allow(plpgsql-syntax) \
+         \"why\"` at the head of the file silences it.",
     ),
     entry(
         "psql-line",
@@ -172,6 +191,18 @@ pub static CODES: &[Entry] = &[
          give it its name back.",
     ),
     entry("repeated-directive", "A directive stands at most once in a file; `allow` once for each rule."),
+    entry(
+        "syntax",
+        "The grammar of the database does not take the statement, so the server would refuse it when the migration runs. \
+         The first mistake of each statement is told, and where a small change makes the statement right, that change. \
+         PostgreSQL is checked with the grammar of its newest release, SQLite with its own; of MySQL and MariaDB quotes, \
+         comments, `DELIMITER`, compound bodies and brackets are looked at, and the server tells the rest. A folder \
+         without `dialects` is for one of them: there it is a warning, and only where neither PostgreSQL nor SQLite takes \
+         the script and nothing in it is MySQL's. What the lockfile records as released is not parsed again, so a broken \
+         down script of old is put right, or left alone by `cargo xtask freeze`. A statement that the server does take \
+         is let through by `-- lockgate: allow(syntax) \"why\"` at the head of its file; `syntax = \"warn\"` below `[lint]` \
+         does so for the folder.",
+    ),
     entry(
         "transaction-control",
         "Each script runs inside a transaction that also records it. A script that begins, commits or rolls back on its \

@@ -92,16 +92,29 @@ fn undeclared(read: &Read, in_dialect: impl Fn(Dialect) -> Vec<Finding>) -> Vec<
 
 /// Whether a script has words or marks that only MySQL and MariaDB know.
 fn speaks_mysql(text: &str) -> bool {
-    let upper = text.to_uppercase();
-    let words = [
-        "AUTO_INCREMENT", "ENGINE", "UNSIGNED", "TINYINT", "MEDIUMTEXT", "LONGTEXT", "MEDIUMINT", "DELIMITER", "CHARSET",
-        "MODIFY", "CHANGE", "IGNORE", "DUPLICATE", "FULLTEXT", "SIGNAL", "KEY",
+    const WORDS: [&str; 15] = [
+        "AUTO_INCREMENT",
+        "ENGINE",
+        "UNSIGNED",
+        "TINYINT",
+        "MEDIUMTEXT",
+        "LONGTEXT",
+        "MEDIUMINT",
+        "DELIMITER",
+        "CHARSET",
+        "MODIFY",
+        "CHANGE",
+        "IGNORE",
+        "DUPLICATE",
+        "FULLTEXT",
+        "SIGNAL",
     ];
+    let upper = text.to_uppercase();
     upper.contains('`')
         || upper.contains("/*!")
         || upper.contains("/*M!")
         || upper.lines().any(|line| line.trim_start().starts_with('#'))
-        || upper.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| words[..15].contains(&word))
+        || upper.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| WORDS.contains(&word))
 }
 
 fn diagnostic(folder: &Folder, script: &Script, finding: Finding, dialects: Dialects) -> Option<Diagnostic> {

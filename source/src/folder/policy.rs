@@ -322,6 +322,7 @@ mod tests {
     fn every_key_is_read() {
         let text = "\
 dialects = [\"postgres\", \"sqlite\"]
+postgres = \"15\"
 numbering = \"sequence\"
 down = \"required\"
 tests = \"required\"
@@ -333,6 +334,7 @@ rename = \"allow\"
         let (policy, diagnostics) = parse(text, "migrations.toml");
         assert_eq!(diagnostics, []);
         assert_eq!(policy.dialects, Some(Dialects::NONE.with(Dialect::Postgres).with(Dialect::Sqlite)));
+        assert_eq!(policy.postgres, Some(Release::new(15)));
         assert_eq!(policy.numbering, Numbering::Sequence);
         assert_eq!((policy.down, policy.tests), (Need::Required, Need::Required));
         assert_eq!(policy.lints["drop-column"], LintLevel::Deny);
@@ -407,6 +409,25 @@ error[bad-value]: `lint` is a table
   |        ^
   |
   = help: write `[lint]` on a line of its own, and below it `rule = \"deny\"`",
+        );
+    }
+
+    #[test]
+    fn a_release_is_a_major_number_of_a_dialect_that_is_named() {
+        for value in ["\"15.4\"", "\"9\"", "\"pg15\"", "\"\"", "15", "\"+15\""] {
+            let (policy, diagnostics) = parse(&format!("dialects = [\"postgres\"]\npostgres = {value}\n"), "m.toml");
+            assert_eq!((policy.postgres, diagnostics.len()), (None, 1), "{value}");
+        }
+        check(
+            "postgres = \"15\"\n",
+            "\
+error[bad-value]: `postgres` names a release, and the folder is not said to be for PostgreSQL
+ --> migrations/migrations.toml:1:12
+  |
+1 | postgres = \"15\"
+  |            ^^^^
+  |
+  = help: name it in `dialects` too: `dialects = [\"postgres\"]`",
         );
     }
 

@@ -71,7 +71,9 @@ fn read(folder: &Folder, name: &Name, found: &Found) -> (Read, Vec<Diagnostic>) 
     };
     match read::text(&found.absolute, &file) {
         Ok(text) => script.text = text,
-        Err(problem) => return (Read { script, irreversible: None, has_down: false, clear: Dialects::NONE }, vec![*problem]),
+        Err(problem) => {
+            return (Read { script, irreversible: None, has_down: false, clear: Dialects::NONE }, vec![*problem]);
+        }
     }
     let text = &script.text;
     script.checksum = Some(checksum(text));

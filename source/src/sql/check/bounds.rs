@@ -18,25 +18,29 @@ const WAY_MAX: usize = 4_000;
 /// Blocks within blocks, in a body.
 const BLOCKS_MAX: usize = 200;
 
-/// The token at which the statement is deeper than a parser should have to go; `None` where it
-/// never is.
-pub(super) fn too_deep(dialect: Dialect, text: &str, statement: &Statement) -> Option<Range<usize>> {
+/// How long the longest way down is.
+///
+/// # Errors
+///
+/// The token at which the statement is deeper than a parser should have to go.
+pub(super) fn depth(dialect: Dialect, text: &str, statement: &Statement) -> Result<usize, Range<usize>> {
     let has_body = matches!(statement.kind, StatementKind::CreateFunction | StatementKind::Do);
     measure(dialect, &text[..statement.range.end], statement.range.start, has_body && dialect == Dialect::Postgres)
 }
 
-fn measure(dialect: Dialect, text: &str, start: usize, bodies: bool) -> Option<Range<usize>> {
+fn measure(dialect: Dialect, text: &str, start: usize, bodies: bool) -> Result<usize, Range<usize>> {
     let mut lexer = Lexer::new(dialect, text, start);
     // Tokens since the last comma: in the innermost bracket, and in those around it.
     let mut here = 0_usize;
     let mut around: Vec<usize> = Vec::new();
     let mut way = 0_usize;
+    let mut longest = 0_usize;
     loop {
         let token = lexer.next();
         let opens = token.kind == Kind::Open || lexer.is_byte(token, b'[');
         let closes = token.kind == Kind::Close || lexer.is_byte(token, b']');
         if token.kind == Kind::End {
-            return None;
+            return Ok(longest);
         } else if closes {
             way -= here;
             here = around.pop().unwrap_or(0);
@@ -52,14 +56,15 @@ fn measure(dialect: Dialect, text: &str, start: usize, bodies: bool) -> Option<R
             } else if bodies && token.kind == Kind::Text {
                 let inner = inside(lexer.bytes(token));
                 let body = token.start + inner.start..token.start + inner.end;
-                let found = measure(dialect, &text[..body.end], body.start, false);
-                if let Some(found) = found.or_else(|| blocks(text, body)) {
-                    return Some(found);
+                longest = longest.max(measure(dialect, &text[..body.end], body.start, false)?);
+                if let Some(found) = blocks(text, body) {
+                    return Err(found);
                 }
             }
         }
+        longest = longest.max(way);
         if way > WAY_MAX || around.len() > DEPTH_MAX {
-            return Some(token.start..token.end);
+            return Err(token.start..token.end);
         }
     }
 }
@@ -109,7 +114,7 @@ mod tests {
 
     fn deep(text: &str) -> bool {
         let statements = split(Dialect::Postgres, text).statements;
-        statements.iter().any(|statement| too_deep(Dialect::Postgres, text, statement).is_some())
+        statements.iter().any(|statement| depth(Dialect::Postgres, text, statement).is_err())
     }
 
     #[test]
@@ -119,7 +124,8 @@ mod tests {
         assert!(!deep(&format!("CREATE TABLE t (a int{});", ", b text NOT NULL DEFAULT ''".repeat(5_000))));
         assert!(!deep(&format!("SELECT 1 WHERE a = 1{};", " OR a = 2".repeat(500))));
         assert!(!deep(&format!("SELECT (1)){};", ")".repeat(1_000))));
-        let body = "IF a THEN b := 1; END IF; FOR x IN 1..2 LOOP NULL; END LOOP; DROP TABLE IF EXISTS t; ".repeat(1_000);
+        let body =
+            "IF a THEN b := 1; END IF; FOR x IN 1..2 LOOP NULL; END LOOP; DROP TABLE IF EXISTS t; ".repeat(1_000);
         assert!(!deep(&format!("DO $$ BEGIN {body} END $$;")));
     }
 
@@ -129,7 +135,11 @@ mod tests {
         assert!(deep(&format!("SELECT ARRAY{}1{};", "[".repeat(1_000), "]".repeat(1_000))));
         assert!(deep(&format!("SELECT {}1;", "NOT ".repeat(10_000))));
         assert!(deep(&format!("SELECT 1{};", "+1".repeat(10_000))));
-        assert!(deep(&format!("DO $$ BEGIN {} NULL; {} END $$;", "IF a THEN x := 1; ".repeat(500), "END IF; ".repeat(500))));
+        assert!(deep(&format!(
+            "DO $$ BEGIN {} NULL; {} END $$;",
+            "IF a THEN x := 1; ".repeat(500),
+            "END IF; ".repeat(500)
+        )));
         assert!(deep(&format!("DO $x$ {} NULL; {} $x$;", "BEGIN ".repeat(500), "END; ".repeat(500))));
         let body = format!("SELECT {}1{}", "(".repeat(1_000), ")".repeat(1_000));
         assert!(deep(&format!("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ {body} $$;")));

@@ -44,28 +44,25 @@ pub enum Fact {
     TooLong,
 }
 
-/// The rules of the grammar gate, and how grave each is where the policy does not say.
-pub const RULES: [(&str, LintLevel); 4] = [
-    ("syntax", LintLevel::Deny),
-    ("newer-grammar", LintLevel::Deny),
-    ("plpgsql-syntax", LintLevel::Warn),
-    ("not-parsed", LintLevel::Warn),
-];
+/// The rules of the grammar gate, as a policy and `allow` name them.
+pub const RULES: [&str; 4] = ["syntax", "newer-grammar", "plpgsql-syntax", "not-parsed"];
 
 impl Fact {
-    /// The rule that says so: one of [`RULES`].
+    /// The rule that says so, one of [`RULES`], and how grave it is where the policy does not say.
     pub fn rule(&self) -> (&'static str, LintLevel) {
         match self {
-            Self::Unexpected { .. } | Self::Ends { .. } | Self::NoStatement { .. } | Self::Refused(_) => RULES[0],
-            Self::Newer { .. } => RULES[1],
-            Self::Body(_) => RULES[2],
-            Self::TooDeep | Self::TooLong => RULES[3],
+            Self::Unexpected { .. } | Self::Ends { .. } | Self::NoStatement { .. } | Self::Refused(_) => {
+                ("syntax", LintLevel::Deny)
+            }
+            Self::Newer { .. } => ("newer-grammar", LintLevel::Deny),
+            Self::Body(_) => ("plpgsql-syntax", LintLevel::Warn),
+            Self::TooDeep | Self::TooLong => ("not-parsed", LintLevel::Warn),
         }
     }
 
     /// Whether the grammar does not take the statement.
     pub fn is_refusal(&self) -> bool {
-        self.rule() == RULES[0]
+        self.rule().0 == "syntax"
     }
 }
 
@@ -95,6 +92,9 @@ impl fmt::Display for Fact {
 /// A piece of a script as a message shows it.
 pub(super) fn shown(text: &str) -> String {
     const LONGEST: usize = 30;
+    if text.starts_with('`') {
+        return "a backtick".to_owned();
+    }
     let line = text.lines().next().unwrap_or_default();
     let mut short: String = line.chars().take(LONGEST).filter(|c| !c.is_control() && *c != '`').collect();
     if short.len() < text.len() {

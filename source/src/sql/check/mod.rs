@@ -150,13 +150,19 @@ impl Checker<'_> {
         let kept = short.as_ref().map_or(text, |short| short.text.as_str());
         let unread = |range, fact| vec![Finding { range, fact, repair: None }];
         if self.parsed + kept.len() > PARSED_MAX {
-            return unread(range, Fact::TooLong);
+            let first = token_at(self.dialect, self.text, start);
+            return unread(first.start..first.end, Fact::TooLong);
         }
-        if let Some(at) = bounds::too_deep(self.dialect, kept, &Statement { range: 0..kept.len(), ..statement.clone() }) {
-            let long = |at| start + short.as_ref().map_or(at, |short| short.long(at));
-            return unread(long(at.start)..long(at.end), Fact::TooDeep);
-        }
-        self.parsed += kept.len();
+        let alone = Statement { range: 0..kept.len(), ..statement.clone() };
+        let way = match bounds::depth(self.dialect, kept, &alone) {
+            Ok(way) => way,
+            Err(at) => {
+                let long = |at| start + short.as_ref().map_or(at, |short| short.long(at));
+                return unread(long(at.start)..long(at.end), Fact::TooDeep);
+            }
+        };
+        // A chain costs its length squared.
+        self.parsed += kept.len() + way * way / 128;
         let parsed = deep::quietly(|| match self.dialect {
             Dialect::Postgres => postgres::check(kept, statement.kind, self.release),
             Dialect::Sqlite => sqlite::check(kept).into_iter().collect(),

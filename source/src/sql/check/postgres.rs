@@ -17,6 +17,7 @@ use squawk_syntax::{Parse, SourceFile, SyntaxKind};
 pub use release::{ParseReleaseError, Release};
 
 use super::{Fact, Wrong, repair, stuck};
+use crate::sql::words::Words;
 
 /// What is wrong with one statement. The body of a function and grammar that is too new are told
 /// only where the statement itself is right.
@@ -29,20 +30,10 @@ pub(super) fn check(text: &str, kind: StatementKind, release: Option<Release>) -
         if gaps::excuses(text, &error) {
             return Vec::new();
         }
-        let mut wrong = wrong(text, &error);
-        wrong.repair = repair::find(Dialect::Postgres, text, &wrong, keywords(), |text| {
-            Some(usize::from(first(&SourceFile::parse(text))?.range().start()))
-        });
-        return vec![wrong];
+        return vec![repair::find(Dialect::Postgres, text, wrong(text, &error), keywords(), stops)];
     }
-    if let Some(mut wrong) = gaps::missed(text) {
-        wrong.repair = repair::find(Dialect::Postgres, text, &wrong, keywords(), |text| {
-            Some(match first(&SourceFile::parse(text)) {
-                Some(error) => usize::from(error.range().start()),
-                None => gaps::missed(text)?.range.start,
-            })
-        });
-        return vec![wrong];
+    if let Some(wrong) = gaps::missed(text) {
+        return vec![repair::find(Dialect::Postgres, text, wrong, keywords(), stops)];
     }
     let mut found = Vec::new();
     if matches!(kind, StatementKind::CreateFunction | StatementKind::Do) {
@@ -52,6 +43,14 @@ pub(super) fn check(text: &str, kind: StatementKind, release: Option<Release>) -
         found.extend(release::newer(&parse.syntax_node(), text, server));
     }
     found
+}
+
+/// The byte at which the text stops being PostgreSQL.
+fn stops(text: &str) -> Option<usize> {
+    match first(&SourceFile::parse(text)) {
+        Some(error) => Some(error.range().start().into()),
+        None => gaps::missed(text).map(|wrong| wrong.range.start),
+    }
 }
 
 /// The first error. The parser's own come with a place and no length, and the server meets them
@@ -69,12 +68,48 @@ fn bytes(range: TextRange) -> Range<usize> {
 
 fn wrong(text: &str, error: &SyntaxError) -> Wrong {
     let range = bytes(error.range());
+    let is_place = text[range.clone()].trim().is_empty();
     match words::said(error.message()) {
-        words::Said::Expected(expected) if range.is_empty() => stuck(Dialect::Postgres, text, range.start, expected),
+        words::Said::Expected(expected) if is_place => {
+            let wrong = stuck(Dialect::Postgres, text, range.start, expected);
+            if matches!(wrong.fact, Fact::NoStatement { .. }) { behind_verb(text).unwrap_or(wrong) } else { wrong }
+        }
         words::Said::Expected(Some(expected)) => Wrong::new(range, Fact::Refused(format!("expected {expected}"))),
         words::Said::Expected(None) => stuck(Dialect::Postgres, text, range.start, None),
         words::Said::Rule(rule) => Wrong::new(range, Fact::Refused(rule)),
     }
+}
+
+/// The parser stops at the verb where it does not know what the verb is about: `DROP TABEL`.
+fn behind_verb(text: &str) -> Option<Wrong> {
+    const VERBS: [&str; 6] = ["create", "alter", "drop", "security", "import", "refresh"];
+    const ADJECTIVES: [&str; 16] = [
+        "or",
+        "replace",
+        "temp",
+        "temporary",
+        "global",
+        "local",
+        "unlogged",
+        "unique",
+        "materialized",
+        "recursive",
+        "constraint",
+        "event",
+        "trusted",
+        "procedural",
+        "default",
+        "foreign",
+    ];
+    let mut at = Words::new(Dialect::Postgres, text, 0);
+    if !at.is_any(&VERBS) {
+        return None;
+    }
+    at.next();
+    while at.is_any(&ADJECTIVES) {
+        at.next();
+    }
+    Some(stuck(Dialect::Postgres, text, at.token.start, None))
 }
 
 /// What is wrong with a body in PL/pgSQL. Its parser knows less than that of SQL: what it is known

@@ -6,18 +6,28 @@ use lockgate_core::Dialect;
 use sqlite3_parser::lexer::sql::{Error, Parser, ParserError};
 use sqlite3_parser::{Bump, FallibleIterator as _};
 
-use super::{Wrong, repair, stuck, token_at};
+use super::{Fact, Wrong, repair, stuck, token_at};
 
 /// What is wrong with one statement.
 pub(super) fn check(text: &str) -> Option<Wrong> {
-    let at = first(text)?;
-    let mut wrong = stuck(Dialect::Sqlite, text, at, expected(text, at));
-    wrong.repair = repair::find(Dialect::Sqlite, text, &wrong, keywords(), first);
-    Some(wrong)
+    let (at, rule) = first(text)?;
+    let wrong = match rule {
+        Some(rule) => {
+            let token = token_at(Dialect::Sqlite, text, at);
+            Wrong::new(token.start..token.end, Fact::Refused(rule))
+        }
+        None => stuck(Dialect::Sqlite, text, at, expected(text, at)),
+    };
+    Some(repair::find(Dialect::Sqlite, text, wrong, keywords(), stops))
 }
 
-/// Where the text stops being SQLite.
-fn first(text: &str) -> Option<usize> {
+/// The byte at which the text stops being SQLite.
+fn stops(text: &str) -> Option<usize> {
+    first(text).map(|(at, _)| at)
+}
+
+/// Where the text stops being SQLite, and what SQLite says where that is more than the place.
+fn first(text: &str) -> Option<(usize, Option<String>)> {
     let bump = Bump::new();
     let mut parser = Parser::new(&bump, text.as_bytes());
     loop {
@@ -29,10 +39,12 @@ fn first(text: &str) -> Option<usize> {
     }
 }
 
-/// The byte of an error, of those that SQLite has too: what the parser finds beyond its grammar
-/// (a column that occurs twice) is for SQLite to judge.
-fn place(text: &str, error: Error) -> Option<usize> {
-    let position = match error {
+fn place(text: &str, error: Error) -> Option<(usize, Option<String>)> {
+    let byte = |line: usize, column: usize| {
+        let line = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum::<usize>();
+        text.floor_char_boundary((line + column).saturating_sub(1).min(text.len()))
+    };
+    match error {
         Error::ParserError(ParserError::SyntaxError(_) | ParserError::UnexpectedEof, position)
         | Error::UnrecognizedToken(position)
         | Error::UnterminatedLiteral(position)
@@ -40,12 +52,24 @@ fn place(text: &str, error: Error) -> Option<usize> {
         | Error::BadNumber(position)
         | Error::ExpectedEqualsSign(position)
         | Error::MalformedBlobLiteral(position)
-        | Error::MalformedHexInteger(position) => position?,
-        // `$::name(x)` is a parameter to SQLite, and a comment may end with the text.
-        _ => return None,
-    };
-    let line = text.split_inclusive('\n').take(position.line - 1).map(str::len).sum::<usize>();
-    Some(text.floor_char_boundary((line + position.column - 1).min(text.len())))
+        | Error::MalformedHexInteger(position) => position.map(|position| (byte(position.line, position.column), None)),
+        // SQLite takes `$::name`, which the parser does not know.
+        Error::BadVariableName(position) => {
+            let position = position?;
+            let at = byte(position.line, position.column);
+            (!text[at..].starts_with("$::")).then_some((at, None))
+        }
+        // What the parser finds beyond the grammar is for SQLite to judge (a column that occurs
+        // twice), but for what SQLite's own grammar file does so too.
+        Error::ParserError(ParserError::Custom(message), position) => {
+            let known = ["unknown table option", "unknown join type"];
+            let is_known = known.into_iter().any(|beginning| message.starts_with(beginning));
+            let position = position.filter(|_| is_known)?;
+            Some((byte(position.line, position.column), Some(message)))
+        }
+        // A comment may end with the text, and a text is never cut off while it is read.
+        _ => None,
+    }
 }
 
 /// What could stand here, found by trying; nothing where that would be a long list.
@@ -57,7 +81,7 @@ fn expected(text: &str, at: usize) -> Option<String> {
         return None;
     }
     let before = &text[..at];
-    let takes = |token: &str| first(&format!("{before} {token} ")).is_none_or(|stop| stop > at + 1);
+    let takes = |token: &str| stops(&format!("{before} {token} ")).is_none_or(|stop| stop > at + 1);
     let (name, constant) = (takes("\"x\""), takes("1"));
     if name && constant {
         return Some("an expression".to_owned());

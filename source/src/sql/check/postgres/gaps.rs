@@ -35,8 +35,8 @@ pub(super) fn begins(text: &str) -> bool {
 
 /// Whether this error is one that the parser gives to good statements.
 pub(super) fn excuses(text: &str, error: &SyntaxError) -> bool {
-    // `SELECT * FROM json_object(…)`.
-    if error.message().ends_with("is not a valid function name") {
+    // `SELECT * FROM json_object(…)`, and `;;` in the list of a rule.
+    if error.message().ends_with("is not a valid function name") || error.message().ends_with("got EMPTY_STMT") {
         return true;
     }
     // Each keyword may be an argument of a trigger, where it stands for a text.
@@ -57,9 +57,12 @@ pub(super) fn excuses(text: &str, error: &SyntaxError) -> bool {
 pub(super) fn excuses_body(message: &str) -> bool {
     const VERBS: [&str; 8] = ["SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "VALUES", "TABLE"];
     message.starts_with("SELECT ... INTO")
-        || message.strip_prefix("expected a statement, got ").and_then(|kind| kind.strip_suffix("_KW")).is_some_and(
-            |verb| VERBS.contains(&verb),
-        )
+        // A second DECLARE is useless and fine.
+        || message == "expected a declaration, got DECLARE_KW"
+        || message
+            .strip_prefix("expected a statement, got ")
+            .and_then(|kind| kind.strip_suffix("_KW"))
+            .is_some_and(|verb| VERBS.contains(&verb))
 }
 
 /// What PostgreSQL refuses and the parser takes, of the mistakes that are likely.
@@ -67,8 +70,11 @@ pub(super) fn missed(text: &str) -> Option<Wrong> {
     let mut at = Words::new(Dialect::Postgres, text, 0);
     if at.take("drop") {
         let table = at.take("table");
-        at.take("if");
-        at.take("exists");
+        // A table may be called `if`.
+        let mut exists = at.clone();
+        if exists.take("if") && exists.take("exists") {
+            at = exists;
+        }
         let expected = Some("a name".to_owned());
         return (table && at.ended()).then(|| stuck(Dialect::Postgres, text, at.token.start, expected));
     }
@@ -130,7 +136,18 @@ fn role(text: &str, mut at: Words<'_>) -> Option<Wrong> {
             "noinherit",
         ]);
         let valued = !bare
-            && at.is_any(&["password", "encrypted", "unencrypted", "sysid", "connection", "valid", "user", "admin", "role", "in"]);
+            && at.is_any(&[
+                "password",
+                "encrypted",
+                "unencrypted",
+                "sysid",
+                "connection",
+                "valid",
+                "user",
+                "admin",
+                "role",
+                "in",
+            ]);
         if valued {
             // What follows is a list of names or a value: the parser knows them.
             return None;

@@ -122,7 +122,7 @@ const ROWS: &[(&str, u16, Mark)] = &[
     ("MERGE", 15, Node(K::MERGE)),
     ("NULLS NOT DISTINCT", 15, Node(K::NULLS_NOT_DISTINCT)),
     ("NULLS DISTINCT", 15, Node(K::NULLS_DISTINCT)),
-    ("ON DELETE SET NULL (…)", 15, Node(K::SET_NULL_COLUMNS)),
+    ("ON DELETE SET NULL (…)", 15, Test(columns_set)),
     ("TABLES IN SCHEMA in a publication", 15, Node(K::PUBLICATION_OBJECT_TABLES_IN_SCHEMA)),
     ("GRANT … ON PARAMETER", 15, Node(K::PRIVILEGE_PARAMETER)),
     ("SET ACCESS METHOD", 15, In(K::ALTER_TABLE, K::SET_ACCESS_METHOD)),
@@ -179,7 +179,9 @@ fn found(node: &SyntaxNode, text: &str, mark: &Mark) -> Option<Range<usize>> {
         Node(wanted) => kind == *wanted,
         In(outer, wanted) => kind == *wanted && node.ancestors().skip(1).any(|node| node.kind() == *outer),
         Test(test) => test(node),
-        Says(wanted, words) => return if kind == *wanted { says(text, super::bytes(node.text_range()), words) } else { None },
+        Says(wanted, words) => {
+            return if kind == *wanted { says(text, super::bytes(node.text_range()), words) } else { None };
+        }
     };
     found.then(|| super::bytes(node.text_range()))
 }
@@ -211,14 +213,23 @@ fn says(text: &str, node: Range<usize>, words: &str) -> Option<Range<usize>> {
     None
 }
 
+/// ON DELETE SET NULL and SET DEFAULT, for some of the columns.
+fn columns_set(node: &SyntaxNode) -> bool {
+    matches!(node.kind(), K::SET_NULL_COLUMNS | K::SET_DEFAULT_COLUMNS) && node.text().contains_char('(')
+}
+
 fn has_child(node: &SyntaxNode, kind: SyntaxKind) -> bool {
     node.children().any(|child| child.kind() == kind)
 }
 
 fn subquery_without_alias(node: &SyntaxNode) -> bool {
     node.kind() == K::PAREN_FROM_ITEM
-        && node.children().any(|child| matches!(child.kind(), K::PAREN_SELECT | K::SELECT | K::COMPOUND_SELECT | K::VALUES))
-        && !node.children().any(|child| matches!(child.kind(), K::FROM_ALIAS | K::TABLE_ALIAS | K::OPTIONAL_AS_ALIAS | K::REQUIRED_AS_ALIAS))
+        && node
+            .children()
+            .any(|child| matches!(child.kind(), K::PAREN_SELECT | K::SELECT | K::COMPOUND_SELECT | K::VALUES))
+        && !node.children().any(|child| {
+            matches!(child.kind(), K::FROM_ALIAS | K::TABLE_ALIAS | K::OPTIONAL_AS_ALIAS | K::REQUIRED_AS_ALIAS)
+        })
 }
 
 fn generated_without_stored(node: &SyntaxNode) -> bool {
@@ -231,5 +242,8 @@ fn table_not_null(node: &SyntaxNode) -> bool {
 }
 
 fn join_alias(node: &SyntaxNode) -> bool {
-    node.kind() == K::JOIN_USING_CLAUSE && node.children().any(|child| matches!(child.kind(), K::REQUIRED_AS_ALIAS | K::OPTIONAL_AS_ALIAS | K::TABLE_ALIAS | K::FROM_ALIAS))
+    node.kind() == K::JOIN_USING_CLAUSE
+        && node.children().any(|child| {
+            matches!(child.kind(), K::REQUIRED_AS_ALIAS | K::OPTIONAL_AS_ALIAS | K::TABLE_ALIAS | K::FROM_ALIAS)
+        })
 }

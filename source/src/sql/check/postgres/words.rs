@@ -11,13 +11,18 @@ pub(super) enum Said {
 
 pub(super) fn said(message: &str) -> Said {
     let message = message.trim_end_matches('.');
-    if message == "missing comma" {
-        return Said::Expected(Some("`,`".to_owned()));
+    match message {
+        "missing comma" => return Said::Expected(Some("`,`".to_owned())),
+        "Missing column type" => return Said::Expected(Some("a type".to_owned())),
+        "Expected new line or comma between string literals" => return Said::Expected(Some("`,`".to_owned())),
+        // The statement is over for the parser.
+        "Missing semicolon between statements" => return Said::Expected(None),
+        "Join missing condition" => return Said::Expected(Some("`ON` or `USING`".to_owned())),
+        _ if message.starts_with("unexpected ") => return Said::Expected(None),
+        _ => {}
     }
-    if message.starts_with("unexpected ") {
-        return Said::Expected(None);
-    }
-    let expected = message.strip_prefix("expected ").or_else(|| message.strip_prefix("Expected "));
+    let beginnings = ["expected ", "Expected ", "missing "];
+    let expected = beginnings.into_iter().find_map(|beginning| message.strip_prefix(beginning));
     let Some(expected) = expected else {
         let mut letters = message.chars();
         // A keyword or a name at the head stays as it is.
@@ -63,7 +68,7 @@ fn with_article(text: &str) -> String {
         "path name" | "identifier" | "column_name" | "name ref list" => "name",
         "expression" | "an expression" => "expression",
         "simple type name" | "type name" => "type",
-        "from_item" | "from item" => "table",
+        "from_item" | "from item" | "table relation name" | "relation name" => "table",
         other => other,
     };
     let first = text.split(' ').next().unwrap_or_default();
@@ -134,8 +139,12 @@ mod tests {
             ("expected name, got SEMICOLON", expected("a name")),
             ("expected path name", expected("a name")),
             ("expected expression", expected("an expression")),
-            ("expected SET, DROP, ADD, RENAME, VALIDATE, or OWNER", expected("`SET`, `DROP`, `ADD`, `RENAME`, `VALIDATE`, or `OWNER`")),
+            (
+                "expected SET, DROP, ADD, RENAME, VALIDATE, or OWNER",
+                expected("`SET`, `DROP`, `ADD`, `RENAME`, `VALIDATE`, or `OWNER`"),
+            ),
             ("missing comma", expected("`,`")),
+            ("Missing semicolon between statements", Said::Expected(None)),
             ("unexpected trailing comma", Said::Expected(None)),
             ("Expected at least one expression in IN list.", expected("at least one expression in `IN` list")),
             ("Duplicate function body.", Said::Rule("duplicate function body".to_owned())),
