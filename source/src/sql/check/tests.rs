@@ -270,7 +270,7 @@ fn monsters_have_an_answer_in_time() {
 fn the_deepest_that_is_parsed_fits_on_the_stack() {
     for (text, fine) in [
         (format!("SELECT {}1;", "NOT ".repeat(3_990)), true),
-        (format!("SELECT {}1{};", "CASE WHEN ".repeat(900), " THEN 1 END".repeat(900)), true),
+        (format!("SELECT {}1{};", "CASE WHEN ".repeat(750), " THEN 1 END".repeat(750)), true),
         (format!("SELECT * FROM {}a{};", "(SELECT * FROM ".repeat(240), ") b".repeat(240)), true),
         (format!("DO $$ BEGIN {} NULL; {} END $$;", "IF a THEN ".repeat(190), "END IF; ".repeat(190)), true),
         (format!("SELECT {}1;", "NOT ".repeat(4_010)), false),
