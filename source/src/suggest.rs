@@ -2,14 +2,22 @@
 
 /// The nearest of the known words, if one is near enough that a typing mistake explains it.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    near(word, known).first().copied()
+}
+
+/// The known words that are near enough that a typing mistake explains it, the nearest first.
+pub(crate) fn near<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let word = word.to_lowercase();
-    let most = (word.chars().count() / 3).clamp(1, 3);
-    known
+    let length = word.chars().count();
+    let most = (length / 3).clamp(1, 3);
+    let mut near: Vec<(usize, &str)> = known
         .into_iter()
+        .filter(|candidate| candidate.chars().count().abs_diff(length) <= most)
         .map(|candidate| (distance(&word, candidate), candidate))
         .filter(|(distance, _)| *distance <= most)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+        .collect();
+    near.sort_by_key(|(distance, _)| *distance);
+    near.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
 /// How many characters must be inserted, removed, replaced or swapped with their neighbour.

@@ -213,6 +213,11 @@ pub static CODES: &[Entry] = &[
          `down` alone would do nothing when it is applied.",
     ),
     entry(
+        "newer-grammar",
+        "A statement uses grammar that is newer than the servers. The policy names their release (`postgres = \"15\"`): the parser knows the newest grammar, the server does not. Write it in the older way, or raise \
+         the release once no older server is left.",
+    ),
+    entry(
         "no-such-folder",
         "The folder that the macro names is not there. The path is relative to the directory of the crate's \
          `Cargo.toml`. An empty folder is fine: it is a set without migrations.",
@@ -221,6 +226,13 @@ pub static CODES: &[Entry] = &[
         "not-a-folder",
         "The macro names a file. It wants the folder in which the migrations are, relative to the directory of the \
          crate's `Cargo.toml`.",
+    ),
+    entry(
+        "not-parsed",
+        "The grammar of a statement was not checked while compiling. It is nested beyond 250 brackets, or a chain of \
+         thousands of operators, or more than a mebibyte of the script stands before it. Rows of constants in an INSERT, \
+         INSERTs of the same shape and the data of COPY do not count. Nothing is known to be wrong; the server says so if \
+         there is.",
     ),
     entry(
         "not-utf8",
@@ -238,6 +250,12 @@ pub static CODES: &[Entry] = &[
          `PRAGMA foreign_keys`. A script runs inside a transaction unless its head says `-- lockgate: \
          no-transaction`. Such a script is not undone when it fails half way; give the statement a migration of its \
          own.",
+    ),
+    entry(
+        "plpgsql-syntax",
+        "The body of a function in PL/pgSQL looks wrong. The parser of these bodies knows less than that of SQL, so this \
+         is a warning: `plpgsql-syntax = \"deny\"` below `[lint]` makes it an error, `-- lockgate: allow(plpgsql-syntax) \
+         \"why\"` at the head of the file silences it.",
     ),
     entry(
         "psql-line",
@@ -264,6 +282,19 @@ pub static CODES: &[Entry] = &[
          another file, and says so. `--no-replay` leaves it out, where a set begins with tables that it did not make.",
     )
     .by_check_alone(),
+    entry(
+        "syntax",
+        "The grammar of the database does not take a statement. The server would refuse it when the migration runs. \
+         The first mistake of each statement is told, and where a small change makes the statement right, that change. \
+         PostgreSQL is checked with the grammar of its newest release, SQLite with its own; of MySQL and MariaDB quotes, \
+         comments, `DELIMITER`, compound bodies and brackets are looked at, and the server tells the rest. A folder \
+         without `dialects` is for one of them: there it is a warning, and only where neither PostgreSQL nor SQLite takes \
+         the script and nothing in it is MySQL's. What the lockfile records as released is not parsed again: a broken \
+         script of old that no database runs any more is released under `syntax = \"warn\"` below `[lint]`, and the line can \
+         go then. A statement that the server does take \
+         is let through by `-- lockgate: allow(syntax) \"why\"` at the head of its file; the policy can do so for \
+         the folder.",
+    ),
     entry(
         "transaction-control",
         "A script begins, commits or rolls back on its own. It runs inside a transaction that also records it, and \

@@ -243,6 +243,11 @@ pub static EXAMPLES: &[Example] = &[
          Ok(())\n}",
     ),
     example(
+        "newer-grammar",
+        "# migrations.toml\ndialects = [\"postgres\"]\npostgres = \"14\"\n# 0001_merge_names.sql\nMERGE INTO users USING names ON users.id = names.id WHEN MATCHED THEN UPDATE SET name = names.name;",
+        "# migrations.toml\ndialects = [\"postgres\"]\npostgres = \"14\"\n# 0001_merge_names.sql\nUPDATE users SET name = names.name FROM names WHERE users.id = names.id;",
+    ),
+    example(
         "no-such-folder",
         "# ../src/main.rs\nstatic M: Migrations = embed_migrations!(\"migration\");",
         "# ../src/main.rs\nstatic M: Migrations = embed_migrations!(\"migrations\");",
@@ -258,6 +263,11 @@ pub static EXAMPLES: &[Example] = &[
          users (name);",
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0002_index_names.sql\n-- lockgate: no-transaction\nCREATE INDEX \
          CONCURRENTLY users_name ON users (name);",
+    ),
+    example(
+        "plpgsql-syntax",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_note.sql\nDO $$ BEGIN IF true THE RAISE NOTICE 'hello'; END IF; END $$;",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_note.sql\nDO $$ BEGIN IF true THEN RAISE NOTICE 'hello'; END IF; END $$;",
     ),
     example(
         "psql-line",
@@ -285,6 +295,11 @@ pub static EXAMPLES: &[Example] = &[
          TEXT);\n# 0002_add_ada.sql\nINSERT INTO usrs (name) VALUES ('ada');",
         "# migrations.toml\ndialects = [\"sqlite\"]\n# 0001_create_users.sql\nCREATE TABLE users (id INTEGER PRIMARY KEY, name \
          TEXT);\n# 0002_add_ada.sql\nINSERT INTO users (name) VALUES ('ada');",
+    ),
+    example(
+        "syntax",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABEL users (id BIGINT PRIMARY KEY);",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
     ),
     example(
         "transaction-control",

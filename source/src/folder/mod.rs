@@ -2,6 +2,7 @@
 //! everything that is wrong with it.
 
 pub mod directive;
+mod grammar;
 pub mod name;
 pub(crate) mod order;
 pub mod policy;
@@ -181,6 +182,21 @@ pub fn load_with(directory: &Path, shown: &str, tests: Tests) -> Loaded {
         }
     }
 
+    let mut lockfile_text = None;
+    if let Some(found) = at_top(lockfile::FILE) {
+        folder.tracked.push(found.absolute.clone());
+        let file = folder.show(lockfile::FILE);
+        match read::text(&found.absolute, &file) {
+            Ok(text) => {
+                let (lockfile, problems) = lockfile::parse(&text, &file);
+                diagnostics.extend(problems);
+                folder.lockfile = lockfile;
+                lockfile_text = Some(text);
+            }
+            Err(problem) => diagnostics.push(*problem),
+        }
+    }
+
     let mut named = Vec::with_capacity(listing.files.len());
     let mut odd = Vec::new();
     for found in &listing.files {
@@ -199,6 +215,7 @@ pub fn load_with(directory: &Path, shown: &str, tests: Tests) -> Loaded {
         diagnostics.extend(problems);
         files.push((name, read));
     }
+    diagnostics.extend(grammar::check(&folder, &files));
     let (migrations, problems) = order::group(&folder.shown, &folder.policy, files);
     folder.migrations = migrations;
     diagnostics.extend(problems);
@@ -209,21 +226,9 @@ pub fn load_with(directory: &Path, shown: &str, tests: Tests) -> Loaded {
         diagnostics.push(Diagnostic::error(bad.code, folder.show(&found.path), message).help(help));
     }
 
-    if let Some(found) = at_top(lockfile::FILE) {
-        folder.tracked.push(found.absolute.clone());
-        let file = folder.show(lockfile::FILE);
-        match read::text(&found.absolute, &file) {
-            Ok(text) => {
-                let (lockfile, problems) = lockfile::parse(&text, &file);
-                diagnostics.extend(problems);
-                if let Some(lockfile) = lockfile {
-                    lockfile.mark(&mut folder.migrations);
-                    diagnostics.extend(lockfile::compare(&folder, &lockfile, &text));
-                    folder.lockfile = Some(lockfile);
-                }
-            }
-            Err(problem) => diagnostics.push(*problem),
-        }
+    if let (Some(lockfile), Some(text)) = (&folder.lockfile, &lockfile_text) {
+        lockfile.mark(&mut folder.migrations);
+        diagnostics.extend(lockfile::compare(&folder, lockfile, text));
     }
     diagnostics.extend(order::check(&folder));
     if folder.policy.tests == Need::Required {

@@ -8,6 +8,7 @@ use lockgate_core::{Dialect, Dialects};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::sql::check::Release;
 use crate::{Diagnostic, suggest};
 
 /// The name of the policy file.
@@ -18,6 +19,8 @@ pub const FILE: &str = "migrations.toml";
 pub struct Policy {
     /// The dialects in each of which every script must be valid, where the policy names any.
     pub dialects: Option<Dialects>,
+    /// The release of the PostgreSQL servers that the folder is for, where the policy names one.
+    pub postgres: Option<Release>,
     /// How versions follow each other.
     pub numbering: Numbering,
     /// Whether each migration needs a down script, or a reason for having none.
@@ -32,6 +35,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             dialects: None,
+            postgres: None,
             numbering: Numbering::Any,
             down: Need::Optional,
             tests: Need::Optional,
@@ -44,6 +48,11 @@ impl Policy {
     /// The dialects that the folder is for: all of them where the policy names none.
     pub fn dialects(&self) -> Dialects {
         self.dialects.unwrap_or(Dialects::ALL)
+    }
+
+    /// How grave the finding of a rule is; `default` is what holds where the policy does not say.
+    pub fn level(&self, rule: &str, default: LintLevel) -> LintLevel {
+        self.lints.get(rule).copied().unwrap_or(default)
     }
 }
 
@@ -117,12 +126,18 @@ pub struct Key {
 }
 
 /// Every key there is.
-pub const KEYS: [Key; 5] = [
+pub const KEYS: [Key; 6] = [
     Key {
         name: "dialects",
         doc: "the databases for each of which every script is written: postgres, sqlite, mysql",
         default: "every script must be one for all of them",
         example: "dialects = [\"postgres\", \"sqlite\"]",
+    },
+    Key {
+        name: "postgres",
+        doc: "the oldest release of PostgreSQL that the servers have: newer grammar is refused",
+        default: "the newest grammar is taken",
+        example: "dialects = [\"postgres\"]\npostgres = \"15\"",
     },
     Key {
         name: "numbering",
@@ -153,7 +168,7 @@ pub const KEYS: [Key; 5] = [
 /// Reads a policy; `file` is how messages name it.
 pub fn parse(text: &str, file: &str) -> (Policy, Vec<Diagnostic>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader { text, file, policy: Policy::default(), diagnostics: Vec::new() };
+    let mut reader = Reader { text, file, policy: Policy::default(), release: None, diagnostics: Vec::new() };
     let (table, errors) = DeTable::parse_recoverable(text);
     // A mistake of syntax is often followed by others that are only its echo: the first is shown.
     if let Some(error) = errors.iter().min_by_key(|error| error.span().map_or(0, |range| range.start)) {
@@ -168,6 +183,7 @@ pub fn parse(text: &str, file: &str) -> (Policy, Vec<Diagnostic>) {
         for (key, value) in in_order(table.get_ref()) {
             reader.key(key, value);
         }
+        reader.together();
     }
     (reader.policy, reader.diagnostics)
 }
@@ -184,6 +200,8 @@ struct Reader<'a> {
     text: &'a str,
     file: &'a str,
     policy: Policy,
+    /// Where `postgres` names a release.
+    release: Option<Range<usize>>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -191,6 +209,7 @@ impl Reader<'_> {
     fn key(&mut self, key: &Spanned<std::borrow::Cow<'_, str>>, value: &Spanned<DeValue<'_>>) {
         match key.get_ref().as_ref() {
             "dialects" => self.dialects(value),
+            "postgres" => self.postgres(value),
             "numbering" => self.numbering(value),
             "down" => {
                 if let Some(need) = self.word("down", value, &Need::WORDS) {
@@ -239,6 +258,32 @@ impl Reader<'_> {
             }
         }
         self.policy.dialects = Some(dialects).filter(|dialects| *dialects != Dialects::NONE);
+    }
+
+    fn postgres(&mut self, value: &Spanned<DeValue<'_>>) {
+        match value.get_ref().as_str().map(|word| word.parse::<Release>()) {
+            Some(Ok(release)) => {
+                self.policy.postgres = Some(release);
+                self.release = Some(value.span());
+            }
+            _ => self.error(
+                "bad-value",
+                value.span(),
+                "`postgres` is the release of the servers, by its major number".to_owned(),
+                "",
+                format!("write `postgres = \"15\"`; the oldest that can be named is {}", Release::OLDEST),
+            ),
+        }
+    }
+
+    /// Whether what the policy says fits together.
+    fn together(&mut self) {
+        let Some(range) = self.release.clone() else { return };
+        if !self.policy.dialects.is_some_and(|dialects| dialects.contains(Dialect::Postgres)) {
+            let message = "`postgres` names a release, and the folder is not said to be for PostgreSQL".to_owned();
+            let help = "name it in `dialects` too: `dialects = [\"postgres\"]`".to_owned();
+            self.error("bad-value", range, message, "", help);
+        }
     }
 
     fn numbering(&mut self, value: &Spanned<DeValue<'_>>) {
@@ -328,6 +373,7 @@ mod tests {
     fn every_key_is_read() {
         let text = "\
 dialects = [\"postgres\", \"sqlite\"]
+postgres = \"15\"
 numbering = \"sequence\"
 down = \"required\"
 tests = \"required\"
@@ -339,6 +385,7 @@ rename = \"allow\"
         let (policy, diagnostics) = parse(text, "migrations.toml");
         assert_eq!(diagnostics, []);
         assert_eq!(policy.dialects, Some(Dialects::NONE.with(Dialect::Postgres).with(Dialect::Sqlite)));
+        assert_eq!(policy.postgres, Some(Release::new(15)));
         assert_eq!(policy.numbering, Numbering::Sequence);
         assert_eq!((policy.down, policy.tests), (Need::Required, Need::Required));
         assert_eq!(policy.lints["drop-column"], LintLevel::Deny);
@@ -379,7 +426,7 @@ error[unknown-key]: there is no key `colour`
 3 | colour = 1
   | ^^^^^^ unknown
   |
-  = help: the keys are `dialects`, `numbering`, `down`, `tests`, `lint`",
+  = help: the keys are `dialects`, `postgres`, `numbering`, `down`, `tests`, `lint`",
         );
         check(
             "numbering = \"sequenc\"\ndown = true\n",
@@ -423,6 +470,25 @@ error[bad-value]: `lint` is a table
   |        ^
   |
   = help: write `[lint]` on a line of its own, and below it `rule = \"deny\"`",
+        );
+    }
+
+    #[test]
+    fn a_release_is_a_major_number_of_a_dialect_that_is_named() {
+        for value in ["\"15.4\"", "\"9\"", "\"pg15\"", "\"\"", "15", "\"+15\""] {
+            let (policy, diagnostics) = parse(&format!("dialects = [\"postgres\"]\npostgres = {value}\n"), "m.toml");
+            assert_eq!((policy.postgres, diagnostics.len()), (None, 1), "{value}");
+        }
+        check(
+            "postgres = \"15\"\n",
+            "\
+error[bad-value]: `postgres` names a release, and the folder is not said to be for PostgreSQL
+ --> migrations/migrations.toml:1:12
+  |
+1 | postgres = \"15\"
+  |            ^^^^
+  |
+  = help: name it in `dialects` too: `dialects = [\"postgres\"]`",
         );
     }
 

@@ -22,6 +22,8 @@ pub(super) struct Read {
     pub(super) irreversible: Option<(String, Range<usize>)>,
     /// For a Rust step: whether it has a function `down`.
     pub(super) has_down: bool,
+    /// The dialects in which the text is a list of statements.
+    pub(super) clear: Dialects,
 }
 
 /// Reads files of the folder, each with what is wrong with it, in the order of the names.
@@ -69,15 +71,19 @@ fn read(folder: &Folder, name: &Name, found: &Found) -> (Read, Vec<Diagnostic>) 
     };
     match read::text(&found.absolute, &file) {
         Ok(text) => script.text = text,
-        Err(problem) => return (Read { script, irreversible: None, has_down: false }, vec![*problem]),
+        Err(problem) => {
+            return (Read { script, irreversible: None, has_down: false, clear: Dialects::NONE }, vec![*problem]);
+        }
     }
     let text = &script.text;
     script.checksum = Some(checksum(text));
     let comment = if name.kind == Kind::Rust { Comment::Rust } else { Comment::Sql };
     let (directives, mut diagnostics) = directive::parse(text, &file, comment);
     diagnostics.extend(contradictions(name.kind, &directives, text, &file));
+    let mut clear = Dialects::NONE;
     if name.kind != Kind::Rust {
-        let (statements, problems) = split(&folder.policy, text);
+        let Splits { tables: statements, problems, clear: readable } = split(&folder.policy, text);
+        clear = readable;
         diagnostics.extend(problems.into_iter().map(|problem| {
             Diagnostic::error(problem.code, file.as_str(), problem.message)
                 .at(text, problem.range, "")
@@ -95,7 +101,7 @@ fn read(folder: &Folder, name: &Name, found: &Found) -> (Read, Vec<Diagnostic>) 
         role: directives.role,
     };
     script.allow = directives.allow;
-    (Read { script, irreversible: directives.irreversible, has_down: false }, diagnostics)
+    (Read { script, irreversible: directives.irreversible, has_down: false, clear }, diagnostics)
 }
 
 /// Directives that cannot stand in this file or beside each other.
@@ -120,17 +126,28 @@ fn contradictions(kind: Kind, directives: &Directives, text: &str, file: &str) -
     diagnostics
 }
 
-/// The statements by dialect, and what no dialect of the folder can make sense of.
-fn split(policy: &Policy, text: &str) -> (Vec<(Dialects, Vec<Statement>)>, Vec<Problem>) {
+/// A text as the dialects of the folder see it.
+struct Splits {
+    /// The statements by dialect.
+    tables: Vec<(Dialects, Vec<Statement>)>,
+    /// What no dialect of the folder can make sense of.
+    problems: Vec<Problem>,
+    /// The dialects that had no problem.
+    clear: Dialects,
+}
+
+fn split(policy: &Policy, text: &str) -> Splits {
     let mut tables: Vec<(Dialects, Vec<Statement>)> = Vec::with_capacity(1);
     let mut problems: Vec<Problem> = Vec::new();
     let mut unclear = Vec::new();
+    let mut clear = Dialects::NONE;
     for dialect in policy.dialects().iter() {
         let split = sql::split(dialect, text);
         if !split.problems.is_empty() {
             unclear.push((dialect, split));
             continue;
         }
+        clear = clear.with(dialect);
         add(&mut tables, dialect, split.statements);
     }
     // A folder that names no dialect is for one of them, and what another one cannot read is no
@@ -156,7 +173,7 @@ fn split(policy: &Policy, text: &str) -> (Vec<(Dialects, Vec<Statement>)>, Vec<P
         }
         add(&mut tables, dialect, split.statements);
     }
-    (tables, problems)
+    Splits { tables, problems, clear }
 }
 
 fn add(tables: &mut Vec<(Dialects, Vec<Statement>)>, dialect: Dialect, statements: Vec<Statement>) {
@@ -336,7 +353,7 @@ fn words(text: &str, range: &Range<usize>) -> Vec<String> {
         .collect()
 }
 
-fn product(dialects: Dialects) -> String {
+pub(super) fn product(dialects: Dialects) -> String {
     let names: Vec<&str> = dialects.iter().map(Dialect::product).collect();
     match names.as_slice() {
         [] => "the server".to_owned(),

@@ -1,7 +1,8 @@
 //! SQL as far as a migration runner must know it: where statements begin and end, and what they
-//! are. Whether a statement is right is the database's grammar to say, not ours.
+//! are. Whether a statement is right is the database's grammar to say: [`check`].
 
 mod blocks;
+pub mod check;
 mod classify;
 mod lexer;
 mod split;

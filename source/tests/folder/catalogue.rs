@@ -11,7 +11,7 @@ use lockgate_source::diagnostic::example::{EXAMPLES, File, When};
 use crate::support::{Project, show};
 
 /// Codes that the text of a file cannot show, or not well.
-const WITHOUT_EXAMPLE: [&str; 3] = ["not-utf8", "nul-byte", "unreadable"];
+const WITHOUT_EXAMPLE: [&str; 4] = ["not-parsed", "not-utf8", "nul-byte", "unreadable"];
 /// Codes of the macro's argument, which the ui cases show.
 const OF_THE_ARGUMENT: [&str; 2] = ["no-such-folder", "not-a-folder"];
 

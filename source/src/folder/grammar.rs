@@ -1,0 +1,172 @@
+//! Which scripts of a folder the grammar gate looks at, by which grammars, and how grave what it
+//! finds is.
+
+use lockgate_core::table::BodyData;
+use lockgate_core::{Dialect, Dialects, Statement};
+
+use super::name::{Kind, Name};
+use super::policy::LintLevel;
+use super::script::{Read, product};
+use super::{Folder, Script};
+use crate::lockfile::LineState;
+use crate::sql::check::{self, Fact, Finding, deep};
+use crate::{Diagnostic, Severity};
+
+/// What the grammars of the folder's dialects say of its scripts. What the lockfile vouches for was
+/// looked at before its release, and is not parsed again.
+pub(super) fn check(folder: &Folder, files: &[(Name, Read)]) -> Vec<Diagnostic> {
+    let drafts: Vec<&Read> = files
+        .iter()
+        .filter(|(name, read)| name.kind != Kind::Rust && !is_vouched_for(folder, name, &read.script))
+        .map(|(_, read)| read)
+        .collect();
+    let found = deep::for_each(&drafts, |read| read.script.text.len(), |read| script(folder, read));
+    found.into_iter().flatten().flatten().collect()
+}
+
+/// Whether the lockfile records just this text as released.
+fn is_vouched_for(folder: &Folder, name: &Name, script: &Script) -> bool {
+    let line = folder.lockfile.as_ref().and_then(|lockfile| lockfile.find(&name.id));
+    match line.map(|line| line.state) {
+        Some(LineState::Frozen { up, down }) => {
+            let recorded = if name.kind == Kind::Down { down } else { Some(up) };
+            recorded.is_some() && recorded == script.checksum
+        }
+        Some(LineState::Draft) | None => false,
+    }
+}
+
+fn script(folder: &Folder, read: &Read) -> Vec<Diagnostic> {
+    let BodyData::Sql { statements: tables, .. } = &read.script.body else { return Vec::new() };
+    let in_dialect = |dialect: Dialect| -> Vec<Finding> {
+        let table = tables.iter().find(|(dialects, _)| dialects.contains(dialect) && read.clear.contains(dialect));
+        let statements = table.map_or(&[] as &[Statement], |(_, statements)| statements);
+        check::check(dialect, &read.script.text, statements, folder.policy.postgres)
+    };
+    let mut found: Vec<(Finding, Dialects)> = Vec::new();
+    match folder.policy.dialects {
+        Some(dialects) => {
+            for dialect in dialects.iter() {
+                for finding in in_dialect(dialect) {
+                    match found.iter_mut().find(|(known, _)| is_same(known, &finding)) {
+                        Some((_, dialects)) => *dialects = dialects.with(dialect),
+                        None => found.push((finding, Dialects::NONE.with(dialect))),
+                    }
+                }
+            }
+        }
+        None => {
+            // To MySQL the statements begin and end elsewhere: it could be what the folder is for.
+            let alone = tables.iter().any(|(dialects, _)| *dialects == Dialects::NONE.with(Dialect::Mysql));
+            found.extend(undeclared(read, alone, in_dialect));
+        }
+    }
+    found.into_iter().filter_map(|(finding, dialects)| diagnostic(folder, &read.script, finding, dialects)).collect()
+}
+
+/// One mistake that two grammars see is told once.
+fn is_same(a: &Finding, b: &Finding) -> bool {
+    a.range.start == b.range.start && a.fact.rule() == b.fact.rule()
+}
+
+/// A folder that names no dialect is for one of them: its script is wrong only if neither PostgreSQL
+/// nor SQLite takes the whole of it and nothing in it is MySQL's, whose grammar is not at hand.
+fn undeclared(read: &Read, alone: bool, in_dialect: impl Fn(Dialect) -> Vec<Finding>) -> Vec<(Finding, Dialects)> {
+    let mut refusals = Vec::new();
+    for dialect in [Dialect::Postgres, Dialect::Sqlite] {
+        if !read.clear.contains(dialect) {
+            continue;
+        }
+        let mut found = in_dialect(dialect);
+        if !found.iter().any(|finding| finding.fact.is_refusal()) {
+            // What a grammar that takes the script is unsure of could be another's business.
+            found.retain(|finding| matches!(finding.fact, Fact::Body(_)));
+            return found.into_iter().map(|finding| (finding, Dialects::NONE.with(dialect))).collect();
+        }
+        found.retain(|finding| finding.fact.is_refusal());
+        refusals.push((found, dialect));
+    }
+    // MySQL could be meant, all the more where another one cannot even tell words from quotes.
+    let clear = |dialect| read.clear.contains(dialect);
+    if clear(Dialect::Mysql) && (alone || read.clear != Dialects::ALL || speaks_mysql(&read.script.text)) {
+        return Vec::new();
+    }
+    // That of the two which takes more of it.
+    let nearest = refusals.into_iter().min_by_key(|(found, _)| found.len());
+    nearest.into_iter().flat_map(|(found, _)| found).map(|finding| (finding, Dialects::NONE)).collect()
+}
+
+/// Whether a script has words or marks that only MySQL and MariaDB know.
+fn speaks_mysql(text: &str) -> bool {
+    const WORDS: [&str; 15] = [
+        "AUTO_INCREMENT",
+        "ENGINE",
+        "UNSIGNED",
+        "TINYINT",
+        "MEDIUMTEXT",
+        "LONGTEXT",
+        "MEDIUMINT",
+        "DELIMITER",
+        "CHARSET",
+        "MODIFY",
+        "CHANGE",
+        "IGNORE",
+        "DUPLICATE",
+        "FULLTEXT",
+        "SIGNAL",
+    ];
+    let upper = text.to_uppercase();
+    let marks = ["`", "/*!", "/*M!", "\\'", "\\\"", " # "];
+    marks.into_iter().any(|mark| upper.contains(mark))
+        || upper.lines().any(|line| line.trim_start().starts_with('#'))
+        || upper.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| WORDS.contains(&word))
+}
+
+fn diagnostic(folder: &Folder, script: &Script, finding: Finding, dialects: Dialects) -> Option<Diagnostic> {
+    let (rule, default) = finding.fact.rule();
+    if script.allow.iter().any(|(allowed, _)| allowed == rule) {
+        return None;
+    }
+    let declared = folder.policy.dialects.is_some();
+    // No server of any kind has a statement that begins so.
+    let hopeless = matches!(finding.fact, Fact::NoStatement { .. }) && finding.repair.is_some();
+    let default = if declared || hopeless { default } else { LintLevel::Warn };
+    let severity = match folder.policy.level(rule, default) {
+        LintLevel::Deny => Severity::Error,
+        LintLevel::Warn => Severity::Warning,
+        LintLevel::Allow => return None,
+    };
+    let policy = folder.show(super::policy::FILE);
+    let take = if dialects.iter().count() > 1 { "do" } else { "does" };
+    let (label, help) = match &finding.fact {
+        _ if !declared && finding.fact.is_refusal() => (
+            "neither PostgreSQL nor SQLite takes this".to_owned(),
+            format!("say in `{policy}` what the folder is for, such as `dialects = [\"postgres\"]`, and it is checked as that"),
+        ),
+        Fact::Unexpected { .. } | Fact::Ends { .. } | Fact::NoStatement { .. } | Fact::Refused(_) => (
+            format!("{} {take} not take this", product(dialects)),
+            "correct it; if the server takes it as it is, write `-- lockgate: allow(syntax) \"why\"` as the first line"
+                .to_owned(),
+        ),
+        Fact::Body(_) => (
+            String::new(),
+            "look at it; if it is right, write `-- lockgate: allow(plpgsql-syntax) \"why\"` as the first line".to_owned(),
+        ),
+        Fact::Newer { since, .. } => (
+            String::new(),
+            format!("write it in the older way, or say `postgres = \"{since}\"` in `{policy}` once the servers are that new"),
+        ),
+        Fact::TooDeep | Fact::TooLong => (
+            String::new(),
+            "split it; or write `-- lockgate: allow(not-parsed) \"why\"` as the first line, and let the server say what is wrong"
+                .to_owned(),
+        ),
+    };
+    let (file, message) = (folder.show(&script.path), finding.fact.to_string());
+    let diagnostic = Diagnostic { severity, ..Diagnostic::error(rule, file, message) };
+    let diagnostic = diagnostic.at(&script.text, finding.range, label);
+    Some(match finding.repair {
+        Some(repair) => diagnostic.help(repair),
+        None => diagnostic.help(help),
+    })
+}

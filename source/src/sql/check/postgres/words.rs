@@ -1,0 +1,157 @@
+//! The parser's messages in our words: without the names of its tokens.
+
+/// What the parser said.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// Something else should stand here; what, where it says so.
+    Expected(Option<String>),
+    /// A rule is broken.
+    Rule(String),
+}
+
+pub(super) fn said(message: &str) -> Said {
+    let message = message.trim_end_matches('.');
+    match message {
+        "missing comma" => return Said::Expected(Some("`,`".to_owned())),
+        "Missing column type" => return Said::Expected(Some("a type".to_owned())),
+        "Expected new line or comma between string literals" => return Said::Expected(Some("`,`".to_owned())),
+        // The statement is over for the parser.
+        "Missing semicolon between statements" => return Said::Expected(None),
+        "Join missing condition" => return Said::Expected(Some("`ON` or `USING`".to_owned())),
+        _ if message.starts_with("unexpected ") => return Said::Expected(None),
+        _ => {}
+    }
+    let beginnings = ["expected ", "Expected ", "missing "];
+    let expected = beginnings.into_iter().find_map(|beginning| message.strip_prefix(beginning));
+    let Some(expected) = expected else {
+        let mut letters = message.chars();
+        // A keyword or a name at the head stays as it is.
+        let lower = message.chars().nth(1).is_some_and(char::is_lowercase);
+        let rule = match letters.next() {
+            Some(first) if lower => first.to_lowercase().collect::<String>() + letters.as_str(),
+            _ => message.to_owned(),
+        };
+        return Said::Rule(quote(&rule));
+    };
+    // What was found instead is for us to show.
+    let found = [", found ", ", got ", " but found "].into_iter().filter_map(|word| expected.find(word)).min();
+    let expected = &expected[..found.unwrap_or(expected.len())];
+    // "command": the statement is over for the parser.
+    Said::Expected((expected != "command").then(|| with_article(&quote(expected))))
+}
+
+/// Keywords and marks in backticks.
+fn quote(text: &str) -> String {
+    let words = text.split(' ').map(|word| {
+        let core = word.trim_end_matches([',', ':', ';']);
+        let tail = &word[core.len()..];
+        if let Some(mark) = MARKS.iter().find(|(name, _)| *name == core).map(|(_, mark)| *mark) {
+            return format!("`{mark}`{tail}");
+        }
+        let keyword = core.strip_suffix("_KW").unwrap_or(core);
+        let upper = keyword.len() > 1 && keyword.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+        match core {
+            "IDENT" => format!("a name{tail}"),
+            "STRING" => format!("a string{tail}"),
+            "INT_NUMBER" => format!("a number{tail}"),
+            "expr" => format!("expression{tail}"),
+            "select" | "join" | "lateral" if text.len() > word.len() => format!("`{}`{tail}", core.to_uppercase()),
+            _ if upper => format!("`{keyword}`{tail}"),
+            _ => word.to_owned(),
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn with_article(text: &str) -> String {
+    let text = match text {
+        "path name" | "identifier" | "column_name" | "name ref list" => "name",
+        "expression" | "an expression" => "expression",
+        "simple type name" | "type name" => "type",
+        "from_item" | "from item" | "table relation name" | "relation name" => "table",
+        other => other,
+    };
+    let first = text.split(' ').next().unwrap_or_default();
+    let bare = first.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+        && !["a", "an", "at", "either", "start", "the", "valid"].contains(&first)
+        && !text.ends_with("options");
+    match first.chars().next() {
+        Some('a' | 'e' | 'i' | 'o' | 'u') if bare => format!("an {text}"),
+        Some(_) if bare => format!("a {text}"),
+        _ => text.to_owned(),
+    }
+}
+
+const MARKS: [(&str, &str); 40] = [
+    ("SEMICOLON", ";"),
+    ("COMMA", ","),
+    ("L_PAREN", "("),
+    ("R_PAREN", ")"),
+    ("L_BRACK", "["),
+    ("R_BRACK", "]"),
+    ("L_CURLY", "{"),
+    ("R_CURLY", "}"),
+    ("L_ANGLE", "<"),
+    ("R_ANGLE", ">"),
+    ("LESS_LESS", "<<"),
+    ("GREATER_GREATER", ">>"),
+    ("LTEQ", "<="),
+    ("GTEQ", ">="),
+    ("NEQ", "!="),
+    ("NEQB", "<>"),
+    ("AT", "@"),
+    ("POUND", "#"),
+    ("TILDE", "~"),
+    ("QUESTION", "?"),
+    ("AMP", "&"),
+    ("PIPE", "|"),
+    ("PLUS", "+"),
+    ("STAR", "*"),
+    ("SLASH", "/"),
+    ("CARET", "^"),
+    ("PERCENT", "%"),
+    ("UNDERSCORE", "_"),
+    ("DOT", "."),
+    ("DOT_DOT", ".."),
+    ("COLON", ":"),
+    ("COLON_COLON", "::"),
+    ("COLON_EQ", ":="),
+    ("EQ", "="),
+    ("FAT_ARROW", "=>"),
+    ("BANG", "!"),
+    ("MINUS", "-"),
+    ("BACKTICK", "`"),
+    ("DOLLAR", "$"),
+    ("EOF", "the end"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_of_a_token_is_shown() {
+        let expected = |text: &str| Said::Expected(Some(text.to_owned()));
+        for (message, said_as) in [
+            ("expected L_PAREN", expected("`(`")),
+            ("expected TABLE_KW", expected("`TABLE`")),
+            ("expected command, found IDENT", Said::Expected(None)),
+            ("expected name, got SEMICOLON", expected("a name")),
+            ("expected path name", expected("a name")),
+            ("expected expression", expected("an expression")),
+            (
+                "expected SET, DROP, ADD, RENAME, VALIDATE, or OWNER",
+                expected("`SET`, `DROP`, `ADD`, `RENAME`, `VALIDATE`, or `OWNER`"),
+            ),
+            ("missing comma", expected("`,`")),
+            ("Missing semicolon between statements", Said::Expected(None)),
+            ("unexpected trailing comma", Said::Expected(None)),
+            ("Expected at least one expression in IN list.", expected("at least one expression in `IN` list")),
+            ("Duplicate function body.", Said::Rule("duplicate function body".to_owned())),
+            ("VARIADIC param must be last.", Said::Rule("`VARIADIC` param must be last".to_owned())),
+            ("`left` is a reserved keyword", Said::Rule("`left` is a reserved keyword".to_owned())),
+        ] {
+            assert_eq!(said(message), said_as, "{message}");
+        }
+    }
+}

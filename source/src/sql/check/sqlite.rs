@@ -1,0 +1,116 @@
+//! SQLite's grammar, by a parser that is made from SQLite's own grammar file.
+
+use std::sync::OnceLock;
+
+use lockgate_core::Dialect;
+use sqlite3_parser::lexer::sql::{Error, Parser, ParserError};
+use sqlite3_parser::{Bump, FallibleIterator as _};
+
+use super::{Fact, Wrong, repair, stuck, token_at};
+
+/// What is wrong with one statement.
+pub(super) fn check(text: &str) -> Option<Wrong> {
+    let (at, rule) = first(text)?;
+    let wrong = match rule {
+        Some(rule) => {
+            let token = token_at(Dialect::Sqlite, text, at);
+            Wrong::new(token.start..token.end, Fact::Refused(rule))
+        }
+        None => stuck(Dialect::Sqlite, text, at, expected(text, at)),
+    };
+    Some(repair::find(Dialect::Sqlite, text, wrong, keywords(), stops))
+}
+
+/// The byte at which the text stops being SQLite.
+fn stops(text: &str) -> Option<usize> {
+    first(text).map(|(at, _)| at)
+}
+
+/// Where the text stops being SQLite, and what SQLite says where that is more than the place.
+fn first(text: &str) -> Option<(usize, Option<String>)> {
+    let bump = Bump::new();
+    let mut parser = Parser::new(&bump, text.as_bytes());
+    loop {
+        match parser.next() {
+            Ok(Some(_)) => {}
+            Ok(None) => return None,
+            Err(error) => return place(text, error),
+        }
+    }
+}
+
+fn place(text: &str, error: Error) -> Option<(usize, Option<String>)> {
+    let byte = |line: usize, column: usize| {
+        let line = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum::<usize>();
+        text.floor_char_boundary((line + column).saturating_sub(1).min(text.len()))
+    };
+    match error {
+        Error::ParserError(ParserError::SyntaxError(_) | ParserError::UnexpectedEof, position)
+        | Error::UnrecognizedToken(position)
+        | Error::UnterminatedLiteral(position)
+        | Error::UnterminatedBracket(position)
+        | Error::BadNumber(position)
+        | Error::ExpectedEqualsSign(position)
+        | Error::MalformedBlobLiteral(position)
+        | Error::MalformedHexInteger(position) => position.map(|position| (byte(position.line, position.column), None)),
+        // SQLite takes `$::name`, which the parser does not know.
+        Error::BadVariableName(position) => {
+            let position = position?;
+            let at = byte(position.line, position.column);
+            (!text[at..].starts_with("$::")).then_some((at, None))
+        }
+        // What the parser finds beyond the grammar is for SQLite to judge (a column that occurs
+        // twice), but for what SQLite's own grammar file does so too.
+        Error::ParserError(ParserError::Custom(message), position) => {
+            let known = ["unknown table option", "unknown join type"];
+            let is_known = known.into_iter().any(|beginning| message.starts_with(beginning));
+            let position = position.filter(|_| is_known)?;
+            Some((byte(position.line, position.column), Some(message)))
+        }
+        // A comment may end with the text, and a text is never cut off while it is read.
+        _ => None,
+    }
+}
+
+/// What could stand here, found by trying; nothing where that would be a long list.
+fn expected(text: &str, at: usize) -> Option<String> {
+    const TRIED_MAX: usize = 2 << 10;
+    const SHOWN_MAX: usize = 4;
+    let at = token_at(Dialect::Sqlite, text, at).start;
+    if at > TRIED_MAX {
+        return None;
+    }
+    let before = &text[..at];
+    let takes = |token: &str| stops(&format!("{before} {token} ")).is_none_or(|stop| stop > at + 1);
+    let (name, constant) = (takes("\"x\""), takes("1"));
+    if name && constant {
+        return Some("an expression".to_owned());
+    } else if name {
+        return Some("a name".to_owned());
+    }
+    let marks = ["(", ")", ",", "="].into_iter().filter(|mark| takes(mark)).map(str::to_owned);
+    let words = keywords().iter().filter(|word| takes(word)).map(|word| word.to_uppercase());
+    let mut all: Vec<String> = marks.chain(words).take(SHOWN_MAX + 1).map(|word| format!("`{word}`")).collect();
+    if all.len() > SHOWN_MAX {
+        return None;
+    }
+    let last = all.pop()?;
+    Some(if all.is_empty() { last } else { format!("{} or {last}", all.join(", ")) })
+}
+
+/// Every keyword, in lower case.
+fn keywords() -> &'static [String] {
+    static KEYWORDS: OnceLock<Vec<String>> = OnceLock::new();
+    KEYWORDS.get_or_init(|| WORDS.split_whitespace().map(str::to_owned).collect())
+}
+
+const WORDS: &str = "abort action add after all alter always analyze and as asc attach autoincrement before begin \
+    between by cascade case cast check collate column commit conflict constraint create cross current current_date \
+    current_time current_timestamp database default deferrable deferred delete desc detach distinct do drop each else \
+    end escape except exclude exclusive exists explain fail filter first following for foreign from full generated \
+    glob group groups having if ignore immediate in index indexed initially inner insert instead intersect into is \
+    isnull join key last left like limit match materialized natural no not nothing notnull null nulls of offset on or \
+    order others outer over partition plan pragma preceding primary query raise range recursive references regexp \
+    reindex release rename replace restrict returning right rollback row rows savepoint select set strict table temp \
+    temporary then ties to transaction trigger unbounded union unique update using vacuum values view virtual when \
+    where window with without rowid";
