@@ -252,7 +252,7 @@ fn a_whole_set_is_replayed_up_down_and_up() {
 fn a_statement_that_sqlite_refuses_is_shown_with_its_place() {
     let add = ("0002_add_ada.sql", "-- ada\nCREATE TABLE more (x);\n\nINSERT INTO usrs (name)\n  VALUES ('ada');\n");
     check(
-        &sqlite(&[USERS, add, ("0003_never_reached.sql", "DROP TABLE nothing;")]),
+        &sqlite(&[USERS, add, ("0003_never_reached.sql", "DROP TABLE gone;")]),
         1,
         "\
 error[replay]: SQLite refuses this statement: no such table: usrs
