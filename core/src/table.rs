@@ -96,8 +96,8 @@ pub struct Encoded {
 ///
 /// # Panics
 ///
-/// Where the order is not ascending, a name is not the end of its file's name, or all texts
-/// together exceed 4 GiB: `lockgate-source` has checked each before.
+/// Where the order is not ascending, a name is not the end of its file's name, a statement has data
+/// and its flags deny it, or all texts together exceed 4 GiB: `lockgate-source` has checked each before.
 pub fn encode(dialects: Dialects, migrations: &[MigrationData]) -> Encoded {
     assert!(
         migrations.windows(2).all(|pair| pair[0].version < pair[1].version),
@@ -199,6 +199,11 @@ impl Writer {
                 inner.number(statement.range.len() as u64);
                 inner.bytes.push(statement.kind.code());
                 inner.bytes.push(statement.flags.bits());
+                assert_eq!(statement.data.is_some(), statement.flags.contains(StatementFlags::COPY_DATA));
+                if let Some(data) = &statement.data {
+                    inner.number((data.start - statement.range.start) as u64);
+                    inner.number(data.len() as u64);
+                }
                 end = statement.range.end;
             }
         }
@@ -369,8 +374,12 @@ impl<'a> Reader<'a> {
                 end = start + self.len();
                 let kind = StatementKind::from_code(self.byte());
                 let flags = StatementFlags::from_bits(self.byte());
+                let data = flags.contains(StatementFlags::COPY_DATA).then(|| {
+                    let first = start + self.len();
+                    first..first + self.len()
+                });
                 if wanted {
-                    statements.push(Statement { range: start..end, kind, flags });
+                    statements.push(Statement { range: start..end, kind, flags, data });
                 }
             }
             if wanted {
@@ -414,7 +423,7 @@ mod tests {
     use crate::{Body, Set};
 
     fn statement(range: std::ops::Range<usize>) -> Statement {
-        Statement { range, kind: StatementKind::CreateTable, flags: StatementFlags::SESSION_STATE }
+        Statement { range, kind: StatementKind::CreateTable, flags: StatementFlags::SESSION_STATE, data: None }
     }
 
     #[test]

@@ -200,11 +200,12 @@ fn sql(dice: &mut Dice, dialects: Dialects, texts: &mut String) -> BodyData {
                 break;
             }
             let kind = StatementKind::from_code(dice.below(70) as u8);
-            statements.push(Statement {
-                range: start..end,
-                kind,
-                flags: StatementFlags::from_bits(dice.below(32) as u8),
+            let flags = StatementFlags::from_bits(dice.below(64) as u8);
+            let data = flags.contains(StatementFlags::COPY_DATA).then(|| {
+                let first = start + dice.below((end - start) as u64 + 1) as usize;
+                first..first + dice.below((end - first) as u64 + 1) as usize
             });
+            statements.push(Statement { range: start..end, kind, flags, data });
             at = end.max(at + 1);
             if end < at {
                 break;

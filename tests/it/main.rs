@@ -4,6 +4,7 @@ mod architecture;
 mod cancel;
 mod cli;
 mod conformance;
+mod copy;
 mod crash;
 mod example;
 mod faults;

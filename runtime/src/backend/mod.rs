@@ -87,6 +87,11 @@ pub(crate) struct Sql {
 }
 
 impl Sql {
+    /// Whether a statement of it is followed by data.
+    pub(crate) fn has_data(&self) -> bool {
+        self.statements.iter().any(|statement| statement.data.is_some())
+    }
+
     /// The text from the first statement to the last: no byte order mark, no comment without an end.
     pub(crate) fn code(&self) -> &'static str {
         match (self.statements.first(), self.statements.last()) {

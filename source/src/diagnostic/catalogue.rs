@@ -74,13 +74,20 @@ pub static CODES: &[Entry] = &[
     ),
     entry(
         "copy-data",
-        "`COPY … FROM stdin` is followed by lines of data, which travel by another protocol than statements. This \
-         release does not send them: write INSERT statements, or load the data with psql.",
+        "`COPY … FROM stdin` is followed by lines of data up to a line `\\.`, as in the output of pg_dump. PostgreSQL \
+         alone reads them, and Lockgate sends them only where the folder says that it is for PostgreSQL and nothing \
+         else: `dialects = [\"postgres\"]` in `migrations.toml`. Elsewhere write INSERT statements.",
     ),
     entry(
         "copy-line-shared",
         "The data of `COPY … FROM stdin` begins on the next line, so nothing may stand behind the statement on its own \
          line.",
+    ),
+    entry(
+        "copy-out",
+        "`COPY … TO stdout` answers with lines of data, and `COPY … FROM stdout` is how nobody means to write \
+         `FROM stdin`. In a migration there is nobody to read what comes out: query the database with psql, or write \
+         what is read as `FROM stdin`.",
     ),
     entry(
         "deleted",
@@ -163,8 +170,10 @@ pub static CODES: &[Entry] = &[
     ),
     entry(
         "psql-line",
-        "Lines that begin with a backslash are instructions to psql, and pg_dump writes some of them. A server does not \
-         understand them.",
+        "Lines that begin with a backslash are instructions to psql, and a server does not understand them. \
+         `\\restrict` and `\\unrestrict`, which pg_dump writes around its output, are passed over in a folder that is \
+         for PostgreSQL alone (`dialects = [\"postgres\"]` in `migrations.toml`); every other one is refused, as what it \
+         asks for would not be done.",
     ),
     entry(
         "renamed",

@@ -2,6 +2,7 @@
 //! its history row, and only the last commit of a run waits for the disk.
 
 mod cause;
+mod copy;
 mod envelope;
 mod message;
 mod run;
@@ -47,6 +48,8 @@ pub(crate) struct Backing<'a> {
     lost: bool,
     /// Whether an answer is still to be read.
     asked: bool,
+    /// Whether the data of a COPY are on their way.
+    copying: bool,
 }
 
 /// How other runs are kept out.
@@ -71,6 +74,7 @@ struct Facts {
     lock_timeout: String,
     statement_timeout: String,
     synchronous_commit: String,
+    client_min_messages: String,
     role: String,
 }
 
@@ -89,6 +93,7 @@ impl<'a> Backing<'a> {
             open: false,
             lost: false,
             asked: false,
+            copying: false,
         }
     }
 
@@ -336,6 +341,7 @@ impl Facts {
             lock_timeout: row.try_get("lock_timeout")?,
             statement_timeout: row.try_get("statement_timeout")?,
             synchronous_commit: row.try_get("synchronous_commit")?,
+            client_min_messages: row.try_get("client_min_messages")?,
             role: row.try_get("role")?,
         })
     }
@@ -442,6 +448,12 @@ impl Drop for Backing<'_> {
             return;
         }
         let mut words = vec!["ROLLBACK".to_owned()];
+        if self.copying {
+            // sqlx does not count the answer to a COPY that is broken off, and from then on whoever
+            // asks is given the answer to the question before. No connection is better than that one.
+            words.push("RESET SESSION AUTHORIZATION; SET ROLE NONE".to_owned());
+            words.push("SELECT pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid())".to_owned());
+        }
         if let Lock::Session(key) = self.lock {
             // First, as the words behind a failing one are not heard. Taken more than once it is not.
             words.push(format!("SELECT pg_catalog.pg_advisory_unlock({key})"));
@@ -449,6 +461,7 @@ impl Drop for Backing<'_> {
                 words.extend(self.restore_session());
             }
             words.push(format!("SET ROLE {}", self.role()));
+            words.push(self.messages("SET", false));
             words.push(format!("SET lock_timeout = {}", literal(&self.facts().lock_timeout)));
             words.push(format!("SET statement_timeout = {}", literal(&self.facts().statement_timeout)));
         }

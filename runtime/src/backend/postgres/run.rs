@@ -1,6 +1,6 @@
 //! Runs jobs: many in one message where they are SQL in transactions, else one by one.
 
-use lockgate_core::{Action, State};
+use lockgate_core::{Action, State, StatementFlags};
 
 use super::envelope::{BEGIN, MESSAGE_JOBS};
 use super::message::{self, Message, Slot};
@@ -27,6 +27,11 @@ impl Backing<'_> {
         while let Some(job) = jobs.get(at) {
             if let Work::Step(function) = job.work {
                 self.run_step(store, at, job, function, progress).await?;
+                at += 1;
+                continue;
+            }
+            if matches!(&job.work, Work::Script(sql) if sql.has_data()) {
+                self.run_in_pieces(store, jobs, at, progress).await?;
                 at += 1;
                 continue;
             }
@@ -181,18 +186,15 @@ impl Backing<'_> {
 
         let mut finished = done;
         for (index, statement) in sql.statements.iter().enumerate().skip(done as usize) {
-            // Alone in its message: together with anything else it would be in a transaction.
-            let code = sql.text[statement.range.clone()].to_owned();
-            if let Err((_, cause)) = self.send(code.clone(), |_| ()).await {
-                let byte = cause
-                    .position
-                    .and_then(|position| code.char_indices().nth(position.saturating_sub(1)))
-                    .map(|(byte, _)| statement.range.start + byte);
+            finished += 1;
+            if statement.flags.contains(StatementFlags::CLIENT_ONLY) {
+                continue;
+            }
+            if let Err((at, cause)) = self.run_statement(sql, index).await {
                 self.undo(&cause).await;
                 self.put_back(sql).await;
-                return Err(Failure { job: 0, at: FailedAt::Statement { index, byte }, cause });
+                return Err(Failure { job: 0, at, cause });
             }
-            finished += 1;
             if finished < total {
                 let advance = sql::advance(store, &table, &job.entry, state, finished);
                 self.bookkeep(sql, vec![advance]).await.map_err(bookkeeping)?;
@@ -208,6 +210,25 @@ impl Backing<'_> {
         self.bookkeep(sql, vec![row, log]).await.map_err(bookkeeping)?;
         progress(Progress::Finished(0));
         Ok(())
+    }
+
+    /// Runs one statement of a script outside a transaction.
+    async fn run_statement(&mut self, sql: &Sql, index: usize) -> Result<(), (FailedAt, Cause)> {
+        let statement = &sql.statements[index];
+        if statement.data.is_some() {
+            let hide = self.messages("SET", true);
+            self.execute(hide).await.map_err(|cause| (FailedAt::Statement { index, byte: None }, cause))?;
+            return self.copy(sql, index).await;
+        }
+        // Alone in its message: together with anything else it would be in a transaction.
+        let code = sql.text[statement.range.clone()].to_owned();
+        self.send(code.clone(), |_| ()).await.map_err(|(_, cause)| {
+            let byte = cause
+                .position
+                .and_then(|position| code.char_indices().nth(position.saturating_sub(1)))
+                .map(|(byte, _)| statement.range.start + byte);
+            (FailedAt::Statement { index, byte }, cause)
+        })
     }
 
     /// Writes the row of a script that runs outside, as the role that the run began with.
@@ -231,6 +252,9 @@ impl Backing<'_> {
         statements.push(format!("SET ROLE {}", self.role()));
         statements.push(format!("SET lock_timeout = {}", literal(&self.facts().lock_timeout)));
         statements.push(format!("SET statement_timeout = {}", literal(&self.facts().statement_timeout)));
+        if sql.has_data() {
+            statements.push(self.messages("SET", false));
+        }
         if !self.held.is_borrowed() {
             statements.extend(self.own_settings("SET"));
         }
@@ -240,7 +264,7 @@ impl Backing<'_> {
 }
 
 /// What a message's error is about.
-fn failure(message: &Message, slot: Slot, jobs: &[Job], first: usize, cause: Cause) -> Failure {
+pub(super) fn failure(message: &Message, slot: Slot, jobs: &[Job], first: usize, cause: Cause) -> Failure {
     let located = cause.position.and_then(|position| message.locate(position));
     let script = |index: usize| match jobs.get(index).map(|job| &job.work) {
         Some(Work::Script(sql)) => Some(sql),

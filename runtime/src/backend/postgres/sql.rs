@@ -22,6 +22,7 @@ pub(super) fn facts(table: &Table) -> String {
          pg_catalog.current_setting('lock_timeout') AS lock_timeout, \
          pg_catalog.current_setting('statement_timeout') AS statement_timeout, \
          pg_catalog.current_setting('synchronous_commit') AS synchronous_commit, \
+         pg_catalog.current_setting('client_min_messages') AS client_min_messages, \
          pg_catalog.current_setting('role') AS role",
         literal(&table.to_string())
     )
