@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use lockgate_core::{Action, Body, Dialect, History, Migration, Script, Statement, Step};
+use lockgate_core::{Action, Body, Checksum, Dialect, History, Migration, Script, Statement, Step};
 
 use crate::error::Cause;
 use crate::migrations::StepFn;
@@ -84,9 +84,16 @@ pub(crate) struct Sql {
     pub(crate) script: Script,
     pub(crate) text: &'static str,
     pub(crate) statements: Vec<Statement>,
+    /// For a script that runs outside a transaction: the checksum of all statements up to each.
+    finished: Vec<Checksum>,
 }
 
 impl Sql {
+    /// The checksum of its first so many statements, which have finished.
+    pub(crate) fn finished(&self, done: u32) -> Option<&Checksum> {
+        self.finished.get(usize::try_from(done).ok()?.checked_sub(1)?)
+    }
+
     /// Whether a statement of it is followed by data.
     pub(crate) fn has_data(&self) -> bool {
         self.statements.iter().any(|statement| statement.data.is_some())
@@ -119,7 +126,12 @@ impl Job {
             (None, _) => Work::Nothing,
             (Some(_), Some(function)) => Work::Step(function),
             (Some(script), None) => match script.body() {
-                Body::Sql(text) => Work::Script(Box::new(Sql { script, text, statements: script.statements(dialect) })),
+                Body::Sql(text) => Work::Script(Box::new(Sql {
+                    script,
+                    text,
+                    statements: script.statements(dialect),
+                    finished: script.finished(dialect),
+                })),
                 Body::Rust => Work::Nothing,
             },
         };

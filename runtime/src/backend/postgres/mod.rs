@@ -354,6 +354,7 @@ fn raw_row(row: &PgRow) -> Result<RawRow, sqlx::Error> {
         checksum: row.try_get("checksum")?,
         state: row.try_get("state")?,
         statements_done: row.try_get("statements_done")?,
+        finished_checksum: row.try_get("finished_checksum")?,
         applied_at: row.try_get("applied_at")?,
         elapsed_ms: row.try_get("elapsed_ms")?,
         applied_by: row.try_get("applied_by")?,

@@ -169,7 +169,7 @@ impl Backing<'_> {
         message.push(Slot::Setup, &self.synchronous());
         let first = match job.action {
             Action::Apply => sql::insert(store, &table, &job.entry, State::Partial, 0, None),
-            _ => sql::advance(store, &table, &job.entry, state, done),
+            _ => sql::advance(store, &table, &job.entry, state, done, sql.finished(done)),
         };
         message.push(Slot::Bookkeeping(0), &first);
         message.push(Slot::Setup, "COMMIT");
@@ -196,13 +196,13 @@ impl Backing<'_> {
                 return Err(Failure { job: 0, at, cause });
             }
             if finished < total {
-                let advance = sql::advance(store, &table, &job.entry, state, finished);
+                let advance = sql::advance(store, &table, &job.entry, state, finished, sql.finished(finished));
                 self.bookkeep(sql, vec![advance]).await.map_err(bookkeeping)?;
             }
             progress(Progress::Statement(0, finished));
         }
         let row = match going_up {
-            true => sql::advance(store, &table, &job.entry, State::Applied, total),
+            true => sql::advance(store, &table, &job.entry, State::Applied, total, None),
             false => sql::delete(store, &table, &job.entry),
         };
         let log = sql::log(store, &table, &job.entry, job.log_event(), None);

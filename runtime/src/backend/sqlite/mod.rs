@@ -438,7 +438,7 @@ impl<'a> Backing<'a> {
         self.reopen(store, job).await.map_err(|(at, cause)| Failure { job: 0, at, cause })?;
         let first = match job.action {
             Action::Apply => sql::insert(store, &job.entry, State::Partial, 0, SystemTime::now()),
-            _ => sql::advance(store, &job.entry, state, done),
+            _ => sql::advance(store, &job.entry, state, done, sql.finished(done)),
         };
         self.execute(first).await.map_err(bookkeeping)?;
         self.commit().await.map_err(bookkeeping)?;
@@ -450,13 +450,13 @@ impl<'a> Backing<'a> {
             self.execute(code).await.map_err(|cause| Failure { job: 0, at, cause })?;
             finished += 1;
             if finished < total {
-                let advance = sql::advance(store, &job.entry, state, finished);
+                let advance = sql::advance(store, &job.entry, state, finished, sql.finished(finished));
                 self.execute(advance).await.map_err(bookkeeping)?;
             }
             progress(Progress::Statement(0, finished));
         }
         let row = match going_up {
-            true => sql::advance(store, &job.entry, State::Applied, total),
+            true => sql::advance(store, &job.entry, State::Applied, total, None),
             false => sql::delete(store, &job.entry),
         };
         let log = sql::log(store, &job.entry, job.log_event(), None);
@@ -507,6 +507,7 @@ fn raw_row(row: &sqlx::sqlite::SqliteRow) -> Result<RawRow, sqlx::Error> {
         checksum: row.try_get("checksum")?,
         state: row.try_get("state")?,
         statements_done: row.try_get("statements_done")?,
+        finished_checksum: row.try_get("finished_checksum")?,
         applied_at: row.try_get("applied_at")?,
         elapsed_ms: row.try_get("elapsed_ms")?,
         applied_by: row.try_get("applied_by")?,
