@@ -253,6 +253,10 @@ pub(crate) trait Backend: Send {
     /// lets other runs in and puts the session back as it was.
     fn release(&mut self, failed: bool) -> BoxFuture<'_, Result<(), Cause>>;
 
+    /// The indexes that the last statement of a script outside a transaction left INVALID behind, or
+    /// that were so before and that this message of its failure names: as SQL names them.
+    fn invalid<'a>(&'a mut self, message: &'a str) -> BoxFuture<'a, Vec<String>>;
+
     /// Sessions that may hold what a migration could not lock.
     fn blockers(&mut self) -> BoxFuture<'_, Vec<String>>;
 }

@@ -50,6 +50,8 @@ pub(crate) struct Backing<'a> {
     asked: bool,
     /// Whether the data of a COPY are on their way.
     copying: bool,
+    /// The indexes that were INVALID before the last statement that builds some by and by.
+    invalid: Option<Vec<i64>>,
 }
 
 /// How other runs are kept out.
@@ -94,6 +96,7 @@ impl<'a> Backing<'a> {
             lost: false,
             asked: false,
             copying: false,
+            invalid: None,
         }
     }
 
@@ -286,6 +289,14 @@ impl<'a> Backing<'a> {
         Ok(rows.first().and_then(|row| row.try_get("holder").ok()))
     }
 
+    /// The indexes that are INVALID: by their oid, their name, and as SQL names them.
+    async fn invalid_indexes(&mut self) -> Result<Vec<(i64, String, String)>, Cause> {
+        let rows = self.rows(sql::INVALID.to_owned()).await?;
+        let read =
+            |row: &PgRow| Some((row.try_get("oid").ok()?, row.try_get("name").ok()?, row.try_get("shown").ok()?));
+        Ok(rows.iter().filter_map(read).collect())
+    }
+
     async fn session_settings(&mut self) -> Result<Vec<(String, String)>, Cause> {
         let rows = self.rows(sql::SESSION_SETTINGS.to_owned()).await?;
         let read = |row: &PgRow| Some((row.try_get("name").ok()?, row.try_get("setting").ok()?));
@@ -424,6 +435,15 @@ impl Backend for Backing<'_> {
 
     fn release(&mut self, failed: bool) -> BoxFuture<'_, Result<(), Cause>> {
         Box::pin(self.let_go(failed))
+    }
+
+    fn invalid<'a>(&'a mut self, message: &'a str) -> BoxFuture<'a, Vec<String>> {
+        Box::pin(async move {
+            let Some(before) = self.invalid.take() else { return Vec::new() };
+            let mut found = self.invalid_indexes().await.unwrap_or_default();
+            found.retain(|(oid, name, _)| !before.contains(oid) || message.contains(&format!("\"{name}\"")));
+            found.into_iter().map(|(_, _, shown)| shown).collect()
+        })
     }
 
     fn blockers(&mut self) -> BoxFuture<'_, Vec<String>> {

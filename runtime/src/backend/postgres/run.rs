@@ -1,6 +1,6 @@
 //! Runs jobs: many in one message where they are SQL in transactions, else one by one.
 
-use lockgate_core::{Action, State, StatementFlags};
+use lockgate_core::{Action, State, StatementFlags, StatementKind};
 
 use super::envelope::{BEGIN, MESSAGE_JOBS};
 use super::message::{self, Message, Slot};
@@ -219,6 +219,13 @@ impl Backing<'_> {
             let hide = self.messages("SET", true);
             self.execute(hide).await.map_err(|cause| (FailedAt::Statement { index, byte: None }, cause))?;
             return self.copy(sql, index).await;
+        }
+        let builds = matches!(statement.kind, StatementKind::CreateIndex | StatementKind::Maintenance);
+        self.invalid = None;
+        if builds && statement.flags.contains(StatementFlags::OUTSIDE_TRANSACTION) {
+            let found =
+                self.invalid_indexes().await.map_err(|cause| (FailedAt::Statement { index, byte: None }, cause))?;
+            self.invalid = Some(found.into_iter().map(|(oid, _, _)| oid).collect());
         }
         // Alone in its message: together with anything else it would be in a transaction.
         let code = sql.text[statement.range.clone()].to_owned();

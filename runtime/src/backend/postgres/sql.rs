@@ -187,6 +187,16 @@ pub(super) fn holder(key: i64) -> String {
     )
 }
 
+/// Indexes that are INVALID, but for those that another session is building. Those of a partitioned
+/// table are until each partition has one.
+pub(super) const INVALID: &str = "SELECT i.indexrelid::bigint AS oid, c.relname::text AS name, \
+     pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) AS shown \
+     FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
+     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE NOT i.indisvalid AND c.relkind = 'i' \
+     AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
+     WHERE l.locktype = 'relation' AND l.relation = i.indrelid AND l.mode = 'ShareUpdateExclusiveLock' \
+     AND l.pid <> pg_catalog.pg_backend_pid() AND a.query ~* 'concurrently') ORDER BY i.indexrelid";
+
 /// Other sessions that are inside a transaction, the oldest first.
 pub(super) const BLOCKERS: &str = "SELECT 'pid ' || a.pid || ', application `' || COALESCE(a.application_name, '') || \
      '`, role ' || COALESCE(a.usename::text, 'unknown') || ', in a transaction since ' || \

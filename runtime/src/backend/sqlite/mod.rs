@@ -575,6 +575,11 @@ impl Backend for Backing<'_> {
         Box::pin(self.let_go(failed))
     }
 
+    fn invalid<'a>(&'a mut self, _message: &'a str) -> BoxFuture<'a, Vec<String>> {
+        // SQLite builds an index whole or not at all.
+        Box::pin(async { Vec::new() })
+    }
+
     fn blockers(&mut self) -> BoxFuture<'_, Vec<String>> {
         // A file does not know who has it open.
         Box::pin(async { Vec::new() })
