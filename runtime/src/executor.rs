@@ -424,8 +424,12 @@ fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
             }
             if !invalid.is_empty() {
                 let drop: Vec<_> = invalid.iter().map(|index| format!("`DROP INDEX CONCURRENTLY {index}`")).collect();
-                let on = "put right what the cause names, and `up` goes on at this statement";
-                error = error.with_help(format!("run {}, {on}", drop.join(" and ")));
+                let verb =
+                    if matches!(job.action, Action::Revert | Action::ResumeRevert { .. }) { "down 1" } else { "up" };
+                error = error.with_help(format!(
+                    "run {}, put right what the cause names, and `{verb}` goes on at this statement",
+                    drop.join(" and ")
+                ));
                 return error;
             }
             advised(error, at, class, sql.script.path())

@@ -58,3 +58,28 @@ async fn an_index_without_a_name_is_found_too() {
     told(&error, ErrorKind::Failed, &["column \"mail\" does not exist", "correct migrations/0002_index.sql"]);
     assert!(!error.report().to_string().contains("INVALID"), "{error:?}");
 }
+
+#[tokio::test]
+async fn an_invalid_index_is_not_taken_for_one_that_exists() {
+    let Some(db) = Db::postgres() else { return };
+    let script = "-- lockgate: no-transaction\nCREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS email ON member (email);\n\
+                  CREATE INDEX CONCURRENTLY IF NOT EXISTS member_id ON member (id);\n";
+    let set = migrations(&[MEMBER, ("0002_index.sql", script)]);
+    let mut database = db.open().await;
+    Migrator::new(set).apply(&mut database).await.unwrap_err();
+    db.execute("DELETE FROM member WHERE id = 2").await;
+    let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
+    told(
+        &error,
+        ErrorKind::Failed,
+        &[
+            "migrations/0002_index.sql:2:1",
+            "the index \"email\" was INVALID before, and IF NOT EXISTS leaves it so",
+            "run `DROP INDEX CONCURRENTLY public.email`",
+            "0 of its 2 statements have finished",
+        ],
+    );
+    db.execute("DROP INDEX CONCURRENTLY email").await;
+    Migrator::new(set).apply(&mut database).await.unwrap();
+    assert_eq!(db.history().await, ["1:applied", "2:applied"]);
+}

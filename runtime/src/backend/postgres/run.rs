@@ -235,7 +235,36 @@ impl Backing<'_> {
                 .and_then(|position| code.char_indices().nth(position.saturating_sub(1)))
                 .map(|(byte, _)| statement.range.start + byte);
             (FailedAt::Statement { index, byte }, cause)
-        })
+        })?;
+        let untouched = match &self.invalid {
+            Some(before) if !before.is_empty() => self.left_invalid(&code).await,
+            Some(_) | None => None,
+        };
+        match untouched {
+            Some(name) => {
+                let message = format!("the index \"{name}\" was INVALID before, and IF NOT EXISTS leaves it so");
+                Err((FailedAt::Statement { index, byte: None }, Cause::new(Class::Other, message)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The index that `IF NOT EXISTS` found and left alone, INVALID as it is. The server says so in a
+    /// notice only, so the name is looked for in the statement.
+    async fn left_invalid(&mut self, code: &str) -> Option<String> {
+        let words = |text: &str| -> Vec<String> {
+            let inside = |c: char| !c.is_alphanumeric() && c != '_';
+            text.split(inside).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+        };
+        let said = words(code);
+        let says = |wanted: &[String]| !wanted.is_empty() && said.windows(wanted.len()).any(|part| part == wanted);
+        if !says(&["if", "not", "exists"].map(str::to_owned)) {
+            return None;
+        }
+        let before = self.invalid.clone().unwrap_or_default();
+        let now = self.invalid_indexes().await.ok()?;
+        let found = now.into_iter().find(|(oid, name, _)| before.contains(oid) && says(&words(name)));
+        found.map(|(_, name, _)| name)
     }
 
     /// Writes the row of a script that runs outside, as the role that the run began with.
