@@ -2,7 +2,7 @@
 //! finds is.
 
 use lockgate_core::table::BodyData;
-use lockgate_core::{Dialect, Dialects, Statement};
+use lockgate_core::{Dialect, Dialects, Statement, StatementFlags};
 
 use super::name::{Kind, Name};
 use super::policy::LintLevel;
@@ -46,7 +46,20 @@ fn script(folder: &Folder, read: &Read) -> Vec<Diagnostic> {
     let mut found: Vec<(Finding, Dialects)> = Vec::new();
     match folder.policy.dialects {
         Some(dialects) => {
-            for dialect in dialects.iter() {
+            // What one dialect knows as a client's line or as data is nothing that another could read.
+            let known = |statement: &Statement| {
+                [StatementFlags::CLIENT_ONLY, StatementFlags::COPY_DATA]
+                    .into_iter()
+                    .any(|flag| statement.flags.contains(flag))
+            };
+            let knowing: Vec<Dialects> = tables
+                .iter()
+                .filter(|(_, statements)| statements.iter().any(known))
+                .map(|(dialects, _)| *dialects)
+                .collect();
+            let reads =
+                |dialect: &Dialect| knowing.is_empty() || knowing.iter().any(|dialects| dialects.contains(*dialect));
+            for dialect in dialects.iter().filter(reads) {
                 for finding in in_dialect(dialect) {
                     match found.iter_mut().find(|(known, _)| is_same(known, &finding)) {
                         Some((_, dialects)) => *dialects = dialects.with(dialect),
