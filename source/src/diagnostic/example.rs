@@ -1,0 +1,375 @@
+//! A small wrong and a small right folder for each code, as `explain` shows them. A test writes
+//! each to a disk and reads it: the wrong one has the code, the right one has nothing.
+
+/// What a code looks like, and what to write instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Example {
+    /// The code of the catalogue.
+    pub code: &'static str,
+    wrong: &'static str,
+    right: &'static str,
+}
+
+/// One file of an example.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Its path below the folder; `../` leads beside it.
+    pub path: &'static str,
+    /// When it says this.
+    pub when: When,
+    /// Its lines, without the last newline; empty where the file is gone.
+    pub text: &'static str,
+}
+
+/// When a file of an example says what is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Now.
+    Now,
+    /// When it was released: the lockfile records it so.
+    Released,
+    /// When the lockfile got its line as a draft.
+    Drafted,
+    /// It was there, and is gone.
+    Gone,
+}
+
+impl Example {
+    /// The example of this code.
+    pub fn find(code: &str) -> Option<&'static Self> {
+        EXAMPLES.binary_search_by_key(&code, |example| example.code).ok().map(|at| &EXAMPLES[at])
+    }
+
+    /// The files of a folder that is refused.
+    pub fn wrong(&self) -> Vec<File> {
+        files(self.wrong)
+    }
+
+    /// The files of one that is not.
+    pub fn right(&self) -> Vec<File> {
+        files(self.right)
+    }
+}
+
+impl When {
+    /// What stands behind a path of an example, in the table below and in what is shown.
+    pub const fn suffix(self) -> &'static str {
+        match self {
+            Self::Now => "",
+            Self::Released => ", as it was released",
+            Self::Drafted => ", with its line in the lockfile",
+            Self::Gone => ", which is gone",
+        }
+    }
+}
+
+/// Cuts an example at its lines `# path`.
+fn files(text: &'static str) -> Vec<File> {
+    let mut files = Vec::new();
+    for section in text.strip_prefix("# ").unwrap_or(text).split("\n# ") {
+        let (head, text) = section.split_once('\n').unwrap_or((section, ""));
+        let late = [When::Released, When::Drafted, When::Gone];
+        let found = late.into_iter().find_map(|when| Some((head.strip_suffix(when.suffix())?, when)));
+        let (path, when) = found.unwrap_or((head, When::Now));
+        files.push(File { path, when, text });
+    }
+    files
+}
+
+const fn example(code: &'static str, wrong: &'static str, right: &'static str) -> Example {
+    Example { code, wrong, right }
+}
+
+/// In alphabetical order of the codes.
+pub static EXAMPLES: &[Example] = &[
+    example(
+        "bad-directive",
+        "# 0001_create_users.sql\n-- lockgate: lock-timeout 5\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
+        "# 0001_create_users.sql\n-- lockgate: lock-timeout 5s\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
+    ),
+    example(
+        "bad-lockfile",
+        "# migrations.lock\nreleased: 0001_create_users",
+        "# 0001_create_users.sql, as it was released\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
+    ),
+    example(
+        "bad-name",
+        "# create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
+        "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
+    ),
+    example("bad-policy", "# migrations.toml\ndown = required", "# migrations.toml\ndown = \"required\""),
+    example(
+        "bad-rust",
+        "# 0001_hash_passwords.rs\npub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult {\n    \
+         Ok(())",
+        "# 0001_hash_passwords.rs\npub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult {\n    \
+         Ok(())\n}",
+    ),
+    example(
+        "bad-step",
+        "# 0001_hash_passwords.rs\nfn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult {\n    Ok(())\n}",
+        "# 0001_hash_passwords.rs\npub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult {\n    \
+         Ok(())\n}",
+    ),
+    example("bad-value", "# migrations.toml\ndown = \"mandatory\"", "# migrations.toml\ndown = \"required\""),
+    example(
+        "bad-version",
+        "# migrations.toml\nnumbering = \"timestamp\"\n# 20260231093000_create_users.sql\nCREATE TABLE users (id BIGINT \
+         PRIMARY KEY);",
+        "# migrations.toml\nnumbering = \"timestamp\"\n# 20260228093000_create_users.sql\nCREATE TABLE users (id BIGINT \
+         PRIMARY KEY);",
+    ),
+    example(
+        "broken-chain",
+        "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n# migrations.lock\nlockgate-lock v1 \
+         chain=0000000000000000000000000000000000000000000000000000000000000000\n\
+         draft 0001_create_users",
+        "# 0001_create_users.sql, with its line in the lockfile\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
+    ),
+    example(
+        "client-command",
+        "# migrations.toml\ndialects = [\"mysql\"]\n# 0001_count.sql\nDELIMITER //\nCREATE PROCEDURE count_users() BEGIN \
+         SELECT COUNT(*) FROM users; END//\nDELIMITER ;",
+        "# migrations.toml\ndialects = [\"mysql\"]\n# 0001_count.sql\nCREATE PROCEDURE count_users() BEGIN SELECT \
+         COUNT(*) FROM users; END;",
+    ),
+    example(
+        "copy-data",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_fill_users.sql\nCOPY users (id, name) FROM stdin;\n\
+         1\tada\n\\.",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_fill_users.sql\nINSERT INTO users (id, name) VALUES (1, \
+         'ada');",
+    ),
+    example(
+        "copy-line-shared",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_fill_users.sql\nCOPY users (id, name) FROM stdin; SELECT \
+         1;\n1\tada\n\\.",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_fill_users.sql\nINSERT INTO users (id, name) VALUES (1, \
+         'ada');\nSELECT 1;",
+    ),
+    example(
+        "deleted",
+        "# 0001_create_users.sql, as it was released\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
+         # 0001_create_users.sql, which is gone",
+        "# 0001_create_users.sql, as it was released\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
+         # 0002_drop_users.sql, with its line in the lockfile\nDROP TABLE users;",
+    ),
+    example(
+        "delimiter-missing",
+        "# migrations.toml\ndialects = [\"mysql\"]\n# 0001_count.sql\nDELIMITER\nSELECT 1;",
+        "# migrations.toml\ndialects = [\"mysql\"]\n# 0001_count.sql\nSELECT 1;",
+    ),
+    example(
+        "delimiter-too-long",
+        "# migrations.toml\ndialects = [\"mysql\"]\n# 0001_count.sql\nDELIMITER ----------------\nSELECT 1;",
+        "# migrations.toml\ndialects = [\"mysql\"]\n# 0001_count.sql\nSELECT 1;",
+    ),
+    example(
+        "down-without-up",
+        "# migrations.toml\ndown = \"required\"\n# 0001_create_users.down.sql\nDROP TABLE users;",
+        "# migrations.toml\ndown = \"required\"\n# 0001_create_users.up.sql\nCREATE TABLE users (id BIGINT PRIMARY \
+         KEY);\n# 0001_create_users.down.sql\nDROP TABLE users;",
+    ),
+    example(
+        "duplicate",
+        "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n# 0001_create_tags.sql\nCREATE TABLE tags \
+         (id BIGINT PRIMARY KEY);",
+        "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n# 0002_create_tags.sql\nCREATE TABLE tags \
+         (id BIGINT PRIMARY KEY);",
+    ),
+    example(
+        "edited",
+        "# 0001_create_users.sql, as it was released\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
+         # 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY, email TEXT);",
+        "# 0001_create_users.sql, as it was released\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
+         # 0002_add_email.sql, with its line in the lockfile\nALTER TABLE users ADD COLUMN email TEXT;",
+    ),
+    example(
+        "gap",
+        "# migrations.toml\nnumbering = \"sequence\"\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY \
+         KEY);\n# 0003_create_tags.sql\nCREATE TABLE tags (id BIGINT PRIMARY KEY);",
+        "# migrations.toml\nnumbering = \"sequence\"\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY \
+         KEY);\n# 0002_create_tags.sql\nCREATE TABLE tags (id BIGINT PRIMARY KEY);",
+    ),
+    example(
+        "irreversible-down",
+        "# 0001_create_users.up.sql\n-- lockgate: irreversible \"users are for ever\"\nCREATE TABLE users (id BIGINT \
+         PRIMARY KEY);\n# 0001_create_users.down.sql\nDROP TABLE users;",
+        "# 0001_create_users.up.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n# 0001_create_users.down.sql\nDROP \
+         TABLE users;",
+    ),
+    example(
+        "merge-conflict",
+        "# migrations.lock\n<<<<<<< ours\ndraft 0002_create_tags\n=======\ndraft 0002_add_email\n>>>>>>> theirs",
+        "# 0002_create_tags.sql, with its line in the lockfile\nCREATE TABLE tags (id BIGINT PRIMARY KEY);\n\
+         # 0003_add_email.sql, with its line in the lockfile\nALTER TABLE users ADD COLUMN email TEXT;",
+    ),
+    example(
+        "mismatched-names",
+        "# 0001_create_users.up.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n# 0001_create_user.down.sql\nDROP TABLE \
+         users;",
+        "# 0001_create_users.up.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n# 0001_create_users.down.sql\nDROP \
+         TABLE users;",
+    ),
+    example(
+        "misordered",
+        "# 0003_add_email.sql, as it was released\nALTER TABLE users ADD COLUMN email TEXT;\n\
+         # 0002_create_tags.sql, with its line in the lockfile\nCREATE TABLE tags (id BIGINT PRIMARY KEY);",
+        "# 0003_add_email.sql, as it was released\nALTER TABLE users ADD COLUMN email TEXT;\n\
+         # 0004_create_tags.sql, with its line in the lockfile\nCREATE TABLE tags (id BIGINT PRIMARY KEY);",
+    ),
+    example(
+        "misplaced-directive",
+        "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n-- lockgate: lock-timeout 5s",
+        "# 0001_create_users.sql\n-- lockgate: lock-timeout 5s\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
+    ),
+    example(
+        "missing-down",
+        "# migrations.toml\ndown = \"required\"\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
+        "# migrations.toml\ndown = \"required\"\n# 0001_create_users.up.sql\nCREATE TABLE users (id BIGINT PRIMARY \
+         KEY);\n# 0001_create_users.down.sql\nDROP TABLE users;",
+    ),
+    example(
+        "missing-test",
+        "# migrations.toml\ntests = \"required\"\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
+        "# migrations.toml\ntests = \"required\"\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
+         # ../tests/migrations/0001_create_users.rs\n// what is so before the migration, and what after it",
+    ),
+    example(
+        "missing-up",
+        "# 0001_hash_passwords.rs\npub async fn down(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult {\n    \
+         Ok(())\n}",
+        "# 0001_hash_passwords.rs\npub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult {\n    \
+         Ok(())\n}",
+    ),
+    example(
+        "newer-grammar",
+        "# migrations.toml\ndialects = [\"postgres\"]\npostgres = \"14\"\n# 0001_index_email.sql\nCREATE UNIQUE INDEX users_email ON users (email) NULLS NOT DISTINCT;",
+        "# migrations.toml\ndialects = [\"postgres\"]\npostgres = \"14\"\n# 0001_index_email.sql\nCREATE UNIQUE INDEX users_email ON users (email);",
+    ),
+    example(
+        "no-such-folder",
+        "# ../src/main.rs\nstatic M: Migrations = embed_migrations!(\"migration\");",
+        "# ../src/main.rs\nstatic M: Migrations = embed_migrations!(\"migrations\");",
+    ),
+    example(
+        "not-a-folder",
+        "# ../src/main.rs\nstatic M: Migrations = embed_migrations!(\"migrations/0001_create_users.sql\");",
+        "# ../src/main.rs\nstatic M: Migrations = embed_migrations!(\"migrations\");",
+    ),
+    example(
+        "outside-transaction",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0002_index_names.sql\nCREATE INDEX CONCURRENTLY users_name ON \
+         users (name);",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0002_index_names.sql\n-- lockgate: no-transaction\nCREATE INDEX \
+         CONCURRENTLY users_name ON users (name);",
+    ),
+    example(
+        "plpgsql-syntax",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_touch.sql\nCREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n    IF NEW.name IS NULL THEN\n        NEW.name = OLD.name;\n    END;\n    RETURN NEW;\nEND\n$$;",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_touch.sql\nCREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n    IF NEW.name IS NULL THEN\n        NEW.name = OLD.name;\n    END IF;\n    RETURN NEW;\nEND\n$$;",
+    ),
+    example(
+        "psql-line",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\n\\echo creating users\nCREATE TABLE users \
+         (id BIGINT PRIMARY KEY);",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY \
+         KEY);",
+    ),
+    example(
+        "renamed",
+        "# 0001_create_users.sql, as it was released\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
+         # 0001_create_users.sql, which is gone\n# 0001_create_people.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
+        "# 0001_create_users.sql, as it was released\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
+         # 0002_rename_users.sql, with its line in the lockfile\nALTER TABLE users RENAME TO people;",
+    ),
+    example(
+        "repeated-directive",
+        "# 0001_create_users.sql\n-- lockgate: role owner\n-- lockgate: role writer\nCREATE TABLE users (id BIGINT \
+         PRIMARY KEY);",
+        "# 0001_create_users.sql\n-- lockgate: role owner\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
+    ),
+    example(
+        "replay",
+        "# migrations.toml\ndialects = [\"sqlite\"]\n# 0001_create_users.sql\nCREATE TABLE users (id INTEGER PRIMARY KEY, name \
+         TEXT);\n# 0002_add_ada.sql\nINSERT INTO usrs (name) VALUES ('ada');",
+        "# migrations.toml\ndialects = [\"sqlite\"]\n# 0001_create_users.sql\nCREATE TABLE users (id INTEGER PRIMARY KEY, name \
+         TEXT);\n# 0002_add_ada.sql\nINSERT INTO users (name) VALUES ('ada');",
+    ),
+    example(
+        "syntax",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABEL users (id BIGINT PRIMARY KEY);",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
+    ),
+    example(
+        "transaction-control",
+        "# 0001_create_users.sql\nBEGIN;\nCREATE TABLE users (id BIGINT PRIMARY KEY);\nCOMMIT;",
+        "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
+    ),
+    example(
+        "unclosed-parenthesis",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE users (\n    id BIGINT PRIMARY \
+         KEY\n;",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE users (\n    id BIGINT PRIMARY \
+         KEY\n);",
+    ),
+    example(
+        "unknown-directive",
+        "# 0001_create_users.sql\n-- lockgate: no-transation\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
+        "# 0001_create_users.sql\n-- lockgate: no-transaction\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
+    ),
+    example(
+        "unknown-file",
+        "# 0001_create_users.sql.orig\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
+        "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
+    ),
+    example("unknown-key", "# migrations.toml\ndowns = \"required\"", "# migrations.toml\ndown = \"required\""),
+    example(
+        "unlocked",
+        "# 0001_create_users.sql, as it was released\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
+         # 0002_create_tags.sql\nCREATE TABLE tags (id BIGINT PRIMARY KEY);",
+        "# 0001_create_users.sql, as it was released\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
+         # 0002_create_tags.sql, with its line in the lockfile\nCREATE TABLE tags (id BIGINT PRIMARY KEY);",
+    ),
+    example(
+        "unterminated-body",
+        "# migrations.toml\ndialects = [\"sqlite\"]\n# 0001_touch.sql\nCREATE TRIGGER touch AFTER INSERT ON users BEGIN\n    \
+         UPDATE users SET name = name;",
+        "# migrations.toml\ndialects = [\"sqlite\"]\n# 0001_touch.sql\nCREATE TRIGGER touch AFTER INSERT ON users BEGIN\n    \
+         UPDATE users SET name = name;\nEND;",
+    ),
+    example(
+        "unterminated-comment",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY); /* for the login",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY); /* for the login */",
+    ),
+    example(
+        "unterminated-copy-data",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_fill_users.sql\nCOPY users (id, name) FROM stdin;\n1\tada",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_fill_users.sql\nINSERT INTO users (id, name) VALUES (1, \
+         'ada');",
+    ),
+    example(
+        "unterminated-dollar-quote",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_note.sql\nDO $note$ BEGIN RAISE NOTICE 'hello'; END $Note$;",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_note.sql\nDO $note$ BEGIN RAISE NOTICE 'hello'; END $note$;",
+    ),
+    example(
+        "unterminated-name",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE \"users (id BIGINT PRIMARY \
+         KEY);",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE \"users\" (id BIGINT PRIMARY \
+         KEY);",
+    ),
+    example(
+        "unterminated-string",
+        "# 0001_add_ada.sql\nINSERT INTO users (name) VALUES ('ada);",
+        "# 0001_add_ada.sql\nINSERT INTO users (name) VALUES ('ada');",
+    ),
+    example(
+        "vanished-draft",
+        "# 0001_create_users.sql, with its line in the lockfile\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
+         # 0001_create_users.sql, which is gone",
+        "# 0001_create_users.sql, with its line in the lockfile\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
+    ),
+];
