@@ -214,9 +214,8 @@ pub static CODES: &[Entry] = &[
     ),
     entry(
         "newer-grammar",
-        "A statement uses what the PostgreSQL servers of the folder do not know yet. The policy names their release \
-         (`postgres = \"15\"`); the parser knows the newest grammar, and a table says what came when. Write it in the older \
-         way, or raise the release once no older server is left.",
+        "A statement uses grammar that is newer than the servers. The policy names their release (`postgres = \"15\"`): the parser knows the newest grammar, the server does not. Write it in the older way, or raise \
+         the release once no older server is left.",
     ),
     entry(
         "no-such-folder",
@@ -285,8 +284,8 @@ pub static CODES: &[Entry] = &[
     .by_check_alone(),
     entry(
         "syntax",
-        "The grammar of the database does not take a statement. The server would refuse it when the migration runs. The \
-         first mistake of each statement is told, and where a small change makes the statement right, that change. \
+        "The grammar of the database does not take a statement. The server would refuse it when the migration runs. \
+         The first mistake of each statement is told, and where a small change makes the statement right, that change. \
          PostgreSQL is checked with the grammar of its newest release, SQLite with its own; of MySQL and MariaDB quotes, \
          comments, `DELIMITER`, compound bodies and brackets are looked at, and the server tells the rest. A folder \
          without `dialects` is for one of them: there it is a warning, and only where neither PostgreSQL nor SQLite takes \

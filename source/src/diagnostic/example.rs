@@ -244,8 +244,8 @@ pub static EXAMPLES: &[Example] = &[
     ),
     example(
         "newer-grammar",
-        "# migrations.toml\ndialects = [\"postgres\"]\npostgres = \"14\"\n# 0001_index_email.sql\nCREATE UNIQUE INDEX users_email ON users (email) NULLS NOT DISTINCT;",
-        "# migrations.toml\ndialects = [\"postgres\"]\npostgres = \"14\"\n# 0001_index_email.sql\nCREATE UNIQUE INDEX users_email ON users (email);",
+        "# migrations.toml\ndialects = [\"postgres\"]\npostgres = \"14\"\n# 0001_merge_names.sql\nMERGE INTO users USING names ON users.id = names.id WHEN MATCHED THEN UPDATE SET name = names.name;",
+        "# migrations.toml\ndialects = [\"postgres\"]\npostgres = \"14\"\n# 0001_merge_names.sql\nUPDATE users SET name = names.name FROM names WHERE users.id = names.id;",
     ),
     example(
         "no-such-folder",
@@ -266,8 +266,8 @@ pub static EXAMPLES: &[Example] = &[
     ),
     example(
         "plpgsql-syntax",
-        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_touch.sql\nCREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n    IF NEW.name IS NULL THEN\n        NEW.name = OLD.name;\n    END;\n    RETURN NEW;\nEND\n$$;",
-        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_touch.sql\nCREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n    IF NEW.name IS NULL THEN\n        NEW.name = OLD.name;\n    END IF;\n    RETURN NEW;\nEND\n$$;",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_note.sql\nDO $$ BEGIN IF true THE RAISE NOTICE 'hello'; END IF; END $$;",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_note.sql\nDO $$ BEGIN IF true THEN RAISE NOTICE 'hello'; END IF; END $$;",
     ),
     example(
         "psql-line",

@@ -135,8 +135,8 @@ pub const KEYS: [Key; 6] = [
     },
     Key {
         name: "postgres",
-        doc: "the release of the oldest PostgreSQL server: what came with a newer one does not build",
-        default: "grammar of every release passes",
+        doc: "the oldest release of PostgreSQL that the servers have: newer grammar is refused",
+        default: "the newest grammar is taken",
         example: "dialects = [\"postgres\"]\npostgres = \"15\"",
     },
     Key {
