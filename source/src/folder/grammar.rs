@@ -15,13 +15,34 @@ use crate::{Diagnostic, Severity};
 /// What the grammars of the folder's dialects say of its scripts. What the lockfile vouches for was
 /// looked at before its release, and is not parsed again.
 pub(super) fn check(folder: &Folder, files: &[(Name, Read)]) -> Vec<Diagnostic> {
-    let drafts: Vec<&Read> = files
+    let mut drafts: Vec<&(Name, Read)> = files
         .iter()
         .filter(|(name, read)| name.kind != Kind::Rust && !is_vouched_for(folder, name, &read.script))
-        .map(|(_, read)| read)
         .collect();
+    drafts.sort_by_key(|(name, _)| name.version);
+    let mut drafts: Vec<&Read> = drafts.into_iter().map(|(_, read)| read).collect();
+    if folder.policy.dialects.is_none() {
+        newest(&mut drafts);
+    }
     let found = deep::for_each(&drafts, |read| read.script.text.len(), |read| script(folder, read));
     found.into_iter().flatten().flatten().collect()
+}
+
+/// How many bytes of a folder that names no dialect are parsed. An old folder may hold thousands of
+/// scripts that nothing vouches for, and of such a folder a grammar can hardly be sure.
+const UNDECLARED_BYTES: usize = 128 * 1024;
+
+/// Keeps the newest scripts, as many as are parsed in a moment.
+fn newest(drafts: &mut Vec<&Read>) {
+    let mut left = UNDECLARED_BYTES;
+    let kept = drafts.iter().rev().take_while(|read| {
+        let len = read.script.text.len();
+        let fits = len <= left;
+        left = left.saturating_sub(len);
+        fits
+    });
+    let first = drafts.len() - kept.count();
+    drafts.drain(..first);
 }
 
 /// Whether the lockfile records just this text as released.
