@@ -287,6 +287,13 @@ pub static EXAMPLES: &[Example] = &[
          TEXT);\n# 0002_add_ada.sql\nINSERT INTO users (name) VALUES ('ada');",
     ),
     example(
+        "trace",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY, name \
+         TEXT);\n# 0002_index_names.sql\nCREATE INDEX users_by_name ON users (nmae);",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY, name \
+         TEXT);\n# 0002_index_names.sql\nCREATE INDEX users_by_name ON users (name);",
+    ),
+    example(
         "transaction-control",
         "# 0001_create_users.sql\nBEGIN;\nCREATE TABLE users (id BIGINT PRIMARY KEY);\nCOMMIT;",
         "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
