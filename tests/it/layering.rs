@@ -59,7 +59,7 @@ const NEVER_SAID: [(&str, &[&str]); 8] = [
     ("macros/src", &["use lockgate::", "use sqlx", "tokio::", "use lockgate_core"]),
     ("build/src", &["lockgate::", "sqlx::", "tokio::"]),
     ("runtime/src", &["lockgate_source", "lockgate_cli", "clap::", "Step {", "Plan {"]),
-    // Only the replay knows a driver.
+    // Only the replay and the trace know a driver.
     ("xtask/src/command", &["sqlx::", "tokio::"]),
     ("xtask/src/server", &["sqlx::", "tokio::"]),
     ("cli/src", &["sqlx::", "lockgate_core", "lockgate_source", "Step {", "Plan {"]),

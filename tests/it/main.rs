@@ -15,5 +15,6 @@ mod rebuild;
 mod requirements;
 mod round_trips;
 mod support;
+mod trace;
 mod ui;
 mod xtask;

@@ -62,7 +62,7 @@
 //!   "warnings": 0,
 //!   "notes": 0,
 //!   "folders": [
-//!     { "folder": "migrations", "package": "app", "migrations": 2, "released": 1, "replay": null }
+//!     { "folder": "migrations", "package": "app", "migrations": 2, "released": 1, "replay": null, "trace": null }
 //!   ],
 //!   "problems": [
 //!     {
@@ -81,7 +81,41 @@
 //! }
 //! ```
 //!
-//! `severity` is `error`, `warning` or `note`. `replay` is what a replay did, for people. `file` is relative to the root of the workspace, with forward
+//! `severity` is `error`, `warning` or `note`. `replay` is what a replay did, for people. `trace` is what `--trace` found:
+//!
+//! ```json
+//! {
+//!   "summary": "traced on PostgreSQL 17.2: 2 up",
+//!   "server": "17.2",
+//!   "migrations": [
+//!     {
+//!       "id": "0002_add_token",
+//!       "file": "migrations/0002_add_token.up.sql",
+//!       "transactional": true,
+//!       "effects": [
+//!         {
+//!           "line": 1,
+//!           "column": 1,
+//!           "relation": "public.users",
+//!           "kind": "table",
+//!           "lock": "ACCESS EXCLUSIVE",
+//!           "blocks": "reads and writes",
+//!           "rewritten": true,
+//!           "scanned": true,
+//!           "indexes": []
+//!         }
+//!       ]
+//!     }
+//!   ]
+//! }
+//! ```
+//!
+//! It has the drafts that ran, and what they did to relations that were there before each. `lock` is the strongest
+//! one that is held on the relation behind the statement, and `null` with `blocks` where it could not be seen; `indexes`
+//! are those that were built. `server` is `null` where nothing ran, and `summary` says why. The tables are empty there: a
+//! scan of one still counts as a scan, and a table that is rewritten is read for it.
+//!
+//! `file` is relative to the root of the workspace, with forward
 //! slashes. Lines and columns count from 1, columns in characters, and the end is behind the last one;
 //! the four are `null` where a finding is about a file as a whole, `label` where there is nothing to say
 //! beside the caret, and `package` where a folder belongs to none.
@@ -96,6 +130,10 @@ mod failure;
 mod project;
 #[cfg(feature = "replay")]
 mod replay;
+#[cfg(any(feature = "replay", feature = "trace"))]
+mod scripts;
 pub mod server;
+#[cfg(feature = "trace")]
+mod trace;
 
 pub use cli::main;

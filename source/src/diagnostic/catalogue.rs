@@ -306,6 +306,16 @@ pub static CODES: &[Entry] = &[
          the folder.",
     ),
     entry(
+        "trace",
+        "The set does not run on an empty PostgreSQL. `cargo xtask check --trace` runs all scripts up, in order, on a \
+         throwaway server, where the policy names `postgres`, and says of each draft what it locks, rewrites and scans of \
+         what was there before it. What fails there fails on every new database: a missing table, a bad column, a \
+         statement in the wrong order. A released script is only warned of, as it cannot be edited. The trace ends before \
+         a Rust step, a COPY, and where the server lacks an extension, and says so. Its tables are empty: what rows would \
+         refuse, and how long anything takes, it cannot know. Correct the script, where the message points.",
+    )
+    .by_check_alone(),
+    entry(
         "transaction-control",
         "A script begins, commits or rolls back on its own. It runs inside a transaction that also records it, and \
          would break the two apart. Leave `BEGIN` and `COMMIT` out; a script that must do it itself says `-- \

@@ -307,6 +307,13 @@ pub static EXAMPLES: &[Example] = &[
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
     ),
     example(
+        "trace",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY, name \
+         TEXT);\n# 0002_index_names.sql\nCREATE INDEX users_by_name ON users (nmae);",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY, name \
+         TEXT);\n# 0002_index_names.sql\nCREATE INDEX users_by_name ON users (name);",
+    ),
+    example(
         "transaction-control",
         "# 0001_create_users.sql\nBEGIN;\nCREATE TABLE users (id BIGINT PRIMARY KEY);\nCOMMIT;",
         "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",

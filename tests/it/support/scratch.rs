@@ -60,7 +60,17 @@ impl Scratch {
     }
 
     pub(crate) fn run_in(&self, folder: &str, words: &[&str]) -> Said {
-        let output = Command::new(xtask()).args(words).current_dir(self.path(folder)).output().unwrap();
+        Self::said(Command::new(xtask()).args(words).current_dir(self.path(folder)))
+    }
+
+    /// Runs it with these variables.
+    pub(crate) fn run_with(&self, variables: &[(&str, &str)], words: &[&str]) -> Said {
+        let mut command = Command::new(xtask());
+        Self::said(command.args(words).current_dir(self.path(".")).envs(variables.iter().copied()))
+    }
+
+    fn said(command: &mut Command) -> Said {
+        let output = command.output().unwrap();
         Said {
             code: output.status.code().unwrap(),
             stdout: String::from_utf8(output.stdout).unwrap(),

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use futures_util::TryStreamExt;
 use lockgate_source::core::{Statement, StatementKind};
-use lockgate_source::folder::Script;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Either, Row, SqliteConnection};
+
+use crate::scripts::Sql;
 
 /// SQLite copies all of the text that is left each time it prepares a statement of it: what is
 /// longer than this is sent in pieces.
@@ -76,13 +77,6 @@ pub(super) struct Refusal {
     /// The statement; without one it is the end of the transaction.
     pub(super) at: Option<usize>,
     pub(super) message: String,
-}
-
-/// A script with its statements in SQLite's dialect.
-#[derive(Clone, Copy)]
-pub(super) struct Sql<'a> {
-    pub(super) script: &'a Script,
-    pub(super) statements: &'a [Statement],
 }
 
 impl Refusal {

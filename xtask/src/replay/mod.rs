@@ -8,28 +8,14 @@ mod database;
 
 use std::collections::BTreeMap;
 
-use lockgate_source::core::table::BodyData;
 use lockgate_source::core::{Dialect, Statement, StatementFlags, StatementKind};
 use lockgate_source::folder::{Folder, Migration, Script};
-use lockgate_source::lockfile::LineState;
 use lockgate_source::{Diagnostic, Severity};
 
-use database::{Broken, Database, Refusal, Sql, State, Watched};
+use crate::scripts::{self, Sql};
+use database::{Broken, Database, Refusal, State, Watched};
 
 const CODE: &str = "replay";
-
-/// Errors of a folder that do not change what its scripts do.
-const HARMLESS: [&str; 9] = [
-    "broken-chain",
-    "edited",
-    "gap",
-    "irreversible-down",
-    "missing-down",
-    "missing-test",
-    "renamed",
-    "unlocked",
-    "vanished-draft",
-];
 
 /// What a replay found.
 #[derive(Debug)]
@@ -42,13 +28,10 @@ pub(crate) struct Replayed {
 /// Replays a folder that is for SQLite, and in which the compiler found these. The `Err` says why
 /// there is no SQLite.
 pub(crate) fn replay(folder: &Folder, found: &[Diagnostic]) -> Result<Option<Replayed>, String> {
-    let named = folder.policy.dialects.is_some_and(|dialects| dialects.contains(Dialect::Sqlite));
-    if !named || folder.migrations.is_empty() {
+    if !scripts::is_for(folder, Dialect::Sqlite) || folder.migrations.is_empty() {
         return Ok(None);
     }
-    let grave =
-        |diagnostic: &&Diagnostic| diagnostic.severity == Severity::Error && !HARMLESS.contains(&diagnostic.code);
-    if found.iter().any(|diagnostic| grave(&diagnostic)) {
+    if !scripts::can_run(found) {
         let summary = "not replayed before the errors are put right".to_owned();
         return Ok(Some(Replayed { diagnostics: Vec::new(), summary }));
     }
@@ -209,10 +192,7 @@ impl<'a> Replay<'a> {
     /// The scripts of a migration, or why the replay ends before it.
     fn step(&self, migration: &'a Migration) -> Result<Step<'a>, Box<Diagnostic>> {
         let Some(up) = sql(&migration.up) else {
-            let at = migration.up.text.find("pub async fn up").map(|at| at..at + "pub async fn up".len());
-            let message = format!("the replay ends before `{}`: a Rust step runs in its own program", migration.id);
-            let help = "its tests, and those of the migrations behind it, run it";
-            return Err(Box::new(self.note(&migration.up, at.unwrap_or(0..0), message).help(help)));
+            return Err(Box::new(scripts::ends_before(CODE, self.folder, migration)));
         };
         let down = migration.down.as_ref().and_then(sql);
         for sql in [Some(up), down].into_iter().flatten() {
@@ -227,8 +207,7 @@ impl<'a> Replay<'a> {
     }
 
     fn note(&self, script: &Script, range: std::ops::Range<usize>, message: String) -> Diagnostic {
-        let note = Diagnostic::warning(CODE, self.folder.show(&script.path), message).at(&script.text, range, "");
-        Diagnostic { severity: Severity::Note, ..note }
+        scripts::note(CODE, self.folder, script, range, message)
     }
 
     fn stop(&mut self, note: Diagnostic) {
@@ -333,22 +312,10 @@ impl<'a> Replay<'a> {
         let script = step.script(way).script;
         let found = Diagnostic::error(CODE, self.folder.show(&script.path), message).at(&script.text, range, "");
         let unwritten = way == Way::Again && step.down.is_some_and(|down| down.statements.is_empty());
-        if unwritten || self.vouched(step.migration, way) {
+        if unwritten || scripts::is_vouched(self.folder, step.migration, way != Way::Down) {
             Diagnostic { severity: Severity::Warning, ..found }
         } else {
             found
-        }
-    }
-
-    /// Whether the lockfile has the checksum of this script.
-    fn vouched(&self, migration: &Migration, way: Way) -> bool {
-        let line = self.folder.lockfile.as_ref().and_then(|lockfile| lockfile.find(&migration.id));
-        match line.map(|line| line.state) {
-            Some(LineState::Frozen { up, down }) => match way {
-                Way::Up | Way::Again => migration.up.checksum == Some(up),
-                Way::Down => down.is_some() && migration.down.as_ref().and_then(|script| script.checksum) == down,
-            },
-            Some(LineState::Draft) | None => false,
         }
     }
 
@@ -381,13 +348,7 @@ impl<'a> Step<'a> {
 
 /// The statements of a script in SQLite's dialect; a Rust step has none.
 fn sql(script: &Script) -> Option<Sql<'_>> {
-    match &script.body {
-        BodyData::Sql { statements, .. } => {
-            let found = statements.iter().find(|(dialects, _)| dialects.contains(Dialect::Sqlite));
-            Some(Sql { script, statements: found.map_or(&[], |(_, statements)| statements.as_slice()) })
-        }
-        BodyData::Rust => None,
-    }
+    Sql::of(script, Dialect::Sqlite)
 }
 
 /// Whether a statement reads or writes another file than the database.

@@ -4,7 +4,7 @@
 use lockgate_source::{Diagnostic, Severity};
 use serde::Serialize;
 
-use super::{Checked, count, problems};
+use super::{Checked, Trace, count, problems};
 
 /// The version of the document.
 const VERSION: u32 = 1;
@@ -26,6 +26,7 @@ struct Folder<'a> {
     migrations: usize,
     released: usize,
     replay: Option<&'a str>,
+    trace: Option<&'a Trace>,
 }
 
 #[derive(Serialize)]
@@ -62,6 +63,7 @@ fn folder(checked: &Checked) -> Folder<'_> {
         migrations: checked.loaded.folder.migrations.len(),
         released: checked.released(),
         replay: checked.replayed.as_deref(),
+        trace: checked.traced.as_ref(),
     }
 }
 

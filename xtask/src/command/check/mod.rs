@@ -2,14 +2,18 @@
 
 mod json;
 mod sarif;
+#[cfg(feature = "trace")]
+mod trace;
 
-use anstream::{eprintln, println};
+use anstream::{eprintln, print, println};
 use lockgate_source::folder::{self, Loaded, Tests};
 use lockgate_source::{Diagnostic, Severity, Style, lockfile};
 
 use crate::changes::Changes;
 use crate::failure::Failure;
 use crate::project::{Package, Project};
+#[cfg(feature = "trace")]
+use trace::Trace;
 
 /// Exit codes: 0 no errors (there may be warnings), 1 errors were found, 2 the folder could not be
 /// looked at.
@@ -26,6 +30,12 @@ pub(crate) struct Arguments {
     /// Do not run the set on an SQLite in memory, as is done where the policy names `sqlite`
     #[arg(long)]
     no_replay: bool,
+    /// Run the set on a throwaway PostgreSQL, where the policy names `postgres`, and say of each draft
+    /// what it locks, rewrites and scans. The tables are empty there: a scan of one still counts as a
+    /// scan, and what rows would refuse or how long they take is not seen. Without PostgreSQL it is
+    /// skipped, unless LOCKGATE_REQUIRE names `postgres`
+    #[arg(long)]
+    trace: bool,
     /// Check this package's migrations alone
     #[arg(long, short, value_name = "NAME")]
     package: Option<String>,
@@ -48,13 +58,16 @@ struct Checked {
     loaded: Loaded,
     /// What a replay did, where there was one.
     replayed: Option<String>,
+    /// What a trace did, where one was asked for.
+    traced: Option<Trace>,
 }
 
 impl Checked {
     fn new(package: Package, arguments: &Arguments) -> Result<Self, Failure> {
         let mut loaded = load(&package);
         let replayed = if arguments.no_replay { None } else { replay(&mut loaded)? };
-        Ok(Self { package, loaded, replayed })
+        let traced = if arguments.trace { Some(trace(&mut loaded)?) } else { None };
+        Ok(Self { package, loaded, replayed, traced })
     }
 
     fn released(&self) -> usize {
@@ -81,6 +94,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         if arguments.format == Format::Text {
             show(&checked.loaded);
             println!("{}", summary(&checked));
+            print!("{}", checked.traced.as_ref().map(Trace::text).unwrap_or_default());
         }
         all.push(checked);
     }
@@ -112,6 +126,32 @@ fn replay(loaded: &mut Loaded) -> Result<Option<String>, Failure> {
 #[cfg(not(feature = "replay"))]
 fn replay(_: &mut Loaded) -> Result<Option<String>, Failure> {
     Ok(None)
+}
+
+/// Runs the whole set on a throwaway PostgreSQL.
+#[cfg(feature = "trace")]
+fn trace(loaded: &mut Loaded) -> Result<Trace, Failure> {
+    trace::run(loaded)
+}
+
+/// Built without the feature `trace`.
+#[cfg(not(feature = "trace"))]
+fn trace(_: &mut Loaded) -> Result<Trace, Failure> {
+    Err(Failure::impossible("this xtask was built without `--trace`: give `lockgate-xtask` its feature `trace`"))
+}
+
+/// What cannot be made without the feature `trace`.
+#[cfg(not(feature = "trace"))]
+#[derive(Debug, serde::Serialize)]
+struct Trace {
+    summary: String,
+}
+
+#[cfg(not(feature = "trace"))]
+impl Trace {
+    fn text(&self) -> String {
+        String::new()
+    }
 }
 
 /// Every finding, folder by folder.
@@ -153,8 +193,9 @@ pub(super) fn show(loaded: &Loaded) {
 fn summary(checked: &Checked) -> String {
     let counted = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     let replayed = checked.replayed.iter().map(|replayed| format!("; {replayed}")).collect::<String>();
+    let traced = checked.traced.iter().map(|traced| format!("; {}", traced.summary)).collect::<String>();
     format!(
-        "{}: {}, {} of them released{replayed}",
+        "{}: {}, {} of them released{replayed}{traced}",
         checked.package.shown,
         counted(checked.loaded.folder.migrations.len(), "migration"),
         checked.released()

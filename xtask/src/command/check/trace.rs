@@ -1,0 +1,171 @@
+//! `check --trace`: the throwaway server for it, and what it found, as a table for people and as a
+//! part of the JSON document.
+
+use anstream::eprintln;
+use comfy_table::{Table, presets};
+use lockgate_source::core::Dialect;
+use lockgate_source::folder::Loaded;
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::scripts;
+use crate::server::{ErrorKind, Options, Postgres, require};
+use crate::trace::{Draft, Effect, trace};
+
+/// What a trace did, as the JSON document has it: keys are only ever added.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Trace {
+    /// What was done, in a few words.
+    pub(super) summary: String,
+    /// The version of the server; none where nothing ran.
+    server: Option<String>,
+    migrations: Vec<Migration>,
+}
+
+#[derive(Debug, Serialize)]
+struct Migration {
+    id: String,
+    file: String,
+    transactional: bool,
+    #[serde(skip)]
+    controls: bool,
+    effects: Vec<Line>,
+}
+
+#[derive(Debug, Serialize)]
+struct Line {
+    line: usize,
+    column: usize,
+    relation: String,
+    kind: &'static str,
+    lock: Option<String>,
+    blocks: Option<&'static str>,
+    rewritten: bool,
+    scanned: bool,
+    indexes: Vec<String>,
+}
+
+/// Traces a folder, and adds what it found to the folder's findings.
+pub(super) fn run(loaded: &mut Loaded) -> Result<Trace, Failure> {
+    let not = |why: &str| Ok(Trace { summary: format!("not traced: {why}"), ..Trace::default() });
+    let required = require::requires("postgres")?;
+    if !scripts::is_for(&loaded.folder, Dialect::Postgres) {
+        return not("the policy does not name `postgres`");
+    }
+    if loaded.folder.migrations.is_empty() {
+        return not("there is nothing to trace");
+    }
+    if !scripts::can_run(&loaded.diagnostics) {
+        return not("the errors are to be put right before");
+    }
+    // A vacuum of the server's own would be seen as a wait of the script's.
+    let server = match Postgres::start(&Options::default().setting("autovacuum", "off")) {
+        Ok(server) => server,
+        Err(e) if e.kind() == ErrorKind::NotFound && !required => {
+            let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
+            eprintln!("{yellow}skipped{yellow:#}: the trace of {}: postgres: {e}", loaded.folder.shown);
+            return not("there is no PostgreSQL here");
+        }
+        Err(e) => return Err(e.into()),
+    };
+    let traced = trace(&loaded.folder, &server.url("postgres"));
+    let traced = traced.map_err(|e| Failure::impossible(format!("the trace: PostgreSQL says: {e}")))?;
+    loaded.diagnostics.extend(traced.diagnostics);
+    lockgate_source::diagnostic::sort(&mut loaded.diagnostics);
+
+    let (major, minor) = server.version();
+    let (applied, all) = (traced.applied, loaded.folder.migrations.len());
+    let of = if applied < all { format!(" of {all}") } else { String::new() };
+    let roles = match &*traced.roles {
+        [] => String::new(),
+        roles => format!(", with roles that no script makes ({})", roles.join(", ")),
+    };
+    Ok(Trace {
+        summary: format!("traced on PostgreSQL {major}.{minor}: {applied}{of} up{roles}"),
+        server: Some(format!("{major}.{minor}")),
+        migrations: traced.drafts.into_iter().map(Migration::from).collect(),
+    })
+}
+
+impl Trace {
+    /// What each draft did, for people; empty where there is none.
+    pub(super) fn text(&self) -> String {
+        self.migrations.iter().map(Migration::text).collect()
+    }
+}
+
+impl From<Draft> for Migration {
+    fn from(draft: Draft) -> Self {
+        let effects = draft.effects.into_iter().map(Line::from).collect();
+        Self { id: draft.id, file: draft.file, transactional: draft.transactional, controls: draft.controls, effects }
+    }
+}
+
+impl From<Effect> for Line {
+    fn from(effect: Effect) -> Self {
+        Self {
+            line: effect.line,
+            column: effect.column,
+            relation: effect.relation,
+            kind: effect.kind,
+            lock: effect.lock.map(|lock| lock.to_string()),
+            blocks: effect.lock.map(|lock| lock.blocks()),
+            rewritten: effect.rewritten,
+            scanned: effect.scanned,
+            indexes: effect.indexes,
+        }
+    }
+}
+
+impl Migration {
+    fn text(&self) -> String {
+        if self.effects.is_empty() {
+            return format!("  {}: locks nothing that was there before it\n", self.file);
+        }
+        let until = match (self.transactional, self.controls) {
+            (true, _) => "each lock is held to the end of its transaction",
+            (false, true) => {
+                "each lock is held to the end of the transaction that the script opened, or for its statement"
+            }
+            (false, false) => "each lock is held for its statement",
+        };
+        let mut table = Table::new();
+        table.force_no_tty().load_style(presets::NOTHING);
+        table.set_header(["line", "relation", "lock", "blocks", "also"]);
+        let mut last = None;
+        for line in &self.effects {
+            // A statement's number stands once.
+            let number = if last == Some(line.line) { String::new() } else { line.line.to_string() };
+            last = Some(line.line);
+            let lock = line.lock.clone().unwrap_or_else(|| "not seen".to_owned());
+            table.add_row([number, line.shown(), lock, line.blocks.unwrap_or_default().to_owned(), line.also()]);
+        }
+        let lines: String = table.lines().map(|line| format!("   {}\n", line.trim_end())).collect();
+        format!("  {}: {until}\n{lines}", self.file)
+    }
+}
+
+impl Line {
+    fn shown(&self) -> String {
+        let name = self.relation.strip_prefix("public.").unwrap_or(&self.relation);
+        match self.kind {
+            "table" => name.to_owned(),
+            kind => format!("{kind} {name}"),
+        }
+    }
+
+    fn also(&self) -> String {
+        let mut also = Vec::new();
+        match (self.rewritten, self.kind) {
+            (true, "index") => also.push("builds it anew".to_owned()),
+            (true, _) => also.push("rewrites all of it".to_owned()),
+            (false, _) => {}
+        }
+        // Who rewrites a table or builds an index reads all of it.
+        if self.scanned && !self.rewritten && self.indexes.is_empty() {
+            also.push("scans all of it".to_owned());
+        }
+        also.extend(self.indexes.iter().map(|index| format!("builds {index}")));
+        also.join(", ")
+    }
+}

@@ -1,0 +1,93 @@
+//! What the replay and the trace share: whether a folder can be run at all, and which statements of a
+//! script a database gets.
+
+#[cfg(feature = "trace")]
+use lockgate_source::core::StatementFlags;
+use lockgate_source::core::table::BodyData;
+use lockgate_source::core::{Dialect, Statement};
+use lockgate_source::folder::{Folder, Migration, Script};
+use lockgate_source::lockfile::LineState;
+use lockgate_source::{Diagnostic, Severity};
+
+/// Errors of a folder that do not change what its scripts do on a database, or not on the next one.
+const HARMLESS: [&str; 10] = [
+    "broken-chain",
+    "edited",
+    "gap",
+    "irreversible-down",
+    "missing-down",
+    "missing-test",
+    "renamed",
+    "replay",
+    "unlocked",
+    "vanished-draft",
+];
+
+/// A script with its statements in one dialect.
+#[derive(Clone, Copy)]
+pub(crate) struct Sql<'a> {
+    pub(crate) script: &'a Script,
+    pub(crate) statements: &'a [Statement],
+}
+
+impl<'a> Sql<'a> {
+    /// The statements of a script in this dialect; a Rust step has none.
+    pub(crate) fn of(script: &'a Script, dialect: Dialect) -> Option<Self> {
+        match &script.body {
+            BodyData::Sql { statements, .. } => {
+                let found = statements.iter().find(|(dialects, _)| dialects.contains(dialect));
+                Some(Self { script, statements: found.map_or(&[], |(_, statements)| statements.as_slice()) })
+            }
+            BodyData::Rust => None,
+        }
+    }
+
+    /// Whether it begins and ends transactions by itself.
+    #[cfg(feature = "trace")]
+    pub(crate) fn controls_transactions(&self) -> bool {
+        self.statements.iter().any(|statement| statement.flags.contains(StatementFlags::CONTROLS_TRANSACTION))
+    }
+}
+
+/// Whether the policy names this dialect: a folder that names none is for whatever its program uses.
+pub(crate) fn is_for(folder: &Folder, dialect: Dialect) -> bool {
+    folder.policy.dialects.is_some_and(|dialects| dialects.contains(dialect))
+}
+
+/// Whether a folder in which this was found can be run.
+pub(crate) fn can_run(found: &[Diagnostic]) -> bool {
+    !found.iter().any(|diagnostic| diagnostic.severity == Severity::Error && !HARMLESS.contains(&diagnostic.code))
+}
+
+/// Whether the lockfile has the checksum of this migration's script up, or down.
+pub(crate) fn is_vouched(folder: &Folder, migration: &Migration, going_up: bool) -> bool {
+    let line = folder.lockfile.as_ref().and_then(|lockfile| lockfile.find(&migration.id));
+    match line.map(|line| line.state) {
+        Some(LineState::Frozen { up, down }) => match going_up {
+            true => migration.up.checksum == Some(up),
+            false => down.is_some() && migration.down.as_ref().and_then(|script| script.checksum) == down,
+        },
+        Some(LineState::Draft) | None => false,
+    }
+}
+
+/// A note at these bytes of a script.
+pub(crate) fn note(
+    code: &'static str,
+    folder: &Folder,
+    script: &Script,
+    range: std::ops::Range<usize>,
+    message: String,
+) -> Diagnostic {
+    let note = Diagnostic::warning(code, folder.show(&script.path), message).at(&script.text, range, "");
+    Diagnostic { severity: Severity::Note, ..note }
+}
+
+/// The note that the replay or the trace, as its code says, ends before a Rust step.
+pub(crate) fn ends_before(code: &'static str, folder: &Folder, migration: &Migration) -> Diagnostic {
+    let up = &migration.up;
+    let at = up.text.find("pub async fn up").map(|at| at..at + "pub async fn up".len());
+    let message = format!("the {code} ends before `{}`: a Rust step runs in its own program", migration.id);
+    let help = "its tests, and those of the migrations behind it, run it";
+    note(code, folder, up, at.unwrap_or(0..0), message).help(help)
+}

@@ -1,0 +1,394 @@
+//! The throwaway PostgreSQL of a trace: how a script is run on it, and how it is looked at between two
+//! statements. Where a statement cannot run in a transaction, its locks are seen while it waits for them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use lockgate_source::core::{Statement, StatementFlags, StatementKind};
+use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgErrorPosition, PgRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
+
+use super::effect::{Effect, Look, Relation, Relations, Seen, quoted};
+use super::lock::Lock;
+use crate::scripts::Sql;
+
+/// How often a statement that runs outside a transaction is looked at.
+const GLANCE: Duration = Duration::from_millis(1);
+
+/// What a script may have left: its transaction, its settings, its role.
+const PUT_BACK: [&str; 4] = ["ROLLBACK", "RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL"];
+
+/// Everything that is not the server's own. 16384 is the first number that the server gives to others.
+const RELATIONS: &str = "SELECT c.oid::int8, n.nspname::text, c.relname::text, c.relkind::text, c.relfilenode::int8, \
+     i.indrelid::int8 FROM pg_catalog.pg_class c \
+     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+     LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid \
+     WHERE c.oid >= 16384 AND n.nspname <> 'information_schema' AND left(n.nspname::text, 3) <> 'pg_' \
+     AND c.relkind <> 'c'";
+
+const LOCKS: &str = "SELECT relation::int8, mode FROM pg_catalog.pg_locks \
+     WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'relation' AND granted";
+
+const SCANS: &str = "SELECT relid::int8, seq_scan FROM pg_catalog.pg_stat_xact_user_tables WHERE seq_scan > 0";
+
+/// The server's answers where a statement cannot run in a transaction, or ends it by itself.
+const NOT_IN_A_TRANSACTION: [&str; 2] = ["25001", "2D000"];
+
+/// What a script may need, and a server that was just made lacks.
+const LACKING: [&str; 4] =
+    ["extension \"", "could not open extension control file", "could not access file", "tablespace \""];
+
+/// The database of a trace.
+pub(super) struct Database {
+    connection: PgConnection,
+    /// Keeps statements waiting that run outside a transaction.
+    holder: PgConnection,
+    /// Looks at them meanwhile.
+    watcher: PgConnection,
+    process: i32,
+    /// The roles that scripts named and none had made.
+    pub(super) roles: BTreeSet<String>,
+}
+
+/// A script that did not run.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// The statement; without one it is the beginning or the end of the transaction.
+    pub(super) at: Option<usize>,
+    /// The byte of the script that the server points at.
+    pub(super) byte: Option<usize>,
+    pub(super) said: Said,
+}
+
+/// What the server said.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    pub(super) message: String,
+    pub(super) detail: Option<String>,
+    pub(super) hint: Option<String>,
+    code: String,
+    /// In characters of what was sent, counted from 1.
+    position: Option<usize>,
+}
+
+impl Said {
+    fn of(error: &sqlx::Error) -> Self {
+        let database = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+        let Some(error) = database else {
+            return Self { message: error.to_string(), ..Self::default() };
+        };
+        let position = match error.position() {
+            Some(PgErrorPosition::Original(position)) => Some(position),
+            Some(PgErrorPosition::Internal { .. }) | None => None,
+        };
+        Self {
+            message: error.message().to_owned(),
+            detail: error.detail().map(str::to_owned),
+            hint: error.hint().map(str::to_owned),
+            code: error.code().to_owned(),
+            position,
+        }
+    }
+
+    /// The role that there is not.
+    fn role(&self) -> Option<&str> {
+        let name = self.message.strip_prefix("role \"")?.strip_suffix("\" does not exist")?;
+        (self.code == "42704" || self.code == "22023").then_some(name)
+    }
+}
+
+impl From<sqlx::Error> for Said {
+    fn from(error: sqlx::Error) -> Self {
+        Self::of(&error)
+    }
+}
+
+impl Refusal {
+    fn at_the_ends(said: Said) -> Self {
+        Self { at: None, byte: None, said }
+    }
+
+    fn at(sql: Sql<'_>, index: usize, said: Said) -> Self {
+        let range = sql.statements[index].range.clone();
+        let code = &sql.script.text[range.clone()];
+        let byte = said.position.and_then(|position| code.char_indices().nth(position.checked_sub(1)?));
+        Self { at: Some(index), byte: byte.map(|(byte, _)| range.start + byte), said }
+    }
+
+    /// Whether it is the server that lacks something, and not the set.
+    pub(super) fn is_of_the_server(&self) -> bool {
+        let lacks = LACKING.iter().any(|start| self.said.message.starts_with(start));
+        lacks && ["0A000", "58P01", "42704"].contains(&&*self.said.code) || self.said.code == "3D000"
+    }
+}
+
+impl Database {
+    pub(super) async fn open(url: &str) -> Result<Self, String> {
+        let options: PgConnectOptions = url.parse().map_err(|error: sqlx::Error| Said::of(&error).message)?;
+        let options = options.application_name("lockgate trace").disable_statement_logging();
+        let words = |error: sqlx::Error| Said::of(&error).message;
+        let mut connection = options.connect().await.map_err(words)?;
+        let holder = options.connect().await.map_err(words)?;
+        let watcher = options.connect().await.map_err(words)?;
+        let rows = rows(&mut connection, "SELECT pg_catalog.pg_backend_pid()").await.map_err(|said| said.message)?;
+        let process = rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or_default();
+        Ok(Self { connection, holder, watcher, process, roles: BTreeSet::new() })
+    }
+
+    /// Runs a script as the runtime does, but for the bookkeeping. Where it is looked at, says what it
+    /// did to what was there before.
+    pub(super) async fn run(&mut self, sql: Sql<'_>, looks: bool) -> Result<Vec<Effect>, Refusal> {
+        if let Some(role) = &sql.script.options.role {
+            let question = "SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1";
+            let found = sqlx::query(question).bind(role).persistent(false).fetch_optional(&mut self.connection).await;
+            if found.map_err(|error| Refusal::at_the_ends(error.into()))?.is_none() {
+                self.make_role(role).await.map_err(Refusal::at_the_ends)?;
+            }
+        }
+        loop {
+            let done = self.once(sql, looks).await;
+            for statement in PUT_BACK {
+                // What fails here fails again in whatever comes next.
+                let _ = send(&mut self.connection, statement).await;
+            }
+            match done {
+                Err(refusal) if sql.script.options.transactional && self.make_the_missing_role(&refusal.said).await => {
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn once(&mut self, sql: Sql<'_>, looks: bool) -> Result<Vec<Effect>, Refusal> {
+        let mut seen = match looks {
+            true => Some(Seen::new(relations(&mut self.connection).await.map_err(Refusal::at_the_ends)?)),
+            false => None,
+        };
+        let mut effects = Vec::new();
+        if sql.script.options.transactional {
+            self.begin(sql).await?;
+            for index in 0..sql.statements.len() {
+                self.statement(sql, index, seen.as_mut(), &mut effects).await?;
+            }
+            send(&mut self.connection, "COMMIT").await.map_err(Refusal::at_the_ends)?;
+        } else {
+            if let Some(role) = &sql.script.options.role {
+                let set = format!("SET ROLE {}", quoted(role));
+                send(&mut self.connection, &set).await.map_err(Refusal::at_the_ends)?;
+            }
+            self.one_by_one(sql, seen.as_mut(), &mut effects).await?;
+        }
+        Ok(effects)
+    }
+
+    async fn begin(&mut self, sql: Sql<'_>) -> Result<(), Refusal> {
+        send(&mut self.connection, "BEGIN").await.map_err(Refusal::at_the_ends)?;
+        if let Some(role) = &sql.script.options.role {
+            let set = format!("SET LOCAL ROLE {}", quoted(role));
+            send(&mut self.connection, &set).await.map_err(Refusal::at_the_ends)?;
+        }
+        Ok(())
+    }
+
+    /// Runs a statement inside the open transaction, and looks at what it did.
+    async fn statement(
+        &mut self,
+        sql: Sql<'_>,
+        index: usize,
+        seen: Option<&mut Seen>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        let statement = &sql.statements[index];
+        let refused = |said| Refusal::at(sql, index, said);
+        // Behind `SET TRANSACTION` a question of ours would be in the way of the next one.
+        let is_quiet = matches!(statement.kind, StatementKind::Session | StatementKind::Transaction);
+        let Some(seen) = seen.filter(|_| !is_quiet) else {
+            return send(&mut self.connection, code(sql, index)).await.map_err(refused);
+        };
+        if !seen.begun {
+            seen.begin(self.scans().await.map_err(refused)?);
+        }
+        send(&mut self.connection, code(sql, index)).await.map_err(refused)?;
+        let now = self.look().await.map_err(refused)?;
+        effects.extend(seen.effects(place(sql, statement), statement.kind == StatementKind::Truncate, now));
+        Ok(())
+    }
+
+    /// Runs a script that has no transaction around it. A statement that could be in one gets its own,
+    /// in which it can be looked at: to the server there is no difference.
+    async fn one_by_one(
+        &mut self,
+        sql: Sql<'_>,
+        mut seen: Option<&mut Seen>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        let controls = sql.controls_transactions();
+        let mut index = 0;
+        while index < sql.statements.len() {
+            let outside = sql.statements[index].flags.contains(StatementFlags::OUTSIDE_TRANSACTION);
+            let done = match seen.as_deref_mut() {
+                None => {
+                    send(&mut self.connection, code(sql, index)).await.map_err(|said| Refusal::at(sql, index, said))
+                }
+                Some(seen) if controls => {
+                    seen.begun &= sql.statements[index].kind != StatementKind::Transaction;
+                    self.statement(sql, index, Some(seen), effects).await
+                }
+                Some(seen) if outside => self.outside(sql, index, seen, effects).await,
+                Some(seen) => match self.in_its_own(sql, index, seen, effects).await {
+                    Err(refusal) if NOT_IN_A_TRANSACTION.contains(&&*refusal.said.code) => {
+                        self.outside(sql, index, seen, effects).await
+                    }
+                    done => done,
+                },
+            };
+            match done {
+                Ok(()) => index += 1,
+                Err(refusal) if !controls && self.make_the_missing_role(&refusal.said).await => {}
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        Ok(())
+    }
+
+    async fn in_its_own(
+        &mut self,
+        sql: Sql<'_>,
+        index: usize,
+        seen: &mut Seen,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        send(&mut self.connection, "BEGIN").await.map_err(Refusal::at_the_ends)?;
+        seen.let_go();
+        let done = self.statement(sql, index, Some(seen), effects).await;
+        let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        let ended = send(&mut self.connection, end).await;
+        seen.let_go();
+        done?;
+        ended.map_err(|said| Refusal::at(sql, index, said))
+    }
+
+    /// Runs a statement that takes transactions of its own, whose locks are gone when it is done. All
+    /// tables are held until it waits for one: then what it wants can be read.
+    async fn outside(
+        &mut self,
+        sql: Sql<'_>,
+        index: usize,
+        seen: &mut Seen,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        let refused = |said| Refusal::at(sql, index, said);
+        let tables = seen.tables();
+        let mut holds = !tables.is_empty();
+        if holds {
+            let hold = format!("BEGIN; LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE", tables.join(", "));
+            send(&mut self.holder, &hold).await.map_err(refused)?;
+        }
+        let process = self.process;
+        let watch =
+            format!("SELECT relation::int8, mode, granted, locktype FROM pg_catalog.pg_locks WHERE pid = {process}");
+        let mut locks: BTreeMap<i64, Lock> = BTreeMap::new();
+        let done = {
+            let mut running = std::pin::pin!(send(&mut self.connection, code(sql, index)));
+            loop {
+                tokio::select! {
+                    biased;
+                    done = &mut running => break done,
+                    () = tokio::time::sleep(GLANCE) => {}
+                }
+                let mut waits = false;
+                for row in rows(&mut self.watcher, &watch).await.map_err(refused)? {
+                    let read = || -> Result<(Option<i64>, String, bool, String), sqlx::Error> {
+                        Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?))
+                    };
+                    let (number, mode, granted, kind) = read().map_err(|error| refused(error.into()))?;
+                    waits |= !granted;
+                    if let (Some(number), Some(lock), "relation") = (number, Lock::named(&mode), &*kind) {
+                        locks.entry(number).and_modify(|held| *held = lock.max(*held)).or_insert(lock);
+                    }
+                }
+                if holds && waits {
+                    holds = false;
+                    send(&mut self.holder, "COMMIT").await.map_err(refused)?;
+                }
+            }
+        };
+        if holds {
+            send(&mut self.holder, "COMMIT").await.map_err(refused)?;
+        }
+        done.map_err(refused)?;
+        let relations = relations(&mut self.connection).await.map_err(refused)?;
+        seen.let_go();
+        let statement = &sql.statements[index];
+        effects.extend(seen.effects(place(sql, statement), false, Look { locks, relations, scans: BTreeMap::new() }));
+        seen.let_go();
+        Ok(())
+    }
+
+    async fn look(&mut self) -> Result<Look, Said> {
+        let mut locks: BTreeMap<i64, Lock> = BTreeMap::new();
+        for row in rows(&mut self.connection, LOCKS).await? {
+            let (number, mode): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
+            if let Some(lock) = Lock::named(&mode) {
+                locks.entry(number).and_modify(|held| *held = lock.max(*held)).or_insert(lock);
+            }
+        }
+        let scans = self.scans().await?;
+        Ok(Look { locks, relations: relations(&mut self.connection).await?, scans })
+    }
+
+    async fn scans(&mut self) -> Result<BTreeMap<i64, i64>, Said> {
+        let read = |row: &PgRow| -> Result<(i64, i64), sqlx::Error> { Ok((row.try_get(0)?, row.try_get(1)?)) };
+        let rows = rows(&mut self.connection, SCANS).await?;
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// Makes the role that was missing, once. Roles belong to a server, and sets rarely make them.
+    async fn make_the_missing_role(&mut self, said: &Said) -> bool {
+        match said.role() {
+            Some(role) if !self.roles.contains(role) => self.make_role(role).await.is_ok(),
+            Some(_) | None => false,
+        }
+    }
+
+    async fn make_role(&mut self, role: &str) -> Result<(), Said> {
+        self.roles.insert(role.to_owned());
+        send(&mut self.connection, &format!("CREATE ROLE {} SUPERUSER", quoted(role))).await
+    }
+}
+
+async fn relations(connection: &mut PgConnection) -> Result<Relations, Said> {
+    let read = |row: &PgRow| -> Result<(i64, Relation), sqlx::Error> {
+        let relation = Relation {
+            schema: row.try_get(1)?,
+            name: row.try_get(2)?,
+            kind: row.try_get(3)?,
+            file: row.try_get(4)?,
+            table: row.try_get(5)?,
+        };
+        Ok((row.try_get(0)?, relation))
+    };
+    let rows = rows(connection, RELATIONS).await?;
+    Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+}
+
+async fn rows(connection: &mut PgConnection, question: &str) -> Result<Vec<PgRow>, Said> {
+    Ok(sqlx::raw_sql(AssertSqlSafe(question.to_owned())).fetch_all(connection).await?)
+}
+
+async fn send(connection: &mut PgConnection, sql: &str) -> Result<(), Said> {
+    let mut stream = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_many(connection);
+    while stream.try_next().await?.is_some() {}
+    Ok(())
+}
+
+fn code<'a>(sql: Sql<'a>, index: usize) -> &'a str {
+    &sql.script.text[sql.statements[index].range.clone()]
+}
+
+/// Line and column of a statement, as diagnostics count them.
+fn place(sql: Sql<'_>, statement: &Statement) -> (usize, usize) {
+    let at = lockgate_source::Diagnostic::warning("trace", "", "").at(&sql.script.text, statement.range.clone(), "");
+    at.position().unwrap_or((1, 1))
+}

@@ -1,0 +1,154 @@
+//! From two looks at a database to what the statement between them did to what was there before.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::lock::Lock;
+
+/// What one statement did to one relation that was there before its migration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Effect {
+    /// Where the statement begins, counted from 1; columns are characters.
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+    /// With its schema: `public.users`.
+    pub(crate) relation: String,
+    /// `table`, `index` and so on.
+    pub(crate) kind: &'static str,
+    /// The strongest lock that is held on it by then; none where it could not be seen.
+    pub(crate) lock: Option<Lock>,
+    /// Whether all of it was written anew.
+    pub(crate) rewritten: bool,
+    /// Whether it was read from end to end.
+    pub(crate) scanned: bool,
+    /// The indexes that were built on it.
+    pub(crate) indexes: Vec<String>,
+}
+
+/// A relation of the database, as its catalogue has it.
+#[derive(Clone, Debug)]
+pub(super) struct Relation {
+    pub(super) schema: String,
+    pub(super) name: String,
+    /// `pg_class.relkind`.
+    pub(super) kind: String,
+    /// `pg_class.relfilenode`: 0 where it has no file.
+    pub(super) file: i64,
+    /// The table, where this is an index.
+    pub(super) table: Option<i64>,
+}
+
+/// By their numbers in the database.
+pub(super) type Relations = BTreeMap<i64, Relation>;
+
+/// What is looked at behind each statement.
+pub(super) struct Look {
+    pub(super) locks: BTreeMap<i64, Lock>,
+    pub(super) relations: Relations,
+    /// How often each table was read from end to end in this transaction.
+    pub(super) scans: BTreeMap<i64, i64>,
+}
+
+/// What was there before a migration, and how things stood at the last look.
+pub(super) struct Seen {
+    before: Relations,
+    last: Look,
+    /// Whether the transaction that runs has been looked at: the counts before it are not its own.
+    pub(super) begun: bool,
+}
+
+impl Seen {
+    pub(super) fn new(before: Relations) -> Self {
+        let last = Look { locks: BTreeMap::new(), relations: before.clone(), scans: BTreeMap::new() };
+        Self { before, last, begun: false }
+    }
+
+    /// The tables that were there before and still are, quoted.
+    pub(super) fn tables(&self) -> Vec<String> {
+        let still = |number: &i64| self.last.relations.get(number);
+        let tables = self.before.keys().filter_map(still).filter(|relation| matches!(&*relation.kind, "r" | "p"));
+        tables.map(|table| format!("{}.{}", quoted(&table.schema), quoted(&table.name))).collect()
+    }
+
+    /// A transaction has ended: its locks are gone, and its counts.
+    pub(super) fn let_go(&mut self) {
+        self.last.locks.clear();
+        self.last.scans.clear();
+        self.begun = false;
+    }
+
+    /// The counts with which a transaction begins: the server may not have cleared those before it.
+    pub(super) fn begin(&mut self, scans: BTreeMap<i64, i64>) {
+        self.last.scans = scans;
+        self.begun = true;
+    }
+
+    /// What the statement at this place did since the last look. One that `empties` tables gives them
+    /// new files too, and has nothing to write or read.
+    pub(super) fn effects(&mut self, (line, column): (usize, usize), empties: bool, now: Look) -> Vec<Effect> {
+        let rewritten = |number: &i64, relation: &Relation| {
+            let (old, new) = (file(&self.last.relations, *number), file(&now.relations, *number));
+            matches!(&*relation.kind, "r" | "m" | "i") && !empties && old != 0 && new != 0 && old != new
+        };
+        let files = self.last.relations.values().map(|relation| relation.file).filter(|file| *file != 0);
+        let files: HashSet<i64> = files.collect();
+        let mut effects = Vec::new();
+        for (number, relation) in &self.before {
+            let lock = now.locks.get(number).copied();
+            let stronger = lock > self.last.locks.get(number).copied();
+            let anew = rewritten(number, relation);
+            let count = |look: &Look| look.scans.get(number).copied().unwrap_or(0);
+            let scanned = !empties && count(&now) > count(&self.last);
+            // Where only the type of a column changes, its index may keep the file under a new number.
+            let built = now.relations.iter().filter(|(index, of)| {
+                let is_new = !self.last.relations.contains_key(index) && !files.contains(&of.file);
+                of.table == Some(*number) && is_new
+            });
+            let indexes: Vec<String> = built.map(|(_, index)| index.name.clone()).collect();
+            let worth_a_line = match relation.table {
+                None => stronger || anew || scanned || !indexes.is_empty(),
+                // An index goes with its table, unless more is done to it.
+                Some(table) => {
+                    let with_table = self.before.get(&table).is_some_and(|relation| rewritten(&table, relation));
+                    stronger && lock > now.locks.get(&table).copied() || anew && !with_table
+                }
+            };
+            if worth_a_line {
+                effects.push(Effect {
+                    line,
+                    column,
+                    relation: format!("{}.{}", relation.schema, relation.name),
+                    kind: kind(&relation.kind),
+                    lock,
+                    rewritten: anew,
+                    scanned,
+                    indexes,
+                });
+            }
+        }
+        effects.sort_by(|a, b| b.lock.cmp(&a.lock).then_with(|| a.relation.cmp(&b.relation)));
+        self.last = now;
+        effects
+    }
+}
+
+/// The file of a relation; 0 where it has none, or is gone.
+fn file(relations: &Relations, number: i64) -> i64 {
+    relations.get(&number).map_or(0, |relation| relation.file)
+}
+
+fn kind(letter: &str) -> &'static str {
+    match letter {
+        "r" => "table",
+        "p" => "partitioned table",
+        "i" | "I" => "index",
+        "S" => "sequence",
+        "v" => "view",
+        "m" => "materialized view",
+        "f" => "foreign table",
+        _ => "relation",
+    }
+}
+
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

@@ -1,0 +1,136 @@
+//! The loop of the trace, and how a failure of a script is told.
+
+use lockgate_source::core::{Dialect, StatementFlags, StatementKind};
+use lockgate_source::folder::{Folder, Migration};
+use lockgate_source::{Diagnostic, Severity};
+
+use super::database::{Database, Refusal};
+use super::effect::Effect;
+use crate::scripts::{self, Sql};
+
+const CODE: &str = "trace";
+
+/// What a trace found.
+#[derive(Debug)]
+pub(crate) struct Traced {
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// How many migrations ran.
+    pub(crate) applied: usize,
+    /// The roles that the scripts name and none of them makes.
+    pub(crate) roles: Vec<String>,
+    /// What each draft that ran did.
+    pub(crate) drafts: Vec<Draft>,
+}
+
+/// What one draft did to what was there before it.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) id: String,
+    pub(crate) file: String,
+    /// Whether it runs in one transaction, which keeps each lock to its end.
+    pub(crate) transactional: bool,
+    /// Whether it begins and ends transactions by itself.
+    pub(crate) controls: bool,
+    pub(crate) effects: Vec<Effect>,
+}
+
+/// Traces a folder on the server behind this URL, which must be a throwaway one. The `Err` says what is
+/// wrong with the server.
+pub(crate) fn trace(folder: &Folder, url: &str) -> Result<Traced, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    runtime.block_on(async {
+        let mut database = Database::open(url).await?;
+        let mut traced = Traced { diagnostics: Vec::new(), applied: 0, roles: Vec::new(), drafts: Vec::new() };
+        for migration in &folder.migrations {
+            let sql = match script(folder, migration) {
+                Ok(sql) => sql,
+                Err(note) => {
+                    traced.diagnostics.push(*note);
+                    break;
+                }
+            };
+            match database.run(sql, !migration.frozen).await {
+                Ok(effects) => {
+                    traced.applied += 1;
+                    if !migration.frozen {
+                        traced.drafts.push(Draft {
+                            id: migration.id.clone(),
+                            file: folder.show(&migration.up.path),
+                            transactional: sql.script.options.transactional,
+                            controls: sql.controls_transactions(),
+                            effects,
+                        });
+                    }
+                }
+                Err(refusal) => {
+                    let before = traced.applied.checked_sub(1).and_then(|last| folder.migrations.get(last));
+                    traced.diagnostics.push(refused(folder, migration, sql, &refusal, before));
+                    break;
+                }
+            }
+        }
+        traced.roles = database.roles.into_iter().collect();
+        Ok(traced)
+    })
+}
+
+/// The script up, or why the trace ends before it.
+fn script<'a>(folder: &Folder, migration: &'a Migration) -> Result<Sql<'a>, Box<Diagnostic>> {
+    let Some(sql) = Sql::of(&migration.up, Dialect::Postgres) else {
+        return Err(Box::new(scripts::ends_before(CODE, folder, migration)));
+    };
+    let leaves = sql.statements.iter().find(|statement| {
+        statement.kind == StatementKind::Copy || statement.flags.contains(StatementFlags::CLIENT_ONLY)
+    });
+    match leaves {
+        None => Ok(sql),
+        Some(statement) => {
+            let message = format!(
+                "the trace ends before `{}`: this statement is about what is outside the database",
+                migration.id
+            );
+            let note = scripts::note(CODE, folder, sql.script, statement.range.clone(), message);
+            Err(Box::new(note.help("a trace touches no file and starts no program")))
+        }
+    }
+}
+
+fn refused(
+    folder: &Folder,
+    migration: &Migration,
+    sql: Sql<'_>,
+    refusal: &Refusal,
+    before: Option<&Migration>,
+) -> Diagnostic {
+    let text = &sql.script.text;
+    let statement = sql.statements.get(refusal.at.unwrap_or(0)).map_or(0..0, |statement| statement.range.clone());
+    let range = refusal.byte.map_or(statement, |byte| byte..byte + word(&text[byte..]));
+    let said = &refusal.said;
+    if refusal.is_of_the_server() {
+        let message = format!("the trace ends here: {}", said.message);
+        let note = scripts::note(CODE, folder, sql.script, range, message);
+        return note.help("the throwaway server has none of this name: yours may");
+    }
+    let message = match refusal.at {
+        Some(_) => format!("PostgreSQL refuses this statement: {}", said.message),
+        None => format!("the transaction of this script cannot be begun or committed: {}", said.message),
+    };
+    let mut found = Diagnostic::error(CODE, folder.show(&sql.script.path), message).at(text, range, "");
+    found.help.extend(said.detail.iter().map(|detail| format!("the server adds: {detail}")));
+    found.help.extend(said.hint.iter().map(|hint| format!("the server's hint: {hint}")));
+    let found = found.help(match before {
+        None => "the set begins with an empty database; where yours does not, leave `--trace` out".to_owned(),
+        Some(last) => format!("the trace ran everything up to `{}` before it, on an empty database", last.id),
+    });
+    // What is released and as it was may not be edited.
+    match scripts::is_vouched(folder, migration, true) {
+        true => Diagnostic { severity: Severity::Warning, ..found },
+        false => found,
+    }
+}
+
+/// How long the word is that a text begins with, or its first character.
+fn word(text: &str) -> usize {
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    end.max(text.chars().next().map_or(0, char::len_utf8))
+}
