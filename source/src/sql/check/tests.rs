@@ -67,7 +67,7 @@ fn what_is_wrong_is_said_with_what_was_expected() {
     sqlite("SELECT * FROM a WHERE;", "1:22 the statement ends too early: expected an expression");
     sqlite("ALTER TABLE a FROB b;", "1:15 expected `ADD`, `ALTER`, `DROP` or `RENAME`, found `FROB`");
     sqlite("CREATE INDEX ON a (b);", "1:14 expected a name, found `ON`");
-    sqlite("CREATE TABLE a (b) WITHOUT ROWIDS;", "1:34 unknown table option: ROWIDS; did you mean `ROWID`?");
+    sqlite("CREATE TABLE a (b) WITHOUT ROWIDS;", "1:28 unknown table option: ROWIDS; did you mean `ROWID`?");
 }
 
 #[test]
