@@ -200,7 +200,7 @@ impl Splitter<'_> {
             return;
         }
         let end = line_end(self.text, token.start);
-        let line = self.text[token.start..end].trim_end();
+        let line = self.text[token.start..end].trim_ascii_end();
         let mut range = token.start..token.start + line.len();
         let mut flags = StatementFlags::CLIENT_ONLY;
         if copies_from_stdin(line) {
