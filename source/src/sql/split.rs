@@ -220,7 +220,7 @@ impl Splitter<'_> {
             return;
         }
         let end = line_end(self.text, token.start);
-        let line = self.text[token.start..end].trim_end();
+        let line = self.text[token.start..end].trim_ascii_end();
         let mut range = token.start..token.start + line.len();
         let data = copies_from_stdin(line).then(|| self.copy_data(token.start, range.end));
         if let Some(data) = &data {

@@ -69,16 +69,17 @@ fn measure(dialect: Dialect, text: &str, start: usize, bodies: bool) -> Result<u
     }
 }
 
-/// The bytes between the quotes of a string token.
+/// The bytes between the quotes of a string token, which may lack the last one.
 fn inside(token: &[u8]) -> Range<usize> {
     let opener = match token.first() {
         Some(b'$') => token[1..].iter().position(|byte| *byte == b'$').map_or(1, |tag| tag + 2),
         Some(b'\'') => 1,
         _ => 2,
     };
-    let closer = if token.first() == Some(&b'$') { opener } else { 1 };
     let start = opener.min(token.len());
-    start..token.len().saturating_sub(closer).max(start)
+    let closer: &[u8] = if token.first() == Some(&b'$') { &token[..start] } else { b"'" };
+    let body = &token[start..];
+    start..start + body.strip_suffix(closer).unwrap_or(body).len()
 }
 
 /// The token at which a body has too many blocks within blocks. They need no brackets, and a `;`
@@ -144,6 +145,13 @@ mod tests {
         let body = format!("SELECT {}1{}", "(".repeat(1_000), ")".repeat(1_000));
         assert!(deep(&format!("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ {body} $$;")));
         assert!(deep(&format!("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS ' {body} ';")));
+    }
+
+    #[test]
+    fn a_string_without_an_end_is_cut_between_characters() {
+        for text in ["DO $x$ ੾", "DO $੾$ ੾", "DO '੾", "DO E'੾", "DO '", "DO E'", "DO $$"] {
+            assert!(!deep(text), "{text}");
+        }
     }
 
     #[test]
