@@ -21,6 +21,14 @@ const fn entry(code: &'static str, explanation: &'static str) -> Entry {
 /// Every code, in alphabetical order.
 pub static CODES: &[Entry] = &[
     entry(
+        "add-column-rewrite",
+        "PostgreSQL adds a column in no time, whatever the size of the table, if all rows get the same value. A serial, \
+         an identity, a STORED column and a default such as `gen_random_uuid()` give each row its own: the table and its \
+         indexes are written anew under an ACCESS EXCLUSIVE lock, and nobody reads or writes the table meanwhile. Add the \
+         column without a value, set the default afterwards, and fill the old rows in pieces. A table that a draft makes \
+         is nobody's yet and is left out.",
+    ),
+    entry(
         "bad-directive",
         "A directive has an argument of its own shape: nothing, a reason in quotation marks, a rule and a reason, a \
          duration with a unit, `off`, or a name. Some directives cannot stand in every file: a Rust step always has a \
@@ -61,11 +69,45 @@ pub static CODES: &[Entry] = &[
          digits, and a timestamp is a time of the calendar with 14 digits, in UTC.",
     ),
     entry(
+        "blocking-constraint",
+        "A foreign key or a check is held against every row when it is added. Meanwhile a foreign key keeps writers from \
+         both tables (SHARE ROW EXCLUSIVE), a check keeps everybody from its table (ACCESS EXCLUSIVE), and both until the \
+         commit. With `NOT VALID` only new rows are checked and the lock is held for a moment; `VALIDATE CONSTRAINT` in \
+         the next migration looks at the old rows while others read and write.",
+    ),
+    entry(
+        "blocking-drop-index",
+        "`DROP INDEX` is quick, but needs an ACCESS EXCLUSIVE lock on the table: it waits for every query that is under \
+         way, and those that come wait behind it, as long as the lock timeout lets it. `DROP INDEX CONCURRENTLY` makes \
+         nobody wait; it runs in no transaction, so it stands in a migration of its own with `-- lockgate: \
+         no-transaction`.",
+    ),
+    entry(
+        "blocking-index",
+        "`CREATE INDEX` holds a SHARE lock on the table until the commit: nobody inserts, updates or deletes while the \
+         index is built. `CREATE INDEX CONCURRENTLY` lets them; it runs in no transaction, so it stands in a migration of \
+         its own with `-- lockgate: no-transaction`. The same goes for `REINDEX`. A table that a draft makes is nobody's \
+         yet and is left out.",
+    ),
+    entry(
+        "blocking-unique",
+        "A unique constraint, a primary key and an exclusion need an index, and `ADD` builds it under an ACCESS EXCLUSIVE \
+         lock: nobody reads or writes the table until the commit. Build a unique index with CONCURRENTLY in a migration \
+         of its own, and let the constraint take it over with `USING INDEX`, which is quick.",
+    ),
+    entry(
         "broken-chain",
         "The head line of the lockfile holds a hash over all its lines, so that two branches that both add a migration \
          conflict in version control instead of merging in silence. It does not match: the file was edited by hand, or \
          a conflict was resolved by taking one side's head line. Look at the lines; if they are right, \
          `cargo xtask check --write` writes the head line again.",
+    ),
+    entry(
+        "change-type",
+        "Most changes of a column's type write the table and its indexes anew under an ACCESS EXCLUSIVE lock. Those that \
+         only widen do not (`varchar(10)` to `varchar(20)` or `text`, `numeric(10,2)` to `numeric(12,2)`) and are let \
+         pass, where an earlier script says what the type was. The safe way is a second column, filled in pieces, to \
+         which the program changes over.",
     ),
     entry(
         "client-command",
@@ -96,6 +138,18 @@ pub static CODES: &[Entry] = &[
          files.",
     ),
     entry(
+        "drop-column",
+        "Dropping a column loses what is in it, and no way down brings it back. While a release is rolled out, programs \
+         of the release before still run, and each statement of theirs that names the column fails. Drop it one release \
+         after the last program that names it; `-- lockgate: allow(drop-column) \"why\"` says that this is so.",
+    ),
+    entry(
+        "drop-table",
+        "Dropping a table loses its rows, and no way down brings them back. While a release is rolled out, programs of \
+         the release before still run. Drop it one release after the last program that uses it; `-- lockgate: \
+         allow(drop-table) \"why\"` says that this is so. A table whose rows the script has copied before is left out.",
+    ),
+    entry(
         "duplicate",
         "A version belongs to one migration. After a merge, two branches may have taken the same one: \
          `cargo xtask renumber` moves a draft behind all others, together with its test and its line in the lockfile.",
@@ -107,13 +161,42 @@ pub static CODES: &[Entry] = &[
          the end of the file do not count as an edit; blanks and comments do.",
     ),
     entry(
+        "empty-script",
+        "An up script without a statement would be recorded as applied and do nothing, and what is written into it later \
+         would be drift. Scripts that `cargo xtask new-migration` wrote are so until they are filled in.",
+    ),
+    entry(
+        "enum-value-used",
+        "PostgreSQL refuses to use a value of an enum in the transaction that adds it (`unsafe use of new value`), unless \
+         the type itself was made in it. Add the value in a migration of its own, before the one that uses it.",
+    ),
+    entry(
+        "filled-table",
+        "The statement runs on an empty table and fails on one with rows, so it passes every test on a fresh database and \
+         stops the release. A NOT NULL column needs a default, or is added without `NOT NULL` and filled; SQLite adds no \
+         column with a computed default, none that is STORED, and none that refers to another table and has a default. \
+         Where the lockfile shows that the table was released it is an error, otherwise a warning. Tables that the script \
+         has emptied are left out, and so is MySQL, which makes up a value.",
+    ),
+    entry(
         "gap",
         "The folder is numbered in sequence, and a number is missing. Often a file was not committed, or a draft was \
          deleted; `cargo xtask renumber` closes gaps between drafts.",
     ),
     entry(
+        "incomplete-down",
+        "The up script makes something by name, and the down script does not mention it: neither its name nor a table \
+         that it goes with. Going down and up again would then fail, or leave it behind. Drop it; if it is to stay, say \
+         so with `-- lockgate: allow(incomplete-down) \"why\"` in the down script.",
+    ),
+    entry(
         "irreversible-down",
         "A migration says `irreversible` and has a way down all the same. One of the two is not true.",
+    ),
+    entry(
+        "lossy-down",
+        "Going down deletes rows: it drops a table or a column, or empties a table. Most ways down do, so nothing is said \
+         unless the policy asks: `lossy-down = \"warn\"` below `[lint]`.",
     ),
     entry(
         "merge-conflict",
@@ -186,11 +269,31 @@ pub static CODES: &[Entry] = &[
          understand them.",
     ),
     entry(
+        "rebuild-foreign-keys",
+        "SQLite changes a table by a new one that is filled from the old, which is dropped. With foreign keys on, `DROP \
+         TABLE` first deletes the rows of the table: rows of other tables that refer to them with `ON DELETE CASCADE` are \
+         deleted with them, in silence, and others make it fail. `-- lockgate: foreign-keys off` turns them off around \
+         the transaction, which SQLite does not do inside of one, and has them checked before the commit.",
+    ),
+    entry(
+        "rename",
+        "While a release is rolled out, programs of the release before still run, and know a renamed column or table by \
+         its old name. Add the new column beside the old one and change over in two releases; behind a renamed table \
+         leave a view of the old name.",
+    ),
+    entry(
         "renamed",
         "A released migration has another name or another version than it was released with. Databases know it by both: \
          give it its name back.",
     ),
     entry("repeated-directive", "A directive stands at most once in a file; `allow` once for each rule."),
+    entry(
+        "set-not-null",
+        "`SET NOT NULL` looks at every row under an ACCESS EXCLUSIVE lock: nobody reads or writes the table until the \
+         commit. Where a valid constraint `CHECK (column IS NOT NULL)` is there it looks at none. Add that as `NOT \
+         VALID`, validate it in the next migration, which lets others read and write, then set NOT NULL and drop the \
+         check.",
+    ),
     entry(
         "syntax",
         "The grammar of the database does not take the statement, so the server would refuse it when the migration runs. \
@@ -202,6 +305,11 @@ pub static CODES: &[Entry] = &[
          down script of old is put right, or left alone by `cargo xtask freeze`. A statement that the server does take \
          is let through by `-- lockgate: allow(syntax) \"why\"` at the head of its file; `syntax = \"warn\"` below `[lint]` \
          does so for the folder.",
+    ),
+    entry(
+        "table-rewrite",
+        "`VACUUM FULL`, `CLUSTER`, `SET LOGGED`, `SET UNLOGGED`, `SET TABLESPACE` and `SET ACCESS METHOD` write the whole \
+         table anew under an ACCESS EXCLUSIVE lock: nobody reads or writes it meanwhile.",
     ),
     entry(
         "transaction-control",
@@ -222,11 +330,22 @@ pub static CODES: &[Entry] = &[
     ),
     entry("unknown-key", "`migrations.toml` has a few keys, and a misspelt one would be a policy that is not kept."),
     entry(
+        "unknown-rule",
+        "The policy, or an `allow`, names a rule that there is none of. It would silence or deny nothing, and its author \
+         would believe that it does. Only lints have levels: what must not be in any case is no lint.",
+    ),
+    entry(
         "unlocked",
         "A file of the folder is not in the lockfile, or not under its name. `cargo xtask new-migration` writes the line \
          of a new migration at once; `cargo xtask check --write` adds those that are missing.",
     ),
     entry("unreadable", "A file or folder cannot be read, or is a link that leads nowhere or in a circle."),
+    entry(
+        "unsupported-alter",
+        "SQLite's grammar takes `ADD COLUMN … PRIMARY KEY` and `ADD COLUMN … UNIQUE`, and SQLite refuses them whatever is \
+         in the table. A unique column is added without the word and gets a unique index; a primary key needs a rebuild \
+         of the table.",
+    ),
     entry("unterminated-body", "A body that begins with `BEGIN` or `CASE` has no `END`."),
     entry("unterminated-comment", "A comment that begins with `/*` has no `*/`."),
     entry("unterminated-copy-data", "The data of `COPY … FROM stdin` ends with a line that holds `\\.` alone."),
