@@ -47,14 +47,14 @@ async fn an_up_to_date_start_is_one_round_trip() {
 }
 
 #[tokio::test]
-async fn a_hundred_small_ones_are_four_round_trips_and_one_durable_commit() {
+async fn a_hundred_small_ones_are_three_round_trips_and_one_durable_commit() {
     let Some(database) = postgres::database() else { return };
     let wire = Wire::in_front_of(&database.url()).await;
     let mut through = Database::connect(&wire.url()).await.unwrap();
     let report = Migrator::new(many(100, 155)).apply(&mut through).await.unwrap();
     assert_eq!(report.steps.len(), 100);
     let counts = wire.counts();
-    assert!(counts.round_trips <= 4, "{} round trips", counts.round_trips);
+    assert!(counts.round_trips <= 3, "{} round trips", counts.round_trips);
     assert_eq!(counts.of('P'), 0, "nothing is prepared");
 
     let commits = commits(&counts.sql);

@@ -301,10 +301,11 @@ pub static CODES: &[Entry] = &[
          PostgreSQL is checked with the grammar of its newest release, SQLite with its own; of MySQL and MariaDB quotes, \
          comments, `DELIMITER`, compound bodies and brackets are looked at, and the server tells the rest. A folder \
          without `dialects` is for one of them: there it is a warning, and only where neither PostgreSQL nor SQLite takes \
-         the script and nothing in it is MySQL's. What the lockfile records as released is not parsed again, so a broken \
-         down script of old is put right, or left alone by `cargo xtask freeze`. A statement that the server does take \
-         is let through by `-- lockgate: allow(syntax) \"why\"` at the head of its file; `syntax = \"warn\"` below `[lint]` \
-         does so for the folder.",
+         the script and nothing in it is MySQL's. What the lockfile records as released is not parsed again: a broken \
+         script of old that no database runs any more is released under `syntax = \"warn\"` below `[lint]`, and the line can \
+         go then. A statement that the server does take \
+         is let through by `-- lockgate: allow(syntax) \"why\"` at the head of its file; the policy can do so for \
+         the folder.",
     ),
     entry(
         "table-rewrite",

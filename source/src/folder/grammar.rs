@@ -55,7 +55,11 @@ fn script(folder: &Folder, read: &Read) -> Vec<Diagnostic> {
                 }
             }
         }
-        None => found.extend(undeclared(read, in_dialect)),
+        None => {
+            // To MySQL the statements begin and end elsewhere: it could be what the folder is for.
+            let alone = tables.iter().any(|(dialects, _)| *dialects == Dialects::NONE.with(Dialect::Mysql));
+            found.extend(undeclared(read, alone, in_dialect));
+        }
     }
     found.into_iter().filter_map(|(finding, dialects)| diagnostic(folder, &read.script, finding, dialects)).collect()
 }
@@ -67,7 +71,7 @@ fn is_same(a: &Finding, b: &Finding) -> bool {
 
 /// A folder that names no dialect is for one of them: its script is wrong only if neither PostgreSQL
 /// nor SQLite takes the whole of it and nothing in it is MySQL's, whose grammar is not at hand.
-fn undeclared(read: &Read, in_dialect: impl Fn(Dialect) -> Vec<Finding>) -> Vec<(Finding, Dialects)> {
+fn undeclared(read: &Read, alone: bool, in_dialect: impl Fn(Dialect) -> Vec<Finding>) -> Vec<(Finding, Dialects)> {
     let mut refusals = Vec::new();
     for dialect in [Dialect::Postgres, Dialect::Sqlite] {
         if !read.clear.contains(dialect) {
@@ -82,7 +86,9 @@ fn undeclared(read: &Read, in_dialect: impl Fn(Dialect) -> Vec<Finding>) -> Vec<
         found.retain(|finding| finding.fact.is_refusal());
         refusals.push((found, dialect));
     }
-    if read.clear.contains(Dialect::Mysql) && speaks_mysql(&read.script.text) {
+    // MySQL could be meant, all the more where another one cannot even tell words from quotes.
+    let clear = |dialect| read.clear.contains(dialect);
+    if clear(Dialect::Mysql) && (alone || read.clear != Dialects::ALL || speaks_mysql(&read.script.text)) {
         return Vec::new();
     }
     // That of the two which takes more of it.
@@ -110,9 +116,8 @@ fn speaks_mysql(text: &str) -> bool {
         "SIGNAL",
     ];
     let upper = text.to_uppercase();
-    upper.contains('`')
-        || upper.contains("/*!")
-        || upper.contains("/*M!")
+    let marks = ["`", "/*!", "/*M!", "\\'", "\\\"", " # "];
+    marks.into_iter().any(|mark| upper.contains(mark))
         || upper.lines().any(|line| line.trim_start().starts_with('#'))
         || upper.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| WORDS.contains(&word))
 }

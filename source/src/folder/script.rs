@@ -82,7 +82,7 @@ fn read(folder: &Folder, name: &Name, found: &Found) -> (Read, Vec<Diagnostic>) 
     diagnostics.extend(contradictions(name.kind, &directives, text, &file));
     let mut clear = Dialects::NONE;
     if name.kind != Kind::Rust {
-        let (statements, problems, readable) = split(&folder.policy, text);
+        let Splits { tables: statements, problems, clear: readable } = split(&folder.policy, text);
         clear = readable;
         diagnostics.extend(problems.into_iter().map(|problem| {
             Diagnostic::error(problem.code, file.as_str(), problem.message)
@@ -126,9 +126,17 @@ fn contradictions(kind: Kind, directives: &Directives, text: &str, file: &str) -
     diagnostics
 }
 
-/// The statements by dialect, what no dialect of the folder can make sense of, and the dialects that
-/// had no problem.
-fn split(policy: &Policy, text: &str) -> (Vec<(Dialects, Vec<Statement>)>, Vec<Problem>, Dialects) {
+/// A text as the dialects of the folder see it.
+struct Splits {
+    /// The statements by dialect.
+    tables: Vec<(Dialects, Vec<Statement>)>,
+    /// What no dialect of the folder can make sense of.
+    problems: Vec<Problem>,
+    /// The dialects that had no problem.
+    clear: Dialects,
+}
+
+fn split(policy: &Policy, text: &str) -> Splits {
     let mut tables: Vec<(Dialects, Vec<Statement>)> = Vec::with_capacity(1);
     let mut problems: Vec<Problem> = Vec::new();
     let mut unclear = Vec::new();
@@ -165,7 +173,7 @@ fn split(policy: &Policy, text: &str) -> (Vec<(Dialects, Vec<Statement>)>, Vec<P
         }
         add(&mut tables, dialect, split.statements);
     }
-    (tables, problems, clear)
+    Splits { tables, problems, clear }
 }
 
 fn add(tables: &mut Vec<(Dialects, Vec<Statement>)>, dialect: Dialect, statements: Vec<Statement>) {

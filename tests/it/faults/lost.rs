@@ -61,8 +61,8 @@ fn interrupted(error: &Error) {
 
 #[tokio::test]
 async fn z12_a_connection_cut_at_each_message_is_gone_on_from() {
-    // Read, lock and read, the migrations, release: cut before and behind each.
-    for message in 1..=4 {
+    // Read, lock and read, the migrations with the release behind them: cut before and behind each.
+    for message in 1..=3 {
         for cut in [Cut::BeforeQuery(message), Cut::AfterQuery(message)] {
             let Some(database) = postgres::database() else { return };
             let wire = Wire::in_front_of(&database.url()).await;
@@ -86,14 +86,9 @@ async fn z12_a_connection_cut_at_each_message_is_gone_on_from() {
                         ],
                     );
                 }
-                // All is committed, and the lock goes with the session: the run did what it was to do.
-                (4, Ok(report)) => assert_eq!(report.steps.len(), COUNT),
                 (_, ran) => panic!("{cut:?}: {ran:?}"),
             }
-            let rows = goes_on(&database, &mut through).await;
-            if message == 4 {
-                assert_eq!(rows, 12);
-            }
+            goes_on(&database, &mut through).await;
         }
     }
 }

@@ -7,10 +7,10 @@ use super::{Backing, Lock, sql};
 use crate::backend::{Job, Sql, Work};
 use crate::store::{Store, identifier, literal};
 
-/// The scripts of one message: bounded, so that the server never parses more than this at once, and
-/// in number, so that an error in the parsing of one sends few again.
+/// The scripts of one message, in bytes and in number: bounded, so that what the server parses at once
+/// is, and what is sent again when it cannot parse one of them.
 const MESSAGE_BYTES: usize = 256 * 1024;
-pub(super) const MESSAGE_JOBS: usize = 256;
+pub(super) const MESSAGE_JOBS: usize = 1024;
 
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
@@ -95,6 +95,21 @@ impl Backing<'_> {
             settings.push(format!("{set} synchronous_commit = off"));
         }
         settings
+    }
+
+    /// What lets other runs in and puts the session back as it was.
+    pub(super) fn farewell(&self) -> Vec<String> {
+        let mut statements = Vec::new();
+        if self.configured {
+            let facts = self.facts();
+            statements.push(format!("SET lock_timeout = {}", literal(&facts.lock_timeout)));
+            statements.push(format!("SET statement_timeout = {}", literal(&facts.statement_timeout)));
+            statements.push(format!("SET synchronous_commit = {}", literal(&facts.synchronous_commit)));
+        }
+        if let Lock::Session(key) = self.lock {
+            statements.push(format!("SELECT pg_catalog.pg_advisory_unlock({key})"));
+        }
+        statements
     }
 
     /// A statement that fails unless this transaction has the lock; none where the session has it.
@@ -245,6 +260,13 @@ impl Backing<'_> {
             }
             self.finish(store, index, job, behind, &mut message);
             behind = matches!(job.action, Action::Apply | Action::Record).then(|| job.entry.version.get());
+        }
+        let ends = taken > 0 && jobs.get(first + taken - 1).is_some_and(|job| job.last);
+        if ends && !self.whole_run {
+            // Behind the last commit, and so on the same way; after a failure it is not heard.
+            for statement in self.farewell() {
+                message.push(Slot::Farewell, &statement);
+            }
         }
         (message, prepared, taken)
     }

@@ -16,6 +16,8 @@ pub(super) enum Slot {
     Statement(usize, usize),
     /// A job's bookkeeping.
     Bookkeeping(usize),
+    /// The end of the run: the lock is let go of.
+    Farewell,
     /// The end of a job: it is recorded, and committed unless all of the run is one transaction.
     End(usize),
 }
@@ -23,7 +25,7 @@ pub(super) enum Slot {
 impl Slot {
     pub(super) fn job(self) -> Option<usize> {
         match self {
-            Self::Setup => None,
+            Self::Setup | Self::Farewell => None,
             Self::Guard(job) | Self::Begin(job) | Self::Statement(job, _) | Self::Bookkeeping(job) | Self::End(job) => {
                 Some(job)
             }

@@ -293,16 +293,7 @@ impl<'a> Backing<'a> {
             self.open = false;
             committed = self.execute(if failed { "ROLLBACK" } else { "COMMIT" }.to_owned()).await;
         }
-        let mut statements = Vec::new();
-        if self.configured {
-            let facts = self.facts();
-            statements.push(format!("SET lock_timeout = {}", literal(&facts.lock_timeout)));
-            statements.push(format!("SET statement_timeout = {}", literal(&facts.statement_timeout)));
-            statements.push(format!("SET synchronous_commit = {}", literal(&facts.synchronous_commit)));
-        }
-        if let Lock::Session(key) = self.lock {
-            statements.push(format!("SELECT pg_catalog.pg_advisory_unlock({key})"));
-        }
+        let statements = self.farewell();
         // Where this fails, dropping the value closes the session, and all of it goes with that.
         if statements.is_empty() || self.execute(statements.join("; ")).await.is_ok() {
             self.configured = false;

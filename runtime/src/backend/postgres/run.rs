@@ -4,7 +4,7 @@ use lockgate_core::{Action, State};
 
 use super::envelope::{BEGIN, MESSAGE_JOBS};
 use super::message::{self, Message, Slot};
-use super::{Backing, cause, sql};
+use super::{Backing, Lock, cause, sql};
 use crate::Transaction;
 use crate::backend::{FailedAt, Failure, Job, OnProgress, Progress, Sql, Work};
 use crate::error::{Cause, Class, chain};
@@ -44,7 +44,12 @@ impl Backing<'_> {
                 }
             });
             match sent.await {
-                Ok(()) => at += taken,
+                Ok(()) => {
+                    if message.slots.last() == Some(&Slot::Farewell) {
+                        (self.configured, self.lock) = (false, Lock::None);
+                    }
+                    at += taken;
+                }
                 Err((0, cause)) if taken > 1 && cause.class != Class::Lost => {
                     // The server parses a whole message before it runs any of it: what stands
                     // before the script that it cannot parse is sent again, one by one.
@@ -54,6 +59,10 @@ impl Backing<'_> {
                 }
                 Err((results, cause)) => {
                     let slot = message.slots.get(results).copied().unwrap_or(Slot::Bookkeeping(at));
+                    if slot == Slot::Farewell {
+                        // All is committed. What is still held goes with the session.
+                        return Ok(());
+                    }
                     let failure = failure(&message, slot, jobs, at, cause);
                     self.unprepare(&prepared, results);
                     self.undo(&failure.cause).await;
@@ -259,6 +268,8 @@ fn failure(message: &Message, slot: Slot, jobs: &[Job], first: usize, cause: Cau
             return Failure { job, at: FailedAt::Bookkeeping, cause };
         }
         Slot::Statement(_, index) => FailedAt::Statement { index, byte: None },
+        // Where it fails, the run has ended well: `run_jobs` never asks.
+        Slot::Farewell => FailedAt::Commit,
         Slot::Setup => FailedAt::Preparation,
         Slot::Begin(_) => FailedAt::Begin,
         Slot::Guard(_) | Slot::Bookkeeping(_) => FailedAt::Bookkeeping,

@@ -21,7 +21,7 @@ use crate::Transaction;
 use crate::error::{Cause, Class, chain};
 use crate::migrations::StepFn;
 use crate::session::Held;
-use crate::store::{Entry, LogEvent, RawRow, Store};
+use crate::store::{Entry, LogEvent, RawRow, Store, Table};
 
 pub(crate) use cause::cause;
 
@@ -95,8 +95,8 @@ impl<'a> Backing<'a> {
 
     async fn look(&mut self, store: &Store) -> Result<History, Cause> {
         let sql = sql::history(&store.table, &store.set);
-        let rows = match sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(self.held.connection()).await {
-            Ok(rows) => rows,
+        let row = match sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(self.held.connection()).await {
+            Ok(row) => row,
             Err(error) => {
                 let cause = cause(&error);
                 if cause.class == Class::Absent {
@@ -109,8 +109,12 @@ impl<'a> Backing<'a> {
                 return Err(cause);
             }
         };
-        let read = |row| raw_row(row).map_err(|error| cause(&error))?.read(&store.table);
-        Ok(History::Present(rows.iter().map(read).collect::<Result<_, _>>()?))
+        let text: Option<String> = row.try_get(0).map_err(|error| cause(&error))?;
+        let read = |row: &str| raw_row(row, &store.table)?.read(&store.table);
+        let rows = text.iter().flat_map(|text| text.split(sql::ROW)).map(read);
+        let mut rows = rows.collect::<Result<Vec<_>, Cause>>()?;
+        rows.sort_by_key(|row| row.version);
+        Ok(History::Present(rows))
     }
 
     /// Opens the write transaction, which no one else can have at the same time.
@@ -500,18 +504,26 @@ fn piece(sql: &Sql, first: usize) -> usize {
     first + rest.partition_point(|statement| statement.range.end - start <= PIECE_BYTES).max(1)
 }
 
-fn raw_row(row: &sqlx::sqlite::SqliteRow) -> Result<RawRow, sqlx::Error> {
+fn raw_row(row: &str, table: &Table) -> Result<RawRow, Cause> {
+    let wrong = |what: &str| Cause::history_format(format!("a row in {table} is not understood: {what}"));
+    let fields: Vec<&str> = row.split(sql::FIELD).collect();
+    let [version, name, checksum, state, statements_done, applied_at, elapsed_ms, applied_by, application, lockgate] =
+        fields[..]
+    else {
+        return Err(wrong("it has another number of fields"));
+    };
+    let number = |field: &str, what: &str| field.parse::<i64>().map_err(|_| wrong(what));
     Ok(RawRow {
-        version: row.try_get("version")?,
-        name: row.try_get("name")?,
-        checksum: row.try_get("checksum")?,
-        state: row.try_get("state")?,
-        statements_done: row.try_get("statements_done")?,
-        applied_at: row.try_get("applied_at")?,
-        elapsed_ms: row.try_get("elapsed_ms")?,
-        applied_by: row.try_get("applied_by")?,
-        application: row.try_get("application")?,
-        lockgate: row.try_get("lockgate")?,
+        version: number(version, "its version is no number")?,
+        name: name.to_owned(),
+        checksum: checksum.to_owned(),
+        state: state.to_owned(),
+        statements_done: number(statements_done, "its finished statements are no number")?,
+        applied_at: applied_at.to_owned(),
+        elapsed_ms: number(elapsed_ms, "its time is no number")?,
+        applied_by: applied_by.to_owned(),
+        application: application.to_owned(),
+        lockgate: lockgate.to_owned(),
     })
 }
 

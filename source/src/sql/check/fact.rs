@@ -51,9 +51,8 @@ impl Fact {
     /// The rule that says so, one of [`RULES`], and how grave it is where the policy does not say.
     pub fn rule(&self) -> (&'static str, LintLevel) {
         match self {
-            Self::Unexpected { .. } | Self::Ends { .. } | Self::NoStatement { .. } | Self::Refused(_) => {
-                ("syntax", LintLevel::Deny)
-            }
+            Self::Unexpected { .. } | Self::Ends { .. } => ("syntax", LintLevel::Deny),
+            Self::NoStatement { .. } | Self::Refused(_) => ("syntax", LintLevel::Deny),
             Self::Newer { .. } => ("newer-grammar", LintLevel::Deny),
             Self::Body(_) => ("plpgsql-syntax", LintLevel::Warn),
             Self::TooDeep | Self::TooLong => ("not-parsed", LintLevel::Warn),

@@ -13,7 +13,10 @@ pub(super) fn check(text: &str) -> Option<Wrong> {
     let (at, rule) = first(text)?;
     let wrong = match rule {
         Some(rule) => {
-            let token = token_at(Dialect::Sqlite, text, at);
+            // The parser says so behind the word that it is about, and names it.
+            let word = rule.rsplit(' ').next().unwrap_or_default();
+            let start = text[..at].rfind(word).unwrap_or(at);
+            let token = token_at(Dialect::Sqlite, text, start);
             Wrong::new(token.start..token.end, Fact::Refused(rule))
         }
         None => stuck(Dialect::Sqlite, text, at, expected(text, at)),

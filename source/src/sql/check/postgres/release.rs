@@ -93,13 +93,13 @@ const ROWS: &[(&str, u16, Mark)] = &[
     ("ENFORCED", 18, Node(K::ENFORCED)),
     ("RETURNING WITH (OLD AS …)", 18, Node(K::RETURNING_OPTION_LIST)),
     ("NOT NULL as a constraint of a table", 18, Test(table_not_null)),
+    ("NOT NULL NO INHERIT", 18, In(K::NOT_NULL_CONSTRAINT, K::NO_INHERIT)),
+    ("AT LOCAL", 17, Node(K::AT_LOCAL)),
+    ("SET ACCESS METHOD DEFAULT", 17, Says(K::SET_ACCESS_METHOD, "method default")),
     ("JSON_TABLE", 17, Node(K::JSON_TABLE)),
-    ("JSON_EXISTS", 17, Node(K::JSON_EXISTS_FN)),
-    ("JSON_QUERY", 17, Node(K::JSON_QUERY_FN)),
-    ("JSON_VALUE", 17, Node(K::JSON_VALUE_FN)),
-    ("JSON()", 17, Node(K::JSON_FN)),
-    ("JSON_SCALAR", 17, Node(K::JSON_SCALAR_FN)),
-    ("JSON_SERIALIZE", 17, Node(K::JSON_SERIALIZE_FN)),
+    ("JSON_EXISTS with clauses", 17, Test(|node| json_clauses(node, K::JSON_EXISTS_FN))),
+    ("JSON_QUERY with clauses", 17, Test(|node| json_clauses(node, K::JSON_QUERY_FN))),
+    ("JSON_VALUE with clauses", 17, Test(|node| json_clauses(node, K::JSON_VALUE_FN))),
     ("MERGE … RETURNING", 17, In(K::MERGE, K::RETURNING_CLAUSE)),
     ("WHEN NOT MATCHED BY SOURCE", 17, Node(K::MERGE_WHEN_NOT_MATCHED_SOURCE)),
     ("ALTER COLUMN … SET EXPRESSION", 17, Node(K::SET_EXPRESSION)),
@@ -116,6 +116,8 @@ const ROWS: &[(&str, u16, Mark)] = &[
     ("JSON_ARRAY", 16, Node(K::JSON_ARRAY_FN)),
     ("JSON_ARRAYAGG", 16, Node(K::JSON_ARRAY_AGG_FN)),
     ("JSON_OBJECTAGG", 16, Node(K::JSON_OBJECT_AGG_FN)),
+    ("GRANT … WITH INHERIT, SET or ADMIN TRUE", 16, Test(membership_option)),
+    ("a number with `_`, `0x`, `0o` or `0b`", 16, Test(newer_number)),
     ("a subquery in FROM without an alias", 16, Test(subquery_without_alias)),
     ("CREATE STATISTICS without a name", 16, Says(K::CREATE_STATISTICS, "statistics on")),
     ("STORAGE in CREATE TABLE", 16, In(K::CREATE_TABLE, K::STORAGE)),
@@ -218,6 +220,35 @@ fn columns_set(node: &SyntaxNode) -> bool {
     matches!(node.kind(), K::SET_NULL_COLUMNS | K::SET_DEFAULT_COLUMNS) && node.text().contains_char('(')
 }
 
+/// Without clauses of SQL/JSON it could be a function of the folder's own.
+fn json_clauses(node: &SyntaxNode, kind: SyntaxKind) -> bool {
+    let clauses = [
+        K::JSON_PASSING_CLAUSE,
+        K::JSON_RETURNING_CLAUSE,
+        K::JSON_ON_EMPTY_CLAUSE,
+        K::JSON_ON_ERROR_CLAUSE,
+        K::JSON_QUOTES_CLAUSE,
+        K::JSON_WITHOUT_WRAPPER,
+        K::JSON_WITH_CONDITIONAL_WRAPPER,
+        K::JSON_WITH_UNCONDITIONAL_WRAPPER,
+    ];
+    node.kind() == kind && clauses.into_iter().any(|clause| has_child(node, clause))
+}
+
+/// `WITH ADMIN OPTION` is as old as roles.
+fn membership_option(node: &SyntaxNode) -> bool {
+    node.kind() == K::GRANT_ROLE_OPTION && !node.text().to_string().to_lowercase().ends_with("option")
+}
+
+fn newer_number(node: &SyntaxNode) -> bool {
+    if node.kind() != K::LITERAL {
+        return false;
+    }
+    let text = node.text().to_string().to_lowercase();
+    let marked = ["0x", "0o", "0b"].into_iter().any(|mark| text.starts_with(mark));
+    text.starts_with(|c: char| c.is_ascii_digit()) && (marked || text.contains('_'))
+}
+
 fn has_child(node: &SyntaxNode, kind: SyntaxKind) -> bool {
     node.children().any(|child| child.kind() == kind)
 }
@@ -239,6 +270,7 @@ fn generated_without_stored(node: &SyntaxNode) -> bool {
 fn table_not_null(node: &SyntaxNode) -> bool {
     node.kind() == K::NOT_NULL_CONSTRAINT
         && node.parent().is_some_and(|parent| matches!(parent.kind(), K::TABLE_ARG_LIST | K::ADD_CONSTRAINT))
+        && !node.ancestors().any(|node| node.kind() == K::ALTER_DOMAIN)
 }
 
 fn join_alias(node: &SyntaxNode) -> bool {

@@ -1,0 +1,5 @@
+static MIGRATIONS: lockgate::Migrations = lockgate::embed_migrations!("ui/syntax-sqlite/migrations");
+
+fn main() {
+    println!("{}", MIGRATIONS.len());
+}
