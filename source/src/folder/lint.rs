@@ -55,9 +55,7 @@ pub(super) fn check(folder: &Folder, files: &[(Name, Read)]) -> Vec<Diagnostic> 
     };
     let mut found = lint::lint(&set);
     // A folder that names no dialect may be MySQL's, for which none of this holds.
-    if folder.policy.dialects.is_none()
-        && found.iter().any(|finding| is_of_rows(finding))
-        && set.sources.iter().any(Source::speaks_mysql)
+    if folder.policy.dialects.is_none() && found.iter().any(is_of_rows) && set.sources.iter().any(Source::speaks_mysql)
     {
         found.retain(|finding| !is_of_rows(finding));
     }

@@ -73,11 +73,14 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn is(&self, word: &str) -> bool {
-        self.first().is_some_and(|token| token.kind == Kind::Word && self.shown(token).eq_ignore_ascii_case(word))
+        self.is_any(&[word])
     }
 
     pub(super) fn is_any(&self, words: &[&str]) -> bool {
-        words.iter().any(|word| self.is(word))
+        let Some(token) = self.tokens.first().filter(|token| token.kind == Kind::Word) else { return false };
+        let shown = &self.text.as_bytes()[token.start..token.end];
+        // Not optimised, a call costs more than a comparison.
+        words.iter().any(|word| word.len() == shown.len() && word.as_bytes().eq_ignore_ascii_case(shown))
     }
 
     pub(super) fn is_mark(&self, mark: &str) -> bool {

@@ -3,6 +3,8 @@
 
 use std::cell::OnceCell;
 
+use lockgate_core::StatementKind;
+
 use super::change::{self, Action, Change, ConstraintKind};
 use super::cursor::{Cursor, Name};
 use super::{Set, Source};
@@ -85,6 +87,16 @@ impl<'s, 'a> Facts<'s, 'a> {
 fn read(source: &Source<'_>) -> Vec<(usize, Fact)> {
     let mut facts = Vec::new();
     for (at, statement) in source.statements.iter().enumerate() {
+        let leaves = matches!(
+            statement.kind,
+            StatementKind::CreateTable
+                | StatementKind::CreateIndex
+                | StatementKind::DropTable
+                | StatementKind::AlterTable
+        );
+        if !leaves {
+            continue;
+        }
         let tokens = change::tokens_of(source.reads_as, source.text, statement);
         if let Some(change) = change::read(source.text, &tokens) {
             of(&change, &mut |fact| facts.push((at, fact)));

@@ -40,20 +40,18 @@ pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
             }
         }
         Change::Drop { what: "index", names, concurrently: false, .. } => drop_index(view, names),
-        Change::Rewrite { verb, table } => {
-            if table.as_ref().is_none_or(|table| !view.is_new(table)) {
-                let shown = table.as_ref().map_or("every table".to_owned(), |table| format!("`{}`", view.shown(table)));
-                let message = format!(
-                    "nobody can read or write {shown} while `{verb}` writes it anew: it holds an ACCESS EXCLUSIVE lock all the time"
-                );
-                let help = if *verb == "CLUSTER" {
-                    "leave it out; pg_repack orders a table without the lock"
-                } else {
-                    "a plain `VACUUM` needs no such lock, and autovacuum runs it; pg_repack gives the space back without the lock"
-                };
-                let whole = view.statement();
-                view.tell("table-rewrite", whole, message, vec![help.to_owned()]);
-            }
+        Change::Rewrite { verb, table } if table.as_ref().is_none_or(|table| !view.is_new(table)) => {
+            let shown = table.as_ref().map_or("every table".to_owned(), |table| format!("`{}`", view.shown(table)));
+            let message = format!(
+                "nobody can read or write {shown} while `{verb}` writes it anew: it holds an ACCESS EXCLUSIVE lock all the time"
+            );
+            let help = if *verb == "CLUSTER" {
+                "leave it out; pg_repack orders a table without the lock"
+            } else {
+                "a plain `VACUUM` needs no such lock, and autovacuum runs it; pg_repack gives the space back without the lock"
+            };
+            let whole = view.statement();
+            view.tell("table-rewrite", whole, message, vec![help.to_owned()]);
         }
         Change::AlterTable { table, actions } if !view.is_new(table) => {
             for (range, action) in actions {
@@ -156,7 +154,7 @@ fn constrain(view: &mut View<'_, '_>, table: &Name, constraint: &Constraint<'_>,
                 return;
             }
             let word = if constraint.kind == ConstraintKind::Unique { "UNIQUE" } else { "PRIMARY KEY" };
-            let columns = rest.clone().seek_group().map_or_else(|| "…".to_owned(), |group| view.line(group.range()));
+            let columns = rest.seek_group().map_or_else(|| "…".to_owned(), |group| view.line(group.range()));
             let message = format!(
                 "nobody can read or write `{shown}` while the index of this constraint is built: `ADD {word}` holds an ACCESS \
                  EXCLUSIVE lock until the commit"

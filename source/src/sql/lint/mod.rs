@@ -24,7 +24,7 @@ mod world;
 
 use std::ops::Range;
 
-use lockgate_core::{Dialect, Dialects, Statement};
+use lockgate_core::{Dialect, Dialects, Statement, StatementKind};
 
 use self::facts::Facts;
 use self::world::{View, World};
@@ -188,11 +188,14 @@ pub fn lint(set: &Set<'_>) -> Vec<Finding> {
             continue;
         }
         world.enter(set);
-        let tokens: Vec<_> = source
-            .statements
-            .iter()
-            .map(|statement| change::tokens_of(source.reads_as, source.text, statement))
-            .collect();
+        // Rows are copied in order to drop where they come from; others need not be looked at.
+        let copies = source.statements.iter().any(|statement| statement.kind == StatementKind::DropTable);
+        let is_read = |statement: &&Statement| copies || statement.kind != StatementKind::Insert;
+        let tokens = source.statements.iter().map(|statement| {
+            let read = Some(statement).filter(is_read);
+            read.map_or_else(Vec::new, |statement| change::tokens_of(source.reads_as, source.text, statement))
+        });
+        let tokens: Vec<_> = tokens.collect();
         let changes: Vec<_> = tokens.iter().map(|tokens| change::read(source.text, tokens)).collect();
         let mut view =
             View { set, source, index, world: &world, facts: &facts, changes: &changes, at: 0, found: &mut found };
