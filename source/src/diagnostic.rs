@@ -2,6 +2,7 @@
 //! each code means at length is in the [`catalogue`].
 
 pub mod catalogue;
+pub mod example;
 
 use std::ops::Range;
 
@@ -15,6 +16,8 @@ pub enum Severity {
     Error,
     /// It compiles, and the compiler says so.
     Warning,
+    /// Nothing is wrong, and one should know it all the same.
+    Note,
 }
 
 /// How a diagnostic is rendered.
@@ -85,11 +88,13 @@ impl Diagnostic {
 
     /// Line and column of its first character, counted from 1; columns are characters.
     pub fn position(&self) -> Option<(usize, usize)> {
-        let (text, range) = (self.text.as_ref()?, self.range.as_ref()?);
-        let before = &text[..floor(text, range.start)];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let column = before[line_start..].trim_start_matches('\u{feff}').chars().count() + 1;
-        Some((before.matches('\n').count() + 1, column))
+        Some(line_and_column(self.text.as_ref()?, self.range.as_ref()?.start))
+    }
+
+    /// Line and column behind its last character, counted as [`position`](Self::position) is.
+    pub fn end_position(&self) -> Option<(usize, usize)> {
+        let range = self.range.as_ref()?;
+        Some(line_and_column(self.text.as_ref()?, range.end.max(range.start)))
     }
 
     /// The place as one clicks on it: `migrations/0004_x.up.sql:3:1`.
@@ -126,6 +131,7 @@ impl Diagnostic {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
         };
         let excerpt = self.excerpt();
         let place: Element<'_> = match &excerpt {
@@ -164,6 +170,13 @@ struct Excerpt<'a> {
     text: &'a str,
     line: usize,
     range: Range<usize>,
+}
+
+fn line_and_column(text: &str, at: usize) -> (usize, usize) {
+    let before = &text[..floor(text, at)];
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let column = before[line_start..].trim_start_matches('\u{feff}').chars().count() + 1;
+    (before.matches('\n').count() + 1, column)
 }
 
 /// The nearest character boundary at or before this byte.
@@ -211,6 +224,7 @@ error[unterminated-string]: this is bad
   |             ^ from here";
         assert_eq!(diagnostic.render(Style::Plain), expected);
         assert_eq!(diagnostic.place(), "m/1_x.sql:1:13");
+        assert_eq!(diagnostic.end_position(), Some((3, 1)));
     }
 
     #[test]

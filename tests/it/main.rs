@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cancel;
+mod check;
 mod cli;
 mod conformance;
 mod crash;

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lockgate_source::diagnostic::catalogue::CODES;
+use lockgate_source::diagnostic::catalogue::{CODES, Finder};
 
 fn tests() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -52,7 +52,9 @@ fn shown() -> Vec<(String, String)> {
 #[test]
 fn every_diagnostic_has_a_case_that_shows_it() {
     let shown = shown();
-    let codes: BTreeSet<&str> = CODES.iter().map(|entry| entry.code).collect();
+    // What the compiler does not find, `tests/it/check.rs` shows.
+    let found = CODES.iter().filter(|entry| entry.finder == Finder::Compiler);
+    let codes: BTreeSet<&str> = found.map(|entry| entry.code).collect();
     let missing: Vec<&str> = codes
         .into_iter()
         .filter(|code| !shown.iter().any(|(_, text)| text.contains(&format!("error: [{code}] "))))

@@ -26,6 +26,8 @@ enum Command {
     NewMigration(command::new_migration::Arguments),
     /// Check everything that the compiler checks.
     Check(command::check::Arguments),
+    /// Say what a code means, why it is refused, and the way out.
+    Explain(command::explain::Arguments),
     /// Record in the lockfile that all migrations are released.
     Freeze(command::freeze::Arguments),
     /// Give drafts new numbers after a merge.
@@ -47,6 +49,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Init(arguments) => command::init::run(&arguments),
         Command::NewMigration(arguments) => command::new_migration::run(&arguments),
         Command::Check(arguments) => command::check::run(&arguments),
+        Command::Explain(arguments) => command::explain::run(&arguments),
         Command::Freeze(arguments) => command::freeze::run(&arguments),
         Command::Renumber(arguments) => command::renumber::run(&arguments),
         Command::Test(arguments) => command::test::run(&arguments),

@@ -36,6 +36,55 @@
 //! 0: done, nothing found. 1: problems were found, or a request was refused; nothing was changed.
 //! 2: the command line was not understood, or the work could not be done (no such package, a file
 //! that cannot be written). `test` passes on the code of the test runner.
+//!
+//! # The replay
+//!
+//! Where `migrations.toml` names `sqlite` among its dialects, `check` runs the whole set on an SQLite in
+//! memory, and shows what fails there as `replay` (`cargo xtask explain replay`). It is the SQLite that
+//! the workspace's programs embed, as a workspace has one `libsqlite3-sys`. `--no-replay` leaves it out for
+//! once; without the feature `replay`, which is on by default, this crate is built without it.
+//!
+//! # What `check` says to programs
+//!
+//! With `--format json` or `--format sarif` stdout carries one document and nothing else, and what is
+//! for people goes to stderr. The exit codes are the same; after a 2 there is no document.
+//!
+//! `sarif` is [SARIF 2.1.0](https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html): every
+//! code is a rule with its page, every finding a result with its region, and paths are relative to
+//! the root of the workspace, which is `%SRCROOT%`. Columns count Unicode code points.
+//!
+//! `json` is Lockgate's own. Keys are only ever added while `version` is 1, and so are codes:
+//!
+//! ```json
+//! {
+//!   "version": 1,
+//!   "errors": 1,
+//!   "warnings": 0,
+//!   "notes": 0,
+//!   "folders": [
+//!     { "folder": "migrations", "package": "app", "migrations": 2, "released": 1, "replay": null }
+//!   ],
+//!   "problems": [
+//!     {
+//!       "code": "unknown-directive",
+//!       "severity": "error",
+//!       "file": "migrations/0002_tags.up.sql",
+//!       "line": 1,
+//!       "column": 14,
+//!       "end_line": 1,
+//!       "end_column": 27,
+//!       "message": "there is no directive `no-transation`",
+//!       "label": null,
+//!       "help": ["did you mean `no-transaction`?"]
+//!     }
+//!   ]
+//! }
+//! ```
+//!
+//! `severity` is `error`, `warning` or `note`. `replay` is what a replay did, for people. `file` is relative to the root of the workspace, with forward
+//! slashes. Lines and columns count from 1, columns in characters, and the end is behind the last one;
+//! the four are `null` where a finding is about a file as a whole, `label` where there is nothing to say
+//! beside the caret, and `package` where a folder belongs to none.
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
@@ -45,6 +94,8 @@ mod cli;
 mod command;
 mod failure;
 mod project;
+#[cfg(feature = "replay")]
+mod replay;
 pub mod server;
 
 pub use cli::main;

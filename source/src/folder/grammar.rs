@@ -25,7 +25,7 @@ pub(super) fn check(folder: &Folder, files: &[(Name, Read)]) -> Vec<Diagnostic> 
 }
 
 /// Whether the lockfile records just this text as released.
-pub(super) fn is_vouched_for(folder: &Folder, name: &Name, script: &Script) -> bool {
+fn is_vouched_for(folder: &Folder, name: &Name, script: &Script) -> bool {
     let line = folder.lockfile.as_ref().and_then(|lockfile| lockfile.find(&name.id));
     match line.map(|line| line.state) {
         Some(LineState::Frozen { up, down }) => {

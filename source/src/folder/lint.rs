@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use lockgate_core::table::BodyData;
 use lockgate_core::{Dialect, Dialects, Statement};
 
+use super::Folder;
 use super::name::{Kind, Name};
 use super::policy::LintLevel;
 use super::script::Read;
-use super::{Folder, grammar};
 use crate::diagnostic::catalogue;
+use crate::lockfile::LineState;
 use crate::sql::lint::{self, Finding, Set, Source};
 use crate::{Diagnostic, Severity, suggest};
 
@@ -35,8 +36,8 @@ pub(super) fn known(name: &str) -> Result<(), (String, String)> {
 
 /// What the lints say of the drafts. What the lockfile vouches for was looked at before its release.
 pub(super) fn check(folder: &Folder, files: &[(Name, Read)]) -> Vec<Diagnostic> {
-    let is_draft = |(name, read): &&(Name, Read)| !grammar::is_vouched_for(folder, name, &read.script);
-    let mut ordered: Vec<(&Name, &Read, bool)> = files.iter().map(|file| (&file.0, &file.1, is_draft(&file))).collect();
+    let mut ordered: Vec<(&Name, &Read, bool)> =
+        files.iter().map(|(name, read)| (name, read, !is_released(folder, name))).collect();
     if !ordered.iter().any(|(_, _, is_draft)| *is_draft) {
         return Vec::new();
     }
@@ -87,6 +88,16 @@ fn few(told: Vec<(&'static str, usize, Diagnostic)>) -> Vec<Diagnostic> {
         }
     }
     shown.into_iter().map(|(_, _, diagnostic)| diagnostic).collect()
+}
+
+/// Whether the lockfile records a script as released. If it was edited since, that has an error of its
+/// own.
+fn is_released(folder: &Folder, name: &Name) -> bool {
+    let line = folder.lockfile.as_ref().and_then(|lockfile| lockfile.find(&name.id));
+    match line.map(|line| line.state) {
+        Some(LineState::Frozen { down, .. }) => name.kind != Kind::Down || down.is_some(),
+        Some(LineState::Draft) | None => false,
+    }
 }
 
 fn is_of_rows(finding: &Finding) -> bool {

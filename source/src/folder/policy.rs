@@ -113,7 +113,58 @@ impl LintLevel {
     const WORDS: [(&'static str, Self); 3] = [("deny", Self::Deny), ("warn", Self::Warn), ("allow", Self::Allow)];
 }
 
-const KEYS: [&str; 6] = ["dialects", "postgres", "numbering", "down", "tests", "lint"];
+/// One row of the table of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The key.
+    pub name: &'static str,
+    /// What it asks for, in one sentence.
+    pub doc: &'static str,
+    /// What holds where it is not written.
+    pub default: &'static str,
+    /// How it is written.
+    pub example: &'static str,
+}
+
+/// Every key there is.
+pub const KEYS: [Key; 6] = [
+    Key {
+        name: "dialects",
+        doc: "the databases for each of which every script is written: postgres, sqlite, mysql",
+        default: "every script must be one for all of them",
+        example: "dialects = [\"postgres\", \"sqlite\"]",
+    },
+    Key {
+        name: "postgres",
+        doc: "the oldest release of PostgreSQL that the servers have: newer grammar is refused",
+        default: "the newest grammar is taken",
+        example: "dialects = [\"postgres\"]\npostgres = \"15\"",
+    },
+    Key {
+        name: "numbering",
+        doc: "how versions follow each other: \"sequence\" is 1, 2, 3 without a gap, \"timestamp\" 14 digits in UTC, \"ordinal\" 00000, 00001 without a gap, \"any\" whatever ascends",
+        default: "\"any\"",
+        example: "numbering = \"sequence\"",
+    },
+    Key {
+        name: "down",
+        doc: "whether each migration needs a down script, or a reason for having none",
+        default: "\"optional\"",
+        example: "down = \"required\"",
+    },
+    Key {
+        name: "tests",
+        doc: "whether each migration needs a test in `tests/migrations`",
+        default: "\"optional\"",
+        example: "tests = \"required\"",
+    },
+    Key {
+        name: "lint",
+        doc: "how grave the finding of each lint is: \"deny\" is an error, \"warn\" a warning, \"allow\" nothing",
+        default: "each lint has a level of its own",
+        example: "[lint]\ndrop-column = \"deny\"",
+    },
+];
 
 /// Reads a policy; `file` is how messages name it.
 pub fn parse(text: &str, file: &str) -> (Policy, Vec<Diagnostic>) {
@@ -173,9 +224,9 @@ impl Reader<'_> {
             }
             "lint" => self.lints(value),
             unknown => {
-                let help = match suggest::nearest(unknown, KEYS) {
+                let help = match suggest::nearest(unknown, KEYS.map(|key| key.name)) {
                     Some(meant) => format!("did you mean `{meant}`?"),
-                    None => format!("the keys are {}", list(KEYS)),
+                    None => format!("the keys are {}", list(KEYS.map(|key| key.name))),
                 };
                 self.error("unknown-key", key.span(), format!("there is no key `{unknown}`"), "unknown", help);
             }
@@ -344,6 +395,16 @@ rename = \"allow\"
         assert_eq!((policy.down, policy.tests), (Need::Required, Need::Required));
         assert_eq!(policy.lints["drop-column"], LintLevel::Deny);
         assert_eq!(policy.lints["rename"], LintLevel::Allow);
+    }
+
+    #[test]
+    fn every_key_has_an_example_that_is_read() {
+        for key in KEYS {
+            let (policy, diagnostics) = parse(key.example, "migrations.toml");
+            assert_eq!(diagnostics, [], "{}", key.name);
+            assert_ne!(policy, Policy::default(), "{}", key.name);
+            assert!(key.example.contains(key.name));
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub(crate) mod app;
 pub(crate) mod database;
 pub(crate) mod postgres;
+pub(crate) mod scratch;
 pub(crate) mod set;
 pub(crate) mod tree;
 pub(crate) mod wire;

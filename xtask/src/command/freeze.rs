@@ -32,7 +32,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn freeze(package: &Package) -> Result<(), Failure> {
     let mut loaded = check::load(package);
     loaded.diagnostics.retain(|diagnostic| !CURED.contains(&diagnostic.code));
-    if check::show(&loaded) > 0 {
+    check::show(&loaded);
+    if loaded.has_errors() {
         return Err(Failure::refused("nothing was frozen: put right what is said above first"));
     }
     let folder = &loaded.folder;

@@ -1,0 +1,454 @@
+//! What `cargo xtask check` finds and how it says it, and what `explain` says of each code: real runs
+//! on scratch workspaces.
+
+use lockgate_source::diagnostic::catalogue::{CODES, Finder};
+use lockgate_source::diagnostic::example::File;
+use serde_json::{Value, json};
+
+use crate::support::scratch::Scratch;
+
+#[test]
+fn every_code_has_a_page() {
+    let scratch = Scratch::new();
+    let list = scratch.run(&["explain"]).succeeds();
+    for entry in CODES {
+        let line = list.lines().find(|line| line.split_whitespace().next() == Some(entry.code));
+        assert!(line.is_some_and(|line| line.ends_with(entry.summary())), "{}: {line:?}", entry.code);
+        let page = scratch.run(&["explain", entry.code]).succeeds();
+        let one_line = page.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(one_line.contains(entry.explanation), "{page}");
+        assert_eq!(page.contains("\nwrong\n") && page.contains("\nright\n"), entry.example().is_some(), "{page}");
+    }
+}
+
+#[test]
+fn a_page_shows_what_to_write() {
+    let scratch = Scratch::new();
+    let page = scratch.run(&["explain", "error[misplaced-directive]"]).succeeds();
+    assert_eq!(
+        page,
+        "\
+misplaced-directive
+
+A directive stands below the head of a file. Directives are comments above everything else. Further
+down they would have no effect, and that in silence: move it up. sqlx's `-- no-transaction` has an
+effect only at the very beginning, as in sqlx itself.
+
+wrong
+  migrations/0001_create_users.sql
+      CREATE TABLE users (id BIGINT PRIMARY KEY);
+      -- lockgate: lock-timeout 5s
+
+right
+  migrations/0001_create_users.sql
+      -- lockgate: lock-timeout 5s
+      CREATE TABLE users (id BIGINT PRIMARY KEY);
+"
+    );
+    let page = scratch.run(&["explain", "foreign-keys"]).succeeds();
+    assert!(page.contains("a directive at the head of a script") && page.contains("-- lockgate: foreign-keys off"));
+    let page = scratch.run(&["explain", "numbering"]).succeeds();
+    assert!(page.contains("a key of migrations.toml") && page.contains("Without it: \"any\"."), "{page}");
+}
+
+#[test]
+fn what_has_no_page_is_an_error_with_the_list() {
+    let scratch = Scratch::new();
+    for (typed, answer) in [
+        ("missordered", "there is no code `missordered`: did you mean `misordered`?"),
+        ("lock-timeot", "there is no code `lock-timeot`: did you mean `lock-timeout`?"),
+        ("numberring", "there is no code `numberring`: did you mean `numbering`?"),
+        ("vacuum", "there is no code `vacuum`: all that there are stand above"),
+    ] {
+        let said = scratch.run(&["explain", typed]).fails(2);
+        assert!(said.ends_with(&format!("error: {answer}\n")), "{said}");
+        assert!(CODES.iter().all(|entry| said.contains(entry.code)), "{said}");
+    }
+}
+
+/// A workspace with an error in a script, and a warning.
+fn with_problems() -> Scratch {
+    let scratch = Scratch::new();
+    scratch
+        .write("app/migrations/0001_users.up.sql", "-- ä\n-- lockgate: no-transation\nCREATE TABLE users (x int);\n");
+    scratch.write("app/migrations/0002_tags.down.sql", "DROP TABLE tags;\n");
+    scratch
+}
+
+#[track_caller]
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"))
+}
+
+#[test]
+fn json_is_one_document() {
+    let scratch = with_problems();
+    let said = scratch.run(&["check", "--format", "json"]);
+    assert!(said.stderr.ends_with("error: there is 1 problem\n"), "{}", said.stderr);
+    assert_eq!(said.code, 1);
+    assert_eq!(
+        parsed(&said.stdout),
+        json!({
+            "version": 1,
+            "errors": 1,
+            "warnings": 1,
+            "notes": 0,
+            "folders": [
+                { "folder": "app/migrations", "package": "app", "migrations": 1, "released": 0, "replay": null },
+            ],
+            "problems": [
+                {
+                    "code": "unknown-directive",
+                    "severity": "error",
+                    "file": "app/migrations/0001_users.up.sql",
+                    "line": 2, "column": 14, "end_line": 2, "end_column": 27,
+                    "message": "there is no directive `no-transation`",
+                    "label": null,
+                    "help": ["did you mean `no-transaction`?"],
+                },
+                {
+                    "code": "down-without-up",
+                    "severity": "warning",
+                    "file": "app/migrations/0002_tags.down.sql",
+                    "line": 1, "column": 1, "end_line": 1, "end_column": 17,
+                    "message": "`0002_tags` has a down script and no up script: it is never run",
+                    "label": null,
+                    "help": ["add `0002_tags.up.sql`, or delete this file"],
+                },
+            ],
+        })
+    );
+    // What is about a file as a whole has no line, and 0 is no error.
+    scratch.write("app/migrations/0001_users.up.sql", "CREATE TABLE users (x int);\n");
+    scratch.write("app/migrations/notes.txt", "mine");
+    let document = parsed(&scratch.run(&["check", "--format", "json"]).stdout);
+    assert_eq!(document["problems"][1]["code"], "unknown-file", "{document:#}");
+    assert_eq!(document["problems"][1]["line"], Value::Null);
+    std::fs::remove_file(scratch.path("app/migrations/notes.txt")).unwrap();
+    let document = parsed(&scratch.run(&["check", "--format", "json"]).succeeds());
+    assert_eq!((&document["errors"], &document["warnings"]), (&json!(0), &json!(1)));
+}
+
+#[test]
+fn nothing_but_the_document_is_on_stdout() {
+    let scratch = Scratch::with_migrations();
+    scratch.write("app/migrations/0003_by_hand.up.sql", "CREATE TABLE t (x int);\n");
+    scratch.write("app/migrations/0003_by_hand.down.sql", "DROP TABLE t;\n");
+    scratch.write("app/tests/migrations/0003_by_hand.rs", "");
+    for format in ["json", "sarif"] {
+        let said = scratch.run(&["check", "--write", "--format", format]);
+        parsed(&said.stdout);
+        assert_eq!(said.stderr.contains("draft added: 0003_by_hand"), format == "json", "{}", said.stderr);
+    }
+    let said = scratch.run(&["check", "--format", "json", "--package", "nobody"]);
+    assert_eq!((said.code, said.stdout.as_str()), (2, ""));
+    let said = scratch.run(&["check", "--format", "xml"]).fails(2);
+    assert!(said.contains("text, json, sarif"), "{said}");
+}
+
+#[test]
+fn sarif_has_a_rule_for_each_code_and_a_region_for_each_finding() {
+    let said = with_problems().run(&["check", "--format", "sarif"]);
+    assert_eq!(said.code, 1);
+    let document = parsed(&said.stdout);
+    assert_eq!(document["version"], "2.1.0");
+    let run = &document["runs"][0];
+    assert_eq!(run["columnKind"], "unicodeCodePoints");
+    let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+    assert_eq!(rules.len(), CODES.len());
+    let results = run["results"].as_array().unwrap();
+    assert_eq!(results.len(), 2);
+    for result in results {
+        let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+        assert_eq!(rules[index]["id"], result["ruleId"]);
+        assert!(rules[index]["help"]["text"].as_str().unwrap().contains("\nright\n"));
+    }
+    let result = &results[0];
+    assert_eq!((&result["ruleId"], &result["level"]), (&json!("unknown-directive"), &json!("error")));
+    assert_eq!(
+        result["message"]["text"],
+        "there is no directive `no-transation`\nhelp: did you mean `no-transaction`?"
+    );
+    assert_eq!(
+        result["locations"][0]["physicalLocation"],
+        json!({
+            "artifactLocation": { "uri": "app/migrations/0001_users.up.sql", "uriBaseId": "%SRCROOT%" },
+            "region": { "startLine": 2, "startColumn": 14, "endLine": 2, "endColumn": 27 },
+        })
+    );
+}
+
+/// A folder for SQLite of these files.
+fn sqlite(files: &[(&str, &str)]) -> Scratch {
+    let scratch = Scratch::new();
+    scratch.write("app/migrations/migrations.toml", "dialects = [\"sqlite\"]\n");
+    files.iter().for_each(|(file, text)| scratch.write(&format!("app/migrations/{file}"), text));
+    scratch
+}
+
+/// What a run of `check` says: its findings, its exit code and its summary.
+#[track_caller]
+fn check(scratch: &Scratch, code: i32, findings: &str, summary: &str) {
+    let said = scratch.run(&["check"]);
+    let found = said.stderr.split("\nerror: there ").next().unwrap_or_default();
+    assert_eq!(found.trim_end().trim_start_matches("error: there is"), findings.trim(), "{}", said.stdout);
+    let released = "of them released; replayed on SQLite ";
+    let (_, replayed) = said.stdout.trim_end().split_once(released).unwrap_or_else(|| panic!("{}", said.stdout));
+    assert_eq!(replayed.split_once(": ").map(|(_, replayed)| replayed), Some(summary));
+    assert_eq!(said.code, code, "{}", said.stderr);
+}
+
+const USERS: (&str, &str) = (
+    "0001_create_users.up.sql",
+    "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);\nCREATE VIEW names AS\nSELECT name FROM users;\n",
+);
+const USERS_DOWN: (&str, &str) = ("0001_create_users.down.sql", "DROP VIEW names;\nDROP TABLE users;\n");
+
+#[test]
+fn what_check_alone_finds_is_shown_by_its_example() {
+    for entry in CODES.iter().filter(|entry| entry.finder == Finder::Check) {
+        let example = entry.example().unwrap_or_else(|| panic!("{} has no example", entry.code));
+        let of = |files: Vec<File>| {
+            let scratch = Scratch::new();
+            files.iter().for_each(|file| scratch.write(&format!("app/migrations/{}", file.path), file.text));
+            scratch.run(&["check"])
+        };
+        let wrong = of(example.wrong());
+        assert!(wrong.code == 1 && wrong.stderr.contains(&format!("error[{}]: ", entry.code)), "{}", wrong.stderr);
+        let right = of(example.right());
+        assert!(right.code == 0 && right.stderr.is_empty(), "{}", right.stderr);
+    }
+}
+
+#[test]
+fn a_whole_set_is_replayed_up_down_and_up() {
+    let add = ("0002_add_email.up.sql", "ALTER TABLE users ADD COLUMN email TEXT;");
+    let drop = ("0002_add_email.down.sql", "ALTER TABLE users DROP COLUMN email;");
+    let rebuild = (
+        "0003_rebuild.up.sql",
+        "-- lockgate: foreign-keys off\nDROP VIEW names;\nCREATE TABLE new (id INTEGER PRIMARY KEY, name TEXT, email TEXT);\n\
+         INSERT INTO new SELECT * FROM users;\nDROP TABLE users;\nALTER TABLE new RENAME TO users;\n\
+         CREATE VIEW names AS SELECT name FROM users;\n",
+    );
+    let back = ("0003_rebuild.down.sql", "SELECT 1;");
+    let vacuum = ("0004_vacuum.up.sql", "-- lockgate: no-transaction\nVACUUM;\n");
+    let nothing = ("0004_vacuum.down.sql", "SELECT 1;");
+    let search = ("0005_search.up.sql", "CREATE VIRTUAL TABLE search USING fts5(name);");
+    let gone = ("0005_search.down.sql", "DROP TABLE search;");
+    let scratch = sqlite(&[USERS, USERS_DOWN, add, drop, rebuild, back, vacuum, nothing, search, gone]);
+    check(&scratch, 0, "", "5 up, 5 down and up again");
+    // Only what is above the last one without a way back can be reverted.
+    std::fs::remove_file(scratch.path("app/migrations/0003_rebuild.down.sql")).unwrap();
+    check(&scratch, 0, "", "5 up, 2 down and up again");
+    let said = scratch.run(&["check", "--no-replay"]).succeeds();
+    assert_eq!(said, "app/migrations: 5 migrations, 0 of them released\n");
+    // Neither is asked for where the policy does not name SQLite.
+    std::fs::remove_file(scratch.path("app/migrations/migrations.toml")).unwrap();
+    let said = scratch.run(&["check"]).succeeds();
+    assert!(!said.contains("replay"), "{said}");
+}
+
+#[test]
+fn a_statement_that_sqlite_refuses_is_shown_with_its_place() {
+    let add = ("0002_add_ada.sql", "-- ada\nCREATE TABLE more (x);\n\nINSERT INTO usrs (name)\n  VALUES ('ada');\n");
+    check(
+        &sqlite(&[USERS, add, ("0003_never_reached.sql", "DROP TABLE gone;")]),
+        1,
+        "\
+error[replay]: SQLite refuses this statement: no such table: usrs
+ --> app/migrations/0002_add_ada.sql:4:1
+  |
+4 | INSERT INTO usrs (name)
+  | ^^^^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: the replay ran everything up to `0001_create_users` before it, on an empty database
+",
+        "1 of 3 up",
+    );
+    // In a script longer than what is sent at once, and in one without a transaction.
+    let many = "INSERT INTO users (name) VALUES ('someone with a long name');\n".repeat(2000);
+    for head in ["-- head", "-- lockgate: no-transaction"] {
+        let text = format!("{head}\n{many}INSERT INTO users VALUES (1, 'twice');\n");
+        let said = sqlite(&[USERS, ("0002_many.sql", &text)]).run(&["check"]).fails(1);
+        assert!(said.contains("0002_many.sql:2002:1") && said.contains("UNIQUE constraint failed: users.id"), "{said}");
+    }
+}
+
+#[test]
+fn a_way_back_that_is_none_is_found() {
+    let down = ("0001_create_users.down.sql", "DROP VIEW names;\nDROP TABLE user;\n");
+    let more = ("0002_more.up.sql", "CREATE TABLE more (x);");
+    let keeps = ("0002_more.down.sql", "DROP TABLE IF EXISTS mor;");
+    // Both at once, and the one behind an irreversible migration too.
+    check(
+        &sqlite(&[USERS, down, more, keeps, ("0003_one_way.sql", "CREATE TABLE one (x);")]),
+        1,
+        "\
+error[replay]: `0001_create_users` cannot be reverted: no such table: user
+ --> app/migrations/0001_create_users.down.sql:2:1
+  |
+2 | DROP TABLE user;
+  | ^^^^^^^^^^^^^^^^
+
+error[replay]: `0002_more` cannot be applied again once it was reverted: table more already exists
+ --> app/migrations/0002_more.up.sql:1:1
+  |
+1 | CREATE TABLE more (x);
+  | ^^^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: let `0002_more.down.sql` undo everything that the migration does
+",
+        "3 up",
+    );
+}
+
+#[test]
+fn a_way_back_that_was_never_written_is_warned_of() {
+    let scratch = sqlite(&[USERS, ("0001_create_users.down.sql", "-- Add down migration script here\n")]);
+    let said = scratch.run(&["check"]);
+    let warning = "warning[replay]: `0001_create_users` cannot be applied again once it was reverted: table users";
+    assert!(said.code == 0 && said.stderr.contains(warning), "{}", said.stderr);
+}
+
+#[test]
+fn broken_views_and_triggers_are_found_where_they_break() {
+    let rebuild = (
+        "0002_rebuild.sql",
+        "CREATE TABLE old (x);\nDROP TABLE users;\nCREATE TABLE users (id INTEGER PRIMARY KEY, nick TEXT);\n",
+    );
+    let finding = "\
+[replay]: from this statement on the view `names` cannot be read: no such column: name
+ --> app/migrations/0002_rebuild.sql:2:1
+  |
+2 | DROP TABLE users;
+  | ^^^^^^^^^^^^^^^^^
+  |
+  = help: ";
+    let scratch = sqlite(&[USERS, rebuild]);
+    check(&scratch, 1, &format!("error{finding}drop the view before it, and create it again behind it"), "2 up");
+    let mend = "DROP VIEW names;\nCREATE VIEW names AS SELECT nick FROM users;\n";
+    scratch.write("app/migrations/0003_mend.sql", mend);
+    let help = "`0003_mend` mends it: do it here already, for databases that stop in between";
+    check(&scratch, 0, &format!("warning{finding}{help}"), "3 up");
+    scratch.write("app/migrations/0002_rebuild.sql", &format!("{}{mend}", rebuild.1));
+    check(&scratch, 0, "", "3 up");
+
+    let view = ("0002_view.sql", "CREATE VIEW nicks AS\n  SELECT nick FROM users;");
+    check(
+        &sqlite(&[USERS, view]),
+        1,
+        "\
+error[replay]: the view `nicks` cannot be read: no such column: nick
+ --> app/migrations/0002_view.sql:1:1
+  |
+1 | CREATE VIEW nicks AS
+  | ^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: SQLite takes a view as it is written, and looks into it when it is read
+",
+        "2 up",
+    );
+    let trigger = "CREATE TABLE log (x);\n\
+                   CREATE TRIGGER logged AFTER INSERT ON users BEGIN INSERT INTO log VALUES (new.id); END;\n";
+    check(
+        &sqlite(&[USERS, ("0002_log.sql", trigger), ("0003_no_log.sql", "DROP TABLE log;")]),
+        1,
+        "\
+error[replay]: from this statement on no INSERT into `users` works, for its triggers: no such table: main.log
+ --> app/migrations/0003_no_log.sql:1:1
+  |
+1 | DROP TABLE log;
+  | ^^^^^^^^^^^^^^^
+  |
+  = help: drop the trigger of `users` before it, and create it again behind it
+",
+        "3 up",
+    );
+}
+
+#[test]
+fn foreign_keys_are_enforced_as_in_a_run() {
+    let tables = (
+        "0001_tables.sql",
+        "CREATE TABLE a (id INTEGER PRIMARY KEY);\nCREATE TABLE b (a REFERENCES a (id));\n\
+         INSERT INTO a VALUES (1);\nINSERT INTO b VALUES (1);\n",
+    );
+    let said = sqlite(&[tables, ("0002_x.sql", "DELETE FROM a;")]).run(&["check"]).fails(1);
+    assert!(said.contains("FOREIGN KEY constraint failed"), "{said}");
+    let off = "-- lockgate: foreign-keys off\nDELETE FROM a;";
+    let said = sqlite(&[tables, ("0002_x.sql", off)]).run(&["check"]).fails(1);
+    assert!(
+        said.contains("cannot be committed: a foreign key points to a row that is not there: row 1 of `b` to `a`"),
+        "{said}"
+    );
+    let both = "-- lockgate: foreign-keys off\nDELETE FROM a;\nDELETE FROM b;";
+    check(&sqlite(&[tables, ("0002_x.sql", both)]), 0, "", "2 up");
+}
+
+#[test]
+fn what_only_the_program_has_ends_the_replay_with_a_note() {
+    let step =
+        ("0002_hash.rs", "pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }");
+    // It may need what the Rust step makes.
+    let after = ("0003_after.sql", "INSERT INTO hashes VALUES (1);");
+    check(
+        &sqlite(&[USERS, USERS_DOWN, step, after]),
+        0,
+        "\
+note[replay]: the replay ends before `0002_hash`: a Rust step runs in its own program
+ --> app/migrations/0002_hash.rs:1:1
+  |
+1 | pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }
+  | ^^^^^^^^^^^^^^^
+  |
+  = help: its tests, and those of the migrations behind it, run it
+",
+        "1 of 3 up, 1 down and up again",
+    );
+    for (text, why) in [
+        ("SELECT slug(name) FROM users;", "the replay ends here: no such function: slug"),
+        ("CREATE VIRTUAL TABLE v USING vec0(x);", "the replay ends here: no such module: vec0"),
+        ("SELECT name FROM users ORDER BY name COLLATE german;", "no such collation sequence: german"),
+        (
+            "CREATE VIEW slugs AS SELECT slug(name) FROM users;",
+            "the view `slugs` could not be looked at: no such function",
+        ),
+    ] {
+        let said = sqlite(&[USERS, ("0002_x.sql", text)]).run(&["check"]);
+        assert!(
+            said.code == 0 && said.stderr.contains("note[replay]: ") && said.stderr.contains(why),
+            "{}",
+            said.stderr
+        );
+    }
+    // Nothing is written beside the folder.
+    for text in ["ATTACH 'other.db' AS other;", "VACUUM INTO 'other.db';"] {
+        let scratch = sqlite(&[USERS, ("0002_x.sql", &format!("-- lockgate: no-transaction\n{text}"))]);
+        let before = scratch.everything();
+        let said = scratch.run(&["check"]);
+        assert!(said.code == 0 && said.stderr.contains("this statement is about another file"), "{}", said.stderr);
+        assert_eq!(scratch.everything(), before);
+    }
+    let said = sqlite(&[USERS, step]).run(&["check", "--format", "json"]).succeeds();
+    let document = parsed(&said);
+    assert_eq!((&document["notes"], &document["problems"][0]["severity"]), (&json!(1), &json!("note")));
+    assert!(document["folders"][0]["replay"].as_str().unwrap().ends_with("1 of 2 up"), "{document:#}");
+}
+
+#[test]
+fn what_is_released_is_warned_of_and_what_is_not_sql_yet_is_not_replayed() {
+    let scratch = sqlite(&[USERS, ("0002_x.sql", "INSERT INTO usrs VALUES (1);")]);
+    scratch.run(&["freeze"]).succeeds();
+    let said = scratch.run(&["check"]);
+    let refused = "[replay]: SQLite refuses this statement: no such table: usrs";
+    assert!(said.code == 0 && said.stderr.contains(&format!("warning{refused}")), "{}", said.stderr);
+    // Edited, it is no longer what was released.
+    scratch.write("app/migrations/0002_x.sql", "INSERT INTO usrs VALUES (2);");
+    let said = scratch.run(&["check"]).fails(1);
+    assert!(said.contains("error[edited]") && said.contains(&format!("error{refused}")), "{said}");
+
+    let scratch = sqlite(&[USERS, ("0002_x.sql", "INSERT INTO usrs VALUES ('1);")]);
+    let said = scratch.run(&["check"]);
+    assert!(said.code == 1 && !said.stderr.contains("[replay]"), "{}", said.stderr);
+    assert!(said.stdout.contains("; not replayed before the errors are put right"), "{}", said.stdout);
+}

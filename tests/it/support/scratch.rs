@@ -1,0 +1,151 @@
+//! A scratch workspace with one package, on which the built xtask and cargo are run.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use cargo_metadata::Message;
+
+/// A workspace with one package `app`, on which the built xtask is run.
+pub(crate) struct Scratch {
+    directory: tempfile::TempDir,
+}
+
+/// What a run of the xtask said.
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Scratch {
+    pub(crate) fn new() -> Self {
+        let scratch = Self { directory: tempfile::tempdir().unwrap() };
+        scratch.write("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"app\"]\n");
+        scratch.package("app", "");
+        scratch
+    }
+
+    /// One with `init` done and the migrations 0001_users (released) and 0002_tags (a draft).
+    pub(crate) fn with_migrations() -> Self {
+        let scratch = Self::new();
+        scratch.run(&["init", "--dialects", "sqlite"]).succeeds();
+        scratch.run(&["new-migration", "users"]).succeeds();
+        scratch.run(&["freeze"]).succeeds();
+        scratch.run(&["new-migration", "tags"]).succeeds();
+        scratch
+    }
+
+    pub(crate) fn package(&self, name: &str, more: &str) {
+        let manifest = format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n{more}");
+        self.write(&format!("{name}/Cargo.toml"), &manifest);
+        self.write(&format!("{name}/src/lib.rs"), "");
+    }
+
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.directory.path().join(path)
+    }
+
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        std::fs::create_dir_all(self.path(path).parent().unwrap()).unwrap();
+        std::fs::write(self.path(path), text).unwrap();
+    }
+
+    pub(crate) fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.path(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+    }
+
+    pub(crate) fn run(&self, words: &[&str]) -> Said {
+        self.run_in(".", words)
+    }
+
+    pub(crate) fn run_in(&self, folder: &str, words: &[&str]) -> Said {
+        let output = Command::new(xtask()).args(words).current_dir(self.path(folder)).output().unwrap();
+        Said {
+            code: output.status.code().unwrap(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Runs cargo on `app`: with the versions of this workspace, which are there already, and what
+    /// is built of them kept for all runs.
+    pub(crate) fn cargo(&self, words: &[&str]) -> (bool, String) {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        std::fs::copy(workspace.join("Cargo.lock"), self.path("Cargo.lock")).unwrap();
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.args(words).arg("--offline").current_dir(self.path("app"));
+        let output = command.env("CARGO_TARGET_DIR", workspace.join("target/scratch")).output().unwrap();
+        std::fs::remove_file(self.path("Cargo.lock")).unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.success(), text(output.stdout) + &text(output.stderr))
+    }
+
+    /// Whether a program that embeds the migrations of `app` compiles, and what the compiler says.
+    pub(crate) fn builds(&self) -> (bool, String) {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().display();
+        let (manifest, code) = (self.read("app/Cargo.toml"), self.read("app/src/lib.rs"));
+        let build = self.read("app/build.rs");
+        let crates = format!(
+            "[dependencies]\nlockgate = {{ path = \"{workspace}/runtime\" }}\n\
+             [build-dependencies]\nlockgate-build = {{ path = \"{workspace}/build\" }}\n"
+        );
+        self.package("app", &crates);
+        self.write("app/src/lib.rs", "pub static M: lockgate::Migrations = lockgate::embed_migrations!();\n");
+        let answer = self.cargo(&["check"]);
+        [("Cargo.toml", manifest), ("src/lib.rs", code), ("build.rs", build)]
+            .into_iter()
+            .for_each(|(file, text)| self.write(&format!("app/{file}"), &text));
+        answer
+    }
+
+    /// Every file and its text: what must not have changed.
+    pub(crate) fn everything(&self) -> Vec<(PathBuf, String)> {
+        fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    walk(&path, found);
+                } else {
+                    let text = std::fs::read_to_string(&path).unwrap();
+                    found.push((path, text));
+                }
+            }
+        }
+        let mut found = Vec::new();
+        walk(self.directory.path(), &mut found);
+        found.sort();
+        found
+    }
+}
+
+impl Said {
+    #[track_caller]
+    pub(crate) fn succeeds(self) -> String {
+        assert_eq!(self.code, 0, "{}{}", self.stdout, self.stderr);
+        self.stdout
+    }
+
+    #[track_caller]
+    pub(crate) fn fails(self, code: i32) -> String {
+        assert_eq!(self.code, code, "{}{}", self.stdout, self.stderr);
+        assert!(!self.stderr.contains('\u{1b}'), "what is no terminal gets no colours: {:?}", self.stderr);
+        self.stderr
+    }
+}
+
+/// The xtask of this workspace, built as `cargo xtask` builds it.
+pub(crate) fn xtask() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let words = ["build", "--package", "lockgate-xtask", "--bin", "xtask", "--message-format=json"];
+        let output = Command::new(cargo).args(words).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let built = Message::parse_stream(&output.stdout[..]).flatten().find_map(|message| match message {
+            Message::CompilerArtifact(artifact) => artifact.executable,
+            _ => None,
+        });
+        built.expect("cargo names what it has built").into_std_path_buf()
+    })
+}

@@ -1,0 +1,191 @@
+//! `cargo xtask check`: everything that the compiler checks, without compiling.
+
+mod json;
+mod sarif;
+
+use anstream::{eprintln, println};
+use lockgate_source::folder::{self, Loaded, Tests};
+use lockgate_source::{Diagnostic, Severity, Style, lockfile};
+
+use crate::changes::Changes;
+use crate::failure::Failure;
+use crate::project::{Package, Project};
+
+/// Exit codes: 0 no errors (there may be warnings), 1 errors were found, 2 the folder could not be
+/// looked at.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Write the lockfile: a line for each new draft, none for drafts that are gone. What is
+    /// released stays as it was recorded
+    #[arg(long)]
+    write: bool,
+    /// How it is said: `text` for people; `json` and `sarif` are one document on stdout, and all
+    /// else goes to stderr
+    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    format: Format,
+    /// Do not run the set on an SQLite in memory, as is done where the policy names `sqlite`
+    #[arg(long)]
+    no_replay: bool,
+    /// Check this package's migrations alone
+    #[arg(long, short, value_name = "NAME")]
+    package: Option<String>,
+}
+
+/// How the findings are said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// As the compiler shows them.
+    Text,
+    /// Lockgate's own document.
+    Json,
+    /// The interchange format of static analysis, version 2.1.0.
+    Sarif,
+}
+
+/// A folder and what was found in it.
+struct Checked {
+    package: Package,
+    loaded: Loaded,
+    /// What a replay did, where there was one.
+    replayed: Option<String>,
+}
+
+impl Checked {
+    fn new(package: Package, arguments: &Arguments) -> Result<Self, Failure> {
+        let mut loaded = load(&package);
+        let replayed = if arguments.no_replay { None } else { replay(&mut loaded)? };
+        Ok(Self { package, loaded, replayed })
+    }
+
+    fn released(&self) -> usize {
+        self.loaded.folder.migrations.iter().filter(|migration| migration.frozen).count()
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let project = Project::find()?;
+    let packages = match &arguments.package {
+        Some(name) => vec![project.package(Some(name))?],
+        None => project.folders(),
+    };
+    if packages.is_empty() {
+        // Says what to do.
+        project.package(None)?;
+    }
+    let mut all = Vec::new();
+    for package in packages {
+        if arguments.write {
+            write_drafts(&package, arguments.format)?;
+        }
+        let checked = Checked::new(package, arguments)?;
+        if arguments.format == Format::Text {
+            show(&checked.loaded);
+            println!("{}", summary(&checked));
+        }
+        all.push(checked);
+    }
+    match arguments.format {
+        Format::Text => {}
+        Format::Json => println!("{}", json::document(&all)),
+        Format::Sarif => println!("{}", sarif::document(&all)),
+    }
+    match count(&all, Severity::Error) {
+        0 => Ok(()),
+        1 => Err(Failure::refused("there is 1 problem")),
+        errors => Err(Failure::refused(format!("there are {errors} problems"))),
+    }
+}
+
+/// Runs the whole set on an SQLite in memory, and says in a few words what that was.
+#[cfg(feature = "replay")]
+fn replay(loaded: &mut Loaded) -> Result<Option<String>, Failure> {
+    let replayed = crate::replay::replay(&loaded.folder, &loaded.diagnostics);
+    let replayed = replayed.map_err(|e| Failure::impossible(format!("the replay: SQLite says: {e}")))?;
+    Ok(replayed.map(|replayed| {
+        loaded.diagnostics.extend(replayed.diagnostics);
+        lockgate_source::diagnostic::sort(&mut loaded.diagnostics);
+        replayed.summary
+    }))
+}
+
+/// Built without the feature `replay`.
+#[cfg(not(feature = "replay"))]
+fn replay(_: &mut Loaded) -> Result<Option<String>, Failure> {
+    Ok(None)
+}
+
+/// Every finding, folder by folder.
+fn problems(all: &[Checked]) -> impl Iterator<Item = &Diagnostic> {
+    all.iter().flat_map(|checked| &checked.loaded.diagnostics)
+}
+
+fn count(all: &[Checked], severity: Severity) -> usize {
+    problems(all).filter(|diagnostic| diagnostic.severity == severity).count()
+}
+
+/// Reads a package's folder.
+pub(super) fn load(package: &Package) -> Loaded {
+    let tests = Tests { directory: package.tests.clone(), shown: package.shown_tests.clone() };
+    folder::load_with(&package.folder, &package.shown, tests)
+}
+
+/// Reads a package's folder to change it. Without the released lines of its lockfile there is nothing
+/// to go on with.
+pub(super) fn load_to_write(package: &Package) -> Result<Loaded, Failure> {
+    let loaded = load(package);
+    if loaded.folder.lockfile.is_none() && package.folder.join(lockfile::FILE).exists() {
+        show(&loaded);
+        return Err(Failure::refused(format!(
+            "{}/{} cannot be read, and nothing was written: put it right first",
+            package.shown,
+            lockfile::FILE
+        )));
+    }
+    Ok(loaded)
+}
+
+/// Shows everything that is wrong.
+pub(super) fn show(loaded: &Loaded) {
+    // What is no terminal gets it without the colours.
+    loaded.diagnostics.iter().for_each(|diagnostic| eprintln!("{}\n", diagnostic.render(Style::Styled)));
+}
+
+fn summary(checked: &Checked) -> String {
+    let counted = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    let replayed = checked.replayed.iter().map(|replayed| format!("; {replayed}")).collect::<String>();
+    format!(
+        "{}: {}, {} of them released{replayed}",
+        checked.package.shown,
+        counted(checked.loaded.folder.migrations.len(), "migration"),
+        checked.released()
+    )
+}
+
+fn write_drafts(package: &Package, format: Format) -> Result<(), Failure> {
+    let loaded = load_to_write(package)?;
+    let path = package.folder.join(lockfile::FILE);
+    let old = loaded.folder.lockfile.as_ref();
+    let new = lockfile::with_drafts(&loaded.folder, old);
+    let text = new.render();
+    let before = std::fs::read_to_string(&path).unwrap_or_default();
+    if before == text {
+        return Ok(());
+    }
+    let mut changes = Changes::default();
+    changes.replace(&path, text);
+    changes.make()?;
+    let ids = |lockfile: Option<&lockgate_source::Lockfile>| -> Vec<String> {
+        lockfile.into_iter().flat_map(|lockfile| lockfile.lines().iter().map(|line| line.id.clone())).collect()
+    };
+    let (old, new) = (ids(old), ids(Some(&new)));
+    let added = new.iter().filter(|id| !old.contains(id)).map(|id| format!("{}: draft added: {id}", package.shown));
+    let gone = old.iter().filter(|id| !new.contains(id)).map(|id| format!("{}: draft removed: {id}", package.shown));
+    let written = format!("{}/{} written", package.shown, lockfile::FILE);
+    for line in added.chain(gone).chain([written]) {
+        match format {
+            Format::Text => println!("{line}"),
+            Format::Json | Format::Sarif => eprintln!("{line}"),
+        }
+    }
+    Ok(())
+}

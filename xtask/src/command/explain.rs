@@ -1,0 +1,165 @@
+//! `cargo xtask explain`: the page of a diagnostic code, a directive or a key of the policy, from
+//! the tables that the compiler itself reads by.
+
+use std::fmt::Write;
+
+use anstream::adapter::strip_str;
+use anstream::{eprintln, println};
+use anstyle::{Effects, Style};
+use lockgate_source::diagnostic::catalogue::{self, CODES, Entry, Finder};
+use lockgate_source::diagnostic::example::File;
+use lockgate_source::folder::directive::{DIRECTIVES, Directive};
+use lockgate_source::policy::{self, KEYS, Key};
+
+use crate::failure::Failure;
+
+/// How wide a page is.
+const WIDTH: usize = 100;
+const BOLD: Style = Style::new().effects(Effects::BOLD);
+
+/// Exit codes: 0 explained, 2 there is nothing of this name.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// A code such as `misordered`, a directive such as `no-transaction`, or a key of
+    /// `migrations.toml`; without it all of them are listed, one a line
+    #[arg(value_name = "CODE")]
+    name: Option<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let Some(typed) = &arguments.name else {
+        println!("{}", list().trim_end());
+        return Ok(());
+    };
+    // As it stands in a message: `error[gap]`, `[gap]`.
+    let bare = ["error[", "warning["].into_iter().find_map(|level| typed.strip_prefix(level)).unwrap_or(typed);
+    let name = bare.trim_matches(['[', ']', '`']);
+    let pages = pages(name);
+    if pages.is_empty() {
+        eprintln!("{}", list());
+        let words = DIRECTIVES.iter().map(|directive| directive.name).chain(KEYS.iter().map(|key| key.name));
+        let meant = catalogue::nearest(name, words).map(|word| format!(": did you mean `{word}`?"));
+        let meant = meant.unwrap_or_else(|| ": all that there are stand above".to_owned());
+        return Err(Failure::impossible(format!("there is no code `{name}`{meant}")));
+    }
+    println!("{}", pages.join("\n\n"));
+    Ok(())
+}
+
+/// Every page of this name.
+fn pages(name: &str) -> Vec<String> {
+    let code = catalogue::find(name).map(code);
+    let directive = DIRECTIVES.iter().find(|directive| directive.name == name).map(directive);
+    let key = KEYS.iter().find(|key| key.name == name).map(key);
+    [code, directive, key].into_iter().flatten().collect()
+}
+
+/// The page of a code, without the colours of a terminal.
+pub(super) fn plain(entry: &Entry) -> String {
+    strip_str(&code(entry)).to_string()
+}
+
+/// Everything that has a page, one a line.
+fn list() -> String {
+    let mut text = format!("{BOLD}codes{BOLD:#}\n");
+    let longest = CODES.iter().map(|entry| entry.code.len()).max().unwrap_or_default();
+    let mut line = |name: &str, what: &str| writeln!(text, "  {name:longest$}  {what}").expect("a text grows");
+    CODES.iter().for_each(|entry| line(entry.code, entry.summary()));
+    text.push_str(&format!("\n{BOLD}directives, at the head of a script{BOLD:#}\n"));
+    DIRECTIVES.iter().for_each(|directive| {
+        writeln!(text, "  {:longest$}  -- lockgate: {}", directive.name, directive.example).expect("a text grows");
+    });
+    text.push_str(&format!("\n{BOLD}keys of {}{BOLD:#}\n", policy::FILE));
+    KEYS.iter().for_each(|key| {
+        writeln!(text, "  {:longest$}  {}", key.name, key.example.replace('\n', " ")).expect("a text grows");
+    });
+    text
+}
+
+fn code(entry: &Entry) -> String {
+    let mut text = format!("{BOLD}{}{BOLD:#}\n\n{}", entry.code, wrapped(entry.explanation));
+    if entry.finder == Finder::Check {
+        text.push_str("\n\nFound by `cargo xtask check`, and not by the compiler.");
+    }
+    if let Some(example) = entry.example() {
+        shown(&mut text, "wrong", &example.wrong());
+        shown(&mut text, "right", &example.right());
+    }
+    text
+}
+
+fn directive(directive: &Directive) -> String {
+    let doc = sentence(directive.doc);
+    format!(
+        "{BOLD}{}{BOLD:#}, a directive at the head of a script\n\n{doc}\n\n    -- lockgate: {}",
+        directive.name, directive.example
+    )
+}
+
+fn key(key: &Key) -> String {
+    let doc = sentence(key.doc);
+    let example = key.example.replace('\n', "\n    ");
+    format!(
+        "{BOLD}{}{BOLD:#}, a key of {}\n\n{doc}\nWithout it: {}.\n\n    {example}",
+        key.name,
+        policy::FILE,
+        key.default
+    )
+}
+
+fn shown(text: &mut String, title: &str, files: &[File]) {
+    text.push_str(&format!("\n\n{BOLD}{title}{BOLD:#}"));
+    for file in files {
+        // Beside the folder is the package.
+        let path = file.path.strip_prefix("../").map_or_else(|| format!("migrations/{}", file.path), str::to_owned);
+        text.push_str(&format!("\n  {path}{}", file.when.suffix()));
+        file.text.lines().for_each(|line| text.push_str(&format!("\n      {line}")));
+    }
+}
+
+/// What the tables say without a capital and a full stop.
+fn sentence(doc: &str) -> String {
+    let mut characters = doc.chars();
+    let first = characters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    wrapped(&format!("{first}{}.", characters.as_str()))
+}
+
+fn wrapped(text: &str) -> String {
+    let mut out = String::new();
+    let mut width = 0;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if width > 0 && width + 1 + length > WIDTH {
+            out.push('\n');
+            width = 0;
+        } else if width > 0 {
+            out.push(' ');
+            width += 1;
+        }
+        out.push_str(word);
+        width += length;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_in_the_tables_has_a_page() {
+        for entry in CODES {
+            assert_eq!(pages(entry.code).len(), 1, "{}", entry.code);
+        }
+        for name in DIRECTIVES.iter().map(|directive| directive.name).chain(KEYS.iter().map(|key| key.name)) {
+            assert!(!pages(name).is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_no_wider_than_a_screen() {
+        let page = wrapped(&"word ".repeat(100));
+        assert!(page.lines().all(|line| line.len() <= WIDTH) && page.lines().count() > 4, "{page}");
+        assert_eq!(wrapped(""), "");
+    }
+}

@@ -1,0 +1,430 @@
+//! One SQLite in memory, and how a script is run on it: as the runtime runs it, but for the
+//! bookkeeping. Says which statement was refused, and which views and triggers do not work any more.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use futures_util::TryStreamExt;
+use lockgate_source::core::{Statement, StatementKind};
+use lockgate_source::folder::Script;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, Either, Row, SqliteConnection};
+
+/// SQLite copies all of the text that is left each time it prepares a statement of it: what is
+/// longer than this is sent in pieces.
+const PIECE_BYTES: usize = 16 * 1024;
+
+/// What an app registers with its connection, and this one lacks.
+const OF_THE_APP: [&str; 5] =
+    ["no such function", "no such module", "no such collation sequence", "no such tokenizer", "unknown tokenizer"];
+
+/// What the program of a trigger lacks.
+const LACKING: [&str; 4] = ["no such table", "no such column", "has no column named", "values were supplied"];
+
+const INSERT: &str = "INSERT into";
+const UPDATE: &str = "UPDATE of";
+const DELETE: &str = "DELETE from";
+const VERBS: [&str; 3] = [INSERT, UPDATE, DELETE];
+
+/// The database of a replay.
+pub(super) struct Database {
+    connection: SqliteConnection,
+    /// What there is after the last script that was run.
+    pub(super) state: State,
+    /// What could not be looked at, and why.
+    pub(super) unseen: BTreeMap<Watched, String>,
+}
+
+/// What a database holds, as far as it is watched.
+#[derive(Clone, Debug, Default)]
+pub(super) struct State {
+    /// What does not work.
+    pub(super) broken: BTreeSet<Watched>,
+    /// The names of tables, views and triggers, in lower case.
+    names: HashSet<String>,
+}
+
+/// What SQLite looks into only when it is used.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Watched {
+    /// This view can be read.
+    View(String),
+    /// This can be done to this table, and its triggers run.
+    Triggers { verb: &'static str, table: String },
+}
+
+impl Watched {
+    /// The view, or the table.
+    fn name(&self) -> &str {
+        match self {
+            Self::View(name) | Self::Triggers { table: name, .. } => name,
+        }
+    }
+}
+
+/// Something that worked before a script and does not after it.
+#[derive(Debug)]
+pub(super) struct Broken {
+    pub(super) what: Watched,
+    pub(super) message: String,
+    /// The statement that broke it.
+    pub(super) at: usize,
+}
+
+/// A script that did not run.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// The statement; without one it is the end of the transaction.
+    pub(super) at: Option<usize>,
+    pub(super) message: String,
+}
+
+/// A script with its statements in SQLite's dialect.
+#[derive(Clone, Copy)]
+pub(super) struct Sql<'a> {
+    pub(super) script: &'a Script,
+    pub(super) statements: &'a [Statement],
+}
+
+impl Refusal {
+    fn at(index: usize, message: String) -> Self {
+        Self { at: Some(index), message }
+    }
+
+    fn at_the_end(message: String) -> Self {
+        Self { at: None, message }
+    }
+
+    /// Whether an app could have registered what is missing.
+    pub(super) fn is_of_the_app(&self) -> bool {
+        says(&self.message, &OF_THE_APP)
+    }
+}
+
+impl Database {
+    pub(super) async fn open() -> Result<Self, String> {
+        let options = SqliteConnectOptions::new().filename(":memory:").foreign_keys(true).disable_statement_logging();
+        let connection = options.connect().await.map_err(|error| words(&error))?;
+        Ok(Self { connection, state: State::default(), unseen: BTreeMap::new() })
+    }
+
+    pub(super) async fn version(&mut self) -> Result<String, String> {
+        let rows = self.rows("SELECT sqlite_version()").await?;
+        Ok(rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or_default())
+    }
+
+    /// Runs a script as the runtime does. What is broken afterwards and not `known` is told.
+    pub(super) async fn run(&mut self, sql: Sql<'_>, known: &BTreeSet<Watched>) -> Result<Vec<Broken>, Refusal> {
+        let options = &sql.script.options;
+        if !options.transactional {
+            let done = self.one_by_one(sql, known).await;
+            if done.is_err() {
+                // One that the script began itself.
+                let _ = self.execute("ROLLBACK").await;
+            }
+            self.execute("PRAGMA foreign_keys = ON").await.map_err(Refusal::at_the_end)?;
+            return done;
+        }
+        if options.foreign_keys_off {
+            self.execute("PRAGMA foreign_keys = OFF").await.map_err(Refusal::at_the_end)?;
+        }
+        let done = self.in_transaction(sql, known).await;
+        if done.is_err() {
+            // Gone already, where the failure ended it.
+            let _ = self.execute("ROLLBACK").await;
+        }
+        if options.foreign_keys_off {
+            self.execute("PRAGMA foreign_keys = ON").await.map_err(Refusal::at_the_end)?;
+        }
+        done
+    }
+
+    async fn in_transaction(&mut self, sql: Sql<'_>, known: &BTreeSet<Watched>) -> Result<Vec<Broken>, Refusal> {
+        self.begin().await.map_err(Refusal::at_the_end)?;
+        let unenforced = sql.script.options.foreign_keys_off;
+        let before = if unenforced { self.violations().await.map_err(Refusal::at_the_end)? } else { Vec::new() };
+        let broken = self.within(sql, known).await?;
+        if unenforced {
+            let after = self.violations().await.map_err(Refusal::at_the_end)?;
+            let new: Vec<&String> = after.iter().filter(|violation| !before.contains(violation)).collect();
+            if let Some(first) = new.first() {
+                let count = match new.len() {
+                    1 => "a foreign key points".to_owned(),
+                    count => format!("{count} foreign keys point"),
+                };
+                let message = format!("{count} to a row that is not there: {first}");
+                return Err(Refusal::at_the_end(message));
+            }
+        }
+        self.execute("COMMIT").await.map_err(Refusal::at_the_end)?;
+        Ok(broken)
+    }
+
+    pub(super) async fn begin(&mut self) -> Result<(), String> {
+        self.execute("BEGIN IMMEDIATE").await
+    }
+
+    pub(super) async fn roll_back(&mut self) -> Result<(), String> {
+        self.execute("ROLLBACK").await
+    }
+
+    /// Runs a script inside the open transaction.
+    pub(super) async fn within(&mut self, sql: Sql<'_>, known: &BTreeSet<Watched>) -> Result<Vec<Broken>, Refusal> {
+        let mut first = 0;
+        // The way back to here, for `find_culprits`; it ends with the transaction.
+        let mut text = "SAVEPOINT replay;\n".to_owned();
+        while first < sql.statements.len() {
+            let own = usize::from(first == 0);
+            let last = piece(sql.statements, first);
+            text.push_str(&sql.script.text[sql.statements[first].range.start..sql.statements[last - 1].range.end]);
+            if let Err((results, message)) = self.send(&std::mem::take(&mut text)).await {
+                return Err(Refusal::at((first + results.saturating_sub(own)).min(last - 1), message));
+            }
+            first = last;
+        }
+        let mut broken = Vec::new();
+        if sql.statements.iter().any(|statement| makes(statement.kind)) {
+            let found = self.look(sql).await.map_err(Refusal::at_the_end)?;
+            let new = found.into_iter().filter(|(what, _)| !known.contains(what));
+            broken.extend(new.map(|(what, message)| Broken { what, message, at: 0 }));
+        }
+        if !broken.is_empty() {
+            self.execute("ROLLBACK TO replay").await.map_err(Refusal::at_the_end)?;
+            self.find_culprits(sql, &mut broken).await?;
+        }
+        Ok(broken)
+    }
+
+    /// Runs the statements again, one by one: which of them broke what is broken at the end? Rebuilding
+    /// a table breaks its views for a moment, and that is fine.
+    async fn find_culprits(&mut self, sql: Sql<'_>, broken: &mut [Broken]) -> Result<(), Refusal> {
+        let mut worked = vec![true; broken.len()];
+        for index in 0..sql.statements.len() {
+            self.statement(sql, index).await?;
+            for (broken, worked) in broken.iter_mut().zip(&mut worked) {
+                // Before a view is there, it is no worse than it will be.
+                let works = !self.is_there(&broken.what).await.map_err(Refusal::at_the_end)?
+                    || self.probe(std::slice::from_ref(&broken.what)).await.map_err(Refusal::at_the_end)?.is_empty();
+                if *worked && !works {
+                    broken.at = index;
+                }
+                *worked = works;
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_there(&mut self, what: &Watched) -> Result<bool, String> {
+        let question = "SELECT 1 FROM sqlite_schema WHERE name = ? AND type IN ('table', 'view')";
+        let row = sqlx::query(question).bind(what.name()).fetch_optional(&mut self.connection).await;
+        row.map(|row| row.is_some()).map_err(|error| words(&error))
+    }
+
+    /// Runs a script without a transaction.
+    async fn one_by_one(&mut self, sql: Sql<'_>, known: &BTreeSet<Watched>) -> Result<Vec<Broken>, Refusal> {
+        let mut broken: Vec<Broken> = Vec::new();
+        for index in 0..sql.statements.len() {
+            self.statement(sql, index).await?;
+            let alone = Sql { script: sql.script, statements: &sql.statements[index..=index] };
+            let found = self.look(alone).await.map_err(Refusal::at_the_end)?;
+            broken.retain(|broken| found.contains_key(&broken.what));
+            for (what, message) in found.into_iter().filter(|(what, _)| !known.contains(what)) {
+                match broken.iter_mut().find(|broken| broken.what == what) {
+                    Some(broken) => broken.message = message,
+                    None => broken.push(Broken { what, message, at: index }),
+                }
+            }
+        }
+        Ok(broken)
+    }
+
+    async fn statement(&mut self, sql: Sql<'_>, index: usize) -> Result<(), Refusal> {
+        let text = &sql.script.text[sql.statements[index].range.clone()];
+        self.execute(text).await.map_err(|message| Refusal::at(index, message))
+    }
+
+    /// Looks at what these statements made, and at what they may have broken: all that depends on what
+    /// they alter or drop. To look at everything each time would take too long.
+    async fn look(&mut self, sql: Sql<'_>) -> Result<BTreeMap<Watched, String>, String> {
+        let listing = "SELECT type, name, tbl_name, CASE type WHEN 'table' THEN '' ELSE lower(sql) END \
+                       FROM sqlite_schema WHERE type IN ('table', 'view', 'trigger') ORDER BY name";
+        let objects = self.rows(listing).await?.iter().map(Object::read).collect::<Result<Vec<_>, _>>();
+        let objects = objects.map_err(|error| words(&error))?;
+        let names: HashSet<String> = objects.iter().map(|object| object.name.to_lowercase()).collect();
+
+        let mut touched = self.touched(sql, &names);
+        // What was broken may be mended by anything.
+        let mut watched = std::mem::take(&mut self.state.broken);
+        let mut looked = vec![false; objects.len()];
+        let mut grows = true;
+        while grows {
+            grows = false;
+            for (object, looked) in objects.iter().zip(&mut looked).filter(|(object, _)| object.kind != "table") {
+                let new = !self.state.names.contains(&object.name.to_lowercase());
+                let depends = touched.iter().any(|name| object.sql.contains(name.as_str()));
+                if *looked || !new && !depends {
+                    continue;
+                }
+                (*looked, grows) = (true, true);
+                // What is only new has nothing that depends on it.
+                if depends {
+                    touched.insert(object.name.to_lowercase());
+                    touched.insert(object.table.to_lowercase());
+                }
+                if object.kind == "view" {
+                    watched.insert(Watched::View(object.name.clone()));
+                } else {
+                    let table = &object.table;
+                    watched.extend(VERBS.map(|verb| Watched::Triggers { verb, table: table.clone() }));
+                }
+            }
+        }
+        let is_there = |what: &Watched| names.contains(&what.name().to_lowercase());
+        let watched: Vec<Watched> = watched.into_iter().filter(is_there).collect();
+        let found = self.probe(&watched).await?;
+        let broken = found.keys().cloned().collect();
+        self.state = State { broken, names };
+        Ok(found)
+    }
+
+    /// The tables and views, from before and from now, that a statement names which does more than add.
+    fn touched(&self, sql: Sql<'_>, names: &HashSet<String>) -> BTreeSet<String> {
+        let mut touched = BTreeSet::new();
+        for statement in sql.statements.iter().filter(|statement| !adds(statement.kind)) {
+            let text = sql.script.text[statement.range.clone()].to_lowercase();
+            touched.extend(names.iter().chain(&self.state.names).filter(|name| text.contains(name.as_str())).cloned());
+        }
+        touched
+    }
+
+    /// What of this does not work, and why.
+    async fn probe(&mut self, watched: &[Watched]) -> Result<BTreeMap<Watched, String>, String> {
+        let mut probes = Vec::with_capacity(watched.len());
+        for what in watched {
+            // EXPLAIN compiles a statement with the triggers that it would fire, and runs nothing.
+            probes.push(match what {
+                Watched::View(view) => format!("SELECT * FROM {} LIMIT 0", quoted(view)),
+                Watched::Triggers { verb: INSERT, table } => {
+                    format!("EXPLAIN INSERT INTO {} DEFAULT VALUES", quoted(table))
+                }
+                Watched::Triggers { verb: UPDATE, table } => {
+                    format!("EXPLAIN UPDATE {} SET {}", quoted(table), self.assignments(table).await?)
+                }
+                Watched::Triggers { table, .. } => format!("EXPLAIN DELETE FROM {}", quoted(table)),
+            });
+        }
+        let mut broken = BTreeMap::new();
+        let mut first = 0;
+        while first < probes.len() {
+            let Err((works, message)) = self.send(&probes[first..].join(";\n")).await else { break };
+            let at = (first + works).min(probes.len() - 1);
+            let counts = matches!(watched[at], Watched::View(_)) || says(&message, &LACKING);
+            if says(&message, &OF_THE_APP) {
+                self.unseen.insert(watched[at].clone(), message);
+            } else if counts {
+                broken.insert(watched[at].clone(), message);
+            }
+            first = at + 1;
+        }
+        Ok(broken)
+    }
+
+    /// Every column of a table set to itself.
+    async fn assignments(&mut self, table: &str) -> Result<String, String> {
+        let question = "SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0";
+        let rows = sqlx::query(question).bind(table).fetch_all(&mut self.connection).await;
+        let rows = rows.map_err(|error| words(&error))?;
+        let names = rows.iter().map(|row| row.try_get::<String, _>(0)).collect::<Result<Vec<_>, _>>();
+        let names = names.map_err(|error| words(&error))?;
+        Ok(names.iter().map(|name| format!("{0} = {0}", quoted(name))).collect::<Vec<_>>().join(", "))
+    }
+
+    async fn violations(&mut self) -> Result<Vec<String>, String> {
+        let rows = self.rows("PRAGMA foreign_key_check").await?;
+        let read = |row: &SqliteRow| -> Result<String, sqlx::Error> {
+            let (table, parent): (String, String) = (row.try_get(0)?, row.try_get(2)?);
+            let (id, key): (Option<i64>, i64) = (row.try_get(1)?, row.try_get(3)?);
+            let id = id.map_or_else(|| "a row".to_owned(), |id| format!("row {id}"));
+            Ok(format!("{id} of `{table}` to `{parent}` (key {key})"))
+        };
+        rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| words(&error))
+    }
+
+    async fn rows(&mut self, question: &'static str) -> Result<Vec<SqliteRow>, String> {
+        sqlx::raw_sql(question).fetch_all(&mut self.connection).await.map_err(|error| words(&error))
+    }
+
+    async fn execute(&mut self, sql: &str) -> Result<(), String> {
+        self.send(sql).await.map_err(|(_, message)| message)
+    }
+
+    /// Runs SQL; an error comes with the number of statements before it.
+    async fn send(&mut self, sql: &str) -> Result<(), (usize, String)> {
+        let mut results = 0;
+        let mut stream = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_many(&mut self.connection);
+        loop {
+            match stream.try_next().await {
+                Ok(None) => return Ok(()),
+                Ok(Some(Either::Right(_))) => {}
+                Ok(Some(Either::Left(_))) => results += 1,
+                Err(error) => return Err((results, words(&error))),
+            }
+        }
+    }
+}
+
+/// A row of SQLite's own list.
+struct Object {
+    kind: String,
+    name: String,
+    /// What it is on; its own name, where it is on nothing.
+    table: String,
+    /// How it was made, in lower case.
+    sql: String,
+}
+
+impl Object {
+    fn read(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self { kind: row.try_get(0)?, name: row.try_get(1)?, table: row.try_get(2)?, sql: row.try_get(3)? })
+    }
+}
+
+/// Whether a statement of this kind may change what there is, and not only what is in it.
+fn makes(kind: StatementKind) -> bool {
+    let fills = [StatementKind::Select, StatementKind::Insert, StatementKind::Update, StatementKind::Delete];
+    !fills.contains(&kind) && !matches!(kind, StatementKind::CreateIndex | StatementKind::Transaction)
+}
+
+/// Whether a statement of this kind leaves whatever was there as it was.
+fn adds(kind: StatementKind) -> bool {
+    matches!(
+        kind,
+        StatementKind::Select
+            | StatementKind::Insert
+            | StatementKind::Update
+            | StatementKind::Delete
+            | StatementKind::CreateTable
+            | StatementKind::CreateIndex
+            | StatementKind::CreateView
+            | StatementKind::CreateTrigger
+            | StatementKind::Transaction
+    )
+}
+
+/// The statement behind the last one of the piece that begins with this one.
+fn piece(statements: &[Statement], first: usize) -> usize {
+    let start = statements[first].range.start;
+    first + statements[first..].partition_point(|statement| statement.range.end - start <= PIECE_BYTES).max(1)
+}
+
+fn says(message: &str, phrases: &[&str]) -> bool {
+    phrases.iter().any(|phrase| message.contains(phrase))
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// SQLite's own words.
+fn words(error: &sqlx::Error) -> String {
+    error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
+}
