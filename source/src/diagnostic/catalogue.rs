@@ -457,9 +457,11 @@ pub static CODES: &[Entry] = &[
     ),
     entry(
         "unsupported-alter",
-        "SQLite's grammar takes the statement, and SQLite itself never does. It adds no column with `PRIMARY KEY` or \
-         `UNIQUE`, whatever is in the table. A unique column is added without the word and gets a unique index; a \
-         primary key needs a rebuild of the table.",
+        "SQLite's grammar takes the statement, and SQLite does not, or not every release of it. It adds no column \
+         with `PRIMARY KEY` or `UNIQUE`, whatever is in the table: a unique column is added without the word and gets \
+         a unique index; a primary key needs a rebuild of the table. `ADD CHECK`, `DROP CONSTRAINT` and `SET NOT \
+         NULL` came with SQLite 3.53, which is a warning: the replay of `cargo xtask check` tells what the \
+         workspace's own SQLite takes.",
     ),
     entry(
         "unterminated-body",

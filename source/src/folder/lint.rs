@@ -134,6 +134,8 @@ fn diagnostic(folder: &Folder, read: &Read, finding: Finding) -> Option<Diagnost
     let rule = lint::find(finding.rule).expect("each finding is of a rule of the table");
     let only_postgres = folder.policy.dialects == Some(Dialects::NONE.with(Dialect::Postgres));
     let speaks = (rule.certain || folder.lockfile.is_some()) && (!rule.postgres_only || only_postgres);
+    // What the database never takes is not to be silenced.
+    let is_impossible = rule.level == LintLevel::Deny && finding.level == LintLevel::Deny;
     let default = match finding.level {
         _ if !speaks => LintLevel::Allow,
         LintLevel::Deny if folder.policy.dialects.is_none() => LintLevel::Warn,
@@ -157,11 +159,10 @@ fn diagnostic(folder: &Folder, read: &Read, finding: Finding) -> Option<Diagnost
                 .to_owned(),
         );
     }
-    let silence = match rule.level {
-        LintLevel::Deny => return Some(diagnostic),
-        LintLevel::Warn | LintLevel::Allow => {
-            format!("or, if it does no harm, write `-- lockgate: allow({}) \"why\"` as the first line", rule.name)
-        }
-    };
+    if is_impossible {
+        return Some(diagnostic);
+    }
+    let silence =
+        format!("or, if it does no harm, write `-- lockgate: allow({}) \"why\"` as the first line", rule.name);
     Some(diagnostic.help(silence))
 }

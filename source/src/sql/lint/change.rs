@@ -96,6 +96,8 @@ pub(super) enum Action<'a> {
         using: bool,
     },
     SetNotNull(Name),
+    DropNotNull,
+    DropConstraint,
     AddConstraint(Constraint<'a>),
     Validate,
     RenameTable(Name),
@@ -300,6 +302,9 @@ fn action(mut at: Cursor<'_>) -> Option<Action<'_>> {
         return add(at);
     }
     if at.take("drop") {
+        if at.is("constraint") {
+            return Some(Action::DropConstraint);
+        }
         let column = at.take("column");
         if !column && at.is_any(&["constraint", "index", "key", "primary", "foreign", "check", "partition"]) {
             return None;
@@ -315,6 +320,9 @@ fn action(mut at: Cursor<'_>) -> Option<Action<'_>> {
         let column = at.name()?;
         if at.take("set not null") {
             return Some(Action::SetNotNull(column));
+        }
+        if at.take("drop not null") {
+            return Some(Action::DropNotNull);
         }
         if !at.take("set data type") && !at.take("type") {
             return None;

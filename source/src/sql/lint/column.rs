@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use lockgate_core::Dialect;
 
-use super::change::{Action, Change, Column};
+use super::change::{Action, Change, Column, ConstraintKind};
 use super::cursor::{Cursor, Name};
 use super::world::View;
 use crate::folder::policy::LintLevel;
@@ -15,7 +15,10 @@ use crate::sql::lexer::Kind;
 pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
     let Change::AlterTable { table, actions } = change else { return };
     for (range, action) in actions {
-        let Action::AddColumn(column) = action else { continue };
+        let Action::AddColumn(column) = action else {
+            young(view, action, range);
+            continue;
+        };
         if unsupported(view, column, range) {
             continue;
         }
@@ -123,6 +126,26 @@ fn unsupported(view: &mut View<'_, '_>, column: &Column<'_>, range: &Range<usize
     };
     view.tell("unsupported-alter", range.clone(), format!("SQLite cannot add a {what} column to a table"), vec![help]);
     true
+}
+
+/// What SQLite takes since a release that many programs do not embed yet.
+fn young(view: &mut View<'_, '_>, action: &Action<'_>, range: &Range<usize>) {
+    let what = match action {
+        Action::SetNotNull(_) => "SET NOT NULL",
+        Action::DropNotNull => "DROP NOT NULL",
+        Action::DropConstraint => "DROP CONSTRAINT",
+        Action::AddConstraint(constraint) if constraint.kind == ConstraintKind::Check => "ADD CHECK",
+        _ => return,
+    };
+    if !view.set.names(Dialect::Sqlite) {
+        return;
+    }
+    let message = format!("SQLite takes `{what}` since 3.53 alone: a program that embeds an older one cannot run this");
+    let help = "rebuild the table with `-- lockgate: foreign-keys off` as the first line".to_owned();
+    view.tell("unsupported-alter", range.clone(), message, vec![help]);
+    if let Some(finding) = view.found.last_mut() {
+        finding.level = LintLevel::Warn;
+    }
 }
 
 /// Functions that give each row another value.

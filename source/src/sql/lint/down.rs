@@ -55,9 +55,9 @@ pub(super) fn check(view: &mut View<'_, '_>, up: &Source<'_>) {
     let file = up.file.rsplit('/').next().unwrap_or(up.file);
     let message = format!("`{file}` makes {names}, and this script does not mention {it}");
     let help = match (first.what, &first.on) {
-        ("column", Some(table)) => format!("`ALTER TABLE {table} DROP COLUMN {}`", first.name),
-        ("trigger", Some(table)) => format!("`DROP TRIGGER {} ON {table}`", first.name),
-        (what, _) => format!("`DROP {} {}`", what.to_uppercase(), first.name),
+        ("column", Some(table)) => format!("add `ALTER TABLE {table} DROP COLUMN {}`", first.name),
+        ("trigger", Some(table)) => format!("add `DROP TRIGGER {} ON {table}`", first.name),
+        (what, _) => format!("add `DROP {} {}`", what.to_uppercase(), first.name),
     };
     let range = view.source.statements.first().map_or(0..0, |statement| statement.range.clone());
     view.tell("incomplete-down", range, message, vec![help]);
