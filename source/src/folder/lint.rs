@@ -104,7 +104,7 @@ fn is_of_rows(finding: &Finding) -> bool {
     matches!(finding.rule, "filled-table" | "rebuild-foreign-keys")
 }
 
-fn source<'a>(folder: &Folder, name: &Name, read: &'a Read, is_draft: bool) -> Source<'a> {
+fn source<'a>(folder: &Folder, name: &'a Name, read: &'a Read, is_draft: bool) -> Source<'a> {
     let script = &read.script;
     let tables: &[(Dialects, Vec<Statement>)] = match &script.body {
         BodyData::Sql { statements, .. } => statements,
@@ -114,6 +114,7 @@ fn source<'a>(folder: &Folder, name: &Name, read: &'a Read, is_draft: bool) -> S
     let reads_as = dialects.iter().find(|dialect| read.clear.contains(*dialect));
     let table = tables.iter().find(|(dialects, _)| reads_as.is_some_and(|dialect| dialects.contains(dialect)));
     Source {
+        id: &name.id,
         file: &script.path,
         text: &script.text,
         reads_as: reads_as.unwrap_or(Dialect::Postgres),

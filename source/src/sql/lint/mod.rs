@@ -94,6 +94,8 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// One script of a folder.
 #[derive(Clone, Debug)]
 pub struct Source<'a> {
+    /// Version and name of its migration.
+    pub id: &'a str,
     /// Its file as messages name it.
     pub file: &'a str,
     /// Its text.
@@ -201,7 +203,7 @@ pub fn lint(set: &Set<'_>) -> Vec<Finding> {
             View { set, source, index, world: &world, facts: &facts, changes: &changes, at: 0, found: &mut found };
         empty::check(&mut view);
         if source.is_down {
-            if let Some(up) = up.filter(|up| *up + 1 == index) {
+            if let Some(up) = up.filter(|up| set.sources[*up].id == source.id) {
                 down::check(&mut view, &set.sources[up]);
             }
         } else {

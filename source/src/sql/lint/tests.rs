@@ -48,6 +48,7 @@ impl Folder {
         let reads_as = self.dialects.and_then(|dialects| dialects.iter().next()).unwrap_or(Dialect::Postgres);
         let splits: Vec<_> = self.scripts.iter().map(|(text, _, _)| split(reads_as, text).statements).collect();
         let sources = self.scripts.iter().zip(&splits).map(|((text, is_down, is_draft), statements)| Source {
+            id: "1_x",
             file: "1_x.up.sql",
             text,
             reads_as,
@@ -333,6 +334,8 @@ fn a_way_down_undoes_what_the_way_up_made() {
     pair("CREATE OR REPLACE FUNCTION f() RETURNS int AS 'x' LANGUAGE c; INSERT INTO a VALUES (1);", "", &[]);
     pair("CREATE TEMP TABLE x (a int);", "", &[]);
     sqlite().draft(REBUILD).down("-- as it was").finds(&[]);
+    let unknown = Folder { has_lockfile: false, ..postgres() };
+    unknown.draft("CREATE TABLE a (b int);").down("-- Add down migration script here").finds(&[]);
     let message = postgres().draft("ALTER TABLE a ADD c int, ADD d int;").down("SELECT 1;").lint()[0].1.message.clone();
     assert_eq!(
         message,
