@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Checksum, History, Migration, Row, Set, State, Version};
+use crate::{Body, Checksum, Dialect, History, Migration, Row, Script, Set, State, Statement, Version};
 
 /// One difference between a set and a history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +75,17 @@ pub enum Drift {
         /// The newest recorded one.
         newest: String,
     },
+    /// Embedded, stopped half way, and what has finished is not what its script begins with now.
+    FinishedEdited {
+        /// The migration, as its file names it.
+        id: String,
+        /// The direction in which it stopped: [`State::Partial`] or [`State::Reverting`].
+        state: State,
+        /// How many of its statements have finished.
+        statements_done: u32,
+        /// What stands in the place of those now, each with its file and line.
+        now: Vec<String>,
+    },
     /// Embedded, and stopped half way.
     Partial {
         /// The migration, as its file names it.
@@ -88,7 +99,7 @@ pub enum Drift {
 
 impl Drift {
     /// A stable word for it: `edited`, `renamed`, `replaced`, `unknown`, `ahead`, `missing`,
-    /// `out-of-order`, `partial`.
+    /// `out-of-order`, `finished-edited`, `partial`.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Edited { .. } => "edited",
@@ -98,6 +109,7 @@ impl Drift {
             Self::Ahead { .. } => "ahead",
             Self::Missing { .. } => "missing",
             Self::OutOfOrder { .. } => "out-of-order",
+            Self::FinishedEdited { .. } => "finished-edited",
             Self::Partial { .. } => "partial",
         }
     }
@@ -112,6 +124,7 @@ impl Drift {
             | Self::Ahead { id, .. }
             | Self::Missing { id, .. }
             | Self::OutOfOrder { id, .. }
+            | Self::FinishedEdited { id, .. }
             | Self::Partial { id, .. } => id,
         }
     }
@@ -165,6 +178,29 @@ impl Drift {
                 "give it a number above the newest one (`cargo xtask renumber {id}`), or run it late with \
                  `Migrator::out_of_order(OutOfOrder::Allow)`"
             ),
+            Self::FinishedEdited { state, statements_done, now, .. } => {
+                let back = match (*statements_done, now.as_slice()) {
+                    (_, []) => "bring back the text of what has finished".to_owned(),
+                    (1, [now]) => {
+                        format!("bring back the text of the statement that has finished, where now stands {now}")
+                    }
+                    (done, now) => format!(
+                        "bring back the text of the first {done} statements, which have finished, where now stands {}",
+                        now.join(", ")
+                    ),
+                };
+                let on = "the failing statement and those behind it may be changed";
+                match state {
+                    State::Partial | State::Applied => format!(
+                        "{back}, and `up` goes on behind it: {on}; or finish it by hand (`Repair::MarkApplied`), or \
+                         undo it by hand (`Repair::Forget`), and say so with `Migrator::repair`"
+                    ),
+                    State::Reverting => format!(
+                        "{back}, and `down 1` goes on behind it: {on}; or finish it by hand and say so with \
+                         `Migrator::repair` (`Repair::Forget`)"
+                    ),
+                }
+            }
             Self::Partial { state: State::Reverting, .. } => {
                 "`down 1` goes on where it stopped; if it is to stay, bring back by hand what is undone and say so \
                  with `Migrator::repair` (`Repair::MarkApplied`)"
@@ -204,6 +240,23 @@ impl fmt::Display for Drift {
             Self::OutOfOrder { id, newest } => {
                 write!(f, "`{id}` is pending, and sorts before `{newest}`, which is applied")
             }
+            Self::FinishedEdited { id, state, statements_done, .. } => {
+                let half_way = match state {
+                    State::Partial | State::Applied => "half way",
+                    State::Reverting => "half way down",
+                };
+                match statements_done {
+                    1 => write!(
+                        f,
+                        "`{id}` stopped {half_way}, after 1 finished statement, and its script does not begin with that any more"
+                    ),
+                    many => write!(
+                        f,
+                        "`{id}` stopped {half_way}, after {many} finished statements, and its script does not begin with \
+                         those any more"
+                    ),
+                }
+            }
             Self::Partial { id, state, statements_done } => {
                 let half_way = match state {
                     State::Partial | State::Applied => "half way",
@@ -234,6 +287,13 @@ pub fn drift(set: &Set, history: &History) -> Vec<Drift> {
         match set.find(version) {
             Some(migration) => {
                 found.extend(difference(&migration, row, &pending).map(|drift| (version, drift)));
+                let script = half_way(&migration, row);
+                if let Some(script) = script.filter(|script| finished(script, row) == Finished::Edited) {
+                    let (id, now) = (migration.id().to_owned(), first_statements(&script, row.statements_done));
+                    let drift =
+                        Drift::FinishedEdited { id, state: row.state, statements_done: row.statements_done, now };
+                    found.push((version, drift));
+                }
                 if row.state != State::Applied {
                     let (id, statements_done) = (migration.id().to_owned(), row.statements_done);
                     found.push((version, Drift::Partial { id, state: row.state, statements_done }));
@@ -263,6 +323,8 @@ fn difference(migration: &Migration, row: &Row, pending: &[Migration]) -> Option
     let id = migration.id().to_owned();
     match (row.name == migration.name(), row.checksum == migration.checksum()) {
         (true, true) => None,
+        // What has not run yet may be put right. What has is looked at by itself.
+        (true, false) if row.state == State::Partial && finished(&migration.up(), row) != Finished::Unknown => None,
         (false, true) => Some(Drift::Renamed { id, recorded: row.name.clone() }),
         (true, false) => Some(Drift::Edited {
             id,
@@ -273,6 +335,62 @@ fn difference(migration: &Migration, row: &Row, pending: &[Migration]) -> Option
         }),
         (false, false) => Some(Drift::Replaced { id, recorded: row.id(), same_text_as: same_text(row, pending) }),
     }
+}
+
+/// The script that stopped half way.
+fn half_way(migration: &Migration, row: &Row) -> Option<Script> {
+    match row.state {
+        State::Applied => None,
+        // The same text is not looked at twice: another release may cut it otherwise.
+        State::Partial => {
+            Some(migration.up()).filter(|_| row.checksum != migration.checksum() && row.name == migration.name())
+        }
+        State::Reverting => migration.down(),
+    }
+}
+
+/// What became of the statements that have finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Finished {
+    /// Nobody can tell.
+    Unknown,
+    /// The script still begins with them.
+    Kept,
+    /// It does not.
+    Edited,
+}
+
+fn finished(script: &Script, row: &Row) -> Finished {
+    // To run in a transaction now is to begin anew.
+    if row.state == State::Partial && script.is_transactional() {
+        return Finished::Unknown;
+    }
+    let Some(last) = row.statements_done.checked_sub(1) else { return Finished::Kept };
+    let Some(recorded) = &row.finished else { return Finished::Unknown };
+    // In which dialect they were counted is not recorded; another one's first statements have
+    // another text, or are these.
+    let last = usize::try_from(last).unwrap_or(usize::MAX);
+    let kept = Dialect::ALL.into_iter().any(|dialect| script.finished(dialect).get(last) == Some(recorded));
+    if kept { Finished::Kept } else { Finished::Edited }
+}
+
+/// So many statements of a script from its first on, each with its file and line.
+fn first_statements(script: &Script, count: u32) -> Vec<String> {
+    const SHOWN: usize = 5;
+    let Body::Sql(text) = script.body() else { return Vec::new() };
+    let statements = Dialect::ALL.into_iter().map(|dialect| script.statements(dialect)).find(|list| !list.is_empty());
+    let mut statements = statements.unwrap_or_default();
+    statements.truncate(usize::try_from(count).unwrap_or(usize::MAX));
+    let more = statements.len().saturating_sub(SHOWN);
+    statements.truncate(SHOWN);
+    let show = |statement: &Statement| {
+        let line = text[..statement.range.start].matches('\n').count() + 1;
+        let first = text[statement.range.clone()].lines().next().unwrap_or_default().trim_end();
+        let cut: String = first.chars().take(60).collect();
+        let more = if cut.len() < statement.range.len() && !first.ends_with(';') { "…" } else { "" };
+        format!("{}:{line} `{cut}{more}`", script.path())
+    };
+    statements.iter().map(show).chain((more > 0).then(|| format!("and {more} more"))).collect()
 }
 
 /// The pending migration that has the text of this row.

@@ -30,8 +30,8 @@ impl History {
         rows.binary_search_by_key(&version, |row| row.version).ok().map(|i| &rows[i])
     }
 
-    /// A digest of what decisions rest on: versions, names, checksums, states and
-    /// how many statements have finished.
+    /// A digest of what decisions rest on: versions, names, checksums, states, and which statements
+    /// have finished.
     ///
     /// An absent table and an empty one have equal digests, since the same plan follows.
     pub fn digest(&self) -> Digest {
@@ -43,6 +43,9 @@ impl History {
             hash.write(row.checksum.digest());
             hash.write(row.state.as_str().as_bytes());
             hash.write(&row.statements_done.to_le_bytes());
+            if let Some(finished) = &row.finished {
+                hash.write(finished.digest());
+            }
         }
         Digest(hash.0)
     }
@@ -61,6 +64,8 @@ pub struct Row {
     pub state: State,
     /// How many statements of the script have finished.
     pub statements_done: u32,
+    /// The checksum of those statements, for what is not wholly there.
+    pub finished: Option<Checksum>,
     /// When it was applied by the database's clock: RFC 3339, in UTC.
     pub applied_at: String,
     /// How long it took.

@@ -229,8 +229,18 @@ impl Script {
     ///
     /// Empty for a Rust step, and for a dialect that the set is not written for.
     pub fn statements(&self, dialect: Dialect) -> Vec<Statement> {
-        let mut reader = Reader::new(self.set.table, self.record.statements);
-        reader.statements(dialect)
+        self.list(dialect).map(|(statements, _)| statements).unwrap_or_default()
+    }
+
+    /// For a script that is recorded statement by statement: the checksum of all its statements up to
+    /// the first, the second, the third. Empty for every other script.
+    pub fn finished(&self, dialect: Dialect) -> Vec<Checksum> {
+        let Some((statements, at)) = self.list(dialect).filter(|_| self.record.finished) else { return Vec::new() };
+        (0..statements.len()).map(|index| table::checksum(self.set.table, at + 32 * index)).collect()
+    }
+
+    fn list(&self, dialect: Dialect) -> Option<(Vec<Statement>, usize)> {
+        Reader::new(self.set.table, self.record.statements).statements(dialect, self.record.finished)
     }
 }
 

@@ -408,7 +408,9 @@ pub fn repair(set: &Set, history: &History, repair: Repair) -> Result<Plan, Refu
                 let Some(migration) = set.find(row.version) else { continue };
                 let of_it = || found.iter().filter(|drift| drift.id() == migration.id());
                 let replaced = of_it().any(|drift| matches!(drift, Drift::Replaced { .. }));
-                let edited = of_it().any(|drift| matches!(drift, Drift::Edited { .. } | Drift::Renamed { .. }));
+                let edited = of_it().any(|drift| {
+                    matches!(drift, Drift::Edited { .. } | Drift::Renamed { .. } | Drift::FinishedEdited { .. })
+                });
                 if replaced || (edited && row.state != State::Applied) {
                     reasons.extend(of_it().cloned().map(Reason::Drift));
                 } else if edited {
@@ -542,6 +544,8 @@ fn blocks(drift: &Drift, set: &Set, request: &Request, steps: &[Step]) -> bool {
         }
         // Another migration's down script would undo what was never done.
         Drift::Replaced { .. } | Drift::Unknown { .. } => true,
+        // Behind which statement to go on is not known.
+        Drift::FinishedEdited { .. } => true,
         // Reverting an older migration below one that this build does not know would tear it down
         // from under the newer one.
         Drift::Ahead { .. } => {

@@ -118,10 +118,13 @@ impl StatementFlags {
     pub const CONTROLS_TRANSACTION: Self = Self(2);
     /// It changes what the session is: its settings, search path or role.
     pub const SESSION_STATE: Self = Self(4);
-    /// Lines of data follow it, up to `\.`; they belong to its range.
+    /// Lines of data follow it, up to `\.`; they belong to its range, and [`Statement::data`] says
+    /// where they are.
     pub const COPY_DATA: Self = Self(8);
     /// It is a line for a client and means nothing to the server.
     pub const CLIENT_ONLY: Self = Self(16);
+    /// It is a `COPY` that says `stdout`: its answer is lines of data, for which there is no reader.
+    pub const COPY_OUT: Self = Self(32);
 
     /// The flags with these bits.
     pub const fn from_bits(bits: u8) -> Self {
@@ -155,6 +158,17 @@ pub struct Statement {
     pub kind: StatementKind,
     /// What must be known before sending it.
     pub flags: StatementFlags,
+    /// Bytes of the script's text: the lines of data that follow it, without the line `\.` that ends
+    /// them. There exactly where the flags say [`StatementFlags::COPY_DATA`].
+    pub data: Option<Range<usize>>,
+}
+
+impl Statement {
+    /// Bytes of the script's text: what the server is sent as SQL, without data. White space and a
+    /// comment may stand at its end.
+    pub fn command(&self) -> Range<usize> {
+        self.range.start..self.data.as_ref().map_or(self.range.end, |data| data.start)
+    }
 }
 
 #[cfg(test)]

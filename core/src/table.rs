@@ -44,6 +44,9 @@ pub struct ScriptData {
     pub body: BodyData,
     /// What its head asks for.
     pub options: ScriptOptions,
+    /// For a script that is recorded statement by statement: for each table of its body, the checksum
+    /// of all statements up to the first, the second, the third. Empty for every other script.
+    pub finished: Vec<Vec<Checksum>>,
 }
 
 /// What a script is made of.
@@ -96,8 +99,8 @@ pub struct Encoded {
 ///
 /// # Panics
 ///
-/// Where the order is not ascending, a name is not the end of its file's name, or all texts
-/// together exceed 4 GiB: `lockgate-source` has checked each before.
+/// Where the order is not ascending, a name is not the end of its file's name, a statement has data
+/// and its flags deny it, some statements alone have checksums, or all texts together exceed 4 GiB: `lockgate-source` has checked each before.
 pub fn encode(dialects: Dialects, migrations: &[MigrationData]) -> Encoded {
     assert!(
         migrations.windows(2).all(|pair| pair[0].version < pair[1].version),
@@ -132,6 +135,7 @@ const FOREIGN_KEYS_OFF: u64 = 4;
 const LOCK_TIMEOUT: u64 = 8;
 const STATEMENT_TIMEOUT: u64 = 16;
 const ROLE: u64 = 32;
+const FINISHED: u64 = 64;
 
 struct Writer {
     paths: String,
@@ -173,7 +177,8 @@ impl Writer {
             | flag(options.foreign_keys_off, FOREIGN_KEYS_OFF)
             | flag(options.lock_timeout.is_some(), LOCK_TIMEOUT)
             | flag(options.statement_timeout.is_some(), STATEMENT_TIMEOUT)
-            | flag(options.role.is_some(), ROLE);
+            | flag(options.role.is_some(), ROLE)
+            | flag(!script.finished.is_empty(), FINISHED);
         self.number(flags);
         self.name(&script.path);
         self.bytes.extend(script.checksum.digest());
@@ -190,7 +195,7 @@ impl Writer {
         // How long the statements are, so that a reader of the next script can step over them.
         let mut inner = Self { paths: String::new(), texts: 0, bytes: Vec::new() };
         inner.number(statements.len() as u64);
-        for (dialects, statements) in statements {
+        for (index, (dialects, statements)) in statements.iter().enumerate() {
             inner.bytes.push(dialects.bits());
             inner.number(statements.len() as u64);
             let mut end = 0;
@@ -199,7 +204,16 @@ impl Writer {
                 inner.number(statement.range.len() as u64);
                 inner.bytes.push(statement.kind.code());
                 inner.bytes.push(statement.flags.bits());
+                assert_eq!(statement.data.is_some(), statement.flags.contains(StatementFlags::COPY_DATA));
+                if let Some(data) = &statement.data {
+                    inner.number((data.start - statement.range.start) as u64);
+                    inner.number(data.len() as u64);
+                }
                 end = statement.range.end;
+            }
+            if !script.finished.is_empty() {
+                assert_eq!(script.finished[index].len(), statements.len());
+                inner.bytes.extend(script.finished[index].iter().flat_map(|checksum| *checksum.digest()));
             }
         }
         self.number(inner.bytes.len() as u64);
@@ -277,6 +291,8 @@ pub(crate) struct ScriptRecord {
     pub(crate) text: Option<(usize, usize)>,
     pub(crate) options: OptionsRecord,
     pub(crate) statements: usize,
+    /// Whether each list of statements is followed by their checksums.
+    pub(crate) finished: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -294,9 +310,13 @@ impl ScriptRecord {
     }
 
     pub(crate) fn checksum(&self, table: &[u8]) -> Checksum {
-        let digest = &table[self.checksum..self.checksum + 32];
-        Checksum::v1(digest.try_into().expect("the slice is 32 bytes long"))
+        checksum(table, self.checksum)
     }
+}
+
+/// The checksum at this place.
+pub(crate) fn checksum(table: &[u8], at: usize) -> Checksum {
+    Checksum::v1(table[at..at + 32].try_into().expect("the slice is 32 bytes long"))
 }
 
 pub(crate) fn record(table: &[u8], index: usize) -> Record {
@@ -341,19 +361,20 @@ impl<'a> Reader<'a> {
             role: (flags & ROLE != 0).then(|| self.span()),
         };
         if flags & RUST != 0 {
-            return ScriptRecord { path, checksum, text: None, options, statements: 0 };
+            return ScriptRecord { path, checksum, text: None, options, statements: 0, finished: false };
         }
         let text = self.span();
         let len = self.len();
         let statements = self.at;
         self.at += len;
-        ScriptRecord { path, checksum, text: Some(text), options, statements }
+        ScriptRecord { path, checksum, text: Some(text), options, statements, finished: flags & FINISHED != 0 }
     }
 
-    pub(crate) fn statements(&mut self, dialect: Dialect) -> Vec<Statement> {
+    /// The statements for a dialect, and the place behind them.
+    pub(crate) fn statements(&mut self, dialect: Dialect, finished: bool) -> Option<(Vec<Statement>, usize)> {
         // A Rust step has none: the place 0 is the head of the table and never a list.
         if self.at == 0 {
-            return Vec::new();
+            return None;
         }
         for _ in 0..self.number() {
             let dialects = Dialects::from_bits(self.byte()).unwrap_or(Dialects::NONE);
@@ -369,15 +390,22 @@ impl<'a> Reader<'a> {
                 end = start + self.len();
                 let kind = StatementKind::from_code(self.byte());
                 let flags = StatementFlags::from_bits(self.byte());
+                let data = flags.contains(StatementFlags::COPY_DATA).then(|| {
+                    let first = start + self.len();
+                    first..first + self.len()
+                });
                 if wanted {
-                    statements.push(Statement { range: start..end, kind, flags });
+                    statements.push(Statement { range: start..end, kind, flags, data });
                 }
             }
             if wanted {
-                return statements;
+                return Some((statements, self.at));
+            }
+            if finished {
+                self.at += 32 * count;
             }
         }
-        Vec::new()
+        None
     }
 
     fn span(&mut self) -> (usize, usize) {
@@ -414,7 +442,7 @@ mod tests {
     use crate::{Body, Set};
 
     fn statement(range: std::ops::Range<usize>) -> Statement {
-        Statement { range, kind: StatementKind::CreateTable, flags: StatementFlags::SESSION_STATE }
+        Statement { range, kind: StatementKind::CreateTable, flags: StatementFlags::SESSION_STATE, data: None }
     }
 
     #[test]
@@ -437,18 +465,21 @@ mod tests {
                 statement_timeout: Some(Duration::from_millis(70_000)),
                 role: Some("owner".to_owned()),
             },
+            finished: vec![vec![Checksum::v1([1; 32]), Checksum::v1([2; 32])], vec![Checksum::v1([3; 32])]],
         };
         let down = ScriptData {
             path: "2026/0007_create_7_tags.down.sql".to_owned(),
             checksum: Checksum::v1([8; 32]),
             body: BodyData::Sql { len: 4, statements: vec![(both, vec![statement(0..4)])] },
             options: ScriptOptions::default(),
+            finished: Vec::new(),
         };
         let rust = ScriptData {
             path: "9223372036854775807_x.rs".to_owned(),
             checksum: Checksum::v1([9; 32]),
             body: BodyData::Rust,
             options: ScriptOptions::default(),
+            finished: Vec::new(),
         };
         let encoded = encode(
             both,
@@ -491,6 +522,10 @@ mod tests {
         assert_eq!(tags.up().statements(Dialect::Postgres), [statement(2..250), statement(251..300)]);
         assert_eq!(tags.up().statements(Dialect::Sqlite), [statement(2..300)]);
         assert_eq!(tags.up().statements(Dialect::Mysql), []);
+        assert_eq!(tags.up().finished(Dialect::Postgres), [Checksum::v1([1; 32]), Checksum::v1([2; 32])]);
+        assert_eq!(tags.up().finished(Dialect::Sqlite), [Checksum::v1([3; 32])]);
+        assert_eq!(tags.up().finished(Dialect::Mysql), []);
+        assert_eq!(tags.down().unwrap().finished(Dialect::Sqlite), []);
         let down = tags.down().unwrap();
         assert_eq!(down.body(), Body::Sql(&texts[300..304]));
         assert!(down.is_transactional());
@@ -513,6 +548,7 @@ mod tests {
                 checksum: Checksum::v1([7; 32]),
                 body: BodyData::Sql { len: 0, statements: vec![] },
                 options: ScriptOptions::default(),
+                finished: Vec::new(),
             };
             let version = Version::new(1).unwrap();
             let data =

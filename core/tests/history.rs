@@ -22,13 +22,15 @@ fn what_decisions_rest_on_changes_the_digest() {
     let digest = History::Present(two()).digest();
     assert_eq!(digest, History::Present(two()).digest());
     type Change = (&'static str, fn(&mut Row));
-    let changes: [Change; 6] = [
+    let changes: [Change; 8] = [
         ("version", |row| row.version = version(3)),
         ("name", |row| row.name = "c".to_owned()),
         ("checksum", |row| row.checksum = Checksum::v1([7; 32])),
         ("state", |row| row.state = State::Reverting),
         ("state", |row| row.state = State::Applied),
         ("statements_done", |row| row.statements_done = 4),
+        ("finished", |row| row.finished = Some(Checksum::v1([7; 32]))),
+        ("finished", |row| row.finished = Some(Checksum::v1([8; 32]))),
     ];
     for (what, change) in changes {
         let mut rows = two();

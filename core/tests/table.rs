@@ -83,9 +83,11 @@ fn same(read: &Script, data: &ScriptData, texts: &'static str, text_at: &mut usi
             *text_at += len;
             assert_eq!(read.body(), Body::Sql(text));
             for dialect in Dialect::ALL {
-                let of_it = statements.iter().find(|(dialects, _)| dialects.contains(dialect));
-                let of_it = of_it.map(|(_, statements)| statements.clone()).unwrap_or_default();
+                let of_it = statements.iter().position(|(dialects, _)| dialects.contains(dialect));
+                let finished = of_it.and_then(|index| data.finished.get(index)).cloned().unwrap_or_default();
+                let of_it = of_it.map(|index| statements[index].1.clone()).unwrap_or_default();
                 assert_eq!(read.statements(dialect), of_it);
+                assert_eq!(read.finished(dialect), finished);
             }
         }
     }
@@ -132,7 +134,7 @@ fn read_all(set: &Set) {
                 seen += text.len();
             }
             for dialect in Dialect::ALL {
-                seen += script.statements(dialect).len();
+                seen += script.statements(dialect).len() + script.finished(dialect).len();
             }
         }
     }
@@ -153,11 +155,23 @@ fn migrations(dice: &mut Dice) -> (Dialects, Vec<MigrationData>, String) {
         let zeros = dice.pick(&["", "0", "000"]);
         let folder = dice.pick(&["", "2026/", "1/2_a/"]);
         let separator = dice.pick(&["_", "-"]);
-        let script = |dice: &mut Dice, texts: &mut String, end: &str| ScriptData {
-            path: format!("{folder}{zeros}{last}{separator}{name}{end}"),
-            checksum: Checksum::v1(std::array::from_fn(|_| dice.next() as u8)),
-            body: if dice.once_in(5) { BodyData::Rust } else { sql(dice, dialects, texts) },
-            options: options(dice),
+        let script = |dice: &mut Dice, texts: &mut String, end: &str| {
+            let checksum = |dice: &mut Dice| Checksum::v1(std::array::from_fn(|_| dice.next() as u8));
+            let body = if dice.once_in(5) { BodyData::Rust } else { sql(dice, dialects, texts) };
+            let finished = match &body {
+                BodyData::Sql { statements, .. } if dice.once_in(3) => statements
+                    .iter()
+                    .map(|(_, statements)| statements.iter().map(|_| checksum(dice)).collect())
+                    .collect(),
+                BodyData::Sql { .. } | BodyData::Rust => Vec::new(),
+            };
+            ScriptData {
+                path: format!("{folder}{zeros}{last}{separator}{name}{end}"),
+                checksum: checksum(dice),
+                body,
+                options: options(dice),
+                finished,
+            }
         };
         let up = script(dice, &mut texts, ".up.sql");
         let down = (!dice.once_in(3)).then(|| script(dice, &mut texts, ".down.sql"));
@@ -200,11 +214,12 @@ fn sql(dice: &mut Dice, dialects: Dialects, texts: &mut String) -> BodyData {
                 break;
             }
             let kind = StatementKind::from_code(dice.below(70) as u8);
-            statements.push(Statement {
-                range: start..end,
-                kind,
-                flags: StatementFlags::from_bits(dice.below(32) as u8),
+            let flags = StatementFlags::from_bits(dice.below(64) as u8);
+            let data = flags.contains(StatementFlags::COPY_DATA).then(|| {
+                let first = start + dice.below((end - start) as u64 + 1) as usize;
+                first..first + dice.below((end - first) as u64 + 1) as usize
             });
+            statements.push(Statement { range: start..end, kind, flags, data });
             at = end.max(at + 1);
             if end < at {
                 break;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lockgate_core::{Action, Body, History, Migration, Plan, Row, Script, State, StatementFlags, Step};
+use lockgate_core::{Action, Body, History, Migration, Plan, Row, Script, State, StatementFlags, StatementKind, Step};
 use tokio::time::Instant;
 
 use crate::backend::{Backend, FailedAt, Failure, Job, Limits, LockFailure, LockRequest, Progress, Work, backoff};
@@ -206,6 +206,8 @@ struct FailedJob {
     /// Its own row, if there is one and it could be read.
     row: Option<Row>,
     blockers: Vec<String>,
+    /// Indexes that it left INVALID behind.
+    invalid: Vec<String>,
     /// How many were not tried.
     left: usize,
 }
@@ -248,13 +250,14 @@ async fn run_all(backend: &mut dyn Backend, run: &Run<'_>, jobs: &[Job], report:
             at = failed_at;
             continue;
         }
+        let invalid = if outside { backend.invalid(&failure.cause.message).await } else { Vec::new() };
         // The history is the witness of what is in the database, whatever was counted before.
         let history = backend.read(&run.store).await.ok();
         let recorded = history.as_ref().map(|history| recorded(&jobs[..failed_at], history));
         let row = history.as_ref().and_then(|history| history.row(jobs[failed_at].entry.version)).cloned();
         let left = jobs.len() - failed_at - 1;
         let job = jobs[failed_at].clone();
-        return Err(Stopped::Failed(Box::new(FailedJob { job, failure, recorded, row, blockers, left })));
+        return Err(Stopped::Failed(Box::new(FailedJob { job, failure, recorded, row, blockers, invalid, left })));
     }
     Ok(())
 }
@@ -389,7 +392,7 @@ fn headline(job: &Job, failure: &Failure) -> String {
 /// The error of a migration that failed: where, why, what is committed, and what to do.
 fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
     let state = state(run, &stopped, kept);
-    let FailedJob { job, failure, blockers, .. } = stopped;
+    let FailedJob { job, failure, blockers, invalid, .. } = stopped;
     let place = place(&job, &failure);
     let (headline, at, class) = (headline(&job, &failure), failure.at, failure.cause.class);
     let mut error = Error::from_cause(headline, failure.cause).with_place(place);
@@ -405,13 +408,29 @@ fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
     match &job.work {
         Work::Script(sql) => {
             let FailedAt::Statement { index, .. } = at else { return advised(error, at, class, sql.script.path()) };
-            let left_over = sql.statements.get(index).is_some_and(|statement| {
-                statement.kind == lockgate_core::StatementKind::CreateIndex
+            let builds = sql.statements.get(index).is_some_and(|statement| {
+                statement.kind == StatementKind::CreateIndex
                     && statement.flags.contains(StatementFlags::OUTSIDE_TRANSACTION)
             });
-            if left_over {
+            if builds && class == Class::Lost {
+                error = error.with_help(
+                    "CREATE INDEX CONCURRENTLY may have left an INVALID index behind (psql's `\\d` shows it): drop it \
+                     with DROP INDEX CONCURRENTLY before going on",
+                );
+            }
+            for index in &invalid {
                 error = error
-                    .with_help("CREATE INDEX CONCURRENTLY may have left an INVALID index: drop it before going on");
+                    .with_state(format!("the index {index} is INVALID: each write pays for it, and no query uses it"));
+            }
+            if !invalid.is_empty() {
+                let drop: Vec<_> = invalid.iter().map(|index| format!("`DROP INDEX CONCURRENTLY {index}`")).collect();
+                let verb =
+                    if matches!(job.action, Action::Revert | Action::ResumeRevert { .. }) { "down 1" } else { "up" };
+                error = error.with_help(format!(
+                    "run {}, put right what the cause names, and `{verb}` goes on at this statement",
+                    drop.join(" and ")
+                ));
+                return error;
             }
             advised(error, at, class, sql.script.path())
         }

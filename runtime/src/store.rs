@@ -82,6 +82,7 @@ pub(crate) struct RawRow {
     pub(crate) checksum: String,
     pub(crate) state: String,
     pub(crate) statements_done: i64,
+    pub(crate) finished_checksum: Option<String>,
     pub(crate) applied_at: String,
     pub(crate) elapsed_ms: i64,
     pub(crate) applied_by: String,
@@ -95,15 +96,17 @@ impl RawRow {
         let wrong = |what: String| {
             Cause::history_format(format!("the row of version {} in {table} is not understood: {what}", self.version))
         };
+        let unknown = |e: lockgate_core::checksum::ParseChecksumError| wrong(e.to_string());
         Ok(Row {
             version: version.ok_or_else(|| wrong("the version is negative".to_owned()))?,
-            checksum: self
-                .checksum
-                .parse()
-                .map_err(|e: lockgate_core::checksum::ParseChecksumError| wrong(e.to_string()))?,
+            checksum: self.checksum.parse().map_err(unknown)?,
             state: self.state.parse::<State>().map_err(|e| wrong(e.to_string()))?,
             statements_done: u32::try_from(self.statements_done)
                 .map_err(|_| wrong("the number of finished statements is out of range".to_owned()))?,
+            finished: match &self.finished_checksum {
+                Some(checksum) => Some(checksum.parse().map_err(unknown)?),
+                None => None,
+            },
             name: self.name,
             applied_at: self.applied_at,
             elapsed: std::time::Duration::from_millis(u64::try_from(self.elapsed_ms).unwrap_or(0)),

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use lockgate_core::Checksum;
+use lockgate_core::{Checksum, Statement};
 use sha2::{Digest, Sha256};
 
 /// The text whose bytes are hashed.
@@ -56,6 +56,29 @@ pub fn checksum(text: &str) -> Checksum {
     hash.update((canonical.len() as u64).to_le_bytes());
     hash.update(canonical.as_bytes());
     Checksum::v1(hash.finalize().into())
+}
+
+/// For a script that is recorded statement by statement: the checksum of all its statements up to the
+/// first, the second, the third. What stands between two of them does not count, nor do the
+/// semicolons behind them.
+///
+/// Version 1 hashes `lockgate:finished:v1`, a line feed, the checksum before (32 bytes; none for the
+/// first), the length of the statement's canonical text as a little-endian 64-bit number, and that.
+pub fn finished(text: &str, statements: &[Statement]) -> Vec<Checksum> {
+    let mut checksums: Vec<Checksum> = Vec::with_capacity(statements.len());
+    for statement in statements {
+        let end = |c: char| c == ';' || c.is_ascii_whitespace();
+        let canonical = canonical(text[statement.range.clone()].trim_end_matches(end));
+        let mut hash = Sha256::new();
+        hash.update(b"lockgate:finished:v1\n");
+        if let Some(before) = checksums.last() {
+            hash.update(before.digest());
+        }
+        hash.update((canonical.len() as u64).to_le_bytes());
+        hash.update(canonical.as_bytes());
+        checksums.push(Checksum::v1(hash.finalize().into()));
+    }
+    checksums
 }
 
 /// SHA-256 of a text as hexadecimal digits, for the chain of the lockfile.
@@ -110,6 +133,26 @@ mod tests {
             "SELECT 1;\nSELECT 2;\r",
         ] {
             assert_ne!(checksum(other), plain, "{other:?}");
+        }
+    }
+
+    // Made by another program, as above: b"lockgate:finished:v1\n" + before + length + text.
+    const GOLDEN_FIRST: &str = "632fc55f6aaee7e3d5391984b56e6b930a4a268dee5583ed892f19c690702e9d";
+    const GOLDEN_SECOND: &str = "8be709fa5e7efd77e9cb1741b1543ec7064ec40f3138e25dd5db77dc89118632";
+
+    #[test]
+    fn finished_statements_are_their_text_and_nothing_between_them() {
+        let of = |text: &str| finished(text, &crate::sql::split(lockgate_core::Dialect::Sqlite, text).statements);
+        let plain = of("CREATE TABLE a (id INT);\nINSERT INTO a\n  VALUES ('ü;');\n");
+        assert_eq!(
+            plain.iter().map(Checksum::to_string).collect::<Vec<_>>(),
+            [format!("v1:{GOLDEN_FIRST}"), format!("v1:{GOLDEN_SECOND}")]
+        );
+        assert_eq!(of("-- a\r\nCREATE TABLE a (id INT) ; -- b\r\n;\r\nINSERT INTO a\r\n  VALUES ('ü;')"), plain);
+        let longer = of("CREATE TABLE a (id INT);INSERT INTO a\n  VALUES ('ü;'); DROP TABLE a;");
+        assert_eq!((&longer[..2], longer.len()), (&plain[..], 3));
+        for other in ["CREATE TABLE a (id  INT); INSERT INTO a\n  VALUES ('ü;');", "INSERT INTO a\n  VALUES ('ü;')"] {
+            assert!(of(other).iter().all(|checksum| !plain.contains(checksum)), "{other}");
         }
     }
 

@@ -5,6 +5,7 @@ mod cancel;
 mod check;
 mod cli;
 mod conformance;
+mod copy;
 mod crash;
 mod example;
 mod faults;

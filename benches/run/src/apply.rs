@@ -44,6 +44,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<Table> {
                     }
                     match measure(program, &server, backend, arguments, &runtime) {
                         Ok((fresh, current)) => {
+                            eprintln!("  {} {name}: {fresh:.3}", backend.name());
                             let times = times.entry((count, backend.name(), name)).or_default();
                             times.fresh.push(fresh);
                             times.current.extend(current);
@@ -211,7 +212,10 @@ fn table(
         table.note(format!("SKIPPED {name}{place}: {why}"));
     }
     if arguments.sizes.iter().any(|&count| count > 1000) && arguments.only.contains(&Contender::Refinery) {
-        table.note("refinery's program is built without optimisation above N = 1000: rustc does not end.".to_owned());
+        table.note(
+            "refinery's program is built without optimisation above N = 1000, where rustc takes the cube of N."
+                .to_owned(),
+        );
     }
     table
 }

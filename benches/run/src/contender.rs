@@ -106,7 +106,7 @@ impl Contender {
         for count in members {
             let package = self.package(count);
             manifest.push_str(&format!("\n[profile.release.package.{package}]\nstrip = true\n"));
-            // Its one function that builds every migration takes rustc's optimiser hours.
+            // It has one function that builds every migration, and rustc's optimiser takes the cube of N.
             if self == Self::Refinery && count > 1000 {
                 manifest.push_str("opt-level = 0\n");
             }

@@ -108,6 +108,7 @@ mod tests {
             checksum: Checksum::v1([0; 32]),
             state,
             statements_done: 1,
+            finished: None,
             applied_at: "2026-11-20T13:24:05.123456Z".to_owned(),
             elapsed: Duration::from_millis(12),
             applied_by: "deployer".to_owned(),

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use lockgate_core::table::{self, BodyData, MigrationData, ScriptData, ScriptOptions};
-use lockgate_core::{Checksum, Dialects, Row, Set, State, Version};
+use lockgate_core::{Checksum, Dialects, Row, Set, State, Statement, StatementFlags, StatementKind, Version};
 
 /// A migration in a few words. Its text is a word too: equal words have equal checksums.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,30 +32,59 @@ impl Words {
         }
     }
 
-    fn encode(&self) -> MigrationData {
+    /// What goes into the table. The texts are those of its scripts, a line a statement.
+    fn encode(&self, texts: &mut String) -> MigrationData {
         let Self { version, name, .. } = self;
-        let script = |kind: &str| ScriptData {
-            path: format!("{version:04}_{name}.{kind}.sql"),
-            checksum: checksum(&format!("{}{}", self.text, if kind == "up" { "" } else { " down" })),
-            body: BodyData::Sql { len: 0, statements: Vec::new() },
-            options: ScriptOptions { transactional: !self.outside, ..ScriptOptions::default() },
+        let mut script = |kind: &str, words: &str| {
+            let start = texts.len();
+            let mut statements = Vec::new();
+            for word in words.split('+') {
+                let (from, flags) = (texts.len() - start, StatementFlags::NONE);
+                texts.push_str(&format!("{word};\n"));
+                let range = from..texts.len() - start - 1;
+                statements.push(Statement { range, kind: StatementKind::Other, flags, data: None });
+            }
+            let finished = (1..=statements.len()).filter_map(|done| finished(words, done)).collect();
+            ScriptData {
+                path: format!("{version:04}_{name}.{kind}.sql"),
+                checksum: checksum(words),
+                body: BodyData::Sql { len: texts.len() - start, statements: vec![(Dialects::ALL, statements)] },
+                options: ScriptOptions { transactional: !self.outside, ..ScriptOptions::default() },
+                finished: if self.outside { vec![finished] } else { Vec::new() },
+            }
         };
+        let (up, down) = scripts(&self.text);
         MigrationData {
             version: self::version(*version),
             name: name.clone(),
             frozen: self.frozen,
             irreversible: self.irreversible.clone(),
-            up: script("up"),
-            down: self.down.then(|| script("down")),
+            up: script("up", &up),
+            down: self.down.then(|| script("down", &down)),
         }
     }
 }
 
+/// The scripts of a text: `up/down`, or the way up alone. Statements have a `+` between them.
+fn scripts(text: &str) -> (String, String) {
+    match text.split_once('/') {
+        Some((up, down)) => (up.to_owned(), down.to_owned()),
+        None => (text.to_owned(), format!("{text} down")),
+    }
+}
+
+/// The checksum of the first so many statements, if there are as many.
+fn finished(script: &str, done: usize) -> Option<Checksum> {
+    let statements: Vec<&str> = script.split('+').collect();
+    (1..=statements.len()).contains(&done).then(|| checksum(&format!("finished {}", statements[..done].join("+"))))
+}
+
 /// The set that a program with these migrations embeds.
 pub(crate) fn set(dialects: Dialects, migrations: &[Words]) -> Set {
-    let data: Vec<_> = migrations.iter().map(Words::encode).collect();
+    let mut texts = String::new();
+    let data: Vec<_> = migrations.iter().map(|migration| migration.encode(&mut texts)).collect();
     let encoded = table::encode(dialects, &data);
-    Set::from_parts("migrations", "tests 1.2.3", "", encoded.paths.leak(), encoded.table.leak())
+    Set::from_parts("migrations", "tests 1.2.3", texts.leak(), encoded.paths.leak(), encoded.table.leak())
 }
 
 /// The checksum that stands for this text.
@@ -73,12 +102,18 @@ pub(crate) fn checksum(text: &str) -> Checksum {
 
 /// A row of the history table.
 pub(crate) fn row(version: i64, name: &str, text: &str, state: State, statements_done: u32) -> Row {
+    let (up, down) = scripts(text);
     Row {
         version: self::version(version),
         name: name.to_owned(),
-        checksum: checksum(text),
+        checksum: checksum(&up),
         state,
         statements_done,
+        finished: match state {
+            State::Applied => None,
+            State::Partial => finished(&up, statements_done as usize),
+            State::Reverting => finished(&down, statements_done as usize),
+        },
         applied_at: "2026-11-20T13:24:05.123Z".to_owned(),
         elapsed: Duration::from_millis(3),
         applied_by: "ada".to_owned(),

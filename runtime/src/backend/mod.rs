@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use lockgate_core::{Action, Body, Dialect, History, Migration, Script, Statement, Step};
+use lockgate_core::{Action, Body, Checksum, Dialect, History, Migration, Script, Statement, Step};
 
 use crate::error::Cause;
 use crate::migrations::StepFn;
@@ -84,9 +84,21 @@ pub(crate) struct Sql {
     pub(crate) script: Script,
     pub(crate) text: &'static str,
     pub(crate) statements: Vec<Statement>,
+    /// For a script that runs outside a transaction: the checksum of all statements up to each.
+    finished: Vec<Checksum>,
 }
 
 impl Sql {
+    /// The checksum of its first so many statements, which have finished.
+    pub(crate) fn finished(&self, done: u32) -> Option<&Checksum> {
+        self.finished.get(usize::try_from(done).ok()?.checked_sub(1)?)
+    }
+
+    /// Whether a statement of it is followed by data.
+    pub(crate) fn has_data(&self) -> bool {
+        self.statements.iter().any(|statement| statement.data.is_some())
+    }
+
     /// The text from the first statement to the last: no byte order mark, no comment without an end.
     pub(crate) fn code(&self) -> &'static str {
         match (self.statements.first(), self.statements.last()) {
@@ -114,7 +126,12 @@ impl Job {
             (None, _) => Work::Nothing,
             (Some(_), Some(function)) => Work::Step(function),
             (Some(script), None) => match script.body() {
-                Body::Sql(text) => Work::Script(Box::new(Sql { script, text, statements: script.statements(dialect) })),
+                Body::Sql(text) => Work::Script(Box::new(Sql {
+                    script,
+                    text,
+                    statements: script.statements(dialect),
+                    finished: script.finished(dialect),
+                })),
                 Body::Rust => Work::Nothing,
             },
         };
@@ -235,6 +252,10 @@ pub(crate) trait Backend: Send {
     /// Makes durable what is done, or, if `failed` and all of the run is one transaction, undoes it;
     /// lets other runs in and puts the session back as it was.
     fn release(&mut self, failed: bool) -> BoxFuture<'_, Result<(), Cause>>;
+
+    /// The indexes that the last statement of a script outside a transaction left INVALID behind, or
+    /// that were so before and that this message of its failure names: as SQL names them.
+    fn invalid<'a>(&'a mut self, message: &'a str) -> BoxFuture<'a, Vec<String>>;
 
     /// Sessions that may hold what a migration could not lock.
     fn blockers(&mut self) -> BoxFuture<'_, Vec<String>>;

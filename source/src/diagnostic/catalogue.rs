@@ -165,14 +165,22 @@ pub static CODES: &[Entry] = &[
     ),
     entry(
         "copy-data",
-        "`COPY … FROM stdin` stands in a script with its data. The lines of data travel by another protocol than \
-         statements, and this release does not send them: write INSERT statements, or load the data with psql.",
+        "`COPY … FROM stdin` stands with its data in a folder that is not for PostgreSQL alone. It is followed by \
+         lines of data up to a line `\\.`, as in the output of pg_dump; PostgreSQL alone reads them, and Lockgate sends \
+         them only where the folder says so: `dialects = [\"postgres\"]` in `migrations.toml`. Elsewhere write INSERT \
+         statements.",
     ),
     entry(
         "copy-line-shared",
         "Something stands behind `COPY … FROM stdin` on its own line. The data begins on the next line, so whatever \
          stands there would be neither data nor statement. Give it a line of its own, behind the `\\.` that ends \
          the data.",
+    ),
+    entry(
+        "copy-out",
+        "A `COPY` asks for lines of data, and in a migration nobody reads them. `COPY … TO stdout` answers with \
+         them, and `COPY … FROM stdout` is how nobody means to write `FROM stdin`: query the database with psql, or \
+         write what is read as `FROM stdin`.",
     ),
     entry(
         "deleted",
@@ -348,8 +356,10 @@ pub static CODES: &[Entry] = &[
     ),
     entry(
         "psql-line",
-        "A line begins with a backslash and is for psql. pg_dump writes some of them. A server does not understand \
-         them: delete it, and take the statement that it stood for.",
+        "A line begins with a backslash and is for psql. A server does not understand it. `\\restrict` and \
+         `\\unrestrict`, which pg_dump writes around its output, are passed over in a folder that is for PostgreSQL \
+         alone (`dialects = [\"postgres\"]` in `migrations.toml`); every other one is refused, as what it asks for would \
+         not be done.",
     ),
     entry(
         "rebuild-foreign-keys",

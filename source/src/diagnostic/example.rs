@@ -201,10 +201,9 @@ pub static EXAMPLES: &[Example] = &[
     ),
     example(
         "copy-data",
+        "# 0001_fill_users.sql\nCOPY users (id, name) FROM stdin;\n1\tada\n\\.",
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_fill_users.sql\nCOPY users (id, name) FROM stdin;\n\
          1\tada\n\\.",
-        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_fill_users.sql\nINSERT INTO users (id, name) VALUES (1, \
-         'ada');",
     ),
     example(
         "copy-line-shared",
@@ -212,6 +211,12 @@ pub static EXAMPLES: &[Example] = &[
          1;\n1\tada\n\\.",
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_fill_users.sql\nINSERT INTO users (id, name) VALUES (1, \
          'ada');\nSELECT 1;",
+    ),
+    example(
+        "copy-out",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_show_users.sql\nCOPY users TO stdout;",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_fill_users.sql\nCOPY users (id, name) FROM stdin;\n\
+         1\tada\n\\.",
     ),
     example(
         "deleted",

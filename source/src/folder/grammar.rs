@@ -2,7 +2,7 @@
 //! finds is.
 
 use lockgate_core::table::BodyData;
-use lockgate_core::{Dialect, Dialects, Statement};
+use lockgate_core::{Dialect, Dialects, Statement, StatementFlags};
 
 use super::name::{Kind, Name};
 use super::policy::LintLevel;
@@ -15,13 +15,34 @@ use crate::{Diagnostic, Severity};
 /// What the grammars of the folder's dialects say of its scripts. What the lockfile vouches for was
 /// looked at before its release, and is not parsed again.
 pub(super) fn check(folder: &Folder, files: &[(Name, Read)]) -> Vec<Diagnostic> {
-    let drafts: Vec<&Read> = files
+    let mut drafts: Vec<&(Name, Read)> = files
         .iter()
         .filter(|(name, read)| name.kind != Kind::Rust && !is_vouched_for(folder, name, &read.script))
-        .map(|(_, read)| read)
         .collect();
+    drafts.sort_by_key(|(name, _)| name.version);
+    let mut drafts: Vec<&Read> = drafts.into_iter().map(|(_, read)| read).collect();
+    if folder.policy.dialects.is_none() {
+        newest(&mut drafts);
+    }
     let found = deep::for_each(&drafts, |read| read.script.text.len(), |read| script(folder, read));
     found.into_iter().flatten().flatten().collect()
+}
+
+/// How many bytes of a folder that names no dialect are parsed. An old folder may hold thousands of
+/// scripts that nothing vouches for, and of such a folder a grammar can hardly be sure.
+const UNDECLARED_BYTES: usize = 128 * 1024;
+
+/// Keeps the newest scripts, as many as are parsed in a moment.
+fn newest(drafts: &mut Vec<&Read>) {
+    let mut left = UNDECLARED_BYTES;
+    let kept = drafts.iter().rev().take_while(|read| {
+        let len = read.script.text.len();
+        let fits = len <= left;
+        left = left.saturating_sub(len);
+        fits
+    });
+    let first = drafts.len() - kept.count();
+    drafts.drain(..first);
 }
 
 /// Whether the lockfile records just this text as released.
@@ -46,7 +67,20 @@ fn script(folder: &Folder, read: &Read) -> Vec<Diagnostic> {
     let mut found: Vec<(Finding, Dialects)> = Vec::new();
     match folder.policy.dialects {
         Some(dialects) => {
-            for dialect in dialects.iter() {
+            // What one dialect knows as a client's line or as data is nothing that another could read.
+            let known = |statement: &Statement| {
+                [StatementFlags::CLIENT_ONLY, StatementFlags::COPY_DATA]
+                    .into_iter()
+                    .any(|flag| statement.flags.contains(flag))
+            };
+            let knowing: Vec<Dialects> = tables
+                .iter()
+                .filter(|(_, statements)| statements.iter().any(known))
+                .map(|(dialects, _)| *dialects)
+                .collect();
+            let reads =
+                |dialect: &Dialect| knowing.is_empty() || knowing.iter().any(|dialects| dialects.contains(*dialect));
+            for dialect in dialects.iter().filter(reads) {
                 for finding in in_dialect(dialect) {
                     match found.iter_mut().find(|(known, _)| is_same(known, &finding)) {
                         Some((_, dialects)) => *dialects = dialects.with(dialect),

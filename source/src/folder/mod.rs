@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 use lockgate_core::table::{self, BodyData, Encoded, MigrationData, ScriptData, ScriptOptions};
 use lockgate_core::{Checksum, Version};
 
-use crate::diagnostic;
 use crate::lockfile::{self, Lockfile};
 use crate::{Diagnostic, Policy, Severity};
+use crate::{checksum, diagnostic};
 use name::{Kind, Name};
 use policy::Need;
 
@@ -364,7 +364,14 @@ impl Script {
     }
 
     fn data(&self) -> ScriptData {
+        let finished = match &self.body {
+            BodyData::Sql { statements, .. } if !self.options.transactional => {
+                statements.iter().map(|(_, statements)| checksum::finished(&self.text, statements)).collect()
+            }
+            BodyData::Sql { .. } | BodyData::Rust => Vec::new(),
+        };
         ScriptData {
+            finished,
             path: self.path.clone(),
             checksum: self.checksum.expect("an unreadable file is an error, and a folder with errors is not encoded"),
             body: self.body.clone(),

@@ -89,7 +89,7 @@ fn read(folder: &Folder, name: &Name, found: &Found) -> (Read, Vec<Diagnostic>) 
                 .at(text, problem.range, "")
                 .help(problem.help)
         }));
-        let view = View { text, file: &file, declared: folder.policy.dialects.is_some(), tables: &statements };
+        let view = View { text, file: &file, declared: folder.policy.dialects, tables: &statements };
         diagnostics.extend(view.check(directives.no_transaction.is_none()));
         script.body = BodyData::Sql { len: text.len(), statements };
     }
@@ -187,8 +187,8 @@ fn add(tables: &mut Vec<(Dialects, Vec<Statement>)>, dialect: Dialect, statement
 struct View<'a> {
     text: &'a str,
     file: &'a str,
-    /// Whether the policy names dialects.
-    declared: bool,
+    /// The dialects that the policy names, if it does.
+    declared: Option<Dialects>,
     tables: &'a [(Dialects, Vec<Statement>)],
 }
 
@@ -197,23 +197,33 @@ impl View<'_> {
     fn check(&self, transactional: bool) -> Vec<Diagnostic> {
         let mut diagnostics = Vec::new();
         for (statement, dialects) in self.flagged(StatementFlags::CLIENT_ONLY) {
-            diagnostics.push(if statement.kind == StatementKind::PsqlLine {
-                self.error("psql-line", statement, "this line is for psql, and means nothing to the server")
-                    .help("delete it")
-            } else {
-                self.error(
-                    "client-command",
-                    statement,
-                    &format!("this line is for a client, and {} refuses it", product(dialects)),
-                )
-                .help("delete it: Lockgate finds the end of a compound statement without it")
-            });
-        }
-        for (statement, _) in self.flagged(StatementFlags::COPY_DATA) {
+            if statement.kind == StatementKind::PsqlLine {
+                diagnostics.extend(self.psql_line(statement));
+                continue;
+            }
+            let message = format!("this line is for a client, and {} refuses it", product(dialects));
             diagnostics.push(
-                self.error("copy-data", statement, "the data lines of COPY cannot be sent by this release")
-                    .help("write the rows as INSERT statements"),
+                self.error("client-command", statement, &message)
+                    .help("delete it: Lockgate finds the end of a compound statement without it"),
             );
+        }
+        for (statement, _) in self.flagged(StatementFlags::COPY_OUT) {
+            let error = if statement.data.is_some() {
+                self.error("copy-out", statement, "data that are read are said to come from `stdout`")
+                    .help("write `FROM stdin`")
+            } else {
+                self.error("copy-out", statement, "what this `COPY` writes to `stdout` has no reader")
+                    .help("delete it: a migration changes a database, and shows nothing")
+            };
+            diagnostics.push(error);
+        }
+        if !self.is_postgres() {
+            let copies = self.flagged(StatementFlags::COPY_DATA).into_iter().map(|(statement, _)| statement);
+            let told = StatementFlags::CLIENT_ONLY.union(StatementFlags::COPY_OUT);
+            for statement in copies.filter(|statement| statement.flags.bits() & told.bits() == 0) {
+                let error = self.error("copy-data", statement, "the data lines of COPY are read by PostgreSQL alone");
+                diagnostics.push(self.for_postgres(error, "write the rows as INSERT statements"));
+            }
         }
         if transactional {
             for (statement, dialects) in self.flagged(StatementFlags::OUTSIDE_TRANSACTION) {
@@ -225,6 +235,40 @@ impl View<'_> {
             diagnostics.extend(self.control());
         }
         diagnostics
+    }
+
+    /// Whether the folder is for PostgreSQL alone, and says so.
+    fn is_postgres(&self) -> bool {
+        self.declared == Some(Dialects::NONE.with(Dialect::Postgres))
+    }
+
+    /// What to do about something that only a folder for PostgreSQL alone may have.
+    fn for_postgres(&self, error: Diagnostic, otherwise: &str) -> Diagnostic {
+        match self.declared {
+            Some(_) => error.help(otherwise),
+            None => error
+                .help("if the folder is for PostgreSQL alone, say `dialects = [\"postgres\"]` in its `migrations.toml`")
+                .help(format!("or {otherwise}")),
+        }
+    }
+
+    /// A line of psql's own: nothing where it is one that pg_dump writes and that asks for nothing.
+    fn psql_line(&self, statement: &Statement) -> Option<Diagnostic> {
+        let line = &self.text[statement.range.clone()];
+        let mut words = line.split_ascii_whitespace();
+        let word = words.next().unwrap_or_default();
+        // Between the two psql takes no command of its own from the text: neither does Lockgate.
+        let key = matches!(word, "\\restrict" | "\\unrestrict") && words.next().is_some() && words.next().is_none();
+        if key && self.is_postgres() {
+            return None;
+        }
+        let message = format!("`{word}` is for psql, and means nothing to the server");
+        let error = self.error("psql-line", statement, &message);
+        Some(match word {
+            _ if key => self.for_postgres(error, "delete it"),
+            "\\copy" => error.help("write `COPY … FROM stdin;`, which reads the lines below it too"),
+            _ => error.help("delete it"),
+        })
     }
 
     fn outside(&self, statement: &Statement, dialects: Dialects) -> Diagnostic {
@@ -294,7 +338,7 @@ impl View<'_> {
                 }
             }
         }
-        if !self.declared {
+        if self.declared.is_none() {
             found.retain(|(statement, dialects)| {
                 let words = words(self.text, &statement.range);
                 // To MySQL this END may be the last word of a procedure.

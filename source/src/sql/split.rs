@@ -51,13 +51,18 @@ struct Current {
     copy: Copy,
 }
 
-/// How much of `COPY … FROM STDIN` was seen.
+/// How much of `COPY … FROM STDIN` or `COPY … TO STDOUT` was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Copy {
     No,
     Begun,
     From,
-    FromStdin,
+    To,
+    /// The server takes STDOUT for the same: `out` says that it stood there.
+    FromStdin {
+        out: bool,
+    },
+    ToStdout,
 }
 
 struct Splitter<'a> {
@@ -120,10 +125,12 @@ impl Splitter<'_> {
         if current.parens == 0 {
             match current.copy {
                 Copy::Begun if lexer.is(token, "from") => current.copy = Copy::From,
-                // FROM STDOUT means the same to the server.
-                Copy::From if lexer.is(token, "stdin") || lexer.is(token, "stdout") => current.copy = Copy::FromStdin,
-                Copy::From => current.copy = Copy::Begun,
-                Copy::No | Copy::Begun | Copy::FromStdin => {}
+                Copy::Begun if lexer.is(token, "to") => current.copy = Copy::To,
+                Copy::From if lexer.is(token, "stdin") => current.copy = Copy::FromStdin { out: false },
+                Copy::From if lexer.is(token, "stdout") => current.copy = Copy::FromStdin { out: true },
+                Copy::To if lexer.is(token, "stdin") || lexer.is(token, "stdout") => current.copy = Copy::ToStdout,
+                Copy::From | Copy::To => current.copy = Copy::Begun,
+                Copy::No | Copy::Begun | Copy::FromStdin { .. } | Copy::ToStdout => {}
             }
         }
         // Behind a DELIMITER line the delimiter alone ends a statement, and bodies need no care.
@@ -134,32 +141,44 @@ impl Splitter<'_> {
 
     fn terminate(&mut self, token: Token) {
         let Some(current) = self.current else { return };
-        if current.copy == Copy::FromStdin {
-            let end = self.copy_data(current.start, token.end);
-            self.lexer.pos = end;
-            self.finish(current, end);
+        if let Copy::FromStdin { .. } = current.copy {
+            let data = self.copy_data(current.start, token.end);
+            self.lexer.pos = self.data_end(&data);
+            self.finish(current, self.lexer.pos, Some(data));
         } else {
-            self.finish(current, token.end);
+            self.finish(current, token.end, None);
         }
     }
 
-    fn finish(&mut self, current: Current, end: usize) {
+    /// The statement ends at `end`, with these data in it.
+    fn finish(&mut self, current: Current, end: usize, data: Option<Range<usize>>) {
         let command = current.start..current.end;
         let (kind, mut flags) = self.script.classify(command, current.set_config);
-        if current.copy == Copy::FromStdin {
-            flags = flags.union(StatementFlags::COPY_DATA);
+        if let Copy::ToStdout | Copy::FromStdin { out: true } = current.copy {
+            flags = flags.union(StatementFlags::COPY_OUT);
         }
-        self.push(current.start..end, kind, flags);
+        self.push(current.start..end, kind, flags, data);
         self.current = None;
         self.blocks.reset();
     }
 
-    fn push(&mut self, range: Range<usize>, kind: StatementKind, flags: StatementFlags) {
-        self.out.statements.push(Statement { range, kind, flags });
+    /// The data of a statement that ends before any could begin.
+    fn no_data(&self, current: &Current) -> Option<Range<usize>> {
+        matches!(current.copy, Copy::FromStdin { .. }).then_some(current.end..current.end)
     }
 
-    /// The data of the COPY whose command ends at `from`: the end of its `\.` line.
-    fn copy_data(&mut self, start: usize, from: usize) -> usize {
+    fn push(&mut self, range: Range<usize>, kind: StatementKind, flags: StatementFlags, data: Option<Range<usize>>) {
+        let flags = if data.is_some() { flags.union(StatementFlags::COPY_DATA) } else { flags };
+        self.out.statements.push(Statement { range, kind, flags, data });
+    }
+
+    /// Behind the `\.` of the line that ends these data, or the end of the text.
+    fn data_end(&self, data: &Range<usize>) -> usize {
+        self.text.len().min(data.end + 2)
+    }
+
+    /// The data of the COPY whose command ends at `from`: the lines before its `\.` line.
+    fn copy_data(&mut self, start: usize, from: usize) -> Range<usize> {
         let text = self.text;
         let first = line_end(text, from);
         let shared = text[from..first].trim();
@@ -171,11 +190,12 @@ impl Splitter<'_> {
                 "put it on a line of its own, behind the line `\\.` that ends the data",
             );
         }
-        let mut line = first + 1;
+        let data = text.len().min(first + 1);
+        let mut line = data;
         while line < text.len() {
             let end = line_end(text, line);
             if text[line..end].trim_end_matches('\r') == "\\." {
-                return line + 2;
+                return data..line;
             }
             line = end + 1;
         }
@@ -185,30 +205,29 @@ impl Splitter<'_> {
             "the data of this `COPY … FROM stdin` has no end",
             "close it with a line that holds `\\.` alone",
         );
-        text.len()
+        data..text.len()
     }
 
     /// A line of psql's own. It ends the statement before it, as `\gexec` and `\g` do.
     fn psql_line(&mut self, token: Token) {
         if let Some(current) = self.current {
-            self.finish(current, current.end);
+            self.finish(current, current.end, self.no_data(&current));
         }
         // `\;` is a separator and not a line.
         if self.text[token.end..].starts_with(';') {
             self.lexer.pos = token.end + 1;
-            self.push(token.start..token.end + 1, StatementKind::PsqlLine, StatementFlags::CLIENT_ONLY);
+            self.push(token.start..token.end + 1, StatementKind::PsqlLine, StatementFlags::CLIENT_ONLY, None);
             return;
         }
         let end = line_end(self.text, token.start);
         let line = self.text[token.start..end].trim_end();
         let mut range = token.start..token.start + line.len();
-        let mut flags = StatementFlags::CLIENT_ONLY;
-        if copies_from_stdin(line) {
-            flags = flags.union(StatementFlags::COPY_DATA);
-            range.end = self.copy_data(token.start, range.end);
+        let data = copies_from_stdin(line).then(|| self.copy_data(token.start, range.end));
+        if let Some(data) = &data {
+            range.end = self.data_end(data);
         }
         self.lexer.pos = range.end;
-        self.push(range, StatementKind::PsqlLine, flags);
+        self.push(range, StatementKind::PsqlLine, StatementFlags::CLIENT_ONLY, data);
     }
 
     fn is_delimiter_line(&self, token: Token) -> bool {
@@ -241,7 +260,7 @@ impl Splitter<'_> {
             _ => self.lexer.delimiter = Some(&self.text.as_bytes()[at..at + word.len()]),
         }
         self.lexer.pos = range.end;
-        self.push(range, StatementKind::ClientCommand, StatementFlags::CLIENT_ONLY);
+        self.push(range, StatementKind::ClientCommand, StatementFlags::CLIENT_ONLY, None);
     }
 
     /// The text is at its end: what is still open?
@@ -249,7 +268,7 @@ impl Splitter<'_> {
         let current = self.current;
         let block = self.blocks.open();
         if let Some(current) = current {
-            self.finish(current, current.end);
+            self.finish(current, current.end, self.no_data(&current));
         }
         if let Some(unterminated) = self.lexer.unterminated {
             let (code, message, help) = match unterminated.what {
@@ -283,7 +302,7 @@ impl Splitter<'_> {
                     "close it with `)`",
                 );
             }
-            if current.copy == Copy::FromStdin {
+            if let Copy::FromStdin { .. } = current.copy {
                 self.copy_data(current.start, current.end);
             }
         }

@@ -133,6 +133,15 @@ fn data_of_copy_belongs_to_its_statement() {
     check(Postgres, &format!("{copy}\n\nSELECT 2;"), &[copy, "SELECT 2;"]);
     let windows = "COPY t FROM STDIN WITH (FORMAT csv); -- rows\r\n1;2\r\n\\.";
     check(Postgres, &format!("{windows}\r\nSELECT 2;"), &[windows, "SELECT 2;"]);
+    for (text, command, data) in [
+        (copy, "COPY t (a, b) FROM stdin;\n", "1\tit's; $$ (\n\\N\t--\n"),
+        (windows, "COPY t FROM STDIN WITH (FORMAT csv); -- rows\r\n", "1;2\r\n"),
+        ("COPY t FROM stdin;\n\\.\n", "COPY t FROM stdin;\n", ""),
+        ("COPY t FROM stdin;\n\n \\.\n\\.", "COPY t FROM stdin;\n", "\n \\.\n"),
+    ] {
+        let statement = &split(Postgres, text).statements[0];
+        assert_eq!((&text[statement.command()], statement.data.clone().map(|data| &text[data])), (command, Some(data)));
+    }
     // Servers take stdout for stdin here, as its own tests show.
     check(Postgres, "COPY t FROM stdout;\n1;\n\\.\nSELECT 2", &["COPY t FROM stdout;\n1;\n\\.", "SELECT 2"]);
     for other in ["COPY t FROM 'stdin';", "COPY t TO stdout;", "COPY (SELECT a FROM stdin) TO stdout;"] {

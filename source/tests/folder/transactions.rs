@@ -142,10 +142,31 @@ fn lines_of_clients_are_refused_by_name() {
     check(
         &[("1_x.sql", "\\restrict abc\nCREATE TABLE a (id INT);\n")],
         "
-migrations/1_x.sql:1:1 psql-line: this line is for psql, and means nothing to the server
+migrations/1_x.sql:1:1 psql-line: `\\restrict` is for psql, and means nothing to the server
+  if the folder is for PostgreSQL alone, say `dialects = [\"postgres\"]` in its `migrations.toml`
+  or delete it
+",
+    );
+    check(
+        &[
+            ("migrations.toml", POSTGRES),
+            ("1_x.sql", "\\connect db\n\\copy a from stdin\n1\n\\.\nSELECT 1 \\gexec\n\\restrict\n\\restrict a b\n"),
+        ],
+        "
+migrations/1_x.sql:1:1 psql-line: `\\connect` is for psql, and means nothing to the server
+  delete it
+migrations/1_x.sql:2:1 psql-line: `\\copy` is for psql, and means nothing to the server
+  write `COPY … FROM stdin;`, which reads the lines below it too
+migrations/1_x.sql:5:10 psql-line: `\\gexec` is for psql, and means nothing to the server
+  delete it
+migrations/1_x.sql:6:1 psql-line: `\\restrict` is for psql, and means nothing to the server
+  delete it
+migrations/1_x.sql:7:1 psql-line: `\\restrict` is for psql, and means nothing to the server
   delete it
 ",
     );
+    codes(POSTGRES, "\\restrict a4\nCREATE TABLE a (id INT);\n\\unrestrict a4\n", &[]);
+    codes(BOTH, "\\restrict a4\nCREATE TABLE a (id INT);\n\\unrestrict a4\n", &["psql-line:1", "psql-line:3"]);
     check(
         &[("1_x.sql", "DELIMITER //\nCREATE PROCEDURE p() BEGIN SELECT 1; END//\nDELIMITER ;\n")],
         "
@@ -158,10 +179,17 @@ migrations/1_x.sql:3:1 client-command: this line is for a client, and MySQL refu
     check(
         &[("1_x.sql", "CREATE TABLE a (id INT);\nCOPY a FROM stdin;\n1\n\\.\n")],
         "
-migrations/1_x.sql:2:1 copy-data: the data lines of COPY cannot be sent by this release
-  write the rows as INSERT statements
+migrations/1_x.sql:2:1 copy-data: the data lines of COPY are read by PostgreSQL alone
+  if the folder is for PostgreSQL alone, say `dialects = [\"postgres\"]` in its `migrations.toml`
+  or write the rows as INSERT statements
 ",
     );
+    codes(BOTH, "COPY a FROM stdin;\n1\n\\.\n", &["copy-data:1"]);
+    codes(POSTGRES, "COPY a FROM stdin;\n1\n\\.\n", &[]);
+    codes(POSTGRES, "-- lockgate: no-transaction\nCOPY a FROM stdin;\n1\n\\.\nVACUUM;\n", &[]);
+    for policy in [POSTGRES, UNDECLARED, BOTH] {
+        codes(policy, "COPY a FROM stdout;\n1\n\\.\nCOPY a TO stdout;\n", &["copy-out:1", "copy-out:4"]);
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Scripts that are more than statements in a transaction: Rust steps, scripts outside, directives.
 
 use lockgate::__private::RustStep;
-use lockgate::{ErrorKind, Migrator, StepResult, Transaction};
+use lockgate::{Destination, ErrorKind, Migrator, StepResult, Transaction};
 
 use crate::support::database::{Db, backends};
 use crate::support::set::{migrations, with_steps};
@@ -9,6 +9,8 @@ use crate::support::set::{migrations, with_steps};
 backends! {
     a_rust_step_runs_with_its_history_row,
     a_script_outside_goes_on_where_it_stopped,
+    a_failing_statement_is_put_right_and_a_finished_one_is_not_edited,
+    a_way_down_outside_is_put_right_too,
     comments_quotes_and_no_semicolon_run_as_written,
     rust_that_fails_leaves_nothing,
 }
@@ -91,6 +93,72 @@ async fn a_script_outside_goes_on_where_it_stopped(db: Db) {
         "each ran once"
     );
     assert_eq!(db.log().await, ["1:applied", "2:failed", "2:applied", "3:applied"]);
+}
+
+async fn a_failing_statement_is_put_right_and_a_finished_one_is_not_edited(db: Db) {
+    let outside = |statements: &str| -> &'static lockgate::Migrations {
+        let script = format!("-- lockgate: no-transaction\n{statements}");
+        migrations(&[MEMBER, ("0002_outside.sql", &script), ("0003_c.sql", "CREATE TABLE c (id INTEGER)")])
+    };
+    let first = "INSERT INTO member VALUES (2, 'bo');\nVACUUM;\n";
+    let last = "INSERT INTO member VALUES (4, 'di');\n";
+    let mut database = db.open().await;
+    let set = outside(&format!("{first}INSERT INTO members VALUES (3, 'cy');\n{last}"));
+    Migrator::new(set).apply(&mut database).await.unwrap_err();
+    assert_eq!(db.history().await, ["1:applied", "2:partial"]);
+
+    // A finished statement is edited: what has run is not what stands there.
+    let set = outside(&format!("INSERT INTO member VALUES (2, 'bob');\nVACUUM;\nSELECT 1;\n{last}"));
+    let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    let shown = error.report().to_string();
+    for text in [
+        "`0002_outside` stopped half way, after 2 finished statements, and its script does not begin with those any more",
+        "bring back the text of the first 2 statements, which have finished",
+        "migrations/0002_outside.sql:2 `INSERT INTO member VALUES (2, 'bob');`, migrations/0002_outside.sql:3 `VACUUM;`",
+        "nothing was changed",
+    ] {
+        assert!(shown.contains(text), "no «{text}» in:\n{shown}");
+    }
+    assert_eq!(db.texts("SELECT email FROM member ORDER BY id").await, ["Ann@Example.org", "bo"]);
+
+    // The failing one is put right, and a comment is no edit: it goes on there.
+    let first = "-- bo is new\nINSERT INTO member VALUES (2, 'bo')  ;\r\n\n/* as ever */ VACUUM;\n";
+    let set = outside(&format!("{first}INSERT INTO member VALUES (3, 'cy');\nINSERT INTO nowhere VALUES (1);\n{last}"));
+    let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
+    assert!(error.to_string().contains("failed at statement 4 of 5"), "{error:?}");
+    // And again, from the text that it stopped with now.
+    let set = outside(&format!("{first}INSERT INTO member VALUES (3, 'cy');\n{last}"));
+    assert_eq!(Migrator::new(set).apply(&mut database).await.unwrap().steps.len(), 2);
+    assert_eq!(db.texts("SELECT email FROM member ORDER BY id").await, ["Ann@Example.org", "bo", "cy", "di"]);
+    assert_eq!(db.history().await, ["1:applied", "2:applied", "3:applied"]);
+    assert!(Migrator::new(set).status(&mut database).await.unwrap().is_up_to_date(), "its row has the text that ran");
+    assert_eq!(db.texts("SELECT 'left' FROM lockgate_history WHERE finished_checksum IS NOT NULL").await, [""; 0]);
+}
+
+async fn a_way_down_outside_is_put_right_too(db: Db) {
+    let set = |down: &str| {
+        migrations(&[
+            MEMBER,
+            ("0002_b.up.sql", "CREATE TABLE b (id INTEGER);\nCREATE TABLE c (id INTEGER);"),
+            ("0002_b.down.sql", &format!("-- lockgate: no-transaction\n{down}")),
+        ])
+    };
+    let mut database = db.open().await;
+    let migrator = Migrator::new(set("DROP TABLE b;\nDROP TABLE d;"));
+    migrator.apply(&mut database).await.unwrap();
+    migrator.revert(&mut database, Destination::Steps(1)).await.unwrap_err();
+    assert_eq!(db.history().await, ["1:applied", "2:reverting"]);
+    let other = Migrator::new(set("SELECT 1;\nDROP TABLE c;"));
+    let error = other.revert(&mut database, Destination::Steps(1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert!(
+        error.to_string().contains("half way down, after 1 finished statement, and its script does not"),
+        "{error}"
+    );
+    Migrator::new(set("DROP TABLE b;\nDROP TABLE c;")).revert(&mut database, Destination::Steps(1)).await.unwrap();
+    assert_eq!(db.objects().await, ["member"]);
+    assert_eq!(db.history().await, ["1:applied"]);
 }
 
 async fn comments_quotes_and_no_semicolon_run_as_written(db: Db) {

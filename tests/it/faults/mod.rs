@@ -2,6 +2,7 @@
 //! what to do next; nothing lost, no secret shown.
 
 mod connecting;
+mod indexes;
 mod locks;
 mod lost;
 mod rights;

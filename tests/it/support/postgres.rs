@@ -10,11 +10,12 @@
 use std::borrow::Borrow;
 use std::fs::File;
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use lockgate_xtask::server::{Error, ErrorKind, Options, Postgres, require};
+use lockgate_xtask::server::{Error, ErrorKind, Options, Postgres, locate, require};
 use sqlx::{Connection, Executor, PgConnection, PgPool};
 
 /// A database of its own for one test. Dropped at the end, also of a test that panics.
@@ -46,6 +47,16 @@ pub(crate) fn database() -> Option<Database> {
 /// A server for one test alone: for those that kill it, or need it durable or set up otherwise.
 pub(crate) fn cluster(options: &Options) -> Option<Postgres> {
     started(Postgres::start(options))
+}
+
+/// A folder of a server's programs that holds this client too, which not every distribution brings.
+pub(crate) fn folder_with(client: &str) -> Option<PathBuf> {
+    let found = locate::folders().into_iter().find(|folder| folder.join(client).is_file());
+    if found.is_none() {
+        assert!(!require::requires("postgres").unwrap(), "no `{client}` beside a PostgreSQL server on this machine");
+        skip(&format!("no `{client}` beside the server"));
+    }
+    found
 }
 
 impl Database {

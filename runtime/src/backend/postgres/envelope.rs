@@ -149,18 +149,28 @@ impl Backing<'_> {
     }
 
     /// What the head of a script asks of its transaction.
-    fn directives(&self, sql: &Sql) -> Vec<String> {
-        let mut settings = Vec::new();
+    pub(super) fn begin_script(&self, index: usize, sql: &Sql, message: &mut Message) {
+        let slot = Slot::Begin(index);
         if let Some(timeout) = sql.script.lock_timeout() {
-            settings.push(format!("SET LOCAL lock_timeout = {}", timeout.as_millis()));
+            message.push(slot, &format!("SET LOCAL lock_timeout = {}", timeout.as_millis()));
         }
         if let Some(timeout) = sql.script.statement_timeout() {
-            settings.push(format!("SET LOCAL statement_timeout = {}", timeout.as_millis()));
+            message.push(slot, &format!("SET LOCAL statement_timeout = {}", timeout.as_millis()));
         }
         if let Some(role) = sql.script.role() {
-            settings.push(format!("SET LOCAL ROLE {}", identifier(role)));
+            message.push(slot, &format!("SET LOCAL ROLE {}", identifier(role)));
         }
-        settings
+    }
+
+    /// What must be put back behind a script, before it is recorded.
+    pub(super) fn end_script(&self, index: usize, job: &Job, sql: &Sql, message: &mut Message) {
+        let restore = self.restore(sql);
+        for statement in &restore {
+            message.push(Slot::Bookkeeping(index), statement);
+        }
+        if job.last && !restore.is_empty() && !self.whole_run {
+            message.push(Slot::Bookkeeping(index), &self.synchronous());
+        }
     }
 
     /// What puts the session back behind a script that changed it, or that asked for limits or a
@@ -239,6 +249,9 @@ impl Backing<'_> {
                 Work::Script(sql) => sql.code().len(),
                 Work::Step(_) => break,
             };
+            if matches!(&job.work, Work::Script(sql) if sql.has_data()) {
+                break;
+            }
             if taken > 0 && bytes + size > MESSAGE_BYTES {
                 break;
             }
@@ -246,17 +259,9 @@ impl Backing<'_> {
             taken += 1;
             self.begin(store, index, job, &mut message);
             if let Work::Script(sql) = &job.work {
-                for setting in self.directives(sql) {
-                    message.push(Slot::Begin(index), &setting);
-                }
-                message.push_script(index, sql);
-                let restore = self.restore(sql);
-                for statement in &restore {
-                    message.push(Slot::Bookkeeping(index), statement);
-                }
-                if job.last && !restore.is_empty() && !self.whole_run {
-                    message.push(Slot::Bookkeeping(index), &self.synchronous());
-                }
+                self.begin_script(index, sql, &mut message);
+                message.push_script(index, sql, 0..sql.statements.len());
+                self.end_script(index, job, sql, &mut message);
             }
             self.finish(store, index, job, behind, &mut message);
             behind = matches!(job.action, Action::Apply | Action::Record).then(|| job.entry.version.get());

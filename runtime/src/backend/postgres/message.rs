@@ -1,6 +1,10 @@
 //! Several migrations in one simple-query message, and the way back from what the server answers to
 //! the statement that it is about.
 
+use std::ops::Range;
+
+use lockgate_core::StatementFlags;
+
 use crate::backend::{FailedAt, Sql};
 
 /// What one result of a message belongs to.
@@ -58,15 +62,20 @@ impl Message {
         self.slots.push(slot);
     }
 
-    /// Adds a job's script.
-    pub(super) fn push_script(&mut self, job: usize, sql: &Sql) {
-        let code = sql.code();
-        let Some(first) = sql.statements.first() else { return };
-        self.scripts.push(Placed { job, start: self.sql.len(), len: code.len(), offset: first.range.start });
-        self.sql.push_str(code);
-        // A second semicolon is no statement to PostgreSQL and gives no result.
-        self.sql.push_str("\n;\n");
-        self.slots.extend((0..sql.statements.len()).map(|index| Slot::Statement(job, index)));
+    /// Adds these statements of a job's script, none of which has data: as they stand there, with
+    /// the comments between them. Lines that mean nothing to the server are left out.
+    pub(super) fn push_script(&mut self, job: usize, sql: &Sql, statements: Range<usize>) {
+        let sent = |index: &usize| !sql.statements[*index].flags.contains(StatementFlags::CLIENT_ONLY);
+        let mut next = statements.start;
+        while let Some(first) = (next..statements.end).find(sent) {
+            next = (first..statements.end).find(|index| !sent(index)).unwrap_or(statements.end);
+            let (offset, end) = (sql.statements[first].range.start, sql.statements[next - 1].range.end);
+            self.scripts.push(Placed { job, start: self.sql.len(), len: end - offset, offset });
+            self.sql.push_str(&sql.text[offset..end]);
+            // A second semicolon is no statement to PostgreSQL and gives no result.
+            self.sql.push_str("\n;\n");
+            self.slots.extend((first..next).map(|index| Slot::Statement(job, index)));
+        }
     }
 
     /// The job and the byte of its script that a position (in characters, counted from 1) is about.

@@ -2,6 +2,7 @@
 //! its history row, and only the last commit of a run waits for the disk.
 
 mod cause;
+mod copy;
 mod envelope;
 mod message;
 mod run;
@@ -47,6 +48,10 @@ pub(crate) struct Backing<'a> {
     lost: bool,
     /// Whether an answer is still to be read.
     asked: bool,
+    /// Whether the data of a COPY are on their way.
+    copying: bool,
+    /// The indexes that were INVALID before the last statement that builds some by and by.
+    invalid: Option<Vec<i64>>,
 }
 
 /// How other runs are kept out.
@@ -71,6 +76,7 @@ struct Facts {
     lock_timeout: String,
     statement_timeout: String,
     synchronous_commit: String,
+    client_min_messages: String,
     role: String,
 }
 
@@ -89,6 +95,8 @@ impl<'a> Backing<'a> {
             open: false,
             lost: false,
             asked: false,
+            copying: false,
+            invalid: None,
         }
     }
 
@@ -281,6 +289,14 @@ impl<'a> Backing<'a> {
         Ok(rows.first().and_then(|row| row.try_get("holder").ok()))
     }
 
+    /// The indexes that are INVALID: by their oid, their name, and as SQL names them.
+    async fn invalid_indexes(&mut self) -> Result<Vec<(i64, String, String)>, Cause> {
+        let rows = self.rows(sql::INVALID.to_owned()).await?;
+        let read =
+            |row: &PgRow| Some((row.try_get("oid").ok()?, row.try_get("name").ok()?, row.try_get("shown").ok()?));
+        Ok(rows.iter().filter_map(read).collect())
+    }
+
     async fn session_settings(&mut self) -> Result<Vec<(String, String)>, Cause> {
         let rows = self.rows(sql::SESSION_SETTINGS.to_owned()).await?;
         let read = |row: &PgRow| Some((row.try_get("name").ok()?, row.try_get("setting").ok()?));
@@ -327,6 +343,7 @@ impl Facts {
             lock_timeout: row.try_get("lock_timeout")?,
             statement_timeout: row.try_get("statement_timeout")?,
             synchronous_commit: row.try_get("synchronous_commit")?,
+            client_min_messages: row.try_get("client_min_messages")?,
             role: row.try_get("role")?,
         })
     }
@@ -339,6 +356,7 @@ fn raw_row(row: &PgRow) -> Result<RawRow, sqlx::Error> {
         checksum: row.try_get("checksum")?,
         state: row.try_get("state")?,
         statements_done: row.try_get("statements_done")?,
+        finished_checksum: row.try_get("finished_checksum")?,
         applied_at: row.try_get("applied_at")?,
         elapsed_ms: row.try_get("elapsed_ms")?,
         applied_by: row.try_get("applied_by")?,
@@ -410,6 +428,15 @@ impl Backend for Backing<'_> {
         Box::pin(self.let_go(failed))
     }
 
+    fn invalid<'a>(&'a mut self, message: &'a str) -> BoxFuture<'a, Vec<String>> {
+        Box::pin(async move {
+            let Some(before) = self.invalid.take() else { return Vec::new() };
+            let mut found = self.invalid_indexes().await.unwrap_or_default();
+            found.retain(|(oid, name, _)| !before.contains(oid) || message.contains(&format!("\"{name}\"")));
+            found.into_iter().map(|(_, _, shown)| shown).collect()
+        })
+    }
+
     fn blockers(&mut self) -> BoxFuture<'_, Vec<String>> {
         Box::pin(async move {
             let rows = self.rows(sql::BLOCKERS.to_owned()).await.unwrap_or_default();
@@ -433,6 +460,12 @@ impl Drop for Backing<'_> {
             return;
         }
         let mut words = vec!["ROLLBACK".to_owned()];
+        if self.copying {
+            // sqlx does not count the answer to a COPY that is broken off, and from then on whoever
+            // asks is given the answer to the question before. No connection is better than that one.
+            words.push("RESET SESSION AUTHORIZATION; SET ROLE NONE".to_owned());
+            words.push("SELECT pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid())".to_owned());
+        }
         if let Lock::Session(key) = self.lock {
             // First, as the words behind a failing one are not heard. Taken more than once it is not.
             words.push(format!("SELECT pg_catalog.pg_advisory_unlock({key})"));
@@ -440,6 +473,7 @@ impl Drop for Backing<'_> {
                 words.extend(self.restore_session());
             }
             words.push(format!("SET ROLE {}", self.role()));
+            words.push(self.messages("SET", false));
             words.push(format!("SET lock_timeout = {}", literal(&self.facts().lock_timeout)));
             words.push(format!("SET statement_timeout = {}", literal(&self.facts().statement_timeout)));
         }

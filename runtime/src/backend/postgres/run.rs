@@ -1,6 +1,6 @@
 //! Runs jobs: many in one message where they are SQL in transactions, else one by one.
 
-use lockgate_core::{Action, State};
+use lockgate_core::{Action, State, StatementFlags, StatementKind};
 
 use super::envelope::{BEGIN, MESSAGE_JOBS};
 use super::message::{self, Message, Slot};
@@ -27,6 +27,11 @@ impl Backing<'_> {
         while let Some(job) = jobs.get(at) {
             if let Work::Step(function) = job.work {
                 self.run_step(store, at, job, function, progress).await?;
+                at += 1;
+                continue;
+            }
+            if matches!(&job.work, Work::Script(sql) if sql.has_data()) {
+                self.run_in_pieces(store, jobs, at, progress).await?;
                 at += 1;
                 continue;
             }
@@ -173,7 +178,7 @@ impl Backing<'_> {
         message.push(Slot::Setup, &self.synchronous());
         let first = match job.action {
             Action::Apply => sql::insert(store, &table, &job.entry, State::Partial, 0, None),
-            _ => sql::advance(store, &table, &job.entry, state, done),
+            _ => sql::advance(store, &table, &job.entry, state, done, sql.finished(done)),
         };
         message.push(Slot::Bookkeeping(0), &first);
         message.push(Slot::Setup, "COMMIT");
@@ -190,26 +195,23 @@ impl Backing<'_> {
 
         let mut finished = done;
         for (index, statement) in sql.statements.iter().enumerate().skip(done as usize) {
-            // Alone in its message: together with anything else it would be in a transaction.
-            let code = sql.text[statement.range.clone()].to_owned();
-            if let Err((_, cause)) = self.send(code.clone(), |_| ()).await {
-                let byte = cause
-                    .position
-                    .and_then(|position| code.char_indices().nth(position.saturating_sub(1)))
-                    .map(|(byte, _)| statement.range.start + byte);
+            finished += 1;
+            if statement.flags.contains(StatementFlags::CLIENT_ONLY) {
+                continue;
+            }
+            if let Err((at, cause)) = self.run_statement(sql, index).await {
                 self.undo(&cause).await;
                 self.put_back(sql).await;
-                return Err(Failure { job: 0, at: FailedAt::Statement { index, byte }, cause });
+                return Err(Failure { job: 0, at, cause });
             }
-            finished += 1;
             if finished < total {
-                let advance = sql::advance(store, &table, &job.entry, state, finished);
+                let advance = sql::advance(store, &table, &job.entry, state, finished, sql.finished(finished));
                 self.bookkeep(sql, vec![advance]).await.map_err(bookkeeping)?;
             }
             progress(Progress::Statement(0, finished));
         }
         let row = match going_up {
-            true => sql::advance(store, &table, &job.entry, State::Applied, total),
+            true => sql::advance(store, &table, &job.entry, State::Applied, total, None),
             false => sql::delete(store, &table, &job.entry),
         };
         let log = sql::log(store, &table, &job.entry, job.log_event(), None);
@@ -217,6 +219,61 @@ impl Backing<'_> {
         self.bookkeep(sql, vec![row, log]).await.map_err(bookkeeping)?;
         progress(Progress::Finished(0));
         Ok(())
+    }
+
+    /// Runs one statement of a script outside a transaction.
+    async fn run_statement(&mut self, sql: &Sql, index: usize) -> Result<(), (FailedAt, Cause)> {
+        let statement = &sql.statements[index];
+        if statement.data.is_some() {
+            let hide = self.messages("SET", true);
+            self.execute(hide).await.map_err(|cause| (FailedAt::Statement { index, byte: None }, cause))?;
+            return self.copy(sql, index).await;
+        }
+        let builds = matches!(statement.kind, StatementKind::CreateIndex | StatementKind::Maintenance);
+        self.invalid = None;
+        if builds && statement.flags.contains(StatementFlags::OUTSIDE_TRANSACTION) {
+            let found =
+                self.invalid_indexes().await.map_err(|cause| (FailedAt::Statement { index, byte: None }, cause))?;
+            self.invalid = Some(found.into_iter().map(|(oid, _, _)| oid).collect());
+        }
+        // Alone in its message: together with anything else it would be in a transaction.
+        let code = sql.text[statement.range.clone()].to_owned();
+        self.send(code.clone(), |_| ()).await.map_err(|(_, cause)| {
+            let byte = cause
+                .position
+                .and_then(|position| code.char_indices().nth(position.saturating_sub(1)))
+                .map(|(byte, _)| statement.range.start + byte);
+            (FailedAt::Statement { index, byte }, cause)
+        })?;
+        let untouched = match &self.invalid {
+            Some(before) if !before.is_empty() => self.left_invalid(&code).await,
+            Some(_) | None => None,
+        };
+        match untouched {
+            Some(name) => {
+                let message = format!("the index \"{name}\" was INVALID before, and IF NOT EXISTS leaves it so");
+                Err((FailedAt::Statement { index, byte: None }, Cause::new(Class::Other, message)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The index that `IF NOT EXISTS` found and left alone, INVALID as it is. The server says so in a
+    /// notice only, so the name is looked for in the statement.
+    async fn left_invalid(&mut self, code: &str) -> Option<String> {
+        let words = |text: &str| -> Vec<String> {
+            let inside = |c: char| !c.is_alphanumeric() && c != '_';
+            text.split(inside).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+        };
+        let said = words(code);
+        let says = |wanted: &[String]| !wanted.is_empty() && said.windows(wanted.len()).any(|part| part == wanted);
+        if !says(&["if", "not", "exists"].map(str::to_owned)) {
+            return None;
+        }
+        let before = self.invalid.clone().unwrap_or_default();
+        let now = self.invalid_indexes().await.ok()?;
+        let found = now.into_iter().find(|(oid, name, _)| before.contains(oid) && says(&words(name)));
+        found.map(|(_, name, _)| name)
     }
 
     /// Writes the row of a script that runs outside, as the role that the run began with.
@@ -240,6 +297,9 @@ impl Backing<'_> {
         statements.push(format!("SET ROLE {}", self.role()));
         statements.push(format!("SET lock_timeout = {}", literal(&self.facts().lock_timeout)));
         statements.push(format!("SET statement_timeout = {}", literal(&self.facts().statement_timeout)));
+        if sql.has_data() {
+            statements.push(self.messages("SET", false));
+        }
         if !self.held.is_borrowed() {
             statements.extend(self.own_settings("SET"));
         }
@@ -249,7 +309,7 @@ impl Backing<'_> {
 }
 
 /// What a message's error is about.
-fn failure(message: &Message, slot: Slot, jobs: &[Job], first: usize, cause: Cause) -> Failure {
+pub(super) fn failure(message: &Message, slot: Slot, jobs: &[Job], first: usize, cause: Cause) -> Failure {
     let located = cause.position.and_then(|position| message.locate(position));
     let script = |index: usize| match jobs.get(index).map(|job| &job.work) {
         Some(Work::Script(sql)) => Some(sql),

@@ -1,7 +1,7 @@
 //! The SQL of the bookkeeping in PostgreSQL. Every name is qualified: a script may have changed the
 //! search path of its transaction.
 
-use lockgate_core::State;
+use lockgate_core::{Checksum, State};
 
 use crate::store::{self, Entry, LOCKGATE, LogEvent, Store, Table, identifier};
 
@@ -22,6 +22,7 @@ pub(super) fn facts(table: &Table) -> String {
          pg_catalog.current_setting('lock_timeout') AS lock_timeout, \
          pg_catalog.current_setting('statement_timeout') AS statement_timeout, \
          pg_catalog.current_setting('synchronous_commit') AS synchronous_commit, \
+         pg_catalog.current_setting('client_min_messages') AS client_min_messages, \
          pg_catalog.current_setting('role') AS role",
         literal(&table.to_string())
     )
@@ -31,6 +32,7 @@ pub(super) fn facts(table: &Table) -> String {
 pub(super) fn history(table: &Table, set: &str) -> String {
     format!(
         "SELECT version, name, checksum, state, statements_done::bigint AS statements_done, \
+         finished_checksum, \
          pg_catalog.to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS applied_at, \
          elapsed_ms, applied_by, application, lockgate FROM {table} WHERE set_name = {} ORDER BY version",
         literal(set)
@@ -65,7 +67,7 @@ pub(super) fn create(table: &Table, with_schema: bool) -> Vec<String> {
     statements.push(format!(
         "CREATE TABLE IF NOT EXISTS {table} (set_name text NOT NULL, version bigint NOT NULL, name text NOT NULL, \
          checksum text NOT NULL, state text NOT NULL, statements_done integer NOT NULL, \
-         applied_at timestamptz NOT NULL, elapsed_ms bigint NOT NULL, applied_by text NOT NULL, \
+         finished_checksum text, applied_at timestamptz NOT NULL, elapsed_ms bigint NOT NULL, applied_by text NOT NULL, \
          application text NOT NULL, lockgate text NOT NULL, PRIMARY KEY (set_name, version))"
     ));
     statements.push(format!(
@@ -112,7 +114,8 @@ pub(super) fn insert(
 /// Makes a row say what is embedded: name, checksum, wholly applied.
 pub(super) fn rewrite(store: &Store, table: &Table, entry: &Entry) -> String {
     format!(
-        "UPDATE {table} SET name = {}, checksum = '{}', state = 'applied' WHERE set_name = {} AND version = {}",
+        "UPDATE {table} SET name = {}, checksum = '{}', state = 'applied', finished_checksum = NULL \
+         WHERE set_name = {} AND version = {}",
         literal(&entry.name),
         entry.checksum,
         literal(&store.set),
@@ -121,7 +124,21 @@ pub(super) fn rewrite(store: &Store, table: &Table, entry: &Entry) -> String {
 }
 
 /// Moves the row of a script that is not transactional on.
-pub(super) fn advance(store: &Store, table: &Table, entry: &Entry, state: State, done: u32) -> String {
+pub(super) fn advance(
+    store: &Store,
+    table: &Table,
+    entry: &Entry,
+    state: State,
+    done: u32,
+    finished: Option<&Checksum>,
+) -> String {
+    let finished = finished.map_or_else(|| "NULL".to_owned(), |checksum| format!("'{checksum}'"));
+    // What has not run yet may have been put right since the row was written. Going down, it says
+    // what was applied.
+    let checksum = match state {
+        State::Applied | State::Partial => format!(", checksum = '{}'", entry.checksum),
+        State::Reverting => String::new(),
+    };
     let applied = if state == State::Applied {
         ", elapsed_ms = elapsed_ms + (EXTRACT(epoch FROM pg_catalog.clock_timestamp() - applied_at) * 1000)::bigint, \
          applied_at = pg_catalog.clock_timestamp()"
@@ -129,7 +146,8 @@ pub(super) fn advance(store: &Store, table: &Table, entry: &Entry, state: State,
         ""
     };
     format!(
-        "UPDATE {table} SET state = '{}', statements_done = {done}{applied} WHERE set_name = {} AND version = {}",
+        "UPDATE {table} SET state = '{}', statements_done = {done}, finished_checksum = {finished}{checksum}{applied} \
+         WHERE set_name = {} AND version = {}",
         state.as_str(),
         literal(&store.set),
         entry.version
@@ -168,6 +186,16 @@ pub(super) fn holder(key: i64) -> String {
          AND (l.classid::bigint << 32) | l.objid::bigint = {key} LIMIT 1"
     )
 }
+
+/// Indexes that are INVALID, but for those that another session is building. Those of a partitioned
+/// table are until each partition has one.
+pub(super) const INVALID: &str = "SELECT i.indexrelid::bigint AS oid, c.relname::text AS name, \
+     pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) AS shown \
+     FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
+     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE NOT i.indisvalid AND c.relkind = 'i' \
+     AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
+     WHERE l.locktype = 'relation' AND l.relation = i.indrelid AND l.mode = 'ShareUpdateExclusiveLock' \
+     AND l.pid <> pg_catalog.pg_backend_pid() AND a.query ~* 'concurrently') ORDER BY i.indexrelid";
 
 /// Other sessions that are inside a transaction, the oldest first.
 pub(super) const BLOCKERS: &str = "SELECT 'pid ' || a.pid || ', application `' || COALESCE(a.application_name, '') || \

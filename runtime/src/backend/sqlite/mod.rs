@@ -442,7 +442,7 @@ impl<'a> Backing<'a> {
         self.reopen(store, job).await.map_err(|(at, cause)| Failure { job: 0, at, cause })?;
         let first = match job.action {
             Action::Apply => sql::insert(store, &job.entry, State::Partial, 0, SystemTime::now()),
-            _ => sql::advance(store, &job.entry, state, done),
+            _ => sql::advance(store, &job.entry, state, done, sql.finished(done)),
         };
         self.execute(first).await.map_err(bookkeeping)?;
         self.commit().await.map_err(bookkeeping)?;
@@ -454,13 +454,13 @@ impl<'a> Backing<'a> {
             self.execute(code).await.map_err(|cause| Failure { job: 0, at, cause })?;
             finished += 1;
             if finished < total {
-                let advance = sql::advance(store, &job.entry, state, finished);
+                let advance = sql::advance(store, &job.entry, state, finished, sql.finished(finished));
                 self.execute(advance).await.map_err(bookkeeping)?;
             }
             progress(Progress::Statement(0, finished));
         }
         let row = match going_up {
-            true => sql::advance(store, &job.entry, State::Applied, total),
+            true => sql::advance(store, &job.entry, State::Applied, total, None),
             false => sql::delete(store, &job.entry),
         };
         let log = sql::log(store, &job.entry, job.log_event(), None);
@@ -507,8 +507,19 @@ fn piece(sql: &Sql, first: usize) -> usize {
 fn raw_row(row: &str, table: &Table) -> Result<RawRow, Cause> {
     let wrong = |what: &str| Cause::history_format(format!("a row in {table} is not understood: {what}"));
     let fields: Vec<&str> = row.split(sql::FIELD).collect();
-    let [version, name, checksum, state, statements_done, applied_at, elapsed_ms, applied_by, application, lockgate] =
-        fields[..]
+    let [
+        version,
+        name,
+        checksum,
+        state,
+        statements_done,
+        finished_checksum,
+        applied_at,
+        elapsed_ms,
+        applied_by,
+        application,
+        lockgate,
+    ] = fields[..]
     else {
         return Err(wrong("it has another number of fields"));
     };
@@ -519,6 +530,7 @@ fn raw_row(row: &str, table: &Table) -> Result<RawRow, Cause> {
         checksum: checksum.to_owned(),
         state: state.to_owned(),
         statements_done: number(statements_done, "its finished statements are no number")?,
+        finished_checksum: Some(finished_checksum).filter(|text| !text.is_empty()).map(str::to_owned),
         applied_at: applied_at.to_owned(),
         elapsed_ms: number(elapsed_ms, "its time is no number")?,
         applied_by: applied_by.to_owned(),
@@ -584,6 +596,11 @@ impl Backend for Backing<'_> {
 
     fn release(&mut self, failed: bool) -> BoxFuture<'_, Result<(), Cause>> {
         Box::pin(self.let_go(failed))
+    }
+
+    fn invalid<'a>(&'a mut self, _message: &'a str) -> BoxFuture<'a, Vec<String>> {
+        // SQLite builds an index whole or not at all.
+        Box::pin(async { Vec::new() })
     }
 
     fn blockers(&mut self) -> BoxFuture<'_, Vec<String>> {

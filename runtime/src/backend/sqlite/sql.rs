@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use lockgate_core::State;
+use lockgate_core::{Checksum, State};
 
 use crate::store::{Entry, LOCKGATE, LogEvent, Store, Table, literal};
 
@@ -17,8 +17,8 @@ pub(super) const ROW: char = '\u{1e}';
 /// The rows of the set as one text, in no order: a thousand rows would come a thousand times from one
 /// thread to another, which takes longer than all else that an up-to-date start does.
 pub(super) fn history(table: &Table, set: &str) -> String {
-    let columns =
-        "version, name, checksum, state, statements_done, applied_at, elapsed_ms, applied_by, application, lockgate";
+    let columns = "version, name, checksum, state, statements_done, finished_checksum, applied_at, elapsed_ms, applied_by, \
+                   application, lockgate";
     let fields: Vec<String> = columns.split(", ").map(|column| format!("ifnull({column}, '')")).collect();
     format!(
         "SELECT group_concat({}, char({})) FROM {table} WHERE set_name = {}",
@@ -32,8 +32,8 @@ pub(super) fn history(table: &Table, set: &str) -> String {
 pub(super) fn create(table: &Table) -> String {
     format!(
         "CREATE TABLE IF NOT EXISTS {table} (set_name TEXT NOT NULL, version INTEGER NOT NULL, name TEXT NOT NULL, \
-         checksum TEXT NOT NULL, state TEXT NOT NULL, statements_done INTEGER NOT NULL, applied_at TEXT NOT NULL, \
-         elapsed_ms INTEGER NOT NULL, applied_by TEXT NOT NULL, application TEXT NOT NULL, lockgate TEXT NOT NULL, \
+         checksum TEXT NOT NULL, state TEXT NOT NULL, statements_done INTEGER NOT NULL, \
+         finished_checksum TEXT, applied_at TEXT NOT NULL, elapsed_ms INTEGER NOT NULL, applied_by TEXT NOT NULL, application TEXT NOT NULL, lockgate TEXT NOT NULL, \
          PRIMARY KEY (set_name, version)) WITHOUT ROWID; \
          CREATE TABLE IF NOT EXISTS {} (id INTEGER PRIMARY KEY AUTOINCREMENT, logged_at TEXT NOT NULL, \
          logged_by TEXT NOT NULL, set_name TEXT NOT NULL, version INTEGER NOT NULL, name TEXT NOT NULL, \
@@ -63,7 +63,8 @@ pub(super) fn insert(store: &Store, entry: &Entry, state: State, done: u32, bega
 /// Makes a row say what is embedded: name, checksum, wholly applied.
 pub(super) fn rewrite(store: &Store, entry: &Entry) -> String {
     format!(
-        "UPDATE {} SET name = {}, checksum = '{}', state = 'applied' WHERE set_name = {} AND version = {}",
+        "UPDATE {} SET name = {}, checksum = '{}', state = 'applied', finished_checksum = NULL \
+         WHERE set_name = {} AND version = {}",
         store.table,
         literal(&entry.name),
         entry.checksum,
@@ -73,7 +74,14 @@ pub(super) fn rewrite(store: &Store, entry: &Entry) -> String {
 }
 
 /// Moves the row of a script that is not transactional on.
-pub(super) fn advance(store: &Store, entry: &Entry, state: State, done: u32) -> String {
+pub(super) fn advance(store: &Store, entry: &Entry, state: State, done: u32, finished: Option<&Checksum>) -> String {
+    let finished = finished.map_or_else(|| "NULL".to_owned(), |checksum| format!("'{checksum}'"));
+    // What has not run yet may have been put right since the row was written. Going down, it says
+    // what was applied.
+    let checksum = match state {
+        State::Applied | State::Partial => format!(", checksum = '{}'", entry.checksum),
+        State::Reverting => String::new(),
+    };
     let applied = if state == State::Applied {
         format!(
             ", elapsed_ms = elapsed_ms + max(0, CAST((julianday('now') - julianday(applied_at)) * 86400000 AS INTEGER)), \
@@ -83,7 +91,8 @@ pub(super) fn advance(store: &Store, entry: &Entry, state: State, done: u32) -> 
         String::new()
     };
     format!(
-        "UPDATE {} SET state = '{}', statements_done = {done}{applied} WHERE set_name = {} AND version = {}",
+        "UPDATE {} SET state = '{}', statements_done = {done}, finished_checksum = {finished}{checksum}{applied} \
+         WHERE set_name = {} AND version = {}",
         store.table,
         state.as_str(),
         literal(&store.set),

@@ -311,7 +311,10 @@ fn the_session_of_mysql() {
 #[test]
 fn data_and_lines_for_clients() {
     flags(Postgres, DATA, &["COPY t FROM stdin;\n1\n\\."]);
-    flags(Postgres, StatementFlags::NONE, &["COPY t TO stdout", "COPY t FROM 'x'"]);
+    flags(Postgres, StatementFlags::NONE, &["COPY t FROM 'x'", "COPY t (stdout) TO 'stdout'", "COPY t TO PROGRAM 'x'"]);
+    let out = StatementFlags::COPY_OUT;
+    flags(Postgres, out, &["COPY t TO stdout", "COPY (SELECT a FROM stdin) TO STDOUT (FORMAT csv)", "COPY t TO stdin"]);
+    flags(Postgres, DATA.union(out), &["COPY t FROM stdout;\n1\n\\."]);
     flags(Postgres, CLIENT, &["\\connect db", "\\unrestrict x", "\\copy t to 'x'"]);
     flags(Postgres, CLIENT.union(DATA), &["\\copy t from stdin csv\n1\n\\."]);
     flags(Mysql, CLIENT, &["DELIMITER //"]);

@@ -259,7 +259,9 @@ fn whole_scripts_split_alike_alone_and_together() {
             assert_eq!(split_first.problems, [], "{dialect}: {first}");
             let moved = |statement: &Statement| {
                 let by = first.len() + 3;
-                Statement { range: statement.range.start + by..statement.range.end + by, ..statement.clone() }
+                let moved = |range: std::ops::Range<usize>| range.start + by..range.end + by;
+                let data = statement.data.clone().map(moved);
+                Statement { range: moved(statement.range.clone()), data, ..statement.clone() }
             };
             let expected: Vec<Statement> =
                 split_first.statements.iter().cloned().chain(split_second.statements.iter().map(moved)).collect();

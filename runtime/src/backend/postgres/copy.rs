@@ -1,0 +1,165 @@
+//! `COPY … FROM stdin` with its data: they travel by a protocol of their own, so that a script which
+//! holds some is sent in pieces, in the one transaction that it has.
+
+use std::ops::Range;
+
+use sqlx::PgConnection;
+
+use super::envelope::Prepared;
+use super::message::{Message, Slot};
+use super::{Backing, cause};
+
+use crate::backend::{FailedAt, Failure, Job, OnProgress, Progress, Sql, Work};
+use crate::error::{Cause, Class};
+use crate::store::{Store, literal};
+
+/// Data are sent in pieces of this size.
+const PIECE_BYTES: usize = 64 * 1024;
+
+impl Backing<'_> {
+    /// Runs a script with data: what stands before the first of them in one message, the COPY, what
+    /// stands behind it, with its history row.
+    pub(super) async fn run_in_pieces(
+        &mut self,
+        store: &Store,
+        jobs: &[Job],
+        index: usize,
+        progress: OnProgress<'_>,
+    ) -> Result<(), Failure> {
+        let job = &jobs[index];
+        let Work::Script(sql) = &job.work else { return Ok(()) };
+        progress(Progress::Started(index));
+        let mut message = Message::default();
+        let mut prepared = Some(self.prepare(store, &mut message));
+        self.begin(store, index, job, &mut message);
+        self.begin_script(index, sql, &mut message);
+        let (mut next, mut quiet) = (0, false);
+        let copies: Vec<usize> =
+            (0..sql.statements.len()).filter(|index| sql.statements[*index].data.is_some()).collect();
+        for copy in copies {
+            let before = message.slots.len();
+            message.push_script(index, sql, next..copy);
+            if !quiet || message.slots.len() > before {
+                message.push(Slot::Begin(index), &self.messages("SET LOCAL", true));
+                self.send_piece(std::mem::take(&mut message), prepared.take(), jobs, index).await?;
+            }
+            if let Err((at, cause)) = self.copy(sql, copy).await {
+                self.undo(&cause).await;
+                return Err(Failure { job: index, at, cause });
+            }
+            (next, quiet) = (copy + 1, true);
+        }
+        message.push_script(index, sql, next..sql.statements.len());
+        message.push(Slot::Bookkeeping(index), &self.messages("SET LOCAL", false));
+        self.end_script(index, job, sql, &mut message);
+        self.finish(store, index, job, None, &mut message);
+        self.send_piece(message, prepared, jobs, index).await?;
+        progress(Progress::Finished(index));
+        Ok(())
+    }
+
+    /// Hides notices while data are sent, or shows them again. Nobody reads them meanwhile: a trigger
+    /// that raises one for each row would fill the way back, and both sides would wait for the other.
+    pub(super) fn messages(&self, set: &str, hide: bool) -> String {
+        let least = if hide { "error" } else { &self.facts().client_min_messages };
+        format!("{set} client_min_messages = {}", literal(least))
+    }
+
+    async fn send_piece(
+        &mut self,
+        message: Message,
+        prepared: Option<Prepared>,
+        jobs: &[Job],
+        index: usize,
+    ) -> Result<(), Failure> {
+        let Err((results, cause)) = self.send(message.sql.clone(), |_| ()).await else { return Ok(()) };
+        let slot = message.slots.get(results).copied().unwrap_or(Slot::Bookkeeping(index));
+        let failure = super::run::failure(&message, slot, jobs, index, cause);
+        if let Some(prepared) = prepared {
+            self.unprepare(&prepared, results);
+        }
+        self.undo(&failure.cause).await;
+        Err(failure)
+    }
+
+    /// Sends one COPY and its data.
+    pub(super) async fn copy(&mut self, sql: &Sql, index: usize) -> Result<(), (FailedAt, Cause)> {
+        let statement = &sql.statements[index];
+        let (command, data) = (statement.command(), statement.data.clone().unwrap_or(0..0));
+        if self.lost {
+            let cause = Cause::new(Class::Lost, "the connection was lost before");
+            return Err((FailedAt::Statement { index, byte: None }, cause));
+        }
+        // Set before: should this future be dropped, an answer is on its way.
+        (self.asked, self.copying) = (true, true);
+        let copied = send(self.held.connection(), &sql.text[command.clone()], &sql.text[data.clone()]).await;
+        (self.asked, self.copying) = (false, false);
+        copied.map_err(|error| {
+            let cause = cause(&error);
+            self.lost |= cause.class == Class::Lost;
+            let byte = match cause.position {
+                Some(position) => {
+                    let character = sql.text[command.clone()].char_indices().nth(position.saturating_sub(1));
+                    character.map(|(byte, _)| command.start + byte)
+                }
+                None => place(sql.text, &data, cause.context.as_deref().unwrap_or_default()),
+            };
+            (FailedAt::Statement { index, byte }, cause)
+        })
+    }
+}
+
+async fn send(connection: &mut PgConnection, command: &str, data: &str) -> Result<(), sqlx::Error> {
+    let mut copy = connection.copy_in_raw(command).await?;
+    for piece in data.as_bytes().chunks(PIECE_BYTES) {
+        copy.send(piece).await?;
+    }
+    copy.finish().await.map(drop)
+}
+
+/// The byte of a script at which data failed, by what the server says of it: `COPY t, line 3, column
+/// x: "abc"`, in the language of the server, with lines counted from 1 at the first of the data.
+fn place(text: &str, data: &Range<usize>, context: &str) -> Option<usize> {
+    let (said, number) = context.lines().find_map(|line| Some((line, line_number(line.strip_prefix("COPY ")?)?)))?;
+    let mut lines = text[data.clone()].split_inclusive('\n');
+    let before: usize = lines.by_ref().take(number.checked_sub(1)?).map(str::len).sum();
+    let start = data.start + before;
+    // The value, where it stands in the line once and as it is.
+    let line = lines.next().unwrap_or_default();
+    let value = said.split_once(": \"").and_then(|(_, value)| value.strip_suffix('"')).unwrap_or_default();
+    let mut found = line.match_indices(value).map(|(at, _)| at);
+    match (found.next(), found.next()) {
+        (Some(at), None) => Some(start + at),
+        _ => Some(start),
+    }
+}
+
+/// The number in `t, line 3…`: what stands behind a comma and one word.
+fn line_number(said: &str) -> Option<usize> {
+    said.match_indices(", ").find_map(|(at, _)| {
+        let (word, rest) = said[at + 2..].split_once(' ')?;
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        if word.contains(['"', ':']) { None } else { rest[..digits].parse().ok() }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_data_is_a_line_of_the_file() {
+        let text = "COPY t FROM stdin;\nä\t1\nbé\tx1\n1\t1\n\\.\n";
+        let data = "COPY t FROM stdin;\n".len()..text.len() - "\\.\n".len();
+        let at = |context: &str| place(text, &data, context).map(|byte| &text[byte..]);
+        assert_eq!(at("COPY t, line 1, column a: \"ä\""), Some("ä\t1\nbé\tx1\n1\t1\n\\.\n"));
+        assert_eq!(at("COPY t, line 2, column b: \"x1\""), Some("x1\n1\t1\n\\.\n"));
+        assert_eq!(at("COPY t, Zeile 3, Spalte b: »1«"), Some("1\t1\n\\.\n"));
+        assert_eq!(at("COPY t, line 3, column b: \"1\""), Some("1\t1\n\\.\n"), "it stands there twice");
+        assert_eq!(at("COPY a, b c, line 2"), Some("bé\tx1\n1\t1\n\\.\n"));
+        assert_eq!(at("PL/pgSQL function f() line 1 at RAISE\nCOPY t, line 2"), Some("bé\tx1\n1\t1\n\\.\n"));
+        assert_eq!(at("COPY t, line 99"), Some("\\.\n"));
+        assert_eq!(at("COPY t, line 0"), None);
+        assert_eq!(at("SQL function f"), None);
+    }
+}

@@ -1,0 +1,85 @@
+//! CREATE INDEX CONCURRENTLY fails: the index that it leaves behind, by name, and how to go on.
+
+use lockgate::{ErrorKind, Migrator};
+
+use super::told;
+use crate::support::database::Db;
+use crate::support::set::migrations;
+
+const MEMBER: (&str, &str) = (
+    "0001_member.sql",
+    "CREATE TABLE member (id INTEGER, email TEXT);\nINSERT INTO member VALUES (1, 'ann@example.org'), (2, 'ann@example.org');",
+);
+
+#[tokio::test]
+async fn a_unique_index_that_cannot_be_built_is_named() {
+    let Some(db) = Db::postgres() else { return };
+    // One that somebody else left behind is none of ours.
+    db.execute("CREATE TABLE other (id INTEGER); CREATE INDEX other_id ON other (id)").await;
+    db.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'other_id'::regclass").await;
+    let script = "-- lockgate: no-transaction\nCREATE INDEX CONCURRENTLY member_id ON member (id);\n\
+                  CREATE UNIQUE INDEX CONCURRENTLY \"Member's email\" ON member (email);\nVACUUM member;\n";
+    let set = migrations(&[MEMBER, ("0002_index.sql", script)]);
+    let mut database = db.open().await;
+    let invalid = [
+        "the index public.\"Member's email\" is INVALID: each write pays for it, and no query uses it",
+        "run `DROP INDEX CONCURRENTLY public.\"Member's email\"`, put right what the cause names, and `up` goes on at this \
+         statement",
+        "`0002_index` is partial: 1 of its 3 statements have finished and stay",
+        "migrations/0002_index.sql:3:1",
+    ];
+    let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
+    told(&error, ErrorKind::Failed, &invalid);
+    told(&error, ErrorKind::Failed, &["could not create unique index", "Key (email)=(ann@example.org) is duplicated"]);
+    assert!(!error.report().to_string().contains("other_id"), "{error:?}");
+
+    // Whoever goes on without a look finds it in the way, and is told the same.
+    db.execute("DELETE FROM member WHERE id = 2").await;
+    let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
+    told(&error, ErrorKind::Failed, &invalid);
+    told(&error, ErrorKind::Failed, &["relation \"Member's email\" already exists"]);
+    db.execute("DROP INDEX CONCURRENTLY public.\"Member's email\"").await;
+    Migrator::new(set).apply(&mut database).await.unwrap();
+    assert_eq!(db.history().await, ["1:applied", "2:applied"]);
+    assert_eq!(db.objects().await, ["Member's email", "member", "member_id", "other", "other_id"]);
+}
+
+#[tokio::test]
+async fn an_index_without_a_name_is_found_too() {
+    let Some(db) = Db::postgres() else { return };
+    let script = "-- lockgate: no-transaction\nCREATE UNIQUE INDEX CONCURRENTLY ON member (email);\n";
+    let set = migrations(&[MEMBER, ("0002_index.sql", script)]);
+    let mut database = db.open().await;
+    let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
+    told(&error, ErrorKind::Failed, &["the index public.member_email_idx is INVALID"]);
+    // What fails without leaving anything behind says nothing of an index.
+    let set = migrations(&[MEMBER, ("0002_index.sql", &script.replace("email", "mail"))]);
+    let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
+    told(&error, ErrorKind::Failed, &["column \"mail\" does not exist", "correct migrations/0002_index.sql"]);
+    assert!(!error.report().to_string().contains("INVALID"), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_invalid_index_is_not_taken_for_one_that_exists() {
+    let Some(db) = Db::postgres() else { return };
+    let script = "-- lockgate: no-transaction\nCREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS email ON member (email);\n\
+                  CREATE INDEX CONCURRENTLY IF NOT EXISTS member_id ON member (id);\n";
+    let set = migrations(&[MEMBER, ("0002_index.sql", script)]);
+    let mut database = db.open().await;
+    Migrator::new(set).apply(&mut database).await.unwrap_err();
+    db.execute("DELETE FROM member WHERE id = 2").await;
+    let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
+    told(
+        &error,
+        ErrorKind::Failed,
+        &[
+            "migrations/0002_index.sql:2:1",
+            "the index \"email\" was INVALID before, and IF NOT EXISTS leaves it so",
+            "run `DROP INDEX CONCURRENTLY public.email`",
+            "0 of its 2 statements have finished",
+        ],
+    );
+    db.execute("DROP INDEX CONCURRENTLY email").await;
+    Migrator::new(set).apply(&mut database).await.unwrap();
+    assert_eq!(db.history().await, ["1:applied", "2:applied"]);
+}
