@@ -58,6 +58,15 @@ const fn entry(code: &'static str, explanation: &'static str) -> Entry {
 /// Every code, in alphabetical order.
 pub static CODES: &[Entry] = &[
     entry(
+        "add-column-rewrite",
+        "A column is added whose value differs from row to row, so the table is written anew. PostgreSQL adds a \
+         column in no time if all rows get the same value. A serial, an identity, a STORED column and a default such \
+         as `gen_random_uuid()` give each row its own: the table and its indexes are written anew under an ACCESS \
+         EXCLUSIVE lock, and nobody reads or writes the table meanwhile. Add the column without a value, set the \
+         default afterwards, and fill the old rows in pieces. A table that a draft makes is nobody's yet and is left \
+         out.",
+    ),
+    entry(
         "bad-directive",
         "A directive has another argument than its own, or stands where it cannot be kept. Each takes nothing, a \
          reason in quotation marks, a rule and a reason, a duration with a unit, `off`, or a name. Some cannot \
@@ -107,11 +116,47 @@ pub static CODES: &[Entry] = &[
          new-migration` number it; a folder whose versions only ascend says `numbering = \"any\"`.",
     ),
     entry(
+        "blocking-constraint",
+        "A foreign key or a check is added that is held against every row at once. Meanwhile a foreign key keeps \
+         writers from both tables (SHARE ROW EXCLUSIVE), a check keeps everybody from its table (ACCESS EXCLUSIVE), \
+         and both until the commit. With `NOT VALID` only new rows are checked and the lock is held for a moment; \
+         `VALIDATE CONSTRAINT` in the next migration looks at the old rows while others read and write.",
+    ),
+    entry(
+        "blocking-drop-index",
+        "An index is dropped in a way that waits for all queries, and lets all others wait. `DROP INDEX` is quick, \
+         but needs an ACCESS EXCLUSIVE lock on the table: it waits for every query that is under way, and those that \
+         come wait behind it, as long as the lock timeout lets it. `DROP INDEX CONCURRENTLY` makes nobody wait; it \
+         runs in no transaction, so it stands in a migration of its own with `-- lockgate: no-transaction`.",
+    ),
+    entry(
+        "blocking-index",
+        "An index is built while nobody can write to its table. `CREATE INDEX` and `REINDEX` hold a SHARE lock on the \
+         table until the commit: nobody inserts, updates or deletes. `CREATE INDEX CONCURRENTLY` lets them; it runs \
+         in no transaction, so it stands in a migration of its own with `-- lockgate: no-transaction`. A table that a \
+         draft makes is nobody's yet and is left out.",
+    ),
+    entry(
+        "blocking-unique",
+        "A constraint is added whose index is built while nobody can use the table. A unique constraint, a primary \
+         key and an exclusion need an index, and `ADD` builds it under an ACCESS EXCLUSIVE lock: nobody reads or \
+         writes the table until the commit. Build a unique index with CONCURRENTLY in a migration of its own, and let \
+         the constraint take it over with `USING INDEX`, which is quick.",
+    ),
+    entry(
         "broken-chain",
         "The lines of the lockfile do not match the hash at its head. The hash is over all lines, so that two \
          branches that both add a migration conflict in version control instead of merging in silence. The file was \
          edited by hand, or a conflict was resolved by taking one side's head line. Look at the lines; if they are \
          right, `cargo xtask check --write` writes the head line again.",
+    ),
+    entry(
+        "change-type",
+        "A column changes its type, so the table is written anew. Nobody reads or writes the table meanwhile: its \
+         rows and indexes are written under an ACCESS EXCLUSIVE lock. Changes that only widen touch no row \
+         (`varchar(10)` to `varchar(20)` or `text`, `numeric(10,2)` to `numeric(12,2)`) and are let pass, where an \
+         earlier script says what the type was. The safe way is a second column, filled in pieces, to which the \
+         program changes over.",
     ),
     entry(
         "client-command",
@@ -159,6 +204,20 @@ pub static CODES: &[Entry] = &[
          files. Give both the same name, or delete it.",
     ),
     entry(
+        "drop-column",
+        "A column that is in use is dropped, with all that is in it. No way down brings it back. While a release is \
+         rolled out, programs of the release before still run, and each statement of theirs that names the column \
+         fails. Drop it one release after the last program that names it; `-- lockgate: allow(drop-column) \"why\"` \
+         says that this is so.",
+    ),
+    entry(
+        "drop-table",
+        "A table that is in use is dropped, with all its rows. No way down brings them back. While a release is \
+         rolled out, programs of the release before still run. Drop it one release after the last program that uses \
+         it; `-- lockgate: allow(drop-table) \"why\"` says that this is so. A table whose rows the script has copied \
+         before is left out.",
+    ),
+    entry(
         "duplicate",
         "Two migrations have the same version. After a merge, two branches may have taken the same one. Which of \
          them runs first would be chance: `cargo xtask renumber` moves a draft behind all others, together with its \
@@ -171,14 +230,44 @@ pub static CODES: &[Entry] = &[
          the end of the file do not count as an edit; blanks and comments do.",
     ),
     entry(
+        "empty-script",
+        "An up script has no statement. It would be recorded as applied and do nothing, and what is written into it \
+         later would be drift. Scripts that `cargo xtask new-migration` wrote are so until they are filled in.",
+    ),
+    entry(
+        "enum-value-used",
+        "A value of an enum is used in the transaction that adds it. PostgreSQL refuses that (`unsafe use of new \
+         value`), unless the type itself was made in it. Add the value in a migration of its own, before the one that \
+         uses it.",
+    ),
+    entry(
+        "filled-table",
+        "The statement runs on an empty table and fails on one with rows. So it passes every test on a fresh database \
+         and stops the release. A NOT NULL column needs a default, or is added without `NOT NULL` and filled; SQLite \
+         adds no column with a computed default, none that is STORED, and none that refers to another table and has a \
+         default. Where the lockfile shows that the table was released it is an error, otherwise a warning. Tables \
+         that the script has emptied are left out, and so is MySQL, which makes up a value.",
+    ),
+    entry(
         "gap",
         "A number is missing in a folder that is numbered in sequence. Often a file was not committed, or a draft \
          was deleted. Add the file, or let `cargo xtask renumber` close gaps between drafts.",
     ),
     entry(
+        "incomplete-down",
+        "The up script makes something by name that the down script does not mention. Neither its name is there nor a \
+         table that it goes with, so going down leaves it behind, and going up again fails. Drop it; if it is to \
+         stay, say so with `-- lockgate: allow(incomplete-down) \"why\"` in the down script.",
+    ),
+    entry(
         "irreversible-down",
         "A migration says `irreversible` and has a way down all the same. One of the two is not true: delete the \
          directive, or the down script.",
+    ),
+    entry(
+        "lossy-down",
+        "Going down deletes rows: it drops a table or a column, or empties a table. Most ways down do, so nothing is \
+         said unless the policy asks: `lossy-down = \"warn\"` below `[lint]`.",
     ),
     entry(
         "merge-conflict",
@@ -273,6 +362,20 @@ pub static CODES: &[Entry] = &[
          not be done.",
     ),
     entry(
+        "rebuild-foreign-keys",
+        "A table is rebuilt while foreign keys lead to it. SQLite changes a table by a new one that is filled from \
+         the old, which is dropped. With foreign keys on, `DROP TABLE` first deletes the rows of the table: rows of \
+         other tables that refer to them with `ON DELETE CASCADE` are deleted with them, in silence, and others make \
+         it fail. `-- lockgate: foreign-keys off` turns them off around the transaction, which SQLite does not do \
+         inside of one, and has them checked before the commit.",
+    ),
+    entry(
+        "rename",
+        "A column or a table that is in use gets another name. While a release is rolled out, programs of the release \
+         before still run, and know the old name. Add the new column beside the old one and change over in two \
+         releases; behind a renamed table leave a view of the old name.",
+    ),
+    entry(
         "renamed",
         "A released migration has another name or another version than it was released with. Databases know it by both: \
          give it its name back.",
@@ -293,6 +396,13 @@ pub static CODES: &[Entry] = &[
     )
     .by_check_alone(),
     entry(
+        "set-not-null",
+        "A column becomes NOT NULL, for which every row is looked at. Nobody reads or writes the table until the \
+         commit: it is under an ACCESS EXCLUSIVE lock. Where a valid constraint `CHECK (column IS NOT NULL)` is \
+         there, no row is looked at. Add that as `NOT VALID`, validate it in the next migration, which lets others \
+         read and write, then set NOT NULL and drop the check.",
+    ),
+    entry(
         "syntax",
         "The grammar of the database does not take a statement. The server would refuse it when the migration runs. \
          The first mistake of each statement is told, and where a small change makes the statement right, that change. \
@@ -304,6 +414,12 @@ pub static CODES: &[Entry] = &[
          go then. A statement that the server does take \
          is let through by `-- lockgate: allow(syntax) \"why\"` at the head of its file; the policy can do so for \
          the folder.",
+    ),
+    entry(
+        "table-rewrite",
+        "A whole table is written anew while nobody can use it. `VACUUM FULL`, `CLUSTER`, `SET LOGGED`, `SET \
+         UNLOGGED`, `SET TABLESPACE` and `SET ACCESS METHOD` do so under an ACCESS EXCLUSIVE lock. A plain `VACUUM` \
+         needs none, and the others want a maintenance window.",
     ),
     entry(
         "trace",
@@ -344,6 +460,11 @@ pub static CODES: &[Entry] = &[
          that is not kept. Write the one that was meant.",
     ),
     entry(
+        "unknown-rule",
+        "The policy, or an `allow`, names a rule that there is none of. It would silence or deny nothing, and its \
+         author would believe that it does. Only lints have levels: what must not be in any case is no lint.",
+    ),
+    entry(
         "unlocked",
         "A file of the folder is not in the lockfile, or not under its name. The lockfile makes two branches that \
          both add a migration conflict where one can see it. `cargo xtask new-migration` writes the line of a new \
@@ -353,6 +474,14 @@ pub static CODES: &[Entry] = &[
         "unreadable",
         "A file or folder cannot be read. Its permissions forbid it, or it is a link that leads nowhere or in a \
          circle. What cannot be read cannot be embedded, and to leave it out would change the set.",
+    ),
+    entry(
+        "unsupported-alter",
+        "SQLite's grammar takes the statement, and SQLite does not, or not every release of it. It adds no column \
+         with `PRIMARY KEY` or `UNIQUE`, whatever is in the table: a unique column is added without the word and gets \
+         a unique index; a primary key needs a rebuild of the table. `ADD CHECK`, `DROP CONSTRAINT` and `SET NOT \
+         NULL` came with SQLite 3.53, which is a warning: the replay of `cargo xtask check` tells what the \
+         workspace's own SQLite takes.",
     ),
     entry(
         "unterminated-body",

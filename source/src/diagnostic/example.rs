@@ -83,6 +83,17 @@ const fn example(code: &'static str, wrong: &'static str, right: &'static str) -
 /// In alphabetical order of the codes.
 pub static EXAMPLES: &[Example] = &[
     example(
+        "add-column-rewrite",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_add_token.sql, with its line in the lockfile\n\
+         ALTER TABLE users ADD COLUMN token UUID DEFAULT gen_random_uuid();",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_add_token.sql, with its line in the lockfile\nALTER TABLE users ADD COLUMN token UUID;\n\
+         ALTER TABLE users ALTER COLUMN token SET DEFAULT gen_random_uuid();",
+    ),
+    example(
         "bad-directive",
         "# 0001_create_users.sql\n-- lockgate: lock-timeout 5\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
         "# 0001_create_users.sql\n-- lockgate: lock-timeout 5s\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
@@ -120,11 +131,66 @@ pub static EXAMPLES: &[Example] = &[
          PRIMARY KEY);",
     ),
     example(
+        "blocking-constraint",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_check_age.sql, with its line in the lockfile\n\
+         ALTER TABLE users ADD CONSTRAINT adult CHECK (age > 17);",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_check_age.sql, with its line in the lockfile\n\
+         ALTER TABLE users ADD CONSTRAINT adult CHECK (age > 17) NOT VALID;\n\
+         # 0003_validate_age.sql, with its line in the lockfile\nALTER TABLE users VALIDATE CONSTRAINT adult;",
+    ),
+    example(
+        "blocking-drop-index",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         CREATE INDEX users_name ON users (name);\n# 0002_drop_index.sql, with its line in the lockfile\n\
+         DROP INDEX users_name;",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         CREATE INDEX users_name ON users (name);\n# 0002_drop_index.sql, with its line in the lockfile\n\
+         -- lockgate: no-transaction\nDROP INDEX CONCURRENTLY users_name;",
+    ),
+    example(
+        "blocking-index",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_index_name.sql, with its line in the lockfile\nCREATE INDEX users_name ON users (name);",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_index_name.sql, with its line in the lockfile\n-- lockgate: no-transaction\n\
+         CREATE INDEX CONCURRENTLY users_name ON users (name);",
+    ),
+    example(
+        "blocking-unique",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_unique_name.sql, with its line in the lockfile\n\
+         ALTER TABLE users ADD CONSTRAINT users_name UNIQUE (name);",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_unique_name.sql, with its line in the lockfile\n-- lockgate: no-transaction\n\
+         CREATE UNIQUE INDEX CONCURRENTLY users_name ON users (name);\n\
+         # 0003_use_index.sql, with its line in the lockfile\n\
+         ALTER TABLE users ADD CONSTRAINT users_name UNIQUE USING INDEX users_name;",
+    ),
+    example(
         "broken-chain",
         "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n# migrations.lock\nlockgate-lock v1 \
          chain=0000000000000000000000000000000000000000000000000000000000000000\n\
          draft 0001_create_users",
         "# 0001_create_users.sql, with its line in the lockfile\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
+    ),
+    example(
+        "change-type",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_change_age.sql, with its line in the lockfile\nALTER TABLE users ALTER COLUMN age TYPE BIGINT;",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_change_age.sql, with its line in the lockfile\nALTER TABLE users ADD COLUMN years BIGINT;",
     ),
     example(
         "client-command",
@@ -157,7 +223,8 @@ pub static EXAMPLES: &[Example] = &[
         "# 0001_create_users.sql, as it was released\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
          # 0001_create_users.sql, which is gone",
         "# 0001_create_users.sql, as it was released\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
-         # 0002_drop_users.sql, with its line in the lockfile\nDROP TABLE users;",
+         # 0002_drop_users.sql, with its line in the lockfile\n-- lockgate: allow(drop-table) \"nothing uses it any \
+         more\"\nDROP TABLE users;",
     ),
     example(
         "delimiter-missing",
@@ -176,6 +243,26 @@ pub static EXAMPLES: &[Example] = &[
          KEY);\n# 0001_create_users.down.sql\nDROP TABLE users;",
     ),
     example(
+        "drop-column",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_drop_age.sql, with its line in the lockfile\nALTER TABLE users DROP COLUMN age;",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_drop_age.sql, with its line in the lockfile\n\
+         -- lockgate: allow(drop-column) \"nothing names it since 1.4\"\nALTER TABLE users DROP COLUMN age;",
+    ),
+    example(
+        "drop-table",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_drop_users.sql, with its line in the lockfile\nDROP TABLE users;",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_drop_users.sql, with its line in the lockfile\n\
+         -- lockgate: allow(drop-table) \"nothing uses it since 1.4\"\nDROP TABLE users;",
+    ),
+    example(
         "duplicate",
         "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n# 0001_create_tags.sql\nCREATE TABLE tags \
          (id BIGINT PRIMARY KEY);",
@@ -190,6 +277,28 @@ pub static EXAMPLES: &[Example] = &[
          # 0002_add_email.sql, with its line in the lockfile\nALTER TABLE users ADD COLUMN email TEXT;",
     ),
     example(
+        "empty-script",
+        "# 0001_create_users.sql\n-- Creates users.",
+        "# 0001_create_users.sql\n-- Creates users.\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
+    ),
+    example(
+        "enum-value-used",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_calm_down.sql\nALTER TYPE mood ADD VALUE 'calm';\n\
+         UPDATE users SET mood = 'calm';",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_add_calm.sql\nALTER TYPE mood ADD VALUE 'calm';\n\
+         # 0002_calm_down.sql\nUPDATE users SET mood = 'calm';",
+    ),
+    example(
+        "filled-table",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_add_email.sql, with its line in the lockfile\nALTER TABLE users ADD COLUMN email TEXT NOT NULL;",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_add_email.sql, with its line in the lockfile\n\
+         ALTER TABLE users ADD COLUMN email TEXT NOT NULL DEFAULT '';",
+    ),
+    example(
         "gap",
         "# migrations.toml\nnumbering = \"sequence\"\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY \
          KEY);\n# 0003_create_tags.sql\nCREATE TABLE tags (id BIGINT PRIMARY KEY);",
@@ -197,11 +306,26 @@ pub static EXAMPLES: &[Example] = &[
          KEY);\n# 0002_create_tags.sql\nCREATE TABLE tags (id BIGINT PRIMARY KEY);",
     ),
     example(
+        "incomplete-down",
+        "# 0001_create_tags.up.sql\nCREATE TABLE tags (id BIGINT PRIMARY KEY);\n\
+         CREATE TABLE colours (id BIGINT PRIMARY KEY);\n# 0001_create_tags.down.sql\nDROP TABLE tags;",
+        "# 0001_create_tags.up.sql\nCREATE TABLE tags (id BIGINT PRIMARY KEY);\n\
+         CREATE TABLE colours (id BIGINT PRIMARY KEY);\n# 0001_create_tags.down.sql\nDROP TABLE colours;\n\
+         DROP TABLE tags;",
+    ),
+    example(
         "irreversible-down",
         "# 0001_create_users.up.sql\n-- lockgate: irreversible \"users are for ever\"\nCREATE TABLE users (id BIGINT \
          PRIMARY KEY);\n# 0001_create_users.down.sql\nDROP TABLE users;",
         "# 0001_create_users.up.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n# 0001_create_users.down.sql\nDROP \
          TABLE users;",
+    ),
+    example(
+        "lossy-down",
+        "# migrations.toml\n[lint]\nlossy-down = \"warn\"\n# 0001_create_tags.up.sql\n\
+         CREATE TABLE tags (id BIGINT PRIMARY KEY);\n# 0001_create_tags.down.sql\nDROP TABLE tags;",
+        "# migrations.toml\n[lint]\nlossy-down = \"warn\"\n# 0001_create_tags.sql\n\
+         -- lockgate: irreversible \"the tags are our users' own\"\nCREATE TABLE tags (id BIGINT PRIMARY KEY);",
     ),
     example(
         "merge-conflict",
@@ -282,11 +406,37 @@ pub static EXAMPLES: &[Example] = &[
          KEY);",
     ),
     example(
+        "rebuild-foreign-keys",
+        "# migrations.toml\ndialects = [\"sqlite\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         CREATE TABLE posts (author BIGINT REFERENCES users (id) ON DELETE CASCADE);\n\
+         # 0002_require_name.sql, with its line in the lockfile\n\
+         CREATE TABLE users_new (id BIGINT PRIMARY KEY, name TEXT NOT NULL);\n\
+         INSERT INTO users_new SELECT id, name FROM users;\nDROP TABLE users;\n\
+         ALTER TABLE users_new RENAME TO users;",
+        "# migrations.toml\ndialects = [\"sqlite\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         CREATE TABLE posts (author BIGINT REFERENCES users (id) ON DELETE CASCADE);\n\
+         # 0002_require_name.sql, with its line in the lockfile\n-- lockgate: foreign-keys off\n\
+         CREATE TABLE users_new (id BIGINT PRIMARY KEY, name TEXT NOT NULL);\n\
+         INSERT INTO users_new SELECT id, name FROM users;\nDROP TABLE users;\n\
+         ALTER TABLE users_new RENAME TO users;",
+    ),
+    example(
+        "rename",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_rename_name.sql, with its line in the lockfile\nALTER TABLE users RENAME COLUMN name TO nick;",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_rename_name.sql, with its line in the lockfile\nALTER TABLE users ADD COLUMN nick VARCHAR(20);",
+    ),
+    example(
         "renamed",
         "# 0001_create_users.sql, as it was released\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
          # 0001_create_users.sql, which is gone\n# 0001_create_people.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
         "# 0001_create_users.sql, as it was released\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
-         # 0002_rename_users.sql, with its line in the lockfile\nALTER TABLE users RENAME TO people;",
+         # 0002_rename_users.sql, with its line in the lockfile\nALTER TABLE users RENAME TO people;\nCREATE VIEW users AS SELECT * FROM people;",
     ),
     example(
         "repeated-directive",
@@ -302,9 +452,31 @@ pub static EXAMPLES: &[Example] = &[
          TEXT);\n# 0002_add_ada.sql\nINSERT INTO users (name) VALUES ('ada');",
     ),
     example(
+        "set-not-null",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_require_name.sql, with its line in the lockfile\nALTER TABLE users ALTER COLUMN name SET NOT NULL;",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_require_name.sql, with its line in the lockfile\n\
+         ALTER TABLE users ADD CONSTRAINT named CHECK (name IS NOT NULL) NOT VALID;\n\
+         # 0003_validate_name.sql, with its line in the lockfile\nALTER TABLE users VALIDATE CONSTRAINT named;\n\
+         # 0004_require_name.sql, with its line in the lockfile\nALTER TABLE users ALTER COLUMN name SET NOT NULL;",
+    ),
+    example(
         "syntax",
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABEL users (id BIGINT PRIMARY KEY);",
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
+    ),
+    example(
+        "table-rewrite",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_unlog_users.sql, with its line in the lockfile\nALTER TABLE users SET UNLOGGED;",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_unlog_users.sql, with its line in the lockfile\n\
+         -- lockgate: allow(table-rewrite) \"a cache of some hundred rows\"\nALTER TABLE users SET UNLOGGED;",
     ),
     example(
         "trace",
@@ -337,11 +509,32 @@ pub static EXAMPLES: &[Example] = &[
     ),
     example("unknown-key", "# migrations.toml\ndowns = \"required\"", "# migrations.toml\ndown = \"required\""),
     example(
+        "unknown-rule",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_drop_age.sql, with its line in the lockfile\n\
+         -- lockgate: allow(drop-colum) \"nothing names it since 1.4\"\nALTER TABLE users DROP COLUMN age;",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_drop_age.sql, with its line in the lockfile\n\
+         -- lockgate: allow(drop-column) \"nothing names it since 1.4\"\nALTER TABLE users DROP COLUMN age;",
+    ),
+    example(
         "unlocked",
         "# 0001_create_users.sql, as it was released\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
          # 0002_create_tags.sql\nCREATE TABLE tags (id BIGINT PRIMARY KEY);",
         "# 0001_create_users.sql, as it was released\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
          # 0002_create_tags.sql, with its line in the lockfile\nCREATE TABLE tags (id BIGINT PRIMARY KEY);",
+    ),
+    example(
+        "unsupported-alter",
+        "# migrations.toml\ndialects = [\"sqlite\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_add_email.sql, with its line in the lockfile\nALTER TABLE users ADD COLUMN email TEXT UNIQUE;",
+        "# migrations.toml\ndialects = [\"sqlite\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_add_email.sql, with its line in the lockfile\nALTER TABLE users ADD COLUMN email TEXT;\n\
+         CREATE UNIQUE INDEX users_email ON users (email);",
     ),
     example(
         "unterminated-body",

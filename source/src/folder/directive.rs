@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use super::lint;
 use crate::{Diagnostic, sql, suggest};
 
 /// One row of the table of directives.
@@ -280,6 +281,11 @@ impl Reader<'_> {
                     return Err("needs the name of a rule, such as `drop-column`".to_owned());
                 }
                 let reason = quoted(reason.trim_start())?;
+                if let Err((message, help)) = lint::known(rule) {
+                    let at = range.start + self.text[range.clone()].find('(').map_or(0, |open| open + 1);
+                    let at = at + self.text[at..range.end].find(rule).unwrap_or(0);
+                    self.error("unknown-rule", at..at + rule.len(), message, "unknown").help.push(help);
+                }
                 self.found.allow.push((rule.to_owned(), reason));
                 return Ok(rule.to_owned());
             }
@@ -401,14 +407,14 @@ mod tests {
     fn a_head_of_several() {
         let found = read(
             "\u{feff}\r\n-- Rebuilds the table.\r\n--\r\n  --lockgate: lock-timeout 500ms\r\n-- lockgate: statement-timeout 10min\r\n\
-             -- Lockgate : role \"App Owner\"\r\n-- lockgate: foreign-keys off\r\n-- lockgate: allow(a) \"x\"\r\n\
-             -- lockgate: allow(b-2) \"y\"\r\n-- lockgate: irreversible \"gone\"\r\nSELECT 1;\r\n",
+             -- Lockgate : role \"App Owner\"\r\n-- lockgate: foreign-keys off\r\n-- lockgate: allow(rename) \"x\"\r\n\
+             -- lockgate: allow(drop-table) \"y\"\r\n-- lockgate: irreversible \"gone\"\r\nSELECT 1;\r\n",
         );
         assert_eq!(found.lock_timeout, Some(Duration::from_millis(500)));
         assert_eq!(found.statement_timeout, Some(Duration::from_secs(600)));
         assert_eq!(found.role.as_deref(), Some("App Owner"));
         assert!(found.foreign_keys_off.is_some());
-        assert_eq!(found.allow, [("a".to_owned(), "x".to_owned()), ("b-2".to_owned(), "y".to_owned())]);
+        assert_eq!(found.allow, [("rename".to_owned(), "x".to_owned()), ("drop-table".to_owned(), "y".to_owned())]);
         assert_eq!(found.irreversible.map(|(reason, _)| reason).as_deref(), Some("gone"));
         assert_eq!(found.no_transaction, None);
     }
@@ -503,7 +509,7 @@ mod tests {
                 "1:20 bad-directive: `allow` needs a rule in parentheses: write it like `-- lockgate: allow(drop-column) \"nothing reads it since 1.4\"`",
             ),
             (
-                "allow(x)",
+                "allow(rename)",
                 "1:19 bad-directive: `allow` needs a text in quotation marks, and nothing behind it: write it like `-- lockgate: allow(drop-column) \"nothing reads it since 1.4\"`",
             ),
         ] {
@@ -519,9 +525,9 @@ mod tests {
     #[test]
     fn twice_and_too_late() {
         check(
-            "-- no-transaction\n-- lockgate: no-transaction\n-- lockgate: allow(a) \"x\"\n-- lockgate: allow(a) \"x\"\n",
+            "-- no-transaction\n-- lockgate: no-transaction\n-- lockgate: allow(rename) \"x\"\n-- lockgate: allow(rename) \"x\"\n",
             "2:14 repeated-directive: `no-transaction` stands here twice: delete one of them\n\
-             4:14 repeated-directive: `allow(a)` stands here twice: delete one of them",
+             4:14 repeated-directive: `allow(rename)` stands here twice: delete one of them",
         );
         check(
             "SELECT 1; -- lockgate: role x\nSELECT 'lockgate: y';\n",

@@ -3,6 +3,7 @@
 
 pub mod directive;
 mod grammar;
+mod lint;
 pub mod name;
 pub(crate) mod order;
 pub mod policy;
@@ -216,6 +217,7 @@ pub fn load_with(directory: &Path, shown: &str, tests: Tests) -> Loaded {
         files.push((name, read));
     }
     diagnostics.extend(grammar::check(&folder, &files));
+    diagnostics.extend(lint::check(&folder, &files));
     let (migrations, problems) = order::group(&folder.shown, &folder.policy, files);
     folder.migrations = migrations;
     diagnostics.extend(problems);

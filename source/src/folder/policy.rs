@@ -8,6 +8,7 @@ use lockgate_core::{Dialect, Dialects};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::lint;
 use crate::sql::check::Release;
 use crate::{Diagnostic, suggest};
 
@@ -304,6 +305,10 @@ impl Reader<'_> {
             return self.error("bad-value", value.span(), "`lint` is a table".to_owned(), "", help);
         };
         for (rule, level) in in_order(table) {
+            if let Err((message, help)) = lint::known(rule.get_ref()) {
+                self.error("unknown-rule", rule.span(), message, "unknown", help);
+                continue;
+            }
             if let Some(level) = self.word(rule.get_ref(), level, &LintLevel::WORDS) {
                 self.policy.lints.insert(rule.get_ref().to_string(), level);
             }

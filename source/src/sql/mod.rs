@@ -5,6 +5,7 @@ mod blocks;
 pub mod check;
 mod classify;
 mod lexer;
+pub mod lint;
 mod split;
 #[cfg(test)]
 mod tests;

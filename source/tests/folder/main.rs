@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod grammar;
+mod lint;
 mod lockfile;
 mod order;
 mod reading;

@@ -1,0 +1,390 @@
+//! Each rule: SQL in, and what it finds out.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use lockgate_core::{Dialect, Dialects};
+
+use super::{Finding, RULES, Set, Source, find, lint};
+use crate::diagnostic::catalogue;
+use crate::folder::policy::LintLevel;
+use crate::sql::split;
+
+/// A folder as the rules see it.
+struct Folder {
+    dialects: Option<Dialects>,
+    has_lockfile: bool,
+    /// Text, whether it is a down script, whether it is a draft.
+    scripts: Vec<(String, bool, bool)>,
+    foreign_keys_off: bool,
+}
+
+impl Folder {
+    fn new(dialect: Dialect) -> Self {
+        let dialects = Some(Dialects::NONE.with(dialect));
+        Self { dialects, has_lockfile: true, scripts: Vec::new(), foreign_keys_off: false }
+    }
+
+    fn released(mut self, text: &str) -> Self {
+        self.scripts.push((text.to_owned(), false, false));
+        self
+    }
+
+    fn draft(mut self, text: &str) -> Self {
+        self.scripts.push((text.to_owned(), false, true));
+        self
+    }
+
+    fn down(mut self, text: &str) -> Self {
+        self.scripts.push((text.to_owned(), true, true));
+        self
+    }
+
+    fn speaks_postgres(&self) -> bool {
+        self.dialects.is_some_and(|dialects| dialects.contains(Dialect::Postgres))
+    }
+
+    fn lint(&self) -> Vec<(String, Finding)> {
+        let reads_as = self.dialects.and_then(|dialects| dialects.iter().next()).unwrap_or(Dialect::Postgres);
+        let splits: Vec<_> = self.scripts.iter().map(|(text, _, _)| split(reads_as, text).statements).collect();
+        let sources = self.scripts.iter().zip(&splits).map(|((text, is_down, is_draft), statements)| Source {
+            id: "1_x",
+            file: "1_x.up.sql",
+            text,
+            reads_as,
+            statements,
+            is_down: *is_down,
+            is_draft: *is_draft,
+            is_transactional: !text.starts_with("-- no-transaction"),
+            foreign_keys_off: self.foreign_keys_off,
+        });
+        let (dialects, has_lockfile) = (self.dialects, self.has_lockfile);
+        let set = Set { sources: sources.collect(), dialects, release: None, has_lockfile, steps: Vec::new() };
+        let found = lint(&set).into_iter();
+        found.map(|finding| (self.scripts[finding.source].0[finding.range.clone()].to_owned(), finding)).collect()
+    }
+
+    /// The findings as `rule: what is pointed at`, but for those that would not be told.
+    fn finds(&self, expected: &[&str]) {
+        let found: Vec<String> = self
+            .lint()
+            .into_iter()
+            .filter(|(_, finding)| finding.rule != "lossy-down")
+            .filter(|(_, finding)| self.speaks_postgres() || !find(finding.rule).is_some_and(|rule| rule.postgres_only))
+            .map(|(text, finding)| format!("{}: {text}", finding.rule))
+            .collect();
+        assert_eq!(found, expected, "{:?}", self.scripts);
+    }
+}
+
+fn postgres() -> Folder {
+    Folder::new(Dialect::Postgres)
+}
+
+fn sqlite() -> Folder {
+    Folder::new(Dialect::Sqlite)
+}
+
+const USERS: &str =
+    "CREATE TABLE users (id bigint PRIMARY KEY, name varchar(20), age integer, CHECK (age IS NOT NULL));";
+
+/// What a draft on the released table `users` gives.
+fn on_users(draft: &str, expected: &[&str]) {
+    postgres().released(USERS).draft(draft).finds(expected);
+    // A table that the same release makes is nobody's yet.
+    postgres().draft(USERS).draft(draft).finds(&[]);
+    postgres().draft(&format!("{USERS}\n{draft}")).finds(&[]);
+}
+
+#[test]
+fn indexes_are_built_and_dropped_beside_the_writers() {
+    on_users("CREATE INDEX i ON users (name);", &["blocking-index: CREATE INDEX i ON users (name)"]);
+    on_users(
+        "CREATE UNIQUE INDEX ON ONLY public.\"users\" (name);",
+        &["blocking-index: CREATE UNIQUE INDEX ON ONLY public.\"users\" (name)"],
+    );
+    on_users("REINDEX TABLE users;", &["blocking-index: REINDEX TABLE users"]);
+    on_users("-- no-transaction\nCREATE INDEX CONCURRENTLY IF NOT EXISTS i ON users (name);", &[]);
+    on_users("-- no-transaction\nREINDEX (VERBOSE, CONCURRENTLY) TABLE users;", &[]);
+    on_users("CREATE TABLE t (a int); CREATE INDEX i ON t (a); DROP INDEX i;", &[]);
+    let indexed = format!("{USERS} CREATE INDEX i ON users (name);");
+    postgres()
+        .released(&indexed)
+        .draft("DROP INDEX IF EXISTS i;")
+        .finds(&["blocking-drop-index: DROP INDEX IF EXISTS i"]);
+    postgres().draft(&indexed).draft("DROP INDEX i;").finds(&[]);
+}
+
+#[test]
+fn the_rewrite_is_shown() {
+    let help = |draft: &str| postgres().released(USERS).draft(draft).lint()[0].1.help[0].clone();
+    assert_eq!(
+        help("CREATE UNIQUE INDEX i\n  ON users (name);"),
+        "write `-- lockgate: no-transaction` as the first line, and `CREATE UNIQUE INDEX CONCURRENTLY i ON users (name)`"
+    );
+    assert_eq!(
+        help("SELECT 1; DROP INDEX i;"),
+        "give it a migration of its own, with `-- lockgate: no-transaction` as its first line: `DROP INDEX CONCURRENTLY i`"
+    );
+    assert_eq!(
+        help("ALTER TABLE users ADD CONSTRAINT old CHECK (age > 7);"),
+        "add it unchecked, which is quick, and let the next migration check the rows, which lets others write: \
+         `ALTER TABLE users ADD CONSTRAINT old CHECK (age > 7) NOT VALID`, then `ALTER TABLE users VALIDATE CONSTRAINT old`"
+    );
+    assert_eq!(
+        help("ALTER TABLE users ADD CONSTRAINT one UNIQUE (name, age);"),
+        "build the index before, in a migration of its own with `-- lockgate: no-transaction` as its first line: \
+         `CREATE UNIQUE INDEX CONCURRENTLY one ON users (name, age)`; then `ALTER TABLE users ADD CONSTRAINT one UNIQUE USING INDEX one`"
+    );
+    let partitioned =
+        postgres().released("CREATE TABLE p (a int) PARTITION BY RANGE (a);").draft("CREATE INDEX i ON p (a);");
+    assert!(partitioned.lint()[0].1.help[0].contains("ON ONLY p"));
+}
+
+#[test]
+fn constraints_are_checked_beside_the_writers() {
+    on_users(
+        "ALTER TABLE users ADD CONSTRAINT f FOREIGN KEY (age) REFERENCES ages (id);",
+        &["blocking-constraint: ADD CONSTRAINT f FOREIGN KEY (age) REFERENCES ages (id)"],
+    );
+    on_users(
+        "ALTER TABLE ONLY users ADD CHECK (age > 7), ADD PRIMARY KEY (id, name);",
+        &["blocking-constraint: ADD CHECK (age > 7)", "blocking-unique: ADD PRIMARY KEY (id, name)"],
+    );
+    on_users(
+        "ALTER TABLE users ADD CONSTRAINT e EXCLUDE USING gist (name WITH =);",
+        &["blocking-unique: ADD CONSTRAINT e EXCLUDE USING gist (name WITH =)"],
+    );
+    on_users("ALTER TABLE users ADD CONSTRAINT f CHECK (age > 7) NOT VALID;", &[]);
+    on_users("ALTER TABLE users VALIDATE CONSTRAINT f;", &[]);
+    on_users("ALTER TABLE users ADD CONSTRAINT u UNIQUE USING INDEX i;", &[]);
+    // Nothing to check in a column that is empty.
+    on_users("ALTER TABLE users ADD COLUMN boss bigint REFERENCES users (id);", &[]);
+}
+
+#[test]
+fn a_valid_check_makes_set_not_null_quick() {
+    on_users("ALTER TABLE users ALTER COLUMN name SET NOT NULL;", &["set-not-null: ALTER COLUMN name SET NOT NULL"]);
+    on_users("ALTER TABLE users ALTER age SET NOT NULL;", &[]);
+    let checked = "ALTER TABLE users ADD CONSTRAINT n CHECK (\"name\" IS NOT NULL) NOT VALID;";
+    postgres().released(USERS).released(checked).draft("ALTER TABLE users ALTER name SET NOT NULL;").finds(&[]);
+    on_users("ALTER TABLE users ADD CONSTRAINT n NOT NULL name;", &["set-not-null: ADD CONSTRAINT n NOT NULL name"]);
+}
+
+#[test]
+fn types_change_in_place_only_where_they_widen() {
+    on_users("ALTER TABLE users ALTER age TYPE bigint;", &["change-type: ALTER age TYPE bigint"]);
+    on_users(
+        "ALTER TABLE users ALTER COLUMN name SET DATA TYPE varchar(10) USING left(name, 10);",
+        &["change-type: ALTER COLUMN name SET DATA TYPE varchar(10) USING left(name, 10)"],
+    );
+    on_users("ALTER TABLE users ALTER name TYPE varchar(40), ALTER name TYPE text;", &[]);
+    // Nobody can see what it was.
+    postgres().draft("ALTER TABLE elsewhere ALTER a TYPE text;").finds(&[]);
+    postgres().draft("ALTER TABLE elsewhere ALTER a TYPE bigint;").finds(&["change-type: ALTER a TYPE bigint"]);
+}
+
+#[test]
+fn columns_are_added_without_writing_the_table_anew() {
+    for column in [
+        "token uuid DEFAULT gen_random_uuid()",
+        "n bigserial",
+        "n int GENERATED ALWAYS AS IDENTITY",
+        "n int GENERATED ALWAYS AS (age + 1) STORED",
+        "x numeric(10, 2) NOT NULL DEFAULT (random() * 2)",
+    ] {
+        on_users(
+            &format!("ALTER TABLE users ADD COLUMN {column};"),
+            &[&format!("add-column-rewrite: ADD COLUMN {column}")],
+        );
+    }
+    for column in [
+        "at timestamptz NOT NULL DEFAULT now()",
+        "tags text[] NOT NULL DEFAULT ARRAY['a', 'b']::text[]",
+        "n int GENERATED ALWAYS AS (age + 1) VIRTUAL",
+        "n text",
+    ] {
+        on_users(&format!("ALTER TABLE users ADD {column};"), &[]);
+    }
+}
+
+#[test]
+fn tables_are_not_written_anew() {
+    on_users("ALTER TABLE users SET UNLOGGED;", &["table-rewrite: SET UNLOGGED"]);
+    on_users("-- no-transaction\nVACUUM (FULL, ANALYZE) users;", &["table-rewrite: VACUUM (FULL, ANALYZE) users"]);
+    on_users("-- no-transaction\nVACUUM ANALYZE users;", &[]);
+    on_users("CLUSTER users USING i;", &["table-rewrite: CLUSTER users USING i"]);
+}
+
+#[test]
+fn t9_a_required_column_needs_a_value_for_the_rows_that_are_there() {
+    let draft = "ALTER TABLE users ADD COLUMN email text NOT NULL;";
+    on_users(draft, &["filled-table: ADD COLUMN email text NOT NULL"]);
+    let level = |folder: Folder| folder.lint()[0].1.level;
+    assert_eq!(level(postgres().released(USERS).draft(draft)), LintLevel::Deny);
+    assert_eq!(level(sqlite().released(USERS).draft(draft)), LintLevel::Deny);
+    // Without a lockfile nobody knows what is in use.
+    let unknown = Folder { has_lockfile: false, ..postgres() }.draft(USERS).draft(draft);
+    assert_eq!(level(unknown), LintLevel::Warn);
+    let undeclared = Folder { dialects: None, ..postgres() }.released(USERS).draft(draft);
+    assert_eq!(level(undeclared), LintLevel::Warn);
+    on_users(
+        "ALTER TABLE users ADD a int NOT NULL DEFAULT NULL, ADD b int NOT NULL DEFAULT 0, ADD c int;",
+        &["filled-table: ADD a int NOT NULL DEFAULT NULL"],
+    );
+    on_users("TRUNCATE users; ALTER TABLE users ADD email text NOT NULL;", &[]);
+    on_users("DELETE FROM users; ALTER TABLE users ADD email text NOT NULL;", &[]);
+    on_users(
+        "DELETE FROM users WHERE true; ALTER TABLE users ADD email text NOT NULL;",
+        &["filled-table: ADD email text NOT NULL"],
+    );
+    // MySQL makes up a value.
+    Folder::new(Dialect::Mysql).released(USERS).draft(draft).finds(&[]);
+}
+
+#[test]
+fn sqlite_adds_some_columns_to_empty_tables_alone_and_some_never() {
+    let column = |column: &str, expected: &[&str]| {
+        sqlite().released(USERS).draft(&format!("ALTER TABLE users ADD COLUMN {column};")).finds(expected);
+    };
+    column("at text DEFAULT CURRENT_TIMESTAMP", &["filled-table: ADD COLUMN at text DEFAULT CURRENT_TIMESTAMP"]);
+    column("at text DEFAULT (datetime('now'))", &["filled-table: ADD COLUMN at text DEFAULT (datetime('now'))"]);
+    column("boss int DEFAULT 1 REFERENCES users", &["filled-table: ADD COLUMN boss int DEFAULT 1 REFERENCES users"]);
+    column("n int AS (age + 1) STORED", &["filled-table: ADD COLUMN n int AS (age + 1) STORED"]);
+    column("email text UNIQUE", &["unsupported-alter: ADD COLUMN email text UNIQUE"]);
+    for young in
+        ["DROP CONSTRAINT c", "ADD CHECK (age > 1)", "ALTER name SET NOT NULL", "ALTER COLUMN name DROP NOT NULL"]
+    {
+        let draft = format!("ALTER TABLE users {young};");
+        sqlite().released(USERS).draft(&draft).finds(&[&format!("unsupported-alter: {young}")]);
+    }
+    for fine in ["a int DEFAULT (1)", "a text DEFAULT 'now()'", "boss int REFERENCES users", "n int AS (age + 1)", "a"]
+    {
+        column(fine, &[]);
+    }
+}
+
+#[test]
+fn what_running_programs_use_is_not_taken_away() {
+    on_users("DROP TABLE IF EXISTS users;", &["drop-table: users"]);
+    on_users("ALTER TABLE users DROP name, DROP CONSTRAINT c;", &["drop-column: DROP name"]);
+    on_users("ALTER TABLE users RENAME name TO nick;", &["rename: RENAME name TO nick"]);
+    on_users("ALTER TABLE users RENAME TO people;", &["rename: RENAME TO people"]);
+    on_users("ALTER TABLE users RENAME TO people; CREATE VIEW users AS SELECT * FROM people;", &[]);
+    on_users("ALTER TABLE users RENAME CONSTRAINT a TO b;", &[]);
+    let added = "ALTER TABLE users ADD COLUMN nick text;";
+    postgres().released(USERS).draft(added).draft("ALTER TABLE users DROP COLUMN nick;").finds(&[]);
+}
+
+#[test]
+fn values_of_an_enum_are_used_after_the_commit() {
+    let draft =
+        "ALTER TYPE mood ADD VALUE 'ok'; CREATE FUNCTION f() RETURNS int AS 'ok' LANGUAGE c; UPDATE t SET m = 'ok';";
+    postgres().draft(draft).finds(&["enum-value-used: 'ok'"]);
+    postgres().draft(&format!("CREATE TYPE mood AS ENUM ('sad'); {draft}")).finds(&[]);
+    postgres().draft(&format!("-- no-transaction\n{draft}")).finds(&[]);
+    postgres().draft("ALTER TYPE mood ADD VALUE 'ok';").draft("UPDATE t SET m = 'ok';").finds(&[]);
+}
+
+const REBUILD: &str = "CREATE TABLE users_new (id integer PRIMARY KEY, name text NOT NULL);
+INSERT INTO users_new SELECT id, name FROM users;
+DROP TABLE users;
+ALTER TABLE users_new RENAME TO users;";
+
+#[test]
+fn a_table_that_others_refer_to_is_rebuilt_without_foreign_keys() {
+    let posts = "CREATE TABLE posts (author int REFERENCES users (id) ON DELETE CASCADE);";
+    let folder = || sqlite().released(USERS).released(posts).draft(REBUILD);
+    folder().finds(&["rebuild-foreign-keys: users"]);
+    assert_eq!(folder().lint()[0].1.level, LintLevel::Deny);
+    assert!(folder().lint()[0].1.message.contains("deletes or empties the rows of `posts`"));
+    Folder { foreign_keys_off: true, ..folder() }.finds(&[]);
+    Folder { dialects: None, ..folder() }.finds(&["rebuild-foreign-keys: users"]);
+    let plain = sqlite().released(USERS).released("CREATE TABLE posts (author int REFERENCES users);").draft(REBUILD);
+    plain.finds(&["rebuild-foreign-keys: users"]);
+    assert_eq!(plain.lint()[0].1.level, LintLevel::Warn);
+    // Nobody refers to it, not any more, or only it itself.
+    sqlite().released(USERS).draft(REBUILD).finds(&[]);
+    folder().scripts.truncate(0);
+    sqlite().released(USERS).released(posts).released("DROP TABLE posts;").draft(REBUILD).finds(&[]);
+    let own = "CREATE TABLE users (id integer PRIMARY KEY, boss int REFERENCES users (id));";
+    sqlite().released(own).draft(REBUILD).finds(&[]);
+}
+
+#[test]
+fn a_way_down_undoes_what_the_way_up_made() {
+    let pair = |up: &str, down: &str, expected: &[&str]| postgres().draft(up).down(down).finds(expected);
+    pair("CREATE TABLE a (b int); CREATE INDEX i ON a (b);", "DROP TABLE a;", &[]);
+    pair("CREATE TABLE a (b int);", "DROP TABLE b;", &["incomplete-down: DROP TABLE b;"]);
+    pair("CREATE TABLE a (b int);", "-- nothing", &["incomplete-down: "]);
+    pair(
+        "CREATE INDEX i ON new_one (b); CREATE VIEW v AS SELECT 1;",
+        "DROP VIEW v;",
+        &["blocking-index: CREATE INDEX i ON new_one (b)", "incomplete-down: DROP VIEW v;"],
+    );
+    pair(
+        "ALTER TABLE a ADD c int; CREATE TYPE t AS ENUM ();",
+        "ALTER TABLE a DROP c;",
+        &["incomplete-down: ALTER TABLE a DROP c;"],
+    );
+    // An index goes with its column, a column with its table, and a body may drop things too.
+    pair("ALTER TABLE a ADD c int; CREATE INDEX CONCURRENTLY i ON a (lower(c));", "ALTER TABLE a DROP c;", &[]);
+    pair("CREATE TYPE t AS ENUM ();", "DO $$ BEGIN EXECUTE 'DROP TYPE t'; END $$;", &[]);
+    pair("CREATE SCHEMA s; CREATE TABLE s.t (a int);", "DROP SCHEMA s CASCADE;", &[]);
+    pair("CREATE OR REPLACE FUNCTION f() RETURNS int AS 'x' LANGUAGE c; INSERT INTO a VALUES (1);", "", &[]);
+    pair("CREATE TEMP TABLE x (a int);", "", &[]);
+    sqlite().draft(REBUILD).down("-- as it was").finds(&[]);
+    let unknown = Folder { has_lockfile: false, ..postgres() };
+    unknown.draft("CREATE TABLE a (b int);").down("-- Add down migration script here").finds(&[]);
+    let message = postgres().draft("ALTER TABLE a ADD c int, ADD d int;").down("SELECT 1;").lint()[0].1.message.clone();
+    assert_eq!(
+        message,
+        "`1_x.up.sql` makes the column `c` of `a` and the column `d` of `a`, and this script does not mention them"
+    );
+}
+
+#[test]
+fn ways_down_that_delete_rows_are_known() {
+    let down = "DROP TABLE a; ALTER TABLE b DROP COLUMN c; DELETE FROM d; DELETE FROM e WHERE f;";
+    let found = postgres().draft("SELECT 1;").down(down).lint();
+    let found: Vec<(&str, &str)> = found.iter().map(|(text, finding)| (finding.rule, text.as_str())).collect();
+    assert_eq!(found, [("lossy-down", "a"), ("lossy-down", "DROP COLUMN c"), ("lossy-down", "d")]);
+}
+
+#[test]
+fn a_script_does_something() {
+    postgres().draft("-- 0001_x\n\n").finds(&["empty-script: "]);
+    postgres().draft("SELECT 1;").finds(&[]);
+}
+
+#[test]
+fn what_is_released_is_not_looked_at() {
+    postgres().released(USERS).released("CREATE INDEX i ON users (name);").finds(&[]);
+}
+
+#[test]
+fn each_rule_has_a_page_and_a_place_in_the_alphabet() {
+    assert!(RULES.is_sorted_by(|a, b| a.name < b.name));
+    let pages: BTreeSet<&str> = catalogue::CODES.iter().map(|entry| entry.code).collect();
+    let missing: Vec<&str> = super::names().filter(|name| !pages.contains(name)).collect();
+    assert_eq!(missing, [""; 0]);
+}
+
+/// The lints must cost little beside the parser, which takes a second for half a megabyte.
+#[test]
+fn a_hundred_drafts_are_linted_in_no_time() {
+    let mut folder = postgres().released(USERS);
+    for n in 0..100 {
+        let mut draft = "ALTER TABLE users ALTER name TYPE text;\nCREATE INDEX ON users (name);\n".to_owned();
+        while draft.len() < 2_000 {
+            draft +=
+                &format!("CREATE TABLE t{n}_{} (a int, b text NOT NULL DEFAULT 'x', c numeric(10, 2));\n", draft.len());
+            draft += "INSERT INTO t VALUES (1, 'two', 3.4), (5, 'six', 7.8);\n";
+        }
+        folder = folder.draft(&draft);
+    }
+    let start = Instant::now();
+    assert!(!folder.lint().is_empty());
+    // A wide margin: this is not a benchmark.
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}

@@ -1,0 +1,175 @@
+//! What is there when a statement runs, as far as the scripts tell: which tables are new, and what
+//! earlier scripts made of a column.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use super::change::{Action, Change};
+use super::cursor::Name;
+use super::facts::{Fact, Facts};
+use super::{Finding, Set, Source, find};
+use crate::folder::policy::LintLevel;
+
+/// What the drafts up to here have made.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    tables: HashSet<String>,
+    columns: HashSet<(String, String)>,
+    /// Tables whose rows the script has deleted.
+    emptied: HashSet<String>,
+}
+
+impl World {
+    /// Whether the table is new.
+    pub(super) fn has(&self, table: &str) -> bool {
+        self.tables.contains(table)
+    }
+
+    /// A script begins.
+    pub(super) fn enter(&mut self, set: &Set<'_>) {
+        self.emptied.clear();
+        if !set.has_lockfile {
+            *self = Self::default();
+        }
+    }
+
+    /// A statement has run.
+    pub(super) fn after(&mut self, change: &Change<'_>) {
+        match change {
+            Change::CreateTable(table) => {
+                self.tables.insert(table.name.key.clone());
+            }
+            Change::Create { what: "view", name, .. } => {
+                self.tables.insert(name.key.clone());
+            }
+            Change::Drop { what: "table" | "view", names, .. } => {
+                for name in names {
+                    self.tables.remove(&name.key);
+                }
+            }
+            Change::Empty { tables, .. } => self.emptied.extend(tables.iter().map(|table| table.key.clone())),
+            Change::AlterTable { table, actions } => {
+                for (_, action) in actions {
+                    match action {
+                        Action::AddColumn(column) => {
+                            self.columns.insert((table.key.clone(), column.name.key.clone()));
+                        }
+                        Action::RenameTable(to) if self.tables.contains(&table.key) => {
+                            self.tables.insert(to.key.clone());
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// One script, and one statement of it, for a rule.
+pub(super) struct View<'v, 'a> {
+    pub(super) set: &'v Set<'a>,
+    pub(super) source: &'v Source<'a>,
+    pub(super) index: usize,
+    pub(super) world: &'v World,
+    pub(super) facts: &'v Facts<'v, 'a>,
+    pub(super) changes: &'v [Option<Change<'v>>],
+    /// The statement.
+    pub(super) at: usize,
+    pub(super) found: &'v mut Vec<Finding>,
+}
+
+impl View<'_, '_> {
+    pub(super) fn is_new(&self, table: &Name) -> bool {
+        self.world.tables.contains(&table.key)
+    }
+
+    pub(super) fn is_new_column(&self, table: &Name, column: &Name) -> bool {
+        self.is_new(table) || self.world.columns.contains(&(table.key.clone(), column.key.clone()))
+    }
+
+    pub(super) fn is_empty(&self, table: &Name) -> bool {
+        self.is_new(table) || self.world.emptied.contains(&table.key)
+    }
+
+    /// Whether a table that is not new was surely released: a Rust step may make tables too.
+    pub(super) fn is_released(&self, table: &Name) -> bool {
+        self.set.has_lockfile
+            && self.set.dialects.is_some()
+            && !self.set.steps.iter().any(|step| step.to_lowercase().contains(&table.key))
+    }
+
+    /// The changes of the script before the statement.
+    pub(super) fn before(&self) -> impl Iterator<Item = &Change<'_>> {
+        self.changes[..self.at].iter().flatten()
+    }
+
+    /// The changes of the script behind the statement.
+    pub(super) fn behind(&self) -> impl Iterator<Item = &Change<'_>> {
+        self.changes[self.at + 1..].iter().flatten()
+    }
+
+    /// The bytes of the statement, without its terminator.
+    pub(super) fn statement(&self) -> Range<usize> {
+        let range = self.source.statements[self.at].range.clone();
+        let text = self.source.text[range.clone()].trim_end_matches(';').trim_end();
+        range.start..range.start + text.len()
+    }
+
+    /// A name as the script writes it.
+    pub(super) fn shown(&self, name: &Name) -> String {
+        self.source.text[name.range.clone()].replace(['`', '"'], "")
+    }
+
+    /// The text of these bytes on one line, and no longer than fits there.
+    pub(super) fn line(&self, range: Range<usize>) -> String {
+        one_line(&self.source.text[range])
+    }
+
+    pub(super) fn tell(&mut self, rule: &'static str, range: Range<usize>, message: String, help: Vec<String>) {
+        let level = find(rule).map_or(LintLevel::Warn, |rule| rule.level);
+        self.found.push(Finding { source: self.index, rule, level, range, message, help });
+    }
+
+    /// Looks at what earlier scripts and statements have left behind: see [`Facts::earlier`].
+    pub(super) fn earlier<R>(&self, word: &str, look: impl FnMut(&Fact) -> Option<R>) -> Option<R> {
+        self.facts.earlier((self.index, self.at), word, look)
+    }
+
+    /// The type that a column had until now.
+    pub(super) fn type_of(&self, of: &Name, wanted: &Name) -> Option<String> {
+        self.earlier(&wanted.key, |fact| match fact {
+            Fact::Column { table, column, kind } if *table == of.key && *column == wanted.key => Some(kind.clone()),
+            _ => None,
+        })
+    }
+
+    /// Whether a constraint already says that the column is never null.
+    pub(super) fn has_null_check(&self, of: &Name, column: &Name) -> bool {
+        let wanted = format!("{} is not null", column.key);
+        let found = self.earlier(&column.key, |fact| match fact {
+            Fact::Checked { table, says } if *table == of.key && says.contains(&wanted) => Some(()),
+            _ => None,
+        });
+        found.is_some()
+    }
+
+    /// Whether a table has partitions.
+    pub(super) fn is_partitioned(&self, name: &Name) -> bool {
+        let found = self.earlier(&name.key, |fact| match fact {
+            Fact::Table { table, partitioned } if *table == name.key => Some(*partitioned),
+            _ => None,
+        });
+        found == Some(true)
+    }
+}
+
+/// A text on one line.
+pub(super) fn one_line(text: &str) -> String {
+    const LONGEST: usize = 100;
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ").replace('`', "");
+    match line.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line,
+    }
+}
