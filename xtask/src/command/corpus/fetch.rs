@@ -93,7 +93,9 @@ fn copied(name: String, dialect: Dialect, from: &Path, to: PathBuf, package: &Pa
     if paths.iter().any(|path| path.parent() != Some(from)) {
         notes.push("has nested folders: both read them recursively, in the order of the versions".to_owned());
     }
-    fs::write(folder.join("migrations.toml"), format!("dialects = [\"{}\"]\n", dialect.word())).map_err(failed)?;
+    // What was published is as it is: a script that the grammar refuses is run as well, and fails by name.
+    let policy = format!("dialects = [\"{}\"]\n\n[lint]\nsyntax = \"warn\"\n", dialect.word());
+    fs::write(folder.join("migrations.toml"), policy).map_err(failed)?;
 
     let mut prepare = Vec::new();
     if let Ok(text) = fs::read_to_string(package.join("sqlx.toml")) {
