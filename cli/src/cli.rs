@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::options::Options;
 use crate::render;
 use crate::screen::Screen;
-use crate::url::{DatabaseUrl, masked};
+use crate::url::DatabaseUrl;
 use crate::verb::Verb;
 
 /// Lockgate's command line, and the place of a program's own commands beside it.
@@ -233,7 +233,7 @@ impl fmt::Debug for Cli {
 /// A message about arguments repeats them; one that stands in the wrong place may be a URL.
 fn without_secrets(message: String, arguments: &[OsString]) -> String {
     arguments.iter().filter_map(|argument| argument.to_str()).fold(message, |message, argument| {
-        let shown = masked(argument);
+        let shown = lockgate::mask_secrets(argument);
         if shown == argument { message } else { message.replace(argument, &shown) }
     })
 }

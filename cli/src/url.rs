@@ -2,9 +2,10 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::ops::Range;
 use std::path::PathBuf;
 use std::str::FromStr;
+
+use lockgate::mask_secrets;
 
 /// A database URL, which may hold a password: it shows itself with every secret masked.
 ///
@@ -63,66 +64,14 @@ impl FromStr for DatabaseUrl {
 
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&masked(&self.0))
+        f.write_str(&mask_secrets(&self.0))
     }
 }
 
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("DatabaseUrl").field(&masked(&self.0)).finish()
+        f.debug_tuple("DatabaseUrl").field(&mask_secrets(&self.0)).finish()
     }
-}
-
-const MASK: &str = "***";
-
-/// The text with everything masked that may be a secret, even where it is no valid URL: a password
-/// with an unescaped `@`, `/` or `?` is a common mistake, and then rather too much is masked.
-pub(crate) fn masked(text: &str) -> String {
-    let mut secrets: Vec<Range<usize>> = parameters(text).chain(user_password(text)).collect();
-    secrets.sort_by_key(|secret| secret.start);
-    let mut shown = String::with_capacity(text.len());
-    let mut end = 0;
-    for secret in secrets {
-        if secret.start >= end {
-            shown.push_str(&text[end..secret.start]);
-            shown.push_str(MASK);
-        }
-        end = end.max(secret.end);
-    }
-    shown + &text[end..]
-}
-
-/// What stands between the user's name and the last `@`.
-fn user_password(text: &str) -> Option<Range<usize>> {
-    // A file's path may hold both characters, and never a password.
-    if text.starts_with("sqlite:") {
-        return None;
-    }
-    let start = text.find("://").map_or(0, |scheme| scheme + "://".len());
-    let at = start + text[start..].rfind('@')?;
-    let colon = start + text[start..at].find(':')?;
-    Some(colon + 1..at)
-}
-
-/// The values of `password=…` and its like, in a query (`?a=b&c=d`) or in keywords (`a=b c=d`).
-fn parameters(text: &str) -> impl Iterator<Item = Range<usize>> {
-    let is_edge = |c: char| matches!(c, '?' | '&' | ';') || c.is_whitespace();
-    let mut end = 0;
-    text.split_inclusive(is_edge).filter_map(move |piece| {
-        let start = end;
-        end += piece.len();
-        let (key, value) = piece.trim_end_matches(is_edge).split_once('=').filter(|(key, _)| is_secret(key))?;
-        let start = start + key.len() + 1;
-        Some(start..start + value.len())
-    })
-}
-
-fn is_secret(key: &str) -> bool {
-    if key.contains([':', '/', '@']) {
-        return false;
-    }
-    let key = percent_decoded(key).unwrap_or_else(|| key.to_owned()).to_ascii_lowercase();
-    ["pass", "pwd", "secret", "token", "key"].iter().any(|word| key.contains(word))
 }
 
 /// `None` where what is decoded is not UTF-8.
@@ -177,7 +126,7 @@ mod tests {
             ("", ""),
         ];
         for (url, shown) in cases {
-            assert_eq!(masked(url), shown);
+            assert_eq!(mask_secrets(url), shown);
             let url: DatabaseUrl = url.parse().unwrap();
             assert!(!format!("{url} {url:?}").contains("secret"));
         }

@@ -141,6 +141,19 @@ pub enum Action {
     Forget,
 }
 
+impl Action {
+    /// What was done, as reports say it: `applied`, `reverted`.
+    pub const fn past(self) -> &'static str {
+        match self {
+            Self::Apply | Self::ResumeApply { .. } => "applied",
+            Self::Revert | Self::ResumeRevert { .. } => "reverted",
+            Self::Record => "recorded",
+            Self::Rewrite => "repaired",
+            Self::Forget => "forgot",
+        }
+    }
+}
+
 /// Why nothing runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {

@@ -1,8 +1,8 @@
 //! What the macro emits: one expression that is a constant.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use lockgate_source::folder::{self, Embedded, RustStep, Tests};
+use lockgate_source::folder::{self, Embedded, RustStep, Tests, normal};
 use lockgate_source::{Diagnostic, Severity, Style};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote};
@@ -60,21 +60,6 @@ fn shown(folder: &Path, written: &str, work_directory: &Path) -> String {
         Some(path) => path.replace('\\', "/"),
         None => written.strip_prefix("./").unwrap_or(written).trim_end_matches('/').to_owned(),
     }
-}
-
-/// The path without `.` and `..`, by its letters alone: a link stays a link.
-fn normal(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir if matches!(normal.components().next_back(), Some(Component::Normal(_))) => {
-                normal.pop();
-            }
-            component => normal.push(component),
-        }
-    }
-    normal
 }
 
 /// A diagnostic as the text of a `compile_error!`, before which the compiler writes `error: `.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::backend::{Backend, BoxFuture, backoff};
 use crate::error::{Cause, Class, Error, ErrorKind};
+use crate::secret::{mask_secrets, secrets};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 use crate::session::Held;
 
@@ -87,7 +88,7 @@ impl Database {
 
     /// The URL without its password, fit to be shown.
     pub fn url(&self) -> String {
-        mask(&self.url)
+        mask_secrets(&self.url)
     }
 
     /// The connection, if the database is SQLite. Empty behind a run that was cut off, until the
@@ -177,7 +178,7 @@ impl Database {
             cause.message = cause.message.replace(&secret, "***");
         }
         let code = cause.code.clone();
-        let mut error = Error::from_cause(format!("cannot connect to {}", mask(&self.url)), cause);
+        let mut error = Error::from_cause(format!("cannot connect to {}", mask_secrets(&self.url)), cause);
         if code.as_deref() == Some("SQLSTATE 3D000") {
             error = error.with_help("create the database first: CREATE DATABASE is not run for you");
         }
@@ -239,87 +240,4 @@ fn not_understood(url: &str, error: &sqlx::Error) -> Error {
     }
     Error::from_cause("the database URL is not understood", cause)
         .with_help("write `sqlite://app.db` or `postgres://user:password@host:5432/database`; a special character in the password is written %XX")
-}
-
-/// The URL with `***` for its password, whether it stands before the host or among the parameters.
-fn mask(url: &str) -> String {
-    let mut masked = url.to_owned();
-    if let Some((start, end)) = password(&masked) {
-        masked.replace_range(start..end, "***");
-    }
-    let Some((base, query)) = masked.split_once('?') else { return masked };
-    let parameters: Vec<String> = query
-        .split('&')
-        .map(|parameter| match parameter.split_once('=') {
-            Some((name, _)) if name.to_ascii_lowercase().contains("password") => format!("{name}=***"),
-            _ => parameter.to_owned(),
-        })
-        .collect();
-    format!("{base}?{}", parameters.join("&"))
-}
-
-/// Where the password stands: between the first colon and the last `@` of what names the host.
-fn password(url: &str) -> Option<(usize, usize)> {
-    let start = url.find("://")? + 3;
-    let end = url[start..].find(['/', '?']).map_or(url.len(), |slash| start + slash);
-    // A password with an unescaped slash would else be cut in two, and half of it shown.
-    let at = url[start..end].rfind('@').map(|at| start + at).or_else(|| url.rfind('@').filter(|at| *at > start))?;
-    let colon = url[start..at].find(':')?;
-    Some((start + colon + 1, at))
-}
-
-/// What must not be shown of a URL, as written and as meant.
-fn secrets(url: &str) -> Vec<String> {
-    let mut secrets: Vec<String> = password(url).map(|(start, end)| url[start..end].to_owned()).into_iter().collect();
-    if let Some((_, query)) = url.split_once('?') {
-        let parameters = query.split('&').filter_map(|parameter| parameter.split_once('='));
-        secrets.extend(
-            parameters
-                .filter(|(name, _)| name.to_ascii_lowercase().contains("password"))
-                .map(|(_, value)| value.to_owned()),
-        );
-    }
-    let decoded: Vec<String> = secrets.iter().map(|secret| decode(secret)).collect();
-    secrets.extend(decoded);
-    secrets.retain(|secret| secret.len() > 2);
-    secrets
-}
-
-fn decode(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let [byte, tail @ ..] = rest {
-        let hex = tail.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
-        match (byte, hex.and_then(|pair| u8::from_str_radix(pair, 16).ok())) {
-            (b'%', Some(decoded)) => {
-                bytes.push(decoded);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(*byte);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_url_shows_its_password() {
-        for (url, shown) in [
-            ("postgres://ann:s3cret@host/db", "postgres://ann:***@host/db"),
-            ("postgres://ann:s3/cr@t@host/db", "postgres://ann:***@host/db"),
-            ("postgres://ann:s%40cret@host:5432/db?sslmode=off", "postgres://ann:***@host:5432/db?sslmode=off"),
-            ("postgres:///db?user=ann&password=s3cret", "postgres:///db?user=ann&password=***"),
-            ("postgres://ann@host/db", "postgres://ann@host/db"),
-            ("sqlite://app.db?mode=rwc", "sqlite://app.db?mode=rwc"),
-        ] {
-            assert_eq!(mask(url), shown);
-        }
-        assert_eq!(secrets("postgres://ann:s%40cret@host/db"), ["s%40cret", "s@cret"]);
-    }
 }

@@ -9,7 +9,7 @@ use crate::backend::{Backend, FailedAt, Failure, Job, Limits, LockFailure, LockR
 use crate::error::{Class, Error, ErrorKind, Place};
 use crate::event::{Event, OnEvent};
 use crate::migrations::Migrations;
-use crate::report::{Done, Report, past};
+use crate::report::{Done, Report};
 use crate::store::{Entry, Store};
 
 /// How often a migration that could not get its lock is tried in all.
@@ -73,7 +73,7 @@ pub(crate) async fn execute(
 fn after(error: Error, report: &Report) -> Error {
     let (Some(first), Some(_)) = (report.steps.first(), report.steps.last()) else { return error };
     let ids: Vec<&str> = report.steps.iter().map(|step| step.id.as_str()).collect();
-    error.in_state(vec![format!("{} and committed before it: {}", past(first.action), ids.join(", "))])
+    error.in_state(vec![format!("{} and committed before it: {}", first.action.past(), ids.join(", "))])
 }
 
 /// The history, without a lock and without writing.
@@ -494,7 +494,7 @@ fn state(run: &Run<'_>, stopped: &FailedJob, kept: bool) -> Vec<String> {
         _ if !kept => "what came before it in this run could not be committed either".to_owned(),
         None => "what came before it in this run is recorded if and only if it is committed".to_owned(),
         Some(before) if before.is_empty() => "nothing was committed before it in this run".to_owned(),
-        Some(before) => format!("{} and committed before it: {}", past(job.action), before.join(", ")),
+        Some(before) => format!("{} and committed before it: {}", job.action.past(), before.join(", ")),
     });
     if *left > 0 {
         lines.push(format!("{left} more {} not tried", if *left == 1 { "was" } else { "were" }));

@@ -29,6 +29,7 @@ mod executor;
 mod migrations;
 mod migrator;
 mod report;
+mod secret;
 mod session;
 mod store;
 mod target;
@@ -48,6 +49,7 @@ pub use event::Event;
 pub use migrations::{BoxError, Migrations, StepResult};
 pub use migrator::{Atomicity, Migrator};
 pub use report::{Done, Report};
+pub use secret::mask_secrets;
 pub use target::Target;
 pub use transaction::Transaction;
 

@@ -36,23 +36,12 @@ impl Report {
     }
 }
 
-/// The past of an action, as reports say it.
-pub(crate) fn past(action: Action) -> &'static str {
-    match action {
-        Action::Apply | Action::ResumeApply { .. } => "applied",
-        Action::Revert | Action::ResumeRevert { .. } => "reverted",
-        Action::Record => "recorded",
-        Action::Rewrite => "repaired",
-        Action::Forget => "forgot",
-    }
-}
-
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(first) = self.steps.first() else { return f.write_str("nothing to do") };
         let count = self.steps.len();
         let noun = if count == 1 { "migration" } else { "migrations" };
-        write!(f, "{} {count} {noun} in {} ms: {}", past(first.action), self.elapsed.as_millis(), first.id)?;
+        write!(f, "{} {count} {noun} in {} ms: {}", first.action.past(), self.elapsed.as_millis(), first.id)?;
         match self.steps.last() {
             Some(last) if count > 1 => write!(f, " … {}", last.id),
             Some(_) | None => Ok(()),

@@ -1,9 +1,6 @@
 //! The future of a run dropped at every await: no lock is left, nothing is half recorded, and a
 //! connection of the caller's is as it was.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use lockgate::__private::RustStep;
@@ -13,6 +10,7 @@ use sqlx::sqlite::SqlitePoolOptions;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, SqliteConnection, SqlitePool};
 
 use crate::support::database::Db;
+use crate::support::polled;
 use crate::support::set::with_steps;
 
 async fn up(tx: &mut Transaction<'_>) -> StepResult {
@@ -59,20 +57,6 @@ fn set(db: &Db, outside: bool) -> &'static Migrations {
         files.extend([("0004_o.up.sql", repeatable), ("0004_o.down.sql", "DROP TABLE o;")]);
     }
     with_steps(&files, STEPS)
-}
-
-/// Polls a future this often and drops it, unless it is done before.
-async fn polled<F: Future>(future: F, most: usize) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut polls = 0;
-    poll_fn(|context| match future.as_mut().poll(context) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => {
-            polls += 1;
-            if polls < most { Poll::Pending } else { Poll::Ready(None) }
-        }
-    })
-    .await
 }
 
 /// What a verb is given.

@@ -1,10 +1,7 @@
 //! `COPY … FROM stdin` with its data, and what else stands in the output of pg_dump.
 
-use std::future::{Future, poll_fn};
 use std::path::Path;
-use std::pin::pin;
 use std::process::Command;
-use std::task::Poll;
 use std::time::Duration;
 
 use lockgate::{Atomicity, Database, Destination, ErrorKind, Migrations, Migrator};
@@ -14,9 +11,9 @@ use sqlx::{Connection, Executor, PgConnection};
 
 use crate::faults::told;
 use crate::support::database::Db;
-use crate::support::postgres;
 use crate::support::set::migrations;
 use crate::support::wire::Wire;
+use crate::support::{polled, postgres};
 
 const POSTGRES: (&str, &str) = ("migrations.toml", "dialects = [\"postgres\"]\n[lint]\nsyntax = \"allow\"\n");
 
@@ -230,20 +227,6 @@ async fn outside_a_transaction_each_is_recorded() {
     assert_eq!(db.history().await, ["1:applied"]);
     let shown = sqlx::query_scalar::<_, String>("SELECT current_setting('client_min_messages')");
     assert_eq!(shown.fetch_one(database.postgres().unwrap()).await.unwrap(), "notice");
-}
-
-/// Polls a future this often and drops it, unless it is done before.
-async fn polled<F: Future>(future: F, most: usize) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut polls = 0;
-    poll_fn(|context| match future.as_mut().poll(context) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => {
-            polls += 1;
-            if polls < most { Poll::Pending } else { Poll::Ready(None) }
-        }
-    })
-    .await
 }
 
 /// Of a run that is dropped anywhere nothing is left, and nobody is ever given the answer to the

@@ -1,9 +1,10 @@
 //! The workspace that a command works on: which package has migrations, and where they and their
 //! tests are.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use cargo_metadata::MetadataCommand;
+use lockgate_source::folder::normal;
 
 use crate::failure::Failure;
 
@@ -155,7 +156,7 @@ impl Project {
 
 impl Package {
     fn new(root: &Path, name: String, directory: PathBuf, path: Option<&str>) -> Self {
-        let folder = normalised(&directory.join(path.unwrap_or("migrations")));
+        let folder = normal(&directory.join(path.unwrap_or("migrations")));
         let tests = directory.join("tests").join("migrations");
         let shown_tests = shown(root, &tests);
         let shown = shown(root, &folder);
@@ -171,7 +172,7 @@ impl Package {
 
     /// Where a path of a scaffold is.
     pub(crate) fn place(&self, path: &str) -> PathBuf {
-        normalised(&self.directory.join(path))
+        normal(&self.directory.join(path))
     }
 }
 
@@ -185,21 +186,6 @@ fn around<'a>(packages: &[&'a Package]) -> Option<&'a Package> {
     let here = std::env::current_dir().ok()?;
     let around = packages.iter().copied().filter(|package| here.starts_with(&package.directory));
     around.max_by_key(|package| package.directory.components().count())
-}
-
-/// Without `.` and `..`, and without asking the file system: the folder need not exist yet.
-fn normalised(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                out.pop();
-            }
-            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => out.push(component),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub(crate) fn progress(event: &Event) -> Option<Shown> {
         }
         Event::Finished { id, action, elapsed } => {
             let elapsed = paint(DIM, format_args!("({})", duration::show(*elapsed)));
-            Shown::Line(format!("  {} {id} {elapsed}", paint(GOOD, past(*action))))
+            Shown::Line(format!("  {} {id} {elapsed}", paint(GOOD, action.past())))
         }
         // What a newer runtime tells beside this is nothing that a run needs to be understood.
         _ => return None,
@@ -50,7 +50,7 @@ pub(crate) fn report(report: &Report) -> String {
     match report.steps.first() {
         None => paint(GOOD, "nothing to do"),
         Some(step) => {
-            let done = format!("{} {}", past(step.action), count(report.steps.len(), "migration"));
+            let done = format!("{} {}", step.action.past(), count(report.steps.len(), "migration"));
             format!("{} in {}", paint(GOOD, done), duration::show(report.elapsed))
         }
     }
@@ -64,15 +64,5 @@ fn present(action: Action) -> &'static str {
         Action::Record => "recording",
         Action::Rewrite => "repairing",
         Action::Forget => "forgetting",
-    }
-}
-
-fn past(action: Action) -> &'static str {
-    match action {
-        Action::Apply | Action::ResumeApply { .. } => "applied",
-        Action::Revert | Action::ResumeRevert { .. } => "reverted",
-        Action::Record => "recorded",
-        Action::Rewrite => "repaired",
-        Action::Forget => "forgot",
     }
 }

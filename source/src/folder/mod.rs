@@ -11,7 +11,7 @@ pub(crate) mod read;
 mod script;
 mod step;
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use lockgate_core::table::{self, BodyData, Encoded, MigrationData, ScriptData, ScriptOptions};
 use lockgate_core::{Checksum, Version};
@@ -238,6 +238,22 @@ pub fn load_with(directory: &Path, shown: &str, tests: Tests) -> Loaded {
     }
     diagnostic::sort(&mut diagnostics);
     Loaded { folder, diagnostics }
+}
+
+/// The path without `.` and `..`, by its letters alone: a link stays a link, and nothing
+/// needs to be there.
+pub fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(normal.components().next_back(), Some(Component::Normal(_))) => {
+                normal.pop();
+            }
+            component => normal.push(component),
+        }
+    }
+    normal
 }
 
 /// Under `tests = "required"`: the migrations without a test file (L1).

@@ -7,3 +7,21 @@ pub(crate) mod scratch;
 pub(crate) mod set;
 pub(crate) mod tree;
 pub(crate) mod wire;
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
+/// Polls a future this often and drops it, unless it is done before.
+pub(crate) async fn polled<F: Future>(future: F, most: usize) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut polls = 0;
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => {
+            polls += 1;
+            if polls < most { Poll::Pending } else { Poll::Ready(None) }
+        }
+    })
+    .await
+}
