@@ -1,0 +1,15 @@
+//! The schema of a database as a value.
+//!
+//! Nothing here asks a database: the backends of `lockgate` read the catalogues and make a
+//! [`Schema`], which can then be written as text, compared with another, and drawn.
+
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+
+mod model;
+
+pub use model::{
+    Attribute, Column, Constraint, ConstraintKind, Detail, Generated, Generation, Identity, Index, Meta, Name,
+    Namespace, Object, ObjectKind, Owner, Partition, Persistence, Privilege, References, RowSecurity, Schema, Sequence,
+    SequenceOptions, Table, TableKind, Type, TypeKind, View,
+};
