@@ -14,7 +14,7 @@ pub(super) fn indexes() -> String {
         "SELECT i.indexrelid, x.relname, i.indrelid, CASE WHEN k.oid IS NULL THEN pg_get_indexdef(i.indexrelid) END, \
          k.oid, k.conname, i.indisunique, i.indisvalid AND i.indisready AND i.indislive, \
          i.indisclustered, i.indisreplident, \
-         CASE WHEN k.oid IS NOT NULL THEN NULL WHEN i.indexprs IS NULL THEN i.indkey::int2[]::text[] \
+         CASE WHEN k.oid IS NOT NULL THEN NULL WHEN i.indexprs IS NULL THEN string_to_array(i.indkey::text, ' ') \
          ELSE ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, false) FROM generate_series(1, i.indnatts) n) END, \
          i.indexprs IS NOT NULL, i.indnkeyatts, x.reloptions, CASE WHEN x.reltablespace <> 0 THEN \
          (SELECT s.spcname FROM pg_tablespace s WHERE s.oid = x.reltablespace) END, \

@@ -47,6 +47,9 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
      SELECT 'pg_temp_' || n FROM (SELECT substr(nspname, 9) AS n FROM pg_catalog.pg_namespace \
      WHERE oid = pg_catalog.pg_my_temp_schema()) t;\n";
 
+/// How many unknown objects an error names.
+const SHOWN: usize = 3;
+
 /// How many answers come before the first of the queries: to BEGIN, the settings, the temporary schema.
 const BEFORE: usize = 3;
 
@@ -108,9 +111,10 @@ impl Backing<'_> {
             let (kind, identity, catalogue) = (row.text()?, row.maybe()?, row.text()?);
             names.push(format!("the {kind} `{}` ({catalogue})", identity.unwrap_or_default()));
         }
-        match names.is_empty() {
-            true => Ok(schema),
-            false => Err(unknown(&names.join(", "))),
+        match names.len() {
+            0 => Ok(schema),
+            1..=SHOWN => Err(unknown(&names.join(", "))),
+            many => Err(unknown(&format!("{} (and {} more)", names[..SHOWN].join(", "), many - SHOWN))),
         }
     }
 

@@ -8,16 +8,16 @@ use crate::error::Cause;
 /// Every object that depends on something or has an owner, by catalogue. Left out: what an extension
 /// owns, what is an inner part of another object, and what is read with its owner: defaults (2604),
 /// members of operator families (2602, 2603), what a publication has (6106, 6237), where a relation's rows
-/// are toasted. Large objects (2613) are data.
+/// are toasted, the triggers of a partition that are those of the table above. Large objects (2613) are data.
 pub(super) const EVERYTHING: &str = "SELECT o.classid, array_agg(o.objid) FROM (\
      SELECT d.classid, d.objid FROM pg_depend d WHERE d.objid >= 16384 \
      UNION SELECT d.classid, d.objid FROM pg_shdepend d WHERE d.objid >= 16384 \
      AND d.dbid = (SELECT b.oid FROM pg_database b WHERE b.datname = current_database())) o \
      WHERE o.classid NOT IN (2602, 2603, 2604, 2613, 6106, 6237) \
      AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = o.classid AND e.objid = o.objid AND e.objsubid = 0 \
-     AND e.deptype IN ('e', 'i')) \
+     AND (e.deptype IN ('e', 'i') OR (e.classid = 2620 AND e.deptype = 'P'))) \
      AND NOT (o.classid = 1259 AND EXISTS (SELECT FROM pg_class c WHERE c.oid = o.objid AND \
-     (c.relkind = 't' OR (c.relpersistence = 't' AND c.relnamespace <> pg_my_temp_schema())))) \
+     (c.relnamespace = 99 OR (c.relpersistence = 't' AND c.relnamespace <> pg_my_temp_schema())))) \
      GROUP BY o.classid";
 
 /// The objects that exist and were not read.
