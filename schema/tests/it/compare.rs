@@ -110,10 +110,10 @@ fn s12_a_column_at_another_place_is_one_difference() {
         of(&["b", "y", "a"]),
         "table public.t: column x is gone (real)\n\
          table public.t: column y is new (real)\n\
-         table public.t: column b stands at another place (column-order)\n",
+         table public.t: column a stands at another place (column-order)\n",
         "table public.t: column y is gone (real)\n\
          table public.t: column x is new (real)\n\
-         table public.t: column a stands at another place (column-order)\n",
+         table public.t: column b stands at another place (column-order)\n",
     );
     assert_eq!(found[2].before.as_deref(), Some("a, b"));
     assert_eq!(found[2].after.as_deref(), Some("b, a"));
