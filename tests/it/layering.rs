@@ -12,12 +12,13 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Node, Package, P
 use crate::support::tree::{code, root, rust_files, says, text};
 
 /// Who may use whom of us, in programs and in build scripts. `lockgate-tests` uses everything.
-const EDGES: [(&str, &[&str]); 9] = [
+const EDGES: [(&str, &[&str]); 10] = [
     ("lockgate-core", &[]),
     ("lockgate-source", &["lockgate-core"]),
     ("lockgate-macros", &["lockgate-source"]),
     ("lockgate-build", &[]),
-    ("lockgate", &["lockgate-core", "lockgate-macros"]),
+    ("lockgate-schema", &["lockgate-core"]),
+    ("lockgate", &["lockgate-core", "lockgate-macros", "lockgate-schema"]),
     ("lockgate-cli", &["lockgate"]),
     ("lockgate-xtask", &["lockgate-source"]),
     ("app", &["lockgate", "lockgate-cli", "lockgate-build"]),
