@@ -16,6 +16,7 @@ mod requirements;
 mod round_trips;
 mod schema_sqlite;
 mod support;
+mod throwaway;
 mod trace;
 mod ui;
 mod xtask;
