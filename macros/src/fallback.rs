@@ -24,13 +24,21 @@ pub(crate) fn after_errors(krate: &Path, errors: TokenStream) -> TokenStream {
 
 /// The output after a panic, which is a mistake of this macro and not of its user.
 pub(crate) fn after_panic(payload: Box<dyn Any + Send>) -> TokenStream {
-    let payload = payload.as_ref();
+    after(&crate::args::lockgate(), &[of_panic("embed_migrations!", payload.as_ref())])
+}
+
+/// The output of an attribute after a panic, in place of the item.
+pub(crate) fn after_panic_in_attribute(payload: Box<dyn Any + Send>) -> TokenStream {
+    let message = of_panic("#[lockgate_harness::test]", payload.as_ref());
+    quote! { ::core::compile_error! { #message } }
+}
+
+fn of_panic(macro_name: &str, payload: &(dyn Any + Send)) -> String {
     let cause =
         payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
-    let message = format!(
-        "embed_migrations! failed by a mistake of its own: {}\nplease report it at {}/issues, with the folder if you can",
+    format!(
+        "{macro_name} failed by a mistake of its own: {}\nplease report it at {}/issues, with the folder if you can",
         cause.unwrap_or("no reason was given"),
         env!("CARGO_PKG_REPOSITORY"),
-    );
-    after(&crate::args::lockgate(), &[message])
+    )
 }

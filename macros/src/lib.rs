@@ -7,6 +7,7 @@
 #![deny(missing_docs)]
 
 mod args;
+mod attribute;
 mod expand;
 mod fallback;
 
@@ -43,4 +44,13 @@ pub fn embed_migrations(input: TokenStream) -> TokenStream {
     // Nothing in here panics on purpose. Should it happen, the user gets an error and a value like
     // after any other error.
     catch_unwind(AssertUnwindSafe(|| expand::embed(input.into()))).unwrap_or_else(fallback::after_panic).into()
+}
+
+/// Makes a test of a function that asks for a database: see `lockgate_harness::test`, through which
+/// it is used.
+#[proc_macro_attribute]
+pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    catch_unwind(AssertUnwindSafe(|| attribute::test(arguments.into(), item.into())))
+        .unwrap_or_else(fallback::after_panic_in_attribute)
+        .into()
 }

@@ -7,9 +7,14 @@ mod account;
 mod error;
 pub mod install;
 pub mod locate;
+pub mod place;
 pub mod postgres;
 pub mod require;
+mod share;
+mod shared;
 mod watchdog;
 
 pub use error::{Error, ErrorKind};
 pub use postgres::{Options, Postgres};
+pub use share::LINGER;
+pub use shared::{Folder, Shared};

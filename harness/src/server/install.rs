@@ -14,12 +14,16 @@ pub const VARIABLE: &str = "LOCKGATE_NO_INSTALL";
 /// pg_createcluster(8) documents.
 const CREATE_CLUSTER: &str = "/etc/postgresql-common/createcluster.conf";
 
-/// Whether it may be tried; the `Err` says why not and what to type instead.
+/// Whether it may be tried where a server is missing; the `Err` adds why not and what to type instead.
 ///
 /// # Errors
 ///
-/// `NotFound` with what to do by hand.
-pub fn may() -> Result<(), Error> {
+/// `NotFound` with what is missing and what to do by hand.
+pub fn may(missing: &Error) -> Result<(), Error> {
+    allowed().map_err(|help| Error::not_found(format!("{missing}: {help}")))
+}
+
+fn allowed() -> Result<(), Error> {
     let by_hand = "install it (`apt-get install postgresql`, `dnf install postgresql-server`, `brew install \
                    postgresql`), or name a folder with `initdb` and `postgres` in LOCKGATE_POSTGRES_BIN, or a server \
                    of your own in LOCKGATE_TEST_POSTGRES=postgres://user:password@host/database";
@@ -85,12 +89,9 @@ fn in_path(program: &str) -> bool {
 }
 
 fn is_root() -> bool {
-    // Without `unsafe` nobody tells us who we are, but a new file is ours.
     #[cfg(unix)]
-    if let Ok(file) = tempfile::NamedTempFile::new() {
-        use std::os::unix::fs::MetadataExt;
-        return fs::metadata(file.path()).is_ok_and(|data| data.uid() == 0);
-    }
+    return super::account::user().is_ok_and(|user| user == 0);
+    #[cfg(not(unix))]
     false
 }
 

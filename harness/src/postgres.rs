@@ -1,0 +1,244 @@
+//! Throwaway databases of PostgreSQL: which server they are on, how they are made and dropped.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use lockgate::Dialect;
+use sqlx::{Connection, Executor, PgConnection, Row};
+
+use crate::server::{self, ErrorKind, LINGER, Options, Shared};
+use crate::template::Template;
+use crate::{Error, skipped};
+
+/// The variable that names a server of the user's own.
+const SERVER: &str = "LOCKGATE_TEST_POSTGRES";
+
+pub(crate) struct Place {
+    name: String,
+    server: String,
+    /// The file that `psql` and others of its family read passwords from, if the server is ours.
+    passwords: Option<PathBuf>,
+    kept: bool,
+}
+
+impl Place {
+    /// A copy of a template; without one, an empty database. `None` where this machine has no server.
+    pub(crate) async fn like(template: Option<Template>) -> Result<Option<Self>, Error> {
+        let Some((server, passwords)) = server()? else { return Ok(None) };
+        let failed = |e| Error::because(format!("no database for a test can be made on the server of {SERVER}"), e);
+        let mut admin = Admin::connect(&server).await.map_err(failed)?;
+        let name = name();
+        match template {
+            None => admin.create_empty(&name).await.map_err(failed)?,
+            Some(template) => copy(&mut admin, &server, template, &name).await?,
+        }
+        admin.close().await.map_err(failed)?;
+        Ok(Some(Self { name, server, passwords, kept: false }))
+    }
+
+    pub(crate) fn url(&self) -> String {
+        with_database(&self.server, &self.name)
+    }
+
+    pub(crate) fn shown(&self) -> String {
+        let url = lockgate::mask_secrets(&self.url());
+        match &self.passwords {
+            None => format!("{url}, on the server of {SERVER}"),
+            Some(file) => format!(
+                "PGPASSFILE={} psql {}\nthat server ends a few seconds behind the last test: {LINGER}=600 keeps it for ten \
+                 minutes, and {SERVER} names one of your own",
+                file.display(),
+                url.replace(":***@", "@"),
+            ),
+        }
+    }
+
+    pub(crate) fn keep(&mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        let name = &self.name;
+        let work = async {
+            let mut admin = Admin::connect(&self.server).await?;
+            admin.drop(name).await?;
+            admin.close().await
+        };
+        // A test may have stopped the server. While a panic unwinds, a second one would hide it.
+        if let Err(e) = elsewhere(work)
+            && !std::thread::panicking()
+            && !matches!(e, sqlx::Error::Io(_))
+        {
+            panic!("the database `{name}` cannot be dropped: {e}");
+        }
+    }
+}
+
+/// The URL of the server, and the file of its password if it is ours; `None` where this machine has none, which has been reported.
+fn server() -> Result<Option<(String, Option<PathBuf>)>, Error> {
+    if let Some(url) = std::env::var(SERVER).ok().filter(|url| !url.is_empty()) {
+        return Ok(Some((url, None)));
+    }
+    // A static is never dropped: our part in it ends with this process.
+    static SHARED: OnceLock<Result<Shared, server::Error>> = OnceLock::new();
+    match SHARED.get_or_init(|| Shared::join(&Options::default())) {
+        Ok(server) => Ok(Some((server.url("postgres"), Some(server.passwords())))),
+        Err(e) if e.kind() == ErrorKind::NotFound => skipped("postgres", &e.to_string()).map(|()| None),
+        Err(e) => Err(Error::new(e.to_string())),
+    }
+}
+
+/// A name that no other test of any process has.
+fn name() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let nanoseconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.subsec_nanos());
+    format!("lockgate_test_{}_{nanoseconds:x}_{count}", std::process::id())
+}
+
+/// Copies a template, after making it where it is missing.
+///
+/// A template is whole if it has its name: it is made under another one, and renamed at the end. Who
+/// is killed meanwhile leaves the other name behind, which the next one drops.
+fn copy<'a>(
+    admin: &'a mut Admin,
+    server: &'a str,
+    template: Template,
+    name: &'a str,
+) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
+    Box::pin(async move {
+        let whole = format!("lockgate_template_{}", template.key(Dialect::Postgres));
+        let failed = |e| Error::because(format!("the database `{whole}` cannot be made or copied"), e);
+        if admin.create_like(name, &whole).await.map_err(failed)? {
+            return Ok(());
+        }
+        admin.lock(&whole).await.map_err(failed)?;
+        // Whoever had the lock before us has most likely made it.
+        if !admin.create_like(name, &whole).await.map_err(failed)? {
+            let draft = format!("{whole}_draft");
+            admin.drop(&draft).await.map_err(failed)?;
+            match template.before() {
+                Some(before) => copy(admin, server, before, &draft).await?,
+                None => admin.create_empty(&draft).await.map_err(failed)?,
+            }
+            template.fill(&with_database(server, &draft)).await?;
+            // Nobody may connect to it any more, as nobody could copy it meanwhile.
+            let statements = [
+                format!("ALTER DATABASE {draft} ALLOW_CONNECTIONS false"),
+                format!("ALTER DATABASE {draft} RENAME TO {whole}"),
+            ];
+            for statement in statements {
+                admin.execute(statement).await.map_err(failed)?;
+            }
+            if !admin.create_like(name, &whole).await.map_err(failed)? {
+                return Err(Error::new(format!("the database `{whole}` was dropped as soon as it was made")));
+            }
+        }
+        admin.unlock(&whole).await.map_err(failed)
+    })
+}
+
+/// A connection to the server's own database.
+struct Admin {
+    connection: PgConnection,
+    /// Copies files instead of writing every page to the log. With `fsync` on, the checkpoints that
+    /// this takes would cost more than it saves.
+    strategy: Option<&'static str>,
+}
+
+impl Admin {
+    async fn connect(server: &str) -> Result<Self, sqlx::Error> {
+        Ok(Self { connection: PgConnection::connect(server).await?, strategy: None })
+    }
+
+    async fn strategy(&mut self) -> Result<&'static str, sqlx::Error> {
+        const QUESTION: &str =
+            "SELECT current_setting('fsync') = 'off' AND current_setting('server_version_num')::int >= 150000";
+        if let Some(strategy) = self.strategy {
+            return Ok(strategy);
+        }
+        let row = sqlx::raw_sql(QUESTION).fetch_one(&mut self.connection).await?;
+        let strategy = if row.try_get::<bool, _>(0)? { " STRATEGY file_copy" } else { "" };
+        self.strategy = Some(strategy);
+        Ok(strategy)
+    }
+
+    async fn execute(&mut self, statement: String) -> Result<(), sqlx::Error> {
+        self.connection.execute(sqlx::AssertSqlSafe(statement)).await.map(drop)
+    }
+
+    async fn create_empty(&mut self, name: &str) -> Result<(), sqlx::Error> {
+        let strategy = self.strategy().await?;
+        self.execute(format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'{strategy}")).await
+    }
+
+    /// `false` where there is no such template.
+    async fn create_like(&mut self, name: &str, template: &str) -> Result<bool, sqlx::Error> {
+        let strategy = self.strategy().await?;
+        let made = self.execute(format!("CREATE DATABASE {name} TEMPLATE {template}{strategy}")).await;
+        match made {
+            Err(sqlx::Error::Database(e)) if e.code().as_deref() == Some("3D000") => Ok(false),
+            made => made.map(|()| true),
+        }
+    }
+
+    /// WITH (FORCE) needs PostgreSQL 13; this is what it does.
+    async fn drop(&mut self, name: &str) -> Result<(), sqlx::Error> {
+        let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+        self.execute(end).await?;
+        self.execute(format!("DROP DATABASE IF EXISTS {name}")).await
+    }
+
+    /// Keeps other processes away until it is let go of, or this connection ends.
+    async fn lock(&mut self, what: &str) -> Result<(), sqlx::Error> {
+        self.execute(format!("SELECT pg_advisory_lock(hashtext('{what}'))")).await
+    }
+
+    async fn unlock(&mut self, what: &str) -> Result<(), sqlx::Error> {
+        self.execute(format!("SELECT pg_advisory_unlock(hashtext('{what}'))")).await
+    }
+
+    async fn close(self) -> Result<(), sqlx::Error> {
+        self.connection.close().await
+    }
+}
+
+/// Waits for work on a thread and a runtime of its own: a test's runtime cannot wait in `drop`.
+fn elsewhere<T: Send>(work: impl Future<Output = T> + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
+            runtime.block_on(work)
+        });
+        thread.join().expect("nothing in it panics")
+    })
+}
+
+/// The same server's URL for another database.
+pub(crate) fn with_database(url: &str, database: &str) -> String {
+    let (address, parameters) = url.split_once('?').map_or((url, None), |(address, rest)| (address, Some(rest)));
+    let start = address.find("://").map_or(0, |at| at + 3);
+    let end = address[start..].find('/').map_or(address.len(), |at| start + at);
+    let parameters = parameters.map(|parameters| format!("?{parameters}")).unwrap_or_default();
+    format!("{}/{database}{parameters}", &address[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_gets_another_database() {
+        assert_eq!(with_database("postgres://u:p@h:1/a?x=y/z", "b"), "postgres://u:p@h:1/b?x=y/z");
+        assert_eq!(with_database("postgres://h", "b"), "postgres://h/b");
+    }
+}

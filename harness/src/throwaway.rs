@@ -1,0 +1,168 @@
+//! A database of its own for one test: empty, or migrated, and gone with the value.
+
+use std::fmt;
+
+use lockgate::{Database, Dialect, Migrations, Version};
+
+use crate::Error;
+#[cfg(feature = "postgres")]
+use crate::postgres;
+#[cfg(feature = "sqlite")]
+use crate::sqlite;
+use crate::template::{Template, migrate};
+
+/// A database of its own for one test. It is dropped with the value, and kept where the test
+/// panics.
+///
+/// On PostgreSQL it is on the server of `LOCKGATE_TEST_POSTGRES`, or on a throwaway one that the
+/// processes of a test run share.
+pub struct Throwaway {
+    place: Place,
+}
+
+enum Place {
+    #[cfg(feature = "sqlite")]
+    Sqlite(sqlite::Place),
+    #[cfg(feature = "postgres")]
+    Postgres(postgres::Place),
+    #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+    Never(std::convert::Infallible),
+}
+
+impl Throwaway {
+    /// An empty database.
+    ///
+    /// `None` where this machine has no server of that dialect: the test is over then, and has been
+    /// reported as skipped. Where `LOCKGATE_REQUIRE` names the dialect that is an error.
+    ///
+    /// # Errors
+    ///
+    /// Where there is a server and it does not do what it should, and where this build has no
+    /// feature for the dialect.
+    pub async fn empty(dialect: Dialect) -> Result<Option<Self>, Error> {
+        Self::like(None, dialect).await
+    }
+
+    /// A copy of a template, or an empty database.
+    async fn like(template: Option<Template>, dialect: Dialect) -> Result<Option<Self>, Error> {
+        let place = match dialect {
+            #[cfg(feature = "sqlite")]
+            Dialect::Sqlite => Some(Place::Sqlite(sqlite::Place::like(template).await?)),
+            #[cfg(feature = "postgres")]
+            Dialect::Postgres => postgres::Place::like(template).await?.map(Place::Postgres),
+            #[cfg(not(all(feature = "sqlite", feature = "postgres")))]
+            Dialect::Sqlite | Dialect::Postgres => return Err(no_feature(dialect)),
+            Dialect::Mysql => return Err(no_feature(dialect)),
+        };
+        Ok(place.map(|place| Self { place }))
+    }
+
+    /// A database to which all of a set has been applied: once, by the first test of a run that asks
+    /// for it. The others get copies.
+    ///
+    /// # Errors
+    ///
+    /// As for [`empty`](Self::empty), and where a migration fails or a version is not in the set.
+    pub async fn at_head(migrations: &'static Migrations, dialect: Dialect) -> Result<Option<Self>, Error> {
+        Self::at(migrations, migrations.set().last().map(|last| last.version()), dialect).await
+    }
+
+    /// A database to which a set has been applied up to this version, and nothing of it for `None`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`at_head`](Self::at_head).
+    pub async fn at(
+        migrations: &'static Migrations,
+        version: Option<Version>,
+        dialect: Dialect,
+    ) -> Result<Option<Self>, Error> {
+        let Some(version) = version else { return Self::empty(dialect).await };
+        let Some(made) = Self::like(Template::below(migrations, version), dialect).await? else { return Ok(None) };
+        // A copy of the head has nothing left to do.
+        if migrations.set().last().is_none_or(|last| last.version() != version) {
+            migrate(migrations, version, &made.url()).await?;
+        }
+        Ok(Some(made))
+    }
+
+    /// Where it is, with the password: for [`Database::connect`] and for sqlx.
+    pub fn url(&self) -> String {
+        match &self.place {
+            #[cfg(feature = "sqlite")]
+            Place::Sqlite(place) => place.url(),
+            #[cfg(feature = "postgres")]
+            Place::Postgres(place) => place.url(),
+            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+            Place::Never(never) => match *never {},
+        }
+    }
+
+    /// Where it is, for people: without the password, and how to get at it all the same.
+    pub fn shown(&self) -> String {
+        match &self.place {
+            #[cfg(feature = "sqlite")]
+            Place::Sqlite(place) => place.url(),
+            #[cfg(feature = "postgres")]
+            Place::Postgres(place) => place.shown(),
+            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+            Place::Never(never) => match *never {},
+        }
+    }
+
+    /// What it speaks.
+    pub fn dialect(&self) -> Dialect {
+        match &self.place {
+            #[cfg(feature = "sqlite")]
+            Place::Sqlite(_) => Dialect::Sqlite,
+            #[cfg(feature = "postgres")]
+            Place::Postgres(_) => Dialect::Postgres,
+            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+            Place::Never(never) => match *never {},
+        }
+    }
+
+    /// One connection to it.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be connected to.
+    pub async fn connect(&self) -> Result<Database, Error> {
+        let connected = Database::connect(&self.url()).await;
+        connected.map_err(|e| Error::because("a throwaway database cannot be connected to", e))
+    }
+
+    /// Leaves it where it is when the value is dropped. A server that was started for the tests goes
+    /// with them all the same.
+    pub fn keep(&mut self) {
+        match &mut self.place {
+            #[cfg(feature = "sqlite")]
+            Place::Sqlite(place) => place.keep(),
+            #[cfg(feature = "postgres")]
+            Place::Postgres(place) => place.keep(),
+            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+            Place::Never(never) => match *never {},
+        }
+    }
+}
+
+impl Drop for Throwaway {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.keep();
+        }
+    }
+}
+
+impl fmt::Debug for Throwaway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Throwaway").field(&lockgate::mask_secrets(&self.url())).finish()
+    }
+}
+
+fn no_feature(dialect: Dialect) -> Error {
+    Error::new(format!(
+        "this build has no throwaway databases of {}: enable the feature `{dialect}` of `lockgate-harness`, if it has one",
+        dialect.product()
+    ))
+}
