@@ -112,7 +112,7 @@ fn started<T, E: Borrow<Error>>(outcome: Result<T, E>) -> Option<T> {
 
 /// Says that the current test is skipped: on its own output, which a test runner may swallow, and
 /// in the file that `cargo xtask test` repeats at its end.
-fn skip(why: &str) {
+pub(crate) fn skip(why: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     let line = format!("postgres: {test}: {why}\n");
     let file = std::env::var_os("LOCKGATE_SKIPPED");

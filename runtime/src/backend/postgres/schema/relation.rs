@@ -170,9 +170,11 @@ impl Relations {
             'f' => TableKind::Foreign { server: server.unwrap_or_default() },
             other => return Err(super::unknown(&format!("the relation {}, of kind `{other}`", super::shown(&name)))),
         };
-        match identity {
-            'f' => options.push(detail("replica identity", "full")),
-            'n' => options.push(detail("replica identity", "nothing")),
+        match (identity, &kind) {
+            // A table of another server is never replicated.
+            (_, TableKind::Foreign { .. }) => {}
+            ('f', _) => options.push(detail("replica identity", "full")),
+            ('n', _) => options.push(detail("replica identity", "nothing")),
             _ => {}
         }
         options.sort();
