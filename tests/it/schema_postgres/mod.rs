@@ -71,5 +71,7 @@ async fn an_unchanged_database_reads_equal_a_hundred_times() {
     .await;
     let again = read_schema(&mut connection).await.unwrap();
     assert!(again == first, "{:#?}", lockgate::schema::compare(&first, &again));
+    // No database with a subscription can be dropped.
+    run(&mut connection, "DROP SUBSCRIPTION away").await;
     connection.close().await.unwrap();
 }

@@ -1,14 +1,15 @@
 //! What reading does to the session and the database: nothing. And what it does not know, it names.
 
 use lockgate::{ErrorKind, Migrator, read_schema};
-use sqlx::Connection;
+use sqlx::{Connection, Row};
 
 use super::{read, run};
 use crate::support::set::migrations;
 use crate::support::{polled, postgres};
 
 async fn text(connection: &mut sqlx::PgConnection, sql: &'static str) -> String {
-    sqlx::query_scalar(sql).fetch_one(connection).await.unwrap()
+    let row = sqlx::raw_sql(sql).fetch_one(connection).await.unwrap();
+    row.get(0)
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::error::Cause;
 pub(super) fn constraints() -> String {
     format!(
         "SELECT k.oid, k.conname, k.contype, k.conrelid, k.contypid, \
-         CASE WHEN k.contype <> 't' THEN pg_get_constraintdef(k.oid) END, k.conkey, \
+         CASE WHEN k.contype IN ('p', 'u', 'f', 'c', 'x', 'n') THEN pg_get_constraintdef(k.oid) END, k.conkey, \
          f.relnamespace, f.relname, k.confrelid, k.confkey, CASE WHEN EXISTS (SELECT FROM pg_depend e \
          WHERE e.classid = 1259 AND e.objid = k.confrelid AND e.deptype = 'e') THEN ARRAY(SELECT a.attname FROM \
          unnest(k.confkey) WITH ORDINALITY u (attnum, place) JOIN pg_attribute a ON a.attrelid = k.confrelid \

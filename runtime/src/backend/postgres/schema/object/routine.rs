@@ -8,7 +8,7 @@ pub(super) fn routines() -> Vec<String> {
         "SELECT CASE p.prokind WHEN 'f' THEN 'function' WHEN 'p' THEN 'procedure' WHEN 'w' THEN 'window function' \
          ELSE 'routine of kind ' || p.prokind::text END AS kind, 1255::oid AS class, p.oid AS id, p.pronamespace AS schema, \
          p.proname || '(' || oidvectortypes(p.proargtypes) || ')' AS name, 0::oid AS relation, p.proowner AS owner, \
-         'f'::\"char\" AS letter, p.proacl AS acl, pg_get_functiondef(p.oid) AS definition, NULL::text[] AS details \
+         'f'::\"char\" AS letter, p.proacl AS acl, CASE WHEN p.prokind IN ('f', 'p', 'w') THEN pg_get_functiondef(p.oid) ELSE '' END AS definition, NULL::text[] AS details \
          FROM pg_proc p WHERE p.oid >= 16384 AND p.prokind <> 'a' AND NOT EXISTS (SELECT FROM pg_depend e \
          WHERE e.classid = 1255 AND e.objid = p.oid AND e.deptype IN ('e', 'i'))"
             .to_owned(),
