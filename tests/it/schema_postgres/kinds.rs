@@ -71,7 +71,7 @@ pub(super) const KINDS: &[(&str, &[&str])] = &[
     ),
     ("ALTER INDEX app.users_lower ALTER COLUMN 1 SET STATISTICS 500", &["    with statistics = 1 to 500"]),
     (
-        "CREATE TABLE app.posts (id int PRIMARY KEY WITH (fillfactor = 71), u bigint CONSTRAINT to_user REFERENCES app.users \
+        "CREATE TABLE app.posts (id int PRIMARY KEY WITH (fillfactor = 71), z text, u bigint CONSTRAINT to_user REFERENCES app.users \
          ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED, v int UNIQUE) WITH (fillfactor = 81, toast.autovacuum_enabled = false)",
         &[
             "  with fillfactor = 81",
@@ -253,7 +253,7 @@ pub(super) const KINDS: &[(&str, &[&str])] = &[
             "foreign data wrapper wrapper",
             "  | CREATE FOREIGN DATA WRAPPER wrapper OPTIONS (a 'b', password '***')",
             "  | CREATE SERVER far TYPE 't' VERSION '1' FOREIGN DATA WRAPPER wrapper OPTIONS (host 'h')",
-            "  | CREATE USER MAPPING FOR public SERVER far OPTIONS (password '***', \"user\" 'u')",
+            "  | CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (password '***', \"user\" 'u')",
         ],
     ),
     (
@@ -301,7 +301,7 @@ async fn every_kind_of_object_is_read() {
     }
     // No database with one can be dropped.
     run(&mut connection, "DROP SUBSCRIPTION away").await;
-    assert!(wrong.is_empty(), "{}\n{before}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "{before}\n{}", wrong.join("\n"));
     for secret in ["hidden1", "hidden2", "s3cret"] {
         assert!(!before.contains(secret), "{secret}");
     }

@@ -25,8 +25,8 @@ pub(super) fn foreign() -> Vec<String> {
         ),
         // The catalogue itself is for superusers. The view hides the options from those who must not see them.
         format!(
-            "SELECT 'user mapping', 1418, m.umid, 0, 'FOR ' || quote_ident(m.usename) || ' SERVER ' || quote_ident(m.srvname), 0, 0, 'r', NULL, \
-             'CREATE USER MAPPING FOR ' || quote_ident(m.usename) || ' SERVER ' || quote_ident(m.srvname) || {}, NULL \
+            "SELECT 'user mapping', 1418, m.umid, 0, 'FOR ' || CASE WHEN m.umuser = 0 THEN 'PUBLIC' ELSE quote_ident(m.usename) END || ' SERVER ' || quote_ident(m.srvname), 0, 0, 'r', NULL, \
+             'CREATE USER MAPPING FOR ' || CASE WHEN m.umuser = 0 THEN 'PUBLIC' ELSE quote_ident(m.usename) END || ' SERVER ' || quote_ident(m.srvname) || {}, NULL \
              FROM pg_user_mappings m WHERE m.umid >= 16384",
             options("m.umoptions")
         ),
