@@ -39,7 +39,7 @@ const TABLES: &[&str] = &[
     "same: INSERT INTO app.t (a) VALUES ('x'); ANALYZE app.t",
     "same: SELECT setval('app.other_seq', 77)",
     "ALTER TABLE app.t ADD g int GENERATED ALWAYS AS (b + 1) STORED",
-    "ALTER TABLE app.t ALTER g DROP EXPRESSION",
+    "13+ ALTER TABLE app.t ALTER g DROP EXPRESSION",
     "18+ ALTER TABLE app.t ADD v int GENERATED ALWAYS AS (b + 1) VIRTUAL",
     "ALTER TABLE app.t SET (fillfactor = 60)",
     "ALTER TABLE app.t SET (toast.autovacuum_enabled = false)",

@@ -55,7 +55,7 @@ pub(super) const KINDS: &[(&str, &[&str])] = &[
     ),
     (
         "18+ CREATE TABLE app.virtual (a int, b int GENERATED ALWAYS AS (a + 1) VIRTUAL)",
-        &["  column b integer GENERATED AS (a + 1) VIRTUAL"],
+        &["  column b integer GENERATED AS ((a + 1)) VIRTUAL"],
     ),
     (
         "CREATE INDEX users_lower ON app.users (lower(\"We ird\")) WHERE n > 3",

@@ -119,7 +119,6 @@ async fn what_no_query_knows_is_named() {
         .await;
     read(&database.url()).await;
     // As a newer server would have it: kinds and catalogues that nobody here has heard of.
-    run(&mut connection, "SET allow_system_table_mods = on").await;
     let cases = [
         (
             "UPDATE pg_class SET relkind = 'g' WHERE relname = 'v'",
