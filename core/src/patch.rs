@@ -92,6 +92,11 @@ pub const fn version(major: i64, minor: i64) -> Option<Version> {
     Version::new(major * MINORS + minor)
 }
 
+/// The version behind this one, of the same major. `None` behind its last minor.
+pub const fn next(last: Version) -> Option<Version> {
+    version(last.get() / MINORS, last.get() % MINORS + 1)
+}
+
 /// The number as names write it: `00000001.0002`.
 pub fn numbers(version: Version) -> String {
     let (major, minor) = (version.get() / MINORS, version.get() % MINORS);
@@ -102,6 +107,13 @@ pub fn numbers(version: Version) -> String {
 pub fn parse_numbers(text: &str) -> Option<Version> {
     let (major, minor) = text.split_once('.')?;
     version(digits(major).filter(|_| !major.is_empty())?, digits(minor).filter(|_| !minor.is_empty())?)
+}
+
+/// Reads a key, with or without the zeros: `billing.1.2` is `billing.00000001.0002`.
+pub fn parse_key(text: &str) -> Option<(&str, Version)> {
+    let (database, numbers) = text.split_once('.')?;
+    let is_database = !database.is_empty() && !database.starts_with(|c: char| c.is_ascii_digit());
+    Some((database, parse_numbers(numbers)?)).filter(|_| is_database)
 }
 
 /// A version as the set that has this id writes it.
@@ -122,6 +134,8 @@ mod tests {
         assert_eq!((patch.database(), patch.user(), patch.description()), ("billing", "the-owner", "Add invoices"));
         assert_eq!((patch.key(), patch.version().get()), ("billing.00000012.0345", 120_345));
         assert_eq!(numbers(patch.version()), "00000012.0345");
+        assert_eq!(next(patch.version()).map(numbers).as_deref(), Some("00000012.0346"));
+        assert_eq!(version(3, 9_999).and_then(next), None);
         assert_eq!(Patch::parse("ä.99999999.9999.ö.ü").map(|patch| patch.version().get()), Some(999_999_999_999));
     }
 
@@ -153,6 +167,10 @@ mod tests {
         }
         for text in ["", ".", "1.", ".2", "1", "1.2.3", "1.10000", "100000000.1", "-1.2", "1.+2"] {
             assert_eq!(parse_numbers(text), None, "{text}");
+        }
+        assert_eq!(parse_key("billing.1.2"), Version::new(10_002).map(|version| ("billing", version)));
+        for text in ["1.2", "billing.1", ".1.2", "1.1.2", "billing.00000001.0002.owner.x"] {
+            assert_eq!(parse_key(text), None, "{text}");
         }
     }
 }
