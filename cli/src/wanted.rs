@@ -116,6 +116,28 @@ mod tests {
     }
 
     #[test]
+    fn p2_what_is_named_is_of_the_database_of_the_set() {
+        static BILLING: Migrations = lockgate::embed_migrations!("../tests/fixtures/patches", database = "billing");
+        static OTHERS: Migrations = lockgate::embed_migrations!("../migrations");
+        let version = |migrations: &Migrations, text: &str| {
+            let wanted: Wanted = text.parse().map_err(|error: ParseWantedError| error.to_string())?;
+            wanted.version(migrations).map(Version::get).map_err(|problem| problem.report())
+        };
+        for text in ["2.1", "20001", "billing.2.1", "billing.00000002.0001.some_one.under_another_name"] {
+            assert_eq!(version(&BILLING, text), Ok(20_001), "{text}");
+        }
+        let other = version(&BILLING, "audit.00000001.0001.auditor.create_entry").unwrap_err();
+        assert!(
+            other.contains("`audit` is another database: the program embeds the migrations of `billing`"),
+            "{other}"
+        );
+        for text in ["1.2", "billing.1.2"] {
+            let form = version(&OTHERS, text).unwrap_err();
+            assert!(form.contains("no migration of the program has a name of this form: the newest is `00"), "{form}");
+        }
+    }
+
+    #[test]
     fn p2_a_patch_is_found_by_number_key_and_name() {
         let wanted = |text: &str| text.parse::<Wanted>().map(|wanted| (wanted.version.get(), wanted.form));
         let key = || Form::Key { database: "billing".to_owned() };
