@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn p2_what_is_named_is_of_the_database_of_the_set() {
         static BILLING: Migrations = lockgate::embed_migrations!("../tests/fixtures/patches", database = "billing");
-        static OTHERS: Migrations = lockgate::embed_migrations!("../migrations");
+        static OTHERS: Migrations = lockgate::embed_migrations!("../tests/fixtures/ui/database-not-encoded/migrations");
         let version = |migrations: &Migrations, text: &str| {
             let wanted: Wanted = text.parse().map_err(|error: ParseWantedError| error.to_string())?;
             wanted.version(migrations).map(Version::get).map_err(|problem| problem.report())

@@ -312,7 +312,10 @@ fn p1_p2_p3_patches_are_made_numbered_and_described_anew() {
         (&["x"], "has patches for `audit` and `billing`: say for which this one is, `--database NAME`"),
         (&["x", "--database", "biling"], "did you mean `billing`? if it is a new database, say `--version 1.1` too"),
         (&["x", "--database", "shop"], "has no patch for `shop` yet: name its role too, `--user ROLE`"),
-        (&["x", "--database", "billing", "--user", "a.b"], "it has 6 parts, not 5"),
+        (
+            &["x", "--database", "billing", "--user", "a.b"],
+            "the new patch names the user \"a.b\": one is a letter or `_`, and behind it",
+        ),
         (&["x", "--database", "billing", "--version", "3"], "`3` is no version: write major and minor, as in `2.1`"),
         (&["x", "--database", "billing", "--version", "2.1"], "is taken by `billing.00000002.0001.ops.next`"),
         (&["next", "--database", "billing"], "`billing.00000002.0001.ops.next` has this name already"),

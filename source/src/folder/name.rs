@@ -87,6 +87,12 @@ pub fn is_ignored(file: &str) -> bool {
     file.starts_with('.') || file.eq_ignore_ascii_case("readme.md")
 }
 
+/// What is wrong with this text as the database or the user of a patch, as the rest of a sentence that
+/// begins with the patch: `what` says which of the two it is.
+pub fn bad_word(what: &str, text: &str) -> Option<String> {
+    patch::word(what, text)
+}
+
 /// What between version and name stands under this numbering; under `encoded` before it too.
 pub(crate) const fn separator(numbering: Numbering) -> char {
     match numbering {

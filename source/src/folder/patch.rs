@@ -59,7 +59,7 @@ fn is_number(text: &str) -> bool {
 }
 
 /// A database or a user: an identifier, as a server takes it too.
-fn word(what: &str, text: &str) -> Option<String> {
+pub(super) fn word(what: &str, text: &str) -> Option<String> {
     let first = |c: char| c.is_alphabetic() || c == '_';
     if text.is_empty() {
         return Some(format!("names no {what}"));

@@ -162,7 +162,11 @@ fn owner(folder: &Folder, arguments: &Arguments) -> Result<Option<Owner>, Failur
             )));
         }
     };
-    Ok(Some(Owner { database: database.to_owned(), user: user.to_owned() }))
+    let bad = name::bad_word("database", database).or_else(|| name::bad_word("user", user));
+    match bad {
+        Some(bad) => Err(Failure::refused(format!("the new patch {bad}"))),
+        None => Ok(Some(Owner { database: database.to_owned(), user: user.to_owned() })),
+    }
 }
 
 /// The version to give it: the next one, or the one that is asked for.
