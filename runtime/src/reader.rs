@@ -18,7 +18,7 @@ use crate::target::Target;
 /// what the server brings, temporary objects of other sessions, and what no schema is: rows, where a
 /// sequence stands, large objects, roles, settings of the database.
 ///
-/// ```no_run
+/// ```
 /// # #[cfg(feature = "sqlite")]
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// let mut database = lockgate::Database::connect("sqlite::memory:").await?;

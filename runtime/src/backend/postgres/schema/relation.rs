@@ -179,10 +179,10 @@ impl Relations {
         }
         options.sort();
         let parents = self.parents.get(&oid).map(Vec::as_slice).unwrap_or_default();
-        let parents = parents.iter().map(|(_, name)| name.clone());
+        let mut parents = parents.iter().map(|(_, name)| name.clone());
         let (inherits, partition_of) = match bound {
             None => (parents.collect(), None),
-            Some(bound) => (Vec::new(), parents.last().map(|parent| Partition { parent, bound })),
+            Some(bound) => (Vec::new(), parents.next_back().map(|parent| Partition { parent, bound })),
         };
         let table = Table {
             name,
