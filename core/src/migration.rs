@@ -9,7 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::table::{self, Reader};
-use crate::{Checksum, Dialect, Dialects, Statement, Version};
+use crate::{Checksum, Dialect, Dialects, Statement, Touch, Version};
 
 /// The ordered migrations embedded in a program.
 #[derive(Clone, Copy)]
@@ -237,6 +237,19 @@ impl Script {
     pub fn finished(&self, dialect: Dialect) -> Vec<Checksum> {
         let Some((statements, at)) = self.list(dialect).filter(|_| self.record.finished) else { return Vec::new() };
         (0..statements.len()).map(|index| table::checksum(self.set.table, at + 32 * index)).collect()
+    }
+
+    /// What its statements do to tables of a database of this dialect, as far as they tell, in the order
+    /// of the statements. Locks are PostgreSQL's alone: SQLite has one for the whole database, and what
+    /// MySQL locks is not read.
+    pub fn touches(&self, dialect: Dialect) -> Vec<Touch> {
+        let (table, record) = (self.set.table, &self.record);
+        let mut touches = table::touches(table, record, dialect, self.set.paths);
+        if dialect != Dialect::Postgres {
+            touches.iter_mut().for_each(|touch| touch.lock = None);
+            touches.retain(|touch| touch.makes || touch.destroys);
+        }
+        touches
     }
 
     fn list(&self, dialect: Dialect) -> Option<(Vec<Statement>, usize)> {
