@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::scripts;
 use crate::server::{ErrorKind, Options, Postgres, require};
-use crate::trace::{Draft, Effect, trace};
+use crate::trace::{Difference, Draft, Effect, trace};
 
 /// What a trace did, as the JSON document has it: keys are only ever added.
 #[derive(Debug, Default, Serialize)]
@@ -40,6 +40,13 @@ struct Line {
     kind: &'static str,
     lock: Option<String>,
     blocks: Option<&'static str>,
+    /// The lock that the statement's text let expect; none where it is not stronger than what a program
+    /// takes that writes rows.
+    predicted: Option<String>,
+    /// Whether that is another lock than the one that was taken.
+    differs: bool,
+    #[serde(skip)]
+    difference: Option<Difference>,
     rewritten: bool,
     scanned: bool,
     indexes: Vec<String>,
@@ -110,6 +117,9 @@ impl From<Effect> for Line {
             kind: effect.kind,
             lock: effect.lock.map(|lock| lock.to_string()),
             blocks: effect.lock.map(|lock| lock.blocks()),
+            predicted: effect.predicted.map(|lock| lock.to_string()),
+            differs: effect.differs.is_some(),
+            difference: effect.differs,
             rewritten: effect.rewritten,
             scanned: effect.scanned,
             indexes: effect.indexes,
@@ -131,17 +141,20 @@ impl Migration {
         };
         let mut table = Table::new();
         table.force_no_tty().load_style(presets::NOTHING);
-        table.set_header(["line", "relation", "lock", "blocks", "also"]);
+        table.set_header(["line", "relation", "lock", "predicted", "blocks", "also"]);
         let mut last = None;
         for line in &self.effects {
             // A statement's number stands once.
             let number = if last == Some(line.line) { String::new() } else { line.line.to_string() };
             last = Some(line.line);
-            let lock = line.lock.clone().unwrap_or_else(|| "not seen".to_owned());
-            table.add_row([number, line.shown(), lock, line.blocks.unwrap_or_default().to_owned(), line.also()]);
+            let unseen = if line.differs { "none" } else { "not seen" };
+            let lock = line.lock.clone().unwrap_or_else(|| unseen.to_owned());
+            let blocks = line.blocks.unwrap_or_default().to_owned();
+            table.add_row([number, line.shown(), lock, line.agrees().to_owned(), blocks, line.also()]);
         }
         let lines: String = table.lines().map(|line| format!("   {}\n", line.trim_end())).collect();
-        format!("  {}: {until}\n{lines}", self.file)
+        let differences: String = self.effects.iter().filter_map(Line::differs).collect();
+        format!("  {}: {until}\n{lines}{differences}", self.file)
     }
 }
 
@@ -152,6 +165,37 @@ impl Line {
             "table" => name.to_owned(),
             kind => format!("{kind} {name}"),
         }
+    }
+
+    /// Whether it is what was predicted, where that is a question.
+    fn agrees(&self) -> &'static str {
+        match (self.differs, &self.predicted) {
+            (true, _) => "no",
+            (false, Some(_)) => "yes",
+            (false, None) => "",
+        }
+    }
+
+    /// What was predicted instead.
+    fn differs(&self) -> Option<String> {
+        let (line, shown) = (self.line, self.shown());
+        let predicted = self.predicted.as_deref().unwrap_or_default();
+        Some(match (self.difference?, &self.lock) {
+            (Difference::NotPredicted, Some(lock)) if self.predicted.is_some() => {
+                format!("    line {line}: {lock} on {shown} was taken, and {predicted} was predicted\n")
+            }
+            (Difference::NotPredicted, lock) => format!(
+                "    line {line}: {} on {shown} was taken and not predicted: something in the database leads from the \
+                 statement to it, such as a foreign key, a partition or a function\n",
+                lock.as_deref().unwrap_or_default()
+            ),
+            (Difference::NotTaken, Some(lock)) => {
+                format!("    line {line}: {predicted} on {shown} was predicted, and {lock} was taken\n")
+            }
+            (Difference::NotTaken, None) => {
+                format!("    line {line}: {predicted} on {shown} was predicted and not taken\n")
+            }
+        })
     }
 
     fn also(&self) -> String {
