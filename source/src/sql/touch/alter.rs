@@ -36,9 +36,6 @@ pub(in crate::sql) fn lock(mut at: Cursor<'_>) -> TableLock {
         return if at.is("foreign") { TableLock::ShareRowExclusive } else { TableLock::AccessExclusive };
     }
     if at.take("alter") {
-        if at.take("constraint") {
-            return TableLock::ShareRowExclusive;
-        }
         at.take("column");
         // Columns of an index have numbers.
         at.next();
@@ -124,7 +121,8 @@ fn is_cast(column: &str, expression: &str) -> bool {
 fn rounds(to: &str) -> bool {
     let (name, precision) = match to.split_once('(') {
         Some((name, rest)) => {
-            (format!("{}{}", name.trim_end(), rest.split_once(')').map_or("", |(_, tail)| tail)), true)
+            let behind = rest.split_once(')').map_or("", |(_, behind)| behind);
+            (format!("{} {}", name.trim(), behind.trim()).trim_end().to_owned(), true)
         }
         None => (to.to_owned(), false),
     };

@@ -9,6 +9,8 @@
 
 mod alter;
 mod read;
+#[cfg(test)]
+mod tests;
 
 use lockgate_core::touch::is_same_table;
 use lockgate_core::{Dialect, Statement, StatementFlags, StatementKind, TableLock, Touch};
@@ -81,13 +83,7 @@ fn tokens_max(text: &str, statement: &Statement, drops: bool) -> usize {
         }
         StatementKind::Insert if drops => BEGINNING,
         StatementKind::Insert | StatementKind::Update | StatementKind::Delete => NAME,
-        StatementKind::Select => {
-            if has(&["for ", "into "]) {
-                BEGINNING
-            } else {
-                0
-            }
-        }
+        StatementKind::Select if has(&["for ", "into "]) => BEGINNING,
         StatementKind::CreateTable => {
             if has(&["references", "inherits", "partition of"]) || drops && has(&["select"]) {
                 TOKENS_MAX

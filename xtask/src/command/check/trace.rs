@@ -154,7 +154,13 @@ impl Migration {
         }
         let lines: String = table.lines().map(|line| format!("   {}\n", line.trim_end())).collect();
         let differences: String = self.effects.iter().filter_map(Line::differs).collect();
-        format!("  {}: {until}\n{lines}{differences}", self.file)
+        let why = match self.effects.iter().any(Line::is_a_surprise) {
+            true => {
+                "    (a foreign key, a partition, a child or a function leads there, which no statement tells by itself)\n"
+            }
+            false => "",
+        };
+        format!("  {}: {until}\n{lines}{differences}{why}", self.file)
     }
 }
 
@@ -176,26 +182,21 @@ impl Line {
         }
     }
 
-    /// What was predicted instead.
+    /// How the two locks differ, on a line.
     fn differs(&self) -> Option<String> {
         let (line, shown) = (self.line, self.shown());
         let predicted = self.predicted.as_deref().unwrap_or_default();
-        Some(match (self.difference?, &self.lock) {
-            (Difference::NotPredicted, Some(lock)) if self.predicted.is_some() => {
-                format!("    line {line}: {lock} on {shown} was taken, and {predicted} was predicted\n")
-            }
-            (Difference::NotPredicted, lock) => format!(
-                "    line {line}: {} on {shown} was taken and not predicted: something in the database leads from the \
-                 statement to it, such as a foreign key, a partition or a function\n",
-                lock.as_deref().unwrap_or_default()
-            ),
-            (Difference::NotTaken, Some(lock)) => {
-                format!("    line {line}: {predicted} on {shown} was predicted, and {lock} was taken\n")
-            }
-            (Difference::NotTaken, None) => {
-                format!("    line {line}: {predicted} on {shown} was predicted and not taken\n")
-            }
+        let taken = self.lock.as_deref().unwrap_or_default();
+        Some(match (self.difference?, predicted, taken) {
+            (Difference::NotPredicted, "", _) => format!("    line {line}: {taken} on {shown}: taken, not predicted\n"),
+            (Difference::NotTaken, _, "") => format!("    line {line}: {predicted} on {shown}: predicted, not taken\n"),
+            _ => format!("    line {line}: {taken} on {shown}: taken, where {predicted} was predicted\n"),
         })
+    }
+
+    /// Whether nothing was predicted of it.
+    fn is_a_surprise(&self) -> bool {
+        self.difference == Some(Difference::NotPredicted) && self.predicted.is_none()
     }
 
     fn also(&self) -> String {
