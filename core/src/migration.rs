@@ -247,7 +247,7 @@ impl Script {
         let mut touches = table::touches(table, record, dialect, self.set.paths);
         if dialect != Dialect::Postgres {
             touches.iter_mut().for_each(|touch| touch.lock = None);
-            touches.retain(|touch| touch.makes || touch.destroys);
+            touches.retain(|touch| (touch.makes || touch.destroys) && !touch.of_index);
         }
         touches
     }

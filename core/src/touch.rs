@@ -99,7 +99,8 @@ pub struct Touch<N = &'static str> {
     /// The table as the script names it: without quotes, in lower case where the database makes it so,
     /// and without the schema that everybody has (`public`, SQLite's `main`).
     pub table: N,
-    /// Whether the name is that of an index, and the table is the one that it is on.
+    /// Whether the name is that of an index, and the table is the one that it is on. Where the statement
+    /// makes the index, the next touch names the table.
     pub of_index: bool,
     /// The strongest lock that it takes. Only PostgreSQL has them.
     pub lock: Option<TableLock>,
@@ -163,6 +164,7 @@ impl Plan {
     /// this dialect.
     pub fn effects(&self, set: &Set, dialect: Dialect) -> Vec<Effects> {
         let mut made: Vec<&'static str> = Vec::new();
+        let mut indexes = None;
         let mut all = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
             let migration = set.find(step.version);
@@ -177,7 +179,13 @@ impl Plan {
             };
             let mut effects = Effects::default();
             if let Some(script) = script {
-                let touches = script.touches(dialect);
+                let mut touches = script.touches(dialect);
+                for touch in touches.iter_mut().filter(|touch| touch.of_index && !touch.makes) {
+                    let indexes = indexes.get_or_insert_with(|| indexes_of(set, dialect));
+                    if let Some((_, table)) = indexes.iter().rfind(|(index, _)| is_same_table(index, touch.table)) {
+                        (touch.table, touch.of_index) = (table, false);
+                    }
+                }
                 let rest = || touches.iter().filter(|touch| touch.statement >= done as usize && !touch.makes);
                 for touch in rest().filter(|touch| !made.iter().any(|made| is_same_table(made, touch.table))) {
                     effects.add(touch);
@@ -187,13 +195,24 @@ impl Plan {
                 // One that names no table destroys whatever is there.
                 effects.destroys = !effects.loses.is_empty()
                     || flagged.map(|(at, _)| at).any(|at| !rest().any(|touch| touch.statement == at && touch.destroys));
-                made.extend(touches.iter().filter(|touch| touch.makes).map(|touch| touch.table));
+                made.extend(touches.iter().filter(|touch| touch.makes && !touch.of_index).map(|touch| touch.table));
             }
             effects.locks.sort_by(|a, b| b.lock.cmp(&a.lock).then_with(|| a.table.cmp(b.table)));
             all.push(effects);
         }
         all
     }
+}
+
+/// Every index that a script of the set makes, with its table.
+fn indexes_of(set: &Set, dialect: Dialect) -> Vec<(&'static str, &'static str)> {
+    let mut indexes = Vec::new();
+    for migration in set.iter() {
+        let touches = migration.up().touches(dialect);
+        let pairs = touches.windows(2).filter(|pair| pair[0].of_index && pair[0].makes);
+        indexes.extend(pairs.map(|pair| (pair[0].table, pair[1].table)));
+    }
+    indexes
 }
 
 impl Effects {

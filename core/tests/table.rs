@@ -91,7 +91,9 @@ fn same(read: &Script, data: &ScriptData, texts: &'static str, text_at: &mut usi
                 assert_eq!(read.statements(dialect), of_it);
                 assert_eq!(read.finished(dialect), finished);
                 let touches = list.and_then(|index| data.touches.get(index)).cloned().unwrap_or_default();
-                let told = |touch: &Touch<String>| dialect == Dialect::Postgres || touch.makes || touch.destroys;
+                let told = |touch: &Touch<String>| {
+                    dialect == Dialect::Postgres || (touch.makes || touch.destroys) && !touch.of_index
+                };
                 let touches = touches.into_iter().filter(told).map(|touch| {
                     let lock = touch.lock.filter(|_| dialect == Dialect::Postgres);
                     (touch.statement, touch.table, touch.of_index, lock, touch.makes, touch.destroys)

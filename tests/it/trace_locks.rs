@@ -35,8 +35,9 @@ CREATE TYPE mood AS ENUM ('good', 'bad');
 
 /// Statements, each in a migration of its own, and the locks that they take on tables that were there
 /// before them, as far as those are stronger than what programs take that read and write rows. A `!`
-/// marks those that refuse a transaction.
-const STATEMENTS: [(&str, &str); 128] = [
+/// marks those that refuse a transaction: of what they lock only the first table is sure to be seen, and
+/// they have but one.
+const STATEMENTS: [(&str, &str); 127] = [
     ("CREATE INDEX users_by_name ON users (name)", "users SHARE"),
     (
         "CREATE UNIQUE INDEX IF NOT EXISTS users_by_mail ON ONLY public.users USING btree (lower(email)) WHERE age > 3",
@@ -55,7 +56,7 @@ const STATEMENTS: [(&str, &str); 128] = [
     ("!REINDEX (CONCURRENTLY) TABLE orders", "orders SHARE UPDATE EXCLUSIVE"),
     ("!VACUUM users", "users SHARE UPDATE EXCLUSIVE"),
     ("!VACUUM (FULL false, ANALYZE) users (name)", "users SHARE UPDATE EXCLUSIVE"),
-    ("!VACUUM FULL users, tags", "tags ACCESS EXCLUSIVE, users ACCESS EXCLUSIVE"),
+    ("!VACUUM FULL tags", "tags ACCESS EXCLUSIVE"),
     ("!VACUUM (FULL, VERBOSE) users", "users ACCESS EXCLUSIVE"),
     ("ANALYZE users, tags", "tags SHARE UPDATE EXCLUSIVE, users SHARE UPDATE EXCLUSIVE"),
     ("CLUSTER orders USING orders_of_user", "orders ACCESS EXCLUSIVE"),
@@ -120,7 +121,6 @@ const STATEMENTS: [(&str, &str); 128] = [
         "events_2026 ACCESS EXCLUSIVE, events SHARE UPDATE EXCLUSIVE",
     ),
     ("ALTER TABLE events DETACH PARTITION events_2025", "events ACCESS EXCLUSIVE, events_2025 ACCESS EXCLUSIVE"),
-    ("!ALTER TABLE events DETACH PARTITION events_2026 CONCURRENTLY", "events SHARE UPDATE EXCLUSIVE"),
     (
         "CREATE TABLE events_2027 PARTITION OF events FOR VALUES FROM ('2027-01-01') TO ('2028-01-01')",
         "events ACCESS EXCLUSIVE",
@@ -232,7 +232,7 @@ const CATALOGUE: [(&str, &str, &str); 9] = [
         "what runs is put together while it runs",
     ),
     ("TRUNCATE people CASCADE", "orders ACCESS EXCLUSIVE, people ACCESS EXCLUSIVE", "CASCADE follows foreign keys"),
-    ("CREATE INDEX ON events (at)", "events SHARE, events_2027 SHARE", "each partition gets one"),
+    ("CREATE INDEX ON events (at)", "events SHARE, events_2026 SHARE, events_2027 SHARE", "each partition gets one"),
     ("ALTER TABLE base ADD COLUMN extra int", "base ACCESS EXCLUSIVE, more ACCESS EXCLUSIVE", "each child gets one"),
     ("DROP STATISTICS both_names", "people SHARE UPDATE EXCLUSIVE", "it does not name their table"),
     (

@@ -170,7 +170,7 @@ impl Seen {
 }
 
 impl Seen {
-    /// The locks that were predicted, by the numbers of tables as they were called before the statement.
+    /// The locks that were predicted, by the numbers of tables, which are called as they were before the script.
     fn predictions(&self, predicted: &[&Touch<String>]) -> BTreeMap<i64, TableLock> {
         let mut locks = BTreeMap::new();
         for touch in predicted {
@@ -179,7 +179,7 @@ impl Seen {
                 let is_named = is_same_table(&format!("{}.{}", relation.schema, relation.name), &touch.table);
                 is_named && (if touch.of_index { relation.table.is_some() } else { is_table(relation) })
             };
-            let mut meant = self.last.relations.iter().filter(|(_, relation)| is_meant(relation));
+            let mut meant = self.before.iter().filter(|(_, relation)| is_meant(relation));
             // Of two schemas it is most often the usual one.
             let found = meant.clone().find(|(_, relation)| relation.schema == "public").or_else(|| meant.next());
             if let Some((number, relation)) = found {

@@ -18,13 +18,13 @@ pub(super) fn table(table: &str, mut at: Cursor<'_>, doing: &mut Doing) {
     for action in at.pieces() {
         strongest = strongest.max(Some(lock(action)));
         destroys |= loses(action);
-        others(table, action, doing);
     }
     let Some(lock) = strongest else { return };
     match destroys {
         true => doing.lose([table.to_owned()], lock),
         false => doing.lock([table.to_owned()], lock),
     }
+    at.pieces().into_iter().for_each(|action| others(table, action, doing));
 }
 
 /// The lock that an action takes on the table that is altered.

@@ -123,6 +123,8 @@ struct Script {
     copied: Vec<String>,
     /// The indexes that it has built, with their tables.
     indexes: Vec<(String, String)>,
+    /// New names of tables that were there before, with the old ones.
+    renamed: Vec<(String, String)>,
 }
 
 impl Default for Script {
@@ -134,6 +136,7 @@ impl Default for Script {
             known: Vec::new(),
             copied: Vec::new(),
             indexes: Vec::new(),
+            renamed: Vec::new(),
         }
     }
 }
@@ -146,6 +149,9 @@ impl Script {
     /// A statement has run. Says whether it destroyed data.
     fn after(&mut self, statement: usize, doing: Doing) -> bool {
         let mut destroys = doing.destroys;
+        if let Some((index, _)) = doing.index.as_ref().filter(|_| self.dialect == Dialect::Postgres) {
+            self.push(Touch { statement, of_index: true, ..read::made(index.clone()) });
+        }
         for mut touch in doing.touches {
             touch.statement = statement;
             if touch.makes {
@@ -158,22 +164,30 @@ impl Script {
                 touch.table.clone_from(table);
                 touch.of_index = false;
             }
+            touch.destroys &= !(doing.drops && has(&self.copied, &touch.table));
             if !touch.of_index {
-                if has(&self.made, &touch.table) {
+                if let Some((_, old)) = self.renamed.iter().rfind(|(new, _)| is_same_table(new, &touch.table)) {
+                    touch.table.clone_from(old);
+                } else if has(&self.made, &touch.table) {
+                    if doing.index.is_some() && self.dialect == Dialect::Postgres {
+                        self.push(Touch { lock: None, makes: true, ..touch });
+                    }
                     continue;
-                }
-                if !has(&self.known, &touch.table) {
+                } else if !has(&self.known, &touch.table) {
                     self.known.push(touch.table.clone());
                 }
             }
-            touch.destroys &= !(doing.drops && has(&self.copied, &touch.table));
             destroys |= touch.destroys;
             self.push(touch);
         }
-        if let Some((from, to)) = doing.renames
-            && has(&self.made, &from)
-        {
-            self.make(Touch { statement, ..read::made(to) });
+        if let Some((from, to)) = doing.renames {
+            if let Some(at) = self.renamed.iter().rposition(|(new, _)| is_same_table(new, &from)) {
+                self.renamed[at].0 = to;
+            } else if has(&self.made, &from) {
+                self.make(Touch { statement, ..read::made(to) });
+            } else {
+                self.renamed.push((to, from));
+            }
         }
         self.copied.extend(doing.copies);
         self.indexes.extend(doing.index);

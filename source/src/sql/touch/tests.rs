@@ -105,8 +105,16 @@ fn what_the_script_makes_is_its_own() {
             ("CREATE VIEW v AS SELECT 1; COMMENT ON VIEW v IS ''", "v makes"),
             ("CREATE TABLE a (b int REFERENCES a, c int REFERENCES \"B c\")", "B c SHARE ROW EXCLUSIVE, a makes"),
             ("CREATE TABLE public.a (b int); ALTER TABLE a RENAME TO c; DROP TABLE c", "a makes; c makes"),
-            ("CREATE INDEX i ON a (b); DROP INDEX i", "a SHARE; a ACCESS EXCLUSIVE"),
-            ("CREATE TABLE a (b int); CREATE INDEX i ON a (b); DROP INDEX i", "a makes"),
+            ("CREATE INDEX i ON a (b); DROP INDEX i", "[i] makes, a SHARE; a ACCESS EXCLUSIVE"),
+            ("CREATE TABLE a (b int); CREATE INDEX i ON a (b); DROP INDEX i", "a makes; [i] makes, a makes"),
+            (
+                "ALTER TABLE a RENAME TO b; CREATE TABLE a (c int); DROP TABLE a; DROP TABLE b",
+                "a ACCESS EXCLUSIVE; a ACCESS EXCLUSIVE destroys",
+            ),
+            (
+                "ALTER TABLE a RENAME TO b; ALTER TABLE b RENAME TO c; CREATE INDEX ON c (d)",
+                "a ACCESS EXCLUSIVE; a ACCESS EXCLUSIVE; a SHARE",
+            ),
             // A table that takes the name of another one is not new.
             ("DROP TABLE a; CREATE TABLE a (b int); DROP TABLE a", "a ACCESS EXCLUSIVE destroys"),
             (
@@ -146,6 +154,20 @@ fn the_other_databases_have_no_lock_to_tell() {
             ("ALTER TABLE `a` DROP INDEX i", ""),
             ("ALTER TABLE `a` TRUNCATE PARTITION p", "a destroys"),
             ("SELECT a INTO @x FROM b", ""),
+        ],
+    );
+}
+
+#[test]
+fn what_takes_transactions_of_its_own_locks_less() {
+    check(
+        Dialect::Postgres,
+        &[
+            ("ALTER TABLE a DETACH PARTITION b CONCURRENTLY", "a SHARE UPDATE EXCLUSIVE, b ACCESS EXCLUSIVE"),
+            ("ALTER TABLE a DETACH PARTITION b FINALIZE", "a SHARE UPDATE EXCLUSIVE, b ACCESS EXCLUSIVE"),
+            ("VACUUM FULL a, b (c)", "a ACCESS EXCLUSIVE, b ACCESS EXCLUSIVE"),
+            ("VACUUM; ANALYZE; CLUSTER; REINDEX DATABASE app", ""),
+            ("REINDEX (VERBOSE, CONCURRENTLY off) TABLE a", "a SHARE"),
         ],
     );
 }
