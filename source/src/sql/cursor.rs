@@ -89,6 +89,15 @@ impl<'a> Cursor<'a> {
 
     /// Goes behind these words, where all of them stand here.
     pub(in crate::sql) fn take(&mut self, words: &str) -> bool {
+        // Not optimised, all the rest is dear, and most often the first letter is another one.
+        match self.tokens.first() {
+            Some(token) if token.kind == Kind::Word => {
+                if !self.text.as_bytes()[token.start].eq_ignore_ascii_case(&words.as_bytes()[0]) {
+                    return false;
+                }
+            }
+            _ => return false,
+        }
         let mut here = *self;
         for word in words.split(' ') {
             if !here.is(word) {
