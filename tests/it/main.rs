@@ -19,5 +19,6 @@ mod schema_sqlite;
 mod support;
 mod throwaway;
 mod trace;
+mod trace_locks;
 mod ui;
 mod xtask;
