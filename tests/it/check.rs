@@ -5,7 +5,7 @@ use lockgate_source::diagnostic::catalogue::{CODES, Finder};
 use lockgate_source::diagnostic::example::File;
 use serde_json::{Value, json};
 
-use lockgate_xtask::server::Options;
+use lockgate_harness::server::Options;
 
 use crate::support::postgres;
 use crate::support::scratch::Scratch;

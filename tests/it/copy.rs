@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use lockgate::{Atomicity, Database, Destination, ErrorKind, Migrations, Migrator};
-use lockgate_xtask::server::Options;
+use lockgate_harness::server::Options;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, Executor, PgConnection};
 

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use lockgate::__private::RustStep;
 use lockgate::{Database, ErrorKind, Event, Migrations, Migrator, StepResult, Transaction};
-use lockgate_xtask::server::Options;
+use lockgate_harness::server::Options;
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
 use crate::support::database::Db;
@@ -293,7 +293,7 @@ async fn l4_p14_z12_z14_a_killed_server_leaves_a_prefix() {
     }
 }
 
-async fn killed(mut server: lockgate_xtask::server::Postgres) -> lockgate_xtask::server::Postgres {
+async fn killed(mut server: lockgate_harness::server::Postgres) -> lockgate_harness::server::Postgres {
     let work = tokio::task::spawn_blocking(move || {
         server.kill_9().unwrap();
         server.restart().unwrap();

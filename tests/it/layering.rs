@@ -12,14 +12,16 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Node, Package, P
 use crate::support::tree::{code, root, rust_files, says, text};
 
 /// Who may use whom of us, in programs and in build scripts. `lockgate-tests` uses everything.
-const EDGES: [(&str, &[&str]); 9] = [
+const EDGES: [(&str, &[&str]); 11] = [
     ("lockgate-core", &[]),
     ("lockgate-source", &["lockgate-core"]),
     ("lockgate-macros", &["lockgate-source"]),
     ("lockgate-build", &[]),
     ("lockgate", &["lockgate-core", "lockgate-macros"]),
+    ("lockgate-schema", &["lockgate-core"]),
+    ("lockgate-harness", &["lockgate"]),
     ("lockgate-cli", &["lockgate"]),
-    ("lockgate-xtask", &["lockgate-source"]),
+    ("lockgate-xtask", &["lockgate-source", "lockgate-harness"]),
     ("app", &["lockgate", "lockgate-cli", "lockgate-build"]),
     ("lockgate-tests", &[]),
 ];
@@ -31,7 +33,7 @@ const NEVER_BELOW: [(&str, &[&str]); 6] = [
     ("lockgate-build", &["sqlx", "tokio", "clap", "lockgate"]),
     ("lockgate", &["lockgate-source", "lockgate-cli", "clap"]),
     ("lockgate-cli", &["lockgate-source", "lockgate-xtask"]),
-    ("lockgate-xtask", &["lockgate"]),
+    ("lockgate-harness", &["lockgate-source", "lockgate-xtask", "clap"]),
 ];
 
 /// What a crate must not name for itself, though another brings it.
@@ -61,7 +63,7 @@ const NEVER_SAID: [(&str, &[&str]); 8] = [
     ("runtime/src", &["lockgate_source", "lockgate_cli", "clap::", "Step {", "Plan {"]),
     // Only the replay and the trace know a driver.
     ("xtask/src/command", &["sqlx::", "tokio::"]),
-    ("xtask/src/server", &["sqlx::", "tokio::"]),
+    ("harness/src/server", &["sqlx::", "tokio::"]),
     ("cli/src", &["sqlx::", "lockgate_core", "lockgate_source", "Step {", "Plan {"]),
 ];
 

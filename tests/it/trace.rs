@@ -1,6 +1,6 @@
 //! What `cargo xtask check --trace` says of sets for PostgreSQL: real runs on real servers.
 
-use lockgate_xtask::server::Options;
+use lockgate_harness::server::Options;
 use serde_json::{Value, json};
 
 use crate::support::postgres;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use lockgate_xtask::server::{Options, Postgres};
+use lockgate_harness::server::{Options, Postgres};
 use sqlx::{Connection, Executor, PgConnection};
 
 use crate::support::postgres;
@@ -87,7 +87,7 @@ fn is_alive(pid: &str) -> bool {
 fn a_server_that_cannot_start_shows_its_log() {
     let options = Options::default().setting("shared_buffers", "nonsense");
     let Err(error) = Postgres::start(&options) else { panic!("it starts") };
-    if error.kind() == lockgate_xtask::server::ErrorKind::Failed {
+    if error.kind() == lockgate_harness::server::ErrorKind::Failed {
         assert!(error.to_string().contains("shared_buffers"), "{error}");
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use crate::server;
+use lockgate_harness::server;
 
 /// What goes up to `main`.
 #[derive(Debug)]

@@ -132,7 +132,6 @@ mod project;
 mod replay;
 #[cfg(any(feature = "replay", feature = "trace"))]
 mod scripts;
-pub mod server;
 #[cfg(feature = "trace")]
 mod trace;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lockgate::{Database, ErrorKind, Migrator};
-use lockgate_xtask::server::Options;
+use lockgate_harness::server::Options;
 use sqlx::Connection;
 use sqlx::postgres::PgPoolOptions;
 use tokio::net::TcpListener;

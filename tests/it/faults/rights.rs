@@ -1,7 +1,7 @@
 //! Somebody may look and not write.
 
 use lockgate::{Database, Destination, ErrorKind, Migrations, Migrator};
-use lockgate_xtask::server::Options;
+use lockgate_harness::server::Options;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 
 use super::told;

@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use lockgate_xtask::server::{Error, ErrorKind, Options, Postgres, locate, require};
+use lockgate_harness::server::{Error, ErrorKind, Options, Postgres, locate, require};
 use sqlx::{Connection, Executor, PgConnection, PgPool};
 
 /// A database of its own for one test. Dropped at the end, also of a test that panics.

@@ -9,7 +9,7 @@ use anstream::eprintln;
 use cargo_metadata::{Metadata, MetadataCommand};
 
 use crate::failure::Failure;
-use crate::server::{Error, ErrorKind, Options, Postgres, install, require};
+use lockgate_harness::server::{Error, ErrorKind, Options, Postgres, install, require};
 
 /// The variable by which tests learn of the server.
 const SERVER: &str = "LOCKGATE_TEST_POSTGRES";
@@ -136,7 +136,7 @@ fn needs_postgres(metadata: &Metadata) -> bool {
 fn postgres() -> Result<Postgres, Error> {
     match Postgres::start(&Options::default()) {
         Err(e) if e.kind() == ErrorKind::NotFound => {
-            install::may().map_err(|help| Error::not_found(format!("{e}: {help}")))?;
+            install::may(&e)?;
             eprintln!("postgres: {e}");
             eprintln!("postgres: installing it ({}=1 forbids it):", install::VARIABLE);
             install::COMMANDS.iter().for_each(|command| eprintln!("$ {}", command.join(" ")));

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::scripts;
-use crate::server::{ErrorKind, Options, Postgres, require};
 use crate::trace::{Draft, Effect, trace};
+use lockgate_harness::server::{ErrorKind, Options, Postgres, require};
 
 /// What a trace did, as the JSON document has it: keys are only ever added.
 #[derive(Debug, Default, Serialize)]

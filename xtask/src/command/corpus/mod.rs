@@ -16,8 +16,8 @@ use anstream::{eprintln, println};
 
 use crate::failure::Failure;
 use crate::project::Project;
-use crate::server::{Error, ErrorKind, Options, Postgres, require};
 use database::Dialect;
+use lockgate_harness::server::{Error, ErrorKind, Options, Postgres, require};
 
 /// The published packages that are tried when none is named.
 const PACKAGES: [(&str, &str, Dialect); 8] = [

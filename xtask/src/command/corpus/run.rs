@@ -8,7 +8,7 @@ use super::database::{Database, Dialect, Programs};
 use super::table::{Answer, Outcome};
 use super::{Script, Set};
 use crate::failure::Failure;
-use crate::server::Postgres;
+use lockgate_harness::server::Postgres;
 
 /// What happened when each migration in turn went up, down and up again.
 #[derive(Debug, Default)]

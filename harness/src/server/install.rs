@@ -14,12 +14,16 @@ pub const VARIABLE: &str = "LOCKGATE_NO_INSTALL";
 /// pg_createcluster(8) documents.
 const CREATE_CLUSTER: &str = "/etc/postgresql-common/createcluster.conf";
 
-/// Whether it may be tried; the `Err` says why not and what to type instead.
+/// Whether it may be tried where a server is missing; the `Err` adds why not and what to type instead.
 ///
 /// # Errors
 ///
-/// `NotFound` with what to do by hand.
-pub fn may() -> Result<(), Error> {
+/// `NotFound` with what is missing and what to do by hand.
+pub fn may(missing: &Error) -> Result<(), Error> {
+    allowed().map_err(|help| Error::not_found(format!("{missing}: {help}")))
+}
+
+fn allowed() -> Result<(), Error> {
     let by_hand = "install it (`apt-get install postgresql`, `dnf install postgresql-server`, `brew install \
                    postgresql`), or name a folder with `initdb` and `postgres` in LOCKGATE_POSTGRES_BIN, or a server \
                    of your own in LOCKGATE_TEST_POSTGRES=postgres://user:password@host/database";

@@ -27,7 +27,7 @@ const LONGEST_BASE: usize = 60;
 /// What a cluster is to be like.
 ///
 /// ```
-/// use lockgate_xtask::server::Options;
+/// use lockgate_harness::server::Options;
 ///
 /// let options = Options::default().durable(true).setting("max_connections", "300");
 /// assert!(options.is_durable());

@@ -1,0 +1,156 @@
+//! A database of its own for one test: empty, or migrated, and gone with the value.
+
+use std::fmt;
+
+use lockgate::{Database, Destination, Dialect, Migrations, Migrator, Version};
+
+use crate::Error;
+#[cfg(feature = "postgres")]
+use crate::postgres;
+#[cfg(feature = "sqlite")]
+use crate::sqlite;
+
+/// A database of its own for one test. It is dropped with the value, and kept where the test
+/// panics.
+///
+/// On PostgreSQL it is on the server of `LOCKGATE_TEST_POSTGRES`, or on a throwaway one that the
+/// processes of a test run share.
+pub struct Throwaway {
+    place: Place,
+}
+
+enum Place {
+    #[cfg(feature = "sqlite")]
+    Sqlite(sqlite::Place),
+    #[cfg(feature = "postgres")]
+    Postgres(postgres::Place),
+    #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+    Never(std::convert::Infallible),
+}
+
+impl Throwaway {
+    /// An empty database.
+    ///
+    /// `None` where this machine has no server of that dialect: the test is over then, and has been
+    /// reported as skipped. Where `LOCKGATE_REQUIRE` names the dialect that is an error.
+    ///
+    /// # Errors
+    ///
+    /// Where there is a server and it does not do what it should, and where this build has no
+    /// feature for the dialect.
+    pub async fn empty(dialect: Dialect) -> Result<Option<Self>, Error> {
+        let place = match dialect {
+            #[cfg(feature = "sqlite")]
+            Dialect::Sqlite => Some(Place::Sqlite(sqlite::Place::empty()?)),
+            #[cfg(feature = "postgres")]
+            Dialect::Postgres => postgres::Place::empty().await?.map(Place::Postgres),
+            #[cfg(not(all(feature = "sqlite", feature = "postgres")))]
+            Dialect::Sqlite | Dialect::Postgres => return Err(no_feature(dialect)),
+            Dialect::Mysql => return Err(no_feature(dialect)),
+        };
+        Ok(place.map(|place| Self { place }))
+    }
+
+    /// A database to which all of a set has been applied.
+    ///
+    /// # Errors
+    ///
+    /// As for [`empty`](Self::empty), and where a migration fails.
+    pub async fn at_head(migrations: &'static Migrations, dialect: Dialect) -> Result<Option<Self>, Error> {
+        Self::at(migrations, migrations.set().last().map(|last| last.version()), dialect).await
+    }
+
+    /// A database to which a set has been applied up to this version, and nothing of it for `None`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`at_head`](Self::at_head).
+    pub async fn at(
+        migrations: &'static Migrations,
+        version: Option<Version>,
+        dialect: Dialect,
+    ) -> Result<Option<Self>, Error> {
+        let Some(made) = Self::empty(dialect).await? else { return Ok(None) };
+        if let Some(version) = version {
+            migrate(migrations, version, &made.url()).await?;
+        }
+        Ok(Some(made))
+    }
+
+    /// Where it is, with the password: for [`Database::connect`] and for sqlx.
+    pub fn url(&self) -> String {
+        match &self.place {
+            #[cfg(feature = "sqlite")]
+            Place::Sqlite(place) => place.url(),
+            #[cfg(feature = "postgres")]
+            Place::Postgres(place) => place.url(),
+            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+            Place::Never(never) => match *never {},
+        }
+    }
+
+    /// What it speaks.
+    pub fn dialect(&self) -> Dialect {
+        match &self.place {
+            #[cfg(feature = "sqlite")]
+            Place::Sqlite(_) => Dialect::Sqlite,
+            #[cfg(feature = "postgres")]
+            Place::Postgres(_) => Dialect::Postgres,
+            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+            Place::Never(never) => match *never {},
+        }
+    }
+
+    /// One connection to it.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be connected to.
+    pub async fn connect(&self) -> Result<Database, Error> {
+        let connected = Database::connect(&self.url()).await;
+        connected.map_err(|e| Error::because("a throwaway database cannot be connected to", e))
+    }
+
+    /// Leaves it where it is when the value is dropped. A server that was started for the tests goes
+    /// with them all the same.
+    pub fn keep(&mut self) {
+        match &mut self.place {
+            #[cfg(feature = "sqlite")]
+            Place::Sqlite(place) => place.keep(),
+            #[cfg(feature = "postgres")]
+            Place::Postgres(place) => place.keep(),
+            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+            Place::Never(never) => match *never {},
+        }
+    }
+}
+
+impl Drop for Throwaway {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.keep();
+        }
+    }
+}
+
+impl fmt::Debug for Throwaway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Throwaway").field(&lockgate::mask_secrets(&self.url())).finish()
+    }
+}
+
+/// Applies a set up to this version.
+async fn migrate(migrations: &'static Migrations, version: Version, url: &str) -> Result<(), Error> {
+    let failed = |e| Error::because("a throwaway database cannot be migrated", e);
+    let mut database = Database::connect(url).await.map_err(failed)?;
+    let migrator = Migrator::new(migrations);
+    migrator.apply_to(&mut database, Destination::Version(version)).await.map_err(failed)?;
+    database.close().await.map_err(failed)
+}
+
+fn no_feature(dialect: Dialect) -> Error {
+    Error::new(format!(
+        "this build has no throwaway databases of {}: enable the feature `{dialect}` of `lockgate-harness`, if it has one",
+        dialect.product()
+    ))
+}
