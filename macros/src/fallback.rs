@@ -24,13 +24,26 @@ pub(crate) fn after_errors(krate: &Path, errors: TokenStream) -> TokenStream {
 
 /// The output after a panic, which is a mistake of this macro and not of its user.
 pub(crate) fn after_panic(payload: Box<dyn Any + Send>) -> TokenStream {
+    after(&crate::args::lockgate(), &[mistake("embed_migrations", payload)])
+}
+
+/// The output of `migration_tests!` after a panic.
+pub(crate) fn items_after_panic(payload: Box<dyn Any + Send>) -> TokenStream {
+    items_after(&[mistake("migration_tests", payload)])
+}
+
+/// What stands in the place of items: these errors.
+pub(crate) fn items_after(messages: &[String]) -> TokenStream {
+    quote! { #(::core::compile_error! { #messages })* }
+}
+
+fn mistake(of: &str, payload: Box<dyn Any + Send>) -> String {
     let payload = payload.as_ref();
     let cause =
         payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
-    let message = format!(
-        "embed_migrations! failed by a mistake of its own: {}\nplease report it at {}/issues, with the folder if you can",
+    format!(
+        "{of}! failed by a mistake of its own: {}\nplease report it at {}/issues, with the folder if you can",
         cause.unwrap_or("no reason was given"),
         env!("CARGO_PKG_REPOSITORY"),
-    );
-    after(&crate::args::lockgate(), &[message])
+    )
 }

@@ -123,7 +123,8 @@ impl Folder {
         let ids = || self.migrations.iter().map(|migration| migration.id.as_str());
         let digits = id.bytes().take_while(u8::is_ascii_digit).count();
         // A renamed migration keeps its number, and one that was renumbered its name.
-        let same = |a: &str| (digits > 0 && a.starts_with(&id[..=digits.min(id.len() - 1)])) || a.ends_with(&id[digits..]);
+        let same =
+            |a: &str| (digits > 0 && a.starts_with(&id[..=digits.min(id.len() - 1)])) || a.ends_with(&id[digits..]);
         let near = suggest::nearest(id, ids()).or_else(|| ids().find(|known| id.len() > digits && same(known)));
         let error =
             Diagnostic::error("unknown-test", shown, format!("there is no migration `{id}` for the test `{name}`"));
@@ -247,7 +248,8 @@ fn scan(text: &str, file: &str) -> (Found, Vec<Diagnostic>) {
         let [TokenTree::Ident(keyword), TokenTree::Ident(name)] = pair else { continue };
         let before = |back: usize| i.checked_sub(back).map(|at| tokens[at].to_string()).unwrap_or_default();
         // `pub(crate)` is a word and a group.
-        let is_public = |back: usize| before(back) == "pub" || (before(back).starts_with('(') && before(back + 1) == "pub");
+        let is_public =
+            |back: usize| before(back) == "pub" || (before(back).starts_with('(') && before(back + 1) == "pub");
         let (keyword, name) = (keyword.to_string(), name.to_string());
         let (place, wanted) = match (keyword.as_str(), name.as_str()) {
             ("fn", "before") => (&mut found.before, true),
@@ -350,6 +352,9 @@ mod tests {
         let text = "-- why\n\nSELECT 1 ;\nSELECT 2";
         let split = sql::split(lockgate_core::Dialect::Sqlite, text);
         let got: Vec<_> = split.statements.iter().map(|s| TestStatement::of(text, &s.range)).collect();
-        assert_eq!(got.iter().map(|s| (s.line, s.sql.as_str())).collect::<Vec<_>>(), [(3, "SELECT 1"), (4, "SELECT 2")]);
+        assert_eq!(
+            got.iter().map(|s| (s.line, s.sql.as_str())).collect::<Vec<_>>(),
+            [(3, "SELECT 1"), (4, "SELECT 2")]
+        );
     }
 }

@@ -163,10 +163,16 @@ fn count(all: &[Checked], severity: Severity) -> usize {
     problems(all).filter(|diagnostic| diagnostic.severity == severity).count()
 }
 
-/// Reads a package's folder.
+/// Reads a package's folder, and the tests of its migrations.
 pub(super) fn load(package: &Package) -> Loaded {
     let tests = Tests { directory: package.tests.clone(), shown: package.shown_tests.clone() };
-    folder::load_with(&package.folder, &package.shown, tests)
+    let mut loaded = folder::load_with(&package.folder, &package.shown, tests);
+    let (_, of_tests) = loaded.folder.tests(loaded.folder.policy.dialects());
+    if !of_tests.is_empty() {
+        loaded.diagnostics.extend(of_tests);
+        lockgate_source::diagnostic::sort(&mut loaded.diagnostics);
+    }
+    loaded
 }
 
 /// Reads a package's folder to change it. Without the released lines of its lockfile there is nothing
