@@ -20,4 +20,5 @@ mod sqlite;
 mod throwaway;
 
 pub use error::Error;
+pub use skip::skipped;
 pub use throwaway::Throwaway;

@@ -6,8 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sqlx::{Connection, Executor, PgConnection};
 
-use crate::server::{self, ErrorKind, Options, Postgres, require};
-use crate::{Error, skip};
+use crate::server::{self, ErrorKind, Options, Shared};
+use crate::{Error, skipped};
 
 /// The variable that names a server of the user's own.
 const SERVER: &str = "LOCKGATE_TEST_POSTGRES";
@@ -62,14 +62,11 @@ fn server() -> Result<Option<String>, Error> {
     if let Some(url) = std::env::var(SERVER).ok().filter(|url| !url.is_empty()) {
         return Ok(Some(url));
     }
-    // A static is never dropped: the server's watchdog ends it.
-    static SHARED: OnceLock<Result<Postgres, server::Error>> = OnceLock::new();
-    match SHARED.get_or_init(|| Postgres::start(&Options::default())) {
+    // A static is never dropped: our part in it ends with this process.
+    static SHARED: OnceLock<Result<Shared, server::Error>> = OnceLock::new();
+    match SHARED.get_or_init(|| Shared::join(&Options::default())) {
         Ok(server) => Ok(Some(server.url("postgres"))),
-        Err(e) if e.kind() == ErrorKind::NotFound && !require::requires("postgres")? => {
-            skip::report("postgres", &e.to_string());
-            Ok(None)
-        }
+        Err(e) if e.kind() == ErrorKind::NotFound => skipped("postgres", &e.to_string()).map(|()| None),
         Err(e) => Err(Error::new(e.to_string())),
     }
 }

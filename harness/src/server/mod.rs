@@ -9,7 +9,11 @@ pub mod install;
 pub mod locate;
 pub mod postgres;
 pub mod require;
+mod share;
+mod shared;
 mod watchdog;
 
 pub use error::{Error, ErrorKind};
 pub use postgres::{Options, Postgres};
+pub use share::LINGER;
+pub use shared::Shared;

@@ -3,7 +3,7 @@
 
 use std::env;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::account::Account;
+use super::share::{self, Fresh, token};
 use super::watchdog::{self, Watchdog};
 use super::{Error, locate};
 
@@ -21,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const GLANCE: Duration = Duration::from_millis(10);
 /// How many ports are tried: another process may take the free one before the server does.
 const PORTS: usize = 10;
+/// Where the server says which process it is, within the cluster's directory.
+const PID_FILE: &str = "data/postmaster.pid";
 /// A socket's path is at most 103 bytes on some systems; the cluster's directory takes 40 of them.
 const LONGEST_BASE: usize = 60;
 
@@ -36,6 +39,7 @@ const LONGEST_BASE: usize = 60;
 pub struct Options {
     durable: bool,
     bin: Option<PathBuf>,
+    major: Option<u32>,
     settings: Vec<(String, String)>,
 }
 
@@ -60,11 +64,38 @@ impl Options {
         self
     }
 
+    /// The major version that is wanted, where several are installed side by side.
+    #[must_use]
+    pub fn major(mut self, major: u32) -> Self {
+        self.major = Some(major);
+        self
+    }
+
     /// One more line of `postgresql.conf`.
     #[must_use]
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// The folders whose binaries are tried.
+    fn folders(&self) -> Vec<PathBuf> {
+        match (&self.bin, self.major) {
+            (Some(folder), _) => vec![folder.clone()],
+            // Who asks for a version wants all places looked at.
+            (None, Some(_)) => locate::all_folders(),
+            (None, None) => locate::folders(),
+        }
+    }
+
+    /// What two clusters that may be one have in common.
+    pub(super) fn key(&self) -> String {
+        let folders = self.folders().iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>();
+        let configuration = self.configuration(Path::new(""));
+        let major = self.major.map(|major| major.to_string()).unwrap_or_default();
+        let target = share::target().display().to_string();
+        let all = ["postgres", env!("CARGO_PKG_VERSION"), &target, &major, &configuration];
+        share::key(all.into_iter().chain(folders.iter().map(String::as_str)))
     }
 
     fn configuration(&self, socket_folder: &Path) -> String {
@@ -80,7 +111,8 @@ impl Options {
             ("dynamic_shared_memory_type", "mmap".to_owned()),
         ];
         if !self.durable {
-            lines.extend([("fsync", "off".to_owned()), ("full_page_writes", "off".to_owned())]);
+            let off = ["fsync", "synchronous_commit", "full_page_writes"].map(|name| (name, "off".to_owned()));
+            lines.extend(off);
         }
         let extra = self.settings.iter().map(|(name, value)| (name.as_str(), value.clone()));
         let line = |(name, value): (&str, String)| format!("{name} = '{}'\n", value.replace('\'', "''"));
@@ -111,13 +143,18 @@ impl Postgres {
     /// `NotFound` where there are no binaries, with the places that were looked at; `Failed` where
     /// there are and they do not work, with the end of the server's log.
     pub fn start(options: &Options) -> Result<Self, Error> {
+        Self::start_with(options, None)
+    }
+
+    /// One that lives on for others who share the folder, and not only for this process.
+    pub(super) fn start_with(options: &Options, share: Option<&Fresh>) -> Result<Self, Error> {
         let (directory, account) = directory()
             .map_err(|e| Error::failed(format!("a directory for a PostgreSQL cluster cannot be made: {e}")))?;
-        let (bin, version) = binaries(options, &account, directory.path())?;
-        let watchdog = Watchdog::start(directory.path()).map_err(|e| {
+        let (bin, version) = binaries(options, &account)?;
+        let watchdog = Watchdog::start(Some((directory.path(), PID_FILE)), share).map_err(|e| {
             Error::failed(format!("`sh`, which watches over the PostgreSQL server, does not start: {e}"))
         })?;
-        let password = password().map_err(|e| Error::failed(format!("/dev/urandom cannot be read: {e}")))?;
+        let password = token().map_err(|e| Error::failed(format!("/dev/urandom cannot be read: {e}")))?;
         let server = None;
         let mut cluster = Self { server, watchdog, directory, account, bin, version, password, port: 0 };
         cluster.initialise(options)?;
@@ -263,7 +300,7 @@ impl Postgres {
             return Err(Error::failed(format!("the watchdog of the PostgreSQL server has gone: {e}")));
         }
         let outcome = wait_until(|| match server.try_wait() {
-            Ok(None) => self.is_ready(server.id()).then_some(true),
+            Ok(None) => is_ready(self.directory.path(), server.id()).then_some(true),
             Ok(Some(_)) | Err(_) => Some(false),
         });
         if outcome == Some(true) {
@@ -278,14 +315,6 @@ impl Postgres {
             Some(_) => Err(self.failed("it ends at once")),
             None => Err(self.failed("it does not accept connections")),
         }
-    }
-
-    /// The server writes its state into the 8th line of its pid file, for `pg_ctl` and for us. A
-    /// try to connect would tell less: on a taken port, somebody else answers.
-    fn is_ready(&self, process: u32) -> bool {
-        let text = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
-        let mut lines = text.lines().map(str::trim);
-        lines.next() == Some(&process.to_string()) && lines.nth(6) == Some("ready")
     }
 
     fn stop(&mut self, signal: &str) -> Result<(), Error> {
@@ -346,7 +375,7 @@ enum Start {
 fn directory() -> io::Result<(TempDir, Account)> {
     let make = |base: &Path| -> io::Result<(TempDir, Account)> {
         let directory = tempfile::Builder::new().prefix("lockgate-").tempdir_in(base)?;
-        let account = Account::for_owner_of(directory.path())?;
+        let account = Account::for_server("postgres")?;
         account.own(directory.path())?;
         Ok((directory, account))
     };
@@ -372,16 +401,19 @@ fn is_open_to_all(_: &Path) -> bool {
 }
 
 /// The binaries to use and their version.
-fn binaries(options: &Options, account: &Account, directory: &Path) -> Result<(PathBuf, (u32, u32)), Error> {
-    let folders = options.bin.as_ref().map_or_else(locate::folders, |folder| vec![folder.clone()]);
+fn binaries(options: &Options, account: &Account) -> Result<(PathBuf, (u32, u32)), Error> {
+    let folders = options.folders();
     if folders.is_empty() {
         return Err(Error::not_found(locate::places_in_words()));
     }
-    let mut refused = Vec::new();
+    let (mut refused, mut other_majors) = (Vec::new(), Vec::new());
     for folder in folders {
         // The account may not be allowed to reach a folder that we can.
-        match command(&folder.join("postgres"), account, directory).arg("--version").output() {
+        match command(&folder.join("postgres"), account, Path::new("/")).arg("--version").output() {
             Ok(output) => match version(&String::from_utf8_lossy(&output.stdout)) {
+                Some((major, _)) if options.major.is_some_and(|wanted| wanted != major) => {
+                    other_majors.push(major.to_string());
+                }
                 Some(version) if version.0 >= 10 => return Ok((folder, version)),
                 Some((major, _)) => refused.push(format!("{}: version {major} is too old", folder.display())),
                 None => {
@@ -391,6 +423,10 @@ fn binaries(options: &Options, account: &Account, directory: &Path) -> Result<(P
             },
             Err(e) => refused.push(format!("{}: as {}: {e}", folder.display(), account.name())),
         }
+    }
+    if let (Some(wanted), []) = (options.major, refused.as_slice()) {
+        let there = other_majors.join(", ");
+        return Err(Error::not_found(format!("no PostgreSQL {wanted} is on this machine, but {there}")));
     }
     Err(Error::failed(format!("no PostgreSQL that was found can be used:\n{}", refused.join("\n"))))
 }
@@ -402,6 +438,14 @@ fn version(text: &str) -> Option<(u32, u32)> {
     Some((major, numbers.next().and_then(|minor| minor.parse().ok()).unwrap_or(0)))
 }
 
+/// The server writes its state into the 8th line of its pid file, for `pg_ctl` and for us. A
+/// try to connect would tell less: on a taken port, somebody else answers.
+pub(super) fn is_ready(directory: &Path, process: u32) -> bool {
+    let text = fs::read_to_string(directory.join(PID_FILE)).unwrap_or_default();
+    let mut lines = text.lines().map(str::trim);
+    lines.next() == Some(&process.to_string()) && lines.nth(6) == Some("ready")
+}
+
 fn command(program: &Path, account: &Account, directory: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PG")) {
@@ -410,12 +454,6 @@ fn command(program: &Path, account: &Account, directory: &Path) -> Command {
     command.env("LC_ALL", "C").current_dir(directory).stdin(Stdio::null());
     account.become_in(&mut command);
     command
-}
-
-fn password() -> io::Result<String> {
-    let mut bytes = [0; 16];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Asks until there is an answer, or patience ends.

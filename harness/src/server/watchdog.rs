@@ -7,22 +7,49 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-/// Reads process ids, one a line, an empty line for none; at the end of the input it shuts that
-/// process down the fast way that loses data (nobody wants it any more), and the hard way where
-/// that takes longer than five seconds, and removes the directory. A process that has gone but was
-/// not waited for still answers to `kill -0`: the server's own pid file tells.
+use super::share::Fresh;
+
+/// Reads process ids, one a line, an empty line for none, `now` for haste. At the end of the input, and where a folder is
+/// shared as soon as nobody holds it (see `share`), it shuts that process down the fast way that loses data (nobody
+/// wants it any more), and the hard way where that takes longer than five seconds, and removes the directory. A process
+/// that has gone but was not waited for still answers to `kill -0`: the server's own pid file tells.
+///
+/// Arguments: the directory, the server's pid file in it, the shared folder, its token, the seconds to linger. Opened
+/// for both before it is opened for reading, a pipe keeps the script not waiting for somebody who died.
 const SCRIPT: &str = r#"
 trap '' HUP INT TERM QUIT
-server=
-while IFS= read -r line; do server=$line; done
+server= now=
+if [ -n "$3" ]; then
+    exec 4<>"$3/alive-$4" 3<"$3/alive-$4" 4>&-
+fi
+while IFS= read -r line; do
+    case $line in now) now=1;; *) server=$line;; esac
+done
+if [ -n "$3" ] && [ -z "$now" ]; then
+    while :; do
+        cat <&3 >/dev/null
+        rm -f -- "$3/joined"
+        sleep "$5"
+        [ -e "$3/joined" ] || break
+    done
+    token=$4
+    [ ! -e "$3/state" ] || IFS= read -r token <"$3/state"
+    if [ "$token" = "$4" ] && mv -- "$3" "$3.$4"; then
+        cat <&3 >/dev/null
+        rm -rf -- "$3.$4"
+    else
+        cat <&3 >/dev/null
+    fi
+fi
 if [ -n "$server" ] && kill -QUIT "$server" 2>/dev/null; then
     tries=0
-    while [ -e "$1/data/postmaster.pid" ] && kill -0 "$server" 2>/dev/null; do
+    while [ -e "$2" ] && kill -0 "$server" 2>/dev/null; do
         tries=$((tries + 1))
         if [ "$tries" -gt 100 ]; then kill -KILL -- "-$server" "$server" 2>/dev/null; break; fi
         sleep 0.05
     done
 fi
+[ -n "$1" ] || exit 0
 tries=0
 until rm -rf -- "$1" 2>/dev/null || [ "$tries" -gt 50 ]; do tries=$((tries + 1)); sleep 0.1; done
 "#;
@@ -36,10 +63,18 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Begins to watch over a directory.
-    pub(crate) fn start(directory: &Path) -> io::Result<Self> {
+    /// Begins to watch over a directory, in which the server has this pid file, and over a folder
+    /// that is shared.
+    pub(crate) fn start(directory: Option<(&Path, &str)>, share: Option<&Fresh>) -> io::Result<Self> {
         let mut command = Command::new("sh");
-        command.args(["-c", SCRIPT, "lockgate-watchdog"]).arg(directory).current_dir("/");
+        command.args(["-c", SCRIPT, "lockgate-watchdog"]).current_dir("/");
+        match directory {
+            Some((directory, pid_file)) => command.arg(directory).arg(directory.join(pid_file)),
+            None => command.args(["", ""]),
+        };
+        if let Some(share) = share {
+            command.arg(&share.folder).args([&share.token, &share.linger.to_string()]);
+        }
         // Nothing of ours may stay open in it: a test runner waits for its pipes to close.
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut process = own_group(&mut command).spawn()?;
@@ -54,9 +89,11 @@ impl Watchdog {
         writeln!(pipe, "{line}")
     }
 
-    /// Lets it do its work now. The server has to be waited for meanwhile.
+    /// Lets it do its work now, also where others share what it watches over. The server has to be waited for meanwhile.
     pub(crate) fn release(&mut self) {
-        self.pipe = None;
+        if let Some(mut pipe) = self.pipe.take() {
+            let _ = writeln!(pipe, "now");
+        }
     }
 
     /// Waits until it has done its work.

@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use lockgate_harness::server::{Error, ErrorKind, Options, Postgres, locate, require};
+use lockgate_harness::server::{Error, ErrorKind, Options, Postgres, Shared, locate, require};
 use sqlx::{Connection, Executor, PgConnection, PgPool};
 
 /// A database of its own for one test. Dropped at the end, also of a test that panics.
@@ -26,7 +26,7 @@ pub(crate) struct Database {
 }
 
 /// A new, empty database on the server that `cargo xtask test` names in `LOCKGATE_TEST_POSTGRES`,
-/// or, in a test run by hand, on a server that is started for this process alone.
+/// or, in a test run by hand, on one that is started for all processes of that run.
 ///
 /// `None` where this machine has no PostgreSQL: the test is over then, and has said so. Where
 /// `LOCKGATE_REQUIRE` names it, that is a panic.
@@ -92,10 +92,10 @@ impl Drop for Database {
     }
 }
 
-/// The server of this process. A static is never dropped: the server's watchdog ends it.
+/// The server of this test run. A static is never dropped: our part in it ends with this process.
 fn shared() -> Option<String> {
-    static SHARED: OnceLock<Result<Postgres, Error>> = OnceLock::new();
-    let server = SHARED.get_or_init(|| Postgres::start(&Options::default()));
+    static SHARED: OnceLock<Result<Shared, Error>> = OnceLock::new();
+    let server = SHARED.get_or_init(|| Shared::join(&Options::default()));
     started(server.as_ref()).map(|server| server.url("postgres"))
 }
 

@@ -1,0 +1,217 @@
+//! What the processes of a test run share: a folder that the first of them makes, the others find
+//! by its key, and a watchdog removes when the last one has ended, however that ended.
+//!
+//! Each process holds a named pipe in the folder open. The watchdog reads from it, which ends when
+//! the last one that holds it does: no process needs to say goodbye, so none can forget it. Then it
+//! lingers, as the next test may be about to start, and renames the folder before it removes
+//! anything: whoever came in the meantime is waited for, and whoever comes later finds no folder
+//! and makes a new one.
+
+use std::env;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+/// The variable that says how many seconds the watchdog waits for another test process.
+pub const LINGER: &str = "LOCKGATE_LINGER";
+
+/// Long enough for what a test runner does between two tests, short enough not to be in the way.
+const LINGER_SECONDS: u32 = 5;
+
+/// How often a folder may vanish between finding and locking it. Each time, a test run has ended.
+const TRIES: usize = 100;
+
+/// A folder that this process shares. It lives at least as long as this value.
+#[derive(Debug)]
+pub(crate) struct Share {
+    folder: PathBuf,
+    _alive: File,
+}
+
+/// A folder that was just made, before others are let in.
+#[derive(Debug)]
+pub(crate) struct Fresh {
+    pub(crate) folder: PathBuf,
+    pub(crate) token: String,
+    pub(crate) linger: u32,
+    alive: File,
+}
+
+impl Share {
+    /// Finds the folder of this key, or makes it. `good` says whether what was written into it when
+    /// it was made still holds; `make` is called where there is no such folder, by one process at a
+    /// time, and answers what is to be written, and a value that this process alone has.
+    ///
+    /// `make` starts the watchdog of the folder.
+    pub(crate) fn join<T, E: From<io::Error>>(
+        key: &str,
+        good: impl Fn(&str) -> bool,
+        mut make: impl FnMut(&Fresh) -> Result<(String, T), E>,
+    ) -> Result<(Self, String, Option<T>), E> {
+        for _ in 0..TRIES {
+            let folder = folder(key)?;
+            let Some(_lock) = lock(&folder)? else { continue };
+            if let Some((alive, state)) = enter(&folder)?.filter(|(_, state)| good(state)) {
+                return Ok((Self { folder, _alive: alive }, state, None));
+            }
+            let fresh = Fresh::new(folder)?;
+            let made = make(&fresh).and_then(|(state, value)| Ok((fresh.publish(&state)?, state, value)));
+            let (published, state, value) = match made {
+                Ok(made) => made,
+                Err(e) => {
+                    // Nobody else is in: they wait for our lock, and look whether it is still there.
+                    let _ = fs::remove_dir_all(&fresh.folder);
+                    return Err(e);
+                }
+            };
+            if published {
+                let Fresh { folder, alive, .. } = fresh;
+                return Ok((Self { folder, _alive: alive }, state, Some(value)));
+            }
+        }
+        Err(io::Error::other("the folder that tests share vanishes again and again").into())
+    }
+
+    /// Where it is.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+impl Fresh {
+    fn new(folder: PathBuf) -> io::Result<Self> {
+        let token = token()?;
+        let pipe = folder.join(pipe(&token));
+        let made = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&pipe).status()?;
+        if !made.success() {
+            return Err(io::Error::other(format!("`mkfifo {}` fails", pipe.display())));
+        }
+        let linger = env::var(LINGER).ok().and_then(|seconds| seconds.trim().parse().ok()).unwrap_or(LINGER_SECONDS);
+        Ok(Self { alive: hold(&pipe)?, folder, token, linger })
+    }
+
+    /// Lets others in. `false` where the folder has gone meanwhile: the watchdog of a process that
+    /// died before it came to this point has removed it.
+    fn publish(&self, state: &str) -> io::Result<bool> {
+        let draft = self.folder.join("state.new");
+        let write = || {
+            fs::write(&draft, format!("{}\n{state}", self.token))?;
+            fs::rename(&draft, self.folder.join("state"))
+        };
+        match write() {
+            Ok(()) => Ok(is_at(&self.alive, &self.folder.join(pipe(&self.token)))),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+/// A short name for what must be equal to be shared.
+pub(crate) fn key<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The folder that this program was built into: that of cargo's profile.
+pub(crate) fn target() -> PathBuf {
+    let mut folder = env::current_exe().unwrap_or_default();
+    folder.pop();
+    if folder.ends_with("deps") || folder.ends_with("examples") {
+        folder.pop();
+    }
+    folder
+}
+
+/// A folder that nobody else may enter.
+fn folder(key: &str) -> io::Result<PathBuf> {
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+
+    let user = super::account::user()?;
+    let folder = env::temp_dir().join(format!("lockgate-run-{user}-{key}"));
+    match fs::DirBuilder::new().mode(0o700).create(&folder) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+        _ => {}
+    }
+    let made = match fs::symlink_metadata(&folder) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(folder),
+        made => made?,
+    };
+    if !made.is_dir() || made.uid() != user || made.mode() & 0o077 != 0 {
+        return Err(io::Error::other(format!("{} belongs to somebody else: remove it", folder.display())));
+    }
+    Ok(folder)
+}
+
+/// The lock of a folder; `None` where the folder has gone while we waited for it.
+fn lock(folder: &Path) -> io::Result<Option<File>> {
+    let path = folder.join("lock");
+    let file = match File::options().create(true).append(true).open(&path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    file.lock()?;
+    Ok(is_at(&file, &path).then_some(file))
+}
+
+/// Holds a folder that was published, if it is one, and reads what was written.
+fn enter(folder: &Path) -> io::Result<Option<(File, String)>> {
+    let mut text = String::new();
+    match File::open(folder.join("state")).and_then(|mut file| file.read_to_string(&mut text)) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        read => read?,
+    };
+    let Some((token, state)) = text.split_once('\n') else { return Ok(None) };
+    let pipe = folder.join(pipe(token));
+    match hold(&pipe) {
+        // Held before it was looked at again: a watchdog that renames it after this look waits for us.
+        Ok(alive) if is_at(&alive, &pipe) => {
+            File::create(folder.join("joined"))?;
+            Ok(Some((alive, state.to_owned())))
+        }
+        Ok(_) => Ok(None),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Opened for both, a pipe keeps nobody waiting.
+fn hold(pipe: &Path) -> io::Result<File> {
+    File::options().read(true).write(true).open(pipe)
+}
+
+fn pipe(token: &str) -> String {
+    format!("alive-{token}")
+}
+
+/// Whether a file that is open is the one that stands at a path now.
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    let (Ok(open), Ok(there)) = (file.metadata(), fs::metadata(path)) else { return false };
+    (open.dev(), open.ino()) == (there.dev(), there.ino())
+}
+
+/// What nobody can guess.
+pub(crate) fn token() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_tells_where_a_part_ends() {
+        assert_eq!(key(["a", "b"]), key(["a", "b"]));
+        assert_ne!(key(["ab", ""]), key(["a", "b"]));
+        assert_eq!(key([]).len(), 16);
+    }
+}

@@ -1,0 +1,123 @@
+//! One cluster for all processes of a test run: found by each, and gone behind the last of them.
+
+#![cfg(unix)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use lockgate_harness::server::{Options, Shared, locate};
+
+/// Makes the test binary a member of a test run instead of a test.
+const MEMBER: &str = "LOCKGATE_TEST_MEMBER";
+
+#[test]
+fn processes_share_a_server_that_their_end_by_kill_9_ends() {
+    if std::env::var_os(MEMBER).is_some() {
+        return be_a_member();
+    }
+    if locate::folders().is_empty() {
+        return lockgate_harness::skipped("postgres", &locate::places_in_words()).unwrap();
+    }
+    let place = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+
+    let mut members: Vec<Member> = (0..3).map(|_| Member::start(place.path())).collect();
+    let server = members[0].server();
+    for member in &mut members[1..] {
+        assert_eq!(member.server(), server);
+    }
+    // The first process to be let in is not to be missed.
+    members.remove(0).kill();
+    members.push(Member::start(place.path()));
+    assert_eq!(members[2].server(), server);
+    assert!(runs(&server));
+
+    members.into_iter().for_each(Member::kill);
+    wait_until("the server ends", || !runs(&server));
+    let mut left = Vec::new();
+    wait_until("its folders go", || {
+        left = std::fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        left.is_empty()
+    });
+    assert_eq!(left, [Path::new(""); 0]);
+}
+
+#[test]
+fn a_server_that_was_killed_is_replaced() {
+    if std::env::var_os(MEMBER).is_some() {
+        return be_a_member();
+    }
+    if locate::folders().is_empty() {
+        return lockgate_harness::skipped("postgres", &locate::places_in_words()).unwrap();
+    }
+    let place = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut first = Member::start(place.path());
+    let server = first.server();
+    assert!(Command::new("kill").args(["-9", &server]).status().unwrap().success());
+    wait_until("the server ends", || !runs(&server));
+    let mut second = Member::start(place.path());
+    let other = second.server();
+    assert_ne!(other, server);
+    first.kill();
+    second.kill();
+    wait_until("all is gone", || !runs(&other) && std::fs::read_dir(place.path()).unwrap().next().is_none());
+}
+
+struct Member {
+    process: Child,
+}
+
+impl Member {
+    /// Another process of the run that has this temporary directory.
+    fn start(place: &Path) -> Self {
+        let thread = std::thread::current();
+        let test = thread.name().expect("a test's thread has its name");
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", test, "--nocapture"]).env(MEMBER, "1").env("TMPDIR", place);
+        command.env("LOCKGATE_LINGER", "0").stdin(Stdio::piped()).stdout(Stdio::piped());
+        Self { process: command.spawn().unwrap() }
+    }
+
+    /// The server's process, as the member says it.
+    fn server(&mut self) -> String {
+        let said = BufReader::new(self.process.stdout.as_mut().expect("taken once"));
+        let mut lines = said.lines().map(Result::unwrap);
+        let line = lines.find_map(|line| line.split_once("server=").map(|(_, server)| server.to_owned()));
+        line.expect("a member says which server it has")
+    }
+
+    /// SIGKILL: nothing of its own runs any more.
+    fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+fn be_a_member() {
+    let shared = Shared::join(&Options::default()).unwrap();
+    let mut out = std::io::stdout();
+    writeln!(out, "server={}", shared.pid()).unwrap();
+    out.flush().unwrap();
+    let mut rest = String::new();
+    std::io::stdin().read_to_string(&mut rest).unwrap();
+}
+
+/// Whether a process runs, and is not only waited for.
+fn runs(process: &str) -> bool {
+    let said = Command::new("ps").args(["-o", "state=", "-p", process]).output().unwrap();
+    let state = String::from_utf8(said.stdout).unwrap();
+    !state.trim().is_empty() && !state.trim_start().starts_with('Z')
+}
+
+fn wait_until(what: &str, is: impl FnMut() -> bool) {
+    let mut is = is;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is() {
+        assert!(Instant::now() < deadline, "{what}: not within a minute");
+        std::thread::yield_now();
+    }
+}
