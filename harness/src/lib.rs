@@ -17,6 +17,7 @@ pub mod server;
 mod skip;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod template;
 mod throwaway;
 
 pub use error::Error;

@@ -1,12 +1,16 @@
 //! Throwaway databases of PostgreSQL: which server they are on, how they are made and dropped.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use sqlx::{Connection, Executor, PgConnection};
+use lockgate::Dialect;
+use sqlx::{Connection, Executor, PgConnection, Row};
 
 use crate::server::{self, ErrorKind, Options, Shared};
+use crate::template::Template;
 use crate::{Error, skipped};
 
 /// The variable that names a server of the user's own.
@@ -19,13 +23,17 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    pub(crate) async fn empty() -> Result<Option<Self>, Error> {
+    /// A copy of a template; without one, an empty database. `None` where this machine has no server.
+    pub(crate) async fn like(template: Option<Template>) -> Result<Option<Self>, Error> {
         let Some(server) = server()? else { return Ok(None) };
+        let failed = |e| Error::because(format!("no database for a test can be made on the server of {SERVER}"), e);
+        let mut admin = Admin::connect(&server).await.map_err(failed)?;
         let name = name();
-        let create = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'");
-        administer(&server, vec![create])
-            .await
-            .map_err(|e| Error::because(format!("no database for a test can be made on the server of {SERVER}"), e))?;
+        match template {
+            None => admin.create_empty(&name).await.map_err(failed)?,
+            Some(template) => copy(&mut admin, &server, template, &name).await?,
+        }
+        admin.close().await.map_err(failed)?;
         Ok(Some(Self { name, server, kept: false }))
     }
 
@@ -44,9 +52,11 @@ impl Drop for Place {
             return;
         }
         let name = &self.name;
-        // WITH (FORCE) needs PostgreSQL 13; this is what it does.
-        let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
-        let work = administer(&self.server, vec![end, format!("DROP DATABASE IF EXISTS {name}")]);
+        let work = async {
+            let mut admin = Admin::connect(&self.server).await?;
+            admin.drop(name).await?;
+            admin.close().await
+        };
         // A test may have stopped the server. While a panic unwinds, a second one would hide it.
         if let Err(e) = elsewhere(work)
             && !std::thread::panicking()
@@ -79,13 +89,103 @@ fn name() -> String {
     format!("lockgate_test_{}_{nanoseconds:x}_{count}", std::process::id())
 }
 
-/// Runs statements on the server's own database.
-async fn administer(server: &str, statements: Vec<String>) -> Result<(), sqlx::Error> {
-    let mut connection = PgConnection::connect(server).await?;
-    for statement in statements {
-        connection.execute(sqlx::AssertSqlSafe(statement)).await?;
+/// Copies a template, after making it where it is missing.
+///
+/// A template is whole if it has its name: it is made under another one, and renamed at the end. Who
+/// is killed meanwhile leaves the other name behind, which the next one drops.
+fn copy<'a>(
+    admin: &'a mut Admin,
+    server: &'a str,
+    template: Template,
+    name: &'a str,
+) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
+    Box::pin(async move {
+        let whole = format!("lockgate_template_{}", template.key(Dialect::Postgres));
+        let failed = |e| Error::because(format!("the database `{whole}` cannot be made or copied"), e);
+        if admin.create_like(name, &whole).await.map_err(failed)? {
+            return Ok(());
+        }
+        admin.lock(&whole).await.map_err(failed)?;
+        // Whoever had the lock before us has most likely made it.
+        if !admin.create_like(name, &whole).await.map_err(failed)? {
+            let draft = format!("{whole}_draft");
+            admin.drop(&draft).await.map_err(failed)?;
+            match template.before() {
+                Some(before) => copy(admin, server, before, &draft).await?,
+                None => admin.create_empty(&draft).await.map_err(failed)?,
+            }
+            template.fill(&with_database(server, &draft)).await?;
+            // Nobody may connect to it any more, as nobody could copy it meanwhile.
+            let statements = [
+                format!("ALTER DATABASE {draft} ALLOW_CONNECTIONS false"),
+                format!("ALTER DATABASE {draft} RENAME TO {whole}"),
+            ];
+            for statement in statements {
+                admin.execute(statement).await.map_err(failed)?;
+            }
+            if !admin.create_like(name, &whole).await.map_err(failed)? {
+                return Err(Error::new(format!("the database `{whole}` was dropped as soon as it was made")));
+            }
+        }
+        admin.unlock(&whole).await.map_err(failed)
+    })
+}
+
+/// A connection to the server's own database.
+struct Admin {
+    connection: PgConnection,
+    /// Copies files instead of writing every page to the log. With `fsync` on, the checkpoints that
+    /// this takes would cost more than it saves.
+    strategy: &'static str,
+}
+
+impl Admin {
+    async fn connect(server: &str) -> Result<Self, sqlx::Error> {
+        let mut connection = PgConnection::connect(server).await?;
+        const QUESTION: &str =
+            "SELECT current_setting('fsync') = 'off' AND current_setting('server_version_num')::int >= 150000";
+        let row = sqlx::raw_sql(QUESTION).fetch_one(&mut connection).await?;
+        let strategy = if row.try_get::<bool, _>(0)? { " STRATEGY file_copy" } else { "" };
+        Ok(Self { connection, strategy })
     }
-    connection.close().await
+
+    async fn execute(&mut self, statement: String) -> Result<(), sqlx::Error> {
+        self.connection.execute(sqlx::AssertSqlSafe(statement)).await.map(drop)
+    }
+
+    async fn create_empty(&mut self, name: &str) -> Result<(), sqlx::Error> {
+        let strategy = self.strategy;
+        self.execute(format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'{strategy}")).await
+    }
+
+    /// `false` where there is no such template.
+    async fn create_like(&mut self, name: &str, template: &str) -> Result<bool, sqlx::Error> {
+        let made = self.execute(format!("CREATE DATABASE {name} TEMPLATE {template}{}", self.strategy)).await;
+        match made {
+            Err(sqlx::Error::Database(e)) if e.code().as_deref() == Some("3D000") => Ok(false),
+            made => made.map(|()| true),
+        }
+    }
+
+    /// WITH (FORCE) needs PostgreSQL 13; this is what it does.
+    async fn drop(&mut self, name: &str) -> Result<(), sqlx::Error> {
+        let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+        self.execute(end).await?;
+        self.execute(format!("DROP DATABASE IF EXISTS {name}")).await
+    }
+
+    /// Keeps other processes away until it is let go of, or this connection ends.
+    async fn lock(&mut self, what: &str) -> Result<(), sqlx::Error> {
+        self.execute(format!("SELECT pg_advisory_lock(hashtext('{what}'))")).await
+    }
+
+    async fn unlock(&mut self, what: &str) -> Result<(), sqlx::Error> {
+        self.execute(format!("SELECT pg_advisory_unlock(hashtext('{what}'))")).await
+    }
+
+    async fn close(self) -> Result<(), sqlx::Error> {
+        self.connection.close().await
+    }
 }
 
 /// Waits for work on a thread and a runtime of its own: a test's runtime cannot wait in `drop`.

@@ -1,27 +1,101 @@
 //! Throwaway databases of SQLite: a file in a folder of its own, so that what SQLite puts beside it
-//! goes with it.
+//! goes with it. Templates are files that the processes of a test run share.
 
+use std::fs::{self, File, TryLockError};
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use lockgate::Dialect;
 use tempfile::TempDir;
 
 use crate::Error;
+use crate::server::Folder;
+use crate::template::Template;
+
+/// How often we look whether another one has made a template.
+const GLANCE: Duration = Duration::from_millis(2);
 
 pub(crate) struct Place {
     folder: TempDir,
 }
 
 impl Place {
-    /// No file yet: SQLite makes it.
-    pub(crate) fn empty() -> Result<Self, Error> {
+    /// A copy of a template; without one, no file yet: SQLite makes it.
+    pub(crate) async fn like(template: Option<Template>) -> Result<Self, Error> {
         let folder = tempfile::Builder::new().prefix("lockgate-").tempdir();
         let folder = folder.map_err(|e| Error::because("a folder for a database cannot be made", e))?;
-        Ok(Self { folder })
+        let place = Self { folder };
+        if let Some(template) = template {
+            copy(template, &place.file()).await?;
+        }
+        Ok(place)
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("sqlite://{}?mode=rwc", self.folder.path().join("test.db").display())
+        url(&self.file())
     }
 
     pub(crate) fn keep(&mut self) {
         self.folder.disable_cleanup(true);
     }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("test.db")
+    }
+}
+
+/// Copies a template, after making it where it is missing.
+async fn copy(template: Template, to: &Path) -> Result<(), Error> {
+    static SHARED: OnceLock<Result<Folder, String>> = OnceLock::new();
+    let shared = SHARED.get_or_init(|| Folder::join("sqlite").map_err(|e| e.to_string()));
+    let folder = shared.as_ref().map_err(|e| Error::new(e.as_str()))?.path();
+    let from = ready(template, folder).await?;
+    fs::copy(&from, to).map_err(|e| Error::because(format!("{} cannot be copied", from.display()), e))?;
+    Ok(())
+}
+
+/// The file of a template, made by one process at a time. Its name says that it is whole.
+fn ready<'a>(
+    template: Template,
+    folder: &'a Path,
+) -> Pin<Box<dyn Future<Output = Result<PathBuf, Error>> + Send + 'a>> {
+    Box::pin(async move {
+        let key = template.key(Dialect::Sqlite);
+        let file = folder.join(format!("{key}.db"));
+        if file.exists() {
+            return Ok(file);
+        }
+        let before = match template.before() {
+            Some(before) => Some(ready(before, folder).await?),
+            None => None,
+        };
+        let failed = |e| Error::because(format!("the template {} cannot be made", file.display()), e);
+        let lock = File::create(folder.join(format!("{key}.lock"))).map_err(failed)?;
+        // Who has it may be another future of this very thread, which must not be held up.
+        while let Err(e) = lock.try_lock() {
+            match e {
+                TryLockError::WouldBlock => tokio::time::sleep(GLANCE).await,
+                TryLockError::Error(e) => return Err(failed(e)),
+            }
+        }
+        if file.exists() {
+            return Ok(file);
+        }
+        let draft = tempfile::Builder::new().prefix("draft-").tempdir_in(folder).map_err(failed)?;
+        let made = draft.path().join("draft.db");
+        if let Some(before) = before {
+            fs::copy(before, &made).map_err(failed)?;
+        }
+        template.fill(&url(&made)).await?;
+        // The last connection has gone, and with it whatever was beside the file.
+        fs::rename(&made, &file).map_err(failed)?;
+        Ok(file)
+    })
+}
+
+fn url(file: &Path) -> String {
+    format!("sqlite://{}?mode=rwc", file.display())
 }

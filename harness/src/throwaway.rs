@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use lockgate::{Database, Destination, Dialect, Migrations, Migrator, Version};
+use lockgate::{Database, Dialect, Migrations, Version};
 
 use crate::Error;
 #[cfg(feature = "postgres")]
 use crate::postgres;
 #[cfg(feature = "sqlite")]
 use crate::sqlite;
+use crate::template::{Template, migrate};
 
 /// A database of its own for one test. It is dropped with the value, and kept where the test
 /// panics.
@@ -39,11 +40,16 @@ impl Throwaway {
     /// Where there is a server and it does not do what it should, and where this build has no
     /// feature for the dialect.
     pub async fn empty(dialect: Dialect) -> Result<Option<Self>, Error> {
+        Self::like(None, dialect).await
+    }
+
+    /// A copy of a template, or an empty database.
+    async fn like(template: Option<Template>, dialect: Dialect) -> Result<Option<Self>, Error> {
         let place = match dialect {
             #[cfg(feature = "sqlite")]
-            Dialect::Sqlite => Some(Place::Sqlite(sqlite::Place::empty()?)),
+            Dialect::Sqlite => Some(Place::Sqlite(sqlite::Place::like(template).await?)),
             #[cfg(feature = "postgres")]
-            Dialect::Postgres => postgres::Place::empty().await?.map(Place::Postgres),
+            Dialect::Postgres => postgres::Place::like(template).await?.map(Place::Postgres),
             #[cfg(not(all(feature = "sqlite", feature = "postgres")))]
             Dialect::Sqlite | Dialect::Postgres => return Err(no_feature(dialect)),
             Dialect::Mysql => return Err(no_feature(dialect)),
@@ -51,11 +57,12 @@ impl Throwaway {
         Ok(place.map(|place| Self { place }))
     }
 
-    /// A database to which all of a set has been applied.
+    /// A database to which all of a set has been applied: once, by the first test of a run that asks
+    /// for it. The others get copies.
     ///
     /// # Errors
     ///
-    /// As for [`empty`](Self::empty), and where a migration fails.
+    /// As for [`empty`](Self::empty), and where a migration fails or a version is not in the set.
     pub async fn at_head(migrations: &'static Migrations, dialect: Dialect) -> Result<Option<Self>, Error> {
         Self::at(migrations, migrations.set().last().map(|last| last.version()), dialect).await
     }
@@ -70,8 +77,10 @@ impl Throwaway {
         version: Option<Version>,
         dialect: Dialect,
     ) -> Result<Option<Self>, Error> {
-        let Some(made) = Self::empty(dialect).await? else { return Ok(None) };
-        if let Some(version) = version {
+        let Some(version) = version else { return Self::empty(dialect).await };
+        let Some(made) = Self::like(Template::below(migrations, version), dialect).await? else { return Ok(None) };
+        // A copy of the head has nothing left to do.
+        if migrations.set().last().is_none_or(|last| last.version() != version) {
             migrate(migrations, version, &made.url()).await?;
         }
         Ok(Some(made))
@@ -137,15 +146,6 @@ impl fmt::Debug for Throwaway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Throwaway").field(&lockgate::mask_secrets(&self.url())).finish()
     }
-}
-
-/// Applies a set up to this version.
-async fn migrate(migrations: &'static Migrations, version: Version, url: &str) -> Result<(), Error> {
-    let failed = |e| Error::because("a throwaway database cannot be migrated", e);
-    let mut database = Database::connect(url).await.map_err(failed)?;
-    let migrator = Migrator::new(migrations);
-    migrator.apply_to(&mut database, Destination::Version(version)).await.map_err(failed)?;
-    database.close().await.map_err(failed)
 }
 
 fn no_feature(dialect: Dialect) -> Error {

@@ -15,6 +15,7 @@ mod rebuild;
 mod requirements;
 mod round_trips;
 mod support;
+mod throwaway;
 mod trace;
 mod ui;
 mod xtask;

@@ -16,4 +16,4 @@ mod watchdog;
 pub use error::{Error, ErrorKind};
 pub use postgres::{Options, Postgres};
 pub use share::LINGER;
-pub use shared::Shared;
+pub use shared::{Folder, Shared};

@@ -1,10 +1,12 @@
-//! One PostgreSQL cluster for all processes of a test run: the first that needs it starts it.
+//! What all processes of a test run have together: one PostgreSQL cluster, which the first that
+//! needs it starts, and folders.
 
 use std::path::{Path, PathBuf};
 
 use super::postgres::is_ready;
-use super::share::Share;
-use super::{Error, Options, Postgres, watchdog};
+use super::share::{self, Share};
+use super::watchdog::{self, Watchdog};
+use super::{Error, Options, Postgres};
 
 /// A cluster that the test processes of one user and one target folder share. It lives while one of
 /// them does, and a few seconds longer ([`LINGER`](super::LINGER)), also where they are killed.
@@ -102,6 +104,41 @@ impl State {
             directory: lines.next()?.into(),
             bin: lines.next()?.into(),
         })
+    }
+}
+
+/// A folder that the test processes of one user and one target folder share, and that goes with
+/// the last of them.
+#[derive(Debug)]
+pub struct Folder {
+    share: Share,
+    // It waits for us; nothing waits for it.
+    _watchdog: Option<Watchdog>,
+}
+
+impl Folder {
+    /// The folder of this purpose, which is made if it is the first to be asked for.
+    ///
+    /// # Errors
+    ///
+    /// `Failed` where it cannot be made, or where there is no `sh` to watch over it.
+    pub fn join(purpose: &str) -> Result<Self, Error> {
+        let target = share::target().display().to_string();
+        let key = share::key([purpose, env!("CARGO_PKG_VERSION"), &target]);
+        let (share, _, watchdog) = Share::join(
+            &key,
+            |_| true,
+            |fresh| {
+                let watchdog = Watchdog::start(None, Some(fresh))?;
+                Ok::<_, Error>((String::new(), watchdog))
+            },
+        )?;
+        Ok(Self { share, _watchdog: watchdog })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.share.folder()
     }
 }
 
