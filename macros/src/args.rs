@@ -26,7 +26,7 @@ pub(crate) struct Args {
 }
 
 /// A macro, and what it takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Macro {
     name: &'static str,
     krate: fn() -> Path,

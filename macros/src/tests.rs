@@ -14,10 +14,9 @@ use crate::args::{self, Args};
 use crate::{expand, fallback};
 
 /// The tests of a set as a whole: the name of the function, which is the name of the test.
-const WHOLE: [&str; 9] = [
+const WHOLE: [&str; 8] = [
     "back_to_nothing",
     "eight_runners_apply_once",
-    "embedded_is_what_is_on_disk",
     "every_table_has_a_row",
     "fresh_install",
     "second_run_does_nothing",
@@ -219,6 +218,10 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
             tolerate: &[#(#krate::Class::#tolerate),*],
         };
         #(#modules)*
+        #[test]
+        fn embedded_is_what_is_on_disk() -> #krate::__private::Outcome {
+            #krate::__private::embedded_is_what_is_on_disk(&LOCKGATE_TESTS)
+        }
         #(#named)*
     })
 }

@@ -126,7 +126,10 @@ impl Db {
     pub(super) async fn columns(&mut self, table: &Thing) -> TestResult<Vec<Column>> {
         let sql = match self.dialect() {
             Dialect::Sqlite => {
-                format!("SELECT name, type FROM pragma_table_xinfo({}) WHERE hidden <> 1 ORDER BY cid", literal(&table.name))
+                format!(
+                    "SELECT name, type FROM pragma_table_xinfo({}) WHERE hidden <> 1 ORDER BY cid",
+                    literal(&table.name)
+                )
             }
             Dialect::Postgres | Dialect::Mysql => format!(
                 "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute \

@@ -147,7 +147,8 @@ impl Db {
             (true, true) | (false, false) => Ok(()),
             (true, false) => unexpected(format!("expected no {key}, and there is one")),
             (false, true) => {
-                let shown = |key: &ForeignKey| format!("({}) to {} ({})", key.columns.join(", "), key.table, key.to.join(", "));
+                let shown =
+                    |key: &ForeignKey| format!("({}) to {} ({})", key.columns.join(", "), key.table, key.to.join(", "));
                 unexpected(format!("expected a {key}, found {}", listed(keys.iter().map(shown))))
             }
         }
@@ -159,11 +160,12 @@ impl Db {
         let is_there = names.iter().any(|name| self.same(name, constraint));
         match (is_there, wanted) {
             (true, true) | (false, false) => Ok(()),
-            (true, false) => unexpected(format!("expected no constraint `{constraint}` of `{table}`, and there is one")),
-            (false, true) => unexpected(format!(
-                "expected a constraint `{constraint}` of `{table}`, found {}",
-                listed(names.iter())
-            )),
+            (true, false) => {
+                unexpected(format!("expected no constraint `{constraint}` of `{table}`, and there is one"))
+            }
+            (false, true) => {
+                unexpected(format!("expected a constraint `{constraint}` of `{table}`, found {}", listed(names.iter())))
+            }
         }
     }
 

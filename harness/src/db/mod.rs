@@ -132,6 +132,10 @@ impl Db {
         self.database.postgres()
     }
 
+    pub(crate) fn into_database(self) -> Database {
+        self.database
+    }
+
     pub(crate) async fn close(self) {
         // Whatever it says, nothing is asked of it any more.
         let _ = self.database.close().await;
