@@ -1,6 +1,7 @@
 //! Throwaway databases of PostgreSQL: which server they are on, how they are made and dropped.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use lockgate::Dialect;
 use sqlx::{Connection, Executor, PgConnection, Row};
 
-use crate::server::{self, ErrorKind, Options, Shared};
+use crate::server::{self, ErrorKind, LINGER, Options, Shared};
 use crate::template::Template;
 use crate::{Error, skipped};
 
@@ -19,13 +20,15 @@ const SERVER: &str = "LOCKGATE_TEST_POSTGRES";
 pub(crate) struct Place {
     name: String,
     server: String,
+    /// The file that `psql` and others of its family read passwords from, if the server is ours.
+    passwords: Option<PathBuf>,
     kept: bool,
 }
 
 impl Place {
     /// A copy of a template; without one, an empty database. `None` where this machine has no server.
     pub(crate) async fn like(template: Option<Template>) -> Result<Option<Self>, Error> {
-        let Some(server) = server()? else { return Ok(None) };
+        let Some((server, passwords)) = server()? else { return Ok(None) };
         let failed = |e| Error::because(format!("no database for a test can be made on the server of {SERVER}"), e);
         let mut admin = Admin::connect(&server).await.map_err(failed)?;
         let name = name();
@@ -34,11 +37,24 @@ impl Place {
             Some(template) => copy(&mut admin, &server, template, &name).await?,
         }
         admin.close().await.map_err(failed)?;
-        Ok(Some(Self { name, server, kept: false }))
+        Ok(Some(Self { name, server, passwords, kept: false }))
     }
 
     pub(crate) fn url(&self) -> String {
         with_database(&self.server, &self.name)
+    }
+
+    pub(crate) fn shown(&self) -> String {
+        let url = lockgate::mask_secrets(&self.url());
+        match &self.passwords {
+            None => format!("{url}, on the server of {SERVER}"),
+            Some(file) => format!(
+                "PGPASSFILE={} psql {}\nthat server ends a few seconds behind the last test: {LINGER}=600 keeps it for ten \
+                 minutes, and {SERVER} names one of your own",
+                file.display(),
+                url.replace(":***@", "@"),
+            ),
+        }
     }
 
     pub(crate) fn keep(&mut self) {
@@ -67,15 +83,15 @@ impl Drop for Place {
     }
 }
 
-/// The URL of the server; `None` where this machine has none, which has been reported.
-fn server() -> Result<Option<String>, Error> {
+/// The URL of the server, and the file of its password if it is ours; `None` where this machine has none, which has been reported.
+fn server() -> Result<Option<(String, Option<PathBuf>)>, Error> {
     if let Some(url) = std::env::var(SERVER).ok().filter(|url| !url.is_empty()) {
-        return Ok(Some(url));
+        return Ok(Some((url, None)));
     }
     // A static is never dropped: our part in it ends with this process.
     static SHARED: OnceLock<Result<Shared, server::Error>> = OnceLock::new();
     match SHARED.get_or_init(|| Shared::join(&Options::default())) {
-        Ok(server) => Ok(Some(server.url("postgres"))),
+        Ok(server) => Ok(Some((server.url("postgres"), Some(server.passwords())))),
         Err(e) if e.kind() == ErrorKind::NotFound => skipped("postgres", &e.to_string()).map(|()| None),
         Err(e) => Err(Error::new(e.to_string())),
     }
@@ -136,17 +152,24 @@ struct Admin {
     connection: PgConnection,
     /// Copies files instead of writing every page to the log. With `fsync` on, the checkpoints that
     /// this takes would cost more than it saves.
-    strategy: &'static str,
+    strategy: Option<&'static str>,
 }
 
 impl Admin {
     async fn connect(server: &str) -> Result<Self, sqlx::Error> {
-        let mut connection = PgConnection::connect(server).await?;
+        Ok(Self { connection: PgConnection::connect(server).await?, strategy: None })
+    }
+
+    async fn strategy(&mut self) -> Result<&'static str, sqlx::Error> {
         const QUESTION: &str =
             "SELECT current_setting('fsync') = 'off' AND current_setting('server_version_num')::int >= 150000";
-        let row = sqlx::raw_sql(QUESTION).fetch_one(&mut connection).await?;
+        if let Some(strategy) = self.strategy {
+            return Ok(strategy);
+        }
+        let row = sqlx::raw_sql(QUESTION).fetch_one(&mut self.connection).await?;
         let strategy = if row.try_get::<bool, _>(0)? { " STRATEGY file_copy" } else { "" };
-        Ok(Self { connection, strategy })
+        self.strategy = Some(strategy);
+        Ok(strategy)
     }
 
     async fn execute(&mut self, statement: String) -> Result<(), sqlx::Error> {
@@ -154,13 +177,14 @@ impl Admin {
     }
 
     async fn create_empty(&mut self, name: &str) -> Result<(), sqlx::Error> {
-        let strategy = self.strategy;
+        let strategy = self.strategy().await?;
         self.execute(format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'{strategy}")).await
     }
 
     /// `false` where there is no such template.
     async fn create_like(&mut self, name: &str, template: &str) -> Result<bool, sqlx::Error> {
-        let made = self.execute(format!("CREATE DATABASE {name} TEMPLATE {template}{}", self.strategy)).await;
+        let strategy = self.strategy().await?;
+        let made = self.execute(format!("CREATE DATABASE {name} TEMPLATE {template}{strategy}")).await;
         match made {
             Err(sqlx::Error::Database(e)) if e.code().as_deref() == Some("3D000") => Ok(false),
             made => made.map(|()| true),

@@ -98,6 +98,18 @@ impl Throwaway {
         }
     }
 
+    /// Where it is, for people: without the password, and how to get at it all the same.
+    pub fn shown(&self) -> String {
+        match &self.place {
+            #[cfg(feature = "sqlite")]
+            Place::Sqlite(place) => place.url(),
+            #[cfg(feature = "postgres")]
+            Place::Postgres(place) => place.shown(),
+            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+            Place::Never(never) => match *never {},
+        }
+    }
+
     /// What it speaks.
     pub fn dialect(&self) -> Dialect {
         match &self.place {

@@ -77,7 +77,11 @@ impl Member {
         let thread = std::thread::current();
         let test = thread.name().expect("a test's thread has its name");
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", test, "--nocapture"]).env(MEMBER, "1").env("TMPDIR", place);
+        command
+            .args(["--exact", test, "--nocapture"])
+            .env(MEMBER, "1")
+            .env("TMPDIR", place)
+            .env("LOCKGATE_SERVER_DIR", place);
         command.env("LOCKGATE_LINGER", "0").stdin(Stdio::piped()).stdout(Stdio::piped());
         Self { process: command.spawn().unwrap() }
     }

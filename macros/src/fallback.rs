@@ -24,12 +24,17 @@ pub(crate) fn after_errors(krate: &Path, errors: TokenStream) -> TokenStream {
 
 /// The output after a panic, which is a mistake of this macro and not of its user.
 pub(crate) fn after_panic(payload: Box<dyn Any + Send>) -> TokenStream {
-    after(&crate::args::lockgate(), &[mistake("embed_migrations", payload)])
+    after(&crate::args::lockgate(), &[of_panic("embed_migrations!", payload.as_ref())])
 }
 
 /// The output of `migration_tests!` after a panic.
 pub(crate) fn items_after_panic(payload: Box<dyn Any + Send>) -> TokenStream {
-    items_after(&[mistake("migration_tests", payload)])
+    items_after(&[of_panic("migration_tests!", payload.as_ref())])
+}
+
+/// The output of an attribute after a panic, in place of the item.
+pub(crate) fn after_panic_in_attribute(payload: Box<dyn Any + Send>) -> TokenStream {
+    items_after(&[of_panic("#[lockgate_harness::test]", payload.as_ref())])
 }
 
 /// What stands in the place of items: these errors.
@@ -37,12 +42,11 @@ pub(crate) fn items_after(messages: &[String]) -> TokenStream {
     quote! { #(::core::compile_error! { #messages })* }
 }
 
-fn mistake(of: &str, payload: Box<dyn Any + Send>) -> String {
-    let payload = payload.as_ref();
+fn of_panic(macro_name: &str, payload: &(dyn Any + Send)) -> String {
     let cause =
         payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
     format!(
-        "{of}! failed by a mistake of its own: {}\nplease report it at {}/issues, with the folder if you can",
+        "{macro_name} failed by a mistake of its own: {}\nplease report it at {}/issues, with the folder if you can",
         cause.unwrap_or("no reason was given"),
         env!("CARGO_PKG_REPOSITORY"),
     )

@@ -9,6 +9,7 @@
 #![deny(missing_docs)]
 
 mod args;
+mod attribute;
 mod expand;
 mod fallback;
 mod tests;
@@ -74,4 +75,13 @@ pub fn embed_migrations(input: TokenStream) -> TokenStream {
 #[proc_macro]
 pub fn migration_tests(input: TokenStream) -> TokenStream {
     catch_unwind(AssertUnwindSafe(|| tests::tests(input.into()))).unwrap_or_else(fallback::items_after_panic).into()
+}
+
+/// Makes a test of a function that asks for a database: see `lockgate_harness::test`, through which
+/// it is used.
+#[proc_macro_attribute]
+pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    catch_unwind(AssertUnwindSafe(|| attribute::test(arguments.into(), item.into())))
+        .unwrap_or_else(fallback::after_panic_in_attribute)
+        .into()
 }

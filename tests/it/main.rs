@@ -18,4 +18,5 @@ mod support;
 mod throwaway;
 mod trace;
 mod ui;
+mod walk;
 mod xtask;

@@ -7,6 +7,7 @@ mod account;
 mod error;
 pub mod install;
 pub mod locate;
+pub mod place;
 pub mod postgres;
 pub mod require;
 mod share;

@@ -1,6 +1,8 @@
 //! What all processes of a test run have together: one PostgreSQL cluster, which the first that
 //! needs it starts, and folders.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::postgres::is_ready;
@@ -13,7 +15,7 @@ use super::{Error, Options, Postgres};
 #[derive(Debug)]
 pub struct Shared {
     state: State,
-    _share: Share,
+    share: Share,
     // In the process that started it. Dropping it would stop it for all.
     _server: Option<std::mem::ManuallyDrop<Postgres>>,
 }
@@ -49,10 +51,17 @@ impl Shared {
                 directory: server.directory().to_owned(),
                 bin: server.bin().to_owned(),
             };
+            // In a folder that nobody else may enter.
+            let passwords = format!("127.0.0.1:{}:*:postgres:{}\n", state.port, state.password);
+            let mut options = File::options();
+            options.create(true).write(true).truncate(true);
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            options.open(fresh.folder.join("pgpass"))?.write_all(passwords.as_bytes())?;
             Ok::<_, Error>((state.text(), server))
         })?;
         let state = State::read(&text).ok_or_else(|| Error::failed("the state of the shared server is not ours"))?;
-        Ok(Self { state, _share: share, _server: server.map(std::mem::ManuallyDrop::new) })
+        Ok(Self { state, share, _server: server.map(std::mem::ManuallyDrop::new) })
     }
 
     /// The URL of a database of it, over TCP.
@@ -73,6 +82,11 @@ impl Shared {
     /// The directory that holds all of it: `data/`, the socket and the log.
     pub fn directory(&self) -> &Path {
         &self.state.directory
+    }
+
+    /// A file for `PGPASSFILE`, which holds its password and only this user may read.
+    pub fn passwords(&self) -> PathBuf {
+        self.share.folder().join("pgpass")
     }
 
     /// The process id of the server.

@@ -1,0 +1,100 @@
+//! Where the directory of a server is made: in memory if nothing in it must last and there is plenty, else
+//! with the temporary files.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::account::Account;
+
+/// The variable that names the folder in which servers' directories are made.
+pub const VARIABLE: &str = "LOCKGATE_SERVER_DIR";
+
+/// A socket's path is at most 103 bytes on some systems; the directory takes 40 of them.
+const LONGEST_BASE: usize = 60;
+
+/// Files in memory. To make a database is to make some three hundred files, which takes ten times
+/// as long on a disk that others write to.
+const MEMORY: &str = "/dev/shm";
+
+/// Of both, the least that must be free: a cluster takes 60 MB, a database eight.
+const ROOM_KB: u64 = 2 << 20;
+const FREE_MEMORY_KB: u64 = 4 << 20;
+
+/// A new directory, and the account of this name (or what stands in for it) that it was given to.
+pub(super) fn directory(account: &str, durable: bool) -> io::Result<(TempDir, Account)> {
+    let make = |base: &Path| -> io::Result<(TempDir, Account)> {
+        let directory = tempfile::Builder::new().prefix("lockgate-").tempdir_in(base)?;
+        let account = Account::for_server(account)?;
+        account.own(directory.path())?;
+        Ok((directory, account))
+    };
+    let base = base(durable);
+    let (directory, account) = make(&base)?;
+    if base.as_os_str().len() <= LONGEST_BASE && (account == Account::Ours || is_open_to_all(&base)) {
+        return Ok((directory, account));
+    }
+    drop(directory);
+    make(Path::new("/tmp"))
+}
+
+fn base(durable: bool) -> PathBuf {
+    if let Some(folder) = env::var_os(VARIABLE).filter(|folder| !folder.is_empty()) {
+        return folder.into();
+    }
+    if !durable && has_room() { MEMORY.into() } else { env::temp_dir() }
+}
+
+/// Containers often have a tiny one.
+fn has_room() -> bool {
+    let memory = fs::read_to_string("/proc/meminfo").ok().and_then(|text| available_memory(&text));
+    if memory.is_none_or(|memory| memory < FREE_MEMORY_KB) {
+        return false;
+    }
+    let mut command = Command::new("df");
+    command.args(["-Pk", MEMORY]).stdin(Stdio::null()).stderr(Stdio::null()).env("LC_ALL", "C");
+    let said = command.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    said.ok().and_then(|text| room(&text)).is_some_and(|room| room >= ROOM_KB)
+}
+
+/// `MemAvailable:   47012345 kB`
+fn available_memory(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// The fourth column of the line of the file system, which must be one in memory.
+fn room(text: &str) -> Option<u64> {
+    let mut words = text.lines().nth(1)?.split_whitespace();
+    if words.next()? == "tmpfs" { words.nth(2)?.parse().ok() } else { None }
+}
+
+/// Whether everybody may pass through a folder and those above it.
+#[cfg(unix)]
+fn is_open_to_all(folder: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    folder.ancestors().all(|folder| fs::metadata(folder).is_ok_and(|data| data.permissions().mode() & 1 == 1))
+}
+
+#[cfg(not(unix))]
+fn is_open_to_all(_: &Path) -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_read() {
+        let said = "Filesystem 1024-blocks Used Available Capacity Mounted on\ntmpfs 65536 0 65530 0% /dev/shm\n";
+        assert_eq!(room(said), Some(65530));
+        assert_eq!(room(&said.replace("tmpfs", "/dev/vda")), None);
+        assert_eq!(room(""), None);
+        assert_eq!(available_memory("MemTotal: 9 kB\nMemAvailable:    8 kB\n"), Some(8));
+    }
+}
