@@ -10,6 +10,8 @@ mod block;
 mod compare;
 mod difference;
 mod model;
+#[doc(hidden)]
+pub mod sqlite;
 mod text;
 
 pub use lockgate_core as core;
