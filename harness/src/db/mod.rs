@@ -11,7 +11,7 @@ use std::future::Future;
 use std::panic::Location;
 
 use lockgate::{Database, Dialect};
-use sqlx::{AssertSqlSafe, Column as _, Row as _, ValueRef as _};
+use sqlx::AssertSqlSafe;
 
 pub use fails::Fails;
 pub use value::FromText;
@@ -188,8 +188,8 @@ impl Db {
 
     /// All rows of a query as texts: PostgreSQL writes its values so, and SQLite's are written here.
     pub(crate) async fn ask(&mut self, sql: &str) -> TestResult<Vec<Row>> {
-        let query = AssertSqlSafe(sql.to_owned());
-        let failed = |e: sqlx::Error| Failure::of(&e, sql);
+        #[cfg(any(feature = "sqlite", feature = "postgres"))]
+        let (query, failed) = (AssertSqlSafe(sql.to_owned()), |e: sqlx::Error| Failure::of(&e, sql));
         #[cfg(feature = "sqlite")]
         if let Some(connection) = self.database.sqlite() {
             let rows = sqlx::raw_sql(query).fetch_all(connection).await.map_err(failed)?;
@@ -200,14 +200,13 @@ impl Db {
             let rows = sqlx::raw_sql(query).fetch_all(connection).await.map_err(failed)?;
             return rows.iter().map(postgres_row).collect::<Result<_, _>>().map_err(failed);
         }
-        drop(query);
-        Err(Failure::broken("the connection is gone"))
+        Err(Failure::broken(format!("the connection is gone\n  in {}", shortened(sql))))
     }
 }
 
 #[cfg(feature = "sqlite")]
 fn sqlite_row(row: &sqlx::sqlite::SqliteRow) -> Result<Row, sqlx::Error> {
-    use sqlx::TypeInfo as _;
+    use sqlx::{Column as _, Row as _, TypeInfo as _, ValueRef as _};
 
     let mut values = Vec::with_capacity(row.columns().len());
     for column in row.columns() {
@@ -230,6 +229,8 @@ fn sqlite_row(row: &sqlx::sqlite::SqliteRow) -> Result<Row, sqlx::Error> {
 
 #[cfg(feature = "postgres")]
 fn postgres_row(row: &sqlx::postgres::PgRow) -> Result<Row, sqlx::Error> {
+    use sqlx::{Column as _, Row as _, ValueRef as _};
+
     let mut values = Vec::with_capacity(row.columns().len());
     for column in row.columns() {
         let raw = row.try_get_raw(column.ordinal())?;

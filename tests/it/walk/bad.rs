@@ -18,7 +18,7 @@ const EMAIL: &[(&str, &str)] = &[
     ("0002_add_email.down.sql", "ALTER TABLE users DROP COLUMN email;"),
 ];
 const GOOD: Sql = Sql {
-    before: &["SELECT count(*) >= 0 FROM users", "SELECT count(*) = 0 FROM (SELECT 1 WHERE 1 = 2) AS nothing"],
+    before: &["SELECT count(*) >= 0 FROM users"],
     after: &["SELECT count(*) >= 0 FROM (SELECT email FROM users) AS emails"],
     fill: &["INSERT INTO users (id, name) VALUES (1, 'Ada'), (2, 'Grace')"],
     loses_rows: &[],

@@ -95,7 +95,12 @@ async fn l12_a_failure_says_what_was_expected_and_found(dialect: Dialect) {
             &["expected a table `book`, found `books`, `copies`"],
         ),
         (
-            Check::Rust(|db| Box::pin(async { db.expect_no_index("books_title").await })),
+            Check::Rust(|db| {
+                Box::pin(async {
+                    db.expect_table("books").await?;
+                    db.expect_no_index("books_title").await
+                })
+            }),
             &["expected no index `books_title`, and there is one"],
         ),
         (

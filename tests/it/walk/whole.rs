@@ -109,8 +109,15 @@ fn l12_what_is_on_disk_and_not_embedded_is_named() {
     }
     let Tests { migrations, .. } = tests(&GOOD[..2], vec![]);
     let folder: &'static str = place.path().display().to_string().leak();
-    let tests =
-        Tests { migrations, folder, directory: folder, files: &[], suites: &[], empty_tables: &[], tolerate: &[] };
+    let tests = Tests {
+        migrations,
+        folder,
+        directory: "no such folder",
+        files: &[],
+        suites: &[],
+        empty_tables: &[],
+        tolerate: &[],
+    };
     let problem = harness::embedded_is_what_is_on_disk(Box::leak(Box::new(tests))).expect_err("it differs").to_string();
     assert!(problem.contains("0001_a.down.sql is not what is embedded"), "{problem}");
     assert!(problem.contains("0002_b.sql is in the folder and is not embedded"), "{problem}");
