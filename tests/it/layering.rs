@@ -21,7 +21,7 @@ const EDGES: [(&str, &[&str]); 11] = [
     ("lockgate", &["lockgate-core", "lockgate-macros", "lockgate-schema"]),
     ("lockgate-harness", &["lockgate", "lockgate-macros"]),
     ("lockgate-cli", &["lockgate"]),
-    ("lockgate-xtask", &["lockgate-source", "lockgate-harness"]),
+    ("lockgate-xtask", &["lockgate-source", "lockgate-harness", "lockgate", "lockgate-schema"]),
     ("app", &["lockgate", "lockgate-cli", "lockgate-build"]),
     ("lockgate-tests", &[]),
 ];

@@ -14,6 +14,7 @@ mod layering;
 mod rebuild;
 mod requirements;
 mod round_trips;
+mod schema_sqlite;
 mod support;
 mod throwaway;
 mod trace;

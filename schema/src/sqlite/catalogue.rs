@@ -97,7 +97,7 @@ impl Catalogue {
             // SQLite keeps these for itself. What a virtual table keeps goes with it.
             !is_internal(&row.name)
                 && !left_out.iter().any(|name| row.table.eq_ignore_ascii_case(name))
-                && !self.listed(row).is_some_and(|table| table.kind == "shadow")
+                && self.listed(row).is_none_or(|table| table.kind != "shadow")
         };
         for row in self.objects.iter().filter(is_left_out) {
             let told = |why| Unknown { object: format!("{} `{}`", row.kind, row.name), why };
@@ -242,27 +242,27 @@ fn column(row: &ColumnRow, said: Option<create::Column>, names: &[&str]) -> Resu
     })
 }
 
-/// Completes foreign keys: the table as it is called now, its primary key where no columns are named.
+/// Completes foreign keys: the table and its columns as they are called now, its primary key where no
+/// columns are named.
 fn complete(tables: &mut [Table]) {
-    let keys: Vec<(Name, Vec<String>)> = tables
-        .iter()
-        .map(|table| {
-            let key = table.constraints.iter().find(|constraint| constraint.kind == ConstraintKind::PrimaryKey);
-            (table.name.clone(), key.map_or_else(Vec::new, |key| key.columns.clone()))
-        })
-        .collect();
+    let others: Vec<Parent> = tables.iter().map(Parent::of).collect();
     for table in tables {
         let is_temporary_too = is_temporary(&table.name);
         let foreign = |constraint: &&mut Constraint| constraint.kind == ConstraintKind::ForeignKey;
         for constraint in table.constraints.iter_mut().filter(foreign) {
             let Some(references) = &mut constraint.references else { continue };
-            let other = keys.iter().find(|(name, _)| {
-                name.name.eq_ignore_ascii_case(&references.table.name) && is_temporary(name) == is_temporary_too
+            let other = others.iter().find(|other| {
+                other.name.name.eq_ignore_ascii_case(&references.table.name)
+                    && is_temporary(&other.name) == is_temporary_too
             });
-            if let Some((name, key)) = other {
-                references.table = name.clone();
-                if references.columns.is_empty() && key.len() == constraint.columns.len() {
-                    references.columns = key.clone();
+            if let Some(other) = other {
+                references.table = other.name.clone();
+                if references.columns.is_empty() && other.key.len() == constraint.columns.len() {
+                    references.columns = other.key.clone();
+                }
+                for column in &mut references.columns {
+                    let own = other.columns.iter().find(|own| own.eq_ignore_ascii_case(column));
+                    *column = own.cloned().unwrap_or_else(|| column.clone());
                 }
             }
             let to = match references.columns.is_empty() {
@@ -275,6 +275,24 @@ fn complete(tables: &mut [Table]) {
                 create::name(&references.table.name),
                 constraint.definition,
             );
+        }
+    }
+}
+
+/// What a foreign key may point to.
+struct Parent {
+    name: Name,
+    columns: Vec<String>,
+    key: Vec<String>,
+}
+
+impl Parent {
+    fn of(table: &Table) -> Self {
+        let key = table.constraints.iter().find(|constraint| constraint.kind == ConstraintKind::PrimaryKey);
+        Self {
+            name: table.name.clone(),
+            columns: table.columns.iter().map(|column| column.name.clone()).collect(),
+            key: key.map_or_else(Vec::new, |key| key.columns.clone()),
         }
     }
 }
