@@ -1,7 +1,8 @@
 //! A set with one migration more, which cannot succeed: what a run of all in one transaction is tried
 //! with.
 
-use lockgate::schema::core::table::{self, BodyData, MigrationData, ScriptData, ScriptOptions};
+use lockgate::schema::core::patch::{self, Patch};
+use lockgate::schema::core::table::{self, BodyData, MigrationData, Names, ScriptData, ScriptOptions};
 use lockgate::schema::core::{Checksum, Set, Statement, StatementFlags, StatementKind, Version};
 use lockgate::{Atomicity, Body, Dialect, Migrations, Migrator};
 
@@ -16,8 +17,18 @@ const NAME: &str = "fails_on_purpose";
 pub(crate) fn failing(migrations: &'static Migrations, dialect: Dialect) -> Option<(Migrator, String)> {
     let set = migrations.set();
     let last = set.last()?;
-    let version = Version::new(last.version().get().checked_add(1)?)?;
-    let id = format!("{}_{NAME}", version.get());
+    let (version, id) = match Patch::parse(last.id()).filter(|_| set.names() == Names::Free) {
+        Some(newest) => {
+            let version = patch::next(last.version())?;
+            (version, format!("{}.{}.{}.{NAME}", newest.database(), patch::numbers(version), newest.user()))
+        }
+        None => {
+            let version = Version::new(last.version().get().checked_add(1)?)?;
+            (version, format!("{}_{NAME}", version.get()))
+        }
+    };
+    // Of a patch, all of the file's name is its name.
+    let name_of = |id: &str, name: &str| if set.names() == Names::Free { id.to_owned() } else { name.to_owned() };
     let sql = format!("SELECT * FROM {TABLE}");
 
     let mut texts = String::new();
@@ -43,7 +54,7 @@ pub(crate) fn failing(migrations: &'static Migrations, dialect: Dialect) -> Opti
         let finished = if up.is_transactional() { Vec::new() } else { vec![up.finished(dialect)] };
         data.push(MigrationData {
             version: migration.version(),
-            name: migration.name().to_owned(),
+            name: name_of(migration.id(), migration.name()),
             frozen: false,
             irreversible: None,
             up: ScriptData { path, checksum: up.checksum(), body, options, finished },
@@ -54,7 +65,7 @@ pub(crate) fn failing(migrations: &'static Migrations, dialect: Dialect) -> Opti
         Statement { range: 0..sql.len(), kind: StatementKind::Select, flags: StatementFlags::NONE, data: None };
     data.push(MigrationData {
         version,
-        name: NAME.to_owned(),
+        name: name_of(&id, NAME),
         frozen: false,
         irreversible: None,
         up: ScriptData {
@@ -67,7 +78,7 @@ pub(crate) fn failing(migrations: &'static Migrations, dialect: Dialect) -> Opti
         down: None,
     });
     texts.push_str(&sql);
-    let encoded = table::encode(set.dialects(), &data);
+    let encoded = table::encode(set.dialects(), set.names(), &data);
     let set =
         Set::from_parts("migrations", "lockgate-harness", texts.leak(), encoded.paths.leak(), encoded.table.leak());
     let migrations = Box::leak(Box::new(migrations.with_set(set)));

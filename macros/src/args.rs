@@ -21,6 +21,8 @@ pub(crate) struct Args {
     pub(crate) empty_tables: Vec<LitStr>,
     /// The classes of differences that do not count.
     pub(crate) tolerate: Vec<Ident>,
+    /// The database whose migrations are embedded, where the call names one.
+    pub(crate) database: Option<LitStr>,
     /// What says nothing. After it, the rest is what could be understood.
     pub(crate) errors: Vec<Error>,
 }
@@ -34,12 +36,13 @@ pub(crate) struct Macro {
 }
 
 /// `embed_migrations!`
-pub(crate) const EMBED: Macro = Macro { name: "embed_migrations", krate: lockgate, options: &["crate", "tests"] };
+pub(crate) const EMBED: Macro =
+    Macro { name: "embed_migrations", krate: lockgate, options: &["crate", "database", "tests"] };
 /// `migration_tests!`
 pub(crate) const TESTS: Macro = Macro {
     name: "migration_tests",
     krate: harness,
-    options: &["crate", "dialects", "empty_tables", "tests", "tolerate"],
+    options: &["crate", "database", "dialects", "empty_tables", "tests", "tolerate"],
 };
 
 impl Macro {
@@ -54,6 +57,7 @@ impl Macro {
             path: "migrations".to_owned(),
             krate: (self.krate)(),
             tests: None,
+            database: None,
             dialects: None,
             empty_tables: Vec::new(),
             tolerate: Vec::new(),
@@ -99,6 +103,11 @@ impl Args {
                     let example = quote::ToTokens::to_token_stream(&(of.krate)()).to_string().replace(' ', "");
                     self.error(value.span(), format!("`crate` needs a path, for example `crate = {example}`"));
                 }
+            },
+            "database" => match value.text() {
+                Some(database) => self.database = Some(database.clone()),
+                None => self
+                    .error(value.span(), "`database` needs a string, for example `database = \"billing\"`".to_owned()),
             },
             "tests" => match value.text() {
                 Some(path) if !path.value().trim().is_empty() => self.tests = Some(path.value()),
@@ -223,6 +232,7 @@ impl std::fmt::Display for Args {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let krate = quote::ToTokens::to_token_stream(&self.krate).to_string().replace(' ', "");
         write!(f, "{} {krate}", self.path)?;
+        self.database.iter().try_for_each(|database| write!(f, " for {}", database.value()))?;
         self.errors.iter().try_for_each(|error| write!(f, " | {error}"))
     }
 }
@@ -247,6 +257,7 @@ mod tests {
         check("r#\"db\\m\"#,", "db\\m ::lockgate");
         check("\"db\\\\m\", crate = ::a::b", "db\\m ::a::b");
         check("crate = lockgate2", "migrations lockgate2");
+        check("\"m\", database = \"billing\", crate = x", "m x for billing");
     }
 
     #[test]
@@ -264,12 +275,19 @@ mod tests {
             "concat!(\"a\")",
             "migrations ::lockgate | a call is `embed_migrations!()`, or `embed_migrations!(\"path\")` with options by name behind the path",
         );
-        check("\"a\", strict = true", "a ::lockgate | there is no option `strict`: the options are `crate`, `tests`");
+        check(
+            "\"a\", strict = true",
+            "a ::lockgate | there is no option `strict`: the options are `crate`, `database`, `tests`",
+        );
         check(
             "\"a\", strict",
             "a ::lockgate | a call is `embed_migrations!()`, or `embed_migrations!(\"path\")` with options by name behind the path",
         );
         check("\"a\", crate = \"x\"", "a ::lockgate | `crate` needs a path, for example `crate = ::lockgate`");
+        check(
+            "\"a\", database = billing",
+            "a ::lockgate | `database` needs a string, for example `database = \"billing\"`",
+        );
         check("\"a\", crate = x, crate = y", "a x | the option `crate` stands here twice: delete one of them");
         check("\"a\", \"b\"", "a ::lockgate | there is one path, and options follow it by name: `crate = ::lockgate`");
         check("\"a\" \"b\"", "expected `,`");
@@ -286,7 +304,7 @@ mod tests {
         assert_eq!((args.tests.as_deref(), args.tolerate[0].to_string().as_str()), (Some("x"), "Comment"));
         check(
             "dialects = []",
-            "migrations ::lockgate | there is no option `dialects`: the options are `crate`, `tests`",
+            "migrations ::lockgate | there is no option `dialects`: the options are `crate`, `database`, `tests`",
         );
         for (wrong, expected) in [
             ("dialects = []", "`dialects` is a list: `dialects = [\"sqlite\", \"postgres\"]`"),

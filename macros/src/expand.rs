@@ -1,11 +1,13 @@
 //! What `embed_migrations!` emits: one expression that is a constant.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use lockgate_source::folder::{self, Embedded, Loaded, RustStep, Tests, normal};
-use lockgate_source::{Diagnostic, Severity, Style};
+use lockgate_source::folder::{self, Embedded, Loaded, Migration, NoDatabase, RustStep, Tests, normal};
+use lockgate_source::{Diagnostic, Folder, Severity, Style, policy};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote};
+use syn::LitStr;
 
 use crate::args::{self, Args};
 use crate::fallback;
@@ -36,7 +38,13 @@ pub(crate) fn crate_directory() -> Option<PathBuf> {
 
 /// The output for these arguments, as one block.
 fn expansion(args: &Args, crate_directory: &Path, work_directory: &Path) -> TokenStream {
-    let loaded = load(args, crate_directory, work_directory);
+    let mut loaded = load(args, crate_directory, work_directory);
+    // What is wrong in the folder is told first: a bad name says no database.
+    if !loaded.has_errors()
+        && let Err(error) = choose(&mut loaded, args, "embed_migrations")
+    {
+        return fallback::after_errors(&args.krate, error.to_compile_error());
+    }
     let (errors, warnings): (Vec<&Diagnostic>, Vec<&Diagnostic>) =
         loaded.diagnostics.iter().partition(|diagnostic| diagnostic.severity == Severity::Error);
     let mut messages: Vec<String> = errors.into_iter().map(message).collect();
@@ -64,6 +72,59 @@ pub(crate) fn load(args: &Args, crate_directory: &Path, work_directory: &Path) -
 
 pub(crate) fn not_utf8(path: &Path) -> String {
     format!("the path of the folder is not UTF-8, and the compiler needs it to be: {}", path.to_string_lossy())
+}
+
+/// Leaves the migrations of the one database that is embedded, and the warnings about them.
+pub(crate) fn choose(loaded: &mut Loaded, args: &Args, name: &str) -> syn::Result<()> {
+    let written = args.path.trim().replace('\\', "/");
+    let wanted = args.database.as_ref().map(LitStr::value);
+    let files = |folder: &Folder| -> HashSet<String> {
+        folder.migrations.iter().flat_map(Migration::files).map(|script| folder.show(&script.path)).collect()
+    };
+    let before = files(&loaded.folder);
+    let chosen = loaded.folder.choose(wanted.as_deref());
+    let Err(reason) = chosen else {
+        let after = files(&loaded.folder);
+        loaded.diagnostics.retain(|warning| !before.contains(&warning.file) || after.contains(&warning.file));
+        return Ok(());
+    };
+    let shown = &loaded.folder.shown;
+    let span = args.database.as_ref().map_or_else(Span::call_site, LitStr::span);
+    let wanted = wanted.unwrap_or_default();
+    let message = match reason {
+        NoDatabase::Several { known } => format!(
+            "`{shown}` has migrations for {}, and a program embeds those of one\n  = help: write \
+             `{name}!({written:?}, database = {:?})`",
+            list(&known),
+            known[0]
+        ),
+        NoDatabase::Unknown { known, .. } if known.is_empty() => {
+            format!("`{shown}` has no migration for the database `{wanted}`: it has none at all")
+        }
+        NoDatabase::Unknown { known, meant } => {
+            let help = match meant {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("it has them for {}", list(&known)),
+            };
+            format!("`{shown}` has no migration for the database `{wanted}`: {help}")
+        }
+        NoDatabase::NotEncoded => format!(
+            "the names in `{shown}` say no database: delete `database = {wanted:?}`, or say `numbering = \"encoded\"` in \
+             `{}`",
+            loaded.folder.show(policy::FILE)
+        ),
+    };
+    Err(syn::Error::new(span, message))
+}
+
+/// `a`, `b` and `c`.
+fn list(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
 }
 
 /// The path as messages show it: from the directory where cargo runs the compiler, which is that of

@@ -30,6 +30,8 @@ use proc_macro::TokenStream;
 /// Behind the path stand options by name:
 ///
 /// * `crate = ::some::path`: where the crate `lockgate` is, if it is not `::lockgate`;
+/// * `database = "billing"`: which database's migrations are embedded, of a folder with `numbering =
+///   "encoded"` that has those of several;
 /// * `tests = "path"`: where the tests of the migrations are, if it is not `tests/migrations`.
 ///
 /// # Errors
@@ -62,6 +64,7 @@ pub fn embed_migrations(input: TokenStream) -> TokenStream {
 /// Behind the path stand options by name:
 ///
 /// * `dialects = ["sqlite"]`: the databases to test on, where `migrations.toml` names none, or fewer of them;
+/// * `database = "billing"`: which database's migrations are tested, of a folder with those of several;
 /// * `empty_tables = ["sessions"]`: tables that have no row at the end on purpose;
 /// * `tolerate = [ColumnOrder]`: classes of differences that the way back may leave;
 /// * `tests = "path"`: where the tests are, if it is not `tests/migrations`;

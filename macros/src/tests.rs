@@ -42,17 +42,21 @@ pub(crate) fn tests(input: TokenStream) -> TokenStream {
 }
 
 fn expansion(args: &Args, crate_directory: &Path, work_directory: &Path) -> TokenStream {
-    let loaded = expand::load(args, crate_directory, work_directory);
-    let folder = &loaded.folder;
-    let dialects = match dialects(args, folder) {
+    let mut loaded = expand::load(args, crate_directory, work_directory);
+    let dialects = match dialects(args, &loaded.folder) {
         Ok(dialects) => dialects,
         Err(error) => return error.to_compile_error(),
     };
-    let (tests, problems) = folder.tests(dialects);
+    let (mut tests, problems) = loaded.folder.tests(dialects);
     let errors = loaded.diagnostics.iter().chain(&problems);
     let mut messages: Vec<String> =
         errors.filter(|diagnostic| diagnostic.severity == Severity::Error).map(expand::message).collect();
     if messages.is_empty() {
+        if let Err(error) = expand::choose(&mut loaded, args, "migration_tests") {
+            return error.to_compile_error();
+        }
+        let folder = &loaded.folder;
+        tests.retain(|test| folder.migrations.iter().any(|migration| migration.key() == test.key));
         match items(args, folder, &tests, dialects) {
             Ok(items) => return items,
             Err(message) => messages.push(message),
@@ -126,14 +130,14 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
     let mut suites = Vec::new();
     let mut files = Vec::new();
     for test in tests {
-        let (module, version) = (module(&test.id), test.version.get());
+        let (module, version) = (module(&test.key), test.version.get());
         let (before, after, fill, loses, shown);
         match &test.body {
             TestBody::Rust { file, fill: fills, loses_rows } => {
                 let path = text(file)?;
                 modules.push(rust(krate, &module, &path, *fills));
-                shown = format!("{shown_tests}/{}.rs", test.id);
-                files.push(format!("{}.rs", test.id));
+                shown = format!("{shown_tests}/{}.rs", test.key);
+                files.push(format!("{}.rs", test.key));
                 let function = |name: &str| {
                     let name = Ident::new(name, proc_macro2::Span::call_site());
                     quote! { ::core::option::Option::Some(#krate::__private::Check::Rust(#module::#name)) }

@@ -10,7 +10,8 @@ use std::str::FromStr;
 use lockgate_core::{Dialects, Version};
 use proc_macro2::{TokenStream, TokenTree};
 
-use super::{Folder, read};
+use super::policy::Numbering;
+use super::{Folder, Migration, read};
 use crate::{Diagnostic, sql, suggest};
 
 /// The test of one migration.
@@ -18,8 +19,8 @@ use crate::{Diagnostic, sql, suggest};
 pub struct MigrationTest {
     /// The migration.
     pub version: Version,
-    /// Version and name as its files write them: `0001_create_users`.
-    pub id: String,
+    /// What its files are named by: the id of the migration, `0001_create_users`; of a patch its key.
+    pub key: String,
     /// What it is made of.
     pub body: TestBody,
 }
@@ -88,19 +89,19 @@ impl Folder {
     /// The tests of its migrations, in their order, and everything that is wrong with the files. SQL is
     /// read as each of these dialects reads it.
     ///
-    /// A file whose name begins with a digit, or ends like one of SQL, is a test; what else there is
+    /// A file whose name begins with a digit (of patches: has three dots), or ends like one of SQL, is a test; what else there is
     /// (`main.rs`, modules of helpers) belongs to whoever wrote it.
     pub fn tests(&self, dialects: Dialects) -> (Vec<MigrationTest>, Vec<Diagnostic>) {
         let mut diagnostics = Vec::new();
         let mut names = read::names(&self.tests.directory);
         names.sort();
         let mut parts: BTreeMap<(Version, &str), BTreeMap<Part, &str>> = BTreeMap::new();
-        for name in names.iter().filter(|name| is_test(name)) {
+        for name in names.iter().filter(|name| is_test(name, self.policy.numbering)) {
             let found = ENDINGS.iter().find_map(|(ending, part)| Some((name.strip_suffix(ending)?, *part)));
-            let migration = found.and_then(|(id, part)| Some((self.find(id)?, part)));
+            let migration = found.and_then(|(key, part)| Some((self.by_key(key)?, part)));
             match migration {
                 Some((migration, part)) => {
-                    parts.entry((migration.version, &migration.id)).or_default().insert(part, name);
+                    parts.entry((migration.version, migration.key())).or_default().insert(part, name);
                 }
                 None => diagnostics.push(self.unknown_test(name, found.map(|(id, _)| id))),
             }
@@ -108,9 +109,16 @@ impl Folder {
         let mut tests = Vec::new();
         for ((version, id), parts) in parts {
             let body = self.test_body(id, &parts, dialects, &mut diagnostics);
-            tests.extend(body.map(|body| MigrationTest { version, id: id.to_owned(), body }));
+            tests.extend(body.map(|body| MigrationTest { version, key: id.to_owned(), body }));
         }
         (tests, diagnostics)
+    }
+
+    fn by_key(&self, key: &str) -> Option<&Migration> {
+        match self.policy.numbering {
+            Numbering::Encoded => self.migrations.iter().find(|migration| migration.key() == key),
+            Numbering::Any | Numbering::Sequence | Numbering::Timestamp | Numbering::Ordinal => self.find(key),
+        }
     }
 
     fn unknown_test(&self, name: &str, id: Option<&str>) -> Diagnostic {
@@ -120,7 +128,7 @@ impl Folder {
             return Diagnostic::error("unknown-test", shown, format!("`{name}` has an ending that no test has"))
                 .help(format!("the endings are {}", endings.join(", ")));
         };
-        let ids = || self.migrations.iter().map(|migration| migration.id.as_str());
+        let ids = || self.migrations.iter().map(Migration::key);
         let digits = id.bytes().take_while(u8::is_ascii_digit).count();
         // A renamed migration keeps its number, and one that was renumbered its name.
         let same =
@@ -217,10 +225,16 @@ impl TestStatement {
 }
 
 /// Whether a file of the folder must be the test of a migration.
-fn is_test(name: &str) -> bool {
+fn is_test(name: &str, numbering: Numbering) -> bool {
     let sql = ENDINGS.iter().filter(|(ending, _)| *ending != ".rs").any(|(ending, _)| name.ends_with(ending));
     let left_over = name.ends_with('~') || [".bak", ".orig", ".swp"].iter().any(|ending| name.ends_with(ending));
-    !name.starts_with('.') && !left_over && (sql || name.starts_with(|c: char| c.is_ascii_digit()))
+    let named = match numbering {
+        Numbering::Encoded => name.matches('.').count() >= 3,
+        Numbering::Any | Numbering::Sequence | Numbering::Timestamp | Numbering::Ordinal => {
+            name.starts_with(|c: char| c.is_ascii_digit())
+        }
+    };
+    !name.starts_with('.') && !left_over && (sql || named)
 }
 
 /// What a test in Rust has at its top level.
@@ -340,10 +354,13 @@ mod tests {
     #[test]
     fn a_name_says_whether_a_file_is_a_test() {
         for name in ["0001_x.rs", "0001_x.sql", "1.txt", "x.before.sql", "x.fill.sql"] {
-            assert!(is_test(name), "{name}");
+            assert!(is_test(name, Numbering::Any), "{name}");
         }
         for name in ["main.rs", "seed.rs", "helpers", ".0001_x.rs.swp", "0001_x.rs~", "0001_x.rs.orig", "rows.sql"] {
-            assert!(!is_test(name), "{name}");
+            assert!(!is_test(name, Numbering::Any), "{name}");
+        }
+        for (name, expected) in [("billing.00000001.0002.rs", true), ("main.rs", false), ("rows.v2.rs", false)] {
+            assert_eq!(is_test(name, Numbering::Encoded), expected, "{name}");
         }
     }
 

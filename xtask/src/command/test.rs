@@ -94,13 +94,8 @@ fn one_migration(arguments: &Arguments) -> Result<Vec<String>, Failure> {
     let id = &check::migration(&folder, word)?.id;
     // The version and what separates it from the name: no other test has that in its name.
     let digits: String = id.chars().take_while(char::is_ascii_digit).collect();
-    Ok(vec![
-        "--package".to_owned(),
-        package.name,
-        "--test".to_owned(),
-        "migrations".to_owned(),
-        format!("::m{digits}_"),
-    ])
+    let name = if digits.is_empty() { id.replace('.', "_") } else { format!("{digits}_") };
+    Ok(vec!["--package".to_owned(), package.name, "--test".to_owned(), "migrations".to_owned(), format!("::m{name}")])
 }
 
 /// Nextest or `cargo test`, then the doc tests.

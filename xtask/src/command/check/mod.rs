@@ -6,8 +6,9 @@ mod sarif;
 mod trace;
 
 use anstream::{eprintln, print, println};
+use lockgate_source::folder::policy::Numbering;
 use lockgate_source::folder::{self, Folder, Loaded, Migration, Tests};
-use lockgate_source::{Diagnostic, Severity, Style, lockfile};
+use lockgate_source::{Diagnostic, Policy, Severity, Style, lockfile};
 
 use crate::changes::Changes;
 use crate::failure::Failure;
@@ -113,13 +114,28 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// Runs the whole set on an SQLite in memory, and says in a few words what that was.
 #[cfg(feature = "replay")]
 fn replay(loaded: &mut Loaded) -> Result<Option<String>, Failure> {
-    let replayed = crate::replay::replay(&loaded.folder, &loaded.diagnostics);
-    let replayed = replayed.map_err(|e| Failure::impossible(format!("the replay: SQLite says: {e}")))?;
-    Ok(replayed.map(|replayed| {
-        loaded.diagnostics.extend(replayed.diagnostics);
-        lockgate_source::diagnostic::sort(&mut loaded.diagnostics);
-        replayed.summary
-    }))
+    let mut summaries = Vec::new();
+    let mut found = Vec::new();
+    let folders = loaded.folder.of_each_database();
+    for folder in &folders {
+        let replayed = crate::replay::replay(folder, &loaded.diagnostics);
+        let replayed = replayed.map_err(|e| Failure::impossible(format!("the replay: SQLite says: {e}")))?;
+        let Some(replayed) = replayed else { continue };
+        found.extend(replayed.diagnostics);
+        summaries.push(of_database(folder, folders.len(), replayed.summary));
+    }
+    loaded.diagnostics.extend(found);
+    lockgate_source::diagnostic::sort(&mut loaded.diagnostics);
+    Ok((!summaries.is_empty()).then(|| summaries.join("; ")))
+}
+
+/// What was done for one of several databases.
+#[cfg(any(feature = "replay", feature = "trace"))]
+fn of_database(folder: &Folder, databases: usize, summary: String) -> String {
+    match folder.databases()[..] {
+        [database] if databases > 1 => format!("`{database}` {summary}"),
+        _ => summary,
+    }
 }
 
 /// Built without the feature `replay`.
@@ -178,8 +194,17 @@ pub(super) fn load(package: &Package) -> Loaded {
 /// The migration that is meant by a version or a whole name.
 pub(super) fn migration<'a>(folder: &'a Folder, word: &str) -> Result<&'a Migration, Failure> {
     let version = word.trim_start_matches('m').parse().ok();
-    let found = folder.migrations.iter().find(|migration| migration.id == word || Some(migration.version) == version);
+    let found = folder
+        .migrations
+        .iter()
+        .find(|migration| migration.id == word || migration.key() == word || Some(migration.version) == version);
     found.ok_or_else(|| Failure::refused(format!("`{}` has no migration `{word}`", folder.shown)))
+}
+
+/// Reads a package's folder that has no policy yet as if it were numbered so.
+pub(super) fn load_as(package: &Package, numbering: Numbering) -> Loaded {
+    let tests = Tests { directory: package.tests.clone(), shown: package.shown_tests.clone() };
+    folder::load_as(&package.folder, &package.shown, tests, Policy { numbering, ..Policy::default() })
 }
 
 /// Reads a package's folder to change it. Without the released lines of its lockfile there is nothing
