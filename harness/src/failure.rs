@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::fmt;
 use std::panic::Location;
+use std::path::Path;
 
 /// What a suite answers: [`Failure`] takes every error, so `?` works on those of sqlx too.
 pub type TestResult<T = ()> = Result<T, Failure>;
@@ -57,7 +58,12 @@ impl Failure {
     }
 
     pub(crate) fn at_line(mut self, file: &str, line: u32) -> Self {
-        self.place.get_or_insert_with(|| format!("{file}:{line}"));
+        self.place.get_or_insert_with(|| {
+            // A test that the macro has found is compiled by its whole path; tests run in their package.
+            let here = std::env::current_dir().ok();
+            let near = here.and_then(|here| Path::new(file).strip_prefix(here).ok());
+            format!("{}:{line}", near.unwrap_or(Path::new(file)).display())
+        });
         self
     }
 
