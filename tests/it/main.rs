@@ -21,4 +21,5 @@ mod throwaway;
 mod trace;
 mod trace_locks;
 mod ui;
+mod walk;
 mod xtask;

@@ -8,7 +8,7 @@ use lockgate_source::core::patch::{self, Patch};
 use lockgate_source::folder::policy::Numbering;
 use lockgate_source::folder::{Migration, name};
 use lockgate_source::renumber::{self, Next};
-use lockgate_source::scaffold::{self, NewMigration, Owner, Shape};
+use lockgate_source::scaffold::{self, NewMigration, Owner, Shape, TestLanguage};
 use lockgate_source::{Folder, lockfile};
 
 use super::{check, now};
@@ -27,6 +27,9 @@ pub(crate) struct Arguments {
     /// A Rust step instead of SQL
     #[arg(long)]
     rust: bool,
+    /// The test in SQL instead of Rust
+    #[arg(long)]
+    sql_test: bool,
     /// With `numbering = "encoded"`: the database that it is for; the folder's only one if not given
     #[arg(long, value_name = "NAME")]
     database: Option<String>,
@@ -63,7 +66,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             (true, false) => Shape::Rust,
             (true, true) => Shape::OneWayRust,
         },
-        test: true,
+        test: if arguments.sql_test { TestLanguage::Sql } else { TestLanguage::Rust },
     };
     let (Some(id), Some(files)) = (migration.id(), migration.files()) else {
         return Err(Failure::refused(format!("{:?} is no name: it needs a letter or a digit", arguments.name)));
@@ -94,7 +97,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         changes.create(path, file.content);
     }
     let main = package.tests.join("main.rs");
-    changes.replace(&main, with_module(&package, renumber::test_of(&id)));
+    let hint = compile_again(&mut changes, &package);
     changes.replace(&lock, with_line(folder, &package, &id)?);
     changes.make()?;
 
@@ -106,6 +109,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         (true, _) => "the step",
     };
     println!("now write {what} and the test, which fails until it is written");
+    hint.iter().for_each(|hint| println!("{hint}"));
     Ok(())
 }
 
@@ -204,18 +208,23 @@ fn version(folder: &Folder, database: Option<&str>, wanted: Option<&str>) -> Res
     Ok(Next { version, digits: format!("{:0width$}", version.get()) })
 }
 
-/// The main file of the tests with one more module.
-fn with_module(package: &Package, key: &str) -> String {
+/// Writes the main file of the tests: what it says already where it is there, so that a test beside it is
+/// compiled. Gives what is left to the user where it says something else.
+pub(super) fn compile_again(changes: &mut Changes, package: &Package) -> Option<String> {
     let main = package.tests.join("main.rs");
-    let text = fs::read_to_string(main).unwrap_or_else(|_| {
-        let files = scaffold::init(&package.path, lockgate_source::core::Dialects::ALL);
-        let main = files.into_iter().find(|file| file.path.ends_with("tests/migrations/main.rs"));
-        main.map(|file| file.content).unwrap_or_default()
-    });
-    // A blank line between what stands there and the modules, none between the modules.
-    let gap = if text.is_empty() || text.trim_end().ends_with(';') { "" } else { "\n" };
-    let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    format!("{text}{end}{gap}{}", scaffold::test_module(key))
+    let Ok(text) = fs::read_to_string(&main) else {
+        changes.create(main, scaffold::main_of_tests(&package.path).content);
+        return None;
+    };
+    let has_macro = text.contains("migration_tests!");
+    changes.replace(main, text);
+    (!has_macro).then(|| {
+        let path = if package.path == "migrations" { String::new() } else { format!("{:?}", package.path) };
+        format!(
+            "add `lockgate_harness::migration_tests!({path});` to {}/main.rs: it runs the tests",
+            package.shown_tests
+        )
+    })
 }
 
 /// The lockfile with one more draft. `lockfile::parse` puts a line where it belongs, and `render`

@@ -6,10 +6,8 @@ mod sarif;
 mod trace;
 
 use anstream::{eprintln, print, println};
-#[cfg(any(feature = "replay", feature = "trace"))]
-use lockgate_source::Folder;
 use lockgate_source::folder::policy::Numbering;
-use lockgate_source::folder::{self, Loaded, Tests};
+use lockgate_source::folder::{self, Folder, Loaded, Migration, Tests};
 use lockgate_source::{Diagnostic, Policy, Severity, Style, lockfile};
 
 use crate::changes::Changes;
@@ -181,10 +179,26 @@ fn count(all: &[Checked], severity: Severity) -> usize {
     problems(all).filter(|diagnostic| diagnostic.severity == severity).count()
 }
 
-/// Reads a package's folder.
+/// Reads a package's folder, and the tests of its migrations.
 pub(super) fn load(package: &Package) -> Loaded {
     let tests = Tests { directory: package.tests.clone(), shown: package.shown_tests.clone() };
-    folder::load_with(&package.folder, &package.shown, tests)
+    let mut loaded = folder::load_with(&package.folder, &package.shown, tests);
+    let (_, of_tests) = loaded.folder.tests(loaded.folder.policy.dialects());
+    if !of_tests.is_empty() {
+        loaded.diagnostics.extend(of_tests);
+        lockgate_source::diagnostic::sort(&mut loaded.diagnostics);
+    }
+    loaded
+}
+
+/// The migration that is meant by a version or a whole name.
+pub(super) fn migration<'a>(folder: &'a Folder, word: &str) -> Result<&'a Migration, Failure> {
+    let version = word.trim_start_matches('m').parse().ok();
+    let found = folder
+        .migrations
+        .iter()
+        .find(|migration| migration.id == word || migration.key() == word || Some(migration.version) == version);
+    found.ok_or_else(|| Failure::refused(format!("`{}` has no migration `{word}`", folder.shown)))
 }
 
 /// Reads a package's folder that has no policy yet as if it were numbered so.
