@@ -37,6 +37,8 @@ pub enum ErrorKind {
     Failed,
     /// The connection was lost in the middle of a run.
     Interrupted,
+    /// The database has something, or is of a release, that this release of Lockgate does not know.
+    Unsupported,
 }
 
 impl ErrorKind {
@@ -53,6 +55,7 @@ impl ErrorKind {
             Self::Locked => "locked",
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
+            Self::Unsupported => "unsupported",
         }
     }
 }
@@ -326,6 +329,8 @@ pub(crate) enum Class {
     Lost,
     /// Another run did first what this one was to do.
     Overtaken,
+    /// There is something that no code here knows.
+    Unknown,
     Other,
 }
 
@@ -339,6 +344,7 @@ impl Class {
             Self::HistoryFormat => ErrorKind::HistoryFormat,
             Self::Lost => ErrorKind::Interrupted,
             Self::Overtaken => ErrorKind::PlanStale,
+            Self::Unknown => ErrorKind::Unsupported,
             Self::Absent
             | Self::Syntax
             | Self::LockTimeout
@@ -376,6 +382,7 @@ impl Class {
             Self::Full => Some("free some space, then run again: nothing needs to be repaired"),
             Self::Lost => Some("look with `status`, then run again: what is recorded is not repeated"),
             Self::Overtaken => Some("look with `status`, then run again"),
+            Self::Unknown => Some("use a newer release of Lockgate, or take the object out of the database"),
             Self::Absent | Self::Syntax | Self::Usage | Self::Other => None,
         }
     }

@@ -11,8 +11,8 @@
 //! let report = Migrator::new(&MIGRATIONS).apply(&pool).await?;
 //! ```
 //!
-//! Features: `sqlite` and `postgres` (none is on by default), and `tls-native-tls` or `tls-rustls`,
-//! which are passed on to sqlx.
+//! Features: `sqlite` and `postgres` (none is on by default), `schema` to read what is in a database
+//! (`read_schema`), and `tls-native-tls` or `tls-rustls`, which are passed on to sqlx.
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
@@ -28,6 +28,8 @@ mod event;
 mod executor;
 mod migrations;
 mod migrator;
+#[cfg(feature = "schema")]
+mod reader;
 mod report;
 mod secret;
 mod session;
@@ -43,11 +45,18 @@ pub use lockgate_core::{
 
 pub use lockgate_macros::embed_migrations;
 
+/// The schema of a database as a value: what [`read_schema`] gives.
+#[cfg(feature = "schema")]
+#[doc(inline)]
+pub use lockgate_schema as schema;
+
 pub use database::Database;
 pub use error::{Error, ErrorKind, ErrorReport};
 pub use event::Event;
 pub use migrations::{BoxError, Migrations, StepResult};
 pub use migrator::{Atomicity, Migrator};
+#[cfg(feature = "schema")]
+pub use reader::read_schema;
 pub use report::{Done, Report};
 pub use secret::mask_secrets;
 pub use target::Target;

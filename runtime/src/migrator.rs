@@ -273,6 +273,18 @@ impl Migrator {
         self.execute(target, decide).await
     }
 
+    /// What is in the database, without this migrator's own tables, as
+    /// [`read_schema`](crate::read_schema) says. The schema that [`history_table`](Self::history_table)
+    /// names is theirs too.
+    ///
+    /// # Errors
+    ///
+    /// As for [`read_schema`](crate::read_schema).
+    #[cfg(feature = "schema")]
+    pub async fn read_schema(&self, target: impl Target) -> Result<crate::schema::Schema, Error> {
+        crate::reader::read(target, &self.run()?.store.table).await
+    }
+
     /// The set that is migrated with.
     pub fn migrations(&self) -> &'static Migrations {
         self.migrations

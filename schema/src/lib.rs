@@ -6,8 +6,18 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod block;
+mod compare;
+mod difference;
 mod model;
+#[doc(hidden)]
+pub mod sqlite;
+mod text;
 
+pub use lockgate_core as core;
+
+pub use compare::compare;
+pub use difference::{Class, Difference, ParseClassError, Policy, report};
 pub use model::{
     Attribute, Column, Constraint, ConstraintKind, Detail, Generated, Generation, Identity, Index, Meta, Name,
     Namespace, Object, ObjectKind, Owner, Partition, Persistence, Privilege, References, RowSecurity, Schema, Sequence,

@@ -257,6 +257,13 @@ pub(crate) trait Backend: Send {
     /// that were so before and that this message of its failure names: as SQL names them.
     fn invalid<'a>(&'a mut self, message: &'a str) -> BoxFuture<'a, Vec<String>>;
 
+    /// What is in the database, without these history table and log: in one snapshot, without writing.
+    #[cfg(feature = "schema")]
+    fn read_schema<'a>(
+        &'a mut self,
+        own: &'a crate::store::Table,
+    ) -> BoxFuture<'a, Result<lockgate_schema::Schema, Cause>>;
+
     /// Sessions that may hold what a migration could not lock.
     fn blockers(&mut self) -> BoxFuture<'_, Vec<String>>;
 }

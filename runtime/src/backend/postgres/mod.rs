@@ -6,6 +6,8 @@ mod copy;
 mod envelope;
 mod message;
 mod run;
+#[cfg(feature = "schema")]
+mod schema;
 mod sql;
 
 use std::future::Future;
@@ -435,6 +437,11 @@ impl Backend for Backing<'_> {
             found.retain(|(oid, name, _)| !before.contains(oid) || message.contains(&format!("\"{name}\"")));
             found.into_iter().map(|(_, _, shown)| shown).collect()
         })
+    }
+
+    #[cfg(feature = "schema")]
+    fn read_schema<'a>(&'a mut self, own: &'a Table) -> BoxFuture<'a, Result<lockgate_schema::Schema, Cause>> {
+        Box::pin(self.schema(own))
     }
 
     fn blockers(&mut self) -> BoxFuture<'_, Vec<String>> {

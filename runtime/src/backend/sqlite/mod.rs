@@ -2,6 +2,8 @@
 //! failure keeps the ones before it and one flush pays for all.
 
 mod cause;
+#[cfg(feature = "schema")]
+mod schema;
 mod sql;
 
 use std::future::Future;
@@ -601,6 +603,11 @@ impl Backend for Backing<'_> {
     fn invalid<'a>(&'a mut self, _message: &'a str) -> BoxFuture<'a, Vec<String>> {
         // SQLite builds an index whole or not at all.
         Box::pin(async { Vec::new() })
+    }
+
+    #[cfg(feature = "schema")]
+    fn read_schema<'a>(&'a mut self, own: &'a Table) -> BoxFuture<'a, Result<lockgate_schema::Schema, Cause>> {
+        Box::pin(self.schema(own))
     }
 
     fn blockers(&mut self) -> BoxFuture<'_, Vec<String>> {

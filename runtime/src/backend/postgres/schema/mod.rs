@@ -1,0 +1,261 @@
+//! What is in a PostgreSQL database, as a value: every catalogue in one snapshot, all queries in one
+//! message, behind one that asks which there are to be.
+//!
+//! A query gives its rows as one text (`rows`); what they have in common is in `world`, and each other
+//! file has the SQL for its objects and what is made of the answer. What no file knows is an error
+//! (`unknown`).
+
+mod acl;
+mod column;
+mod constraint;
+mod index;
+mod object;
+mod relation;
+mod rows;
+mod types;
+mod unknown;
+mod world;
+
+use lockgate_core::Dialect;
+use lockgate_schema::{Detail, Name, Schema};
+use sqlx::{Connection, Either, Row as _};
+
+use self::column::Columns;
+use self::relation::Relations;
+use self::world::World;
+use super::Backing;
+use crate::error::{Cause, Class};
+use crate::store::Table;
+
+/// The main version of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Release(u32);
+
+/// What decides on the queries.
+struct Facts {
+    release: Release,
+    /// Which rare kinds of objects are there.
+    present: String,
+}
+
+const OLDEST: Release = Release(12);
+
+/// How often it is tried again if objects are dropped while their definitions are asked for: the server
+/// writes those by what is there at the moment, not by the snapshot.
+const ATTEMPTS: u32 = 5;
+
+/// One snapshot, and all settings that decide how the server writes an expression. They are gone with the
+/// transaction. A name of another schema than the server's own is written with it, and the catalogues
+/// are found whatever temporary tables are called.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+     SELECT set_config(s.name, s.value, true) FROM (VALUES ('search_path', 'pg_catalog, pg_temp'), ('jit', 'off'), \
+     ('quote_all_identifiers', 'off'), ('TimeZone', 'UTC'), ('DateStyle', 'ISO, MDY'), ('IntervalStyle', 'postgres'), \
+     ('extra_float_digits', '1'), ('bytea_output', 'hex'), ('lc_monetary', 'C')) s (name, value); \
+     SELECT 'pg_temp_' || n FROM (SELECT substr(nspname, 9) AS n FROM pg_catalog.pg_namespace \
+     WHERE oid = pg_catalog.pg_my_temp_schema()) t;\n";
+
+/// How many unknown objects an error names.
+const SHOWN: usize = 3;
+
+/// How many answers come before the first of the queries: to BEGIN, the settings, the temporary schema.
+const BEFORE: usize = 3;
+
+impl Backing<'_> {
+    pub(super) async fn schema(&mut self, own: &Table) -> Result<Schema, Cause> {
+        let mut attempt = 1;
+        loop {
+            let facts = self.schema_facts().await?;
+            match self.attempt(own, &facts).await {
+                Err(cause) if attempt < ATTEMPTS && is_overtaken(&cause) => attempt += 1,
+                Err(cause) if cause.class == Class::Overtaken => return Err(Cause { class: Class::Other, ..cause }),
+                read => return read,
+            }
+        }
+    }
+
+    /// What decides on the queries, on a connection that is inside no transaction.
+    async fn schema_facts(&mut self) -> Result<Facts, Cause> {
+        // What a future that was dropped left unread on a connection of the caller's is an answer to
+        // a question of its own.
+        while let Err(sqlx::Error::Database(_)) = self.held.connection().flush().await {}
+        let rows = self.rows(format!("{FACTS}{}", object::PRESENT)).await?;
+        let row = rows.first().ok_or_else(|| Cause::new(Class::Lost, "the server did not answer"))?;
+        let read = |error| super::cause(&error);
+        if row.try_get::<bool, _>(1).map_err(read)? || self.held.connection().is_in_transaction() {
+            let message = "the connection is inside a transaction of its own: end it first";
+            return Err(Cause::new(Class::Usage, message));
+        }
+        let release = Release(row.try_get::<i32, _>(0).map_err(read)?.unsigned_abs() / 10_000);
+        if release < OLDEST {
+            let message =
+                format!("the server is PostgreSQL {}, and {} is the oldest that is read", release.0, OLDEST.0);
+            return Err(Cause::new(Class::Unknown, message));
+        }
+        Ok(Facts { release, present: row.try_get(2).map_err(read)? })
+    }
+
+    async fn attempt(&mut self, own: &Table, facts: &Facts) -> Result<Schema, Cause> {
+        let answers = self.answers(&queries(facts)).await?;
+        let answers: Vec<_> = answers.iter().map(String::as_str).collect();
+        let ([present], answers) = answers.split_first_chunk().expect("there is an answer to each query");
+        // The snapshot is younger than the question.
+        if present.trim_matches(['(', ')']) != facts.present {
+            return Err(Cause::new(Class::Overtaken, "the schema changes while it is read"));
+        }
+        let (schema, unseen) = assemble(own, answers)?;
+        if unseen.is_empty() {
+            return Ok(schema);
+        }
+        let rows = self.rows(format!("{BEGIN}{}; COMMIT", wrapped(&unknown::named(&unseen)))).await?;
+        let found = rows.last().and_then(|row| row.try_get::<Option<String>, _>(0).ok().flatten()).unwrap_or_default();
+        let mut names = Vec::new();
+        for row in rows::rows(&found) {
+            let mut row = row?;
+            let (kind, identity, catalogue) = (row.text()?, row.maybe()?, row.text()?);
+            names.push(format!("the {kind} `{}` ({catalogue})", identity.unwrap_or_default()));
+        }
+        match names.len() {
+            0 => Ok(schema),
+            1..=SHOWN => Err(unknown(&names.join(", "))),
+            many => Err(unknown(&format!("{} (and {} more)", names[..SHOWN].join(", "), many - SHOWN))),
+        }
+    }
+
+    /// One text for each query.
+    async fn answers(&mut self, queries: &[String]) -> Result<Vec<String>, Cause> {
+        let queries: Vec<_> = queries.iter().map(|query| wrapped(query)).collect();
+        let message = format!("{BEGIN}{};\nCOMMIT", queries.join(";\n"));
+        let mut answers = vec![String::new(); queries.len()];
+        let mut temporary = None;
+        let mut done: usize = 0;
+        // A connection that is dropped inside this transaction goes, or, if it is the caller's, is
+        // sent a ROLLBACK.
+        self.configured = true;
+        let sent = self
+            .ask(message, |answer| {
+                match answer {
+                    Either::Left(_) => done += 1,
+                    Either::Right(row) => {
+                        let text: Option<String> = row.try_get(0).map_err(|error| super::cause(&error))?;
+                        match done.checked_sub(BEFORE) {
+                            Some(index) => answers[index] = text.unwrap_or_default(),
+                            None if done + 1 == BEFORE => temporary = text,
+                            None => {}
+                        }
+                    }
+                }
+                Ok(())
+            })
+            .await;
+        if sent.is_err() && !self.lost {
+            self.execute("ROLLBACK".to_owned()).await?;
+        }
+        self.configured = false;
+        sent?;
+        if let Some(schema) = temporary {
+            // The number is another one each time.
+            let schema = format!("{schema}.");
+            answers.iter_mut().for_each(|answer| *answer = answer.replace(&schema, "pg_temp."));
+        }
+        Ok(answers)
+    }
+}
+
+const FACTS: &str = "SELECT pg_catalog.current_setting('server_version_num')::integer, \
+     pg_catalog.transaction_timestamp() <> pg_catalog.statement_timestamp(), ";
+
+/// A query whose answer is all of its rows in one text.
+fn wrapped(query: &str) -> String {
+    format!("SELECT string_agg(q::text, '') FROM ({query}) q")
+}
+
+/// In the order in which `assemble` takes the answers.
+fn queries(facts: &Facts) -> Vec<String> {
+    let release = facts.release;
+    let mut queries = vec![
+        format!("SELECT {}", object::PRESENT),
+        world::DATABASE.to_owned(),
+        world::NAMESPACES.to_owned(),
+        world::COMMENTS.to_owned(),
+        world::LABELS.to_owned(),
+        relation::relations(),
+        relation::PARENTS.to_owned(),
+        relation::sequences(),
+        column::columns(release),
+        constraint::constraints(),
+        index::indexes(),
+        types::types(release),
+        object::DEFAULT_PRIVILEGES.to_owned(),
+        unknown::EVERYTHING.to_owned(),
+    ];
+    queries.extend(object::queries(release, &facts.present));
+    queries
+}
+
+/// The schema, and what exists and was not read.
+fn assemble(own: &Table, answers: &[&str]) -> Result<(Schema, Vec<(u32, u32)>), Cause> {
+    let (
+        &[
+            database,
+            namespaces,
+            comments,
+            labels,
+            relations,
+            parents,
+            sequences,
+            columns,
+            constraints,
+            indexes,
+            types,
+            default_privileges,
+            everything,
+        ],
+        objects,
+    ) = answers.split_first_chunk().expect("there is an answer to each query");
+    let mut world = World::read(own, [database, namespaces, comments, labels])?;
+    let mut relations = Relations::read(&mut world, relations, parents, sequences)?;
+    let mut columns = Columns::read(&world, &mut relations, columns)?;
+    let of_domains = constraint::read(&mut world, &mut relations, &columns, constraints)?;
+    index::read(&mut world, &mut relations, &columns, indexes)?;
+    let types = types::read(&mut world, &mut columns, of_domains, types)?;
+    let objects = object::read(&mut world, &relations, objects, default_privileges)?;
+    let unseen = unknown::unseen(&world, everything)?;
+    let mut sequences = relations.take_sequences(&columns.names);
+    let mut tables: Vec<_> = relations.tables.into_values().collect();
+    let mut views: Vec<_> = relations.views.into_values().collect();
+    sequences.sort_by(|a, b| a.name.cmp(&b.name));
+    tables.sort_by(|a, b| a.name.cmp(&b.name));
+    views.sort_by(|a, b| a.name.cmp(&b.name));
+    let namespaces = world.into_namespaces();
+    Ok((Schema { dialect: Dialect::Postgres, namespaces, types, sequences, tables, views, objects }, unseen))
+}
+
+/// Whether an object went away while it was read: the server finds a snapshot's object no more.
+fn is_overtaken(cause: &Cause) -> bool {
+    let lost = ["cache lookup failed", "could not open relation with OID", "does not exist"];
+    cause.class == Class::Overtaken
+        || (cause.class != Class::Lost && lost.iter().any(|words| cause.message.contains(words)))
+}
+
+fn detail(name: &str, value: impl Into<String>) -> Detail {
+    Detail { name: name.to_owned(), value: value.into() }
+}
+
+fn unknown(what: &str) -> Cause {
+    Cause::new(Class::Unknown, format!("{what} is of a kind that this release of Lockgate does not know"))
+}
+
+fn gone(name: &Name) -> Cause {
+    Cause::new(Class::Overtaken, format!("{} was dropped while it was read", shown(name)))
+}
+
+/// A name as SQL writes it, quoted where that is needed.
+fn shown(name: &Name) -> String {
+    let quoted = |name: &str| {
+        let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        if plain { name.to_owned() } else { crate::store::identifier(name) }
+    };
+    let schema = name.schema.as_ref().map(|schema| format!("{}.", quoted(schema)));
+    schema.unwrap_or_default() + &quoted(&name.name)
+}

@@ -1,0 +1,163 @@
+//! What every object needs to be read: the names of schemas, who owns the database, comments, labels;
+//! and which objects have been read.
+
+use std::collections::{HashMap, HashSet};
+
+use lockgate_schema::{Detail, Meta, Name, Namespace, Owner, Privilege};
+
+use super::acl::privileges;
+use super::rows::{Row, rows};
+use crate::error::Cause;
+use crate::store::Table;
+
+/// The catalogues by their oids, which are the same in every release.
+pub(super) mod class {
+    pub(in super::super) const TYPE: u32 = 1247;
+    pub(in super::super) const RELATION: u32 = 1259;
+    pub(in super::super) const CONSTRAINT: u32 = 2606;
+    pub(in super::super) const NAMESPACE: u32 = 2615;
+}
+
+/// `public` has had this oid since there were schemas.
+const PUBLIC: u32 = 2200;
+
+/// What initdb says of `public`: worth no word.
+const PUBLIC_COMMENT: &str = "standard public schema";
+
+/// The role that owns `public` since PostgreSQL 15, which the owner of the database is a member of.
+const DATABASE_OWNER_ROLE: u32 = 6171;
+
+pub(super) const DATABASE: &str = "SELECT d.oid, d.datdba FROM pg_database d WHERE d.datname = current_database()";
+
+pub(super) const NAMESPACES: &str = "SELECT n.oid, CASE WHEN n.oid = pg_my_temp_schema() THEN 'pg_temp' ELSE n.nspname END, \
+     n.oid <> pg_my_temp_schema() AND n.nspname ~ '^pg_(toast_)?temp_' AS foreign_temporary, \
+     (n.oid >= 16384 OR n.oid = 2200) AND n.nspname !~ '^pg_(toast_)?temp_' AND NOT EXISTS (SELECT FROM pg_depend e \
+     WHERE e.classid = 2615 AND e.objid = n.oid AND e.deptype = 'e') AS listed, \
+     n.nspowner, pg_get_userbyid(n.nspowner), n.nspacl, \
+     CASE WHEN n.nspacl IS NOT NULL THEN acldefault('n', n.nspowner) END FROM pg_namespace n";
+
+pub(super) const COMMENTS: &str = "SELECT classoid, objoid, objsubid, description FROM pg_description \
+     WHERE objoid >= 16384 OR (classoid = 2615 AND objoid = 2200)";
+
+pub(super) const LABELS: &str = "SELECT classoid, objoid, objsubid, provider, label FROM pg_seclabel";
+
+/// An object by its catalogue, its oid there, and its column or 0.
+type Address = (u32, u32, i64);
+
+pub(super) struct World<'a> {
+    /// The history table that is ours.
+    pub(super) own: &'a Table,
+    database_owner: u32,
+    /// Names by oid; none for the temporary schema of another session.
+    schemas: HashMap<u32, Option<String>>,
+    namespaces: Vec<Namespace>,
+    comments: HashMap<Address, String>,
+    labels: HashMap<Address, Vec<Detail>>,
+    seen: HashSet<(u32, u32)>,
+}
+
+impl<'a> World<'a> {
+    pub(super) fn read(own: &'a Table, answers: [&str; 4]) -> Result<Self, Cause> {
+        let [database, namespaces, comments, labels] = answers;
+        let mut world = Self {
+            own,
+            database_owner: 0,
+            schemas: HashMap::new(),
+            namespaces: Vec::new(),
+            comments: HashMap::new(),
+            labels: HashMap::new(),
+            seen: HashSet::new(),
+        };
+        for row in rows(database) {
+            let mut row = row?;
+            row.oid()?;
+            world.database_owner = row.oid()?;
+        }
+        for row in rows(comments) {
+            let mut row = row?;
+            world.comments.insert((row.oid()?, row.oid()?, row.int()?), row.text()?);
+        }
+        for row in rows(labels) {
+            let mut row = row?;
+            let address = (row.oid()?, row.oid()?, row.int()?);
+            let label = Detail { name: format!("security label for {}", row.text()?), value: row.text()? };
+            let labels = world.labels.entry(address).or_default();
+            labels.push(label);
+            labels.sort();
+        }
+        for row in rows(namespaces) {
+            world.namespace(row?)?;
+        }
+        Ok(world)
+    }
+
+    fn namespace(&mut self, mut row: Row<'_>) -> Result<(), Cause> {
+        let (oid, name) = (row.oid()?, row.text()?);
+        let foreign = row.flag()?;
+        let listed = row.flag()?;
+        self.schemas.insert(oid, (!foreign).then(|| name.clone()));
+        self.see(class::NAMESPACE, oid);
+        let mut meta = self.owned_meta(class::NAMESPACE, oid, &mut row)?;
+        if oid == PUBLIC {
+            meta.comment = match meta.comment {
+                Some(comment) if comment == PUBLIC_COMMENT => None,
+                None => Some(String::new()),
+                other => other,
+            };
+        }
+        if listed && self.own.schema.as_ref().is_none_or(|own| *own != name || oid == PUBLIC) {
+            self.namespaces.push(Namespace { name, meta });
+        }
+        Ok(())
+    }
+
+    /// Takes note that this object was read, or is left out on purpose.
+    pub(super) fn see(&mut self, class: u32, oid: u32) {
+        self.seen.insert((class, oid));
+    }
+
+    pub(super) fn has_seen(&self, class: u32, oid: u32) -> bool {
+        self.seen.contains(&(class, oid))
+    }
+
+    /// The name of what is in this schema; none where that is the temporary one of another session.
+    pub(super) fn name(&self, schema: u32, name: String) -> Option<Name> {
+        if schema == 0 {
+            return Some(Name::plain(name));
+        }
+        let schema = self.schemas.get(&schema)?.clone()?;
+        Some(Name { schema: Some(schema), name })
+    }
+
+    pub(super) fn comment(&self, class: u32, oid: u32, column: i64) -> Option<String> {
+        self.comments.get(&(class, oid, column)).cloned()
+    }
+
+    pub(super) fn labels(&self, class: u32, oid: u32, column: i64) -> Vec<Detail> {
+        self.labels.get(&(class, oid, column)).cloned().unwrap_or_default()
+    }
+
+    /// What every object has, of a row whose next cells are the owner's oid (0 for none) and name, the
+    /// privileges, and what they are by default.
+    pub(super) fn owned_meta(&self, class: u32, oid: u32, row: &mut Row<'_>) -> Result<Meta, Cause> {
+        let (owner, name) = (row.oid()?, row.maybe()?);
+        let privileges = self.privileges(row)?;
+        let owner = match owner {
+            0 => None,
+            owner if owner == self.database_owner || owner == DATABASE_OWNER_ROLE => Some(Owner::Database),
+            _ => name.map(Owner::Role),
+        };
+        let comment = self.comment(class, oid, 0);
+        Ok(Meta { owner, privileges, comment, details: self.labels(class, oid, 0) })
+    }
+
+    fn privileges(&self, row: &mut Row<'_>) -> Result<Vec<Privilege>, Cause> {
+        let (acl, default) = (row.maybe_list()?, row.list()?);
+        acl.map_or_else(|| Ok(Vec::new()), |acl| privileges(&acl, &default))
+    }
+
+    pub(super) fn into_namespaces(mut self) -> Vec<Namespace> {
+        self.namespaces.sort_by(|a, b| a.name.cmp(&b.name));
+        self.namespaces
+    }
+}

@@ -1,0 +1,298 @@
+//! From the rows of SQLite's catalogue to a schema.
+
+use std::fmt;
+
+use lockgate_core::Dialect;
+
+use super::create;
+use crate::model::{
+    Column, Constraint, ConstraintKind, Detail, Index, Meta, Name, Object, ObjectKind, Persistence, RowSecurity,
+    Schema, Table, TableKind, View,
+};
+
+/// What a database of SQLite says of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Catalogue {
+    /// The rows of `sqlite_schema`, of the database and of `temp`.
+    pub objects: Vec<ObjectRow>,
+    /// The rows of `pragma_table_list`.
+    pub tables: Vec<TableRow>,
+    /// The rows of `pragma_table_xinfo` of each table, in their order.
+    pub columns: Vec<ColumnRow>,
+}
+
+/// A row of `sqlite_schema`.
+#[derive(Clone, Debug)]
+pub struct ObjectRow {
+    /// `main` or `temp`.
+    pub schema: String,
+    /// `table`, `index`, `view` or `trigger`.
+    pub kind: String,
+    /// What it is called.
+    pub name: String,
+    /// The table that it is on.
+    pub table: String,
+    /// Its `CREATE`.
+    pub sql: Option<String>,
+}
+
+/// A row of `pragma_table_list`.
+#[derive(Clone, Debug)]
+pub struct TableRow {
+    /// `main` or `temp`.
+    pub schema: String,
+    /// What it is called.
+    pub name: String,
+    /// `table`, `view`, `shadow` or `virtual`.
+    pub kind: String,
+    /// Whether it has no rowid.
+    pub without_rowid: bool,
+    /// Whether it minds the types of its columns.
+    pub strict: bool,
+}
+
+/// A row of `pragma_table_xinfo`.
+#[derive(Clone, Debug)]
+pub struct ColumnRow {
+    /// `main` or `temp`.
+    pub schema: String,
+    /// The table that it is in.
+    pub table: String,
+    /// What it is called.
+    pub name: String,
+    /// Its type as it was written.
+    pub data_type: String,
+    /// Whether NULL is refused.
+    pub not_null: bool,
+    /// Its default as it was written.
+    pub default: Option<String>,
+    /// Whether it is hidden (1), generated when read (2) or when written (3).
+    pub hidden: i64,
+}
+
+/// Something in a database that is not understood, by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unknown {
+    object: String,
+    why: String,
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is not understood: {}", self.object, self.why)
+    }
+}
+
+impl std::error::Error for Unknown {}
+
+impl Catalogue {
+    /// The schema, without the tables of these names and what is on them.
+    ///
+    /// # Errors
+    ///
+    /// Where something is not understood.
+    pub fn schema(&self, left_out: &[&str]) -> Result<Schema, Unknown> {
+        let mut schema = Schema::empty(Dialect::Sqlite);
+        let is_left_out = |row: &&ObjectRow| {
+            // SQLite keeps these for itself. What a virtual table keeps goes with it.
+            !is_internal(&row.name)
+                && !left_out.iter().any(|name| row.table.eq_ignore_ascii_case(name))
+                && self.listed(row).is_none_or(|table| table.kind != "shadow")
+        };
+        for row in self.objects.iter().filter(is_left_out) {
+            let told = |why| Unknown { object: format!("{} `{}`", row.kind, row.name), why };
+            let sql = || row.sql.as_deref().ok_or_else(|| told("it has no text".to_owned()));
+            match row.kind.as_str() {
+                "table" => schema.tables.push(self.table(row, sql()?).map_err(told)?),
+                "index" => {}
+                "view" => schema.views.push(view(row, sql()?).map_err(told)?),
+                "trigger" => schema.objects.push(self.trigger(row, sql()?).map_err(told)?),
+                _ => return Err(told("this release knows tables, indexes, views and triggers".to_owned())),
+            }
+        }
+        for row in self.objects.iter().filter(is_left_out).filter(|row| row.kind == "index") {
+            let told = |why| Unknown { object: format!("index `{}`", row.name), why };
+            let found = schema.tables.iter_mut().find(|table| {
+                table.name.name.eq_ignore_ascii_case(&row.table) && is_temporary(&table.name) == (row.schema == "temp")
+            });
+            let table = found.ok_or_else(|| told(format!("there is no table `{}`", row.table)))?;
+            let columns: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+            let sql = row.sql.as_deref().ok_or_else(|| told("it has no text".to_owned()))?;
+            let create::Index { unique, definition, keys } = create::index(sql, &columns).map_err(told)?;
+            let name = row.name.clone();
+            let (options, comment) = (Vec::new(), None);
+            table.indexes.push(Index { name, unique, definition, keys, valid: true, options, comment });
+        }
+        complete(&mut schema.tables);
+        Ok(schema)
+    }
+
+    /// What the list of tables says of the table that something is on, or is.
+    fn listed(&self, row: &ObjectRow) -> Option<&TableRow> {
+        self.tables.iter().find(|table| table.schema == row.schema && table.name.eq_ignore_ascii_case(&row.table))
+    }
+
+    fn table(&self, row: &ObjectRow, sql: &str) -> Result<Table, String> {
+        let listed = self.listed(row).ok_or("it is not in the list of tables")?;
+        let rows = self.columns.iter().filter(|column| column.schema == row.schema && column.table == row.name);
+        let rows: Vec<&ColumnRow> = rows.collect();
+        let mut table = Table {
+            name: name(row),
+            kind: TableKind::Ordinary,
+            persistence: if row.schema == "temp" { Persistence::Temporary } else { Persistence::Permanent },
+            columns: Vec::new(),
+            constraints: Vec::new(),
+            indexes: Vec::new(),
+            inherits: Vec::new(),
+            partition_of: None,
+            row_security: RowSecurity::Off,
+            options: Vec::new(),
+            meta: Meta::default(),
+        };
+        match listed.kind.as_str() {
+            "table" => {}
+            "virtual" => {
+                table.kind = TableKind::Virtual { module: create::module(sql)? };
+                let shown = rows.iter().filter(|column| column.hidden != 1);
+                table.columns = shown.map(|row| column(row, None, &[])).collect::<Result<_, _>>()?;
+                return Ok(table);
+            }
+            kind => return Err(format!("it is of the kind `{kind}`, which this release does not know")),
+        }
+        let names: Vec<&str> = rows.iter().map(|column| column.name.as_str()).collect();
+        let create::Table { columns, constraints } = create::table(sql, &names)?;
+        if !columns.iter().map(|column| &column.name).eq(names.iter()) {
+            let read: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+            return Err(format!("its text has the columns {}, and SQLite says {}", read.join(", "), names.join(", ")));
+        }
+        for (row, said) in rows.into_iter().zip(columns) {
+            table.columns.push(column(row, Some(said), &names)?);
+        }
+        table.constraints = constraints;
+        for (name, is_so) in [("STRICT", listed.strict), ("WITHOUT ROWID", listed.without_rowid)] {
+            if is_so {
+                table.options.push(Detail { name: name.to_owned(), value: String::new() });
+            }
+        }
+        Ok(table)
+    }
+
+    fn trigger(&self, row: &ObjectRow, sql: &str) -> Result<Object, String> {
+        // One in `temp` may be on a table that is not.
+        let is_on_temporary = row.schema == "temp" && self.listed(row).is_some();
+        let on = if is_on_temporary { Name::qualified("temp", &row.table) } else { Name::plain(&row.table) };
+        let definition = create::trigger(sql)?;
+        Ok(Object { kind: ObjectKind::Trigger, name: name(row), on: Some(on), definition, meta: Meta::default() })
+    }
+}
+
+fn is_internal(name: &str) -> bool {
+    name.get(.."sqlite_".len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case("sqlite_"))
+}
+
+fn is_temporary(name: &Name) -> bool {
+    name.schema.is_some()
+}
+
+fn name(row: &ObjectRow) -> Name {
+    match row.schema.as_str() {
+        "temp" => Name::qualified("temp", &row.name),
+        _ => Name::plain(&row.name),
+    }
+}
+
+fn view(row: &ObjectRow, sql: &str) -> Result<View, String> {
+    Ok(View {
+        name: name(row),
+        materialized: false,
+        definition: create::view(sql)?,
+        // Those that its query gives: SQLite does not know them before someone asks, and a view may be
+        // there without its tables.
+        columns: Vec::new(),
+        indexes: Vec::new(),
+        options: Vec::new(),
+        meta: Meta::default(),
+    })
+}
+
+fn column(row: &ColumnRow, said: Option<create::Column>, names: &[&str]) -> Result<Column, String> {
+    let (generated, collation, options) = match said {
+        Some(said) => (said.generated, said.collation, said.options),
+        None => (None, None, Vec::new()),
+    };
+    if generated.is_some() != matches!(row.hidden, 2 | 3) {
+        return Err(format!("whether the column `{}` is generated", row.name));
+    }
+    Ok(Column {
+        name: row.name.clone(),
+        data_type: create::data_type(&row.data_type)?,
+        not_null: row.not_null,
+        // That of a generated column is its expression once more.
+        default: match &row.default {
+            Some(default) if generated.is_none() => Some(create::expression(default, names)?),
+            Some(_) | None => None,
+        },
+        generated,
+        identity: None,
+        collation,
+        inherited: false,
+        options,
+        privileges: Vec::new(),
+        comment: None,
+    })
+}
+
+/// Completes foreign keys: the table and its columns as they are called now, its primary key where no
+/// columns are named.
+fn complete(tables: &mut [Table]) {
+    let others: Vec<Parent> = tables.iter().map(Parent::of).collect();
+    for table in tables {
+        let is_temporary_too = is_temporary(&table.name);
+        let foreign = |constraint: &&mut Constraint| constraint.kind == ConstraintKind::ForeignKey;
+        for constraint in table.constraints.iter_mut().filter(foreign) {
+            let Some(references) = &mut constraint.references else { continue };
+            let other = others.iter().find(|other| {
+                other.name.name.eq_ignore_ascii_case(&references.table.name)
+                    && is_temporary(&other.name) == is_temporary_too
+            });
+            if let Some(other) = other {
+                references.table = other.name.clone();
+                if references.columns.is_empty() && other.key.len() == constraint.columns.len() {
+                    references.columns = other.key.clone();
+                }
+                for column in &mut references.columns {
+                    let own = other.columns.iter().find(|own| own.eq_ignore_ascii_case(column));
+                    *column = own.cloned().unwrap_or_else(|| column.clone());
+                }
+            }
+            let to = match references.columns.is_empty() {
+                true => String::new(),
+                false => format!(" {}", create::name_list(&references.columns)),
+            };
+            constraint.definition = format!(
+                "FOREIGN KEY {} REFERENCES {}{to}{}",
+                create::name_list(&constraint.columns),
+                create::name(&references.table.name),
+                constraint.definition,
+            );
+        }
+    }
+}
+
+/// What a foreign key may point to.
+struct Parent {
+    name: Name,
+    columns: Vec<String>,
+    key: Vec<String>,
+}
+
+impl Parent {
+    fn of(table: &Table) -> Self {
+        let key = table.constraints.iter().find(|constraint| constraint.kind == ConstraintKind::PrimaryKey);
+        Self {
+            name: table.name.clone(),
+            columns: table.columns.iter().map(|column| column.name.clone()).collect(),
+            key: key.map_or_else(Vec::new, |key| key.columns.clone()),
+        }
+    }
+}

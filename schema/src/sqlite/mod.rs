@@ -1,0 +1,15 @@
+//! What SQLite says of a schema, understood. It keeps the text of each `CREATE`, and what its pragmas do
+//! not tell (checks, collations, generated expressions, names of constraints) is in that text alone.
+//!
+//! Texts that mean the same are made the same: white space, comments, quotes of names, the case of
+//! keywords, a constraint behind its column or at the end. So what `ALTER TABLE` leaves behind compares
+//! equal to what one would have written.
+//!
+//! For the reader in `lockgate`, and free to change.
+
+mod catalogue;
+mod create;
+mod layout;
+mod token;
+
+pub use catalogue::{Catalogue, ColumnRow, ObjectRow, TableRow, Unknown};

@@ -1,0 +1,118 @@
+//! The text form: one object a block, one line a column, constraint or index, so that a change of the
+//! schema is a change of the lines that say it.
+//!
+//! ```text
+//! -- lockgate schema 1 (postgres)
+//!
+//! table public.users
+//!   column id bigint NOT NULL IDENTITY ALWAYS
+//!   column email text NOT NULL
+//!     comment where we write to
+//!   constraint users_pkey PRIMARY KEY (id)
+//!   index users_email UNIQUE USING btree (email)
+//! ```
+//!
+//! No two schemas that differ have one text: a value that could be taken for what follows it stands on
+//! lines of its own, each behind a `|`.
+
+use crate::block::{Clause, Form, Item, describe};
+use crate::model::Schema;
+
+/// The version of the form. It is in the first line of each text, and another form gets another one.
+const VERSION: u32 = 1;
+
+impl Schema {
+    /// The schema as text, for people and for version control: sorted, the same for equal schemas and
+    /// another for others.
+    pub fn to_text(&self) -> String {
+        let mut text = format!("-- lockgate schema {VERSION} ({})\n", self.dialect);
+        for block in describe(self) {
+            text.push('\n');
+            write(&mut text, &block, 0);
+        }
+        text
+    }
+}
+
+fn write(text: &mut String, item: &Item, depth: usize) {
+    let indent = "  ".repeat(depth);
+    text.push_str(&format!("{indent}{}\n", line(item)));
+    let below = "  ".repeat(depth + 1);
+    for clause in &item.clauses {
+        let value = clause.value.as_deref();
+        match clause.form {
+            Form::Inline | Form::Bare if fits(item, clause) => {}
+            Form::Text => write_lines(text, &below, value.unwrap_or_default()),
+            Form::Line if value.is_none_or(is_plain) => {
+                text.push_str(&format!("{below}{}\n", words(&clause.word, value)));
+            }
+            Form::Line | Form::Inline | Form::Bare => {
+                text.push_str(&format!("{below}{}:\n", clause.word));
+                write_lines(text, &format!("{below}  "), value.unwrap_or_default());
+            }
+        }
+    }
+    for part in &item.parts {
+        write(text, part, depth + 1);
+    }
+}
+
+/// The line of an item, without what hangs below it.
+pub(crate) fn line(item: &Item) -> String {
+    let mut line = words(item.label, item.name.as_deref());
+    for clause in item.clauses.iter().filter(|clause| fits(item, clause)) {
+        let word = if clause.form == Form::Bare { "" } else { &clause.word };
+        if !word.is_empty() {
+            line.push_str(&format!(" {word}"));
+        }
+        if let Some(value) = &clause.value {
+            line.push_str(&format!(" {value}"));
+        }
+    }
+    line
+}
+
+fn words(word: &str, value: Option<&str>) -> String {
+    match value {
+        Some(value) => format!("{word} {value}"),
+        None => word.to_owned(),
+    }
+}
+
+fn write_lines(text: &mut String, indent: &str, value: &str) {
+    for line in value.split('\n') {
+        let space = if line.is_empty() { "" } else { " " };
+        text.push_str(&format!("{indent}|{space}{line}\n"));
+    }
+}
+
+/// Whether a clause stands on the line of its item.
+fn fits(item: &Item, clause: &Clause) -> bool {
+    if !matches!(clause.form, Form::Inline | Form::Bare) {
+        return false;
+    }
+    let Some(value) = &clause.value else { return true };
+    // What has no name begins with what others have behind theirs: `CHECK (a > 0)`.
+    let is_told_from_a_name = item.name.is_some() || value.starts_with(|c: char| c.is_ascii_uppercase());
+    let is_told_from_a_flag = item.label != "index" || !value.starts_with("UNIQUE");
+    let spaced = format!(" {value}");
+    let is_told_from_the_rest = !followers(&clause.word).iter().any(|word| spaced.contains(word));
+    is_plain(value) && is_told_from_a_name && is_told_from_a_flag && is_told_from_the_rest
+}
+
+/// What may follow a clause on its line: a value that has such a word in it gets lines of its own.
+fn followers(word: &str) -> &'static [&'static str] {
+    match word {
+        "type" | "COLLATE" => &[" COLLATE", " NOT NULL", " INHERITED", " IDENTITY", " GENERATED", " DEFAULT"],
+        "IDENTITY" => &[" GENERATED"],
+        "GENERATED" => &[" DEFAULT"],
+        "AS" => &[" UNLOGGED", " TEMPORARY"],
+        // The last ones of their lines.
+        _ => &[],
+    }
+}
+
+/// Whether a value is one line, and can be seen to begin and to end.
+fn is_plain(value: &str) -> bool {
+    !value.is_empty() && value == value.trim() && !value.contains(char::is_control)
+}

@@ -1,0 +1,7 @@
+//! The text form and the comparison, on schemas by hand and on generated ones.
+
+mod build;
+mod compare;
+mod generate;
+mod property;
+mod text;
