@@ -79,6 +79,7 @@ mod sqlite;
 mod suite;
 mod template;
 mod test;
+pub mod testdb;
 mod throwaway;
 mod walk;
 mod whole;
@@ -93,6 +94,7 @@ pub use failure::{Failure, TestResult};
 pub use problem::{Problem, Step};
 pub use skip::skipped;
 pub use test::Argument;
+pub use testdb::Random;
 pub use throwaway::Throwaway;
 
 /// Makes a test of an asynchronous function that asks for a database: it gets one of its own, with

@@ -25,6 +25,9 @@ enum Place {
     Sqlite(sqlite::Place),
     #[cfg(feature = "postgres")]
     Postgres(postgres::Place),
+    /// Somebody else's, which is not dropped.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    Given { url: String, dialect: Dialect },
     #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
     Never(std::convert::Infallible),
 }
@@ -86,6 +89,12 @@ impl Throwaway {
         Ok(Some(made))
     }
 
+    /// A database that is there, as if it were one of ours.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn given(url: String, dialect: Dialect) -> Self {
+        Self { place: Place::Given { url, dialect } }
+    }
+
     /// Where it is, with the password: for [`Database::connect`] and for sqlx.
     pub fn url(&self) -> String {
         match &self.place {
@@ -93,6 +102,8 @@ impl Throwaway {
             Place::Sqlite(place) => place.url(),
             #[cfg(feature = "postgres")]
             Place::Postgres(place) => place.url(),
+            #[cfg(any(feature = "sqlite", feature = "postgres"))]
+            Place::Given { url, .. } => url.clone(),
             #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
             Place::Never(never) => match *never {},
         }
@@ -105,6 +116,8 @@ impl Throwaway {
             Place::Sqlite(place) => place.url(),
             #[cfg(feature = "postgres")]
             Place::Postgres(place) => place.shown(),
+            #[cfg(any(feature = "sqlite", feature = "postgres"))]
+            Place::Given { url, .. } => lockgate::mask_secrets(url),
             #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
             Place::Never(never) => match *never {},
         }
@@ -117,6 +130,8 @@ impl Throwaway {
             Place::Sqlite(_) => Dialect::Sqlite,
             #[cfg(feature = "postgres")]
             Place::Postgres(_) => Dialect::Postgres,
+            #[cfg(any(feature = "sqlite", feature = "postgres"))]
+            Place::Given { dialect, .. } => *dialect,
             #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
             Place::Never(never) => match *never {},
         }
@@ -140,6 +155,8 @@ impl Throwaway {
             Place::Sqlite(place) => place.keep(),
             #[cfg(feature = "postgres")]
             Place::Postgres(place) => place.keep(),
+            #[cfg(any(feature = "sqlite", feature = "postgres"))]
+            Place::Given { .. } => {}
             #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
             Place::Never(never) => match *never {},
         }

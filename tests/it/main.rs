@@ -17,6 +17,7 @@ mod requirements;
 mod round_trips;
 mod schema_sqlite;
 mod support;
+mod testdb;
 mod throwaway;
 mod trace;
 mod ui;
