@@ -6,7 +6,9 @@ use lockgate::Dialect;
 use crate::db::Db;
 use crate::failure::TestResult;
 
-/// What outlives a run in its session, one line each.
+/// What is so in a session, one line each: what is there behind a run and was not before it, the run has
+/// left. A setting that a run puts back counts as set by the session, so their values are compared. Those
+/// of extensions (`plpgsql.…`) come with the first use.
 pub(crate) async fn left(db: &mut Db) -> TestResult<Vec<String>> {
     db.names(match db.dialect() {
         Dialect::Sqlite => SQLITE,
@@ -30,7 +32,8 @@ const POSTGRES: &str = "
         ELSE 'the temporary table ' END || c.relname
     FROM pg_class c WHERE c.relnamespace = pg_my_temp_schema() AND c.relkind IN ('r', 'p', 'v', 'S')
     UNION ALL SELECT 'the temporary function ' || p.proname FROM pg_proc p WHERE p.pronamespace = pg_my_temp_schema()
-    UNION ALL SELECT 'SET ' || name || ' = ' || quote_literal(setting) FROM pg_settings WHERE source = 'session'
+    UNION ALL SELECT 'SET ' || name || ' = ' || quote_literal(setting) FROM pg_settings
+        WHERE context IN ('user', 'superuser') AND name NOT LIKE 'transaction\\_%' AND name NOT LIKE '%.%'
     UNION ALL SELECT 'the advisory lock ' || classid || ',' || objid FROM pg_locks
         WHERE locktype = 'advisory' AND pid = pg_backend_pid()
     UNION ALL SELECT 'the prepared statement ' || name FROM pg_prepared_statements WHERE from_sql

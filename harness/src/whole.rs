@@ -111,7 +111,7 @@ pub(crate) async fn second_run_does_nothing(tests: &'static Tests, dialect: Dial
     }
     // Locks of the session would still be there.
     let left = crate::session::left(&mut Db::new(database)).await.or_problem(Step::Whole, READ)?;
-    match left.into_iter().find(|line| line.contains("lock")) {
+    match left.into_iter().find(|line| line.contains("advisory lock")) {
         Some(lock) => Err(Problem::new(Step::Whole, "a second run leaves a lock").detail(lock)),
         None => Ok(None),
     }

@@ -102,7 +102,7 @@ fn l3_new_migration_numbers_itself_and_overwrites_nothing() {
         assert!(scratch.read(file).contains("0003_add_foo"), "{file}");
     }
     assert!(scratch.read("app/migrations/migrations.lock").ends_with("draft 0002_tags\ndraft 0003_add_foo\n"));
-    assert!(scratch.read("app/tests/migrations/main.rs").contains("mod m0003_add_foo;"));
+    assert!(scratch.read("app/tests/migrations/main.rs").contains("lockgate_harness::migration_tests!();"));
     scratch.run(&["check"]).succeeds();
 
     let before = scratch.everything();
@@ -117,14 +117,54 @@ fn l3_new_migration_numbers_itself_and_overwrites_nothing() {
 
 #[test]
 fn l3_the_test_of_a_new_migration_fails_until_it_is_written() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().display();
     let scratch = Scratch::new();
     scratch.run(&["init", "--dialects", "sqlite"]).succeeds();
     scratch.run(&["new-migration", "add foo"]).succeeds();
-    let tokio = "[dev-dependencies]\ntokio = { version = \"1\", features = [\"macros\", \"rt-multi-thread\"] }\n";
-    scratch.package("app", tokio);
+    scratch.write("app/migrations/0001_add_foo.up.sql", "CREATE TABLE foo (id INTEGER NOT NULL PRIMARY KEY);\n");
+    scratch.write("app/migrations/0001_add_foo.down.sql", "DROP TABLE foo;\n");
+    scratch.package(
+        "app",
+        &format!(
+            "[dependencies]\nlockgate = {{ path = \"{workspace}/runtime\", features = [\"sqlite\"] }}\n\
+             [dev-dependencies]\nlockgate-harness = {{ path = \"{workspace}/harness\", features = [\"sqlite\"] }}\n"
+        ),
+    );
     std::fs::remove_file(scratch.path("app/build.rs")).unwrap();
+    let (passes, said) = scratch.cargo(&["test", "--test", "migrations", "m0001"]);
+    assert!(!passes && said.contains("`SELECT 'what is so before 0001_add_foo' = 'not written yet'`"), "{said}");
+    assert!(said.contains("`0001_add_foo` on SQLite: `before` fails before the migration [before]"), "{said}");
+    assert!(said.contains("at app/tests/migrations/0001_add_foo.rs:17"), "{said}");
+
+    let test = "use lockgate_harness::{Db, TestResult};\n\n\
+                pub async fn before(db: &mut Db) -> TestResult {\n    db.expect_no_table(\"foo\").await\n}\n\n\
+                pub async fn after(db: &mut Db) -> TestResult {\n    db.expect_table(\"foo\").await\n}\n";
+    scratch.write("app/tests/migrations/0001_add_foo.rs", test);
+    let main = scratch.read("app/tests/migrations/main.rs").replace("!()", "!(empty_tables = [\"foo\"])");
+    scratch.write("app/tests/migrations/main.rs", &main);
     let (passes, said) = scratch.cargo(&["test", "--test", "migrations"]);
-    assert!(!passes && said.contains("write here what is so before `0001_add_foo` and no longer after it"), "{said}");
+    assert!(passes && said.contains("test sqlite::m0001_add_foo ... ok"), "{said}");
+    assert!(said.contains("test sqlite::fresh_install ... ok") && said.contains("10 passed"), "{said}");
+}
+
+#[test]
+fn l1_a_missing_test_is_written_by_the_command_that_the_message_names() {
+    let scratch = Scratch::with_migrations();
+    std::fs::remove_file(scratch.path("app/tests/migrations/0002_tags.rs")).unwrap();
+    let said = scratch.run(&["check"]).fails(1);
+    assert!(said.contains("missing-test") && said.contains("cargo xtask new-test 0002"), "{said}");
+    let said = scratch.run(&["new-test", "0002", "--sql"]).succeeds();
+    for file in ["app/tests/migrations/0002_tags.before.sql", "app/tests/migrations/0002_tags.after.sql"] {
+        assert!(said.contains(file) && scratch.path(file).exists(), "{said}");
+    }
+    scratch.run(&["check"]).succeeds();
+
+    let before = scratch.everything();
+    let said = scratch.run(&["new-test", "2"]).fails(1);
+    assert!(said.contains("`0002_tags` has a test already: nothing was changed"), "{said}");
+    let said = scratch.run(&["new-test", "7"]).fails(1);
+    assert!(said.contains("`app/migrations` has no migration `7`"), "{said}");
+    assert_eq!(scratch.everything(), before);
 }
 
 #[test]
@@ -160,7 +200,8 @@ fn t1_s2_renumber_after_a_merge() {
     let theirs = "app/migrations/0002_ratings";
     scratch.write(&format!("{theirs}.up.sql"), "CREATE TABLE ratings (x int);\n");
     scratch.write(&format!("{theirs}.down.sql"), "DROP TABLE ratings;\n");
-    scratch.write("app/tests/migrations/0002_ratings.rs", "// of 0002_ratings\n");
+    let test = "// of 0002_ratings\npub async fn before(db: &mut Db) {}\npub async fn after(db: &mut Db) {}\n";
+    scratch.write("app/tests/migrations/0002_ratings.rs", test);
     let lock = scratch.read("app/migrations/migrations.lock");
     let merged = lock.replace("draft 0002_tags\n", "draft 0002_ratings\ndraft 0002_tags\n");
     scratch.write("app/migrations/migrations.lock", &merged);
@@ -184,12 +225,6 @@ fn t1_s2_renumber_after_a_merge() {
     assert!(builds, "{said}");
     assert!(scratch.read("app/migrations/migrations.lock").ends_with("draft 0002_ratings\ndraft 0003_tags\n"));
     assert!(scratch.read("app/tests/migrations/0003_tags.rs").contains("`0003_tags`"));
-    let modules = scratch.read("app/tests/migrations/main.rs");
-    assert!(
-        modules.contains("#[path = \"0003_tags.rs\"]\nmod m0003_tags;") && !modules.contains("0002_tags"),
-        "{modules}"
-    );
-
     let said = scratch.run(&["renumber", "0001_users"]).fails(1);
     assert!(said.contains("is released and keeps its number"), "{said}");
     scratch.run(&["renumber", "--all-drafts"]).succeeds();
@@ -222,7 +257,8 @@ fn check_writes_drafts_and_nothing_else() {
     let scratch = Scratch::with_migrations();
     scratch.write("app/migrations/0003_by_hand.up.sql", "CREATE TABLE t (x int);\n");
     scratch.write("app/migrations/0003_by_hand.down.sql", "DROP TABLE t;\n");
-    scratch.write("app/tests/migrations/0003_by_hand.rs", "");
+    let test = "pub async fn before(db: &mut Db) {}\npub async fn after(db: &mut Db) {}\n";
+    scratch.write("app/tests/migrations/0003_by_hand.rs", test);
     let said = scratch.run(&["check"]).fails(1);
     assert!(said.contains("not in the lockfile") && said.contains("check --write"), "{said}");
     let said = scratch.run(&["check", "--write"]).succeeds();
@@ -233,7 +269,9 @@ fn check_writes_drafts_and_nothing_else() {
     for end in ["up", "down"] {
         std::fs::remove_file(scratch.path(&format!("app/migrations/0003_by_hand.{end}.sql"))).unwrap();
     }
-    scratch.run(&["check"]).fails(1);
+    let said = scratch.run(&["check"]).fails(1);
+    assert!(said.contains("there is no migration `0003_by_hand` for the test `0003_by_hand.rs`"), "{said}");
+    std::fs::remove_file(scratch.path("app/tests/migrations/0003_by_hand.rs")).unwrap();
     let said = scratch.run(&["check", "--write"]).succeeds();
     assert!(said.contains("draft removed: 0003_by_hand"), "{said}");
 

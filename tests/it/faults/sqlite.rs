@@ -195,3 +195,34 @@ async fn a_seed_of_five_megabytes_takes_seconds() {
         ["100000"]
     );
 }
+
+/// SQLite has no lock while a script runs outside a transaction: a second run that comes then takes the
+/// script for one that was broken off, finishes it and goes on. The first must notice when it is back.
+#[tokio::test]
+async fn a_run_that_is_overtaken_outside_its_transaction_notices() {
+    let set = migrations(&[
+        A,
+        ("0002_space.sql", "-- lockgate: no-transaction\nVACUUM;\nANALYZE;"),
+        ("0003_c.sql", "CREATE TABLE c (id INTEGER);"),
+    ]);
+    let db = Db::sqlite().unwrap();
+    let url = db.url();
+    let overtake = move |event: &lockgate::Event| {
+        if let lockgate::Event::StatementFinished { statements_done: 1, .. } = event {
+            let url = url.clone();
+            let other = std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    let mut database = Database::connect(&url).await.unwrap();
+                    Migrator::new(set).apply(&mut database).await.unwrap()
+                })
+            });
+            assert_eq!(other.join().unwrap().steps.len(), 2);
+        }
+    };
+    let mut first = db.open().await;
+    let report = Migrator::new(set).on_event(overtake).apply(&mut first).await.unwrap();
+    assert_eq!(report.steps.iter().map(|step| step.id.as_str()).collect::<Vec<_>>(), ["0001_a"]);
+    assert_eq!(db.history().await, ["1:applied", "2:applied", "3:applied"]);
+    assert_eq!(db.log().await, ["1:applied", "2:applied", "3:applied"]);
+}

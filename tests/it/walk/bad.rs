@@ -276,11 +276,27 @@ async fn the_current_date_is_no_dependence() {
     passes(tests(&files, vec![fill.of(2)]), Dialect::Postgres, 2).await;
 }
 
+/// PostgreSQL alone: a migration that does this to its session.
+fn left(up: &str) -> &'static lockgate_harness::__private::Tests {
+    tests(&[USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", "SELECT 1;")], vec![])
+}
+
 #[tokio::test]
-async fn one_that_leaves_a_setting() {
-    let files = [USERS, NO_USERS, ("0002_x.up.sql", "SET work_mem = '64MB';"), ("0002_x.down.sql", "SELECT 1;")];
-    let words = ["SET work_mem = '65536'", "SET LOCAL"];
-    caught(tests(&files, vec![]), Dialect::Postgres, 2, Step::Session, &words).await;
+async fn one_that_leaves_a_lock() {
+    let tests = left("SELECT pg_advisory_lock(7);");
+    caught(tests, Dialect::Postgres, 2, Step::Session, &["the advisory lock 0,7"]).await;
+}
+
+#[tokio::test]
+async fn one_that_leaves_a_prepared_statement() {
+    let tests = left("PREPARE later AS SELECT 1;");
+    caught(tests, Dialect::Postgres, 2, Step::Session, &["the prepared statement later"]).await;
+}
+
+/// Not left: the run itself puts settings back behind each migration.
+#[tokio::test]
+async fn a_setting_is_not_left() {
+    passes(left("SET work_mem = '64MB';"), Dialect::Postgres, 2).await;
 }
 
 #[tokio::test]

@@ -456,8 +456,9 @@ impl<'a> Backing<'a> {
             self.execute(code).await.map_err(|cause| Failure { job: 0, at, cause })?;
             finished += 1;
             if finished < total {
+                // Nothing keeps another run from finishing it meanwhile, and what is applied stays so.
                 let advance = sql::advance(store, &job.entry, state, finished, sql.finished(finished));
-                self.execute(advance).await.map_err(bookkeeping)?;
+                self.execute(format!("{advance} AND state = '{}'", state.as_str())).await.map_err(bookkeeping)?;
             }
             progress(Progress::Statement(0, finished));
         }
@@ -473,6 +474,12 @@ impl<'a> Backing<'a> {
                 let message = "another connection holds the write lock";
                 return Err(bookkeeping(Cause::new(Class::LockTimeout, message)));
             }
+        }
+        // What comes next runs in this transaction: the history must be the one that it was planned for.
+        let history = self.look(store).await.map_err(bookkeeping)?;
+        if history.row(job.entry.version).is_none_or(|row| row.state != state) {
+            self.roll_back().await;
+            return Err(bookkeeping(Cause::new(Class::Overtaken, "another run came first")));
         }
         self.execute(format!("{row}; {log}")).await.map_err(bookkeeping)?;
         progress(Progress::Finished(0));
