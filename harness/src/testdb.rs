@@ -8,7 +8,7 @@
 use std::fmt::Display;
 use std::fs;
 
-use lockgate::{Database, Dialect, Migrator, mask_secrets};
+use lockgate::{Dialect, Migrator, mask_secrets};
 
 use crate::Throwaway;
 use crate::ground::Ground;
@@ -127,10 +127,9 @@ async fn make_empty(url: &str, dialect: Dialect) -> Result<(), String> {
         #[cfg(feature = "postgres")]
         Dialect::Postgres => {
             let mut server = crate::postgres::Named::connect(url).await.map_err(|e| not_reached(url, &e))?;
-            if let Some(comment) = server.comment().await.map_err(text)? {
-                if !comment.lines().any(|line| line == COMMENT) {
-                    return Err(refusal(url));
-                }
+            let comment = server.comment().await.map_err(text)?;
+            if comment.is_some_and(|comment| !comment.lines().any(|line| line == COMMENT)) {
+                return Err(refusal(url));
             }
             server.make_anew(COMMENT).await.map_err(text)
         }
@@ -218,7 +217,7 @@ fn file(url: &str) -> Result<std::path::PathBuf, String> {
 
 #[cfg(feature = "sqlite")]
 async fn application_id(url: &str) -> Result<i32, String> {
-    let mut database = Database::connect(url).await.map_err(text)?;
+    let mut database = lockgate::Database::connect(url).await.map_err(text)?;
     let connection = database.sqlite().ok_or("it is no SQLite")?;
     let id = sqlx::query_scalar("PRAGMA application_id").fetch_one(connection).await.map_err(text)?;
     database.close().await.map_err(text)?;

@@ -26,10 +26,7 @@ enum Place {
     #[cfg(feature = "postgres")]
     Postgres(postgres::Place),
     /// Somebody else's, which is not dropped.
-    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     Given { url: String, dialect: Dialect },
-    #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
-    Never(std::convert::Infallible),
 }
 
 impl Throwaway {
@@ -90,7 +87,6 @@ impl Throwaway {
     }
 
     /// A database that is there, as if it were one of ours.
-    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(crate) fn given(url: String, dialect: Dialect) -> Self {
         Self { place: Place::Given { url, dialect } }
     }
@@ -102,10 +98,7 @@ impl Throwaway {
             Place::Sqlite(place) => place.url(),
             #[cfg(feature = "postgres")]
             Place::Postgres(place) => place.url(),
-            #[cfg(any(feature = "sqlite", feature = "postgres"))]
             Place::Given { url, .. } => url.clone(),
-            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
-            Place::Never(never) => match *never {},
         }
     }
 
@@ -116,10 +109,7 @@ impl Throwaway {
             Place::Sqlite(place) => place.url(),
             #[cfg(feature = "postgres")]
             Place::Postgres(place) => place.shown(),
-            #[cfg(any(feature = "sqlite", feature = "postgres"))]
             Place::Given { url, .. } => lockgate::mask_secrets(url),
-            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
-            Place::Never(never) => match *never {},
         }
     }
 
@@ -130,10 +120,7 @@ impl Throwaway {
             Place::Sqlite(_) => Dialect::Sqlite,
             #[cfg(feature = "postgres")]
             Place::Postgres(_) => Dialect::Postgres,
-            #[cfg(any(feature = "sqlite", feature = "postgres"))]
             Place::Given { dialect, .. } => *dialect,
-            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
-            Place::Never(never) => match *never {},
         }
     }
 
@@ -155,10 +142,7 @@ impl Throwaway {
             Place::Sqlite(place) => place.keep(),
             #[cfg(feature = "postgres")]
             Place::Postgres(place) => place.keep(),
-            #[cfg(any(feature = "sqlite", feature = "postgres"))]
             Place::Given { .. } => {}
-            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
-            Place::Never(never) => match *never {},
         }
     }
 }

@@ -86,6 +86,19 @@ fn what_fails_keeps_its_database_and_names_it() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
+#[test]
+fn what_panics_as_it_should_keeps_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "attribute::a_test_may_be_there_to_panic"]).env("TMPDIR", place.path());
+    let output = command.env("LOCKGATE_LINGER", "0").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    // The folder that the run shares goes by itself.
+    let names = std::fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = names.filter(|name| !name.to_string_lossy().starts_with("lockgate-run-")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
 /// The password of the server is never shown.
 #[test]
 fn what_fails_on_postgres_shows_no_password() {
