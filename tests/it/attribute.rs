@@ -8,7 +8,7 @@ use sqlx::{PgPool, Row, SqlitePool};
 
 use crate::support::app::wait;
 
-static MIGRATIONS: Migrations = lockgate::embed_migrations!("../migrations");
+static MIGRATIONS: Migrations = lockgate::embed_migrations!("fixtures/attribute");
 
 const TABLES: &str = "SELECT count(*) FROM lockgate_history";
 
@@ -25,12 +25,12 @@ async fn a_pool_of_postgres(db: PgPool) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-#[lockgate_harness::test(migrations = "../migrations", dialect = "postgres")]
+#[lockgate_harness::test(migrations = "fixtures/attribute", dialect = "postgres")]
 async fn a_database(mut db: Database) {
     assert!(Migrator::new(&MIGRATIONS).apply(&mut db).await.unwrap().is_empty());
 }
 
-#[lockgate_harness::test(migrations = "../migrations", dialect = "sqlite", at = 1)]
+#[lockgate_harness::test(migrations = "fixtures/attribute", dialect = "sqlite", at = 1)]
 async fn a_throwaway_at_a_version(db: Throwaway) -> Result<(), lockgate::Error> {
     let mut connection = db.connect().await.unwrap();
     let report = Migrator::new(&MIGRATIONS).apply(&mut connection).await?;
@@ -45,7 +45,7 @@ async fn before_the_first_there_is_nothing(db: SqlitePool) {
 }
 
 #[lockgate_harness::test(migrations = MIGRATIONS, at = "9999_nothing")]
-#[should_panic(expected = "no migration `9999_nothing` is embedded from `migrations`")]
+#[should_panic(expected = "no migration `9999_nothing` is embedded from `tests/fixtures/attribute`")]
 async fn an_unknown_migration_is_told(_db: SqlitePool) {}
 
 #[lockgate_harness::test(migrations = MIGRATIONS)]
