@@ -4,7 +4,7 @@ use std::future::Future;
 
 use lockgate::{Dialect, Version};
 
-pub use crate::suite::{Check, Statements, Suite, SuiteFuture, Tests};
+pub use crate::suite::{Check, SeedFn, Statements, Suite, SuiteFuture, Tests};
 
 use crate::problem::{Problem, Step};
 use crate::walk::Walked;
@@ -53,9 +53,11 @@ pub fn eight_runners_apply_once(tests: &'static Tests, dialect: Dialect) -> Outc
     noted(async { about(whole::runners_apply_once(tests, dialect, 8).await, dialect) })
 }
 
-/// The files, which need no database.
+/// The files, which need no database. This is also where `cargo xtask testdb` comes in: what it makes
+/// is what is on disk.
 pub fn embedded_is_what_is_on_disk(tests: &'static Tests) -> Outcome {
-    whole::embedded_is_what_is_on_disk(tests).map(|_| ())
+    whole::embedded_is_what_is_on_disk(tests)?;
+    crate::testdb::if_asked(tests)
 }
 
 fn about(note: Note, dialect: Dialect) -> Note {

@@ -42,7 +42,15 @@ impl Ground {
         let bare = all[..end].iter().position(|migration| fills(migration).is_some()).unwrap_or(end);
         let start = bare.checked_sub(1).map(|last| all[last].version());
         let Some(ground) = Self::at(tests, dialect, start).await? else { return Ok(None) };
-        let mut next = bare;
+        ground.bring(&all[..end], bare).await?;
+        Ok(Some(ground))
+    }
+
+    /// Applies these migrations from this one on, and runs each fill right before its migration.
+    pub(crate) async fn bring(&self, all: &[Migration], start: usize) -> Result<(), Problem> {
+        let (ground, dialect, end) = (self, self.dialect(), all.len());
+        let fills = |migration: &Migration| self.tests.suite(migration.version()).and_then(|suite| suite.fill);
+        let mut next = start;
         while next < end {
             let filled = &all[next];
             if let Some(fill) = fills(filled) {
@@ -61,7 +69,7 @@ impl Ground {
                 .map_err(|failure| failed(failure).about(subject, dialect))?;
             next = stop;
         }
-        Ok(Some(ground))
+        Ok(())
     }
 
     /// A database at a version, without the rows of any fill.

@@ -79,6 +79,7 @@ mod sqlite;
 mod suite;
 mod template;
 mod test;
+pub mod testdb;
 mod throwaway;
 mod walk;
 mod whole;
@@ -93,6 +94,7 @@ pub use failure::{Failure, TestResult};
 pub use problem::{Problem, Step};
 pub use skip::skipped;
 pub use test::Argument;
+pub use testdb::Random;
 pub use throwaway::Throwaway;
 
 /// Makes a test of an asynchronous function that asks for a database: it gets one of its own, with
@@ -120,7 +122,7 @@ pub use throwaway::Throwaway;
 /// * `crate = ::some::path`: where this crate is, if it is not `::lockgate_harness`.
 ///
 /// The test runs on a runtime of its own thread, as under `#[tokio::test]`. It may return what any
-/// test may; `#[ignore]` and `#[should_panic]` stay what they are. Behind it the pool is closed and
+/// test may; the attributes `ignore` and `should_panic` stay what they are. Behind it the pool is closed and
 /// the database dropped. A test that fails keeps it, and its place is printed, without a password.
 /// Where this machine has no server of the kind, the test is skipped and says so, unless
 /// `LOCKGATE_REQUIRE` names it.

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lockgate::Dialect;
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Executor, PgConnection, Row};
 
 use crate::server::{self, ErrorKind, LINGER, Options, Shared};
@@ -210,6 +211,50 @@ impl Admin {
     async fn close(self) -> Result<(), sqlx::Error> {
         self.connection.close().await
     }
+}
+
+/// One database of a server by its name, looked at from outside.
+pub(crate) struct Named {
+    admin: Admin,
+    name: String,
+}
+
+impl Named {
+    pub(crate) async fn connect(url: &str) -> Result<Self, sqlx::Error> {
+        let options: PgConnectOptions = url.parse()?;
+        let name = options.get_database().unwrap_or_else(|| options.get_username()).to_owned();
+        // One cannot drop the database that one is connected to.
+        let beside = if name == "postgres" { "template1" } else { "postgres" };
+        let connection = PgConnection::connect_with(&options.database(beside)).await?;
+        Ok(Self { admin: Admin { connection, strategy: None }, name })
+    }
+
+    /// Its comment; `None` where there is no such database.
+    pub(crate) async fn comment(&mut self) -> Result<Option<String>, sqlx::Error> {
+        const QUESTION: &str =
+            "SELECT COALESCE(shobj_description(oid, 'pg_database'), '') FROM pg_database WHERE datname = $1";
+        sqlx::query_scalar(QUESTION).bind(&self.name).fetch_optional(&mut self.admin.connection).await
+    }
+
+    pub(crate) async fn set_comment(&mut self, comment: &str) -> Result<(), sqlx::Error> {
+        let (name, comment) = (quoted(&self.name), comment.replace('\'', "''"));
+        self.admin.execute("SET standard_conforming_strings = on".to_owned()).await?;
+        self.admin.execute(format!("COMMENT ON DATABASE {name} IS '{comment}'")).await
+    }
+
+    /// Drops it, if it is there, and makes an empty one.
+    pub(crate) async fn make_anew(&mut self, comment: &str) -> Result<(), sqlx::Error> {
+        const END: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
+        sqlx::query(END).bind(&self.name).execute(&mut self.admin.connection).await?;
+        let name = quoted(&self.name);
+        self.admin.execute(format!("DROP DATABASE IF EXISTS {name}")).await?;
+        self.admin.execute(format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")).await?;
+        self.set_comment(comment).await
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// Waits for work on a thread and a runtime of its own: a test's runtime cannot wait in `drop`.

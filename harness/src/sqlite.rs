@@ -25,11 +25,17 @@ pub(crate) struct Place {
 impl Place {
     /// A copy of a template; without one, no file yet: SQLite makes it.
     pub(crate) async fn like(template: Option<Template>) -> Result<Self, Error> {
+        // Before there is a folder: who is killed while a template is made leaves none behind.
+        let from = match template {
+            Some(template) => Some(shared(template).await?),
+            None => None,
+        };
         let folder = tempfile::Builder::new().prefix("lockgate-").tempdir();
         let folder = folder.map_err(|e| Error::because("a folder for a database cannot be made", e))?;
         let place = Self { folder };
-        if let Some(template) = template {
-            copy(template, &place.file()).await?;
+        if let Some(from) = from {
+            let copied = fs::copy(&from, place.file());
+            copied.map_err(|e| Error::because(format!("{} cannot be copied", from.display()), e))?;
         }
         Ok(place)
     }
@@ -47,14 +53,12 @@ impl Place {
     }
 }
 
-/// Copies a template, after making it where it is missing.
-async fn copy(template: Template, to: &Path) -> Result<(), Error> {
+/// The file of a template, which the test processes share.
+async fn shared(template: Template) -> Result<PathBuf, Error> {
     static SHARED: OnceLock<Result<Folder, String>> = OnceLock::new();
     let shared = SHARED.get_or_init(|| Folder::join("sqlite").map_err(|e| e.to_string()));
     let folder = shared.as_ref().map_err(|e| Error::new(e.as_str()))?.path();
-    let from = ready(template, folder).await?;
-    fs::copy(&from, to).map_err(|e| Error::because(format!("{} cannot be copied", from.display()), e))?;
-    Ok(())
+    ready(template, folder).await
 }
 
 /// The file of a template, made by one process at a time. Its name says that it is whole.

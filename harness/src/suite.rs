@@ -9,6 +9,7 @@ use lockgate::{Dialect, Migrations, Version};
 
 use crate::db::Db;
 use crate::failure::{Failure, TestResult};
+use crate::testdb::Random;
 use crate::{Throwaway, panic};
 
 /// What `migration_tests!` makes of a folder and its tests.
@@ -26,6 +27,8 @@ pub struct Tests {
     pub suites: &'static [Suite],
     /// Tables that have no row at the end on purpose.
     pub empty_tables: &'static [&'static str],
+    /// What makes up rows for people.
+    pub seed: Option<SeedFn>,
     /// Differences that the way back may leave.
     pub tolerate: &'static [Class],
 }
@@ -50,11 +53,16 @@ pub struct Suite {
 /// The future of a suite.
 pub type SuiteFuture<'a> = Pin<Box<dyn Future<Output = TestResult> + 'a>>;
 
+/// The function of `seed.rs`.
+pub type SeedFn = for<'a> fn(&'a mut Db, &'a mut Random) -> SuiteFuture<'a>;
+
 /// One of the three parts of a test.
 #[derive(Clone, Copy)]
 pub enum Check {
     /// A function.
     Rust(for<'a> fn(&'a mut Db) -> SuiteFuture<'a>),
+    /// What makes up rows, and the seed of its chance.
+    Seed(SeedFn, u64),
     /// Statements, each with its line.
     Sql {
         /// The file, as messages name it.
@@ -71,6 +79,7 @@ impl std::fmt::Debug for Check {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Rust(_) => f.write_str("Rust"),
+            Self::Seed(_, seed) => f.debug_tuple("Seed").field(seed).finish(),
             Self::Sql { file, .. } => f.debug_tuple("Sql").field(file).finish(),
         }
     }
@@ -137,6 +146,7 @@ fn is_no_savepoint(error: &sqlx::Error) -> bool {
 async fn call(db: &mut Db, check: Check, wanted: Outcome) -> TestResult {
     match check {
         Check::Rust(function) => panic::caught(function(db)).await,
+        Check::Seed(function, seed) => panic::caught(function(db, &mut Random::with_seed(seed))).await,
         Check::Sql { file, statements } => {
             let dialect = db.dialect();
             let group = statements.iter().find(|(dialects, _)| dialects.contains(&dialect));

@@ -177,6 +177,8 @@ pub fn run<A: Argument, F: Future<Output: Termination>>(test: &Test, body: impl 
     if !is_good {
         keep(test, &mut behind);
     }
+    // Not while a panic unwinds, which would keep the database of a test that is to panic.
+    drop(behind);
     ended.unwrap_or_else(|panic| resume_unwind(panic))
 }
 

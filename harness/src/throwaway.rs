@@ -25,8 +25,8 @@ enum Place {
     Sqlite(sqlite::Place),
     #[cfg(feature = "postgres")]
     Postgres(postgres::Place),
-    #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
-    Never(std::convert::Infallible),
+    /// Somebody else's, which is not dropped.
+    Given { url: String, dialect: Dialect },
 }
 
 impl Throwaway {
@@ -86,6 +86,11 @@ impl Throwaway {
         Ok(Some(made))
     }
 
+    /// A database that is there, as if it were one of ours.
+    pub(crate) fn given(url: String, dialect: Dialect) -> Self {
+        Self { place: Place::Given { url, dialect } }
+    }
+
     /// Where it is, with the password: for [`Database::connect`] and for sqlx.
     pub fn url(&self) -> String {
         match &self.place {
@@ -93,8 +98,7 @@ impl Throwaway {
             Place::Sqlite(place) => place.url(),
             #[cfg(feature = "postgres")]
             Place::Postgres(place) => place.url(),
-            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
-            Place::Never(never) => match *never {},
+            Place::Given { url, .. } => url.clone(),
         }
     }
 
@@ -105,8 +109,7 @@ impl Throwaway {
             Place::Sqlite(place) => place.url(),
             #[cfg(feature = "postgres")]
             Place::Postgres(place) => place.shown(),
-            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
-            Place::Never(never) => match *never {},
+            Place::Given { url, .. } => lockgate::mask_secrets(url),
         }
     }
 
@@ -117,8 +120,7 @@ impl Throwaway {
             Place::Sqlite(_) => Dialect::Sqlite,
             #[cfg(feature = "postgres")]
             Place::Postgres(_) => Dialect::Postgres,
-            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
-            Place::Never(never) => match *never {},
+            Place::Given { dialect, .. } => *dialect,
         }
     }
 
@@ -140,8 +142,7 @@ impl Throwaway {
             Place::Sqlite(place) => place.keep(),
             #[cfg(feature = "postgres")]
             Place::Postgres(place) => place.keep(),
-            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
-            Place::Never(never) => match *never {},
+            Place::Given { .. } => {}
         }
     }
 }

@@ -174,6 +174,26 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
         });
     }
 
+    let seed = folder.tests.directory.join("seed.rs");
+    let (seed, has_seed) = if seed.is_file() {
+        let file = text(&seed)?;
+        let module = quote! {
+            mod lockgate_seed {
+                #[allow(unreachable_pub)]
+                #[path = #file]
+                mod lockgate_file;
+                pub(super) fn seed<'a>(
+                    db: &'a mut #krate::Db,
+                    random: &'a mut #krate::Random,
+                ) -> #krate::__private::SuiteFuture<'a> {
+                    ::std::boxed::Box::pin(lockgate_file::seed(db, random))
+                }
+            }
+        };
+        (module, quote! { ::core::option::Option::Some(lockgate_seed::seed) })
+    } else {
+        (quote! {}, quote! { ::core::option::Option::None })
+    };
     let empty_tables = &args.empty_tables;
     let tolerate = &args.tolerate;
     let named = dialects.iter().map(|dialect| {
@@ -219,9 +239,11 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
             files: &[#(#files),*],
             suites: &[#(#suites),*],
             empty_tables: &[#(#empty_tables),*],
+            seed: #has_seed,
             tolerate: &[#(#krate::Class::#tolerate),*],
         };
         #(#modules)*
+        #seed
         #[test]
         fn embedded_is_what_is_on_disk() -> #krate::__private::Outcome {
             #krate::__private::embedded_is_what_is_on_disk(&LOCKGATE_TESTS)

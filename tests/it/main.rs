@@ -1,6 +1,7 @@
 //! Lockgate's own tests: one binary, real databases, real builds.
 
 mod architecture;
+mod attribute;
 mod cancel;
 mod check;
 mod cli;
@@ -17,6 +18,7 @@ mod round_trips;
 mod schema_postgres;
 mod schema_sqlite;
 mod support;
+mod testdb;
 mod throwaway;
 mod trace;
 mod trace_locks;

@@ -36,6 +36,8 @@ enum Command {
     Renumber(command::renumber::Arguments),
     /// Run all tests, with a throwaway PostgreSQL server where the workspace needs one.
     Test(command::test::Arguments),
+    /// Make a database for people, or mark one for development.
+    Testdb(command::testdb::Arguments),
     /// Try published sets of migrations (in Lockgate's own workspace).
     #[command(hide = true)]
     Corpus(command::corpus::Arguments),
@@ -56,6 +58,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Freeze(arguments) => command::freeze::run(&arguments),
         Command::Renumber(arguments) => command::renumber::run(&arguments),
         Command::Test(arguments) => command::test::run(&arguments),
+        Command::Testdb(arguments) => command::testdb::run(&arguments),
         Command::Corpus(arguments) => command::corpus::run(&arguments),
     };
     let code = match outcome {

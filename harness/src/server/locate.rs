@@ -105,7 +105,7 @@ fn in_python(root: &Path) -> Vec<PathBuf> {
 }
 
 /// The paths that match a pattern in which a component may hold one `*`, the newest version first.
-fn matching(pattern: &Path) -> Vec<PathBuf> {
+pub(super) fn matching(pattern: &Path) -> Vec<PathBuf> {
     let mut found = vec![PathBuf::new()];
     for component in pattern.components() {
         let component = component.as_os_str();

@@ -7,14 +7,17 @@ mod account;
 mod error;
 pub mod install;
 pub mod locate;
+pub mod mariadb;
 pub mod place;
 pub mod postgres;
+mod process;
 pub mod require;
 mod share;
 mod shared;
 mod watchdog;
 
 pub use error::{Error, ErrorKind};
+pub use mariadb::Mariadb;
 pub use postgres::{Options, Postgres};
 pub use share::LINGER;
 pub use shared::{Folder, Shared};

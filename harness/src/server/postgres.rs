@@ -4,24 +4,18 @@
 use std::env;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tempfile::TempDir;
 
 use super::account::Account;
+use super::process::{GLANCE, PATIENCE, PORTS, command, free_port, wait_until};
 use super::share::{self, Fresh, token};
 use super::watchdog::{self, Watchdog};
 use super::{Error, locate, place};
 
-/// How long a server may take to accept connections, or to stop.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How often we look whether it does.
-const GLANCE: Duration = Duration::from_millis(10);
-/// How many ports are tried: another process may take the free one before the server does.
-const PORTS: usize = 10;
 /// Where the server says which process it is, within the cluster's directory.
 const PID_FILE: &str = "data/postmaster.pid";
 
@@ -256,8 +250,10 @@ impl Postgres {
 
         let mut command = self.command("initdb");
         // The password itself, and on loopback alone: its proof by SCRAM takes a client that was built without
-        // optimisation 60 ms, which is twice as long as all else that a test's database takes.
-        command.args(["--username=postgres", "--auth=password", "--encoding=UTF8", "--no-locale", "--no-sync"]);
+        // optimisation 60 ms, which is twice as long as all else that a test's database takes. A server
+        // that must be like a real one has it like one.
+        let auth = if options.durable { "--auth=scram-sha-256" } else { "--auth=password" };
+        command.args(["--username=postgres", auth, "--encoding=UTF8", "--no-locale", "--no-sync"]);
         command.arg("--pgdata").arg(self.data()).arg("--pwfile").arg(&secret);
         let output = command.output().map_err(|e| Error::failed(format!("`initdb` does not start: {e}")))?;
         if !output.status.success() {
@@ -277,8 +273,7 @@ impl Postgres {
     /// Starts the server on a free port.
     fn listen(&mut self) -> Result<(), Error> {
         for _ in 0..PORTS {
-            let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
-            self.port = free.map_err(|e| Error::failed(format!("127.0.0.1 has no free port: {e}")))?.port();
+            self.port = free_port()?;
             if let Start::Ready = self.run()? {
                 return Ok(());
             }
@@ -417,30 +412,6 @@ pub(super) fn is_ready(directory: &Path, process: u32) -> bool {
     let text = fs::read_to_string(directory.join(PID_FILE)).unwrap_or_default();
     let mut lines = text.lines().map(str::trim);
     lines.next() == Some(&process.to_string()) && lines.nth(6) == Some("ready")
-}
-
-fn command(program: &Path, account: &Account, directory: &Path) -> Command {
-    let mut command = Command::new(program);
-    for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PG")) {
-        command.env_remove(name);
-    }
-    command.env("LC_ALL", "C").current_dir(directory).stdin(Stdio::null());
-    account.become_in(&mut command);
-    command
-}
-
-/// Asks until there is an answer, or patience ends.
-fn wait_until<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(answer) = ask() {
-            return Some(answer);
-        }
-        if Instant::now() > deadline {
-            return None;
-        }
-        std::thread::sleep(GLANCE);
-    }
 }
 
 #[cfg(test)]

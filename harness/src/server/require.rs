@@ -6,7 +6,7 @@ use super::Error;
 pub const VARIABLE: &str = "LOCKGATE_REQUIRE";
 
 /// The words that it may hold.
-pub const WORDS: [&str; 2] = ["sqlite", "postgres"];
+pub const WORDS: [&str; 3] = ["sqlite", "postgres", "mariadb"];
 
 /// Whether `LOCKGATE_REQUIRE` names this backend.
 ///

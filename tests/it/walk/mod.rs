@@ -73,6 +73,7 @@ fn tests(files: &[(&str, &str)], suites: Vec<Suite>) -> &'static Tests {
         files: &[],
         suites: suites.leak(),
         empty_tables: &[],
+        seed: None,
         tolerate: &[],
     }))
 }

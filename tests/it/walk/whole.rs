@@ -67,7 +67,16 @@ async fn a_table_that_is_said_to_be_empty_is(dialect: Dialect) {
     let with = |empty_tables| {
         let Tests { migrations, suites, .. } = tests(GOOD, vec![FILL.of(2)]);
         let (folder, directory) = ("migrations", "tests/migrations");
-        &*Box::leak(Box::new(Tests { migrations, folder, directory, files: &[], suites, empty_tables, tolerate: &[] }))
+        &*Box::leak(Box::new(Tests {
+            migrations,
+            folder,
+            directory,
+            files: &[],
+            suites,
+            empty_tables,
+            seed: None,
+            tolerate: &[],
+        }))
     };
     run(harness::every_table_has_a_row, with(&["b"]), dialect).await.unwrap_or_else(|problem| panic!("{problem}"));
     let words = ["`a` is said to be empty, and has rows: 1", "`c` is said to be empty, and is not there"];
@@ -116,6 +125,7 @@ fn l12_what_is_on_disk_and_not_embedded_is_named() {
         files: &[],
         suites: &[],
         empty_tables: &[],
+        seed: None,
         tolerate: &[],
     };
     let problem = harness::embedded_is_what_is_on_disk(Box::leak(Box::new(tests))).expect_err("it differs").to_string();

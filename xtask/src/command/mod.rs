@@ -9,6 +9,7 @@ pub(crate) mod new_migration;
 pub(crate) mod new_test;
 pub(crate) mod renumber;
 pub(crate) mod test;
+pub(crate) mod testdb;
 
 /// Seconds since 1970: what folders that are numbered by time need to know.
 fn now() -> i64 {

@@ -1,0 +1,50 @@
+//! What starting any server takes: programs with a clean environment, free ports, patience.
+
+use std::env;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::Error;
+use super::account::Account;
+
+/// How long a server may take to accept connections, or to stop.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+/// How often we look whether it does.
+pub(super) const GLANCE: Duration = Duration::from_millis(10);
+/// How many ports are tried: another process may take the free one before the server does.
+pub(super) const PORTS: usize = 10;
+
+/// A loopback port that nobody has.
+pub(super) fn free_port() -> Result<u16, Error> {
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+    Ok(free.map_err(|e| Error::failed(format!("127.0.0.1 has no free port: {e}")))?.port())
+}
+
+/// A program as this account, in this directory, with nothing in its environment that would lead it elsewhere.
+pub(super) fn command(program: &Path, account: &Account, directory: &Path) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in env::vars_os()
+        .filter(|(name, _)| name.to_string_lossy().starts_with("PG") || name.to_string_lossy().starts_with("MYSQL"))
+    {
+        command.env_remove(name);
+    }
+    command.env("LC_ALL", "C").current_dir(directory).stdin(Stdio::null());
+    account.become_in(&mut command);
+    command
+}
+
+/// Asks until there is an answer, or patience ends.
+pub(super) fn wait_until<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+        if Instant::now() > deadline {
+            return None;
+        }
+        std::thread::sleep(GLANCE);
+    }
+}

@@ -1,0 +1,238 @@
+//! A database for people: dropped, made anew, migrated to the head and filled with what the tests
+//! fill in and what `tests/migrations/seed.rs` makes up. Only `cargo xtask testdb` asks for it, of the
+//! test program, which alone has the set and its functions compiled in.
+//!
+//! Nothing is dropped that is not marked for development: on PostgreSQL by a line of the database's
+//! comment, in SQLite by the file's `application_id`.
+
+use std::fmt::Display;
+use std::fs;
+
+use lockgate::{Dialect, Migrator, mask_secrets};
+
+use crate::Throwaway;
+use crate::ground::Ground;
+use crate::problem::{Problem, Step};
+use crate::suite::{self, Check, Tests};
+
+/// The source of all chance in `tests/migrations/seed.rs`: with the same seed it says the same again.
+pub use fastrand::Rng as Random;
+
+/// What is asked: `create 42` or `mark`.
+pub const REQUEST: &str = "LOCKGATE_TESTDB";
+/// The database. Not an argument, as all the machine can read those.
+pub const URL: &str = "LOCKGATE_TESTDB_URL";
+/// The file that gets the answer: `done` or `refused` in the first line, the words behind it.
+pub const ANSWER: &str = "LOCKGATE_TESTDB_ANSWER";
+
+/// The line of the comment on a database of PostgreSQL.
+#[cfg(feature = "postgres")]
+pub(crate) const COMMENT: &str = "lockgate: development";
+/// The `application_id` of a file of SQLite: `LkDv`.
+#[cfg(feature = "sqlite")]
+pub(crate) const APPLICATION_ID: i32 = 0x4c6b_4476;
+
+/// Does what the environment asks, if it asks for anything.
+pub(crate) fn if_asked(tests: &'static Tests) -> Result<(), Problem> {
+    let Ok(request) = std::env::var(REQUEST) else { return Ok(()) };
+    let answered = request_of(&request).and_then(|request| {
+        let url = std::env::var(URL).map_err(|_| format!("{URL} names no database"))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+        runtime.block_on(answer(tests, request, &url))
+    });
+    let (word, text) = match &answered {
+        Ok(text) => ("done", text),
+        Err(text) => ("refused", text),
+    };
+    if let Some(file) = std::env::var_os(ANSWER) {
+        let written = fs::write(file, format!("{word}\n{text}"));
+        written.map_err(|e| Problem::new(Step::Ground, "the answer cannot be written").detail(e))?;
+    }
+    answered.map(drop).map_err(|text| Problem::new(Step::Ground, text))
+}
+
+#[derive(Clone, Copy)]
+enum Request {
+    Create { seed: u64 },
+    Mark,
+}
+
+fn request_of(text: &str) -> Result<Request, String> {
+    match text.split_once(' ') {
+        None if text == "mark" => Ok(Request::Mark),
+        Some(("create", seed)) => {
+            seed.parse().map(|seed| Request::Create { seed }).map_err(|_| format!("`{seed}` is no seed"))
+        }
+        _ => Err(format!("{REQUEST} says `{text}`")),
+    }
+}
+
+async fn answer(tests: &'static Tests, request: Request, url: &str) -> Result<String, String> {
+    match request {
+        Request::Mark => mark(url).await,
+        Request::Create { seed } => create(tests, url, seed).await,
+    }
+}
+
+/// Drops the database, if it is marked for development, and makes it anew: migrated to the head and
+/// filled with this seed.
+///
+/// # Errors
+///
+/// Why not, in words: nothing is dropped that has no mark.
+#[doc(hidden)]
+pub async fn create(tests: &'static Tests, url: &str, seed: u64) -> Result<String, String> {
+    let dialect = dialect(url)?;
+    make_empty(url, dialect).await?;
+    fill(tests, url, dialect, seed).await?;
+    Ok(format!("{} is at the head, filled with seed {seed}", mask_secrets(url)))
+}
+
+/// Marks a database for development.
+///
+/// # Errors
+///
+/// Why not, in words.
+#[doc(hidden)]
+pub async fn mark(url: &str) -> Result<String, String> {
+    set_mark(url, dialect(url)?).await?;
+    Ok(format!("{} is marked for development: `testdb create` may drop it", mask_secrets(url)))
+}
+
+fn dialect(url: &str) -> Result<Dialect, String> {
+    match url.split(':').next() {
+        #[cfg(feature = "sqlite")]
+        Some("sqlite") => Ok(Dialect::Sqlite),
+        #[cfg(feature = "postgres")]
+        Some("postgres" | "postgresql") => Ok(Dialect::Postgres),
+        _ => Err(format!("{} names no database that the tests are built for", mask_secrets(url))),
+    }
+}
+
+async fn fill(tests: &'static Tests, url: &str, dialect: Dialect, seed: u64) -> Result<(), String> {
+    let place = Throwaway::given(url.to_owned(), dialect);
+    let ground = Ground { tests, place, migrator: Migrator::new(tests.migrations) };
+    let all: Vec<_> = tests.migrations.iter().collect();
+    ground.bring(&all, 0).await.map_err(|problem| problem.to_string())?;
+    if let Some(function) = tests.seed {
+        let seeded = suite::fill(&ground.place, Check::Seed(function, seed)).await;
+        seeded.map_err(|failure| format!("`seed` fails: {failure}"))?;
+    }
+    Ok(())
+}
+
+/// Drops what is there, if it is marked, and makes an empty database with the mark.
+async fn make_empty(url: &str, dialect: Dialect) -> Result<(), String> {
+    match dialect {
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => {
+            let mut server = crate::postgres::Named::connect(url).await.map_err(|e| not_reached(url, &e))?;
+            let comment = server.comment().await.map_err(text)?;
+            if comment.is_some_and(|comment| !comment.lines().any(|line| line == COMMENT)) {
+                return Err(refusal(url));
+            }
+            server.make_anew(COMMENT).await.map_err(text)
+        }
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => {
+            let file = file(url)?;
+            if fs::metadata(&file).is_ok_and(|data| data.len() > 0) {
+                if application_id(url).await? != APPLICATION_ID {
+                    return Err(refusal(url));
+                }
+                for ending in ["", "-wal", "-shm", "-journal"] {
+                    let path = format!("{}{ending}", file.display());
+                    match fs::remove_file(&path) {
+                        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                            return Err(format!("{path} cannot be removed: {e}"));
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            set_application_id(url).await
+        }
+        _ => Err(refusal(url)),
+    }
+}
+
+async fn set_mark(url: &str, dialect: Dialect) -> Result<(), String> {
+    match dialect {
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => {
+            let mut server = crate::postgres::Named::connect(url).await.map_err(|e| not_reached(url, &e))?;
+            match server.comment().await.map_err(text)? {
+                None => Err(format!("{} does not exist: `testdb create` makes it", mask_secrets(url))),
+                Some(comment) if comment.lines().any(|line| line == COMMENT) => Ok(()),
+                Some(comment) => {
+                    let lines = comment.lines().chain([COMMENT]).collect::<Vec<_>>();
+                    server.set_comment(&lines.join("\n")).await.map_err(text)
+                }
+            }
+        }
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => {
+            if !file(url)?.exists() {
+                return Err(format!("{} does not exist: `testdb create` makes it", mask_secrets(url)));
+            }
+            match application_id(url).await? {
+                APPLICATION_ID => Ok(()),
+                0 => set_application_id(url).await,
+                other => Err(format!(
+                    "{} has the `application_id` {other}, which is where the mark would stand",
+                    mask_secrets(url)
+                )),
+            }
+        }
+        _ => Err(refusal(url)),
+    }
+}
+
+fn refusal(url: &str) -> String {
+    format!(
+        "{} is not marked for development, and `testdb create` drops what is there: name another database, or mark this \
+         one by `cargo xtask testdb mark`",
+        mask_secrets(url)
+    )
+}
+
+fn not_reached(url: &str, error: &dyn Display) -> String {
+    format!("the server of {} cannot be reached: {error}", mask_secrets(url))
+}
+
+fn text(error: impl Display) -> String {
+    error.to_string()
+}
+
+/// The file that a URL of SQLite names, read as sqlx does.
+#[cfg(feature = "sqlite")]
+fn file(url: &str) -> Result<std::path::PathBuf, String> {
+    let options: sqlx::sqlite::SqliteConnectOptions = url.parse().map_err(text)?;
+    let file = options.get_filename().to_owned();
+    if url.contains(":memory:") || url.contains("mode=memory") {
+        return Err("a database in memory is gone when it has been made: name a file, `sqlite://dev.db`".to_owned());
+    }
+    Ok(file)
+}
+
+#[cfg(feature = "sqlite")]
+async fn application_id(url: &str) -> Result<i32, String> {
+    let mut database = lockgate::Database::connect(url).await.map_err(text)?;
+    let connection = database.sqlite().ok_or("it is no SQLite")?;
+    let id = sqlx::query_scalar("PRAGMA application_id").fetch_one(connection).await.map_err(text)?;
+    database.close().await.map_err(text)?;
+    Ok(id)
+}
+
+/// Makes the file where it is missing.
+#[cfg(feature = "sqlite")]
+async fn set_application_id(url: &str) -> Result<(), String> {
+    use sqlx::Connection;
+
+    let options: sqlx::sqlite::SqliteConnectOptions = url.parse().map_err(text)?;
+    let options = options.create_if_missing(true);
+    let mut connection = sqlx::SqliteConnection::connect_with(&options).await.map_err(text)?;
+    let statement = sqlx::AssertSqlSafe(format!("PRAGMA application_id = {APPLICATION_ID}"));
+    sqlx::raw_sql(statement).execute(&mut connection).await.map_err(text)?;
+    connection.close().await.map_err(text)
+}

@@ -1,0 +1,143 @@
+//! The database for people: the same seed gives the same rows, and nothing is dropped that has no
+//! mark.
+
+use lockgate::Dialect;
+use lockgate_harness::__private::{Check, SeedFn, Suite, SuiteFuture, Tests};
+use lockgate_harness::{Db, Random, Throwaway, testdb};
+
+use crate::support::set;
+
+macro_rules! on_each {
+    ($($test:ident),+ $(,)?) => {$(
+        mod $test {
+            #[tokio::test]
+            async fn sqlite() {
+                super::$test(lockgate::Dialect::Sqlite).await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                super::$test(lockgate::Dialect::Postgres).await;
+            }
+        }
+    )+};
+}
+
+on_each! {
+    t8_the_same_seed_gives_the_same_rows,
+    t8_what_is_not_marked_is_refused,
+}
+
+async fn t8_the_same_seed_gives_the_same_rows(dialect: Dialect) {
+    let Some(place) = Throwaway::empty(dialect).await.unwrap() else { return };
+    let url = place.url();
+    make_and_mark(&place).await;
+    let mut contents = Vec::new();
+    for seed in [42, 42, 43] {
+        let said = testdb::create(tests(), &url, seed).await.unwrap();
+        assert!(said.contains("at the head") && said.contains(&seed.to_string()), "{said}");
+        contents.push(rows(&place, "SELECT name FROM users ORDER BY id").await);
+        let kinds = rows(&place, "SELECT DISTINCT kind FROM users").await;
+        assert_eq!(kinds, ["reader"]);
+    }
+    assert_eq!(contents[0], contents[1]);
+    assert_ne!(contents[0], contents[2]);
+    // The row of `fill`, put in before the second migration, and those of the seed.
+    assert_eq!(contents[0].len(), 21);
+    assert_eq!(contents[0][0], "Ada");
+}
+
+async fn t8_what_is_not_marked_is_refused(dialect: Dialect) {
+    let Some(place) = Throwaway::empty(dialect).await.unwrap() else { return };
+    let url = place.url();
+    execute(&place, "CREATE TABLE precious (name TEXT)").await;
+    let refused = testdb::create(tests(), &url, 1).await.unwrap_err();
+    assert!(refused.contains("not marked for development") && refused.contains("testdb mark"), "{refused}");
+    assert!(rows(&place, "SELECT name FROM precious").await.is_empty());
+
+    testdb::mark(&url).await.unwrap();
+    testdb::mark(&url).await.unwrap();
+    testdb::create(tests(), &url, 1).await.unwrap();
+    assert_eq!(rows(&place, "SELECT name FROM users WHERE id = 1").await, ["Ada"]);
+    // What was made so may be made so again.
+    testdb::create(tests(), &url, 2).await.unwrap();
+}
+
+#[tokio::test]
+async fn t8_a_database_that_is_not_there_is_made_and_marked() {
+    let place = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", place.path().join("dev.db").display());
+    let missing = testdb::mark(&url).await.unwrap_err();
+    assert!(missing.contains("does not exist"), "{missing}");
+    testdb::create(tests(), &url, 1).await.unwrap();
+    testdb::create(tests(), &url, 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn t8_what_cannot_be_made_is_refused() {
+    for (url, words) in [("sqlite::memory:", "name a file"), ("mysql://ann:s3cret@h/d", "no database that the tests")] {
+        let refused = testdb::create(tests(), url, 1).await.unwrap_err();
+        assert!(refused.contains(words) && !refused.contains("s3cret"), "{refused}");
+    }
+}
+
+/// A database that is there, and has the mark.
+async fn make_and_mark(place: &Throwaway) {
+    execute(place, "CREATE TABLE earlier (name TEXT)").await;
+    testdb::mark(&place.url()).await.unwrap();
+}
+
+async fn execute(place: &Throwaway, sql: &'static str) {
+    let mut database = place.connect().await.unwrap();
+    match place.dialect() {
+        Dialect::Sqlite => drop(sqlx::raw_sql(sql).execute(database.sqlite().expect("it is")).await.unwrap()),
+        _ => drop(sqlx::raw_sql(sql).execute(database.postgres().expect("it is")).await.unwrap()),
+    }
+    database.close().await.unwrap();
+}
+
+async fn rows(place: &Throwaway, sql: &'static str) -> Vec<String> {
+    let mut database = place.connect().await.unwrap();
+    let rows = match place.dialect() {
+        Dialect::Sqlite => sqlx::query_scalar(sql).fetch_all(database.sqlite().expect("it is")).await.unwrap(),
+        _ => sqlx::query_scalar(sql).fetch_all(database.postgres().expect("it is")).await.unwrap(),
+    };
+    database.close().await.unwrap();
+    rows
+}
+
+fn tests() -> &'static Tests {
+    let files = [
+        ("0001_users.up.sql", "CREATE TABLE users (id INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL);\n"),
+        ("0001_users.down.sql", "DROP TABLE users;\n"),
+        ("0002_kind.up.sql", "ALTER TABLE users ADD COLUMN kind TEXT NOT NULL DEFAULT 'reader';\n"),
+        ("0002_kind.down.sql", "ALTER TABLE users DROP COLUMN kind;\n"),
+    ];
+    let fill = Some(Check::Rust(|db| Box::pin(fill(db))));
+    let suite = Suite { version: 2, file: "0002_kind.rs", before: None, after: None, fill, loses_rows: &[] };
+    let seed: SeedFn = seed;
+    Box::leak(Box::new(Tests {
+        migrations: set::migrations(&files),
+        folder: "migrations",
+        directory: "tests/migrations",
+        files: &[],
+        suites: vec![suite].leak(),
+        empty_tables: &[],
+        seed: Some(seed),
+        tolerate: &[],
+    }))
+}
+
+async fn fill(db: &mut Db) -> lockgate_harness::TestResult {
+    db.execute("INSERT INTO users (id, name) VALUES (1, 'Ada')").await.map(drop)
+}
+
+fn seed<'a>(db: &'a mut Db, random: &'a mut Random) -> SuiteFuture<'a> {
+    Box::pin(async move {
+        for id in 2..22 {
+            let name: String = std::iter::repeat_with(|| random.lowercase()).take(8).collect();
+            db.execute(&format!("INSERT INTO users (id, name) VALUES ({id}, '{name}')")).await?;
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,120 @@
+//! `cargo xtask testdb`: a database for people, made by the package's test program, which alone has
+//! the migrations and the functions that fill it compiled in.
+
+use std::env;
+use std::fs;
+use std::process::{Command, Stdio};
+
+use anstream::{eprint, println};
+use lockgate_harness::testdb::{ANSWER, REQUEST, URL};
+
+use crate::failure::Failure;
+use crate::project::Project;
+
+/// A database is dropped only if it is marked for development: on PostgreSQL by the line `lockgate:
+/// development` in its comment, in SQLite by the `application_id` of the file. One that `create` makes has the mark.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Drop it, make it anew, migrate it to the head, and fill it by the functions `fill` of
+    /// `tests/migrations` and by `seed(db, random)` of `tests/migrations/seed.rs`.
+    Create {
+        /// The seed of all chance: the same gives the same rows
+        #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+        seed: u64,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Mark a database that is there for development, so that `create` may drop it.
+    Mark {
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// The database: `sqlite://dev.db`, `postgres://user@host/database`. DATABASE_URL says it where others must not
+    /// read a password
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    url: String,
+    /// The package whose migrations these are
+    #[arg(long, short, value_name = "NAME")]
+    package: Option<String>,
+}
+
+/// The test of the program in which it looks for what we ask.
+const TEST: &str = "embedded_is_what_is_on_disk";
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let (place, request) = match &arguments.verb {
+        Verb::Create { seed, place } => (place, format!("create {seed}")),
+        Verb::Mark { place } => (place, "mark".to_owned()),
+    };
+    let package = Project::find()?.package(place.package.as_deref())?;
+    let cargo = || {
+        let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.args(["test", "--quiet", "--package", &package.name, "--test", "migrations"]);
+        command.stdin(Stdio::null());
+        command
+    };
+    let impossible = |e| Failure::impossible(format!("cargo test: {e}"));
+    let built = cargo().arg("--no-run").status().map_err(impossible)?;
+    if !built.success() {
+        return Err(Failure::impossible(format!(
+            "the tests of the migrations of `{}` do not build: `tests/migrations/main.rs` says \
+             `lockgate_harness::migration_tests!();`",
+            package.name
+        )));
+    }
+    let answer = tempfile::NamedTempFile::new().map_err(|e| Failure::impossible(format!("a temporary file: {e}")))?;
+    let mut command = cargo();
+    command.args(["--", "--exact", TEST]);
+    command.env(REQUEST, request).env(URL, from_here(&place.url)).env(ANSWER, answer.path());
+    let output = command.output().map_err(impossible)?;
+    let text = fs::read_to_string(answer.path()).unwrap_or_default();
+    match text.split_once('\n') {
+        Some(("done", text)) => {
+            println!("{text}");
+            Ok(())
+        }
+        Some((_, text)) => Err(Failure::refused(text)),
+        // It never came to our question.
+        None => {
+            eprint!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            Err(Failure::impossible(format!("the test `{TEST}` of `{}` gives no answer", package.name)))
+        }
+    }
+}
+
+/// The test program runs in the package's directory: a file is meant from ours.
+fn from_here(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once(':').filter(|(scheme, _)| *scheme == "sqlite") else {
+        return url.to_owned();
+    };
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    match env::current_dir() {
+        Ok(here) if !path.starts_with('/') => format!("{scheme}://{}", here.join(path).display()),
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_meant_from_here() {
+        let here = env::current_dir().unwrap().display().to_string();
+        assert_eq!(from_here("sqlite://dev.db?mode=rwc"), format!("sqlite://{here}/dev.db?mode=rwc"));
+        assert_eq!(from_here("sqlite:dev.db"), format!("sqlite://{here}/dev.db"));
+        assert_eq!(from_here("sqlite:///tmp/dev.db"), "sqlite:///tmp/dev.db");
+        assert_eq!(from_here("sqlite:/tmp/dev.db"), "sqlite:/tmp/dev.db");
+        assert_eq!(from_here("postgres://h/d"), "postgres://h/d");
+    }
+}
