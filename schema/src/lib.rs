@@ -10,6 +10,7 @@ mod block;
 mod compare;
 mod difference;
 mod model;
+pub mod picture;
 #[doc(hidden)]
 pub mod sqlite;
 mod text;
