@@ -11,6 +11,7 @@ mod compare;
 mod difference;
 mod model;
 pub mod picture;
+pub mod snapshot;
 #[doc(hidden)]
 pub mod sqlite;
 mod text;

@@ -32,6 +32,9 @@ enum Command {
     Freeze(command::freeze::Arguments),
     /// Give drafts new numbers after a merge.
     Renumber(command::renumber::Arguments),
+    /// Show what the migrations make, as a text to check in or as a picture.
+    #[cfg(feature = "schema")]
+    Schema(command::schema::Arguments),
     /// Run all tests, with a throwaway PostgreSQL server where the workspace needs one.
     Test(command::test::Arguments),
     /// Try published sets of migrations (in Lockgate's own workspace).
@@ -52,6 +55,8 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Explain(arguments) => command::explain::run(&arguments),
         Command::Freeze(arguments) => command::freeze::run(&arguments),
         Command::Renumber(arguments) => command::renumber::run(&arguments),
+        #[cfg(feature = "schema")]
+        Command::Schema(arguments) => command::schema::run(&arguments),
         Command::Test(arguments) => command::test::run(&arguments),
         Command::Corpus(arguments) => command::corpus::run(&arguments),
     };

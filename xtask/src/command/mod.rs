@@ -7,6 +7,8 @@ pub(crate) mod freeze;
 pub(crate) mod init;
 pub(crate) mod new_migration;
 pub(crate) mod renumber;
+#[cfg(feature = "schema")]
+pub(crate) mod schema;
 pub(crate) mod test;
 
 /// Seconds since 1970: what folders that are numbered by time need to know.
