@@ -14,7 +14,8 @@ pub(super) fn constraints() -> String {
     format!(
         "SELECT k.oid, k.conname, k.contype, k.conrelid, k.contypid, \
          CASE WHEN k.contype <> 't' THEN pg_get_constraintdef(k.oid) END, k.conkey, \
-         f.relnamespace, f.relname, CASE WHEN k.confrelid <> 0 THEN ARRAY(SELECT a.attname FROM \
+         f.relnamespace, f.relname, k.confrelid, k.confkey, CASE WHEN EXISTS (SELECT FROM pg_depend e \
+         WHERE e.classid = 1259 AND e.objid = k.confrelid AND e.deptype = 'e') THEN ARRAY(SELECT a.attname FROM \
          unnest(k.confkey) WITH ORDINALITY u (attnum, place) JOIN pg_attribute a ON a.attrelid = k.confrelid \
          AND a.attnum = u.attnum ORDER BY u.place) END, k.conislocal OR k.coninhcount = 0, k.convalidated, \
          k.connoinherit, COALESCE(p.conrelid = k.conrelid, false), \
@@ -79,16 +80,19 @@ fn constraint(
 ) -> Result<Option<(Constraint, bool)>, Cause> {
     let definition = row.definition()?;
     let keys = row.list()?;
-    let name_of = |key: &String| columns.names.get(&(table, key.parse().ok()?)).cloned();
+    let name_of = |table: u32, key: &String| columns.names.get(&(table, key.parse().ok()?)).cloned();
     let (schema, target) = (row.maybe()?, row.maybe()?);
-    let (target_columns, local, validated, no_inherit) = (row.list()?, row.flag()?, row.flag()?, row.flag()?);
+    let (target_oid, target_keys, names) = (row.oid()?, row.list()?, row.maybe_list()?);
+    let (local, validated, no_inherit) = (row.flag()?, row.flag()?, row.flag()?);
     let (is_part, disabled) = (row.flag()?, row.flag()?);
     if is_part || (kind == ConstraintKind::NotNull && !local) {
         return Ok(None);
     }
     let references = schema.zip(target).and_then(|(schema, target)| {
         let table = world.name(schema.parse().ok()?, target)?;
-        Some(References { table, columns: target_columns })
+        // What an extension owns is not read, but may be referred to.
+        let columns = names.unwrap_or_else(|| target_keys.iter().filter_map(|key| name_of(target_oid, key)).collect());
+        Some(References { table, columns })
     });
     let comment = world.comment(class::CONSTRAINT, oid, 0);
     let own_words = !validated || no_inherit || comment.is_some();
@@ -96,7 +100,7 @@ fn constraint(
         name: Some(name),
         kind,
         definition: if disabled { format!("{definition} (its triggers are disabled)") } else { definition },
-        columns: keys.iter().filter_map(name_of).collect(),
+        columns: keys.iter().filter_map(|key| name_of(table, key)).collect(),
         references,
         inherited: !local,
         comment,

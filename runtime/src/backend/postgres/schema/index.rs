@@ -14,9 +14,8 @@ pub(super) fn indexes() -> String {
         "SELECT i.indexrelid, x.relname, i.indrelid, CASE WHEN k.oid IS NULL THEN pg_get_indexdef(i.indexrelid) END, \
          k.oid, k.conname, i.indisunique, i.indisvalid AND i.indisready AND i.indislive, \
          i.indisclustered, i.indisreplident, \
-         CASE WHEN k.oid IS NOT NULL THEN NULL WHEN i.indexprs IS NULL THEN string_to_array(i.indkey::text, ' ') \
-         ELSE ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, false) FROM generate_series(1, i.indnatts) n) END, \
-         i.indexprs IS NOT NULL, i.indnkeyatts, x.reloptions, CASE WHEN x.reltablespace <> 0 THEN \
+         CASE WHEN k.oid IS NULL THEN i.indkey::text END, \
+         i.indnkeyatts, x.reloptions, CASE WHEN x.reltablespace <> 0 THEN \
          (SELECT s.spcname FROM pg_tablespace s WHERE s.oid = x.reltablespace) END, \
          CASE WHEN k.oid IS NULL AND i.indexprs IS NOT NULL THEN ARRAY(SELECT a.attnum || ' to ' || a.attstattarget \
          FROM pg_attribute a WHERE a.attrelid = i.indexrelid AND a.attstattarget >= 0 ORDER BY a.attnum) END \
@@ -50,7 +49,7 @@ fn index(world: &mut World<'_>, relations: &mut Relations, columns: &Columns, mu
     let (name, table, definition) = (row.text()?, row.oid()?, row.maybe()?);
     let (constraint, constraint_name) = (row.maybe()?, row.maybe()?);
     let (unique, valid, clustered, identity) = (row.flag()?, row.flag()?, row.flag()?, row.flag()?);
-    let (keys, has_expressions) = (row.list()?, row.flag()?);
+    let numbers = row.maybe()?.unwrap_or_default();
     let count = usize::try_from(row.int()?).unwrap_or_default();
     let (settings, tablespace, targets) = (row.list()?, row.maybe()?, row.list()?);
     let comment = world.comment(class::RELATION, oid, 0);
@@ -72,17 +71,18 @@ fn index(world: &mut World<'_>, relations: &mut Relations, columns: &Columns, mu
         return Ok(());
     }
     let definition = definition.ok_or_else(|| super::gone(&Name::plain(&name)))?;
-    let key = |key: &String| {
-        let number = key.parse().unwrap_or_default();
-        columns.names.get(&(table, number)).cloned().unwrap_or_else(|| key.clone())
+    let definition = behind_table(&definition).to_owned();
+    let mut written = keys(&definition).into_iter();
+    let key = |number: &str| {
+        let written = written.next()?;
+        let column = number.parse().ok().and_then(|number| columns.names.get(&(table, number)));
+        Some(column.cloned().unwrap_or_else(|| written.to_owned()))
     };
-    let mut keys: Vec<_> = if has_expressions { keys } else { keys.iter().map(key).collect() };
-    keys.truncate(count);
+    let keys = numbers.split(' ').take(count).filter_map(key).collect();
     let above = relations.parents.get(&oid).and_then(|parents| parents.last());
     options.extend(above.map(|(_, parent)| detail("partition of", super::shown(parent))));
     options.extend(targets.into_iter().map(|target| detail("statistics", target)));
     options.sort();
-    let definition = behind_table(&definition).to_owned();
     let index = Index { name, unique, definition, keys, valid, options, comment };
     if let Some(table) = relations.tables.get_mut(&table) {
         table.indexes.push(index);
@@ -105,9 +105,48 @@ fn behind_table(definition: &str) -> &str {
     definition
 }
 
+/// The keys of `USING btree (a, lower(b) text_ops DESC)` without what is said of how each is ordered.
+fn keys(definition: &str) -> Vec<&str> {
+    let Some(open) = definition.find('(') else { return Vec::new() };
+    let list = &definition[open + 1..];
+    let mut found = Vec::new();
+    let (mut depth, mut quote, mut start, mut end) = (0_usize, None, 0, None);
+    for (at, c) in list.char_indices() {
+        match (quote, c) {
+            (Some(mark), c) if mark == c => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '(' | '[') => depth += 1,
+            (None, ')' | ']') if depth > 0 => depth -= 1,
+            (None, ',' | ')') if depth == 0 => {
+                found.push(&list[start..end.take().unwrap_or(at)]);
+                start = at + ", ".len();
+                if c == ')' {
+                    break;
+                }
+            }
+            (None, ' ') if depth == 0 && at >= start => end = end.or(Some(at)),
+            _ => {}
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_what_is_indexed() {
+        let check = |text, wanted: &[&str]| assert_eq!(keys(text), wanted, "{text}");
+        check("USING btree (a)", &["a"]);
+        check("USING btree (a DESC NULLS LAST, \"b, c\" text_ops) INCLUDE (d)", &["a", "\"b, c\""]);
+        check(
+            "USING gin (lower((b)::text) gin_ops (x='1'), ((a || ') , '::text)) DESC)",
+            &["lower((b)::text)", "((a || ') , '::text))"],
+        );
+        check("USING btree (COALESCE(a, (1)::bigint), b)", &["COALESCE(a, (1)::bigint)", "b"]);
+    }
 
     #[test]
     fn names_are_no_keywords() {

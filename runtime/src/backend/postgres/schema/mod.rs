@@ -1,5 +1,5 @@
 //! What is in a PostgreSQL database, as a value: every catalogue in one snapshot, all queries in one
-//! message.
+//! message, behind one that asks which there are to be.
 //!
 //! A query gives its rows as one text (`rows`); what they have in common is in `world`, and each other
 //! file has the SQL for its objects and what is made of the answer. What no file knows is an error
@@ -31,6 +31,13 @@ use crate::store::Table;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Release(u32);
 
+/// What decides on the queries.
+struct Facts {
+    release: Release,
+    /// Which rare kinds of objects are there.
+    present: String,
+}
+
 const OLDEST: Release = Release(12);
 
 /// How often it is tried again if objects are dropped while their definitions are asked for: the server
@@ -55,10 +62,10 @@ const BEFORE: usize = 3;
 
 impl Backing<'_> {
     pub(super) async fn schema(&mut self, own: &Table) -> Result<Schema, Cause> {
-        let release = self.release().await?;
         let mut attempt = 1;
         loop {
-            match self.attempt(own, release).await {
+            let facts = self.schema_facts().await?;
+            match self.attempt(own, &facts).await {
                 Err(cause) if attempt < ATTEMPTS && is_overtaken(&cause) => attempt += 1,
                 Err(cause) if cause.class == Class::Overtaken => return Err(Cause { class: Class::Other, ..cause }),
                 read => return read,
@@ -66,40 +73,36 @@ impl Backing<'_> {
         }
     }
 
-    /// Which release the server is of, on a connection that is inside no transaction.
-    async fn release(&mut self) -> Result<Release, Cause> {
+    /// What decides on the queries, on a connection that is inside no transaction.
+    async fn schema_facts(&mut self) -> Result<Facts, Cause> {
         // What a future that was dropped left unread on a connection of the caller's is an answer to
         // a question of its own.
         while let Err(sqlx::Error::Database(_)) = self.held.connection().flush().await {}
-        let known = self.held.connection().server_version_num();
-        let number = match known {
-            // A pool hands nothing out that is inside a transaction.
-            Some(number) if matches!(self.held, crate::session::Held::Pool(_)) => number,
-            _ => {
-                let rows = self.rows(FACTS.to_owned()).await?;
-                let row = rows.first().ok_or_else(|| Cause::new(Class::Lost, "the server did not answer"))?;
-                let read = |error| super::cause(&error);
-                if row.try_get::<bool, _>(1).map_err(read)? || self.held.connection().is_in_transaction() {
-                    let message = "the connection is inside a transaction of its own: end it first";
-                    return Err(Cause::new(Class::Usage, message));
-                }
-                let number: i32 = row.try_get(0).map_err(read)?;
-                number.unsigned_abs()
-            }
-        };
-        let release = Release(number / 10_000);
+        let rows = self.rows(format!("{FACTS}{}", object::PRESENT)).await?;
+        let row = rows.first().ok_or_else(|| Cause::new(Class::Lost, "the server did not answer"))?;
+        let read = |error| super::cause(&error);
+        if row.try_get::<bool, _>(1).map_err(read)? || self.held.connection().is_in_transaction() {
+            let message = "the connection is inside a transaction of its own: end it first";
+            return Err(Cause::new(Class::Usage, message));
+        }
+        let release = Release(row.try_get::<i32, _>(0).map_err(read)?.unsigned_abs() / 10_000);
         if release < OLDEST {
             let message =
                 format!("the server is PostgreSQL {}, and {} is the oldest that is read", release.0, OLDEST.0);
             return Err(Cause::new(Class::Unknown, message));
         }
-        Ok(release)
+        Ok(Facts { release, present: row.try_get(2).map_err(read)? })
     }
 
-    async fn attempt(&mut self, own: &Table, release: Release) -> Result<Schema, Cause> {
-        let answers = self.answers(&queries(release)).await?;
+    async fn attempt(&mut self, own: &Table, facts: &Facts) -> Result<Schema, Cause> {
+        let answers = self.answers(&queries(facts)).await?;
         let answers: Vec<_> = answers.iter().map(String::as_str).collect();
-        let (schema, unseen) = assemble(own, &answers)?;
+        let ([present], answers) = answers.split_first_chunk().expect("there is an answer to each query");
+        // The snapshot is younger than the question.
+        if present.trim_matches(['(', ')']) != facts.present {
+            return Err(Cause::new(Class::Overtaken, "the schema changes while it is read"));
+        }
+        let (schema, unseen) = assemble(own, answers)?;
         if unseen.is_empty() {
             return Ok(schema);
         }
@@ -159,7 +162,7 @@ impl Backing<'_> {
 }
 
 const FACTS: &str = "SELECT pg_catalog.current_setting('server_version_num')::integer, \
-     pg_catalog.transaction_timestamp() <> pg_catalog.statement_timestamp()";
+     pg_catalog.transaction_timestamp() <> pg_catalog.statement_timestamp(), ";
 
 /// A query whose answer is all of its rows in one text.
 fn wrapped(query: &str) -> String {
@@ -167,8 +170,10 @@ fn wrapped(query: &str) -> String {
 }
 
 /// In the order in which `assemble` takes the answers.
-fn queries(release: Release) -> Vec<String> {
+fn queries(facts: &Facts) -> Vec<String> {
+    let release = facts.release;
     let mut queries = vec![
+        format!("SELECT {}", object::PRESENT),
         world::DATABASE.to_owned(),
         world::NAMESPACES.to_owned(),
         world::COMMENTS.to_owned(),
@@ -183,7 +188,7 @@ fn queries(release: Release) -> Vec<String> {
         object::DEFAULT_PRIVILEGES.to_owned(),
         unknown::EVERYTHING.to_owned(),
     ];
-    queries.extend(object::queries(release));
+    queries.extend(object::queries(release, &facts.present));
     queries
 }
 

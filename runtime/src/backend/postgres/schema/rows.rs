@@ -39,26 +39,41 @@ impl<'a> Iterator for Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
+    /// Byte by byte and by hand: most cells are empty or of a few letters, and a user's tests are built
+    /// without optimisation.
     fn row(&mut self) -> Option<Row<'a>> {
-        let mut rest = self.rest.strip_prefix('(')?;
+        let text = self.rest;
+        let bytes = text.as_bytes();
         let mut cells = Vec::with_capacity(24);
+        let mut at = 0;
+        if *bytes.first()? != b'(' {
+            return None;
+        }
         loop {
-            if let Some(quoted) = rest.strip_prefix('"') {
-                let (cell, behind) = unquoted(quoted, true)?;
-                cells.push(Some(cell));
-                rest = behind;
-            } else {
-                let end = rest.find([',', ')'])?;
-                cells.push((end > 0).then_some(Cow::Borrowed(&rest[..end])));
-                rest = &rest[end..];
+            at += 1;
+            match *bytes.get(at)? {
+                b',' | b')' => cells.push(None),
+                b'"' => {
+                    let (cell, end) = unquoted(text, at + 1, true)?;
+                    cells.push(Some(cell));
+                    at = end;
+                }
+                _ => {
+                    let start = at;
+                    while !matches!(*bytes.get(at)?, b',' | b')') {
+                        at += 1;
+                    }
+                    cells.push(Some(Cow::Borrowed(text.get(start..at)?)));
+                }
             }
-            if let Some(behind) = rest.strip_prefix(',') {
-                rest = behind;
-            } else {
-                self.rest = rest.strip_prefix(')')?;
-                return Some(Row { cells: cells.into_iter() });
+            match *bytes.get(at)? {
+                b',' => {}
+                b')' => break,
+                _ => return None,
             }
         }
+        self.rest = &text[at + 1..];
+        Some(Row { cells: cells.into_iter() })
     }
 }
 
@@ -126,23 +141,27 @@ impl<'a> Row<'a> {
     }
 }
 
-/// What is between double quotes, and what follows them. A record doubles quotes and backslashes, an
-/// array puts a backslash in front of both.
-fn unquoted(text: &str, doubled: bool) -> Option<(Cow<'_, str>, &str)> {
+/// What stands in double quotes from this byte on, and the byte behind them. A record doubles quotes and
+/// backslashes, an array puts a backslash in front of both.
+fn unquoted(text: &str, from: usize, doubled: bool) -> Option<(Cow<'_, str>, usize)> {
+    let bytes = text.as_bytes();
+    let (mut start, mut at) = (from, from);
     let mut cell = Cow::Borrowed("");
-    let mut rest = text;
     loop {
-        let end = rest.find(['"', '\\'])?;
-        let (plain, mark) = rest.split_at(end);
+        let byte = *bytes.get(at)?;
+        if byte != b'"' && byte != b'\\' {
+            at += 1;
+            continue;
+        }
+        let plain = text.get(start..at)?;
         cell = if cell.is_empty() { Cow::Borrowed(plain) } else { cell + plain };
-        let escaped =
-            if doubled { mark[..1] == mark.get(1..2).unwrap_or_default()[..] } else { mark.starts_with('\\') };
+        let escaped = if doubled { bytes.get(at + 1) == Some(&byte) } else { byte == b'\\' };
         if escaped {
-            let next = mark[1..].chars().next()?;
-            cell.to_mut().push(next);
-            rest = &mark[1 + next.len_utf8()..];
+            // The character behind the mark begins what is next, whatever it is.
+            start = at + 1;
+            at += 2;
         } else {
-            return mark.starts_with('"').then(|| (cell, &mark[1..]));
+            return (byte == b'"').then_some((cell, at + 1));
         }
     }
 }
@@ -152,10 +171,10 @@ fn elements(text: &str) -> Option<Vec<Option<String>>> {
     let mut rest = text.strip_prefix('{')?;
     let mut found = Vec::new();
     while !rest.starts_with('}') {
-        if let Some(quoted) = rest.strip_prefix('"') {
-            let (element, behind) = unquoted(quoted, false)?;
+        if rest.starts_with('"') {
+            let (element, end) = unquoted(rest, 1, false)?;
             found.push(Some(element.into_owned()));
-            rest = behind;
+            rest = &rest[end..];
         } else {
             let end = rest.find([',', '}'])?;
             found.push((&rest[..end] != "NULL").then(|| rest[..end].to_owned()));

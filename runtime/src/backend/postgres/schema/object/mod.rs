@@ -23,26 +23,51 @@ pub(super) use server::DEFAULT_PRIVILEGES;
 /// The catalogue of default privileges.
 const DEFAULT_ACL: u32 = 826;
 
-/// The queries, each for several kinds.
-pub(super) fn queries(release: Release) -> impl Iterator<Item = String> {
-    [
-        routine::routines(),
-        attached::attached(release),
-        operator::operators(release),
-        text_search::text_search(),
-        foreign::foreign(),
-        replication::replication(release),
-        server::server(),
-    ]
-    .into_iter()
-    .map(|kinds| {
-        format!(
-            "SELECT o.kind, o.class, o.id, o.schema, o.name, o.relation, o.owner, \
+/// Which of the kinds that few databases have are there at all: a letter for each query of `rare`. To
+/// plan those costs more than all that such a question does.
+pub(super) const PRESENT: &str = "concat(\
+     EXISTS (SELECT FROM pg_catalog.pg_cast WHERE oid >= 16384) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_operator WHERE oid >= 16384) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_opfamily WHERE oid >= 16384) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_opclass WHERE oid >= 16384) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_amop WHERE oid >= 16384) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_amproc WHERE oid >= 16384) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_collation WHERE oid >= 16384) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_conversion WHERE oid >= 16384), \
+     EXISTS (SELECT FROM pg_catalog.pg_ts_parser WHERE oid >= 16384) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_ts_template WHERE oid >= 16384) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_ts_dict WHERE oid >= 16384) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_ts_config WHERE oid >= 16384), \
+     EXISTS (SELECT FROM pg_catalog.pg_foreign_data_wrapper) OR EXISTS (SELECT FROM pg_catalog.pg_foreign_server), \
+     EXISTS (SELECT FROM pg_catalog.pg_publication) OR EXISTS (SELECT FROM pg_catalog.pg_subscription) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_event_trigger), \
+     EXISTS (SELECT FROM pg_catalog.pg_extension WHERE oid >= 16384) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_language WHERE oid >= 16384) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_am WHERE oid >= 16384) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_transform))";
+
+/// The queries for what most databases have, and for each rare kind that is present.
+pub(super) fn queries(release: Release, present: &str) -> Vec<String> {
+    let rare = [
+        operator::operators as fn(Release) -> Vec<String>,
+        |_| text_search::text_search(),
+        |_| foreign::foreign(),
+        replication::replication,
+        |_| server::server(),
+    ];
+    let rare = rare.iter().zip(present.chars()).filter(|(_, present)| *present == 't').map(|(kinds, _)| kinds(release));
+    [routine::routines(), attached::attached(release)]
+        .into_iter()
+        .chain(rare)
+        .map(|kinds| {
+            format!(
+                "SELECT o.kind, o.class, o.id, o.schema, o.name, o.relation, o.owner, \
              CASE WHEN o.owner <> 0 THEN pg_get_userbyid(o.owner) END, o.acl, \
              CASE WHEN o.acl IS NOT NULL THEN acldefault(o.letter, o.owner) END, o.definition, o.details FROM ({}) o",
-            kinds.join(" UNION ALL ")
-        )
-    })
+                kinds.join(" UNION ALL ")
+            )
+        })
+        .collect()
 }
 
 pub(super) fn read(
