@@ -1,4 +1,49 @@
-//! Real databases for tests: throwaway servers, and a database of its own for each test.
+//! Real databases for tests: throwaway servers, a database of its own for each test, and tests of
+//! migrations.
+//!
+//! # Tests of migrations
+//!
+//! `tests/migrations/main.rs` is one line, and beside it stands a file for each migration:
+//!
+//! ```ignore
+//! lockgate_harness::migration_tests!();
+//! ```
+//!
+//! ```
+//! // tests/migrations/0002_add_email.rs
+//! use lockgate_harness::{Db, Fails, TestResult};
+//!
+//! /// What is so before the migration, and no longer after it.
+//! pub async fn before(db: &mut Db) -> TestResult {
+//!     db.expect_no_column("users", "email").await
+//! }
+//!
+//! /// Rows that are there when it runs. Optional.
+//! pub async fn fill(db: &mut Db) -> TestResult {
+//!     db.execute("INSERT INTO users (id, name) VALUES (2, 'Ada')").await?;
+//!     Ok(())
+//! }
+//!
+//! /// What is so after it, and not yet before it.
+//! pub async fn after(db: &mut Db) -> TestResult {
+//!     db.is_true("SELECT email = '' FROM users").await?;
+//!     db.fails_with(Fails::NotNull, "UPDATE users SET email = NULL").await
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! Or, in SQL, `0002_add_email.before.sql`, `.after.sql` and `.fill.sql`: in the first two the first column
+//! of each statement must be true in every row, and there must be a row.
+//!
+//! Each migration is walked on each database: fill, before, apply, after, revert, before, apply, after. `before`
+//! and `after` must pass where they belong and fail as a whole where they do not; what they do is rolled
+//! back. The rows of all fills below are there too, in the order of the migrations. Behind the way back the
+//! schema must be what it was, and the second time, in a session with other settings, must give what the first
+//! gave. No table that is there on both sides may have fewer rows behind a step, unless the test says so:
+//! `pub const LOSES_ROWS: &[&str] = &["sessions"];`. A migration without a way back is walked up to `after`.
+//!
+//! Beside them are the tests of the set: a fresh install, step by step against all at once, a second run,
+//! two and eight runners at once, one transaction for all, all the way back, and that every table has a row.
 //!
 //! This is a dev-dependency of whoever uses the crate `lockgate`; its features `sqlite` and
 //! `postgres` are those of `lockgate`.
@@ -7,21 +52,45 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(all(feature = "sqlite", feature = "postgres")),
-    allow(dead_code, reason = "what one database alone needs is dead without it")
+    allow(
+        dead_code,
+        unused_variables,
+        unreachable_code,
+        unreachable_patterns,
+        reason = "what one database alone needs is dead without it"
+    )
 )]
 
+mod atomic;
+mod db;
+mod entry;
 mod error;
+mod failure;
+mod ground;
+mod panic;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod problem;
 pub mod server;
+mod session;
 mod skip;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod suite;
 mod template;
 mod test;
 mod throwaway;
+mod walk;
+mod whole;
 
+pub use lockgate;
+pub use lockgate::schema::Class;
+pub use lockgate_macros::migration_tests;
+
+pub use db::{Db, Fails, FromText, Row};
 pub use error::Error;
+pub use failure::{Failure, TestResult};
+pub use problem::{Problem, Step};
 pub use skip::skipped;
 pub use test::Argument;
 pub use throwaway::Throwaway;
@@ -57,10 +126,52 @@ pub use throwaway::Throwaway;
 /// `LOCKGATE_REQUIRE` names it.
 pub use lockgate_macros::test;
 
-/// What the attribute's output names. Not for use by hand, and free to change.
+/// What the output of the macros names. Not for use by hand, and free to change.
 #[doc(hidden)]
 pub mod __private {
     pub use lockgate::{self, Dialect, Migrations, embed_migrations};
 
+    pub use crate::entry::*;
     pub use crate::test::{Stop, Test, run};
+    pub use crate::walk::{Walked, walk as walked};
+}
+
+/// Nothing, as this build can test on SQLite.
+#[cfg(feature = "sqlite")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __requires_sqlite {
+    () => {};
+}
+
+/// An error, as this build cannot test on SQLite.
+#[cfg(not(feature = "sqlite"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __requires_sqlite {
+    () => {
+        ::core::compile_error! {
+            "the folder is for SQLite, and this build of `lockgate-harness` is not: write `lockgate-harness = { version = \"…\", features = [\"sqlite\"] }` into `[dev-dependencies]`, or name the others: `migration_tests!(dialects = […])`"
+        }
+    };
+}
+
+/// Nothing, as this build can test on PostgreSQL.
+#[cfg(feature = "postgres")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __requires_postgres {
+    () => {};
+}
+
+/// An error, as this build cannot test on PostgreSQL.
+#[cfg(not(feature = "postgres"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __requires_postgres {
+    () => {
+        ::core::compile_error! {
+            "the folder is for PostgreSQL, and this build of `lockgate-harness` is not: write `lockgate-harness = { version = \"…\", features = [\"postgres\"] }` into `[dev-dependencies]`, or name the others: `migration_tests!(dialects = […])`"
+        }
+    };
 }

@@ -34,3 +34,9 @@ fn report(backend: &str, why: &str) {
     }
     let _ = write!(std::io::stderr(), "skipped: {line}");
 }
+
+/// Writes a line of a test that passed to its output.
+pub(crate) fn say(note: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let _ = writeln!(std::io::stderr(), "{test}: {note}");
+}

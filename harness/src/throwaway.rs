@@ -45,7 +45,7 @@ impl Throwaway {
 
     /// A copy of a template, or an empty database.
     async fn like(template: Option<Template>, dialect: Dialect) -> Result<Option<Self>, Error> {
-        let place = match dialect {
+        let place: Option<Place> = match dialect {
             #[cfg(feature = "sqlite")]
             Dialect::Sqlite => Some(Place::Sqlite(sqlite::Place::like(template).await?)),
             #[cfg(feature = "postgres")]

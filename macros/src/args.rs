@@ -1,40 +1,76 @@
-//! The arguments of the macro: a path, then options by name.
+//! The arguments of the macros: a path, then options by name.
 
-use proc_macro2::Span;
+use proc_macro2::{Span, TokenStream};
 use syn::ext::IdentExt;
-use syn::parse::{Parse, ParseStream};
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Error, Expr, Ident, Lit, Path, Token};
+use syn::{Error, Expr, Ident, Lit, LitStr, Path, Token};
 
-/// What the macro was called with.
+/// What a macro was called with.
 pub(crate) struct Args {
     /// The folder, relative to the crate's directory.
     pub(crate) path: String,
-    /// The path of the crate `lockgate`, as it is to stand in the output.
+    /// The path of the crate that the macro is of, as it is to stand in the output.
     pub(crate) krate: Path,
+    /// The folder of the tests, relative to the crate's directory, where it is not `tests/migrations`.
+    pub(crate) tests: Option<String>,
+    /// The databases to test on, where the option names them.
+    pub(crate) dialects: Option<Vec<LitStr>>,
+    /// The tables that are empty at head on purpose.
+    pub(crate) empty_tables: Vec<LitStr>,
+    /// The classes of differences that do not count.
+    pub(crate) tolerate: Vec<Ident>,
     /// What says nothing. After it, the rest is what could be understood.
     pub(crate) errors: Vec<Error>,
 }
 
-const OPTIONS: [&str; 1] = ["crate"];
-const CALL: &str =
-    "a call is `embed_migrations!()`, or `embed_migrations!(\"path\")` with options by name behind the path";
+/// A macro, and what it takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Macro {
+    name: &'static str,
+    krate: fn() -> Path,
+    options: &'static [&'static str],
+}
 
-impl Parse for Args {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let mut args = Self { path: "migrations".to_owned(), krate: lockgate(), errors: Vec::new() };
+/// `embed_migrations!`
+pub(crate) const EMBED: Macro = Macro { name: "embed_migrations", krate: lockgate, options: &["crate", "tests"] };
+/// `migration_tests!`
+pub(crate) const TESTS: Macro = Macro {
+    name: "migration_tests",
+    krate: harness,
+    options: &["crate", "dialects", "empty_tables", "tests", "tolerate"],
+};
+
+impl Macro {
+    /// Reads what stands in its brackets.
+    pub(crate) fn parse(self, input: TokenStream) -> syn::Result<Args> {
+        let parser = |input: ParseStream<'_>| self.read(input);
+        parser.parse2(input)
+    }
+
+    fn read(self, input: ParseStream<'_>) -> syn::Result<Args> {
+        let mut args = Args {
+            path: "migrations".to_owned(),
+            krate: (self.krate)(),
+            tests: None,
+            dialects: None,
+            empty_tables: Vec::new(),
+            tolerate: Vec::new(),
+            errors: Vec::new(),
+        };
         let mut seen: Vec<Ident> = Vec::new();
         let mut first = true;
         while !input.is_empty() {
             if input.peek(Ident::peek_any) && input.peek2(Token![=]) {
                 let name = Ident::parse_any(input)?;
                 input.parse::<Token![=]>()?;
-                let value = input.parse::<Expr>()?;
-                args.option(&name, &value, &seen);
+                let value = Value::read(input)?;
+                args.option(self, &name, &value, &seen);
                 seen.push(name);
             } else {
                 let value = input.parse::<Expr>()?;
-                args.positional(&value, first);
+                args.positional(self, &value, first);
             }
             first = false;
             if !input.is_empty() {
@@ -46,28 +82,56 @@ impl Parse for Args {
 }
 
 impl Args {
-    fn option(&mut self, name: &Ident, value: &Expr, seen: &[Ident]) {
+    fn option(&mut self, of: Macro, name: &Ident, value: &Value, seen: &[Ident]) {
+        let word = name.to_string();
         if seen.contains(name) {
-            self.error(name.span(), format!("the option `{name}` stands here twice: delete one of them"));
-        } else if name != "crate" {
-            let known: Vec<String> = OPTIONS.iter().map(|option| format!("`{option}`")).collect();
-            self.error(name.span(), format!("there is no option `{name}`: the options are {}", known.join(", ")));
-        } else {
-            match value {
-                Expr::Path(path) if path.qself.is_none() => self.krate = path.path.clone(),
-                _ => self.error(value.span(), "`crate` needs a path, for example `crate = ::lockgate`".to_owned()),
-            }
+            return self.error(name.span(), format!("the option `{name}` stands here twice: delete one of them"));
+        }
+        if !of.options.contains(&word.as_str()) {
+            let known: Vec<String> = of.options.iter().map(|option| format!("`{option}`")).collect();
+            return self
+                .error(name.span(), format!("there is no option `{name}`: the options are {}", known.join(", ")));
+        }
+        match word.as_str() {
+            "crate" => match value {
+                Value::One(Expr::Path(path)) if path.qself.is_none() => self.krate = path.path.clone(),
+                _ => {
+                    let example = quote::ToTokens::to_token_stream(&(of.krate)()).to_string().replace(' ', "");
+                    self.error(value.span(), format!("`crate` needs a path, for example `crate = {example}`"));
+                }
+            },
+            "tests" => match value.text() {
+                Some(path) if !path.value().trim().is_empty() => self.tests = Some(path.value()),
+                _ => self.error(value.span(), "`tests` is a path: `tests = \"tests/migrations\"`".to_owned()),
+            },
+            "dialects" => match value.list() {
+                Some(dialects) if !Vec::is_empty(&dialects) => self.dialects = Some(dialects),
+                _ => {
+                    self.error(value.span(), "`dialects` is a list: `dialects = [\"sqlite\", \"postgres\"]`".to_owned())
+                }
+            },
+            "empty_tables" => match value.list() {
+                Some(tables) => self.empty_tables = tables,
+                None => {
+                    self.error(value.span(), "`empty_tables` is a list: `empty_tables = [\"sessions\"]`".to_owned())
+                }
+            },
+            _ => match value.list() {
+                Some(classes) => self.tolerate = classes,
+                None => {
+                    self.error(value.span(), "`tolerate` is a list: `tolerate = [ColumnOrder, Comment]`".to_owned())
+                }
+            },
         }
     }
 
-    fn positional(&mut self, value: &Expr, first: bool) {
-        let value = ungrouped(value);
+    fn positional(&mut self, of: Macro, value: &Expr, first: bool) {
+        let (value, name) = (ungrouped(value), of.name);
         match value {
             Expr::Lit(literal) if first => match &literal.lit {
-                Lit::Str(path) if path.value().trim().is_empty() => self.error(
-                    path.span(),
-                    "the path of the folder is empty: write `embed_migrations!(\"migrations\")`".to_owned(),
-                ),
+                Lit::Str(path) if path.value().trim().is_empty() => {
+                    self.error(path.span(), format!("the path of the folder is empty: write `{name}!(\"migrations\")`"))
+                }
                 Lit::Str(path) => self.path = path.value(),
                 _ => self.error(value.span(), "the path of the folder is a string: `\"migrations\"`".to_owned()),
             },
@@ -75,12 +139,65 @@ impl Args {
                 value.span(),
                 "there is one path, and options follow it by name: `crate = ::lockgate`".to_owned(),
             ),
-            _ => self.error(value.span(), CALL.to_owned()),
+            _ => self.error(
+                value.span(),
+                format!("a call is `{name}!()`, or `{name}!(\"path\")` with options by name behind the path"),
+            ),
         }
     }
 
     fn error(&mut self, span: Span, message: String) {
         self.errors.push(Error::new(span, message));
+    }
+}
+
+/// What stands behind the `=` of an option.
+enum Value {
+    One(Expr),
+    List(Span, TokenStream),
+}
+
+impl Value {
+    /// By hand, as lists are no expressions to a syn that is built without its grammar of expressions.
+    fn read(input: ParseStream<'_>) -> syn::Result<Self> {
+        if !input.peek(syn::token::Bracket) {
+            let mut value = input.parse::<Expr>()?;
+            while let Expr::Group(group) = value {
+                value = *group.expr;
+            }
+            return Ok(Self::One(value));
+        }
+        let content;
+        let bracket = syn::bracketed!(content in input);
+        Ok(Self::List(bracket.span.join(), content.parse()?))
+    }
+
+    fn span(&self) -> Span {
+        match self {
+            Self::One(value) => value.span(),
+            Self::List(span, _) => *span,
+        }
+    }
+
+    fn text(&self) -> Option<&LitStr> {
+        match self {
+            Self::One(Expr::Lit(literal)) => match &literal.lit {
+                Lit::Str(text) => Some(text),
+                _ => None,
+            },
+            Self::One(_) | Self::List(..) => None,
+        }
+    }
+
+    /// A list whose items are all of one kind.
+    fn list<T: Parse>(&self) -> Option<Vec<T>> {
+        match self {
+            Self::One(_) => None,
+            Self::List(_, items) => {
+                let items = Punctuated::<T, Token![,]>::parse_terminated.parse2(items.clone()).ok()?;
+                Some(items.into_iter().collect())
+            }
+        }
     }
 }
 
@@ -97,6 +214,10 @@ pub(crate) fn lockgate() -> Path {
     syn::parse_quote!(::lockgate)
 }
 
+fn harness() -> Path {
+    syn::parse_quote!(::lockgate_harness)
+}
+
 #[cfg(test)]
 impl std::fmt::Display for Args {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -111,7 +232,11 @@ mod tests {
     use super::*;
 
     fn check(input: &str, expected: &str) {
-        let got = syn::parse_str::<Args>(input).map_or_else(|error| error.to_string(), |args| args.to_string());
+        check_as(EMBED, input, expected);
+    }
+
+    fn check_as(of: Macro, input: &str, expected: &str) {
+        let got = of.parse(input.parse().unwrap()).map_or_else(|error| error.to_string(), |args| args.to_string());
         assert_eq!(got, expected, "{input}");
     }
 
@@ -131,13 +256,45 @@ mod tests {
             "migrations ::lockgate | the path of the folder is empty: write `embed_migrations!(\"migrations\")`",
         );
         check("3", "migrations ::lockgate | the path of the folder is a string: `\"migrations\"`");
-        check("migrations", &format!("migrations ::lockgate | {CALL}"));
-        check("concat!(\"a\")", &format!("migrations ::lockgate | {CALL}"));
-        check("\"a\", strict = true", "a ::lockgate | there is no option `strict`: the options are `crate`");
-        check("\"a\", strict", &format!("a ::lockgate | {CALL}"));
+        check(
+            "migrations",
+            "migrations ::lockgate | a call is `embed_migrations!()`, or `embed_migrations!(\"path\")` with options by name behind the path",
+        );
+        check(
+            "concat!(\"a\")",
+            "migrations ::lockgate | a call is `embed_migrations!()`, or `embed_migrations!(\"path\")` with options by name behind the path",
+        );
+        check("\"a\", strict = true", "a ::lockgate | there is no option `strict`: the options are `crate`, `tests`");
+        check(
+            "\"a\", strict",
+            "a ::lockgate | a call is `embed_migrations!()`, or `embed_migrations!(\"path\")` with options by name behind the path",
+        );
         check("\"a\", crate = \"x\"", "a ::lockgate | `crate` needs a path, for example `crate = ::lockgate`");
         check("\"a\", crate = x, crate = y", "a x | the option `crate` stands here twice: delete one of them");
         check("\"a\", \"b\"", "a ::lockgate | there is one path, and options follow it by name: `crate = ::lockgate`");
         check("\"a\" \"b\"", "expected `,`");
+    }
+
+    #[test]
+    fn the_tests_have_options_of_their_own() {
+        check_as(TESTS, "", "migrations ::lockgate_harness");
+        let all = "\"a\", dialects = [\"sqlite\"], empty_tables = [\"t\", \"u\"], tests = \"x\", tolerate = [Comment]";
+        let args = TESTS.parse(all.parse().unwrap()).unwrap();
+        assert_eq!(args.to_string(), "a ::lockgate_harness");
+        assert_eq!(args.dialects.unwrap().iter().map(LitStr::value).collect::<Vec<_>>(), ["sqlite"]);
+        assert_eq!(args.empty_tables.iter().map(LitStr::value).collect::<Vec<_>>(), ["t", "u"]);
+        assert_eq!((args.tests.as_deref(), args.tolerate[0].to_string().as_str()), (Some("x"), "Comment"));
+        check(
+            "dialects = []",
+            "migrations ::lockgate | there is no option `dialects`: the options are `crate`, `tests`",
+        );
+        for (wrong, expected) in [
+            ("dialects = []", "`dialects` is a list: `dialects = [\"sqlite\", \"postgres\"]`"),
+            ("empty_tables = \"t\"", "`empty_tables` is a list: `empty_tables = [\"sessions\"]`"),
+            ("tests = 3", "`tests` is a path: `tests = \"tests/migrations\"`"),
+            ("tolerate = [\"comment\"]", "`tolerate` is a list: `tolerate = [ColumnOrder, Comment]`"),
+        ] {
+            check_as(TESTS, wrong, &format!("migrations ::lockgate_harness | {expected}"));
+        }
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let errors = errors.iter().map(Error::to_compile_error);
     quote! {
         #(#errors)*
-        #[allow(dead_code)]
+        #[allow(unused)]
         #function
     }
 }

@@ -1,8 +1,8 @@
-//! What the macro emits: one expression that is a constant.
+//! What `embed_migrations!` emits: one expression that is a constant.
 
 use std::path::{Path, PathBuf};
 
-use lockgate_source::folder::{self, Embedded, RustStep, Tests, normal};
+use lockgate_source::folder::{self, Embedded, Loaded, RustStep, Tests, normal};
 use lockgate_source::{Diagnostic, Severity, Style};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote};
@@ -12,7 +12,7 @@ use crate::fallback;
 
 /// The whole macro.
 pub(crate) fn embed(input: TokenStream) -> TokenStream {
-    let args: Args = match syn::parse2(input) {
+    let args: Args = match args::EMBED.parse(input) {
         Ok(args) => args,
         Err(error) => return fallback::after_errors(&args::lockgate(), error.to_compile_error()),
     };
@@ -20,36 +20,50 @@ pub(crate) fn embed(input: TokenStream) -> TokenStream {
         let errors = args.errors.iter().map(syn::Error::to_compile_error).collect();
         return fallback::after_errors(&args.krate, errors);
     }
-    let Some(crate_directory) = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from) else {
-        let message =
-            "the variable `CARGO_MANIFEST_DIR` is not set: build with cargo, or set it to the crate's directory";
-        return fallback::after(&args.krate, &[message.to_owned()]);
+    let Some(crate_directory) = crate_directory() else {
+        return fallback::after(&args.krate, &[NO_DIRECTORY.to_owned()]);
     };
     let work_directory = std::env::current_dir().unwrap_or_default();
     expansion(&args, &crate_directory, &work_directory)
 }
 
+pub(crate) const NO_DIRECTORY: &str =
+    "the variable `CARGO_MANIFEST_DIR` is not set: build with cargo, or set it to the crate's directory";
+
+pub(crate) fn crate_directory() -> Option<PathBuf> {
+    std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from)
+}
+
 /// The output for these arguments, as one block.
 fn expansion(args: &Args, crate_directory: &Path, work_directory: &Path) -> TokenStream {
-    let written = args.path.trim().replace('\\', "/");
-    let folder = normal(&crate_directory.join(written.trim_end_matches('/')));
-    let shown = shown(&folder, &written, work_directory);
-    let tests = crate_directory.join("tests").join("migrations");
-    let tests = Tests { shown: self::shown(&tests, "tests/migrations", work_directory), directory: tests };
-    let loaded = folder::load_with(&folder, &shown, tests);
+    let loaded = load(args, crate_directory, work_directory);
     let (errors, warnings): (Vec<&Diagnostic>, Vec<&Diagnostic>) =
         loaded.diagnostics.iter().partition(|diagnostic| diagnostic.severity == Severity::Error);
     let mut messages: Vec<String> = errors.into_iter().map(message).collect();
     if messages.is_empty() {
-        match block(args, &shown, &loaded.folder.encode(), &warnings) {
+        match block(&args.krate, &loaded.folder.shown, &loaded.folder.encode(), &warnings) {
             Ok(block) => return block,
-            Err(path) => messages.push(format!(
-                "the path of the folder is not UTF-8, and the compiler needs it to be: {}",
-                path.to_string_lossy()
-            )),
+            Err(path) => messages.push(not_utf8(path)),
         }
     }
     fallback::after(&args.krate, &messages)
+}
+
+/// The folder that the arguments name, and where the tests of its migrations are.
+pub(crate) fn load(args: &Args, crate_directory: &Path, work_directory: &Path) -> Loaded {
+    let place = |written: &str| {
+        let written = written.trim().replace('\\', "/");
+        let directory = normal(&crate_directory.join(written.trim_end_matches('/')));
+        let shown = shown(&directory, &written, work_directory);
+        (directory, shown)
+    };
+    let (folder, shown) = place(&args.path);
+    let (directory, shown_tests) = place(args.tests.as_deref().unwrap_or("tests/migrations"));
+    folder::load_with(&folder, &shown, Tests { directory, shown: shown_tests })
+}
+
+pub(crate) fn not_utf8(path: &Path) -> String {
+    format!("the path of the folder is not UTF-8, and the compiler needs it to be: {}", path.to_string_lossy())
 }
 
 /// The path as messages show it: from the directory where cargo runs the compiler, which is that of
@@ -63,20 +77,19 @@ fn shown(folder: &Path, written: &str, work_directory: &Path) -> String {
 }
 
 /// A diagnostic as the text of a `compile_error!`, before which the compiler writes `error: `.
-fn message(diagnostic: &Diagnostic) -> String {
+pub(crate) fn message(diagnostic: &Diagnostic) -> String {
     let rendered = diagnostic.render(Style::Plain);
     let title = rendered.strip_prefix("error").or_else(|| rendered.strip_prefix("warning")).unwrap_or(&rendered);
     title.replacen("]: ", "] ", 1)
 }
 
 /// The block that is the embedded set, or a path that is not UTF-8.
-fn block<'a>(
-    args: &Args,
+pub(crate) fn block<'a>(
+    krate: &syn::Path,
     shown: &str,
     embedded: &'a Embedded,
     warnings: &[&Diagnostic],
 ) -> Result<TokenStream, &'a Path> {
-    let krate = &args.krate;
     // The only warning that a stable macro can give: the use of something deprecated.
     let warnings = warnings.iter().enumerate().map(|(i, warning)| {
         let (name, note) = (format_ident!("WARNING_{i}"), message(warning));
@@ -156,7 +169,7 @@ fn texts(paths: &[PathBuf]) -> Result<Vec<&str>, &Path> {
     paths.iter().map(|path| text(path)).collect()
 }
 
-fn text(path: &Path) -> Result<&str, &Path> {
+pub(crate) fn text(path: &Path) -> Result<&str, &Path> {
     path.to_str().ok_or(path)
 }
 
@@ -187,7 +200,7 @@ mod tests {
 
     #[test]
     fn no_folder_is_an_error_and_a_value() {
-        let args: Args = syn::parse_str("").unwrap();
+        let args = args::EMBED.parse(TokenStream::new()).unwrap();
         let code = expansion(&args, Path::new("/nowhere"), Path::new("/")).to_string();
         assert!(code.contains("\"[no-such-folder] there is no folder `nowhere/migrations`"), "{code}");
         assert!(code.contains(":: __private :: Set :: empty ()"), "{code}");

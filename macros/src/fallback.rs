@@ -27,10 +27,19 @@ pub(crate) fn after_panic(payload: Box<dyn Any + Send>) -> TokenStream {
     after(&crate::args::lockgate(), &[of_panic("embed_migrations!", payload.as_ref())])
 }
 
+/// The output of `migration_tests!` after a panic.
+pub(crate) fn items_after_panic(payload: Box<dyn Any + Send>) -> TokenStream {
+    items_after(&[of_panic("migration_tests!", payload.as_ref())])
+}
+
 /// The output of an attribute after a panic, in place of the item.
 pub(crate) fn after_panic_in_attribute(payload: Box<dyn Any + Send>) -> TokenStream {
-    let message = of_panic("#[lockgate_harness::test]", payload.as_ref());
-    quote! { ::core::compile_error! { #message } }
+    items_after(&[of_panic("#[lockgate_harness::test]", payload.as_ref())])
+}
+
+/// What stands in the place of items: these errors.
+pub(crate) fn items_after(messages: &[String]) -> TokenStream {
+    quote! { #(::core::compile_error! { #messages })* }
 }
 
 fn of_panic(macro_name: &str, payload: &(dyn Any + Send)) -> String {

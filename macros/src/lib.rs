@@ -1,8 +1,10 @@
-//! `embed_migrations!`: a folder of migrations, checked while compiling, as one constant value.
+//! `embed_migrations!`: a folder of migrations, checked while compiling, as one constant value; and
+//! `migration_tests!`: a test for each of them.
 //!
-//! Use it through the crate `lockgate`. What is right and wrong in a folder is decided in
-//! `lockgate-source`; here is only what the compiler is told: `args` reads the macro's arguments,
-//! `expand` writes its output, `fallback` what stands there after an error.
+//! Use the one through the crate `lockgate` and the other through `lockgate-harness`. What is right and
+//! wrong in a folder is decided in `lockgate-source`; here is only what the compiler is told: `args`
+//! reads the arguments, `expand` writes what is embedded, `tests` the tests, `fallback` what stands
+//! there after an error.
 
 #![deny(missing_docs)]
 
@@ -10,6 +12,7 @@ mod args;
 mod attribute;
 mod expand;
 mod fallback;
+mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -26,7 +29,8 @@ use proc_macro::TokenStream;
 ///
 /// Behind the path stand options by name:
 ///
-/// * `crate = ::some::path`: where the crate `lockgate` is, if it is not `::lockgate`.
+/// * `crate = ::some::path`: where the crate `lockgate` is, if it is not `::lockgate`;
+/// * `tests = "path"`: where the tests of the migrations are, if it is not `tests/migrations`.
 ///
 /// # Errors
 ///
@@ -44,6 +48,33 @@ pub fn embed_migrations(input: TokenStream) -> TokenStream {
     // Nothing in here panics on purpose. Should it happen, the user gets an error and a value like
     // after any other error.
     catch_unwind(AssertUnwindSafe(|| expand::embed(input.into()))).unwrap_or_else(fallback::after_panic).into()
+}
+
+/// Tests of migrations: one for each of a folder and each database, and those of the folder as a whole.
+///
+/// It stands in `tests/migrations/main.rs`, beside one file for each migration:
+///
+/// ```ignore
+/// lockgate_harness::migration_tests!();                       // ./migrations of this crate
+/// lockgate_harness::migration_tests!("../db/migrations");     // relative to this crate's Cargo.toml
+/// ```
+///
+/// Behind the path stand options by name:
+///
+/// * `dialects = ["sqlite"]`: the databases to test on, where `migrations.toml` names none, or fewer of them;
+/// * `empty_tables = ["sessions"]`: tables that have no row at the end on purpose;
+/// * `tolerate = [ColumnOrder]`: classes of differences that the way back may leave;
+/// * `tests = "path"`: where the tests are, if it is not `tests/migrations`;
+/// * `crate = ::some::path`: where the crate `lockgate_harness` is.
+///
+/// What a test of a migration is made of, the crate `lockgate-harness` says.
+///
+/// # Errors
+///
+/// As for [`embed_migrations!`], and each problem of a test's file: all of them at once.
+#[proc_macro]
+pub fn migration_tests(input: TokenStream) -> TokenStream {
+    catch_unwind(AssertUnwindSafe(|| tests::tests(input.into()))).unwrap_or_else(fallback::items_after_panic).into()
 }
 
 /// Makes a test of a function that asks for a database: see `lockgate_harness::test`, through which

@@ -56,6 +56,13 @@ impl Migrations {
         Self { set, steps }
     }
 
+    /// Another set with the same Rust steps: what the harness makes to see one fail.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn with_set(&self, set: Set) -> Self {
+        Self { set, steps: self.steps }
+    }
+
     /// The migrations as a value: versions, names, scripts and their statements.
     pub fn set(&self) -> &Set {
         &self.set

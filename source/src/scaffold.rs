@@ -32,6 +32,15 @@ pub enum Shape {
     OneWayRust,
 }
 
+/// What the test of a migration is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TestLanguage {
+    /// One file of Rust.
+    Rust,
+    /// Two files of SQL.
+    Sql,
+}
+
 /// What a new migration is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewMigration {
@@ -45,8 +54,8 @@ pub struct NewMigration {
     pub name: String,
     /// What it is made of.
     pub shape: Shape,
-    /// Whether a test is written too.
-    pub test: bool,
+    /// What its test is written in.
+    pub test: TestLanguage,
 }
 
 impl NewMigration {
@@ -69,9 +78,7 @@ impl NewMigration {
             .iter()
             .map(|(template, suffix)| file(format!("{}/{id}{suffix}", self.folder), template, &[("id", &id)]))
             .collect();
-        if self.test {
-            files.push(file(format!("tests/migrations/{id}.rs"), "migration/test.rs", &[("id", &id)]));
-        }
+        files.extend(test(&id, self.test));
         Some(files)
     }
 }
@@ -91,16 +98,24 @@ pub fn slug(text: &str) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-/// The lines that make the test of a migration a module of `tests/migrations/main.rs`.
+/// The files of a migration's test, which fails until it is written.
 ///
 /// ```
-/// use lockgate_source::scaffold::test_module;
+/// use lockgate_source::scaffold::{TestLanguage, test};
 ///
-/// assert_eq!(test_module("0001_add-tags"), "#[path = \"0001_add-tags.rs\"]\nmod m0001_add_tags;\n");
+/// let files = test("0001_add_tags", TestLanguage::Sql);
+/// assert_eq!(files[0].path, "tests/migrations/0001_add_tags.before.sql");
 /// ```
-pub fn test_module(id: &str) -> String {
-    let module: String = id.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
-    format!("#[path = \"{id}.rs\"]\nmod m{module};\n")
+pub fn test(id: &str, language: TestLanguage) -> Vec<NewFile> {
+    let templates: &[(&str, &str)] = match language {
+        TestLanguage::Rust => &[("migration/test.rs", ".rs")],
+        TestLanguage::Sql => {
+            &[("migration/test.before.sql", ".before.sql"), ("migration/test.after.sql", ".after.sql")]
+        }
+    };
+    let of =
+        |(template, suffix): &(&str, &str)| file(format!("tests/migrations/{id}{suffix}"), template, &[("id", id)]);
+    templates.iter().map(of).collect()
 }
 
 /// The files that `cargo xtask init` writes for a folder of this name: policy, an empty lockfile, the
@@ -115,8 +130,14 @@ pub fn init(folder: &str, dialects: Dialects) -> Vec<NewFile> {
         file(format!("{folder}/migrations.toml"), "init/migrations.toml", &[("dialects", &dialects)]),
         NewFile { path: format!("{folder}/migrations.lock"), content: crate::Lockfile::default().render() },
         build,
-        file("tests/migrations/main.rs".to_owned(), "init/tests.rs", &[]),
+        main_of_tests(folder),
     ]
+}
+
+/// The main file of the tests of a folder of this name, as `embed_migrations!` would name it.
+pub fn main_of_tests(folder: &str) -> NewFile {
+    let path = if folder == "migrations" { String::new() } else { format!("{folder:?}") };
+    file("tests/migrations/main.rs".to_owned(), "init/tests.rs", &[("folder", &path)])
 }
 
 /// The files of a workspace's own xtask: its manifest, its main file, and the alias that makes
@@ -152,7 +173,7 @@ mod tests {
             numbering: Numbering::Any,
             name: name.to_owned(),
             shape,
-            test: true,
+            test: TestLanguage::Rust,
         }
     }
 
@@ -185,7 +206,7 @@ mod tests {
                 assert!(file.content.contains("031_x") && !file.content.contains("{{"), "{file:?}");
             }
         }
-        used += 1; // the test
+        used += test("x", TestLanguage::Rust).len() + test("x", TestLanguage::Sql).len();
         let init = init("migrations", Dialects::NONE.with(Dialect::Sqlite));
         used += init.len() - 1; // the lockfile has no template
         let xtask = xtask();

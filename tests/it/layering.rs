@@ -19,7 +19,7 @@ const EDGES: [(&str, &[&str]); 11] = [
     ("lockgate-build", &[]),
     ("lockgate-schema", &["lockgate-core"]),
     ("lockgate", &["lockgate-core", "lockgate-macros", "lockgate-schema"]),
-    ("lockgate-harness", &["lockgate"]),
+    ("lockgate-harness", &["lockgate", "lockgate-macros"]),
     ("lockgate-cli", &["lockgate"]),
     ("lockgate-xtask", &["lockgate-source", "lockgate-harness", "lockgate", "lockgate-schema"]),
     ("app", &["lockgate", "lockgate-cli", "lockgate-build"]),

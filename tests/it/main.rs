@@ -1,6 +1,7 @@
 //! Lockgate's own tests: one binary, real databases, real builds.
 
 mod architecture;
+mod attribute;
 mod cancel;
 mod check;
 mod cli;
@@ -19,4 +20,5 @@ mod support;
 mod throwaway;
 mod trace;
 mod ui;
+mod walk;
 mod xtask;

@@ -255,7 +255,11 @@ async fn what_means_something_else_is_a_difference() {
             "CREATE VIRTUAL TABLE f USING fts5(a, tokenize = 'porter')",
             "table f: virtual, using was fts5(a), is fts5(a, tokenize = 'porter') (real)\n",
         ),
-        ("CREATE VIRTUAL TABLE f USING fts5(a)", "CREATE TABLE f (a)", "table f: virtual, using fts5(a) is lost (real)\n"),
+        (
+            "CREATE VIRTUAL TABLE f USING fts5(a)",
+            "CREATE TABLE f (a)",
+            "table f: virtual, using fts5(a) is lost (real)\n",
+        ),
     ] {
         differ(before, after, expected).await;
     }

@@ -24,6 +24,8 @@ enum Command {
     Init(command::init::Arguments),
     /// Write the files of a new migration, its test, and its line in the lockfile.
     NewMigration(command::new_migration::Arguments),
+    /// Write the test of a migration that has none.
+    NewTest(command::new_test::Arguments),
     /// Check everything that the compiler checks.
     Check(command::check::Arguments),
     /// Say what a code means, why it is refused, and the way out.
@@ -51,6 +53,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let outcome = match Cli::parse_from(arguments).command {
         Command::Init(arguments) => command::init::run(&arguments),
         Command::NewMigration(arguments) => command::new_migration::run(&arguments),
+        Command::NewTest(arguments) => command::new_test::run(&arguments),
         Command::Check(arguments) => command::check::run(&arguments),
         Command::Explain(arguments) => command::explain::run(&arguments),
         Command::Freeze(arguments) => command::freeze::run(&arguments),

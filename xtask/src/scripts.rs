@@ -10,15 +10,19 @@ use lockgate_source::lockfile::LineState;
 use lockgate_source::{Diagnostic, Severity};
 
 /// Errors of a folder that do not change what its scripts do on a database, or not on the next one.
-const HARMLESS: [&str; 10] = [
+const HARMLESS: [&str; 14] = [
+    "bad-test",
     "broken-chain",
+    "duplicate-test",
     "edited",
     "gap",
+    "incomplete-test",
     "irreversible-down",
     "missing-down",
     "missing-test",
     "renamed",
     "replay",
+    "unknown-test",
     "unlocked",
     "vanished-draft",
 ];

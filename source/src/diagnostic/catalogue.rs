@@ -104,6 +104,12 @@ pub static CODES: &[Entry] = &[
          functions are `pub async fn up` and `pub async fn down`, at the top level.",
     ),
     entry(
+        "bad-test",
+        "A test of a migration cannot be called. It is called as `before(db).await` from outside its file, so \
+         `before`, `after` and `fill` are `pub async fn` at the top level, and what it says of itself, `LOSES_ROWS`, is a \
+         `pub const`.",
+    ),
+    entry(
         "bad-value",
         "A key of `migrations.toml` has a value that it does not take. Each takes a few known words. What is not \
          one of them would otherwise be a policy that everybody believes in and nobody keeps: write one of the \
@@ -224,6 +230,11 @@ pub static CODES: &[Entry] = &[
          test and its line in the lockfile.",
     ),
     entry(
+        "duplicate-test",
+        "A migration has a test in Rust and one in SQL. Which of them counts, nobody could tell by looking at one. Put all \
+         of it into one of the two: Rust can do what SQL can.",
+    ),
+    entry(
         "edited",
         "A released migration was edited. Databases that have run it will not run it again, so old and new databases \
          would differ in silence. Undo the edit and write a new migration. Byte order mark, line ends and newlines at \
@@ -258,6 +269,12 @@ pub static CODES: &[Entry] = &[
         "The up script makes something by name that the down script does not mention. Neither its name is there nor a \
          table that it goes with, so going down leaves it behind, and going up again fails. Drop it; if it is to \
          stay, say so with `-- lockgate: allow(incomplete-down) \"why\"` in the down script.",
+    ),
+    entry(
+        "incomplete-test",
+        "A test of a migration lacks `before` or `after`. Only both together prove something: what is so before and \
+         not after, and what is so after and not before. In SQL they are `0002_x.before.sql` and `0002_x.after.sql`, of \
+         which each has a statement at least.",
     ),
     entry(
         "irreversible-down",
@@ -302,7 +319,7 @@ pub static CODES: &[Entry] = &[
         "missing-test",
         "A migration has no test, and the folder requires one. Under `tests = \"required\"` each migration has a \
          file of its own in `tests/migrations` of the package that embeds it, named as the migration is. `cargo \
-         xtask new-migration` writes one that fails until it is filled in.",
+         xtask new-test 7` writes that of version 7, which fails until it is filled in.",
     ),
     entry(
         "missing-up",
@@ -463,6 +480,11 @@ pub static CODES: &[Entry] = &[
         "unknown-rule",
         "The policy, or an `allow`, names a rule that there is none of. It would silence or deny nothing, and its \
          author would believe that it does. Only lints have levels: what must not be in any case is no lint.",
+    ),
+    entry(
+        "unknown-test",
+        "A test belongs to no migration. Files of `tests/migrations` whose names begin with a digit are tests, each named \
+         as its migration is; one with a slip in its name would never run. Rename it, or delete it with its migration.",
     ),
     entry(
         "unlocked",

@@ -122,6 +122,17 @@ pub static EXAMPLES: &[Example] = &[
         "# 0001_hash_passwords.rs\npub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult {\n    \
          Ok(())\n}",
     ),
+    example(
+        "bad-test",
+        "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
+         # ../tests/migrations/0001_create_users.rs\nasync fn before(db: &mut Db) -> TestResult {\n    \
+         db.expect_no_table(\"users\").await\n}\n\npub async fn after(db: &mut Db) -> TestResult {\n    \
+         db.expect_table(\"users\").await\n}",
+        "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
+         # ../tests/migrations/0001_create_users.rs\npub async fn before(db: &mut Db) -> TestResult {\n    \
+         db.expect_no_table(\"users\").await\n}\n\npub async fn after(db: &mut Db) -> TestResult {\n    \
+         db.expect_table(\"users\").await\n}",
+    ),
     example("bad-value", "# migrations.toml\ndown = \"mandatory\"", "# migrations.toml\ndown = \"required\""),
     example(
         "bad-version",
@@ -270,6 +281,18 @@ pub static EXAMPLES: &[Example] = &[
          (id BIGINT PRIMARY KEY);",
     ),
     example(
+        "duplicate-test",
+        "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
+         # ../tests/migrations/0001_create_users.rs\npub async fn before(db: &mut Db) -> TestResult {\n    \
+         db.expect_no_table(\"users\").await\n}\n\npub async fn after(db: &mut Db) -> TestResult {\n    \
+         db.expect_table(\"users\").await\n}\n\
+         # ../tests/migrations/0001_create_users.after.sql\nSELECT count(*) = 0 FROM users;",
+        "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
+         # ../tests/migrations/0001_create_users.rs\npub async fn before(db: &mut Db) -> TestResult {\n    \
+         db.expect_no_table(\"users\").await\n}\n\npub async fn after(db: &mut Db) -> TestResult {\n    \
+         db.expect_table(\"users\").await\n}",
+    ),
+    example(
         "edited",
         "# 0001_create_users.sql, as it was released\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
          # 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY, email TEXT);",
@@ -312,6 +335,14 @@ pub static EXAMPLES: &[Example] = &[
         "# 0001_create_tags.up.sql\nCREATE TABLE tags (id BIGINT PRIMARY KEY);\n\
          CREATE TABLE colours (id BIGINT PRIMARY KEY);\n# 0001_create_tags.down.sql\nDROP TABLE colours;\n\
          DROP TABLE tags;",
+    ),
+    example(
+        "incomplete-test",
+        "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
+         # ../tests/migrations/0001_create_users.after.sql\nSELECT count(*) = 0 FROM users;",
+        "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
+         # ../tests/migrations/0001_create_users.before.sql\nSELECT to_regclass('users') IS NULL;\n\
+         # ../tests/migrations/0001_create_users.after.sql\nSELECT count(*) = 0 FROM users;",
     ),
     example(
         "irreversible-down",
@@ -362,7 +393,9 @@ pub static EXAMPLES: &[Example] = &[
         "missing-test",
         "# migrations.toml\ntests = \"required\"\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
         "# migrations.toml\ntests = \"required\"\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
-         # ../tests/migrations/0001_create_users.rs\n// what is so before the migration, and what after it",
+         # ../tests/migrations/0001_create_users.rs\npub async fn before(db: &mut Db) -> TestResult {\n    \
+         db.expect_no_table(\"users\").await\n}\n\npub async fn after(db: &mut Db) -> TestResult {\n    \
+         db.expect_table(\"users\").await\n}",
     ),
     example(
         "missing-up",
@@ -518,6 +551,17 @@ pub static EXAMPLES: &[Example] = &[
          CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
          # 0002_drop_age.sql, with its line in the lockfile\n\
          -- lockgate: allow(drop-column) \"nothing names it since 1.4\"\nALTER TABLE users DROP COLUMN age;",
+    ),
+    example(
+        "unknown-test",
+        "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
+         # ../tests/migrations/0001_create_user.rs\npub async fn before(db: &mut Db) -> TestResult {\n    \
+         db.expect_no_table(\"users\").await\n}\n\npub async fn after(db: &mut Db) -> TestResult {\n    \
+         db.expect_table(\"users\").await\n}",
+        "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
+         # ../tests/migrations/0001_create_users.rs\npub async fn before(db: &mut Db) -> TestResult {\n    \
+         db.expect_no_table(\"users\").await\n}\n\npub async fn after(db: &mut Db) -> TestResult {\n    \
+         db.expect_table(\"users\").await\n}",
     ),
     example(
         "unlocked",

@@ -10,6 +10,7 @@ pub mod policy;
 pub(crate) mod read;
 mod script;
 mod step;
+mod test;
 
 use std::path::{Component, Path, PathBuf};
 
@@ -21,6 +22,7 @@ use crate::{Diagnostic, Policy, Severity};
 use crate::{checksum, diagnostic};
 use name::{Kind, Name};
 use policy::Need;
+pub use test::{MigrationTest, SqlSuite, TestBody, TestStatement};
 
 /// A folder and everything that is wrong with it.
 #[derive(Debug)]
@@ -259,7 +261,8 @@ pub fn normal(path: &Path) -> PathBuf {
 /// Under `tests = "required"`: the migrations without a test file (L1).
 fn missing_tests(folder: &Folder) -> Vec<Diagnostic> {
     let present = read::names(&folder.tests.directory);
-    let missing = folder.migrations.iter().filter(|migration| !present.contains(&format!("{}.rs", migration.id)));
+    let has_test = |id: &str| test::endings().any(|ending| present.contains(&format!("{id}{ending}")));
+    let missing = folder.migrations.iter().filter(|migration| !has_test(&migration.id));
     missing
         .map(|migration| {
             let test = folder.shown_test(&migration.id);
@@ -267,7 +270,8 @@ fn missing_tests(folder: &Folder) -> Vec<Diagnostic> {
             folder
                 .error("missing-test", &migration.up, message)
                 .help(format!(
-                    "write `{test}`; `cargo xtask new-migration` writes one that fails until it is filled in"
+                    "type `cargo xtask new-test {}`: it writes one that fails until it is filled in",
+                    &migration.id[..migration.id.len() - migration.name.len() - 1]
                 ))
                 .help(format!("or say `tests = \"optional\"` in `{}`", folder.show(policy::FILE)))
         })

@@ -1,1 +1,4 @@
-//! The tests of the migrations: one module for each, added by `cargo xtask new-migration`.
+//! The tests of the migrations: a file for each stands beside this one, written by `cargo xtask new-migration`
+//! or `cargo xtask new-test`.
+
+lockgate_harness::migration_tests!({{folder}});

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use lockgate_source::Diagnostic;
 use lockgate_source::diagnostic::catalogue::{CODES, Finder};
 use lockgate_source::diagnostic::example::{EXAMPLES, File, When};
 
@@ -33,14 +34,21 @@ fn every_code_has_an_example_that_shows_it() {
     shown.sort_unstable();
     assert_eq!(shown, codes);
     for example in EXAMPLES.iter().filter(|example| !OF_THE_ARGUMENT.contains(&example.code)) {
-        let wrong = written(&example.wrong()).load().diagnostics;
+        let wrong = found(&written(&example.wrong()));
         // What takes a database to find is shown by a real run of `check`.
         let finder = CODES.iter().find(|entry| entry.code == example.code).map(|entry| entry.finder);
         let is_found = wrong.iter().any(|diagnostic| diagnostic.code == example.code);
         assert_eq!(is_found, finder == Some(Finder::Compiler), "{}: {wrong:?}", example.code);
-        let right = written(&example.right()).load().diagnostics;
+        let right = found(&written(&example.right()));
         assert!(right.is_empty(), "{}:\n{right:?}", example.code);
     }
+}
+
+/// What is wrong with a folder and with the tests of its migrations.
+fn found(project: &Project) -> Vec<Diagnostic> {
+    let loaded = project.load();
+    let (_, of_tests) = loaded.folder.tests(loaded.folder.policy.dialects());
+    loaded.diagnostics.into_iter().chain(of_tests).collect()
 }
 
 /// The folder of an example: first what was released, then what was drafted, then what it is now.

@@ -230,7 +230,7 @@ fn l1_missing_test_is_named() {
     project.check(
         "
 migrations/002_b.sql:1:1 missing-test: `002_b` has no test: there is no `tests/migrations/002_b.rs`
-  write `tests/migrations/002_b.rs`; `cargo xtask new-migration` writes one that fails until it is filled in
+  type `cargo xtask new-test 002`: it writes one that fails until it is filled in
   or say `tests = \"optional\"` in `migrations/migrations.toml`
 ",
     );

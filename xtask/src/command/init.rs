@@ -103,7 +103,7 @@ fn hints(project: &Project, package: &Package, dialects: Dialects) -> Vec<String
     for (section, name, arguments) in [
         ("", "lockgate", features.as_str()),
         (" --build", "lockgate-build", ""),
-        (" --dev", "tokio", " --features macros,rt-multi-thread"),
+        (" --dev", "lockgate-harness", features.as_str()),
     ] {
         if !package.depends_on(name) {
             hints.push(format!("run `cargo add --package {}{section} {name}{arguments}`", package.name));

@@ -7,7 +7,7 @@ use anstream::println;
 use lockgate_source::core::Version;
 use lockgate_source::folder::policy::Numbering;
 use lockgate_source::renumber::{self, Next};
-use lockgate_source::scaffold::{self, NewMigration, Shape};
+use lockgate_source::scaffold::{self, NewMigration, Shape, TestLanguage};
 use lockgate_source::{Folder, Lockfile, lockfile};
 
 use super::{check, now};
@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
     /// A Rust step instead of SQL
     #[arg(long)]
     rust: bool,
+    /// The test in SQL instead of Rust
+    #[arg(long)]
+    sql_test: bool,
     /// The version, where the next one is not the right one
     #[arg(long, value_name = "V")]
     version: Option<String>,
@@ -52,7 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             (true, false) => Shape::Rust,
             (true, true) => Shape::OneWayRust,
         },
-        test: true,
+        test: if arguments.sql_test { TestLanguage::Sql } else { TestLanguage::Rust },
     };
     let (Some(id), Some(files)) = (migration.id(), migration.files()) else {
         return Err(Failure::refused(format!("{:?} is no name: it needs a letter or a digit", arguments.name)));
@@ -77,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         changes.create(path, file.content);
     }
     let main = package.tests.join("main.rs");
-    changes.replace(&main, with_module(&package, &id));
+    let hint = compile_again(&mut changes, &package);
     changes.replace(&lock, with_line(folder, &package, &id)?);
     changes.make()?;
 
@@ -89,6 +92,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         (true, _) => "the step",
     };
     println!("now write {what} and the test, which fails until it is written");
+    hint.iter().for_each(|hint| println!("{hint}"));
     Ok(())
 }
 
@@ -119,18 +123,23 @@ fn version(folder: &Folder, wanted: Option<&str>) -> Result<Next, Failure> {
     Ok(Next { version, digits: format!("{:0width$}", version.get()) })
 }
 
-/// The main file of the tests with one more module.
-fn with_module(package: &Package, id: &str) -> String {
+/// Writes the main file of the tests: what it says already where it is there, so that a test beside it is
+/// compiled. Gives what is left to the user where it says something else.
+pub(super) fn compile_again(changes: &mut Changes, package: &Package) -> Option<String> {
     let main = package.tests.join("main.rs");
-    let text = fs::read_to_string(main).unwrap_or_else(|_| {
-        let files = scaffold::init(&package.path, lockgate_source::core::Dialects::ALL);
-        let main = files.into_iter().find(|file| file.path.ends_with("tests/migrations/main.rs"));
-        main.map(|file| file.content).unwrap_or_default()
-    });
-    // A blank line between what stands there and the modules, none between the modules.
-    let gap = if text.is_empty() || text.trim_end().ends_with(';') { "" } else { "\n" };
-    let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    format!("{text}{end}{gap}{}", scaffold::test_module(id))
+    let Ok(text) = fs::read_to_string(&main) else {
+        changes.create(main, scaffold::main_of_tests(&package.path).content);
+        return None;
+    };
+    let has_macro = text.contains("migration_tests!");
+    changes.replace(main, text);
+    (!has_macro).then(|| {
+        let path = if package.path == "migrations" { String::new() } else { format!("{:?}", package.path) };
+        format!(
+            "add `lockgate_harness::migration_tests!({path});` to {}/main.rs: it runs the tests",
+            package.shown_tests
+        )
+    })
 }
 
 /// The lockfile with one more draft. `lockfile::parse` puts a line where it belongs, and `render`

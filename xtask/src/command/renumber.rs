@@ -4,9 +4,9 @@
 use std::fs;
 
 use anstream::println;
-use lockgate_source::{lockfile, renumber, scaffold};
+use lockgate_source::{lockfile, renumber};
 
-use super::{check, now};
+use super::{check, new_migration, now};
 use crate::changes::Changes;
 use crate::failure::Failure;
 use crate::project::Project;
@@ -43,30 +43,30 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
     let mut changes = Changes::default();
     let mut shown = Vec::new();
-    let main = package.tests.join("main.rs");
-    let modules = fs::read_to_string(&main).unwrap_or_default();
-    let mut modules_now = modules.clone();
+    let mut moves_tests = false;
     for rename in plan.renames.iter().filter(|rename| !rename.from.starts_with(&folder.tests.directory)) {
         changes.rename(&rename.from, &rename.to);
         shown.push((rename.shown_from.clone(), rename.shown_to.clone()));
     }
     for (from, to) in &plan.ids {
-        let (old, new) = (package.tests.join(format!("{from}.rs")), package.tests.join(format!("{to}.rs")));
-        if !old.exists() {
-            continue;
+        for ending in [".rs", ".before.sql", ".after.sql", ".fill.sql"] {
+            let place = |id: &str| package.tests.join(format!("{id}{ending}"));
+            let (old, new) = (place(from), place(to));
+            if !old.exists() {
+                continue;
+            }
+            moves_tests = true;
+            changes.rename(&old, &new);
+            shown.push((project.shown(&old), project.shown(&new)));
+            // A test that names its migration names it as it is called now.
+            let text = fs::read_to_string(&old).unwrap_or_default();
+            if text.contains(from.as_str()) {
+                changes.replace(&new, text.replace(from.as_str(), to));
+            }
         }
-        changes.rename(&old, &new);
-        shown.push((project.shown(&old), project.shown(&new)));
-        // A test that names its migration names it as it is called now.
-        let text = fs::read_to_string(&old).unwrap_or_default();
-        if text.contains(from.as_str()) {
-            changes.replace(&new, text.replace(from.as_str(), to));
-        }
-        modules_now = modules_now.replace(&scaffold::test_module(from), &scaffold::test_module(to));
-        modules_now = modules_now.replace(&format!("\"{from}.rs\""), &format!("\"{to}.rs\""));
     }
-    if modules_now != modules {
-        changes.replace(main, modules_now);
+    if moves_tests {
+        new_migration::compile_again(&mut changes, &package);
     }
     if let Some(lockfile) = &plan.lockfile {
         changes.replace(path, lockfile.render());

@@ -8,7 +8,9 @@ use std::process::{Command, ExitStatus, Stdio};
 use anstream::eprintln;
 use cargo_metadata::{Metadata, MetadataCommand};
 
+use super::check;
 use crate::failure::Failure;
+use crate::project::Project;
 use lockgate_harness::server::{Error, ErrorKind, Options, Postgres, install, require};
 
 /// The variable by which tests learn of the server.
@@ -22,6 +24,12 @@ const SKIPPED: &str = "LOCKGATE_SKIPPED";
 /// makes a missing server an error and not a skip.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
+    /// Only the test of this migration, by version or whole name: `7`, `0007_add_tags`
+    #[arg(long, value_name = "MIGRATION")]
+    migration: Option<String>,
+    /// The package whose migration that is
+    #[arg(long, short, value_name = "NAME", requires = "migration")]
+    package: Option<String>,
     /// Arguments for `cargo nextest run` (doc tests are left out then), or for `cargo test` where
     /// there is no nextest
     #[arg(last = true)]
@@ -54,7 +62,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     skipped.iter().for_each(|what| eprintln!("skipped: {what}"));
 
     let reports = tempfile::NamedTempFile::new().map_err(|e| Failure::impossible(format!("a temporary file: {e}")))?;
-    let status = tests(&metadata, root, arguments, |command| {
+    let mut words = one_migration(arguments)?;
+    words.extend(arguments.arguments.iter().cloned());
+    let status = tests(&metadata, root, &words, |command| {
         command.env(SKIPPED, reports.path());
         if let Some(url) = &url {
             command.env(SERVER, url);
@@ -76,11 +86,28 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
 }
 
+/// What a test runner is told to run the tests of one migration alone.
+fn one_migration(arguments: &Arguments) -> Result<Vec<String>, Failure> {
+    let Some(word) = &arguments.migration else { return Ok(Vec::new()) };
+    let package = Project::find()?.package(arguments.package.as_deref())?;
+    let folder = check::load(&package).folder;
+    let id = &check::migration(&folder, word)?.id;
+    // The version and what separates it from the name: no other test has that in its name.
+    let digits: String = id.chars().take_while(char::is_ascii_digit).collect();
+    Ok(vec![
+        "--package".to_owned(),
+        package.name,
+        "--test".to_owned(),
+        "migrations".to_owned(),
+        format!("::m{digits}_"),
+    ])
+}
+
 /// Nextest or `cargo test`, then the doc tests.
 fn tests(
     metadata: &Metadata,
     root: &Path,
-    arguments: &Arguments,
+    arguments: &[String],
     prepare: impl Fn(&mut Command),
 ) -> Result<ExitStatus, Failure> {
     let run = |words: &[&str], more: &[String]| {
@@ -94,13 +121,13 @@ fn tests(
     let nextest = has_nextest(root);
     let mut words = if nextest { vec!["nextest", "run"] } else { vec!["test"] };
     let names_packages = |argument: &String| argument.starts_with("-p") || argument.starts_with("--package");
-    if !arguments.arguments.iter().any(names_packages) {
+    if !arguments.iter().any(names_packages) {
         words.push("--workspace");
     }
-    let status = run(&words, &arguments.arguments)?;
+    let status = run(&words, arguments)?;
     let doc_tests = metadata.workspace_packages().iter().any(|package| package.targets.iter().any(|t| t.doctest));
     // `cargo test` has run them already.
-    if !nextest || !status.success() || !arguments.arguments.is_empty() || !doc_tests {
+    if !nextest || !status.success() || !arguments.is_empty() || !doc_tests {
         return Ok(status);
     }
     run(&["test", "--doc", "--workspace"], &[])

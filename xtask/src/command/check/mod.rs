@@ -6,7 +6,7 @@ mod sarif;
 mod trace;
 
 use anstream::{eprintln, print, println};
-use lockgate_source::folder::{self, Loaded, Tests};
+use lockgate_source::folder::{self, Folder, Loaded, Migration, Tests};
 use lockgate_source::{Diagnostic, Severity, Style, lockfile};
 
 use crate::changes::Changes;
@@ -163,10 +163,23 @@ fn count(all: &[Checked], severity: Severity) -> usize {
     problems(all).filter(|diagnostic| diagnostic.severity == severity).count()
 }
 
-/// Reads a package's folder.
+/// Reads a package's folder, and the tests of its migrations.
 pub(super) fn load(package: &Package) -> Loaded {
     let tests = Tests { directory: package.tests.clone(), shown: package.shown_tests.clone() };
-    folder::load_with(&package.folder, &package.shown, tests)
+    let mut loaded = folder::load_with(&package.folder, &package.shown, tests);
+    let (_, of_tests) = loaded.folder.tests(loaded.folder.policy.dialects());
+    if !of_tests.is_empty() {
+        loaded.diagnostics.extend(of_tests);
+        lockgate_source::diagnostic::sort(&mut loaded.diagnostics);
+    }
+    loaded
+}
+
+/// The migration that is meant by a version or a whole name.
+pub(super) fn migration<'a>(folder: &'a Folder, word: &str) -> Result<&'a Migration, Failure> {
+    let version = word.trim_start_matches('m').parse().ok();
+    let found = folder.migrations.iter().find(|migration| migration.id == word || Some(migration.version) == version);
+    found.ok_or_else(|| Failure::refused(format!("`{}` has no migration `{word}`", folder.shown)))
 }
 
 /// Reads a package's folder to change it. Without the released lines of its lockfile there is nothing

@@ -1,0 +1,75 @@
+//! A set with one migration more, which cannot succeed: what a run of all in one transaction is tried
+//! with.
+
+use lockgate::schema::core::table::{self, BodyData, MigrationData, ScriptData, ScriptOptions};
+use lockgate::schema::core::{Checksum, Set, Statement, StatementFlags, StatementKind, Version};
+use lockgate::{Atomicity, Body, Dialect, Migrations, Migrator};
+
+/// The table that there is not.
+pub(crate) const TABLE: &str = "lockgate_there_is_no_such_table";
+const NAME: &str = "fails_on_purpose";
+
+/// A migrator of all in one transaction, whose last migration fails, and the id of that one. `None`
+/// for an empty set.
+///
+/// What is made for it is never freed, as a set is `'static`: it lives as long as the test.
+pub(crate) fn failing(migrations: &'static Migrations, dialect: Dialect) -> Option<(Migrator, String)> {
+    let set = migrations.set();
+    let last = set.last()?;
+    let version = Version::new(last.version().get().checked_add(1)?)?;
+    let id = format!("{}_{NAME}", version.get());
+    let sql = format!("SELECT * FROM {TABLE}");
+
+    let mut texts = String::new();
+    let mut data = Vec::with_capacity(set.len() + 1);
+    for migration in set.iter() {
+        let up = migration.up();
+        let shown = up.path();
+        let path = shown.strip_prefix(set.folder()).unwrap_or(&shown).trim_start_matches('/').to_owned();
+        let body = match up.body() {
+            Body::Sql(text) => {
+                texts.push_str(text);
+                BodyData::Sql { len: text.len(), statements: vec![(set.dialects(), up.statements(dialect))] }
+            }
+            Body::Rust => BodyData::Rust,
+        };
+        let options = ScriptOptions {
+            transactional: up.is_transactional(),
+            foreign_keys_off: up.foreign_keys_off(),
+            lock_timeout: up.lock_timeout(),
+            statement_timeout: up.statement_timeout(),
+            role: up.role().map(str::to_owned),
+        };
+        let finished = if up.is_transactional() { Vec::new() } else { vec![up.finished(dialect)] };
+        data.push(MigrationData {
+            version: migration.version(),
+            name: migration.name().to_owned(),
+            frozen: false,
+            irreversible: None,
+            up: ScriptData { path, checksum: up.checksum(), body, options, finished },
+            down: None,
+        });
+    }
+    let statement =
+        Statement { range: 0..sql.len(), kind: StatementKind::Select, flags: StatementFlags::NONE, data: None };
+    data.push(MigrationData {
+        version,
+        name: NAME.to_owned(),
+        frozen: false,
+        irreversible: None,
+        up: ScriptData {
+            path: format!("{id}.sql"),
+            checksum: Checksum::v1([0; 32]),
+            body: BodyData::Sql { len: sql.len(), statements: vec![(set.dialects(), vec![statement])] },
+            options: ScriptOptions::default(),
+            finished: Vec::new(),
+        },
+        down: None,
+    });
+    texts.push_str(&sql);
+    let encoded = table::encode(set.dialects(), &data);
+    let set =
+        Set::from_parts("migrations", "lockgate-harness", texts.leak(), encoded.paths.leak(), encoded.table.leak());
+    let migrations = Box::leak(Box::new(migrations.with_set(set)));
+    Some((Migrator::new(migrations).atomicity(Atomicity::WholeRun), id))
+}

@@ -1,0 +1,331 @@
+//! What the catalogues say, asked in the words of each database and answered in the same.
+
+use lockgate::Dialect;
+
+use super::{Db, Row};
+use crate::failure::TestResult;
+
+/// Something with a name.
+#[derive(Clone, Debug)]
+pub(super) struct Thing {
+    schema: String,
+    name: String,
+    /// Whether it is found without its schema.
+    visible: bool,
+    /// How the catalogue of PostgreSQL numbers it.
+    oid: String,
+}
+
+/// A column of a table or view.
+#[derive(Clone, Debug)]
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) data_type: String,
+}
+
+/// A foreign key: its columns, the table it points to, and the columns there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ForeignKey {
+    pub(super) columns: Vec<String>,
+    pub(super) table: String,
+    pub(super) to: Vec<String>,
+}
+
+/// What kinds of things have names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Table,
+    View,
+    Index,
+    Type,
+    Trigger,
+}
+
+impl Kind {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::View => "view",
+            Self::Index => "index",
+            Self::Type => "type",
+            Self::Trigger => "trigger",
+        }
+    }
+}
+
+impl Thing {
+    pub(super) fn is_called(&self, name: &str, dialect: Dialect) -> bool {
+        let same = |a: &str, b: &str| if dialect == Dialect::Sqlite { a.eq_ignore_ascii_case(b) } else { a == b };
+        (self.visible && same(&self.name, name))
+            || name.split_once('.').is_some_and(|(schema, name)| same(&self.schema, schema) && same(&self.name, name))
+    }
+
+    /// How it is called in messages and in SQL's own catalogue functions.
+    pub(super) fn shown(&self) -> String {
+        if self.visible { self.name.clone() } else { format!("{}.{}", self.schema, self.name) }
+    }
+
+    /// How it is called in SQL.
+    pub(super) fn quoted(&self) -> String {
+        format!("{}.{}", identifier(&self.schema), identifier(&self.name))
+    }
+}
+
+/// A text as a literal.
+pub(crate) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// A name as an identifier.
+pub(crate) fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+impl Db {
+    /// All things of a kind, without what the database and Lockgate have for themselves.
+    pub(super) async fn things(&mut self, kind: Kind) -> TestResult<Vec<Thing>> {
+        let sql = match (self.dialect(), kind) {
+            (Dialect::Sqlite, Kind::Type) => return Ok(Vec::new()),
+            (Dialect::Sqlite, kind) => format!(
+                "SELECT 'main', name, 1, '' FROM main.sqlite_schema \
+                 WHERE type = '{word}' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+                 UNION ALL SELECT 'temp', name, 1, '' FROM temp.sqlite_schema WHERE type = '{word}' ORDER BY 2",
+                word = kind.word()
+            ),
+            (_, Kind::Type) => format!(
+                "SELECT n.nspname, t.typname, pg_type_is_visible(t.oid), t.oid FROM pg_type t \
+                 JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid \
+                 WHERE (t.typtype IN ('e', 'd', 'r', 'm') OR c.relkind = 'c') AND {USERS} ORDER BY 1, 2"
+            ),
+            (_, Kind::Trigger) => format!(
+                "SELECT n.nspname, t.tgname, pg_table_is_visible(c.oid), t.oid FROM pg_trigger t \
+                 JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+                 WHERE NOT t.tgisinternal AND {USERS} ORDER BY 1, 2"
+            ),
+            (_, Kind::Table | Kind::View | Kind::Index) => {
+                let kinds = match kind {
+                    Kind::Table => "'r', 'p', 'f'",
+                    Kind::View => "'v', 'm'",
+                    Kind::Index | Kind::Type | Kind::Trigger => "'i', 'I'",
+                };
+                format!(
+                    "SELECT n.nspname, c.relname, pg_table_is_visible(c.oid), c.oid FROM pg_class c \
+                     JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ({kinds}) AND {USERS} ORDER BY 1, 2"
+                )
+            }
+        };
+        let rows = self.ask(&sql).await?;
+        let things = rows.into_iter().map(|row| {
+            let [schema, name, visible, oid] = texts(row);
+            Thing { schema, name, visible: matches!(visible.as_str(), "t" | "1"), oid }
+        });
+        // What Lockgate keeps is not the migrations' affair.
+        Ok(things.filter(|thing| !["lockgate_history", "lockgate_log"].contains(&thing.name.as_str())).collect())
+    }
+
+    pub(super) async fn columns(&mut self, table: &Thing) -> TestResult<Vec<Column>> {
+        let sql = match self.dialect() {
+            Dialect::Sqlite => {
+                format!(
+                    "SELECT name, type FROM pragma_table_xinfo({}) WHERE hidden <> 1 ORDER BY cid",
+                    literal(&table.name)
+                )
+            }
+            Dialect::Postgres | Dialect::Mysql => format!(
+                "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute \
+                 WHERE attrelid = {} AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+                table.oid
+            ),
+        };
+        let rows = self.ask(&sql).await?;
+        let column = |row| {
+            let [name, data_type] = texts(row);
+            Column { name, data_type }
+        };
+        Ok(rows.into_iter().map(column).collect())
+    }
+
+    /// The columns of the primary key in their order; none where there is no key.
+    pub(super) async fn primary_key(&mut self, table: &Thing) -> TestResult<Vec<String>> {
+        let sql = match self.dialect() {
+            Dialect::Sqlite => {
+                format!("SELECT name FROM pragma_table_info({}) WHERE pk > 0 ORDER BY pk", literal(&table.name))
+            }
+            Dialect::Postgres | Dialect::Mysql => format!(
+                "SELECT a.attname FROM pg_constraint c CROSS JOIN LATERAL unnest(c.conkey) WITH ORDINALITY AS k (n, i) \
+                 JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.n \
+                 WHERE c.conrelid = {} AND c.contype = 'p' ORDER BY k.i",
+                table.oid
+            ),
+        };
+        self.names(&sql).await
+    }
+
+    pub(super) async fn foreign_keys(&mut self, table: &Thing) -> TestResult<Vec<ForeignKey>> {
+        let sql = match self.dialect() {
+            Dialect::Sqlite => format!(
+                "SELECT id, \"from\", \"table\", coalesce(\"to\", '') FROM pragma_foreign_key_list({}) ORDER BY id, seq",
+                literal(&table.name)
+            ),
+            Dialect::Postgres | Dialect::Mysql => format!(
+                "SELECT c.oid, a.attname, CASE WHEN pg_table_is_visible(f.oid) THEN f.relname \
+                 ELSE n.nspname || '.' || f.relname END, b.attname \
+                 FROM pg_constraint c JOIN pg_class f ON f.oid = c.confrelid JOIN pg_namespace n ON n.oid = f.relnamespace \
+                 CROSS JOIN LATERAL unnest(c.conkey, c.confkey) WITH ORDINALITY AS k (n, m, i) \
+                 JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.n \
+                 JOIN pg_attribute b ON b.attrelid = c.confrelid AND b.attnum = k.m \
+                 WHERE c.conrelid = {} AND c.contype = 'f' ORDER BY c.oid, k.i",
+                table.oid
+            ),
+        };
+        let mut keys: Vec<(String, ForeignKey)> = Vec::new();
+        for row in self.ask(&sql).await? {
+            let [id, from, table, to] = texts(row);
+            let at = keys.iter().position(|(known, _)| *known == id).unwrap_or_else(|| {
+                keys.push((id, ForeignKey { columns: Vec::new(), table, to: Vec::new() }));
+                keys.len() - 1
+            });
+            keys[at].1.columns.push(from);
+            keys[at].1.to.extend(Some(to).filter(|to| !to.is_empty()));
+        }
+        Ok(keys.into_iter().map(|(_, key)| key).collect())
+    }
+
+    /// The names of the constraints that have one. SQLite keeps them only in the text of the table.
+    pub(super) async fn constraints(&mut self, table: &Thing) -> TestResult<Vec<String>> {
+        if self.dialect() == Dialect::Sqlite {
+            let name = literal(&table.name);
+            let sql = format!("SELECT sql FROM {}.sqlite_schema WHERE type = 'table' AND name = {name}", table.schema);
+            let text = self.names(&sql).await?;
+            return Ok(text.first().map(|sql| constraint_names(sql)).unwrap_or_default());
+        }
+        self.names(&format!("SELECT conname FROM pg_constraint WHERE conrelid = {} ORDER BY conname", table.oid)).await
+    }
+
+    /// The tables with rows of their own, and how many each has.
+    pub(crate) async fn row_counts(&mut self) -> TestResult<Vec<(String, u64)>> {
+        let mut counts = Vec::new();
+        for table in self.things(Kind::Table).await? {
+            let rows = self.names(&format!("SELECT count(*) FROM {}", table.quoted())).await?;
+            let count = rows.first().and_then(|count| count.parse().ok()).unwrap_or_default();
+            counts.push((table.shown(), count));
+        }
+        Ok(counts)
+    }
+
+    /// What is in each column of each table, whatever the order of the rows: a digest of the sorted texts.
+    pub(crate) async fn contents(&mut self) -> TestResult<Vec<(String, String)>> {
+        let mut contents = Vec::new();
+        for table in self.things(Kind::Table).await? {
+            for column in self.columns(&table).await? {
+                let name = identifier(&column.name);
+                let sql = match self.dialect() {
+                    Dialect::Sqlite => format!(
+                        "SELECT group_concat(v, char(10)) FROM (SELECT quote({name}) AS v FROM {} ORDER BY 1)",
+                        table.quoted()
+                    ),
+                    Dialect::Postgres | Dialect::Mysql => format!(
+                        "SELECT md5(string_agg(v, E'\\n' ORDER BY v)) FROM (SELECT coalesce({name}::text, '\\N') AS v FROM {}) AS s",
+                        table.quoted()
+                    ),
+                };
+                let digest = self.ask(&sql).await?.into_iter().flatten().next().flatten().unwrap_or_default();
+                contents.push((format!("{}.{}", table.shown(), column.name), digest));
+            }
+        }
+        Ok(contents)
+    }
+
+    pub(crate) async fn names(&mut self, sql: &str) -> TestResult<Vec<String>> {
+        Ok(self.ask(sql).await?.into_iter().map(|row| texts::<1>(row)[0].clone()).collect())
+    }
+}
+
+const USERS: &str = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%'";
+
+/// The first columns of a row as texts.
+fn texts<const N: usize>(row: Row) -> [String; N] {
+    let mut values = row.into_iter();
+    std::array::from_fn(|_| values.next().flatten().unwrap_or_default())
+}
+
+/// The words behind `CONSTRAINT` in the text of a table: names are quoted in four ways.
+fn constraint_names(sql: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut words = Words { rest: sql };
+    while let Some((word, quoted)) = words.next() {
+        if !quoted && word.eq_ignore_ascii_case("constraint") {
+            names.extend(words.next().map(|(name, _)| name));
+        }
+    }
+    names
+}
+
+/// The words of a text of SQL, each with whether it was quoted; strings and comments are none.
+struct Words<'a> {
+    rest: &'a str,
+}
+
+impl Iterator for Words<'_> {
+    type Item = (String, bool);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let first = self.rest.chars().next()?;
+            let close = match first {
+                '\'' | '"' | '`' => Some(first),
+                '[' => Some(']'),
+                _ => None,
+            };
+            if let Some(close) = close {
+                let mut text = String::new();
+                let mut chars = self.rest.char_indices().skip(1).peekable();
+                let mut end = self.rest.len();
+                while let Some((at, c)) = chars.next() {
+                    if c != close {
+                        text.push(c);
+                    } else if close != ']' && chars.peek().is_some_and(|(_, next)| *next == close) {
+                        text.push(c);
+                        chars.next();
+                    } else {
+                        end = at + c.len_utf8();
+                        break;
+                    }
+                }
+                self.rest = &self.rest[end..];
+                if first == '\'' {
+                    continue;
+                }
+                return Some((text, true));
+            }
+            if self.rest.starts_with("--") {
+                self.rest = self.rest.split_once('\n').map_or("", |(_, rest)| rest);
+                continue;
+            }
+            if self.rest.starts_with("/*") {
+                self.rest = self.rest.split_once("*/").map_or("", |(_, rest)| rest);
+                continue;
+            }
+            let end = self.rest.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '$').unwrap_or(self.rest.len());
+            if end == 0 {
+                self.rest = &self.rest[first.len_utf8()..];
+                continue;
+            }
+            let word = self.rest[..end].to_owned();
+            self.rest = &self.rest[end..];
+            return Some((word, false));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constraints_of_sqlite_are_read_from_the_text() {
+        let sql = "CREATE TABLE t (a TEXT CONSTRAINT one NOT NULL DEFAULT 'CONSTRAINT no', -- CONSTRAINT no\n\
+                   \"constraint\" TEXT, CONSTRAINT [two three] CHECK (a <> ''''), constraint \"f\"\"our\" UNIQUE (a))";
+        assert_eq!(constraint_names(sql), ["one", "two three", "f\"our"]);
+    }
+}

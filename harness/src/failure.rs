@@ -1,0 +1,165 @@
+//! Why a suite did not pass: what was expected and found, and where it says so. A database that is
+//! gone is told apart, as it proves nothing.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::Location;
+
+/// What a suite answers: [`Failure`] takes every error, so `?` works on those of sqlx too.
+pub type TestResult<T = ()> = Result<T, Failure>;
+
+/// Why a suite did not pass.
+pub struct Failure {
+    message: String,
+    place: Option<String>,
+    broken: bool,
+}
+
+impl Failure {
+    /// A failure with this message, at the line that calls this.
+    ///
+    /// ```
+    /// use lockgate_harness::Failure;
+    ///
+    /// let failure = Failure::new("two of three loans are gone");
+    /// assert!(failure.to_string().starts_with("two of three loans are gone"));
+    /// ```
+    #[track_caller]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self::without_place(message).at(Location::caller())
+    }
+
+    pub(crate) fn without_place(message: impl Into<String>) -> Self {
+        Self { message: message.into(), place: None, broken: false }
+    }
+
+    /// One that says nothing about the migration: the database cannot be asked.
+    pub(crate) fn broken(message: impl Into<String>) -> Self {
+        Self { broken: true, ..Self::without_place(message) }
+    }
+
+    /// What the database said.
+    pub(crate) fn of(error: &sqlx::Error, sql: &str) -> Self {
+        let said = match error {
+            sqlx::Error::Database(e) => match e.code() {
+                Some(code) => format!("{} ({code})", e.message()),
+                None => e.message().to_owned(),
+            },
+            error => error.to_string(),
+        };
+        let message = if sql.is_empty() { said } else { format!("{said}\n  in {}", shortened(sql)) };
+        Self { broken: proves_nothing(error), ..Self::without_place(message) }
+    }
+
+    /// The same, at this line unless it knows a nearer one.
+    pub(crate) fn at(self, place: &Location<'_>) -> Self {
+        self.at_line(place.file(), place.line())
+    }
+
+    pub(crate) fn at_line(mut self, file: &str, line: u32) -> Self {
+        self.place.get_or_insert_with(|| format!("{file}:{line}"));
+        self
+    }
+
+    /// Whether the database could not be asked at all: no answer about the migration.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.place {
+            Some(place) => write!(f, "\n  at {place}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Every error, at the line of the `?`. `Failure` itself is therefore no `std::error::Error`.
+impl<E: std::error::Error + Send + Sync + 'static> From<E> for Failure {
+    #[track_caller]
+    fn from(error: E) -> Self {
+        let place = Location::caller();
+        let any: &dyn Any = &error;
+        if let Some(error) = any.downcast_ref::<sqlx::Error>() {
+            return Self::of(error, "").at(place);
+        }
+        let mut message = error.to_string();
+        let mut next = error.source();
+        while let Some(source) = next {
+            let words = source.to_string();
+            if !message.contains(&words) {
+                message = format!("{message}: {words}");
+            }
+            next = source.source();
+        }
+        Self::without_place(message).at(place)
+    }
+}
+
+/// Whether an error says that the database is gone, busy or full, and nothing of what was asked.
+fn proves_nothing(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else {
+        return matches!(
+            error,
+            sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::Protocol(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::WorkerCrashed
+                | sqlx::Error::Configuration(_)
+        );
+    };
+    let code = error.code().unwrap_or_default();
+    if let Ok(code) = code.parse::<u32>()
+        && code < 10_000
+    {
+        // SQLite: BUSY, LOCKED, NOMEM, INTERRUPT, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOTADB.
+        return matches!(code & 0xff, 5 | 6 | 7 | 9 | 10 | 11 | 13 | 14 | 15 | 26);
+    }
+    // PostgreSQL: connection, resources, an operator's hand (timeouts too), the system, its inside.
+    ["08", "53", "57", "58", "XX"].iter().any(|class| code.starts_with(class))
+        || ["40001", "40P01", "55P03", "25P03", "25P04"].contains(&&*code)
+}
+
+/// A statement as a message shows it: its first lines.
+pub(crate) fn shortened(sql: &str) -> String {
+    let words = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+    match words.char_indices().nth(160) {
+        Some((end, _)) => format!("`{} …`", &words[..end]),
+        None => format!("`{words}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_mark_says_where_it_stands() {
+        fn asks() -> TestResult {
+            let error = std::io::Error::other("no such luck");
+            Err(error)?
+        }
+        let failure = asks().unwrap_err();
+        assert!(failure.to_string().starts_with("no such luck\n  at "), "{failure}");
+        assert!(failure.to_string().contains("failure.rs:"), "{failure}");
+        assert!(!failure.is_broken());
+    }
+
+    #[test]
+    fn a_lost_connection_proves_nothing() {
+        assert!(Failure::of(&sqlx::Error::Io(std::io::Error::other("gone")), "").is_broken());
+        assert!(Failure::of(&sqlx::Error::PoolTimedOut, "").is_broken());
+        assert!(!Failure::of(&sqlx::Error::RowNotFound, "").is_broken());
+    }
+}

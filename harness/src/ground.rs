@@ -1,0 +1,153 @@
+//! The database that a test of migrations walks on: brought to a version with the rows of every fill
+//! on the way, and asked what is in it.
+
+use lockgate::schema::{Policy, Schema, compare, report};
+use lockgate::{Database, Destination, Dialect, Migration, Migrator, Version};
+
+use crate::db::Db;
+use crate::failure::{Failure, TestResult};
+use crate::problem::{Problem, Step};
+use crate::suite::{self, Check, Tests};
+use crate::{Throwaway, session};
+
+/// A database on the way, and the set that it is on the way with.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    pub(crate) tests: &'static Tests,
+    pub(crate) place: Throwaway,
+    pub(crate) migrator: Migrator,
+}
+
+/// In which session a migration runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Session {
+    /// As the driver opens it.
+    Plain,
+    /// Set up otherwise.
+    Varied,
+}
+
+impl Ground {
+    /// A database with every migration below this one, and all of them for `None`; each fill was run
+    /// right before its migration. `None` where this machine has no such database.
+    pub(crate) async fn below(
+        tests: &'static Tests,
+        dialect: Dialect,
+        migration: Option<&Migration>,
+    ) -> Result<Option<Self>, Problem> {
+        let all: Vec<Migration> = tests.migrations.iter().collect();
+        let end = migration.map_or(all.len(), Migration::index);
+        let fills = |migration: &Migration| tests.suite(migration.version()).and_then(|suite| suite.fill);
+        // What is below the first fill has no rows but its own: that is the same for every test.
+        let bare = all[..end].iter().position(|migration| fills(migration).is_some()).unwrap_or(end);
+        let start = bare.checked_sub(1).map(|last| all[last].version());
+        let Some(ground) = Self::at(tests, dialect, start).await? else { return Ok(None) };
+        let mut next = bare;
+        while next < end {
+            let filled = &all[next];
+            if let Some(fill) = fills(filled) {
+                let failed = |failure| Problem::new(Step::Fill, "its `fill` fails").detail(failure);
+                ground.fill(fill).await.map_err(|failure| failed(failure).about(filled.id(), dialect))?;
+            }
+            // Up to the next one with a fill.
+            let stop = (next + 1..end).find(|&at| fills(&all[at]).is_some()).unwrap_or(end);
+            let last = &all[stop - 1];
+            let failed =
+                |failure| Problem::new(Step::Ground, "it fails on the way, on a database with rows").detail(failure);
+            let subject = if stop - next == 1 { filled.id() } else { last.id() };
+            ground
+                .apply(last.version(), Session::Plain)
+                .await
+                .map_err(|failure| failed(failure).about(subject, dialect))?;
+            next = stop;
+        }
+        Ok(Some(ground))
+    }
+
+    /// A database at a version, without the rows of any fill.
+    pub(crate) async fn at(
+        tests: &'static Tests,
+        dialect: Dialect,
+        version: Option<Version>,
+    ) -> Result<Option<Self>, Problem> {
+        let place = Throwaway::at(tests.migrations, version, dialect).await;
+        let place = place.map_err(|e| Problem::new(Step::Ground, "no database to test on").detail(format!("{e:?}")))?;
+        Ok(place.map(|place| Self { tests, place, migrator: Migrator::new(tests.migrations) }))
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.place.dialect()
+    }
+
+    pub(crate) async fn connect(&self) -> TestResult<Database> {
+        self.place.connect().await.map_err(|e| Failure::broken(format!("{e:?}")))
+    }
+
+    /// Puts rows in.
+    pub(crate) async fn fill(&self, check: Check) -> TestResult {
+        suite::fill(&self.place, check).await
+    }
+
+    /// Asks a suite.
+    pub(crate) async fn ask(&self, check: Check) -> TestResult {
+        suite::ask(&self.place, check).await
+    }
+
+    /// Applies what is pending up to this version, as a program would, and gives what is left in the
+    /// session behind it.
+    pub(crate) async fn apply(&self, version: Version, session: Session) -> TestResult<Vec<String>> {
+        let mut db = Db::new(self.connect().await?);
+        if session == Session::Varied {
+            session::vary(&mut db).await?;
+        }
+        let before = session::left(&mut db).await?;
+        let mut database = db.into_database();
+        let applied = self.migrator.apply_to(&mut database, Destination::Version(version)).await;
+        applied.map_err(|e| Failure::without_place(format!("{e:?}")))?;
+        let mut db = Db::new(database);
+        let left = session::left(&mut db).await?;
+        db.close().await;
+        Ok(left.into_iter().filter(|line| !before.contains(line)).collect())
+    }
+
+    /// Reverts so far.
+    pub(crate) async fn revert(&self, destination: Destination) -> TestResult {
+        let mut database = self.connect().await?;
+        let reverted = self.migrator.revert(&mut database, destination).await;
+        reverted.map_err(|e| Failure::without_place(format!("{e:?}")))?;
+        let _ = database.close().await;
+        Ok(())
+    }
+
+    pub(crate) async fn schema(&self) -> TestResult<Schema> {
+        let mut database = self.connect().await?;
+        let schema = self.migrator.read_schema(&mut database).await;
+        let schema = schema.map_err(|e| Failure::broken(format!("{e:?}")))?;
+        let _ = database.close().await;
+        Ok(schema)
+    }
+
+    /// How many rows each table has.
+    pub(crate) async fn counts(&self) -> TestResult<Vec<(String, u64)>> {
+        let mut db = Db::new(self.connect().await?);
+        let counts = db.row_counts().await;
+        db.close().await;
+        counts
+    }
+
+    /// What is in each column, as a digest.
+    pub(crate) async fn contents(&self) -> TestResult<Vec<(String, String)>> {
+        let mut db = Db::new(self.connect().await?);
+        let contents = db.contents().await;
+        db.close().await;
+        contents
+    }
+
+    /// The differences that count, as a text; `None` where there are none.
+    pub(crate) fn differences(&self, before: &Schema, after: &Schema) -> Option<String> {
+        let policy = Policy::tolerating(self.tests.tolerate.iter().copied());
+        let mut differences = compare(before, after);
+        differences.retain(|difference| policy.minds(difference.class));
+        (!differences.is_empty()).then(|| report(&differences))
+    }
+}

@@ -1,0 +1,314 @@
+//! The tests of a set as a whole: from nothing to head and back, by one runner and by many.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use futures_util::future::join_all;
+use lockgate::{Body, Destination, Dialect, Event, Migration, Migrator};
+
+use crate::db::Db;
+use crate::failure::Failure;
+use crate::ground::{Ground, Session};
+use crate::problem::{Problem, Step};
+use crate::suite::Tests;
+use crate::walk::At;
+
+/// What a test of the whole says when it passes: nothing, or something worth a line.
+pub(crate) type Note = Result<Option<String>, Problem>;
+
+/// A ground to stand on, or the end of the test where this machine has no such database.
+macro_rules! ground {
+    ($ground:expr) => {
+        match $ground.await? {
+            Some(ground) => ground,
+            None => return Ok(None),
+        }
+    };
+}
+
+/// From nothing to head in one run, and every migration is recorded.
+pub(crate) async fn fresh_install(tests: &'static Tests, dialect: Dialect) -> Note {
+    let ground = ground!(Ground::at(tests, dialect, None));
+    let mut database = ground.connect().await.or_problem(Step::Whole, CONNECT)?;
+    let report = ground.migrator.apply(&mut database).await.map_err(|e| failed("it fails from nothing", &e))?;
+    let ran: Vec<&str> = report.steps.iter().map(|step| step.id.as_str()).collect();
+    let all: Vec<&str> = tests.migrations.iter().map(|migration| migration.id()).collect();
+    if ran != all {
+        return Err(Problem::new(Step::Whole, "not every migration ran, each once and in order").detail(ran.join("\n")));
+    }
+    let status = ground.migrator.status(&mut database).await.map_err(|e| failed("its status cannot be read", &e))?;
+    if !status.is_up_to_date() {
+        return Err(Problem::new(Step::Whole, "behind a run of all, the database is not up to date"));
+    }
+    Ok(None)
+}
+
+/// One run a migration, each in a session of its own, gives what one run of all gives.
+pub(crate) async fn step_by_step_equals_all_at_once(tests: &'static Tests, dialect: Dialect) -> Note {
+    let at_once = ground!(Ground::at(tests, dialect, None));
+    let step_by_step = ground!(Ground::at(tests, dialect, None));
+    let mut database = at_once.connect().await.or_problem(Step::Whole, CONNECT)?;
+    at_once.migrator.apply(&mut database).await.map_err(|e| failed("all at once fails", &e))?;
+    let _ = database.close().await;
+    for migration in tests.migrations.iter() {
+        let applied = step_by_step.apply(migration.version(), Session::Plain).await;
+        let of = |problem: Problem| problem.about(migration.id(), dialect);
+        applied
+            .or_problem(Step::Whole, "it fails in a run of its own, and not in a run with those before it")
+            .map_err(of)?;
+    }
+    let (one, other) = (
+        at_once.schema().await.or_problem(Step::Whole, READ)?,
+        step_by_step.schema().await.or_problem(Step::Whole, READ)?,
+    );
+    if let Some(differences) = at_once.differences(&one, &other) {
+        return Err(Problem::new(Step::Whole, "one run of all gives another schema than one run for each")
+            .detail(differences)
+            .help("a migration depends on what one before it left in the session, as with `SET search_path`"));
+    }
+    let (one, other) = (
+        at_once.counts().await.or_problem(Step::Whole, READ)?,
+        step_by_step.counts().await.or_problem(Step::Whole, READ)?,
+    );
+    if one != other {
+        let rows: Vec<String> = one
+            .iter()
+            .zip(&other)
+            .filter(|(one, other)| one != other)
+            .map(|((table, one), (_, other))| format!("`{table}` has {one} rows at once and {other} step by step"))
+            .collect();
+        return Err(
+            Problem::new(Step::Whole, "one run of all gives other rows than one run for each").detail(rows.join("\n"))
+        );
+    }
+    Ok(None)
+}
+
+/// At head a run does nothing: no step, no event, no lock, and nothing is written even where it could
+/// not be.
+pub(crate) async fn second_run_does_nothing(tests: &'static Tests, dialect: Dialect) -> Note {
+    let last = tests.migrations.set().last().map(|last| last.version());
+    let ground = ground!(Ground::at(tests, dialect, last));
+    if last.is_none() {
+        return Ok(None);
+    }
+    let mut db = Db::new(ground.connect().await.or_problem(Step::Whole, CONNECT)?);
+    let read_only = match dialect {
+        Dialect::Sqlite => "PRAGMA query_only = ON",
+        Dialect::Postgres | Dialect::Mysql => "SET default_transaction_read_only = on",
+    };
+    db.run(read_only).await.map_err(|e| Failure::of(&e, read_only)).or_problem(Step::Whole, CONNECT)?;
+    let mut database = db.into_database();
+    let (migrator, events) = listening(&ground.migrator);
+    let report = migrator.apply(&mut database).await;
+    let report = report.map_err(|e| failed("a second run fails where nothing can be written", &e))?;
+    let events = events.lock().map(|events| events.clone()).unwrap_or_default();
+    if !report.is_empty() || !events.is_empty() {
+        return Err(
+            Problem::new(Step::Whole, "a second run does something").detail(format!("{report}\n{}", events.join("\n")))
+        );
+    }
+    // Locks of the session would still be there.
+    let left = crate::session::left(&mut Db::new(database)).await.or_problem(Step::Whole, READ)?;
+    match left.into_iter().find(|line| line.contains("lock")) {
+        Some(lock) => Err(Problem::new(Step::Whole, "a second run leaves a lock").detail(lock)),
+        None => Ok(None),
+    }
+}
+
+/// So many runners at once apply each migration exactly once.
+pub(crate) async fn runners_apply_once(tests: &'static Tests, dialect: Dialect, runners: usize) -> Note {
+    let ground = ground!(Ground::at(tests, dialect, None));
+    let run = async || {
+        let mut database = ground.connect().await?;
+        let report = ground.migrator.apply(&mut database).await;
+        report.map_err(|e| Failure::without_place(format!("{e:?}")))
+    };
+    let mut ran: Vec<String> = Vec::new();
+    for report in join_all((0..runners).map(|_| run())).await {
+        let report = report.or_problem(Step::Whole, "one of several runners fails")?;
+        ran.extend(report.steps.into_iter().map(|step| step.id));
+    }
+    ran.sort();
+    let mut all: Vec<&str> = tests.migrations.iter().map(|migration| migration.id()).collect();
+    all.sort_unstable();
+    if ran != all {
+        return Err(Problem::new(Step::Whole, format!("{runners} runners did not apply each migration exactly once"))
+            .detail(ran.join("\n")));
+    }
+    let mut db = Db::new(ground.connect().await.or_problem(Step::Whole, CONNECT)?);
+    let logged = db.names("SELECT count(*) FROM lockgate_log").await.or_problem(Step::Whole, READ);
+    let logged = if all.is_empty() { vec!["0".to_owned()] } else { logged? };
+    if logged != [all.len().to_string()] {
+        return Err(Problem::new(
+            Step::Whole,
+            format!("the log has {} lines for {} migrations", logged.join(""), all.len()),
+        ));
+    }
+    Ok(None)
+}
+
+/// Under `Atomicity::WholeRun` a migration that fails at the end takes all others with it.
+pub(crate) async fn whole_run_is_all_or_nothing(tests: &'static Tests, dialect: Dialect) -> Note {
+    let ground = ground!(Ground::at(tests, dialect, None));
+    let Some((migrator, last)) = crate::atomic::failing(tests.migrations, dialect) else { return Ok(None) };
+    let mut database = ground.connect().await.or_problem(Step::Whole, CONNECT)?;
+    if let Err(refusal) = migrator.plan(&mut database, Destination::Latest).await {
+        return Ok(Some(format!("one transaction for all is not offered: {refusal}")));
+    }
+    let empty = ground.schema().await.or_problem(Step::Whole, READ)?;
+    match migrator.apply(&mut database).await {
+        Ok(_) => return Err(Problem::new(Step::Whole, "a migration that cannot succeed succeeds")),
+        Err(error) if error.to_string().contains(crate::atomic::TABLE) => {}
+        Err(error) => return Err(failed("it fails in one transaction for all, and not in one for each", &error)),
+    }
+    let after = ground.schema().await.or_problem(Step::Whole, READ)?;
+    let status = migrator.status(&mut database).await.map_err(|e| failed("its status cannot be read", &e))?;
+    let kept = status.entries.iter().filter(|entry| entry.id != last).find(|entry| entry.row.is_some());
+    if let Some(kept) = kept {
+        return Err(Problem::new(Step::Whole, "a run that failed as one transaction left something")
+            .detail(format!("`{}` is recorded as applied", kept.id)));
+    }
+    match ground.differences(&empty, &after) {
+        Some(differences) => {
+            Err(Problem::new(Step::Whole, "a run that failed as one transaction left something").detail(differences))
+        }
+        None => Ok(None),
+    }
+}
+
+/// What is compiled in is what is in the folder, and so are the tests.
+pub(crate) fn embedded_is_what_is_on_disk(tests: &'static Tests) -> Note {
+    let folder = Path::new(tests.folder);
+    let mut wrong = Vec::new();
+    let mut known = Vec::new();
+    for migration in tests.migrations.iter() {
+        for script in [Some(migration.up()), migration.down()].into_iter().flatten() {
+            let shown = script.path();
+            let path = shown
+                .strip_prefix(tests.migrations.set().folder())
+                .unwrap_or(&shown)
+                .trim_start_matches('/')
+                .to_owned();
+            match (fs::read_to_string(folder.join(&path)), script.body()) {
+                (Ok(text), Body::Sql(embedded)) if text != embedded => {
+                    wrong.push(format!("{shown} is not what is embedded"))
+                }
+                (Ok(_), Body::Sql(_) | Body::Rust) => {}
+                (Err(e), _) => wrong.push(format!("{shown} is embedded and cannot be read: {e}")),
+            }
+            known.push(path);
+        }
+    }
+    for path in scripts(folder, "") {
+        if !known.contains(&path) {
+            wrong.push(format!("{path} is in the folder and is not embedded"));
+        }
+    }
+    let names = fs::read_dir(tests.directory).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    for name in names.filter_map(|name| name.into_string().ok()) {
+        let is_test =
+            name.starts_with(|c: char| c.is_ascii_digit()) && (name.ends_with(".rs") || name.ends_with(".sql"));
+        if is_test && !tests.files.contains(&name.as_str()) {
+            wrong.push(format!("{name} is among the tests and was not compiled"));
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(None);
+    }
+    wrong.sort();
+    Err(Problem::new(Step::Whole, "what is embedded is not what is on disk")
+        .detail(wrong.join("\n"))
+        .help("touch `tests/migrations/main.rs` and build again; a build script with `lockgate_build::watch()` does so by itself"))
+}
+
+/// The paths of scripts and steps below a folder.
+fn scripts(folder: &Path, prefix: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if name.starts_with('.') {
+            continue;
+        }
+        let path = format!("{prefix}{name}");
+        if entry.path().is_dir() {
+            found.extend(scripts(&entry.path(), &format!("{path}/")));
+        } else if name.ends_with(".sql") || name.ends_with(".rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// At head, with the rows of every fill, no table is empty: one without rows proves nothing about data.
+pub(crate) async fn every_table_has_a_row(tests: &'static Tests, dialect: Dialect) -> Note {
+    if tests.suites.is_empty() {
+        return Ok(Some("no migration has a test: nothing is filled in".to_owned()));
+    }
+    let ground = ground!(Ground::below(tests, dialect, None));
+    let counts = ground.counts().await.or_problem(Step::Whole, READ)?;
+    let mut wrong = Vec::new();
+    for (table, count) in &counts {
+        match (*count, tests.empty_tables.contains(&table.as_str())) {
+            (0, false) => wrong.push(format!("`{table}` has no row")),
+            (0, true) | (1.., false) => {}
+            (rows, true) => wrong.push(format!("`{table}` is said to be empty, and has rows: {rows}")),
+        }
+    }
+    let is_gone = |table: &&&str| !counts.iter().any(|(name, _)| name == **table);
+    wrong.extend(
+        tests
+            .empty_tables
+            .iter()
+            .filter(is_gone)
+            .map(|table| format!("`{table}` is said to be empty, and is not there")),
+    );
+    if wrong.is_empty() {
+        return Ok(None);
+    }
+    Err(Problem::new(Step::Whole, "a table has no row at head: nothing is proven about its data")
+        .detail(wrong.join("\n"))
+        .help(
+            "put one in with a `fill`, in the test of a migration behind the one that makes it; or name it: \
+               `migration_tests!(empty_tables = [\"…\"])`",
+        ))
+}
+
+/// From head, with the rows of every fill, back to nothing, or to the last migration without a way back.
+pub(crate) async fn back_to_nothing(tests: &'static Tests, dialect: Dialect) -> Note {
+    let one_way: Vec<Migration> = tests.migrations.iter().filter(|migration| migration.down().is_none()).collect();
+    let ground = ground!(Ground::below(tests, dialect, None));
+    let bottom = one_way.last().map(|migration| migration.version());
+    let wanted = ground!(Ground::at(tests, dialect, bottom));
+    ground
+        .revert(bottom.map_or(Destination::Empty, Destination::Version))
+        .await
+        .or_problem(Step::Whole, "the way back fails, from head and with rows")?;
+    let (wanted, found) =
+        (wanted.schema().await.or_problem(Step::Whole, READ)?, ground.schema().await.or_problem(Step::Whole, READ)?);
+    if let Some(differences) = ground.differences(&wanted, &found) {
+        return Err(Problem::new(Step::Whole, "the way back does not lead where the way began").detail(differences));
+    }
+    let ids: Vec<&str> = one_way.iter().map(|migration| migration.id()).collect();
+    Ok((!ids.is_empty()).then(|| format!("irreversible: {}", ids.join(", "))))
+}
+
+/// The same migrator, and what it says.
+fn listening(migrator: &Migrator) -> (Migrator, Arc<Mutex<Vec<String>>>) {
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&events);
+    let hear = move |event: &Event| {
+        if let Ok(mut heard) = heard.lock() {
+            heard.push(format!("{event:?}"));
+        }
+    };
+    (migrator.clone().on_event(hear), events)
+}
+
+fn failed(fact: &str, error: &lockgate::Error) -> Problem {
+    Problem::new(Step::Whole, fact).detail(format!("{error:?}"))
+}
+
+const CONNECT: &str = "the database cannot be connected to";
+const READ: &str = "the database cannot be read";

@@ -1,0 +1,301 @@
+//! What `migration_tests!` emits: the set, the files of the tests as modules, and one `#[test]` for
+//! each migration and each database beside those of the set as a whole.
+
+use std::path::Path;
+
+use lockgate_source::core::{Dialect, Dialects};
+use lockgate_source::folder::{Folder, MigrationTest, SqlSuite, TestBody};
+use lockgate_source::{Diagnostic, Severity};
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote};
+use syn::{Error, LitStr};
+
+use crate::args::{self, Args};
+use crate::{expand, fallback};
+
+/// The tests of a set as a whole: the name of the function, which is the name of the test.
+const WHOLE: [&str; 8] = [
+    "back_to_nothing",
+    "eight_runners_apply_once",
+    "every_table_has_a_row",
+    "fresh_install",
+    "second_run_does_nothing",
+    "step_by_step_equals_all_at_once",
+    "two_runners_apply_once",
+    "whole_run_is_all_or_nothing",
+];
+
+/// The whole macro.
+pub(crate) fn tests(input: TokenStream) -> TokenStream {
+    let args = match args::TESTS.parse(input) {
+        Ok(args) => args,
+        Err(error) => return error.to_compile_error(),
+    };
+    if !args.errors.is_empty() {
+        return args.errors.iter().map(Error::to_compile_error).collect();
+    }
+    let Some(crate_directory) = expand::crate_directory() else {
+        return fallback::items_after(&[expand::NO_DIRECTORY.to_owned()]);
+    };
+    let work_directory = std::env::current_dir().unwrap_or_default();
+    expansion(&args, &crate_directory, &work_directory)
+}
+
+fn expansion(args: &Args, crate_directory: &Path, work_directory: &Path) -> TokenStream {
+    let loaded = expand::load(args, crate_directory, work_directory);
+    let folder = &loaded.folder;
+    let dialects = match dialects(args, folder) {
+        Ok(dialects) => dialects,
+        Err(error) => return error.to_compile_error(),
+    };
+    let (tests, problems) = folder.tests(dialects);
+    let errors = loaded.diagnostics.iter().chain(&problems);
+    let mut messages: Vec<String> =
+        errors.filter(|diagnostic| diagnostic.severity == Severity::Error).map(expand::message).collect();
+    if messages.is_empty() {
+        match items(args, folder, &tests, dialects) {
+            Ok(items) => return items,
+            Err(message) => messages.push(message),
+        }
+    }
+    fallback::items_after(&messages)
+}
+
+/// The databases to test on: those that the option names, or the policy.
+fn dialects(args: &Args, folder: &Folder) -> Result<Dialects, Error> {
+    let at_call = |message: String| Err(Error::new(proc_macro2::Span::call_site(), message));
+    let policy = folder.policy.dialects;
+    let Some(named) = &args.dialects else {
+        return match policy {
+            Some(dialects) if dialects.contains(Dialect::Mysql) => at_call(
+                "there are no throwaway databases of MySQL yet: name the others, \
+                 `migration_tests!(dialects = [\"sqlite\"])`"
+                    .to_owned(),
+            ),
+            Some(dialects) => Ok(dialects),
+            None if folder.directories.is_empty() => Ok(Dialects::NONE),
+            None => at_call(format!(
+                "which databases? `{}` names none: write `dialects = [\"sqlite\"]` into it, or `migration_tests!(dialects \
+                 = [\"sqlite\"])`",
+                folder.show("migrations.toml")
+            )),
+        };
+    };
+    let mut dialects = Dialects::NONE;
+    let mut errors: Option<Error> = None;
+    for word in named {
+        let known =
+            [Dialect::Sqlite, Dialect::Postgres].into_iter().find(|dialect| dialect.to_string() == word.value());
+        match known {
+            Some(dialect) if policy.is_none_or(|policy| policy.contains(dialect)) => dialects = dialects.with(dialect),
+            Some(dialect) => add(
+                &mut errors,
+                word,
+                format!("the folder is not for `{dialect}`: `{}` names other dialects", folder.show("migrations.toml")),
+            ),
+            None => add(
+                &mut errors,
+                word,
+                format!("there are no throwaway databases of `{}`: there are `sqlite` and `postgres`", word.value()),
+            ),
+        }
+    }
+    errors.map_or(Ok(dialects), Err)
+}
+
+fn add(errors: &mut Option<Error>, at: &LitStr, message: String) {
+    let error = Error::new(at.span(), message);
+    match errors {
+        Some(errors) => errors.combine(error),
+        None => *errors = Some(error),
+    }
+}
+
+fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialects) -> Result<TokenStream, String> {
+    let krate = &args.krate;
+    let lockgate: syn::Path = syn::parse_quote!(#krate::lockgate);
+    let embedded = folder.encode();
+    // What is only a warning has been told where the program embeds the folder.
+    let none: [&Diagnostic; 0] = [];
+    let set = expand::block(&lockgate, &folder.shown, &embedded, &none).map_err(expand::not_utf8)?;
+    let text = |path: &Path| expand::text(path).map(str::to_owned).map_err(expand::not_utf8);
+    let (root, directory) = (text(&folder.root)?, text(&folder.tests.directory)?);
+    let shown_tests = &folder.tests.shown;
+
+    let mut modules = Vec::new();
+    let mut suites = Vec::new();
+    let mut files = Vec::new();
+    for test in tests {
+        let (module, version) = (module(&test.id), test.version.get());
+        let (before, after, fill, loses, shown);
+        match &test.body {
+            TestBody::Rust { file, fill: fills, loses_rows } => {
+                let path = text(file)?;
+                modules.push(rust(krate, &module, &path, *fills));
+                shown = format!("{shown_tests}/{}.rs", test.id);
+                files.push(format!("{}.rs", test.id));
+                let function = |name: &str| {
+                    let name = Ident::new(name, proc_macro2::Span::call_site());
+                    quote! { ::core::option::Option::Some(#krate::__private::Check::Rust(#module::#name)) }
+                };
+                (before, after) = (function("lockgate_before"), function("lockgate_after"));
+                fill = if *fills {
+                    function("lockgate_fill")
+                } else {
+                    quote! { ::core::option::Option::None }
+                };
+                loses = if *loses_rows {
+                    quote! { &#module::lockgate_file::LOSES_ROWS }
+                } else {
+                    quote! { &[] }
+                };
+            }
+            TestBody::Sql { before: b, after: a, fill: f } => {
+                shown = b.shown.clone();
+                let suites = [Some(b), Some(a), f.as_ref()];
+                for suite in suites.into_iter().flatten() {
+                    let path = text(&suite.file)?;
+                    files.extend(suite.file.file_name().and_then(|name| name.to_str()).map(str::to_owned));
+                    modules.push(quote! { const _: &[u8] = ::core::include_bytes!(#path); });
+                }
+                (before, after) = (sql(krate, Some(b)), sql(krate, Some(a)));
+                fill = sql(krate, f.as_ref());
+                loses = quote! { &[] };
+            }
+        }
+        suites.push(quote! {
+            #krate::__private::Suite {
+                version: #version, file: #shown, before: #before, after: #after, fill: #fill, loses_rows: #loses,
+            }
+        });
+    }
+
+    let empty_tables = &args.empty_tables;
+    let tolerate = &args.tolerate;
+    let named = dialects.iter().map(|dialect| {
+        let (name, feature) = match dialect {
+            Dialect::Sqlite => ("sqlite", "Sqlite"),
+            Dialect::Postgres => ("postgres", "Postgres"),
+            Dialect::Mysql => ("mysql", "Mysql"),
+        };
+        let (module, dialect) = (format_ident!("{name}"), format_ident!("{feature}"));
+        let check = format_ident!("__requires_{name}");
+        let whole = WHOLE.iter().map(|test| {
+            let test = format_ident!("{test}");
+            quote! {
+                #[test]
+                fn #test() -> #krate::__private::Outcome {
+                    #krate::__private::#test(&super::LOCKGATE_TESTS, #krate::lockgate::Dialect::#dialect)
+                }
+            }
+        });
+        let each = folder.migrations.iter().map(|migration| {
+            let (test, version) = (self::module(&migration.id), migration.version.get());
+            quote! {
+                #[test]
+                fn #test() -> #krate::__private::Outcome {
+                    #krate::__private::walk(&super::LOCKGATE_TESTS, #krate::lockgate::Dialect::#dialect, #version)
+                }
+            }
+        });
+        quote! {
+            #krate::#check! {}
+            mod #module {
+                #(#each)*
+                #(#whole)*
+            }
+        }
+    });
+    Ok(quote! {
+        static LOCKGATE_MIGRATIONS: #lockgate::Migrations = #set;
+        static LOCKGATE_TESTS: #krate::__private::Tests = #krate::__private::Tests {
+            migrations: &LOCKGATE_MIGRATIONS,
+            folder: #root,
+            directory: #directory,
+            files: &[#(#files),*],
+            suites: &[#(#suites),*],
+            empty_tables: &[#(#empty_tables),*],
+            tolerate: &[#(#krate::Class::#tolerate),*],
+        };
+        #(#modules)*
+        #[test]
+        fn embedded_is_what_is_on_disk() -> #krate::__private::Outcome {
+            #krate::__private::embedded_is_what_is_on_disk(&LOCKGATE_TESTS)
+        }
+        #(#named)*
+    })
+}
+
+/// The file of a test as a module, and its functions with a type that all share.
+fn rust(krate: &syn::Path, module: &Ident, file: &str, fills: bool) -> TokenStream {
+    let functions = ["before", "after", "fill"].into_iter().filter(|name| fills || *name != "fill").map(|function| {
+        let (name, function) = (format_ident!("lockgate_{function}"), format_ident!("{function}"));
+        quote! {
+            pub(super) fn #name(db: &mut #krate::Db) -> #krate::__private::SuiteFuture<'_> {
+                ::std::boxed::Box::pin(lockgate_file::#function(db))
+            }
+        }
+    });
+    quote! {
+        mod #module {
+            // In a module of an expansion nothing that is `pub` can be reached.
+            #[allow(unreachable_pub)]
+            #[path = #file]
+            pub(super) mod lockgate_file;
+            #(#functions)*
+        }
+    }
+}
+
+/// A file of SQL as a list of statements for each group of dialects.
+fn sql(krate: &syn::Path, suite: Option<&SqlSuite>) -> TokenStream {
+    let Some(suite) = suite else { return quote! { ::core::option::Option::None } };
+    let shown = &suite.shown;
+    let groups = suite.statements.iter().map(|(dialects, statements)| {
+        let dialects = dialects.iter().map(|dialect| match dialect {
+            Dialect::Sqlite => quote! { #krate::lockgate::Dialect::Sqlite },
+            Dialect::Postgres => quote! { #krate::lockgate::Dialect::Postgres },
+            Dialect::Mysql => quote! { #krate::lockgate::Dialect::Mysql },
+        });
+        let statements = statements.iter().map(|statement| {
+            let (line, sql) = (statement.line, &statement.sql);
+            quote! { (#line, #sql) }
+        });
+        quote! { (&[#(#dialects),*], &[#(#statements),*]) }
+    });
+    quote! {
+        ::core::option::Option::Some(#krate::__private::Check::Sql { file: #shown, statements: &[#(#groups),*] })
+    }
+}
+
+/// `m0001_create_users` of `0001_create-users`: what is no letter of a name is `_`.
+fn module(id: &str) -> Ident {
+    let fits = |c: char| c == '_' || !c.is_whitespace() && syn::parse_str::<Ident>(&format!("m{c}")).is_ok();
+    let name: String = id.chars().map(|c| if fits(c) { c } else { '_' }).collect();
+    format_ident!("m{name}")
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn every_id_is_the_name_of_a_function() {
+        for (id, expected) in [
+            ("0001_create_users", "m0001_create_users"),
+            ("0001_add-tags", "m0001_add_tags"),
+            ("2_größe", "m2_größe"),
+            ("3_a².b c", "m3_a__b_c"),
+        ] {
+            assert_eq!(module(id).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn no_folder_is_an_error_and_nothing_else() {
+        let args = args::TESTS.parse(TokenStream::new()).unwrap();
+        let code = expansion(&args, Path::new("/nowhere"), Path::new("/")).to_string();
+        assert!(code.contains("\"[no-such-folder] there is no folder `nowhere/migrations`"), "{code}");
+        assert!(!code.contains("static"), "{code}");
+    }
+}

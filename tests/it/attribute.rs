@@ -1,0 +1,121 @@
+//! `#[lockgate_harness::test]`: what a test of a user's is given, and what is left behind it.
+
+use std::process::Command;
+
+use lockgate::{Database, Migrations, Migrator};
+use lockgate_harness::Throwaway;
+use sqlx::{PgPool, Row, SqlitePool};
+
+use crate::support::app::wait;
+
+static MIGRATIONS: Migrations = lockgate::embed_migrations!("../migrations");
+
+const TABLES: &str = "SELECT count(*) FROM lockgate_history";
+
+#[lockgate_harness::test(migrations = MIGRATIONS)]
+async fn a_pool_of_sqlite(db: SqlitePool) {
+    let count: i64 = sqlx::query_scalar(TABLES).fetch_one(&db).await.unwrap();
+    assert_eq!(count, MIGRATIONS.len() as i64);
+}
+
+#[lockgate_harness::test(migrations = MIGRATIONS)]
+async fn a_pool_of_postgres(db: PgPool) -> Result<(), sqlx::Error> {
+    let count: i64 = sqlx::query_scalar(TABLES).fetch_one(&db).await?;
+    assert_eq!(count, MIGRATIONS.len() as i64);
+    Ok(())
+}
+
+#[lockgate_harness::test(migrations = "../migrations", dialect = "postgres")]
+async fn a_database(mut db: Database) {
+    assert!(Migrator::new(&MIGRATIONS).apply(&mut db).await.unwrap().is_empty());
+}
+
+#[lockgate_harness::test(migrations = "../migrations", dialect = "sqlite", at = 1)]
+async fn a_throwaway_at_a_version(db: Throwaway) -> Result<(), lockgate::Error> {
+    let mut connection = db.connect().await.unwrap();
+    let report = Migrator::new(&MIGRATIONS).apply(&mut connection).await?;
+    assert_eq!(report.steps.len(), MIGRATIONS.len() - 1);
+    Ok(())
+}
+
+#[lockgate_harness::test(migrations = MIGRATIONS, before = 1)]
+async fn before_the_first_there_is_nothing(db: SqlitePool) {
+    let rows = sqlx::query("SELECT name FROM sqlite_schema").fetch_all(&db).await.unwrap();
+    assert!(rows.is_empty());
+}
+
+#[lockgate_harness::test(migrations = MIGRATIONS, at = "9999_nothing")]
+#[should_panic(expected = "no migration `9999_nothing` is embedded from `migrations`")]
+async fn an_unknown_migration_is_told(_db: SqlitePool) {}
+
+#[lockgate_harness::test(migrations = MIGRATIONS)]
+#[should_panic(expected = "as it should")]
+async fn a_test_may_be_there_to_panic(_db: SqlitePool) {
+    panic!("as it should");
+}
+
+/// Makes the tests below fail, which are run by another one and not for themselves.
+const FAILS: &str = "LOCKGATE_TEST_FAILS";
+
+#[lockgate_harness::test(migrations = MIGRATIONS)]
+async fn fails_by_a_panic(db: PgPool) {
+    sqlx::query("CREATE TABLE why (reason TEXT)").execute(&db).await.unwrap();
+    assert!(std::env::var_os(FAILS).is_none(), "on purpose");
+}
+
+#[lockgate_harness::test(migrations = MIGRATIONS)]
+async fn fails_by_an_error(db: SqlitePool) -> Result<(), std::num::ParseIntError> {
+    sqlx::query("CREATE TABLE why (reason TEXT)").execute(&db).await.unwrap();
+    if std::env::var_os(FAILS).is_some() { "on purpose".parse::<u8>().map(drop) } else { Ok(()) }
+}
+
+#[test]
+fn what_fails_keeps_its_database_and_names_it() {
+    let said = failing("attribute::fails_by_an_error");
+    assert!(said.contains("ParseIntError"), "{said}");
+    let url = kept(&said, "sqlite:");
+    let file = url.trim_start_matches("sqlite://").trim_end_matches("?mode=rwc");
+    let folder = std::path::Path::new(file).parent().expect("a file is in a folder").to_owned();
+    let there = wait(async {
+        use sqlx::Connection;
+        let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+        let row = sqlx::query("SELECT count(*) FROM why").fetch_one(&mut connection).await.unwrap();
+        row.get::<i64, _>(0)
+    });
+    assert_eq!(there, 0);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// The password of the server is never shown.
+#[test]
+fn what_fails_on_postgres_shows_no_password() {
+    let Some(database) = crate::support::postgres::database() else { return };
+    let said = failing("attribute::fails_by_a_panic");
+    assert!(said.contains("on purpose"), "{said}");
+    let shown = kept(&said, "postgres:");
+    let (_, password) = database.url().split_once("postgres:").map(|(_, rest)| ((), rest.to_owned())).unwrap();
+    let password = password.split(':').nth(1).and_then(|rest| rest.split('@').next()).unwrap_or_default().to_owned();
+    assert!(password.is_empty() || !said.contains(&password), "{said}");
+    let name = shown.trim_end_matches(',').rsplit('/').next().expect("a URL has a path").to_owned();
+    wait(async {
+        use sqlx::Connection;
+        let mut connection = database.connect().await;
+        let drop = format!("DROP DATABASE {name} WITH (FORCE)");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(drop)).execute(&mut connection).await.expect("it was kept");
+        connection.close().await.unwrap();
+    });
+}
+
+/// What one of the tests above prints when it fails.
+fn failing(test: &str) -> String {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let output = command.args(["--exact", test, "--nocapture"]).env(FAILS, "1").output().unwrap();
+    assert!(!output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// The URL that stands in the words on what is kept.
+fn kept(said: &str, scheme: &str) -> String {
+    let line = said.lines().find(|line| line.contains("its database is kept")).unwrap_or_else(|| panic!("{said}"));
+    line.split(' ').find(|word| word.starts_with(scheme)).unwrap_or_else(|| panic!("{line}")).to_owned()
+}

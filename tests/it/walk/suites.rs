@@ -1,0 +1,86 @@
+//! How a suite runs: rolled back, by its panics too, and never taken for a failure that it is not.
+
+use lockgate::Dialect;
+use lockgate_harness::__private::{Check, Suite};
+use lockgate_harness::{Failure, Step};
+
+use super::{caught, on_each, passes, tests};
+
+const FILES: &[(&str, &str)] = &[
+    ("0001_users.up.sql", "CREATE TABLE users (id INTEGER NOT NULL PRIMARY KEY);"),
+    ("0001_users.down.sql", "DROP TABLE users;"),
+];
+
+on_each! {
+    l12_what_a_suite_does_is_rolled_back,
+    a_panic_is_a_failure_at_its_line,
+    a_suite_that_ends_its_transaction_proves_nothing,
+    a_lost_connection_proves_nothing,
+}
+
+fn suite(before: Check, after: Check) -> Suite {
+    let file = "tests/migrations/0001_users.rs";
+    Suite { version: 1, file, before: Some(before), after: Some(after), fill: None, loses_rows: &[] }
+}
+
+const NO_TABLE: Check = Check::Rust(|db| Box::pin(async { db.expect_no_table("users").await }));
+const TABLE: Check = Check::Rust(|db| Box::pin(async { db.expect_table("users").await }));
+
+/// The after-test puts a row in and is asked twice: the second time would find the first one's.
+async fn l12_what_a_suite_does_is_rolled_back(dialect: Dialect) {
+    let after = Check::Rust(|db| {
+        Box::pin(async {
+            db.expect_value(0, "SELECT count(*) FROM users").await?;
+            db.execute("INSERT INTO users (id) VALUES (1)").await?;
+            db.expect_value(1, "SELECT count(*) FROM users").await
+        })
+    });
+    passes(tests(FILES, vec![suite(NO_TABLE, after)]), dialect, 1).await;
+}
+
+async fn a_panic_is_a_failure_at_its_line(dialect: Dialect) {
+    let after = Check::Rust(|db| {
+        Box::pin(async {
+            let rows: i64 = db.value("SELECT count(*) FROM users").await?;
+            assert_eq!(rows, 3, "there should be three");
+            Ok(())
+        })
+    });
+    let words = ["there should be three", "tests/it/walk/suites.rs:"];
+    caught(tests(FILES, vec![suite(NO_TABLE, after)]), dialect, 1, Step::After, &words).await;
+}
+
+/// It would be the failure that the inversion waits for.
+async fn a_suite_that_ends_its_transaction_proves_nothing(dialect: Dialect) {
+    let after = Check::Rust(|db| {
+        Box::pin(async {
+            db.execute("COMMIT").await?;
+            db.expect_table("users").await
+        })
+    });
+    let words = ["the suite ended its transaction"];
+    caught(tests(FILES, vec![suite(NO_TABLE, after)]), dialect, 1, Step::AfterMustFail, &words).await;
+}
+
+async fn a_lost_connection_proves_nothing(dialect: Dialect) {
+    let after = Check::Rust(|_| Box::pin(async { Err(Failure::from(sqlx::Error::PoolTimedOut)) }));
+    let words = ["the suite could not be asked"];
+    caught(tests(FILES, vec![suite(NO_TABLE, after)]), dialect, 1, Step::AfterMustFail, &words).await;
+}
+
+#[tokio::test]
+async fn a_server_that_ends_the_session_proves_nothing() {
+    let after = Check::Rust(|db| {
+        Box::pin(async {
+            db.execute("SELECT pg_terminate_backend(pg_backend_pid())").await?;
+            Ok(())
+        })
+    });
+    let tests = tests(FILES, vec![suite(NO_TABLE, after)]);
+    caught(tests, Dialect::Postgres, 1, Step::AfterMustFail, &["the suite could not be asked"]).await;
+}
+
+#[tokio::test]
+async fn a_good_pair_passes() {
+    passes(tests(FILES, vec![suite(NO_TABLE, TABLE)]), Dialect::Sqlite, 1).await;
+}

@@ -1,0 +1,50 @@
+//! `cargo xtask new-test`: the test of a migration that has none.
+
+use anstream::println;
+use lockgate_source::scaffold::{self, TestLanguage};
+
+use super::{check, new_migration};
+use crate::changes::Changes;
+use crate::failure::Failure;
+use crate::project::Project;
+
+/// The test fails until it is written. Nothing is overwritten: where a test is there, nothing is changed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The migrations, by version or whole name: `7`, `0007_add_tags`
+    #[arg(required = true, value_name = "MIGRATION")]
+    migrations: Vec<String>,
+    /// Two files of SQL instead of one of Rust
+    #[arg(long)]
+    sql: bool,
+    /// The package whose migrations these are
+    #[arg(long, short, value_name = "NAME")]
+    package: Option<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let project = Project::find()?;
+    let package = project.package(arguments.package.as_deref())?;
+    let folder = check::load(&package).folder;
+    let language = if arguments.sql { TestLanguage::Sql } else { TestLanguage::Rust };
+    let (has, _) = folder.tests(folder.policy.dialects());
+    let mut changes = Changes::default();
+    let mut shown = Vec::new();
+    for word in &arguments.migrations {
+        let id = check::migration(&folder, word)?.id.clone();
+        if has.iter().any(|test| test.id == id) {
+            return Err(Failure::refused(format!("`{id}` has a test already: nothing was changed")));
+        }
+        for file in scaffold::test(&id, language) {
+            let path = package.place(&file.path);
+            shown.push(project.shown(&path));
+            changes.create(path, file.content);
+        }
+    }
+    let hint = new_migration::compile_again(&mut changes, &package);
+    changes.make()?;
+    shown.iter().for_each(|path| println!("{path}"));
+    println!("now write the test, which fails until it is written");
+    hint.iter().for_each(|hint| println!("{hint}"));
+    Ok(())
+}
