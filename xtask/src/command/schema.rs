@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anstream::{eprintln, println};
 use lockgate_schema::{Schema, picture, snapshot};
+use lockgate_source::core::table::BodyData;
 use lockgate_source::core::{Dialect, Version};
-use lockgate_source::folder::{Folder, Kind};
+use lockgate_source::folder::Folder;
 
 use super::check;
 use crate::changes::Changes;
@@ -141,7 +142,7 @@ fn made(package: &Package, arguments: &Arguments, wanted: Option<Dialect>) -> Re
         None => folder.migrations.len(),
         Some(at) => find(folder, at)? + 1,
     };
-    let step = folder.migrations.iter().take(count).find(|migration| migration.up.kind == Kind::Rust);
+    let step = folder.migrations.iter().take(count).find(|migration| matches!(migration.up.body, BodyData::Rust));
     if let Some(step) = step {
         let id = &step.id;
         return Err(Failure::refused(format!(
