@@ -43,7 +43,7 @@ pub fn differences(before: &str, after: &str) -> String {
 }
 
 fn blocks(text: &str) -> Vec<Vec<&str>> {
-    let blocks = text.split("\n\n").map(|block| block.lines().collect::<Vec<_>>());
+    let blocks = text.split("\n\n").map(|block| block.lines().filter(|line| !line.is_empty()).collect::<Vec<_>>());
     blocks.filter(|block| !block.is_empty()).collect()
 }
 

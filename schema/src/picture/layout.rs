@@ -3,7 +3,7 @@
 use super::layers::{Layers, Slot};
 
 /// A box's width and height.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Size {
     pub(super) width: f64,
     pub(super) height: f64,
@@ -61,7 +61,8 @@ pub(super) fn lay_out(sizes: &[Size], edges: &[Edge]) -> Layout {
     let (joined, alone): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| group.len() > 1);
     let mut layout = Layout {
         size: Size { width: 0.0, height: 0.0 },
-        boxes: vec![Point { x: 0.0, y: 0.0 }; sizes.len()],
+        // Far away until each is placed.
+        boxes: vec![Point { x: f64::MAX, y: f64::MAX }; sizes.len()],
         edges: vec![Vec::new(); edges.len()],
     };
     let mut pieces: Vec<Piece> = joined.iter().map(|group| best(group, sizes, edges)).collect();
@@ -69,8 +70,19 @@ pub(super) fn lay_out(sizes: &[Size], edges: &[Edge]) -> Layout {
     // Those that are joined with nothing come last, the highest first.
     let mut alone: Vec<Piece> = alone.into_iter().flatten().map(|node| single(node, sizes, edges)).collect();
     alone.sort_by(|one, other| other.size.height.total_cmp(&one.size.height));
-    pieces.extend(alone);
-    pack(pieces, &mut layout);
+    if !pieces.is_empty() {
+        pack(std::mem::take(&mut pieces), &mut layout);
+        let mut taken = taken(&layout, sizes);
+        alone.retain_mut(|piece| match free(&taken, layout.size, piece.size) {
+            Some(place) => {
+                taken.push((place, piece.size));
+                put(std::mem::take(piece), place, &mut layout);
+                false
+            }
+            None => true,
+        });
+    }
+    pack(alone, &mut layout);
     layout
 }
 
@@ -86,6 +98,7 @@ fn groups(count: usize, edges: &[Edge]) -> Vec<Vec<usize>> {
 }
 
 /// A group that is laid out for itself, from its own corner on.
+#[derive(Default)]
 struct Piece {
     size: Size,
     boxes: Vec<(usize, Point)>,
@@ -264,12 +277,59 @@ fn settle(layer: &[Slot], sizes: &[Size], wanted: &[f64]) -> Vec<f64> {
     starts.zip(&offsets).map(|(start, offset)| start + offset).collect()
 }
 
-/// Puts the pieces side by side in rows, so that the whole is about as wide as a page.
+/// What boxes and edges take up.
+fn taken(layout: &Layout, sizes: &[Size]) -> Vec<(Point, Size)> {
+    let is_placed = |corner: &Point| corner.x <= layout.size.width && corner.y <= layout.size.height;
+    let boxes = layout.boxes.iter().copied().zip(sizes.iter().copied()).filter(|(corner, _)| is_placed(corner));
+    let pairs = layout.edges.iter().flat_map(|points| points.windows(2));
+    let lines = pairs.map(|pair| {
+        let corner = Point { x: pair[0].x.min(pair[1].x), y: pair[0].y.min(pair[1].y) };
+        let size = Size { width: (pair[0].x - pair[1].x).abs(), height: (pair[0].y - pair[1].y).abs() };
+        // An edge to its own box bows out.
+        let width = if size.width == 0.0 { CHANNEL / 2.0 } else { size.width };
+        (corner, Size { width, ..size })
+    });
+    boxes.chain(lines).collect()
+}
+
+/// A place within the picture where nothing is, the first from the top.
+fn free(taken: &[(Point, Size)], within: Size, size: Size) -> Option<Point> {
+    const STEP: f64 = 10.0;
+    let steps = |room: f64| (0..).map(|step| f64::from(step) * STEP).take_while(move |&at| at <= room);
+    let is_free = |place: &Point| {
+        taken.iter().all(|(corner, other)| {
+            place.x + size.width + GAP <= corner.x
+                || corner.x + other.width + GAP <= place.x
+                || place.y + size.height + GAP <= corner.y
+                || corner.y + other.height + GAP <= place.y
+        })
+    };
+    let rows = steps(within.height - size.height);
+    rows.flat_map(|y| steps(within.width - size.width).map(move |x| Point { x, y })).find(is_free)
+}
+
+fn put(piece: Piece, place: Point, layout: &mut Layout) {
+    let moved = |point: Point| Point { x: point.x + place.x, y: point.y + place.y };
+    layout.size.width = layout.size.width.max(place.x + piece.size.width);
+    layout.size.height = layout.size.height.max(place.y + piece.size.height);
+    for (node, corner) in piece.boxes {
+        layout.boxes[node] = moved(corner);
+    }
+    for (edge, points) in piece.edges {
+        layout.edges[edge] = points.into_iter().map(moved).collect();
+    }
+}
+
+/// Puts the pieces side by side in rows below what is there, so that the whole is about as wide as a page.
 fn pack(pieces: Vec<Piece>, layout: &mut Layout) {
+    if pieces.is_empty() {
+        return;
+    }
     let area: f64 = pieces.iter().map(|piece| (piece.size.width + GAP) * (piece.size.height + GAP)).sum();
     let widest = pieces.iter().map(|piece| piece.size.width).fold(0.0, f64::max);
-    let width = (area * ASPECT).sqrt().max(widest);
-    let mut at = Point { x: 0.0, y: 0.0 };
+    let width = (area * ASPECT).sqrt().max(widest).max(layout.size.width);
+    let top = if layout.size.height > 0.0 { layout.size.height + GAP * 1.5 } else { 0.0 };
+    let mut at = Point { x: 0.0, y: top };
     let mut row_height: f64 = 0.0;
     // Shelves in shelves: what is lower than its row may stand on top of another.
     let mut stack: Option<(f64, f64, f64)> = None;
@@ -291,14 +351,6 @@ fn pack(pieces: Vec<Piece>, layout: &mut Layout) {
                 place
             }
         };
-        let moved = |point: Point| Point { x: point.x + place.x, y: point.y + place.y };
-        layout.size.width = layout.size.width.max(place.x + piece.size.width);
-        layout.size.height = layout.size.height.max(place.y + piece.size.height);
-        for (node, corner) in piece.boxes {
-            layout.boxes[node] = moved(corner);
-        }
-        for (edge, points) in piece.edges {
-            layout.edges[edge] = points.into_iter().map(moved).collect();
-        }
+        put(piece, place, layout);
     }
 }

@@ -97,20 +97,24 @@ fn row_y(row: usize) -> f64 {
     HEAD + row as f64 * ROW + ROW / 2.0 + 2.0
 }
 
-/// Where a link meets its boxes. Several that come to one row stand a little apart.
+/// Where a link meets its boxes. All that come to one row meet there, those that may point to none a
+/// little below the others, as their ends look different.
 fn edge(link: &Link, links: &[Link]) -> Edge {
-    let apart = |same: Vec<&Link>| {
-        let at = same.iter().position(|other| std::ptr::eq(*other, link)).unwrap_or_default() as f64;
-        let step = (12.0 / same.len() as f64).min(5.0);
-        (at - (same.len() as f64 - 1.0) / 2.0) * step
+    let mut coming = links.iter().filter(|other| (other.parent, other.parent_row) == (link.parent, link.parent_row));
+    let below = match (coming.any(|other| other.optional != link.optional), link.optional) {
+        (false, _) => 0.0,
+        (true, false) => -5.0,
+        (true, true) => 5.5,
     };
-    let coming = links.iter().filter(|other| (other.parent, other.parent_row) == (link.parent, link.parent_row));
     let going = links.iter().filter(|other| (other.child, other.child_row) == (link.child, link.child_row));
+    let going: Vec<&Link> = going.collect();
+    let at = going.iter().position(|other| std::ptr::eq(*other, link)).unwrap_or_default() as f64;
+    let apart = (at - (going.len() as f64 - 1.0) / 2.0) * (12.0 / going.len() as f64).min(5.0);
     Edge {
         from: link.child,
-        from_y: row_y(link.child_row) + apart(going.collect()),
+        from_y: row_y(link.child_row) + apart,
         to: link.parent,
-        to_y: row_y(link.parent_row) + apart(coming.collect()).clamp(-7.0, 7.0),
+        to_y: row_y(link.parent_row) + below,
     }
 }
 
