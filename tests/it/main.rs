@@ -16,6 +16,7 @@ mod rebuild;
 mod requirements;
 mod round_trips;
 mod schema_sqlite;
+mod schema_xtask;
 mod support;
 mod throwaway;
 mod trace;

@@ -84,8 +84,10 @@ fn write(path: &Path, text: String) -> Result<(), Failure> {
         println!("{} is as it should be", path.display());
         return Ok(());
     }
+    let absolute = std::path::absolute(path)
+        .map_err(|error| Failure::impossible(format!("{} cannot be written: {error}", path.display())))?;
     let mut changes = Changes::default();
-    changes.replace(path.to_owned(), text);
+    changes.replace(absolute, text);
     changes.make()?;
     println!("{} written", path.display());
     Ok(())
