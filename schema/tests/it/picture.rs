@@ -76,7 +76,7 @@ fn cards(svg: &str) -> Vec<Card> {
 
 #[test]
 fn no_card_stands_over_another_and_all_are_inside() {
-    for seed in 0..25 {
+    for seed in 0..12 {
         let mut random = Random::new(seed);
         let count = 1 + random.below(45);
         let links = random.below(60);
