@@ -10,6 +10,8 @@ mod block;
 mod compare;
 mod difference;
 mod model;
+pub mod picture;
+pub mod snapshot;
 #[doc(hidden)]
 pub mod sqlite;
 mod text;

@@ -17,6 +17,7 @@ mod requirements;
 mod round_trips;
 mod schema_postgres;
 mod schema_sqlite;
+mod schema_xtask;
 mod support;
 mod testdb;
 mod throwaway;

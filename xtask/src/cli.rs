@@ -34,6 +34,9 @@ enum Command {
     Freeze(command::freeze::Arguments),
     /// Give drafts new numbers after a merge.
     Renumber(command::renumber::Arguments),
+    /// Show what the migrations make, as a text to check in or as a picture.
+    #[cfg(feature = "schema")]
+    Schema(command::schema::Arguments),
     /// Run all tests, with a throwaway PostgreSQL server where the workspace needs one.
     Test(command::test::Arguments),
     /// Make a database for people, or mark one for development.
@@ -57,6 +60,8 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Explain(arguments) => command::explain::run(&arguments),
         Command::Freeze(arguments) => command::freeze::run(&arguments),
         Command::Renumber(arguments) => command::renumber::run(&arguments),
+        #[cfg(feature = "schema")]
+        Command::Schema(arguments) => command::schema::run(&arguments),
         Command::Test(arguments) => command::test::run(&arguments),
         Command::Testdb(arguments) => command::testdb::run(&arguments),
         Command::Corpus(arguments) => command::corpus::run(&arguments),

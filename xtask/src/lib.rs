@@ -130,7 +130,9 @@ mod failure;
 mod project;
 #[cfg(feature = "replay")]
 mod replay;
-#[cfg(any(feature = "replay", feature = "trace"))]
+#[cfg(feature = "schema")]
+mod schema;
+#[cfg(any(feature = "replay", feature = "schema", feature = "trace"))]
 mod scripts;
 #[cfg(feature = "trace")]
 mod trace;

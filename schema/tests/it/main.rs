@@ -3,5 +3,6 @@
 mod build;
 mod compare;
 mod generate;
+mod picture;
 mod property;
 mod text;

@@ -35,7 +35,7 @@ fn there_and_back_find_as_much() {
 #[test]
 fn s12_every_small_change_is_found_and_is_of_its_class() {
     let mut made: BTreeMap<&str, u32> = BTreeMap::new();
-    for seed in 0..120 {
+    for seed in 0..36 {
         for (name, class, change) in CHANGES {
             let mut random = Random::new(seed);
             let before = schema(&mut random);
@@ -55,13 +55,13 @@ fn s12_every_small_change_is_found_and_is_of_its_class() {
         }
     }
     for (name, _, _) in CHANGES {
-        assert!(made.get(name).copied().unwrap_or_default() >= 20, "`{name}` was hardly tried: {made:?}");
+        assert!(made.get(name).copied().unwrap_or_default() >= 8, "`{name}` was hardly tried: {made:?}");
     }
 }
 
 #[test]
 fn texts_are_equal_exactly_where_nothing_differs() {
-    for seed in 0..40 {
+    for seed in 0..12 {
         let mut random = Random::new(seed);
         let before = schema(&mut random);
         // Two changes may undo each other, or make the same of two.

@@ -8,6 +8,8 @@ pub(crate) mod init;
 pub(crate) mod new_migration;
 pub(crate) mod new_test;
 pub(crate) mod renumber;
+#[cfg(feature = "schema")]
+pub(crate) mod schema;
 pub(crate) mod test;
 pub(crate) mod testdb;
 

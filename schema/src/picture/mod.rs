@@ -1,0 +1,10 @@
+//! Pictures of a schema: its tables and which of them point to which.
+
+mod graph;
+mod layers;
+mod layout;
+mod mermaid;
+mod svg;
+
+pub use mermaid::mermaid;
+pub use svg::svg;

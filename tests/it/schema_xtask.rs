@@ -1,0 +1,116 @@
+//! `cargo xtask schema`: the text, its check against a file, and its pictures.
+
+use crate::support::scratch::Scratch;
+
+const USERS: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE);";
+const POSTS: &str = "CREATE TABLE posts (id INTEGER PRIMARY KEY, author INTEGER NOT NULL REFERENCES users (id));";
+
+/// A package for SQLite with these migrations and no lockfile to mind.
+fn folder(migrations: &[(&str, &str)]) -> Scratch {
+    let scratch = Scratch::new();
+    for (file, text) in migrations {
+        scratch.write(&format!("app/migrations/{file}"), text);
+    }
+    scratch.write("app/migrations/migrations.toml", "dialects = [\"sqlite\"]\n");
+    scratch
+}
+
+fn library() -> Scratch {
+    folder(&[("0001_users.sql", USERS), ("0002_posts.sql", POSTS)])
+}
+
+const AT_1: &str = "-- lockgate schema 1 (sqlite)
+
+table users
+  column id INTEGER
+  column email TEXT NOT NULL
+  constraint PRIMARY KEY (id)
+  constraint UNIQUE (email)
+";
+
+#[test]
+fn the_text_is_printed_at_head_and_at_a_version() {
+    let scratch = library();
+    let text = scratch.run(&["schema"]).succeeds();
+    assert!(text.contains("\n  constraint FOREIGN KEY (author) REFERENCES users (id)\n"), "{text}");
+    for at in ["1", "0001", "0001_users"] {
+        assert_eq!(scratch.run(&["schema", "--at", at]).succeeds(), AT_1);
+    }
+    let said = scratch.run(&["schema", "--at", "7"]).fails(1);
+    assert!(said.contains("there is no migration `7` in app/migrations: the last is `0002_posts`"), "{said}");
+}
+
+#[test]
+fn a_stale_file_is_told_with_what_differs_and_what_to_type() {
+    let scratch = library();
+    let said = scratch.run(&["schema", "--check", "schema.txt"]).fails(2);
+    assert!(said.contains("`cargo xtask schema --write schema.txt` makes it"), "{said}");
+    scratch.run(&["schema", "--write", "schema.txt"]).succeeds();
+    assert_eq!(scratch.run(&["schema", "--check", "schema.txt"]).succeeds(), "schema.txt says what is there\n");
+    let said = scratch.run(&["schema", "--write", "schema.txt"]).succeeds();
+    assert_eq!(said, "schema.txt is as it should be\n");
+
+    let before = scratch.read("schema.txt");
+    scratch.write("schema.txt", &before.replace('\n', "\r\n"));
+    scratch.run(&["schema", "--check", "schema.txt"]).succeeds();
+
+    scratch.write("app/migrations/0003_more.sql", "ALTER TABLE users ADD age INT; CREATE TABLE tags (name TEXT);");
+    let said = scratch.run(&["schema", "--check", "schema.txt"]).fails(1);
+    for part in [
+        "table users:\n+   column age INT\n",
+        "table tags: is new\n",
+        "schema.txt is stale: `cargo xtask schema --write schema.txt --dialect sqlite` writes it anew",
+    ] {
+        assert!(said.contains(part), "`{part}` is missing: {said}");
+    }
+    assert_eq!(scratch.read("schema.txt").replace("\r\n", "\n"), before, "a check writes nothing");
+    scratch.run(&["schema", "--at", "2", "--check", "schema.txt"]).succeeds();
+}
+
+#[test]
+fn a_picture_is_made() {
+    let scratch = library();
+    let svg = scratch.run(&["schema", "--svg"]).succeeds();
+    assert!(svg.starts_with("<svg ") && svg.contains("<title>posts (author) → users</title>"), "{svg}");
+    let mermaid = scratch.run(&["schema", "--mermaid"]).succeeds();
+    assert!(mermaid.contains("    \"users\" ||--o{ \"posts\" : \"author\"\n"), "{mermaid}");
+    scratch.run(&["schema", "--svg", "--write", "schema.svg"]).succeeds();
+    assert_eq!(scratch.read("schema.svg"), svg);
+    scratch.run(&["schema", "--svg", "--mermaid"]).fails(2);
+}
+
+#[test]
+fn what_cannot_be_run_is_said() {
+    let scratch = folder(&[("0001_users.sql", USERS), ("0002_again.sql", USERS)]);
+    let said = scratch.run(&["schema"]).fails(1);
+    assert!(said.contains("app/migrations/0002_again.sql:1:1") && said.contains("already exists"), "{said}");
+    let said = scratch.run(&["schema", "--dialect", "postgres"]).fails(1);
+    assert!(said.contains("app/migrations is not for `postgres`: its policy names `sqlite`"), "{said}");
+
+    scratch.write("app/migrations/migrations.toml", "");
+    let said = scratch.run(&["schema"]).fails(1);
+    assert!(said.contains("names no dialect: say which with `--dialect sqlite`"), "{said}");
+    assert_eq!(scratch.run(&["schema", "--dialect", "sqlite", "--at", "1"]).succeeds(), AT_1);
+}
+
+#[test]
+fn a_rust_step_runs_in_its_own_program() {
+    let step = "use lockgate::{StepResult, Transaction};\n\n\
+                pub async fn up(_: &mut Transaction<'_>) -> StepResult {\n    Ok(())\n}\n";
+    let scratch = folder(&[("0001_users.sql", USERS), ("0002_hash.rs", step)]);
+    let said = scratch.run(&["schema"]).fails(1);
+    assert!(said.contains("`0002_hash` is a Rust step") && said.contains("--database-url"), "{said}");
+    assert_eq!(scratch.run(&["schema", "--at", "1"]).succeeds(), AT_1);
+}
+
+#[tokio::test]
+async fn a_database_that_is_there_is_read() {
+    let scratch = library();
+    let url = format!("sqlite://{}?mode=rwc", scratch.path("head.db").display());
+    let mut database = lockgate::Database::connect(&url).await.unwrap();
+    sqlx::raw_sql(USERS).execute(database.sqlite().unwrap()).await.unwrap();
+    assert_eq!(scratch.run(&["schema", "--database-url", &url]).succeeds(), AT_1);
+    assert_eq!(scratch.run_with(&[("DATABASE_URL", &url)], &["schema", "--database-url"]).succeeds(), AT_1);
+    let said = scratch.run(&["schema", "--database-url", "sqlite:///nowhere/at/all.db"]).fails(2);
+    assert!(said.contains("cannot connect to sqlite:///nowhere/at/all.db"), "{said}");
+}

@@ -1,0 +1,192 @@
+//! `cargo xtask schema`: what the migrations make, as a text to check in, or as a picture.
+
+use std::path::{Path, PathBuf};
+
+use anstream::{eprintln, println};
+use lockgate_schema::{Schema, picture, snapshot};
+use lockgate_source::core::table::BodyData;
+use lockgate_source::core::{Dialect, Version};
+use lockgate_source::folder::Folder;
+
+use super::check;
+use crate::changes::Changes;
+use crate::failure::Failure;
+use crate::project::{Package, Project};
+use crate::schema::{NoSchema, of_database, of_folder};
+use crate::scripts;
+
+/// Runs the migrations on an SQLite in memory or a throwaway PostgreSQL, and prints what is there then. Exit
+/// codes: 0 done, or the file says what is there; 1 it does not, or a migration fails; 2 it could not
+/// be done.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Behind this migration, and not behind the last
+    #[arg(long, value_name = "VERSION", conflicts_with = "database_url")]
+    at: Option<String>,
+    /// The database that it is for, where the policy names several: `sqlite` or `postgres`
+    #[arg(long, value_name = "DIALECT", conflicts_with = "database_url")]
+    dialect: Option<Dialect>,
+    /// Of a database that is there; without a URL of the one that DATABASE_URL names
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
+    database_url: Option<String>,
+    /// Say whether this file has the text, and in what it differs
+    #[arg(long, value_name = "FILE", group = "form")]
+    check: Option<PathBuf>,
+    /// Write the text, or the picture, to this file
+    #[arg(long, value_name = "FILE", conflicts_with = "check")]
+    write: Option<PathBuf>,
+    /// A picture for Mermaid
+    #[arg(long, group = "form")]
+    mermaid: bool,
+    /// A picture as SVG
+    #[arg(long, group = "form")]
+    svg: bool,
+    /// The package whose migrations these are
+    #[arg(long, short, value_name = "NAME")]
+    package: Option<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let checked = arguments.check.as_deref().map(read).transpose()?;
+    let schema = match &arguments.database_url {
+        Some(url) => there(url)?,
+        None => {
+            let project = Project::find()?;
+            let package = project.package(arguments.package.as_deref())?;
+            made(&package, arguments, checked.as_deref().and_then(snapshot::dialect))?
+        }
+    };
+    let text = match (arguments.mermaid, arguments.svg) {
+        (true, _) => picture::mermaid(&schema),
+        (false, true) => picture::svg(&schema),
+        (false, false) => schema.to_text(),
+    };
+    match (&arguments.check, &checked, &arguments.write) {
+        (Some(path), Some(checked), _) => compare(path, checked, &text, &schema, arguments),
+        (_, _, Some(path)) => write(path, text),
+        (_, _, None) => {
+            anstream::print!("{text}");
+            Ok(())
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let text = std::fs::read_to_string(path);
+    text.map(|text| text.replace("\r\n", "\n")).map_err(|error| {
+        let path = path.display();
+        Failure::impossible(format!("{path} cannot be read: {error}: `cargo xtask schema --write {path}` makes it"))
+    })
+}
+
+fn write(path: &Path, text: String) -> Result<(), Failure> {
+    if std::fs::read_to_string(path).is_ok_and(|before| before == text) {
+        println!("{} is as it should be", path.display());
+        return Ok(());
+    }
+    let absolute = std::path::absolute(path)
+        .map_err(|error| Failure::impossible(format!("{} cannot be written: {error}", path.display())))?;
+    let mut changes = Changes::default();
+    changes.replace(absolute, text);
+    changes.make()?;
+    println!("{} written", path.display());
+    Ok(())
+}
+
+fn compare(path: &Path, checked: &str, text: &str, schema: &Schema, arguments: &Arguments) -> Result<(), Failure> {
+    let shown = path.display();
+    let differences = snapshot::differences(checked, text);
+    if differences.is_empty() {
+        println!("{shown} says what is there");
+        return Ok(());
+    }
+    eprintln!("{}", differences.trim_end());
+    let mut command = format!("cargo xtask schema --write {shown}");
+    if arguments.database_url.is_some() {
+        command.push_str(" --database-url");
+    } else if arguments.dialect.is_some() || snapshot::dialect(checked).is_some() {
+        command.push_str(&format!(" --dialect {}", schema.dialect));
+    }
+    if let Some(at) = &arguments.at {
+        command.push_str(&format!(" --at {at}"));
+    }
+    if let Some(package) = &arguments.package {
+        command.push_str(&format!(" --package {package}"));
+    }
+    Err(Failure::refused(format!("{shown} is stale: `{command}` writes it anew")))
+}
+
+/// The schema of a database that is there.
+fn there(url: &str) -> Result<Schema, Failure> {
+    let url = match url {
+        "" => std::env::var("DATABASE_URL").map_err(|_| {
+            Failure::impossible("`--database-url` stands alone and DATABASE_URL is not set: name the database")
+        })?,
+        url => url.to_owned(),
+    };
+    of_database(&url).map_err(|why| match why {
+        NoSchema::Error(error) => Failure::impossible(error.report().to_string().trim_end()),
+        NoSchema::Server(error) => error.into(),
+        NoSchema::Other(why) => Failure::impossible(why),
+    })
+}
+
+/// The schema that a folder makes.
+fn made(package: &Package, arguments: &Arguments, wanted: Option<Dialect>) -> Result<Schema, Failure> {
+    let loaded = check::load(package);
+    if !scripts::can_run(&loaded.diagnostics) {
+        check::show(&loaded);
+        return Err(Failure::refused("nothing was run: put right what is said above first"));
+    }
+    let folder = &loaded.folder;
+    let dialect = dialect(folder, arguments.dialect.or(wanted))?;
+    let count = match &arguments.at {
+        None => folder.migrations.len(),
+        Some(at) => find(folder, at)? + 1,
+    };
+    let step = folder.migrations.iter().take(count).find(|migration| matches!(migration.up.body, BodyData::Rust));
+    if let Some(step) = step {
+        let id = &step.id;
+        return Err(Failure::refused(format!(
+            "`{id}` is a Rust step, which runs in its own program: stop before it with `--at`, or migrate a database \
+             with the program and name it: `cargo xtask schema --database-url sqlite://head.db`"
+        )));
+    }
+    of_folder(folder, count, dialect).map_err(|why| match why {
+        NoSchema::Error(error) => Failure::refused(error.report().to_string().trim_end()),
+        NoSchema::Server(error) => error.into(),
+        NoSchema::Other(why) => Failure::impossible(why),
+    })
+}
+
+fn dialect(folder: &Folder, wanted: Option<Dialect>) -> Result<Dialect, Failure> {
+    let names: Vec<Dialect> = Dialect::ALL.into_iter().filter(|&dialect| scripts::is_for(folder, dialect)).collect();
+    let runs = |dialect: &Dialect| [Dialect::Sqlite, Dialect::Postgres].contains(dialect);
+    match (wanted, &*names) {
+        (Some(wanted), []) => Ok(wanted),
+        (Some(wanted), names) if names.contains(&wanted) => Ok(wanted),
+        (Some(wanted), names) => {
+            let names: Vec<_> = names.iter().map(|dialect| format!("`{dialect}`")).collect();
+            let (shown, names) = (&folder.shown, names.join(" and "));
+            Err(Failure::refused(format!("{shown} is not for `{wanted}`: its policy names {names}")))
+        }
+        (None, []) => Err(Failure::refused(format!(
+            "the policy of {} names no dialect: say which with `--dialect sqlite` or `--dialect postgres`",
+            folder.shown
+        ))),
+        // SQLite before the others: it needs no server.
+        (None, names) if names.contains(&Dialect::Sqlite) => Ok(Dialect::Sqlite),
+        (None, names) => Ok(names.iter().copied().find(runs).unwrap_or(names[0])),
+    }
+}
+
+/// The place of a migration by its version, or by version and name.
+fn find(folder: &Folder, at: &str) -> Result<usize, Failure> {
+    let version: Option<Version> = at.parse().ok();
+    let found = folder.migrations.iter().position(|migration| migration.id == at || Some(migration.version) == version);
+    found.ok_or_else(|| {
+        let last =
+            folder.migrations.last().map_or("it is empty".to_owned(), |last| format!("the last is `{}`", last.id));
+        Failure::refused(format!("there is no migration `{at}` in {}: {last}", folder.shown))
+    })
+}

@@ -1,0 +1,82 @@
+//! The schema that a folder's migrations make, read from a throwaway database on which they were run, and
+//! the schema of a database that is there. Here the runtime is known: it runs and reads.
+
+use lockgate::__private::{Set, migrations};
+use lockgate::schema::Schema;
+use lockgate::{Database, Destination, Error, Migrator, read_schema};
+use lockgate_harness::server::{self, Options, Postgres};
+use lockgate_source::core::Dialect;
+use lockgate_source::folder::Folder;
+
+/// Why there is no schema.
+#[derive(Debug)]
+pub(crate) enum NoSchema {
+    /// There is no server to be had, or it cannot be started.
+    Server(server::Error),
+    /// What the database or the runtime says.
+    Error(Box<Error>),
+    /// The runtime of ours did not start, a file is gone.
+    Other(String),
+}
+
+impl From<Error> for NoSchema {
+    fn from(error: Error) -> Self {
+        Self::Error(Box::new(error))
+    }
+}
+
+/// Runs the first so many migrations of a folder without errors on a throwaway database, and reads what
+/// they have made. None of them may be a Rust step.
+pub(crate) fn of_folder(folder: &Folder, count: usize, dialect: Dialect) -> Result<Schema, NoSchema> {
+    let _server;
+    let url = match dialect {
+        Dialect::Sqlite => "sqlite::memory:".to_owned(),
+        Dialect::Postgres => {
+            let server = Postgres::start(&Options::default()).map_err(NoSchema::Server)?;
+            let url = server.url("postgres");
+            _server = server;
+            url
+        }
+        Dialect::Mysql => return Err(NoSchema::Other("this release has no backend for mysql".to_owned())),
+    };
+    let set = set(folder).map_err(NoSchema::Other)?;
+    run(async {
+        let mut database = Database::connect(&url).await?;
+        if let Some(last) = count.checked_sub(1).and_then(|last| folder.migrations.get(last)) {
+            let all = Box::leak(Box::new(migrations(set, &[])));
+            Migrator::new(all).apply_to(&mut database, Destination::Version(last.version)).await?;
+        }
+        let schema = read_schema(&mut database).await?;
+        database.close().await?;
+        Ok(schema)
+    })
+}
+
+/// Reads what is in a database.
+pub(crate) fn of_database(url: &str) -> Result<Schema, NoSchema> {
+    run(async {
+        let mut database = Database::connect(url).await?;
+        Ok(read_schema(&mut database).await?)
+    })
+}
+
+fn run<T>(work: impl Future<Output = Result<T, NoSchema>>) -> Result<T, NoSchema> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| NoSchema::Other(error.to_string()))?.block_on(work)
+}
+
+/// What the macro would embed. It lives as long as the program, which makes one and ends.
+fn set(folder: &Folder) -> Result<Set, String> {
+    let embedded = folder.encode();
+    let mut texts = String::new();
+    for path in &embedded.texts {
+        // Each was read a moment ago; if one is another now, `from_parts` would panic.
+        let script = folder.migrations.iter().flat_map(|migration| [Some(&migration.up), migration.down.as_ref()]);
+        let script = script.flatten().find(|script| script.absolute == *path);
+        let script = script.ok_or_else(|| format!("{} is not in the folder", path.display()))?;
+        texts.push_str(&script.text);
+    }
+    let folder = folder.shown.clone().leak();
+    let (paths, table) = (embedded.encoded.paths.leak(), embedded.encoded.table.leak());
+    Ok(Set::from_parts(folder, "cargo xtask schema", texts.leak(), paths, table))
+}
