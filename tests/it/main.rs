@@ -18,6 +18,7 @@ mod schema_sqlite;
 mod support;
 mod throwaway;
 mod trace;
+mod trace_locks;
 mod ui;
 mod walk;
 mod xtask;

@@ -1,10 +1,10 @@
 //! What the replay and the trace share: whether a folder can be run at all, and which statements of a
 //! script a database gets.
 
-#[cfg(feature = "trace")]
-use lockgate_source::core::StatementFlags;
 use lockgate_source::core::table::BodyData;
 use lockgate_source::core::{Dialect, Statement};
+#[cfg(feature = "trace")]
+use lockgate_source::core::{StatementFlags, Touch};
 use lockgate_source::folder::{Folder, Migration, Script};
 use lockgate_source::lockfile::LineState;
 use lockgate_source::{Diagnostic, Severity};
@@ -32,6 +32,9 @@ const HARMLESS: [&str; 14] = [
 pub(crate) struct Sql<'a> {
     pub(crate) script: &'a Script,
     pub(crate) statements: &'a [Statement],
+    /// What they do to tables.
+    #[cfg(feature = "trace")]
+    pub(crate) touches: &'a [Touch<String>],
 }
 
 impl<'a> Sql<'a> {
@@ -39,8 +42,13 @@ impl<'a> Sql<'a> {
     pub(crate) fn of(script: &'a Script, dialect: Dialect) -> Option<Self> {
         match &script.body {
             BodyData::Sql { statements, .. } => {
-                let found = statements.iter().find(|(dialects, _)| dialects.contains(dialect));
-                Some(Self { script, statements: found.map_or(&[], |(_, statements)| statements.as_slice()) })
+                let found = statements.iter().position(|(dialects, _)| dialects.contains(dialect));
+                Some(Self {
+                    script,
+                    statements: found.map_or(&[], |list| statements[list].1.as_slice()),
+                    #[cfg(feature = "trace")]
+                    touches: found.map_or(&[], |list| script.touches[list].as_slice()),
+                })
             }
             BodyData::Rust => None,
         }
