@@ -57,7 +57,7 @@ pub(crate) fn failing(migrations: &'static Migrations, dialect: Dialect) -> Opti
             name: name_of(migration.id(), migration.name()),
             frozen: false,
             irreversible: None,
-            up: ScriptData { path, checksum: up.checksum(), body, options, finished },
+            up: ScriptData { path, checksum: up.checksum(), body, options, finished, touches: Vec::new() },
             down: None,
         });
     }
@@ -74,6 +74,7 @@ pub(crate) fn failing(migrations: &'static Migrations, dialect: Dialect) -> Opti
             body: BodyData::Sql { len: sql.len(), statements: vec![(set.dialects(), vec![statement])] },
             options: ScriptOptions::default(),
             finished: Vec::new(),
+            touches: Vec::new(),
         },
         down: None,
     });

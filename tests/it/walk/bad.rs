@@ -185,8 +185,7 @@ async fn rows_may_go_where_the_test_says_so(dialect: Dialect) {
 }
 
 async fn a_table_that_is_dropped_on_purpose_is_no_loss(dialect: Dialect) {
-    let down = format!("{}", USERS.1);
-    let files = [USERS, NO_USERS, ("0002_x.up.sql", "DROP TABLE users;"), ("0002_x.down.sql", &*down)];
+    let files = [USERS, NO_USERS, ("0002_x.up.sql", "DROP TABLE users;"), ("0002_x.down.sql", USERS.1)];
     let fill = Sql { fill: GOOD.fill, ..Sql::default() };
     passes(tests(&files, vec![fill.of(2)]), dialect, 2).await;
 }
