@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use lockgate_source::folder::{self, Embedded, RustStep, Tests, normal};
-use lockgate_source::{Diagnostic, Severity, Style};
+use lockgate_source::folder::{self, Embedded, RustStep};
+use lockgate_source::{Diagnostic, Severity, said};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote};
 
@@ -31,17 +31,15 @@ pub(crate) fn embed(input: TokenStream) -> TokenStream {
 
 /// The output for these arguments, as one block.
 fn expansion(args: &Args, crate_directory: &Path, work_directory: &Path) -> TokenStream {
-    let written = args.path.trim().replace('\\', "/");
-    let folder = normal(&crate_directory.join(written.trim_end_matches('/')));
-    let shown = shown(&folder, &written, work_directory);
-    let tests = crate_directory.join("tests").join("migrations");
-    let tests = Tests { shown: self::shown(&tests, "tests/migrations", work_directory), directory: tests };
-    let loaded = folder::load_with(&folder, &shown, tests);
-    let (errors, warnings): (Vec<&Diagnostic>, Vec<&Diagnostic>) =
+    let loaded = folder::load_embedded(crate_directory, &args.path, work_directory);
+    let (errors, mut warnings): (Vec<&Diagnostic>, Vec<&Diagnostic>) =
         loaded.diagnostics.iter().partition(|diagnostic| diagnostic.severity == Severity::Error);
-    let mut messages: Vec<String> = errors.into_iter().map(message).collect();
+    let mut messages: Vec<String> = errors.into_iter().map(Diagnostic::render_behind_level).collect();
     if messages.is_empty() {
-        match block(args, &shown, &loaded.folder.encode(), &warnings) {
+        if said::variable(&loaded).is_some_and(|variable| std::env::var_os(variable).is_some()) {
+            warnings.clear();
+        }
+        match block(args, &loaded.folder.shown, &loaded.folder.encode(), &warnings) {
             Ok(block) => return block,
             Err(path) => messages.push(format!(
                 "the path of the folder is not UTF-8, and the compiler needs it to be: {}",
@@ -50,23 +48,6 @@ fn expansion(args: &Args, crate_directory: &Path, work_directory: &Path) -> Toke
         }
     }
     fallback::after(&args.krate, &messages)
-}
-
-/// The path as messages show it: from the directory where cargo runs the compiler, which is that of
-/// the workspace, so that a click on it finds the file; else as it is written.
-fn shown(folder: &Path, written: &str, work_directory: &Path) -> String {
-    let short = folder.strip_prefix(work_directory).ok().and_then(Path::to_str).filter(|path| !path.is_empty());
-    match short {
-        Some(path) => path.replace('\\', "/"),
-        None => written.strip_prefix("./").unwrap_or(written).trim_end_matches('/').to_owned(),
-    }
-}
-
-/// A diagnostic as the text of a `compile_error!`, before which the compiler writes `error: `.
-fn message(diagnostic: &Diagnostic) -> String {
-    let rendered = diagnostic.render(Style::Plain);
-    let title = rendered.strip_prefix("error").or_else(|| rendered.strip_prefix("warning")).unwrap_or(&rendered);
-    title.replacen("]: ", "] ", 1)
 }
 
 /// The block that is the embedded set, or a path that is not UTF-8.
@@ -79,7 +60,7 @@ fn block<'a>(
     let krate = &args.krate;
     // The only warning that a stable macro can give: the use of something deprecated.
     let warnings = warnings.iter().enumerate().map(|(i, warning)| {
-        let (name, note) = (format_ident!("WARNING_{i}"), message(warning));
+        let (name, note) = (format_ident!("WARNING_{i}"), warning.render_behind_level());
         quote! { #[deprecated(note = #note)] const #name: () = (); const _: () = #name; }
     });
     let tracked = texts(&embedded.tracked)?;
@@ -163,27 +144,6 @@ fn text(path: &Path) -> Result<&str, &Path> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_are_shown_from_where_the_compiler_runs() {
-        let work = Path::new("/repository");
-        for (crate_directory, written, expected) in [
-            ("/repository", "migrations", "migrations"),
-            ("/repository/examples/app", "../../migrations/", "migrations"),
-            ("/repository/a", "./db/m", "a/db/m"),
-            ("/elsewhere/a", "./db/m/", "db/m"),
-            ("/elsewhere/a", "../m", "../m"),
-        ] {
-            let folder = normal(&Path::new(crate_directory).join(written));
-            assert_eq!(shown(&folder, written, work), expected);
-        }
-    }
-
-    #[test]
-    fn the_compiler_says_error_itself() {
-        let diagnostic = Diagnostic::error("gap", "m/2_x.sql", "version 1 is missing");
-        assert_eq!(message(&diagnostic), "[gap] version 1 is missing\n--> m/2_x.sql");
-    }
 
     #[test]
     fn no_folder_is_an_error_and_a_value() {

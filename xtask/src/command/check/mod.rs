@@ -113,13 +113,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// Runs the whole set on an SQLite in memory, and says in a few words what that was.
 #[cfg(feature = "replay")]
 fn replay(loaded: &mut Loaded) -> Result<Option<String>, Failure> {
-    let replayed = crate::replay::replay(&loaded.folder, &loaded.diagnostics);
-    let replayed = replayed.map_err(|e| Failure::impossible(format!("the replay: SQLite says: {e}")))?;
-    Ok(replayed.map(|replayed| {
-        loaded.diagnostics.extend(replayed.diagnostics);
-        lockgate_source::diagnostic::sort(&mut loaded.diagnostics);
-        replayed.summary
-    }))
+    lockgate_replay::replay(loaded).map_err(|e| Failure::impossible(e.to_string()))
 }
 
 /// Built without the feature `replay`.
