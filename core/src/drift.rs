@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::patch::Patch;
 use crate::{Body, Checksum, Dialect, History, Migration, Row, Script, Set, State, Statement, Version};
 
 /// One difference between a set and a history.
@@ -52,6 +53,16 @@ pub enum Drift {
         /// The embedded migration with exactly its text, if there is one: it was renumbered.
         same_text_as: Option<String>,
     },
+    /// Recorded, and by its name for another database than the embedded ones: all else that differs
+    /// comes from that.
+    OtherDatabase {
+        /// Version and name as recorded.
+        id: String,
+        /// The database that the embedded migrations are for.
+        embedded: String,
+        /// The one that the recorded migration is for.
+        recorded: String,
+    },
     /// Recorded and newer than every embedded migration: the program may be an old build.
     Ahead {
         /// Version and name as recorded.
@@ -98,14 +109,15 @@ pub enum Drift {
 }
 
 impl Drift {
-    /// A stable word for it: `edited`, `renamed`, `replaced`, `unknown`, `ahead`, `missing`,
-    /// `out-of-order`, `finished-edited`, `partial`.
+    /// A stable word for it: `edited`, `renamed`, `replaced`, `unknown`, `other-database`, `ahead`,
+    /// `missing`, `out-of-order`, `finished-edited`, `partial`.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Edited { .. } => "edited",
             Self::Renamed { .. } => "renamed",
             Self::Replaced { .. } => "replaced",
             Self::Unknown { .. } => "unknown",
+            Self::OtherDatabase { .. } => "other-database",
             Self::Ahead { .. } => "ahead",
             Self::Missing { .. } => "missing",
             Self::OutOfOrder { .. } => "out-of-order",
@@ -121,6 +133,7 @@ impl Drift {
             | Self::Renamed { id, .. }
             | Self::Replaced { id, .. }
             | Self::Unknown { id, .. }
+            | Self::OtherDatabase { id, .. }
             | Self::Ahead { id, .. }
             | Self::Missing { id, .. }
             | Self::OutOfOrder { id, .. }
@@ -168,6 +181,10 @@ impl Drift {
             Self::Unknown { id, same_text_as: None, .. } => format!(
                 "bring the file of `{id}` back: what was applied somewhere is never deleted or renumbered; if it was a \
                  draft of another branch, revert it with the build that applied it"
+            ),
+            Self::OtherDatabase { embedded, recorded, .. } => format!(
+                "connect to the database of `{embedded}`; where one database holds the histories of both, each set has \
+                 a name of its own there: `Migrator::set(\"{embedded}\")` and `Migrator::set(\"{recorded}\")`"
             ),
             Self::Ahead { .. } => "is this an old build? run the build that applied it".to_owned(),
             Self::Missing { id, .. } => format!(
@@ -231,6 +248,9 @@ impl fmt::Display for Drift {
             Self::Unknown { id, state, .. } => {
                 write!(f, "`{id}` is recorded as {state}, and the program does not embed it")
             }
+            Self::OtherDatabase { id, embedded, .. } => {
+                write!(f, "`{id}` is recorded, and the program embeds the migrations of another database, `{embedded}`")
+            }
             Self::Ahead { id, state, .. } => {
                 write!(f, "`{id}` is recorded as {state}, and newer than all that the program embeds")
             }
@@ -279,6 +299,9 @@ fn short(checksum: &Checksum) -> String {
 /// All differences, in ascending order of the versions they are about. Pure.
 pub fn drift(set: &Set, history: &History) -> Vec<Drift> {
     let Some(newest) = history.rows().last() else { return Vec::new() };
+    if let Some(other) = other_database(set, history) {
+        return vec![other];
+    }
     let head = set.last().map(|migration| migration.version());
     let pending: Vec<Migration> = set.iter().filter(|migration| history.row(migration.version()).is_none()).collect();
     let mut found = Vec::new();
@@ -318,10 +341,21 @@ pub fn drift(set: &Set, history: &History) -> Vec<Drift> {
     found.into_iter().map(|(_, drift)| drift).collect()
 }
 
+/// Whether the history is that of another database: the wrong one was connected to.
+pub(crate) fn other_database(set: &Set, history: &History) -> Option<Drift> {
+    let embedded = set.database()?;
+    let (row, patch) = history.rows().iter().find_map(|row| {
+        let patch = Patch::parse(&row.name)?;
+        (patch.version() == row.version && patch.database() != embedded).then_some((row, patch))
+    })?;
+    let (embedded, recorded) = (embedded.to_owned(), patch.database().to_owned());
+    Some(Drift::OtherDatabase { id: row.id(), embedded, recorded })
+}
+
 /// How an embedded migration differs from its row in name and text.
 fn difference(migration: &Migration, row: &Row, pending: &[Migration]) -> Option<Drift> {
     let id = migration.id().to_owned();
-    match (row.name == migration.name(), row.checksum == migration.checksum()) {
+    match (migration.goes_by(&row.name), row.checksum == migration.checksum()) {
         (true, true) => None,
         // What has not run yet may be put right. What has is looked at by itself.
         (true, false) if row.state == State::Partial && finished(&migration.up(), row) != Finished::Unknown => None,
@@ -343,7 +377,7 @@ fn half_way(migration: &Migration, row: &Row) -> Option<Script> {
         State::Applied => None,
         // The same text is not looked at twice: another release may cut it otherwise.
         State::Partial => {
-            Some(migration.up()).filter(|_| row.checksum != migration.checksum() && row.name == migration.name())
+            Some(migration.up()).filter(|_| row.checksum != migration.checksum() && migration.goes_by(&row.name))
         }
         State::Reverting => migration.down(),
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::patch::Patch;
 use crate::{Checksum, Version};
 
 /// The rows of one set in the history table, or the absence of that table.
@@ -79,8 +80,12 @@ pub struct Row {
 }
 
 impl Row {
-    /// The way people speak of it: `7_add_tags`.
+    /// The way people speak of it: `7_add_tags`, or the name alone where the version stands in it:
+    /// `billing.00000001.0007.billing_owner.add_tags`.
     pub fn id(&self) -> String {
+        if Patch::parse(&self.name).is_some_and(|patch| patch.version() == self.version) {
+            return self.name.clone();
+        }
         format!("{}_{}", self.version, self.name)
     }
 }

@@ -8,7 +8,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::table::{self, Reader};
+use crate::patch::Patch;
+use crate::table::{self, Names, Reader};
 use crate::{Checksum, Dialect, Dialects, Statement, Version};
 
 /// The ordered migrations embedded in a program.
@@ -58,6 +59,19 @@ impl Set {
     /// The dialects that every script is written for.
     pub fn dialects(&self) -> Dialects {
         table::dialects(self.table)
+    }
+
+    /// Whether a migration may change its name after it was applied.
+    pub fn names(&self) -> Names {
+        table::names(self.table)
+    }
+
+    /// The database that the migrations are for, where their names say so.
+    pub fn database(&self) -> Option<&'static str> {
+        match self.names() {
+            Names::Kept => None,
+            Names::Free => Patch::parse(self.get(0)?.id()).map(|patch| patch.database()),
+        }
     }
 
     /// Name and version of the program that embeds the set: `app 1.2.0`.
@@ -127,7 +141,8 @@ impl Migration {
         self.record.version
     }
 
-    /// Its name without the version: `create_users`.
+    /// Its name without the version: `create_users`. Where the version stands in the middle of the
+    /// name, the whole of it.
     pub fn name(&self) -> &'static str {
         &self.id()[self.record.name_offset..]
     }
@@ -137,6 +152,16 @@ impl Migration {
         let path = self.record.up.path(self.set.paths);
         let file = path.rsplit_once('/').map_or(path, |(_, file)| file);
         &file[..self.record.id_len]
+    }
+
+    /// Whether a migration that was recorded under this name is this one: where names are free, its
+    /// key is enough.
+    pub fn goes_by(&self, recorded: &str) -> bool {
+        let of_one_key = || match (Patch::parse(self.id()), Patch::parse(recorded)) {
+            (Some(this), Some(recorded)) => this.key() == recorded.key(),
+            (Some(_) | None, _) => false,
+        };
+        self.name() == recorded || (self.set.names() == Names::Free && of_one_key())
     }
 
     /// Whether it is recorded in the lockfile.

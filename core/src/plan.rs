@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::drift::{self, Drift};
+use crate::patch;
 use crate::{Dialect, Dialects, Digest, History, Migration, Set, State, Version};
 
 /// Up or down.
@@ -222,6 +223,8 @@ pub enum Reason {
     NotRecorded {
         /// The version that was asked for.
         version: Version,
+        /// The oldest and the newest embedded migration.
+        embedded: Option<(String, String)>,
     },
     /// A migration that is not embedded cannot be recorded as the embedded one.
     NotEmbedded {
@@ -271,8 +274,11 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Drift(drift) => drift.fmt(f),
-            Self::UnknownVersion { version, .. } => write!(f, "the program embeds no migration of version {version}"),
+            Self::UnknownVersion { version, embedded } => {
+                write!(f, "the program embeds no migration of version {}", like(embedded, *version))
+            }
             Self::BelowOldest { version, oldest } => {
+                let version = patch::like(Some(oldest), *version);
                 write!(f, "version {version} is older than `{oldest}`, the oldest migration that the program embeds")
             }
             Self::NotApplied { id } => write!(f, "`{id}` is to stay applied, and is not applied"),
@@ -303,10 +309,17 @@ impl fmt::Display for Reason {
                     "`{id}` turns foreign keys off, which takes a transaction of its own, and all of the run was to be in one"
                 )
             }
-            Self::NotRecorded { version } => write!(f, "version {version} is not recorded"),
+            Self::NotRecorded { version, embedded } => {
+                write!(f, "version {} is not recorded", like(embedded, *version))
+            }
             Self::NotEmbedded { id } => write!(f, "`{id}` is recorded, and the program does not embed it"),
         }
     }
+}
+
+/// A version as the set with these ends writes it.
+fn like(embedded: &Option<(String, String)>, version: Version) -> String {
+    patch::like(embedded.as_ref().map(|(oldest, _)| oldest.as_str()), version)
 }
 
 /// Dialects as people name them: `PostgreSQL, SQLite and MySQL`.
@@ -407,13 +420,16 @@ pub enum Repair {
 ///
 /// # Errors
 ///
-/// A [`Refusal`] where the version is not recorded, or is to be marked and not embedded; and where
-/// an edit is to be accepted of a migration that stopped half way, or one that is recorded is quite
+/// A [`Refusal`] where the version is not recorded, or is to be marked and not embedded; where the history is that of
+/// another database; and where an edit is to be accepted of a migration that stopped half way, or one that is recorded is quite
 /// another migration, as no one can have meant that: what is true of such a one is said by
 /// [`Repair::MarkApplied`] or [`Repair::Forget`].
 pub fn repair(set: &Set, history: &History, repair: Repair) -> Result<Plan, Refusal> {
     let mut reasons = Vec::new();
     let mut steps = Vec::new();
+    if let Some(other) = drift::other_database(set, history) {
+        return finish(steps, Vec::new(), history, vec![Reason::Drift(other)]);
+    }
     match repair {
         Repair::AcceptEdited => {
             let found = drift::drift(set, history);
@@ -434,18 +450,18 @@ pub fn repair(set: &Set, history: &History, repair: Repair) -> Result<Plan, Refu
         Repair::MarkApplied(version) => match (history.row(version), set.find(version)) {
             (Some(row), Some(migration)) => {
                 let is_true =
-                    row.state == State::Applied && row.name == migration.name() && row.checksum == migration.checksum();
+                    row.state == State::Applied && migration.goes_by(&row.name) && row.checksum == migration.checksum();
                 if !is_true {
                     steps.push(step(&migration, Action::Rewrite));
                 }
             }
             (Some(row), None) => reasons.push(Reason::NotEmbedded { id: row.id() }),
-            (None, _) => reasons.push(Reason::NotRecorded { version }),
+            (None, _) => reasons.push(Reason::NotRecorded { version, embedded: ends(set) }),
         },
         Repair::Forget(version) => match (history.row(version), set.find(version)) {
             (Some(_), Some(migration)) => steps.push(step(&migration, Action::Forget)),
             (Some(row), None) => steps.push(Step { version, id: row.id(), action: Action::Forget }),
-            (None, _) => reasons.push(Reason::NotRecorded { version }),
+            (None, _) => reasons.push(Reason::NotRecorded { version, embedded: ends(set) }),
         },
     }
     finish(steps, Vec::new(), history, reasons)
@@ -556,7 +572,7 @@ fn blocks(drift: &Drift, set: &Set, request: &Request, steps: &[Step]) -> bool {
             going_up || !steps.iter().any(|step| step.id == *id && draft(step))
         }
         // Another migration's down script would undo what was never done.
-        Drift::Replaced { .. } | Drift::Unknown { .. } => true,
+        Drift::Replaced { .. } | Drift::Unknown { .. } | Drift::OtherDatabase { .. } => true,
         // Behind which statement to go on is not known.
         Drift::FinishedEdited { .. } => true,
         // Reverting an older migration below one that this build does not know would tear it down
@@ -580,7 +596,11 @@ fn step(migration: &Migration, action: Action) -> Step {
 }
 
 fn unknown_version(set: &Set, version: Version) -> Reason {
+    Reason::UnknownVersion { version, embedded: ends(set) }
+}
+
+/// The oldest and the newest migration of a set.
+fn ends(set: &Set) -> Option<(String, String)> {
     let ends = set.get(0).zip(set.last());
-    let embedded = ends.map(|(oldest, newest)| (oldest.id().to_owned(), newest.id().to_owned()));
-    Reason::UnknownVersion { version, embedded }
+    ends.map(|(oldest, newest)| (oldest.id().to_owned(), newest.id().to_owned()))
 }

@@ -2,8 +2,8 @@
 //! [`encode`], read by [`Set`](crate::Set). One byte string is one token for the compiler, however
 //! many migrations there are, and has no pointers for the loader to relocate.
 //!
-//! The form: a head of 24 bytes (`LKG1`, the dialects, three zero bytes, then as little-endian
-//! `u32` the number of migrations and the lengths of texts, paths and this table), one `u32` a
+//! The form: a head of 24 bytes (`LKG1`, the dialects, a byte of bits of which the first says that
+//! names are free, two zero bytes, then as little-endian `u32` the number of migrations and the lengths of texts, paths and this table), one `u32` a
 //! migration with the place of its record, and the records. Numbers in records are LEB128.
 
 use std::time::Duration;
@@ -16,12 +16,22 @@ const HEAD: usize = 24;
 /// The table of a set without migrations.
 pub const EMPTY: &[u8] = b"LKG1\x07\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x18\0\0\0";
 
+/// Whether a migration may change its name after it was applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Names {
+    /// Version and name belong together: `0001_create_users`.
+    Kept,
+    /// It is known by a part of its name, and the rest may change: see [`Patch`](crate::patch::Patch).
+    Free,
+}
+
 /// A migration on its way into a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MigrationData {
     /// Its version.
     pub version: Version,
-    /// Its name without the version: the end of the file's name before the suffix.
+    /// Its name without the version: the end of the file's name before the suffix. Where names are
+    /// free, the whole of it.
     pub name: String,
     /// Whether the lockfile records it.
     pub frozen: bool,
@@ -101,12 +111,12 @@ pub struct Encoded {
 ///
 /// Where the order is not ascending, a name is not the end of its file's name, a statement has data
 /// and its flags deny it, some statements alone have checksums, or all texts together exceed 4 GiB: `lockgate-source` has checked each before.
-pub fn encode(dialects: Dialects, migrations: &[MigrationData]) -> Encoded {
+pub fn encode(dialects: Dialects, names: Names, migrations: &[MigrationData]) -> Encoded {
     assert!(
         migrations.windows(2).all(|pair| pair[0].version < pair[1].version),
         "migrations are encoded in ascending order"
     );
-    let mut writer = Writer { paths: String::new(), texts: 0, bytes: Vec::new() };
+    let mut writer = Writer { names, paths: String::new(), texts: 0, bytes: Vec::new() };
     let mut places = Vec::with_capacity(migrations.len());
     let base = HEAD + 4 * migrations.len();
     for migration in migrations {
@@ -115,7 +125,11 @@ pub fn encode(dialects: Dialects, migrations: &[MigrationData]) -> Encoded {
     }
     let mut table = Vec::with_capacity(base + writer.bytes.len());
     table.extend(MAGIC);
-    table.extend([dialects.bits(), 0, 0, 0]);
+    let head = match names {
+        Names::Kept => 0,
+        Names::Free => FREE_NAMES,
+    };
+    table.extend([dialects.bits(), head, 0, 0]);
     for number in
         [migrations.len(), writer.texts, writer.paths.len(), base + writer.bytes.len()].into_iter().chain(places)
     {
@@ -124,6 +138,9 @@ pub fn encode(dialects: Dialects, migrations: &[MigrationData]) -> Encoded {
     table.extend(writer.bytes);
     Encoded { paths: writer.paths, table }
 }
+
+/// A bit of the head.
+const FREE_NAMES: u8 = 1;
 
 const FROZEN: u64 = 1;
 const IRREVERSIBLE: u64 = 2;
@@ -138,6 +155,7 @@ const ROLE: u64 = 32;
 const FINISHED: u64 = 64;
 
 struct Writer {
+    names: Names,
     paths: String,
     texts: usize,
     bytes: Vec<u8>,
@@ -146,9 +164,11 @@ struct Writer {
 impl Writer {
     fn migration(&mut self, migration: &MigrationData) {
         let file = migration.up.path.rsplit('/').next().unwrap_or_default();
-        let digits = file.bytes().take_while(u8::is_ascii_digit).count();
-        // Behind the version stands one separator, `_` or `-`.
-        let name_offset = digits + 1;
+        let name_offset = match self.names {
+            // Behind the version stands one separator, `_` or `-`.
+            Names::Kept => file.bytes().take_while(u8::is_ascii_digit).count() + 1,
+            Names::Free => 0,
+        };
         assert!(
             file.get(name_offset..).is_some_and(|rest| rest.starts_with(&migration.name)),
             "`{}` is not part of `{file}`",
@@ -193,7 +213,7 @@ impl Writer {
         self.number(*len as u64);
         self.texts += len;
         // How long the statements are, so that a reader of the next script can step over them.
-        let mut inner = Self { paths: String::new(), texts: 0, bytes: Vec::new() };
+        let mut inner = Self { names: self.names, paths: String::new(), texts: 0, bytes: Vec::new() };
         inner.number(statements.len() as u64);
         for (index, (dialects, statements)) in statements.iter().enumerate() {
             inner.bytes.push(dialects.bits());
@@ -251,6 +271,10 @@ pub(crate) const fn check(table: &[u8], texts: usize, paths: usize) {
         "lockgate and lockgate-macros are of different releases: use the same version of both"
     );
     assert!(
+        table[5] & !FREE_NAMES == 0 && table[6] == 0 && table[7] == 0,
+        "lockgate and lockgate-macros are of different releases: use the same version of both"
+    );
+    assert!(
         read_u32(table, 12) as usize == texts,
         "a migration file changed while it was being compiled: compile again"
     );
@@ -265,6 +289,10 @@ pub(crate) fn count(table: &[u8]) -> usize {
 
 pub(crate) fn dialects(table: &[u8]) -> Dialects {
     Dialects::from_bits(table[4]).unwrap_or(Dialects::ALL)
+}
+
+pub(crate) fn names(table: &[u8]) -> Names {
+    if table[5] & FREE_NAMES == 0 { Names::Kept } else { Names::Free }
 }
 
 const fn read_u32(table: &[u8], at: usize) -> u32 {
@@ -483,6 +511,7 @@ mod tests {
         };
         let encoded = encode(
             both,
+            Names::Kept,
             &[
                 MigrationData {
                     version: Version::new(7).unwrap(),
@@ -553,7 +582,7 @@ mod tests {
             let version = Version::new(1).unwrap();
             let data =
                 MigrationData { version, name: name.to_owned(), frozen: false, irreversible: None, up, down: None };
-            let encoded = encode(Dialects::ALL, &[data]);
+            let encoded = encode(Dialects::ALL, Names::Kept, &[data]);
             let set = Set::from_parts("m", "", "", encoded.paths.leak(), encoded.table.leak());
             let migration = set.get(0).unwrap();
             assert_eq!(migration.name(), name);
@@ -562,8 +591,35 @@ mod tests {
     }
 
     #[test]
+    fn a_free_name_is_the_whole_of_it() {
+        let up = ScriptData {
+            path: "2026/billing.00000001.0002.owner.add_invoices.up.sql".to_owned(),
+            checksum: Checksum::v1([7; 32]),
+            body: BodyData::Sql { len: 0, statements: vec![] },
+            options: ScriptOptions::default(),
+            finished: Vec::new(),
+        };
+        let (version, name) = (Version::new(1_0002).unwrap(), "billing.00000001.0002.owner.add_invoices".to_owned());
+        let data = MigrationData { version, name, frozen: false, irreversible: None, up, down: None };
+        let encoded = encode(Dialects::ALL, Names::Free, &[data]);
+        let set = Set::from_parts("m", "", "", encoded.paths.leak(), encoded.table.leak());
+        let migration = set.get(0).unwrap();
+        assert_eq!(migration.id(), "billing.00000001.0002.owner.add_invoices");
+        assert_eq!((migration.name(), set.names(), set.database()), (migration.id(), Names::Free, Some("billing")));
+        assert_eq!((Set::empty().names(), Set::empty().database()), (Names::Kept, None));
+    }
+
+    #[test]
+    #[should_panic(expected = "different releases")]
+    fn a_bit_of_another_release_is_refused() {
+        let mut table = EMPTY.to_vec();
+        table[5] = 2;
+        Set::from_parts("migrations", "", "", "", table.leak());
+    }
+
+    #[test]
     fn the_empty_table_is_what_encoding_nothing_gives() {
-        assert_eq!(encode(Dialects::ALL, &[]).table, EMPTY);
+        assert_eq!(encode(Dialects::ALL, Names::Kept, &[]).table, EMPTY);
         assert!(Set::empty().is_empty());
         assert!(Set::empty().last().is_none());
     }

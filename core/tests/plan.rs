@@ -37,6 +37,11 @@ fn l5_what_is_applied_must_be_a_prefix_of_what_is_known() {
 }
 
 #[test]
+fn p2_p19_a_name_is_free_and_its_key_is_not() {
+    scenarios("patches");
+}
+
+#[test]
 fn ahead_is_not_a_hole() {
     scenarios("ahead");
 }
@@ -141,7 +146,7 @@ fn scenarios(name: &str) {
 /// `3 c! ~"why" - =text`
 fn migration(words: &str, at: &str) -> Words {
     let (number, rest) = words.trim().split_once(' ').unwrap_or_else(|| panic!("{at}: «{words}» has no name"));
-    let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+    let end = rest.find(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '.')).unwrap_or(rest.len());
     let mut migration = Words::new(number.parse().unwrap_or_else(|_| panic!("{at}: «{number}»")), &rest[..end]);
     let mut marks = rest[end..].chars();
     while let Some(mark) = marks.next() {

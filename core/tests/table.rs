@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use lockgate_core::table::{self, BodyData, Encoded, MigrationData, ScriptData, ScriptOptions};
+use lockgate_core::table::{self, BodyData, Encoded, MigrationData, Names, ScriptData, ScriptOptions};
 use lockgate_core::{Body, Checksum, Dialect, Dialects, Script, Set, Statement, StatementFlags, StatementKind};
 use support::{Dice, version};
 
@@ -38,7 +38,7 @@ static ALLOCATOR: Watched = Watched;
 fn whatever_is_encoded_is_read_back() {
     for seed in 0..2000 {
         let (dialects, migrations, texts) = migrations(&mut Dice(seed));
-        let Encoded { paths, table } = table::encode(dialects, &migrations);
+        let Encoded { paths, table } = table::encode(dialects, Names::Kept, &migrations);
         let texts: &'static str = texts.leak();
         let set = Set::from_parts("db/migrations", "app 1.0.0", texts, paths.leak(), table.leak());
 
@@ -101,7 +101,7 @@ fn a_damaged_table_ends_in_a_clean_panic_at_worst() {
     for seed in 0..20_000 {
         let mut dice = Dice(seed);
         let (dialects, migrations, texts) = migrations(&mut dice);
-        let Encoded { paths, mut table } = table::encode(dialects, &migrations);
+        let Encoded { paths, mut table } = table::encode(dialects, Names::Kept, &migrations);
         for _ in 0..=dice.below(3) {
             let place = dice.below(table.len() as u64) as usize;
             table[place] = match dice.below(3) {

@@ -4,7 +4,7 @@ use proc_macro2::Span;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
-use syn::{Error, Expr, Ident, Lit, Path, Token};
+use syn::{Error, Expr, Ident, Lit, LitStr, Path, Token};
 
 /// What the macro was called with.
 pub(crate) struct Args {
@@ -12,17 +12,19 @@ pub(crate) struct Args {
     pub(crate) path: String,
     /// The path of the crate `lockgate`, as it is to stand in the output.
     pub(crate) krate: Path,
+    /// The database whose migrations are embedded, where the call names one.
+    pub(crate) database: Option<LitStr>,
     /// What says nothing. After it, the rest is what could be understood.
     pub(crate) errors: Vec<Error>,
 }
 
-const OPTIONS: [&str; 1] = ["crate"];
+const OPTIONS: [&str; 2] = ["crate", "database"];
 const CALL: &str =
     "a call is `embed_migrations!()`, or `embed_migrations!(\"path\")` with options by name behind the path";
 
 impl Parse for Args {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let mut args = Self { path: "migrations".to_owned(), krate: lockgate(), errors: Vec::new() };
+        let mut args = Self { path: "migrations".to_owned(), krate: lockgate(), database: None, errors: Vec::new() };
         let mut seen: Vec<Ident> = Vec::new();
         let mut first = true;
         while !input.is_empty() {
@@ -49,6 +51,12 @@ impl Args {
     fn option(&mut self, name: &Ident, value: &Expr, seen: &[Ident]) {
         if seen.contains(name) {
             self.error(name.span(), format!("the option `{name}` stands here twice: delete one of them"));
+        } else if name == "database" {
+            match string(value) {
+                Some(database) => self.database = Some(database.clone()),
+                None => self
+                    .error(value.span(), "`database` needs a string, for example `database = \"billing\"`".to_owned()),
+            }
         } else if name != "crate" {
             let known: Vec<String> = OPTIONS.iter().map(|option| format!("`{option}`")).collect();
             self.error(name.span(), format!("there is no option `{name}`: the options are {}", known.join(", ")));
@@ -84,6 +92,16 @@ impl Args {
     }
 }
 
+fn string(value: &Expr) -> Option<&LitStr> {
+    match ungrouped(value) {
+        Expr::Lit(literal) => match &literal.lit {
+            Lit::Str(string) => Some(string),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// What a `macro_rules!` macro hands on comes in an invisible group.
 fn ungrouped(mut value: &Expr) -> &Expr {
     while let Expr::Group(group) = value {
@@ -102,6 +120,7 @@ impl std::fmt::Display for Args {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let krate = quote::ToTokens::to_token_stream(&self.krate).to_string().replace(' ', "");
         write!(f, "{} {krate}", self.path)?;
+        self.database.iter().try_for_each(|database| write!(f, " for {}", database.value()))?;
         self.errors.iter().try_for_each(|error| write!(f, " | {error}"))
     }
 }
@@ -122,6 +141,7 @@ mod tests {
         check("r#\"db\\m\"#,", "db\\m ::lockgate");
         check("\"db\\\\m\", crate = ::a::b", "db\\m ::a::b");
         check("crate = lockgate2", "migrations lockgate2");
+        check("\"m\", database = \"billing\", crate = x", "m x for billing");
     }
 
     #[test]
@@ -133,9 +153,16 @@ mod tests {
         check("3", "migrations ::lockgate | the path of the folder is a string: `\"migrations\"`");
         check("migrations", &format!("migrations ::lockgate | {CALL}"));
         check("concat!(\"a\")", &format!("migrations ::lockgate | {CALL}"));
-        check("\"a\", strict = true", "a ::lockgate | there is no option `strict`: the options are `crate`");
+        check(
+            "\"a\", strict = true",
+            "a ::lockgate | there is no option `strict`: the options are `crate`, `database`",
+        );
         check("\"a\", strict", &format!("a ::lockgate | {CALL}"));
         check("\"a\", crate = \"x\"", "a ::lockgate | `crate` needs a path, for example `crate = ::lockgate`");
+        check(
+            "\"a\", database = billing",
+            "a ::lockgate | `database` needs a string, for example `database = \"billing\"`",
+        );
         check("\"a\", crate = x, crate = y", "a x | the option `crate` stands here twice: delete one of them");
         check("\"a\", \"b\"", "a ::lockgate | there is one path, and options follow it by name: `crate = ::lockgate`");
         check("\"a\" \"b\"", "expected `,`");

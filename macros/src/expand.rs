@@ -1,11 +1,13 @@
 //! What the macro emits: one expression that is a constant.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use lockgate_source::folder::{self, Embedded, RustStep};
-use lockgate_source::{Diagnostic, Severity, said};
+use lockgate_source::folder::{self, Embedded, Migration, NoDatabase, RustStep};
+use lockgate_source::{Diagnostic, Folder, Loaded, Severity, policy, said};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote};
+use syn::LitStr;
 
 use crate::args::{self, Args};
 use crate::fallback;
@@ -31,12 +33,20 @@ pub(crate) fn embed(input: TokenStream) -> TokenStream {
 
 /// The output for these arguments, as one block.
 fn expansion(args: &Args, crate_directory: &Path, work_directory: &Path) -> TokenStream {
-    let loaded = folder::load_embedded(crate_directory, &args.path, work_directory);
+    let mut loaded = folder::load_embedded(crate_directory, &args.path, work_directory);
+    // A build script speaks of the whole folder, whichever database is embedded of it.
+    let is_said = said::variable(&loaded).is_some_and(|variable| std::env::var_os(variable).is_some());
+    // What is wrong in the folder is told first: a bad name says no database.
+    if !loaded.has_errors()
+        && let Err(error) = choose(&mut loaded, args, &args.path.trim().replace('\\', "/"))
+    {
+        return fallback::after_errors(&args.krate, error.to_compile_error());
+    }
     let (errors, mut warnings): (Vec<&Diagnostic>, Vec<&Diagnostic>) =
         loaded.diagnostics.iter().partition(|diagnostic| diagnostic.severity == Severity::Error);
     let mut messages: Vec<String> = errors.into_iter().map(Diagnostic::render_behind_level).collect();
     if messages.is_empty() {
-        if said::variable(&loaded).is_some_and(|variable| std::env::var_os(variable).is_some()) {
+        if is_said {
             warnings.clear();
         }
         match block(args, &loaded.folder.shown, &loaded.folder.encode(), &warnings) {
@@ -48,6 +58,58 @@ fn expansion(args: &Args, crate_directory: &Path, work_directory: &Path) -> Toke
         }
     }
     fallback::after(&args.krate, &messages)
+}
+
+/// Leaves the migrations of the one database that is embedded, and the warnings about them.
+fn choose(loaded: &mut Loaded, args: &Args, written: &str) -> syn::Result<()> {
+    let wanted = args.database.as_ref().map(LitStr::value);
+    let files = |folder: &Folder| -> HashSet<String> {
+        folder.migrations.iter().flat_map(Migration::files).map(|script| folder.show(&script.path)).collect()
+    };
+    let before = files(&loaded.folder);
+    let chosen = loaded.folder.choose(wanted.as_deref());
+    let Err(reason) = chosen else {
+        let after = files(&loaded.folder);
+        loaded.diagnostics.retain(|warning| !before.contains(&warning.file) || after.contains(&warning.file));
+        return Ok(());
+    };
+    let shown = &loaded.folder.shown;
+    let span = args.database.as_ref().map_or_else(Span::call_site, LitStr::span);
+    let wanted = wanted.unwrap_or_default();
+    let message = match reason {
+        NoDatabase::Several { known } => format!(
+            "`{shown}` has migrations for {}, and a program embeds those of one\n  = help: write \
+             `embed_migrations!({written:?}, database = {:?})`",
+            list(&known),
+            known[0]
+        ),
+        NoDatabase::Unknown { known, .. } if known.is_empty() => {
+            format!("`{shown}` has no migration for the database `{wanted}`: it has none at all")
+        }
+        NoDatabase::Unknown { known, meant } => {
+            let help = match meant {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("it has them for {}", list(&known)),
+            };
+            format!("`{shown}` has no migration for the database `{wanted}`: {help}")
+        }
+        NoDatabase::NotEncoded => format!(
+            "the names in `{shown}` say no database: delete `database = {wanted:?}`, or say `numbering = \"encoded\"` in \
+             `{}`",
+            loaded.folder.show(policy::FILE)
+        ),
+    };
+    Err(syn::Error::new(span, message))
+}
+
+/// `a`, `b` and `c`.
+fn list(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
 }
 
 /// The block that is the embedded set, or a path that is not UTF-8.

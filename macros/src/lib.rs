@@ -25,6 +25,8 @@ use proc_macro::TokenStream;
 ///
 /// Behind the path stand options by name:
 ///
+/// * `database = "billing"`: which database's migrations are embedded, of a folder with `numbering =
+///   "encoded"` that has those of several.
 /// * `crate = ::some::path`: where the crate `lockgate` is, if it is not `::lockgate`.
 ///
 /// # Errors

@@ -71,17 +71,24 @@ pub fn replay(loaded: &mut Loaded) -> Result<Option<String>, Error> {
     if !scripts::can_run(&loaded.diagnostics) {
         return Ok(Some("not replayed before the errors are put right".to_owned()));
     }
-    let replayed = run(&loaded.folder).map_err(Error)?;
-    let mut found = replayed.diagnostics;
-    for (at, down) in replayed.stuck {
-        let lint = loaded.diagnostics.iter().position(|known| known.code == LINT && known.file == down);
-        if let Some(lint) = lint.map(|lint| loaded.diagnostics.remove(lint)) {
-            found[at] = once(&found[at], lint);
+    let folders = loaded.folder.of_each_database();
+    let mut found = Vec::new();
+    let mut summaries = Vec::new();
+    for folder in &folders {
+        let replayed = run(folder).map_err(Error)?;
+        let first = found.len();
+        found.extend(replayed.diagnostics);
+        for (at, down) in replayed.stuck {
+            let lint = loaded.diagnostics.iter().position(|known| known.code == LINT && known.file == down);
+            if let Some(lint) = lint.map(|lint| loaded.diagnostics.remove(lint)) {
+                found[first + at] = once(&found[first + at], lint);
+            }
         }
+        summaries.push(scripts::of_database(folder, folders.len(), replayed.summary));
     }
     loaded.diagnostics.extend(found);
     diagnostic::sort(&mut loaded.diagnostics);
-    Ok(Some(replayed.summary))
+    Ok(Some(summaries.join("; ")))
 }
 
 /// A way back that left something behind, which the lint saw as well: what happened, at the script where

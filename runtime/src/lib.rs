@@ -35,6 +35,7 @@ mod store;
 mod target;
 mod transaction;
 
+pub use lockgate_core::patch;
 pub use lockgate_core::plan::{Action, Reason};
 pub use lockgate_core::{
     Ahead, Body, Checksum, Destination, Dialect, Dialects, Direction, Drift, Migration, OutOfOrder, Plan, Row, Script,

@@ -8,10 +8,14 @@
 //! frozen 0001_create_users up=v1:9c0a… down=v1:77be…
 //! draft 0002_add_email
 //! ```
+//!
+//! A patch, `database.MAJOR.MINOR.user.description`, is found by its first three parts: its line keeps
+//! the name that it was released under, whatever it is called now.
 
 use std::collections::HashSet;
 use std::ops::Range;
 
+use lockgate_core::patch::Patch;
 use lockgate_core::{Checksum, Version};
 
 use crate::Diagnostic;
@@ -36,7 +40,7 @@ pub struct Lockfile {
 pub struct Line {
     /// Its version.
     pub version: Version,
-    /// Version and name: `0001_create_users`.
+    /// Version and name: `0001_create_users`; of a patch, those that it was released under.
     pub id: String,
     /// Whether it was released, and with which checksums.
     pub state: LineState,
@@ -57,28 +61,29 @@ pub enum LineState {
 }
 
 impl Lockfile {
-    /// The lines in ascending order of the versions.
+    /// The lines in ascending order of databases and versions.
     pub fn lines(&self) -> &[Line] {
         &self.lines
     }
 
     /// A lockfile of these lines, in whatever order.
     pub(crate) fn of(mut lines: Vec<Line>) -> Self {
-        lines.sort_by(|a, b| (a.version, &a.id).cmp(&(b.version, &b.id)));
+        lines.sort_by(|a, b| a.place().cmp(&b.place()));
         lines.dedup();
         Self { lines }
     }
 
-    /// The line of the migration with this id.
+    /// The line of the migration with this id; of a patch, whatever it was called then.
     pub fn find(&self, id: &str) -> Option<&Line> {
-        let version = version_of(id)?;
-        let at = self.lines.partition_point(|line| (line.version, line.id.as_str()) < (version, id));
-        self.lines.get(at).filter(|line| line.id == id)
+        let place = place_of(id)?;
+        let at = self.lines.partition_point(|line| (line.database(), line.version) < place);
+        let of_it = || self.lines[at..].iter().take_while(|line| (line.database(), line.version) == place);
+        of_it().find(|line| line.id == id).or_else(|| of_it().find(|_| place.0.is_some()))
     }
 
-    /// The newest released migration.
-    pub fn newest_frozen(&self) -> Option<&Line> {
-        self.lines.iter().rev().find(|line| matches!(line.state, LineState::Frozen { .. }))
+    /// The newest released migration of a database, or of all where names do not say what they are for.
+    pub fn newest_frozen(&self, database: Option<&str>) -> Option<&Line> {
+        self.lines.iter().rev().find(|line| line.is_frozen() && line.database() == database)
     }
 
     /// The text of the file. The same lines always give the same text.
@@ -94,11 +99,19 @@ impl Lockfile {
 
     /// Marks the migrations that are released.
     pub(crate) fn mark(&self, migrations: &mut [Migration]) {
-        let mut frozen: Vec<&str> =
-            self.lines.iter().filter(|line| line.is_frozen()).map(|line| line.id.as_str()).collect();
-        frozen.sort_unstable();
-        for migration in migrations {
-            migration.frozen = frozen.binary_search(&migration.id.as_str()).is_ok();
+        for line in &self.lines {
+            let LineState::Frozen { up, .. } = line.state else { continue };
+            let place = (line.database(), line.version);
+            let start = migrations.partition_point(|known| (known.database(), known.version) < place);
+            let end = migrations.partition_point(|known| (known.database(), known.version) <= place);
+            let of_it = &mut migrations[start..end];
+            let named = of_it.iter().position(|migration| migration.id == line.id);
+            // A patch may have another name by now. Should there be two of its key, which is an error,
+            // it is the one that has the text of then.
+            let by_key = || place.0.map(|_| of_it.iter().position(|m| m.up.checksum == Some(up)).unwrap_or(0));
+            if let Some(migration) = named.or_else(by_key).and_then(|index| of_it.get_mut(index)) {
+                migration.frozen = true;
+            }
         }
     }
 
@@ -112,8 +125,17 @@ impl Lockfile {
 impl Line {
     /// A draft of this id, which is well-formed and so has a version.
     pub(crate) fn draft(id: &str) -> Self {
-        let version = version_of(id).expect("a well-formed id begins with a version");
+        let (_, version) = place_of(id).expect("a well-formed id has a version");
         Self { version, id: id.to_owned(), state: LineState::Draft }
+    }
+
+    fn database(&self) -> Option<&str> {
+        Patch::parse(&self.id).map(|patch| patch.database())
+    }
+
+    /// What the lines are sorted by.
+    fn place(&self) -> (Option<&str>, Version, &str) {
+        (self.database(), self.version, &self.id)
     }
 
     fn is_frozen(&self) -> bool {
@@ -143,6 +165,9 @@ impl Line {
             }
             _ => return Err("a line begins with `frozen` or `draft`".to_owned()),
         };
+        if let Some(patch) = Patch::parse(id) {
+            return Ok(Self { version: patch.version(), id: id.to_owned(), state });
+        }
         let digits = id.bytes().take_while(u8::is_ascii_digit).count();
         let version = id[..digits].parse::<Version>().map_err(|error| error.to_string())?;
         if !id[digits..].starts_with(['_', '-']) || id.len() == digits + 1 {
@@ -152,9 +177,13 @@ impl Line {
     }
 }
 
-/// The version that an id begins with.
-pub(crate) fn version_of(id: &str) -> Option<Version> {
-    id[..id.bytes().take_while(u8::is_ascii_digit).count()].parse().ok()
+/// The version that an id says, and the database where it says one.
+pub(crate) fn place_of(id: &str) -> Option<(Option<&str>, Version)> {
+    if let Some(patch) = Patch::parse(id) {
+        return Some((Some(patch.database()), patch.version()));
+    }
+    let version = id[..id.bytes().take_while(u8::is_ascii_digit).count()].parse().ok()?;
+    Some((None, version))
 }
 
 fn chain<'a>(lines: impl Iterator<Item = &'a str>) -> String {
@@ -238,7 +267,7 @@ pub fn parse(text: &str, file: &str) -> (Option<Lockfile>, Vec<Diagnostic>) {
         )));
         return (None, diagnostics);
     };
-    let sorted = lines.windows(2).all(|pair| (pair[0].version, &pair[0].id) < (pair[1].version, &pair[1].id));
+    let sorted = lines.windows(2).all(|pair| pair[0].place() < pair[1].place());
     if !sorted || chain(content.into_iter()) != expected {
         let what =
             if sorted { "do not give the chain of its head line" } else { "are not in the order of their versions" };
@@ -266,10 +295,10 @@ pub fn compare(folder: &Folder, lockfile: &Lockfile, text: &str) -> Vec<Diagnost
             None => comparison.line_alone(line),
         }
     }
-    let newest = lockfile.newest_frozen().map(|line| line.version);
     for migration in &folder.migrations {
+        let newest = lockfile.newest_frozen(migration.database()).map(|line| line.version);
         // A duplicate and a misordered one have an error of their own, and one way out.
-        let other_error = Some(migration.version) < newest || order::is_duplicate(folder, migration.version);
+        let other_error = Some(migration.version) < newest || order::is_duplicate(folder, migration);
         if lockfile.find(&migration.id).is_none() && !comparison.taken.contains(&migration.id) && !other_error {
             comparison.file_alone(migration);
         }
@@ -293,7 +322,8 @@ impl Comparison<'_> {
         let lockfile = folder.show(FILE);
         let undo = "undo the edit (`git checkout` brings the released text back), and write a new migration: `cargo xtask new-migration`";
         if migration.up.checksum.is_some_and(|now| now != up) {
-            let message = format!("`{}` was edited after its release: `{lockfile}` records another checksum", line.id);
+            let message =
+                format!("`{}` was edited after its release: `{lockfile}` records another checksum", migration.id);
             self.diagnostics.push(folder.error("edited", &migration.up, message).help(undo));
         }
         if migration.up.kind == Kind::Rust {
@@ -303,20 +333,22 @@ impl Comparison<'_> {
             (Some(then), Some(script)) if script.checksum.is_some_and(|now| now != then) => {
                 let message = format!(
                     "the down script of `{}` was edited after its release: `{lockfile}` records another checksum",
-                    line.id
+                    migration.id
                 );
                 self.diagnostics.push(folder.error("edited", script, message).help(undo));
             }
             (Some(_), None) => {
-                let message = format!("`{}` was released with a down script, and it is gone", line.id);
+                let message = format!("`{}` was released with a down script, and it is gone", migration.id);
                 self.diagnostics.push(
                     self.at_line(Diagnostic::error("deleted", lockfile, message), line)
-                        .help(format!("bring `{}.down.sql` back from version control", line.id)),
+                        .help(format!("bring `{}.down.sql` back from version control", migration.id)),
                 );
             }
             (None, Some(script)) => {
-                let message =
-                    format!("`{}` was released without a down script: `{lockfile}` does not record this one", line.id);
+                let message = format!(
+                    "`{}` was released without a down script: `{lockfile}` does not record this one",
+                    migration.id
+                );
                 self.diagnostics.push(
                     folder
                         .error("unlocked", script, message)
@@ -395,7 +427,9 @@ fn renamed_to<'a>(folder: &'a Folder, lockfile: &Lockfile, line: &Line) -> Optio
         LineState::Frozen { up, .. } => migration.up.checksum == Some(up),
         LineState::Draft => false,
     };
-    unknown.clone().find(|migration| migration.version == line.version).or_else(|| unknown.find(same_text))
+    let same_place =
+        |migration: &&Migration| (migration.database(), migration.version) == (line.database(), line.version);
+    unknown.clone().find(same_place).or_else(|| unknown.find(same_text))
 }
 
 /// The lockfile with a line for every draft of the folder, and without lines of drafts that are
@@ -404,7 +438,9 @@ pub fn with_drafts(folder: &Folder, old: Option<&Lockfile>) -> Lockfile {
     let frozen = old.into_iter().flat_map(|old| old.lines.iter().filter(|line| line.is_frozen()).cloned());
     let mut lines: Vec<Line> = frozen.collect();
     let known: HashSet<String> = lines.iter().map(|line| line.id.clone()).collect();
-    for migration in folder.migrations.iter().filter(|migration| !known.contains(&migration.id)) {
+    // A released patch may have another name than its line.
+    let is_known = |migration: &Migration| known.contains(&migration.id) || (old.is_some() && migration.frozen);
+    for migration in folder.migrations.iter().filter(|migration| !is_known(migration)) {
         lines.push(Line { version: migration.version, id: migration.id.clone(), state: LineState::Draft });
     }
     Lockfile::of(lines)

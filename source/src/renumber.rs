@@ -1,9 +1,11 @@
 //! Numbers: the next one of a folder, and new ones for drafts that stand in the wrong place. What is
 //! to be renamed is a value; the xtask does it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use lockgate_core::Version;
+use lockgate_core::patch::{self, Patch};
 
 use crate::folder::name::separator;
 use crate::folder::policy::Numbering;
@@ -15,7 +17,7 @@ use crate::lockfile::{Line, LineState, Lockfile};
 pub struct Next {
     /// The version.
     pub version: Version,
-    /// Its digits, as wide as the folder's others: `0007`.
+    /// Its digits, as wide as the folder's others: `0007`; of a patch `00000001.0007`.
     pub digits: String,
 }
 
@@ -51,17 +53,36 @@ pub struct Rename {
 ///
 /// A message, where there is no number left, or a time is needed and `now` is `None`.
 pub fn next_version(folder: &Folder, now: Option<i64>) -> Result<Next, String> {
-    after(folder.policy.numbering, folder.migrations.iter().map(|migration| migration.id.as_str()).next_back(), now)
+    next_version_of(folder, None, now)
+}
+
+/// The version that a new migration of this database gets; `None` stands for a folder whose names do
+/// not say what they are for.
+///
+/// # Errors
+///
+/// As those of [`next_version`].
+pub fn next_version_of(folder: &Folder, database: Option<&str>, now: Option<i64>) -> Result<Next, String> {
+    let mut ids = folder.migrations.iter().filter(|migration| migration.database() == database);
+    after(folder.policy.numbering, ids.next_back().map(|migration| migration.id.as_str()), now)
 }
 
 /// The number that follows that of this id.
 fn after(numbering: Numbering, last: Option<&str>, now: Option<i64>) -> Result<Next, String> {
+    if numbering == Numbering::Encoded {
+        let version = match last.and_then(Patch::parse) {
+            Some(last) => patch::next(last.version())
+                .ok_or_else(|| format!("no minor number is left behind `{}`: begin a major one", last.key()))?,
+            None => patch::version(1, 1).ok_or("the first patch has the version 1.1")?,
+        };
+        return Ok(Next { version, digits: patch::numbers(version) });
+    }
     let digits = last.map(|id| &id[..id.bytes().take_while(u8::is_ascii_digit).count()]);
     let number = digits.and_then(|digits| digits.parse::<i64>().ok());
     let by_time = match numbering {
         Numbering::Timestamp => true,
         Numbering::Any => now.is_some() && digits.is_some_and(order::is_time),
-        Numbering::Sequence | Numbering::Ordinal => false,
+        Numbering::Sequence | Numbering::Ordinal | Numbering::Encoded => false,
     };
     let (number, width) = if by_time {
         let now = now.ok_or("the folder is numbered by time, and no time was given")?;
@@ -131,12 +152,20 @@ pub fn plan(folder: &Folder, id: Option<&str>, now: Option<i64>) -> Result<Renum
         None => misplaced(folder),
     };
     let moves = |migration: &Migration| moving.iter().any(|moving| moving.id == migration.id);
-    let mut last = folder.migrations.iter().rfind(|migration| !moves(migration)).map(|migration| migration.id.clone());
+    let mut last: BTreeMap<Option<&str>, String> = BTreeMap::new();
+    for migration in folder.migrations.iter().filter(|migration| !moves(migration)) {
+        last.insert(migration.database(), migration.id.clone());
+    }
     let mut ids = Vec::new();
     for migration in &moving {
-        let next = after(folder.policy.numbering, last.as_deref(), now)?;
-        let to = format!("{}{}{}", next.digits, separator(folder.policy.numbering), migration.name);
-        last = Some(to.clone());
+        let database = migration.database();
+        let next = after(folder.policy.numbering, last.get(&database).map(String::as_str), now)?;
+        let separator = separator(folder.policy.numbering);
+        let to = match Patch::parse(&migration.id) {
+            Some(patch) => format!("{}.{}.{}.{}", patch.database(), next.digits, patch.user(), patch.description()),
+            None => format!("{}{separator}{}", next.digits, migration.name),
+        };
+        last.insert(database, to.clone());
         if to != migration.id {
             ids.push((migration.id.clone(), to));
         }
@@ -147,27 +176,36 @@ pub fn plan(folder: &Folder, id: Option<&str>, now: Option<i64>) -> Result<Renum
 }
 
 fn one<'a>(folder: &'a Folder, id: &str) -> Result<&'a Migration, String> {
-    let Some(migration) = folder.find(id) else {
+    // A patch may be named by its key.
+    let of_key = || folder.migrations.iter().find(|migration| migration.key() == id);
+    let Some(migration) = folder.find(id).or_else(of_key) else {
         let near = crate::suggest::nearest(id, folder.migrations.iter().map(|migration| migration.id.as_str()));
         let hint = near.map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
         return Err(format!("there is no migration `{id}` in `{}`{hint}", folder.shown));
     };
     if migration.frozen {
-        return Err(format!("`{id}` is released and keeps its number: databases know it by that"));
+        return Err(format!("`{}` is released and keeps its number: databases know it by that", migration.id));
     }
     Ok(migration)
 }
 
 /// The drafts that must move.
 fn misplaced(folder: &Folder) -> Vec<&Migration> {
-    let newest = folder.migrations.iter().rfind(|migration| migration.frozen).map(|migration| migration.version);
+    let databases: BTreeSet<Option<&str>> = folder.migrations.iter().map(Migration::database).collect();
+    databases.into_iter().flat_map(|database| misplaced_of(folder, database)).collect()
+}
+
+fn misplaced_of<'a>(folder: &'a Folder, database: Option<&str>) -> Vec<&'a Migration> {
+    let migrations: Vec<&Migration> =
+        folder.migrations.iter().filter(|migration| migration.database() == database).collect();
+    let newest = migrations.iter().rfind(|migration| migration.frozen).map(|migration| migration.version);
     let (mut moving, mut staying) = (Vec::new(), Vec::<Version>::new());
     let frozen: Vec<Version> =
-        folder.migrations.iter().filter(|migration| migration.frozen).map(|migration| migration.version).collect();
+        migrations.iter().filter(|migration| migration.frozen).map(|migration| migration.version).collect();
     // Where numbers follow each other, whatever stands behind a draft that moves moves up.
     let dense = matches!(folder.policy.numbering, Numbering::Sequence | Numbering::Ordinal);
     let first = if folder.policy.numbering == Numbering::Ordinal { 0 } else { 1 };
-    for migration in folder.migrations.iter().filter(|migration| !migration.frozen) {
+    for migration in migrations.into_iter().filter(|migration| !migration.frozen) {
         let taken = staying.last() == Some(&migration.version) || frozen.binary_search(&migration.version).is_ok();
         let before = Some(migration.version) < newest;
         let expected = staying.last().copied().max(newest).map_or(first, |last| last.get() + 1);
@@ -200,7 +238,10 @@ fn renames(folder: &Folder, ids: &[(String, String)]) -> Vec<Rename> {
                 shown_to: folder.show(&path),
             });
         }
-        if present.contains(&format!("{from}.rs")) {
+        let (from, to) = (test_of(from), test_of(to));
+        // Of two patches of one key, the other may have written the test.
+        let is_shared = order::is_duplicate(folder, migration) && migration.database().is_some();
+        if present.contains(&format!("{from}.rs")) && !is_shared {
             renames.push(Rename {
                 from: tests.join(format!("{from}.rs")),
                 to: tests.join(format!("{to}.rs")),
@@ -216,6 +257,11 @@ fn renames(folder: &Folder, ids: &[(String, String)]) -> Vec<Rename> {
     }
     ordered.extend(renames);
     ordered
+}
+
+/// What the test of the migration with this id is called: see [`Migration::key`].
+pub fn test_of(id: &str) -> &str {
+    Patch::parse(id).map_or(id, |patch| patch.key())
 }
 
 impl Lockfile {

@@ -6,7 +6,7 @@ use lockgate_core::{Dialect, Dialects};
 
 use crate::folder::name;
 use crate::folder::policy::Numbering;
-use crate::renumber::Next;
+use crate::renumber::{Next, test_of};
 
 static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
@@ -32,6 +32,15 @@ pub enum Shape {
     OneWayRust,
 }
 
+/// What a patch is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The database.
+    pub database: String,
+    /// The role that its name names.
+    pub user: String,
+}
+
 /// What a new migration is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewMigration {
@@ -41,6 +50,8 @@ pub struct NewMigration {
     pub version: Next,
     /// How the folder numbers.
     pub numbering: Numbering,
+    /// What else stands in the name of a patch; `None` under other numberings than `encoded`.
+    pub owner: Option<Owner>,
     /// What it does, in words: `add email to users`.
     pub name: String,
     /// What it is made of.
@@ -53,7 +64,11 @@ impl NewMigration {
     /// Version and name as its files write them: `0002_add_email_to_users`, or `None` where the name
     /// has no letter and no digit.
     pub fn id(&self) -> Option<String> {
-        Some(format!("{}{}{}", self.version.digits, name::separator(self.numbering), slug(&self.name)?))
+        let (digits, name) = (&self.version.digits, slug(&self.name)?);
+        Some(match &self.owner {
+            Some(Owner { database, user }) => format!("{database}.{digits}.{user}.{name}"),
+            None => format!("{digits}{}{name}", name::separator(self.numbering)),
+        })
     }
 
     /// Its files, or `None` where the name has no letter and no digit.
@@ -70,7 +85,8 @@ impl NewMigration {
             .map(|(template, suffix)| file(format!("{}/{id}{suffix}", self.folder), template, &[("id", &id)]))
             .collect();
         if self.test {
-            files.push(file(format!("tests/migrations/{id}.rs"), "migration/test.rs", &[("id", &id)]));
+            let key = test_of(&id);
+            files.push(file(format!("tests/migrations/{key}.rs"), "migration/test.rs", &[("id", key)]));
         }
         Some(files)
     }
@@ -91,7 +107,7 @@ pub fn slug(text: &str) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-/// The lines that make the test of a migration a module of `tests/migrations/main.rs`.
+/// The lines that make the test of the migration with this key a module of `tests/migrations/main.rs`.
 ///
 /// ```
 /// use lockgate_source::scaffold::test_module;
@@ -150,6 +166,7 @@ mod tests {
             folder: "migrations".to_owned(),
             version: Next { version: Version::new(31).unwrap(), digits: "031".to_owned() },
             numbering: Numbering::Any,
+            owner: None,
             name: name.to_owned(),
             shape,
             test: true,
@@ -173,6 +190,26 @@ mod tests {
         assert_eq!(paths("x", Shape::Rust)[0], "migrations/031_x.rs");
         assert_eq!(paths("x", Shape::OneWayRust)[0], "migrations/031_x.rs");
         assert_eq!(new(" .. ", Shape::OneWay).files(), None);
+    }
+
+    #[test]
+    fn p2_the_test_of_a_patch_has_the_name_of_its_key() {
+        let owner = Some(Owner { database: "billing".to_owned(), user: "billing_owner".to_owned() });
+        let version = Next { version: Version::new(1_0002).unwrap(), digits: "00000001.0002".to_owned() };
+        let numbering = Numbering::Encoded;
+        let new = NewMigration { version, numbering, owner, ..new("Add invoices v1.2", Shape::Reversible) };
+        let files = new.files().unwrap();
+        let id = "billing.00000001.0002.billing_owner.add_invoices_v1_2";
+        let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(
+            paths,
+            [
+                &format!("migrations/{id}.up.sql"),
+                &format!("migrations/{id}.down.sql"),
+                "tests/migrations/billing.00000001.0002.rs"
+            ]
+        );
+        assert!(!files[2].content.contains("invoices"), "{}", files[2].content);
     }
 
     #[test]

@@ -71,6 +71,14 @@ pub fn is_vouched(folder: &Folder, migration: &Migration, going_up: bool) -> boo
     }
 }
 
+/// What was done, for people, of one of several databases that a folder is for.
+pub fn of_database(folder: &Folder, databases: usize, summary: String) -> String {
+    match folder.databases()[..] {
+        [database] if databases > 1 => format!("`{database}` {summary}"),
+        _ => summary,
+    }
+}
+
 /// A note at these bytes of a script.
 pub fn note(
     code: &'static str,

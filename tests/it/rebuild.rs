@@ -365,3 +365,26 @@ fn replayed_by_the_build_script_what_is_only_warned_of_is_said_once_too() {
         "{said}"
     );
 }
+
+/// A build script speaks of a whole folder; a program embeds the patches of one of its databases.
+#[test]
+fn checked_by_the_build_script_the_patches_of_all_databases_are_spoken_of_once() {
+    let scratch = Crate::asking("replay", "lockgate_build::replay_folder(\"patches\");");
+    scratch.write("patches/migrations.toml", "numbering = \"encoded\"\ndialects = [\"sqlite\"]\n");
+    let warned = "-- why\n-- no-transaction\nCREATE TABLE a (id BIGINT);\n";
+    let (a, b) = ("patches/one.00000001.0001.owner.a.sql", "patches/two.00000001.0001.owner.a.sql");
+    scratch.write(a, warned);
+    scratch.write(b, warned);
+    scratch.write(
+        "src/main.rs",
+        "fn main() {\n    let _ = lockgate::embed_migrations!(\"patches\", database = \"one\");\n}\n",
+    );
+    // The two are replayed each for itself, or the second would find the table of the first.
+    let said = scratch.build(true);
+    assert_eq!([a, b].map(|file| count(&said, &format!("scratch@1.2.3:  --> {file}:2:4"))), [1, 1], "{said}");
+    assert_eq!(count(&said, MISPLACED), 2, "{said}");
+    scratch.write(b, "DELETE FROM a;\n");
+    let said = scratch.build(false);
+    assert!(said.contains("[replay] SQLite refuses this statement: no such table: a"), "{said}");
+    assert!(said.contains(&format!("error: scratch@1.2.3:  --> {b}:1:1")), "{said}");
+}

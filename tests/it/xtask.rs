@@ -286,6 +286,95 @@ fn init_takes_a_folder_as_it_is() {
 }
 
 #[test]
+fn p1_p2_p3_patches_are_made_numbered_and_described_anew() {
+    let scratch = Scratch::new();
+    let first = "billing.00000001.0001.billing_owner.create_invoice";
+    scratch.write(&format!("app/migrations/{first}.sql"), "CREATE TABLE invoice (id BIGINT PRIMARY KEY);\n");
+    scratch.run(&["init", "--dialects", "sqlite"]).succeeds();
+    let policy = scratch.read("app/migrations/migrations.toml");
+    assert!(policy.contains("numbering = \"encoded\"\n"), "{policy}");
+
+    // Database and user are those of the newest patch, and the test has the name of the key.
+    let said = scratch.run(&["new-migration", "Add v1.2 tags"]).succeeds();
+    let second = "billing.00000001.0002.billing_owner.add_v1_2_tags";
+    for file in [&format!("app/migrations/{second}.up.sql"), "app/tests/migrations/billing.00000001.0002.rs"] {
+        assert!(said.contains(file) && scratch.path(file).exists(), "{said}");
+    }
+    scratch.run(&["new-migration", "next", "--user", "ops", "--version", "2.1"]).succeeds();
+    assert!(scratch.path("app/migrations/billing.00000002.0001.ops.next.up.sql").exists());
+    scratch.run(&["new-migration", "entry", "--database", "audit", "--user", "auditor", "--one-way"]).succeeds();
+    assert!(scratch.path("app/migrations/audit.00000001.0001.auditor.entry.sql").exists());
+    let told = scratch.run(&["check"]).succeeds();
+    assert!(told.contains("`audit` replayed on SQLite") && told.contains("; `billing` replayed on SQLite"), "{told}");
+
+    let before = scratch.everything();
+    let wrong: [(&[&str], &str); 7] = [
+        (&["x"], "has patches for `audit` and `billing`: say for which this one is, `--database NAME`"),
+        (&["x", "--database", "biling"], "did you mean `billing`? if it is a new database, say `--version 1.1` too"),
+        (&["x", "--database", "shop"], "has no patch for `shop` yet: name its role too, `--user ROLE`"),
+        (
+            &["x", "--database", "billing", "--user", "a.b"],
+            "the new patch names the user \"a.b\": one is a letter or `_`, and behind it",
+        ),
+        (&["x", "--database", "billing", "--version", "3"], "`3` is no version: write major and minor, as in `2.1`"),
+        (&["x", "--database", "billing", "--version", "2.1"], "is taken by `billing.00000002.0001.ops.next`"),
+        (&["next", "--database", "billing"], "`billing.00000002.0001.ops.next` has this name already"),
+    ];
+    for (words, says) in wrong {
+        let said = scratch.run(&[&["new-migration"], words].concat()).fails(1);
+        assert!(said.contains(says), "{words:?}: {said}");
+    }
+    assert_eq!(scratch.everything(), before);
+
+    // Released, moved and described anew: nothing to say and nothing to write.
+    scratch.run(&["freeze"]).succeeds();
+    let lock = scratch.read("app/migrations/migrations.lock");
+    std::fs::create_dir(scratch.path("app/migrations/old")).unwrap();
+    let (from, to) = (format!("app/migrations/{first}.sql"), "app/migrations/old/billing.00000001.0001.ops.words.sql");
+    std::fs::rename(scratch.path(&from), scratch.path(to)).unwrap();
+    scratch.run(&["check", "--write"]).succeeds();
+    scratch.run(&["freeze", "--check"]).succeeds();
+    assert_eq!(scratch.read("app/migrations/migrations.lock"), lock);
+
+    // A late one moves behind the newest of its database, with its test.
+    scratch.run(&["new-migration", "late", "--database", "billing"]).succeeds();
+    for file in
+        ["migrations/billing.00000002.0002.ops.late.up.sql", "migrations/billing.00000002.0002.ops.late.down.sql"]
+    {
+        let to = format!("app/{}", file.replace("00000002.0002", "00000001.0003"));
+        std::fs::rename(scratch.path(&format!("app/{file}")), scratch.path(&to)).unwrap();
+    }
+    let test = |key: &str| scratch.path(&format!("app/tests/migrations/{key}.rs"));
+    std::fs::rename(test("billing.00000002.0002"), test("billing.00000001.0003")).unwrap();
+    scratch.run(&["check", "--write"]).fails(1);
+    let said = scratch.run(&["renumber", "1.3"]).succeeds();
+    assert!(said.contains("is now app/migrations/billing.00000002.0002.ops.late.up.sql"), "{said}");
+    assert!(test("billing.00000002.0002").exists() && !test("billing.00000001.0003").exists(), "{said}");
+    scratch.run(&["check"]).succeeds();
+
+    let others = Scratch::with_migrations();
+    let said = others.run(&["new-migration", "x", "--user", "ops"]).fails(1);
+    assert!(said.contains("`--user` is for names with `numbering = \"encoded\"`"), "{said}");
+}
+
+#[test]
+fn z8_a_new_ordinal_is_the_next_one() {
+    let scratch = Scratch::new();
+    scratch.run(&["init", "--dialects", "sqlite"]).succeeds();
+    let policy = scratch.read("app/migrations/migrations.toml").replace("\"sequence\"", "\"ordinal\"");
+    scratch.write("app/migrations/migrations.toml", &policy);
+    scratch.run(&["new-migration", "first"]).succeeds();
+    scratch.run(&["new-migration", "second"]).succeeds();
+    assert!(scratch.path("app/migrations/00000-first.up.sql").exists());
+    assert!(scratch.path("app/tests/migrations/00001-second.rs").exists());
+    scratch.run(&["check"]).succeeds();
+    std::fs::rename(scratch.path("app/migrations/00001-second.up.sql"), scratch.path("app/migrations/second.up.sql"))
+        .unwrap();
+    let said = scratch.run(&["check"]).fails(1);
+    assert!(said.contains("rename it to `00001-second.up.sql`"), "{said}");
+}
+
+#[test]
 fn the_package_is_the_one_that_is_meant() {
     let scratch = Scratch::new();
     scratch.write("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"app\", \"service\"]\n");

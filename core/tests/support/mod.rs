@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use lockgate_core::table::{self, BodyData, MigrationData, ScriptData, ScriptOptions};
+use lockgate_core::patch::Patch;
+use lockgate_core::table::{self, BodyData, MigrationData, Names, ScriptData, ScriptOptions};
 use lockgate_core::{Checksum, Dialects, Row, Set, State, Statement, StatementFlags, StatementKind, Version};
 
 /// A migration in a few words. Its text is a word too: equal words have equal checksums.
@@ -35,6 +36,8 @@ impl Words {
     /// What goes into the table. The texts are those of its scripts, a line a statement.
     fn encode(&self, texts: &mut String) -> MigrationData {
         let Self { version, name, .. } = self;
+        // The name of a patch says its version itself.
+        let id = if Patch::parse(name).is_some() { name.clone() } else { format!("{version:04}_{name}") };
         let mut script = |kind: &str, words: &str| {
             let start = texts.len();
             let mut statements = Vec::new();
@@ -46,7 +49,7 @@ impl Words {
             }
             let finished = (1..=statements.len()).filter_map(|done| finished(words, done)).collect();
             ScriptData {
-                path: format!("{version:04}_{name}.{kind}.sql"),
+                path: format!("{id}.{kind}.sql"),
                 checksum: checksum(words),
                 body: BodyData::Sql { len: texts.len() - start, statements: vec![(Dialects::ALL, statements)] },
                 options: ScriptOptions { transactional: !self.outside, ..ScriptOptions::default() },
@@ -83,7 +86,8 @@ fn finished(script: &str, done: usize) -> Option<Checksum> {
 pub(crate) fn set(dialects: Dialects, migrations: &[Words]) -> Set {
     let mut texts = String::new();
     let data: Vec<_> = migrations.iter().map(|migration| migration.encode(&mut texts)).collect();
-    let encoded = table::encode(dialects, &data);
+    let free = migrations.iter().any(|migration| Patch::parse(&migration.name).is_some());
+    let encoded = table::encode(dialects, if free { Names::Free } else { Names::Kept }, &data);
     Set::from_parts("migrations", "tests 1.2.3", texts.leak(), encoded.paths.leak(), encoded.table.leak())
 }
 

@@ -84,7 +84,8 @@ pub static CODES: &[Entry] = &[
         "bad-name",
         "A file's name has no version, or one that is no number. An SQL or Rust file is named `<version>_<name>` \
          and one of `.up.sql`, `.down.sql`, `.sql` and `.rs`, or `<version>-<name>` where the folder is numbered by \
-         ordinals. The version is digits alone, up to 9223372036854775807; leading zeros do not make another \
+         ordinals, or `database.MAJOR.MINOR.user.description` where it is `encoded`: 8 digits, 4 digits, and no dot in \
+         a part. The version is digits alone, up to 9223372036854775807; leading zeros do not make another \
          version. Without a version a migration has no place in the order: give it the number that the message \
          suggests.",
     ),
@@ -219,7 +220,8 @@ pub static CODES: &[Entry] = &[
     ),
     entry(
         "duplicate",
-        "Two migrations have the same version. After a merge, two branches may have taken the same one. Which of \
+        "Two migrations have the same version. Of patches (`numbering = \"encoded\"`) it is database, major and minor \
+         that are the same, whatever user and description say. After a merge, two branches may have taken the same one. Which of \
          them runs first would be chance: `cargo xtask renumber` moves a draft behind all others, together with its \
          test and its line in the lockfile.",
     ),
@@ -284,7 +286,8 @@ pub static CODES: &[Entry] = &[
     entry(
         "misordered",
         "A draft sorts before a migration that was released. Databases that have the later one would get the two in \
-         another order than new databases do. `cargo xtask renumber` moves the draft behind all others.",
+         another order than new databases do. Of patches, each database counts for itself. `cargo xtask renumber` moves \
+         the draft behind all others.",
     ),
     entry(
         "misplaced-directive",
@@ -301,7 +304,8 @@ pub static CODES: &[Entry] = &[
     entry(
         "missing-test",
         "A migration has no test, and the folder requires one. Under `tests = \"required\"` each migration has a \
-         file of its own in `tests/migrations` of the package that embeds it, named as the migration is. `cargo \
+         file of its own in `tests/migrations` of the package that embeds it, named as the migration is; that of a patch by its key, `billing.00000001.0002.rs`, which stays when the patch is \
+         described anew. `cargo \
          xtask new-migration` writes one that fails until it is filled in.",
     ),
     entry(
@@ -378,7 +382,8 @@ pub static CODES: &[Entry] = &[
     entry(
         "renamed",
         "A released migration has another name or another version than it was released with. Databases know it by both: \
-         give it its name back.",
+         give it its name back. A patch (`numbering = \"encoded\"`) keeps database, major and minor, and the rest of \
+         its name is free.",
     ),
     entry(
         "repeated-directive",

@@ -1,6 +1,6 @@
 //! Which scripts of a folder the lints look at, and how grave what they find is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lockgate_core::table::BodyData;
 use lockgate_core::{Dialect, Dialects, Statement};
@@ -36,8 +36,15 @@ pub(super) fn known(name: &str) -> Result<(), (String, String)> {
 
 /// What the lints say of the drafts. What the lockfile vouches for was looked at before its release.
 pub(super) fn check(folder: &Folder, files: &[(Name, Read)]) -> Vec<Diagnostic> {
+    // What is new in one database is nothing to another.
+    let databases: BTreeSet<Option<&str>> = files.iter().map(|(name, _)| name.database()).collect();
+    databases.into_iter().flat_map(|database| of_database(folder, files, database)).collect()
+}
+
+fn of_database(folder: &Folder, files: &[(Name, Read)], database: Option<&str>) -> Vec<Diagnostic> {
+    let files = files.iter().filter(|(name, _)| name.database() == database);
     let mut ordered: Vec<(&Name, &Read, bool)> =
-        files.iter().map(|(name, read)| (name, read, !is_released(folder, name))).collect();
+        files.map(|(name, read)| (name, read, !is_released(folder, name))).collect();
     if !ordered.iter().any(|(_, _, is_draft)| *is_draft) {
         return Vec::new();
     }

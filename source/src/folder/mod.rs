@@ -6,6 +6,7 @@ mod grammar;
 mod lint;
 pub mod name;
 pub(crate) mod order;
+mod patch;
 pub mod policy;
 pub(crate) mod read;
 mod script;
@@ -13,14 +14,15 @@ mod step;
 
 use std::path::{Component, Path, PathBuf};
 
-use lockgate_core::table::{self, BodyData, Encoded, MigrationData, ScriptData, ScriptOptions};
+use lockgate_core::patch::{self as numbers, Patch};
+use lockgate_core::table::{self, BodyData, Encoded, MigrationData, Names, ScriptData, ScriptOptions};
 use lockgate_core::{Checksum, Version};
 
 use crate::lockfile::{self, Lockfile};
 use crate::{Diagnostic, Policy, Severity};
-use crate::{checksum, diagnostic};
+use crate::{checksum, diagnostic, suggest};
 use name::{Kind, Name};
-use policy::Need;
+use policy::{Need, Numbering};
 
 /// A folder and everything that is wrong with it.
 #[derive(Debug)]
@@ -39,7 +41,7 @@ impl Loaded {
 }
 
 /// What a folder holds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Folder {
     /// Where it is.
     pub root: PathBuf,
@@ -51,8 +53,8 @@ pub struct Folder {
     pub policy: Policy,
     /// Its lockfile, where there is one that can be read.
     pub lockfile: Option<Lockfile>,
-    /// The migrations in ascending order of version and id. Where two have the same version there
-    /// is an error too.
+    /// The migrations in ascending order of database, version and id. Where two of one database have
+    /// the same version there is an error too.
     pub migrations: Vec<Migration>,
     /// The folder and every directory in it.
     pub directories: Vec<PathBuf>,
@@ -69,6 +71,25 @@ pub struct Tests {
     pub shown: String,
 }
 
+/// Why there is no one database that a folder's migrations are for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoDatabase {
+    /// The folder's names say no database.
+    NotEncoded,
+    /// Its names say others.
+    Unknown {
+        /// Those that they say.
+        known: Vec<String>,
+        /// The one among them that was meant, perhaps.
+        meant: Option<String>,
+    },
+    /// Its names say more than one, and none was named.
+    Several {
+        /// Those that they say.
+        known: Vec<String>,
+    },
+}
+
 /// One migration of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migration {
@@ -76,7 +97,7 @@ pub struct Migration {
     pub version: Version,
     /// Version and name as its files write them: `0001_create_users`.
     pub id: String,
-    /// Its name without the version: `create_users`.
+    /// Its name without the version: `create_users`. Of a patch, its description.
     pub name: String,
     /// Whether the lockfile records it as released.
     pub frozen: bool,
@@ -153,12 +174,17 @@ pub fn load(directory: &Path, shown: &str) -> Loaded {
 /// Reads a folder like [`load`], with the tests of its migrations elsewhere than beside it: a
 /// package may embed a folder that is not its own.
 pub fn load_with(directory: &Path, shown: &str, tests: Tests) -> Loaded {
+    load_as(directory, shown, tests, Policy::default())
+}
+
+/// Reads a folder like [`load_with`]; where it has no policy of its own, by this one.
+pub fn load_as(directory: &Path, shown: &str, tests: Tests, policy: Policy) -> Loaded {
     let listing = read::list(directory, shown);
     let mut folder = Folder {
         root: directory.to_owned(),
         shown: shown.to_owned(),
         tests,
-        policy: Policy::default(),
+        policy,
         lockfile: None,
         migrations: Vec::new(),
         directories: listing.directories,
@@ -207,7 +233,14 @@ pub fn load_with(directory: &Path, shown: &str, tests: Tests) -> Loaded {
         }
         match name::parse(file, folder.policy.numbering) {
             Ok(name) => named.push((name, found)),
-            Err(bad) => odd.push((found, bad)),
+            Err(mut bad) => {
+                if folder.policy.numbering != Numbering::Encoded && name::parse(file, Numbering::Encoded).is_ok() {
+                    let policy = folder.show(policy::FILE);
+                    bad.help =
+                        format!("if the files are named like this one, say `numbering = \"encoded\"` in `{policy}`");
+                }
+                odd.push((found, bad));
+            }
         }
     }
     let reads = script::read_all(&folder, &named);
@@ -221,10 +254,10 @@ pub fn load_with(directory: &Path, shown: &str, tests: Tests) -> Loaded {
     let (migrations, problems) = order::group(&folder.shown, &folder.policy, files);
     folder.migrations = migrations;
     diagnostics.extend(problems);
-    let next = folder.next_number();
+    let (next, user) = (folder.next_number(), folder.last_user());
     for (found, bad) in odd {
         let message = format!("`{}` {}", found.path, bad.message);
-        let help = bad.help.replace("{next}", &next);
+        let help = bad.help.replace("{next}", &next).replace("{user}", &user);
         diagnostics.push(Diagnostic::error(bad.code, folder.show(&found.path), message).help(help));
     }
 
@@ -279,10 +312,10 @@ pub fn normal(path: &Path) -> PathBuf {
 /// Under `tests = "required"`: the migrations without a test file (L1).
 fn missing_tests(folder: &Folder) -> Vec<Diagnostic> {
     let present = read::names(&folder.tests.directory);
-    let missing = folder.migrations.iter().filter(|migration| !present.contains(&format!("{}.rs", migration.id)));
+    let missing = folder.migrations.iter().filter(|migration| !present.contains(&format!("{}.rs", migration.key())));
     missing
         .map(|migration| {
-            let test = folder.shown_test(&migration.id);
+            let test = folder.shown_test(migration.key());
             let message = format!("`{}` has no test: there is no `{test}`", migration.id);
             folder
                 .error("missing-test", &migration.up, message)
@@ -305,16 +338,72 @@ impl Folder {
         script.point(Diagnostic::error(code, self.show(&script.path), message))
     }
 
-    /// The migration of this id.
+    /// The migration of this id; of a patch, whatever it is called now.
     pub fn find(&self, id: &str) -> Option<&Migration> {
-        let version = lockfile::version_of(id)?;
-        let at = self.migrations.partition_point(|known| (known.version, known.id.as_str()) < (version, id));
-        self.migrations.get(at).filter(|known| known.id == id)
+        let place = lockfile::place_of(id)?;
+        let at = self.migrations.partition_point(|known| (known.database(), known.version) < place);
+        let of_it = || self.migrations[at..].iter().take_while(|known| (known.database(), known.version) == place);
+        let by_key = || of_it().find(|known| known.frozen).or_else(|| of_it().next()).filter(|_| place.0.is_some());
+        of_it().find(|known| known.id == id).or_else(by_key)
     }
 
-    /// The test of a migration as messages name it: `tests/migrations/0001_create_users.rs`.
-    pub fn shown_test(&self, id: &str) -> String {
-        read::join(&self.tests.shown, &format!("{id}.rs"))
+    /// The databases that its migrations are for, where their names say so.
+    pub fn databases(&self) -> Vec<&str> {
+        let mut databases: Vec<&str> = self.migrations.iter().filter_map(Migration::database).collect();
+        databases.dedup();
+        databases
+    }
+
+    /// Leaves the migrations of one database: what a program embeds. Where names do not say what they
+    /// are for, and where they all say the same, all of them are.
+    ///
+    /// Checks look at the whole folder, and so at all databases.
+    ///
+    /// # Errors
+    ///
+    /// [`NoDatabase`] where the folder is for several and none is named, or this one is not among them.
+    pub fn choose(&mut self, database: Option<&str>) -> Result<(), NoDatabase> {
+        let known: Vec<String> = self.databases().into_iter().map(str::to_owned).collect();
+        match database {
+            Some(_) if self.policy.numbering != Numbering::Encoded => return Err(NoDatabase::NotEncoded),
+            Some(wanted) if !known.iter().any(|known| known == wanted) => {
+                let meant = self.near_database(wanted).map(str::to_owned);
+                return Err(NoDatabase::Unknown { known, meant });
+            }
+            None if known.len() > 1 => return Err(NoDatabase::Several { known }),
+            Some(wanted) => self.migrations.retain(|migration| migration.database() == Some(wanted)),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// The database of the folder that this slip of the pen stands for.
+    pub fn near_database(&self, wanted: &str) -> Option<&str> {
+        suggest::nearest(wanted, self.databases())
+    }
+
+    /// The folder once for each of its databases, or once where its names do not say what they are for.
+    pub fn of_each_database(&self) -> Vec<Self> {
+        let of = |database: &&str| {
+            let mut one = self.clone();
+            one.migrations.retain(|migration| migration.database() == Some(*database));
+            one
+        };
+        match self.databases() {
+            databases if databases.len() > 1 => databases.iter().map(of).collect(),
+            _ => vec![self.clone()],
+        }
+    }
+
+    /// The test of a migration as messages name it, by its key: `tests/migrations/0001_create_users.rs`.
+    pub fn shown_test(&self, key: &str) -> String {
+        read::join(&self.tests.shown, &format!("{key}.rs"))
+    }
+
+    /// The user that a suggestion gives to a patch without one.
+    fn last_user(&self) -> String {
+        let last = self.migrations.last().and_then(|migration| Patch::parse(&migration.id));
+        last.filter(|_| self.databases().len() == 1).map_or("<user>", |patch| patch.user()).to_owned()
     }
 
     /// The number that a suggestion gives to a file without one, written as wide as the others.
@@ -323,13 +412,21 @@ impl Folder {
         let width = last.map_or(4, |last| last.id.len() - last.name.len() - 1);
         let next = match (last, self.policy.numbering) {
             (Some(last), _) => last.version.get().saturating_add(1),
-            (None, policy::Numbering::Ordinal) => 0,
+            (None, Numbering::Ordinal) => 0,
             (None, _) => 1,
         };
         match self.policy.numbering {
-            policy::Numbering::Timestamp => "<YYYYMMDDhhmmss>".to_owned(),
-            policy::Numbering::Ordinal => format!("{next:05}"),
-            policy::Numbering::Any | policy::Numbering::Sequence => format!("{next:0width$}"),
+            Numbering::Encoded => {
+                let (only, next) = match self.databases()[..] {
+                    [only] => (only, last.and_then(|last| numbers::next(last.version))),
+                    _ => ("<database>", numbers::version(1, 1)),
+                };
+                let numbers = next.map_or("<MAJOR>.<MINOR>".to_owned(), numbers::numbers);
+                format!("{only}.{numbers}")
+            }
+            Numbering::Timestamp => "<YYYYMMDDhhmmss>".to_owned(),
+            Numbering::Ordinal => format!("{next:05}"),
+            Numbering::Any | Numbering::Sequence => format!("{next:0width$}"),
         }
     }
 
@@ -337,7 +434,8 @@ impl Folder {
     ///
     /// # Panics
     ///
-    /// Where [`load`] found errors: two migrations of one version, or texts of more than 4 GiB.
+    /// Where [`load`] found errors: two migrations of one version, or texts of more than 4 GiB; and
+    /// where it is for several databases and [`choose`](Self::choose) has not chosen one.
     pub fn encode(&self) -> Embedded {
         let mut texts = Vec::new();
         let mut rust_steps = Vec::new();
@@ -354,14 +452,21 @@ impl Folder {
             }
             migrations.push(MigrationData {
                 version: migration.version,
-                name: migration.name.clone(),
+                name: match migration.database() {
+                    Some(_) => migration.id.clone(),
+                    None => migration.name.clone(),
+                },
                 frozen: migration.frozen,
                 irreversible: migration.irreversible.clone(),
                 up: migration.up.data(),
                 down: migration.down.as_ref().map(Script::data),
             });
         }
-        let encoded = table::encode(self.policy.dialects(), &migrations);
+        let names = match self.policy.numbering {
+            Numbering::Encoded => Names::Free,
+            Numbering::Any | Numbering::Sequence | Numbering::Timestamp | Numbering::Ordinal => Names::Kept,
+        };
+        let encoded = table::encode(self.policy.dialects(), names, &migrations);
         Embedded { encoded, texts, rust_steps, tracked: self.tracked.clone() }
     }
 }
@@ -377,6 +482,17 @@ impl Migration {
             up,
             down,
         }
+    }
+
+    /// The database that it is for, where its name says so.
+    pub fn database(&self) -> Option<&str> {
+        Patch::parse(&self.id).map(|patch| patch.database())
+    }
+
+    /// What it is known by: `billing.00000001.0002` of a patch, whose user and description may change;
+    /// otherwise its id. Its test is found by it.
+    pub fn key(&self) -> &str {
+        Patch::parse(&self.id).map_or(&self.id, |patch| patch.key())
     }
 
     /// The files that it is made of.

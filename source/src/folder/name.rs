@@ -2,7 +2,9 @@
 //! Which names fit together is decided in `order`.
 
 use lockgate_core::Version;
+use lockgate_core::patch::Patch;
 
+use super::patch;
 use super::policy::Numbering;
 use crate::suggest;
 
@@ -40,6 +42,8 @@ pub struct Name {
     pub id: String,
     /// Where in the id the name begins.
     name_offset: usize,
+    /// Where in the id of a patch its database ends, and where its key does.
+    patch: Option<(usize, usize)>,
     /// What the file is.
     pub kind: Kind,
 }
@@ -48,6 +52,22 @@ impl Name {
     /// The name without the version: `create_users`.
     pub fn name(&self) -> &str {
         &self.id[self.name_offset..]
+    }
+
+    /// The database that it is for, where its name says so.
+    pub fn database(&self) -> Option<&str> {
+        self.patch.map(|(end, _)| &self.id[..end])
+    }
+
+    /// What the migration is known by: `billing.00000001.0002` of a patch, otherwise the id.
+    pub fn key(&self) -> &str {
+        self.patch.map_or(&self.id, |(_, end)| &self.id[..end])
+    }
+
+    pub(super) fn of_patch(patch: Patch<'_>, id: &str, kind: Kind) -> Self {
+        let name_offset = id.len() - patch.description().len();
+        let ends = (patch.database().len(), patch.key().len());
+        Self { version: patch.version(), id: id.to_owned(), name_offset, patch: Some(ends), kind }
     }
 }
 
@@ -67,10 +87,17 @@ pub fn is_ignored(file: &str) -> bool {
     file.starts_with('.') || file.eq_ignore_ascii_case("readme.md")
 }
 
-/// What between version and name stands under this numbering.
+/// What is wrong with this text as the database or the user of a patch, as the rest of a sentence that
+/// begins with the patch: `what` says which of the two it is.
+pub fn bad_word(what: &str, text: &str) -> Option<String> {
+    patch::word(what, text)
+}
+
+/// What between version and name stands under this numbering; under `encoded` before it too.
 pub(crate) const fn separator(numbering: Numbering) -> char {
     match numbering {
         Numbering::Ordinal => '-',
+        Numbering::Encoded => '.',
         Numbering::Any | Numbering::Sequence | Numbering::Timestamp => '_',
     }
 }
@@ -79,13 +106,17 @@ pub(crate) const fn separator(numbering: Numbering) -> char {
 ///
 /// # Errors
 ///
-/// [`BadName`] where it is not `<version>_<name>` with one of the known endings.
+/// [`BadName`] where it is not `<version>_<name>`, or what else the numbering asks for, with one of the
+/// known endings.
 pub fn parse(file: &str, numbering: Numbering) -> Result<Name, BadName> {
     let known = [Kind::Up, Kind::Down, Kind::OneWay, Kind::Rust];
     let Some(kind) = known.into_iter().find(|kind| file.ends_with(kind.suffix())) else {
         return Err(unknown(file, numbering));
     };
     let id = &file[..file.len() - kind.suffix().len()];
+    if numbering == Numbering::Encoded {
+        return patch::parse(id, kind);
+    }
     let bad = |message: String, help: String| BadName { code: "bad-name", message, help };
     let separator = separator(numbering);
     let digits = id.bytes().take_while(u8::is_ascii_digit).count();
@@ -124,11 +155,11 @@ pub fn parse(file: &str, numbering: Numbering) -> Result<Name, BadName> {
             ),
         ));
     }
-    Ok(Name { version, id: id.to_owned(), name_offset: digits + 1, kind })
+    Ok(Name { version, id: id.to_owned(), name_offset: digits + 1, patch: None, kind })
 }
 
 /// The last part of a name that only looks like `.up` or `.down`, and the ending that was meant.
-fn direction_word(name: &str) -> Option<(&str, &'static str)> {
+pub(super) fn direction_word(name: &str) -> Option<(&str, &'static str)> {
     let (_, word) = name.rsplit_once('.')?;
     let meant = match word.to_ascii_lowercase().as_str() {
         "up" | "do" | "apply" | "forward" => ".up.sql",
@@ -165,7 +196,8 @@ fn unknown(file: &str, numbering: Numbering) -> BadName {
     if let Some(meant) = suggest::nearest(file, ["migrations.toml", "migrations.lock"]) {
         return problem("unknown-file", "is no file that Lockgate knows", format!("did you mean `{meant}`?"));
     }
-    let dot = file.find('.');
+    let encoded = numbering == Numbering::Encoded;
+    let dot = if encoded { last_dot(&lower) } else { file.find('.') };
     let (stem, ending) = file.split_at(dot.unwrap_or(file.len()));
     let meant = if lower.ends_with(".sql.up") || lower.ends_with(".sql.down") {
         Some(if lower.ends_with("up") { ".up.sql" } else { ".down.sql" })
@@ -176,7 +208,9 @@ fn unknown(file: &str, numbering: Numbering) -> BadName {
     if let Some(meant) = meant.filter(|_| !ending.is_empty()) {
         let digits = stem.bytes().take_while(u8::is_ascii_digit).count();
         let place = Place { file, stem, digits, suffix: meant };
-        let help = if stem[digits..].starts_with(separator) {
+        let help = if encoded {
+            format!("rename it to `{}`", patch::right(stem, meant))
+        } else if stem[digits..].starts_with(separator) {
             format!("rename it to `{stem}{meant}`")
         } else {
             place.suggest(numbering)
@@ -184,14 +218,26 @@ fn unknown(file: &str, numbering: Numbering) -> BadName {
         return problem("unknown-file", "has an ending that no migration has", help);
     }
     let help = if ending.is_empty() {
-        format!(
-            "if it is a migration, name it `<version>{separator}{}.sql`; otherwise move it out of the folder",
-            clean(stem)
-        )
+        let name = match encoded {
+            true => patch::right(stem, Kind::OneWay.suffix()),
+            false => format!("<version>{separator}{}.sql", clean(stem)),
+        };
+        format!("if it is a migration, name it `{name}`; otherwise move it out of the folder")
     } else {
         "move it out of the folder: what stands there is `.up.sql`, `.down.sql`, `.sql` and `.rs`".to_owned()
     };
     problem("unknown-file", "is no migration, and nothing is skipped in silence", help)
+}
+
+/// Where the ending of a patch begins, in small letters: at its last dot, or where a direction stands
+/// before or behind it, at the one before that.
+fn last_dot(lower: &str) -> Option<usize> {
+    let last = lower.rfind('.')?;
+    let before = lower[..last].rfind('.');
+    let has_direction = ["up", "down"].iter().any(|word| {
+        lower[..last].ends_with(&format!(".{word}")) || (&lower[last + 1..] == *word && lower[..last].ends_with(".sql"))
+    });
+    if has_direction { before } else { Some(last) }
 }
 
 /// A file whose ending is fine and whose stem is not.

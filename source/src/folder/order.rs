@@ -1,7 +1,5 @@
 //! Which files make a migration, and whether the migrations follow each other as they should.
 
-use lockgate_core::Version;
-
 use super::name::{Kind, Name};
 use super::policy::{self, Need, Numbering};
 use super::read::join;
@@ -14,15 +12,22 @@ type File = (Name, Read);
 /// Puts the files of each migration together; the result is in ascending order of version and id.
 pub(super) fn group(shown: &str, policy: &Policy, mut files: Vec<File>) -> (Vec<Migration>, Vec<Diagnostic>) {
     files.sort_by(|(a, read_a), (b, read_b)| {
-        (a.version, &a.id, a.kind, &read_a.script.path).cmp(&(b.version, &b.id, b.kind, &read_b.script.path))
+        (a.database(), a.version, &a.id, a.kind, &read_a.script.path).cmp(&(
+            b.database(),
+            b.version,
+            &b.id,
+            b.kind,
+            &read_b.script.path,
+        ))
     });
     let migrations = Vec::with_capacity(files.len());
     let mut grouper = Grouper { shown, migrations, alone: Vec::new(), diagnostics: Vec::new() };
     let mut files = files.into_iter().peekable();
     while let Some(first) = files.next() {
-        let version = first.0.version;
         let mut same = vec![first];
-        while let Some(next) = files.next_if(|(name, _)| name.version == version) {
+        let place = |(name, _): &File| (name.database().map(str::to_owned), name.version);
+        let of_first = place(&same[0]);
+        while let Some(next) = files.next_if(|next| place(next) == of_first) {
             same.push(next);
         }
         grouper.version(same);
@@ -108,7 +113,7 @@ impl Grouper<'_> {
         };
         let (up_file, down_file) = (join(self.shown, &up.script.path), join(self.shown, &down.script.path));
         if down_name.id != name.id {
-            let message = format!("version {} is named differently in `{up_file}` and `{down_file}`", name.version);
+            let message = format!("{} is named differently in `{up_file}` and `{down_file}`", place_of(name));
             self.diagnostics.push(
                 self.error("mismatched-names", &down.script, message)
                     .help(format!("rename this file to `{}.down.sql`", name.id)),
@@ -135,11 +140,20 @@ impl Grouper<'_> {
     }
 }
 
+/// What the files of one migration share, as a sentence begins with it.
+fn place_of(name: &Name) -> String {
+    match name.database() {
+        Some(_) => format!("`{}`", name.key()),
+        None => format!("version {}", name.version),
+    }
+}
+
 /// Everything that is wrong with the order of the migrations, or missing from one of them.
 pub(super) fn check(folder: &Folder) -> Vec<Diagnostic> {
     let mut diagnostics = duplicates(folder);
     diagnostics.extend(match folder.policy.numbering {
-        Numbering::Any => Vec::new(),
+        // A name that is parsed has its digits, and a major may be begun anywhere.
+        Numbering::Any | Numbering::Encoded => Vec::new(),
         Numbering::Sequence => gaps(folder, 1),
         Numbering::Ordinal => widths(folder).into_iter().chain(gaps(folder, 0)).collect(),
         Numbering::Timestamp => timestamps(folder),
@@ -154,13 +168,17 @@ fn duplicates(folder: &Folder) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     for pair in folder.migrations.windows(2) {
         let [first, second] = pair else { continue };
-        if first.version != second.version {
+        if (first.database(), first.version) != (second.database(), second.version) {
             continue;
         }
         // The one that was released stays where it is.
         let (stays, moves) = if second.frozen { (second, first) } else { (first, second) };
         let (a, b) = (folder.show(&first.up.path), folder.show(&second.up.path));
-        let message = format!("version {} is there twice: `{a}` and `{b}`", first.version);
+        let place = match first.database() {
+            Some(_) => format!("`{}`", first.key()),
+            None => format!("version {}", first.version),
+        };
+        let message = format!("{place} is there twice: `{a}` and `{b}`");
         let error = folder.error("duplicate", &moves.up, message);
         let stem =
             |migration: &Migration| migration.id.rsplit_once('_').map(|(stem, end)| (stem.to_owned(), end.to_owned()));
@@ -279,22 +297,17 @@ pub(crate) fn is_time(digits: &str) -> bool {
 /// Drafts that sort before a released migration: a database that has the later one would never get
 /// them in this order.
 fn misordered(folder: &Folder) -> Vec<Diagnostic> {
-    let Some(newest) = folder.lockfile.as_ref().and_then(|lockfile| lockfile.newest_frozen()) else {
-        return Vec::new();
-    };
-    let drafts = folder.migrations.iter().filter(|migration| !migration.frozen && migration.version < newest.version);
-    let not_renamed = drafts.filter(|migration| {
-        let lockfile = folder.lockfile.as_ref();
-        !lockfile.is_some_and(|lockfile| lockfile.is_rename(folder, migration))
+    let Some(lockfile) = &folder.lockfile else { return Vec::new() };
+    let drafts = folder.migrations.iter().filter(|migration| !migration.frozen);
+    let late = drafts.filter_map(|migration| {
+        let newest = lockfile.newest_frozen(migration.database())?;
+        (migration.version < newest.version && !lockfile.is_rename(folder, migration)).then_some((migration, newest))
     });
-    not_renamed
-        .map(|migration| {
-            let message = format!("`{}` is a draft and sorts before `{}`, which is released", migration.id, newest.id);
-            folder
-                .error("misordered", &migration.up, message)
-                .help(format!("run `cargo xtask renumber {}`", migration.id))
-        })
-        .collect()
+    late.map(|(migration, newest)| {
+        let message = format!("`{}` is a draft and sorts before `{}`, which is released", migration.id, newest.id);
+        folder.error("misordered", &migration.up, message).help(format!("run `cargo xtask renumber {}`", migration.id))
+    })
+    .collect()
 }
 
 /// Migrations without a way down, where the policy wants one, and with one that they deny.
@@ -334,10 +347,11 @@ fn downs(folder: &Folder) -> Vec<Diagnostic> {
     diagnostics
 }
 
-/// Whether another migration of the folder has this version.
-pub(crate) fn is_duplicate(folder: &Folder, version: Version) -> bool {
-    let first = folder.migrations.partition_point(|migration| migration.version < version);
-    folder.migrations[first..].iter().take_while(|migration| migration.version == version).count() > 1
+/// Whether another migration of the folder has the version of this one.
+pub(crate) fn is_duplicate(folder: &Folder, migration: &Migration) -> bool {
+    let place = (migration.database(), migration.version);
+    let first = folder.migrations.partition_point(|other| (other.database(), other.version) < place);
+    folder.migrations[first..].iter().take_while(|other| (other.database(), other.version) == place).count() > 1
 }
 
 #[cfg(test)]

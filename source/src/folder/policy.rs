@@ -68,11 +68,18 @@ pub enum Numbering {
     Timestamp,
     /// `00000-name.sql`, `00001-name.sql`, of five digits and without a gap.
     Ordinal,
+    /// `database.MAJOR.MINOR.user.description.sql`, known by its first three parts.
+    Encoded,
 }
 
 impl Numbering {
-    const WORDS: [(&'static str, Self); 4] =
-        [("any", Self::Any), ("sequence", Self::Sequence), ("timestamp", Self::Timestamp), ("ordinal", Self::Ordinal)];
+    const WORDS: [(&'static str, Self); 5] = [
+        ("any", Self::Any),
+        ("sequence", Self::Sequence),
+        ("timestamp", Self::Timestamp),
+        ("ordinal", Self::Ordinal),
+        ("encoded", Self::Encoded),
+    ];
 
     /// The word for it in `migrations.toml`.
     pub const fn as_str(self) -> &'static str {
@@ -81,6 +88,7 @@ impl Numbering {
             Self::Sequence => "sequence",
             Self::Timestamp => "timestamp",
             Self::Ordinal => "ordinal",
+            Self::Encoded => "encoded",
         }
     }
 }
@@ -142,7 +150,7 @@ pub const KEYS: [Key; 6] = [
     },
     Key {
         name: "numbering",
-        doc: "how versions follow each other: \"sequence\" is 1, 2, 3 without a gap, \"timestamp\" 14 digits in UTC, \"ordinal\" 00000, 00001 without a gap, \"any\" whatever ascends",
+        doc: "how versions follow each other: \"sequence\" is 1, 2, 3 without a gap, \"timestamp\" 14 digits in UTC, \"ordinal\" 00000, 00001 without a gap, \"encoded\" database.MAJOR.MINOR.user.description with 8 and 4 digits, \"any\" whatever ascends",
         default: "\"any\"",
         example: "numbering = \"sequence\"",
     },
@@ -288,12 +296,6 @@ impl Reader<'_> {
     }
 
     fn numbering(&mut self, value: &Spanned<DeValue<'_>>) {
-        if value.get_ref().as_str() == Some("encoded") {
-            let message =
-                "the numbering \"encoded\" cannot be used yet: this release does not read such names".to_owned();
-            let help = format!("use one of {} until it can", words(&Numbering::WORDS));
-            return self.error("bad-value", value.span(), message, "not yet", help);
-        }
         if let Some(numbering) = self.word("numbering", value, &Numbering::WORDS) {
             self.policy.numbering = numbering;
         }
@@ -452,7 +454,7 @@ error[bad-value]: `down` cannot be a boolean
   = help: `down` is one of \"required\", \"optional\"",
         );
         check(
-            "dialects = [\"postgresql\"]\nnumbering = \"encoded\"\nlint = 1\n",
+            "dialects = [\"postgresql\"]\nnumbering = \"encodet\"\nlint = 1\n",
             "\
 error[bad-value]: there is no dialect \"postgresql\"
  --> migrations/migrations.toml:1:13
@@ -461,13 +463,13 @@ error[bad-value]: there is no dialect \"postgresql\"
   |             ^^^^^^^^^^^^ unknown
   |
   = help: did you mean \"postgres\"?
-error[bad-value]: the numbering \"encoded\" cannot be used yet: this release does not read such names
+error[bad-value]: `numbering` cannot be \"encodet\"
  --> migrations/migrations.toml:2:13
   |
-2 | numbering = \"encoded\"
-  |             ^^^^^^^^^ not yet
+2 | numbering = \"encodet\"
+  |             ^^^^^^^^^
   |
-  = help: use one of \"any\", \"sequence\", \"timestamp\", \"ordinal\" until it can
+  = help: did you mean \"encoded\"?
 error[bad-value]: `lint` is a table
  --> migrations/migrations.toml:3:8
   |

@@ -1,6 +1,7 @@
 //! Whole folders, read from a disk: what is in them and everything that is wrong with them.
 
 mod catalogue;
+mod encoded;
 mod grammar;
 mod lint;
 mod lockfile;

@@ -163,6 +163,45 @@ migrations/fix-tbl.sql bad-name: `fix-tbl.sql` is not named `<version>-<name>.sq
 }
 
 #[test]
+fn z8_a_name_without_an_ordinal_is_shown_the_next_free_one() {
+    let policy = ("migrations.toml", "numbering = \"ordinal\"\n");
+    let good = [policy, ("00000-a.sql", A), ("t/00001-b.sql", A), ("u/v/00002-c.sql", A)];
+    check(&good, "");
+    check(
+        &[good.as_slice(), &[("fix-tbl.sql", A), ("00003-.sql", A)]].concat(),
+        "
+migrations/00003-.sql bad-name: `00003-.sql` has a name that is empty, or begins or ends with a blank or a dot
+  rename it to `00003-<name>.sql`
+migrations/fix-tbl.sql bad-name: `fix-tbl.sql` is not named `<version>-<name>.sql`
+  rename it to `00003-fix-tbl.sql`
+",
+    );
+}
+
+#[test]
+fn z9_z10_z11_ordinals_have_no_gap_and_no_duplicate_and_all_is_told_at_once() {
+    check(
+        &[
+            ("migrations.toml", "numbering = \"ordinal\"\n"),
+            ("00000-a.sql", A),
+            ("t/00000-b.sql", A),
+            ("00001-c.sql", A),
+            ("00040-d.sql", A),
+            ("00041-e.SQL", A),
+        ],
+        "
+migrations/00040-d.sql:1:1 gap: versions 2 to 39 are missing: `00040-d` follows `00001-c`
+  run `cargo xtask renumber 00040-d`, or add what is missing
+  or say `numbering = \"any\"` instead of \"ordinal\" in `migrations/migrations.toml`
+migrations/00041-e.SQL bad-name: `00041-e.SQL` has an ending in capital letters
+  rename it to `00041-e.sql`
+migrations/t/00000-b.sql:1:1 duplicate: version 0 is there twice: `migrations/00000-a.sql` and `migrations/t/00000-b.sql`
+  run `cargo xtask renumber 00000-b`
+",
+    );
+}
+
+#[test]
 fn timestamps_are_times() {
     let policy = ("migrations.toml", "numbering = \"timestamp\"\n");
     check(

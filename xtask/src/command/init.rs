@@ -39,7 +39,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         )));
     }
 
-    let loaded = check::load(&package);
+    let mut loaded = check::load(&package);
+    if loaded.folder.migrations.is_empty() && !package.folder.join(POLICY).exists() {
+        let as_patches = check::load_as(&package, Numbering::Encoded);
+        if !as_patches.folder.migrations.is_empty() {
+            loaded = as_patches;
+        }
+    }
     let folder = &loaded.folder;
     let mut changes = Changes::default();
     let mut told = Vec::new();
@@ -69,13 +75,15 @@ fn as_strict_as_it_is(strict: &str, folder: &Folder, package: &Package) -> Strin
     let migrations = &folder.migrations;
     let dense = migrations.iter().zip(1..).all(|(migration, number)| migration.version.get() == number);
     let times = migrations.iter().all(|migration| migration.version.to_string().len() == 14);
+    let patches = migrations.iter().all(|migration| migration.database().is_some());
     let numbering = match (dense, times) {
+        _ if patches => Numbering::Encoded,
         (true, _) => Numbering::Sequence,
         (false, true) => Numbering::Timestamp,
         (false, false) => Numbering::Any,
     };
     let downs = migrations.iter().all(|migration| migration.down.is_some() || migration.irreversible.is_some());
-    let tests = migrations.iter().all(|migration| package.tests.join(format!("{}.rs", migration.id)).exists());
+    let tests = migrations.iter().all(|migration| package.tests.join(format!("{}.rs", migration.key())).exists());
     let mut text = strict.replace("numbering = \"sequence\"", &format!("numbering = \"{}\"", numbering.as_str()));
     for (kept, key) in [(downs, "down"), (tests, "tests")] {
         if !kept {

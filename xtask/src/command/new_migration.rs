@@ -4,11 +4,12 @@
 use std::fs;
 
 use anstream::println;
-use lockgate_source::core::Version;
+use lockgate_source::core::patch::{self, Patch};
 use lockgate_source::folder::policy::Numbering;
+use lockgate_source::folder::{Migration, name};
 use lockgate_source::renumber::{self, Next};
-use lockgate_source::scaffold::{self, NewMigration, Shape};
-use lockgate_source::{Folder, Lockfile, lockfile};
+use lockgate_source::scaffold::{self, NewMigration, Owner, Shape};
+use lockgate_source::{Folder, lockfile};
 
 use super::{check, now};
 use crate::changes::Changes;
@@ -26,7 +27,14 @@ pub(crate) struct Arguments {
     /// A Rust step instead of SQL
     #[arg(long)]
     rust: bool,
-    /// The version, where the next one is not the right one
+    /// With `numbering = "encoded"`: the database that it is for; the folder's only one if not given
+    #[arg(long, value_name = "NAME")]
+    database: Option<String>,
+    /// With `numbering = "encoded"`: the role that its name names; that of the database's newest patch
+    /// if not given
+    #[arg(long, value_name = "ROLE")]
+    user: Option<String>,
+    /// The version, where the next one is not the right one; with `numbering = "encoded"` as `2.1`
     #[arg(long, value_name = "V")]
     version: Option<String>,
     /// The package that gets the migration
@@ -41,10 +49,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let folder = &loaded.folder;
     let lock = package.folder.join(lockfile::FILE);
 
+    let owner = owner(folder, arguments)?;
+    let database = owner.as_ref().map(|owner| owner.database.as_str());
     let migration = NewMigration {
         folder: package.path.clone(),
-        version: version(folder, arguments.version.as_deref())?,
+        version: version(folder, database, arguments.version.as_deref())?,
         numbering: folder.policy.numbering,
+        owner: owner.clone(),
         name: arguments.name.clone(),
         shape: match (arguments.rust, arguments.one_way) {
             (false, false) => Shape::Reversible,
@@ -57,9 +68,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (Some(id), Some(files)) = (migration.id(), migration.files()) else {
         return Err(Failure::refused(format!("{:?} is no name: it needs a letter or a digit", arguments.name)));
     };
+    if owner.is_some()
+        && let Err(bad) = name::parse(&format!("{id}.sql"), folder.policy.numbering)
+    {
+        return Err(Failure::refused(format!("`{id}` {}", bad.message)));
+    }
     // The same command typed twice is a mistake far more often than a wish.
     let name = scaffold::slug(&arguments.name).unwrap_or_default();
-    if let Some(same) = folder.migrations.iter().find(|migration| migration.name == name)
+    let of_it = |migration: &&Migration| migration.name == name && migration.database() == database;
+    if let Some(same) = folder.migrations.iter().find(of_it)
         && arguments.version.is_none()
     {
         return Err(Failure::refused(format!(
@@ -77,7 +94,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         changes.create(path, file.content);
     }
     let main = package.tests.join("main.rs");
-    changes.replace(&main, with_module(&package, &id));
+    changes.replace(&main, with_module(&package, renumber::test_of(&id)));
     changes.replace(&lock, with_line(folder, &package, &id)?);
     changes.make()?;
 
@@ -92,15 +109,80 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Which database and which role the name of a patch names; none under other numberings.
+fn owner(folder: &Folder, arguments: &Arguments) -> Result<Option<Owner>, Failure> {
+    let numbering = folder.policy.numbering;
+    if numbering != Numbering::Encoded {
+        for (flag, given) in [("--database", &arguments.database), ("--user", &arguments.user)] {
+            if given.is_some() {
+                return Err(Failure::refused(format!(
+                    "`{flag}` is for names with `numbering = \"encoded\"`, and `{}` is numbered \"{}\"",
+                    folder.shown,
+                    numbering.as_str()
+                )));
+            }
+        }
+        return Ok(None);
+    }
+    let known = folder.databases();
+    let database = match (arguments.database.as_deref(), &known[..]) {
+        (Some(database), _) => database,
+        (None, [only]) => only,
+        (None, []) => {
+            return Err(Failure::refused(format!(
+                "`{}` has no patch yet: name its database and its role, `--database NAME --user ROLE`",
+                folder.shown
+            )));
+        }
+        (None, several) => {
+            let several: Vec<String> = several.iter().map(|database| format!("`{database}`")).collect();
+            return Err(Failure::refused(format!(
+                "`{}` has patches for {}: say for which this one is, `--database NAME`",
+                folder.shown,
+                several.join(" and ")
+            )));
+        }
+    };
+    let is_new = !known.contains(&database);
+    if let Some(meant) = folder.near_database(database).filter(|_| is_new && arguments.version.is_none()) {
+        return Err(Failure::refused(format!(
+            "`{}` has no patch for `{database}`, and nothing was changed: did you mean `{meant}`? if it is a new \
+             database, say `--version 1.1` too",
+            folder.shown
+        )));
+    }
+    let of_it = folder.migrations.iter().rfind(|migration| migration.database() == Some(database));
+    let user = match (arguments.user.as_deref(), of_it.and_then(|newest| Patch::parse(&newest.id))) {
+        (Some(user), _) => user,
+        (None, Some(newest)) => newest.user(),
+        (None, None) => {
+            return Err(Failure::refused(format!(
+                "`{}` has no patch for `{database}` yet: name its role too, `--user ROLE`",
+                folder.shown
+            )));
+        }
+    };
+    let bad = name::bad_word("database", database).or_else(|| name::bad_word("user", user));
+    match bad {
+        Some(bad) => Err(Failure::refused(format!("the new patch {bad}"))),
+        None => Ok(Some(Owner { database: database.to_owned(), user: user.to_owned() })),
+    }
+}
+
 /// The version to give it: the next one, or the one that is asked for.
-fn version(folder: &Folder, wanted: Option<&str>) -> Result<Next, Failure> {
-    let next = renumber::next_version(folder, Some(now())).map_err(Failure::refused);
+fn version(folder: &Folder, database: Option<&str>, wanted: Option<&str>) -> Result<Next, Failure> {
+    let next = renumber::next_version_of(folder, database, Some(now())).map_err(Failure::refused);
     let Some(wanted) = wanted else { return next };
-    let version: Version = wanted.parse().map_err(|e| Failure::refused(format!("`{wanted}` is no version: {e}")))?;
-    if let Some(taken) = folder.migrations.iter().find(|migration| migration.version == version) {
+    let version = match database {
+        Some(_) => patch::parse_numbers(wanted)
+            .ok_or_else(|| Failure::refused(format!("`{wanted}` is no version: write major and minor, as in `2.1`")))?,
+        None => wanted.parse().map_err(|e| Failure::refused(format!("`{wanted}` is no version: {e}")))?,
+    };
+    let of_it = |migration: &&Migration| migration.version == version && migration.database() == database;
+    if let Some(taken) = folder.migrations.iter().find(of_it) {
         return Err(Failure::refused(format!("the version {wanted} is taken by `{}`", taken.id)));
     }
-    let newest = folder.lockfile.as_ref().and_then(Lockfile::newest_frozen);
+    let newest = folder.lockfile.as_ref().and_then(|lockfile| lockfile.newest_frozen(database));
     if let Some(newest) = newest.filter(|newest| version < newest.version) {
         return Err(Failure::refused(format!(
             "the version {wanted} sorts before `{}`, which is released: what is new comes after it",
@@ -114,13 +196,16 @@ fn version(folder: &Folder, wanted: Option<&str>) -> Result<Next, Failure> {
             folder.shown, next?.digits
         )));
     }
+    if database.is_some() {
+        return Ok(Next { version, digits: patch::numbers(version) });
+    }
     // As wide as the others, unless it was typed wider.
     let width = next.map_or(4, |next| next.digits.len()).max(wanted.len());
     Ok(Next { version, digits: format!("{:0width$}", version.get()) })
 }
 
 /// The main file of the tests with one more module.
-fn with_module(package: &Package, id: &str) -> String {
+fn with_module(package: &Package, key: &str) -> String {
     let main = package.tests.join("main.rs");
     let text = fs::read_to_string(main).unwrap_or_else(|_| {
         let files = scaffold::init(&package.path, lockgate_source::core::Dialects::ALL);
@@ -130,7 +215,7 @@ fn with_module(package: &Package, id: &str) -> String {
     // A blank line between what stands there and the modules, none between the modules.
     let gap = if text.is_empty() || text.trim_end().ends_with(';') { "" } else { "\n" };
     let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    format!("{text}{end}{gap}{}", scaffold::test_module(id))
+    format!("{text}{end}{gap}{}", scaffold::test_module(key))
 }
 
 /// The lockfile with one more draft. `lockfile::parse` puts a line where it belongs, and `render`

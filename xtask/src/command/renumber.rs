@@ -4,6 +4,8 @@
 use std::fs;
 
 use anstream::println;
+use lockgate_source::core::patch;
+use lockgate_source::folder::policy::Numbering;
 use lockgate_source::{lockfile, renumber, scaffold};
 
 use super::{check, now};
@@ -14,7 +16,8 @@ use crate::project::Project;
 /// What is released keeps its number: databases know it by that.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The draft to put behind all others: `0031_tags`, or `31` where there is only one
+    /// The draft to put behind all others: `0031_tags`, or `31` where there is only one; of patches
+    /// `billing.00000001.0031`, or `1.31`
     #[arg(value_name = "ID", required_unless_present = "all_drafts")]
     id: Option<String>,
     /// All drafts that share a number, sort before a released migration or leave a gap
@@ -51,16 +54,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         shown.push((rename.shown_from.clone(), rename.shown_to.clone()));
     }
     for (from, to) in &plan.ids {
+        let (from, to) = (renumber::test_of(from), renumber::test_of(to));
         let (old, new) = (package.tests.join(format!("{from}.rs")), package.tests.join(format!("{to}.rs")));
-        if !old.exists() {
+        if !plan.renames.iter().any(|rename| rename.from == old) {
             continue;
         }
         changes.rename(&old, &new);
         shown.push((project.shown(&old), project.shown(&new)));
         // A test that names its migration names it as it is called now.
         let text = fs::read_to_string(&old).unwrap_or_default();
-        if text.contains(from.as_str()) {
-            changes.replace(&new, text.replace(from.as_str(), to));
+        if text.contains(from) {
+            changes.replace(&new, text.replace(from, to));
         }
         modules_now = modules_now.replace(&scaffold::test_module(from), &scaffold::test_module(to));
         modules_now = modules_now.replace(&format!("\"{from}.rs\""), &format!("\"{to}.rs\""));
@@ -84,7 +88,8 @@ fn whole_id(loaded: &lockgate_source::Loaded, id: &str) -> Result<String, Failur
     let id =
         ["up.sql", "down.sql", "sql", "rs"].iter().find_map(|end| id.strip_suffix(&format!(".{end}"))).unwrap_or(id);
     let id = id.rsplit('/').next().unwrap_or(id);
-    let Ok(version) = id.parse() else { return Ok(id.to_owned()) };
+    let of_patch = || patch::parse_numbers(id).filter(|_| loaded.folder.policy.numbering == Numbering::Encoded);
+    let Some(version) = id.parse().ok().or_else(of_patch) else { return Ok(id.to_owned()) };
     let drafts = loaded.folder.migrations.iter().filter(|migration| migration.version == version && !migration.frozen);
     let drafts: Vec<&str> = drafts.map(|migration| migration.id.as_str()).collect();
     match drafts[..] {

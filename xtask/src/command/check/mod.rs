@@ -6,8 +6,10 @@ mod sarif;
 mod trace;
 
 use anstream::{eprintln, print, println};
+#[cfg(any(feature = "replay", feature = "trace"))]
+use lockgate_source::folder::policy::Numbering;
 use lockgate_source::folder::{self, Loaded, Tests};
-use lockgate_source::{Diagnostic, Severity, Style, lockfile};
+use lockgate_source::{Diagnostic, Policy, Severity, Style, lockfile};
 
 use crate::changes::Changes;
 use crate::failure::Failure;
@@ -161,6 +163,12 @@ fn count(all: &[Checked], severity: Severity) -> usize {
 pub(super) fn load(package: &Package) -> Loaded {
     let tests = Tests { directory: package.tests.clone(), shown: package.shown_tests.clone() };
     folder::load_with(&package.folder, &package.shown, tests)
+}
+
+/// Reads a package's folder that has no policy yet as if it were numbered so.
+pub(super) fn load_as(package: &Package, numbering: Numbering) -> Loaded {
+    let tests = Tests { directory: package.tests.clone(), shown: package.shown_tests.clone() };
+    folder::load_as(&package.folder, &package.shown, tests, Policy { numbering, ..Policy::default() })
 }
 
 /// Reads a package's folder to change it. Without the released lines of its lockfile there is nothing

@@ -3,8 +3,9 @@
 
 use anstream::eprintln;
 use comfy_table::{Table, presets};
+use lockgate_source::Diagnostic;
 use lockgate_source::core::Dialect;
-use lockgate_source::folder::Loaded;
+use lockgate_source::folder::{Folder, Loaded};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -45,36 +46,55 @@ struct Line {
     indexes: Vec<String>,
 }
 
+fn not(why: &str) -> Trace {
+    Trace { summary: format!("not traced: {why}"), ..Trace::default() }
+}
+
 /// Traces a folder, and adds what it found to the folder's findings.
 pub(super) fn run(loaded: &mut Loaded) -> Result<Trace, Failure> {
-    let not = |why: &str| Ok(Trace { summary: format!("not traced: {why}"), ..Trace::default() });
     let required = require::requires("postgres")?;
     if !scripts::is_for(&loaded.folder, Dialect::Postgres) {
-        return not("the policy does not name `postgres`");
+        return Ok(not("the policy does not name `postgres`"));
     }
     if loaded.folder.migrations.is_empty() {
-        return not("there is nothing to trace");
+        return Ok(not("there is nothing to trace"));
     }
     if !scripts::can_run(&loaded.diagnostics) {
-        return not("the errors are to be put right before");
+        return Ok(not("the errors are to be put right before"));
     }
+    let folders = loaded.folder.of_each_database();
+    let mut whole = Trace::default();
+    let mut summaries = Vec::new();
+    // Each database has a server of its own: roles belong to a server.
+    for folder in &folders {
+        let mut traced = of_folder(folder, required, &mut loaded.diagnostics)?;
+        summaries.push(scripts::of_database(folder, folders.len(), traced.summary));
+        whole.server = traced.server.or(whole.server);
+        whole.migrations.append(&mut traced.migrations);
+    }
+    lockgate_source::diagnostic::sort(&mut loaded.diagnostics);
+    whole.summary = summaries.join("; ");
+    Ok(whole)
+}
+
+/// Traces what is for one database.
+fn of_folder(folder: &Folder, required: bool, found: &mut Vec<Diagnostic>) -> Result<Trace, Failure> {
     // A vacuum of the server's own would be seen as a wait of the script's.
     let server = match Postgres::start(&Options::default().setting("autovacuum", "off")) {
         Ok(server) => server,
         Err(e) if e.kind() == ErrorKind::NotFound && !required => {
             let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
-            eprintln!("{yellow}skipped{yellow:#}: the trace of {}: postgres: {e}", loaded.folder.shown);
-            return not("there is no PostgreSQL here");
+            eprintln!("{yellow}skipped{yellow:#}: the trace of {}: postgres: {e}", folder.shown);
+            return Ok(not("there is no PostgreSQL here"));
         }
         Err(e) => return Err(e.into()),
     };
-    let traced = trace(&loaded.folder, &server.url("postgres"));
+    let traced = trace(folder, &server.url("postgres"));
     let traced = traced.map_err(|e| Failure::impossible(format!("the trace: PostgreSQL says: {e}")))?;
-    loaded.diagnostics.extend(traced.diagnostics);
-    lockgate_source::diagnostic::sort(&mut loaded.diagnostics);
+    found.extend(traced.diagnostics);
 
     let (major, minor) = server.version();
-    let (applied, all) = (traced.applied, loaded.folder.migrations.len());
+    let (applied, all) = (traced.applied, folder.migrations.len());
     let of = if applied < all { format!(" of {all}") } else { String::new() };
     let roles = match &*traced.roles {
         [] => String::new(),

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use lockgate_source::core::{StatementFlags, StatementKind};
+use lockgate_source::core::StatementFlags;
 use lockgate_source::sql;
 
 use super::build::Runner;
-use super::database::{Database, Dialect};
+use super::database::Database;
 use super::run::{compare, outside, shell};
 use super::table::Answer;
 use super::{Script, Set};
@@ -91,10 +91,7 @@ fn by_statement(pair: &Pair<'_>, script: &Script, whole: bool) -> Result<Result<
     if split.statements.iter().any(|statement| statement.flags.contains(StatementFlags::COPY_DATA)) {
         return Ok(Err("it brings data for COPY, which is not sent by statement here".to_owned()));
     }
-    let ours = split.statements.iter().filter(|statement| {
-        let is_client = statement.flags.contains(StatementFlags::CLIENT_ONLY);
-        !is_client && !(pair.set.dialect == Dialect::Postgres && statement.kind == StatementKind::PsqlLine)
-    });
+    let ours = split.statements.iter().filter(|statement| !statement.flags.contains(StatementFlags::CLIENT_ONLY));
     let pieces: Vec<&str> = ours.map(|statement| &text[statement.range.clone()]).collect();
     let file = tempfile::NamedTempFile::new().map_err(failed)?;
     fs::write(file.path(), pieces.join("\0")).map_err(failed)?;

@@ -1,0 +1,331 @@
+//! File names under `numbering = "encoded"`: `database.MAJOR.MINOR.user.description.sql`. What is
+//! wrong with one, and which would be right.
+
+use lockgate_core::patch::Patch;
+
+use super::name::{self, BadName, Kind, Name};
+
+/// What a name looks like, without its ending.
+pub(super) const FORM: &str = "database.MAJOR.MINOR.user.description";
+/// PostgreSQL's bound for a name, and one below MySQL's.
+const BYTES_MAX: usize = 63;
+
+/// Reads a name without its ending.
+pub(super) fn parse(id: &str, kind: Kind) -> Result<Name, BadName> {
+    if let Some(message) = problem(id, kind) {
+        let help = format!("rename it to `{}`", right(id, kind.suffix()));
+        return Err(BadName { code: "bad-name", message, help });
+    }
+    match Patch::parse(id) {
+        Some(patch) => Ok(Name::of_patch(patch, id, kind)),
+        // Nothing that has no problem comes here; if it did, it would be a bad name and no panic.
+        None => Err(BadName { code: "bad-name", message: form(kind), help: format!("write it as `{FORM}`") }),
+    }
+}
+
+fn form(kind: Kind) -> String {
+    format!("is not named `{FORM}{}`", kind.suffix())
+}
+
+/// The first thing that is wrong, as the rest of a sentence that begins with the file.
+fn problem(id: &str, kind: Kind) -> Option<String> {
+    let parts: Vec<&str> = id.split('.').collect();
+    let [database, major, minor, user, description] = parts[..] else {
+        if parts.len() > 5
+            && let Some((word, _)) = name::direction_word(id)
+        {
+            return Some(format!("ends in `.{word}{}`, which is no direction", kind.suffix()));
+        }
+        let what = match parts[..] {
+            [_, major, minor, _] if is_number(major) && is_number(minor) => ", and no user".to_owned(),
+            [_, major, minor] if is_number(major) && is_number(minor) => ", no user and no description".to_owned(),
+            [_, major, minor, _, ..] if parts.len() > 5 && is_number(major) && is_number(minor) => {
+                return Some("has a dot in its description: a dot parts one part of the name from the next".to_owned());
+            }
+            _ => String::new(),
+        };
+        let parts = if parts.len() == 1 { "1 part".to_owned() } else { format!("{} parts", parts.len()) };
+        return Some(format!("{}: it has {parts}, not 5{what}", form(kind)));
+    };
+    word("database", database)
+        .or_else(|| number("major", major, 8))
+        .or_else(|| number("minor", minor, 4))
+        .or_else(|| word("user", user))
+        .or_else(|| words(description))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// A database or a user: an identifier, as a server takes it too.
+pub(super) fn word(what: &str, text: &str) -> Option<String> {
+    let first = |c: char| c.is_alphabetic() || c == '_';
+    if text.is_empty() {
+        return Some(format!("names no {what}"));
+    }
+    if !text.starts_with(first) || text.chars().any(|c| !(c.is_alphanumeric() || matches!(c, '_' | '-'))) {
+        let rule = "a letter or `_`, and behind it letters, digits, `_` and `-`";
+        return Some(format!("names the {what} {text:?}: one is {rule}"));
+    }
+    let bytes = text.len();
+    (bytes > BYTES_MAX).then(|| format!("names a {what} of {bytes} bytes: a server keeps {BYTES_MAX} of them"))
+}
+
+fn number(what: &str, text: &str, digits: usize) -> Option<String> {
+    if !is_number(text) {
+        return Some(format!("has {text:?} as its {what} number: it is {digits} digits"));
+    }
+    if text.len() != digits {
+        return Some(format!("has a {what} number of {} digits, `{text}`: it has {digits}", text.len()));
+    }
+    // They are to run before the database exists, which no migration does.
+    (what == "major" && text.bytes().all(|b| b == b'0')).then(|| {
+        "has the major number 00000000, which is kept for scripts that create the database: this release runs none"
+            .to_owned()
+    })
+}
+
+fn words(text: &str) -> Option<String> {
+    if text.is_empty() {
+        return Some("has no description".to_owned());
+    }
+    if let Some(odd) = text.chars().find(|c| !(c.is_alphanumeric() || matches!(c, '_' | '-' | ' '))) {
+        return Some(format!("has {odd:?} in its description: letters, digits, `_`, `-` and blanks make one"));
+    }
+    (text.trim_matches(' ').len() != text.len())
+        .then(|| "has a description that begins or ends with a blank".to_owned())
+}
+
+/// The name that would be right, as far as the wrong one tells. The folder puts `{next}` and `{user}`
+/// in, the next patch of its database and the user of the one before.
+pub(super) fn right(stem: &str, suffix: &str) -> String {
+    let (stem, suffix) = match name::direction_word(stem).filter(|_| stem.split('.').count() > 5) {
+        Some((word, _)) if suffix == Kind::Rust.suffix() => (&stem[..stem.len() - word.len() - 1], suffix),
+        Some((word, meant)) => (&stem[..stem.len() - word.len() - 1], meant),
+        None => (stem, suffix),
+    };
+    let parts: Vec<&str> = stem.split('.').collect();
+    // Two numbers in a row are major and minor, wherever they stand.
+    let pair = parts.windows(2).position(|pair| is_number(pair[0]) && is_number(pair[1]));
+    let (at, minor) = match pair {
+        Some(at) => (at, at + 2),
+        None if parts.len() == 5 => (1, 3),
+        None => match parts.iter().skip(1).position(|part| is_number(part)) {
+            Some(at) => (at + 1, at + 2),
+            None => {
+                let name = stem.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '_' | '-' | '.' | ' '));
+                return format!("{{next}}.{{user}}.{}{suffix}", or(name::clean(name), "<description>"));
+            }
+        },
+    };
+    let database = or(identifier(&parts[..at].join("_")), "<database>");
+    let major = match padded(parts[at], 8) {
+        Some(major) if major == "00000000" => "00000001".to_owned(),
+        major => or(major.unwrap_or_default(), "<MAJOR>"),
+    };
+    let minor_of = if minor == at + 2 { parts[at + 1] } else { "" };
+    let (user, description) = match &parts[minor..] {
+        [] => (String::new(), String::new()),
+        [description] => (String::new(), name::clean(description)),
+        [user, description @ ..] => (identifier(user), name::clean(&description.join("_"))),
+    };
+    let minor = or(padded(minor_of, 4).unwrap_or_default(), "<MINOR>");
+    let (user, description) = (or(user, "{user}"), or(description, "<description>"));
+    format!("{database}.{major}.{minor}.{user}.{description}{suffix}")
+}
+
+fn or(text: String, placeholder: &str) -> String {
+    if text.is_empty() { placeholder.to_owned() } else { text }
+}
+
+fn identifier(text: &str) -> String {
+    let mut word = name::clean(text).trim_start_matches(|c: char| c.is_numeric() || c == '-').to_owned();
+    while word.len() > BYTES_MAX {
+        word.pop();
+    }
+    word
+}
+
+/// The number with as many digits as it should have.
+fn padded(text: &str, digits: usize) -> Option<String> {
+    let number = text.trim_start_matches('0');
+    (is_number(text) && number.len() <= digits).then(|| format!("{number:0>digits$}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::folder::policy::Numbering;
+
+    fn check(file: &str, expected: &str) {
+        let got = match name::parse(file, Numbering::Encoded) {
+            Ok(name) => {
+                format!("{:?} {} | {} | {} | {:?}", name.database(), name.version, name.key(), name.name(), name.kind)
+            }
+            Err(bad) => format!("{}: {}: {}", bad.code, bad.message, bad.help),
+        };
+        assert_eq!(got, expected, "{file}");
+    }
+
+    #[test]
+    fn p1_good_names() {
+        check(
+            "billing.00000001.0002.billing_owner.add_invoices.sql",
+            "Some(\"billing\") 10002 | billing.00000001.0002 | add_invoices | OneWay",
+        );
+        check("a-b.99999999.9999._x.1 t.up.sql", "Some(\"a-b\") 999999999999 | a-b.99999999.9999 | 1 t | Up");
+        check("a.00000001.0000.u.x.down.sql", "Some(\"a\") 10000 | a.00000001.0000 | x | Down");
+        check("größe.00000001.0001.ä.ö.rs", "Some(\"größe\") 10001 | größe.00000001.0001 | ö | Rust");
+    }
+
+    #[test]
+    fn p1_a_wrong_number_of_parts() {
+        let not = "bad-name: is not named `database.MAJOR.MINOR.user.description.sql`: it has";
+        check(
+            "billing.00000001.0002.add_invoices.sql",
+            &format!(
+                "{not} 4 parts, not 5, and no user: rename it to `billing.00000001.0002.{{user}}.add_invoices.sql`"
+            ),
+        );
+        check(
+            "billing.00000001.0002.sql",
+            &format!(
+                "{not} 3 parts, not 5, no user and no description: rename it to \
+                 `billing.00000001.0002.{{user}}.<description>.sql`"
+            ),
+        );
+        check(
+            "billing.1.owner.add invoices.sql",
+            &format!("{not} 4 parts, not 5: rename it to `billing.00000001.<MINOR>.owner.add_invoices.sql`"),
+        );
+        check(
+            "00000001.0002.owner.x.sql",
+            &format!("{not} 4 parts, not 5: rename it to `<database>.00000001.0002.owner.x.sql`"),
+        );
+        check("0001_create.sql", &format!("{not} 1 part, not 5: rename it to `{{next}}.{{user}}.create.sql`"));
+        check("001.sql", &format!("{not} 1 part, not 5: rename it to `{{next}}.{{user}}.<description>.sql`"));
+        check(
+            "my.billing.00000001.0002.owner.x.sql",
+            &format!("{not} 6 parts, not 5: rename it to `my_billing.00000001.0002.owner.x.sql`"),
+        );
+        check(
+            "billing.00000001.0002.owner.add_v1.2.up.sql",
+            "bad-name: has a dot in its description: a dot parts one part of the name from the next: rename it to \
+             `billing.00000001.0002.owner.add_v1_2.up.sql`",
+        );
+        check(
+            "billing.00000001.0002.owner.x.undo.sql",
+            "bad-name: ends in `.undo.sql`, which is no direction: rename it to \
+             `billing.00000001.0002.owner.x.down.sql`",
+        );
+        check(
+            "billing.00000001.0002.owner.x.up.rs",
+            "bad-name: ends in `.up.rs`, which is no direction: rename it to `billing.00000001.0002.owner.x.rs`",
+        );
+    }
+
+    #[test]
+    fn p1_a_part_that_is_none() {
+        let ends = "owner.x.sql";
+        check(
+            &format!("billing.0000001.0002.{ends}"),
+            &format!(
+                "bad-name: has a major number of 7 digits, `0000001`: it has 8: rename it to \
+                 `billing.00000001.0002.{ends}`"
+            ),
+        );
+        check(
+            &format!("billing.000000001.2.{ends}"),
+            &format!(
+                "bad-name: has a major number of 9 digits, `000000001`: it has 8: rename it to \
+                 `billing.00000001.0002.{ends}`"
+            ),
+        );
+        check(
+            &format!("billing.123456789.0002.{ends}"),
+            &format!(
+                "bad-name: has a major number of 9 digits, `123456789`: it has 8: rename it to \
+                 `billing.<MAJOR>.0002.{ends}`"
+            ),
+        );
+        check(
+            &format!("billing.0000001a.0002.{ends}"),
+            &format!(
+                "bad-name: has \"0000001a\" as its major number: it is 8 digits: rename it to \
+                 `billing.<MAJOR>.0002.{ends}`"
+            ),
+        );
+        check(
+            &format!("billing.00000001..{ends}"),
+            &format!(
+                "bad-name: has \"\" as its minor number: it is 4 digits: rename it to \
+                 `billing.00000001.<MINOR>.{ends}`"
+            ),
+        );
+        check(
+            &format!("billing.00000000.0002.{ends}"),
+            &format!(
+                "bad-name: has the major number 00000000, which is kept for scripts that create the database: this \
+                 release runs none: rename it to `billing.00000001.0002.{ends}`"
+            ),
+        );
+        check(
+            "billing.00000001.0002..x.sql",
+            "bad-name: names no user: rename it to `billing.00000001.0002.{user}.x.sql`",
+        );
+        check(
+            ".00000001.0002.owner.x.sql",
+            "bad-name: names no database: rename it to `<database>.00000001.0002.owner.x.sql`",
+        );
+        check(
+            "1st bill.00000001.0002.owner.x.sql",
+            "bad-name: names the database \"1st bill\": one is a letter or `_`, and behind it letters, digits, `_` \
+             and `-`: rename it to `st_bill.00000001.0002.owner.x.sql`",
+        );
+        let long = "é".repeat(32);
+        check(
+            &format!("{long}.00000001.0002.owner.x.sql"),
+            &format!(
+                "bad-name: names a database of 64 bytes: a server keeps 63 of them: rename it to \
+                 `{}.00000001.0002.owner.x.sql`",
+                "é".repeat(31)
+            ),
+        );
+        check(
+            "billing.00000001.0002.owner.what?.sql",
+            "bad-name: has '?' in its description: letters, digits, `_`, `-` and blanks make one: rename it to \
+             `billing.00000001.0002.owner.what.sql`",
+        );
+        check(
+            "billing.00000001.0002.owner. x.sql",
+            "bad-name: has a description that begins or ends with a blank: rename it to \
+             `billing.00000001.0002.owner.x.sql`",
+        );
+        check(
+            "billing.00000001.0002.owner..sql",
+            "bad-name: has no description: rename it to `billing.00000001.0002.owner.<description>.sql`",
+        );
+    }
+
+    #[test]
+    fn p1_z5_an_ending_that_is_none() {
+        let name = "billing.00000001.0002.owner.x";
+        for (ending, meant) in [(".SQL", ".sql"), (".UP.SQL", ".up.sql"), (".Down.sql", ".down.sql"), (".Rs", ".rs")] {
+            let file = format!("{name}{ending}");
+            let bad = name::parse(&file, Numbering::Encoded).unwrap_err();
+            assert_eq!((bad.code, bad.help), ("bad-name", format!("rename it to `{name}{meant}`")), "{file}");
+        }
+        for (ending, meant) in [(".sgl", ".sql"), (".up.sq", ".up.sql"), (".sql.up", ".up.sql"), (".upsql", ".up.sql")]
+        {
+            let file = format!("{name}{ending}");
+            let bad = name::parse(&file, Numbering::Encoded).unwrap_err();
+            assert_eq!((bad.code, bad.help), ("unknown-file", format!("rename it to `{name}{meant}`")), "{file}");
+        }
+        check(
+            "fn-x",
+            "unknown-file: is no migration, and nothing is skipped in silence: if it is a migration, name it \
+             `{next}.{user}.fn-x.sql`; otherwise move it out of the folder",
+        );
+    }
+}

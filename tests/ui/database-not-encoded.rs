@@ -1,0 +1,5 @@
+static MIGRATIONS: lockgate::Migrations = lockgate::embed_migrations!("ui/database-not-encoded/migrations", database = "billing");
+
+fn main() {
+    println!("{}", MIGRATIONS.len());
+}

@@ -1,0 +1,5 @@
+static MIGRATIONS: lockgate::Migrations = lockgate::embed_migrations!("ui/unknown-database/migrations", database = "biling");
+
+fn main() {
+    println!("{}", MIGRATIONS.len());
+}
