@@ -6,7 +6,6 @@ mod sarif;
 mod trace;
 
 use anstream::{eprintln, print, println};
-#[cfg(any(feature = "replay", feature = "trace"))]
 use lockgate_source::folder::policy::Numbering;
 use lockgate_source::folder::{self, Loaded, Tests};
 use lockgate_source::{Diagnostic, Policy, Severity, Style, lockfile};
