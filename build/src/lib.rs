@@ -1,4 +1,5 @@
-//! For a build script: builds the crate again when a migration is added, deleted or moved.
+//! For a build script: builds the crate again when a migration is added, deleted or moved; and, if
+//! asked, says what is wrong with the folder, and runs it on an SQLite in memory.
 //!
 //! The compiler knows by itself when a file that it has read was edited. That there is a *new* file
 //! only a build script can tell, `build.rs`:
@@ -10,13 +11,30 @@
 //! Without one, `cargo xtask new-migration` still makes the crate build again: it changes the
 //! lockfile, which the compiler has read.
 //!
-//! What is wrong with the folder is not said here: `embed_migrations!` says it, all of it and once.
+//! With [`watch`] alone this crate stands on the standard library and nothing else, and what is wrong
+//! with the folder `embed_migrations!` says. Two features add to it:
+//!
+//! | feature | function | what it does beside watching |
+//! |---|---|---|
+//! | `check` | `check()` | what the macro would say, the build script says: errors stop the build before the crate is compiled, and warnings, said here, are not said again by the macro |
+//! | `replay` | `replay()` | the same, and the set runs up, down and up again on an SQLite in memory |
+//!
+//! All of it costs something only when the folder has changed: cargo does not run the script before.
 
 #![deny(missing_docs)]
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "check")]
+mod check;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
+
+#[cfg(feature = "check")]
+pub use check::{check, check_folder};
+#[cfg(feature = "replay")]
+pub use check::{replay, replay_folder};
 
 /// Watches the folder `migrations` beside the crate's `Cargo.toml`, and `tests/migrations`.
 ///
@@ -27,14 +45,22 @@ pub fn watch() {
 
 /// Watches another folder, named as in `embed_migrations!`: relative to the directory of the crate's
 /// `Cargo.toml`. Its policy and lockfile are in it and watched too, and so is `tests/migrations`
-/// beside it, if there is one.
+/// beside it and beside the `Cargo.toml`, where there is one.
 ///
 /// ```no_run
 /// lockgate_build::watch_folder("../db/migrations");
 /// ```
 pub fn watch_folder(path: impl AsRef<Path>) {
-    let crate_directory = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
-    let instructions = instructions(Path::new(&crate_directory), path.as_ref());
+    say(&instructions(&crate_directory(), path.as_ref()));
+}
+
+/// The directory of the crate's `Cargo.toml`, of which cargo tells a build script.
+fn crate_directory() -> PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default().into()
+}
+
+/// Says this to cargo.
+fn say(instructions: &str) {
     // A build script whose output nobody reads has nobody to tell.
     let _ = std::io::stdout().write_all(instructions.as_bytes());
 }
@@ -52,9 +78,14 @@ fn instructions(crate_directory: &Path, folder: &Path) -> String {
         Some(Component::Normal(_)) => folder.parent().unwrap_or(Path::new("")).to_owned(),
         _ => folder.join(".."),
     };
-    let tests = beside.join("tests").join("migrations");
+    // The macro looks for the tests of a folder in its own crate, wherever the folder is.
+    let own = Path::new("tests").join("migrations");
+    let tests = beside.join(&own);
     if crate_directory.join(&tests).is_dir() {
         watch(&tests);
+    }
+    if tests != own && crate_directory.join(&own).is_dir() {
+        watch(&own);
     }
     lines
 }
@@ -69,9 +100,14 @@ mod tests {
         std::fs::create_dir_all(directory.join("db/tests/migrations")).unwrap();
         let with_tests = instructions(&directory, Path::new("db/migrations"));
         let without = instructions(&directory, Path::new("migrations"));
+        std::fs::create_dir_all(directory.join("tests/migrations")).unwrap();
+        let with_both = instructions(&directory, Path::new("db/migrations"));
+        let with_own = instructions(&directory, Path::new("migrations"));
         std::fs::remove_dir_all(&directory).unwrap();
-        let expected = "cargo::rerun-if-changed=db/migrations\n";
-        assert_eq!(with_tests, format!("{expected}cargo::rerun-if-changed=db/tests/migrations\n"));
+        let expected = "cargo::rerun-if-changed=db/migrations\ncargo::rerun-if-changed=db/tests/migrations\n";
+        assert_eq!(with_tests, expected);
+        assert_eq!(with_both, format!("{expected}cargo::rerun-if-changed=tests/migrations\n"));
         assert_eq!(without, "cargo::rerun-if-changed=migrations\n");
+        assert_eq!(with_own, "cargo::rerun-if-changed=migrations\ncargo::rerun-if-changed=tests/migrations\n");
     }
 }

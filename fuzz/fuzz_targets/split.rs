@@ -110,8 +110,10 @@ fn block(rest: &str, nests: bool) -> Option<usize> {
 
 /// A statement that is split again is one statement, of the same kind.
 fn stands_for_itself(dialect: Dialect, delimiter: Option<&str>, piece: &str, kind: StatementKind) {
-    // The one is no letter at the head of a text, the other a comment at the end of one.
-    if piece.starts_with('\u{feff}') || (dialect == Dialect::Mysql && piece.ends_with("--")) {
+    // The one is no letter at the head of a text, the others a comment at the end of one and, where no
+    // comment follows it any more, a command of the client.
+    let mysql = piece.ends_with("--") || piece.eq_ignore_ascii_case("delimiter");
+    if piece.starts_with('\u{feff}') || (dialect == Dialect::Mysql && mysql) {
         return;
     }
     let head = delimiter.map_or(String::new(), |delimiter| format!("DELIMITER {delimiter}\n"));

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use lockgate_source::folder::{self, Embedded, Loaded, Migration, NoDatabase, RustStep, Tests, normal};
-use lockgate_source::{Diagnostic, Folder, Severity, Style, policy};
+use lockgate_source::folder::{self, Embedded, Migration, NoDatabase, RustStep};
+use lockgate_source::{Diagnostic, Folder, Loaded, Severity, policy, said};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::LitStr;
@@ -39,16 +39,21 @@ pub(crate) fn crate_directory() -> Option<PathBuf> {
 /// The output for these arguments, as one block.
 fn expansion(args: &Args, crate_directory: &Path, work_directory: &Path) -> TokenStream {
     let mut loaded = load(args, crate_directory, work_directory);
+    // A build script speaks of the whole folder, whichever database is embedded of it.
+    let is_said = said::variable(&loaded).is_some_and(|variable| std::env::var_os(variable).is_some());
     // What is wrong in the folder is told first: a bad name says no database.
     if !loaded.has_errors()
         && let Err(error) = choose(&mut loaded, args, "embed_migrations")
     {
         return fallback::after_errors(&args.krate, error.to_compile_error());
     }
-    let (errors, warnings): (Vec<&Diagnostic>, Vec<&Diagnostic>) =
+    let (errors, mut warnings): (Vec<&Diagnostic>, Vec<&Diagnostic>) =
         loaded.diagnostics.iter().partition(|diagnostic| diagnostic.severity == Severity::Error);
-    let mut messages: Vec<String> = errors.into_iter().map(message).collect();
+    let mut messages: Vec<String> = errors.into_iter().map(Diagnostic::render_behind_level).collect();
     if messages.is_empty() {
+        if is_said {
+            warnings.clear();
+        }
         match block(&args.krate, &loaded.folder.shown, &loaded.folder.encode(), &warnings) {
             Ok(block) => return block,
             Err(path) => messages.push(not_utf8(path)),
@@ -59,15 +64,7 @@ fn expansion(args: &Args, crate_directory: &Path, work_directory: &Path) -> Toke
 
 /// The folder that the arguments name, and where the tests of its migrations are.
 pub(crate) fn load(args: &Args, crate_directory: &Path, work_directory: &Path) -> Loaded {
-    let place = |written: &str| {
-        let written = written.trim().replace('\\', "/");
-        let directory = normal(&crate_directory.join(written.trim_end_matches('/')));
-        let shown = shown(&directory, &written, work_directory);
-        (directory, shown)
-    };
-    let (folder, shown) = place(&args.path);
-    let (directory, shown_tests) = place(args.tests.as_deref().unwrap_or("tests/migrations"));
-    folder::load_with(&folder, &shown, Tests { directory, shown: shown_tests })
+    folder::load_embedded(crate_directory, &args.path, args.tests.as_deref(), work_directory)
 }
 
 pub(crate) fn not_utf8(path: &Path) -> String {
@@ -127,23 +124,6 @@ fn list(names: &[String]) -> String {
     }
 }
 
-/// The path as messages show it: from the directory where cargo runs the compiler, which is that of
-/// the workspace, so that a click on it finds the file; else as it is written.
-fn shown(folder: &Path, written: &str, work_directory: &Path) -> String {
-    let short = folder.strip_prefix(work_directory).ok().and_then(Path::to_str).filter(|path| !path.is_empty());
-    match short {
-        Some(path) => path.replace('\\', "/"),
-        None => written.strip_prefix("./").unwrap_or(written).trim_end_matches('/').to_owned(),
-    }
-}
-
-/// A diagnostic as the text of a `compile_error!`, before which the compiler writes `error: `.
-pub(crate) fn message(diagnostic: &Diagnostic) -> String {
-    let rendered = diagnostic.render(Style::Plain);
-    let title = rendered.strip_prefix("error").or_else(|| rendered.strip_prefix("warning")).unwrap_or(&rendered);
-    title.replacen("]: ", "] ", 1)
-}
-
 /// The block that is the embedded set, or a path that is not UTF-8.
 pub(crate) fn block<'a>(
     krate: &syn::Path,
@@ -153,7 +133,7 @@ pub(crate) fn block<'a>(
 ) -> Result<TokenStream, &'a Path> {
     // The only warning that a stable macro can give: the use of something deprecated.
     let warnings = warnings.iter().enumerate().map(|(i, warning)| {
-        let (name, note) = (format_ident!("WARNING_{i}"), message(warning));
+        let (name, note) = (format_ident!("WARNING_{i}"), warning.render_behind_level());
         quote! { #[deprecated(note = #note)] const #name: () = (); const _: () = #name; }
     });
     let tracked = texts(&embedded.tracked)?;
@@ -237,27 +217,6 @@ pub(crate) fn text(path: &Path) -> Result<&str, &Path> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_are_shown_from_where_the_compiler_runs() {
-        let work = Path::new("/repository");
-        for (crate_directory, written, expected) in [
-            ("/repository", "migrations", "migrations"),
-            ("/repository/examples/app", "../../migrations/", "migrations"),
-            ("/repository/a", "./db/m", "a/db/m"),
-            ("/elsewhere/a", "./db/m/", "db/m"),
-            ("/elsewhere/a", "../m", "../m"),
-        ] {
-            let folder = normal(&Path::new(crate_directory).join(written));
-            assert_eq!(shown(&folder, written, work), expected);
-        }
-    }
-
-    #[test]
-    fn the_compiler_says_error_itself() {
-        let diagnostic = Diagnostic::error("gap", "m/2_x.sql", "version 1 is missing");
-        assert_eq!(message(&diagnostic), "[gap] version 1 is missing\n--> m/2_x.sql");
-    }
 
     #[test]
     fn no_folder_is_an_error_and_a_value() {

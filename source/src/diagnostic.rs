@@ -151,6 +151,22 @@ impl Diagnostic {
         renderer.decor_style(DecorStyle::Ascii).term_width(120).render(&[group.elements(help)])
     }
 
+    /// The diagnostic as text that stands behind a level which something else writes, such as the `error: `
+    /// that the compiler and cargo write themselves.
+    ///
+    /// ```
+    /// use lockgate_source::Diagnostic;
+    ///
+    /// let diagnostic = Diagnostic::error("gap", "m/2_x.sql", "version 1 is missing");
+    /// assert_eq!(diagnostic.render_behind_level(), "[gap] version 1 is missing\n--> m/2_x.sql");
+    /// ```
+    pub fn render_behind_level(&self) -> String {
+        let rendered = self.render(Style::Plain);
+        let levels = ["error", "warning", "note"];
+        let title = levels.iter().find_map(|level| rendered.strip_prefix(level)).unwrap_or(&rendered);
+        title.replacen("]: ", "] ", 1)
+    }
+
     /// The lines around the range: a whole dump need not be walked through to show one line of it.
     fn excerpt(&self) -> Option<Excerpt<'_>> {
         let text = self.text.as_deref()?;

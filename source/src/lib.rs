@@ -12,7 +12,9 @@ pub mod diagnostic;
 pub mod folder;
 pub mod lockfile;
 pub mod renumber;
+pub mod said;
 pub mod scaffold;
+pub mod scripts;
 pub mod sql;
 mod suggest;
 

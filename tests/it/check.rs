@@ -312,6 +312,34 @@ error[replay]: `0002_more` cannot be applied again once it was reverted: table m
     );
 }
 
+/// The lint that reads it says what is missing, and the replay what comes of that: one finding, where
+/// something is to be written.
+#[test]
+fn what_a_down_script_leaves_behind_is_said_once() {
+    let more = ("0002_more.up.sql", "CREATE TABLE more (x);");
+    let keeps = ("0002_more.down.sql", "DROP TABLE IF EXISTS mor;\n");
+    let scratch = sqlite(&[USERS, USERS_DOWN, more, keeps]);
+    scratch.write("app/migrations/migrations.toml", "dialects = [\"sqlite\"]\n");
+    let finding = "\
+error[replay]: `0002_more` cannot be applied again once it was reverted: table more already exists
+ --> app/migrations/0002_more.down.sql:1:1
+  |
+1 | DROP TABLE IF EXISTS mor;
+  | ^^^^^^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: `0002_more.up.sql` makes the table `more`, and this script does not mention it
+  = help: add `DROP TABLE more`
+";
+    check(&scratch, 1, finding, "2 up");
+    // Without a replay the lint speaks for itself, and of what a replay does not see.
+    let said = scratch.run(&["check", "--no-replay"]);
+    assert!(said.code == 0 && said.stderr.starts_with("warning[incomplete-down]: "), "{}", said.stderr);
+    scratch.write("app/migrations/0002_more.up.sql", "CREATE TABLE IF NOT EXISTS more (x);");
+    let said = scratch.run(&["check"]);
+    assert!(said.code == 0 && said.stderr.starts_with("warning[incomplete-down]: "), "{}", said.stderr);
+    assert!(!said.stderr.contains("[replay]"), "{}", said.stderr);
+}
+
 #[test]
 fn a_way_back_that_was_never_written_is_warned_of() {
     let scratch = sqlite(&[USERS, ("0001_create_users.down.sql", "-- Add down migration script here\n")]);

@@ -12,24 +12,27 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Node, Package, P
 use crate::support::tree::{code, root, rust_files, says, text};
 
 /// Who may use whom of us, in programs and in build scripts. `lockgate-tests` uses everything.
-const EDGES: [(&str, &[&str]); 11] = [
+const EDGES: [(&str, &[&str]); 12] = [
     ("lockgate-core", &[]),
     ("lockgate-source", &["lockgate-core"]),
     ("lockgate-macros", &["lockgate-source"]),
-    ("lockgate-build", &[]),
+    ("lockgate-replay", &["lockgate-source"]),
+    ("lockgate-build", &["lockgate-source", "lockgate-replay"]),
     ("lockgate-schema", &["lockgate-core"]),
     ("lockgate", &["lockgate-core", "lockgate-macros", "lockgate-schema"]),
     ("lockgate-harness", &["lockgate", "lockgate-macros"]),
     ("lockgate-cli", &["lockgate"]),
-    ("lockgate-xtask", &["lockgate-source", "lockgate-harness", "lockgate", "lockgate-schema"]),
+    ("lockgate-xtask", &["lockgate-source", "lockgate-replay", "lockgate-harness", "lockgate", "lockgate-schema"]),
     ("app", &["lockgate", "lockgate-cli", "lockgate-build"]),
     ("lockgate-tests", &[]),
 ];
 
 /// What a crate must have nowhere below it, macros that it is compiled with excepted.
-const NEVER_BELOW: [(&str, &[&str]); 6] = [
+const NEVER_BELOW: [(&str, &[&str]); 7] = [
     ("lockgate-source", &["sqlx", "tokio", "syn", "clap", "lockgate"]),
     ("lockgate-macros", &["sqlx", "tokio", "clap", "lockgate"]),
+    ("lockgate-replay", &["syn", "clap", "lockgate"]),
+    // As it is built here, without its features; with them, see below.
     ("lockgate-build", &["sqlx", "tokio", "clap", "lockgate"]),
     ("lockgate", &["lockgate-source", "lockgate-cli", "clap"]),
     ("lockgate-cli", &["lockgate-source", "lockgate-xtask"]),
@@ -40,7 +43,7 @@ const NEVER_BELOW: [(&str, &[&str]); 6] = [
 const NEVER_DIRECTLY: [(&str, &[&str]); 1] = [("lockgate-cli", &["sqlx", "sqlx-core", "lockgate-core"])];
 
 /// What the code of a folder must not say.
-const NEVER_SAID: [(&str, &[&str]); 8] = [
+const NEVER_SAID: [(&str, &[&str]); 9] = [
     (
         "core/src",
         &[
@@ -60,8 +63,9 @@ const NEVER_SAID: [(&str, &[&str]); 8] = [
     ("source/src", &["sqlx::", "tokio::", "clap::", "syn::", "std::process", "process::Command", "std::net"]),
     ("macros/src", &["use lockgate::", "use sqlx", "tokio::", "use lockgate_core"]),
     ("build/src", &["lockgate::", "sqlx::", "tokio::"]),
+    ("replay/src", &["lockgate::", "std::process", "process::Command", "std::fs", "std::env"]),
     ("runtime/src", &["lockgate_source", "lockgate_cli", "clap::", "Step {", "Plan {"]),
-    // Only the replay and the trace know a driver.
+    // Only the trace knows a driver.
     ("xtask/src/command", &["sqlx::", "tokio::"]),
     ("harness/src/server", &["sqlx::", "tokio::"]),
     ("cli/src", &["sqlx::", "lockgate_core", "lockgate_source", "Step {", "Plan {"]),
@@ -167,7 +171,7 @@ fn source_reads_files_in_one_file_alone() {
 #[test]
 fn nothing_below_the_command_line_prints() {
     let mut found = Vec::new();
-    for folder in ["core/src", "source/src", "macros/src", "build/src", "runtime/src"] {
+    for folder in ["core/src", "source/src", "macros/src", "replay/src", "build/src", "runtime/src"] {
         for file in rust_files(folder) {
             let code = code(file);
             // A build script speaks to cargo on its standard output: that is what it is for.
@@ -223,6 +227,30 @@ fn a_users_program_grows_by_few_crates() {
             .collect();
         assert!(strange.is_empty(), "{backend}: {strange:?} belong into builds, not into programs");
     }
+}
+
+/// A build script that only watches compiles nothing but that; one that checks gets what the macro is
+/// compiled with anyway, and one that replays the driver that the program has.
+#[test]
+fn a_build_script_gets_what_it_asks_for() {
+    let with = |features: &str| {
+        let build = root().join("build").display().to_string();
+        crates_of_a_program(&format!("lockgate-build = {{ path = {build:?}, features = [{features}] }}"))
+    };
+    assert_eq!(with(""), BTreeSet::from(["lockgate-build".to_owned()]));
+
+    let checks = with("\"check\"");
+    let source = root().join("source").display().to_string();
+    let mut of_the_macro = crates_of_a_program(&format!("lockgate-source = {{ path = {source:?} }}"));
+    of_the_macro.insert("lockgate-build".to_owned());
+    assert_eq!(checks, of_the_macro);
+
+    let replays = with("\"replay\"");
+    let runtime = root().join("runtime").display().to_string();
+    let of_the_program = crates_of_a_program(&format!("lockgate = {{ path = {runtime:?}, features = [\"sqlite\"] }}"));
+    let more: Vec<_> = replays.difference(&checks).filter(|name| !of_the_program.contains(*name)).collect();
+    assert_eq!(more, ["lockgate-replay"]);
+    assert!(replays.contains("sqlx-sqlite") && !replays.contains("sqlx-postgres"), "{replays:?}");
 }
 
 /// The crates that are linked into a program with these dependencies.

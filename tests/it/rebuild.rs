@@ -14,18 +14,23 @@ const B: &str = "CREATE TABLE b (id BIGINT PRIMARY KEY);\n";
 /// A crate that prints the migrations which it embeds, one a line: path and text.
 struct Crate {
     directory: TempDir,
+    /// The package: cargo keeps what it builds by this name, and tests run side by side.
+    name: String,
 }
 
 impl Crate {
     fn new() -> Self {
-        let scratch = Self { directory: tempfile::tempdir().expect("there is a temporary directory") };
+        let test = std::thread::current();
+        let name = test.name().and_then(|name| name.rsplit("::").next()).unwrap_or("scratch").to_owned();
+        let scratch = Self { directory: tempfile::tempdir().expect("there is a temporary directory"), name };
         let root = root();
         scratch.write(
             "Cargo.toml",
             &format!(
-                "[package]\nname = \"scratch\"\nversion = \"1.2.3\"\nedition = \"2024\"\n\n[workspace]\n\n\
+                "[package]\nname = {:?}\nversion = \"1.2.3\"\nedition = \"2024\"\n\n[workspace]\n\n\
                  [dependencies]\nlockgate = {{ path = {:?} }}\n\n\
                  [build-dependencies]\nlockgate-build = {{ path = {:?} }}\n",
+                scratch.name,
                 root.join("runtime"),
                 root.join("build"),
             ),
@@ -44,8 +49,23 @@ impl Crate {
     /// With a build script that watches the folder.
     fn watched() -> Self {
         let scratch = Self::new();
-        scratch.write("build.rs", "fn main() {\n    lockgate_build::watch();\n}\n");
+        scratch.built_by("lockgate_build::watch();");
         scratch
+    }
+
+    /// With a build script that does this, which takes a feature of `lockgate-build`.
+    fn asking(feature: &str, calls: &str) -> Self {
+        let scratch = Self::new();
+        let manifest = fs::read_to_string(scratch.path("Cargo.toml")).expect("it was just written");
+        let build = format!("{:?} }}", root().join("build"));
+        let with = format!("{:?}, features = [{feature:?}] }}", root().join("build"));
+        scratch.write("Cargo.toml", &manifest.replace(&build, &with));
+        scratch.built_by(calls);
+        scratch
+    }
+
+    fn built_by(&self, calls: &str) {
+        self.write("build.rs", &format!("fn main() {{\n    {calls}\n}}\n"));
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -85,7 +105,7 @@ impl Crate {
     fn run(&self) -> String {
         let output = self.cargo(&["run", "--quiet"]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("the program prints text")
+        self.text(&output.stdout)
     }
 
     /// The paths of the embedded migrations after a build.
@@ -96,8 +116,27 @@ impl Crate {
 
     /// What the compiler says.
     fn says(&self) -> String {
-        String::from_utf8_lossy(&self.cargo(&["build"]).stderr).into_owned()
+        self.text(&self.cargo(&["build"]).stderr)
     }
+
+    /// What is said in a build that succeeds, or fails.
+    #[track_caller]
+    fn build(&self, succeeds: bool) -> String {
+        let output = self.cargo(&["build"]);
+        let said = self.text(&output.stderr);
+        assert_eq!(output.status.success(), succeeds, "{said}");
+        said
+    }
+
+    /// What was said, as if the package were called `scratch`.
+    fn text(&self, said: &[u8]) -> String {
+        String::from_utf8_lossy(said).replace(&self.name, "scratch")
+    }
+}
+
+/// How often something is said.
+fn count(said: &str, words: &str) -> usize {
+    said.matches(words).count()
 }
 
 fn root() -> &'static Path {
@@ -200,4 +239,152 @@ fn a_call_works_in_a_static_a_constant_a_function_and_under_another_name() {
          migrations/0002_step.rs true \"scratch 1.2.3\"\n\
          Sql(\"\\u{feff}SELECT 1;\\r\\n\")\n"
     );
+}
+
+const MISPLACED: &str = "[misplaced-directive] `-- no-transaction` has no effect here";
+
+#[test]
+fn checked_by_the_build_script_a_warning_is_said_once() {
+    let scratch = Crate::asking("check", "lockgate_build::check();");
+    assert_eq!(scratch.embedded(), ["migrations/0001_a.sql"]);
+    scratch.write("migrations/0002_b.sql", "-- why\n-- no-transaction\nVALUES (1);\n");
+    let said = scratch.build(true);
+    assert_eq!(count(&said, MISPLACED), 1, "{said}");
+    assert!(said.contains(&format!("warning: scratch@1.2.3: {MISPLACED}")), "{said}");
+    assert!(said.contains("warning: scratch@1.2.3:  --> migrations/0002_b.sql:2:4"), "{said}");
+    // Neither is it lost where the script is not run again, for the macro or for both.
+    let main = fs::read_to_string(scratch.path("src/main.rs")).expect("it was just written");
+    scratch.write("src/main.rs", &format!("{main}\n// Edited.\n"));
+    for _ in 0..2 {
+        let said = scratch.build(true);
+        assert_eq!(count(&said, MISPLACED), 1, "{said}");
+    }
+    // One more is said with it, each once.
+    scratch.write("migrations/0003_c.sql", "-- why\n-- no-transaction\nVALUES (1);\n");
+    let said = scratch.build(true);
+    assert_eq!(count(&said, MISPLACED), 2, "{said}");
+    // Who only watches lets the macro speak.
+    scratch.built_by("lockgate_build::watch();");
+    let said = scratch.build(true);
+    assert_eq!((count(&said, MISPLACED), count(&said, "scratch@1.2.3")), (2, 0), "{said}");
+}
+
+#[test]
+fn checked_by_the_build_script_each_of_several_folders_is_spoken_of_once() {
+    let scratch = Crate::asking("check", "lockgate_build::check();\n    lockgate_build::check_folder(\"db/more\");");
+    let warned = "-- why\n-- no-transaction\nVALUES (1);\n";
+    scratch.write("migrations/0001_a.sql", warned);
+    scratch.write("db/more/0001_a.sql", warned);
+    scratch.write("db/unchecked/0001_a.sql", warned);
+    scratch.write(
+        "src/main.rs",
+        "fn main() {\n    let _ = lockgate::embed_migrations!();\n    let _ = lockgate::embed_migrations!(\"./db/more/\");\n    \
+         let _ = lockgate::embed_migrations!(\"db/unchecked\");\n}\n",
+    );
+    let said = scratch.build(true);
+    let places = ["--> migrations/0001_a.sql:2:4", "--> db/more/0001_a.sql:2:4", "--> db/unchecked/0001_a.sql:2:4"];
+    assert_eq!(places.map(|place| count(&said, place)), [1, 1, 1], "{said}");
+    // What nobody checked, the macro still says.
+    assert_eq!(places.map(|place| count(&said, &format!("scratch@1.2.3:  {place}"))), [1, 1, 0], "{said}");
+}
+
+#[test]
+fn checked_by_the_build_script_an_error_is_said_once_and_nothing_is_compiled() {
+    let scratch = Crate::asking("check", "lockgate_build::check();");
+    scratch.write("migrations/migrations.toml", "dialects = [\"postgres\"]\n");
+    scratch.write("migrations/0002_b.sql", "SELECT 1;\nCREATE TABEL b (id bigint);\n");
+    scratch.write("migrations/0003_c.sql", "-- lockgate: no-transation\nSELECT 1;\n");
+    let said = scratch.build(false);
+    for place in ["migrations/0002_b.sql:2:8", "migrations/0003_c.sql:1:14"] {
+        assert_eq!(count(&said, &format!("error: scratch@1.2.3:  --> {place}")), 1, "{said}");
+        assert_eq!(count(&said, place), 1, "{said}");
+    }
+    assert_eq!(count(&said, "[syntax]"), 1, "{said}");
+    assert!(!said.contains("embed_migrations!"), "the macro has not run: {said}");
+    scratch.write("migrations/0002_b.sql", B);
+    scratch.write("migrations/0003_c.sql", A);
+    assert_eq!(scratch.embedded().len(), 3);
+}
+
+#[test]
+fn checked_by_the_build_script_paths_are_those_of_the_workspace() {
+    let scratch = Crate::asking("check", "lockgate_build::check_folder(\"../migrations\");");
+    let manifest = fs::read_to_string(scratch.path("Cargo.toml")).expect("it was just written");
+    scratch.write("app/Cargo.toml", &manifest.replace("[workspace]\n", ""));
+    scratch.write("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"app\"]\n");
+    fs::rename(scratch.path("build.rs"), scratch.path("app/build.rs")).expect("a file can be moved");
+    scratch.write("app/src/main.rs", "fn main() {\n    let _ = lockgate::embed_migrations!(\"../migrations\");\n}\n");
+    scratch.write("migrations/0002_b.sql", "-- why\n-- no-transaction\nVALUES (1);\n");
+    let said = scratch.build(true);
+    assert_eq!((count(&said, MISPLACED), count(&said, " --> migrations/0002_b.sql:2:4")), (1, 1), "{said}");
+}
+
+#[test]
+fn replayed_by_the_build_script_a_missing_table_does_not_build() {
+    let scratch = Crate::asking("replay", "lockgate_build::replay();");
+    // Where the policy does not name SQLite there is nothing to replay, which is said.
+    let said = scratch.build(true);
+    assert!(said.contains("warning: scratch@1.2.3: `migrations` is not replayed"), "{said}");
+    scratch.write("migrations/migrations.toml", "dialects = [\"sqlite\"]\n");
+    let said = scratch.build(true);
+    assert!(!said.contains("warning"), "{said}");
+
+    scratch.write("migrations/0002_b.up.sql", "-- b\nCREATE INDEX b ON\n  gone (id);\n");
+    scratch.write("migrations/0002_b.down.sql", "DROP INDEX b;\n");
+    let said = scratch.build(false);
+    let refused = "error: scratch@1.2.3: [replay] SQLite refuses this statement: no such table: main.gone";
+    assert_eq!((count(&said, refused), count(&said, "[replay]")), (1, 1), "{said}");
+    assert!(said.contains("error: scratch@1.2.3:  --> migrations/0002_b.up.sql:2:1"), "{said}");
+    // A way back that is none, of which a lint warns too, is one finding.
+    scratch.write("migrations/0002_b.up.sql", "CREATE TABLE b (id BIGINT);\n");
+    scratch.write("migrations/0002_b.down.sql", "DROP TABLE IF EXISTS c;\n");
+    let said = scratch.build(false);
+    assert_eq!((count(&said, "0002_b.down.sql:1:1"), count(&said, "[incomplete-down]")), (1, 0), "{said}");
+    scratch.write("migrations/0002_b.down.sql", "DROP TABLE b;\n");
+    assert_eq!(scratch.embedded().len(), 2);
+    // And nothing is replayed where nothing changed.
+    let said = scratch.build(true);
+    assert!(!said.contains("Compiling"), "{said}");
+}
+
+/// What is released may not be edited, and is warned of; what the macro would say beside it, it does not
+/// say again.
+#[test]
+fn replayed_by_the_build_script_what_is_only_warned_of_is_said_once_too() {
+    let scratch = Crate::asking("replay", "lockgate_build::replay();");
+    scratch.write("migrations/migrations.toml", "dialects = [\"sqlite\"]\n");
+    scratch.write("migrations/0002_b.up.sql", "CREATE TABLE b (id BIGINT);\n");
+    scratch.write("migrations/0002_b.down.sql", "-- no way back yet\n");
+    scratch.lock();
+    scratch.write("migrations/0003_c.sql", "-- why\n-- no-transaction\nVALUES (1);\n");
+    scratch.lock();
+    let said = scratch.build(true);
+    assert_eq!(
+        (count(&said, "[replay]"), count(&said, "[incomplete-down]"), count(&said, MISPLACED)),
+        (1, 0, 1),
+        "{said}"
+    );
+}
+
+/// A build script speaks of a whole folder; a program embeds the patches of one of its databases.
+#[test]
+fn checked_by_the_build_script_the_patches_of_all_databases_are_spoken_of_once() {
+    let scratch = Crate::asking("replay", "lockgate_build::replay_folder(\"patches\");");
+    scratch.write("patches/migrations.toml", "numbering = \"encoded\"\ndialects = [\"sqlite\"]\n");
+    let warned = "-- why\n-- no-transaction\nCREATE TABLE a (id BIGINT);\n";
+    let (a, b) = ("patches/one.00000001.0001.owner.a.sql", "patches/two.00000001.0001.owner.a.sql");
+    scratch.write(a, warned);
+    scratch.write(b, warned);
+    scratch.write(
+        "src/main.rs",
+        "fn main() {\n    let _ = lockgate::embed_migrations!(\"patches\", database = \"one\");\n}\n",
+    );
+    // The two are replayed each for itself, or the second would find the table of the first.
+    let said = scratch.build(true);
+    assert_eq!([a, b].map(|file| count(&said, &format!("scratch@1.2.3:  --> {file}:2:4"))), [1, 1], "{said}");
+    assert_eq!(count(&said, MISPLACED), 2, "{said}");
+    scratch.write(b, "DELETE FROM a;\n");
+    let said = scratch.build(false);
+    assert!(said.contains("[replay] SQLite refuses this statement: no such table: a"), "{said}");
+    assert!(said.contains(&format!("error: scratch@1.2.3:  --> {b}:1:1")), "{said}");
 }

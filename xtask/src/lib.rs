@@ -42,7 +42,8 @@
 //! Where `migrations.toml` names `sqlite` among its dialects, `check` runs the whole set on an SQLite in
 //! memory, and shows what fails there as `replay` (`cargo xtask explain replay`). It is the SQLite that
 //! the workspace's programs embed, as a workspace has one `libsqlite3-sys`. `--no-replay` leaves it out for
-//! once; without the feature `replay`, which is on by default, this crate is built without it.
+//! once; without the feature `replay`, which is on by default, this crate is built without it. A build
+//! script replays with `lockgate_build::replay`.
 //!
 //! # What `check` says to programs
 //!
@@ -128,13 +129,11 @@ mod cli;
 mod command;
 mod failure;
 mod project;
-#[cfg(feature = "replay")]
-mod replay;
 #[cfg(feature = "schema")]
 mod schema;
-#[cfg(any(feature = "replay", feature = "schema", feature = "trace"))]
-mod scripts;
 #[cfg(feature = "trace")]
 mod trace;
 
 pub use cli::main;
+#[cfg(any(feature = "schema", feature = "trace"))]
+use lockgate_source::scripts;

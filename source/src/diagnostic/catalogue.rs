@@ -414,7 +414,8 @@ pub static CODES: &[Entry] = &[
          database: a missing table, a bad column, a view or trigger of what is no longer there, a way back that does not \
          undo everything. A released script is only warned of, as it cannot be edited: a new migration can mend what it \
          left. The replay ends before a Rust step, a function or module that only the program has, and a statement about \
-         another file, and says so. `--no-replay` leaves it out, where a set begins with tables that it did not make.",
+         another file, and says so. A build script does the same with `lockgate_build::replay`. Where a set begins with \
+         tables that it did not make, `--no-replay` leaves it out, and in a build script `lockgate_build::check`.",
     )
     .by_check_alone(),
     entry(

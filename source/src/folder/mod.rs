@@ -277,6 +277,30 @@ pub fn load_as(directory: &Path, shown: &str, tests: Tests, policy: Policy) -> L
     Loaded { folder, diagnostics }
 }
 
+/// Reads the folder that a package embeds: `written` is the path as the call of the macro has it, from the
+/// directory of the package, and `tests` that of its tests, if not `tests/migrations`. Messages name files from `work_directory`,
+/// where cargo runs the compiler, so that a click on them finds the file.
+pub fn load_embedded(crate_directory: &Path, written: &str, tests: Option<&str>, work_directory: &Path) -> Loaded {
+    let place = |written: &str| {
+        let written = written.trim().replace('\\', "/");
+        let directory = normal(&crate_directory.join(written.trim_end_matches('/')));
+        let shown = shown(&directory, &written, work_directory);
+        (directory, shown)
+    };
+    let (folder, shown) = place(written);
+    let (directory, shown_tests) = place(tests.unwrap_or("tests/migrations"));
+    load_with(&folder, &shown, Tests { directory, shown: shown_tests })
+}
+
+/// The path from the work directory, where it is below that; else as it is written.
+fn shown(path: &Path, written: &str, work_directory: &Path) -> String {
+    let short = path.strip_prefix(work_directory).ok().and_then(Path::to_str).filter(|path| !path.is_empty());
+    match short {
+        Some(path) => path.replace('\\', "/"),
+        None => written.strip_prefix("./").unwrap_or(written).trim_end_matches('/').to_owned(),
+    }
+}
+
 /// The path without `.` and `..`, by its letters alone: a link stays a link, and nothing
 /// needs to be there.
 pub fn normal(path: &Path) -> PathBuf {
@@ -518,6 +542,26 @@ impl Script {
             body: self.body.clone(),
             options: self.options.clone(),
             touches: self.touches.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_shown_from_where_the_compiler_runs() {
+        let work = Path::new("/repository");
+        for (crate_directory, written, expected) in [
+            ("/repository", "migrations", "migrations"),
+            ("/repository/examples/app", "../../migrations/", "migrations"),
+            ("/repository/a", "./db/m", "a/db/m"),
+            ("/elsewhere/a", "./db/m/", "db/m"),
+            ("/elsewhere/a", "../m", "../m"),
+        ] {
+            let folder = normal(&Path::new(crate_directory).join(written));
+            assert_eq!(shown(&folder, written, work), expected);
         }
     }
 }

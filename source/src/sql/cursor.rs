@@ -247,10 +247,15 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// A name in lower case and without its quotes.
+/// A name in lower case and without its quotes, of which the closing one may be missing.
 pub(in crate::sql) fn key(name: &str) -> String {
-    let quoted = name.len() >= 2 && name.starts_with(['"', '`', '[', '\'']);
-    if quoted { name[1..name.len() - 1].to_lowercase() } else { name.to_lowercase() }
+    let close = match name.chars().next() {
+        Some('[') => ']',
+        Some(quote @ ('"' | '`' | '\'')) => quote,
+        _ => return name.to_lowercase(),
+    };
+    let inner = &name[1..];
+    inner.strip_suffix(close).unwrap_or(inner).to_lowercase()
 }
 
 impl<'a> Cursor<'a> {

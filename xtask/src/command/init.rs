@@ -98,7 +98,7 @@ fn hints(project: &Project, package: &Package, dialects: Dialects) -> Vec<String
     let mut hints = Vec::new();
     let features = format!(" --features {}", dialects.iter().map(Dialect::as_str).collect::<Vec<_>>().join(","));
     let build = fs::read_to_string(package.directory.join("build.rs")).unwrap_or_default();
-    if !build.contains("lockgate_build::watch") {
+    if !build.contains("lockgate_build::") {
         let watch = match package.path.as_str() {
             "migrations" => "watch()".to_owned(),
             path => format!("watch_folder({path:?})"),

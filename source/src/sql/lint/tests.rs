@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use lockgate_core::{Dialect, Dialects};
 
+use super::cursor::key;
 use super::{Finding, RULES, Set, Source, find, lint};
 use crate::diagnostic::catalogue;
 use crate::folder::policy::LintLevel;
@@ -355,6 +356,17 @@ fn ways_down_that_delete_rows_are_known() {
 fn a_script_does_something() {
     postgres().draft("-- 0001_x\n\n").finds(&["empty-script: "]);
     postgres().draft("SELECT 1;").finds(&[]);
+}
+
+/// Found by fuzzing: what ends in the middle of a name has an error of its own, and must not end the compiler.
+#[test]
+fn a_name_without_its_closing_quote_is_read_to_the_end() {
+    for dialect in [Dialect::Postgres, Dialect::Sqlite, Dialect::Mysql] {
+        for name in ["\"\u{41e}", "`\u{41e}", "[\u{41e}", "'\u{41e}", "\"", "[", "`"] {
+            Folder::new(dialect).draft(&format!("CREATE TABLE {name}")).lint();
+        }
+    }
+    assert_eq!([key("\"\u{41e}"), key("[A]"), key("`A`"), key("\"")], ["\u{43e}", "a", "a", ""]);
 }
 
 #[test]

@@ -114,28 +114,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// Runs the whole set on an SQLite in memory, and says in a few words what that was.
 #[cfg(feature = "replay")]
 fn replay(loaded: &mut Loaded) -> Result<Option<String>, Failure> {
-    let mut summaries = Vec::new();
-    let mut found = Vec::new();
-    let folders = loaded.folder.of_each_database();
-    for folder in &folders {
-        let replayed = crate::replay::replay(folder, &loaded.diagnostics);
-        let replayed = replayed.map_err(|e| Failure::impossible(format!("the replay: SQLite says: {e}")))?;
-        let Some(replayed) = replayed else { continue };
-        found.extend(replayed.diagnostics);
-        summaries.push(of_database(folder, folders.len(), replayed.summary));
-    }
-    loaded.diagnostics.extend(found);
-    lockgate_source::diagnostic::sort(&mut loaded.diagnostics);
-    Ok((!summaries.is_empty()).then(|| summaries.join("; ")))
-}
-
-/// What was done for one of several databases.
-#[cfg(any(feature = "replay", feature = "trace"))]
-fn of_database(folder: &Folder, databases: usize, summary: String) -> String {
-    match folder.databases()[..] {
-        [database] if databases > 1 => format!("`{database}` {summary}"),
-        _ => summary,
-    }
+    lockgate_replay::replay(loaded).map_err(|e| Failure::impossible(e.to_string()))
 }
 
 /// Built without the feature `replay`.

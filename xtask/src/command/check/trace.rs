@@ -75,7 +75,7 @@ pub(super) fn run(loaded: &mut Loaded) -> Result<Trace, Failure> {
     // Each database has a server of its own: roles belong to a server.
     for folder in &folders {
         let mut traced = of_folder(folder, required, &mut loaded.diagnostics)?;
-        summaries.push(super::of_database(folder, folders.len(), traced.summary));
+        summaries.push(scripts::of_database(folder, folders.len(), traced.summary));
         whole.server = traced.server.or(whole.server);
         whole.migrations.append(&mut traced.migrations);
     }

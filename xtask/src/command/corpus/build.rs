@@ -67,7 +67,7 @@ pub(super) fn runner(root: &Path, runtime: &Path, corpus: &Path, sets: &[Set]) -
     let refused = libraries(corpus, &target, sets.len())?;
 
     let good = || (0..sets.len()).filter(|index| refused[*index].is_none());
-    let sqlx = "sqlx = { version = \"0.9\", default-features = false, features = [\"runtime-tokio\", \"sqlite\"] }\n";
+    let sqlx = "sqlx = { version = \"0.9\", default-features = false, features = [\"runtime-tokio\", \"sqlite\", \"postgres\"] }\n";
     let mut dependencies =
         lockgate + sqlx + "tokio = { version = \"1\", features = [\"rt-multi-thread\", \"macros\"] }\n";
     for index in good() {

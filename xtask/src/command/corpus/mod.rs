@@ -8,6 +8,7 @@ mod build;
 mod database;
 mod fetch;
 mod run;
+mod split;
 mod table;
 
 use std::path::PathBuf;

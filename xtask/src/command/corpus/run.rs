@@ -5,6 +5,7 @@ use std::fs;
 
 use super::build::Runner;
 use super::database::{Database, Dialect, Programs};
+use super::split::{self, Pair};
 use super::table::{Answer, Outcome};
 use super::{Script, Set};
 use crate::failure::Failure;
@@ -39,6 +40,7 @@ pub(super) fn set(
     };
 
     let mut plain = fresh("plain")?;
+    let mut shell_is_old = false;
     let ups: Vec<&Script> = set.ups.iter().collect();
     if let Err((at, said)) = shell(set, &plain, &ups, false) {
         let lacks = format!("the plain shell fails at `{at}`: {said}");
@@ -56,6 +58,7 @@ pub(super) fn set(
             outcome.up = Answer::Lacks(format!("{lacks}; sqlx's SQLite does as well: {also}"));
             return Ok(outcome);
         }
+        shell_is_old = true;
         outcome.notes.push(format!("{lacks}; held against sqlx's own, newer SQLite instead"));
     }
     let Some(runner) = runner else {
@@ -74,31 +77,53 @@ pub(super) fn set(
     }
     outcome.up = Answer::Good;
     outcome.same = compare(&plain, &ours)?;
-    if set.downs.is_empty() || outcome.is_different() {
+    if outcome.is_different() {
         return Ok(outcome);
     }
+    let stuck = if set.downs.is_empty() {
+        BTreeSet::new()
+    } else {
+        back(index, set, runner, [&plain, &ours], fresh, &mut outcome)?
+    };
+    if outcome.is_different() {
+        return Ok(outcome);
+    }
+    let pair = Pair { set, index, runner, shell_is_old, plain: fresh("plain")?, ours: fresh("ours")? };
+    outcome.split = split::set(&pair, &stuck)?;
+    Ok(outcome)
+}
 
+/// Down, up again, and each migration alone; the answer are those behind whose script down the way up
+/// is barred.
+fn back<'a>(
+    index: usize,
+    set: &Set,
+    runner: &Runner,
+    [plain, ours]: [&Database<'_>; 2],
+    fresh: impl Fn(&str) -> Result<Database<'a>, Failure>,
+    outcome: &mut Outcome,
+) -> Result<BTreeSet<i64>, Failure> {
     // Down as far as every migration has a script for it.
     let with_down: BTreeSet<i64> = set.downs.iter().map(|script| script.version).collect();
     let floor = set.ups.iter().rev().map(|script| script.version).find(|version| !with_down.contains(version));
     let downs: Vec<&Script> = set.downs.iter().rev().filter(|script| Some(script.version) > floor).collect();
-    let by_shell = shell(set, &plain, &downs, true);
+    let by_shell = shell(set, plain, &downs, true);
     let destination = floor.map_or("empty".to_owned(), |version| version.to_string());
     let by_us = runner.run(index, &ours.url(), &["down", &destination]);
-    outcome.down = agreement(&by_shell, &by_us, compare(&plain, &ours)?);
+    outcome.down = agreement(&by_shell, &by_us, compare(plain, ours)?);
     if outcome.is_different() {
-        return Ok(outcome);
+        return Ok(BTreeSet::new());
     }
 
     let reached =
         by_shell.as_ref().err().and_then(|(at, _)| set.downs.iter().find(|s| s.path.display().to_string() == *at));
     let above = reached.map(|script| script.version).or(floor);
     let again: Vec<&Script> = set.ups.iter().filter(|script| Some(script.version) > above).collect();
-    let by_shell = shell(set, &plain, &again, true);
+    let by_shell = shell(set, plain, &again, true);
     let by_us = runner.run(index, &ours.url(), &["up"]);
-    outcome.up_again = agreement(&by_shell, &by_us, compare(&plain, &ours)?);
+    outcome.up_again = agreement(&by_shell, &by_us, compare(plain, ours)?);
     if outcome.is_different() {
-        return Ok(outcome);
+        return Ok(BTreeSet::new());
     }
 
     // One broken script down hides those below it: each of them on its own.
@@ -111,16 +136,20 @@ pub(super) fn set(
         },
         Err(report) => Answer::Differs(format!("one by one, lockgate fails:\n{report}")),
     };
-    Ok(outcome)
+    Ok(by_shell.stuck.into_iter().map(|(version, _)| version).collect())
 }
 
 /// Runs scripts with the plain shell; the `Err` names the one that fails and what the shell says.
-fn shell(set: &Set, database: &Database<'_>, scripts: &[&Script], whole: bool) -> Result<(), (String, String)> {
+pub(super) fn shell(
+    set: &Set,
+    database: &Database<'_>,
+    scripts: &[&Script],
+    whole: bool,
+) -> Result<(), (String, String)> {
     scripts.iter().try_for_each(|script| {
         let path = set.folder.join(&script.path);
         let text = fs::read_to_string(&path).unwrap_or_default();
-        let outside = text.lines().next().is_some_and(|line| line.contains("no-transaction"));
-        database.script(&path, whole && !outside).map_err(|said| {
+        database.script(&path, whole && !outside(&text)).map_err(|said| {
             // `psql:/…/0001_x.sql:3: ERROR: …`: where our copy is tells nobody anything.
             let said = said.replace(&format!("{}/", set.folder.display()), "");
             (script.path.display().to_string(), said)
@@ -128,7 +157,12 @@ fn shell(set: &Set, database: &Database<'_>, scripts: &[&Script], whole: bool) -
     })
 }
 
-fn compare(plain: &Database<'_>, ours: &Database<'_>) -> Result<Answer, Failure> {
+/// Whether a script asks to run outside a transaction.
+pub(super) fn outside(text: &str) -> bool {
+    text.lines().next().is_some_and(|line| line.contains("no-transaction"))
+}
+
+pub(super) fn compare(plain: &Database<'_>, ours: &Database<'_>) -> Result<Answer, Failure> {
     let (plain, ours) = (plain.schema()?, ours.schema()?);
     if plain == ours {
         return Ok(Answer::Good);

@@ -33,6 +33,7 @@ pub(super) struct Outcome {
     pub(super) down: Answer,
     pub(super) up_again: Answer,
     pub(super) each: Answer,
+    pub(super) split: Answer,
     pub(super) notes: Vec<String>,
 }
 
@@ -48,12 +49,13 @@ impl Outcome {
             down: Answer::Nothing,
             up_again: Answer::Nothing,
             each: Answer::Nothing,
+            split: Answer::Nothing,
             notes: set.notes.clone(),
         }
     }
 
-    fn answers(&self) -> [&Answer; 5] {
-        [&self.up, &self.same, &self.down, &self.up_again, &self.each]
+    fn answers(&self) -> [&Answer; 6] {
+        [&self.up, &self.same, &self.down, &self.up_again, &self.each, &self.split]
     }
 
     pub(super) fn is_different(&self) -> bool {
@@ -85,7 +87,18 @@ impl Answer {
 pub(super) fn render(outcomes: &[Outcome]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["set", "dialect", "files", "statements", "up", "same schema", "down", "up again", "one by one"]);
+    table.set_header([
+        "set",
+        "dialect",
+        "files",
+        "statements",
+        "up",
+        "same schema",
+        "down",
+        "up again",
+        "one by one",
+        "by statement",
+    ]);
     for outcome in outcomes {
         let numbers = [outcome.files, outcome.statements];
         let mut row = vec![Cell::new(&outcome.name), Cell::new(&outcome.dialect)];
@@ -98,7 +111,7 @@ pub(super) fn render(outcomes: &[Outcome]) -> String {
 
 /// What is to be said of a row beside it.
 pub(super) fn notes(outcome: &Outcome) -> Vec<String> {
-    let steps = ["up", "schema", "down", "up again", "one by one"];
+    let steps = ["up", "schema", "down", "up again", "one by one", "by statement"];
     let notes = outcome.notes.iter().map(|note| format!("{}: {note}", outcome.name));
     let answers = outcome.answers().into_iter().zip(steps).filter_map(|(answer, step)| Some((answer.text()?, step)));
     notes.chain(answers.map(|(text, step)| format!("{}: {step}: {text}", outcome.name))).collect()

@@ -1,13 +1,12 @@
-//! What the replay and the trace share: whether a folder can be run at all, and which statements of a
-//! script a database gets.
+//! What a database can be given of a folder, for those who run it without its program, the replay and
+//! the trace: whether it can be run at all, and which statements of a script are sent.
 
-use lockgate_source::core::table::BodyData;
-use lockgate_source::core::{Dialect, Statement};
-#[cfg(feature = "trace")]
-use lockgate_source::core::{StatementFlags, Touch};
-use lockgate_source::folder::{Folder, Migration, Script};
-use lockgate_source::lockfile::LineState;
-use lockgate_source::{Diagnostic, Severity};
+use lockgate_core::table::BodyData;
+use lockgate_core::{Dialect, Statement, StatementFlags, Touch};
+
+use crate::folder::{Folder, Migration, Script};
+use crate::lockfile::LineState;
+use crate::{Diagnostic, Severity};
 
 /// Errors of a folder that do not change what its scripts do on a database, or not on the next one.
 const HARMLESS: [&str; 14] = [
@@ -28,25 +27,25 @@ const HARMLESS: [&str; 14] = [
 ];
 
 /// A script with its statements in one dialect.
-#[derive(Clone, Copy)]
-pub(crate) struct Sql<'a> {
-    pub(crate) script: &'a Script,
-    pub(crate) statements: &'a [Statement],
+#[derive(Clone, Copy, Debug)]
+pub struct Sql<'a> {
+    /// The script.
+    pub script: &'a Script,
+    /// Its statements; none where it was not read in that dialect.
+    pub statements: &'a [Statement],
     /// What they do to tables.
-    #[cfg(feature = "trace")]
-    pub(crate) touches: &'a [Touch<String>],
+    pub touches: &'a [Touch<String>],
 }
 
 impl<'a> Sql<'a> {
     /// The statements of a script in this dialect; a Rust step has none.
-    pub(crate) fn of(script: &'a Script, dialect: Dialect) -> Option<Self> {
+    pub fn of(script: &'a Script, dialect: Dialect) -> Option<Self> {
         match &script.body {
             BodyData::Sql { statements, .. } => {
                 let found = statements.iter().position(|(dialects, _)| dialects.contains(dialect));
                 Some(Self {
                     script,
                     statements: found.map_or(&[], |list| statements[list].1.as_slice()),
-                    #[cfg(feature = "trace")]
                     touches: found.map_or(&[], |list| script.touches[list].as_slice()),
                 })
             }
@@ -55,24 +54,23 @@ impl<'a> Sql<'a> {
     }
 
     /// Whether it begins and ends transactions by itself.
-    #[cfg(feature = "trace")]
-    pub(crate) fn controls_transactions(&self) -> bool {
+    pub fn controls_transactions(&self) -> bool {
         self.statements.iter().any(|statement| statement.flags.contains(StatementFlags::CONTROLS_TRANSACTION))
     }
 }
 
 /// Whether the policy names this dialect: a folder that names none is for whatever its program uses.
-pub(crate) fn is_for(folder: &Folder, dialect: Dialect) -> bool {
+pub fn is_for(folder: &Folder, dialect: Dialect) -> bool {
     folder.policy.dialects.is_some_and(|dialects| dialects.contains(dialect))
 }
 
 /// Whether a folder in which this was found can be run.
-pub(crate) fn can_run(found: &[Diagnostic]) -> bool {
+pub fn can_run(found: &[Diagnostic]) -> bool {
     !found.iter().any(|diagnostic| diagnostic.severity == Severity::Error && !HARMLESS.contains(&diagnostic.code))
 }
 
 /// Whether the lockfile has the checksum of this migration's script up, or down.
-pub(crate) fn is_vouched(folder: &Folder, migration: &Migration, going_up: bool) -> bool {
+pub fn is_vouched(folder: &Folder, migration: &Migration, going_up: bool) -> bool {
     let line = folder.lockfile.as_ref().and_then(|lockfile| lockfile.find(&migration.id));
     match line.map(|line| line.state) {
         Some(LineState::Frozen { up, down }) => match going_up {
@@ -83,8 +81,16 @@ pub(crate) fn is_vouched(folder: &Folder, migration: &Migration, going_up: bool)
     }
 }
 
+/// What was done, for people, of one of several databases that a folder is for.
+pub fn of_database(folder: &Folder, databases: usize, summary: String) -> String {
+    match folder.databases()[..] {
+        [database] if databases > 1 => format!("`{database}` {summary}"),
+        _ => summary,
+    }
+}
+
 /// A note at these bytes of a script.
-pub(crate) fn note(
+pub fn note(
     code: &'static str,
     folder: &Folder,
     script: &Script,
@@ -96,7 +102,7 @@ pub(crate) fn note(
 }
 
 /// The note that the replay or the trace, as its code says, ends before a Rust step.
-pub(crate) fn ends_before(code: &'static str, folder: &Folder, migration: &Migration) -> Diagnostic {
+pub fn ends_before(code: &'static str, folder: &Folder, migration: &Migration) -> Diagnostic {
     let up = &migration.up;
     let at = up.text.find("pub async fn up").map(|at| at..at + "pub async fn up".len());
     let message = format!("the {code} ends before `{}`: a Rust step runs in its own program", migration.id);

@@ -2,39 +2,112 @@
 //! test what only a database knows: missing tables, bad columns, broken views, a way back that is none.
 //!
 //! It is a loop of its own and not the runtime's: it keeps no history, goes on after a failure where
-//! that says something, and must not need the program that embeds the set.
+//! that says something, and must not need the program that embeds the set. `cargo xtask check` runs it,
+//! and a build script through `lockgate_build::replay`.
+//!
+//! The SQLite is the one that the workspace's programs embed: a workspace has one `libsqlite3-sys`.
+
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
 
 mod database;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use lockgate_source::core::{Dialect, Statement, StatementFlags, StatementKind};
-use lockgate_source::folder::{Folder, Migration, Script};
-use lockgate_source::{Diagnostic, Severity};
+use lockgate_source::folder::{Folder, Loaded, Migration, Script};
+use lockgate_source::scripts::{self, Sql};
+use lockgate_source::{Diagnostic, Severity, diagnostic};
 
-use crate::scripts::{self, Sql};
 use database::{Broken, Database, Refusal, State, Watched};
 
 const CODE: &str = "replay";
 
-/// What a replay found.
-#[derive(Debug)]
-pub(crate) struct Replayed {
-    pub(crate) diagnostics: Vec<Diagnostic>,
-    /// What was done, in a few words.
-    pub(crate) summary: String,
+/// The lint that tells by reading what a replay tells by doing.
+const LINT: &str = "incomplete-down";
+
+/// There is no SQLite to replay on. No script is to blame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the replay: SQLite says: {}", self.0)
+    }
 }
 
-/// Replays a folder that is for SQLite, and in which the compiler found these. The `Err` says why
-/// there is no SQLite.
-pub(crate) fn replay(folder: &Folder, found: &[Diagnostic]) -> Result<Option<Replayed>, String> {
-    if !scripts::is_for(folder, Dialect::Sqlite) || folder.migrations.is_empty() {
+impl std::error::Error for Error {}
+
+/// Whether a folder is replayed: its policy names `sqlite`.
+pub fn is_replayed(folder: &Folder) -> bool {
+    scripts::is_for(folder, Dialect::Sqlite)
+}
+
+/// Replays a folder whose policy names `sqlite`, adds what it finds to what is known of the folder, and
+/// says in a few words what was done; `None` where there is nothing to replay.
+///
+/// # Errors
+///
+/// Where there is no SQLite to replay on. What is wrong with a script is a diagnostic.
+///
+/// ```
+/// # let directory = std::env::temp_dir().join(format!("lockgate-replay-{}", std::process::id()));
+/// # std::fs::create_dir_all(&directory)?;
+/// # std::fs::write(directory.join("migrations.toml"), "dialects = [\"sqlite\"]\n")?;
+/// # std::fs::write(directory.join("0001_a.sql"), "DELETE FROM nowhere;\n")?;
+/// let mut loaded = lockgate_source::folder::load(&directory, "migrations");
+/// let summary = lockgate_replay::replay(&mut loaded)?;
+/// # std::fs::remove_dir_all(&directory)?;
+/// assert!(summary.is_some_and(|summary| summary.ends_with("0 of 1 up")));
+/// assert_eq!(loaded.diagnostics[0].place(), "migrations/0001_a.sql:1:1");
+/// assert_eq!(loaded.diagnostics[0].message, "SQLite refuses this statement: no such table: nowhere");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn replay(loaded: &mut Loaded) -> Result<Option<String>, Error> {
+    if !is_replayed(&loaded.folder) || loaded.folder.migrations.is_empty() {
         return Ok(None);
     }
-    if !scripts::can_run(found) {
-        let summary = "not replayed before the errors are put right".to_owned();
-        return Ok(Some(Replayed { diagnostics: Vec::new(), summary }));
+    if !scripts::can_run(&loaded.diagnostics) {
+        return Ok(Some("not replayed before the errors are put right".to_owned()));
     }
+    let folders = loaded.folder.of_each_database();
+    let mut found = Vec::new();
+    let mut summaries = Vec::new();
+    for folder in &folders {
+        let replayed = run(folder).map_err(Error)?;
+        let first = found.len();
+        found.extend(replayed.diagnostics);
+        for (at, down) in replayed.stuck {
+            let lint = loaded.diagnostics.iter().position(|known| known.code == LINT && known.file == down);
+            if let Some(lint) = lint.map(|lint| loaded.diagnostics.remove(lint)) {
+                found[first + at] = once(&found[first + at], lint);
+            }
+        }
+        summaries.push(scripts::of_database(folder, folders.len(), replayed.summary));
+    }
+    loaded.diagnostics.extend(found);
+    diagnostic::sort(&mut loaded.diagnostics);
+    Ok(Some(summaries.join("; ")))
+}
+
+/// A way back that left something behind, which the lint saw as well: what happened, at the script where
+/// something is to be written, and what that is.
+fn once(found: &Diagnostic, lint: Diagnostic) -> Diagnostic {
+    let help = std::iter::once(lint.message).chain(lint.help.into_iter().next()).collect();
+    Diagnostic { code: found.code, severity: found.severity, message: found.message.clone(), help, ..lint }
+}
+
+/// What a replay found.
+struct Replayed {
+    diagnostics: Vec<Diagnostic>,
+    /// Which of these say that a migration cannot be applied again, and by which file it was reverted.
+    stuck: Vec<(usize, String)>,
+    /// What was done, in a few words.
+    summary: String,
+}
+
+fn run(folder: &Folder) -> Result<Replayed, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(|e| e.to_string())?;
     runtime.block_on(async {
         let mut database = Database::open().await?;
@@ -48,9 +121,10 @@ pub(crate) fn replay(folder: &Folder, found: &[Diagnostic]) -> Result<Option<Rep
             stopped: false,
             reverted: 0,
             found: Vec::new(),
+            stuck: Vec::new(),
         };
         replay.whole().await?;
-        Ok(Some(replay.end(&version)))
+        Ok(replay.end(&version))
     })
 }
 
@@ -66,6 +140,8 @@ struct Replay<'a> {
     stopped: bool,
     reverted: usize,
     found: Vec<Diagnostic>,
+    /// As [`Replayed`] has it.
+    stuck: Vec<(usize, String)>,
 }
 
 /// A migration whose scripts can be run.
@@ -254,7 +330,7 @@ impl<'a> Replay<'a> {
         let diagnostic = match way {
             Way::Up => match self.applied.last() {
                 None => {
-                    diagnostic.help("the set begins with an empty database; where yours does not, say `--no-replay`")
+                    diagnostic.help("the set begins with an empty database; where yours does not, say `--no-replay`, or `check` in a build script")
                 }
                 Some(last) => diagnostic.help(format!(
                     "the replay ran everything up to `{}` before it, on an empty database",
@@ -267,6 +343,9 @@ impl<'a> Replay<'a> {
                 step.down.map_or("", |down| down.script.path.as_str())
             )),
         };
+        if let (Way::Again, Some(down)) = (way, step.down) {
+            self.stuck.push((self.found.len(), self.folder.show(&down.script.path)));
+        }
         self.found.push(diagnostic);
         self.stopped = self.stopped || way == Way::Up;
     }
@@ -333,7 +412,8 @@ impl<'a> Replay<'a> {
         let (applied, all) = (self.applied.len(), self.folder.migrations.len());
         let of = if applied < all { format!(" of {all}") } else { String::new() };
         let back = if self.reverted > 0 { format!(", {} down and up again", self.reverted) } else { String::new() };
-        Replayed { diagnostics: self.found, summary: format!("replayed on SQLite {version}: {applied}{of} up{back}") }
+        let summary = format!("replayed on SQLite {version}: {applied}{of} up{back}");
+        Replayed { diagnostics: self.found, stuck: self.stuck, summary }
     }
 }
 

@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use futures_util::TryStreamExt;
 use lockgate_source::core::{Statement, StatementKind};
+use lockgate_source::scripts::Sql;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Either, Row, SqliteConnection};
-
-use crate::scripts::Sql;
 
 /// SQLite copies all of the text that is left each time it prepares a statement of it: what is
 /// longer than this is sent in pieces.

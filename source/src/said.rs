@@ -1,0 +1,66 @@
+//! How the build script tells the macro which warnings it has said, so that a build says each of them once.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+
+use crate::{Loaded, Severity};
+
+/// The environment variable that a build script sets for the compiler once it has said the warnings of
+/// this folder; `None` where there are none.
+///
+/// Its name is made of the folder and of what the warnings are about. So a crate may embed several
+/// folders, and where the macro finds anything else than the build script did, it says it itself: a
+/// warning may be said twice then, and is never lost.
+pub fn variable(loaded: &Loaded) -> Option<String> {
+    let folder = &loaded.folder;
+    let mut digest = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        digest.update((bytes.len() as u64).to_le_bytes());
+        digest.update(bytes);
+    };
+    part(env!("CARGO_PKG_VERSION").as_bytes());
+    part(folder.root.as_os_str().as_encoded_bytes());
+    let mut warnings = loaded.diagnostics.iter().filter(|found| found.severity == Severity::Warning).peekable();
+    warnings.peek()?;
+    for warning in warnings {
+        part(warning.code.as_bytes());
+        // The two may run in different directories, and show paths from there.
+        part(warning.file.strip_prefix(&folder.shown).unwrap_or(&warning.file).as_bytes());
+        let range = warning.range.clone().unwrap_or(0..0);
+        part(&[range.start.to_le_bytes(), range.end.to_le_bytes()].concat());
+    }
+    let mut name = "LOCKGATE_SAID_".to_owned();
+    for byte in &digest.finalize()[..16] {
+        write!(name, "{byte:02X}").expect("writing to a string does not fail");
+    }
+    Some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{Diagnostic, folder};
+
+    #[test]
+    fn a_name_is_that_of_a_folder_and_its_warnings_wherever_one_looks_from() {
+        let of = |directory: &str, shown: &str, warnings: &[(&'static str, &str)]| {
+            let mut loaded = folder::load(Path::new(directory), shown);
+            loaded.diagnostics.clear();
+            loaded.diagnostics.push(Diagnostic::error("gap", "x", "an error is no warning"));
+            for (code, file) in warnings {
+                loaded.diagnostics.push(Diagnostic::warning(code, loaded.folder.show(file), "x"));
+            }
+            variable(&loaded)
+        };
+        let one = of("/nowhere/a/m", "m", &[("rename", "1_x.sql")]);
+        assert!(one.as_ref().is_some_and(|name| name.len() == "LOCKGATE_SAID_".len() + 32), "{one:?}");
+        assert_eq!(of("/nowhere/a/m", "a/m", &[("rename", "1_x.sql")]), one);
+        assert_ne!(of("/nowhere/b/m", "m", &[("rename", "1_x.sql")]), one);
+        assert_ne!(of("/nowhere/a/m", "m", &[("rename", "2_x.sql")]), one);
+        assert_ne!(of("/nowhere/a/m", "m", &[("rename", "1_x.sql"), ("rename", "1_x.sql")]), one);
+        assert_eq!(of("/nowhere/a/m", "m", &[]), None);
+    }
+}

@@ -1,0 +1,101 @@
+//! Every file of a set twice: whole, by the plain shell, and as the splitter cuts it, one statement at a
+//! time, by a driver that takes one statement and no more. The schemas must be the same behind each file.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use lockgate_source::core::StatementFlags;
+use lockgate_source::sql;
+
+use super::build::Runner;
+use super::database::Database;
+use super::run::{compare, outside, shell};
+use super::table::Answer;
+use super::{Script, Set};
+use crate::failure::Failure;
+
+/// A set on two databases.
+pub(super) struct Pair<'a> {
+    pub(super) set: &'a Set,
+    /// Its place among the sets.
+    pub(super) index: usize,
+    pub(super) runner: &'a Runner,
+    /// Whether the shell is too old for it, and sqlx's SQLite gets the files in its stead.
+    pub(super) shell_is_old: bool,
+    /// Gets its files whole.
+    pub(super) plain: Database<'a>,
+    /// Gets them by statement.
+    pub(super) ours: Database<'a>,
+}
+
+/// Up, and where there is a way back down and up again, migration by migration. After a script down of
+/// `stuck` the way up is barred: those are left out.
+pub(super) fn set(pair: &Pair<'_>, stuck: &BTreeSet<i64>) -> Result<Answer, Failure> {
+    let (mut files, mut broken) = (0, Vec::new());
+    for up in &pair.set.ups {
+        let down = pair.set.downs.iter().find(|down| down.version == up.version);
+        let down = down.filter(|down| !stuck.contains(&down.version));
+        // What goes back is in a transaction, so that a script which fails half way leaves nothing.
+        let ways = [Some((up, false)), down.map(|down| (down, true)), down.map(|_| (up, true))];
+        for (number, (script, whole)) in ways.into_iter().flatten().enumerate() {
+            let path = script.path.display();
+            match (whole_file(pair, script, whole), by_statement(pair, script, whole)?) {
+                (Ok(()), Ok(())) => {}
+                // Behind a script down that failed, the way up fails as well.
+                (Err(_), Err(_)) if number == 1 => broken.push(script.version),
+                (Err(_), Err(_)) if number == 2 && broken.last() == Some(&script.version) => continue,
+                (Err(said), Err(_)) => return Ok(Answer::Differs(format!("`{path}` fails both ways: {said}"))),
+                (Err(said), Ok(())) => return Ok(Answer::Differs(format!("`{path}` fails only whole: {said}"))),
+                (Ok(()), Err(said)) => return Ok(Answer::Differs(format!("`{path}` fails only split: {said}"))),
+            }
+            // Up again it is what it was, or the end shows it.
+            if number < 2
+                && let Answer::Differs(said) = compare(&pair.plain, &pair.ours)?
+            {
+                return Ok(Answer::Differs(format!("behind `{path}`, {said}")));
+            }
+            files += usize::from(number < 2);
+        }
+    }
+    match compare(&pair.plain, &pair.ours)? {
+        Answer::Good => {}
+        other => return Ok(other),
+    }
+    let left_out = pair.set.ups.len() + pair.set.downs.len() - files;
+    Ok(match (broken.len(), left_out) {
+        (0, 0) => Answer::Good,
+        (failed, left_out) => Answer::Broken(format!(
+            "the same schema behind each of {files} files, {failed} scripts down of which fail both ways; {left_out} left \
+             out, behind which the way up is barred"
+        )),
+    })
+}
+
+fn whole_file(pair: &Pair<'_>, script: &Script, whole: bool) -> Result<(), String> {
+    if pair.shell_is_old {
+        let file = pair.set.folder.join(&script.path).display().to_string();
+        return pair.runner.run(pair.index, &pair.plain.url(), &["plain", &file]).map(drop);
+    }
+    shell(pair.set, &pair.plain, &[script], whole).map_err(|(_, said)| said)
+}
+
+/// Sends the statements as the splitter finds them.
+fn by_statement(pair: &Pair<'_>, script: &Script, whole: bool) -> Result<Result<(), String>, Failure> {
+    let path = pair.set.folder.join(&script.path);
+    let failed = |e| Failure::impossible(format!("{}: {e}", path.display()));
+    let text = fs::read_to_string(&path).map_err(failed)?;
+    let split = sql::split(pair.set.dialect.source(), &text);
+    if let Some(problem) = split.problems.first() {
+        return Ok(Err(format!("the splitter says: {}", problem.message)));
+    }
+    if split.statements.iter().any(|statement| statement.flags.contains(StatementFlags::COPY_DATA)) {
+        return Ok(Err("it brings data for COPY, which is not sent by statement here".to_owned()));
+    }
+    let ours = split.statements.iter().filter(|statement| !statement.flags.contains(StatementFlags::CLIENT_ONLY));
+    let pieces: Vec<&str> = ours.map(|statement| &text[statement.range.clone()]).collect();
+    let file = tempfile::NamedTempFile::new().map_err(failed)?;
+    fs::write(file.path(), pieces.join("\0")).map_err(failed)?;
+    let how = if whole && !outside(&text) { "transaction" } else { "each" };
+    let words = ["statements", how, &file.path().display().to_string()];
+    Ok(pair.runner.run(pair.index, &pair.ours.url(), &words).map(drop))
+}
