@@ -120,7 +120,7 @@ pub use throwaway::Throwaway;
 /// * `crate = ::some::path`: where this crate is, if it is not `::lockgate_harness`.
 ///
 /// The test runs on a runtime of its own thread, as under `#[tokio::test]`. It may return what any
-/// test may; `#[ignore]` and `#[should_panic]` stay what they are. Behind it the pool is closed and
+/// test may; the attributes `ignore` and `should_panic` stay what they are. Behind it the pool is closed and
 /// the database dropped. A test that fails keeps it, and its place is printed, without a password.
 /// Where this machine has no server of the kind, the test is skipped and says so, unless
 /// `LOCKGATE_REQUIRE` names it.
