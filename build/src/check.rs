@@ -82,7 +82,8 @@ pub fn replay_folder(path: impl AsRef<Path>) {
 fn looked_at(path: &Path, more: impl FnOnce(&mut Loaded, &mut String)) {
     let crate_directory = crate::crate_directory();
     let mut lines = crate::instructions(&crate_directory, path);
-    let mut loaded = folder::load_embedded(&crate_directory, &path.to_string_lossy(), None, workspace(&crate_directory));
+    let mut loaded =
+        folder::load_embedded(&crate_directory, &path.to_string_lossy(), None, workspace(&crate_directory));
     // What the macro will find is known before more is looked at.
     let said = said::variable(&loaded);
     more(&mut loaded, &mut lines);

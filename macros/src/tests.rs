@@ -49,8 +49,10 @@ fn expansion(args: &Args, crate_directory: &Path, work_directory: &Path) -> Toke
     };
     let (mut tests, problems) = loaded.folder.tests(dialects);
     let errors = loaded.diagnostics.iter().chain(&problems);
-    let mut messages: Vec<String> =
-        errors.filter(|diagnostic| diagnostic.severity == Severity::Error).map(Diagnostic::render_behind_level).collect();
+    let mut messages: Vec<String> = errors
+        .filter(|diagnostic| diagnostic.severity == Severity::Error)
+        .map(Diagnostic::render_behind_level)
+        .collect();
     if messages.is_empty() {
         if let Err(error) = expand::choose(&mut loaded, args, "migration_tests") {
             return error.to_compile_error();
