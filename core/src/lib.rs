@@ -16,6 +16,7 @@ pub mod plan;
 pub mod statement;
 pub mod status;
 pub mod table;
+pub mod touch;
 pub mod version;
 
 pub use checksum::Checksum;
@@ -26,4 +27,5 @@ pub use migration::{Body, Migration, Script, Set};
 pub use plan::{Action, Ahead, Destination, Direction, OutOfOrder, Plan, Refusal, Request, Step, plan};
 pub use statement::{Statement, StatementFlags, StatementKind};
 pub use status::{Status, status};
+pub use touch::{Effects, TableLock, Touch};
 pub use version::Version;

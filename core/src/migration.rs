@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::patch::Patch;
 use crate::table::{self, Names, Reader};
-use crate::{Checksum, Dialect, Dialects, Statement, Version};
+use crate::{Checksum, Dialect, Dialects, Statement, Touch, Version};
 
 /// The ordered migrations embedded in a program.
 #[derive(Clone, Copy)]
@@ -262,6 +262,19 @@ impl Script {
     pub fn finished(&self, dialect: Dialect) -> Vec<Checksum> {
         let Some((statements, at)) = self.list(dialect).filter(|_| self.record.finished) else { return Vec::new() };
         (0..statements.len()).map(|index| table::checksum(self.set.table, at + 32 * index)).collect()
+    }
+
+    /// What its statements do to tables of a database of this dialect, as far as they tell, in the order
+    /// of the statements. Locks are PostgreSQL's alone: SQLite has one for the whole database, and what
+    /// MySQL locks is not read.
+    pub fn touches(&self, dialect: Dialect) -> Vec<Touch> {
+        let (table, record) = (self.set.table, &self.record);
+        let mut touches = table::touches(table, record, dialect, self.set.paths);
+        if dialect != Dialect::Postgres {
+            touches.iter_mut().for_each(|touch| touch.lock = None);
+            touches.retain(|touch| (touch.makes || touch.destroys) && !touch.of_index);
+        }
+        touches
     }
 
     fn list(&self, dialect: Dialect) -> Option<(Vec<Statement>, usize)> {

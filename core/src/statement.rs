@@ -125,6 +125,8 @@ impl StatementFlags {
     pub const CLIENT_ONLY: Self = Self(16);
     /// It is a `COPY` that says `stdout`: its answer is lines of data, for which there is no reader.
     pub const COPY_OUT: Self = Self(32);
+    /// It destroys data: what it drops or deletes is gone, and it was not the script that made it.
+    pub const DESTROYS_DATA: Self = Self(64);
 
     /// The flags with these bits.
     pub const fn from_bits(bits: u8) -> Self {

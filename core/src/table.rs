@@ -5,10 +5,15 @@
 //! The form: a head of 24 bytes (`LKG1`, the dialects, a byte of bits of which the first says that
 //! names are free, two zero bytes, then as little-endian `u32` the number of migrations and the lengths of texts, paths and this table), one `u32` a
 //! migration with the place of its record, and the records. Numbers in records are LEB128.
+//!
+//! What statements do to tables stands behind the statements of a script, within the length that is
+//! given for them: a reader that does not know of it steps over it, and a table without it is read as
+//! one of statements that touch nothing.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::{Checksum, Dialect, Dialects, Statement, StatementFlags, StatementKind, Version};
+use crate::{Checksum, Dialect, Dialects, Statement, StatementFlags, StatementKind, Touch, Version};
 
 const MAGIC: [u8; 4] = *b"LKG1";
 const HEAD: usize = 24;
@@ -57,6 +62,9 @@ pub struct ScriptData {
     /// For a script that is recorded statement by statement: for each table of its body, the checksum
     /// of all statements up to the first, the second, the third. Empty for every other script.
     pub finished: Vec<Vec<Checksum>>,
+    /// For each table of its body, what the statements do to tables, in the order of the statements.
+    /// Empty where none of them does anything.
+    pub touches: Vec<Vec<Touch<String>>>,
 }
 
 /// What a script is made of.
@@ -116,7 +124,7 @@ pub fn encode(dialects: Dialects, names: Names, migrations: &[MigrationData]) ->
         migrations.windows(2).all(|pair| pair[0].version < pair[1].version),
         "migrations are encoded in ascending order"
     );
-    let mut writer = Writer { names, paths: String::new(), texts: 0, bytes: Vec::new() };
+    let mut writer = Writer { names, paths: String::new(), texts: 0, bytes: Vec::new(), tables: HashMap::new() };
     let mut places = Vec::with_capacity(migrations.len());
     let base = HEAD + 4 * migrations.len();
     for migration in migrations {
@@ -159,6 +167,8 @@ struct Writer {
     paths: String,
     texts: usize,
     bytes: Vec<u8>,
+    /// Where in the paths the names of tables stand: most of them come again and again.
+    tables: HashMap<String, usize>,
 }
 
 impl Writer {
@@ -213,7 +223,8 @@ impl Writer {
         self.number(*len as u64);
         self.texts += len;
         // How long the statements are, so that a reader of the next script can step over them.
-        let mut inner = Self { names: self.names, paths: String::new(), texts: 0, bytes: Vec::new() };
+        let mut inner =
+            Self { names: self.names, paths: String::new(), texts: 0, bytes: Vec::new(), tables: HashMap::new() };
         inner.number(statements.len() as u64);
         for (index, (dialects, statements)) in statements.iter().enumerate() {
             inner.bytes.push(dialects.bits());
@@ -236,8 +247,30 @@ impl Writer {
                 inner.bytes.extend(script.finished[index].iter().flat_map(|checksum| *checksum.digest()));
             }
         }
+        if script.touches.iter().any(|touches| !touches.is_empty()) {
+            assert_eq!(script.touches.len(), statements.len());
+            script.touches.iter().for_each(|touches| self.touches(touches, &mut inner));
+        }
         self.number(inner.bytes.len() as u64);
         self.bytes.extend(inner.bytes);
+    }
+
+    /// Writes what the statements of one list do; the names go with the paths.
+    fn touches(&mut self, touches: &[Touch<String>], inner: &mut Self) {
+        inner.number(touches.len() as u64);
+        let mut last = 0;
+        for touch in touches {
+            inner.number(touch.statement.checked_sub(last).expect("in the order of the statements") as u64);
+            last = touch.statement;
+            inner.bytes.push(touch.code());
+            let next = self.paths.len();
+            let place = *self.tables.entry(touch.table.clone()).or_insert(next);
+            if place == next {
+                self.paths.push_str(&touch.table);
+            }
+            inner.number(place as u64);
+            inner.number(touch.table.len() as u64);
+        }
     }
 
     fn name(&mut self, name: &str) {
@@ -319,6 +352,8 @@ pub(crate) struct ScriptRecord {
     pub(crate) text: Option<(usize, usize)>,
     pub(crate) options: OptionsRecord,
     pub(crate) statements: usize,
+    /// Behind the statements, and what they do to tables.
+    end: usize,
     /// Whether each list of statements is followed by their checksums.
     pub(crate) finished: bool,
 }
@@ -345,6 +380,27 @@ impl ScriptRecord {
 /// The checksum at this place.
 pub(crate) fn checksum(table: &[u8], at: usize) -> Checksum {
     Checksum::v1(table[at..at + 32].try_into().expect("the slice is 32 bytes long"))
+}
+
+/// What the statements of a script do to tables of a database of this dialect.
+pub(crate) fn touches(table: &[u8], script: &ScriptRecord, dialect: Dialect, paths: &'static str) -> Vec<Touch> {
+    let mut reader = Reader::new(table, script.statements);
+    let wanted = reader.skip(dialect, script.finished);
+    // A table of a release that wrote none ends here.
+    let Some(wanted) = wanted.filter(|_| reader.at < script.end) else { return Vec::new() };
+    for _ in 0..wanted {
+        for _ in 0..reader.number() {
+            reader.touch(0, paths);
+        }
+    }
+    let mut touches = Vec::new();
+    let mut statement = 0;
+    for _ in 0..reader.number() {
+        let touch = reader.touch(statement, paths);
+        statement = touch.statement;
+        touches.push(touch);
+    }
+    touches
 }
 
 pub(crate) fn record(table: &[u8], index: usize) -> Record {
@@ -389,13 +445,14 @@ impl<'a> Reader<'a> {
             role: (flags & ROLE != 0).then(|| self.span()),
         };
         if flags & RUST != 0 {
-            return ScriptRecord { path, checksum, text: None, options, statements: 0, finished: false };
+            return ScriptRecord { path, checksum, text: None, options, statements: 0, end: 0, finished: false };
         }
         let text = self.span();
         let len = self.len();
         let statements = self.at;
         self.at += len;
-        ScriptRecord { path, checksum, text: Some(text), options, statements, finished: flags & FINISHED != 0 }
+        let (end, finished) = (self.at, flags & FINISHED != 0);
+        ScriptRecord { path, checksum, text: Some(text), options, statements, end, finished }
     }
 
     /// The statements for a dialect, and the place behind them.
@@ -436,6 +493,37 @@ impl<'a> Reader<'a> {
         None
     }
 
+    /// Goes behind the last list of statements, and says which of them is for a dialect.
+    fn skip(&mut self, dialect: Dialect, finished: bool) -> Option<usize> {
+        if self.at == 0 {
+            return None;
+        }
+        let mut wanted = None;
+        for list in 0..self.len() {
+            if Dialects::from_bits(self.byte()).is_some_and(|dialects| dialects.contains(dialect)) {
+                wanted = wanted.or(Some(list));
+            }
+            let count = self.len();
+            for _ in 0..count {
+                let _ = (self.len(), self.len(), self.byte());
+                if StatementFlags::from_bits(self.byte()).contains(StatementFlags::COPY_DATA) {
+                    let _ = (self.len(), self.len());
+                }
+            }
+            if finished {
+                self.at += 32 * count;
+            }
+        }
+        wanted
+    }
+
+    fn touch(&mut self, last: usize, paths: &'static str) -> Touch {
+        let statement = last + self.len();
+        let code = self.byte();
+        let (start, end) = self.span();
+        Touch::from_code(statement, &paths[start..end], code)
+    }
+
     fn span(&mut self) -> (usize, usize) {
         let start = self.len();
         let len = self.len();
@@ -467,7 +555,7 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Body, Set};
+    use crate::{Body, Set, TableLock};
 
     fn statement(range: std::ops::Range<usize>) -> Statement {
         Statement { range, kind: StatementKind::CreateTable, flags: StatementFlags::SESSION_STATE, data: None }
@@ -475,6 +563,15 @@ mod tests {
 
     #[test]
     fn what_is_encoded_is_read_back() {
+        let touch = |statement, table: &str, lock| Touch {
+            statement,
+            table: table.to_owned(),
+            of_index: false,
+            lock,
+            makes: lock.is_none(),
+            destroys: lock == Some(TableLock::AccessExclusive),
+        };
+        let (users, tags) = (touch(0, "users", Some(TableLock::AccessExclusive)), touch(1, "app.tags", None));
         let both = Dialects::NONE.with(Dialect::Postgres).with(Dialect::Sqlite);
         let up = ScriptData {
             path: "2026/0007_create_7_tags.up.sql".to_owned(),
@@ -494,6 +591,7 @@ mod tests {
                 role: Some("owner".to_owned()),
             },
             finished: vec![vec![Checksum::v1([1; 32]), Checksum::v1([2; 32])], vec![Checksum::v1([3; 32])]],
+            touches: vec![vec![users.clone(), tags], vec![users.clone()]],
         };
         let down = ScriptData {
             path: "2026/0007_create_7_tags.down.sql".to_owned(),
@@ -501,6 +599,7 @@ mod tests {
             body: BodyData::Sql { len: 4, statements: vec![(both, vec![statement(0..4)])] },
             options: ScriptOptions::default(),
             finished: Vec::new(),
+            touches: Vec::new(),
         };
         let rust = ScriptData {
             path: "9223372036854775807_x.rs".to_owned(),
@@ -508,6 +607,7 @@ mod tests {
             body: BodyData::Rust,
             options: ScriptOptions::default(),
             finished: Vec::new(),
+            touches: Vec::new(),
         };
         let encoded = encode(
             both,
@@ -532,6 +632,7 @@ mod tests {
             ],
         );
         let texts: &'static str = "é".repeat(152).leak();
+        assert_eq!(encoded.paths.matches("users").count(), 1);
         let set = Set::from_parts("migrations", "app 1.0.0", texts, encoded.paths.leak(), encoded.table.leak());
 
         assert_eq!(set.len(), 2);
@@ -554,6 +655,13 @@ mod tests {
         assert_eq!(tags.up().finished(Dialect::Postgres), [Checksum::v1([1; 32]), Checksum::v1([2; 32])]);
         assert_eq!(tags.up().finished(Dialect::Sqlite), [Checksum::v1([3; 32])]);
         assert_eq!(tags.up().finished(Dialect::Mysql), []);
+        let made = Touch { statement: 1, table: "app.tags", of_index: false, lock: None, makes: true, destroys: false };
+        let lost = Touch { statement: 0, table: "users", makes: false, destroys: true, ..made };
+        let locked = Touch { lock: Some(TableLock::AccessExclusive), ..lost };
+        assert_eq!(tags.up().touches(Dialect::Postgres), [locked, made]);
+        assert_eq!(tags.up().touches(Dialect::Sqlite), [lost]);
+        assert_eq!(tags.up().touches(Dialect::Mysql), []);
+        assert_eq!(tags.down().unwrap().touches(Dialect::Postgres), []);
         assert_eq!(tags.down().unwrap().finished(Dialect::Sqlite), []);
         let down = tags.down().unwrap();
         assert_eq!(down.body(), Body::Sql(&texts[300..304]));
@@ -578,6 +686,7 @@ mod tests {
                 body: BodyData::Sql { len: 0, statements: vec![] },
                 options: ScriptOptions::default(),
                 finished: Vec::new(),
+                touches: Vec::new(),
             };
             let version = Version::new(1).unwrap();
             let data =
@@ -598,6 +707,7 @@ mod tests {
             body: BodyData::Sql { len: 0, statements: vec![] },
             options: ScriptOptions::default(),
             finished: Vec::new(),
+            touches: Vec::new(),
         };
         let (version, name) = (Version::new(1_0002).unwrap(), "billing.00000001.0002.owner.add_invoices".to_owned());
         let data = MigrationData { version, name, frozen: false, irreversible: None, up, down: None };

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lockgate_core::table::{self, BodyData, Encoded, MigrationData, Names, ScriptData, ScriptOptions};
-use lockgate_core::{Body, Checksum, Dialect, Dialects, Script, Set, Statement, StatementFlags, StatementKind};
+use lockgate_core::{
+    Body, Checksum, Dialect, Dialects, Script, Set, Statement, StatementFlags, StatementKind, TableLock, Touch,
+};
 use support::{Dice, version};
 
 /// The system's allocator, which remembers the largest piece that was asked for.
@@ -83,11 +85,24 @@ fn same(read: &Script, data: &ScriptData, texts: &'static str, text_at: &mut usi
             *text_at += len;
             assert_eq!(read.body(), Body::Sql(text));
             for dialect in Dialect::ALL {
-                let of_it = statements.iter().position(|(dialects, _)| dialects.contains(dialect));
-                let finished = of_it.and_then(|index| data.finished.get(index)).cloned().unwrap_or_default();
-                let of_it = of_it.map(|index| statements[index].1.clone()).unwrap_or_default();
+                let list = statements.iter().position(|(dialects, _)| dialects.contains(dialect));
+                let finished = list.and_then(|index| data.finished.get(index)).cloned().unwrap_or_default();
+                let of_it = list.map(|index| statements[index].1.clone()).unwrap_or_default();
                 assert_eq!(read.statements(dialect), of_it);
                 assert_eq!(read.finished(dialect), finished);
+                let touches = list.and_then(|index| data.touches.get(index)).cloned().unwrap_or_default();
+                let told = |touch: &Touch<String>| {
+                    dialect == Dialect::Postgres || (touch.makes || touch.destroys) && !touch.of_index
+                };
+                let touches = touches.into_iter().filter(told).map(|touch| {
+                    let lock = touch.lock.filter(|_| dialect == Dialect::Postgres);
+                    (touch.statement, touch.table, touch.of_index, lock, touch.makes, touch.destroys)
+                });
+                let read = read.touches(dialect).into_iter().map(|touch| {
+                    let table = touch.table.to_owned();
+                    (touch.statement, table, touch.of_index, touch.lock, touch.makes, touch.destroys)
+                });
+                assert!(read.eq(touches));
             }
         }
     }
@@ -135,6 +150,7 @@ fn read_all(set: &Set) {
             }
             for dialect in Dialect::ALL {
                 seen += script.statements(dialect).len() + script.finished(dialect).len();
+                seen += script.touches(dialect).iter().map(|touch| touch.table.len()).sum::<usize>();
             }
         }
     }
@@ -165,12 +181,19 @@ fn migrations(dice: &mut Dice) -> (Dialects, Vec<MigrationData>, String) {
                     .collect(),
                 BodyData::Sql { .. } | BodyData::Rust => Vec::new(),
             };
+            let touches = match &body {
+                BodyData::Sql { statements, .. } if dice.once_in(2) => {
+                    statements.iter().map(|(_, statements)| touches(dice, statements.len())).collect()
+                }
+                BodyData::Sql { .. } | BodyData::Rust => Vec::new(),
+            };
             ScriptData {
                 path: format!("{folder}{zeros}{last}{separator}{name}{end}"),
                 checksum: checksum(dice),
                 body,
                 options: options(dice),
                 finished,
+                touches,
             }
         };
         let up = script(dice, &mut texts, ".up.sql");
@@ -185,6 +208,20 @@ fn migrations(dice: &mut Dice) -> (Dialects, Vec<MigrationData>, String) {
         });
     }
     (dialects, migrations, texts)
+}
+
+/// What so many statements do to tables.
+fn touches(dice: &mut Dice, statements: usize) -> Vec<Touch<String>> {
+    let touch = |dice: &mut Dice, statement| Touch {
+        statement,
+        table: dice.pick(&["users", "app.users", "größer", "a b"]).to_owned(),
+        of_index: dice.once_in(4),
+        lock: (!dice.once_in(3)).then(|| dice.pick(&TableLock::ALL)),
+        makes: dice.once_in(4),
+        destroys: dice.once_in(4),
+    };
+    let some = (0..statements).flat_map(|statement| vec![statement; dice.below(3) as usize]).collect::<Vec<_>>();
+    some.into_iter().map(|statement| touch(dice, statement)).collect()
 }
 
 fn options(dice: &mut Dice) -> ScriptOptions {
@@ -214,7 +251,7 @@ fn sql(dice: &mut Dice, dialects: Dialects, texts: &mut String) -> BodyData {
                 break;
             }
             let kind = StatementKind::from_code(dice.below(70) as u8);
-            let flags = StatementFlags::from_bits(dice.below(64) as u8);
+            let flags = StatementFlags::from_bits(dice.below(128) as u8);
             let data = flags.contains(StatementFlags::COPY_DATA).then(|| {
                 let first = start + dice.below((end - start) as u64 + 1) as usize;
                 first..first + dice.below((end - first) as u64 + 1) as usize

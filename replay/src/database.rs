@@ -217,7 +217,7 @@ impl Database {
         let mut broken: Vec<Broken> = Vec::new();
         for index in 0..sql.statements.len() {
             self.statement(sql, index).await?;
-            let alone = Sql { script: sql.script, statements: &sql.statements[index..=index] };
+            let alone = Sql { statements: &sql.statements[index..=index], ..sql };
             let found = self.look(alone).await.map_err(Refusal::at_the_end)?;
             broken.retain(|broken| found.contains_key(&broken.what));
             for (what, message) in found.into_iter().filter(|(what, _)| !known.contains(what)) {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use lockgate_core::{Action, Body, History, Migration, Plan, Row, Script, State, StatementFlags, StatementKind, Step};
+use lockgate_core::{
+    Action, Body, History, Migration, Plan, Row, Script, State, StatementFlags, StatementKind, Step, Touch,
+};
 use tokio::time::Instant;
 
 use crate::backend::{Backend, FailedAt, Failure, Job, Limits, LockFailure, LockRequest, Progress, Work, backoff};
@@ -399,6 +401,9 @@ fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
     if !matches!(class, Class::Lost | Class::Privilege | Class::ReadOnly) {
         error = error.with_kind(ErrorKind::Failed);
     }
+    if class == Class::LockTimeout {
+        error = wanted(&job, at).into_iter().fold(error, Error::with_state);
+    }
     for blocker in blockers {
         error = error.with_state(format!("may hold what it needs: {blocker}"));
     }
@@ -444,6 +449,16 @@ fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
         },
         Work::Nothing => error,
     }
+}
+
+/// The locks that a statement waited for in vain, as far as it names tables.
+fn wanted(job: &Job, at: FailedAt) -> Vec<String> {
+    let (FailedAt::Statement { index, .. }, Work::Script(sql)) = (at, &job.work) else { return Vec::new() };
+    let words = |touch: Touch| {
+        let of = if touch.of_index { "the table of " } else { "" };
+        Some(format!("it wanted {} on {of}{}", touch.lock?, touch.table))
+    };
+    sql.touches(index).filter_map(words).collect()
 }
 
 /// What to do about a script that failed, where that is to correct it.

@@ -38,8 +38,8 @@ mod transaction;
 pub use lockgate_core::patch;
 pub use lockgate_core::plan::{Action, Reason};
 pub use lockgate_core::{
-    Ahead, Body, Checksum, Destination, Dialect, Dialects, Direction, Drift, Migration, OutOfOrder, Plan, Row, Script,
-    State, Status, Step, Version, plan::Repair, status::Entry,
+    Ahead, Body, Checksum, Destination, Dialect, Dialects, Direction, Drift, Effects, Migration, OutOfOrder, Plan, Row,
+    Script, State, Status, Step, TableLock, Touch, Version, plan::Repair, status::Entry,
 };
 
 pub use lockgate_macros::embed_migrations;

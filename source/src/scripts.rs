@@ -2,7 +2,7 @@
 //! the trace: whether it can be run at all, and which statements of a script are sent.
 
 use lockgate_core::table::BodyData;
-use lockgate_core::{Dialect, Statement, StatementFlags};
+use lockgate_core::{Dialect, Statement, StatementFlags, Touch};
 
 use crate::folder::{Folder, Migration, Script};
 use crate::lockfile::LineState;
@@ -29,6 +29,8 @@ pub struct Sql<'a> {
     pub script: &'a Script,
     /// Its statements; none where it was not read in that dialect.
     pub statements: &'a [Statement],
+    /// What they do to tables.
+    pub touches: &'a [Touch<String>],
 }
 
 impl<'a> Sql<'a> {
@@ -36,8 +38,12 @@ impl<'a> Sql<'a> {
     pub fn of(script: &'a Script, dialect: Dialect) -> Option<Self> {
         match &script.body {
             BodyData::Sql { statements, .. } => {
-                let found = statements.iter().find(|(dialects, _)| dialects.contains(dialect));
-                Some(Self { script, statements: found.map_or(&[], |(_, statements)| statements.as_slice()) })
+                let found = statements.iter().position(|(dialects, _)| dialects.contains(dialect));
+                Some(Self {
+                    script,
+                    statements: found.map_or(&[], |list| statements[list].1.as_slice()),
+                    touches: found.map_or(&[], |list| script.touches[list].as_slice()),
+                })
             }
             BodyData::Rust => None,
         }

@@ -12,6 +12,7 @@ const PASSWORD: &str = "5esame-0pen";
 
 on_each! {
     z7_a_dry_run_changes_nothing,
+    a_plan_tells_what_is_locked_and_destroyed,
     s3_down_by_steps_or_to_a_version,
     l8_a_second_up_has_nothing_to_do,
     up_stops_where_it_is_told,
@@ -52,6 +53,26 @@ fn z7_a_dry_run_changes_nothing(place: &Place) {
     let run = answer(place.command(&["up", "--steps", "1"]).env("DRY_RUN", "true").output().unwrap());
     assert_eq!(run.code, Some(0), "{run:#?}");
     assert_eq!(place.history(), ["1", "2", "3", "4", "5"]);
+}
+
+fn a_plan_tells_what_is_locked_and_destroyed(place: &Place) {
+    // What a run makes itself nobody uses yet.
+    let fresh = place.ok(&["plan"]);
+    assert!(!fresh.contains("blocks") && !fresh.contains("destroys"), "{fresh}");
+
+    place.ok(&["up", "--to", "11"]);
+    let locked = "\n  0012_add_phone_to_members: ACCESS EXCLUSIVE on members (blocks reads and writes)\n";
+    for look in [&["plan"][..], &["up", "--dry-run"]] {
+        let plan = place.ok(look);
+        let end = plan.split_once("1 statement\n").unwrap_or_else(|| panic!("{plan}")).1;
+        assert_eq!(end, if place.is_sqlite() { "" } else { locked }, "{plan}");
+    }
+
+    place.ok(&["up"]);
+    let down = place.ok(&["down", "--dry-run", "1"]);
+    let end = down.split_once("1 statement\n").unwrap_or_else(|| panic!("{down}")).1;
+    let lock = if place.is_sqlite() { "" } else { "ACCESS EXCLUSIVE on members (blocks reads and writes); " };
+    assert_eq!(end, format!("\n  0012_add_phone_to_members: {lock}destroys data of members\n"), "{down}");
 }
 
 #[test]

@@ -16,5 +16,6 @@ mod requirements;
 mod round_trips;
 mod support;
 mod trace;
+mod trace_locks;
 mod ui;
 mod xtask;

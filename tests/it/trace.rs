@@ -7,7 +7,7 @@ use crate::support::postgres;
 use crate::support::scratch::Scratch;
 
 /// A folder for PostgreSQL of these files; none where there is no PostgreSQL.
-fn traced(files: &[(&str, &str)]) -> Option<Scratch> {
+pub(crate) fn traced(files: &[(&str, &str)]) -> Option<Scratch> {
     postgres::cluster(&Options::default())?;
     let scratch = Scratch::new();
     scratch.write("app/migrations/migrations.toml", "dialects = [\"postgres\"]\n");
@@ -57,20 +57,47 @@ ALTER TABLE posts ADD COLUMN at TIMESTAMPTZ DEFAULT clock_timestamp();
         "\
 \x20 app/migrations/0001_create_users.sql: locks nothing that was there before it
   app/migrations/0002_change.sql: each lock is held to the end of its transaction
-    line  relation  lock              blocks            also
-    2     users     ACCESS EXCLUSIVE  reads and writes
-    3     users     ACCESS EXCLUSIVE  reads and writes  rewrites all of it
+    line  relation  lock              predicted  blocks            also
+    2     users     ACCESS EXCLUSIVE  yes        reads and writes
+    3     users     ACCESS EXCLUSIVE  yes        reads and writes  rewrites all of it
   app/migrations/0003_index.sql: each lock is held to the end of its transaction
-    line  relation  lock              blocks            also
-    1     users     SHARE             writes            builds users_by_name
-    2     posts     ACCESS EXCLUSIVE  reads and writes  scans all of it
-          users     ACCESS EXCLUSIVE  reads and writes  rewrites all of it, builds users_pkey
+    line  relation  lock              predicted  blocks            also
+    1     users     SHARE             yes        writes            builds users_by_name
+    2     posts     ACCESS EXCLUSIVE  no         reads and writes  scans all of it
+          users     ACCESS EXCLUSIVE  yes        reads and writes  rewrites all of it, builds users_pkey
+    line 2: ACCESS EXCLUSIVE on posts: taken, not predicted
+    (a foreign key, a partition, a child or a function leads there, which no statement tells by itself)
   app/migrations/0004_more.sql: each lock is held to the end of its transaction
-    line  relation            lock              blocks            also
-    1     index tags_by_name  ACCESS EXCLUSIVE  reads and writes  builds it anew
-          tags                SHARE             writes            scans all of it
-    2     tags                ACCESS EXCLUSIVE  reads and writes
-    3     tags                ACCESS EXCLUSIVE  reads and writes  scans all of it
+    line  relation            lock              predicted  blocks            also
+    1     index tags_by_name  ACCESS EXCLUSIVE             reads and writes  builds it anew
+          tags                SHARE             yes        writes            scans all of it
+    2     tags                ACCESS EXCLUSIVE  yes        reads and writes
+    3     tags                ACCESS EXCLUSIVE  yes        reads and writes  scans all of it
+"
+    );
+}
+
+#[test]
+fn where_a_lock_is_another_one_than_predicted_a_trace_says_so() {
+    let change = "\
+CREATE TABLE IF NOT EXISTS users (id int REFERENCES tags);
+DROP TRIGGER IF EXISTS gone ON tags;
+COMMENT ON TABLE tags IS 'words';
+CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+";
+    let Some(scratch) = traced(&[USERS, ("0002_change.sql", change)]) else { return };
+    let (_, text) = said(&scratch);
+    let (_, change) = text.split_once("0002_change.sql: ").unwrap();
+    assert_eq!(
+        change,
+        "\
+each lock is held to the end of its transaction
+    line  relation  lock                    predicted  blocks                             also
+    1     tags      none                    no
+    2     tags      none                    no
+    3     tags      SHARE UPDATE EXCLUSIVE  yes        VACUUM, CREATE INDEX, ALTER TABLE
+    line 1: SHARE ROW EXCLUSIVE on tags: predicted, not taken
+    line 2: ACCESS EXCLUSIVE on tags: predicted, not taken
 "
     );
 }
@@ -92,12 +119,12 @@ VACUUM FULL users;
         change,
         "\
 each lock is held for its statement
-    line  relation  lock                    blocks                             also
-    2     users     SHARE UPDATE EXCLUSIVE  VACUUM, CREATE INDEX, ALTER TABLE  builds users_by_name
-    3     users     ACCESS EXCLUSIVE        reads and writes                   scans all of it
-    4     users     SHARE UPDATE EXCLUSIVE  VACUUM, CREATE INDEX, ALTER TABLE
-    5     users     SHARE UPDATE EXCLUSIVE  VACUUM, CREATE INDEX, ALTER TABLE
-    6     users     ACCESS EXCLUSIVE        reads and writes                   rewrites all of it
+    line  relation  lock                    predicted  blocks                             also
+    2     users     SHARE UPDATE EXCLUSIVE  yes        VACUUM, CREATE INDEX, ALTER TABLE  builds users_by_name
+    3     users     ACCESS EXCLUSIVE        yes        reads and writes                   scans all of it
+    4     users     SHARE UPDATE EXCLUSIVE  yes        VACUUM, CREATE INDEX, ALTER TABLE
+    5     users     SHARE UPDATE EXCLUSIVE  yes        VACUUM, CREATE INDEX, ALTER TABLE
+    6     users     ACCESS EXCLUSIVE        yes        reads and writes                   rewrites all of it
 "
     );
 }
@@ -116,11 +143,13 @@ fn a_script_that_opens_transactions_by_itself_is_looked_at_inside() {
         own,
         "\
 each lock is held to the end of the transaction that the script opened, or for its statement
-    line  relation  lock       blocks                        also
-    4     tags      EXCLUSIVE  writes and SELECT FOR UPDATE
+    line  relation  lock       predicted  blocks                        also
+    4     tags      EXCLUSIVE  no         writes and SELECT FOR UPDATE
+    line 4: EXCLUSIVE on tags: taken, not predicted
+    (a foreign key, a partition, a child or a function leads there, which no statement tells by itself)
   app/migrations/0003_quiet.sql: each lock is held to the end of its transaction
-    line  relation  lock              blocks            also
-    4     tags      ACCESS EXCLUSIVE  reads and writes
+    line  relation  lock              predicted  blocks            also
+    4     tags      ACCESS EXCLUSIVE  yes        reads and writes
 "
     );
 }
@@ -206,7 +235,7 @@ fn a_trace_is_a_part_of_the_json_document() {
                         {
                             "line": 2, "column": 3,
                             "relation": "public.users", "kind": "table",
-                            "lock": "SHARE", "blocks": "writes",
+                            "lock": "SHARE", "blocks": "writes", "predicted": "SHARE", "differs": false,
                             "rewritten": false, "scanned": true, "indexes": ["named"],
                         },
                     ],

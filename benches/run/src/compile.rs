@@ -11,6 +11,8 @@ use crate::table::Table;
 
 /// How many migrations the binary is weighed with.
 const WEIGHED: usize = 1000;
+/// How many drafts of two kilobytes are read, parsed and looked over.
+const DRAFTS: usize = 100;
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome<Table> {
     let mut head = vec![String::new()];
@@ -27,6 +29,12 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<Table> {
             Ok(cells) => table.row(std::iter::once(contender.name().to_owned()).chain(cells).collect()),
             Err(e) => table.note(format!("SKIPPED {}: {e}", contender.name())),
         }
+    }
+    if arguments.only.contains(&Contender::Lockgate) {
+        table.note(match drafts(arguments.runs) {
+            Ok(seconds) => format!("lockgate, {DRAFTS} drafts of 2 KB over an empty folder: {seconds:.2} s"),
+            Err(e) => format!("SKIPPED {DRAFTS} drafts of lockgate: {e}"),
+        });
     }
     table.note(
         "after an edit: of the newest script, a draft; `not seen` where Cargo did not compile again. \
@@ -55,6 +63,24 @@ fn measure(contender: Contender, arguments: &Arguments) -> Outcome<Vec<String>> 
 /// Seconds of a check of the crate alone, which was touched.
 fn check(contender: Contender, count: usize, runs: usize) -> Outcome<f64> {
     contender.lay_out(count)?;
+    check_as_it_is(contender, count, runs)
+}
+
+/// Seconds that drafts add to a check: all of it is the macro's, and what it emits for them.
+fn drafts(runs: usize) -> Outcome<f64> {
+    eprintln!("checking lockgate with {DRAFTS} drafts of 2 KB");
+    let contender = Contender::Lockgate;
+    let empty = check(contender, 0, runs)?;
+    contender.lay_out(DRAFTS)?;
+    let migrations = contender.folder(DRAFTS).join("migrations");
+    crate::migrations::write_drafts(&migrations, DRAFTS)?;
+    let full = check_as_it_is(contender, DRAFTS, runs);
+    // Others want other migrations in it.
+    fs::remove_dir_all(migrations)?;
+    Ok(full? - empty)
+}
+
+fn check_as_it_is(contender: Contender, count: usize, runs: usize) -> Outcome<f64> {
     // What rustc remembers of the last time would hide what the first one costs.
     let cold = || succeed(contender.cargo("check", count).env("CARGO_INCREMENTAL", "0"));
     cold()?;

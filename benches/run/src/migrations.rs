@@ -25,6 +25,42 @@ pub(crate) fn text(number: usize) -> String {
     text
 }
 
+/// A draft of two kilobytes, as one writes them by hand: tables that refer to each other, an index, a
+/// view and some rows.
+fn draft(number: usize) -> String {
+    const BYTES: usize = 2000;
+    let before = number.saturating_sub(1).max(1);
+    let mut text = format!(
+        "CREATE TABLE bench_{number:05} (\n    id BIGINT NOT NULL PRIMARY KEY,\n    \
+         owner BIGINT NOT NULL REFERENCES bench_{before:05} (id),\n    name TEXT NOT NULL DEFAULT '',\n    \
+         state INT NOT NULL CHECK (state >= 0),\n    made_at TIMESTAMPTZ NOT NULL DEFAULT now()\n);\n\
+         CREATE INDEX bench_{number:05}_owner ON bench_{number:05} (owner);\n\
+         CREATE VIEW bench_{number:05}_open AS SELECT b.id, b.name, b.made_at FROM bench_{number:05} AS b \
+         WHERE b.state = 0 AND b.made_at > now() - INTERVAL '7 days';\n"
+    );
+    if before < number {
+        text.push_str(&format!(
+            "ALTER TABLE bench_{before:05} ADD COLUMN next BIGINT;\n\
+             COMMENT ON TABLE bench_{before:05} IS 'the one before';\n"
+        ));
+    }
+    let mut row = 1;
+    while text.len() < BYTES {
+        text.push_str(&format!("INSERT INTO bench_{number:05} VALUES ({row}, 1, 'row {row}', {});\n", row % 3));
+        row += 1;
+    }
+    text
+}
+
+/// Writes a folder of so many drafts, for PostgreSQL: nothing vouches for them, so that each is read whole.
+pub(crate) fn write_drafts(folder: &Path, count: usize) -> Outcome<()> {
+    let _ = fs::remove_dir_all(folder);
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join("migrations.toml"), "dialects = [\"postgres\"]\n")?;
+    (1..=count).try_for_each(|number| fs::write(folder.join(Layout::Plain.path(number)), draft(number)))?;
+    Ok(())
+}
+
 /// How a migrator wants its folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layout {

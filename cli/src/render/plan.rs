@@ -1,10 +1,11 @@
-//! What would run: a table with one row a step, and on demand the scripts themselves.
+//! What would run: a table with one row a step, below it a line for each step that locks or destroys
+//! something, and on demand the scripts themselves.
 
 use anstyle::Style;
-use lockgate::{Action, Body, Dialect, Migration, Migrations, Plan, Script, Step};
+use lockgate::{Action, Body, Dialect, Effects, Migration, Migrations, Plan, Script, Step, Touch};
 
 use super::table::{Column, table};
-use super::{BOLD, DIM, GOOD, WAITING, count, paint};
+use super::{BAD, BOLD, DIM, GOOD, WAITING, count, paint};
 
 const COLUMNS: [Column; 3] = [
     Column { title: "MIGRATION", weight: 3, is_number: false },
@@ -19,7 +20,31 @@ pub(crate) fn plan(migrations: &Migrations, plan: &Plan, dialect: Dialect, width
     }
     let rows: Vec<_> = plan.steps.iter().map(|step| row(migrations, step, dialect)).collect();
     let head = paint(BOLD, format_args!("{} would run, and nothing was executed", count(rows.len(), "migration")));
-    format!("{head}\n\n{}", table(&COLUMNS, &rows, width))
+    let effects = plan.effects(migrations.set(), dialect);
+    let lines = plan.steps.iter().zip(&effects).filter_map(|(step, effects)| danger(&step.id, effects));
+    let lines: Vec<_> = lines.map(|line| format!("\n  {line}")).collect();
+    let gap = if lines.is_empty() { "" } else { "\n" };
+    format!("{head}\n\n{}{gap}{}", table(&COLUMNS, &rows, width), lines.concat())
+}
+
+/// On one line, what a step keeps others from and what it destroys of what was there before; nothing
+/// where it does neither.
+fn danger(id: &str, effects: &Effects) -> Option<String> {
+    let mut parts = Vec::new();
+    for touches in effects.locks.chunk_by(|one, other| one.lock == other.lock) {
+        let Some(lock) = touches.first().and_then(|touch| touch.lock) else { continue };
+        let names: Vec<_> = touches.iter().map(name).collect();
+        parts.push(format!("{lock} on {} (blocks {})", names.join(", "), lock.blocks()));
+    }
+    if effects.destroys {
+        let of = if effects.loses.is_empty() { String::new() } else { format!(" of {}", effects.loses.join(", ")) };
+        parts.push(paint(BAD, format_args!("destroys data{of}")));
+    }
+    (!parts.is_empty()).then(|| format!("{id}: {}", parts.join("; ")))
+}
+
+fn name(touch: &Touch) -> String {
+    if touch.of_index { format!("the table of {}", touch.table) } else { touch.table.to_owned() }
 }
 
 fn row(migrations: &Migrations, step: &Step, dialect: Dialect) -> Vec<(String, Style)> {

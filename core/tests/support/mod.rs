@@ -54,6 +54,7 @@ impl Words {
                 body: BodyData::Sql { len: texts.len() - start, statements: vec![(Dialects::ALL, statements)] },
                 options: ScriptOptions { transactional: !self.outside, ..ScriptOptions::default() },
                 finished: if self.outside { vec![finished] } else { Vec::new() },
+                touches: Vec::new(),
             }
         };
         let (up, down) = scripts(&self.text);

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use lockgate_core::{Action, Body, Checksum, Dialect, History, Migration, Script, Statement, Step};
+use lockgate_core::{Action, Body, Checksum, Dialect, History, Migration, Script, Statement, Step, Touch};
 
 use crate::error::Cause;
 use crate::migrations::StepFn;
@@ -86,9 +86,15 @@ pub(crate) struct Sql {
     pub(crate) statements: Vec<Statement>,
     /// For a script that runs outside a transaction: the checksum of all statements up to each.
     finished: Vec<Checksum>,
+    dialect: Dialect,
 }
 
 impl Sql {
+    /// What its n-th statement, counted from 0, does to tables.
+    pub(crate) fn touches(&self, statement: usize) -> impl Iterator<Item = Touch> {
+        self.script.touches(self.dialect).into_iter().filter(move |touch| touch.statement == statement)
+    }
+
     /// The checksum of its first so many statements, which have finished.
     pub(crate) fn finished(&self, done: u32) -> Option<&Checksum> {
         self.finished.get(usize::try_from(done).ok()?.checked_sub(1)?)
@@ -131,6 +137,7 @@ impl Job {
                     text,
                     statements: script.statements(dialect),
                     finished: script.finished(dialect),
+                    dialect,
                 })),
                 Body::Rust => Work::Nothing,
             },

@@ -16,7 +16,7 @@ use std::path::{Component, Path, PathBuf};
 
 use lockgate_core::patch::{self as numbers, Patch};
 use lockgate_core::table::{self, BodyData, Encoded, MigrationData, Names, ScriptData, ScriptOptions};
-use lockgate_core::{Checksum, Version};
+use lockgate_core::{Checksum, Touch, Version};
 
 use crate::lockfile::{self, Lockfile};
 use crate::{Diagnostic, Policy, Severity};
@@ -124,6 +124,8 @@ pub struct Script {
     pub checksum: Option<Checksum>,
     /// What it is made of.
     pub body: BodyData,
+    /// For each list of statements of its body, what they do to tables.
+    pub touches: Vec<Vec<Touch<String>>>,
     /// What its head asks for.
     pub options: ScriptOptions,
     /// The lints that its head silences, with the reasons.
@@ -528,6 +530,7 @@ impl Script {
             checksum: self.checksum.expect("an unreadable file is an error, and a folder with errors is not encoded"),
             body: self.body.clone(),
             options: self.options.clone(),
+            touches: self.touches.clone(),
         }
     }
 }

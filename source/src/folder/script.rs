@@ -13,6 +13,7 @@ use super::name::{Kind, Name};
 use super::read::{self, Found};
 use super::{Folder, Script, step};
 use crate::checksum::checksum;
+use crate::sql::touch::touches;
 use crate::sql::{self, Problem};
 use crate::{Diagnostic, Policy};
 
@@ -66,6 +67,7 @@ fn read(folder: &Folder, name: &Name, found: &Found) -> (Read, Vec<Diagnostic>) 
         text: String::new(),
         checksum: None,
         body: BodyData::Rust,
+        touches: Vec::new(),
         options: ScriptOptions::default(),
         allow: Vec::new(),
     };
@@ -82,7 +84,13 @@ fn read(folder: &Folder, name: &Name, found: &Found) -> (Read, Vec<Diagnostic>) 
     diagnostics.extend(contradictions(name.kind, &directives, text, &file));
     let mut clear = Dialects::NONE;
     if name.kind != Kind::Rust {
-        let Splits { tables: statements, problems, clear: readable } = split(&folder.policy, text);
+        let Splits { tables: mut statements, problems, clear: readable } = split(&folder.policy, text);
+        let touches = statements.iter_mut().map(|(dialects, statements)| {
+            // What the dialects read alike does the same in each; the locks are PostgreSQL's.
+            let reads_as = dialects.iter().next().unwrap_or(Dialect::Postgres);
+            touches(reads_as, text, statements)
+        });
+        script.touches = touches.collect();
         clear = readable;
         diagnostics.extend(problems.into_iter().map(|problem| {
             Diagnostic::error(problem.code, file.as_str(), problem.message)

@@ -4,11 +4,13 @@
 mod blocks;
 pub mod check;
 mod classify;
+mod cursor;
 mod lexer;
 pub mod lint;
 mod split;
 #[cfg(test)]
 mod tests;
+pub mod touch;
 mod words;
 
 use std::ops::Range;

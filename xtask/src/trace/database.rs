@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use lockgate_source::core::{Statement, StatementFlags, StatementKind};
+use lockgate_source::core::{StatementFlags, StatementKind, TableLock};
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgErrorPosition, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
 
-use super::effect::{Effect, Look, Relation, Relations, Seen, quoted};
-use super::lock::Lock;
+use super::effect::{Done, Effect, Look, Relation, Relations, Seen, quoted};
 use crate::scripts::Sql;
 
 /// How often a statement that runs outside a transaction is looked at.
@@ -211,7 +210,8 @@ impl Database {
         }
         send(&mut self.connection, code(sql, index)).await.map_err(refused)?;
         let now = self.look().await.map_err(refused)?;
-        effects.extend(seen.effects(place(sql, statement), statement.kind == StatementKind::Truncate, now));
+        let done = Done { empties: statement.kind == StatementKind::Truncate, ..Done::of(sql, index) };
+        effects.extend(seen.effects(done, now));
         Ok(())
     }
 
@@ -288,7 +288,7 @@ impl Database {
         let process = self.process;
         let watch =
             format!("SELECT relation::int8, mode, granted, locktype FROM pg_catalog.pg_locks WHERE pid = {process}");
-        let mut locks: BTreeMap<i64, Lock> = BTreeMap::new();
+        let mut locks: BTreeMap<i64, TableLock> = BTreeMap::new();
         let done = {
             let mut running = std::pin::pin!(send(&mut self.connection, code(sql, index)));
             loop {
@@ -304,7 +304,7 @@ impl Database {
                     };
                     let (number, mode, granted, kind) = read().map_err(|error| refused(error.into()))?;
                     waits |= !granted;
-                    if let (Some(number), Some(lock), "relation") = (number, Lock::named(&mode), &*kind) {
+                    if let (Some(number), Some(lock), "relation") = (number, TableLock::from_mode(&mode), &*kind) {
                         locks.entry(number).and_modify(|held| *held = lock.max(*held)).or_insert(lock);
                     }
                 }
@@ -320,17 +320,17 @@ impl Database {
         done.map_err(refused)?;
         let relations = relations(&mut self.connection).await.map_err(refused)?;
         seen.let_go();
-        let statement = &sql.statements[index];
-        effects.extend(seen.effects(place(sql, statement), false, Look { locks, relations, scans: BTreeMap::new() }));
+        let done = Done { is_glimpse: true, ..Done::of(sql, index) };
+        effects.extend(seen.effects(done, Look { locks, relations, scans: BTreeMap::new() }));
         seen.let_go();
         Ok(())
     }
 
     async fn look(&mut self) -> Result<Look, Said> {
-        let mut locks: BTreeMap<i64, Lock> = BTreeMap::new();
+        let mut locks: BTreeMap<i64, TableLock> = BTreeMap::new();
         for row in rows(&mut self.connection, LOCKS).await? {
             let (number, mode): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
-            if let Some(lock) = Lock::named(&mode) {
+            if let Some(lock) = TableLock::from_mode(&mode) {
                 locks.entry(number).and_modify(|held| *held = lock.max(*held)).or_insert(lock);
             }
         }
@@ -387,8 +387,12 @@ fn code<'a>(sql: Sql<'a>, index: usize) -> &'a str {
     &sql.script.text[sql.statements[index].range.clone()]
 }
 
-/// Line and column of a statement, as diagnostics count them.
-fn place(sql: Sql<'_>, statement: &Statement) -> (usize, usize) {
-    let at = lockgate_source::Diagnostic::warning("trace", "", "").at(&sql.script.text, statement.range.clone(), "");
-    at.position().unwrap_or((1, 1))
+impl<'a> Done<'a> {
+    fn of(sql: Sql<'a>, index: usize) -> Self {
+        let range = sql.statements[index].range.clone();
+        let at = lockgate_source::Diagnostic::warning("trace", "", "").at(&sql.script.text, range, "");
+        let predicted = sql.touches.iter().filter(|touch| touch.statement == index).collect();
+        // As diagnostics count them.
+        Self { place: at.position().unwrap_or((1, 1)), empties: false, is_glimpse: false, predicted }
+    }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::lock::Lock;
+use lockgate_source::core::touch::is_same_table;
+use lockgate_source::core::{TableLock, Touch};
 
 /// What one statement did to one relation that was there before its migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,13 +16,38 @@ pub(crate) struct Effect {
     /// `table`, `index` and so on.
     pub(crate) kind: &'static str,
     /// The strongest lock that is held on it by then; none where it could not be seen.
-    pub(crate) lock: Option<Lock>,
+    pub(crate) lock: Option<TableLock>,
+    /// The lock that the statement's text let expect, where it is one that
+    /// [exceeds writes](TableLock::exceeds_writes): what every program takes is no news.
+    pub(crate) predicted: Option<TableLock>,
+    /// How the two differ.
+    pub(crate) differs: Option<Difference>,
     /// Whether all of it was written anew.
     pub(crate) rewritten: bool,
     /// Whether it was read from end to end.
     pub(crate) scanned: bool,
     /// The indexes that were built on it.
     pub(crate) indexes: Vec<String>,
+}
+
+/// How the lock that was taken is another one than the one that was predicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Difference {
+    /// A stronger one was taken than was predicted, if one was.
+    NotPredicted,
+    /// A weaker one was taken than was predicted, or none.
+    NotTaken,
+}
+
+/// A statement that has run.
+pub(super) struct Done<'a> {
+    /// Line and column.
+    pub(super) place: (usize, usize),
+    /// Whether it empties tables: it gives them new files too, and has nothing to write or read.
+    pub(super) empties: bool,
+    /// Whether its locks were looked at while it ran: what was not seen may have been taken all the same.
+    pub(super) is_glimpse: bool,
+    pub(super) predicted: Vec<&'a Touch<String>>,
 }
 
 /// A relation of the database, as its catalogue has it.
@@ -42,7 +68,7 @@ pub(super) type Relations = BTreeMap<i64, Relation>;
 
 /// What is looked at behind each statement.
 pub(super) struct Look {
-    pub(super) locks: BTreeMap<i64, Lock>,
+    pub(super) locks: BTreeMap<i64, TableLock>,
     pub(super) relations: Relations,
     /// How often each table was read from end to end in this transaction.
     pub(super) scans: BTreeMap<i64, i64>,
@@ -82,9 +108,10 @@ impl Seen {
         self.begun = true;
     }
 
-    /// What the statement at this place did since the last look. One that `empties` tables gives them
-    /// new files too, and has nothing to write or read.
-    pub(super) fn effects(&mut self, (line, column): (usize, usize), empties: bool, now: Look) -> Vec<Effect> {
+    /// What a statement did since the last look.
+    pub(super) fn effects(&mut self, done: Done<'_>, now: Look) -> Vec<Effect> {
+        let Done { place: (line, column), empties, is_glimpse, predicted } = done;
+        let predictions = self.predictions(&predicted);
         let rewritten = |number: &i64, relation: &Relation| {
             let (old, new) = (file(&self.last.relations, *number), file(&now.relations, *number));
             matches!(&*relation.kind, "r" | "m" | "i") && !empties && old != 0 && new != 0 && old != new
@@ -104,8 +131,17 @@ impl Seen {
                 of.table == Some(*number) && is_new
             });
             let indexes: Vec<String> = built.map(|(_, index)| index.name.clone()).collect();
+            let predicted = predictions.get(number).copied();
+            let is_taken = stronger && lock.is_some_and(TableLock::exceeds_writes) && is_table(relation);
+            let differs = if is_taken && predicted < lock {
+                Some(Difference::NotPredicted)
+            } else if predicted > lock && !is_glimpse {
+                Some(Difference::NotTaken)
+            } else {
+                None
+            };
             let worth_a_line = match relation.table {
-                None => stronger || anew || scanned || !indexes.is_empty(),
+                None => stronger || anew || scanned || !indexes.is_empty() || differs.is_some(),
                 // An index goes with its table, unless more is done to it.
                 Some(table) => {
                     let with_table = self.before.get(&table).is_some_and(|relation| rewritten(&table, relation));
@@ -119,6 +155,8 @@ impl Seen {
                     relation: format!("{}.{}", relation.schema, relation.name),
                     kind: kind(&relation.kind),
                     lock,
+                    predicted,
+                    differs,
                     rewritten: anew,
                     scanned,
                     indexes,
@@ -129,6 +167,33 @@ impl Seen {
         self.last = now;
         effects
     }
+}
+
+impl Seen {
+    /// The locks that were predicted, by the numbers of tables, which are called as they were before the script.
+    fn predictions(&self, predicted: &[&Touch<String>]) -> BTreeMap<i64, TableLock> {
+        let mut locks = BTreeMap::new();
+        for touch in predicted {
+            let Some(lock) = touch.lock.filter(|lock| lock.exceeds_writes()) else { continue };
+            let is_meant = |relation: &Relation| {
+                let is_named = is_same_table(&format!("{}.{}", relation.schema, relation.name), &touch.table);
+                is_named && (if touch.of_index { relation.table.is_some() } else { is_table(relation) })
+            };
+            let mut meant = self.before.iter().filter(|(_, relation)| is_meant(relation));
+            // Of two schemas it is most often the usual one.
+            let found = meant.clone().find(|(_, relation)| relation.schema == "public").or_else(|| meant.next());
+            if let Some((number, relation)) = found {
+                let held: &mut TableLock = locks.entry(relation.table.unwrap_or(*number)).or_insert(lock);
+                *held = lock.max(*held);
+            }
+        }
+        locks
+    }
+}
+
+/// Whether it is something that programs read and write, and not a part of it.
+fn is_table(relation: &Relation) -> bool {
+    matches!(&*relation.kind, "r" | "p" | "v" | "m" | "f")
 }
 
 /// The file of a relation; 0 where it has none, or is gone.

@@ -1,5 +1,5 @@
 //! The trace: a whole set up on a throwaway PostgreSQL, and of each draft what it really locked, rewrote
-//! and scanned of what was there before it.
+//! and scanned of what was there before it, and whether its locks are those that its text let expect.
 //!
 //! The tables are empty, and PostgreSQL takes the same locks and rewrites the same tables all the same.
 //! What an empty table cannot show: how long something takes, what fails on rows that are there, and
@@ -7,8 +7,7 @@
 
 mod database;
 mod effect;
-mod lock;
 mod run;
 
-pub(crate) use effect::Effect;
+pub(crate) use effect::{Difference, Effect};
 pub(crate) use run::{Draft, trace};

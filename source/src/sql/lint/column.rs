@@ -7,7 +7,7 @@ use lockgate_core::Dialect;
 
 use super::change::{Action, Change, Column, ConstraintKind};
 use super::cursor::{Cursor, Name};
-use super::world::View;
+use super::world::{View, a_lock};
 use crate::folder::policy::LintLevel;
 use crate::sql::lexer::Kind;
 
@@ -187,7 +187,8 @@ fn rewrite(view: &mut View<'_, '_>, table: &Name, column: &Column<'_>, range: &R
     };
     let (shown, name) = (view.shown(table), view.shown(&column.name));
     let message = format!(
-        "nobody can read or write `{shown}` while all of it is written anew, under an ACCESS EXCLUSIVE lock until the commit: {why}"
+        "nobody can read or write `{shown}` while all of it is written anew, under {} until the commit: {why}",
+        a_lock(view.lock_of(range))
     );
     let help = if quick {
         "add the column without it, set the default with `ALTER COLUMN … SET DEFAULT`, and fill the old rows in pieces"

@@ -1,9 +1,12 @@
 //! PostgreSQL: statements that keep others from a table while they build an index or look at every row.
+//! Which lock that is, [`touch`](crate::sql::touch) says.
+
+use lockgate_core::TableLock;
 
 use super::change::{Action, Change, Constraint, ConstraintKind};
 use super::cursor::Name;
 use super::facts::Fact;
-use super::world::{View, one_line};
+use super::world::{View, a_lock, one_line};
 
 /// The rules `blocking-index`, `blocking-drop-index`, `blocking-constraint`, `blocking-unique`,
 /// `set-not-null` and `table-rewrite`.
@@ -12,7 +15,8 @@ pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
         Change::CreateIndex(index) if !index.concurrently && !view.is_new(&index.table) => {
             let table = view.shown(&index.table);
             let message = format!(
-                "nobody can write to `{table}` while this index is built: `CREATE INDEX` holds a SHARE lock until the commit"
+                "nobody can write to `{table}` while this index is built: `CREATE INDEX` holds {} until the commit",
+                a_lock(view.lock())
             );
             let whole = view.statement();
             let behind = one_line(&view.source.text[index.behind_word..whole.end]);
@@ -30,8 +34,10 @@ pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
         Change::Reindex { what, name } => {
             let shown = view.shown(name);
             let message = format!(
-                "nobody can write to the table of `{shown}`, nor use the index, until the commit: `REINDEX` holds SHARE \
-                 and ACCESS EXCLUSIVE locks"
+                "nobody can write to the table of `{shown}`, nor use the index, until the commit: `REINDEX` holds {} \
+                 and {} locks",
+                view.lock(),
+                TableLock::AccessExclusive
             );
             let whole = view.statement();
             if !view.is_new(name) {
@@ -43,7 +49,8 @@ pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
         Change::Rewrite { verb, table } if table.as_ref().is_none_or(|table| !view.is_new(table)) => {
             let shown = table.as_ref().map_or("every table".to_owned(), |table| format!("`{}`", view.shown(table)));
             let message = format!(
-                "nobody can read or write {shown} while `{verb}` writes it anew: it holds an ACCESS EXCLUSIVE lock all the time"
+                "nobody can read or write {shown} while `{verb}` writes it anew: it holds {} all the time",
+                a_lock(view.lock())
             );
             let help = if *verb == "CLUSTER" {
                 "leave it out; pg_repack orders a table without the lock"
@@ -65,8 +72,9 @@ pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
                     Action::Rewrite(words) => {
                         let shown = view.shown(table);
                         let message = format!(
-                            "nobody can read or write `{shown}` while `{words}` writes all of it anew: it holds an ACCESS \
-                             EXCLUSIVE lock until the commit"
+                            "nobody can read or write `{shown}` while `{words}` writes all of it anew: it holds {} \
+                             until the commit",
+                            a_lock(view.lock_of(range))
                         );
                         let help = "do it in a maintenance window, in a migration of its own".to_owned();
                         view.tell("table-rewrite", range.clone(), message, vec![help]);
@@ -102,8 +110,9 @@ fn drop_index(view: &mut View<'_, '_>, names: &[Name]) {
     let Some(name) = names.iter().find(|name| !is_new(name)) else { return };
     let shown = view.shown(name);
     let message = format!(
-        "nobody can read or write the table of `{shown}` from here to the commit: `DROP INDEX` takes an ACCESS EXCLUSIVE \
-         lock, and all queries that come wait behind it until it has it"
+        "nobody can read or write the table of `{shown}` from here to the commit: `DROP INDEX` takes {}, \
+         and all queries that come wait behind it until it has it",
+        a_lock(view.lock())
     );
     let whole = view.statement();
     let help = alone(view, &format!("DROP INDEX CONCURRENTLY {shown}"));
@@ -131,12 +140,14 @@ fn constrain(view: &mut View<'_, '_>, table: &Name, constraint: &Constraint<'_>,
                         None => format!("`{shown}`"),
                     };
                     format!(
-                        "nobody can write to {both} while every row is checked: `FOREIGN KEY` holds SHARE ROW EXCLUSIVE locks until the commit"
+                        "nobody can write to {both} while every row is checked: `FOREIGN KEY` holds {} locks until the commit",
+                        view.lock_of(&range)
                     )
                 }
                 ConstraintKind::NotNull => return not_null_constraint(view, &shown, range),
                 _ => format!(
-                    "nobody can read or write `{shown}` while every row is checked: `CHECK` holds an ACCESS EXCLUSIVE lock until the commit"
+                    "nobody can read or write `{shown}` while every row is checked: `CHECK` holds {} until the commit",
+                    a_lock(view.lock_of(&range))
                 ),
             };
             let statement = view.line(range.clone());
@@ -156,8 +167,9 @@ fn constrain(view: &mut View<'_, '_>, table: &Name, constraint: &Constraint<'_>,
             let word = if constraint.kind == ConstraintKind::Unique { "UNIQUE" } else { "PRIMARY KEY" };
             let columns = rest.seek_group().map_or_else(|| "…".to_owned(), |group| view.line(group.range()));
             let message = format!(
-                "nobody can read or write `{shown}` while the index of this constraint is built: `ADD {word}` holds an ACCESS \
-                 EXCLUSIVE lock until the commit"
+                "nobody can read or write `{shown}` while the index of this constraint is built: `ADD {word}` holds {} \
+                 until the commit",
+                a_lock(view.lock_of(&range))
             );
             let help = vec![format!(
                 "build the index before, in a migration of its own with `-- lockgate: no-transaction` as its first line: \
@@ -168,8 +180,9 @@ fn constrain(view: &mut View<'_, '_>, table: &Name, constraint: &Constraint<'_>,
         }
         ConstraintKind::Exclude => {
             let message = format!(
-                "nobody can read or write `{shown}` while the index of this constraint is built: `EXCLUDE` holds an ACCESS \
-                 EXCLUSIVE lock until the commit"
+                "nobody can read or write `{shown}` while the index of this constraint is built: `EXCLUDE` holds {} \
+                 until the commit",
+                a_lock(view.lock_of(&range))
             );
             let help =
                 "PostgreSQL has no quick way: do it while the table is small, or in a maintenance window".to_owned();
@@ -180,7 +193,8 @@ fn constrain(view: &mut View<'_, '_>, table: &Name, constraint: &Constraint<'_>,
 
 fn not_null_constraint(view: &mut View<'_, '_>, shown: &str, range: std::ops::Range<usize>) {
     let message = format!(
-        "nobody can read or write `{shown}` while every row is checked: `NOT NULL` holds an ACCESS EXCLUSIVE lock until the commit"
+        "nobody can read or write `{shown}` while every row is checked: `NOT NULL` holds {} until the commit",
+        a_lock(view.lock_of(&range))
     );
     let statement = view.line(range.clone());
     let help = format!(
@@ -192,7 +206,8 @@ fn not_null_constraint(view: &mut View<'_, '_>, shown: &str, range: std::ops::Ra
 fn not_null(view: &mut View<'_, '_>, table: &Name, column: &Name, range: std::ops::Range<usize>) {
     let (shown, column) = (view.shown(table), view.shown(column));
     let message = format!(
-        "nobody can read or write `{shown}` while every row is checked: `SET NOT NULL` holds an ACCESS EXCLUSIVE lock until the commit"
+        "nobody can read or write `{shown}` while every row is checked: `SET NOT NULL` holds {} until the commit",
+        a_lock(view.lock_of(&range))
     );
     let check = format!("{}_{}_not_null", table.key, column.to_lowercase());
     let help = vec![format!(

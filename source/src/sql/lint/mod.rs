@@ -9,7 +9,6 @@
 
 mod change;
 mod column;
-mod cursor;
 mod down;
 mod empty;
 mod enums;
@@ -29,6 +28,7 @@ use lockgate_core::{Dialect, Dialects, Statement, StatementKind};
 use self::facts::Facts;
 use self::world::{View, World};
 use super::check::Release;
+use super::cursor;
 use super::lexer::{Kind, Lexer};
 use crate::folder::policy::LintLevel;
 

@@ -1,7 +1,7 @@
 //! PostgreSQL: a column changes its type.
 
 use super::change::{Action, Change};
-use super::world::View;
+use super::world::{View, a_lock};
 
 /// The rule `change-type`.
 pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
@@ -22,7 +22,8 @@ pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
         let from = from.map_or_else(String::new, |from| format!(" from {from}"));
         let message = format!(
             "nobody can read or write `{shown}` while all of it and its indexes are written anew: changing a type{from} to {to} \
-             holds an ACCESS EXCLUSIVE lock until the commit"
+             holds {} until the commit",
+            a_lock(view.lock_of(range))
         );
         let help = format!(
             "add a column of the new type beside `{name}`, let a trigger keep both alike, fill it in pieces, and change over to it \

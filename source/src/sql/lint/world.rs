@@ -4,11 +4,14 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
+use lockgate_core::{Dialect, TableLock};
+
 use super::change::{Action, Change};
-use super::cursor::Name;
+use super::cursor::{self, Cursor, Name};
 use super::facts::{Fact, Facts};
 use super::{Finding, Set, Source, find};
 use crate::folder::policy::LintLevel;
+use crate::sql::touch;
 
 /// What the drafts up to here have made.
 #[derive(Debug, Default)]
@@ -116,6 +119,18 @@ impl View<'_, '_> {
         range.start..range.start + text.len()
     }
 
+    /// The lock that the statement takes on the first table that it names.
+    pub(super) fn lock(&self) -> TableLock {
+        let statement = &self.source.statements[self.at];
+        touch::lock_of(self.source.text, statement).unwrap_or(TableLock::AccessExclusive)
+    }
+
+    /// The lock that the action of an `ALTER TABLE` takes that stands in these bytes.
+    pub(super) fn lock_of(&self, action: &Range<usize>) -> TableLock {
+        let tokens = cursor::tokens(Dialect::Postgres, self.source.text, action.clone(), ACTION_MAX);
+        touch::lock_of_action(Cursor::new(self.source.text, &tokens))
+    }
+
     /// A name as the script writes it.
     pub(super) fn shown(&self, name: &Name) -> String {
         self.source.text[name.range.clone()].replace(['`', '"'], "")
@@ -162,6 +177,15 @@ impl View<'_, '_> {
         });
         found == Some(true)
     }
+}
+
+/// As many tokens say which lock an action takes.
+const ACTION_MAX: usize = 400;
+
+/// In a sentence: `a SHARE lock`.
+pub(super) fn a_lock(lock: TableLock) -> String {
+    let article = if lock.as_str().starts_with(['A', 'E']) { "an" } else { "a" };
+    format!("{article} {lock} lock")
 }
 
 /// A text on one line.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::scripts;
 use crate::server::{ErrorKind, Options, Postgres, require};
-use crate::trace::{Draft, Effect, trace};
+use crate::trace::{Difference, Draft, Effect, trace};
 
 /// What a trace did, as the JSON document has it: keys are only ever added.
 #[derive(Debug, Default, Serialize)]
@@ -41,6 +41,13 @@ struct Line {
     kind: &'static str,
     lock: Option<String>,
     blocks: Option<&'static str>,
+    /// The lock that the statement's text let expect; none where it is not stronger than what a program
+    /// takes that writes rows.
+    predicted: Option<String>,
+    /// Whether that is another lock than the one that was taken.
+    differs: bool,
+    #[serde(skip)]
+    difference: Option<Difference>,
     rewritten: bool,
     scanned: bool,
     indexes: Vec<String>,
@@ -130,6 +137,9 @@ impl From<Effect> for Line {
             kind: effect.kind,
             lock: effect.lock.map(|lock| lock.to_string()),
             blocks: effect.lock.map(|lock| lock.blocks()),
+            predicted: effect.predicted.map(|lock| lock.to_string()),
+            differs: effect.differs.is_some(),
+            difference: effect.differs,
             rewritten: effect.rewritten,
             scanned: effect.scanned,
             indexes: effect.indexes,
@@ -151,17 +161,26 @@ impl Migration {
         };
         let mut table = Table::new();
         table.force_no_tty().load_style(presets::NOTHING);
-        table.set_header(["line", "relation", "lock", "blocks", "also"]);
+        table.set_header(["line", "relation", "lock", "predicted", "blocks", "also"]);
         let mut last = None;
         for line in &self.effects {
             // A statement's number stands once.
             let number = if last == Some(line.line) { String::new() } else { line.line.to_string() };
             last = Some(line.line);
-            let lock = line.lock.clone().unwrap_or_else(|| "not seen".to_owned());
-            table.add_row([number, line.shown(), lock, line.blocks.unwrap_or_default().to_owned(), line.also()]);
+            let unseen = if line.differs { "none" } else { "not seen" };
+            let lock = line.lock.clone().unwrap_or_else(|| unseen.to_owned());
+            let blocks = line.blocks.unwrap_or_default().to_owned();
+            table.add_row([number, line.shown(), lock, line.agrees().to_owned(), blocks, line.also()]);
         }
         let lines: String = table.lines().map(|line| format!("   {}\n", line.trim_end())).collect();
-        format!("  {}: {until}\n{lines}", self.file)
+        let differences: String = self.effects.iter().filter_map(Line::differs).collect();
+        let why = match self.effects.iter().any(Line::is_a_surprise) {
+            true => {
+                "    (a foreign key, a partition, a child or a function leads there, which no statement tells by itself)\n"
+            }
+            false => "",
+        };
+        format!("  {}: {until}\n{lines}{differences}{why}", self.file)
     }
 }
 
@@ -172,6 +191,32 @@ impl Line {
             "table" => name.to_owned(),
             kind => format!("{kind} {name}"),
         }
+    }
+
+    /// Whether it is what was predicted, where that is a question.
+    fn agrees(&self) -> &'static str {
+        match (self.differs, &self.predicted) {
+            (true, _) => "no",
+            (false, Some(_)) => "yes",
+            (false, None) => "",
+        }
+    }
+
+    /// How the two locks differ, on a line.
+    fn differs(&self) -> Option<String> {
+        let (line, shown) = (self.line, self.shown());
+        let predicted = self.predicted.as_deref().unwrap_or_default();
+        let taken = self.lock.as_deref().unwrap_or_default();
+        Some(match (self.difference?, predicted, taken) {
+            (Difference::NotPredicted, "", _) => format!("    line {line}: {taken} on {shown}: taken, not predicted\n"),
+            (Difference::NotTaken, _, "") => format!("    line {line}: {predicted} on {shown}: predicted, not taken\n"),
+            _ => format!("    line {line}: {taken} on {shown}: taken, where {predicted} was predicted\n"),
+        })
+    }
+
+    /// Whether nothing was predicted of it.
+    fn is_a_surprise(&self) -> bool {
+        self.difference == Some(Difference::NotPredicted) && self.predicted.is_none()
     }
 
     fn also(&self) -> String {

@@ -8,22 +8,22 @@ use crate::sql::lexer::{Kind, Lexer, Token};
 
 /// A name, possibly with a schema before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Name {
+pub(in crate::sql) struct Name {
     /// Its last part in lower case and without quotes: what names are compared by.
-    pub(super) key: String,
+    pub(in crate::sql) key: String,
     /// Where it stands.
-    pub(super) range: Range<usize>,
+    pub(in crate::sql) range: Range<usize>,
 }
 
 /// A place among the tokens of a statement, or of a piece of it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cursor<'a> {
-    pub(super) text: &'a str,
-    pub(super) tokens: &'a [Token],
+pub(in crate::sql) struct Cursor<'a> {
+    pub(in crate::sql) text: &'a str,
+    pub(in crate::sql) tokens: &'a [Token],
 }
 
 /// The tokens of a statement, up to so many and without its terminator.
-pub(super) fn tokens(dialect: Dialect, text: &str, range: Range<usize>, max: usize) -> Vec<Token> {
+pub(in crate::sql) fn tokens(dialect: Dialect, text: &str, range: Range<usize>, max: usize) -> Vec<Token> {
     let mut lexer = Lexer::new(dialect, &text[..range.end], range.start);
     let mut tokens = Vec::new();
     while tokens.len() < max {
@@ -38,29 +38,29 @@ pub(super) fn tokens(dialect: Dialect, text: &str, range: Range<usize>, max: usi
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(text: &'a str, tokens: &'a [Token]) -> Self {
+    pub(in crate::sql) fn new(text: &'a str, tokens: &'a [Token]) -> Self {
         Self { text, tokens }
     }
 
     /// The piece of the text that these tokens are.
-    pub(super) fn on(&self, tokens: &'a [Token]) -> Self {
+    pub(in crate::sql) fn on(&self, tokens: &'a [Token]) -> Self {
         Self { tokens, ..*self }
     }
 
-    pub(super) fn first(&self) -> Option<Token> {
+    pub(in crate::sql) fn first(&self) -> Option<Token> {
         self.tokens.first().copied()
     }
 
-    pub(super) fn ended(&self) -> bool {
+    pub(in crate::sql) fn ended(&self) -> bool {
         self.tokens.is_empty()
     }
 
-    pub(super) fn next(&mut self) {
+    pub(in crate::sql) fn next(&mut self) {
         self.tokens = self.tokens.get(1..).unwrap_or_default();
     }
 
     /// From the first token to the last.
-    pub(super) fn range(&self) -> Range<usize> {
+    pub(in crate::sql) fn range(&self) -> Range<usize> {
         match self.tokens {
             [] => 0..0,
             [first, .., last] => first.start..last.end,
@@ -68,27 +68,36 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    pub(super) fn shown(&self, token: Token) -> &'a str {
+    pub(in crate::sql) fn shown(&self, token: Token) -> &'a str {
         &self.text[token.start..token.end]
     }
 
-    pub(super) fn is(&self, word: &str) -> bool {
+    pub(in crate::sql) fn is(&self, word: &str) -> bool {
         self.is_any(&[word])
     }
 
-    pub(super) fn is_any(&self, words: &[&str]) -> bool {
+    pub(in crate::sql) fn is_any(&self, words: &[&str]) -> bool {
         let Some(token) = self.tokens.first().filter(|token| token.kind == Kind::Word) else { return false };
         let shown = &self.text.as_bytes()[token.start..token.end];
         // Not optimised, a call costs more than a comparison.
         words.iter().any(|word| word.len() == shown.len() && word.as_bytes().eq_ignore_ascii_case(shown))
     }
 
-    pub(super) fn is_mark(&self, mark: &str) -> bool {
+    pub(in crate::sql) fn is_mark(&self, mark: &str) -> bool {
         self.first().is_some_and(|token| token.kind == Kind::Other && self.shown(token) == mark)
     }
 
     /// Goes behind these words, where all of them stand here.
-    pub(super) fn take(&mut self, words: &str) -> bool {
+    pub(in crate::sql) fn take(&mut self, words: &str) -> bool {
+        // Not optimised, all the rest is dear, and most often the first letter is another one.
+        match self.tokens.first() {
+            Some(token) if token.kind == Kind::Word => {
+                if !self.text.as_bytes()[token.start].eq_ignore_ascii_case(&words.as_bytes()[0]) {
+                    return false;
+                }
+            }
+            _ => return false,
+        }
         let mut here = *self;
         for word in words.split(' ') {
             if !here.is(word) {
@@ -101,7 +110,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Goes behind the first of these words at this level, and says whether there was one.
-    pub(super) fn seek(&mut self, words: &str) -> bool {
+    pub(in crate::sql) fn seek(&mut self, words: &str) -> bool {
         while !self.ended() {
             if self.take(words) {
                 return true;
@@ -114,12 +123,12 @@ impl<'a> Cursor<'a> {
     }
 
     /// Whether these words stand one behind the other, at this level, from here on.
-    pub(super) fn has(&self, words: &str) -> bool {
+    pub(in crate::sql) fn has(&self, words: &str) -> bool {
         self.clone().seek(words)
     }
 
     /// Goes behind a name.
-    pub(super) fn name(&mut self) -> Option<Name> {
+    pub(in crate::sql) fn name(&mut self) -> Option<Name> {
         let start = self.first()?.start;
         loop {
             let token = self.first()?;
@@ -135,8 +144,26 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Goes behind a name, and says it with its schema, as the database has it: quotes away, and what
+    /// stands without them in lower case. The schema that everybody has is left out.
+    pub(in crate::sql) fn path(&mut self) -> Option<String> {
+        let before = self.tokens;
+        let name = self.name()?;
+        let tokens = before.iter().take_while(|token| token.end <= name.range.end);
+        let parts = tokens.filter(|token| token.kind != Kind::Other).map(|token| {
+            let shown = self.shown(*token);
+            match shown.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')) {
+                Some(inner) => inner.replace("\"\"", "\""),
+                None => key(shown),
+            }
+        });
+        let parts: Vec<String> = parts.collect();
+        let usual = parts.len() == 2 && ["public", "main"].contains(&&*parts[0]);
+        Some(parts[usize::from(usual)..].join("."))
+    }
+
     /// Names with commas between them.
-    pub(super) fn names(&mut self) -> Vec<Name> {
+    pub(in crate::sql) fn names(&mut self) -> Vec<Name> {
         let mut names = Vec::new();
         while let Some(name) = self.name() {
             names.push(name);
@@ -151,7 +178,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// What stands within the parentheses that open here; the cursor goes behind them.
-    pub(super) fn group(&mut self) -> Option<Self> {
+    pub(in crate::sql) fn group(&mut self) -> Option<Self> {
         if self.first()?.kind != Kind::Open {
             return None;
         }
@@ -171,7 +198,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The pieces between the commas of this level.
-    pub(super) fn pieces(&self) -> Vec<Self> {
+    pub(in crate::sql) fn pieces(&self) -> Vec<Self> {
         let mut depth = 0_usize;
         let pieces = self.tokens.split(|token| {
             let mark = if token.kind == Kind::Other { self.shown(*token) } else { "" };
@@ -189,7 +216,7 @@ impl<'a> Cursor<'a> {
 
     /// What stands before the first of these words at this level, but at least one token; the cursor
     /// goes to that word.
-    pub(super) fn before(&mut self, words: &[&str]) -> Self {
+    pub(in crate::sql) fn before(&mut self, words: &[&str]) -> Self {
         let all = self.tokens;
         let mut first = true;
         while !self.ended() && (first || !self.is_any(words)) {
@@ -202,7 +229,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The tokens in lower case and names without quotes, with a blank only between words.
-    pub(super) fn plain(&self) -> String {
+    pub(in crate::sql) fn plain(&self) -> String {
         let mut plain = String::new();
         for token in self.tokens {
             let name = token.kind == Kind::Name;
@@ -221,7 +248,7 @@ fn is_word(c: char) -> bool {
 }
 
 /// A name in lower case and without its quotes, of which the closing one may be missing.
-pub(super) fn key(name: &str) -> String {
+pub(in crate::sql) fn key(name: &str) -> String {
     let close = match name.chars().next() {
         Some('[') => ']',
         Some(quote @ ('"' | '`' | '\'')) => quote,
@@ -233,7 +260,7 @@ pub(super) fn key(name: &str) -> String {
 
 impl<'a> Cursor<'a> {
     /// What stands within the next parentheses of this level.
-    pub(super) fn seek_group(mut self) -> Option<Self> {
+    pub(in crate::sql) fn seek_group(mut self) -> Option<Self> {
         while !self.ended() {
             if let Some(group) = self.group() {
                 return Some(group);
