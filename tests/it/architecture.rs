@@ -32,16 +32,18 @@ fn fenced(page: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn every_path_in_architecture_exists() {
+    let decisions = page("DECISIONS.md");
     let page = page("ARCHITECTURE.md");
     let looks_like_a_path = |words: &&str| {
         words.contains('/')
             && !words.starts_with(['/', '-'])
             && words.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/'))
     };
-    let paths: Vec<_> = quoted(&page).filter(looks_like_a_path).collect();
+    let mut paths: Vec<_> = quoted(&page).filter(looks_like_a_path).collect();
     assert!(paths.len() > 20, "the page has lost its map: {paths:?}");
+    paths.extend(quoted(&decisions).filter(looks_like_a_path));
     let missing: Vec<_> = paths.into_iter().filter(|path| !root().join(path).exists()).collect();
-    assert!(missing.is_empty(), "ARCHITECTURE.md names what is not there: {missing:#?}");
+    assert!(missing.is_empty(), "ARCHITECTURE.md or DECISIONS.md names what is not there: {missing:#?}");
 }
 
 #[test]

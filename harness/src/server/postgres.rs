@@ -103,7 +103,7 @@ impl Options {
             ("dynamic_shared_memory_type", "mmap".to_owned()),
         ];
         if !self.durable {
-            let off = ["fsync", "synchronous_commit", "full_page_writes"].map(|name| (name, "off".to_owned()));
+            let off = ["fsync", "full_page_writes"].map(|name| (name, "off".to_owned()));
             lines.extend(off);
             // What is in memory should not be twice as much for a log that nobody will ever read.
             lines.extend([("min_wal_size", "32MB".to_owned()), ("max_wal_size", "256MB".to_owned())]);

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use lockgate_core::{Dialect, Dialects};
 
-use super::cursor::key;
 use super::{Finding, RULES, Set, Source, find, lint};
 use crate::diagnostic::catalogue;
 use crate::folder::policy::LintLevel;
+use crate::sql::cursor::key;
 use crate::sql::split;
 
 /// A folder as the rules see it.
