@@ -43,7 +43,8 @@ const POSTGRES: &str = "
 /// Sets a session up as another server, role or driver might: a migration must not notice.
 ///
 /// The time zone is one in which it is the same day, so that a default of `CURRENT_DATE` is not told of
-/// at some hours and passed over at others. The search path has a schema more, which is not there.
+/// at some hours and passed over at others. The search path begins with a schema that is not there: each
+/// name without a schema means what it meant, and what reads or keeps the path itself shows.
 pub(crate) async fn vary(db: &mut Db) -> TestResult {
     let sql = match db.dialect() {
         Dialect::Sqlite => "PRAGMA reverse_unordered_selects = ON",
@@ -53,7 +54,7 @@ pub(crate) async fn vary(db: &mut Db) -> TestResult {
                  ELSE '<-0530>' || to_char(make_interval(secs => 19800 - extract(timezone FROM now())::int), 'HH24:MI') \
                  END, false); \
              SET DateStyle = 'SQL, DMY'; SET IntervalStyle = 'sql_standard'; \
-             SELECT set_config('search_path', current_setting('search_path') || ', lockgate_elsewhere', false)"
+             SELECT set_config('search_path', 'lockgate_elsewhere, ' || current_setting('search_path'), false)"
         }
     };
     db.run(sql).await.map_err(|e| crate::Failure::of(&e, sql))?;

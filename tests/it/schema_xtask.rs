@@ -41,7 +41,7 @@ fn the_text_is_printed_at_head_and_at_a_version() {
 }
 
 #[test]
-fn a_stale_file_is_told_with_what_differs_and_what_to_type() {
+fn l14_l23_a_stale_file_is_told_with_what_differs_and_what_to_type() {
     let scratch = library();
     let said = scratch.run(&["schema", "--check", "schema.txt"]).fails(2);
     assert!(said.contains("`cargo xtask schema --write schema.txt` makes it"), "{said}");
@@ -65,6 +65,25 @@ fn a_stale_file_is_told_with_what_differs_and_what_to_type() {
     }
     assert_eq!(scratch.read("schema.txt").replace("\r\n", "\n"), before, "a check writes nothing");
     scratch.run(&["schema", "--at", "2", "--check", "schema.txt"]).succeeds();
+}
+
+/// Neither the order in which things were made nor that of the columns' constraints shows.
+#[test]
+fn l14_l23_the_order_is_stable() {
+    const TAGS: &str =
+        "CREATE TABLE tags (name TEXT); CREATE INDEX tags_b ON tags (name); CREATE INDEX tags_a ON tags (name);";
+    const OTHER_TAGS: &str =
+        "CREATE TABLE tags (name TEXT); CREATE INDEX tags_a ON tags (name); CREATE INDEX tags_b ON tags (name);";
+    let one = folder(&[("0001_users.sql", USERS), ("0002_tags.sql", TAGS), ("0003_posts.sql", POSTS)]);
+    let other = folder(&[("0001_tags.sql", OTHER_TAGS), ("0002_users.sql", USERS), ("0003_posts.sql", POSTS)]);
+    let text = one.run(&["schema"]).succeeds();
+    assert_eq!(text, one.run(&["schema"]).succeeds());
+    assert_eq!(text, other.run(&["schema"]).succeeds());
+    let tables: Vec<&str> = text.lines().filter(|line| line.starts_with("table ")).collect();
+    assert_eq!(tables, ["table posts", "table tags", "table users"]);
+    one.run(&["schema", "--write", "schema.txt"]).succeeds();
+    other.write("schema.txt", &one.read("schema.txt"));
+    other.run(&["schema", "--check", "schema.txt"]).succeeds();
 }
 
 #[test]

@@ -167,6 +167,23 @@ fn l1_a_missing_test_is_written_by_the_command_that_the_message_names() {
     assert_eq!(scratch.everything(), before);
 }
 
+/// What CI runs is red for a change whose migration has no test, and asks a real server.
+#[test]
+fn l21_a_change_without_a_test_is_red() {
+    let scratch = Scratch::with_migrations();
+    scratch.run(&["check"]).succeeds();
+    scratch.write("app/migrations/0003_more.up.sql", "CREATE TABLE more (id INTEGER);\n");
+    scratch.write("app/migrations/0003_more.down.sql", "DROP TABLE more;\n");
+    let said = scratch.run(&["check"]).fails(1);
+    assert!(said.contains("error[missing-test]: `0003_more` has no test"), "{said}");
+    assert!(said.contains("`app/tests/migrations/0003_more.rs`"), "{said}");
+    scratch.run(&["new-test", "3"]).succeeds();
+    scratch.run(&["check", "--write"]).succeeds();
+
+    let ours = crate::support::tree::text(".ci/run").unwrap_or_default();
+    assert!(ours.contains("\nLOCKGATE_REQUIRE=sqlite,postgres step cargo xtask test\n"), "{ours}");
+}
+
 #[test]
 fn s1_one_step_makes_the_final_name_and_number() {
     let scratch = Scratch::with_migrations();

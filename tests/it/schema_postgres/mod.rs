@@ -46,7 +46,7 @@ async fn read(url: &str) -> Schema {
 }
 
 #[tokio::test]
-async fn an_unchanged_database_reads_equal_a_hundred_times() {
+async fn s11_an_unchanged_database_reads_equal_a_hundred_times() {
     let Some(database) = postgres::database() else { return };
     let mut connection = database.connect().await;
     let release = release(&mut connection).await;
@@ -73,5 +73,19 @@ async fn an_unchanged_database_reads_equal_a_hundred_times() {
     assert!(again == first, "{:#?}", lockgate::schema::compare(&first, &again));
     // No database with a subscription can be dropped.
     run(&mut connection, "DROP SUBSCRIPTION away").await;
+    connection.close().await.unwrap();
+}
+
+/// By hand, in a schema that is not `public` and that no search path names.
+#[tokio::test]
+async fn s22_an_index_made_by_hand_in_another_schema_is_seen() {
+    let Some(database) = postgres::database() else { return };
+    let mut connection = database.connect().await;
+    run(&mut connection, "CREATE SCHEMA audit; CREATE TABLE audit.log (id int); CREATE TABLE log (id int)").await;
+    let before = read(&database.url()).await;
+    run(&mut connection, "CREATE INDEX by_hand ON audit.log (id)").await;
+    let after = read(&database.url()).await;
+    let found: Vec<String> = lockgate::schema::compare(&before, &after).iter().map(ToString::to_string).collect();
+    assert_eq!(found, ["table audit.log: index by_hand is new (real)"]);
     connection.close().await.unwrap();
 }

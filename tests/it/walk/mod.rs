@@ -2,11 +2,12 @@
 //! name. Tests are values here, so that no case needs a build of its own.
 
 mod bad;
+mod good;
 mod helpers;
 mod suites;
 mod whole;
 
-use lockgate::{Dialect, Version};
+use lockgate::{Dialect, Migrations, Version};
 use lockgate_harness::__private::{Check, Statements, Suite, Tests, Walked, walked};
 use lockgate_harness::{Problem, Step};
 
@@ -33,6 +34,21 @@ macro_rules! on_each {
     };
 }
 use on_each;
+
+const USERS: (&str, &str) = (
+    "0001_create_users.up.sql",
+    "CREATE TABLE users (id INTEGER NOT NULL PRIMARY KEY, name VARCHAR(40) NOT NULL, city VARCHAR(40) DEFAULT 'Ulm');\n\
+     CREATE UNIQUE INDEX users_name ON users (name);\nCREATE INDEX users_city ON users (city);",
+);
+const NO_USERS: (&str, &str) = ("0001_create_users.down.sql", "DROP TABLE users;");
+const EMAIL: &[(&str, &str)] = &[
+    USERS,
+    NO_USERS,
+    ("0002_add_email.up.sql", "ALTER TABLE users ADD COLUMN email VARCHAR(40);"),
+    ("0002_add_email.down.sql", "ALTER TABLE users DROP COLUMN email;"),
+];
+/// Two rows for it.
+const FILL: &[&str] = &["INSERT INTO users (id, name) VALUES (1, 'Ada'), (2, 'Grace')"];
 
 /// A test of SQL: what `before`, `after` and `fill` say of a migration.
 #[derive(Clone, Copy, Default)]
@@ -66,8 +82,13 @@ fn statements(statements: &'static [&'static str]) -> Option<Check> {
 
 /// The tests of a folder with these files.
 fn tests(files: &[(&str, &str)], suites: Vec<Suite>) -> &'static Tests {
+    of(set::migrations(files), suites)
+}
+
+/// The tests of a set.
+fn of(migrations: &'static Migrations, suites: Vec<Suite>) -> &'static Tests {
     Box::leak(Box::new(Tests {
-        migrations: set::migrations(files),
+        migrations,
         folder: "migrations",
         directory: "tests/migrations",
         files: &[],
@@ -102,4 +123,35 @@ async fn passes(tests: &'static Tests, dialect: Dialect, version: i64) {
     if let Some(walked) = walk(tests, dialect, version).await {
         assert_eq!(walked.unwrap_or_else(|problem| panic!("{problem}")), Walked::There);
     }
+}
+
+/// Thirty good ones walk all the way: four suites that must pass and three steps each. Then the way back
+/// of one of them forgets the index that its `before` looks at.
+#[tokio::test]
+async fn l10_thirty_good_ones_and_one_that_forgets_an_index() {
+    let with_downs = |forgets: Option<i64>| {
+        let mut files = Vec::new();
+        for n in 1..=30 {
+            let up = format!("CREATE TABLE IF NOT EXISTS t{n} (id INTEGER);\nCREATE INDEX t{n}_id ON t{n} (id);");
+            let index = if forgets == Some(n) { "SELECT 1;".to_owned() } else { format!("DROP TABLE t{n};") };
+            files.push((format!("{n:04}_t{n}.up.sql"), up));
+            files.push((format!("{n:04}_t{n}.down.sql"), index));
+        }
+        let suites = (1..=30).map(|n| {
+            let count = format!("(SELECT count(*) FROM sqlite_schema WHERE name = 't{n}_id')");
+            let [before, after] = [0, 1].map(|there| {
+                let statement: &'static str = format!("SELECT {count} = {there}").leak();
+                &*vec![statement].leak()
+            });
+            Sql { before, after, ..Sql::default() }.of(n)
+        });
+        let files: Vec<(&str, &str)> = files.iter().map(|(file, text)| (&**file, &**text)).collect();
+        tests(&files, suites.collect())
+    };
+    let good = with_downs(None);
+    for n in 1..=30 {
+        passes(good, Dialect::Sqlite, n).await;
+    }
+    let words = ["`0017_t17` on SQLite", "table t17: is new (real)", "0017_t17.down.sql"];
+    caught(with_downs(Some(17)), Dialect::Sqlite, 17, Step::SchemaAfterRevert, &words).await;
 }

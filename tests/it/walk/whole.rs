@@ -19,17 +19,16 @@ on_each! {
     every_table_needs_a_row,
     a_table_that_is_said_to_be_empty_is,
     the_way_back_from_a_filled_head,
-    what_works_all_at_once_and_not_step_by_step,
 }
 
-type Test = fn(&'static Tests, Dialect) -> Outcome;
+pub(super) type Test = fn(&'static Tests, Dialect) -> Outcome;
 
 /// They start a runtime of their own, as tests that the macro makes do.
 async fn run(test: Test, tests: &'static Tests, dialect: Dialect) -> Outcome {
     tokio::task::spawn_blocking(move || test(tests, dialect)).await.expect("it does not panic")
 }
 
-async fn refused(test: Test, tests: &'static Tests, dialect: Dialect, words: &[&str]) {
+pub(super) async fn refused(test: Test, tests: &'static Tests, dialect: Dialect, words: &[&str]) {
     // Without a server there is nothing to refuse.
     let empty = lockgate_harness::Throwaway::empty(dialect).await.expect("a database, or a reported skip");
     if empty.is_none() {
@@ -97,17 +96,6 @@ async fn the_way_back_from_a_filled_head(dialect: Dialect) {
     run(harness::back_to_nothing, tests(&files, vec![]), dialect).await.unwrap_or_else(|problem| panic!("{problem}"));
     let words = ["the way back fails, from head and with rows"];
     refused(harness::back_to_nothing, tests(&files, vec![FILL.of(2)]), dialect, &words).await;
-}
-
-async fn what_works_all_at_once_and_not_step_by_step(dialect: Dialect) {
-    let files = [
-        ("0001_a.up.sql", "CREATE TEMPORARY TABLE scratch (id INTEGER);"),
-        ("0001_a.down.sql", "DROP TABLE IF EXISTS scratch;"),
-        ("0002_b.up.sql", "CREATE TABLE b AS SELECT id FROM scratch;"),
-        ("0002_b.down.sql", "DROP TABLE b;"),
-    ];
-    let words = ["`0002_b` on ", "it fails in a run of its own", "scratch"];
-    refused(harness::step_by_step_equals_all_at_once, tests(&files, vec![]), dialect, &words).await;
 }
 
 #[test]

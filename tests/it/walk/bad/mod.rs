@@ -1,26 +1,22 @@
-//! Bad migrations and bad tests, one a case.
+//! Bad migrations and bad tests, one a case: here those that are bad on every database.
+
+mod postgres;
+mod session;
+mod sqlite;
+mod steps;
+mod whole;
 
 use lockgate::Dialect;
+use lockgate_harness::__private::{Check, Suite};
 use lockgate_harness::Step;
 
-use super::{Sql, caught, on_each, passes, tests};
+use super::{EMAIL, FILL, NO_USERS, Sql, USERS, caught, on_each, tests};
+use crate::requirements::tests as named;
 
-const USERS: (&str, &str) = (
-    "0001_create_users.up.sql",
-    "CREATE TABLE users (id INTEGER NOT NULL PRIMARY KEY, name VARCHAR(40) NOT NULL, city VARCHAR(40) DEFAULT 'Ulm');\n\
-     CREATE UNIQUE INDEX users_name ON users (name);\nCREATE INDEX users_city ON users (city);",
-);
-const NO_USERS: (&str, &str) = ("0001_create_users.down.sql", "DROP TABLE users;");
-const EMAIL: &[(&str, &str)] = &[
-    USERS,
-    NO_USERS,
-    ("0002_add_email.up.sql", "ALTER TABLE users ADD COLUMN email VARCHAR(40);"),
-    ("0002_add_email.down.sql", "ALTER TABLE users DROP COLUMN email;"),
-];
 const GOOD: Sql = Sql {
     before: &["SELECT count(*) >= 0 FROM users"],
     after: &["SELECT count(*) >= 0 FROM (SELECT email FROM users) AS emails"],
-    fill: &["INSERT INTO users (id, name) VALUES (1, 'Ada'), (2, 'Grace')"],
+    fill: FILL,
     loses_rows: &[],
 };
 
@@ -29,8 +25,6 @@ on_each! {
     l11_an_after_that_always_passes,
     l10_a_before_that_never_passes,
     l10_an_after_that_never_passes,
-    l2_without_a_way_back_only_the_way_up_is_walked,
-    l10_a_migration_without_a_test_is_walked_all_the_same,
     s11_a_down_that_forgets_an_index,
     s12_a_down_that_loses_a_unique,
     s12_a_down_that_loses_a_not_null,
@@ -40,13 +34,38 @@ on_each! {
     t9_rows_of_earlier_fills_are_there,
     a_migration_that_loses_rows,
     a_way_back_that_loses_rows,
-    rows_may_go_where_the_test_says_so,
-    a_table_that_is_dropped_on_purpose_is_no_loss,
     a_migration_that_works_only_the_first_time,
     one_that_leaves_a_temporary_table,
     a_fill_that_fails,
-    what_depends_on_chance_is_not_told_of,
+    a_fill_that_a_deferred_key_refuses,
+    a_way_back_that_fails,
+    a_before_that_the_way_back_does_not_bring_back,
+    an_after_that_holds_only_once,
+    l12_a_test_that_stands_on_the_rows_of_another,
+    what_only_a_filled_table_shows_below_another_migration,
 }
+
+/// Each case counts once, however many databases it is for, so that the list cannot shrink unseen.
+#[test]
+fn l10_there_are_enough_bad_ones() {
+    let files = [
+        include_str!("mod.rs"),
+        include_str!("postgres.rs"),
+        include_str!("session.rs"),
+        include_str!("sqlite.rs"),
+        include_str!("steps.rs"),
+        include_str!("whole.rs"),
+    ];
+    let mut cases: Vec<&str> =
+        files.into_iter().flat_map(named).filter(|name| !name.starts_with("l10_there_")).collect();
+    cases.sort_unstable();
+    cases.dedup();
+    assert!(cases.len() >= LEAST, "there are {} bad cases, and were {LEAST}:\n{}", cases.len(), cases.join("\n"));
+    assert!(!files.concat().contains(&["    pass", "es("].concat()), "what is good belongs to the good ones");
+}
+
+/// As many as there are: whoever adds a case raises it.
+const LEAST: usize = 96;
 
 /// A before that sees the column and one that does not, so that both sides say something.
 const BEFORE: &str = "SELECT count(*) = 0 FROM lockgate_history WHERE version = 2";
@@ -72,20 +91,6 @@ async fn l10_an_after_that_never_passes(dialect: Dialect) {
     let suite = Sql { before: &[BEFORE], after: &["SELECT 1 FROM users WHERE email = 'x'"], ..GOOD };
     let words = ["expected a row, found none", "x.sql:1"];
     caught(tests(EMAIL, vec![suite.of(2)]), dialect, 2, Step::After, &words).await;
-}
-
-async fn l2_without_a_way_back_only_the_way_up_is_walked(dialect: Dialect) {
-    let files = [USERS, NO_USERS, ("0002_x.sql", "-- lockgate: irreversible \"x\"\nCREATE TABLE x (id INTEGER);")];
-    let walked = super::walk(tests(&files, vec![]), dialect, 2).await;
-    let walked = walked.map(|walked| walked.unwrap_or_else(|problem| panic!("{problem}")));
-    assert!(matches!(walked, None | Some(lockgate_harness::__private::Walked::Irreversible)), "{walked:?}");
-}
-
-async fn l10_a_migration_without_a_test_is_walked_all_the_same(dialect: Dialect) {
-    passes(tests(EMAIL, vec![]), dialect, 2).await;
-    let suite = Sql { before: &[BEFORE], ..GOOD };
-    passes(tests(EMAIL, vec![suite.of(2)]), dialect, 2).await;
-    passes(tests(EMAIL, vec![suite.of(2)]), dialect, 1).await;
 }
 
 /// The second migration is this one, and is caught behind its way back.
@@ -138,7 +143,7 @@ async fn t9_not_null_without_a_default_on_a_filled_table(dialect: Dialect) {
         Dialect::Postgres | Dialect::Mysql => "ALTER TABLE users ADD COLUMN email TEXT NOT NULL;",
     };
     let files = [USERS, NO_USERS, ("0002_x.sql", &format!("-- lockgate: irreversible \"x\"\n{up}"))];
-    let fill = Sql { fill: GOOD.fill, ..Sql::default() };
+    let fill = Sql { fill: FILL, ..Sql::default() };
     caught(tests(&files, vec![fill.of(2)]), dialect, 2, Step::Apply, &["0002_x", "email"]).await;
     let without = super::walk(tests(&files, vec![]), dialect, 2).await;
     assert!(without.is_none_or(|walked| walked.is_ok()), "on an empty table it goes well");
@@ -153,14 +158,14 @@ async fn t9_rows_of_earlier_fills_are_there(dialect: Dialect) {
         ("0003_y.up.sql", "CREATE UNIQUE INDEX users_city_once ON users (city);"),
         ("0003_y.down.sql", "DROP INDEX users_city_once;"),
     ];
-    let fill = Sql { fill: GOOD.fill, ..Sql::default() };
+    let fill = Sql { fill: FILL, ..Sql::default() };
     caught(tests(&files, vec![fill.of(2)]), dialect, 3, Step::Apply, &["0003_y", "it fails"]).await;
 }
 
 async fn a_migration_that_loses_rows(dialect: Dialect) {
     let files =
         [USERS, NO_USERS, ("0002_x.up.sql", "DELETE FROM users WHERE id = 2;"), ("0002_x.down.sql", "SELECT 1;")];
-    let fill = Sql { fill: GOOD.fill, ..Sql::default() };
+    let fill = Sql { fill: FILL, ..Sql::default() };
     let words = ["it loses rows", "`users` had 2 and has 1", "LOSES_ROWS"];
     caught(tests(&files, vec![fill.of(2)]), dialect, 2, Step::RowsAfterApply, &words).await;
 }
@@ -172,22 +177,9 @@ async fn a_way_back_that_loses_rows(dialect: Dialect) {
         EMAIL[2],
         ("0002_add_email.down.sql", "DELETE FROM users;\nALTER TABLE users DROP COLUMN email;"),
     ];
-    let fill = Sql { fill: GOOD.fill, ..Sql::default() };
+    let fill = Sql { fill: FILL, ..Sql::default() };
     let words = ["its way back loses rows", "`users` had 2 and has 0"];
     caught(tests(&files, vec![fill.of(2)]), dialect, 2, Step::RowsAfterRevert, &words).await;
-}
-
-async fn rows_may_go_where_the_test_says_so(dialect: Dialect) {
-    let files =
-        [USERS, NO_USERS, ("0002_x.up.sql", "DELETE FROM users WHERE id = 2;"), ("0002_x.down.sql", "SELECT 1;")];
-    let fill = Sql { fill: GOOD.fill, loses_rows: &["users"], ..Sql::default() };
-    passes(tests(&files, vec![fill.of(2)]), dialect, 2).await;
-}
-
-async fn a_table_that_is_dropped_on_purpose_is_no_loss(dialect: Dialect) {
-    let files = [USERS, NO_USERS, ("0002_x.up.sql", "DROP TABLE users;"), ("0002_x.down.sql", USERS.1)];
-    let fill = Sql { fill: GOOD.fill, ..Sql::default() };
-    passes(tests(&files, vec![fill.of(2)]), dialect, 2).await;
 }
 
 async fn a_migration_that_works_only_the_first_time(dialect: Dialect) {
@@ -211,100 +203,89 @@ async fn a_fill_that_fails(dialect: Dialect) {
     caught(tests(EMAIL, vec![fill.of(2)]), dialect, 2, Step::Fill, &["its `fill` fails", "x.sql:1"]).await;
 }
 
-/// No false alarm: what is another value with every run is nobody's fault.
-async fn what_depends_on_chance_is_not_told_of(dialect: Dialect) {
+async fn a_fill_that_a_deferred_key_refuses(dialect: Dialect) {
     let files = [
         USERS,
         NO_USERS,
-        ("0002_x.up.sql", "ALTER TABLE users ADD COLUMN chance DOUBLE PRECISION;\nUPDATE users SET chance = random();"),
-        ("0002_x.down.sql", "ALTER TABLE users DROP COLUMN chance;"),
+        ("0002_notes.up.sql", NOTES),
+        ("0002_notes.down.sql", "DROP TABLE notes;"),
+        ("0003_x.up.sql", "ALTER TABLE users ADD COLUMN email VARCHAR(40);"),
+        ("0003_x.down.sql", "ALTER TABLE users DROP COLUMN email;"),
     ];
-    let fill = Sql { fill: GOOD.fill, ..Sql::default() };
-    passes(tests(&files, vec![fill.of(2)]), dialect, 2).await;
+    let fill = Sql { fill: &["INSERT INTO notes (owner) VALUES (9)"], ..Sql::default() };
+    let words = ["its `fill` fails", "in `COMMIT`"];
+    caught(tests(&files, vec![fill.of(3)]), dialect, 3, Step::Fill, &words).await;
+}
+const NOTES: &str = "CREATE TABLE notes (owner INTEGER NOT NULL REFERENCES users (id) DEFERRABLE INITIALLY DEFERRED);";
+
+async fn a_way_back_that_fails(dialect: Dialect) {
+    let files = [USERS, NO_USERS, EMAIL[2], ("0002_add_email.down.sql", "ALTER TABLE users DROP COLUMN mail;")];
+    let words = ["its way back fails [revert]", "0002_add_email.down.sql:1", "mail"];
+    caught(tests(&files, vec![]), dialect, 2, Step::Revert, &words).await;
 }
 
-#[tokio::test]
-async fn what_depends_on_the_order_of_rows() {
-    let up = "ALTER TABLE users ADD COLUMN first INTEGER;\n\
-              UPDATE users SET first = (SELECT u.id FROM users u LIMIT 1);";
-    let files = [USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", "ALTER TABLE users DROP COLUMN first;")];
-    let fill = Sql { fill: GOOD.fill, ..Sql::default() };
-    let words = ["depends on the session", "users.first", "reverse_unordered_selects"];
-    caught(tests(&files, vec![fill.of(2)]), Dialect::Sqlite, 2, Step::RowsAgain, &words).await;
-}
-
-/// PostgreSQL alone: rows that this migration writes are other ones.
-async fn other_rows(up: &str, down: &str, words: &[&str]) {
-    let files = [USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", down)];
-    let fill = Sql { fill: GOOD.fill, ..Sql::default() };
-    caught(tests(&files, vec![fill.of(2)]), Dialect::Postgres, 2, Step::RowsAgain, words).await;
-}
-
-#[tokio::test]
-async fn what_depends_on_the_time_zone() {
-    let up = "ALTER TABLE users ADD COLUMN since TIMESTAMPTZ;\nUPDATE users SET since = '2020-01-01 00:00';";
-    other_rows(up, "ALTER TABLE users DROP COLUMN since;", &["`users.since`", "TimeZone"]).await;
-}
-
-#[tokio::test]
-async fn what_depends_on_the_date_style() {
-    let up = "ALTER TABLE users ADD COLUMN born DATE;\nUPDATE users SET born = '02/03/1990';";
-    other_rows(up, "ALTER TABLE users DROP COLUMN born;", &["`users.born`", "DateStyle"]).await;
-}
-
-#[tokio::test]
-async fn what_depends_on_the_search_path() {
-    let up = "ALTER TABLE users ADD COLUMN path TEXT;\nUPDATE users SET path = current_setting('search_path');";
-    other_rows(up, "ALTER TABLE users DROP COLUMN path;", &["`users.path`", "search_path"]).await;
-}
-
-#[tokio::test]
-async fn a_check_that_depends_on_the_time_zone() {
-    let up = "ALTER TABLE users ADD COLUMN since TIMESTAMPTZ CHECK (since > '2020-01-01 00:00');";
-    let files = [USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", "ALTER TABLE users DROP COLUMN since;")];
-    caught(tests(&files, vec![]), Dialect::Postgres, 2, Step::SchemaAgain, &["since"]).await;
-}
-
-#[tokio::test]
-async fn the_current_date_is_no_dependence() {
-    let up = "ALTER TABLE users ADD COLUMN joined DATE NOT NULL DEFAULT CURRENT_DATE;\n\
-              ALTER TABLE users ADD COLUMN at TIMESTAMPTZ NOT NULL DEFAULT now();";
-    let down = "ALTER TABLE users DROP COLUMN joined;\nALTER TABLE users DROP COLUMN at;";
-    let files = [USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", down)];
-    let fill = Sql { fill: GOOD.fill, ..Sql::default() };
-    passes(tests(&files, vec![fill.of(2)]), Dialect::Postgres, 2).await;
-}
-
-/// PostgreSQL alone: a migration that does this to its session.
-fn left(up: &str) -> &'static lockgate_harness::__private::Tests {
-    tests(&[USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", "SELECT 1;")], vec![])
-}
-
-#[tokio::test]
-async fn one_that_leaves_a_lock() {
-    let tests = left("SELECT pg_advisory_lock(7);");
-    caught(tests, Dialect::Postgres, 2, Step::Session, &["the advisory lock 0,7"]).await;
-}
-
-#[tokio::test]
-async fn one_that_leaves_a_prepared_statement() {
-    let tests = left("PREPARE later AS SELECT 1;");
-    caught(tests, Dialect::Postgres, 2, Step::Session, &["the prepared statement later"]).await;
-}
-
-/// Not left: the run itself puts settings back behind each migration.
-#[tokio::test]
-async fn a_setting_is_not_left() {
-    passes(left("SET work_mem = '64MB';"), Dialect::Postgres, 2).await;
-}
-
-#[tokio::test]
-async fn s13_a_down_that_adds_an_enum_value_at_the_end() {
+/// The schema is what it was, and the data are not.
+async fn a_before_that_the_way_back_does_not_bring_back(dialect: Dialect) {
     let files = [
-        ("0001_mood.up.sql", "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');"),
-        ("0001_mood.down.sql", "DROP TYPE mood;"),
-        ("0002_x.up.sql", "DROP TYPE mood;\nCREATE TYPE mood AS ENUM ('sad', 'happy');"),
-        ("0002_x.down.sql", "DROP TYPE mood;\nCREATE TYPE mood AS ENUM ('sad', 'happy', 'ok');"),
+        USERS,
+        NO_USERS,
+        ("0002_x.up.sql", "UPDATE users SET city = upper(city);"),
+        ("0002_x.down.sql", "UPDATE users SET city = lower(city);"),
     ];
-    caught(tests(&files, vec![]), Dialect::Postgres, 2, Step::SchemaAfterRevert, &["mood", "(enum-order)"]).await;
+    let suite = Sql {
+        before: &["SELECT count(*) = 2 FROM users WHERE city = 'Ulm'"],
+        after: &["SELECT count(*) = 2 FROM users WHERE city = 'ULM'"],
+        fill: FILL,
+        loses_rows: &[],
+    };
+    let words = ["`before` fails behind the way back", "x.sql:1"];
+    caught(tests(&files, vec![suite.of(2)]), dialect, 2, Step::BeforeAgain, &words).await;
+}
+
+/// What the first time wrote is still there the second time.
+async fn an_after_that_holds_only_once(dialect: Dialect) {
+    let files = [
+        USERS,
+        NO_USERS,
+        ("0002_x.up.sql", "INSERT INTO users (id, name) SELECT max(id) + 1, 'user ' || max(id) FROM users;"),
+        ("0002_x.down.sql", "SELECT 1;"),
+    ];
+    let suite = Sql { after: &["SELECT count(*) = 3 FROM users"], fill: FILL, ..Sql::default() };
+    let words = ["`after` fails the second time", "in `SELECT count(*) = 3 FROM users`"];
+    caught(tests(&files, vec![suite.of(2)]), dialect, 2, Step::AfterAgain, &words).await;
+}
+
+/// What `before` puts in is rolled back: `after` cannot stand on it.
+async fn l12_a_test_that_stands_on_the_rows_of_another(dialect: Dialect) {
+    let before = Check::Rust(|db| {
+        Box::pin(async {
+            db.expect_no_column("users", "email").await?;
+            db.execute("INSERT INTO users (id, name) VALUES (1, 'Ada')").await?;
+            Ok(())
+        })
+    });
+    let after = Check::Rust(|db| {
+        Box::pin(async {
+            db.expect_column("users", "email").await?;
+            db.expect_value(1, "SELECT count(*) FROM users").await
+        })
+    });
+    let suite = Suite { before: Some(before), after: Some(after), ..Sql::default().of(2) };
+    let words = ["`after` fails behind the migration", "expected 1, found 0", "bad/mod.rs:"];
+    caught(tests(EMAIL, vec![suite]), dialect, 2, Step::After, &words).await;
+}
+
+/// The third migration is walked on a database that the second one could not be applied to.
+async fn what_only_a_filled_table_shows_below_another_migration(dialect: Dialect) {
+    let files = [
+        USERS,
+        NO_USERS,
+        ("0002_once.up.sql", "CREATE UNIQUE INDEX users_city_once ON users (city);"),
+        ("0002_once.down.sql", "DROP INDEX users_city_once;"),
+        ("0003_x.up.sql", "CREATE TABLE x (id INTEGER);"),
+        ("0003_x.down.sql", "DROP TABLE x;"),
+    ];
+    let fill = Sql { fill: FILL, ..Sql::default() };
+    let words = ["`0002_once` on ", "it fails on the way, on a database with rows [ground]"];
+    caught(tests(&files, vec![fill.of(2)]), dialect, 3, Step::Ground, &words).await;
 }

@@ -1,0 +1,342 @@
+//! What a way back can lose on PostgreSQL: each time the schema behind it is not what it was, and the
+//! difference says in what.
+
+use lockgate::Dialect;
+use lockgate_harness::Step;
+
+use super::super::{caught, tests};
+
+/// On a database that is like this, a migration whose way back does not lead where it began.
+async fn lost(before: &str, up: &str, down: &str, words: &[&str]) {
+    let before = format!("-- lockgate: irreversible \"the ground\"\n{before}");
+    let files = [("0001_ground.sql", &*before), ("0002_x.up.sql", up), ("0002_x.down.sql", down)];
+    let words: Vec<&str> = ["`0002_x` on PostgreSQL", "0002_x.down.sql"].iter().chain(words).copied().collect();
+    caught(tests(&files, vec![]), Dialect::Postgres, 2, Step::SchemaAfterRevert, &words).await;
+}
+
+const BOOKS: &str = "CREATE TABLE books (id BIGINT PRIMARY KEY, title VARCHAR(40) COLLATE \"C\" NOT NULL, \
+     pages INT CONSTRAINT books_pages CHECK (pages > 0));";
+
+#[tokio::test]
+async fn s12_a_check() {
+    let up = "ALTER TABLE books DROP CONSTRAINT books_pages, ALTER COLUMN pages TYPE BIGINT;";
+    let down = "ALTER TABLE books ALTER COLUMN pages TYPE INT;";
+    lost(BOOKS, up, down, &["table public.books: constraint books_pages is gone (real)"]).await;
+}
+
+#[tokio::test]
+async fn s12_a_check_that_is_not_validated_any_more() {
+    let up = "ALTER TABLE books DROP CONSTRAINT books_pages;";
+    let down = "ALTER TABLE books ADD CONSTRAINT books_pages CHECK (pages > 0) NOT VALID;";
+    lost(BOOKS, up, down, &["constraint books_pages: ", "NOT VALID (real)"]).await;
+}
+
+#[tokio::test]
+async fn s12_a_column_s_collation() {
+    let up = "ALTER TABLE books ALTER COLUMN title TYPE TEXT COLLATE \"C\";";
+    let down = "ALTER TABLE books ALTER COLUMN title TYPE VARCHAR(40);";
+    lost(BOOKS, up, down, &["column title: COLLATE ", "is lost (real)"]).await;
+}
+
+#[tokio::test]
+async fn s12_the_length_of_a_column() {
+    let up = "ALTER TABLE books ALTER COLUMN title TYPE TEXT;";
+    let down = "ALTER TABLE books ALTER COLUMN title TYPE VARCHAR;";
+    lost(BOOKS, up, down, &["column title: type was character varying(40), is character varying (real)"]).await;
+}
+
+const COPIES: &str = "CREATE TABLE books (id BIGINT PRIMARY KEY);\n\
+     CREATE TABLE copies (shelf TEXT, book BIGINT CONSTRAINT copies_book REFERENCES books ON DELETE CASCADE DEFERRABLE);";
+
+#[tokio::test]
+async fn s12_a_foreign_key() {
+    let (up, down) = ("ALTER TABLE copies DROP COLUMN book;", "ALTER TABLE copies ADD COLUMN book BIGINT;");
+    lost(COPIES, up, down, &["table public.copies: constraint copies_book is gone (real)"]).await;
+}
+
+#[tokio::test]
+async fn s12_on_delete_cascade() {
+    let up = "ALTER TABLE copies DROP CONSTRAINT copies_book;";
+    let down = "ALTER TABLE copies ADD CONSTRAINT copies_book FOREIGN KEY (book) REFERENCES books DEFERRABLE;";
+    lost(COPIES, up, down, &["constraint copies_book: ", "ON DELETE CASCADE DEFERRABLE, is ", "(real)"]).await;
+}
+
+#[tokio::test]
+async fn s12_a_deferrable_constraint() {
+    let up = "ALTER TABLE copies ALTER CONSTRAINT copies_book NOT DEFERRABLE;";
+    let down = "ALTER TABLE copies DROP CONSTRAINT copies_book;\n\
+         ALTER TABLE copies ADD CONSTRAINT copies_book FOREIGN KEY (book) REFERENCES books ON DELETE CASCADE;";
+    lost(COPIES, up, down, &["constraint copies_book: ", "ON DELETE CASCADE (real)"]).await;
+}
+
+#[tokio::test]
+async fn s12_the_name_of_a_constraint() {
+    let up = "ALTER TABLE copies DROP CONSTRAINT copies_book;";
+    let down = "ALTER TABLE copies ADD FOREIGN KEY (book) REFERENCES books ON DELETE CASCADE DEFERRABLE;";
+    lost(COPIES, up, down, &["constraint copies_book is now called copies_book_fkey (constraint-name)"]).await;
+}
+
+const PRICES: &str = "CREATE TABLE prices (net INT, gross INT GENERATED ALWAYS AS (net * 119 / 100) STORED);";
+
+#[tokio::test]
+async fn a_generated_expression() {
+    let up = "ALTER TABLE prices DROP COLUMN gross;";
+    let down = "ALTER TABLE prices ADD COLUMN gross INT GENERATED ALWAYS AS (net * 107 / 100) STORED;";
+    lost(PRICES, up, down, &["column gross: GENERATED was ", "119", "107", "(real)"]).await;
+}
+
+#[tokio::test]
+async fn an_identity_that_is_a_serial_now() {
+    let before = "CREATE TABLE users (id INTEGER GENERATED ALWAYS AS IDENTITY PRIMARY KEY);";
+    let up = "ALTER TABLE users ALTER COLUMN id DROP IDENTITY;";
+    let down = "CREATE SEQUENCE users_id_seq AS INTEGER OWNED BY users.id;\n\
+         ALTER TABLE users ALTER COLUMN id SET DEFAULT nextval('users_id_seq');";
+    let words = ["column id: IDENTITY ALWAYS is lost (real)", "sequence public.users_id_seq: is new (real)"];
+    lost(before, up, down, &words).await;
+}
+
+#[tokio::test]
+async fn an_identity_that_can_be_written_to() {
+    let before = "CREATE TABLE users (id INTEGER GENERATED ALWAYS AS IDENTITY PRIMARY KEY);";
+    let up = "ALTER TABLE users ALTER COLUMN id DROP IDENTITY;";
+    let down = "ALTER TABLE users ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY;";
+    lost(before, up, down, &["column id: IDENTITY was ALWAYS, is BY DEFAULT (real)"]).await;
+}
+
+#[tokio::test]
+async fn a_sequence_s_ownership() {
+    let before = "CREATE TABLE users (id SERIAL PRIMARY KEY);";
+    let up = "ALTER SEQUENCE users_id_seq OWNED BY NONE;\nALTER TABLE users ALTER COLUMN id TYPE BIGINT;";
+    let down = "ALTER TABLE users ALTER COLUMN id TYPE INTEGER;";
+    lost(before, up, down, &["sequence public.users_id_seq: owned by public.users.id is lost (real)"]).await;
+}
+
+#[tokio::test]
+async fn how_a_sequence_counts() {
+    let before = "CREATE SEQUENCE numbers INCREMENT 10 CACHE 5;";
+    let (up, down) = ("DROP SEQUENCE numbers;", "CREATE SEQUENCE numbers INCREMENT 10;");
+    lost(before, up, down, &["sequence public.numbers: ", "CACHE 5"]).await;
+}
+
+#[tokio::test]
+async fn s13_an_enum_value_that_is_at_the_end_now() {
+    let before = "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');";
+    let up = "DROP TYPE mood;\nCREATE TYPE mood AS ENUM ('sad', 'happy');";
+    let down = "ALTER TYPE mood ADD VALUE 'ok';";
+    lost(before, up, down, &["enum public.mood: ", "'ok' stands at another place (enum-order)"]).await;
+}
+
+#[tokio::test]
+async fn s13_an_enum_value_that_cannot_be_taken_back() {
+    let before = "CREATE TYPE mood AS ENUM ('sad', 'happy');";
+    lost(before, "ALTER TYPE mood ADD VALUE 'ok' AFTER 'sad';", "SELECT 1;", &["'ok' is new (real)"]).await;
+}
+
+#[tokio::test]
+async fn a_domain_s_check() {
+    let before = "CREATE DOMAIN email AS TEXT CONSTRAINT email_at CHECK (VALUE LIKE '%@%');";
+    let (up, down) = ("DROP DOMAIN email;", "CREATE DOMAIN email AS TEXT;");
+    lost(before, up, down, &["domain public.email: constraint email_at is gone (real)"]).await;
+}
+
+#[tokio::test]
+async fn s13_the_order_of_a_composite_type() {
+    let before = "CREATE TYPE place AS (street TEXT, city TEXT);";
+    let up = "ALTER TYPE place DROP ATTRIBUTE street;";
+    let down = "ALTER TYPE place ADD ATTRIBUTE street TEXT;";
+    lost(before, up, down, &["public.place: attribute ", "at another place"]).await;
+}
+
+#[tokio::test]
+async fn a_table_s_options() {
+    let before = "CREATE TABLE hot (id INTEGER) WITH (fillfactor = 70);";
+    let (up, down) = ("DROP TABLE hot;", "CREATE TABLE hot (id INTEGER);");
+    lost(before, up, down, &["table public.hot: with fillfactor", "is lost (real)"]).await;
+}
+
+#[tokio::test]
+async fn that_a_table_is_logged() {
+    let before = "CREATE TABLE hot (id INTEGER);";
+    let (up, down) = ("DROP TABLE hot;", "CREATE UNLOGGED TABLE hot (id INTEGER);");
+    lost(before, up, down, &["table public.hot: UNLOGGED is new (real)"]).await;
+}
+
+#[tokio::test]
+async fn a_partition_that_is_a_table_now() {
+    let before = "CREATE TABLE events (at DATE NOT NULL) PARTITION BY RANGE (at);\n\
+         CREATE TABLE events_2020 PARTITION OF events FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');";
+    let up = "ALTER TABLE events DETACH PARTITION events_2020;\nDROP TABLE events_2020;";
+    let down = "CREATE TABLE events_2020 (at DATE NOT NULL);";
+    lost(before, up, down, &["table public.events_2020: partition of public.events is lost (real)"]).await;
+}
+
+#[tokio::test]
+async fn a_part_of_an_index() {
+    let before = "CREATE TABLE jobs (id INTEGER, done BOOLEAN);\nCREATE INDEX jobs_open ON jobs (id) WHERE NOT done;";
+    let (up, down) = ("DROP INDEX jobs_open;", "CREATE INDEX jobs_open ON jobs (id);");
+    lost(before, up, down, &["index jobs_open: definition was ", "WHERE", "(real)"]).await;
+}
+
+#[tokio::test]
+async fn the_name_of_an_index() {
+    let before = "CREATE TABLE jobs (id INTEGER);\nCREATE INDEX jobs_by_id ON jobs (id);";
+    let (up, down) = ("DROP INDEX jobs_by_id;", "CREATE INDEX ON jobs (id);");
+    lost(before, up, down, &["index jobs_by_id is now called jobs_id_idx (index-name)"]).await;
+}
+
+#[tokio::test]
+async fn a_materialized_view_s_index() {
+    let made = "CREATE MATERIALIZED VIEW totals AS SELECT 1 AS id;";
+    let before = format!("{made}\nCREATE UNIQUE INDEX totals_id ON totals (id);");
+    let words = ["materialized view public.totals: index totals_id is gone (real)"];
+    lost(&before, "DROP MATERIALIZED VIEW totals;", made, &words).await;
+}
+
+const TITLES: &str = "CREATE TABLE books (title TEXT, hidden BOOLEAN);\n\
+     CREATE VIEW titles WITH (security_barrier) AS SELECT title FROM books WHERE NOT hidden;";
+
+#[tokio::test]
+async fn a_view_with_another_query() {
+    let down = "CREATE VIEW titles WITH (security_barrier) AS SELECT title FROM books;";
+    let words = ["view public.titles: definition is another (real)", "    -   WHERE (NOT "];
+    lost(TITLES, "DROP VIEW titles;", down, &words).await;
+}
+
+#[tokio::test]
+async fn a_view_s_options() {
+    let down = "CREATE VIEW titles AS SELECT title FROM books WHERE NOT hidden;";
+    lost(TITLES, "DROP VIEW titles;", down, &["view public.titles: with security_barrier", "is lost (real)"]).await;
+}
+
+const TWICE: &str = "CREATE FUNCTION twice(n INT) RETURNS INT LANGUAGE sql SECURITY DEFINER AS 'SELECT n * 2';";
+
+#[tokio::test]
+async fn the_body_of_a_function() {
+    let up = "DROP FUNCTION twice;";
+    let down = "CREATE FUNCTION twice(n INT) RETURNS INT LANGUAGE sql SECURITY DEFINER AS 'SELECT n * 3';";
+    lost(TWICE, up, down, &["function public.twice", "definition is another (real)", "+ ", "n * 3"]).await;
+}
+
+#[tokio::test]
+async fn whose_rights_a_function_has() {
+    let up = "DROP FUNCTION twice;";
+    let down = "CREATE FUNCTION twice(n INT) RETURNS INT LANGUAGE sql AS 'SELECT n * 2';";
+    lost(TWICE, up, down, &["function public.twice", "definition is another (real)", "SECURITY DEFINER"]).await;
+}
+
+const NOTES: &str = "CREATE TABLE notes (owner TEXT);\nALTER TABLE notes ENABLE ROW LEVEL SECURITY;\n\
+     CREATE POLICY own ON notes USING (owner = current_user);";
+
+#[tokio::test]
+async fn that_row_level_security_is_on() {
+    let up = "DROP POLICY own ON notes;\nALTER TABLE notes DISABLE ROW LEVEL SECURITY;";
+    let down = "CREATE POLICY own ON notes USING (owner = current_user);";
+    lost(NOTES, up, down, &["table public.notes: row level security enabled is lost (real)"]).await;
+}
+
+#[tokio::test]
+async fn whom_a_policy_lets_in() {
+    let (up, down) = ("DROP POLICY own ON notes;", "CREATE POLICY own ON notes USING (true);");
+    lost(NOTES, up, down, &["policy own on public.notes: definition ", "(real)"]).await;
+}
+
+const STAMPED: &str = "CREATE TABLE notes (id INT, at TIMESTAMPTZ);\n\
+     CREATE FUNCTION stamp() RETURNS TRIGGER LANGUAGE plpgsql AS 'BEGIN NEW.at = now(); RETURN NEW; END';\n\
+     CREATE TRIGGER stamped BEFORE UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION stamp();";
+
+#[tokio::test]
+async fn a_trigger() {
+    let up = "DROP TRIGGER stamped ON notes;\nALTER TABLE notes ALTER COLUMN id TYPE BIGINT;";
+    let down = "ALTER TABLE notes ALTER COLUMN id TYPE INT;";
+    lost(STAMPED, up, down, &["trigger stamped on public.notes: is gone (real)"]).await;
+}
+
+#[tokio::test]
+async fn a_trigger_that_is_off() {
+    let up = "ALTER TABLE notes DISABLE TRIGGER stamped;";
+    lost(STAMPED, up, "SELECT 1;", &["trigger stamped on public.notes: ", "(real)"]).await;
+}
+
+#[tokio::test]
+async fn a_rule() {
+    let before = "CREATE TABLE log (id INT);\nCREATE RULE log_keeps AS ON DELETE TO log DO INSTEAD NOTHING;";
+    let (up, down) = ("DROP TABLE log;", "CREATE TABLE log (id INT);");
+    lost(before, up, down, &["rule log_keeps on public.log: is gone (real)"]).await;
+}
+
+#[tokio::test]
+async fn what_is_said_about_a_column() {
+    let before = "CREATE TABLE notes (id INT, body TEXT);\nCOMMENT ON COLUMN notes.body IS 'in Markdown';";
+    let (up, down) = ("ALTER TABLE notes DROP COLUMN body;", "ALTER TABLE notes ADD COLUMN body TEXT;");
+    lost(before, up, down, &["column body: comment in Markdown is lost (comment)"]).await;
+}
+
+#[tokio::test]
+async fn a_grant() {
+    let before = "CREATE TABLE notes (id INT);\nGRANT SELECT ON notes TO pg_monitor;";
+    let (up, down) = ("DROP TABLE notes;", "CREATE TABLE notes (id INT);");
+    lost(before, up, down, &["table public.notes: grant SELECT to pg_monitor is lost (privileges)"]).await;
+}
+
+#[tokio::test]
+async fn a_revoked_right_that_is_back() {
+    let (up, down) = ("DROP FUNCTION twice;", TWICE);
+    let before = format!("{TWICE}\nREVOKE EXECUTE ON FUNCTION twice FROM PUBLIC;");
+    lost(&before, up, down, &["function public.twice", "PUBLIC", "(privileges)"]).await;
+}
+
+#[tokio::test]
+async fn default_privileges_that_stay() {
+    let up = "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO pg_monitor;";
+    lost("SELECT 1;", up, "SELECT 1;", &["default privileges ", "is new (privileges)"]).await;
+}
+
+#[tokio::test]
+async fn an_owner() {
+    let before = "CREATE TABLE notes (id INT);\nALTER TABLE notes OWNER TO pg_monitor;";
+    let (up, down) = ("DROP TABLE notes;", "CREATE TABLE notes (id INT);");
+    lost(before, up, down, &["table public.notes: owner pg_monitor is lost (owner)"]).await;
+}
+
+#[tokio::test]
+async fn an_extension_that_stays() {
+    let up = "CREATE EXTENSION IF NOT EXISTS pg_trgm;\nCREATE TABLE words (word TEXT);";
+    lost("SELECT 1;", up, "DROP TABLE words;", &["extension pg_trgm: is new (real)"]).await;
+}
+
+#[tokio::test]
+async fn a_schema_that_stays() {
+    let up = "CREATE SCHEMA app;\nCREATE TABLE app.notes (id INT);";
+    lost("SELECT 1;", up, "DROP TABLE app.notes;", &["schema app: is new (real)"]).await;
+}
+
+/// The way back looks right, and works on another table.
+#[tokio::test]
+async fn s22_an_index_in_another_schema() {
+    let before = "CREATE SCHEMA app;\nCREATE TABLE app.notes (id INT);\nCREATE TABLE notes (id INT);\n\
+         CREATE INDEX notes_id ON notes (id);";
+    let up = "CREATE INDEX notes_id ON app.notes (id);";
+    let words = ["table app.notes: index notes_id is new (real)", "table public.notes: index notes_id is gone (real)"];
+    lost(before, up, "DROP INDEX notes_id;", &words).await;
+}
+
+#[tokio::test]
+async fn statistics() {
+    let before = "CREATE TABLE places (city INT, country INT);\nCREATE STATISTICS near ON city, country FROM places;";
+    let (up, down) = ("ALTER TABLE places DROP COLUMN country;", "ALTER TABLE places ADD COLUMN country INT;");
+    lost(before, up, down, &["statistics public.near", "is gone (real)"]).await;
+}
+
+#[tokio::test]
+async fn how_a_column_is_stored() {
+    let before = "CREATE TABLE files (id INT, data BYTEA);\nALTER TABLE files ALTER COLUMN data SET STORAGE EXTERNAL;";
+    let (up, down) = ("ALTER TABLE files DROP COLUMN data;", "ALTER TABLE files ADD COLUMN data BYTEA;");
+    lost(before, up, down, &["column data: with ", "storage", "is lost (real)"]).await;
+}
+
+#[tokio::test]
+async fn the_replica_identity() {
+    let before = "CREATE TABLE notes (id INT);\nALTER TABLE notes REPLICA IDENTITY FULL;";
+    let (up, down) = ("DROP TABLE notes;", "CREATE TABLE notes (id INT);");
+    lost(before, up, down, &["table public.notes: ", "replica identity", "is lost (real)"]).await;
+}

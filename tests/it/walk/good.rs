@@ -1,0 +1,321 @@
+//! Good migrations that are easily taken for bad ones: each walks all the way, and no class of
+//! differences is tolerated.
+
+use lockgate::Dialect;
+use lockgate_harness::Step;
+
+use super::{EMAIL, FILL, NO_USERS, Sql, USERS, caught, on_each, passes, tests};
+use crate::requirements::tests as named;
+
+on_each! {
+    l2_without_a_way_back_only_the_way_up_is_walked,
+    l10_a_migration_without_a_test_is_walked_all_the_same,
+    rows_may_go_where_the_test_says_so,
+    a_table_that_is_dropped_on_purpose_is_no_loss,
+    what_depends_on_chance_is_not_told_of,
+    a_column_that_is_called_otherwise,
+    a_table_that_is_called_otherwise,
+    a_temporary_table_that_is_dropped_again,
+    views_on_views,
+    rows_that_come_and_go,
+    what_is_made_if_it_is_not_there,
+}
+
+/// Each case counts once, so that the list cannot shrink unseen.
+#[test]
+fn there_are_enough_good_ones() {
+    let cases = named(include_str!("good.rs"));
+    assert!(cases.len() > 30, "there are {} good cases:\n{cases:?}", cases.len());
+}
+
+/// With rows in it, and a test that sees nothing.
+async fn goes_well(dialect: Dialect, up: &str, down: &str) {
+    let files = [USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", down)];
+    let fill = Sql { fill: FILL, ..Sql::default() };
+    passes(tests(&files, vec![fill.of(2)]), dialect, 2).await;
+}
+
+/// The same on a database that is like this.
+async fn goes_well_on(dialect: Dialect, before: &str, fill: &'static [&'static str], up: &str, down: &str) {
+    let before = format!("-- lockgate: irreversible \"the ground\"\n{before}");
+    let files = [("0001_ground.sql", &*before), ("0002_x.up.sql", up), ("0002_x.down.sql", down)];
+    let fill = Sql { fill, ..Sql::default() };
+    passes(tests(&files, vec![fill.of(2)]), dialect, 2).await;
+}
+
+async fn l2_without_a_way_back_only_the_way_up_is_walked(dialect: Dialect) {
+    let files = [USERS, NO_USERS, ("0002_x.sql", "-- lockgate: irreversible \"x\"\nCREATE TABLE x (id INTEGER);")];
+    let walked = super::walk(tests(&files, vec![]), dialect, 2).await;
+    let walked = walked.map(|walked| walked.unwrap_or_else(|problem| panic!("{problem}")));
+    assert!(matches!(walked, None | Some(lockgate_harness::__private::Walked::Irreversible)), "{walked:?}");
+}
+
+async fn l10_a_migration_without_a_test_is_walked_all_the_same(dialect: Dialect) {
+    passes(tests(EMAIL, vec![]), dialect, 2).await;
+    let suite =
+        Sql { before: &["SELECT count(*) = 0 FROM lockgate_history WHERE version = 2"], fill: FILL, ..Sql::default() };
+    passes(tests(EMAIL, vec![suite.of(2)]), dialect, 2).await;
+    passes(tests(EMAIL, vec![suite.of(2)]), dialect, 1).await;
+}
+
+async fn rows_may_go_where_the_test_says_so(dialect: Dialect) {
+    let files =
+        [USERS, NO_USERS, ("0002_x.up.sql", "DELETE FROM users WHERE id = 2;"), ("0002_x.down.sql", "SELECT 1;")];
+    let fill = Sql { fill: FILL, loses_rows: &["users"], ..Sql::default() };
+    passes(tests(&files, vec![fill.of(2)]), dialect, 2).await;
+}
+
+async fn a_table_that_is_dropped_on_purpose_is_no_loss(dialect: Dialect) {
+    let files = [USERS, NO_USERS, ("0002_x.up.sql", "DROP TABLE users;"), ("0002_x.down.sql", USERS.1)];
+    let fill = Sql { fill: FILL, ..Sql::default() };
+    passes(tests(&files, vec![fill.of(2)]), dialect, 2).await;
+}
+
+/// No false alarm: what is another value with every run is nobody's fault.
+async fn what_depends_on_chance_is_not_told_of(dialect: Dialect) {
+    let files = [
+        USERS,
+        NO_USERS,
+        ("0002_x.up.sql", "ALTER TABLE users ADD COLUMN chance DOUBLE PRECISION;\nUPDATE users SET chance = random();"),
+        ("0002_x.down.sql", "ALTER TABLE users DROP COLUMN chance;"),
+    ];
+    let fill = Sql { fill: FILL, ..Sql::default() };
+    passes(tests(&files, vec![fill.of(2)]), dialect, 2).await;
+}
+
+#[tokio::test]
+async fn the_current_date_is_no_dependence() {
+    let up = "ALTER TABLE users ADD COLUMN joined DATE NOT NULL DEFAULT CURRENT_DATE;\n\
+              ALTER TABLE users ADD COLUMN at TIMESTAMPTZ NOT NULL DEFAULT now();";
+    let down = "ALTER TABLE users DROP COLUMN joined;\nALTER TABLE users DROP COLUMN at;";
+    let files = [USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", down)];
+    let fill = Sql { fill: FILL, ..Sql::default() };
+    passes(tests(&files, vec![fill.of(2)]), Dialect::Postgres, 2).await;
+}
+
+async fn a_column_that_is_called_otherwise(dialect: Dialect) {
+    let (up, down) = ("ALTER TABLE users RENAME COLUMN city TO town;", "ALTER TABLE users RENAME COLUMN town TO city;");
+    goes_well(dialect, up, down).await;
+}
+
+async fn a_table_that_is_called_otherwise(dialect: Dialect) {
+    goes_well(dialect, "ALTER TABLE users RENAME TO people;", "ALTER TABLE people RENAME TO users;").await;
+}
+
+async fn a_temporary_table_that_is_dropped_again(dialect: Dialect) {
+    let up = "CREATE TEMPORARY TABLE kept AS SELECT id, city FROM users;\nALTER TABLE users DROP COLUMN name2;\n\
+         DROP TABLE kept;";
+    let before = "CREATE TABLE users (id INTEGER, city VARCHAR(40), name2 VARCHAR(40));";
+    let down = "ALTER TABLE users ADD COLUMN name2 VARCHAR(40);";
+    goes_well_on(dialect, before, &["INSERT INTO users VALUES (1, 'Ulm', 'x')"], up, down).await;
+}
+
+/// They are dropped from the outside in and made again from the inside out.
+async fn views_on_views(dialect: Dialect) {
+    let before = "CREATE TABLE t (a INTEGER, b VARCHAR(9));\nCREATE VIEW v AS SELECT a, b FROM t;\n\
+         CREATE VIEW w AS SELECT a FROM v WHERE a > 0;";
+    let up = "DROP VIEW w;\nDROP VIEW v;\nALTER TABLE t ADD COLUMN c INTEGER;\n\
+         CREATE VIEW v AS SELECT a, b, c FROM t;\nCREATE VIEW w AS SELECT a, c FROM v WHERE a > 0;";
+    let down = "DROP VIEW w;\nDROP VIEW v;\nALTER TABLE t DROP COLUMN c;\n\
+         CREATE VIEW v AS SELECT a, b FROM t;\nCREATE VIEW w AS SELECT a FROM v WHERE a > 0;";
+    goes_well_on(dialect, before, &["INSERT INTO t VALUES (1, 'x'), (2, 'y')"], up, down).await;
+}
+
+async fn rows_that_come_and_go(dialect: Dialect) {
+    let up = "INSERT INTO users (id, name) SELECT 7, 'Root' WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = 7);";
+    goes_well(dialect, up, "DELETE FROM users WHERE id = 7;").await;
+}
+
+async fn what_is_made_if_it_is_not_there(dialect: Dialect) {
+    let up = "CREATE TABLE IF NOT EXISTS notes (id INTEGER);\nCREATE INDEX IF NOT EXISTS notes_id ON notes (id);";
+    goes_well(dialect, up, "DROP TABLE IF EXISTS notes;").await;
+}
+
+async fn on_postgres(up: &str, down: &str) {
+    goes_well(Dialect::Postgres, up, down).await;
+}
+
+#[tokio::test]
+async fn a_setting_is_not_left() {
+    on_postgres("SET work_mem = '64MB';", "SELECT 1;").await;
+}
+
+/// As `pg_dump` begins each of its files.
+#[tokio::test]
+async fn a_search_path_that_is_emptied() {
+    let up = "SELECT pg_catalog.set_config('search_path', '', false);\nCREATE TABLE public.notes (id INT);";
+    on_postgres(up, "DROP TABLE notes;").await;
+}
+
+#[tokio::test]
+async fn a_search_path_for_one_migration() {
+    let up = "CREATE SCHEMA app;\nSET LOCAL search_path = app, public;\nCREATE TABLE notes (id INT);\n\
+         CREATE FUNCTION one() RETURNS INT LANGUAGE sql SET search_path = app AS 'SELECT 1';\n\
+         ALTER TABLE users ADD COLUMN note INT;";
+    on_postgres(up, "ALTER TABLE users DROP COLUMN note;\nDROP SCHEMA app CASCADE;").await;
+}
+
+/// A name without a schema means the same in both sessions, whatever it is the name of.
+#[tokio::test]
+async fn names_without_a_schema() {
+    let up = "CREATE TYPE mood AS ENUM ('sad', 'happy');\nCREATE SEQUENCE numbers;\n\
+         CREATE TABLE notes (id BIGINT DEFAULT nextval('numbers'), mood mood, by INTEGER REFERENCES users);\n\
+         CREATE VIEW sad AS SELECT * FROM notes WHERE mood = 'sad';\nCREATE EXTENSION IF NOT EXISTS pg_trgm;\n\
+         CREATE FUNCTION notes() RETURNS SETOF notes LANGUAGE sql AS 'SELECT * FROM notes';\n\
+         DO $$ BEGIN EXECUTE format('CREATE TABLE %I.more (id INT)', current_schema()); END $$;\n\
+         UPDATE users SET city = to_regclass('notes')::text;";
+    let down = "DROP FUNCTION notes;\nDROP EXTENSION pg_trgm;\nDROP VIEW sad;\nDROP TABLE notes, more;\n\
+         DROP SEQUENCE numbers;\nDROP TYPE mood;";
+    on_postgres(up, down).await;
+}
+
+#[tokio::test]
+async fn the_current_time_and_chance_in_rows() {
+    let up = "CREATE TABLE visits (id BIGSERIAL PRIMARY KEY, by INTEGER, at TIMESTAMPTZ, token UUID);\n\
+         INSERT INTO visits (by, at, token) SELECT id, now() - random() * INTERVAL '1 day', gen_random_uuid() FROM users;\n\
+         UPDATE users SET city = to_char(clock_timestamp(), 'US');";
+    on_postgres(up, "DROP TABLE visits;").await;
+}
+
+/// A value cannot be taken out of an enum: the way back makes another type and puts it in place.
+#[tokio::test]
+async fn an_enum_that_is_made_again() {
+    let before = "CREATE TYPE mood AS ENUM ('sad', 'happy');\n\
+         CREATE TABLE notes (id INT, mood mood NOT NULL DEFAULT 'happy');\nCREATE INDEX notes_mood ON notes (mood);";
+    let fill = &["INSERT INTO notes VALUES (1, 'sad'), (2, DEFAULT)"];
+    let down = "ALTER TYPE mood RENAME TO mood_old;\nCREATE TYPE mood AS ENUM ('sad', 'happy');\n\
+         ALTER TABLE notes ALTER COLUMN mood DROP DEFAULT;\n\
+         ALTER TABLE notes ALTER COLUMN mood TYPE mood USING (CASE mood::text WHEN 'ok' THEN 'sad' ELSE mood::text END)::mood;\n\
+         ALTER TABLE notes ALTER COLUMN mood SET DEFAULT 'happy';\nDROP TYPE mood_old;";
+    goes_well_on(Dialect::Postgres, before, fill, "ALTER TYPE mood ADD VALUE 'ok' AFTER 'sad';", down).await;
+}
+
+#[tokio::test]
+async fn an_index_made_concurrently() {
+    let up = "-- lockgate: no-transaction\nCREATE INDEX CONCURRENTLY users_both ON users (name, city);";
+    on_postgres(up, "-- lockgate: no-transaction\nDROP INDEX CONCURRENTLY users_both;").await;
+}
+
+const EVENTS: &str = "CREATE TABLE events (at DATE NOT NULL, what TEXT) PARTITION BY RANGE (at);\n\
+     CREATE INDEX events_what ON events (what);\n\
+     CREATE TABLE events_2020 PARTITION OF events FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');\n\
+     CREATE TABLE events_rest PARTITION OF events DEFAULT;";
+const TWO_EVENTS: &[&str] = &["INSERT INTO events VALUES ('2020-02-03', 'x'), ('2022-02-03', 'y')"];
+
+/// The dates mean the same whatever the session's style of writing them is.
+#[tokio::test]
+async fn a_partition_that_comes_and_goes() {
+    let up = "CREATE TABLE events_2021 PARTITION OF events FOR VALUES FROM ('2021-01-02') TO ('2022-01-02');";
+    goes_well_on(Dialect::Postgres, EVENTS, TWO_EVENTS, up, "DROP TABLE events_2021;").await;
+}
+
+#[tokio::test]
+async fn a_partition_that_is_detached_and_attached() {
+    let up = "ALTER TABLE events DETACH PARTITION events_2020;";
+    let down = "ALTER TABLE events ATTACH PARTITION events_2020 FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');";
+    // Its row is no row of the parent meanwhile, which the test has to say.
+    let before = format!("-- lockgate: irreversible \"the ground\"\n{EVENTS}");
+    let files = [("0001_ground.sql", &*before), ("0002_x.up.sql", up), ("0002_x.down.sql", down)];
+    let fill = Sql { fill: TWO_EVENTS, ..Sql::default() };
+    caught(tests(&files, vec![fill.of(2)]), Dialect::Postgres, 2, Step::RowsAfterApply, &["`events` had 2"]).await;
+    let fill = Sql { loses_rows: &["events"], ..fill };
+    passes(tests(&files, vec![fill.of(2)]), Dialect::Postgres, 2).await;
+}
+
+#[tokio::test]
+async fn a_serial_and_an_identity() {
+    let up = "CREATE TABLE notes (id BIGSERIAL PRIMARY KEY, number INT GENERATED ALWAYS AS IDENTITY (START 100));\n\
+         INSERT INTO notes SELECT FROM users;\nSELECT setval('notes_id_seq', 50);\n\
+         ALTER TABLE users ADD COLUMN serial SERIAL;";
+    on_postgres(up, "ALTER TABLE users DROP COLUMN serial;\nDROP TABLE notes;").await;
+}
+
+/// Rights, comments, a trigger and its function, all of which the way back makes again.
+#[tokio::test]
+async fn a_table_with_everything_on_it() {
+    let made = "CREATE TABLE notes (id INT GENERATED ALWAYS AS IDENTITY, owner TEXT NOT NULL DEFAULT current_user, at DATE,\n    \
+         CONSTRAINT notes_once EXCLUDE USING btree (id WITH =));\n\
+         COMMENT ON TABLE notes IS 'it''s | all\nof it';\nCOMMENT ON CONSTRAINT notes_once ON notes IS 'once';\n\
+         GRANT SELECT, UPDATE (at) ON notes TO pg_monitor;\nALTER TABLE notes ENABLE ROW LEVEL SECURITY;\n\
+         CREATE POLICY own ON notes TO pg_monitor USING (owner = current_user);\n\
+         CREATE FUNCTION stamp() RETURNS TRIGGER LANGUAGE plpgsql AS 'BEGIN NEW.at = now(); RETURN NEW; END';\n\
+         CREATE TRIGGER stamped BEFORE UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION stamp();\n\
+         ALTER TABLE notes OWNER TO pg_monitor;";
+    let dropped = "DROP TABLE notes;\nDROP FUNCTION stamp;";
+    on_postgres(made, dropped).await;
+    goes_well_on(Dialect::Postgres, made, &["INSERT INTO notes DEFAULT VALUES"], dropped, made).await;
+}
+
+#[tokio::test]
+async fn a_column_s_type_there_and_back() {
+    let up = "ALTER TABLE users ALTER COLUMN name TYPE TEXT, ALTER COLUMN city DROP DEFAULT;";
+    let down = "ALTER TABLE users ALTER COLUMN name TYPE VARCHAR(40), ALTER COLUMN city SET DEFAULT 'Ulm';";
+    on_postgres(up, down).await;
+}
+
+#[tokio::test]
+async fn a_constraint_in_two_steps() {
+    let up = "ALTER TABLE users ADD CONSTRAINT users_named CHECK (name <> '') NOT VALID;\n\
+         ALTER TABLE users VALIDATE CONSTRAINT users_named;";
+    on_postgres(up, "ALTER TABLE users DROP CONSTRAINT users_named;").await;
+}
+
+#[tokio::test]
+async fn a_table_that_moves_to_another_schema() {
+    let up = "CREATE SCHEMA app;\nALTER TABLE users SET SCHEMA app;";
+    on_postgres(up, "ALTER TABLE app.users SET SCHEMA public;\nDROP SCHEMA app;").await;
+}
+
+#[tokio::test]
+async fn a_lock_that_ends_with_the_transaction() {
+    let up = "SET LOCAL lock_timeout = '5s';\nSELECT pg_advisory_xact_lock(7);\nLOCK TABLE users;\n\
+         CREATE TEMPORARY TABLE scratch ON COMMIT DROP AS SELECT * FROM users;";
+    on_postgres(up, "SELECT 1;").await;
+}
+
+#[tokio::test]
+async fn data_in_the_script() {
+    let up = "CREATE TABLE countries (code TEXT, name TEXT);\nCOPY countries (code, name) FROM stdin;\n\
+         at\tAustria\nde\tGermany\n\\.\n";
+    let down = ("0001_x.down.sql", "DROP TABLE countries;");
+    let files = [("migrations.toml", "dialects = [\"postgres\"]\n"), ("0001_x.up.sql", up), down];
+    passes(tests(&files, vec![]), Dialect::Postgres, 1).await;
+}
+
+/// The twelve steps of SQLite's manual: the children keep their rows, as no key is enforced meanwhile.
+#[tokio::test]
+async fn a_table_that_is_built_anew() {
+    let before = "CREATE TABLE t (a INTEGER PRIMARY KEY AUTOINCREMENT, b TEXT);\nCREATE INDEX t_b ON t (b);\n\
+         CREATE TABLE child (t INTEGER REFERENCES t (a) ON DELETE CASCADE);\nCREATE VIEW v AS SELECT b FROM t;\n\
+         CREATE TRIGGER t_gone AFTER DELETE ON t BEGIN DELETE FROM child WHERE t = OLD.a; END;";
+    let anew = |columns: &str| {
+        format!(
+            "-- lockgate: foreign-keys off\nDROP VIEW v;\n\
+             CREATE TABLE new (a INTEGER PRIMARY KEY AUTOINCREMENT, {columns});\n\
+             INSERT INTO new (a, b) SELECT a, b FROM t;\nDROP TABLE t;\nALTER TABLE new RENAME TO t;\n\
+             CREATE INDEX t_b ON t (b);\nCREATE VIEW v AS SELECT b FROM t;\n\
+             CREATE TRIGGER t_gone AFTER DELETE ON t BEGIN DELETE FROM child WHERE t = OLD.a; END;\n\
+             PRAGMA foreign_key_check;"
+        )
+    };
+    let fill = &["INSERT INTO t (b) VALUES ('x'), ('y')", "INSERT INTO child VALUES (1), (2), (2)"];
+    let (up, down) = (anew("b TEXT NOT NULL, c INTEGER DEFAULT 7"), anew("b TEXT"));
+    goes_well_on(Dialect::Sqlite, before, fill, &up, &down).await;
+}
+
+/// Quotes, case, spaces and comments are not the schema.
+#[tokio::test]
+async fn a_table_that_is_written_otherwise() {
+    let before = "CREATE TABLE t (a INTEGER PRIMARY KEY, b VARCHAR(9) DEFAULT 'x' CHECK (b <> ''), c);";
+    let down = "CREATE TABLE \"t\" ( -- as it was\n  [a] integer primary key,\n  `b` varchar ( 9 ) default 'x' check(b<>''),\n  c\n);";
+    goes_well_on(Dialect::Sqlite, before, &["INSERT INTO t VALUES (1, 'x', 2)"], "DROP TABLE t;", down).await;
+}
+
+#[tokio::test]
+async fn tables_of_every_kind() {
+    let up = "CREATE TABLE s (a INTEGER PRIMARY KEY, b ANY) STRICT, WITHOUT ROWID;\n\
+         CREATE TABLE g (a INTEGER, b INTEGER AS (a * 2) STORED, c INTEGER AS (a * 3));\n\
+         CREATE UNIQUE INDEX g_b ON g (b DESC, lower(c)) WHERE a > 0;\n\
+         CREATE VIRTUAL TABLE words USING fts5(word);\nINSERT INTO words VALUES ('one'), ('two');";
+    goes_well(Dialect::Sqlite, up, "DROP TABLE words;\nDROP TABLE g;\nDROP TABLE s;").await;
+}
