@@ -104,7 +104,8 @@ fn fits(item: &Item, clause: &Clause) -> bool {
 fn followers(word: &str) -> &'static [&'static str] {
     match word {
         "type" | "COLLATE" => &[" COLLATE", " NOT NULL", " INHERITED", " IDENTITY", " GENERATED", " DEFAULT"],
-        "IDENTITY" => &[" GENERATED"],
+        // One has ` BY DEFAULT` by itself.
+        "IDENTITY" => &[" GENERATED", ") DEFAULT"],
         "GENERATED" => &[" DEFAULT"],
         "AS" => &[" UNLOGGED", " TEMPORARY"],
         // The last ones of their lines.

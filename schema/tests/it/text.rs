@@ -279,6 +279,8 @@ fn what_is_usual_of_a_sequence_is_not_said() {
         (of("bigint", 0, 9, 4, 2), "bigint INCREMENT 2 MINVALUE 0 MAXVALUE 9 START 4"),
         (of("bigint", 3, i64::MAX, 3, 1), "bigint MINVALUE 3"),
         (of("bigint", i64::MIN, 7, 7, -1), "bigint INCREMENT -1 MAXVALUE 7"),
+        // No server makes one: it is said like those that count up.
+        (of("bigint", 1, i64::MAX, 1, 0), "bigint INCREMENT 0"),
     ] {
         assert_eq!(said(options), format!("sequence public.s AS {line}"));
     }
@@ -330,9 +332,13 @@ fn no_two_schemas_share_a_text() {
     let indexes = |index: Index| on(Table { indexes: vec![index], ..table("t", []) });
     let options = |options: Vec<Detail>| on(Table { options, ..table("t", []) });
     let commented = |text: &str| on(Table { meta: Meta { comment: some(text), ..Meta::default() }, ..table("t", []) });
+    let by = |expression: &str| Some(Generated { generation: Generation::Stored, expression: expression.to_owned() });
     let generated = |expression: &str, default: Option<&str>| {
-        let generated = Generated { generation: Generation::Stored, expression: expression.to_owned() };
-        with(Column { generated: Some(generated), default: default.map(str::to_owned), ..column("a", "b") })
+        with(Column { generated: by(expression), default: default.map(str::to_owned), ..column("a", "b") })
+    };
+    let numbered = |data_type: &str, column: Column| {
+        let options = SequenceOptions { data_type: data_type.to_owned(), ..counting() };
+        with(Column { identity: Some(Identity { always: true, options }), ..column })
     };
     let pairs = [
         (with(column("a", "b NOT NULL")), with(Column { not_null: true, ..column("a", "b") })),
@@ -343,6 +349,14 @@ fn no_two_schemas_share_a_text() {
         (
             with(Column { collation: some("c NOT NULL"), ..column("a", "b") }),
             with(Column { collation: some("c"), not_null: true, ..column("a", "b") }),
+        ),
+        (
+            numbered("x) GENERATED AS (1) STORED DEFAULT (2", column("a", "b")),
+            numbered("x", Column { generated: by("1"), default: some("(2)"), ..column("a", "b") }),
+        ),
+        (
+            numbered("x) DEFAULT (2", column("a", "b")),
+            numbered("x", Column { default: some("(2)"), ..column("a", "b") }),
         ),
         (
             with(column("a", "b IDENTITY ALWAYS (bigint)")),
