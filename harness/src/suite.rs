@@ -161,3 +161,16 @@ async fn call(db: &mut Db, check: Check, wanted: Outcome) -> TestResult {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_says_what_it_is() {
+        let rust = Check::Rust(|_| Box::pin(async { Ok(()) }));
+        let seed = Check::Seed(|_, _| Box::pin(async { Ok(()) }), 42);
+        let sql = Check::Sql { file: "a.sql", statements: &[] };
+        assert_eq!(format!("{rust:?} {seed:?} {sql:?}"), "Rust Seed(42) Sql(\"a.sql\")");
+    }
+}

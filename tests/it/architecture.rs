@@ -89,9 +89,11 @@ fn every_command_in_the_pages_exists() {
                 ["xtask", verb, ..] => verbs.iter().any(|known| known == verb),
                 ["run", rest @ ..] => runs(rest, &packages),
                 ["xtask"] => true,
-                [verb, ..] => {
-                    ["add", "bench", "build", "check", "clippy", "doc", "fmt", "nextest", "test", "tree"].contains(verb)
-                }
+                [verb, ..] => [
+                    "add", "bench", "build", "check", "clippy", "doc", "fmt", "install", "mutants", "nextest", "test",
+                    "tree",
+                ]
+                .contains(verb),
                 [] => false,
             };
             assert!(is_known, "{file} says `{command}`, which cannot be run");

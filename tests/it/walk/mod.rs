@@ -113,6 +113,7 @@ async fn caught(tests: &'static Tests, dialect: Dialect, version: i64, step: Ste
     let problem = walked.expect_err("the harness has passed what is bad");
     let text = problem.to_string();
     assert_eq!(problem.step, step, "{text}");
+    assert_eq!(format!("{problem:?}"), text, "a test runner shows what people read");
     for words in words {
         assert!(text.contains(words), "`{words}` is not in:\n{text}");
     }

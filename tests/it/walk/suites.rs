@@ -15,6 +15,7 @@ on_each! {
     l12_what_a_suite_does_is_rolled_back,
     a_panic_is_a_failure_at_its_line,
     a_suite_that_ends_its_transaction_proves_nothing,
+    a_suite_that_begins_another_transaction_proves_nothing,
     a_lost_connection_proves_nothing,
 }
 
@@ -55,6 +56,19 @@ async fn a_suite_that_ends_its_transaction_proves_nothing(dialect: Dialect) {
     let after = Check::Rust(|db| {
         Box::pin(async {
             db.execute("COMMIT").await?;
+            db.expect_table("users").await
+        })
+    });
+    let words = ["the suite ended its transaction"];
+    caught(tests(FILES, vec![suite(NO_TABLE, after)]), dialect, 1, Step::AfterMustFail, &words).await;
+}
+
+/// There is a transaction at the end, and it is not the one that was begun.
+async fn a_suite_that_begins_another_transaction_proves_nothing(dialect: Dialect) {
+    let after = Check::Rust(|db| {
+        Box::pin(async {
+            db.execute("COMMIT").await?;
+            db.execute("BEGIN").await?;
             db.expect_table("users").await
         })
     });
