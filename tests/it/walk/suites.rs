@@ -4,7 +4,7 @@ use lockgate::Dialect;
 use lockgate_harness::__private::{Check, Suite};
 use lockgate_harness::{Failure, Step};
 
-use super::{caught, on_each, passes, tests};
+use super::{caught, on_each, passes, tests, walk};
 
 const FILES: &[(&str, &str)] = &[
     ("0001_users.up.sql", "CREATE TABLE users (id INTEGER NOT NULL PRIMARY KEY);"),
@@ -16,6 +16,8 @@ on_each! {
     a_panic_is_a_failure_at_its_line,
     a_suite_that_ends_its_transaction_proves_nothing,
     a_suite_that_begins_another_transaction_proves_nothing,
+    a_suite_that_passes_and_ends_its_transaction_is_refused,
+    a_fill_that_ends_its_transaction_is_refused,
     a_lost_connection_proves_nothing,
 }
 
@@ -76,6 +78,25 @@ async fn a_suite_that_begins_another_transaction_proves_nothing(dialect: Dialect
     caught(tests(FILES, vec![suite(NO_TABLE, after)]), dialect, 1, Step::AfterMustFail, &words).await;
 }
 
+const COMMITS: Check = Check::Rust(|db| {
+    Box::pin(async {
+        db.execute("COMMIT").await?;
+        Ok(())
+    })
+});
+
+/// What it did is still there.
+async fn a_suite_that_passes_and_ends_its_transaction_is_refused(dialect: Dialect) {
+    let words = ["`before` fails before the migration [before]", "the suite ended its transaction"];
+    caught(tests(FILES, vec![suite(COMMITS, TABLE)]), dialect, 1, Step::Before, &words).await;
+}
+
+async fn a_fill_that_ends_its_transaction_is_refused(dialect: Dialect) {
+    let suite = Suite { fill: Some(COMMITS), ..suite(NO_TABLE, TABLE) };
+    let words = ["its `fill` fails [fill]", "the suite ended its transaction"];
+    caught(tests(FILES, vec![suite]), dialect, 1, Step::Fill, &words).await;
+}
+
 async fn a_lost_connection_proves_nothing(dialect: Dialect) {
     let after = Check::Rust(|_| Box::pin(async { Err(Failure::from(sqlx::Error::PoolTimedOut)) }));
     let words = ["the suite could not be asked"];
@@ -91,7 +112,22 @@ async fn a_server_that_ends_the_session_proves_nothing() {
         })
     });
     let tests = tests(FILES, vec![suite(NO_TABLE, after)]);
-    caught(tests, Dialect::Postgres, 1, Step::AfterMustFail, &["the suite could not be asked"]).await;
+    let words = ["the suite could not be asked", "terminating connection due to administrator command"];
+    caught(tests, Dialect::Postgres, 1, Step::AfterMustFail, &words).await;
+}
+
+/// The suite has not noticed, and is not told that it ended its transaction.
+#[tokio::test]
+async fn a_session_that_is_gone_at_the_end_is_told_as_it_is() {
+    let before = Check::Rust(|db| {
+        Box::pin(async {
+            let _ = db.execute("SELECT pg_terminate_backend(pg_backend_pid())").await;
+            Ok(())
+        })
+    });
+    let walked = walk(tests(FILES, vec![suite(before, TABLE)]), Dialect::Postgres, 1).await;
+    let Some(problem) = walked.map(|walked| walked.expect_err("there is no session").to_string()) else { return };
+    assert!(problem.contains("[before]") && !problem.contains("ended its transaction"), "{problem}");
 }
 
 #[tokio::test]
