@@ -89,11 +89,12 @@ fn every_command_in_the_pages_exists() {
                 ["xtask", verb, ..] => verbs.iter().any(|known| known == verb),
                 ["run", rest @ ..] => runs(rest, &packages),
                 ["xtask"] => true,
-                [verb, ..] => [
-                    "add", "bench", "build", "check", "clippy", "doc", "fmt", "install", "mutants", "nextest", "test",
-                    "tree",
-                ]
-                .contains(verb),
+                ["lockgate", verb, ..] => verbs.iter().any(|known| known == verb),
+                ["lockgate"] | ["new", ..] | ["install", "lockgate-xtask" | "cargo-mutants", ..] => true,
+                [verb, ..] => {
+                    ["add", "bench", "build", "check", "clippy", "doc", "fmt", "mutants", "nextest", "test", "tree"]
+                        .contains(verb)
+                }
                 [] => false,
             };
             assert!(is_known, "{file} says `{command}`, which cannot be run");
