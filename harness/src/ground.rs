@@ -10,6 +10,7 @@ use crate::db::Db;
 use crate::failure::{Failure, TestResult};
 use crate::problem::{Problem, Step};
 use crate::suite::{self, Check, Tests};
+use crate::template::Template;
 use crate::{Throwaway, session};
 
 /// A database on the way, and the set that it is on the way with.
@@ -31,6 +32,15 @@ pub(crate) enum Session {
     Varied,
 }
 
+/// Whether templates outlive the tests.
+fn is_lasting(dialect: Dialect) -> bool {
+    #[cfg(feature = "postgres")]
+    if dialect == Dialect::Postgres {
+        return crate::postgres::is_given();
+    }
+    false
+}
+
 impl Ground {
     /// A database with every migration below this one, and all of them for `None`; each fill was run
     /// right before its migration. `None` where this machine has no such database.
@@ -41,12 +51,29 @@ impl Ground {
     ) -> Result<Option<Self>, Problem> {
         let all: Vec<Migration> = tests.migrations.iter().collect();
         let end = migration.map_or(all.len(), Migration::index);
+        if let Some(ground) = Self::copied(tests, dialect, &all[..end]).await? {
+            return Ok(Some(ground));
+        }
         let fills = |migration: &Migration| tests.suite(migration.version()).and_then(|suite| suite.fill);
         // What is below the first fill has no rows but its own: that is the same for every test.
         let bare = all[..end].iter().position(|migration| fills(migration).is_some()).unwrap_or(end);
         let start = bare.checked_sub(1).map(|last| all[last].version());
         let Some(ground) = Self::at(tests, dialect, start).await? else { return Ok(None) };
         ground.bring(&all[..end], bare).await?;
+        Ok(Some(ground))
+    }
+
+    /// The same, from a template that has the rows of the fills. `None` where there is none to be had: the
+    /// long way says why, at its place. On a server of the user's own, what each build of a test
+    /// program leaves there would never go.
+    async fn copied(tests: &'static Tests, dialect: Dialect, all: &[Migration]) -> Result<Option<Self>, Problem> {
+        let template = Template::filled(tests, all.len());
+        let Some(template) = template.filter(|template| !(template.is_of_this_program() && is_lasting(dialect))) else {
+            return Ok(None);
+        };
+        let Ok(Some(place)) = Throwaway::like(Some(template), dialect).await else { return Ok(None) };
+        let ground = Self::on(tests, place);
+        ground.bring(all, template.count()).await?;
         Ok(Some(ground))
     }
 

@@ -2,6 +2,7 @@
 //! name. Tests are values here, so that no case needs a build of its own.
 
 mod bad;
+mod ground;
 mod helpers;
 mod suites;
 mod whole;
