@@ -135,7 +135,7 @@ pub mod __private {
 
     pub use crate::entry::*;
     pub use crate::test::{Stop, Test, run};
-    pub use crate::walk::{Walked, walk as walked};
+    pub use crate::walk::{Moment, Walked, Witness, walk as walked, witnessed};
 }
 
 /// Nothing, as this build can test on SQLite.

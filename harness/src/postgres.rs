@@ -86,7 +86,7 @@ impl Drop for Place {
 
 /// The URL of the server, and the file of its password if it is ours; `None` where this machine has none, which has been reported.
 fn server() -> Result<Option<(String, Option<PathBuf>)>, Error> {
-    if let Some(url) = std::env::var(SERVER).ok().filter(|url| !url.is_empty()) {
+    if let Some(url) = given() {
         return Ok(Some((url, None)));
     }
     // A static is never dropped: our part in it ends with this process.
@@ -96,6 +96,15 @@ fn server() -> Result<Option<(String, Option<PathBuf>)>, Error> {
         Err(e) if e.kind() == ErrorKind::NotFound => skipped("postgres", &e.to_string()).map(|()| None),
         Err(e) => Err(Error::new(e.to_string())),
     }
+}
+
+fn given() -> Option<String> {
+    std::env::var(SERVER).ok().filter(|url| !url.is_empty())
+}
+
+/// Whether the server is one of the user's own.
+pub(crate) fn is_given() -> bool {
+    given().is_some()
 }
 
 /// A name that no other test of any process has.
@@ -131,7 +140,7 @@ fn copy<'a>(
                 Some(before) => copy(admin, server, before, &draft).await?,
                 None => admin.create_empty(&draft).await.map_err(failed)?,
             }
-            template.fill(&with_database(server, &draft)).await?;
+            template.fill(&with_database(server, &draft), Dialect::Postgres).await?;
             // Nobody may connect to it any more, as nobody could copy it meanwhile.
             let statements = [
                 format!("ALTER DATABASE {draft} ALLOW_CONNECTIONS false"),

@@ -93,7 +93,7 @@ fn ready<'a>(
         if let Some(before) = before {
             fs::copy(before, &made).map_err(failed)?;
         }
-        template.fill(&url(&made)).await?;
+        template.fill(&url(&made), Dialect::Sqlite).await?;
         // The last connection has gone, and with it whatever was beside the file.
         fs::rename(&made, &file).map_err(failed)?;
         Ok(file)

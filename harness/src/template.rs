@@ -2,16 +2,19 @@
 //! is asked for.
 //!
 //! A template is a database that was migrated once and is copied for each test. There is one of the
-//! head, and one after every thirty-second migration: a database at version 100 is a copy of the one
-//! after 96 migrations with four more applied. One of every version would fill the disk.
+//! head, and one after every sixteenth migration: a database at version 100 is a copy of the one
+//! after 96 migrations with four more applied. One of every version would fill the disk. Walks have
+//! theirs with the rows of the fills on the way.
 
-use lockgate::{Body, Database, Destination, Dialect, Migrations, Migrator, Version};
+use lockgate::{Body, Database, Destination, Dialect, Migration, Migrations, Migrator, Version};
 use sha2::{Digest, Sha256};
 
-use crate::Error;
+use crate::ground::Ground;
+use crate::suite::{Check, Tests};
+use crate::{Error, Throwaway};
 
 /// How many migrations are between two templates.
-const STRIDE: usize = 32;
+const STRIDE: usize = 16;
 
 /// What a template holds: the first so many migrations of a set.
 #[derive(Clone, Copy)]
@@ -19,6 +22,8 @@ pub(crate) struct Template {
     migrations: &'static Migrations,
     /// At least one.
     count: usize,
+    /// Whose fills were run, each right before its migration.
+    fills: Option<&'static Tests>,
 }
 
 impl Template {
@@ -26,18 +31,51 @@ impl Template {
     pub(crate) fn below(migrations: &'static Migrations, version: Version) -> Option<Self> {
         let index = migrations.set().find(version)?.index();
         let count = if index + 1 == migrations.len() { migrations.len() } else { (index + 1) / STRIDE * STRIDE };
-        (count > 0).then_some(Self { migrations, count })
+        (count > 0).then_some(Self { migrations, count, fills: None })
+    }
+
+    /// The template to begin with for so many migrations with the rows of their fills; `None` where it
+    /// would have none.
+    pub(crate) fn filled(tests: &'static Tests, end: usize) -> Option<Self> {
+        let migrations = tests.migrations;
+        let count = if end == migrations.len() { end } else { end / STRIDE * STRIDE };
+        let filled = Self { migrations, count, fills: Some(tests) }.with_rows();
+        filled.fills.is_some().then_some(filled)
+    }
+
+    /// Without a fill it is like any other.
+    fn with_rows(self) -> Self {
+        let fills = self.fills.filter(|_| self.checks().next().is_some());
+        Self { fills, ..self }
+    }
+
+    /// The fills that were run.
+    fn checks(self) -> impl Iterator<Item = Check> {
+        let migrations = self.migrations.iter().take(self.count);
+        migrations.filter_map(move |migration| self.fills?.suite(migration.version())?.fill)
+    }
+
+    /// How many migrations it holds.
+    pub(crate) fn count(self) -> usize {
+        self.count
     }
 
     /// The one that this one is made from.
     pub(crate) fn before(self) -> Option<Self> {
         let count = (self.count - 1) / STRIDE * STRIDE;
-        (count > 0).then_some(Self { count, ..self })
+        (count > 0).then(|| Self { count, ..self }.with_rows())
+    }
+
+    /// Whether it holds what Rust code did.
+    pub(crate) fn is_of_this_program(self) -> bool {
+        let step = |migration: Migration| matches!(migration.up().body(), Body::Rust);
+        self.migrations.iter().take(self.count).any(step)
+            || self.checks().any(|fill| !matches!(fill, Check::Sql { .. }))
     }
 
     /// Equal for what is equal: the scripts and their order, the program's name, which the history
-    /// records, and this release, which writes it. What a Rust step does is not only in its file,
-    /// so that the test program itself counts where there is one.
+    /// records, and this release, which writes it. What a Rust step or a fill does is not only in its
+    /// file, so that the test program itself counts where there is one.
     pub(crate) fn key(self, dialect: Dialect) -> String {
         let mut hash = Sha256::new();
         let mut add = |bytes: &[u8]| {
@@ -52,7 +90,24 @@ impl Template {
             add(migration.up().checksum().digest());
             add(migration.down().map_or(&[][..], |_| b"down"));
         }
-        if self.migrations.iter().take(self.count).any(|migration| matches!(migration.up().body(), Body::Rust)) {
+        for migration in self.migrations.iter().take(self.count) {
+            let fill = self.fills.and_then(|tests| tests.suite(migration.version())).and_then(|suite| suite.fill);
+            let Some(fill) = fill else { continue };
+            add(b"fill");
+            add(migration.id().as_bytes());
+            match fill {
+                Check::Rust(function) => add(&place_in_program(function as *const ())),
+                Check::Seed(function, seed) => {
+                    add(&place_in_program(function as *const ()));
+                    add(&seed.to_le_bytes());
+                }
+                Check::Sql { statements, .. } => {
+                    let of_dialect = statements.iter().filter(|(dialects, _)| dialects.contains(&dialect));
+                    of_dialect.flat_map(|(_, statements)| *statements).for_each(|(_, sql)| add(sql.as_bytes()));
+                }
+            }
+        }
+        if self.is_of_this_program() {
             let program = std::env::current_exe().unwrap_or_default();
             add(program.as_os_str().as_encoded_bytes());
             let made = program.metadata().and_then(|data| data.modified());
@@ -67,8 +122,37 @@ impl Template {
     }
 
     /// Makes an empty database, or a copy of [`before`](Self::before), be like this.
-    pub(crate) async fn fill(self, url: &str) -> Result<(), Error> {
+    pub(crate) async fn fill(self, url: &str, dialect: Dialect) -> Result<(), Error> {
+        if let Some(tests) = self.fills {
+            return self.fill_with_rows(tests, url.to_owned(), dialect).await;
+        }
         migrate(self.migrations, self.version(), url).await
+    }
+}
+
+/// Which function of this program it is, the same in each of its processes: they have the program at another
+/// address, but as a whole.
+fn place_in_program(function: *const ()) -> [u8; size_of::<usize>()] {
+    let anchor = place_in_program as *const ();
+    (function as usize).wrapping_sub(anchor as usize).to_le_bytes()
+}
+
+impl Template {
+    /// On a thread of its own, as a user's future may be one that must stay on its thread.
+    async fn fill_with_rows(self, tests: &'static Tests, url: String, dialect: Dialect) -> Result<(), Error> {
+        let failed = |e| Error::because("a template cannot be filled", e);
+        let work = move || {
+            let all: Vec<_> = self.migrations.iter().take(self.count).collect();
+            let start = self.before().map_or(0, Self::count);
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+            let ground = Ground::on(tests, Throwaway::given(url, dialect));
+            let brought = runtime.block_on(ground.bring(&all, start));
+            brought.map_err(|problem| Error::new(problem.to_string()))
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(filled) => filled,
+            Err(panicked) => Err(Error::because("a template cannot be filled", panicked)),
+        }
     }
 }
 

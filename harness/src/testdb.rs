@@ -8,7 +8,7 @@
 use std::fmt::Display;
 use std::fs;
 
-use lockgate::{Dialect, Migrator, mask_secrets};
+use lockgate::{Dialect, mask_secrets};
 
 use crate::Throwaway;
 use crate::ground::Ground;
@@ -111,7 +111,7 @@ fn dialect(url: &str) -> Result<Dialect, String> {
 
 async fn fill(tests: &'static Tests, url: &str, dialect: Dialect, seed: u64) -> Result<(), String> {
     let place = Throwaway::given(url.to_owned(), dialect);
-    let ground = Ground { tests, place, migrator: Migrator::new(tests.migrations) };
+    let ground = Ground::on(tests, place);
     let all: Vec<_> = tests.migrations.iter().collect();
     ground.bring(&all, 0).await.map_err(|problem| problem.to_string())?;
     if let Some(function) = tests.seed {

@@ -44,7 +44,7 @@ impl Throwaway {
     }
 
     /// A copy of a template, or an empty database.
-    async fn like(template: Option<Template>, dialect: Dialect) -> Result<Option<Self>, Error> {
+    pub(crate) async fn like(template: Option<Template>, dialect: Dialect) -> Result<Option<Self>, Error> {
         let place: Option<Place> = match dialect {
             #[cfg(feature = "sqlite")]
             Dialect::Sqlite => Some(Place::Sqlite(sqlite::Place::like(template).await?)),

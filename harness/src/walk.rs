@@ -2,6 +2,7 @@
 //! where it belongs and fail as a whole where it does not, the way back must give the same schema, and
 //! the second time must be like the first.
 
+use lockgate::schema::Schema;
 use lockgate::{Destination, Dialect, Migration, Version};
 
 use crate::failure::{Failure, TestResult};
@@ -21,29 +22,60 @@ pub enum Walked {
     Skipped,
 }
 
+/// The times at which a walk reads the schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// At the version below, behind the fill.
+    Before,
+    /// Behind the migration.
+    First,
+    /// Behind the way back.
+    Reverted,
+    /// Behind the migration again.
+    Second,
+}
+
+/// Who is told of each schema, with the address of the database, which is still like this.
+pub type Witness<'a> = &'a dyn Fn(Moment, &str, &Schema);
+
 /// Walks one migration, in a database of its own.
 ///
 /// # Errors
 ///
 /// Where something is not as it should be: which step, and what was found.
 pub async fn walk(tests: &'static Tests, dialect: Dialect, version: Version) -> Result<Walked, Problem> {
+    witnessed(tests, dialect, version, &|_, _, _| {}).await
+}
+
+/// The same, while someone looks on.
+///
+/// # Errors
+///
+/// As for [`walk`].
+pub async fn witnessed(
+    tests: &'static Tests,
+    dialect: Dialect,
+    version: Version,
+    witness: Witness<'_>,
+) -> Result<Walked, Problem> {
     let Some(migration) = tests.migrations.set().find(version) else {
         return Err(Problem::new(Step::Ground, format!("the set has no version {version}")));
     };
     let walked = async {
         let Some(ground) = Ground::below(tests, dialect, Some(&migration)).await? else { return Ok(Walked::Skipped) };
-        Walk { ground, migration, suite: tests.suite(version) }.run().await
+        Walk { ground, migration, suite: tests.suite(version), witness }.run().await
     };
     walked.await.map_err(|problem: Problem| problem.about(migration.id(), dialect))
 }
 
-struct Walk {
+struct Walk<'a> {
     ground: Ground,
     migration: Migration,
     suite: Option<&'static Suite>,
+    witness: Witness<'a>,
 }
 
-impl Walk {
+impl Walk<'_> {
     async fn run(&self) -> Result<Walked, Problem> {
         let ground = &self.ground;
         let part = |part: fn(&Suite) -> Option<Check>| self.suite.and_then(part);
@@ -53,7 +85,7 @@ impl Walk {
             ground.fill(fill).await.or_problem(Step::Fill, "its `fill` fails")?;
         }
         let counts = ground.counts().await.or_problem(Step::Ground, COUNT)?;
-        let schema = ground.schema().await.or_problem(Step::Ground, READ)?;
+        let schema = self.schema(Moment::Before, Step::Ground).await?;
         self.passes(before, Step::Before, "`before` fails before the migration").await?;
         self.fails(after, Step::AfterMustFail, "`after` passes before the migration: it does not notice it").await?;
 
@@ -66,7 +98,7 @@ impl Walk {
         if self.migration.down().is_none() {
             return Ok(Walked::Irreversible);
         }
-        let first_schema = ground.schema().await.or_problem(Step::SchemaAgain, READ)?;
+        let first_schema = self.schema(Moment::First, Step::SchemaAgain).await?;
         let first_contents = ground.contents().await.or_problem(Step::RowsAgain, COUNT)?;
 
         self.revert().await.or_problem(Step::Revert, "its way back fails")?;
@@ -75,7 +107,7 @@ impl Walk {
             counts.iter().filter(|(table, _)| first.iter().any(|(name, _)| name == table)).cloned().collect();
         let back = ground.counts().await.or_problem(Step::RowsAfterRevert, COUNT)?;
         self.survive(&kept, &back, Step::RowsAfterRevert)?;
-        let reverted = ground.schema().await.or_problem(Step::SchemaAfterRevert, READ)?;
+        let reverted = self.schema(Moment::Reverted, Step::SchemaAfterRevert).await?;
         if let Some(differences) = ground.differences(&schema, &reverted) {
             return Err(Problem::new(Step::SchemaAfterRevert, "the schema behind the way back is not what it was")
                 .detail(differences)
@@ -85,7 +117,7 @@ impl Walk {
 
         let again = format!("it fails the second time, in a session with {}", session::varied(ground.dialect()));
         self.apply(Session::Varied).await.or_problem(Step::ApplyAgain, &again)?;
-        let second_schema = ground.schema().await.or_problem(Step::SchemaAgain, READ)?;
+        let second_schema = self.schema(Moment::Second, Step::SchemaAgain).await?;
         if let Some(differences) = ground.differences(&first_schema, &second_schema) {
             return Err(Problem::new(Step::SchemaAgain, "the schema is not what it was the first time")
                 .detail(differences)
@@ -94,6 +126,12 @@ impl Walk {
         self.passes(after, Step::AfterAgain, "`after` fails the second time").await?;
         self.same_rows(&first, &first_contents).await?;
         Ok(Walked::There)
+    }
+
+    async fn schema(&self, moment: Moment, step: Step) -> Result<Schema, Problem> {
+        let schema = self.ground.schema().await.or_problem(step, READ)?;
+        (self.witness)(moment, &self.ground.place.url(), &schema);
+        Ok(schema)
     }
 
     async fn apply(&self, session: Session) -> TestResult<Vec<String>> {

@@ -3,6 +3,7 @@
 
 mod bad;
 mod good;
+mod ground;
 mod helpers;
 mod suites;
 mod whole;

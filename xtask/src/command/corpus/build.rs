@@ -11,8 +11,32 @@ use cargo_metadata::diagnostic::DiagnosticLevel;
 
 use super::Set;
 use crate::failure::Failure;
+use crate::project::Project;
 
-const RUNNER: &str = include_str!("runner.rs.txt");
+/// What the program is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Up and down, as often as it is called.
+    Run,
+    /// The walk of one migration.
+    Walk,
+}
+
+impl Purpose {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Run => include_str!("runner.rs.txt"),
+            Self::Walk => include_str!("walker.rs.txt"),
+        }
+    }
+
+    fn package(self) -> &'static str {
+        match self {
+            Self::Run => "runner",
+            Self::Walk => "walker",
+        }
+    }
+}
 
 /// The program, and what the compiler says of the sets that are not in it.
 #[derive(Debug)]
@@ -27,10 +51,17 @@ impl Runner {
         self.refused[set].as_deref()
     }
 
+    /// The program.
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.env("NO_COLOR", "1");
+        command
+    }
+
     /// Runs a set; the answer is what it prints, the `Err` its report.
     pub(super) fn run(&self, set: usize, url: &str, words: &[&str]) -> Result<String, String> {
-        let mut command = Command::new(&self.program);
-        command.arg(set.to_string()).args(words).env("CORPUS_URL", url).env("NO_COLOR", "1");
+        let mut command = self.command();
+        command.arg(set.to_string()).args(words).env("CORPUS_URL", url);
         let output = command.output().map_err(|e| e.to_string())?;
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         if output.status.success() { Ok(out.into_owned()) } else { Err(format!("{out}{err}").trim().to_owned()) }
@@ -38,7 +69,8 @@ impl Runner {
 }
 
 /// Builds it: first the sets alone, so that one that does not compile costs no other.
-pub(super) fn runner(root: &Path, runtime: &Path, corpus: &Path, sets: &[Set]) -> Result<Runner, Failure> {
+pub(super) fn runner(purpose: Purpose, project: &Project, corpus: &Path, sets: &[Set]) -> Result<Runner, Failure> {
+    let root = &project.root;
     let write = |path: PathBuf, text: String| {
         let failed = |e| Failure::impossible(format!("{} cannot be written: {e}", path.display()));
         fs::create_dir_all(path.parent().expect("it is in the corpus")).map_err(failed)?;
@@ -48,8 +80,14 @@ pub(super) fn runner(root: &Path, runtime: &Path, corpus: &Path, sets: &[Set]) -
         }
         fs::write(&path, text).map_err(failed)
     };
-    let lockgate =
-        format!("lockgate = {{ path = {:?}, features = [\"sqlite\", \"postgres\"] }}\n", runtime.display().to_string());
+    let ours = |name: &str, features: &str| {
+        let folder = project.directory_of(name).ok_or_else(|| {
+            Failure::impossible("`corpus` tries Lockgate itself: it runs in Lockgate's own workspace alone")
+        })?;
+        Ok::<_, Failure>(format!("{name} = {{ path = {:?}, features = [{features}] }}\n", folder.display().to_string()))
+    };
+    // As the harness asks for it, so that it is compiled once.
+    let lockgate = ours("lockgate", "\"sqlite\", \"postgres\", \"schema\"")?;
     for (index, set) in sets.iter().enumerate() {
         let crate_folder = set.folder.parent().expect("a set's folder is in its crate");
         write(crate_folder.join("Cargo.toml"), manifest(&format!("set-{index}"), &lockgate))?;
@@ -62,24 +100,29 @@ pub(super) fn runner(root: &Path, runtime: &Path, corpus: &Path, sets: &[Set]) -
         .map_err(|e| Failure::impossible(format!("{} cannot be copied: {e}", lock.display())))?;
 
     let members: Vec<&Path> = sets.iter().map(|set| set.folder.parent().expect("as above")).collect();
-    write(corpus.join("Cargo.toml"), workspace(&members, false))?;
+    write(corpus.join("Cargo.toml"), workspace(&members, None))?;
     let target = root.join("target").join("corpus");
     let refused = libraries(corpus, &target, sets.len())?;
 
     let good = || (0..sets.len()).filter(|index| refused[*index].is_none());
     let sqlx = "sqlx = { version = \"0.9\", default-features = false, features = [\"runtime-tokio\", \"sqlite\", \"postgres\"] }\n";
+    let more = match purpose {
+        Purpose::Run => sqlx.to_owned(),
+        Purpose::Walk => ours("lockgate-harness", "\"sqlite\", \"postgres\"")? + "serde_json = \"1\"\n",
+    };
     let mut dependencies =
-        lockgate + sqlx + "tokio = { version = \"1\", features = [\"rt-multi-thread\", \"macros\"] }\n";
+        lockgate + &more + "tokio = { version = \"1\", features = [\"rt-multi-thread\", \"macros\"] }\n";
     for index in good() {
         let path = members[index].display().to_string();
         dependencies += &format!("set-{index} = {{ path = {path:?} }}\n");
     }
     let arms: String = good().map(|index| format!("        \"{index}\" => &set_{index}::MIGRATIONS,\n")).collect();
-    write(corpus.join("runner/Cargo.toml"), manifest("runner", &dependencies))?;
-    write(corpus.join("runner/src/main.rs"), RUNNER.replace("        // SETS\n", &arms))?;
-    write(corpus.join("Cargo.toml"), workspace(&members, true))?;
+    let name = purpose.package();
+    write(corpus.join(name).join("Cargo.toml"), manifest(name, &dependencies))?;
+    write(corpus.join(name).join("src/main.rs"), purpose.text().replace("        // SETS\n", &arms))?;
+    write(corpus.join("Cargo.toml"), workspace(&members, Some(name)))?;
     let mut command = cargo(corpus, &target);
-    let status = command.args(["build", "--quiet", "--package", "runner"]).status();
+    let status = command.args(["build", "--quiet", "--package", name]).status();
     match status {
         Ok(status) if status.success() => {}
         Ok(_) => {
@@ -87,7 +130,7 @@ pub(super) fn runner(root: &Path, runtime: &Path, corpus: &Path, sets: &[Set]) -
         }
         Err(e) => return Err(Failure::impossible(format!("cargo build: {e}"))),
     }
-    Ok(Runner { program: target.join("debug").join(format!("runner{}", env::consts::EXE_SUFFIX)), refused })
+    Ok(Runner { program: target.join("debug").join(format!("{name}{}", env::consts::EXE_SUFFIX)), refused })
 }
 
 /// Compiles the sets, and collects what rustc says of each that it refuses.
@@ -136,9 +179,9 @@ fn manifest(name: &str, dependencies: &str) -> String {
     )
 }
 
-fn workspace(members: &[&Path], runner: bool) -> String {
+fn workspace(members: &[&Path], program: Option<&str>) -> String {
     let members = members.iter().map(|path| format!("    {:?},\n", path.display().to_string()));
-    let runner = runner.then(|| "    \"runner\",\n".to_owned());
-    let members: String = members.chain(runner).collect();
+    let program = program.map(|name| format!("    {name:?},\n"));
+    let members: String = members.chain(program).collect();
     format!("[workspace]\nresolver = \"3\"\nmembers = [\n{members}]\n\n[profile.dev]\ndebug = \"line-tables-only\"\n")
 }

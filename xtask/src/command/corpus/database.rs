@@ -56,6 +56,14 @@ impl Programs {
         Self { psql: find("psql"), pg_dump: find("pg_dump"), sqlite3: find("sqlite3") }
     }
 
+    /// Tells a program of ours of the server, and of `pg_dump` if it is to use it.
+    pub(super) fn for_server(&self, command: &mut Command, server: &Postgres, dump: bool) {
+        environment(command, server, "postgres").env("LOCKGATE_TEST_POSTGRES", server.url("postgres"));
+        if let Some(program) = self.pg_dump.as_ref().filter(|_| dump) {
+            command.env("CORPUS_DUMP", program);
+        }
+    }
+
     /// Why sets of this dialect cannot be tried here, if they cannot.
     pub(super) fn missing(&self, dialect: Dialect, server: Option<&Postgres>) -> Option<&'static str> {
         match dialect {

@@ -12,10 +12,21 @@ use super::database::Dialect;
 use super::{Script, Set};
 use crate::failure::Failure;
 
+/// The version of what is done before the first script.
+const PREPARED: i64 = 1;
+
 /// The table that sqlx makes before the first script.
 const SQLX_HISTORY: &str = "CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL, \
                             installed_on TIMESTAMPTZ NOT NULL DEFAULT now(), success BOOLEAN NOT NULL, \
                             checksum BYTEA NOT NULL, execution_time BIGINT NOT NULL)";
+
+/// The table that diesel makes before the first script.
+const DIESEL_HISTORY: &str = "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL, \
+                              run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)";
+
+/// What a script names, if it needs its own runner's table, and the statement for it.
+const HISTORIES: [(&str, &str, &str); 2] =
+    [("sqlx", "_sqlx_migrations", SQLX_HISTORY), ("diesel", "__diesel_schema_migrations", DIESEL_HISTORY)];
 
 /// The sets of a package: every folder whose name ends in `migrations` and that holds SQL.
 pub(super) fn sets(corpus: &Path, name: &str, version: &str, dialect: Dialect) -> Result<Vec<Set>, Failure> {
@@ -85,12 +96,11 @@ fn copied(name: String, dialect: Dialect, from: &Path, to: PathBuf, package: &Pa
     let folder = to.join("migrations");
     let paths = scripts(from)?;
     for path in &paths {
-        let inside = path.strip_prefix(from).expect("it was found in there");
-        let copy = folder.join(inside);
+        let copy = folder.join(inside(path, from));
         fs::create_dir_all(copy.parent().expect("it is in the folder")).map_err(failed)?;
         fs::copy(path, &copy).map_err(failed)?;
     }
-    if paths.iter().any(|path| path.parent() != Some(from)) {
+    if paths.iter().any(|path| inside(path, from).parent() != Some(Path::new(""))) {
         notes.push("has nested folders: both read them recursively, in the order of the versions".to_owned());
     }
     // What was published is as it is: a script that the grammar refuses is run as well, and fails by name.
@@ -113,15 +123,14 @@ fn copied(name: String, dialect: Dialect, from: &Path, to: PathBuf, package: &Pa
     let (mut ups, mut downs) = (Vec::new(), Vec::new());
     let (mut controlled, mut statements) = (Vec::new(), 0);
     for path in paths {
-        let inside = path.strip_prefix(from).expect("it was found in there").to_owned();
+        let inside = inside(&path, from);
         let file = inside.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let text = fs::read_to_string(&path).map_err(|e| Failure::impossible(format!("{}: {e}", path.display())))?;
-        if text.contains("_sqlx_migrations")
-            && dialect == Dialect::Postgres
-            && !prepare.contains(&SQLX_HISTORY.to_owned())
-        {
-            notes.push(format!("`{file}` needs sqlx's own table `_sqlx_migrations`: made by hand for both"));
-            prepare.push(SQLX_HISTORY.to_owned());
+        for (runner, table, statement) in HISTORIES {
+            if text.contains(table) && dialect == Dialect::Postgres && !prepare.contains(&statement.to_owned()) {
+                notes.push(format!("`{file}` needs {runner}'s own table `{table}`: made by hand for both"));
+                prepare.push(statement.to_owned());
+            }
         }
         let split = sql::split(dialect.source(), &text);
         statements += split.statements.len();
@@ -154,6 +163,33 @@ fn copied(name: String, dialect: Dialect, from: &Path, to: PathBuf, package: &Pa
     Ok(Set { name, dialect, folder, ups, downs, statements, notes, prepare })
 }
 
+/// What a script is called in our copy. Diesel's `2019-02-26-002946_create_user/up.sql` becomes
+/// `20190226002946_create_user.up.sql`; zeros are no version, and the first after that of `prepare`.
+fn inside(path: &Path, from: &Path) -> PathBuf {
+    let inside = path.strip_prefix(from).expect("it was found in there");
+    let diesel = || {
+        let file = inside.file_name()?.to_str().filter(|file| ["up.sql", "down.sql"].contains(file))?;
+        let (version, name) = inside.parent()?.to_str()?.split_once('_')?;
+        let digits: String = version.chars().filter(char::is_ascii_digit).take(14).collect();
+        let number: i64 = digits.parse().ok()?;
+        Some(PathBuf::from(format!("{:04}_{name}.{file}", number.max(PREPARED + 1))))
+    };
+    diesel().unwrap_or_else(|| inside.to_owned())
+}
+
+/// Makes what a set's own runner does beforehand the first migration of our copy.
+pub(super) fn prepare(set: &mut Set) -> Result<(), Failure> {
+    if set.prepare.is_empty() {
+        return Ok(());
+    }
+    let script = Script { version: PREPARED, path: format!("{PREPARED:04}_prepare.up.sql").into() };
+    let path = set.folder.join(&script.path);
+    let text = set.prepare.iter().map(|statement| format!("{statement};\n")).collect::<String>();
+    fs::write(&path, text).map_err(|e| Failure::impossible(format!("{} cannot be written: {e}", path.display())))?;
+    set.ups.insert(0, script);
+    Ok(())
+}
+
 fn scripts(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut found = Vec::new();
     for path in entries(folder)? {
@@ -183,6 +219,15 @@ fn created_schemas(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_script_of_diesel_gets_our_name() {
+        let of = |path: &str| inside(&Path::new("/x").join(path), Path::new("/x")).display().to_string();
+        assert_eq!(of("2019-02-26-002946_create_user/up.sql"), "20190226002946_create_user.up.sql");
+        assert_eq!(of("2026-04-16-000000-0000_add-it/down.sql"), "20260416000000_add-it.down.sql");
+        assert_eq!(of("00000000000000_diesel_initial_setup/up.sql"), "0002_diesel_initial_setup.up.sql");
+        assert_eq!(of("2021/0001_x.up.sql"), "2021/0001_x.up.sql");
+    }
 
     #[test]
     fn schemas_are_read() {

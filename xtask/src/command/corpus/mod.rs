@@ -10,6 +10,7 @@ mod fetch;
 mod run;
 mod split;
 mod table;
+mod walk;
 
 use std::path::PathBuf;
 
@@ -17,16 +18,18 @@ use anstream::{eprintln, println};
 
 use crate::failure::Failure;
 use crate::project::Project;
+use build::Purpose;
 use database::Dialect;
 use lockgate_harness::server::{Error, ErrorKind, Options, Postgres, require};
 
 /// The published packages that are tried when none is named.
-const PACKAGES: [(&str, &str, Dialect); 8] = [
+const PACKAGES: [(&str, &str, Dialect); 9] = [
     ("zksync_dal", "29.13.0-non-semver-compat", Dialect::Postgres),
     ("atuin-server-postgres", "18.20.1", Dialect::Postgres),
     ("apalis-postgres", "1.0.0", Dialect::Postgres),
     ("underway", "0.2.0", Dialect::Postgres),
     ("sqlxmq", "0.6.0", Dialect::Postgres),
+    ("lemmy_db_schema", "1.0.0-test-fix-publish-3", Dialect::Postgres),
     ("atuin-client", "18.24.4", Dialect::Sqlite),
     ("atuin-server-sqlite", "18.20.1", Dialect::Sqlite),
     ("apalis-sqlite", "1.0.0", Dialect::Sqlite),
@@ -42,6 +45,12 @@ pub(crate) struct Arguments {
     /// Only what the plain shell does, without Lockgate
     #[arg(long)]
     shell_only: bool,
+    /// The walk of each migration instead: up, back, and up again, with the schemas compared
+    #[arg(long, conflicts_with = "shell_only")]
+    walk: bool,
+    /// With `--walk`: hold each comparison against two dumps of `pg_dump`
+    #[arg(long, requires = "walk")]
+    dump: bool,
 }
 
 /// One folder of migrations of a package.
@@ -74,9 +83,6 @@ struct Script {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let project = Project::find()?;
-    let Some(runtime) = project.directory_of("lockgate") else {
-        return Err(Failure::impossible("`corpus` tries Lockgate itself: it runs in Lockgate's own workspace alone"));
-    };
     let corpus = project.root.join(".corpus");
     let mut sets = Vec::new();
     for (name, version, dialect) in wanted(arguments)? {
@@ -86,7 +92,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
     let server = if sets.iter().any(|set| set.dialect == Dialect::Postgres) { postgres()? } else { None };
     let programs = database::Programs::find(server.as_ref());
-    let runner = if arguments.shell_only { None } else { Some(build::runner(&project.root, runtime, &corpus, &sets)?) };
+    if arguments.walk {
+        sets.iter_mut().try_for_each(fetch::prepare)?;
+        let runner = build::runner(Purpose::Walk, &project, &corpus, &sets)?;
+        return walk::run(&sets, server.as_ref(), &programs, &runner, arguments.dump);
+    }
+    let runner = match arguments.shell_only {
+        true => None,
+        false => Some(build::runner(Purpose::Run, &project, &corpus, &sets)?),
+    };
 
     let mut results = Vec::new();
     for (index, set) in sets.iter().enumerate() {
