@@ -44,6 +44,9 @@ enum Command {
     /// Try published sets of migrations (in Lockgate's own workspace).
     #[command(hide = true)]
     Corpus(command::corpus::Arguments),
+    /// Hold the grammar gate against PostgreSQL's own grammar (in Lockgate's own workspace).
+    #[command(hide = true)]
+    Oracle(command::oracle::Arguments),
 }
 
 /// Reads the command line and does what it says. This is all that a workspace's own `xtask` needs.
@@ -65,6 +68,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Test(arguments) => command::test::run(&arguments),
         Command::Testdb(arguments) => command::testdb::run(&arguments),
         Command::Corpus(arguments) => command::corpus::run(&arguments),
+        Command::Oracle(arguments) => command::oracle::run(&arguments),
     };
     let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -193,6 +193,8 @@ pub fn lint(set: &Set<'_>) -> Vec<Finding> {
             continue;
         }
         world.enter(set);
+        // What a way back takes away is there for the scripts behind it.
+        let ahead = source.is_down.then(|| world.clone());
         // Rows are copied in order to drop or empty where they come from; others need not be looked at.
         let takes = [StatementKind::DropTable, StatementKind::Truncate, StatementKind::Delete];
         let copies = source.statements.iter().any(|statement| takes.contains(&statement.kind));
@@ -227,6 +229,9 @@ pub fn lint(set: &Set<'_>) -> Vec<Finding> {
                 }
                 world.after(change);
             }
+        }
+        if let Some(ahead) = ahead {
+            world = ahead;
         }
     }
     found

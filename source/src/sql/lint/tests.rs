@@ -117,6 +117,17 @@ fn indexes_are_built_and_dropped_beside_the_writers() {
 }
 
 #[test]
+fn a_table_of_a_draft_is_new_for_the_next_draft_whatever_its_way_back_does() {
+    let folder = || postgres().draft(USERS).down("DROP TABLE users;");
+    folder().draft("CREATE INDEX i ON users (name);").down("DROP INDEX i;").finds(&[]);
+    folder().draft("ALTER TABLE users ADD COLUMN email text NOT NULL;").finds(&[]);
+    // What only a way back makes is not there.
+    let down = postgres().released(USERS).draft("DROP TABLE users;").down(USERS);
+    down.draft("CREATE INDEX i ON users (name);")
+        .finds(&["drop-table: users", "blocking-index: CREATE INDEX i ON users (name)"]);
+}
+
+#[test]
 fn what_is_built_anew_is_called_by_its_name() {
     let message = |draft: &str| postgres().released(USERS).draft(draft).lint()[0].1.message.clone();
     assert_eq!(

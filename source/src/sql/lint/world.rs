@@ -14,7 +14,7 @@ use crate::folder::policy::LintLevel;
 use crate::sql::touch;
 
 /// What the drafts up to here have made.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct World {
     tables: HashSet<String>,
     columns: HashSet<(String, String)>,
