@@ -16,28 +16,30 @@ use crate::project::{Package, Project};
 use crate::schema::{NoSchema, of_database, of_folder};
 use crate::scripts;
 
-/// Runs the migrations on an SQLite in memory or a throwaway PostgreSQL, and prints what is there then. Where there
-/// are Rust steps, the package's test of its migrations (`tests/migrations`) runs them. Exit
-/// codes: 0 done, or the file says what is there; 1 it does not, or a migration fails; 2 it could not
-/// be done.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Runs the migrations on an SQLite in memory or a throwaway PostgreSQL, and prints what is there then. \
+                  Where there are Rust steps, the package's test of its migrations (`tests/migrations`) runs them. \
+                  Exit codes: 0 done, or the file says what is there; 1 it does not, or a migration fails; 2 it could \
+                  not be done."
+)]
 pub(crate) struct Arguments {
-    /// Behind this migration, and not behind the last
+    /// As it is behind this migration, and not behind the last
     #[arg(long, value_name = "VERSION", conflicts_with = "database_url")]
     at: Option<String>,
-    /// The database that it is for, where the policy names several: `sqlite` or `postgres`
+    /// `sqlite` or `postgres`, where the policy names both; `sqlite` if not given
     #[arg(long, value_name = "DIALECT", conflicts_with = "database_url")]
     dialect: Option<Dialect>,
-    /// The database of a folder for several, as its names say: those with `numbering = "encoded"`
+    /// With `numbering = "encoded"`, in a folder for several databases: the one that it is of
     #[arg(long, value_name = "NAME", conflicts_with = "database_url")]
     database: Option<String>,
-    /// Of a database that is there; without a URL of the one that DATABASE_URL names
+    /// Run nothing, and read this database; without a URL the one that DATABASE_URL names
     #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
     database_url: Option<String>,
-    /// Say whether this file has the text, and in what it differs
+    /// Say whether this file has the text that would be printed, and in what it differs
     #[arg(long, value_name = "FILE", group = "form")]
     check: Option<PathBuf>,
-    /// Write the text, or the picture, to this file
+    /// Write the text, or the picture, to this file and not to the screen
     #[arg(long, value_name = "FILE", conflicts_with = "check")]
     write: Option<PathBuf>,
     /// A picture for Mermaid

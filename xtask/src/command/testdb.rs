@@ -10,9 +10,12 @@ use crate::failure::Failure;
 use crate::program;
 use crate::project::Project;
 
-/// A database is dropped only if it is marked for development: on PostgreSQL by the line `lockgate:
-/// development` in its comment, in SQLite by the `application_id` of the file. One that `create` makes has the mark.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "A database is dropped only if it is marked for development: on PostgreSQL by the line `lockgate: \
+                  development` in its comment, in SQLite by the `application_id` of the file. One that `create` makes \
+                  has the mark."
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Verb,

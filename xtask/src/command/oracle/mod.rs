@@ -48,9 +48,11 @@ const REFUSED_BEHIND: [&str; 9] = [
 /// The same: beginnings of statements, or what stands in them.
 const REFUSED_SO: [&str; 3] = ["create statistics", "explain (", "as 'not even sql'"];
 
-/// Exit codes: 0 the gate takes every statement that PostgreSQL's grammar takes, and refuses 99 % of those that it
-/// refuses; 1 it does not; 2 there is no Python or no package.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 the gate takes every statement that PostgreSQL's grammar takes, and refuses 99 % of \
+                  those that it refuses; 1 it does not; 2 there is no Python or no package."
+)]
 pub(crate) struct Arguments {
     /// Files of SQL; without any, PostgreSQL's regression tests
     files: Vec<PathBuf>,
