@@ -4,8 +4,10 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use lockgate_source::folder::{self, Loaded};
+use lockgate_source::folder::{Loaded, load_embedded};
 use lockgate_source::{Severity, said};
+
+use crate::Folder;
 
 /// Watches the folder `migrations` beside the crate's `Cargo.toml`, and says what is wrong with it.
 ///
@@ -32,13 +34,14 @@ pub fn check() {
 }
 
 /// Does what [`check`] does for another folder, named as in `embed_migrations!`: relative to the
-/// directory of the crate's `Cargo.toml`. A crate that embeds several calls it for each.
+/// directory of the crate's `Cargo.toml`. A crate that embeds several calls it for each. Where
+/// `embed_migrations!` is told that the tests are elsewhere, [`folder`](crate::folder) is too.
 ///
 /// ```no_run
 /// lockgate_build::check_folder("../db/migrations");
 /// ```
 pub fn check_folder(path: impl AsRef<Path>) {
-    looked_at(path.as_ref(), |_, _| {});
+    crate::folder(path).check();
 }
 
 /// Does what [`check`] does, and runs the set up, down and up again on an empty SQLite in memory: missing
@@ -75,15 +78,34 @@ pub fn replay() {
 /// ```
 #[cfg(feature = "replay")]
 pub fn replay_folder(path: impl AsRef<Path>) {
-    looked_at(path.as_ref(), replayed);
+    crate::folder(path).replay();
+}
+
+impl Folder {
+    /// Does what [`check`] does.
+    ///
+    /// ```no_run
+    /// // As in `embed_migrations!("migrations", tests = "tests/schema")`.
+    /// lockgate_build::folder("migrations").tests("tests/schema").check();
+    /// ```
+    pub fn check(&self) {
+        looked_at(self, |_, _| {});
+    }
+
+    /// Does what [`replay`] does.
+    #[cfg(feature = "replay")]
+    pub fn replay(&self) {
+        looked_at(self, replayed);
+    }
 }
 
 /// Watches and reads a folder, looks at it as `more` does, and says what was found.
-fn looked_at(path: &Path, more: impl FnOnce(&mut Loaded, &mut String)) {
+fn looked_at(folder: &Folder, more: impl FnOnce(&mut Loaded, &mut String)) {
     let crate_directory = crate::crate_directory();
-    let mut lines = crate::instructions(&crate_directory, path);
-    let mut loaded =
-        folder::load_embedded(&crate_directory, &path.to_string_lossy(), None, workspace(&crate_directory));
+    let mut lines = folder.instructions(&crate_directory);
+    let tests = folder.tests.as_ref().map(|tests| tests.to_string_lossy());
+    let path = folder.path.to_string_lossy();
+    let mut loaded = load_embedded(&crate_directory, &path, tests.as_deref(), workspace(&crate_directory));
     // What the macro will find is known before more is looked at.
     let said = said::variable(&loaded);
     more(&mut loaded, &mut lines);

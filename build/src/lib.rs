@@ -51,7 +51,39 @@ pub fn watch() {
 /// lockgate_build::watch_folder("../db/migrations");
 /// ```
 pub fn watch_folder(path: impl AsRef<Path>) {
-    say(&instructions(&crate_directory(), path.as_ref()));
+    folder(path).watch();
+}
+
+/// A folder, named as in `embed_migrations!`, whose tests may be elsewhere than in `tests/migrations`.
+///
+/// ```no_run
+/// // As in `embed_migrations!("migrations", tests = "tests/schema")`.
+/// lockgate_build::folder("migrations").tests("tests/schema").watch();
+/// ```
+pub fn folder(path: impl AsRef<Path>) -> Folder {
+    Folder { path: path.as_ref().to_owned(), tests: None }
+}
+
+/// A folder of migrations, and where its tests are: what [`folder`] gives.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is done before `watch` or `check`"]
+pub struct Folder {
+    path: PathBuf,
+    tests: Option<PathBuf>,
+}
+
+impl Folder {
+    /// Where the tests of the migrations are, relative to the directory of the crate's `Cargo.toml`: what
+    /// `embed_migrations!` and `migration_tests!` are told by `tests = "…"`.
+    pub fn tests(mut self, path: impl AsRef<Path>) -> Self {
+        self.tests = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// Watches it, as [`watch`] does.
+    pub fn watch(&self) {
+        say(&self.instructions(&crate_directory()));
+    }
 }
 
 /// The directory of the crate's `Cargo.toml`, of which cargo tells a build script.
@@ -65,29 +97,38 @@ fn say(instructions: &str) {
     let _ = std::io::stdout().write_all(instructions.as_bytes());
 }
 
-/// What is printed for cargo. A directory stands for everything in it, at any depth.
-fn instructions(crate_directory: &Path, folder: &Path) -> String {
-    let mut lines = String::new();
-    let mut watch = |path: &Path| {
-        writeln!(lines, "cargo::rerun-if-changed={}", path.display()).expect("writing to a string does not fail");
-    };
-    // A path that is not there makes every build a new one. That is right for the folder, without
-    // which the crate does not compile, and for nothing else.
-    watch(folder);
-    let beside = match folder.components().next_back() {
-        Some(Component::Normal(_)) => folder.parent().unwrap_or(Path::new("")).to_owned(),
-        _ => folder.join(".."),
-    };
-    // The macro looks for the tests of a folder in its own crate, wherever the folder is.
-    let own = Path::new("tests").join("migrations");
-    let tests = beside.join(&own);
-    if crate_directory.join(&tests).is_dir() {
-        watch(&tests);
+impl Folder {
+    /// What is printed for cargo. A directory stands for everything in it, at any depth.
+    fn instructions(&self, crate_directory: &Path) -> String {
+        let mut lines = String::new();
+        let mut watch = |path: &Path| {
+            writeln!(lines, "cargo::rerun-if-changed={}", path.display()).expect("writing to a string does not fail");
+        };
+        let folder = &self.path;
+        // A path that is not there makes every build a new one. That is right for the folder, without
+        // which the crate does not compile, and for nothing else.
+        watch(folder);
+        if let Some(tests) = &self.tests {
+            if crate_directory.join(tests).is_dir() {
+                watch(tests);
+            }
+            return lines;
+        }
+        let beside = match folder.components().next_back() {
+            Some(Component::Normal(_)) => folder.parent().unwrap_or(Path::new("")).to_owned(),
+            _ => folder.join(".."),
+        };
+        // The macro looks for the tests of a folder in its own crate, wherever the folder is.
+        let own = Path::new("tests").join("migrations");
+        let tests = beside.join(&own);
+        if crate_directory.join(&tests).is_dir() {
+            watch(&tests);
+        }
+        if tests != own && crate_directory.join(&own).is_dir() {
+            watch(&own);
+        }
+        lines
     }
-    if tests != own && crate_directory.join(&own).is_dir() {
-        watch(&own);
-    }
-    lines
 }
 
 #[cfg(test)]
@@ -98,12 +139,16 @@ mod tests {
     fn the_folder_is_watched_and_tests_only_where_they_are() {
         let directory = std::env::temp_dir().join(format!("lockgate-build-{}", std::process::id()));
         std::fs::create_dir_all(directory.join("db/tests/migrations")).unwrap();
-        let with_tests = instructions(&directory, Path::new("db/migrations"));
-        let without = instructions(&directory, Path::new("migrations"));
+        let with_tests = folder("db/migrations").instructions(&directory);
+        let without = folder("migrations").instructions(&directory);
         std::fs::create_dir_all(directory.join("tests/migrations")).unwrap();
-        let with_both = instructions(&directory, Path::new("db/migrations"));
-        let with_own = instructions(&directory, Path::new("migrations"));
+        let with_both = folder("db/migrations").instructions(&directory);
+        let with_own = folder("migrations").instructions(&directory);
+        let named = folder("migrations").tests("db/tests").instructions(&directory);
+        let nowhere = folder("migrations").tests("spec").instructions(&directory);
         std::fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(named, "cargo::rerun-if-changed=migrations\ncargo::rerun-if-changed=db/tests\n");
+        assert_eq!(nowhere, "cargo::rerun-if-changed=migrations\n");
         let expected = "cargo::rerun-if-changed=db/migrations\ncargo::rerun-if-changed=db/tests/migrations\n";
         assert_eq!(with_tests, expected);
         assert_eq!(with_both, format!("{expected}cargo::rerun-if-changed=tests/migrations\n"));

@@ -53,11 +53,11 @@ pub fn eight_runners_apply_once(tests: &'static Tests, dialect: Dialect) -> Outc
     noted(async { about(whole::runners_apply_once(tests, dialect, 8).await, dialect) })
 }
 
-/// The files, which need no database. This is also where `cargo xtask testdb` comes in: what it makes
-/// is what is on disk.
+/// The files, which need no database. This is also where `cargo xtask testdb` and `schema` come in: what
+/// they make is what is on disk.
 pub fn embedded_is_what_is_on_disk(tests: &'static Tests) -> Outcome {
     whole::embedded_is_what_is_on_disk(tests)?;
-    crate::testdb::if_asked(tests)
+    crate::request::answer_if_asked(tests)
 }
 
 fn about(note: Note, dialect: Dialect) -> Note {

@@ -71,6 +71,8 @@ mod panic;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod problem;
+#[doc(hidden)]
+pub mod request;
 pub mod server;
 mod session;
 mod skip;

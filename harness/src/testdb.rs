@@ -6,24 +6,20 @@
 //! comment, in SQLite by the file's `application_id`.
 
 use std::fmt::Display;
+#[cfg(feature = "sqlite")]
 use std::fs;
 
 use lockgate::{Dialect, mask_secrets};
 
 use crate::Throwaway;
 use crate::ground::Ground;
-use crate::problem::{Problem, Step};
 use crate::suite::{self, Check, Tests};
 
 /// The source of all chance in `tests/migrations/seed.rs`: with the same seed it says the same again.
 pub use fastrand::Rng as Random;
 
-/// What is asked: `create 42` or `mark`.
-pub const REQUEST: &str = "LOCKGATE_TESTDB";
 /// The database. Not an argument, as all the machine can read those.
 pub const URL: &str = "LOCKGATE_TESTDB_URL";
-/// The file that gets the answer: `done` or `refused` in the first line, the words behind it.
-pub const ANSWER: &str = "LOCKGATE_TESTDB_ANSWER";
 
 /// The line of the comment on a database of PostgreSQL.
 #[cfg(feature = "postgres")]
@@ -32,45 +28,19 @@ pub(crate) const COMMENT: &str = "lockgate: development";
 #[cfg(feature = "sqlite")]
 pub(crate) const APPLICATION_ID: i32 = 0x4c6b_4476;
 
-/// Does what the environment asks, if it asks for anything.
-pub(crate) fn if_asked(tests: &'static Tests) -> Result<(), Problem> {
-    let Ok(request) = std::env::var(REQUEST) else { return Ok(()) };
-    let answered = request_of(&request).and_then(|request| {
-        let url = std::env::var(URL).map_err(|_| format!("{URL} names no database"))?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-        runtime.block_on(answer(tests, request, &url))
-    });
-    let (word, text) = match &answered {
-        Ok(text) => ("done", text),
-        Err(text) => ("refused", text),
-    };
-    if let Some(file) = std::env::var_os(ANSWER) {
-        let written = fs::write(file, format!("{word}\n{text}"));
-        written.map_err(|e| Problem::new(Step::Ground, "the answer cannot be written").detail(e))?;
-    }
-    answered.map(drop).map_err(|text| Problem::new(Step::Ground, text))
-}
-
-#[derive(Clone, Copy)]
-enum Request {
+/// What `cargo xtask testdb` asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Verb {
     Create { seed: u64 },
     Mark,
 }
 
-fn request_of(text: &str) -> Result<Request, String> {
-    match text.split_once(' ') {
-        None if text == "mark" => Ok(Request::Mark),
-        Some(("create", seed)) => {
-            seed.parse().map(|seed| Request::Create { seed }).map_err(|_| format!("`{seed}` is no seed"))
-        }
-        _ => Err(format!("{REQUEST} says `{text}`")),
-    }
-}
-
-async fn answer(tests: &'static Tests, request: Request, url: &str) -> Result<String, String> {
-    match request {
-        Request::Mark => mark(url).await,
-        Request::Create { seed } => create(tests, url, seed).await,
+/// Does it to the database that the environment names.
+pub(crate) async fn answer(tests: &'static Tests, verb: Verb) -> Result<String, String> {
+    let url = std::env::var(URL).map_err(|_| format!("{URL} names no database"))?;
+    match verb {
+        Verb::Mark => mark(&url).await,
+        Verb::Create { seed } => create(tests, &url, seed).await,
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod catalogue;
 pub mod example;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
@@ -138,7 +139,7 @@ impl Diagnostic {
             Some(excerpt) => {
                 let annotation = AnnotationKind::Primary.span(excerpt.range.clone());
                 let annotation = if self.label.is_empty() { annotation } else { annotation.label(self.label.as_str()) };
-                Snippet::source(excerpt.text)
+                Snippet::source(&*excerpt.text)
                     .line_start(excerpt.line)
                     .path(self.file.as_str())
                     .annotation(annotation)
@@ -148,7 +149,15 @@ impl Diagnostic {
         };
         let help = self.help.iter().map(|help| Level::HELP.message(help.as_str()));
         let group: Group<'_> = level.primary_title(self.message.as_str()).id(self.code).element(place);
-        renderer.decor_style(DecorStyle::Ascii).term_width(120).render(&[group.elements(help)])
+        let rendered = renderer.decor_style(DecorStyle::Ascii).term_width(120).render(&[group.elements(help)]);
+        match excerpt.filter(|excerpt| excerpt.is_cut) {
+            // It has counted the column in what it was given.
+            Some(Excerpt { text, line, range, .. }) => {
+                let counted = text[..range.start].chars().count() + 1;
+                rendered.replacen(&format!("{}:{line}:{counted}", self.file), &self.place(), 1)
+            }
+            None => rendered,
+        }
     }
 
     /// The diagnostic as text that stands behind a level which something else writes, such as the `error: `
@@ -178,14 +187,29 @@ impl Diagnostic {
         let end = floor(text, range.end).clamp(start, line_end.max(start));
         let first = text[..start].rfind('\n').map_or(bom, |newline| newline + 1);
         let line = text[..first].matches('\n').count() + 1;
-        Some(Excerpt { text: &text[first..line_end], line, range: start - first..end - first })
+        // A line may be a whole dump, and the renderer looks at each of its characters.
+        let line_end = line_end.min(text.ceil_char_boundary((start + BESIDE_MAX).min(text.len())));
+        let end = end.min(line_end);
+        let cut = floor(text, start.saturating_sub(BESIDE_MAX));
+        if cut <= first {
+            let range = start - first..end - first;
+            return Some(Excerpt { text: text[first..line_end].into(), line, range, is_cut: false });
+        }
+        let before = "…".len();
+        let range = before + start - cut..before + end - cut;
+        Some(Excerpt { text: format!("…{}", &text[cut..line_end]).into(), line, range, is_cut: true })
     }
 }
 
+/// So many bytes of a line are shown on either side.
+const BESIDE_MAX: usize = 2_000;
+
 struct Excerpt<'a> {
-    text: &'a str,
+    text: Cow<'a, str>,
     line: usize,
     range: Range<usize>,
+    /// Whether the line's beginning is not there.
+    is_cut: bool,
 }
 
 fn line_and_column(text: &str, at: usize) -> (usize, usize) {
@@ -241,6 +265,18 @@ error[unterminated-string]: this is bad
         assert_eq!(diagnostic.render(Style::Plain), expected);
         assert_eq!(diagnostic.place(), "m/1_x.sql:1:13");
         assert_eq!(diagnostic.end_position(), Some((3, 1)));
+    }
+
+    #[test]
+    fn of_a_line_without_an_end_the_place_is_shown() {
+        let text = format!("one\n{}oops{}", "ä".repeat(300_000), "(".repeat(3_000_000));
+        let at = text.find("oops").unwrap();
+        let diagnostic = Diagnostic::error("syntax", "m/1_x.sql", "fact").at(&text, at..text.len(), "");
+        for style in [Style::Plain, Style::Styled] {
+            let shown = diagnostic.render(style);
+            assert!(shown.contains("m/1_x.sql:2:300001") && shown.contains("oops") && shown.len() < 2_000, "{shown}");
+        }
+        assert_eq!(diagnostic.place(), "m/1_x.sql:2:300001");
     }
 
     #[test]

@@ -307,6 +307,24 @@ fn checked_by_the_build_script_an_error_is_said_once_and_nothing_is_compiled() {
 }
 
 #[test]
+fn checked_by_the_build_script_tests_may_stand_elsewhere() {
+    let scratch = Crate::asking("check", "lockgate_build::folder(\"migrations\").tests(\"spec\").check();");
+    scratch.write("migrations/migrations.toml", "tests = \"required\"\n");
+    scratch.write("src/main.rs", "fn main() {\n    let _ = lockgate::embed_migrations!(tests = \"spec\");\n}\n");
+    scratch.write("spec/0001_a.after.sql", "SELECT 1 = 1;\n");
+    scratch.write("spec/0001_a.before.sql", "SELECT 1 = 1;\n");
+    let said = scratch.build(true);
+    assert!(!said.contains("warning"), "{said}");
+    fs::remove_dir_all(scratch.path("spec")).expect("a directory can be removed");
+    let said = scratch.build(false);
+    assert!(said.contains("[missing-test]") && said.contains("spec/0001_a.rs"), "{said}");
+    // Who does not say so is told of the place where they are looked for.
+    scratch.built_by("lockgate_build::check();");
+    let said = scratch.build(false);
+    assert!(said.contains("tests/migrations/0001_a.rs"), "{said}");
+}
+
+#[test]
 fn checked_by_the_build_script_paths_are_those_of_the_workspace() {
     let scratch = Crate::asking("check", "lockgate_build::check_folder(\"../migrations\");");
     let manifest = fs::read_to_string(scratch.path("Cargo.toml")).expect("it was just written");

@@ -1,6 +1,14 @@
 //! `cargo xtask schema`: the text, its check against a file, and its pictures.
 
-use crate::support::scratch::Scratch;
+use std::process::Command;
+
+use lockgate::Dialect;
+use lockgate_harness::__private::Tests;
+use lockgate_harness::{Throwaway, request};
+
+use crate::support::scratch::{Scratch, xtask};
+use crate::support::set;
+use crate::support::tree::root;
 
 const USERS: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE);";
 const POSTS: &str = "CREATE TABLE posts (id INTEGER PRIMARY KEY, author INTEGER NOT NULL REFERENCES users (id));";
@@ -113,13 +121,103 @@ fn what_cannot_be_run_is_said() {
 }
 
 #[test]
-fn a_rust_step_runs_in_its_own_program() {
+fn a_rust_step_without_a_test_program_is_refused() {
     let step = "use lockgate::{StepResult, Transaction};\n\n\
                 pub async fn up(_: &mut Transaction<'_>) -> StepResult {\n    Ok(())\n}\n";
     let scratch = folder(&[("0001_users.sql", USERS), ("0002_hash.rs", step)]);
     let said = scratch.run(&["schema"]).fails(1);
-    assert!(said.contains("`0002_hash` is a Rust step") && said.contains("--database-url"), "{said}");
+    for part in ["`0002_hash` is a Rust step", "has no `app/tests/migrations/main.rs`", "--at", "--database-url"] {
+        assert!(said.contains(part), "`{part}` is missing: {said}");
+    }
     assert_eq!(scratch.run(&["schema", "--at", "1"]).succeeds(), AT_1);
+
+    scratch.write("app/tests/migrations/main.rs", "lockgate_harness::migration_tests!();\n");
+    let said = scratch.run(&["schema"]).fails(2);
+    assert!(said.contains("the tests of the migrations of `app` do not build"), "{said}");
+}
+
+/// With Rust steps in the set: its test program runs them.
+#[tokio::test]
+async fn the_snapshots_of_the_example_say_what_is_there() {
+    let check = |dialect: &str, more: &[&str]| {
+        let file = format!("examples/app/schema/{dialect}.txt");
+        let mut command = Command::new(xtask());
+        command.args(["schema", "--package", "app", "--dialect", dialect]).args(more).arg(file).current_dir(root());
+        let output = command.output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+        text(&output.stdout)
+    };
+    assert_eq!(check("sqlite", &["--check"]), "examples/app/schema/sqlite.txt says what is there\n");
+    let Some(place) = Throwaway::empty(Dialect::Postgres).await.unwrap() else { return };
+    let mut database = place.connect().await.unwrap();
+    let connection = database.postgres().expect("it is PostgreSQL");
+    let release: String = sqlx::query_scalar("SHOW server_version").fetch_one(connection).await.unwrap();
+    database.close().await.unwrap();
+    // Another release writes views and privileges in another way.
+    if release.starts_with("15.") {
+        assert_eq!(check("postgres", &["--check"]), "examples/app/schema/postgres.txt says what is there\n");
+    }
+}
+
+#[tokio::test]
+async fn what_the_test_program_is_asked_it_answers_or_refuses() {
+    let scratch = library();
+    let text = scratch.run(&["schema"]).succeeds();
+    let tests = Box::leak(Box::new(Tests {
+        migrations: set::migrations(&[("0001_users.sql", USERS), ("0002_posts.sql", POSTS)]),
+        folder: "migrations",
+        directory: "tests/migrations",
+        files: &[],
+        suites: &[],
+        empty_tables: &[],
+        seed: None,
+        tolerate: &[],
+    }));
+    let ask = |form, at| request::schema(tests, Dialect::Sqlite, form, at);
+    assert_eq!(ask("text", "0002_posts").await.unwrap(), text);
+    assert_eq!(ask("text", "0001_users").await.unwrap(), AT_1);
+    assert_eq!(ask("svg", "0002_posts").await.unwrap(), scratch.run(&["schema", "--svg"]).succeeds());
+    assert_eq!(ask("mermaid", "0002_posts").await.unwrap(), scratch.run(&["schema", "--mermaid"]).succeeds());
+    assert_eq!(ask("text", "0003_tags").await.unwrap_err(), "the tests of migrations embed no `0003_tags`");
+    assert_eq!(ask("poem", "0001_users").await.unwrap_err(), "`poem` is no form of a schema");
+}
+
+#[test]
+fn of_several_databases_one_is_named() {
+    let scratch = Scratch::new();
+    scratch.write("app/migrations/migrations.toml", "dialects = [\"sqlite\"]\nnumbering = \"encoded\"\n");
+    scratch.write("app/migrations/billing.00000001.0001.ann.users.sql", USERS);
+    scratch.write("app/migrations/press.00000001.0001.ann.posts.sql", "CREATE TABLE posts (id INTEGER);");
+    let said = scratch.run(&["schema"]).fails(1);
+    let several = "`app/migrations` has patches for `billing` and `press`, and a schema is of one: say which, `--database billing`";
+    assert!(said.contains(several), "{said}");
+    assert_eq!(scratch.run(&["schema", "--database", "billing"]).succeeds(), AT_1);
+    let said = scratch.run(&["schema", "--database", "biling"]).fails(1);
+    assert!(said.contains("`app/migrations` has no patch for `biling`: did you mean `billing`?"), "{said}");
+    scratch.run(&["schema", "--database", "press", "--write", "press.txt"]).succeeds();
+    scratch.write("press.txt", "-- lockgate schema 1 (sqlite)\n");
+    let said = scratch.run(&["schema", "--database", "press", "--check", "press.txt"]).fails(1);
+    assert!(said.contains("`cargo xtask schema --write press.txt --dialect sqlite --database press`"), "{said}");
+    let said = library().run(&["schema", "--database", "press"]).fails(1);
+    assert!(said.contains("`--database` is for names with `numbering = \"encoded\"`"), "{said}");
+}
+
+#[tokio::test]
+async fn a_role_that_no_script_makes_is_made_on_the_throwaway_server() {
+    if Throwaway::empty(Dialect::Postgres).await.unwrap().is_none() {
+        return;
+    }
+    let scratch = Scratch::new();
+    scratch.write("app/migrations/migrations.toml", "dialects = [\"postgres\"]\n");
+    let users =
+        "CREATE TABLE users (id BIGINT);\nGRANT SELECT ON users TO clerk;\nGRANT INSERT ON users TO \"the desk\";";
+    scratch.write("app/migrations/0001_users.sql", users);
+    scratch.write("app/migrations/0002_tags.sql", "-- lockgate: role owner\nCREATE TABLE tags (id BIGINT);");
+    let text = scratch.run(&["schema"]).succeeds();
+    for part in ["\n  grant SELECT to clerk\n", "the desk", "owner"] {
+        assert!(text.contains(part), "`{part}` is missing: {text}");
+    }
 }
 
 #[tokio::test]

@@ -516,3 +516,20 @@ fn a_test_run_says_what_it_skips() {
     let (code, said) = run("");
     assert_ne!(code, Some(0), "{said}");
 }
+
+#[test]
+fn the_help_of_a_command_says_what_its_options_do_not() {
+    let scratch = Scratch::new();
+    for (words, part) in [
+        (&["--help"][..], "Exit codes: 0 done"),
+        (&["check", "--help"], "Exit codes: 0 no errors"),
+        (&["schema", "--help"], "Where there are Rust steps"),
+        (&["test", "--help"], "LOCKGATE_POSTGRES_BIN"),
+        (&["testdb", "--help"], "marked for development"),
+        (&["renumber", "--help"], "What is released keeps its number"),
+    ] {
+        let help = scratch.run(words).succeeds();
+        let flat = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flat.contains(part), "`{part}` is missing: {help}");
+    }
+}

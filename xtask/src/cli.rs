@@ -12,12 +12,19 @@ use crate::failure::Failure;
 
 /// The developers' commands of Lockgate.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    version,
+    after_help = "Exit codes: 0 done, nothing found; 1 problems were found, or it was refused; 2 it could not be done."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
+/// What stands at a command here is all that clap shows above its options: what there is to say beyond it is the
+/// `after_help` of its arguments.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Give a package what it needs to have migrations.
@@ -26,9 +33,9 @@ enum Command {
     NewMigration(command::new_migration::Arguments),
     /// Write the test of a migration that has none.
     NewTest(command::new_test::Arguments),
-    /// Check everything that the compiler checks.
+    /// Check everything that the compiler checks, and run a set for SQLite in memory.
     Check(command::check::Arguments),
-    /// Say what a code means, why it is refused, and the way out.
+    /// Say what a code, a directive or a key of the policy means; alone, list all of them.
     Explain(command::explain::Arguments),
     /// Record in the lockfile that all migrations are released.
     Freeze(command::freeze::Arguments),
@@ -44,6 +51,9 @@ enum Command {
     /// Try published sets of migrations (in Lockgate's own workspace).
     #[command(hide = true)]
     Corpus(command::corpus::Arguments),
+    /// Hold the grammar gate against PostgreSQL's own grammar (in Lockgate's own workspace).
+    #[command(hide = true)]
+    Oracle(command::oracle::Arguments),
 }
 
 /// How the commands are called, here and by people.
@@ -90,6 +100,7 @@ fn run(called: Called, arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Test(arguments) => command::test::run(&arguments),
         Command::Testdb(arguments) => command::testdb::run(&arguments),
         Command::Corpus(arguments) => command::corpus::run(&arguments),
+        Command::Oracle(arguments) => command::oracle::run(&arguments),
     };
     let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,

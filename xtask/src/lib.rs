@@ -132,7 +132,10 @@ mod changes;
 mod cli;
 mod command;
 mod failure;
+mod program;
 mod project;
+#[cfg(any(feature = "schema", feature = "trace"))]
+mod role;
 #[cfg(feature = "schema")]
 mod schema;
 #[cfg(feature = "trace")]

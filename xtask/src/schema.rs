@@ -5,8 +5,10 @@ use lockgate::__private::{Set, migrations};
 use lockgate::schema::Schema;
 use lockgate::{Database, Destination, Error, Migrator, read_schema};
 use lockgate_harness::server::{self, Options, Postgres};
-use lockgate_source::core::Dialect;
+use lockgate_source::core::{Dialect, Version};
 use lockgate_source::folder::Folder;
+
+use crate::role;
 
 /// Why there is no schema.
 #[derive(Debug)]
@@ -44,12 +46,35 @@ pub(crate) fn of_folder(folder: &Folder, count: usize, dialect: Dialect) -> Resu
         let mut database = Database::connect(&url).await?;
         if let Some(last) = count.checked_sub(1).and_then(|last| folder.migrations.get(last)) {
             let all = Box::leak(Box::new(migrations(set, &[])));
-            Migrator::new(all).apply_to(&mut database, Destination::Version(last.version)).await?;
+            apply(&mut database, &Migrator::new(all), last.version, dialect).await?;
         }
         let schema = read_schema(&mut database).await?;
         database.close().await?;
         Ok(schema)
     })
+}
+
+/// Applies as often as another role is missing: that a throwaway server has none of yours is no news.
+async fn apply(
+    database: &mut Database,
+    migrator: &Migrator,
+    version: Version,
+    dialect: Dialect,
+) -> Result<(), NoSchema> {
+    let mut made = Vec::new();
+    loop {
+        let Err(error) = migrator.apply_to(&mut *database, Destination::Version(version)).await else { return Ok(()) };
+        let said = error.report().database_code().zip(error.report().database_message());
+        let missing = said.and_then(|(code, message)| role::missing(code.strip_prefix("SQLSTATE ")?, message));
+        let missing = missing.map(str::to_owned);
+        match (missing, database.postgres()) {
+            (Some(role), Some(connection)) if dialect == Dialect::Postgres && !made.contains(&role) => {
+                role::make(connection, &role).await.map_err(|e| NoSchema::Other(e.to_string()))?;
+                made.push(role);
+            }
+            _ => return Err(error.into()),
+        }
+    }
 }
 
 /// Reads what is in a database.

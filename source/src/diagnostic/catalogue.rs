@@ -144,6 +144,13 @@ pub static CODES: &[Entry] = &[
          draft makes is nobody's yet and is left out.",
     ),
     entry(
+        "blocking-refresh",
+        "A materialised view is computed anew while nobody can read it. `REFRESH MATERIALIZED VIEW` holds an ACCESS \
+         EXCLUSIVE lock on the view until the commit, and every query of it waits. With CONCURRENTLY others go on \
+         reading what was there; the view needs a unique index on columns, without a condition. It may stand in a \
+         transaction. A view that a draft makes is nobody's yet and is left out.",
+    ),
+    entry(
         "blocking-unique",
         "A constraint is added whose index is built while nobody can use the table. A unique constraint, a primary \
          key and an exclusion need an index, and `ADD` builds it under an ACCESS EXCLUSIVE lock: nobody reads or \
@@ -211,6 +218,13 @@ pub static CODES: &[Entry] = &[
          files. Give both the same name, or delete it.",
     ),
     entry(
+        "drop-cascade",
+        "Tables or columns are dropped that the script does not name. `DROP SCHEMA`, `DROP TYPE`, `DROP DOMAIN`, \
+         `DROP EXTENSION` and `DROP OWNED` with CASCADE take along whatever hangs on what is dropped, with its rows: \
+         which tables that are, only the database knows. Drop those by name, and the rest without CASCADE, which \
+         fails where something was forgotten. What a draft makes is left out.",
+    ),
+    entry(
         "drop-column",
         "A column that is in use is dropped, with all that is in it. No way down brings it back. While a release is \
          rolled out, programs of the release before still run, and each statement of theirs that names the column \
@@ -246,6 +260,13 @@ pub static CODES: &[Entry] = &[
         "empty-script",
         "An up script has no statement. It would be recorded as applied and do nothing, and what is written into it \
          later would be drift. Scripts that `cargo xtask new-migration` wrote are so until they are filled in.",
+    ),
+    entry(
+        "empty-table",
+        "A table that is in use loses all its rows. `TRUNCATE` and a `DELETE` without WHERE leave nothing, and no way \
+         down brings them back; with CASCADE, `TRUNCATE` empties every table that refers to it too. Where that is meant, \
+         `-- lockgate: allow(empty-table) \"why\"` says so. A table whose rows the script has copied before is left out, \
+         and one that a draft makes.",
     ),
     entry(
         "enum-value-used",

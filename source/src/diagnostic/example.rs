@@ -175,6 +175,15 @@ pub static EXAMPLES: &[Example] = &[
          CREATE INDEX CONCURRENTLY users_name ON users (name);",
     ),
     example(
+        "blocking-refresh",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_ages.sql, as it was released\n\
+         CREATE MATERIALIZED VIEW ages AS SELECT 7 AS age;\nCREATE UNIQUE INDEX ages_age ON ages (age);\n\
+         # 0002_refresh_ages.sql, with its line in the lockfile\nREFRESH MATERIALIZED VIEW ages;",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_ages.sql, as it was released\n\
+         CREATE MATERIALIZED VIEW ages AS SELECT 7 AS age;\nCREATE UNIQUE INDEX ages_age ON ages (age);\n\
+         # 0002_refresh_ages.sql, with its line in the lockfile\nREFRESH MATERIALIZED VIEW CONCURRENTLY ages;",
+    ),
+    example(
         "blocking-unique",
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
          CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
@@ -254,6 +263,16 @@ pub static EXAMPLES: &[Example] = &[
          KEY);\n# 0001_create_users.down.sql\nDROP TABLE users;",
     ),
     example(
+        "drop-cascade",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_archive.sql, as it was released\n\
+         CREATE SCHEMA archive;\nCREATE TABLE archive.users (id BIGINT PRIMARY KEY);\n\
+         # 0002_drop_archive.sql, with its line in the lockfile\nDROP SCHEMA archive CASCADE;",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_archive.sql, as it was released\n\
+         CREATE SCHEMA archive;\nCREATE TABLE archive.users (id BIGINT PRIMARY KEY);\n\
+         # 0002_drop_archive.sql, with its line in the lockfile\n\
+         -- lockgate: allow(drop-table) \"nothing uses it since 1.4\"\nDROP TABLE archive.users;\nDROP SCHEMA archive;",
+    ),
+    example(
         "drop-column",
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
          CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
@@ -303,6 +322,15 @@ pub static EXAMPLES: &[Example] = &[
         "empty-script",
         "# 0001_create_users.sql\n-- Creates users.",
         "# 0001_create_users.sql\n-- Creates users.\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
+    ),
+    example(
+        "empty-table",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_forget_users.sql, with its line in the lockfile\nTRUNCATE users;",
+        "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
+         CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
+         # 0002_forget_users.sql, with its line in the lockfile\nDELETE FROM users WHERE age IS NULL;",
     ),
     example(
         "enum-value-used",

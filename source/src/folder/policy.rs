@@ -128,6 +128,8 @@ pub struct Key {
     pub name: &'static str,
     /// What it asks for, in one sentence.
     pub doc: &'static str,
+    /// What else there is to know, in paragraphs.
+    pub more: &'static [&'static str],
     /// What holds where it is not written.
     pub default: &'static str,
     /// How it is written.
@@ -139,36 +141,57 @@ pub const KEYS: [Key; 6] = [
     Key {
         name: "dialects",
         doc: "the databases for each of which every script is written: postgres, sqlite, mysql",
+        more: &[],
         default: "every script must be one for all of them",
         example: "dialects = [\"postgres\", \"sqlite\"]",
     },
     Key {
         name: "postgres",
         doc: "the oldest release of PostgreSQL that the servers have: newer grammar is refused",
+        more: &[],
         default: "the newest grammar is taken",
         example: "dialects = [\"postgres\"]\npostgres = \"15\"",
     },
     Key {
         name: "numbering",
         doc: "how versions follow each other: \"sequence\" is 1, 2, 3 without a gap, \"timestamp\" 14 digits in UTC, \"ordinal\" 00000, 00001 without a gap, \"encoded\" database.MAJOR.MINOR.user.description with 8 and 4 digits, \"any\" whatever ascends",
+        more: &[
+            "Of patches (\"encoded\"), as in `billing.00000001.0007.billing_owner.add_tags.sql`, the first three parts are \
+             what a database knows one by: wherever in the folder it is. It may be moved, and user and description may \
+             change, before its release and after it, and it is not run again; its content may not. The user is a part of \
+             the name and no more: a script runs as another role where `-- lockgate: role NAME` says so.",
+            "`up --to` finds a patch as `1.7`, as `billing.00000001.0007` or by its whole name. In the history its version \
+             is major * 10000 + minor, and its test is `tests/migrations/billing.00000001.0007.rs`. \
+             `cargo xtask new-migration --database billing --user billing_owner \"add tags\"` writes one.",
+            "A folder may have the patches of several databases, and a program embeds those of one: \
+             `embed_migrations!(\"patches\", database = \"billing\")`. Connected to a database with the history of another \
+             one, it refuses to run.",
+        ],
         default: "\"any\"",
         example: "numbering = \"sequence\"",
     },
     Key {
         name: "down",
         doc: "whether each migration needs a down script, or a reason for having none",
+        more: &[],
         default: "\"optional\"",
         example: "down = \"required\"",
     },
     Key {
         name: "tests",
         doc: "whether each migration needs a test in `tests/migrations`",
+        more: &[],
         default: "\"optional\"",
         example: "tests = \"required\"",
     },
     Key {
         name: "lint",
         doc: "how grave the finding of each lint is: \"deny\" is an error, \"warn\" a warning, \"allow\" nothing",
+        more: &[
+            "What is released, as the lockfile says, is not looked at again, and a table that is new in a draft is in no \
+             danger. In a folder without a lockfile only those rules speak unasked that are sure of what they say; one that \
+             this table names always speaks. `-- lockgate: allow(RULE) \"why\"` at the head of a script silences it there.",
+        ],
         default: "each lint has a level of its own",
         example: "[lint]\ndrop-column = \"deny\"",
     },

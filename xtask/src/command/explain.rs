@@ -17,8 +17,8 @@ use crate::failure::Failure;
 const WIDTH: usize = 100;
 const BOLD: Style = Style::new().effects(Effects::BOLD);
 
-/// Exit codes: 0 explained, 2 there is nothing of this name.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Exit codes: 0 explained, 2 there is nothing of this name.")]
 pub(crate) struct Arguments {
     /// A code such as `misordered`, a directive such as `no-transaction`, or a key of
     /// `migrations.toml`; without it all of them are listed, one a line
@@ -99,8 +99,9 @@ fn directive(directive: &Directive) -> String {
 fn key(key: &Key) -> String {
     let doc = sentence(key.doc);
     let example = key.example.replace('\n', "\n    ");
+    let more: String = key.more.iter().map(|paragraph| format!("\n\n{}", wrapped(paragraph))).collect();
     format!(
-        "{BOLD}{}{BOLD:#}, a key of {}\n\n{doc}\nWithout it: {}.\n\n    {example}",
+        "{BOLD}{}{BOLD:#}, a key of {}\n\n{doc}\nWithout it: {}.\n\n    {example}{more}",
         key.name,
         policy::FILE,
         key.default

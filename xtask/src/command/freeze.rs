@@ -11,9 +11,11 @@ use crate::project::{Package, Project};
 /// What the lockfile does not have yet: to write it is what this command is for.
 const CURED: [&str; 2] = ["unlocked", "vanished-draft"];
 
-/// Run it when you release. Exit codes: 0 everything is frozen, 1 something is not or must be put
-/// right first, 2 it could not be done.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Run it when you release. Exit codes: 0 everything is frozen, 1 something is not or must be put right \
+                  first, 2 it could not be done."
+)]
 pub(crate) struct Arguments {
     /// Change nothing; say whether everything is frozen
     #[arg(long)]

@@ -13,8 +13,8 @@ use crate::cli::Called;
 use crate::failure::Failure;
 use crate::project::{Package, Project};
 
-/// Nothing is overwritten: what exists is left as it is.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Nothing is overwritten: what exists is left as it is.")]
 pub(crate) struct Arguments {
     /// The package that gets migrations
     #[arg(long, short, value_name = "NAME")]

@@ -7,6 +7,7 @@ pub(crate) mod freeze;
 pub(crate) mod init;
 pub(crate) mod new_migration;
 pub(crate) mod new_test;
+pub(crate) mod oracle;
 pub(crate) mod renumber;
 #[cfg(feature = "schema")]
 pub(crate) mod schema;

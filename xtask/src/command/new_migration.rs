@@ -16,8 +16,8 @@ use crate::changes::Changes;
 use crate::failure::Failure;
 use crate::project::{Package, Project};
 
-/// Nothing is overwritten: where a file is in the way, nothing is changed.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Nothing is overwritten: where a file is in the way, nothing is changed.")]
 pub(crate) struct Arguments {
     /// What the migration does, in words: "add email to users"
     name: String,

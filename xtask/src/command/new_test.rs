@@ -8,8 +8,11 @@ use crate::changes::Changes;
 use crate::failure::Failure;
 use crate::project::Project;
 
-/// The test fails until it is written. Nothing is overwritten: where a test is there, nothing is changed.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The test fails until it is written. Nothing is overwritten: where a test is there, nothing is \
+                  changed."
+)]
 pub(crate) struct Arguments {
     /// The migrations, by version or whole name: `7`, `0007_add_tags`
     #[arg(required = true, value_name = "MIGRATION")]

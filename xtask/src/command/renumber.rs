@@ -13,8 +13,8 @@ use crate::changes::Changes;
 use crate::failure::Failure;
 use crate::project::Project;
 
-/// What is released keeps its number: databases know it by that.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "What is released keeps its number: databases know it by that.")]
 pub(crate) struct Arguments {
     /// The draft to put behind all others: `0031_tags`, or `31` where there is only one; of patches
     /// `billing.00000001.0031`, or `1.31`

@@ -6,33 +6,40 @@ use anstream::{eprintln, println};
 use lockgate_schema::{Schema, picture, snapshot};
 use lockgate_source::core::table::BodyData;
 use lockgate_source::core::{Dialect, Version};
-use lockgate_source::folder::Folder;
+use lockgate_source::folder::{Folder, NoDatabase};
 
 use super::check;
 use crate::changes::Changes;
 use crate::failure::Failure;
+use crate::program;
 use crate::project::{Package, Project};
 use crate::schema::{NoSchema, of_database, of_folder};
 use crate::scripts;
 
-/// Runs the migrations on an SQLite in memory or a throwaway PostgreSQL, and prints what is there then. Exit
-/// codes: 0 done, or the file says what is there; 1 it does not, or a migration fails; 2 it could not
-/// be done.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Runs the migrations on an SQLite in memory or a throwaway PostgreSQL, and prints what is there then. \
+                  Where there are Rust steps, the package's test of its migrations (`tests/migrations`) runs them. \
+                  Exit codes: 0 done, or the file says what is there; 1 it does not, or a migration fails; 2 it could \
+                  not be done."
+)]
 pub(crate) struct Arguments {
-    /// Behind this migration, and not behind the last
+    /// As it is behind this migration, and not behind the last
     #[arg(long, value_name = "VERSION", conflicts_with = "database_url")]
     at: Option<String>,
-    /// The database that it is for, where the policy names several: `sqlite` or `postgres`
+    /// `sqlite` or `postgres`, where the policy names both; `sqlite` if not given
     #[arg(long, value_name = "DIALECT", conflicts_with = "database_url")]
     dialect: Option<Dialect>,
-    /// Of a database that is there; without a URL of the one that DATABASE_URL names
+    /// With `numbering = "encoded"`, in a folder for several databases: the one that it is of
+    #[arg(long, value_name = "NAME", conflicts_with = "database_url")]
+    database: Option<String>,
+    /// Run nothing, and read this database; without a URL the one that DATABASE_URL names
     #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
     database_url: Option<String>,
-    /// Say whether this file has the text, and in what it differs
+    /// Say whether this file has the text that would be printed, and in what it differs
     #[arg(long, value_name = "FILE", group = "form")]
     check: Option<PathBuf>,
-    /// Write the text, or the picture, to this file
+    /// Write the text, or the picture, to this file and not to the screen
     #[arg(long, value_name = "FILE", conflicts_with = "check")]
     write: Option<PathBuf>,
     /// A picture for Mermaid
@@ -48,25 +55,60 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let checked = arguments.check.as_deref().map(read).transpose()?;
-    let schema = match &arguments.database_url {
-        Some(url) => there(url)?,
+    let (text, dialect) = match &arguments.database_url {
+        Some(url) => {
+            let schema = there(url)?;
+            (arguments.form().write(&schema), schema.dialect)
+        }
         None => {
             let project = Project::find()?;
             let package = project.package(arguments.package.as_deref())?;
             made(&package, arguments, checked.as_deref().and_then(snapshot::dialect))?
         }
     };
-    let text = match (arguments.mermaid, arguments.svg) {
-        (true, _) => picture::mermaid(&schema),
-        (false, true) => picture::svg(&schema),
-        (false, false) => schema.to_text(),
-    };
     match (&arguments.check, &checked, &arguments.write) {
-        (Some(path), Some(checked), _) => compare(path, checked, &text, &schema, arguments),
+        (Some(path), Some(checked), _) => compare(path, checked, &text, dialect, arguments),
         (_, _, Some(path)) => write(path, text),
         (_, _, None) => {
             anstream::print!("{text}");
             Ok(())
+        }
+    }
+}
+
+/// What is written of a schema.
+#[derive(Clone, Copy)]
+enum Form {
+    Text,
+    Mermaid,
+    Svg,
+}
+
+impl Arguments {
+    fn form(&self) -> Form {
+        match (self.mermaid, self.svg) {
+            (true, _) => Form::Mermaid,
+            (false, true) => Form::Svg,
+            (false, false) => Form::Text,
+        }
+    }
+}
+
+impl Form {
+    fn write(self, schema: &Schema) -> String {
+        match self {
+            Self::Text => schema.to_text(),
+            Self::Mermaid => picture::mermaid(schema),
+            Self::Svg => picture::svg(schema),
+        }
+    }
+
+    /// What the test program calls it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Mermaid => "mermaid",
+            Self::Svg => "svg",
         }
     }
 }
@@ -93,7 +135,7 @@ fn write(path: &Path, text: String) -> Result<(), Failure> {
     Ok(())
 }
 
-fn compare(path: &Path, checked: &str, text: &str, schema: &Schema, arguments: &Arguments) -> Result<(), Failure> {
+fn compare(path: &Path, checked: &str, text: &str, dialect: Dialect, arguments: &Arguments) -> Result<(), Failure> {
     let shown = path.display();
     let differences = snapshot::differences(checked, text);
     if differences.is_empty() {
@@ -105,10 +147,13 @@ fn compare(path: &Path, checked: &str, text: &str, schema: &Schema, arguments: &
     if arguments.database_url.is_some() {
         command.push_str(" --database-url");
     } else if arguments.dialect.is_some() || snapshot::dialect(checked).is_some() {
-        command.push_str(&format!(" --dialect {}", schema.dialect));
+        command.push_str(&format!(" --dialect {dialect}"));
     }
     if let Some(at) = &arguments.at {
         command.push_str(&format!(" --at {at}"));
+    }
+    if let Some(database) = &arguments.database {
+        command.push_str(&format!(" --database {database}"));
     }
     if let Some(package) = &arguments.package {
         command.push_str(&format!(" --package {package}"));
@@ -131,31 +176,61 @@ fn there(url: &str) -> Result<Schema, Failure> {
     })
 }
 
-/// The schema that a folder makes.
-fn made(package: &Package, arguments: &Arguments, wanted: Option<Dialect>) -> Result<Schema, Failure> {
-    let loaded = check::load(package);
+/// The schema that a folder makes, written, and of which dialect it is.
+fn made(package: &Package, arguments: &Arguments, wanted: Option<Dialect>) -> Result<(String, Dialect), Failure> {
+    let mut loaded = check::load(package);
     if !scripts::can_run(&loaded.diagnostics) {
         check::show(&loaded);
         return Err(Failure::refused("nothing was run: put right what is said above first"));
     }
+    choose(&mut loaded.folder, arguments.database.as_deref())?;
     let folder = &loaded.folder;
     let dialect = dialect(folder, arguments.dialect.or(wanted))?;
     let count = match &arguments.at {
         None => folder.migrations.len(),
         Some(at) => find(folder, at)? + 1,
     };
-    let step = folder.migrations.iter().take(count).find(|migration| matches!(migration.up.body, BodyData::Rust));
-    if let Some(step) = step {
+    let run = &folder.migrations[..count];
+    let step = run.iter().find(|migration| matches!(migration.up.body, BodyData::Rust));
+    if let (Some(step), Some(last)) = (step, run.last()) {
+        if program::is_there(package) {
+            let request = format!("schema {dialect} {} {}", arguments.form().word(), last.id);
+            return Ok((program::ask(package, &request, &[])?, dialect));
+        }
         let id = &step.id;
         return Err(Failure::refused(format!(
-            "`{id}` is a Rust step, which runs in its own program: stop before it with `--at`, or migrate a database \
-             with the program and name it: `cargo xtask schema --database-url sqlite://head.db`"
+            "`{id}` is a Rust step, which runs in its own program, and `{}` has no `{}/main.rs` that says \
+             `lockgate_harness::migration_tests!();` and could run it: write one, stop before the step with `--at`, or \
+             migrate a database with the program and name it: `cargo xtask schema --database-url sqlite://head.db`",
+            package.name, package.shown_tests
         )));
     }
-    of_folder(folder, count, dialect).map_err(|why| match why {
+    let schema = of_folder(folder, count, dialect).map_err(|why| match why {
         NoSchema::Error(error) => Failure::refused(error.report().to_string().trim_end()),
         NoSchema::Server(error) => error.into(),
         NoSchema::Other(why) => Failure::impossible(why),
+    })?;
+    Ok((arguments.form().write(&schema), dialect))
+}
+
+/// Leaves the migrations of one database.
+fn choose(folder: &mut Folder, database: Option<&str>) -> Result<(), Failure> {
+    let list = |known: &[String]| known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
+    let (shown, wanted) = (folder.shown.clone(), database.unwrap_or_default());
+    folder.choose(database).map_err(|why| match why {
+        NoDatabase::Several { known } => Failure::refused(format!(
+            "`{shown}` has patches for {}, and a schema is of one: say which, `--database {}`",
+            list(&known),
+            known[0]
+        )),
+        NoDatabase::Unknown { known, meant } => Failure::refused(match (meant, &*known) {
+            (Some(meant), _) => format!("`{shown}` has no patch for `{wanted}`: did you mean `{meant}`?"),
+            (None, []) => format!("`{shown}` has no patch for `{wanted}`: it has none at all"),
+            (None, known) => format!("`{shown}` has no patch for `{wanted}`: it has them for {}", list(known)),
+        }),
+        NoDatabase::NotEncoded => Failure::refused(format!(
+            "`--database` is for names with `numbering = \"encoded\"`, and those in `{shown}` say no database: leave it out"
+        )),
     })
 }
 
@@ -183,7 +258,10 @@ fn dialect(folder: &Folder, wanted: Option<Dialect>) -> Result<Dialect, Failure>
 /// The place of a migration by its version, or by version and name.
 fn find(folder: &Folder, at: &str) -> Result<usize, Failure> {
     let version: Option<Version> = at.parse().ok();
-    let found = folder.migrations.iter().position(|migration| migration.id == at || Some(migration.version) == version);
+    let found = folder
+        .migrations
+        .iter()
+        .position(|migration| migration.id == at || migration.key() == at || Some(migration.version) == version);
     found.ok_or_else(|| {
         let last =
             folder.migrations.last().map_or("it is empty".to_owned(), |last| format!("the last is `{}`", last.id));

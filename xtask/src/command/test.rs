@@ -18,11 +18,13 @@ const SERVER: &str = "LOCKGATE_TEST_POSTGRES";
 /// The variable that names the file to which a test appends a line when it skips something.
 const SKIPPED: &str = "LOCKGATE_SKIPPED";
 
-/// Variables: LOCKGATE_TEST_POSTGRES=postgres://… is a server of your own, used instead of a
-/// throwaway one; LOCKGATE_POSTGRES_BIN names the folder of the server's programs;
-/// LOCKGATE_NO_INSTALL=1 forbids to install the distribution's package; LOCKGATE_REQUIRE=postgres
-/// makes a missing server an error and not a skip.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Variables: LOCKGATE_TEST_POSTGRES=postgres://… is a server of your own, used instead of a throwaway \
+                  one; LOCKGATE_POSTGRES_BIN names the folder of the server's programs; LOCKGATE_NO_INSTALL=1 forbids \
+                  to install the distribution's package; LOCKGATE_REQUIRE=postgres makes a missing server an error and \
+                  not a skip."
+)]
 pub(crate) struct Arguments {
     /// Only the test of this migration, by version or whole name: `7`, `0007_add_tags`
     #[arg(long, value_name = "MIGRATION")]

@@ -2,18 +2,20 @@
 //! the migrations and the functions that fill it compiled in.
 
 use std::env;
-use std::fs;
-use std::process::{Command, Stdio};
 
-use anstream::{eprint, println};
-use lockgate_harness::testdb::{ANSWER, REQUEST, URL};
+use anstream::println;
+use lockgate_harness::testdb::URL;
 
 use crate::failure::Failure;
+use crate::program;
 use crate::project::Project;
 
-/// A database is dropped only if it is marked for development: on PostgreSQL by the line `lockgate:
-/// development` in its comment, in SQLite by the `application_id` of the file. One that `create` makes has the mark.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "A database is dropped only if it is marked for development: on PostgreSQL by the line `lockgate: \
+                  development` in its comment, in SQLite by the `application_id` of the file. One that `create` makes \
+                  has the mark."
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -48,48 +50,14 @@ struct Place {
     package: Option<String>,
 }
 
-/// The test of the program in which it looks for what we ask.
-const TEST: &str = "embedded_is_what_is_on_disk";
-
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (place, request) = match &arguments.verb {
-        Verb::Create { seed, place } => (place, format!("create {seed}")),
-        Verb::Mark { place } => (place, "mark".to_owned()),
+        Verb::Create { seed, place } => (place, format!("testdb create {seed}")),
+        Verb::Mark { place } => (place, "testdb mark".to_owned()),
     };
     let package = Project::find()?.package(place.package.as_deref())?;
-    let cargo = || {
-        let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.args(["test", "--quiet", "--package", &package.name, "--test", "migrations"]);
-        command.stdin(Stdio::null());
-        command
-    };
-    let impossible = |e| Failure::impossible(format!("cargo test: {e}"));
-    let built = cargo().arg("--no-run").status().map_err(impossible)?;
-    if !built.success() {
-        return Err(Failure::impossible(format!(
-            "the tests of the migrations of `{}` do not build: `tests/migrations/main.rs` says \
-             `lockgate_harness::migration_tests!();`",
-            package.name
-        )));
-    }
-    let answer = tempfile::NamedTempFile::new().map_err(|e| Failure::impossible(format!("a temporary file: {e}")))?;
-    let mut command = cargo();
-    command.args(["--", "--exact", TEST]);
-    command.env(REQUEST, request).env(URL, from_here(&place.url)).env(ANSWER, answer.path());
-    let output = command.output().map_err(impossible)?;
-    let text = fs::read_to_string(answer.path()).unwrap_or_default();
-    match text.split_once('\n') {
-        Some(("done", text)) => {
-            println!("{text}");
-            Ok(())
-        }
-        Some((_, text)) => Err(Failure::refused(text)),
-        // It never came to our question.
-        None => {
-            eprint!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-            Err(Failure::impossible(format!("the test `{TEST}` of `{}` gives no answer", package.name)))
-        }
-    }
+    println!("{}", program::ask(&package, &request, &[(URL, &from_here(&place.url))])?);
+    Ok(())
 }
 
 /// The test program runs in the package's directory: a file is meant from ours.

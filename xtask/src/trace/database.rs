@@ -9,7 +9,8 @@ use lockgate_source::core::{StatementFlags, StatementKind, TableLock};
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgErrorPosition, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
 
-use super::effect::{Done, Effect, Look, Relation, Relations, Seen, quoted};
+use super::effect::{Done, Effect, Look, Relation, Relations, Seen};
+use crate::role::{self, quoted};
 use crate::scripts::Sql;
 
 /// How often a statement that runs outside a transaction is looked at.
@@ -88,12 +89,6 @@ impl Said {
             code: error.code().to_owned(),
             position,
         }
-    }
-
-    /// The role that there is not.
-    fn role(&self) -> Option<&str> {
-        let name = self.message.strip_prefix("role \"")?.strip_suffix("\" does not exist")?;
-        (self.code == "42704" || self.code == "22023").then_some(name)
     }
 }
 
@@ -346,7 +341,7 @@ impl Database {
 
     /// Makes the role that was missing, once. Roles belong to a server, and sets rarely make them.
     async fn make_the_missing_role(&mut self, said: &Said) -> bool {
-        match said.role() {
+        match role::missing(&said.code, &said.message) {
             Some(role) if !self.roles.contains(role) => self.make_role(role).await.is_ok(),
             Some(_) | None => false,
         }
@@ -354,7 +349,7 @@ impl Database {
 
     async fn make_role(&mut self, role: &str) -> Result<(), Said> {
         self.roles.insert(role.to_owned());
-        send(&mut self.connection, &format!("CREATE ROLE {} SUPERUSER", quoted(role))).await
+        Ok(role::make(&mut self.connection, role).await?)
     }
 }
 

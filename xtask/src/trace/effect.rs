@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use lockgate_source::core::touch::is_same_table;
 use lockgate_source::core::{TableLock, Touch};
 
+use crate::role::quoted;
+
 /// What one statement did to one relation that was there before its migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Effect {
@@ -212,8 +214,4 @@ fn kind(letter: &str) -> &'static str {
         "f" => "foreign table",
         _ => "relation",
     }
-}
-
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -36,7 +36,13 @@ pub(super) enum Change<'a> {
     },
     /// `TRUNCATE`, and `DELETE` without `WHERE`.
     Empty {
+        verb: &'static str,
         tables: Vec<Name>,
+        cascade: bool,
+    },
+    /// `REFRESH MATERIALIZED VIEW` without CONCURRENTLY, of one that is filled by it.
+    Refresh {
+        view: Name,
     },
     /// `INSERT INTO … SELECT … FROM …`
     Copy {
@@ -128,6 +134,8 @@ pub(super) enum ConstraintKind {
 const TOKENS_MAX: usize = 20_000;
 /// Of an INSERT or a query only the beginning is of interest.
 const ROWS_MAX: usize = 400;
+/// Of a REFRESH there is only a name.
+const NAME_MAX: usize = 24;
 
 /// The tokens that [`read`] wants.
 pub(super) fn tokens_of(dialect: Dialect, text: &str, statement: &Statement) -> Vec<Token> {
@@ -147,6 +155,7 @@ pub(super) fn tokens_of(dialect: Dialect, text: &str, statement: &Statement) -> 
         | StatementKind::CreateType
         | StatementKind::CreateOther => ROWS_MAX,
         StatementKind::Maintenance => ROWS_MAX,
+        StatementKind::Other => NAME_MAX,
         _ => 0,
     };
     if max == 0 { Vec::new() } else { tokens(dialect, text, statement.range.clone(), max) }
@@ -164,13 +173,17 @@ pub(super) fn read<'a>(text: &'a str, tokens: &'a [Token]) -> Option<Change<'a>>
     } else if at.take("truncate") {
         at.take("table");
         at.take("only");
-        Some(Change::Empty { tables: at.names() })
+        let tables = at.names();
+        Some(Change::Empty { verb: "TRUNCATE", tables, cascade: at.has("cascade") })
     } else if at.take("delete from") {
         at.take("only");
         let table = at.name()?;
-        at.ended().then(|| Change::Empty { tables: vec![table] })
+        at.ended().then(|| Change::Empty { verb: "DELETE", tables: vec![table], cascade: false })
     } else if at.is_any(&["insert", "replace"]) {
         copy(at)
+    } else if at.take("refresh materialized view") {
+        let view = (!at.is("concurrently")).then(|| at.name()).flatten()?;
+        (!at.has("no data")).then_some(Change::Refresh { view })
     } else {
         maintain(at)
     }
@@ -376,9 +389,24 @@ fn add(mut at: Cursor<'_>) -> Option<Action<'_>> {
 fn drop(mut at: Cursor<'_>) -> Option<Change<'_>> {
     at.take("materialized");
     at.take("foreign");
-    let nouns =
-        ["table", "index", "view", "trigger", "function", "procedure", "type", "domain", "sequence", "schema", "owned"];
+    let nouns = [
+        "table",
+        "index",
+        "view",
+        "trigger",
+        "function",
+        "procedure",
+        "type",
+        "domain",
+        "sequence",
+        "schema",
+        "owned",
+        "extension",
+    ];
     let what = nouns.into_iter().find(|noun| at.take(noun))?;
+    if what == "owned" {
+        at.take("by");
+    }
     let concurrently = at.take("concurrently");
     at.take("if exists");
     let names = at.names();

@@ -8,7 +8,7 @@ use super::cursor::Name;
 use super::facts::Fact;
 use super::world::{View, a_lock, one_line};
 
-/// The rules `blocking-index`, `blocking-drop-index`, `blocking-constraint`, `blocking-unique`,
+/// The rules `blocking-index`, `blocking-drop-index`, `blocking-constraint`, `blocking-refresh`, `blocking-unique`,
 /// `set-not-null` and `table-rewrite`.
 pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
     match change {
@@ -33,9 +33,12 @@ pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
         }
         Change::Reindex { what, name } => {
             let shown = view.shown(name);
+            let (table, indexes) = match what.as_str() {
+                "table" => (format!("`{shown}`"), "its indexes"),
+                _ => (format!("the table of `{shown}`"), "the index"),
+            };
             let message = format!(
-                "nobody can write to the table of `{shown}`, nor use the index, until the commit: `REINDEX` holds {} \
-                 and {} locks",
+                "nobody can write to {table}, nor use {indexes}, until the commit: `REINDEX` holds {} and {} locks",
                 view.lock(),
                 TableLock::AccessExclusive
             );
@@ -44,6 +47,19 @@ pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
                 let help = alone(view, &format!("REINDEX {} CONCURRENTLY {shown}", what.to_uppercase()));
                 view.tell("blocking-index", whole, message, help);
             }
+        }
+        Change::Refresh { view: name } if !view.is_new(name) => {
+            let shown = view.shown(name);
+            let message = format!(
+                "nobody can read `{shown}` while it is computed anew: `REFRESH MATERIALIZED VIEW` holds {} until the commit",
+                a_lock(view.lock())
+            );
+            let help = format!(
+                "`REFRESH MATERIALIZED VIEW CONCURRENTLY {shown}` lets others read; it asks for a unique index on \
+                 columns of the view"
+            );
+            let whole = view.statement();
+            view.tell("blocking-refresh", whole, message, vec![help]);
         }
         Change::Drop { what: "index", names, concurrently: false, .. } => drop_index(view, names),
         Change::Rewrite { verb, table } if table.as_ref().is_none_or(|table| !view.is_new(table)) => {

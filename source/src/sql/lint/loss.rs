@@ -1,5 +1,5 @@
-//! What takes something away from those who use it: dropped and renamed columns and tables, and the
-//! rows that a down script deletes.
+//! What takes something away from those who use it: dropped and renamed columns and tables, tables that
+//! are emptied, and the rows that a down script deletes.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use super::change::{Action, Change};
 use super::cursor::Name;
 use super::world::View;
 
-/// The rules `drop-column`, `drop-table`, `rename` and `lossy-down`.
+/// The rules `drop-cascade`, `drop-column`, `drop-table`, `empty-table`, `rename` and `lossy-down`.
 pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
     match change {
         Change::Drop { what: "table", names, .. } => {
@@ -19,9 +19,23 @@ pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
                 }
             }
         }
-        Change::Empty { tables, .. } if view.source.is_down => {
+        Change::Drop { what, names, cascade: true, .. } if CASCADING.contains(what) => {
+            for name in names {
+                let shown = format!("{} `{}`", if *what == "owned" { "role" } else { what }, view.shown(name));
+                if view.source.is_down {
+                    lossy(view, name.range.clone(), &format!("all that hangs on the {shown}"));
+                } else if !view.is_new_other(what, name) {
+                    drop_cascade(view, what, name, &shown);
+                }
+            }
+        }
+        Change::Empty { verb, tables, cascade } => {
             for table in tables {
-                lossy(view, table.range.clone(), &format!("the rows of `{}`", view.shown(table)));
+                if view.source.is_down {
+                    lossy(view, table.range.clone(), &format!("the rows of `{}`", view.shown(table)));
+                } else if !view.is_new(table) && !is_copied(view, table) && !is_dropped(view, table) {
+                    empty_table(view, verb, table, *cascade);
+                }
             }
         }
         Change::AlterTable { table, actions } => {
@@ -58,6 +72,15 @@ pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
     }
 }
 
+/// What takes tables or columns along that no statement names.
+const CASCADING: [&str; 5] = ["domain", "extension", "owned", "schema", "type"];
+
+/// Whether the table itself goes too, which is told where it does.
+fn is_dropped(view: &View<'_, '_>, table: &Name) -> bool {
+    let mut behind = view.behind();
+    behind.any(|change| matches!(change, Change::Drop { what: "table", names, .. } if names.iter().any(|name| name.key == table.key)))
+}
+
 /// Whether the rows went to another table before, as in a rebuild.
 fn is_copied(view: &View<'_, '_>, table: &Name) -> bool {
     view.before().any(|change| matches!(change, Change::Copy { from, .. } if from.contains(&table.key)))
@@ -81,6 +104,40 @@ fn drop_table(view: &mut View<'_, '_>, name: &Name) {
         format!("the rows of `{shown}` are gone for good, and programs of the release before that still use it fail");
     let help = "drop it one release after the last program that uses it, and when its rows are saved".to_owned();
     view.tell("drop-table", name.range.clone(), message, vec![help]);
+}
+
+fn drop_cascade(view: &mut View<'_, '_>, what: &str, name: &Name, shown: &str) {
+    let (goes, way) = match what {
+        "schema" => {
+            (format!("every table in the {shown}, with its rows"), "drop its tables by name, without `CASCADE`")
+        }
+        "owned" => (format!("every table of the {shown}, with its rows"), "`REASSIGN OWNED BY … TO …` first"),
+        "extension" => {
+            let goes = format!("every column of a type that the {shown} brings, with what is in it");
+            (goes, "drop or change the columns by name, without `CASCADE`")
+        }
+        _ => {
+            let goes = format!("every column of the {shown}, with what is in it");
+            (goes, "drop or change the columns by name, without `CASCADE`")
+        }
+    };
+    let message = format!("`CASCADE` drops for good what this script does not name: {goes}");
+    let help = format!("{way}: then it can be read here what is lost, and what was forgotten stops the script");
+    view.tell("drop-cascade", name.range.clone(), message, vec![help]);
+}
+
+fn empty_table(view: &mut View<'_, '_>, verb: &str, table: &Name, cascade: bool) {
+    let shown = view.shown(table);
+    let also = if cascade { ", and of every table that refers to it," } else { "" };
+    let message = match verb {
+        "DELETE" => format!("every row of `{shown}` is gone for good: this `DELETE` has no `WHERE`"),
+        _ => format!("every row of `{shown}`{also} is gone for good"),
+    };
+    let help = match verb {
+        "DELETE" => "say which rows with `WHERE`, or save them in another table before".to_owned(),
+        _ => "delete the rows that are meant with `DELETE … WHERE`, or save them in another table before".to_owned(),
+    };
+    view.tell("empty-table", table.range.clone(), message, vec![help]);
 }
 
 fn drop_column(view: &mut View<'_, '_>, table: &Name, column: &Name, range: Range<usize>) {

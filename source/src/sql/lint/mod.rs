@@ -59,16 +59,19 @@ const fn certain(name: &'static str, level: LintLevel) -> Rule {
 }
 
 /// Every rule.
-pub const RULES: [Rule; 18] = [
+pub const RULES: [Rule; 21] = [
     postgres("add-column-rewrite"),
     postgres("blocking-constraint"),
     postgres("blocking-drop-index"),
     postgres("blocking-index"),
+    postgres("blocking-refresh"),
     postgres("blocking-unique"),
     postgres("change-type"),
+    rule("drop-cascade", LintLevel::Warn),
     rule("drop-column", LintLevel::Warn),
     rule("drop-table", LintLevel::Warn),
     certain("empty-script", LintLevel::Warn),
+    rule("empty-table", LintLevel::Warn),
     certain("enum-value-used", LintLevel::Warn),
     certain("filled-table", LintLevel::Warn),
     certain("incomplete-down", LintLevel::Warn),
@@ -190,8 +193,11 @@ pub fn lint(set: &Set<'_>) -> Vec<Finding> {
             continue;
         }
         world.enter(set);
-        // Rows are copied in order to drop where they come from; others need not be looked at.
-        let copies = source.statements.iter().any(|statement| statement.kind == StatementKind::DropTable);
+        // What a way back takes away is there for the scripts behind it.
+        let ahead = source.is_down.then(|| world.clone());
+        // Rows are copied in order to drop or empty where they come from; others need not be looked at.
+        let takes = [StatementKind::DropTable, StatementKind::Truncate, StatementKind::Delete];
+        let copies = source.statements.iter().any(|statement| takes.contains(&statement.kind));
         let is_read = |statement: &&Statement| copies || statement.kind != StatementKind::Insert;
         let tokens = source.statements.iter().map(|statement| {
             let read = Some(statement).filter(is_read);
@@ -223,6 +229,9 @@ pub fn lint(set: &Set<'_>) -> Vec<Finding> {
                 }
                 world.after(change);
             }
+        }
+        if let Some(ahead) = ahead {
+            world = ahead;
         }
     }
     found

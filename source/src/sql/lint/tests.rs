@@ -117,6 +117,78 @@ fn indexes_are_built_and_dropped_beside_the_writers() {
 }
 
 #[test]
+fn a_table_of_a_draft_is_new_for_the_next_draft_whatever_its_way_back_does() {
+    let folder = || postgres().draft(USERS).down("DROP TABLE users;");
+    folder().draft("CREATE INDEX i ON users (name);").down("DROP INDEX i;").finds(&[]);
+    folder().draft("ALTER TABLE users ADD COLUMN email text NOT NULL;").finds(&[]);
+    // What only a way back makes is not there.
+    let down = postgres().released(USERS).draft("DROP TABLE users;").down(USERS);
+    down.draft("CREATE INDEX i ON users (name);")
+        .finds(&["drop-table: users", "blocking-index: CREATE INDEX i ON users (name)"]);
+}
+
+#[test]
+fn what_is_built_anew_is_called_by_its_name() {
+    let message = |draft: &str| postgres().released(USERS).draft(draft).lint()[0].1.message.clone();
+    assert_eq!(
+        message("REINDEX TABLE users;"),
+        "nobody can write to `users`, nor use its indexes, until the commit: `REINDEX` holds SHARE and ACCESS EXCLUSIVE locks"
+    );
+    assert!(message("REINDEX INDEX i;").starts_with("nobody can write to the table of `i`, nor use the index,"));
+}
+
+#[test]
+fn a_view_is_refreshed_beside_its_readers() {
+    let view = "CREATE MATERIALIZED VIEW v AS SELECT 1 AS a;";
+    let on_view = |draft: &str, expected: &[&str]| {
+        postgres().released(view).draft(draft).finds(expected);
+        postgres().draft(view).draft(draft).finds(&[]);
+    };
+    on_view("REFRESH MATERIALIZED VIEW s.v;", &["blocking-refresh: REFRESH MATERIALIZED VIEW s.v"]);
+    on_view("REFRESH MATERIALIZED VIEW v WITH DATA;", &["blocking-refresh: REFRESH MATERIALIZED VIEW v WITH DATA"]);
+    on_view("REFRESH MATERIALIZED VIEW CONCURRENTLY v;", &[]);
+    // It is empty then, and quick.
+    on_view("REFRESH MATERIALIZED VIEW v WITH NO DATA;", &[]);
+}
+
+#[test]
+fn a_table_in_use_is_not_emptied_in_silence() {
+    on_users("TRUNCATE TABLE ONLY users;", &["empty-table: users"]);
+    on_users("DELETE FROM users;", &["empty-table: users"]);
+    on_users("DELETE FROM users WHERE age > 7;", &[]);
+    on_users("DELETE FROM users USING gone WHERE gone.id = users.id;", &[]);
+    on_users("CREATE TABLE t (id int); INSERT INTO t SELECT id FROM users; DELETE FROM users;", &[]);
+    on_users("DELETE FROM users; DROP TABLE users;", &["drop-table: users"]);
+    sqlite().released(USERS).draft("DELETE FROM users;").finds(&["empty-table: users"]);
+    let said = postgres().released(USERS).draft("TRUNCATE users, tags CASCADE;").lint();
+    assert_eq!(said.len(), 2);
+    let message = "every row of `users`, and of every table that refers to it, is gone for good";
+    assert_eq!(said[0].1.message, message);
+}
+
+#[test]
+fn what_cascade_takes_along_is_told() {
+    let released = "CREATE SCHEMA s; CREATE TYPE mood AS ENUM ('a'); CREATE DOMAIN d AS text;";
+    for (draft, name) in [
+        ("DROP SCHEMA IF EXISTS s CASCADE;", "s"),
+        ("DROP TYPE mood CASCADE;", "mood"),
+        ("DROP DOMAIN d CASCADE;", "d"),
+    ] {
+        postgres().released(released).draft(draft).finds(&[&format!("drop-cascade: {name}")]);
+        postgres().draft(released).draft(draft).finds(&[]);
+        postgres().released(released).draft(&draft.replace(" CASCADE", "")).finds(&[]);
+    }
+    postgres().draft("DROP EXTENSION citext CASCADE;").finds(&["drop-cascade: citext"]);
+    postgres().draft("DROP OWNED BY clerk CASCADE;").finds(&["drop-cascade: clerk"]);
+    // Views and functions have no rows.
+    postgres().draft("DROP VIEW v CASCADE; DROP FUNCTION f CASCADE;").finds(&[]);
+    // A way down is the business of `lossy-down`.
+    let down = postgres().draft("SELECT 1;").down("DROP SCHEMA s CASCADE;").lint();
+    let rules: Vec<&str> = down.iter().map(|(_, finding)| finding.rule).collect();
+    assert_eq!(rules, ["lossy-down"]);
+}
+
+#[test]
 fn the_rewrite_is_shown() {
     let help = |draft: &str| postgres().released(USERS).draft(draft).lint()[0].1.help[0].clone();
     assert_eq!(
@@ -233,8 +305,9 @@ fn t9_a_required_column_needs_a_value_for_the_rows_that_are_there() {
         "ALTER TABLE users ADD a int NOT NULL DEFAULT NULL, ADD b int NOT NULL DEFAULT 0, ADD c int;",
         &["filled-table: ADD a int NOT NULL DEFAULT NULL"],
     );
-    on_users("TRUNCATE users; ALTER TABLE users ADD email text NOT NULL;", &[]);
-    on_users("DELETE FROM users; ALTER TABLE users ADD email text NOT NULL;", &[]);
+    let emptied = &["empty-table: users"];
+    on_users("TRUNCATE users; ALTER TABLE users ADD email text NOT NULL;", emptied);
+    on_users("DELETE FROM users; ALTER TABLE users ADD email text NOT NULL;", emptied);
     on_users(
         "DELETE FROM users WHERE true; ALTER TABLE users ADD email text NOT NULL;",
         &["filled-table: ADD email text NOT NULL"],

@@ -14,10 +14,12 @@ use crate::folder::policy::LintLevel;
 use crate::sql::touch;
 
 /// What the drafts up to here have made.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct World {
     tables: HashSet<String>,
     columns: HashSet<(String, String)>,
+    /// Schemas, types and domains, each with what it is.
+    others: HashSet<(&'static str, String)>,
     /// Tables whose rows the script has deleted.
     emptied: HashSet<String>,
 }
@@ -44,6 +46,9 @@ impl World {
             }
             Change::Create { what: "view", name, .. } => {
                 self.tables.insert(name.key.clone());
+            }
+            Change::Create { what, name, .. } => {
+                self.others.insert((what, name.key.clone()));
             }
             Change::Drop { what: "table" | "view", names, .. } => {
                 for name in names {
@@ -85,6 +90,11 @@ pub(super) struct View<'v, 'a> {
 impl View<'_, '_> {
     pub(super) fn is_new(&self, table: &Name) -> bool {
         self.world.tables.contains(&table.key)
+    }
+
+    /// Whether this schema, type or domain is new.
+    pub(super) fn is_new_other(&self, what: &'static str, name: &Name) -> bool {
+        self.world.others.contains(&(what, name.key.clone()))
     }
 
     pub(super) fn is_new_column(&self, table: &Name, column: &Name) -> bool {

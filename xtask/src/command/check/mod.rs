@@ -16,9 +16,11 @@ use crate::project::{Package, Project};
 #[cfg(feature = "trace")]
 use trace::Trace;
 
-/// Exit codes: 0 no errors (there may be warnings), 1 errors were found, 2 the folder could not be
-/// looked at.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 no errors (there may be warnings), 1 errors were found, 2 the folder could not be \
+                  looked at."
+)]
 pub(crate) struct Arguments {
     /// Write the lockfile: a line for each new draft, none for drafts that are gone. What is
     /// released stays as it was recorded

@@ -1,0 +1,57 @@
+//! The test program of a package's migrations, which alone has its Rust steps and the functions of its
+//! tests compiled in: asked by variables, it answers into a file.
+
+use std::env;
+use std::fs;
+use std::process::{Command, Stdio};
+
+use anstream::eprint;
+use lockgate_harness::request::{ANSWER, REQUEST};
+
+use crate::failure::Failure;
+use crate::project::Package;
+
+/// The test of the program in which it looks for what we ask.
+const TEST: &str = "embedded_is_what_is_on_disk";
+
+/// Whether the package has one.
+#[cfg(feature = "schema")]
+pub(crate) fn is_there(package: &Package) -> bool {
+    let main = fs::read_to_string(package.tests.join("main.rs")).unwrap_or_default();
+    main.lines().any(|line| !line.trim_start().starts_with("//") && line.contains("migration_tests!"))
+}
+
+/// Builds the program and asks it.
+pub(crate) fn ask(package: &Package, request: &str, variables: &[(&str, &str)]) -> Result<String, Failure> {
+    let cargo = || {
+        let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.args(["test", "--quiet", "--package", &package.name, "--test", "migrations"]);
+        command.stdin(Stdio::null());
+        command
+    };
+    let impossible = |e| Failure::impossible(format!("cargo test: {e}"));
+    // What cargo says is no part of what we print.
+    let built = cargo().arg("--no-run").stdout(Stdio::null()).status().map_err(impossible)?;
+    if !built.success() {
+        return Err(Failure::impossible(format!(
+            "the tests of the migrations of `{}` do not build: `tests/migrations/main.rs` says \
+             `lockgate_harness::migration_tests!();`",
+            package.name
+        )));
+    }
+    let answer = tempfile::NamedTempFile::new().map_err(|e| Failure::impossible(format!("a temporary file: {e}")))?;
+    let mut command = cargo();
+    command.args(["--", "--exact", TEST]);
+    command.env(REQUEST, request).env(ANSWER, answer.path()).envs(variables.iter().copied());
+    let output = command.output().map_err(impossible)?;
+    let text = fs::read_to_string(answer.path()).unwrap_or_default();
+    match text.split_once('\n') {
+        Some(("done", text)) => Ok(text.to_owned()),
+        Some((_, text)) => Err(Failure::refused(text)),
+        // It never came to our question.
+        None => {
+            eprint!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            Err(Failure::impossible(format!("the test `{TEST}` of `{}` gives no answer", package.name)))
+        }
+    }
+}
