@@ -43,7 +43,7 @@
 //! `pub const LOSES_ROWS: &[&str] = &["sessions"];`. A migration without a way back is walked up to `after`.
 //!
 //! Beside them are the tests of the set: a fresh install, step by step against all at once, a second run,
-//! two and eight runners at once, one transaction for all, all the way back, and that every table has a row.
+//! two and eight runners at once, one transaction for all, all the way back, and that every table has a row that a migration has met.
 //!
 //! This is a dev-dependency of whoever uses the crate `lockgate`; its features `sqlite` and
 //! `postgres` are those of `lockgate`.

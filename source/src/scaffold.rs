@@ -165,6 +165,11 @@ pub fn xtask() -> Vec<NewFile> {
     ]
 }
 
+/// The alias of a workspace whose people have the commands installed: `cargo xtask` is `cargo lockgate`.
+pub fn alias() -> NewFile {
+    file(".cargo/config.toml".to_owned(), "xtask/installed.toml", &[])
+}
+
 fn file(path: String, template: &str, words: &[(&str, &str)]) -> NewFile {
     let text = TEMPLATES.get_file(template).and_then(|file| file.contents_utf8());
     let mut content = text.expect("each template that is named here is embedded").to_owned();
@@ -245,7 +250,8 @@ mod tests {
         used += test("x", TestLanguage::Rust).len() + test("x", TestLanguage::Sql).len();
         let init = init("migrations", Dialects::NONE.with(Dialect::Sqlite));
         used += init.len() - 1; // the lockfile has no template
-        let xtask = xtask();
+        let mut xtask = xtask();
+        xtask.push(alias());
         used += xtask.len();
         assert!(init.iter().chain(&xtask).all(|file| !file.content.contains("{{")));
         assert_eq!(used, count(&TEMPLATES));

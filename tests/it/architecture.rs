@@ -89,6 +89,8 @@ fn every_command_in_the_pages_exists() {
                 ["xtask", verb, ..] => verbs.iter().any(|known| known == verb),
                 ["run", rest @ ..] => runs(rest, &packages),
                 ["xtask"] => true,
+                ["lockgate", verb, ..] => verbs.iter().any(|known| known == verb),
+                ["lockgate"] | ["new", ..] | ["install", "lockgate-xtask", ..] => true,
                 [verb, ..] => {
                     ["add", "bench", "build", "check", "clippy", "doc", "fmt", "nextest", "test", "tree"].contains(verb)
                 }

@@ -140,8 +140,6 @@ fn l3_the_test_of_a_new_migration_fails_until_it_is_written() {
                 pub async fn before(db: &mut Db) -> TestResult {\n    db.expect_no_table(\"foo\").await\n}\n\n\
                 pub async fn after(db: &mut Db) -> TestResult {\n    db.expect_table(\"foo\").await\n}\n";
     scratch.write("app/tests/migrations/0001_add_foo.rs", test);
-    let main = scratch.read("app/tests/migrations/main.rs").replace("!()", "!(empty_tables = [\"foo\"])");
-    scratch.write("app/tests/migrations/main.rs", &main);
     let (passes, said) = scratch.cargo(&["test", "--test", "migrations"]);
     assert!(passes && said.contains("test sqlite::m0001_add_foo ... ok"), "{said}");
     assert!(said.contains("test sqlite::fresh_install ... ok") && said.contains("10 passed"), "{said}");
@@ -304,6 +302,31 @@ fn init_twice_changes_nothing() {
     let said = scratch.run(&["init", "--dialects", "mysql"]).succeeds();
     assert!(said.contains("kept    app/migrations/migrations.toml"), "{said}");
     assert!(said.contains("add `lockgate_build::watch();` to the build script of `app`"), "{said}");
+    assert_eq!(scratch.everything(), before);
+}
+
+/// As an installed program there is no crate to be a member: the alias leads to it.
+#[test]
+fn init_of_an_installed_program_writes_the_alias() {
+    let scratch = Scratch::new();
+    let said = scratch.run(&["lockgate", "init", "--dialects", "sqlite"]).succeeds();
+    assert!(said.contains("written .cargo/config.toml") && !said.contains("member of the workspace"), "{said}");
+    assert!(said.contains("then type `cargo xtask new-migration"), "{said}");
+    assert!(scratch.read(".cargo/config.toml").contains("xtask = \"lockgate\""));
+    let path = format!("{}:{}", xtask().parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let output =
+        Command::new("cargo").args(["xtask", "check"]).env("PATH", path).current_dir(scratch.path(".")).output();
+    assert!(output.unwrap().status.success());
+    let help = scratch.run(&["lockgate", "--help"]).succeeds();
+    assert!(help.contains("Usage: cargo lockgate <COMMAND>"), "{help}");
+
+    let before = scratch.everything();
+    let said = scratch.run(&["lockgate", "init", "--dialects", "sqlite"]).succeeds();
+    assert!(!said.contains("config.toml"), "{said}");
+    scratch.write(".cargo/config.toml", "[build]\n");
+    let said = scratch.run(&["lockgate", "init", "--dialects", "sqlite"]).succeeds();
+    assert!(said.contains("add to `.cargo/config.toml`, as messages name `cargo xtask`:\n[alias]"), "{said}");
+    scratch.write(".cargo/config.toml", &before.iter().find(|(path, _)| path.ends_with("config.toml")).unwrap().1);
     assert_eq!(scratch.everything(), before);
 }
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anstream::eprintln;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::command;
 use crate::failure::Failure;
@@ -46,14 +46,39 @@ enum Command {
     Corpus(command::corpus::Arguments),
 }
 
-/// Reads the command line and does what it says. This is all that a workspace's own `xtask` needs.
-pub fn main() -> ExitCode {
-    run(std::env::args_os())
+/// How the commands are called, here and by people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Called {
+    /// `cargo xtask`: a member of the workspace, or an alias.
+    Xtask,
+    /// `cargo lockgate`: a program that is installed on the machine.
+    Lockgate,
 }
 
-fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let outcome = match Cli::parse_from(arguments).command {
-        Command::Init(arguments) => command::init::run(&arguments),
+/// Reads the command line and does what it says. This is all that a workspace's own `xtask` needs.
+pub fn main() -> ExitCode {
+    run(Called::Xtask, std::env::args_os())
+}
+
+/// The same as the program `cargo-lockgate`, which cargo runs for `cargo lockgate`.
+pub fn cargo_main() -> ExitCode {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    // Cargo says once more which subcommand it is.
+    if arguments.get(1).is_some_and(|word| word == "lockgate") {
+        arguments.remove(1);
+        return run(Called::Lockgate, arguments.into_iter());
+    }
+    run(Called::Xtask, arguments.into_iter())
+}
+
+fn run(called: Called, arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let mut command = Cli::command();
+    if called == Called::Lockgate {
+        command = command.name("cargo lockgate").bin_name("cargo lockgate");
+    }
+    let cli = Cli::from_arg_matches(&command.get_matches_from(arguments)).unwrap_or_else(|error| error.exit());
+    let outcome = match cli.command {
+        Command::Init(arguments) => command::init::run(&arguments, called),
         Command::NewMigration(arguments) => command::new_migration::run(&arguments),
         Command::NewTest(arguments) => command::new_test::run(&arguments),
         Command::Check(arguments) => command::check::run(&arguments),

@@ -18,6 +18,10 @@
 //! xtask = "run --quiet --package xtask --"
 //! ```
 //!
+//! So all who work on it have the same release. Or the program is installed on the machine, as
+//! `cargo lockgate` (`cargo install lockgate-xtask`), and `cargo lockgate init` writes the alias
+//! `xtask = "lockgate"`.
+//!
 //! # Which migrations
 //!
 //! The commands work on the package whose directory has a `migrations/` folder; `--package` chooses
@@ -134,6 +138,6 @@ mod schema;
 #[cfg(feature = "trace")]
 mod trace;
 
-pub use cli::main;
+pub use cli::{cargo_main, main};
 #[cfg(any(feature = "schema", feature = "trace"))]
 use lockgate_source::scripts;

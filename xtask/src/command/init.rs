@@ -9,6 +9,7 @@ use lockgate_source::{Folder, lockfile, scaffold};
 
 use super::check;
 use crate::changes::Changes;
+use crate::cli::Called;
 use crate::failure::Failure;
 use crate::project::{Package, Project};
 
@@ -24,7 +25,7 @@ pub(crate) struct Arguments {
     dialects: Vec<Dialect>,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, called: Called) -> Result<(), Failure> {
     let project = Project::find()?;
     let package = project.package_to_init(arguments.package.as_deref())?;
     let mut dialects: Dialects = arguments.dialects.iter().copied().collect();
@@ -64,8 +65,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         changes.create(path, text);
         told.push(format!("written {shown}"));
     }
+    // Messages name `cargo xtask`, so that must be there.
+    let alias = project.root.join(".cargo").join("config.toml");
+    let has_alias = fs::read_to_string(&alias).is_ok_and(|text| text.contains("xtask"));
+    let installed = called == Called::Lockgate && !project.depends_on("lockgate-xtask") && !has_alias;
+    if installed && !alias.exists() {
+        told.push(format!("written {}", project.shown(&alias)));
+        changes.create(alias, scaffold::alias().content);
+    }
     changes.make()?;
-    told.extend(hints(&project, &package, dialects));
+    told.extend(hints(&package, dialects));
+    if installed && !told.iter().any(|line| line.ends_with(".cargo/config.toml")) {
+        told.push("add to `.cargo/config.toml`, as messages name `cargo xtask`:".to_owned());
+        told.push(scaffold::alias().content.trim_end().to_owned());
+    } else if called == Called::Xtask && !has_alias && !project.depends_on("lockgate-xtask") {
+        told.extend(xtask());
+    }
+    if folder.migrations.is_empty() {
+        told.push("then type `cargo xtask new-migration \"create users\"`, or whatever comes first".to_owned());
+    }
     told.iter().for_each(|line| println!("{line}"));
     Ok(())
 }
@@ -94,7 +112,7 @@ fn as_strict_as_it_is(strict: &str, folder: &Folder, package: &Package) -> Strin
 }
 
 /// What is left to the user: files that exist, and manifests, are theirs.
-fn hints(project: &Project, package: &Package, dialects: Dialects) -> Vec<String> {
+fn hints(package: &Package, dialects: Dialects) -> Vec<String> {
     let mut hints = Vec::new();
     let features = format!(" --features {}", dialects.iter().map(Dialect::as_str).collect::<Vec<_>>().join(","));
     let build = fs::read_to_string(package.directory.join("build.rs")).unwrap_or_default();
@@ -117,12 +135,15 @@ fn hints(project: &Project, package: &Package, dialects: Dialects) -> Vec<String
             hints.push(format!("run `cargo add --package {}{section} {name}{arguments}`", package.name));
         }
     }
-    if !project.depends_on("lockgate-xtask") {
-        hints.push("add the xtask as a member of the workspace:".to_owned());
-        for file in scaffold::xtask() {
-            hints.push(format!("--- {}", file.path));
-            hints.push(file.content.trim_end().to_owned());
-        }
+    hints
+}
+
+/// The commands as a member of the workspace.
+fn xtask() -> Vec<String> {
+    let mut hints = vec!["add the xtask as a member of the workspace:".to_owned()];
+    for file in scaffold::xtask() {
+        hints.push(format!("--- {}", file.path));
+        hints.push(file.content.trim_end().to_owned());
     }
     hints
 }
