@@ -100,11 +100,12 @@ impl Set {
         let (mut low, mut high) = (0, self.len());
         while low < high {
             let middle = low + (high - low) / 2;
-            let migration = self.get(middle)?;
-            match migration.version().cmp(&version) {
+            // Each start of a program looks every version up that its database has recorded: the rest of a record
+            // is read where it is the one.
+            match table::version(self.table, middle).cmp(&version) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return Some(migration),
+                std::cmp::Ordering::Equal => return self.get(middle),
             }
         }
         None

@@ -403,14 +403,19 @@ pub(crate) fn touches(table: &[u8], script: &ScriptRecord, dialect: Dialect, pat
     touches
 }
 
+/// The version alone, with which each record begins.
+pub(crate) fn version(table: &[u8], index: usize) -> Version {
+    start(table, index).version()
+}
+
 pub(crate) fn record(table: &[u8], index: usize) -> Record {
-    let mut reader = Reader::new(table, read_u32(table, HEAD + 4 * index) as usize);
-    let version = i64::try_from(reader.number()).ok().and_then(Version::new);
+    let mut reader = start(table, index);
+    let version = reader.version();
     let flags = reader.number();
     let name_offset = reader.len();
     let id_len = reader.len();
     Record {
-        version: version.expect("the macro writes versions that are not negative"),
+        version,
         frozen: flags & FROZEN != 0,
         name_offset,
         id_len,
@@ -418,6 +423,10 @@ pub(crate) fn record(table: &[u8], index: usize) -> Record {
         up: reader.script(),
         down: (flags & DOWN != 0).then(|| reader.script()),
     }
+}
+
+fn start(table: &[u8], index: usize) -> Reader<'_> {
+    Reader::new(table, read_u32(table, HEAD + 4 * index) as usize)
 }
 
 /// Reads numbers from a place in the table on.
@@ -429,6 +438,11 @@ pub(crate) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(crate) fn new(table: &'a [u8], at: usize) -> Self {
         Self { table, at }
+    }
+
+    fn version(&mut self) -> Version {
+        let version = i64::try_from(self.number()).ok().and_then(Version::new);
+        version.expect("the macro writes versions that are not negative")
     }
 
     fn script(&mut self) -> ScriptRecord {

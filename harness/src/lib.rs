@@ -61,6 +61,8 @@
     )
 )]
 
+#[cfg(feature = "postgres")]
+mod admin;
 mod atomic;
 mod db;
 mod entry;

@@ -1,4 +1,4 @@
-//! Throwaway databases of PostgreSQL: which server they are on, how they are made and dropped.
+//! Throwaway databases of PostgreSQL: which server they are on, and how they are made.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -9,8 +9,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use lockgate::Dialect;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection, Executor, PgConnection, Row};
+use sqlx::{Connection, Executor, PgConnection};
 
+use crate::admin::{Admin, there, wait_there};
 use crate::server::{self, ErrorKind, LINGER, Options, Shared};
 use crate::template::Template;
 use crate::{Error, skipped};
@@ -18,11 +19,16 @@ use crate::{Error, skipped};
 /// The variable that names a server of the user's own.
 const SERVER: &str = "LOCKGATE_TEST_POSTGRES";
 
+/// How many databases are left to a server of ours, which takes them along when it goes. To drop one takes about as
+/// long as to make one, and each takes some ten megabytes.
+const LEFT: i64 = 50;
+
 pub(crate) struct Place {
     name: String,
     server: String,
     /// The file that `psql` and others of its family read passwords from, if the server is ours.
     passwords: Option<PathBuf>,
+    /// Whether it is not dropped.
     kept: bool,
 }
 
@@ -30,15 +36,22 @@ impl Place {
     /// A copy of a template; without one, an empty database. `None` where this machine has no server.
     pub(crate) async fn like(template: Option<Template>) -> Result<Option<Self>, Error> {
         let Some((server, passwords)) = server()? else { return Ok(None) };
-        let failed = |e| Error::because(format!("no database for a test can be made on the server of {SERVER}"), e);
-        let mut admin = Admin::connect(&server).await.map_err(failed)?;
         let name = name();
-        match template {
-            None => admin.create_empty(&name).await.map_err(failed)?,
-            Some(template) => copy(&mut admin, &server, template, &name).await?,
-        }
-        admin.close().await.map_err(failed)?;
-        Ok(Some(Self { name, server, passwords, kept: false }))
+        let failed = |e| Error::because(format!("no database for a test can be made on the server of {SERVER}"), e);
+        let (url, new) = (server.clone(), name.clone());
+        let others = there(async move {
+            let mut admin = Admin::take(&url).await.map_err(failed)?;
+            let others = admin.databases();
+            match template {
+                None => admin.create_empty(&new).await.map_err(failed)?,
+                Some(template) => copy(&mut admin, &url, template, &new).await?,
+            }
+            admin.give_back();
+            Ok::<_, Error>(others)
+        });
+        let others = others.await?;
+        let kept = goes_with_server(passwords.is_some(), others);
+        Ok(Some(Self { name, server, passwords, kept }))
     }
 
     pub(crate) fn url(&self) -> String {
@@ -68,20 +81,26 @@ impl Drop for Place {
         if self.kept {
             return;
         }
-        let name = &self.name;
-        let work = async {
-            let mut admin = Admin::connect(&self.server).await?;
-            admin.drop(name).await?;
-            admin.close().await
-        };
+        let (name, server) = (self.name.clone(), self.server.clone());
+        let dropped = wait_there(async move {
+            let mut admin = Admin::take(&server).await?;
+            admin.drop(&name).await?;
+            admin.give_back();
+            Ok::<_, sqlx::Error>(())
+        });
         // A test may have stopped the server. While a panic unwinds, a second one would hide it.
-        if let Err(e) = elsewhere(work)
+        if let Err(e) = dropped
             && !std::thread::panicking()
             && !matches!(e, sqlx::Error::Io(_))
         {
-            panic!("the database `{name}` cannot be dropped: {e}");
+            panic!("the database `{}` cannot be dropped: {e}", self.name);
         }
     }
+}
+
+/// Whether a database is left where it is: on a server of ours, until there are so many.
+fn goes_with_server(ours: bool, others: i64) -> bool {
+    ours && others < LEFT
 }
 
 /// The URL of the server, and the file of its password if it is ours; `None` where this machine has none, which has been reported.
@@ -157,74 +176,9 @@ fn copy<'a>(
     })
 }
 
-/// A connection to the server's own database.
-struct Admin {
-    connection: PgConnection,
-    /// Copies files instead of writing every page to the log. With `fsync` on, the checkpoints that
-    /// this takes would cost more than it saves.
-    strategy: Option<&'static str>,
-}
-
-impl Admin {
-    async fn connect(server: &str) -> Result<Self, sqlx::Error> {
-        Ok(Self { connection: PgConnection::connect(server).await?, strategy: None })
-    }
-
-    async fn strategy(&mut self) -> Result<&'static str, sqlx::Error> {
-        const QUESTION: &str =
-            "SELECT current_setting('fsync') = 'off' AND current_setting('server_version_num')::int >= 150000";
-        if let Some(strategy) = self.strategy {
-            return Ok(strategy);
-        }
-        let row = sqlx::raw_sql(QUESTION).fetch_one(&mut self.connection).await?;
-        let strategy = if row.try_get::<bool, _>(0)? { " STRATEGY file_copy" } else { "" };
-        self.strategy = Some(strategy);
-        Ok(strategy)
-    }
-
-    async fn execute(&mut self, statement: String) -> Result<(), sqlx::Error> {
-        self.connection.execute(sqlx::AssertSqlSafe(statement)).await.map(drop)
-    }
-
-    async fn create_empty(&mut self, name: &str) -> Result<(), sqlx::Error> {
-        let strategy = self.strategy().await?;
-        self.execute(format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'{strategy}")).await
-    }
-
-    /// `false` where there is no such template.
-    async fn create_like(&mut self, name: &str, template: &str) -> Result<bool, sqlx::Error> {
-        let strategy = self.strategy().await?;
-        let made = self.execute(format!("CREATE DATABASE {name} TEMPLATE {template}{strategy}")).await;
-        match made {
-            Err(sqlx::Error::Database(e)) if e.code().as_deref() == Some("3D000") => Ok(false),
-            made => made.map(|()| true),
-        }
-    }
-
-    /// WITH (FORCE) needs PostgreSQL 13; this is what it does.
-    async fn drop(&mut self, name: &str) -> Result<(), sqlx::Error> {
-        let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
-        self.execute(end).await?;
-        self.execute(format!("DROP DATABASE IF EXISTS {name}")).await
-    }
-
-    /// Keeps other processes away until it is let go of, or this connection ends.
-    async fn lock(&mut self, what: &str) -> Result<(), sqlx::Error> {
-        self.execute(format!("SELECT pg_advisory_lock(hashtext('{what}'))")).await
-    }
-
-    async fn unlock(&mut self, what: &str) -> Result<(), sqlx::Error> {
-        self.execute(format!("SELECT pg_advisory_unlock(hashtext('{what}'))")).await
-    }
-
-    async fn close(self) -> Result<(), sqlx::Error> {
-        self.connection.close().await
-    }
-}
-
 /// One database of a server by its name, looked at from outside.
 pub(crate) struct Named {
-    admin: Admin,
+    beside: PgConnection,
     name: String,
 }
 
@@ -234,47 +188,39 @@ impl Named {
         let name = options.get_database().unwrap_or_else(|| options.get_username()).to_owned();
         // One cannot drop the database that one is connected to.
         let beside = if name == "postgres" { "template1" } else { "postgres" };
-        let connection = PgConnection::connect_with(&options.database(beside)).await?;
-        Ok(Self { admin: Admin { connection, strategy: None }, name })
+        Ok(Self { beside: PgConnection::connect_with(&options.database(beside)).await?, name })
+    }
+
+    async fn execute(&mut self, statement: String) -> Result<(), sqlx::Error> {
+        self.beside.execute(sqlx::AssertSqlSafe(statement)).await.map(drop)
     }
 
     /// Its comment; `None` where there is no such database.
     pub(crate) async fn comment(&mut self) -> Result<Option<String>, sqlx::Error> {
         const QUESTION: &str =
             "SELECT COALESCE(shobj_description(oid, 'pg_database'), '') FROM pg_database WHERE datname = $1";
-        sqlx::query_scalar(QUESTION).bind(&self.name).fetch_optional(&mut self.admin.connection).await
+        sqlx::query_scalar(QUESTION).bind(&self.name).fetch_optional(&mut self.beside).await
     }
 
     pub(crate) async fn set_comment(&mut self, comment: &str) -> Result<(), sqlx::Error> {
         let (name, comment) = (quoted(&self.name), comment.replace('\'', "''"));
-        self.admin.execute("SET standard_conforming_strings = on".to_owned()).await?;
-        self.admin.execute(format!("COMMENT ON DATABASE {name} IS '{comment}'")).await
+        self.execute("SET standard_conforming_strings = on".to_owned()).await?;
+        self.execute(format!("COMMENT ON DATABASE {name} IS '{comment}'")).await
     }
 
     /// Drops it, if it is there, and makes an empty one.
     pub(crate) async fn make_anew(&mut self, comment: &str) -> Result<(), sqlx::Error> {
         const END: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
-        sqlx::query(END).bind(&self.name).execute(&mut self.admin.connection).await?;
+        sqlx::query(END).bind(&self.name).execute(&mut self.beside).await?;
         let name = quoted(&self.name);
-        self.admin.execute(format!("DROP DATABASE IF EXISTS {name}")).await?;
-        self.admin.execute(format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")).await?;
+        self.execute(format!("DROP DATABASE IF EXISTS {name}")).await?;
+        self.execute(format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")).await?;
         self.set_comment(comment).await
     }
 }
 
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// Waits for work on a thread and a runtime of its own: a test's runtime cannot wait in `drop`.
-fn elsewhere<T: Send>(work: impl Future<Output = T> + Send) -> T {
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
-            runtime.block_on(work)
-        });
-        thread.join().expect("nothing in it panics")
-    })
 }
 
 /// The same server's URL for another database.
@@ -289,6 +235,13 @@ pub(crate) fn with_database(url: &str, database: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn databases_are_left_to_a_server_of_ours_but_not_all() {
+        assert!(goes_with_server(true, LEFT - 1));
+        assert!(!goes_with_server(true, LEFT));
+        assert!(!goes_with_server(false, 0));
+    }
 
     #[test]
     fn a_url_gets_another_database() {

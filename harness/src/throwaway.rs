@@ -15,7 +15,8 @@ use crate::template::{Template, migrate};
 /// panics.
 ///
 /// On PostgreSQL it is on the server of `LOCKGATE_TEST_POSTGRES`, or on a throwaway one that the
-/// processes of a test run share.
+/// processes of a test run share. That one takes the first fifty of them along when it goes, as to drop one takes
+/// about as long as to make one.
 pub struct Throwaway {
     place: Place,
 }

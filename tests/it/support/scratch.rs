@@ -81,10 +81,15 @@ impl Scratch {
     /// Runs cargo on `app`: with the versions of this workspace, which are there already, and what
     /// is built of them kept for all runs.
     pub(crate) fn cargo(&self, words: &[&str]) -> (bool, String) {
+        self.cargo_with(&[], words)
+    }
+
+    /// Runs it with these variables.
+    pub(crate) fn cargo_with(&self, variables: &[(&str, &str)], words: &[&str]) -> (bool, String) {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         std::fs::copy(workspace.join("Cargo.lock"), self.path("Cargo.lock")).unwrap();
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.args(words).arg("--offline").current_dir(self.path("app"));
+        command.args(words).arg("--offline").current_dir(self.path("app")).envs(variables.iter().copied());
         let output = command.env("CARGO_TARGET_DIR", workspace.join("target/scratch")).output().unwrap();
         std::fs::remove_file(self.path("Cargo.lock")).unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();

@@ -26,7 +26,7 @@ use self::message::{Message, Slot};
 use super::{Backend, BoxFuture, Failure, Job, Limits, LockFailure, LockRequest, OnProgress, backoff};
 use crate::error::{Cause, Class};
 use crate::session::Held;
-use crate::store::{Entry, RawRow, Store, Table, literal};
+use crate::store::{self, Entry, Store, Table, literal};
 
 pub(crate) use cause::cause;
 
@@ -208,7 +208,11 @@ impl<'a> Backing<'a> {
             match row.columns().first().map(Column::name) {
                 Some("locked") => locked = row.try_get("locked").map_err(read)?,
                 Some("database") => facts = Some(Facts::read(&row, &store.table).map_err(read)?),
-                _ => rows.push(raw_row(&row).map_err(read)?.read(&table)?),
+                _ => {
+                    if let Some(text) = row.try_get::<Option<&str>, _>(0).map_err(read)? {
+                        rows = store::rows(text, &table)?;
+                    }
+                }
             }
             Ok(())
         };
@@ -351,22 +355,6 @@ impl Facts {
     }
 }
 
-fn raw_row(row: &PgRow) -> Result<RawRow, sqlx::Error> {
-    Ok(RawRow {
-        version: row.try_get("version")?,
-        name: row.try_get("name")?,
-        checksum: row.try_get("checksum")?,
-        state: row.try_get("state")?,
-        statements_done: row.try_get("statements_done")?,
-        finished_checksum: row.try_get("finished_checksum")?,
-        applied_at: row.try_get("applied_at")?,
-        elapsed_ms: row.try_get("elapsed_ms")?,
-        applied_by: row.try_get("applied_by")?,
-        application: row.try_get("application")?,
-        lockgate: row.try_get("lockgate")?,
-    })
-}
-
 impl Backend for Backing<'_> {
     fn dialect(&self) -> Dialect {
         Dialect::Postgres
@@ -409,7 +397,7 @@ impl Backend for Backing<'_> {
         message: &'a str,
     ) -> BoxFuture<'a, Result<(), Cause>> {
         Box::pin(async move {
-            let log = sql::log(store, self.table(), entry, crate::store::LogEvent::Failed, Some(message));
+            let log = sql::log(store, self.table(), entry, store::LogEvent::Failed, Some(message));
             // What was one transaction is undone; this is another.
             self.whole_run = false;
             let mut message = Message::default();

@@ -3,7 +3,7 @@
 
 use lockgate_core::{Checksum, State};
 
-use crate::store::{self, Entry, LOCKGATE, LogEvent, Store, Table, identifier};
+use crate::store::{self, Entry, FIELD, LOCKGATE, LogEvent, ROW, Store, Table, identifier};
 
 /// A text as an SQL string, whatever `standard_conforming_strings` says.
 fn literal(text: &str) -> String {
@@ -28,13 +28,15 @@ pub(super) fn facts(table: &Table) -> String {
     )
 }
 
-/// The rows of the set.
+/// The rows of the set as one text, in no order.
 pub(super) fn history(table: &Table, set: &str) -> String {
     format!(
-        "SELECT version, name, checksum, state, statements_done::bigint AS statements_done, \
-         finished_checksum, \
-         pg_catalog.to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS applied_at, \
-         elapsed_ms, applied_by, application, lockgate FROM {table} WHERE set_name = {} ORDER BY version",
+        "SELECT pg_catalog.string_agg(pg_catalog.concat_ws(pg_catalog.chr({}), version, name, checksum, state, \
+         statements_done, COALESCE(finished_checksum, ''), \
+         pg_catalog.to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), elapsed_ms, \
+         applied_by, application, lockgate), pg_catalog.chr({})) AS history FROM {table} WHERE set_name = {}",
+        FIELD as u32,
+        ROW as u32,
         literal(set)
     )
 }

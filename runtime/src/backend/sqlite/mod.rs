@@ -23,7 +23,7 @@ use crate::Transaction;
 use crate::error::{Cause, Class, chain};
 use crate::migrations::StepFn;
 use crate::session::Held;
-use crate::store::{Entry, LogEvent, RawRow, Store, Table};
+use crate::store::{self, Entry, LogEvent, Store};
 
 pub(crate) use cause::cause;
 
@@ -112,10 +112,7 @@ impl<'a> Backing<'a> {
             }
         };
         let text: Option<String> = row.try_get(0).map_err(|error| cause(&error))?;
-        let read = |row: &str| raw_row(row, &store.table)?.read(&store.table);
-        let rows = text.iter().flat_map(|text| text.split(sql::ROW)).map(read);
-        let mut rows = rows.collect::<Result<Vec<_>, Cause>>()?;
-        rows.sort_by_key(|row| row.version);
+        let rows = text.map_or(Ok(Vec::new()), |text| store::rows(&text, &store.table))?;
         Ok(History::Present(rows))
     }
 
@@ -513,41 +510,6 @@ fn piece(sql: &Sql, first: usize) -> usize {
     first + rest.partition_point(|statement| statement.range.end - start <= PIECE_BYTES).max(1)
 }
 
-fn raw_row(row: &str, table: &Table) -> Result<RawRow, Cause> {
-    let wrong = |what: &str| Cause::history_format(format!("a row in {table} is not understood: {what}"));
-    let fields: Vec<&str> = row.split(sql::FIELD).collect();
-    let [
-        version,
-        name,
-        checksum,
-        state,
-        statements_done,
-        finished_checksum,
-        applied_at,
-        elapsed_ms,
-        applied_by,
-        application,
-        lockgate,
-    ] = fields[..]
-    else {
-        return Err(wrong("it has another number of fields"));
-    };
-    let number = |field: &str, what: &str| field.parse::<i64>().map_err(|_| wrong(what));
-    Ok(RawRow {
-        version: number(version, "its version is no number")?,
-        name: name.to_owned(),
-        checksum: checksum.to_owned(),
-        state: state.to_owned(),
-        statements_done: number(statements_done, "its finished statements are no number")?,
-        finished_checksum: Some(finished_checksum).filter(|text| !text.is_empty()).map(str::to_owned),
-        applied_at: applied_at.to_owned(),
-        elapsed_ms: number(elapsed_ms, "its time is no number")?,
-        applied_by: applied_by.to_owned(),
-        application: application.to_owned(),
-        lockgate: lockgate.to_owned(),
-    })
-}
-
 impl Backend for Backing<'_> {
     fn dialect(&self) -> Dialect {
         Dialect::Sqlite
@@ -613,7 +575,7 @@ impl Backend for Backing<'_> {
     }
 
     #[cfg(feature = "schema")]
-    fn read_schema<'a>(&'a mut self, own: &'a Table) -> BoxFuture<'a, Result<lockgate_schema::Schema, Cause>> {
+    fn read_schema<'a>(&'a mut self, own: &'a store::Table) -> BoxFuture<'a, Result<lockgate_schema::Schema, Cause>> {
         Box::pin(self.schema(own))
     }
 

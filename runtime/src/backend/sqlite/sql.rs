@@ -4,18 +4,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use lockgate_core::{Checksum, State};
 
-use crate::store::{Entry, LOCKGATE, LogEvent, Store, Table, literal};
+use crate::store::{Entry, FIELD, LOCKGATE, LogEvent, ROW, Store, Table, literal};
 
 const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 /// Milliseconds since 1970. `unixepoch('subsec')` would ask for SQLite 3.42.
 const NOW_MS: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
 
-/// What stands between two fields and between two rows of [`history`].
-pub(super) const FIELD: char = '\u{1f}';
-pub(super) const ROW: char = '\u{1e}';
-
-/// The rows of the set as one text, in no order: a thousand rows would come a thousand times from one
-/// thread to another, which takes longer than all else that an up-to-date start does.
+/// The rows of the set as one text, in no order.
 pub(super) fn history(table: &Table, set: &str) -> String {
     let columns = "version, name, checksum, state, statements_done, finished_checksum, applied_at, elapsed_ms, applied_by, \
                    application, lockgate";
