@@ -73,9 +73,11 @@ fn tested(dialect: &str, pool: &str, url: &str) -> String {
     scratch.package("app", &dependencies);
     scratch.write("app/migrations/0001_users.up.sql", "CREATE TABLE users (name TEXT NOT NULL);\n");
     scratch.write("app/migrations/0001_users.down.sql", "DROP TABLE users;\n");
-    scratch.write("app/tests/own.rs", &TESTS.replace("DIALECT", dialect).replace("POOL", pool));
+    // All scratch workspaces are built in one folder: what two of them call the same would be the same file.
+    let name = format!("beside_sqlx_{dialect}");
+    scratch.write(&format!("app/tests/{name}.rs"), &TESTS.replace("DIALECT", dialect).replace("POOL", pool));
     let variables = [("DATABASE_URL", url), ("LOCKGATE_TEST_POSTGRES", url)];
-    let (passes, said) = scratch.cargo_with(&variables, &["test", "--test", "own"]);
+    let (passes, said) = scratch.cargo_with(&variables, &["test", "--test", &name]);
     assert!(passes, "{said}");
     said
 }

@@ -9,12 +9,13 @@ usage: cargo run --release --manifest-path benches/Cargo.toml -- [WHAT] [OPTION]
 
 what (default: a fresh apply and an up-to-date start, as seconds and as ratios to lockgate)
   --startup            round trips, messages and commits of both, counted by a proxy
+  --tests              what a migrated database of its own costs each test
   --compile            `cargo check` over an empty folder, after an edit, and the size of the binary
 
 options
   --latency 20ms       PostgreSQL alone, through a proxy: a round trip takes that much longer
   -n 100,1000          how many migrations (default 100,1000,5000; with --latency and --startup 100;
-                       with --compile 5000)
+                       with --compile 5000, with --tests 12,100)
   --runs K             the median of K runs (default 5)
   --only NAME,NAME     of lockgate, sqlx, refinery, diesel, shell, include_str
   --backend NAME       postgres or sqlite alone
@@ -25,6 +26,7 @@ pub(crate) enum Mode {
     Apply,
     Startup,
     Compile,
+    Tests,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +70,7 @@ impl Arguments {
                 "--startup" => mode = Mode::Startup,
                 "--compile" => mode = Mode::Compile,
                 "--latency" => latency = Some(milliseconds(&value()?)?),
+                "--tests" => mode = Mode::Tests,
                 "-n" => sizes = Some(numbers(&value()?)?),
                 "--runs" => {
                     runs = numbers(&value()?)?[0];
@@ -88,6 +91,7 @@ impl Arguments {
             Mode::Apply if latency.is_none() => vec![100, 1000, 5000],
             Mode::Apply | Mode::Startup => vec![100],
             Mode::Compile => vec![5000],
+            Mode::Tests => vec![12, 100],
         });
         Ok(Some(Self { mode, latency, sizes, runs, only, backends }))
     }

@@ -19,6 +19,10 @@ pub(crate) enum Contender {
     Shell,
     /// No migrator, the least that embedding can cost.
     IncludeStr,
+    /// `#[lockgate_harness::test]`
+    LockgateTest,
+    /// `#[sqlx::test]`
+    SqlxTest,
 }
 
 impl Contender {
@@ -34,6 +38,8 @@ impl Contender {
             Self::Diesel => "diesel",
             Self::Shell => "shell",
             Self::IncludeStr => "include_str",
+            Self::LockgateTest => "lockgate_test",
+            Self::SqlxTest => "sqlx_test",
         }
     }
 
@@ -41,7 +47,7 @@ impl Contender {
     pub(crate) const fn applies(self) -> bool {
         match self {
             Self::Lockgate | Self::Sqlx | Self::Refinery | Self::Diesel | Self::Shell => true,
-            Self::IncludeStr => false,
+            Self::IncludeStr | Self::LockgateTest | Self::SqlxTest => false,
         }
     }
 
@@ -49,14 +55,14 @@ impl Contender {
     pub(crate) const fn embeds(self) -> bool {
         match self {
             Self::Lockgate | Self::Sqlx | Self::Refinery | Self::Diesel | Self::IncludeStr => true,
-            Self::Shell => false,
+            Self::Shell | Self::LockgateTest | Self::SqlxTest => false,
         }
     }
 
     pub(crate) const fn layout(self) -> Layout {
         match self {
-            Self::Lockgate => Layout::Locked,
-            Self::Sqlx | Self::Shell => Layout::Plain,
+            Self::Lockgate | Self::LockgateTest => Layout::Locked,
+            Self::Sqlx | Self::SqlxTest | Self::Shell => Layout::Plain,
             Self::Refinery => Layout::Refinery,
             Self::Diesel => Layout::Diesel,
             Self::IncludeStr => Layout::List,
@@ -87,9 +93,14 @@ impl Contender {
             .replace("\"../../../", &format!("\"{}/", root.display()))
             .replace("\n[workspace]\n", "");
         let folder = self.folder(count);
-        fs::create_dir_all(folder.join("src"))?;
+        fs::create_dir_all(&folder)?;
         keep(&folder.join("Cargo.toml"), &manifest)?;
-        keep(&folder.join("src/main.rs"), &fs::read_to_string(template.join("src/main.rs"))?)?;
+        for code in ["src/main.rs", "src/lib.rs", "tests/own.rs"] {
+            if let Ok(text) = fs::read_to_string(template.join(code)) {
+                fs::create_dir_all(folder.join(code).parent().expect("it is in the folder"))?;
+                keep(&folder.join(code), &text)?;
+            }
+        }
         migrations::write(&folder.join("migrations"), self.layout(), count)?;
         self.write_workspace(&template)
     }
@@ -127,6 +138,17 @@ impl Contender {
         // What `cargo run` told us about this workspace is not true of that one.
         cargo.env_remove("CARGO_MANIFEST_DIR").env_remove("RUSTFLAGS");
         cargo
+    }
+
+    /// Builds its tests, in the dev profile as everybody does, and finds the binary.
+    pub(crate) fn build_tests(self, count: usize) -> Outcome<PathBuf> {
+        self.lay_out(count)?;
+        eprintln!("building the tests of {} with {count} migrations", self.name());
+        let said = succeed(self.cargo("test", count).args(["--no-run", "--test", "own"]))?;
+        let named = said.rsplit_once("(target").or_else(|| said.rsplit_once('('));
+        let path = named.and_then(|(_, rest)| rest.split_once(')'));
+        let (path, _) = path.ok_or_else(|| format!("cargo names no test binary:\n{said}"))?;
+        Ok(self.workspace().join("target").join(path.trim_start_matches('/')))
     }
 
     /// Builds the release binary with this many migrations; an error is Cargo's own last lines.

@@ -1,5 +1,5 @@
 //! Measures Lockgate beside the other migrators: fresh apply, up-to-date start, round trips, compile
-//! time, binary size. Prints one Markdown table; what it is doing goes to standard error.
+//! time, binary size, databases of tests. Prints one Markdown table; what it is doing goes to standard error.
 
 mod apply;
 mod arguments;
@@ -9,6 +9,7 @@ mod migrations;
 mod server;
 mod startup;
 mod table;
+mod tests;
 #[allow(dead_code, reason = "the tests use what the benchmarks do not")]
 #[path = "../../../tests/it/support/wire.rs"]
 mod wire;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Mode::Apply => apply::run(&arguments),
         Mode::Startup => startup::run(&arguments),
         Mode::Compile => compile::run(&arguments),
+        Mode::Tests => tests::run(&arguments),
     };
     match outcome {
         Ok(table) => {
