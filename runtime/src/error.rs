@@ -330,6 +330,7 @@ pub(crate) enum Class {
     /// Another run did first what this one was to do.
     Overtaken,
     /// There is something that no code here knows.
+    #[cfg_attr(not(feature = "schema"), expect(dead_code, reason = "only a schema that is read has such"))]
     Unknown,
     Other,
 }
