@@ -5,23 +5,7 @@ use lockgate::Dialect;
 use lockgate_harness::__private::{Check, SeedFn, Suite, SuiteFuture, Tests};
 use lockgate_harness::{Db, Random, Throwaway, testdb};
 
-use crate::support::set;
-
-macro_rules! on_each {
-    ($($test:ident),+ $(,)?) => {$(
-        mod $test {
-            #[tokio::test]
-            async fn sqlite() {
-                super::$test(lockgate::Dialect::Sqlite).await;
-            }
-
-            #[tokio::test]
-            async fn postgres() {
-                super::$test(lockgate::Dialect::Postgres).await;
-            }
-        }
-    )+};
-}
+use crate::support::{on_each, set};
 
 on_each! {
     t8_the_same_seed_gives_the_same_rows,

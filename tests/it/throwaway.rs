@@ -9,24 +9,7 @@ use lockgate::{Destination, Dialect, Migrations, Migrator, Transaction, Version}
 use lockgate_harness::Throwaway;
 use sqlx::{AssertSqlSafe, Row};
 
-use crate::support::set;
-
-/// Makes one test a database of each function.
-macro_rules! on_each {
-    ($($test:ident),+ $(,)?) => {$(
-        mod $test {
-            #[tokio::test]
-            async fn sqlite() {
-                super::$test(lockgate::Dialect::Sqlite).await;
-            }
-
-            #[tokio::test]
-            async fn postgres() {
-                super::$test(lockgate::Dialect::Postgres).await;
-            }
-        }
-    )+};
-}
+use crate::support::{on_each, set};
 
 on_each! {
     copies_of_a_template_are_alike_and_apart,
@@ -68,7 +51,7 @@ const SERVER: &str = "LOCKGATE_TEST_POSTGRES";
 fn nothing_is_left_on_a_server_of_ones_own() {
     let Some(database) = crate::support::postgres::database() else { return };
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "throwaway::copies_of_a_template_are_alike_and_apart::postgres"]);
+    command.args(["--exact", "throwaway::each::copies_of_a_template_are_alike_and_apart::postgres"]);
     let output = command.env(SERVER, database.url()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");

@@ -87,6 +87,29 @@ impl<'a> Cursor<'a> {
         self.first().is_some_and(|token| token.kind == Kind::Other && self.shown(token) == mark)
     }
 
+    /// Goes behind what stands between CREATE and the noun, and says whether what is made is temporary.
+    pub(in crate::sql) fn adjectives(&mut self) -> bool {
+        const ADJECTIVES: [&str; 11] = [
+            "global",
+            "local",
+            "temp",
+            "temporary",
+            "unlogged",
+            "unique",
+            "materialized",
+            "recursive",
+            "constraint",
+            "virtual",
+            "foreign",
+        ];
+        let mut temporary = false;
+        while self.is_any(&ADJECTIVES) {
+            temporary |= self.is_any(&["temp", "temporary"]);
+            self.next();
+        }
+        temporary
+    }
+
     /// Goes behind these words, where all of them stand here.
     pub(in crate::sql) fn take(&mut self, words: &str) -> bool {
         // Not optimised, all the rest is dear, and most often the first letter is another one.

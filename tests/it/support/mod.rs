@@ -25,3 +25,25 @@ pub(crate) async fn polled<F: Future>(future: F, most: usize) -> Option<F::Outpu
     })
     .await
 }
+
+/// Makes one test a database of each function: `l10_x::sqlite` and `l10_x::postgres`.
+macro_rules! on_each {
+    ($($test:ident),+ $(,)?) => {
+        mod each {
+            $(
+                mod $test {
+                    #[tokio::test]
+                    async fn sqlite() {
+                        super::super::$test(lockgate::Dialect::Sqlite).await;
+                    }
+
+                    #[tokio::test]
+                    async fn postgres() {
+                        super::super::$test(lockgate::Dialect::Postgres).await;
+                    }
+                }
+            )+
+        }
+    };
+}
+pub(crate) use on_each;

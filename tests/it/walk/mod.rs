@@ -12,29 +12,7 @@ use lockgate::{Dialect, Migrations, Version};
 use lockgate_harness::__private::{Check, Statements, Suite, Tests, Walked, walked};
 use lockgate_harness::{Problem, Step};
 
-use crate::support::set;
-
-/// Makes one test a database of each function: `l10_x::sqlite` and `l10_x::postgres`.
-macro_rules! on_each {
-    ($($test:ident),+ $(,)?) => {
-        mod each {
-            $(
-                mod $test {
-                    #[tokio::test]
-                    async fn sqlite() {
-                        super::super::$test(lockgate::Dialect::Sqlite).await;
-                    }
-
-                    #[tokio::test]
-                    async fn postgres() {
-                        super::super::$test(lockgate::Dialect::Postgres).await;
-                    }
-                }
-            )+
-        }
-    };
-}
-use on_each;
+use crate::support::{on_each, set};
 
 const USERS: (&str, &str) = (
     "0001_create_users.up.sql",

@@ -191,23 +191,7 @@ pub(super) fn read<'a>(text: &'a str, tokens: &'a [Token]) -> Option<Change<'a>>
 
 fn create(mut at: Cursor<'_>) -> Option<Change<'_>> {
     let replaces = at.take("or replace");
-    let mut temporary = false;
-    while at.is_any(&[
-        "global",
-        "local",
-        "temp",
-        "temporary",
-        "unlogged",
-        "unique",
-        "materialized",
-        "recursive",
-        "constraint",
-        "virtual",
-        "foreign",
-    ]) {
-        temporary |= at.is_any(&["temp", "temporary"]);
-        at.next();
-    }
+    let temporary = at.adjectives();
     if at.is("index") {
         return index(at);
     }

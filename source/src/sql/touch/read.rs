@@ -190,21 +190,7 @@ fn named(mut at: Cursor<'_>) -> TableLock {
 
 fn create(mut at: Cursor<'_>, doing: &mut Doing) {
     let replaces = at.take("or replace");
-    while at.is_any(&[
-        "global",
-        "local",
-        "temp",
-        "temporary",
-        "unlogged",
-        "unique",
-        "materialized",
-        "recursive",
-        "constraint",
-        "virtual",
-        "foreign",
-    ]) {
-        at.next();
-    }
+    at.adjectives();
     if at.take("table") {
         at.take("if not exists");
         create_table(at, doing);
