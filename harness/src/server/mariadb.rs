@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 use super::account::Account;
-use super::process::{PORTS, command, free_port, wait_until};
+use super::process::{self, PORTS, command, free_port, wait_until};
 use super::share::token;
 use super::watchdog::{self, Watchdog};
 use super::{Error, locate, place};
@@ -97,7 +97,7 @@ impl Mariadb {
 
     /// Everything the server has logged.
     pub fn log(&self) -> String {
-        fs::read(self.log_path()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+        process::log(&self.log_path())
     }
 
     fn install(&self) -> Result<(), Error> {
@@ -182,9 +182,7 @@ impl Mariadb {
     }
 
     fn failed(&self, what: &str) -> Error {
-        let log = self.log();
-        let lines: Vec<&str> = log.lines().collect();
-        let end = lines[lines.len().saturating_sub(30)..].join("\n");
+        let end = process::end_of(&self.log());
         let program = self.programs.server.display();
         Error::failed(format!("the MariaDB server {program} fails: {what}; its log ends:\n{end}"))
     }
@@ -192,14 +190,7 @@ impl Mariadb {
 
 impl Drop for Mariadb {
     fn drop(&mut self) {
-        self.watchdog.release();
-        if let Some(mut server) = self.server.take()
-            && wait_until(|| server.try_wait().ok().flatten()).is_none()
-        {
-            let _ = server.kill();
-            let _ = server.wait();
-        }
-        self.watchdog.wait();
+        process::end(self.server.take(), &mut self.watchdog);
     }
 }
 

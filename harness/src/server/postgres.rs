@@ -11,7 +11,7 @@ use std::time::Instant;
 use tempfile::TempDir;
 
 use super::account::Account;
-use super::process::{GLANCE, PATIENCE, PORTS, command, free_port, wait_until};
+use super::process::{self, GLANCE, PATIENCE, PORTS, command, free_port, wait_until};
 use super::share::{self, Fresh, token};
 use super::watchdog::{self, Watchdog};
 use super::{Error, locate, place};
@@ -199,7 +199,7 @@ impl Postgres {
 
     /// Everything the server has logged.
     pub fn log(&self) -> String {
-        fs::read(self.log_path()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+        process::log(&self.log_path())
     }
 
     /// Kills the server and all its processes at once, as a power cut would.
@@ -342,24 +342,14 @@ impl Postgres {
     }
 
     fn failed(&self, what: &str) -> Error {
-        let log = self.log();
-        let lines: Vec<&str> = log.lines().collect();
-        let end = lines[lines.len().saturating_sub(30)..].join("\n");
+        let end = process::end_of(&self.log());
         Error::failed(format!("the PostgreSQL server of {} fails: {what}; its log ends:\n{end}", self.bin.display()))
     }
 }
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // The watchdog knows how to end it and remove its traces: one way for a good and a bad end.
-        self.watchdog.release();
-        if let Some(mut server) = self.server.take()
-            && wait_until(|| server.try_wait().ok().flatten()).is_none()
-        {
-            let _ = server.kill();
-            let _ = server.wait();
-        }
-        self.watchdog.wait();
+        process::end(self.server.take(), &mut self.watchdog);
     }
 }
 

@@ -1,13 +1,15 @@
 //! What starting any server takes: programs with a clean environment, free ports, patience.
 
 use std::env;
+use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::Error;
 use super::account::Account;
+use super::watchdog::Watchdog;
 
 /// How long a server may take to accept connections, or to stop.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -47,4 +49,27 @@ pub(super) fn wait_until<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
         }
         std::thread::sleep(GLANCE);
     }
+}
+
+/// Everything that stands in a log; nothing where there is none.
+pub(super) fn log(path: &Path) -> String {
+    fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+}
+
+/// The lines of a log that say why a server fails.
+pub(super) fn end_of(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(30)..].join("\n")
+}
+
+/// Ends a server and removes its traces. The watchdog knows how: one way for a good and a bad end.
+pub(super) fn end(server: Option<Child>, watchdog: &mut Watchdog) {
+    watchdog.release();
+    if let Some(mut server) = server
+        && wait_until(|| server.try_wait().ok().flatten()).is_none()
+    {
+        let _ = server.kill();
+        let _ = server.wait();
+    }
+    watchdog.wait();
 }
