@@ -31,6 +31,10 @@ pub struct Options {
     /// How long a statement may wait for a lock on what it changes
     #[arg(long, global = true, value_name = "TIME", value_parser = duration::parse)]
     pub lock_timeout: Option<Duration>,
+
+    /// Go up although another tool has migrated this database and Lockgate never has
+    #[arg(long, global = true)]
+    pub beside_other_tools: bool,
 }
 
 impl Options {
@@ -44,6 +48,9 @@ impl Options {
         }
         if let Some(timeout) = self.lock_timeout {
             migrator = migrator.lock_timeout(timeout);
+        }
+        if self.beside_other_tools {
+            migrator = migrator.beside_other_tools();
         }
         migrator
     }

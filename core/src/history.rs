@@ -12,6 +12,13 @@ use crate::{Checksum, Version};
 pub enum History {
     /// There is no history table: nothing was ever applied by Lockgate.
     Absent,
+    /// There is no history table, but one in which another tool keeps its history.
+    Foreign {
+        /// The tool.
+        tool: String,
+        /// Its table.
+        table: String,
+    },
     /// The rows of the set, in ascending order of their versions.
     Present(Vec<Row>),
 }
@@ -20,8 +27,16 @@ impl History {
     /// The rows; none where the table is absent.
     pub fn rows(&self) -> &[Row] {
         match self {
-            Self::Absent => &[],
+            Self::Absent | Self::Foreign { .. } => &[],
             Self::Present(rows) => rows,
+        }
+    }
+
+    /// Whether the table is still to be made.
+    pub fn is_absent(&self) -> bool {
+        match self {
+            Self::Absent | Self::Foreign { .. } => true,
+            Self::Present(_) => false,
         }
     }
 

@@ -11,6 +11,7 @@ pub mod dialect;
 pub mod drift;
 pub mod history;
 pub mod migration;
+pub mod other;
 pub mod patch;
 pub mod plan;
 pub mod statement;

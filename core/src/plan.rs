@@ -67,6 +67,8 @@ pub struct Request {
     pub out_of_order: OutOfOrder,
     /// Whether everything must fit into one transaction.
     pub whole_run: bool,
+    /// Whether another tool's history, where there is none of ours, is none of this set's business.
+    pub beside_others: bool,
 }
 
 impl Request {
@@ -79,6 +81,7 @@ impl Request {
             ahead: Ahead::Accept,
             out_of_order: OutOfOrder::Refuse,
             whole_run: false,
+            beside_others: false,
         }
     }
 
@@ -219,6 +222,13 @@ pub enum Reason {
         /// The migration.
         id: String,
     },
+    /// Another tool has migrated this database, and Lockgate never has: everything would run again.
+    OtherTool {
+        /// The tool.
+        tool: String,
+        /// The table in which it keeps its history.
+        table: String,
+    },
     /// Only a recorded migration can be repaired.
     NotRecorded {
         /// The version that was asked for.
@@ -259,6 +269,10 @@ impl Reason {
             Self::OutsideTransaction { .. } | Self::OwnTransaction { .. } => {
                 "leave out `Atomicity::WholeRun` for the run that holds it".to_owned()
             }
+            Self::OtherTool { .. } => "record what the database already has with `Migrator::baseline`; if these \
+                                       migrations have nothing to do with that tool's, say so with \
+                                       `Migrator::beside_other_tools` (`--beside-other-tools`)"
+                .to_owned(),
             Self::NotRecorded { .. } => {
                 "`status` lists what is recorded; `Migrator::baseline` records what is not".to_owned()
             }
@@ -309,6 +323,11 @@ impl fmt::Display for Reason {
                     "`{id}` turns foreign keys off, which takes a transaction of its own, and all of the run was to be in one"
                 )
             }
+            Self::OtherTool { tool, table } => write!(
+                f,
+                "the database was migrated by another tool ({tool}, table `{table}`) and has no history of Lockgate's: \
+                 every migration would run, also those whose effect is there"
+            ),
             Self::NotRecorded { version, embedded } => {
                 write!(f, "version {} is not recorded", like(embedded, *version))
             }
@@ -366,6 +385,11 @@ pub fn plan(set: &Set, history: &History, request: &Request) -> Result<Plan, Ref
         Direction::Up => up(set, history, request, &mut reasons),
         Direction::Down => down(set, history, request, &mut reasons),
     };
+    if let History::Foreign { tool, table } = history
+        && !(steps.is_empty() || request.beside_others)
+    {
+        reasons.push(Reason::OtherTool { tool: tool.clone(), table: table.clone() });
+    }
     let (blocking, tolerated) =
         drift::drift(set, history).into_iter().partition(|drift| blocks(drift, set, request, &steps));
     finish(steps, tolerated, history, reasons_of(wrong_dialect(set, request.dialect), blocking, reasons))

@@ -13,6 +13,9 @@ fn two() -> Vec<Row> {
 
 #[test]
 fn an_absent_history_and_an_empty_one_have_equal_digests() {
+    let foreign = History::Foreign { tool: "sqlx".to_owned(), table: "_sqlx_migrations".to_owned() };
+    assert_eq!(foreign.digest(), History::Absent.digest());
+    assert!(foreign.is_absent() && History::Absent.is_absent() && !History::Present(Vec::new()).is_absent());
     assert_eq!(History::Absent.digest(), History::Present(Vec::new()).digest());
     assert_ne!(History::Absent.digest(), History::Present(two()).digest());
 }

@@ -163,12 +163,15 @@ fn migration(words: &str, at: &str) -> Words {
     migration
 }
 
-/// `absent`, `empty`, or `1 a, 2 b=text, 3 c (partial 2)`
+/// `absent`, `empty`, `of sqlx _sqlx_migrations`, or `1 a, 2 b=text, 3 c (partial 2)`
 fn history(words: &str, at: &str) -> History {
     match words {
         "absent" => return History::Absent,
         "empty" => return History::Present(Vec::new()),
         _ => {}
+    }
+    if let Some((tool, table)) = words.strip_prefix("of ").and_then(|words| words.split_once(' ')) {
+        return History::Foreign { tool: tool.to_owned(), table: table.to_owned() };
     }
     let recorded = |words: &str| -> Row {
         let (what, state) = words.split_once('(').unwrap_or((words, "applied)"));
@@ -193,6 +196,7 @@ fn answer(scene: &Scene, question: &str, at: &str) -> String {
             "ahead refused" => request.ahead = Ahead::Refuse,
             "late allowed" => request.out_of_order = OutOfOrder::Allow,
             "in one transaction" => request.whole_run = true,
+            "beside others" => request.beside_others = true,
             "on sqlite" => request.dialect = Dialect::Sqlite,
             "with help" => with_help = true,
             other => panic!("{at}: «{other}» is no option"),

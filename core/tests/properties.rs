@@ -100,6 +100,7 @@ fn case(seed: u64) -> Case {
         ahead: dice.pick(&[Ahead::Accept, Ahead::Accept, Ahead::Refuse]),
         out_of_order: dice.pick(&[OutOfOrder::Refuse, OutOfOrder::Allow]),
         whole_run: dice.once_in(6),
+        beside_others: false,
     };
     let dialects = if dice.once_in(20) { Dialects::NONE.with(Dialect::Sqlite) } else { Dialects::ALL };
     let history = if rows.is_empty() && dice.once_in(2) { History::Absent } else { History::Present(rows) };

@@ -58,6 +58,7 @@ pub struct Migrator {
     atomicity: Atomicity,
     ahead: Ahead,
     out_of_order: OutOfOrder,
+    beside_others: bool,
     on_event: Option<OnEvent>,
 }
 
@@ -76,6 +77,7 @@ impl Migrator {
             atomicity: Atomicity::PerMigration,
             ahead: Ahead::Accept,
             out_of_order: OutOfOrder::Refuse,
+            beside_others: false,
             on_event: None,
         }
     }
@@ -140,6 +142,15 @@ impl Migrator {
     #[must_use]
     pub fn out_of_order(mut self, out_of_order: OutOfOrder) -> Self {
         self.out_of_order = out_of_order;
+        self
+    }
+
+    /// Applies these migrations to a database that another tool has migrated and Lockgate never has, because the two
+    /// look after different tables. Default: such a database is refused, since everything would run again there; where
+    /// the migrations are the same ones, [`baseline`](Self::baseline) is the way.
+    #[must_use]
+    pub fn beside_other_tools(mut self) -> Self {
+        self.beside_others = true;
         self
     }
 
@@ -326,6 +337,7 @@ impl Migrator {
             ahead: self.ahead,
             out_of_order: self.out_of_order,
             whole_run: self.atomicity == Atomicity::WholeRun,
+            beside_others: self.beside_others,
         };
         let verb = match direction {
             Direction::Up => "apply",

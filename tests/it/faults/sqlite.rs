@@ -226,3 +226,31 @@ async fn a_run_that_is_overtaken_outside_its_transaction_notices() {
     assert_eq!(db.history().await, ["1:applied", "2:applied", "3:applied"]);
     assert_eq!(db.log().await, ["1:applied", "2:applied", "3:applied"]);
 }
+
+#[tokio::test]
+async fn a_database_of_another_tool_is_not_an_empty_one() {
+    let set = migrations(&[("0001_a.sql", "CREATE TABLE IF NOT EXISTS a (n INTEGER);\nINSERT INTO a VALUES (1);")]);
+    for table in ["_sqlx_migrations", "refinery_schema_history", "Alembic_Version"] {
+        let db = Db::sqlite().unwrap();
+        db.execute(&format!(
+            "CREATE TABLE {table} (version INTEGER); CREATE TABLE a (n INTEGER); INSERT INTO a VALUES (1)"
+        ))
+        .await;
+        let mut database = db.open().await;
+        let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
+        let shown = error.report().to_string();
+        assert_eq!(error.kind(), ErrorKind::Refused, "{shown}");
+        for says in [&format!("table `{table}`"), "baseline", "--beside-other-tools", "nothing was changed"] {
+            assert!(shown.contains(says), "no «{says}» in:\n{shown}");
+        }
+        assert!(!db.objects().await.iter().any(|name| name.starts_with("lockgate")));
+        assert_eq!(db.texts("SELECT CAST(count(*) AS TEXT) FROM a").await, ["1"]);
+        // Both ways out.
+        let other = Migrator::new(set).set("other").history_table("other_history");
+        assert_eq!(other.beside_other_tools().apply(&mut database).await.unwrap().steps.len(), 1);
+        let version = lockgate::Version::new(1).unwrap();
+        Migrator::new(set).baseline(&mut database, version).await.unwrap();
+        assert!(Migrator::new(set).apply(&mut database).await.unwrap().is_empty());
+        assert_eq!(db.history().await, ["1:applied"]);
+    }
+}

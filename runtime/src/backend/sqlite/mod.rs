@@ -12,7 +12,7 @@ use std::task::{Context, Waker};
 use std::time::{Duration, SystemTime};
 
 use futures_util::TryStreamExt;
-use lockgate_core::{Action, Dialect, History, State};
+use lockgate_core::{Action, Dialect, History, State, other};
 use sqlx::{AssertSqlSafe, Connection, Either, Row, Sqlite, SqliteConnection};
 use tokio::time::Instant;
 
@@ -102,7 +102,7 @@ impl<'a> Backing<'a> {
             Err(error) => {
                 let cause = cause(&error);
                 if cause.class == Class::Absent {
-                    return Ok(History::Absent);
+                    return self.others().await;
                 }
                 if cause.message.starts_with("no such column") {
                     let message = format!("{} is not a history table of Lockgate: {}", store.table, cause.message);
@@ -114,6 +114,17 @@ impl<'a> Backing<'a> {
         let text: Option<String> = row.try_get(0).map_err(|error| cause(&error))?;
         let rows = text.map_or(Ok(Vec::new()), |text| store::rows(&text, &store.table))?;
         Ok(History::Present(rows))
+    }
+
+    /// What a database without a history of ours has: none, or another tool's.
+    async fn others(&mut self) -> Result<History, Cause> {
+        let row = sqlx::raw_sql(AssertSqlSafe(sql::others())).fetch_optional(self.held.connection()).await;
+        let row = row.map_err(|error| cause(&error))?;
+        let Some(table) = row.map(|row| row.try_get::<String, _>(0)).transpose().map_err(|error| cause(&error))? else {
+            return Ok(History::Absent);
+        };
+        let tool = other::tool(&table).unwrap_or_default().to_owned();
+        Ok(History::Foreign { tool, table })
     }
 
     /// Opens the write transaction, which no one else can have at the same time.
@@ -170,7 +181,7 @@ impl<'a> Backing<'a> {
         self.whole_run = request.whole_run;
         self.begin(on_wait).await?;
         let history = self.look(request.store).await?;
-        self.absent = history == History::Absent;
+        self.absent = history.is_absent();
         self.create = self.absent;
         Ok(history)
     }

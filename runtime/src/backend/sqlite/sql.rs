@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use lockgate_core::{Checksum, State};
+use lockgate_core::{Checksum, State, other};
 
 use crate::store::{Entry, FIELD, LOCKGATE, LogEvent, ROW, Store, Table, literal};
 
@@ -20,6 +20,15 @@ pub(super) fn history(table: &Table, set: &str) -> String {
         fields.join(&format!(" || char({}) || ", FIELD as u32)),
         ROW as u32,
         literal(set)
+    )
+}
+
+/// The tables in which other tools keep their histories.
+pub(super) fn others() -> String {
+    let names: Vec<String> = other::OTHERS.iter().map(|(table, _)| literal(table)).collect();
+    format!(
+        "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name COLLATE NOCASE IN ({}) ORDER BY name LIMIT 1",
+        names.join(", ")
     )
 }
 
