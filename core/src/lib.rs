@@ -25,7 +25,7 @@ pub use dialect::{Dialect, Dialects};
 pub use drift::Drift;
 pub use history::{Digest, History, Row, State};
 pub use migration::{Body, Migration, Script, Set};
-pub use plan::{Action, Ahead, Destination, Direction, OutOfOrder, Plan, Refusal, Request, Step, plan};
+pub use plan::{Action, Ahead, Atomicity, Destination, Direction, OutOfOrder, Plan, Refusal, Request, Step, plan};
 pub use statement::{Statement, StatementFlags, StatementKind};
 pub use status::{Status, status};
 pub use touch::{Effects, TableLock, Touch};

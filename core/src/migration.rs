@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::patch::Patch;
 use crate::table::{self, Names, Reader};
-use crate::{Checksum, Dialect, Dialects, Statement, Touch, Version};
+use crate::{Action, Checksum, Dialect, Dialects, Direction, Statement, Touch, Version};
 
 /// The ordered migrations embedded in a program.
 #[derive(Clone, Copy)]
@@ -184,6 +184,14 @@ impl Migration {
     /// The script that reverts it, if it has one.
     pub fn down(&self) -> Option<Script> {
         Some(Script { set: self.set, record: self.record.down? })
+    }
+
+    /// The script that an action runs; none where it runs none, or where this migration lacks it.
+    pub fn script(&self, action: Action) -> Option<Script> {
+        match action.direction()? {
+            Direction::Up => Some(self.up()),
+            Direction::Down => self.down(),
+        }
     }
 
     /// What the history table records of it: the checksum of its up script.

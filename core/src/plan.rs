@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::drift::{self, Drift};
 use crate::patch;
-use crate::{Dialect, Dialects, Digest, History, Migration, Set, State, Version};
+use crate::{Checksum, Dialect, Dialects, Digest, History, Migration, Row, Set, State, Version};
 
 /// Up or down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,6 +52,17 @@ pub enum OutOfOrder {
     Allow,
 }
 
+/// How much of a run is one transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Atomicity {
+    /// Each migration is its own: the ones before a failure stay.
+    #[default]
+    PerMigration,
+    /// All pending migrations are one: a failure leaves nothing.
+    WholeRun,
+}
+
 /// What is asked of [`plan`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -65,8 +76,8 @@ pub struct Request {
     pub ahead: Ahead,
     /// Whether late migrations are applied.
     pub out_of_order: OutOfOrder,
-    /// Whether everything must fit into one transaction.
-    pub whole_run: bool,
+    /// How much of the run is one transaction.
+    pub atomicity: Atomicity,
     /// Whether another tool's history, where there is none of ours, is none of this set's business.
     pub beside_others: bool,
 }
@@ -80,7 +91,7 @@ impl Request {
             dialect,
             ahead: Ahead::Accept,
             out_of_order: OutOfOrder::Refuse,
-            whole_run: false,
+            atomicity: Atomicity::PerMigration,
             beside_others: false,
         }
     }
@@ -146,6 +157,59 @@ pub enum Action {
 }
 
 impl Action {
+    /// Which of a migration's scripts it runs; none where it changes the history alone.
+    pub const fn direction(self) -> Option<Direction> {
+        match self {
+            Self::Apply | Self::ResumeApply { .. } => Some(Direction::Up),
+            Self::Revert | Self::ResumeRevert { .. } => Some(Direction::Down),
+            Self::Record | Self::Rewrite | Self::Forget => None,
+        }
+    }
+
+    /// How many statements of that script have finished before.
+    pub const fn statements_done(self) -> u32 {
+        match self {
+            Self::ResumeApply { statements_done } | Self::ResumeRevert { statements_done } => statements_done,
+            Self::Apply | Self::Revert | Self::Record | Self::Rewrite | Self::Forget => 0,
+        }
+    }
+
+    /// Whether a row of this migration, or the absence of one, is what it can be done to.
+    pub fn fits(self, row: Option<&Row>) -> bool {
+        let stopped = |state, done| row.is_some_and(|row| row.state == state && row.statements_done == done);
+        match self {
+            Self::Apply | Self::Record => row.is_none(),
+            Self::ResumeApply { statements_done } => stopped(State::Partial, statements_done),
+            Self::ResumeRevert { statements_done } => stopped(State::Reverting, statements_done),
+            Self::Revert => row.is_some_and(|row| row.state == State::Applied),
+            Self::Rewrite | Self::Forget => row.is_some(),
+        }
+    }
+
+    /// Whether a row, or the absence of one, is what it leaves behind where it was wholly done. The checksum
+    /// is that of the migration.
+    pub fn is_done(self, row: Option<&Row>, checksum: &Checksum) -> bool {
+        match self {
+            Self::Apply | Self::ResumeApply { .. } | Self::Record | Self::Rewrite => {
+                row.is_some_and(|row| row.state == State::Applied && row.checksum == *checksum)
+            }
+            Self::Revert | Self::ResumeRevert { .. } | Self::Forget => row.is_none(),
+        }
+    }
+
+    /// What it does, as plans say it: `apply`, `revert`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Apply => "apply",
+            Self::ResumeApply { .. } => "resume",
+            Self::Revert => "revert",
+            Self::ResumeRevert { .. } => "resume revert",
+            Self::Record => "record",
+            Self::Rewrite => "repair",
+            Self::Forget => "forget",
+        }
+    }
+
     /// What was done, as reports say it: `applied`, `reverted`.
     pub const fn past(self) -> &'static str {
         match self {
@@ -155,6 +219,12 @@ impl Action {
             Self::Rewrite => "repaired",
             Self::Forget => "forgot",
         }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -577,9 +647,10 @@ fn down(set: &Set, history: &History, request: &Request, reasons: &mut Vec<Reaso
 }
 
 fn refuse_outside(script: &crate::Script, migration: &Migration, request: &Request, reasons: &mut Vec<Reason>) {
-    if request.whole_run && !script.is_transactional() {
+    let whole_run = request.atomicity == Atomicity::WholeRun;
+    if whole_run && !script.is_transactional() {
         reasons.push(Reason::OutsideTransaction { id: migration.id().to_owned() });
-    } else if request.whole_run && request.dialect == Dialect::Sqlite && script.foreign_keys_off() {
+    } else if whole_run && request.dialect == Dialect::Sqlite && script.foreign_keys_off() {
         reasons.push(Reason::OwnTransaction { id: migration.id().to_owned() });
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::plan::{Action, Plan};
+use crate::plan::Plan;
 use crate::{Dialect, Set, StatementFlags};
 
 /// One of PostgreSQL's eight locks on a table, the weakest first.
@@ -167,16 +167,8 @@ impl Plan {
         let mut indexes = None;
         let mut all = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
-            let migration = set.find(step.version);
-            let (script, done) = match step.action {
-                Action::Apply => (migration.map(|migration| migration.up()), 0),
-                Action::ResumeApply { statements_done } => (migration.map(|migration| migration.up()), statements_done),
-                Action::Revert => (migration.and_then(|migration| migration.down()), 0),
-                Action::ResumeRevert { statements_done } => {
-                    (migration.and_then(|migration| migration.down()), statements_done)
-                }
-                Action::Record | Action::Rewrite | Action::Forget => (None, 0),
-            };
+            let script = set.find(step.version).and_then(|migration| migration.script(step.action));
+            let done = step.action.statements_done();
             let mut effects = Effects::default();
             if let Some(script) = script {
                 let mut touches = script.touches(dialect);

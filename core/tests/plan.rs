@@ -11,8 +11,8 @@ use std::path::PathBuf;
 
 use lockgate_core::plan::{self, Repair};
 use lockgate_core::{
-    Action, Ahead, Destination, Dialect, Dialects, Direction, Drift, History, OutOfOrder, Plan, Refusal, Request, Row,
-    Set, State, drift,
+    Action, Ahead, Atomicity, Destination, Dialect, Dialects, Direction, Drift, History, OutOfOrder, Plan, Refusal,
+    Request, Row, Set, State, drift,
 };
 use support::{Words, row, version};
 
@@ -195,7 +195,7 @@ fn answer(scene: &Scene, question: &str, at: &str) -> String {
         match part {
             "ahead refused" => request.ahead = Ahead::Refuse,
             "late allowed" => request.out_of_order = OutOfOrder::Allow,
-            "in one transaction" => request.whole_run = true,
+            "in one transaction" => request.atomicity = Atomicity::WholeRun,
             "beside others" => request.beside_others = true,
             "on sqlite" => request.dialect = Dialect::Sqlite,
             "with help" => with_help = true,

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use lockgate_core::plan::{self, Repair};
 use lockgate_core::{
-    Action, Ahead, Destination, Dialect, Dialects, Direction, Drift, History, OutOfOrder, Plan, Refusal, Request, Row,
-    Set, State, Step, Version, drift,
+    Action, Ahead, Atomicity, Destination, Dialect, Dialects, Direction, Drift, History, OutOfOrder, Plan, Refusal,
+    Request, Row, Set, State, Step, Version, drift,
 };
 use support::{Dice, Words, row, version};
 
@@ -99,7 +99,7 @@ fn case(seed: u64) -> Case {
         dialect: Dialect::Postgres,
         ahead: dice.pick(&[Ahead::Accept, Ahead::Accept, Ahead::Refuse]),
         out_of_order: dice.pick(&[OutOfOrder::Refuse, OutOfOrder::Allow]),
-        whole_run: dice.once_in(6),
+        atomicity: if dice.once_in(6) { Atomicity::WholeRun } else { Atomicity::PerMigration },
         beside_others: false,
     };
     let dialects = if dice.once_in(20) { Dialects::NONE.with(Dialect::Sqlite) } else { Dialects::ALL };
@@ -218,9 +218,11 @@ fn steps_are_in_order_and_touch_only_what_is_needed() {
                 Action::Record | Action::Rewrite | Action::Forget => false,
             };
             assert!(fits, "{step:?}; {says}");
+            assert!(step.action.fits(case.history.row(step.version)), "{step:?}; {says}");
+            assert_eq!(step.action.direction(), Some(case.request.direction), "{says}");
             let script = if up { Some(migration.up()) } else { migration.down() };
             let script = script.unwrap_or_else(|| panic!("{} has no way down; {says}", step.id));
-            assert!(!case.request.whole_run || script.is_transactional(), "{says}");
+            assert!(case.request.atomicity == Atomicity::PerMigration || script.is_transactional(), "{says}");
         }
         assert_eq!(plan.seen, case.history.digest(), "{says}");
     }
@@ -368,7 +370,12 @@ fn down_and_up_again_is_where_one_was() {
         }
         let reverted = after(&case.set, &case.history, &down.steps);
         let steps = Destination::Steps(down.steps.len());
-        let request = Request { direction: Direction::Up, destination: steps, whole_run: false, ..case.request };
+        let request = Request {
+            direction: Direction::Up,
+            destination: steps,
+            atomicity: Atomicity::PerMigration,
+            ..case.request
+        };
         let up = plan::plan(&case.set, &reverted, &request).unwrap_or_else(|error| panic!("{error}; {}", case.says()));
         let again = after(&case.set, &reverted, &up.steps);
         let versions = |history: &History| history.rows().iter().map(|row| row.version).collect::<Vec<_>>();

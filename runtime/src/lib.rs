@@ -26,6 +26,7 @@ mod database;
 mod error;
 mod event;
 mod executor;
+mod failure;
 mod migrations;
 mod migrator;
 #[cfg(feature = "schema")]
@@ -40,8 +41,8 @@ mod transaction;
 pub use lockgate_core::patch;
 pub use lockgate_core::plan::{Action, Reason};
 pub use lockgate_core::{
-    Ahead, Body, Checksum, Destination, Dialect, Dialects, Direction, Drift, Effects, Migration, OutOfOrder, Plan, Row,
-    Script, State, Status, Step, TableLock, Touch, Version, plan::Repair, status::Entry,
+    Ahead, Atomicity, Body, Checksum, Destination, Dialect, Dialects, Direction, Drift, Effects, Migration, OutOfOrder,
+    Plan, Row, Script, State, Status, Step, TableLock, Touch, Version, plan::Repair, status::Entry,
 };
 
 pub use lockgate_macros::embed_migrations;
@@ -55,7 +56,7 @@ pub use database::Database;
 pub use error::{Error, ErrorKind, ErrorReport};
 pub use event::Event;
 pub use migrations::{BoxError, Migrations, StepResult};
-pub use migrator::{Atomicity, Migrator};
+pub use migrator::Migrator;
 #[cfg(feature = "schema")]
 pub use reader::read_schema;
 pub use report::{Done, Report};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockgate_core::{
-    Ahead, Destination, Dialect, Direction, Drift, History, OutOfOrder, Plan, Refusal, Request, Status, Version,
+    Ahead, Atomicity, Destination, Dialect, Direction, Drift, History, OutOfOrder, Plan, Refusal, Request, Status,
+    Version,
     plan::{self, plan},
 };
 
@@ -18,17 +19,6 @@ use crate::migrations::Migrations;
 use crate::report::Report;
 use crate::store::{Store, Table};
 use crate::target::Target;
-
-/// How much of a run is one transaction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Atomicity {
-    /// Each migration is its own: the ones before a failure stay.
-    #[default]
-    PerMigration,
-    /// All pending migrations are one: a failure leaves nothing.
-    WholeRun,
-}
 
 /// Migrates a database with a set of migrations.
 ///
@@ -336,7 +326,7 @@ impl Migrator {
             dialect,
             ahead: self.ahead,
             out_of_order: self.out_of_order,
-            whole_run: self.atomicity == Atomicity::WholeRun,
+            atomicity: self.atomicity,
             beside_others: self.beside_others,
         };
         let verb = match direction {
@@ -355,7 +345,7 @@ impl Migrator {
             migrations: self.migrations,
             store: Store { table, set: self.set.clone(), application: self.migrations.set().application() },
             limits: self.limits,
-            whole_run: self.atomicity == Atomicity::WholeRun,
+            atomicity: self.atomicity,
             on_event: self.on_event.clone(),
         })
     }

@@ -2,7 +2,7 @@
 //! something, and on demand the scripts themselves.
 
 use anstyle::Style;
-use lockgate::{Action, Body, Dialect, Effects, Migration, Migrations, Plan, Script, Step, Touch};
+use lockgate::{Action, Body, Dialect, Effects, Migrations, Plan, Script, Step, Touch};
 
 use super::table::{Column, table};
 use super::{BAD, BOLD, DIM, GOOD, WAITING, count, paint};
@@ -48,17 +48,8 @@ fn name(touch: &Touch) -> String {
 }
 
 fn row(migrations: &Migrations, step: &Step, dialect: Dialect) -> Vec<(String, Style)> {
-    let action = match step.action {
-        Action::Apply => "apply",
-        Action::ResumeApply { .. } => "resume",
-        Action::Revert => "revert",
-        Action::ResumeRevert { .. } => "resume revert",
-        Action::Record => "record",
-        Action::Rewrite => "repair",
-        Action::Forget => "forget",
-    };
     let runs = script(migrations, step).map_or_else(String::new, |script| runs(&script, step.action, dialect));
-    vec![(step.id.clone(), Style::new()), (action.to_owned(), WAITING), (runs, Style::new())]
+    vec![(step.id.clone(), Style::new()), (step.action.to_string(), WAITING), (runs, Style::new())]
 }
 
 fn runs(script: &Script, action: Action, dialect: Dialect) -> String {
@@ -66,7 +57,7 @@ fn runs(script: &Script, action: Action, dialect: Dialect) -> String {
         Body::Rust => "Rust".to_owned(),
         Body::Sql(_) => {
             let statements = count(script.statements(dialect).len(), "statement");
-            match done(action) {
+            match action.statements_done() {
                 0 => statements,
                 done => format!("{statements}, {done} of them done"),
             }
@@ -81,13 +72,6 @@ fn runs(script: &Script, action: Action, dialect: Dialect) -> String {
     runs
 }
 
-fn done(action: Action) -> usize {
-    match action {
-        Action::ResumeApply { statements_done } | Action::ResumeRevert { statements_done } => statements_done as usize,
-        Action::Apply | Action::Revert | Action::Record | Action::Rewrite | Action::Forget => 0,
-    }
-}
-
 /// The scripts of all steps, each behind the name of its file.
 pub(crate) fn scripts(migrations: &Migrations, plan: &Plan) -> String {
     let scripts = plan.steps.iter().filter_map(|step| script(migrations, step));
@@ -97,19 +81,11 @@ pub(crate) fn scripts(migrations: &Migrations, plan: &Plan) -> String {
 /// The script of a step that begins, behind the name of its file.
 pub(crate) fn script_of(migrations: &Migrations, id: &str, action: Action) -> Option<String> {
     let migration = migrations.iter().find(|migration| migration.id() == id)?;
-    of(&migration, action).map(|script| format!("\n{}", text(&script)))
+    migration.script(action).map(|script| format!("\n{}", text(&script)))
 }
 
 fn script(migrations: &Migrations, step: &Step) -> Option<Script> {
-    of(&migrations.set().find(step.version)?, step.action)
-}
-
-fn of(migration: &Migration, action: Action) -> Option<Script> {
-    match action {
-        Action::Apply | Action::ResumeApply { .. } => Some(migration.up()),
-        Action::Revert | Action::ResumeRevert { .. } => migration.down(),
-        Action::Record | Action::Rewrite | Action::Forget => None,
-    }
+    migrations.set().find(step.version)?.script(step.action)
 }
 
 fn text(script: &Script) -> String {

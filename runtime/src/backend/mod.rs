@@ -6,10 +6,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use lockgate_core::{Action, Body, Checksum, Dialect, History, Migration, Script, Statement, Step, Touch};
+use lockgate_core::{
+    Action, Atomicity, Body, Checksum, Dialect, Direction, History, Plan, Script, State, Statement, StatementFlags,
+    Step, Touch,
+};
 
-use crate::error::Cause;
-use crate::migrations::StepFn;
+use crate::error::{Cause, Error};
+use crate::migrations::{Migrations, StepFn};
 use crate::store::{Entry, LogEvent, Store};
 
 #[cfg(feature = "postgres")]
@@ -35,11 +38,21 @@ pub(crate) struct LockRequest<'a> {
     pub(crate) store: &'a Store,
     pub(crate) limits: Limits,
     /// Whether all that follows is one transaction.
-    pub(crate) whole_run: bool,
+    pub(crate) atomicity: Atomicity,
     /// Whether a script that will run changes what the session is.
     pub(crate) session_state: bool,
     /// Whether a script that will run cannot run in a transaction.
     pub(crate) outside: bool,
+}
+
+/// How a run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// All of it ran: what is not durable yet becomes so.
+    Keep,
+    /// It stopped: of what is not durable yet, the jobs that ran become so, or none where all of the run is one
+    /// transaction.
+    Stop,
 }
 
 /// Why the lock was not had.
@@ -115,39 +128,93 @@ impl Sql {
 }
 
 impl Job {
-    /// The job of a step whose migration the program embeds, or whose row alone is changed.
+    /// The job of a step on a database with this history. A plan is a value that anybody can make: a step that
+    /// cannot be done as it says is an error.
     pub(crate) fn new(
+        migrations: &Migrations,
         step: &Step,
-        migration: Option<Migration>,
-        entry: Entry,
-        rust: Option<StepFn>,
+        history: &History,
         dialect: Dialect,
-    ) -> Self {
-        let script = migration.and_then(|migration| match step.action {
-            Action::Apply | Action::ResumeApply { .. } => Some(migration.up()),
-            Action::Revert | Action::ResumeRevert { .. } => migration.down(),
-            Action::Record | Action::Rewrite | Action::Forget => None,
-        });
-        let work = match (script, rust) {
-            (None, _) => Work::Nothing,
-            (Some(_), Some(function)) => Work::Step(function),
-            (Some(script), None) => match script.body() {
-                Body::Sql(text) => Work::Script(Box::new(Sql {
-                    script,
-                    text,
-                    statements: script.statements(dialect),
-                    finished: script.finished(dialect),
-                    dialect,
-                })),
-                Body::Rust => Work::Nothing,
-            },
+    ) -> Result<Self, Error> {
+        let (id, action) = (&step.id, step.action);
+        let migration = migrations.set().find(step.version);
+        let row = history.row(step.version);
+        let entry = match (migration, row) {
+            (Some(migration), _) => {
+                Entry { version: step.version, name: migration.name().to_owned(), checksum: migration.checksum() }
+            }
+            (None, Some(row)) => Entry { version: step.version, name: row.name.clone(), checksum: row.checksum },
+            (None, None) => {
+                return Err(Error::usage(format!("the plan names `{id}`, which is neither embedded nor recorded")));
+            }
         };
-        Self { id: step.id.clone(), action: step.action, entry, work, last: false }
+        if !action.fits(row) {
+            let state = row.map_or("is not recorded", |row| match row.state {
+                State::Applied => "is applied",
+                State::Partial | State::Reverting => "stopped half way",
+            });
+            return Err(Error::usage(format!("the plan is to {action} `{id}`, which {state}")));
+        }
+        let work = match action.direction() {
+            None => Work::Nothing,
+            Some(direction) => {
+                let script = migration.and_then(|migration| migration.script(action)).ok_or_else(|| {
+                    Error::usage(format!(
+                        "the plan is to {action} `{id}`, which has no script for that in this program"
+                    ))
+                })?;
+                match script.body() {
+                    Body::Sql(text) => Work::Script(Box::new(Sql {
+                        script,
+                        text,
+                        statements: script.statements(dialect),
+                        finished: script.finished(dialect),
+                        dialect,
+                    })),
+                    Body::Rust => {
+                        let functions = migrations.step(step.version);
+                        let function = functions.and_then(|functions| match direction {
+                            Direction::Up => Some(functions.up),
+                            Direction::Down => functions.down,
+                        });
+                        let none = || Error::usage(format!("`{id}` has no Rust function to {action} it"));
+                        Work::Step(function.ok_or_else(none)?)
+                    }
+                }
+            }
+        };
+        Ok(Self { id: id.clone(), action, entry, work, last: false })
+    }
+
+    /// The jobs of a plan, on the history that it was made for.
+    pub(crate) fn all(
+        migrations: &Migrations,
+        plan: &Plan,
+        history: &History,
+        dialect: Dialect,
+    ) -> Result<Vec<Self>, Error> {
+        let jobs = plan.steps.iter().map(|step| Self::new(migrations, step, history, dialect));
+        let mut jobs: Vec<Self> = jobs.collect::<Result<_, _>>()?;
+        if let Some(last) = jobs.last_mut() {
+            last.last = true;
+        }
+        Ok(jobs)
     }
 
     /// Whether it must run outside a transaction.
     pub(crate) fn is_outside(&self) -> bool {
         matches!(&self.work, Work::Script(sql) if !sql.script.is_transactional())
+    }
+
+    /// Whether it may leave the session other than it found it. What a Rust function does is not known.
+    pub(crate) fn changes_session(&self) -> bool {
+        match &self.work {
+            Work::Script(sql) => {
+                sql.statements.iter().any(|statement| statement.flags.contains(StatementFlags::SESSION_STATE))
+            }
+            Work::Step(_) => true,
+            Work::Nothing => false,
+        }
     }
 
     /// What the log says when it is done.
@@ -158,14 +225,6 @@ impl Job {
             Action::Record => LogEvent::Baselined,
             Action::Rewrite => LogEvent::Repaired,
             Action::Forget => LogEvent::Forgotten,
-        }
-    }
-
-    /// How many statements of a script that is not transactional have finished before.
-    pub(crate) fn statements_done(&self) -> u32 {
-        match self.action {
-            Action::ResumeApply { statements_done } | Action::ResumeRevert { statements_done } => statements_done,
-            Action::Apply | Action::Revert | Action::Record | Action::Rewrite | Action::Forget => 0,
         }
     }
 }
@@ -256,9 +315,9 @@ pub(crate) trait Backend: Send {
         message: &'a str,
     ) -> BoxFuture<'a, Result<(), Cause>>;
 
-    /// Makes durable what is done, or, if `failed` and all of the run is one transaction, undoes it;
-    /// lets other runs in and puts the session back as it was.
-    fn release(&mut self, failed: bool) -> BoxFuture<'_, Result<(), Cause>>;
+    /// Makes durable what is done, or undoes it, as the ending says; lets other runs in and puts the session back
+    /// as it was.
+    fn release(&mut self, ending: Ending) -> BoxFuture<'_, Result<(), Cause>>;
 
     /// The indexes that the last statement of a script outside a transaction left INVALID behind, or
     /// that were so before and that this message of its failure names: as SQL names them.

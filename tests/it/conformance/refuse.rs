@@ -1,6 +1,6 @@
 //! What is refused before anything runs.
 
-use lockgate::{Ahead, ErrorKind, Migrator, OutOfOrder};
+use lockgate::{Action, Ahead, Destination, ErrorKind, Migrator, OutOfOrder, Version};
 
 use crate::support::database::{Db, backends};
 use crate::support::set::migrations;
@@ -12,6 +12,7 @@ backends! {
     l5_p19_a_late_lower_number_is_never_silent,
     scripts_for_another_database_are_refused,
     a_history_of_an_unknown_format_is_told,
+    a_step_that_cannot_be_done_is_never_recorded,
 }
 
 const A: (&str, &str) = ("0001_a.sql", "CREATE TABLE a (id INTEGER PRIMARY KEY);");
@@ -30,6 +31,47 @@ async fn refused(db: &Db, files: &[(&str, &str)], says: &[&str]) {
         assert!(shown.contains(text), "no «{text}» in:\n{shown}");
     }
     assert!(shown.contains("nothing was changed"), "{shown}");
+    assert_eq!((db.objects().await, db.history().await, db.log().await), before);
+}
+
+/// A plan is a value that anybody can make or change.
+async fn a_step_that_cannot_be_done_is_never_recorded(db: Db) {
+    db.apply(migrations(&[A, B])).await;
+    let before = (db.objects().await, db.history().await, db.log().await);
+    let mut database = db.open().await;
+    let migrator = Migrator::new(migrations(&[A, B, C]));
+    let pending = migrator.plan(&mut database, Destination::Latest).await.unwrap();
+    let cases = [
+        (2, "0002_b", Action::Revert, "the plan is to revert `0002_b`, which has no script for that in this program"),
+        (2, "0002_b", Action::Apply, "the plan is to apply `0002_b`, which is applied"),
+        (
+            2,
+            "0002_b",
+            Action::ResumeRevert { statements_done: 1 },
+            "the plan is to resume revert `0002_b`, which is applied",
+        ),
+        (3, "0003_c", Action::Forget, "the plan is to forget `0003_c`, which is not recorded"),
+        (3, "0003_c", Action::Rewrite, "the plan is to repair `0003_c`, which is not recorded"),
+        (
+            3,
+            "0003_c",
+            Action::ResumeApply { statements_done: 0 },
+            "the plan is to resume `0003_c`, which is not recorded",
+        ),
+        (9, "0009_x", Action::Apply, "the plan names `0009_x`, which is neither embedded nor recorded"),
+    ];
+    for (version, id, action, says) in cases {
+        let mut plan = pending.clone();
+        (plan.steps[0].version, plan.steps[0].action) = (Version::new(version).unwrap(), action);
+        id.clone_into(&mut plan.steps[0].id);
+        let error = migrator.apply_plan(&mut database, &plan).await.unwrap_err();
+        assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Usage, says));
+    }
+    let mut foreign = pending.clone();
+    (foreign.steps[0].version, foreign.steps[0].action) = (Version::new(2).unwrap(), Action::Revert);
+    let older = Migrator::new(migrations(&[A]));
+    let error = older.apply_plan(&mut database, &foreign).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage, "{error:?}");
     assert_eq!((db.objects().await, db.history().await, db.log().await), before);
 }
 

@@ -16,14 +16,14 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use lockgate_core::{Dialect, History};
+use lockgate_core::{Atomicity, Dialect, History};
 use sqlx::postgres::{PgQueryResult, PgRow};
 use sqlx::{AssertSqlSafe, Column, Connection, Either, PgConnection, Postgres, Row};
 use tokio::time::Instant;
 
 use self::envelope::BEGIN;
 use self::message::{Message, Slot};
-use super::{Backend, BoxFuture, Failure, Job, Limits, LockFailure, LockRequest, OnProgress, backoff};
+use super::{Backend, BoxFuture, Ending, Failure, Job, Limits, LockFailure, LockRequest, OnProgress, backoff};
 use crate::error::{Cause, Class};
 use crate::session::Held;
 use crate::store::{self, Entry, Store, Table, literal};
@@ -283,7 +283,7 @@ impl<'a> Backing<'a> {
         self.absent = history == History::Absent;
         self.create = self.absent;
         self.limits = Some(request.limits);
-        self.whole_run = request.whole_run;
+        self.whole_run = request.atomicity == Atomicity::WholeRun;
         if request.session_state {
             self.settings = Some(self.session_settings().await?);
         }
@@ -309,11 +309,15 @@ impl<'a> Backing<'a> {
         Ok(rows.iter().filter_map(read).collect())
     }
 
-    async fn let_go(&mut self, failed: bool) -> Result<(), Cause> {
+    async fn let_go(&mut self, ending: Ending) -> Result<(), Cause> {
         let mut committed = Ok(());
         if self.open {
             self.open = false;
-            committed = self.execute(if failed { "ROLLBACK" } else { "COMMIT" }.to_owned()).await;
+            let end = match ending {
+                Ending::Keep => "COMMIT",
+                Ending::Stop => "ROLLBACK",
+            };
+            committed = self.execute(end.to_owned()).await;
         }
         let statements = self.farewell();
         // Where this fails, dropping the value closes the session, and all of it goes with that.
@@ -414,8 +418,8 @@ impl Backend for Backing<'_> {
         })
     }
 
-    fn release(&mut self, failed: bool) -> BoxFuture<'_, Result<(), Cause>> {
-        Box::pin(self.let_go(failed))
+    fn release(&mut self, ending: Ending) -> BoxFuture<'_, Result<(), Cause>> {
+        Box::pin(self.let_go(ending))
     }
 
     fn invalid<'a>(&'a mut self, message: &'a str) -> BoxFuture<'a, Vec<String>> {

@@ -1,6 +1,6 @@
 //! Runs jobs: many in one message where they are SQL in transactions, else one by one.
 
-use lockgate_core::{Action, State, StatementFlags, StatementKind};
+use lockgate_core::{Action, Direction, State, StatementFlags, StatementKind};
 
 use super::envelope::{BEGIN, MESSAGE_JOBS};
 use super::message::{self, Message, Slot};
@@ -158,9 +158,9 @@ impl Backing<'_> {
     ) -> Result<(), Failure> {
         let Work::Script(sql) = &job.work else { return Ok(()) };
         progress(Progress::Started(0));
-        let going_up = matches!(job.action, Action::Apply | Action::ResumeApply { .. });
+        let going_up = job.action.direction() == Some(Direction::Up);
         let state = if going_up { State::Partial } else { State::Reverting };
-        let done = job.statements_done();
+        let done = job.action.statements_done();
         let total = u32::try_from(sql.statements.len()).unwrap_or(u32::MAX);
         let table = self.table().clone();
         let bookkeeping = |cause| Failure { job: 0, at: FailedAt::Bookkeeping, cause };

@@ -12,12 +12,13 @@ use std::task::{Context, Waker};
 use std::time::{Duration, SystemTime};
 
 use futures_util::TryStreamExt;
-use lockgate_core::{Action, Dialect, History, State, other};
+use lockgate_core::{Action, Atomicity, Dialect, Direction, History, State, other};
 use sqlx::{AssertSqlSafe, Connection, Either, Row, Sqlite, SqliteConnection};
 use tokio::time::Instant;
 
 use super::{
-    Backend, BoxFuture, FailedAt, Failure, Job, LockFailure, LockRequest, OnProgress, Progress, Sql, Work, backoff,
+    Backend, BoxFuture, Ending, FailedAt, Failure, Job, LockFailure, LockRequest, OnProgress, Progress, Sql, Work,
+    backoff,
 };
 use crate::Transaction;
 use crate::error::{Cause, Class, chain};
@@ -178,7 +179,7 @@ impl<'a> Backing<'a> {
             return Err(Cause::new(Class::Usage, message).into());
         }
         self.lock_wait = request.limits.lock_wait;
-        self.whole_run = request.whole_run;
+        self.whole_run = request.atomicity == Atomicity::WholeRun;
         self.begin(on_wait).await?;
         let history = self.look(request.store).await?;
         self.absent = history.is_absent();
@@ -444,9 +445,9 @@ impl<'a> Backing<'a> {
         let Work::Script(sql) = &job.work else { return Ok(()) };
         progress(Progress::Started(0));
         let bookkeeping = |cause| Failure { job: 0, at: FailedAt::Bookkeeping, cause };
-        let going_up = matches!(job.action, Action::Apply | Action::ResumeApply { .. });
+        let going_up = job.action.direction() == Some(Direction::Up);
         let state = if going_up { State::Partial } else { State::Reverting };
-        let done = job.statements_done();
+        let done = job.action.statements_done();
         let total = u32::try_from(sql.statements.len()).unwrap_or(u32::MAX);
 
         self.reopen(store, job).await.map_err(|(at, cause)| Failure { job: 0, at, cause })?;
@@ -494,8 +495,8 @@ impl<'a> Backing<'a> {
         Ok(())
     }
 
-    async fn let_go(&mut self, failed: bool) -> Result<(), Cause> {
-        if failed && self.whole_run && self.open {
+    async fn let_go(&mut self, ending: Ending) -> Result<(), Cause> {
+        if ending == Ending::Stop && self.whole_run && self.open {
             self.roll_back().await;
         }
         if let Err(cause) = self.commit().await {
@@ -576,8 +577,8 @@ impl Backend for Backing<'_> {
         })
     }
 
-    fn release(&mut self, failed: bool) -> BoxFuture<'_, Result<(), Cause>> {
-        Box::pin(self.let_go(failed))
+    fn release(&mut self, ending: Ending) -> BoxFuture<'_, Result<(), Cause>> {
+        Box::pin(self.let_go(ending))
     }
 
     fn invalid<'a>(&'a mut self, _message: &'a str) -> BoxFuture<'a, Vec<String>> {

@@ -1,0 +1,260 @@
+//! What a person is told of a run that stopped: where, why, what is in the database and what is not, and what to
+//! do about it. What is done about it is the executor's.
+
+use lockgate_core::{Direction, Row, State, StatementFlags, StatementKind, Touch};
+
+use crate::backend::{FailedAt, Failure, Job, LockFailure, Work};
+use crate::error::{Cause, Class, Error, ErrorKind, Place};
+use crate::executor::Run;
+use crate::report::Report;
+
+/// A job that failed, and how things stand.
+pub(crate) struct FailedJob {
+    pub(crate) job: Job,
+    pub(crate) failure: Failure,
+    /// The jobs of this run that are recorded, if that is known.
+    pub(crate) recorded: Option<Vec<String>>,
+    /// Its own row, if there is one and it could be read.
+    pub(crate) row: Option<Row>,
+    pub(crate) blockers: Vec<String>,
+    /// Indexes that it left INVALID behind.
+    pub(crate) invalid: Vec<String>,
+    /// How many were not tried.
+    pub(crate) left: usize,
+}
+
+impl FailedJob {
+    /// What the log says of it.
+    pub(crate) fn in_one_line(&self) -> String {
+        format!("{}: {}", headline(&self.job, &self.failure), self.failure.cause.message)
+    }
+}
+
+/// The same error, in a run that had done something before it planned anew.
+pub(crate) fn after(error: Error, report: &Report) -> Error {
+    let (Some(first), Some(_)) = (report.steps.first(), report.steps.last()) else { return error };
+    let ids: Vec<&str> = report.steps.iter().map(|step| step.id.as_str()).collect();
+    error.in_state(vec![format!("{} and committed before it: {}", first.action.past(), ids.join(", "))])
+}
+
+/// The error of a run that others came before of, so many times.
+pub(crate) fn overtaken(times: u32) -> Error {
+    Error::new(ErrorKind::Locked, format!("other runs came first {times} times"))
+        .with_state("nothing was changed")
+        .with_help("look with `status`, then run again")
+}
+
+/// The error of a history that could not be read.
+pub(crate) fn unread(cause: Cause, run: &Run<'_>) -> Error {
+    let class = cause.class;
+    let summary = match class {
+        Class::HistoryFormat => format!("the history table {} is of an unknown format", run.store.table),
+        _ => "the history cannot be read".to_owned(),
+    };
+    let error = Error::from_cause(summary, cause);
+    match class {
+        Class::Lost => error.with_kind(ErrorKind::Unreachable),
+        Class::LockTimeout => error.with_kind(ErrorKind::Locked),
+        _ => error,
+    }
+}
+
+/// The error of a run that ran to its end and could not be committed.
+pub(crate) fn uncommitted(cause: Cause) -> Error {
+    let class = cause.class;
+    let error = Error::from_cause("the run could not be committed", cause);
+    match class {
+        Class::Lost => error.with_state(
+            "whether this run is committed is known to the database alone: it is recorded if and only if it is",
+        ),
+        Class::Other => error
+            .with_state("nothing of this run is in the database")
+            .with_help("correct the migration that the cause names, then run again"),
+        _ => error.with_state("nothing of this run is in the database"),
+    }
+}
+
+/// The error of a run that did not get the lock.
+pub(crate) fn no_lock(failure: LockFailure, run: &Run<'_>) -> Error {
+    match failure {
+        LockFailure::Held { holder } => {
+            let waited = run.limits.lock_wait;
+            let mut error = Error::new(ErrorKind::Locked, format!("another run held the lock for {waited:?}"));
+            error = match holder {
+                Some(holder) => error.with_state(format!("held by {holder}")),
+                None => error.with_state("held by another connection that is writing to this database"),
+            };
+            error.with_state("nothing was changed").with_help("wait for it to end, or allow more time with `lock_wait`")
+        }
+        LockFailure::Cause(cause) => {
+            Error::from_cause("the run could not begin", cause).with_state("nothing was changed")
+        }
+    }
+}
+
+fn headline(job: &Job, failure: &Failure) -> String {
+    let id = &job.id;
+    if failure.cause.class == Class::Lost {
+        return format!("the connection was lost at `{id}`");
+    }
+    match (failure.at, &job.work) {
+        (FailedAt::Statement { index, .. }, Work::Script(sql)) => {
+            format!("`{id}` failed at statement {} of {}", index + 1, sql.statements.len())
+        }
+        (FailedAt::Preparation, _) => "the history table could not be made".to_owned(),
+        (FailedAt::Begin, _) => format!("`{id}` could not begin"),
+        (FailedAt::Step, _) => format!("`{id}` failed in its Rust function"),
+        (FailedAt::StepEnded, _) => format!("the Rust function of `{id}` ended the transaction that it was given"),
+        (FailedAt::ForeignKeys, _) => format!("`{id}` left broken foreign keys behind"),
+        (FailedAt::Commit, _) => format!("`{id}` ran, and could not be committed"),
+        (FailedAt::Statement { .. } | FailedAt::Bookkeeping, _) => format!("`{id}` could not be recorded"),
+    }
+}
+
+/// The error of a migration that failed: where, why, what is committed, and what to do.
+pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
+    let state = state(run, &stopped, kept);
+    let FailedJob { job, failure, blockers, invalid, .. } = stopped;
+    let place = place(&job, &failure);
+    let (headline, at, class) = (headline(&job, &failure), failure.at, failure.cause.class);
+    let mut error = Error::from_cause(headline, failure.cause).with_place(place);
+    if !matches!(class, Class::Lost | Class::Privilege | Class::ReadOnly) {
+        error = error.with_kind(ErrorKind::Failed);
+    }
+    if class == Class::LockTimeout {
+        error = wanted(&job, at).into_iter().fold(error, Error::with_state);
+    }
+    for blocker in blockers {
+        error = error.with_state(format!("may hold what it needs: {blocker}"));
+    }
+    for line in state {
+        error = error.with_state(line);
+    }
+    match &job.work {
+        Work::Script(sql) => {
+            let FailedAt::Statement { index, .. } = at else { return advised(error, at, class, sql.script.path()) };
+            let builds = sql.statements.get(index).is_some_and(|statement| {
+                statement.kind == StatementKind::CreateIndex
+                    && statement.flags.contains(StatementFlags::OUTSIDE_TRANSACTION)
+            });
+            if builds && class == Class::Lost {
+                error = error.with_help(
+                    "CREATE INDEX CONCURRENTLY may have left an INVALID index behind (psql's `\\d` shows it): drop it \
+                     with DROP INDEX CONCURRENTLY before going on",
+                );
+            }
+            for index in &invalid {
+                error = error
+                    .with_state(format!("the index {index} is INVALID: each write pays for it, and no query uses it"));
+            }
+            if !invalid.is_empty() {
+                let drop: Vec<_> = invalid.iter().map(|index| format!("`DROP INDEX CONCURRENTLY {index}`")).collect();
+                let verb = match job.action.direction() {
+                    Some(Direction::Down) => "down 1",
+                    Some(Direction::Up) | None => "up",
+                };
+                error = error.with_help(format!(
+                    "run {}, put right what the cause names, and `{verb}` goes on at this statement",
+                    drop.join(" and ")
+                ));
+                return error;
+            }
+            advised(error, at, class, sql.script.path())
+        }
+        Work::Step(_) if at == FailedAt::StepEnded => error.with_help(
+            "see what it left in the database and undo that by hand, leave BEGIN, COMMIT and ROLLBACK out of the \
+             function, then run again",
+        ),
+        Work::Step(_) => match run.migrations.set().find(job.entry.version).and_then(|of| of.script(job.action)) {
+            Some(script) => advised(error, at, class, script.path()),
+            None => error,
+        },
+        Work::Nothing => error,
+    }
+}
+
+/// The locks that a statement waited for in vain, as far as it names tables.
+fn wanted(job: &Job, at: FailedAt) -> Vec<String> {
+    let (FailedAt::Statement { index, .. }, Work::Script(sql)) = (at, &job.work) else { return Vec::new() };
+    let words = |touch: Touch| {
+        let of = if touch.of_index { "the table of " } else { "" };
+        Some(format!("it wanted {} on {of}{}", touch.lock?, touch.table))
+    };
+    sql.touches(index).filter_map(words).collect()
+}
+
+/// What to do about a script that failed, where that is to correct it.
+fn advised(error: Error, at: FailedAt, class: Class, path: String) -> Error {
+    let of_the_script = matches!(class, Class::Absent | Class::Syntax | Class::Other);
+    match at {
+        FailedAt::Preparation | FailedAt::Bookkeeping => error,
+        _ if of_the_script => error.with_help(format!("correct {path}, then run again")),
+        _ => error,
+    }
+}
+
+fn place(job: &Job, failure: &Failure) -> Option<Place> {
+    let Work::Script(sql) = &job.work else { return None };
+    let byte = match failure.at {
+        FailedAt::Statement { index, byte } => {
+            byte.or_else(|| sql.statements.get(index).map(|statement| statement.range.start)).unwrap_or(0)
+        }
+        FailedAt::Begin => 0,
+        _ => return None,
+    };
+    Some(Place::of(&sql.script, sql.text, byte))
+}
+
+/// What is in the database and what is not, one fact a line.
+fn state(run: &Run<'_>, stopped: &FailedJob, kept: bool) -> Vec<String> {
+    let FailedJob { job, failure, recorded, row, left, .. } = stopped;
+    let (id, lost) = (&job.id, failure.cause.class == Class::Lost);
+    let nothing_before = recorded.as_ref().is_some_and(Vec::is_empty);
+    if failure.at == FailedAt::Preparation && nothing_before && !lost {
+        return vec!["nothing was changed".to_owned()];
+    }
+    if lost && !job.is_outside() {
+        // What was sent together may have run to its end, heard of or not.
+        let line = "whether each migration of this run is applied is known to the database alone: it is recorded if \
+                    and only if it is";
+        return vec![line.to_owned()];
+    }
+    let mut lines = vec![match &job.work {
+        Work::Script(sql) if !sql.script.is_transactional() => outside(id, sql.statements.len(), failure, row.as_ref()),
+        Work::Step(_) if failure.at == FailedAt::StepEnded => {
+            format!("what `{id}` did up to there may be committed; it is not recorded")
+        }
+        _ => format!("`{id}` was rolled back: nothing of it is in the database"),
+    }];
+    lines.push(match recorded {
+        _ if run.is_one_transaction() => "all of the run was one transaction: nothing of it was committed".to_owned(),
+        _ if !kept => "what came before it in this run could not be committed either".to_owned(),
+        None => "what came before it in this run is recorded if and only if it is committed".to_owned(),
+        Some(before) if before.is_empty() => "nothing was committed before it in this run".to_owned(),
+        Some(before) => format!("{} and committed before it: {}", job.action.past(), before.join(", ")),
+    });
+    if *left > 0 {
+        lines.push(format!("{left} more {} not tried", if *left == 1 { "was" } else { "were" }));
+    }
+    lines
+}
+
+/// How far a script came that is not transactional.
+fn outside(id: &str, statements: usize, failure: &Failure, row: Option<&Row>) -> String {
+    let partial = row.filter(|row| row.state != State::Applied);
+    match (failure.at, partial) {
+        _ if failure.cause.class == Class::Lost => format!(
+            "how far `{id}` came is in its row of the history: the statement behind the last one that is recorded may \
+             have finished too"
+        ),
+        (FailedAt::Statement { index, .. }, _) => {
+            format!("`{id}` is partial: {index} of its {statements} statements have finished and stay")
+        }
+        (_, Some(row)) => format!(
+            "`{id}` is partial: {} of its {statements} statements are recorded as finished, and the next one may have \
+             finished too",
+            row.statements_done
+        ),
+        (_, None) => format!("nothing of `{id}` is in the database"),
+    }
+}
