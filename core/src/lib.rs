@@ -17,6 +17,7 @@ pub mod statement;
 pub mod status;
 pub mod table;
 pub mod touch;
+pub mod unit;
 pub mod version;
 
 pub use checksum::Checksum;
@@ -28,4 +29,5 @@ pub use plan::{Action, Ahead, Destination, Direction, OutOfOrder, Plan, Refusal,
 pub use statement::{Statement, StatementFlags, StatementKind};
 pub use status::{Status, status};
 pub use touch::{Effects, TableLock, Touch};
+pub use unit::{Unit, UnitKind};
 pub use version::Version;
