@@ -46,8 +46,8 @@ impl History {
         rows.binary_search_by_key(&version, |row| row.version).ok().map(|i| &rows[i])
     }
 
-    /// A digest of what decisions rest on: versions, names, checksums, states, and which statements
-    /// have finished.
+    /// A digest of what decisions rest on: versions, names, checksums, states, which statements have
+    /// finished, and who is at work on what is not wholly there.
     ///
     /// An absent table and an empty one have equal digests, since the same plan follows.
     pub fn digest(&self) -> Digest {
@@ -61,6 +61,16 @@ impl History {
             hash.write(&row.statements_done.to_le_bytes());
             if let Some(finished) = &row.finished {
                 hash.write(finished.digest());
+            }
+            // Of what is wholly there nobody asks who made it.
+            if row.state != State::Applied {
+                if let Some(owner) = &row.owner {
+                    hash.write(owner.as_bytes());
+                    hash.write(&[0]);
+                }
+                if let Some(under_way) = row.under_way {
+                    hash.write(&under_way.to_le_bytes());
+                }
             }
         }
         Digest(hash.0)
@@ -82,6 +92,12 @@ pub struct Row {
     pub statements_done: u32,
     /// The checksum of those statements, for what is not wholly there.
     pub finished: Option<Checksum>,
+    /// Who is at work on what is not wholly there: on PostgreSQL the process of the server and when it
+    /// began (`4711/2026-11-29T13:24:05.123456Z`). Whether it still lives, the database is asked.
+    pub owner: Option<String>,
+    /// The statement, counted from 1, that was announced before it was sent and whose end is not
+    /// recorded: whether it took effect is not known from here.
+    pub under_way: Option<u32>,
     /// When it was applied by the database's clock: RFC 3339, in UTC.
     pub applied_at: String,
     /// How long it took.

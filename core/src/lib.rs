@@ -18,6 +18,7 @@ pub mod statement;
 pub mod status;
 pub mod table;
 pub mod touch;
+pub mod unit;
 pub mod version;
 
 pub use checksum::Checksum;
@@ -29,4 +30,5 @@ pub use plan::{Action, Ahead, Atomicity, Destination, Direction, OutOfOrder, Pla
 pub use statement::{Statement, StatementFlags, StatementKind};
 pub use status::{Status, status};
 pub use touch::{Effects, TableLock, Touch};
+pub use unit::{Unit, UnitKind};
 pub use version::Version;

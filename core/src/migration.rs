@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::patch::Patch;
 use crate::table::{self, Names, Reader};
-use crate::{Action, Checksum, Dialect, Dialects, Direction, Statement, Touch, Version};
+use crate::{Action, Checksum, Dialect, Dialects, Direction, Statement, Touch, Unit, Version, unit};
 
 /// The ordered migrations embedded in a program.
 #[derive(Clone, Copy)]
@@ -264,6 +264,15 @@ impl Script {
     /// Empty for a Rust step, and for a dialect that the set is not written for.
     pub fn statements(&self, dialect: Dialect) -> Vec<Statement> {
         self.list(dialect).map(|(statements, _)| statements).unwrap_or_default()
+    }
+
+    /// The units of progress of this script on a database of this dialect, where it runs outside a
+    /// transaction: each statement belongs to one, in order.
+    pub fn units(&self, dialect: Dialect) -> Vec<Unit> {
+        match self.body() {
+            Body::Sql(text) => unit::units(dialect, text, &self.statements(dialect)),
+            Body::Rust => Vec::new(),
+        }
     }
 
     /// For a script that is recorded statement by statement: the checksum of all its statements up to

@@ -57,6 +57,8 @@ pub enum StatementKind {
     Do = 54,
     /// `VACUUM`, `ANALYZE`, `REINDEX`, `CLUSTER`, `OPTIMIZE`.
     Maintenance = 55,
+    /// `CALL`.
+    Call = 56,
     /// A line of psql's own, such as `\restrict`.
     PsqlLine = 60,
     /// A line that only a client understands, such as `DELIMITER`.
@@ -64,7 +66,7 @@ pub enum StatementKind {
 }
 
 impl StatementKind {
-    const ALL: [Self; 26] = [
+    const ALL: [Self; 27] = [
         Self::Other,
         Self::Select,
         Self::Insert,
@@ -89,6 +91,7 @@ impl StatementKind {
         Self::Pragma,
         Self::Do,
         Self::Maintenance,
+        Self::Call,
         Self::PsqlLine,
         Self::ClientCommand,
     ];
@@ -116,7 +119,8 @@ impl StatementFlags {
     pub const OUTSIDE_TRANSACTION: Self = Self(1);
     /// It begins, ends or rolls back a transaction.
     pub const CONTROLS_TRANSACTION: Self = Self(2);
-    /// It changes what the session is: its settings, search path or role.
+    /// It changes what the session is: its settings, search path or role, what it listens to, has
+    /// prepared, loaded or attached, its temporary objects.
     pub const SESSION_STATE: Self = Self(4);
     /// Lines of data follow it, up to `\.`; they belong to its range, and [`Statement::data`] says
     /// where they are.
@@ -127,6 +131,9 @@ impl StatementFlags {
     pub const COPY_OUT: Self = Self(32);
     /// It destroys data: what it drops or deletes is gone, and it was not the script that made it.
     pub const DESTROYS_DATA: Self = Self(64);
+    /// It runs code of the user's: `DO`, `CALL`, `EXECUTE`, a query that calls a function which is not
+    /// known to be harmless. What that does to the session is not known.
+    pub const RUNS_CODE: Self = Self(128);
 
     /// The flags with these bits.
     pub const fn from_bits(bits: u8) -> Self {

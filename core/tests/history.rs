@@ -25,7 +25,7 @@ fn what_decisions_rest_on_changes_the_digest() {
     let digest = History::Present(two()).digest();
     assert_eq!(digest, History::Present(two()).digest());
     type Change = (&'static str, fn(&mut Row));
-    let changes: [Change; 8] = [
+    let changes: [Change; 10] = [
         ("version", |row| row.version = version(3)),
         ("name", |row| row.name = "c".to_owned()),
         ("checksum", |row| row.checksum = Checksum::v1([7; 32])),
@@ -34,6 +34,8 @@ fn what_decisions_rest_on_changes_the_digest() {
         ("statements_done", |row| row.statements_done = 4),
         ("finished", |row| row.finished = Some(Checksum::v1([7; 32]))),
         ("finished", |row| row.finished = Some(Checksum::v1([8; 32]))),
+        ("owner", |row| row.owner = Some("17/now".to_owned())),
+        ("under_way", |row| row.under_way = Some(4)),
     ];
     for (what, change) in changes {
         let mut rows = two();
@@ -54,6 +56,9 @@ fn what_no_decision_rests_on_leaves_the_digest() {
     rows[0].applied_by = "grace".to_owned();
     rows[0].application = "other 2.0.0".to_owned();
     rows[0].lockgate = "9.9.9".to_owned();
+    // Of what is wholly there nobody asks who made it.
+    rows[0].owner = Some("17/now".to_owned());
+    rows[0].under_way = Some(1);
     assert_eq!(History::Present(rows).digest(), digest);
 }
 

@@ -84,7 +84,8 @@ pub(crate) const FIELD: char = '\u{1f}';
 pub(crate) const ROW: char = '\u{1e}';
 
 /// The rows of a text that has the fields of each in this order: version, name, checksum, state, finished
-/// statements, checksum over these or nothing, time, milliseconds, role, program, release.
+/// statements, checksum over these or nothing, time, milliseconds, role, program, release; then, where the
+/// table has them, owner or nothing, and the statement under way or nothing.
 pub(crate) fn rows(text: &str, table: &Table) -> Result<Vec<Row>, Cause> {
     let mut rows = text.split(ROW).map(|text| row(text, table)).collect::<Result<Vec<_>, _>>()?;
     rows.sort_by_key(|row| row.version);
@@ -92,18 +93,18 @@ pub(crate) fn rows(text: &str, table: &Table) -> Result<Vec<Row>, Cause> {
 }
 
 fn row(text: &str, table: &Table) -> Result<Row, Cause> {
-    let mut fields = [""; 11];
+    let mut fields = [""; 13];
     let mut count = 0;
     for field in text.split(FIELD) {
         fields.get_mut(count).into_iter().for_each(|place| *place = field);
         count += 1;
     }
-    let [version, name, checksum, state, done, finished, applied_at, elapsed_ms, applied_by, application, lockgate] =
-        fields;
+    let [version, name, checksum, state, done, finished, applied_at, elapsed_ms, applied_by, ..] = fields;
+    let [.., application, lockgate, owner, under_way] = fields;
     let wrong = |what: &dyn fmt::Display| {
         Cause::history_format(format!("the row of version {version} in {table} is not understood: {what}"))
     };
-    if count != fields.len() {
+    if count != fields.len() && count != fields.len() - 2 {
         return Err(wrong(&"it has another number of fields"));
     }
     let number = version.parse::<i64>().map_err(|_| wrong(&"the version is no number"))?;
@@ -115,6 +116,11 @@ fn row(text: &str, table: &Table) -> Result<Row, Cause> {
         state: state.parse::<State>().map_err(|e| wrong(&e))?,
         statements_done: done.parse().map_err(|_| wrong(&"the number of finished statements is out of range"))?,
         finished: if finished.is_empty() { None } else { Some(parsed(finished)?) },
+        owner: Some(owner).filter(|owner| !owner.is_empty()).map(str::to_owned),
+        under_way: match under_way {
+            "" => None,
+            number => Some(number.parse().map_err(|_| wrong(&"the statement under way is out of range"))?),
+        },
         applied_at: applied_at.to_owned(),
         elapsed: Duration::from_millis(elapsed_ms.parse().unwrap_or(0)),
         applied_by: applied_by.to_owned(),
@@ -176,6 +182,11 @@ mod tests {
             both.iter().map(|row| (row.version.get(), row.statements_done)).collect::<Vec<_>>(),
             [(9, 2), (10, 1)]
         );
+        assert_eq!((both[0].owner.as_deref(), both[0].under_way), (None, None));
+        let claimed = |owner: &str, under_way: &str| format!("{}{FIELD}{owner}{FIELD}{under_way}", text("4", "1"));
+        let row = &rows(&claimed("17/now", "2"), &table).unwrap()[0];
+        assert_eq!((row.owner.as_deref(), row.under_way), (Some("17/now"), Some(2)));
+        assert_eq!(rows(&claimed("", ""), &table).unwrap()[0].under_way, None);
         let why = |text: &str| rows(text, &table).unwrap_err().message;
         assert_eq!(
             why(&format!("{}{FIELD}", text("4", "1"))),
@@ -183,6 +194,7 @@ mod tests {
         );
         assert!(why(&text("-4", "1")).ends_with("the version is negative"));
         assert!(why(&text("4", "-1")).ends_with("the number of finished statements is out of range"));
+        assert!(why(&claimed("", "-1")).ends_with("the statement under way is out of range"));
     }
 
     #[test]

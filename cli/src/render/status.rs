@@ -103,6 +103,8 @@ mod tests {
 
     fn entry(number: i64, name: &str, state: Option<State>) -> Entry {
         let row = state.map(|state| Row {
+            owner: None,
+            under_way: None,
             version: version(number),
             name: name.to_owned(),
             checksum: Checksum::v1([0; 32]),

@@ -119,6 +119,8 @@ pub(crate) fn row(version: i64, name: &str, text: &str, state: State, statements
             State::Partial => finished(&up, statements_done as usize),
             State::Reverting => finished(&down, statements_done as usize),
         },
+        owner: None,
+        under_way: None,
         applied_at: "2026-11-20T13:24:05.123Z".to_owned(),
         elapsed: Duration::from_millis(3),
         applied_by: "ada".to_owned(),

@@ -23,8 +23,13 @@ impl<'a> Script<'a> {
     }
 
     /// The kind and the flags of the statement in this range (without data of COPY behind it).
-    /// `set_config` says whether that word occurs in it.
-    pub(super) fn classify(&mut self, range: Range<usize>, set_config: bool) -> (StatementKind, StatementFlags) {
+    /// `set_config` says whether that word occurs in it, `calls` whether one is called that is not known to be harmless: [`super::calls`].
+    pub(super) fn classify(
+        &mut self,
+        range: Range<usize>,
+        set_config: bool,
+        calls: bool,
+    ) -> (StatementKind, StatementFlags) {
         let mut words = Words::new(self.dialect, &self.text[..range.end], range.start);
         while words.token.kind == Kind::Open {
             words.next();
@@ -37,15 +42,24 @@ impl<'a> Script<'a> {
                 if set_config && kind != StatementKind::CreateFunction && words.rewound().sets_config() {
                     flags = flags.union(StatementFlags::SESSION_STATE);
                 }
+                if runs_code(kind, calls, &words) {
+                    flags = flags.union(StatementFlags::RUNS_CODE);
+                }
             }
             Dialect::Sqlite => flags = flags.union(sqlite(kind, &words)),
-            Dialect::Mysql => flags = flags.union(mysql(kind, &words)),
+            Dialect::Mysql => {
+                flags = flags.union(mysql(kind, &words));
+                if kind == StatementKind::Call {
+                    flags = flags.union(StatementFlags::RUNS_CODE);
+                }
+            }
         }
         (kind, flags)
     }
 
     fn postgres(&mut self, kind: StatementKind, at: &Words<'_>) -> StatementFlags {
         let outside = |yes: bool| if yes { StatementFlags::OUTSIDE_TRANSACTION } else { StatementFlags::NONE };
+        let state = |yes: bool| if yes { StatementFlags::SESSION_STATE } else { StatementFlags::NONE };
         let mut words = at.clone();
         match kind {
             StatementKind::Transaction => transaction(words),
@@ -96,8 +110,36 @@ impl<'a> Script<'a> {
             }
             StatementKind::Maintenance => outside(words.maintains_outside()),
             StatementKind::Do => words.do_body(),
+            StatementKind::Other => state(words.begins_in_session()),
             _ => StatementFlags::NONE,
         }
+        .union(state(
+            matches!(&kind, StatementKind::CreateTable | StatementKind::CreateView | StatementKind::CreateOther)
+                && at.makes_temporary(),
+        ))
+    }
+}
+
+/// Whether a statement of this kind runs code of the user's; `calls` says whether a function that is not
+/// known to be harmless is called somewhere in it.
+fn runs_code(kind: StatementKind, calls: bool, at: &Words<'_>) -> bool {
+    match kind {
+        StatementKind::Do | StatementKind::Call => true,
+        StatementKind::Select
+        | StatementKind::Insert
+        | StatementKind::Update
+        | StatementKind::Delete
+        | StatementKind::Copy
+        | StatementKind::AlterTable => calls,
+        // Of a default the server keeps the expression. What is selected is run.
+        StatementKind::CreateTable => {
+            let mut words = at.clone();
+            words.until(&["select", "execute"]);
+            !words.ended() && (calls || at.clone().executes())
+        }
+        StatementKind::Other => at.is("execute") || (calls && at.is_any(&["merge", "explain", "declare"])),
+        // Where a server makes or refreshes what is stored, it takes back what the code sets.
+        _ => false,
     }
 }
 
@@ -199,6 +241,11 @@ fn sqlite(kind: StatementKind, at: &Words<'_>) -> StatementFlags {
             flags
         }
         StatementKind::Other if words.is("attach") || words.is("detach") => StatementFlags::SESSION_STATE,
+        StatementKind::CreateTable | StatementKind::CreateView | StatementKind::CreateTrigger
+            if at.makes_temporary() =>
+        {
+            StatementFlags::SESSION_STATE
+        }
         _ => StatementFlags::NONE,
     }
 }
@@ -271,9 +318,58 @@ impl Words<'_> {
             b"copy" => StatementKind::Copy,
             b"pragma" => StatementKind::Pragma,
             b"do" => StatementKind::Do,
+            b"call" if self.dialect != Dialect::Sqlite => StatementKind::Call,
             b"vacuum" | b"analyze" | b"analyse" | b"reindex" | b"cluster" | b"optimize" => StatementKind::Maintenance,
             _ => StatementKind::Other,
         }
+    }
+
+    /// Whether it changes what the session listens to, has prepared, loaded, or holds open.
+    fn begins_in_session(&self) -> bool {
+        if self.is_any(&["listen", "unlisten", "prepare", "deallocate", "load", "close"]) {
+            return true;
+        }
+        let mut words = self.clone();
+        // Behind it stands a query of any length: what is asked for stands before FOR.
+        if words.take("declare") {
+            while !words.ended() && !words.is("for") {
+                if words.take("with") && words.is("hold") {
+                    return true;
+                }
+                words.next();
+            }
+        }
+        false
+    }
+
+    /// Whether `AS EXECUTE` stands in it.
+    fn executes(mut self) -> bool {
+        while !self.ended() {
+            if self.take("as") && self.is("execute") {
+                return true;
+            }
+            self.next();
+        }
+        false
+    }
+
+    /// Whether CREATE makes what ends with the session, and not with its transaction.
+    fn makes_temporary(&self) -> bool {
+        let mut words = self.clone();
+        words.next();
+        while words.is_any(&["or", "replace", "global", "local", "unique"]) {
+            words.next();
+        }
+        if !words.is_any(&["temp", "temporary"]) {
+            return false;
+        }
+        while !words.ended() {
+            if words.take("on") && words.take("commit") && words.is("drop") {
+                return false;
+            }
+            words.next();
+        }
+        true
     }
 
     /// What is created, behind CREATE.

@@ -2,6 +2,7 @@
 //! are. Whether a statement is right is the database's grammar to say: [`check`].
 
 mod blocks;
+mod calls;
 pub mod check;
 mod classify;
 mod cursor;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use lockgate_core::{Dialect, Statement, StatementFlags, StatementKind};
 
 use super::blocks::Blocks;
+use super::calls::calls;
 use super::classify::Script;
 use super::lexer::{Kind, Lexer, Open, Token};
 use super::{Problem, Split};
@@ -48,6 +49,12 @@ struct Current {
     paren: usize,
     /// Whether a word `set_config` occurred.
     set_config: bool,
+    /// Whether a function is called in it that is not known to be harmless.
+    calls: bool,
+    /// The token before, the first of the name that it ends, and what stands before that name.
+    last: Token,
+    name: Token,
+    before: Token,
     copy: Copy,
 }
 
@@ -107,6 +114,10 @@ impl Splitter<'_> {
                 parens: 0,
                 paren: 0,
                 set_config: false,
+                calls: false,
+                last: Token { kind: Kind::End, ..token },
+                name: token,
+                before: Token { kind: Kind::End, ..token },
                 copy: if copies { Copy::Begun } else { Copy::No },
             }
         });
@@ -117,11 +128,19 @@ impl Splitter<'_> {
                     current.paren = token.start;
                 }
                 current.parens += 1;
+                let named = matches!(current.last.kind, Kind::Word | Kind::Name);
+                if named && !current.calls && self.dialect == Dialect::Postgres {
+                    current.calls = calls(lexer, current.before, current.name, current.last);
+                }
             }
             Kind::Close => current.parens = current.parens.saturating_sub(1),
             Kind::Word if lexer.is(token, "set_config") => current.set_config = true,
             _ => {}
         }
+        if matches!(token.kind, Kind::Word | Kind::Name) && !lexer.is_byte(current.last, b'.') {
+            (current.before, current.name) = (current.last, token);
+        }
+        current.last = token;
         if current.parens == 0 {
             match current.copy {
                 Copy::Begun if lexer.is(token, "from") => current.copy = Copy::From,
@@ -153,7 +172,7 @@ impl Splitter<'_> {
     /// The statement ends at `end`, with these data in it.
     fn finish(&mut self, current: Current, end: usize, data: Option<Range<usize>>) {
         let command = current.start..current.end;
-        let (kind, mut flags) = self.script.classify(command, current.set_config);
+        let (kind, mut flags) = self.script.classify(command, current.set_config, current.calls);
         if let Copy::ToStdout | Copy::FromStdin { out: true } = current.copy {
             flags = flags.union(StatementFlags::COPY_OUT);
         }

@@ -8,6 +8,7 @@ use super::{head_comments, split};
 
 mod classify;
 mod soup;
+mod units;
 
 /// Splits, and holds that what is not part of a statement is trivia.
 #[track_caller]

@@ -7,6 +7,7 @@ const CONTROLS: StatementFlags = StatementFlags::CONTROLS_TRANSACTION;
 const SESSION: StatementFlags = StatementFlags::SESSION_STATE;
 const DATA: StatementFlags = StatementFlags::COPY_DATA;
 const CLIENT: StatementFlags = StatementFlags::CLIENT_ONLY;
+const CODE: StatementFlags = StatementFlags::RUNS_CODE;
 
 #[track_caller]
 fn one(dialect: Dialect, text: &str) -> (StatementKind, StatementFlags) {
@@ -153,9 +154,9 @@ fn postgres_refuses_these_inside_a_transaction() {
             "ALTER SUBSCRIPTION s REFRESH PUBLICATION",
             "ALTER SUBSCRIPTION s ADD PUBLICATION p",
             "ALTER SUBSCRIPTION s SET PUBLICATION p WITH (refresh = true)",
-            "DO $$ BEGIN UPDATE t SET a = 1; COMMIT; END $$",
         ],
     );
+    flags(Postgres, OUTSIDE.union(CODE), &["DO $$ BEGIN UPDATE t SET a = 1; COMMIT; END $$"]);
     flags(Postgres, OUTSIDE.union(SESSION), &["DISCARD ALL"]);
     flags(Postgres, OUTSIDE.union(CONTROLS), &["COMMIT PREPARED 'x'", "ROLLBACK PREPARED 'x'"]);
 }
@@ -186,7 +187,6 @@ fn postgres_allows_these_inside_a_transaction() {
             "CREATE SUBSCRIPTION s CONNECTION 'x' PUBLICATION p WITH (create_slot = 'off', slot_name = NONE)",
             "ALTER SUBSCRIPTION s SET PUBLICATION p WITH (refresh = false)",
             "ALTER SUBSCRIPTION s DISABLE",
-            "DO $$ BEGIN CREATE TEMP TABLE t (a int) ON COMMIT DROP; END $$",
             "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN COMMIT; SET a = 1; END $$",
         ],
     );
@@ -205,11 +205,7 @@ fn what_ends_a_transaction_and_what_stays_inside() {
         );
     }
     flags(Postgres, CONTROLS, &["START TRANSACTION READ ONLY", "END", "ABORT", "PREPARE TRANSACTION 'x'"]);
-    flags(
-        Postgres,
-        StatementFlags::NONE,
-        &["CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END", "PREPARE q AS SELECT 1"],
-    );
+    flags(Postgres, StatementFlags::NONE, &["CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END"]);
     flags(Sqlite, CONTROLS, &["END TRANSACTION", "BEGIN IMMEDIATE", "BEGIN EXCLUSIVE TRANSACTION"]);
     flags(Sqlite, StatementFlags::NONE, &["CREATE TRIGGER x AFTER INSERT ON t BEGIN SELECT 1; END"]);
     flags(Mysql, CONTROLS, &["START TRANSACTION", "XA COMMIT 'x'"]);
@@ -231,8 +227,24 @@ fn what_outlives_the_script_in_a_session_of_postgres() {
             "DISCARD TEMP",
             "SELECT pg_catalog.set_config('search_path', '', false)",
             "SELECT Set_Config('a', b, c)",
-            "SELECT set_config('a', 'b', true), set_config('a', f(1, 2, true), false)",
+            "SELECT set_config('a', 'b', true), set_config('a', abs(1), false)",
             "UPDATE t SET a = set_config('a', 'b', true AND false)",
+            "LISTEN a",
+            "UNLISTEN *",
+            "LOAD 'auto_explain'",
+            "PREPARE q (int) AS SELECT $1",
+            "DEALLOCATE ALL",
+            "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
+            "CREATE TEMP TABLE t (a int)",
+            "CREATE LOCAL TEMPORARY TABLE t (a int) ON COMMIT DELETE ROWS",
+            "CREATE OR REPLACE TEMP VIEW v AS SELECT 1",
+            "CREATE TEMP SEQUENCE s",
+        ],
+    );
+    flags(
+        Postgres,
+        SESSION.union(CODE),
+        &[
             "DO $$ BEGIN SET search_path = a; END $$",
             "DO LANGUAGE plpgsql $x$ BEGIN IF true THEN RESET a; END IF; END $x$",
             "DO $$ BEGIN PERFORM set_config('a', 'b', false); END $$",
@@ -248,17 +260,77 @@ fn what_outlives_the_script_in_a_session_of_postgres() {
             "SET CONSTRAINTS ALL DEFERRED",
             "SET TRANSACTION READ ONLY",
             "SELECT set_config('a', 'b', true)",
-            "SELECT pg_catalog.set_config ('a', f('b', 'c'), TRUE)",
+            "SELECT pg_catalog.set_config ('a', concat('b', 'c'), TRUE)",
             "SELECT 'set_config(a, b, false)', set_config FROM t",
             "CREATE FUNCTION f() RETURNS text RETURN set_config('a', 'b', false)",
             "CREATE FUNCTION f() RETURNS int LANGUAGE sql SET search_path = a AS 'SELECT 1'",
             "ALTER ROLE x SET search_path = a",
             "UPDATE t SET a = 1",
-            "LISTEN a",
+            "NOTIFY a",
+            "DECLARE c CURSOR FOR SELECT 1 AS with, 2 AS hold",
+            "CREATE TEMP TABLE t (a int) ON COMMIT DROP",
+        ],
+    );
+    flags(
+        Postgres,
+        CODE,
+        &[
+            "DO $$ BEGIN CREATE TEMP TABLE t (a int) ON COMMIT DROP; END $$",
             "DO $$ BEGIN UPDATE t SET a = 1; ALTER TABLE t ALTER a SET NOT NULL; RAISE NOTICE 'set'; END $$",
             "DO $$ BEGIN SET LOCAL a = 1; PERFORM set_config('a', 'b', true); EXECUTE 'SET LOCAL a = 1'; END $$",
         ],
     );
+}
+
+#[test]
+fn what_runs_code_of_the_users() {
+    flags(
+        Postgres,
+        CODE,
+        &[
+            "CALL p()",
+            "EXECUTE q (1)",
+            "SELECT f()",
+            "SELECT app.lower('A')",
+            "SELECT \"Lower\"('A')",
+            "SELECT 1 FROM t, g(t.a)",
+            "SELECT pg_advisory_unlock_all()",
+            "SELECT pg_catalog.pg_advisory_lock(1)",
+            "WITH x (a) AS (SELECT f()) INSERT INTO t SELECT a FROM x",
+            "INSERT INTO t (a) VALUES (lower('A')), (f(2))",
+            "UPDATE t SET a = f /* a */ (a)",
+            "DELETE FROM t WHERE f(a)",
+            "MERGE INTO t USING u ON f(t.a) WHEN MATCHED THEN DELETE",
+            "EXPLAIN ANALYZE SELECT f()",
+            "ALTER TABLE t ALTER a TYPE text USING f(a)",
+            "CREATE TABLE t AS SELECT f() AS a",
+            "CREATE TABLE t AS EXECUTE q",
+            "COPY (SELECT f()) TO '/x'",
+        ],
+    );
+    flags(
+        Postgres,
+        StatementFlags::NONE,
+        &[
+            "SELECT lower('A'), PG_CATALOG.Now(), count(*) FILTER (WHERE a IN (1)) OVER (PARTITION BY b) FROM t",
+            "SELECT CAST(a AS numeric(10, 2)), a::app.mood(3), f FROM t AS x (a, f) WHERE EXISTS (SELECT 1) AND (a) = ANY (b)",
+            "INSERT INTO app.t (a) VALUES (1) ON CONFLICT (a) DO UPDATE SET (a, b) = (1, 2) RETURNING (a)",
+            "INSERT INTO \"T\"(a) SELECT generate_series(1, 9)",
+            "WITH x (a) AS MATERIALIZED (SELECT 1) SELECT a FROM x JOIN y USING (a)",
+            "ALTER TABLE t ADD COLUMN a varchar(10) DEFAULT now() REFERENCES u (id) CHECK (a > 1)",
+            "ALTER TABLE t ADD CONSTRAINT x FOREIGN KEY (a) REFERENCES app.u(id), ADD UNIQUE (b)",
+            "CREATE TABLE t (a numeric(10, 2) DEFAULT f(), b int GENERATED ALWAYS AS (f(a)) STORED)",
+            "CREATE TABLE t AS SELECT count(*) AS a FROM u",
+            "CREATE INDEX i ON t (f(a))",
+            "CREATE VIEW v AS SELECT f()",
+            "COPY t (a, b) FROM '/x'",
+            "GRANT EXECUTE ON FUNCTION f(int) TO x",
+            "COMMENT ON FUNCTION f(int) IS 'x'",
+        ],
+    );
+    flags(Mysql, CODE, &["CALL p()"]);
+    assert_eq!(one(Postgres, "CALL p()").0, StatementKind::Call);
+    assert_eq!(one(Sqlite, "CALL p()").0, StatementKind::Other);
 }
 
 #[test]
@@ -284,6 +356,9 @@ fn pragmas_of_sqlite() {
             "PRAGMA writable_schema = 1",
             "ATTACH 'x' AS y",
             "DETACH y",
+            "CREATE TEMP TABLE t (a)",
+            "CREATE TEMPORARY TRIGGER x AFTER INSERT ON t BEGIN SELECT 1; END",
+            "CREATE TEMP VIEW v AS SELECT 1",
         ],
     );
     flags(
