@@ -14,7 +14,10 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
         _ => return Err("write a whole number and a unit: `500ms`, `5s`, `10min` or `1h`".to_owned()),
     };
     let number: u64 = number.parse().map_err(|_| "write a whole number before the unit, as in `5s`".to_owned())?;
-    number.checked_mul(milliseconds).map(Duration::from_millis).ok_or_else(|| "this is longer than for ever".to_owned())
+    number
+        .checked_mul(milliseconds)
+        .map(Duration::from_millis)
+        .ok_or_else(|| "this is longer than can be counted".to_owned())
 }
 
 /// Writes one for a person to read.

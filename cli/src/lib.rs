@@ -45,6 +45,7 @@ mod options;
 mod problem;
 mod render;
 mod screen;
+mod signal;
 mod url;
 pub mod verb;
 mod wanted;

@@ -1,5 +1,7 @@
 //! Why a command did not do what was asked: the runtime's error, or one of the command line's own.
 
+use lockgate::__private::Cancelled;
+
 use crate::exit::Exit;
 
 /// Why a command did not do what was asked.
@@ -9,6 +11,8 @@ pub(crate) enum Problem {
     Usage { message: String, help: String },
     /// There is no database yet.
     Absent(String),
+    /// A signal asked the process to end, and the run was dropped.
+    Stopped { signal: &'static str, postgres: bool, cancelled: Cancelled },
     /// What Lockgate says.
     Lockgate(lockgate::Error),
 }
@@ -22,6 +26,7 @@ impl Problem {
         match self {
             Self::Usage { .. } => Exit::Usage,
             Self::Absent(_) => Exit::Unreachable,
+            Self::Stopped { .. } => Exit::Failed,
             Self::Lockgate(error) => Exit::of(error.kind()),
         }
     }
@@ -31,9 +36,26 @@ impl Problem {
         match self {
             Self::Usage { message, help } => format!("error[usage]: {message}\n  = help: {help}"),
             Self::Absent(message) => format!("error[unreachable]: {message}"),
+            Self::Stopped { signal, postgres, cancelled } => stopped(signal, *postgres, *cancelled),
             Self::Lockgate(error) => error.report().to_string(),
         }
     }
+}
+
+fn stopped(signal: &str, postgres: bool, cancelled: Cancelled) -> String {
+    let server = match cancelled {
+        Cancelled::Asked => "\n  = the server was asked to stop what it had been sent",
+        Cancelled::Nothing | Cancelled::Unknown => {
+            "\n  = whether the server goes on with what it had been sent is not known"
+        }
+    };
+    let look = "\n  = help: `SELECT pid, application_name, state, query_start FROM pg_stat_activity WHERE datname = \
+                current_database()` shows what still runs, and `SELECT pg_cancel_backend(pid)` stops it";
+    let (server, look) = if postgres { (server, look) } else { ("", "") };
+    format!(
+        "error[interrupted]: the run was broken off by {signal}\n  = each migration of it is in the database if and \
+         only if it is recorded{server}\n  = help: `status` shows how far it came{look}"
+    )
 }
 
 impl From<lockgate::Error> for Problem {

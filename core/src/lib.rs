@@ -9,7 +9,9 @@
 pub mod checksum;
 pub mod dialect;
 pub mod drift;
+pub mod effect;
 pub mod history;
+pub mod limit;
 pub mod migration;
 pub mod other;
 pub mod patch;
@@ -20,11 +22,14 @@ pub mod table;
 pub mod touch;
 pub mod unit;
 pub mod version;
+mod words;
 
 pub use checksum::Checksum;
 pub use dialect::{Dialect, Dialects};
 pub use drift::Drift;
+pub use effect::Effect;
 pub use history::{Digest, History, Row, State};
+pub use limit::Limit;
 pub use migration::{Body, Migration, Script, Set};
 pub use plan::{Action, Ahead, Atomicity, Destination, Direction, OutOfOrder, Plan, Refusal, Request, Step, plan};
 pub use statement::{Statement, StatementFlags, StatementKind};

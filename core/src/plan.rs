@@ -154,6 +154,13 @@ pub enum Action {
     Rewrite,
     /// Remove its row without running anything.
     Forget,
+    /// Make its row say how far it came: none of its statements is under way any more.
+    Settle {
+        /// How many statements have finished.
+        statements_done: u32,
+        /// The checksum of those statements.
+        finished: Option<Checksum>,
+    },
 }
 
 impl Action {
@@ -162,7 +169,7 @@ impl Action {
         match self {
             Self::Apply | Self::ResumeApply { .. } => Some(Direction::Up),
             Self::Revert | Self::ResumeRevert { .. } => Some(Direction::Down),
-            Self::Record | Self::Rewrite | Self::Forget => None,
+            Self::Record | Self::Rewrite | Self::Forget | Self::Settle { .. } => None,
         }
     }
 
@@ -170,7 +177,7 @@ impl Action {
     pub const fn statements_done(self) -> u32 {
         match self {
             Self::ResumeApply { statements_done } | Self::ResumeRevert { statements_done } => statements_done,
-            Self::Apply | Self::Revert | Self::Record | Self::Rewrite | Self::Forget => 0,
+            Self::Apply | Self::Revert | Self::Record | Self::Rewrite | Self::Forget | Self::Settle { .. } => 0,
         }
     }
 
@@ -183,6 +190,7 @@ impl Action {
             Self::ResumeRevert { statements_done } => stopped(State::Reverting, statements_done),
             Self::Revert => row.is_some_and(|row| row.state == State::Applied),
             Self::Rewrite | Self::Forget => row.is_some(),
+            Self::Settle { .. } => row.is_some_and(|row| row.under_way.is_some()),
         }
     }
 
@@ -194,6 +202,9 @@ impl Action {
                 row.is_some_and(|row| row.state == State::Applied && row.checksum == *checksum)
             }
             Self::Revert | Self::ResumeRevert { .. } | Self::Forget => row.is_none(),
+            Self::Settle { statements_done, .. } => {
+                row.is_some_and(|row| row.under_way.is_none() && row.statements_done == statements_done)
+            }
         }
     }
 
@@ -205,7 +216,7 @@ impl Action {
             Self::Revert => "revert",
             Self::ResumeRevert { .. } => "resume revert",
             Self::Record => "record",
-            Self::Rewrite => "repair",
+            Self::Rewrite | Self::Settle { .. } => "repair",
             Self::Forget => "forget",
         }
     }
@@ -216,7 +227,7 @@ impl Action {
             Self::Apply | Self::ResumeApply { .. } => "applied",
             Self::Revert | Self::ResumeRevert { .. } => "reverted",
             Self::Record => "recorded",
-            Self::Rewrite => "repaired",
+            Self::Rewrite | Self::Settle { .. } => "repaired",
             Self::Forget => "forgot",
         }
     }
@@ -254,6 +265,8 @@ pub enum Reason {
         version: Version,
         /// The oldest embedded migration.
         oldest: String,
+        /// Whether all can be reverted now.
+        possible: bool,
     },
     /// The version is to stay applied, and is not applied.
     NotApplied {
@@ -273,6 +286,8 @@ pub enum Reason {
         asked: usize,
         /// The migrations applied.
         applied: usize,
+        /// How many of them, the newest first, can be reverted now.
+        possible: usize,
     },
     /// The scripts are written for other databases.
     WrongDialect {
@@ -311,6 +326,11 @@ pub enum Reason {
         /// Version and name as recorded.
         id: String,
     },
+    /// Of a migration all is known: no statement of it is under way.
+    NothingInDoubt {
+        /// The migration.
+        id: String,
+    },
 }
 
 impl Reason {
@@ -325,14 +345,24 @@ impl Reason {
                 format!("it embeds `{oldest}` to `{newest}`: `status` lists them")
             }
             Self::UnknownVersion { embedded: None, .. } => "it embeds no migration at all".to_owned(),
+            Self::BelowOldest { possible: false, .. } => {
+                "not all can be reverted now, as another reason says".to_owned()
+            }
             Self::BelowOldest { oldest, .. } => format!("`down --all` reverts every migration, `{oldest}` too"),
             Self::NotApplied { id } => {
                 format!("go up to it (`up --to {id}`), or name one that is applied (`status` lists them)")
             }
             Self::Irreversible { .. } => "restore a backup, or write a new migration that puts things right".to_owned(),
             Self::TooManySteps { applied: 0, .. } => "there is nothing to revert".to_owned(),
-            Self::TooManySteps { applied: 1, .. } => "`down 1` reverts it".to_owned(),
-            Self::TooManySteps { applied, .. } => format!("`down {applied}` reverts all of them"),
+            Self::TooManySteps { applied: 1, possible: 1, .. } => "`down 1` reverts it".to_owned(),
+            Self::TooManySteps { applied: 1, .. } => "it cannot be reverted, as another reason says".to_owned(),
+            Self::TooManySteps { possible: 0, .. } => "none can be reverted now, as another reason says".to_owned(),
+            Self::TooManySteps { applied, possible, .. } if applied == possible => {
+                format!("`down {applied}` reverts all of them")
+            }
+            Self::TooManySteps { possible, .. } => {
+                format!("`down {possible}` reverts as many as can be reverted now")
+            }
             Self::WrongDialect { database, .. } => {
                 format!("connect to such a database, or add `{database}` to `dialects` in `migrations.toml`")
             }
@@ -346,6 +376,7 @@ impl Reason {
             Self::NotRecorded { .. } => {
                 "`status` lists what is recorded; `Migrator::baseline` records what is not".to_owned()
             }
+            Self::NothingInDoubt { .. } => "look with `status`, then run again".to_owned(),
             Self::NotEmbedded { .. } => {
                 "run the build that embeds it, or take its row out with `Migrator::repair` (`Repair::Forget`)"
                     .to_owned()
@@ -361,14 +392,14 @@ impl fmt::Display for Reason {
             Self::UnknownVersion { version, embedded } => {
                 write!(f, "the program embeds no migration of version {}", like(embedded, *version))
             }
-            Self::BelowOldest { version, oldest } => {
+            Self::BelowOldest { version, oldest, .. } => {
                 let version = patch::like(Some(oldest), *version);
                 write!(f, "version {version} is older than `{oldest}`, the oldest migration that the program embeds")
             }
             Self::NotApplied { id } => write!(f, "`{id}` is to stay applied, and is not applied"),
             Self::Irreversible { id, reason: Some(reason) } => write!(f, "`{id}` is irreversible: {reason}"),
             Self::Irreversible { id, reason: None } => write!(f, "`{id}` has no down script"),
-            Self::TooManySteps { asked, applied } => {
+            Self::TooManySteps { asked, applied, .. } => {
                 let asked = if *asked == 1 { "1 migration".to_owned() } else { format!("{asked} migrations") };
                 match applied {
                     0 => write!(f, "{asked} cannot be reverted: none is applied"),
@@ -402,6 +433,9 @@ impl fmt::Display for Reason {
                 write!(f, "version {} is not recorded", like(embedded, *version))
             }
             Self::NotEmbedded { id } => write!(f, "`{id}` is recorded, and the program does not embed it"),
+            Self::NothingInDoubt { id } => {
+                write!(f, "no statement of `{id}` is under way: it is known how far it came")
+            }
         }
     }
 }
@@ -508,6 +542,11 @@ pub enum Repair {
     MarkApplied(Version),
     /// Remove the row of this version: what it did was undone by hand.
     Forget(Version),
+    /// Record the statement of this version that was sent and whose end was not recorded as finished: the next run
+    /// goes on after it.
+    Finished(Version),
+    /// The same statement has not taken effect: the next run sends it again.
+    Again(Version),
 }
 
 /// What a repair would change: nothing where the history says so already.
@@ -518,7 +557,7 @@ pub enum Repair {
 /// another database; and where an edit is to be accepted of a migration that stopped half way, or one that is recorded is quite
 /// another migration, as no one can have meant that: what is true of such a one is said by
 /// [`Repair::MarkApplied`] or [`Repair::Forget`].
-pub fn repair(set: &Set, history: &History, repair: Repair) -> Result<Plan, Refusal> {
+pub fn repair(set: &Set, history: &History, dialect: Dialect, repair: Repair) -> Result<Plan, Refusal> {
     let mut reasons = Vec::new();
     let mut steps = Vec::new();
     if let Some(other) = drift::other_database(set, history) {
@@ -557,8 +596,31 @@ pub fn repair(set: &Set, history: &History, repair: Repair) -> Result<Plan, Refu
             (Some(row), None) => steps.push(Step { version, id: row.id(), action: Action::Forget }),
             (None, _) => reasons.push(Reason::NotRecorded { version, embedded: ends(set) }),
         },
+        Repair::Finished(version) | Repair::Again(version) => match (history.row(version), set.find(version)) {
+            (Some(row), Some(migration)) => match in_doubt(row) {
+                Some(number) if matches!(repair, Repair::Finished(_)) => {
+                    let going_up = row.state == State::Partial;
+                    let script = if going_up { Some(migration.up()) } else { migration.down() };
+                    let sums = script.map(|script| script.finished(dialect)).unwrap_or_default();
+                    let finished = sums.get(number as usize - 1).copied();
+                    steps.push(step(&migration, Action::Settle { statements_done: number, finished }));
+                }
+                Some(_) => {
+                    let (statements_done, finished) = (row.statements_done, row.finished);
+                    steps.push(step(&migration, Action::Settle { statements_done, finished }));
+                }
+                None => reasons.push(Reason::NothingInDoubt { id: migration.id().to_owned() }),
+            },
+            (Some(row), None) => reasons.push(Reason::NotEmbedded { id: row.id() }),
+            (None, _) => reasons.push(Reason::NotRecorded { version, embedded: ends(set) }),
+        },
     }
     finish(steps, Vec::new(), history, reasons)
+}
+
+/// The statement, counted from 1, of which it is not known whether it has finished.
+fn in_doubt(row: &Row) -> Option<u32> {
+    row.under_way.filter(|number| row.state != State::Applied && *number > row.statements_done)
 }
 
 fn finish(steps: Vec<Step>, tolerated: Vec<Drift>, history: &History, reasons: Vec<Reason>) -> Result<Plan, Refusal> {
@@ -607,7 +669,8 @@ fn down(set: &Set, history: &History, request: &Request, reasons: &mut Vec<Reaso
         Destination::Latest => rows.len(),
         Destination::Empty => 0,
         Destination::Steps(steps) => rows.len().checked_sub(steps).unwrap_or_else(|| {
-            reasons.push(Reason::TooManySteps { asked: steps, applied: rows.len() });
+            let possible = possible(set, history, request);
+            reasons.push(Reason::TooManySteps { asked: steps, applied: rows.len(), possible });
             0
         }),
         Destination::Version(version) => {
@@ -615,7 +678,9 @@ fn down(set: &Set, history: &History, request: &Request, reasons: &mut Vec<Reaso
                 reasons.push(match (set.find(version), set.get(0)) {
                     (Some(migration), _) => Reason::NotApplied { id: migration.id().to_owned() },
                     (None, Some(oldest)) if version < oldest.version() => {
-                        Reason::BelowOldest { version, oldest: oldest.id().to_owned() }
+                        let all = Request { destination: Destination::Empty, ..*request };
+                        let possible = plan(set, history, &all).is_ok();
+                        Reason::BelowOldest { version, oldest: oldest.id().to_owned(), possible }
                     }
                     (None, _) => unknown_version(set, version),
                 });
@@ -644,6 +709,17 @@ fn down(set: &Set, history: &History, request: &Request, reasons: &mut Vec<Reaso
         steps.push(step(&migration, action));
     }
     steps
+}
+
+/// How many migrations can be reverted, the newest first: what a person is told must work when it is typed.
+fn possible(set: &Set, history: &History, request: &Request) -> usize {
+    let newest = history.rows().iter().rev();
+    let has_down = |version| set.find(version).is_some_and(|migration| migration.down().is_some());
+    let most = newest.take_while(|row| has_down(row.version)).count();
+    let goes =
+        |steps: &usize| plan(set, history, &Request { destination: Destination::Steps(*steps), ..*request }).is_ok();
+    // What stands in the way of a few stands in the way of more, but for one that stopped on its way down.
+    if goes(&most) { most } else { (1..most).rev().find(goes).unwrap_or(0) }
 }
 
 fn refuse_outside(script: &crate::Script, migration: &Migration, request: &Request, reasons: &mut Vec<Reason>) {

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use crate::words::{Word, words};
 use crate::{Dialect, Statement, StatementFlags, StatementKind};
 
 /// Some statements of a script that are recorded together.
@@ -183,17 +184,17 @@ pub fn control(dialect: Dialect, text: &str, statement: &Statement) -> Option<Co
         return None;
     }
     let words = words(dialect, &text[statement.range.clone()]);
-    let says = |at: usize, word: &str| words.get(at).is_some_and(|found| found == word);
-    let name = |words: &[String]| {
-        words.iter().rev().find(|word| *word != ";").map_or_else(String::new, |name| name.to_lowercase())
+    let says = |at: usize, word: &str| words.get(at).is_some_and(|found| found.is(word));
+    let name = |words: &[Word]| {
+        words.iter().rev().find(|word| !word.is(";")).map_or_else(String::new, |name| name.text.to_lowercase())
     };
-    Some(match words.first().map_or("", String::as_str) {
+    Some(match words.first().map_or("", |word| word.text.as_str()) {
         "begin" | "start" | "xa" => Control::Begin,
         "savepoint" => Control::Savepoint(name(&words)),
         "release" => Control::Release(name(&words)),
         "prepare" => Control::Prepare,
         first => {
-            let chains = words.windows(2).any(|pair| pair == ["and", "chain"]);
+            let chains = words.windows(2).any(|pair| pair[0].is("and") && pair[1].is("chain"));
             let to = (1..3).any(|at| says(at, "to"));
             match first {
                 "rollback" if to => Control::RollbackTo,
@@ -203,52 +204,4 @@ pub fn control(dialect: Dialect, text: &str, statement: &Statement) -> Option<Co
             }
         }
     })
-}
-
-/// The words of a statement, in lower case, without comments: names and strings as they stand within quotes.
-/// Marks stand for themselves, one by one.
-fn words(dialect: Dialect, text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        if first.is_whitespace() {
-            rest = &rest[first.len_utf8()..];
-        } else if rest.starts_with("--") || (first == '#' && dialect == Dialect::Mysql) {
-            rest = rest.find('\n').map_or("", |end| &rest[end..]);
-        } else if rest.starts_with("/*") {
-            rest = behind_comment(dialect, rest);
-        } else if let '"' | '`' | '[' | '\'' = first {
-            let close = if first == '[' { ']' } else { first };
-            let end = rest[1..].find(close).map_or(rest.len(), |end| end + 1);
-            words.push(rest[1..end].to_owned());
-            rest = rest.get(end + 1..).unwrap_or_default();
-        } else {
-            let word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
-            let end = rest.find(|c| !word(c)).unwrap_or(rest.len()).max(first.len_utf8());
-            words.push(rest[..end].to_lowercase());
-            rest = &rest[end..];
-        }
-    }
-    words
-}
-
-/// Behind the comment that begins here; in PostgreSQL they nest.
-fn behind_comment(dialect: Dialect, text: &str) -> &str {
-    let mut depth = 1_usize;
-    let mut at = 2;
-    while depth > 0 {
-        let Some(next) = text.get(at..).and_then(|rest| rest.find(['*', '/'])) else { return "" };
-        at += next;
-        let pair = text.get(at..at + 2).unwrap_or_default();
-        match pair {
-            "*/" => depth -= 1,
-            "/*" if dialect == Dialect::Postgres => depth += 1,
-            _ => {
-                at += 1;
-                continue;
-            }
-        }
-        at += 2;
-    }
-    &text[at..]
 }

@@ -179,7 +179,11 @@ fn history(words: &str, at: &str) -> History {
         let (name, text) = name.split_once('=').unwrap_or((name, name));
         let (state, done) = state.trim().trim_end_matches(')').split_once(' ').unwrap_or((state, "1"));
         let state: State = state.trim_end_matches(')').parse().unwrap_or_else(|error| panic!("{at}: {error}"));
-        row(number.parse().expect("a version"), name, text, state, done.parse().expect("a number"))
+        let (done, under_way) =
+            done.split_once(" under way ").map_or((done, None), |(done, number)| (done, Some(number)));
+        let mut row = row(number.parse().expect("a version"), name, text, state, done.parse().expect("a number"));
+        row.under_way = under_way.map(|number| number.parse().expect("a number"));
+        row
     };
     History::Present(words.split(',').map(|words| recorded(words.trim())).collect())
 }
@@ -218,9 +222,21 @@ fn answer(scene: &Scene, question: &str, at: &str) -> String {
         ["down", "empty"] => go(Direction::Down, Destination::Empty),
         ["down", count] => go(Direction::Down, steps(count)),
         ["baseline", to] => planned(plan::baseline(&set, &scene.history, request.dialect, number(to)), with_help),
-        ["accept-edited"] => planned(plan::repair(&set, &scene.history, Repair::AcceptEdited), with_help),
-        ["mark-applied", of] => planned(plan::repair(&set, &scene.history, Repair::MarkApplied(number(of))), with_help),
-        ["forget", of] => planned(plan::repair(&set, &scene.history, Repair::Forget(number(of))), with_help),
+        ["accept-edited"] => {
+            planned(plan::repair(&set, &scene.history, request.dialect, Repair::AcceptEdited), with_help)
+        }
+        ["mark-applied", of] => {
+            planned(plan::repair(&set, &scene.history, request.dialect, Repair::MarkApplied(number(of))), with_help)
+        }
+        ["forget", of] => {
+            planned(plan::repair(&set, &scene.history, request.dialect, Repair::Forget(number(of))), with_help)
+        }
+        ["finished", of] => {
+            planned(plan::repair(&set, &scene.history, request.dialect, Repair::Finished(number(of))), with_help)
+        }
+        ["again", of] => {
+            planned(plan::repair(&set, &scene.history, request.dialect, Repair::Again(number(of))), with_help)
+        }
         ["drift"] => drift::drift(&set, &scene.history).iter().flat_map(|drift| difference(drift, with_help)).collect(),
         ["status"] => stands(&set, &scene.history),
         _ => panic!("{at}: «{question}» is no question"),
@@ -267,6 +283,10 @@ fn verb(action: Action) -> String {
         Action::Record => "record".to_owned(),
         Action::Rewrite => "rewrite".to_owned(),
         Action::Forget => "forget".to_owned(),
+        Action::Settle { statements_done, finished } => {
+            let sum = if finished.is_some() { "" } else { ", no checksum" };
+            format!("settle (behind statement {statements_done}{sum})")
+        }
     }
 }
 

@@ -122,6 +122,10 @@ fn after(set: &Set, history: &History, steps: &[Step]) -> History {
             Action::Revert | Action::ResumeRevert { .. } | Action::Forget => {
                 rows.remove(place.expect("it was recorded"));
             }
+            Action::Settle { statements_done, finished } => {
+                let row = &mut rows[place.expect("it was recorded")];
+                (row.statements_done, row.finished, row.under_way) = (statements_done, finished, None);
+            }
         }
     }
     History::Present(rows)
@@ -149,7 +153,9 @@ fn the_cases_are_of_every_kind() {
                     Action::ResumeApply { .. } => "resume",
                     Action::Revert => "revert",
                     Action::ResumeRevert { .. } => "resume down",
-                    Action::Record | Action::Rewrite | Action::Forget => unreachable!("plans run scripts"),
+                    Action::Record | Action::Rewrite | Action::Forget | Action::Settle { .. } => {
+                        unreachable!("plans run scripts")
+                    }
                 }));
             }
             Err(_) => refused += 1,
@@ -198,6 +204,36 @@ fn a_refusal_has_reasons_and_each_is_a_sentence() {
 }
 
 #[test]
+fn a_number_of_steps_that_is_advised_can_be_typed() {
+    let (mut all, mut some, mut none) = (0, 0, 0);
+    for mut case in cases() {
+        let says = case.says();
+        let rows = case.history.rows().len();
+        (case.request.direction, case.request.destination) = (Direction::Down, Destination::Steps(rows + 1));
+        let refusal = case.plan().unwrap_err();
+        let too_many = |reason: &plan::Reason| match reason {
+            plan::Reason::TooManySteps { applied, possible, .. } => Some((*applied, *possible)),
+            _ => None,
+        };
+        let (applied, possible) = refusal.reasons.iter().find_map(too_many).unwrap_or_else(|| panic!("{says}"));
+        assert_eq!(applied, rows, "{says}");
+        for steps in 1..=rows {
+            case.request.destination = Destination::Steps(steps);
+            assert!(case.plan().is_err() || steps <= possible, "{steps} can be typed, {possible} are advised; {says}");
+        }
+        if possible == 0 {
+            none += 1;
+            assert!(applied == 0 || refusal.reasons.len() > 1, "nothing says why; {says}");
+            continue;
+        }
+        case.request.destination = Destination::Steps(possible);
+        assert_eq!(case.plan().map(|plan| plan.steps.len()), Ok(possible), "{says}");
+        if possible == applied { all += 1 } else { some += 1 }
+    }
+    assert!(all > 20 && some > 20 && none > 20, "{all} {some} {none}");
+}
+
+#[test]
 fn steps_are_in_order_and_touch_only_what_is_needed() {
     for case in cases() {
         let says = case.says();
@@ -215,7 +251,7 @@ fn steps_are_in_order_and_touch_only_what_is_needed() {
                 Action::ResumeApply { statements_done } => up && state == Some((State::Partial, statements_done)),
                 Action::Revert => !up && matches!(state, Some((State::Applied, _))),
                 Action::ResumeRevert { statements_done } => !up && state == Some((State::Reverting, statements_done)),
-                Action::Record | Action::Rewrite | Action::Forget => false,
+                Action::Record | Action::Rewrite | Action::Forget | Action::Settle { .. } => false,
             };
             assert!(fits, "{step:?}; {says}");
             assert!(step.action.fits(case.history.row(step.version)), "{step:?}; {says}");
@@ -428,7 +464,7 @@ fn a_repair_is_done_once_and_removes_what_it_is_for() {
     for case in cases() {
         let of = version((case.seed % VERSIONS as u64) as i64);
         for repair in [Repair::AcceptEdited, Repair::MarkApplied(of), Repair::Forget(of)] {
-            let plan = match plan::repair(&case.set, &case.history, repair) {
+            let plan = match plan::repair(&case.set, &case.history, Dialect::Postgres, repair) {
                 Ok(plan) => plan,
                 Err(refusal) => {
                     assert!(!refusal.reasons.is_empty(), "{}", case.says());
@@ -448,7 +484,7 @@ fn a_repair_is_done_once_and_removes_what_it_is_for() {
             };
             assert!(is_right, "{repair:?} leaves {left:?}; {}", case.says());
             if !matches!(repair, Repair::Forget(_)) {
-                let again = plan::repair(&case.set, &history, repair);
+                let again = plan::repair(&case.set, &history, Dialect::Postgres, repair);
                 assert!(again.is_ok_and(|again| again.is_empty()), "{repair:?}; {}", case.says());
             }
         }

@@ -145,7 +145,10 @@ impl Ground {
         }
         let before = session::left(&mut db).await?;
         let mut database = db.into_database();
-        let applied = self.migrator.apply_to(&mut database, Destination::Version(version)).await;
+        // The session is lent, as a run replaces one of its own behind what may have changed it: what a migration
+        // leaves would be gone before it could be told.
+        let to = Destination::Version(version);
+        let applied = lent(&self.migrator, &mut database, to).await;
         applied.map_err(|e| Failure::without_place(format!("{e:?}")))?;
         let mut db = Db::new(database);
         let left = session::left(&mut db).await?;
@@ -211,4 +214,13 @@ impl Ground {
         differences.retain(|difference| policy.minds(difference.class));
         (!differences.is_empty()).then(|| report(&differences))
     }
+}
+
+/// Applies on the session of a database, without replacing it.
+pub(crate) async fn lent(migrator: &Migrator, database: &mut Database, to: Destination) -> Result<(), lockgate::Error> {
+    #[cfg(feature = "postgres")]
+    if let Some(connection) = database.postgres() {
+        return migrator.apply_to(connection, to).await.map(drop);
+    }
+    migrator.apply_to(database, to).await.map(drop)
 }

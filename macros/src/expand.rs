@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use lockgate_source::folder::{self, Embedded, Migration, NoDatabase, RustStep};
+use lockgate_source::folder::{self, Embedded, EmbeddedText, Migration, NoDatabase, RustStep};
 use lockgate_source::{Diagnostic, Folder, Loaded, Severity, policy, said};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote};
@@ -136,8 +136,10 @@ pub(crate) fn block<'a>(
         let (name, note) = (format_ident!("WARNING_{i}"), warning.render_behind_level());
         quote! { #[deprecated(note = #note)] const #name: () = (); const _: () = #name; }
     });
-    let tracked = texts(&embedded.tracked)?;
-    let scripts = texts(&embedded.texts)?;
+    // What is not embedded as it stands in its file is tracked like the other files.
+    let odd = embedded.texts.iter().filter(|script| !script.as_in_file).map(|script| &script.file);
+    let tracked = embedded.tracked.iter().chain(odd).map(|path| text(path)).collect::<Result<Vec<_>, _>>()?;
+    let scripts = embedded.texts.iter().map(script).collect::<Result<Vec<_>, _>>()?;
     let steps = embedded.rust_steps.iter().map(|step| module(krate, step)).collect::<Result<Vec<_>, _>>()?;
     let values = embedded.rust_steps.iter().map(|step| value(krate, step));
     let (paths, table) = (&embedded.encoded.paths, Literal::byte_string(&embedded.encoded.table));
@@ -150,7 +152,7 @@ pub(crate) fn block<'a>(
                 #krate::__private::Set::from_parts(
                     #shown,
                     ::core::concat!(::core::env!("CARGO_PKG_NAME"), " ", ::core::env!("CARGO_PKG_VERSION")),
-                    ::core::concat!(#(::core::include_str!(#scripts)),*),
+                    ::core::concat!(#(#scripts),*),
                     #paths,
                     #table,
                 ),
@@ -206,8 +208,14 @@ fn function_name(direction: &str, step: &RustStep) -> Ident {
     format_ident!("{direction}_{}", step.version.get().to_string())
 }
 
-fn texts(paths: &[PathBuf]) -> Result<Vec<&str>, &Path> {
-    paths.iter().map(|path| text(path)).collect()
+/// The text of a script: the file, where the compiler reads what is summed there, else the text itself.
+fn script(script: &EmbeddedText) -> Result<TokenStream, &Path> {
+    if script.as_in_file {
+        let file = text(&script.file)?;
+        return Ok(quote! { ::core::include_str!(#file) });
+    }
+    let text = &script.text;
+    Ok(quote! { #text })
 }
 
 pub(crate) fn text(path: &Path) -> Result<&str, &Path> {

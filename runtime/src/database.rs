@@ -1,12 +1,13 @@
 //! One connection to any supported database, by URL.
 
 use std::fmt;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use std::sync::Arc;
 use std::time::Duration;
 
 use lockgate_core::Dialect;
-use tokio::time::Instant;
 
-use crate::backend::{Backend, BoxFuture, backoff};
+use crate::backend::{Backend, BoxFuture, Deadline, backoff};
 use crate::error::{Cause, Class, Error, ErrorKind};
 use crate::secret::{mask_secrets, secrets};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -51,10 +52,10 @@ impl Database {
     /// As for [`connect`](Self::connect); a wrong URL, user or password is told at once.
     pub async fn connect_within(url: &str, wait: Duration) -> Result<Self, Error> {
         let mut database = Self { inner: inner(url)?, url: url.to_owned() };
-        let deadline = Instant::now() + wait;
+        let deadline = Deadline::after(wait);
         let mut attempt = 0;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.left();
             // An attempt must not outlast the wait that was asked for: a host that swallows packets
             // answers nothing for minutes.
             let patience = if wait.is_zero() { Duration::from_secs(30) } else { left.max(Duration::from_secs(1)) };
@@ -158,13 +159,15 @@ impl Database {
             self.open().await?;
             match &mut self.inner {
                 #[cfg(feature = "sqlite")]
-                Inner::Sqlite { connection, .. } => {
-                    let backing = crate::backend::sqlite::Backing::new(Held::Owned(connection));
+                Inner::Sqlite { connection, options } => {
+                    let held = Held::Owned(connection, Arc::new(options.clone()));
+                    let backing = crate::backend::sqlite::Backing::new(held);
                     Ok(Box::new(backing) as Box<dyn Backend + 'a>)
                 }
                 #[cfg(feature = "postgres")]
-                Inner::Postgres { connection, .. } => {
-                    let backing = crate::backend::postgres::Backing::new(Held::Owned(connection));
+                Inner::Postgres { connection, options } => {
+                    let held = Held::Owned(connection, Arc::new(options.clone()));
+                    let backing = crate::backend::postgres::Backing::new(held);
                     Ok(Box::new(backing) as Box<dyn Backend + 'a>)
                 }
                 #[cfg(not(any(feature = "sqlite", feature = "postgres")))]

@@ -327,8 +327,20 @@ pub(crate) enum Class {
     Full,
     /// The connection is gone.
     Lost,
+    /// Another run is at work on what this one was to do.
+    Busy,
+    /// Whether a statement has finished cannot be told, and sending it again may do it twice.
+    InDoubt,
     /// Another run did first what this one was to do.
     Overtaken,
+    /// The history table did not take what was to be recorded.
+    Unwritten,
+    /// Rows of the history are hidden from this role.
+    Hidden,
+    /// The history table may have been made by somebody with fewer rights.
+    Planted,
+    /// There are several history tables.
+    Ambiguous,
     /// There is something that no code here knows.
     #[cfg_attr(not(feature = "schema"), expect(dead_code, reason = "only a schema that is read has such"))]
     Unknown,
@@ -345,6 +357,10 @@ impl Class {
             Self::HistoryFormat => ErrorKind::HistoryFormat,
             Self::Lost => ErrorKind::Interrupted,
             Self::Overtaken => ErrorKind::PlanStale,
+            Self::Busy => ErrorKind::Locked,
+            Self::Hidden | Self::Planted => ErrorKind::Denied,
+            Self::Ambiguous => ErrorKind::HistoryFormat,
+            Self::InDoubt => ErrorKind::Refused,
             Self::Unknown => ErrorKind::Unsupported,
             Self::Absent
             | Self::Syntax
@@ -352,6 +368,7 @@ impl Class {
             | Self::StatementTimeout
             | Self::Cancelled
             | Self::Full
+            | Self::Unwritten
             | Self::Other => ErrorKind::Failed,
         }
     }
@@ -383,8 +400,21 @@ impl Class {
             Self::Full => Some("free some space, then run again: nothing needs to be repaired"),
             Self::Lost => Some("look with `status`, then run again: what is recorded is not repeated"),
             Self::Overtaken => Some("look with `status`, then run again"),
+            Self::Busy => Some("wait for it to end, or allow more time with `lock_wait`"),
+            Self::Unwritten => Some(
+                "look for a trigger or a rule on the history table that keeps rows from being written, drop it, then run again",
+            ),
+            Self::Hidden => Some(
+                "switch it off (`ALTER TABLE … DISABLE ROW LEVEL SECURITY`), or connect as the owner of the table or as a \
+                 role with BYPASSRLS",
+            ),
+            Self::Planted => Some(
+                "look at the table and at its triggers; if it is yours, give it to the owner of the database \
+                 (`ALTER TABLE … OWNER TO`), or connect as the role that it belongs to; else drop it",
+            ),
+            Self::Ambiguous => Some("name the one that is meant, with its schema: `history_table(\"schema.table\")`"),
             Self::Unknown => Some("use a newer release of Lockgate, or take the object out of the database"),
-            Self::Absent | Self::Syntax | Self::Usage | Self::Other => None,
+            Self::Absent | Self::Syntax | Self::Usage | Self::InDoubt | Self::Other => None,
         }
     }
 }

@@ -25,7 +25,8 @@ pub enum Event {
         /// The number of steps.
         steps: usize,
     },
-    /// A step begins. Several steps that travel in one message begin together.
+    /// A step begins. Several steps that travel in one message begin together, and what was rolled back or could
+    /// not be parsed begins again.
     Started {
         /// The migration.
         id: String,
@@ -52,14 +53,23 @@ pub enum Event {
         /// Sessions that may hold what it needs, as far as the database says.
         blockers: Vec<String>,
     },
-    /// A step has finished and is recorded. On SQLite, and where all of the run is one transaction,
-    /// it becomes durable when the run ends.
-    Finished {
+    /// The script of a step ran, and its row in the history was written. It is not in the database for good
+    /// yet: a failure or a crash may still take it back.
+    Ran {
         /// The migration.
         id: String,
         /// What was done to it.
         action: Action,
-        /// How long it took.
-        elapsed: Duration,
+    },
+    /// A step is in the database for good. It is said of each once, in the order in which they ran, perhaps
+    /// only when the run ends.
+    Committed {
+        /// The migration.
+        id: String,
+        /// What was done to it.
+        action: Action,
+        /// How long it took; as the history says, where it was sent together with others. None where that
+        /// does not say it either: of what was reverted together.
+        elapsed: Option<Duration>,
     },
 }

@@ -1,12 +1,15 @@
 //! Runs a plan: the only writer. What runs was decided by `core::plan`; how, is the backend's; what a person is
 //! told of a run that stopped is `failure`'s.
 
+use std::ops::Range;
 use std::time::Duration;
 
-use lockgate_core::{Atomicity, History, Plan};
+use lockgate_core::{Atomicity, Digest, Direction, History, Plan};
 use tokio::time::Instant;
 
-use crate::backend::{Backend, Ending, Job, Limits, LockRequest, Progress, Work, backoff};
+use crate::backend::{
+    Backend, Deadline, Ending, FailedAt, Fate, Job, Limits, LockFailure, LockRequest, Progress, Work, backoff,
+};
 use crate::error::{Class, Error};
 use crate::event::{Event, OnEvent};
 use crate::failure::{self, FailedJob};
@@ -40,36 +43,76 @@ impl Run<'_> {
     }
 }
 
+/// What a run does about a history that is another one than it planned for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Changed {
+    /// It plans anew: to go up to a version means the same whatever came first.
+    Replan,
+    /// It stops: somebody counted steps down from a history that is no more.
+    Refuse,
+}
+
 /// Brings the database to where `decide` says. It looks first, without a lock: where nothing is to
 /// do, one round trip is all.
 pub(crate) async fn execute(
     backend: &mut dyn Backend,
     run: &Run<'_>,
+    changed: Changed,
     decide: &(dyn Fn(&History) -> Result<Plan, Error> + Send + Sync),
 ) -> Result<Report, Error> {
     let began = Instant::now();
+    let mut waiting = Waiting { deadline: Deadline::after(run.limits.lock_wait), attempt: 0, told: false };
     let mut report = Report::default();
-    let mut outcome = Outcome::Overtaken;
-    for _ in 0..REPLANS {
+    let mut first: Option<Digest> = None;
+    loop {
         let history = read(backend, run).await?;
+        let seen = *first.get_or_insert_with(|| history.digest());
+        let decide = |history: &History| match changed {
+            Changed::Refuse if history.digest() != seen => Err(failure::stale()),
+            Changed::Refuse | Changed::Replan => decide(history),
+        };
         let plan = decide(&history).map_err(|error| failure::after(error, &report))?;
         report.tolerated.clone_from(&plan.tolerated);
-        outcome = match plan.is_empty() {
-            true => Outcome::Done,
-            false => locked(backend, run, &plan, &history, decide, &mut report).await?,
-        };
-        if matches!(outcome, Outcome::Done) {
+        if plan.is_empty() {
             break;
         }
-    }
-    if matches!(outcome, Outcome::Overtaken) {
-        return Err(failure::after(failure::overtaken(REPLANS), &report));
+        match locked(backend, run, &plan, &history, waiting.deadline, &decide, &mut report).await? {
+            Outcome::Done => break,
+            Outcome::Overtaken { by } => {
+                waiting.pause(run, by).await.map_err(|error| failure::after(error, &report))?;
+            }
+        }
     }
     for drift in &report.tolerated {
         run.tell(Event::Tolerated(drift.clone()));
     }
     report.elapsed = began.elapsed();
     Ok(report)
+}
+
+/// How often a run was kept out or overtaken by others, and until when it goes on.
+struct Waiting {
+    deadline: Deadline,
+    attempt: u32,
+    told: bool,
+}
+
+impl Waiting {
+    /// Waits a moment for others to be done; an error where it has waited for long enough.
+    async fn pause(&mut self, run: &Run<'_>, by: Option<String>) -> Result<(), Error> {
+        if self.deadline.is_over() && (by.is_some() || self.attempt >= REPLANS) {
+            return Err(failure::no_lock(LockFailure::Held { holder: by }, run));
+        }
+        if let (Some(holder), false) = (&by, self.told) {
+            self.told = true;
+            run.tell(Event::LockWaiting { holder: Some(holder.clone()) });
+        }
+        let delay = backoff(self.attempt, Duration::from_millis(20), Duration::from_millis(500));
+        let left = self.deadline.left().max(Duration::from_millis(20));
+        tokio::time::sleep(delay.min(left)).await;
+        self.attempt += 1;
+        Ok(())
+    }
 }
 
 /// The history, without a lock and without writing.
@@ -79,8 +122,11 @@ pub(crate) async fn read(backend: &mut dyn Backend, run: &Run<'_>) -> Result<His
 
 enum Outcome {
     Done,
-    /// Another run came first: what is left is to be planned anew.
-    Overtaken,
+    /// Another run came first, or is at work: what is left is to be planned anew.
+    Overtaken {
+        /// Who is at work, where that is known.
+        by: Option<String>,
+    },
 }
 
 /// The lock's whole life: it is had here and let go of here. Should this future be dropped in
@@ -90,6 +136,7 @@ async fn locked(
     run: &Run<'_>,
     plan: &Plan,
     seen: &History,
+    deadline: Deadline,
     decide: &(dyn Fn(&History) -> Result<Plan, Error> + Send + Sync),
     report: &mut Report,
 ) -> Result<Outcome, Error> {
@@ -99,8 +146,9 @@ async fn locked(
         store: &run.store,
         limits: run.limits,
         atomicity: run.atomicity,
-        session_state: jobs.iter().any(Job::changes_session),
+        session_state: jobs.iter().any(Job::may_change_session),
         outside: jobs.iter().any(Job::is_outside),
+        deadline,
     };
     let mut on_wait = |holder| run.tell(Event::LockWaiting { holder });
     let history = backend.lock(request, &mut on_wait).await.map_err(|failure| failure::no_lock(failure, run))?;
@@ -113,45 +161,46 @@ async fn locked(
             Job::all(run.migrations, &plan, &history, dialect)
         })
     };
-    let ran = match decided {
-        Ok(jobs) => {
-            if !jobs.is_empty() {
-                run.tell(Event::Planned { steps: jobs.len() });
-            }
-            run_all(backend, run, &jobs, report).await
-        }
-        Err(error) => Err(Stopped::Refused(failure::after(error, report))),
-    };
-    match ran {
-        Ok(()) => {
-            backend.release(Ending::Keep).await.map_err(|cause| {
-                report.steps.clear();
-                failure::uncommitted(cause)
-            })?;
-            Ok(Outcome::Done)
-        }
-        Err(Stopped::Refused(error)) => {
+    let jobs = match decided {
+        Ok(jobs) => jobs,
+        Err(error) => {
             // What is refused is what the caller must hear of; the lock dies with the session
             // if it cannot be let go of.
             let _ = backend.release(Ending::Stop).await;
-            Err(error)
+            return Err(failure::after(error, report));
         }
-        Err(Stopped::Overtaken) => {
-            let _ = backend.release(Ending::Stop).await;
-            if run.is_one_transaction() {
-                report.steps.clear();
+    };
+    if !jobs.is_empty() {
+        run.tell(Event::Planned { steps: jobs.len() });
+    }
+    let mut watch = Watch { run, jobs: &jobs, first: 0, under_way: 0..0, began: Instant::now(), ran: Vec::new() };
+    match run_all(backend, run, &jobs, &mut watch, report).await {
+        Ok(()) => {
+            let released = backend.release(Ending::Keep).await;
+            released.map_err(|cause| failure::uncommitted(cause, &watch.ids(), report))?;
+            watch.committed(jobs.len(), backend, report).await;
+            Ok(Outcome::Done)
+        }
+        Err(Stopped::Overtaken { by }) => {
+            let released = backend.release(Ending::Stop).await;
+            if released.is_ok() && !run.is_one_transaction() {
+                watch.committed(jobs.len(), backend, report).await;
             }
-            Ok(Outcome::Overtaken)
+            Ok(Outcome::Overtaken { by })
         }
         Err(Stopped::Failed(stopped)) => {
-            let lost = stopped.failure.cause.class == Class::Lost;
-            if !lost {
+            let mut durable = stopped.failure.cause.class != Class::Lost;
+            if durable {
                 let message = stopped.in_one_line();
                 // The log is a courtesy: a failure to write it must not hide the failure itself.
-                let _ = backend.log_failure(&run.store, &stopped.job.entry, &message).await;
+                durable = backend.log_failure(&run.store, &stopped.job.entry, &message).await.is_ok();
             }
             let released = backend.release(Ending::Stop).await;
             let kept = released.is_ok() && !run.is_one_transaction();
+            if let Some(history) = stopped.history.as_ref().filter(|_| kept && durable) {
+                watch.ran.retain(|(at, _)| is_recorded(&jobs[*at], history));
+                watch.committed(jobs.len(), backend, report).await;
+            }
             Err(failure::failed(run, *stopped, kept))
         }
     }
@@ -159,12 +208,17 @@ async fn locked(
 
 /// Why a run ended before its end.
 enum Stopped {
-    Refused(Error),
-    Overtaken,
+    Overtaken { by: Option<String> },
     Failed(Box<FailedJob>),
 }
 
-async fn run_all(backend: &mut dyn Backend, run: &Run<'_>, jobs: &[Job], report: &mut Report) -> Result<(), Stopped> {
+async fn run_all(
+    backend: &mut dyn Backend,
+    run: &Run<'_>,
+    jobs: &[Job],
+    watch: &mut Watch<'_, '_>,
+    report: &mut Report,
+) -> Result<(), Stopped> {
     let mut at = 0;
     let mut attempt = 1;
     while at < jobs.len() {
@@ -175,13 +229,18 @@ async fn run_all(backend: &mut dyn Backend, run: &Run<'_>, jobs: &[Job], report:
             jobs[at..].iter().position(Job::is_outside).map_or(jobs.len(), |next| at + next)
         };
         let unit = &jobs[at..end];
-        let mut watch = Watch { run, unit, began: Instant::now(), report: &mut *report };
-        let mut on_progress = |progress| watch.see(progress);
+        watch.first = at;
+        let mut durable = at;
+        let mut on_progress = |progress| match progress {
+            Progress::Committed(end) => durable = at + end,
+            progress => watch.see(progress),
+        };
         let ran = if outside {
             backend.run_outside(&run.store, &unit[0], &mut on_progress).await
         } else {
             backend.run(&run.store, unit, &mut on_progress).await
         };
+        watch.committed(durable, backend, report).await;
         let Err(failure) = ran else {
             at = end;
             attempt = 1;
@@ -189,8 +248,12 @@ async fn run_all(backend: &mut dyn Backend, run: &Run<'_>, jobs: &[Job], report:
         };
 
         let failed_at = at + failure.job;
-        if failure.cause.class == Class::Overtaken {
-            return Err(Stopped::Overtaken);
+        match failure.cause.class {
+            Class::Overtaken => return Err(Stopped::Overtaken { by: None }),
+            // Who has the lock is asked for when it is waited for.
+            Class::Busy if failure.at == FailedAt::Begin => return Err(Stopped::Overtaken { by: None }),
+            Class::Busy => return Err(Stopped::Overtaken { by: Some(failure.cause.message) }),
+            _ => {}
         }
         let blocked = failure.cause.class == Class::LockTimeout;
         let blockers = if blocked { backend.blockers().await } else { Vec::new() };
@@ -199,57 +262,102 @@ async fn run_all(backend: &mut dyn Backend, run: &Run<'_>, jobs: &[Job], report:
             let delay = backoff(attempt - 2, Duration::from_millis(250), Duration::from_secs(4));
             run.tell(Event::Retrying { id: jobs[failed_at].id.clone(), attempt, delay, blockers });
             tokio::time::sleep(delay).await;
+            // What ran and could not be committed runs again.
+            watch.ran.retain(|(ran, _)| *ran < failed_at);
             at = failed_at;
             continue;
         }
         let invalid = if outside { backend.invalid(&failure.cause.message).await } else { Vec::new() };
         // The history is the witness of what is in the database, whatever was counted before.
         let history = backend.read(&run.store).await.ok();
-        let recorded = history.as_ref().map(|history| recorded(&jobs[..failed_at], history));
-        let row = history.as_ref().and_then(|history| history.row(jobs[failed_at].entry.version)).cloned();
+        let recorded = history.as_ref().map(|history| {
+            let before = jobs[..failed_at].iter().filter(|job| is_recorded(job, history));
+            before.map(|job| job.id.clone()).collect()
+        });
+        // What another run has done meanwhile is no failure of ours: it finds its own table there.
+        if !outside
+            && failure.fate == Fate::RolledBack
+            && failure.cause.class != Class::Lost
+            && history.as_ref().is_some_and(|history| is_recorded(&jobs[failed_at], history))
+        {
+            return Err(Stopped::Overtaken { by: None });
+        }
         let left = jobs.len() - failed_at - 1;
         let job = jobs[failed_at].clone();
-        return Err(Stopped::Failed(Box::new(FailedJob { job, failure, recorded, row, blockers, invalid, left })));
+        return Err(Stopped::Failed(Box::new(FailedJob { job, failure, recorded, history, blockers, invalid, left })));
     }
     Ok(())
 }
 
-/// Those of the jobs whose effect a history shows.
-fn recorded(jobs: &[Job], history: &History) -> Vec<String> {
-    let shows = |job: &&Job| job.action.is_done(history.row(job.entry.version), &job.entry.checksum);
-    jobs.iter().filter(shows).map(|job| job.id.clone()).collect()
+/// Whether a history shows the effect of a job.
+fn is_recorded(job: &Job, history: &History) -> bool {
+    job.action.is_done(history.row(job.entry.version), &job.entry.checksum)
 }
 
-/// Turns progress into events and into the report.
+/// Turns progress into events, and what is committed into the report.
 struct Watch<'a, 'r> {
     run: &'a Run<'r>,
-    unit: &'a [Job],
+    jobs: &'a [Job],
+    /// Where in the jobs those begin of which a backend tells.
+    first: usize,
+    /// What was sent together last.
+    under_way: Range<usize>,
     began: Instant,
-    report: &'a mut Report,
+    /// What ran and is not known to be committed, each with the time that it took, where it went alone.
+    ran: Vec<(usize, Option<Duration>)>,
 }
 
 impl Watch<'_, '_> {
     fn see(&mut self, progress: Progress) {
+        let at = |job| self.first + job;
         match progress {
-            Progress::Started(job) => {
-                self.began = Instant::now();
-                let job = &self.unit[job];
-                self.run.tell(Event::Started { id: job.id.clone(), action: job.action });
+            Progress::Started(jobs) => {
+                (self.under_way, self.began) = (jobs.clone(), Instant::now());
+                for job in &self.jobs[at(jobs.start)..at(jobs.end)] {
+                    self.run.tell(Event::Started { id: job.id.clone(), action: job.action });
+                }
             }
             Progress::Statement(job, statements_done) => {
-                let job = &self.unit[job];
+                let job = &self.jobs[at(job)];
                 let statements = match &job.work {
                     Work::Script(sql) => u32::try_from(sql.statements.len()).unwrap_or(u32::MAX),
                     Work::Nothing | Work::Step(_) => 0,
                 };
                 self.run.tell(Event::StatementFinished { id: job.id.clone(), statements_done, statements });
             }
-            Progress::Finished(job) => {
-                let job = &self.unit[job];
-                let elapsed = self.began.elapsed();
-                self.report.steps.push(Done { id: job.id.clone(), action: job.action, elapsed });
-                self.run.tell(Event::Finished { id: job.id.clone(), action: job.action, elapsed });
+            Progress::Ran(job) => {
+                let elapsed = (self.under_way.len() == 1).then(|| self.began.elapsed());
+                let place = at(job);
+                self.ran.push((place, elapsed));
+                let job = &self.jobs[place];
+                self.run.tell(Event::Ran { id: job.id.clone(), action: job.action });
             }
+            Progress::Committed(_) => {}
+        }
+    }
+
+    /// The migrations that ran and are not known to be committed.
+    fn ids(&self) -> Vec<String> {
+        self.ran.iter().map(|(at, _)| self.jobs[*at].id.clone()).collect()
+    }
+
+    /// What ran before this place is in the database for good. How long each took of those that were sent
+    /// together, the history knows alone: it is asked where somebody listens.
+    async fn committed(&mut self, end: usize, backend: &mut dyn Backend, report: &mut Report) {
+        let (done, rest): (Vec<_>, Vec<_>) = self.ran.drain(..).partition(|(at, _)| *at < end);
+        self.ran = rest;
+        let applied = |at: usize| self.jobs[at].action.direction() == Some(Direction::Up);
+        let unknown = done.iter().any(|(at, elapsed)| elapsed.is_none() && applied(*at));
+        let history = match self.run.on_event {
+            Some(_) if unknown => backend.read(&self.run.store).await.ok(),
+            Some(_) | None => None,
+        };
+        for (at, elapsed) in done {
+            let Job { id, action, entry, .. } = &self.jobs[at];
+            let row = history.as_ref().filter(|_| applied(at)).and_then(|history| history.row(entry.version));
+            let elapsed = elapsed.or_else(|| row.map(|row| row.elapsed));
+            report.steps.push(Done { id: id.clone(), action: *action, elapsed });
+            self.run.tell(Event::Committed { id: id.clone(), action: *action, elapsed });
         }
     }
 }

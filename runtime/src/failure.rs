@@ -1,9 +1,9 @@
 //! What a person is told of a run that stopped: where, why, what is in the database and what is not, and what to
 //! do about it. What is done about it is the executor's.
 
-use lockgate_core::{Direction, Row, State, StatementFlags, StatementKind, Touch};
+use lockgate_core::{Direction, History, Row, State, StatementFlags, StatementKind, Touch};
 
-use crate::backend::{FailedAt, Failure, Job, LockFailure, Work};
+use crate::backend::{FailedAt, Failure, Fate, Job, LockFailure, Work};
 use crate::error::{Cause, Class, Error, ErrorKind, Place};
 use crate::executor::Run;
 use crate::report::Report;
@@ -14,8 +14,8 @@ pub(crate) struct FailedJob {
     pub(crate) failure: Failure,
     /// The jobs of this run that are recorded, if that is known.
     pub(crate) recorded: Option<Vec<String>>,
-    /// Its own row, if there is one and it could be read.
-    pub(crate) row: Option<Row>,
+    /// The history after the failure, if it could be read.
+    pub(crate) history: Option<History>,
     pub(crate) blockers: Vec<String>,
     /// Indexes that it left INVALID behind.
     pub(crate) invalid: Vec<String>,
@@ -32,16 +32,26 @@ impl FailedJob {
 
 /// The same error, in a run that had done something before it planned anew.
 pub(crate) fn after(error: Error, report: &Report) -> Error {
-    let (Some(first), Some(_)) = (report.steps.first(), report.steps.last()) else { return error };
-    let ids: Vec<&str> = report.steps.iter().map(|step| step.id.as_str()).collect();
-    error.in_state(vec![format!("{} and committed before it: {}", first.action.past(), ids.join(", "))])
+    if report.is_empty() { error } else { error.in_state(vec![before(report)]) }
 }
 
-/// The error of a run that others came before of, so many times.
-pub(crate) fn overtaken(times: u32) -> Error {
-    Error::new(ErrorKind::Locked, format!("other runs came first {times} times"))
+/// What a run had committed.
+fn before(report: &Report) -> String {
+    let past = report.steps.first().map_or("done", |step| step.action.past());
+    let ids: Vec<&str> = report.steps.iter().map(|step| step.id.as_str()).collect();
+    format!("{past} and committed before it: {}", ids.join(", "))
+}
+
+/// What to do where a server may still run what it was sent.
+const STILL_RUNNING: &str = "the server may go on with what it was sent: `status` shows how far it is; on PostgreSQL \
+                             `SELECT pid, application_name, state, query_start FROM pg_stat_activity WHERE datname = \
+                             current_database()` shows what still runs, and `SELECT pg_cancel_backend(pid)` stops it";
+
+/// The error of a run that was to do what was looked at, and nothing else.
+pub(crate) fn stale() -> Error {
+    Error::new(ErrorKind::PlanStale, "the history changed since the plan was made")
         .with_state("nothing was changed")
-        .with_help("look with `status`, then run again")
+        .with_help("look with `status`, then run again if that is still what you want")
 }
 
 /// The error of a history that could not be read.
@@ -59,18 +69,23 @@ pub(crate) fn unread(cause: Cause, run: &Run<'_>) -> Error {
     }
 }
 
-/// The error of a run that ran to its end and could not be committed.
-pub(crate) fn uncommitted(cause: Cause) -> Error {
+/// The error of a run that ran to its end, of which these could not be committed.
+pub(crate) fn uncommitted(cause: Cause, ran: &[String], report: &Report) -> Error {
     let class = cause.class;
-    let error = Error::from_cause("the run could not be committed", cause);
-    match class {
-        Class::Lost => error.with_state(
+    let mut error = Error::from_cause("the run could not be committed", cause);
+    error = match (class, report.steps.is_empty()) {
+        (Class::Lost, _) => error.with_state(
             "whether this run is committed is known to the database alone: it is recorded if and only if it is",
         ),
-        Class::Other => error
-            .with_state("nothing of this run is in the database")
-            .with_help("correct the migration that the cause names, then run again"),
-        _ => error.with_state("nothing of this run is in the database"),
+        (_, true) => error.with_state("nothing of this run is in the database"),
+        (_, false) => error
+            .with_state(format!("rolled back, nothing of it is in the database: {}", ran.join(", ")))
+            .with_state(before(report)),
+    };
+    match class {
+        Class::Lost => error.with_help(STILL_RUNNING),
+        Class::Other => error.with_help("correct the migration that the cause names, then run again"),
+        _ => error,
     }
 }
 
@@ -98,13 +113,19 @@ fn headline(job: &Job, failure: &Failure) -> String {
         return format!("the connection was lost at `{id}`");
     }
     match (failure.at, &job.work) {
+        (FailedAt::Statement { index, .. }, Work::Script(sql)) if failure.cause.class == Class::InDoubt => {
+            format!("whether statement {} of {} of `{id}` has finished is not known", index + 1, sql.statements.len())
+        }
         (FailedAt::Statement { index, .. }, Work::Script(sql)) => {
             format!("`{id}` failed at statement {} of {}", index + 1, sql.statements.len())
         }
         (FailedAt::Preparation, _) => "the history table could not be made".to_owned(),
         (FailedAt::Begin, _) => format!("`{id}` could not begin"),
         (FailedAt::Step, _) => format!("`{id}` failed in its Rust function"),
-        (FailedAt::StepEnded, _) => format!("the Rust function of `{id}` ended the transaction that it was given"),
+        (FailedAt::Ended, Work::Step(_)) => {
+            format!("the Rust function of `{id}` ended the transaction that it was given")
+        }
+        (FailedAt::Ended, _) => format!("the script of `{id}` ended the transaction that it was given"),
         (FailedAt::ForeignKeys, _) => format!("`{id}` left broken foreign keys behind"),
         (FailedAt::Commit, _) => format!("`{id}` ran, and could not be committed"),
         (FailedAt::Statement { .. } | FailedAt::Bookkeeping, _) => format!("`{id}` could not be recorded"),
@@ -114,11 +135,12 @@ fn headline(job: &Job, failure: &Failure) -> String {
 /// The error of a migration that failed: where, why, what is committed, and what to do.
 pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
     let state = state(run, &stopped, kept);
-    let FailedJob { job, failure, blockers, invalid, .. } = stopped;
+    let FailedJob { job, failure, blockers, invalid, history, .. } = stopped;
+    let row = history.as_ref().and_then(|history| history.row(job.entry.version));
     let place = place(&job, &failure);
     let (headline, at, class) = (headline(&job, &failure), failure.at, failure.cause.class);
     let mut error = Error::from_cause(headline, failure.cause).with_place(place);
-    if !matches!(class, Class::Lost | Class::Privilege | Class::ReadOnly) {
+    if !matches!(class, Class::Lost | Class::Privilege | Class::ReadOnly | Class::Busy | Class::InDoubt) {
         error = error.with_kind(ErrorKind::Failed);
     }
     if class == Class::LockTimeout {
@@ -130,6 +152,24 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
     for line in state {
         error = error.with_state(line);
     }
+    if class == Class::InDoubt {
+        return error
+            .with_help("look in the database whether this statement has taken effect")
+            .with_help(format!(
+                "if it has: `repair --finished {}` records it, and the next run goes on after it",
+                job.id
+            ))
+            .with_help(format!("if it has not: `repair --again {}`, and the next run sends it again", job.id));
+    }
+    if class == Class::Lost {
+        error = error.with_help(STILL_RUNNING);
+    }
+    if at == FailedAt::Ended {
+        return error.with_help(
+            "see what it left in the database and undo that by hand, take what ends the transaction (BEGIN, COMMIT, \
+             ROLLBACK) out of it, then run again",
+        );
+    }
     match &job.work {
         Work::Script(sql) => {
             let FailedAt::Statement { index, .. } = at else { return advised(error, at, class, sql.script.path()) };
@@ -139,8 +179,8 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
             });
             if builds && class == Class::Lost {
                 error = error.with_help(
-                    "CREATE INDEX CONCURRENTLY may have left an INVALID index behind (psql's `\\d` shows it): drop it \
-                     with DROP INDEX CONCURRENTLY before going on",
+                    "the server may go on with it: the next run waits for that, and drops an INVALID index of its name \
+                     before it builds it again",
                 );
             }
             for index in &invalid {
@@ -153,18 +193,18 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
                     Some(Direction::Down) => "down 1",
                     Some(Direction::Up) | None => "up",
                 };
-                error = error.with_help(format!(
-                    "run {}, put right what the cause names, and `{verb}` goes on at this statement",
-                    drop.join(" and ")
-                ));
-                return error;
+                // What is announced is looked for by the next run.
+                let announced = row.and_then(|row| row.under_way) == u32::try_from(index + 1).ok();
+                return error.with_help(match announced {
+                    true => format!("put right what the cause names: `{verb}` drops it and goes on at this statement"),
+                    false => format!(
+                        "run {}, put right what the cause names, and `{verb}` goes on at this statement",
+                        drop.join(" and ")
+                    ),
+                });
             }
             advised(error, at, class, sql.script.path())
         }
-        Work::Step(_) if at == FailedAt::StepEnded => error.with_help(
-            "see what it left in the database and undo that by hand, leave BEGIN, COMMIT and ROLLBACK out of the \
-             function, then run again",
-        ),
         Work::Step(_) => match run.migrations.set().find(job.entry.version).and_then(|of| of.script(job.action)) {
             Some(script) => advised(error, at, class, script.path()),
             None => error,
@@ -187,6 +227,9 @@ fn wanted(job: &Job, at: FailedAt) -> Vec<String> {
 fn advised(error: Error, at: FailedAt, class: Class, path: String) -> Error {
     let of_the_script = matches!(class, Class::Absent | Class::Syntax | Class::Other);
     match at {
+        FailedAt::Bookkeeping if class == Class::Other => {
+            error.with_help("look what stands on the history table (triggers, columns of others), then run again")
+        }
         FailedAt::Preparation | FailedAt::Bookkeeping => error,
         _ if of_the_script => error.with_help(format!("correct {path}, then run again")),
         _ => error,
@@ -207,7 +250,8 @@ fn place(job: &Job, failure: &Failure) -> Option<Place> {
 
 /// What is in the database and what is not, one fact a line.
 fn state(run: &Run<'_>, stopped: &FailedJob, kept: bool) -> Vec<String> {
-    let FailedJob { job, failure, recorded, row, left, .. } = stopped;
+    let FailedJob { job, failure, recorded, history, left, .. } = stopped;
+    let row = history.as_ref().and_then(|history| history.row(job.entry.version));
     let (id, lost) = (&job.id, failure.cause.class == Class::Lost);
     let nothing_before = recorded.as_ref().is_some_and(Vec::is_empty);
     if failure.at == FailedAt::Preparation && nothing_before && !lost {
@@ -220,15 +264,30 @@ fn state(run: &Run<'_>, stopped: &FailedJob, kept: bool) -> Vec<String> {
         return vec![line.to_owned()];
     }
     let mut lines = vec![match &job.work {
-        Work::Script(sql) if !sql.script.is_transactional() => outside(id, sql.statements.len(), failure, row.as_ref()),
-        Work::Step(_) if failure.at == FailedAt::StepEnded => {
-            format!("what `{id}` did up to there may be committed; it is not recorded")
-        }
-        _ => format!("`{id}` was rolled back: nothing of it is in the database"),
+        Work::Script(sql) if !sql.script.is_transactional() => outside(id, sql.statements.len(), failure, row),
+        _ => match failure.fate {
+            Fate::RolledBack => format!("`{id}` was rolled back: nothing of it is in the database"),
+            Fate::Committed => format!(
+                "what `{id}` did before it ended the transaction is committed, and the database does not record it as \
+                 applied"
+            ),
+            Fate::Unknown => {
+                format!("whether anything of `{id}` is in the database is not known; it is not recorded as applied")
+            }
+        },
     }];
     lines.push(match recorded {
-        _ if run.is_one_transaction() => "all of the run was one transaction: nothing of it was committed".to_owned(),
-        _ if !kept => "what came before it in this run could not be committed either".to_owned(),
+        _ if run.is_one_transaction() && failure.fate == Fate::Committed => {
+            "all of the run was to be one transaction: what was done in it before that is committed too, and none of \
+             it is recorded as applied"
+                .to_owned()
+        }
+        _ if run.is_one_transaction() && failure.fate == Fate::RolledBack => {
+            "all of the run was one transaction: nothing of it was committed".to_owned()
+        }
+        _ if !kept && failure.fate != Fate::Unknown => {
+            "what came before it in this run could not be committed either".to_owned()
+        }
         None => "what came before it in this run is recorded if and only if it is committed".to_owned(),
         Some(before) if before.is_empty() => "nothing was committed before it in this run".to_owned(),
         Some(before) => format!("{} and committed before it: {}", job.action.past(), before.join(", ")),
@@ -247,14 +306,14 @@ fn outside(id: &str, statements: usize, failure: &Failure, row: Option<&Row>) ->
             "how far `{id}` came is in its row of the history: the statement behind the last one that is recorded may \
              have finished too"
         ),
-        (FailedAt::Statement { index, .. }, _) => {
-            format!("`{id}` is partial: {index} of its {statements} statements have finished and stay")
+        (_, Some(row)) => {
+            let done = row.statements_done;
+            let mut line = format!("`{id}` is partial: {done} of its {statements} statements have finished and stay");
+            if row.under_way.is_some_and(|number| number > done) && failure.cause.class != Class::InDoubt {
+                line.push_str("; the next run asks the database what the one that failed has left behind");
+            }
+            line
         }
-        (_, Some(row)) => format!(
-            "`{id}` is partial: {} of its {statements} statements are recorded as finished, and the next one may have \
-             finished too",
-            row.statements_done
-        ),
         (_, None) => format!("nothing of `{id}` is in the database"),
     }
 }

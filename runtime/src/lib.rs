@@ -22,6 +22,7 @@
 )]
 
 mod backend;
+mod cancel;
 mod database;
 mod error;
 mod event;
@@ -67,6 +68,7 @@ pub use transaction::Transaction;
 /// What the macro's output names. Not for use by hand, and free to change.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::cancel::{Cancelled, cancelled};
     pub use crate::migrations::{Migrations, RustStep, StepFn, StepFuture};
     pub use lockgate_core::Set;
 

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockgate_core::{
-    Ahead, Atomicity, Destination, Dialect, Direction, Drift, History, OutOfOrder, Plan, Refusal, Request, Status,
-    Version,
+    Ahead, Atomicity, Destination, Dialect, Direction, Drift, History, Limit, OutOfOrder, Plan, Refusal, Request,
+    Status, Version,
     plan::{self, plan},
 };
 
 use crate::Repair;
 use crate::backend::{Backend, Limits};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::event::{Event, OnEvent};
-use crate::executor::{self, Run};
+use crate::executor::{self, Changed, Run};
 use crate::migrations::Migrations;
 use crate::report::Report;
 use crate::store::{Store, Table};
@@ -44,7 +44,9 @@ pub struct Migrator {
     migrations: &'static Migrations,
     history_table: String,
     set: String,
-    limits: Limits,
+    lock_timeout: Duration,
+    lock_wait: Duration,
+    statement_timeout: Option<Duration>,
     atomicity: Atomicity,
     ahead: Ahead,
     out_of_order: OutOfOrder,
@@ -59,11 +61,9 @@ impl Migrator {
             migrations,
             history_table: "lockgate_history".to_owned(),
             set: "default".to_owned(),
-            limits: Limits {
-                lock_timeout: Duration::from_secs(3),
-                statement_timeout: None,
-                lock_wait: Duration::from_secs(60),
-            },
+            lock_timeout: Duration::from_secs(3),
+            lock_wait: Duration::from_secs(60),
+            statement_timeout: None,
             atomicity: Atomicity::PerMigration,
             ahead: Ahead::Accept,
             out_of_order: OutOfOrder::Refuse,
@@ -91,24 +91,32 @@ impl Migrator {
     }
 
     /// How long a statement of a migration may wait for a lock on what it changes, before the
-    /// migration is rolled back and tried again. Zero is for ever. Default: 3 s. PostgreSQL only.
+    /// migration is rolled back and tried again. Zero is for ever, and 596 hours are the most: with more, each
+    /// verb is an [`ErrorKind::Usage`](crate::ErrorKind::Usage). Default: 3 s. PostgreSQL only.
+    ///
+    /// PostgreSQL counts the wait for a row that another transaction has changed, too: an UPDATE of many rows of
+    /// a busy table may need more, in its own file: `-- lockgate: lock-timeout 1min`.
     #[must_use]
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.lock_timeout = timeout;
+        self.lock_timeout = timeout;
         self
     }
 
-    /// How long to wait for another run to end before giving up. Default: 60 s.
+    /// How long to wait for another run to end before giving up; zero is not at all. Default: 60 s.
     #[must_use]
     pub fn lock_wait(mut self, wait: Duration) -> Self {
-        self.limits.lock_wait = wait;
+        self.lock_wait = wait;
         self
     }
 
-    /// How long a statement of a migration may run. Default: as the session has it. PostgreSQL only.
+    /// How long a statement of a migration may run. Zero is for ever, and 596 hours are the most: with more, each
+    /// verb is an [`ErrorKind::Usage`](crate::ErrorKind::Usage). Default: as the session has it. PostgreSQL only.
+    ///
+    /// PostgreSQL 12 and older count all that travels in one message as one statement: there it bounds all the
+    /// migrations that are sent together.
     #[must_use]
     pub fn statement_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.statement_timeout = Some(timeout);
+        self.statement_timeout = Some(timeout);
         self
     }
 
@@ -156,8 +164,8 @@ impl Migrator {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unreachable`], [`ErrorKind::Denied`], [`ErrorKind::HistoryFormat`], and
-    /// [`ErrorKind::Usage`] for a history table that cannot be named so.
+    /// [`ErrorKind::Unreachable`](crate::ErrorKind::Unreachable), [`ErrorKind::Denied`](crate::ErrorKind::Denied), [`ErrorKind::HistoryFormat`](crate::ErrorKind::HistoryFormat), and
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a history table that cannot be named so.
     pub async fn status(&self, target: impl Target) -> Result<Status, Error> {
         let (history, _) = self.look(target).await?;
         Ok(lockgate_core::status(self.migrations.set(), &history))
@@ -178,7 +186,7 @@ impl Migrator {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`] where `apply_to` would refuse, and as for [`status`](Self::status).
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where `apply_to` would refuse, and as for [`status`](Self::status).
     pub async fn plan(&self, target: impl Target, destination: Destination) -> Result<Plan, Error> {
         let (history, dialect) = self.look(target).await?;
         self.decide(&history, Direction::Up, destination, dialect)
@@ -188,7 +196,7 @@ impl Migrator {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`] where `revert` would refuse, and as for [`status`](Self::status).
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where `revert` would refuse, and as for [`status`](Self::status).
     pub async fn plan_revert(&self, target: impl Target, destination: Destination) -> Result<Plan, Error> {
         let (history, dialect) = self.look(target).await?;
         self.decide(&history, Direction::Down, destination, dialect)
@@ -198,11 +206,11 @@ impl Migrator {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`] where set and history differ in a way that is not safe to pass over:
-    /// nothing was run. [`ErrorKind::Failed`] where a migration failed: its report says what is
-    /// committed. [`ErrorKind::Locked`] where another run held the lock for all of
-    /// [`lock_wait`](Self::lock_wait). [`ErrorKind::Interrupted`] where the connection was lost.
-    /// [`ErrorKind::ReadOnly`], [`ErrorKind::Denied`], and as for [`status`](Self::status).
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where set and history differ in a way that is not safe to pass over:
+    /// nothing was run. [`ErrorKind::Failed`](crate::ErrorKind::Failed) where a migration failed: its report says what is
+    /// committed. [`ErrorKind::Locked`](crate::ErrorKind::Locked) where another run held the lock for all of
+    /// [`lock_wait`](Self::lock_wait). [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted) where the connection was lost.
+    /// [`ErrorKind::ReadOnly`](crate::ErrorKind::ReadOnly), [`ErrorKind::Denied`](crate::ErrorKind::Denied), and as for [`status`](Self::status).
     pub async fn apply(&self, target: impl Target) -> Result<Report, Error> {
         self.apply_to(target, Destination::Latest).await
     }
@@ -221,7 +229,7 @@ impl Migrator {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`] where one of the migrations cannot be reverted: nothing was run. Else
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where one of the migrations cannot be reverted: nothing was run. Else
     /// as for [`apply`](Self::apply).
     pub async fn revert(&self, target: impl Target, destination: Destination) -> Result<Report, Error> {
         self.go(target, Direction::Down, destination).await
@@ -231,19 +239,13 @@ impl Migrator {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::PlanStale`] where the history is not the one that the plan was made for: nothing
+    /// [`ErrorKind::PlanStale`](crate::ErrorKind::PlanStale) where the history is not the one that the plan was made for: nothing
     /// was run. Else as for [`apply`](Self::apply).
     pub async fn apply_plan(&self, target: impl Target, plan: &Plan) -> Result<Report, Error> {
         let decide = |history: &History, _| {
-            if history.digest() == plan.seen {
-                Ok(plan.clone())
-            } else {
-                Err(Error::new(ErrorKind::PlanStale, "the history changed since the plan was made")
-                    .with_state("nothing was changed")
-                    .with_help("make a new plan and look at it again"))
-            }
+            if history.digest() == plan.seen { Ok(plan.clone()) } else { Err(crate::failure::stale()) }
         };
-        self.execute(target, decide).await
+        self.execute(target, Changed::Replan, decide).await
     }
 
     /// Records every embedded migration up to this version as applied, without running it: for a
@@ -251,27 +253,27 @@ impl Migrator {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`] where no embedded migration has this version, or where something
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where no embedded migration has this version, or where something
     /// recorded differs from what is embedded. Else as for [`apply`](Self::apply).
     pub async fn baseline(&self, target: impl Target, version: Version) -> Result<Report, Error> {
         let decide = |history: &History, dialect| {
             plan::baseline(self.migrations.set(), history, dialect, version)
                 .map_err(|refusal| refused("baseline", &refusal))
         };
-        self.execute(target, decide).await
+        self.execute(target, Changed::Replan, decide).await
     }
 
     /// Makes the history say what is true, without running any migration.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`] where the version is not recorded, or is to be recorded as applied and
-    /// is not embedded. Else as for [`apply`](Self::apply).
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where the version is not recorded, or is to be recorded as applied and
+    /// is not embedded, or where none of its statements is in doubt. Else as for [`apply`](Self::apply).
     pub async fn repair(&self, target: impl Target, repair: Repair) -> Result<Report, Error> {
-        let decide = |history: &History, _| {
-            plan::repair(self.migrations.set(), history, repair).map_err(|refusal| refused("repair", &refusal))
+        let decide = |history: &History, dialect| {
+            plan::repair(self.migrations.set(), history, dialect, repair).map_err(|refusal| refused("repair", &refusal))
         };
-        self.execute(target, decide).await
+        self.execute(target, Changed::Replan, decide).await
     }
 
     /// What is in the database, without this migrator's own tables, as
@@ -293,7 +295,12 @@ impl Migrator {
 
     async fn go(&self, target: impl Target, direction: Direction, destination: Destination) -> Result<Report, Error> {
         let decide = |history: &History, dialect| self.decide(history, direction, destination, dialect);
-        self.execute(target, decide).await
+        let changed = match (direction, destination) {
+            // Steps are counted from where the database was.
+            (Direction::Down, _) | (Direction::Up, Destination::Steps(_)) => Changed::Refuse,
+            (Direction::Up, Destination::Latest | Destination::Version(_) | Destination::Empty) => Changed::Replan,
+        };
+        self.execute(target, changed, decide).await
     }
 
     async fn look(&self, target: impl Target) -> Result<(History, Dialect), Error> {
@@ -305,12 +312,13 @@ impl Migrator {
     async fn execute(
         &self,
         target: impl Target,
+        changed: Changed,
         decide: impl Fn(&History, Dialect) -> Result<Plan, Error> + Send + Sync,
     ) -> Result<Report, Error> {
         let run = self.run()?;
         let mut backend = open(target).await?;
         let dialect = backend.dialect();
-        executor::execute(&mut *backend, &run, &|history| decide(history, dialect)).await
+        executor::execute(&mut *backend, &run, changed, &|history| decide(history, dialect)).await
     }
 
     fn decide(
@@ -341,10 +349,17 @@ impl Migrator {
         if self.set.is_empty() || self.set.contains('\0') {
             return Err(Error::usage("a set has a name that is not empty and has no NUL in it"));
         }
+        let limit =
+            |name, duration| Limit::new(duration).map_err(|error| Error::usage(format!("the `{name}` of {error}")));
+        let limits = Limits {
+            lock_timeout: limit("lock_timeout", self.lock_timeout)?,
+            statement_timeout: self.statement_timeout.map(|timeout| limit("statement_timeout", timeout)).transpose()?,
+            lock_wait: self.lock_wait,
+        };
         Ok(Run {
             migrations: self.migrations,
             store: Store { table, set: self.set.clone(), application: self.migrations.set().application() },
-            limits: self.limits,
+            limits,
             atomicity: self.atomicity,
             on_event: self.on_event.clone(),
         })

@@ -9,7 +9,7 @@ use lockgate_core::{Action, Drift};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// The steps, in the order in which they ran.
+    /// The steps, in the order in which they ran: what is committed, each once.
     pub steps: Vec<Done>,
     /// Differences between set and history that did not stand in the way.
     pub tolerated: Vec<Drift>,
@@ -25,8 +25,9 @@ pub struct Done {
     pub id: String,
     /// What was done to it.
     pub action: Action,
-    /// How long it took, as this program saw it; the history records the database's own measure.
-    pub elapsed: Duration,
+    /// How long it took, as this program saw it. Where it was sent together with others, as the history says:
+    /// that is looked up where somebody listens to the run's events, and else this is none.
+    pub elapsed: Option<Duration>,
 }
 
 impl Report {

@@ -46,7 +46,7 @@ pub(crate) mod sealed {
                             }
                             cause
                         })?;
-                        let backing = crate::backend::$module::Backing::new(Held::Pool(Some(connection)));
+                        let backing = crate::backend::$module::Backing::new(Held::Pool(self.clone(), Some(connection)));
                         Ok(Box::new(backing) as Box<dyn Backend + 'a>)
                     })
                 }

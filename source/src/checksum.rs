@@ -19,20 +19,28 @@ use sha2::{Digest, Sha256};
 /// assert_eq!(canonical("SELECT 1;\n"), "SELECT 1;\n");
 /// ```
 pub fn canonical(text: &str) -> Cow<'_, str> {
+    match with_line_feeds(text) {
+        Cow::Owned(mut lines) => {
+            lines.truncate(trimmed_len(&lines));
+            lines.push('\n');
+            Cow::Owned(lines)
+        }
+        Cow::Borrowed(text) => {
+            let end = trimmed_len(text);
+            match text.as_bytes().get(end) {
+                Some(_) => Cow::Borrowed(&text[..=end]),
+                None => Cow::Owned(format!("{text}\n")),
+            }
+        }
+    }
+}
+
+/// The text without a byte order mark and with LF for CRLF: what is sent of a script.
+pub(crate) fn with_line_feeds(text: &str) -> Cow<'_, str> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // `contains` on bytes is the standard library's own compiled search: this runs unoptimised
     // inside the macro, where an iterator over characters costs a hundred times as much.
-    if text.as_bytes().contains(&b'\r') {
-        let mut lines = text.replace("\r\n", "\n");
-        lines.truncate(trimmed_len(&lines));
-        lines.push('\n');
-        return Cow::Owned(lines);
-    }
-    let end = trimmed_len(text);
-    match text.as_bytes().get(end) {
-        Some(_) => Cow::Borrowed(&text[..=end]),
-        None => Cow::Owned(format!("{text}\n")),
-    }
+    if text.as_bytes().contains(&b'\r') { Cow::Owned(text.replace("\r\n", "\n")) } else { Cow::Borrowed(text) }
 }
 
 /// The length without the newlines at the end.

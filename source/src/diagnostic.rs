@@ -6,6 +6,7 @@ pub mod example;
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
@@ -42,7 +43,7 @@ pub struct Diagnostic {
     /// The bytes of `text` that it is about; without them it is about the file as a whole.
     pub range: Option<Range<usize>>,
     /// The whole text of the file, where a range points into it.
-    pub text: Option<String>,
+    pub text: Option<Arc<str>>,
     /// The fact, in lower case and without a final dot.
     pub message: String,
     /// What to write beside the caret; may be empty.
@@ -74,9 +75,16 @@ impl Diagnostic {
     /// The same about these bytes of the file's text, with a label beside the caret.
     #[must_use]
     pub fn at(mut self, text: &str, range: Range<usize>, label: impl Into<String>) -> Self {
-        self.text = Some(text.to_owned());
+        self.text = Some(text.into());
         self.range = Some(range);
         self.label = label.into();
+        self
+    }
+
+    /// The same about these bytes of a text that several diagnostics are about.
+    #[must_use]
+    pub(crate) fn within(mut self, text: Arc<str>, range: Range<usize>) -> Self {
+        (self.text, self.range) = (Some(text), Some(range));
         self
     }
 

@@ -12,8 +12,9 @@
 //! A patch, `database.MAJOR.MINOR.user.description`, is found by its first three parts: its line keeps
 //! the name that it was released under, whatever it is called now.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use lockgate_core::patch::Patch;
 use lockgate_core::{Checksum, Version};
@@ -115,10 +116,17 @@ impl Lockfile {
         }
     }
 
-    /// Whether this migration is what a released one was renamed to.
-    pub(crate) fn is_rename(&self, folder: &Folder, migration: &Migration) -> bool {
+    /// The newest released migration of each database.
+    pub(crate) fn newest(&self) -> HashMap<Option<&str>, &Line> {
+        // Lines are in ascending order: of each database the last one stays.
+        self.lines.iter().filter(|line| line.is_frozen()).map(|line| (line.database(), line)).collect()
+    }
+
+    /// The ids of the migrations that released ones were renamed to.
+    pub(crate) fn renames<'a>(&self, folder: &'a Folder) -> HashSet<&'a str> {
+        let unknown = Unknown::of(folder, self);
         let orphans = self.lines.iter().filter(|line| line.is_frozen() && folder.find(&line.id).is_none());
-        orphans.into_iter().any(|line| renamed_to(folder, self, line).is_some_and(|to| to.id == migration.id))
+        orphans.filter_map(|line| unknown.renamed(line)).map(|to| to.id.as_str()).collect()
     }
 }
 
@@ -288,7 +296,19 @@ pub fn parse(text: &str, file: &str) -> (Option<Lockfile>, Vec<Diagnostic>) {
 
 /// Every difference between a folder and its lockfile. `text` is the lockfile's.
 pub fn compare(folder: &Folder, lockfile: &Lockfile, text: &str) -> Vec<Diagnostic> {
-    let mut comparison = Comparison { folder, lockfile, text, diagnostics: Vec::new(), taken: Vec::new() };
+    let lines = text.split_inclusive('\n').scan(0, |at, line| {
+        let start = std::mem::replace(at, *at + line.len());
+        Some((line.trim_end(), start))
+    });
+    let mut comparison = Comparison {
+        folder,
+        unknown: Unknown::of(folder, lockfile),
+        text: text.into(),
+        lines: lines.collect(),
+        diagnostics: Vec::new(),
+        taken: HashSet::new(),
+    };
+    let newest = lockfile.newest();
     for line in &lockfile.lines {
         match folder.find(&line.id) {
             Some(migration) => comparison.both(line, migration),
@@ -296,10 +316,10 @@ pub fn compare(folder: &Folder, lockfile: &Lockfile, text: &str) -> Vec<Diagnost
         }
     }
     for migration in &folder.migrations {
-        let newest = lockfile.newest_frozen(migration.database()).map(|line| line.version);
+        let newest = newest.get(&migration.database()).map(|line| line.version);
         // A duplicate and a misordered one have an error of their own, and one way out.
         let other_error = Some(migration.version) < newest || order::is_duplicate(folder, migration);
-        if lockfile.find(&migration.id).is_none() && !comparison.taken.contains(&migration.id) && !other_error {
+        if lockfile.find(&migration.id).is_none() && !comparison.taken.contains(migration.id.as_str()) && !other_error {
             comparison.file_alone(migration);
         }
     }
@@ -308,11 +328,13 @@ pub fn compare(folder: &Folder, lockfile: &Lockfile, text: &str) -> Vec<Diagnost
 
 struct Comparison<'a> {
     folder: &'a Folder,
-    lockfile: &'a Lockfile,
-    text: &'a str,
+    unknown: Unknown<'a>,
+    text: Arc<str>,
+    /// Where each line of the text begins.
+    lines: HashMap<&'a str, usize>,
     diagnostics: Vec<Diagnostic>,
     /// Migrations that are what a line's migration was renamed to.
-    taken: Vec<String>,
+    taken: HashSet<&'a str>,
 }
 
 impl Comparison<'_> {
@@ -361,9 +383,9 @@ impl Comparison<'_> {
 
     fn line_alone(&mut self, line: &Line) {
         let lockfile = self.folder.show(FILE);
-        let renamed = renamed_to(self.folder, self.lockfile, line);
+        let renamed = self.unknown.renamed(line);
         if let Some(now) = renamed {
-            self.taken.push(now.id.clone());
+            self.taken.insert(&now.id);
         }
         let error = match (line.is_frozen(), renamed) {
             (true, Some(now)) => {
@@ -409,27 +431,44 @@ impl Comparison<'_> {
     /// The diagnostic at the line of the lockfile.
     fn at_line(&self, error: Diagnostic, line: &Line) -> Diagnostic {
         let rendered = line.render();
-        match self.text.find(&rendered) {
+        match self.lines.get(rendered.as_str()) {
             Some(at) => {
                 let id = at + rendered.find(&line.id).unwrap_or(0);
-                error.at(self.text, id..id + line.id.len(), "")
+                error.within(Arc::clone(&self.text), id..id + line.id.len())
             }
             None => error,
         }
     }
 }
 
-/// What the migration of a line without a file is called now: the one of the same version, or the
-/// one with the same text, that the lockfile does not know.
-fn renamed_to<'a>(folder: &'a Folder, lockfile: &Lockfile, line: &Line) -> Option<&'a Migration> {
-    let mut unknown = folder.migrations.iter().filter(|migration| lockfile.find(&migration.id).is_none());
-    let same_text = |migration: &&Migration| match line.state {
-        LineState::Frozen { up, .. } => migration.up.checksum == Some(up),
-        LineState::Draft => false,
-    };
-    let same_place =
-        |migration: &&Migration| (migration.database(), migration.version) == (line.database(), line.version);
-    unknown.clone().find(same_place).or_else(|| unknown.find(same_text))
+/// The migrations of a folder that its lockfile does not know, by what a line without a file may be renamed to.
+/// Each is looked up, as all files of a folder may have been renamed.
+struct Unknown<'a> {
+    by_place: HashMap<(Option<&'a str>, Version), &'a Migration>,
+    by_text: HashMap<Checksum, &'a Migration>,
+}
+
+impl<'a> Unknown<'a> {
+    fn of(folder: &'a Folder, lockfile: &Lockfile) -> Self {
+        let mut unknown = Self { by_place: HashMap::new(), by_text: HashMap::new() };
+        for migration in folder.migrations.iter().filter(|migration| lockfile.find(&migration.id).is_none()) {
+            unknown.by_place.entry((migration.database(), migration.version)).or_insert(migration);
+            if let Some(checksum) = migration.up.checksum {
+                unknown.by_text.entry(checksum).or_insert(migration);
+            }
+        }
+        unknown
+    }
+
+    /// What the migration of a line without a file is called now: the one of the same version, or the one with
+    /// the same text.
+    fn renamed(&self, line: &Line) -> Option<&'a Migration> {
+        let same_text = || match line.state {
+            LineState::Frozen { up, .. } => self.by_text.get(&up).copied(),
+            LineState::Draft => None,
+        };
+        self.by_place.get(&(line.database(), line.version)).copied().or_else(same_text)
+    }
 }
 
 /// The lockfile with a line for every draft of the folder, and without lines of drafts that are

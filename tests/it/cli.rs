@@ -22,6 +22,64 @@ on_each! {
     what_is_refused_ends_with_3,
     drift_is_shown_and_ends_with_3,
     a_reader_that_goes_away_does_not_stop_a_run,
+    a_signal_ends_a_run_with_what_is_known,
+}
+
+fn a_signal_ends_a_run_with_what_is_known(place: &Place) {
+    place.ok(&["up", "--to", "11"]);
+    for (signal, name) in [("-INT", "SIGINT"), ("-TERM", "SIGTERM")] {
+        wait(async {
+            use sqlx::{Connection, Executor};
+            let mut command = place.command(&["up", "--lock-timeout", "1h", "--lock-wait", "1h"]);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            let lines = |running: &mut std::process::Child| {
+                let mut out = std::io::BufReader::new(running.stdout.take().unwrap());
+                let mut line = String::new();
+                std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+                (line, out)
+            };
+            let running = if place.is_sqlite() {
+                let mut other = sqlx::SqliteConnection::connect(place.url()).await.unwrap();
+                other.execute("BEGIN IMMEDIATE").await.unwrap();
+                let mut running = command.spawn().unwrap();
+                let (line, _) = lines(&mut running);
+                assert!(line.starts_with("waiting for another run to end"), "{line}");
+                interrupt(&running, signal);
+                answer(running.wait_with_output().unwrap())
+            } else {
+                let mut other = sqlx::PgConnection::connect(place.url()).await.unwrap();
+                other.execute("BEGIN; LOCK TABLE members").await.unwrap();
+                let running = command.spawn().unwrap();
+                let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'members'::regclass";
+                while sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut other).await.unwrap() == 0 {
+                    tokio::task::yield_now().await;
+                }
+                interrupt(&running, signal);
+                let answer = answer(running.wait_with_output().unwrap());
+                let others = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                              WHERE datname = current_database() AND pid <> pg_backend_pid() AND wait_event_type = 'Lock'";
+                // Not in the transaction, which sees one state of the sessions to its end.
+                let mut looks = sqlx::PgConnection::connect(place.url()).await.unwrap();
+                while sqlx::query_scalar::<_, i64>(others).fetch_one(&mut looks).await.unwrap() > 0 {
+                    tokio::task::yield_now().await;
+                }
+                answer
+            };
+            assert_eq!(running.code, Some(1), "{running:#?}");
+            let says = format!("error[interrupted]: the run was broken off by {name}\n");
+            assert!(running.err.contains(&says), "{running:#?}");
+            assert!(running.err.contains("each migration of it is in the database if and only if it is recorded"));
+            assert!(running.err.contains("help: `status` shows how far it came"), "{running:#?}");
+            assert_eq!(running.err.contains("pg_stat_activity"), !place.is_sqlite(), "{running:#?}");
+            assert!(!running.out.contains("applied 0012"), "{running:#?}");
+        });
+        assert_eq!(place.history().len(), 11);
+    }
+}
+
+fn interrupt(running: &std::process::Child, signal: &str) {
+    let sent = std::process::Command::new("kill").args([signal, &running.id().to_string()]).status().unwrap();
+    assert!(sent.success());
 }
 
 fn z7_a_dry_run_changes_nothing(place: &Place) {

@@ -12,7 +12,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Node, Package, P
 use crate::support::tree::{code, root, rust_files, says, text};
 
 /// Who may use whom of us, in programs and in build scripts. `lockgate-tests` uses everything.
-const EDGES: [(&str, &[&str]); 12] = [
+const EDGES: [(&str, &[&str]); 13] = [
     ("lockgate-core", &[]),
     ("lockgate-source", &["lockgate-core"]),
     ("lockgate-macros", &["lockgate-source"]),
@@ -23,6 +23,7 @@ const EDGES: [(&str, &[&str]); 12] = [
     ("lockgate-harness", &["lockgate", "lockgate-macros"]),
     ("lockgate-cli", &["lockgate"]),
     ("lockgate-xtask", &["lockgate-source", "lockgate-replay", "lockgate-harness", "lockgate", "lockgate-schema"]),
+    ("lockgate-faults", &["lockgate", "lockgate-source", "lockgate-harness", "lockgate-cli"]),
     ("app", &["lockgate", "lockgate-cli", "lockgate-build"]),
     ("lockgate-tests", &[]),
 ];

@@ -237,7 +237,7 @@ fn a_call_works_in_a_static_a_constant_a_function_and_under_another_name() {
         scratch.run(),
         "[\"0001_a\", \"0002_step\"] [] [\"0001_a\"]\n\
          migrations/0002_step.rs true \"scratch 1.2.3\"\n\
-         Sql(\"\\u{feff}SELECT 1;\\r\\n\")\n"
+         Sql(\"SELECT 1;\\n\")\n"
     );
 }
 

@@ -54,6 +54,9 @@ enum Command {
     /// Hold the grammar gate against PostgreSQL's own grammar (in Lockgate's own workspace).
     #[command(hide = true)]
     Oracle(command::oracle::Arguments),
+    /// Kill, cut off and starve runs of migrations, and look at what is left (in Lockgate's own workspace).
+    #[command(hide = true)]
+    Faults(command::faults::Arguments),
 }
 
 /// How the commands are called, here and by people.
@@ -101,6 +104,7 @@ fn run(called: Called, arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Testdb(arguments) => command::testdb::run(&arguments),
         Command::Corpus(arguments) => command::corpus::run(&arguments),
         Command::Oracle(arguments) => command::oracle::run(&arguments),
+        Command::Faults(arguments) => command::faults::run(&arguments),
     };
     let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -41,7 +41,7 @@ pub(crate) fn of_folder(folder: &Folder, count: usize, dialect: Dialect) -> Resu
         }
         Dialect::Mysql => return Err(NoSchema::Other("this release has no backend for mysql".to_owned())),
     };
-    let set = set(folder).map_err(NoSchema::Other)?;
+    let set = set(folder);
     run(async {
         let mut database = Database::connect(&url).await?;
         if let Some(last) = count.checked_sub(1).and_then(|last| folder.migrations.get(last)) {
@@ -91,17 +91,10 @@ fn run<T>(work: impl Future<Output = Result<T, NoSchema>>) -> Result<T, NoSchema
 }
 
 /// What the macro would embed. It lives as long as the program, which makes one and ends.
-fn set(folder: &Folder) -> Result<Set, String> {
+fn set(folder: &Folder) -> Set {
     let embedded = folder.encode();
-    let mut texts = String::new();
-    for path in &embedded.texts {
-        // Each was read a moment ago; if one is another now, `from_parts` would panic.
-        let script = folder.migrations.iter().flat_map(|migration| [Some(&migration.up), migration.down.as_ref()]);
-        let script = script.flatten().find(|script| script.absolute == *path);
-        let script = script.ok_or_else(|| format!("{} is not in the folder", path.display()))?;
-        texts.push_str(&script.text);
-    }
+    let texts: String = embedded.texts.iter().map(|script| script.text.as_str()).collect();
     let folder = folder.shown.clone().leak();
     let (paths, table) = (embedded.encoded.paths.leak(), embedded.encoded.table.leak());
-    Ok(Set::from_parts(folder, "cargo xtask schema", texts.leak(), paths, table))
+    Set::from_parts(folder, "cargo xtask schema", texts.leak(), paths, table)
 }

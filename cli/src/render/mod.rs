@@ -10,7 +10,7 @@ mod table;
 
 pub(crate) use error::{drift, problem};
 pub(crate) use plan::{plan, script_of, scripts};
-pub(crate) use progress::{Shown, progress, report};
+pub(crate) use progress::{Progress, Shown, report};
 pub(crate) use status::status;
 
 use std::fmt::Display;

@@ -1,5 +1,7 @@
 //! What happens while it happens, and what was done when it is over.
 
+use std::time::SystemTime;
+
 use lockgate::{Action, Event, Report};
 
 use super::{BOLD, DIM, GOOD, WAITING, count, paint};
@@ -13,8 +15,55 @@ pub(crate) enum Shown {
     Passing(String),
 }
 
-/// How an event is shown, if it is.
-pub(crate) fn progress(event: &Event) -> Option<Shown> {
+/// What was sent to the database and has not been heard of.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    under_way: Vec<String>,
+    /// How many ran that are not in the database for good.
+    ran: usize,
+    /// Whether the last that was heard is that something was sent: what is sent together is told one by one.
+    sending: bool,
+}
+
+impl Progress {
+    /// How an event is shown, if it is. The time is that of the day, in UTC.
+    pub(crate) fn show(&mut self, event: &Event, now: SystemTime) -> Option<Shown> {
+        let sent = matches!(event, Event::Started { .. });
+        if sent && !std::mem::replace(&mut self.sending, sent) {
+            self.under_way.clear();
+        }
+        self.sending = sent;
+        match event {
+            Event::Started { id, action } => {
+                self.under_way.push(id.clone());
+                let first = self.under_way.first().filter(|first| *first != id);
+                let first = first.map_or_else(String::new, |first| format!("{first} … "));
+                Some(Shown::Passing(format!("  {} {first}{id} (since {})", present(*action), time_of_day(now))))
+            }
+            Event::Ran { id, .. } => {
+                self.ran += 1;
+                Some(Shown::Passing(format!("  {id} ran, and is not committed yet ({} so far)", self.ran)))
+            }
+            Event::Committed { .. } => {
+                self.ran = self.ran.saturating_sub(1);
+                shown(event)
+            }
+            Event::Retrying { .. } => {
+                self.ran = 0;
+                shown(event)
+            }
+            _ => shown(event),
+        }
+    }
+}
+
+/// The time of the day in UTC, as `14:02:03 UTC`: which zone the operator is in, std does not say.
+fn time_of_day(now: SystemTime) -> String {
+    let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() % 86_400;
+    format!("{:02}:{:02}:{:02} UTC", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}
+
+fn shown(event: &Event) -> Option<Shown> {
     Some(match event {
         Event::LockWaiting { holder } => {
             let holder = holder.as_ref().map(|holder| format!(": {holder}")).unwrap_or_default();
@@ -23,7 +72,6 @@ pub(crate) fn progress(event: &Event) -> Option<Shown> {
         Event::Tolerated(drift) => Shown::Line(super::remark(&drift.to_string())),
         Event::Planned { steps: 0 } => return None,
         Event::Planned { steps } => Shown::Line(paint(BOLD, format_args!("{} to run", count(*steps, "migration")))),
-        Event::Started { id, action } => Shown::Passing(format!("  {} {id} …", present(*action))),
         Event::StatementFinished { id, statements_done, statements } => {
             Shown::Passing(format!("  {id}: statement {statements_done} of {statements} is done"))
         }
@@ -36,9 +84,9 @@ pub(crate) fn progress(event: &Event) -> Option<Shown> {
                 format_args!("  {id} could not lock what it changes, attempt {attempt} in {delay}{blockers}"),
             ))
         }
-        Event::Finished { id, action, elapsed } => {
-            let elapsed = paint(DIM, format_args!("({})", duration::show(*elapsed)));
-            Shown::Line(format!("  {} {id} {elapsed}", paint(GOOD, action.past())))
+        Event::Committed { id, action, elapsed } => {
+            let elapsed = elapsed.map(|elapsed| paint(DIM, format_args!(" ({})", duration::show(elapsed))));
+            Shown::Line(format!("  {} {id}{}", paint(GOOD, action.past()), elapsed.unwrap_or_default()))
         }
         // What a newer runtime tells beside this is nothing that a run needs to be understood.
         _ => return None,
@@ -62,7 +110,37 @@ fn present(action: Action) -> &'static str {
         Action::ResumeApply { .. } | Action::ResumeRevert { .. } => "going on with",
         Action::Revert => "reverting",
         Action::Record => "recording",
-        Action::Rewrite => "repairing",
+        Action::Rewrite | Action::Settle { .. } => "repairing",
         Action::Forget => "forgetting",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_was_sent_together_stands_in_one_line_and_nothing_is_applied_before_it_is_committed() {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(86_400 * 3 + 14 * 3_600 + 2 * 60 + 3);
+        let mut progress = Progress::default();
+        let mut show = |event: Event| match progress.show(&event, at) {
+            Some(Shown::Passing(line)) => format!("… {}", anstream::adapter::strip_str(&line)),
+            Some(Shown::Line(line)) => anstream::adapter::strip_str(&line).to_string(),
+            None => String::new(),
+        };
+        let (a, b, c) = ("0007_a".to_owned(), "0008_b".to_owned(), "0031_c".to_owned());
+        let action = Action::Apply;
+        let started = |id: &String| Event::Started { id: id.clone(), action };
+        let ran = |id: &String| Event::Ran { id: id.clone(), action };
+        assert_eq!(show(started(&a)), "…   applying 0007_a (since 14:02:03 UTC)");
+        assert_eq!(show(started(&b)), "…   applying 0007_a … 0008_b (since 14:02:03 UTC)");
+        assert_eq!(show(ran(&a)), "…   0007_a ran, and is not committed yet (1 so far)");
+        assert_eq!(show(ran(&b)), "…   0008_b ran, and is not committed yet (2 so far)");
+        assert_eq!(show(started(&c)), "…   applying 0031_c (since 14:02:03 UTC)");
+        let elapsed = Some(Duration::from_millis(12));
+        assert_eq!(show(Event::Committed { id: a, action, elapsed }), "  applied 0007_a (12 ms)");
+        assert_eq!(show(Event::Committed { id: b, action, elapsed: None }), "  applied 0008_b");
     }
 }

@@ -1,5 +1,8 @@
 //! The verbs, one file each: what a verb understands and which of the migrator's own it calls.
 
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
 use lockgate::{Destination, Event, Migrator};
 
 use crate::context::Context;
@@ -11,6 +14,7 @@ use crate::wanted::Wanted;
 
 pub mod down;
 pub mod plan;
+pub mod repair;
 pub mod status;
 pub mod up;
 
@@ -26,15 +30,27 @@ pub enum Verb {
     Status(status::Arguments),
     /// Show what `up` would run, and execute nothing
     Plan(plan::Arguments),
+    /// Say whether a statement that was sent, and whose end was not recorded, has taken effect
+    Repair(repair::Arguments),
 }
 
 impl Verb {
+    /// Whether it may change the database.
+    pub(crate) fn writes(&self) -> bool {
+        match self {
+            Self::Up(_) | Self::Repair(_) => true,
+            Self::Down(arguments) => !arguments.dry_run,
+            Self::Status(_) | Self::Plan(_) => false,
+        }
+    }
+
     pub(crate) async fn run(&self, context: &Context<'_>) -> Result<Exit, Problem> {
         match self {
             Self::Up(arguments) => up::run(context, arguments).await,
             Self::Down(arguments) => down::run(context, arguments).await,
             Self::Status(arguments) => status::run(context, arguments).await,
             Self::Plan(arguments) => plan::run(context, arguments).await,
+            Self::Repair(arguments) => repair::run(context, arguments).await,
         }
     }
 }
@@ -72,6 +88,7 @@ pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
 fn watched(context: &Context<'_>, verbose: bool) -> Migrator {
     let screen = context.screen().clone();
     let migrations = context.migrations();
+    let progress = Mutex::new(render::Progress::default());
     context.migrator().on_event(move |event: &Event| {
         if verbose
             && let Event::Started { id, action } = event
@@ -79,7 +96,8 @@ fn watched(context: &Context<'_>, verbose: bool) -> Migrator {
         {
             screen.out(&script);
         }
-        match render::progress(event) {
+        let shown = progress.lock().unwrap_or_else(PoisonError::into_inner).show(event, SystemTime::now());
+        match shown {
             Some(Shown::Line(line)) => screen.out(&line),
             Some(Shown::Passing(line)) => screen.passing(&line),
             None => {}

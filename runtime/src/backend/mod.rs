@@ -3,13 +3,16 @@
 //! The backends do not know each other. Each implements [`Backend`] over one held connection.
 
 use std::future::Future;
+use std::ops::Range;
 use std::pin::Pin;
 use std::time::Duration;
 
 use lockgate_core::{
-    Action, Atomicity, Body, Checksum, Dialect, Direction, History, Plan, Script, State, Statement, StatementFlags,
-    Step, Touch,
+    Action, Atomicity, Body, Checksum, Dialect, Direction, History, Limit, Plan, Script, State, Statement,
+    StatementFlags, Step, Touch,
 };
+
+use tokio::time::Instant;
 
 use crate::error::{Cause, Error};
 use crate::migrations::{Migrations, StepFn};
@@ -26,9 +29,9 @@ pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// How long a statement may wait for a lock on what it changes.
-    pub(crate) lock_timeout: Duration,
-    /// How long a statement may run; for ever if absent.
-    pub(crate) statement_timeout: Option<Duration>,
+    pub(crate) lock_timeout: Limit,
+    /// How long a statement may run; as the session has it if absent.
+    pub(crate) statement_timeout: Option<Limit>,
     /// How long to wait for another run to end.
     pub(crate) lock_wait: Duration,
 }
@@ -43,6 +46,8 @@ pub(crate) struct LockRequest<'a> {
     pub(crate) session_state: bool,
     /// Whether a script that will run cannot run in a transaction.
     pub(crate) outside: bool,
+    /// Until when to wait for another run to end.
+    pub(crate) deadline: Deadline,
 }
 
 /// How a run ends.
@@ -206,12 +211,14 @@ impl Job {
         matches!(&self.work, Work::Script(sql) if !sql.script.is_transactional())
     }
 
-    /// Whether it may leave the session other than it found it. What a Rust function does is not known.
-    pub(crate) fn changes_session(&self) -> bool {
+    /// Whether it may leave the session other than it found it. What a function does is not known, be it
+    /// Rust or one of the database's.
+    pub(crate) fn may_change_session(&self) -> bool {
+        let may = |flags: StatementFlags| {
+            flags.contains(StatementFlags::SESSION_STATE) || flags.contains(StatementFlags::RUNS_CODE)
+        };
         match &self.work {
-            Work::Script(sql) => {
-                sql.statements.iter().any(|statement| statement.flags.contains(StatementFlags::SESSION_STATE))
-            }
+            Work::Script(sql) => sql.statements.iter().any(|statement| may(statement.flags)),
             Work::Step(_) => true,
             Work::Nothing => false,
         }
@@ -223,7 +230,7 @@ impl Job {
             Action::Apply | Action::ResumeApply { .. } => LogEvent::Applied,
             Action::Revert | Action::ResumeRevert { .. } => LogEvent::Reverted,
             Action::Record => LogEvent::Baselined,
-            Action::Rewrite => LogEvent::Repaired,
+            Action::Rewrite | Action::Settle { .. } => LogEvent::Repaired,
             Action::Forget => LogEvent::Forgotten,
         }
     }
@@ -236,6 +243,26 @@ pub(crate) struct Failure {
     pub(crate) job: usize,
     pub(crate) at: FailedAt,
     pub(crate) cause: Cause,
+    /// What became of the transaction that it ran in.
+    pub(crate) fate: Fate,
+}
+
+impl Failure {
+    /// A failure of a transaction that is known to be rolled back.
+    pub(crate) fn new(job: usize, at: FailedAt, cause: Cause) -> Self {
+        Self { job, at, cause, fate: Fate::RolledBack }
+    }
+}
+
+/// What the database says has become of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Nothing of it is there.
+    RolledBack,
+    /// What it did until something in it ended it is there.
+    Committed,
+    /// The database could not be asked, or does not know.
+    Unknown,
 }
 
 /// Where in a job it failed.
@@ -249,8 +276,8 @@ pub(crate) enum FailedAt {
     Statement { index: usize, byte: Option<usize> },
     /// In the Rust function.
     Step,
-    /// The Rust function ended the transaction that it was given.
-    StepEnded,
+    /// The script or the Rust function ended the transaction that it was given.
+    Ended,
     /// While it was recorded.
     Bookkeeping,
     /// It ran and was recorded, and its commit failed.
@@ -260,14 +287,17 @@ pub(crate) enum FailedAt {
 }
 
 /// What a backend tells while jobs run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// The job at this place has begun.
-    Started(usize),
+    /// The jobs at these places were sent, all at once; some perhaps once more.
+    Started(Range<usize>),
     /// So many statements of the job at this place have finished.
     Statement(usize, u32),
-    /// The job at this place is done and recorded.
-    Finished(usize),
+    /// The script of the job at this place ran, and its row; whether that stays is not said.
+    Ran(usize),
+    /// All that ran before this place is in the database for good, whatever becomes of the machine. What a
+    /// backend does not tell is so when it was let go of.
+    Committed(usize),
 }
 
 pub(crate) type OnProgress<'a> = &'a mut (dyn FnMut(Progress) + Send);
@@ -334,10 +364,32 @@ pub(crate) trait Backend: Send {
     fn blockers(&mut self) -> BoxFuture<'_, Vec<String>>;
 }
 
+/// A number that nobody can guess.
+pub(crate) fn chance() -> u64 {
+    std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0)
+}
+
+/// When a wait is over. One that is longer than time can be counted never is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline(Option<Instant>);
+
+impl Deadline {
+    pub(crate) fn after(wait: Duration) -> Self {
+        Self(Instant::now().checked_add(wait))
+    }
+
+    pub(crate) fn left(self) -> Duration {
+        self.0.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
+    }
+
+    pub(crate) fn is_over(self) -> bool {
+        self.left().is_zero()
+    }
+}
+
 /// A delay before the next attempt: doubled with each from `first` up to `most`, and less by chance,
 /// so that runs that began together do not try together for ever.
 pub(crate) fn backoff(attempt: u32, first: Duration, most: Duration) -> Duration {
     let full = first.saturating_mul(1 << attempt.min(16)).min(most);
-    let chance = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), attempt) % 512;
-    full.mul_f64(1.0 - chance as f64 / 1024.0)
+    full.mul_f64(1.0 - (chance() % 512) as f64 / 1024.0)
 }

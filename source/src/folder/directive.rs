@@ -4,6 +4,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use lockgate_core::Limit;
+
 use super::lint;
 use crate::{Diagnostic, sql, suggest};
 
@@ -350,7 +352,6 @@ fn quoted(value: &str) -> Result<String, String> {
 
 /// `500ms`, `5s`, `10min`, `1h`
 fn duration(value: &str) -> Result<Duration, String> {
-    const MOST: Duration = Duration::from_millis(i32::MAX as u64);
     let digits = value.bytes().take_while(u8::is_ascii_digit).count();
     let milliseconds = match value[digits..].trim_start() {
         "ms" => 1,
@@ -365,7 +366,7 @@ fn duration(value: &str) -> Result<Duration, String> {
     let duration = value[..digits].parse::<u64>().ok().and_then(|number| number.checked_mul(milliseconds));
     match duration.map(Duration::from_millis) {
         Some(Duration::ZERO) => Err("needs more than nothing".to_owned()),
-        Some(duration) if duration <= MOST => Ok(duration),
+        Some(duration) if Limit::new(duration).is_ok() => Ok(duration),
         _ => Err("can be 596h at most".to_owned()),
     }
 }

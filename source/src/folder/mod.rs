@@ -120,8 +120,11 @@ pub struct Script {
     pub absolute: PathBuf,
     /// What its name says that it is.
     pub kind: Kind,
-    /// What is in it.
+    /// What is in it. SQL is without a byte order mark and has LF for CRLF, as it is summed: two checkouts of one
+    /// file send the same.
     pub text: String,
+    /// Whether these are the bytes of the file.
+    pub as_in_file: bool,
     /// The checksum of its canonical text; `None` where it could not be read.
     pub checksum: Option<Checksum>,
     /// What it is made of.
@@ -140,11 +143,22 @@ pub struct Embedded {
     /// Paths and table.
     pub encoded: Encoded,
     /// The SQL files whose texts are to be laid in a row, in this order.
-    pub texts: Vec<PathBuf>,
+    pub texts: Vec<EmbeddedText>,
     /// The Rust steps.
     pub rust_steps: Vec<RustStep>,
     /// Other files that the embedded set depends on.
     pub tracked: Vec<PathBuf>,
+}
+
+/// The text of an SQL file, as it is embedded and sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EmbeddedText {
+    /// The file.
+    pub file: PathBuf,
+    /// Its text.
+    pub text: String,
+    /// Whether these are the bytes of the file: it has no byte order mark and no CRLF.
+    pub as_in_file: bool,
 }
 
 /// A migration that is a Rust file.
@@ -456,7 +470,11 @@ impl Folder {
         for migration in &self.migrations {
             for script in [Some(&migration.up), migration.down.as_ref()].into_iter().flatten() {
                 if script.kind != Kind::Rust {
-                    texts.push(script.absolute.clone());
+                    texts.push(EmbeddedText {
+                        file: script.absolute.clone(),
+                        text: script.text.clone(),
+                        as_in_file: script.as_in_file,
+                    });
                 }
             }
             if migration.up.kind == Kind::Rust {

@@ -1,5 +1,7 @@
 //! Which files make a migration, and whether the migrations follow each other as they should.
 
+use std::collections::HashMap;
+
 use super::name::{Kind, Name};
 use super::policy::{self, Need, Numbering};
 use super::read::join;
@@ -67,21 +69,24 @@ impl Grouper<'_> {
     /// A down script alone is never run. Published folders have some, and no other tool minds: where
     /// the policy asks for no down scripts it is said and not refused.
     fn downs_alone(&mut self, down: Need) {
+        let mut without_down: HashMap<&str, &str> = HashMap::new();
+        for migration in self.migrations.iter().filter(|migration| migration.down.is_none()) {
+            without_down.entry(&migration.name).or_insert(&migration.id);
+        }
+        let mut diagnostics = Vec::new();
         for (name, read) in std::mem::take(&mut self.alone) {
             let message = format!("`{}` has a down script and no up script: it is never run", name.id);
             let mut diagnostic = self.error("down-without-up", &read.script, message);
             if down == Need::Optional {
                 diagnostic.severity = Severity::Warning;
             }
-            let sibling = self.migrations.iter().find(|other| other.name == name.name() && other.down.is_none());
-            let help = match sibling {
-                Some(other) => {
-                    format!("if it reverts `{0}`, rename it to `{0}.down.sql`; otherwise delete it", other.id)
-                }
+            let help = match without_down.get(name.name()) {
+                Some(id) => format!("if it reverts `{id}`, rename it to `{id}.down.sql`; otherwise delete it"),
                 None => format!("add `{}.up.sql`, or delete this file", name.id),
             };
-            self.diagnostics.push(diagnostic.help(help));
+            diagnostics.push(diagnostic.help(help));
         }
+        self.diagnostics.extend(diagnostics);
     }
 
     /// One file an id: the first, and a diagnostic for each other.
@@ -298,10 +303,12 @@ pub(crate) fn is_time(digits: &str) -> bool {
 /// them in this order.
 fn misordered(folder: &Folder) -> Vec<Diagnostic> {
     let Some(lockfile) = &folder.lockfile else { return Vec::new() };
+    let (newest, renames) = (lockfile.newest(), lockfile.renames(folder));
     let drafts = folder.migrations.iter().filter(|migration| !migration.frozen);
     let late = drafts.filter_map(|migration| {
-        let newest = lockfile.newest_frozen(migration.database())?;
-        (migration.version < newest.version && !lockfile.is_rename(folder, migration)).then_some((migration, newest))
+        let newest = newest.get(&migration.database())?;
+        let is_late = migration.version < newest.version && !renames.contains(migration.id.as_str());
+        is_late.then_some((migration, newest))
     });
     late.map(|(migration, newest)| {
         let message = format!("`{}` is a draft and sorts before `{}`, which is released", migration.id, newest.id);

@@ -12,7 +12,7 @@ use super::directive::{self, Comment, Directives};
 use super::name::{Kind, Name};
 use super::read::{self, Found};
 use super::{Folder, Script, step};
-use crate::checksum::checksum;
+use crate::checksum::{checksum, with_line_feeds};
 use crate::sql::touch::touches;
 use crate::sql::{self, Problem};
 use crate::{Diagnostic, Policy};
@@ -65,6 +65,7 @@ fn read(folder: &Folder, name: &Name, found: &Found) -> (Read, Vec<Diagnostic>) 
         absolute: found.absolute.clone(),
         kind: name.kind,
         text: String::new(),
+        as_in_file: true,
         checksum: None,
         body: BodyData::Rust,
         touches: Vec::new(),
@@ -72,7 +73,12 @@ fn read(folder: &Folder, name: &Name, found: &Found) -> (Read, Vec<Diagnostic>) 
         allow: Vec::new(),
     };
     match read::text(&found.absolute, &file) {
-        Ok(text) => script.text = text,
+        Ok(text) if name.kind == Kind::Rust => script.text = text,
+        Ok(text) => {
+            let lines = with_line_feeds(&text).into_owned();
+            script.as_in_file = lines == text;
+            script.text = lines;
+        }
         Err(problem) => {
             return (Read { script, irreversible: None, has_down: false, clear: Dialects::NONE }, vec![*problem]);
         }

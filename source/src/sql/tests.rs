@@ -7,6 +7,7 @@ use lockgate_core::{Dialect, StatementFlags, StatementKind};
 use super::{head_comments, split};
 
 mod classify;
+mod effect;
 mod soup;
 mod units;
 

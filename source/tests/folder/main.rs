@@ -3,6 +3,7 @@
 mod catalogue;
 mod encoded;
 mod grammar;
+mod growth;
 mod lint;
 mod lockfile;
 mod order;

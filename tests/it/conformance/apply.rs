@@ -2,6 +2,7 @@
 
 use lockgate::{Action, Atomicity, Database, Destination, ErrorKind, Event, Migrator, Version};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::support::database::{Db, backends};
 use crate::support::set::migrations;
@@ -15,6 +16,8 @@ backends! {
     s3_up_to_a_version_and_by_steps,
     two_runners_apply_each_once,
     two_sets_share_a_database,
+    what_is_told_as_committed_is_so_and_once,
+    a_limit_that_no_database_can_keep_is_refused,
     whole_run_leaves_nothing_after_a_failure,
     z12_state_is_in_the_database,
     z13_files_run_in_order,
@@ -189,6 +192,89 @@ async fn two_sets_share_a_database(db: Db) {
         db.texts("SELECT set_name || ':' || name FROM lockgate_history ORDER BY 1").await,
         ["first:a", "second:other"]
     );
+}
+
+/// Applies, and gives what was told, in short.
+async fn told(db: &Db, migrator: Migrator) -> (bool, Vec<String>) {
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&events);
+    let migrator = migrator.on_event(move |event| {
+        let line = match event {
+            Event::Started { id, .. } => format!("started {}", &id[..4]),
+            Event::Ran { id, .. } => format!("ran {}", &id[..4]),
+            Event::Committed { id, elapsed, .. } => {
+                assert!(elapsed.is_some(), "how long {id} took is in the history");
+                format!("committed {}", &id[..4])
+            }
+            Event::Planned { .. } => return,
+            other => format!("{other:?}"),
+        };
+        seen.lock().unwrap().push(line);
+    });
+    let report = migrator.apply(&mut db.open().await).await;
+    let committed: Vec<String> = report.iter().flat_map(|report| &report.steps).map(|step| step.id.clone()).collect();
+    let lines = std::mem::take(&mut *events.lock().unwrap());
+    let says: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("committed ")).collect();
+    assert!(report.is_err() || committed.iter().map(|id| &id[..4]).eq(says), "{committed:?}: {lines:?}");
+    (report.is_ok(), lines)
+}
+
+async fn what_is_told_as_committed_is_so_and_once(db: Db) {
+    let three = ["ran 0001", "ran 0002", "ran 0003", "committed 0001", "committed 0002", "committed 0003"];
+    let not_started = |lines: Vec<String>| -> Vec<String> {
+        lines.into_iter().filter(|line| !line.starts_with("started ")).collect()
+    };
+    for atomicity in [Atomicity::PerMigration, Atomicity::WholeRun] {
+        let set = format!("{atomicity:?}");
+        let migrator = Migrator::new(migrations(THREE)).set(&set).atomicity(atomicity);
+        let (ok, lines) = told(&db, migrator.clone()).await;
+        assert!(ok);
+        assert_eq!(not_started(lines), three, "{atomicity:?}");
+        migrator.revert(&mut db.open().await, Destination::Empty).await.unwrap();
+    }
+
+    let failing =
+        [THREE[0], THREE[2], ("0003_c.sql", "INSERT INTO nowhere (id) VALUES (1);"), ("0004_d.sql", "SELECT 1;")];
+    let failing = migrations(&failing);
+    let (ok, lines) = told(&db, Migrator::new(failing).set("whole").atomicity(Atomicity::WholeRun)).await;
+    assert!(!ok);
+    assert_eq!(not_started(lines), ["ran 0001", "ran 0002"]);
+    assert!(db.objects().await.is_empty());
+    let (ok, lines) = told(&db, Migrator::new(failing).set("each")).await;
+    assert!(!ok);
+    assert_eq!(not_started(lines), ["ran 0001", "ran 0002", "committed 0001", "committed 0002"]);
+    assert_eq!(db.objects().await, ["a", "b"]);
+
+    // A script outside a transaction makes what came before it durable.
+    let outside =
+        [("0001_x.sql", "CREATE TABLE x (id INTEGER);"), ("0002_v.sql", "-- lockgate: no-transaction\nVACUUM;")];
+    let (ok, lines) = told(&db, Migrator::new(migrations(&outside)).set("outside")).await;
+    assert!(ok);
+    let committed: Vec<&String> = lines.iter().filter(|line| line.starts_with("committed")).collect();
+    assert_eq!(committed, ["committed 0001", "committed 0002"], "{lines:?}");
+}
+
+async fn a_limit_that_no_database_can_keep_is_refused(db: Db) {
+    let mut database = db.open().await;
+    let days = Duration::from_secs(25 * 86_400);
+    for too_long in [Duration::MAX, days] {
+        for (name, migrator) in [
+            ("lock_timeout", Migrator::new(migrations(THREE)).lock_timeout(too_long)),
+            ("statement_timeout", Migrator::new(migrations(THREE)).statement_timeout(too_long)),
+        ] {
+            let error = migrator.apply(&mut database).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage);
+            let says = format!("the `{name}` of {} s is too long: at most 2147483647 ms (596 h)", too_long.as_secs());
+            assert!(error.to_string().starts_with(&says), "{error}");
+            assert_eq!(migrator.status(&mut database).await.unwrap_err().kind(), ErrorKind::Usage);
+        }
+    }
+    // A wait can be of any length, and what is less than a millisecond is not for ever.
+    let shortest = Duration::from_nanos(1);
+    let migrator = Migrator::new(migrations(THREE)).lock_wait(Duration::MAX).lock_timeout(shortest);
+    let migrator = migrator.statement_timeout(Duration::from_secs(596 * 3600));
+    assert_eq!(migrator.apply(&mut database).await.unwrap().steps.len(), 3);
+    Database::connect_within(&db.url(), Duration::MAX).await.unwrap();
 }
 
 async fn whole_run_leaves_nothing_after_a_failure(db: Db) {

@@ -125,7 +125,7 @@ async fn a_newer_database_is_ahead_and_no_hole(db: Db) {
     assert!(old.status(&mut database).await.unwrap().is_up_to_date());
     let error = old.clone().ahead(Ahead::Refuse).apply(&mut database).await.unwrap_err();
     assert!(error.report().to_string().contains("is this an old build?"), "{error:?}");
-    let error = old.revert(&mut database, lockgate::Destination::Empty).await.unwrap_err();
+    let error = old.revert(&mut database, Destination::Empty).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
 }
 

@@ -12,11 +12,44 @@ backends! {
     a_failing_statement_is_put_right_and_a_finished_one_is_not_edited,
     a_way_down_outside_is_put_right_too,
     comments_quotes_and_no_semicolon_run_as_written,
+    two_checkouts_of_one_file_send_the_same,
     rust_that_fails_leaves_nothing,
 }
 
 const RUST: &str = "pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n\
                     pub async fn down(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n";
+
+/// A checkout with CRLF and one with LF have one checksum, so what they do must be one too.
+async fn two_checkouts_of_one_file_send_the_same(db: Db) {
+    let text = "CREATE TABLE note (body TEXT);\nINSERT INTO note VALUES ('one\ntwo');\n";
+    let length = || async { db.texts("SELECT CAST(length(body) AS TEXT) FROM note").await };
+    db.apply(migrations(&[("0001_note.sql", text)])).await;
+    assert_eq!(length().await, ["7"]);
+    let windows = format!("\u{feff}{}", text.replace('\n', "\r\n"));
+    let set = migrations(&[("0001_note.sql", &windows)]);
+    assert!(Migrator::new(set).drift(&mut db.open().await).await.unwrap().is_empty(), "one checksum");
+    db.execute("DROP TABLE note").await;
+    Migrator::new(set).set("windows").apply(&mut db.open().await).await.unwrap();
+    assert_eq!(length().await, ["7"], "and one text");
+
+    // A carriage return that no line feed follows is content.
+    let content = migrations(&[("0001_x.sql", "DELETE FROM note; INSERT INTO note VALUES ('a\rb');\r\n")]);
+    Migrator::new(content).set("content").apply(&mut db.open().await).await.unwrap();
+    assert_eq!(length().await, ["3"]);
+
+    // Places are those that an editor shows.
+    let wrong = migrations(&[("0001_w.sql", "\u{feff}SELECT 1;\r\n\r\nSELECT 'é',\r\n  nowhere;\r\n")]);
+    let error = Migrator::new(wrong).set("wrong").apply(&mut db.open().await).await.unwrap_err();
+    assert_eq!(
+        error.report().place().unwrap(),
+        format!("migrations/0001_w.sql:{}", if db.is_sqlite() { "3:1" } else { "4:3" })
+    );
+    assert!(error.report().to_string().lines().nth(3).unwrap().ends_with(if db.is_sqlite() {
+        "SELECT 'é',"
+    } else {
+        "nowhere;"
+    }));
+}
 
 async fn lower(tx: &mut Transaction<'_>) -> StepResult {
     tx.execute("UPDATE member SET email = lower(email)").await?;

@@ -5,6 +5,7 @@ mod connecting;
 mod indexes;
 mod locks;
 mod lost;
+mod outside;
 mod rights;
 mod scripts;
 mod sessions;

@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod corpus;
 pub(crate) mod explain;
+pub(crate) mod faults;
 pub(crate) mod freeze;
 pub(crate) mod init;
 pub(crate) mod new_migration;

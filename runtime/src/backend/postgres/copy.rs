@@ -5,13 +5,12 @@ use std::ops::Range;
 
 use sqlx::PgConnection;
 
-use super::envelope::Prepared;
-use super::message::{Message, Slot};
-use super::{Backing, cause};
-
+use super::message::{Message, Slot, byte_at};
+use super::sql::literal;
+use super::{Backing, Open, Phase, cause};
 use crate::backend::{FailedAt, Failure, Job, OnProgress, Progress, Sql, Work};
 use crate::error::{Cause, Class};
-use crate::store::{Store, literal};
+use crate::store::Store;
 
 /// Data are sent in pieces of this size.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -28,11 +27,13 @@ impl Backing<'_> {
     ) -> Result<(), Failure> {
         let job = &jobs[index];
         let Work::Script(sql) = &job.work else { return Ok(()) };
-        progress(Progress::Started(index));
+        progress(Progress::Started(index..index + 1));
+        self.dirty = job.may_change_session();
         let mut message = Message::default();
-        let mut prepared = Some(self.prepare(store, &mut message));
-        self.begin(store, index, job, &mut message);
-        self.begin_script(index, sql, &mut message);
+        if self.open != Open::WithTables {
+            message.tables = self.prepare(store, &mut message);
+        }
+        self.begin(store, index, job, true, &mut message);
         let (mut next, mut quiet) = (0, false);
         let copies: Vec<usize> =
             (0..sql.statements.len()).filter(|index| sql.statements[*index].data.is_some()).collect();
@@ -41,20 +42,21 @@ impl Backing<'_> {
             message.push_script(index, sql, next..copy);
             if !quiet || message.slots.len() > before {
                 message.push(Slot::Begin(index), &self.messages("SET LOCAL", true));
-                self.send_piece(std::mem::take(&mut message), prepared.take(), jobs, index).await?;
+                self.send_piece(store, std::mem::take(&mut message), jobs, index).await?;
             }
             if let Err((at, cause)) = self.copy(sql, copy).await {
-                self.undo(&cause).await;
-                return Err(Failure { job: index, at, cause });
+                let mut failure = Failure::new(index, at, cause);
+                self.undo(&mut failure).await;
+                return Err(failure);
             }
             (next, quiet) = (copy + 1, true);
         }
         message.push_script(index, sql, next..sql.statements.len());
         message.push(Slot::Bookkeeping(index), &self.messages("SET LOCAL", false));
-        self.end_script(index, job, sql, &mut message);
-        self.finish(store, index, job, None, &mut message);
-        self.send_piece(message, prepared, jobs, index).await?;
-        progress(Progress::Finished(index));
+        self.finish(store, index, job, None, None, &mut message);
+        self.send_piece(store, message, jobs, index).await?;
+        self.from = Self::done(job);
+        progress(Progress::Ran(index));
         Ok(())
     }
 
@@ -65,20 +67,14 @@ impl Backing<'_> {
         format!("{set} client_min_messages = {}", literal(least))
     }
 
-    async fn send_piece(
-        &mut self,
-        message: Message,
-        prepared: Option<Prepared>,
-        jobs: &[Job],
-        index: usize,
-    ) -> Result<(), Failure> {
-        let Err((results, cause)) = self.send(message.sql.clone(), |_| ()).await else { return Ok(()) };
+    async fn send_piece(&mut self, store: &Store, message: Message, jobs: &[Job], index: usize) -> Result<(), Failure> {
+        let sent = self.send(message.sql.clone(), |_| ()).await;
+        let results = sent.as_ref().map_or_else(|(results, _)| *results, |()| message.slots.len());
+        self.came(store, &message, results);
+        let Err((results, cause)) = sent else { return Ok(()) };
         let slot = message.slots.get(results).copied().unwrap_or(Slot::Bookkeeping(index));
-        let failure = super::run::failure(&message, slot, jobs, index, cause);
-        if let Some(prepared) = prepared {
-            self.unprepare(&prepared, results);
-        }
-        self.undo(&failure.cause).await;
+        let mut failure = self.failure(&message, slot, jobs, index, cause);
+        self.undo(&mut failure).await;
         Err(failure)
     }
 
@@ -86,21 +82,24 @@ impl Backing<'_> {
     pub(super) async fn copy(&mut self, sql: &Sql, index: usize) -> Result<(), (FailedAt, Cause)> {
         let statement = &sql.statements[index];
         let (command, data) = (statement.command(), statement.data.clone().unwrap_or(0..0));
-        if self.lost {
+        if self.phase == Phase::Lost {
             let cause = Cause::new(Class::Lost, "the connection was lost before");
             return Err((FailedAt::Statement { index, byte: None }, cause));
         }
         // Set before: should this future be dropped, an answer is on its way.
-        (self.asked, self.copying) = (true, true);
+        self.phase = Phase::Copying;
         let copied = send(self.held.connection(), &sql.text[command.clone()], &sql.text[data.clone()]).await;
-        (self.asked, self.copying) = (false, false);
+        self.phase = Phase::Ready;
+        let counts_bytes = self.facts().counts_bytes;
         copied.map_err(|error| {
             let cause = cause(&error);
-            self.lost |= cause.class == Class::Lost;
+            if cause.class == Class::Lost {
+                self.phase = Phase::Lost;
+            }
             let byte = match cause.position {
                 Some(position) => {
-                    let character = sql.text[command.clone()].char_indices().nth(position.saturating_sub(1));
-                    character.map(|(byte, _)| command.start + byte)
+                    let byte = byte_at(&sql.text[command.clone()], position, counts_bytes);
+                    byte.map(|byte| command.start + byte)
                 }
                 None => place(sql.text, &data, cause.context.as_deref().unwrap_or_default()),
             };

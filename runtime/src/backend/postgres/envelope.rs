@@ -1,208 +1,176 @@
 //! What a run sends around its scripts: settings, tables, guards, and the bookkeeping of each.
+//!
+//! All of it belongs to one transaction and ends with it, the lock too: a session, its pooler or
+//! whoever lent it never hears of a run once its transactions are over.
 
-use lockgate_core::{Action, State, StatementFlags};
+use std::time::Duration;
+
+use lockgate_core::{Action, StatementKind};
 
 use super::message::{Message, Slot};
-use super::{Backing, Lock, sql};
+use super::sql::{self, Fields, Write, literal};
+use super::{Backing, From, Open};
 use crate::backend::{Job, Sql, Work};
-use crate::store::{Store, identifier, literal};
+use crate::store::{Store, identifier};
 
 /// The scripts of one message, in bytes and in number: bounded, so that what the server parses at once
 /// is, and what is sent again when it cannot parse one of them.
 const MESSAGE_BYTES: usize = 256 * 1024;
-pub(super) const MESSAGE_JOBS: usize = 1024;
+/// As many migrations travel in the first message; in later ones more or fewer, as they are quick or slow.
+pub(super) const FIRST_JOBS: usize = 128;
+const MESSAGE_JOBS: usize = 1024;
+/// What the server may go on with when its client is killed should be seconds, not minutes.
+const QUICK: Duration = Duration::from_millis(500);
+const SLOW: Duration = Duration::from_secs(2);
+/// From so many on, it is quicker to prepare what is said for each.
+const PREPARED_JOBS: usize = 4;
+/// How soon the server notices that its client is gone, in milliseconds.
+const HANG_UP_MS: &str = "250";
 
-pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+/// Whatever is the default of the database or the role.
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
-/// What a message prepares: how things stood before it, and behind how many results its settings and
-/// its tables are there.
-pub(super) struct Prepared {
-    before: (bool, bool),
-    pub(super) settings: usize,
-    pub(super) tables: usize,
+/// How many migrations the next message may hold, after one of so many that took so long.
+pub(super) fn next_batch(batch: usize, elapsed: Duration) -> usize {
+    if elapsed < QUICK {
+        (batch * 2).min(MESSAGE_JOBS)
+    } else if elapsed > SLOW {
+        (batch / 2).max(1)
+    } else {
+        batch
+    }
 }
 
 impl Backing<'_> {
-    /// What comes before the first thing that a run writes: the session's settings, the tables.
-    pub(super) fn prepare(&mut self, store: &Store, message: &mut Message) -> Prepared {
-        let mut prepared = Prepared { before: (self.configured, self.create), settings: 0, tables: 0 };
-        if !self.configured && !self.held.is_borrowed() {
-            self.configured = true;
-            // In a transaction of their own: else they would belong to the first one of the message,
-            // and be gone if that one fails.
-            message.push(Slot::Setup, "BEGIN");
-            for setting in self.own_settings("SET") {
-                message.push(Slot::Setup, &setting);
+    /// What comes before the first thing that a run writes: the tables. Gives the number of results
+    /// after which they are there.
+    pub(super) fn prepare(&self, store: &Store, message: &mut Message) -> usize {
+        let facts = self.facts();
+        let (present, extended) = (facts.found.present(&store.table), facts.found.extended(&store.table));
+        if present && extended && facts.advisory {
+            return 0;
+        }
+        let own = !self.whole_run;
+        if own {
+            message.push(Slot::Setup, BEGIN);
+            // The last commit of the run makes it durable.
+            if facts.synchronous_commit != "off" {
+                message.push(Slot::Setup, "SELECT pg_catalog.set_config('synchronous_commit', 'off', true)");
             }
+        }
+        if !present {
+            for statement in sql::create(self.table(), &store.table, &self.mutex(store)) {
+                message.push(Slot::Tables, &statement);
+            }
+        } else if !extended {
+            message.push(Slot::Setup, &sql::extend(self.table()));
+        }
+        if !facts.advisory {
+            message.push(Slot::Setup, &sql::make_lock_row(store, self.table()));
+        }
+        if own {
             message.push(Slot::Setup, "COMMIT");
         }
-        prepared.settings = message.slots.len();
-        let opens = self.whole_run && !self.open;
-        if opens {
-            self.open = true;
-            self.open_transaction(Slot::Setup, message);
-        }
-        if self.create {
-            self.create = false;
-            if !self.whole_run {
-                self.open_transaction(Slot::Setup, message);
-            }
-            for statement in sql::create(self.table(), store.table.schema.is_some()) {
-                message.push(Slot::Setup, &statement);
-            }
-            if !self.whole_run {
-                message.push(Slot::Setup, "COMMIT");
-            }
-        }
-        prepared.tables = message.slots.len();
-        prepared
+        message.slots.len()
     }
 
-    /// Takes back what a message was to prepare and did not, as it failed behind so many results.
-    pub(super) fn unprepare(&mut self, prepared: &Prepared, results: usize) {
-        let (configured, create) = prepared.before;
-        if results < prepared.settings {
-            self.configured = configured;
-        }
-        if results < prepared.tables {
-            self.create = create;
+    /// Takes down that the tables are there.
+    pub(super) fn prepared(&mut self, store: &Store) {
+        let name = store.table.name.clone();
+        let schema = self.table().schema.clone().unwrap_or_default();
+        if let Some(facts) = &mut self.facts {
+            facts.found.made(schema, name);
         }
     }
 
-    fn open_transaction(&self, slot: Slot, message: &mut Message) {
-        message.push(slot, BEGIN);
-        if let Some(guard) = self.guard() {
-            message.push(Slot::Guard(slot.job().unwrap_or(0)), &guard);
-        }
-        if self.held.is_borrowed() {
-            for setting in self.own_settings("SET LOCAL") {
-                message.push(slot, &setting);
-            }
-        }
-    }
-
-    /// The settings of the run: of the session, one statement each and not one a migration, where
-    /// the session is ours to close; else of each transaction.
-    pub(super) fn own_settings(&self, set: &str) -> Vec<String> {
-        let limits = self.limits.expect("the lock is had before anything is written");
-        let mut settings = vec![format!("{set} lock_timeout = {}", limits.lock_timeout.as_millis())];
-        if let Some(timeout) = limits.statement_timeout {
-            settings.push(format!("{set} statement_timeout = {}", timeout.as_millis()));
-        }
+    /// What limits a migration, and how durable its commit is: settings of its transaction.
+    fn settings(&self, script: Option<&Sql>, durable: bool) -> Vec<(&'static str, String)> {
+        let (facts, limits) = (self.facts(), self.limits.expect("the lock is had before anything is written"));
+        let script = script.map(|sql| &sql.script);
+        let own_lock = script.and_then(|script| script.lock_timeout()).map(|timeout| timeout.as_millis().to_string());
+        let own = script.and_then(|script| script.statement_timeout()).map(|timeout| timeout.as_millis().to_string());
+        let general = || limits.statement_timeout.map(|timeout| timeout.as_millis().to_string());
+        let mut settings = vec![
+            ("lock_timeout", own_lock.unwrap_or_else(|| limits.lock_timeout.as_millis().to_string())),
+            ("statement_timeout", own.or_else(general).unwrap_or_else(|| facts.statement_timeout.clone())),
+        ];
         // The write-ahead log is sequential: the last commit of the run, which waits for the disk,
         // makes all earlier ones durable.
-        if !self.whole_run && self.facts().synchronous_commit != "off" {
-            settings.push(format!("{set} synchronous_commit = off"));
+        if facts.synchronous_commit != "off" {
+            let value = if durable { facts.synchronous_commit.as_str() } else { "off" };
+            settings.push(("synchronous_commit", value.to_owned()));
+        }
+        if facts.notices_hang_up {
+            settings.push(("client_connection_check_interval", HANG_UP_MS.to_owned()));
         }
         settings
     }
 
-    /// What lets other runs in and puts the session back as it was.
-    pub(super) fn farewell(&self) -> Vec<String> {
-        let mut statements = Vec::new();
-        if self.configured {
-            let facts = self.facts();
-            statements.push(format!("SET lock_timeout = {}", literal(&facts.lock_timeout)));
-            statements.push(format!("SET statement_timeout = {}", literal(&facts.statement_timeout)));
-            statements.push(format!("SET synchronous_commit = {}", literal(&facts.synchronous_commit)));
-        }
-        if let Lock::Session(key) = self.lock {
-            statements.push(format!("SELECT pg_catalog.pg_advisory_unlock({key})"));
-        }
-        statements
+    /// The statement that begins a transaction behind its BEGIN, as far as a run needs it.
+    pub(super) fn begins(&self, store: &Store, script: Option<&Sql>, durable: bool) -> String {
+        sql::begin(&self.settings(script, durable), &self.mutex(store), self.table())
     }
 
-    /// A statement that fails unless this transaction has the lock; none where the session has it.
-    fn guard(&self) -> Option<String> {
-        match self.lock {
-            Lock::Transaction(key) => Some(format!("SELECT 1 / pg_catalog.pg_try_advisory_xact_lock({key})::integer")),
-            Lock::Session(_) | Lock::None => None,
+    /// The statement that fails unless the history is the one that is gone on from.
+    pub(super) fn guard(&self, store: &Store) -> String {
+        match &self.from {
+            From::Seen(digest) => sql::unchanged(store, self.table(), digest),
+            From::Done(version, recorded) => sql::follows(store, self.table(), *version, *recorded),
         }
     }
 
-    /// A statement that fails if another run came first; none where the session has the lock.
-    fn unchanged(&self, store: &Store, job: &Job) -> Option<String> {
-        self.guard()?;
-        let there = if matches!(job.action, Action::Apply | Action::Record) { "NOT EXISTS" } else { "EXISTS" };
-        Some(format!(
-            "SELECT 1 / ({there} (SELECT FROM {} WHERE set_name = {} AND version = {}))::integer",
-            self.table(),
-            literal(&store.set),
-            job.entry.version
-        ))
-    }
-
-    pub(super) fn begin(&self, store: &Store, index: usize, job: &Job, message: &mut Message) {
+    /// The beginning of a job's transaction. `first` is the first of a message: what it goes on from was
+    /// done by an earlier one, if at all.
+    pub(super) fn begin(&self, store: &Store, index: usize, job: &Job, first: bool, message: &mut Message) {
+        let script = match &job.work {
+            Work::Script(sql) => Some(&**sql),
+            Work::Nothing | Work::Step(_) => None,
+        };
         if !self.whole_run {
-            self.open_transaction(Slot::Begin(index), message);
-            if job.last {
-                message.push(Slot::Begin(index), &self.synchronous());
-            }
+            message.push(Slot::Begin(index), BEGIN);
         }
-        if let Some(unchanged) = self.unchanged(store, job) {
-            message.push(Slot::Guard(index), &unchanged);
+        message.push(Slot::Lock(index), &self.begins(store, script, job.last || self.whole_run));
+        if first {
+            message.push(Slot::Guard(index), &self.guard(store));
         }
-    }
-
-    pub(super) fn synchronous(&self) -> String {
-        format!("SET LOCAL synchronous_commit = {}", literal(&self.facts().synchronous_commit))
-    }
-
-    /// What the head of a script asks of its transaction.
-    pub(super) fn begin_script(&self, index: usize, sql: &Sql, message: &mut Message) {
-        let slot = Slot::Begin(index);
-        if let Some(timeout) = sql.script.lock_timeout() {
-            message.push(slot, &format!("SET LOCAL lock_timeout = {}", timeout.as_millis()));
-        }
-        if let Some(timeout) = sql.script.statement_timeout() {
-            message.push(slot, &format!("SET LOCAL statement_timeout = {}", timeout.as_millis()));
-        }
-        if let Some(role) = sql.script.role() {
-            message.push(slot, &format!("SET LOCAL ROLE {}", identifier(role)));
+        if let Some(role) = script.and_then(|sql| sql.script.role()) {
+            message.push(Slot::Begin(index), &format!("SET LOCAL ROLE {}", identifier(role)));
         }
     }
 
-    /// What must be put back behind a script, before it is recorded.
-    pub(super) fn end_script(&self, index: usize, job: &Job, sql: &Sql, message: &mut Message) {
-        let restore = self.restore(sql);
-        for statement in &restore {
-            message.push(Slot::Bookkeeping(index), statement);
+    /// What makes the role that of the run again, where a script or a step may have changed it: the row
+    /// is written as it.
+    pub(super) fn restore_role(&self, job: &Job) -> Vec<String> {
+        let says = |sql: &Sql| {
+            sql.script.role().is_some()
+                || sql.statements.iter().any(|statement| statement.kind == StatementKind::Session)
+        };
+        let may = job.may_change_session() || matches!(&job.work, Work::Script(sql) if says(sql));
+        if !may {
+            return Vec::new();
         }
-        if job.last && !restore.is_empty() && !self.whole_run {
-            message.push(Slot::Bookkeeping(index), &self.synchronous());
-        }
+        let login = format!("SET LOCAL SESSION AUTHORIZATION {}", literal(&self.facts().login));
+        vec![login, format!("SET LOCAL ROLE {}", self.role())]
     }
 
-    /// What puts the session back behind a script that changed it, or that asked for limits or a
-    /// role of its own; nothing else costs anything.
-    pub(super) fn restore(&self, sql: &Sql) -> Vec<String> {
-        let mut statements = Vec::new();
-        if sql.statements.iter().any(|statement| statement.flags.contains(StatementFlags::SESSION_STATE)) {
-            statements.extend(self.restore_session());
-            if self.held.is_borrowed() {
-                statements.extend(self.own_settings("SET LOCAL"));
-            }
-        } else if sql.script.role().is_some() {
-            statements.push(format!("SET LOCAL ROLE {}", self.role()));
+    /// What puts the settings of the session back, inside the transaction that changed them: where the
+    /// session is the caller's, and where the next migration is in the same transaction. Else
+    /// the next one gets another session.
+    pub(super) fn restore_settings(&self, job: &Job) -> Vec<String> {
+        let sets = |sql: &Sql| sql.statements.iter().any(|statement| statement.kind == StatementKind::Session);
+        let may = job.may_change_session() || matches!(&job.work, Work::Script(sql) if self.whole_run && sets(sql));
+        if !may || !(self.whole_run || self.held.is_borrowed()) {
+            return Vec::new();
         }
-        // In one transaction, a limit that one script asked for must not bind the next.
-        if self.whole_run && (sql.script.lock_timeout().is_some() || sql.script.statement_timeout().is_some()) {
-            statements.push(format!("SET LOCAL statement_timeout = {}", literal(&self.facts().statement_timeout)));
-            statements.extend(self.own_settings("SET LOCAL"));
-        }
-        statements
+        self.restore_session()
     }
 
-    /// What puts back all that a session can be made to be.
+    /// What puts back all that a session can be made to be, as far as the server tells.
     pub(super) fn restore_session(&self) -> Vec<String> {
-        let role = format!("SET ROLE {}", self.role());
-        let mut statements = vec!["RESET SESSION AUTHORIZATION".to_owned(), role, sql::RESET_SETTINGS.to_owned()];
+        let mut statements = vec![sql::RESET_SETTINGS.to_owned()];
         for (name, value) in self.settings.iter().flatten() {
             let (name, value) = (literal(name), literal(value));
             statements.push(format!("SELECT pg_catalog.set_config({name}, {value}, false)"));
-        }
-        if !self.held.is_borrowed() {
-            statements.extend(self.own_settings("SET"));
         }
         statements
     }
@@ -214,75 +182,118 @@ impl Backing<'_> {
         }
     }
 
-    fn bookkeeping(&self, store: &Store, job: &Job, behind: Option<i64>) -> Vec<String> {
-        let (table, entry) = (self.table(), &job.entry);
+    /// How a job is recorded.
+    pub(super) fn write(job: &Job) -> Write {
+        match job.action {
+            Action::Apply | Action::Record | Action::ResumeApply { .. } => Write::Insert,
+            Action::Rewrite => Write::Rewrite,
+            Action::Settle { finished, .. } => Write::Settle { finished },
+            Action::Revert | Action::ResumeRevert { .. } | Action::Forget => Write::Delete,
+        }
+    }
+
+    /// What a job leaves the next one to go on from.
+    pub(super) fn done(job: &Job) -> From {
+        From::Done(job.entry.version.get(), Self::write(job) != Write::Delete)
+    }
+
+    fn fields(job: &Job, behind: Option<i64>) -> Fields {
         let done = match &job.work {
             Work::Script(sql) => u32::try_from(sql.statements.len()).unwrap_or(u32::MAX),
             Work::Nothing | Work::Step(_) => 0,
         };
-        let row = match job.action {
-            Action::Apply | Action::Record | Action::ResumeApply { .. } => {
-                sql::insert(store, table, entry, State::Applied, done, behind)
-            }
-            Action::Rewrite => sql::rewrite(store, table, entry),
-            Action::Revert | Action::ResumeRevert { .. } | Action::Forget => sql::delete(store, table, entry),
+        let done = match job.action {
+            Action::Settle { statements_done, .. } => statements_done,
+            _ => done,
         };
-        vec![row, sql::log(store, table, entry, job.log_event(), None)]
+        Fields::of(&job.entry, done, job.log_event(), behind)
     }
 
     /// The message for as many of the jobs as fit, and how many those are.
-    pub(super) fn message(
-        &mut self,
-        store: &Store,
-        jobs: &[Job],
-        first: usize,
-        most: usize,
-    ) -> (Message, Prepared, usize) {
+    pub(super) fn message(&self, store: &Store, jobs: &[Job], first: usize, most: usize) -> (Message, usize) {
+        let taken = Self::fitting(jobs, first, most);
         let mut message = Message::default();
-        let prepared = self.prepare(store, &mut message);
-        let mut bytes = 0;
-        let mut taken = 0;
+        message.tables = if self.open == Open::WithTables { 0 } else { self.prepare(store, &mut message) };
+        // Named for this message alone: a pooler may give its session to anyone afterwards.
+        let name = (taken >= PREPARED_JOBS && !self.held.is_borrowed() && !self.whole_run)
+            .then(|| format!("lockgate_{:016x}", crate::backend::chance()));
+        let writes = jobs.get(first).map(Self::write);
+        if let (Some(name), Some(write)) = (&name, writes) {
+            message.push(Slot::Setup, &sql::prepare(name, store, self.table(), write));
+            message.prepared = Some(name.clone());
+        }
         let mut behind = None;
-        for (index, job) in jobs.iter().enumerate().skip(first).take(most) {
+        for (index, job) in jobs.iter().enumerate().skip(first).take(taken) {
+            self.begin(store, index, job, index == first, &mut message);
+            if let Work::Script(sql) = &job.work {
+                message.push_script(index, sql, 0..sql.statements.len());
+            }
+            let prepared = name.as_deref().filter(|_| Some(Self::write(job)) == writes && !job.may_change_session());
+            self.finish(store, index, job, behind, prepared, &mut message);
+            behind = (Self::write(job) == Write::Insert).then(|| job.entry.version.get());
+        }
+        if let Some(name) = &name
+            && !jobs.get(first + taken - 1).is_some_and(Job::may_change_session)
+        {
+            message.push(Slot::Farewell, &format!("DEALLOCATE {name}"));
+        }
+        (message, taken)
+    }
+
+    /// How many of the jobs fit into one message. What may change the session is the last of its own.
+    fn fitting(jobs: &[Job], first: usize, most: usize) -> usize {
+        let (mut bytes, mut taken) = (0, 0);
+        for job in jobs.iter().skip(first).take(most) {
             let size = match &job.work {
                 Work::Nothing => 0,
+                Work::Script(sql) if sql.has_data() => break,
                 Work::Script(sql) => sql.code().len(),
                 Work::Step(_) => break,
             };
-            if matches!(&job.work, Work::Script(sql) if sql.has_data()) {
-                break;
-            }
             if taken > 0 && bytes + size > MESSAGE_BYTES {
                 break;
             }
             bytes += size;
             taken += 1;
-            self.begin(store, index, job, &mut message);
-            if let Work::Script(sql) = &job.work {
-                self.begin_script(index, sql, &mut message);
-                message.push_script(index, sql, 0..sql.statements.len());
-                self.end_script(index, job, sql, &mut message);
-            }
-            self.finish(store, index, job, behind, &mut message);
-            behind = matches!(job.action, Action::Apply | Action::Record).then(|| job.entry.version.get());
-        }
-        let ends = taken > 0 && jobs.get(first + taken - 1).is_some_and(|job| job.last);
-        if ends && !self.whole_run {
-            // Behind the last commit, and so on the same way; after a failure it is not heard.
-            for statement in self.farewell() {
-                message.push(Slot::Farewell, &statement);
+            if job.may_change_session() {
+                break;
             }
         }
-        (message, prepared, taken)
+        taken
     }
 
-    pub(super) fn finish(&self, store: &Store, index: usize, job: &Job, behind: Option<i64>, message: &mut Message) {
-        for statement in self.bookkeeping(store, job, behind) {
+    /// The end of a job's transaction: its row, and the commit.
+    pub(super) fn finish(
+        &self,
+        store: &Store,
+        index: usize,
+        job: &Job,
+        behind: Option<i64>,
+        prepared: Option<&str>,
+        message: &mut Message,
+    ) {
+        for statement in self.restore_role(job) {
             message.push(Slot::Bookkeeping(index), &statement);
+        }
+        let fields = Self::fields(job, behind);
+        let record = match prepared {
+            Some(name) => sql::execute(name, &fields),
+            None => sql::record(store, self.table(), Self::write(job), &fields),
+        };
+        message.push(Slot::Record(index), &record);
+        for statement in self.restore_settings(job) {
+            message.push(Slot::Bookkeeping(index), &statement);
+        }
+        // What a script says of durability and limits ends with it, and the commit is ours.
+        if job.may_change_session() || matches!(&job.work, Work::Script(sql) if sql.has_data()) {
+            for (name, value) in self.settings(None, job.last || self.whole_run) {
+                let set = format!("SELECT pg_catalog.set_config('{name}', {}, true)", literal(&value));
+                message.push(Slot::Bookkeeping(index), &set);
+            }
         }
         if self.whole_run {
             if let Some(slot) = message.slots.last_mut() {
-                *slot = Slot::End(index);
+                *slot = if *slot == Slot::Record(index) { Slot::RecordEnd(index) } else { Slot::End(index) };
             }
         } else {
             message.push(Slot::End(index), "COMMIT");

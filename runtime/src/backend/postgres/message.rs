@@ -12,7 +12,11 @@ use crate::backend::{FailedAt, Sql};
 pub(super) enum Slot {
     /// The run's own set-up.
     Setup,
-    /// The check that no other run is under way, or came before.
+    /// The history table and the log are made.
+    Tables,
+    /// A job's transaction is marked, and the lock had.
+    Lock(usize),
+    /// The check that the history is the one that was planned for.
     Guard(usize),
     /// The beginning of a job's transaction.
     Begin(usize),
@@ -20,19 +24,28 @@ pub(super) enum Slot {
     Statement(usize, usize),
     /// A job's bookkeeping.
     Bookkeeping(usize),
-    /// The end of the run: the lock is let go of.
-    Farewell,
-    /// The end of a job: it is recorded, and committed unless all of the run is one transaction.
+    /// A job is recorded.
+    Record(usize),
+    /// A job is recorded, and nothing more is said of it: all of the run is one transaction.
+    RecordEnd(usize),
+    /// The end of a job: it is committed unless all of the run is one transaction.
     End(usize),
+    /// What only served this message goes.
+    Farewell,
 }
 
 impl Slot {
     pub(super) fn job(self) -> Option<usize> {
         match self {
-            Self::Setup | Self::Farewell => None,
-            Self::Guard(job) | Self::Begin(job) | Self::Statement(job, _) | Self::Bookkeeping(job) | Self::End(job) => {
-                Some(job)
-            }
+            Self::Setup | Self::Tables | Self::Farewell => None,
+            Self::Lock(job)
+            | Self::Guard(job)
+            | Self::Begin(job)
+            | Self::Statement(job, _)
+            | Self::Bookkeeping(job)
+            | Self::Record(job)
+            | Self::RecordEnd(job)
+            | Self::End(job) => Some(job),
         }
     }
 }
@@ -42,6 +55,10 @@ impl Slot {
 pub(super) struct Message {
     pub(super) sql: String,
     pub(super) slots: Vec<Slot>,
+    /// After how many results the tables are there.
+    pub(super) tables: usize,
+    /// The name of what it prepares.
+    pub(super) prepared: Option<String>,
     scripts: Vec<Placed>,
 }
 
@@ -62,6 +79,23 @@ impl Message {
         self.slots.push(slot);
     }
 
+    /// Leaves the first BEGIN out: the driver has said it.
+    pub(super) fn drop_begin(&mut self) {
+        let begin = format!("{};\n", super::BEGIN);
+        if let Some(rest) = self.sql.strip_prefix(&begin) {
+            self.sql = rest.to_owned();
+            self.slots.remove(0);
+        }
+    }
+
+    /// Leaves the last COMMIT out: the driver says it.
+    pub(super) fn drop_end(&mut self) {
+        if let Some(rest) = self.sql.strip_suffix("COMMIT;\n") {
+            self.sql = rest.to_owned();
+            self.slots.pop();
+        }
+    }
+
     /// Adds these statements of a job's script, none of which has data: as they stand there, with
     /// the comments between them. Lines that mean nothing to the server are left out.
     pub(super) fn push_script(&mut self, job: usize, sql: &Sql, statements: Range<usize>) {
@@ -78,12 +112,22 @@ impl Message {
         }
     }
 
-    /// The job and the byte of its script that a position (in characters, counted from 1) is about.
-    pub(super) fn locate(&self, position: usize) -> Option<(usize, usize)> {
-        let (byte, _) = self.sql.char_indices().nth(position.checked_sub(1)?)?;
+    /// The job and the byte of its script that a position (counted from 1) is about.
+    pub(super) fn locate(&self, position: usize, counts_bytes: bool) -> Option<(usize, usize)> {
+        let byte = byte_at(&self.sql, position, counts_bytes)?;
         let placed = self.scripts.iter().find(|placed| (placed.start..=placed.start + placed.len).contains(&byte))?;
         Some((placed.job, byte - placed.start + placed.offset))
     }
+}
+
+/// The byte of a text that a server's position is about: in characters, counted from 1, unless the
+/// database does not know what its characters are.
+pub(super) fn byte_at(text: &str, position: usize, counts_bytes: bool) -> Option<usize> {
+    let before = position.checked_sub(1)?;
+    if counts_bytes {
+        return (0..=before).rev().find(|byte| text.is_char_boundary(*byte)).filter(|byte| *byte < text.len());
+    }
+    text.char_indices().nth(before).map(|(byte, _)| byte)
 }
 
 /// The statement that a byte of its script belongs to.

@@ -3,8 +3,11 @@
 
 mod cause;
 mod copy;
+mod doubt;
 mod envelope;
+mod facts;
 mod message;
+mod outside;
 mod run;
 #[cfg(feature = "schema")]
 mod schema;
@@ -17,69 +20,85 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use lockgate_core::{Atomicity, Dialect, History};
-use sqlx::postgres::{PgQueryResult, PgRow};
-use sqlx::{AssertSqlSafe, Column, Connection, Either, PgConnection, Postgres, Row};
-use tokio::time::Instant;
+use sqlx::postgres::{PgQueryResult, PgRow, PgTransactionManager};
+use sqlx::{AssertSqlSafe, Connection, Either, PgConnection, Postgres, Row};
+use sqlx_core::transaction::TransactionManager;
 
 use self::envelope::BEGIN;
+use self::facts::Facts;
 use self::message::{Message, Slot};
-use super::{Backend, BoxFuture, Ending, Failure, Job, Limits, LockFailure, LockRequest, OnProgress, backoff};
+use self::sql::{Lock, literal};
+use super::{
+    Backend, BoxFuture, Deadline, Ending, Failure, Job, Limits, LockFailure, LockRequest, OnProgress, backoff,
+};
 use crate::error::{Cause, Class};
 use crate::session::Held;
-use crate::store::{self, Entry, Store, Table, literal};
+use crate::store::{self, Entry, Store, Table};
 
 pub(crate) use cause::cause;
+
+/// The digest of a history without rows: of an empty text.
+const NO_ROWS: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 pub(crate) struct Backing<'a> {
     held: Held<'a, Postgres>,
     facts: Option<Facts>,
-    lock: Lock,
     limits: Option<Limits>,
     whole_run: bool,
-    /// Whether the tables are to be created before anything is written.
-    create: bool,
-    /// Whether they were not there when the lock was had.
-    absent: bool,
-    /// Whether the session's own settings were changed.
-    configured: bool,
-    /// Settings of this session to put back behind what changes some; none if nothing that runs does.
+    phase: Phase,
+    /// How far the transaction that all of the run is in has come.
+    open: Open,
+    /// The history that was looked at, until it is asked for.
+    history: Option<History>,
+    /// What the next transaction goes on from.
+    from: From,
+    /// Whether another session had the lock when it was tried last.
+    busy: bool,
+    /// The transaction that began last, by the server's own number.
+    transaction: Option<i64>,
+    /// Whether what ran may have left the session other than it was.
+    dirty: bool,
+    /// Whether the session is set up for a script outside a transaction.
+    outside: bool,
+    /// How many migrations travel in one message.
+    batch: usize,
+    /// Settings of this session to put back after what changes some, where it is the caller's.
     settings: Option<Vec<(String, String)>>,
-    /// In one transaction: whether it has begun.
-    open: bool,
-    /// Whether the connection is of no more use.
-    lost: bool,
-    /// Whether an answer is still to be read.
-    asked: bool,
-    /// Whether the data of a COPY are on their way.
-    copying: bool,
     /// The indexes that were INVALID before the last statement that builds some by and by.
     invalid: Option<Vec<i64>>,
 }
 
-/// How other runs are kept out.
+/// What the connection is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lock {
-    None,
-    /// By the session, which is ours to close.
-    Session(i64),
-    /// By each transaction, as the session is the caller's and could not be made to let go.
-    Transaction(i64),
+enum Phase {
+    /// All that was asked is answered.
+    Ready,
+    /// An answer is still to be read.
+    Asked,
+    /// The data of a COPY are on their way.
+    Copying,
+    /// It is of no more use.
+    Lost,
 }
 
-struct Facts {
-    database: String,
-    in_transaction: bool,
-    read_only: bool,
-    replica: bool,
-    /// The history table, with the schema in which it is or will be.
-    table: Table,
-    /// Whether it is there.
-    present: bool,
-    lock_timeout: String,
-    statement_timeout: String,
-    synchronous_commit: String,
-    client_min_messages: String,
-    role: String,
+/// How far the transaction has come that all of a run is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Open {
+    /// There is none.
+    No,
+    /// It has begun.
+    Begun,
+    /// The history table was made in it, or was there before.
+    WithTables,
+}
+
+/// What a transaction goes on from: it is checked in the database, under the lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum From {
+    /// From the history with this digest, which was looked at.
+    Seen(String),
+    /// From what this run did last: a version, and whether it is recorded now.
+    Done(i64, bool),
 }
 
 impl<'a> Backing<'a> {
@@ -87,17 +106,18 @@ impl<'a> Backing<'a> {
         Self {
             held,
             facts: None,
-            lock: Lock::None,
             limits: None,
             whole_run: false,
-            create: false,
-            absent: false,
-            configured: false,
+            phase: Phase::Ready,
+            open: Open::No,
+            history: None,
+            from: From::Seen(NO_ROWS.to_owned()),
+            busy: false,
+            transaction: None,
+            dirty: false,
+            outside: false,
+            batch: envelope::FIRST_JOBS,
             settings: None,
-            open: false,
-            lost: false,
-            asked: false,
-            copying: false,
             invalid: None,
         }
     }
@@ -110,18 +130,37 @@ impl<'a> Backing<'a> {
         &self.facts().table
     }
 
+    /// What keeps other runs out.
+    fn mutex(&self, store: &Store) -> Lock {
+        let facts = self.facts();
+        if facts.advisory {
+            let schema = store.table.schema.as_deref().unwrap_or_default();
+            Lock::Advisory(sql::key(&[&facts.database, schema, &store.table.name, &store.set]))
+        } else {
+            Lock::Row(store.set.clone())
+        }
+    }
+
     /// Sends a message and gives each result to `on`. An error comes with the number of results
     /// before it.
     async fn send(&mut self, sql: String, mut on: impl FnMut(usize)) -> Result<(), (usize, Cause)> {
         let mut results = 0;
-        let each = |result| {
-            if let Either::Left(_) = result {
-                on(results);
-                results += 1;
+        let mut transaction = None;
+        let each = |result: Either<PgQueryResult, PgRow>| {
+            match result {
+                Either::Left(_) => {
+                    on(results);
+                    results += 1;
+                }
+                Either::Right(row) => {
+                    let begun: Option<String> = row.try_get("xid").ok();
+                    transaction = begun.and_then(|begun| begun.parse().ok()).or(transaction);
+                }
             }
             Ok(())
         };
         let sent = self.ask(sql, each).await;
+        self.transaction = transaction.or(self.transaction);
         sent.map_err(|cause| (results, cause))
     }
 
@@ -131,26 +170,25 @@ impl<'a> Backing<'a> {
         sql: String,
         mut on: impl FnMut(Either<PgQueryResult, PgRow>) -> Result<(), Cause>,
     ) -> Result<(), Cause> {
-        if self.lost {
+        if self.phase == Phase::Lost {
             return Err(Cause::new(Class::Lost, "the connection was lost before"));
         }
-        self.asked = true;
+        self.phase = Phase::Asked;
         let mut stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(self.held.connection());
+        let mut refused = None;
         let answered = loop {
             match stream.try_next().await {
                 Ok(None) => break Ok(()),
-                Ok(Some(answer)) => {
-                    if let Err(cause) = on(answer) {
-                        break Err(cause);
-                    }
-                }
+                // What comes after an answer that is not understood is still to be read.
+                Ok(Some(answer)) if refused.is_none() => refused = on(answer).err(),
+                Ok(Some(_)) => {}
                 Err(error) => break Err(cause(&error)),
             }
         };
         drop(stream);
-        self.asked = false;
-        self.lost |= answered.as_ref().is_err_and(|cause| cause.class == Class::Lost);
-        answered
+        let lost = answered.as_ref().is_err_and(|cause| cause.class == Class::Lost);
+        self.phase = if lost { Phase::Lost } else { Phase::Ready };
+        refused.map_or(answered, Err)
     }
 
     async fn rows(&mut self, sql: String) -> Result<Vec<PgRow>, Cause> {
@@ -167,68 +205,56 @@ impl<'a> Backing<'a> {
         self.send(sql, |_| ()).await.map_err(|(_, cause)| cause)
     }
 
-    /// Reads the history, with the facts in front unless they are known, and an attempt to get the
-    /// session's lock in front of that if a key is given. The absence of the table is no error.
-    async fn look(&mut self, store: &Store, lock: Option<i64>) -> Result<(bool, History), Cause> {
-        let mut message = String::new();
-        if let Some(key) = lock {
-            // A transaction of its own, so that the rows are read with a snapshot taken behind the
-            // lock, whatever the session's default isolation level is.
-            message.push_str(&format!("BEGIN; SELECT pg_catalog.pg_try_advisory_lock({key}) AS locked; COMMIT;\n"));
+    /// Looks: what there is to know of the database, and the history.
+    async fn look(&mut self, store: &Store) -> Result<History, Cause> {
+        if self.phase == Phase::Lost {
+            return Err(Cause::new(Class::Lost, "the connection was lost before"));
         }
-        let table = match &self.facts {
-            Some(facts) => facts.table.clone(),
-            None => {
-                // What a future that was dropped left unread on a connection of the caller's is an
-                // answer to a question of its own.
-                while let Err(sqlx::Error::Database(_)) = self.held.connection().flush().await {}
-                message.push_str(&sql::facts(&store.table));
-                message.push_str(";\n");
-                if lock.is_none() && self.held.connection().is_in_transaction() {
-                    // To ask for a table that is not there would end the caller's transaction.
-                    for row in self.rows(std::mem::take(&mut message)).await? {
-                        self.facts = Some(Facts::read(&row, &store.table).map_err(|error| cause(&error))?);
-                    }
-                    if !self.facts().present {
-                        return Ok((false, History::Absent));
-                    }
-                }
-                store.table.clone()
-            }
-        };
-        message.push_str(&sql::history(&table, &store.set));
-
-        let mut locked = false;
-        let mut rows = Vec::new();
-        let mut facts = None;
-        let mut absent = false;
-        let each = |answer: Either<_, PgRow>| {
+        // What a future that was dropped left unread on a connection of the caller's is an answer to a
+        // question of its own.
+        while let Err(sqlx::Error::Database(_)) = self.held.connection().flush().await {}
+        let (mut facts, mut found) = (None, None);
+        let each = |answer: Either<PgQueryResult, PgRow>| {
             let Either::Right(row) = answer else { return Ok(()) };
-            let read = |error| cause(&error);
-            match row.columns().first().map(Column::name) {
-                Some("locked") => locked = row.try_get("locked").map_err(read)?,
-                Some("database") => facts = Some(Facts::read(&row, &store.table).map_err(read)?),
-                _ => {
-                    if let Some(text) = row.try_get::<Option<&str>, _>(0).map_err(read)? {
-                        rows = store::rows(text, &table)?;
-                    }
-                }
+            if row.try_get::<Option<&str>, _>("database").is_ok() {
+                facts = Some(Facts::read(&row, &store.table).map_err(|error| cause(&error))?);
+            } else {
+                found = row.try_get::<Option<String>, _>("found").map_err(|error| cause(&error))?;
             }
             Ok(())
         };
-        match self.ask(message, each).await {
-            Ok(()) => {}
-            Err(cause) if cause.class == Class::Absent => absent = true,
-            Err(cause) if cause.code.as_deref() == Some("SQLSTATE 42703") => {
-                let message = format!("{table} is not a history table of Lockgate: {}", cause.message);
-                return Err(Cause { class: Class::HistoryFormat, message, ..cause });
+        let message = format!("{};\n{}", sql::facts(&store.table), sql::found_history(&store.table, &store.set, None));
+        let asked = self.ask(message, each).await;
+        let Some(read) = facts else {
+            return Err(asked.err().unwrap_or_else(|| Cause::new(Class::Lost, "the server did not answer")));
+        };
+        let found_at = read.found.clone();
+        let there = found_at.readable(&store.table)?;
+        let (table, other) = (read.table.clone(), read.other.clone());
+        self.facts = Some(read);
+        if !there {
+            asked?;
+            self.from = From::Seen(NO_ROWS.to_owned());
+            return Ok(other.map_or(History::Absent, |(table, tool)| History::Foreign { tool, table }));
+        }
+        let answer = match (asked, found) {
+            (Ok(()), Some(xml)) => facts::fields(&xml),
+            // A server that writes no XML.
+            (Err(_), _) | (_, None) => {
+                let rows = self.rows(sql::history(&table.to_string(), &store.set, None)).await.map_err(|cause| {
+                    if cause.code.as_deref() != Some("SQLSTATE 42703") {
+                        return cause;
+                    }
+                    let message = format!("{table} is not a history table of Lockgate: {}", cause.message);
+                    Cause { class: Class::HistoryFormat, message, ..cause }
+                })?;
+                let row = rows.first().ok_or_else(|| Cause::new(Class::Lost, "the server did not answer"))?;
+                (row.try_get("digest").ok(), row.try_get("history").ok().flatten())
             }
-            Err(cause) => return Err(cause),
-        }
-        if facts.is_some() {
-            self.facts = facts;
-        }
-        Ok((locked, if absent { History::Absent } else { History::Present(rows) }))
+        };
+        let (digest, text) = answer;
+        self.from = From::Seen(digest.unwrap_or_else(|| NO_ROWS.to_owned()));
+        Ok(History::Present(text.map_or(Ok(Vec::new()), |text: String| store::rows(&text, &table))?))
     }
 
     async fn acquire(
@@ -249,55 +275,85 @@ impl<'a> Backing<'a> {
             let message = "the connection is inside a transaction of its own: end it first";
             return Err(Cause::new(Class::Usage, message).into());
         }
-        let key = key(self.facts(), &request.store.set);
-        let session = !self.held.is_borrowed() || request.outside;
-        let deadline = Instant::now() + request.limits.lock_wait;
-        let mut told = false;
-        let mut attempt = 0;
-        let history = loop {
-            // Set before the message: should this future be dropped while the answer is on its way,
-            // the lock may be held already.
-            self.lock = if session { Lock::Session(key) } else { Lock::Transaction(key) };
-            let (free, history) = if session {
-                self.look(request.store, Some(key)).await?
-            } else {
-                let history = self.look(request.store, None).await?.1;
-                (self.holder(key).await?.is_none(), history)
-            };
-            if free {
-                break history;
-            }
-            self.lock = Lock::None;
-            let holder = if !told || Instant::now() >= deadline { self.holder(key).await? } else { None };
-            if Instant::now() >= deadline {
-                return Err(LockFailure::Held { holder });
-            }
-            if !told {
-                told = true;
-                on_wait(holder);
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            tokio::time::sleep(backoff(attempt, Duration::from_millis(50), Duration::from_millis(500)).min(left)).await;
-            attempt += 1;
-        };
-        self.absent = history == History::Absent;
-        self.create = self.absent;
         self.limits = Some(request.limits);
         self.whole_run = request.atomicity == Atomicity::WholeRun;
-        if request.session_state {
+        if request.session_state && (self.held.is_borrowed() || self.whole_run) {
             self.settings = Some(self.session_settings().await?);
         }
-        Ok(history)
+        // The lock is had by each transaction, together with what it does. Only who was kept out waits.
+        if self.busy {
+            self.wait(request.store, request.deadline, on_wait).await?;
+            self.busy = false;
+            return Ok(self.look(request.store).await?);
+        }
+        match self.history.take() {
+            Some(history) => Ok(history),
+            None => Ok(self.look(request.store).await?),
+        }
     }
 
-    async fn holder(&mut self, key: i64) -> Result<Option<String>, Cause> {
-        let rows = self.rows(sql::holder(key)).await?;
+    /// Waits until the lock is free.
+    async fn wait(
+        &mut self,
+        store: &Store,
+        deadline: Deadline,
+        on_wait: &mut (dyn FnMut(Option<String>) + Send),
+    ) -> Result<(), LockFailure> {
+        let lock = self.mutex(store);
+        let mut attempt = 0;
+        loop {
+            match self.execute(sql::attempt(&lock, self.table())).await {
+                Ok(()) => return Ok(()),
+                Err(cause) if !is_busy(&cause) => return Err(cause.into()),
+                Err(_) => {}
+            }
+            let late = deadline.is_over();
+            let holder = if attempt == 0 || late { self.holder(&lock).await? } else { None };
+            if late {
+                return Err(LockFailure::Held { holder });
+            }
+            if attempt == 0 {
+                on_wait(holder);
+            }
+            let left = deadline.left();
+            tokio::time::sleep(backoff(attempt, Duration::from_millis(50), Duration::from_millis(500)).min(left)).await;
+            attempt += 1;
+        }
+    }
+
+    async fn holder(&mut self, lock: &Lock) -> Result<Option<String>, Cause> {
+        let Lock::Advisory(key) = lock else { return Ok(None) };
+        let rows = self.rows(sql::unhidden(&sql::holder(*key))).await?;
         Ok(rows.first().and_then(|row| row.try_get("holder").ok()))
+    }
+
+    /// Gives the next migration a session that nothing has changed.
+    async fn renew(&mut self) -> Result<(), Cause> {
+        self.dirty = false;
+        if self.held.is_borrowed() || self.whole_run {
+            return Ok(());
+        }
+        // Set before: until it has come back, there is none.
+        self.phase = Phase::Lost;
+        self.held.renew().await.map_err(|error| cause(&error))?;
+        self.phase = Phase::Ready;
+        Ok(())
+    }
+
+    /// What became of the transaction that began last, now that it is over.
+    async fn fate(&mut self) -> super::Fate {
+        let Some(transaction) = self.transaction.take() else { return super::Fate::RolledBack };
+        let rows = self.rows(sql::fate(transaction)).await.unwrap_or_default();
+        match rows.first().and_then(|row| row.try_get::<Option<String>, _>("fate").ok().flatten()).as_deref() {
+            Some("committed") => super::Fate::Committed,
+            Some("aborted") => super::Fate::RolledBack,
+            _ => super::Fate::Unknown,
+        }
     }
 
     /// The indexes that are INVALID: by their oid, their name, and as SQL names them.
     async fn invalid_indexes(&mut self) -> Result<Vec<(i64, String, String)>, Cause> {
-        let rows = self.rows(sql::INVALID.to_owned()).await?;
+        let rows = self.rows(sql::unhidden(sql::INVALID)).await?;
         let read =
             |row: &PgRow| Some((row.try_get("oid").ok()?, row.try_get("name").ok()?, row.try_get("shown").ok()?));
         Ok(rows.iter().filter_map(read).collect())
@@ -310,53 +366,33 @@ impl<'a> Backing<'a> {
     }
 
     async fn let_go(&mut self, ending: Ending) -> Result<(), Cause> {
-        let mut committed = Ok(());
-        if self.open {
-            self.open = false;
-            let end = match ending {
-                Ending::Keep => "COMMIT",
-                Ending::Stop => "ROLLBACK",
-            };
-            committed = self.execute(end.to_owned()).await;
+        if self.open == Open::No {
+            if self.dirty && self.held.is_owned() && self.phase == Phase::Ready {
+                // Where it cannot be had, the next verb connects.
+                let _ = self.renew().await;
+            }
+            return Ok(());
         }
-        let statements = self.farewell();
-        // Where this fails, dropping the value closes the session, and all of it goes with that.
-        if statements.is_empty() || self.execute(statements.join("; ")).await.is_ok() {
-            self.configured = false;
-            self.lock = Lock::None;
+        self.open = Open::No;
+        if ending == Ending::Stop {
+            return self.roll_back().await;
         }
-        committed
-    }
-}
-
-/// The key of the advisory lock: made of the database, the history table and the set.
-fn key(facts: &Facts, set: &str) -> i64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in format!("lockgate\0{}\0{}\0{set}", facts.database, facts.table).bytes() {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    }
-    hash.cast_signed()
-}
-
-impl Facts {
-    fn read(row: &PgRow, table: &Table) -> Result<Self, sqlx::Error> {
-        let schema: Option<String> = row.try_get("schema")?;
-        let history_schema: Option<String> = row.try_get("history_schema")?;
-        let place = history_schema.as_ref().or(schema.as_ref());
-        Ok(Self {
-            present: history_schema.is_some(),
-            database: row.try_get("database")?,
-            table: place.map_or_else(|| table.clone(), |schema| table.within(schema)),
-            in_transaction: row.try_get::<String, _>("in_transaction")? == "true",
-            read_only: row.try_get::<String, _>("read_only")? == "true",
-            replica: row.try_get::<String, _>("replica")? == "true",
-            lock_timeout: row.try_get("lock_timeout")?,
-            statement_timeout: row.try_get("statement_timeout")?,
-            synchronous_commit: row.try_get("synchronous_commit")?,
-            client_min_messages: row.try_get("client_min_messages")?,
-            role: row.try_get("role")?,
+        self.phase = Phase::Asked;
+        let committed = PgTransactionManager::commit(self.held.connection()).await;
+        self.phase = Phase::Ready;
+        committed.map_err(|error| {
+            let cause = cause(&error);
+            if cause.class == Class::Lost {
+                self.phase = Phase::Lost;
+            }
+            cause
         })
     }
+}
+
+/// Whether this error is that of a lock which another session has.
+fn is_busy(cause: &Cause) -> bool {
+    matches!(cause.code.as_deref(), Some(sql::check::BUSY | "SQLSTATE 55P03"))
 }
 
 impl Backend for Backing<'_> {
@@ -365,7 +401,11 @@ impl Backend for Backing<'_> {
     }
 
     fn read<'a>(&'a mut self, store: &'a Store) -> BoxFuture<'a, Result<History, Cause>> {
-        Box::pin(async move { Ok(self.look(store, None).await?.1) })
+        Box::pin(async move {
+            let history = self.look(store).await?;
+            self.history = Some(history.clone());
+            Ok(history)
+        })
     }
 
     fn lock<'a>(
@@ -398,23 +438,25 @@ impl Backend for Backing<'_> {
         &'a mut self,
         store: &'a Store,
         entry: &'a Entry,
-        message: &'a str,
+        message_of: &'a str,
     ) -> BoxFuture<'a, Result<(), Cause>> {
         Box::pin(async move {
-            let log = sql::log(store, self.table(), entry, store::LogEvent::Failed, Some(message));
             // What was one transaction is undone; this is another.
             self.whole_run = false;
             let mut message = Message::default();
-            self.prepare(store, &mut message);
+            message.tables = self.prepare(store, &mut message);
+            message.push(Slot::Setup, BEGIN);
             // Its commit waits for the disk, and so makes durable what was committed before.
-            for statement in [BEGIN, &self.synchronous(), &log, "COMMIT"] {
-                message.push(Slot::Setup, statement);
+            message.push(Slot::Setup, &self.begins(store, None, true));
+            let log = sql::log(store, self.table(), entry, store::LogEvent::Failed, Some(message_of));
+            message.push(Slot::Setup, &log);
+            message.push(Slot::Setup, "COMMIT");
+            let sent = self.send(message.sql.clone(), |_| ()).await;
+            self.came(store, &message, sent.as_ref().map_or_else(|(results, _)| *results, |()| message.slots.len()));
+            if sent.is_err() {
+                let _ = self.roll_back().await;
             }
-            let sent = self.execute(message.sql).await;
-            if let Err(cause) = &sent {
-                self.undo(cause).await;
-            }
-            sent
+            sent.map_err(|(_, cause)| cause)
         })
     }
 
@@ -438,43 +480,42 @@ impl Backend for Backing<'_> {
 
     fn blockers(&mut self) -> BoxFuture<'_, Vec<String>> {
         Box::pin(async move {
-            let rows = self.rows(sql::BLOCKERS.to_owned()).await.unwrap_or_default();
+            let rows = self.rows(sql::unhidden(sql::BLOCKERS)).await.unwrap_or_default();
             rows.iter().filter_map(|row| row.try_get("blocker").ok()).collect()
         })
     }
 }
 
-/// Whether it is unlocked cannot be proven without waiting: the connection goes, and the lock with
-/// it. A connection of the caller's is sent the words that put it back, behind whatever is under way.
+/// What is under way ends with the connection, and what may have changed the session goes with it. The
+/// server notices within a quarter of a second that nobody listens any more. A connection of the caller's
+/// is sent the words that put it back, behind whatever is under way.
 impl Drop for Backing<'_> {
     fn drop(&mut self) {
-        let changed = self.lock != Lock::None || self.configured;
+        if self.held.is_gone() {
+            return;
+        }
+        let under_way = self.phase != Phase::Ready || self.open != Open::No;
         if !self.held.is_borrowed() {
-            if changed || self.lost || self.asked {
+            if under_way || self.dirty {
                 self.held.abandon();
             }
             return;
         }
-        if !changed || self.lost {
+        if !(under_way || self.outside) || self.phase == Phase::Lost {
             return;
         }
         let mut words = vec!["ROLLBACK".to_owned()];
-        if self.copying {
+        if self.phase == Phase::Copying {
             // sqlx does not count the answer to a COPY that is broken off, and from then on whoever
             // asks is given the answer to the question before. No connection is better than that one.
-            words.push("RESET SESSION AUTHORIZATION; SET ROLE NONE".to_owned());
+            words.push(format!("SET SESSION AUTHORIZATION {}; SET ROLE NONE", literal(&self.facts().login)));
             words.push("SELECT pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid())".to_owned());
         }
-        if let Lock::Session(key) = self.lock {
-            // First, as the words behind a failing one are not heard. Taken more than once it is not.
-            words.push(format!("SELECT pg_catalog.pg_advisory_unlock({key})"));
-            if self.settings.is_some() {
-                words.extend(self.restore_session());
-            }
-            words.push(format!("SET ROLE {}", self.role()));
-            words.push(self.messages("SET", false));
-            words.push(format!("SET lock_timeout = {}", literal(&self.facts().lock_timeout)));
-            words.push(format!("SET statement_timeout = {}", literal(&self.facts().statement_timeout)));
+        if self.outside {
+            words.extend(self.words_after_outside());
+        }
+        while PgTransactionManager::get_transaction_depth(self.held.connection()) > 0 {
+            PgTransactionManager::start_rollback(self.held.connection());
         }
         // Of all that sqlx sends, the beginning of a transaction alone is queued before anything is
         // waited for. The first poll queues it and hands it to the socket; the answer is read by

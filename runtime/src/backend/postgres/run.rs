@@ -1,18 +1,24 @@
 //! Runs jobs: many in one message where they are SQL in transactions, else one by one.
 
-use lockgate_core::{Action, Direction, State, StatementFlags, StatementKind};
+use sqlx::postgres::PgTransactionManager;
+use sqlx::{AssertSqlSafe, SqlSafeStr};
+use sqlx_core::transaction::TransactionManager as _;
+use tokio::time::Instant;
 
-use super::envelope::{BEGIN, MESSAGE_JOBS};
+use super::envelope::{BEGIN, next_batch};
 use super::message::{self, Message, Slot};
-use super::{Backing, Lock, cause, sql};
+use super::sql::{check, literal};
+use super::{Backing, Open, Phase, cause, is_busy, sql};
 use crate::Transaction;
-use crate::backend::{FailedAt, Failure, Job, OnProgress, Progress, Sql, Work};
+use crate::backend::{FailedAt, Failure, Fate, Job, OnProgress, Progress, Work};
 use crate::error::{Cause, Class, chain};
 use crate::migrations::StepFn;
-use crate::store::{Store, identifier, literal};
+use crate::store::Store;
 
-/// The `SQLSTATE` of a guard that does not hold: its check divides by zero.
-const GUARD: &str = "SQLSTATE 22012";
+/// What a pooler in statement mode says of a transaction.
+const PROTOCOL_VIOLATION: &str = "SQLSTATE 08P01";
+/// Of a unique key: another run wrote the row first.
+const UNIQUE: &str = "SQLSTATE 23505";
 
 impl Backing<'_> {
     pub(super) async fn run_jobs(
@@ -25,6 +31,12 @@ impl Backing<'_> {
         // Up to where jobs are sent one by one, behind a message that could not be parsed.
         let mut singly_until = 0;
         while let Some(job) = jobs.get(at) {
+            if self.dirty {
+                self.renew().await.map_err(|cause| Failure::new(at, FailedAt::Begin, cause))?;
+            }
+            if self.whole_run && self.open == Open::No {
+                self.open_run(store, at).await?;
+            }
             if let Work::Step(function) = job.work {
                 self.run_step(store, at, job, function, progress).await?;
                 at += 1;
@@ -35,42 +47,58 @@ impl Backing<'_> {
                 at += 1;
                 continue;
             }
-            let most = if at < singly_until { 1 } else { MESSAGE_JOBS };
-            let open = self.open;
-            let (message, prepared, taken) = self.message(store, jobs, at, most);
-            progress(Progress::Started(at));
+            let most = if at < singly_until { 1 } else { self.batch };
+            let (message, taken) = self.message(store, jobs, at, most);
             let (slots, last) = (&message.slots, at + taken);
+            progress(Progress::Started(at..last));
+            // Set before: should this future be dropped, what runs may have changed the session.
+            self.dirty = jobs[at..last].iter().any(Job::may_change_session);
+            let began = Instant::now();
+            if !self.whole_run {
+                self.transaction = None;
+            }
             let sent = self.send(message.sql.clone(), |result| {
-                if let Some(Slot::End(job)) = slots.get(result) {
-                    progress(Progress::Finished(*job));
-                    if job + 1 < last {
-                        progress(Progress::Started(job + 1));
-                    }
+                if let Some(Slot::End(job) | Slot::RecordEnd(job)) = slots.get(result) {
+                    progress(Progress::Ran(*job));
                 }
             });
             match sent.await {
                 Ok(()) => {
-                    if message.slots.last() == Some(&Slot::Farewell) {
-                        (self.configured, self.lock) = (false, Lock::None);
-                    }
-                    at += taken;
+                    self.came(store, &message, message.slots.len());
+                    self.from = Self::done(&jobs[last - 1]);
+                    self.batch = next_batch(self.batch, began.elapsed());
+                    at = last;
                 }
-                Err((0, cause)) if taken > 1 && cause.class != Class::Lost => {
+                Err((0, cause)) if taken > 1 && !self.whole_run && cause.class != Class::Lost => {
                     // The server parses a whole message before it runs any of it: what stands
                     // before the script that it cannot parse is sent again, one by one.
-                    self.unprepare(&prepared, 0);
-                    self.open = open;
-                    singly_until = at + taken;
+                    singly_until = last;
                 }
                 Err((results, cause)) => {
+                    self.came(store, &message, results);
+                    let ended = message.slots[..results].iter().rev().find_map(|slot| match slot {
+                        Slot::End(job) => Some(*job),
+                        _ => None,
+                    });
+                    if let Some(job) = ended {
+                        self.from = Self::done(&jobs[job]);
+                    }
                     let slot = message.slots.get(results).copied().unwrap_or(Slot::Bookkeeping(at));
-                    if slot == Slot::Farewell {
-                        // All is committed. What is still held goes with the session.
+                    if slot == Slot::Farewell && cause.class != Class::Lost {
+                        // All is committed.
+                        self.dirty = true;
                         return Ok(());
                     }
-                    let failure = failure(&message, slot, jobs, at, cause);
-                    self.unprepare(&prepared, results);
-                    self.undo(&failure.cause).await;
+                    if matches!(slot, Slot::Lock(_)) && !self.whole_run {
+                        // The one before it is over, and this one has no number yet.
+                        self.transaction = None;
+                    }
+                    let mut failure = self.failure(&message, slot, jobs, at, cause);
+                    self.undo(&mut failure).await;
+                    if let Some(name) = &message.prepared {
+                        // Where it is gone already, that is an error that says so.
+                        let _ = self.execute(format!("DEALLOCATE {name}")).await;
+                    }
                     return Err(failure);
                 }
             }
@@ -78,15 +106,90 @@ impl Backing<'_> {
         Ok(())
     }
 
-    /// Ends the transaction of a job that failed. What it left open dies with a lost connection.
-    pub(super) async fn undo(&mut self, cause: &Cause) {
+    /// Takes down how far a message came.
+    pub(super) fn came(&mut self, store: &Store, message: &Message, results: usize) {
+        if message.tables == 0 || results < message.tables {
+            return;
+        }
         if self.whole_run {
-            (self.open, self.create) = (false, self.absent);
+            self.open = Open::WithTables;
+        } else {
+            self.prepared(store);
         }
-        if cause.class != Class::Lost {
-            // A failure here shows again, and with more to say, in whatever is sent next.
-            let _ = self.execute("ROLLBACK".to_owned()).await;
+    }
+
+    /// Begins the transaction that all of the run is in, through the driver, which then knows of it.
+    async fn open_run(&mut self, store: &Store, index: usize) -> Result<(), Failure> {
+        self.begin_known(index).await?;
+        self.open = Open::Begun;
+        let mut message = Message::default();
+        message.push(Slot::Lock(index), &self.begins(store, None, true));
+        let guard = match self.facts().found.present(&store.table) {
+            true => self.guard(store),
+            false => sql::still_absent(&store.table),
+        };
+        message.push(Slot::Guard(index), &guard);
+        let Err((results, cause)) = self.send(message.sql.clone(), |_| ()).await else { return Ok(()) };
+        let mut failure = self.failure(&message, message.slots[results.min(1)], &[], index, cause);
+        self.undo(&mut failure).await;
+        Err(failure)
+    }
+
+    /// Begins a transaction that the driver knows of: one that is begun inside of it becomes a savepoint.
+    async fn begin_known(&mut self, index: usize) -> Result<(), Failure> {
+        self.phase = Phase::Asked;
+        let begin = Some(AssertSqlSafe(BEGIN).into_sql_str());
+        let begun = PgTransactionManager::begin(self.held.connection(), begin).await;
+        self.phase = Phase::Ready;
+        begun.map_err(|error| self.heard(Failure::new(index, FailedAt::Begin, cause(&error))))
+    }
+
+    /// Takes down that the connection is lost.
+    fn heard(&mut self, failure: Failure) -> Failure {
+        if failure.cause.class == Class::Lost {
+            self.phase = Phase::Lost;
         }
+        failure
+    }
+
+    /// Ends the transaction of a job that failed, and asks what became of it. What it left open dies
+    /// with a lost connection.
+    pub(super) async fn undo(&mut self, failure: &mut Failure) {
+        let ended = failure.at == FailedAt::Ended;
+        self.open = Open::No;
+        self.busy = failure.cause.class == Class::Busy && failure.at == FailedAt::Begin;
+        if failure.cause.class == Class::Lost {
+            failure.fate = Fate::Unknown;
+            return;
+        }
+        // A failure here shows again, and with more to say, in whatever is sent next.
+        let _ = self.roll_back().await;
+        failure.fate = match self.fate().await {
+            // Nothing was written that a number had been given to, or the server has forgotten it.
+            Fate::Unknown if ended => Fate::Unknown,
+            fate => fate,
+        };
+        if failure.fate == Fate::Committed && failure.cause.class != Class::Lost {
+            failure.at = FailedAt::Ended;
+        }
+    }
+
+    /// Ends whatever transaction is open, known to the driver or not.
+    pub(super) async fn roll_back(&mut self) -> Result<(), Cause> {
+        while PgTransactionManager::get_transaction_depth(self.held.connection()) > 0 {
+            self.phase = Phase::Asked;
+            let undone = PgTransactionManager::rollback(self.held.connection()).await;
+            self.phase = Phase::Ready;
+            if let Err(error) = undone {
+                let cause = cause(&error);
+                PgTransactionManager::start_rollback(self.held.connection());
+                if cause.class == Class::Lost {
+                    self.phase = Phase::Lost;
+                    return Err(cause);
+                }
+            }
+        }
+        self.execute("ROLLBACK".to_owned()).await
     }
 
     /// Runs a Rust function between two messages of its transaction.
@@ -98,242 +201,163 @@ impl Backing<'_> {
         function: StepFn,
         progress: OnProgress<'_>,
     ) -> Result<(), Failure> {
-        let fail = |at, cause| Failure { job: index, at, cause };
-        progress(Progress::Started(index));
+        progress(Progress::Started(index..index + 1));
+        self.dirty = true;
         let mut message = Message::default();
-        let prepared = self.prepare(store, &mut message);
-        self.begin(store, index, job, &mut message);
-        message.push(Slot::Begin(index), "SET LOCAL lockgate.step = 'open'");
-        let sent = self.send(message.sql.clone(), |_| ()).await;
-        if let Err((results, cause)) = sent {
+        if !self.whole_run {
+            message.tables = self.prepare(store, &mut message);
+            if let Err((results, cause)) = self.send_unless_empty(&message).await {
+                let slot = message.slots.get(results).copied().unwrap_or(Slot::Tables);
+                let mut failure = self.failure(&message, slot, &[], index, cause);
+                self.undo(&mut failure).await;
+                return Err(failure);
+            }
+            self.came(store, &message, message.slots.len());
+            self.begin_known(index).await?;
+            message = Message::default();
+        } else if self.open == Open::Begun {
+            message.tables = self.prepare(store, &mut message);
+        }
+        self.begin(store, index, job, true, &mut message);
+        // The transaction has begun, and its words are those of the driver.
+        message.drop_begin();
+        if let Err((results, cause)) = self.send(message.sql.clone(), |_| ()).await {
             let slot = message.slots.get(results).copied().unwrap_or(Slot::Begin(index));
-            self.unprepare(&prepared, results);
-            self.undo(&cause).await;
-            return Err(failure(&message, slot, &[], index, cause));
+            let mut failure = self.failure(&message, slot, &[], index, cause);
+            self.undo(&mut failure).await;
+            return Err(failure);
         }
+        self.came(store, &message, message.slots.len());
+        self.phase = Phase::Asked;
         let mut transaction = Transaction::on_postgres(self.held.connection());
-        if let Err(error) = function(&mut transaction).await {
-            let cause = match error.downcast_ref::<sqlx::Error>() {
-                Some(error) => cause(error),
-                None => Cause::new(Class::Other, chain(&*error)),
-            };
-            self.lost |= cause.class == Class::Lost;
-            self.undo(&cause).await;
-            return Err(fail(FailedAt::Step, cause));
+        let ran = function(&mut transaction).await;
+        self.phase = Phase::Ready;
+        if let Err(error) = ran {
+            let mut failure = Failure::new(index, FailedAt::Step, step_cause(&*error));
+            if failure.cause.class == Class::Lost {
+                self.phase = Phase::Lost;
+            }
+            self.undo(&mut failure).await;
+            return Err(failure);
         }
         let mut message = Message::default();
-        // The setting is gone if the function ended the transaction that was to hold its history row.
-        let check = "SELECT 1 / (COALESCE(pg_catalog.current_setting('lockgate.step', true), '') = 'open')::integer";
-        message.push(Slot::Guard(index), check);
-        for statement in self.restore_session() {
-            message.push(Slot::Bookkeeping(index), &statement);
+        self.finish(store, index, job, None, None, &mut message);
+        if !self.whole_run {
+            message.drop_end();
         }
-        if self.held.is_borrowed() {
-            for setting in self.own_settings("SET LOCAL") {
-                message.push(Slot::Bookkeeping(index), &setting);
-            }
-        }
-        if job.last && !self.whole_run {
-            message.push(Slot::Bookkeeping(index), &self.synchronous());
-        }
-        self.finish(store, index, job, None, &mut message);
         if let Err((results, cause)) = self.send(message.sql.clone(), |_| ()).await {
-            self.undo(&cause).await;
-            if results == 0 && cause.code.as_deref() == Some(GUARD) {
-                let message = "what marked its transaction is gone";
-                return Err(fail(FailedAt::StepEnded, Cause::new(Class::Other, message)));
-            }
             let slot = message.slots.get(results).copied().unwrap_or(Slot::Bookkeeping(index));
-            return Err(failure(&message, slot, &[], index, cause));
+            let mut failure = self.failure(&message, slot, &[], index, cause);
+            self.undo(&mut failure).await;
+            return Err(failure);
         }
-        progress(Progress::Finished(index));
+        if !self.whole_run {
+            self.phase = Phase::Asked;
+            let committed = PgTransactionManager::commit(self.held.connection()).await;
+            self.phase = Phase::Ready;
+            if let Err(error) = committed {
+                let mut failure = self.heard(Failure::new(index, FailedAt::Commit, cause(&error)));
+                self.undo(&mut failure).await;
+                return Err(failure);
+            }
+        }
+        self.from = Self::done(job);
+        progress(Progress::Ran(index));
         Ok(())
     }
 
-    pub(super) async fn run_alone(
-        &mut self,
-        store: &Store,
-        job: &Job,
-        progress: OnProgress<'_>,
-    ) -> Result<(), Failure> {
-        let Work::Script(sql) = &job.work else { return Ok(()) };
-        progress(Progress::Started(0));
-        let going_up = job.action.direction() == Some(Direction::Up);
-        let state = if going_up { State::Partial } else { State::Reverting };
-        let done = job.action.statements_done();
-        let total = u32::try_from(sql.statements.len()).unwrap_or(u32::MAX);
-        let table = self.table().clone();
-        let bookkeeping = |cause| Failure { job: 0, at: FailedAt::Bookkeeping, cause };
-
-        let mut message = Message::default();
-        let prepared = self.prepare(store, &mut message);
-        // CREATE INDEX CONCURRENTLY waits for every older transaction as if for a lock: a timeout
-        // that nobody asked for would leave an invalid index behind.
-        let wait = sql.script.lock_timeout().map_or(0, |timeout| timeout.as_millis());
-        message.push(Slot::Setup, &format!("SET lock_timeout = {wait}"));
-        if let Some(timeout) = sql.script.statement_timeout() {
-            message.push(Slot::Setup, &format!("SET statement_timeout = {}", timeout.as_millis()));
-        }
-        message.push(Slot::Setup, BEGIN);
-        message.push(Slot::Setup, &self.synchronous());
-        let first = match job.action {
-            Action::Apply => sql::insert(store, &table, &job.entry, State::Partial, 0, None),
-            _ => sql::advance(store, &table, &job.entry, state, done, sql.finished(done)),
-        };
-        message.push(Slot::Bookkeeping(0), &first);
-        message.push(Slot::Setup, "COMMIT");
-        if let Some(role) = sql.script.role() {
-            message.push(Slot::Setup, &format!("SET ROLE {}", identifier(role)));
-        }
-        if let Err((results, cause)) = self.send(message.sql.clone(), |_| ()).await {
-            self.unprepare(&prepared, results);
-            self.undo(&cause).await;
-            self.put_back(sql).await;
-            let at = if results < prepared.tables { FailedAt::Preparation } else { FailedAt::Begin };
-            return Err(Failure { job: 0, at, cause });
-        }
-
-        let mut finished = done;
-        for (index, statement) in sql.statements.iter().enumerate().skip(done as usize) {
-            finished += 1;
-            if statement.flags.contains(StatementFlags::CLIENT_ONLY) {
-                continue;
-            }
-            if let Err((at, cause)) = self.run_statement(sql, index).await {
-                self.undo(&cause).await;
-                self.put_back(sql).await;
-                return Err(Failure { job: 0, at, cause });
-            }
-            if finished < total {
-                let advance = sql::advance(store, &table, &job.entry, state, finished, sql.finished(finished));
-                self.bookkeep(sql, vec![advance]).await.map_err(bookkeeping)?;
-            }
-            progress(Progress::Statement(0, finished));
-        }
-        let row = match going_up {
-            true => sql::advance(store, &table, &job.entry, State::Applied, total, None),
-            false => sql::delete(store, &table, &job.entry),
-        };
-        let log = sql::log(store, &table, &job.entry, job.log_event(), None);
-        self.put_back(sql).await;
-        self.bookkeep(sql, vec![row, log]).await.map_err(bookkeeping)?;
-        progress(Progress::Finished(0));
-        Ok(())
+    async fn send_unless_empty(&mut self, message: &Message) -> Result<(), (usize, Cause)> {
+        if message.slots.is_empty() { Ok(()) } else { self.send(message.sql.clone(), |_| ()).await }
     }
 
-    /// Runs one statement of a script outside a transaction.
-    async fn run_statement(&mut self, sql: &Sql, index: usize) -> Result<(), (FailedAt, Cause)> {
-        let statement = &sql.statements[index];
-        if statement.data.is_some() {
-            let hide = self.messages("SET", true);
-            self.execute(hide).await.map_err(|cause| (FailedAt::Statement { index, byte: None }, cause))?;
-            return self.copy(sql, index).await;
-        }
-        let builds = matches!(statement.kind, StatementKind::CreateIndex | StatementKind::Maintenance);
-        self.invalid = None;
-        if builds && statement.flags.contains(StatementFlags::OUTSIDE_TRANSACTION) {
-            let found =
-                self.invalid_indexes().await.map_err(|cause| (FailedAt::Statement { index, byte: None }, cause))?;
-            self.invalid = Some(found.into_iter().map(|(oid, _, _)| oid).collect());
-        }
-        // Alone in its message: together with anything else it would be in a transaction.
-        let code = sql.text[statement.range.clone()].to_owned();
-        self.send(code.clone(), |_| ()).await.map_err(|(_, cause)| {
-            let byte = cause
-                .position
-                .and_then(|position| code.char_indices().nth(position.saturating_sub(1)))
-                .map(|(byte, _)| statement.range.start + byte);
-            (FailedAt::Statement { index, byte }, cause)
-        })?;
-        let untouched = match &self.invalid {
-            Some(before) if !before.is_empty() => self.left_invalid(&code).await,
-            Some(_) | None => None,
+    /// What puts the session back after a script that ran outside a transaction.
+    pub(super) fn words_after_outside(&self) -> Vec<String> {
+        let mut statements = vec![
+            format!("SET SESSION AUTHORIZATION {}", literal(&self.facts().login)),
+            format!("SET ROLE {}", self.role()),
+            format!("SET lock_timeout = {}", literal(&self.facts().lock_timeout)),
+            format!("SET statement_timeout = {}", literal(&self.facts().statement_timeout)),
+        ];
+        statements.extend(self.restore_session());
+        statements
+    }
+
+    /// What a message's error is about.
+    pub(super) fn failure(&self, message: &Message, slot: Slot, jobs: &[Job], first: usize, cause: Cause) -> Failure {
+        let counts_bytes = self.facts().counts_bytes;
+        let located = cause.position.and_then(|position| message.locate(position, counts_bytes));
+        let script = |index: usize| match jobs.get(index).map(|job| &job.work) {
+            Some(Work::Script(sql)) => Some(sql),
+            Some(Work::Nothing | Work::Step(_)) | None => None,
         };
-        match untouched {
-            Some(name) => {
-                let message = format!("the index \"{name}\" was INVALID before, and IF NOT EXISTS leaves it so");
-                Err((FailedAt::Statement { index, byte: None }, Cause::new(Class::Other, message)))
+        if let Some((job, byte)) = located
+            && slot.job().is_none_or(|of| of == job || cause.class == Class::Syntax)
+            && let Some(sql) = script(job)
+        {
+            return Failure::new(job, message::statement_at(sql, byte), cause);
+        }
+        let job = slot.job().unwrap_or(first);
+        if is_untranslatable(&cause)
+            && let Some(sql) = script(job)
+            && let Some(byte) = sql.text.bytes().position(|byte| !byte.is_ascii())
+        {
+            // The server converts a whole message before it reads it, and says only that it could not.
+            return Failure::new(job, message::statement_at(sql, byte), cause);
+        }
+        let code = cause.code.as_deref().unwrap_or_default();
+        if code == PROTOCOL_VIOLATION && matches!(slot, Slot::Begin(_) | Slot::Setup) {
+            let message = "the connection goes through a pooler in statement mode, which has no transactions: connect \
+                           to the server itself, or to a pool in transaction or session mode";
+            return Failure::new(job, FailedAt::Begin, Cause::new(Class::Usage, message));
+        }
+        let is_new = |class, message: &str| Cause { class, message: message.to_owned(), ..cause.clone() };
+        let checked = match slot {
+            Slot::Lock(_) if is_busy(&cause) => Some((FailedAt::Begin, is_new(Class::Busy, "another run is at work"))),
+            Slot::Guard(_) | Slot::Tables | Slot::Record(_) | Slot::RecordEnd(_) if code == check::OVERTAKEN => {
+                Some((FailedAt::Bookkeeping, is_new(Class::Overtaken, "another run came first")))
             }
-            None => Ok(()),
-        }
-    }
-
-    /// The index that `IF NOT EXISTS` found and left alone, INVALID as it is. The server says so in a
-    /// notice only, so the name is looked for in the statement.
-    async fn left_invalid(&mut self, code: &str) -> Option<String> {
-        let words = |text: &str| -> Vec<String> {
-            let inside = |c: char| !c.is_alphanumeric() && c != '_';
-            text.split(inside).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+            Slot::Record(_) | Slot::RecordEnd(_) if code == UNIQUE => {
+                Some((FailedAt::Bookkeeping, is_new(Class::Overtaken, "another run came first")))
+            }
+            Slot::Record(_) | Slot::RecordEnd(_) if code == check::UNWRITTEN => {
+                Some((FailedAt::Bookkeeping, is_new(Class::Unwritten, "the history table did not take its row")))
+            }
+            Slot::Record(_) | Slot::RecordEnd(_) if code == check::ENDED => {
+                let message = "the transaction that it was given is over";
+                Some((FailedAt::Ended, is_new(Class::Other, message)))
+            }
+            _ => None,
         };
-        let said = words(code);
-        let says = |wanted: &[String]| !wanted.is_empty() && said.windows(wanted.len()).any(|part| part == wanted);
-        if !says(&["if", "not", "exists"].map(str::to_owned)) {
-            return None;
+        if let Some((at, checked)) = checked {
+            let plain = Cause::new(checked.class, checked.message);
+            return Failure::new(job, at, plain);
         }
-        let before = self.invalid.clone().unwrap_or_default();
-        let now = self.invalid_indexes().await.ok()?;
-        let found = now.into_iter().find(|(oid, name, _)| before.contains(oid) && says(&words(name)));
-        found.map(|(_, name, _)| name)
-    }
-
-    /// Writes the row of a script that runs outside, as the role that the run began with.
-    async fn bookkeep(&mut self, sql: &Sql, statements: Vec<String>) -> Result<(), Cause> {
-        let mut message = format!("{BEGIN}; {}; ", self.synchronous());
-        if sql.script.role().is_some() {
-            message.push_str(&format!("SET LOCAL ROLE {}; ", self.role()));
-        }
-        message.push_str(&statements.join("; "));
-        message.push_str("; COMMIT");
-        let sent = self.execute(message).await;
-        if let Err(cause) = &sent {
-            self.undo(cause).await;
-        }
-        sent
-    }
-
-    /// Puts the session back behind a script that ran outside a transaction.
-    async fn put_back(&mut self, sql: &Sql) {
-        let mut statements = self.restore(sql);
-        statements.push(format!("SET ROLE {}", self.role()));
-        statements.push(format!("SET lock_timeout = {}", literal(&self.facts().lock_timeout)));
-        statements.push(format!("SET statement_timeout = {}", literal(&self.facts().statement_timeout)));
-        if sql.has_data() {
-            statements.push(self.messages("SET", false));
-        }
-        if !self.held.is_borrowed() {
-            statements.extend(self.own_settings("SET"));
-        }
-        // A failure here shows again in the bookkeeping that follows.
-        let _ = self.execute(statements.join("; ")).await;
+        let at = match slot {
+            Slot::Statement(_, index) => FailedAt::Statement { index, byte: None },
+            // Where it fails, the run has ended well: `run_jobs` never asks.
+            Slot::Farewell => FailedAt::Commit,
+            Slot::Setup | Slot::Tables => FailedAt::Preparation,
+            Slot::Begin(_) | Slot::Lock(_) | Slot::Guard(_) => FailedAt::Begin,
+            Slot::Bookkeeping(_) | Slot::Record(_) | Slot::RecordEnd(_) => FailedAt::Bookkeeping,
+            Slot::End(_) => FailedAt::Commit,
+        };
+        Failure::new(job, at, cause)
     }
 }
 
-/// What a message's error is about.
-pub(super) fn failure(message: &Message, slot: Slot, jobs: &[Job], first: usize, cause: Cause) -> Failure {
-    let located = cause.position.and_then(|position| message.locate(position));
-    let script = |index: usize| match jobs.get(index).map(|job| &job.work) {
-        Some(Work::Script(sql)) => Some(sql),
-        Some(Work::Nothing | Work::Step(_)) | None => None,
-    };
-    if let Some((job, byte)) = located
-        && slot.job().is_none_or(|of| of == job || cause.class == Class::Syntax)
-        && let Some(sql) = script(job)
-    {
-        return Failure { job, at: message::statement_at(sql, byte), cause };
-    }
-    let job = slot.job().unwrap_or(first);
-    let at = match slot {
-        Slot::Guard(_) if cause.code.as_deref() == Some(GUARD) => {
-            let cause = Cause::new(Class::Overtaken, "another run came first");
-            return Failure { job, at: FailedAt::Bookkeeping, cause };
+/// Whether the server could not read the characters of what it was sent.
+fn is_untranslatable(cause: &Cause) -> bool {
+    matches!(cause.code.as_deref(), Some("SQLSTATE 22P05" | "SQLSTATE 22021"))
+}
+
+/// Why a Rust function failed: what the database said, where that is among the reasons.
+fn step_cause(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Cause {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<sqlx::Error>() {
+            return cause(error);
         }
-        Slot::Statement(_, index) => FailedAt::Statement { index, byte: None },
-        // Where it fails, the run has ended well: `run_jobs` never asks.
-        Slot::Farewell => FailedAt::Commit,
-        Slot::Setup => FailedAt::Preparation,
-        Slot::Begin(_) => FailedAt::Begin,
-        Slot::Guard(_) | Slot::Bookkeeping(_) => FailedAt::Bookkeeping,
-        Slot::End(_) => FailedAt::Commit,
-    };
-    Failure { job, at, cause }
+        source = error.source();
+    }
+    Cause::new(Class::Other, chain(error))
 }

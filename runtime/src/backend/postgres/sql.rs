@@ -1,86 +1,460 @@
-//! The SQL of the bookkeeping in PostgreSQL. Every name is qualified: a script may have changed the
-//! search path of its transaction.
+//! The SQL of the bookkeeping in PostgreSQL. A script, a role or a setting of the database may have put
+//! any schema in front of `pg_catalog`, with functions, operators and types of the same names: all that
+//! stands here says `pg_catalog`, operators too. What is not a name is written as a word of the
+//! grammar (`bigint`, `COALESCE`), which no schema can hide.
 
 use lockgate_core::{Checksum, State};
 
-use crate::store::{self, Entry, FIELD, LOCKGATE, LogEvent, ROW, Store, Table, identifier};
+use crate::store::{Entry, FIELD, LOCKGATE, LogEvent, ROW, Store, Table, identifier};
 
-/// A text as an SQL string, whatever `standard_conforming_strings` says.
-fn literal(text: &str) -> String {
-    if text.contains('\\') { format!("E{}", store::literal(&text.replace('\\', "\\\\"))) } else { store::literal(text) }
+/// The operators that are sent, by the schema that they are in.
+const EQ: &str = "OPERATOR(pg_catalog.=)";
+const NE: &str = "OPERATOR(pg_catalog.<>)";
+const LESS: &str = "OPERATOR(pg_catalog.-)";
+const TIMES: &str = "OPERATOR(pg_catalog.*)";
+const PER: &str = "OPERATOR(pg_catalog./)";
+const GREATER: &str = "OPERATOR(pg_catalog.>)";
+const TEXT: &str = "pg_catalog.text";
+
+/// The `SQLSTATE`s of checks that do not hold: each fails in a way of its own, so that the code tells
+/// which it was whatever language the server speaks.
+pub(super) mod check {
+    /// Division by zero: another session holds the lock, or a row was not written.
+    pub(in super::super) const BUSY: &str = "SQLSTATE 22012";
+    /// A row of the history was not written.
+    pub(in super::super) const UNWRITTEN: &str = "SQLSTATE 22012";
+    /// A root of a negative number: the history is not the one that was looked at.
+    pub(in super::super) const OVERTAKEN: &str = "SQLSTATE 2201F";
+    /// A logarithm of zero: the transaction is not the one that was begun.
+    pub(in super::super) const ENDED: &str = "SQLSTATE 2201E";
 }
 
-/// What a first look at a database tells, in one row; `{}` is the history table as a literal.
+/// A text as an SQL string, whatever `standard_conforming_strings` says.
+pub(super) fn literal(text: &str) -> String {
+    let doubled = text.replace('\'', "''");
+    if text.contains('\\') { format!("E'{}'", doubled.replace('\\', "\\\\")) } else { format!("'{doubled}'") }
+}
+
+/// The columns of the history table whose types are known to hold nothing but values: reading any other
+/// would run code of whoever made the type.
+const PLAIN_TYPES: &str = "'{20,23,25,1184}'::pg_catalog.oid[]";
+
+/// What a first look at a database tells, in one row, whatever is in it.
 pub(super) fn facts(table: &Table) -> String {
+    let (name, log) = (literal(&table.name), literal(&table.log().name));
+    let others: Vec<String> = lockgate_core::other::OTHERS.iter().map(|(table, _)| format!("\"{table}\"")).collect();
+    let others = literal(&format!("{{{}}}", others.join(",")));
+    let place = place(table);
     format!(
-        "SELECT pg_catalog.current_database()::text AS database, pg_catalog.current_schema()::text AS schema, \
-         (SELECT n.nspname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         WHERE c.oid = pg_catalog.to_regclass({})) AS history_schema, \
-         (pg_catalog.pg_is_in_recovery() OR pg_catalog.current_setting('transaction_read_only') = 'on')::text \
-         AS read_only, pg_catalog.pg_is_in_recovery()::text AS replica, \
-         (pg_catalog.transaction_timestamp() <> pg_catalog.statement_timestamp())::text AS in_transaction, \
+        "SELECT pg_catalog.current_database()::{TEXT} AS database, pg_catalog.current_schema()::{TEXT} AS schema, \
+         (pg_catalog.pg_is_in_recovery() OR pg_catalog.current_setting('transaction_read_only') {EQ} 'on')::{TEXT} \
+         AS read_only, pg_catalog.pg_is_in_recovery()::{TEXT} AS replica, \
+         (pg_catalog.transaction_timestamp() {NE} pg_catalog.statement_timestamp())::{TEXT} AS in_transaction, \
          pg_catalog.current_setting('lock_timeout') AS lock_timeout, \
          pg_catalog.current_setting('statement_timeout') AS statement_timeout, \
          pg_catalog.current_setting('synchronous_commit') AS synchronous_commit, \
          pg_catalog.current_setting('client_min_messages') AS client_min_messages, \
-         pg_catalog.current_setting('role') AS role",
-        literal(&table.to_string())
+         pg_catalog.current_setting('server_encoding') AS encoding, \
+         pg_catalog.current_setting('server_version_num') AS number, pg_catalog.version() AS release, \
+         pg_catalog.current_setting('role') AS role, session_user::{TEXT} AS login, current_user::{TEXT} AS is_now, \
+         COALESCE(pg_catalog.has_function_privilege(pg_catalog.to_regprocedure(\
+         'pg_catalog.pg_try_advisory_xact_lock(bigint)')::pg_catalog.oid, 'EXECUTE'), false)::{TEXT} AS advisory, \
+         (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(pg_catalog.chr({field}), n.nspname, c.relname, c.relkind, \
+         o.rolname, {}, pg_catalog.row_security_active(c.oid), {}, \
+         pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT'), \
+         EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid {EQ} c.oid AND a.attname {EQ} 'under_way' \
+         AND NOT a.attisdropped)), pg_catalog.chr({row})) \
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid {EQ} c.relnamespace \
+         JOIN pg_catalog.pg_roles o ON o.oid {EQ} c.relowner \
+         WHERE c.relname {EQ} ANY (ARRAY[{name}, {log}]::pg_catalog.name[]) AND c.relpersistence {NE} 't' \
+         AND c.relkind {EQ} ANY ('{{r,p,v,m,f}}'::pg_catalog.\"char\"[]){place}) AS found, \
+         CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid {EQ} c.relnamespace \
+         WHERE c.relname {EQ} {name} AND c.relkind {EQ} 'r'{place}) THEN NULL ELSE \
+         (SELECT pg_catalog.min(pg_catalog.concat_ws(pg_catalog.chr({field}), n.nspname, c.relname)) \
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid {EQ} c.relnamespace \
+         WHERE c.relname {EQ} ANY ({others}::pg_catalog.name[]) AND c.relkind {EQ} 'r' \
+         AND c.relpersistence {NE} 't') END AS other",
+        trusted(),
+        plain(),
+        field = FIELD as u32,
+        row = ROW as u32,
     )
 }
 
-/// The rows of the set as one text, in no order.
-pub(super) fn history(table: &Table, set: &str) -> String {
+/// Which relations of the table's name are meant: those of its schema, or, where none was named, all.
+/// Where the search path leads is not asked: it differs from role to role and from day to day.
+fn place(table: &Table) -> String {
+    table.schema.as_ref().map_or_else(String::new, |schema| format!(" AND n.nspname {EQ} {}", literal(schema)))
+}
+
+/// Whether nobody less than us can have planted the table of `c` and `o`: a superuser does not write
+/// into a table of just anyone, as its triggers would run with all rights.
+fn trusted() -> String {
     format!(
-        "SELECT pg_catalog.string_agg(pg_catalog.concat_ws(pg_catalog.chr({}), version, name, checksum, state, \
-         statements_done, COALESCE(finished_checksum, ''), \
-         pg_catalog.to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), elapsed_ms, \
-         applied_by, application, lockgate), pg_catalog.chr({})) AS history FROM {table} WHERE set_name = {}",
-        FIELD as u32,
-        ROW as u32,
-        literal(set)
+        "(o.rolsuper OR o.rolname {EQ} current_user OR o.rolname {EQ} session_user \
+         OR c.relowner {EQ} (SELECT d.datdba FROM pg_catalog.pg_database d WHERE d.datname {EQ} \
+         pg_catalog.current_database()) OR NOT (SELECT me.rolsuper FROM pg_catalog.pg_roles me WHERE me.rolname {EQ} \
+         current_user))"
     )
 }
 
-/// The settings that a hook of the pool or its user made in this session.
-pub(super) const SESSION_SETTINGS: &str = "SELECT name, setting FROM pg_catalog.pg_settings WHERE source = 'session' \
-     AND context <> 'internal' AND name NOT IN ('transaction_isolation', 'transaction_read_only', \
-     'transaction_deferrable', 'role', 'session_authorization', 'seed')";
+/// Whether all columns of the table `c` are of types that run nothing when they are read.
+fn plain() -> String {
+    format!(
+        "NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid {EQ} c.oid AND a.attnum {GREATER} 0 \
+         AND NOT a.attisdropped AND NOT a.atttypid {EQ} ANY ({PLAIN_TYPES}))"
+    )
+}
 
-/// Resets what was set in this session, but for settings that an application made up (`app.tenant`):
-/// the server does not list them, so that they could be lost and not be put back. RESET ALL would
-/// lose them.
-pub(super) const RESET_SETTINGS: &str = "SELECT pg_catalog.set_config(name, reset_val, false) \
-     FROM pg_catalog.pg_settings WHERE source = 'session' \
-     AND context <> 'internal' AND name NOT IN ('transaction_isolation', 'transaction_read_only', \
-     'transaction_deferrable', 'role', 'session_authorization', 'seed')";
+/// The history as one row `digest`, `history`, written as XML; `history` is left out where the digest is
+/// the expected one. No row where there is no history, or where it may not be read: the facts say
+/// which. The table is found by its name alone and read by a query that the server writes: its schema
+/// is not known yet, and to name a table that is not there would end a transaction of the caller's.
+pub(super) fn found_history(table: &Table, set: &str, expected: Option<&str>) -> String {
+    format!(
+        "SELECT pg_catalog.query_to_xml(pg_catalog.format({}, n.nspname, c.relname), false, true, '')::{TEXT} AS found \
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid {EQ} c.relnamespace \
+         JOIN pg_catalog.pg_roles o ON o.oid {EQ} c.relowner WHERE c.relname {EQ} {name} AND c.relkind {EQ} 'r' \
+         AND c.relpersistence {NE} 't'{place} AND {} AND {} AND NOT pg_catalog.row_security_active(c.oid) \
+         AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT') \
+         AND 1 {EQ} (SELECT pg_catalog.count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n \
+         ON n.oid {EQ} c.relnamespace WHERE c.relname {EQ} {name} AND c.relpersistence {NE} 't' \
+         AND c.relkind {EQ} ANY ('{{r,p,v,m,f}}'::pg_catalog.\"char\"[]){place})",
+        literal(&history("\u{1}", set, expected)).replace('%', "%%").replace('\u{1}', "%I.%I"),
+        trusted(),
+        plain(),
+        name = literal(&table.name),
+        place = place(table),
+    )
+}
 
-/// The history table and the log, and their schema where the user named one.
-pub(super) fn create(table: &Table, with_schema: bool) -> Vec<String> {
+/// The rows of the set: their digest, and all of them as one text unless the digest is the expected one.
+pub(super) fn history(table: &str, set: &str, expected: Option<&str>) -> String {
+    let history = match expected {
+        Some(expected) => format!("CASE WHEN d.digest {EQ} {} THEN NULL ELSE d.history END", literal(expected)),
+        None => "d.history".to_owned(),
+    };
+    format!(
+        "SELECT d.digest, {history} AS history FROM (SELECT {} AS digest, \
+         pg_catalog.string_agg(pg_catalog.concat_ws(pg_catalog.chr({field}), h.version, h.name, h.checksum, h.state, \
+         h.statements_done, COALESCE(h.finished_checksum, ''), \
+         pg_catalog.to_char(h.applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), h.elapsed_ms, \
+         h.applied_by, h.application, h.lockgate, {}, {}), pg_catalog.chr({row})) AS history FROM {table} h \
+         WHERE h.set_name {EQ} {}) d",
+        digest(),
+        later("owner"),
+        later("under_way"),
+        literal(set),
+        field = FIELD as u32,
+        row = ROW as u32,
+    )
+}
+
+/// A column that the tables of an older release do not have, and that only what is half way needs.
+fn later(column: &str) -> String {
+    format!(
+        "CASE WHEN h.state {EQ} 'applied' THEN '' ELSE \
+         COALESCE(pg_catalog.to_jsonb(h) OPERATOR(pg_catalog.->>) '{column}', '') END"
+    )
+}
+
+/// A digest of all that decisions rest on, made by the server over the rows `h`: no rows have the digest
+/// of an empty text.
+fn digest() -> String {
+    format!(
+        "pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(COALESCE(pg_catalog.string_agg(\
+         pg_catalog.concat_ws(pg_catalog.chr({field}), h.version, h.name, h.checksum, CASE WHEN h.state {EQ} 'applied' \
+         THEN 'applied' ELSE pg_catalog.concat_ws(pg_catalog.chr({field}), h.state, h.statements_done, \
+         COALESCE(h.finished_checksum, ''), {}, {}) END), pg_catalog.chr({row}) ORDER BY h.version), ''), 'UTF8')), 'hex')",
+        later("owner"),
+        later("under_way"),
+        field = FIELD as u32,
+        row = ROW as u32,
+    )
+}
+
+/// A statement that fails with [`check::OVERTAKEN`] unless the rows of the set have this digest.
+pub(super) fn unchanged(store: &Store, table: &Table, seen: &str) -> String {
+    format!(
+        "SELECT pg_catalog.sqrt((CASE WHEN {} {EQ} {} THEN 1 ELSE -1 END)::double precision) FROM {table} h \
+         WHERE h.set_name {EQ} {}",
+        digest(),
+        literal(seen),
+        literal(&store.set)
+    )
+}
+
+/// A statement that fails with [`check::OVERTAKEN`] if a history table has been made meanwhile.
+pub(super) fn still_absent(table: &Table) -> String {
+    format!(
+        "SELECT pg_catalog.sqrt((CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n \
+         ON n.oid {EQ} c.relnamespace WHERE c.relname {EQ} {} AND c.relkind {EQ} 'r' AND c.relpersistence {NE} 't'{}) \
+         THEN -1 ELSE 1 END)::double precision)",
+        literal(&table.name),
+        place(table)
+    )
+}
+
+/// What begins each transaction of a run, in one statement: settings that end with it, the mark by which
+/// the transaction is known again, and the lock, which ends with it too. No other session
+/// can have the lock at the same time, and nothing that a script says can let go of it.
+pub(super) fn begin(settings: &[(&str, String)], lock: &Lock, table: &Table) -> String {
+    let settings: Vec<String> = settings
+        .iter()
+        .map(|(name, value)| format!("pg_catalog.set_config('{name}', {}, true)", literal(value)))
+        .collect();
+    let (lock, from) = match lock {
+        Lock::Advisory(key) => (format!("1 {PER} pg_catalog.pg_try_advisory_xact_lock({key})::integer"), String::new()),
+        Lock::Row(set) => (
+            "1".to_owned(),
+            format!(
+                " FROM (SELECT FROM {table} l WHERE l.set_name {EQ} {} FOR UPDATE NOWAIT) l",
+                literal(&lock_row(set))
+            ),
+        ),
+    };
+    format!(
+        "SELECT {lock} AS locked, {}, pg_catalog.set_config('lockgate.transaction', pg_catalog.txid_current()::{TEXT}, \
+         true) AS xid{from}",
+        settings.join(", ")
+    )
+}
+
+/// What keeps other runs out while a transaction of ours is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Lock {
+    /// An advisory lock of the transaction.
+    Advisory(i64),
+    /// The lock of a row in the history table, of this set: for servers without advisory locks.
+    Row(String),
+}
+
+/// The set's name that the row has which is only locked. No set can be called so.
+fn lock_row(set: &str) -> String {
+    format!("\u{1}lock {set}")
+}
+
+/// Makes the row that [`Lock::Row`] locks, if it is not there.
+pub(super) fn make_lock_row(store: &Store, table: &Table) -> String {
+    format!(
+        "INSERT INTO {table} (set_name, version, name, checksum, state, statements_done, applied_at, elapsed_ms, \
+         applied_by, application, lockgate) VALUES ({}, 0, '', '', 'lock', 0, pg_catalog.clock_timestamp(), 0, \
+         session_user, '', '{LOCKGATE}') ON CONFLICT DO NOTHING",
+        literal(&lock_row(&store.set))
+    )
+}
+
+/// The history table and the log, and their schema where the user named one. Runs that begin on an empty
+/// database at once make them one after the other: this lock ends with the transaction.
+pub(super) fn create(table: &Table, named: &Table, lock: &Lock) -> Vec<String> {
     let mut statements = Vec::new();
-    if let Some(schema) = table.schema.as_ref().filter(|_| with_schema) {
+    if let Lock::Advisory(_) = lock {
+        let key = key(&["tables", &table.name]);
+        statements.push(format!("SELECT pg_catalog.pg_advisory_xact_lock({key})"));
+        statements.push(still_absent(named));
+    }
+    if let Some(schema) = &named.schema {
         // CREATE SCHEMA IF NOT EXISTS asks for the privilege even where the schema is there.
         let body = format!(
             "BEGIN IF pg_catalog.to_regnamespace({}) IS NULL THEN CREATE SCHEMA {}; END IF; END",
             literal(&identifier(schema)),
             identifier(schema)
         );
-        statements.push(format!("DO {}", literal(&body)));
+        statements.push(format!("DO LANGUAGE plpgsql {}", literal(&body)));
     }
     statements.push(format!(
-        "CREATE TABLE IF NOT EXISTS {table} (set_name text NOT NULL, version bigint NOT NULL, name text NOT NULL, \
-         checksum text NOT NULL, state text NOT NULL, statements_done integer NOT NULL, \
-         finished_checksum text, applied_at timestamptz NOT NULL, elapsed_ms bigint NOT NULL, applied_by text NOT NULL, \
-         application text NOT NULL, lockgate text NOT NULL, PRIMARY KEY (set_name, version))"
+        "CREATE TABLE IF NOT EXISTS {table} (set_name {TEXT} NOT NULL, version bigint NOT NULL, name {TEXT} NOT NULL, \
+         checksum {TEXT} NOT NULL, state {TEXT} NOT NULL, statements_done integer NOT NULL, finished_checksum {TEXT}, \
+         applied_at timestamp with time zone NOT NULL, elapsed_ms bigint NOT NULL, applied_by {TEXT} NOT NULL, \
+         application {TEXT} NOT NULL, lockgate {TEXT} NOT NULL, owner {TEXT}, under_way integer, \
+         PRIMARY KEY (set_name, version))"
     ));
     statements.push(format!(
         "CREATE TABLE IF NOT EXISTS {} (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, \
-         logged_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), \
-         logged_by text NOT NULL DEFAULT session_user, set_name text NOT NULL, version bigint NOT NULL, \
-         name text NOT NULL, event text NOT NULL, application text NOT NULL, lockgate text NOT NULL, detail text)",
+         logged_at timestamp with time zone NOT NULL DEFAULT pg_catalog.clock_timestamp(), \
+         logged_by {TEXT} NOT NULL DEFAULT session_user, set_name {TEXT} NOT NULL, version bigint NOT NULL, \
+         name {TEXT} NOT NULL, event {TEXT} NOT NULL, application {TEXT} NOT NULL, lockgate {TEXT} NOT NULL, \
+         detail {TEXT})",
         table.log()
     ));
     statements
 }
+
+/// Adds the columns that the table of an older release lacks.
+pub(super) fn extend(table: &Table) -> String {
+    format!("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS owner {TEXT}, ADD COLUMN IF NOT EXISTS under_way integer")
+}
+
+/// The key of an advisory lock, made of these parts.
+pub(super) fn key(parts: &[&str]) -> i64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in parts.iter().flat_map(|part| ["\0", part]).flat_map(str::bytes).chain("lockgate".bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    hash.cast_signed()
+}
+
+/// How a row of the history is written, and with it one of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Write {
+    /// A new row of what is wholly applied.
+    Insert,
+    /// Its row is made to say what is embedded.
+    Rewrite,
+    /// Its row is made to say that so many statements have finished, and that nobody is at work.
+    Settle {
+        /// The checksum of these.
+        finished: Option<Checksum>,
+    },
+    /// Its row goes.
+    Delete,
+}
+
+/// A statement that fails with [`check::OVERTAKEN`] unless this version is recorded, or not, as it should be.
+pub(super) fn follows(store: &Store, table: &Table, version: i64, recorded: bool) -> String {
+    let (yes, no) = if recorded { (1, -1) } else { (-1, 1) };
+    format!(
+        "SELECT pg_catalog.sqrt((CASE WHEN EXISTS (SELECT FROM {table} h WHERE h.set_name {EQ} {} AND h.version {EQ} \
+         {version}::bigint) THEN {yes} ELSE {no} END)::double precision)",
+        literal(&store.set)
+    )
+}
+
+/// A statement that fails as [`begin`] does while another session has the lock.
+pub(super) fn attempt(lock: &Lock, table: &Table) -> String {
+    match lock {
+        Lock::Advisory(key) => format!("SELECT 1 {PER} pg_catalog.pg_try_advisory_xact_lock({key})::integer"),
+        Lock::Row(set) => {
+            format!("SELECT FROM {table} l WHERE l.set_name {EQ} {} FOR UPDATE NOWAIT", literal(&lock_row(set)))
+        }
+    }
+}
+
+/// What is filled into [`record`]: literals, or the parameters of a prepared statement.
+pub(super) struct Fields {
+    pub(super) version: String,
+    pub(super) name: String,
+    pub(super) checksum: String,
+    pub(super) statements_done: String,
+    pub(super) event: String,
+    /// The version that was written just before in the same message, or NULL: its row says when this
+    /// one began, as all transactions of one message share the time of its arrival.
+    pub(super) behind: String,
+}
+
+impl Fields {
+    pub(super) fn of(entry: &Entry, statements_done: u32, event: LogEvent, behind: Option<i64>) -> Self {
+        Self {
+            version: format!("{}::bigint", entry.version),
+            name: literal(&entry.name),
+            checksum: literal(&entry.checksum.to_string()),
+            statements_done: format!("{statements_done}::integer"),
+            event: literal(event.as_str()),
+            behind: behind.map_or_else(|| "NULL::bigint".to_owned(), |version| format!("{version}::bigint")),
+        }
+    }
+
+    /// In the order of the parameters.
+    fn list(&self) -> String {
+        [&self.version, &self.name, &self.checksum, &self.statements_done, &self.event, &self.behind]
+            .map(String::as_str)
+            .join(", ")
+    }
+
+    fn parameters() -> Self {
+        let numbered = |number: usize| format!("${number}");
+        Self {
+            version: numbered(1),
+            name: numbered(2),
+            checksum: numbered(3),
+            statements_done: numbered(4),
+            event: numbered(5),
+            behind: numbered(6),
+        }
+    }
+}
+
+/// Records what a transaction did, in one statement: the row, its line in the log, and three checks. It
+/// fails if this is not the transaction that [`begin`] marked ([`check::ENDED`]), if what it goes on from
+/// is not recorded ([`check::OVERTAKEN`]), and if not exactly one row was written
+/// ([`check::UNWRITTEN`]), be it that another run came first or that a trigger swallowed it.
+pub(super) fn record(store: &Store, table: &Table, write: Write, fields: &Fields) -> String {
+    let set = literal(&store.set);
+    let Fields { version, name, checksum, statements_done, event, behind } = fields;
+    let application = literal(store.application);
+    let this = format!("h.set_name {EQ} {set} AND h.version {EQ} {version}");
+    let written = match write {
+        Write::Insert => format!(
+            "INSERT INTO {table} AS h (set_name, version, name, checksum, state, statements_done, applied_at, elapsed_ms, \
+             applied_by, application, lockgate) SELECT {set}, {version}, {name}, {checksum}, 'applied', \
+             {statements_done}, pg_catalog.clock_timestamp(), \
+             (EXTRACT(epoch FROM pg_catalog.clock_timestamp() {LESS} COALESCE((SELECT b.applied_at FROM behind b), \
+             pg_catalog.transaction_timestamp())) {TIMES} 1000)::bigint, session_user, {application}, '{LOCKGATE}'"
+        ),
+        Write::Rewrite => format!(
+            "UPDATE {table} AS h SET name = {name}, checksum = {checksum}, state = 'applied', finished_checksum = NULL, \
+             owner = NULL, under_way = NULL WHERE {this}"
+        ),
+        Write::Settle { finished } => {
+            let finished = finished.map_or_else(|| "NULL".to_owned(), |checksum| literal(&checksum.to_string()));
+            format!(
+                "UPDATE {table} AS h SET statements_done = {statements_done}, finished_checksum = {finished}, \
+                 owner = NULL, under_way = NULL WHERE {this}"
+            )
+        }
+        Write::Delete => format!("DELETE FROM {table} AS h WHERE {this}"),
+    };
+    // What is written into the log is counted with what the row says, so that none of the two is left out.
+    format!(
+        "WITH behind AS (SELECT b.applied_at FROM {table} b WHERE b.set_name {EQ} {set} AND b.version {EQ} {behind}), \
+         written AS ({written} RETURNING h.version), \
+         logged AS (INSERT INTO {} (set_name, version, name, event, application, lockgate, detail) \
+         SELECT {set}, w.version, {name}, {event}, {application}, '{LOCKGATE}', NULL FROM written w) \
+         SELECT pg_catalog.ln((COALESCE(pg_catalog.current_setting('lockgate.transaction', true), '') {EQ} \
+         pg_catalog.txid_current()::{TEXT})::integer::double precision), \
+         pg_catalog.sqrt((CASE WHEN {behind} IS NULL OR EXISTS (SELECT FROM behind) THEN 1 ELSE -1 END)\
+         ::double precision), \
+         1 {PER} (SELECT pg_catalog.count(*) FROM written w WHERE w.version {EQ} {version})::integer",
+        table.log(),
+    )
+}
+
+/// [`record`], to be executed many times in one message.
+pub(super) fn prepare(name: &str, store: &Store, table: &Table, write: Write) -> String {
+    format!(
+        "PREPARE {name} (bigint, {TEXT}, {TEXT}, integer, {TEXT}, bigint) AS {}",
+        record(store, table, write, &Fields::parameters())
+    )
+}
+
+/// Runs what was prepared.
+pub(super) fn execute(name: &str, fields: &Fields) -> String {
+    format!("EXECUTE {name}({})", fields.list())
+}
+
+/// A question of which nothing can be hidden by what a script or a role has put in front of `pg_catalog`. Not
+/// to be asked within a transaction: the search path would stay in it.
+pub(super) fn unhidden(question: &str) -> String {
+    format!("SET LOCAL search_path = pg_catalog, pg_temp; {question}")
+}
+
+/// What became of a transaction that is over: `committed`, `aborted`, or nothing where nobody knows.
+pub(super) fn fate(transaction: i64) -> String {
+    format!("SELECT pg_catalog.txid_status({transaction}::bigint) AS fate")
+}
+
+/// The settings that a hook of the pool or its user made in this session.
+pub(super) const SESSION_SETTINGS: &str = "SELECT name, setting FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session' \
+     AND context OPERATOR(pg_catalog.<>) 'internal' AND NOT name OPERATOR(pg_catalog.=) ANY ('{transaction_isolation,\
+     transaction_read_only,transaction_deferrable,role,session_authorization,seed}'::pg_catalog.text[])";
+
+/// Resets what was set in this session, but for settings that an application made up (`app.tenant`):
+/// the server does not list them, so that they could be lost and not be put back. RESET ALL would
+/// lose them.
+pub(super) const RESET_SETTINGS: &str = "SELECT pg_catalog.set_config(name, reset_val, false) \
+     FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session' \
+     AND context OPERATOR(pg_catalog.<>) 'internal' AND NOT name OPERATOR(pg_catalog.=) ANY ('{transaction_isolation,\
+     transaction_read_only,transaction_deferrable,role,session_authorization,seed}'::pg_catalog.text[])";
 
 /// Records a migration. `behind` is the version recorded just before in the same message: all
 /// transactions of one message share the time of its arrival, so that the one before is the witness
@@ -111,54 +485,6 @@ pub(super) fn insert(
         state.as_str(),
         literal(store.application),
     )
-}
-
-/// Makes a row say what is embedded: name, checksum, wholly applied.
-pub(super) fn rewrite(store: &Store, table: &Table, entry: &Entry) -> String {
-    format!(
-        "UPDATE {table} SET name = {}, checksum = '{}', state = 'applied', finished_checksum = NULL \
-         WHERE set_name = {} AND version = {}",
-        literal(&entry.name),
-        entry.checksum,
-        literal(&store.set),
-        entry.version
-    )
-}
-
-/// Moves the row of a script that is not transactional on.
-pub(super) fn advance(
-    store: &Store,
-    table: &Table,
-    entry: &Entry,
-    state: State,
-    done: u32,
-    finished: Option<&Checksum>,
-) -> String {
-    let finished = finished.map_or_else(|| "NULL".to_owned(), |checksum| format!("'{checksum}'"));
-    // What has not run yet may have been put right since the row was written. Going down, it says
-    // what was applied.
-    let checksum = match state {
-        State::Applied | State::Partial => format!(", checksum = '{}'", entry.checksum),
-        State::Reverting => String::new(),
-    };
-    let applied = if state == State::Applied {
-        ", elapsed_ms = elapsed_ms + (EXTRACT(epoch FROM pg_catalog.clock_timestamp() - applied_at) * 1000)::bigint, \
-         applied_at = pg_catalog.clock_timestamp()"
-    } else {
-        ""
-    };
-    format!(
-        "UPDATE {table} SET state = '{}', statements_done = {done}, finished_checksum = {finished}{checksum}{applied} \
-         WHERE set_name = {} AND version = {}",
-        state.as_str(),
-        literal(&store.set),
-        entry.version
-    )
-}
-
-/// Removes a row.
-pub(super) fn delete(store: &Store, table: &Table, entry: &Entry) -> String {
-    format!("DELETE FROM {table} WHERE set_name = {} AND version = {}", literal(&store.set), entry.version)
 }
 
 /// Adds to the log.
@@ -202,8 +528,7 @@ pub(super) const INVALID: &str = "SELECT i.indexrelid::bigint AS oid, c.relname:
 /// Other sessions that are inside a transaction, the oldest first.
 pub(super) const BLOCKERS: &str = "SELECT 'pid ' || a.pid || ', application `' || COALESCE(a.application_name, '') || \
      '`, role ' || COALESCE(a.usename::text, 'unknown') || ', in a transaction since ' || \
-     pg_catalog.to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') || ': ' || \
-     pg_catalog.left(pg_catalog.regexp_replace(a.query, '\\s+', ' ', 'g'), 80) AS blocker \
+     pg_catalog.to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS blocker \
      FROM pg_catalog.pg_stat_activity a WHERE a.datname = pg_catalog.current_database() \
      AND a.pid <> pg_catalog.pg_backend_pid() AND a.xact_start IS NOT NULL \
      AND EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.pid = a.pid AND l.granted AND l.locktype = 'relation') \

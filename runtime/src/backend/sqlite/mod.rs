@@ -2,27 +2,29 @@
 //! failure keeps the ones before it and one flush pays for all.
 
 mod cause;
+mod depth;
+mod keys;
+mod outside;
+mod owner;
+mod run;
 #[cfg(feature = "schema")]
 mod schema;
+mod session;
 mod sql;
 
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Waker};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use lockgate_core::{Action, Atomicity, Dialect, Direction, History, State, other};
+use lockgate_core::{Atomicity, Dialect, History, State, other};
 use sqlx::{AssertSqlSafe, Connection, Either, Row, Sqlite, SqliteConnection};
-use tokio::time::Instant;
 
 use super::{
-    Backend, BoxFuture, Ending, FailedAt, Failure, Job, LockFailure, LockRequest, OnProgress, Progress, Sql, Work,
-    backoff,
+    Backend, BoxFuture, Deadline, Ending, FailedAt, Failure, Job, LockFailure, LockRequest, OnProgress, backoff, chance,
 };
-use crate::Transaction;
-use crate::error::{Cause, Class, chain};
-use crate::migrations::StepFn;
+use crate::error::{Cause, Class};
 use crate::session::Held;
 use crate::store::{self, Entry, LogEvent, Store};
 
@@ -32,26 +34,41 @@ pub(crate) use cause::cause;
 /// longer than this is sent in pieces.
 const PIECE_BYTES: usize = 16 * 1024;
 
-const SAVEPOINT: &str = "lockgate_migration";
-
-/// `SQLITE_CONSTRAINT_FOREIGNKEY`: of a COMMIT, a deferred key.
-const DEFERRED: &str = "SQLite code 787";
+/// Where in a job it failed, and why.
+type Broken = (FailedAt, Cause);
 
 pub(crate) struct Backing<'a> {
     held: Held<'a, Sqlite>,
+    /// The name of our savepoints, which no script can guess, and so none can release. It also says who is at work
+    /// outside a transaction.
+    savepoint: String,
     /// Whether the write transaction is open.
     open: bool,
+    /// Whether a script may have a transaction of its own open.
+    block: bool,
     /// Whether the connection enforced foreign keys and does not for the moment.
     unenforced: bool,
     /// Whether the tables are to be created before anything is written.
     create: bool,
     /// Whether no committed transaction has created them yet.
     absent: bool,
+    /// Whether the history table has the columns that the first releases did not have.
+    later: bool,
     whole_run: bool,
     /// How long to wait for another writer.
     lock_wait: Duration,
     /// How long the connection itself waits, in ms, while that is set aside.
     busy_timeout: Option<i64>,
+    /// That nobody else is at work outside a transaction.
+    claim: Option<owner::Claim>,
+    /// The connection as it was before a job that may change it.
+    session: Option<session::Session>,
+    /// Why it could not be made so again.
+    unclean: Option<Cause>,
+    /// Whether a job ran that may have changed it.
+    dirty: bool,
+    /// The database's file, once it was asked for; none if there is none.
+    file: Option<Option<String>>,
     /// Whether the connection is of no more use.
     lost: bool,
 }
@@ -60,29 +77,34 @@ impl<'a> Backing<'a> {
     pub(crate) fn new(held: Held<'a, Sqlite>) -> Self {
         Self {
             held,
+            savepoint: format!("lockgate_{:016x}{:016x}", chance(), chance()),
             open: false,
+            block: false,
             unenforced: false,
             create: false,
             absent: false,
+            later: true,
             whole_run: false,
             lock_wait: Duration::ZERO,
             busy_timeout: None,
+            claim: None,
+            session: None,
+            unclean: None,
+            dirty: false,
+            file: None,
             lost: false,
         }
     }
 
-    /// Runs SQL and gives each result to `on`. An error comes with the number of results before it.
-    async fn send(&mut self, sql: String, mut on: impl FnMut(usize)) -> Result<(), (usize, Cause)> {
-        let mut results = 0;
+    /// Runs SQL and gives the text that it answered last, if any. An error comes with the number of results before it.
+    async fn send(&mut self, sql: String) -> Result<Option<String>, (usize, Cause)> {
+        let (mut results, mut answer) = (0, None);
         let mut stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(self.held.connection());
         loop {
             match stream.try_next().await {
-                Ok(None) => return Ok(()),
-                Ok(Some(Either::Right(_))) => {}
-                Ok(Some(Either::Left(_))) => {
-                    on(results);
-                    results += 1;
-                }
+                Ok(None) => return Ok(answer),
+                Ok(Some(Either::Right(row))) => answer = row.try_get(0).ok(),
+                Ok(Some(Either::Left(_))) => results += 1,
                 Err(error) => {
                     let cause = cause(&error);
                     self.lost |= cause.class == Class::Lost;
@@ -93,25 +115,33 @@ impl<'a> Backing<'a> {
     }
 
     async fn execute(&mut self, sql: impl Into<String>) -> Result<(), Cause> {
-        self.send(sql.into(), |_| ()).await.map_err(|(_, cause)| cause)
+        self.send(sql.into()).await.map(|_| ()).map_err(|(_, cause)| cause)
     }
 
     async fn look(&mut self, store: &Store) -> Result<History, Cause> {
-        let sql = sql::history(&store.table, &store.set);
-        let row = match sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(self.held.connection()).await {
-            Ok(row) => row,
-            Err(error) => {
-                let cause = cause(&error);
-                if cause.class == Class::Absent {
-                    return self.others().await;
-                }
-                if cause.message.starts_with("no such column") {
-                    let message = format!("{} is not a history table of Lockgate: {}", store.table, cause.message);
-                    return Err(Cause { class: Class::HistoryFormat, message, ..cause });
-                }
-                return Err(cause);
+        let mut later = true;
+        let row = loop {
+            let sql = sql::history(&store.table.within("main"), &store.set, later);
+            let error = match sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(self.held.connection()).await {
+                Ok(row) => break row,
+                Err(error) => error,
+            };
+            let cause = cause(&error);
+            if cause.class == Class::Absent {
+                self.later = true;
+                return self.others().await;
             }
+            if cause.message.starts_with("no such column") {
+                if later {
+                    later = false;
+                    continue;
+                }
+                let message = format!("{} is not a history table of Lockgate: {}", store.table, cause.message);
+                return Err(Cause { class: Class::HistoryFormat, message, ..cause });
+            }
+            return Err(cause);
         };
+        self.later = later;
         let text: Option<String> = row.try_get(0).map_err(|error| cause(&error))?;
         let rows = text.map_or(Ok(Vec::new()), |text| store::rows(&text, &store.table))?;
         Ok(History::Present(rows))
@@ -128,39 +158,66 @@ impl<'a> Backing<'a> {
         Ok(History::Foreign { tool, table })
     }
 
+    /// The file that the database is in, if it is in one.
+    async fn file(&mut self) -> Result<Option<String>, Cause> {
+        if let Some(file) = &self.file {
+            return Ok(file.clone());
+        }
+        let sql = "SELECT file FROM pragma_database_list WHERE name = 'main'";
+        let row = sqlx::raw_sql(sql).fetch_one(self.held.connection()).await;
+        let file: Option<String> = row.and_then(|row| row.try_get(0)).map_err(|error| cause(&error))?;
+        let file = file.filter(|file| !file.is_empty());
+        self.file = Some(file.clone());
+        Ok(file)
+    }
+
     /// Opens the write transaction, which no one else can have at the same time.
     async fn begin(&mut self, on_wait: &mut (dyn FnMut(Option<String>) + Send)) -> Result<(), LockFailure> {
+        self.begin_until(Deadline::after(self.lock_wait), on_wait).await
+    }
+
+    async fn begin_until(
+        &mut self,
+        until: Deadline,
+        on_wait: &mut (dyn FnMut(Option<String>) + Send),
+    ) -> Result<(), LockFailure> {
         // How long the connection itself would wait is not what was asked for, and nobody could be
         // told meanwhile.
         let busy_timeout = self.number("PRAGMA busy_timeout").await?;
         self.busy_timeout = Some(busy_timeout);
         self.execute("PRAGMA busy_timeout = 0").await?;
-        let begun = self.begin_within(on_wait).await;
+        let begun = self.begun(until, on_wait).await;
         self.execute(format!("PRAGMA busy_timeout = {busy_timeout}")).await?;
         self.busy_timeout = None;
         begun
     }
 
-    async fn begin_within(&mut self, on_wait: &mut (dyn FnMut(Option<String>) + Send)) -> Result<(), LockFailure> {
-        let deadline = Instant::now() + self.lock_wait;
+    async fn begun(
+        &mut self,
+        until: Deadline,
+        on_wait: &mut (dyn FnMut(Option<String>) + Send),
+    ) -> Result<(), LockFailure> {
         let mut attempt = 0;
         loop {
-            // Set before: should this future be dropped, the transaction may have begun already.
-            self.open = true;
-            let begun = self.execute("BEGIN IMMEDIATE").await;
-            let Err(cause) = begun else { return Ok(()) };
-            self.open = false;
+            // Should this future be dropped, the driver undoes what nobody heard of.
+            let begun = depth::begin(self.held.connection()).await;
+            let Err(error) = begun else {
+                self.open = true;
+                return Ok(());
+            };
+            let cause = cause(&error);
+            self.lost |= cause.class == Class::Lost;
             if cause.class != Class::LockTimeout {
                 return Err(cause.into());
             }
-            if Instant::now() >= deadline {
+            if until.is_over() {
                 return Err(LockFailure::Held { holder: None });
             }
             if attempt == 0 {
                 on_wait(None);
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            tokio::time::sleep(backoff(attempt, Duration::from_millis(10), Duration::from_millis(250)).min(left)).await;
+            let delay = backoff(attempt, Duration::from_millis(10), Duration::from_millis(250)).min(until.left());
+            tokio::time::sleep(delay).await;
             attempt += 1;
         }
     }
@@ -174,48 +231,30 @@ impl<'a> Backing<'a> {
             let message = "SQLite knows no schemas: name the history table without one";
             return Err(Cause::new(Class::Usage, message).into());
         }
-        if self.held.connection().is_in_transaction() {
+        if depth::depth(self.held.connection()) != 0 {
             let message = "the connection is inside a transaction of its own: end it first";
             return Err(Cause::new(Class::Usage, message).into());
         }
         self.lock_wait = request.limits.lock_wait;
         self.whole_run = request.atomicity == Atomicity::WholeRun;
-        self.begin(on_wait).await?;
-        let history = self.look(request.store).await?;
-        self.absent = history.is_absent();
-        self.create = self.absent;
-        Ok(history)
-    }
-
-    /// Opens the write transaction again if a script had to run outside of it.
-    async fn reopen(&mut self, store: &Store, job: &Job) -> Result<(), (FailedAt, Cause)> {
-        let begin = |cause| (FailedAt::Begin, cause);
-        if !self.open {
-            match self.begin(&mut |_| ()).await {
-                Ok(()) => {}
-                Err(LockFailure::Cause(cause)) => return Err(begin(cause)),
-                Err(LockFailure::Held { .. }) => {
-                    return Err(begin(Cause::new(Class::LockTimeout, "another connection holds the write lock")));
-                }
+        let until = request.deadline;
+        let mut outside = request.outside;
+        loop {
+            if outside {
+                self.own(until, on_wait).await?;
             }
-            // In between, another run may have come first.
-            let history = self.look(store).await.map_err(begin)?;
-            let recorded = history.row(job.entry.version).is_some();
-            if recorded == matches!(job.action, Action::Apply | Action::Record) {
-                return Err(begin(Cause::new(Class::Overtaken, "another run came first")));
+            self.begin_until(until, on_wait).await?;
+            let history = self.look(request.store).await?;
+            // Where a script stopped half way, its owner may be at it still.
+            let stopped = history.rows().iter().any(|row| row.state != State::Applied);
+            if !stopped || self.claimed().await? {
+                self.absent = history.is_absent();
+                self.create = self.absent;
+                return Ok(history);
             }
+            self.roll_back().await;
+            outside = true;
         }
-        if self.create {
-            // Both tables or none: a history table without its log would be one of an unknown format.
-            let create = sql::create(&store.table);
-            let created = self.execute(format!("SAVEPOINT {SAVEPOINT}; {create}; RELEASE {SAVEPOINT}")).await;
-            if let Err(cause) = created {
-                self.undo().await;
-                return Err((FailedAt::Preparation, cause));
-            }
-            self.create = false;
-        }
-        Ok(())
     }
 
     /// Ends the write transaction. Where this fails, what is left of it is still open.
@@ -223,204 +262,44 @@ impl<'a> Backing<'a> {
         if !self.open {
             return Ok(());
         }
-        let deadline = Instant::now() + self.lock_wait;
+        let until = Deadline::after(self.lock_wait);
         let mut attempt = 0;
         loop {
-            match self.execute("COMMIT").await {
-                Ok(()) => {
-                    (self.open, self.absent) = (false, self.create);
-                    return Ok(());
-                }
-                // Somebody still reads what is to be written over.
-                Err(cause) if cause.class == Class::LockTimeout && Instant::now() < deadline => {
-                    tokio::time::sleep(backoff(attempt, Duration::from_millis(10), Duration::from_millis(250))).await;
-                    attempt += 1;
-                }
-                Err(cause) => return Err(cause),
-            }
-        }
-    }
-
-    /// Undoes what stands in the savepoint; all of it, if all of the run is one.
-    async fn undo(&mut self) {
-        let undone = self.execute(format!("ROLLBACK TO {SAVEPOINT}; RELEASE {SAVEPOINT}")).await;
-        // Some failures (a full disk, for one) end the whole transaction by themselves.
-        if undone.is_err() || self.whole_run {
-            self.roll_back().await;
-        }
-    }
-
-    /// Undoes the write transaction, if SQLite has not done so by itself.
-    async fn roll_back(&mut self) {
-        let _ = self.execute("ROLLBACK").await;
-        (self.open, self.create) = (false, self.absent);
-    }
-
-    /// Commits these jobs, the first of which has the index `first`. A deferred foreign key that
-    /// points nowhere shows only now, and would take all of them with it: then each is run again
-    /// with a commit of its own, so that those before the culprit stay.
-    async fn settle(&mut self, store: &Store, jobs: &[Job], first: usize) -> Result<(), Failure> {
-        let Err(cause) = self.commit().await else { return Ok(()) };
-        self.roll_back().await;
-        if cause.code.as_deref() != Some(DEFERRED) {
-            return Err(Failure { job: first, at: FailedAt::Commit, cause });
-        }
-        for (index, job) in jobs.iter().enumerate() {
-            let fail = |at, cause| Failure { job: first + index, at, cause };
-            self.run_job(store, job).await.map_err(|(at, cause)| fail(at, cause))?;
-            if let Err(cause) = self.commit().await {
-                let broken = self.violations().await.unwrap_or_default();
-                self.roll_back().await;
-                let detail = (!broken.is_empty()).then(|| shown(&broken).into());
-                return Err(fail(FailedAt::Commit, Cause { detail, ..cause }));
-            }
-        }
-        Ok(())
-    }
-
-    fn bookkeeping(&self, store: &Store, job: &Job, began: SystemTime) -> String {
-        let row = match job.action {
-            Action::Apply | Action::Record | Action::ResumeApply { .. } => {
-                let done = match &job.work {
-                    Work::Script(sql) => u32::try_from(sql.statements.len()).unwrap_or(u32::MAX),
-                    Work::Nothing | Work::Step(_) => 0,
-                };
-                sql::insert(store, &job.entry, State::Applied, done, began)
-            }
-            Action::Rewrite => sql::rewrite(store, &job.entry),
-            Action::Revert | Action::ResumeRevert { .. } | Action::Forget => sql::delete(store, &job.entry),
-        };
-        format!("{row}; {}", sql::log(store, &job.entry, job.log_event(), None))
-    }
-
-    async fn run_jobs(&mut self, store: &Store, jobs: &[Job], progress: OnProgress<'_>) -> Result<(), Failure> {
-        // The first job that is not committed.
-        let mut first = 0;
-        for (index, job) in jobs.iter().enumerate() {
-            progress(Progress::Started(index));
-            let fail = |(at, cause)| Failure { job: index, at, cause };
-            let wants_off = matches!(&job.work, Work::Script(sql) if sql.script.foreign_keys_off());
-            let ran = if wants_off && self.enforces().await.map_err(|cause| fail((FailedAt::Begin, cause)))? {
-                self.settle(store, &jobs[first..index], first).await?;
-                first = index + 1;
-                self.run_unenforced(store, job).await
-            } else {
-                self.run_job(store, job).await
-            };
-            if let Err(failed) = ran {
-                if let Some(before) = jobs.get(first..index)
-                    && !self.whole_run
-                {
-                    self.settle(store, before, first).await?;
-                }
-                return Err(fail(failed));
-            }
-            progress(Progress::Finished(index));
-        }
-        if self.whole_run { Ok(()) } else { self.settle(store, &jobs[first..], first).await }
-    }
-
-    /// Runs a job in a savepoint of the write transaction.
-    async fn run_job(&mut self, store: &Store, job: &Job) -> Result<(), (FailedAt, Cause)> {
-        let bookkeeping = |cause| (FailedAt::Bookkeeping, cause);
-        self.reopen(store, job).await?;
-        let done = match &job.work {
-            Work::Nothing => {
-                let sql = self.bookkeeping(store, job, SystemTime::now());
-                self.execute(format!("SAVEPOINT {SAVEPOINT}; {sql}; RELEASE {SAVEPOINT}")).await.map_err(bookkeeping)
-            }
-            Work::Script(sql) => self.run_script(store, job, sql).await,
-            Work::Step(function) => self.run_step(store, job, *function).await,
-        };
-        if done.is_err() {
-            self.undo().await;
-        }
-        done
-    }
-
-    async fn run_script(&mut self, store: &Store, job: &Job, sql: &Sql) -> Result<(), (FailedAt, Cause)> {
-        let began = SystemTime::now();
-        let mut first = 0;
-        let mut text = format!("SAVEPOINT {SAVEPOINT};");
-        let mut own = 1;
-        loop {
-            let last = piece(sql, first);
-            if let (Some(from), Some(to)) = (sql.statements.get(first), sql.statements[..last].last()) {
-                text.push('\n');
-                text.push_str(&sql.text[from.range.start..to.range.end]);
-            }
-            let ends = last == sql.statements.len();
-            if ends {
-                let bookkeeping = self.bookkeeping(store, job, began);
-                text.push_str(&format!("\n; {bookkeeping}; RELEASE {SAVEPOINT}"));
-            }
-            if let Err((results, cause)) = self.send(std::mem::take(&mut text), |_| ()).await {
-                let at = match results.checked_sub(own) {
-                    Some(index) if first + index < last => FailedAt::Statement { index: first + index, byte: None },
-                    Some(_) | None => FailedAt::Bookkeeping,
-                };
-                return Err((at, cause));
-            }
-            if ends {
+            let Err(error) = depth::commit(self.held.connection()).await else {
+                (self.open, self.absent) = (false, self.create);
                 return Ok(());
-            }
-            (first, own) = (last, 0);
-        }
-    }
-
-    async fn run_step(&mut self, store: &Store, job: &Job, function: StepFn) -> Result<(), (FailedAt, Cause)> {
-        let bookkeeping = |cause| (FailedAt::Bookkeeping, cause);
-        let began = SystemTime::now();
-        self.execute(format!("SAVEPOINT {SAVEPOINT}")).await.map_err(bookkeeping)?;
-        let mut transaction = Transaction::on_sqlite(self.held.connection());
-        if let Err(error) = function(&mut transaction).await {
-            let cause = match error.downcast_ref::<sqlx::Error>() {
-                Some(error) => cause(error),
-                None => Cause::new(Class::Other, chain(&*error)),
             };
-            return Err((FailedAt::Step, cause));
+            let cause = cause(&error);
+            self.lost |= cause.class == Class::Lost;
+            // Somebody still reads what is to be written over.
+            if cause.class != Class::LockTimeout || until.is_over() {
+                return Err(cause);
+            }
+            tokio::time::sleep(backoff(attempt, Duration::from_millis(10), Duration::from_millis(250))).await;
+            attempt += 1;
         }
-        // Without its savepoint, what the function did may be committed already.
-        let sql = self.bookkeeping(store, job, began);
-        self.execute(format!("RELEASE {SAVEPOINT}; SAVEPOINT {SAVEPOINT}")).await.map_err(|cause| {
-            let message = "its savepoint is gone";
-            (FailedAt::StepEnded, Cause { message: message.to_owned(), ..cause })
-        })?;
-        self.execute(format!("{sql}; RELEASE {SAVEPOINT}")).await.map_err(bookkeeping)
     }
 
-    /// Runs a job while foreign keys are not enforced, the only safe way: the pragma has no effect
-    /// inside a transaction, so the job gets one of its own, and what it breaks is found before it
-    /// is committed.
-    async fn run_unenforced(&mut self, store: &Store, job: &Job) -> Result<(), (FailedAt, Cause)> {
-        let begin = |cause| (FailedAt::Begin, cause);
-        self.unenforced = true;
-        self.execute("PRAGMA foreign_keys = OFF").await.map_err(begin)?;
-        let done = self.run_checked(store, job).await;
-        if done.is_err() && self.open {
-            // Only this job is in the transaction.
-            self.roll_back().await;
+    /// Undoes the write transaction, if that has not happened already, and whatever else is open.
+    async fn roll_back(&mut self) {
+        for _ in 0..16 {
+            let within = depth::depth(self.held.connection());
+            if within == 0 {
+                break;
+            }
+            if depth::roll_back(self.held.connection()).await.is_err() {
+                // The driver still counts what SQLite, or a script, has ended: it is given something to undo.
+                let begin = match within {
+                    1 => "BEGIN".to_owned(),
+                    deep => format!("SAVEPOINT {}", depth::savepoint(deep - 1)),
+                };
+                let _ = self.execute(begin).await;
+            }
         }
-        self.execute("PRAGMA foreign_keys = ON").await.map_err(begin)?;
-        self.unenforced = false;
-        done
-    }
-
-    async fn run_checked(&mut self, store: &Store, job: &Job) -> Result<(), (FailedAt, Cause)> {
-        let bookkeeping = |cause| (FailedAt::Bookkeeping, cause);
-        self.reopen(store, job).await?;
-        let before = self.violations().await.map_err(bookkeeping)?;
-        self.run_job(store, job).await?;
-        let after = self.violations().await.map_err(bookkeeping)?;
-        let new: Vec<String> = after.into_iter().filter(|violation| !before.contains(violation)).collect();
-        if !new.is_empty() {
-            return Err((FailedAt::ForeignKeys, Cause::new(Class::Other, shown(&new))));
-        }
-        self.commit().await.map_err(|cause| (FailedAt::Commit, cause))
-    }
-
-    async fn enforces(&mut self) -> Result<bool, Cause> {
-        Ok(self.number("PRAGMA foreign_keys").await? != 0)
+        self.lost |= depth::depth(self.held.connection()) != 0;
+        // What a script began by itself, the driver does not know.
+        let _ = self.execute("ROLLBACK").await;
+        (self.open, self.block, self.create) = (false, false, self.absent);
     }
 
     async fn number(&mut self, pragma: &'static str) -> Result<i64, Cause> {
@@ -428,98 +307,51 @@ impl<'a> Backing<'a> {
         row.and_then(|row| row.try_get(0)).map_err(|error| cause(&error))
     }
 
-    async fn violations(&mut self) -> Result<Vec<String>, Cause> {
-        let rows = sqlx::raw_sql("PRAGMA foreign_key_check").fetch_all(self.held.connection()).await;
-        let rows = rows.map_err(|error| cause(&error))?;
-        let read = |row: &sqlx::sqlite::SqliteRow| -> Result<String, sqlx::Error> {
-            let (table, parent): (String, String) = (row.try_get(0)?, row.try_get(2)?);
-            let row_id: Option<i64> = row.try_get(1)?;
-            let key: i64 = row.try_get(3)?;
-            let row_id = row_id.map_or_else(|| "a row".to_owned(), |id| format!("row {id}"));
-            Ok(format!("{row_id} of {table} to {parent} (key {key})"))
-        };
-        rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| cause(&error))
-    }
-
-    async fn run_alone(&mut self, store: &Store, job: &Job, progress: OnProgress<'_>) -> Result<(), Failure> {
-        let Work::Script(sql) = &job.work else { return Ok(()) };
-        progress(Progress::Started(0));
-        let bookkeeping = |cause| Failure { job: 0, at: FailedAt::Bookkeeping, cause };
-        let going_up = job.action.direction() == Some(Direction::Up);
-        let state = if going_up { State::Partial } else { State::Reverting };
-        let done = job.action.statements_done();
-        let total = u32::try_from(sql.statements.len()).unwrap_or(u32::MAX);
-
-        self.reopen(store, job).await.map_err(|(at, cause)| Failure { job: 0, at, cause })?;
-        let first = match job.action {
-            Action::Apply => sql::insert(store, &job.entry, State::Partial, 0, SystemTime::now()),
-            _ => sql::advance(store, &job.entry, state, done, sql.finished(done)),
-        };
-        self.execute(first).await.map_err(bookkeeping)?;
-        self.commit().await.map_err(bookkeeping)?;
-
-        let mut finished = done;
-        for (index, statement) in sql.statements.iter().enumerate().skip(done as usize) {
-            let code = &sql.text[statement.range.clone()];
-            let at = FailedAt::Statement { index, byte: None };
-            self.execute(code).await.map_err(|cause| Failure { job: 0, at, cause })?;
-            finished += 1;
-            if finished < total {
-                // Nothing keeps another run from finishing it meanwhile, and what is applied stays so.
-                let advance = sql::advance(store, &job.entry, state, finished, sql.finished(finished));
-                self.execute(format!("{advance} AND state = '{}'", state.as_str())).await.map_err(bookkeeping)?;
-            }
-            progress(Progress::Statement(0, finished));
-        }
-        let row = match going_up {
-            true => sql::advance(store, &job.entry, State::Applied, total, None),
-            false => sql::delete(store, &job.entry),
-        };
-        let log = sql::log(store, &job.entry, job.log_event(), None);
-        match self.begin(&mut |_| ()).await {
-            Ok(()) => {}
-            Err(LockFailure::Cause(cause)) => return Err(bookkeeping(cause)),
-            Err(LockFailure::Held { .. }) => {
-                let message = "another connection holds the write lock";
-                return Err(bookkeeping(Cause::new(Class::LockTimeout, message)));
-            }
-        }
-        // What comes next runs in this transaction: the history must be the one that it was planned for.
-        let history = self.look(store).await.map_err(bookkeeping)?;
-        if history.row(job.entry.version).is_none_or(|row| row.state != state) {
+    async fn log_failed(&mut self, store: &Store, entry: &Entry, message: &str) -> Result<(), Cause> {
+        // What is undone when the run ends would take the log with it.
+        if self.whole_run && self.open {
             self.roll_back().await;
-            return Err(bookkeeping(Cause::new(Class::Overtaken, "another run came first")));
         }
-        self.execute(format!("{row}; {log}")).await.map_err(bookkeeping)?;
-        progress(Progress::Finished(0));
-        Ok(())
+        let log = sql::log(store, entry, LogEvent::Failed, Some(message), None);
+        if self.open {
+            return self.execute(log).await;
+        }
+        let create = if self.create { sql::create(&store.table) } else { String::new() };
+        let logged = self.execute(format!("BEGIN IMMEDIATE; {create}; {log}; COMMIT")).await;
+        if logged.is_err() {
+            let _ = self.execute("ROLLBACK").await;
+        }
+        logged
     }
 
     async fn let_go(&mut self, ending: Ending) -> Result<(), Cause> {
         if ending == Ending::Stop && self.whole_run && self.open {
             self.roll_back().await;
         }
-        if let Err(cause) = self.commit().await {
+        let committed = self.commit().await;
+        if committed.is_err() {
             self.roll_back().await;
-            return Err(cause);
         }
-        Ok(())
+        self.tidy().await;
+        self.claim = None;
+        if self.dirty {
+            // Whether there is a file decides what becomes of the connection.
+            let _ = self.file().await;
+        }
+        committed
+    }
+
+    /// Whether a connection that is ours is closed rather than used again.
+    fn is_spent(&self) -> bool {
+        let under_way = self.open || self.block || self.unenforced || self.busy_timeout.is_some();
+        let in_file = matches!(self.file, Some(Some(_)));
+        under_way || self.lost || self.session.is_some() || ((self.dirty || self.unclean.is_some()) && in_file)
     }
 }
 
-/// Foreign keys that point to rows that are not there, in one line.
-fn shown(broken: &[String]) -> String {
-    let first: Vec<&str> = broken.iter().take(5).map(String::as_str).collect();
-    let more = if broken.len() > first.len() { "; …" } else { "" };
-    let (count, keys) = (broken.len(), if broken.len() == 1 { "foreign key points" } else { "foreign keys point" });
-    format!("{count} {keys} to rows that are not there: {}{more}", first.join("; "))
-}
-
-/// The statement behind the last one of the piece that begins with this one.
-fn piece(sql: &Sql, first: usize) -> usize {
-    let Some(start) = sql.statements.get(first).map(|statement| statement.range.start) else { return first };
-    let rest = &sql.statements[first..];
-    first + rest.partition_point(|statement| statement.range.end - start <= PIECE_BYTES).max(1)
+/// The same, in the database itself: not in another one that is attached to the connection, and no temporary table.
+fn main(store: &Store) -> Store {
+    Store { table: store.table.within("main"), ..store.clone() }
 }
 
 impl Backend for Backing<'_> {
@@ -545,7 +377,7 @@ impl Backend for Backing<'_> {
         jobs: &'a [Job],
         progress: OnProgress<'a>,
     ) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(self.run_jobs(store, jobs, progress))
+        Box::pin(async move { self.run_jobs(&main(store), jobs, progress).await })
     }
 
     fn run_outside<'a>(
@@ -554,7 +386,7 @@ impl Backend for Backing<'_> {
         job: &'a Job,
         progress: OnProgress<'a>,
     ) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(self.run_alone(store, job, progress))
+        Box::pin(async move { self.run_alone(&main(store), job, progress).await })
     }
 
     fn log_failure<'a>(
@@ -563,18 +395,7 @@ impl Backend for Backing<'_> {
         entry: &'a Entry,
         message: &'a str,
     ) -> BoxFuture<'a, Result<(), Cause>> {
-        Box::pin(async move {
-            let log = sql::log(store, entry, LogEvent::Failed, Some(message));
-            let create = if self.create { sql::create(&store.table) } else { String::new() };
-            if self.open {
-                return self.execute(log).await;
-            }
-            let logged = self.execute(format!("BEGIN IMMEDIATE; {create}; {log}; COMMIT")).await;
-            if logged.is_err() {
-                let _ = self.execute("ROLLBACK").await;
-            }
-            logged
-        })
+        Box::pin(async move { self.log_failed(&main(store), entry, message).await })
     }
 
     fn release(&mut self, ending: Ending) -> BoxFuture<'_, Result<(), Cause>> {
@@ -601,17 +422,36 @@ impl Backend for Backing<'_> {
 /// is the caller's, by handing its worker thread the words without waiting for the answer.
 impl Drop for Backing<'_> {
     fn drop(&mut self) {
-        let changed = self.open || self.unenforced || self.busy_timeout.is_some();
-        if !self.held.is_borrowed() && (changed || self.lost) {
-            self.held.abandon();
+        if !self.held.is_borrowed() {
+            if self.is_spent() {
+                self.held.abandon();
+            }
             return;
         }
+        if self.open {
+            for _ in 0..depth::depth(self.held.connection()) {
+                depth::start_roll_back(self.held.connection());
+            }
+            // What a script has ended, the driver counts still: it is given something to undo.
+            self.queue(["BEGIN".to_owned()]);
+            depth::start_roll_back(self.held.connection());
+        }
+        if self.open || self.block {
+            self.queue(["ROLLBACK".to_owned()]);
+        }
         let words = [
-            self.open.then(|| "ROLLBACK".to_owned()),
             self.unenforced.then(|| "PRAGMA foreign_keys = ON".to_owned()),
             self.busy_timeout.map(|timeout| format!("PRAGMA busy_timeout = {timeout}")),
+            self.session.take().map(|session| session.words(None)),
         ];
-        for sql in words.into_iter().flatten() {
+        self.queue(words.into_iter().flatten());
+    }
+}
+
+impl Backing<'_> {
+    /// Hands the connection's worker these words without waiting for the answers.
+    fn queue(&mut self, words: impl IntoIterator<Item = String>) {
+        for sql in words {
             // The first poll puts the command into the worker's queue, where it runs in its turn
             // whether or not anybody waits for it.
             let mut sent = pin!(sqlx::raw_sql(AssertSqlSafe(sql)).execute(self.held.connection()));

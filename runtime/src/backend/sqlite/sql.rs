@@ -10,10 +10,14 @@ const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 /// Milliseconds since 1970. `unixepoch('subsec')` would ask for SQLite 3.42.
 const NOW_MS: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
 
-/// The rows of the set as one text, in no order.
-pub(super) fn history(table: &Table, set: &str) -> String {
+/// The columns that the first releases did not have.
+pub(super) const LATER: &str = ", owner, under_way";
+
+/// The rows of the set as one text, in no order; without the later columns where the table has none.
+pub(super) fn history(table: &Table, set: &str, later: bool) -> String {
     let columns = "version, name, checksum, state, statements_done, finished_checksum, applied_at, elapsed_ms, applied_by, \
                    application, lockgate";
+    let columns = format!("{columns}{}", if later { LATER } else { "" });
     let fields: Vec<String> = columns.split(", ").map(|column| format!("ifnull({column}, '')")).collect();
     format!(
         "SELECT group_concat({}, char({})) FROM {table} WHERE set_name = {}",
@@ -38,12 +42,33 @@ pub(super) fn create(table: &Table) -> String {
         "CREATE TABLE IF NOT EXISTS {table} (set_name TEXT NOT NULL, version INTEGER NOT NULL, name TEXT NOT NULL, \
          checksum TEXT NOT NULL, state TEXT NOT NULL, statements_done INTEGER NOT NULL, \
          finished_checksum TEXT, applied_at TEXT NOT NULL, elapsed_ms INTEGER NOT NULL, applied_by TEXT NOT NULL, application TEXT NOT NULL, lockgate TEXT NOT NULL, \
-         PRIMARY KEY (set_name, version)) WITHOUT ROWID; \
+         owner TEXT, under_way INTEGER, PRIMARY KEY (set_name, version)) WITHOUT ROWID; \
          CREATE TABLE IF NOT EXISTS {} (id INTEGER PRIMARY KEY AUTOINCREMENT, logged_at TEXT NOT NULL, \
          logged_by TEXT NOT NULL, set_name TEXT NOT NULL, version INTEGER NOT NULL, name TEXT NOT NULL, \
          event TEXT NOT NULL, application TEXT NOT NULL, lockgate TEXT NOT NULL, detail TEXT)",
         table.log()
     )
+}
+
+/// Gives a table of the first releases what it lacks.
+pub(super) fn extend(table: &Table) -> String {
+    format!("ALTER TABLE {table} ADD COLUMN owner TEXT; ALTER TABLE {table} ADD COLUMN under_way INTEGER")
+}
+
+/// What the history must say once a step is recorded: its row in this state, or none.
+pub(super) fn proof(store: &Store, entry: &Entry, state: Option<State>) -> String {
+    let row = format!(
+        "(SELECT count(*) FROM {} WHERE set_name = {} AND version = {}",
+        store.table,
+        literal(&store.set),
+        entry.version
+    );
+    match state {
+        // A row that is being reverted says what was applied.
+        Some(State::Reverting) => format!("{row} AND state = 'reverting') = 1"),
+        Some(state) => format!("{row} AND checksum = '{}' AND state = '{}') = 1", entry.checksum, state.as_str()),
+        None => format!("{row}) = 0"),
+    }
 }
 
 /// Records a migration that began at this moment.
@@ -65,20 +90,34 @@ pub(super) fn insert(store: &Store, entry: &Entry, state: State, done: u32, bega
 }
 
 /// Makes a row say what is embedded: name, checksum, wholly applied.
-pub(super) fn rewrite(store: &Store, entry: &Entry) -> String {
+pub(super) fn rewrite(store: &Store, entry: &Entry, later: bool) -> String {
     format!(
-        "UPDATE {} SET name = {}, checksum = '{}', state = 'applied', finished_checksum = NULL \
+        "UPDATE {} SET name = {}, checksum = '{}', state = 'applied', finished_checksum = NULL{} \
          WHERE set_name = {} AND version = {}",
         store.table,
         literal(&entry.name),
         entry.checksum,
+        if later { ", owner = NULL, under_way = NULL" } else { "" },
         literal(&store.set),
         entry.version
     )
 }
 
+/// How far a script outside a transaction came.
+pub(super) struct Advance<'a> {
+    pub(super) state: State,
+    pub(super) done: u32,
+    pub(super) finished: Option<&'a Checksum>,
+    pub(super) owner: Option<&'a str>,
+    /// The statement that is sent next and whose end can be known only after it.
+    pub(super) under_way: Option<u32>,
+}
+
 /// Moves the row of a script that is not transactional on.
-pub(super) fn advance(store: &Store, entry: &Entry, state: State, done: u32, finished: Option<&Checksum>) -> String {
+pub(super) fn advance(store: &Store, entry: &Entry, to: &Advance<'_>) -> String {
+    let Advance { state, done, finished, owner, under_way } = *to;
+    let owner = owner.map_or_else(|| "NULL".to_owned(), literal);
+    let under_way = under_way.map_or_else(|| "NULL".to_owned(), |statement| statement.to_string());
     let finished = finished.map_or_else(|| "NULL".to_owned(), |checksum| format!("'{checksum}'"));
     // What has not run yet may have been put right since the row was written. Going down, it says
     // what was applied.
@@ -95,10 +134,23 @@ pub(super) fn advance(store: &Store, entry: &Entry, state: State, done: u32, fin
         String::new()
     };
     format!(
-        "UPDATE {} SET state = '{}', statements_done = {done}, finished_checksum = {finished}{checksum}{applied} \
+        "UPDATE {} SET state = '{}', statements_done = {done}, finished_checksum = {finished}, owner = {owner}, \
+         under_way = {under_way}{checksum}{applied} \
          WHERE set_name = {} AND version = {}",
         store.table,
         state.as_str(),
+        literal(&store.set),
+        entry.version
+    )
+}
+
+/// Makes a row say that so many statements have finished, that none is under way, and that nobody is at work.
+pub(super) fn settle(store: &Store, entry: &Entry, done: u32, finished: Option<&Checksum>) -> String {
+    let finished = finished.map_or_else(|| "NULL".to_owned(), |checksum| format!("'{checksum}'"));
+    format!(
+        "UPDATE {} SET statements_done = {done}, finished_checksum = {finished}, owner = NULL, under_way = NULL \
+         WHERE set_name = {} AND version = {}",
+        store.table,
         literal(&store.set),
         entry.version
     )
@@ -109,15 +161,18 @@ pub(super) fn delete(store: &Store, entry: &Entry) -> String {
     format!("DELETE FROM {} WHERE set_name = {} AND version = {}", store.table, literal(&store.set), entry.version)
 }
 
-/// Adds to the log.
-pub(super) fn log(store: &Store, entry: &Entry, event: LogEvent, detail: Option<&str>) -> String {
+/// Adds to the log, if this is true; else the statement fails.
+pub(super) fn log(store: &Store, entry: &Entry, event: LogEvent, detail: Option<&str>, proof: Option<&str>) -> String {
+    // The column takes no NULL.
+    let version = proof
+        .map_or_else(|| entry.version.to_string(), |proof| format!("CASE WHEN {proof} THEN {} END", entry.version));
     format!(
         "INSERT INTO {} (logged_at, logged_by, set_name, version, name, event, application, lockgate, detail) \
          VALUES ({NOW}, {}, {}, {}, {}, '{}', {}, '{LOCKGATE}', {})",
         store.table.log(),
         literal(&user()),
         literal(&store.set),
-        entry.version,
+        version,
         literal(&entry.name),
         event.as_str(),
         literal(store.application),

@@ -122,9 +122,16 @@ async fn rows_of_a_child_of_a_table_built_anew() {
     caught(tests, Dialect::Sqlite, 2, Step::RowsAfterApply, &words).await;
 }
 
+/// The run itself puts the connection back: what one migration attaches, the next one does not find.
 #[tokio::test]
-async fn an_attached_database_that_stays() {
+async fn an_attached_database_that_the_next_one_counts_on() {
     let up = "-- lockgate: no-transaction\nATTACH ':memory:' AS scratch;";
-    let files = [("0001_x.up.sql", up), ("0001_x.down.sql", "SELECT 1;")];
-    caught(tests(&files, vec![]), Dialect::Sqlite, 1, Step::Session, &["the attached database scratch"]).await;
+    let next = "CREATE TABLE scratch.b (id INTEGER);";
+    let files = [
+        ("0001_x.up.sql", up),
+        ("0001_x.down.sql", "SELECT 1;"),
+        ("0002_y.up.sql", next),
+        ("0002_y.down.sql", "SELECT 1;"),
+    ];
+    caught(tests(&files, vec![]), Dialect::Sqlite, 2, Step::Apply, &["unknown database scratch"]).await;
 }

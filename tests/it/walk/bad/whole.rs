@@ -7,7 +7,6 @@ use super::super::{on_each, tests, whole};
 
 on_each! {
     what_works_all_at_once_and_not_step_by_step,
-    rows_that_are_others_step_by_step,
 }
 
 async fn refused(files: &[(&str, &str)], dialect: Dialect, words: &[&str]) {
@@ -21,23 +20,25 @@ async fn what_works_all_at_once_and_not_step_by_step(dialect: Dialect) {
         ("0002_b.up.sql", "CREATE TABLE b AS SELECT id FROM scratch;"),
         ("0002_b.down.sql", "DROP TABLE b;"),
     ];
-    let words = ["`0002_b` on ", "it fails in a run of its own", "scratch"];
+    // On SQLite the run puts the connection back behind each migration, also within one run.
+    let words = match dialect {
+        Dialect::Sqlite => ["`0002_b` failed", "all at once fails", "scratch"],
+        Dialect::Postgres | Dialect::Mysql => ["`0002_b` on ", "it fails in a run of its own", "scratch"],
+    };
     refused(&files, dialect, &words).await;
 }
 
 /// The second migration looks whether the first one was in its session.
-async fn rows_that_are_others_step_by_step(dialect: Dialect) {
-    let there = match dialect {
-        Dialect::Sqlite => "SELECT 1 FROM temp.sqlite_schema",
-        Dialect::Postgres | Dialect::Mysql => "SELECT 1 FROM pg_class WHERE relnamespace = pg_my_temp_schema()",
-    };
+#[tokio::test]
+async fn rows_that_are_others_step_by_step() {
+    let there = "SELECT 1 FROM pg_class WHERE relnamespace = pg_my_temp_schema()";
     let files = [
         ("0001_a.up.sql", "CREATE TABLE b (id INTEGER);\nCREATE TEMPORARY TABLE scratch (id INTEGER);"),
         ("0001_a.down.sql", "DROP TABLE b;"),
         ("0002_b.up.sql", &*format!("INSERT INTO b SELECT 1 WHERE EXISTS ({there});")),
         ("0002_b.down.sql", "DELETE FROM b;"),
     ];
-    refused(&files, dialect, &["gives other rows", "`b` has 1 rows at once and 0 step by step"]).await;
+    refused(&files, Dialect::Postgres, &["gives other rows", "`b` has 1 rows at once and 0 step by step"]).await;
 }
 
 /// A path that is set for the database holds from the next session on.

@@ -128,9 +128,6 @@ impl Backing<'_> {
         let mut answers = vec![String::new(); queries.len()];
         let mut temporary = None;
         let mut done: usize = 0;
-        // A connection that is dropped inside this transaction goes, or, if it is the caller's, is
-        // sent a ROLLBACK.
-        self.configured = true;
         let sent = self
             .ask(message, |answer| {
                 match answer {
@@ -147,10 +144,9 @@ impl Backing<'_> {
                 Ok(())
             })
             .await;
-        if sent.is_err() && !self.lost {
+        if sent.is_err() && self.phase != super::Phase::Lost {
             self.execute("ROLLBACK".to_owned()).await?;
         }
-        self.configured = false;
         sent?;
         if let Some(schema) = temporary {
             // The number is another one each time.

@@ -1,0 +1,101 @@
+//! The fault campaign: sets of migrations are run while something goes wrong, and an oracle that shares no
+//! code with the runtime looks at what is left. `cargo xtask faults` starts it.
+
+#![forbid(unsafe_code)]
+
+mod campaign;
+mod left;
+mod oracle;
+mod pooler;
+mod proxy;
+mod runner;
+mod set;
+mod table;
+mod world;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
+
+/// Which database is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// What was asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) backends: Vec<Backend>,
+    pub(crate) count: u64,
+    pub(crate) seed: u64,
+    pub(crate) case: Option<u64>,
+    pub(crate) record: bool,
+    /// Sets without scripts that change the session.
+    pub(crate) calm: bool,
+    pub(crate) jobs: usize,
+    /// Only faults whose name begins so.
+    pub(crate) only: Option<String>,
+}
+
+const USAGE: &str = "faults [--backend sqlite|postgres] [--count N] [--seed S] [--case K] [--only FAULT] [--jobs N] [--calm] [--record]";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, order] = words.as_slice()
+        && first == "runner"
+    {
+        return runner::main(order);
+    }
+    match options(&words) {
+        Ok(options) => campaign::main(&options),
+        Err(why) => {
+            say(&format!("{why}\nusage: {USAGE}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn options(words: &[String]) -> Result<Options, String> {
+    let mut options = Options {
+        backends: vec![Backend::Sqlite, Backend::Postgres],
+        count: 100,
+        seed: 1,
+        case: None,
+        record: false,
+        calm: false,
+        jobs: 4,
+        only: None,
+    };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if word == "--calm" {
+            options.calm = true;
+            continue;
+        }
+        if word == "--record" {
+            options.record = true;
+            continue;
+        }
+        let value = words.next().ok_or_else(|| format!("`{word}` needs a value"))?;
+        let number = || value.parse::<u64>().map_err(|_| format!("`{word}` needs a number"));
+        match word.as_str() {
+            "--backend" if value == "sqlite" => options.backends = vec![Backend::Sqlite],
+            "--backend" if value == "postgres" => options.backends = vec![Backend::Postgres],
+            "--count" => options.count = number()?,
+            "--seed" => options.seed = number()?,
+            "--case" => options.case = Some(number()?),
+            "--jobs" => options.jobs = usize::try_from(number()?.max(1)).unwrap_or(1),
+            "--only" => options.only = Some(value.clone()),
+            _ => return Err(format!("`{word} {value}` is not understood")),
+        }
+    }
+    Ok(options)
+}
+
+/// One line for whoever started the campaign.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}

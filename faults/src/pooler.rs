@@ -1,0 +1,80 @@
+//! PgBouncer in front of a server, in one of its modes, as an account that may do little.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// A running pooler. Dropping it ends it.
+pub(crate) struct Pooler {
+    child: Child,
+    pub(crate) port: u16,
+    _folder: TempDir,
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const PROGRAMS: [&str; 2] = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"];
+
+/// Whether there is one, after it was installed where that may be done.
+pub(crate) fn is_there() -> bool {
+    let there = || PROGRAMS.iter().any(|path| Path::new(path).is_file());
+    let forbidden = std::env::var_os("LOCKGATE_NO_INSTALL").is_some_and(|value| !value.is_empty() && value != "0");
+    if !there() && !forbidden {
+        let mut install = Command::new("apt-get");
+        install.args(["install", "-y", "--no-install-recommends", "pgbouncer"]);
+        let _ = install.env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+    there()
+}
+
+impl Pooler {
+    /// Lends so many sessions of the server on this port, each for as long as `mode` says.
+    pub(crate) fn start(upstream: u16, mode: &str, size: usize) -> Result<Self, String> {
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+        let port = listener.local_addr().map_err(|error| error.to_string())?.port();
+        drop(listener);
+        let users = folder.path().join("users.txt");
+        let configuration = format!(
+            "[databases]\n* = host=127.0.0.1 port={upstream}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+             unix_socket_dir =\nauth_type = plain\nauth_file = {}\npool_mode = {mode}\ndefault_pool_size = {size}\n\
+             max_client_conn = 200\nignore_startup_parameters = extra_float_digits\nquery_wait_timeout = 30\n",
+            users.display()
+        );
+        let file = folder.path().join("pgbouncer.ini");
+        let write = || {
+            fs::write(&users, "\"runner\" \"runner\"\n")?;
+            fs::write(&file, &configuration)?;
+            // The account that it runs as must be able to read it.
+            #[cfg(unix)]
+            fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+            Ok::<_, std::io::Error>(())
+        };
+        write().map_err(|error| error.to_string())?;
+        let program = PROGRAMS.iter().find(|path| Path::new(path).is_file()).ok_or("there is no pgbouncer")?;
+        let mut command = Command::new(program);
+        command.arg("-q");
+        if fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0) {
+            command.args(["-u", "nobody"]);
+        }
+        let child = command.arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let pooler = Self { child: child.map_err(|error| error.to_string())?, port, _folder: folder };
+        let start = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if start.elapsed() > Duration::from_secs(10) {
+                return Err("pgbouncer does not answer".to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(pooler)
+    }
+}

@@ -1,0 +1,384 @@
+//! Sets of migrations made from a seed: of all kinds, and each statement with what it leaves in the
+//! database, so that an oracle can say what must be there.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use fastrand::Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::Backend;
+
+/// What is in the database, as far as a set puts it there: how often each thing is there.
+pub(crate) type Things = BTreeMap<String, i64>;
+
+/// One statement, and what it adds and takes away.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Statement {
+    pub(crate) sql: String,
+    pub(crate) effects: Vec<(String, i64)>,
+    /// It refuses a transaction: whether it took effect can be unknown.
+    pub(crate) alone: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Migration {
+    pub(crate) version: i64,
+    pub(crate) id: String,
+    pub(crate) transactional: bool,
+    pub(crate) rust: bool,
+    /// Further lines at the head of its scripts.
+    pub(crate) head: String,
+    pub(crate) up: Vec<Statement>,
+    pub(crate) down: Option<Vec<Statement>>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Set {
+    pub(crate) backend: Backend,
+    pub(crate) migrations: Vec<Migration>,
+}
+
+/// Which kinds of migrations a set has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flavour {
+    /// Each in a transaction: what a run in one transaction can have.
+    Transactional,
+    /// All kinds.
+    All,
+}
+
+/// What a transactional migration of a calm set draws: nothing that changes its session.
+const CALM: u8 = 25;
+
+/// Rust steps are compiled, so that only these versions can be some.
+pub(crate) const fn is_rust(version: i64) -> bool {
+    version % 10 == 7
+}
+
+fn plain(sql: impl Into<String>) -> Statement {
+    Statement { sql: sql.into(), effects: Vec::new(), alone: false }
+}
+
+fn does(sql: impl Into<String>, effects: &[(&str, i64)]) -> Statement {
+    let effects = effects.iter().map(|(key, by)| ((*key).to_owned(), *by)).collect();
+    Statement { sql: sql.into(), effects, alone: false }
+}
+
+fn alone(sql: impl Into<String>, effects: &[(&str, i64)]) -> Statement {
+    Statement { alone: true, ..does(sql, effects) }
+}
+
+/// Writes the statements of one migration.
+struct Writer<'a> {
+    backend: Backend,
+    version: i64,
+    rng: &'a mut Rng,
+    up: Vec<Statement>,
+    down: Vec<Statement>,
+}
+
+impl Writer<'_> {
+    fn postgres(&self) -> bool {
+        self.backend == Backend::Postgres
+    }
+
+    /// The schema before a name, where there are schemas.
+    fn public(&self) -> &'static str {
+        if self.postgres() { "public." } else { "" }
+    }
+
+    /// What every migration does: the counter, its mark, and a row where the session looks first.
+    fn signs(&mut self, place: &str) {
+        let (v, s) = (self.version, self.public());
+        self.count();
+        self.mark(1);
+        self.up.push(does(format!("INSERT INTO place VALUES ({v})"), &[(&format!("place:{place}:{v}"), 1)]));
+        let from = if self.postgres() { format!("{place}.place") } else { "place".to_owned() };
+        self.down.insert(0, does(format!("DELETE FROM {from} WHERE v = {v}"), &[(&format!("place:{place}:{v}"), -1)]));
+        let _ = s;
+    }
+
+    fn count(&mut self) {
+        let s = self.public();
+        self.up.push(does(format!("UPDATE {s}counter SET n = n + 1"), &[("count", 1)]));
+        self.down.insert(0, does(format!("UPDATE {s}counter SET n = n - 1"), &[("count", -1)]));
+    }
+
+    fn mark(&mut self, part: u32) {
+        let (v, s) = (self.version, self.public());
+        let key = format!("mark:{v}:{part}");
+        self.up.push(does(format!("INSERT INTO {s}marks VALUES ({v}, {part})"), &[(&key, 1)]));
+        self.down.insert(0, does(format!("DELETE FROM {s}marks WHERE v = {v} AND p = {part}"), &[(&key, -1)]));
+    }
+
+    fn table(&mut self, owner: &str) {
+        let (v, s) = (self.version, self.public());
+        let key = if self.postgres() { format!("table:t{v}:{owner}") } else { format!("table:t{v}") };
+        self.up.push(does(format!("CREATE TABLE {s}t{v} (id int PRIMARY KEY, a text)"), &[(&key, 1)]));
+        self.down.insert(0, does(format!("DROP TABLE {s}t{v}"), &[(&key, -1)]));
+    }
+
+    /// Now and then something that takes a while, so that a fault can hit it.
+    fn slow(&mut self) {
+        if self.rng.u8(..100) < 30 {
+            let sql = if self.postgres() {
+                format!("SELECT pg_sleep(0.{:03})", self.rng.u32(4..16))
+            } else {
+                let most = self.rng.u32(5_000..40_000);
+                format!(
+                    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {most}) SELECT max(i) FROM n"
+                )
+            };
+            self.up.push(plain(sql));
+        }
+    }
+
+    /// A statement that fails while the table `closed` has this version.
+    fn gate(&mut self) {
+        let (v, s) = (self.version, self.public());
+        let gate = |n: i64| plain(format!("INSERT INTO {s}gate SELECT count(*) FROM {s}closed WHERE v = {n}"));
+        let at = self.rng.usize(..=self.up.len());
+        self.up.insert(at, gate(v));
+        if !self.down.is_empty() {
+            let at = self.rng.usize(..=self.down.len());
+            self.down.insert(at, gate(-v));
+        }
+    }
+}
+
+/// A set of so many.
+pub(crate) fn make(backend: Backend, flavour: Flavour, calm: bool, count: usize, seed: u64) -> Set {
+    let mut rng = Rng::with_seed(seed);
+    let migrations = (1..=count)
+        .map(|version| {
+            let version = i64::try_from(version).expect("a set is small");
+            one(backend, flavour, calm, version, &mut rng)
+        })
+        .collect();
+    Set { backend, migrations }
+}
+
+fn one(backend: Backend, flavour: Flavour, calm: bool, version: i64, rng: &mut Rng) -> Migration {
+    let v = version;
+    let mut draw = rng.u8(..100);
+    let changes = match backend {
+        Backend::Postgres => (38..61).contains(&draw) || (74..79).contains(&draw),
+        Backend::Sqlite => (30..55).contains(&draw),
+    };
+    if calm && changes {
+        draw = CALM;
+    }
+    let mut w = Writer { backend, version, rng, up: Vec::new(), down: Vec::new() };
+    let (mut transactional, mut down, mut head) = (true, true, String::new());
+    let rust = is_rust(v);
+    let kind = match (backend, flavour) {
+        _ if rust => {
+            w.table("runner");
+            w.signs("public");
+            "rust"
+        }
+        (_, _) if draw < 30 => {
+            w.table("runner");
+            w.slow();
+            w.signs("public");
+            "plain"
+        }
+        (Backend::Postgres, _) if draw < 38 => {
+            w.table("runner");
+            let rows: String = (0..w.rng.u32(1..200)).map(|n| format!("{n}\ta value\n")).collect();
+            w.up.push(plain(format!("COPY public.t{v} FROM stdin;\n{rows}\\.")));
+            w.signs("public");
+            "copy"
+        }
+        (Backend::Postgres, _) if draw < 46 => {
+            let set =
+                *w.rng.choice(&["SET search_path = app, public", "SET LOCAL search_path = app, public"]).expect("some");
+            w.up.push(plain(set));
+            w.slow();
+            w.signs("app");
+            "session"
+        }
+        (Backend::Postgres, _) if draw < 50 => {
+            w.up.push(plain("SELECT set_config('search_path', 'app, public', false)"));
+            w.signs("app");
+            "config"
+        }
+        (Backend::Postgres, _) if draw < 54 => {
+            let set = *w.rng.choice(&["SET ROLE faults_owner", "SET LOCAL ROLE faults_owner"]).expect("some");
+            w.up.push(plain(set));
+            w.table("faults_owner");
+            w.signs("public");
+            "role"
+        }
+        (Backend::Postgres, _) if draw < 57 => {
+            head = "-- lockgate: role faults_owner\n".to_owned();
+            w.table("faults_owner");
+            w.signs("public");
+            "directive"
+        }
+        (Backend::Postgres, _) if draw < 61 => {
+            w.up.push(plain(
+                "DO $$ BEGIN PERFORM set_config('search_path', 'app, public', false); PERFORM pg_advisory_lock(77, 7); END $$",
+            ));
+            w.signs("app");
+            "block"
+        }
+        (Backend::Sqlite, _) if draw < 45 => {
+            w.up.push(plain("CREATE TEMP TABLE scratch (x int)"));
+            w.slow();
+            w.signs("public");
+            "temporary"
+        }
+        (Backend::Sqlite, _) if draw < 55 => {
+            w.up.push(plain("PRAGMA ignore_check_constraints = ON"));
+            w.table("runner");
+            w.signs("public");
+            "pragma"
+        }
+        (_, Flavour::Transactional) => {
+            down = !draw.is_multiple_of(4);
+            w.slow();
+            w.signs("public");
+            "data"
+        }
+        (Backend::Postgres, Flavour::All) if draw < 70 => {
+            transactional = false;
+            w.table("runner");
+            w.mark(2);
+            let key = format!("index:i{v}");
+            w.up.push(alone(format!("CREATE INDEX CONCURRENTLY i{v} ON public.t{v} (a)"), &[(&key, 1)]));
+            w.down.insert(0, alone(format!("DROP INDEX CONCURRENTLY public.i{v}"), &[(&key, -1)]));
+            w.signs("public");
+            "concurrently"
+        }
+        (Backend::Postgres, Flavour::All) if draw < 74 => {
+            transactional = false;
+            down = false;
+            w.count();
+            w.up.push(alone(format!("ALTER TYPE public.mood ADD VALUE 'm{v}'"), &[(&format!("value:m{v}"), 1)]));
+            w.mark(1);
+            "value"
+        }
+        (Backend::Postgres, Flavour::All) if draw < 79 => {
+            transactional = false;
+            w.mark(1);
+            w.up.push(plain("SET search_path = app, public"));
+            w.mark(2);
+            w.up.push(does(format!("INSERT INTO place VALUES ({v})"), &[(&format!("place:app:{v}"), 1)]));
+            w.down.insert(0, does(format!("DELETE FROM app.place WHERE v = {v}"), &[(&format!("place:app:{v}"), -1)]));
+            w.count();
+            "outside_session"
+        }
+        (Backend::Postgres, Flavour::All) if draw < 83 => {
+            transactional = false;
+            w.mark(1);
+            w.up.push(alone(format!("CALL public.bump({v})"), &[("count", 1), (&format!("mark:{v}:9"), 1)]));
+            w.down.insert(0, alone(format!("CALL public.unbump({v})"), &[("count", -1), (&format!("mark:{v}:9"), -1)]));
+            w.mark(3);
+            "call"
+        }
+        (_, Flavour::All) if draw < 90 => {
+            // The script's own block is one unit: what it does is there at its COMMIT.
+            transactional = false;
+            w.mark(1);
+            let begin = w.up.len();
+            w.count();
+            w.mark(2);
+            let inside: Vec<(String, i64)> =
+                w.up[begin..].iter_mut().flat_map(|s| std::mem::take(&mut s.effects)).collect();
+            w.up.insert(begin, plain("BEGIN"));
+            w.up.push(Statement { sql: "COMMIT".to_owned(), effects: inside, alone: false });
+            w.mark(3);
+            "own_block"
+        }
+        (_, Flavour::All) => {
+            transactional = false;
+            w.count();
+            w.slow();
+            w.mark(1);
+            if !w.postgres() && w.rng.bool() {
+                w.up.push(alone("VACUUM", &[]));
+            }
+            w.slow();
+            w.mark(2);
+            w.signs("public");
+            // Signed twice: the mark of the first part is there already.
+            let key = format!("mark:{v}:1");
+            let at = w.up.iter().rposition(|s| s.effects.iter().any(|(k, _)| *k == key)).expect("it is signed");
+            w.up.remove(at);
+            let at = w.down.iter().position(|s| s.effects.iter().any(|(k, _)| *k == key)).expect("it is signed");
+            w.down.remove(at);
+            "outside"
+        }
+    };
+    if !rust {
+        w.gate();
+    }
+    let (up, statements) = (w.up, w.down);
+    let down = (down && !statements.is_empty()).then_some(statements);
+    Migration { version, id: format!("{v:04}_{kind}"), transactional, rust, head, up, down }
+}
+
+impl Set {
+    pub(crate) fn is_transactional(&self) -> bool {
+        self.migrations.iter().all(|migration| migration.transactional)
+    }
+
+    pub(crate) fn of(&self, version: i64) -> Option<&Migration> {
+        self.migrations.iter().find(|migration| migration.version == version)
+    }
+
+    /// The newest version below which a run down must stop.
+    pub(crate) fn floor(&self) -> i64 {
+        let fixed = self.migrations.iter().rev().find(|migration| migration.down.is_none());
+        fixed.map_or(0, |migration| migration.version)
+    }
+
+    /// Writes the folder as a user would.
+    pub(crate) fn write(&self, folder: &Path) {
+        fs::create_dir_all(folder).expect("a folder for a set can be made");
+        let dialect = match self.backend {
+            Backend::Sqlite => "sqlite",
+            Backend::Postgres => "postgres",
+        };
+        fs::write(folder.join("migrations.toml"), format!("dialects = [\"{dialect}\"]\n"))
+            .expect("a policy can be written");
+        for migration in &self.migrations {
+            let name = |end: &str| folder.join(format!("{}.{end}", migration.id));
+            if migration.rust {
+                let function = |name| {
+                    format!(
+                        "pub async fn {name}(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult {{\n    Ok(())\n}}\n"
+                    )
+                };
+                let down = migration.down.as_ref().map(|_| function("down")).unwrap_or_default();
+                fs::write(name("rs"), function("up") + &down).expect("a step can be written");
+                continue;
+            }
+            let marker = if migration.transactional { "" } else { "-- lockgate: no-transaction\n" };
+            let text = |statements: &[Statement]| {
+                let body: String = statements
+                    .iter()
+                    .map(|s| if s.sql.ends_with("\\.") { format!("{}\n", s.sql) } else { format!("{};\n", s.sql) })
+                    .collect();
+                format!("{marker}{}{body}", migration.head)
+            };
+            match &migration.down {
+                Some(down) => {
+                    fs::write(name("up.sql"), text(&migration.up)).expect("a script can be written");
+                    fs::write(name("down.sql"), text(down)).expect("a script can be written");
+                }
+                None => fs::write(name("sql"), text(&migration.up)).expect("a script can be written"),
+            }
+        }
+    }
+}
+
+/// Adds the effects of some statements.
+pub(crate) fn add<'a>(things: &mut Things, statements: impl IntoIterator<Item = &'a Statement>) {
+    for (key, by) in statements.into_iter().flat_map(|statement| &statement.effects) {
+        *things.entry(key.clone()).or_default() += by;
+    }
+}

@@ -1,0 +1,200 @@
+//! The databases of the campaign: servers, a database for each case, and processes that run on them.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use lockgate_harness::server::{Options, Postgres};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::oracle::Told;
+use crate::runner::Order;
+
+const POSTGRES: &str = "
+CREATE SCHEMA app;
+CREATE TABLE public.counter (n bigint); INSERT INTO public.counter VALUES (0);
+CREATE TABLE public.marks (v int, p int);
+CREATE TABLE public.closed (v int);
+CREATE TABLE public.gate (x int CHECK (x = 0));
+CREATE TABLE public.place (v int);
+CREATE TABLE app.place (v int);
+CREATE TYPE public.mood AS ENUM ('m0');
+CREATE PROCEDURE public.bump(m int) LANGUAGE plpgsql AS $$ BEGIN UPDATE public.counter SET n = n + 1; INSERT INTO public.marks VALUES (m, 9); COMMIT; END $$;
+CREATE PROCEDURE public.unbump(m int) LANGUAGE plpgsql AS $$ BEGIN UPDATE public.counter SET n = n - 1; DELETE FROM public.marks WHERE v = m AND p = 9; COMMIT; END $$;
+GRANT ALL ON SCHEMA public, app TO faults_owner;
+GRANT ALL ON ALL TABLES IN SCHEMA public TO faults_owner;
+GRANT ALL ON ALL TABLES IN SCHEMA app TO faults_owner";
+
+const SQLITE: &str = "
+CREATE TABLE counter (n bigint); INSERT INTO counter VALUES (0);
+CREATE TABLE marks (v int, p int);
+CREATE TABLE closed (v int);
+CREATE TABLE gate (x int CHECK (x = 0));
+CREATE TABLE place (v int)";
+
+/// A server of PostgreSQL with the roles that the sets know.
+pub(crate) struct Server {
+    pub(crate) cluster: Postgres,
+}
+
+impl Server {
+    pub(crate) async fn start(durable: bool) -> Result<Self, String> {
+        let options = Options::default().durable(durable).setting("max_connections", "400");
+        let cluster = tokio::task::spawn_blocking(move || Postgres::start(&options)).await;
+        let cluster = cluster.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        let server = Self { cluster };
+        let roles =
+            "CREATE ROLE faults_owner; CREATE ROLE runner LOGIN PASSWORD 'runner'; GRANT faults_owner TO runner";
+        server.administer(roles).await.map_err(|error| error.to_string())?;
+        Ok(server)
+    }
+
+    pub(crate) fn admin_url(&self, database: &str) -> String {
+        self.cluster.url(database)
+    }
+
+    pub(crate) async fn administer(&self, sql: &str) -> Result<(), sqlx::Error> {
+        execute(&self.admin_url("postgres"), sql).await
+    }
+
+    /// A database with everything that a set stands on.
+    pub(crate) async fn database(&self, name: &str) -> Result<Place, sqlx::Error> {
+        self.administer(&format!("CREATE DATABASE {name} OWNER runner TEMPLATE template0 ENCODING 'UTF8'")).await?;
+        let url = format!("postgres://runner:runner@127.0.0.1:{}/{name}", self.cluster.port());
+        execute(&url, POSTGRES).await?;
+        Ok(Place { name: name.to_owned(), admin: self.admin_url(name), url, port: self.cluster.port(), _folder: None })
+    }
+
+    pub(crate) async fn drop(&self, place: &Place) {
+        let _ = self.administer(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", place.name)).await;
+    }
+}
+
+/// One database.
+pub(crate) struct Place {
+    pub(crate) name: String,
+    pub(crate) url: String,
+    /// How the oracle comes to it.
+    pub(crate) admin: String,
+    pub(crate) port: u16,
+    _folder: Option<TempDir>,
+}
+
+impl Place {
+    pub(crate) async fn file(folder: &Path) -> Result<Self, sqlx::Error> {
+        let folder = tempfile::tempdir_in(folder).map_err(sqlx::Error::Io)?;
+        Self::file_in(folder.path().join("faults.db"), Some(folder)).await
+    }
+
+    pub(crate) async fn file_in(path: PathBuf, folder: Option<TempDir>) -> Result<Self, sqlx::Error> {
+        let url = format!("sqlite://{}?mode=rwc", path.display());
+        execute(&url, SQLITE).await?;
+        let name = path.display().to_string();
+        Ok(Self { name, admin: url.clone(), url, port: 0, _folder: folder })
+    }
+
+    /// Runs SQL as the one who owns the database.
+    pub(crate) async fn execute(&self, sql: &str) -> Result<(), sqlx::Error> {
+        execute(&self.admin, sql).await
+    }
+
+    /// The same database through another port.
+    pub(crate) fn through(&self, port: u16) -> String {
+        self.url.replace(&format!(":{}/", self.port), &format!(":{port}/"))
+    }
+}
+
+async fn execute(url: &str, sql: &str) -> Result<(), sqlx::Error> {
+    let sql = AssertSqlSafe(sql.to_owned());
+    if url.starts_with("sqlite") {
+        let mut connection = SqliteConnection::connect(url).await?;
+        sqlx::raw_sql(sql).execute(&mut connection).await?;
+        connection.close().await
+    } else {
+        let mut connection = PgConnection::connect(url).await?;
+        sqlx::raw_sql(sql).execute(&mut connection).await?;
+        connection.close().await
+    }
+}
+
+/// A runner in a process of its own.
+pub(crate) struct Runner {
+    child: Child,
+    lines: tokio::io::Lines<BufReader<ChildStdout>>,
+    pub(crate) told: Told,
+}
+
+impl Runner {
+    pub(crate) fn start(order: &Order) -> Self {
+        Self::start_under(order, &[])
+    }
+
+    /// With a program before it, such as one that turns the clock.
+    pub(crate) fn start_under(order: &Order, before: &[&str]) -> Self {
+        let program = std::env::current_exe().expect("the campaign knows its own program");
+        let order = serde_json::to_string(order).expect("an order can be written");
+        let mut command = match before {
+            [] => Command::new(program),
+            [first, rest @ ..] => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+        };
+        command.arg("runner").arg(order).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.kill_on_drop(true).spawn().expect("a runner starts");
+        let out = child.stdout.take().expect("its output is a pipe");
+        Self { child, lines: BufReader::new(out).lines(), told: Told::default() }
+    }
+
+    /// Hears what it says until so many events have come; `false` where it ended before.
+    pub(crate) async fn until(&mut self, events: usize) -> bool {
+        while self.told.events < events {
+            if !self.hear().await {
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn hear(&mut self) -> bool {
+        match self.lines.next_line().await {
+            Ok(Some(line)) => {
+                if let Ok(said) = serde_json::from_str(&line) {
+                    self.told.hear(said);
+                }
+                true
+            }
+            Ok(None) | Err(_) => false,
+        }
+    }
+
+    /// Hears it out. A runner that never ends is ended.
+    pub(crate) async fn end(mut self, patience: Duration) -> Told {
+        let all = async { while self.hear().await {} };
+        if tokio::time::timeout(patience, all).await.is_err() {
+            self.told.left.push(format!("the runner has not ended within {patience:?}"));
+            let _ = self.child.start_kill();
+        }
+        let _ = self.child.wait().await;
+        self.told
+    }
+
+    /// Kills it, and gives what it had said; whether it was still at work.
+    pub(crate) async fn kill(mut self) -> (Told, bool) {
+        let _ = self.child.start_kill();
+        let _ = self.child.wait().await;
+        while self.hear().await {}
+        let at_work = self.told.planned && self.told.done.is_none() && self.told.failure.is_none();
+        (self.told, at_work)
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        if let Some(id) = self.child.id() {
+            let _ = std::process::Command::new("kill").args([format!("-{name}"), id.to_string()]).status();
+        }
+    }
+}

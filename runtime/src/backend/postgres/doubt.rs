@@ -1,0 +1,168 @@
+//! Whether a statement that was announced, and whose end was not recorded, has taken effect: the catalogue is
+//! asked. What it left half made is taken away.
+
+use lockgate_core::Effect;
+use lockgate_core::effect::{Object, Path};
+use sqlx::Row;
+
+use super::Backing;
+use crate::error::Cause;
+use crate::store::{identifier, literal};
+
+/// What the catalogue says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It has finished.
+    Finished,
+    /// It has not, or doing it twice is as doing it once: it is sent.
+    Send,
+    /// Another session is building it.
+    Building,
+    /// It cannot be told.
+    Unknown,
+}
+
+/// Whether another session is at work on a table by a statement that says CONCURRENTLY.
+const BUILDING: &str = "EXISTS (SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
+     WHERE l.locktype = 'relation' AND l.relation = i.indrelid AND l.mode = 'ShareUpdateExclusiveLock' \
+     AND l.pid <> pg_catalog.pg_backend_pid() AND a.query ~* 'concurrently')";
+
+impl Backing<'_> {
+    pub(super) async fn ask_catalogue(&mut self, effect: &Effect) -> Result<Answer, Cause> {
+        match effect {
+            Effect::Again => Ok(Answer::Send),
+            Effect::Unknown => Ok(Answer::Unknown),
+            Effect::Index { name, table, unique, columns } => {
+                self.index(name, table, *unique, columns.as_deref()).await
+            }
+            Effect::IndexGone(path) => self.finished(format!("{} IS NULL", relation(path))).await,
+            Effect::Rebuilt(path) => {
+                let half_made = format!(
+                    "SELECT {} AS shown, {BUILDING} AS building FROM pg_catalog.pg_index i \
+                     JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
+                     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                     WHERE NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$' AND i.indrelid IN ({}, \
+                     (SELECT x.indrelid FROM pg_catalog.pg_index x WHERE x.indexrelid = {}))",
+                    SHOWN,
+                    relation(path),
+                    relation(path)
+                );
+                for row in self.rows(half_made).await? {
+                    if row.try_get("building").unwrap_or(false) {
+                        return Ok(Answer::Building);
+                    }
+                    self.drop_index(row.try_get("shown").unwrap_or_default()).await?;
+                }
+                Ok(Answer::Send)
+            }
+            Effect::Detached(path) => self.detached(path).await,
+            Effect::There(object, name) => self.finished(exists(*object, name)).await,
+            Effect::Gone(object, name) => self.finished(format!("NOT {}", exists(*object, name))).await,
+            Effect::Prepared(name) => {
+                let there = format!(
+                    "SELECT EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts p WHERE p.gid = {} \
+                     AND p.database = pg_catalog.current_database()) AS yes",
+                    literal(name)
+                );
+                // Where it is gone, somebody may have committed it, or it never was.
+                Ok(if self.yes(there).await? { Answer::Finished } else { Answer::Unknown })
+            }
+        }
+    }
+
+    async fn yes(&mut self, question: String) -> Result<bool, Cause> {
+        let rows = self.rows(question).await?;
+        Ok(rows.first().and_then(|row| row.try_get("yes").ok()).unwrap_or(false))
+    }
+
+    async fn finished(&mut self, condition: String) -> Result<Answer, Cause> {
+        Ok(if self.yes(format!("SELECT {condition} AS yes")).await? { Answer::Finished } else { Answer::Send })
+    }
+
+    async fn index(
+        &mut self,
+        name: &str,
+        table: &Path,
+        unique: bool,
+        columns: Option<&[String]>,
+    ) -> Result<Answer, Cause> {
+        let question = format!(
+            "SELECT i.indisvalid AND i.indisready AS valid, i.indisunique AS uniq, \
+             i.indrelid = {table} AS of_table, \
+             (SELECT pg_catalog.string_agg(COALESCE(t.attname::text, ''), pg_catalog.chr(31) ORDER BY k.place) \
+             FROM pg_catalog.unnest(i.indkey::smallint[]) WITH ORDINALITY AS k (attnum, place) \
+             LEFT JOIN pg_catalog.pg_attribute t ON t.attrelid = i.indrelid AND t.attnum = k.attnum \
+             WHERE k.place <= i.indnkeyatts) AS columns, \
+             {SHOWN} AS shown, {BUILDING} AS building \
+             FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE c.relname = {} \
+             AND c.relnamespace = (SELECT x.relnamespace FROM pg_catalog.pg_class x WHERE x.oid = {table})",
+            literal(name),
+            table = relation(table),
+        );
+        let rows = self.rows(question).await?;
+        // Where it is not there, or another one has its name, the server is asked for it again, and says so.
+        let Some(row) = rows.first() else { return Ok(Answer::Send) };
+        let is = |column: &str| row.try_get::<bool, _>(column).unwrap_or(false);
+        let found: String = row.try_get("columns").unwrap_or_default();
+        let same_columns = columns.is_none_or(|columns| columns.join("\u{1f}") == found);
+        if !is("of_table") || is("uniq") != unique || !same_columns {
+            return Ok(Answer::Send);
+        }
+        if is("valid") {
+            return Ok(Answer::Finished);
+        }
+        if is("building") {
+            return Ok(Answer::Building);
+        }
+        self.drop_index(row.try_get("shown").unwrap_or_default()).await?;
+        Ok(Answer::Send)
+    }
+
+    async fn drop_index(&mut self, shown: String) -> Result<(), Cause> {
+        self.execute(format!("DROP INDEX CONCURRENTLY {shown}")).await
+    }
+
+    async fn detached(&mut self, path: &Path) -> Result<Answer, Cause> {
+        let question = format!(
+            "SELECT {} AS shown, p.oid::pg_catalog.regclass::text AS partition, \
+             COALESCE(pg_catalog.jsonb_extract_path_text(pg_catalog.to_jsonb(h), 'inhdetachpending'), 'false') AS pending \
+             FROM pg_catalog.pg_class p JOIN pg_catalog.pg_inherits h ON h.inhrelid = p.oid \
+             JOIN pg_catalog.pg_class c ON c.oid = h.inhparent JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE p.oid = {}",
+            SHOWN,
+            relation(path)
+        );
+        let rows = self.rows(question).await?;
+        let Some(row) = rows.first() else {
+            let there = self.yes(format!("SELECT {} IS NOT NULL AS yes", relation(path))).await?;
+            return Ok(if there { Answer::Finished } else { Answer::Unknown });
+        };
+        if row.try_get::<String, _>("pending").is_ok_and(|pending| pending == "true") {
+            let (parent, partition): (String, String) =
+                (row.try_get("shown").unwrap_or_default(), row.try_get("partition").unwrap_or_default());
+            self.execute(format!("ALTER TABLE {parent} DETACH PARTITION {partition} FINALIZE")).await?;
+            return Ok(Answer::Finished);
+        }
+        Ok(Answer::Send)
+    }
+}
+
+/// The class `c` in the namespace `n`, as SQL names it.
+const SHOWN: &str = "pg_catalog.concat(pg_catalog.quote_ident(n.nspname), '.', pg_catalog.quote_ident(c.relname))";
+
+/// The oid of a table or an index, found as the script's own statement finds it.
+fn relation(path: &Path) -> String {
+    let path: Vec<String> = path.iter().map(|part| identifier(part)).collect();
+    format!("pg_catalog.to_regclass({})", literal(&path.join(".")))
+}
+
+fn exists(object: Object, name: &str) -> String {
+    let (catalogue, column) = match object {
+        Object::Database => ("pg_database", "datname"),
+        Object::Tablespace => ("pg_tablespace", "spcname"),
+        Object::Subscription => ("pg_subscription", "subname"),
+    };
+    format!("EXISTS (SELECT FROM pg_catalog.{catalogue} o WHERE o.{column} = {})", literal(name))
+}

@@ -1,0 +1,205 @@
+//! What a first look at a database tells, and which of the tables that it found is the history.
+
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+
+use crate::error::{Cause, Class};
+use crate::store::{FIELD, ROW, Table};
+
+/// What a first look told.
+pub(super) struct Facts {
+    pub(super) database: String,
+    pub(super) in_transaction: bool,
+    pub(super) read_only: bool,
+    pub(super) replica: bool,
+    /// The history table, with the schema in which it is or will be.
+    pub(super) table: Table,
+    /// All relations that are called as it or as its log.
+    pub(super) found: Found,
+    /// Where there is no history: a table of another tool's, and the name of that tool.
+    pub(super) other: Option<(String, String)>,
+    pub(super) lock_timeout: String,
+    pub(super) statement_timeout: String,
+    pub(super) synchronous_commit: String,
+    pub(super) client_min_messages: String,
+    pub(super) role: String,
+    /// The role that the session is of, be it by login or by SET SESSION AUTHORIZATION.
+    pub(super) login: String,
+    /// Whether this role may take advisory locks, and the server has them.
+    pub(super) advisory: bool,
+    /// Whether positions are told in bytes: the database does not know what its characters are.
+    pub(super) counts_bytes: bool,
+    /// Whether the server can notice that its client is gone while it works.
+    pub(super) notices_hang_up: bool,
+}
+
+/// All relations of the two names.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Found {
+    relations: Vec<Relation>,
+    is_now: String,
+}
+
+#[derive(Clone, Debug)]
+struct Relation {
+    schema: String,
+    name: String,
+    is_table: bool,
+    owner: String,
+    trusted: bool,
+    hidden: bool,
+    plain: bool,
+    readable: bool,
+    extended: bool,
+}
+
+impl Facts {
+    pub(super) fn read(row: &PgRow, table: &Table) -> Result<Self, sqlx::Error> {
+        let is = |name: &str| Ok::<_, sqlx::Error>(row.try_get::<String, _>(name)? == "true");
+        let text: Option<String> = row.try_get("found")?;
+        let mut found = Found { relations: Vec::new(), is_now: row.try_get("is_now")? };
+        found.relations.extend(text.as_deref().into_iter().flat_map(|text| text.split(ROW)).filter_map(relation));
+        let here: Option<String> = row.try_get("schema")?;
+        let place = found.of(&table.name).next().map(|relation| relation.schema.clone()).or(here);
+        let other: Option<String> = row.try_get("other")?;
+        let other = other.and_then(|other| {
+            let (schema, name) = other.split_once(FIELD)?;
+            let (_, tool) = lockgate_core::other::OTHERS.iter().find(|(table, _)| *table == name)?;
+            Some((format!("{schema}.{name}"), (*tool).to_owned()))
+        });
+        let release: String = row.try_get("release")?;
+        // The server refuses the setting on systems that cannot tell, and before 14 it does not know it.
+        let tells = ["linux", "apple-darwin", "freebsd"].iter().any(|system| release.contains(system));
+        let number: i32 = row.try_get::<String, _>("number")?.parse().unwrap_or(0);
+        Ok(Self {
+            database: row.try_get("database")?,
+            table: place.map_or_else(|| table.clone(), |schema| table.within(&schema)),
+            found,
+            other,
+            in_transaction: is("in_transaction")?,
+            read_only: is("read_only")?,
+            replica: is("replica")?,
+            lock_timeout: row.try_get("lock_timeout")?,
+            statement_timeout: row.try_get("statement_timeout")?,
+            synchronous_commit: row.try_get("synchronous_commit")?,
+            client_min_messages: row.try_get("client_min_messages")?,
+            role: row.try_get("role")?,
+            login: row.try_get("login")?,
+            advisory: is("advisory")?,
+            counts_bytes: row.try_get::<String, _>("encoding")? == "SQL_ASCII",
+            notices_hang_up: number >= 140_000 && tells,
+        })
+    }
+}
+
+fn relation(text: &str) -> Option<Relation> {
+    let mut fields = text.split(FIELD);
+    let mut next = || fields.next();
+    let (schema, name, kind, owner) = (next()?, next()?, next()?, next()?);
+    let mut is = || next().map(|field| field == "t");
+    Some(Relation {
+        schema: schema.to_owned(),
+        name: name.to_owned(),
+        is_table: kind == "r",
+        owner: owner.to_owned(),
+        trusted: is()?,
+        hidden: is()?,
+        plain: is()?,
+        readable: is()?,
+        extended: is()?,
+    })
+}
+
+impl Found {
+    fn of(&self, name: &str) -> impl Iterator<Item = &Relation> {
+        self.relations.iter().filter(move |relation| relation.name == name)
+    }
+
+    /// Whether there is a history.
+    pub(super) fn present(&self, table: &Table) -> bool {
+        self.of(&table.name).next().is_some()
+    }
+
+    /// Whether its table has the columns that an older release did not make.
+    pub(super) fn extended(&self, table: &Table) -> bool {
+        self.of(&table.name).all(|relation| relation.extended)
+    }
+
+    /// Takes down that the history table is there, as this release makes it.
+    pub(super) fn made(&mut self, schema: String, name: String) {
+        self.relations.retain(|relation| relation.name != name);
+        let owner = self.is_now.clone();
+        let (is_table, trusted, hidden, plain, readable, extended) = (true, true, false, true, true, true);
+        self.relations.push(Relation { schema, name, is_table, owner, trusted, hidden, plain, readable, extended });
+    }
+
+    /// Whether there is a history that can be read, and that is sure to be the one and ours. What is
+    /// hidden is not empty: each case in which another look would be needed is an error by name.
+    pub(super) fn readable(&self, table: &Table) -> Result<bool, Cause> {
+        let shown = |relation: &Relation| format!("{}.{}", relation.schema, relation.name);
+        let histories: Vec<&Relation> = self.of(&table.name).collect();
+        let log = table.log().name;
+        let logs = self.of(&log).filter(|log| histories.iter().all(|history| history.schema == log.schema));
+        for relation in histories.iter().copied().chain(logs) {
+            let (place, is_now) = (shown(relation), &self.is_now);
+            if !relation.is_table {
+                let message = format!("{place} is a view or something else that is no table of Lockgate");
+                return Err(Cause::new(Class::HistoryFormat, message));
+            }
+            if !relation.trusted {
+                let message = format!(
+                    "{place} belongs to the role {}, and {is_now} is a superuser: triggers on it would run with all rights",
+                    relation.owner
+                );
+                return Err(Cause::new(Class::Planted, message));
+            }
+            if relation.hidden {
+                let message = format!(
+                    "row-level security hides rows of {place} from the role {is_now}: what is not seen may be applied"
+                );
+                return Err(Cause::new(Class::Hidden, message));
+            }
+        }
+        match histories.as_slice() {
+            [] => Ok(false),
+            [one] if !one.readable => {
+                let message = format!("permission denied for table {} in the schema {}", one.name, one.schema);
+                Err(Cause::new(Class::Privilege, message))
+            }
+            [one] if !one.plain => {
+                let message = format!("{} has columns of types that no history table of Lockgate has", shown(one));
+                Err(Cause::new(Class::HistoryFormat, message))
+            }
+            [_] => Ok(true),
+            many => {
+                let places: Vec<String> = many.iter().map(|relation| shown(relation)).collect();
+                let message = format!("there are {} history tables: {}", places.len(), places.join(", "));
+                Err(Cause::new(Class::Ambiguous, message))
+            }
+        }
+    }
+}
+
+/// The digest and the history of a row that PostgreSQL wrote as XML.
+pub(super) fn fields(xml: &str) -> (Option<String>, Option<String>) {
+    let field = |name: &str| {
+        let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+        let (text, _) = rest.rsplit_once(&format!("</{name}>"))?;
+        // `&` last, as the others have one.
+        let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&#x0d;", "\r");
+        Some(text.replace("&amp;", "&"))
+    };
+    (field("digest"), field("history"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_wrote_as_xml_is_read_back() {
+        let xml = "<row xmlns:xsi=\"x\">\n  <digest>ab12</digest>\n  <history>1\u{1f}a&lt;b&gt;&amp;lt;&#x0d;\u{1e}2</history>\n</row>\n\n";
+        assert_eq!(fields(xml), (Some("ab12".to_owned()), Some("1\u{1f}a<b>&lt;\r\u{1e}2".to_owned())));
+        assert_eq!(fields("<row>\n  <digest>ab</digest>\n</row>"), (Some("ab".to_owned()), None));
+    }
+}

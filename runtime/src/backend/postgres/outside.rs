@@ -1,0 +1,648 @@
+//! Runs a script outside a transaction, unit by unit. The row of the history is what keeps others out: it says
+//! who is at work, and each unit is recorded under the condition that this has not changed. What can run in a
+//! transaction is recorded in it; what cannot is announced first, and where its end was not recorded the
+//! catalogue is asked: [`super::doubt`].
+
+use std::time::Duration;
+
+use lockgate_core::unit::{self, Control};
+use lockgate_core::{Action, Dialect, Direction, Effect, State, StatementFlags, StatementKind, Unit, UnitKind};
+use sqlx::Row;
+use tokio::time::Instant;
+
+use super::doubt::Answer;
+use super::message::{Message, Slot};
+use super::sql::literal;
+use super::{Backing, sql};
+use crate::backend::{FailedAt, Failure, Job, OnProgress, Progress, Sql, Work, backoff};
+use crate::error::{Cause, Class};
+use crate::store::{Entry, Store, identifier};
+
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+
+/// Marks the transaction of a unit: it is gone where a statement ended that transaction.
+const MARK: &str = "SET LOCAL lockgate.unit = 'open'";
+const MARKED: &str = "SELECT 1 / (COALESCE(pg_catalog.current_setting('lockgate.unit', true), '') OPERATOR(pg_catalog.=) 'open')::integer";
+
+/// When a session began, as an owner's name has it. A session of another role may hide it.
+const BACKEND_START: &str =
+    "pg_catalog.to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
+
+/// Codes of the server that say that a statement refuses the transaction that it stands in.
+const REFUSES_TRANSACTION: [&str; 2] = ["SQLSTATE 25001", "SQLSTATE 2D000"];
+
+/// Of a check that does not hold: no row was written, or not ours.
+const GUARD: &str = sql::check::UNWRITTEN;
+
+/// How often a claim is tried that fails although nobody has the row.
+const CLAIMS: u32 = 3;
+
+/// A script that is ours to run.
+struct Claim<'a> {
+    store: &'a Store,
+    job: &'a Job,
+    sql: &'a Sql,
+    /// How the row calls us.
+    owner: String,
+    /// The statement, counted from 1, that was announced before and may have finished.
+    under_way: Option<u32>,
+}
+
+impl Claim<'_> {
+    fn going_up(&self) -> bool {
+        going_up(self.job)
+    }
+
+    fn total(&self) -> u32 {
+        u32::try_from(self.sql.statements.len()).unwrap_or(u32::MAX)
+    }
+}
+
+fn going_up(job: &Job) -> bool {
+    job.action.direction() == Some(Direction::Up)
+}
+
+fn at_statement(index: usize, cause: Cause) -> Failure {
+    Failure::new(0, FailedAt::Statement { index, byte: None }, cause)
+}
+
+impl Backing<'_> {
+    pub(super) async fn run_alone(
+        &mut self,
+        store: &Store,
+        job: &Job,
+        progress: OnProgress<'_>,
+    ) -> Result<(), Failure> {
+        let Work::Script(sql) = &job.work else { return Ok(()) };
+        let units = sql.script.units(Dialect::Postgres);
+        for unit in &units {
+            understood(sql, unit).map_err(|(index, why)| at_statement(index, Cause::new(Class::Syntax, why)))?;
+        }
+        if self.dirty {
+            self.renew().await.map_err(|cause| Failure::new(0, FailedAt::Begin, cause))?;
+        }
+        progress(Progress::Started(0..1));
+        // Set before anything is sent: what is dropped in between must not be used again.
+        (self.dirty, self.outside) = (true, true);
+        self.transaction = None;
+        let claim = match self.claim(store, job, sql).await {
+            Ok(claim) => claim,
+            Err(failure) => {
+                self.put_back(sql).await;
+                return Err(failure);
+            }
+        };
+        let ran = self.run_units(&claim, &units, progress).await;
+        if let Err(failure) = &ran {
+            self.put_back(sql).await;
+            if failure.cause.class != Class::Lost {
+                self.give_up(&claim, failure).await;
+            }
+            return ran;
+        }
+        self.put_back(sql).await;
+        self.from = Self::done(job);
+        progress(Progress::Ran(0));
+        progress(Progress::Committed(1));
+        Ok(())
+    }
+
+    async fn run_units(&mut self, claim: &Claim<'_>, units: &[Unit], progress: OnProgress<'_>) -> Result<(), Failure> {
+        let done = claim.job.action.statements_done() as usize;
+        for unit in units.iter().filter(|unit| unit.statements.end <= done && unit.kind == UnitKind::Session) {
+            // The session in which it was set has ended, or was put back.
+            for index in unit.statements.clone() {
+                if !claim.sql.statements[index].flags.contains(StatementFlags::CLIENT_ONLY) {
+                    let sent = self.run_statement(claim.sql, index).await;
+                    sent.map_err(|(at, cause)| Failure::new(0, at, cause))?;
+                }
+            }
+        }
+        for unit in units.iter().filter(|unit| unit.statements.end > done) {
+            // A text that was cut otherwise when it was recorded goes on where the record stands.
+            let unit = Unit { statements: unit.statements.start.max(done)..unit.statements.end, kind: unit.kind };
+            self.run_unit(claim, &unit).await?;
+            progress(Progress::Statement(0, u32::try_from(unit.statements.end).unwrap_or(u32::MAX)));
+        }
+        if units.last().is_none_or(|last| last.statements.end <= done) {
+            self.record(claim, done).await?;
+        }
+        Ok(())
+    }
+
+    async fn run_unit(&mut self, claim: &Claim<'_>, unit: &Unit) -> Result<(), Failure> {
+        let sent = |index: &usize| !claim.sql.statements[*index].flags.contains(StatementFlags::CLIENT_ONLY);
+        let Some(first) = unit.statements.clone().find(sent) else {
+            return self.record(claim, unit.statements.end).await;
+        };
+        let outside = claim.sql.statements[first].flags.contains(StatementFlags::OUTSIDE_TRANSACTION);
+        match unit.kind {
+            UnitKind::Alone => self.alone(claim, unit, first).await,
+            UnitKind::Session if outside => {
+                let ran = self.run_statement(claim.sql, first).await;
+                ran.map_err(|(at, cause)| Failure::new(0, at, cause))?;
+                self.record(claim, unit.statements.end).await
+            }
+            UnitKind::Block if prepares(claim.sql, unit).is_some() => self.alone(claim, unit, first).await,
+            UnitKind::Transaction | UnitKind::Session | UnitKind::Block => {
+                let Err(failure) = self.together(claim, unit).await else { return Ok(()) };
+                let refuses = failure.cause.code.as_deref().is_some_and(|code| REFUSES_TRANSACTION.contains(&code));
+                let single = unit.statements.clone().filter(sent).count() == 1;
+                let itself = matches!(failure.at, FailedAt::Statement { .. });
+                if unit.kind == UnitKind::Transaction && refuses && single && itself {
+                    // Its words did not say so, and its transaction took back whatever it did.
+                    return self.alone(claim, unit, first).await;
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Runs statements in one transaction with the record of them.
+    async fn together(&mut self, claim: &Claim<'_>, unit: &Unit) -> Result<(), Failure> {
+        let (sql, end) = (claim.sql, unit.statements.end);
+        let mut message = Message::default();
+        let block = unit.kind == UnitKind::Block;
+        let closes = if block { closes(sql, unit) } else { None };
+        if !block {
+            message.push(Slot::Begin(0), BEGIN);
+            message.push(Slot::Begin(0), MARK);
+        }
+        let mut quiet = false;
+        let last = closes.unwrap_or(end);
+        for index in unit.statements.start..last {
+            if sql.statements[index].data.is_some() {
+                if !quiet {
+                    message.push(Slot::Begin(0), &self.messages("SET LOCAL", true));
+                }
+                if !message.sql.is_empty() {
+                    self.send_part(claim, std::mem::take(&mut message)).await?;
+                }
+                if let Err((at, cause)) = self.copy(sql, index).await {
+                    let _ = self.roll_back().await;
+                    return Err(Failure::new(0, at, cause));
+                }
+                quiet = true;
+                continue;
+            }
+            message.push_script(0, sql, index..index + 1);
+            let begins = unit::control(Dialect::Postgres, sql.text, &sql.statements[index]) == Some(Control::Begin);
+            if block && begins && closes.is_some() {
+                message.push(Slot::Begin(0), MARK);
+            }
+        }
+        let bookkeeping = Slot::Bookkeeping(0);
+        if block && closes.is_none() {
+            // Nothing of it is to stay, or it may write nothing: done again, it is as done once.
+            message.push(bookkeeping, BEGIN);
+        } else if unit.kind != UnitKind::Session {
+            message.push(bookkeeping, MARKED);
+        }
+        if quiet {
+            message.push(bookkeeping, &self.messages("SET LOCAL", false));
+        }
+        self.push_record(claim, end, &mut message);
+        match closes {
+            Some(index) => message.push_script(0, sql, index..end),
+            None => message.push(Slot::End(0), "COMMIT"),
+        }
+        self.send_part(claim, message).await
+    }
+
+    async fn send_part(&mut self, claim: &Claim<'_>, message: Message) -> Result<(), Failure> {
+        let Err((results, cause)) = self.send(message.sql.clone(), |_| ()).await else { return Ok(()) };
+        let slot = message.slots.get(results).copied().unwrap_or(Slot::Bookkeeping(0));
+        let _ = self.roll_back().await;
+        if cause.code.as_deref() == Some(GUARD) {
+            match slot {
+                Slot::Guard(_) => return Err(self.not_recorded(claim).await),
+                Slot::Bookkeeping(_) => {
+                    let message = "a statement ended the transaction in which it was to be recorded: what it did up to \
+                                   there may be committed";
+                    let cause = Cause::new(Class::Other, message);
+                    return Err(Failure::new(0, FailedAt::Bookkeeping, cause));
+                }
+                _ => {}
+            }
+        }
+        Err(self.failure(&message, slot, std::slice::from_ref(claim.job), 0, cause))
+    }
+
+    /// Runs a statement that refuses a transaction, or a block whose end cannot be recorded in it.
+    async fn alone(&mut self, claim: &Claim<'_>, unit: &Unit, first: usize) -> Result<(), Failure> {
+        let told = prepares(claim.sql, unit).unwrap_or(first);
+        let number = u32::try_from(told + 1).unwrap_or(u32::MAX);
+        let effect = Effect::of(claim.sql.text, &claim.sql.statements[told]);
+        if claim.under_way == Some(number) {
+            let answer = self.ask_catalogue(&effect).await.map_err(|cause| at_statement(told, cause))?;
+            match answer {
+                Answer::Finished => return self.record(claim, unit.statements.end).await,
+                Answer::Send => {}
+                Answer::Building => {
+                    let message = "another session is still at work on it, perhaps for a run that was killed";
+                    return Err(at_statement(told, Cause::new(Class::Busy, message)));
+                }
+                Answer::Unknown => {
+                    let message = "it was sent by a run that ended before its end was recorded, and the database does \
+                                   not show whether it took effect";
+                    return Err(at_statement(told, Cause::new(Class::InDoubt, message)));
+                }
+            }
+        } else {
+            let mut message = Message::default();
+            message.push(Slot::Begin(0), BEGIN);
+            for setting in self.keep(claim.sql) {
+                message.push(Slot::Bookkeeping(0), &setting);
+            }
+            let announce = format!("UPDATE {} SET under_way = {number}{}", self.table(), ours(claim));
+            message.push(Slot::Guard(0), &checked(&announce));
+            message.push(Slot::End(0), "COMMIT");
+            self.send_part(claim, message).await?;
+        }
+        if unit.kind == UnitKind::Block {
+            let mut message = Message::default();
+            message.push_script(0, claim.sql, unit.statements.clone());
+            self.send_part(claim, message).await?;
+        } else if let Err((at, cause)) = self.run_statement(claim.sql, first).await {
+            let _ = self.roll_back().await;
+            return Err(Failure::new(0, at, cause));
+        }
+        self.record(claim, unit.statements.end).await
+    }
+
+    /// Records so many statements, in a transaction of its own.
+    async fn record(&mut self, claim: &Claim<'_>, done: usize) -> Result<(), Failure> {
+        let mut message = Message::default();
+        message.push(Slot::Bookkeeping(0), BEGIN);
+        self.push_record(claim, done, &mut message);
+        message.push(Slot::End(0), "COMMIT");
+        let mut recorded = self.send_part(claim, message).await;
+        if let Err(failure) = &mut recorded {
+            failure.at = FailedAt::Bookkeeping;
+        }
+        recorded
+    }
+
+    /// What records so many statements, under the condition that the script is still ours.
+    fn push_record(&self, claim: &Claim<'_>, done: usize, message: &mut Message) {
+        let (store, entry, table) = (claim.store, &claim.job.entry, self.table());
+        for setting in self.keep(claim.sql) {
+            message.push(Slot::Bookkeeping(0), &setting);
+        }
+        let done = u32::try_from(done).unwrap_or(u32::MAX);
+        if done < claim.total() {
+            let finished = claim.sql.finished(done).map_or_else(|| "NULL".to_owned(), |sum| format!("'{sum}'"));
+            let step = format!(
+                "UPDATE {table} SET statements_done = {done}, finished_checksum = {finished}, under_way = NULL{}",
+                ours(claim)
+            );
+            message.push(Slot::Guard(0), &checked(&step));
+            return;
+        }
+        let whole = match claim.going_up() {
+            true => format!(
+                "UPDATE {table} SET state = 'applied', statements_done = {done}, finished_checksum = NULL, \
+                 checksum = '{}', owner = NULL, under_way = NULL, \
+                 elapsed_ms = elapsed_ms + (EXTRACT(epoch FROM pg_catalog.clock_timestamp() - applied_at) * 1000)::bigint, \
+                 applied_at = pg_catalog.clock_timestamp(){}",
+                entry.checksum,
+                ours(claim)
+            ),
+            false => format!("DELETE FROM {table}{}", ours(claim)),
+        };
+        message.push(Slot::Guard(0), &checked(&whole));
+        message.push(Slot::Bookkeeping(0), &sql::log(store, table, entry, claim.job.log_event(), None));
+    }
+
+    /// What our own statements run with, for this transaction: the role of the run, names and operators of the
+    /// server alone, and a commit that waits for the disk as the session's do.
+    fn keep(&self, sql: &Sql) -> Vec<String> {
+        let mut settings = Vec::new();
+        let changes = |statement: &lockgate_core::Statement| {
+            let flags = statement.flags;
+            flags.contains(StatementFlags::SESSION_STATE) || flags.contains(StatementFlags::RUNS_CODE)
+        };
+        let changed = sql.statements.iter().any(changes);
+        if changed && sql.text.to_ascii_lowercase().contains("authorization") {
+            settings.push(format!("SET LOCAL SESSION AUTHORIZATION {}", literal(&self.facts().login)));
+        }
+        if changed || sql.script.role().is_some() {
+            settings.push(format!("SET LOCAL ROLE {}", self.role()));
+        }
+        settings.push("SET LOCAL search_path = pg_catalog, pg_temp".to_owned());
+        settings
+    }
+
+    /// Takes the row of this script, or waits until whoever has it is done or dead.
+    async fn claim<'c>(&mut self, store: &'c Store, job: &'c Job, sql: &'c Sql) -> Result<Claim<'c>, Failure> {
+        let fail = |at, cause| Failure::new(0, at, cause);
+        let deadline = Instant::now() + self.limits.map_or(Duration::ZERO, |limits| limits.lock_wait);
+        let (mut attempt, mut free) = (0, 0);
+        loop {
+            let cause = match self.rows(self.claiming(store, job, sql)).await {
+                Ok(rows) => {
+                    self.prepared(store);
+                    let row = rows.iter().find(|row| row.try_get::<String, _>("owner").is_ok());
+                    let under_way = row.and_then(|row| row.try_get::<Option<i32>, _>("under_way").ok().flatten());
+                    return Ok(Claim {
+                        store,
+                        job,
+                        sql,
+                        owner: row.and_then(|row| row.try_get("owner").ok()).unwrap_or_default(),
+                        under_way: under_way.and_then(|number| u32::try_from(number).ok()),
+                    });
+                }
+                Err(cause) => cause,
+            };
+            let _ = self.roll_back().await;
+            match cause.code.as_deref() {
+                // What it was planned for is no more.
+                Some(sql::check::OVERTAKEN) => {
+                    return Err(fail(FailedAt::Bookkeeping, Cause::new(Class::Overtaken, "another run came first")));
+                }
+                // Another run has made the row, or the table.
+                Some("SQLSTATE 23505" | "SQLSTATE 42P07" | GUARD) => {}
+                _ => {
+                    let there = self.facts().found.present(&store.table);
+                    return Err(fail(if there { FailedAt::Begin } else { FailedAt::Preparation }, cause));
+                }
+            }
+            let found = self.rows(found(store, self.table(), &job.entry)).await;
+            let found = found.map_err(|cause| fail(FailedAt::Bookkeeping, cause))?;
+            let holder: Option<String> = found.first().and_then(|row| row.try_get("holder").ok()).flatten();
+            if let Some(holder) = holder {
+                if Instant::now() >= deadline {
+                    let message = format!("{holder}, which is at work on `{}`", job.id);
+                    return Err(fail(FailedAt::Bookkeeping, Cause::new(Class::Busy, message)));
+                }
+            } else if free >= CLAIMS && found.first().is_some_and(|row| as_planned(row, job)) {
+                let message = "the history table did not take the row: a trigger or a rule on it may be the reason";
+                return Err(fail(FailedAt::Bookkeeping, Cause::new(Class::Other, message)));
+            } else if found.first().is_none_or(|row| !as_planned(row, job)) && (free >= CLAIMS || !found.is_empty()) {
+                return Err(fail(FailedAt::Bookkeeping, Cause::new(Class::Overtaken, "another run came first")));
+            } else {
+                free += 1;
+            }
+            let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+            tokio::time::sleep(backoff(attempt, Duration::from_millis(20), Duration::from_millis(500)).min(left)).await;
+            attempt += 1;
+        }
+    }
+
+    /// The message that takes the row, and sets the session up as the script's head says.
+    fn claiming(&self, store: &Store, job: &Job, sql: &Sql) -> String {
+        let table = self.table();
+        let mut statements = vec![BEGIN.to_owned()];
+        let found = &self.facts().found;
+        if !found.present(&store.table) {
+            statements.extend(sql::create(table, &store.table, &self.mutex(store)));
+        } else if !found.extended(&store.table) {
+            statements.push(sql::extend(table));
+        }
+        // CREATE INDEX CONCURRENTLY waits for every older transaction as if for a lock: a timeout
+        // that nobody asked for would leave an invalid index behind.
+        let wait = sql.script.lock_timeout().map_or(0, |timeout| timeout.as_millis());
+        statements.push(format!("SET lock_timeout = {wait}"));
+        if let Some(timeout) = sql.script.statement_timeout() {
+            statements.push(format!("SET statement_timeout = {}", timeout.as_millis()));
+        }
+        if let Some(role) = sql.script.role() {
+            statements.push(format!("SET ROLE {}", identifier(role)));
+        }
+        statements.extend(self.keep(sql));
+        statements.push(self.guard(store));
+        if job.action == Action::Apply {
+            let insert = sql::insert(store, table, &job.entry, State::Partial, 0, None);
+            statements.push(checked(&insert));
+        }
+        let done = job.action.statements_done();
+        let (expected, state) = match job.action {
+            Action::Revert => ("h.state <> 'reverting'".to_owned(), State::Reverting),
+            Action::ResumeRevert { .. } => {
+                (format!("h.state = 'reverting' AND h.statements_done = {done}"), State::Reverting)
+            }
+            _ => (format!("h.state = 'partial' AND h.statements_done = {done}"), State::Partial),
+        };
+        // What has not run yet may have been put right since the row was written. Going down, it says
+        // what was applied.
+        let checksum = if going_up(job) { format!(", checksum = '{}'", job.entry.checksum) } else { String::new() };
+        let anew = match job.action {
+            Action::Revert => ", statements_done = 0, finished_checksum = NULL, under_way = NULL",
+            _ => "",
+        };
+        let me = format!(
+            "pg_catalog.concat(pg_catalog.pg_backend_pid(), '/', (SELECT {BACKEND_START} \
+             FROM pg_catalog.pg_stat_activity a WHERE a.pid = pg_catalog.pg_backend_pid()))"
+        );
+        statements.push(format!(
+            "WITH w AS (UPDATE {table} AS h SET owner = {me}, state = '{}'{checksum}{anew} \
+             WHERE h.set_name = {} AND h.version = {} AND {expected} AND NOT {} RETURNING h.owner, h.under_way) \
+             SELECT pg_catalog.max(owner) AS owner, pg_catalog.max(under_way) AS under_way, \
+             1 / pg_catalog.count(*)::integer AS taken FROM w",
+            state.as_str(),
+            literal(&store.set),
+            job.entry.version,
+            alive(),
+        ));
+        statements.push("COMMIT".to_owned());
+        statements.join(";\n")
+    }
+
+    /// Why a unit could not be recorded: what is in the row now says it.
+    async fn not_recorded(&mut self, claim: &Claim<'_>) -> Failure {
+        let rows = self.rows(found(claim.store, self.table(), &claim.job.entry)).await.unwrap_or_default();
+        let owner: Option<String> = rows.first().and_then(|row| row.try_get("owner").ok()).flatten();
+        let message = match owner {
+            Some(owner) if owner == claim.owner => {
+                "the history table did not take the row: a trigger or a rule on it may be the reason".to_owned()
+            }
+            Some(owner) => format!("another run took the script over while this one was not heard of: {owner}"),
+            None => "its row in the history was changed while it ran".to_owned(),
+        };
+        Failure::new(0, FailedAt::Bookkeeping, Cause::new(Class::Other, message))
+    }
+
+    /// Lets others go on with a script that failed. A statement that is known not to have taken effect is no
+    /// longer announced.
+    async fn give_up(&mut self, claim: &Claim<'_>, failure: &Failure) {
+        let mut forget = String::new();
+        if let FailedAt::Statement { index, .. } = failure.at
+            && !matches!(failure.cause.class, Class::InDoubt | Class::Busy)
+            && claim.sql.statements.get(index).is_some_and(|statement| {
+                let effect = Effect::of(claim.sql.text, statement);
+                let half = matches!(effect, Effect::Index { .. } | Effect::Rebuilt(_) | Effect::Detached(_));
+                // Code that runs outside a transaction may have committed before it failed; where the server
+                // refuses the call itself, none has run.
+                let ran = statement.flags.contains(StatementFlags::RUNS_CODE) && failure.cause.context.is_some();
+                !half && !ran
+            })
+        {
+            forget.push_str(", under_way = NULL");
+        }
+        let mut statements = vec![BEGIN.to_owned()];
+        statements.extend(self.keep(claim.sql));
+        statements.push(format!("UPDATE {} SET owner = NULL{forget}{}", self.table(), ours(claim)));
+        statements.push("COMMIT".to_owned());
+        // Where it fails, a next run finds an owner that is dead.
+        if self.execute(statements.join("; ")).await.is_err() {
+            let _ = self.roll_back().await;
+        }
+    }
+
+    /// Runs one statement of a script outside a transaction.
+    async fn run_statement(&mut self, sql: &Sql, index: usize) -> Result<(), (FailedAt, Cause)> {
+        let statement = &sql.statements[index];
+        if statement.data.is_some() {
+            let hide = self.messages("SET", true);
+            self.execute(hide).await.map_err(|cause| (FailedAt::Statement { index, byte: None }, cause))?;
+            return self.copy(sql, index).await;
+        }
+        let builds = matches!(statement.kind, StatementKind::CreateIndex | StatementKind::Maintenance);
+        self.invalid = None;
+        if builds && statement.flags.contains(StatementFlags::OUTSIDE_TRANSACTION) {
+            let found =
+                self.invalid_indexes().await.map_err(|cause| (FailedAt::Statement { index, byte: None }, cause))?;
+            self.invalid = Some(found.into_iter().map(|(oid, _, _)| oid).collect());
+        }
+        // Alone in its message: together with anything else it would be in a transaction.
+        let code = sql.text[statement.range.clone()].to_owned();
+        self.send(code.clone(), |_| ()).await.map_err(|(_, cause)| {
+            let byte = cause
+                .position
+                .and_then(|position| code.char_indices().nth(position.saturating_sub(1)))
+                .map(|(byte, _)| statement.range.start + byte);
+            (FailedAt::Statement { index, byte }, cause)
+        })?;
+        let untouched = match &self.invalid {
+            Some(before) if !before.is_empty() => self.left_invalid(&code).await,
+            Some(_) | None => None,
+        };
+        match untouched {
+            Some(name) => {
+                let message = format!("the index \"{name}\" was INVALID before, and IF NOT EXISTS leaves it so");
+                Err((FailedAt::Statement { index, byte: None }, Cause::new(Class::Other, message)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The index that `IF NOT EXISTS` found and left alone, INVALID as it is. The server says so in a
+    /// notice only, so the name is looked for in the statement.
+    async fn left_invalid(&mut self, code: &str) -> Option<String> {
+        let words = |text: &str| -> Vec<String> {
+            let inside = |c: char| !c.is_alphanumeric() && c != '_';
+            text.split(inside).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+        };
+        let said = words(code);
+        let says = |wanted: &[String]| !wanted.is_empty() && said.windows(wanted.len()).any(|part| part == wanted);
+        if !says(&["if", "not", "exists"].map(str::to_owned)) {
+            return None;
+        }
+        let before = self.invalid.clone().unwrap_or_default();
+        let now = self.invalid_indexes().await.ok()?;
+        let found = now.into_iter().find(|(oid, name, _)| before.contains(oid) && says(&words(name)));
+        found.map(|(_, name, _)| name)
+    }
+
+    /// Puts the session back behind a script that ran outside a transaction.
+    async fn put_back(&mut self, sql: &Sql) {
+        let mut statements = self.words_after_outside();
+        if sql.has_data() {
+            statements.push(self.messages("SET", false));
+        }
+        // A failure here shows again in the bookkeeping that follows.
+        let _ = self.execute(statements.join("; ")).await;
+        self.outside = false;
+    }
+}
+
+/// That the row is that of this script, and still ours.
+fn ours(claim: &Claim<'_>) -> String {
+    format!(
+        " WHERE set_name = {} AND version = {} AND owner = {}",
+        literal(&claim.store.set),
+        claim.job.entry.version,
+        literal(&claim.owner)
+    )
+}
+
+/// The same statement, failing where it writes no row.
+fn checked(statement: &str) -> String {
+    format!("WITH w AS ({statement} RETURNING 1) SELECT 1 / pg_catalog.count(*)::integer FROM w")
+}
+
+/// Whether the owner in the row `h` is another session that is alive. One that has been idle for long has been
+/// forgotten by its program, as in a pooler: a run sends one statement after the other.
+fn alive() -> String {
+    format!(
+        "EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.pid <> pg_catalog.pg_backend_pid() \
+         AND a.pid::text = pg_catalog.split_part(h.owner, '/', 1) \
+         AND (a.backend_start IS NULL OR {BACKEND_START} = pg_catalog.split_part(h.owner, '/', 2)) \
+         AND NOT (COALESCE(a.state, '') = 'idle' \
+         AND a.state_change < pg_catalog.clock_timestamp() - interval '10 seconds'))"
+    )
+}
+
+/// What is in the row of a script, and who is at work on it.
+fn found(store: &Store, table: &crate::store::Table, entry: &Entry) -> String {
+    format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL search_path = pg_catalog, pg_temp; \
+         SELECT h.state, h.statements_done, h.owner, CASE WHEN {} THEN pg_catalog.concat('pid ', h.owner) END AS holder \
+         FROM {table} h WHERE h.set_name = {} AND h.version = {}; COMMIT",
+        alive(),
+        literal(&store.set),
+        entry.version
+    )
+}
+
+/// Whether a row is as the plan saw it.
+fn as_planned(row: &sqlx::postgres::PgRow, job: &Job) -> bool {
+    let state: String = row.try_get("state").unwrap_or_default();
+    let done = row.try_get::<i32, _>("statements_done").ok().and_then(|done| u32::try_from(done).ok());
+    match job.action {
+        Action::ResumeApply { statements_done } => state == "partial" && done == Some(statements_done),
+        Action::ResumeRevert { statements_done } => state == "reverting" && done == Some(statements_done),
+        Action::Revert => state != "reverting",
+        Action::Apply | Action::Record | Action::Rewrite | Action::Forget | Action::Settle { .. } => false,
+    }
+}
+
+/// The statement of a block before which it is recorded: the one that commits. None where it has to be recorded
+/// behind the block: it is rolled back, or it may only read.
+fn closes(sql: &Sql, unit: &Unit) -> Option<usize> {
+    let control = |index: usize| unit::control(Dialect::Postgres, sql.text, &sql.statements[index]);
+    let last = unit.statements.clone().rev().find(|index| control(*index).is_some())?;
+    let reads_only = |index: usize| {
+        let statement = &sql.statements[index];
+        let sets = matches!(statement.kind, StatementKind::Transaction | StatementKind::Session);
+        let words = sql.text[statement.range.clone()].to_ascii_lowercase();
+        sets && words.split_ascii_whitespace().collect::<Vec<_>>().join(" ").contains("read only")
+    };
+    let begins = control(unit.statements.start) == Some(Control::Begin);
+    let commits = control(last) == Some(Control::Commit);
+    (begins && commits && !unit.statements.clone().any(reads_only)).then_some(last)
+}
+
+/// The statement of a block that hands its transaction over.
+fn prepares(sql: &Sql, unit: &Unit) -> Option<usize> {
+    let is =
+        |index: &usize| unit::control(Dialect::Postgres, sql.text, &sql.statements[*index]) == Some(Control::Prepare);
+    unit.statements.clone().find(is)
+}
+
+/// Whether a unit can be recorded, and if not, at which statement and why.
+fn understood(sql: &Sql, unit: &Unit) -> Result<(), (usize, &'static str)> {
+    if unit.kind != UnitKind::Block {
+        return Ok(());
+    }
+    let control = |index: usize| unit::control(Dialect::Postgres, sql.text, &sql.statements[index]);
+    if let Some(chain) = unit.statements.clone().find(|index| control(*index) == Some(Control::Chain)) {
+        return Err((chain, "`AND CHAIN` leaves no place to record what is done: write COMMIT and BEGIN"));
+    }
+    let ends = |index: usize| matches!(control(index), Some(Control::Commit | Control::Rollback | Control::Prepare));
+    if !unit.statements.clone().any(ends) {
+        let first = unit.statements.clone().find(|index| control(*index).is_some()).unwrap_or(unit.statements.start);
+        return Err((first, "the transaction that begins here has no end in the script: write COMMIT behind it"));
+    }
+    Ok(())
+}

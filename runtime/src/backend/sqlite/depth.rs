@@ -1,0 +1,34 @@
+//! Transactions begun and ended through the driver, which counts how deep it is in them: only so can a Rust step
+//! begin one within ours.
+
+use sqlx::sqlite::SqliteTransactionManager as Manager;
+use sqlx::{Error, SqlSafeStr, SqliteConnection};
+// The crate `sqlx` has the type and not the trait that its functions are of.
+use sqlx_core::transaction::TransactionManager;
+
+pub(super) async fn begin(connection: &mut SqliteConnection) -> Result<(), Error> {
+    Manager::begin(connection, Some("BEGIN IMMEDIATE".into_sql_str())).await
+}
+
+pub(super) async fn commit(connection: &mut SqliteConnection) -> Result<(), Error> {
+    Manager::commit(connection).await
+}
+
+pub(super) async fn roll_back(connection: &mut SqliteConnection) -> Result<(), Error> {
+    Manager::rollback(connection).await
+}
+
+/// Asks for it without waiting for the answer.
+pub(super) fn start_roll_back(connection: &mut SqliteConnection) {
+    Manager::start_rollback(connection);
+}
+
+/// How many transactions, one in the other, the driver has open.
+pub(super) fn depth(connection: &SqliteConnection) -> usize {
+    Manager::get_transaction_depth(connection)
+}
+
+/// What the driver calls the savepoint of a transaction within so many others.
+pub(super) fn savepoint(within: usize) -> String {
+    format!("_sqlx_savepoint_{within}")
+}

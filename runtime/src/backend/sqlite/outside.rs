@@ -1,0 +1,271 @@
+//! A script outside a transaction: its units one by one, each recorded with what it did where that is possible.
+
+use std::ops::Range;
+use std::time::{Duration, SystemTime};
+
+use lockgate_core::unit::{Control, control};
+use lockgate_core::{Action, Dialect, Direction, State, StatementKind, UnitKind};
+
+use super::run::fated;
+use super::session::is_dirty;
+use super::sql::Advance;
+use super::{Backing, Broken, owner, sql};
+use crate::backend::backoff;
+use crate::backend::{Deadline, FailedAt, Failure, Job, LockFailure, OnProgress, Progress, Sql, Work};
+use crate::error::{Cause, Class};
+use crate::store::Store;
+
+impl Backing<'_> {
+    /// Makes this run the only one that may be at work outside a transaction.
+    pub(super) async fn own(
+        &mut self,
+        until: Deadline,
+        on_wait: &mut (dyn FnMut(Option<String>) + Send),
+    ) -> Result<(), LockFailure> {
+        let holder = || Some("another run, in the middle of a script outside a transaction".to_owned());
+        let mut attempt = 0;
+        while !self.claimed().await? {
+            if until.is_over() {
+                return Err(LockFailure::Held { holder: holder() });
+            }
+            if attempt == 0 {
+                on_wait(holder());
+            }
+            let delay = backoff(attempt, Duration::from_millis(10), Duration::from_millis(250)).min(until.left());
+            tokio::time::sleep(delay).await;
+            attempt += 1;
+        }
+        Ok(())
+    }
+
+    /// Whether this run is the only one that may be at work outside a transaction, if need be from now on.
+    pub(super) async fn claimed(&mut self) -> Result<bool, Cause> {
+        if self.claim.is_some() {
+            return Ok(true);
+        }
+        // Nobody else sees a database without a file.
+        let Some(file) = self.file().await? else { return Ok(true) };
+        let path = owner::beside(&file);
+        self.claim = owner::claim(&path).map_err(|error| {
+            let message = format!("{}, which says who runs a script outside a transaction: {error}", path.display());
+            Cause::new(Class::NoFile, message)
+        })?;
+        Ok(self.claim.is_some())
+    }
+
+    pub(super) async fn run_alone(
+        &mut self,
+        store: &Store,
+        job: &Job,
+        progress: OnProgress<'_>,
+    ) -> Result<(), Failure> {
+        let Work::Script(sql) = &job.work else { return Ok(()) };
+        progress(Progress::Started(0..1));
+        if let Some(cause) = self.unclean.take() {
+            return Err(Failure::new(0, FailedAt::Begin, cause));
+        }
+        if is_dirty(job) {
+            self.dirty = true;
+            let session = self.session().await;
+            self.session = Some(session.map_err(|cause| Failure::new(0, FailedAt::Begin, cause))?);
+        }
+        let ran = self.run_units(store, job, sql, progress).await;
+        if ran.is_err() {
+            self.roll_back().await;
+        }
+        self.tidy().await;
+        // Another run may go on with it now, or finds it done.
+        self.claim = None;
+        ran.map_err(|(at, cause)| fated(0, at, cause))
+    }
+
+    async fn run_units(&mut self, store: &Store, job: &Job, sql: &Sql, progress: OnProgress<'_>) -> Result<(), Broken> {
+        let bookkeeping = |cause| (FailedAt::Bookkeeping, cause);
+        let done = job.action.statements_done();
+        let owner = self.savepoint.clone();
+        let row = Recorded { job, sql, owner: &owner };
+
+        // Planned without a script like this one, the run began without being its owner.
+        if !self.claimed().await.map_err(bookkeeping)? {
+            return Err((FailedAt::Begin, Cause::new(Class::Overtaken, "another run is at it")));
+        }
+        self.reopen(store, job).await?;
+        let insert = match job.action {
+            Action::Apply => format!("{};", sql::insert(store, &job.entry, State::Partial, 0, SystemTime::now())),
+            _ => String::new(),
+        };
+        let advance = sql::advance(store, &job.entry, &row.at(done, None));
+        self.execute(format!("{insert} {advance}")).await.map_err(bookkeeping)?;
+        // Nobody else can write between the two: what is not there was taken away by a trigger.
+        self.proven(store, &row, done).await.map_err(|(at, cause)| (at, Cause { class: Class::Other, ..cause }))?;
+        self.commit().await.map_err(bookkeeping)?;
+
+        for unit in sql.script.units(Dialect::Sqlite) {
+            let Range { start, end } = unit.statements.clone();
+            let finished = u32::try_from(end).unwrap_or(u32::MAX);
+            if finished <= done {
+                // A new session has nothing of what this one set.
+                if unit.kind == UnitKind::Session {
+                    self.statements(sql, start..end).await?;
+                }
+                continue;
+            }
+            match unit.kind {
+                UnitKind::Transaction => {
+                    self.open_again().await.map_err(bookkeeping)?;
+                    let inner = format!("{owner}_script");
+                    self.execute(format!("SAVEPOINT {inner}")).await.map_err(bookkeeping)?;
+                    self.statements(sql, start..end).await?;
+                    self.execute(format!("RELEASE {inner}")).await.map_err(|cause| (FailedAt::Ended, cause))?;
+                    self.advanced(store, &row, finished).await?;
+                    self.commit().await.map_err(|cause| (FailedAt::Commit, cause))?;
+                }
+                UnitKind::Block => self.run_block(store, &row, start..end).await?,
+                UnitKind::Session | UnitKind::Alone => {
+                    // To do VACUUM or ANALYZE twice is to do it once.
+                    let again = unit.kind == UnitKind::Session
+                        || matches!(sql.statements[end - 1].kind, StatementKind::Maintenance | StatementKind::Pragma);
+                    if !again {
+                        self.open_again().await.map_err(bookkeeping)?;
+                        let before = u32::try_from(start).unwrap_or(u32::MAX);
+                        let announced = sql::advance(store, &job.entry, &row.at(before, Some(finished)));
+                        self.execute(announced).await.map_err(bookkeeping)?;
+                        self.proven(store, &row, before).await?;
+                        self.commit().await.map_err(bookkeeping)?;
+                    }
+                    self.statements(sql, start..end).await?;
+                    self.open_again().await.map_err(bookkeeping)?;
+                    self.advanced(store, &row, finished).await?;
+                    self.commit().await.map_err(bookkeeping)?;
+                }
+            }
+            progress(Progress::Statement(0, finished));
+        }
+        if sql.statements.is_empty() {
+            self.open_again().await.map_err(bookkeeping)?;
+            self.advanced(store, &row, 0).await?;
+            self.commit().await.map_err(bookkeeping)?;
+        }
+        progress(Progress::Ran(0));
+        progress(Progress::Committed(1));
+        Ok(())
+    }
+
+    /// The script's own transaction: recorded in it, before it ends.
+    async fn run_block(&mut self, store: &Store, row: &Recorded<'_>, statements: Range<usize>) -> Result<(), Broken> {
+        let bookkeeping = |cause| (FailedAt::Bookkeeping, cause);
+        let Range { start, end } = statements;
+        let finished = u32::try_from(end).unwrap_or(u32::MAX);
+        let (sql, last) = (row.sql, &row.sql.statements[end - 1]);
+        let commits = matches!(control(Dialect::Sqlite, sql.text, last), Some(Control::Commit | Control::Release(_)));
+        self.block = true;
+        let body = if commits { start..end - 1 } else { start..end };
+        self.statements(sql, body).await?;
+        if commits {
+            self.advanced(store, row, finished).await?;
+            let until = Deadline::after(self.lock_wait);
+            let mut attempt = 0;
+            while let Err((at, cause)) = self.statements(sql, end - 1..end).await {
+                if cause.class != Class::LockTimeout || until.is_over() {
+                    return Err((at, cause));
+                }
+                tokio::time::sleep(backoff(attempt, Duration::from_millis(10), Duration::from_millis(250))).await;
+                attempt += 1;
+            }
+            self.block = false;
+            return Ok(());
+        }
+        self.block = false;
+        self.open_again().await.map_err(bookkeeping)?;
+        self.advanced(store, row, finished).await?;
+        self.commit().await.map_err(bookkeeping)
+    }
+
+    /// Sends these statements, one by one.
+    async fn statements(&mut self, sql: &Sql, which: Range<usize>) -> Result<(), Broken> {
+        for index in which {
+            let code = &sql.text[sql.statements[index].range.clone()];
+            self.execute(code).await.map_err(|cause| (FailedAt::Statement { index, byte: None }, cause))?;
+        }
+        Ok(())
+    }
+
+    async fn open_again(&mut self) -> Result<(), Cause> {
+        match self.begin(&mut |_| ()).await {
+            Ok(()) => Ok(()),
+            Err(LockFailure::Cause(cause)) => Err(cause),
+            Err(LockFailure::Held { .. }) => {
+                Err(Cause::new(Class::LockTimeout, "another connection holds the write lock"))
+            }
+        }
+    }
+
+    /// Records that so many statements have finished, or all of them.
+    async fn advanced(&mut self, store: &Store, row: &Recorded<'_>, done: u32) -> Result<(), Broken> {
+        let job = row.job;
+        let words = if !row.is_all(done) {
+            sql::advance(store, &job.entry, &row.at(done, None))
+        } else if row.going_up() {
+            sql::advance(
+                store,
+                &job.entry,
+                &Advance { state: State::Applied, owner: None, finished: None, ..row.at(done, None) },
+            )
+        } else {
+            sql::delete(store, &job.entry)
+        };
+        // Who is at it was looked at when the script was claimed: a row of somebody else's is left alone.
+        let words = format!("{words} AND owner IS '{}'", row.owner);
+        self.execute(words).await.map_err(|cause| (FailedAt::Bookkeeping, cause))?;
+        self.proven(store, row, done).await?;
+        if row.is_all(done) {
+            let log = sql::log(store, &job.entry, job.log_event(), None, None);
+            self.execute(log).await.map_err(|cause| (FailedAt::Bookkeeping, cause))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the history says that so many statements have finished.
+    async fn proven(&mut self, store: &Store, row: &Recorded<'_>, done: u32) -> Result<(), Broken> {
+        let bookkeeping = |cause| (FailedAt::Bookkeeping, cause);
+        let history = self.look(store).await.map_err(bookkeeping)?;
+        let found = history.row(row.job.entry.version);
+        let proven = match (row.is_all(done) && done > 0, row.going_up()) {
+            (true, true) => found.is_some_and(|found| found.state == State::Applied),
+            (true, false) => found.is_none(),
+            (false, _) => {
+                found.is_some_and(|found| found.statements_done == done && found.owner.as_deref() == Some(row.owner))
+            }
+        };
+        if proven {
+            return Ok(());
+        }
+        let theirs = found.is_none_or(|found| found.owner.as_deref() != Some(row.owner));
+        let class = if theirs { Class::Overtaken } else { Class::Other };
+        let message =
+            "the history does not say what was written into it: another run, or a trigger on its table, changed it";
+        Err(bookkeeping(Cause::new(class, message)))
+    }
+}
+
+/// The row of a script that runs outside a transaction.
+struct Recorded<'a> {
+    job: &'a Job,
+    sql: &'a Sql,
+    owner: &'a str,
+}
+
+impl Recorded<'_> {
+    fn going_up(&self) -> bool {
+        self.job.action.direction() == Some(Direction::Up)
+    }
+
+    fn is_all(&self, done: u32) -> bool {
+        done as usize == self.sql.statements.len()
+    }
+
+    fn at(&self, done: u32, under_way: Option<u32>) -> Advance<'_> {
+        let state = if self.going_up() { State::Partial } else { State::Reverting };
+        Advance { state, done, finished: self.sql.finished(done), owner: Some(self.owner), under_way }
+    }
+}

@@ -1,0 +1,307 @@
+//! Jobs in the write transaction: each in a savepoint that none can guess, recorded only where that is still there.
+
+use std::time::SystemTime;
+
+use lockgate_core::{Action, State};
+
+use super::session::{is_dirty, says};
+use super::{Backing, Broken, PIECE_BYTES, cause, depth, sql};
+use crate::Transaction;
+use crate::backend::{FailedAt, Failure, Fate, Job, LockFailure, OnProgress, Progress, Sql, Work};
+use crate::error::{Cause, Class, chain};
+use crate::migrations::StepFn;
+use crate::store::Store;
+
+/// `SQLITE_CONSTRAINT_FOREIGNKEY`: of a COMMIT, a deferred key.
+const DEFERRED: &str = "SQLite code 787";
+/// `SQLITE_CONSTRAINT_NOTNULL`: of our bookkeeping, that the history does not say what was written into it.
+const UNPROVEN: &str = "SQLite code 1299";
+
+impl Backing<'_> {
+    pub(super) async fn run_jobs(
+        &mut self,
+        store: &Store,
+        jobs: &[Job],
+        progress: OnProgress<'_>,
+    ) -> Result<(), Failure> {
+        // The first job that is not committed.
+        let mut first = 0;
+        for (index, job) in jobs.iter().enumerate() {
+            progress(Progress::Started(index..index + 1));
+            let fail = |(at, cause)| fated(index, at, cause);
+            let unenforced = matches!(&job.work, Work::Script(sql) if sql.script.foreign_keys_off());
+            if unenforced {
+                self.settle(store, jobs, first..index, progress).await?;
+                first = index;
+            }
+            let ran = self.run_clean(store, job, unenforced).await;
+            if let Err(failed) = ran {
+                if !self.whole_run && self.open {
+                    self.settle(store, jobs, first..index, progress).await?;
+                } else if failed.1.class == Class::LockTimeout {
+                    // SQLite undid what came before it in the transaction too: that is to run again.
+                    return Err(Failure::new(first, failed.0, failed.1));
+                }
+                return Err(fail(failed));
+            }
+            progress(Progress::Ran(index));
+            // What a job has left in the connection may need the end of the transaction to be put back.
+            if unenforced || (self.session.is_some() && !self.whole_run) {
+                self.settle(store, jobs, first..index + 1, progress).await?;
+                first = index + 1;
+                self.tidy().await;
+            }
+        }
+        if self.whole_run {
+            return Ok(());
+        }
+        self.settle(store, jobs, first..jobs.len(), progress).await
+    }
+
+    /// Runs a job on a connection as the first one found it.
+    async fn run_clean(&mut self, store: &Store, job: &Job, unenforced: bool) -> Result<(), Broken> {
+        let begin = |cause| (FailedAt::Begin, cause);
+        if let Some(cause) = self.unclean.take() {
+            return Err(begin(cause));
+        }
+        if is_dirty(job) {
+            self.dirty = true;
+            self.session = Some(self.session().await.map_err(begin)?);
+        }
+        let ran = if unenforced { self.run_unenforced(store, job).await } else { self.run_job(store, job).await };
+        if self.whole_run || ran.is_err() {
+            self.tidy().await;
+        }
+        ran
+    }
+
+    /// Puts the connection back as it was before the last job that may have changed it.
+    pub(super) async fn tidy(&mut self) {
+        let Some(before) = self.session.take() else { return };
+        let in_file = matches!(self.file().await, Ok(Some(_)));
+        let tidied = if self.open || self.held.is_borrowed() || !in_file {
+            self.put_back(&before).await
+        } else {
+            // What no pragma shows, such as a function of the program's, goes with the connection.
+            self.dirty = false;
+            self.held.renew().await.map_err(|error| cause(&error))
+        };
+        self.unclean = tidied.err();
+    }
+
+    /// Commits these jobs. A deferred foreign key that points nowhere shows only now, and would take all of them with
+    /// it: then each is run again with a commit of its own, so that those before the culprit stay.
+    async fn settle(
+        &mut self,
+        store: &Store,
+        jobs: &[Job],
+        which: std::ops::Range<usize>,
+        progress: OnProgress<'_>,
+    ) -> Result<(), Failure> {
+        let Err(cause) = self.commit().await else {
+            progress(Progress::Committed(which.end));
+            return Ok(());
+        };
+        self.roll_back().await;
+        if cause.code.as_deref() != Some(DEFERRED) {
+            return Err(Failure::new(which.start, FailedAt::Commit, cause));
+        }
+        for index in which {
+            let fail = |at, cause| fated(index, at, cause);
+            self.run_job(store, &jobs[index]).await.map_err(|(at, cause)| fail(at, cause))?;
+            if let Err(cause) = self.commit().await {
+                let broken = match self.violations().await {
+                    Ok(now) => self.broken_since(&Default::default(), &now).await.unwrap_or_default(),
+                    Err(_) => None,
+                };
+                self.roll_back().await;
+                return Err(fail(FailedAt::Commit, Cause { detail: broken.map(Into::into), ..cause }));
+            }
+            progress(Progress::Committed(index + 1));
+        }
+        Ok(())
+    }
+
+    /// Opens the write transaction again if a script had to run outside of it, and makes the tables.
+    pub(super) async fn reopen(&mut self, store: &Store, job: &Job) -> Result<(), Broken> {
+        let begin = |cause| (FailedAt::Begin, cause);
+        if !self.open {
+            match self.begin(&mut |_| ()).await {
+                Ok(()) => {}
+                Err(LockFailure::Cause(cause)) => return Err(begin(cause)),
+                Err(LockFailure::Held { .. }) => {
+                    return Err(begin(Cause::new(Class::LockTimeout, "another connection holds the write lock")));
+                }
+            }
+            // In between, another run may have come first.
+            let history = self.look(store).await.map_err(begin)?;
+            let recorded = history.row(job.entry.version).is_some();
+            if recorded == matches!(job.action, Action::Apply | Action::Record) {
+                return Err(begin(Cause::new(Class::Overtaken, "another run came first")));
+            }
+        }
+        let words = match (self.create, self.later) {
+            (true, _) => sql::create(&store.table),
+            (false, false) => sql::extend(&store.table),
+            (false, true) => return Ok(()),
+        };
+        // Both tables or none: a history table without its log would be one of an unknown format.
+        let savepoint = &self.savepoint;
+        let words = format!("SAVEPOINT {savepoint}; {words}; RELEASE {savepoint}");
+        if let Err(cause) = self.execute(words).await {
+            self.undo().await;
+            return Err((FailedAt::Preparation, cause));
+        }
+        (self.create, self.later) = (false, true);
+        Ok(())
+    }
+
+    /// Undoes what stands in the savepoint; all of it, if all of the run is one. Whether the savepoint was there.
+    async fn undo(&mut self) -> bool {
+        let savepoint = &self.savepoint;
+        let undone = self.execute(format!("ROLLBACK TO {savepoint}; RELEASE {savepoint}")).await.is_ok();
+        // Some failures (a full disk, for one) end the whole transaction by themselves.
+        if !undone || self.whole_run || depth::depth(self.held.connection()) != 1 {
+            self.roll_back().await;
+        }
+        undone
+    }
+
+    /// What records a job, and fails where the history does not say so then.
+    pub(super) fn bookkeeping(&self, store: &Store, job: &Job, began: SystemTime) -> String {
+        let applied = Some(State::Applied);
+        let (row, state) = match job.action {
+            Action::Apply | Action::Record | Action::ResumeApply { .. } => {
+                let done = match &job.work {
+                    Work::Script(sql) => u32::try_from(sql.statements.len()).unwrap_or(u32::MAX),
+                    Work::Nothing | Work::Step(_) => 0,
+                };
+                (sql::insert(store, &job.entry, State::Applied, done, began), applied)
+            }
+            Action::Rewrite => (sql::rewrite(store, &job.entry, self.later), applied),
+            Action::Settle { statements_done, finished } => {
+                let row = sql::settle(store, &job.entry, statements_done, finished.as_ref());
+                return format!("{row}; {}", sql::log(store, &job.entry, job.log_event(), None, None));
+            }
+            Action::Revert | Action::ResumeRevert { .. } | Action::Forget => (sql::delete(store, &job.entry), None),
+        };
+        let proof = sql::proof(store, &job.entry, state);
+        format!("{row}; {}", sql::log(store, &job.entry, job.log_event(), None, Some(&proof)))
+    }
+
+    /// Runs a job in a savepoint of the write transaction.
+    pub(super) async fn run_job(&mut self, store: &Store, job: &Job) -> Result<(), Broken> {
+        self.reopen(store, job).await?;
+        let done = match &job.work {
+            Work::Nothing => {
+                let (sql, savepoint) = (self.bookkeeping(store, job, SystemTime::now()), &self.savepoint);
+                let sql = format!("SAVEPOINT {savepoint}; {sql}; RELEASE {savepoint}");
+                self.execute(sql).await.map_err(|cause| (FailedAt::Bookkeeping, unproven(cause)))
+            }
+            Work::Script(sql) => self.run_script(store, job, sql).await,
+            Work::Step(function) => self.run_step(store, job, *function).await,
+        };
+        let Err((at, cause)) = done else { return Ok(()) };
+        let undone = self.undo().await;
+        let ends = match &job.work {
+            Work::Nothing => false,
+            Work::Step(_) => true,
+            Work::Script(sql) => says(sql.text, &["commit", "end", "rollback", "release"]),
+        };
+        if undone || !ends || cause.class == Class::Lost {
+            return Err((at, cause));
+        }
+        // Whatever failed, it failed after the transaction had ended: nobody undid what came before that.
+        Err((FailedAt::Ended, cause))
+    }
+
+    async fn run_script(&mut self, store: &Store, job: &Job, sql: &Sql) -> Result<(), Broken> {
+        let began = SystemTime::now();
+        let (outer, inner) = (self.savepoint.clone(), format!("{}_script", self.savepoint));
+        let mut first = 0;
+        let mut text = format!("SAVEPOINT {outer}; SAVEPOINT {inner};");
+        let mut own = 2;
+        loop {
+            let last = piece(sql, first);
+            if let (Some(from), Some(to)) = (sql.statements.get(first), sql.statements[..last].last()) {
+                text.push('\n');
+                text.push_str(&sql.text[from.range.start..to.range.end]);
+            }
+            let ends = last == sql.statements.len();
+            if ends {
+                // The inner savepoint is gone where the script ended the transaction. What the script leaves open, a
+                // comment or a string, may hide all of this: only an answer says that it ran.
+                let bookkeeping = self.bookkeeping(store, job, began);
+                text.push_str(&format!("\n; RELEASE {inner}; {bookkeeping}; SELECT '{outer}'; RELEASE {outer}"));
+            }
+            match self.send(std::mem::take(&mut text)).await {
+                Ok(answer) if ends && answer.as_deref() != Some(&*outer) => {
+                    let message = "the script hides what follows it: it ends in a comment or a string without an end";
+                    return Err((FailedAt::Bookkeeping, Cause::new(Class::Other, message)));
+                }
+                Ok(_) => {}
+                Err((results, cause)) => {
+                    return Err(match results.checked_sub(own) {
+                        Some(index) if first + index < last => {
+                            (FailedAt::Statement { index: first + index, byte: None }, cause)
+                        }
+                        Some(_) | None => (FailedAt::Bookkeeping, unproven(cause)),
+                    });
+                }
+            }
+            if ends {
+                return Ok(());
+            }
+            (first, own) = (last, 0);
+        }
+    }
+
+    async fn run_step(&mut self, store: &Store, job: &Job, function: StepFn) -> Result<(), Broken> {
+        let bookkeeping = |cause| (FailedAt::Bookkeeping, unproven(cause));
+        let began = SystemTime::now();
+        let (outer, inner) = (self.savepoint.clone(), format!("{}_script", self.savepoint));
+        self.execute(format!("SAVEPOINT {outer}; SAVEPOINT {inner}")).await.map_err(bookkeeping)?;
+        let mut transaction = Transaction::on_sqlite(self.held.connection());
+        if let Err(error) = function(&mut transaction).await {
+            let cause = match error.downcast_ref::<sqlx::Error>() {
+                Some(error) => cause(error),
+                None => Cause::new(Class::Other, chain(&*error)),
+            };
+            return Err((FailedAt::Step, cause));
+        }
+        // Without its savepoint, what the function did may be committed already.
+        self.execute(format!("RELEASE {inner}")).await.map_err(|cause| {
+            let message = "its savepoint is gone";
+            (FailedAt::Ended, Cause { message: message.to_owned(), ..cause })
+        })?;
+        if depth::depth(self.held.connection()) != 1 {
+            let message = "it left a transaction open that it had begun";
+            return Err((FailedAt::Step, Cause::new(Class::Other, message)));
+        }
+        let sql = self.bookkeeping(store, job, began);
+        self.execute(format!("{sql}; RELEASE {outer}")).await.map_err(bookkeeping)
+    }
+}
+
+/// A failure, and whether it is known what became of the transaction.
+pub(super) fn fated(job: usize, at: FailedAt, cause: Cause) -> Failure {
+    let fate = if at == FailedAt::Ended { Fate::Unknown } else { Fate::RolledBack };
+    Failure { job, at, cause, fate }
+}
+
+/// What it means that the bookkeeping's own test of itself failed.
+pub(super) fn unproven(cause: Cause) -> Cause {
+    if cause.code.as_deref() != Some(UNPROVEN) {
+        return cause;
+    }
+    let message = "the history does not say what was written into it: a trigger on its table changes or drops rows";
+    let hint = Some("drop the trigger on the history table, then run again".into());
+    Cause { message: message.to_owned(), hint, ..cause }
+}
+
+/// The statement behind the last one of the piece that begins with this one.
+fn piece(sql: &Sql, first: usize) -> usize {
+    let Some(start) = sql.statements.get(first).map(|statement| statement.range.start) else { return first };
+    let rest = &sql.statements[first..];
+    first + rest.partition_point(|statement| statement.range.end - start <= PIECE_BYTES).max(1)
+}

@@ -1,0 +1,360 @@
+//! Scripts outside a transaction on PostgreSQL: no statement is sent twice unless it is known not to have taken
+//! effect, whatever breaks off at whichever message; one run at a time has a script; what is said was asked of
+//! the database.
+
+use std::time::Duration;
+
+use lockgate::{Database, Destination, ErrorKind, Migrations, Migrator, Repair, Version};
+use sqlx::{Connection, PgConnection};
+
+use lockgate_cli::clap; // for the derives
+
+use super::told;
+use crate::support::database::Db;
+use crate::support::postgres;
+use crate::support::set::migrations;
+use crate::support::wire::{Cut, Wire};
+
+const GROUND: &str = "CREATE TABLE n (n INTEGER); INSERT INTO n VALUES (0); CREATE TABLE m (m INTEGER);\n\
+    CREATE SCHEMA app; CREATE TABLE app.m (m INTEGER);\n\
+    CREATE TABLE account (id INTEGER PRIMARY KEY, v INTEGER); INSERT INTO account VALUES (1, 100), (2, 100);\n\
+    CREATE INDEX old ON account (v);";
+
+const UP: &str = "-- lockgate: no-transaction\n\
+    UPDATE n SET n = n + 1;\n\
+    SET search_path = app, public;\n\
+    INSERT INTO m VALUES (7);\n\
+    CREATE UNIQUE INDEX CONCURRENTLY account_v ON account (id, v);\n\
+    BEGIN;\nUPDATE account SET v = v - 10 WHERE id = 1;\nUPDATE account SET v = v + 10 WHERE id = 2;\nCOMMIT;\n\
+    DROP INDEX CONCURRENTLY public.old;\n\
+    REINDEX TABLE CONCURRENTLY account;\n\
+    UPDATE n SET n = n + 1;\n\
+    SELECT 1;\n";
+
+const DOWN: &str = "-- lockgate: no-transaction\n\
+    CREATE INDEX CONCURRENTLY old ON account (v);\n\
+    SELECT set_config('search_path', 'app, public', false);\n\
+    DELETE FROM m;\n\
+    DROP INDEX CONCURRENTLY public.account_v;\n\
+    UPDATE n SET n = n - 2;\n\
+    START TRANSACTION;\nUPDATE account SET v = v - 10 WHERE id = 2;\nUPDATE account SET v = v + 10 WHERE id = 1;\nEND;\n";
+
+fn set() -> &'static Migrations {
+    migrations(&[("0001_ground.sql", GROUND), ("0002_x.up.sql", UP), ("0002_x.down.sql", DOWN)])
+}
+
+/// The counter, the rows of `app.m` and `public.m`, the accounts, the indexes that are valid.
+async fn state(connection: &mut PgConnection) -> String {
+    let sql = "SELECT concat_ws(' ', (SELECT n FROM n), (SELECT count(*) FROM app.m), (SELECT count(*) FROM m), \
+               (SELECT string_agg(v::text, ',' ORDER BY id) FROM account), \
+               (SELECT string_agg(c.relname || CASE WHEN indisvalid THEN '' ELSE '!' END, ',' ORDER BY c.relname) \
+               FROM pg_index JOIN pg_class c ON c.oid = indexrelid WHERE indrelid = 'account'::regclass))";
+    sqlx::query_scalar(sql).fetch_one(connection).await.unwrap()
+}
+
+const BEFORE: &str = "0 0 0 100,100 account_pkey,old";
+const AFTER: &str = "2 1 0 90,110 account_pkey,account_v";
+
+/// Waits until nobody else is connected to this database.
+async fn alone(connection: &mut PgConnection) {
+    let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    while sqlx::query_scalar::<_, i64>(others).fetch_one(&mut *connection).await.unwrap() > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn cut_everywhere(up: bool) {
+    let Some(database) = postgres::database() else { return };
+    let migrator = Migrator::new(set());
+    let to = |version| Destination::Version(Version::new(version).unwrap());
+    let mut connection = database.connect().await;
+    migrator.apply_to(&mut connection, to(if up { 1 } else { 2 })).await.unwrap();
+    let ends = if up { AFTER } else { BEFORE };
+    let mut message = 1;
+    loop {
+        let mut came = false;
+        for cut in [Cut::BeforeQuery(message), Cut::AfterQuery(message)] {
+            let wire = Wire::in_front_of(&database.url()).await;
+            let mut through = Database::connect(&wire.url()).await.unwrap();
+            wire.cut(cut);
+            let ran = match up {
+                true => migrator.apply(&mut through).await,
+                false => migrator.revert(&mut through, to(1)).await,
+            };
+            came |= !wire.is_cut_pending();
+            drop((through, wire));
+            alone(&mut connection).await;
+            let again = match up {
+                true => migrator.apply(&mut connection).await,
+                false => migrator.revert(&mut connection, to(1)).await,
+            };
+            again.unwrap_or_else(|error| panic!("{cut:?}: {error:?}\nbehind {ran:?}"));
+            assert_eq!(state(&mut connection).await, ends, "{cut:?}");
+            // Back again, for the next cut.
+            match up {
+                true => migrator.revert(&mut connection, to(1)).await,
+                false => migrator.apply(&mut connection).await,
+            }
+            .unwrap_or_else(|error| panic!("{cut:?}: {error:?}"));
+        }
+        if !came {
+            break;
+        }
+        message += 1;
+    }
+    assert!(message > 12, "{message} messages");
+}
+
+#[tokio::test]
+async fn a_script_cut_at_each_message_takes_effect_once() {
+    cut_everywhere(true).await;
+}
+
+#[tokio::test]
+async fn a_script_cut_at_each_message_is_undone_once() {
+    cut_everywhere(false).await;
+}
+
+const CALLS: &str = "-- lockgate: no-transaction\nUPDATE n SET n = n + 1;\nCALL twice();\nUPDATE n SET n = n + 100;\n";
+
+fn calls() -> &'static Migrations {
+    let procedure = "CREATE PROCEDURE twice() LANGUAGE plpgsql AS $$ BEGIN UPDATE n SET n = n + 10; COMMIT; \
+                     UPDATE n SET n = n + 10; COMMIT; END $$;";
+    migrations(&[("0001_ground.sql", &format!("{GROUND}\n{procedure}")), ("0002_call.sql", CALLS)])
+}
+
+/// A database in which a CALL was cut off; the report of the next run.
+async fn a_call_cut_off(cut: fn(usize) -> Cut) -> Option<(postgres::Database, PgConnection, lockgate::Error)> {
+    let to_ground = Destination::Version(Version::new(1).unwrap());
+    let migrator = Migrator::new(calls());
+    let (mut message, mut found) = (None, None);
+    // Once to learn which message it is, once to cut there.
+    for _ in 0..2 {
+        let database = postgres::database()?;
+        let mut connection = database.connect().await;
+        migrator.apply_to(&mut connection, to_ground).await.unwrap();
+        let wire = Wire::in_front_of(&database.url()).await;
+        let mut through = Database::connect(&wire.url()).await.unwrap();
+        wire.reset();
+        if let Some(message) = message {
+            wire.cut(cut(message));
+        }
+        let ran = migrator.apply(&mut through).await;
+        assert_eq!(ran.is_ok(), message.is_none(), "{ran:?}");
+        message = wire.counts().sql.iter().position(|sql| sql.starts_with("CALL")).map(|at| at + 1);
+        found = Some((database, connection, wire, through));
+    }
+    let (database, mut connection, wire, through) = found?;
+    drop((through, wire));
+    alone(&mut connection).await;
+    let error = migrator.apply(&mut connection).await.unwrap_err();
+    Some((database, connection, error))
+}
+
+#[tokio::test]
+async fn a_call_that_may_have_committed_is_a_persons_to_answer() {
+    for (finished, counter) in [(true, "121"), (false, "121")] {
+        let cut = if finished { Cut::AfterQuery } else { Cut::BeforeQuery };
+        let Some((_database, mut connection, error)) = a_call_cut_off(cut).await else { return };
+        told(
+            &error,
+            ErrorKind::Refused,
+            &[
+                "whether statement 2 of 3 of `0002_call` has finished is not known",
+                "migrations/0002_call.sql:3:1",
+                "1 of its 3 statements have finished and stay",
+                "`repair --finished 0002_call`",
+                "`repair --again 0002_call`",
+            ],
+        );
+        let migrator = Migrator::new(calls());
+        let two = Version::new(2).unwrap();
+        let repair = if finished { Repair::Finished(two) } else { Repair::Again(two) };
+        migrator.repair(&mut connection, repair).await.unwrap();
+        migrator.apply(&mut connection).await.unwrap();
+        let n: i32 = sqlx::query_scalar("SELECT n FROM n").fetch_one(&mut connection).await.unwrap();
+        assert_eq!(n.to_string(), counter);
+        let again = migrator.repair(&mut connection, repair).await.unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::Refused);
+        assert!(again.to_string().contains("no statement of `0002_call` is under way"), "{again:?}");
+    }
+}
+
+#[derive(clap::Parser)]
+struct Arguments {
+    #[command(flatten)]
+    options: lockgate_cli::Options,
+    #[command(subcommand)]
+    verb: lockgate_cli::Verb,
+}
+
+#[tokio::test]
+async fn what_the_refusal_says_can_be_typed() {
+    let Some((database, mut connection, error)) = a_call_cut_off(Cut::AfterQuery).await else { return };
+    let help = error.report().help().join("\n");
+    let typed = help.split('`').find(|words| words.starts_with("repair --finished")).unwrap().to_owned();
+    let cli = lockgate_cli::Cli::new(calls());
+    let url = database.url();
+    let words: Vec<&str> = ["app", "--database-url", &url].into_iter().chain(typed.split(' ')).collect();
+    let arguments: Arguments = cli.parse_from(words).unwrap();
+    assert_eq!(cli.run(&arguments.options, &arguments.verb).await, lockgate_cli::Exit::Done);
+    Migrator::new(calls()).apply(&mut connection).await.unwrap();
+    let n: i32 = sqlx::query_scalar("SELECT n FROM n").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(n, 121);
+}
+
+#[tokio::test]
+async fn a_call_that_the_server_refuses_is_sent_again() {
+    let Some(db) = Db::postgres() else { return };
+    let wrong = migrations(&[("0001_ground.sql", GROUND), ("0002_call.sql", CALLS)]);
+    let mut database = db.open().await;
+    let error = Migrator::new(wrong).apply(&mut database).await.unwrap_err();
+    told(&error, ErrorKind::Failed, &["procedure twice() does not exist", "1 of its 3 statements"]);
+    db.execute("CREATE PROCEDURE twice() LANGUAGE SQL AS $$ UPDATE n SET n = n + 20 $$").await;
+    Migrator::new(wrong).apply(&mut database).await.unwrap();
+    assert_eq!(db.texts("SELECT n::text FROM n").await, ["121"]);
+}
+
+#[tokio::test]
+async fn a_block_that_fails_leaves_nothing_of_itself() {
+    let Some(db) = Db::postgres() else { return };
+    let script = "-- lockgate: no-transaction\nUPDATE n SET n = n + 1;\nBEGIN;\n\
+                  UPDATE account SET v = v - 10 WHERE id = 1;\nUPDATE account SET w = v + 10 WHERE id = 2;\nCOMMIT;\nSELECT 1;";
+    let mut database = db.open().await;
+    let set = migrations(&[("0001_ground.sql", GROUND), ("0002_move.sql", script)]);
+    let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
+    told(
+        &error,
+        ErrorKind::Failed,
+        &[
+            "failed at statement 4 of 6",
+            "migrations/0002_move.sql:5:20",
+            "1 of its 6 statements have finished and stay",
+        ],
+    );
+    let accounts = "SELECT string_agg(v::text, ',' ORDER BY id) FROM account";
+    assert_eq!(db.texts(accounts).await, ["100,100"]);
+    let set = migrations(&[("0001_ground.sql", GROUND), ("0002_move.sql", &script.replace("SET w", "SET v"))]);
+    Migrator::new(set).apply(&mut database).await.unwrap();
+    assert_eq!(db.texts(accounts).await, ["90,110"]);
+    assert_eq!(db.texts("SELECT n::text FROM n").await, ["1"]);
+}
+
+#[tokio::test]
+async fn blocks_of_every_kind_run() {
+    let Some(db) = Db::postgres() else { return };
+    let script = "-- lockgate: no-transaction\nBEGIN; UPDATE n SET n = 50; ROLLBACK;\n\
+                  BEGIN ISOLATION LEVEL SERIALIZABLE; SET TRANSACTION READ ONLY; SELECT n FROM n; COMMIT;\n\
+                  START TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION DEFERRABLE; SAVEPOINT a;\n\
+                  UPDATE n SET n = n + 1; ROLLBACK TO a; UPDATE n SET n = n + 2; RELEASE a; END;\n\
+                  SAVEPOINT b; UPDATE n SET n = n + 4; RELEASE b;\nCOMMIT;\nLOCK TABLE n;\n\
+                  DO $$ BEGIN EXECUTE 'COM' || 'MIT'; EXCEPTION WHEN OTHERS THEN NULL; END $$;\nDISCARD ALL;\n";
+    let set = migrations(&[("0001_ground.sql", GROUND), ("0002_blocks.sql", script)]);
+    let mut database = db.open().await;
+    Migrator::new(set).apply(&mut database).await.unwrap_or_else(|error| panic!("{error:?}"));
+    assert_eq!(db.texts("SELECT n::text FROM n").await, ["6"]);
+    for (block, says) in [
+        ("BEGIN;\nSELECT 1;", "the transaction that begins here has no end in the script"),
+        ("BEGIN;\nSELECT 1;\nCOMMIT AND CHAIN;", "`AND CHAIN` leaves no place to record what is done"),
+    ] {
+        let script = format!("-- lockgate: no-transaction\nUPDATE n SET n = 0;\n{block}");
+        let fresh = Db::postgres().unwrap();
+        let set = migrations(&[("0001_ground.sql", GROUND), ("0002_y.sql", &script)]);
+        let mut database = fresh.open().await;
+        let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
+        told(&error, ErrorKind::Failed, &[says]);
+        assert_eq!(fresh.history().await, ["1:applied"]);
+    }
+}
+
+#[tokio::test]
+async fn the_role_that_a_script_sets_does_not_write_its_row() {
+    let Some(db) = Db::postgres() else { return };
+    let role = format!("own_{}", std::process::id());
+    db.execute(&format!("DROP ROLE IF EXISTS {role}; CREATE ROLE {role}")).await;
+    let script = format!(
+        "-- lockgate: no-transaction\nGRANT ALL ON n TO {role};\nSET ROLE {role};\nUPDATE n SET n = n + 1;\nSELECT 1;\n"
+    );
+    let set =
+        migrations(&[("0001_ground.sql", GROUND), ("0002_role.sql", &script), ("0003_z.sql", "CREATE TABLE z ()")]);
+    let mut database = db.open().await;
+    Migrator::new(set).apply(&mut database).await.unwrap_or_else(|error| panic!("{error:?}"));
+    assert_eq!(db.texts("SELECT n::text FROM n").await, ["1"]);
+    assert_eq!(db.history().await, ["1:applied", "2:applied", "3:applied"]);
+    db.execute(&format!("REVOKE ALL ON n FROM {role}; DROP ROLE {role}")).await;
+}
+
+#[tokio::test]
+async fn runners_at_once_run_a_script_once() {
+    let Some(db) = Db::postgres() else { return };
+    let script = "-- lockgate: no-transaction\nUPDATE n SET n = n + 1;\nSELECT pg_sleep(0.05);\nVACUUM n;\nUPDATE n SET n = n + 1;";
+    let set = migrations(&[("0001_ground.sql", GROUND), ("0002_x.sql", script)]);
+    db.apply(migrations(&[("0001_ground.sql", GROUND)])).await;
+    let runners = (0..4).map(|_| {
+        let url = db.url();
+        tokio::spawn(async move {
+            let mut database = Database::connect(&url).await.unwrap();
+            Migrator::new(set).apply(&mut database).await.map(|report| report.steps.len())
+        })
+    });
+    let mut steps = 0;
+    for runner in runners.collect::<Vec<_>>() {
+        steps += runner.await.unwrap().unwrap_or_else(|error| panic!("{error:?}"));
+    }
+    assert_eq!(steps, 1, "one of them ran it");
+    assert_eq!(db.texts("SELECT n::text FROM n").await, ["2"]);
+}
+
+#[tokio::test]
+async fn a_live_owner_is_waited_for_and_a_dead_one_is_not() {
+    let Some(db) = Db::postgres() else { return };
+    let script = "-- lockgate: no-transaction\nUPDATE n SET n = n + 1;\nVACUUM nowhere;\nUPDATE n SET n = n + 1;";
+    let mut database = db.open().await;
+    let set = migrations(&[("0001_ground.sql", GROUND), ("0002_x.sql", script)]);
+    Migrator::new(set).apply(&mut database).await.unwrap_err();
+    let right = migrations(&[("0001_ground.sql", GROUND), ("0002_x.sql", &script.replace("nowhere", "n"))]);
+    let mut other = PgConnection::connect(&db.url()).await.unwrap();
+    let claim = "UPDATE lockgate_history SET owner = (SELECT pid || '/' || to_char(backend_start AT TIME ZONE 'UTC', \
+                 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') FROM pg_stat_activity WHERE pid = pg_backend_pid()) WHERE version = 2";
+    sqlx::raw_sql(claim).execute(&mut other).await.unwrap();
+    let impatient = Migrator::new(right).lock_wait(Duration::from_millis(100));
+    let error = impatient.apply(&mut database).await.unwrap_err();
+    told(&error, ErrorKind::Locked, &["held by pid ", "which is at work on `0002_x`"]);
+    other.close().await.unwrap();
+    let mut watching = PgConnection::connect(&db.url()).await.unwrap();
+    let gone = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'UPDATE lockgate_history SET owner = (SELECT pid%'";
+    while sqlx::query_scalar::<_, i64>(gone).fetch_one(&mut watching).await.unwrap() > 0 {
+        tokio::task::yield_now().await;
+    }
+    impatient.apply(&mut database).await.unwrap();
+    assert_eq!(db.texts("SELECT n::text FROM n").await, ["2"]);
+    // A process of the same number that began at another time is another one.
+    let sql = "SELECT concat(owner, under_way) FROM lockgate_history";
+    assert_eq!(db.texts(sql).await, ["", ""], "nobody is at work on what is applied");
+}
+
+#[tokio::test]
+async fn a_history_of_an_earlier_release_is_extended() {
+    let Some(db) = Db::postgres() else { return };
+    db.apply(migrations(&[("0001_ground.sql", GROUND)])).await;
+    db.execute("ALTER TABLE lockgate_history DROP COLUMN owner, DROP COLUMN under_way").await;
+    let set = migrations(&[("0001_ground.sql", GROUND), ("0002_x.sql", "-- lockgate: no-transaction\nVACUUM n;")]);
+    assert_eq!(db.apply(set).await.steps.len(), 1);
+    assert_eq!(db.apply(set).await.steps.len(), 0);
+}
+
+#[tokio::test]
+async fn a_history_that_takes_no_row_is_told() {
+    let Some(db) = Db::postgres() else { return };
+    db.apply(migrations(&[("0001_ground.sql", GROUND)])).await;
+    db.execute(
+        "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$; \
+         CREATE TRIGGER swallow BEFORE INSERT OR UPDATE ON lockgate_history FOR EACH ROW EXECUTE FUNCTION swallow()",
+    )
+    .await;
+    let script = "-- lockgate: no-transaction\nUPDATE n SET n = n + 1;\nVACUUM n;";
+    let set = migrations(&[("0001_ground.sql", GROUND), ("0002_x.sql", script)]);
+    let mut database = db.open().await;
+    Migrator::new(set).apply(&mut database).await.unwrap_err();
+    assert_eq!(db.texts("SELECT n::text FROM n").await, ["0"]);
+}

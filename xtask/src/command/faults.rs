@@ -1,0 +1,38 @@
+//! `cargo xtask faults`: runs of migrations that are killed, cut off and starved, and an oracle that looks
+//! at what is left. For Lockgate's own workspace: the campaign is its unpublished crate `lockgate-faults`.
+
+use std::ffi::OsString;
+use std::process::{Command, Stdio};
+
+use crate::failure::Failure;
+use crate::project::Project;
+
+/// The crate with the campaign.
+const PACKAGE: &str = "lockgate-faults";
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 nothing was lost, done twice or told wrongly; 1 something was; 2 the campaign could not be run."
+)]
+pub(crate) struct Arguments {
+    /// What the campaign is told: `--backend sqlite|postgres`, `--count N`, `--seed S`, `--case K`, `--only FAULT`,
+    /// `--jobs N`, `--calm`, `--record`
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let project = Project::find()?;
+    if project.directory_of(PACKAGE).is_none() {
+        return Err(Failure::impossible("`faults` tries Lockgate itself: it runs in Lockgate's own workspace alone"));
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["run", "--quiet", "--package", PACKAGE, "--"]).args(&arguments.arguments).stdin(Stdio::null());
+    let status = command.status().map_err(|error| Failure::impossible(format!("cargo does not start: {error}")))?;
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(1) => Err(Failure::Code(1)),
+        _ => Err(Failure::impossible(format!("the campaign could not be run ({status})"))),
+    }
+}
