@@ -220,7 +220,7 @@ impl Ground {
 pub(crate) async fn lent(migrator: &Migrator, database: &mut Database, to: Destination) -> Result<(), lockgate::Error> {
     #[cfg(feature = "postgres")]
     if let Some(connection) = database.postgres() {
-        return migrator.apply_to(connection, to).await.map(drop);
+        return lockgate::__private::leaving(migrator).apply_to(connection, to).await.map(drop);
     }
     migrator.apply_to(database, to).await.map(drop)
 }

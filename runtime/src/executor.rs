@@ -8,7 +8,8 @@ use lockgate_core::{Atomicity, Digest, Direction, History, Plan};
 use tokio::time::Instant;
 
 use crate::backend::{
-    Backend, Deadline, Ending, FailedAt, Fate, Job, Limits, LockFailure, LockRequest, Progress, Work, backoff,
+    Backend, Deadline, Ending, FailedAt, Fate, Job, Leftovers, Limits, LockFailure, LockRequest, Progress, Work,
+    backoff,
 };
 use crate::error::{Class, Error};
 use crate::event::{Event, OnEvent};
@@ -27,6 +28,7 @@ pub(crate) struct Run<'a> {
     pub(crate) migrations: &'a Migrations,
     pub(crate) store: Store,
     pub(crate) limits: Limits,
+    pub(crate) leftovers: Leftovers,
     pub(crate) atomicity: Atomicity,
     pub(crate) on_event: Option<OnEvent>,
 }
@@ -145,6 +147,7 @@ async fn locked(
     let request = LockRequest {
         store: &run.store,
         limits: run.limits,
+        leftovers: run.leftovers,
         atomicity: run.atomicity,
         session_state: jobs.iter().any(Job::may_change_session),
         outside: jobs.iter().any(Job::is_outside),
@@ -230,7 +233,7 @@ async fn run_all(
         };
         let unit = &jobs[at..end];
         watch.first = at;
-        let mut durable = at;
+        let mut durable = 0;
         let mut on_progress = |progress| match progress {
             Progress::Committed(end) => durable = at + end,
             progress => watch.see(progress),

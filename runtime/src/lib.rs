@@ -72,6 +72,14 @@ pub mod __private {
     pub use crate::migrations::{Migrations, RustStep, StepFn, StepFuture};
     pub use lockgate_core::Set;
 
+    use crate::Migrator;
+
+    /// A migrator that leaves in a lent session what migrations leave there, so that a test can find it.
+    #[must_use]
+    pub fn leaving(migrator: &Migrator) -> Migrator {
+        migrator.leaving()
+    }
+
     /// The value of `embed_migrations!()`.
     pub const fn migrations(set: Set, steps: &'static [RustStep]) -> Migrations {
         Migrations::from_parts(set, steps)

@@ -11,7 +11,7 @@ use lockgate_core::{
 };
 
 use crate::Repair;
-use crate::backend::{Backend, Limits};
+use crate::backend::{Backend, Leftovers, Limits};
 use crate::error::Error;
 use crate::event::{Event, OnEvent};
 use crate::executor::{self, Changed, Run};
@@ -51,6 +51,7 @@ pub struct Migrator {
     ahead: Ahead,
     out_of_order: OutOfOrder,
     beside_others: bool,
+    leftovers: Leftovers,
     on_event: Option<OnEvent>,
 }
 
@@ -68,6 +69,7 @@ impl Migrator {
             ahead: Ahead::Accept,
             out_of_order: OutOfOrder::Refuse,
             beside_others: false,
+            leftovers: Leftovers::PutBack,
             on_event: None,
         }
     }
@@ -344,6 +346,11 @@ impl Migrator {
         plan(self.migrations.set(), history, &request).map_err(|refusal| refused(verb, &refusal))
     }
 
+    /// For [`crate::__private::leaving`].
+    pub(crate) fn leaving(&self) -> Self {
+        Self { leftovers: Leftovers::Leave, ..self.clone() }
+    }
+
     fn run(&self) -> Result<Run<'_>, Error> {
         let table = Table::parse(&self.history_table).map_err(Error::usage)?;
         if self.set.is_empty() || self.set.contains('\0') {
@@ -360,6 +367,7 @@ impl Migrator {
             migrations: self.migrations,
             store: Store { table, set: self.set.clone(), application: self.migrations.set().application() },
             limits,
+            leftovers: self.leftovers,
             atomicity: self.atomicity,
             on_event: self.on_event.clone(),
         })

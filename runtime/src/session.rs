@@ -33,9 +33,9 @@ impl<DB: sqlx::Database> Held<'_, DB> {
         matches!(self, Self::Borrowed(_))
     }
 
-    /// Whether it is a [`Database`](crate::Database)'s own.
-    pub(crate) fn is_owned(&self) -> bool {
-        matches!(self, Self::Owned(..))
+    /// Whether a pool closes it, and makes another when it is asked.
+    pub(crate) fn is_pooled(&self) -> bool {
+        matches!(self, Self::Pool(..))
     }
 
     /// Whether it was abandoned.

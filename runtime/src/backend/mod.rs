@@ -36,10 +36,20 @@ pub(crate) struct Limits {
     pub(crate) lock_wait: Duration,
 }
 
+/// What becomes of what a migration left in a session of the caller's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leftovers {
+    /// It goes.
+    PutBack,
+    /// But for settings it stays, for whoever looks for it.
+    Leave,
+}
+
 /// What [`Backend::lock`] is asked for.
 pub(crate) struct LockRequest<'a> {
     pub(crate) store: &'a Store,
     pub(crate) limits: Limits,
+    pub(crate) leftovers: Leftovers,
     /// Whether all that follows is one transaction.
     pub(crate) atomicity: Atomicity,
     /// Whether a script that will run changes what the session is.

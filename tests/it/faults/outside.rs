@@ -355,6 +355,7 @@ async fn a_history_that_takes_no_row_is_told() {
     let script = "-- lockgate: no-transaction\nUPDATE n SET n = n + 1;\nVACUUM n;";
     let set = migrations(&[("0001_ground.sql", GROUND), ("0002_x.sql", script)]);
     let mut database = db.open().await;
-    Migrator::new(set).apply(&mut database).await.unwrap_err();
+    let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
+    told(&error, ErrorKind::Failed, &["the history table did not take the row"]);
     assert_eq!(db.texts("SELECT n::text FROM n").await, ["0"]);
 }

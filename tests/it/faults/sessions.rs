@@ -283,3 +283,26 @@ async fn the_history_table_may_be_anywhere() {
         "{names:?}"
     );
 }
+
+#[tokio::test]
+async fn a_script_may_reset_all_that_it_likes() {
+    for reset in [
+        "RESET ALL",
+        "CLOSE ALL",
+        "DISCARD PLANS",
+        "DISCARD TEMP",
+        "DEALLOCATE ALL",
+        "UNLISTEN *",
+        "RESET SESSION AUTHORIZATION",
+    ] {
+        let Some(database) = postgres::database() else { return };
+        let script = format!("CREATE TABLE b (id INTEGER);\n{reset};\nINSERT INTO b VALUES (1);");
+        let set = migrations(&[A, ("0002_b.sql", &script), ("0003_c.sql", "CREATE TABLE c (id INTEGER);")]);
+        let mut through = Database::connect(&database.url()).await.unwrap();
+        let report = Migrator::new(set).apply(&mut through).await;
+        let report = report.unwrap_or_else(|error| panic!("{reset}: {}", error.report()));
+        assert_eq!(report.steps.len(), 3, "{reset}");
+        let mut connection = database.connect().await;
+        assert!(Migrator::new(set).apply(&mut connection).await.unwrap().is_empty(), "{reset}");
+    }
+}

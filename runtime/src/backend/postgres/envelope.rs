@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use lockgate_core::{Action, StatementKind};
 
+use super::kept;
 use super::message::{Message, Slot};
 use super::sql::{self, Fields, Write, literal};
 use super::{Backing, From, Open};
@@ -128,6 +129,9 @@ impl Backing<'_> {
         };
         if !self.whole_run {
             message.push(Slot::Begin(index), BEGIN);
+            if let Some(keep) = self.is_put_back(job).then(|| self.keep_session()).flatten() {
+                message.push(Slot::Begin(index), &keep);
+            }
         }
         message.push(Slot::Lock(index), &self.begins(store, script, job.last || self.whole_run));
         if first {
@@ -153,26 +157,39 @@ impl Backing<'_> {
         vec![login, format!("SET LOCAL ROLE {}", self.role())]
     }
 
-    /// What puts the settings of the session back, inside the transaction that changed them: where the
-    /// session is the caller's, and where the next migration is in the same transaction. Else
-    /// the next one gets another session.
-    pub(super) fn restore_settings(&self, job: &Job) -> Vec<String> {
+    /// Whether a job is one of those that are put back in their transaction.
+    pub(super) fn is_put_back(&self, job: &Job) -> bool {
         let sets = |sql: &Sql| sql.statements.iter().any(|statement| statement.kind == StatementKind::Session);
-        let may = job.may_change_session() || matches!(&job.work, Work::Script(sql) if self.whole_run && sets(sql));
-        if !may || !(self.whole_run || self.held.is_borrowed()) {
-            return Vec::new();
-        }
-        self.restore_session()
+        let within = matches!(&job.work, Work::Script(sql) if self.whole_run && sets(sql));
+        self.facts().plpgsql && (within || job.may_change_session())
     }
 
-    /// What puts back all that a session can be made to be, as far as the server tells.
-    pub(super) fn restore_session(&self) -> Vec<String> {
-        let mut statements = vec![sql::RESET_SETTINGS.to_owned()];
-        for (name, value) in self.settings.iter().flatten() {
-            let (name, value) = (literal(name), literal(value));
-            statements.push(format!("SELECT pg_catalog.set_config({name}, {value}, false)"));
-        }
-        statements
+    /// What keeps the session as it is, before anything of ours is set in it.
+    pub(super) fn keep_session(&self) -> Option<String> {
+        self.facts().plpgsql.then(|| kept::keep(self.leftovers))
+    }
+
+    /// What puts the session back, inside the transaction that changed it: what comes next on it may be the
+    /// next migration, the caller or another client of a pooler.
+    pub(super) fn put_back_within(&self) -> Vec<String> {
+        vec![
+            format!("SET SESSION AUTHORIZATION {}", literal(&self.facts().login)),
+            format!("SET ROLE {}", self.role()),
+            kept::put_back(),
+        ]
+    }
+
+    /// What puts the session back behind all that ran in it.
+    pub(super) fn words_that_put_back(&self) -> Vec<String> {
+        let facts = self.facts();
+        let mut words = vec![
+            format!("SET SESSION AUTHORIZATION {}", literal(&facts.login)),
+            format!("SET ROLE {}", self.role()),
+            format!("SET lock_timeout = {}", literal(&facts.lock_timeout)),
+            format!("SET statement_timeout = {}", literal(&facts.statement_timeout)),
+        ];
+        words.extend(self.kept.as_deref().map(kept::put_back_to));
+        words
     }
 
     pub(super) fn role(&self) -> String {
@@ -219,7 +236,7 @@ impl Backing<'_> {
             .then(|| format!("lockgate_{:016x}", crate::backend::chance()));
         let writes = jobs.get(first).map(Self::write);
         if let (Some(name), Some(write)) = (&name, writes) {
-            message.push(Slot::Setup, &sql::prepare(name, store, self.table(), write));
+            message.push(Slot::Setup, &sql::prepare(name, store, self.table(), &self.mutex(store), write));
             message.prepared = Some(name.clone());
         }
         let mut behind = None;
@@ -232,9 +249,7 @@ impl Backing<'_> {
             self.finish(store, index, job, behind, prepared, &mut message);
             behind = (Self::write(job) == Write::Insert).then(|| job.entry.version.get());
         }
-        if let Some(name) = &name
-            && !jobs.get(first + taken - 1).is_some_and(Job::may_change_session)
-        {
+        if let Some(name) = &name {
             message.push(Slot::Farewell, &format!("DEALLOCATE {name}"));
         }
         (message, taken)
@@ -278,11 +293,13 @@ impl Backing<'_> {
         let fields = Self::fields(job, behind);
         let record = match prepared {
             Some(name) => sql::execute(name, &fields),
-            None => sql::record(store, self.table(), Self::write(job), &fields),
+            None => sql::record(store, self.table(), &self.mutex(store), Self::write(job), &fields),
         };
         message.push(Slot::Record(index), &record);
-        for statement in self.restore_settings(job) {
-            message.push(Slot::Bookkeeping(index), &statement);
+        if self.is_put_back(job) {
+            for statement in self.put_back_within() {
+                message.push(Slot::Bookkeeping(index), &statement);
+            }
         }
         // What a script says of durability and limits ends with it, and the commit is ours.
         if job.may_change_session() || matches!(&job.work, Work::Script(sql) if sql.has_data()) {

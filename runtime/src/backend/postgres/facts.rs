@@ -27,6 +27,8 @@ pub(super) struct Facts {
     pub(super) login: String,
     /// Whether this role may take advisory locks, and the server has them.
     pub(super) advisory: bool,
+    /// Whether this role may use plpgsql, and the database has it.
+    pub(super) plpgsql: bool,
     /// Whether positions are told in bytes: the database does not know what its characters are.
     pub(super) counts_bytes: bool,
     /// Whether the server can notice that its client is gone while it works.
@@ -86,6 +88,7 @@ impl Facts {
             role: row.try_get("role")?,
             login: row.try_get("login")?,
             advisory: is("advisory")?,
+            plpgsql: is("plpgsql")?,
             counts_bytes: row.try_get::<String, _>("encoding")? == "SQL_ASCII",
             notices_hang_up: number >= 140_000 && tells,
         })

@@ -6,6 +6,7 @@ mod copy;
 mod doubt;
 mod envelope;
 mod facts;
+mod kept;
 mod message;
 mod outside;
 mod run;
@@ -29,7 +30,8 @@ use self::facts::Facts;
 use self::message::{Message, Slot};
 use self::sql::{Lock, literal};
 use super::{
-    Backend, BoxFuture, Deadline, Ending, Failure, Job, Limits, LockFailure, LockRequest, OnProgress, backoff,
+    Backend, BoxFuture, Deadline, Ending, Failure, Job, Leftovers, Limits, LockFailure, LockRequest, OnProgress,
+    backoff,
 };
 use crate::error::{Cause, Class};
 use crate::session::Held;
@@ -58,12 +60,11 @@ pub(crate) struct Backing<'a> {
     transaction: Option<i64>,
     /// Whether what ran may have left the session other than it was.
     dirty: bool,
-    /// Whether the session is set up for a script outside a transaction.
-    outside: bool,
     /// How many migrations travel in one message.
     batch: usize,
-    /// Settings of this session to put back after what changes some, where it is the caller's.
-    settings: Option<Vec<(String, String)>>,
+    /// What the caller's session had before.
+    kept: Option<String>,
+    leftovers: Leftovers,
     /// The indexes that were INVALID before the last statement that builds some by and by.
     invalid: Option<Vec<i64>>,
 }
@@ -115,9 +116,9 @@ impl<'a> Backing<'a> {
             busy: false,
             transaction: None,
             dirty: false,
-            outside: false,
             batch: envelope::FIRST_JOBS,
-            settings: None,
+            kept: None,
+            leftovers: Leftovers::PutBack,
             invalid: None,
         }
     }
@@ -276,9 +277,11 @@ impl<'a> Backing<'a> {
             return Err(Cause::new(Class::Usage, message).into());
         }
         self.limits = Some(request.limits);
+        self.leftovers = request.leftovers;
         self.whole_run = request.atomicity == Atomicity::WholeRun;
-        if request.session_state && (self.held.is_borrowed() || self.whole_run) {
-            self.settings = Some(self.session_settings().await?);
+        if request.session_state && self.held.is_borrowed() && self.facts().plpgsql {
+            let rows = self.rows(format!("SELECT {} AS kept", kept::kept(self.leftovers))).await?;
+            self.kept = rows.first().and_then(|row| row.try_get("kept").ok());
         }
         // The lock is had by each transaction, together with what it does. Only who was kept out waits.
         if self.busy {
@@ -327,12 +330,19 @@ impl<'a> Backing<'a> {
         Ok(rows.first().and_then(|row| row.try_get("holder").ok()))
     }
 
-    /// Gives the next migration a session that nothing has changed.
+    /// Gives the next migration a session that nothing has changed. In a whole run it was put back by
+    /// what changed it.
     async fn renew(&mut self) -> Result<(), Cause> {
-        self.dirty = false;
-        if self.held.is_borrowed() || self.whole_run {
+        if self.open != Open::No {
             return Ok(());
         }
+        if self.held.is_borrowed() {
+            let words = self.words_that_put_back();
+            self.execute(words.join("; ")).await?;
+            self.dirty = false;
+            return Ok(());
+        }
+        self.dirty = false;
         // Set before: until it has come back, there is none.
         self.phase = Phase::Lost;
         self.held.renew().await.map_err(|error| cause(&error))?;
@@ -359,24 +369,23 @@ impl<'a> Backing<'a> {
         Ok(rows.iter().filter_map(read).collect())
     }
 
-    async fn session_settings(&mut self) -> Result<Vec<(String, String)>, Cause> {
-        let rows = self.rows(sql::SESSION_SETTINGS.to_owned()).await?;
-        let read = |row: &PgRow| Some((row.try_get("name").ok()?, row.try_get("setting").ok()?));
-        Ok(rows.iter().filter_map(read).collect())
+    async fn let_go(&mut self, ending: Ending) -> Result<(), Cause> {
+        let ended = match std::mem::replace(&mut self.open, Open::No) {
+            Open::No => Ok(()),
+            Open::Begun | Open::WithTables if ending == Ending::Stop => self.roll_back().await,
+            Open::Begun | Open::WithTables => self.commit().await,
+        };
+        if self.dirty && self.phase == Phase::Ready && !self.held.is_pooled() {
+            let renewed = self.renew().await;
+            // Another connection is made by the next verb. One of the caller's is all there is.
+            if self.held.is_borrowed() {
+                return ended.and(renewed);
+            }
+        }
+        ended
     }
 
-    async fn let_go(&mut self, ending: Ending) -> Result<(), Cause> {
-        if self.open == Open::No {
-            if self.dirty && self.held.is_owned() && self.phase == Phase::Ready {
-                // Where it cannot be had, the next verb connects.
-                let _ = self.renew().await;
-            }
-            return Ok(());
-        }
-        self.open = Open::No;
-        if ending == Ending::Stop {
-            return self.roll_back().await;
-        }
+    async fn commit(&mut self) -> Result<(), Cause> {
         self.phase = Phase::Asked;
         let committed = PgTransactionManager::commit(self.held.connection()).await;
         self.phase = Phase::Ready;
@@ -501,7 +510,7 @@ impl Drop for Backing<'_> {
             }
             return;
         }
-        if !(under_way || self.outside) || self.phase == Phase::Lost {
+        if !(under_way || self.dirty) || self.phase == Phase::Lost {
             return;
         }
         let mut words = vec!["ROLLBACK".to_owned()];
@@ -511,8 +520,8 @@ impl Drop for Backing<'_> {
             words.push(format!("SET SESSION AUTHORIZATION {}; SET ROLE NONE", literal(&self.facts().login)));
             words.push("SELECT pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid())".to_owned());
         }
-        if self.outside {
-            words.extend(self.words_after_outside());
+        if self.dirty {
+            words.extend(self.words_that_put_back());
         }
         while PgTransactionManager::get_transaction_depth(self.held.connection()) > 0 {
             PgTransactionManager::start_rollback(self.held.connection());

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::doubt::Answer;
 use super::message::{Message, Slot};
 use super::sql::literal;
-use super::{Backing, sql};
+use super::{Backing, kept, sql};
 use crate::backend::{FailedAt, Failure, Job, OnProgress, Progress, Sql, Work, backoff};
 use crate::error::{Cause, Class};
 use crate::store::{Entry, Store, identifier};
@@ -46,6 +46,39 @@ struct Claim<'a> {
     owner: String,
     /// The statement, counted from 1, that was announced before and may have finished.
     under_way: Option<u32>,
+    lasts: Lasts,
+}
+
+/// How long what a script says of its session lasts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Lasts {
+    /// For one unit: the settings at these places are made anew in front of each, and put back behind it.
+    Unit(Vec<usize>),
+    /// For all of the script, which needs a session of its own: something in it cannot be done twice.
+    Script,
+}
+
+/// How long what this script says of its session can last.
+fn lasts(sql: &Sql, units: &[Unit]) -> Lasts {
+    let mut settings = Vec::new();
+    for unit in units {
+        for index in unit.statements.clone() {
+            let statement = &sql.statements[index];
+            let has = |flag| statement.flags.contains(flag);
+            if has(StatementFlags::RUNS_CODE) {
+                return Lasts::Script;
+            }
+            if !has(StatementFlags::SESSION_STATE) || has(StatementFlags::CLIENT_ONLY) {
+                continue;
+            }
+            let sets = statement.kind == StatementKind::Session && !has(StatementFlags::OUTSIDE_TRANSACTION);
+            if unit.kind != UnitKind::Session || !sets {
+                return Lasts::Script;
+            }
+            settings.push(index);
+        }
+    }
+    Lasts::Unit(settings)
 }
 
 impl Claim<'_> {
@@ -83,15 +116,23 @@ impl Backing<'_> {
         }
         progress(Progress::Started(0..1));
         // Set before anything is sent: what is dropped in between must not be used again.
-        (self.dirty, self.outside) = (true, true);
+        self.dirty = true;
+        let lasts = if self.facts().plpgsql { lasts(sql, &units) } else { Lasts::Script };
+        if self.kept.is_none() && matches!(&lasts, Lasts::Unit(settings) if !settings.is_empty()) {
+            let asked = self.rows(format!("SELECT {} AS kept", kept::kept(self.leftovers))).await;
+            let rows = asked.map_err(|cause| Failure::new(0, FailedAt::Begin, cause))?;
+            self.kept = rows.first().and_then(|row| row.try_get("kept").ok());
+        }
         self.transaction = None;
-        let claim = match self.claim(store, job, sql).await {
+        let claim = match self.claim(store, job, sql, lasts).await {
             Ok(claim) => claim,
             Err(failure) => {
                 self.put_back(sql).await;
                 return Err(failure);
             }
         };
+        // The claim waited for the disk, and with it all that was committed before.
+        progress(Progress::Committed(0));
         let ran = self.run_units(&claim, &units, progress).await;
         if let Err(failure) = &ran {
             self.put_back(sql).await;
@@ -109,7 +150,8 @@ impl Backing<'_> {
 
     async fn run_units(&mut self, claim: &Claim<'_>, units: &[Unit], progress: OnProgress<'_>) -> Result<(), Failure> {
         let done = claim.job.action.statements_done() as usize;
-        for unit in units.iter().filter(|unit| unit.statements.end <= done && unit.kind == UnitKind::Session) {
+        let set_before = |unit: &&Unit| unit.statements.end <= done && unit.kind == UnitKind::Session;
+        for unit in units.iter().filter(|_| claim.lasts == Lasts::Script).filter(set_before) {
             // The session in which it was set has ended, or was put back.
             for index in unit.statements.clone() {
                 if !claim.sql.statements[index].flags.contains(StatementFlags::CLIENT_ONLY) {
@@ -166,9 +208,9 @@ impl Backing<'_> {
         let closes = if block { closes(sql, unit) } else { None };
         if !block {
             message.push(Slot::Begin(0), BEGIN);
-            message.push(Slot::Begin(0), MARK);
+            self.enter(claim, unit, &mut message);
         }
-        let mut quiet = false;
+        let (mut quiet, mut begun) = (false, false);
         let last = closes.unwrap_or(end);
         for index in unit.statements.start..last {
             if sql.statements[index].data.is_some() {
@@ -187,8 +229,11 @@ impl Backing<'_> {
             }
             message.push_script(0, sql, index..index + 1);
             let begins = unit::control(Dialect::Postgres, sql.text, &sql.statements[index]) == Some(Control::Begin);
-            if block && begins && closes.is_some() {
-                message.push(Slot::Begin(0), MARK);
+            // What a transaction is to be like is said before anything is asked in it.
+            begun = begun || (block && begins);
+            if begun && !sql.statements.get(index + 1).is_some_and(|next| says_what_it_is(sql, next)) {
+                begun = false;
+                self.enter(claim, unit, &mut message);
             }
         }
         let bookkeeping = Slot::Bookkeeping(0);
@@ -202,6 +247,9 @@ impl Backing<'_> {
             message.push(bookkeeping, &self.messages("SET LOCAL", false));
         }
         self.push_record(claim, end, &mut message);
+        if !block || closes.is_some() {
+            self.leave(claim, &mut message);
+        }
         match closes {
             Some(index) => message.push_script(0, sql, index..end),
             None => message.push(Slot::End(0), "COMMIT"),
@@ -209,10 +257,55 @@ impl Backing<'_> {
         self.send_part(claim, message).await
     }
 
+    /// What comes first in the transaction of a unit: what the script said of its session before.
+    fn enter(&self, claim: &Claim<'_>, unit: &Unit, message: &mut Message) {
+        if claim.lasts == Lasts::Script {
+            message.push(Slot::Begin(0), &same_session(claim));
+        }
+        if let Lasts::Unit(settings) = &claim.lasts {
+            if !settings.is_empty() {
+                message.push(Slot::Begin(0), &kept::keep(self.leftovers));
+            }
+            for word in head(claim.sql, "LOCAL ") {
+                message.push(Slot::Begin(0), &word);
+            }
+            for index in settings.iter().filter(|index| **index < unit.statements.start) {
+                message.push_script(0, claim.sql, *index..*index + 1);
+            }
+        }
+        message.push(Slot::Begin(0), MARK);
+        message.push(Slot::Begin(0), &self.patience());
+    }
+
+    /// What comes last in it: none of that is left.
+    fn leave(&self, claim: &Claim<'_>, message: &mut Message) {
+        if matches!(&claim.lasts, Lasts::Unit(settings) if !settings.is_empty()) {
+            for word in self.put_back_within() {
+                message.push(Slot::Bookkeeping(0), &word);
+            }
+        }
+    }
+
+    /// How long what runs in a transaction waits for a lock, unless the script says so itself: nothing of it
+    /// is left when it was in vain.
+    fn patience(&self) -> String {
+        let limit = self.limits.map_or(0, |limits| limits.lock_timeout.as_millis());
+        format!(
+            "SELECT pg_catalog.set_config('lock_timeout', '{limit}', true) \
+             WHERE pg_catalog.current_setting('lock_timeout') OPERATOR(pg_catalog.=) '0'"
+        )
+    }
+
     async fn send_part(&mut self, claim: &Claim<'_>, message: Message) -> Result<(), Failure> {
         let Err((results, cause)) = self.send(message.sql.clone(), |_| ()).await else { return Ok(()) };
         let slot = message.slots.get(results).copied().unwrap_or(Slot::Bookkeeping(0));
         let _ = self.roll_back().await;
+        if cause.code.as_deref() == Some(sql::check::OVERTAKEN) && matches!(slot, Slot::Begin(_)) {
+            let message = "the connection goes through a pooler in transaction mode, and this script needs a session \
+                           of its own: it runs code or makes what lasts as long as the session. Connect to the \
+                           server itself, or to a pool in session mode";
+            return Err(Failure::new(0, FailedAt::Begin, Cause::new(Class::Usage, message)));
+        }
         if cause.code.as_deref() == Some(GUARD) {
             match slot {
                 Slot::Guard(_) => return Err(self.not_recorded(claim).await),
@@ -251,6 +344,9 @@ impl Backing<'_> {
         } else {
             let mut message = Message::default();
             message.push(Slot::Begin(0), BEGIN);
+            if claim.lasts == Lasts::Script {
+                message.push(Slot::Begin(0), &same_session(claim));
+            }
             for setting in self.keep(claim.sql) {
                 message.push(Slot::Bookkeeping(0), &setting);
             }
@@ -259,15 +355,34 @@ impl Backing<'_> {
             message.push(Slot::End(0), "COMMIT");
             self.send_part(claim, message).await?;
         }
+        self.by_itself(claim, unit, first).await?;
+        if let Lasts::Unit(_) = claim.lasts {
+            self.put_back(claim.sql).await;
+        }
+        self.record(claim, unit.statements.end).await
+    }
+
+    async fn by_itself(&mut self, claim: &Claim<'_>, unit: &Unit, first: usize) -> Result<(), Failure> {
+        if let Lasts::Unit(settings) = &claim.lasts {
+            let mut message = Message::default();
+            for word in head(claim.sql, "") {
+                message.push(Slot::Begin(0), &word);
+            }
+            for index in settings.iter().filter(|index| **index < unit.statements.start) {
+                message.push_script(0, claim.sql, *index..*index + 1);
+            }
+            self.send_part(claim, message).await?;
+        }
         if unit.kind == UnitKind::Block {
             let mut message = Message::default();
             message.push_script(0, claim.sql, unit.statements.clone());
-            self.send_part(claim, message).await?;
-        } else if let Err((at, cause)) = self.run_statement(claim.sql, first).await {
+            return self.send_part(claim, message).await;
+        }
+        if let Err((at, cause)) = self.run_statement(claim.sql, first).await {
             let _ = self.roll_back().await;
             return Err(Failure::new(0, at, cause));
         }
-        self.record(claim, unit.statements.end).await
+        Ok(())
     }
 
     /// Records so many statements, in a transaction of its own.
@@ -334,12 +449,18 @@ impl Backing<'_> {
     }
 
     /// Takes the row of this script, or waits until whoever has it is done or dead.
-    async fn claim<'c>(&mut self, store: &'c Store, job: &'c Job, sql: &'c Sql) -> Result<Claim<'c>, Failure> {
+    async fn claim<'c>(
+        &mut self,
+        store: &'c Store,
+        job: &'c Job,
+        sql: &'c Sql,
+        lasts: Lasts,
+    ) -> Result<Claim<'c>, Failure> {
         let fail = |at, cause| Failure::new(0, at, cause);
         let deadline = Instant::now() + self.limits.map_or(Duration::ZERO, |limits| limits.lock_wait);
         let (mut attempt, mut free) = (0, 0);
         loop {
-            let cause = match self.rows(self.claiming(store, job, sql)).await {
+            let cause = match self.rows(self.claiming(store, job, sql, &lasts)).await {
                 Ok(rows) => {
                     self.prepared(store);
                     let row = rows.iter().find(|row| row.try_get::<String, _>("owner").is_ok());
@@ -350,6 +471,7 @@ impl Backing<'_> {
                         sql,
                         owner: row.and_then(|row| row.try_get("owner").ok()).unwrap_or_default(),
                         under_way: under_way.and_then(|number| u32::try_from(number).ok()),
+                        lasts,
                     });
                 }
                 Err(cause) => cause,
@@ -370,15 +492,16 @@ impl Backing<'_> {
             let found = self.rows(found(store, self.table(), &job.entry)).await;
             let found = found.map_err(|cause| fail(FailedAt::Bookkeeping, cause))?;
             let holder: Option<String> = found.first().and_then(|row| row.try_get("holder").ok()).flatten();
+            let planned = found.first().map_or(job.action == Action::Apply, |row| as_planned(row, job));
             if let Some(holder) = holder {
                 if Instant::now() >= deadline {
                     let message = format!("{holder}, which is at work on `{}`", job.id);
                     return Err(fail(FailedAt::Bookkeeping, Cause::new(Class::Busy, message)));
                 }
-            } else if free >= CLAIMS && found.first().is_some_and(|row| as_planned(row, job)) {
+            } else if free >= CLAIMS && planned {
                 let message = "the history table did not take the row: a trigger or a rule on it may be the reason";
-                return Err(fail(FailedAt::Bookkeeping, Cause::new(Class::Other, message)));
-            } else if found.first().is_none_or(|row| !as_planned(row, job)) && (free >= CLAIMS || !found.is_empty()) {
+                return Err(fail(FailedAt::Bookkeeping, Cause::new(Class::Unwritten, message)));
+            } else if !planned && (free >= CLAIMS || !found.is_empty()) {
                 return Err(fail(FailedAt::Bookkeeping, Cause::new(Class::Overtaken, "another run came first")));
             } else {
                 free += 1;
@@ -390,7 +513,7 @@ impl Backing<'_> {
     }
 
     /// The message that takes the row, and sets the session up as the script's head says.
-    fn claiming(&self, store: &Store, job: &Job, sql: &Sql) -> String {
+    fn claiming(&self, store: &Store, job: &Job, sql: &Sql, lasts: &Lasts) -> String {
         let table = self.table();
         let mut statements = vec![BEGIN.to_owned()];
         let found = &self.facts().found;
@@ -399,15 +522,8 @@ impl Backing<'_> {
         } else if !found.extended(&store.table) {
             statements.push(sql::extend(table));
         }
-        // CREATE INDEX CONCURRENTLY waits for every older transaction as if for a lock: a timeout
-        // that nobody asked for would leave an invalid index behind.
-        let wait = sql.script.lock_timeout().map_or(0, |timeout| timeout.as_millis());
-        statements.push(format!("SET lock_timeout = {wait}"));
-        if let Some(timeout) = sql.script.statement_timeout() {
-            statements.push(format!("SET statement_timeout = {}", timeout.as_millis()));
-        }
-        if let Some(role) = sql.script.role() {
-            statements.push(format!("SET ROLE {}", identifier(role)));
+        if *lasts == Lasts::Script {
+            statements.extend(head(sql, ""));
         }
         statements.extend(self.keep(sql));
         statements.push(self.guard(store));
@@ -546,14 +662,46 @@ impl Backing<'_> {
 
     /// Puts the session back behind a script that ran outside a transaction.
     async fn put_back(&mut self, sql: &Sql) {
-        let mut statements = self.words_after_outside();
+        let mut statements = self.words_that_put_back();
         if sql.has_data() {
             statements.push(self.messages("SET", false));
         }
         // A failure here shows again in the bookkeeping that follows.
         let _ = self.execute(statements.join("; ")).await;
-        self.outside = false;
     }
+}
+
+/// Whether a statement says how its transaction is isolated, or what it may do.
+fn says_what_it_is(sql: &Sql, statement: &lockgate_core::Statement) -> bool {
+    let code = sql.text.get(statement.range.clone()).unwrap_or_default();
+    let mut words = code.split_whitespace().map(str::to_ascii_lowercase);
+
+    words.next().is_some_and(|word| word == "set") && words.next().is_some_and(|word| word == "transaction")
+}
+
+/// A statement that fails with [`sql::check::OVERTAKEN`] where the session is not the one that took the row.
+fn same_session(claim: &Claim<'_>) -> String {
+    let pid = claim.owner.split('/').next().unwrap_or_default();
+    format!(
+        "SELECT pg_catalog.sqrt((CASE WHEN pg_catalog.pg_backend_pid()::pg_catalog.text OPERATOR(pg_catalog.=) {} \
+         THEN 1 ELSE -1 END)::double precision)",
+        literal(pid)
+    )
+}
+
+/// What the head of a script says of all of it. CREATE INDEX CONCURRENTLY waits for every older transaction as
+/// if for a lock: a timeout that nobody asked for would leave an invalid index behind.
+fn head(sql: &Sql, scope: &str) -> Vec<String> {
+    let script = &sql.script;
+    let wait = script.lock_timeout().map_or(0, |timeout| timeout.as_millis());
+    let mut words = vec![format!("SET {scope}lock_timeout = {wait}")];
+    if let Some(timeout) = script.statement_timeout() {
+        words.push(format!("SET {scope}statement_timeout = {}", timeout.as_millis()));
+    }
+    if let Some(role) = script.role() {
+        words.push(format!("SET {scope}ROLE {}", identifier(role)));
+    }
+    words
 }
 
 /// That the row is that of this script, and still ours.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::envelope::{BEGIN, next_batch};
 use super::message::{self, Message, Slot};
-use super::sql::{check, literal};
+use super::sql::check;
 use super::{Backing, Open, Phase, cause, is_busy, sql};
 use crate::Transaction;
 use crate::backend::{FailedAt, Failure, Fate, Job, OnProgress, Progress, Work};
@@ -123,6 +123,9 @@ impl Backing<'_> {
         self.begin_known(index).await?;
         self.open = Open::Begun;
         let mut message = Message::default();
+        if let Some(keep) = self.keep_session() {
+            message.push(Slot::Begin(index), &keep);
+        }
         message.push(Slot::Lock(index), &self.begins(store, None, true));
         let guard = match self.facts().found.present(&store.table) {
             true => self.guard(store),
@@ -130,7 +133,8 @@ impl Backing<'_> {
         };
         message.push(Slot::Guard(index), &guard);
         let Err((results, cause)) = self.send(message.sql.clone(), |_| ()).await else { return Ok(()) };
-        let mut failure = self.failure(&message, message.slots[results.min(1)], &[], index, cause);
+        let mut failure =
+            self.failure(&message, message.slots[results.min(message.slots.len() - 1)], &[], index, cause);
         self.undo(&mut failure).await;
         Err(failure)
     }
@@ -268,18 +272,6 @@ impl Backing<'_> {
 
     async fn send_unless_empty(&mut self, message: &Message) -> Result<(), (usize, Cause)> {
         if message.slots.is_empty() { Ok(()) } else { self.send(message.sql.clone(), |_| ()).await }
-    }
-
-    /// What puts the session back after a script that ran outside a transaction.
-    pub(super) fn words_after_outside(&self) -> Vec<String> {
-        let mut statements = vec![
-            format!("SET SESSION AUTHORIZATION {}", literal(&self.facts().login)),
-            format!("SET ROLE {}", self.role()),
-            format!("SET lock_timeout = {}", literal(&self.facts().lock_timeout)),
-            format!("SET statement_timeout = {}", literal(&self.facts().statement_timeout)),
-        ];
-        statements.extend(self.restore_session());
-        statements
     }
 
     /// What a message's error is about.

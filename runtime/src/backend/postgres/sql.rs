@@ -59,6 +59,8 @@ pub(super) fn facts(table: &Table) -> String {
          pg_catalog.current_setting('role') AS role, session_user::{TEXT} AS login, current_user::{TEXT} AS is_now, \
          COALESCE(pg_catalog.has_function_privilege(pg_catalog.to_regprocedure(\
          'pg_catalog.pg_try_advisory_xact_lock(bigint)')::pg_catalog.oid, 'EXECUTE'), false)::{TEXT} AS advisory, \
+         COALESCE((SELECT pg_catalog.has_language_privilege(l.oid, 'USAGE') FROM pg_catalog.pg_language l \
+         WHERE l.lanname {EQ} 'plpgsql'), false)::{TEXT} AS plpgsql, \
          (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(pg_catalog.chr({field}), n.nspname, c.relname, c.relkind, \
          o.rolname, {}, pg_catalog.row_security_active(c.oid), {}, \
          pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT'), \
@@ -378,7 +380,7 @@ impl Fields {
 /// fails if this is not the transaction that [`begin`] marked ([`check::ENDED`]), if what it goes on from
 /// is not recorded ([`check::OVERTAKEN`]), and if not exactly one row was written
 /// ([`check::UNWRITTEN`]), be it that another run came first or that a trigger swallowed it.
-pub(super) fn record(store: &Store, table: &Table, write: Write, fields: &Fields) -> String {
+pub(super) fn record(store: &Store, table: &Table, lock: &Lock, write: Write, fields: &Fields) -> String {
     let set = literal(&store.set);
     let Fields { version, name, checksum, statements_done, event, behind } = fields;
     let application = literal(store.application);
@@ -411,19 +413,34 @@ pub(super) fn record(store: &Store, table: &Table, write: Write, fields: &Fields
          logged AS (INSERT INTO {} (set_name, version, name, event, application, lockgate, detail) \
          SELECT {set}, w.version, {name}, {event}, {application}, '{LOCKGATE}', NULL FROM written w) \
          SELECT pg_catalog.ln((COALESCE(pg_catalog.current_setting('lockgate.transaction', true), '') {EQ} \
-         pg_catalog.txid_current()::{TEXT})::integer::double precision), \
+         pg_catalog.txid_current()::{TEXT}{})::integer::double precision), \
          pg_catalog.sqrt((CASE WHEN {behind} IS NULL OR EXISTS (SELECT FROM behind) THEN 1 ELSE -1 END)\
          ::double precision), \
          1 {PER} (SELECT pg_catalog.count(*) FROM written w WHERE w.version {EQ} {version})::integer",
         table.log(),
+        held(lock),
+    )
+}
+
+/// Another proof that the transaction is the one that was begun: `RESET ALL` takes its mark, and not its lock.
+/// Asked only then, as it looks at all locks of the server.
+fn held(lock: &Lock) -> String {
+    let Lock::Advisory(key) = lock else { return String::new() };
+    format!(
+        " OR (COALESCE(pg_catalog.current_setting('lockgate.transaction', true), '') {EQ} '' \
+         AND EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.pid {EQ} pg_catalog.pg_backend_pid() \
+         AND l.locktype {EQ} 'advisory' AND l.objsubid {EQ} 1 AND l.classid::bigint {EQ} {}::bigint \
+         AND l.objid::bigint {EQ} {}::bigint))",
+        (key >> 32) & 0xffff_ffff,
+        key & 0xffff_ffff,
     )
 }
 
 /// [`record`], to be executed many times in one message.
-pub(super) fn prepare(name: &str, store: &Store, table: &Table, write: Write) -> String {
+pub(super) fn prepare(name: &str, store: &Store, table: &Table, lock: &Lock, write: Write) -> String {
     format!(
         "PREPARE {name} (bigint, {TEXT}, {TEXT}, integer, {TEXT}, bigint) AS {}",
-        record(store, table, write, &Fields::parameters())
+        record(store, table, lock, write, &Fields::parameters())
     )
 }
 
@@ -442,19 +459,6 @@ pub(super) fn unhidden(question: &str) -> String {
 pub(super) fn fate(transaction: i64) -> String {
     format!("SELECT pg_catalog.txid_status({transaction}::bigint) AS fate")
 }
-
-/// The settings that a hook of the pool or its user made in this session.
-pub(super) const SESSION_SETTINGS: &str = "SELECT name, setting FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session' \
-     AND context OPERATOR(pg_catalog.<>) 'internal' AND NOT name OPERATOR(pg_catalog.=) ANY ('{transaction_isolation,\
-     transaction_read_only,transaction_deferrable,role,session_authorization,seed}'::pg_catalog.text[])";
-
-/// Resets what was set in this session, but for settings that an application made up (`app.tenant`):
-/// the server does not list them, so that they could be lost and not be put back. RESET ALL would
-/// lose them.
-pub(super) const RESET_SETTINGS: &str = "SELECT pg_catalog.set_config(name, reset_val, false) \
-     FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session' \
-     AND context OPERATOR(pg_catalog.<>) 'internal' AND NOT name OPERATOR(pg_catalog.=) ANY ('{transaction_isolation,\
-     transaction_read_only,transaction_deferrable,role,session_authorization,seed}'::pg_catalog.text[])";
 
 /// Records a migration. `behind` is the version recorded just before in the same message: all
 /// transactions of one message share the time of its arrival, so that the one before is the witness

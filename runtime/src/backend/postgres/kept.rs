@@ -1,0 +1,90 @@
+//! What a session had before a migration that may change it, and the words that make it so again.
+//!
+//! They stand in the transaction of that migration, so that nothing is left on a session of a pooler
+//! either. What they cannot reach costs a new session; one of the caller's is put back once more at
+//! the end.
+
+use super::sql::literal;
+use crate::backend::Leftovers;
+
+/// What there is to know of a session, as one text: an expression.
+pub(super) fn kept(leftovers: Leftovers) -> String {
+    let things = match leftovers {
+        Leftovers::PutBack => THINGS,
+        Leftovers::Leave => "",
+    };
+    format!("(SELECT pg_catalog.jsonb_build_object({SETTINGS}{things})::pg_catalog.text)")
+}
+
+const SETTINGS: &str = "'settings', (SELECT COALESCE(pg_catalog.jsonb_object_agg(name, setting), '{}') FROM pg_catalog.pg_settings \
+     WHERE source OPERATOR(pg_catalog.=) 'session' AND context OPERATOR(pg_catalog.<>) 'internal' \
+     AND NOT name OPERATOR(pg_catalog.=) ANY ('{transaction_isolation,transaction_read_only,transaction_deferrable,\
+     role,session_authorization,seed}'::pg_catalog.text[]))";
+
+/// What is not told of is not let go of.
+const THINGS: &str = ", 'prepared', (SELECT COALESCE(pg_catalog.jsonb_agg(name), '[]') FROM pg_catalog.pg_prepared_statements WHERE from_sql), \
+     'cursors', (SELECT COALESCE(pg_catalog.jsonb_agg(name), '[]') FROM pg_catalog.pg_cursors), \
+     'channels', (SELECT COALESCE(pg_catalog.jsonb_agg(c), '[]') FROM pg_catalog.pg_listening_channels() c), \
+     'temporary', (SELECT COALESCE(pg_catalog.jsonb_agg(oid::pg_catalog.text), '[]') FROM pg_catalog.pg_class \
+     WHERE relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()), \
+     'locks', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.concat_ws(' ', classid, objid, objsubid, mode)), '[]') \
+     FROM pg_catalog.pg_locks WHERE pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() \
+     AND locktype OPERATOR(pg_catalog.=) 'advisory')";
+
+/// Keeps it in the transaction. Before that has changed any setting: those would be kept with it.
+pub(super) fn keep(leftovers: Leftovers) -> String {
+    format!("SELECT pg_catalog.set_config('lockgate.kept', {}, true)", kept(leftovers))
+}
+
+/// Puts back what [`keep`] kept, unless the migration lost it itself by `RESET ALL`.
+pub(super) fn put_back() -> String {
+    words("pg_catalog.current_setting('lockgate.kept', true)")
+}
+
+/// Puts back what was asked for earlier: a text of [`kept`].
+pub(super) fn put_back_to(kept: &str) -> String {
+    words(&literal(kept))
+}
+
+/// Lets go of whatever was not there before. Settings that an application made up (`app.tenant`) are not
+/// listed by the server: they stay, as `RESET ALL` would lose those of the caller. The search path is
+/// that of the catalogue until the end, so that all names and operators are its own.
+fn words(kept: &str) -> String {
+    let body = format!(
+        "DECLARE said pg_catalog.text; kept pg_catalog.jsonb; r pg_catalog.record; k bigint; BEGIN \
+         said := {kept}; \
+         IF pg_catalog.starts_with(said, '{{') IS NOT TRUE THEN RETURN; END IF; \
+         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true); \
+         PERFORM pg_catalog.set_config('client_min_messages', 'error', true); \
+         kept := said; \
+         FOR r IN SELECT c AS name FROM pg_catalog.pg_listening_channels() c WHERE NOT kept->'channels' ? c LOOP \
+         EXECUTE pg_catalog.format('UNLISTEN %I', r.name); END LOOP; \
+         FOR r IN SELECT name FROM pg_catalog.pg_prepared_statements WHERE from_sql AND NOT kept->'prepared' ? name LOOP \
+         EXECUTE pg_catalog.format('DEALLOCATE %I', r.name); END LOOP; \
+         FOR r IN SELECT name FROM pg_catalog.pg_cursors WHERE is_holdable AND name <> '' \
+         AND NOT kept->'cursors' ? name LOOP EXECUTE pg_catalog.format('CLOSE %I', r.name); END LOOP; \
+         FOR r IN SELECT c.relname AS name, CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END \
+         AS kind FROM pg_catalog.pg_class c WHERE c.relnamespace = pg_catalog.pg_my_temp_schema() \
+         AND c.relkind IN ('r', 'p', 'v', 'S') AND NOT kept->'temporary' ? c.oid::pg_catalog.text LOOP \
+         EXECUTE pg_catalog.format('DROP %s IF EXISTS pg_temp.%I CASCADE', r.kind, r.name); END LOOP; \
+         FOR r IN SELECT * FROM pg_catalog.pg_locks WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'advisory' \
+         AND NOT kept->'locks' ? pg_catalog.concat_ws(' ', classid, objid, objsubid, mode) LOOP \
+         k := (r.classid::bigint << 32) | r.objid::bigint; \
+         IF r.objsubid = 1 AND r.mode = 'ExclusiveLock' THEN \
+         WHILE pg_catalog.pg_advisory_unlock(k) LOOP END LOOP; \
+         ELSIF r.objsubid = 1 THEN \
+         WHILE pg_catalog.pg_advisory_unlock_shared(k) LOOP END LOOP; \
+         ELSIF r.mode = 'ExclusiveLock' THEN \
+         WHILE pg_catalog.pg_advisory_unlock((k >> 32)::bit(32)::integer, k::bit(32)::integer) LOOP END LOOP; \
+         ELSE \
+         WHILE pg_catalog.pg_advisory_unlock_shared((k >> 32)::bit(32)::integer, k::bit(32)::integer) LOOP END LOOP; \
+         END IF; END LOOP; \
+         PERFORM pg_catalog.set_config(name, COALESCE(kept->'settings'->>name, reset_val), false) \
+         FROM pg_catalog.pg_settings WHERE source = 'session' AND context <> 'internal' AND NOT name = \
+         ANY ('{{transaction_isolation,transaction_read_only,transaction_deferrable,role,session_authorization,seed}}'\
+         ::pg_catalog.text[]); \
+         PERFORM pg_catalog.set_config(key, value, false) FROM pg_catalog.jsonb_each_text(kept->'settings') \
+         WHERE value <> pg_catalog.current_setting(key); END"
+    );
+    format!("DO LANGUAGE plpgsql {}", literal(&body))
+}
