@@ -1,6 +1,6 @@
 //! What one database says was applied to it.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -75,6 +75,24 @@ impl History {
         }
         Digest(hash.0)
     }
+}
+
+/// What stands between two fields of a row, and between two rows, where a history is one text.
+pub const FIELD: char = '\u{1f}';
+/// See [`FIELD`].
+pub const ROW: char = '\u{1e}';
+
+/// What a history says of these where all of them are applied: see [`Set::applied_text`](crate::Set::applied_text).
+pub fn applied_text<N: AsRef<str>>(rows: impl Iterator<Item = (Version, N, Checksum)>) -> String {
+    let mut text = String::with_capacity(128 * rows.size_hint().0);
+    for (version, name, checksum) in rows {
+        if !text.is_empty() {
+            text.push(ROW);
+        }
+        let name = name.as_ref();
+        write!(text, "{version}{FIELD}{name}{FIELD}{checksum}{FIELD}applied").expect("a text takes whatever comes");
+    }
+    text
 }
 
 /// One row of the history table.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::patch::Patch;
 use crate::table::{self, Names, Reader};
-use crate::{Action, Checksum, Dialect, Dialects, Direction, Statement, Touch, Unit, Version, unit};
+use crate::{Action, Checksum, Dialect, Dialects, Direction, Statement, Touch, Unit, Version, history, unit};
 
 /// The ordered migrations embedded in a program.
 #[derive(Clone, Copy)]
@@ -109,6 +109,19 @@ impl Set {
             }
         }
         None
+    }
+
+    /// What a history says in which all of these are applied, and nothing else is: for each, in the
+    /// order of their versions, version, name, checksum and the word `applied`, with
+    /// [`FIELD`](history::FIELD) between them and [`ROW`](history::ROW) between two of them.
+    pub fn applied_text(&self) -> String {
+        let rows = self.iter().map(|migration| (migration.version(), migration.name(), migration.checksum()));
+        history::applied_text(rows)
+    }
+
+    /// The SHA-256 of [`applied_text`](Self::applied_text), where the set was embedded by the macro.
+    pub fn applied_digest(&self) -> Option<[u8; 32]> {
+        table::digest(self.table)
     }
 
     /// The newest migration.

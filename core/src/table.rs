@@ -3,7 +3,7 @@
 //! many migrations there are, and has no pointers for the loader to relocate.
 //!
 //! The form: a head of 24 bytes (`LKG1`, the dialects, a byte of bits of which the first says that
-//! names are free, two zero bytes, then as little-endian `u32` the number of migrations and the lengths of texts, paths and this table), one `u32` a
+//! names are free and the second that a digest of 32 bytes stands at the end, two zero bytes, then as little-endian `u32` the number of migrations and the lengths of texts, paths and this table), one `u32` a
 //! migration with the place of its record, and the records. Numbers in records are LEB128.
 //!
 //! What statements do to tables stands behind the statements of a script, within the length that is
@@ -113,6 +113,18 @@ pub struct Encoded {
     pub table: Vec<u8>,
 }
 
+impl Encoded {
+    /// Adds the SHA-256 of [`Set::applied_text`](crate::Set::applied_text), made once, while compiling.
+    #[must_use]
+    pub fn with_digest(mut self, digest: [u8; 32]) -> Self {
+        self.table[5] |= DIGEST;
+        self.table.extend(digest);
+        let len = u32::try_from(self.table.len()).expect("a set is smaller than 4 GiB");
+        self.table[20..HEAD].copy_from_slice(&len.to_le_bytes());
+        self
+    }
+}
+
 /// Writes the table of these migrations, which must be in ascending order of their versions.
 ///
 /// # Panics
@@ -147,8 +159,9 @@ pub fn encode(dialects: Dialects, names: Names, migrations: &[MigrationData]) ->
     Encoded { paths: writer.paths, table }
 }
 
-/// A bit of the head.
+/// The bits of the head.
 const FREE_NAMES: u8 = 1;
+const DIGEST: u8 = 2;
 
 const FROZEN: u64 = 1;
 const IRREVERSIBLE: u64 = 2;
@@ -304,7 +317,7 @@ pub(crate) const fn check(table: &[u8], texts: usize, paths: usize) {
         "lockgate and lockgate-macros are of different releases: use the same version of both"
     );
     assert!(
-        table[5] & !FREE_NAMES == 0 && table[6] == 0 && table[7] == 0,
+        table[5] & !(FREE_NAMES | DIGEST) == 0 && table[6] == 0 && table[7] == 0,
         "lockgate and lockgate-macros are of different releases: use the same version of both"
     );
     assert!(
@@ -314,6 +327,11 @@ pub(crate) const fn check(table: &[u8], texts: usize, paths: usize) {
     assert!(read_u32(table, 16) as usize == paths, "the paths of an embedded set are cut off");
     assert!(read_u32(table, 20) as usize == table.len(), "the table of an embedded set is cut off");
     assert!(read_u32(table, 8) as usize <= (table.len() - HEAD) / 4, "the table of an embedded set is cut off");
+}
+
+/// What [`Encoded::with_digest`] added.
+pub(crate) fn digest(table: &[u8]) -> Option<[u8; 32]> {
+    if table[5] & DIGEST == 0 { None } else { table.last_chunk().copied() }
 }
 
 pub(crate) fn count(table: &[u8]) -> usize {
@@ -737,7 +755,7 @@ mod tests {
     #[should_panic(expected = "different releases")]
     fn a_bit_of_another_release_is_refused() {
         let mut table = EMPTY.to_vec();
-        table[5] = 2;
+        table[5] = 4;
         Set::from_parts("migrations", "", "", "", table.leak());
     }
 

@@ -31,6 +31,8 @@ pub(crate) struct Run<'a> {
     pub(crate) leftovers: Leftovers,
     pub(crate) atomicity: Atomicity,
     pub(crate) on_event: Option<OnEvent>,
+    /// Whether a database in which all of the migrations are applied, and nothing else is, is where it is to be.
+    pub(crate) to_head: bool,
 }
 
 impl Run<'_> {
@@ -66,8 +68,16 @@ pub(crate) async fn execute(
     let mut waiting = Waiting { deadline: Deadline::after(run.limits.lock_wait), attempt: 0, told: false };
     let mut report = Report::default();
     let mut first: Option<Digest> = None;
+    let mut ask_first = run.to_head;
     loop {
-        let history = read(backend, run).await?;
+        let history = if std::mem::take(&mut ask_first) {
+            let set = run.migrations.set();
+            let looked = backend.read_unless(&run.store, set).await;
+            let Some(history) = looked.map_err(|cause| failure::unread(cause, run))? else { break };
+            history
+        } else {
+            read(backend, run).await?
+        };
         let seen = *first.get_or_insert_with(|| history.digest());
         let decide = |history: &History| match changed {
             Changed::Refuse if history.digest() != seen => Err(failure::stale()),

@@ -302,7 +302,8 @@ impl Migrator {
             (Direction::Down, _) | (Direction::Up, Destination::Steps(_)) => Changed::Refuse,
             (Direction::Up, Destination::Latest | Destination::Version(_) | Destination::Empty) => Changed::Replan,
         };
-        self.execute(target, changed, decide).await
+        let to_head = (direction, destination) == (Direction::Up, Destination::Latest);
+        self.execute_to(target, changed, to_head, decide).await
     }
 
     async fn look(&self, target: impl Target) -> Result<(History, Dialect), Error> {
@@ -317,7 +318,17 @@ impl Migrator {
         changed: Changed,
         decide: impl Fn(&History, Dialect) -> Result<Plan, Error> + Send + Sync,
     ) -> Result<Report, Error> {
-        let run = self.run()?;
+        self.execute_to(target, changed, false, decide).await
+    }
+
+    async fn execute_to(
+        &self,
+        target: impl Target,
+        changed: Changed,
+        to_head: bool,
+        decide: impl Fn(&History, Dialect) -> Result<Plan, Error> + Send + Sync,
+    ) -> Result<Report, Error> {
+        let run = Run { to_head, ..self.run()? };
         let mut backend = open(target).await?;
         let dialect = backend.dialect();
         executor::execute(&mut *backend, &run, changed, &|history| decide(history, dialect)).await
@@ -370,6 +381,7 @@ impl Migrator {
             leftovers: self.leftovers,
             atomicity: self.atomicity,
             on_event: self.on_event.clone(),
+            to_head: false,
         })
     }
 }

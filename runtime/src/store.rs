@@ -80,8 +80,7 @@ pub(crate) fn literal(text: &str) -> String {
 ///
 /// A driver takes a thousand rows one by one slower than a server finds them, and SQLite's hands each
 /// from one thread to another: that took most of an up-to-date start.
-pub(crate) const FIELD: char = '\u{1f}';
-pub(crate) const ROW: char = '\u{1e}';
+pub(crate) use lockgate_core::history::{FIELD, ROW};
 
 /// The rows of a text that has the fields of each in this order: version, name, checksum, state, finished
 /// statements, checksum over these or nothing, time, milliseconds, role, program, release; then, where the

@@ -46,6 +46,59 @@ async fn an_up_to_date_start_is_one_round_trip() {
     assert_eq!(wire.counts().round_trips, 1);
 }
 
+/// The database says that all is as embedded; no row of it is sent.
+#[tokio::test]
+async fn an_up_to_date_start_reads_as_much_of_three_hundred_as_of_three() {
+    let mut read = Vec::new();
+    for count in [3, 300] {
+        let Some(database) = postgres::database() else { return };
+        let set = many(count, 100);
+        let mut connection = database.connect().await;
+        Migrator::new(set).apply(&mut connection).await.unwrap();
+        let wire = Wire::in_front_of(&database.url()).await;
+        let mut through = Database::connect(&wire.url()).await.unwrap();
+        wire.reset();
+        assert!(Migrator::new(set).apply(&mut through).await.unwrap().is_empty());
+        let counts = wire.counts();
+        assert_eq!(counts.round_trips, 1);
+        read.push((counts.bytes_received / 64, counts.bytes_sent / 64));
+    }
+    assert_eq!(read[0], read[1], "in units of 64 bytes, as names of databases differ in length");
+}
+
+/// Each cell that decisions rest on is in the digest.
+#[tokio::test]
+async fn an_up_to_date_start_notices_every_cell_that_was_changed() {
+    let Some(database) = postgres::database() else { return };
+    let set = many(3, 100);
+    let mut connection = database.connect().await;
+    Migrator::new(set).apply(&mut connection).await.unwrap();
+    for change in [
+        "version = 9",
+        "name = 'other'",
+        "checksum = 'v1:' || repeat('0', 64)",
+        "state = 'partial'",
+        "state = 'reverting'",
+        "set_name = 'other'",
+    ] {
+        let change = format!("UPDATE lockgate_history SET {change} WHERE version = 2");
+        sqlx::raw_sql("CREATE TEMPORARY TABLE kept AS SELECT * FROM lockgate_history")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(change.clone())).execute(&mut connection).await.unwrap();
+        let plan = Migrator::new(set).plan(&mut connection, lockgate::Destination::Latest).await;
+        let applied = Migrator::new(set).apply(&mut connection).await;
+        let noticed = applied.as_ref().map_or(true, |report| !report.is_empty() || !report.tolerated.is_empty());
+        assert!(noticed, "{change}: {plan:?}");
+        sqlx::raw_sql("DELETE FROM lockgate_history; INSERT INTO lockgate_history SELECT * FROM kept; DROP TABLE kept")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        assert!(Migrator::new(set).apply(&mut connection).await.unwrap().is_empty());
+    }
+}
+
 #[tokio::test]
 async fn a_hundred_small_ones_are_three_round_trips_and_one_durable_commit() {
     let Some(database) = postgres::database() else { return };

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use lockgate_core::{
-    Action, Atomicity, Body, Checksum, Dialect, Direction, History, Limit, Plan, Script, State, Statement,
+    Action, Atomicity, Body, Checksum, Dialect, Direction, History, Limit, Plan, Script, Set, State, Statement,
     StatementFlags, Step, Touch,
 };
 
@@ -322,6 +322,10 @@ pub(crate) trait Backend: Send {
 
     /// The history, in one round trip, without a lock and without writing.
     fn read<'a>(&'a mut self, store: &'a Store) -> BoxFuture<'a, Result<History, Cause>>;
+
+    /// As [`read`](Self::read), and nothing where the history is the one in which all of this set is applied:
+    /// then it is the database that says so, and no row of it is sent.
+    fn read_unless<'a>(&'a mut self, store: &'a Store, set: &'a Set) -> BoxFuture<'a, Result<Option<History>, Cause>>;
 
     /// Keeps every other run out, and reads the history again. `read` has run before.
     fn lock<'a>(

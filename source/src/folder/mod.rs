@@ -15,9 +15,12 @@ mod test;
 
 use std::path::{Component, Path, PathBuf};
 
+use lockgate_core::history::applied_text;
 use lockgate_core::patch::{self as numbers, Patch};
 use lockgate_core::table::{self, BodyData, Encoded, MigrationData, Names, ScriptData, ScriptOptions};
 use lockgate_core::{Checksum, Touch, Version};
+
+use sha2::{Digest, Sha256};
 
 use crate::lockfile::{self, Lockfile};
 use crate::{Diagnostic, Policy, Severity};
@@ -497,7 +500,9 @@ impl Folder {
             Numbering::Encoded => Names::Free,
             Numbering::Any | Numbering::Sequence | Numbering::Timestamp | Numbering::Ordinal => Names::Kept,
         };
-        let encoded = table::encode(self.policy.dialects(), names, &migrations);
+        let rows = migrations.iter().map(|migration| (migration.version, &migration.name, migration.up.checksum));
+        let digest = Sha256::digest(applied_text(rows));
+        let encoded = table::encode(self.policy.dialects(), names, &migrations).with_digest(digest.into());
         Embedded { encoded, texts, rust_steps, tracked: self.tracked.clone() }
     }
 }

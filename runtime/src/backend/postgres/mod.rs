@@ -20,7 +20,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use lockgate_core::{Atomicity, Dialect, History};
+use lockgate_core::{Atomicity, Dialect, History, Set};
 use sqlx::postgres::{PgQueryResult, PgRow, PgTransactionManager};
 use sqlx::{AssertSqlSafe, Connection, Either, PgConnection, Postgres, Row};
 use sqlx_core::transaction::TransactionManager;
@@ -208,6 +208,11 @@ impl<'a> Backing<'a> {
 
     /// Looks: what there is to know of the database, and the history.
     async fn look(&mut self, store: &Store) -> Result<History, Cause> {
+        self.look_unless(store, None).await.map(|history| history.expect("nothing was expected"))
+    }
+
+    /// The same, and no history where its digest is the expected one.
+    async fn look_unless(&mut self, store: &Store, expected: Option<&str>) -> Result<Option<History>, Cause> {
         if self.phase == Phase::Lost {
             return Err(Cause::new(Class::Lost, "the connection was lost before"));
         }
@@ -224,7 +229,8 @@ impl<'a> Backing<'a> {
             }
             Ok(())
         };
-        let message = format!("{};\n{}", sql::facts(&store.table), sql::found_history(&store.table, &store.set, None));
+        let message =
+            format!("{};\n{}", sql::facts(&store.table), sql::found_history(&store.table, &store.set, expected));
         let asked = self.ask(message, each).await;
         let Some(read) = facts else {
             return Err(asked.err().unwrap_or_else(|| Cause::new(Class::Lost, "the server did not answer")));
@@ -236,26 +242,31 @@ impl<'a> Backing<'a> {
         if !there {
             asked?;
             self.from = From::Seen(NO_ROWS.to_owned());
-            return Ok(other.map_or(History::Absent, |(table, tool)| History::Foreign { tool, table }));
+            return Ok(Some(other.map_or(History::Absent, |(table, tool)| History::Foreign { tool, table })));
         }
         let answer = match (asked, found) {
             (Ok(()), Some(xml)) => facts::fields(&xml),
             // A server that writes no XML.
             (Err(_), _) | (_, None) => {
-                let rows = self.rows(sql::history(&table.to_string(), &store.set, None)).await.map_err(|cause| {
-                    if cause.code.as_deref() != Some("SQLSTATE 42703") {
-                        return cause;
-                    }
-                    let message = format!("{table} is not a history table of Lockgate: {}", cause.message);
-                    Cause { class: Class::HistoryFormat, message, ..cause }
-                })?;
+                let rows =
+                    self.rows(sql::history(&table.to_string(), &store.set, expected)).await.map_err(|cause| {
+                        if cause.code.as_deref() != Some("SQLSTATE 42703") {
+                            return cause;
+                        }
+                        let message = format!("{table} is not a history table of Lockgate: {}", cause.message);
+                        Cause { class: Class::HistoryFormat, message, ..cause }
+                    })?;
                 let row = rows.first().ok_or_else(|| Cause::new(Class::Lost, "the server did not answer"))?;
                 (row.try_get("digest").ok(), row.try_get("history").ok().flatten())
             }
         };
         let (digest, text) = answer;
         self.from = From::Seen(digest.unwrap_or_else(|| NO_ROWS.to_owned()));
-        Ok(History::Present(text.map_or(Ok(Vec::new()), |text: String| store::rows(&text, &table))?))
+        if expected.is_some_and(|expected| self.from == From::Seen(expected.to_owned())) {
+            return Ok(None);
+        }
+        let rows = text.map_or(Ok(Vec::new()), |text: String| store::rows(&text, &table))?;
+        Ok(Some(History::Present(rows)))
     }
 
     async fn acquire(
@@ -417,6 +428,15 @@ impl Backend for Backing<'_> {
         })
     }
 
+    fn read_unless<'a>(&'a mut self, store: &'a Store, set: &'a Set) -> BoxFuture<'a, Result<Option<History>, Cause>> {
+        Box::pin(async move {
+            let expected = set.applied_digest().map(hex);
+            let history = self.look_unless(store, expected.as_deref()).await?;
+            self.history.clone_from(&history);
+            Ok(history)
+        })
+    }
+
     fn lock<'a>(
         &'a mut self,
         request: LockRequest<'a>,
@@ -532,6 +552,11 @@ impl Drop for Backing<'_> {
         let mut sent = pin!(self.held.connection().begin_with(AssertSqlSafe(words.join("; "))));
         let _ = sent.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     }
+}
+
+/// A digest as the server writes it.
+fn hex(digest: [u8; 32]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A connection by URL.

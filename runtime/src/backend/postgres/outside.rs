@@ -34,6 +34,10 @@ const REFUSES_TRANSACTION: [&str; 2] = ["SQLSTATE 25001", "SQLSTATE 2D000"];
 /// Of a check that does not hold: no row was written, or not ours.
 const GUARD: &str = sql::check::UNWRITTEN;
 
+/// How long a row waits whose owner had the session that is ours now: behind a pooler, it may be at work through
+/// another one.
+const SHARED: Duration = Duration::from_secs(10);
+
 /// How often a claim is tried that fails although nobody has the row.
 const CLAIMS: u32 = 3;
 
@@ -457,10 +461,13 @@ impl Backing<'_> {
         lasts: Lasts,
     ) -> Result<Claim<'c>, Failure> {
         let fail = |at, cause| Failure::new(0, at, cause);
-        let deadline = Instant::now() + self.limits.map_or(Duration::ZERO, |limits| limits.lock_wait);
+        let lock_wait = self.limits.map_or(Duration::ZERO, |limits| limits.lock_wait);
+        let deadline = Instant::now() + lock_wait;
+        let shared_until = Instant::now() + SHARED.min(lock_wait / 2);
         let (mut attempt, mut free) = (0, 0);
         loop {
-            let cause = match self.rows(self.claiming(store, job, sql, &lasts)).await {
+            let shared = Instant::now() < shared_until;
+            let cause = match self.rows(self.claiming(store, job, sql, &lasts, shared)).await {
                 Ok(rows) => {
                     self.prepared(store);
                     let row = rows.iter().find(|row| row.try_get::<String, _>("owner").is_ok());
@@ -489,7 +496,7 @@ impl Backing<'_> {
                     return Err(fail(if there { FailedAt::Begin } else { FailedAt::Preparation }, cause));
                 }
             }
-            let found = self.rows(found(store, self.table(), &job.entry)).await;
+            let found = self.rows(found(store, self.table(), &job.entry, shared)).await;
             let found = found.map_err(|cause| fail(FailedAt::Bookkeeping, cause))?;
             let holder: Option<String> = found.first().and_then(|row| row.try_get("holder").ok()).flatten();
             let planned = found.first().map_or(job.action == Action::Apply, |row| as_planned(row, job));
@@ -513,7 +520,7 @@ impl Backing<'_> {
     }
 
     /// The message that takes the row, and sets the session up as the script's head says.
-    fn claiming(&self, store: &Store, job: &Job, sql: &Sql, lasts: &Lasts) -> String {
+    fn claiming(&self, store: &Store, job: &Job, sql: &Sql, lasts: &Lasts, shared: bool) -> String {
         let table = self.table();
         let mut statements = vec![BEGIN.to_owned()];
         let found = &self.facts().found;
@@ -548,7 +555,8 @@ impl Backing<'_> {
         };
         let me = format!(
             "pg_catalog.concat(pg_catalog.pg_backend_pid(), '/', (SELECT {BACKEND_START} \
-             FROM pg_catalog.pg_stat_activity a WHERE a.pid = pg_catalog.pg_backend_pid()))"
+             FROM pg_catalog.pg_stat_activity a WHERE a.pid = pg_catalog.pg_backend_pid()), '/{:016x}')",
+            crate::backend::chance()
         );
         statements.push(format!(
             "WITH w AS (UPDATE {table} AS h SET owner = {me}, state = '{}'{checksum}{anew} \
@@ -558,7 +566,7 @@ impl Backing<'_> {
             state.as_str(),
             literal(&store.set),
             job.entry.version,
-            alive(),
+            alive(shared),
         ));
         statements.push("COMMIT".to_owned());
         statements.join(";\n")
@@ -566,7 +574,7 @@ impl Backing<'_> {
 
     /// Why a unit could not be recorded: what is in the row now says it.
     async fn not_recorded(&mut self, claim: &Claim<'_>) -> Failure {
-        let rows = self.rows(found(claim.store, self.table(), &claim.job.entry)).await.unwrap_or_default();
+        let rows = self.rows(found(claim.store, self.table(), &claim.job.entry, true)).await.unwrap_or_default();
         let owner: Option<String> = rows.first().and_then(|row| row.try_get("owner").ok()).flatten();
         let message = match owner {
             Some(owner) if owner == claim.owner => {
@@ -720,10 +728,11 @@ fn checked(statement: &str) -> String {
 }
 
 /// Whether the owner in the row `h` is another session that is alive. One that has been idle for long has been
-/// forgotten by its program, as in a pooler: a run sends one statement after the other.
-fn alive() -> String {
+/// forgotten by its program, as in a pooler: a run sends one statement after the other. Whether one that had
+/// our own session is alive nobody can tell: it is taken to be so where it is `shared`.
+fn alive(shared: bool) -> String {
     format!(
-        "EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.pid <> pg_catalog.pg_backend_pid() \
+        "EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE (a.pid <> pg_catalog.pg_backend_pid() OR {shared}) \
          AND a.pid::text = pg_catalog.split_part(h.owner, '/', 1) \
          AND (a.backend_start IS NULL OR {BACKEND_START} = pg_catalog.split_part(h.owner, '/', 2)) \
          AND NOT (COALESCE(a.state, '') = 'idle' \
@@ -732,12 +741,12 @@ fn alive() -> String {
 }
 
 /// What is in the row of a script, and who is at work on it.
-fn found(store: &Store, table: &crate::store::Table, entry: &Entry) -> String {
+fn found(store: &Store, table: &crate::store::Table, entry: &Entry, shared: bool) -> String {
     format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL search_path = pg_catalog, pg_temp; \
          SELECT h.state, h.statements_done, h.owner, CASE WHEN {} THEN pg_catalog.concat('pid ', h.owner) END AS holder \
          FROM {table} h WHERE h.set_name = {} AND h.version = {}; COMMIT",
-        alive(),
+        alive(shared),
         literal(&store.set),
         entry.version
     )

@@ -18,7 +18,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use lockgate_core::{Atomicity, Dialect, History, State, other};
+use lockgate_core::{Atomicity, Dialect, History, Set, State, other};
 use sqlx::{AssertSqlSafe, Connection, Either, Row, Sqlite, SqliteConnection};
 
 use super::{
@@ -361,6 +361,10 @@ impl Backend for Backing<'_> {
 
     fn read<'a>(&'a mut self, store: &'a Store) -> BoxFuture<'a, Result<History, Cause>> {
         Box::pin(self.look(store))
+    }
+
+    fn read_unless<'a>(&'a mut self, store: &'a Store, _: &'a Set) -> BoxFuture<'a, Result<Option<History>, Cause>> {
+        Box::pin(async move { self.read(store).await.map(Some) })
     }
 
     fn lock<'a>(
