@@ -302,8 +302,10 @@ async fn campaign(options: &Options) -> ExitCode {
             }
         });
     }
+    let mut panicked = false;
     while let Some(worker) = workers.join_next().await {
         if let Err(error) = worker {
+            panicked = true;
             say(&format!("a worker of the campaign panicked: {error}"));
         }
     }
@@ -315,7 +317,12 @@ async fn campaign(options: &Options) -> ExitCode {
         std::fs::write(path, &text).expect("the table can be written");
     }
     let found: u64 = lines.values().map(|line| line.violations).sum();
-    if found == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let skipped: u64 = lines.values().map(|line| line.skipped).sum();
+    let must = std::env::var_os("LOCKGATE_REQUIRE").is_some_and(|required| !required.is_empty());
+    if skipped > 0 && must {
+        say(&format!("{skipped} cases were skipped, and `LOCKGATE_REQUIRE` is set"));
+    }
+    if found == 0 && !panicked && (skipped == 0 || !must) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn report(campaign: &Campaign, case: &Case, outcome: &Outcome, took: Duration) {
@@ -565,13 +572,20 @@ async fn strike(
             let mut runner = Runner::start(order);
             let there = runner.until(moment(set, *far)).await;
             let function = if *cancel { "pg_cancel_backend" } else { "pg_terminate_backend" };
-            place
-                .execute(&format!(
-                    "SELECT {function}(pid) FROM pg_stat_activity WHERE datname = '{}' AND usename = 'runner'",
-                    place.name
-                ))
-                .await
-                .map_err(text)?;
+            let mut admin = PgConnection::connect(&place.admin).await.map_err(text)?;
+            // A session that is between two messages has nothing to cancel.
+            let busy = if *cancel { "state = 'active'" } else { "true" };
+            let sql = format!(
+                "SELECT {function}(pid) FROM pg_stat_activity WHERE datname = '{}' AND usename = 'runner' AND {busy}",
+                place.name
+            );
+            for _ in 0..200 {
+                if !sqlx::raw_sql(AssertSqlSafe(sql.clone())).fetch_all(&mut admin).await.map_err(text)?.is_empty() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            admin.close().await.map_err(text)?;
             let told = runner.end(PATIENCE).await;
             outcome.landed = there && told.done.is_none();
             Ok(vec![told])
@@ -638,9 +652,9 @@ async fn strike(
             let url = place.admin.clone();
             let application = tokio::spawn(async move {
                 let Ok(mut connection) = PgConnection::connect(&url).await else { return };
-                for _ in 0..3 {
+                for _ in 0..8 {
                     let sql =
-                        "BEGIN; LOCK TABLE public.marks; SELECT pg_sleep(0.05); LOCK TABLE public.counter; COMMIT";
+                        "BEGIN; LOCK TABLE public.marks; SELECT pg_sleep(0.03); LOCK TABLE public.counter; COMMIT";
                     if sqlx::raw_sql(sql).execute(&mut connection).await.is_err() {
                         let _ = sqlx::raw_sql("ROLLBACK").execute(&mut connection).await;
                     }
@@ -649,7 +663,18 @@ async fn strike(
             });
             let told = Runner::start(order).end(PATIENCE).await;
             let _ = application.await;
-            outcome.landed = told.failure.is_some();
+            let mut admin = PgConnection::connect(&place.admin).await.map_err(text)?;
+            let seen = "SELECT pg_stat_clear_snapshot(); SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+            for _ in 0..20 {
+                let rows = sqlx::raw_sql(seen).fetch_all(&mut admin).await.map_err(text)?;
+                let count = rows.iter().find_map(|row| sqlx::Row::try_get::<i64, _>(row, "deadlocks").ok());
+                outcome.landed = count.unwrap_or(0) > 0;
+                if outcome.landed {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            admin.close().await.map_err(text)?;
             Ok(vec![told])
         }
         Fault::Connections => {
@@ -667,7 +692,10 @@ async fn strike(
             place.execute(&format!("ALTER DATABASE {} SET {setting}", place.name)).await.map_err(text)?;
             let told = Runner::start(order).end(PATIENCE).await;
             outcome.landed = told.planned;
-            place.execute(&format!("ALTER DATABASE {} RESET ALL", place.name)).await.map_err(text)?;
+            place
+                .execute(&format!("BEGIN READ WRITE; ALTER DATABASE {} RESET ALL; COMMIT", place.name))
+                .await
+                .map_err(text)?;
             outcome.story.push(setting.to_owned());
             Ok(vec![told])
         }
@@ -860,7 +888,7 @@ async fn full(case: &Case, place: &Place, order: &Order, far: u32, outcome: &mut
             };
             let told = told.await;
             outcome.landed = told.as_ref().is_ok_and(|told| told.failure.is_some());
-            let _ = place.execute(&format!("ALTER DATABASE {} RESET ALL", place.name)).await;
+            let _ = place.execute(&format!("BEGIN READ WRITE; ALTER DATABASE {} RESET ALL; COMMIT", place.name)).await;
             let more = run(&["mount", "-o", "remount,size=64m", &path]);
             if !own || !more {
                 outcome.skipped = Some("the small file system cannot be given".to_owned());

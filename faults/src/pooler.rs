@@ -47,7 +47,7 @@ impl Pooler {
         let configuration = format!(
             "[databases]\n* = host=127.0.0.1 port={upstream}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
              unix_socket_dir =\nauth_type = plain\nauth_file = {}\npool_mode = {mode}\ndefault_pool_size = {size}\n\
-             max_client_conn = 200\nignore_startup_parameters = extra_float_digits\nquery_wait_timeout = 30\n",
+             max_client_conn = 200\nignore_startup_parameters = extra_float_digits\nquery_wait_timeout = 100\n",
             users.display()
         );
         let file = folder.path().join("pgbouncer.ini");

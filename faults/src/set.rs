@@ -148,6 +148,19 @@ impl Writer<'_> {
     }
 }
 
+/// What a script may leave in its session, or take from it.
+const LEAVES: [&str; 9] = [
+    "SELECT pg_advisory_unlock_all()",
+    "DO $$ BEGIN PERFORM pg_advisory_unlock_all(); END $$",
+    "RESET ALL",
+    "LISTEN faults",
+    "PREPARE faults_# AS SELECT 1",
+    "CREATE TEMPORARY TABLE scratch_# (id int)",
+    "DECLARE faults_# CURSOR WITH HOLD FOR SELECT 1",
+    "SET lock_timeout = '1h'; SET statement_timeout = '2h'",
+    "SET default_transaction_read_only = on",
+];
+
 /// A set of so many.
 pub(crate) fn make(backend: Backend, flavour: Flavour, calm: bool, count: usize, seed: u64) -> Set {
     let mut rng = Rng::with_seed(seed);
@@ -164,7 +177,7 @@ fn one(backend: Backend, flavour: Flavour, calm: bool, version: i64, rng: &mut R
     let v = version;
     let mut draw = rng.u8(..100);
     let changes = match backend {
-        Backend::Postgres => (38..61).contains(&draw) || (74..79).contains(&draw),
+        Backend::Postgres => draw < 7 || (38..61).contains(&draw) || (74..79).contains(&draw),
         Backend::Sqlite => (30..55).contains(&draw),
     };
     if calm && changes {
@@ -178,6 +191,13 @@ fn one(backend: Backend, flavour: Flavour, calm: bool, version: i64, rng: &mut R
             w.table("runner");
             w.signs("public");
             "rust"
+        }
+        (Backend::Postgres, _) if draw < 7 && !calm => {
+            let leaves = *w.rng.choice(&LEAVES).expect("some");
+            w.up.push(plain(leaves.replace('#', &v.to_string())));
+            w.table("runner");
+            w.signs("public");
+            "leaves"
         }
         (_, _) if draw < 30 => {
             w.table("runner");

@@ -175,7 +175,8 @@ impl Backing<'_> {
         vec![
             format!("SET SESSION AUTHORIZATION {}", literal(&self.facts().login)),
             format!("SET ROLE {}", self.role()),
-            kept::put_back(),
+            // What a script cannot lose is known here where the session cannot be another one meanwhile.
+            self.kept.as_deref().filter(|_| self.whole_run).map_or_else(kept::put_back, kept::put_back_to),
         ]
     }
 

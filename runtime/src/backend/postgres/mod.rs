@@ -62,7 +62,7 @@ pub(crate) struct Backing<'a> {
     dirty: bool,
     /// How many migrations travel in one message.
     batch: usize,
-    /// What the caller's session had before.
+    /// What the session had before, where it is the caller's or all of the run is one transaction.
     kept: Option<String>,
     leftovers: Leftovers,
     /// The indexes that were INVALID before the last statement that builds some by and by.
@@ -146,7 +146,7 @@ impl<'a> Backing<'a> {
     /// before it.
     async fn send(&mut self, sql: String, mut on: impl FnMut(usize)) -> Result<(), (usize, Cause)> {
         let mut results = 0;
-        let mut transaction = None;
+        let (mut transaction, mut kept) = (None, None);
         let each = |result: Either<PgQueryResult, PgRow>| {
             match result {
                 Either::Left(_) => {
@@ -156,12 +156,14 @@ impl<'a> Backing<'a> {
                 Either::Right(row) => {
                     let begun: Option<String> = row.try_get("xid").ok();
                     transaction = begun.and_then(|begun| begun.parse().ok()).or(transaction);
+                    kept = row.try_get("kept").ok().or(kept.take());
                 }
             }
             Ok(())
         };
         let sent = self.ask(sql, each).await;
         self.transaction = transaction.or(self.transaction);
+        self.kept = kept.or(self.kept.take());
         sent.map_err(|cause| (results, cause))
     }
 

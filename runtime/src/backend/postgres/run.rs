@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::envelope::{BEGIN, next_batch};
 use super::message::{self, Message, Slot};
 use super::sql::check;
-use super::{Backing, Open, Phase, cause, is_busy, sql};
+use super::{Backing, Open, Phase, cause, is_busy, kept, sql};
 use crate::Transaction;
 use crate::backend::{FailedAt, Failure, Fate, Job, OnProgress, Progress, Work};
 use crate::error::{Cause, Class, chain};
@@ -123,8 +123,8 @@ impl Backing<'_> {
         self.begin_known(index).await?;
         self.open = Open::Begun;
         let mut message = Message::default();
-        if let Some(keep) = self.keep_session() {
-            message.push(Slot::Begin(index), &keep);
+        if self.facts().plpgsql {
+            message.push(Slot::Begin(index), &format!("SELECT {} AS kept", kept::kept(self.leftovers)));
         }
         message.push(Slot::Lock(index), &self.begins(store, None, true));
         let guard = match self.facts().found.present(&store.table) {
