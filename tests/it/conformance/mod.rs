@@ -6,3 +6,4 @@ mod refuse;
 mod revert;
 mod script;
 mod target;
+mod together;

@@ -60,6 +60,9 @@ impl Backing<'_> {
             }
         }
         if !present {
+            if let Some(alone) = sql::create_alone(self.table(), &self.mutex(store)) {
+                message.push(Slot::Lock(0), &alone);
+            }
             for statement in sql::create(self.table(), &store.table, &self.mutex(store)) {
                 message.push(Slot::Tables, &statement);
             }

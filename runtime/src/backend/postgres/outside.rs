@@ -489,6 +489,9 @@ impl Backing<'_> {
                 Some(sql::check::OVERTAKEN) => {
                     return Err(fail(FailedAt::Bookkeeping, Cause::new(Class::Overtaken, "another run came first")));
                 }
+                Some(sql::check::BUSY) if !self.facts().found.present(&store.table) => {
+                    return Err(fail(FailedAt::Begin, Cause::new(Class::Busy, "another run makes the history table")));
+                }
                 // Another run has made the row, or the table.
                 Some("SQLSTATE 23505" | "SQLSTATE 42P07" | GUARD) => {}
                 _ => {
@@ -525,7 +528,9 @@ impl Backing<'_> {
         let mut statements = vec![BEGIN.to_owned()];
         let found = &self.facts().found;
         if !found.present(&store.table) {
-            statements.extend(sql::create(table, &store.table, &self.mutex(store)));
+            let lock = self.mutex(store);
+            statements.extend(sql::create_alone(table, &lock));
+            statements.extend(sql::create(table, &store.table, &lock));
         } else if !found.extended(&store.table) {
             statements.push(sql::extend(table));
         }

@@ -246,13 +246,20 @@ pub(super) fn make_lock_row(store: &Store, table: &Table) -> String {
     )
 }
 
+/// What keeps other runs from making the tables, until the transaction ends. It fails with [`check::BUSY`]
+/// where one is at it: that may be in a transaction which lasts as long as its whole run.
+pub(super) fn create_alone(table: &Table, lock: &Lock) -> Option<String> {
+    match lock {
+        Lock::Advisory(_) => Some(attempt(&Lock::Advisory(key(&["tables", &table.name])), table)),
+        Lock::Row(_) => None,
+    }
+}
+
 /// The history table and the log, and their schema where the user named one. Runs that begin on an empty
-/// database at once make them one after the other: this lock ends with the transaction.
+/// database at once make them one after the other, by [`create_alone`].
 pub(super) fn create(table: &Table, named: &Table, lock: &Lock) -> Vec<String> {
     let mut statements = Vec::new();
     if let Lock::Advisory(_) = lock {
-        let key = key(&["tables", &table.name]);
-        statements.push(format!("SELECT pg_catalog.pg_advisory_xact_lock({key})"));
         statements.push(still_absent(named));
     }
     if let Some(schema) = &named.schema {
