@@ -118,10 +118,10 @@ impl Error {
         self
     }
 
-    /// The same error, with these lines instead of what it said of the state.
-    pub(crate) fn in_state(mut self, lines: Vec<String>) -> Self {
-        self.report.state = lines;
-        self
+    /// The same error, with this line instead of one that it said of the state.
+    pub(crate) fn with_state_instead(mut self, of: &str, line: String) -> Self {
+        self.report.state.retain(|said| said != of);
+        self.with_state(line)
     }
 
     pub(crate) fn with_state(mut self, line: impl Into<String>) -> Self {

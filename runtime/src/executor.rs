@@ -76,7 +76,7 @@ pub(crate) async fn execute(
             let Some(history) = looked.map_err(|cause| failure::unread(cause, run))? else { break };
             history
         } else {
-            read(backend, run).await?
+            read(backend, run).await.map_err(|error| failure::after(error, &report))?
         };
         let seen = *first.get_or_insert_with(|| history.digest());
         let decide = |history: &History| match changed {
@@ -164,7 +164,8 @@ async fn locked(
         deadline,
     };
     let mut on_wait = |holder| run.tell(Event::LockWaiting { holder });
-    let history = backend.lock(request, &mut on_wait).await.map_err(|failure| failure::no_lock(failure, run))?;
+    let locked = backend.lock(request, &mut on_wait).await;
+    let history = locked.map_err(|failure| failure::after(failure::no_lock(failure, run), report))?;
 
     let decided = if history.digest() == plan.seen {
         Ok(jobs)
@@ -201,16 +202,20 @@ async fn locked(
             }
             Ok(Outcome::Overtaken { by })
         }
-        Err(Stopped::Failed(stopped)) => {
-            let mut durable = stopped.failure.cause.class != Class::Lost;
-            if durable {
+        Err(Stopped::Failed(mut stopped)) => {
+            let lost = stopped.failure.cause.class == Class::Lost;
+            if !lost {
                 let message = stopped.in_one_line();
                 // The log is a courtesy: a failure to write it must not hide the failure itself.
-                durable = backend.log_failure(&run.store, &stopped.job.entry, &message).await.is_ok();
+                let _ = backend.log_failure(&run.store, &stopped.job.entry, &message).await;
             }
             let released = backend.release(Ending::Stop).await;
-            let kept = released.is_ok() && !run.is_one_transaction();
-            if let Some(history) = stopped.history.as_ref().filter(|_| kept && durable) {
+            let unknown = released.as_ref().is_err_and(|cause| cause.class == Class::Lost);
+            if unknown {
+                stopped.recorded = None;
+            }
+            let kept = (released.is_ok() || unknown) && !run.is_one_transaction();
+            if let Some(history) = stopped.history.as_ref().filter(|_| kept && !lost && !unknown) {
                 watch.ran.retain(|(at, _)| is_recorded(&jobs[*at], history));
                 watch.committed(jobs.len(), backend, report).await;
             }

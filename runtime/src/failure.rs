@@ -30,9 +30,12 @@ impl FailedJob {
     }
 }
 
+/// Of a run that stopped before it did anything.
+const UNCHANGED: &str = "nothing was changed";
+
 /// The same error, in a run that had done something before it planned anew.
 pub(crate) fn after(error: Error, report: &Report) -> Error {
-    if report.is_empty() { error } else { error.in_state(vec![before(report)]) }
+    if report.is_empty() { error } else { error.with_state_instead(UNCHANGED, before(report)) }
 }
 
 /// What a run had committed.
@@ -50,7 +53,7 @@ const STILL_RUNNING: &str = "the server may go on with what it was sent: `status
 /// The error of a run that was to do what was looked at, and nothing else.
 pub(crate) fn stale() -> Error {
     Error::new(ErrorKind::PlanStale, "the history changed since the plan was made")
-        .with_state("nothing was changed")
+        .with_state(UNCHANGED)
         .with_help("look with `status`, then run again if that is still what you want")
 }
 
@@ -99,11 +102,9 @@ pub(crate) fn no_lock(failure: LockFailure, run: &Run<'_>) -> Error {
                 Some(holder) => error.with_state(format!("held by {holder}")),
                 None => error.with_state("held by another connection that is writing to this database"),
             };
-            error.with_state("nothing was changed").with_help("wait for it to end, or allow more time with `lock_wait`")
+            error.with_state(UNCHANGED).with_help("wait for it to end, or allow more time with `lock_wait`")
         }
-        LockFailure::Cause(cause) => {
-            Error::from_cause("the run could not begin", cause).with_state("nothing was changed")
-        }
+        LockFailure::Cause(cause) => Error::from_cause("the run could not begin", cause).with_state(UNCHANGED),
     }
 }
 
@@ -255,7 +256,7 @@ fn state(run: &Run<'_>, stopped: &FailedJob, kept: bool) -> Vec<String> {
     let (id, lost) = (&job.id, failure.cause.class == Class::Lost);
     let nothing_before = recorded.as_ref().is_some_and(Vec::is_empty);
     if failure.at == FailedAt::Preparation && nothing_before && !lost {
-        return vec!["nothing was changed".to_owned()];
+        return vec![UNCHANGED.to_owned()];
     }
     if lost && !job.is_outside() {
         // What was sent together may have run to its end, heard of or not.

@@ -9,6 +9,7 @@ mod cli;
 mod conformance;
 mod copy;
 mod crash;
+mod durability;
 mod example;
 mod faults;
 mod hygiene;

@@ -136,7 +136,7 @@ async fn a_failed_whole_run_is_logged(db: Db) {
     assert_eq!(error.kind(), ErrorKind::Failed, "{error:?}");
     let yes = if db.is_sqlite() { "1" } else { "true" };
     let failed = format!("3:failed:{yes}");
-    assert_eq!(db.texts(log).await, [failed.clone()]);
+    assert_eq!(db.texts(log).await, [failed]);
     assert!(db.history().await.is_empty());
     assert!(db.objects().await.is_empty());
 

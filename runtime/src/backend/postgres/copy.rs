@@ -55,7 +55,7 @@ impl Backing<'_> {
         message.push(Slot::Bookkeeping(index), &self.messages("SET LOCAL", false));
         self.finish(store, index, job, None, None, &mut message);
         self.send_piece(store, message, jobs, index).await?;
-        self.from = Self::done(job);
+        self.went_on(job);
         progress(Progress::Ran(index));
         Ok(())
     }

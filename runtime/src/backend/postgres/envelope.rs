@@ -148,11 +148,8 @@ impl Backing<'_> {
     /// What makes the role that of the run again, where a script or a step may have changed it: the row
     /// is written as it.
     pub(super) fn restore_role(&self, job: &Job) -> Vec<String> {
-        let says = |sql: &Sql| {
-            sql.script.role().is_some()
-                || sql.statements.iter().any(|statement| statement.kind == StatementKind::Session)
-        };
-        let may = job.may_change_session() || matches!(&job.work, Work::Script(sql) if says(sql));
+        let has_role = matches!(&job.work, Work::Script(sql) if sql.script.role().is_some());
+        let may = job.may_change_session() || sets(job) || has_role;
         if !may {
             return Vec::new();
         }
@@ -162,8 +159,7 @@ impl Backing<'_> {
 
     /// Whether a job is one of those that are put back in their transaction.
     pub(super) fn is_put_back(&self, job: &Job) -> bool {
-        let sets = |sql: &Sql| sql.statements.iter().any(|statement| statement.kind == StatementKind::Session);
-        let within = matches!(&job.work, Work::Script(sql) if self.whole_run && sets(sql));
+        let within = self.whole_run && (sets(job) || calls_set_config(job));
         self.facts().plpgsql && (within || job.may_change_session())
     }
 
@@ -213,9 +209,10 @@ impl Backing<'_> {
         }
     }
 
-    /// What a job leaves the next one to go on from.
-    pub(super) fn done(job: &Job) -> From {
-        From::Done(job.entry.version.get(), Self::write(job) != Write::Delete)
+    /// Takes down that a job is done: what the next one goes on from, and whether its commit waited for the disk.
+    pub(super) fn went_on(&mut self, job: &Job) {
+        self.from = From::Done(job.entry.version.get(), Self::write(job) != Write::Delete);
+        self.unflushed = !job.last && !job.is_outside() && !self.whole_run;
     }
 
     fn fields(job: &Job, behind: Option<i64>) -> Fields {
@@ -305,8 +302,10 @@ impl Backing<'_> {
                 message.push(Slot::Bookkeeping(index), &statement);
             }
         }
-        // What a script says of durability and limits ends with it, and the commit is ours.
-        if job.may_change_session() || matches!(&job.work, Work::Script(sql) if sql.has_data()) {
+        // What a script says of durability and limits ends with it, and the commit is ours. What it says for its
+        // transaction alone counts at the last commit, which makes the others durable.
+        let has_data = matches!(&job.work, Work::Script(sql) if sql.has_data());
+        if job.last || job.may_change_session() || has_data {
             for (name, value) in self.settings(None, job.last || self.whole_run) {
                 let set = format!("SELECT pg_catalog.set_config('{name}', {}, true)", literal(&value));
                 message.push(Slot::Bookkeeping(index), &set);
@@ -320,4 +319,17 @@ impl Backing<'_> {
             message.push(Slot::End(index), "COMMIT");
         }
     }
+}
+
+/// Whether a script sets something, be it for its transaction alone.
+fn sets(job: &Job) -> bool {
+    let session = |sql: &Sql| sql.statements.iter().any(|statement| statement.kind == StatementKind::Session);
+    matches!(&job.work, Work::Script(sql) if session(sql))
+}
+
+/// Whether a script may set something by a function, be it for its transaction alone.
+fn calls_set_config(job: &Job) -> bool {
+    let name = b"set_config";
+    let says = |sql: &Sql| sql.code().as_bytes().windows(name.len()).any(|word| word.eq_ignore_ascii_case(name));
+    matches!(&job.work, Work::Script(sql) if says(sql))
 }

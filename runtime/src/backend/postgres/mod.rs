@@ -60,6 +60,8 @@ pub(crate) struct Backing<'a> {
     transaction: Option<i64>,
     /// Whether what ran may have left the session other than it was.
     dirty: bool,
+    /// Whether the last commit of this run did not wait for the disk.
+    unflushed: bool,
     /// How many migrations travel in one message.
     batch: usize,
     /// What the session had before, where it is the caller's or all of the run is one transaction.
@@ -116,6 +118,7 @@ impl<'a> Backing<'a> {
             busy: false,
             transaction: None,
             dirty: false,
+            unflushed: false,
             batch: envelope::FIRST_JOBS,
             kept: None,
             leftovers: Leftovers::PutBack,
@@ -384,7 +387,7 @@ impl<'a> Backing<'a> {
 
     async fn let_go(&mut self, ending: Ending) -> Result<(), Cause> {
         let ended = match std::mem::replace(&mut self.open, Open::No) {
-            Open::No => Ok(()),
+            Open::No => self.flush().await,
             Open::Begun | Open::WithTables if ending == Ending::Stop => self.roll_back().await,
             Open::Begun | Open::WithTables => self.commit().await,
         };
@@ -396,6 +399,19 @@ impl<'a> Backing<'a> {
             }
         }
         ended
+    }
+
+    /// Makes durable what was committed without waiting for the disk, where no commit that waits came after it.
+    pub(super) async fn flush(&mut self) -> Result<(), Cause> {
+        if !self.unflushed || self.phase == Phase::Lost {
+            return Ok(());
+        }
+        let flushed = self.execute(sql::flush(&self.facts().synchronous_commit)).await;
+        self.unflushed = flushed.is_err();
+        if flushed.is_err() {
+            let _ = self.roll_back().await;
+        }
+        flushed
     }
 
     async fn commit(&mut self) -> Result<(), Cause> {
@@ -487,6 +503,7 @@ impl Backend for Backing<'_> {
             if sent.is_err() {
                 let _ = self.roll_back().await;
             }
+            self.unflushed &= sent.is_err();
             sent.map_err(|(_, cause)| cause)
         })
     }

@@ -146,9 +146,13 @@ impl Backing<'_> {
             return ran;
         }
         self.put_back(sql).await;
-        self.from = Self::done(job);
+        self.went_on(job);
         progress(Progress::Ran(0));
-        progress(Progress::Committed(1));
+        // The script may have said that commits do not wait for the disk.
+        self.unflushed = job.may_change_session();
+        if self.flush().await.is_ok() {
+            progress(Progress::Committed(1));
+        }
         Ok(())
     }
 

@@ -65,7 +65,7 @@ impl Backing<'_> {
             match sent.await {
                 Ok(()) => {
                     self.came(store, &message, message.slots.len());
-                    self.from = Self::done(&jobs[last - 1]);
+                    self.went_on(&jobs[last - 1]);
                     self.batch = next_batch(self.batch, began.elapsed());
                     at = last;
                 }
@@ -81,7 +81,7 @@ impl Backing<'_> {
                         _ => None,
                     });
                     if let Some(job) = ended {
-                        self.from = Self::done(&jobs[job]);
+                        self.went_on(&jobs[job]);
                     }
                     let slot = message.slots.get(results).copied().unwrap_or(Slot::Bookkeeping(at));
                     if slot == Slot::Farewell && cause.class != Class::Lost {
@@ -265,7 +265,7 @@ impl Backing<'_> {
                 return Err(failure);
             }
         }
-        self.from = Self::done(job);
+        self.went_on(job);
         progress(Progress::Ran(index));
         Ok(())
     }

@@ -294,6 +294,17 @@ pub(super) fn extend(table: &Table) -> String {
     format!("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS owner {TEXT}, ADD COLUMN IF NOT EXISTS under_way integer")
 }
 
+/// A transaction that writes nothing but to the write-ahead log, and waits for the disk: all that was committed
+/// before it is durable then.
+pub(super) fn flush(synchronous_commit: &str) -> String {
+    format!(
+        "{}; SELECT pg_catalog.set_config('synchronous_commit', {}, true); \
+         SELECT pg_catalog.pg_logical_emit_message(true, 'lockgate', ''); COMMIT",
+        super::envelope::BEGIN,
+        literal(synchronous_commit)
+    )
+}
+
 /// The key of an advisory lock, made of these parts.
 pub(super) fn key(parts: &[&str]) -> i64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
