@@ -14,6 +14,7 @@ mod example;
 mod faults;
 mod hygiene;
 mod layering;
+mod lent;
 mod rebuild;
 mod requirements;
 mod round_trips;

@@ -28,7 +28,7 @@ impl Backing<'_> {
         let job = &jobs[index];
         let Work::Script(sql) = &job.work else { return Ok(()) };
         progress(Progress::Started(index..index + 1));
-        self.dirty = job.may_change_session();
+        self.dirty |= job.may_change_session();
         let mut message = Message::default();
         if self.open != Open::WithTables {
             message.tables = self.prepare(store, &mut message);
@@ -38,9 +38,11 @@ impl Backing<'_> {
         let copies: Vec<usize> =
             (0..sql.statements.len()).filter(|index| sql.statements[*index].data.is_some()).collect();
         for copy in copies {
-            let before = message.slots.len();
+            if quiet && next < copy {
+                message.push(Slot::Begin(index), &self.messages("SET LOCAL", false));
+            }
             message.push_script(index, sql, next..copy);
-            if !quiet || message.slots.len() > before {
+            if !quiet || next < copy {
                 message.push(Slot::Begin(index), &self.messages("SET LOCAL", true));
                 self.send_piece(store, std::mem::take(&mut message), jobs, index).await?;
             }
@@ -51,8 +53,8 @@ impl Backing<'_> {
             }
             (next, quiet) = (copy + 1, true);
         }
-        message.push_script(index, sql, next..sql.statements.len());
         message.push(Slot::Bookkeeping(index), &self.messages("SET LOCAL", false));
+        message.push_script(index, sql, next..sql.statements.len());
         self.finish(store, index, job, None, None, &mut message);
         self.send_piece(store, message, jobs, index).await?;
         self.went_on(job);

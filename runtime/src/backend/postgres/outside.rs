@@ -235,6 +235,9 @@ impl Backing<'_> {
                 quiet = true;
                 continue;
             }
+            if std::mem::take(&mut quiet) {
+                message.push(Slot::Begin(0), &self.messages("SET LOCAL", false));
+            }
             message.push_script(0, sql, index..index + 1);
             let begins = unit::control(Dialect::Postgres, sql.text, &sql.statements[index]) == Some(Control::Begin);
             // What a transaction is to be like is said before anything is asked in it.

@@ -52,7 +52,7 @@ impl Backing<'_> {
             let (slots, last) = (&message.slots, at + taken);
             progress(Progress::Started(at..last));
             // Set before: should this future be dropped, what runs may have changed the session.
-            self.dirty = jobs[at..last].iter().any(Job::may_change_session);
+            self.dirty |= jobs[at..last].iter().any(Job::may_change_session);
             let began = Instant::now();
             if !self.whole_run {
                 self.transaction = None;
