@@ -62,13 +62,57 @@ fn a_server_that_was_killed_is_replaced() {
     wait_until("all is gone", || !runs(&other) && std::fs::read_dir(place.path()).unwrap().next().is_none());
 }
 
+/// What a shell has for its own clients leads the throwaway server nowhere, and its password is nobody else's.
+#[test]
+fn a_server_has_its_own_settings_and_shows_no_password() {
+    if std::env::var_os(MEMBER).is_some() {
+        return be_a_member();
+    }
+    if locate::folders().is_empty() {
+        return lockgate_harness::skipped("postgres", &locate::places_in_words()).unwrap();
+    }
+    let place = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    // The server itself reads some of these, and will not start with such values.
+    let variables = [("PGDATESTYLE", "nonsense"), ("PGCLIENTENCODING", "nonsense"), ("PGPORT", "x"), ("PGDATA", "/x")];
+    let mut member = Member::start_with(place.path(), &variables);
+    let server = member.server();
+    assert!(runs(&server));
+
+    let password = member.password();
+    let mut holds = Vec::new();
+    let mut folders = vec![place.path().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap().map(Result::unwrap) {
+            let kind = entry.file_type().unwrap();
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file()
+                && String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap()).contains(&password)
+            {
+                assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o077, 0, "{}", entry.path().display());
+                holds.push(entry.file_name().into_string().unwrap());
+            }
+        }
+    }
+    holds.sort();
+    assert_eq!(holds, ["pgpass", "state"], "and not one that only `initdb` needs");
+    member.kill();
+    wait_until("all is gone", || !runs(&server) && std::fs::read_dir(place.path()).unwrap().next().is_none());
+}
+
 struct Member {
     process: Child,
+    said: std::io::Lines<BufReader<std::process::ChildStdout>>,
 }
 
 impl Member {
     /// Another process of the run that has this temporary directory.
     fn start(place: &Path) -> Self {
+        Self::start_with(place, &[])
+    }
+
+    fn start_with(place: &Path, variables: &[(&str, &str)]) -> Self {
         let thread = std::thread::current();
         let test = thread.name().expect("a test's thread has its name");
         let mut command = Command::new(std::env::current_exe().unwrap());
@@ -77,15 +121,27 @@ impl Member {
             .env(MEMBER, "1")
             .env("TMPDIR", place)
             .env("LOCKGATE_SERVER_DIR", place);
+        command.envs(variables.iter().copied());
         command.env("LOCKGATE_LINGER", "0").stdin(Stdio::piped()).stdout(Stdio::piped());
-        Self { process: command.spawn().unwrap() }
+        let mut process = command.spawn().unwrap();
+        let said = BufReader::new(process.stdout.take().expect("it is piped")).lines();
+        Self { process, said }
     }
 
     /// The server's process, as the member says it.
     fn server(&mut self) -> String {
-        let said = BufReader::new(self.process.stdout.as_mut().expect("taken once"));
-        let mut lines = said.lines().map(Result::unwrap);
-        let line = lines.find_map(|line| line.split_once("server=").map(|(_, server)| server.to_owned()));
+        self.says("server=")
+    }
+
+    fn password(&mut self) -> String {
+        let file = self.says("passwords=");
+        let line = std::fs::read_to_string(file).unwrap();
+        line.trim().rsplit_once(':').unwrap().1.to_owned()
+    }
+
+    fn says(&mut self, what: &str) -> String {
+        let mut lines = self.said.by_ref().map(Result::unwrap);
+        let line = lines.find_map(|line| line.split_once(what).map(|(_, said)| said.to_owned()));
         line.expect("a member says which server it has")
     }
 
@@ -99,7 +155,7 @@ impl Member {
 fn be_a_member() {
     let shared = Shared::join(&Options::default()).unwrap();
     let mut out = std::io::stdout();
-    writeln!(out, "server={}", shared.pid()).unwrap();
+    writeln!(out, "server={}\npasswords={}", shared.pid(), shared.passwords().display()).unwrap();
     out.flush().unwrap();
     let mut rest = String::new();
     std::io::stdin().read_to_string(&mut rest).unwrap();

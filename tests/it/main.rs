@@ -21,6 +21,7 @@ mod round_trips;
 mod schema_postgres;
 mod schema_sqlite;
 mod schema_xtask;
+mod secrets;
 mod support;
 mod testdb;
 mod throwaway;

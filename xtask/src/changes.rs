@@ -254,6 +254,35 @@ mod tests {
         assert_eq!(fs::read_to_string(at("lock")).unwrap(), "after");
     }
 
+    /// The last one fails when those before it are made: what it would replace is a folder.
+    #[test]
+    fn what_was_made_is_undone_when_a_later_one_fails() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        for name in ["a", "b", "c", "lock", "other"] {
+            fs::write(at(name), name).unwrap();
+        }
+        fs::create_dir_all(at("folder/full")).unwrap();
+        let before = names(directory.path());
+
+        let mut changes = Changes::default();
+        changes.replace(at("lock"), "after");
+        changes.replace(at("other"), "after");
+        changes.replace(at("lock"), "after that");
+        changes.replace(at("absent"), "made");
+        changes.create(at("new/deep/d"), "d");
+        for (from, to) in [("a", "b"), ("b", "a"), ("c", "new/c")] {
+            changes.rename(at(from), at(to));
+        }
+        changes.replace(at("folder"), "a file");
+        let Err(Failure::Impossible(said)) = changes.make() else { panic!("a folder was replaced") };
+        assert!(said.contains("folder cannot be") && said.ends_with("nothing was changed"), "{said}");
+        assert_eq!(names(directory.path()), before);
+        for name in ["a", "b", "c", "lock", "other"] {
+            assert_eq!(fs::read_to_string(at(name)).unwrap(), name, "its own text again");
+        }
+    }
+
     #[test]
     fn names_may_move_up_in_a_row() {
         let directory = tempfile::tempdir().unwrap();

@@ -11,7 +11,7 @@ use std::time::Instant;
 use tempfile::TempDir;
 
 use super::account::Account;
-use super::process::{self, GLANCE, PATIENCE, PORTS, command, free_port, wait_until};
+use super::process::{self, GLANCE, PATIENCE, PORTS, command, free_port, wait_until, write_secret};
 use super::share::{self, Fresh, token};
 use super::watchdog::{self, Watchdog};
 use super::{Error, locate, place};
@@ -243,7 +243,7 @@ impl Postgres {
     fn initialise(&mut self, options: &Options) -> Result<(), Error> {
         let secret = self.directory.path().join("password");
         let prepare = || {
-            fs::write(&secret, &self.password)?;
+            write_secret(&secret, &self.password)?;
             self.account.own(&secret)
         };
         prepare().map_err(|e| Error::failed(format!("{} cannot be written: {e}", secret.display())))?;

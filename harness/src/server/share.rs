@@ -97,7 +97,7 @@ impl Fresh {
     fn publish(&self, state: &str) -> io::Result<bool> {
         let draft = self.folder.join("state.new");
         let write = || {
-            fs::write(&draft, format!("{}\n{state}", self.token))?;
+            super::process::write_secret(&draft, &format!("{}\n{state}", self.token))?;
             fs::rename(&draft, self.folder.join("state"))
         };
         match write() {
@@ -130,10 +130,14 @@ pub(crate) fn target() -> PathBuf {
 
 /// A folder that nobody else may enter.
 fn folder(key: &str) -> io::Result<PathBuf> {
+    folder_in(&env::temp_dir(), key)
+}
+
+fn folder_in(place: &Path, key: &str) -> io::Result<PathBuf> {
     use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 
     let user = super::account::user()?;
-    let folder = env::temp_dir().join(format!("lockgate-run-{user}-{key}"));
+    let folder = place.join(format!("lockgate-run-{user}-{key}"));
     match fs::DirBuilder::new().mode(0o700).create(&folder) {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
         _ => {}
@@ -213,5 +217,36 @@ mod tests {
         assert_eq!(key(["a", "b"]), key(["a", "b"]));
         assert_ne!(key(["ab", ""]), key(["a", "b"]));
         assert_eq!(key([]).len(), 16);
+    }
+
+    #[test]
+    fn the_folder_of_a_stranger_is_not_entered() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+
+        let place = tempfile::tempdir().unwrap();
+        let made = folder_in(place.path(), "mine").unwrap();
+        assert_eq!(fs::metadata(&made).unwrap().mode() & 0o777, 0o700, "nobody else may enter it");
+        assert_eq!(folder_in(place.path(), "mine").unwrap(), made, "nor does one's own stand in the way");
+        let refused = |key: &str| {
+            let error = folder_in(place.path(), key).unwrap_err();
+            assert!(error.to_string().ends_with("belongs to somebody else: remove it"), "{key}: {error}");
+        };
+        let named = |key: &str| place.path().join(made.file_name().unwrap().to_str().unwrap().replace("mine", key));
+
+        for (key, mode) in [("group", 0o710), ("all", 0o701), ("readers", 0o744), ("writers", 0o722)] {
+            fs::create_dir(named(key)).unwrap();
+            fs::set_permissions(named(key), fs::Permissions::from_mode(mode)).unwrap();
+            refused(key);
+        }
+        symlink(&made, named("elsewhere")).unwrap();
+        refused("elsewhere");
+        fs::write(named("file"), "").unwrap();
+        fs::set_permissions(named("file"), fs::Permissions::from_mode(0o600)).unwrap();
+        refused("file");
+        // Whoever may not give a folder away has no stranger's at hand.
+        let theirs = folder_in(place.path(), "theirs").unwrap();
+        if chown(&theirs, Some(65534), None).is_ok() {
+            refused("theirs");
+        }
     }
 }

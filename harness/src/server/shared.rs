@@ -1,14 +1,12 @@
 //! What all processes of a test run have together: one PostgreSQL cluster, which the first that
 //! needs it starts, and folders.
 
-use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::postgres::is_ready;
 use super::share::{self, Share};
 use super::watchdog::{self, Watchdog};
-use super::{Error, Options, Postgres};
+use super::{Error, Options, Postgres, process};
 
 /// A cluster that the test processes of one user and one target folder share. It lives while one of
 /// them does, and a few seconds longer ([`LINGER`](super::LINGER)), also where they are killed.
@@ -51,13 +49,8 @@ impl Shared {
                 directory: server.directory().to_owned(),
                 bin: server.bin().to_owned(),
             };
-            // In a folder that nobody else may enter.
             let passwords = format!("127.0.0.1:{}:*:postgres:{}\n", state.port, state.password);
-            let mut options = File::options();
-            options.create(true).write(true).truncate(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            options.open(fresh.folder.join("pgpass"))?.write_all(passwords.as_bytes())?;
+            process::write_secret(&fresh.folder.join("pgpass"), &passwords)?;
             Ok::<_, Error>((state.text(), server))
         })?;
         let state = State::read(&text).ok_or_else(|| Error::failed("the state of the shared server is not ours"))?;
