@@ -116,7 +116,7 @@ pub(crate) fn skip(why: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     let line = format!("postgres: {test}: {why}\n");
     let file = std::env::var_os("LOCKGATE_SKIPPED");
-    if let Some(mut file) = file.and_then(|path| File::options().append(true).open(path).ok()) {
+    if let Some(mut file) = file.and_then(|path| File::options().create(true).append(true).open(path).ok()) {
         let _ = file.write_all(line.as_bytes());
     }
     let _ = write!(std::io::stderr(), "skipped: {line}");
