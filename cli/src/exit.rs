@@ -47,7 +47,7 @@ impl Exit {
             ErrorKind::Locked | ErrorKind::PlanStale => Self::Busy,
             ErrorKind::Denied | ErrorKind::ReadOnly => Self::Denied,
             // The enum may grow: what is not known here has at least not succeeded.
-            ErrorKind::Failed | ErrorKind::Interrupted | _ => Self::Failed,
+            ErrorKind::Failed | ErrorKind::Interrupted | ErrorKind::Unsupported | _ => Self::Failed,
         }
     }
 
@@ -79,6 +79,27 @@ impl From<Exit> for ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The numbers are stable: whoever changes one breaks somebody's script.
+    #[test]
+    fn every_kind_of_error_has_its_number() {
+        let numbers = [
+            (ErrorKind::Usage, 2),
+            (ErrorKind::Unreachable, 4),
+            (ErrorKind::Denied, 6),
+            (ErrorKind::ReadOnly, 6),
+            (ErrorKind::HistoryFormat, 3),
+            (ErrorKind::Refused, 3),
+            (ErrorKind::PlanStale, 5),
+            (ErrorKind::Locked, 5),
+            (ErrorKind::Failed, 1),
+            (ErrorKind::Interrupted, 1),
+            (ErrorKind::Unsupported, 1),
+        ];
+        for (kind, number) in numbers {
+            assert_eq!(Exit::of(kind).code(), number, "{kind}");
+        }
+    }
 
     #[test]
     fn every_way_to_end_has_its_own_number() {

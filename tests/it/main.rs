@@ -17,6 +17,7 @@ mod layering;
 mod lent;
 mod rebuild;
 mod requirements;
+mod retries;
 mod round_trips;
 mod schema_postgres;
 mod schema_sqlite;

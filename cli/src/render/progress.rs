@@ -143,4 +143,24 @@ mod tests {
         assert_eq!(show(Event::Committed { id: a, action, elapsed }), "  applied 0007_a (12 ms)");
         assert_eq!(show(Event::Committed { id: b, action, elapsed: None }), "  applied 0008_b");
     }
+
+    #[test]
+    fn who_is_in_the_way_is_named() {
+        let shown = |event: Event| match Progress::default().show(&event, SystemTime::UNIX_EPOCH) {
+            Some(Shown::Line(line)) => anstream::adapter::strip_str(&line).to_string(),
+            Some(Shown::Passing(_)) | None => panic!("it stays on the screen"),
+        };
+        let holder = Some("pid 7, application `app`".to_owned());
+        assert_eq!(shown(Event::LockWaiting { holder }), "waiting for another run to end: pid 7, application `app`");
+        assert_eq!(shown(Event::LockWaiting { holder: None }), "waiting for another run to end");
+        let retrying = |blockers: &[&str]| {
+            let blockers = blockers.iter().map(|&blocker| blocker.to_owned()).collect();
+            shown(Event::Retrying { id: "0007_a".to_owned(), attempt: 2, delay: Duration::from_millis(250), blockers })
+        };
+        assert_eq!(retrying(&[]), "  0007_a could not lock what it changes, attempt 2 in 250 ms");
+        assert_eq!(
+            retrying(&["pid 7", "pid 8"]),
+            "  0007_a could not lock what it changes, attempt 2 in 250 ms; perhaps held by pid 7, pid 8"
+        );
+    }
 }
