@@ -3,6 +3,8 @@
 
 mod gaps;
 mod release;
+#[cfg(test)]
+pub(super) use release::newer_names;
 mod words;
 
 use std::ops::Range;

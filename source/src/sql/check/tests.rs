@@ -1,5 +1,6 @@
 //! What the gate says of good and of broken statements, and that it always says something in time.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use lockgate_core::Dialect;
@@ -173,6 +174,112 @@ fn mysql_is_looked_at_for_its_brackets() {
     mysql("/*!50100 PARTITION BY RANGE (a) (PARTITION b VALUES LESS THAN (1)) */;", "");
 }
 
+/// What came with which release, and how it is written.
+const NEWER: &[(&str, u16, &str)] = &[
+    ("MERGE", 15, "MERGE INTO a USING b ON a.c = b.c WHEN MATCHED THEN DELETE;"),
+    ("NULLS NOT DISTINCT", 15, "CREATE UNIQUE INDEX i ON a (b) NULLS NOT DISTINCT;"),
+    ("NULLS NOT DISTINCT", 15, "CREATE TABLE a (b int UNIQUE NULLS NOT DISTINCT);"),
+    ("NULLS DISTINCT", 15, "CREATE TABLE a (b int UNIQUE NULLS DISTINCT);"),
+    ("ON DELETE SET NULL (…)", 15, "CREATE TABLE a (b int REFERENCES c ON DELETE SET NULL (b));"),
+    ("ON DELETE SET NULL (…)", 15, "CREATE TABLE a (b int REFERENCES c ON DELETE SET DEFAULT (b));"),
+    ("SET ACCESS METHOD", 15, "ALTER TABLE a SET ACCESS METHOD heap;"),
+    ("SET ACCESS METHOD DEFAULT", 17, "ALTER TABLE a SET ACCESS METHOD DEFAULT;"),
+    ("UNLOGGED SEQUENCE", 15, "CREATE UNLOGGED SEQUENCE s;"),
+    ("TABLES IN SCHEMA in a publication", 15, "CREATE PUBLICATION p FOR TABLES IN SCHEMA s;"),
+    ("GRANT … ON PARAMETER", 15, "GRANT SET ON PARAMETER work_mem TO a;"),
+    ("REPACK", 19, "REPACK a;"),
+    ("CREATE PROPERTY GRAPH", 19, "CREATE PROPERTY GRAPH g VERTEX TABLES (a);"),
+    ("GRAPH_TABLE", 19, "SELECT * FROM GRAPH_TABLE (g MATCH (a IS b) COLUMNS (a.c));"),
+    ("FOR PORTION OF", 19, "UPDATE a FOR PORTION OF b FROM '2026-01-01' TO '2027-01-01' SET c = 1;"),
+    ("ON CONFLICT DO SELECT", 19, "INSERT INTO a VALUES (1) ON CONFLICT (b) DO SELECT RETURNING b;"),
+    ("MERGE PARTITIONS", 19, "ALTER TABLE a MERGE PARTITIONS (b, c) INTO d;"),
+    (
+        "SPLIT PARTITION",
+        19,
+        "ALTER TABLE a SPLIT PARTITION b INTO (PARTITION c FOR VALUES FROM (1) TO (2), PARTITION d FOR VALUES FROM (2) TO (3));",
+    ),
+    ("IGNORE NULLS", 19, "SELECT lag(a) IGNORE NULLS OVER (ORDER BY b) FROM c;"),
+    ("RESPECT NULLS", 19, "SELECT lag(a) RESPECT NULLS OVER (ORDER BY b) FROM c;"),
+    ("WITHOUT OVERLAPS", 18, "CREATE TABLE a (b daterange, PRIMARY KEY (b WITHOUT OVERLAPS));"),
+    ("PERIOD", 18, "CREATE TABLE a (b int, c daterange, FOREIGN KEY (b, PERIOD c) REFERENCES d (b, PERIOD c));"),
+    ("GENERATED ALWAYS AS … VIRTUAL", 18, "CREATE TABLE a (b int, c int GENERATED ALWAYS AS (b) VIRTUAL);"),
+    ("GENERATED ALWAYS AS … VIRTUAL", 18, "CREATE TABLE a (b int, c int GENERATED ALWAYS AS (b));"),
+    ("NOT ENFORCED", 18, "CREATE TABLE a (b int CHECK (b > 0) NOT ENFORCED);"),
+    ("ENFORCED", 18, "CREATE TABLE a (b int CHECK (b > 0) ENFORCED);"),
+    ("RETURNING WITH (OLD AS …)", 18, "UPDATE a SET b = 1 RETURNING WITH (OLD AS o, NEW AS n) o.b, n.b;"),
+    ("NOT NULL as a constraint of a table", 18, "ALTER TABLE a ADD CONSTRAINT c NOT NULL b;"),
+    ("NOT NULL NO INHERIT", 18, "CREATE TABLE a (b int NOT NULL NO INHERIT);"),
+    ("AT LOCAL", 17, "SELECT now() AT LOCAL;"),
+    ("JSON_TABLE", 17, "SELECT * FROM JSON_TABLE('[]', '$[*]' COLUMNS (a int)) t;"),
+    ("JSON_EXISTS with clauses", 17, "SELECT JSON_EXISTS(a, '$.b' PASSING 1 AS x) FROM c;"),
+    ("JSON_QUERY with clauses", 17, "SELECT JSON_QUERY(a, '$.b' WITH WRAPPER) FROM c;"),
+    ("JSON_VALUE with clauses", 17, "SELECT JSON_VALUE(a, '$.b' RETURNING int) FROM c;"),
+    ("MERGE … RETURNING", 17, "MERGE INTO a USING b ON a.c = b.c WHEN MATCHED THEN DELETE RETURNING a.c;"),
+    ("WHEN NOT MATCHED BY SOURCE", 17, "MERGE INTO a USING b ON a.c = b.c WHEN NOT MATCHED BY SOURCE THEN DELETE;"),
+    ("ALTER COLUMN … SET EXPRESSION", 17, "ALTER TABLE a ALTER COLUMN b SET EXPRESSION AS (c + 1);"),
+    ("IS JSON", 16, "SELECT a IS JSON FROM b;"),
+    ("IS JSON", 16, "SELECT a IS JSON ARRAY FROM b;"),
+    ("IS JSON", 16, "SELECT a IS JSON OBJECT FROM b;"),
+    ("IS JSON", 16, "SELECT a IS JSON SCALAR FROM b;"),
+    ("IS JSON", 16, "SELECT a IS JSON VALUE FROM b;"),
+    ("IS NOT JSON", 16, "SELECT a IS NOT JSON FROM b;"),
+    ("IS NOT JSON", 16, "SELECT a IS NOT JSON ARRAY FROM b;"),
+    ("IS NOT JSON", 16, "SELECT a IS NOT JSON OBJECT FROM b;"),
+    ("IS NOT JSON", 16, "SELECT a IS NOT JSON SCALAR FROM b;"),
+    ("IS NOT JSON", 16, "SELECT a IS NOT JSON VALUE FROM b;"),
+    ("JSON_ARRAY", 16, "SELECT JSON_ARRAY(1, 2 NULL ON NULL);"),
+    ("JSON_ARRAYAGG", 16, "SELECT JSON_ARRAYAGG(a ORDER BY a) FROM b;"),
+    ("JSON_OBJECTAGG", 16, "SELECT JSON_OBJECTAGG(a : b) FROM c;"),
+    ("GRANT … WITH INHERIT, SET or ADMIN TRUE", 16, "GRANT a TO b WITH INHERIT TRUE;"),
+    ("a number with `_`, `0x`, `0o` or `0b`", 16, "SELECT 1_000;"),
+    ("a number with `_`, `0x`, `0o` or `0b`", 16, "SELECT 0xff;"),
+    ("a number with `_`, `0x`, `0o` or `0b`", 16, "SELECT 0o17;"),
+    ("a number with `_`, `0x`, `0o` or `0b`", 16, "SELECT 0b11;"),
+    ("a subquery in FROM without an alias", 16, "SELECT * FROM (SELECT 1);"),
+    ("CREATE STATISTICS without a name", 16, "CREATE STATISTICS ON a, b FROM c;"),
+    ("STORAGE in CREATE TABLE", 16, "CREATE TABLE a (b text STORAGE EXTERNAL);"),
+    (
+        "CREATE OR REPLACE TRIGGER",
+        14,
+        "CREATE OR REPLACE TRIGGER t BEFORE UPDATE ON a FOR EACH ROW EXECUTE FUNCTION f();",
+    ),
+    ("COMPRESSION", 14, "CREATE TABLE a (b text COMPRESSION lz4);"),
+    ("SET COMPRESSION", 14, "ALTER TABLE a ALTER COLUMN b SET COMPRESSION lz4;"),
+    ("DETACH PARTITION … CONCURRENTLY", 14, "ALTER TABLE a DETACH PARTITION b CONCURRENTLY;"),
+    (
+        "SEARCH",
+        14,
+        "WITH RECURSIVE a AS (SELECT 1 AS b UNION ALL SELECT b FROM a) SEARCH DEPTH FIRST BY b SET o SELECT * FROM a;",
+    ),
+    (
+        "CYCLE",
+        14,
+        "WITH RECURSIVE a AS (SELECT 1 AS b UNION ALL SELECT b FROM a) CYCLE b SET c USING p SELECT * FROM a;",
+    ),
+    ("a function's body as RETURN", 14, "CREATE FUNCTION f() RETURNS int LANGUAGE sql RETURN 1;"),
+    ("BEGIN ATOMIC", 14, "CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; END;"),
+    ("GROUP BY DISTINCT", 14, "SELECT a FROM b GROUP BY DISTINCT a;"),
+    ("JOIN … USING (…) AS", 14, "SELECT * FROM a JOIN b USING (c) AS d;"),
+    ("FETCH FIRST … WITH TIES", 13, "SELECT * FROM a ORDER BY b FETCH FIRST 1 ROW WITH TIES;"),
+    ("DROP DATABASE … WITH (FORCE)", 13, "DROP DATABASE a WITH (FORCE);"),
+    ("DROP EXPRESSION", 13, "ALTER TABLE a ALTER COLUMN b DROP EXPRESSION;"),
+    ("IS NORMALIZED", 13, "SELECT a IS NORMALIZED FROM b;"),
+    ("IS NOT NORMALIZED", 13, "SELECT a IS NOT NORMALIZED FROM b;"),
+    ("GENERATED ALWAYS AS … STORED", 12, "CREATE TABLE a (b int, c int GENERATED ALWAYS AS (b) STORED);"),
+    ("AS MATERIALIZED", 12, "WITH a AS MATERIALIZED (SELECT 1) SELECT * FROM a;"),
+    ("AS NOT MATERIALIZED", 12, "WITH a AS NOT MATERIALIZED (SELECT 1) SELECT * FROM a;"),
+    ("REINDEX CONCURRENTLY", 12, "REINDEX TABLE CONCURRENTLY a;"),
+    ("COPY … FROM … WHERE", 12, "COPY a FROM '/tmp/a' WHERE b > 1;"),
+    ("CREATE PROCEDURE", 11, "CREATE PROCEDURE p() LANGUAGE sql AS 'SELECT 1';"),
+    ("CALL", 11, "CALL p();"),
+    ("INCLUDE", 11, "CREATE INDEX i ON a (b) INCLUDE (c);"),
+    ("INCLUDE", 11, "ALTER TABLE a ADD UNIQUE (b) INCLUDE (c);"),
+    ("PARTITION BY HASH", 11, "CREATE TABLE a PARTITION OF b FOR VALUES WITH (MODULUS 2, REMAINDER 0);"),
+    ("a default partition", 11, "CREATE TABLE a PARTITION OF b DEFAULT;"),
+    ("EXCLUDE in a window", 11, "SELECT sum(a) OVER (ORDER BY b ROWS UNBOUNDED PRECEDING EXCLUDE TIES) FROM c;"),
+    ("GROUPS in a window", 11, "SELECT sum(a) OVER (ORDER BY b GROUPS UNBOUNDED PRECEDING) FROM c;"),
+];
+
 #[test]
 fn the_release_of_the_server_is_kept_to() {
     let newer = |release: u16, text: &str| {
@@ -180,42 +287,18 @@ fn the_release_of_the_server_is_kept_to() {
         let found = check(Dialect::Postgres, text, &statements, Some(Release::new(release)));
         found.iter().map(|finding| finding.fact.to_string()).collect::<Vec<_>>().join("\n")
     };
-    for (text, since) in [
-        ("MERGE INTO a USING b ON a.c = b.c WHEN MATCHED THEN DELETE;", 15),
-        ("CREATE UNIQUE INDEX i ON a (b) NULLS NOT DISTINCT;", 15),
-        ("CREATE TABLE a (b int UNIQUE NULLS NOT DISTINCT);", 15),
-        ("CREATE TABLE a (b int REFERENCES c ON DELETE SET NULL (b));", 15),
-        ("ALTER TABLE a SET ACCESS METHOD heap;", 15),
-        ("CREATE UNLOGGED SEQUENCE s;", 15),
-        ("CREATE TABLE a (b int, c int GENERATED ALWAYS AS (b) VIRTUAL);", 18),
-        ("CREATE TABLE a (b int, c int GENERATED ALWAYS AS (b));", 18),
-        ("CREATE TABLE a (b int, c int GENERATED ALWAYS AS (b) STORED);", 12),
-        ("CREATE TABLE a (b int CHECK (b > 0) NOT ENFORCED);", 18),
-        ("CREATE TABLE a (b daterange, PRIMARY KEY (b WITHOUT OVERLAPS));", 18),
-        ("ALTER TABLE a ADD CONSTRAINT c NOT NULL b;", 18),
-        ("SELECT * FROM JSON_TABLE('[]', '$[*]' COLUMNS (a int)) t;", 17),
-        ("MERGE INTO a USING b ON a.c = b.c WHEN MATCHED THEN DELETE RETURNING a.c;", 17),
-        ("MERGE INTO a USING b ON a.c = b.c WHEN NOT MATCHED BY SOURCE THEN DELETE;", 17),
-        ("SELECT a IS JSON FROM b;", 16),
-        ("SELECT * FROM (SELECT 1);", 16),
-        ("CREATE STATISTICS ON a, b FROM c;", 16),
-        ("CREATE OR REPLACE TRIGGER t BEFORE UPDATE ON a FOR EACH ROW EXECUTE FUNCTION f();", 14),
-        ("CREATE TABLE a (b text COMPRESSION lz4);", 14),
-        ("CREATE FUNCTION f() RETURNS int LANGUAGE sql RETURN 1;", 14),
-        ("CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; END;", 14),
-        ("SELECT a FROM b GROUP BY DISTINCT a;", 14),
-        ("SELECT * FROM a JOIN b USING (c) AS d;", 14),
-        ("SELECT * FROM a ORDER BY b FETCH FIRST 1 ROW WITH TIES;", 13),
-        ("DROP DATABASE a WITH (FORCE);", 13),
-        ("WITH a AS MATERIALIZED (SELECT 1) SELECT * FROM a;", 12),
-        ("REINDEX TABLE CONCURRENTLY a;", 12),
-        ("CREATE INDEX i ON a (b) INCLUDE (c);", 11),
-        ("CALL p();", 11),
-    ] {
-        assert_eq!(newer(since, text), "", "{text}");
-        let before = newer(since - 1, text);
-        assert!(before.contains(&format!("came with PostgreSQL {since}, ")), "{text}: {before:?}");
+    let (mut seen, mut wrong) = (BTreeSet::new(), Vec::new());
+    for (what, since, text) in NEWER {
+        let (at, before) = (newer(*since, text), newer(since - 1, text));
+        if !at.is_empty() || !before.contains(&format!("`{what}` came with PostgreSQL {since}, ")) {
+            wrong.push(format!("{text}\n  at {since}: {at:?}\n  before: {before:?}"));
+        }
+        seen.insert((*what, *since));
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let all: BTreeSet<_> = super::postgres::newer_names().collect();
+    let missing: Vec<_> = all.difference(&seen).collect();
+    assert!(missing.is_empty(), "without an example at the release before: {missing:?}");
     for old in [
         "CREATE TABLE a (b int NOT NULL, c int UNIQUE, d int REFERENCES e ON DELETE SET NULL);",
         "SELECT * FROM (SELECT 1) a, (VALUES (1)) b (c);",

@@ -8,6 +8,7 @@ use lockgate_core::{Dialect, Dialects};
 use super::{Finding, RULES, Set, Source, find, lint};
 use crate::diagnostic::catalogue;
 use crate::folder::policy::LintLevel;
+use crate::sql::check::Release;
 use crate::sql::cursor::key;
 use crate::sql::split;
 
@@ -18,12 +19,13 @@ struct Folder {
     /// Text, whether it is a down script, whether it is a draft.
     scripts: Vec<(String, bool, bool)>,
     foreign_keys_off: bool,
+    release: Option<Release>,
 }
 
 impl Folder {
     fn new(dialect: Dialect) -> Self {
         let dialects = Some(Dialects::NONE.with(dialect));
-        Self { dialects, has_lockfile: true, scripts: Vec::new(), foreign_keys_off: false }
+        Self { dialects, has_lockfile: true, scripts: Vec::new(), foreign_keys_off: false, release: None }
     }
 
     fn released(mut self, text: &str) -> Self {
@@ -60,7 +62,7 @@ impl Folder {
             foreign_keys_off: self.foreign_keys_off,
         });
         let (dialects, has_lockfile) = (self.dialects, self.has_lockfile);
-        let set = Set { sources: sources.collect(), dialects, release: None, has_lockfile, steps: Vec::new() };
+        let set = Set { sources: sources.collect(), dialects, release: self.release, has_lockfile, steps: Vec::new() };
         let found = lint(&set).into_iter();
         found.map(|finding| (self.scripts[finding.source].0[finding.range.clone()].to_owned(), finding)).collect()
     }
@@ -472,4 +474,23 @@ fn a_hundred_drafts_are_linted_in_no_time() {
     assert!(!folder.lint().is_empty());
     // A wide margin: this is not a benchmark.
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+/// A default of a new column is written into each row by a server that is older than 11, and by none since.
+#[test]
+fn what_depends_on_the_release_changes_at_that_release() {
+    let finds = |release: Option<u16>, column: &str, expected: bool| {
+        let draft = format!("ALTER TABLE member ADD COLUMN {column};");
+        let mut folder =
+            Folder::new(Dialect::Postgres).released("CREATE TABLE member (id INT PRIMARY KEY);").draft(&draft);
+        folder.release = release.map(Release::new);
+        let found = folder.lint().iter().any(|(_, finding)| finding.rule == "add-column-rewrite");
+        assert_eq!(found, expected, "{release:?}: {column}");
+    };
+    for (release, expected) in [(Some(10), true), (Some(11), false), (Some(12), false), (None, false)] {
+        finds(release, "note TEXT DEFAULT 'none'", expected);
+        finds(release, "note TEXT DEFAULT NULL", false);
+        finds(release, "note TEXT", false);
+        finds(release, "code UUID DEFAULT gen_random_uuid()", true);
+    }
 }

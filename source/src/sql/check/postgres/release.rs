@@ -159,6 +159,12 @@ const ROWS: &[(&str, u16, Mark)] = &[
     ("GROUPS in a window", 11, Node(K::FRAME_GROUPS)),
 ];
 
+/// The names of what is known to be newer than the oldest release, with theirs.
+#[cfg(test)]
+pub(in crate::sql::check) fn newer_names() -> impl Iterator<Item = (&'static str, u16)> {
+    ROWS.iter().map(|(what, since, _)| (*what, *since))
+}
+
 /// The first piece of the statement that the server does not know yet.
 pub(super) fn newer(root: &SyntaxNode, text: &str, server: Release) -> Option<Wrong> {
     let rows: Vec<_> = ROWS.iter().filter(|(_, since, _)| *since > server.major()).collect();
