@@ -310,6 +310,8 @@ mod tests {
             ("dialects = []", "`dialects` is a list: `dialects = [\"sqlite\", \"postgres\"]`"),
             ("empty_tables = \"t\"", "`empty_tables` is a list: `empty_tables = [\"sessions\"]`"),
             ("tests = 3", "`tests` is a path: `tests = \"tests/migrations\"`"),
+            ("tests = \"\"", "`tests` is a path: `tests = \"tests/migrations\"`"),
+            ("tests = \" \"", "`tests` is a path: `tests = \"tests/migrations\"`"),
             ("tolerate = [\"comment\"]", "`tolerate` is a list: `tolerate = [ColumnOrder, Comment]`"),
         ] {
             check_as(TESTS, wrong, &format!("migrations ::lockgate_harness | {expected}"));

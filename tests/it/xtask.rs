@@ -246,6 +246,30 @@ fn t1_s2_renumber_after_a_merge() {
     scratch.run(&["renumber"]).fails(2);
 }
 
+/// A number that a released migration has means the draft that took it too, and never the released one.
+#[test]
+fn s2_what_is_released_keeps_its_number_however_it_is_named() {
+    let scratch = Scratch::with_migrations();
+    let said = scratch.run(&["renumber", "1"]).fails(1);
+    assert!(said.contains("`0001_users` is released and keeps its number"), "{said}");
+    let said = scratch.run(&["renumber", "7"]).fails(1);
+    assert!(said.contains("no draft has the number 7"), "{said}");
+
+    scratch.run(&["freeze"]).succeeds();
+    let lock = scratch.read("app/migrations/migrations.lock");
+    let said = scratch.run(&["renumber", "2"]).fails(1);
+    assert!(said.contains("`0002_tags` is released and keeps its number"), "{said}");
+    // Another branch took the number 2 as well.
+    scratch.write("app/migrations/0002_ratings.up.sql", "CREATE TABLE ratings (x int);\n");
+    scratch.write("app/migrations/0002_ratings.down.sql", "DROP TABLE ratings;\n");
+    scratch.write("app/migrations/migrations.lock", &format!("{lock}draft 0002_ratings\n"));
+    let said = scratch.run(&["renumber", "2"]).succeeds();
+    assert!(said.contains("app/migrations/0002_ratings.up.sql is now app/migrations/0003_ratings.up.sql"), "{said}");
+    assert!(!said.contains("0002_tags"), "{said}");
+    assert!(scratch.read("app/migrations/migrations.lock").ends_with("draft 0003_ratings\n"));
+    assert!(scratch.path("app/migrations/0002_tags.up.sql").exists());
+}
+
 #[test]
 fn freeze_check_is_red_until_frozen() {
     let scratch = Scratch::with_migrations();

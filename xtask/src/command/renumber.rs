@@ -93,9 +93,12 @@ fn whole_id(loaded: &lockgate_source::Loaded, id: &str) -> Result<String, Failur
     let id = id.rsplit('/').next().unwrap_or(id);
     let of_patch = || patch::parse_numbers(id).filter(|_| loaded.folder.policy.numbering == Numbering::Encoded);
     let Some(version) = id.parse().ok().or_else(of_patch) else { return Ok(id.to_owned()) };
-    let drafts = loaded.folder.migrations.iter().filter(|migration| migration.version == version && !migration.frozen);
-    let drafts: Vec<&str> = drafts.map(|migration| migration.id.as_str()).collect();
+    let numbered = loaded.folder.migrations.iter().filter(|migration| migration.version == version);
+    let (released, drafts): (Vec<_>, Vec<_>) = numbered.partition(|migration| migration.frozen);
+    let drafts: Vec<&str> = drafts.iter().map(|migration| migration.id.as_str()).collect();
     match drafts[..] {
+        // Why it does not move is said of it by name.
+        [] if !released.is_empty() => Ok(released[0].id.clone()),
         [] => Err(Failure::refused(format!("no draft has the number {id}"))),
         [one] => Ok(one.to_owned()),
         _ => {

@@ -64,7 +64,7 @@ fn l10_there_are_enough_bad_ones() {
 }
 
 /// As many as there are: whoever adds a case raises it.
-const LEAST: usize = 96;
+const LEAST: usize = 103;
 
 /// A before that sees the column and one that does not, so that both sides say something.
 const BEFORE: &str = "SELECT count(*) = 0 FROM lockgate_history WHERE version = 2";

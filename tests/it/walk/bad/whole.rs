@@ -1,12 +1,24 @@
 //! Sets that are bad as a whole: what works all at once and not step by step.
 
-use lockgate::Dialect;
+use std::sync::Mutex;
+
+use lockgate::__private::RustStep;
+use lockgate::{Dialect, StepResult, Transaction};
 use lockgate_harness::__private as harness;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, Executor};
 
 use super::super::{on_each, tests, whole};
+use crate::support::set;
 
 on_each! {
     what_works_all_at_once_and_not_step_by_step,
+    what_fails_from_nothing,
+    what_takes_another_out_of_the_history,
+    what_a_second_run_has_something_to_say_of,
+    what_several_runners_trip_over,
+    what_is_logged_twice,
+    what_fails_in_one_transaction_for_all,
 }
 
 async fn refused(files: &[(&str, &str)], dialect: Dialect, words: &[&str]) {
@@ -55,3 +67,110 @@ async fn a_table_that_lands_in_another_schema_step_by_step() {
     let words = ["gives another schema", "table app.b: is new (real)", "table public.b: is gone (real)"];
     refused(&files, Dialect::Postgres, &words).await;
 }
+
+const A: (&str, &str) = ("0001_a.up.sql", "CREATE TABLE a (id INTEGER NOT NULL PRIMARY KEY);");
+const NO_A: (&str, &str) = ("0001_a.down.sql", "DROP TABLE a;");
+
+/// A set whose second migration is this one.
+fn second(up: &str) -> &'static harness::Tests {
+    tests(&[A, NO_A, ("0002_b.up.sql", up), ("0002_b.down.sql", "SELECT 1;")], vec![])
+}
+
+/// A row of a later migration, as a newer program would have written it.
+const LATER: &str = "INSERT INTO lockgate_history (set_name, version, name, checksum, state, statements_done, applied_at, \
+     elapsed_ms, applied_by, application, lockgate) SELECT set_name, 99, 'later', checksum, state, statements_done, \
+     applied_at, elapsed_ms, applied_by, application, lockgate FROM lockgate_history WHERE version = 1;";
+
+async fn what_fails_from_nothing(dialect: Dialect) {
+    let set = second("INSERT INTO nowhere VALUES (1);");
+    whole::refused(harness::fresh_install, set, dialect, &["the set` on ", "it fails from nothing", "`0002_b`"]).await;
+}
+
+async fn what_takes_another_out_of_the_history(dialect: Dialect) {
+    let set = second("DELETE FROM lockgate_history WHERE version = 1;");
+    let words = ["behind a run of all, the database is not up to date"];
+    whole::refused(harness::fresh_install, set, dialect, &words).await;
+    let words = ["a second run fails where nothing can be written", "0001_a"];
+    whole::refused(harness::second_run_does_nothing, set, dialect, &words).await;
+}
+
+async fn what_a_second_run_has_something_to_say_of(dialect: Dialect) {
+    let words = ["a second run does something", "99_later"];
+    whole::refused(harness::second_run_does_nothing, second(LATER), dialect, &words).await;
+}
+
+async fn what_several_runners_trip_over(dialect: Dialect) {
+    let fails = second("INSERT INTO nowhere VALUES (1);");
+    // The first of them leaves a history in which the others miss a migration.
+    let loses = second("DELETE FROM lockgate_history WHERE version = 1;");
+    for test in [harness::two_runners_apply_once, harness::eight_runners_apply_once] as [whole::Test; 2] {
+        whole::refused(test, fails, dialect, &["one of several runners fails", "`0002_b`"]).await;
+        whole::refused(test, loses, dialect, &["one of several runners fails", "0001_a"]).await;
+    }
+}
+
+async fn what_is_logged_twice(dialect: Dialect) {
+    let again = match dialect {
+        Dialect::Sqlite => "logged_at, logged_by, ",
+        Dialect::Postgres | Dialect::Mysql => "",
+    };
+    let columns = format!("{again}set_name, version, name, event, application, lockgate");
+    let set = second(&format!("INSERT INTO lockgate_log ({columns}) SELECT {columns} FROM lockgate_log;"));
+    for test in [harness::two_runners_apply_once, harness::eight_runners_apply_once] as [whole::Test; 2] {
+        whole::refused(test, set, dialect, &["the log has 3 lines for 2 migrations"]).await;
+    }
+}
+
+async fn what_fails_in_one_transaction_for_all(dialect: Dialect) {
+    let set = match dialect {
+        Dialect::Sqlite => second("INSERT INTO nowhere VALUES (1);"),
+        // A value of an enum that is used in the transaction that adds it.
+        Dialect::Postgres | Dialect::Mysql => tests(
+            &[
+                ("0001_a.up.sql", "CREATE TYPE mood AS ENUM ('sad');"),
+                ("0001_a.down.sql", "DROP TYPE mood;"),
+                ("0002_b.up.sql", "ALTER TYPE mood ADD VALUE 'glad';"),
+                ("0002_b.down.sql", "SELECT 1;"),
+                ("0003_c.up.sql", "CREATE TABLE c (m mood NOT NULL);\nINSERT INTO c VALUES ('glad');"),
+                ("0003_c.down.sql", "DROP TABLE c;"),
+            ],
+            vec![],
+        ),
+    };
+    let failed = if dialect == Dialect::Sqlite { "`0002_b`" } else { "`0003_c`" };
+    let words = ["it fails in one transaction for all, and not in one for each", failed];
+    whole::refused(harness::whole_run_is_all_or_nothing, set, dialect, &words).await;
+}
+
+/// What a migration does by another connection, no transaction of ours takes back.
+#[tokio::test]
+async fn what_outlives_a_run_that_is_undone() {
+    static STEPS: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(elsewhere(tx)), down: None }];
+    async fn elsewhere(tx: &mut Transaction<'_>) -> StepResult {
+        let connection = tx.postgres().expect("it is for PostgreSQL");
+        let name: String = sqlx::query_scalar("SELECT current_database()::text").fetch_one(connection).await?;
+        let options = OPTIONS.lock().expect("nobody panics").clone();
+        let options = options.ok_or("the test says where the server is")?;
+        let mut other = sqlx::PgConnection::connect_with(&options.database(&name)).await?;
+        other.execute("CREATE TABLE IF NOT EXISTS elsewhere (id INTEGER)").await?;
+        Ok(())
+    }
+    let Some(server) = lockgate_harness::Throwaway::empty(Dialect::Postgres).await.expect("a database, or a skip")
+    else {
+        return;
+    };
+    *OPTIONS.lock().expect("nobody panics") = Some(server.url().parse().expect("a URL"));
+    let files = [
+        A,
+        NO_A,
+        (
+            "0002_step.rs",
+            "//! lockgate: irreversible \"a test\"\npub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n",
+        ),
+    ];
+    let set = super::super::of(set::with_steps(&files, STEPS), vec![]);
+    let words = ["a run that failed as one transaction left something", "elsewhere"];
+    whole::refused(harness::whole_run_is_all_or_nothing, set, Dialect::Postgres, &words).await;
+}
+
+static OPTIONS: Mutex<Option<PgConnectOptions>> = Mutex::new(None);
