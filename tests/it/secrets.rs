@@ -7,7 +7,7 @@ use crate::support::postgres;
 
 /// Everything that can be seen of the error.
 async fn shown(url: &str) -> String {
-    let error = Database::connect(url).await.err().expect("there is no such database");
+    let error = Database::connect(url).await.expect_err("there is no such database");
     let mut shown = format!("{error}\n{error:?}\n{}", error.report());
     let mut source = std::error::Error::source(&error);
     while let Some(cause) = source {

@@ -177,8 +177,8 @@ async fn two_runners_apply_each_once(db: Db) {
     for run in runs {
         applied.push(run.await.unwrap().unwrap());
     }
-    applied.sort_unstable();
-    assert_eq!(applied, [0, 0, 0, 0, 0, 0, 0, 40], "one of eight runners did all of it");
+    // Between two transactions of one runner, another may go on with what is left.
+    assert_eq!(applied.iter().sum::<usize>(), 40, "{applied:?}");
     assert_eq!(db.log().await.len(), 40);
 }
 
