@@ -156,6 +156,14 @@ impl Savepoints {
     }
 }
 
+/// The name under which this statement attaches a database to a connection to SQLite, where it does.
+pub fn attached(text: &str, statement: &Statement) -> Option<String> {
+    let words = words(Dialect::Sqlite, &text[statement.range.clone()]);
+    words.first().filter(|word| word.is("attach"))?;
+    let at = words.iter().rposition(|word| word.is("as"))?;
+    words.get(at + 1).map(|name| name.text.clone())
+}
+
 /// What a statement does to a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Control {

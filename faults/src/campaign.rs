@@ -69,6 +69,12 @@ enum Fault {
     },
     DiskFull {
         far: u32,
+        /// The file system itself is small, rather than the database's limit.
+        mounted: bool,
+    },
+    /// SQLite: somebody reads, until the runner gives up or for a moment.
+    Reader {
+        moment: bool,
     },
     Clock {
         far: u32,
@@ -103,7 +109,9 @@ impl Fault {
             Self::Pooler { mode, .. } => format!("pooler, {mode} mode"),
             Self::Settings(_) => "database's settings".to_owned(),
             Self::ServerKill { .. } => "kill the server".to_owned(),
-            Self::DiskFull { .. } => "disk full".to_owned(),
+            Self::DiskFull { mounted: false, .. } => "disk full".to_owned(),
+            Self::DiskFull { mounted: true, .. } => "file system full".to_owned(),
+            Self::Reader { .. } => "reader".to_owned(),
             Self::Clock { .. } => "clock goes back".to_owned(),
             Self::Paused { .. } => "runner stopped".to_owned(),
         }
@@ -134,6 +142,8 @@ struct Case {
     down: bool,
     via: Via,
     whole_run: bool,
+    /// SQLite: the file is in WAL mode.
+    wal: bool,
     fault: Fault,
 }
 
@@ -178,18 +188,19 @@ fn draw(backend: Backend, seed: u64, number: u64) -> Case {
             }
             89..=92 => Fault::Settings(rng.usize(..SETTINGS.len())),
             93 | 94 => Fault::ServerKill { far },
-            95 => Fault::DiskFull { far },
+            95 => Fault::DiskFull { far, mounted: false },
             96 | 97 => Fault::Clock { far },
             _ => Fault::Paused { far },
         },
         Backend::Sqlite => match draw {
-            0..=39 => Fault::Kill { far, delay_us: rng.u64(..6_000) },
-            40..=54 => Fault::Failing { far },
-            55..=66 => Fault::Many { runners: *rng.choice(&[2, 4]).expect("some"), kill: rng.bool() },
-            67..=69 => Fault::Many { runners: 50, kill: false },
-            70..=79 => Fault::Dropped { after_ms: rng.u64(2..200) },
-            80..=86 => Fault::DiskFull { far },
-            87..=91 => Fault::Blocked { moment: rng.bool() },
+            0..=37 => Fault::Kill { far, delay_us: rng.u64(..6_000) },
+            38..=52 => Fault::Failing { far },
+            53..=62 => Fault::Many { runners: *rng.choice(&[2, 4]).expect("some"), kill: rng.bool() },
+            63 | 64 => Fault::Many { runners: 50, kill: false },
+            65..=74 => Fault::Dropped { after_ms: rng.u64(1..60) },
+            75..=83 => Fault::DiskFull { far, mounted: rng.bool() },
+            84..=87 => Fault::Blocked { moment: rng.bool() },
+            88..=91 => Fault::Reader { moment: rng.bool() },
             92..=94 => Fault::Clock { far },
             _ => Fault::Paused { far },
         },
@@ -206,7 +217,8 @@ fn draw(backend: Backend, seed: u64, number: u64) -> Case {
     let down = can_go_down && rng.u8(..100) < 25;
     let whole_run = flavour(set) == Flavour::Transactional && rng.bool();
     let via = if matches!(fault, Fault::DiskFull { .. }) && via == Via::Pool { Via::Database } else { via };
-    Case { number, backend, set, down, via, whole_run, fault }
+    let wal = backend == Backend::Sqlite && rng.u8(..100) < 35;
+    Case { number, backend, set, down, via, whole_run, wal, fault }
 }
 
 /// What a case came to.
@@ -377,8 +389,27 @@ async fn one(campaign: &Campaign, case: &Case) -> Outcome {
                 ran
             }
             Backend::Sqlite => {
-                let place = Place::file(campaign.place.path()).await.map_err(|e| e.to_string())?;
-                Box::pin(on_place(campaign, case, &place, None, &mut outcome)).await
+                let small = match case.fault {
+                    Fault::DiskFull { far, mounted: true } => {
+                        let room = campaign.set(case.backend, case.set).pages() * 4;
+                        match Mounted::of(56 + room * u64::from(far) / 1000) {
+                            Some(mounted) => Some(mounted),
+                            None => {
+                                outcome.skipped = Some("no file system of its own can be mounted".to_owned());
+                                return Ok(());
+                            }
+                        }
+                    }
+                    _ => None,
+                };
+                let folder = small.as_ref().map_or(campaign.place.path(), |mounted| mounted.folder.path());
+                let place = Place::file(folder).await.map_err(|e| e.to_string())?;
+                if case.wal {
+                    place.execute("PRAGMA journal_mode = WAL").await.map_err(|e| e.to_string())?;
+                }
+                let ran = Box::pin(on_place(campaign, case, &place, None, &mut outcome)).await;
+                drop((place, small));
+                ran
             }
         }
     };
@@ -710,7 +741,8 @@ async fn strike(
             outcome.landed = there && told.done.is_none();
             Ok(vec![told])
         }
-        Fault::DiskFull { far } => full(case, place, order, *far, outcome).await,
+        Fault::Reader { moment } => read(place, order, *moment, outcome).await,
+        Fault::DiskFull { far, mounted } => full(case, place, set, order, *far, *mounted, outcome).await,
         Fault::Paused { far } => {
             let mut first = Runner::start(order);
             let there = first.until(moment(set, *far)).await;
@@ -849,14 +881,26 @@ async fn pooled(
 }
 
 /// No more room.
-async fn full(case: &Case, place: &Place, order: &Order, far: u32, outcome: &mut Outcome) -> Result<Vec<Told>, String> {
+async fn full(
+    case: &Case,
+    place: &Place,
+    set: &Set,
+    order: &Order,
+    far: u32,
+    mounted: bool,
+    outcome: &mut Outcome,
+) -> Result<Vec<Told>, String> {
     let text = |error: sqlx::Error| error.to_string();
     match case.backend {
         Backend::Sqlite => {
             // An empty one has some ten pages.
-            let pages = 8 + u64::from(far) / 12;
-            let told = Runner::start(&Order { pages_max: Some(pages), ..order.clone() }).end(PATIENCE).await;
+            let pages = (!mounted).then(|| 8 + set.pages() * u64::from(far) / 1000);
+            let told = Runner::start(&Order { pages_max: pages, ..order.clone() }).end(PATIENCE).await;
             outcome.landed = told.failure.is_some() && told.planned;
+            if mounted {
+                let folder = std::path::Path::new(&place.name).parent().and_then(std::path::Path::parent);
+                folder.filter(|folder| grow(folder)).ok_or("the small file system cannot be made larger")?;
+            }
             Ok(vec![told])
         }
         Backend::Postgres => {
@@ -898,6 +942,51 @@ async fn full(case: &Case, place: &Place, order: &Order, far: u32, outcome: &mut
             Ok(vec![told?])
         }
     }
+}
+
+/// Somebody reads while the run would commit.
+async fn read(place: &Place, order: &Order, moment: bool, outcome: &mut Outcome) -> Result<Vec<Told>, String> {
+    let text = |error: sqlx::Error| error.to_string();
+    let order = Order { lock_timeout_ms: 60, lock_wait_ms: 400, ..order.clone() };
+    let mut reader = SqliteConnection::connect(&place.admin).await.map_err(text)?;
+    sqlx::raw_sql("BEGIN; SELECT * FROM counter").execute(&mut reader).await.map_err(text)?;
+    let runner = Runner::start(&order);
+    if moment {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        sqlx::raw_sql("COMMIT").execute(&mut reader).await.map_err(text)?;
+    }
+    let told = runner.end(PATIENCE).await;
+    reader.close().await.map_err(text)?;
+    outcome.landed = told.planned;
+    Ok(vec![told])
+}
+
+/// A small file system in memory, mounted until this is dropped.
+struct Mounted {
+    folder: TempDir,
+}
+
+impl Mounted {
+    /// So many KiB.
+    fn of(size: u64) -> Option<Self> {
+        let folder = tempfile::tempdir().ok()?;
+        let path = folder.path().display().to_string();
+        mount(&["-t", "tmpfs", "-o", &format!("size={size}k"), "tmpfs", &path]).then_some(Self { folder })
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(self.folder.path()).status();
+    }
+}
+
+fn grow(folder: &std::path::Path) -> bool {
+    mount(&["-o", "remount,size=64m", &folder.display().to_string()])
+}
+
+fn mount(words: &[&str]) -> bool {
+    std::process::Command::new("mount").args(words).status().is_ok_and(|status| status.success())
 }
 
 /// Small file systems, by the case that uses each.

@@ -139,7 +139,9 @@ impl Writer<'_> {
     fn gate(&mut self) {
         let (v, s) = (self.version, self.public());
         let gate = |n: i64| plain(format!("INSERT INTO {s}gate SELECT count(*) FROM {s}closed WHERE v = {n}"));
-        let at = self.rng.usize(..=self.up.len());
+        // It stands before what turns the check off on which it rests.
+        let most = self.up.iter().position(|s| s.sql.contains("ignore_check_constraints")).unwrap_or(self.up.len());
+        let at = self.rng.usize(..=most);
         self.up.insert(at, gate(v));
         if !self.down.is_empty() {
             let at = self.rng.usize(..=self.down.len());
@@ -348,6 +350,14 @@ impl Set {
 
     pub(crate) fn of(&self, version: i64) -> Option<&Migration> {
         self.migrations.iter().find(|migration| migration.version == version)
+    }
+
+    /// About how many pages all of it adds to a database of SQLite's.
+    pub(crate) fn pages(&self) -> u64 {
+        let statements = self.migrations.iter().flat_map(|migration| &migration.up);
+        let tables = statements.filter(|statement| statement.sql.starts_with("CREATE TABLE")).count();
+        // A table has a page, and one for its key.
+        (tables + self.migrations.len() / 8 + 6) as u64
     }
 
     /// The newest version below which a run down must stop.

@@ -429,6 +429,57 @@ async fn e_what_a_migration_leaves_in_the_connection_reaches_nobody() {
     assert!(Migrator::new(set).apply(&mut memory).await.unwrap().is_empty());
 }
 
+/// What of a lent connection a migration could have changed.
+async fn stands(connection: &mut SqliteConnection) -> Vec<String> {
+    let pragma = |name: &str| format!("SELECT '{name} ' || {name} FROM pragma_{name}");
+    let mut asks: Vec<String> =
+        ["ignore_check_constraints", "recursive_triggers", "temp_store", "foreign_keys", "journal_mode"]
+            .map(pragma)
+            .into();
+    asks.push("SELECT 'busy ' || timeout FROM pragma_busy_timeout".to_owned());
+    asks.push("SELECT 'database ' || name FROM pragma_database_list WHERE name NOT IN ('main', 'temp')".to_owned());
+    asks.push("SELECT 'temporary ' || name FROM temp.sqlite_schema".to_owned());
+    asks.push("SELECT 'like ' || ('a' LIKE 'A')".to_owned());
+    let sql = AssertSqlSafe(asks.join(" UNION ALL "));
+    let found = sqlx::query_scalar(sql).fetch_all(&mut *connection).await.unwrap();
+    connection.execute("BEGIN; ROLLBACK").await.expect("no transaction is left open");
+    found
+}
+
+#[tokio::test]
+async fn e_a_run_dropped_anywhere_leaves_a_lent_connection_as_it_was() {
+    let leaves = "PRAGMA ignore_check_constraints = ON;\nPRAGMA recursive_triggers = ON;\nPRAGMA case_sensitive_like = ON;\n\
+                  ATTACH ':memory:' AS 'other';\nCREATE TEMP TABLE left_behind (id INTEGER);\nINSERT INTO n VALUES (";
+    let outside =
+        format!("-- lockgate: no-transaction\nPRAGMA journal_mode = TRUNCATE;\n{leaves}2);\nINSERT INTO n VALUES (3);");
+    let inside = format!("{leaves}1);");
+    let set = migrations(&[
+        ("0001_n.sql", "CREATE TABLE n (n INTEGER);"),
+        ("0002_leaves.sql", &inside),
+        ("0003_leaves.sql", &outside),
+        ("0004_block.sql", "-- lockgate: no-transaction\nBEGIN;\nINSERT INTO n VALUES (4);\nCOMMIT;"),
+        ("0005_c.sql", "CREATE TABLE c (id INTEGER);"),
+    ]);
+    let mut polls = 1;
+    loop {
+        let db = Db::sqlite().unwrap();
+        let mut connection = borrowed(&db).await;
+        let before = stands(&mut connection).await;
+        let ran = crate::support::polled(Migrator::new(set).apply(&mut connection), polls).await;
+        assert_eq!(stands(&mut connection).await, before, "dropped at await {polls}");
+        connection.close().await.unwrap();
+        db.apply(set).await;
+        assert_eq!(db.history().await.len(), 5);
+        assert_eq!(db.texts("SELECT CAST(n AS TEXT) FROM n ORDER BY n").await, ["1", "2", "3", "4"], "{polls}");
+        if let Some(ran) = ran {
+            ran.unwrap_or_else(|error| panic!("{error:?}"));
+            break;
+        }
+        polls += 1;
+    }
+    assert!(polls > 50, "the run was dropped at {polls} places");
+}
+
 /// A reader keeps COMMIT from its end: that is waited for, and no migration runs again.
 #[tokio::test(flavor = "multi_thread")]
 async fn g_a_reader_delays_the_commit_and_repeats_nothing() {

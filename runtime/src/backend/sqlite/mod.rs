@@ -63,6 +63,8 @@ pub(crate) struct Backing<'a> {
     claim: Option<owner::Claim>,
     /// The connection as it was before a job that may change it.
     session: Option<session::Session>,
+    /// What that job may change.
+    changed: session::Changed,
     /// Why it could not be made so again.
     unclean: Option<Cause>,
     /// Whether a job ran that may have changed it.
@@ -89,6 +91,7 @@ impl<'a> Backing<'a> {
             busy_timeout: None,
             claim: None,
             session: None,
+            changed: session::Changed::default(),
             unclean: None,
             dirty: false,
             file: None,
@@ -446,14 +449,18 @@ impl Drop for Backing<'_> {
         let words = [
             self.unenforced.then(|| "PRAGMA foreign_keys = ON".to_owned()),
             self.busy_timeout.map(|timeout| format!("PRAGMA busy_timeout = {timeout}")),
-            self.session.take().map(|session| session.words(None)),
         ];
         self.queue(words.into_iter().flatten());
+        if let Some(session) = self.session.take() {
+            let words = session.blind(&self.changed);
+            self.queue(words);
+        }
     }
 }
 
 impl Backing<'_> {
-    /// Hands the connection's worker these words without waiting for the answers.
+    /// Hands the connection's worker these statements without waiting for the answers: of several in one text it would
+    /// run the first alone, as nobody hears of it.
     fn queue(&mut self, words: impl IntoIterator<Item = String>) {
         for sql in words {
             // The first poll puts the command into the worker's queue, where it runs in its turn

@@ -7,7 +7,6 @@ use lockgate_core::unit::{Control, control};
 use lockgate_core::{Action, Dialect, Direction, State, StatementKind, UnitKind};
 
 use super::run::fated;
-use super::session::is_dirty;
 use super::sql::Advance;
 use super::{Backing, Broken, owner, sql};
 use crate::backend::backoff;
@@ -64,11 +63,7 @@ impl Backing<'_> {
         if let Some(cause) = self.unclean.take() {
             return Err(Failure::new(0, FailedAt::Begin, cause));
         }
-        if is_dirty(job) {
-            self.dirty = true;
-            let session = self.session().await;
-            self.session = Some(session.map_err(|cause| Failure::new(0, FailedAt::Begin, cause))?);
-        }
+        self.note(job).await.map_err(|cause| Failure::new(0, FailedAt::Begin, cause))?;
         let ran = self.run_units(store, job, sql, progress).await;
         if ran.is_err() {
             self.roll_back().await;

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use lockgate_core::{Action, State};
 
-use super::session::{is_dirty, says};
+use super::session::says;
 use super::{Backing, Broken, PIECE_BYTES, cause, depth, sql};
 use crate::Transaction;
 use crate::backend::{FailedAt, Failure, Fate, Job, LockFailure, OnProgress, Progress, Sql, Work};
@@ -64,10 +64,7 @@ impl Backing<'_> {
         if let Some(cause) = self.unclean.take() {
             return Err(begin(cause));
         }
-        if is_dirty(job) {
-            self.dirty = true;
-            self.session = Some(self.session().await.map_err(begin)?);
-        }
+        self.note(job).await.map_err(begin)?;
         let ran = if unenforced { self.run_unenforced(store, job).await } else { self.run_job(store, job).await };
         if self.whole_run || ran.is_err() {
             self.tidy().await;
@@ -77,15 +74,18 @@ impl Backing<'_> {
 
     /// Puts the connection back as it was before the last job that may have changed it.
     pub(super) async fn tidy(&mut self) {
-        let Some(before) = self.session.take() else { return };
+        // Kept until it is put back: should this future be dropped, what drops us does it.
+        let Some(before) = self.session.clone() else { return };
         let in_file = matches!(self.file().await, Ok(Some(_)));
         let tidied = if self.open || self.held.is_borrowed() || !in_file {
             self.put_back(&before).await
         } else {
             // What no pragma shows, such as a function of the program's, goes with the connection.
+            let renewed = self.held.renew().await.map_err(|error| cause(&error));
             self.dirty = false;
-            self.held.renew().await.map_err(|error| cause(&error))
+            renewed
         };
+        self.session = None;
         self.unclean = tidied.err();
     }
 

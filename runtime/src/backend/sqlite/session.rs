@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures_util::TryStreamExt;
+use lockgate_core::unit::attached;
 use lockgate_core::{StatementFlags, StatementKind};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Either, Row};
@@ -63,22 +64,73 @@ pub(super) struct Session {
 
 impl Session {
     /// What sets the pragmas that differ back to how they are here.
-    pub(super) fn words(&self, now: Option<&Self>) -> String {
+    fn words(&self, now: &Self) -> String {
         let mut words = String::new();
         for (index, (name, value)) in PRAGMAS.iter().zip(&self.pragmas).enumerate() {
             let Some(value) = value else { continue };
-            let is = now.and_then(|now| now.pragmas[index].as_deref());
+            let is = now.pragmas[index].as_deref();
             // A file in WAL mode is in it for everybody: that is a migration's to change.
-            let wal = *name == "journal_mode" && (value == "wal" || is.is_none_or(|is| is == "wal"));
+            let wal = *name == "journal_mode" && (value == "wal" || is == Some("wal"));
             if !wal && is != Some(value) {
                 words.push_str(&format!("PRAGMA {name} = {value};"));
             }
         }
-        if now.is_none_or(|now| now.like != self.like) {
-            let sensitive = self.like.as_deref() == Some("0");
-            words.push_str(&format!("PRAGMA case_sensitive_like = {};", u8::from(sensitive)));
+        if now.like != self.like {
+            words.push_str(&format!("{};", self.like()));
         }
         words
+    }
+
+    /// The same for one that cannot be asked how it stands, one statement each, as nobody waits for the answers: what
+    /// was not changed is set to what it is, and what was never there fails.
+    pub(super) fn blind(&self, changed: &Changed) -> Vec<String> {
+        let mut words = Vec::new();
+        let new =
+            changed.attached.iter().filter(|name| !self.attached.iter().any(|old| old.eq_ignore_ascii_case(name)));
+        words.extend(new.map(|name| format!("DETACH {}", identifier(name))));
+        if self.temporary.is_empty() {
+            // Each change of it drops all that is temporary.
+            words.extend(["PRAGMA temp_store = FILE".to_owned(), "PRAGMA temp_store = MEMORY".to_owned()]);
+        }
+        for (name, value) in PRAGMAS.iter().zip(&self.pragmas) {
+            let Some(value) = value else { continue };
+            let may = match *name {
+                "temp_store" => true,
+                // WAL mode is the file's, and so a migration's to change.
+                "journal_mode" => {
+                    value != "wal" && changed.text.is_some_and(|text| says(text, &[name]) && !says(text, &["wal"]))
+                }
+                name => changed.text.is_none_or(|text| says(text, &[name])),
+            };
+            if may {
+                words.push(format!("PRAGMA {name} = {value}"));
+            }
+        }
+        if changed.text.is_none_or(|text| says(text, &["case_sensitive_like"])) {
+            words.push(self.like());
+        }
+        words
+    }
+
+    fn like(&self) -> String {
+        format!("PRAGMA case_sensitive_like = {}", u8::from(self.like.as_deref() == Some("0")))
+    }
+}
+
+/// What a job may change in its connection, as far as its text says so.
+#[derive(Default)]
+pub(super) struct Changed {
+    /// None of a Rust function, which may change anything.
+    text: Option<&'static str>,
+    /// The databases that it attaches.
+    attached: Vec<String>,
+}
+
+impl Changed {
+    fn by(job: &Job) -> Self {
+        let Work::Script(sql) = &job.work else { return Self::default() };
+        let names = sql.statements.iter().filter_map(|statement| attached(sql.text, statement));
+        Self { text: Some(sql.text), attached: names.collect() }
     }
 }
 
@@ -110,6 +162,16 @@ pub(super) fn says(text: &str, words: &[&str]) -> bool {
 }
 
 impl Backing<'_> {
+    /// Notes how the connection stands before a job that may change it.
+    pub(super) async fn note(&mut self, job: &Job) -> Result<(), Cause> {
+        if is_dirty(job) {
+            self.dirty = true;
+            self.changed = Changed::by(job);
+            self.session = Some(self.session().await?);
+        }
+        Ok(())
+    }
+
     /// How the connection stands now.
     pub(super) async fn session(&mut self) -> Result<Session, Cause> {
         let mut sql: String = PRAGMAS.iter().map(|name| format!("PRAGMA {name};")).collect();
@@ -150,7 +212,7 @@ impl Backing<'_> {
         if now == *before {
             return Ok(());
         }
-        let mut words = before.words(Some(&now));
+        let mut words = before.words(&now);
         for (kind, name, _) in now.temporary.difference(&before.temporary) {
             // An index goes with its table, and either may be gone already.
             words.push_str(&format!("DROP {kind} IF EXISTS temp.{};", identifier(name)));
@@ -160,7 +222,7 @@ impl Backing<'_> {
         }
         self.execute(words).await?;
         let now = self.session().await?;
-        let left = before.words(Some(&now));
+        let left = before.words(&now);
         if !left.is_empty() || now.attached != before.attached || now.temporary != before.temporary {
             let message = format!("what a migration changed in the connection cannot be put back: {left}");
             return Err(Cause::new(Class::Other, message));
