@@ -2,12 +2,18 @@
 //! begin one within ours.
 
 use sqlx::sqlite::SqliteTransactionManager as Manager;
-use sqlx::{Error, SqlSafeStr, SqliteConnection};
+use sqlx::{AssertSqlSafe, Error, SqlSafeStr, SqliteConnection};
 // The crate `sqlx` has the type and not the trait that its functions are of.
 use sqlx_core::transaction::TransactionManager;
 
 pub(super) async fn begin(connection: &mut SqliteConnection) -> Result<(), Error> {
     Manager::begin(connection, Some("BEGIN IMMEDIATE".into_sql_str())).await
+}
+
+/// Runs these statements, all in one go, in a transaction that is open and that the driver does not know of; if none
+/// fails, it counts it from then on.
+pub(super) async fn adopt(connection: &mut SqliteConnection, sql: String) -> Result<(), Error> {
+    Manager::begin(connection, Some(AssertSqlSafe(sql).into_sql_str())).await
 }
 
 pub(super) async fn commit(connection: &mut SqliteConnection) -> Result<(), Error> {

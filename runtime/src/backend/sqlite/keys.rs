@@ -77,7 +77,7 @@ impl Backing<'_> {
 
     pub(super) async fn violations(&mut self) -> Result<Violations, Cause> {
         let mut violations = Violations::default();
-        if self.count(None, &mut violations).await.is_ok() {
+        if self.tally(None, &mut violations).await.is_ok() {
             return Ok(violations);
         }
         // One table whose keys make no sense fails the whole look: then each by itself.
@@ -87,14 +87,14 @@ impl Backing<'_> {
         let rows = sqlx::raw_sql(tables).fetch_all(self.held.connection()).await.map_err(|error| cause(&error))?;
         for row in rows {
             let table: String = row.try_get(0).map_err(|error| cause(&error))?;
-            if self.count(Some(&table), &mut violations).await.is_err() {
+            if self.tally(Some(&table), &mut violations).await.is_err() {
                 violations.unknown.insert(table);
             }
         }
         Ok(violations)
     }
 
-    async fn count(&mut self, of: Option<&str>, violations: &mut Violations) -> Result<(), sqlx::Error> {
+    async fn tally(&mut self, of: Option<&str>, violations: &mut Violations) -> Result<(), sqlx::Error> {
         let sql = AssertSqlSafe(counted(of));
         for row in sqlx::raw_sql(sql).fetch_all(self.held.connection()).await? {
             let count: i64 = row.try_get(3)?;

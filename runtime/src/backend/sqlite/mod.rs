@@ -52,6 +52,8 @@ pub(crate) struct Backing<'a> {
     create: bool,
     /// Whether no committed transaction has created them yet.
     absent: bool,
+    /// Whether there was no history when it was last looked at.
+    fresh: bool,
     /// Whether the history table has the columns that the first releases did not have.
     later: bool,
     whole_run: bool,
@@ -85,6 +87,7 @@ impl<'a> Backing<'a> {
             unenforced: false,
             create: false,
             absent: false,
+            fresh: false,
             later: true,
             whole_run: false,
             lock_wait: Duration::ZERO,
@@ -131,7 +134,7 @@ impl<'a> Backing<'a> {
             };
             let cause = cause(&error);
             if cause.class == Class::Absent {
-                self.later = true;
+                (self.later, self.fresh) = (true, true);
                 return self.others().await;
             }
             if cause.message.starts_with("no such column") {
@@ -144,7 +147,7 @@ impl<'a> Backing<'a> {
             }
             return Err(cause);
         };
-        self.later = later;
+        (self.later, self.fresh) = (later, false);
         let text: Option<String> = row.try_get(0).map_err(|error| cause(&error))?;
         let rows = text.map_or(Ok(Vec::new()), |text| store::rows(&text, &store.table))?;
         Ok(History::Present(rows))
@@ -176,12 +179,14 @@ impl<'a> Backing<'a> {
 
     /// Opens the write transaction, which no one else can have at the same time.
     async fn begin(&mut self, on_wait: &mut (dyn FnMut(Option<String>) + Send)) -> Result<(), LockFailure> {
-        self.begin_until(Deadline::after(self.lock_wait), on_wait).await
+        self.begin_until(Deadline::after(self.lock_wait), false, on_wait).await
     }
 
+    /// The same until then; `uncounted` is one that the driver is to know of later, see [`depth::adopt`].
     async fn begin_until(
         &mut self,
         until: Deadline,
+        uncounted: bool,
         on_wait: &mut (dyn FnMut(Option<String>) + Send),
     ) -> Result<(), LockFailure> {
         // How long the connection itself would wait is not what was asked for, and nobody could be
@@ -189,7 +194,7 @@ impl<'a> Backing<'a> {
         let busy_timeout = self.number("PRAGMA busy_timeout").await?;
         self.busy_timeout = Some(busy_timeout);
         self.execute("PRAGMA busy_timeout = 0").await?;
-        let begun = self.begun(until, on_wait).await;
+        let begun = self.begun(until, uncounted, on_wait).await;
         self.execute(format!("PRAGMA busy_timeout = {busy_timeout}")).await?;
         self.busy_timeout = None;
         begun
@@ -198,17 +203,21 @@ impl<'a> Backing<'a> {
     async fn begun(
         &mut self,
         until: Deadline,
+        uncounted: bool,
         on_wait: &mut (dyn FnMut(Option<String>) + Send),
     ) -> Result<(), LockFailure> {
         let mut attempt = 0;
         loop {
-            // Should this future be dropped, the driver undoes what nobody heard of.
-            let begun = depth::begin(self.held.connection()).await;
-            let Err(error) = begun else {
+            let begun = if uncounted {
+                // Should this future be dropped, what drops us undoes it.
                 self.open = true;
-                return Ok(());
+                self.execute("BEGIN IMMEDIATE").await
+            } else {
+                // Should this future be dropped, the driver undoes what nobody heard of.
+                depth::begin(self.held.connection()).await.map_err(|error| cause(&error))
             };
-            let cause = cause(&error);
+            self.open = begun.is_ok();
+            let Err(cause) = begun else { return Ok(()) };
             self.lost |= cause.class == Class::Lost;
             if cause.class != Class::LockTimeout {
                 return Err(cause.into());
@@ -246,7 +255,7 @@ impl<'a> Backing<'a> {
             if outside {
                 self.own(until, on_wait).await?;
             }
-            self.begin_until(until, on_wait).await?;
+            self.begin_until(until, self.fresh, on_wait).await?;
             let history = self.look(request.store).await?;
             // Where a script stopped half way, its owner may be at it still.
             let stopped = history.rows().iter().any(|row| row.state != State::Applied);
@@ -260,11 +269,20 @@ impl<'a> Backing<'a> {
         }
     }
 
+    /// Has the driver count the write transaction, if it does not yet.
+    pub(super) async fn count(&mut self) -> Result<(), Cause> {
+        if !self.open || depth::depth(self.held.connection()) != 0 {
+            return Ok(());
+        }
+        depth::adopt(self.held.connection(), "SELECT 1".to_owned()).await.map_err(|error| cause(&error))
+    }
+
     /// Ends the write transaction. Where this fails, what is left of it is still open.
     async fn commit(&mut self) -> Result<(), Cause> {
         if !self.open {
             return Ok(());
         }
+        self.count().await?;
         let until = Deadline::after(self.lock_wait);
         let mut attempt = 0;
         loop {

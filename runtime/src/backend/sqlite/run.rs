@@ -3,8 +3,9 @@
 use std::time::SystemTime;
 
 use lockgate_core::{Action, State};
+use sqlx::AssertSqlSafe;
 
-use super::session::says;
+use super::session::{is_dirty, says};
 use super::{Backing, Broken, PIECE_BYTES, cause, depth, sql};
 use crate::Transaction;
 use crate::backend::{FailedAt, Failure, Fate, Job, LockFailure, OnProgress, Progress, Sql, Work};
@@ -14,8 +15,13 @@ use crate::store::Store;
 
 /// `SQLITE_CONSTRAINT_FOREIGNKEY`: of a COMMIT, a deferred key.
 const DEFERRED: &str = "SQLite code 787";
+/// The words without which no statement ends a transaction.
+const ENDS: &[&str] = &["commit", "end", "rollback", "release"];
 /// `SQLITE_CONSTRAINT_NOTNULL`: of our bookkeeping, that the history does not say what was written into it.
 const UNPROVEN: &str = "SQLite code 1299";
+
+/// How many bytes of scripts run in one go on a database without a history.
+const FRESH_BYTES: usize = 1 << 20;
 
 impl Backing<'_> {
     pub(super) async fn run_jobs(
@@ -26,7 +32,8 @@ impl Backing<'_> {
     ) -> Result<(), Failure> {
         // The first job that is not committed.
         let mut first = 0;
-        for (index, job) in jobs.iter().enumerate() {
+        let fresh = self.run_fresh(store, jobs, progress).await?;
+        for (index, job) in jobs.iter().enumerate().skip(fresh) {
             progress(Progress::Started(index..index + 1));
             let fail = |(at, cause)| fated(index, at, cause);
             let unenforced = matches!(&job.work, Work::Script(sql) if sql.script.foreign_keys_off());
@@ -56,6 +63,70 @@ impl Backing<'_> {
             return Ok(());
         }
         self.settle(store, jobs, first..jobs.len(), progress).await
+    }
+
+    /// On a database without a history, runs what it can of these jobs in one go, as a driver takes longer to tell of a
+    /// statement than SQLite to run it; how many they are. Where anything fails, all of it is undone, and none.
+    ///
+    /// What a database without a history has to run, waits for nobody's data. Elsewhere each is told of when it ran.
+    async fn run_fresh(&mut self, store: &Store, jobs: &[Job], progress: OnProgress<'_>) -> Result<usize, Failure> {
+        let counted = depth::depth(self.held.connection()) != 0;
+        if !self.open || !self.create || counted {
+            return Ok(0);
+        }
+        let mut text = sql::create(&store.table);
+        let (mut ran, mut bytes, mut before) = (0, 0, None);
+        for job in jobs {
+            let Some(script) = plain(job) else { break };
+            bytes += script.code().len();
+            if bytes > FRESH_BYTES {
+                break;
+            }
+            let done = u32::try_from(script.statements.len()).unwrap_or(u32::MAX);
+            let row = match before {
+                None => sql::insert(store, &job.entry, State::Applied, done, SystemTime::now()),
+                Some(before) => sql::insert_after(store, &job.entry, done, before),
+            };
+            text.push_str(";\n");
+            text.push_str(script.code());
+            text.push_str("\n;");
+            text.push_str(&row);
+            (ran, before) = (ran + 1, Some(job.entry.version));
+        }
+        if ran == 0 {
+            return Ok(0);
+        }
+        progress(Progress::Started(0..ran));
+        let done = self.run_text(store, &jobs[..ran], text).await;
+        let Err(cause) = done else {
+            (self.create, self.later) = (false, true);
+            (0..ran).for_each(|job| progress(Progress::Ran(job)));
+            return Ok(ran);
+        };
+        self.roll_back().await;
+        if self.lost {
+            return Err(Failure::new(0, FailedAt::Begin, cause));
+        }
+        Ok(0)
+    }
+
+    async fn run_text(&mut self, store: &Store, jobs: &[Job], text: String) -> Result<(), Cause> {
+        let ran = depth::adopt(self.held.connection(), text).await;
+        // What a script leaves open hides what follows: that all ran, the history alone says.
+        let log = AssertSqlSafe(sql::log_all(store, jobs.iter().map(|job| &job.entry)));
+        let logged = match ran {
+            Ok(()) => sqlx::raw_sql(log).execute(self.held.connection()).await,
+            Err(error) => Err(error),
+        };
+        match logged {
+            Ok(done) if usize::try_from(done.rows_affected()) == Ok(jobs.len()) => Ok(()),
+            Ok(_) => Err(Cause::new(Class::Other, "the history does not say what was written into it")),
+            Err(error) => {
+                let cause = cause(&error);
+                self.lost |= cause.class == Class::Lost;
+                Err(cause)
+            }
+        }
     }
 
     /// Runs a job on a connection as the first one found it.
@@ -125,6 +196,7 @@ impl Backing<'_> {
     /// Opens the write transaction again if a script had to run outside of it, and makes the tables.
     pub(super) async fn reopen(&mut self, store: &Store, job: &Job) -> Result<(), Broken> {
         let begin = |cause| (FailedAt::Begin, cause);
+        self.count().await.map_err(begin)?;
         if !self.open {
             match self.begin(&mut |_| ()).await {
                 Ok(()) => {}
@@ -206,7 +278,7 @@ impl Backing<'_> {
         let ends = match &job.work {
             Work::Nothing => false,
             Work::Step(_) => true,
-            Work::Script(sql) => says(sql.text, &["commit", "end", "rollback", "release"]),
+            Work::Script(sql) => says(sql.text, ENDS),
         };
         if undone || !ends || cause.class == Class::Lost {
             return Err((at, cause));
@@ -281,6 +353,14 @@ impl Backing<'_> {
         let sql = self.bookkeeping(store, job, began);
         self.execute(format!("{sql}; RELEASE {outer}")).await.map_err(bookkeeping)
     }
+}
+
+/// The script of a job that is applied and of which it is certain that it can neither end a transaction nor change its
+/// connection: none of the words that do stands in it, not even within another word.
+fn plain(job: &Job) -> Option<&Sql> {
+    let Work::Script(sql) = &job.work else { return None };
+    let apart = sql.script.foreign_keys_off() || is_dirty(job) || says(sql.text, ENDS);
+    (job.action == Action::Apply && !apart).then_some(sql)
 }
 
 /// A failure, and whether it is known what became of the transaction.

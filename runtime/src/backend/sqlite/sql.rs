@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use lockgate_core::{Checksum, State, other};
+use lockgate_core::{Checksum, State, Version, other};
 
 use crate::store::{Entry, FIELD, LOCKGATE, LogEvent, ROW, Store, Table, literal};
 
@@ -74,9 +74,23 @@ pub(super) fn proof(store: &Store, entry: &Entry, state: Option<State>) -> Strin
 /// Records a migration that began at this moment.
 pub(super) fn insert(store: &Store, entry: &Entry, state: State, done: u32, began: SystemTime) -> String {
     let began = began.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    inserted(store, entry, state, done, &began.to_string())
+}
+
+/// Records a migration as applied that began when the one of this version had been recorded.
+pub(super) fn insert_after(store: &Store, entry: &Entry, done: u32, before: Version) -> String {
+    let began = format!(
+        "(SELECT CAST((julianday(applied_at) - 2440587.5) * 86400000 AS INTEGER) FROM {} WHERE set_name = {} AND version = {before})",
+        store.table,
+        literal(&store.set)
+    );
+    inserted(store, entry, State::Applied, done, &began)
+}
+
+fn inserted(store: &Store, entry: &Entry, state: State, done: u32, began_ms: &str) -> String {
     format!(
         "INSERT INTO {} (set_name, version, name, checksum, state, statements_done, applied_at, elapsed_ms, \
-         applied_by, application, lockgate) VALUES ({}, {}, {}, '{}', '{}', {done}, {NOW}, max(0, {NOW_MS} - {began}), \
+         applied_by, application, lockgate) VALUES ({}, {}, {}, '{}', '{}', {done}, {NOW}, max(0, {NOW_MS} - {began_ms}), \
          {}, {}, '{LOCKGATE}')",
         store.table,
         literal(&store.set),
@@ -177,6 +191,22 @@ pub(super) fn log(store: &Store, entry: &Entry, event: LogEvent, detail: Option<
         event.as_str(),
         literal(store.application),
         detail.map_or_else(|| "NULL".to_owned(), literal),
+    )
+}
+
+/// Adds to the log what was recorded of these, which are all that is recorded, one after the other; nothing where the
+/// history does not say just that.
+pub(super) fn log_all<'a>(store: &Store, entries: impl Iterator<Item = &'a Entry>) -> String {
+    let (table, set) = (&store.table, literal(&store.set));
+    let checksums: String = entries.map(|entry| entry.checksum.to_string()).collect();
+    format!(
+        "INSERT INTO {} (logged_at, logged_by, set_name, version, name, event, application, lockgate) \
+         SELECT applied_at, applied_by, set_name, version, name, '{}', application, lockgate FROM {table} \
+         WHERE set_name = {set} AND state = '{}' AND (SELECT group_concat(checksum, '') FROM (SELECT checksum FROM {table} \
+         WHERE set_name = {set} ORDER BY version)) = '{checksums}' ORDER BY version",
+        store.table.log(),
+        LogEvent::Applied.as_str(),
+        State::Applied.as_str(),
     )
 }
 
