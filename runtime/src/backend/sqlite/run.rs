@@ -74,8 +74,9 @@ impl Backing<'_> {
         if !self.open || !self.create || counted {
             return Ok(0);
         }
-        let mut text = sql::create(&store.table);
-        let (mut ran, mut bytes, mut before) = (0, 0, None);
+        let (notes, began) = (format!("{}_notes", self.savepoint), SystemTime::now());
+        let mut text = format!("{};\n{}", sql::create(&store.table), sql::notes(&notes));
+        let (mut ran, mut bytes) = (0, 0);
         for job in jobs {
             let Some(script) = plain(job) else { break };
             bytes += script.code().len();
@@ -83,19 +84,16 @@ impl Backing<'_> {
                 break;
             }
             let done = u32::try_from(script.statements.len()).unwrap_or(u32::MAX);
-            let row = match before {
-                None => sql::insert(store, &job.entry, State::Applied, done, SystemTime::now()),
-                Some(before) => sql::insert_after(store, &job.entry, done, before),
-            };
             text.push_str(";\n");
             text.push_str(script.code());
             text.push_str("\n;");
-            text.push_str(&row);
-            (ran, before) = (ran + 1, Some(job.entry.version));
+            text.push_str(&sql::note(&notes, &job.entry, done));
+            ran += 1;
         }
         if ran == 0 {
             return Ok(0);
         }
+        text.push_str(&format!(";\n{}", sql::record(store, &notes, began)));
         progress(Progress::Started(0..ran));
         let done = self.run_text(store, &jobs[..ran], text).await;
         let Err(cause) = done else {

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use lockgate_core::{Checksum, State, Version, other};
+use lockgate_core::{Checksum, State, other};
 
 use crate::store::{Entry, FIELD, LOCKGATE, LogEvent, ROW, Store, Table, literal};
 
@@ -74,23 +74,9 @@ pub(super) fn proof(store: &Store, entry: &Entry, state: Option<State>) -> Strin
 /// Records a migration that began at this moment.
 pub(super) fn insert(store: &Store, entry: &Entry, state: State, done: u32, began: SystemTime) -> String {
     let began = began.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    inserted(store, entry, state, done, &began.to_string())
-}
-
-/// Records a migration as applied that began when the one of this version had been recorded.
-pub(super) fn insert_after(store: &Store, entry: &Entry, done: u32, before: Version) -> String {
-    let began = format!(
-        "(SELECT CAST((julianday(applied_at) - 2440587.5) * 86400000 AS INTEGER) FROM {} WHERE set_name = {} AND version = {before})",
-        store.table,
-        literal(&store.set)
-    );
-    inserted(store, entry, State::Applied, done, &began)
-}
-
-fn inserted(store: &Store, entry: &Entry, state: State, done: u32, began_ms: &str) -> String {
     format!(
         "INSERT INTO {} (set_name, version, name, checksum, state, statements_done, applied_at, elapsed_ms, \
-         applied_by, application, lockgate) VALUES ({}, {}, {}, '{}', '{}', {done}, {NOW}, max(0, {NOW_MS} - {began_ms}), \
+         applied_by, application, lockgate) VALUES ({}, {}, {}, '{}', '{}', {done}, {NOW}, max(0, {NOW_MS} - {began}), \
          {}, {}, '{LOCKGATE}')",
         store.table,
         literal(&store.set),
@@ -98,6 +84,37 @@ fn inserted(store: &Store, entry: &Entry, state: State, done: u32, began_ms: &st
         literal(&entry.name),
         entry.checksum,
         state.as_str(),
+        literal(&user()),
+        literal(store.application),
+    )
+}
+
+/// A temporary table of this name, for what runs in one go: a row of the history is longer than most migrations.
+pub(super) fn notes(name: &str) -> String {
+    format!("CREATE TEMP TABLE {name} (version INTEGER PRIMARY KEY, name, checksum, done, at)")
+}
+
+/// Notes there that a migration ran.
+pub(super) fn note(name: &str, entry: &Entry, done: u32) -> String {
+    format!(
+        "INSERT INTO temp.{name} VALUES ({}, {}, '{}', {done}, julianday('now'))",
+        entry.version,
+        literal(&entry.name),
+        entry.checksum
+    )
+}
+
+/// Records all that is noted there as applied, the first of which began at this moment.
+pub(super) fn record(store: &Store, name: &str, began: SystemTime) -> String {
+    let began = began.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    format!(
+        "INSERT INTO {} (set_name, version, name, checksum, state, statements_done, applied_at, elapsed_ms, \
+         applied_by, application, lockgate) SELECT {}, version, name, checksum, '{}', done, strftime('%Y-%m-%dT%H:%M:%fZ', at), \
+         max(0, CAST((at - lag(at, 1, 2440587.5 + {began} / 86400000.0) OVER (ORDER BY version)) * 86400000 AS INTEGER)), \
+         {}, {}, '{LOCKGATE}' FROM temp.{name}; DROP TABLE temp.{name}",
+        store.table,
+        literal(&store.set),
+        State::Applied.as_str(),
         literal(&user()),
         literal(store.application),
     )
