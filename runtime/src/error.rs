@@ -331,6 +331,8 @@ pub(crate) enum Class {
     Busy,
     /// Whether a statement has finished cannot be told, and sending it again may do it twice.
     InDoubt,
+    /// What a migration changed in a connection that was lent cannot be put back.
+    Unclean,
     /// Another run did first what this one was to do.
     Overtaken,
     /// The history table did not take what was to be recorded.
@@ -368,6 +370,7 @@ impl Class {
             | Self::StatementTimeout
             | Self::Cancelled
             | Self::Full
+            | Self::Unclean
             | Self::Unwritten
             | Self::Other => ErrorKind::Failed,
         }
@@ -399,6 +402,9 @@ impl Class {
             Self::Cancelled => Some("find out who cancelled it (`pg_cancel_backend`), then run again"),
             Self::Full => Some("free some space, then run again: nothing needs to be repaired"),
             Self::Lost => Some("look with `status`, then run again: what is recorded is not repeated"),
+            Self::Unclean => {
+                Some("close the connection, and run what changes its session on one that is not used again")
+            }
             Self::Overtaken => Some("look with `status`, then run again"),
             Self::Busy => Some("wait for it to end, or allow more time with `lock_wait`"),
             Self::Unwritten => Some(

@@ -191,8 +191,11 @@ async fn locked(
     match run_all(backend, run, &jobs, &mut watch, report).await {
         Ok(()) => {
             let released = backend.release(Ending::Keep).await;
-            released.map_err(|cause| failure::uncommitted(cause, &watch.ids(), report))?;
+            if let Some(cause) = released.as_ref().err().filter(|cause| cause.class != Class::Unclean) {
+                return Err(failure::uncommitted(cause.clone(), &watch.ids(), report));
+            }
             watch.committed(jobs.len(), backend, report).await;
+            released.map_err(|cause| failure::unclean(cause, report))?;
             Ok(Outcome::Done)
         }
         Err(Stopped::Overtaken { by }) => {
@@ -210,11 +213,12 @@ async fn locked(
                 let _ = backend.log_failure(&run.store, &stopped.job.entry, &message).await;
             }
             let released = backend.release(Ending::Stop).await;
-            let unknown = released.as_ref().is_err_and(|cause| cause.class == Class::Lost);
+            let ended = released.as_ref().err().map(|cause| cause.class);
+            let unknown = ended == Some(Class::Lost);
             if unknown {
                 stopped.recorded = None;
             }
-            let kept = (released.is_ok() || unknown) && !run.is_one_transaction();
+            let kept = matches!(ended, None | Some(Class::Lost | Class::Unclean)) && !run.is_one_transaction();
             if let Some(history) = stopped.history.as_ref().filter(|_| kept && !lost && !unknown) {
                 watch.ran.retain(|(at, _)| is_recorded(&jobs[*at], history));
                 watch.committed(jobs.len(), backend, report).await;

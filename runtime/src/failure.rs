@@ -40,9 +40,20 @@ pub(crate) fn after(error: Error, report: &Report) -> Error {
 
 /// What a run had committed.
 fn before(report: &Report) -> String {
+    let (past, ids) = past(report);
+    format!("{past} and committed before it: {ids}")
+}
+
+/// What a run has committed.
+fn done(report: &Report) -> String {
+    let (past, ids) = past(report);
+    format!("{past} and committed: {ids}")
+}
+
+fn past(report: &Report) -> (&'static str, String) {
     let past = report.steps.first().map_or("done", |step| step.action.past());
     let ids: Vec<&str> = report.steps.iter().map(|step| step.id.as_str()).collect();
-    format!("{past} and committed before it: {}", ids.join(", "))
+    (past, ids.join(", "))
 }
 
 /// What to do where a server may still run what it was sent.
@@ -90,6 +101,12 @@ pub(crate) fn uncommitted(cause: Cause, ran: &[String], report: &Report) -> Erro
         Class::Other => error.with_help("correct the migration that the cause names, then run again"),
         _ => error,
     }
+}
+
+/// The error of a run that ran to its end and is committed, and whose connection is not as it was lent.
+pub(crate) fn unclean(cause: Cause, report: &Report) -> Error {
+    let error = Error::from_cause("the connection is not as it was before the run", cause);
+    if report.is_empty() { error } else { error.with_state(done(report)) }
 }
 
 /// The error of a run that did not get the lock.

@@ -71,11 +71,6 @@ pub(crate) fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A text as an SQL string.
-pub(crate) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
 /// What stands between two fields and between two rows of a history that comes as one text.
 ///
 /// A driver takes a thousand rows one by one slower than a server finds them, and SQLite's hands each

@@ -10,6 +10,8 @@ mod rights;
 mod scripts;
 mod sessions;
 mod sqlite;
+mod sqlite_doubt;
+mod sqlite_run;
 mod steps;
 
 use lockgate::{Error, ErrorKind};

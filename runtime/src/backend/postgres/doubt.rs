@@ -6,8 +6,9 @@ use lockgate_core::effect::{Object, Path};
 use sqlx::Row;
 
 use super::Backing;
+use super::sql::literal;
 use crate::error::Cause;
-use crate::store::{identifier, literal};
+use crate::store::identifier;
 
 /// What the catalogue says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

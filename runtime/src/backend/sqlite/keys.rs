@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::{AssertSqlSafe, Row};
 
+use super::sql::literal;
 use super::{Backing, Broken, cause};
 use crate::backend::{FailedAt, Job};
 use crate::error::{Cause, Class};
-use crate::store::{Store, literal};
+use crate::store::Store;
 
 /// Rows that point to rows that are not there, counted by what survives when a table is built anew: its name, the
 /// table pointed to and the columns. Row ids and the numbers of keys do not.

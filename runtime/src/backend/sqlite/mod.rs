@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use lockgate_core::{Atomicity, Dialect, History, Set, State, other};
+use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Connection, Either, Row, Sqlite, SqliteConnection};
 
 use super::{
@@ -33,6 +34,9 @@ pub(crate) use cause::cause;
 /// SQLite copies all of the text that is left each time it prepares a statement of it: what is
 /// longer than this is sent in pieces.
 const PIECE_BYTES: usize = 16 * 1024;
+
+/// `SQLITE_ERROR`: a statement that cannot be prepared, for one.
+const WRONG: &str = "SQLite code 1";
 
 /// Where in a job it failed, and why.
 type Broken = (FailedAt, Cause);
@@ -125,43 +129,72 @@ impl<'a> Backing<'a> {
     }
 
     async fn look(&mut self, store: &Store) -> Result<History, Cause> {
-        let mut later = true;
-        let row = loop {
-            let sql = sql::history(&store.table.within("main"), &store.set, later);
-            let error = match sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(self.held.connection()).await {
-                Ok(row) => break row,
-                Err(error) => error,
-            };
-            let cause = cause(&error);
-            if cause.class == Class::Absent {
-                (self.later, self.fresh) = (true, true);
-                return self.others().await;
+        if self.fresh {
+            return self.understand(store, None).await;
+        }
+        match self.history(store, true).await {
+            Ok(row) => {
+                self.later = true;
+                answered(store, &row)
             }
-            if cause.message.starts_with("no such column") {
-                if later {
-                    later = false;
-                    continue;
-                }
-                let message = format!("{} is not a history table of Lockgate: {}", store.table, cause.message);
-                return Err(Cause { class: Class::HistoryFormat, message, ..cause });
-            }
-            return Err(cause);
-        };
-        (self.later, self.fresh) = (later, false);
-        let text: Option<String> = row.try_get(0).map_err(|error| cause(&error))?;
-        let rows = text.map_or(Ok(Vec::new()), |text| store::rows(&text, &store.table))?;
-        Ok(History::Present(rows))
+            Err(error) => self.understand(store, Some(cause(&error))).await,
+        }
     }
 
-    /// What a database without a history of ours has: none, or another tool's.
-    async fn others(&mut self) -> Result<History, Cause> {
-        let row = sqlx::raw_sql(AssertSqlSafe(sql::others())).fetch_optional(self.held.connection()).await;
-        let row = row.map_err(|error| cause(&error))?;
-        let Some(table) = row.map(|row| row.try_get::<String, _>(0)).transpose().map_err(|error| cause(&error))? else {
-            return Ok(History::Absent);
+    /// As [`look`](Self::look); nothing where the database says that all of this set is applied, and nothing else is.
+    async fn look_unless(&mut self, store: &Store, set: &Set) -> Result<Option<History>, Cause> {
+        let sql = AssertSqlSafe(sql::is_head(&store.table.within("main"), &store.set));
+        let asked = sqlx::query_scalar(sql).bind(set.applied_text()).persistent(false);
+        match asked.fetch_one(self.held.connection()).await {
+            Ok(true) => Ok(None),
+            Ok(false) => self.look(store).await.map(Some),
+            Err(error) => self.understand(store, Some(cause(&error))).await.map(Some),
+        }
+    }
+
+    /// The history where it was not there the last time, or could not be read for this cause: the catalogue says why.
+    async fn understand(&mut self, store: &Store, cause: Option<Cause>) -> Result<History, Cause> {
+        let cause = match cause {
+            Some(cause) if cause.code.as_deref() != Some(WRONG) => return Err(cause),
+            cause => cause,
         };
-        let tool = other::tool(&table).unwrap_or_default().to_owned();
-        Ok(History::Foreign { tool, table })
+        let (columns, other) = self.facts(store).await?;
+        let Some(columns) = columns else {
+            (self.later, self.fresh) = (true, true);
+            return Ok(match other {
+                None => History::Absent,
+                Some(table) => {
+                    let tool = other::tool(&table).unwrap_or_default().to_owned();
+                    History::Foreign { tool, table }
+                }
+            });
+        };
+        self.fresh = false;
+        let lacks = |names: &'static str| {
+            let mut names = names.split(", ");
+            names.find(|name| !columns.to_lowercase().contains(&format!(",{name},")))
+        };
+        if let Some(column) = lacks("set_name").or_else(|| lacks(sql::COLUMNS)) {
+            return Err(not_ours(store, &format!("it has no column {column}")));
+        }
+        self.later = lacks(sql::LATER).is_none();
+        if let Some(cause) = cause.filter(|_| self.later) {
+            return Err(cause);
+        }
+        let row = self.history(store, self.later).await.map_err(|error| self::cause(&error))?;
+        answered(store, &row)
+    }
+
+    async fn history(&mut self, store: &Store, later: bool) -> Result<SqliteRow, sqlx::Error> {
+        let sql = sql::history(&store.table.within("main"), &store.set, later);
+        sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(self.held.connection()).await
+    }
+
+    /// What stands under the history's name, and another tool's history: see [`sql::facts`].
+    async fn facts(&mut self, store: &Store) -> Result<(Option<String>, Option<String>), Cause> {
+        let sql = AssertSqlSafe(sql::facts(&store.table));
+        let row = sqlx::raw_sql(sql).fetch_one(self.held.connection()).await;
+        row.and_then(|row| Ok((row.try_get(0)?, row.try_get(1)?))).map_err(|error| cause(&error))
     }
 
     /// The file that the database is in, if it is in one.
@@ -359,7 +392,12 @@ impl<'a> Backing<'a> {
             // Whether there is a file decides what becomes of the connection.
             let _ = self.file().await;
         }
-        committed
+        committed?;
+        // Nobody runs another job on it; who lent it goes on with it.
+        match self.unclean.take_if(|_| self.held.is_borrowed()) {
+            Some(cause) => Err(Cause { class: Class::Unclean, ..cause }),
+            None => Ok(()),
+        }
     }
 
     /// Whether a connection that is ours is closed rather than used again.
@@ -368,6 +406,22 @@ impl<'a> Backing<'a> {
         let in_file = matches!(self.file, Some(Some(_)));
         under_way || self.lost || self.session.is_some() || ((self.dirty || self.unclean.is_some()) && in_file)
     }
+}
+
+/// What [`Backing::history`] answered.
+fn answered(store: &Store, row: &SqliteRow) -> Result<History, Cause> {
+    let key: i64 = row.try_get(1).map_err(|error| cause(&error))?;
+    if key != 2 {
+        return Err(not_ours(store, "set and version are not its key: it is a view, or a copy"));
+    }
+    let text: Option<String> = row.try_get(0).map_err(|error| cause(&error))?;
+    let rows = text.map_or(Ok(Vec::new()), |text| store::rows(&text, &store.table))?;
+    Ok(History::Present(rows))
+}
+
+/// Of a table of the history's name that is none.
+fn not_ours(store: &Store, why: &str) -> Cause {
+    Cause::history_format(format!("{} is not a history table of Lockgate: {why}", store.table))
 }
 
 /// The same, in the database itself: not in another one that is attached to the connection, and no temporary table.
@@ -384,8 +438,8 @@ impl Backend for Backing<'_> {
         Box::pin(self.look(store))
     }
 
-    fn read_unless<'a>(&'a mut self, store: &'a Store, _: &'a Set) -> BoxFuture<'a, Result<Option<History>, Cause>> {
-        Box::pin(async move { self.read(store).await.map(Some) })
+    fn read_unless<'a>(&'a mut self, store: &'a Store, set: &'a Set) -> BoxFuture<'a, Result<Option<History>, Cause>> {
+        Box::pin(self.look_unless(store, set))
     }
 
     fn lock<'a>(

@@ -7,6 +7,7 @@ use lockgate_core::unit::{Control, control};
 use lockgate_core::{Action, Dialect, Direction, State, StatementKind, UnitKind};
 
 use super::run::fated;
+use super::session::says;
 use super::sql::Advance;
 use super::{Backing, Broken, owner, sql};
 use crate::backend::backoff;
@@ -85,6 +86,16 @@ impl Backing<'_> {
             return Err((FailedAt::Begin, Cause::new(Class::Overtaken, "another run is at it")));
         }
         self.reopen(store, job).await?;
+        if job.action != Action::Apply {
+            let history = self.look(store).await.map_err(bookkeeping)?;
+            let under_way = history.row(job.entry.version).and_then(|row| row.under_way);
+            if let Some(number) = under_way.filter(|number| *number > done) {
+                let at = FailedAt::Statement { index: number as usize - 1, byte: None };
+                let message = "it was sent by a run that ended before its end was recorded, and the database does not \
+                               show whether it took effect";
+                return Err((at, Cause::new(Class::InDoubt, message)));
+            }
+        }
         let insert = match job.action {
             Action::Apply => format!("{};", sql::insert(store, &job.entry, State::Partial, 0, SystemTime::now())),
             _ => String::new(),
@@ -117,18 +128,18 @@ impl Backing<'_> {
                 }
                 UnitKind::Block => self.run_block(store, &row, start..end).await?,
                 UnitKind::Session | UnitKind::Alone => {
-                    // To do VACUUM or ANALYZE twice is to do it once.
-                    let again = unit.kind == UnitKind::Session
-                        || matches!(sql.statements[end - 1].kind, StatementKind::Maintenance | StatementKind::Pragma);
+                    let again = unit.kind == UnitKind::Session || may_be_sent_again(sql, end - 1);
+                    let before = u32::try_from(start).unwrap_or(u32::MAX);
                     if !again {
-                        self.open_again().await.map_err(bookkeeping)?;
-                        let before = u32::try_from(start).unwrap_or(u32::MAX);
-                        let announced = sql::advance(store, &job.entry, &row.at(before, Some(finished)));
-                        self.execute(announced).await.map_err(bookkeeping)?;
-                        self.proven(store, &row, before).await?;
-                        self.commit().await.map_err(bookkeeping)?;
+                        self.announce(store, &row, before, Some(finished)).await?;
                     }
-                    self.statements(sql, start..end).await?;
+                    if let Err(failed) = self.statements(sql, start..end).await {
+                        if !again && failed.1.class != Class::Lost {
+                            // It is known not to have taken effect.
+                            self.announce(store, &row, before, None).await?;
+                        }
+                        return Err(failed);
+                    }
                     self.open_again().await.map_err(bookkeeping)?;
                     self.advanced(store, &row, finished).await?;
                     self.commit().await.map_err(bookkeeping)?;
@@ -144,6 +155,21 @@ impl Backing<'_> {
         progress(Progress::Ran(0));
         progress(Progress::Committed(1));
         Ok(())
+    }
+
+    /// Writes which statement is sent next whose end can be known only after it, or that none is.
+    async fn announce(
+        &mut self,
+        store: &Store,
+        row: &Recorded<'_>,
+        done: u32,
+        next: Option<u32>,
+    ) -> Result<(), Broken> {
+        let bookkeeping = |cause| (FailedAt::Bookkeeping, cause);
+        self.open_again().await.map_err(bookkeeping)?;
+        self.execute(sql::advance(store, &row.job.entry, &row.at(done, next))).await.map_err(bookkeeping)?;
+        self.proven(store, row, done).await?;
+        self.commit().await.map_err(bookkeeping)
     }
 
     /// The script's own transaction: recorded in it, before it ends.
@@ -240,6 +266,17 @@ impl Backing<'_> {
         let message =
             "the history does not say what was written into it: another run, or a trigger on its table, changed it";
         Err(bookkeeping(Cause::new(class, message)))
+    }
+}
+
+/// Whether to do a statement twice is to do it once, as with VACUUM and ANALYZE. A copy of the database (VACUUM INTO) is
+/// made once: it refuses a file that is there.
+fn may_be_sent_again(sql: &Sql, index: usize) -> bool {
+    let statement = &sql.statements[index];
+    match statement.kind {
+        StatementKind::Maintenance => !says(&sql.text[statement.range.clone()], &["into"]),
+        StatementKind::Pragma => true,
+        _ => false,
     }
 }
 

@@ -4,34 +4,59 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use lockgate_core::{Checksum, State, other};
 
-use crate::store::{Entry, FIELD, LOCKGATE, LogEvent, ROW, Store, Table, literal};
+use crate::store::{Entry, FIELD, LOCKGATE, LogEvent, ROW, Store, Table};
 
 const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 /// Milliseconds since 1970. `unixepoch('subsec')` would ask for SQLite 3.42.
 const NOW_MS: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
 
-/// The columns that the first releases did not have.
-pub(super) const LATER: &str = ", owner, under_way";
+/// The columns of every release, and those that the first ones did not have.
+pub(super) const COLUMNS: &str = "version, name, checksum, state, statements_done, finished_checksum, applied_at, elapsed_ms, \
+                                  applied_by, application, lockgate";
+pub(super) const LATER: &str = "owner, under_way";
 
-/// The rows of the set as one text, in no order; without the later columns where the table has none.
+/// The rows of the set as one text, in no order; without the later columns where the table has none. Beside it, how
+/// many columns the table's key has.
 pub(super) fn history(table: &Table, set: &str, later: bool) -> String {
-    let columns = "version, name, checksum, state, statements_done, finished_checksum, applied_at, elapsed_ms, applied_by, \
-                   application, lockgate";
-    let columns = format!("{columns}{}", if later { LATER } else { "" });
-    let fields: Vec<String> = columns.split(", ").map(|column| format!("ifnull({column}, '')")).collect();
+    let columns = COLUMNS.split(", ").chain(LATER.split(", ").filter(|_| later));
+    let fields: Vec<String> = columns.map(|column| format!("ifnull({column}, '')")).collect();
     format!(
-        "SELECT group_concat({}, char({})) FROM {table} WHERE set_name = {}",
+        "SELECT group_concat({}, char({})), {} FROM {table} WHERE set_name = {}",
         fields.join(&format!(" || char({}) || ", FIELD as u32)),
         ROW as u32,
+        key(table),
         literal(set)
     )
 }
 
-/// The tables in which other tools keep their histories.
-pub(super) fn others() -> String {
+/// Whether the rows of the set are those of the text that is bound, see [`Set::applied_text`](lockgate_core::Set::applied_text),
+/// and can be understood otherwise.
+pub(super) fn is_head(table: &Table, set: &str) -> String {
+    let field = format!(" || char({}) || ", FIELD as u32);
+    let row = ["version", "name", "checksum", "state"].join(&field);
+    format!(
+        "SELECT group_concat(row, char({})) IS ?1 AND count(*) = count(row) AND min(sound) AND {} = 2 FROM (SELECT {row} AS row, \
+         typeof(statements_done) = 'integer' AND statements_done BETWEEN 0 AND 4294967295 AND finished_checksum IS NULL AS sound \
+         FROM {table} WHERE set_name = {} ORDER BY version)",
+        ROW as u32,
+        key(table),
+        literal(set)
+    )
+}
+
+/// Of how many columns the key of this table in the database itself consists; a view has none.
+fn key(table: &Table) -> String {
+    format!("(SELECT count(*) FROM pragma_table_info({}, 'main') WHERE pk > 0)", literal(&table.name))
+}
+
+/// What stands under this name in the database itself: its columns, each with a comma before and after it, or nothing
+/// where nothing does; and the first table in which another tool keeps its history.
+pub(super) fn facts(table: &Table) -> String {
     let names: Vec<String> = other::OTHERS.iter().map(|(table, _)| literal(table)).collect();
     format!(
-        "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name COLLATE NOCASE IN ({}) ORDER BY name LIMIT 1",
+        "SELECT (SELECT group_concat(',' || name || ',', '') FROM pragma_table_info({}, 'main')), \
+         (SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name COLLATE NOCASE IN ({}) ORDER BY name LIMIT 1)",
+        literal(&table.name),
         names.join(", ")
     )
 }
@@ -225,6 +250,11 @@ pub(super) fn log_all<'a>(store: &Store, entries: impl Iterator<Item = &'a Entry
         LogEvent::Applied.as_str(),
         State::Applied.as_str(),
     )
+}
+
+/// A text as an SQL string. One that has a zero byte would end there.
+pub(super) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''").replace('\0', "' || char(0) || '"))
 }
 
 /// A file knows no users: the operating system's stands for it.

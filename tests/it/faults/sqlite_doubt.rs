@@ -1,0 +1,157 @@
+//! SQLite: scripts outside a transaction whose runner went away, and the statement of which nobody knows.
+
+use lockgate::{Destination, ErrorKind, Migrations, Migrator, Repair, Version};
+
+use super::told;
+use crate::support::database::Db;
+use crate::support::polled;
+use crate::support::set::migrations;
+
+const N: (&str, &str) = ("0001_n.sql", "CREATE TABLE n (n INTEGER);\nINSERT INTO n VALUES (0);");
+
+async fn n(db: &Db) -> Vec<String> {
+    db.texts("SELECT CAST(n AS TEXT) FROM n").await
+}
+
+fn counts() -> &'static Migrations {
+    migrations(&[
+        N,
+        (
+            "0002_c.up.sql",
+            "-- lockgate: no-transaction\nUPDATE n SET n = n + 1;\nSELECT 1;\nVACUUM;\nUPDATE n SET n = n + 10;\nBEGIN;\nUPDATE n SET n = n + 100;\nUPDATE n SET n = n + 100;\nCOMMIT;\nSAVEPOINT x;\nUPDATE n SET n = n + 1000;\nRELEASE x;",
+        ),
+        (
+            "0002_c.down.sql",
+            "-- lockgate: no-transaction\nUPDATE n SET n = n - 11;\nSELECT 1;\nVACUUM;\nUPDATE n SET n = n - 200;\nSAVEPOINT x;\nUPDATE n SET n = n - 1000;\nRELEASE x;",
+        ),
+    ])
+}
+
+/// Whatever moment the runner goes away at, no statement takes effect twice, up and down.
+#[tokio::test]
+async fn a_a_script_whose_runner_goes_away_anywhere_takes_effect_once() {
+    let (set, one) = (counts(), Destination::Version(Version::new(1).unwrap()));
+    let mut polls = 1;
+    loop {
+        let db = Db::sqlite().unwrap();
+        db.apply(migrations(&[N])).await;
+        let mut database = db.open().await;
+        let up = polled(Migrator::new(set).apply(&mut database), polls).await;
+        drop(database);
+        db.apply(set).await;
+        assert_eq!(n(&db).await, ["1211"], "gone at await {polls}");
+        assert_eq!(db.history().await, ["1:applied", "2:applied"]);
+
+        let mut database = db.open().await;
+        let down = polled(Migrator::new(set).revert(&mut database, one), polls).await;
+        drop(database);
+        let mut database = db.open().await;
+        let reverted = loop {
+            // What the one that went away was at may be at its end only now.
+            match Migrator::new(set).revert(&mut database, one).await {
+                Err(error) if error.kind() == ErrorKind::PlanStale => tokio::task::yield_now().await,
+                reverted => break reverted,
+            }
+        };
+        reverted.unwrap_or_else(|error| panic!("{polls}: {error:?}"));
+        assert_eq!(n(&db).await, ["0"], "gone at await {polls} of the way down");
+        assert_eq!(db.history().await, ["1:applied"]);
+        if let (Some(up), Some(down)) = (up, down) {
+            assert_eq!((up.unwrap().steps.len(), down.unwrap().steps.len()), (1, 1));
+            break;
+        }
+        polls += 1;
+    }
+    assert!(polls > 30, "{polls}");
+}
+
+fn copy(db: &Db) -> std::path::PathBuf {
+    let Db::Sqlite(folder) = db else { panic!("a file") };
+    folder.path().join("copy.db")
+}
+
+/// A copy of the database is made once: that one was under way is a person's to answer.
+#[tokio::test]
+async fn a_a_copy_that_may_have_been_made_is_a_persons_to_answer() {
+    for finished in [true, false] {
+        let db = Db::sqlite().unwrap();
+        let file = copy(&db);
+        let script = format!(
+            "-- lockgate: no-transaction\nUPDATE n SET n = n + 1;\nVACUUM INTO '{}';\nUPDATE n SET n = n + 10;",
+            file.display()
+        );
+        let set = migrations(&[N, ("0002_copy.sql", &script)]);
+        let mut database = db.open().await;
+
+        // It fails by itself: then it has not taken effect, and is sent again.
+        std::fs::write(&file, "something else").unwrap();
+        let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
+        told(
+            &error,
+            ErrorKind::Failed,
+            &["`0002_copy` failed at statement 2 of 3", "1 of its 3 statements have finished and stay"],
+        );
+        assert_eq!(
+            db.texts("SELECT ifnull(CAST(under_way AS TEXT), '-') FROM lockgate_history WHERE version = 2").await,
+            ["-"]
+        );
+        std::fs::remove_file(&file).unwrap();
+
+        // The runner is gone between announcing it and recording it.
+        db.execute("UPDATE lockgate_history SET under_way = 2 WHERE version = 2").await;
+        if finished {
+            db.execute(&format!("VACUUM INTO '{}'", file.display())).await;
+        }
+        let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
+        told(
+            &error,
+            ErrorKind::Refused,
+            &[
+                "whether statement 2 of 3 of `0002_copy` has finished is not known",
+                "`repair --finished 0002_copy`",
+                "`repair --again 0002_copy`",
+            ],
+        );
+        assert_eq!(n(&db).await, ["1"]);
+        let two = Version::new(2).unwrap();
+        let repair = if finished { Repair::Finished(two) } else { Repair::Again(two) };
+        Migrator::new(set).repair(&mut database, repair).await.unwrap();
+        Migrator::new(set).apply(&mut database).await.unwrap_or_else(|error| panic!("{error:?}"));
+        assert_eq!(n(&db).await, ["11"]);
+        assert!(file.is_file());
+        assert_eq!(db.history().await, ["1:applied", "2:applied"]);
+    }
+}
+
+/// It is announced before it is sent.
+#[tokio::test]
+async fn a_a_copy_is_announced_before_it_is_sent() {
+    let mut doubtful = 0;
+    let mut polls = 1;
+    loop {
+        let db = Db::sqlite().unwrap();
+        let file = copy(&db);
+        let script = format!("-- lockgate: no-transaction\nVACUUM INTO '{}';", file.display());
+        let set = migrations(&[N, ("0002_copy.sql", &script)]);
+        let mut database = db.open().await;
+        let done = polled(Migrator::new(set).apply(&mut database), polls).await.is_some();
+        database.close().await.unwrap();
+        if done {
+            break;
+        }
+        let mut database = db.open().await;
+        match Migrator::new(set).apply(&mut database).await {
+            Ok(_) => {}
+            Err(error) => {
+                told(
+                    &error,
+                    ErrorKind::Refused,
+                    &["whether statement 1 of 1 of `0002_copy` has finished is not known"],
+                );
+                doubtful += 1;
+            }
+        }
+        polls += 1;
+    }
+    assert!(doubtful > 0, "it went away {polls} times, and never in between");
+}

@@ -1,0 +1,279 @@
+//! SQLite: which history is read, what a run on a database without one does, and readers that do not go away.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use lockgate::{ErrorKind, Event, Migrations, Migrator};
+use sqlx::{Connection, Executor, SqliteConnection};
+
+use super::told;
+use crate::support::database::Db;
+use crate::support::polled;
+use crate::support::set::migrations;
+
+const A: (&str, &str) = ("0001_a.sql", "CREATE TABLE a (id INTEGER PRIMARY KEY);");
+const B: (&str, &str) = ("0002_b.sql", "INSERT INTO a VALUES (1);");
+
+async fn lent(db: &Db) -> SqliteConnection {
+    SqliteConnection::connect(&db.url()).await.unwrap()
+}
+
+/// How often a run waits for its driver.
+async fn waits(db: &Db, set: &'static Migrations) -> usize {
+    let mut connection = lent(db).await;
+    let migrator = Migrator::new(set);
+    let mut run = Box::pin(migrator.apply(&mut connection));
+    let mut waits = 0;
+    let report = std::future::poll_fn(|context| {
+        let polled = run.as_mut().poll(context);
+        waits += 1;
+        polled
+    });
+    report.await.unwrap_or_else(|error| panic!("{error:?}"));
+    waits
+}
+
+#[tokio::test]
+async fn a_database_without_a_history_gets_hundreds_in_a_few_messages() {
+    let many = |count: usize| {
+        let files: Vec<(String, String)> = (1..=count)
+            .map(|n| {
+                (format!("{n:04}_t.sql"), format!("CREATE TABLE t{n} (id INTEGER);\nINSERT INTO t{n} VALUES ({n});"))
+            })
+            .collect();
+        migrations(&files.iter().map(|(name, sql)| (name.as_str(), sql.as_str())).collect::<Vec<_>>())
+    };
+    let db = Db::sqlite().unwrap();
+    let waited = waits(&db, many(300)).await;
+    assert!(waited < 60, "{waited} waits for 600 statements");
+    assert_eq!(db.history().await.len(), 300);
+    assert_eq!(db.log().await, (1..=300).map(|n| format!("{n}:applied")).collect::<Vec<_>>());
+    let told = "SELECT CAST(count(*) AS TEXT) FROM lockgate_history WHERE statements_done = 2 AND elapsed_ms BETWEEN 0 AND 600000 \
+                AND applied_at GLOB '20??-??-??T??:??:??.???Z' AND applied_by <> '' AND application <> ''";
+    assert_eq!(db.texts(told).await, ["300"]);
+    assert!(db.objects().await.iter().all(|name| name.starts_with('t')));
+    assert!(waits(&db, many(300)).await < 10, "and to find that nothing is to do is one message");
+}
+
+#[tokio::test]
+async fn what_fails_on_a_database_without_a_history_is_told_as_elsewhere() {
+    let n = ("0001_n.sql", "CREATE TABLE n (n INTEGER);\nINSERT INTO n VALUES (0);");
+    let more = ("0002_more.sql", "UPDATE n SET n = n + 1;");
+    for bad in [
+        "INSERT INTO n VALUES (5);\nINSERT INTO gone VALUES (1);",
+        // Its COMMIT finds it.
+        "CREATE TABLE p (id INTEGER PRIMARY KEY);\nINSERT INTO n VALUES (5);\n\
+         CREATE TABLE k (p INTEGER REFERENCES p (id) DEFERRABLE INITIALLY DEFERRED);\nINSERT INTO k VALUES (7);",
+    ] {
+        let files = [n, more, ("0003_bad.sql", bad), ("0004_d.sql", "CREATE TABLE d (id INTEGER);")];
+        let set = migrations(&files);
+        let db = Db::sqlite().unwrap();
+        let mut database = db.open().await;
+        let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
+        told(
+            &error,
+            ErrorKind::Failed,
+            &[
+                "0003_bad",
+                "was rolled back",
+                "applied and committed before it: 0001_n, 0002_more",
+                "1 more was not tried",
+            ],
+        );
+        assert_eq!(db.history().await, ["1:applied", "2:applied"], "{bad}");
+        assert_eq!(db.texts("SELECT CAST(n AS TEXT) FROM n").await, ["1"], "{bad}");
+        assert_eq!(db.log().await, ["1:applied", "2:applied", "3:failed"]);
+        let good = [n, more, ("0003_bad.sql", "INSERT INTO n VALUES (5);")];
+        Migrator::new(migrations(&good)).apply(&mut database).await.unwrap();
+        assert_eq!(db.texts("SELECT CAST(n AS TEXT) FROM n ORDER BY n").await, ["1", "5"]);
+    }
+}
+
+/// Only columns and keys say what a history is, and only codes what an error is.
+#[tokio::test]
+async fn d_what_is_called_like_the_history_and_is_none_is_refused() {
+    let columns = "set_name, version, name, checksum, state, statements_done, finished_checksum, applied_at, elapsed_ms, \
+                   applied_by, application, lockgate, owner, under_way";
+    let ours =
+        format!("SELECT 'default' AS {}", columns.replace(", ", ", '1' AS ").replacen("set_name", "set_name", 1));
+    for (made, says) in [
+        (format!("CREATE VIEW lockgate_history AS {ours} WHERE 0"), "it is a view, or a copy"),
+        (format!("CREATE TABLE lockgate_history AS {ours} WHERE 0"), "it is a view, or a copy"),
+        ("CREATE TABLE lockgate_history (set_name TEXT, version INTEGER)".to_owned(), "it has no column name"),
+        ("CREATE VIEW lockgate_history AS SELECT 1 AS version".to_owned(), "it has no column name"),
+        ("CREATE TABLE Lockgate_History (a INTEGER)".to_owned(), "it has no column version"),
+    ] {
+        let db = Db::sqlite().unwrap();
+        db.execute(&made).await;
+        let mut database = db.open().await;
+        let error = Migrator::new(migrations(&[A, B])).apply(&mut database).await.unwrap_err();
+        told(&error, ErrorKind::HistoryFormat, &[says, "history_table"]);
+        let error = Migrator::new(migrations(&[A, B])).status(&mut database).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::HistoryFormat);
+        assert_eq!(
+            db.texts("SELECT name FROM sqlite_schema WHERE name NOT LIKE 'lockgate!_history' ESCAPE '!'").await,
+            [""; 0],
+            "{made}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn d_a_history_of_the_first_releases_is_read_and_extended() {
+    let db = Db::sqlite().unwrap();
+    db.apply(migrations(&[A])).await;
+    db.execute("ALTER TABLE lockgate_history DROP COLUMN owner; ALTER TABLE lockgate_history DROP COLUMN under_way")
+        .await;
+    let mut database = db.open().await;
+    assert!(Migrator::new(migrations(&[A])).apply(&mut database).await.unwrap().is_empty());
+    assert_eq!(Migrator::new(migrations(&[A, B])).apply(&mut database).await.unwrap().steps.len(), 1);
+    let now =
+        "SELECT group_concat(name) FROM pragma_table_info('lockgate_history') WHERE name IN ('owner', 'under_way')";
+    assert_eq!(db.texts(now).await, ["owner,under_way"]);
+}
+
+/// An error of a script that reads like one of ours is the script's.
+#[tokio::test]
+async fn nothing_is_decided_by_the_words_of_an_error() {
+    let set_name =
+        "CREATE TABLE own (set_name TEXT PRIMARY KEY);\nINSERT INTO own VALUES ('x');\nINSERT INTO own VALUES ('x');";
+    for (bad, says) in [
+        (set_name, "UNIQUE constraint failed: own.set_name"),
+        ("SELECT owner FROM a;", "no such column"),
+        ("SELECT * FROM lockgate_histories;", "no such table"),
+    ] {
+        let db = Db::sqlite().unwrap();
+        db.apply(migrations(&[A])).await;
+        let mut database = db.open().await;
+        let set = migrations(&[A, ("0002_bad.sql", bad)]);
+        let error = Migrator::new(set).lock_wait(Duration::ZERO).apply(&mut database).await.unwrap_err();
+        told(&error, ErrorKind::Failed, &[says, "`0002_bad` failed at statement", "was rolled back"]);
+    }
+}
+
+/// Holds a lock for reading, in a journal that keeps COMMIT waiting.
+async fn reader(db: &Db) -> SqliteConnection {
+    let mut reader = lent(db).await;
+    reader.execute("BEGIN; SELECT * FROM a").await.unwrap();
+    reader
+}
+
+#[tokio::test]
+async fn g_a_reader_longer_than_the_wait_repeats_nothing_in_the_report() {
+    let db = Db::sqlite().unwrap();
+    db.execute("PRAGMA journal_mode = DELETE").await;
+    db.apply(migrations(&[A])).await;
+    let reading = Arc::new(Mutex::new(Some(reader(&db).await)));
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let (hears, ends) = (told.clone(), reading.clone());
+    let migrator = Migrator::new(migrations(&[A, B, ("0003_c.sql", "INSERT INTO a VALUES (2);")]))
+        .lock_wait(Duration::from_millis(1))
+        .on_event(move |event| {
+            if matches!(event, Event::Retrying { .. }) {
+                // Dropped, it reads no more.
+                drop(ends.lock().unwrap().take());
+            }
+            hears.lock().unwrap().push(event.clone());
+        });
+    let mut database = db.open().await;
+    let report = migrator.apply(&mut database).await.unwrap_or_else(|error| panic!("{error:?}"));
+    let ids: Vec<&str> = report.steps.iter().map(|step| step.id.as_str()).collect();
+    assert_eq!(ids, ["0002_b", "0003_c"]);
+    let told = told.lock().unwrap();
+    let count = |wanted: fn(&Event) -> bool| told.iter().filter(|event| wanted(event)).count();
+    assert_eq!(count(|event| matches!(event, Event::Committed { .. })), 2, "{told:?}");
+    assert!(count(|event| matches!(event, Event::Retrying { .. })) > 0, "the reader was in the way");
+    assert_eq!(db.log().await, ["1:applied", "2:applied", "3:applied"]);
+    assert_eq!(db.texts("SELECT CAST(id AS TEXT) FROM a ORDER BY id").await, ["1", "2"]);
+}
+
+/// The COMMIT of a script's own block waits for a reader too, where nobody else tries the script again.
+#[tokio::test(flavor = "multi_thread")]
+async fn g_a_reader_delays_the_commit_of_a_scripts_own_block() {
+    let db = Db::sqlite().unwrap();
+    db.execute("PRAGMA journal_mode = DELETE").await;
+    db.apply(migrations(&[A])).await;
+    let block = ("0002_b.sql", "-- lockgate: no-transaction\nBEGIN;\nINSERT INTO a VALUES (1);\nCOMMIT;");
+    let url = db.url();
+    let reading = reader(&db).await;
+    let run = tokio::spawn(async move {
+        let mut connection = SqliteConnection::connect(&url).await.unwrap();
+        // Ours is the only wait.
+        connection.execute("PRAGMA busy_timeout = 0").await.unwrap();
+        Migrator::new(migrations(&[A, block])).apply(&mut connection).await.map(|report| report.steps.len())
+    });
+    let mut probe = lent(&db).await;
+    probe.execute("PRAGMA busy_timeout = 0").await.unwrap();
+    // New readers are kept out once COMMIT was tried and refused: first for the script's row, then for its block.
+    while probe.execute("SELECT * FROM a").await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    drop(reading);
+    assert_eq!(run.await.unwrap().unwrap_or_else(|error| panic!("{error:?}")), 1);
+    assert_eq!(db.texts("SELECT CAST(id AS TEXT) FROM a").await, ["1"]);
+    assert_eq!(db.history().await, ["1:applied", "2:applied"]);
+}
+
+/// Work is counted: how often the driver is waited for, where each broken key was once a row that it handed over.
+#[tokio::test]
+async fn h_twenty_thousand_old_violations_are_counted_by_the_database() {
+    let db = Db::sqlite().unwrap();
+    let tree = (
+        "0001_tree.sql",
+        "CREATE TABLE p (id INTEGER PRIMARY KEY);\nCREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p (id));",
+    );
+    db.apply(migrations(&[tree])).await;
+    let mut connection = lent(&db).await;
+    let broken = "PRAGMA foreign_keys = OFF; INSERT INTO c WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n \
+                  WHERE i < 20000) SELECT i, i FROM n; PRAGMA foreign_keys = ON";
+    connection.execute(broken).await.unwrap();
+    let rebuild = (
+        "0002_rebuild.sql",
+        "-- lockgate: foreign-keys off\nCREATE TABLE c_new (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p (id));\n\
+         INSERT INTO c_new SELECT id, p FROM c;\nDROP TABLE c;\nALTER TABLE c_new RENAME TO c;",
+    );
+    let set = migrations(&[tree, rebuild]);
+    let run = polled(Migrator::new(set).apply(&mut connection), 400).await;
+    run.expect("a few messages are enough").unwrap_or_else(|error| panic!("{error:?}"));
+    let one_more = ("0003_more.sql", "-- lockgate: foreign-keys off\nINSERT INTO c VALUES (20001, 5);");
+    let error = Migrator::new(migrations(&[tree, rebuild, one_more])).apply(&mut connection).await.unwrap_err();
+    told(&error, ErrorKind::Failed, &["1 foreign key points", "where 20000 did before"]);
+}
+
+/// What was lent cannot be put back: all is committed, and whoever lent it is told.
+#[tokio::test]
+async fn e_a_lent_connection_that_cannot_be_put_back_is_told() {
+    for drops in [
+        "DROP TABLE temp.theirs;",
+        "-- lockgate: no-transaction\nDROP TABLE temp.theirs;\nPRAGMA recursive_triggers = OFF;",
+    ] {
+        let db = Db::sqlite().unwrap();
+        db.apply(migrations(&[A])).await;
+        let mut connection = lent(&db).await;
+        connection.execute("CREATE TEMP TABLE theirs (id INTEGER)").await.unwrap();
+        let set = migrations(&[A, ("0002_drops.sql", drops)]);
+        let error = Migrator::new(set).apply(&mut connection).await.unwrap_err();
+        let says = [
+            "the connection is not as it was before the run",
+            "applied and committed: 0002_drops",
+            "close the connection",
+        ];
+        told(&error, ErrorKind::Failed, &says);
+        assert!(!error.report().to_string().contains("nothing of"), "{error:?}");
+        assert_eq!(db.history().await, ["1:applied", "2:applied"]);
+        assert!(Migrator::new(set).apply(&mut connection).await.unwrap().is_empty());
+        // Another one follows it: it does not run there, and says so.
+        let next = ("0003_c.sql", "CREATE TABLE c (id INTEGER);");
+        let set = migrations(&[A, ("0002_drops.sql", drops), next]);
+        let db = Db::sqlite().unwrap();
+        let mut connection = lent(&db).await;
+        connection.execute("CREATE TEMP TABLE theirs (id INTEGER)").await.unwrap();
+        let error = Migrator::new(set).apply(&mut connection).await.unwrap_err();
+        told(
+            &error,
+            ErrorKind::Failed,
+            &["`0003_c` could not begin", "applied and committed before it: 0001_a, 0002_drops"],
+        );
+        assert_eq!(db.objects().await, ["a"]);
+    }
+}
