@@ -100,8 +100,8 @@ async fn d_what_is_called_like_the_history_and_is_none_is_refused() {
         (format!("CREATE VIEW lockgate_history AS {ours} WHERE 0"), "it is a view, or a copy"),
         (format!("CREATE TABLE lockgate_history AS {ours} WHERE 0"), "it is a view, or a copy"),
         ("CREATE TABLE lockgate_history (set_name TEXT, version INTEGER)".to_owned(), "it has no column name"),
-        ("CREATE VIEW lockgate_history AS SELECT 1 AS version".to_owned(), "it has no column name"),
-        ("CREATE TABLE Lockgate_History (a INTEGER)".to_owned(), "it has no column version"),
+        ("CREATE VIEW lockgate_history AS SELECT 1 AS version".to_owned(), "it has no column set_name"),
+        ("CREATE TABLE Lockgate_History (a INTEGER)".to_owned(), "it has no column set_name"),
     ] {
         let db = Db::sqlite().unwrap();
         db.execute(&made).await;
@@ -116,6 +116,44 @@ async fn d_what_is_called_like_the_history_and_is_none_is_refused() {
             "{made}"
         );
     }
+}
+
+/// The database itself says that nothing is to do; whatever was changed by hand is read, and told as ever.
+#[tokio::test]
+async fn a_start_with_nothing_to_do_sees_each_cell_that_was_changed() {
+    let set = migrations(&[A, B, ("0003_c.sql", "CREATE TABLE c (id INTEGER);")]);
+    let sound = "CREATE TABLE sound AS SELECT * FROM lockgate_history";
+    let db = Db::sqlite().unwrap();
+    db.apply(set).await;
+    db.execute(sound).await;
+    let mut database = db.open().await;
+    for changed in [
+        "UPDATE lockgate_history SET version = 4 WHERE version = 3",
+        "UPDATE lockgate_history SET name = 'x' WHERE version = 1",
+        "UPDATE lockgate_history SET name = 'x' WHERE version = 3",
+        "UPDATE lockgate_history SET checksum = (SELECT checksum FROM sound WHERE version = 3) WHERE version = 2",
+        "UPDATE lockgate_history SET state = 'partial' WHERE version = 2",
+        "UPDATE lockgate_history SET state = 'gone' WHERE version = 1",
+        "UPDATE lockgate_history SET statements_done = -1 WHERE version = 2",
+        "UPDATE lockgate_history SET statements_done = 'x' WHERE version = 2",
+        "DELETE FROM lockgate_history WHERE version = 1",
+        "DELETE FROM lockgate_history WHERE version = 3",
+        "INSERT INTO lockgate_history SELECT set_name, 4, name, checksum, state, 0, NULL, '', 0, '', '', '', NULL, NULL FROM sound LIMIT 1",
+        "UPDATE lockgate_history SET name = CASE version WHEN 2 THEN 'c' ELSE 'b' END WHERE version > 1",
+    ] {
+        assert!(Migrator::new(set).apply(&mut database).await.unwrap().is_empty());
+        db.execute(changed).await;
+        let lines = |report: lockgate::Report| format!("{:?} {:?}", report.steps, report.tolerated);
+        let seen = match Migrator::new(set).apply(&mut database).await {
+            Ok(report) => lines(report),
+            Err(error) => error.report().to_string(),
+        };
+        assert_ne!(seen, "[] []", "not seen: {changed}");
+        db.execute("DELETE FROM lockgate_history; INSERT INTO lockgate_history SELECT * FROM sound").await;
+    }
+    // Another set's rows are its own.
+    db.execute("INSERT INTO lockgate_history SELECT 'other', version, name, checksum, state, 1, NULL, '', 0, '', '', '', NULL, NULL FROM sound").await;
+    assert!(waits(&db, set).await < 10);
 }
 
 #[tokio::test]

@@ -144,7 +144,8 @@ impl<'a> Backing<'a> {
     /// As [`look`](Self::look); nothing where the database says that all of this set is applied, and nothing else is.
     async fn look_unless(&mut self, store: &Store, set: &Set) -> Result<Option<History>, Cause> {
         let sql = AssertSqlSafe(sql::is_head(&store.table.within("main"), &store.set));
-        let asked = sqlx::query_scalar(sql).bind(set.applied_text()).persistent(false);
+        let (versions, checksums, count, first) = sql::head(set);
+        let asked = sqlx::query_scalar(sql).bind(versions).bind(checksums).bind(count).bind(first).persistent(false);
         match asked.fetch_one(self.held.connection()).await {
             Ok(true) => Ok(None),
             Ok(false) => self.look(store).await.map(Some),
@@ -154,10 +155,9 @@ impl<'a> Backing<'a> {
 
     /// The history where it was not there the last time, or could not be read for this cause: the catalogue says why.
     async fn understand(&mut self, store: &Store, cause: Option<Cause>) -> Result<History, Cause> {
-        let cause = match cause {
-            Some(cause) if cause.code.as_deref() != Some(WRONG) => return Err(cause),
-            cause => cause,
-        };
+        if let Some(cause) = cause.filter(|cause| cause.code.as_deref() != Some(WRONG)) {
+            return Err(cause);
+        }
         let (columns, other) = self.facts(store).await?;
         let Some(columns) = columns else {
             (self.later, self.fresh) = (true, true);
@@ -178,9 +178,7 @@ impl<'a> Backing<'a> {
             return Err(not_ours(store, &format!("it has no column {column}")));
         }
         self.later = lacks(sql::LATER).is_none();
-        if let Some(cause) = cause.filter(|_| self.later) {
-            return Err(cause);
-        }
+        // What was wrong before may be right now: another run has made the table meanwhile.
         let row = self.history(store, self.later).await.map_err(|error| self::cause(&error))?;
         answered(store, &row)
     }
