@@ -94,8 +94,7 @@ async fn what_fails_on_a_database_without_a_history_is_told_as_elsewhere() {
 async fn d_what_is_called_like_the_history_and_is_none_is_refused() {
     let columns = "set_name, version, name, checksum, state, statements_done, finished_checksum, applied_at, elapsed_ms, \
                    applied_by, application, lockgate, owner, under_way";
-    let ours =
-        format!("SELECT 'default' AS {}", columns.replace(", ", ", '1' AS ").replacen("set_name", "set_name", 1));
+    let ours = format!("SELECT 'default' AS {}", columns.replace(", ", ", '1' AS "));
     for (made, says) in [
         (format!("CREATE VIEW lockgate_history AS {ours} WHERE 0"), "it is a view, or a copy"),
         (format!("CREATE TABLE lockgate_history AS {ours} WHERE 0"), "it is a view, or a copy"),
@@ -217,7 +216,7 @@ async fn g_a_reader_longer_than_the_wait_repeats_nothing_in_the_report() {
     let report = migrator.apply(&mut database).await.unwrap_or_else(|error| panic!("{error:?}"));
     let ids: Vec<&str> = report.steps.iter().map(|step| step.id.as_str()).collect();
     assert_eq!(ids, ["0002_b", "0003_c"]);
-    let told = told.lock().unwrap();
+    let told = std::mem::take(&mut *told.lock().unwrap());
     let count = |wanted: fn(&Event) -> bool| told.iter().filter(|event| wanted(event)).count();
     assert_eq!(count(|event| matches!(event, Event::Committed { .. })), 2, "{told:?}");
     assert!(count(|event| matches!(event, Event::Retrying { .. })) > 0, "the reader was in the way");
