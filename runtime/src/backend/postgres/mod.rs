@@ -394,8 +394,8 @@ impl<'a> Backing<'a> {
         if self.dirty && self.phase == Phase::Ready && !self.held.is_pooled() {
             let renewed = self.renew().await;
             // Another connection is made by the next verb. One of the caller's is all there is.
-            if self.held.is_borrowed() {
-                return ended.and(renewed);
+            if self.held.is_borrowed() && self.phase == Phase::Ready {
+                return ended.and(renewed.map_err(|cause| Cause { class: Class::Unclean, ..cause }));
             }
         }
         ended
