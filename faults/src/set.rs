@@ -159,7 +159,7 @@ const LEAVES: [&str; 9] = [
     "PREPARE faults_# AS SELECT 1",
     "CREATE TEMPORARY TABLE scratch_# (id int)",
     "DECLARE faults_# CURSOR WITH HOLD FOR SELECT 1",
-    "SET lock_timeout = '1h'; SET statement_timeout = '2h'",
+    "SET lock_timeout = '800ms'; SET statement_timeout = '2h'",
     "SET default_transaction_read_only = on",
 ];
 

@@ -48,7 +48,8 @@ pub(super) fn put_back_to(kept: &str) -> String {
 
 /// Lets go of whatever was not there before. Settings that an application made up (`app.tenant`) are not
 /// listed by the server: they stay, as `RESET ALL` would lose those of the caller. The search path is
-/// that of the catalogue until the end, so that all names and operators are its own.
+/// that of the catalogue until the end, so that all names and operators are its own. What was listened to
+/// in this transaction is not listed yet: all of it goes, and what was there before comes again.
 fn words(kept: &str) -> String {
     let body = format!(
         "DECLARE said pg_catalog.text; kept pg_catalog.jsonb; r pg_catalog.record; k bigint; BEGIN \
@@ -57,8 +58,9 @@ fn words(kept: &str) -> String {
          PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true); \
          PERFORM pg_catalog.set_config('client_min_messages', 'error', true); \
          kept := said; \
-         FOR r IN SELECT c AS name FROM pg_catalog.pg_listening_channels() c WHERE NOT kept->'channels' ? c LOOP \
-         EXECUTE pg_catalog.format('UNLISTEN %I', r.name); END LOOP; \
+         IF kept ? 'channels' THEN UNLISTEN *; END IF; \
+         FOR r IN SELECT c AS name FROM pg_catalog.jsonb_array_elements_text(kept->'channels') c LOOP \
+         EXECUTE pg_catalog.format('LISTEN %I', r.name); END LOOP; \
          FOR r IN SELECT name FROM pg_catalog.pg_prepared_statements WHERE from_sql AND NOT kept->'prepared' ? name LOOP \
          EXECUTE pg_catalog.format('DEALLOCATE %I', r.name); END LOOP; \
          FOR r IN SELECT name FROM pg_catalog.pg_cursors WHERE is_holdable AND name <> '' \
