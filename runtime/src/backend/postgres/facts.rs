@@ -1,8 +1,5 @@
 //! What a first look at a database tells, and which of the tables that it found is the history.
 
-use sqlx::Row;
-use sqlx::postgres::PgRow;
-
 use crate::error::{Cause, Class};
 use crate::store::{FIELD, ROW, Table};
 
@@ -56,40 +53,41 @@ struct Relation {
 }
 
 impl Facts {
-    pub(super) fn read(row: &PgRow, table: &Table) -> Result<Self, sqlx::Error> {
-        let is = |name: &str| Ok::<_, sqlx::Error>(row.try_get::<String, _>(name)? == "true");
-        let text: Option<String> = row.try_get("found")?;
-        let mut found = Found { relations: Vec::new(), is_now: row.try_get("is_now")? };
+    /// Reads what was answered, by the names of its columns; none where one is missing.
+    pub(super) fn read(answer: &dyn Fn(&str) -> Option<String>, table: &Table) -> Option<Self> {
+        let is = |name: &str| Some(answer(name)? == "true");
+        let text = answer("found");
+        let mut found = Found { relations: Vec::new(), is_now: answer("is_now")? };
         found.relations.extend(text.as_deref().into_iter().flat_map(|text| text.split(ROW)).filter_map(relation));
-        let here: Option<String> = row.try_get("schema")?;
+        let here = answer("schema");
         let place = found.of(&table.name).next().map(|relation| relation.schema.clone()).or(here);
-        let other: Option<String> = row.try_get("other")?;
+        let other = answer("other");
         let other = other.and_then(|other| {
             let (schema, name) = other.split_once(FIELD)?;
             let (_, tool) = lockgate_core::other::OTHERS.iter().find(|(table, _)| *table == name)?;
             Some((format!("{schema}.{name}"), (*tool).to_owned()))
         });
-        let release: String = row.try_get("release")?;
+        let release = answer("release")?;
         // The server refuses the setting on systems that cannot tell, and before 14 it does not know it.
         let tells = ["linux", "apple-darwin", "freebsd"].iter().any(|system| release.contains(system));
-        let number: i32 = row.try_get::<String, _>("number")?.parse().unwrap_or(0);
-        Ok(Self {
-            database: row.try_get("database")?,
+        let number: i32 = answer("number")?.parse().unwrap_or(0);
+        Some(Self {
+            database: answer("database")?,
             table: place.map_or_else(|| table.clone(), |schema| table.within(&schema)),
             found,
             other,
             in_transaction: is("in_transaction")?,
             read_only: is("read_only")?,
             replica: is("replica")?,
-            lock_timeout: row.try_get("lock_timeout")?,
-            statement_timeout: row.try_get("statement_timeout")?,
-            synchronous_commit: row.try_get("synchronous_commit")?,
-            client_min_messages: row.try_get("client_min_messages")?,
-            role: row.try_get("role")?,
-            login: row.try_get("login")?,
+            lock_timeout: answer("lock_timeout")?,
+            statement_timeout: answer("statement_timeout")?,
+            synchronous_commit: answer("synchronous_commit")?,
+            client_min_messages: answer("client_min_messages")?,
+            role: answer("role")?,
+            login: answer("login")?,
             advisory: is("advisory")?,
             plpgsql: is("plpgsql")?,
-            counts_bytes: row.try_get::<String, _>("encoding")? == "SQL_ASCII",
+            counts_bytes: answer("encoding")? == "SQL_ASCII",
             notices_hang_up: number >= 140_000 && tells,
         })
     }
@@ -183,16 +181,13 @@ impl Found {
     }
 }
 
-/// The digest and the history of a row that PostgreSQL wrote as XML.
-pub(super) fn fields(xml: &str) -> (Option<String>, Option<String>) {
-    let field = |name: &str| {
-        let (_, rest) = xml.split_once(&format!("<{name}>"))?;
-        let (text, _) = rest.rsplit_once(&format!("</{name}>"))?;
-        // `&` last, as the others have one.
-        let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&#x0d;", "\r");
-        Some(text.replace("&amp;", "&"))
-    };
-    (field("digest"), field("history"))
+/// A field of a row that PostgreSQL wrote as XML; none where it is null.
+pub(super) fn field(xml: &str, name: &str) -> Option<String> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    let (text, _) = rest.split_once(&format!("</{name}>"))?;
+    // `&` last, as the others have one.
+    let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&#x0d;", "\r");
+    Some(text.replace("&amp;", "&"))
 }
 
 #[cfg(test)]
@@ -202,7 +197,8 @@ mod tests {
     #[test]
     fn what_the_server_wrote_as_xml_is_read_back() {
         let xml = "<row xmlns:xsi=\"x\">\n  <digest>ab12</digest>\n  <history>1\u{1f}a&lt;b&gt;&amp;lt;&#x0d;\u{1e}2</history>\n</row>\n\n";
-        assert_eq!(fields(xml), (Some("ab12".to_owned()), Some("1\u{1f}a<b>&lt;\r\u{1e}2".to_owned())));
-        assert_eq!(fields("<row>\n  <digest>ab</digest>\n</row>"), (Some("ab".to_owned()), None));
+        assert_eq!(field(xml, "digest").unwrap(), "ab12");
+        assert_eq!(field(xml, "history").unwrap(), "1\u{1f}a<b>&lt;\r\u{1e}2");
+        assert_eq!(field("<row>\n  <digest>ab</digest>\n</row>", "history"), None);
     }
 }

@@ -224,52 +224,51 @@ impl<'a> Backing<'a> {
         // What a future that was dropped left unread on a connection of the caller's is an answer to a
         // question of its own.
         while let Err(sqlx::Error::Database(_)) = self.held.connection().flush().await {}
-        let (mut facts, mut found) = (None, None);
-        let each = |answer: Either<PgQueryResult, PgRow>| {
-            let Either::Right(row) = answer else { return Ok(()) };
-            if row.try_get::<Option<&str>, _>("database").is_ok() {
-                facts = Some(Facts::read(&row, &store.table).map_err(|error| cause(&error))?);
-            } else {
-                found = row.try_get::<Option<String>, _>("found").map_err(|error| cause(&error))?;
+        let (mut xml, mut history) = (None, None);
+        let looked = self.rows(sql::look(&store.table, &store.set, expected)).await;
+        if let Err(cause) = &looked
+            && cause.class == Class::Lost
+        {
+            return Err(cause.clone());
+        }
+        if let Some(row) = looked.iter().flatten().next() {
+            xml = row.try_get::<Option<String>, _>("facts").map_err(|error| cause(&error))?;
+            history = row.try_get::<Option<String>, _>("history").map_err(|error| cause(&error))?;
+        }
+        let mut digest = history.as_deref().and_then(|xml| facts::field(xml, "digest"));
+        if looked.is_ok() && xml.is_none() && digest.as_deref() == expected {
+            return Ok(None);
+        }
+        let read = match &xml {
+            Some(xml) => Facts::read(&|name| facts::field(xml, name), &store.table),
+            // A server that writes no XML, or a history table of another form.
+            None => {
+                let rows = self.rows(sql::facts(&store.table)).await?;
+                let row = rows.first();
+                Facts::read(&|name| row?.try_get::<Option<String>, _>(name).ok().flatten(), &store.table)
             }
-            Ok(())
         };
-        let message =
-            format!("{};\n{}", sql::facts(&store.table), sql::found_history(&store.table, &store.set, expected));
-        let asked = self.ask(message, each).await;
-        let Some(read) = facts else {
-            return Err(asked.err().unwrap_or_else(|| Cause::new(Class::Lost, "the server did not answer")));
-        };
-        let found_at = read.found.clone();
-        let there = found_at.readable(&store.table)?;
+        let read = read.ok_or_else(|| Cause::new(Class::Lost, "the server did not answer"))?;
+        let there = read.found.readable(&store.table)?;
         let (table, other) = (read.table.clone(), read.other.clone());
         self.facts = Some(read);
         if !there {
-            asked?;
             self.from = From::Seen(NO_ROWS.to_owned());
             return Ok(Some(other.map_or(History::Absent, |(table, tool)| History::Foreign { tool, table })));
         }
-        let answer = match (asked, found) {
-            (Ok(()), Some(xml)) => facts::fields(&xml),
-            // A server that writes no XML.
-            (Err(_), _) | (_, None) => {
-                let rows =
-                    self.rows(sql::history(&table.to_string(), &store.set, expected)).await.map_err(|cause| {
-                        if cause.code.as_deref() != Some("SQLSTATE 42703") {
-                            return cause;
-                        }
-                        let message = format!("{table} is not a history table of Lockgate: {}", cause.message);
-                        Cause { class: Class::HistoryFormat, message, ..cause }
-                    })?;
-                let row = rows.first().ok_or_else(|| Cause::new(Class::Lost, "the server did not answer"))?;
-                (row.try_get("digest").ok(), row.try_get("history").ok().flatten())
-            }
-        };
-        let (digest, text) = answer;
-        self.from = From::Seen(digest.unwrap_or_else(|| NO_ROWS.to_owned()));
-        if expected.is_some_and(|expected| self.from == From::Seen(expected.to_owned())) {
-            return Ok(None);
+        let mut text = history.as_deref().and_then(|xml| facts::field(xml, "history"));
+        if digest.is_none() {
+            let rows = self.rows(sql::history(&table.to_string(), &store.set, None)).await.map_err(|cause| {
+                if cause.code.as_deref() != Some("SQLSTATE 42703") {
+                    return cause;
+                }
+                let message = format!("{table} is not a history table of Lockgate: {}", cause.message);
+                Cause { class: Class::HistoryFormat, message, ..cause }
+            })?;
+            let row = rows.first().ok_or_else(|| Cause::new(Class::Lost, "the server did not answer"))?;
+            (digest, text) = (row.try_get("digest").ok(), row.try_get("history").ok().flatten());
         }
+        self.from = From::Seen(digest.unwrap_or_else(|| NO_ROWS.to_owned()));
         let rows = text.map_or(Ok(Vec::new()), |text: String| store::rows(&text, &table))?;
         Ok(Some(History::Present(rows)))
     }
