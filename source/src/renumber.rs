@@ -1,7 +1,7 @@
 //! Numbers: the next one of a folder, and new ones for drafts that stand in the wrong place. What is
 //! to be renamed is a value; the xtask does it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
 use lockgate_core::Version;
@@ -151,7 +151,8 @@ pub fn plan(folder: &Folder, id: Option<&str>, now: Option<i64>) -> Result<Renum
         Some(id) => vec![one(folder, id)?],
         None => misplaced(folder),
     };
-    let moves = |migration: &Migration| moving.iter().any(|moving| moving.id == migration.id);
+    let ids_of: HashSet<&str> = moving.iter().map(|moving| moving.id.as_str()).collect();
+    let moves = |migration: &Migration| ids_of.contains(migration.id.as_str());
     let mut last: BTreeMap<Option<&str>, String> = BTreeMap::new();
     for migration in folder.migrations.iter().filter(|migration| !moves(migration)) {
         last.insert(migration.database(), migration.id.clone());
@@ -250,12 +251,25 @@ fn renames(folder: &Folder, ids: &[(String, String)]) -> Vec<Rename> {
             });
         }
     }
-    // A file moves only to where no other file of the list still stands.
-    let mut ordered = Vec::with_capacity(renames.len());
-    while let Some(at) = renames.iter().position(|rename| renames.iter().all(|other| other.from != rename.to)) {
-        ordered.push(renames.remove(at));
+    in_order(renames)
+}
+
+/// Each file moves only to where no other file of the list still stands, but where they change places in a ring.
+fn in_order(renames: Vec<Rename>) -> Vec<Rename> {
+    let at: HashMap<PathBuf, usize> =
+        renames.iter().enumerate().map(|(at, rename)| (rename.from.clone(), at)).collect();
+    let mut left: Vec<Option<Rename>> = renames.into_iter().map(Some).collect();
+    let mut ordered = Vec::with_capacity(left.len());
+    for first in 0..left.len() {
+        // Those that wait for one another, the last of whom waits for none.
+        let mut chain = Vec::new();
+        let mut next = Some(first);
+        while let Some(rename) = next.and_then(|next| left[next].take()) {
+            next = at.get(&rename.to).copied();
+            chain.push(rename);
+        }
+        ordered.extend(chain.into_iter().rev());
     }
-    ordered.extend(renames);
     ordered
 }
 
@@ -267,18 +281,16 @@ pub fn test_of(id: &str) -> &str {
 impl Lockfile {
     /// The same with other ids for its drafts.
     fn renamed(&self, ids: &[(String, String)]) -> Self {
+        let new: HashMap<&str, &str> = ids.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
         let mut lines: Vec<Line> = self.lines().to_vec();
         for line in lines.iter_mut().filter(|line| line.state == LineState::Draft) {
-            if let Some((_, to)) = ids.iter().find(|(from, _)| *from == line.id) {
+            if let Some(to) = new.get(line.id.as_str()) {
                 *line = Line::draft(to);
             }
         }
         // A draft that came with a merge may have no line yet.
-        for (_, to) in ids {
-            if !lines.iter().any(|line| line.id == *to) {
-                lines.push(Line::draft(to));
-            }
-        }
+        let known: HashSet<String> = lines.iter().map(|line| line.id.clone()).collect();
+        lines.extend(ids.iter().filter(|(_, to)| !known.contains(to)).map(|(_, to)| Line::draft(to)));
         Self::of(lines)
     }
 }
@@ -316,5 +328,48 @@ mod tests {
         assert_eq!(next(Numbering::Timestamp, Some("20261120130000_x"), Some(1_795_179_600)), "20261120130001");
         assert_eq!(next(Numbering::Timestamp, Some("20261120135959_x"), Some(1_795_179_600)), "20261120140000");
         assert_eq!(next(Numbering::Timestamp, None, None), "the folder is numbered by time, and no time was given");
+    }
+
+    fn rename(from: usize, to: usize) -> Rename {
+        let [from, to] = [from, to].map(|n| format!("{n:06}.sql"));
+        Rename { from: from.clone().into(), to: to.clone().into(), shown_from: from, shown_to: to }
+    }
+
+    /// In a row of so many, each waits for the one after it: to look through all for each would take days.
+    #[test]
+    fn a_long_row_is_put_in_order_at_once() {
+        const FILES: usize = 100_000;
+        let ordered = in_order((0..FILES).map(|n| rename(n, n + 1)).collect());
+        let mut there: HashSet<PathBuf> = ordered.iter().map(|rename| rename.from.clone()).collect();
+        for rename in &ordered {
+            there.remove(&rename.from);
+            assert!(there.insert(rename.to.clone()), "{} is in the way", rename.shown_to);
+        }
+        assert_eq!((ordered.len(), there.len()), (FILES, FILES));
+    }
+
+    #[test]
+    fn those_that_change_places_are_all_there() {
+        let pairs = |renames: Vec<Rename>| {
+            let mut pairs: Vec<_> = renames.into_iter().map(|rename| (rename.shown_from, rename.shown_to)).collect();
+            pairs.sort();
+            pairs
+        };
+        let ring = || vec![rename(1, 2), rename(2, 3), rename(3, 1), rename(5, 5), rename(7, 2)];
+        assert_eq!(pairs(in_order(ring())), pairs(ring()));
+    }
+
+    /// The lockfile of a folder in which every draft gets another number.
+    #[test]
+    fn all_lines_are_renamed_at_once() {
+        const FILES: usize = 50_000;
+        let id = |n: usize| format!("{n:06}_a");
+        let before = Lockfile::of((1..=FILES).map(|n| Line::draft(&id(n))).collect());
+        let ids: Vec<_> = (1..=FILES).map(|n| (id(n), id(n + FILES))).collect();
+        let after = before.renamed(&ids);
+        assert_eq!(after.lines().len(), FILES);
+        assert_eq!(after.lines()[0].id, id(1 + FILES));
+        // One that came with a merge has no line yet.
+        assert_eq!(Lockfile::of(Vec::new()).renamed(&ids).lines().len(), FILES);
     }
 }

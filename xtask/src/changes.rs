@@ -3,6 +3,7 @@
 //! New texts are written beside their places first, which is where a full disk or a missing right
 //! shows; then each is moved there, and what was moved is moved back if one of them fails.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -48,7 +49,7 @@ impl Changes {
     /// Nothing is changed then.
     pub(crate) fn make(self) -> Result<(), Failure> {
         // A name that another change of ours sets free is no name that is taken.
-        let freed: Vec<&PathBuf> = self.planned.iter().filter_map(Change::frees).collect();
+        let freed: HashSet<&PathBuf> = self.planned.iter().filter_map(Change::frees).collect();
         for change in &self.planned {
             let (Change::Create { path, .. } | Change::Rename { to: path, .. }) = change else { continue };
             if fs::symlink_metadata(path).is_ok() && !freed.contains(&path) {

@@ -358,7 +358,7 @@ fn downs(folder: &Folder) -> Vec<Diagnostic> {
 pub(crate) fn is_duplicate(folder: &Folder, migration: &Migration) -> bool {
     let place = (migration.database(), migration.version);
     let first = folder.migrations.partition_point(|other| (other.database(), other.version) < place);
-    folder.migrations[first..].iter().take_while(|other| (other.database(), other.version) == place).count() > 1
+    folder.migrations[first..].iter().take_while(|other| (other.database(), other.version) == place).nth(1).is_some()
 }
 
 #[cfg(test)]

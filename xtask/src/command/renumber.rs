@@ -1,7 +1,9 @@
 //! `cargo xtask renumber`: drafts that took a place which somebody else took before get new
 //! numbers, with their files, their tests, the lockfile and the names in them.
 
+use std::collections::HashSet;
 use std::fs;
+use std::path::Path;
 
 use anstream::println;
 use lockgate_source::core::patch;
@@ -51,14 +53,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         changes.rename(&rename.from, &rename.to);
         shown.push((rename.shown_from.clone(), rename.shown_to.clone()));
     }
+    let renamed: HashSet<&Path> = plan.renames.iter().map(|rename| rename.from.as_path()).collect();
     for (from, to) in &plan.ids {
         let (from, to) = (renumber::test_of(from), renumber::test_of(to));
         for ending in [".rs", ".before.sql", ".after.sql", ".fill.sql"] {
             let place = |id: &str| package.tests.join(format!("{id}{ending}"));
             let (old, new) = (place(from), place(to));
             // A test of Rust that two of one number claim goes with the one that the plan names.
-            let moves =
-                if ending == ".rs" { plan.renames.iter().any(|rename| rename.from == old) } else { old.exists() };
+            let moves = if ending == ".rs" { renamed.contains(old.as_path()) } else { old.exists() };
             if !moves {
                 continue;
             }
