@@ -1,5 +1,6 @@
 //! Every way in which a history can differ from the set that a program embeds.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use crate::patch::Patch;
@@ -304,12 +305,13 @@ pub fn drift(set: &Set, history: &History) -> Vec<Drift> {
     }
     let head = set.last().map(|migration| migration.version());
     let pending: Vec<Migration> = set.iter().filter(|migration| history.row(migration.version()).is_none()).collect();
+    let texts = Texts::of(&pending);
     let mut found = Vec::new();
     for row in history.rows() {
         let version = row.version;
         match set.find(version) {
             Some(migration) => {
-                found.extend(difference(&migration, row, &pending).map(|drift| (version, drift)));
+                found.extend(difference(&migration, row, &texts).map(|drift| (version, drift)));
                 let script = half_way(&migration, row);
                 if let Some(script) = script.filter(|script| finished(script, row) == Finished::Edited) {
                     let (id, now) = (migration.id().to_owned(), first_statements(&script, row.statements_done));
@@ -325,7 +327,7 @@ pub fn drift(set: &Set, history: &History) -> Vec<Drift> {
             None => {
                 let (id, state) = (row.id(), row.state);
                 // A build that embeds its text is no old build: it was renumbered.
-                let same_text_as = same_text(row, &pending);
+                let same_text_as = texts.same_as(row);
                 let newer_than_all = head.is_none_or(|head| version > head);
                 let drift = if newer_than_all && same_text_as.is_none() {
                     Drift::Ahead { id, version, state }
@@ -353,7 +355,7 @@ pub(crate) fn other_database(set: &Set, history: &History) -> Option<Drift> {
 }
 
 /// How an embedded migration differs from its row in name and text.
-fn difference(migration: &Migration, row: &Row, pending: &[Migration]) -> Option<Drift> {
+fn difference(migration: &Migration, row: &Row, pending: &Texts) -> Option<Drift> {
     let id = migration.id().to_owned();
     match (migration.goes_by(&row.name), row.checksum == migration.checksum()) {
         (true, true) => None,
@@ -367,7 +369,7 @@ fn difference(migration: &Migration, row: &Row, pending: &[Migration]) -> Option
             frozen: migration.is_frozen(),
             state: row.state,
         }),
-        (false, false) => Some(Drift::Replaced { id, recorded: row.id(), same_text_as: same_text(row, pending) }),
+        (false, false) => Some(Drift::Replaced { id, recorded: row.id(), same_text_as: pending.same_as(row) }),
     }
 }
 
@@ -427,18 +429,28 @@ fn first_statements(script: &Script, count: u32) -> Vec<String> {
     statements.iter().map(show).chain((more > 0).then(|| format!("and {more} more"))).collect()
 }
 
-/// The pending migration that has the text of this row.
-fn same_text(row: &Row, pending: &[Migration]) -> Option<String> {
-    let same = pending.iter().find(|migration| migration.checksum() == row.checksum)?;
-    Some(same.id().to_owned())
+/// The texts of what is pending.
+struct Texts(HashMap<Checksum, String>);
+
+impl Texts {
+    fn of(pending: &[Migration]) -> Self {
+        // Of several with one text, the first is meant.
+        Self(pending.iter().rev().map(|migration| (migration.checksum(), migration.id().to_owned())).collect())
+    }
+
+    /// The pending migration that has the text of this row.
+    fn same_as(&self, row: &Row) -> Option<String> {
+        self.0.get(&row.checksum).cloned()
+    }
 }
 
 /// What is pending although a newer one is recorded.
 fn holes(set: &Set, history: &History, newest: &Row, pending: &[Migration]) -> Vec<(Version, Drift)> {
     let newest_id = set.find(newest.version).map_or_else(|| newest.id(), |known| known.id().to_owned());
     // What was renumbered after it was applied is told with its row, and is not late.
-    let strangers: Vec<&Row> = history.rows().iter().filter(|row| set.find(row.version).is_none()).collect();
-    let was_renumbered = |migration: &Migration| strangers.iter().any(|row| row.checksum == migration.checksum());
+    let strangers = history.rows().iter().filter(|row| set.find(row.version).is_none());
+    let strangers: HashSet<Checksum> = strangers.map(|row| row.checksum).collect();
+    let was_renumbered = |migration: &Migration| strangers.contains(&migration.checksum());
     let late = pending.iter().take_while(|migration| migration.version() < newest.version);
     late.filter(|migration| !was_renumbered(migration))
         .map(|migration| {

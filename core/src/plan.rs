@@ -1,6 +1,7 @@
 //! What would run: the pure result of a set, a history and a request. Nothing else in Lockgate
 //! decides what runs; status, dry run, apply, revert, baseline and repair consume a [`Plan`].
 
+use std::collections::HashMap;
 use std::fmt;
 
 use crate::drift::{self, Drift};
@@ -494,8 +495,9 @@ pub fn plan(set: &Set, history: &History, request: &Request) -> Result<Plan, Ref
     {
         reasons.push(Reason::OtherTool { tool: tool.clone(), table: table.clone() });
     }
+    let going: HashMap<&str, &Step> = steps.iter().map(|step| (step.id.as_str(), step)).collect();
     let (blocking, tolerated) =
-        drift::drift(set, history).into_iter().partition(|drift| blocks(drift, set, request, &steps));
+        drift::drift(set, history).into_iter().partition(|drift| blocks(drift, set, request, &going));
     finish(steps, tolerated, history, reasons_of(wrong_dialect(set, request.dialect), blocking, reasons))
 }
 
@@ -718,8 +720,20 @@ fn possible(set: &Set, history: &History, request: &Request) -> usize {
     let most = newest.take_while(|row| has_down(row.version)).count();
     let goes =
         |steps: &usize| plan(set, history, &Request { destination: Destination::Steps(*steps), ..*request }).is_ok();
-    // What stands in the way of a few stands in the way of more, but for one that stopped on its way down.
-    if goes(&most) { most } else { (1..most).rev().find(goes).unwrap_or(0) }
+    if most == 0 || goes(&most) {
+        return most;
+    }
+    // An edited draft, or one that stopped on its way down, stands in the way of fewer steps than lead to it.
+    if !goes(&1) {
+        return (1..most).rev().find(goes).unwrap_or(0);
+    }
+    // All else that stands in the way of a few stands in the way of more.
+    let (mut goes_to, mut fails_at) = (1, most);
+    while fails_at - goes_to > 1 {
+        let middle = goes_to + (fails_at - goes_to) / 2;
+        if goes(&middle) { goes_to = middle } else { fails_at = middle }
+    }
+    goes_to
 }
 
 fn refuse_outside(script: &crate::Script, migration: &Migration, request: &Request, reasons: &mut Vec<Reason>) {
@@ -732,15 +746,15 @@ fn refuse_outside(script: &crate::Script, migration: &Migration, request: &Reque
 }
 
 /// Whether a difference stands in the way of these steps.
-fn blocks(drift: &Drift, set: &Set, request: &Request, steps: &[Step]) -> bool {
+fn blocks(drift: &Drift, set: &Set, request: &Request, steps: &HashMap<&str, &Step>) -> bool {
     let going_up = request.direction == Direction::Up;
-    let goes_on = |id: &String| steps.iter().any(|step| step.id == *id);
+    let goes_on = |id: &String| steps.contains_key(id.as_str());
     match drift {
         // A draft that was applied, edited and is now reverted is how one develops a migration.
         Drift::Edited { id, frozen, .. } => *frozen || going_up || !goes_on(id),
         Drift::Renamed { id, .. } => {
-            let draft = |step: &Step| set.find(step.version).is_some_and(|migration| !migration.is_frozen());
-            going_up || !steps.iter().any(|step| step.id == *id && draft(step))
+            let draft = |step: &&Step| set.find(step.version).is_some_and(|migration| !migration.is_frozen());
+            going_up || !steps.get(id.as_str()).is_some_and(draft)
         }
         // Another migration's down script would undo what was never done.
         Drift::Replaced { .. } | Drift::Unknown { .. } | Drift::OtherDatabase { .. } => true,
