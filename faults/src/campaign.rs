@@ -748,7 +748,7 @@ async fn strike(
             let there = first.until(moment(set, *far)).await;
             first.signal("STOP");
             let other = Runner::start(&Order { lock_wait_ms: 300, target: Via::Database, ..order.clone() });
-            let other = other.end(Duration::from_secs(15)).await;
+            let other = other.end(PATIENCE).await;
             first.signal("CONT");
             let told = first.end(PATIENCE).await;
             outcome.landed = there && told.planned;

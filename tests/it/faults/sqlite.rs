@@ -489,10 +489,12 @@ async fn g_a_reader_delays_the_commit_and_repeats_nothing() {
     reader.execute("BEGIN; SELECT * FROM before").await.unwrap();
     let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let hears = told.clone();
-    let mut database = db.open().await;
+    let mut lent = borrowed(&db).await;
+    // Else SQLite itself would wait.
+    lent.execute("PRAGMA busy_timeout = 0").await.unwrap();
     let run = tokio::spawn(async move {
         let migrator = Migrator::new(migrations(&[A])).on_event(move |event| hears.lock().unwrap().push(event.clone()));
-        migrator.apply(&mut database).await.map(|report| report.steps.len())
+        migrator.apply(&mut lent).await.map(|report| report.steps.len())
     });
     // COMMIT was tried and refused once new readers are kept out.
     let mut probe = borrowed(&db).await;
