@@ -89,6 +89,16 @@ async fn what_fails_on_a_database_without_a_history_is_told_as_elsewhere() {
     }
 }
 
+/// A script may look at what is recorded: it is what came before it.
+#[tokio::test]
+async fn what_came_before_is_recorded_when_a_script_asks() {
+    let looks = "CREATE TABLE seen AS SELECT count(*) AS n FROM LockGate_History;\nINSERT INTO seen SELECT count(*) FROM lockgate_log;";
+    let db = Db::sqlite().unwrap();
+    db.apply(migrations(&[A, B, ("0003_looks.sql", looks), ("0004_d.sql", "CREATE TABLE d (id INTEGER);")])).await;
+    assert_eq!(db.texts("SELECT CAST(n AS TEXT) FROM seen").await, ["2", "2"]);
+    assert_eq!(db.history().await.len(), 4);
+}
+
 /// Only columns and keys say what a history is, and only codes what an error is.
 #[tokio::test]
 async fn d_what_is_called_like_the_history_and_is_none_is_refused() {

@@ -78,7 +78,7 @@ impl Backing<'_> {
         let mut text = format!("{};\n{}", sql::create(&store.table), sql::notes(&notes));
         let (mut ran, mut bytes) = (0, 0);
         for job in jobs {
-            let Some(script) = plain(job) else { break };
+            let Some(script) = plain(store, job) else { break };
             bytes += script.code().len();
             if bytes > FRESH_BYTES {
                 break;
@@ -354,10 +354,12 @@ impl Backing<'_> {
 }
 
 /// The script of a job that is applied and of which it is certain that it can neither end a transaction nor change its
-/// connection: none of the words that do stands in it, not even within another word.
-fn plain(job: &Job) -> Option<&Sql> {
+/// connection, and that it does not look at the history: none of the words that do stands in it, not even within
+/// another word.
+fn plain<'a>(store: &Store, job: &'a Job) -> Option<&'a Sql> {
     let Work::Script(sql) = &job.work else { return None };
-    let apart = sql.script.foreign_keys_off() || is_dirty(job) || says(sql.text, ENDS);
+    let own = [store.table.name.as_str(), &store.table.log().name];
+    let apart = sql.script.foreign_keys_off() || is_dirty(job) || says(sql.text, ENDS) || says(sql.text, &own);
     (job.action == Action::Apply && !apart).then_some(sql)
 }
 
