@@ -419,7 +419,8 @@ async fn one(campaign: &Campaign, case: &Case) -> Outcome {
     outcome
 }
 
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Hundreds of commits take a minute where the disk has others to serve: longer than that is a runner that hangs.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 async fn on_place(
     campaign: &Campaign,
