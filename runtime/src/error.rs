@@ -307,6 +307,8 @@ pub(crate) enum Class {
     /// The script cannot be parsed.
     Syntax,
     Usage,
+    /// A pooler gives the connection no session for as long as it needs one.
+    Pooler,
     Unreachable,
     /// The file is not there, or cannot be opened.
     NoFile,
@@ -319,9 +321,7 @@ pub(crate) enum Class {
     ReadOnly,
     /// A lock could not be had in time, or a deadlock was resolved against us: try again.
     LockTimeout,
-    /// The statement ran longer than it may.
-    StatementTimeout,
-    /// Somebody cancelled the statement.
+    /// The statement ran longer than it may, or somebody cancelled it.
     Cancelled,
     /// There is no room left.
     Full,
@@ -352,7 +352,7 @@ pub(crate) enum Class {
 impl Class {
     fn kind(self) -> ErrorKind {
         match self {
-            Self::Usage => ErrorKind::Usage,
+            Self::Usage | Self::Pooler => ErrorKind::Usage,
             Self::Unreachable | Self::NoFile | Self::NotADatabase => ErrorKind::Unreachable,
             Self::Login | Self::Privilege => ErrorKind::Denied,
             Self::ReadOnly => ErrorKind::ReadOnly,
@@ -367,7 +367,6 @@ impl Class {
             Self::Absent
             | Self::Syntax
             | Self::LockTimeout
-            | Self::StatementTimeout
             | Self::Cancelled
             | Self::Full
             | Self::Unclean
@@ -390,16 +389,17 @@ impl Class {
             Self::NotADatabase => {
                 Some("check the path in the database URL: the file there is no SQLite database, or an encrypted one")
             }
+            Self::Pooler => Some("connect to the server itself, or to a pool in session mode, then run again"),
             Self::Login => Some("check user and password in the database URL"),
             Self::Privilege => Some("grant the privilege to this role, or connect as one that has it, then run again"),
             Self::ReadOnly => Some("connect to the primary, or to a file and a folder that can be written"),
             Self::LockTimeout => {
                 Some("end what holds it, or allow more time with `lock_timeout` (SQLite: `lock_wait`), then run again")
             }
-            Self::StatementTimeout => {
-                Some("raise `statement_timeout`, or write `-- lockgate: statement-timeout 10min`, then run again")
-            }
-            Self::Cancelled => Some("find out who cancelled it (`pg_cancel_backend`), then run again"),
+            Self::Cancelled => Some(
+                "if a limit ended it: raise `statement_timeout`, or write `-- lockgate: statement-timeout 10min`; if \
+                 somebody did (`pg_cancel_backend`): find out who cancelled it; then run again",
+            ),
             Self::Full => Some("free some space, then run again: nothing needs to be repaired"),
             Self::Lost => Some("look with `status`, then run again: what is recorded is not repeated"),
             Self::Unclean => {

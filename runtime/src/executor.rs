@@ -112,12 +112,12 @@ struct Waiting {
 impl Waiting {
     /// Waits a moment for others to be done; an error where it has waited for long enough.
     async fn pause(&mut self, run: &Run<'_>, by: Option<String>) -> Result<(), Error> {
-        if self.deadline.is_over() && (by.is_some() || self.attempt >= REPLANS) {
-            return Err(failure::no_lock(LockFailure::Held { holder: by }, run));
-        }
         if let (Some(holder), false) = (&by, self.told) {
             self.told = true;
             run.tell(Event::LockWaiting { holder: Some(holder.clone()) });
+        }
+        if self.deadline.is_over() && (by.is_some() || self.attempt >= REPLANS) {
+            return Err(failure::no_lock(LockFailure::Held { holder: by }, run));
         }
         let delay = backoff(self.attempt, Duration::from_millis(20), Duration::from_millis(500));
         let left = self.deadline.left().max(Duration::from_millis(20));
@@ -289,7 +289,7 @@ async fn run_all(
             at = failed_at;
             continue;
         }
-        let invalid = if outside { backend.invalid(&failure.cause.message).await } else { Vec::new() };
+        let invalid = if outside { backend.invalid().await } else { Vec::new() };
         // The history is the witness of what is in the database, whatever was counted before.
         let history = backend.read(&run.store).await.ok();
         let recorded = history.as_ref().map(|history| {

@@ -158,7 +158,8 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
     let place = place(&job, &failure);
     let (headline, at, class) = (headline(&job, &failure), failure.at, failure.cause.class);
     let mut error = Error::from_cause(headline, failure.cause).with_place(place);
-    if !matches!(class, Class::Lost | Class::Privilege | Class::ReadOnly | Class::Busy | Class::InDoubt) {
+    if !matches!(class, Class::Lost | Class::Pooler | Class::Privilege | Class::ReadOnly | Class::Busy | Class::InDoubt)
+    {
         error = error.with_kind(ErrorKind::Failed);
     }
     if class == Class::LockTimeout {

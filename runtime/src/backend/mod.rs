@@ -364,8 +364,8 @@ pub(crate) trait Backend: Send {
     fn release(&mut self, ending: Ending) -> BoxFuture<'_, Result<(), Cause>>;
 
     /// The indexes that the last statement of a script outside a transaction left INVALID behind, or
-    /// that were so before and that this message of its failure names: as SQL names them.
-    fn invalid<'a>(&'a mut self, message: &'a str) -> BoxFuture<'a, Vec<String>>;
+    /// that were so before and that it names: as SQL names them.
+    fn invalid(&mut self) -> BoxFuture<'_, Vec<String>>;
 
     /// What is in the database, without these history table and log: in one snapshot, without writing.
     #[cfg(feature = "schema")]

@@ -2,11 +2,17 @@
 //! what to do next; nothing lost, no secret shown.
 
 mod connecting;
+mod hidden;
+mod histories;
 mod indexes;
+mod leftovers;
 mod locks;
 mod lost;
+mod names;
 mod outside;
+mod poolers;
 mod rights;
+mod saying;
 mod scripts;
 mod sessions;
 mod sqlite;

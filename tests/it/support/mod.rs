@@ -3,6 +3,7 @@
 pub(crate) mod app;
 pub(crate) mod database;
 pub(crate) mod gate;
+pub(crate) mod pooler;
 pub(crate) mod postgres;
 pub(crate) mod scratch;
 pub(crate) mod set;

@@ -82,6 +82,8 @@ struct Shared {
     counts: Counts,
     delay: Duration,
     cut: Option<Cut>,
+    /// Whether the words of the server's errors are made unreadable.
+    garbled: bool,
 }
 
 impl Wire {
@@ -117,6 +119,12 @@ impl Wire {
     /// From now on, adds this latency to each direction: a round trip takes twice as long.
     pub(crate) fn delay(&self, delay: Duration) {
         self.shared().delay = delay;
+    }
+
+    /// From now on, what the server says of an error cannot be read, as in a language that nobody knows: its codes
+    /// and fields stay.
+    pub(crate) fn garble(&self) {
+        self.shared().garbled = true;
     }
 
     /// Breaks one connection, there.
@@ -179,11 +187,17 @@ async fn converse(mut client: TcpStream, server: TcpStream, shared: Arc<Mutex<Sh
     let (from_server, to_server) = server.into_split();
     let up = {
         let (session, shared) = (Arc::clone(&session), Arc::clone(&shared));
-        move |message: &Message<'_>| lock(&session).sent(message, &mut lock(&shared))
+        move |message: &mut Message<'_>| lock(&session).sent(message, &mut lock(&shared))
     };
     let down = {
         let shared = Arc::clone(&shared);
-        move |message: &Message<'_>| lock(&session).received(message, &mut lock(&shared))
+        move |message: &mut Message<'_>| {
+            let mut shared = lock(&shared);
+            if shared.garbled && message.kind == 'E' {
+                message.garble();
+            }
+            lock(&session).received(message, &mut shared)
+        }
     };
     tokio::try_join!(
         pump(from_client, to_server, opening, Arc::clone(&shared), up),
@@ -224,7 +238,7 @@ impl From<io::Error> for End {
 /// One message after the start-up packet, its five bytes of head included.
 struct Message<'a> {
     kind: char,
-    bytes: &'a [u8],
+    bytes: &'a mut [u8],
 }
 
 impl Message<'_> {
@@ -232,6 +246,14 @@ impl Message<'_> {
     fn text(&self, offset: usize) -> &[u8] {
         let rest = self.bytes.get(5 + offset..).unwrap_or_default();
         rest.split(|byte| *byte == 0).next().unwrap_or_default()
+    }
+
+    /// Makes the words of an error unreadable: message, detail and hint. Quotes stay no quotes, numbers no numbers.
+    fn garble(&mut self) {
+        let fields = self.bytes[5..].split_mut(|byte| *byte == 0);
+        for field in fields.filter(|field| matches!(field.first(), Some(b'M' | b'D' | b'H'))) {
+            field[1..].fill(b'x');
+        }
     }
 }
 
@@ -250,7 +272,7 @@ async fn pump(
     mut to: OwnedWriteHalf,
     opening: Vec<u8>,
     shared: Arc<Mutex<Shared>>,
-    mut judge: impl FnMut(&Message<'_>) -> Verdict,
+    mut judge: impl FnMut(&mut Message<'_>) -> Verdict,
 ) -> Result<(), End> {
     let (pieces, mut due) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
     let read = async move {
@@ -262,8 +284,8 @@ async fn pump(
         let mut buffer = Vec::with_capacity(64 * 1024);
         while from.read_buf(&mut buffer).await? > 0 {
             let (mut passed, mut cut) = (0, false);
-            while let Some(message) = first_message(&buffer[passed..]) {
-                let verdict = judge(&message);
+            while let Some(mut message) = first_message(&mut buffer[passed..]) {
+                let verdict = judge(&mut message);
                 cut = verdict != Verdict::Pass;
                 if verdict != Verdict::CutBefore {
                     passed += message.bytes.len();
@@ -295,9 +317,9 @@ async fn pump(
     if cut { Err(End::Cut) } else { Ok(()) }
 }
 
-fn first_message(bytes: &[u8]) -> Option<Message<'_>> {
+fn first_message(bytes: &mut [u8]) -> Option<Message<'_>> {
     let length = u32::from_be_bytes(bytes.get(1..5)?.try_into().expect("the slice is 4 bytes long"));
-    let bytes = bytes.get(..1 + length as usize)?;
+    let bytes = bytes.get_mut(..1 + length as usize)?;
     Some(Message { kind: char::from(bytes[0]), bytes })
 }
 
@@ -502,7 +524,7 @@ mod tests {
         for turn in conversation.split_whitespace() {
             let (side, kinds) = turn.split_at(1);
             for kind in kinds.chars() {
-                let message = Message { kind, bytes: &[kind as u8, 0, 0, 0, 6, 0, 0] };
+                let message = Message { kind, bytes: &mut [kind as u8, 0, 0, 0, 6, 0, 0] };
                 let verdict = match side {
                     ">" => session.sent(&message, &mut shared),
                     _ => session.received(&message, &mut shared),

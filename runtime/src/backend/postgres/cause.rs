@@ -16,7 +16,7 @@ pub(crate) fn cause(error: &sqlx::Error) -> Cause {
         Some(PgErrorPosition::Internal { .. }) | None => None,
     };
     Cause {
-        class: class(error.code(), error.message()),
+        class: class(error.code()),
         message: error.message().to_owned(),
         code: Some(format!("SQLSTATE {}", error.code())),
         detail: error.detail().map(Into::into),
@@ -27,7 +27,7 @@ pub(crate) fn cause(error: &sqlx::Error) -> Cause {
 }
 
 /// SQLSTATEs from PostgreSQL's appendix of error codes.
-fn class(code: &str, message: &str) -> Class {
+fn class(code: &str) -> Class {
     match code {
         "42P01" => Class::Absent,
         // The caller's transaction has failed.
@@ -37,8 +37,8 @@ fn class(code: &str, message: &str) -> Class {
         "42501" => Class::Privilege,
         "25006" => Class::ReadOnly,
         "55P03" | "40P01" | "40001" => Class::LockTimeout,
-        "57014" if message.ends_with("user request") => Class::Cancelled,
-        "57014" => Class::StatementTimeout,
+        // By a limit, or by somebody: its words alone say which, and they may be in any language.
+        "57014" => Class::Cancelled,
         "53100" => Class::Full,
         "3D000" | "53300" | "57P03" => Class::Unreachable,
         // The server ends the session: an administrator's command, a crash, an idle timeout.

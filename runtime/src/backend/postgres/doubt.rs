@@ -1,12 +1,15 @@
 //! Whether a statement that was announced, and whose end was not recorded, has taken effect: the catalogue is
 //! asked. What it left half made is taken away.
+//!
+//! A path is looked up by the search path of the script, as its own statement does; all else that stands here
+//! says `pg_catalog`.
 
 use lockgate_core::Effect;
 use lockgate_core::effect::{Object, Path};
 use sqlx::Row;
 
-use super::Backing;
-use super::sql::literal;
+use super::sql::{EQ, GREATER, LIKE, TEXT, literal};
+use super::{Backing, sql};
 use crate::error::Cause;
 use crate::store::identifier;
 
@@ -23,11 +26,6 @@ pub(super) enum Answer {
     Unknown,
 }
 
-/// Whether another session is at work on a table by a statement that says CONCURRENTLY.
-const BUILDING: &str = "EXISTS (SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
-     WHERE l.locktype = 'relation' AND l.relation = i.indrelid AND l.mode = 'ShareUpdateExclusiveLock' \
-     AND l.pid <> pg_catalog.pg_backend_pid() AND a.query ~* 'concurrently')";
-
 impl Backing<'_> {
     pub(super) async fn ask_catalogue(&mut self, effect: &Effect) -> Result<Answer, Cause> {
         match effect {
@@ -39,14 +37,13 @@ impl Backing<'_> {
             Effect::IndexGone(path) => self.finished(format!("{} IS NULL", relation(path))).await,
             Effect::Rebuilt(path) => {
                 let half_made = format!(
-                    "SELECT {} AS shown, {BUILDING} AS building FROM pg_catalog.pg_index i \
-                     JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
-                     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-                     WHERE NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$' AND i.indrelid IN ({}, \
-                     (SELECT x.indrelid FROM pg_catalog.pg_index x WHERE x.indexrelid = {}))",
-                    SHOWN,
-                    relation(path),
-                    relation(path)
+                    "SELECT {SHOWN} AS shown, {} AS building FROM pg_catalog.pg_index i \
+                     JOIN pg_catalog.pg_class c ON c.oid {EQ} i.indexrelid \
+                     JOIN pg_catalog.pg_namespace n ON n.oid {EQ} c.relnamespace \
+                     WHERE NOT i.indisvalid AND c.relname {LIKE} '_cc(new|old)[0-9]*$' AND (i.indrelid {EQ} {path} OR \
+                     i.indrelid {EQ} (SELECT x.indrelid FROM pg_catalog.pg_index x WHERE x.indexrelid {EQ} {path}))",
+                    sql::building("i"),
+                    path = relation(path)
                 );
                 for row in self.rows(half_made).await? {
                     if row.try_get("building").unwrap_or(false) {
@@ -61,8 +58,8 @@ impl Backing<'_> {
             Effect::Gone(object, name) => self.finished(format!("NOT {}", exists(*object, name))).await,
             Effect::Prepared(name) => {
                 let there = format!(
-                    "SELECT EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts p WHERE p.gid = {} \
-                     AND p.database = pg_catalog.current_database()) AS yes",
+                    "SELECT EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts p WHERE p.gid {EQ} {} \
+                     AND p.database {EQ} pg_catalog.current_database()) AS yes",
                     literal(name)
                 );
                 // Where it is gone, somebody may have committed it, or it never was.
@@ -89,17 +86,18 @@ impl Backing<'_> {
     ) -> Result<Answer, Cause> {
         let question = format!(
             "SELECT i.indisvalid AND i.indisready AS valid, i.indisunique AS uniq, \
-             i.indrelid = {table} AS of_table, \
-             (SELECT pg_catalog.string_agg(COALESCE(t.attname::text, ''), pg_catalog.chr(31) ORDER BY k.place) \
+             (i.indrelid {EQ} {table}) AS of_table, \
+             (SELECT pg_catalog.string_agg(COALESCE(t.attname::{TEXT}, ''), pg_catalog.chr(31) ORDER BY k.place) \
              FROM pg_catalog.unnest(i.indkey::smallint[]) WITH ORDINALITY AS k (attnum, place) \
-             LEFT JOIN pg_catalog.pg_attribute t ON t.attrelid = i.indrelid AND t.attnum = k.attnum \
-             WHERE k.place <= i.indnkeyatts) AS columns, \
-             {SHOWN} AS shown, {BUILDING} AS building \
-             FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
-             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             WHERE c.relname = {} \
-             AND c.relnamespace = (SELECT x.relnamespace FROM pg_catalog.pg_class x WHERE x.oid = {table})",
-            literal(name),
+             LEFT JOIN pg_catalog.pg_attribute t ON t.attrelid {EQ} i.indrelid AND t.attnum {EQ} k.attnum \
+             WHERE NOT k.place {GREATER} i.indnkeyatts) AS columns, \
+             {SHOWN} AS shown, {building} AS building \
+             FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid {EQ} i.indexrelid \
+             JOIN pg_catalog.pg_namespace n ON n.oid {EQ} c.relnamespace \
+             WHERE c.relname {EQ} {name} \
+             AND c.relnamespace {EQ} (SELECT x.relnamespace FROM pg_catalog.pg_class x WHERE x.oid {EQ} {table})",
+            name = literal(name),
+            building = sql::building("i"),
             table = relation(table),
         );
         let rows = self.rows(question).await?;
@@ -127,12 +125,11 @@ impl Backing<'_> {
 
     async fn detached(&mut self, path: &Path) -> Result<Answer, Cause> {
         let question = format!(
-            "SELECT {} AS shown, p.oid::pg_catalog.regclass::text AS partition, \
-             COALESCE(pg_catalog.jsonb_extract_path_text(pg_catalog.to_jsonb(h), 'inhdetachpending'), 'false') AS pending \
-             FROM pg_catalog.pg_class p JOIN pg_catalog.pg_inherits h ON h.inhrelid = p.oid \
-             JOIN pg_catalog.pg_class c ON c.oid = h.inhparent JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             WHERE p.oid = {}",
-            SHOWN,
+            "SELECT {SHOWN} AS shown, p.oid::pg_catalog.regclass::{TEXT} AS partition, \
+             COALESCE(pg_catalog.to_jsonb(h) OPERATOR(pg_catalog.->>) 'inhdetachpending', 'false') AS pending \
+             FROM pg_catalog.pg_class p JOIN pg_catalog.pg_inherits h ON h.inhrelid {EQ} p.oid \
+             JOIN pg_catalog.pg_class c ON c.oid {EQ} h.inhparent \
+             JOIN pg_catalog.pg_namespace n ON n.oid {EQ} c.relnamespace WHERE p.oid {EQ} {}",
             relation(path)
         );
         let rows = self.rows(question).await?;
@@ -165,5 +162,5 @@ fn exists(object: Object, name: &str) -> String {
         Object::Tablespace => ("pg_tablespace", "spcname"),
         Object::Subscription => ("pg_subscription", "subname"),
     };
-    format!("EXISTS (SELECT FROM pg_catalog.{catalogue} o WHERE o.{column} = {})", literal(name))
+    format!("EXISTS (SELECT FROM pg_catalog.{catalogue} o WHERE o.{column} {EQ} {})", literal(name))
 }

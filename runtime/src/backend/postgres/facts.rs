@@ -19,6 +19,8 @@ pub(super) struct Facts {
     pub(super) statement_timeout: String,
     pub(super) synchronous_commit: String,
     pub(super) client_min_messages: String,
+    /// Whether a backslash in a plain string is a character like any other, as it was where scripts were checked.
+    pub(super) conforming: bool,
     pub(super) role: String,
     /// The role that the session is of, be it by login or by SET SESSION AUTHORIZATION.
     pub(super) login: String,
@@ -83,6 +85,7 @@ impl Facts {
             statement_timeout: answer("statement_timeout")?,
             synchronous_commit: answer("synchronous_commit")?,
             client_min_messages: answer("client_min_messages")?,
+            conforming: answer("conforming")? == "on",
             role: answer("role")?,
             login: answer("login")?,
             advisory: is("advisory")?,

@@ -48,8 +48,9 @@ pub(super) fn put_back_to(kept: &str) -> String {
 
 /// Lets go of whatever was not there before. Settings that an application made up (`app.tenant`) are not
 /// listed by the server: they stay, as `RESET ALL` would lose those of the caller. The search path is
-/// that of the catalogue until the end, so that all names and operators are its own. What was listened to
-/// in this transaction is not listed yet: all of it goes, and what was there before comes again.
+/// that of the catalogue until the settings are put back, so that all names and operators are its own; what
+/// comes after that says so itself. What was listened to in this transaction is not listed yet: all of it
+/// goes, and what was there before comes again.
 fn words(kept: &str) -> String {
     let body = format!(
         "DECLARE said pg_catalog.text; kept pg_catalog.jsonb; r pg_catalog.record; k bigint; BEGIN \
@@ -85,8 +86,9 @@ fn words(kept: &str) -> String {
          FROM pg_catalog.pg_settings WHERE source = 'session' AND context <> 'internal' AND NOT name = \
          ANY ('{{transaction_isolation,transaction_read_only,transaction_deferrable,role,session_authorization,seed}}'\
          ::pg_catalog.text[]); \
-         PERFORM pg_catalog.set_config(key, value, false) FROM pg_catalog.jsonb_each_text(kept->'settings') \
-         WHERE value <> pg_catalog.current_setting(key); END"
+         PERFORM pg_catalog.set_config(key, value, false) \
+         FROM pg_catalog.jsonb_each_text(kept OPERATOR(pg_catalog.->) 'settings') \
+         WHERE value OPERATOR(pg_catalog.<>) pg_catalog.current_setting(key); END"
     );
     format!("DO LANGUAGE plpgsql {}", literal(&body))
 }

@@ -62,6 +62,9 @@ pub(crate) struct Backing<'a> {
     dirty: bool,
     /// Whether the last commit of this run did not wait for the disk.
     unflushed: bool,
+    lexes: Lexes,
+    /// What lets others go on with the script outside a transaction that is ours.
+    claimed: Option<String>,
     /// How many migrations travel in one message.
     batch: usize,
     /// What the session had before, where it is the caller's or all of the run is one transaction.
@@ -69,6 +72,8 @@ pub(crate) struct Backing<'a> {
     leftovers: Leftovers,
     /// The indexes that were INVALID before the last statement that builds some by and by.
     invalid: Option<Vec<i64>>,
+    /// That statement.
+    building: String,
 }
 
 /// What the connection is at.
@@ -82,6 +87,15 @@ enum Phase {
     Copying,
     /// It is of no more use.
     Lost,
+}
+
+/// How the server reads strings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lexes {
+    /// As the session has it.
+    AsSet,
+    /// As the scripts were checked: a backslash in a plain string is a character like any other.
+    AsChecked,
 }
 
 /// How far the transaction has come that all of a run is in.
@@ -119,10 +133,13 @@ impl<'a> Backing<'a> {
             transaction: None,
             dirty: false,
             unflushed: false,
+            claimed: None,
+            lexes: Lexes::AsSet,
             batch: envelope::FIRST_JOBS,
             kept: None,
             leftovers: Leftovers::PutBack,
             invalid: None,
+            building: String::new(),
         }
     }
 
@@ -180,6 +197,7 @@ impl<'a> Backing<'a> {
             return Err(Cause::new(Class::Lost, "the connection was lost before"));
         }
         self.phase = Phase::Asked;
+        let begins = begins(&sql);
         let mut stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(self.held.connection());
         let mut refused = None;
         let answered = loop {
@@ -188,11 +206,11 @@ impl<'a> Backing<'a> {
                 // What comes after an answer that is not understood is still to be read.
                 Ok(Some(answer)) if refused.is_none() => refused = on(answer).err(),
                 Ok(Some(_)) => {}
-                Err(error) => break Err(cause(&error)),
+                Err(error) => break Err(if begins { began(&error) } else { cause(&error) }),
             }
         };
         drop(stream);
-        let lost = answered.as_ref().is_err_and(|cause| cause.class == Class::Lost);
+        let lost = answered.as_ref().is_err_and(|cause| matches!(cause.class, Class::Lost | Class::Pooler));
         self.phase = if lost { Phase::Lost } else { Phase::Ready };
         refused.map_or(answered, Err)
     }
@@ -298,6 +316,10 @@ impl<'a> Backing<'a> {
             let rows = self.rows(format!("SELECT {} AS kept", kept::kept(self.leftovers))).await?;
             self.kept = rows.first().and_then(|row| row.try_get("kept").ok());
         }
+        if !self.facts().conforming {
+            self.lexes = Lexes::AsChecked;
+            self.lex().await?;
+        }
         // The lock is had by each transaction, together with what it does. Only who was kept out waits.
         if self.busy {
             self.wait(request.store, request.deadline, on_wait).await?;
@@ -327,11 +349,11 @@ impl<'a> Backing<'a> {
             }
             let late = deadline.is_over();
             let holder = if attempt == 0 || late { self.holder(&lock).await? } else { None };
+            if attempt == 0 {
+                on_wait(holder.clone());
+            }
             if late {
                 return Err(LockFailure::Held { holder });
-            }
-            if attempt == 0 {
-                on_wait(holder);
             }
             let left = deadline.left();
             tokio::time::sleep(backoff(attempt, Duration::from_millis(50), Duration::from_millis(500)).min(left)).await;
@@ -341,7 +363,7 @@ impl<'a> Backing<'a> {
 
     async fn holder(&mut self, lock: &Lock) -> Result<Option<String>, Cause> {
         let Lock::Advisory(key) = lock else { return Ok(None) };
-        let rows = self.rows(sql::unhidden(&sql::holder(*key))).await?;
+        let rows = self.rows(sql::holder(*key)).await?;
         Ok(rows.first().and_then(|row| row.try_get("holder").ok()))
     }
 
@@ -355,14 +377,23 @@ impl<'a> Backing<'a> {
             let words = self.words_that_put_back();
             self.execute(words.join("; ")).await?;
             self.dirty = false;
-            return Ok(());
+            return self.lex().await;
         }
         self.dirty = false;
         // Set before: until it has come back, there is none.
         self.phase = Phase::Lost;
         self.held.renew().await.map_err(|error| cause(&error))?;
         self.phase = Phase::Ready;
-        Ok(())
+        self.lex().await
+    }
+
+    /// Makes the server read strings as the scripts were checked. It lexes all of a message before it runs any
+    /// of it, so that this goes ahead.
+    async fn lex(&mut self) -> Result<(), Cause> {
+        match self.lexes {
+            Lexes::AsSet => Ok(()),
+            Lexes::AsChecked => self.execute("SET standard_conforming_strings = on".to_owned()).await,
+        }
     }
 
     /// What became of the transaction that began last, now that it is over.
@@ -378,13 +409,22 @@ impl<'a> Backing<'a> {
 
     /// The indexes that are INVALID: by their oid, their name, and as SQL names them.
     async fn invalid_indexes(&mut self) -> Result<Vec<(i64, String, String)>, Cause> {
-        let rows = self.rows(sql::unhidden(sql::INVALID)).await?;
+        let rows = self.rows(sql::invalid()).await?;
         let read =
             |row: &PgRow| Some((row.try_get("oid").ok()?, row.try_get("name").ok()?, row.try_get("shown").ok()?));
         Ok(rows.iter().filter_map(read).collect())
     }
 
     async fn let_go(&mut self, ending: Ending) -> Result<(), Cause> {
+        let ended = self.end(ending).await;
+        if self.lexes == Lexes::AsChecked && self.phase == Phase::Ready && !self.held.is_gone() {
+            self.lexes = Lexes::AsSet;
+            return ended.and(self.execute(LEX_AS_SET.to_owned()).await);
+        }
+        ended
+    }
+
+    async fn end(&mut self, ending: Ending) -> Result<(), Cause> {
         let ended = match std::mem::replace(&mut self.open, Open::No) {
             Open::No => self.flush().await,
             Open::Begun | Open::WithTables if ending == Ending::Stop => self.roll_back().await,
@@ -426,6 +466,29 @@ impl<'a> Backing<'a> {
         })
     }
 }
+
+/// Puts back how the server reads strings, where it was found to read them otherwise.
+const LEX_AS_SET: &str = "SET standard_conforming_strings = off";
+
+/// Whether a message begins a transaction, be it by words of ours or of a script.
+fn begins(sql: &str) -> bool {
+    let words = |word: &str| word.eq_ignore_ascii_case("begin") || word.eq_ignore_ascii_case("transaction");
+    sql.split(|c: char| !c.is_ascii_alphabetic()).any(words)
+}
+
+/// What went wrong where a transaction was begun. A pooler in statement mode ends the conversation then, and
+/// it did not when it was asked before.
+fn began(error: &sqlx::Error) -> Cause {
+    let cause = cause(error);
+    if cause.code.as_deref() != Some(PROTOCOL_VIOLATION) {
+        return cause;
+    }
+    let message = "the connection goes through a pooler in statement mode, which has no transactions";
+    Cause { class: Class::Pooler, message: message.to_owned(), detail: Some(cause.message.into()), ..cause }
+}
+
+/// What a pooler in statement mode says of a transaction.
+const PROTOCOL_VIOLATION: &str = "SQLSTATE 08P01";
 
 /// Whether this error is that of a lock which another session has.
 fn is_busy(cause: &Cause) -> bool {
@@ -511,11 +574,12 @@ impl Backend for Backing<'_> {
         Box::pin(self.let_go(ending))
     }
 
-    fn invalid<'a>(&'a mut self, message: &'a str) -> BoxFuture<'a, Vec<String>> {
+    fn invalid(&mut self) -> BoxFuture<'_, Vec<String>> {
         Box::pin(async move {
             let Some(before) = self.invalid.take() else { return Vec::new() };
             let mut found = self.invalid_indexes().await.unwrap_or_default();
-            found.retain(|(oid, name, _)| !before.contains(oid) || message.contains(&format!("\"{name}\"")));
+            let said = outside::words(&self.building);
+            found.retain(|(oid, name, _)| !before.contains(oid) || outside::says(&said, &outside::words(name)));
             found.into_iter().map(|(_, _, shown)| shown).collect()
         })
     }
@@ -527,7 +591,7 @@ impl Backend for Backing<'_> {
 
     fn blockers(&mut self) -> BoxFuture<'_, Vec<String>> {
         Box::pin(async move {
-            let rows = self.rows(sql::unhidden(sql::BLOCKERS)).await.unwrap_or_default();
+            let rows = self.rows(sql::blockers()).await.unwrap_or_default();
             rows.iter().filter_map(|row| row.try_get("blocker").ok()).collect()
         })
     }
@@ -543,12 +607,12 @@ impl Drop for Backing<'_> {
         }
         let under_way = self.phase != Phase::Ready || self.open != Open::No;
         if !self.held.is_borrowed() {
-            if under_way || self.dirty {
+            if under_way || self.dirty || self.lexes == Lexes::AsChecked {
                 self.held.abandon();
             }
             return;
         }
-        if !(under_way || self.dirty) || self.phase == Phase::Lost {
+        if !(under_way || self.dirty || self.lexes == Lexes::AsChecked) || self.phase == Phase::Lost {
             return;
         }
         let mut words = vec!["ROLLBACK".to_owned()];
@@ -559,7 +623,14 @@ impl Drop for Backing<'_> {
             words.push("SELECT pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid())".to_owned());
         }
         if self.dirty {
+            // Each for itself: what cannot be done takes nothing else with it.
+            words.push("BEGIN".to_owned());
             words.extend(self.words_that_put_back());
+            words.push("COMMIT".to_owned());
+            words.extend(self.claimed.take());
+        }
+        if self.lexes == Lexes::AsChecked {
+            words.push(LEX_AS_SET.to_owned());
         }
         while PgTransactionManager::get_transaction_depth(self.held.connection()) > 0 {
             PgTransactionManager::start_rollback(self.held.connection());

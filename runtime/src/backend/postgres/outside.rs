@@ -8,11 +8,11 @@ use std::time::Duration;
 use lockgate_core::unit::{self, Control};
 use lockgate_core::{Action, Dialect, Direction, Effect, State, StatementFlags, StatementKind, Unit, UnitKind};
 use sqlx::Row;
-use tokio::time::Instant;
 
 use super::doubt::Answer;
 use super::message::{Message, Slot};
-use super::sql::literal;
+use super::run::MADE;
+use super::sql::{BEFORE, EQ, GREATER, LESS, NE, PER, PLUS, TEXT, TIMES, literal};
 use super::{Backing, kept, sql};
 use crate::backend::{FailedAt, Failure, Job, OnProgress, Progress, Sql, Work, backoff};
 use crate::error::{Cause, Class};
@@ -22,21 +22,20 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
 /// Marks the transaction of a unit: it is gone where a statement ended that transaction.
 const MARK: &str = "SET LOCAL lockgate.unit = 'open'";
-const MARKED: &str = "SELECT 1 / (COALESCE(pg_catalog.current_setting('lockgate.unit', true), '') OPERATOR(pg_catalog.=) 'open')::integer";
+const MARKED: &str = "SELECT 1 OPERATOR(pg_catalog./) (COALESCE(pg_catalog.current_setting('lockgate.unit', true), '') OPERATOR(pg_catalog.=) 'open')::integer";
 
 /// When a session began, as an owner's name has it. A session of another role may hide it.
 const BACKEND_START: &str =
     "pg_catalog.to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
+
+/// The time, as an owner's name has it.
+const MOMENT: &str = "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'";
 
 /// Codes of the server that say that a statement refuses the transaction that it stands in.
 const REFUSES_TRANSACTION: [&str; 2] = ["SQLSTATE 25001", "SQLSTATE 2D000"];
 
 /// Of a check that does not hold: no row was written, or not ours.
 const GUARD: &str = sql::check::UNWRITTEN;
-
-/// How long a row waits whose owner had the session that is ours now: behind a pooler, it may be at work through
-/// another one.
-const SHARED: Duration = Duration::from_secs(10);
 
 /// How often a claim is tried that fails although nobody has the row.
 const CLAIMS: u32 = 3;
@@ -146,6 +145,7 @@ impl Backing<'_> {
             return ran;
         }
         self.put_back(sql).await;
+        self.claimed = None;
         self.went_on(job);
         progress(Progress::Ran(0));
         // The script may have said that commits do not wait for the disk.
@@ -313,9 +313,8 @@ impl Backing<'_> {
         let _ = self.roll_back().await;
         if cause.code.as_deref() == Some(sql::check::OVERTAKEN) && matches!(slot, Slot::Begin(_)) {
             let message = "the connection goes through a pooler in transaction mode, and this script needs a session \
-                           of its own: it runs code or makes what lasts as long as the session. Connect to the \
-                           server itself, or to a pool in session mode";
-            return Err(Failure::new(0, FailedAt::Begin, Cause::new(Class::Usage, message)));
+                           of its own: it runs code or makes what lasts as long as the session";
+            return Err(Failure::new(0, FailedAt::Begin, Cause::new(Class::Pooler, message)));
         }
         if cause.code.as_deref() == Some(GUARD) {
             match slot {
@@ -361,7 +360,8 @@ impl Backing<'_> {
             for setting in self.keep(claim.sql) {
                 message.push(Slot::Bookkeeping(0), &setting);
             }
-            let announce = format!("UPDATE {} SET under_way = {number}{}", self.table(), ours(claim));
+            let heard = heard_of(&claim.owner);
+            let announce = format!("UPDATE {} SET under_way = {number}, owner = {heard}{}", self.table(), ours(claim));
             message.push(Slot::Guard(0), &checked(&announce));
             message.push(Slot::End(0), "COMMIT");
             self.send_part(claim, message).await?;
@@ -419,7 +419,9 @@ impl Backing<'_> {
         if done < claim.total() {
             let finished = claim.sql.finished(done).map_or_else(|| "NULL".to_owned(), |sum| format!("'{sum}'"));
             let step = format!(
-                "UPDATE {table} SET statements_done = {done}, finished_checksum = {finished}, under_way = NULL{}",
+                "UPDATE {table} SET statements_done = {done}, finished_checksum = {finished}, under_way = NULL, \
+                 owner = {}{}",
+                heard_of(&claim.owner),
                 ours(claim)
             );
             message.push(Slot::Guard(0), &checked(&step));
@@ -429,7 +431,8 @@ impl Backing<'_> {
             true => format!(
                 "UPDATE {table} SET state = 'applied', statements_done = {done}, finished_checksum = NULL, \
                  checksum = '{}', owner = NULL, under_way = NULL, \
-                 elapsed_ms = elapsed_ms + (EXTRACT(epoch FROM pg_catalog.clock_timestamp() - applied_at) * 1000)::bigint, \
+                 elapsed_ms = elapsed_ms {PLUS} (EXTRACT(epoch FROM pg_catalog.clock_timestamp() {LESS} applied_at) {TIMES} \
+                 1000)::bigint, \
                  applied_at = pg_catalog.clock_timestamp(){}",
                 entry.checksum,
                 ours(claim)
@@ -440,8 +443,8 @@ impl Backing<'_> {
         message.push(Slot::Bookkeeping(0), &sql::log(store, table, entry, claim.job.log_event(), None));
     }
 
-    /// What our own statements run with, for this transaction: the role of the run, names and operators of the
-    /// server alone, and a commit that waits for the disk as the session's do.
+    /// What our own statements run with, for this transaction: the role of the run. The search path stays, as a
+    /// deferred trigger runs when the transaction is committed.
     fn keep(&self, sql: &Sql) -> Vec<String> {
         let mut settings = Vec::new();
         let changes = |statement: &lockgate_core::Statement| {
@@ -455,11 +458,10 @@ impl Backing<'_> {
         if changed || sql.script.role().is_some() {
             settings.push(format!("SET LOCAL ROLE {}", self.role()));
         }
-        settings.push("SET LOCAL search_path = pg_catalog, pg_temp".to_owned());
         settings
     }
 
-    /// Takes the row of this script, or waits until whoever has it is done or dead.
+    /// Takes the row of this script, unless somebody has it who is alive.
     async fn claim<'c>(
         &mut self,
         store: &'c Store,
@@ -468,22 +470,23 @@ impl Backing<'_> {
         lasts: Lasts,
     ) -> Result<Claim<'c>, Failure> {
         let fail = |at, cause| Failure::new(0, at, cause);
-        let lock_wait = self.limits.map_or(Duration::ZERO, |limits| limits.lock_wait);
-        let deadline = Instant::now() + lock_wait;
-        let shared_until = Instant::now() + SHARED.min(lock_wait / 2);
         let (mut attempt, mut free) = (0, 0);
+        let token = crate::backend::chance();
         loop {
-            let shared = Instant::now() < shared_until;
-            let cause = match self.rows(self.claiming(store, job, sql, &lasts, shared)).await {
+            let cause = match self.rows(self.claiming(store, job, sql, &lasts, token)).await {
                 Ok(rows) => {
                     self.prepared(store);
                     let row = rows.iter().find(|row| row.try_get::<String, _>("owner").is_ok());
                     let under_way = row.and_then(|row| row.try_get::<Option<i32>, _>("under_way").ok().flatten());
+                    let owner: String = row.and_then(|row| row.try_get("owner").ok()).unwrap_or_default();
+                    let owner = owner.rsplit_once('/').map_or_else(String::new, |(owner, _)| owner.to_owned());
+                    let own = of_owner(store, job, &owner);
+                    self.claimed = Some(format!("UPDATE {} SET owner = NULL{own}", self.table()));
                     return Ok(Claim {
                         store,
                         job,
                         sql,
-                        owner: row.and_then(|row| row.try_get("owner").ok()).unwrap_or_default(),
+                        owner,
                         under_way: under_way.and_then(|number| u32::try_from(number).ok()),
                         lasts,
                     });
@@ -500,21 +503,23 @@ impl Backing<'_> {
                     return Err(fail(FailedAt::Begin, Cause::new(Class::Busy, "another run makes the history table")));
                 }
                 // Another run has made the row, or the table.
-                Some("SQLSTATE 23505" | "SQLSTATE 42P07" | GUARD) => {}
+                Some(GUARD) => {}
+                Some(code) if MADE.contains(&code) && self.facts().found.present(&store.table) => {}
+                Some(code) if MADE.contains(&code) => {
+                    return Err(fail(FailedAt::Bookkeeping, Cause::new(Class::Overtaken, "another run came first")));
+                }
                 _ => {
                     let there = self.facts().found.present(&store.table);
                     return Err(fail(if there { FailedAt::Begin } else { FailedAt::Preparation }, cause));
                 }
             }
-            let found = self.rows(found(store, self.table(), &job.entry, shared)).await;
+            let found = self.rows(found(store, self.table(), &job.entry)).await;
             let found = found.map_err(|cause| fail(FailedAt::Bookkeeping, cause))?;
             let holder: Option<String> = found.first().and_then(|row| row.try_get("holder").ok()).flatten();
             let planned = found.first().map_or(job.action == Action::Apply, |row| as_planned(row, job));
             if let Some(holder) = holder {
-                if Instant::now() >= deadline {
-                    let message = format!("{holder}, which is at work on `{}`", job.id);
-                    return Err(fail(FailedAt::Bookkeeping, Cause::new(Class::Busy, message)));
-                }
+                let message = format!("{holder}, which is at work on `{}`", job.id);
+                return Err(fail(FailedAt::Bookkeeping, Cause::new(Class::Busy, message)));
             } else if free >= CLAIMS && planned {
                 let message = "the history table did not take the row: a trigger or a rule on it may be the reason";
                 return Err(fail(FailedAt::Bookkeeping, Cause::new(Class::Unwritten, message)));
@@ -523,14 +528,13 @@ impl Backing<'_> {
             } else {
                 free += 1;
             }
-            let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-            tokio::time::sleep(backoff(attempt, Duration::from_millis(20), Duration::from_millis(500)).min(left)).await;
+            tokio::time::sleep(backoff(attempt, Duration::from_millis(20), Duration::from_millis(500))).await;
             attempt += 1;
         }
     }
 
     /// The message that takes the row, and sets the session up as the script's head says.
-    fn claiming(&self, store: &Store, job: &Job, sql: &Sql, lasts: &Lasts, shared: bool) -> String {
+    fn claiming(&self, store: &Store, job: &Job, sql: &Sql, lasts: &Lasts, token: u64) -> String {
         let table = self.table();
         let mut statements = vec![BEGIN.to_owned()];
         let found = &self.facts().found;
@@ -552,11 +556,11 @@ impl Backing<'_> {
         }
         let done = job.action.statements_done();
         let (expected, state) = match job.action {
-            Action::Revert => ("h.state <> 'reverting'".to_owned(), State::Reverting),
+            Action::Revert => (format!("h.state {NE} 'reverting'"), State::Reverting),
             Action::ResumeRevert { .. } => {
-                (format!("h.state = 'reverting' AND h.statements_done = {done}"), State::Reverting)
+                (format!("h.state {EQ} 'reverting' AND h.statements_done {EQ} {done}"), State::Reverting)
             }
-            _ => (format!("h.state = 'partial' AND h.statements_done = {done}"), State::Partial),
+            _ => (format!("h.state {EQ} 'partial' AND h.statements_done {EQ} {done}"), State::Partial),
         };
         // What has not run yet may have been put right since the row was written. Going down, it says
         // what was applied.
@@ -567,18 +571,18 @@ impl Backing<'_> {
         };
         let me = format!(
             "pg_catalog.concat(pg_catalog.pg_backend_pid(), '/', (SELECT {BACKEND_START} \
-             FROM pg_catalog.pg_stat_activity a WHERE a.pid = pg_catalog.pg_backend_pid()), '/{:016x}')",
-            crate::backend::chance()
+             FROM pg_catalog.pg_stat_activity a WHERE a.pid {EQ} pg_catalog.pg_backend_pid()), '/{token:016x}/', {})",
+            moment(0)
         );
         statements.push(format!(
             "WITH w AS (UPDATE {table} AS h SET owner = {me}, state = '{}'{checksum}{anew} \
-             WHERE h.set_name = {} AND h.version = {} AND {expected} AND NOT {} RETURNING h.owner, h.under_way) \
+             WHERE h.set_name {EQ} {} AND h.version {EQ} {}::bigint AND {expected} AND NOT {} RETURNING h.owner, h.under_way) \
              SELECT pg_catalog.max(owner) AS owner, pg_catalog.max(under_way) AS under_way, \
-             1 / pg_catalog.count(*)::integer AS taken FROM w",
+             1 {PER} pg_catalog.count(*)::integer AS taken FROM w",
             state.as_str(),
             literal(&store.set),
             job.entry.version,
-            alive(shared),
+            alive(),
         ));
         statements.push("COMMIT".to_owned());
         statements.join(";\n")
@@ -586,10 +590,10 @@ impl Backing<'_> {
 
     /// Why a unit could not be recorded: what is in the row now says it.
     async fn not_recorded(&mut self, claim: &Claim<'_>) -> Failure {
-        let rows = self.rows(found(claim.store, self.table(), &claim.job.entry, true)).await.unwrap_or_default();
+        let rows = self.rows(found(claim.store, self.table(), &claim.job.entry)).await.unwrap_or_default();
         let owner: Option<String> = rows.first().and_then(|row| row.try_get("owner").ok()).flatten();
         let message = match owner {
-            Some(owner) if owner == claim.owner => {
+            Some(owner) if owner.starts_with(&claim.owner) => {
                 "the history table did not take the row: a trigger or a rule on it may be the reason".to_owned()
             }
             Some(owner) => format!("another run took the script over while this one was not heard of: {owner}"),
@@ -615,6 +619,7 @@ impl Backing<'_> {
         {
             forget.push_str(", under_way = NULL");
         }
+        self.claimed = None;
         let mut statements = vec![BEGIN.to_owned()];
         statements.extend(self.keep(claim.sql));
         statements.push(format!("UPDATE {} SET owner = NULL{forget}{}", self.table(), ours(claim)));
@@ -639,6 +644,7 @@ impl Backing<'_> {
             let found =
                 self.invalid_indexes().await.map_err(|cause| (FailedAt::Statement { index, byte: None }, cause))?;
             self.invalid = Some(found.into_iter().map(|(oid, _, _)| oid).collect());
+            self.building = sql.text[statement.range.clone()].to_owned();
         }
         // Alone in its message: together with anything else it would be in a transaction.
         let code = sql.text[statement.range.clone()].to_owned();
@@ -665,12 +671,8 @@ impl Backing<'_> {
     /// The index that `IF NOT EXISTS` found and left alone, INVALID as it is. The server says so in a
     /// notice only, so the name is looked for in the statement.
     async fn left_invalid(&mut self, code: &str) -> Option<String> {
-        let words = |text: &str| -> Vec<String> {
-            let inside = |c: char| !c.is_alphanumeric() && c != '_';
-            text.split(inside).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
-        };
         let said = words(code);
-        let says = |wanted: &[String]| !wanted.is_empty() && said.windows(wanted.len()).any(|part| part == wanted);
+        let says = |wanted: &[String]| says(&said, wanted);
         if !says(&["if", "not", "exists"].map(str::to_owned)) {
             return None;
         }
@@ -724,41 +726,75 @@ fn head(sql: &Sql, scope: &str) -> Vec<String> {
     words
 }
 
+/// The words of a statement, as far as they may be names.
+pub(super) fn words(text: &str) -> Vec<String> {
+    let inside = |c: char| !c.is_alphanumeric() && c != '_';
+    text.split(inside).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+}
+
+/// Whether these words stand together in those of a statement.
+pub(super) fn says(said: &[String], wanted: &[String]) -> bool {
+    !wanted.is_empty() && said.windows(wanted.len()).any(|part| part == wanted)
+}
+
 /// That the row is that of this script, and still ours.
 fn ours(claim: &Claim<'_>) -> String {
+    of_owner(claim.store, claim.job, &claim.owner)
+}
+
+/// That the row is that of this script, and of this owner.
+fn of_owner(store: &Store, job: &Job, owner: &str) -> String {
     format!(
-        " WHERE set_name = {} AND version = {} AND owner = {}",
-        literal(&claim.store.set),
-        claim.job.entry.version,
-        literal(&claim.owner)
+        " WHERE set_name {EQ} {} AND version {EQ} {}::bigint AND pg_catalog.split_part(owner, '/', 3) {EQ} {}",
+        literal(&store.set),
+        job.entry.version,
+        literal(owner.rsplit('/').next().unwrap_or_default())
+    )
+}
+
+/// The owner, who is heard of now.
+fn heard_of(owner: &str) -> String {
+    format!("pg_catalog.concat({}, '/', {})", literal(owner), moment(0))
+}
+
+/// The time so many seconds ago, as a text that is greater the later it is.
+fn moment(ago: u32) -> String {
+    format!(
+        "pg_catalog.to_char((pg_catalog.clock_timestamp() {LESS} interval '{ago} seconds') AT TIME ZONE 'UTC', {MOMENT})"
     )
 }
 
 /// The same statement, failing where it writes no row.
 fn checked(statement: &str) -> String {
-    format!("WITH w AS ({statement} RETURNING 1) SELECT 1 / pg_catalog.count(*)::integer FROM w")
+    format!("WITH w AS ({statement} RETURNING 1) SELECT 1 {PER} pg_catalog.count(*)::integer FROM w")
 }
 
-/// Whether the owner in the row `h` is another session that is alive. One that has been idle for long has been
-/// forgotten by its program, as in a pooler: a run sends one statement after the other. Whether one that had
-/// our own session is alive nobody can tell: it is taken to be so where it is `shared`.
-fn alive(shared: bool) -> String {
+/// Whether the owner in the row `h` is another run that is alive. A session that has been idle for long has been
+/// forgotten by its program, as in a pooler: a run sends one statement after the other. An owner whose session is
+/// that of this very connection shares it through a pooler: it is alive if it was heard of a moment ago.
+fn alive() -> String {
     format!(
-        "EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE (a.pid <> pg_catalog.pg_backend_pid() OR {shared}) \
-         AND a.pid::text = pg_catalog.split_part(h.owner, '/', 1) \
-         AND (a.backend_start IS NULL OR {BACKEND_START} = pg_catalog.split_part(h.owner, '/', 2)) \
-         AND NOT (COALESCE(a.state, '') = 'idle' \
-         AND a.state_change < pg_catalog.clock_timestamp() - interval '10 seconds'))"
+        "EXISTS (SELECT FROM pg_catalog.pg_stat_activity a \
+         WHERE a.pid::{TEXT} {EQ} pg_catalog.split_part(h.owner, '/', 1) \
+         AND (a.backend_start IS NULL OR {BACKEND_START} {EQ} pg_catalog.split_part(h.owner, '/', 2)) \
+         AND CASE WHEN a.pid {EQ} pg_catalog.pg_backend_pid() \
+         THEN pg_catalog.split_part(h.owner, '/', 4) {GREATER} {} \
+         ELSE NOT (COALESCE(a.state, '') {EQ} 'idle' \
+         AND a.state_change {BEFORE} (pg_catalog.clock_timestamp() {LESS} interval '10 seconds')) END)",
+        moment(10),
     )
 }
 
+/// The owner in the row `h`, as a person is told of it.
+const HOLDER: &str = "pg_catalog.concat('pid ', pg_catalog.split_part(h.owner, '/', 1), ', connected since ', \
+     pg_catalog.split_part(h.owner, '/', 2))";
+
 /// What is in the row of a script, and who is at work on it.
-fn found(store: &Store, table: &crate::store::Table, entry: &Entry, shared: bool) -> String {
+pub(super) fn found(store: &Store, table: &crate::store::Table, entry: &Entry) -> String {
     format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL search_path = pg_catalog, pg_temp; \
-         SELECT h.state, h.statements_done, h.owner, CASE WHEN {} THEN pg_catalog.concat('pid ', h.owner) END AS holder \
-         FROM {table} h WHERE h.set_name = {} AND h.version = {}; COMMIT",
-        alive(shared),
+        "SELECT h.state, h.statements_done, h.owner, CASE WHEN {} THEN {HOLDER} END AS holder \
+         FROM {table} h WHERE h.set_name {EQ} {} AND h.version {EQ} {}::bigint",
+        alive(),
         literal(&store.set),
         entry.version
     )

@@ -1,5 +1,7 @@
 //! Runs jobs: many in one message where they are SQL in transactions, else one by one.
 
+use lockgate_core::Action;
+use sqlx::Row;
 use sqlx::postgres::PgTransactionManager;
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 use sqlx_core::transaction::TransactionManager as _;
@@ -15,10 +17,10 @@ use crate::error::{Cause, Class, chain};
 use crate::migrations::StepFn;
 use crate::store::Store;
 
-/// What a pooler in statement mode says of a transaction.
-const PROTOCOL_VIOLATION: &str = "SQLSTATE 08P01";
 /// Of a unique key: another run wrote the row first.
 const UNIQUE: &str = "SQLSTATE 23505";
+/// Of a schema or a table that is there: another run made it first.
+pub(super) const MADE: [&str; 3] = [UNIQUE, "SQLSTATE 42P06", "SQLSTATE 42P07"];
 
 impl Backing<'_> {
     pub(super) async fn run_jobs(
@@ -36,6 +38,11 @@ impl Backing<'_> {
             }
             if self.whole_run && self.open == Open::No {
                 self.open_run(store, at).await?;
+            }
+            if let Some(holder) = self.at_work(store, job).await {
+                // The guard of its transaction sees to it that nobody begins meanwhile.
+                let cause = Cause::new(Class::Busy, holder);
+                return Err(Failure::new(at, FailedAt::Bookkeeping, cause));
             }
             if let Work::Step(function) = job.work {
                 self.run_step(store, at, job, function, progress).await?;
@@ -106,6 +113,24 @@ impl Backing<'_> {
         Ok(())
     }
 
+    /// Who is at work on a script outside a transaction whose row is to be repaired.
+    async fn at_work(&mut self, store: &Store, job: &Job) -> Option<String> {
+        let repairs = match job.action {
+            Action::Rewrite | Action::Forget | Action::Settle { .. } => true,
+            Action::Apply
+            | Action::Record
+            | Action::Revert
+            | Action::ResumeApply { .. }
+            | Action::ResumeRevert { .. } => false,
+        };
+        if !repairs || self.open != Open::No {
+            return None;
+        }
+        let rows = self.rows(super::outside::found(store, self.table(), &job.entry)).await.ok()?;
+        let holder: Option<String> = rows.first()?.try_get("holder").ok().flatten();
+        holder.map(|holder| format!("{holder}, which is at work on `{}`", job.id))
+    }
+
     /// Takes down how far a message came.
     pub(super) fn came(&mut self, store: &Store, message: &Message, results: usize) {
         if message.tables == 0 || results < message.tables {
@@ -145,12 +170,12 @@ impl Backing<'_> {
         let begin = Some(AssertSqlSafe(BEGIN).into_sql_str());
         let begun = PgTransactionManager::begin(self.held.connection(), begin).await;
         self.phase = Phase::Ready;
-        begun.map_err(|error| self.heard(Failure::new(index, FailedAt::Begin, cause(&error))))
+        begun.map_err(|error| self.heard(Failure::new(index, FailedAt::Begin, super::began(&error))))
     }
 
     /// Takes down that the connection is lost.
     fn heard(&mut self, failure: Failure) -> Failure {
-        if failure.cause.class == Class::Lost {
+        if matches!(failure.cause.class, Class::Lost | Class::Pooler) {
             self.phase = Phase::Lost;
         }
         failure
@@ -297,15 +322,17 @@ impl Backing<'_> {
             return Failure::new(job, message::statement_at(sql, byte), cause);
         }
         let code = cause.code.as_deref().unwrap_or_default();
-        if code == PROTOCOL_VIOLATION && matches!(slot, Slot::Begin(_) | Slot::Setup) {
-            let message = "the connection goes through a pooler in statement mode, which has no transactions: connect \
-                           to the server itself, or to a pool in transaction or session mode";
-            return Failure::new(job, FailedAt::Begin, Cause::new(Class::Usage, message));
+        if cause.class == Class::Pooler {
+            return Failure::new(job, FailedAt::Begin, cause);
         }
         let is_new = |class, message: &str| Cause { class, message: message.to_owned(), ..cause.clone() };
         let checked = match slot {
             Slot::Lock(_) if is_busy(&cause) => Some((FailedAt::Begin, is_new(Class::Busy, "another run is at work"))),
             Slot::Guard(_) | Slot::Tables | Slot::Record(_) | Slot::RecordEnd(_) if code == check::OVERTAKEN => {
+                Some((FailedAt::Bookkeeping, is_new(Class::Overtaken, "another run came first")))
+            }
+            // Others make the same schema or table.
+            Slot::Tables if MADE.contains(&code) => {
                 Some((FailedAt::Bookkeeping, is_new(Class::Overtaken, "another run came first")))
             }
             Slot::Record(_) | Slot::RecordEnd(_) if code == UNIQUE => {

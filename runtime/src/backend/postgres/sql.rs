@@ -8,13 +8,16 @@ use lockgate_core::{Checksum, State};
 use crate::store::{Entry, FIELD, LOCKGATE, LogEvent, ROW, Store, Table, identifier};
 
 /// The operators that are sent, by the schema that they are in.
-const EQ: &str = "OPERATOR(pg_catalog.=)";
-const NE: &str = "OPERATOR(pg_catalog.<>)";
-const LESS: &str = "OPERATOR(pg_catalog.-)";
-const TIMES: &str = "OPERATOR(pg_catalog.*)";
-const PER: &str = "OPERATOR(pg_catalog./)";
-const GREATER: &str = "OPERATOR(pg_catalog.>)";
-const TEXT: &str = "pg_catalog.text";
+pub(super) const EQ: &str = "OPERATOR(pg_catalog.=)";
+pub(super) const NE: &str = "OPERATOR(pg_catalog.<>)";
+pub(super) const LESS: &str = "OPERATOR(pg_catalog.-)";
+pub(super) const TIMES: &str = "OPERATOR(pg_catalog.*)";
+pub(super) const PER: &str = "OPERATOR(pg_catalog./)";
+pub(super) const GREATER: &str = "OPERATOR(pg_catalog.>)";
+pub(super) const BEFORE: &str = "OPERATOR(pg_catalog.<)";
+pub(super) const PLUS: &str = "OPERATOR(pg_catalog.+)";
+pub(super) const LIKE: &str = "OPERATOR(pg_catalog.~)";
+pub(super) const TEXT: &str = "pg_catalog.text";
 
 /// The `SQLSTATE`s of checks that do not hold: each fails in a way of its own, so that the code tells
 /// which it was whatever language the server speaks.
@@ -56,6 +59,7 @@ pub(super) fn facts(table: &Table) -> String {
          pg_catalog.current_setting('client_min_messages') AS client_min_messages, \
          pg_catalog.current_setting('server_encoding') AS encoding, \
          pg_catalog.current_setting('server_version_num') AS number, pg_catalog.version() AS release, \
+         pg_catalog.current_setting('standard_conforming_strings') AS conforming, \
          pg_catalog.current_setting('role') AS role, session_user::{TEXT} AS login, current_user::{TEXT} AS is_now, \
          COALESCE(pg_catalog.has_function_privilege(pg_catalog.to_regprocedure(\
          'pg_catalog.pg_try_advisory_xact_lock(bigint)')::pg_catalog.oid, 'EXECUTE'), false)::{TEXT} AS advisory, \
@@ -495,12 +499,6 @@ pub(super) fn execute(name: &str, fields: &Fields) -> String {
     format!("EXECUTE {name}({})", fields.list())
 }
 
-/// A question of which nothing can be hidden by what a script or a role has put in front of `pg_catalog`. Not
-/// to be asked within a transaction: the search path would stay in it.
-pub(super) fn unhidden(question: &str) -> String {
-    format!("SET LOCAL search_path = pg_catalog, pg_temp; {question}")
-}
-
 /// What became of a transaction that is over: `committed`, `aborted`, or nothing where nobody knows.
 pub(super) fn fate(transaction: i64) -> String {
     format!("SELECT pg_catalog.txid_status({transaction}::bigint) AS fate")
@@ -520,7 +518,7 @@ pub(super) fn insert(
     let set = literal(&store.set);
     let began = match behind {
         Some(version) => format!(
-            "COALESCE((SELECT h.applied_at FROM {table} h WHERE h.set_name = {set} AND h.version = {version}), \
+            "COALESCE((SELECT h.applied_at FROM {table} h WHERE h.set_name {EQ} {set} AND h.version {EQ} {version}::bigint), \
              pg_catalog.transaction_timestamp())"
         ),
         None => "pg_catalog.transaction_timestamp()".to_owned(),
@@ -528,7 +526,8 @@ pub(super) fn insert(
     format!(
         "INSERT INTO {table} (set_name, version, name, checksum, state, statements_done, applied_at, elapsed_ms, \
          applied_by, application, lockgate) VALUES ({set}, {}, {}, '{}', '{}', {done}, pg_catalog.clock_timestamp(), \
-         (EXTRACT(epoch FROM pg_catalog.clock_timestamp() - {began}) * 1000)::bigint, session_user, {}, '{LOCKGATE}')",
+         (EXTRACT(epoch FROM pg_catalog.clock_timestamp() {LESS} {began}) {TIMES} 1000)::bigint, session_user, {}, \
+         '{LOCKGATE}')",
         entry.version,
         literal(&entry.name),
         entry.checksum,
@@ -555,31 +554,54 @@ pub(super) fn log(store: &Store, table: &Table, entry: &Entry, event: LogEvent, 
 /// Who holds the lock with this key, and since when that session is connected.
 pub(super) fn holder(key: i64) -> String {
     format!(
-        "SELECT 'pid ' || l.pid || ', application `' || COALESCE(a.application_name, '') || '`, role ' || \
-         COALESCE(a.usename::text, 'unknown') || ', connected since ' || \
-         COALESCE(pg_catalog.to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), 'unknown') \
-         AS holder FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
-         WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 \
-         AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) \
-         AND (l.classid::bigint << 32) | l.objid::bigint = {key} LIMIT 1"
+        "SELECT pg_catalog.concat('pid ', l.pid, ', application `', a.application_name, '`, role ', \
+         COALESCE(a.usename::{TEXT}, 'unknown'), ', connected since ', COALESCE({}, 'unknown')) AS holder \
+         FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid {EQ} l.pid \
+         WHERE l.locktype {EQ} 'advisory' AND l.granted AND l.objsubid {EQ} 1::smallint AND l.database {EQ} \
+         (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname {EQ} pg_catalog.current_database()) \
+         AND l.classid::bigint {EQ} {}::bigint AND l.objid::bigint {EQ} {}::bigint LIMIT 1",
+        moment("a.backend_start"),
+        key.cast_unsigned() >> 32,
+        key.cast_unsigned() & 0xffff_ffff,
+    )
+}
+
+/// A time to the second, as it is shown.
+fn moment(time: &str) -> String {
+    format!("pg_catalog.to_char({time} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')")
+}
+
+/// Whether another session is at work on the table of the index `i` by a statement that says CONCURRENTLY.
+pub(super) fn building(i: &str) -> String {
+    format!(
+        "EXISTS (SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid {EQ} l.pid \
+         WHERE l.locktype {EQ} 'relation' AND l.relation {EQ} {i}.indrelid AND l.mode {EQ} 'ShareUpdateExclusiveLock' \
+         AND l.pid {NE} pg_catalog.pg_backend_pid() AND a.query OPERATOR(pg_catalog.~*) 'concurrently')"
     )
 }
 
 /// Indexes that are INVALID, but for those that another session is building. Those of a partitioned
 /// table are until each partition has one.
-pub(super) const INVALID: &str = "SELECT i.indexrelid::bigint AS oid, c.relname::text AS name, \
-     pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) AS shown \
-     FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
-     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE NOT i.indisvalid AND c.relkind = 'i' \
-     AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
-     WHERE l.locktype = 'relation' AND l.relation = i.indrelid AND l.mode = 'ShareUpdateExclusiveLock' \
-     AND l.pid <> pg_catalog.pg_backend_pid() AND a.query ~* 'concurrently') ORDER BY i.indexrelid";
+pub(super) fn invalid() -> String {
+    format!(
+        "SELECT i.indexrelid::bigint AS oid, c.relname::{TEXT} AS name, \
+         pg_catalog.concat(pg_catalog.quote_ident(n.nspname), '.', pg_catalog.quote_ident(c.relname)) AS shown \
+         FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid {EQ} i.indexrelid \
+         JOIN pg_catalog.pg_namespace n ON n.oid {EQ} c.relnamespace WHERE NOT i.indisvalid AND c.relkind {EQ} 'i' \
+         AND NOT {} ORDER BY i.indexrelid",
+        building("i")
+    )
+}
 
 /// Other sessions that are inside a transaction, the oldest first.
-pub(super) const BLOCKERS: &str = "SELECT 'pid ' || a.pid || ', application `' || COALESCE(a.application_name, '') || \
-     '`, role ' || COALESCE(a.usename::text, 'unknown') || ', in a transaction since ' || \
-     pg_catalog.to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS blocker \
-     FROM pg_catalog.pg_stat_activity a WHERE a.datname = pg_catalog.current_database() \
-     AND a.pid <> pg_catalog.pg_backend_pid() AND a.xact_start IS NOT NULL \
-     AND EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.pid = a.pid AND l.granted AND l.locktype = 'relation') \
-     ORDER BY a.xact_start LIMIT 5";
+pub(super) fn blockers() -> String {
+    format!(
+        "SELECT pg_catalog.concat('pid ', a.pid, ', application `', a.application_name, '`, role ', \
+         COALESCE(a.usename::{TEXT}, 'unknown'), ', in a transaction since ', {}) AS blocker \
+         FROM pg_catalog.pg_stat_activity a WHERE a.datname {EQ} pg_catalog.current_database() \
+         AND a.pid {NE} pg_catalog.pg_backend_pid() AND a.xact_start IS NOT NULL \
+         AND EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.pid {EQ} a.pid AND l.granted AND l.locktype {EQ} 'relation') \
+         ORDER BY a.xact_start LIMIT 5",
+        moment("a.xact_start")
+    )
+}

@@ -479,7 +479,7 @@ impl Backend for Backing<'_> {
         Box::pin(self.let_go(ending))
     }
 
-    fn invalid<'a>(&'a mut self, _message: &'a str) -> BoxFuture<'a, Vec<String>> {
+    fn invalid(&mut self) -> BoxFuture<'_, Vec<String>> {
         // SQLite builds an index whole or not at all.
         Box::pin(async { Vec::new() })
     }

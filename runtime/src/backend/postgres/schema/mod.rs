@@ -47,8 +47,8 @@ const ATTEMPTS: u32 = 5;
 /// One snapshot, and all settings that decide how the server writes an expression. They are gone with the
 /// transaction. A name of another schema than the server's own is written with it, and the catalogues
 /// are found whatever temporary tables are called.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
-     SELECT set_config(s.name, s.value, true) FROM (VALUES ('search_path', 'pg_catalog, pg_temp'), ('jit', 'off'), \
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path = pg_catalog, pg_temp; \
+     SELECT set_config(s.name, s.value, true) FROM (VALUES ('jit', 'off'), \
      ('quote_all_identifiers', 'off'), ('TimeZone', 'UTC'), ('DateStyle', 'ISO, MDY'), ('IntervalStyle', 'postgres'), \
      ('extra_float_digits', '1'), ('bytea_output', 'hex'), ('lc_monetary', 'C')) s (name, value); \
      SELECT 'pg_temp_' || n FROM (SELECT substr(nspname, 9) AS n FROM pg_catalog.pg_namespace \
@@ -57,8 +57,9 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
 /// How many unknown objects an error names.
 const SHOWN: usize = 3;
 
-/// How many answers come before the first of the queries: to BEGIN, the settings, the temporary schema.
-const BEFORE: usize = 3;
+/// How many answers come before the first of the queries: to BEGIN, the search path, the settings, the temporary
+/// schema.
+const BEFORE: usize = 4;
 
 impl Backing<'_> {
     pub(super) async fn schema(&mut self, own: &Table) -> Result<Schema, Cause> {
@@ -158,7 +159,7 @@ impl Backing<'_> {
 }
 
 const FACTS: &str = "SELECT pg_catalog.current_setting('server_version_num')::integer, \
-     pg_catalog.transaction_timestamp() <> pg_catalog.statement_timestamp(), ";
+     pg_catalog.transaction_timestamp() OPERATOR(pg_catalog.<>) pg_catalog.statement_timestamp(), ";
 
 /// A query whose answer is all of its rows in one text.
 fn wrapped(query: &str) -> String {

@@ -25,25 +25,25 @@ const DEFAULT_ACL: u32 = 826;
 
 /// Which of the kinds that few databases have are there at all: a letter for each query of `rare`. To
 /// plan those costs more than all that such a question does.
-pub(super) const PRESENT: &str = "concat(\
-     EXISTS (SELECT FROM pg_catalog.pg_cast WHERE oid >= 16384) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_operator WHERE oid >= 16384) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_opfamily WHERE oid >= 16384) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_opclass WHERE oid >= 16384) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_amop WHERE oid >= 16384) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_amproc WHERE oid >= 16384) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_collation WHERE oid >= 16384) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_conversion WHERE oid >= 16384), \
-     EXISTS (SELECT FROM pg_catalog.pg_ts_parser WHERE oid >= 16384) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_ts_template WHERE oid >= 16384) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_ts_dict WHERE oid >= 16384) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_ts_config WHERE oid >= 16384), \
+pub(super) const PRESENT: &str = "pg_catalog.concat(\
+     EXISTS (SELECT FROM pg_catalog.pg_cast WHERE oid OPERATOR(pg_catalog.>=) 16384) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_operator WHERE oid OPERATOR(pg_catalog.>=) 16384) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_opfamily WHERE oid OPERATOR(pg_catalog.>=) 16384) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_opclass WHERE oid OPERATOR(pg_catalog.>=) 16384) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_amop WHERE oid OPERATOR(pg_catalog.>=) 16384) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_amproc WHERE oid OPERATOR(pg_catalog.>=) 16384) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_collation WHERE oid OPERATOR(pg_catalog.>=) 16384) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_conversion WHERE oid OPERATOR(pg_catalog.>=) 16384), \
+     EXISTS (SELECT FROM pg_catalog.pg_ts_parser WHERE oid OPERATOR(pg_catalog.>=) 16384) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_ts_template WHERE oid OPERATOR(pg_catalog.>=) 16384) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_ts_dict WHERE oid OPERATOR(pg_catalog.>=) 16384) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_ts_config WHERE oid OPERATOR(pg_catalog.>=) 16384), \
      EXISTS (SELECT FROM pg_catalog.pg_foreign_data_wrapper) OR EXISTS (SELECT FROM pg_catalog.pg_foreign_server), \
      EXISTS (SELECT FROM pg_catalog.pg_publication) OR EXISTS (SELECT FROM pg_catalog.pg_subscription) \
      OR EXISTS (SELECT FROM pg_catalog.pg_event_trigger), \
-     EXISTS (SELECT FROM pg_catalog.pg_extension WHERE oid >= 16384) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_language WHERE oid >= 16384) \
-     OR EXISTS (SELECT FROM pg_catalog.pg_am WHERE oid >= 16384) \
+     EXISTS (SELECT FROM pg_catalog.pg_extension WHERE oid OPERATOR(pg_catalog.>=) 16384) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_language WHERE oid OPERATOR(pg_catalog.>=) 16384) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_am WHERE oid OPERATOR(pg_catalog.>=) 16384) \
      OR EXISTS (SELECT FROM pg_catalog.pg_transform))";
 
 /// The queries for what most databases have, and for each rare kind that is present.
