@@ -32,7 +32,8 @@ fn an_action_fits_what_it_can_be_done_to_and_knows_what_it_leaves() {
     let text = checksum("a+b+c");
     let any = ["applied", "edited", "partial 1", "partial 2", "reverting 1", "reverting 2", "under way"];
     let settle = Action::Settle { finished: None, statements_done: 2 };
-    let cases: [(Action, Option<Direction>, u32, &[&str], &[&str]); 8] = [
+    type Case<'a> = (Action, Option<Direction>, u32, &'a [&'a str], &'a [&'a str]);
+    let cases: [Case<'_>; 8] = [
         (Action::Apply, Some(Direction::Up), 0, &["none"], &["applied"]),
         (Action::ResumeApply { statements_done: 1 }, Some(Direction::Up), 1, &["partial 1", "under way"], &["applied"]),
         (Action::Revert, Some(Direction::Down), 0, &["applied", "edited"], &["none"]),
