@@ -250,13 +250,14 @@ impl<'a> Backing<'a> {
             return Err(cause.clone());
         }
         if let Some(row) = looked.iter().flatten().next() {
+            if row.try_get::<&str, _>("same").is_ok_and(|same| same == "true") {
+                return Ok(None);
+            }
             xml = row.try_get::<Option<String>, _>("facts").map_err(|error| cause(&error))?;
             history = row.try_get::<Option<String>, _>("history").map_err(|error| cause(&error))?;
         }
+        let history = history.and_then(|xml| facts::field(&xml, "found"));
         let mut digest = history.as_deref().and_then(|xml| facts::field(xml, "digest"));
-        if looked.is_ok() && xml.is_none() && digest.as_deref() == expected {
-            return Ok(None);
-        }
         let read = match &xml {
             Some(xml) => Facts::read(&|name| facts::field(xml, name), &store.table),
             // A server that writes no XML, or a history table of another form.
@@ -276,7 +277,7 @@ impl<'a> Backing<'a> {
         }
         let mut text = history.as_deref().and_then(|xml| facts::field(xml, "history"));
         if digest.is_none() {
-            let rows = self.rows(sql::history(&table.to_string(), &store.set, None)).await.map_err(|cause| {
+            let rows = self.rows(sql::history(&table.to_string(), &store.set)).await.map_err(|cause| {
                 if cause.code.as_deref() != Some("SQLSTATE 42703") {
                     return cause;
                 }

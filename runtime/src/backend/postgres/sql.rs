@@ -113,63 +113,91 @@ fn plain() -> String {
 }
 
 /// A look at a database in one statement: the `history` as a row `digest`, `history`, and the [`facts`], both
-/// written as XML. Where the digest is the expected one, the rows are left out and the facts are not
-/// asked for: what the server does not plan costs nothing.
+/// written as XML. Where all of an expected set is applied and nothing else is, `head` is its digest, and neither is
+/// asked for: they stand there as texts, and what the server does not plan costs nothing.
 ///
 /// The history is found by its name alone and read by a query that the server writes: its schema is not known
-/// yet, and to name a table that is not there would end a transaction of the caller's. It is left out, too, where
+/// yet, and to name a table that is not there would end a transaction of the caller's. It is left out where
 /// there is none, or where it is not sure to be ours and all of it to be seen: the facts say which.
 pub(super) fn look(table: &Table, set: &str, expected: Option<&str>) -> String {
-    let known = match expected {
-        Some(digest) => {
-            format!("pg_catalog.strpos(q.history, {}) {GREATER} 0", literal(&format!("<digest>{digest}</digest>")))
-        }
-        None => "false".to_owned(),
+    let asked = |query: &str| format!("pg_catalog.query_to_xml({}, false, true, '')::{TEXT}", literal(query));
+    let (facts, history) = (asked(&facts(table)), asked(&found_history(table, set)));
+    let Some(expected) = expected else {
+        return format!("SELECT {history} AS history, {facts} AS facts");
     };
-    // OFFSET keeps the planner from asking twice.
+    let unless = |query: &str| format!("CASE WHEN q.same THEN NULL ELSE {query} END");
+    // OFFSET keeps the planner from asking more than once.
     format!(
-        "SELECT q.history, CASE WHEN {known} THEN NULL ELSE pg_catalog.query_to_xml({}, false, true, '')::{TEXT} END \
-         AS facts FROM (SELECT ({}) AS history OFFSET 0) q",
-        literal(&facts(table)),
-        found_history(table, set, expected),
+        "SELECT q.same::{TEXT} AS same, {} AS history, {} AS facts FROM (SELECT COALESCE(pg_catalog.strpos(({}), {}) \
+         {GREATER} 0, false) AS same OFFSET 0) q",
+        unless(&history),
+        unless(&facts),
+        head(table, set),
+        literal(&format!("<digest>{expected}</digest>")),
     )
 }
 
-fn found_history(table: &Table, set: &str, expected: Option<&str>) -> String {
-    let history = literal(&history("\u{1}", set, expected)).replace('%', "%%").replace('\u{1}', "%s.%I");
-    let name = literal(&table.name);
-    let place = match &table.schema {
-        Some(schema) => {
-            format!(
-                " AND c.relnamespace {EQ} pg_catalog.to_regnamespace({})::pg_catalog.oid",
-                literal(&identifier(schema))
-            )
-        }
-        None => String::new(),
-    };
-    // No catalogue but those of relations and columns, which each session has open: another would have to be opened.
+/// How a query names a relation `c`, which is filled in by the server.
+fn written(query: &str) -> String {
+    let query = literal(query).replace('%', "%%").replace('\u{1}', "%s.%I");
+    format!("pg_catalog.format({query}, c.relnamespace::pg_catalog.regnamespace, c.relname)")
+}
+
+/// Which relations of the table's name are meant, without a look into the catalogue of schemas.
+fn place_by_oid(table: &Table) -> String {
+    table.schema.as_ref().map_or_else(String::new, |schema| {
+        let name = literal(&identifier(schema));
+        format!(" AND c.relnamespace {EQ} pg_catalog.to_regnamespace({name})::pg_catalog.oid")
+    })
+}
+
+/// There is one table of the name and no other, and no row of it is hidden.
+fn single(table: &Table) -> String {
+    let (name, place) = (literal(&table.name), place_by_oid(table));
     format!(
-        "SELECT pg_catalog.query_to_xml(pg_catalog.format({history}, c.relnamespace::pg_catalog.regnamespace, c.relname), \
-         false, true, '')::{TEXT} FROM pg_catalog.pg_class c WHERE c.relname {EQ} {name} AND c.relkind {EQ} 'r' \
-         AND c.relpersistence {NE} 't'{place} \
-         AND (pg_catalog.current_setting('is_superuser') {NE} 'on' \
-         OR pg_catalog.pg_get_userbyid(c.relowner) {EQ} current_user OR pg_catalog.pg_get_userbyid(c.relowner) {EQ} session_user) \
-         AND {} AND NOT pg_catalog.row_security_active(c.oid) \
-         AND pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT') \
+        "c.relname {EQ} {name} AND c.relkind {EQ} 'r' AND c.relpersistence {NE} 't'{place} \
          AND 1 {EQ} (SELECT pg_catalog.count(*) FROM pg_catalog.pg_class c WHERE c.relname {EQ} {name} \
-         AND c.relpersistence {NE} 't' AND c.relkind {EQ} ANY ('{{r,p,v,m,f}}'::pg_catalog.\"char\"[]){place})",
+         AND c.relpersistence {NE} 't' AND c.relkind {EQ} ANY ('{{r,p,v,m,f}}'::pg_catalog.\"char\"[]){place})"
+    )
+}
+
+/// The digest of a history in which everything is applied, of a table that is our own: whoever made it can do
+/// all that we can. Every catalogue that is asked has to be opened, so it is one.
+fn head(table: &Table, set: &str) -> String {
+    let digest = format!(
+        "SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.string_agg(pg_catalog.concat_ws(\
+         pg_catalog.chr({field}), h.version, h.name, h.checksum, h.state), pg_catalog.chr({row}) ORDER BY h.version), \
+         'UTF8')), 'hex') AS digest FROM \u{1} h WHERE h.set_name {EQ} {}",
+        literal(set),
+        field = FIELD as u32,
+        row = ROW as u32,
+    );
+    format!(
+        "SELECT pg_catalog.query_to_xml({}, false, true, '')::{TEXT} FROM pg_catalog.pg_class c WHERE {} \
+         AND NOT c.relrowsecurity AND (pg_catalog.pg_get_userbyid(c.relowner) {EQ} current_user \
+         OR pg_catalog.pg_get_userbyid(c.relowner) {EQ} session_user)",
+        written(&digest),
+        single(table),
+    )
+}
+
+fn found_history(table: &Table, set: &str) -> String {
+    format!(
+        "SELECT pg_catalog.query_to_xml({}, false, true, '')::{TEXT} AS found FROM pg_catalog.pg_class c \
+         JOIN pg_catalog.pg_roles o ON o.oid {EQ} c.relowner WHERE {} AND {} AND {} \
+         AND NOT pg_catalog.row_security_active(c.oid) \
+         AND pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')",
+        written(&history("\u{1}", set)),
+        single(table),
+        trusted(),
         plain(),
     )
 }
 
-/// The rows of the set: their digest, and all of them as one text unless the digest is the expected one.
-pub(super) fn history(table: &str, set: &str, expected: Option<&str>) -> String {
-    let history = match expected {
-        Some(expected) => format!("CASE WHEN d.digest {EQ} {} THEN NULL ELSE d.history END", literal(expected)),
-        None => "d.history".to_owned(),
-    };
+/// The rows of the set: their digest, and all of them as one text.
+pub(super) fn history(table: &str, set: &str) -> String {
     format!(
-        "SELECT d.digest, {history} AS history FROM (SELECT {} AS digest, \
+        "SELECT d.digest, d.history FROM (SELECT {} AS digest, \
          pg_catalog.string_agg(pg_catalog.concat_ws(pg_catalog.chr({field}), h.version, h.name, h.checksum, h.state, \
          h.statements_done, COALESCE(h.finished_checksum, ''), \
          pg_catalog.to_char(h.applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), h.elapsed_ms, \
