@@ -850,7 +850,8 @@ async fn pooled(
     outcome.landed = tolds.iter().any(|told| told.planned);
     for told in &tolds {
         if let Some(failure) = &told.failure {
-            let refused = mode == "statement" && matches!(failure.kind.as_str(), "unsupported" | "refused" | "usage");
+            // A pooler that cannot serve is refused by name, all of it or a script that needs a session of its own.
+            let refused = mode != "session" && failure.kind == "usage";
             if !refused && failure.kind != "locked" {
                 outcome.violations.push(format!("a runner behind a pooler in {mode} mode failed"));
             }

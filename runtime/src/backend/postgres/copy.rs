@@ -85,7 +85,7 @@ impl Backing<'_> {
         let statement = &sql.statements[index];
         let (command, data) = (statement.command(), statement.data.clone().unwrap_or(0..0));
         if self.phase == Phase::Lost {
-            let cause = Cause::new(Class::Lost, "the connection was lost before");
+            let cause = self.why_lost();
             return Err((FailedAt::Statement { index, byte: None }, cause));
         }
         // Set before: should this future be dropped, an answer is on its way.

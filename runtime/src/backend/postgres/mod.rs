@@ -63,6 +63,8 @@ pub(crate) struct Backing<'a> {
     /// Whether the last commit of this run did not wait for the disk.
     unflushed: bool,
     lexes: Lexes,
+    /// How a pooler said that it cannot serve, where that is why the connection is lost.
+    refused: Option<Cause>,
     /// What lets others go on with the script outside a transaction that is ours.
     claimed: Option<String>,
     /// How many migrations travel in one message.
@@ -135,6 +137,7 @@ impl<'a> Backing<'a> {
             unflushed: false,
             claimed: None,
             lexes: Lexes::AsSet,
+            refused: None,
             batch: envelope::FIRST_JOBS,
             kept: None,
             leftovers: Leftovers::PutBack,
@@ -194,7 +197,7 @@ impl<'a> Backing<'a> {
         mut on: impl FnMut(Either<PgQueryResult, PgRow>) -> Result<(), Cause>,
     ) -> Result<(), Cause> {
         if self.phase == Phase::Lost {
-            return Err(Cause::new(Class::Lost, "the connection was lost before"));
+            return Err(self.why_lost());
         }
         self.phase = Phase::Asked;
         let begins = begins(&sql);
@@ -206,12 +209,18 @@ impl<'a> Backing<'a> {
                 // What comes after an answer that is not understood is still to be read.
                 Ok(Some(answer)) if refused.is_none() => refused = on(answer).err(),
                 Ok(Some(_)) => {}
-                Err(error) => break Err(if begins { began(&error) } else { cause(&error) }),
+                Err(error) if begins => break Err(began(&error)),
+                Err(error) => break Err(by_pooler(&error, "a pooler on the way to the server refused")),
             }
         };
         drop(stream);
-        let lost = answered.as_ref().is_err_and(|cause| matches!(cause.class, Class::Lost | Class::Pooler));
-        self.phase = if lost { Phase::Lost } else { Phase::Ready };
+        self.phase = Phase::Ready;
+        if let Err(cause) = &answered
+            && matches!(cause.class, Class::Lost | Class::Pooler)
+        {
+            self.phase = Phase::Lost;
+            self.refused = Some(cause.clone()).filter(|cause| cause.class == Class::Pooler);
+        }
         refused.map_or(answered, Err)
     }
 
@@ -229,6 +238,10 @@ impl<'a> Backing<'a> {
         self.send(sql, |_| ()).await.map_err(|(_, cause)| cause)
     }
 
+    fn why_lost(&self) -> Cause {
+        self.refused.clone().unwrap_or_else(|| Cause::new(Class::Lost, "the connection was lost before"))
+    }
+
     /// Looks: what there is to know of the database, and the history.
     async fn look(&mut self, store: &Store) -> Result<History, Cause> {
         self.look_unless(store, None).await.map(|history| history.expect("nothing was expected"))
@@ -237,7 +250,7 @@ impl<'a> Backing<'a> {
     /// The same, and no history where its digest is the expected one.
     async fn look_unless(&mut self, store: &Store, expected: Option<&str>) -> Result<Option<History>, Cause> {
         if self.phase == Phase::Lost {
-            return Err(Cause::new(Class::Lost, "the connection was lost before"));
+            return Err(self.why_lost());
         }
         // What a future that was dropped left unread on a connection of the caller's is an answer to a
         // question of its own.
@@ -480,11 +493,15 @@ fn begins(sql: &str) -> bool {
 /// What went wrong where a transaction was begun. A pooler in statement mode ends the conversation then, and
 /// it did not when it was asked before.
 fn began(error: &sqlx::Error) -> Cause {
+    by_pooler(error, "the connection goes through a pooler in statement mode, which has no transactions")
+}
+
+/// What went wrong, where no server but a pooler says that it was asked what it does not do.
+fn by_pooler(error: &sqlx::Error, message: &str) -> Cause {
     let cause = cause(error);
     if cause.code.as_deref() != Some(PROTOCOL_VIOLATION) {
         return cause;
     }
-    let message = "the connection goes through a pooler in statement mode, which has no transactions";
     Cause { class: Class::Pooler, message: message.to_owned(), detail: Some(cause.message.into()), ..cause }
 }
 

@@ -17,6 +17,8 @@ use crate::error::{Cause, Class, chain};
 use crate::migrations::StepFn;
 use crate::store::Store;
 
+/// Among so many sessions of a pooler the one is looked for that has what was prepared.
+const SESSIONS: u32 = 16;
 /// Of a unique key: another run wrote the row first.
 const UNIQUE: &str = "SQLSTATE 23505";
 /// Of a schema or a table that is there: another run made it first.
@@ -102,9 +104,8 @@ impl Backing<'_> {
                     }
                     let mut failure = self.failure(&message, slot, jobs, at, cause);
                     self.undo(&mut failure).await;
-                    if let Some(name) = &message.prepared {
-                        // Where it is gone already, that is an error that says so.
-                        let _ = self.execute(format!("DEALLOCATE {name}")).await;
+                    if let Some(name) = message.prepared.as_ref().filter(|_| results > message.tables) {
+                        self.deallocate(name).await;
                     }
                     return Err(failure);
                 }
@@ -129,6 +130,16 @@ impl Backing<'_> {
         let rows = self.rows(super::outside::found(store, self.table(), &job.entry)).await.ok()?;
         let holder: Option<String> = rows.first()?.try_get("holder").ok().flatten();
         holder.map(|holder| format!("{holder}, which is at work on `{}`", job.id))
+    }
+
+    /// Lets go of what a message prepared and did not come to the end with. A pooler may have more than one
+    /// session for us, and one of them has it.
+    async fn deallocate(&mut self, name: &str) {
+        for _ in 0..SESSIONS {
+            if self.phase != Phase::Ready || self.execute(format!("DEALLOCATE {name}")).await.is_ok() {
+                return;
+            }
+        }
     }
 
     /// Takes down how far a message came.
