@@ -51,7 +51,7 @@ impl Backing<'_> {
         if present && extended && facts.advisory {
             return 0;
         }
-        let own = !self.whole_run;
+        let own = !self.is_one_transaction();
         if own {
             message.push(Slot::Setup, BEGIN);
             // The last commit of the run makes it durable.
@@ -130,13 +130,13 @@ impl Backing<'_> {
             Work::Script(sql) => Some(&**sql),
             Work::Nothing | Work::Step(_) => None,
         };
-        if !self.whole_run {
+        if !self.is_one_transaction() {
             message.push(Slot::Begin(index), BEGIN);
             if let Some(keep) = self.is_put_back(job).then(|| self.keep_session()).flatten() {
                 message.push(Slot::Begin(index), &keep);
             }
         }
-        message.push(Slot::Lock(index), &self.begins(store, script, job.last || self.whole_run));
+        message.push(Slot::Lock(index), &self.begins(store, script, job.last || self.is_one_transaction()));
         if first {
             message.push(Slot::Guard(index), &self.guard(store));
         }
@@ -159,7 +159,7 @@ impl Backing<'_> {
 
     /// Whether a job is one of those that are put back in their transaction.
     pub(super) fn is_put_back(&self, job: &Job) -> bool {
-        let within = self.whole_run && (sets(job) || calls_set_config(job));
+        let within = self.is_one_transaction() && (sets(job) || calls_set_config(job));
         self.facts().plpgsql && (within || job.may_change_session())
     }
 
@@ -175,7 +175,7 @@ impl Backing<'_> {
             format!("SET SESSION AUTHORIZATION {}", literal(&self.facts().login)),
             format!("SET ROLE {}", self.role()),
             // What a script cannot lose is known here where the session cannot be another one meanwhile.
-            self.kept.as_deref().filter(|_| self.whole_run).map_or_else(kept::put_back, kept::put_back_to),
+            self.kept.as_deref().filter(|_| self.is_one_transaction()).map_or_else(kept::put_back, kept::put_back_to),
         ]
     }
 
@@ -212,7 +212,7 @@ impl Backing<'_> {
     /// Takes down that a job is done: what the next one goes on from, and whether its commit waited for the disk.
     pub(super) fn went_on(&mut self, job: &Job) {
         self.from = From::Done(job.entry.version.get(), Self::write(job) != Write::Delete);
-        self.unflushed = !job.last && !job.is_outside() && !self.whole_run;
+        self.unflushed = !job.last && !job.is_outside() && !self.is_one_transaction();
     }
 
     fn fields(job: &Job, behind: Option<i64>) -> Fields {
@@ -233,7 +233,7 @@ impl Backing<'_> {
         let mut message = Message::default();
         message.tables = if self.open == Open::WithTables { 0 } else { self.prepare(store, &mut message) };
         // Named for this message alone: a pooler may give its session to anyone afterwards.
-        let name = (taken >= PREPARED_JOBS && !self.held.is_borrowed() && !self.whole_run)
+        let name = (taken >= PREPARED_JOBS && !self.held.is_borrowed() && !self.is_one_transaction())
             .then(|| format!("lockgate_{:016x}", crate::backend::chance()));
         let writes = jobs.get(first).map(Self::write);
         if let (Some(name), Some(write)) = (&name, writes) {
@@ -306,12 +306,12 @@ impl Backing<'_> {
         // transaction alone counts at the last commit, which makes the others durable.
         let has_data = matches!(&job.work, Work::Script(sql) if sql.has_data());
         if job.last || job.may_change_session() || has_data {
-            for (name, value) in self.settings(None, job.last || self.whole_run) {
+            for (name, value) in self.settings(None, job.last || self.is_one_transaction()) {
                 let set = format!("SELECT pg_catalog.set_config('{name}', {}, true)", literal(&value));
                 message.push(Slot::Bookkeeping(index), &set);
             }
         }
-        if self.whole_run {
+        if self.is_one_transaction() {
             if let Some(slot) = message.slots.last_mut() {
                 *slot = if *slot == Slot::Record(index) { Slot::RecordEnd(index) } else { Slot::End(index) };
             }

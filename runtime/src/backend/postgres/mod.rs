@@ -46,7 +46,7 @@ pub(crate) struct Backing<'a> {
     held: Held<'a, Postgres>,
     facts: Option<Facts>,
     limits: Option<Limits>,
-    whole_run: bool,
+    atomicity: Atomicity,
     phase: Phase,
     /// How far the transaction that all of the run is in has come.
     open: Open,
@@ -126,7 +126,7 @@ impl<'a> Backing<'a> {
             held,
             facts: None,
             limits: None,
-            whole_run: false,
+            atomicity: Atomicity::PerMigration,
             phase: Phase::Ready,
             open: Open::No,
             history: None,
@@ -144,6 +144,11 @@ impl<'a> Backing<'a> {
             invalid: None,
             building: String::new(),
         }
+    }
+
+    /// Whether all of the run is one transaction.
+    fn is_one_transaction(&self) -> bool {
+        self.atomicity == Atomicity::WholeRun
     }
 
     fn facts(&self) -> &Facts {
@@ -325,7 +330,7 @@ impl<'a> Backing<'a> {
         }
         self.limits = Some(request.limits);
         self.leftovers = request.leftovers;
-        self.whole_run = request.atomicity == Atomicity::WholeRun;
+        self.atomicity = request.atomicity;
         if request.session_state && self.held.is_borrowed() && self.facts().plpgsql {
             let rows = self.rows(format!("SELECT {} AS kept", kept::kept(self.leftovers))).await?;
             self.kept = rows.first().and_then(|row| row.try_get("kept").ok());
@@ -569,7 +574,7 @@ impl Backend for Backing<'_> {
     ) -> BoxFuture<'a, Result<(), Cause>> {
         Box::pin(async move {
             // What was one transaction is undone; this is another.
-            self.whole_run = false;
+            self.atomicity = Atomicity::PerMigration;
             let mut message = Message::default();
             message.tables = self.prepare(store, &mut message);
             message.push(Slot::Setup, BEGIN);

@@ -38,7 +38,7 @@ impl Backing<'_> {
             if self.dirty {
                 self.renew().await.map_err(|cause| Failure::new(at, FailedAt::Begin, cause))?;
             }
-            if self.whole_run && self.open == Open::No {
+            if self.is_one_transaction() && self.open == Open::No {
                 self.open_run(store, at).await?;
             }
             if let Some(holder) = self.at_work(store, job).await {
@@ -63,7 +63,7 @@ impl Backing<'_> {
             // Set before: should this future be dropped, what runs may have changed the session.
             self.dirty |= jobs[at..last].iter().any(Job::may_change_session);
             let began = Instant::now();
-            if !self.whole_run {
+            if !self.is_one_transaction() {
                 self.transaction = None;
             }
             let sent = self.send(message.sql.clone(), |result| {
@@ -78,7 +78,7 @@ impl Backing<'_> {
                     self.batch = next_batch(self.batch, began.elapsed());
                     at = last;
                 }
-                Err((0, cause)) if taken > 1 && !self.whole_run && cause.class != Class::Lost => {
+                Err((0, cause)) if taken > 1 && !self.is_one_transaction() && cause.class != Class::Lost => {
                     // The server parses a whole message before it runs any of it: what stands
                     // before the script that it cannot parse is sent again, one by one.
                     singly_until = last;
@@ -98,7 +98,7 @@ impl Backing<'_> {
                         self.dirty = true;
                         return Ok(());
                     }
-                    if matches!(slot, Slot::Lock(_)) && !self.whole_run {
+                    if matches!(slot, Slot::Lock(_)) && !self.is_one_transaction() {
                         // The one before it is over, and this one has no number yet.
                         self.transaction = None;
                     }
@@ -147,7 +147,7 @@ impl Backing<'_> {
         if message.tables == 0 || results < message.tables {
             return;
         }
-        if self.whole_run {
+        if self.is_one_transaction() {
             self.open = Open::WithTables;
         } else {
             self.prepared(store);
@@ -244,7 +244,7 @@ impl Backing<'_> {
         progress(Progress::Started(index..index + 1));
         self.dirty = true;
         let mut message = Message::default();
-        if !self.whole_run {
+        if !self.is_one_transaction() {
             message.tables = self.prepare(store, &mut message);
             if let Err((results, cause)) = self.send_unless_empty(&message).await {
                 let slot = message.slots.get(results).copied().unwrap_or(Slot::Tables);
@@ -282,7 +282,7 @@ impl Backing<'_> {
         }
         let mut message = Message::default();
         self.finish(store, index, job, None, None, &mut message);
-        if !self.whole_run {
+        if !self.is_one_transaction() {
             message.drop_end();
         }
         if let Err((results, cause)) = self.send(message.sql.clone(), |_| ()).await {
@@ -291,7 +291,7 @@ impl Backing<'_> {
             self.undo(&mut failure).await;
             return Err(failure);
         }
-        if !self.whole_run {
+        if !self.is_one_transaction() {
             self.phase = Phase::Asked;
             let committed = PgTransactionManager::commit(self.held.connection()).await;
             self.phase = Phase::Ready;

@@ -60,7 +60,7 @@ pub(crate) struct Backing<'a> {
     fresh: bool,
     /// Whether the history table has the columns that the first releases did not have.
     later: bool,
-    whole_run: bool,
+    atomicity: Atomicity,
     /// How long to wait for another writer.
     lock_wait: Duration,
     /// How long the connection itself waits, in ms, while that is set aside.
@@ -93,7 +93,7 @@ impl<'a> Backing<'a> {
             absent: false,
             fresh: false,
             later: true,
-            whole_run: false,
+            atomicity: Atomicity::PerMigration,
             lock_wait: Duration::ZERO,
             busy_timeout: None,
             claim: None,
@@ -104,6 +104,11 @@ impl<'a> Backing<'a> {
             file: None,
             lost: false,
         }
+    }
+
+    /// Whether all of the run is one transaction.
+    fn is_one_transaction(&self) -> bool {
+        self.atomicity == Atomicity::WholeRun
     }
 
     /// Runs SQL and gives the text that it answered last, if any. An error comes with the number of results before it.
@@ -279,7 +284,7 @@ impl<'a> Backing<'a> {
             return Err(Cause::new(Class::Usage, message).into());
         }
         self.lock_wait = request.limits.lock_wait;
-        self.whole_run = request.atomicity == Atomicity::WholeRun;
+        self.atomicity = request.atomicity;
         let until = request.deadline;
         let mut outside = request.outside;
         loop {
@@ -361,7 +366,7 @@ impl<'a> Backing<'a> {
 
     async fn log_failed(&mut self, store: &Store, entry: &Entry, message: &str) -> Result<(), Cause> {
         // What is undone when the run ends would take the log with it.
-        if self.whole_run && self.open {
+        if self.is_one_transaction() && self.open {
             self.roll_back().await;
         }
         let log = sql::log(store, entry, LogEvent::Failed, Some(message), None);
@@ -377,7 +382,7 @@ impl<'a> Backing<'a> {
     }
 
     async fn let_go(&mut self, ending: Ending) -> Result<(), Cause> {
-        if ending == Ending::Stop && self.whole_run && self.open {
+        if ending == Ending::Stop && self.is_one_transaction() && self.open {
             self.roll_back().await;
         }
         let committed = self.commit().await;

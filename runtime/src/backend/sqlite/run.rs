@@ -43,7 +43,7 @@ impl Backing<'_> {
             }
             let ran = self.run_clean(store, job, unenforced).await;
             if let Err(failed) = ran {
-                if !self.whole_run && self.open {
+                if !self.is_one_transaction() && self.open {
                     self.settle(store, jobs, first..index, progress).await?;
                 } else if failed.1.class == Class::LockTimeout {
                     // SQLite undid what came before it in the transaction too: that is to run again.
@@ -53,13 +53,13 @@ impl Backing<'_> {
             }
             progress(Progress::Ran(index));
             // What a job has left in the connection may need the end of the transaction to be put back.
-            if unenforced || (self.session.is_some() && !self.whole_run) {
+            if unenforced || (self.session.is_some() && !self.is_one_transaction()) {
                 self.settle(store, jobs, first..index + 1, progress).await?;
                 first = index + 1;
                 self.tidy().await;
             }
         }
-        if self.whole_run {
+        if self.is_one_transaction() {
             return Ok(());
         }
         self.settle(store, jobs, first..jobs.len(), progress).await
@@ -135,7 +135,7 @@ impl Backing<'_> {
         }
         self.note(job).await.map_err(begin)?;
         let ran = if unenforced { self.run_unenforced(store, job).await } else { self.run_job(store, job).await };
-        if self.whole_run || ran.is_err() {
+        if self.is_one_transaction() || ran.is_err() {
             self.tidy().await;
         }
         ran
@@ -231,7 +231,7 @@ impl Backing<'_> {
         let savepoint = &self.savepoint;
         let undone = self.execute(format!("ROLLBACK TO {savepoint}; RELEASE {savepoint}")).await.is_ok();
         // Some failures (a full disk, for one) end the whole transaction by themselves.
-        if !undone || self.whole_run || depth::depth(self.held.connection()) != 1 {
+        if !undone || self.is_one_transaction() || depth::depth(self.held.connection()) != 1 {
             self.roll_back().await;
         }
         undone
