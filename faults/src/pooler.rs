@@ -4,6 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -26,12 +27,23 @@ const PROGRAMS: [&str; 2] = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"];
 
 /// Whether there is one, after it was installed where that may be done.
 pub(crate) fn is_there() -> bool {
-    let there = || PROGRAMS.iter().any(|path| Path::new(path).is_file());
+    installed(&PROGRAMS, "pgbouncer")
+}
+
+/// Whether one of these files is there, after Debian's package was installed where that may be done.
+pub(crate) fn installed(files: &[&str], package: &str) -> bool {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _alone = ONE_AT_A_TIME.lock();
+    let there = || files.iter().any(|path| Path::new(path).is_file());
     let forbidden = std::env::var_os("LOCKGATE_NO_INSTALL").is_some_and(|value| !value.is_empty() && value != "0");
-    if !there() && !forbidden {
-        let mut install = Command::new("apt-get");
-        install.args(["install", "-y", "--no-install-recommends", "pgbouncer"]);
-        let _ = install.env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let install = ["install", "-y", "--no-install-recommends", package];
+    for words in [&["update"][..], &install] {
+        if there() || forbidden {
+            break;
+        }
+        let mut command = Command::new("apt-get");
+        command.args(words).env("DEBIAN_FRONTEND", "noninteractive");
+        let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
     there()
 }

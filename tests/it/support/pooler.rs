@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
@@ -26,12 +27,30 @@ impl Drop for Pooler {
 
 const PROGRAMS: [&str; 2] = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"];
 
+/// The program, after it was installed where that may be done.
+fn program() -> Option<&'static str> {
+    static FOUND: OnceLock<Option<&str>> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        let find = || PROGRAMS.into_iter().find(|path| Path::new(path).is_file());
+        let forbidden = std::env::var_os("LOCKGATE_NO_INSTALL").is_some_and(|value| !value.is_empty() && value != "0");
+        find().or_else(|| {
+            let install = ["install", "-y", "--no-install-recommends", "pgbouncer"];
+            for words in [&["update"][..], &install].into_iter().filter(|_| !forbidden) {
+                let mut command = Command::new("apt-get");
+                command.args(words).env("DEBIAN_FRONTEND", "noninteractive");
+                let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+            }
+            find()
+        })
+    })
+}
+
 impl Pooler {
     /// Lends so many sessions of the server of this URL, each for as long as `mode` says: `session`, `transaction`
     /// or `statement`. None where this machine has no pooler: the test is over then, and has said so.
     pub(crate) fn start(database: &str, mode: &str, size: usize) -> Option<Self> {
-        let Some(program) = PROGRAMS.iter().find(|path| Path::new(path).is_file()) else {
-            postgres::skip("no `pgbouncer` on this machine");
+        let Some(program) = program() else {
+            postgres::skip("no `pgbouncer` on this machine (`apt-get install pgbouncer`)");
             return None;
         };
         let (login, place) = database.strip_prefix("postgres://").unwrap().split_once('@').unwrap();
