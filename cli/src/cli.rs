@@ -5,7 +5,6 @@ use std::fmt;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
-use lockgate::__private::cancelled;
 use lockgate::{Migrations, Migrator};
 
 use crate::context::Context;
@@ -172,8 +171,8 @@ impl Cli {
 
     /// Runs a verb and shows what comes of it.
     ///
-    /// While a verb runs that changes the database, SIGINT (Ctrl-C) and SIGTERM break it off: the server is asked
-    /// to stop, and the screen says what is known. From then on the process does not end by these signals alone.
+    /// While a verb runs that changes the database, SIGINT (Ctrl-C) and SIGTERM break it off: the connection is
+    /// closed, and the screen says what is known. From then on the process does not end by these signals alone.
     pub async fn run(&self, options: &Options, verb: &Verb) -> Exit {
         let screen = Screen::standard();
         if !verb.writes() {
@@ -183,10 +182,8 @@ impl Cli {
             exit = self.run_on(screen.clone(), options, verb) => return exit,
             signal = signal::stop() => signal,
         };
-        // The run was dropped: what a server is asked to stop is asked for by tasks of their own.
-        let cancelled = cancelled().await;
         let postgres = self.database_url(options).is_some_and(|url| url.reveal().starts_with("postgres"));
-        let problem = Problem::Stopped { signal, postgres, cancelled };
+        let problem = Problem::Stopped { signal, postgres };
         screen.note(&render::problem(&problem));
         screen.finish();
         problem.exit()

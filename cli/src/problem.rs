@@ -1,7 +1,5 @@
 //! Why a command did not do what was asked: the runtime's error, or one of the command line's own.
 
-use lockgate::__private::Cancelled;
-
 use crate::exit::Exit;
 
 /// Why a command did not do what was asked.
@@ -12,7 +10,7 @@ pub(crate) enum Problem {
     /// There is no database yet.
     Absent(String),
     /// A signal asked the process to end, and the run was dropped.
-    Stopped { signal: &'static str, postgres: bool, cancelled: Cancelled },
+    Stopped { signal: &'static str, postgres: bool },
     /// What Lockgate says.
     Lockgate(lockgate::Error),
 }
@@ -36,19 +34,15 @@ impl Problem {
         match self {
             Self::Usage { message, help } => format!("error[usage]: {message}\n  = help: {help}"),
             Self::Absent(message) => format!("error[unreachable]: {message}"),
-            Self::Stopped { signal, postgres, cancelled } => stopped(signal, *postgres, *cancelled),
+            Self::Stopped { signal, postgres } => stopped(signal, *postgres),
             Self::Lockgate(error) => error.report().to_string(),
         }
     }
 }
 
-fn stopped(signal: &str, postgres: bool, cancelled: Cancelled) -> String {
-    let server = match cancelled {
-        Cancelled::Asked => "\n  = the server was asked to stop what it had been sent",
-        Cancelled::Nothing | Cancelled::Unknown => {
-            "\n  = whether the server goes on with what it had been sent is not known"
-        }
-    };
+fn stopped(signal: &str, postgres: bool) -> String {
+    let server = "\n  = PostgreSQL 14 or newer notices within a second that nobody listens, and stops; an older one goes on with \
+                  what it had been sent";
     let look = "\n  = help: `SELECT pid, application_name, state, query_start FROM pg_stat_activity WHERE datname = \
                 current_database()` shows what still runs, and `SELECT pg_cancel_backend(pid)` stops it";
     let (server, look) = if postgres { (server, look) } else { ("", "") };

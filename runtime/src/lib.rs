@@ -22,7 +22,6 @@
 )]
 
 mod backend;
-mod cancel;
 mod database;
 mod error;
 mod event;
@@ -68,7 +67,6 @@ pub use transaction::Transaction;
 /// What the macro's output names. Not for use by hand, and free to change.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::cancel::{Cancelled, cancelled};
     pub use crate::migrations::{Migrations, RustStep, StepFn, StepFuture};
     pub use lockgate_core::Set;
 
