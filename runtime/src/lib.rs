@@ -13,6 +13,13 @@
 //!
 //! Features: `sqlite` and `postgres` (none is on by default), `schema` to read what is in a database
 //! (`read_schema`), and `tls-native-tls` or `tls-rustls`, which are passed on to sqlx.
+//!
+//! `grammar`, the one feature that is on by default, lets [`embed_migrations!`] check the SQL against the grammars of
+//! PostgreSQL (`grammar-postgres`) and SQLite (`grammar-sqlite`). Their parsers are a good part of what a cold build
+//! compiles, and nothing of the program. With `default-features = false` they are not built: a script with a typing
+//! mistake in its SQL then compiles, and fails when it is applied. Names, order, lockfile, lints and all else are
+//! checked as before. `cargo xtask check` looks at the grammar in any case, and so does a CI that runs it; a build script
+//! with `lockgate-build`'s feature `check` does too, and builds the parsers for it.
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]

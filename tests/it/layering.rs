@@ -254,8 +254,50 @@ fn a_build_script_gets_what_it_asks_for() {
     assert!(replays.contains("sqlx-sqlite") && !replays.contains("sqlx-postgres"), "{replays:?}");
 }
 
+/// The parsers of the grammar gate are built where they are asked for, each alone, and nowhere else.
+#[test]
+fn a_program_builds_the_parsers_that_it_asks_for() {
+    let path = |folder: &str| root().join(folder).display().to_string();
+    let parsers = |dependencies: &str| -> Vec<String> {
+        let crates = crates_of(dependencies, Edges::All);
+        let is_parser =
+            |name: &&String| name.starts_with("squawk") || matches!(name.as_str(), "rowan" | "sqlite3-parser");
+        crates.iter().filter(is_parser).cloned().collect()
+    };
+    let lockgate = |options: &str| format!("lockgate = {{ path = {:?}, {options} }}", path("runtime"));
+    let cli = format!("lockgate-cli = {{ path = {:?}, features = [\"sqlite\"] }}", path("cli"));
+    let sqlites = ["sqlite3-parser"];
+    let postgres = ["rowan", "squawk-lexer", "squawk-line-index", "squawk-parser", "squawk-syntax"];
+    let both: Vec<_> = ["rowan", "sqlite3-parser"].into_iter().chain(postgres.into_iter().skip(1)).collect();
+
+    for backend in ["sqlite", "postgres"] {
+        assert_eq!(parsers(&lockgate(&format!("features = [{backend:?}]"))), both, "{backend}: on by default");
+        let without = |more: &str| lockgate(&format!("default-features = false, features = [{backend:?}, {more}]"));
+        let none = without("\"schema\"");
+        assert_eq!(parsers(&none), [""; 0], "{backend}: without");
+        assert_eq!(parsers(&format!("{none}\n{cli}")), [""; 0], "{backend}: with a command line");
+        assert_eq!(parsers(&without("\"grammar-sqlite\"")), sqlites, "{backend}");
+        assert_eq!(parsers(&without("\"grammar-postgres\"")), postgres, "{backend}");
+        assert_eq!(parsers(&without("\"grammar\"")), both, "{backend}");
+        // Nothing that only a parser stands on is left behind.
+        let crates = |dependencies: &str| crates_of(dependencies, Edges::All);
+        let more: Vec<_> = crates(&without("\"grammar\"")).difference(&crates(&none)).cloned().collect();
+        assert!(more.len() > both.len(), "{backend}: {more:?}");
+    }
+    // Who is there to check looks in any case.
+    for checks in ["xtask", "harness", "build"] {
+        let features = if checks == "build" { "\"check\"" } else { "" };
+        let checks = format!("lockgate-{checks} = {{ path = {:?}, features = [{features}] }}", path(checks));
+        assert_eq!(parsers(&checks), both, "{checks}");
+    }
+}
+
 /// The crates that are linked into a program with these dependencies.
 fn crates_of_a_program(dependencies: &str) -> BTreeSet<String> {
+    crates_of(dependencies, Edges::Program)
+}
+
+fn crates_of(dependencies: &str, edges: Edges) -> BTreeSet<String> {
     let scratch = tempfile::tempdir().expect("a temporary folder can be made");
     let manifest = scratch.path().join("Cargo.toml");
     let package = "[package]\nname = \"user\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n";
@@ -267,7 +309,7 @@ fn crates_of_a_program(dependencies: &str) -> BTreeSet<String> {
 
     let metadata = metadata(&manifest, &["--offline".to_owned(), "--filter-platform".to_owned(), host()]);
     let user = metadata.root_package().expect("the scratch package is the root").id.clone();
-    Graph::of(&metadata).names_below(&user, Edges::Program)
+    Graph::of(&metadata).names_below(&user, edges)
 }
 
 fn host() -> String {

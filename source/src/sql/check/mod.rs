@@ -12,24 +12,37 @@
 //! of the same shape as one before it too; a statement that is nested beyond reason and what stands
 //! behind the first mebibyte that a parser had to read is not parsed, and the script is said to be
 //! `not-parsed`. No script makes the compiler crash.
+//!
+//! The parsers are half of what a cold build of a program compiles for its migrations. Each is a feature,
+//! `grammar-postgres` and `grammar-sqlite`; of a database whose parser is left out nothing is said.
+
+#![cfg_attr(
+    not(all(feature = "grammar-postgres", feature = "grammar-sqlite")),
+    allow(dead_code, unused_variables, reason = "what one grammar alone needs is dead without it")
+)]
 
 mod bounds;
 pub(crate) mod deep;
 mod fact;
 mod mysql;
+#[cfg(feature = "grammar-postgres")]
 mod postgres;
+mod release;
 mod repair;
 mod rows;
+#[cfg(feature = "grammar-sqlite")]
 mod sqlite;
-#[cfg(test)]
+#[cfg(all(test, feature = "grammar-postgres", feature = "grammar-sqlite"))]
 mod tests;
+#[cfg(test)]
+mod without;
 
 use std::ops::Range;
 
 use lockgate_core::{Dialect, Statement, StatementFlags, StatementKind};
 
 pub use fact::{Fact, RULES};
-pub use postgres::{ParseReleaseError, Release};
+pub use release::{ParseReleaseError, Release};
 
 use crate::sql::lexer::{Kind, Lexer, Token};
 
@@ -68,10 +81,31 @@ const FINDINGS_MAX: usize = 10;
 /// Below this an INSERT is parsed as it is.
 const LONG_INSERT: usize = 512;
 
+/// Whether what is to be said of this dialect is compiled in.
+const fn is_known(dialect: Dialect) -> bool {
+    match dialect {
+        Dialect::Postgres => cfg!(feature = "grammar-postgres"),
+        Dialect::Sqlite => cfg!(feature = "grammar-sqlite"),
+        Dialect::Mysql => true,
+    }
+}
+
+/// What the parser of this dialect finds wrong with one statement.
+fn parse(dialect: Dialect, text: &str, kind: StatementKind, release: Option<Release>) -> Vec<Wrong> {
+    match dialect {
+        #[cfg(feature = "grammar-postgres")]
+        Dialect::Postgres => postgres::check(text, kind, release),
+        #[cfg(feature = "grammar-sqlite")]
+        Dialect::Sqlite => sqlite::check(text).into_iter().collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// Checks the statements that [`split`](crate::sql::split) found in a text. `release` is that of the
 /// PostgreSQL server that it is for, where that is known.
 ///
-/// The first thing wrong with each statement is told, of ten statements at most.
+/// The first thing wrong with each statement is told, of ten statements at most; nothing where the parser
+/// of the dialect is not compiled in.
 ///
 /// ```
 /// use lockgate_core::Dialect;
@@ -84,6 +118,9 @@ const LONG_INSERT: usize = 512;
 /// assert_eq!(findings[0].repair.as_deref(), Some("did you mean `TABLE`?"));
 /// ```
 pub fn check(dialect: Dialect, text: &str, statements: &[Statement], release: Option<Release>) -> Vec<Finding> {
+    if !is_known(dialect) {
+        return Vec::new();
+    }
     let all = || Checker { dialect, text, release, parsed: 0, shapes: rows::Shapes::default() }.all(statements);
     deep::run(all).unwrap_or_default()
 }
@@ -163,11 +200,7 @@ impl Checker<'_> {
         };
         // A chain costs its length squared.
         self.parsed += kept.len() + way * way / 128;
-        let parsed = deep::quietly(|| match self.dialect {
-            Dialect::Postgres => postgres::check(kept, statement.kind, self.release),
-            Dialect::Sqlite => sqlite::check(kept).into_iter().collect(),
-            Dialect::Mysql => Vec::new(),
-        });
+        let parsed = deep::quietly(|| parse(self.dialect, kept, statement.kind, self.release));
         match parsed {
             Some(wrong) => {
                 let long = |at| start + short.as_ref().map_or(at, |short| short.long(at));

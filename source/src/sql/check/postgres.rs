@@ -2,9 +2,7 @@
 //! PostgreSQL's own tests but those in [`gaps`], and refuse 99 of 100 broken ones.
 
 mod gaps;
-mod release;
-#[cfg(test)]
-pub(super) use release::newer_names;
+pub(super) mod newer;
 mod words;
 
 use std::ops::Range;
@@ -16,9 +14,7 @@ use squawk_syntax::ast::{self, AstNode};
 use squawk_syntax::syntax_error::SyntaxError;
 use squawk_syntax::{Parse, SourceFile, SyntaxKind};
 
-pub use release::{ParseReleaseError, Release};
-
-use super::{Fact, Wrong, repair, stuck};
+use super::{Fact, Release, Wrong, repair, stuck};
 use crate::sql::words::Words;
 
 /// What is wrong with one statement. The body of a function and grammar that is too new are told
@@ -42,7 +38,7 @@ pub(super) fn check(text: &str, kind: StatementKind, release: Option<Release>) -
         found.extend(body(text, &parse));
     }
     if let Some(server) = release {
-        found.extend(release::newer(&parse.syntax_node(), text, server));
+        found.extend(newer::newer(&parse.syntax_node(), text, server));
     }
     found
 }

@@ -1,63 +1,14 @@
 //! What came with which release of PostgreSQL: the parser knows the newest grammar, and the server
 //! that a folder is for may be older.
 
-use std::fmt;
 use std::ops::Range;
-use std::str::FromStr;
 
 use lockgate_core::Dialect;
 use squawk_syntax::{SyntaxKind, SyntaxNode};
 
-use crate::sql::check::{Fact, Wrong};
+use crate::sql::check::{Fact, Release, Wrong};
 use crate::sql::lexer::Kind;
 use crate::sql::words::Words;
-
-/// A major release of PostgreSQL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Release(u16);
-
-impl Release {
-    /// The oldest that can be named.
-    pub const OLDEST: Self = Self(10);
-
-    /// The release of this number: 15.
-    pub const fn new(major: u16) -> Self {
-        Self(major)
-    }
-
-    /// Its number.
-    pub const fn major(self) -> u16 {
-        self.0
-    }
-}
-
-impl fmt::Display for Release {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// The text is no major release.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ParseReleaseError;
-
-impl fmt::Display for ParseReleaseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a release is its major number, such as \"15\"")
-    }
-}
-
-impl std::error::Error for ParseReleaseError {}
-
-impl FromStr for Release {
-    type Err = ParseReleaseError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let digits = (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-        let release = text.parse().map(Self).map_err(|_| ParseReleaseError)?;
-        if digits && release >= Self::OLDEST { Ok(release) } else { Err(ParseReleaseError) }
-    }
-}
 
 /// How a piece of grammar is recognised.
 enum Mark {
@@ -174,7 +125,7 @@ pub(super) fn newer(root: &SyntaxNode, text: &str, server: Release) -> Option<Wr
     root.descendants().find_map(|node| {
         rows.iter().find_map(|(what, since, mark)| {
             let range = found(&node, text, mark)?;
-            let fact = Fact::Newer { what, since: Release(*since), server };
+            let fact = Fact::Newer { what, since: Release::new(*since), server };
             Some(Wrong { range, fact, repair: None })
         })
     })
