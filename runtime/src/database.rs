@@ -201,7 +201,10 @@ fn inner(url: &str) -> Result<Inner, Error> {
     match scheme {
         #[cfg(feature = "sqlite")]
         "sqlite" => {
-            let options = url.parse().map_err(|error| not_understood(url, &error))?;
+            let options: sqlx::sqlite::SqliteConnectOptions =
+                url.parse().map_err(|error| not_understood(url, &error))?;
+            // A script may have secrets in it, and the driver would write a slow one into the log.
+            let options = sqlx::ConnectOptions::disable_statement_logging(options);
             Ok(Inner::Sqlite { options, connection: None })
         }
         #[cfg(feature = "postgres")]
@@ -214,6 +217,8 @@ fn inner(url: &str) -> Result<Inner, Error> {
                 let name = program.as_deref().and_then(|path| path.file_stem()?.to_str()).unwrap_or("lockgate");
                 options = options.application_name(name);
             }
+            // A message may have secrets in it, and the driver would write a slow one into the log.
+            options = sqlx::ConnectOptions::disable_statement_logging(options);
             Ok(Inner::Postgres { options, connection: None })
         }
         #[cfg(not(feature = "sqlite"))]
