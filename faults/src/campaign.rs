@@ -782,6 +782,56 @@ async fn wire_messages(place: &Place, set: &Set, order: &Order, case: &Case) -> 
     Ok(seen)
 }
 
+/// Another program at work on the database.
+enum Other {
+    Postgres(PgConnection),
+    Sqlite(SqliteConnection),
+}
+
+impl Other {
+    async fn connect(backend: Backend, place: &Place) -> Result<Self, sqlx::Error> {
+        Ok(match backend {
+            Backend::Postgres => Self::Postgres(PgConnection::connect(&place.admin).await?),
+            Backend::Sqlite => Self::Sqlite(SqliteConnection::connect(&place.admin).await?),
+        })
+    }
+
+    async fn says(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Postgres(connection) => sqlx::raw_sql(sql).execute(connection).await.map(drop),
+            Self::Sqlite(connection) => sqlx::raw_sql(sql).execute(connection).await.map(drop),
+        }
+    }
+
+    async fn close(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Postgres(connection) => connection.close().await,
+            Self::Sqlite(connection) => connection.close().await,
+        }
+    }
+}
+
+/// A run while another program has begun something, for a while or until the run is over.
+async fn beside(
+    backend: Backend,
+    place: &Place,
+    order: &Order,
+    begun: &'static str,
+    for_a_while: Option<Duration>,
+) -> Result<Told, String> {
+    let text = |error: sqlx::Error| error.to_string();
+    let mut other = Other::connect(backend, place).await.map_err(text)?;
+    other.says(begun).await.map_err(text)?;
+    let runner = Runner::start(order);
+    if let Some(time) = for_a_while {
+        tokio::time::sleep(time).await;
+        other.says("COMMIT").await.map_err(text)?;
+    }
+    let told = runner.end(PATIENCE).await;
+    other.close().await.map_err(text)?;
+    Ok(told)
+}
+
 /// An application has a lock that the run needs.
 async fn blocked(
     case: &Case,
@@ -790,36 +840,15 @@ async fn blocked(
     moment: bool,
     outcome: &mut Outcome,
 ) -> Result<Vec<Told>, String> {
-    let text = |error: sqlx::Error| error.to_string();
     let order = Order { lock_timeout_ms: 60, lock_wait_ms: 600, ..order.clone() };
-    match case.backend {
-        Backend::Postgres => {
-            let mut application = PgConnection::connect(&place.admin).await.map_err(text)?;
-            sqlx::raw_sql("BEGIN; LOCK TABLE public.marks").execute(&mut application).await.map_err(text)?;
-            let runner = Runner::start(&order);
-            if moment {
-                tokio::time::sleep(Duration::from_millis(250)).await;
-                sqlx::raw_sql("COMMIT").execute(&mut application).await.map_err(text)?;
-            }
-            let told = runner.end(PATIENCE).await;
-            application.close().await.map_err(text)?;
-            outcome.landed = told.planned;
-            Ok(vec![told])
-        }
-        Backend::Sqlite => {
-            let mut application = SqliteConnection::connect(&place.admin).await.map_err(text)?;
-            sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut application).await.map_err(text)?;
-            let runner = Runner::start(&order);
-            if moment {
-                tokio::time::sleep(Duration::from_millis(250)).await;
-                sqlx::raw_sql("COMMIT").execute(&mut application).await.map_err(text)?;
-            }
-            let told = runner.end(PATIENCE).await;
-            application.close().await.map_err(text)?;
-            outcome.landed = told.failure.is_some() || told.planned;
-            Ok(vec![told])
-        }
-    }
+    let begun = match case.backend {
+        Backend::Postgres => "BEGIN; LOCK TABLE public.marks",
+        Backend::Sqlite => "BEGIN IMMEDIATE",
+    };
+    let told = beside(case.backend, place, &order, begun, moment.then_some(Duration::from_millis(250))).await?;
+    // Who cannot write to a file is kept out before anything is planned.
+    outcome.landed = told.planned || (case.backend == Backend::Sqlite && told.failure.is_some());
+    Ok(vec![told])
 }
 
 /// Two runners through a pooler, and what they leave on its sessions.
@@ -948,17 +977,9 @@ async fn full(
 
 /// Somebody reads while the run would commit.
 async fn read(place: &Place, order: &Order, moment: bool, outcome: &mut Outcome) -> Result<Vec<Told>, String> {
-    let text = |error: sqlx::Error| error.to_string();
     let order = Order { lock_timeout_ms: 60, lock_wait_ms: 400, ..order.clone() };
-    let mut reader = SqliteConnection::connect(&place.admin).await.map_err(text)?;
-    sqlx::raw_sql("BEGIN; SELECT * FROM counter").execute(&mut reader).await.map_err(text)?;
-    let runner = Runner::start(&order);
-    if moment {
-        tokio::time::sleep(Duration::from_millis(150)).await;
-        sqlx::raw_sql("COMMIT").execute(&mut reader).await.map_err(text)?;
-    }
-    let told = runner.end(PATIENCE).await;
-    reader.close().await.map_err(text)?;
+    let begun = "BEGIN; SELECT * FROM counter";
+    let told = beside(Backend::Sqlite, place, &order, begun, moment.then_some(Duration::from_millis(150))).await?;
     outcome.landed = told.planned;
     Ok(vec![told])
 }

@@ -8,18 +8,21 @@ use super::sql::literal;
 use crate::backend::Leftovers;
 
 /// What there is to know of a session, as one text: an expression.
-pub(super) fn kept(leftovers: Leftovers) -> String {
+fn kept(leftovers: Leftovers) -> String {
     let things = match leftovers {
         Leftovers::PutBack => THINGS,
         Leftovers::Leave => "",
     };
-    format!("(SELECT pg_catalog.jsonb_build_object({SETTINGS}{things})::pg_catalog.text)")
+    format!(
+        "(SELECT pg_catalog.jsonb_build_object('settings', (SELECT COALESCE(pg_catalog.jsonb_object_agg(name, setting), \
+         '{{}}') FROM pg_catalog.pg_settings WHERE {MADE_HERE}){things})::pg_catalog.text)"
+    )
 }
 
-const SETTINGS: &str = "'settings', (SELECT COALESCE(pg_catalog.jsonb_object_agg(name, setting), '{}') FROM pg_catalog.pg_settings \
-     WHERE source OPERATOR(pg_catalog.=) 'session' AND context OPERATOR(pg_catalog.<>) 'internal' \
+/// Settings that were made in this session, but for those that go with a transaction or are put back otherwise.
+const MADE_HERE: &str = "source OPERATOR(pg_catalog.=) 'session' AND context OPERATOR(pg_catalog.<>) 'internal' \
      AND NOT name OPERATOR(pg_catalog.=) ANY ('{transaction_isolation,transaction_read_only,transaction_deferrable,\
-     role,session_authorization,seed}'::pg_catalog.text[]))";
+     role,session_authorization,seed}'::pg_catalog.text[])";
 
 /// What is not told of is not let go of.
 const THINGS: &str = ", 'prepared', (SELECT COALESCE(pg_catalog.jsonb_agg(name), '[]') FROM pg_catalog.pg_prepared_statements WHERE from_sql), \
@@ -30,6 +33,11 @@ const THINGS: &str = ", 'prepared', (SELECT COALESCE(pg_catalog.jsonb_agg(name),
      'locks', (SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.concat_ws(' ', classid, objid, objsubid, mode)), '[]') \
      FROM pg_catalog.pg_locks WHERE pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() \
      AND locktype OPERATOR(pg_catalog.=) 'advisory')";
+
+/// Asks for it: one row with the column `kept`.
+pub(super) fn ask(leftovers: Leftovers) -> String {
+    format!("SELECT {} AS kept", kept(leftovers))
+}
 
 /// Keeps it in the transaction. Before that has changed any setting: those would be kept with it.
 pub(super) fn keep(leftovers: Leftovers) -> String {
@@ -83,9 +91,7 @@ fn words(kept: &str) -> String {
          WHILE pg_catalog.pg_advisory_unlock_shared((k >> 32)::bit(32)::integer, k::bit(32)::integer) LOOP END LOOP; \
          END IF; END LOOP; \
          PERFORM pg_catalog.set_config(name, COALESCE(kept->'settings'->>name, reset_val), false) \
-         FROM pg_catalog.pg_settings WHERE source = 'session' AND context <> 'internal' AND NOT name = \
-         ANY ('{{transaction_isolation,transaction_read_only,transaction_deferrable,role,session_authorization,seed}}'\
-         ::pg_catalog.text[]); \
+         FROM pg_catalog.pg_settings WHERE {MADE_HERE}; \
          PERFORM pg_catalog.set_config(key, value, false) \
          FROM pg_catalog.jsonb_each_text(kept OPERATOR(pg_catalog.->) 'settings') \
          WHERE value OPERATOR(pg_catalog.<>) pg_catalog.current_setting(key); END"

@@ -332,8 +332,7 @@ impl<'a> Backing<'a> {
         self.leftovers = request.leftovers;
         self.atomicity = request.atomicity;
         if request.session_state && self.held.is_borrowed() && self.facts().plpgsql {
-            let rows = self.rows(format!("SELECT {} AS kept", kept::kept(self.leftovers))).await?;
-            self.kept = rows.first().and_then(|row| row.try_get("kept").ok());
+            self.ask_kept().await?;
         }
         if !self.facts().conforming {
             self.lexes = Lexes::AsChecked;
@@ -349,6 +348,11 @@ impl<'a> Backing<'a> {
             Some(history) => Ok(history),
             None => Ok(self.look(request.store).await?),
         }
+    }
+
+    /// Takes down what the session has.
+    async fn ask_kept(&mut self) -> Result<(), Cause> {
+        self.execute(kept::ask(self.leftovers)).await
     }
 
     /// Waits until the lock is free.

@@ -10,6 +10,7 @@ use lockgate_core::{Action, Dialect, Direction, Effect, State, StatementFlags, S
 use sqlx::Row;
 
 use super::doubt::Answer;
+use super::envelope::BEGIN;
 use super::message::{Message, Slot};
 use super::run::MADE;
 use super::sql::{BEFORE, EQ, GREATER, LESS, NE, PER, PLUS, TEXT, TIMES, literal};
@@ -17,8 +18,6 @@ use super::{Backing, kept, sql};
 use crate::backend::{FailedAt, Failure, Job, OnProgress, Progress, Sql, Work, backoff};
 use crate::error::{Cause, Class};
 use crate::store::{Entry, Store, identifier};
-
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
 /// Marks the transaction of a unit: it is gone where a statement ended that transaction.
 const MARK: &str = "SET LOCAL lockgate.unit = 'open'";
@@ -122,9 +121,7 @@ impl Backing<'_> {
         self.dirty = true;
         let lasts = if self.facts().plpgsql { lasts(sql, &units) } else { Lasts::Script };
         if self.kept.is_none() && matches!(&lasts, Lasts::Unit(settings) if !settings.is_empty()) {
-            let asked = self.rows(format!("SELECT {} AS kept", kept::kept(self.leftovers))).await;
-            let rows = asked.map_err(|cause| Failure::new(0, FailedAt::Begin, cause))?;
-            self.kept = rows.first().and_then(|row| row.try_get("kept").ok());
+            self.ask_kept().await.map_err(|cause| Failure::new(0, FailedAt::Begin, cause))?;
         }
         self.transaction = None;
         let claim = match self.claim(store, job, sql, lasts).await {
@@ -137,14 +134,13 @@ impl Backing<'_> {
         // The claim waited for the disk, and with it all that was committed before.
         progress(Progress::Committed(0));
         let ran = self.run_units(&claim, &units, progress).await;
+        self.put_back(sql).await;
         if let Err(failure) = &ran {
-            self.put_back(sql).await;
             if failure.cause.class != Class::Lost {
                 self.give_up(&claim, failure).await;
             }
             return ran;
         }
-        self.put_back(sql).await;
         self.claimed = None;
         self.went_on(job);
         progress(Progress::Ran(0));
@@ -277,12 +273,7 @@ impl Backing<'_> {
             if !settings.is_empty() {
                 message.push(Slot::Begin(0), &kept::keep(self.leftovers));
             }
-            for word in head(claim.sql, "LOCAL ") {
-                message.push(Slot::Begin(0), &word);
-            }
-            for index in settings.iter().filter(|index| **index < unit.statements.start) {
-                message.push_script(0, claim.sql, *index..*index + 1);
-            }
+            set_anew(claim, settings, unit, "LOCAL ", message);
         }
         message.push(Slot::Begin(0), MARK);
         message.push(Slot::Begin(0), &self.patience());
@@ -376,12 +367,7 @@ impl Backing<'_> {
     async fn by_itself(&mut self, claim: &Claim<'_>, unit: &Unit, first: usize) -> Result<(), Failure> {
         if let Lasts::Unit(settings) = &claim.lasts {
             let mut message = Message::default();
-            for word in head(claim.sql, "") {
-                message.push(Slot::Begin(0), &word);
-            }
-            for index in settings.iter().filter(|index| **index < unit.statements.start) {
-                message.push_script(0, claim.sql, *index..*index + 1);
-            }
+            set_anew(claim, settings, unit, "", &mut message);
             self.send_part(claim, message).await?;
         }
         if unit.kind == UnitKind::Block {
@@ -709,6 +695,16 @@ fn same_session(claim: &Claim<'_>) -> String {
          THEN 1 ELSE -1 END)::double precision)",
         literal(pid)
     )
+}
+
+/// Says what the script said of its session before this unit: its head, and the settings at these places.
+fn set_anew(claim: &Claim<'_>, settings: &[usize], unit: &Unit, scope: &str, message: &mut Message) {
+    for word in head(claim.sql, scope) {
+        message.push(Slot::Begin(0), &word);
+    }
+    for index in settings.iter().filter(|index| **index < unit.statements.start) {
+        message.push_script(0, claim.sql, *index..*index + 1);
+    }
 }
 
 /// What the head of a script says of all of it. CREATE INDEX CONCURRENTLY waits for every older transaction as

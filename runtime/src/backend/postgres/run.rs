@@ -160,7 +160,7 @@ impl Backing<'_> {
         self.open = Open::Begun;
         let mut message = Message::default();
         if self.facts().plpgsql {
-            message.push(Slot::Begin(index), &format!("SELECT {} AS kept", kept::kept(self.leftovers)));
+            message.push(Slot::Begin(index), &kept::ask(self.leftovers));
         }
         message.push(Slot::Lock(index), &self.begins(store, None, true));
         let guard = match self.facts().found.present(&store.table) {

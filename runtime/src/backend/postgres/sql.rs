@@ -74,7 +74,7 @@ pub(super) fn facts(table: &Table) -> String {
          JOIN pg_catalog.pg_roles o ON o.oid {EQ} c.relowner \
          WHERE c.relname {EQ} ANY (ARRAY[{name}, {log}]::pg_catalog.name[]) AND c.relpersistence {NE} 't' \
          AND c.relkind {EQ} ANY ('{{r,p,v,m,f}}'::pg_catalog.\"char\"[]){place}) AS found, \
-         CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid {EQ} c.relnamespace \
+         CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_class c \
          WHERE c.relname {EQ} {name} AND c.relkind {EQ} 'r'{place}) THEN NULL ELSE \
          (SELECT pg_catalog.min(pg_catalog.concat_ws(pg_catalog.chr({field}), n.nspname, c.relname)) \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid {EQ} c.relnamespace \
@@ -87,10 +87,13 @@ pub(super) fn facts(table: &Table) -> String {
     )
 }
 
-/// Which relations of the table's name are meant: those of its schema, or, where none was named, all.
+/// Which relations `c` of the table's name are meant: those of its schema, or, where none was named, all.
 /// Where the search path leads is not asked: it differs from role to role and from day to day.
 fn place(table: &Table) -> String {
-    table.schema.as_ref().map_or_else(String::new, |schema| format!(" AND n.nspname {EQ} {}", literal(schema)))
+    table.schema.as_ref().map_or_else(String::new, |schema| {
+        let name = literal(&identifier(schema));
+        format!(" AND c.relnamespace {EQ} pg_catalog.to_regnamespace({name})::pg_catalog.oid")
+    })
 }
 
 /// Whether nobody less than us can have planted the table of `c` and `o`: a superuser does not write
@@ -143,17 +146,9 @@ fn written(query: &str) -> String {
     format!("pg_catalog.format({query}, c.relnamespace::pg_catalog.regnamespace, c.relname)")
 }
 
-/// Which relations of the table's name are meant, without a look into the catalogue of schemas.
-fn place_by_oid(table: &Table) -> String {
-    table.schema.as_ref().map_or_else(String::new, |schema| {
-        let name = literal(&identifier(schema));
-        format!(" AND c.relnamespace {EQ} pg_catalog.to_regnamespace({name})::pg_catalog.oid")
-    })
-}
-
 /// There is one table of the name and no other, and no row of it is hidden.
 fn single(table: &Table) -> String {
-    let (name, place) = (literal(&table.name), place_by_oid(table));
+    let (name, place) = (literal(&table.name), place(table));
     format!(
         "c.relname {EQ} {name} AND c.relkind {EQ} 'r' AND c.relpersistence {NE} 't'{place} \
          AND 1 {EQ} (SELECT pg_catalog.count(*) FROM pg_catalog.pg_class c WHERE c.relname {EQ} {name} \
@@ -249,8 +244,8 @@ pub(super) fn unchanged(store: &Store, table: &Table, seen: &str) -> String {
 /// A statement that fails with [`check::OVERTAKEN`] if a history table has been made meanwhile.
 pub(super) fn still_absent(table: &Table) -> String {
     format!(
-        "SELECT pg_catalog.sqrt((CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n \
-         ON n.oid {EQ} c.relnamespace WHERE c.relname {EQ} {} AND c.relkind {EQ} 'r' AND c.relpersistence {NE} 't'{}) \
+        "SELECT pg_catalog.sqrt((CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_class c \
+         WHERE c.relname {EQ} {} AND c.relkind {EQ} 'r' AND c.relpersistence {NE} 't'{}) \
          THEN -1 ELSE 1 END)::double precision)",
         literal(&table.name),
         place(table)
