@@ -380,3 +380,21 @@ async fn runners_with_a_connection_and_with_a_pool_do_not_meet() {
     let log = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM lockgate_log").fetch_one(&mut connection).await;
     assert_eq!(log.unwrap(), 60);
 }
+
+#[tokio::test]
+async fn what_a_reader_kept_from_being_committed_leaves_nothing_in_a_lent_connection() {
+    let db = Db::sqlite().unwrap();
+    db.apply(migrations(&[A])).await;
+    let script = "PRAGMA ignore_check_constraints = 1;\nCREATE TABLE b (id INTEGER);";
+    let set = migrations(&[A, ("0002_b.sql", script)]);
+    let mut reader = SqliteConnection::connect(&db.url()).await.unwrap();
+    reader.execute("BEGIN; SELECT * FROM a").await.unwrap();
+    let mut borrowed = SqliteConnection::connect(&db.url()).await.unwrap();
+    borrowed.execute("PRAGMA busy_timeout = 1").await.unwrap();
+    let migrator = Migrator::new(set).lock_wait(Duration::ZERO);
+    let error = migrator.apply(&mut borrowed).await.unwrap_err();
+    told(&error, ErrorKind::Failed, &["`0002_b` ran, and could not be committed"]);
+    let pragma = "PRAGMA ignore_check_constraints";
+    let left: i64 = sqlx::query_scalar(pragma).fetch_one(&mut borrowed).await.unwrap();
+    assert_eq!(left, 0);
+}

@@ -54,9 +54,10 @@ impl Backing<'_> {
             progress(Progress::Ran(index));
             // What a job has left in the connection may need the end of the transaction to be put back.
             if unenforced || (self.session.is_some() && !self.is_one_transaction()) {
-                self.settle(store, jobs, first..index + 1, progress).await?;
-                first = index + 1;
+                let settled = self.settle(store, jobs, first..index + 1, progress).await;
                 self.tidy().await;
+                settled?;
+                first = index + 1;
             }
         }
         if self.is_one_transaction() {
