@@ -865,7 +865,9 @@ async fn pooled(
         return Ok(Vec::new());
     }
     let (port, mode_text) = (place.port, mode.to_owned());
-    let started = tokio::task::spawn_blocking(move || Pooler::start(port, &mode_text, size)).await;
+    let started =
+        tokio::task::spawn_blocking(move || Pooler::start(("127.0.0.1", port), ("runner", "runner"), &mode_text, size))
+            .await;
     let pooler = started.map_err(|error| error.to_string())??;
     let url = place.through(pooler.port);
     // The pool of a program may be larger than the pooler's in session mode.

@@ -1,4 +1,5 @@
-//! PgBouncer in front of a server, in one of its modes, as an account that may do little.
+//! PgBouncer in front of a server, in one of its modes, as an account that may do little. The tests of the
+//! workspace use it too.
 
 use std::fs;
 use std::net::TcpListener;
@@ -49,22 +50,24 @@ pub(crate) fn installed(files: &[&str], package: &str) -> bool {
 }
 
 impl Pooler {
-    /// Lends so many sessions of the server on this port, each for as long as `mode` says.
-    pub(crate) fn start(upstream: u16, mode: &str, size: usize) -> Result<Self, String> {
+    /// Lends so many sessions of the server at this address, each for as long as `mode` says: `session`,
+    /// `transaction` or `statement`. `login` is a user and a password of the server's.
+    pub(crate) fn start(upstream: (&str, u16), login: (&str, &str), mode: &str, size: usize) -> Result<Self, String> {
+        let ((host, upstream), (user, password)) = (upstream, login);
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
         let port = listener.local_addr().map_err(|error| error.to_string())?.port();
         drop(listener);
         let users = folder.path().join("users.txt");
         let configuration = format!(
-            "[databases]\n* = host=127.0.0.1 port={upstream}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+            "[databases]\n* = host={host} port={upstream}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
              unix_socket_dir =\nauth_type = plain\nauth_file = {}\npool_mode = {mode}\ndefault_pool_size = {size}\n\
-             max_client_conn = 200\nignore_startup_parameters = extra_float_digits\nquery_wait_timeout = 100\n",
+             max_client_conn = 500\nignore_startup_parameters = extra_float_digits\nquery_wait_timeout = 100\n",
             users.display()
         );
         let file = folder.path().join("pgbouncer.ini");
         let write = || {
-            fs::write(&users, "\"runner\" \"runner\"\n")?;
+            fs::write(&users, format!("\"{user}\" \"{password}\"\n"))?;
             fs::write(&file, &configuration)?;
             // The account that it runs as must be able to read it.
             #[cfg(unix)]
