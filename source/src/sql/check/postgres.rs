@@ -23,8 +23,8 @@ pub(super) fn check(text: &str, kind: StatementKind, release: Option<Release>) -
     if gaps::begins(text) {
         return Vec::new();
     }
-    let parse = SourceFile::parse(text);
-    if let Some(error) = first(&parse) {
+    let (parse, error) = parsed(text);
+    if let Some(error) = error {
         if gaps::excuses(text, &error) {
             return Vec::new();
         }
@@ -43,9 +43,24 @@ pub(super) fn check(text: &str, kind: StatementKind, release: Option<Release>) -
     found
 }
 
+/// The tree of a statement, and its first error. Where the parser stops at something that PostgreSQL takes,
+/// it is given the same statement in words that it knows.
+fn parsed(text: &str) -> (Parse<SourceFile>, Option<SyntaxError>) {
+    let parse = SourceFile::parse(text);
+    let error = first(&parse);
+    match error.as_ref().and_then(|_| gaps::in_other_words(text)) {
+        Some(text) => {
+            let parse = SourceFile::parse(&text);
+            let error = first(&parse);
+            (parse, error)
+        }
+        None => (parse, error),
+    }
+}
+
 /// The byte at which the text stops being PostgreSQL.
 fn stops(text: &str) -> Option<usize> {
-    match first(&SourceFile::parse(text)) {
+    match parsed(text).1 {
         Some(error) => Some(error.range().start().into()),
         None => gaps::missed(text).map(|wrong| wrong.range.start),
     }

@@ -54,6 +54,54 @@ fn a_typing_mistake_in_a_keyword_is_told_by_the_keyword() {
 }
 
 #[test]
+fn what_the_server_takes_and_the_parser_does_not_passes() {
+    for text in [
+        "CREATE TRUSTED LANGUAGE l;",
+        "CREATE PROCEDURAL LANGUAGE l;",
+        "CREATE OR REPLACE TRUSTED PROCEDURAL LANGUAGE l HANDLER h INLINE i VALIDATOR v;",
+        "CREATE TRUSTED /* é */ PROCEDURAL\nLANGUAGE l HANDLER a.h NO VALIDATOR;",
+        "ALTER PROCEDURAL LANGUAGE l RENAME TO m;",
+        "DROP PROCEDURAL LANGUAGE IF EXISTS l, m CASCADE;",
+        "DROP LANGUAGE a, b;",
+        "DROP EVENT TRIGGER IF EXISTS a, \"b\";",
+        "DROP TEXT SEARCH CONFIGURATION a.b, c.d, e RESTRICT;",
+        "DROP TEXT SEARCH DICTIONARY a, b;",
+        "DROP CONVERSION a, b;",
+        "DROP ACCESS METHOD a, b CASCADE;",
+        "ALTER ROLE app SET TIME ZONE 'UTC';",
+        "ALTER ROLE ALL IN DATABASE d SET TIME ZONE LOCAL;",
+        "ALTER USER app SET ROLE owner;",
+        "ALTER ROLE app SET SESSION AUTHORIZATION b;",
+        "ALTER ROLE app RESET TIME ZONE;",
+        "ALTER DATABASE d SET TIME ZONE INTERVAL '1:00' HOUR TO MINUTE;",
+        "ALTER DATABASE d SET NAMES 'UTF8';",
+        "ALTER DATABASE d SET SCHEMA 's';",
+        "ALTER FUNCTION f() SET TIME ZONE 'UTC' SET xml OPTION content;",
+        "ALTER SYSTEM SET TIME ZONE DEFAULT;",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql SET TIME ZONE 'UTC' SET role = 'x' AS 'SELECT 1';",
+        "CREATE OR REPLACE PROCEDURE p() LANGUAGE sql SET TIME ZONE -7 AS 'SELECT 1';",
+        "SET NAMES 'UTF8';",
+        "SET LOCAL NAMES DEFAULT;",
+        "ALTER INDEX i OWNER TO app;",
+        "ALTER INDEX IF EXISTS s.i OWNER TO app;",
+        "CREATE SERVER s VERSION NULL FOREIGN DATA WRAPPER w;",
+        "ALTER SERVER s VERSION NULL OPTIONS (SET a 'b');",
+        "EXPLAIN (ANALYZE) REFRESH MATERIALIZED VIEW v;",
+    ] {
+        postgres(text, "");
+    }
+    // What is wrong in them is found all the same, at its place.
+    postgres(
+        "CREATE TRUSTED LANGUAGE l HANDELR h;",
+        "1:27 expected `HANDLER`, found `HANDELR`; did you mean `HANDLER`?",
+    );
+    postgres("DROP EVENT TRIGGER a, b CASCDE;", "1:25 expected `CASCADE`, found `CASCDE`; did you mean `CASCADE`?");
+    postgres("DROP LANGUAGE a,;", "1:16 `,` cannot stand here; delete it");
+    let function = "CREATE FUNCTION f() RETURNS int LANGUAGE sql SET TIME ZONE 'UTC' IMMUTABEL AS 'SELECT 1';";
+    postgres(function, "1:66 expected `IMMUTABLE`, found `IMMUTABEL`; did you mean `IMMUTABLE`?");
+}
+
+#[test]
 fn what_is_wrong_is_said_with_what_was_expected() {
     postgres("SELECT * FROM a WHERE;", "1:22 the statement ends too early: expected an expression");
     postgres("CREATE TABLE a (b);", "1:18 expected a type, found `)`");

@@ -46,7 +46,7 @@ const REFUSED_BEHIND: [&str; 9] = [
 ];
 
 /// The same: beginnings of statements, or what stands in them.
-const REFUSED_SO: [&str; 3] = ["create statistics", "explain (", "as 'not even sql'"];
+const REFUSED_SO: [&str; 4] = ["create statistics", "create unlogged materialized", "explain (", "as 'not even sql'"];
 
 #[derive(Debug, clap::Args)]
 #[command(

@@ -2,6 +2,8 @@
 //! PostgreSQL takes must pass, whatever the parser says of it. Each entry can go when the parser has
 //! learned it.
 
+use std::ops::Range;
+
 use lockgate_core::Dialect;
 use squawk_syntax::syntax_error::SyntaxError;
 
@@ -31,6 +33,199 @@ pub(super) fn begins(text: &str) -> bool {
             is
         })
     })
+}
+
+/// Settings with a grammar of their own, and the same as the parser knows it: never longer.
+const SETTINGS: [(&str, &str); 6] = [
+    ("time zone", "timezone="),
+    ("names", "name="),
+    ("role", "rol="),
+    ("schema", "schem="),
+    ("session authorization", "sessionauthorization="),
+    ("xml option", "xmloption="),
+];
+
+/// What is dropped by one name alone for the parser, and by a list for PostgreSQL.
+const DROPPED_IN_LISTS: [&str; 8] = [
+    "event trigger",
+    "access method",
+    "language",
+    "procedural language",
+    "conversion",
+    "text search parser",
+    "text search dictionary",
+    "text search template",
+];
+
+/// The statement in words that the parser knows, where it does not know those of PostgreSQL. What is
+/// left stands where it stood, so that places of mistakes are the same.
+pub(super) fn in_other_words(text: &str) -> Option<String> {
+    let mut other = Other { text: text.as_bytes().to_vec(), changed: false };
+    let mut at = Words::new(Dialect::Postgres, text, 0);
+    if take(&mut at, "create") {
+        let _ = take(&mut at, "or replace");
+        if at.is_any(&["function", "procedure"]) {
+            other.settings(&mut at, &SETTINGS);
+        } else if take(&mut at, "database") {
+            other.words(&mut at, "location", "template");
+        } else if take(&mut at, "server") {
+            other.words(&mut at, "version null", "version ''");
+        } else {
+            let start = at.token.start;
+            while at.is_any(&["trusted", "procedural"]) {
+                at.next();
+            }
+            if at.is("language") {
+                other.put(start..at.token.start, "");
+                other.words(&mut at, "no validator", "");
+            }
+        }
+    } else if take(&mut at, "alter") {
+        if at.is_any(&["role", "user", "database", "function", "procedure", "routine", "system"]) {
+            other.settings(&mut at, &SETTINGS);
+        } else if take(&mut at, "server") {
+            other.words(&mut at, "version null", "version ''");
+        } else if at.is("index") {
+            let index = at.token.start..at.token.end;
+            at.until(&["owner"]);
+            if at.is("to") {
+                other.put(index, "view");
+            }
+        }
+    } else if take(&mut at, "drop") {
+        let configuration = "text search configuration";
+        if DROPPED_IN_LISTS.into_iter().chain([configuration]).any(|what| take(&mut at, what)) {
+            other.list(&mut at);
+        }
+    } else if at.is("set") {
+        other.settings(&mut at, &SETTINGS[1..2]);
+    } else if at.is("explain") {
+        let start = at.token.start;
+        at.next();
+        at.skip_parentheses();
+        while at.is_any(&["analyze", "analyse", "verbose"]) {
+            at.next();
+        }
+        if at.is("refresh") {
+            other.put(start..at.token.start, "");
+        }
+    }
+    other.changed.then(|| String::from_utf8(other.text).expect("whole tokens are put in the place of whole tokens"))
+}
+
+/// Goes behind these words, where all of them stand here.
+fn take(at: &mut Words<'_>, words: &str) -> bool {
+    let mut here = at.clone();
+    let all = words.split(' ').all(|word| here.take(word));
+    if all {
+        *at = here;
+    }
+    all
+}
+
+/// A statement in other words, of the same length.
+struct Other {
+    text: Vec<u8>,
+    changed: bool,
+}
+
+impl Other {
+    /// Puts these words at the end of the range.
+    fn put(&mut self, range: Range<usize>, words: &str) {
+        self.changed |= !range.is_empty();
+        let start = range.end - words.len();
+        self.text[range.start..start].fill(b' ');
+        self.text[start..range.end].copy_from_slice(words.as_bytes());
+    }
+
+    /// The first place of these words.
+    fn words(&mut self, at: &mut Words<'_>, words: &str, other: &str) {
+        while !at.ended() {
+            let start = at.token.start;
+            if let Some(end) = ends(at, words) {
+                return self.put(start..end, other);
+            }
+            at.next();
+        }
+    }
+
+    /// Each SET and RESET of one of these settings.
+    fn settings(&mut self, at: &mut Words<'_>, settings: &[(&str, &str)]) {
+        while !at.ended() {
+            let (sets, resets) = (at.is("set"), at.is("reset"));
+            at.next();
+            if !sets && !resets {
+                continue;
+            }
+            while sets && at.is_any(&["session", "local"]) && ends(at, "session authorization").is_none() {
+                at.next();
+            }
+            let start = at.token.start;
+            let Some((end, other)) = settings.iter().find_map(|(words, other)| Some((ends(at, words)?, other))) else {
+                continue;
+            };
+            let mut value = Words::new(Dialect::Postgres, at.text, end);
+            if resets {
+                self.put(start..end, other.trim_end_matches('='));
+            } else if !value.ended() && !value.is_byte(b'=') && !value.is("to") && !is_schema(at, &value) {
+                self.put(start..end, other);
+                if value.take("interval") {
+                    // One with a precision or a unit is another type for the parser and none for a setting.
+                    value.skip_parentheses();
+                    self.put(end..value.token.start, "");
+                    value.next();
+                    let unit = value.token.start;
+                    while value.is_any(&["hour", "minute", "second", "to", "day", "month", "year"]) {
+                        value.next();
+                    }
+                    if unit < value.token.start {
+                        self.put(unit..value.token.start, "");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Of names with commas between them the first alone.
+    fn list(&mut self, at: &mut Words<'_>) {
+        let _ = take(at, "if exists");
+        at.next();
+        while at.is_byte(b'.') {
+            at.next();
+            at.next();
+        }
+        while at.is_byte(b',') {
+            let start = at.token.start;
+            at.next();
+            let mut end = at.token.end;
+            if !matches!(at.token.kind, Kind::Word | Kind::Name) {
+                return;
+            }
+            at.next();
+            while at.is_byte(b'.') {
+                at.next();
+                end = at.token.end;
+                at.next();
+            }
+            self.put(start..end, "");
+        }
+    }
+}
+
+/// `SET SCHEMA name` moves a function; with a text it is the setting.
+fn is_schema(at: &Words<'_>, value: &Words<'_>) -> bool {
+    at.is("schema") && value.token.kind != Kind::Text
+}
+
+/// The byte behind these words, where they stand here.
+fn ends(at: &Words<'_>, words: &str) -> Option<usize> {
+    let mut here = at.clone();
+    let mut end = at.token.start;
+    let all = words.split(' ').all(|word| {
+        end = here.token.end;
+        here.take(word)
+    });
+    all.then_some(end)
 }
 
 /// Whether this error is one that the parser gives to good statements.
