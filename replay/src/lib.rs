@@ -270,7 +270,7 @@ impl<'a> Replay<'a> {
         let Some(up) = sql(&migration.up) else {
             return Err(Box::new(scripts::ends_before(CODE, self.folder, migration)));
         };
-        let down = migration.down.as_ref().and_then(sql);
+        let down = migration.way_down().and_then(sql);
         for sql in [Some(up), down].into_iter().flatten() {
             if let Some(statement) = sql.statements.iter().find(|statement| leaves(sql.script, statement)) {
                 let message =

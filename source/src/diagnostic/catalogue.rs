@@ -126,7 +126,8 @@ pub static CODES: &[Entry] = &[
         "blocking-constraint",
         "A foreign key or a check is added that is held against every row at once. Meanwhile a foreign key keeps \
          writers from both tables (SHARE ROW EXCLUSIVE), a check keeps everybody from its table (ACCESS EXCLUSIVE), \
-         and both until the commit. With `NOT VALID` only new rows are checked and the lock is held for a moment; \
+         and both until the commit. So does a column that is added with a check, or with a default and a foreign \
+         key. With `NOT VALID` only new rows are checked and the lock is held for a moment; \
          `VALIDATE CONSTRAINT` in the next migration looks at the old rows while others read and write.",
     ),
     entry(
@@ -153,7 +154,7 @@ pub static CODES: &[Entry] = &[
     entry(
         "blocking-unique",
         "A constraint is added whose index is built while nobody can use the table. A unique constraint, a primary \
-         key and an exclusion need an index, and `ADD` builds it under an ACCESS EXCLUSIVE lock: nobody reads or \
+         key and an exclusion need an index, and `ADD` builds it, as does `ADD COLUMN` for a column that is a key, under an ACCESS EXCLUSIVE lock: nobody reads or \
          writes the table until the commit. Build a unique index with CONCURRENTLY in a migration of its own, and let \
          the constraint take it over with `USING INDEX`, which is quick.",
     ),
@@ -169,7 +170,9 @@ pub static CODES: &[Entry] = &[
         "A column changes its type, so the table is written anew. Nobody reads or writes the table meanwhile: its \
          rows and indexes are written under an ACCESS EXCLUSIVE lock. Changes that only widen touch no row \
          (`varchar(10)` to `varchar(20)` or `text`, `numeric(10,2)` to `numeric(12,2)`) and are let pass, where an \
-         earlier script says what the type was. The safe way is a second column, filled in pieces, to which the \
+         earlier script says what the type was; so are `timestamp` and `timestamptz` from PostgreSQL 12 on, where the \
+         script has set a time zone without an offset. An index with an expression or a condition is built anew even \
+         then, and a check looks at each row: both are said. The safe way is a second column, filled in pieces, to which the \
          program changes over.",
     ),
     entry(
@@ -236,7 +239,7 @@ pub static CODES: &[Entry] = &[
         "A table that is in use is dropped, with all its rows. No way down brings them back. While a release is \
          rolled out, programs of the release before still run. Drop it one release after the last program that uses \
          it; `-- lockgate: allow(drop-table) \"why\"` says that this is so. A table whose rows the script has copied \
-         before is left out.",
+         before is left out, and one whose name another takes that an earlier script has filled.",
     ),
     entry(
         "duplicate",
@@ -271,7 +274,8 @@ pub static CODES: &[Entry] = &[
     entry(
         "enum-value-used",
         "A value of an enum is used in the transaction that adds it. PostgreSQL refuses that (`unsafe use of new \
-         value`), unless the type itself was made in it. Add the value in a migration of its own, before the one that \
+         value`), unless the type itself was made in it. Where the text may stand for something else, such as in a \
+         column of an unknown type, it is a warning. Add the value in a migration of its own, before the one that \
          uses it.",
     ),
     entry(
@@ -290,7 +294,9 @@ pub static CODES: &[Entry] = &[
     entry(
         "incomplete-down",
         "The up script makes something by name that the down script does not mention. Neither its name is there nor a \
-         table that it goes with, so going down leaves it behind, and going up again fails. Drop it; if it is to \
+         table that it goes with, so going down leaves it behind, and going up again fails. What goes with something else need not be named: a \
+         partition with its table, a sequence with the column that owns it. A down script that only raises an error \
+         is none: the migration is irreversible. Drop it; if it is to \
          stay, say so with `-- lockgate: allow(incomplete-down) \"why\"` in the down script.",
     ),
     entry(
@@ -302,7 +308,8 @@ pub static CODES: &[Entry] = &[
     entry(
         "irreversible-down",
         "A migration says `irreversible` and has a way down all the same. One of the two is not true: delete the \
-         directive, or the down script.",
+         directive, or the down script. A down script that only raises an error says the same as the directive, and may \
+         stay.",
     ),
     entry(
         "lossy-down",
@@ -386,7 +393,7 @@ pub static CODES: &[Entry] = &[
     entry(
         "outside-transaction",
         "The database refuses this statement inside a transaction, or ignores it there. SQLite does the latter with \
-         `PRAGMA foreign_keys`. A script runs inside a transaction unless its head says `-- lockgate: \
+         `PRAGMA foreign_keys`. PostgreSQL adds a value to an enum there since 12. A script runs inside a transaction unless its head says `-- lockgate: \
          no-transaction`. Such a script is not undone when it fails half way; give the statement a migration of its \
          own.",
     ),

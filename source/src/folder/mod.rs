@@ -134,6 +134,8 @@ pub struct Script {
     pub body: BodyData,
     /// For each list of statements of its body, what they do to tables.
     pub touches: Vec<Vec<Touch<String>>>,
+    /// What it says where it reverts and only raises an error: then the migration is irreversible.
+    pub raises: Option<String>,
     /// What its head asks for.
     pub options: ScriptOptions,
     /// The lints that its head silences, with the reasons.
@@ -471,7 +473,7 @@ impl Folder {
         let mut rust_steps = Vec::new();
         let mut migrations = Vec::with_capacity(self.migrations.len());
         for migration in &self.migrations {
-            for script in [Some(&migration.up), migration.down.as_ref()].into_iter().flatten() {
+            for script in [Some(&migration.up), migration.way_down()].into_iter().flatten() {
                 if script.kind != Kind::Rust {
                     texts.push(EmbeddedText {
                         file: script.absolute.clone(),
@@ -491,9 +493,9 @@ impl Folder {
                     None => migration.name.clone(),
                 },
                 frozen: migration.frozen,
-                irreversible: migration.irreversible.clone(),
+                irreversible: migration.reason().map(str::to_owned),
                 up: migration.up.data(),
-                down: migration.down.as_ref().map(Script::data),
+                down: migration.way_down().map(Script::data),
             });
         }
         let names = match self.policy.numbering {
@@ -518,6 +520,17 @@ impl Migration {
             up,
             down,
         }
+    }
+
+    /// The script that reverts it. One that only raises an error is none.
+    pub fn way_down(&self) -> Option<&Script> {
+        self.down.as_ref().filter(|down| down.raises.is_none())
+    }
+
+    /// Why it is irreversible, as its directive or its way down says.
+    pub fn reason(&self) -> Option<&str> {
+        let raises = || self.down.as_ref().and_then(|down| down.raises.as_deref());
+        self.irreversible.as_deref().or_else(raises)
     }
 
     /// The database that it is for, where its name says so.

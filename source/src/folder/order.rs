@@ -322,7 +322,7 @@ fn downs(folder: &Folder) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     for migration in &folder.migrations {
         match (&migration.irreversible, &migration.down) {
-            (Some(_), Some(down)) => {
+            (Some(_), Some(down)) if down.raises.is_none() => {
                 let down = folder.show(&down.path);
                 let message =
                     format!("`{}` says that it is irreversible, and has a way down in `{down}`", migration.id);
@@ -348,7 +348,7 @@ fn downs(folder: &Folder) -> Vec<Diagnostic> {
                     )),
                 });
             }
-            (Some(_) | None, None) | (None, Some(_)) => {}
+            (Some(_) | None, None) | (Some(_) | None, Some(_)) => {}
         }
     }
     diagnostics

@@ -13,6 +13,8 @@ use super::name::{Kind, Name};
 use super::read::{self, Found};
 use super::{Folder, Script, step};
 use crate::checksum::{checksum, with_line_feeds};
+use crate::sql::check::Release;
+use crate::sql::lint::{enums, raise};
 use crate::sql::touch::touches;
 use crate::sql::{self, Problem};
 use crate::{Diagnostic, Policy};
@@ -69,6 +71,7 @@ fn read(folder: &Folder, name: &Name, found: &Found) -> (Read, Vec<Diagnostic>) 
         checksum: None,
         body: BodyData::Rust,
         touches: Vec::new(),
+        raises: None,
         options: ScriptOptions::default(),
         allow: Vec::new(),
     };
@@ -97,6 +100,12 @@ fn read(folder: &Folder, name: &Name, found: &Found) -> (Read, Vec<Diagnostic>) 
             touches(reads_as, text, statements)
         });
         script.touches = touches.collect();
+        if name.kind == Kind::Down {
+            let says = |(dialects, statements): &(Dialects, Vec<Statement>)| {
+                raise::says(dialects.iter().next().unwrap_or(Dialect::Postgres), text, statements)
+            };
+            script.raises = statements.iter().find_map(says);
+        }
         clear = readable;
         diagnostics.extend(problems.into_iter().map(|problem| {
             Diagnostic::error(problem.code, file.as_str(), problem.message)
@@ -104,7 +113,7 @@ fn read(folder: &Folder, name: &Name, found: &Found) -> (Read, Vec<Diagnostic>) 
                 .help(problem.help)
         }));
         let view = View { text, file: &file, declared: folder.policy.dialects, tables: &statements };
-        diagnostics.extend(view.check(directives.no_transaction.is_none()));
+        diagnostics.extend(view.check(directives.no_transaction.is_none(), folder.policy.postgres));
         script.body = BodyData::Sql { len: text.len(), statements };
     }
     script.options = ScriptOptions {
@@ -208,7 +217,7 @@ struct View<'a> {
 
 impl View<'_> {
     /// Statements that cannot run, or not the way that the script runs.
-    fn check(&self, transactional: bool) -> Vec<Diagnostic> {
+    fn check(&self, transactional: bool, release: Option<Release>) -> Vec<Diagnostic> {
         let mut diagnostics = Vec::new();
         for (statement, dialects) in self.flagged(StatementFlags::CLIENT_ONLY) {
             if statement.kind == StatementKind::PsqlLine {
@@ -246,9 +255,24 @@ impl View<'_> {
                 }
                 diagnostics.push(self.outside(statement, dialects));
             }
+            diagnostics.extend(self.enum_values(release));
             diagnostics.extend(self.control());
         }
         diagnostics
+    }
+
+    /// Values that are added to an enum, where the servers are older than 12.
+    fn enum_values(&self, release: Option<Release>) -> Vec<Diagnostic> {
+        let is_old = |release: &Release| release.major() < 12;
+        let Some(release) = release.filter(is_old).filter(|_| self.is_postgres()) else { return Vec::new() };
+        let statements = self.tables.iter().flat_map(|(_, statements)| enums::added(self.text, statements));
+        let refused = |statement| {
+            let message = format!(
+                "PostgreSQL {release} does not run this statement inside a transaction: 12 is the first that does"
+            );
+            self.alone(self.error("outside-transaction", statement, &message))
+        };
+        statements.map(refused).collect()
     }
 
     /// Whether the folder is for PostgreSQL alone, and says so.
@@ -293,6 +317,11 @@ impl View<'_> {
         if words.len() > 1 && words[0] == "PRAGMA" && words[1].starts_with("FOREIGN_KEYS") {
             return error.help("delete it, and write `-- lockgate: foreign-keys off` as the first line");
         }
+        self.alone(error)
+    }
+
+    /// How a statement runs outside a transaction.
+    fn alone(&self, error: Diagnostic) -> Diagnostic {
         let error = error.help("write `-- lockgate: no-transaction` as the first line");
         let alone = self.tables.iter().all(|(_, statements)| statements.len() == 1);
         if alone {

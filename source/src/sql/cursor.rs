@@ -1,5 +1,6 @@
 //! The tokens of one statement as a slice that can be cut at its commas and entered at its brackets.
 
+use std::fmt;
 use std::ops::Range;
 
 use lockgate_core::Dialect;
@@ -9,10 +10,81 @@ use crate::sql::lexer::{Kind, Lexer, Token};
 /// A name, possibly with a schema before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::sql) struct Name {
-    /// Its last part in lower case and without quotes: what names are compared by.
+    /// Its last part in lower case and without quotes: what names are compared by, and never shown.
     pub(in crate::sql) key: String,
     /// Where it stands.
     pub(in crate::sql) range: Range<usize>,
+    /// What messages and helps say.
+    pub(in crate::sql) written: Written,
+}
+
+/// A name as SQL has to write it, with its schema, its case and the quotes that it needs. Statements
+/// of helps are made of these alone, so that none can name another table than the script does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::sql) struct Written {
+    schema: String,
+    last: String,
+}
+
+impl Written {
+    /// One that a help makes up of other names, as the server does: the last part of each, with `_` between.
+    pub(in crate::sql) fn joined(parts: &[&str]) -> Self {
+        let bare: Vec<String> = parts.iter().map(|part| bare(part)).collect();
+        // PostgreSQL cuts off what is longer.
+        const LONGEST: usize = 63;
+        let (end, rest) = bare.split_last().map_or(("", &[][..]), |(end, rest)| (end.as_str(), rest));
+        let mut start = rest.join("_");
+        while start.len() + 1 + end.len() > LONGEST && start.pop().is_some() {}
+        let name = if start.is_empty() { end.to_owned() } else { format!("{start}_{end}") };
+        Self { schema: String::new(), last: quoted_where_needed(&name) }
+    }
+
+    /// Its last part.
+    pub(in crate::sql) fn last(&self) -> &str {
+        &self.last
+    }
+
+    /// Another name in the same schema.
+    pub(in crate::sql) fn beside(&self, last: &Self) -> Self {
+        Self { schema: self.schema.clone(), last: last.last.clone() }
+    }
+
+    /// Adds a part, as the script writes it.
+    fn push(&mut self, part: &str) {
+        if !self.last.is_empty() {
+            self.schema.push_str(&self.last);
+            self.schema.push('.');
+        }
+        // What other quotes say, these say in every dialect that the rules know, and within a help's own marks.
+        self.last = if part.starts_with(['[', '`', '\'']) { quoted(&bare(part)) } else { part.to_owned() };
+    }
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.schema, self.last)
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn quoted_where_needed(name: &str) -> String {
+    let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    if plain && !name.starts_with(|c: char| c.is_ascii_digit()) { name.to_owned() } else { quoted(name) }
+}
+
+/// What is between the quotes of a name, and what has none in lower case.
+fn bare(name: &str) -> String {
+    let mut chars = name.chars();
+    let close = match chars.next() {
+        Some('[') => ']',
+        Some(quote @ ('"' | '`' | '\'')) => quote,
+        _ => return name.to_lowercase(),
+    };
+    let inner = chars.as_str();
+    inner.strip_suffix(close).unwrap_or(inner).replace(&format!("{close}{close}"), &close.to_string())
 }
 
 /// A place among the tokens of a statement, or of a piece of it.
@@ -153,17 +225,19 @@ impl<'a> Cursor<'a> {
     /// Goes behind a name.
     pub(in crate::sql) fn name(&mut self) -> Option<Name> {
         let start = self.first()?.start;
+        let mut written = Written::default();
         loop {
             let token = self.first()?;
             if !matches!(token.kind, Kind::Word | Kind::Name | Kind::Text) {
                 return None;
             }
+            written.push(self.shown(token));
             self.next();
             if self.is_mark(".") {
                 self.next();
                 continue;
             }
-            return Some(Name { key: key(self.shown(token)), range: start..token.end });
+            return Some(Name { key: key(self.shown(token)), range: start..token.end, written });
         }
     }
 
@@ -249,6 +323,20 @@ impl<'a> Cursor<'a> {
             }
         }
         self.on(&all[..all.len() - self.tokens.len()])
+    }
+
+    /// The tokens as they stand, without comments, and with a blank where there was room.
+    pub(in crate::sql) fn written(&self) -> String {
+        let mut written = String::new();
+        let mut end = None;
+        for token in self.tokens {
+            if end.is_some_and(|end| end < token.start) {
+                written.push(' ');
+            }
+            written.push_str(self.shown(*token));
+            end = Some(token.end);
+        }
+        written
     }
 
     /// The tokens in lower case and names without quotes, with a blank only between words.

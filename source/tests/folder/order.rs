@@ -276,3 +276,30 @@ migrations/002_b.sql:1:1 missing-test: `002_b` has no test: there is no `tests/m
     project.write("../tests/migrations/002_b.rs", "");
     project.check("");
 }
+
+/// Whoever writes it says that there is no way back: nobody is offered one.
+#[test]
+fn a_way_down_that_only_raises_makes_a_migration_irreversible() {
+    for (dialect, down, reason) in [
+        ("postgres", "DO $$ BEGIN RAISE EXCEPTION 'rows were deleted'; END $$;", "rows were deleted"),
+        ("sqlite", "SELECT RAISE(ABORT, 'rows were deleted');", "rows were deleted"),
+        ("postgres", "DO $$ BEGIN RAISE division_by_zero; END $$;", "its way down only raises an error"),
+    ] {
+        let policy = format!("dialects = [\"{dialect}\"]\ndown = \"required\"\n");
+        let up = "CREATE TABLE a (b INT);";
+        let project = Project::new(&[("migrations.toml", &policy), ("1_a.up.sql", up), ("1_a.down.sql", down)]);
+        let loaded = project.load();
+        assert_eq!(loaded.diagnostics, [], "{down}");
+        let migration = &loaded.folder.migrations[0];
+        assert_eq!((migration.reason(), migration.way_down().is_none()), (Some(reason), true), "{down}");
+        // The script is there all the same, and its checksum is frozen.
+        assert!(migration.down.is_some());
+        assert_eq!(loaded.folder.encode().texts.len(), 1, "{down}");
+        // What its directive says goes first.
+        let up = format!("-- lockgate: irreversible \"too late\"\n{up}");
+        let project = Project::new(&[("migrations.toml", &policy), ("1_a.up.sql", &up), ("1_a.down.sql", down)]);
+        let loaded = project.load();
+        assert_eq!(loaded.diagnostics, [], "{down}");
+        assert_eq!(loaded.folder.migrations[0].reason(), Some("too late"));
+    }
+}

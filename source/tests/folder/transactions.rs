@@ -78,6 +78,29 @@ migrations/1_x.sql:1:1 outside-transaction: SQLite does not run this statement i
     );
 }
 
+/// Since 12 the server takes it, and refuses the use of the value instead.
+#[test]
+fn a_value_is_added_to_an_enum_outside_of_a_transaction_before_postgres_12() {
+    let on = |release: &str| format!("{POSTGRES}postgres = \"{release}\"\n");
+    let add = "ALTER TYPE mood ADD VALUE 'calm';\n";
+    for (release, expected) in [("10", &["outside-transaction:1"][..]), ("11", &["outside-transaction:1"]), ("12", &[])]
+    {
+        codes(&on(release), add, expected);
+        codes(&on(release), &format!("-- lockgate: no-transaction\n{add}"), &[]);
+        // One that the same transaction makes.
+        codes(&on(release), &format!("CREATE TYPE mood AS ENUM ('sad');\n{add}"), &[]);
+        codes(&on(release), "ALTER TYPE mood RENAME VALUE 'a' TO 'b';\n", &[]);
+    }
+    codes(POSTGRES, add, &[]);
+    check(
+        &[("migrations.toml", &on("11")), ("1_x.sql", add)],
+        "
+migrations/1_x.sql:1:1 outside-transaction: PostgreSQL 11 does not run this statement inside a transaction: 12 is the first that does
+  write `-- lockgate: no-transaction` as the first line
+",
+    );
+}
+
 #[test]
 fn an_undeclared_folder_is_refused_only_what_its_dialect_would_refuse() {
     for statement in [

@@ -12,12 +12,26 @@ use crate::sql::lexer::{Kind, Token};
 #[derive(Clone, Debug)]
 pub(super) enum Change<'a> {
     CreateTable(Table<'a>),
-    /// Another thing with a name; `on` is the table that it belongs to.
+    /// Another thing with a name; `on` is the table that it belongs to, or that has the column that it belongs to.
     Create {
         what: &'static str,
         name: Name,
         on: Option<Name>,
+        column: Option<Name>,
         replaces: bool,
+        /// What it is made of: every name and word in it.
+        words: Vec<String>,
+    },
+    /// Another thing than a table has a new name.
+    Rename {
+        name: Name,
+        to: Name,
+    },
+    /// `ALTER SEQUENCE … OWNED BY table.column`, and `ALTER INDEX … ATTACH PARTITION …`
+    Attach {
+        name: Name,
+        to: Name,
+        column: Option<Name>,
     },
     CreateIndex(Index),
     Drop {
@@ -25,6 +39,8 @@ pub(super) enum Change<'a> {
         names: Vec<Name>,
         concurrently: bool,
         cascade: bool,
+        /// `IF EXISTS`
+        tolerant: bool,
     },
     AlterTable {
         table: Name,
@@ -33,6 +49,8 @@ pub(super) enum Change<'a> {
     AddValue {
         of: Name,
         value: String,
+        /// `IF NOT EXISTS`
+        tolerant: bool,
     },
     /// `TRUNCATE`, and `DELETE` without `WHERE`.
     Empty {
@@ -57,14 +75,24 @@ pub(super) enum Change<'a> {
         what: String,
         name: Name,
     },
+    /// The session's time zone, where it is one without an offset, or another one.
+    TimeZone {
+        is_utc: bool,
+    },
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Table<'a> {
     pub(super) name: Name,
     pub(super) temporary: bool,
+    /// `IF NOT EXISTS`
+    pub(super) tolerant: bool,
     pub(super) partitioned: bool,
+    /// The table that it is a partition of.
+    pub(super) parent: Option<Name>,
     pub(super) columns: Vec<Column<'a>>,
+    /// The tables of the query that it is made from.
+    pub(super) from: Vec<String>,
     /// What stands between its parentheses.
     pub(super) body: Option<Cursor<'a>>,
 }
@@ -78,6 +106,10 @@ pub(super) struct Index {
     pub(super) behind_word: usize,
     /// The names within its parentheses and its condition.
     pub(super) names: Vec<String>,
+    /// Those of them that are columns as they are.
+    pub(super) plain: Vec<String>,
+    /// Those of them that are in an expression or in the condition.
+    pub(super) computed: Vec<String>,
 }
 
 /// The definition of a column.
@@ -99,7 +131,10 @@ pub(super) enum Action<'a> {
     ChangeType {
         column: Name,
         to: String,
-        using: bool,
+        /// The expression behind USING, as [`Cursor::plain`] writes it.
+        using: Option<String>,
+        /// Whether it names a collation.
+        collates: bool,
     },
     SetNotNull(Name),
     DropNotNull,
@@ -108,6 +143,8 @@ pub(super) enum Action<'a> {
     Validate,
     RenameTable(Name),
     RenameColumn(Name),
+    /// The table that becomes a partition.
+    Attach(Name),
     /// One that writes the table anew: `SET LOGGED`.
     Rewrite(&'static str),
 }
@@ -133,7 +170,7 @@ pub(super) enum ConstraintKind {
 /// As many tokens of a statement are read: a table has hundreds of columns, not thousands.
 const TOKENS_MAX: usize = 20_000;
 /// Of an INSERT or a query only the beginning is of interest.
-const ROWS_MAX: usize = 400;
+const ROWS_MAX: usize = 2_000;
 /// Of a REFRESH there is only a name.
 const NAME_MAX: usize = 24;
 
@@ -155,7 +192,7 @@ pub(super) fn tokens_of(dialect: Dialect, text: &str, statement: &Statement) -> 
         | StatementKind::CreateType
         | StatementKind::CreateOther => ROWS_MAX,
         StatementKind::Maintenance => ROWS_MAX,
-        StatementKind::Other => NAME_MAX,
+        StatementKind::Other | StatementKind::Session => NAME_MAX,
         _ => 0,
     };
     if max == 0 { Vec::new() } else { tokens(dialect, text, statement.range.clone(), max) }
@@ -184,21 +221,30 @@ pub(super) fn read<'a>(text: &'a str, tokens: &'a [Token]) -> Option<Change<'a>>
     } else if at.take("refresh materialized view") {
         let view = (!at.is("concurrently")).then(|| at.name()).flatten()?;
         (!at.has("no data")).then_some(Change::Refresh { view })
+    } else if at.is_any(&["set", "reset", "discard"]) {
+        time_zone(at)
     } else {
         maintain(at)
     }
 }
 
 fn create(mut at: Cursor<'_>) -> Option<Change<'_>> {
+    let whole = at;
     let replaces = at.take("or replace");
     let temporary = at.adjectives();
     if at.is("index") {
         return index(at);
     }
     if at.take("table") {
-        at.take("if not exists");
-        return table(at, temporary).map(Change::CreateTable);
+        let tolerant = at.take("if not exists");
+        return table(at, temporary, tolerant).map(Change::CreateTable);
     }
+    let start = at.first()?.start;
+    let materialized = whole
+        .tokens
+        .iter()
+        .take(4)
+        .any(|token| token.end <= start && whole.shown(*token).eq_ignore_ascii_case("materialized"));
     let nouns = ["view", "trigger", "function", "procedure", "type", "domain", "sequence", "schema"];
     let what = nouns.into_iter().find(|noun| at.take(noun)).filter(|_| !temporary)?;
     at.take("if not exists");
@@ -206,8 +252,21 @@ fn create(mut at: Cursor<'_>) -> Option<Change<'_>> {
         return None;
     }
     let name = at.name()?;
-    let on = if what == "trigger" && at.seek("on") { at.name() } else { None };
-    Some(Change::Create { what, name, on, replaces })
+    let words = words_of(at);
+    let (mut on, mut column) = (None, None);
+    if what == "trigger" && at.seek("on") {
+        on = at.name();
+    } else if what == "sequence" && at.seek("owned by") {
+        (on, column) = owner(at);
+    }
+    let what = if materialized { "materialized view" } else { what };
+    Some(Change::Create { what, name, on, column, replaces, words })
+}
+
+/// `table.column`
+fn owner(at: Cursor<'_>) -> (Option<Name>, Option<Name>) {
+    let Some(dot) = at.tokens.iter().rposition(|token| at.shown(*token) == ".") else { return (None, None) };
+    (at.on(&at.tokens[..dot]).name(), at.on(&at.tokens[dot + 1..]).name())
 }
 
 fn index(mut at: Cursor<'_>) -> Option<Change<'_>> {
@@ -221,16 +280,40 @@ fn index(mut at: Cursor<'_>) -> Option<Change<'_>> {
     }
     at.take("only");
     let table = at.name()?;
-    let names = at.tokens.iter().filter(|token| matches!(token.kind, Kind::Word | Kind::Name));
-    let names = names.map(|token| key(at.shown(*token))).collect();
-    Some(Change::CreateIndex(Index { name, table, concurrently, behind_word, names }))
+    let names = words_of(at);
+    let (plain, mut computed) = at.seek_group().map_or_else(Default::default, indexed);
+    if at.seek("where") {
+        computed.extend(words_of(at));
+    }
+    Some(Change::CreateIndex(Index { name, table, concurrently, behind_word, names, plain, computed }))
 }
 
-fn table(mut at: Cursor<'_>, temporary: bool) -> Option<Table<'_>> {
+/// Every name, and every word that may be one.
+pub(super) fn words_of(at: Cursor<'_>) -> Vec<String> {
+    let names = at.tokens.iter().filter(|token| matches!(token.kind, Kind::Word | Kind::Name));
+    names.map(|token| key(at.shown(*token))).collect()
+}
+
+/// What stands in the parentheses of an index: columns as they are, and names in expressions.
+pub(super) fn indexed(group: Cursor<'_>) -> (Vec<String>, Vec<String>) {
+    let (mut plain, mut computed) = (Vec::new(), Vec::new());
+    for piece in group.pieces() {
+        let mut at = piece;
+        match at.name().filter(|_| at.first().is_none_or(|token| token.kind != Kind::Open)) {
+            Some(column) => plain.push(column.key),
+            None => computed.extend(words_of(piece)),
+        }
+    }
+    (plain, computed)
+}
+
+fn table(mut at: Cursor<'_>, temporary: bool, tolerant: bool) -> Option<Table<'_>> {
     let name = at.name()?;
+    let parent = if at.take("partition of") { at.name() } else { None };
     let body = at.group();
     let columns = body.map_or_else(Vec::new, |body| body.pieces().into_iter().filter_map(column_of_table).collect());
-    Some(Table { name, temporary, partitioned: at.has("partition by"), columns, body })
+    let from = if at.has("as") { sources(at) } else { Vec::new() };
+    Some(Table { name, temporary, tolerant, partitioned: at.has("partition by"), parent, from, columns, body })
 }
 
 fn column_of_table(piece: Cursor<'_>) -> Option<Column<'_>> {
@@ -273,15 +356,18 @@ fn column(mut at: Cursor<'_>) -> Option<Column<'_>> {
 fn alter(mut at: Cursor<'_>) -> Option<Change<'_>> {
     if at.take("type") {
         let of = at.name()?;
+        if at.take("rename to") {
+            return Some(Change::Rename { name: of, to: at.name()? });
+        }
         if !at.take("add value") {
             return None;
         }
-        at.take("if not exists");
+        let tolerant = at.take("if not exists");
         let value = at.first().filter(|token| token.kind == Kind::Text)?;
-        return Some(Change::AddValue { of, value: at.shown(value).to_owned() });
+        return Some(Change::AddValue { of, value: at.shown(value).to_owned(), tolerant });
     }
     if !at.take("table") {
-        return None;
+        return other(at);
     }
     at.take("if exists");
     at.take("only");
@@ -292,6 +378,41 @@ fn alter(mut at: Cursor<'_>) -> Option<Change<'_>> {
     let actions = at.pieces().into_iter();
     let actions = actions.filter_map(|piece| Some((piece.range(), action(piece)?))).collect();
     Some(Change::AlterTable { table, actions })
+}
+
+/// `ALTER` of what is no table.
+fn other(mut at: Cursor<'_>) -> Option<Change<'_>> {
+    at.take("materialized");
+    at.take("foreign");
+    let nouns = [
+        "view",
+        "sequence",
+        "index",
+        "domain",
+        "function",
+        "procedure",
+        "routine",
+        "aggregate",
+        "trigger",
+        "policy",
+        "table",
+    ];
+    let what = nouns.into_iter().find(|noun| at.take(noun))?;
+    at.take("if exists");
+    let name = at.name()?;
+    let mut renamed = at;
+    if renamed.seek("rename to") {
+        return Some(Change::Rename { name, to: renamed.name()? });
+    }
+    match what {
+        "sequence" if at.seek("owned by") => {
+            let (to, column) = owner(at);
+            Some(Change::Attach { name, to: to?, column })
+        }
+        // The one that is attached goes with the other.
+        "index" if at.take("attach partition") => Some(Change::Attach { name: at.name()?, to: name, column: None }),
+        _ => None,
+    }
 }
 
 fn action(mut at: Cursor<'_>) -> Option<Action<'_>> {
@@ -325,7 +446,9 @@ fn action(mut at: Cursor<'_>) -> Option<Action<'_>> {
             return None;
         }
         let to = at.before(&["using", "collate"]).plain();
-        return Some(Action::ChangeType { column, to, using: at.has("using") });
+        let collates = at.is("collate");
+        let using = at.seek("using").then(|| at.plain());
+        return Some(Action::ChangeType { column, to, using, collates });
     }
     if at.take("rename") {
         if at.take("to") {
@@ -339,6 +462,9 @@ fn action(mut at: Cursor<'_>) -> Option<Action<'_>> {
     }
     if at.take("validate constraint") {
         return Some(Action::Validate);
+    }
+    if at.take("attach partition") {
+        return at.name().map(Action::Attach);
     }
     let rewrites = ["SET LOGGED", "SET UNLOGGED", "SET TABLESPACE", "SET ACCESS METHOD"];
     rewrites.into_iter().find(|words| at.take(&words.to_lowercase())).map(Action::Rewrite)
@@ -392,10 +518,10 @@ fn drop(mut at: Cursor<'_>) -> Option<Change<'_>> {
         at.take("by");
     }
     let concurrently = at.take("concurrently");
-    at.take("if exists");
+    let tolerant = at.take("if exists");
     let names = at.names();
     let cascade = at.has("cascade");
-    Some(Change::Drop { what, names, concurrently, cascade })
+    Some(Change::Drop { what, names, concurrently, cascade, tolerant })
 }
 
 fn copy(mut at: Cursor<'_>) -> Option<Change<'_>> {
@@ -406,11 +532,54 @@ fn copy(mut at: Cursor<'_>) -> Option<Change<'_>> {
     if !at.has("select") {
         return None;
     }
+    Some(Change::Copy { from: sources(at) })
+}
+
+/// The tables behind each FROM and JOIN.
+fn sources(mut at: Cursor<'_>) -> Vec<String> {
     let mut from = Vec::new();
-    while at.seek("from") {
-        from.extend(at.name().map(|name| name.key));
+    while !at.ended() {
+        let reads = at.is_any(&["from", "join"]);
+        at.next();
+        if reads {
+            at.take("only");
+            from.extend(at.clone().name().map(|name| name.key));
+        }
     }
-    Some(Change::Copy { from })
+    from
+}
+
+fn time_zone(mut at: Cursor<'_>) -> Option<Change<'_>> {
+    if !at.take("set") {
+        let ends =
+            ["reset all", "reset timezone", "reset time zone", "discard all"].into_iter().any(|words| at.take(words));
+        return ends.then_some(Change::TimeZone { is_utc: false });
+    }
+    while at.is_any(&["session", "local"]) {
+        at.next();
+    }
+    if at.take("timezone") {
+        at.next();
+    } else if !at.take("time zone") {
+        return None;
+    }
+    const UTC: [&str; 13] = [
+        "utc",
+        "etc/utc",
+        "uct",
+        "etc/uct",
+        "gmt",
+        "etc/gmt",
+        "zulu",
+        "etc/zulu",
+        "universal",
+        "etc/universal",
+        "greenwich",
+        "etc/greenwich",
+        "0",
+    ];
+    let zone = at.first().map(|token| key(at.shown(token))).unwrap_or_default();
+    Some(Change::TimeZone { is_utc: UTC.contains(&zone.as_str()) })
 }
 
 fn maintain(mut at: Cursor<'_>) -> Option<Change<'_>> {

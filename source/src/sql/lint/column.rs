@@ -6,7 +6,7 @@ use std::ops::Range;
 use lockgate_core::Dialect;
 
 use super::change::{Action, Change, Column, ConstraintKind};
-use super::cursor::{Cursor, Name};
+use super::cursor::{Cursor, Name, Written};
 use super::world::{View, a_lock};
 use crate::folder::policy::LintLevel;
 use crate::sql::lexer::Kind;
@@ -19,7 +19,7 @@ pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
             young(view, action, range);
             continue;
         };
-        if unsupported(view, column, range) {
+        if unsupported(view, table, column, range) {
             continue;
         }
         if !view.is_empty(table) {
@@ -60,8 +60,8 @@ fn required(view: &mut View<'_, '_>, table: &Name, column: &Column<'_>, range: &
     if view.source.is_down && !view.set.has_lockfile {
         return true;
     }
-    let (shown, name) = (view.shown(table), view.shown(&column.name));
-    let kind = if column.kind.is_empty() { "text".to_owned() } else { view.line(column.kind_range.clone()) };
+    let (shown, name) = (&table.written, &column.name.written);
+    let kind = if column.kind.is_empty() { "text".to_owned() } else { view.written(column.kind_range.clone()) };
     let message = format!("this fails if `{shown}` has a row: there would be no value for `{name}`, which is NOT NULL");
     let mut help = vec![format!("give the rows a value: `ADD COLUMN {name} {kind} NOT NULL DEFAULT …`")];
     if view.set.dialects.is_none_or(|dialects| !dialects.contains(Dialect::Sqlite)) {
@@ -84,7 +84,7 @@ fn sqlite(view: &mut View<'_, '_>, table: &Name, column: &Column<'_>, range: &Ra
     }
     let default = column.default.filter(|default| !default.is("null"));
     let computed = default.is_some_and(is_computed);
-    let shown = view.shown(table);
+    let shown = &table.written;
     let (why, help) = if computed {
         (
             "SQLite adds no column whose default is computed",
@@ -112,15 +112,17 @@ fn is_computed(default: Cursor<'_>) -> bool {
 }
 
 /// `ADD COLUMN … PRIMARY KEY` and `… UNIQUE` pass SQLite's grammar and never run.
-fn unsupported(view: &mut View<'_, '_>, column: &Column<'_>, range: &Range<usize>) -> bool {
+fn unsupported(view: &mut View<'_, '_>, table: &Name, column: &Column<'_>, range: &Range<usize>) -> bool {
     if !view.set.names(Dialect::Sqlite) {
         return false;
     }
     let (what, help) = if column.rest.has("primary key") {
         ("PRIMARY KEY", "rebuild the table with `-- lockgate: foreign-keys off` as the first line".to_owned())
     } else if column.rest.has("unique") {
-        let name = view.shown(&column.name);
-        ("UNIQUE", format!("add it without, and then `CREATE UNIQUE INDEX … ({name})`"))
+        let name = &column.name.written;
+        let index = table.written.beside(&Written::joined(&[table.written.last(), name.last(), "key"]));
+        let on = table.written.last();
+        ("UNIQUE", format!("add it without, and then `CREATE UNIQUE INDEX {index} ON {on} ({name})`"))
     } else {
         return false;
     };
@@ -185,7 +187,7 @@ fn rewrite(view: &mut View<'_, '_>, table: &Name, column: &Column<'_>, range: &R
     } else {
         return;
     };
-    let (shown, name) = (view.shown(table), view.shown(&column.name));
+    let (shown, name) = (&table.written, &column.name.written);
     let message = format!(
         "nobody can read or write `{shown}` while all of it is written anew, under {} until the commit: {why}",
         a_lock(view.lock_of(range))

@@ -13,15 +13,15 @@ pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
         Change::Drop { what: "table", names, .. } => {
             for name in names {
                 if view.source.is_down {
-                    lossy(view, name.range.clone(), &format!("the rows of `{}`", view.shown(name)));
-                } else if !view.is_new(name) && !is_copied(view, name) {
+                    lossy(view, name.range.clone(), &format!("the rows of `{}`", name.written));
+                } else if !view.is_new(name) && !is_copied(view, name) && !is_swapped(view, name) {
                     drop_table(view, name);
                 }
             }
         }
         Change::Drop { what, names, cascade: true, .. } if CASCADING.contains(what) => {
             for name in names {
-                let shown = format!("{} `{}`", if *what == "owned" { "role" } else { what }, view.shown(name));
+                let shown = format!("{} `{}`", if *what == "owned" { "role" } else { what }, name.written);
                 if view.source.is_down {
                     lossy(view, name.range.clone(), &format!("all that hangs on the {shown}"));
                 } else if !view.is_new_other(what, name) {
@@ -32,7 +32,7 @@ pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
         Change::Empty { verb, tables, cascade } => {
             for table in tables {
                 if view.source.is_down {
-                    lossy(view, table.range.clone(), &format!("the rows of `{}`", view.shown(table)));
+                    lossy(view, table.range.clone(), &format!("the rows of `{}`", table.written));
                 } else if !view.is_new(table) && !is_copied(view, table) && !is_dropped(view, table) {
                     empty_table(view, verb, table, *cascade);
                 }
@@ -42,25 +42,26 @@ pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
             for (range, action) in actions {
                 match action {
                     Action::DropColumn(column) if view.source.is_down => {
-                        let what = format!("what is in `{}` of `{}`", view.shown(column), view.shown(table));
+                        let what = format!("what is in `{}` of `{}`", column.written, table.written);
                         lossy(view, range.clone(), &what);
                     }
                     Action::DropColumn(column) if !view.is_new_column(table, column) => {
                         drop_column(view, table, column, range.clone());
                     }
                     Action::RenameColumn(column) if !view.source.is_down && !view.is_new_column(table, column) => {
-                        let what = format!("the column `{}` of `{}`", view.shown(column), view.shown(table));
+                        let what = format!("the column `{}` of `{}`", column.written, table.written);
                         let help = "add a column of the new name, write both for one release, and drop the old one in the next";
                         rename(view, range.clone(), &what, help);
                     }
-                    Action::RenameTable(_)
+                    Action::RenameTable(to)
                         if !view.source.is_down && !view.is_new(table) && !is_made_again(view, table) =>
                     {
-                        let what = format!("the table `{}`", view.shown(table));
+                        let what = format!("the table `{}`", table.written);
                         let help = format!(
                             "make a view of the old name in the same script, which those programs can read and write, and drop it in \
-                             the next release: `CREATE VIEW {} AS SELECT * FROM …`",
-                            view.shown(table)
+                             the next release: `CREATE VIEW {} AS SELECT * FROM {}`",
+                            table.written,
+                            table.written.beside(&to.written)
                         );
                         rename(view, range.clone(), &what, &help);
                     }
@@ -81,9 +82,42 @@ fn is_dropped(view: &View<'_, '_>, table: &Name) -> bool {
     behind.any(|change| matches!(change, Change::Drop { what: "table", names, .. } if names.iter().any(|name| name.key == table.key)))
 }
 
-/// Whether the rows went to another table before, as in a rebuild.
+/// Whether the rows went to another table before, as in a rebuild, under the name that the table has or had.
 fn is_copied(view: &View<'_, '_>, table: &Name) -> bool {
-    view.before().any(|change| matches!(change, Change::Copy { from, .. } if from.contains(&table.key)))
+    names(view, table).any(|(name, change)| match change {
+        Change::Copy { from } => from.contains(&name),
+        Change::CreateTable(made) => made.from.contains(&name),
+        _ => false,
+    })
+}
+
+/// Whether a table that was filled before this script takes the name which this one had before it.
+fn is_swapped(view: &View<'_, '_>, table: &Name) -> bool {
+    let first = names(view, table).last().map_or_else(|| table.key.clone(), |(name, _)| name);
+    let is_made = |name: &str| {
+        let mut made = view.changes.iter().flatten();
+        made.any(|change| matches!(change, Change::CreateTable(made) if made.name.key == name))
+    };
+    view.changes.iter().flatten().any(|change| match change {
+        Change::AlterTable { table: other, actions } => {
+            let takes = |action: &Action<'_>| matches!(action, Action::RenameTable(to) if to.key == first);
+            other.key != table.key && actions.iter().any(|(_, action)| takes(action)) && !is_made(&other.key)
+        }
+        _ => false,
+    })
+}
+
+/// The changes before the statement, the latest first, each with the name that the table had then.
+fn names<'v>(view: &'v View<'_, '_>, table: &Name) -> impl Iterator<Item = (String, &'v Change<'v>)> {
+    let mut name = table.key.clone();
+    view.changes[..view.at].iter().rev().flatten().map(move |change| {
+        if let Change::AlterTable { table, actions } = change
+            && actions.iter().any(|(_, action)| matches!(action, Action::RenameTable(to) if to.key == name))
+        {
+            name.clone_from(&table.key);
+        }
+        (name.clone(), change)
+    })
 }
 
 /// Whether another table takes the name, as in a rebuild.
@@ -99,7 +133,7 @@ fn is_made_again(view: &View<'_, '_>, table: &Name) -> bool {
 }
 
 fn drop_table(view: &mut View<'_, '_>, name: &Name) {
-    let shown = view.shown(name);
+    let shown = &name.written;
     let message =
         format!("the rows of `{shown}` are gone for good, and programs of the release before that still use it fail");
     let help = "drop it one release after the last program that uses it, and when its rows are saved".to_owned();
@@ -127,7 +161,7 @@ fn drop_cascade(view: &mut View<'_, '_>, what: &str, name: &Name, shown: &str) {
 }
 
 fn empty_table(view: &mut View<'_, '_>, verb: &str, table: &Name, cascade: bool) {
-    let shown = view.shown(table);
+    let shown = &table.written;
     let also = if cascade { ", and of every table that refers to it," } else { "" };
     let message = match verb {
         "DELETE" => format!("every row of `{shown}` is gone for good: this `DELETE` has no `WHERE`"),
@@ -141,7 +175,7 @@ fn empty_table(view: &mut View<'_, '_>, verb: &str, table: &Name, cascade: bool)
 }
 
 fn drop_column(view: &mut View<'_, '_>, table: &Name, column: &Name, range: Range<usize>) {
-    let (column, table) = (view.shown(column), view.shown(table));
+    let (column, table) = (&column.written, &table.written);
     let message = format!(
         "what is in `{column}` of `{table}` is gone for good, and programs of the release before that still name it fail"
     );

@@ -11,10 +11,11 @@ mod change;
 mod column;
 mod down;
 mod empty;
-mod enums;
+pub(crate) mod enums;
 mod facts;
 mod locks;
 mod loss;
+pub(crate) mod raise;
 mod rebuild;
 #[cfg(test)]
 mod tests;
@@ -72,7 +73,7 @@ pub const RULES: [Rule; 21] = [
     rule("drop-table", LintLevel::Warn),
     certain("empty-script", LintLevel::Warn),
     rule("empty-table", LintLevel::Warn),
-    certain("enum-value-used", LintLevel::Warn),
+    certain("enum-value-used", LintLevel::Deny),
     certain("filled-table", LintLevel::Warn),
     certain("incomplete-down", LintLevel::Warn),
     rule("lossy-down", LintLevel::Allow),
@@ -210,7 +211,7 @@ pub fn lint(set: &Set<'_>) -> Vec<Finding> {
         empty::check(&mut view);
         if source.is_down {
             if let Some(up) = up.filter(|up| set.sources[*up].id == source.id) {
-                down::check(&mut view, &set.sources[up]);
+                down::check(&mut view, (up, &set.sources[up]));
             }
         } else {
             up = Some(index);

@@ -5,7 +5,6 @@ use lockgate_core::Dialect;
 
 use super::change::{Action, Change};
 use super::cursor::Name;
-use super::facts::Fact;
 use super::world::View;
 use crate::folder::policy::LintLevel;
 
@@ -22,7 +21,7 @@ pub(super) fn check(view: &mut View<'_, '_>) {
                 continue;
             }
             let Some((from, deletes)) = referrer(view, name) else { continue };
-            let shown = view.shown(name);
+            let shown = &name.written;
             let effect = if deletes {
                 format!("deletes or empties the rows of `{from}` that refer to it, as its foreign key says")
             } else {
@@ -58,26 +57,11 @@ fn is_made_again(view: &View<'_, '_>, table: &Name) -> bool {
     })
 }
 
-/// A table that refers to this one and is there, and whether that deletes or changes its rows: one
-/// where it does, if there is any.
+/// A table that refers to this one, and whether that deletes or changes its rows: one where it does, if
+/// there is any.
 fn referrer(view: &View<'_, '_>, table: &Name) -> Option<(String, bool)> {
-    let mut all: Vec<(String, bool)> = Vec::new();
-    view.earlier(&table.key, |fact| -> Option<()> {
-        if let Fact::Refers { from, to, deletes } = fact
-            && *to == table.key
-            && *from != table.key
-        {
-            all.push((from.clone(), *deletes));
-        }
-        None
-    });
-    all.retain(|(from, _)| {
-        let is_there = view.earlier(from, |fact| match fact {
-            Fact::Table { table, .. } if table == from => Some(true),
-            Fact::Gone { table } if table == from => Some(false),
-            _ => None,
-        });
-        is_there != Some(false)
-    });
-    all.into_iter().max_by_key(|(_, deletes)| *deletes)
+    let all = view.facts.references((view.index, view.at)).into_iter();
+    all.filter(|(from, to, _)| *to == table.key && *from != table.key)
+        .map(|(from, _, deletes)| (from, deletes))
+        .max_by_key(|(_, deletes)| *deletes)
 }

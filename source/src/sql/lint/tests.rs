@@ -362,6 +362,164 @@ fn values_of_an_enum_are_used_after_the_commit() {
     postgres().draft("ALTER TYPE mood ADD VALUE 'ok';").draft("UPDATE t SET m = 'ok';").finds(&[]);
 }
 
+/// Where the value is surely one of the enum, every server refuses it; elsewhere it may be a text.
+#[test]
+fn a_new_value_of_an_enum_is_an_error_where_it_is_used_for_sure() {
+    let released =
+        "CREATE TYPE app.\"Mood\" AS ENUM ('sad'); CREATE TABLE t (id int, \"Feels\" app.\"Mood\", note text);";
+    let level = |draft: &str| {
+        let draft = format!("ALTER TYPE app.\"Mood\" ADD VALUE 'ok'; {draft}");
+        let found = postgres().released(released).draft(&draft).lint().into_iter();
+        found.filter(|(_, finding)| finding.rule == "enum-value-used").map(|(_, finding)| finding.level).next()
+    };
+    for sure in [
+        "UPDATE t SET \"Feels\" = 'ok';",
+        "UPDATE t AS x SET note = 'ok' WHERE x.\"Feels\" <> 'ok';",
+        "INSERT INTO t VALUES (1, 'ok', 'x');",
+        "INSERT INTO t (note, \"Feels\") VALUES ('a', 'sad'), ('ok', 'ok');",
+        "INSERT INTO t (id, \"Feels\") SELECT 1, 'ok' FROM other;",
+        "DELETE FROM t WHERE \"Feels\" NOT IN ('sad', 'ok');",
+        "SELECT 'ok'::app.\"Mood\";",
+        "SELECT CAST('ok' AS \"Mood\");",
+        "ALTER TABLE t ALTER COLUMN \"Feels\" SET DEFAULT 'ok';",
+        "ALTER TABLE t ADD COLUMN second app.\"Mood\" DEFAULT 'ok';",
+        "CREATE TABLE u (m app.\"Mood\" NOT NULL DEFAULT 'ok');",
+        "CREATE INDEX i ON t (id) WHERE \"Feels\" = 'ok';",
+    ] {
+        assert_eq!(level(sure), Some(LintLevel::Deny), "{sure}");
+    }
+    for perhaps in
+        ["INSERT INTO t (note) VALUES ('ok');", "UPDATE t SET note = 'ok';", "UPDATE elsewhere SET m = 'ok';"]
+    {
+        assert_eq!(level(perhaps), Some(LintLevel::Warn), "{perhaps}");
+    }
+    assert_eq!(level("SELECT 'ok'::text;"), None);
+    // What an earlier script has added is there: `IF NOT EXISTS` does nothing.
+    let again = "ALTER TYPE mood ADD VALUE IF NOT EXISTS 'ok'; SELECT 'ok'::mood;";
+    postgres().released("ALTER TYPE mood ADD VALUE 'ok';").draft(again).finds(&[]);
+    postgres().released("ALTER TYPE mood ADD VALUE 'so so';").draft(again).finds(&["enum-value-used: 'ok'"]);
+}
+
+#[test]
+fn a_column_that_is_a_key_builds_an_index() {
+    for column in ["email text UNIQUE", "code bigint CONSTRAINT c PRIMARY KEY", "email text UNIQUE NULLS NOT DISTINCT"]
+    {
+        let draft = format!("ALTER TABLE users ADD COLUMN {column};");
+        let found = postgres().released(USERS).draft(&draft).lint();
+        let rules: Vec<&str> = found.iter().map(|(_, finding)| finding.rule).collect();
+        assert!(rules.contains(&"blocking-unique"), "{column}: {rules:?}");
+        postgres().draft(USERS).draft(&draft).finds(&[]);
+    }
+    on_users(
+        "ALTER TABLE users ADD COLUMN x int CHECK (x > 1), ADD y int DEFAULT 1 REFERENCES ages;",
+        &[
+            "blocking-constraint: ADD COLUMN x int CHECK (x > 1)",
+            "blocking-constraint: ADD y int DEFAULT 1 REFERENCES ages",
+        ],
+    );
+    on_users("ALTER TABLE users ADD COLUMN y int REFERENCES ages, ADD z int DEFAULT NULL REFERENCES ages;", &[]);
+}
+
+#[test]
+fn a_type_may_be_free_for_the_table_and_not_for_an_index() {
+    let on = |more: &str, change: &str, expected: bool| {
+        let table = "CREATE TABLE t (a varchar(10), b text, at timestamp, n numeric(10, 2), c citext);";
+        let draft = format!("ALTER TABLE t ALTER COLUMN {change};");
+        let found = postgres().released(table).released(more).draft(&draft).lint();
+        assert_eq!(found.iter().any(|(_, finding)| finding.rule == "change-type"), expected, "{more} {change}");
+        // Under a name that it got later too.
+        let renamed = draft.replace("TABLE t ", "TABLE renamed ");
+        let folder = postgres().released(table).released(more).released("ALTER TABLE t RENAME TO renamed;");
+        let found = folder.draft(&renamed).lint();
+        assert_eq!(found.iter().any(|(_, finding)| finding.rule == "change-type"), expected, "{more} {renamed}");
+    };
+    on("CREATE INDEX i ON t (a, b DESC NULLS LAST);", "a TYPE text", false);
+    on("CREATE INDEX i ON t (lower(a));", "a TYPE text", true);
+    on("CREATE INDEX i ON t ((a || b));", "a TYPE varchar(20)", true);
+    on("CREATE INDEX i ON t (b) WHERE a > 'm';", "a TYPE text", true);
+    on("CREATE INDEX i ON t (abs(n));", "n TYPE numeric(12, 2)", true);
+    on("CREATE INDEX i ON t (lower(b));", "a TYPE text", false);
+    on("CREATE INDEX i ON t (lower(a)); DROP INDEX i;", "a TYPE text", false);
+    on("ALTER TABLE t ADD CONSTRAINT e EXCLUDE USING gist (lower(a) WITH =);", "a TYPE text", true);
+    // Its rows are looked at again.
+    on("ALTER TABLE t ADD CHECK (length(a) > 2);", "a TYPE text", true);
+    on("ALTER TABLE t ADD CONSTRAINT c CHECK (length(a) > 2); ALTER TABLE t DROP CONSTRAINT c;", "a TYPE text", false);
+    // Another order of the same rows.
+    on("", "a TYPE text COLLATE \"C\"", false);
+    on("CREATE INDEX i ON t (a);", "a TYPE text COLLATE \"C\"", true);
+    on("", "c TYPE text", false);
+    on("ALTER TABLE t ADD UNIQUE (c);", "c TYPE text", true);
+    // An expression is computed for each row.
+    on("", "a TYPE text USING a::text", false);
+    on("", "a TYPE text USING (a)", false);
+    on("", "a TYPE text USING lower(a)", true);
+}
+
+#[test]
+fn both_times_are_the_same_in_a_time_zone_without_an_offset() {
+    let finds = |script: &str, release: Option<u16>, expected: bool| {
+        let mut folder =
+            postgres().released("CREATE TABLE t (a timestamp, b timestamptz, c timestamp(3));").draft(script);
+        folder.release = release.map(Release::new);
+        let found = folder.lint().iter().any(|(_, finding)| finding.rule == "change-type");
+        assert_eq!(found, expected, "{release:?}: {script}");
+    };
+    let change = "ALTER TABLE t ALTER a TYPE timestamptz";
+    for zone in [
+        "SET timezone = 'UTC'",
+        "SET LOCAL timezone TO utc",
+        "SET SESSION TimeZone = \"Etc/UTC\"",
+        "SET TIME ZONE 'UTC'",
+        "SET LOCAL TIME ZONE 'GMT'",
+        "SET TIME ZONE 0",
+    ] {
+        finds(&format!("{zone}; {change};"), None, false);
+        finds(&format!("{zone}; {change};"), Some(12), false);
+        finds(&format!("{zone}; {change};"), Some(11), true);
+        finds(&format!("{zone}; {change} USING a::timestamptz;"), None, false);
+        finds(&format!("{zone}; {change} USING a AT TIME ZONE 'UTC';"), None, true);
+        finds(&format!("{zone}; ALTER TABLE t ALTER b TYPE timestamp without time zone;"), None, false);
+        finds(&format!("{zone}; ALTER TABLE t ALTER c TYPE timestamptz(3);"), None, false);
+        finds(&format!("{zone}; ALTER TABLE t ALTER a TYPE timestamptz(3);"), None, true);
+        finds(&format!("{zone}; RESET timezone; {change};"), None, true);
+        finds(&format!("{zone}; SET timezone = 'Europe/Vienna'; {change};"), None, true);
+    }
+    finds(&format!("{change};"), None, true);
+    finds(&format!("{change}; SET TIME ZONE 'UTC';"), None, true);
+    // The rows are as they were; an index on them is not.
+    let folder = postgres().released("CREATE TABLE t (a timestamp UNIQUE);");
+    folder.draft(&format!("SET timezone = 'UTC'; {change};")).finds(&["change-type: ALTER a TYPE timestamptz"]);
+}
+
+#[test]
+fn what_a_swap_by_names_drops_is_not_lost() {
+    let filled = "CREATE TABLE users_new (id bigint); INSERT INTO users_new SELECT id FROM users;";
+    let swap = "ALTER TABLE users RENAME TO users_old; ALTER TABLE users_new RENAME TO users; DROP TABLE users_old;";
+    // Filled in this script, or in one before.
+    on_users(&format!("{filled} {swap}"), &[]);
+    on_users(&format!("CREATE TABLE users_new AS SELECT id FROM users; {swap}"), &[]);
+    on_users(
+        "CREATE TABLE users_new AS SELECT * FROM ages JOIN users USING (id); DROP TABLE users; ALTER TABLE users_new RENAME TO users;",
+        &[],
+    );
+    postgres()
+        .released(USERS)
+        .released("CREATE TABLE users_new (id bigint);")
+        .draft(swap)
+        .finds(&["rename: RENAME TO users"]);
+    // What was empty took the place of what had rows.
+    postgres()
+        .released(USERS)
+        .draft(&format!("CREATE TABLE users_new (id bigint); {swap}"))
+        .finds(&["drop-table: users_old"]);
+    on_users("DROP TABLE users; CREATE TABLE users (id bigint);", &["drop-table: users"]);
+    // A name that was another table's is not new.
+    let renamed = postgres().released(USERS).draft("CREATE TABLE a (b int); ALTER TABLE a RENAME TO c;");
+    renamed
+        .draft("ALTER TABLE users RENAME TO a; CREATE INDEX i ON a (id);")
+        .finds(&["rename: RENAME TO a", "blocking-index: CREATE INDEX i ON a (id)"]);
+}
+
 const REBUILD: &str = "CREATE TABLE users_new (id integer PRIMARY KEY, name text NOT NULL);
 INSERT INTO users_new SELECT id, name FROM users;
 DROP TABLE users;
@@ -379,6 +537,25 @@ fn a_table_that_others_refer_to_is_rebuilt_without_foreign_keys() {
     let plain = sqlite().released(USERS).released("CREATE TABLE posts (author int REFERENCES users);").draft(REBUILD);
     plain.finds(&["rebuild-foreign-keys: users"]);
     assert_eq!(plain.lint()[0].1.level, LintLevel::Warn);
+    // A rebuild that gives the old table away first leaves the key with that one.
+    let first = "ALTER TABLE posts RENAME TO posts_old; CREATE TABLE posts (author int);
+        INSERT INTO posts SELECT author FROM posts_old; DROP TABLE posts_old;";
+    sqlite().released(USERS).released(posts).released(first).draft(REBUILD).finds(&[]);
+    sqlite().released(USERS).released(posts).draft(&format!("{first} {REBUILD}")).finds(&[]);
+    let kept = first.replace("(author int)", "(author int REFERENCES users ON DELETE CASCADE)");
+    sqlite().released(USERS).released(posts).released(&kept).draft(REBUILD).finds(&["rebuild-foreign-keys: users"]);
+    let renamed = "ALTER TABLE posts RENAME TO articles;";
+    let moved = sqlite().released(USERS).released(posts).released(renamed).draft(REBUILD);
+    assert!(moved.lint()[0].1.message.contains("the rows of `articles`"));
+    sqlite()
+        .released(USERS)
+        .released(posts)
+        .released(renamed)
+        .released("DROP TABLE articles;")
+        .draft(REBUILD)
+        .finds(&[]);
+    let again = "CREATE TABLE IF NOT EXISTS posts (author int);";
+    sqlite().released(USERS).released(posts).released(again).draft(REBUILD).finds(&["rebuild-foreign-keys: users"]);
     // Nobody refers to it, not any more, or only it itself.
     sqlite().released(USERS).draft(REBUILD).finds(&[]);
     folder().scripts.truncate(0);
@@ -417,6 +594,98 @@ fn a_way_down_undoes_what_the_way_up_made() {
         message,
         "`1_x.up.sql` makes the column `c` of `a` and the column `d` of `a`, and this script does not mention them"
     );
+}
+
+#[test]
+fn what_goes_with_something_else_need_not_be_named() {
+    let pair = |up: &str, down: &str, expected: &[&str]| {
+        let found = postgres().draft(up).down(down).lint();
+        let found: Vec<&str> =
+            found.iter().map(|(_, finding)| finding.rule).filter(|rule| *rule == "incomplete-down").collect();
+        assert_eq!(found, expected, "{up}\n{down}");
+    };
+    let incomplete = &["incomplete-down"];
+    for owned in [
+        "ALTER TABLE t ADD n bigint; CREATE SEQUENCE s OWNED BY t.n;",
+        "ALTER TABLE t ADD n bigint; CREATE SEQUENCE s; ALTER SEQUENCE s OWNED BY public.t.n;",
+    ] {
+        pair(owned, "ALTER TABLE t DROP COLUMN n;", &[]);
+        pair(owned, "DROP TABLE t;", &[]);
+        pair(owned, "ALTER TABLE t ALTER n DROP NOT NULL;", incomplete);
+    }
+    pair("CREATE SEQUENCE s; ALTER TABLE t ADD n bigint;", "ALTER TABLE t DROP COLUMN n;", incomplete);
+    // Types and others that take the place of one that was there.
+    pair(
+        "CREATE TYPE mood_new AS ENUM ('a'); ALTER TABLE t ALTER m TYPE mood_new; DROP TYPE mood; ALTER TYPE mood_new RENAME TO mood;",
+        "SELECT 1;",
+        &[],
+    );
+    pair(
+        "ALTER TYPE mood RENAME TO mood_old; CREATE TYPE mood AS ENUM ('a'); ALTER TABLE t ALTER m TYPE mood; DROP TYPE mood_old;",
+        "SELECT 1;",
+        &[],
+    );
+    pair("CREATE SEQUENCE a; ALTER SEQUENCE a RENAME TO b;", "DROP SEQUENCE b;", &[]);
+    pair("CREATE INDEX i ON t (a); ALTER INDEX i RENAME TO j;", "DROP INDEX j;", &[]);
+    pair("CREATE INDEX i ON t (a); ALTER INDEX i RENAME TO j;", "DROP INDEX k;", incomplete);
+    // A partition and its index go with the table.
+    let parts = "CREATE TABLE p_1 PARTITION OF p FOR VALUES IN (1); CREATE INDEX i ON p_1 (a);";
+    pair(parts, "DROP TABLE p;", &[]);
+    pair(parts, "DROP TABLE p_1;", &[]);
+    pair(parts, "DROP TABLE q;", incomplete);
+    pair("CREATE TABLE p_1 (a int); ALTER TABLE p ATTACH PARTITION p_1 DEFAULT;", "DROP TABLE p;", &[]);
+    pair("CREATE INDEX i_1 ON p_1 (a); ALTER INDEX i ATTACH PARTITION i_1;", "DROP INDEX i;", &[]);
+    // A table that was there before is changed and not made.
+    pair(
+        "ALTER TABLE m RENAME TO m_old; CREATE TABLE m (a int); INSERT INTO m SELECT a FROM m_old; DROP TABLE m_old;",
+        "SELECT 1;",
+        &[],
+    );
+    pair("CREATE TABLE a (b int); ALTER TABLE a RENAME TO c;", "SELECT 1;", incomplete);
+    // CASCADE takes along what hangs on it.
+    let trigger = "CREATE FUNCTION f() RETURNS trigger LANGUAGE sql AS ''; CREATE TRIGGER g AFTER INSERT ON t EXECUTE FUNCTION f();";
+    pair(trigger, "DROP FUNCTION f CASCADE;", &[]);
+    pair(trigger, "DROP FUNCTION f;", incomplete);
+    pair("CREATE TYPE mood AS ENUM (); ALTER TABLE t ADD m mood;", "DROP TYPE mood CASCADE;", &[]);
+    pair("CREATE VIEW v AS SELECT * FROM t;", "DROP TABLE t CASCADE;", &[]);
+
+    // What earlier scripts made was there.
+    let made = "CREATE TABLE t (a int); CREATE INDEX i ON t (a);";
+    let again = "CREATE TABLE IF NOT EXISTS t (a int); DROP INDEX i; CREATE INDEX i ON t (a);";
+    postgres().draft(made).down("DROP TABLE t;").draft(again).down("SELECT 1;").finds(&[]);
+    sqlite().released(made).draft("CREATE INDEX IF NOT EXISTS i ON t (a);").down("SELECT 1;").finds(&[]);
+    postgres()
+        .released("CREATE TABLE t (a int); DROP TABLE t;")
+        .draft("CREATE TABLE IF NOT EXISTS t (a int);")
+        .down("SELECT 1;")
+        .finds(&["incomplete-down: SELECT 1;"]);
+}
+
+/// Whoever writes one says that there is no way down.
+#[test]
+fn a_way_down_that_only_raises_is_not_incomplete() {
+    let on = |folder: Folder, down: &str, expected: &[&str]| {
+        folder.draft("CREATE TABLE a (b int);").down(down).finds(expected)
+    };
+    for down in [
+        "DO $$ BEGIN RAISE EXCEPTION 'there is no way back'; END $$;",
+        "-- why\nDO LANGUAGE plpgsql $x$ DECLARE n int; BEGIN RAISE 'gone: %', 1; END; $x$;",
+        "DO 'BEGIN RAISE division_by_zero; END';",
+        "SET search_path = a; DO $$ BEGIN RAISE SQLSTATE '22012'; END $$;",
+    ] {
+        on(postgres(), down, &[]);
+    }
+    for down in [
+        "DO $$ BEGIN RAISE NOTICE 'nothing to do'; END $$;",
+        "DO $$ BEGIN RAISE EXCEPTION 'x'; EXCEPTION WHEN others THEN NULL; END $$;",
+        "DO $$ BEGIN IF true THEN RAISE EXCEPTION 'x'; END IF; END $$;",
+        "DO $$ BEGIN",
+    ] {
+        let found = postgres().draft("CREATE TABLE a (b int);").down(down).lint();
+        assert!(found.iter().any(|(_, finding)| finding.rule == "incomplete-down"), "{down}");
+    }
+    on(sqlite(), "SELECT RAISE(ABORT, 'there is no way back');", &[]);
+    on(sqlite(), "SELECT raise_it();", &["incomplete-down: SELECT raise_it();"]);
 }
 
 #[test]

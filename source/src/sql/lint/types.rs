@@ -1,36 +1,158 @@
 //! PostgreSQL: a column changes its type.
 
 use super::change::{Action, Change};
+use super::cursor::Name;
+use super::facts::Fact;
 use super::world::{View, a_lock};
+
+/// What a change of a type costs, under the lock of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cost {
+    /// Rows stay as they are, and so do the indexes that have the column as it is.
+    Nothing,
+    /// Rows stay as they are, and each index on the column is built anew: the new type is sorted by other rules.
+    Indexes,
+    /// All is written anew.
+    Rewrite,
+}
 
 /// The rule `change-type`.
 pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
     let Change::AlterTable { table, actions } = change else { return };
     for (range, action) in actions {
-        let Action::ChangeType { column, to, using } = action else { continue };
+        let Action::ChangeType { column, to, using, collates } = action else { continue };
         if view.is_new(table) {
             continue;
         }
         let from = view.type_of(table, column);
-        match &from {
-            Some(from) if is_free(from, to) => continue,
-            // Of a type that nobody can see: most often it was a varchar of some length.
-            None if !using && matches!(plain_type(to).0.as_str(), "text" | "varchar") => continue,
-            _ => {}
-        }
-        let (shown, name) = (view.shown(table), view.shown(column));
-        let from = from.map_or_else(String::new, |from| format!(" from {from}"));
-        let message = format!(
-            "nobody can read or write `{shown}` while all of it and its indexes are written anew: changing a type{from} to {to} \
-             holds {} until the commit",
-            a_lock(view.lock_of(range))
-        );
-        let help = format!(
-            "add a column of the new type beside `{name}`, let a trigger keep both alike, fill it in pieces, and change over to it \
-             in a later migration"
-        );
+        let is_plain = using.as_ref().is_none_or(|using| is_cast(using, &column.key, to));
+        let in_utc = in_utc(view);
+        let cost = match &from {
+            _ if !is_plain => Cost::Rewrite,
+            Some(from) if *collates => cost(from, to, in_utc).max_indexes(),
+            Some(from) => cost(from, to, in_utc),
+            // Of a type that nobody can see: most often it was a varchar of some length, or the other time.
+            None if matches!(plain_type(to).0.as_str(), "text" | "varchar") && using.is_none() => Cost::Nothing,
+            None if in_utc && matches!(plain_type(to).0.as_str(), "timestamp" | "timestamptz") => Cost::Nothing,
+            None => Cost::Rewrite,
+        };
+        let (shown, name) = (&table.written, &column.written);
+        let lock = a_lock(view.lock_of(range));
+        let change = format!("{} to {to}", from.map_or_else(String::new, |from| format!(" from {from}")));
+        let (message, help) = match cost {
+            Cost::Rewrite => (
+                format!(
+                    "nobody can read or write `{shown}` while all of it and its indexes are written anew: changing a type{change} \
+                     holds {lock} until the commit"
+                ),
+                format!(
+                    "add a column of the new type beside `{name}`, let a trigger keep both alike, fill it in pieces, and change over to it \
+                     in a later migration"
+                ),
+            ),
+            Cost::Nothing | Cost::Indexes => match built_anew(view, table, column, cost) {
+                Some((index, true)) => (
+                    format!(
+                        "nobody can read or write `{shown}` while an index {index} is built anew: changing a type{change} leaves the \
+                         rows as they are and that index not, and holds {lock} until the commit"
+                    ),
+                    "do it while the table is small, or in a maintenance window".to_owned(),
+                ),
+                Some((index, false)) => (
+                    format!(
+                        "nobody can read or write `{shown}` while its index `{index}` is built anew: changing a type{change} leaves \
+                         the rows as they are and that index not, and holds {lock} until the commit"
+                    ),
+                    format!(
+                        "drop the index before, in a migration of its own with `-- lockgate: no-transaction` as its first line: \
+                         `DROP INDEX CONCURRENTLY {index}`; in one after this, make it again with `CREATE INDEX CONCURRENTLY`"
+                    ),
+                ),
+                None if is_checked(view, table, column) => (
+                    format!(
+                        "nobody can read or write `{shown}` while every row is checked: a `CHECK` names `{name}`, and changing its \
+                         type{change} holds {lock} until the commit"
+                    ),
+                    "drop the check before; after this, add it again with `NOT VALID`, and let the next migration `VALIDATE` it"
+                        .to_owned(),
+                ),
+                None => continue,
+            },
+        };
         view.tell("change-type", range.clone(), message, vec![help]);
     }
+}
+
+impl Cost {
+    /// The same with another collation.
+    fn max_indexes(self) -> Self {
+        if self == Self::Nothing { Self::Indexes } else { self }
+    }
+}
+
+/// Whether both times mean the same here: the script has set a time zone without an offset, and the server
+/// is one that looks at it.
+fn in_utc(view: &View<'_, '_>) -> bool {
+    let zone = view.before().filter_map(|change| match change {
+        Change::TimeZone { is_utc } => Some(*is_utc),
+        _ => None,
+    });
+    zone.last() == Some(true) && view.set.release.is_none_or(|release| release.major() >= 12)
+}
+
+/// Whether the expression is the column itself, or a plain cast of it to the new type.
+fn is_cast(expression: &str, column: &str, to: &str) -> bool {
+    let mut inner = expression;
+    while let Some(within) = inner.strip_prefix('(').and_then(|inner| inner.strip_suffix(')')) {
+        inner = within;
+    }
+    let cast = inner.strip_prefix(column).and_then(|rest| rest.strip_prefix("::"));
+    let called =
+        inner.strip_prefix("cast(").and_then(|rest| rest.strip_prefix(column)?.strip_prefix(" as ")?.strip_suffix(')'));
+    inner == column || cast.or(called).is_some_and(|kind| plain_type(kind) == plain_type(to))
+}
+
+/// An index of the column that does not outlive the change, and whether it belongs to a constraint.
+fn built_anew(view: &View<'_, '_>, of: &Name, column: &Name, cost: Cost) -> Option<(String, bool)> {
+    let mut found: Vec<(String, String, bool)> = Vec::new();
+    let mut lost_constraints = false;
+    view.earlier(&of.key, |fact, of| -> Option<()> {
+        match fact {
+            Fact::ConstraintGone { table } if table == of => lost_constraints = true,
+            Fact::Index { name, table, shown, plain, computed, of_constraint } if table == of => {
+                let is_on = computed.contains(&column.key) || cost == Cost::Indexes && plain.contains(&column.key);
+                if is_on && !(*of_constraint && lost_constraints) {
+                    found.push((name.clone(), shown.clone(), *of_constraint));
+                }
+            }
+            Fact::Table { table, .. } if table == of => return Some(()),
+            _ => {}
+        }
+        None
+    });
+    let is_there = |name: &str| {
+        let gone = view.earlier(name, |fact, _| match fact {
+            Fact::IndexGone { name: known } if known == name => Some(true),
+            Fact::Index { name: known, .. } if known == name => Some(false),
+            _ => None,
+        });
+        gone != Some(true)
+    };
+    let (_, shown, of_constraint) =
+        found.into_iter().find(|(name, _, of_constraint)| *of_constraint || is_there(name))?;
+    Some((shown, of_constraint))
+}
+
+/// Whether a CHECK names the column: it is looked at again for each row.
+fn is_checked(view: &View<'_, '_>, of: &Name, column: &Name) -> bool {
+    let found = view.earlier(&of.key, |fact, of| match fact {
+        // Which one, nobody can see.
+        Fact::ConstraintGone { table } if table == of => Some(false),
+        Fact::Check { table, names } if table == of && names.contains(&column.key) => Some(true),
+        Fact::Table { table, .. } if table == of => Some(false),
+        _ => None,
+    });
+    found == Some(true)
 }
 
 /// A type under its one name, and its arguments.
@@ -55,31 +177,39 @@ fn plain_type(kind: &str) -> (String, Vec<u32>) {
     (name.to_owned(), arguments.split(',').filter_map(|argument| argument.trim().parse().ok()).collect())
 }
 
-/// Whether the change touches no row.
-fn is_free(from: &str, to: &str) -> bool {
+/// What a change from one type to another costs. In a time zone without an offset both times are the same.
+fn cost(from: &str, to: &str, in_utc: bool) -> Cost {
     let ((from, was), (to, is)) = (plain_type(from), plain_type(to));
     let wider = || match (was.first(), is.first()) {
         (_, None) => true,
         (Some(was), Some(is)) => is >= was,
         (None, Some(_)) => false,
     };
+    let free = |is_free: bool, cost: Cost| if is_free { cost } else { Cost::Rewrite };
     match (from.as_str(), to.as_str()) {
-        ("varchar" | "text", "text") | ("cidr", "inet") => true,
-        ("text", "varchar") => is.is_empty(),
+        ("varchar" | "text", "text") | ("cidr", "inet") => Cost::Nothing,
+        ("citext", "text") => Cost::Indexes,
+        ("varchar" | "text", "citext") => Cost::Indexes,
+        ("text", "varchar") => free(is.is_empty(), Cost::Nothing),
+        ("citext", "varchar") => free(is.is_empty(), Cost::Indexes),
+        ("timestamp", "timestamptz") | ("timestamptz", "timestamp") => free(in_utc && wider(), Cost::Indexes),
         ("varchar", "varchar")
         | ("varbit", "varbit")
         | ("timestamp", "timestamp")
         | ("timestamptz", "timestamptz")
         | ("time", "time")
-        | ("interval", "interval") => wider(),
-        ("numeric", "numeric") => wider() && (is.is_empty() || was.get(1).unwrap_or(&0) == is.get(1).unwrap_or(&0)),
-        _ => from == to && was == is,
+        | ("interval", "interval") => free(wider(), Cost::Nothing),
+        ("numeric", "numeric") => {
+            let same_scale = is.is_empty() || was.get(1).unwrap_or(&0) == is.get(1).unwrap_or(&0);
+            free(wider() && same_scale, Cost::Nothing)
+        }
+        _ => free(from == to && was == is, Cost::Nothing),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_free;
+    use super::{Cost, cost};
 
     #[test]
     fn widening_is_free() {
@@ -93,7 +223,7 @@ mod tests {
             ("timestamp(3)", "timestamp"),
             ("int", "integer"),
         ] {
-            assert!(is_free(from, to), "{from} to {to}");
+            assert_eq!(cost(from, to, false), Cost::Nothing, "{from} to {to}");
         }
         for (from, to) in [
             ("integer", "bigint"),
@@ -104,7 +234,7 @@ mod tests {
             ("char(3)", "text"),
             ("varchar", "varchar(5)"),
         ] {
-            assert!(!is_free(from, to), "{from} to {to}");
+            assert_eq!(cost(from, to, false), Cost::Rewrite, "{from} to {to}");
         }
     }
 }

@@ -38,13 +38,27 @@ impl World {
         }
     }
 
+    /// What had one name has the other.
+    fn rename(&mut self, from: &str, to: &str) {
+        match self.tables.remove(from) {
+            true => self.tables.insert(to.to_owned()),
+            false => self.tables.remove(to),
+        };
+        let columns = self.columns.extract_if(|(table, _)| table == from);
+        let columns: Vec<_> = columns.map(|(_, column)| (to.to_owned(), column)).collect();
+        self.columns.extend(columns);
+        if self.emptied.remove(from) {
+            self.emptied.insert(to.to_owned());
+        }
+    }
+
     /// A statement has run.
     pub(super) fn after(&mut self, change: &Change<'_>) {
         match change {
             Change::CreateTable(table) => {
                 self.tables.insert(table.name.key.clone());
             }
-            Change::Create { what: "view", name, .. } => {
+            Change::Create { what: "view" | "materialized view", name, .. } => {
                 self.tables.insert(name.key.clone());
             }
             Change::Create { what, name, .. } => {
@@ -62,9 +76,7 @@ impl World {
                         Action::AddColumn(column) => {
                             self.columns.insert((table.key.clone(), column.name.key.clone()));
                         }
-                        Action::RenameTable(to) if self.tables.contains(&table.key) => {
-                            self.tables.insert(to.key.clone());
-                        }
+                        Action::RenameTable(to) => self.rename(&table.key, &to.key),
                         _ => {}
                     }
                 }
@@ -141,14 +153,28 @@ impl View<'_, '_> {
         touch::lock_of_action(Cursor::new(self.source.text, &tokens))
     }
 
-    /// A name as the script writes it.
-    pub(super) fn shown(&self, name: &Name) -> String {
-        self.source.text[name.range.clone()].replace(['`', '"'], "")
+    /// The columns of a table, in their order, as far as earlier scripts tell.
+    pub(super) fn columns_of(&self, index: usize, of: &Name) -> Vec<String> {
+        let mut columns = Vec::new();
+        self.facts.earlier((self.index, index), &of.key, |fact, of| -> Option<()> {
+            match fact {
+                Fact::Column { table, column, .. } if table == of && !columns.contains(column) => {
+                    columns.push(column.clone());
+                }
+                Fact::Table { table, .. } if table == of => return Some(()),
+                _ => {}
+            }
+            None
+        });
+        // The latest was seen first.
+        columns.reverse();
+        columns
     }
 
-    /// The text of these bytes on one line, and no longer than fits there.
-    pub(super) fn line(&self, range: Range<usize>) -> String {
-        one_line(&self.source.text[range])
+    /// The SQL of these bytes on one line, for a statement of a help.
+    pub(super) fn written(&self, range: Range<usize>) -> String {
+        let tokens = cursor::tokens(Dialect::Postgres, &self.source.text[..range.end], range, usize::MAX);
+        Cursor::new(self.source.text, &tokens).written()
     }
 
     pub(super) fn tell(&mut self, rule: &'static str, range: Range<usize>, message: String, help: Vec<String>) {
@@ -157,32 +183,42 @@ impl View<'_, '_> {
     }
 
     /// Looks at what earlier scripts and statements have left behind: see [`Facts::earlier`].
-    pub(super) fn earlier<R>(&self, word: &str, look: impl FnMut(&Fact) -> Option<R>) -> Option<R> {
-        self.facts.earlier((self.index, self.at), word, look)
+    pub(super) fn earlier<R>(&self, name: &str, look: impl FnMut(&Fact, &str) -> Option<R>) -> Option<R> {
+        self.facts.earlier((self.index, self.at), name, look)
     }
 
     /// The type that a column had until now.
     pub(super) fn type_of(&self, of: &Name, wanted: &Name) -> Option<String> {
-        self.earlier(&wanted.key, |fact| match fact {
-            Fact::Column { table, column, kind } if *table == of.key && *column == wanted.key => Some(kind.clone()),
-            _ => None,
-        })
+        self.facts.type_of((self.index, self.at), &of.key, &wanted.key)
     }
 
     /// Whether a constraint already says that the column is never null.
     pub(super) fn has_null_check(&self, of: &Name, column: &Name) -> bool {
         let wanted = format!("{} is not null", column.key);
-        let found = self.earlier(&column.key, |fact| match fact {
-            Fact::Checked { table, says } if *table == of.key && says.contains(&wanted) => Some(()),
+        let found = self.earlier(&of.key, |fact, of| match fact {
+            Fact::Checked { table, says } if table == of && says.contains(&wanted) => Some(()),
             _ => None,
         });
         found.is_some()
     }
 
+    /// Whether this is the index of a table that has partitions.
+    pub(super) fn is_index_of_partitioned(&self, name: &Name) -> bool {
+        let table = self.earlier(&name.key, |fact, _| match fact {
+            Fact::Index { name: known, table, .. } if *known == name.key => Some(table.clone()),
+            _ => None,
+        });
+        table.is_some_and(|table| self.has_partitions(&table))
+    }
+
     /// Whether a table has partitions.
     pub(super) fn is_partitioned(&self, name: &Name) -> bool {
-        let found = self.earlier(&name.key, |fact| match fact {
-            Fact::Table { table, partitioned } if *table == name.key => Some(*partitioned),
+        self.has_partitions(&name.key)
+    }
+
+    fn has_partitions(&self, name: &str) -> bool {
+        let found = self.earlier(name, |fact, name| match fact {
+            Fact::Table { table, partitioned } if table == name => Some(*partitioned),
             _ => None,
         });
         found == Some(true)
@@ -196,14 +232,4 @@ const ACTION_MAX: usize = 400;
 pub(super) fn a_lock(lock: TableLock) -> String {
     let article = if lock.as_str().starts_with(['A', 'E']) { "an" } else { "a" };
     format!("{article} {lock} lock")
-}
-
-/// A text on one line.
-pub(super) fn one_line(text: &str) -> String {
-    const LONGEST: usize = 100;
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ").replace('`', "");
-    match line.char_indices().nth(LONGEST) {
-        Some((at, _)) => format!("{}…", &line[..at]),
-        None => line,
-    }
 }
