@@ -321,6 +321,8 @@ pub(crate) enum Class {
     ReadOnly,
     /// A lock could not be had in time, or a deadlock was resolved against us: try again.
     LockTimeout,
+    /// Others held what it needs for as long as it may wait for them.
+    Held,
     /// The statement ran longer than it may, or somebody cancelled it.
     Cancelled,
     /// There is no room left.
@@ -367,6 +369,7 @@ impl Class {
             Self::Absent
             | Self::Syntax
             | Self::LockTimeout
+            | Self::Held
             | Self::Cancelled
             | Self::Full
             | Self::Unclean
@@ -395,6 +398,9 @@ impl Class {
             Self::ReadOnly => Some("connect to the primary, or to a file and a folder that can be written"),
             Self::LockTimeout => {
                 Some("end what holds it, or allow more time with `lock_timeout` (SQLite: `lock_wait`), then run again")
+            }
+            Self::Held => {
+                Some("end what reads or writes the database, or allow more time with `lock_wait`, then run again")
             }
             Self::Cancelled => Some(
                 "if a limit ended it: raise `statement_timeout`, or write `-- lockgate: statement-timeout 10min`; if \

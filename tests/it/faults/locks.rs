@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lockgate::{Database, Error, ErrorKind, Event, Migrations, Migrator, Report};
+use lockgate::{Atomicity, Database, Error, ErrorKind, Event, Migrations, Migrator, Report};
 use sqlx::sqlite::SqlitePoolOptions;
 use sqlx::{Connection, Executor, PgConnection, PgPool, SqliteConnection, SqlitePool};
 use tokio::sync::Notify;
@@ -282,27 +282,43 @@ async fn sqlite_waits_for_a_reader_before_it_commits() {
     assert_eq!(Migrator::new(more).apply(&mut borrowed).await.unwrap().steps.len(), 1);
 }
 
+/// How long a lent connection waits by itself is not what the run was asked for. It is what it was afterwards.
 #[tokio::test]
-async fn a_reader_that_outlasts_the_wait_makes_no_migration_count_twice() {
-    let db = Db::sqlite().unwrap();
-    db.apply(migrations(&[A])).await;
-    let set = migrations(&[A, ("0002_b.sql", "CREATE TABLE b (id INTEGER);")]);
-    let mut reader = SqliteConnection::connect(&db.url()).await.unwrap();
-    reader.execute("BEGIN; SELECT * FROM a").await.unwrap();
-    let events = Events::default();
-    let migrator = events.of(Migrator::new(set).lock_wait(Duration::ZERO));
-    let mut borrowed = SqliteConnection::connect(&db.url()).await.unwrap();
-    borrowed.execute("PRAGMA busy_timeout = 1").await.unwrap();
-    let running = tokio::spawn(async move { migrator.apply(&mut borrowed).await });
-    events.wait(|event| matches!(event, Event::Retrying { .. })).await;
-    let committed = |event: &&Event| matches!(event, Event::Committed { .. });
-    assert_eq!(events.all.lock().unwrap().iter().filter(committed).count(), 0);
-    reader.execute("COMMIT").await.unwrap();
-    let report = running.await.unwrap().unwrap();
-    assert_eq!(report.steps.len(), 1, "{report:?}");
-    let ran = events.all.lock().unwrap().iter().filter(|event| matches!(event, Event::Ran { .. })).count();
-    assert!(ran > 1, "it was rolled back and ran again");
-    assert_eq!(events.all.lock().unwrap().iter().filter(committed).count(), 1);
+async fn a_reader_is_waited_for_as_long_as_the_run_may_and_no_migration_counts_twice() {
+    let own = "-- lockgate: no-transaction\nBEGIN;\nINSERT INTO a VALUES (1);\nCOMMIT;";
+    for (script, atomicity, says) in [
+        ("INSERT INTO a VALUES (1);", Atomicity::PerMigration, "`0002_b` ran, and could not be committed"),
+        ("INSERT INTO a VALUES (1);", Atomicity::WholeRun, "the run could not be committed"),
+        (own, Atomicity::PerMigration, "`0002_b` could not be recorded"),
+    ] {
+        let db = Db::sqlite().unwrap();
+        db.execute("PRAGMA journal_mode = DELETE").await;
+        db.apply(migrations(&[A])).await;
+        let set = migrations(&[A, ("0002_b.sql", script), ("0003_c.sql", "CREATE TABLE c (id INTEGER);")]);
+        let mut reader = SqliteConnection::connect(&db.url()).await.unwrap();
+        reader.execute("BEGIN; SELECT * FROM a").await.unwrap();
+        let events = Events::default();
+        let migrator = events.of(Migrator::new(set).lock_wait(Duration::from_millis(20)).atomicity(atomicity));
+        let mut lent = SqliteConnection::connect(&db.url()).await.unwrap();
+        let began = std::time::Instant::now();
+        let error = migrator.apply(&mut lent).await.unwrap_err();
+        assert!(
+            began.elapsed() < Duration::from_secs(4),
+            "the connection itself would have waited for five: {error:?}"
+        );
+        told(&error, ErrorKind::Failed, &[says, "database is locked", "`lock_wait`"]);
+        let heard = std::mem::take(&mut *events.all.lock().unwrap());
+        let repeated = |event: &Event| matches!(event, Event::Retrying { .. } | Event::Committed { .. });
+        assert!(!heard.iter().any(repeated), "{heard:?}");
+        let timeout: i64 = sqlx::query_scalar("PRAGMA busy_timeout").fetch_one(&mut lent).await.unwrap();
+        assert_eq!(timeout, 5000, "as the connection had it");
+        reader.execute("COMMIT").await.unwrap();
+        assert_eq!(db.history().await, ["1:applied"]);
+        assert_eq!(migrator.apply(&mut lent).await.unwrap_or_else(|error| panic!("{error:?}")).steps.len(), 2);
+        assert_eq!(db.texts("SELECT CAST(id AS TEXT) FROM a").await, ["1"], "{script}");
+        let timeout: i64 = sqlx::query_scalar("PRAGMA busy_timeout").fetch_one(&mut lent).await.unwrap();
+        assert_eq!(timeout, 5000, "as the connection had it");
+    }
 }
 
 /// What travels in one message is answered together; how long each took is the history's to say.

@@ -1,9 +1,8 @@
 //! SQLite: which history is read, what a run on a database without one does, and readers that do not go away.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lockgate::{ErrorKind, Event, Migrations, Migrator};
+use lockgate::{ErrorKind, Migrations, Migrator};
 use sqlx::{Connection, Executor, SqliteConnection};
 
 use super::told;
@@ -203,35 +202,6 @@ async fn reader(db: &Db) -> SqliteConnection {
     let mut reader = lent(db).await;
     reader.execute("BEGIN; SELECT * FROM a").await.unwrap();
     reader
-}
-
-#[tokio::test]
-async fn g_a_reader_longer_than_the_wait_repeats_nothing_in_the_report() {
-    let db = Db::sqlite().unwrap();
-    db.execute("PRAGMA journal_mode = DELETE").await;
-    db.apply(migrations(&[A])).await;
-    let reading = Arc::new(Mutex::new(Some(reader(&db).await)));
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let (hears, ends) = (told.clone(), reading.clone());
-    let migrator = Migrator::new(migrations(&[A, B, ("0003_c.sql", "INSERT INTO a VALUES (2);")]))
-        .lock_wait(Duration::from_millis(1))
-        .on_event(move |event| {
-            if matches!(event, Event::Retrying { .. }) {
-                // Dropped, it reads no more.
-                drop(ends.lock().unwrap().take());
-            }
-            hears.lock().unwrap().push(event.clone());
-        });
-    let mut database = db.open().await;
-    let report = migrator.apply(&mut database).await.unwrap_or_else(|error| panic!("{error:?}"));
-    let ids: Vec<&str> = report.steps.iter().map(|step| step.id.as_str()).collect();
-    assert_eq!(ids, ["0002_b", "0003_c"]);
-    let told = std::mem::take(&mut *told.lock().unwrap());
-    let count = |wanted: fn(&Event) -> bool| told.iter().filter(|event| wanted(event)).count();
-    assert_eq!(count(|event| matches!(event, Event::Committed { .. })), 2, "{told:?}");
-    assert!(count(|event| matches!(event, Event::Retrying { .. })) > 0, "the reader was in the way");
-    assert_eq!(db.log().await, ["1:applied", "2:applied", "3:applied"]);
-    assert_eq!(db.texts("SELECT CAST(id AS TEXT) FROM a ORDER BY id").await, ["1", "2"]);
 }
 
 /// The COMMIT of a script's own block waits for a reader too, where nobody else tries the script again.

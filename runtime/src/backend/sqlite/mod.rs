@@ -225,15 +225,27 @@ impl<'a> Backing<'a> {
         uncounted: bool,
         on_wait: &mut (dyn FnMut(Option<String>) + Send),
     ) -> Result<(), LockFailure> {
-        // How long the connection itself would wait is not what was asked for, and nobody could be
-        // told meanwhile.
-        let busy_timeout = self.number("PRAGMA busy_timeout").await?;
-        self.busy_timeout = Some(busy_timeout);
-        self.execute("PRAGMA busy_timeout = 0").await?;
+        self.wait_at_most(Duration::ZERO).await?;
         let begun = self.begun(until, uncounted, on_wait).await;
-        self.execute(format!("PRAGMA busy_timeout = {busy_timeout}")).await?;
-        self.busy_timeout = None;
+        self.wait_as_before().await;
         begun
+    }
+
+    /// Has the connection itself wait for others no longer than this. How long it would wait is not what the run was
+    /// asked for, and nobody could be told meanwhile.
+    async fn wait_at_most(&mut self, most: Duration) -> Result<(), Cause> {
+        let own = self.number("PRAGMA busy_timeout").await?;
+        self.busy_timeout = Some(own);
+        let most = own.min(i64::try_from(most.as_millis()).unwrap_or(i64::MAX));
+        self.execute(format!("PRAGMA busy_timeout = {most}")).await
+    }
+
+    /// Has it wait as it did before. Where that fails, what drops us tries once more, or closes it.
+    async fn wait_as_before(&mut self) {
+        let Some(own) = self.busy_timeout else { return };
+        if self.execute(format!("PRAGMA busy_timeout = {own}")).await.is_ok() {
+            self.busy_timeout = None;
+        }
     }
 
     async fn begun(
@@ -319,8 +331,14 @@ impl<'a> Backing<'a> {
             return Ok(());
         }
         self.count().await?;
-        let until = Deadline::after(self.lock_wait);
-        let mut attempt = 0;
+        self.wait_at_most(Duration::ZERO).await?;
+        let committed = self.committed().await;
+        self.wait_as_before().await;
+        committed
+    }
+
+    async fn committed(&mut self) -> Result<(), Cause> {
+        let mut readers = Readers::outwaited(self.lock_wait);
         loop {
             let Err(error) = depth::commit(self.held.connection()).await else {
                 (self.open, self.absent) = (false, self.create);
@@ -328,12 +346,7 @@ impl<'a> Backing<'a> {
             };
             let cause = cause(&error);
             self.lost |= cause.class == Class::Lost;
-            // Somebody still reads what is to be written over.
-            if cause.class != Class::LockTimeout || until.is_over() {
-                return Err(cause);
-            }
-            tokio::time::sleep(backoff(attempt, Duration::from_millis(10), Duration::from_millis(250))).await;
-            attempt += 1;
+            readers.pause(cause).await?;
         }
     }
 
@@ -374,10 +387,12 @@ impl<'a> Backing<'a> {
             return self.execute(log).await;
         }
         let create = if self.create { sql::create(&store.table) } else { String::new() };
+        self.wait_at_most(self.lock_wait).await?;
         let logged = self.execute(format!("BEGIN IMMEDIATE; {create}; {log}; COMMIT")).await;
         if logged.is_err() {
             let _ = self.execute("ROLLBACK").await;
         }
+        self.wait_as_before().await;
         logged
     }
 
@@ -408,6 +423,33 @@ impl<'a> Backing<'a> {
         let under_way = self.open || self.block || self.unenforced || self.busy_timeout.is_some();
         let in_file = matches!(self.file, Some(Some(_)));
         under_way || self.lost || self.session.is_some() || ((self.dirty || self.unclean.is_some()) && in_file)
+    }
+}
+
+/// Who keeps a COMMIT from writing over what they still read.
+struct Readers {
+    until: Deadline,
+    attempt: u32,
+}
+
+impl Readers {
+    /// They are waited for so long in all.
+    fn outwaited(wait: Duration) -> Self {
+        Self { until: Deadline::after(wait), attempt: 0 }
+    }
+
+    /// Waits a moment where they are the cause; an error where something else is, or where that was long enough.
+    async fn pause(&mut self, cause: Cause) -> Result<(), Cause> {
+        if cause.class != Class::LockTimeout {
+            return Err(cause);
+        }
+        if self.until.is_over() {
+            return Err(Cause { class: Class::Held, ..cause });
+        }
+        let delay = backoff(self.attempt, Duration::from_millis(10), Duration::from_millis(250));
+        tokio::time::sleep(delay.min(self.until.left())).await;
+        self.attempt += 1;
+        Ok(())
     }
 }
 

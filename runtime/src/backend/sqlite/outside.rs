@@ -9,7 +9,7 @@ use lockgate_core::{Action, Dialect, Direction, State, StatementKind, UnitKind};
 use super::run::fated;
 use super::session::says;
 use super::sql::Advance;
-use super::{Backing, Broken, owner, sql};
+use super::{Backing, Broken, Readers, owner, sql};
 use crate::backend::backoff;
 use crate::backend::{Deadline, FailedAt, Failure, Job, LockFailure, OnProgress, Progress, Sql, Work};
 use crate::error::{Cause, Class};
@@ -184,22 +184,25 @@ impl Backing<'_> {
         self.statements(sql, body).await?;
         if commits {
             self.advanced(store, row, finished).await?;
-            let until = Deadline::after(self.lock_wait);
-            let mut attempt = 0;
-            while let Err((at, cause)) = self.statements(sql, end - 1..end).await {
-                if cause.class != Class::LockTimeout || until.is_over() {
-                    return Err((at, cause));
-                }
-                tokio::time::sleep(backoff(attempt, Duration::from_millis(10), Duration::from_millis(250))).await;
-                attempt += 1;
-            }
-            self.block = false;
-            return Ok(());
+            self.wait_at_most(Duration::ZERO).await.map_err(bookkeeping)?;
+            let ended = self.end_block(sql, end - 1).await;
+            self.wait_as_before().await;
+            return ended;
         }
         self.block = false;
         self.open_again().await.map_err(bookkeeping)?;
         self.advanced(store, row, finished).await?;
         self.commit().await.map_err(bookkeeping)
+    }
+
+    /// Sends the statement that ends the script's own transaction until nobody reads what it writes over.
+    async fn end_block(&mut self, sql: &Sql, last: usize) -> Result<(), Broken> {
+        let mut readers = Readers::outwaited(self.lock_wait);
+        while let Err((at, cause)) = self.statements(sql, last..last + 1).await {
+            readers.pause(cause).await.map_err(|cause| (at, cause))?;
+        }
+        self.block = false;
+        Ok(())
     }
 
     /// Sends these statements, one by one.
@@ -215,9 +218,7 @@ impl Backing<'_> {
         match self.begin(&mut |_| ()).await {
             Ok(()) => Ok(()),
             Err(LockFailure::Cause(cause)) => Err(cause),
-            Err(LockFailure::Held { .. }) => {
-                Err(Cause::new(Class::LockTimeout, "another connection holds the write lock"))
-            }
+            Err(LockFailure::Held { .. }) => Err(Cause::new(Class::Held, "another connection holds the write lock")),
         }
     }
 

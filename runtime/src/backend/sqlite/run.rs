@@ -201,7 +201,7 @@ impl Backing<'_> {
                 Ok(()) => {}
                 Err(LockFailure::Cause(cause)) => return Err(begin(cause)),
                 Err(LockFailure::Held { .. }) => {
-                    return Err(begin(Cause::new(Class::LockTimeout, "another connection holds the write lock")));
+                    return Err(begin(Cause::new(Class::Held, "another connection holds the write lock")));
                 }
             }
             // In between, another run may have come first.
