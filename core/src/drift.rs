@@ -423,7 +423,7 @@ fn first_statements(script: &Script, count: u32) -> Vec<String> {
         let line = text[..statement.range.start].matches('\n').count() + 1;
         let first = text[statement.range.clone()].lines().next().unwrap_or_default().trim_end();
         let cut: String = first.chars().take(60).collect();
-        let more = if cut.len() < statement.range.len() && !first.ends_with(';') { "…" } else { "" };
+        let more = if cut.len() < statement.range.len() { "…" } else { "" };
         format!("{}:{line} `{cut}{more}`", script.path())
     };
     statements.iter().map(show).chain((more > 0).then(|| format!("and {more} more"))).collect()
