@@ -105,6 +105,44 @@ async fn cut_everywhere(up: bool) {
     assert!(message > 12, "{message} messages");
 }
 
+/// A row must not land elsewhere because a run was resumed: what code set is gone with its session.
+#[tokio::test]
+async fn what_code_set_in_the_session_is_said_again_before_a_script_is_gone_on_with() {
+    let in_body = "SET search_path = app, public";
+    for (code, sets) in [
+        ("DO $$ BEGIN UPDATE n SET n = n + 1; PERFORM set_config('search_path', 'app, public', false); END $$;", true),
+        (&*format!("DO $$ BEGIN UPDATE n SET n = n + 1; {in_body}; END $$;"), true),
+        (&*format!("DO 'BEGIN UPDATE n SET n = n + 1; EXECUTE ''{in_body}''; END';"), true),
+        // Nothing of these lasts.
+        ("DO $$ BEGIN UPDATE n SET n = n + 1; SET LOCAL search_path = app, public; END $$;", false),
+        ("DO $$ BEGIN UPDATE n\nSET n = n + 1; PERFORM set_config('search_path', 'app', true); END $$;", false),
+    ] {
+        let Some(db) = Db::postgres() else { return };
+        let script = |rest: &str| format!("-- lockgate: no-transaction\n{code}\n{rest}\nINSERT INTO m VALUES (7);");
+        let set = |rest: &str| migrations(&[("0001_ground.sql", GROUND), ("0002_x.sql", &script(rest))]);
+        let mut database = Database::connect(&db.url()).await.unwrap();
+        let error = Migrator::new(set("SELECT 1 / 0;")).apply(&mut database).await.unwrap_err();
+        told(&error, ErrorKind::Failed, &["division by zero", "1 of its 3 statements have finished"]);
+        let places = || async {
+            let rows = "SELECT concat_ws(' ', (SELECT n FROM n), (SELECT count(*) FROM app.m), (SELECT count(*) FROM public.m))";
+            db.texts(rows).await.remove(0)
+        };
+        let resumed = Migrator::new(set("SELECT 1;")).apply(&mut database).await;
+        if !sets {
+            resumed.unwrap_or_else(|error| panic!("{error:?}"));
+            assert_eq!(places().await, "1 0 1", "{code}");
+            continue;
+        }
+        let says = ["`0002_x` could not begin", "statement 1 set by code", "`SET …`", "1 of its 3 statements"];
+        told(&resumed.unwrap_err(), ErrorKind::Failed, &says);
+        assert_eq!(places().await, "1 0 0", "{code}");
+        // As it says.
+        let said = Migrator::new(set("SET search_path = app, public;")).apply(&mut database).await;
+        said.unwrap_or_else(|error| panic!("{error:?}"));
+        assert_eq!(places().await, "1 1 0", "{code}");
+    }
+}
+
 #[tokio::test]
 async fn a_script_cut_at_each_message_takes_effect_once() {
     cut_everywhere(true).await;

@@ -202,6 +202,27 @@ async fn a_pool_in_statement_mode_is_refused_by_name() {
     }
 }
 
+/// What fails leaves its transaction open, and the pooler hangs up: what came before it is there, and nothing of it.
+#[tokio::test]
+async fn what_fails_behind_a_pool_in_statement_mode_is_told_truly() {
+    let Some(db) = Db::postgres() else { return };
+    let Some(pooler) = Pooler::start(&db.url(), "statement", 2) else { return };
+    let once = ("0002_once.sql", "UPDATE n SET n = n + 1;");
+    let set = migrations(&[GROUND, once, ("0003_bad.sql", "UPDATE n SET n = n + 100;\nSELECT 1 / 0;")]);
+    for _ in 0..2 {
+        let mut database = Database::connect(&pooler.url()).await.unwrap();
+        let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
+        let shown = error.report().to_string();
+        assert!(shown.contains("division by zero") || shown.contains("statement mode"), "{shown}");
+        assert!(!shown.contains("nothing was committed"), "{shown}");
+        assert_eq!(db.texts("SELECT n::text FROM n").await, ["1"]);
+        assert_eq!(db.history().await, ["1:applied", "2:applied"]);
+    }
+    let good = ("0003_bad.sql", "UPDATE n SET n = n + 100;");
+    db.apply(migrations(&[GROUND, once, good])).await;
+    assert_eq!(db.texts("SELECT n::text FROM n").await, ["101"]);
+}
+
 /// Nothing that a script says lets go of what keeps others out.
 #[tokio::test]
 async fn what_lets_go_of_all_advisory_locks_runs_once() {

@@ -154,6 +154,15 @@ impl Backing<'_> {
 
     async fn run_units(&mut self, claim: &Claim<'_>, units: &[Unit], progress: OnProgress<'_>) -> Result<(), Failure> {
         let done = claim.job.action.statements_done() as usize;
+        if let Some(index) = set_by_code(claim.sql, units, done) {
+            let message = format!(
+                "statement {} set by code what the session is: it has finished and is not sent again, and what follows \
+                 it would run without. Begin what is left of the script with a statement that says it (`SET …`), or with \
+                 `RESET ALL` where nothing of it is needed",
+                index + 1
+            );
+            return Err(Failure::new(0, FailedAt::Begin, Cause::new(Class::Other, message)));
+        }
         let set_before = |unit: &&Unit| unit.statements.end <= done && unit.kind == UnitKind::Session;
         for unit in units.iter().filter(|_| claim.lasts == Lasts::Script).filter(set_before) {
             // The session in which it was set has ended, or was put back.
@@ -677,6 +686,45 @@ impl Backing<'_> {
         // A failure here shows again in the bookkeeping that follows.
         let _ = self.execute(statements.join("; ")).await;
     }
+}
+
+/// The statement among those that have finished whose code set what the session is, where what is left does not begin
+/// with a statement that says it. What a function of the database's own sets, the script does not show.
+fn set_by_code(sql: &Sql, units: &[Unit], done: usize) -> Option<usize> {
+    let next = units.iter().find(|unit| unit.statements.end > done)?;
+    if next.kind == UnitKind::Session {
+        return None;
+    }
+    (0..done.min(sql.statements.len())).rev().find(|index| {
+        let statement = &sql.statements[*index];
+        let unit = units.iter().find(|unit| unit.statements.contains(index));
+        statement.flags.contains(StatementFlags::RUNS_CODE)
+            && unit.is_some_and(|unit| unit.kind != UnitKind::Session)
+            && sets_session(&sql.text[statement.range.clone()])
+    })
+}
+
+/// Whether the words of this code set something for longer than its transaction: `set_config`, or `SET` where a
+/// statement begins.
+fn sets_session(code: &str) -> bool {
+    let code = code.to_lowercase();
+    let of_transaction = |rest: &str| {
+        let call = rest.split(';').next().unwrap_or_default();
+        call.split(',').any(|value| value.trim_start().starts_with("true"))
+    };
+    if code.match_indices("set_config").any(|(at, _)| !of_transaction(&code[at..])) {
+        return true;
+    }
+    let begins = |before: &str| {
+        let before = before.trim_end();
+        let word = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+        before.ends_with([';', '\'', '$']) || matches!(word, "begin" | "then" | "else" | "loop")
+    };
+    code.match_indices("set ").any(|(at, _)| {
+        let whole = !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let next = code[at + 4..].split_whitespace().next().unwrap_or_default();
+        whole && begins(&code[..at]) && !matches!(next, "local" | "constraints" | "transaction")
+    })
 }
 
 /// Whether a statement says how its transaction is isolated, or what it may do.
