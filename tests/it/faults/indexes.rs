@@ -81,3 +81,34 @@ async fn an_invalid_index_is_not_taken_for_one_that_exists() {
     Migrator::new(set).apply(&mut database).await.unwrap();
     assert_eq!(db.history().await, ["1:applied", "2:applied"]);
 }
+
+/// Which index a statement is about is what the catalogue says of its name, and no likeness of words.
+#[tokio::test]
+async fn an_invalid_index_of_another_name_is_none_of_its_statements_business() {
+    let Some(db) = Db::postgres() else { return };
+    // Called as a column, as a table and as a word of the statements below; and one of its name in another schema.
+    let others = "CREATE SCHEMA other; CREATE TABLE other.t (id INTEGER); CREATE INDEX email ON other.t (id); \
+                  CREATE INDEX member ON other.t (id); CREATE INDEX \"exists\" ON other.t (id); \
+                  CREATE INDEX member_id ON other.t (id); \
+                  UPDATE pg_index SET indisvalid = false WHERE indrelid = 'other.t'::regclass";
+    db.execute(others).await;
+    let script = "-- lockgate: no-transaction\nCREATE INDEX CONCURRENTLY IF NOT EXISTS by_email ON member (email);\n\
+                  CREATE INDEX CONCURRENTLY IF NOT EXISTS member_id ON public.member (id);\n\
+                  CREATE INDEX CONCURRENTLY IF NOT EXISTS \"Member's\" ON member (id);\n\
+                  REINDEX TABLE CONCURRENTLY member;\n\
+                  CREATE UNIQUE INDEX CONCURRENTLY once ON member (email);\n";
+    let set = migrations(&[MEMBER, ("0002_index.sql", script)]);
+    let mut database = db.open().await;
+    let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
+    told(&error, ErrorKind::Failed, &["4 of its 5 statements have finished", "the index public.once is INVALID"]);
+    assert!(!error.report().to_string().contains("other."), "{error:?}");
+
+    // One that is not built anew is named, however it is written and wherever the path finds its table.
+    let found = "SET search_path = other, public;\nCREATE INDEX CONCURRENTLY IF NOT EXISTS \"email\" ON t (id);";
+    let set = migrations(&[MEMBER, ("0002_index.sql", &format!("-- lockgate: no-transaction\n{found}"))]);
+    let Some(db) = Db::postgres() else { return };
+    db.execute(others).await;
+    let mut database = db.open().await;
+    let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
+    told(&error, ErrorKind::Failed, &["the index \"email\" was INVALID before, and IF NOT EXISTS leaves it so"]);
+}

@@ -26,6 +26,17 @@ pub(super) enum Answer {
     Unknown,
 }
 
+/// An index that is INVALID.
+#[derive(Clone, Debug)]
+pub(super) struct Invalid {
+    pub(super) oid: i64,
+    /// Whether the statement that was asked about names it, or its table.
+    pub(super) meant: bool,
+    pub(super) name: String,
+    /// As SQL names it.
+    pub(super) shown: String,
+}
+
 impl Backing<'_> {
     pub(super) async fn ask_catalogue(&mut self, effect: &Effect) -> Result<Answer, Cause> {
         match effect {
@@ -117,6 +128,28 @@ impl Backing<'_> {
         }
         self.drop_index(row.try_get("shown").unwrap_or_default()).await?;
         Ok(Answer::Send)
+    }
+
+    /// The indexes that are INVALID, and which of them this is about.
+    pub(super) async fn invalid_indexes(&mut self, about: &Effect) -> Result<Vec<Invalid>, Cause> {
+        let meant = match about {
+            Effect::Index { name, table, .. } => format!(
+                "c.relname {EQ} {} AND c.relnamespace {EQ} (SELECT x.relnamespace FROM pg_catalog.pg_class x WHERE x.oid \
+                 {EQ} {})",
+                literal(name),
+                relation(table)
+            ),
+            Effect::Rebuilt(path) => {
+                format!("({path} {EQ} i.indexrelid OR {path} {EQ} i.indrelid)", path = relation(path))
+            }
+            _ => "false".to_owned(),
+        };
+        let rows = self.rows(sql::invalid(&meant)).await?;
+        let read = |row: &sqlx::postgres::PgRow| {
+            let (oid, meant) = (row.try_get("oid").ok()?, row.try_get("meant").ok()?);
+            Some(Invalid { oid, meant, name: row.try_get("name").ok()?, shown: row.try_get("shown").ok()? })
+        };
+        Ok(rows.iter().filter_map(read).collect())
     }
 
     async fn drop_index(&mut self, shown: String) -> Result<(), Cause> {

@@ -20,7 +20,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use lockgate_core::{Atomicity, Dialect, History, Set};
+use lockgate_core::{Atomicity, Dialect, Effect, History, Set};
 use sqlx::postgres::{PgQueryResult, PgRow, PgTransactionManager};
 use sqlx::{AssertSqlSafe, Connection, Either, PgConnection, Postgres, Row};
 use sqlx_core::transaction::TransactionManager;
@@ -73,9 +73,7 @@ pub(crate) struct Backing<'a> {
     kept: Option<String>,
     leftovers: Leftovers,
     /// The indexes that were INVALID before the last statement that builds some by and by.
-    invalid: Option<Vec<i64>>,
-    /// That statement.
-    building: String,
+    invalid: Option<Vec<doubt::Invalid>>,
 }
 
 /// What the connection is at.
@@ -142,7 +140,6 @@ impl<'a> Backing<'a> {
             kept: None,
             leftovers: Leftovers::PutBack,
             invalid: None,
-            building: String::new(),
         }
     }
 
@@ -430,14 +427,6 @@ impl<'a> Backing<'a> {
         }
     }
 
-    /// The indexes that are INVALID: by their oid, their name, and as SQL names them.
-    async fn invalid_indexes(&mut self) -> Result<Vec<(i64, String, String)>, Cause> {
-        let rows = self.rows(sql::invalid()).await?;
-        let read =
-            |row: &PgRow| Some((row.try_get("oid").ok()?, row.try_get("name").ok()?, row.try_get("shown").ok()?));
-        Ok(rows.iter().filter_map(read).collect())
-    }
-
     async fn let_go(&mut self, ending: Ending) -> Result<(), Cause> {
         let ended = self.end(ending).await;
         if self.lexes == Lexes::AsChecked && self.phase == Phase::Ready && !self.held.is_gone() {
@@ -604,10 +593,9 @@ impl Backend for Backing<'_> {
     fn invalid(&mut self) -> BoxFuture<'_, Vec<String>> {
         Box::pin(async move {
             let Some(before) = self.invalid.take() else { return Vec::new() };
-            let mut found = self.invalid_indexes().await.unwrap_or_default();
-            let said = outside::words(&self.building);
-            found.retain(|(oid, name, _)| !before.contains(oid) || outside::says(&said, &outside::words(name)));
-            found.into_iter().map(|(_, _, shown)| shown).collect()
+            let mut found = self.invalid_indexes(&Effect::Unknown).await.unwrap_or_default();
+            found.retain(|now| before.iter().find(|old| old.oid == now.oid).is_none_or(|old| old.meant));
+            found.into_iter().map(|now| now.shown).collect()
         })
     }
 

@@ -636,10 +636,9 @@ impl Backing<'_> {
         let builds = matches!(statement.kind, StatementKind::CreateIndex | StatementKind::Maintenance);
         self.invalid = None;
         if builds && statement.flags.contains(StatementFlags::OUTSIDE_TRANSACTION) {
-            let found =
-                self.invalid_indexes().await.map_err(|cause| (FailedAt::Statement { index, byte: None }, cause))?;
-            self.invalid = Some(found.into_iter().map(|(oid, _, _)| oid).collect());
-            self.building = sql.text[statement.range.clone()].to_owned();
+            let about = Effect::of(sql.text, statement);
+            let found = self.invalid_indexes(&about).await;
+            self.invalid = Some(found.map_err(|cause| (FailedAt::Statement { index, byte: None }, cause))?);
         }
         // Alone in its message: together with anything else it would be in a transaction.
         let code = sql.text[statement.range.clone()].to_owned();
@@ -651,7 +650,7 @@ impl Backing<'_> {
             (FailedAt::Statement { index, byte }, cause)
         })?;
         let untouched = match &self.invalid {
-            Some(before) if !before.is_empty() => self.left_invalid(&code).await,
+            Some(before) if before.iter().any(|index| index.meant) => self.left_invalid(statement.kind).await,
             Some(_) | None => None,
         };
         match untouched {
@@ -663,18 +662,16 @@ impl Backing<'_> {
         }
     }
 
-    /// The index that `IF NOT EXISTS` found and left alone, INVALID as it is. The server says so in a
-    /// notice only, so the name is looked for in the statement.
-    async fn left_invalid(&mut self, code: &str) -> Option<String> {
-        let said = words(code);
-        let says = |wanted: &[String]| says(&said, wanted);
-        if !says(&["if", "not", "exists"].map(str::to_owned)) {
+    /// The index that `IF NOT EXISTS` found and left alone, INVALID as it is. The server says so in a notice only: it
+    /// is the one that had the name before the statement, and has it still.
+    async fn left_invalid(&mut self, kind: StatementKind) -> Option<String> {
+        if kind != StatementKind::CreateIndex {
             return None;
         }
-        let before = self.invalid.clone().unwrap_or_default();
-        let now = self.invalid_indexes().await.ok()?;
-        let found = now.into_iter().find(|(oid, name, _)| before.contains(oid) && says(&words(name)));
-        found.map(|(_, name, _)| name)
+        let now = self.invalid_indexes(&Effect::Unknown).await.ok()?;
+        let before = self.invalid.as_ref()?;
+        let left = before.iter().find(|old| old.meant && now.iter().any(|now| now.oid == old.oid))?;
+        Some(left.name.clone())
     }
 
     /// Puts the session back behind a script that ran outside a transaction.
@@ -768,17 +765,6 @@ fn head(sql: &Sql, scope: &str) -> Vec<String> {
         words.push(format!("SET {scope}ROLE {}", identifier(role)));
     }
     words
-}
-
-/// The words of a statement, as far as they may be names.
-pub(super) fn words(text: &str) -> Vec<String> {
-    let inside = |c: char| !c.is_alphanumeric() && c != '_';
-    text.split(inside).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
-}
-
-/// Whether these words stand together in those of a statement.
-pub(super) fn says(said: &[String], wanted: &[String]) -> bool {
-    !wanted.is_empty() && said.windows(wanted.len()).any(|part| part == wanted)
 }
 
 /// That the row is that of this script, and still ours.

@@ -603,11 +603,11 @@ pub(super) fn building(i: &str) -> String {
     )
 }
 
-/// Indexes that are INVALID, but for those that another session is building. Those of a partitioned
-/// table are until each partition has one.
-pub(super) fn invalid() -> String {
+/// Indexes that are INVALID, but for those that another session is building; each with whether it is meant by this
+/// condition on `i`, `c` and `n`. Those of a partitioned table are until each partition has one.
+pub(super) fn invalid(meant: &str) -> String {
     format!(
-        "SELECT i.indexrelid::bigint AS oid, c.relname::{TEXT} AS name, \
+        "SELECT i.indexrelid::bigint AS oid, COALESCE({meant}, false) AS meant, c.relname::{TEXT} AS name, \
          pg_catalog.concat(pg_catalog.quote_ident(n.nspname), '.', pg_catalog.quote_ident(c.relname)) AS shown \
          FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid {EQ} i.indexrelid \
          JOIN pg_catalog.pg_namespace n ON n.oid {EQ} c.relnamespace WHERE NOT i.indisvalid AND c.relkind {EQ} 'i' \
