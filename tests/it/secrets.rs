@@ -1,9 +1,14 @@
 //! What nobody may see: the words of a driver and of a server are shown without the secrets of the URL, as they are
 //! written there and as they are meant.
 
-use lockgate::Database;
+use std::sync::Mutex;
 
+use lockgate::{Database, Migrator};
+use sqlx::{Connection, PgConnection, SqliteConnection};
+
+use crate::support::database::Db;
 use crate::support::postgres;
+use crate::support::set::migrations;
 
 /// Everything that can be seen of the error.
 async fn shown(url: &str) -> String {
@@ -41,4 +46,56 @@ async fn t6_the_words_of_the_server_are_masked() {
     // Where the URL names a database, its name is shown.
     assert!(!shown.contains(&format!("\"{password}")), "{shown}");
     assert!(shown.contains("database \"***\" does not exist"), "{shown}");
+}
+
+/// What the drivers log of statements, of all tests in this process.
+struct Heard(Mutex<Vec<String>>);
+
+static HEARD: Heard = Heard(Mutex::new(Vec::new()));
+
+impl Heard {
+    fn listen() {
+        // Another test of this process may have begun already.
+        let _ = log::set_logger(&HEARD);
+        log::set_max_level(log::LevelFilter::Trace);
+    }
+
+    fn says(&self, word: &str) -> bool {
+        self.0.lock().unwrap().iter().any(|line| line.contains(word))
+    }
+}
+
+impl log::Log for Heard {
+    fn enabled(&self, about: &log::Metadata<'_>) -> bool {
+        about.target() == "sqlx::query"
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.lock().unwrap().push(record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// A slow message is logged whole, at a level that every program shows, and a quick one at another.
+#[tokio::test]
+async fn g_the_drivers_log_nothing_of_what_runs_on_a_connection_of_ours() {
+    Heard::listen();
+    let script = "CREATE TABLE heard (a TEXT DEFAULT 'over_ours');";
+    let db = Db::sqlite().unwrap();
+    let set = migrations(&[("0001_a.sql", script)]);
+    Migrator::new(set).apply(&mut Database::connect(&db.url()).await.unwrap()).await.unwrap();
+    let mut connection = SqliteConnection::connect(&db.url()).await.unwrap();
+    sqlx::raw_sql("SELECT 'over_lent_sqlite'").execute(&mut connection).await.unwrap();
+    assert!(HEARD.says("over_lent_sqlite"), "the test would hear it");
+    assert!(!HEARD.says("over_ours"));
+
+    let Some(db) = Db::postgres() else { return };
+    Migrator::new(set).apply(&mut Database::connect(&db.url()).await.unwrap()).await.unwrap();
+    let mut connection = PgConnection::connect(&db.url()).await.unwrap();
+    sqlx::raw_sql("SELECT 'over_lent_postgres'").execute(&mut connection).await.unwrap();
+    assert!(HEARD.says("over_lent_postgres"), "the test would hear it");
+    assert!(!HEARD.says("over_ours"));
 }
