@@ -20,7 +20,7 @@ use crate::verb::Verb;
 /// Lockgate's command line, and the place of a program's own commands beside it.
 ///
 /// ```no_run
-/// # static MIGRATIONS: lockgate::Migrations = lockgate::__private::migrations(lockgate::__private::Set::empty(), &[]);
+/// # static MIGRATIONS: lockgate::Migrations = lockgate::Migrations::EMPTY;
 /// use std::process::ExitCode;
 ///
 /// use lockgate_cli::clap; // for the derives
@@ -94,7 +94,7 @@ impl Cli {
     /// Sets options of the migrator that are the program's own; flags still win.
     ///
     /// ```
-    /// # static MIGRATIONS: lockgate::Migrations = lockgate::__private::migrations(lockgate::__private::Set::empty(), &[]);
+    /// # static MIGRATIONS: lockgate::Migrations = lockgate::Migrations::EMPTY;
     /// let cli = lockgate_cli::Cli::new(&MIGRATIONS).migrator_options(|migrator| migrator.set("billing"));
     /// ```
     #[must_use]

@@ -4,7 +4,7 @@
 //! The shortest program is nothing but Lockgate:
 //!
 //! ```no_run
-//! # static MIGRATIONS: lockgate::Migrations = lockgate::__private::migrations(lockgate::__private::Set::empty(), &[]);
+//! # static MIGRATIONS: lockgate::Migrations = lockgate::Migrations::EMPTY;
 //! use std::process::ExitCode;
 //!
 //! // static MIGRATIONS: lockgate::Migrations = lockgate::embed_migrations!();

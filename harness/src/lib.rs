@@ -61,6 +61,11 @@
     )
 )]
 
+/// The chapter of the guide that is about this crate, so that its code is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../guide/testing.md")]
+mod guide {}
+
 #[cfg(feature = "postgres")]
 mod admin;
 mod atomic;

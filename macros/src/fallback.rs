@@ -17,7 +17,7 @@ pub(crate) fn after_errors(krate: &Path, errors: TokenStream) -> TokenStream {
     quote! {
         {
             #errors
-            #krate::__private::migrations(#krate::__private::Set::empty(), &[])
+            #krate::Migrations::EMPTY
         }
     }
 }

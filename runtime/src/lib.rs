@@ -11,6 +11,8 @@
 //! let report = Migrator::new(&MIGRATIONS).apply(&pool).await?;
 //! ```
 //!
+//! The [guide] leads from an empty project to production.
+//!
 //! Features: `sqlite` and `postgres` (none is on by default), `schema` to read what is in a database
 //! (`read_schema`), and `tls-native-tls` or `tls-rustls`, which are passed on to sqlx.
 //!
@@ -34,6 +36,8 @@ mod error;
 mod event;
 mod executor;
 mod failure;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod migrations;
 mod migrator;
 #[cfg(feature = "schema")]
@@ -49,7 +53,8 @@ pub use lockgate_core::patch;
 pub use lockgate_core::plan::{Action, Reason};
 pub use lockgate_core::{
     Ahead, Atomicity, Body, Checksum, Destination, Dialect, Dialects, Direction, Drift, Effects, Migration, OutOfOrder,
-    Plan, Row, Script, State, Status, Step, TableLock, Touch, Version, plan::Repair, status::Entry,
+    Plan, Row, Script, Set, State, Statement, StatementFlags, StatementKind, Status, Step, TableLock, Touch, Version,
+    plan::Repair, status::Entry,
 };
 
 pub use lockgate_macros::embed_migrations;

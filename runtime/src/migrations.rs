@@ -50,6 +50,13 @@ pub struct Migrations {
 }
 
 impl Migrations {
+    /// No migrations: for tests and tools that need a set and no folder.
+    ///
+    /// ```
+    /// assert!(lockgate::Migrations::EMPTY.is_empty());
+    /// ```
+    pub const EMPTY: Self = Self { set: Set::empty(), steps: &[] };
+
     /// Called by what the macro emits.
     #[doc(hidden)]
     pub const fn from_parts(set: Set, steps: &'static [RustStep]) -> Self {

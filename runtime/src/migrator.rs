@@ -29,7 +29,7 @@ use crate::target::Target;
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// use lockgate::{Database, Migrations, Migrator};
 ///
-/// # static MIGRATIONS: Migrations = lockgate::__private::migrations(lockgate::__private::Set::empty(), &[]);
+/// # static MIGRATIONS: Migrations = Migrations::EMPTY;
 /// # /*
 /// static MIGRATIONS: Migrations = lockgate::embed_migrations!();
 /// # */

@@ -12,6 +12,7 @@ mod crash;
 mod durability;
 mod example;
 mod faults;
+mod guide;
 mod hygiene;
 mod layering;
 mod lent;

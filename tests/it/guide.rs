@@ -1,0 +1,145 @@
+//! The README and the guide: their lists are complete, and what they say to type works.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::process::Command;
+
+use lockgate_cli::clap::{self, CommandFactory, Parser};
+use lockgate_cli::{Options, Verb};
+use lockgate_source::diagnostic::catalogue::CODES;
+
+use crate::support::scratch::xtask;
+use crate::support::tree::root;
+
+/// Sets the part of a page behind its mark; with `LOCKGATE_BLESS=1`, in the file too.
+#[track_caller]
+fn ends_with(page: &str, mark: &str, expected: &str) {
+    let path = root().join(page);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let head = text.split_once(mark).unwrap_or_else(|| panic!("{page} has lost its `{}`", mark.trim())).0;
+    let right = format!("{head}{mark}\n{}", expected.trim_start());
+    if std::env::var_os("LOCKGATE_BLESS").is_some() {
+        std::fs::write(path, right).unwrap();
+    } else {
+        assert!(text == right, "{page} is out of date: `LOCKGATE_BLESS=1 cargo xtask test -- guide::` writes it anew");
+    }
+}
+
+#[derive(Parser)]
+#[command(name = "shop", about = "Your program")]
+struct Program {
+    #[command(flatten)]
+    _options: Options,
+    #[command(subcommand)]
+    _verb: Verb,
+}
+
+#[test]
+fn the_guide_lists_every_command() {
+    let mut page = String::new();
+    for name in developers() {
+        let help = Command::new(xtask()).args(["lockgate", &name, "--help"]).output().unwrap().stdout;
+        let help = String::from_utf8(help).unwrap().replace("Usage: cargo lockgate", "Usage: cargo xtask");
+        write!(page, "\n### cargo xtask {name}\n\n```text\n{}\n```\n", help.trim_end()).unwrap();
+    }
+    page.push_str("\n## For operators\n\nThese are the commands of a program that calls `lockgate_cli::main`.\n");
+    let mut program = Program::command().term_width(100);
+    program.build();
+    for verb in program.get_subcommands_mut().filter(|verb| verb.get_name() != "help") {
+        let help = verb.render_help().to_string();
+        let help = help.split("\nOptions for every command:").next().unwrap();
+        write!(page, "\n### {}\n\n```text\n{}\n```\n", verb.get_name(), help.trim_end()).unwrap();
+    }
+    let all = program.render_help().to_string();
+    let shared = all.split("\nOptions for every command:\n").nth(1).expect("every verb has these");
+    write!(page, "\n### Options for every command\n\n```text\n{}\n```\n", shared.trim_end()).unwrap();
+    ends_with("guide/commands.md", "## For developers\n", &page);
+}
+
+/// The names of the developers' commands, as their help lists them.
+fn developers() -> Vec<String> {
+    let help = Command::new(xtask()).args(["lockgate", "--help"]).output().unwrap().stdout;
+    let help = String::from_utf8(help).unwrap();
+    let list = help.split("Commands:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("a list of commands");
+    let names = list.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    names.filter(|name| !name.is_empty() && *name != "help").map(str::to_owned).collect()
+}
+
+#[test]
+fn the_guide_lists_every_code() {
+    let mut page = String::from("\n| code | meaning |\n|---|---|\n");
+    for entry in CODES {
+        writeln!(page, "| `{}` | {} |", entry.code, entry.summary().replace('|', "\\|")).unwrap();
+    }
+    ends_with("guide/problems.md", "## All codes\n", &page);
+}
+
+/// One fenced block of a page.
+enum Block<'a> {
+    Shell(&'a str),
+    File { path: &'a str, text: &'a str },
+}
+
+/// The blocks of a part of the README: commands, and files that begin with a comment that is their path.
+fn blocks(part: &str) -> Vec<Block<'_>> {
+    let fenced = part.split("```").skip(1).step_by(2);
+    let read = fenced.map(|block| {
+        let (language, text) = block.split_once('\n').unwrap();
+        match language {
+            "sh" => Block::Shell(text),
+            "sql" | "rust,ignore" => {
+                let (path, text) = text.split_once('\n').unwrap();
+                Block::File { path: path.trim_start_matches(['-', '/', ' ']), text }
+            }
+            other => panic!("what is to be done with `{other}`?"),
+        }
+    });
+    read.collect()
+}
+
+/// All that the README says of a project of one's own, word for word, but for the installation of a program that this
+/// workspace has built already.
+#[test]
+fn the_readme_leads_to_a_first_migration() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let part = readme.split("## Your own project").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let program = |line: &str| line.starts_with("cargo install --path lockgate/xtask");
+    assert_eq!(part.lines().filter(|line| program(line)).count(), 1, "the README installs the commands");
+
+    let mut here = folder.path().to_owned();
+    let mut last = String::new();
+    for block in blocks(part) {
+        match block {
+            Block::Shell(commands) => {
+                for line in commands.lines().filter(|line| !program(line)) {
+                    if let Some(inner) = line.strip_prefix("cd ") {
+                        here.push(inner.trim());
+                        std::fs::copy(root().join("Cargo.lock"), here.join("Cargo.lock")).unwrap();
+                    } else {
+                        // By its own path, so that what is built of it is kept for the next time.
+                        last = shell(&line.replace("../lockgate", &root().display().to_string()), &here);
+                    }
+                }
+            }
+            Block::File { path, text } => {
+                let path = here.join(path);
+                assert!(path.exists(), "the command has not written {}", path.display());
+                std::fs::write(path, text).unwrap();
+            }
+        }
+    }
+    assert!(last.contains("applied 0001_create_users") && last.contains("applied 1 migration"), "{last}");
+    assert!(here.join("shop.db").exists());
+}
+
+fn shell(line: &str, folder: &Path) -> String {
+    let path = format!("{}:{}", xtask().parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let mut command = Command::new("bash");
+    command.args(["-c", line]).current_dir(folder).env("PATH", path).env_remove("DATABASE_URL");
+    command.env("CARGO_NET_OFFLINE", "true").env("CARGO_TARGET_DIR", root().join("target/scratch"));
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "`{line}` failed:\n{said}");
+    said
+}
