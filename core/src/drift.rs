@@ -21,6 +21,8 @@ pub enum Drift {
         /// Whether the lockfile records it: a draft may be reverted with its new text, a frozen one
         /// not.
         frozen: bool,
+        /// Whether the recorded text is one from before the migration was amended.
+        amended: bool,
         /// Whether it is wholly there with the text that the database recorded.
         state: State,
     },
@@ -154,6 +156,10 @@ impl Drift {
             Self::Edited { state: State::Reverting, .. } => {
                 "put the applied text back, and `down 1` goes on where it stopped".to_owned()
             }
+            Self::Edited { id, amended: true, .. } => format!(
+                "change by hand what the amended text of `{id}` does otherwise, and record that with \
+                 `Migrator::repair` (`Repair::AcceptEdited`); why it was amended is in `migrations.lock`"
+            ),
             Self::Edited { id, frozen: true, .. } => format!(
                 "put the applied text of `{id}` back and write the change as a new migration; if the database already \
                  is as the new text says, record that with `Migrator::repair` (`Repair::AcceptEdited`)"
@@ -236,6 +242,12 @@ impl Drift {
 impl fmt::Display for Drift {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Edited { id, recorded, embedded, amended: true, .. } => write!(
+                f,
+                "`{id}` was applied before it was amended: the database recorded {}, the program embeds {}",
+                short(recorded),
+                short(embedded)
+            ),
             Self::Edited { id, recorded, embedded, .. } => write!(
                 f,
                 "`{id}` was applied with another text: the database recorded {}, the program embeds {}",
@@ -367,6 +379,7 @@ fn difference(migration: &Migration, row: &Row, pending: &Texts) -> Option<Drift
             recorded: row.checksum,
             embedded: migration.checksum(),
             frozen: migration.is_frozen(),
+            amended: migration.was_amended_from(&row.checksum),
             state: row.state,
         }),
         (false, false) => Some(Drift::Replaced { id, recorded: row.id(), same_text_as: pending.same_as(row) }),

@@ -183,6 +183,11 @@ impl Migration {
         self.record.frozen
     }
 
+    /// Whether this is a checksum that its up script had before it was amended.
+    pub fn was_amended_from(&self, checksum: &Checksum) -> bool {
+        self.record.amended(self.set.table).any(|digest| digest == checksum.digest())
+    }
+
     /// Why it cannot be reverted, where its author said so.
     pub fn irreversible(&self) -> Option<&'static str> {
         let (start, end) = self.record.irreversible?;

@@ -40,6 +40,8 @@ pub struct MigrationData {
     pub name: String,
     /// Whether the lockfile records it.
     pub frozen: bool,
+    /// The checksums that its up script had before it was amended, the first one first.
+    pub amended: Vec<Checksum>,
     /// Why it cannot be reverted, where its author said so.
     pub irreversible: Option<String>,
     /// The script that applies it.
@@ -166,6 +168,7 @@ const DIGEST: u8 = 2;
 const FROZEN: u64 = 1;
 const IRREVERSIBLE: u64 = 2;
 const DOWN: u64 = 4;
+const AMENDED: u64 = 8;
 
 const RUST: u64 = 1;
 const OUTSIDE: u64 = 2;
@@ -200,12 +203,17 @@ impl Writer {
         self.signed(migration.version.get());
         let flags = flag(migration.frozen, FROZEN)
             | flag(migration.irreversible.is_some(), IRREVERSIBLE)
-            | flag(migration.down.is_some(), DOWN);
+            | flag(migration.down.is_some(), DOWN)
+            | flag(!migration.amended.is_empty(), AMENDED);
         self.number(flags);
         self.number(name_offset as u64);
         self.number((name_offset + migration.name.len()) as u64);
         if let Some(reason) = &migration.irreversible {
             self.name(reason);
+        }
+        if !migration.amended.is_empty() {
+            self.number(migration.amended.len() as u64);
+            self.bytes.extend(migration.amended.iter().flat_map(|checksum| *checksum.digest()));
         }
         self.script(&migration.up);
         if let Some(down) = &migration.down {
@@ -358,6 +366,7 @@ pub(crate) struct Record {
     pub(crate) name_offset: usize,
     pub(crate) id_len: usize,
     pub(crate) irreversible: Option<(usize, usize)>,
+    amended: Option<(usize, usize)>,
     pub(crate) up: ScriptRecord,
     pub(crate) down: Option<ScriptRecord>,
 }
@@ -438,8 +447,17 @@ pub(crate) fn record(table: &[u8], index: usize) -> Record {
         name_offset,
         id_len,
         irreversible: (flags & IRREVERSIBLE != 0).then(|| reader.span()),
+        amended: (flags & AMENDED != 0).then(|| reader.checksums()),
         up: reader.script(),
         down: (flags & DOWN != 0).then(|| reader.script()),
+    }
+}
+
+impl Record {
+    /// The checksums that its up script had before it was amended.
+    pub(crate) fn amended<'a>(&self, table: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let (start, count) = self.amended.unwrap_or_default();
+        table[start..start + 32 * count].chunks_exact(32)
     }
 }
 
@@ -461,6 +479,14 @@ impl<'a> Reader<'a> {
     fn version(&mut self) -> Version {
         let version = i64::try_from(self.number()).ok().and_then(Version::new);
         version.expect("the macro writes versions that are not negative")
+    }
+
+    /// Where checksums begin, and how many they are.
+    fn checksums(&mut self) -> (usize, usize) {
+        let count = self.len();
+        let start = self.at;
+        self.at += 32 * count;
+        (start, count)
     }
 
     fn script(&mut self) -> ScriptRecord {
@@ -649,6 +675,7 @@ mod tests {
                     version: Version::new(7).unwrap(),
                     name: "create_7_tags".to_owned(),
                     frozen: true,
+                    amended: vec![Checksum::v1([8; 32]), Checksum::v1([9; 32])],
                     irreversible: None,
                     up,
                     down: Some(down),
@@ -657,6 +684,7 @@ mod tests {
                     version: Version::new(i64::MAX).unwrap(),
                     name: "x".to_owned(),
                     frozen: false,
+                    amended: Vec::new(),
                     irreversible: Some("why".to_owned()),
                     up: rust,
                     down: None,
@@ -672,6 +700,8 @@ mod tests {
         let tags = set.find(Version::new(7).unwrap()).unwrap();
         assert_eq!((tags.id(), tags.name(), tags.index()), ("0007_create_7_tags", "create_7_tags", 0));
         assert!(tags.is_frozen());
+        let was = |sum: u8| tags.was_amended_from(&Checksum::v1([sum; 32]));
+        assert!(was(8) && was(9) && !was(7));
         assert_eq!(tags.irreversible(), None);
         assert_eq!(tags.up().path(), "migrations/2026/0007_create_7_tags.up.sql");
         assert_eq!(tags.up().checksum(), Checksum::v1([7; 32]));
@@ -721,8 +751,15 @@ mod tests {
                 touches: Vec::new(),
             };
             let version = Version::new(1).unwrap();
-            let data =
-                MigrationData { version, name: name.to_owned(), frozen: false, irreversible: None, up, down: None };
+            let data = MigrationData {
+                version,
+                name: name.to_owned(),
+                frozen: false,
+                amended: Vec::new(),
+                irreversible: None,
+                up,
+                down: None,
+            };
             let encoded = encode(Dialects::ALL, Names::Kept, &[data]);
             let set = Set::from_parts("m", "", "", encoded.paths.leak(), encoded.table.leak());
             let migration = set.get(0).unwrap();
@@ -742,7 +779,8 @@ mod tests {
             touches: Vec::new(),
         };
         let (version, name) = (Version::new(1_0002).unwrap(), "billing.00000001.0002.owner.add_invoices".to_owned());
-        let data = MigrationData { version, name, frozen: false, irreversible: None, up, down: None };
+        let data =
+            MigrationData { version, name, frozen: false, amended: Vec::new(), irreversible: None, up, down: None };
         let encoded = encode(Dialects::ALL, Names::Free, &[data]);
         let set = Set::from_parts("m", "", "", encoded.paths.leak(), encoded.table.leak());
         let migration = set.get(0).unwrap();

@@ -202,6 +202,7 @@ fn migrations(dice: &mut Dice) -> (Dialects, Vec<MigrationData>, String) {
             version: version(last),
             name,
             frozen: dice.once_in(2),
+            amended: Vec::new(),
             irreversible: dice.once_in(4).then(|| dice.pick(&["", "why not", "größer"]).to_owned()),
             up,
             down,

@@ -56,6 +56,7 @@ pub(crate) fn failing(migrations: &'static Migrations, dialect: Dialect) -> Opti
             version: migration.version(),
             name: name_of(migration.id(), migration.name()),
             frozen: false,
+            amended: Vec::new(),
             irreversible: None,
             up: ScriptData { path, checksum: up.checksum(), body, options, finished, touches: Vec::new() },
             down: None,
@@ -67,6 +68,7 @@ pub(crate) fn failing(migrations: &'static Migrations, dialect: Dialect) -> Opti
         version,
         name: name_of(&id, NAME),
         frozen: false,
+        amended: Vec::new(),
         irreversible: None,
         up: ScriptData {
             path: format!("{id}.sql"),

@@ -3,17 +3,26 @@
 //! of them, so that two branches that both add a migration conflict in version control on purpose.
 //!
 //! ```text
-//! lockgate-lock v1 chain=5d1f…
+//! lockgate-lock v2 chain=5d1f…
 //! # Written by `cargo xtask`; commit it and do not edit it.
 //! frozen 0001_create_users up=v1:9c0a… down=v1:77be…
-//! draft 0002_add_email
+//! frozen 0002_unique_email up=v1:31e2…
+//! amended 0002_unique_email up=v1:a07c… reason=two users have one email
+//! draft 0003_add_tags
 //! ```
+//!
+//! A line `amended` follows that of its migration and has the checksums from before the amendment. Only a file
+//! with such a line has the format `v2`; every other is written as `v1`, which releases without amendments read.
 //!
 //! A patch, `database.MAJOR.MINOR.user.description`, is found by its first three parts: its line keeps
 //! the name that it was released under, whatever it is called now.
 
+mod amend;
+mod merge;
+mod read;
+
 use std::collections::{HashMap, HashSet};
-use std::ops::Range;
+use std::fmt;
 use std::sync::Arc;
 
 use lockgate_core::patch::Patch;
@@ -21,13 +30,18 @@ use lockgate_core::{Checksum, Version};
 
 use crate::Diagnostic;
 use crate::checksum::sha256_hex;
+use crate::diagnostic::typed;
 use crate::folder::name::Kind;
-use crate::folder::{Folder, Migration, order};
+use crate::folder::{Folder, Migration, Script, order};
+
+pub use amend::{Amended, amend};
+pub use merge::merge;
+pub use read::parse;
 
 /// The name of the lockfile.
 pub const FILE: &str = "migrations.lock";
 
-const HEAD: &str = "lockgate-lock v1 chain=";
+const HEAD: &str = "lockgate-lock ";
 const NOTE: &str = "# Written by `cargo xtask`; commit it and do not edit it.";
 
 /// The frozen history of a folder.
@@ -45,6 +59,36 @@ pub struct Line {
     pub id: String,
     /// Whether it was released, and with which checksums.
     pub state: LineState,
+    /// How it was amended since its release, the first time first.
+    pub amendments: Vec<Amendment>,
+}
+
+/// A change to a released migration that no database had applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Amendment {
+    /// The checksum that the up script or the Rust step had before.
+    pub up: Checksum,
+    /// The checksum that the down script had before, where there was one.
+    pub down: Option<Checksum>,
+    /// Why, in one line.
+    pub reason: String,
+}
+
+/// The format of a lockfile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    V1,
+    /// Has amendments.
+    V2,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        })
+    }
 }
 
 /// Whether a migration was released.
@@ -89,8 +133,10 @@ impl Lockfile {
 
     /// The text of the file. The same lines always give the same text.
     pub fn render(&self) -> String {
-        let lines: Vec<String> = self.lines.iter().map(Line::render).collect();
-        let mut text = format!("{HEAD}{}\n{NOTE}\n", chain(lines.iter().map(String::as_str)));
+        let lines: Vec<String> = self.lines.iter().flat_map(Line::render_all).collect();
+        let amended = self.lines.iter().any(|line| !line.amendments.is_empty());
+        let format = if amended { Format::V2 } else { Format::V1 };
+        let mut text = format!("{HEAD}{format} chain={}\n{NOTE}\n", chain(format, lines.iter().map(String::as_str)));
         for line in lines {
             text.push_str(&line);
             text.push('\n');
@@ -112,6 +158,7 @@ impl Lockfile {
             let by_key = || place.0.map(|_| of_it.iter().position(|m| m.up.checksum == Some(up)).unwrap_or(0));
             if let Some(migration) = named.or_else(by_key).and_then(|index| of_it.get_mut(index)) {
                 migration.frozen = true;
+                migration.amended = line.amendments.iter().map(|amendment| amendment.up).collect();
             }
         }
     }
@@ -134,10 +181,10 @@ impl Line {
     /// A draft of this id, which is well-formed and so has a version.
     pub(crate) fn draft(id: &str) -> Self {
         let (_, version) = place_of(id).expect("a well-formed id has a version");
-        Self { version, id: id.to_owned(), state: LineState::Draft }
+        Self { version, id: id.to_owned(), state: LineState::Draft, amendments: Vec::new() }
     }
 
-    fn database(&self) -> Option<&str> {
+    pub(crate) fn database(&self) -> Option<&str> {
         Patch::parse(&self.id).map(|patch| patch.database())
     }
 
@@ -158,30 +205,14 @@ impl Line {
         }
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
-        let (word, rest) = text.split_once(' ').ok_or("a line begins with `frozen` or `draft`")?;
-        let (id, state) = match word {
-            "draft" => (rest, LineState::Draft),
-            "frozen" => {
-                let (id, checksums) = rest.split_once(" up=").ok_or("a frozen line has a checksum `up=v1:…`")?;
-                let (up, down) = match checksums.split_once(" down=") {
-                    Some((up, down)) => (up, Some(down)),
-                    None => (checksums, None),
-                };
-                let checksum = |text: &str| text.parse::<Checksum>().map_err(|error| error.to_string());
-                (id, LineState::Frozen { up: checksum(up)?, down: down.map(checksum).transpose()? })
-            }
-            _ => return Err("a line begins with `frozen` or `draft`".to_owned()),
-        };
-        if let Some(patch) = Patch::parse(id) {
-            return Ok(Self { version: patch.version(), id: id.to_owned(), state });
-        }
-        let digits = id.bytes().take_while(u8::is_ascii_digit).count();
-        let version = id[..digits].parse::<Version>().map_err(|error| error.to_string())?;
-        if !id[digits..].starts_with(['_', '-']) || id.len() == digits + 1 {
-            return Err("a line names a migration, `<version>_<name>`".to_owned());
-        }
-        Ok(Self { version, id: id.to_owned(), state })
+    /// Its own line and those of its amendments.
+    fn render_all(&self) -> impl Iterator<Item = String> {
+        let amended = self.amendments.iter().map(|amendment| {
+            let Amendment { up, down, reason } = amendment;
+            let down = down.map(|down| format!(" down={down}")).unwrap_or_default();
+            format!("amended {} up={up}{down} reason={reason}", self.id)
+        });
+        std::iter::once(self.render()).chain(amended)
     }
 }
 
@@ -194,104 +225,13 @@ pub(crate) fn place_of(id: &str) -> Option<(Option<&str>, Version)> {
     Some((None, version))
 }
 
-fn chain<'a>(lines: impl Iterator<Item = &'a str>) -> String {
-    let mut all = String::from("lockgate-lock:v1\n");
+fn chain<'a>(format: Format, lines: impl Iterator<Item = &'a str>) -> String {
+    let mut all = format!("lockgate-lock:{format}\n");
     for line in lines {
         all.push_str(line);
         all.push('\n');
     }
     sha256_hex(&all)
-}
-
-/// Reads a lockfile; `file` is how messages name it. There is none where the text is so broken that
-/// to compare it with the folder would only repeat it.
-pub fn parse(text: &str, file: &str) -> (Option<Lockfile>, Vec<Diagnostic>) {
-    let mut lines = Vec::new();
-    let mut diagnostics = Vec::new();
-    let mut at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let mut head: Option<(&str, Range<usize>)> = None;
-    let mut content = Vec::new();
-    for line in text[at..].split_inclusive('\n') {
-        let (start, line) = (at, line);
-        at += line.len();
-        let line = line.trim_end();
-        let range = start..start + line.len();
-        let error =
-            |code: &'static str, message: String| Diagnostic::error(code, file, message).at(text, range.clone(), "");
-        if ["<<<<<<<", "=======", ">>>>>>>", "|||||||"].iter().any(|marker| line.starts_with(marker)) {
-            if line.starts_with("<<<<<<<") || !diagnostics.iter().any(|d: &Diagnostic| d.code == "merge-conflict") {
-                diagnostics.push(
-                    error(
-                        "merge-conflict",
-                        "two branches changed the lockfile, and the merge was not finished".to_owned(),
-                    )
-                    .help("keep the lines of both sides, delete the markers, and run `cargo xtask check --write`"),
-                );
-            }
-        } else if head.is_none() {
-            match line.strip_prefix(HEAD) {
-                Some(chain) => head = Some((chain, range)),
-                None if line.is_empty() => {}
-                None => {
-                    let message = match line.strip_prefix("lockgate-lock ") {
-                        Some(rest) => format!(
-                            "the lockfile has the format `{}`, and this release knows `v1`",
-                            rest.split(' ').next().unwrap_or(rest)
-                        ),
-                        None => "a lockfile begins with `lockgate-lock v1 chain=…`".to_owned(),
-                    };
-                    let help = if line.starts_with("lockgate-lock ") {
-                        "build with a newer release of lockgate".to_owned()
-                    } else {
-                        format!(
-                            "take `{file}` from version control again, or delete it and run `cargo xtask check --write`"
-                        )
-                    };
-                    diagnostics.push(error("bad-lockfile", message).help(help));
-                    return (None, diagnostics);
-                }
-            }
-        } else if !line.is_empty() && !line.starts_with('#') {
-            content.push(line);
-            match Line::parse(line) {
-                Ok(line) => lines.push(line),
-                Err(reason) => diagnostics.push(
-                    error("bad-lockfile", format!("this line says nothing: {reason}"))
-                        .help(format!("take `{file}` from version control again")),
-                ),
-            }
-        }
-    }
-    if diagnostics.iter().any(|diagnostic| diagnostic.code == "merge-conflict") {
-        // Whatever else is odd comes from that.
-        diagnostics.retain(|diagnostic| diagnostic.code == "merge-conflict");
-    }
-    if !diagnostics.is_empty() {
-        return (None, diagnostics);
-    }
-    let Some((expected, range)) = head else {
-        diagnostics.push(Diagnostic::error("bad-lockfile", file, "the lockfile is empty").help(format!(
-            "take `{file}` from version control again, or delete it and run `cargo xtask check --write`"
-        )));
-        return (None, diagnostics);
-    };
-    let sorted = lines.windows(2).all(|pair| pair[0].place() < pair[1].place());
-    if !sorted || chain(content.into_iter()) != expected {
-        let what =
-            if sorted { "do not give the chain of its head line" } else { "are not in the order of their versions" };
-        diagnostics.push(
-            Diagnostic::error(
-                "broken-chain",
-                file,
-                format!("the lines of the lockfile {what}: it was edited by hand, or merged without a look"),
-            )
-            .at(text, range, "")
-            .help(
-                "look at what changed (`git diff`), then run `cargo xtask check --write` to write the head line again",
-            ),
-        );
-    }
-    (Some(Lockfile::of(lines)), diagnostics)
 }
 
 /// Every difference between a folder and its lockfile. `text` is the lockfile's.
@@ -342,11 +282,25 @@ impl Comparison<'_> {
         let LineState::Frozen { up, down } = line.state else { return };
         let folder = self.folder;
         let lockfile = folder.show(FILE);
-        let undo = "undo the edit (`git checkout` brings the released text back), and write a new migration: `cargo xtask new-migration`";
+        let edited = |script: &Script, message: String| {
+            let file = folder.show(&script.path);
+            let file = typed(&file);
+            folder
+                .error("edited", script, message)
+                .help(format!(
+                    "undo the edit (`git checkout HEAD -- {file}` does, unless it is committed), and write a new \
+                     migration: `cargo xtask new-migration \"what it changes\"`"
+                ))
+                .help(format!(
+                    "or, if no database has applied `{}` yet, type `cargo xtask amend {} --reason \"why\"`",
+                    migration.id,
+                    migration.word()
+                ))
+        };
         if migration.up.checksum.is_some_and(|now| now != up) {
             let message =
                 format!("`{}` was edited after its release: `{lockfile}` records another checksum", migration.id);
-            self.diagnostics.push(folder.error("edited", &migration.up, message).help(undo));
+            self.diagnostics.push(edited(&migration.up, message));
         }
         if migration.up.kind == Kind::Rust {
             return;
@@ -357,7 +311,7 @@ impl Comparison<'_> {
                     "the down script of `{}` was edited after its release: `{lockfile}` records another checksum",
                     migration.id
                 );
-                self.diagnostics.push(folder.error("edited", script, message).help(undo));
+                self.diagnostics.push(edited(script, message));
             }
             (Some(_), None) => {
                 let message = format!("`{}` was released with a down script, and it is gone", migration.id);
@@ -480,7 +434,7 @@ pub fn with_drafts(folder: &Folder, old: Option<&Lockfile>) -> Lockfile {
     // A released patch may have another name than its line.
     let is_known = |migration: &Migration| known.contains(&migration.id) || (old.is_some() && migration.frozen);
     for migration in folder.migrations.iter().filter(|migration| !is_known(migration)) {
-        lines.push(Line { version: migration.version, id: migration.id.clone(), state: LineState::Draft });
+        lines.push(Line::draft(&migration.id));
     }
     Lockfile::of(lines)
 }

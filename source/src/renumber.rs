@@ -63,8 +63,24 @@ pub fn next_version(folder: &Folder, now: Option<i64>) -> Result<Next, String> {
 ///
 /// As those of [`next_version`].
 pub fn next_version_of(folder: &Folder, database: Option<&str>, now: Option<i64>) -> Result<Next, String> {
-    let mut ids = folder.migrations.iter().filter(|migration| migration.database() == database);
-    after(folder.policy.numbering, ids.next_back().map(|migration| migration.id.as_str()), now)
+    let last = last(folder, |_| true);
+    after(folder.policy.numbering, last.get(&database).map(String::as_str), now)
+}
+
+/// The last id of each database: of the migrations that count, and of those that are released, should a file be gone.
+fn last(folder: &Folder, counts: impl Fn(&Migration) -> bool) -> BTreeMap<Option<&str>, String> {
+    let files = folder.migrations.iter().filter(|migration| counts(migration));
+    let files = files.map(|migration| (migration.database(), migration.version, &migration.id));
+    let released = folder.lockfile.iter().flat_map(Lockfile::lines).filter(|line| line.state != LineState::Draft);
+    let released = released.map(|line| (line.database(), line.version, &line.id));
+    let mut last: BTreeMap<Option<&str>, (Version, &String)> = BTreeMap::new();
+    for (database, version, id) in files.chain(released) {
+        let known = last.entry(database).or_insert((version, id));
+        if version >= known.0 {
+            *known = (version, id);
+        }
+    }
+    last.into_iter().map(|(database, (_, id))| (database, id.clone())).collect()
 }
 
 /// The number that follows that of this id.
@@ -153,10 +169,7 @@ pub fn plan(folder: &Folder, id: Option<&str>, now: Option<i64>) -> Result<Renum
     };
     let ids_of: HashSet<&str> = moving.iter().map(|moving| moving.id.as_str()).collect();
     let moves = |migration: &Migration| ids_of.contains(migration.id.as_str());
-    let mut last: BTreeMap<Option<&str>, String> = BTreeMap::new();
-    for migration in folder.migrations.iter().filter(|migration| !moves(migration)) {
-        last.insert(migration.database(), migration.id.clone());
-    }
+    let mut last = last(folder, |migration| !moves(migration));
     let mut ids = Vec::new();
     for migration in &moving {
         let database = migration.database();
@@ -176,18 +189,47 @@ pub fn plan(folder: &Folder, id: Option<&str>, now: Option<i64>) -> Result<Renum
     Ok(Renumbering { ids, renames, lockfile })
 }
 
+/// Makes a draft of a released migration whose number another released one has too, so that [`plan`] can move it.
+/// That is for one that no database has applied.
+///
+/// # Errors
+///
+/// A message, where there is no such migration, or no other has its number.
+pub fn thaw(folder: &mut Folder, id: &str) -> Result<(), String> {
+    let migration = find(folder, id)?;
+    if !migration.frozen {
+        return Err(format!("`{}` is a draft already: `--thaw` is for what is released", migration.id));
+    }
+    let place = (migration.database(), migration.version);
+    let shares = |other: &&Migration| (other.database(), other.version) == place && other.id != migration.id;
+    if !folder.migrations.iter().filter(|other| other.frozen).any(|other| shares(&other)) {
+        return Err(format!("`{}` is released and keeps its number: no other released one has it", migration.id));
+    }
+    let id = migration.id.clone();
+    for migration in folder.migrations.iter_mut().filter(|migration| migration.id == id) {
+        migration.frozen = false;
+        migration.amended.clear();
+    }
+    folder.lockfile = folder.lockfile.as_ref().map(|lockfile| lockfile.thawed(&id));
+    Ok(())
+}
+
 fn one<'a>(folder: &'a Folder, id: &str) -> Result<&'a Migration, String> {
-    // A patch may be named by its key.
-    let of_key = || folder.migrations.iter().find(|migration| migration.key() == id);
-    let Some(migration) = folder.find(id).or_else(of_key) else {
-        let near = crate::suggest::nearest(id, folder.migrations.iter().map(|migration| migration.id.as_str()));
-        let hint = near.map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
-        return Err(format!("there is no migration `{id}` in `{}`{hint}", folder.shown));
-    };
+    let migration = find(folder, id)?;
     if migration.frozen {
         return Err(format!("`{}` is released and keeps its number: databases know it by that", migration.id));
     }
     Ok(migration)
+}
+
+fn find<'a>(folder: &'a Folder, id: &str) -> Result<&'a Migration, String> {
+    // A patch may be named by its key.
+    let of_key = || folder.migrations.iter().find(|migration| migration.key() == id);
+    folder.find(id).or_else(of_key).ok_or_else(|| {
+        let near = crate::suggest::nearest(id, folder.migrations.iter().map(|migration| migration.id.as_str()));
+        let hint = near.map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
+        format!("there is no migration `{id}` in `{}`{hint}", folder.shown)
+    })
 }
 
 /// The drafts that must move.
@@ -279,6 +321,14 @@ pub fn test_of(id: &str) -> &str {
 }
 
 impl Lockfile {
+    /// The same with a draft for this migration.
+    fn thawed(&self, id: &str) -> Self {
+        // A patch may have another name than its line.
+        let released = self.find(id).map_or(id, |line| &line.id);
+        let thaw = |line: &Line| if line.id == released { Line::draft(id) } else { line.clone() };
+        Self::of(self.lines().iter().map(thaw).collect())
+    }
+
     /// The same with other ids for its drafts.
     fn renamed(&self, ids: &[(String, String)]) -> Self {
         let new: HashMap<&str, &str> = ids.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();

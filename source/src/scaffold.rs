@@ -133,8 +133,8 @@ pub fn test(id: &str, language: TestLanguage) -> Vec<NewFile> {
     templates.iter().map(of).collect()
 }
 
-/// The files that `cargo xtask init` writes for a folder of this name: policy, an empty lockfile, the
-/// build script and the main file of the migrations' tests.
+/// The files that `cargo xtask init` writes for a folder of this name: policy, an empty lockfile
+/// and how git merges it, the build script and the main file of the migrations' tests.
 pub fn init(folder: &str, dialects: Dialects) -> Vec<NewFile> {
     let quoted: Vec<String> = dialects.iter().map(|dialect: Dialect| format!("\"{dialect}\"")).collect();
     let dialects = quoted.join(", ");
@@ -144,6 +144,7 @@ pub fn init(folder: &str, dialects: Dialects) -> Vec<NewFile> {
     vec![
         file(format!("{folder}/migrations.toml"), "init/migrations.toml", &[("dialects", &dialects)]),
         NewFile { path: format!("{folder}/migrations.lock"), content: crate::Lockfile::default().render() },
+        file(format!("{folder}/.gitattributes"), "init/gitattributes", &[]),
         build,
         main_of_tests(folder),
     ]
@@ -269,6 +270,6 @@ mod tests {
         assert_eq!(policy.numbering, Numbering::Sequence);
         assert_eq!((policy.down, policy.tests), (policy::Need::Required, policy::Need::Required));
         assert_eq!(policy.dialects.map(|dialects| dialects.to_string()).as_deref(), Some("postgres, sqlite"));
-        assert!(files[2].content.contains("lockgate_build::watch_folder(\"db\")"));
+        assert!(files[3].content.contains("lockgate_build::watch_folder(\"db\")"));
     }
 }

@@ -16,6 +16,7 @@ mod guide;
 mod hygiene;
 mod layering;
 mod lent;
+mod merges;
 mod rebuild;
 mod requirements;
 mod retries;

@@ -41,6 +41,10 @@ enum Command {
     Freeze(command::freeze::Arguments),
     /// Give drafts new numbers after a merge.
     Renumber(command::renumber::Arguments),
+    /// Record the new text of a released migration that no database has applied.
+    Amend(command::amend::Arguments),
+    /// Merge two versions of a lockfile: what git runs, once `init` has set it up.
+    MergeLockfile(command::merge_lockfile::Arguments),
     /// Show what the migrations make, as a text to check in or as a picture.
     #[cfg(feature = "schema")]
     Schema(command::schema::Arguments),
@@ -98,6 +102,8 @@ fn run(called: Called, arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Explain(arguments) => command::explain::run(&arguments),
         Command::Freeze(arguments) => command::freeze::run(&arguments),
         Command::Renumber(arguments) => command::renumber::run(&arguments),
+        Command::Amend(arguments) => command::amend::run(&arguments),
+        Command::MergeLockfile(arguments) => command::merge_lockfile::run(&arguments),
         #[cfg(feature = "schema")]
         Command::Schema(arguments) => command::schema::run(&arguments),
         Command::Test(arguments) => command::test::run(&arguments),

@@ -132,6 +132,7 @@ mod changes;
 mod cli;
 mod command;
 mod failure;
+mod git;
 mod program;
 mod project;
 #[cfg(any(feature = "schema", feature = "trace"))]

@@ -117,6 +117,12 @@ impl Project {
         }
     }
 
+    /// What chooses this package for `init`, where there are several.
+    pub(crate) fn choice(&self, package: &Package) -> String {
+        let others = self.packages.iter().filter(|other| other.name != "xtask" && other.name != package.name).count();
+        if others > 0 && !package.name.is_empty() { format!(" --package {}", package.name) } else { String::new() }
+    }
+
     /// Every folder of migrations in the workspace, each once.
     pub(crate) fn folders(&self) -> Vec<Package> {
         let mut found: Vec<Package> = Vec::new();

@@ -62,6 +62,7 @@ impl Words {
             version: self::version(*version),
             name: name.clone(),
             frozen: self.frozen,
+            amended: Vec::new(),
             irreversible: self.irreversible.clone(),
             up: script("up", &up),
             down: self.down.then(|| script("down", &down)),

@@ -246,7 +246,8 @@ pub static CODES: &[Entry] = &[
         "Two migrations have the same version. Of patches (`numbering = \"encoded\"`) it is database, major and minor \
          that are the same, whatever user and description say. After a merge, two branches may have taken the same one. Which of \
          them runs first would be chance: `cargo xtask renumber` moves a draft behind all others, together with its \
-         test and its line in the lockfile.",
+         test and its line in the lockfile. Where both are released, `--thaw` makes a draft of the one that no database \
+         has applied.",
     ),
     entry(
         "duplicate-test",
@@ -256,7 +257,8 @@ pub static CODES: &[Entry] = &[
     entry(
         "edited",
         "A released migration was edited. Databases that have run it will not run it again, so old and new databases \
-         would differ in silence. Undo the edit and write a new migration. Byte order mark, line ends and newlines at \
+         would differ in silence. Undo the edit and write a new migration. Where no database could apply it yet, `cargo \
+         xtask amend` records the new text instead, with both checksums and the reason. Byte order mark, line ends and newlines at \
          the end of the file do not count as an edit; blanks and comments do.",
     ),
     entry(
@@ -318,9 +320,11 @@ pub static CODES: &[Entry] = &[
     ),
     entry(
         "merge-conflict",
-        "There are conflict markers in the lockfile. Two branches changed it. Keep the lines of both, delete the \
-         markers, let `cargo xtask renumber` move what stands in the wrong place, and `cargo xtask check --write` \
-         write the head line again.",
+        "Two branches changed the lockfile, and the merge was not finished. `cargo xtask check --write` reads what the \
+         merge left, with or without its markers, keeps everything that either branch has frozen, writes the file \
+         anew, and says which drafts `cargo xtask renumber` has to move. What both have frozen with different texts is \
+         for a person to decide: keep the line of the text that databases have. `cargo xtask init` has git do the \
+         merge by itself.",
     ),
     entry(
         "mismatched-names",

@@ -106,6 +106,8 @@ pub struct Migration {
     pub name: String,
     /// Whether the lockfile records it as released.
     pub frozen: bool,
+    /// The checksums that its up script had before it was amended, the first one first.
+    pub amended: Vec<Checksum>,
     /// Why it cannot be reverted, where its author said so.
     pub irreversible: Option<String>,
     /// The script that applies it, or the file of the Rust step.
@@ -284,9 +286,15 @@ pub fn load_as(directory: &Path, shown: &str, tests: Tests, policy: Policy) -> L
         diagnostics.push(Diagnostic::error(bad.code, folder.show(&found.path), message).help(help));
     }
 
-    if let (Some(lockfile), Some(text)) = (&folder.lockfile, &lockfile_text) {
+    if let (Some(lockfile), Some(text)) = (folder.lockfile.take(), &lockfile_text) {
         lockfile.mark(&mut folder.migrations);
-        diagnostics.extend(lockfile::compare(&folder, lockfile, text));
+        if diagnostics.iter().any(|diagnostic| diagnostic.code == "merge-conflict") {
+            // Which drafts there are after a merge, the files say.
+            folder.lockfile = Some(lockfile::with_drafts(&folder, Some(&lockfile)));
+        } else {
+            diagnostics.extend(lockfile::compare(&folder, &lockfile, text));
+            folder.lockfile = Some(lockfile);
+        }
     }
     diagnostics.extend(order::check(&folder));
     if folder.policy.tests == Need::Required {
@@ -349,10 +357,7 @@ fn missing_tests(folder: &Folder) -> Vec<Diagnostic> {
                 .error("missing-test", &migration.up, message)
                 .help(format!(
                     "type `cargo xtask new-test {}`: it writes one that fails until it is filled in",
-                    match migration.database() {
-                        Some(_) => migration.key(),
-                        None => &migration.id[..migration.id.len() - migration.name.len() - 1],
-                    }
+                    migration.word()
                 ))
                 .help(format!("or say `tests = \"optional\"` in `{}`", folder.show(policy::FILE)))
         })
@@ -493,6 +498,7 @@ impl Folder {
                     None => migration.name.clone(),
                 },
                 frozen: migration.frozen,
+                amended: migration.amended.clone(),
                 irreversible: migration.reason().map(str::to_owned),
                 up: migration.up.data(),
                 down: migration.way_down().map(Script::data),
@@ -516,6 +522,7 @@ impl Migration {
             id: name.id.clone(),
             name: name.name().to_owned(),
             frozen: false,
+            amended: Vec::new(),
             irreversible,
             up,
             down,
@@ -542,6 +549,14 @@ impl Migration {
     /// otherwise its id. Its test is found by it.
     pub fn key(&self) -> &str {
         Patch::parse(&self.id).map_or(&self.id, |patch| patch.key())
+    }
+
+    /// What one types to name it: its digits, `0007`; of a patch its key.
+    pub fn word(&self) -> &str {
+        match self.database() {
+            Some(_) => self.key(),
+            None => &self.id[..self.id.len() - self.name.len() - 1],
+        }
     }
 
     /// The files that it is made of.

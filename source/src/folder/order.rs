@@ -7,6 +7,7 @@ use super::policy::{self, Need, Numbering};
 use super::read::join;
 use super::script::Read;
 use super::{Folder, Migration, Script};
+use crate::diagnostic::typed;
 use crate::{Diagnostic, Policy, Severity};
 
 type File = (Name, Read);
@@ -188,11 +189,18 @@ fn duplicates(folder: &Folder) -> Vec<Diagnostic> {
         let stem =
             |migration: &Migration| migration.id.rsplit_once('_').map(|(stem, end)| (stem.to_owned(), end.to_owned()));
         diagnostics.push(match (stem(first), stem(second)) {
+            _ if stays.frozen && moves.frozen => [first, second].into_iter().fold(error, |error, one| {
+                error.help(format!(
+                    "if no database has applied `{}`, run `cargo xtask renumber {} --thaw`: it gets another number, as \
+                     a draft",
+                    one.id,
+                    typed(&one.id)
+                ))
+            }),
             (Some((one, down)), Some((other, up))) if one == other && down == "down" && up == "up" => {
                 error.help(format!("if they belong together, name them `{one}.up.sql` and `{one}.down.sql`"))
             }
-            _ if stays.frozen && moves.frozen => error.help("delete the one that is not released"),
-            _ => error.help(format!("run `cargo xtask renumber {}`", moves.id)),
+            _ => error.help(format!("run `cargo xtask renumber {}`", typed(&moves.id))),
         });
     }
     diagnostics
@@ -237,7 +245,7 @@ fn renumber(migration: &Migration) -> String {
     if migration.frozen {
         "bring back what is missing: this one is released and keeps its number".to_owned()
     } else {
-        format!("run `cargo xtask renumber {}`, or add what is missing", migration.id)
+        format!("run `cargo xtask renumber {}`, or add what is missing", typed(&migration.id))
     }
 }
 
@@ -269,7 +277,7 @@ fn renumber_time(folder: &Folder, migration: &Migration) -> String {
     if migration.frozen {
         format!("it is released and keeps its number: say `numbering = \"any\"` in `{}`", folder.show(policy::FILE))
     } else {
-        format!("run `cargo xtask renumber {}`", migration.id)
+        format!("run `cargo xtask renumber {}`", typed(&migration.id))
     }
 }
 
@@ -312,7 +320,9 @@ fn misordered(folder: &Folder) -> Vec<Diagnostic> {
     });
     late.map(|(migration, newest)| {
         let message = format!("`{}` is a draft and sorts before `{}`, which is released", migration.id, newest.id);
-        folder.error("misordered", &migration.up, message).help(format!("run `cargo xtask renumber {}`", migration.id))
+        folder
+            .error("misordered", &migration.up, message)
+            .help(format!("run `cargo xtask renumber {}`", typed(&migration.id)))
     })
     .collect()
 }

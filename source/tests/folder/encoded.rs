@@ -142,7 +142,8 @@ fn p2_a_released_patch_may_be_moved_and_described_anew_and_not_edited() {
     project.check(
         "
 migrations/billing.00000001.0001.ops.new words.up.sql:1:1 edited: `billing.00000001.0001.ops.new words` was edited after its release: `migrations/migrations.lock` records another checksum
-  undo the edit (`git checkout` brings the released text back), and write a new migration: `cargo xtask new-migration`
+  undo the edit (`git checkout HEAD -- 'migrations/billing.00000001.0001.ops.new words.up.sql'` does, unless it is committed), and write a new migration: `cargo xtask new-migration \"what it changes\"`
+  or, if no database has applied `billing.00000001.0001.ops.new words` yet, type `cargo xtask amend billing.00000001.0001 --reason \"why\"`
 migrations/migrations.lock:3:8 deleted: `billing.00000001.0001.ops.new words` was released with a down script, and it is gone
   bring `billing.00000001.0001.ops.new words.down.sql` back from version control
 ",

@@ -72,11 +72,14 @@ fn edited_ones_are_named() {
     project.check(
         "
 migrations/0001_a.down.sql:1:1 edited: the down script of `0001_a` was edited after its release: `migrations/migrations.lock` records another checksum
-  undo the edit (`git checkout` brings the released text back), and write a new migration: `cargo xtask new-migration`
+  undo the edit (`git checkout HEAD -- migrations/0001_a.down.sql` does, unless it is committed), and write a new migration: `cargo xtask new-migration \"what it changes\"`
+  or, if no database has applied `0001_a` yet, type `cargo xtask amend 0001 --reason \"why\"`
 migrations/0001_a.up.sql:1:1 edited: `0001_a` was edited after its release: `migrations/migrations.lock` records another checksum
-  undo the edit (`git checkout` brings the released text back), and write a new migration: `cargo xtask new-migration`
+  undo the edit (`git checkout HEAD -- migrations/0001_a.up.sql` does, unless it is committed), and write a new migration: `cargo xtask new-migration \"what it changes\"`
+  or, if no database has applied `0001_a` yet, type `cargo xtask amend 0001 --reason \"why\"`
 migrations/0003_c.rs:1:1 edited: `0003_c` was edited after its release: `migrations/migrations.lock` records another checksum
-  undo the edit (`git checkout` brings the released text back), and write a new migration: `cargo xtask new-migration`
+  undo the edit (`git checkout HEAD -- migrations/0003_c.rs` does, unless it is committed), and write a new migration: `cargo xtask new-migration \"what it changes\"`
+  or, if no database has applied `0003_c` yet, type `cargo xtask amend 0003 --reason \"why\"`
 ",
     );
 }
@@ -195,9 +198,9 @@ migrations/migrations.lock:1:1 bad-lockfile: a lockfile begins with `lockgate-lo
         ),
     );
     check(
-        &good.replace("lock v1", "lock v2"),
+        &good.replace("lock v1", "lock v3"),
         "
-migrations/migrations.lock:1:1 bad-lockfile: the lockfile has the format `v2`, and this release knows `v1`
+migrations/migrations.lock:1:1 bad-lockfile: the lockfile has the format `v3`, and this release knows `v1` and `v2`
   build with a newer release of lockgate
 ",
     );
@@ -206,7 +209,7 @@ migrations/migrations.lock:1:1 bad-lockfile: the lockfile has the format `v2`, a
         "
 migrations/migrations.lock:6:1 bad-lockfile: this line says nothing: a version is written with the digits 0 to 9 alone
   take `migrations/migrations.lock` from version control again
-migrations/migrations.lock:7:1 bad-lockfile: this line says nothing: a line begins with `frozen` or `draft`
+migrations/migrations.lock:7:1 bad-lockfile: this line says nothing: a line begins with `frozen`, `draft` or `amended`
   take `migrations/migrations.lock` from version control again
 migrations/migrations.lock:8:1 bad-lockfile: this line says nothing: a frozen line has a checksum `up=v1:…`
   take `migrations/migrations.lock` from version control again
@@ -225,7 +228,7 @@ migrations/migrations.lock:1:1 broken-chain: the lines of the lockfile do not gi
         &conflict,
         "
 migrations/migrations.lock:1:1 merge-conflict: two branches changed the lockfile, and the merge was not finished
-  keep the lines of both sides, delete the markers, and run `cargo xtask check --write`
+  run `cargo xtask check --write`: it keeps what both branches have, and then says which draft needs another number
 ",
     );
     // What the help of a broken chain says is what works.
@@ -233,4 +236,213 @@ migrations/migrations.lock:1:1 merge-conflict: two branches changed the lockfile
     project.lock();
     project.check("");
     assert_eq!(std::fs::read_to_string(project.path(lockfile::FILE)).unwrap(), good);
+}
+
+/// The lockfile that is on the disk.
+fn text_of(project: &Project) -> String {
+    std::fs::read_to_string(project.path(lockfile::FILE)).unwrap()
+}
+
+/// What two branches have made of [`released`]: one froze the draft and began another, the other began two.
+fn branches() -> (Project, [String; 3]) {
+    let project = released();
+    let base = text_of(&project);
+    project.freeze();
+    project.write("0005_e.sql", B);
+    project.lock();
+    let ours = text_of(&project);
+    project.delete("0005_e.sql");
+    project.write(lockfile::FILE, &base);
+    project.write("0005_f.sql", A);
+    project.write("0006_g.sql", A);
+    project.lock();
+    let theirs = text_of(&project);
+    project.write("0005_e.sql", B);
+    (project, [base, ours, theirs])
+}
+
+#[test]
+fn s2_a_conflict_is_read_as_what_both_branches_have() {
+    let (project, [base, ours, theirs]) = branches();
+    let whole = |marks: [&str; 3]| format!("{}\n{ours}{}{}\n{theirs}{}\n", marks[0], marks[1], "=======", marks[2]);
+    let two = whole(["<<<<<<< HEAD", "", ">>>>>>> other"]);
+    let three = whole(["<<<<<<< HEAD", &format!("||||||| 5d1f\n{base}"), ">>>>>>> other"]);
+    // In a merge of several bases, theirs conflict too, with longer markers.
+    let nested =
+        format!("||||||| merged\n<<<<<<<<< a\n{base}||||||||| b\n=========\nnothing that could be read\n>>>>>>>>> c\n");
+    let of_several = whole(["<<<<<<< HEAD", &nested, ">>>>>>> other"]);
+    let left = two.replace("<<<<<<< HEAD\n", "");
+    let no_marks = format!("{ours}{theirs}");
+    let one_head = format!("{ours}{}", theirs.split_once('\n').unwrap().1);
+    let swapped = format!("{theirs}{ours}");
+    let as_git_cuts = |base: &str| {
+        // Only the lines that differ are between markers, in as many places.
+        let rest =
+            |text: &str| text.split_once("frozen 0001").unwrap().1.split_once("draft").map(|(same, _)| same.to_owned());
+        let head = |text: &str| text.split_once('\n').unwrap().0.to_owned();
+        let tail = |text: &str| {
+            text[text.rfind("0003_c").map(|at| at + text[at..].find('\n').unwrap() + 1).unwrap()..].to_owned()
+        };
+        let note = ours.lines().nth(1).unwrap();
+        format!(
+            "<<<<<<< HEAD\n{}\n{}=======\n{}\n>>>>>>> other\n{note}\nfrozen 0001{}<<<<<<< HEAD\n{}{}=======\n{}>>>>>>> other\n",
+            head(&ours),
+            if base.is_empty() { String::new() } else { format!("||||||| x\n{}\n", head(base)) },
+            head(&theirs),
+            rest(&theirs).unwrap(),
+            tail(&ours),
+            if base.is_empty() { String::new() } else { format!("||||||| x\n{}", tail(base)) },
+            tail(&theirs),
+        )
+    };
+    let texts = [two, three, of_several, left, no_marks, one_head, swapped, as_git_cuts(""), as_git_cuts(&base)];
+    for text in texts.iter().flat_map(|text| [text.clone(), text.replace('\n', "\r\n")]) {
+        project.write(lockfile::FILE, &text);
+        let loaded = project.load();
+        let codes: Vec<&str> = loaded.diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
+        assert!(
+            codes == ["duplicate", "merge-conflict"] || codes == ["duplicate", "broken-chain"],
+            "{codes:?}: {text}"
+        );
+        project.lock();
+        let lines: Vec<String> =
+            text_of(&project).lines().skip(2).map(|line| line.chars().take(13).collect()).collect();
+        let wanted = [
+            "frozen 0001_a",
+            "frozen 0002_b",
+            "frozen 0003_c",
+            "frozen 0004_d",
+            "draft 0005_e",
+            "draft 0005_f",
+            "draft 0006_g",
+        ];
+        assert_eq!(lines, wanted, "{text}");
+        assert_eq!(
+            project.load().diagnostics.iter().map(|diagnostic| diagnostic.code).collect::<Vec<_>>(),
+            ["duplicate"]
+        );
+    }
+}
+
+#[test]
+fn s2_what_two_branches_froze_differently_is_refused_by_name() {
+    let project = Project::new(&[("0001_a.sql", A)]);
+    project.freeze();
+    let ours = text_of(&project);
+    project.write("0001_a.sql", B);
+    project.delete(lockfile::FILE);
+    project.freeze();
+    let theirs = text_of(&project);
+    let sum =
+        |text: &str| text.lines().last().unwrap().split_once(' ').unwrap().1.split_once(' ').unwrap().1.to_owned();
+    for text in [format!("<<<<<<< a\n{ours}=======\n{theirs}>>>>>>> b\n"), format!("{ours}{theirs}")] {
+        project.write(lockfile::FILE, &text);
+        let loaded = project.load();
+        assert!(loaded.folder.lockfile.is_none(), "{text}");
+        let [problem] = &loaded.diagnostics[..] else { panic!("{:?}", loaded.diagnostics) };
+        let message = format!("`0001_a` is frozen with two texts: `{}` and `{}`", sum(&ours), sum(&theirs));
+        assert_eq!((problem.code, &problem.message), ("merge-conflict", &message));
+        let help = "keep the line `frozen 0001_a` of the text that databases have, delete the other one, and run `cargo xtask check --write`";
+        assert_eq!(problem.help, [help]);
+        // Just that: one of the two lines goes.
+        let one = text.replace(&format!("{}\n", ours.lines().last().unwrap()), "");
+        project.write(lockfile::FILE, one);
+        project.lock();
+        project.check("");
+    }
+    let said = lockfile::merge("", &ours, &theirs, "m.lock").unwrap_err();
+    let message =
+        format!("both branches froze `0001_a`, with different texts: `{}` and `{}`", sum(&ours), sum(&theirs));
+    assert_eq!(said[0].message, message);
+}
+
+#[test]
+fn s2_a_merge_keeps_what_both_have_and_not_what_one_deleted() {
+    let (project, [base, ours, theirs]) = branches();
+    let merged = lockfile::merge(&base, &ours, &theirs, "m.lock").unwrap();
+    project.write(lockfile::FILE, merged.render());
+    let ids: Vec<&str> = merged.lines().iter().map(|line| line.id.as_str()).collect();
+    assert_eq!(ids, ["0001_a", "0002_b", "0003_c", "0004_d", "0005_e", "0005_f", "0006_g"]);
+    assert_eq!(lockfile::merge(&base, &theirs, &ours, "m.lock").unwrap(), merged);
+    assert_eq!(lockfile::merge(&base, &base, &ours, "m.lock").unwrap().render(), ours);
+    assert_eq!(lockfile::merge("", &ours, &ours, "m.lock").unwrap().render(), ours);
+    // One branch renumbered the draft: its old line is gone, though the other still has it.
+    let line = |id: &str| lockfile::parse(&format!("draft {id}\n"), "m.lock").0.unwrap().lines()[0].clone();
+    let text = |ids: &[&str]| ids.iter().map(|id| format!("draft {id}\n")).collect::<String>();
+    let merged =
+        lockfile::merge(&text(&["1_a", "2_b"]), &text(&["1_a", "3_b"]), &text(&["1_a", "2_b", "4_c"]), "m.lock");
+    assert_eq!(merged.unwrap().lines(), [line("1_a"), line("3_b"), line("4_c")]);
+    let bad = lockfile::merge(&base, "nonsense", &theirs, "m.lock").unwrap_err();
+    assert_eq!(bad[0].code, "bad-lockfile");
+}
+
+/// What [`lockfile::amend`] makes is written.
+fn amend(project: &Project, id: &str, reason: &str) {
+    let folder = project.load().folder;
+    let amended = lockfile::amend(&folder, folder.find(id).unwrap(), reason).unwrap();
+    project.write(lockfile::FILE, amended.lockfile.render());
+}
+
+#[test]
+fn an_amendment_is_recorded_with_both_checksums_and_the_reason() {
+    let project = released();
+    let before = text_of(&project);
+    let sums = |text: &str, id: &str| {
+        let line = text.lines().find(|line| line.starts_with(&format!("frozen {id} "))).unwrap().to_owned();
+        line.split_once("up=").unwrap().1.to_owned()
+    };
+    project.write("0001_a.up.sql", "SELECT 3;\n");
+    amend(&project, "0001_a", "  two users\n have one email ");
+    project.check("");
+    let once = text_of(&project);
+    assert!(once.starts_with("lockgate-lock v2 chain="), "{once}");
+    let line = format!("amended 0001_a up={} reason=two users have one email\n", sums(&before, "0001_a"));
+    assert!(once.contains(&line) && sums(&once, "0001_a") != sums(&before, "0001_a"), "{once}");
+
+    // Again, the way down this time, and then back to what it was.
+    project.write("0001_a.down.sql", "SELECT 4;\n");
+    amend(&project, "0001_a", "and down");
+    let twice = text_of(&project);
+    project.write("0001_a.up.sql", A);
+    project.write("0001_a.down.sql", B);
+    amend(&project, "0001_a", "as it was");
+    project.check("");
+    let loaded = project.load();
+    let line = loaded.folder.lockfile.as_ref().unwrap().find("0001_a").unwrap();
+    let reasons: Vec<&str> = line.amendments.iter().map(|amendment| amendment.reason.as_str()).collect();
+    assert_eq!(reasons, ["two users have one email", "and down", "as it was"]);
+    assert_eq!(loaded.folder.migrations[0].amended.len(), 3);
+
+    // It stays, whatever is written otherwise, and a merge knows which text is the later one.
+    let thrice = text_of(&project);
+    project.freeze();
+    assert!(text_of(&project).contains(&thrice[thrice.find("amended").unwrap()..thrice.find("frozen 0002").unwrap()]));
+    for (one, other) in [(&before, &thrice), (&once, &thrice), (&thrice, &twice), (&thrice, &thrice)] {
+        let merged = lockfile::merge(&before, one, other, "m.lock").unwrap();
+        assert_eq!(merged.render(), thrice);
+        let (read, _) = lockfile::parse(&format!("<<<<<<< a\n{one}=======\n{other}>>>>>>> b\n"), "m.lock");
+        assert_eq!(read.unwrap().render(), thrice);
+    }
+    // Two branches that amended it otherwise are not for a program to decide.
+    project.write(lockfile::FILE, &before);
+    project.write("0001_a.up.sql", "SELECT 5;\n");
+    amend(&project, "0001_a", "otherwise");
+    lockfile::merge(&before, &once, &text_of(&project), "m.lock").unwrap_err();
+}
+
+#[test]
+fn what_cannot_be_amended_is_said() {
+    let project = released();
+    let folder = project.load().folder;
+    let said = |id: &str, reason: &str| lockfile::amend(&folder, folder.find(id).unwrap(), reason).unwrap_err();
+    assert_eq!(said("0004_d", "why"), "`0004_d` is a draft: edit it, there is nothing to amend");
+    assert_eq!(said("0001_a", "why"), "`0001_a` is just as it was released: edit it first, then amend it");
+    assert_eq!(said("0001_a", " \n "), "say why `0001_a` is amended: `--reason \"…\"` stands in the lockfile");
+    // A line of another migration between the two, or one without its migration, is not what is ever written.
+    let good = text_of(&project);
+    let sums = good.lines().find(|line| line.starts_with("frozen 0002_b")).unwrap().split_once(" up=").unwrap().1;
+    let (read, problems) = lockfile::parse(&format!("{good}amended 0002_b up={sums} reason=x\n"), "m.lock");
+    assert_eq!((read.is_some(), problems[0].code), (true, "broken-chain"));
+    let (read, problems) = lockfile::parse(&format!("{good}amended 0004_d up={sums} reason=x\n"), "m.lock");
+    assert!(read.is_none() && problems[0].message.ends_with("there is no line `frozen 0004_d` before it"));
 }

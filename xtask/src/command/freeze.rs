@@ -8,8 +8,8 @@ use crate::changes::Changes;
 use crate::failure::Failure;
 use crate::project::{Package, Project};
 
-/// What the lockfile does not have yet: to write it is what this command is for.
-const CURED: [&str; 2] = ["unlocked", "vanished-draft"];
+/// What is wrong with the lockfile alone: to write it is what this command is for.
+const CURED: [&str; 3] = ["unlocked", "vanished-draft", "merge-conflict"];
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn freeze(package: &Package) -> Result<(), Failure> {
-    let mut loaded = check::load(package);
+    let mut loaded = check::load_to_write(package)?;
     loaded.diagnostics.retain(|diagnostic| !CURED.contains(&diagnostic.code));
     check::show(&loaded);
     if loaded.has_errors() {

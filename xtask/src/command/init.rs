@@ -11,6 +11,7 @@ use super::check;
 use crate::changes::Changes;
 use crate::cli::Called;
 use crate::failure::Failure;
+use crate::git::{self, Clone};
 use crate::project::{Package, Project};
 
 #[derive(Debug, clap::Args)]
@@ -32,6 +33,10 @@ pub(crate) fn run(arguments: &Arguments, called: Called) -> Result<(), Failure> 
     if dialects == Dialects::NONE {
         dialects = package.lockgate.iter().filter_map(|feature| feature.parse::<Dialect>().ok()).collect();
     }
+    let mut loaded = check::load(&package);
+    if dialects == Dialects::NONE {
+        dialects = loaded.folder.policy.dialects.unwrap_or(Dialects::NONE);
+    }
     if dialects == Dialects::NONE {
         return Err(Failure::impossible(format!(
             "`{}` does not say what it is for: give `--dialects`, or depend on lockgate with the feature `postgres` or \
@@ -40,7 +45,6 @@ pub(crate) fn run(arguments: &Arguments, called: Called) -> Result<(), Failure> 
         )));
     }
 
-    let mut loaded = check::load(&package);
     if loaded.folder.migrations.is_empty() && !package.folder.join(POLICY).exists() {
         let as_patches = check::load_as(&package, Numbering::Encoded);
         if !as_patches.folder.migrations.is_empty() {
@@ -74,6 +78,7 @@ pub(crate) fn run(arguments: &Arguments, called: Called) -> Result<(), Failure> 
         changes.create(alias, scaffold::alias().content);
     }
     changes.make()?;
+    told.extend(merge_driver(&project, &package, called));
     told.extend(hints(&package, dialects));
     if installed && !told.iter().any(|line| line.ends_with(".cargo/config.toml")) {
         told.push("add to `.cargo/config.toml`, as messages name `cargo xtask`:".to_owned());
@@ -109,6 +114,26 @@ fn as_strict_as_it_is(strict: &str, folder: &Folder, package: &Package) -> Strin
         }
     }
     text
+}
+
+/// Has this clone merge lockfiles by what both sides have: git keeps that for each clone by itself.
+fn merge_driver(project: &Project, package: &Package, called: Called) -> Vec<String> {
+    let mut told = Vec::new();
+    let attributes = package.folder.join(".gitattributes");
+    let line = format!("{} {}", lockfile::FILE, git::ATTRIBUTE);
+    if !fs::read_to_string(&attributes).is_ok_and(|text| text.contains(git::ATTRIBUTE)) {
+        told.push(format!("add `{line}` to `{}`: git merges the lockfile by itself then", project.shown(&attributes)));
+    }
+    let Some(clone) = Clone::around(&project.root) else { return told };
+    let command = clone.command(project, called);
+    match clone.driver() {
+        Some(_) => told.push(format!("kept    git config {}", git::KEY)),
+        None if clone.set_driver(&command) => told.push(format!("set     git config {}, in this clone", git::KEY)),
+        None => {
+            told.push(format!("run `git config {} \"{command}\"`: git merges the lockfile by itself then", git::KEY))
+        }
+    }
+    told
 }
 
 /// What is left to the user: files that exist, and manifests, are theirs.

@@ -1,11 +1,13 @@
 //! One file a command.
 
+pub(crate) mod amend;
 pub(crate) mod check;
 pub(crate) mod corpus;
 pub(crate) mod explain;
 pub(crate) mod faults;
 pub(crate) mod freeze;
 pub(crate) mod init;
+pub(crate) mod merge_lockfile;
 pub(crate) mod new_migration;
 pub(crate) mod new_test;
 pub(crate) mod oracle;

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anstream::println;
 use lockgate_source::core::patch;
+use lockgate_source::folder::Migration;
 use lockgate_source::folder::policy::Numbering;
 use lockgate_source::{lockfile, renumber};
 
@@ -25,6 +26,10 @@ pub(crate) struct Arguments {
     /// All drafts that share a number, sort before a released migration or leave a gap
     #[arg(long, conflicts_with = "id")]
     all_drafts: bool,
+    /// Make the migration a draft again first, where two released ones have its number: for one that no database
+    /// has applied
+    #[arg(long, requires = "id")]
+    thaw: bool,
     /// Show what would be renamed, and rename nothing
     #[arg(long)]
     dry_run: bool,
@@ -36,17 +41,21 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let project = Project::find()?;
     let package = project.package(arguments.package.as_deref())?;
-    let loaded = check::load_to_write(&package)?;
-    let folder = &loaded.folder;
+    let mut loaded = check::load_to_write(&package)?;
     let path = package.folder.join(lockfile::FILE);
-    let id = arguments.id.as_deref().map(|id| whole_id(&loaded, id)).transpose()?;
+    let id = arguments.id.as_deref().map(|id| whole_id(&loaded, id, arguments.thaw)).transpose()?;
+    if let Some(id) = id.as_deref().filter(|_| arguments.thaw) {
+        renumber::thaw(&mut loaded.folder, id).map_err(Failure::refused)?;
+    }
+    let folder = &loaded.folder;
     let plan = renumber::plan(folder, id.as_deref(), Some(now())).map_err(Failure::refused)?;
+    let mut changes = Changes::default();
     if plan.ids.is_empty() {
         println!("{}: every draft has its place already", package.shown);
-        return Ok(());
+        if arguments.dry_run || !check::is_unmerged(&loaded) {
+            return Ok(());
+        }
     }
-
-    let mut changes = Changes::default();
     let mut shown = Vec::new();
     let mut moves_tests = false;
     for rename in plan.renames.iter().filter(|rename| !rename.from.starts_with(&folder.tests.directory)) {
@@ -77,6 +86,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if moves_tests {
         new_migration::compile_again(&mut changes, &package);
     }
+    let unmerged = check::is_unmerged(&loaded);
     if let Some(lockfile) = &plan.lockfile {
         changes.replace(path, lockfile.render());
     }
@@ -85,11 +95,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let arrow = if arguments.dry_run { "would become" } else { "is now" };
     shown.iter().for_each(|(from, to)| println!("{from} {arrow} {to}"));
+    if unmerged && !arguments.dry_run {
+        println!("{}", check::merged(&package));
+    }
     Ok(())
 }
 
+fn ids<'a>(migrations: &[&'a Migration]) -> Vec<&'a str> {
+    migrations.iter().map(|migration| migration.id.as_str()).collect()
+}
+
 /// The id that is meant: itself, or the only draft of this number.
-fn whole_id(loaded: &lockgate_source::Loaded, id: &str) -> Result<String, Failure> {
+fn whole_id(loaded: &lockgate_source::Loaded, id: &str, thaw: bool) -> Result<String, Failure> {
     let id =
         ["up.sql", "down.sql", "sql", "rs"].iter().find_map(|end| id.strip_suffix(&format!(".{end}"))).unwrap_or(id);
     let id = id.rsplit('/').next().unwrap_or(id);
@@ -97,14 +114,14 @@ fn whole_id(loaded: &lockgate_source::Loaded, id: &str) -> Result<String, Failur
     let Some(version) = id.parse().ok().or_else(of_patch) else { return Ok(id.to_owned()) };
     let numbered = loaded.folder.migrations.iter().filter(|migration| migration.version == version);
     let (released, drafts): (Vec<_>, Vec<_>) = numbered.partition(|migration| migration.frozen);
-    let drafts: Vec<&str> = drafts.iter().map(|migration| migration.id.as_str()).collect();
-    match drafts[..] {
+    let (released, drafts) = (ids(&released), ids(&drafts));
+    let meant = if thaw { &released } else { &drafts };
+    match meant[..] {
         // Why it does not move is said of it by name.
-        [] if !released.is_empty() => Ok(released[0].id.clone()),
+        [] if !released.is_empty() => Ok(released[0].to_owned()),
+        [] if thaw => Err(Failure::refused(format!("nothing that is released has the number {id}"))),
         [] => Err(Failure::refused(format!("no draft has the number {id}"))),
         [one] => Ok(one.to_owned()),
-        _ => {
-            Err(Failure::refused(format!("the number {id} belongs to {}: name the one to move", drafts.join(" and "))))
-        }
+        _ => Err(Failure::refused(format!("the number {id} belongs to {}: name the one to move", meant.join(" and ")))),
     }
 }

@@ -12,6 +12,7 @@ use lockgate_source::{Diagnostic, Policy, Severity, Style, lockfile};
 
 use crate::changes::Changes;
 use crate::failure::Failure;
+use crate::git::{self, Clone};
 use crate::project::{Package, Project};
 #[cfg(feature = "trace")]
 use trace::Trace;
@@ -96,6 +97,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let checked = Checked::new(package, arguments)?;
         if arguments.format == Format::Text {
             show(&checked.loaded);
+            remind_of_driver(&project, &checked.package);
             println!("{}", summary(&checked));
             print!("{}", checked.traced.as_ref().map(Trace::text).unwrap_or_default());
         }
@@ -110,6 +112,23 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         0 => Ok(()),
         1 => Err(Failure::refused("there is 1 problem")),
         errors => Err(Failure::refused(format!("there are {errors} problems"))),
+    }
+}
+
+/// Says that this clone does not know the driver that `.gitattributes` names: git would merge the lockfile as any
+/// text, which never works.
+fn remind_of_driver(project: &Project, package: &Package) {
+    let attributes = package.folder.join(".gitattributes");
+    if !std::fs::read_to_string(&attributes).is_ok_and(|text| text.contains(git::ATTRIBUTE)) {
+        return;
+    }
+    if Clone::around(&project.root).is_some_and(|clone| clone.driver().is_none()) {
+        eprintln!(
+            "note: {} has git merge {} with `lockgate`, and this clone does not know how: run `cargo xtask init{}`\n",
+            project.shown(&attributes),
+            lockfile::FILE,
+            project.choice(package)
+        );
     }
 }
 
@@ -203,6 +222,17 @@ pub(super) fn load_to_write(package: &Package) -> Result<Loaded, Failure> {
     Ok(loaded)
 }
 
+/// Whether the lockfile has the lines of two branches, whose merge was not finished.
+pub(super) fn is_unmerged(loaded: &Loaded) -> bool {
+    loaded.diagnostics.iter().any(|diagnostic| diagnostic.code == "merge-conflict")
+}
+
+/// What to say once such a lockfile is written.
+pub(super) fn merged(package: &Package) -> String {
+    let lockfile = format!("{}/{}", package.shown, lockfile::FILE);
+    format!("{lockfile} has what both branches had: `git add {lockfile}`, once `cargo xtask check` finds nothing")
+}
+
 /// Shows everything that is wrong.
 pub(super) fn show(loaded: &Loaded) {
     // What is no terminal gets it without the colours.
@@ -240,7 +270,10 @@ fn write_drafts(package: &Package, format: Format) -> Result<(), Failure> {
     let (old, new) = (ids(old), ids(Some(&new)));
     let added = new.iter().filter(|id| !old.contains(id)).map(|id| format!("{}: draft added: {id}", package.shown));
     let gone = old.iter().filter(|id| !new.contains(id)).map(|id| format!("{}: draft removed: {id}", package.shown));
-    let written = format!("{}/{} written", package.shown, lockfile::FILE);
+    let written = match is_unmerged(&loaded) {
+        true => merged(package),
+        false => format!("{}/{} written", package.shown, lockfile::FILE),
+    };
     for line in added.chain(gone).chain([written]) {
         match format {
             Format::Text => println!("{line}"),

@@ -1,0 +1,91 @@
+//! `cargo xtask amend`: a released migration fails on the databases that it was released for, and none has applied
+//! it. Its new text is recorded, beside the checksums of before and the reason.
+
+use anstream::println;
+use lockgate_source::core::Checksum;
+use lockgate_source::folder::Migration;
+use lockgate_source::{Loaded, Severity, lockfile};
+
+use super::check;
+use crate::changes::Changes;
+use crate::failure::Failure;
+use crate::project::Project;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Edit the file first. A database that has applied the text of before is not changed: it reports the \
+                  migration as `edited`, and that it was amended."
+)]
+pub(crate) struct Arguments {
+    /// The released migration: `0004`, `0004_unique_email`; of patches `billing.00000001.0004`
+    #[arg(value_name = "ID")]
+    id: String,
+    /// Why: it stands in the lockfile, for those who find the old text in a database
+    #[arg(long, value_name = "WHY")]
+    reason: String,
+    /// The package whose migrations these are
+    #[arg(long, short, value_name = "NAME")]
+    package: Option<String>,
+}
+
+/// What an amendment settles.
+const SETTLED: [&str; 2] = ["edited", "unlocked"];
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let project = Project::find()?;
+    let package = project.package(arguments.package.as_deref())?;
+    let mut loaded = check::load_to_write(&package)?;
+    let migration = find(&loaded, &arguments.id)?.clone();
+    let folder = &loaded.folder;
+    let amended = lockfile::amend(folder, &migration, &arguments.reason).map_err(Failure::refused)?;
+    let files: Vec<String> = migration.files().map(|script| folder.show(&script.path)).collect();
+    // Others may be in need of the same.
+    loaded.diagnostics.retain(|diagnostic| {
+        files.contains(&diagnostic.file)
+            && !SETTLED.contains(&diagnostic.code)
+            && diagnostic.severity == Severity::Error
+    });
+    if loaded.has_errors() {
+        check::show(&loaded);
+        return Err(Failure::refused(format!(
+            "nothing was amended: put right what is said of `{}` first",
+            migration.id
+        )));
+    }
+    let mut changes = Changes::default();
+    changes.replace(package.folder.join(lockfile::FILE), amended.lockfile.render());
+    changes.make()?;
+    println!("amended: {}", migration.id);
+    let (before, now) = amended.up;
+    if before != now {
+        println!("  up   {before}\n    -> {now}");
+    }
+    let sum = |down: Option<Checksum>| down.map_or("none".to_owned(), |checksum| checksum.to_string());
+    if amended.down.0 != amended.down.1 {
+        println!("  down {}\n    -> {}", sum(amended.down.0), sum(amended.down.1));
+    }
+    println!("{}/{} written: commit it together with the script, and build again", package.shown, lockfile::FILE);
+    if before != now {
+        println!("a database that has applied the text of before reports `edited`, and that it was amended");
+    }
+    Ok(())
+}
+
+/// The migration that is meant.
+fn find<'a>(loaded: &'a Loaded, word: &str) -> Result<&'a Migration, Failure> {
+    let named = word.rsplit('/').next().unwrap_or(word);
+    let named = [".up.sql", ".down.sql", ".sql", ".rs"].iter().find_map(|end| named.strip_suffix(end)).unwrap_or(named);
+    let version = named.parse().ok();
+    let migrations = &loaded.folder.migrations;
+    let by_name = migrations.iter().filter(|migration| migration.id == named || migration.key() == named);
+    let by_version = migrations.iter().filter(|migration| version.is_some_and(|version| migration.version == version));
+    let found: Vec<&Migration> = by_name.chain(by_version).collect();
+    match found[..] {
+        [] => check::migration(&loaded.folder, named),
+        [one] => Ok(one),
+        _ => {
+            let ids: Vec<&str> = found.iter().map(|migration| migration.id.as_str()).collect();
+            Err(Failure::refused(format!("`{word}` is {}: name the one to amend", ids.join(" and "))))
+        }
+    }
+}
