@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use crate::support::gate::{gate, stands};
 use crate::support::postgres;
 use crate::support::set::{migrations, with_steps};
-use crate::support::wire::Wire;
+use crate::support::wire::{Cut, Wire};
 
 const RUST: &str = "pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n\
                     pub async fn down(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n";
@@ -258,5 +258,44 @@ async fn what_a_failure_leaves_is_durable() {
         assert_eq!(error.kind(), ErrorKind::Failed, "{kind}: {error:?}");
         assert_eq!(witness.seen().await, ["off", "on"], "{kind}: the row of 0002, and that 0003 failed");
         witness.connection.execute("DROP TABLE b; DELETE FROM lockgate_history WHERE version = 2").await.unwrap();
+    }
+}
+
+/// The message of a run, counted from 1, that says this.
+fn message(wire: &Wire, says: &str) -> usize {
+    let counts = wire.counts();
+    let place = counts.sql.iter().position(|sql| sql.contains(says));
+    place.unwrap_or_else(|| panic!("no message says {says}: {:?}", counts.sql)) + 1
+}
+
+/// What was committed without waiting for the disk is not called committed where the connection goes before it is
+/// made durable.
+#[tokio::test]
+async fn what_is_not_known_to_be_on_the_disk_is_not_called_committed() {
+    let quick = "-- lockgate: no-transaction\nSET synchronous_commit = off;\nINSERT INTO a VALUES (1);";
+    let runs = migrations(&[A, ("0002_quick.sql", quick)]);
+    let fails = migrations(&[A, ("0002_b.sql", "CREATE TABLE b (id INTEGER);"), ("0003_bad.sql", "SELECT 1 / 0;")]);
+    for (set, says, told) in [
+        (runs, "pg_logical_emit_message", "is known to the database alone"),
+        (fails, "'failed'", "what came before it in this run is recorded if and only if it is committed"),
+    ] {
+        let mut place = None;
+        for cut in [false, true] {
+            let Some(database) = postgres::database() else { return };
+            Migrator::new(migrations(&[A])).apply(&mut database.connect().await).await.unwrap();
+            let wire = Wire::in_front_of(&database.url()).await;
+            let mut through = Database::connect(&wire.url()).await.unwrap();
+            wire.reset();
+            if let Some(place) = place.filter(|_| cut) {
+                wire.cut(Cut::BeforeQuery(place));
+            }
+            let ran = Migrator::new(set).apply(&mut through).await;
+            place = place.or_else(|| Some(message(&wire, says)));
+            if cut {
+                let shown = ran.expect_err("nobody knows").report().to_string();
+                assert!(shown.contains(told), "{shown}");
+                assert!(!shown.contains("applied and committed"), "{shown}");
+            }
+        }
     }
 }

@@ -208,6 +208,7 @@ async fn a_live_owner_is_told_of_and_nobody_repairs_its_row() {
     told(&error, ErrorKind::Locked, &["held by pid ", "which is at work on `0002_x`"]);
     let holder = heard.try_recv().unwrap().unwrap();
     assert!(holder.contains("which is at work on `0002_x`"), "{holder}");
+    assert!(heard.try_recv().is_err(), "it is told once that it waits");
     let two = Version::new(2).unwrap();
     for repair in [Repair::Finished(two), Repair::Again(two), Repair::MarkApplied(two), Repair::Forget(two)] {
         let error = impatient.repair(&mut database, repair).await.unwrap_err();

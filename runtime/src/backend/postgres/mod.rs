@@ -454,8 +454,12 @@ impl<'a> Backing<'a> {
 
     /// Makes durable what was committed without waiting for the disk, where no commit that waits came after it.
     pub(super) async fn flush(&mut self) -> Result<(), Cause> {
-        if !self.unflushed || self.phase == Phase::Lost {
+        if !self.unflushed {
             return Ok(());
+        }
+        if self.phase == Phase::Lost {
+            // Whether the disk has it is not known, whoever ended the conversation.
+            return Err(Cause::new(Class::Lost, "the connection was lost before what was committed was on the disk"));
         }
         let flushed = self.execute(sql::flush(&self.facts().synchronous_commit)).await;
         self.unflushed = flushed.is_err();
