@@ -378,6 +378,9 @@ pub(crate) trait Backend: Send {
     fn blockers(&mut self) -> BoxFuture<'_, Vec<String>>;
 }
 
+/// Of a Rust function.
+pub(crate) const LEFT_OPEN: &str = "it left a transaction open that it had begun";
+
 /// A number that nobody can guess.
 pub(crate) fn chance() -> u64 {
     std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0)

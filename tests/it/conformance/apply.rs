@@ -8,6 +8,7 @@ use crate::support::database::{Db, backends};
 use crate::support::set::migrations;
 
 backends! {
+    what_is_durable_is_told_before_more_is_sent,
     an_up_to_date_start_writes_nothing,
     a_dropped_pool_verb_leaves_no_lock,
     l4_p16_z14_each_migration_is_recorded_with_its_change,
@@ -338,4 +339,31 @@ async fn a_dropped_pool_verb_leaves_no_lock(db: Db) {
     assert_eq!(db.history().await, ["1:applied", "2:applied"]);
     // And the value that was cut off is still good.
     assert!(migrator.apply(&mut database).await.unwrap().is_empty());
+}
+
+/// What a script outside a transaction has done is told as committed before the next one is sent.
+async fn what_is_durable_is_told_before_more_is_sent(db: Db) {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let all = Arc::clone(&told);
+    let set = migrations(&[
+        ("0001_a.sql", "CREATE TABLE a (id INTEGER);"),
+        ("0002_b.sql", "-- lockgate: no-transaction\nINSERT INTO a VALUES (1);\nINSERT INTO a VALUES (2);"),
+        ("0003_c.sql", "CREATE TABLE c (id INTEGER);"),
+    ]);
+    let migrator = Migrator::new(set).on_event(move |event| {
+        all.lock().unwrap().push(match event {
+            Event::Started { id, .. } => format!("started {id}"),
+            Event::Ran { id, .. } => format!("ran {id}"),
+            Event::Committed { id, .. } => format!("committed {id}"),
+            _ => return,
+        });
+    });
+    let report = migrator.apply(&mut db.open().await).await.unwrap_or_else(|error| panic!("{error:?}"));
+    let ids: Vec<&str> = report.steps.iter().map(|step| step.id.as_str()).collect();
+    assert_eq!(ids, ["0001_a", "0002_b", "0003_c"]);
+    let told = std::mem::take(&mut *told.lock().unwrap());
+    let place = |what: &str| told.iter().position(|told| told == what).unwrap_or_else(|| panic!("no {what}: {told:?}"));
+    assert!(place("committed 0001_a") < place("committed 0002_b"), "{told:?}");
+    assert!(place("committed 0002_b") < place("started 0003_c"), "{told:?}");
+    assert_eq!(told.iter().filter(|told| told.starts_with("committed")).count(), 3, "{told:?}");
 }

@@ -414,3 +414,29 @@ async fn what_a_reader_kept_from_being_committed_leaves_nothing_in_a_lent_connec
     let left: i64 = sqlx::query_scalar(pragma).fetch_one(&mut borrowed).await.unwrap();
     assert_eq!(left, 0);
 }
+
+/// What can be done once more is what was rolled back by itself. A whole run and a script outside a transaction are
+/// not gone on with at the migration that found a lock.
+#[tokio::test]
+async fn only_a_migration_of_its_own_transaction_is_tried_again() {
+    for (head, atomicity) in [("", Atomicity::WholeRun), ("-- lockgate: no-transaction\n", Atomicity::PerMigration)] {
+        let Some(database) = postgres::database() else { return };
+        database.connect().await.execute("CREATE TABLE gate ()").await.unwrap();
+        let mut reader = database.connect().await;
+        reader.execute("BEGIN; LOCK TABLE gate IN ACCESS SHARE MODE").await.unwrap();
+        let script = format!("{head}INSERT INTO a VALUES (1);\nALTER TABLE gate ADD COLUMN n INTEGER;");
+        let set = migrations(&[A, ("0002_x.sql", &script)]);
+        let events = Events::default();
+        let migrator = Migrator::new(set).lock_timeout(Duration::from_millis(30)).atomicity(atomicity);
+        let mut through = Database::connect(&database.url()).await.unwrap();
+        let error = events.of(migrator.clone()).apply(&mut through).await.unwrap_err();
+        told(&error, ErrorKind::Failed, &["`0002_x` failed at statement 2 of 2", "lock timeout"]);
+        let heard = std::mem::take(&mut *events.all.lock().unwrap());
+        assert!(!heard.iter().any(|event| matches!(event, Event::Retrying { .. })), "{heard:?}");
+        reader.execute("ROLLBACK").await.unwrap();
+        migrator.apply(&mut through).await.unwrap_or_else(|error| panic!("{error:?}"));
+        let rows: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM a").fetch_one(&mut database.connect().await).await.unwrap();
+        assert_eq!(rows, 1);
+    }
+}

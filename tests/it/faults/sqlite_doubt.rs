@@ -1,6 +1,10 @@
 //! SQLite: scripts outside a transaction whose runner went away, and the statement of which nobody knows.
 
-use lockgate::{Destination, ErrorKind, Migrations, Migrator, Repair, Version};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use lockgate::{Destination, ErrorKind, Event, Migrations, Migrator, Repair, Version};
+use sqlx::{Connection, Executor, SqliteConnection};
 
 use super::told;
 use crate::support::database::Db;
@@ -154,4 +158,46 @@ async fn a_a_copy_is_announced_before_it_is_sent() {
         polls += 1;
     }
     assert!(doubtful > 0, "it went away {polls} times, and never in between");
+}
+
+/// A repair waits for whoever is at work on a script, keeps nobody from writing meanwhile, and goes on when that one
+/// is gone.
+#[tokio::test]
+async fn b_a_repair_waits_for_the_owner_of_a_script() {
+    let db = Db::sqlite().unwrap();
+    let script = "-- lockgate: no-transaction\nUPDATE n SET n = n + 1;\nSELECT * FROM gone;";
+    let set = migrations(&[N, ("0002_x.sql", script)]);
+    let mut database = db.open().await;
+    Migrator::new(set).apply(&mut database).await.unwrap_err();
+    let file = db.texts("SELECT file FROM pragma_database_list WHERE name = 'main'").await.remove(0);
+    let owner = std::fs::File::create(format!("{file}-lockgate")).unwrap();
+    owner.lock().unwrap();
+    let forget = Repair::Forget(Version::new(2).unwrap());
+    let impatient = Migrator::new(set).lock_wait(Duration::from_millis(30));
+    let error = impatient.repair(&mut database, forget).await.unwrap_err();
+    told(&error, ErrorKind::Locked, &["another run, in the middle of a script outside a transaction"]);
+
+    let url = db.url();
+    let owner = Mutex::new(Some(owner));
+    let patient = Migrator::new(set).on_event(move |event| {
+        if matches!(event, Event::LockWaiting { .. })
+            && let Some(owner) = owner.lock().unwrap().take()
+        {
+            // Nobody is kept from writing.
+            std::thread::scope(|scope| {
+                let writes = || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                    runtime.block_on(async {
+                        let mut writer = SqliteConnection::connect(&url).await.unwrap();
+                        writer.execute("PRAGMA busy_timeout = 0; UPDATE n SET n = n + 10").await.unwrap();
+                    });
+                };
+                scope.spawn(writes).join().unwrap();
+            });
+            drop(owner);
+        }
+    });
+    patient.repair(&mut database, forget).await.unwrap_or_else(|error| panic!("{error:?}"));
+    assert_eq!(n(&db).await, ["11"]);
+    assert_eq!(db.history().await, ["1:applied"]);
 }

@@ -1,8 +1,9 @@
 //! SQLite: which history is read, what a run on a database without one does, and readers that do not go away.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lockgate::{ErrorKind, Migrations, Migrator};
+use lockgate::{Atomicity, Error, ErrorKind, Event, Migrations, Migrator};
 use sqlx::{Connection, Executor, SqliteConnection};
 
 use super::told;
@@ -292,5 +293,133 @@ async fn e_a_lent_connection_that_cannot_be_put_back_is_told() {
             &["`0003_c` could not begin", "applied and committed before it: 0001_a, 0002_drops"],
         );
         assert_eq!(db.objects().await, ["a"]);
+    }
+}
+
+/// All of it is one transaction, and so is what cannot be put back.
+#[tokio::test]
+async fn e_a_whole_run_on_a_connection_that_cannot_be_put_back_leaves_nothing() {
+    let db = Db::sqlite().unwrap();
+    db.apply(migrations(&[A])).await;
+    let mut connection = lent(&db).await;
+    connection.execute("CREATE TEMP TABLE theirs (id INTEGER); INSERT INTO theirs VALUES (7)").await.unwrap();
+    let set =
+        migrations(&[A, ("0002_drops.sql", "DROP TABLE temp.theirs;"), ("0003_c.sql", "CREATE TABLE c (id INTEGER);")]);
+    let error = Migrator::new(set).atomicity(Atomicity::WholeRun).apply(&mut connection).await.unwrap_err();
+    let says = ["`0003_c` could not begin", "all of the run was one transaction: nothing of it was committed"];
+    told(&error, ErrorKind::Failed, &says);
+    assert_eq!(db.objects().await, ["a"]);
+    assert_eq!(db.history().await, ["1:applied"]);
+    assert_eq!(db.log().await, ["1:applied", "3:failed"]);
+    let theirs: i64 = sqlx::query_scalar("SELECT id FROM temp.theirs").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(theirs, 7, "it went with the rest of the run");
+}
+
+/// What was set before a script stopped is set again before it is gone on with.
+#[tokio::test]
+async fn a_script_that_is_gone_on_with_has_its_pragmas_and_its_attached_databases() {
+    let db = Db::sqlite().unwrap();
+    let ground = ("0001_a.sql", "CREATE TABLE a (id INTEGER CHECK (id > 0));");
+    let other = Db::sqlite().unwrap();
+    other.execute("CREATE TABLE far (id INTEGER)").await;
+    let file = other.texts("SELECT file FROM pragma_database_list WHERE name = 'main'").await.remove(0);
+    let script = |fails: &str| {
+        format!(
+            "-- lockgate: no-transaction\nPRAGMA ignore_check_constraints = ON;\nATTACH '{file}' AS other;\n{fails}\n\
+             INSERT INTO a VALUES (-1);\nINSERT INTO other.far VALUES (1);"
+        )
+    };
+    let set = |fails: &str| migrations(&[ground, ("0002_x.sql", &script(fails))]);
+    let mut connection = lent(&db).await;
+    let error = Migrator::new(set("SELECT * FROM gone;")).apply(&mut connection).await.unwrap_err();
+    told(&error, ErrorKind::Failed, &["2 of its 5 statements have finished"]);
+    let resumed = Migrator::new(set("SELECT 1;")).apply(&mut connection).await;
+    resumed.unwrap_or_else(|error| panic!("{error:?}"));
+    assert_eq!(db.texts("SELECT CAST(id AS TEXT) FROM a").await, ["-1"]);
+    assert_eq!(other.texts("SELECT CAST(id AS TEXT) FROM far").await, ["1"]);
+    let left: i64 = sqlx::query_scalar("PRAGMA ignore_check_constraints").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(left, 0);
+}
+
+#[track_caller]
+fn inside(error: &Error) {
+    let shown = error.report().to_string();
+    assert_eq!(error.kind(), ErrorKind::Usage, "{shown}");
+    for says in ["the connection is inside a transaction of its own: end it first", "nothing was changed"] {
+        assert!(shown.contains(says), "{shown}");
+    }
+}
+
+/// What a run cannot do on this connection is refused before anything is done, and whoever lent it goes on.
+#[tokio::test]
+async fn a_transaction_of_the_callers_and_a_schema_are_refused() {
+    let db = Db::sqlite().unwrap();
+    db.apply(migrations(&[A])).await;
+    let set = migrations(&[A, B]);
+    let mut connection = lent(&db).await;
+    let error = Migrator::new(set).history_table("app.history").apply(&mut connection).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert!(error.report().to_string().contains("SQLite knows no schemas: name the history table without one"));
+    let mut theirs = connection.begin().await.unwrap();
+    theirs.execute("INSERT INTO a VALUES (9)").await.unwrap();
+    let error = Migrator::new(set).apply(&mut *theirs).await.unwrap_err();
+    inside(&error);
+    theirs.commit().await.unwrap();
+    // One that the driver does not know of.
+    connection.execute("BEGIN; INSERT INTO a VALUES (10)").await.unwrap();
+    let error = Migrator::new(set).apply(&mut connection).await.unwrap_err();
+    inside(&error);
+    connection.execute("COMMIT").await.unwrap();
+    assert_eq!(db.texts("SELECT CAST(id AS TEXT) FROM a ORDER BY id").await, ["9", "10"]);
+    assert_eq!(db.history().await, ["1:applied"]);
+}
+
+/// A reader that comes while a script is under way keeps the COMMIT of its own block waiting, and is waited for as
+/// long as the run may.
+#[tokio::test(flavor = "multi_thread")]
+async fn g_a_reader_that_comes_late_keeps_a_scripts_own_block_waiting() {
+    for stays in [false, true] {
+        let db = Db::sqlite().unwrap();
+        db.execute("PRAGMA journal_mode = DELETE").await;
+        db.apply(migrations(&[A])).await;
+        let block = (
+            "0002_b.sql",
+            "-- lockgate: no-transaction\nINSERT INTO a VALUES (1);\nBEGIN;\nINSERT INTO a VALUES (2);\nCOMMIT;",
+        );
+        let (url, reading) = (db.url(), Arc::new(Mutex::new(None)));
+        let held = Arc::clone(&reading);
+        let wait = if stays { Duration::from_millis(50) } else { Duration::from_secs(60) };
+        let migrator = Migrator::new(migrations(&[A, block])).lock_wait(wait).on_event(move |event| {
+            if matches!(event, Event::StatementFinished { statements_done: 1, .. }) {
+                let reader = tokio::task::block_in_place(|| {
+                    tokio::runtime::Handle::current().block_on(async {
+                        let mut reader = SqliteConnection::connect(&url).await.unwrap();
+                        reader.execute("BEGIN; SELECT * FROM a").await.unwrap();
+                        reader
+                    })
+                });
+                *held.lock().unwrap() = Some(reader);
+            }
+        });
+        let mut connection = lent(&db).await;
+        let run = tokio::spawn(async move { migrator.apply(&mut connection).await.map(|report| report.steps.len()) });
+        if stays {
+            let error = run.await.unwrap().unwrap_err();
+            let says =
+                ["`0002_b` failed at statement 4 of 4", "database is locked", "1 of its 4 statements", "`lock_wait`"];
+            told(&error, ErrorKind::Failed, &says);
+            drop(reading.lock().unwrap().take());
+            db.apply(migrations(&[A, block])).await;
+        } else {
+            let mut probe = lent(&db).await;
+            probe.execute("PRAGMA busy_timeout = 0").await.unwrap();
+            // New readers are kept out once COMMIT was tried and refused.
+            while reading.lock().unwrap().is_none() || probe.execute("SELECT * FROM a").await.is_ok() {
+                tokio::task::yield_now().await;
+            }
+            drop(reading.lock().unwrap().take());
+            assert_eq!(run.await.unwrap().unwrap_or_else(|error| panic!("{error:?}")), 1);
+        }
+        assert_eq!(db.texts("SELECT CAST(id AS TEXT) FROM a ORDER BY id").await, ["1", "2"]);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use lockgate::__private::RustStep;
-use lockgate::{ErrorKind, Migrator, StepResult, Transaction};
+use lockgate::{Atomicity, ErrorKind, Migrator, StepResult, Transaction};
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
 use super::told;
@@ -14,6 +14,7 @@ use crate::support::set::with_steps;
 
 backends! {
     a_step_that_commits_by_itself_is_caught,
+    a_step_that_leaves_a_transaction_open_is_caught,
     a_step_that_panics_leaves_no_lock_and_no_record,
     a_step_that_fails_in_the_database_says_how,
     a_step_that_changes_the_session_changes_nothing_behind_it,
@@ -30,6 +31,17 @@ async fn commits(tx: &mut Transaction<'_>) -> StepResult {
     Ok(())
 }
 static COMMITS: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(commits(tx)), down: None }];
+
+async fn forgets(tx: &mut Transaction<'_>) -> StepResult {
+    tx.execute("CREATE TABLE made (id INTEGER)").await?;
+    if let Some(connection) = tx.sqlite() {
+        std::mem::forget(connection.begin().await?);
+    } else if let Some(connection) = tx.postgres() {
+        std::mem::forget(connection.begin().await?);
+    }
+    Ok(())
+}
+static FORGETS: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(forgets(tx)), down: None }];
 
 async fn panics(tx: &mut Transaction<'_>) -> StepResult {
     tx.execute("CREATE TABLE made (id INTEGER)").await?;
@@ -56,6 +68,33 @@ async fn works(_: &mut Transaction<'_>) -> StepResult {
     Ok(())
 }
 static WORKS: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(works(tx)), down: None }];
+
+/// The driver takes our COMMIT for that of the inner one, which it still counts.
+async fn a_step_that_leaves_a_transaction_open_is_caught(db: Db) {
+    for atomicity in [Atomicity::PerMigration, Atomicity::WholeRun] {
+        let whole = atomicity == Atomicity::WholeRun;
+        let set = format!("of {whole}");
+        let mut database = db.open().await;
+        let ground: &[(&str, &str)] = if whole { &[("0001_b.sql", "CREATE TABLE b (id INTEGER);")] } else { &[A] };
+        let files = [ground, &[RUST, C]].concat();
+        let migrator = Migrator::new(with_steps(&files, FORGETS)).set(set.clone()).atomicity(atomicity);
+        let error = migrator.apply(&mut database).await.unwrap_err();
+        let says = [
+            "`0002_step` failed in its Rust function",
+            "it left a transaction open that it had begun",
+            "`0002_step` was rolled back: nothing of it is in the database",
+            if whole { "nothing of it was committed" } else { "applied and committed before it: 0001_a" },
+        ];
+        told(&error, ErrorKind::Failed, &says);
+        drop(database);
+        assert_eq!(db.objects().await, ["a"]);
+        assert_eq!(db.history().await, ["1:applied"]);
+    }
+    let mut database = db.open().await;
+    let report = Migrator::new(with_steps(&[A, RUST, C], WORKS)).set("of false").apply(&mut database).await.unwrap();
+    assert_eq!(report.steps.len(), 2);
+    assert_eq!(db.objects().await, ["a", "c"]);
+}
 
 async fn a_step_that_commits_by_itself_is_caught(db: Db) {
     let mut database = db.open().await;

@@ -12,7 +12,7 @@ use super::message::{self, Message, Slot};
 use super::sql::check;
 use super::{Backing, Open, Phase, cause, is_busy, kept, sql};
 use crate::Transaction;
-use crate::backend::{FailedAt, Failure, Fate, Job, OnProgress, Progress, Work};
+use crate::backend::{FailedAt, Failure, Fate, Job, LEFT_OPEN, OnProgress, Progress, Work};
 use crate::error::{Cause, Class, chain};
 use crate::migrations::StepFn;
 use crate::store::Store;
@@ -277,6 +277,13 @@ impl Backing<'_> {
             if failure.cause.class == Class::Lost {
                 self.phase = Phase::Lost;
             }
+            self.undo(&mut failure).await;
+            return Err(failure);
+        }
+        if PgTransactionManager::get_transaction_depth(self.held.connection()) != 1 {
+            // The driver would take the end of ours for that of the inner one, and commit nothing.
+            let cause = Cause::new(Class::Other, LEFT_OPEN);
+            let mut failure = Failure::new(index, FailedAt::Step, cause);
             self.undo(&mut failure).await;
             return Err(failure);
         }

@@ -38,6 +38,9 @@ const PIECE_BYTES: usize = 16 * 1024;
 /// `SQLITE_ERROR`: a statement that cannot be prepared, for one.
 const WRONG: &str = "SQLite code 1";
 
+/// Whoever lent the connection is in the middle of something.
+const INSIDE: &str = "the connection is inside a transaction of its own: end it first";
+
 /// Where in a job it failed, and why.
 type Broken = (FailedAt, Cause);
 
@@ -267,6 +270,10 @@ impl<'a> Backing<'a> {
             self.open = begun.is_ok();
             let Err(cause) = begun else { return Ok(()) };
             self.lost |= cause.class == Class::Lost;
+            if cause.code.as_deref() == Some(WRONG) {
+                // One that the driver does not count is open already: nothing else is wrong with BEGIN.
+                return Err(Cause::new(Class::Usage, INSIDE).into());
+            }
             if cause.class != Class::LockTimeout {
                 return Err(cause.into());
             }
@@ -292,8 +299,7 @@ impl<'a> Backing<'a> {
             return Err(Cause::new(Class::Usage, message).into());
         }
         if depth::depth(self.held.connection()) != 0 {
-            let message = "the connection is inside a transaction of its own: end it first";
-            return Err(Cause::new(Class::Usage, message).into());
+            return Err(Cause::new(Class::Usage, INSIDE).into());
         }
         self.lock_wait = request.limits.lock_wait;
         self.atomicity = request.atomicity;

@@ -8,7 +8,7 @@ use sqlx::AssertSqlSafe;
 use super::session::{is_dirty, says};
 use super::{Backing, Broken, PIECE_BYTES, cause, depth, sql};
 use crate::Transaction;
-use crate::backend::{FailedAt, Failure, Fate, Job, LockFailure, OnProgress, Progress, Sql, Work};
+use crate::backend::{FailedAt, Failure, Fate, Job, LEFT_OPEN, LockFailure, OnProgress, Progress, Sql, Work};
 use crate::error::{Cause, Class, chain};
 use crate::migrations::StepFn;
 use crate::store::Store;
@@ -229,6 +229,8 @@ impl Backing<'_> {
 
     /// Undoes what stands in the savepoint; all of it, if all of the run is one. Whether the savepoint was there.
     async fn undo(&mut self) -> bool {
+        // What a Rust function began through the driver and left open: the driver counts it until it says the end.
+        while depth::depth(self.held.connection()) > 1 && depth::roll_back(self.held.connection()).await.is_ok() {}
         let savepoint = &self.savepoint;
         let undone = self.execute(format!("ROLLBACK TO {savepoint}; RELEASE {savepoint}")).await.is_ok();
         // Some failures (a full disk, for one) end the whole transaction by themselves.
@@ -340,15 +342,18 @@ impl Backing<'_> {
             };
             return Err((FailedAt::Step, cause));
         }
+        if depth::depth(self.held.connection()) != 1 {
+            // What it let go of is undone when the driver is asked next.
+            self.execute("SELECT 1").await.map_err(bookkeeping)?;
+        }
+        if depth::depth(self.held.connection()) != 1 {
+            return Err((FailedAt::Step, Cause::new(Class::Other, LEFT_OPEN)));
+        }
         // Without its savepoint, what the function did may be committed already.
         self.execute(format!("RELEASE {inner}")).await.map_err(|cause| {
             let message = "its savepoint is gone";
             (FailedAt::Ended, Cause { message: message.to_owned(), ..cause })
         })?;
-        if depth::depth(self.held.connection()) != 1 {
-            let message = "it left a transaction open that it had begun";
-            return Err((FailedAt::Step, Cause::new(Class::Other, message)));
-        }
         let sql = self.bookkeeping(store, job, began);
         self.execute(format!("{sql}; RELEASE {outer}")).await.map_err(bookkeeping)
     }
