@@ -8,6 +8,7 @@ use crate::support::database::{Db, backends};
 use crate::support::set::migrations;
 
 backends! {
+    a_table_of_an_older_release_is_extended_by_what_writes_first,
     what_is_durable_is_told_before_more_is_sent,
     an_up_to_date_start_writes_nothing,
     a_dropped_pool_verb_leaves_no_lock,
@@ -366,4 +367,30 @@ async fn what_is_durable_is_told_before_more_is_sent(db: Db) {
     assert!(place("committed 0001_a") < place("committed 0002_b"), "{told:?}");
     assert!(place("committed 0002_b") < place("started 0003_c"), "{told:?}");
     assert_eq!(told.iter().filter(|told| told.starts_with("committed")).count(), 3, "{told:?}");
+}
+
+/// The first releases had no `owner` and no `under_way`: whatever writes first adds them, and nothing that only looks.
+async fn a_table_of_an_older_release_is_extended_by_what_writes_first(db: Db) {
+    let a = ("0001_a.sql", "CREATE TABLE a (id INTEGER);");
+    let writes = [
+        ("0002_b.sql", "INSERT INTO a VALUES (1);"),
+        ("0003_c.sql", "-- lockgate: no-transaction\nINSERT INTO a VALUES (1);\nINSERT INTO a VALUES (1);"),
+    ];
+    let mut files = vec![a];
+    db.apply(migrations(&files)).await;
+    for write in writes {
+        db.execute(
+            "ALTER TABLE lockgate_history DROP COLUMN owner; ALTER TABLE lockgate_history DROP COLUMN under_way",
+        )
+        .await;
+        let mut database = db.open().await;
+        assert!(Migrator::new(migrations(&files)).apply(&mut database).await.unwrap().is_empty());
+        files.push(write);
+        assert_eq!(db.apply(migrations(&files)).await.steps.len(), 1);
+        assert_eq!(
+            db.texts("SELECT 'both' FROM lockgate_history WHERE owner IS NULL AND under_way IS NULL").await.len(),
+            files.len()
+        );
+    }
+    assert_eq!(db.texts("SELECT CAST(count(*) AS TEXT) FROM a").await, ["3"]);
 }

@@ -397,3 +397,15 @@ async fn a_history_that_takes_no_row_is_told() {
     told(&error, ErrorKind::Failed, &["the history table did not take the row"]);
     assert_eq!(db.texts("SELECT n::text FROM n").await, ["0"]);
 }
+
+/// A block that calls what commits does not say so: the server refuses it in a transaction, and it runs alone.
+#[tokio::test]
+async fn a_block_that_calls_what_commits_takes_effect_once() {
+    let Some(db) = Db::postgres() else { return };
+    let procedure = "CREATE PROCEDURE moves() LANGUAGE plpgsql AS $$ BEGIN UPDATE n SET n = n + 1; COMMIT; \
+                     UPDATE n SET n = n + 10; END $$;";
+    let script = "-- lockgate: no-transaction\nUPDATE n SET n = n + 100;\nDO $$ BEGIN CALL moves(); END $$;\nUPDATE n SET n = n + 1000;";
+    let set = migrations(&[("0001_ground.sql", GROUND), ("0002_p.sql", procedure), ("0003_x.sql", script)]);
+    assert_eq!(db.apply(set).await.steps.len(), 3);
+    assert_eq!(db.texts("SELECT n::text FROM n").await, ["1111"]);
+}

@@ -7,8 +7,9 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, Executor, PgConnection, PgPool};
 
 use super::told;
-use crate::support::postgres;
+use crate::support::database::Db;
 use crate::support::set::migrations;
+use crate::support::{polled, postgres};
 
 const A: (&str, &str) = ("0001_a.sql", "CREATE TABLE a (id INTEGER PRIMARY KEY);");
 
@@ -305,4 +306,42 @@ async fn a_script_may_reset_all_that_it_likes() {
         let mut connection = database.connect().await;
         assert!(Migrator::new(set).apply(&mut connection).await.unwrap().is_empty(), "{reset}");
     }
+}
+
+/// A run that is dropped, wherever it is, leaves a lent session reading strings as it did.
+#[tokio::test]
+async fn a_dropped_run_leaves_strings_as_they_were_read() {
+    let Some(db) = Db::postgres() else { return };
+    let set = migrations(&[("0001_a.sql", "CREATE TABLE a (t TEXT);"), ("0002_b.sql", "INSERT INTO a VALUES ('\\');")]);
+    let mut polls = 1;
+    loop {
+        let mut lent = PgConnection::connect(&db.url()).await.unwrap();
+        lent.execute("SET standard_conforming_strings = off; SET escape_string_warning = off").await.unwrap();
+        let ran = polled(
+            Migrator::new(set).set(format!("s{polls}")).history_table(format!("h{polls}")).apply(&mut lent),
+            polls,
+        )
+        .await;
+        let reads: String = sqlx::query_scalar("SHOW standard_conforming_strings").fetch_one(&mut lent).await.unwrap();
+        assert_eq!(reads, "off", "dropped at await {polls}");
+        db.execute("DROP TABLE IF EXISTS a").await;
+        if ran.is_some() {
+            break;
+        }
+        polls += 1;
+    }
+    assert!(polls > 3, "{polls}");
+}
+
+/// What a script lets go of is ours, and only of its own message.
+#[tokio::test]
+async fn a_script_that_deallocates_all_is_recorded_with_those_before_it() {
+    let Some(db) = Db::postgres() else { return };
+    let mut files: Vec<(String, String)> =
+        (1..=6).map(|n| (format!("{n:04}_t.sql"), format!("CREATE TABLE t{n} ();"))).collect();
+    files[5].1.push_str("\nDEALLOCATE ALL;");
+    files.push(("0007_t.sql".to_owned(), "CREATE TABLE t7 ();".to_owned()));
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    assert_eq!(db.apply(migrations(&files)).await.steps.len(), 7);
+    assert_eq!(db.history().await.len(), 7);
 }

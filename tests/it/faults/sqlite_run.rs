@@ -165,20 +165,6 @@ async fn a_start_with_nothing_to_do_sees_each_cell_that_was_changed() {
     assert!(waits(&db, set).await < 10);
 }
 
-#[tokio::test]
-async fn d_a_history_of_the_first_releases_is_read_and_extended() {
-    let db = Db::sqlite().unwrap();
-    db.apply(migrations(&[A])).await;
-    db.execute("ALTER TABLE lockgate_history DROP COLUMN owner; ALTER TABLE lockgate_history DROP COLUMN under_way")
-        .await;
-    let mut database = db.open().await;
-    assert!(Migrator::new(migrations(&[A])).apply(&mut database).await.unwrap().is_empty());
-    assert_eq!(Migrator::new(migrations(&[A, B])).apply(&mut database).await.unwrap().steps.len(), 1);
-    let now =
-        "SELECT group_concat(name) FROM pragma_table_info('lockgate_history') WHERE name IN ('owner', 'under_way')";
-    assert_eq!(db.texts(now).await, ["owner,under_way"]);
-}
-
 /// An error of a script that reads like one of ours is the script's.
 #[tokio::test]
 async fn nothing_is_decided_by_the_words_of_an_error() {
@@ -421,5 +407,65 @@ async fn g_a_reader_that_comes_late_keeps_a_scripts_own_block_waiting() {
             assert_eq!(run.await.unwrap().unwrap_or_else(|error| panic!("{error:?}")), 1);
         }
         assert_eq!(db.texts("SELECT CAST(id AS TEXT) FROM a ORDER BY id").await, ["1", "2"]);
+    }
+}
+
+/// What mode a file is in is a migration's to change, on a lent connection too.
+#[tokio::test]
+async fn a_script_may_change_the_journal_of_the_file() {
+    let db = Db::sqlite().unwrap();
+    db.execute("PRAGMA journal_mode = DELETE").await;
+    db.apply(migrations(&[A])).await;
+    let mut connection = lent(&db).await;
+    let wal = ("0002_wal.sql", "-- lockgate: no-transaction\nPRAGMA journal_mode = WAL;");
+    let back = ("0003_back.sql", "-- lockgate: no-transaction\nPRAGMA journal_mode = DELETE;");
+    for (set, mode) in [(migrations(&[A, wal]), "wal"), (migrations(&[A, wal, back]), "delete")] {
+        Migrator::new(set).apply(&mut connection).await.unwrap_or_else(|error| panic!("{error:?}"));
+        assert_eq!(db.texts("PRAGMA journal_mode").await, [mode]);
+    }
+}
+
+/// As many broken keys as before are others where they are of another column, and one that cannot be looked at is new.
+#[tokio::test]
+async fn h_broken_keys_of_another_column_and_keys_to_nothing_are_told() {
+    let ground = (
+        "0001_g.sql",
+        "CREATE TABLE p (id INTEGER PRIMARY KEY, name TEXT);\nINSERT INTO p VALUES (1, 'a');\n\
+         CREATE TABLE c (one INTEGER REFERENCES p (id), two INTEGER REFERENCES p (id));",
+    );
+    for (script, says) in [
+        ("UPDATE c SET one = 1, two = 9;", "1 foreign key points to rows that are not there"),
+        (
+            "CREATE TABLE d (name TEXT REFERENCES p (name));\nINSERT INTO d VALUES ('a');",
+            "a foreign key of d points to columns that are not there or not unique",
+        ),
+    ] {
+        let db = Db::sqlite().unwrap();
+        db.apply(migrations(&[ground])).await;
+        db.execute("PRAGMA foreign_keys = OFF; INSERT INTO c VALUES (9, 1)").await;
+        let set = migrations(&[ground, ("0002_x.sql", &format!("-- lockgate: foreign-keys off\n{script}"))]);
+        let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
+        told(&error, ErrorKind::Failed, &["`0002_x` left broken foreign keys behind", says, "was rolled back"]);
+        assert_eq!(db.texts("SELECT one || ' ' || two FROM c").await, ["9 1"]);
+        assert_eq!(db.history().await, ["1:applied"]);
+    }
+}
+
+/// A trigger that swallows what is recorded later, and not the first row.
+#[tokio::test]
+async fn c_a_trigger_that_drops_progress_is_told() {
+    for drops in ["NEW.statements_done > 0 AND NEW.state = 'partial'", "NEW.state = 'applied'"] {
+        let db = Db::sqlite().unwrap();
+        db.apply(migrations(&[A])).await;
+        let trigger =
+            format!("CREATE TRIGGER t BEFORE UPDATE ON lockgate_history WHEN {drops} BEGIN SELECT RAISE(IGNORE); END");
+        db.execute(&trigger).await;
+        let script = "-- lockgate: no-transaction\nINSERT INTO a VALUES (1);\nINSERT INTO a VALUES (2);";
+        let set = migrations(&[A, ("0002_x.sql", script)]);
+        let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
+        told(&error, ErrorKind::Failed, &["the history does not say what was written into it"]);
+        db.execute("DROP TRIGGER t").await;
+        db.apply(set).await;
+        assert_eq!(db.texts("SELECT CAST(id AS TEXT) FROM a ORDER BY id").await, ["1", "2"], "{drops}");
     }
 }

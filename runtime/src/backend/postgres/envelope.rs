@@ -333,3 +333,18 @@ fn calls_set_config(job: &Job) -> bool {
     let says = |sql: &Sql| sql.code().as_bytes().windows(name.len()).any(|word| word.eq_ignore_ascii_case(name));
     matches!(&job.work, Work::Script(sql) if says(sql))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_short_where_migrations_are_slow() {
+        assert_eq!(next_batch(128, Duration::ZERO), 256);
+        assert_eq!(next_batch(1024, Duration::ZERO), 1024, "bounded");
+        assert_eq!(next_batch(128, QUICK), 128);
+        assert_eq!(next_batch(128, SLOW), 128);
+        assert_eq!(next_batch(128, SLOW + Duration::from_millis(1)), 64);
+        assert_eq!(next_batch(1, SLOW * 2), 1, "one at least");
+    }
+}

@@ -94,9 +94,10 @@ impl Backing<'_> {
                     }
                     let slot = message.slots.get(results).copied().unwrap_or(Slot::Bookkeeping(at));
                     if slot == Slot::Farewell && cause.class != Class::Lost {
-                        // All is committed.
+                        // All of the message is committed, and more may follow it.
                         self.dirty = true;
-                        return Ok(());
+                        at = last;
+                        continue;
                     }
                     if matches!(slot, Slot::Lock(_)) && !self.is_one_transaction() {
                         // The one before it is over, and this one has no number yet.
