@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use futures_util::TryStreamExt;
+use lockgate_schema::sqlite::{Answer, Catalogue, QUESTION};
 use lockgate_source::core::{Statement, StatementKind};
 use lockgate_source::scripts::Sql;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
@@ -103,6 +104,19 @@ impl Database {
     pub(super) async fn version(&mut self) -> Result<String, String> {
         let rows = self.rows("SELECT sqlite_version()").await?;
         Ok(rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or_default())
+    }
+
+    /// The catalogue as it is. What is temporary goes with the connection, which a run has for itself.
+    pub(super) async fn catalogue(&mut self) -> Result<Catalogue, String> {
+        let rows = self.rows(QUESTION).await?;
+        let mut catalogue = Catalogue::default();
+        for row in &rows {
+            let answer = answer(row).map_err(|error| words(&error))?;
+            if answer.place == "main" {
+                catalogue.add(answer);
+            }
+        }
+        Ok(catalogue)
     }
 
     /// Runs a script as the runtime does. What is broken afterwards and not `known` is told.
@@ -363,6 +377,19 @@ impl Database {
             }
         }
     }
+}
+
+fn answer(row: &SqliteRow) -> Result<Answer, sqlx::Error> {
+    Ok(Answer {
+        what: row.try_get("what")?,
+        place: row.try_get("place")?,
+        kind: row.try_get("kind")?,
+        name: row.try_get("name")?,
+        on_table: row.try_get("on_table")?,
+        text: row.try_get("text")?,
+        one: row.try_get("one")?,
+        other: row.try_get("other")?,
+    })
 }
 
 /// A row of SQLite's own list.

@@ -15,6 +15,8 @@ mod database;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use lockgate_schema::sqlite::Catalogue;
+use lockgate_schema::{Class, compare};
 use lockgate_source::core::{Dialect, Statement, StatementFlags, StatementKind};
 use lockgate_source::folder::{Folder, Loaded, Migration, Script};
 use lockgate_source::scripts::{self, Sql};
@@ -101,7 +103,7 @@ fn once(found: &Diagnostic, lint: Diagnostic) -> Diagnostic {
 /// What a replay found.
 struct Replayed {
     diagnostics: Vec<Diagnostic>,
-    /// Which of these say that a migration cannot be applied again, and by which file it was reverted.
+    /// Which of these say that a way back has left something, and which file it is.
     stuck: Vec<(usize, String)>,
     /// What was done, in a few words.
     summary: String,
@@ -117,6 +119,8 @@ fn run(folder: &Folder) -> Result<Replayed, String> {
             database,
             applied: Vec::new(),
             states: vec![State::default()],
+            catalogues: vec![Catalogue::default()],
+            strayed: false,
             pending: BTreeMap::new(),
             stopped: false,
             reverted: 0,
@@ -134,6 +138,10 @@ struct Replay<'a> {
     applied: Vec<Step<'a>>,
     /// What there was before the first migration, after the first, and so on.
     states: Vec<State>,
+    /// The catalogues at the same times.
+    catalogues: Vec<Catalogue>,
+    /// Whether a way back leads to another schema.
+    strayed: bool,
     /// What is broken and may be mended by a later migration.
     pending: BTreeMap<Watched, Diagnostic>,
     /// Whether the rest of the set could not be replayed.
@@ -167,7 +175,7 @@ impl<'a> Replay<'a> {
         self.up().await?;
         self.found.extend(std::mem::take(&mut self.pending).into_values());
         if !self.found.iter().any(|diagnostic| diagnostic.severity != Severity::Note) {
-            self.down_and_up().await;
+            self.down_and_up().await?;
         }
         Ok(())
     }
@@ -183,7 +191,11 @@ impl<'a> Replay<'a> {
                 }
             };
             match self.database.run(step.up, &self.now().broken).await {
-                Ok(broken) => self.applied_with(step, broken),
+                Ok(broken) => {
+                    self.applied_with(step, broken);
+                    let catalogue = self.database.catalogue().await?;
+                    self.catalogues.push(catalogue);
+                }
                 Err(refusal) => {
                     self.refused(step, Way::Up, refusal);
                     break;
@@ -230,8 +242,10 @@ impl<'a> Replay<'a> {
             Err(refusal) => self.refused(step, Way::Down, refusal),
             Ok(broken) if !broken.is_empty() => self.breaks_all(step, Way::Down, &broken),
             Ok(_) => {
-                if let Err(refusal) = self.database.within(step.up, &after.broken).await {
-                    self.refused(step, Way::Again, refusal);
+                let reverted = self.database.catalogue().await?;
+                match self.database.within(step.up, &after.broken).await {
+                    Err(refusal) => self.refused(step, Way::Again, refusal),
+                    Ok(_) => self.leads_back(step, self.applied.len() - 1, &reverted),
                 }
             }
         }
@@ -241,28 +255,80 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
+    /// Whether there is, behind the way back, what was there before. What cannot be applied again says it by itself.
+    fn leads_back(&mut self, step: Step<'a>, at: usize, reverted: &Catalogue) {
+        if self.catalogues[at] == *reverted {
+            return;
+        }
+        let (wanted, found) = match (self.catalogues[at].schema(&[]), reverted.schema(&[])) {
+            (Ok(wanted), Ok(found)) => (wanted, found),
+            (Err(unknown), _) | (_, Err(unknown)) => {
+                let note = format!(
+                    "what `{}` leaves behind when it is reverted is not compared: {unknown}",
+                    step.migration.id
+                );
+                let note = self.note(step.script(Way::Down).script, 0..0, note);
+                self.found.push(note);
+                return;
+            }
+        };
+        let differences = compare(&wanted, &found);
+        let mut real = differences.iter().filter(|difference| difference.class == Class::Real);
+        let Some(first) = real.next() else { return };
+        let down = step.script(Way::Down);
+        let id = &step.migration.id;
+        let message = format!("`{id}` reverted leaves another schema than before it: {}: {}", first.object, first.what);
+        let mut finding = self.finding(step, Way::Down, first_statement(down), message);
+        let more: Vec<String> = real.map(|difference| format!("{}: {}", difference.object, difference.what)).collect();
+        if !more.is_empty() {
+            finding = finding.help(format!("and {}", more.join("; ")));
+        }
+        finding = finding.help(format!("let `{}` make the schema what it was before `{id}`", down.script.path));
+        self.stuck.push((self.found.len(), self.folder.show(&down.script.path)));
+        self.strayed = true;
+        self.found.push(finding);
+    }
+
     /// Down to the first migration that has no way back, and up again.
-    async fn down_and_up(&mut self) {
+    async fn down_and_up(&mut self) -> Result<(), String> {
         let tail = self.applied.iter().rev().take_while(|step| step.down.is_some()).count();
         let first = self.applied.len() - tail;
         for at in (first..self.applied.len()).rev() {
             let step = self.applied[at];
-            let Some(down) = step.down else { return };
+            let Some(down) = step.down else { return Ok(()) };
             let known = self.states[at].broken.clone();
             match self.database.run(down, &known).await {
                 Ok(broken) if broken.is_empty() => self.reverted += 1,
-                Ok(broken) => return self.breaks_all(step, Way::Down, &broken),
-                Err(refusal) => return self.refused(step, Way::Down, refusal),
+                Ok(broken) => {
+                    self.breaks_all(step, Way::Down, &broken);
+                    return Ok(());
+                }
+                Err(refusal) => {
+                    self.refused(step, Way::Down, refusal);
+                    return Ok(());
+                }
+            }
+            // Those below it would say the same once more.
+            if !self.strayed {
+                let reverted = self.database.catalogue().await?;
+                self.leads_back(step, at, &reverted);
             }
         }
         for at in first..self.applied.len() {
             let (step, known) = (self.applied[at], self.states[at + 1].broken.clone());
             match self.database.run(step.up, &known).await {
                 Ok(broken) if broken.is_empty() => {}
-                Ok(broken) => return self.breaks_all(step, Way::Again, &broken),
-                Err(refusal) => return self.refused(step, Way::Again, refusal),
+                Ok(broken) => {
+                    self.breaks_all(step, Way::Again, &broken);
+                    return Ok(());
+                }
+                Err(refusal) => {
+                    self.refused(step, Way::Again, refusal);
+                    return Ok(());
+                }
             }
         }
+        Ok(())
     }
 
     /// The scripts of a migration, or why the replay ends before it.
@@ -390,7 +456,7 @@ impl<'a> Replay<'a> {
     fn finding(&self, step: Step<'a>, way: Way, range: std::ops::Range<usize>, message: String) -> Diagnostic {
         let script = step.script(way).script;
         let found = Diagnostic::error(CODE, self.folder.show(&script.path), message).at(&script.text, range, "");
-        let unwritten = way == Way::Again && step.down.is_some_and(|down| down.statements.is_empty());
+        let unwritten = way != Way::Up && step.down.is_some_and(|down| down.statements.is_empty());
         if unwritten || scripts::is_vouched(self.folder, step.migration, way != Way::Down) {
             Diagnostic { severity: Severity::Warning, ..found }
         } else {
@@ -424,6 +490,11 @@ impl<'a> Step<'a> {
             Way::Down => self.down.unwrap_or(self.up),
         }
     }
+}
+
+/// Where the first statement of a script is.
+fn first_statement(sql: Sql<'_>) -> std::ops::Range<usize> {
+    sql.statements.first().map_or(0..0, |statement| statement.range.clone())
 }
 
 /// The statements of a script in SQLite's dialect; a Rust step has none.

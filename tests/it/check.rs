@@ -336,8 +336,51 @@ error[replay]: `0002_more` cannot be applied again once it was reverted: table m
     assert!(said.code == 0 && said.stderr.starts_with("warning[incomplete-down]: "), "{}", said.stderr);
     scratch.write("app/migrations/0002_more.up.sql", "CREATE TABLE IF NOT EXISTS more (x);");
     let said = scratch.run(&["check"]);
-    assert!(said.code == 0 && said.stderr.starts_with("warning[incomplete-down]: "), "{}", said.stderr);
-    assert!(!said.stderr.contains("[replay]"), "{}", said.stderr);
+    let same = finding.replace(
+        "`0002_more` cannot be applied again once it was reverted: table more already exists",
+        "`0002_more` reverted leaves another schema than before it: table more: is new",
+    );
+    assert!(said.code == 1 && said.stderr.starts_with(&same), "{}", said.stderr);
+}
+
+/// It can be reverted and applied again, and what is there in between is not what was there before.
+#[test]
+fn a_way_back_that_leads_elsewhere_is_found() {
+    let of = |up: &str, down: &str| sqlite(&[USERS, USERS_DOWN, ("0002_x.up.sql", up), ("0002_x.down.sql", down)]);
+    check(
+        &of("ALTER TABLE users ADD COLUMN email TEXT;\n", "ALTER TABLE users RENAME COLUMN email TO mail;\n"),
+        1,
+        "\
+error[replay]: `0002_x` reverted leaves another schema than before it: table users: column mail is new
+ --> app/migrations/0002_x.down.sql:1:1
+  |
+1 | ALTER TABLE users RENAME COLUMN email TO mail;
+  | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: let `0002_x.down.sql` make the schema what it was before `0002_x`
+",
+        "2 up",
+    );
+    // What takes a transaction of its own is looked at too.
+    let rebuild = |columns: &str| {
+        format!(
+            "-- lockgate: foreign-keys off\nDROP VIEW names;\nCREATE TABLE new ({columns});\n\
+             INSERT INTO new SELECT id, name FROM users;\nDROP TABLE users;\nALTER TABLE new RENAME TO users;\n\
+             CREATE VIEW names AS\nSELECT name FROM users;\n"
+        )
+    };
+    let up = rebuild("id INTEGER PRIMARY KEY, name TEXT NOT NULL");
+    let lost = of(&up, &rebuild("id INTEGER PRIMARY KEY, name TEXT UNIQUE")).run(&["check"]).fails(1);
+    assert!(lost.contains("reverted leaves another schema than before it: table users: "), "{lost}");
+    assert!(lost.contains("app/migrations/0002_x.down.sql:2:1") && lost.matches("[replay]").count() == 1, "{lost}");
+    let same = of(&up, &rebuild("id INTEGER PRIMARY KEY, name TEXT"));
+    check(&same, 0, "", "2 up, 2 down and up again");
+    // SQLite has no other place for a column than behind the others, and what is temporary goes with the run.
+    let add = ("0002_x.up.sql", "ALTER TABLE users ADD COLUMN a INTEGER;\nALTER TABLE users ADD COLUMN b INTEGER;\n");
+    let both = ("0002_x.down.sql", "ALTER TABLE users DROP COLUMN b;\nALTER TABLE users DROP COLUMN a;\n");
+    let gone = ("0003_y.up.sql", "ALTER TABLE users DROP COLUMN a;\n");
+    let back = ("0003_y.down.sql", "ALTER TABLE users ADD COLUMN a INTEGER;\nCREATE TEMP TABLE IF NOT EXISTS t (a);\n");
+    check(&sqlite(&[USERS, USERS_DOWN, add, both, gone, back]), 0, "", "3 up, 3 down and up again");
 }
 
 #[test]

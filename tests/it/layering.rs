@@ -16,7 +16,7 @@ const EDGES: [(&str, &[&str]); 13] = [
     ("lockgate-core", &[]),
     ("lockgate-source", &["lockgate-core"]),
     ("lockgate-macros", &["lockgate-source"]),
-    ("lockgate-replay", &["lockgate-source"]),
+    ("lockgate-replay", &["lockgate-source", "lockgate-schema"]),
     ("lockgate-build", &["lockgate-source", "lockgate-replay"]),
     ("lockgate-schema", &["lockgate-core"]),
     ("lockgate", &["lockgate-core", "lockgate-macros", "lockgate-schema"]),
@@ -250,7 +250,7 @@ fn a_build_script_gets_what_it_asks_for() {
     let runtime = root().join("runtime").display().to_string();
     let of_the_program = crates_of_a_program(&format!("lockgate = {{ path = {runtime:?}, features = [\"sqlite\"] }}"));
     let more: Vec<_> = replays.difference(&checks).filter(|name| !of_the_program.contains(*name)).collect();
-    assert_eq!(more, ["lockgate-replay"]);
+    assert_eq!(more, ["lockgate-replay", "lockgate-schema"]);
     assert!(replays.contains("sqlx-sqlite") && !replays.contains("sqlx-postgres"), "{replays:?}");
 }
 

@@ -11,7 +11,7 @@ use crate::model::{
 };
 
 /// What a database of SQLite says of itself.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalogue {
     /// The rows of `sqlite_schema`, of the database and of `temp`.
     pub objects: Vec<ObjectRow>,
@@ -22,7 +22,7 @@ pub struct Catalogue {
 }
 
 /// A row of `sqlite_schema`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectRow {
     /// `main` or `temp`.
     pub schema: String,
@@ -37,7 +37,7 @@ pub struct ObjectRow {
 }
 
 /// A row of `pragma_table_list`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableRow {
     /// `main` or `temp`.
     pub schema: String,
@@ -52,7 +52,7 @@ pub struct TableRow {
 }
 
 /// A row of `pragma_table_xinfo`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColumnRow {
     /// `main` or `temp`.
     pub schema: String,
@@ -85,7 +85,58 @@ impl fmt::Display for Unknown {
 
 impl std::error::Error for Unknown {}
 
+/// What to ask a database for. One statement, and so one snapshot without a transaction to end. The columns of a view
+/// are not asked for: its tables may be gone, and the whole answer with them.
+pub const QUESTION: &str = r#"
+SELECT 'object' AS what, 'main' AS place, type AS kind, name, tbl_name AS on_table, sql AS text,
+       0 AS one, 0 AS other, 0 AS position FROM main.sqlite_schema
+UNION ALL
+SELECT 'object', 'temp', type, name, tbl_name, sql, 0, 0, 0 FROM temp.sqlite_schema
+UNION ALL
+SELECT 'table', schema, type, name, name, NULL, wr, strict, 0 FROM pragma_table_list
+WHERE schema IN ('main', 'temp')
+UNION ALL
+SELECT 'column', l.schema, x.type, x.name, l.name, x.dflt_value, x."notnull", x.hidden, x.cid
+FROM pragma_table_list AS l, pragma_table_xinfo(l.name, l.schema) AS x
+WHERE l.schema IN ('main', 'temp') AND l.type IN ('table', 'virtual')
+ORDER BY what, place, on_table, position, name"#;
+
+/// A row of the answer to [`QUESTION`].
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// `object`, `table` or `column`.
+    pub what: String,
+    /// `main` or `temp`.
+    pub place: String,
+    /// Its kind; of a column its type.
+    pub kind: Option<String>,
+    /// What it is called.
+    pub name: String,
+    /// The table that it is on.
+    pub on_table: String,
+    /// Its `CREATE`; of a column its default.
+    pub text: Option<String>,
+    /// The first number of its pragma.
+    pub one: i64,
+    /// The second number of its pragma.
+    pub other: i64,
+}
+
 impl Catalogue {
+    /// Adds a row of the answer.
+    pub fn add(&mut self, answer: Answer) {
+        let Answer { what, place: schema, kind, name, on_table: table, text, one, other } = answer;
+        let kind = kind.unwrap_or_default();
+        match what.as_str() {
+            "object" => self.objects.push(ObjectRow { schema, kind, name, table, sql: text }),
+            "table" => self.tables.push(TableRow { schema, name, kind, without_rowid: one != 0, strict: other != 0 }),
+            _ => {
+                let (not_null, hidden) = (one != 0, other);
+                self.columns.push(ColumnRow { schema, table, name, data_type: kind, not_null, default: text, hidden });
+            }
+        }
+    }
+
     /// The schema, without the tables of these names and what is on them.
     ///
     /// # Errors

@@ -5,11 +5,11 @@
 //! keywords, a constraint behind its column or at the end. So what `ALTER TABLE` leaves behind compares
 //! equal to what one would have written.
 //!
-//! For the reader in `lockgate`, and free to change.
+//! For those who ask a database, the reader in `lockgate` and the replay, and free to change.
 
 mod catalogue;
 mod create;
 mod layout;
 mod token;
 
-pub use catalogue::{Catalogue, ColumnRow, ObjectRow, TableRow, Unknown};
+pub use catalogue::{Answer, Catalogue, ColumnRow, ObjectRow, QUESTION, TableRow, Unknown};
