@@ -13,6 +13,8 @@ use sqlx::{Connection, Executor, PgConnection, Row};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
+use crate::postgres::with_database;
+
 /// How many connections to one server wait for the next test.
 const IDLE: usize = 4;
 
@@ -104,7 +106,33 @@ impl Admin {
             }
             tokio::time::sleep(GLANCE).await;
         }
-        self.execute(format!("DROP DATABASE IF EXISTS {name}")).await
+        let drop = format!("DROP DATABASE IF EXISTS {name}");
+        match self.execute(drop.clone()).await {
+            Err(sqlx::Error::Database(e)) if e.code().as_deref() == Some("55006") => {}
+            dropped => return dropped,
+        }
+        // It has subscriptions.
+        self.unsubscribe(name).await?;
+        self.execute(drop).await
+    }
+
+    /// Drops the subscriptions of a database. What they keep on the publisher is left there, as nobody can tell
+    /// whether it still answers.
+    async fn unsubscribe(&mut self, name: &str) -> Result<(), sqlx::Error> {
+        let mut inside = PgConnection::connect(&with_database(&self.server, name)).await?;
+        const QUESTION: &str = "SELECT quote_ident(subname) FROM pg_catalog.pg_subscription \
+             WHERE subdbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())";
+        let subscriptions: Vec<String> = sqlx::query_scalar(QUESTION).fetch_all(&mut inside).await?;
+        for name in subscriptions {
+            for rest in [
+                format!("ALTER SUBSCRIPTION {name} DISABLE"),
+                format!("ALTER SUBSCRIPTION {name} SET (slot_name = NONE)"),
+                format!("DROP SUBSCRIPTION {name}"),
+            ] {
+                inside.execute(sqlx::AssertSqlSafe(rest)).await?;
+            }
+        }
+        inside.close().await
     }
 
     /// Keeps other processes away until it is let go of, or this connection ends.

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use lockgate::{Dialect, Version};
 
-pub use crate::suite::{Check, SeedFn, Statements, Suite, SuiteFuture, Tests};
+pub use crate::suite::{Check, SeedFn, Statements, Suite, SuiteFn, SuiteFuture, Tests};
 
 use crate::problem::{Problem, Step};
 use crate::walk::Walked;

@@ -12,7 +12,8 @@ pub type TestResult<T = ()> = Result<T, Failure>;
 /// Why a suite did not pass.
 pub struct Failure {
     message: String,
-    place: Option<String>,
+    /// A file, as the compiler names it, and a line.
+    place: Option<(String, u32)>,
     broken: bool,
 }
 
@@ -58,12 +59,21 @@ impl Failure {
     }
 
     pub(crate) fn at_line(mut self, file: &str, line: u32) -> Self {
-        self.place.get_or_insert_with(|| {
-            // A test that the macro has found is compiled by its whole path; tests run in their package.
-            let here = std::env::current_dir().ok();
-            let near = here.and_then(|here| Path::new(file).strip_prefix(here).ok());
-            format!("{}:{line}", near.unwrap_or(Path::new(file)).display())
-        });
+        self.place.get_or_insert_with(|| (file.to_owned(), line));
+        self
+    }
+
+    /// The same, with its file seen from this folder. A test that the macro has found is compiled by its whole path.
+    pub(crate) fn seen_from(mut self, base: &Path) -> Self {
+        if let Some((file, _)) = &mut self.place {
+            *file = shown_from(base, Path::new(file));
+        }
+        self
+    }
+
+    /// The same, of this function.
+    pub(crate) fn within(mut self, function: &str) -> Self {
+        self.message = format!("`{function}`: {}", self.message);
         self
     }
 
@@ -77,7 +87,11 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         match &self.place {
-            Some(place) => write!(f, "\n  at {place}"),
+            Some((file, line)) => {
+                // Tests run in their package.
+                let here = std::env::current_dir().unwrap_or_default();
+                write!(f, "\n  at {}:{line}", shown_from(&here, Path::new(file)))
+            }
             None => Ok(()),
         }
     }
@@ -87,6 +101,11 @@ impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// A path as it is seen from a folder, where it is below it.
+pub(crate) fn shown_from(base: &Path, path: &Path) -> String {
+    path.strip_prefix(base).unwrap_or(path).display().to_string()
 }
 
 /// Every error, at the line of the `?`. `Failure` itself is therefore no `std::error::Error`.

@@ -3,10 +3,10 @@
 
 use std::sync::Mutex;
 
-use lockgate::schema::{Policy, Schema, compare, report};
+use lockgate::schema::{Difference, Policy, Schema, compare, report};
 use lockgate::{Database, Destination, Dialect, Migration, Migrator, Version};
 
-use crate::db::Db;
+use crate::db::{Content, Db};
 use crate::failure::{Failure, TestResult};
 use crate::problem::{Problem, Step};
 use crate::suite::{self, Check, Tests};
@@ -128,12 +128,12 @@ impl Ground {
 
     /// Puts rows in.
     pub(crate) async fn fill(&self, check: Check) -> TestResult {
-        suite::fill(&self.place, check).await
+        suite::fill(&self.place, check).await.map_err(|failure| failure.seen_from(self.tests.base()))
     }
 
     /// Asks a suite.
     pub(crate) async fn ask(&self, check: Check) -> TestResult {
-        suite::ask(&self.place, check).await
+        suite::ask(&self.place, check).await.map_err(|failure| failure.seen_from(self.tests.base()))
     }
 
     /// Applies what is pending up to this version, as a program would, and gives what is left in the
@@ -181,12 +181,20 @@ impl Ground {
         Ok(counts)
     }
 
-    /// What is in each column, as a digest.
-    pub(crate) async fn contents(&self) -> TestResult<Vec<(String, String)>> {
+    /// What is in each table that has rows, as digests.
+    pub(crate) async fn contents(&self) -> TestResult<Vec<Content>> {
         let mut db = Db::new(self.reader().await?);
         let contents = db.contents().await?;
         self.keep(db.into_database()).await;
         Ok(contents)
+    }
+
+    /// The tables whose rows cannot be counted.
+    pub(crate) async fn uncounted(&self) -> TestResult<Vec<String>> {
+        let mut db = Db::new(self.reader().await?);
+        let uncounted = db.uncounted().await?;
+        self.keep(db.into_database()).await;
+        Ok(uncounted)
     }
 
     /// A connection that only reads. It asks whole statements, of which nothing is kept that a migration
@@ -209,10 +217,16 @@ impl Ground {
 
     /// The differences that count, as a text; `None` where there are none.
     pub(crate) fn differences(&self, before: &Schema, after: &Schema) -> Option<String> {
+        let differences = self.minded(before, after);
+        (!differences.is_empty()).then(|| report(&differences))
+    }
+
+    /// The differences that count.
+    pub(crate) fn minded(&self, before: &Schema, after: &Schema) -> Vec<Difference> {
         let policy = Policy::tolerating(self.tests.tolerate.iter().copied());
         let mut differences = compare(before, after);
         differences.retain(|difference| policy.minds(difference.class));
-        (!differences.is_empty()).then(|| report(&differences))
+        differences
     }
 }
 

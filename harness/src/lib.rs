@@ -39,11 +39,33 @@
 //! and `after` must pass where they belong and fail as a whole where they do not; what they do is rolled
 //! back. The rows of all fills below are there too, in the order of the migrations. Behind the way back the
 //! schema must be what it was, and the second time, in a session with other settings, must give what the first
-//! gave. No table that is there on both sides may have fewer rows behind a step, unless the test says so:
-//! `pub const LOSES_ROWS: &[&str] = &["sessions"];`. A migration without a way back is walked up to `after`.
+//! gave. A migration without a way back is walked up to `after`, and once more, on another database, in the session with
+//! other settings.
+//!
+//! # What becomes of rows
+//!
+//! No table that is there on both sides may have fewer rows after a step. The rows that stay keep their values, in every
+//! column that is there before and after, and after the way back each row is what it was. What a migration
+//! means to do is said by its test:
+//!
+//! * `pub const LOSES_ROWS: &[&str] = &["sessions"];`: rows of these tables go;
+//! * `pub const CHANGES_VALUES: &[&str] = &["users.name"];`: the values of these columns are others after it, and come back;
+//! * `pub const LOSES_VALUES: &[&str] = &["users.city"];`: the values of these columns do not come back.
+//!
+//! In SQL these are lines in one of the files: `-- lockgate: loses-rows sessions`, `-- lockgate: changes-values users.name`,
+//! `-- lockgate: loses-values users.city`. Columns that the database computes are not compared, and a value in a wider type is what it
+//! was. Values are compared where a `fill` has put rows in, or the migration has a test.
+//!
+//! # Several functions
+//!
+//! A file may have several functions of each kind, `before_…` and `after_…`, beside or instead of `before` and `after`. Each runs in
+//! a transaction of its own. All of them must pass where they belong; on the other side one that fails is enough.
+//!
+//! # Tests of the set
 //!
 //! Beside them are the tests of the set: a fresh install, step by step against all at once, a second run,
-//! two and eight runners at once, one transaction for all, all the way back, and that every table has a row that a migration has met.
+//! two and eight runners at once, one transaction for all, all the way back, and that every table has a row which a tested migration makes and another migration has met. Tables of another
+//! server, whose rows nobody can count, are left out and named.
 //!
 //! This is a dev-dependency of whoever uses the crate `lockgate`; its features `sqlite` and
 //! `postgres` are those of `lockgate`.
@@ -90,6 +112,7 @@ mod template;
 mod test;
 pub mod testdb;
 mod throwaway;
+mod values;
 mod walk;
 mod whole;
 

@@ -27,12 +27,16 @@ pub enum Step {
     BeforeMustFail,
     /// The migration loses rows.
     RowsAfterApply,
+    /// The migration changes values of rows that it keeps.
+    ValuesAfterApply,
     /// The way back fails.
     Revert,
     /// The way back loses rows.
     RowsAfterRevert,
     /// The schema behind the way back is not what it was.
     SchemaAfterRevert,
+    /// The way back does not bring values back.
+    ValuesAfterRevert,
     /// `before` does not pass behind the way back.
     BeforeAgain,
     /// The migration fails the second time.
@@ -60,9 +64,11 @@ impl Step {
             Self::After => "after",
             Self::BeforeMustFail => "before-must-fail",
             Self::RowsAfterApply => "rows-after-apply",
+            Self::ValuesAfterApply => "values-after-apply",
             Self::Revert => "revert",
             Self::RowsAfterRevert => "rows-after-revert",
             Self::SchemaAfterRevert => "schema-after-revert",
+            Self::ValuesAfterRevert => "values-after-revert",
             Self::BeforeAgain => "before-again",
             Self::ApplyAgain => "apply-again",
             Self::SchemaAgain => "schema-again",

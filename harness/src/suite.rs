@@ -2,6 +2,7 @@
 //! back, on a connection of its own.
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 
 use lockgate::schema::Class;
@@ -48,10 +49,17 @@ pub struct Suite {
     pub fill: Option<Check>,
     /// Tables of which the migration, or its way back, takes rows away on purpose.
     pub loses_rows: &'static [&'static str],
+    /// Columns whose values the migration changes on purpose, and its way back brings back.
+    pub changes_values: &'static [&'static str],
+    /// Columns whose values do not come back.
+    pub loses_values: &'static [&'static str],
 }
 
 /// The future of a suite.
 pub type SuiteFuture<'a> = Pin<Box<dyn Future<Output = TestResult> + 'a>>;
+
+/// A function of a test.
+pub type SuiteFn = for<'a> fn(&'a mut Db) -> SuiteFuture<'a>;
 
 /// The function of `seed.rs`.
 pub type SeedFn = for<'a> fn(&'a mut Db, &'a mut Random) -> SuiteFuture<'a>;
@@ -60,7 +68,9 @@ pub type SeedFn = for<'a> fn(&'a mut Db, &'a mut Random) -> SuiteFuture<'a>;
 #[derive(Clone, Copy)]
 pub enum Check {
     /// A function.
-    Rust(for<'a> fn(&'a mut Db) -> SuiteFuture<'a>),
+    Rust(SuiteFn),
+    /// Functions, each by its name and in a transaction of its own.
+    Several(&'static [(&'static str, SuiteFn)]),
     /// What makes up rows, and the seed of its chance.
     Seed(SeedFn, u64),
     /// Statements, each with its line.
@@ -79,6 +89,7 @@ impl std::fmt::Debug for Check {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Rust(_) => f.write_str("Rust"),
+            Self::Several(functions) => f.debug_list().entries(functions.iter().map(|(name, _)| name)).finish(),
             Self::Seed(_, seed) => f.debug_tuple("Seed").field(seed).finish(),
             Self::Sql { file, .. } => f.debug_tuple("Sql").field(file).finish(),
         }
@@ -86,6 +97,19 @@ impl std::fmt::Debug for Check {
 }
 
 impl Tests {
+    /// The folder from which all messages see files: the one that the path of the migrations begins at.
+    pub(crate) fn base(&self) -> &'static Path {
+        let (mut base, shown) = (Path::new(self.folder), Path::new(self.migrations.set().folder()));
+        for part in shown.components().rev() {
+            match base.parent() {
+                Some(parent) if base.file_name() == Some(part.as_os_str()) => base = parent,
+                // It is not below it, and so nothing is shown from there.
+                Some(_) | None => return Path::new(self.folder),
+            }
+        }
+        base
+    }
+
     pub(crate) fn suite(&self, version: Version) -> Option<&'static Suite> {
         self.suites.iter().find(|suite| suite.version == version.get())
     }
@@ -103,7 +127,12 @@ const SAVEPOINT: &str = "lockgate_suite";
 
 /// Runs `before` or `after`: what it does is rolled back.
 pub(crate) async fn ask(place: &Throwaway, check: Check) -> TestResult {
-    run(place, check, Outcome::RolledBack).await
+    let Check::Several(functions) = check else { return run(place, check, Outcome::RolledBack).await };
+    for (name, function) in functions {
+        let asked = run(place, Check::Rust(*function), Outcome::RolledBack).await;
+        asked.map_err(|failure| failure.within(name))?;
+    }
+    Ok(())
 }
 
 /// Runs `fill`: what it does stays.
@@ -146,6 +175,12 @@ fn is_no_savepoint(error: &sqlx::Error) -> bool {
 async fn call(db: &mut Db, check: Check, wanted: Outcome) -> TestResult {
     match check {
         Check::Rust(function) => panic::caught(function(db)).await,
+        Check::Several(functions) => {
+            for (name, function) in functions {
+                panic::caught(function(db)).await.map_err(|failure| failure.within(name))?;
+            }
+            Ok(())
+        }
         Check::Seed(function, seed) => panic::caught(function(db, &mut Random::with_seed(seed))).await,
         Check::Sql { file, statements } => {
             let dialect = db.dialect();

@@ -29,8 +29,9 @@ pub(crate) struct Template {
 impl Template {
     /// The template to begin with for this version, which is known; `None` for an empty database.
     pub(crate) fn below(migrations: &'static Migrations, version: Version) -> Option<Self> {
-        let index = migrations.set().find(version)?.index();
-        let count = if index + 1 == migrations.len() { migrations.len() } else { (index + 1) / STRIDE * STRIDE };
+        let end = migrations.set().find(version)?.index() + 1;
+        let count = if end == migrations.len() { end } else { end / STRIDE * STRIDE };
+        let count = count.min(copied(migrations));
         (count > 0).then_some(Self { migrations, count, fills: None })
     }
 
@@ -39,7 +40,7 @@ impl Template {
     pub(crate) fn filled(tests: &'static Tests, end: usize) -> Option<Self> {
         let migrations = tests.migrations;
         let count = if end == migrations.len() { end } else { end / STRIDE * STRIDE };
-        let filled = Self { migrations, count, fills: Some(tests) }.with_rows();
+        let filled = Self { migrations, count: count.min(copied(migrations)), fills: Some(tests) }.with_rows();
         filled.fills.is_some().then_some(filled)
     }
 
@@ -97,6 +98,9 @@ impl Template {
             add(migration.id().as_bytes());
             match fill {
                 Check::Rust(function) => add(&place_in_program(function as *const ())),
+                Check::Several(functions) => {
+                    functions.iter().for_each(|(_, function)| add(&place_in_program(*function as *const ())));
+                }
                 Check::Seed(function, seed) => {
                     add(&place_in_program(function as *const ()));
                     add(&seed.to_le_bytes());
@@ -128,6 +132,16 @@ impl Template {
         }
         migrate(self.migrations, self.version(), url).await
     }
+}
+
+/// How many migrations of a set a copy of a database can hold: a subscription belongs to the database in which it was
+/// made, and a copy has none.
+fn copied(migrations: &'static Migrations) -> usize {
+    let subscribes = |migration: Migration| match migration.up().body() {
+        Body::Sql(text) => text.to_ascii_uppercase().contains("SUBSCRIPTION"),
+        Body::Rust => false,
+    };
+    migrations.iter().position(subscribes).unwrap_or(migrations.len())
 }
 
 /// Which function of this program it is, the same in each of its processes: they have the program at another

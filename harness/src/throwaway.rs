@@ -79,9 +79,10 @@ impl Throwaway {
         dialect: Dialect,
     ) -> Result<Option<Self>, Error> {
         let Some(version) = version else { return Self::empty(dialect).await };
-        let Some(made) = Self::like(Template::below(migrations, version), dialect).await? else { return Ok(None) };
+        let template = Template::below(migrations, version);
+        let Some(made) = Self::like(template, dialect).await? else { return Ok(None) };
         // A copy of the head has nothing left to do.
-        if migrations.set().last().is_none_or(|last| last.version() != version) {
+        if template.is_none_or(|template| template.count() < migrations.len()) {
             migrate(migrations, version, &made.url()).await?;
         }
         Ok(Some(made))

@@ -2,14 +2,18 @@
 //! where it belongs and fail as a whole where it does not, the way back must give the same schema, and
 //! the second time must be like the first.
 
-use lockgate::schema::Schema;
+use std::future::Future;
+
+use lockgate::schema::{Class, Difference, Schema, report};
 use lockgate::{Destination, Dialect, Migration, Version};
 
+use crate::db::{Content, Db};
 use crate::failure::{Failure, TestResult};
 use crate::ground::{Ground, Session};
 use crate::problem::{Problem, Step};
-use crate::session;
 use crate::suite::{Check, Suite, Tests};
+use crate::values::{Allowed, Finding, Suspect};
+use crate::{session, values};
 
 /// How a walk ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,39 +88,48 @@ impl Walk<'_> {
         if let Some(fill) = fill {
             ground.fill(fill).await.or_problem(Step::Fill, "its `fill` fails")?;
         }
-        let counts = ground.counts().await.or_problem(Step::Ground, COUNT)?;
+        let start = self.look(ground, Step::Ground).await?;
         let schema = self.schema(Moment::Before, Step::Ground).await?;
         self.passes(before, Step::Before, "`before` fails before the migration").await?;
         self.fails(after, Step::AfterMustFail, "`after` passes before the migration: it does not notice it").await?;
 
-        let left = self.apply(Session::Plain).await.or_problem(Step::Apply, "it fails")?;
+        let left = self.apply(ground, Session::Plain).await.or_problem(Step::Apply, "it fails")?;
         self.nothing_left(&left)?;
         self.passes(after, Step::After, "`after` fails behind the migration").await?;
         self.fails(before, Step::BeforeMustFail, "`before` passes behind the migration: it does not notice it").await?;
-        let first = ground.counts().await.or_problem(Step::RowsAfterApply, COUNT)?;
-        self.survive(&counts, &first, Step::RowsAfterApply)?;
-        if self.migration.down().is_none() {
-            return Ok(Walked::Irreversible);
+        let first = self.look(ground, Step::RowsAfterApply).await?;
+        self.survive(&start.counts, &first.counts, Step::RowsAfterApply)?;
+        if self.minds_values() {
+            self.keeps_values(&start, &first).await?;
         }
         let first_schema = self.schema(Moment::First, Step::SchemaAgain).await?;
-        let first_contents = ground.contents().await.or_problem(Step::RowsAgain, COUNT)?;
-
-        self.revert().await.or_problem(Step::Revert, "its way back fails")?;
-        // What is gone above took its rows along; the way back cannot bring them.
-        let kept: Vec<_> =
-            counts.iter().filter(|(table, _)| first.iter().any(|(name, _)| name == table)).cloned().collect();
-        let back = ground.counts().await.or_problem(Step::RowsAfterRevert, COUNT)?;
-        self.survive(&kept, &back, Step::RowsAfterRevert)?;
-        let reverted = self.schema(Moment::Reverted, Step::SchemaAfterRevert).await?;
-        if let Some(differences) = ground.differences(&schema, &reverted) {
-            return Err(Problem::new(Step::SchemaAfterRevert, "the schema behind the way back is not what it was")
-                .detail(differences)
-                .help(self.help_of_down()));
+        if self.migration.down().is_none() {
+            self.once_more_elsewhere(&first, &first_schema).await?;
+            return Ok(Walked::Irreversible);
         }
+
+        self.revert(ground).await.or_problem(Step::Revert, "its way back fails")?;
+        // What is gone above took its rows along; the way back cannot bring them.
+        let kept: Vec<_> = start
+            .counts
+            .iter()
+            .filter(|(table, _)| first.counts.iter().any(|(name, _)| name == table))
+            .cloned()
+            .collect();
+        let back = self.look(ground, Step::RowsAfterRevert).await?;
+        self.survive(&kept, &back.counts, Step::RowsAfterRevert)?;
+        let reverted = self.schema(Moment::Reverted, Step::SchemaAfterRevert).await?;
+        let differences = ground.minded(&schema, &reverted);
+        if !differences.is_empty() {
+            return Err(Problem::new(Step::SchemaAfterRevert, "the schema behind the way back is not what it was")
+                .detail(report(&differences))
+                .help(self.help_of_down(&differences)));
+        }
+        self.brings_values_back(&start, &first, &back).await?;
         self.passes(before, Step::BeforeAgain, "`before` fails behind the way back").await?;
 
         let again = format!("it fails the second time, in a session with {}", session::varied(ground.dialect()));
-        self.apply(Session::Varied).await.or_problem(Step::ApplyAgain, &again)?;
+        self.apply(ground, Session::Varied).await.or_problem(Step::ApplyAgain, &again)?;
         let second_schema = self.schema(Moment::Second, Step::SchemaAgain).await?;
         if let Some(differences) = ground.differences(&first_schema, &second_schema) {
             return Err(Problem::new(Step::SchemaAgain, "the schema is not what it was the first time")
@@ -124,7 +137,13 @@ impl Walk<'_> {
                 .help(format!("the second session has {}", session::varied(ground.dialect()))));
         }
         self.passes(after, Step::AfterAgain, "`after` fails the second time").await?;
-        self.same_rows(&first, &first_contents).await?;
+        let second = self.look(ground, Step::RowsAgain).await?;
+        let third = async {
+            self.revert(ground).await.or_problem(Step::RowsAgain, "its way back fails the second time")?;
+            self.apply(ground, Session::Plain).await.or_problem(Step::RowsAgain, "it fails the third time")?;
+            self.look(ground, Step::RowsAgain).await
+        };
+        self.same_rows(&first, &second, third).await?;
         Ok(Walked::There)
     }
 
@@ -134,12 +153,29 @@ impl Walk<'_> {
         Ok(schema)
     }
 
-    async fn apply(&self, session: Session) -> TestResult<Vec<String>> {
-        self.ground.apply(self.migration.version(), session).await
+    async fn look(&self, ground: &Ground, step: Step) -> Result<Look, Problem> {
+        let counts = ground.counts().await.or_problem(step, COUNT)?;
+        let contents =
+            if counts.iter().any(|(_, count)| *count > 0) { ground.contents().await } else { Ok(Vec::new()) };
+        Ok(Look { counts, contents: contents.or_problem(step, COUNT)? })
     }
 
-    async fn revert(&self) -> TestResult {
-        self.ground.revert(Destination::Steps(1)).await
+    async fn apply(&self, ground: &Ground, session: Session) -> TestResult<Vec<String>> {
+        ground.apply(self.migration.version(), session).await
+    }
+
+    async fn revert(&self, ground: &Ground) -> TestResult {
+        ground.revert(Destination::Steps(1)).await
+    }
+
+    /// Another database like the one that the walk began on, with the rows of the fill.
+    async fn another(&self) -> Result<Option<Ground>, Problem> {
+        let ground = &self.ground;
+        let another = Ground::below(ground.tests, ground.dialect(), Some(&self.migration)).await?;
+        if let (Some(another), Some(fill)) = (&another, self.suite.and_then(|suite| suite.fill)) {
+            another.fill(fill).await.or_problem(Step::Fill, "its `fill` fails the second time")?;
+        }
+        Ok(another)
     }
 
     async fn passes(&self, check: Option<Check>, step: Step, fact: &str) -> Result<(), Problem> {
@@ -181,35 +217,153 @@ impl Walk<'_> {
         for (table, had) in before.iter().filter(|(table, _)| !allowed.contains(&table.as_str())) {
             let has = after.iter().find(|(name, _)| name == table).map(|(_, count)| *count);
             if let Some(has) = has.filter(|has| has < had) {
-                lost.push(format!("`{table}` had {had} and has {has}"));
+                lost.push((table.clone(), format!("`{table}` had {had} and has {has}")));
             }
         }
         if lost.is_empty() {
             return Ok(());
         }
-        let file =
-            self.suite.map_or_else(|| format!("the test of `{}`", self.migration.id()), |suite| suite.file.to_owned());
         let fact = if step == Step::RowsAfterRevert { "its way back loses rows" } else { "it loses rows" };
-        Err(Problem::new(step, fact)
-            .detail(lost.join("\n"))
-            .help(format!("where it means to, say so in {file}: `pub const LOSES_ROWS: &[&str] = &[\"table\"];`")))
+        let tables: Vec<String> = lost.iter().map(|(table, _)| table.clone()).collect();
+        let lines: Vec<String> = lost.into_iter().map(|(_, line)| line).collect();
+        let help = format!("where it means to, {}", self.said(&[(Said::LosesRows, tables)]));
+        Err(Problem::new(step, fact).detail(lines.join("\n")).help(help))
+    }
+
+    /// Values are minded where someone has put rows in to see what becomes of them, or could say in a test what is
+    /// meant.
+    fn minds_values(&self) -> bool {
+        let below = |suite: &&Suite| suite.version <= self.migration.version().get();
+        self.suite.is_some() || self.ground.tests.suites.iter().filter(below).any(|suite| suite.fill.is_some())
+    }
+
+    /// The rows that are there before and after have the values that they had, in every column that is there before
+    /// and after.
+    async fn keeps_values(&self, start: &Look, first: &Look) -> Result<(), Problem> {
+        let (changes, loses) =
+            self.suite.map_or((&[][..], &[][..]), |suite| (suite.changes_values, suite.loses_values));
+        let suspects = values::suspects(self.ground.dialect(), &start.contents, &first.contents);
+        let findings = self.found(&suspects, &[changes, loses], Moment::First).await?;
+        if findings.is_empty() {
+            return Ok(());
+        }
+        let help = format!("where it means to, {}", self.said(&named(Said::ChangesValues, &findings)));
+        Err(Problem::new(Step::ValuesAfterApply, "it changes values of rows that it keeps")
+            .detail(shown(&findings))
+            .help(help))
+    }
+
+    /// Behind the way back every row has the values that it had. Where nobody could say what is meant, only those
+    /// count that the migration itself has left alone.
+    async fn brings_values_back(&self, start: &Look, first: &Look, back: &Look) -> Result<(), Problem> {
+        let dialect = self.ground.dialect();
+        let loses = self.suite.map_or(&[][..], |suite| suite.loses_values);
+        let suspects = values::suspects(dialect, &start.contents, &back.contents);
+        let touched = if self.minds_values() { Vec::new() } else { touched(dialect, start, first) };
+        let touched: Vec<&str> = touched.iter().map(String::as_str).collect();
+        let findings = self.found(&suspects, &[loses, &touched], Moment::Reverted).await?;
+        if findings.is_empty() {
+            return Ok(());
+        }
+        let down = self.migration.down().map(|down| down.path()).unwrap_or_default();
+        let said = self.said(&named(Said::LosesValues, &findings));
+        Err(Problem::new(Step::ValuesAfterRevert, "its way back does not bring values back")
+            .detail(shown(&findings))
+            .help(format!("put it right in {down}; or, where they cannot come back, {said}")))
+    }
+
+    /// What is not as it was at the beginning, seen on another database that goes the same way: the digests of this
+    /// one do not tell what there was.
+    async fn found(&self, suspects: &[Suspect], allowed: &[&[&str]], moment: Moment) -> Result<Vec<Finding>, Problem> {
+        let step = if moment == Moment::First { Step::ValuesAfterApply } else { Step::ValuesAfterRevert };
+        let rows = self.suite.map_or(&[][..], |suite| suite.loses_rows);
+        let allowed = Allowed { rows, values: allowed };
+        let dialect = self.ground.dialect();
+        let suspects: Vec<Suspect> =
+            suspects.iter().filter(|suspect| allowed.is_in_doubt(dialect, suspect)).cloned().collect();
+        if suspects.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Some(another) = self.another().await? else { return Ok(Vec::new()) };
+        let then = values::rows(&another, &suspects).await.or_problem(step, COUNT)?;
+        self.apply(&another, Session::Plain).await.or_problem(step, "it fails on another database like this one")?;
+        if moment == Moment::Reverted {
+            self.revert(&another).await.or_problem(step, "its way back fails on another database like this one")?;
+        }
+        let now = values::rows(&another, &suspects).await.or_problem(step, COUNT)?;
+        let mut db = Db::new(another.connect().await.or_problem(step, COUNT)?);
+        let mut findings = Vec::new();
+        for (suspect, (then, now)) in suspects.iter().zip(then.iter().zip(&now)) {
+            findings.extend(values::compare(&mut db, suspect, allowed, then, now).await);
+        }
+        db.close().await;
+        Ok(findings)
+    }
+
+    /// The lines that say in the test what is meant, and where they belong.
+    fn said(&self, said: &[(Said, Vec<String>)]) -> String {
+        let known = |said: &Said| match (self.suite, said) {
+            (None, _) => &[][..],
+            (Some(suite), Said::LosesRows) => suite.loses_rows,
+            (Some(suite), Said::ChangesValues) => suite.changes_values,
+            (Some(suite), Said::LosesValues) => suite.loses_values,
+        };
+        let is_sql = self.suite.is_some_and(|suite| suite.file.ends_with(".sql"));
+        let line = |(said, names): &(Said, Vec<String>)| {
+            let known = known(said).iter().map(|name| (*name).to_owned());
+            let names: Vec<String> = known.chain(names.iter().cloned()).collect();
+            if is_sql { said.directive(&names) } else { said.constant(&names) }
+        };
+        let lines: Vec<String> = said.iter().filter(|(_, names)| !names.is_empty()).map(line).collect();
+        let file = match self.suite {
+            Some(suite) => suite.file.to_owned(),
+            None => format!("its test, which `cargo xtask new-test {}` writes", self.migration.version()),
+        };
+        format!("say so in {file}: {}", lines.join(" and "))
+    }
+
+    /// A migration without a way back is applied to another database, in the other session.
+    async fn once_more_elsewhere(&self, first: &Look, first_schema: &Schema) -> Result<(), Problem> {
+        let (dialect, way) = (self.ground.dialect(), session::varied(self.ground.dialect()));
+        let Some(second) = self.another().await? else { return Ok(()) };
+        let again = format!("it fails in a session with {way}");
+        self.apply(&second, Session::Varied).await.or_problem(Step::ApplyAgain, &again)?;
+        let third = async {
+            let another = self.another().await?;
+            let third =
+                another.ok_or_else(|| Problem::new(Step::Ground, format!("{dialect} is not there any more")))?;
+            self.apply(&third, Session::Plain).await.or_problem(Step::RowsAgain, "it fails the third time")?;
+            Ok(third)
+        };
+        let second_schema = second.schema().await.or_problem(Step::SchemaAgain, READ)?;
+        if let Some(differences) = self.ground.differences(first_schema, &second_schema) {
+            let third = third.await?.schema().await.or_problem(Step::SchemaAgain, READ)?;
+            if self.ground.differences(first_schema, &third).is_some() {
+                return Ok(());
+            }
+            return Err(Problem::new(Step::SchemaAgain, "the schema that it makes depends on the session")
+                .detail(differences)
+                .help(format!("the second session has {way}")));
+        }
+        let seen = self.look(&second, Step::RowsAgain).await?;
+        self.same_rows(first, &seen, async { self.look(&third.await?, Step::RowsAgain).await }).await
     }
 
     /// The second time wrote what the first time wrote. What changes with every run (the time, chance, a
     /// sequence) shows when it is run a third time, as the first: that is not told of.
-    async fn same_rows(&self, counts: &[(String, u64)], contents: &[(String, String)]) -> Result<(), Problem> {
+    async fn same_rows(
+        &self,
+        first: &Look,
+        second: &Look,
+        third: impl Future<Output = Result<Look, Problem>>,
+    ) -> Result<(), Problem> {
         let ground = &self.ground;
-        let second_counts = ground.counts().await.or_problem(Step::RowsAgain, COUNT)?;
-        let second = ground.contents().await.or_problem(Step::RowsAgain, COUNT)?;
-        if counts == second_counts && contents == second {
+        if first.counts == second.counts && first.columns() == second.columns() {
             return Ok(());
         }
-        self.revert().await.or_problem(Step::RowsAgain, "its way back fails the second time")?;
-        self.apply(Session::Plain).await.or_problem(Step::RowsAgain, "it fails the third time")?;
-        let third_counts = ground.counts().await.or_problem(Step::RowsAgain, COUNT)?;
-        let third = ground.contents().await.or_problem(Step::RowsAgain, COUNT)?;
-        let mut other = changed(counts, &second_counts, &third_counts);
-        other.extend(changed(contents, &second, &third));
+        let third = third.await?;
+        let mut other = changed(&first.counts, &second.counts, &third.counts);
+        other.extend(changed(&first.columns(), &second.columns(), &third.columns()));
         if other.is_empty() {
             return Ok(());
         }
@@ -222,10 +376,96 @@ impl Walk<'_> {
         ))
     }
 
-    fn help_of_down(&self) -> String {
+    /// What is real cannot be tolerated, and what can is named.
+    fn help_of_down(&self, differences: &[Difference]) -> String {
         let down = self.migration.down().map(|down| down.path()).unwrap_or_default();
-        format!("put it right in {down}; what may differ can be named: `migration_tests!(tolerate = [ColumnOrder])`")
+        let is_minded = |class: &Class| differences.iter().any(|difference| difference.class == *class);
+        if is_minded(&Class::Real) {
+            return format!("put it right in {down}");
+        }
+        let tolerated = |class: &&Class| is_minded(class) || self.ground.tests.tolerate.contains(class);
+        let classes: Vec<String> = Class::ALL.iter().filter(tolerated).map(|class| format!("{class:?}")).collect();
+        format!(
+            "put it right in {down}; or tolerate such differences in every migration: `migration_tests!(tolerate = [{}])`",
+            classes.join(", ")
+        )
     }
+}
+
+/// What is in the tables at one moment.
+struct Look {
+    counts: Vec<(String, u64)>,
+    contents: Vec<Content>,
+}
+
+impl Look {
+    /// Each column, and a digest of its values.
+    fn columns(&self) -> Vec<(String, &str)> {
+        let columns =
+            self.contents.iter().flat_map(|content| content.columns.iter().map(move |column| (content, column)));
+        columns.map(|(content, column)| (format!("{}.{}", content.table, column.name), &*column.values)).collect()
+    }
+}
+
+/// What a test can say of its migration.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    LosesRows,
+    ChangesValues,
+    LosesValues,
+}
+
+impl Said {
+    /// The line of a test in Rust.
+    fn constant(self, names: &[String]) -> String {
+        let name = match self {
+            Self::LosesRows => "LOSES_ROWS",
+            Self::ChangesValues => "CHANGES_VALUES",
+            Self::LosesValues => "LOSES_VALUES",
+        };
+        let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+        format!("`pub const {name}: &[&str] = &[{}];`", names.join(", "))
+    }
+
+    /// The line of a test in SQL.
+    fn directive(self, names: &[String]) -> String {
+        let word = match self {
+            Self::LosesRows => "loses-rows",
+            Self::ChangesValues => "changes-values",
+            Self::LosesValues => "loses-values",
+        };
+        format!("`-- lockgate: {word} {}`", names.join(", "))
+    }
+}
+
+/// What a test has to say of these findings: of the columns this, and of the tables whose rows are gone that.
+fn named(of_columns: Said, findings: &[Finding]) -> [(Said, Vec<String>); 2] {
+    let (columns, tables): (Vec<&Finding>, Vec<&Finding>) =
+        findings.iter().partition(|finding| finding.column.is_some());
+    [(of_columns, columns), (Said::LosesRows, tables)]
+        .map(|(said, findings)| (said, findings.into_iter().map(Finding::place).collect()))
+}
+
+fn shown(findings: &[Finding]) -> String {
+    findings.iter().map(Finding::shown).collect::<Vec<_>>().join("\n")
+}
+
+/// The columns that are gone, or in which something is not what it was.
+fn touched(dialect: Dialect, start: &Look, first: &Look) -> Vec<String> {
+    let suspects = values::suspects(dialect, &start.contents, &first.contents);
+    let is_same = |table: &str, name: &str| {
+        let found = first.contents.iter().find(|content| values::same_name(dialect, &content.table, table));
+        found.is_some_and(|content| content.columns.iter().any(|known| values::same_name(dialect, &known.name, name)))
+            && !suspects.iter().any(|suspect| {
+                suspect.table == table && suspect.columns.iter().any(|known| known.differs && known.name == name)
+            })
+    };
+    let mut touched = Vec::new();
+    for content in &start.contents {
+        let columns = content.columns.iter().filter(|column| !is_same(&content.table, &column.name));
+        touched.extend(columns.map(|column| format!("{}.{}", content.table, column.name)));
+    }
+    touched
 }
 
 const COUNT: &str = "its rows cannot be counted";

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use lockgate::{Body, Destination, Dialect, Event, Migration, Migrator};
 
 use crate::db::Db;
-use crate::failure::Failure;
+use crate::failure::{Failure, shown_from};
 use crate::ground::{Ground, Session, lent};
 use crate::problem::{Problem, Step};
 use crate::suite::Tests;
@@ -204,24 +204,27 @@ pub(crate) fn embedded_is_what_is_on_disk(tests: &'static Tests) -> Note {
     }
     for path in scripts(folder, "") {
         if !known.contains(&path) {
-            wrong.push(format!("{path} is in the folder and is not embedded"));
+            let shown = shown_from(tests.base(), &folder.join(path));
+            wrong.push(format!("{shown} is in the folder and is not embedded"));
         }
     }
+    let directory = || shown_from(tests.base(), Path::new(tests.directory));
     let names = fs::read_dir(tests.directory).into_iter().flatten().flatten().map(|entry| entry.file_name());
     for name in names.filter_map(|name| name.into_string().ok()) {
         let is_test =
             name.starts_with(|c: char| c.is_ascii_digit()) && (name.ends_with(".rs") || name.ends_with(".sql"));
         if is_test && !tests.files.contains(&name.as_str()) {
-            wrong.push(format!("{name} is among the tests and was not compiled"));
+            wrong.push(format!("{}/{name} is among the tests and was not compiled", directory()));
         }
     }
     if wrong.is_empty() {
         return Ok(None);
     }
     wrong.sort();
-    Err(Problem::new(Step::Whole, "what is embedded is not what is on disk")
-        .detail(wrong.join("\n"))
-        .help("touch `tests/migrations/main.rs` and build again; a build script with `lockgate_build::watch()` does so by itself"))
+    Err(Problem::new(Step::Whole, "what is embedded is not what is on disk").detail(wrong.join("\n")).help(format!(
+        "touch `{}/main.rs` and build again; a build script with `lockgate_build::watch()` does so by itself",
+        directory()
+    )))
 }
 
 /// The paths of scripts and steps below a folder.
@@ -244,7 +247,7 @@ fn scripts(folder: &Path, prefix: &str) -> Vec<String> {
 
 /// At head, with the rows of every fill, no table is empty that a migration has met: one without rows
 /// proves nothing about data. What the newest migration makes, nothing has met yet, and its own `fill` runs
-/// before it.
+/// before it. A table that a migration without a test makes is not asked about.
 pub(crate) async fn every_table_has_a_row(tests: &'static Tests, dialect: Dialect) -> Note {
     if tests.suites.is_empty() {
         return Ok(Some("no migration has a test: nothing is filled in".to_owned()));
@@ -255,32 +258,76 @@ pub(crate) async fn every_table_has_a_row(tests: &'static Tests, dialect: Dialec
     let met = ground.counts().await.or_problem(Step::Whole, READ)?;
     ground.bring(&all, newest.map_or(0, Migration::index)).await?;
     let counts = ground.counts().await.or_problem(Step::Whole, READ)?;
+    let uncounted = ground.uncounted().await.or_problem(Step::Whole, READ)?;
     let is_met = |table: &str| met.iter().any(|(name, _)| name == table);
-    let mut wrong = Vec::new();
-    for (table, count) in &counts {
-        match (*count, tests.empty_tables.contains(&table.as_str())) {
-            (0, false) if is_met(table) => wrong.push(format!("`{table}` has no row")),
-            (0, _) | (1.., false) => {}
-            (rows, true) => wrong.push(format!("`{table}` is said to be empty, and has rows: {rows}")),
+    let is_asked = |table: &str| !tests.empty_tables.contains(&table);
+    let mut empty: Vec<&str> = counts
+        .iter()
+        .filter(|(_, count)| *count == 0)
+        .map(|(table, _)| &**table)
+        .filter(|table| is_met(table))
+        .collect();
+    empty.retain(|table| is_asked(table));
+    if !empty.is_empty() {
+        let tested = ground!(made_by_tested(tests, dialect));
+        empty.retain(|table| tested.iter().any(|made| made == table));
+    }
+    let mut wrong: Vec<String> = empty.iter().map(|table| format!("`{table}` has no row")).collect();
+    for table in tests.empty_tables.iter().filter(|table| !uncounted.iter().any(|name| name == **table)) {
+        match counts.iter().find(|(name, _)| name == table) {
+            Some((_, 0)) => {}
+            Some((_, rows)) => wrong.push(format!("`{table}` is said to be empty, and has rows: {rows}")),
+            None => wrong.push(format!("`{table}` is said to be empty, and is not there")),
         }
     }
-    let is_gone = |table: &&&str| !counts.iter().any(|(name, _)| name == **table);
-    wrong.extend(
-        tests
-            .empty_tables
-            .iter()
-            .filter(is_gone)
-            .map(|table| format!("`{table}` is said to be empty, and is not there")),
-    );
+    let left_out = || {
+        let names: Vec<String> = uncounted.iter().map(|table| format!("`{table}`")).collect();
+        format!("left out, as their rows are on another server or cannot be read: {}", names.join(", "))
+    };
     if wrong.is_empty() {
-        return Ok(None);
+        return Ok((!uncounted.is_empty()).then(left_out));
     }
+    if empty.is_empty() {
+        return Err(Problem::new(Step::Whole, "a table is not as `empty_tables` says").detail(wrong.join("\n")));
+    }
+    let named: Vec<String> = tests.empty_tables.iter().chain(&empty).map(|table| format!("{table:?}")).collect();
     Err(Problem::new(Step::Whole, "a table has no row at head: nothing is proven about its data")
         .detail(wrong.join("\n"))
-        .help(
+        .help(format!(
             "put one in with a `fill`, in the test of a migration behind the one that makes it; or name it: \
-               `migration_tests!(empty_tables = [\"…\"])`",
-        ))
+             `migration_tests!(empty_tables = [{}])`",
+            named.join(", ")
+        )))
+}
+
+/// The tables that migrations with a test make. Who tests a few of many migrations need not know the tables of the
+/// others. `None` where this machine has no such database.
+async fn made_by_tested(tests: &'static Tests, dialect: Dialect) -> Result<Option<Vec<String>>, Problem> {
+    let all: Vec<Migration> = tests.migrations.iter().collect();
+    let Some(ground) = Ground::at(tests, dialect, None).await? else { return Ok(None) };
+    let names = async || {
+        let counts = ground.counts().await.or_problem(Step::Whole, READ)?;
+        Ok::<Vec<String>, Problem>(counts.into_iter().map(|(table, _)| table).collect())
+    };
+    let apply = async |migration: &Migration| {
+        let applied = ground.apply(migration.version(), Session::Plain).await.map(drop);
+        applied
+            .or_problem(Step::Whole, "it fails from nothing")
+            .map_err(|problem| problem.about(migration.id(), dialect))
+    };
+    let mut made = Vec::new();
+    for (at, migration) in all.iter().enumerate() {
+        if tests.suite(migration.version()).is_none() {
+            continue;
+        }
+        if let Some(below) = at.checked_sub(1) {
+            apply(&all[below]).await?;
+        }
+        let before = names().await?;
+        apply(migration).await?;
+        made.extend(names().await?.into_iter().filter(|table| !before.contains(table)));
+    }
+    Ok(Some(made))
 }
 
 /// From head, with the rows of every fill, back to nothing, or to the last migration without a way back.

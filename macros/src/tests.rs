@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use lockgate_source::core::{Dialect, Dialects};
-use lockgate_source::folder::{Folder, MigrationTest, SqlSuite, TestBody};
+use lockgate_source::folder::{Folder, Intent, MigrationTest, SqlSuite, TestBody};
 use lockgate_source::{Diagnostic, Severity};
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
@@ -133,30 +133,27 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
     let mut files = Vec::new();
     for test in tests {
         let (module, version) = (module(&test.key), test.version.get());
-        let (before, after, fill, loses, shown);
+        let (before, after, fill, shown);
+        let intents: [TokenStream; 3];
         match &test.body {
-            TestBody::Rust { file, fill: fills, loses_rows } => {
+            TestBody::Rust { file, before: b, after: a, fill: fills, intents: said } => {
                 let path = text(file)?;
-                modules.push(rust(krate, &module, &path, *fills));
+                let functions = b.iter().chain(a).map(String::as_str).chain(fills.then_some("fill"));
+                modules.push(rust(krate, &module, &path, functions));
                 shown = format!("{shown_tests}/{}.rs", test.key);
                 files.push(format!("{}.rs", test.key));
-                let function = |name: &str| {
-                    let name = Ident::new(name, proc_macro2::Span::call_site());
-                    quote! { ::core::option::Option::Some(#krate::__private::Check::Rust(#module::#name)) }
-                };
-                (before, after) = (function("lockgate_before"), function("lockgate_after"));
-                fill = if *fills {
-                    function("lockgate_fill")
-                } else {
-                    quote! { ::core::option::Option::None }
-                };
-                loses = if *loses_rows {
-                    quote! { &#module::lockgate_file::LOSES_ROWS }
-                } else {
-                    quote! { &[] }
-                };
+                (before, after) = (functions_of(krate, &module, b), functions_of(krate, &module, a));
+                fill = functions_of(krate, &module, if *fills { &["fill"] } else { &[] });
+                intents = Intent::ALL.map(|intent| {
+                    let name = Ident::new(intent.constant(), proc_macro2::Span::call_site());
+                    if said.contains(&intent) {
+                        quote! { &#module::lockgate_file::#name }
+                    } else {
+                        quote! { &[] }
+                    }
+                });
             }
-            TestBody::Sql { before: b, after: a, fill: f } => {
+            TestBody::Sql { before: b, after: a, fill: f, intents: said } => {
                 shown = b.shown.clone();
                 let suites = [Some(b), Some(a), f.as_ref()];
                 for suite in suites.into_iter().flatten() {
@@ -166,12 +163,17 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
                 }
                 (before, after) = (sql(krate, Some(b)), sql(krate, Some(a)));
                 fill = sql(krate, f.as_ref());
-                loses = quote! { &[] };
+                intents = Intent::ALL.map(|intent| {
+                    let names = said.iter().filter(|(said, _)| *said == intent).flat_map(|(_, names)| names);
+                    quote! { &[#(#names),*] }
+                });
             }
         }
+        let [loses_rows, changes_values, loses_values] = intents;
         suites.push(quote! {
             #krate::__private::Suite {
-                version: #version, file: #shown, before: #before, after: #after, fill: #fill, loses_rows: #loses,
+                version: #version, file: #shown, before: #before, after: #after, fill: #fill, loses_rows: #loses_rows,
+                changes_values: #changes_values, loses_values: #loses_values,
             }
         });
     }
@@ -255,8 +257,8 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
 }
 
 /// The file of a test as a module, and its functions with a type that all share.
-fn rust(krate: &syn::Path, module: &Ident, file: &str, fills: bool) -> TokenStream {
-    let functions = ["before", "after", "fill"].into_iter().filter(|name| fills || *name != "fill").map(|function| {
+fn rust<'a>(krate: &syn::Path, module: &Ident, file: &str, functions: impl Iterator<Item = &'a str>) -> TokenStream {
+    let functions = functions.map(|function| {
         let (name, function) = (format_ident!("lockgate_{function}"), format_ident!("{function}"));
         quote! {
             pub(super) fn #name(db: &mut #krate::Db) -> #krate::__private::SuiteFuture<'_> {
@@ -272,6 +274,21 @@ fn rust(krate: &syn::Path, module: &Ident, file: &str, fills: bool) -> TokenStre
             pub(super) mod lockgate_file;
             #(#functions)*
         }
+    }
+}
+
+/// Functions of a test as one part of it.
+fn functions_of(krate: &syn::Path, module: &Ident, names: &[impl AsRef<str>]) -> TokenStream {
+    let functions: Vec<Ident> = names.iter().map(|name| format_ident!("lockgate_{}", name.as_ref())).collect();
+    let names = names.iter().map(AsRef::as_ref);
+    match functions.as_slice() {
+        [] => quote! { ::core::option::Option::None },
+        [function] => {
+            quote! { ::core::option::Option::Some(#krate::__private::Check::Rust(#module::#function)) }
+        }
+        _ => quote! {
+            ::core::option::Option::Some(#krate::__private::Check::Several(&[#((#names, #module::#functions)),*]))
+        },
     }
 }
 

@@ -98,7 +98,16 @@ fn tests() -> &'static Tests {
         ("0002_kind.down.sql", "ALTER TABLE users DROP COLUMN kind;\n"),
     ];
     let fill = Some(Check::Rust(|db| Box::pin(fill(db))));
-    let suite = Suite { version: 2, file: "0002_kind.rs", before: None, after: None, fill, loses_rows: &[] };
+    let suite = Suite {
+        version: 2,
+        file: "0002_kind.rs",
+        before: None,
+        after: None,
+        fill,
+        loses_rows: &[],
+        changes_values: &[],
+        loses_values: &[],
+    };
     let seed: SeedFn = seed;
     Box::leak(Box::new(Tests {
         migrations: set::migrations(&files),

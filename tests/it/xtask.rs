@@ -115,6 +115,49 @@ fn l3_new_migration_numbers_itself_and_overwrites_nothing() {
     assert_eq!(scratch.everything(), before);
 }
 
+/// In SQL, where the failure names the line to write; then the same in Rust, with several functions.
+fn a_test_says_what_its_migration_means_to_do(scratch: &Scratch) {
+    scratch.run(&["new-migration", "double"]).succeeds();
+    scratch.write("app/migrations/0002_double.up.sql", "UPDATE foo SET n = n * 2;\n");
+    scratch.write("app/migrations/0002_double.down.sql", "SELECT 1;\n");
+    scratch.write(
+        "app/migrations/0001_add_foo.up.sql",
+        "CREATE TABLE foo (id INTEGER NOT NULL PRIMARY KEY, n INTEGER);\n",
+    );
+    std::fs::remove_file(scratch.path("app/tests/migrations/0002_double.rs")).unwrap();
+    let [before, after, fill] =
+        ["before", "after", "fill"].map(|part| format!("app/tests/migrations/0002_double.{part}.sql"));
+    scratch.write(&before, "SELECT count(*) = 1 FROM foo WHERE n = 7;\n");
+    scratch.write(&after, "SELECT count(*) = 1 FROM foo WHERE n = 14;\n");
+    scratch.write(&fill, "INSERT INTO foo VALUES (1, 7);\n");
+    let walk = || scratch.cargo(&["test", "--test", "migrations", "m0002"]);
+    let (passes, said) = walk();
+    assert!(!passes && said.contains("`foo.n` was 7 and is 14 where id = 1"), "{said}");
+    assert!(
+        said.contains("say so in app/tests/migrations/0002_double.before.sql: `-- lockgate: changes-values foo.n`"),
+        "{said}"
+    );
+    let of = |word: &str| format!("-- lockgate: {word} foo.n\nSELECT count(*) = 1 FROM foo WHERE n = 7;\n");
+    scratch.write(&before, &of("changes-values"));
+    let (passes, said) = walk();
+    assert!(!passes && said.contains("put it right in app/migrations/0002_double.down.sql; or,"), "{said}");
+    scratch.write(&before, &of("loses-values"));
+    let (passes, said) = walk();
+    assert!(!passes && said.contains("`before` fails behind the way back [before-again]"), "{said}");
+    assert!(said.contains("at app/tests/migrations/0002_double.before.sql:2"), "{said}");
+
+    [before, after, fill].iter().for_each(|file| std::fs::remove_file(scratch.path(file)).unwrap());
+    scratch.write("app/migrations/0002_double.down.sql", "UPDATE foo SET n = n / 2;\n");
+    let test = "use lockgate_harness::{Db, TestResult};\n\npub const CHANGES_VALUES: &[&str] = &[\"foo.n\"];\n\n\
+                pub async fn fill(db: &mut Db) -> TestResult {\n    db.execute(\"INSERT INTO foo VALUES (1, 7)\").await.map(drop)\n}\n\n\
+                pub async fn before(db: &mut Db) -> TestResult {\n    db.expect_value(7, \"SELECT n FROM foo\").await\n}\n\n\
+                pub async fn after_one(db: &mut Db) -> TestResult {\n    db.execute(\"DELETE FROM foo\").await.map(drop)\n}\n\n\
+                pub async fn after_two(db: &mut Db) -> TestResult {\n    db.expect_value(14, \"SELECT n FROM foo\").await\n}\n";
+    scratch.write("app/tests/migrations/0002_double.rs", test);
+    let (passes, said) = walk();
+    assert!(passes && said.contains("test sqlite::m0002_double ... ok"), "{said}");
+}
+
 #[test]
 fn l3_the_test_of_a_new_migration_fails_until_it_is_written() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().display();
@@ -134,7 +177,7 @@ fn l3_the_test_of_a_new_migration_fails_until_it_is_written() {
     let (passes, said) = scratch.cargo(&["test", "--test", "migrations", "m0001"]);
     assert!(!passes && said.contains("`SELECT 'what is so before 0001_add_foo' = 'not written yet'`"), "{said}");
     assert!(said.contains("`0001_add_foo` on SQLite: `before` fails before the migration [before]"), "{said}");
-    assert!(said.contains("at tests/migrations/0001_add_foo.rs:"), "{said}");
+    assert!(said.contains("at app/tests/migrations/0001_add_foo.rs:"), "{said}");
 
     let test = "use lockgate_harness::{Db, TestResult};\n\n\
                 pub async fn before(db: &mut Db) -> TestResult {\n    db.expect_no_table(\"foo\").await\n}\n\n\
@@ -143,6 +186,7 @@ fn l3_the_test_of_a_new_migration_fails_until_it_is_written() {
     let (passes, said) = scratch.cargo(&["test", "--test", "migrations"]);
     assert!(passes && said.contains("test sqlite::m0001_add_foo ... ok"), "{said}");
     assert!(said.contains("test sqlite::fresh_install ... ok") && said.contains("10 passed"), "{said}");
+    a_test_says_what_its_migration_means_to_do(&scratch);
 }
 
 #[test]

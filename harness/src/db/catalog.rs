@@ -8,12 +8,27 @@ use crate::failure::TestResult;
 /// Something with a name.
 #[derive(Clone, Debug)]
 pub(super) struct Thing {
-    schema: String,
-    name: String,
+    pub(super) schema: String,
+    pub(super) name: String,
     /// Whether it is found without its schema.
     visible: bool,
     /// How the catalogue of PostgreSQL numbers it.
-    oid: String,
+    pub(super) oid: String,
+    /// Of a table: where its rows are.
+    pub(super) rows: Rows,
+}
+
+/// Where the rows of a table are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rows {
+    /// In the table.
+    Own,
+    /// Wherever the module of a virtual table has them.
+    Virtual,
+    /// They are those of another table: of the one that this is a partition of, or of a virtual one.
+    OfAnother,
+    /// On another server.
+    Foreign,
 }
 
 /// A column of a table or view.
@@ -86,6 +101,10 @@ impl Db {
     pub(super) async fn things(&mut self, kind: Kind) -> TestResult<Vec<Thing>> {
         let sql = match (self.dialect(), kind) {
             (Dialect::Sqlite, Kind::Type) => return Ok(Vec::new()),
+            (Dialect::Sqlite, Kind::Table) => "SELECT schema, name, 1, '', type FROM pragma_table_list \
+                 WHERE schema IN ('main', 'temp') AND type <> 'view' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+                 ORDER BY 2"
+                .to_owned(),
             (Dialect::Sqlite, kind) => format!(
                 "SELECT 'main', name, 1, '' FROM main.sqlite_schema \
                  WHERE type = '{word}' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
@@ -109,15 +128,21 @@ impl Db {
                     Kind::Index | Kind::Type | Kind::Trigger => "'i', 'I'",
                 };
                 format!(
-                    "SELECT n.nspname, c.relname, pg_table_is_visible(c.oid), c.oid FROM pg_class c \
+                    "SELECT n.nspname, c.relname, pg_table_is_visible(c.oid), c.oid, {ROWS_OF} FROM pg_class c \
                      JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ({kinds}) AND {USERS} ORDER BY 1, 2"
                 )
             }
         };
         let rows = self.ask(&sql).await?;
         let things = rows.into_iter().map(|row| {
-            let [schema, name, visible, oid] = texts(row);
-            Thing { schema, name, visible: matches!(visible.as_str(), "t" | "1"), oid }
+            let [schema, name, visible, oid, rows] = texts(row);
+            let rows = match rows.as_str() {
+                "foreign" => Rows::Foreign,
+                "part" | "shadow" => Rows::OfAnother,
+                "virtual" => Rows::Virtual,
+                _ => Rows::Own,
+            };
+            Thing { schema, name, visible: matches!(visible.as_str(), "t" | "1"), oid, rows }
         });
         // What Lockgate keeps is not the migrations' affair.
         Ok(things.filter(|thing| !["lockgate_history", "lockgate_log"].contains(&thing.name.as_str())).collect())
@@ -202,69 +227,25 @@ impl Db {
         self.names(&format!("SELECT conname FROM pg_constraint WHERE conrelid = {} ORDER BY conname", table.oid)).await
     }
 
-    /// The tables with rows of their own, and how many each has.
-    pub(crate) async fn row_counts(&mut self) -> TestResult<Vec<(String, u64)>> {
-        let counted = self.counted().await?;
-        Ok(counted.into_iter().map(|(table, count)| (table.shown(), count)).collect())
-    }
-
-    /// Every table with the number of its rows, asked for in few questions: a walk counts four times.
-    async fn counted(&mut self) -> TestResult<Vec<(Thing, u64)>> {
-        let tables = self.things(Kind::Table).await?;
-        let mut counts = Vec::with_capacity(tables.len());
-        for some in tables.chunks(TOGETHER) {
-            let each = some.iter().map(|table| format!("(SELECT count(*) FROM {})", table.quoted()));
-            let sql = format!("SELECT {}", each.collect::<Vec<_>>().join(", "));
-            let row = self.ask(&sql).await?.into_iter().next().unwrap_or_default();
-            counts.extend(
-                row.into_iter().map(|count| count.and_then(|count| count.parse::<u64>().ok()).unwrap_or_default()),
-            );
-        }
-        Ok(tables.into_iter().zip(counts).collect())
-    }
-
-    /// What is in each column of each table that has rows, whatever their order: a digest of the sorted
-    /// texts.
-    pub(crate) async fn contents(&mut self) -> TestResult<Vec<(String, String)>> {
-        let mut contents = Vec::new();
-        for (table, _) in self.counted().await?.into_iter().filter(|(_, count)| *count > 0) {
-            let columns = self.columns(&table).await?;
-            for some in columns.chunks(TOGETHER) {
-                let each = some.iter().map(|column| self.digest(&table, &column.name)).collect::<Vec<_>>();
-                let row = self.ask(&format!("SELECT {}", each.join(", "))).await?.into_iter().next();
-                for (column, digest) in some.iter().zip(row.unwrap_or_default()) {
-                    contents.push((format!("{}.{}", table.shown(), column.name), digest.unwrap_or_default()));
-                }
-            }
-        }
-        Ok(contents)
-    }
-
-    /// The question for what is in a column.
-    fn digest(&self, table: &Thing, column: &str) -> String {
-        let (table, column) = (table.quoted(), identifier(column));
-        match self.dialect() {
-            Dialect::Sqlite => {
-                format!("(SELECT group_concat(v, char(10)) FROM (SELECT quote({column}) AS v FROM {table} ORDER BY 1))")
-            }
-            Dialect::Postgres | Dialect::Mysql => format!(
-                "(SELECT md5(string_agg(v, E'\\n' ORDER BY v)) FROM (SELECT coalesce({column}::text, '\\N') AS v FROM {table}) AS s)"
-            ),
-        }
-    }
-
     pub(crate) async fn names(&mut self, sql: &str) -> TestResult<Vec<String>> {
         Ok(self.ask(sql).await?.into_iter().map(|row| texts::<1>(row)[0].clone()).collect())
     }
 }
 
-/// How many tables or columns one statement asks of.
-const TOGETHER: usize = 100;
+/// Temporary tables of other sessions may go at any moment.
+const USERS: &str = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%' \
+     AND (n.nspname NOT LIKE 'pg\\_temp\\_%' OR n.oid = pg_my_temp_schema())";
 
-const USERS: &str = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%'";
+/// Where the rows of a table are: a partition's are counted with the table that it is a part of, and those of a
+/// foreign table, or of a table with a foreign part, are on another server.
+const ROWS_OF: &str = "CASE WHEN c.relkind = 'f' OR EXISTS (WITH RECURSIVE part (oid) AS (\
+     SELECT inhrelid FROM pg_inherits WHERE inhparent = c.oid \
+     UNION SELECT i.inhrelid FROM pg_inherits i JOIN part ON i.inhparent = part.oid) \
+     SELECT FROM part JOIN pg_class f USING (oid) WHERE f.relkind = 'f') THEN 'foreign' \
+     WHEN c.relispartition THEN 'part' ELSE '' END";
 
 /// The first columns of a row as texts.
-fn texts<const N: usize>(row: Row) -> [String; N] {
+pub(super) fn texts<const N: usize>(row: Row) -> [String; N] {
     let mut values = row.into_iter();
     std::array::from_fn(|_| values.next().flatten().unwrap_or_default())
 }

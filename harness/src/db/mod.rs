@@ -2,6 +2,7 @@
 //! mean the same on every database.
 
 mod catalog;
+mod contents;
 mod expect;
 mod fails;
 mod value;
@@ -13,6 +14,7 @@ use std::panic::Location;
 use lockgate::{Database, Dialect};
 use sqlx::AssertSqlSafe;
 
+pub(crate) use contents::{Content, decoded};
 pub use fails::Fails;
 pub use value::FromText;
 

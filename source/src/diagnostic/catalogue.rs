@@ -107,8 +107,9 @@ pub static CODES: &[Entry] = &[
     entry(
         "bad-test",
         "A test of a migration cannot be called. It is called as `before(db).await` from outside its file, so \
-         `before`, `after` and `fill` are `pub async fn` at the top level, and what it says of itself, `LOSES_ROWS`, is a \
-         `pub const`.",
+         `before`, `after`, `fill` and each `before_…` and `after_…` are `pub async fn` at the top level. What it says of \
+         its migration, `LOSES_ROWS`, `CHANGES_VALUES` and `LOSES_VALUES`, is a `pub const`. A test in SQL says the same in \
+         lines of their own: `-- lockgate: loses-rows sessions`, `changes-values users.name`, `loses-values users.name`.",
     ),
     entry(
         "bad-value",

@@ -27,7 +27,7 @@ use crate::{Diagnostic, Policy, Severity};
 use crate::{checksum, diagnostic, suggest};
 use name::{Kind, Name};
 use policy::{Need, Numbering};
-pub use test::{MigrationTest, SqlSuite, TestBody, TestStatement};
+pub use test::{Intent, MigrationTest, SqlSuite, TestBody, TestStatement};
 
 /// A folder and everything that is wrong with it.
 #[derive(Debug)]

@@ -28,14 +28,18 @@ pub struct MigrationTest {
 /// What a test of a migration is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TestBody {
-    /// One file of Rust with `before` and `after`.
+    /// One file of Rust with `before` and `after`, or several of each: `before_…`, `after_…`.
     Rust {
         /// The file.
         file: PathBuf,
+        /// The functions of what is so before the migration, in their order.
+        before: Vec<String>,
+        /// The functions of what is so after it.
+        after: Vec<String>,
         /// Whether it has a function `fill`.
         fill: bool,
-        /// Whether it has a constant `LOSES_ROWS`.
-        loses_rows: bool,
+        /// The constants that it has.
+        intents: Vec<Intent>,
     },
     /// Files of SQL.
     Sql {
@@ -45,7 +49,51 @@ pub enum TestBody {
         after: SqlSuite,
         /// The rows that are put in before the migration.
         fill: Option<SqlSuite>,
+        /// What its lines `-- lockgate: …` say, each with the names in it.
+        intents: Vec<(Intent, Vec<String>)>,
     },
+}
+
+/// What a test can say that its migration means to do to rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// Rows of these tables go.
+    LosesRows,
+    /// The values of these columns are others after it, and come back.
+    ChangesValues,
+    /// The values of these columns do not come back.
+    LosesValues,
+}
+
+impl Intent {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::LosesRows, Self::ChangesValues, Self::LosesValues];
+
+    /// How a test in Rust says it: `LOSES_ROWS`.
+    pub fn constant(self) -> &'static str {
+        match self {
+            Self::LosesRows => "LOSES_ROWS",
+            Self::ChangesValues => "CHANGES_VALUES",
+            Self::LosesValues => "LOSES_VALUES",
+        }
+    }
+
+    /// How a test in SQL says it: `-- lockgate: loses-rows sessions`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::LosesRows => "loses-rows",
+            Self::ChangesValues => "changes-values",
+            Self::LosesValues => "loses-values",
+        }
+    }
+
+    /// What it names.
+    fn example(self) -> &'static str {
+        match self {
+            Self::LosesRows => "sessions",
+            Self::ChangesValues | Self::LosesValues => "users.name",
+        }
+    }
 }
 
 /// One file of SQL of a test.
@@ -160,7 +208,8 @@ impl Folder {
             let text = read::text(&file, &shown(rust)).map_err(|problem| diagnostics.push(*problem)).ok()?;
             let (found, problems) = scan(&text, &shown(rust));
             diagnostics.extend(problems);
-            return Some(TestBody::Rust { file, fill: found.fill, loses_rows: found.loses_rows });
+            let Found { before, after, fill, intents } = found;
+            return Some(TestBody::Rust { file, before, after, fill, intents });
         }
         for (part, ending) in [(Part::Before, "before"), (Part::After, "after")] {
             if !parts.contains_key(&part) {
@@ -178,15 +227,22 @@ impl Folder {
                 diagnostics.push(error.help(format!("write `{missing}`: statements that are true of what {what}")));
             }
         }
+        let mut intents = Vec::new();
         let mut suite = |part| {
             let name = *parts.get(&part)?;
-            self.sql_suite(name, part, dialects).map_err(|problems| diagnostics.extend(problems)).ok()
+            self.sql_suite(name, part, dialects, &mut intents).map_err(|problems| diagnostics.extend(problems)).ok()
         };
         let (before, after, fill) = (suite(Part::Before), suite(Part::After), suite(Part::Fill));
-        Some(TestBody::Sql { before: before?, after: after?, fill })
+        Some(TestBody::Sql { before: before?, after: after?, fill, intents })
     }
 
-    fn sql_suite(&self, name: &str, part: Part, dialects: Dialects) -> Result<SqlSuite, Vec<Diagnostic>> {
+    fn sql_suite(
+        &self,
+        name: &str,
+        part: Part,
+        dialects: Dialects,
+        intents: &mut Vec<(Intent, Vec<String>)>,
+    ) -> Result<SqlSuite, Vec<Diagnostic>> {
         let (file, shown) = (self.tests.directory.join(name), read::join(&self.tests.shown, name));
         let text = read::text(&file, &shown).map_err(|problem| vec![*problem])?;
         let mut statements: Vec<(Dialects, Vec<TestStatement>)> = Vec::new();
@@ -208,6 +264,7 @@ impl Folder {
                 None => statements.push((Dialects::NONE.with(dialect), cut)),
             }
         }
+        problems.extend(intended(&text, &shown, intents));
         if part != Part::Fill && statements.iter().any(|(_, statements)| statements.is_empty()) {
             let error = Diagnostic::error("incomplete-test", shown.as_str(), format!("`{name}` has no statement"));
             problems.push(error.help("write a statement that is true: `SELECT count(*) = 1 FROM users`"));
@@ -224,6 +281,39 @@ impl TestStatement {
     }
 }
 
+/// Reads the lines `-- lockgate: …` of a test in SQL, and gives what is wrong with them.
+fn intended(text: &str, shown: &str, intents: &mut Vec<(Intent, Vec<String>)>) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let range = start..start + line.trim_end().len();
+        start += line.len();
+        let comment = line.trim().strip_prefix("--").map(str::trim_start);
+        let Some(said) = comment.and_then(|comment| comment.strip_prefix("lockgate:")).map(str::trim) else { continue };
+        let (word, names) = said.split_once(char::is_whitespace).unwrap_or((said, ""));
+        let names: Vec<String> =
+            names.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        let problem = |message: String| Diagnostic::error("bad-test", shown, message).at(text, range.clone(), "");
+        match Intent::ALL.into_iter().find(|intent| intent.word() == word) {
+            Some(intent) if names.is_empty() => problems.push(
+                problem(format!("`{word}` names nothing"))
+                    .help(format!("write `-- lockgate: {word} {}`", intent.example())),
+            ),
+            Some(intent) => intents.push((intent, names)),
+            None => {
+                let words = || Intent::ALL.into_iter().map(Intent::word);
+                let known: Vec<String> = words().map(|word| format!("`{word}`")).collect();
+                let problem = problem(format!("`{word}` is no word for a test: there are {}", known.join(", ")));
+                problems.push(match suggest::nearest(word, words()) {
+                    Some(near) => problem.help(format!("did you mean `{near}`?")),
+                    None => problem.help("delete the line"),
+                });
+            }
+        }
+    }
+    problems
+}
+
 /// Whether a file of the folder must be the test of a migration.
 fn is_test(name: &str, numbering: Numbering) -> bool {
     let sql = ENDINGS.iter().filter(|(ending, _)| *ending != ".rs").any(|(ending, _)| name.ends_with(ending));
@@ -238,12 +328,12 @@ fn is_test(name: &str, numbering: Numbering) -> bool {
 }
 
 /// What a test in Rust has at its top level.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Found {
-    before: bool,
-    after: bool,
+    before: Vec<String>,
+    after: Vec<String>,
     fill: bool,
-    loses_rows: bool,
+    intents: Vec<Intent>,
 }
 
 /// Looks for the functions at the top level of a file.
@@ -253,7 +343,7 @@ fn scan(text: &str, file: &str) -> (Found, Vec<Diagnostic>) {
         let error =
             Diagnostic::error("bad-test", file, "the file is not Rust: a quotation mark or bracket has no partner")
                 .help(format!("run `rustfmt {file}`: its message says where"));
-        return (Found { before: true, after: true, ..Found::default() }, vec![error]);
+        return (Found::default(), vec![error]);
     };
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let mut found = Found::default();
@@ -265,28 +355,41 @@ fn scan(text: &str, file: &str) -> (Found, Vec<Diagnostic>) {
         let is_public =
             |back: usize| before(back) == "pub" || (before(back).starts_with('(') && before(back + 1) == "pub");
         let (keyword, name) = (keyword.to_string(), name.to_string());
-        let (place, wanted) = match (keyword.as_str(), name.as_str()) {
-            ("fn", "before") => (&mut found.before, true),
-            ("fn", "after") => (&mut found.after, true),
-            ("fn", "fill") => (&mut found.fill, true),
-            ("const", "LOSES_ROWS") => (&mut found.loses_rows, false),
+        let is_async = before(1) == "async";
+        let (message, help) = match keyword.as_str() {
+            "fn" => {
+                let exact = matches!(name.as_str(), "before" | "after" | "fill");
+                let side = ["before", "after"]
+                    .into_iter()
+                    .find(|side| name.strip_prefix(side).is_some_and(|rest| rest.is_empty() || rest.starts_with('_')));
+                let is_helper = !exact && !is_async && !is_public(1);
+                match side {
+                    _ if is_helper => continue,
+                    Some("before") => found.before.push(name.clone()),
+                    Some(_) => found.after.push(name.clone()),
+                    None if name == "fill" => found.fill = true,
+                    None => continue,
+                }
+                if is_async && is_public(2) {
+                    continue;
+                }
+                (
+                    format!("the function `{name}` of a test is not `pub async fn {name}`"),
+                    format!("write `pub async fn {name}(db: &mut Db) -> TestResult`"),
+                )
+            }
+            "const" | "static" => {
+                let Some(intent) = Intent::ALL.into_iter().find(|intent| intent.constant() == name) else { continue };
+                found.intents.push(intent);
+                if is_public(1) {
+                    continue;
+                }
+                (
+                    format!("the constant `{name}` of a test is not `pub`"),
+                    format!("write `pub const {name}: &[&str] = &[{:?}];`", intent.example()),
+                )
+            }
             _ => continue,
-        };
-        *place = true;
-        let is_right = if wanted { before(1) == "async" && is_public(2) } else { is_public(1) };
-        if is_right {
-            continue;
-        }
-        let (message, help) = if wanted {
-            (
-                format!("the function `{name}` of a test is not `pub async fn {name}`"),
-                format!("write `pub async fn {name}(db: &mut Db) -> TestResult`"),
-            )
-        } else {
-            (
-                "the constant `LOSES_ROWS` of a test is not `pub`".to_owned(),
-                "write `pub const LOSES_ROWS: &[&str] = &[\"table\"];`".to_owned(),
-            )
         };
         let error = Diagnostic::error("bad-test", file, message).help(help);
         let words = format!("{keyword} {name}");
@@ -295,7 +398,7 @@ fn scan(text: &str, file: &str) -> (Found, Vec<Diagnostic>) {
             None => error,
         });
     }
-    for (name, is_there) in [("before", found.before), ("after", found.after)] {
+    for (name, is_there) in [("before", !found.before.is_empty()), ("after", !found.after.is_empty())] {
         if !is_there {
             let what = if name == "before" {
                 "what is so before the migration and no longer after it"
@@ -321,14 +424,21 @@ mod tests {
         assert_eq!(diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(), codes, "{text}");
     }
 
-    const BOTH: Found = Found { before: true, after: true, fill: false, loses_rows: false };
+    fn both() -> Found {
+        Found { before: vec!["before".to_owned()], after: vec!["after".to_owned()], ..Found::default() }
+    }
 
     #[test]
     fn functions_are_found_at_the_top_level_alone() {
-        check("pub async fn before() {}\npub(crate) async fn after() {}", BOTH, &[]);
+        check("pub async fn before() {}\npub(crate) async fn after() {}", both(), &[]);
         check(
-            "pub async fn before() {} pub async fn after() {} pub async fn fill() {} pub const LOSES_ROWS: &[&str] = &[];",
-            Found { fill: true, loses_rows: true, ..BOTH },
+            "pub async fn before() {} pub async fn after() {} pub async fn fill() {} pub const LOSES_ROWS: &[&str] = &[];\n\
+             pub const LOSES_VALUES: &[&str] = &[]; pub static CHANGES_VALUES: [&str; 0] = [];",
+            Found {
+                fill: true,
+                intents: vec![Intent::LosesRows, Intent::LosesValues, Intent::ChangesValues],
+                ..both()
+            },
             &[],
         );
         check(
@@ -336,19 +446,56 @@ mod tests {
             Found::default(),
             &["incomplete-test", "incomplete-test"],
         );
-        check("pub async fn before() {}", Found { before: true, ..Found::default() }, &["incomplete-test"]);
+        check("pub async fn before() {}", Found { after: Vec::new(), ..both() }, &["incomplete-test"]);
     }
 
     #[test]
     fn private_and_blocking_functions_are_refused() {
-        check("async fn before() {} pub async fn after() {}", BOTH, &["bad-test"]);
-        check("pub async fn before() {} pub fn after() {}", BOTH, &["bad-test"]);
+        check("async fn before() {} pub async fn after() {}", both(), &["bad-test"]);
+        check("pub async fn before() {} pub fn after() {}", both(), &["bad-test"]);
         check(
             "pub async fn before() {} pub async fn after() {} const LOSES_ROWS: [&str; 0] = [];",
-            Found { loses_rows: true, ..BOTH },
+            Found { intents: vec![Intent::LosesRows], ..both() },
             &["bad-test"],
         );
-        check("pub async fn before() {", BOTH, &["bad-test"]);
+        check("pub async fn before() {", Found::default(), &["bad-test"]);
+    }
+
+    #[test]
+    fn there_may_be_several_of_each() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let text = "pub async fn before_one() {} pub async fn after() {} fn after_words() {} pub async fn after_two() {}\n\
+                    pub async fn afterwards() {} pub async fn before_two() {}";
+        let found = Found {
+            before: names(&["before_one", "before_two"]),
+            after: names(&["after", "after_two"]),
+            ..Found::default()
+        };
+        check(text, found.clone(), &[]);
+        // One that nobody would run.
+        check(&text.replace("pub async fn before_one", "async fn before_one"), found, &["bad-test"]);
+    }
+
+    #[test]
+    fn a_test_in_sql_says_what_is_meant() {
+        let read = |text: &str| {
+            let mut intents = Vec::new();
+            let problems = intended(text, "x.after.sql", &mut intents);
+            (intents, problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>())
+        };
+        let text = "-- why\n--lockgate: loses-rows a, b.c\nSELECT 1;\n  -- lockgate: changes-values t.c d\n";
+        let (intents, problems) = read(text);
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!(intents, [(Intent::LosesRows, names(&["a", "b.c"])), (Intent::ChangesValues, names(&["t.c d"]))]);
+        assert!(problems.is_empty(), "{problems:?}");
+        let (_, problems) = read("-- lockgate: loses-value a.b\n-- lockgate: loses-rows ,\n");
+        assert_eq!(
+            problems,
+            [
+                "`loses-value` is no word for a test: there are `loses-rows`, `changes-values`, `loses-values`",
+                "`loses-rows` names nothing"
+            ]
+        );
     }
 
     #[test]

@@ -19,6 +19,10 @@ on_each! {
     views_on_views,
     rows_that_come_and_go,
     what_is_made_if_it_is_not_there,
+    values_that_change_and_come_back,
+    a_key_that_is_called_otherwise,
+    a_table_that_gets_a_key,
+    rows_that_are_kept_in_another_order,
 }
 
 /// Each case counts once, so that the list cannot shrink unseen.
@@ -30,10 +34,19 @@ fn there_are_enough_good_ones() {
 
 /// With rows in it, and a test that sees nothing.
 async fn goes_well(dialect: Dialect, up: &str, down: &str) {
+    goes_well_with(Sql::default(), dialect, up, down).await;
+}
+
+/// The same, with what the test says of the migration.
+async fn goes_well_with(says: Sql, dialect: Dialect, up: &str, down: &str) {
     let files = [USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", down)];
-    let fill = Sql { fill: FILL, ..Sql::default() };
+    let fill = Sql { fill: FILL, ..says };
     passes(tests(&files, vec![fill.of(2)]), dialect, 2).await;
 }
+
+/// A city is another one behind the migration, and stays it.
+const CITY: Sql =
+    Sql { loses_values: &["users.city"], before: &[], after: &[], fill: &[], loses_rows: &[], changes_values: &[] };
 
 /// The same on a database that is like this.
 async fn goes_well_on(dialect: Dialect, before: &str, fill: &'static [&'static str], up: &str, down: &str) {
@@ -107,7 +120,11 @@ async fn a_temporary_table_that_is_dropped_again(dialect: Dialect) {
          DROP TABLE kept;";
     let before = "CREATE TABLE users (id INTEGER, city VARCHAR(40), name2 VARCHAR(40));";
     let down = "ALTER TABLE users ADD COLUMN name2 VARCHAR(40);";
-    goes_well_on(dialect, before, &["INSERT INTO users VALUES (1, 'Ulm', 'x')"], up, down).await;
+    let before = format!("-- lockgate: irreversible \"the ground\"\n{before}");
+    let files = [("0001_ground.sql", &*before), ("0002_x.up.sql", up), ("0002_x.down.sql", down)];
+    let fill = &["INSERT INTO users VALUES (1, 'Ulm', 'x')"];
+    let says = Sql { fill, loses_values: &["users.name2"], ..Sql::default() };
+    passes(tests(&files, vec![says.of(2)]), dialect, 2).await;
 }
 
 /// They are dropped from the outside in and made again from the inside out.
@@ -166,7 +183,7 @@ async fn names_without_a_schema() {
          UPDATE users SET city = to_regclass('notes')::text;";
     let down = "DROP FUNCTION notes;\nDROP EXTENSION pg_trgm;\nDROP VIEW sad;\nDROP TABLE notes, more;\n\
          DROP SEQUENCE numbers;\nDROP TYPE mood;";
-    on_postgres(up, down).await;
+    goes_well_with(CITY, Dialect::Postgres, up, down).await;
 }
 
 #[tokio::test]
@@ -174,7 +191,7 @@ async fn the_current_time_and_chance_in_rows() {
     let up = "CREATE TABLE visits (id BIGSERIAL PRIMARY KEY, by INTEGER, at TIMESTAMPTZ, token UUID);\n\
          INSERT INTO visits (by, at, token) SELECT id, now() - random() * INTERVAL '1 day', gen_random_uuid() FROM users;\n\
          UPDATE users SET city = to_char(clock_timestamp(), 'US');";
-    on_postgres(up, "DROP TABLE visits;").await;
+    goes_well_with(CITY, Dialect::Postgres, up, "DROP TABLE visits;").await;
 }
 
 /// A value cannot be taken out of an enum: the way back makes another type and puts it in place.
@@ -318,4 +335,106 @@ async fn tables_of_every_kind() {
          CREATE UNIQUE INDEX g_b ON g (b DESC, lower(c)) WHERE a > 0;\n\
          CREATE VIRTUAL TABLE words USING fts5(word);\nINSERT INTO words VALUES ('one'), ('two');";
     goes_well(Dialect::Sqlite, up, "DROP TABLE words;\nDROP TABLE g;\nDROP TABLE s;").await;
+}
+
+/// Each city is another one, and each comes back.
+async fn values_that_change_and_come_back(dialect: Dialect) {
+    let says = Sql { changes_values: &["users.city"], ..Sql::default() };
+    let (up, down) = ("UPDATE users SET city = city || '!';", "UPDATE users SET city = 'Ulm' WHERE city = 'Ulm!';");
+    goes_well_with(says, dialect, up, down).await;
+}
+
+async fn a_key_that_is_called_otherwise(dialect: Dialect) {
+    let up = "ALTER TABLE users RENAME COLUMN id TO number;\nINSERT INTO users (number, name) VALUES (7, 'Root');";
+    let down = "DELETE FROM users WHERE number = 7;\nALTER TABLE users RENAME COLUMN number TO id;";
+    goes_well(dialect, up, down).await;
+}
+
+async fn a_table_that_gets_a_key(dialect: Dialect) {
+    let before = "CREATE TABLE t (a INTEGER, b VARCHAR(9));";
+    let fill = &["INSERT INTO t VALUES (3, 'x'), (2, NULL), (1, 'x')"];
+    let up = "CREATE TABLE new (a INTEGER NOT NULL PRIMARY KEY, b VARCHAR(9), c INTEGER);\n\
+         INSERT INTO new SELECT a, b, 7 FROM t;\nINSERT INTO new VALUES (9, 'x', 7);\nDROP TABLE t;\nALTER TABLE new RENAME TO t;";
+    let down = "CREATE TABLE new (a INTEGER, b VARCHAR(9));\nINSERT INTO new SELECT a, b FROM t WHERE a < 9 ORDER BY a;\n\
+         DROP TABLE t;\nALTER TABLE new RENAME TO t;";
+    goes_well_on(dialect, before, fill, up, down).await;
+}
+
+async fn rows_that_are_kept_in_another_order(dialect: Dialect) {
+    let before = "CREATE TABLE t (a INTEGER, b VARCHAR(9));";
+    let fill = &["INSERT INTO t VALUES (1, 'x'), (2, NULL), (1, 'x'), (3, '')"];
+    let anew = |order: &str| {
+        format!(
+            "CREATE TABLE new (a INTEGER, b VARCHAR(9));\nINSERT INTO new SELECT a, b FROM t ORDER BY a {order};\n\
+             DROP TABLE t;\nALTER TABLE new RENAME TO t;"
+        )
+    };
+    goes_well_on(dialect, before, fill, &anew("DESC"), &anew("ASC")).await;
+}
+
+/// A value in a wider type is what it was, however it is written there.
+#[tokio::test]
+async fn types_there_and_back() {
+    let before = "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER, c VARCHAR(9), d TIMESTAMP, e TEXT, f BOOLEAN,\n\
+         g TEXT, h INTEGER GENERATED ALWAYS AS (a * 2) STORED);";
+    let fill = &["INSERT INTO t VALUES (1, 7, 7, 'x', '2020-01-02', '{\"a\":1}', true, '2020-01-02T00:00:00Z')"];
+    let up = "SET LOCAL TimeZone = 'UTC';\nALTER TABLE t DROP COLUMN h, ALTER a TYPE BIGINT, ALTER b TYPE NUMERIC(10,2), ALTER c TYPE TEXT,\n\
+         ALTER d TYPE TIMESTAMPTZ, ALTER e TYPE JSONB USING e::jsonb, ALTER f TYPE INTEGER USING f::int, ALTER g TYPE TIMESTAMPTZ USING g::timestamptz,\n\
+         ALTER id TYPE TEXT;\nALTER TABLE t ADD h INTEGER GENERATED ALWAYS AS (a * 3) STORED;";
+    let down = "SET LOCAL TimeZone = 'UTC';\nALTER TABLE t DROP COLUMN h, ALTER a TYPE INTEGER, ALTER b TYPE INTEGER, ALTER c TYPE VARCHAR(9),\n\
+         ALTER d TYPE TIMESTAMP, ALTER e TYPE TEXT USING replace(e::text, ' ', ''), ALTER f TYPE BOOLEAN USING f::boolean,\n\
+         ALTER g TYPE TEXT USING to_char(g, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), ALTER id TYPE INTEGER USING id::int;\n\
+         ALTER TABLE t ADD h INTEGER GENERATED ALWAYS AS (a * 2) STORED;";
+    goes_well_on(Dialect::Postgres, before, fill, up, down).await;
+}
+
+#[tokio::test]
+async fn affinities_there_and_back() {
+    let before = "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b TEXT, c INTEGER AS (a + 1));";
+    let fill = &["INSERT INTO t VALUES (1, 7, '2'), (2, NULL, 'x')"];
+    let anew = |columns: &str| {
+        format!(
+            "CREATE TABLE new (id INTEGER PRIMARY KEY, {columns});\nINSERT INTO new SELECT id, a, b FROM t;\n\
+             DROP TABLE t;\nALTER TABLE new RENAME TO t;"
+        )
+    };
+    let (up, down) = (anew("a TEXT, b NUMERIC, c INTEGER AS (a + 2)"), anew("a INTEGER, b TEXT, c INTEGER AS (a + 1)"));
+    goes_well_on(Dialect::Sqlite, before, fill, &up, &down).await;
+}
+
+/// What a virtual table keeps for itself is not the user's: it is merged, and its rows are fewer.
+#[tokio::test]
+async fn full_text_and_boxes_keep_tables_of_their_own() {
+    let before = "CREATE VIRTUAL TABLE docs USING fts5(body);\nINSERT INTO docs VALUES ('one two');\n\
+         CREATE VIRTUAL TABLE old USING fts4(body);\nINSERT INTO old VALUES ('one two');\n\
+         CREATE VIRTUAL TABLE boxes USING rtree(id, x0, x1);\nINSERT INTO boxes VALUES (1, 0.5, 2);";
+    let fill = &[
+        "INSERT INTO docs VALUES ('two three'), ('three')",
+        "INSERT INTO old VALUES ('two three'), ('three')",
+        "INSERT INTO boxes VALUES (2, 1, 2)",
+    ];
+    let up = "INSERT INTO docs(docs) VALUES ('optimize');\nINSERT INTO old(old) VALUES ('optimize');";
+    goes_well_on(Dialect::Sqlite, before, fill, up, "SELECT 1;").await;
+}
+
+/// Nobody can count the rows of another server that does not answer: here there is not even a way to it.
+const ELSEWHERE: &str = "CREATE FOREIGN DATA WRAPPER nothing;\nCREATE SERVER nowhere FOREIGN DATA WRAPPER nothing;\n\
+     CREATE FOREIGN TABLE remote (id INTEGER) SERVER nowhere;\n\
+     CREATE TABLE parted (id INTEGER) PARTITION BY LIST (id);\n\
+     CREATE FOREIGN TABLE part PARTITION OF parted FOR VALUES IN (1) SERVER nowhere;\nCREATE TABLE near (id INTEGER);";
+
+#[tokio::test]
+async fn a_foreign_table_is_not_counted() {
+    let (up, down) = ("ALTER TABLE near ADD COLUMN x INTEGER;", "ALTER TABLE near DROP COLUMN x;");
+    goes_well_on(Dialect::Postgres, ELSEWHERE, &["INSERT INTO near VALUES (1)"], up, down).await;
+}
+
+/// The default partition gives its rows to the new one: the table has them all.
+#[tokio::test]
+async fn rows_that_move_to_another_partition() {
+    let up = "WITH moved AS (DELETE FROM events_rest RETURNING *) SELECT 1;\n\
+         CREATE TABLE events_2022 PARTITION OF events FOR VALUES FROM ('2022-01-01') TO ('2023-01-01');\n\
+         INSERT INTO events VALUES ('2022-02-03', 'y');";
+    let down = "DROP TABLE events_2022;\nINSERT INTO events VALUES ('2022-02-03', 'y');";
+    goes_well_on(Dialect::Postgres, EVENTS, TWO_EVENTS, up, down).await;
 }

@@ -32,7 +32,16 @@ async fn holds(dialect: Dialect, after: Check) {
 
 fn suite(after: Check) -> Suite {
     let before = Some(Check::Rust(|db| Box::pin(async { db.expect_no_table("books").await })));
-    Suite { version: 1, file: "tests/migrations/x.rs", before, after: Some(after), fill: None, loses_rows: &[] }
+    Suite {
+        version: 1,
+        file: "tests/migrations/x.rs",
+        before,
+        after: Some(after),
+        fill: None,
+        loses_rows: &[],
+        changes_values: &[],
+        loses_values: &[],
+    }
 }
 
 async fn l12_what_is_there_is_found_and_what_is_not_is_not(dialect: Dialect) {

@@ -36,6 +36,8 @@ struct Sql {
     after: &'static [&'static str],
     fill: &'static [&'static str],
     loses_rows: &'static [&'static str],
+    changes_values: &'static [&'static str],
+    loses_values: &'static [&'static str],
 }
 
 impl Sql {
@@ -47,6 +49,8 @@ impl Sql {
             after: statements(self.after),
             fill: statements(self.fill),
             loses_rows: self.loses_rows,
+            changes_values: self.changes_values,
+            loses_values: self.loses_values,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use lockgate::Dialect;
 use lockgate_harness::__private::{Check, Suite};
-use lockgate_harness::{Failure, Step};
+use lockgate_harness::{Db, Failure, Step, TestResult};
 
 use super::{caught, on_each, passes, tests, walk};
 
@@ -19,11 +19,21 @@ on_each! {
     a_suite_that_passes_and_ends_its_transaction_is_refused,
     a_fill_that_ends_its_transaction_is_refused,
     a_lost_connection_proves_nothing,
+    each_of_several_functions_is_rolled_back,
 }
 
 fn suite(before: Check, after: Check) -> Suite {
     let file = "tests/migrations/0001_users.rs";
-    Suite { version: 1, file, before: Some(before), after: Some(after), fill: None, loses_rows: &[] }
+    Suite {
+        version: 1,
+        file,
+        before: Some(before),
+        after: Some(after),
+        fill: None,
+        loses_rows: &[],
+        changes_values: &[],
+        loses_values: &[],
+    }
 }
 
 const NO_TABLE: Check = Check::Rust(|db| Box::pin(async { db.expect_no_table("users").await }));
@@ -128,6 +138,30 @@ async fn a_session_that_is_gone_at_the_end_is_told_as_it_is() {
     let walked = walk(tests(FILES, vec![suite(before, TABLE)]), Dialect::Postgres, 1).await;
     let Some(problem) = walked.map(|walked| walked.expect_err("there is no session").to_string()) else { return };
     assert!(problem.contains("[before]") && !problem.contains("ended its transaction"), "{problem}");
+}
+
+/// Several functions of one side, each in a transaction of its own: the second stands on the first one's row, and
+/// does not find it.
+async fn each_of_several_functions_is_rolled_back(dialect: Dialect) {
+    async fn first(db: &mut Db) -> TestResult {
+        db.execute("INSERT INTO users (id) VALUES (1)").await.map(drop)
+    }
+    async fn second(db: &mut Db) -> TestResult {
+        db.expect_value(0, "SELECT count(*) FROM users").await
+    }
+    async fn stands_on_it(db: &mut Db) -> TestResult {
+        db.expect_value(1, "SELECT count(*) FROM users").await
+    }
+    const GOOD: Check = Check::Several(&[
+        ("after_first", |db| Box::pin(first(db))),
+        ("after_second", |db| Box::pin(second(db))),
+        ("after_first_again", |db| Box::pin(first(db))),
+    ]);
+    passes(tests(FILES, vec![suite(NO_TABLE, GOOD)]), dialect, 1).await;
+    const BAD: Check =
+        Check::Several(&[("after_first", |db| Box::pin(first(db))), ("after_second", |db| Box::pin(stands_on_it(db)))]);
+    let words = ["`after_second`: expected 1, found 0", "suites.rs:"];
+    caught(tests(FILES, vec![suite(NO_TABLE, BAD)]), dialect, 1, Step::After, &words).await;
 }
 
 #[tokio::test]

@@ -12,13 +12,21 @@ const GOOD: &[(&str, &str)] = &[
     ("0002_b.down.sql", "DROP TABLE b;"),
 ];
 
-const FILL: Sql = Sql { before: &[], after: &[], fill: &["INSERT INTO a (id) VALUES (1)"], loses_rows: &[] };
+const FILL: Sql = Sql {
+    before: &[],
+    after: &[],
+    fill: &["INSERT INTO a (id) VALUES (1)"],
+    loses_rows: &[],
+    changes_values: &[],
+    loses_values: &[],
+};
 
 on_each! {
     a_good_set_passes_all_of_them,
     every_table_needs_a_row,
     a_table_that_is_said_to_be_empty_is,
     the_way_back_from_a_filled_head,
+    only_the_tables_of_tested_migrations_need_a_row,
 }
 
 pub(super) type Test = fn(&'static Tests, Dialect) -> Outcome;
@@ -86,6 +94,61 @@ async fn a_table_that_is_said_to_be_empty_is(dialect: Dialect) {
     run(harness::every_table_has_a_row, with(&["b"]), dialect).await.unwrap_or_else(|problem| panic!("{problem}"));
     let words = ["`a` is said to be empty, and has rows: 1", "`c` is said to be empty, and is not there"];
     refused(harness::every_table_has_a_row, with(&["a", "b", "c"]), dialect, &words).await;
+}
+
+/// What nobody can put a row into is not asked about.
+#[tokio::test]
+async fn tables_of_virtual_tables_need_no_row() {
+    let files = [
+        (
+            "0001_a.up.sql",
+            "CREATE VIRTUAL TABLE a USING fts5(body);\nCREATE VIRTUAL TABLE boxes USING rtree(id, x0, x1);",
+        ),
+        ("0001_a.down.sql", "DROP TABLE boxes;\nDROP TABLE a;"),
+        GOOD[2],
+        GOOD[3],
+    ];
+    let fill = Sql { fill: &["INSERT INTO a VALUES ('x')", "INSERT INTO boxes VALUES (1, 0, 1)"], ..FILL };
+    let tests = tests(&files, vec![Sql::default().of(1), fill.of(2)]);
+    let passed = run(harness::every_table_has_a_row, tests, Dialect::Sqlite).await;
+    passed.unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+/// Who ports one test need not know every table of the others.
+async fn only_the_tables_of_tested_migrations_need_a_row(dialect: Dialect) {
+    let more = [
+        ("0003_c.up.sql", "CREATE TABLE c (id INTEGER);"),
+        ("0003_c.down.sql", "DROP TABLE c;"),
+        ("0004_d.up.sql", "ALTER TABLE c ADD COLUMN x INTEGER;"),
+        ("0004_d.down.sql", "ALTER TABLE c DROP COLUMN x;"),
+    ];
+    let files = [GOOD, &more].concat();
+    let passed = run(harness::every_table_has_a_row, tests(&files, vec![FILL.of(4)]), dialect).await;
+    passed.unwrap_or_else(|problem| panic!("{problem}"));
+    let words = ["`c` has no row"];
+    refused(harness::every_table_has_a_row, tests(&files, vec![FILL.of(3)]), dialect, &words).await;
+}
+
+/// A copy of a database has none of its subscriptions.
+#[tokio::test]
+async fn a_subscription_is_there_on_the_way_back() {
+    let files = [
+        GOOD[0],
+        GOOD[1],
+        (
+            "0002_b.up.sql",
+            "CREATE SUBSCRIPTION sub CONNECTION 'dbname=nowhere' PUBLICATION pub WITH (connect = false, slot_name = NONE);",
+        ),
+        ("0002_b.down.sql", "-- lockgate: no-transaction\nDROP SUBSCRIPTION sub;"),
+        ("0003_c.up.sql", "ALTER SUBSCRIPTION sub SET (synchronous_commit = on);"),
+        ("0003_c.down.sql", "ALTER SUBSCRIPTION sub SET (synchronous_commit = off);"),
+    ];
+    for suites in [vec![], vec![FILL.of(2)]] {
+        let tests = tests(&files, suites);
+        let passed = run(harness::back_to_nothing, tests, Dialect::Postgres).await;
+        passed.unwrap_or_else(|problem| panic!("{problem}"));
+        super::passes(tests, Dialect::Postgres, 3).await;
+    }
 }
 
 /// The rows that the fill put in stand in the way of the second down script.

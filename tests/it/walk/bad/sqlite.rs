@@ -118,7 +118,7 @@ async fn rows_of_a_child_of_a_table_built_anew() {
         ..Sql::default()
     };
     let tests = tests(&[("0001_ground.sql", before), ("0002_x.sql", up)], vec![fill.of(2)]);
-    let words = ["it loses rows", "`child` had 3 and has 0", "LOSES_ROWS"];
+    let words = ["it loses rows", "`child` had 3 and has 0", "loses-rows child"];
     caught(tests, Dialect::Sqlite, 2, Step::RowsAfterApply, &words).await;
 }
 
