@@ -327,7 +327,14 @@ impl Walk<'_> {
         let (dialect, way) = (self.ground.dialect(), session::varied(self.ground.dialect()));
         let Some(second) = self.another().await? else { return Ok(()) };
         let again = format!("it fails in a session with {way}");
-        self.apply(&second, Session::Varied).await.or_problem(Step::ApplyAgain, &again)?;
+        if let Err(failure) = self.apply(&second, Session::Varied).await {
+            // What belongs to the whole server, as a role does, cannot be made a second time in any session.
+            let Some(plain) = self.another().await? else { return Ok(()) };
+            return match self.apply(&plain, Session::Plain).await {
+                Ok(_) => Err(failure).or_problem(Step::ApplyAgain, &again),
+                Err(_) => Ok(()),
+            };
+        }
         let third = async {
             let another = self.another().await?;
             let third =

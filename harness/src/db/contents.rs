@@ -10,6 +10,10 @@ use crate::failure::TestResult;
 /// How many tables or columns one statement asks of.
 const TOGETHER: usize = 100;
 
+/// How long such a statement gets: SQLite takes a million bytes, and a table without a key is asked for all of its
+/// columns for each of them.
+const LONGEST: usize = 256 * 1024;
+
 /// What is in a table that has rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Content {
@@ -118,7 +122,16 @@ impl Db {
             });
         }
         let mut digests = Vec::with_capacity(questions.len());
-        for some in questions.chunks(TOGETHER) {
+        let mut questions = questions.as_slice();
+        while !questions.is_empty() {
+            let mut length = 0;
+            let fits = |question: &&String| {
+                length += question.len();
+                length <= LONGEST
+            };
+            let count = questions.iter().take(TOGETHER).take_while(fits).count().max(1);
+            let some;
+            (some, questions) = questions.split_at(count);
             digests
                 .extend(self.ask(&format!("SELECT {}", some.join(", "))).await?.into_iter().next().unwrap_or_default());
         }

@@ -1,8 +1,13 @@
 //! Good migrations that are easily taken for bad ones: each walks all the way, and no class of
 //! differences is tolerated.
 
+use std::sync::Mutex;
+
 use lockgate::Dialect;
-use lockgate_harness::Step;
+use lockgate_harness::__private::{Check, Suite};
+use lockgate_harness::{Db, Failure, Step, TestResult};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, Executor, PgConnection};
 
 use super::{EMAIL, FILL, NO_USERS, Sql, USERS, caught, on_each, passes, tests};
 use crate::requirements::tests as named;
@@ -402,6 +407,17 @@ async fn affinities_there_and_back() {
     goes_well_on(Dialect::Sqlite, before, fill, &up, &down).await;
 }
 
+/// So many columns, and no key: the questions for them are asked in pieces.
+#[tokio::test]
+async fn a_wide_table_without_a_key() {
+    let columns: Vec<String> = (0..300).map(|n| format!("a_column_with_a_long_name_{n} INTEGER DEFAULT {n}")).collect();
+    let before = format!("CREATE TABLE wide ({});", columns.join(", "));
+    let (up, down) = ("ALTER TABLE wide ADD COLUMN x INTEGER;", "ALTER TABLE wide DROP COLUMN x;");
+    for dialect in [Dialect::Sqlite, Dialect::Postgres] {
+        goes_well_on(dialect, &before, &["INSERT INTO wide DEFAULT VALUES"], up, down).await;
+    }
+}
+
 /// What a virtual table keeps for itself is not the user's: it is merged, and its rows are fewer.
 #[tokio::test]
 async fn full_text_and_boxes_keep_tables_of_their_own() {
@@ -427,6 +443,29 @@ const ELSEWHERE: &str = "CREATE FOREIGN DATA WRAPPER nothing;\nCREATE SERVER now
 async fn a_foreign_table_is_not_counted() {
     let (up, down) = ("ALTER TABLE near ADD COLUMN x INTEGER;", "ALTER TABLE near DROP COLUMN x;");
     goes_well_on(Dialect::Postgres, ELSEWHERE, &["INSERT INTO near VALUES (1)"], up, down).await;
+}
+
+/// Other sessions have temporary tables, which only they can count, and which go with them.
+#[tokio::test]
+async fn a_temporary_table_of_another_session() {
+    static OTHER: Mutex<Option<PgConnection>> = Mutex::new(None);
+    async fn fill(db: &mut Db) -> TestResult {
+        let here: String = db.value("SELECT current_database()").await?;
+        let server = lockgate_harness::Throwaway::empty(Dialect::Postgres)
+            .await?
+            .ok_or_else(|| Failure::new("there was one"))?;
+        let options: PgConnectOptions = server.url().parse()?;
+        let mut other = PgConnection::connect_with(&options.database(&here)).await?;
+        other.execute("CREATE TEMPORARY TABLE scratch (id INTEGER)").await?;
+        *OTHER.lock().expect("nobody panics with it") = Some(other);
+        db.execute("INSERT INTO users (id, name) VALUES (1, 'Ada')").await.map(drop)
+    }
+    let suite = Suite { fill: Some(Check::Rust(|db| Box::pin(fill(db)))), ..Sql::default().of(2) };
+    passes(tests(EMAIL, vec![suite]), Dialect::Postgres, 2).await;
+    let other = OTHER.lock().expect("nobody panics with it").take();
+    if let Some(other) = other {
+        other.close().await.expect("it is still there");
+    }
 }
 
 /// The default partition gives its rows to the new one: the table has them all.
