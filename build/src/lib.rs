@@ -20,6 +20,21 @@
 //! | `replay` | `replay()` | the same, and the set runs up, down and up again on an SQLite in memory |
 //!
 //! All of it costs something only when the folder has changed: cargo does not run the script before.
+//!
+//! # A file that is replaced by an older one
+//!
+//! Cargo goes by the time at which a file was changed, for build scripts as for source files, and never by
+//! contents. A migration that is replaced by one with an older time (`cp -p`, `tar`, `rsync -t`, a cache
+//! that is restored in CI) builds nothing, and the old text stays in the program. No build script can help
+//! there: cargo does not run it, and one that it always ran would build the crate anew each time. After
+//! such a copy, type
+//!
+//! ```sh
+//! find migrations -type f -exec touch {} +
+//! ```
+//!
+//! The test `embedded_is_what_is_on_disk`, which `lockgate_harness::migration_tests!` makes, compares the
+//! contents and names the files to touch.
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]

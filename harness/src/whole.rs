@@ -183,6 +183,7 @@ pub(crate) async fn whole_run_is_all_or_nothing(tests: &'static Tests, dialect: 
 pub(crate) fn embedded_is_what_is_on_disk(tests: &'static Tests) -> Note {
     let folder = Path::new(tests.folder);
     let mut wrong = Vec::new();
+    let mut edited = Vec::new();
     let mut known = Vec::new();
     for migration in tests.migrations.iter() {
         for script in [Some(migration.up()), migration.down()].into_iter().flatten() {
@@ -193,8 +194,9 @@ pub(crate) fn embedded_is_what_is_on_disk(tests: &'static Tests) -> Note {
                 .trim_start_matches('/')
                 .to_owned();
             match (fs::read_to_string(folder.join(&path)), script.body()) {
-                (Ok(text), Body::Sql(embedded)) if text != embedded => {
-                    wrong.push(format!("{shown} is not what is embedded"))
+                (Ok(text), Body::Sql(embedded)) if as_embedded(&text) != embedded => {
+                    wrong.push(format!("{shown} is not what is embedded"));
+                    edited.push(folder.join(&path).display().to_string());
                 }
                 (Ok(_), Body::Sql(_) | Body::Rust) => {}
                 (Err(e), _) => wrong.push(format!("{shown} is embedded and cannot be read: {e}")),
@@ -221,10 +223,25 @@ pub(crate) fn embedded_is_what_is_on_disk(tests: &'static Tests) -> Note {
         return Ok(None);
     }
     wrong.sort();
-    Err(Problem::new(Step::Whole, "what is embedded is not what is on disk").detail(wrong.join("\n")).help(format!(
-        "touch `{}/main.rs` and build again; a build script with `lockgate_build::watch()` does so by itself",
-        directory()
-    )))
+    let problem = Problem::new(Step::Whole, "what is embedded is not what is on disk").detail(wrong.join("\n"));
+    Err(if edited.is_empty() {
+        problem.help(format!(
+            "touch `{}/main.rs` and build again; with `lockgate_build::watch()` in a build script, files that come and \
+             go are noticed",
+            directory()
+        ))
+    } else {
+        problem.help(format!(
+            "type `touch {}`, and build again: cargo goes by the time at which a file was changed, and `cp -p` or a \
+             restored cache gave these an older one than the build",
+            edited.join(" ")
+        ))
+    })
+}
+
+/// A script as it is embedded: without a byte order mark, and with LF for CRLF.
+fn as_embedded(text: &str) -> String {
+    text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n")
 }
 
 /// The paths of scripts and steps below a folder.

@@ -45,6 +45,11 @@ use proc_macro::TokenStream;
 /// An edit of an embedded file, of `migrations.toml` or of `migrations.lock` builds the crate again.
 /// A file that is new does so if the crate has a build script that calls `lockgate_build::watch()`,
 /// or if the lockfile was changed with it, as `cargo xtask new-migration` does.
+///
+/// Cargo goes by the time at which a file was changed. One that is replaced by a file with an older time
+/// (`cp -p`, a cache that is restored in CI) builds nothing, with a build script or without: type
+/// `find migrations -type f -exec touch {} +` after such a copy. The test `embedded_is_what_is_on_disk` of
+/// `lockgate_harness::migration_tests!` compares the contents.
 #[proc_macro]
 pub fn embed_migrations(input: TokenStream) -> TokenStream {
     // Nothing in here panics on purpose. Should it happen, the user gets an error and a value like

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, SystemTime};
 
 use lockgate_source::{folder, lockfile};
 use tempfile::TempDir;
@@ -134,6 +135,17 @@ impl Crate {
     }
 }
 
+/// Gives a file another text and the time of a change long before the build, as `cp -p` does.
+fn replace_by_an_older_one(path: &Path, text: &str) {
+    fs::write(path, text).expect("a file can be written");
+    set_time(path, SystemTime::UNIX_EPOCH + Duration::from_secs(1_500_000_000));
+}
+
+fn set_time(path: &Path, time: SystemTime) {
+    let file = fs::File::options().write(true).open(path).expect("a file can be opened");
+    file.set_modified(time).expect("a file can be given a time");
+}
+
 /// How often something is said.
 fn count(said: &str, words: &str) -> usize {
     said.matches(words).count()
@@ -141,6 +153,24 @@ fn count(said: &str, words: &str) -> usize {
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are in a workspace")
+}
+
+/// Cargo compares times and never contents, for a build script too. The documentation says so, and what
+/// to type; if cargo learns better, this test says that the documentation is out of date.
+#[test]
+fn a_file_replaced_by_an_older_one_is_built_once_it_is_touched() {
+    for calls in ["", "lockgate_build::watch();"] {
+        let scratch = Crate::new();
+        if !calls.is_empty() {
+            scratch.built_by(calls);
+        }
+        let file = scratch.path("migrations/0001_a.sql");
+        assert!(scratch.run().contains("CREATE TABLE a"));
+        replace_by_an_older_one(&file, B);
+        assert!(scratch.run().contains("CREATE TABLE a"), "cargo compares contents now");
+        set_time(&file, SystemTime::now());
+        assert!(scratch.run().contains("CREATE TABLE b"));
+    }
 }
 
 #[test]
@@ -153,9 +183,7 @@ fn watched_a_new_a_deleted_and_a_moved_file_build_again() {
 
     // As files have that a version control system or an archive brings.
     scratch.write("migrations/2026/0003_c.sql", A);
-    let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
-    let file = fs::File::options().write(true).open(scratch.path("migrations/2026/0003_c.sql"));
-    file.and_then(|file| file.set_modified(old)).expect("a file can be made old");
+    replace_by_an_older_one(&scratch.path("migrations/2026/0003_c.sql"), A);
     assert_eq!(scratch.embedded().last().map(String::as_str), Some("migrations/2026/0003_c.sql"));
 
     fs::rename(scratch.path("migrations/2026/0003_c.sql"), scratch.path("migrations/0003_c.sql"))

@@ -170,7 +170,9 @@ async fn the_way_back_from_a_filled_head(dialect: Dialect) {
 #[test]
 fn l12_what_is_on_disk_and_not_embedded_is_named() {
     let place = tempfile::tempdir().expect("a folder");
-    for (path, text) in [(GOOD[0].0, GOOD[0].1), (GOOD[1].0, "DROP TABLE other;"), ("0002_b.sql", "SELECT 1;")] {
+    // Another checkout may have another byte order mark and other line ends.
+    let same = format!("\u{feff}{}", GOOD[0].1.replace('\n', "\r\n"));
+    for (path, text) in [(GOOD[0].0, &*same), (GOOD[1].0, "DROP TABLE other;"), ("0002_b.sql", "SELECT 1;")] {
         std::fs::write(place.path().join(path), text).expect("a file");
     }
     let Tests { migrations, .. } = tests(&GOOD[..2], vec![]);
@@ -189,4 +191,6 @@ fn l12_what_is_on_disk_and_not_embedded_is_named() {
     assert!(problem.contains("0001_a.down.sql is not what is embedded"), "{problem}");
     assert!(problem.contains("0002_b.sql is in the folder and is not embedded"), "{problem}");
     assert!(!problem.contains("0001_a.up.sql"), "{problem}");
+    let touch = format!("type `touch {}`, and build again", place.path().join(GOOD[1].0).display());
+    assert!(problem.contains(&touch), "{problem}");
 }
