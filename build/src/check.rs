@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use lockgate_source::core::Dialects;
 use lockgate_source::folder::{Loaded, load_embedded};
 use lockgate_source::{Severity, said};
 
@@ -105,7 +106,8 @@ fn looked_at(folder: &Folder, more: impl FnOnce(&mut Loaded, &mut String)) {
     let mut lines = folder.instructions(&crate_directory);
     let tests = folder.tests.as_ref().map(|tests| tests.to_string_lossy());
     let path = folder.path.to_string_lossy();
-    let mut loaded = load_embedded(&crate_directory, &path, tests.as_deref(), workspace(&crate_directory));
+    let (tests, root) = (tests.as_deref(), workspace(&crate_directory));
+    let mut loaded = load_embedded(&crate_directory, &path, tests, root, Dialects::NONE);
     // What the macro will find is known before more is looked at.
     let said = said::variable(&loaded);
     more(&mut loaded, &mut lines);

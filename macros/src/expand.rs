@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use lockgate_source::core::{Dialect, Dialects};
 use lockgate_source::folder::{self, Embedded, EmbeddedText, Migration, NoDatabase, RustStep};
 use lockgate_source::{Diagnostic, Folder, Loaded, Severity, policy, said};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
@@ -64,7 +65,13 @@ fn expansion(args: &Args, crate_directory: &Path, work_directory: &Path) -> Toke
 
 /// The folder that the arguments name, and where the tests of its migrations are.
 pub(crate) fn load(args: &Args, crate_directory: &Path, work_directory: &Path) -> Loaded {
-    folder::load_embedded(crate_directory, &args.path, args.tests.as_deref(), work_directory)
+    folder::load_embedded(crate_directory, &args.path, args.tests.as_deref(), work_directory, built())
+}
+
+/// The databases for which lockgate was built.
+fn built() -> Dialects {
+    let of = [(Dialect::Postgres, cfg!(feature = "postgres")), (Dialect::Sqlite, cfg!(feature = "sqlite"))];
+    of.into_iter().filter_map(|(dialect, is_built)| is_built.then_some(dialect)).collect()
 }
 
 pub(crate) fn not_utf8(path: &Path) -> String {

@@ -8,6 +8,7 @@
 #![deny(missing_docs)]
 
 pub mod checksum;
+pub mod convert;
 pub mod diagnostic;
 pub mod folder;
 pub mod lockfile;

@@ -138,9 +138,8 @@ pub fn test(id: &str, language: TestLanguage) -> Vec<NewFile> {
 pub fn init(folder: &str, dialects: Dialects) -> Vec<NewFile> {
     let quoted: Vec<String> = dialects.iter().map(|dialect: Dialect| format!("\"{dialect}\"")).collect();
     let dialects = quoted.join(", ");
-    let watch = if folder == "migrations" { "watch()".to_owned() } else { format!("watch_folder({folder:?})") };
     let mut build = file("build.rs".to_owned(), "init/build.rs", &[]);
-    build.content = build.content.replace("watch()", &watch);
+    build.content = build.content.replace("lockgate_build::check()", &check_in_build_script(folder));
     vec![
         file(format!("{folder}/migrations.toml"), "init/migrations.toml", &[("dialects", &dialects)]),
         NewFile { path: format!("{folder}/migrations.lock"), content: crate::Lockfile::default().render() },
@@ -148,6 +147,14 @@ pub fn init(folder: &str, dialects: Dialects) -> Vec<NewFile> {
         build,
         main_of_tests(folder),
     ]
+}
+
+/// What the build script of a package calls for a folder of this name.
+pub fn check_in_build_script(folder: &str) -> String {
+    match folder {
+        "migrations" => "lockgate_build::check()".to_owned(),
+        _ => format!("lockgate_build::check_folder({folder:?})"),
+    }
 }
 
 /// The main file of the tests of a folder of this name, as `embed_migrations!` would name it.
@@ -270,6 +277,6 @@ mod tests {
         assert_eq!(policy.numbering, Numbering::Sequence);
         assert_eq!((policy.down, policy.tests), (policy::Need::Required, policy::Need::Required));
         assert_eq!(policy.dialects.map(|dialects| dialects.to_string()).as_deref(), Some("postgres, sqlite"));
-        assert!(files[3].content.contains("lockgate_build::watch_folder(\"db\")"));
+        assert!(files[3].content.contains("lockgate_build::check_folder(\"db\")"));
     }
 }

@@ -2,11 +2,13 @@
 
 mod architecture;
 mod attribute;
+mod backends;
 mod beside_sqlx;
 mod cancel;
 mod check;
 mod cli;
 mod conformance;
+mod convert;
 mod copy;
 mod crash;
 mod durability;

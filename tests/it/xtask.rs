@@ -386,7 +386,7 @@ fn init_twice_changes_nothing() {
     let before = scratch.everything();
     let said = scratch.run(&["init", "--dialects", "mysql"]).succeeds();
     assert!(said.contains("kept    app/migrations/migrations.toml"), "{said}");
-    assert!(said.contains("add `lockgate_build::watch();` to the build script of `app`"), "{said}");
+    assert!(said.contains("add `lockgate_build::check();` to the build script of `app`"), "{said}");
     assert_eq!(scratch.everything(), before);
 }
 
@@ -421,13 +421,22 @@ fn init_takes_a_folder_as_it_is() {
     scratch.write("app/migrations/20240101000000_a.sql", "CREATE TABLE a (x int);\n");
     scratch.write("app/migrations/20240202000000_b.up.sql", "CREATE TABLE b (x int);\n");
     scratch.write("app/migrations/20240202000000_b.down.sql", "DROP TABLE b;\n");
+    // This way back leaves something, which is an error in a new folder.
+    scratch.write("app/migrations/20240303000000_c.up.sql", "CREATE TABLE c (x int);\nCREATE TABLE d (x int);\n");
+    scratch.write("app/migrations/20240303000000_c.down.sql", "DROP TABLE c;\n");
     scratch.run(&["init", "--dialects", "postgres"]).succeeds();
     scratch.run(&["check"]).succeeds();
     let policy = scratch.read("app/migrations/migrations.toml");
-    for line in ["numbering = \"timestamp\"", "down = \"optional\"", "tests = \"optional\""] {
+    for line in [
+        "numbering = \"timestamp\"",
+        "down = \"optional\"",
+        "tests = \"optional\"",
+        "enum-value-used = \"deny\"",
+        "incomplete-down = \"warn\"",
+    ] {
         assert!(policy.contains(line), "{policy}");
     }
-    scratch.run(&["new-migration", "c"]).succeeds();
+    scratch.run(&["new-migration", "e"]).succeeds();
     scratch.run(&["check"]).succeeds();
 }
 
@@ -529,7 +538,7 @@ fn the_package_is_the_one_that_is_meant() {
     assert!(said.contains("choose one with `--package NAME`"), "{said}");
     scratch.run(&["init", "--dialects", "sqlite", "--package", "service"]).succeeds();
     assert!(scratch.path("shared/db/migrations.toml").exists());
-    assert!(scratch.read("service/build.rs").contains("watch_folder(\"../shared/db\")"));
+    assert!(scratch.read("service/build.rs").contains("check_folder(\"../shared/db\")"));
 
     scratch.run(&["new-migration", "first"]).succeeds();
     assert!(scratch.path("shared/db/0001_first.up.sql").exists());

@@ -23,6 +23,7 @@ enum Change {
     Create { path: PathBuf, text: String },
     Replace { path: PathBuf, text: String },
     Rename { from: PathBuf, to: PathBuf },
+    Remove { path: PathBuf },
 }
 
 impl Changes {
@@ -39,6 +40,11 @@ impl Changes {
     /// A file that gets a name which must not be taken.
     pub(crate) fn rename(&mut self, from: impl Into<PathBuf>, to: impl Into<PathBuf>) {
         self.planned.push(Change::Rename { from: from.into(), to: to.into() });
+    }
+
+    /// A file that goes: what it says is in others of these changes. A folder that is empty then goes too.
+    pub(crate) fn remove(&mut self, path: impl Into<PathBuf>) {
+        self.planned.push(Change::Remove { path: path.into() });
     }
 
     /// Makes them.
@@ -65,10 +71,20 @@ impl Changes {
         for stage in &mut staged {
             stage.step_aside(&mut undo)?;
         }
+        let mut gone = Vec::new();
         for stage in staged {
-            stage.settle(&mut undo)?;
+            gone.extend(stage.settle(&mut undo)?);
         }
         undo.done = true;
+        for Gone { aside, path } in gone {
+            // A file that cannot go stands there under a name that migrations ignore.
+            if let Some(aside) = aside {
+                let _ = fs::remove_file(aside);
+            }
+            if let Some(folder) = path.parent() {
+                let _ = fs::remove_dir(folder);
+            }
+        }
         Ok(())
     }
 }
@@ -76,7 +92,7 @@ impl Changes {
 impl Change {
     fn frees(&self) -> Option<&PathBuf> {
         match self {
-            Self::Rename { from, .. } => Some(from),
+            Self::Rename { from, .. } | Self::Remove { path: from } => Some(from),
             Self::Create { .. } | Self::Replace { .. } => None,
         }
     }
@@ -86,7 +102,14 @@ impl Change {
 enum Staged {
     New { text: TempPath, path: PathBuf },
     Over { text: TempPath, path: PathBuf },
-    Move { from: PathBuf, to: PathBuf },
+    Move { from: PathBuf, to: PathBuf, before: PathBuf },
+    Leave { aside: PathBuf, path: PathBuf },
+}
+
+/// A file that is no longer where it was: what is left of it, and where that was.
+struct Gone {
+    aside: Option<PathBuf>,
+    path: PathBuf,
 }
 
 fn stage(change: Change, undo: &mut Undo) -> Result<Staged, Failure> {
@@ -95,14 +118,15 @@ fn stage(change: Change, undo: &mut Undo) -> Result<Staged, Failure> {
         Change::Replace { path, text } => Staged::Over { text: write_beside(&path, &text, undo)?, path },
         Change::Rename { from, to } => {
             make_folder(&to, undo)?;
-            Staged::Move { from, to }
+            Staged::Move { before: from.clone(), from, to }
         }
+        Change::Remove { path } => Staged::Leave { aside: path.clone(), path },
     })
 }
 
 impl Staged {
     fn step_aside(&mut self, undo: &mut Undo) -> Result<(), Failure> {
-        let Self::Move { from, .. } = self else { return Ok(()) };
+        let (Self::Move { from, .. } | Self::Leave { aside: from, .. }) = self else { return Ok(()) };
         let aside = beside(from).map_err(|e| cannot("moved", from, &e))?.into_temp_path();
         let aside = aside.keep().map_err(|e| cannot("moved", from, &e.error))?;
         fs::rename(&*from, &aside).map_err(|e| {
@@ -114,11 +138,12 @@ impl Staged {
         Ok(())
     }
 
-    fn settle(self, undo: &mut Undo) -> Result<(), Failure> {
-        match self {
+    fn settle(self, undo: &mut Undo) -> Result<Option<Gone>, Failure> {
+        let gone = match self {
             Self::New { text, path } => {
                 text.persist_noclobber(&path).map_err(|e| cannot("written", &path, &e.error))?;
                 undo.made.push(path);
+                None
             }
             Self::Over { text, path } => {
                 let before = match fs::read(&path) {
@@ -131,16 +156,19 @@ impl Staged {
                     Some(before) => undo.overwritten.push((path, before)),
                     None => undo.made.push(path),
                 }
+                None
             }
-            Self::Move { from, to } => {
+            Self::Move { from, to, before } => {
                 if fs::symlink_metadata(&to).is_ok() {
                     return Err(Failure::refused(format!("{} exists already: nothing was changed", to.display())));
                 }
                 fs::rename(&from, &to).map_err(|e| cannot("written", &to, &e))?;
                 undo.moved.push((to, from));
+                Some(Gone { aside: None, path: before })
             }
-        }
-        Ok(())
+            Self::Leave { aside, path } => Some(Gone { aside: Some(aside), path }),
+        };
+        Ok(gone)
     }
 }
 
@@ -282,6 +310,36 @@ mod tests {
         for name in ["a", "b", "c", "lock", "other"] {
             assert_eq!(fs::read_to_string(at(name)).unwrap(), name, "its own text again");
         }
+    }
+
+    #[test]
+    fn a_file_that_goes_takes_its_empty_folder_along_and_comes_back_when_another_fails() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::create_dir(at("1_a")).unwrap();
+        for name in ["1_a/up.sql", "1_a/down.sql", "2.sql"] {
+            fs::write(at(name), name).unwrap();
+        }
+        let planned = |last: &str| {
+            let mut changes = Changes::default();
+            changes.rename(at("1_a/up.sql"), at("1_a.up.sql"));
+            changes.remove(at("1_a/down.sql"));
+            changes.create(at("1_a.down.sql"), "down");
+            changes.remove(at("2.sql"));
+            changes.create(at("2.sql"), "of the same name");
+            changes.rename(at(last), at("3.sql"));
+            changes
+        };
+        planned("absent").make().unwrap_err();
+        assert_eq!(
+            (names(directory.path()), names(&at("1_a"))),
+            (vec!["1_a".into(), "2.sql".into()], vec!["down.sql".into(), "up.sql".into()])
+        );
+        assert_eq!(fs::read_to_string(at("2.sql")).unwrap(), "2.sql");
+        fs::write(at("absent"), "").unwrap();
+        planned("absent").make().unwrap();
+        assert_eq!(names(directory.path()), ["1_a.down.sql", "1_a.up.sql", "2.sql", "3.sql"]);
+        assert_eq!(fs::read_to_string(at("2.sql")).unwrap(), "of the same name");
     }
 
     #[test]

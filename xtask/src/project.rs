@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use cargo_metadata::MetadataCommand;
-use lockgate_source::folder::normal;
+use lockgate_source::core::Dialects;
+use lockgate_source::folder::{backends, normal};
 
 use crate::failure::Failure;
 
@@ -32,8 +33,8 @@ pub(crate) struct Package {
     pub(crate) tests: PathBuf,
     /// The same as messages name them, from the root of the workspace.
     pub(crate) shown_tests: String,
-    /// The features with which it depends on `lockgate`.
-    pub(crate) lockgate: Vec<String>,
+    /// The databases that its manifest asks for; of a folder that several packages share, those of all.
+    pub(crate) backends: Dialects,
     dependencies: Vec<String>,
     /// Whether `package.metadata.lockgate.migrations` names the folder.
     named: bool,
@@ -63,12 +64,16 @@ impl Project {
             let mut known = Package::new(&root, package.name.to_string(), directory, path);
             for dependency in &package.dependencies {
                 known.dependencies.push(dependency.name.clone());
-                if dependency.name == "lockgate" {
-                    known.lockgate.extend(dependency.features.clone());
-                }
             }
             packages.push(known);
         }
+        // One that embeds a folder of another one has its databases too.
+        let of_folder = |folder: &Path| -> Dialects {
+            let sharing = packages.iter().filter(|package| package.folder == folder);
+            sharing.flat_map(|package| package.backends.iter()).collect()
+        };
+        let backends: Vec<Dialects> = packages.iter().map(|package| of_folder(&package.folder)).collect();
+        packages.iter_mut().zip(backends).for_each(|(package, backends)| package.backends = backends);
         Ok(Self { root, packages })
     }
 
@@ -82,7 +87,7 @@ impl Project {
         match *with_migrations {
             [package] => return Ok(package.clone()),
             [] if self.root.join("migrations").is_dir() => {
-                return Ok(Package::new(&self.root, String::new(), self.root.clone(), None));
+                return Ok(self.of_the_root());
             }
             [] => {
                 return Err(Failure::impossible(format!(
@@ -123,6 +128,18 @@ impl Project {
         if others > 0 && !package.name.is_empty() { format!(" --package {}", package.name) } else { String::new() }
     }
 
+    /// The folder above a package without one that it may be meant to use, as a path from the package: one
+    /// that no other package has for its own.
+    pub(crate) fn folder_above(&self, package: &Package) -> Option<String> {
+        if package.named || package.folder.exists() {
+            return None;
+        }
+        let above = package.directory.ancestors().skip(1).take_while(|above| above.starts_with(&self.root));
+        let is_free = |folder: &Path| folder.is_dir() && !self.packages.iter().any(|other| other.folder == folder);
+        let at = above.map(|above| above.join("migrations")).position(|folder| is_free(&folder))?;
+        Some(format!("{}migrations", "../".repeat(at + 1)))
+    }
+
     /// Every folder of migrations in the workspace, each once.
     pub(crate) fn folders(&self) -> Vec<Package> {
         let mut found: Vec<Package> = Vec::new();
@@ -132,9 +149,15 @@ impl Project {
             }
         }
         if found.is_empty() && self.root.join("migrations").is_dir() {
-            found.push(Package::new(&self.root, String::new(), self.root.clone(), None));
+            found.push(self.of_the_root());
         }
         found
+    }
+
+    /// The folder at the root of a workspace, which any of its packages may embed.
+    fn of_the_root(&self) -> Package {
+        let backends = self.packages.iter().flat_map(|package| package.backends.iter()).collect();
+        Package { backends, ..Package::new(&self.root, String::new(), self.root.clone(), None) }
     }
 
     /// The directory of the package with this name.
@@ -167,8 +190,8 @@ impl Package {
         let shown_tests = shown(root, &tests);
         let shown = shown(root, &folder);
         let (path, named) = (path.unwrap_or("migrations").to_owned(), path.is_some());
-        let (lockgate, dependencies) = (Vec::new(), Vec::new());
-        Self { name, directory, folder, path, shown, tests, shown_tests, lockgate, dependencies, named }
+        let (backends, dependencies) = (backends::of_package(&directory), Vec::new());
+        Self { name, directory, folder, path, shown, tests, shown_tests, backends, dependencies, named }
     }
 
     /// Whether it depends on a package of this name, in any section.

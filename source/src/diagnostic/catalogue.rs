@@ -290,6 +290,15 @@ pub static CODES: &[Entry] = &[
          that the script has emptied are left out, and so is MySQL, which makes up a value.",
     ),
     entry(
+        "foreign-section",
+        "A file has a way up and a way down, divided by a comment that another tool acts upon. dbmate writes `-- migrate:down`, \
+         goose `-- +goose Down`, node-pg-migrate `-- Down Migration`, and there are others. To a database such a line is a comment \
+         like any other: all of the file would run as one script, and what it makes would be dropped again at once. Here a way \
+         up and a way down are two files, `0001_users.up.sql` and `0001_users.down.sql`. `cargo xtask init` shows how it would \
+         split the files of a folder, and `cargo xtask init --convert` does it. A section without a statement does nothing and \
+         is accepted, and so is what the lockfile records as released.",
+    ),
+    entry(
         "gap",
         "A number is missing in a folder that is numbered in sequence. Often a file was not committed, or a draft \
          was deleted. Add the file, or let `cargo xtask renumber` close gaps between drafts.",
@@ -497,6 +506,13 @@ pub static CODES: &[Entry] = &[
         "unclosed-parenthesis",
         "A parenthesis is open at the end of the script. Everything behind it is one unfinished statement, which \
          the database refuses. Close it.",
+    ),
+    entry(
+        "undeclared-dialects",
+        "Nothing says which of several databases the folder is for. The package has more than one, so a script is refused only \
+         where none of them takes it, and most mistakes are found when it runs. With one database the folder is checked as \
+         that one's. `dialects = [\"postgres\"]` in `migrations.toml` says what it is for, and with two in the list each script \
+         must be valid in both. `undeclared-dialects = \"allow\"` below `[lint]` silences this.",
     ),
     entry(
         "unknown-directive",

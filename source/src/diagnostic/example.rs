@@ -350,6 +350,11 @@ pub static EXAMPLES: &[Example] = &[
          ALTER TABLE users ADD COLUMN email TEXT NOT NULL DEFAULT '';",
     ),
     example(
+        "foreign-section",
+        "# 0001_create_users.sql\n-- migrate:up\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\n-- migrate:down\nDROP TABLE users;",
+        "# 0001_create_users.up.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n# 0001_create_users.down.sql\nDROP TABLE users;",
+    ),
+    example(
         "gap",
         "# migrations.toml\nnumbering = \"sequence\"\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY \
          KEY);\n# 0003_create_tags.sql\nCREATE TABLE tags (id BIGINT PRIMARY KEY);",
@@ -557,6 +562,13 @@ pub static EXAMPLES: &[Example] = &[
          KEY\n;",
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE users (\n    id BIGINT PRIMARY \
          KEY\n);",
+    ),
+    example(
+        "undeclared-dialects",
+        "# ../Cargo.toml\n[dependencies]\nlockgate = { version = \"0.1\", features = [\"postgres\", \"sqlite\"] }\n\
+         # 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
+        "# migrations.toml\ndialects = [\"postgres\"]\n\
+         # 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
     ),
     example(
         "unknown-directive",

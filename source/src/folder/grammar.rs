@@ -46,7 +46,7 @@ fn newest(drafts: &mut Vec<&Read>) {
 }
 
 /// Whether the lockfile records just this text as released.
-fn is_vouched_for(folder: &Folder, name: &Name, script: &Script) -> bool {
+pub(super) fn is_vouched_for(folder: &Folder, name: &Name, script: &Script) -> bool {
     let line = folder.lockfile.as_ref().and_then(|lockfile| lockfile.find(&name.id));
     match line.map(|line| line.state) {
         Some(LineState::Frozen { up, down }) => {

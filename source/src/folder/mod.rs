@@ -1,6 +1,7 @@
 //! A folder of migrations, read and understood: [`load`] gives everything that is in it and
 //! everything that is wrong with it.
 
+pub mod backends;
 pub mod directive;
 mod grammar;
 mod lint;
@@ -10,6 +11,7 @@ mod patch;
 pub mod policy;
 pub(crate) mod read;
 mod script;
+pub(crate) mod section;
 mod step;
 mod test;
 
@@ -18,7 +20,7 @@ use std::path::{Component, Path, PathBuf};
 use lockgate_core::history::applied_text;
 use lockgate_core::patch::{self as numbers, Patch};
 use lockgate_core::table::{self, BodyData, Encoded, MigrationData, Names, ScriptData, ScriptOptions};
-use lockgate_core::{Checksum, Touch, Version};
+use lockgate_core::{Checksum, Dialects, Touch, Version};
 
 use sha2::{Digest, Sha256};
 
@@ -199,11 +201,21 @@ pub fn load(directory: &Path, shown: &str) -> Loaded {
 /// Reads a folder like [`load`], with the tests of its migrations elsewhere than beside it: a
 /// package may embed a folder that is not its own.
 pub fn load_with(directory: &Path, shown: &str, tests: Tests) -> Loaded {
-    load_as(directory, shown, tests, Policy::default())
+    load_for(directory, shown, tests, Dialects::NONE)
+}
+
+/// Reads a folder like [`load_with`] for a package that has these databases: where its policy names none,
+/// it is for the only one that there is.
+pub fn load_for(directory: &Path, shown: &str, tests: Tests, backends: Dialects) -> Loaded {
+    load_any(directory, shown, tests, Policy::default(), backends)
 }
 
 /// Reads a folder like [`load_with`]; where it has no policy of its own, by this one.
 pub fn load_as(directory: &Path, shown: &str, tests: Tests, policy: Policy) -> Loaded {
+    load_any(directory, shown, tests, policy, Dialects::NONE)
+}
+
+fn load_any(directory: &Path, shown: &str, tests: Tests, policy: Policy, backends: Dialects) -> Loaded {
     let listing = read::list(directory, shown);
     let mut folder = Folder {
         root: directory.to_owned(),
@@ -233,6 +245,7 @@ pub fn load_as(directory: &Path, shown: &str, tests: Tests, policy: Policy) -> L
             Err(problem) => diagnostics.push(*problem),
         }
     }
+    backends::assume(&mut folder, backends);
 
     let mut lockfile_text = None;
     if let Some(found) = at_top(lockfile::FILE) {
@@ -276,6 +289,11 @@ pub fn load_as(directory: &Path, shown: &str, tests: Tests, policy: Policy) -> L
     }
     diagnostics.extend(grammar::check(&folder, &files));
     diagnostics.extend(lint::check(&folder, &files));
+    let wrong = section::check(&folder, &files);
+    if !wrong.is_empty() {
+        diagnostics = section::without_echoes(diagnostics, &wrong);
+        diagnostics.extend(wrong);
+    }
     let (migrations, problems) = order::group(&folder.shown, &folder.policy, files);
     folder.migrations = migrations;
     diagnostics.extend(problems);
@@ -297,6 +315,7 @@ pub fn load_as(directory: &Path, shown: &str, tests: Tests, policy: Policy) -> L
         }
     }
     diagnostics.extend(order::check(&folder));
+    diagnostics.extend(backends::check(&folder, backends));
     if folder.policy.tests == Need::Required {
         diagnostics.extend(missing_tests(&folder));
     }
@@ -306,8 +325,15 @@ pub fn load_as(directory: &Path, shown: &str, tests: Tests, policy: Policy) -> L
 
 /// Reads the folder that a package embeds: `written` is the path as the call of the macro has it, from the
 /// directory of the package, and `tests` that of its tests, if not `tests/migrations`. Messages name files from `work_directory`,
-/// where cargo runs the compiler, so that a click on them finds the file.
-pub fn load_embedded(crate_directory: &Path, written: &str, tests: Option<&str>, work_directory: &Path) -> Loaded {
+/// where cargo runs the compiler, so that a click on them finds the file. `built` are the databases for which
+/// lockgate itself was built, where that is known: they count where the manifest of the package names none.
+pub fn load_embedded(
+    crate_directory: &Path,
+    written: &str,
+    tests: Option<&str>,
+    work_directory: &Path,
+    built: Dialects,
+) -> Loaded {
     let place = |written: &str| {
         let written = written.trim().replace('\\', "/");
         let directory = normal(&crate_directory.join(written.trim_end_matches('/')));
@@ -316,7 +342,22 @@ pub fn load_embedded(crate_directory: &Path, written: &str, tests: Option<&str>,
     };
     let (folder, shown) = place(written);
     let (directory, shown_tests) = place(tests.unwrap_or("tests/migrations"));
-    load_with(&folder, &shown, Tests { directory, shown: shown_tests })
+    let asked_for = backends::of_package(crate_directory);
+    let backends = if asked_for == Dialects::NONE { built } else { asked_for };
+    let mut loaded = load_for(&folder, &shown, Tests { directory, shown: shown_tests }, backends);
+    let name = written.trim().trim_end_matches('/').rsplit(['/', '\\']).next().unwrap_or_default();
+    if let Some(missing) = loaded.diagnostics.iter_mut().find(|found| found.code == "no-such-folder")
+        && let Some(path) = read::above(crate_directory, name)
+    {
+        missing.help.insert(0, format!("there is `{path}`: if that is meant, write `embed_migrations!({path:?})`"));
+    }
+    let manifest = crate_directory.join(backends::MANIFEST);
+    let has_policy = loaded.folder.tracked.iter().any(|path| path.ends_with(policy::FILE));
+    if !loaded.folder.directories.is_empty() && !has_policy && read::is_file(&manifest) {
+        // Where no policy says what the folder is for, the manifest does.
+        loaded.folder.tracked.push(manifest);
+    }
+    loaded
 }
 
 /// The path from the work directory, where it is below that; else as it is written.

@@ -6,6 +6,7 @@ use lockgate_core::patch::Patch;
 
 use super::patch;
 use super::policy::Numbering;
+use super::section::CONVERT;
 use crate::suggest;
 
 /// What a file of the folder is, by its name.
@@ -254,18 +255,32 @@ impl Place<'_> {
         let (digits, rest) = self.stem.split_at(self.digits);
         if digits.is_empty() {
             if let Some((version, name)) = refinery(self.stem) {
-                return format!("refinery's naming; rename it to `{version}{separator}{name}{suffix}`");
+                let is_undo = self.stem.starts_with(['U', 'u']) && suffix == Kind::OneWay.suffix();
+                let suffix = if is_undo { Kind::Down.suffix() } else { suffix };
+                return format!(
+                    "the naming of Flyway and refinery; rename it to `{version}{separator}{name}{suffix}`, {CONVERT}"
+                );
+            }
+            if let Some(name) = self.stem.strip_prefix("R__") {
+                let name = clean(name);
+                return format!(
+                    "a repeatable script of Flyway; rename it to `{{next}}{separator}{name}{suffix}`, {CONVERT}"
+                );
             }
             if matches!(self.file, "up.sql" | "down.sql") {
-                return "diesel's layout; move it up and name it after its folder: \
-                        `2026-01-02-030405_create_users/up.sql` is `20260102030405_create_users.up.sql`"
-                    .to_owned();
+                return format!(
+                    "diesel's layout; move it up and name it after its folder: \
+                     `2026-01-02-030405_create_users/up.sql` is `20260102030405_create_users.up.sql`, {CONVERT}"
+                );
             }
             if matches!(self.file, "mod.rs" | "lib.rs" | "main.rs") {
                 return "move it out of the folder: a Rust step is found by its name, `<version>_<name>.rs`".to_owned();
             }
             let name = clean(self.stem.trim_start_matches(['-', '+']));
             return match self.stem.trim_start_matches(['-', '+', 'v', 'V']).bytes().next() {
+                Some(b'0'..=b'9') if self.stem.contains("__") => {
+                    format!("a version is written with digits alone, and the name follows it; {CONVERT}")
+                }
                 Some(b'0'..=b'9') => "a version is written with digits alone, and the name follows it".to_owned(),
                 _ => format!("rename it to `{{next}}{separator}{name}{suffix}`"),
             };
@@ -337,7 +352,13 @@ mod tests {
         check("0001.sql", "rename it to `0001_<name>.sql`");
         check("0001_.sql", "bad-name: has a name that is empty");
         check("create.sql", "rename it to `{next}_create.sql`");
-        check("V1__init.sql", "refinery's naming; rename it to `1_init.sql`");
+        check(
+            "V1__init.sql",
+            "the naming of Flyway and refinery; rename it to `1_init.sql`, or type `cargo xtask init`",
+        );
+        check("U1__init.sql", "rename it to `1_init.down.sql`, or type `cargo xtask init`");
+        check("R__views.sql", "a repeatable script of Flyway; rename it to `{next}_views.sql`, or type");
+        check("V1.2__init.sql", "digits alone, and the name follows it; or type `cargo xtask init`");
         check("up.sql", "diesel's layout");
         check("-1_x.sql", "bad-name: is not named");
         check("+1_x.sql", "digits alone");

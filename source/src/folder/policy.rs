@@ -8,7 +8,7 @@ use lockgate_core::{Dialect, Dialects};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::lint;
+use super::{backends, lint};
 use crate::sql::check::Release;
 use crate::{Diagnostic, suggest};
 
@@ -142,7 +142,8 @@ pub const KEYS: [Key; 6] = [
         name: "dialects",
         doc: "the databases for each of which every script is written: postgres, sqlite, mysql",
         more: &[],
-        default: "every script must be one for all of them",
+        default: "the only database for which the package asks `lockgate`; where it asks for several, a script that none of \
+                  them takes is refused",
         example: "dialects = [\"postgres\", \"sqlite\"]",
     },
     Key {
@@ -330,7 +331,9 @@ impl Reader<'_> {
             return self.error("bad-value", value.span(), "`lint` is a table".to_owned(), "", help);
         };
         for (rule, level) in in_order(table) {
-            if let Err((message, help)) = lint::known(rule.get_ref()) {
+            if let Err((message, help)) = lint::known(rule.get_ref())
+                && rule.get_ref() != backends::RULE
+            {
                 self.error("unknown-rule", rule.span(), message, "unknown", help);
                 continue;
             }

@@ -128,6 +128,17 @@ pub(crate) fn text(absolute: &Path, shown: &str) -> Result<String, Box<Diagnosti
     })
 }
 
+/// Whether this is a file.
+pub(crate) fn is_file(path: &Path) -> bool {
+    path.is_file()
+}
+
+/// The folder of this name that is nearest above a directory, as a path from there.
+pub(crate) fn above(directory: &Path, name: &str) -> Option<String> {
+    let found = directory.ancestors().skip(1).take(3).position(|above| above.join(name).is_dir())?;
+    Some(format!("{}{name}", "../".repeat(found + 1)))
+}
+
 /// The names of the files that stand directly in a directory; none where there is no directory.
 pub(crate) fn names(directory: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };

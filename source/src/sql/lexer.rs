@@ -124,7 +124,12 @@ impl<'a> Lexer<'a> {
 
     /// The next token; behind the last one [`Kind::End`], as often as it is asked for.
     pub(super) fn next(&mut self) -> Token {
-        self.skip_trivia();
+        self.next_after(|_| {})
+    }
+
+    /// The next token, and where each comment begins that stands before it.
+    pub(super) fn next_after(&mut self, comment: impl FnMut(usize)) -> Token {
+        self.skip_trivia(comment);
         let start = self.pos;
         let Some(&byte) = self.bytes.get(start) else {
             return Token { kind: Kind::End, start, end: start };
@@ -178,16 +183,18 @@ impl<'a> Lexer<'a> {
     }
 
     /// Moves behind white space and comments.
-    fn skip_trivia(&mut self) {
+    fn skip_trivia(&mut self, mut comment: impl FnMut(usize)) {
         while let Some(&byte) = self.bytes.get(self.pos) {
             match byte {
                 _ if CLASS[byte as usize] & SPACE != 0 => self.pos += 1,
                 // PostgreSQL 16 and MySQL take the vertical tab for white space, SQLite does not.
                 0x0b if self.dialect != Dialect::Sqlite => self.pos += 1,
                 b'-' | b'#' | b'/' => {
-                    if self.delimiter_at(self.pos).is_some() || !self.skip_comment(byte) {
+                    let start = self.pos;
+                    if self.delimiter_at(start).is_some() || !self.skip_comment(byte) {
                         return;
                     }
+                    comment(start);
                 }
                 _ => return,
             }

@@ -5,6 +5,7 @@ mod blocks;
 mod calls;
 pub mod check;
 mod classify;
+mod comments;
 mod cursor;
 mod lexer;
 pub mod lint;
@@ -17,6 +18,8 @@ mod words;
 use std::ops::Range;
 
 use lockgate_core::{Dialect, Statement};
+
+pub use comments::{Layout, layout};
 
 /// What [`split`] found in a script.
 #[derive(Clone, Debug, PartialEq, Eq)]

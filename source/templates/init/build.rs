@@ -1,5 +1,6 @@
-//! Builds again when a migration is added, deleted or moved.
+//! Says what is wrong with the migrations, errors and warnings, and builds again when one is added, deleted
+//! or moved.
 
 fn main() {
-    lockgate_build::watch();
+    lockgate_build::check();
 }

@@ -13,8 +13,8 @@ use crate::support::Project;
 
 /// Codes that the text of a file cannot show, or not well.
 const WITHOUT_EXAMPLE: [&str; 4] = ["not-parsed", "not-utf8", "nul-byte", "unreadable"];
-/// Codes of the macro's argument, which the ui cases show.
-const OF_THE_ARGUMENT: [&str; 2] = ["no-such-folder", "not-a-folder"];
+/// Codes of the macro's argument and of the package, which the ui cases show.
+const OF_THE_PACKAGE: [&str; 3] = ["no-such-folder", "not-a-folder", "undeclared-dialects"];
 
 #[test]
 fn the_catalogue_is_complete() {
@@ -33,7 +33,7 @@ fn every_code_has_an_example_that_shows_it() {
     shown.extend(WITHOUT_EXAMPLE);
     shown.sort_unstable();
     assert_eq!(shown, codes);
-    for example in EXAMPLES.iter().filter(|example| !OF_THE_ARGUMENT.contains(&example.code)) {
+    for example in EXAMPLES.iter().filter(|example| !OF_THE_PACKAGE.contains(&example.code)) {
         let wrong = found(&written(&example.wrong()));
         // What takes a database to find is shown by a real run of `check`.
         let finder = CODES.iter().find(|entry| entry.code == example.code).map(|entry| entry.finder);

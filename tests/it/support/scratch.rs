@@ -103,7 +103,7 @@ impl Scratch {
         let build = self.read("app/build.rs");
         let crates = format!(
             "[dependencies]\nlockgate = {{ path = \"{workspace}/runtime\" }}\n\
-             [build-dependencies]\nlockgate-build = {{ path = \"{workspace}/build\" }}\n"
+             [build-dependencies]\nlockgate-build = {{ path = \"{workspace}/build\", features = [\"check\"] }}\n"
         );
         self.package("app", &crates);
         self.write("app/src/lib.rs", "pub static M: lockgate::Migrations = lockgate::embed_migrations!();\n");

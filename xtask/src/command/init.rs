@@ -5,9 +5,11 @@ use std::fs;
 use anstream::println;
 use lockgate_source::core::{Dialect, Dialects};
 use lockgate_source::folder::policy::{FILE as POLICY, Numbering};
-use lockgate_source::{Folder, lockfile, scaffold};
+use lockgate_source::folder::{self, Folder, Loaded, Migration};
+use lockgate_source::{Diagnostic, Policy, Severity, lockfile, scaffold};
 
 use super::check;
+use super::convert::Anew;
 use crate::changes::Changes;
 use crate::cli::Called;
 use crate::failure::Failure;
@@ -15,27 +17,42 @@ use crate::git::{self, Clone};
 use crate::project::{Package, Project};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Nothing is overwritten: what exists is left as it is.")]
+#[command(
+    after_help = "Nothing is overwritten: what exists is left as it is. Where another tool has laid out the folder \
+                  (dbmate, goose, Flyway, diesel and others), what would be renamed and split is shown, and done with \
+                  `--convert`."
+)]
 pub(crate) struct Arguments {
     /// The package that gets migrations
     #[arg(long, short, value_name = "NAME")]
     package: Option<String>,
     /// What every script must be valid in: postgres, sqlite, mysql (several, with commas); found out
-    /// from the features of the package's `lockgate` if not given
+    /// from the features of the package's `lockgate` or `sqlx` if not given
     #[arg(long, value_delimiter = ',')]
     dialects: Vec<Dialect>,
+    /// Rename the files of another tool and split those with a way up and a way down, as shown without it
+    #[arg(long)]
+    convert: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments, called: Called) -> Result<(), Failure> {
     let project = Project::find()?;
     let package = project.package_to_init(arguments.package.as_deref())?;
+    if let Some(path) = project.folder_above(&package) {
+        let manifest = project.shown(&package.directory.join("Cargo.toml"));
+        return Err(Failure::refused(format!(
+            "`{}` has no folder `migrations`, and there is `{path}`: if that is meant, add to `{manifest}`\n\n\
+             [package.metadata.lockgate]\nmigrations = {path:?}\n\nand type this again; for one of its own, type \
+             `mkdir {}` first",
+            package.name, package.shown
+        )));
+    }
     let mut dialects: Dialects = arguments.dialects.iter().copied().collect();
     if dialects == Dialects::NONE {
-        dialects = package.lockgate.iter().filter_map(|feature| feature.parse::<Dialect>().ok()).collect();
+        dialects = package.backends;
     }
-    let mut loaded = check::load(&package);
     if dialects == Dialects::NONE {
-        dialects = loaded.folder.policy.dialects.unwrap_or(Dialects::NONE);
+        dialects = check::load(&package).folder.policy.dialects.unwrap_or(Dialects::NONE);
     }
     if dialects == Dialects::NONE {
         return Err(Failure::impossible(format!(
@@ -45,15 +62,27 @@ pub(crate) fn run(arguments: &Arguments, called: Called) -> Result<(), Failure> 
         )));
     }
 
-    if loaded.folder.migrations.is_empty() && !package.folder.join(POLICY).exists() {
-        let as_patches = check::load_as(&package, Numbering::Encoded);
-        if !as_patches.folder.migrations.is_empty() {
-            loaded = as_patches;
-        }
+    let before = existing(&package);
+    let anew = Anew::plan(&before.folder, &package, dialects)?;
+    if let Some(anew) = anew.as_ref().filter(|_| !arguments.convert) {
+        anew.show(&package);
+        return Err(Failure::refused(format!("nothing was changed: type `{}` to do it", typed(arguments, called))));
     }
-    let folder = &loaded.folder;
     let mut changes = Changes::default();
     let mut told = Vec::new();
+    if let Some(anew) = &anew {
+        anew.add_to(&package, &mut changes);
+        anew.show(&package);
+        let path = package.folder.join(lockfile::FILE);
+        if path.exists() {
+            let known = before.folder.lockfile.as_ref();
+            changes.replace(path, lockfile::with_drafts(&anew.loaded.folder, known).render());
+        }
+    }
+    let folder = anew.as_ref().map_or(&before.folder, |anew| &anew.loaded.folder);
+    // What it says of the folder once its dialects are known.
+    let as_declared = Policy { dialects: Some(dialects), numbering: folder.policy.numbering, ..Policy::default() };
+    let found = folder::load_as(&folder.root, &folder.shown, folder.tests.clone(), as_declared).diagnostics;
     for file in scaffold::init(&package.path, dialects) {
         let path = package.place(&file.path);
         let shown = project.shown(&path);
@@ -62,7 +91,9 @@ pub(crate) fn run(arguments: &Arguments, called: Called) -> Result<(), Failure> 
             continue;
         }
         let text = match path.file_name().and_then(|name| name.to_str()) {
-            Some(POLICY) if !folder.migrations.is_empty() => as_strict_as_it_is(&file.content, folder, &package),
+            Some(POLICY) if !folder.migrations.is_empty() => {
+                as_strict_as_it_is(&file.content, folder, &package, &found)
+            }
             Some(lockfile::FILE) => lockfile::with_drafts(folder, None).render(),
             _ => file.content,
         };
@@ -93,14 +124,52 @@ pub(crate) fn run(arguments: &Arguments, called: Called) -> Result<(), Failure> 
     Ok(())
 }
 
+/// The folder as it is. Without a policy its names say how it is numbered.
+fn existing(package: &Package) -> Loaded {
+    let loaded = check::load(package);
+    if !loaded.folder.migrations.is_empty() || package.folder.join(POLICY).exists() {
+        return loaded;
+    }
+    let otherwise = [Numbering::Encoded, Numbering::Ordinal].map(|numbering| check::load_as(package, numbering));
+    let fits = |loaded: &Loaded| {
+        let migrations = &loaded.folder.migrations;
+        let ordinals = loaded.folder.policy.numbering != Numbering::Ordinal || is_ordinal(migrations);
+        !migrations.is_empty() && ordinals
+    };
+    otherwise.into_iter().find(fits).unwrap_or(loaded)
+}
+
+/// Whether these are 00000, 00001 and so on.
+fn is_ordinal(migrations: &[Migration]) -> bool {
+    let is_next = |(number, migration): (usize, &Migration)| migration.id.starts_with(&format!("{number:05}-"));
+    migrations.iter().enumerate().all(is_next)
+}
+
+/// The command that was typed, with what it takes to convert.
+fn typed(arguments: &Arguments, called: Called) -> String {
+    let mut line = match called {
+        Called::Xtask => "cargo xtask init --convert".to_owned(),
+        Called::Lockgate => "cargo lockgate init --convert".to_owned(),
+    };
+    if let Some(package) = &arguments.package {
+        line.push_str(&format!(" --package {package}"));
+    }
+    if !arguments.dialects.is_empty() {
+        let dialects: Vec<&str> = arguments.dialects.iter().map(|dialect| dialect.as_str()).collect();
+        line.push_str(&format!(" --dialects {}", dialects.join(",")));
+    }
+    line
+}
+
 /// The strict policy, without what the migrations that are there already do not keep.
-fn as_strict_as_it_is(strict: &str, folder: &Folder, package: &Package) -> String {
+fn as_strict_as_it_is(strict: &str, folder: &Folder, package: &Package, found: &[Diagnostic]) -> String {
     let migrations = &folder.migrations;
     let dense = migrations.iter().zip(1..).all(|(migration, number)| migration.version.get() == number);
     let times = migrations.iter().all(|migration| migration.version.to_string().len() == 14);
     let patches = migrations.iter().all(|migration| migration.database().is_some());
     let numbering = match (dense, times) {
         _ if patches => Numbering::Encoded,
+        _ if folder.policy.numbering == Numbering::Ordinal => Numbering::Ordinal,
         (true, _) => Numbering::Sequence,
         (false, true) => Numbering::Timestamp,
         (false, false) => Numbering::Any,
@@ -112,6 +181,9 @@ fn as_strict_as_it_is(strict: &str, folder: &Folder, package: &Package) -> Strin
         if !kept {
             text = text.replace(&format!("{key} = \"required\""), &format!("{key} = \"optional\""));
         }
+    }
+    for lint in found.iter().filter(|found| found.severity == Severity::Warning) {
+        text = text.replace(&format!("{} = \"deny\"", lint.code), &format!("{} = \"warn\"", lint.code));
     }
     text
 }
@@ -142,18 +214,16 @@ fn hints(package: &Package, dialects: Dialects) -> Vec<String> {
     let features = format!(" --features {}", dialects.iter().map(Dialect::as_str).collect::<Vec<_>>().join(","));
     let build = fs::read_to_string(package.directory.join("build.rs")).unwrap_or_default();
     if !build.contains("lockgate_build::") {
-        let watch = match package.path.as_str() {
-            "migrations" => "watch()".to_owned(),
-            path => format!("watch_folder({path:?})"),
-        };
+        let check = scaffold::check_in_build_script(&package.path);
         hints.push(format!(
-            "add `lockgate_build::{watch};` to the build script of `{}`: a new migration rebuilds it then",
+            "add `{check};` to the build script of `{}`: it says errors and warnings before the package is compiled, and \
+             a new migration rebuilds it",
             package.name
         ));
     }
     for (section, name, arguments) in [
         ("", "lockgate", features.as_str()),
-        (" --build", "lockgate-build", ""),
+        (" --build", "lockgate-build", " --features check"),
         (" --dev", "lockgate-harness", features.as_str()),
     ] {
         if !package.depends_on(name) {

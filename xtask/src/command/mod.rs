@@ -2,6 +2,7 @@
 
 pub(crate) mod amend;
 pub(crate) mod check;
+mod convert;
 pub(crate) mod corpus;
 pub(crate) mod explain;
 pub(crate) mod faults;

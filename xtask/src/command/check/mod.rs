@@ -182,7 +182,7 @@ fn count(all: &[Checked], severity: Severity) -> usize {
 /// Reads a package's folder, and the tests of its migrations.
 pub(super) fn load(package: &Package) -> Loaded {
     let tests = Tests { directory: package.tests.clone(), shown: package.shown_tests.clone() };
-    let mut loaded = folder::load_with(&package.folder, &package.shown, tests);
+    let mut loaded = folder::load_for(&package.folder, &package.shown, tests, package.backends);
     let (_, of_tests) = loaded.folder.tests(loaded.folder.policy.dialects());
     if !of_tests.is_empty() {
         loaded.diagnostics.extend(of_tests);

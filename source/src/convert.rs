@@ -1,0 +1,265 @@
+//! A folder as another tool lays it out: how its files would be named and divided here. What is planned is
+//! a value; `cargo xtask init` shows it and carries it out.
+
+mod layout;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use crate::folder::directive::{self, Comment};
+use crate::folder::name::{self, Kind};
+use crate::folder::policy::{self, Numbering};
+use crate::folder::section::{self, Sections, Way};
+use crate::folder::{Folder, read};
+use crate::{lockfile, sql};
+use layout::{Layout, Named};
+use lockgate_core::Dialects;
+
+/// What would be done to the files of a folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conversion {
+    /// Each file that is renamed or divided, in the order of the paths.
+    pub files: Vec<Converted>,
+    /// Why it cannot be done.
+    pub problems: Vec<String>,
+    /// The files that are neither migrations nor anything else that a folder may hold, each with what to do.
+    pub left: Vec<(String, String)>,
+}
+
+/// A file, and those that it becomes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Converted {
+    /// The path below the folder.
+    pub path: String,
+    /// What it becomes; nothing where another file takes over what it says.
+    pub pieces: Vec<Piece>,
+    /// Whether its bytes stay as they are, under another name.
+    pub is_renamed: bool,
+    /// What else there is to know, for people.
+    pub note: Option<String>,
+}
+
+/// A file that is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The path below the folder.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+    /// The first and the last line of each part of the old file that is in it; empty where all of it is.
+    pub lines: Vec<(usize, usize)>,
+}
+
+/// A file of the folder and what it is.
+struct File {
+    path: String,
+    text: String,
+    named: Named,
+    sections: Sections,
+    /// Whether its name is right as it is.
+    own: bool,
+}
+
+const DIRECTIVE: &str = "-- lockgate: no-transaction";
+
+/// How a folder would be laid out here. What the lockfile records as released keeps its name and its text.
+pub fn plan(folder: &Folder, dialects: Dialects) -> Conversion {
+    let mut conversion = Conversion::default();
+    let listing = read::list(&folder.root, &folder.shown);
+    let paths: BTreeSet<&str> = listing.files.iter().map(|found| found.path.as_str()).collect();
+    let layout = Layout::new(&paths, folder.policy.numbering);
+    let mut files = Vec::new();
+    let mut settings: BTreeMap<String, String> = BTreeMap::new();
+    for found in &listing.files {
+        let file = found.path.rsplit('/').next().unwrap_or(&found.path);
+        if name::is_ignored(file) || found.path == policy::FILE || found.path == lockfile::FILE {
+            continue;
+        }
+        let own = name::parse(file, folder.policy.numbering);
+        let named = match layout.named(&found.path) {
+            Ok(named) => named,
+            Err(why) => {
+                if let Some(script) = settings_of(&found.path, &paths) {
+                    match read::text(&found.absolute, &found.path) {
+                        Ok(text) if is_no_transaction(&text) => {
+                            settings.insert(script, found.path.clone());
+                            continue;
+                        }
+                        Ok(_) | Err(_) => {}
+                    }
+                }
+                if let Err(bad) = own {
+                    let why = why.unwrap_or_else(|| bad.help.replace("{next}", "<version>"));
+                    conversion.left.push((found.path.clone(), why));
+                }
+                continue;
+            }
+        };
+        let is_frozen = own.as_ref().is_ok_and(|name| is_released(folder, &name.id));
+        if named.is_rust || is_frozen {
+            continue;
+        }
+        match read::text(&found.absolute, &found.path) {
+            Ok(text) => {
+                let sections = section::sections(&text, dialects_of(&text, dialects));
+                files.push(File { path: found.path.clone(), text, named, sections, own: own.is_ok() });
+            }
+            Err(problem) => conversion.left.push((found.path.clone(), problem.message.clone())),
+        }
+    }
+    layout::number(&mut files.iter_mut().map(|file| &mut file.named).collect::<Vec<_>>());
+    convert(&files, &settings, folder.policy.numbering, &mut conversion);
+    collisions(&paths, &mut conversion);
+    conversion
+}
+
+/// The dialects of which a text can be read in one at least.
+fn dialects_of(text: &str, dialects: Dialects) -> Dialects {
+    let clear = |dialect: &lockgate_core::Dialect| sql::split(*dialect, text).problems.is_empty();
+    let clear: Dialects = dialects.iter().filter(clear).collect();
+    if clear == Dialects::NONE { section::first_of(dialects) } else { clear }
+}
+
+fn is_released(folder: &Folder, id: &str) -> bool {
+    let line = folder.lockfile.as_ref().and_then(|lockfile| lockfile.find(id));
+    line.is_some_and(|line| matches!(line.state, lockfile::LineState::Frozen { .. }))
+}
+
+fn convert(files: &[File], settings: &BTreeMap<String, String>, numbering: Numbering, conversion: &mut Conversion) {
+    let kind = |file: &File| match file.named.way {
+        Some(Way::Down) => Kind::Down,
+        Some(Way::Up) | None => Kind::Up,
+    };
+    let is_divided = |file: &File| file.sections.wrong(kind(file)).next().is_some();
+    // The migrations that have a way down after this: a file of their own for it, or a section.
+    let with_down: BTreeSet<String> = files
+        .iter()
+        .filter(|file| kind(file) == Kind::Down || is_divided(file))
+        .map(|file| file.named.id(numbering))
+        .collect();
+    let mut used = BTreeSet::new();
+    for file in files {
+        let id = file.named.id(numbering);
+        let place = |kind: Kind| format!("{}{id}{}", file.named.parent, kind.suffix());
+        let up = if with_down.contains(&id) { Kind::Up } else { Kind::OneWay };
+        let of_both = file.path.strip_suffix("down.sql").and_then(|parent| settings.get(&format!("{parent}up.sql")));
+        let outside = settings.get(&file.path).or(of_both);
+        let mut note = file.named.note.map(str::to_owned);
+        let mut pieces = Vec::new();
+        if is_divided(file) {
+            for (way, kind) in [(Way::Up, Kind::Up), (Way::Down, Kind::Down)] {
+                let mut piece = piece(file, way, place(kind));
+                let asked =
+                    file.sections.sections.iter().any(|part| part.way == way && part.outside && part.has_statements);
+                if asked || outside.is_some() {
+                    piece.text = with_directive(&piece.text);
+                }
+                pieces.push(piece);
+            }
+        } else {
+            let path = match (file.own, file.named.way) {
+                (true, _) if file.named.is_as_named => file.path.clone(),
+                (_, Some(Way::Down)) => place(Kind::Down),
+                (_, Some(Way::Up) | None) => place(up),
+            };
+            let asked = file.sections.sections.iter().any(|part| part.outside && part.has_statements);
+            let text = if asked || outside.is_some() { with_directive(&file.text) } else { file.text.clone() };
+            if text != file.text {
+                note = Some(format!("it begins with `{DIRECTIVE}` then"));
+            } else if path == file.path {
+                continue;
+            }
+            pieces.push(Piece { path, text, lines: Vec::new() });
+        }
+        if let Some(path) = outside {
+            used.insert(path.clone());
+        }
+        let is_renamed = matches!(pieces.as_slice(), [piece] if piece.text == file.text);
+        conversion.files.push(Converted { path: file.path.clone(), pieces, is_renamed, note });
+    }
+    for path in used {
+        let note = Some(format!("`{DIRECTIVE}` says the same"));
+        conversion.files.push(Converted { path, pieces: Vec::new(), is_renamed: false, note });
+    }
+    conversion.files.sort_by(|a, b| a.path.cmp(&b.path));
+}
+
+/// What of a file leads one way, without the lines that mean something to another tool alone.
+fn piece(file: &File, way: Way, path: String) -> Piece {
+    let line = |at: usize| file.text[..at].matches('\n').count() + 1;
+    let (mut text, mut lines) = (String::new(), Vec::new());
+    for part in file.sections.sections.iter().filter(|part| part.way == way) {
+        let mut rest = part.body.clone();
+        let inner =
+            file.sections.lines.iter().filter(|line| part.body.start <= line.start && line.end <= part.body.end);
+        let mut kept: Vec<Range<usize>> = Vec::new();
+        for line in inner {
+            kept.push(rest.start..line.start);
+            rest.start = line.end;
+        }
+        kept.push(rest);
+        kept.iter().for_each(|range| text.push_str(&file.text[range.clone()]));
+        let content = file.text[part.body.clone()].trim_end();
+        if !content.trim_start_matches('\u{feff}').trim().is_empty() {
+            lines.push((line(part.body.start), line(part.body.start + content.len())));
+        }
+    }
+    Piece { path, text, lines }
+}
+
+/// The text with the directive at its head, unless it has one.
+fn with_directive(text: &str) -> String {
+    if directive::parse(text, "", Comment::Sql).0.no_transaction.is_some() {
+        return text.to_owned();
+    }
+    let (mark, rest) = text.split_at(if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 });
+    let line_break = if rest.contains("\r\n") { "\r\n" } else { "\n" };
+    format!("{mark}{DIRECTIVE}{line_break}{rest}")
+}
+
+/// The script that this file has settings for: diesel's `metadata.toml` stands beside `up.sql`, Flyway's
+/// `V1__x.sql.conf` beside `V1__x.sql`.
+fn settings_of(path: &str, paths: &BTreeSet<&str>) -> Option<String> {
+    let script = match path.strip_suffix("metadata.toml") {
+        Some(parent) => format!("{parent}up.sql"),
+        None => path.strip_suffix(".conf")?.to_owned(),
+    };
+    paths.contains(script.as_str()).then_some(script)
+}
+
+/// Whether such a file says that there is to be no transaction, and nothing else.
+fn is_no_transaction(text: &str) -> bool {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines: Vec<String> = lines.map(|line| line.replace([' ', '\t'], "")).collect();
+    matches!(lines.as_slice(), [line] if line == "run_in_transaction=false" || line == "executeInTransaction=false")
+}
+
+/// Two files that would get one name, or the name of one that stays.
+fn collisions(paths: &BTreeSet<&str>, conversion: &mut Conversion) {
+    let gone: BTreeSet<&str> = conversion.files.iter().map(|file| file.path.as_str()).collect();
+    let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for file in &conversion.files {
+        for piece in &file.pieces {
+            if let Some(other) = seen.insert(&piece.path, &file.path) {
+                problems.push(format!(
+                    "`{other}` and `{}` would both become `{}`: rename or delete one of the two",
+                    file.path, piece.path
+                ));
+            } else if paths.contains(piece.path.as_str()) && !gone.contains(piece.path.as_str()) {
+                problems.push(format!(
+                    "`{}` would become `{}`, which exists: put what is right of both into one of them, and delete the other",
+                    file.path, piece.path
+                ));
+            }
+        }
+    }
+    conversion.problems.extend(problems);
+}
+
+impl Conversion {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+}

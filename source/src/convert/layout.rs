@@ -1,0 +1,305 @@
+//! How other tools name their files: which version, name and way each path says.
+
+use std::collections::BTreeSet;
+
+use crate::folder::name::{self, Kind};
+use crate::folder::policy::Numbering;
+use crate::folder::section::Way;
+
+/// What a path says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    /// The folder that its migration belongs in, with a `/` at its end, or empty.
+    pub(super) parent: String,
+    version: Version,
+    /// The digits as they are to be written.
+    digits: String,
+    name: String,
+    pub(super) way: Option<Way>,
+    /// Whether path and name stay as they are.
+    pub(super) is_as_named: bool,
+    pub(super) is_rust: bool,
+    pub(super) note: Option<&'static str>,
+    /// The whole of a patch's name, which is not made of version and name.
+    patch: Option<String>,
+}
+
+/// What another tool orders its files by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Version {
+    /// Numbers, the first of which counts most: `1.2` comes before `1.10`.
+    Parts(Vec<u64>),
+    /// Flyway's repeatable scripts, which run after all others.
+    Last,
+}
+
+impl Named {
+    /// Version and name, as files here write them.
+    pub(super) fn id(&self, numbering: Numbering) -> String {
+        match &self.patch {
+            Some(patch) => patch.clone(),
+            None => format!("{}{}{}", self.digits, name::separator(numbering), self.name),
+        }
+    }
+}
+
+/// The paths of a folder, of which one can say what another means.
+pub(super) struct Layout<'a> {
+    paths: &'a BTreeSet<&'a str>,
+    numbering: Numbering,
+}
+
+const UPS: [&str; 5] = ["up", "do", "apply", "forward", "deploy"];
+const DOWNS: [&str; 5] = ["down", "undo", "revert", "rollback", "backward"];
+
+fn way(word: &str) -> Option<Way> {
+    let word = word.to_ascii_lowercase();
+    match () {
+        () if UPS.contains(&word.as_str()) => Some(Way::Up),
+        () if DOWNS.contains(&word.as_str()) => Some(Way::Down),
+        () => None,
+    }
+}
+
+impl<'a> Layout<'a> {
+    pub(super) fn new(paths: &'a BTreeSet<&'a str>, numbering: Numbering) -> Self {
+        Self { paths, numbering }
+    }
+
+    /// What a path says, or what to do about it where that is known.
+    pub(super) fn named(&self, path: &str) -> Result<Named, Option<String>> {
+        let (directory, file) = path.rsplit_once('/').map_or(("", path), |(directory, file)| (directory, file));
+        let own = name::parse(file, self.numbering).ok();
+        let of_own = |own: &name::Name| {
+            let digits = own.id.len() - own.name().len() - 1;
+            Named {
+                parent: folder(directory),
+                version: Version::Parts(vec![own.version.get().unsigned_abs()]),
+                digits: own.id[..digits].to_owned(),
+                name: own.name().to_owned(),
+                way: match own.kind {
+                    Kind::Up => Some(Way::Up),
+                    Kind::Down => Some(Way::Down),
+                    Kind::OneWay | Kind::Rust => None,
+                },
+                is_as_named: true,
+                is_rust: own.kind == Kind::Rust,
+                note: None,
+                patch: own.database().is_some().then(|| own.id.clone()),
+            }
+        };
+        match &own {
+            // Under these numberings a name is what it is; but a file may still have sections.
+            Some(own)
+                if own.kind == Kind::Rust || matches!(self.numbering, Numbering::Encoded | Numbering::Ordinal) =>
+            {
+                return Ok(of_own(own));
+            }
+            None if matches!(self.numbering, Numbering::Encoded | Numbering::Ordinal) => return Err(None),
+            Some(_) | None => {}
+        }
+        let dot = file.len().checked_sub(".sql".len()).filter(|dot| file.is_char_boundary(*dot));
+        let Some((stem, _)) = dot.map(|dot| file.split_at(dot)).filter(|(_, end)| end.eq_ignore_ascii_case(".sql"))
+        else {
+            return Err(None);
+        };
+
+        // `up/0001_users.sql` and `down/0001_users.sql`
+        if let Some((above, from)) = self.directed(directory)
+            && let Some(named) = own
+                .as_ref()
+                .map(of_own)
+                .filter(|named| named.way.is_none())
+                .or_else(|| dated(stem).and_then(|parts| plain(parts, "")))
+        {
+            return Ok(Named { parent: folder(above), way: Some(from), is_as_named: false, ..named });
+        }
+        // `0001_users_up.sql` and `0001_users_down.sql`
+        if let Some((base, from)) = self.paired(directory, stem)
+            && let Some(named) = dated(base).and_then(|parts| plain(parts, directory))
+        {
+            return Ok(Named { way: Some(from), ..named });
+        }
+        if let Some(own) = &own {
+            return Ok(of_own(own));
+        }
+        // `2026-01-02-030405_create_users/up.sql`, `20260102030405_create_users/migration.sql`
+        let lone = stem.to_ascii_lowercase();
+        if matches!(lone.as_str(), "up" | "down" | "migration" | "migrate") {
+            let (above, of) = directory.rsplit_once('/').unwrap_or(("", directory));
+            let Some(named) = dated(of).and_then(|parts| plain(parts, above)) else { return Err(None) };
+            let from = way(&lone).or(Some(Way::Up)).filter(|_| lone != "migration" && lone != "migrate");
+            return Ok(Named { way: from, ..named });
+        }
+        if let Some(found) = flyway(stem, directory) {
+            return found;
+        }
+        // `0001-users.sql`, `001.do.users.sql`, `0001.users.rollback.sql`
+        let Some((digits, rest)) = dated(stem) else { return Err(None) };
+        let (first, behind) = rest.split_once('.').unwrap_or((rest, ""));
+        let (before, last) = rest.rsplit_once('.').unwrap_or(("", rest));
+        let (rest, from) = match (way(first), way(last)) {
+            (Some(from), _) if !behind.is_empty() || before.is_empty() && rest == first => (behind, Some(from)),
+            (_, Some(from)) => (before, Some(from)),
+            _ => (rest, None),
+        };
+        let named = plain((digits, rest), directory).ok_or(None)?;
+        Ok(Named { way: from, ..named })
+    }
+
+    /// Of a directory such as `down`: the one above it, and the way, where the other way is there too.
+    fn directed<'p>(&self, directory: &'p str) -> Option<(&'p str, Way)> {
+        let (above, word) = directory.rsplit_once('/').unwrap_or(("", directory));
+        let from = way(word)?;
+        let others = if from == Way::Up { DOWNS } else { UPS };
+        let has = |other: &&str| {
+            let prefix = format!("{}{other}/", folder(above));
+            self.paths.iter().any(|path| path.to_ascii_lowercase().starts_with(&prefix.to_ascii_lowercase()))
+        };
+        others.iter().any(has).then_some((above, from))
+    }
+
+    /// Of a name such as `0001_users_down`: what is before the way, where the other way is there too.
+    fn paired<'p>(&self, directory: &str, stem: &'p str) -> Option<(&'p str, Way)> {
+        let at = stem.rfind(['_', '-'])?;
+        let (base, word) = (&stem[..at], &stem[at + 1..]);
+        let from = way(word)?;
+        let others = if from == Way::Up { DOWNS } else { UPS };
+        let has = |other: &&str| {
+            let partner = format!("{}{base}{}{other}.sql", folder(directory), &stem[at..=at]);
+            self.paths.iter().any(|path| path.eq_ignore_ascii_case(&partner))
+        };
+        others.iter().any(has).then_some((base, from))
+    }
+}
+
+fn folder(directory: &str) -> String {
+    if directory.is_empty() { String::new() } else { format!("{directory}/") }
+}
+
+/// Cuts `0001_create_users` behind its digits; a date such as `2026-01-02-030405` is one number.
+fn dated(stem: &str) -> Option<(String, &str)> {
+    let bytes = stem.as_bytes();
+    let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let is_date = (0..4).all(is_digit)
+        && bytes.get(4) == Some(&b'-')
+        && (5..7).all(is_digit)
+        && bytes.get(7) == Some(&b'-')
+        && (8..10).all(is_digit);
+    let end = match is_date {
+        true => bytes.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'-').count(),
+        false => bytes.iter().take_while(|byte| byte.is_ascii_digit()).count(),
+    };
+    let mut digits: String = stem[..end].chars().filter(char::is_ascii_digit).collect();
+    // diesel counts the migrations of one second: `2026-05-22-124436-0000_users`.
+    if is_date && digits.len() == TIME_LEN + COUNT.len() && digits.ends_with(COUNT) {
+        digits.truncate(TIME_LEN);
+    }
+    (!digits.is_empty()).then(|| (digits, stem[end..].trim_start_matches(['_', '-', '.', ' '])))
+}
+
+/// How many digits a time has, to the second.
+const TIME_LEN: usize = 14;
+/// The first that diesel counts.
+const COUNT: &str = "0000";
+
+fn plain((digits, rest): (String, &str), directory: &str) -> Option<Named> {
+    let version = digits.parse::<lockgate_core::Version>().ok()?.get().unsigned_abs();
+    Some(Named {
+        parent: folder(directory),
+        version: Version::Parts(vec![version]),
+        digits,
+        name: good_name(rest),
+        way: None,
+        is_as_named: false,
+        is_rust: false,
+        note: None,
+        patch: None,
+    })
+}
+
+/// A name that is one here: as it is where it can be.
+fn good_name(text: &str) -> String {
+    let trimmed = text.trim_matches([' ', '.', '_', '-']);
+    let is_good = trimmed.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' '));
+    let name = if is_good { trimmed.to_owned() } else { name::clean(trimmed) };
+    if name.is_empty() { "migration".to_owned() } else { name }
+}
+
+/// `V1.2__create_users`, `U1.2__create_users` and `R__views`.
+fn flyway(stem: &str, directory: &str) -> Option<Result<Named, Option<String>>> {
+    let letter = stem.chars().next()?.to_ascii_uppercase();
+    let rest = stem.get(1..)?;
+    if letter == 'R' {
+        let named = plain(("0".to_owned(), rest.strip_prefix("__")?), directory)?;
+        let note = Some("Flyway ran it again after each change: here a change is a new migration");
+        return Some(Ok(Named { version: Version::Last, note, ..named }));
+    }
+    if !matches!(letter, 'V' | 'U' | 'B') || !rest.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let (version, name) = rest.split_once("__").or_else(|| rest.split_once('_'))?;
+    let parts: Option<Vec<u64>> = version.split(['.', '_']).map(|part| part.parse().ok()).collect();
+    let parts = parts?;
+    if letter == 'B' {
+        let why = "a baseline stands for the versions up to its own: delete it, or delete those and call it `V…`";
+        return Some(Err(Some(why.to_owned())));
+    }
+    let digits = if parts.len() == 1 { version } else { "0" };
+    let named = plain((digits.to_owned(), name), directory)?;
+    let way = Some(if letter == 'U' { Way::Down } else { Way::Up });
+    Some(Ok(Named { version: Version::Parts(parts), way, ..named }))
+}
+
+/// Gives numbers to those that have none of their own, and to a way down the name of its way up.
+pub(super) fn number(files: &mut [&mut Named]) {
+    let has_parts = files.iter().any(|named| matches!(&named.version, Version::Parts(parts) if parts.len() > 1));
+    let mut versions: BTreeSet<(Version, String)> = BTreeSet::new();
+    for named in files.iter().filter(|named| named.patch.is_none()) {
+        let name = if named.version == Version::Last { named.name.clone() } else { String::new() };
+        if has_parts || named.version == Version::Last {
+            versions.insert((named.version.clone(), name));
+        }
+    }
+    let numbers = |named: &&Named| match &named.version {
+        Version::Parts(parts) => parts.first().copied(),
+        Version::Last => None,
+    };
+    let highest = if has_parts {
+        0
+    } else {
+        files.iter().map(|named| &**named).filter_map(|named| numbers(&named)).max().unwrap_or(0)
+    };
+    let with_digits = files.iter().filter(|named| matches!(named.version, Version::Parts(_)));
+    let width = if has_parts { 4 } else { with_digits.map(|named| named.digits.len()).max().unwrap_or(4) };
+    for (number, (version, name)) in (highest + 1..).zip(versions) {
+        for named in files.iter_mut().filter(|named| named.patch.is_none() && named.version == version) {
+            if version != Version::Last || named.name == name {
+                named.digits = format!("{number:0width$}");
+                named.is_as_named = false;
+            }
+        }
+    }
+    // Times with such a count and times without are compared from their first digits on.
+    let is_time = |named: &Named| {
+        named.patch.is_none() && matches!(named.digits.len(), 14 | 18) && named.digits.starts_with("20")
+    };
+    if files.iter().any(|named| is_time(named) && named.digits.len() > TIME_LEN) {
+        for named in files.iter_mut().filter(|named| is_time(named) && named.digits.len() == TIME_LEN) {
+            named.digits.push_str(COUNT);
+            named.is_as_named = false;
+        }
+    }
+    // Undo scripts may be described otherwise than what they undo.
+    let ups: Vec<(Version, String, String)> = files
+        .iter()
+        .filter(|named| named.way != Some(Way::Down))
+        .map(|named| (named.version.clone(), named.digits.clone(), named.name.clone()))
+        .collect();
+    for named in files.iter_mut().filter(|named| named.way == Some(Way::Down) && !named.is_as_named) {
+        let of_it: Vec<_> = ups.iter().filter(|(version, ..)| *version == named.version).collect();
+        if let [(_, digits, name)] = of_it.as_slice() {
+            (named.digits, named.name) = (digits.clone(), name.clone());
+        }
+    }
+}

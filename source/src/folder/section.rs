@@ -1,0 +1,421 @@
+//! The sections of other tools: comments such as `-- migrate:down` that divide one file into a way up and
+//! a way down. To a database they are comments like any other, so a way down in such a file would run as
+//! part of the way up.
+
+use std::ops::Range;
+
+use lockgate_core::Dialects;
+
+use super::Folder;
+use super::grammar::is_vouched_for;
+use super::name::{Kind, Name};
+use super::script::Read;
+use crate::sql;
+use crate::{Diagnostic, Severity};
+
+/// Which way the statements of a section lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Up,
+    Down,
+}
+
+/// What a comment says to another tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    /// A section begins.
+    Section(Way),
+    /// A line within a section, such as `-- +goose StatementBegin`.
+    Aside,
+}
+
+/// A comment that another tool acts upon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Marker<'a> {
+    mark: Mark,
+    /// The tool, where only one writes such lines.
+    tool: Option<&'a str>,
+    /// Whether the script asks to run outside a transaction.
+    outside: bool,
+    /// Whether the line says nothing else. One that goes on in prose counts only beside others.
+    exact: bool,
+}
+
+/// A part of a file that leads one way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Section {
+    pub(crate) way: Way,
+    /// The comment that begins it; `None` for what stands before the first.
+    pub(crate) marker: Option<Range<usize>>,
+    tool: Option<String>,
+    /// From the line after the marker to the next marker.
+    pub(crate) body: Range<usize>,
+    /// Whether there is a statement in it.
+    pub(crate) has_statements: bool,
+    /// Whether it asks to run outside a transaction.
+    pub(crate) outside: bool,
+}
+
+/// A file as other tools divide it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sections {
+    pub(crate) sections: Vec<Section>,
+    /// The lines that mean something to another tool alone, each with its line break.
+    pub(crate) lines: Vec<Range<usize>>,
+}
+
+impl Sections {
+    /// The sections with statements that lead the other way than a file of this kind.
+    pub(crate) fn wrong(&self, kind: Kind) -> impl Iterator<Item = &Section> {
+        let way = if kind == Kind::Down { Way::Up } else { Way::Down };
+        // `-- Up` alone above a down script is a slip in a heading, and not a section.
+        let divided = kind != Kind::Down
+            || self.sections.iter().any(|section| section.way == Way::Down && section.marker.is_some());
+        self.sections.iter().filter(move |section| {
+            section.way == way
+                && section.has_statements
+                && section.marker.is_some()
+                && (divided || section.tool.is_some())
+        })
+    }
+}
+
+/// Divides a text as another tool would. No section where it has no line that another tool acts upon.
+pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
+    // Looking line by line costs little, and most files end here.
+    if !text.lines().any(|line| line.trim_start().starts_with(['-', '#', '\u{feff}']) && marker(line).is_some()) {
+        return Sections::default();
+    }
+    let layouts: Vec<sql::Layout> = dialects.iter().map(|dialect| sql::layout(dialect, text)).collect();
+    let mut markers = Vec::new();
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let range = at..at + line.len();
+        at = range.end;
+        let content = line.trim_start_matches(['\u{feff}', ' ', '\t', '\x0c']);
+        let start = range.end - content.len();
+        let Some(found) = marker(content) else { continue };
+        // Play writes `# --- !Downs`, of which only some databases take the `#` for a comment.
+        let hashes = content.len() - content.trim_start_matches(['#', ' ']).len();
+        let begins =
+            |layout: &sql::Layout| [start, start + hashes].iter().any(|at| layout.comments.binary_search(at).is_ok());
+        if layouts.iter().any(begins) {
+            markers.push((found, start..start + content.trim_end().len(), range));
+        }
+    }
+    let has = |way| markers.iter().any(|(marker, ..)| marker.mark == Mark::Section(way));
+    let both = has(Way::Up) && has(Way::Down);
+    markers.retain(|(marker, ..)| marker.exact || both);
+
+    let has_statements = |body: &Range<usize>, lines: &[Range<usize>]| {
+        let is_in_line = |token: &usize| lines.iter().any(|line| line.contains(token));
+        layouts.iter().any(|layout| {
+            let first = layout.tokens.partition_point(|token| *token < body.start);
+            let tokens = layout.tokens[first..].iter().take_while(|token| **token < body.end);
+            tokens.into_iter().any(|token| !is_in_line(token))
+        })
+    };
+    let lines: Vec<Range<usize>> = markers.iter().map(|(.., line)| line.clone()).collect();
+    let begin = |way, marker, tool, start, outside| Section {
+        way,
+        marker,
+        tool,
+        body: start..text.len(),
+        has_statements: false,
+        outside,
+    };
+    let mut sections = vec![begin(Way::Up, None, None, 0, false)];
+    let mut outside = false;
+    for (marker, comment, line) in markers {
+        match marker.mark {
+            Mark::Aside => outside |= marker.outside,
+            Mark::Section(way) => {
+                sections.last_mut().expect("there is always one").body.end = line.start;
+                sections.push(begin(way, Some(comment), marker.tool.map(str::to_owned), line.end, marker.outside));
+            }
+        }
+    }
+    for section in &mut sections {
+        section.has_statements = has_statements(&section.body, &lines);
+        section.outside |= outside;
+    }
+    Sections { sections, lines }
+}
+
+/// What this line says to another tool.
+fn marker(line: &str) -> Option<Marker<'_>> {
+    use Way::{Down, Up};
+
+    let comment = line.trim_start_matches('\u{feff}').trim();
+    if !comment.starts_with("--") && !comment.starts_with('#') {
+        return None;
+    }
+    let body = comment.trim_start_matches(['-', '#', ' ', '\t']);
+    let lower = body.to_ascii_lowercase();
+    let words: Vec<&str> = lower.split_whitespace().collect();
+    let found = |tool, mark, outside| Some(Marker { mark, tool: Some(tool), outside, exact: true });
+
+    // dbmate: `-- migrate:up transaction:false`
+    if let Some(rest) = lower.strip_prefix("migrate:") {
+        let mut options = rest.split_whitespace();
+        let way = way(options.next()?)?;
+        let exact = options.clone().all(|option| option.contains(':'));
+        let outside = options.any(|option| option == "transaction:false");
+        return Some(Marker { mark: Mark::Section(way), tool: Some("dbmate"), outside, exact });
+    }
+    // goose, sql-migrate and those after them: `-- +goose Up`, `-- +migrate Down notransaction`
+    if let Some(rest) = body.strip_prefix('+') {
+        let name = &rest[..rest.find(|c: char| c.is_whitespace()).unwrap_or(rest.len())];
+        let tool = if name.eq_ignore_ascii_case("migrate") { "sql-migrate" } else { name };
+        let words = words.get(1..).unwrap_or_default();
+        let outside = matches!(words, ["no", "transaction"]) || words.contains(&"notransaction");
+        return match *words {
+            [first, ..] if way(first).is_some() => found(tool, Mark::Section(way(first)?), outside),
+            ["statementbegin" | "statementend", ..] | ["no", "transaction"] | ["envsub", ..] => {
+                found(tool, Mark::Aside, outside)
+            }
+            _ => None,
+        };
+    }
+    match *words {
+        // tern: `---- create above / drop below ----`
+        ["create", "above", "/", "drop", "below", ..] => return found("tern", Mark::Section(Down), false),
+        ["tern:", "disable-tx", ..] => return found("tern", Mark::Aside, true),
+        ["rambler", word] => return found("rambler", Mark::Section(way(word)?), false),
+        // Play: `# --- !Ups`
+        [first, ..] if first.starts_with('!') => {
+            let way = way(&first[1..]).filter(|_| first.ends_with('s'))?;
+            return found("Play", Mark::Section(way), false);
+        }
+        // MyBatis: `-- //@UNDO`
+        ["//@undo" | "@undo", ..] | ["//", "@undo", ..] => return found("MyBatis", Mark::Section(Down), false),
+        // Atlas: `-- down.sql --`
+        [file @ ("down.sql" | "migration.sql" | "checks.sql"), dashes] if dashes.starts_with("--") => {
+            return found("Atlas", Mark::Section(if file == "down.sql" { Down } else { Up }), false);
+        }
+        ["atlas:txmode", "none"] => return found("Atlas", Mark::Aside, true),
+        _ => {}
+    }
+
+    // node-pg-migrate's `-- Down Migration`, shmig's `-- ==== DOWN ====`, and whoever else writes a heading.
+    let said: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let section = |way, exact, tool| Some(Marker { mark: Mark::Section(way), tool, outside: false, exact });
+    let is_noun = |word: &str| matches!(word, "migration" | "migrations" | "migrate" | "section" | "script" | "part");
+    match *said {
+        [word] => section(way(word)?, true, None),
+        [word, noun] | [noun, word] if is_noun(noun) && way(word).is_some() => {
+            section(way(word)?, true, (noun == "migration" && said[0] == word).then_some("node-pg-migrate"))
+        }
+        [word, "migration", ..] => section(way(word)?, false, None),
+        [word, ..] if lower[word.len()..].trim_start().starts_with(':') => section(way(word)?, false, None),
+        _ => None,
+    }
+}
+
+fn way(word: &str) -> Option<Way> {
+    match word.trim_end_matches(':') {
+        "up" | "ups" => Some(Way::Up),
+        "down" | "downs" => Some(Way::Down),
+        _ => None,
+    }
+}
+
+/// The sections of other tools that would run the wrong way. What the lockfile vouches for has already run
+/// as it is.
+pub(super) fn check(folder: &Folder, files: &[(Name, Read)]) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
+    for (name, read) in files {
+        if name.kind == Kind::Rust || is_vouched_for(folder, name, &read.script) {
+            continue;
+        }
+        let text = &read.script.text;
+        let sections = sections(text, dialects(folder, read));
+        let has = |kind| files.iter().any(|(other, _)| other.kind == kind && other.id == name.id);
+        for section in sections.wrong(name.kind) {
+            diagnostics.extend(diagnostic(folder, name, read, section, &has));
+        }
+    }
+    diagnostics
+}
+
+/// By which dialects a text is read: those that the policy names, otherwise the first that can read it.
+fn dialects(folder: &Folder, read: &Read) -> Dialects {
+    folder.policy.dialects.unwrap_or_else(|| first_of(read.clear))
+}
+
+/// The first of these dialects, or of all where there is none.
+pub(crate) fn first_of(clear: Dialects) -> Dialects {
+    let clear = if clear == Dialects::NONE { Dialects::ALL } else { clear };
+    clear.iter().next().map_or(Dialects::NONE, |dialect| Dialects::NONE.with(dialect))
+}
+
+fn diagnostic(
+    folder: &Folder,
+    name: &Name,
+    read: &Read,
+    section: &Section,
+    has: &dyn Fn(Kind) -> bool,
+) -> Option<Diagnostic> {
+    let text = &read.script.text;
+    let marker = section.marker.clone()?;
+    let to = if section.way == Way::Down { Kind::Down } else { Kind::Up };
+    let (way, own) = if section.way == Way::Down { ("down", "up") } else { ("up", "down") };
+    let whose = section.tool.as_ref().map_or("this".to_owned(), |tool| format!("{tool}'s"));
+    let message = format!(
+        "{whose} {way} section would run as part of the {own} script: `{}` is only a comment here",
+        &text[marker.clone()]
+    );
+    let error = Diagnostic::error("foreign-section", folder.show(&read.script.path), message).at(text, marker, "");
+    let line = |at: usize| text[..at].matches('\n').count() + 1;
+    let body = text[section.body.clone()].trim_end();
+    let (first, last) = (line(section.body.start), line(section.body.start + body.len()));
+    let lines = if first == last { format!("line {first}") } else { format!("lines {first} to {last}") };
+    let target = format!("{}{}", name.id, to.suffix());
+    let there = match (to, has(to) || (to == Kind::Up && has(Kind::OneWay))) {
+        (_, true) => {
+            format!("delete {lines} if the {way} script of `{}` already does that, or move them there", name.id)
+        }
+        (_, false) if name.kind == Kind::OneWay => {
+            format!("move {lines} to `{target}`, and name this file `{}{}`", name.id, Kind::Up.suffix())
+        }
+        (_, false) => format!("move {lines} to `{target}`"),
+    };
+    Some(error.help(there).help(CONVERT))
+}
+
+/// The command that does it for a whole folder.
+pub(crate) const CONVERT: &str = "or type `cargo xtask init`: it shows how it would split and rename the files of this folder, and changes nothing \
+     before you add `--convert`";
+
+/// Leaves out what else is said of the sections that run the wrong way: it would be gone with them.
+pub(super) fn without_echoes(found: Vec<Diagnostic>, wrong: &[Diagnostic]) -> Vec<Diagnostic> {
+    let is_echo = |echo: &Diagnostic| {
+        wrong.iter().any(|wrong| {
+            wrong.file == echo.file
+                && echo.range.as_ref().is_some_and(|range| range.start >= wrong.range.clone().unwrap_or(0..0).start)
+        })
+    };
+    found.into_iter().filter(|diagnostic| diagnostic.severity == Severity::Note || !is_echo(diagnostic)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use lockgate_core::Dialect;
+
+    use super::*;
+
+    /// The lines that begin a section which runs the wrong way.
+    fn wrong(kind: Kind, text: &str) -> Vec<&str> {
+        let sections = sections(text, Dialects::NONE.with(Dialect::Postgres));
+        sections.wrong(kind).filter_map(|section| Some(&text[section.marker.clone()?])).collect()
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: &[&str]) {
+        assert_eq!(wrong(Kind::OneWay, text), expected, "{text}");
+        let crlf = text.replace('\n', "\r\n");
+        assert_eq!(wrong(Kind::Up, &crlf), expected, "{crlf}");
+    }
+
+    #[test]
+    fn the_down_section_of_each_tool_is_found() {
+        for (up, down) in [
+            ("-- migrate:up", "-- migrate:down"),
+            ("--migrate:up", "--migrate:down"),
+            ("-- migrate:up transaction:false", "-- migrate:down transaction:false"),
+            ("-- Migrate:Up", "--   MIGRATE:DOWN"),
+            ("-- +goose Up", "-- +goose Down"),
+            ("--+goose up", "--+GOOSE DOWN"),
+            ("-- +migrate Up", "-- +migrate Down"),
+            ("-- +migrate Up notransaction", "-- +migrate Down notransaction"),
+            ("-- +micrate Up", "-- +micrate Down"),
+            ("-- Up Migration", "-- Down Migration"),
+            ("---- up migration ----", "  ---- down  migration"),
+            ("-- Up Migration: users", "-- Down Migration: users"),
+            ("-- rambler up", "-- rambler down"),
+            ("-- ==== UP ====", "-- ==== DOWN ===="),
+            ("-- Up", "-- Down"),
+            ("-- UP:", "-- DOWN:"),
+            ("-- up: make users", "-- down: drop users"),
+            ("-- @up", "-- @down"),
+            ("# --- !Ups", "# --- !Downs"),
+            ("-- !Ups", "-- !Downs"),
+            ("-- // make users", "-- //@UNDO"),
+            ("-- // make users", "-- @UNDO"),
+            ("", "---- create above / drop below ----"),
+            ("-- atlas:txtar\n\n-- migration.sql --", "-- down.sql --"),
+        ] {
+            let text = format!("{up}\nCREATE TABLE t (x int);\n\n{down}\nDROP TABLE t;\n");
+            check(&text, &[down.trim()]);
+            // The byte order mark of an editor does not hide the first line.
+            check(&format!("\u{feff}{down}\nDROP TABLE t;\n{up}\nSELECT 1;"), &[down.trim()]);
+        }
+    }
+
+    #[test]
+    fn a_section_that_runs_the_right_way_or_does_nothing_is_accepted() {
+        check("-- migrate:up\nCREATE TABLE t (x int);\n-- migrate:down\n", &[]);
+        check(
+            "-- +goose Up\n-- +goose StatementBegin\nSELECT 1;\n-- +goose StatementEnd\n-- +goose Down\n-- DROP TABLE t;\n;\n",
+            &[],
+        );
+        check("-- Up Migration\nSELECT 1;\n", &[]);
+        assert_eq!(wrong(Kind::Down, "-- Down Migration\nDROP TABLE t;\n"), [""; 0]);
+        assert_eq!(wrong(Kind::Down, "-- Up Migration: a slip\nDROP TABLE t;\n"), [""; 0]);
+        assert_eq!(wrong(Kind::Down, "-- Up\nDROP TABLE t;\n"), [""; 0]);
+        assert_eq!(wrong(Kind::Down, "-- migrate:up\nSELECT 1;\n-- migrate:down\nDROP TABLE t;\n"), ["-- migrate:up"]);
+        assert_eq!(wrong(Kind::Down, "-- migrate:up\nSELECT 1;\n"), ["-- migrate:up"]);
+    }
+
+    #[test]
+    fn several_sections_are_each_found() {
+        check(
+            "-- +goose Up\nSELECT 1;\n-- +goose Down\nSELECT 2;\n-- +goose Up\nSELECT 3;\n-- +goose Down\nSELECT 4;\n",
+            &["-- +goose Down", "-- +goose Down"],
+        );
+        check("-- migrate:down\nDROP TABLE t;\n", &["-- migrate:down"]);
+        // A statement without an end does not hide the line.
+        check("-- migrate:up\nCREATE TABLE t (x int)\n-- migrate:down\nDROP TABLE t", &["-- migrate:down"]);
+    }
+
+    #[test]
+    fn what_only_looks_like_a_marker_is_none() {
+        for text in [
+            "SELECT '\n-- migrate:down\n';\nSELECT 1;",
+            "/*\n-- migrate:down\n*/\nSELECT 1;",
+            "/* /* */\n-- migrate:down\n*/\nSELECT 1;",
+            "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$\n-- +goose Down\nSELECT 'x' $$;\nSELECT 1;",
+            "COPY t FROM stdin;\n-- migrate:down\n\\.\nSELECT 1;",
+            "SELECT 1; -- migrate:down\nSELECT 2;",
+            "-- the users go up and down\nSELECT 1;",
+            "-- down the line this becomes NOT NULL\nSELECT 1;",
+            "-- Add down migration script here\nSELECT 1;",
+            "-- Down migration: see 0001_x.down.sql\nSELECT 1;",
+            "-- rollback\nSELECT 1;",
+            "-- ROLLBACK;\nSELECT 1;",
+            "-- This should undo anything in `up.sql`\nSELECT 1;",
+            "-- scale down\nSELECT 1;",
+            "-- migrate: down the road\nSELECT 1;",
+            "-- +1 for this\nSELECT 1;",
+            "--rollback DROP TABLE t;\nSELECT 1;",
+            "-- up to date\nSELECT 1;\n-- down payments\nSELECT 2;",
+        ] {
+            check(text, &[]);
+        }
+    }
+
+    #[test]
+    fn no_transaction_is_noted() {
+        let of = |text: &str| -> Vec<bool> {
+            sections(text, Dialects::NONE.with(Dialect::Postgres))
+                .sections
+                .iter()
+                .map(|section| section.outside)
+                .collect()
+        };
+        assert_eq!(of("-- migrate:up transaction:false\nSELECT 1;\n-- migrate:down\nSELECT 2;"), [false, true, false]);
+        assert_eq!(of("-- +goose NO TRANSACTION\n-- +goose Up\nSELECT 1;\n-- +goose Down\nSELECT 2;"), [true; 3]);
+        assert_eq!(of("-- +migrate Up notransaction\nSELECT 1;"), [false, true]);
+        assert_eq!(of("---- tern: disable-tx ----\nSELECT 1;"), [true]);
+    }
+}

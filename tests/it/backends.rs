@@ -1,0 +1,125 @@
+//! A folder whose policy does not say which databases it is for: checked as SQL of the only one that its
+//! package has, and told what is not checked where there are several.
+
+use crate::support::scratch::Scratch;
+
+/// SQL that PostgreSQL takes and SQLite does not.
+const POSTGRES: &str = "CREATE TABLE t (id BIGINT GENERATED ALWAYS AS IDENTITY, tags TEXT[]);\n";
+
+fn with(dependencies: &str) -> Scratch {
+    let scratch = Scratch::new();
+    scratch.package("app", dependencies);
+    scratch.write("app/migrations/0001_t.sql", POSTGRES);
+    scratch
+}
+
+fn lockgate(features: &str) -> String {
+    let workspace = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().display();
+    format!("[dependencies]\nlockgate = {{ path = \"{workspace}/runtime\", features = [{features}] }}\n")
+}
+
+#[test]
+fn the_only_database_is_the_one_it_is_checked_by() {
+    let dependency =
+        |features: &str| format!("[dependencies]\nlockgate = {{ version = \"0.1\", features = [{features}] }}\n");
+    let scratch = with(&dependency("\"sqlite\""));
+    let said = scratch.run(&["check"]).fails(1);
+    assert!(said.contains("error[syntax]") && said.contains("SQLite does not take this"), "{said}");
+    let said = with(&dependency("\"postgres\", \"schema\"")).run(&["check"]);
+    assert_eq!((said.code, said.stderr.as_str()), (0, ""));
+    // Before lockgate is a dependency at all, sqlx says it.
+    let said = with("[dependencies]\nsqlx = { version = \"0.9\", features = [\"sqlite\"] }\n").run(&["check"]).fails(1);
+    assert!(said.contains("SQLite does not take this"), "{said}");
+    // What the policy names holds.
+    scratch.write("app/migrations/migrations.toml", "dialects = [\"postgres\"]\n");
+    scratch.run(&["check"]).succeeds();
+}
+
+#[test]
+fn of_several_it_is_said_what_is_not_checked_and_the_line_works() {
+    let scratch = with(&lockgate("\"postgres\", \"sqlite\""));
+    let said = scratch.run(&["check"]);
+    let warning = "\
+warning[undeclared-dialects]: the SQL of `app/migrations` is hardly checked: it could be for PostgreSQL or SQLite, and only what none of them takes is refused
+--> app/migrations/migrations.toml
+ = help: write `dialects = [\"postgres\"]` or `dialects = [\"sqlite\"]` into `app/migrations/migrations.toml`, above any `[lint]`, or `dialects = [\"postgres\", \"sqlite\"]` if each script is for all of them
+";
+    assert_eq!((said.code, said.stderr.trim_end()), (0, warning.trim_end()));
+    // Each line is typed as it stands there.
+    let (_, help) = warning.split_once("help: ").unwrap();
+    for (line, takes_it) in help.split('`').filter(|word| word.starts_with("dialects")).zip([true, false, false]) {
+        scratch.write("app/migrations/migrations.toml", &format!("{line}\n"));
+        let said = scratch.run(&["check"]);
+        assert_eq!(said.code == 0, takes_it, "{line}: {}", said.stderr);
+        assert!(!said.stderr.contains("undeclared"), "{}", said.stderr);
+    }
+    scratch.write("app/migrations/migrations.toml", "[lint]\nundeclared-dialects = \"allow\"\n");
+    let said = scratch.run(&["check"]);
+    assert_eq!((said.code, said.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn the_macro_and_the_build_script_know_it_too() {
+    let scratch = with(&lockgate("\"sqlite\""));
+    scratch.write("app/src/lib.rs", "pub static M: lockgate::Migrations = lockgate::embed_migrations!();\n");
+    let (builds, said) = scratch.cargo(&["check"]);
+    assert!(!builds && said.contains("[syntax]") && said.contains("SQLite does not take this"), "{said}");
+    // A manifest that forwards the feature, as one that has several databases does.
+    let forwarded =
+        lockgate("").replace("[dependencies]", "[features]\ndefault = [\"lockgate/sqlite\"]\n[dependencies]");
+    let build = lockgate("\"check\"")
+        .replace("[dependencies]", "[build-dependencies]")
+        .replace("lockgate =", "lockgate-build =")
+        .replace("/runtime", "/build");
+    scratch.package("app", &format!("{forwarded}{build}"));
+    scratch.write("app/build.rs", "fn main() {\n    lockgate_build::check();\n}\n");
+    let (builds, said) = scratch.cargo(&["check"]);
+    assert!(
+        !builds && said.contains("error: app@0.1.0: [syntax]") && said.contains("SQLite does not take this"),
+        "{said}"
+    );
+}
+
+/// The folder is where another package of the workspace has it, and the message names it.
+#[test]
+fn a_folder_at_the_root_of_the_workspace_is_named() {
+    let scratch = Scratch::new();
+    scratch.package("app", &lockgate(""));
+    scratch.write("migrations/0001_t.sql", POSTGRES);
+    scratch.write("app/src/lib.rs", "pub static M: lockgate::Migrations = lockgate::embed_migrations!();\n");
+    let (builds, said) = scratch.cargo(&["check"]);
+    let help = "help: there is `../migrations`: if that is meant, write `embed_migrations!(\"../migrations\")`";
+    assert!(!builds && said.contains("[no-such-folder]") && said.contains(help), "{said}");
+    scratch.write(
+        "app/src/lib.rs",
+        "pub static M: lockgate::Migrations = lockgate::embed_migrations!(\"../migrations\");\n",
+    );
+    let (builds, said) = scratch.cargo(&["check"]);
+    assert!(builds, "{said}");
+}
+
+#[test]
+fn init_asks_which_folder_is_meant_and_both_ways_work() {
+    let new = || {
+        let scratch = Scratch::new();
+        scratch.write("migrations/0001_t.sql", POSTGRES);
+        let said = scratch.run(&["init", "--dialects", "postgres"]).fails(1);
+        assert!(said.contains("`app` has no folder `migrations`, and there is `../migrations`"), "{said}");
+        (scratch, said)
+    };
+    let (scratch, said) = new();
+    let lines: Vec<&str> = said.split("\n\n").collect();
+    assert!(lines[0].ends_with("add to `app/Cargo.toml`"), "{said}");
+    let manifest = scratch.read("app/Cargo.toml");
+    scratch.write("app/Cargo.toml", &format!("{manifest}\n{}\n", lines[1]));
+    scratch.run(&["init", "--dialects", "postgres"]).succeeds();
+    assert!(scratch.path("migrations/migrations.lock").exists() && !scratch.path("app/migrations").exists());
+    assert!(scratch.read("app/build.rs").contains("lockgate_build::check_folder(\"../migrations\")"));
+    scratch.run(&["check"]).succeeds();
+
+    let (scratch, said) = new();
+    assert!(said.contains("type `mkdir app/migrations` first"), "{said}");
+    std::fs::create_dir(scratch.path("app/migrations")).unwrap();
+    scratch.run(&["init", "--dialects", "postgres"]).succeeds();
+    assert!(scratch.path("app/migrations/migrations.lock").exists());
+}

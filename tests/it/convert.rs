@@ -1,0 +1,233 @@
+//! Folders that other tools laid out: what is said of them, and what `cargo xtask init` makes of them.
+//! Real runs on scratch workspaces.
+
+use std::collections::BTreeMap;
+
+use crate::support::scratch::Scratch;
+
+const FOLDER: &str = "app/migrations";
+
+/// A folder as text: each file begins with a line `==> path`.
+fn files(text: &str) -> BTreeMap<String, String> {
+    let files = text.split("==> ").filter(|file| !file.is_empty());
+    files
+        .map(|file| file.split_once('\n').unwrap_or((file, "")))
+        .map(|(path, text)| (path.to_owned(), text.to_owned()))
+        .collect()
+}
+
+fn with(folder: &BTreeMap<String, String>) -> Scratch {
+    let scratch = Scratch::new();
+    folder.iter().for_each(|(path, text)| scratch.write(&format!("{FOLDER}/{path}"), text));
+    scratch
+}
+
+/// The files of the folder without those that `init` writes for any folder.
+fn inside(scratch: &Scratch) -> BTreeMap<String, String> {
+    let folder = scratch.path(FOLDER);
+    let found = scratch.everything().into_iter().filter_map(|(path, text)| {
+        let path = path.strip_prefix(&folder).ok()?.to_string_lossy().into_owned();
+        Some((path, text))
+            .filter(|(path, _)| !matches!(path.as_str(), "migrations.toml" | "migrations.lock" | ".gitattributes"))
+    });
+    found.collect()
+}
+
+/// `init` shows what it would do and changes nothing, does it with `--convert`, and `check` finds no error then.
+#[track_caller]
+fn converts(before: &str, after: &str) {
+    let (before, after) = (files(before), files(after));
+    for dialect in ["sqlite", "postgres"] {
+        let scratch = with(&before);
+        let untouched = scratch.everything();
+        let shown = scratch.run(&["init", "--dialects", dialect]);
+        let command = format!("init --convert --dialects {dialect}");
+        let typed = format!("nothing was changed: type `cargo xtask {command}` to do it");
+        assert!(shown.code == 1 && shown.stderr.contains(&typed), "{}{}", shown.stdout, shown.stderr);
+        for path in after.keys().filter(|path| !before.contains_key(*path)) {
+            assert!(shown.stdout.contains(path), "{path}: {}", shown.stdout);
+        }
+        assert_eq!(scratch.everything(), untouched);
+
+        let said = scratch.run(&command.split(' ').collect::<Vec<_>>()).succeeds();
+        assert!(said.starts_with(&shown.stdout), "{said}");
+        assert_eq!(inside(&scratch), after, "{said}");
+        scratch.run(&["check"]).succeeds();
+        let done = scratch.everything();
+        scratch.run(&["init", "--dialects", dialect]).succeeds();
+        assert_eq!(scratch.everything(), done);
+    }
+}
+
+#[test]
+fn a_down_section_is_refused_at_its_line() {
+    let up = "CREATE TABLE users (id BIGINT PRIMARY KEY);\n";
+    let scratch = Scratch::new();
+    scratch
+        .write("app/migrations/0001_users.sql", &format!("-- migrate:up\n{up}\n-- migrate:down\nDROP TABLE users;\n"));
+    let said = scratch.run(&["check"]).fails(1);
+    assert_eq!(
+        said,
+        "\
+error[foreign-section]: dbmate's down section would run as part of the up script: `-- migrate:down` is only a comment here
+ --> app/migrations/0001_users.sql:4:1
+  |
+4 | -- migrate:down
+  | ^^^^^^^^^^^^^^^
+  |
+  = help: move line 5 to `0001_users.down.sql`, and name this file `0001_users.up.sql`
+  = help: or type `cargo xtask init`: it shows how it would split and rename the files of this folder, and changes nothing before you add `--convert`
+
+error: there is 1 problem
+"
+    );
+    // Followed literally.
+    scratch.write("app/migrations/0001_users.up.sql", &format!("-- migrate:up\n{up}\n-- migrate:down\n"));
+    scratch.write("app/migrations/0001_users.down.sql", "DROP TABLE users;\n");
+    std::fs::remove_file(scratch.path("app/migrations/0001_users.sql")).unwrap();
+    scratch.run(&["check"]).succeeds();
+}
+
+#[test]
+fn sections_become_files() {
+    // dbmate
+    converts(
+        "==> 20240101000000_users.sql\n-- Who they are.\n-- migrate:up\nCREATE TABLE users (id INT);\n\n-- migrate:down\nDROP TABLE users;\n\
+         ==> 20240202000000_tags.sql\n-- migrate:up\nCREATE TABLE tags (id INT);\n-- migrate:down\n",
+        "==> 20240101000000_users.up.sql\n-- Who they are.\nCREATE TABLE users (id INT);\n\n\
+         ==> 20240101000000_users.down.sql\nDROP TABLE users;\n\
+         ==> 20240202000000_tags.sql\n-- migrate:up\nCREATE TABLE tags (id INT);\n-- migrate:down\n",
+    );
+    // goose, written on Windows, with a trigger in which semicolons end nothing, and two rounds
+    converts(
+        &"==> 00001_t.sql\n\u{feff}-- +goose Up\n-- +goose StatementBegin\nCREATE TABLE t (id INT, s TEXT DEFAULT '\n-- +goose Down\n');\n\
+          -- +goose StatementEnd\n-- +goose Down\nDROP TABLE t;\n-- +goose Up\nCREATE TABLE u (id INT);\n-- +goose Down\nDROP TABLE u;\n"
+            .replace('\n', "\r\n").replacen("\r\n", "\n", 1),
+        &"==> 00001_t.up.sql\nCREATE TABLE t (id INT, s TEXT DEFAULT '\n-- +goose Down\n');\nCREATE TABLE u (id INT);\n\
+          ==> 00001_t.down.sql\nDROP TABLE t;\nDROP TABLE u;\n"
+            .replace('\n', "\r\n").replace("sql\r\n", "sql\n"),
+    );
+    // sql-migrate, whose names may have a dash; tern; node-pg-migrate without a newline at the end
+    converts(
+        "==> 1-users.sql\n-- +migrate Up\nCREATE TABLE users (id INT);\n-- +migrate Down\nDROP TABLE users;\n\
+         ==> 002_tags.sql\nCREATE TABLE tags (id INT);\n---- create above / drop below ----\nDROP TABLE tags;\n\
+         ==> 0003_more.sql\n-- Up Migration\nCREATE TABLE more (id INT);\n-- Down Migration\nDROP TABLE more",
+        "==> 1_users.up.sql\nCREATE TABLE users (id INT);\n==> 1_users.down.sql\nDROP TABLE users;\n\
+         ==> 002_tags.up.sql\nCREATE TABLE tags (id INT);\n==> 002_tags.down.sql\nDROP TABLE tags;\n\
+         ==> 0003_more.up.sql\nCREATE TABLE more (id INT);\n==> 0003_more.down.sql\nDROP TABLE more",
+    );
+}
+
+#[test]
+fn a_wish_for_no_transaction_is_kept() {
+    converts(
+        "==> 1_a.sql\n-- migrate:up transaction:false\nCREATE TABLE a (id INT);\n-- migrate:down\nDROP TABLE a;\n\
+         ==> 2_b.sql\n-- +goose NO TRANSACTION\n-- +goose Up\nCREATE TABLE b (id INT);\n\
+         ==> 3_c/up.sql\nCREATE TABLE c (id INT);\n==> 3_c/down.sql\nDROP TABLE c;\n\
+         ==> 3_c/metadata.toml\n# diesel\nrun_in_transaction = false\n",
+        "==> 1_a.up.sql\n-- lockgate: no-transaction\nCREATE TABLE a (id INT);\n==> 1_a.down.sql\nDROP TABLE a;\n\
+         ==> 2_b.sql\n-- lockgate: no-transaction\n-- +goose NO TRANSACTION\n-- +goose Up\nCREATE TABLE b (id INT);\n\
+         ==> 3_c.up.sql\n-- lockgate: no-transaction\nCREATE TABLE c (id INT);\n\
+         ==> 3_c.down.sql\n-- lockgate: no-transaction\nDROP TABLE c;\n",
+    );
+}
+
+#[test]
+fn layouts_become_names() {
+    // diesel, whose folders are gone afterwards
+    converts(
+        "==> 00000000000000_diesel_initial_setup/up.sql\nCREATE TABLE a (id INT);\n\
+         ==> 00000000000000_diesel_initial_setup/down.sql\nDROP TABLE a;\n\
+         ==> 2026-01-02-030405_create-users/up.sql\nCREATE TABLE users (id INT);\n\
+         ==> 2026-01-02-030405_create-users/down.sql\nDROP TABLE users;\n",
+        "==> 00000000000000_diesel_initial_setup.up.sql\nCREATE TABLE a (id INT);\n\
+         ==> 00000000000000_diesel_initial_setup.down.sql\nDROP TABLE a;\n\
+         ==> 20260102030405_create-users.up.sql\nCREATE TABLE users (id INT);\n\
+         ==> 20260102030405_create-users.down.sql\nDROP TABLE users;\n",
+    );
+    // diesel, which counts the migrations of one second in some of its releases
+    converts(
+        "==> 2026-01-02-030405-0000_a/up.sql\nCREATE TABLE a (id INT);\n==> 2026-02-02-030405_b/up.sql\nCREATE TABLE b (id INT);\n",
+        "==> 20260102030405_a.sql\nCREATE TABLE a (id INT);\n==> 20260202030405_b.sql\nCREATE TABLE b (id INT);\n",
+    );
+    converts(
+        "==> 2026-01-02-030405-0001_a/up.sql\nCREATE TABLE a (id INT);\n==> 2026-02-02-030405_b/up.sql\nCREATE TABLE b (id INT);\n",
+        "==> 202601020304050001_a.sql\nCREATE TABLE a (id INT);\n==> 202602020304050000_b.sql\nCREATE TABLE b (id INT);\n",
+    );
+    // Flyway with whole numbers
+    converts(
+        "==> V1__Create users.sql\nCREATE TABLE users (id INT);\n==> U1__Drop them.sql\nDROP TABLE users;\n\
+         ==> V2__tags.sql\nCREATE TABLE tags (id INT);\n==> R__names.sql\nCREATE VIEW names AS SELECT id FROM users;\n",
+        "==> 1_Create users.up.sql\nCREATE TABLE users (id INT);\n==> 1_Create users.down.sql\nDROP TABLE users;\n\
+         ==> 2_tags.sql\nCREATE TABLE tags (id INT);\n==> 3_names.sql\nCREATE VIEW names AS SELECT id FROM users;\n",
+    );
+    // Flyway with others
+    converts(
+        "==> V1.10__c.sql\nCREATE TABLE c (id INT);\n==> V1.9__b.sql\nCREATE TABLE b (id INT);\n==> V1__a.sql\nCREATE TABLE a (id INT);\n\
+         ==> U1.9__b.sql\nDROP TABLE b;\n",
+        "==> 0001_a.sql\nCREATE TABLE a (id INT);\n==> 0002_b.up.sql\nCREATE TABLE b (id INT);\n==> 0002_b.down.sql\nDROP TABLE b;\n\
+         ==> 0003_c.sql\nCREATE TABLE c (id INT);\n",
+    );
+    // postgrator, yoyo, ragtime, db-migrate, two folders, Prisma
+    converts(
+        "==> 001.do.users.sql\nCREATE TABLE users (id INT);\n==> 001.undo.users.sql\nDROP TABLE users;\n\
+         ==> 0002.tags.sql\nCREATE TABLE tags (id INT);\n==> 0002.tags.rollback.sql\nDROP TABLE tags;\n\
+         ==> 003-c.up.sql\nCREATE TABLE c (id INT);\n==> 003-c.down.sql\nDROP TABLE c;\n\
+         ==> 004-d-up.sql\nCREATE TABLE d (id INT);\n==> 004-d-down.sql\nDROP TABLE d;\n\
+         ==> 005_e_up.sql\nCREATE TABLE e (id INT);\n==> 005_e_down.sql\nDROP TABLE e;\n\
+         ==> up/006_f.sql\nCREATE TABLE f (id INT);\n==> down/006_f.sql\nDROP TABLE f;\n\
+         ==> 007_sign_up.sql\nCREATE TABLE g (id INT);\n\
+         ==> 20260102030405_init/migration.sql\nCREATE TABLE h (id INT);\n",
+        "==> 001_users.up.sql\nCREATE TABLE users (id INT);\n==> 001_users.down.sql\nDROP TABLE users;\n\
+         ==> 0002_tags.up.sql\nCREATE TABLE tags (id INT);\n==> 0002_tags.down.sql\nDROP TABLE tags;\n\
+         ==> 003_c.up.sql\nCREATE TABLE c (id INT);\n==> 003_c.down.sql\nDROP TABLE c;\n\
+         ==> 004_d.up.sql\nCREATE TABLE d (id INT);\n==> 004_d.down.sql\nDROP TABLE d;\n\
+         ==> 005_e.up.sql\nCREATE TABLE e (id INT);\n==> 005_e.down.sql\nDROP TABLE e;\n\
+         ==> 006_f.up.sql\nCREATE TABLE f (id INT);\n==> 006_f.down.sql\nDROP TABLE f;\n\
+         ==> 007_sign_up.sql\nCREATE TABLE g (id INT);\n\
+         ==> 20260102030405_init.sql\nCREATE TABLE h (id INT);\n",
+    );
+}
+
+#[test]
+fn what_would_be_lost_is_not_done() {
+    let folder = files(
+        "==> 1_a.sql\n-- migrate:up\nCREATE TABLE a (id INT);\n-- migrate:down\nDROP TABLE a;\n==> 1_a.down.sql\nDROP TABLE a;\n\
+         ==> V2__b.sql\nCREATE TABLE b (id INT);\n==> 2_b.sql\nCREATE TABLE b (id INT);\n",
+    );
+    let scratch = with(&folder);
+    let before = scratch.everything();
+    for words in [&["init", "--dialects", "sqlite"][..], &["init", "--dialects", "sqlite", "--convert"]] {
+        let said = scratch.run(words).fails(1);
+        assert!(said.contains("`1_a.sql` would become `1_a.down.sql`, which exists"), "{said}");
+        assert!(said.contains("`V2__b.sql` would become `2_b.sql`, which exists"), "{said}");
+        assert_eq!(scratch.everything(), before);
+    }
+}
+
+#[test]
+fn what_the_lockfile_records_is_kept_and_drafts_are_recorded_anew() {
+    let scratch = Scratch::with_migrations();
+    scratch.write(
+        "app/migrations/0002_tags.up.sql",
+        "-- +goose Up\nCREATE TABLE tags (id INT);\n-- +goose Down\nDROP TABLE tags;\n",
+    );
+    let said = scratch.run(&["check"]).fails(1);
+    assert!(
+        said.contains("error[foreign-section]: goose's down section")
+            && said.contains("delete lines 4 to 4") | said.contains("delete line 4"),
+        "{said}"
+    );
+    std::fs::remove_file(scratch.path("app/migrations/0002_tags.down.sql")).unwrap();
+    let said = scratch.run(&["init", "--convert", "--dialects", "sqlite"]).succeeds();
+    assert!(
+        said.contains("split   0002_tags.up.sql -> 0002_tags.up.sql (line 2), 0002_tags.down.sql (line 4)"),
+        "{said}"
+    );
+    assert_eq!(scratch.read("app/migrations/0002_tags.up.sql"), "CREATE TABLE tags (id INT);\n");
+    assert_eq!(scratch.read("app/migrations/0002_tags.down.sql"), "DROP TABLE tags;\n");
+    let lockfile = scratch.read("app/migrations/migrations.lock");
+    assert!(lockfile.contains("0001_users") && lockfile.contains("0002_tags"), "{lockfile}");
+    let said = scratch.run(&["check"]);
+    assert!(!said.stderr.contains("[edited]") && !said.stderr.contains("0002_tags.up.sql"), "{}", said.stderr);
+}
