@@ -199,7 +199,7 @@ async fn a_live_owner_is_told_of_and_nobody_repairs_its_row() {
     let before = db.texts("SELECT lockgate_history::text FROM lockgate_history ORDER BY version").await;
 
     let (tell, mut heard) = mpsc::unbounded_channel();
-    let impatient = Migrator::new(right).lock_wait(Duration::from_millis(60)).on_event(move |event| {
+    let impatient = Migrator::new(right).lock_wait(Duration::from_millis(400)).on_event(move |event| {
         if let Event::LockWaiting { holder } = event {
             let _ = tell.send(holder.clone());
         }
