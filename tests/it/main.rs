@@ -18,6 +18,7 @@ mod guide;
 mod hygiene;
 mod layering;
 mod lent;
+mod lint_help;
 mod merges;
 mod rebuild;
 mod requirements;
