@@ -63,10 +63,8 @@ ALTER TABLE posts ADD COLUMN at TIMESTAMPTZ DEFAULT clock_timestamp();
   app/migrations/0003_index.sql: each lock is held to the end of its transaction
     line  relation  lock              predicted  blocks            also
     1     users     SHARE             yes        writes            builds users_by_name
-    2     posts     ACCESS EXCLUSIVE  no         reads and writes  scans all of it
+    2     posts     ACCESS EXCLUSIVE  yes        reads and writes  scans all of it
           users     ACCESS EXCLUSIVE  yes        reads and writes  rewrites all of it, builds users_pkey
-    line 2: ACCESS EXCLUSIVE on posts: taken, not predicted
-    (a foreign key, a partition, a child or a function leads there, which no statement tells by itself)
   app/migrations/0004_more.sql: each lock is held to the end of its transaction
     line  relation            lock              predicted  blocks            also
     1     index tags_by_name  ACCESS EXCLUSIVE             reads and writes  builds it anew
@@ -146,7 +144,7 @@ each lock is held to the end of the transaction that the script opened, or for i
     line  relation  lock       predicted  blocks                        also
     4     tags      EXCLUSIVE  no         writes and SELECT FOR UPDATE
     line 4: EXCLUSIVE on tags: taken, not predicted
-    (a foreign key, a partition, a child or a function leads there, which no statement tells by itself)
+    (a function, a `DO` or what no script of the folder made leads there, which no script tells)
   app/migrations/0003_quiet.sql: each lock is held to the end of its transaction
     line  relation  lock              predicted  blocks            also
     4     tags      ACCESS EXCLUSIVE  yes        reads and writes

@@ -15,16 +15,18 @@ pub(crate) mod section;
 mod step;
 mod test;
 
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use lockgate_core::history::applied_text;
 use lockgate_core::patch::{self as numbers, Patch};
 use lockgate_core::table::{self, BodyData, Encoded, MigrationData, Names, ScriptData, ScriptOptions};
-use lockgate_core::{Checksum, Dialects, Touch, Version};
+use lockgate_core::{Checksum, Dialect, Dialects, Touch, Version};
 
 use sha2::{Digest, Sha256};
 
 use crate::lockfile::{self, Lockfile};
+use crate::sql::touch::{Catalogue, touches_after};
 use crate::{Diagnostic, Policy, Severity};
 use crate::{checksum, diagnostic, suggest};
 use name::{Kind, Name};
@@ -296,6 +298,7 @@ fn load_any(directory: &Path, shown: &str, tests: Tests, policy: Policy, backend
     }
     let (migrations, problems) = order::group(&folder.shown, &folder.policy, files);
     folder.migrations = migrations;
+    touched(&mut folder.migrations);
     diagnostics.extend(problems);
     let (next, user) = (folder.next_number(), folder.last_user());
     for (found, bad) in odd {
@@ -383,6 +386,19 @@ pub fn normal(path: &Path) -> PathBuf {
         }
     }
     normal
+}
+
+/// Says of each script what it does to tables, by what those before it have made.
+fn touched(migrations: &mut [Migration]) {
+    let mut catalogues: BTreeMap<String, Catalogue> = BTreeMap::new();
+    for migration in migrations {
+        let database = migration.database().unwrap_or_default().to_owned();
+        let catalogue = catalogues.entry(database).or_default();
+        migration.up.touch(catalogue);
+        if let Some(down) = &mut migration.down {
+            down.touch(&mut catalogue.clone());
+        }
+    }
 }
 
 /// Under `tests = "required"`: the migrations without a test file (L1).
@@ -608,6 +624,16 @@ impl Migration {
 }
 
 impl Script {
+    fn touch(&mut self, catalogue: &mut Catalogue) {
+        let BodyData::Sql { statements, .. } = &mut self.body else { return };
+        let touches = statements.iter_mut().map(|(dialects, statements)| {
+            // What the dialects read alike does the same in each; the locks are PostgreSQL's.
+            let reads_as = dialects.iter().next().unwrap_or(Dialect::Postgres);
+            touches_after(reads_as, &self.text, statements, catalogue)
+        });
+        self.touches = touches.collect();
+    }
+
     /// The diagnostic at the first line of the script that does something.
     pub(crate) fn point(&self, diagnostic: Diagnostic) -> Diagnostic {
         let first = match &self.body {

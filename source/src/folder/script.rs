@@ -15,7 +15,6 @@ use super::{Folder, Script, step};
 use crate::checksum::{checksum, with_line_feeds};
 use crate::sql::check::Release;
 use crate::sql::lint::{enums, raise};
-use crate::sql::touch::touches;
 use crate::sql::{self, Problem};
 use crate::{Diagnostic, Policy};
 
@@ -93,13 +92,7 @@ fn read(folder: &Folder, name: &Name, found: &Found) -> (Read, Vec<Diagnostic>) 
     diagnostics.extend(contradictions(name.kind, &directives, text, &file));
     let mut clear = Dialects::NONE;
     if name.kind != Kind::Rust {
-        let Splits { tables: mut statements, problems, clear: readable } = split(&folder.policy, text);
-        let touches = statements.iter_mut().map(|(dialects, statements)| {
-            // What the dialects read alike does the same in each; the locks are PostgreSQL's.
-            let reads_as = dialects.iter().next().unwrap_or(Dialect::Postgres);
-            touches(reads_as, text, statements)
-        });
-        script.touches = touches.collect();
+        let Splits { tables: statements, problems, clear: readable } = split(&folder.policy, text);
         if name.kind == Kind::Down {
             let says = |(dialects, statements): &(Dialects, Vec<Statement>)| {
                 raise::says(dialects.iter().next().unwrap_or(Dialect::Postgres), text, statements)

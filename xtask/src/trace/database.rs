@@ -20,17 +20,31 @@ const GLANCE: Duration = Duration::from_millis(1);
 const PUT_BACK: [&str; 4] = ["ROLLBACK", "RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL"];
 
 /// Everything that is not the server's own. 16384 is the first number that the server gives to others.
-const RELATIONS: &str = "SELECT c.oid::int8, n.nspname::text, c.relname::text, c.relkind::text, c.relfilenode::int8, \
-     i.indrelid::int8 FROM pg_catalog.pg_class c \
+const RELATIONS: &str = "SELECT 'r', c.oid::int8, NULL::int8, n.nspname::text, c.relname::text, c.relkind::text, \
+     c.relfilenode::int8, i.indrelid::int8 FROM pg_catalog.pg_class c \
      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
      LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid \
      WHERE c.oid >= 16384 AND n.nspname <> 'information_schema' AND left(n.nspname::text, 3) <> 'pg_' \
      AND c.relkind <> 'c'";
 
-const LOCKS: &str = "SELECT relation::int8, mode FROM pg_catalog.pg_locks \
-     WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'relation' AND granted";
+/// Those of them that the transaction has made or changed; its first number is asked for when it begins.
+/// What is gone shows in how many there are, and in the sum of their numbers.
+const CHANGED: &str = "AND c.xmin::text::int8 >= ";
 
-const SCANS: &str = "SELECT relid::int8, seq_scan FROM pg_catalog.pg_stat_xact_user_tables WHERE seq_scan > 0";
+const COUNT: &str = "SELECT 'n', count(*)::int8, sum(c.oid::int8)::int8, NULL, NULL, NULL, NULL, NULL \
+     FROM pg_catalog.pg_class c \
+     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+     WHERE c.oid >= 16384 AND n.nspname <> 'information_schema' AND left(n.nspname::text, 3) <> 'pg_' \
+     AND c.relkind <> 'c'";
+
+const LOCKS: &str = "SELECT 'l', relation::int8, NULL::int8, mode, NULL, NULL, NULL::int8, NULL::int8 FROM pg_catalog.pg_locks \
+     WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'relation' AND granted AND relation >= 16384";
+
+const SCANS: &str = "SELECT 's', oid::int8, pg_catalog.pg_stat_get_xact_numscans(oid), NULL, NULL, NULL, NULL::int8, NULL::int8 \
+     FROM pg_catalog.pg_class WHERE oid >= 16384 AND relkind IN ('r', 'm') AND pg_catalog.pg_stat_get_xact_numscans(oid) > 0";
+
+/// From this number on the transactions are later than those that have begun.
+const NEXT: &str = "SELECT pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot())";
 
 /// The server's answers where a statement cannot run in a transaction, or ends it by itself.
 const NOT_IN_A_TRANSACTION: [&str; 2] = ["25001", "2D000"];
@@ -47,6 +61,10 @@ pub(super) struct Database {
     /// Looks at them meanwhile.
     watcher: PgConnection,
     process: i32,
+    /// What is there behind the script that ran last, where it was looked at.
+    relations: Option<Relations>,
+    /// The number of the first transaction that the one which runs can be.
+    first: i64,
     /// The roles that scripts named and none had made.
     pub(super) roles: BTreeSet<String>,
 }
@@ -127,7 +145,8 @@ impl Database {
         let watcher = options.connect().await.map_err(words)?;
         let rows = rows(&mut connection, "SELECT pg_catalog.pg_backend_pid()").await.map_err(|said| said.message)?;
         let process = rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or_default();
-        Ok(Self { connection, holder, watcher, process, roles: BTreeSet::new() })
+        let roles = BTreeSet::new();
+        Ok(Self { connection, holder, watcher, process, relations: None, first: 0, roles })
     }
 
     /// Runs a script as the runtime does, but for the bookkeeping. Where it is looked at, says what it
@@ -155,9 +174,10 @@ impl Database {
     }
 
     async fn once(&mut self, sql: Sql<'_>, looks: bool) -> Result<Vec<Effect>, Refusal> {
-        let mut seen = match looks {
-            true => Some(Seen::new(relations(&mut self.connection).await.map_err(Refusal::at_the_ends)?)),
-            false => None,
+        let mut seen = match (looks, self.relations.take()) {
+            (true, Some(known)) => Some(Seen::new(known)),
+            (true, None) => Some(Seen::new(relations(&mut self.connection).await.map_err(Refusal::at_the_ends)?)),
+            (false, _) => None,
         };
         let mut effects = Vec::new();
         if sql.script.options.transactional {
@@ -173,6 +193,8 @@ impl Database {
             }
             self.one_by_one(sql, seen.as_mut(), &mut effects).await?;
         }
+        // Outside of a transaction, and where a script ends it, not every change is seen by its number.
+        self.relations = seen.map(|seen| seen.now).filter(|_| sql.script.options.transactional);
         Ok(effects)
     }
 
@@ -201,10 +223,12 @@ impl Database {
             return send(&mut self.connection, code(sql, index)).await.map_err(refused);
         };
         if !seen.begun {
+            let first = rows(&mut self.connection, NEXT).await.map_err(refused)?;
+            self.first = first.first().and_then(|row| row.try_get(0).ok()).unwrap_or_default();
             seen.begin(self.scans().await.map_err(refused)?);
         }
         send(&mut self.connection, code(sql, index)).await.map_err(refused)?;
-        let now = self.look().await.map_err(refused)?;
+        let now = self.look(seen).await.map_err(refused)?;
         let done = Done { empties: statement.kind == StatementKind::Truncate, ..Done::of(sql, index) };
         effects.extend(seen.effects(done, now));
         Ok(())
@@ -313,28 +337,49 @@ impl Database {
             send(&mut self.holder, "COMMIT").await.map_err(refused)?;
         }
         done.map_err(refused)?;
-        let relations = relations(&mut self.connection).await.map_err(refused)?;
+        let changed = changed(&seen.now, relations(&mut self.connection).await.map_err(refused)?);
         seen.let_go();
         let done = Done { is_glimpse: true, ..Done::of(sql, index) };
-        effects.extend(seen.effects(done, Look { locks, relations, scans: BTreeMap::new() }));
+        effects.extend(seen.effects(done, Look { locks, changed, scans: BTreeMap::new() }));
         seen.let_go();
         Ok(())
     }
 
-    async fn look(&mut self) -> Result<Look, Said> {
-        let mut locks: BTreeMap<i64, TableLock> = BTreeMap::new();
-        for row in rows(&mut self.connection, LOCKS).await? {
-            let (number, mode): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
-            if let Some(lock) = TableLock::from_mode(&mode) {
-                locks.entry(number).and_modify(|held| *held = lock.max(*held)).or_insert(lock);
+    /// Looks at what is locked, changed and read, with one question.
+    async fn look(&mut self, seen: &Seen) -> Result<Look, Said> {
+        let first = self.first;
+        let question = format!("{LOCKS} UNION ALL {SCANS} UNION ALL {COUNT} UNION ALL {RELATIONS} {CHANGED} {first}");
+        let mut look = Look { locks: BTreeMap::new(), changed: BTreeMap::new(), scans: BTreeMap::new() };
+        let mut count = (0, 0);
+        for row in rows(&mut self.connection, &question).await? {
+            let (what, number): (&str, i64) = (row.try_get(0)?, row.try_get(1)?);
+            match what {
+                "l" => {
+                    let mode: &str = row.try_get(3)?;
+                    if let Some(lock) = TableLock::from_mode(mode) {
+                        look.locks.entry(number).and_modify(|held| *held = lock.max(*held)).or_insert(lock);
+                    }
+                }
+                "s" => drop(look.scans.insert(number, row.try_get(2)?)),
+                "n" => count = (number, row.try_get::<Option<i64>, _>(2)?.unwrap_or_default()),
+                _ => {
+                    let relation = relation(&row)?;
+                    if seen.now.get(&number) != Some(&relation) {
+                        look.changed.insert(number, Some(relation));
+                    }
+                }
             }
         }
-        let scans = self.scans().await?;
-        Ok(Look { locks, relations: relations(&mut self.connection).await?, scans })
+        let new = look.changed.keys().filter(|number| !seen.now.contains_key(number));
+        let (more, sum) = new.fold((0, 0), |(more, sum), number| (more + 1, sum + number));
+        if count != (seen.now.len() as i64 + more, seen.now.keys().sum::<i64>() + sum) {
+            look.changed = changed(&seen.now, relations(&mut self.connection).await?);
+        }
+        Ok(look)
     }
 
     async fn scans(&mut self) -> Result<BTreeMap<i64, i64>, Said> {
-        let read = |row: &PgRow| -> Result<(i64, i64), sqlx::Error> { Ok((row.try_get(0)?, row.try_get(1)?)) };
+        let read = |row: &PgRow| -> Result<(i64, i64), sqlx::Error> { Ok((row.try_get(1)?, row.try_get(2)?)) };
         let rows = rows(&mut self.connection, SCANS).await?;
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
@@ -354,18 +399,28 @@ impl Database {
 }
 
 async fn relations(connection: &mut PgConnection) -> Result<Relations, Said> {
-    let read = |row: &PgRow| -> Result<(i64, Relation), sqlx::Error> {
-        let relation = Relation {
-            schema: row.try_get(1)?,
-            name: row.try_get(2)?,
-            kind: row.try_get(3)?,
-            file: row.try_get(4)?,
-            table: row.try_get(5)?,
-        };
-        Ok((row.try_get(0)?, relation))
-    };
     let rows = rows(connection, RELATIONS).await?;
+    let read = |row: &PgRow| -> Result<(i64, Relation), sqlx::Error> { Ok((row.try_get(1)?, relation(row)?)) };
     Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+}
+
+fn relation(row: &PgRow) -> Result<Relation, sqlx::Error> {
+    Ok(Relation {
+        schema: row.try_get(3)?,
+        name: row.try_get(4)?,
+        kind: row.try_get(5)?,
+        file: row.try_get(6)?,
+        table: row.try_get(7)?,
+    })
+}
+
+/// What is new, other or gone.
+fn changed(before: &Relations, now: Relations) -> BTreeMap<i64, Option<Relation>> {
+    let gone = before.keys().filter(|number| !now.contains_key(number)).map(|number| (*number, None));
+    let mut changed: BTreeMap<i64, Option<Relation>> = gone.collect();
+    let new = now.into_iter().filter(|(number, relation)| before.get(number) != Some(relation));
+    changed.extend(new.map(|(number, relation)| (number, Some(relation))));
+    changed
 }
 
 async fn rows(connection: &mut PgConnection, question: &str) -> Result<Vec<PgRow>, Said> {

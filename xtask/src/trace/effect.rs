@@ -1,6 +1,6 @@
 //! From two looks at a database to what the statement between them did to what was there before.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use lockgate_source::core::touch::is_same_table;
 use lockgate_source::core::{TableLock, Touch};
@@ -53,7 +53,7 @@ pub(super) struct Done<'a> {
 }
 
 /// A relation of the database, as its catalogue has it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Relation {
     pub(super) schema: String,
     pub(super) name: String,
@@ -71,7 +71,8 @@ pub(super) type Relations = BTreeMap<i64, Relation>;
 /// What is looked at behind each statement.
 pub(super) struct Look {
     pub(super) locks: BTreeMap<i64, TableLock>,
-    pub(super) relations: Relations,
+    /// The relations that are new or others than at the last look, and those that are gone.
+    pub(super) changed: BTreeMap<i64, Option<Relation>>,
     /// How often each table was read from end to end in this transaction.
     pub(super) scans: BTreeMap<i64, i64>,
 }
@@ -79,34 +80,43 @@ pub(super) struct Look {
 /// What was there before a migration, and how things stood at the last look.
 pub(super) struct Seen {
     before: Relations,
-    last: Look,
+    /// The numbers of what was there before, by their names without schema.
+    names: HashMap<String, Vec<i64>>,
+    /// What is there, as of the last look.
+    pub(super) now: Relations,
+    locks: BTreeMap<i64, TableLock>,
+    scans: BTreeMap<i64, i64>,
     /// Whether the transaction that runs has been looked at: the counts before it are not its own.
     pub(super) begun: bool,
 }
 
 impl Seen {
     pub(super) fn new(before: Relations) -> Self {
-        let last = Look { locks: BTreeMap::new(), relations: before.clone(), scans: BTreeMap::new() };
-        Self { before, last, begun: false }
+        let mut names: HashMap<String, Vec<i64>> = HashMap::new();
+        for (number, relation) in &before {
+            names.entry(relation.name.clone()).or_default().push(*number);
+        }
+        let now = before.clone();
+        Self { before, names, now, locks: BTreeMap::new(), scans: BTreeMap::new(), begun: false }
     }
 
     /// The tables that were there before and still are, quoted.
     pub(super) fn tables(&self) -> Vec<String> {
-        let still = |number: &i64| self.last.relations.get(number);
+        let still = |number: &i64| self.now.get(number);
         let tables = self.before.keys().filter_map(still).filter(|relation| matches!(&*relation.kind, "r" | "p"));
         tables.map(|table| format!("{}.{}", quoted(&table.schema), quoted(&table.name))).collect()
     }
 
     /// A transaction has ended: its locks are gone, and its counts.
     pub(super) fn let_go(&mut self) {
-        self.last.locks.clear();
-        self.last.scans.clear();
+        self.locks.clear();
+        self.scans.clear();
         self.begun = false;
     }
 
     /// The counts with which a transaction begins: the server may not have cleared those before it.
     pub(super) fn begin(&mut self, scans: BTreeMap<i64, i64>) {
-        self.last.scans = scans;
+        self.scans = scans;
         self.begun = true;
     }
 
@@ -114,25 +124,27 @@ impl Seen {
     pub(super) fn effects(&mut self, done: Done<'_>, now: Look) -> Vec<Effect> {
         let Done { place: (line, column), empties, is_glimpse, predicted } = done;
         let predictions = self.predictions(&predicted);
+        let file = |number: &i64| self.now.get(number).map_or(0, |relation| relation.file);
+        let new_file = |number: &i64| match now.changed.get(number) {
+            Some(changed) => changed.as_ref().map_or(0, |relation| relation.file),
+            None => file(number),
+        };
         let rewritten = |number: &i64, relation: &Relation| {
-            let (old, new) = (file(&self.last.relations, *number), file(&now.relations, *number));
+            let (old, new) = (file(number), new_file(number));
             matches!(&*relation.kind, "r" | "m" | "i") && !empties && old != 0 && new != 0 && old != new
         };
-        let files = self.last.relations.values().map(|relation| relation.file).filter(|file| *file != 0);
-        let files: HashSet<i64> = files.collect();
+        let built = self.built(&now);
+        let strengthened = now.locks.iter().filter(|(number, lock)| Some(*lock) > self.locks.get(number));
+        let mut numbers: BTreeSet<i64> = strengthened.map(|(number, _)| *number).collect();
+        numbers.extend(now.changed.keys().chain(now.scans.keys()).chain(predictions.keys()).chain(built.keys()));
         let mut effects = Vec::new();
-        for (number, relation) in &self.before {
+        for (number, relation) in numbers.iter().filter_map(|number| self.before.get_key_value(number)) {
             let lock = now.locks.get(number).copied();
-            let stronger = lock > self.last.locks.get(number).copied();
+            let stronger = lock > self.locks.get(number).copied();
             let anew = rewritten(number, relation);
-            let count = |look: &Look| look.scans.get(number).copied().unwrap_or(0);
-            let scanned = !empties && count(&now) > count(&self.last);
-            // Where only the type of a column changes, its index may keep the file under a new number.
-            let built = now.relations.iter().filter(|(index, of)| {
-                let is_new = !self.last.relations.contains_key(index) && !files.contains(&of.file);
-                of.table == Some(*number) && is_new
-            });
-            let indexes: Vec<String> = built.map(|(_, index)| index.name.clone()).collect();
+            let count = |scans: &BTreeMap<i64, i64>| scans.get(number).copied().unwrap_or(0);
+            let scanned = !empties && count(&now.scans) > count(&self.scans);
+            let indexes: Vec<String> = built.get(number).cloned().unwrap_or_default();
             let predicted = predictions.get(number).copied();
             let is_taken = stronger && lock.is_some_and(TableLock::exceeds_writes) && is_table(relation);
             let differs = if is_taken && predicted < lock {
@@ -166,8 +178,33 @@ impl Seen {
             }
         }
         effects.sort_by(|a, b| b.lock.cmp(&a.lock).then_with(|| a.relation.cmp(&b.relation)));
-        self.last = now;
+        for (number, changed) in now.changed {
+            match changed {
+                Some(relation) => drop(self.now.insert(number, relation)),
+                None => drop(self.now.remove(&number)),
+            }
+        }
+        self.locks = now.locks;
+        self.scans = now.scans;
         effects
+    }
+
+    /// The indexes that are new, by their tables. Where only the type of a column changes, an index may keep
+    /// the file under a new number.
+    fn built(&self, now: &Look) -> BTreeMap<i64, Vec<String>> {
+        let mut built: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+        let changed = now.changed.iter().filter_map(|(number, relation)| Some((number, relation.as_ref()?)));
+        let new = changed.filter(|(number, _)| !self.now.contains_key(number));
+        let new: Vec<(i64, &Relation)> = new.filter_map(|(_, relation)| Some((relation.table?, relation))).collect();
+        if new.is_empty() {
+            return built;
+        }
+        let files = self.now.values().map(|relation| relation.file).filter(|file| *file != 0);
+        let files: HashSet<i64> = files.collect();
+        for (table, index) in new.into_iter().filter(|(_, index)| !files.contains(&index.file)) {
+            built.entry(table).or_default().push(index.name.clone());
+        }
+        built
     }
 }
 
@@ -177,11 +214,21 @@ impl Seen {
         let mut locks = BTreeMap::new();
         for touch in predicted {
             let Some(lock) = touch.lock.filter(|lock| lock.exceeds_writes()) else { continue };
+            // The server cuts off what is longer, and looks for what is left.
+            let cut = |name: &str| name[..name.floor_char_boundary(NAME_MAX)].to_owned();
+            let table = match touch.table.rsplit_once('.') {
+                Some((schema, name)) => format!("{schema}.{}", cut(name)),
+                None => cut(&touch.table),
+            };
+            let last = table.rsplit('.').next().unwrap_or(&table);
             let is_meant = |relation: &Relation| {
-                let is_named = is_same_table(&format!("{}.{}", relation.schema, relation.name), &touch.table);
+                let is_named = is_same_table(&format!("{}.{}", relation.schema, relation.name), &table);
                 is_named && (if touch.of_index { relation.table.is_some() } else { is_table(relation) })
             };
-            let mut meant = self.before.iter().filter(|(_, relation)| is_meant(relation));
+            // A name may have a dot in it.
+            let named = [last, &table].into_iter().filter_map(|name| self.names.get(name)).flatten();
+            let named = named.filter_map(|number| self.before.get_key_value(number));
+            let mut meant = named.filter(|(_, relation)| is_meant(relation));
             // Of two schemas it is most often the usual one.
             let found = meant.clone().find(|(_, relation)| relation.schema == "public").or_else(|| meant.next());
             if let Some((number, relation)) = found {
@@ -193,14 +240,12 @@ impl Seen {
     }
 }
 
+/// As many bytes of a name a server keeps.
+const NAME_MAX: usize = 63;
+
 /// Whether it is something that programs read and write, and not a part of it.
 fn is_table(relation: &Relation) -> bool {
     matches!(&*relation.kind, "r" | "p" | "v" | "m" | "f")
-}
-
-/// The file of a relation; 0 where it has none, or is gone.
-fn file(relations: &Relations, number: i64) -> i64 {
-    relations.get(&number).map_or(0, |relation| relation.file)
 }
 
 fn kind(letter: &str) -> &'static str {

@@ -2,12 +2,14 @@
 //! that they make, and what they destroy. Read from tokens, as far as a statement alone tells; the
 //! lints, the embedded table and the trace say the same, as all of them have it from here.
 //!
-//! A lock that hangs on what is in the catalogue is not seen: the tables that a dropped one refers to,
-//! partitions and children, the tables of a function, a `DO` or a foreign key that is checked. Rows
+//! Locks that hang on what is there already come from what the scripts before have made: the tables that a
+//! dropped one refers to, partitions and children. Not seen are those of a function, of a `DO`, and of what
+//! no script of the folder made. Rows
 //! that an `UPDATE` changes are not counted as destroyed: nearly every change of data is one, and what it
 //! replaces it has most often read.
 
 mod alter;
+mod catalogue;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -19,6 +21,7 @@ use self::read::Doing;
 use super::cursor::{Cursor, tokens};
 
 pub(in crate::sql) use self::alter::lock as lock_of_action;
+pub use self::catalogue::Catalogue;
 
 /// As many tokens of a statement are read: a table has hundreds of columns, not thousands.
 const TOKENS_MAX: usize = 20_000;
@@ -44,6 +47,16 @@ const NAME: usize = 24;
 /// assert_eq!(touches.len(), 2);
 /// ```
 pub fn touches(dialect: Dialect, text: &str, statements: &mut [Statement]) -> Vec<Touch<String>> {
+    touches_after(dialect, text, statements, &mut Catalogue::default())
+}
+
+/// The same behind scripts that have made what is in the catalogue. What this one makes is there afterwards.
+pub fn touches_after(
+    dialect: Dialect,
+    text: &str,
+    statements: &mut [Statement],
+    catalogue: &mut Catalogue,
+) -> Vec<Touch<String>> {
     let drops = statements.iter().any(|statement| statement.kind == StatementKind::DropTable);
     let mut script = Script { dialect, ..Script::default() };
     for (at, statement) in statements.iter_mut().enumerate() {
@@ -52,7 +65,12 @@ pub fn touches(dialect: Dialect, text: &str, statements: &mut [Statement]) -> Ve
             continue;
         }
         let tokens = tokens(dialect, text, statement.command(), max);
-        let doing = read::statement(dialect, Cursor::new(text, &tokens));
+        let cursor = Cursor::new(text, &tokens);
+        let mut doing = read::statement(dialect, cursor);
+        if dialect == Dialect::Postgres {
+            catalogue.leads(cursor, &mut doing);
+            catalogue.follow(cursor);
+        }
         if script.after(at, doing) {
             statement.flags = statement.flags.union(StatementFlags::DESTROYS_DATA);
         }
@@ -84,14 +102,8 @@ fn tokens_max(text: &str, statement: &Statement, drops: bool) -> usize {
         StatementKind::Insert if drops => BEGINNING,
         StatementKind::Insert | StatementKind::Update | StatementKind::Delete => NAME,
         StatementKind::Select if has(&["for ", "into "]) => BEGINNING,
-        StatementKind::CreateTable => {
-            if has(&["references", "inherits", "partition of"]) || drops && has(&["select"]) {
-                TOKENS_MAX
-            } else {
-                NAME
-            }
-        }
-        StatementKind::CreateIndex | StatementKind::CreateView => NAME,
+        StatementKind::CreateTable | StatementKind::CreateView => TOKENS_MAX,
+        StatementKind::CreateIndex => NAME,
         StatementKind::CreateTrigger | StatementKind::CreateOther | StatementKind::Copy => BEGINNING,
         StatementKind::AlterTable
         | StatementKind::AlterOther

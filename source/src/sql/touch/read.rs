@@ -131,7 +131,7 @@ fn common(dialect: Dialect, mut at: Cursor<'_>, doing: &mut Doing) {
 }
 
 /// Tables with commas between them, each perhaps with ONLY before it and a star or columns behind it.
-fn tables(at: &mut Cursor<'_>) -> Vec<String> {
+pub(super) fn tables(at: &mut Cursor<'_>) -> Vec<String> {
     let mut tables = Vec::new();
     loop {
         at.take("table");
@@ -179,7 +179,7 @@ fn select(at: Cursor<'_>, doing: &mut Doing) {
 }
 
 /// The lock that `LOCK TABLE` names, behind the tables.
-fn named(mut at: Cursor<'_>) -> TableLock {
+pub(super) fn named(mut at: Cursor<'_>) -> TableLock {
     if !at.take("in") {
         return TableLock::AccessExclusive;
     }

@@ -176,7 +176,7 @@ impl Migration {
         let differences: String = self.effects.iter().filter_map(Line::differs).collect();
         let why = match self.effects.iter().any(Line::is_a_surprise) {
             true => {
-                "    (a foreign key, a partition, a child or a function leads there, which no statement tells by itself)\n"
+                "    (a function, a `DO` or what no script of the folder made leads there, which no script tells)\n"
             }
             false => "",
         };
