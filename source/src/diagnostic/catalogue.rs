@@ -240,7 +240,7 @@ pub static CODES: &[Entry] = &[
         "A table that is in use is dropped, with all its rows. No way down brings them back. While a release is \
          rolled out, programs of the release before still run. Drop it one release after the last program that uses \
          it; `-- lockgate: allow(drop-table) \"why\"` says that this is so. A table whose rows the script has copied \
-         before is left out, and one whose name another takes that an earlier script has filled.",
+         before is left out, one whose name another takes that an earlier script has filled, and one that the script makes again by a query.",
     ),
     entry(
         "duplicate",

@@ -64,6 +64,7 @@ pub(super) enum Change<'a> {
     },
     /// `INSERT INTO … SELECT … FROM …`
     Copy {
+        to: Name,
         from: Vec<String>,
     },
     /// `VACUUM FULL` and `CLUSTER`
@@ -528,11 +529,11 @@ fn copy(mut at: Cursor<'_>) -> Option<Change<'_>> {
     if !at.seek("into") {
         return None;
     }
-    at.name()?;
+    let to = at.name()?;
     if !at.has("select") {
         return None;
     }
-    Some(Change::Copy { from: sources(at) })
+    Some(Change::Copy { to, from: sources(at) })
 }
 
 /// The tables behind each FROM and JOIN.

@@ -7,7 +7,7 @@ use super::world::View;
 use super::{Source, raise};
 use crate::sql::lexer::{Kind, Lexer};
 use lockgate_core::Dialect;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Something that an up script makes.
 struct Made {
@@ -45,10 +45,26 @@ pub(super) fn check(view: &mut View<'_, '_>, (at, up): (usize, &Source<'_>)) {
     let all_gone =
         view.changes.iter().flatten().any(|change| matches!(change, Change::Drop { what: "schema" | "owned", .. }));
     let (mut gone, mut cascading) = (HashSet::new(), HashSet::new());
+    // The names that tables had before this script: one that is renamed and dropped was there under its old one.
+    let mut old_names: HashMap<&str, &str> = HashMap::new();
     for change in view.changes.iter().flatten() {
-        if let Change::Drop { names, cascade, .. } = change {
-            gone.extend(names.iter().map(|name| name.key.as_str()));
-            cascading.extend(names.iter().map(|name| name.key.as_str()).filter(|_| *cascade));
+        match change {
+            Change::Drop { names, cascade, .. } => {
+                for name in names.iter().map(|name| name.key.as_str()) {
+                    let names = [Some(name), old_names.get(name).copied()].into_iter().flatten();
+                    gone.extend(names.clone());
+                    cascading.extend(names.filter(|_| *cascade));
+                }
+            }
+            Change::AlterTable { table, actions } => {
+                for (_, action) in actions {
+                    if let Action::RenameTable(to) = action {
+                        let first = old_names.remove(table.key.as_str()).unwrap_or(&table.key);
+                        old_names.insert(&to.key, first);
+                    }
+                }
+            }
+            _ => {}
         }
     }
     let is_gone = |made: &Made, gone: &HashSet<&str>| {

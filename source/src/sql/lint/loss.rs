@@ -14,7 +14,11 @@ pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
             for name in names {
                 if view.source.is_down {
                     lossy(view, name.range.clone(), &format!("the rows of `{}`", name.written));
-                } else if !view.is_new(name) && !is_copied(view, name) && !is_swapped(view, name) {
+                } else if !view.is_new(name)
+                    && !is_copied(view, name)
+                    && !is_swapped(view, name)
+                    && !is_refilled(view, name)
+                {
                     drop_table(view, name);
                 }
             }
@@ -85,10 +89,24 @@ fn is_dropped(view: &View<'_, '_>, table: &Name) -> bool {
 /// Whether the rows went to another table before, as in a rebuild, under the name that the table has or had.
 fn is_copied(view: &View<'_, '_>, table: &Name) -> bool {
     names(view, table).any(|(name, change)| match change {
-        Change::Copy { from } => from.contains(&name),
+        Change::Copy { from, .. } => from.contains(&name),
         Change::CreateTable(made) => made.from.contains(&name),
         _ => false,
     })
+}
+
+/// Whether the script makes it again and fills it by a query: what it had was computed.
+fn is_refilled(view: &View<'_, '_>, table: &Name) -> bool {
+    let is_made = view.behind().any(|change| match change {
+        Change::CreateTable(made) => made.name.key == table.key,
+        _ => false,
+    });
+    is_made
+        && view.behind().any(|change| match change {
+            Change::CreateTable(made) => made.name.key == table.key && !made.from.is_empty(),
+            Change::Copy { to, .. } => to.key == table.key,
+            _ => false,
+        })
 }
 
 /// Whether a table that was filled before this script takes the name which this one had before it.

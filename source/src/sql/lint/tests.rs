@@ -513,6 +513,9 @@ fn what_a_swap_by_names_drops_is_not_lost() {
         .draft(&format!("CREATE TABLE users_new (id bigint); {swap}"))
         .finds(&["drop-table: users_old"]);
     on_users("DROP TABLE users; CREATE TABLE users (id bigint);", &["drop-table: users"]);
+    // What was computed is computed again.
+    on_users("DROP TABLE users; CREATE TABLE users AS SELECT 1 AS id FROM ages;", &[]);
+    on_users("DROP TABLE users; CREATE TABLE users (id bigint); INSERT INTO users SELECT id FROM ages;", &[]);
     // A name that was another table's is not new.
     let renamed = postgres().released(USERS).draft("CREATE TABLE a (b int); ALTER TABLE a RENAME TO c;");
     renamed
@@ -642,6 +645,12 @@ fn what_goes_with_something_else_need_not_be_named() {
         &[],
     );
     pair("CREATE TABLE a (b int); ALTER TABLE a RENAME TO c;", "SELECT 1;", incomplete);
+    // A way down may rebuild the table, which takes what hangs on it.
+    let added = "ALTER TABLE m ADD x int; CREATE INDEX i ON m (y);";
+    let rebuilt =
+        "ALTER TABLE m RENAME TO m_old; CREATE TABLE m (y int); INSERT INTO m SELECT y FROM m_old; DROP TABLE m_old;";
+    pair(added, rebuilt, &[]);
+    pair(added, "ALTER TABLE m RENAME TO m_old; CREATE TABLE m (y int);", incomplete);
     // CASCADE takes along what hangs on it.
     let trigger = "CREATE FUNCTION f() RETURNS trigger LANGUAGE sql AS ''; CREATE TRIGGER g AFTER INSERT ON t EXECUTE FUNCTION f();";
     pair(trigger, "DROP FUNCTION f CASCADE;", &[]);
