@@ -1,6 +1,7 @@
 //! What a person is told of a run that stopped: where, why, what is in the database and what is not, and what to
 //! do about it. What is done about it is the executor's.
 
+use lockgate_core::patch::Patch;
 use lockgate_core::{Direction, History, Row, State, StatementFlags, StatementKind, Touch};
 
 use crate::backend::{FailedAt, Failure, Fate, Job, LockFailure, Work};
@@ -157,6 +158,7 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
     let row = history.as_ref().and_then(|history| history.row(job.entry.version));
     let place = place(&job, &failure);
     let (headline, at, class) = (headline(&job, &failure), failure.at, failure.cause.class);
+    let released = Released::of(run, &job, failure.cause.detail.as_deref());
     let mut error = Error::from_cause(headline, failure.cause).with_place(place);
     if !matches!(class, Class::Lost | Class::Pooler | Class::Privilege | Class::ReadOnly | Class::Busy | Class::InDoubt)
     {
@@ -191,7 +193,9 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
     }
     match &job.work {
         Work::Script(sql) => {
-            let FailedAt::Statement { index, .. } = at else { return advised(error, at, class, sql.script.path()) };
+            let FailedAt::Statement { index, .. } = at else {
+                return advised(error, at, class, sql.script.path(), released);
+            };
             let builds = sql.statements.get(index).is_some_and(|statement| {
                 statement.kind == StatementKind::CreateIndex
                     && statement.flags.contains(StatementFlags::OUTSIDE_TRANSACTION)
@@ -222,10 +226,10 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
                     ),
                 });
             }
-            advised(error, at, class, sql.script.path())
+            advised(error, at, class, sql.script.path(), released)
         }
         Work::Step(_) => match run.migrations.set().find(job.entry.version).and_then(|of| of.script(job.action)) {
-            Some(script) => advised(error, at, class, script.path()),
+            Some(script) => advised(error, at, class, script.path(), released),
             None => error,
         },
         Work::Nothing => error,
@@ -243,15 +247,55 @@ fn wanted(job: &Job, at: FailedAt) -> Vec<String> {
 }
 
 /// What to do about a script that failed, where that is to correct it.
-fn advised(error: Error, at: FailedAt, class: Class, path: String) -> Error {
+fn advised(error: Error, at: FailedAt, class: Class, path: String, released: Option<Released>) -> Error {
     let of_the_script = matches!(class, Class::Absent | Class::Syntax | Class::Other);
     match at {
         FailedAt::Bookkeeping if class == Class::Other => {
             error.with_help("look what stands on the history table (triggers, columns of others), then run again")
         }
         FailedAt::Preparation | FailedAt::Bookkeeping => error,
-        _ if of_the_script => error.with_help(format!("correct {path}, then run again")),
+        _ if of_the_script => match released {
+            Some(released) => released.advise(error, class, &path),
+            None => error.with_help(format!("correct {path}, then run again")),
+        },
         _ => error,
+    }
+}
+
+/// A migration that the lockfile records: its text does not compile any more once it is edited.
+struct Released {
+    id: String,
+    /// What one types to name it.
+    word: String,
+    /// What the server says of the rows.
+    detail: Option<String>,
+}
+
+impl Released {
+    fn of(run: &Run<'_>, job: &Job, detail: Option<&str>) -> Option<Self> {
+        let migration = run.migrations.set().find(job.entry.version).filter(|migration| migration.is_frozen())?;
+        let id = migration.id().to_owned();
+        let word = match Patch::parse(&id) {
+            Some(patch) => patch.key().to_owned(),
+            None => id.chars().take_while(char::is_ascii_digit).collect(),
+        };
+        Some(Self { id, word, detail: detail.map(str::to_owned) })
+    }
+
+    fn advise(self, mut error: Error, class: Class, path: &str) -> Error {
+        let Self { id, word, detail } = self;
+        // What a script misses or misspells, no row can help.
+        if class == Class::Other {
+            let rows = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
+            error = error.with_help(format!(
+                "`{id}` is released, and the data of this database may be at fault{rows}: put the rows right, then run \
+                 again"
+            ));
+        }
+        error.with_help(format!(
+            "if no database has applied `{id}` yet: correct {path}, type `cargo xtask amend {word} --reason \"why\"`, \
+             build again, then run again"
+        ))
     }
 }
 

@@ -131,6 +131,11 @@ impl Lockfile {
         self.lines.iter().rev().find(|line| line.is_frozen() && line.database() == database)
     }
 
+    /// Whether anything is released.
+    pub fn has_frozen(&self) -> bool {
+        self.lines.iter().any(Line::is_frozen)
+    }
+
     /// The text of the file. The same lines always give the same text.
     pub fn render(&self) -> String {
         let lines: Vec<String> = self.lines.iter().flat_map(Line::render_all).collect();

@@ -15,6 +15,7 @@ mod durability;
 mod example;
 mod faults;
 mod guide;
+mod helps;
 mod hygiene;
 mod layering;
 mod lent;

@@ -158,9 +158,6 @@ fn diagnostic(folder: &Folder, read: &Read, finding: Finding) -> Option<Diagnost
         Diagnostic { severity, ..Diagnostic::error(rule.name, folder.show(&script.path), finding.message) };
     let mut diagnostic = diagnostic.at(&script.text, finding.range, "");
     diagnostic.help = finding.help;
-    if rule.name == "empty-script" {
-        return Some(diagnostic);
-    }
     if folder.lockfile.is_none() {
         diagnostic.help.push(
             "if it is released, leave it as it is: `cargo xtask freeze` records it, and it is not looked at again"

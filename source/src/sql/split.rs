@@ -267,14 +267,14 @@ impl Splitter<'_> {
                 range.clone(),
                 "delimiter-missing",
                 "this `DELIMITER` names no delimiter",
-                "write what ends a statement from here on, as in `DELIMITER //`",
+                "delete it: Lockgate finds the end of a compound statement without it",
             ),
             ";" => self.lexer.delimiter = None,
             _ if word.len() > DELIMITER_MAX => self.problem(
                 range.clone(),
                 "delimiter-too-long",
                 "this delimiter is longer than the 15 bytes that MySQL's client takes",
-                "use a short one, such as `//`",
+                "delete it: Lockgate finds the end of a compound statement without it",
             ),
             _ => self.lexer.delimiter = Some(&self.text.as_bytes()[at..at + word.len()]),
         }

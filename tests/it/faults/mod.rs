@@ -11,6 +11,7 @@ mod lost;
 mod names;
 mod outside;
 mod poolers;
+mod released;
 mod rights;
 mod saying;
 mod scripts;

@@ -1,6 +1,7 @@
 //! `cargo xtask freeze`: what is released is written to the lockfile, and not edited any more.
 
 use anstream::println;
+use lockgate_source::sql::lint;
 use lockgate_source::{Severity, lockfile};
 
 use super::check;
@@ -34,6 +35,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn freeze(package: &Package) -> Result<(), Failure> {
     let mut loaded = check::load_to_write(package)?;
     loaded.diagnostics.retain(|diagnostic| !CURED.contains(&diagnostic.code));
+    // What ran before there was a lockfile cannot be edited any more: a lint is told, and no reason to refuse.
+    let is_first = loaded.folder.lockfile.as_ref().is_none_or(|lockfile| !lockfile.has_frozen());
+    for diagnostic in
+        loaded.diagnostics.iter_mut().filter(|diagnostic| is_first && lint::find(diagnostic.code).is_some())
+    {
+        diagnostic.severity = diagnostic.severity.max(Severity::Warning);
+    }
     check::show(&loaded);
     if loaded.has_errors() {
         return Err(Failure::refused("nothing was frozen: put right what is said above first"));

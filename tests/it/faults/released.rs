@@ -1,0 +1,87 @@
+//! Released migrations that fail, and what is told where one was amended.
+
+use std::fs;
+
+use lockgate::{ErrorKind, Migrator};
+use lockgate_source::{folder, lockfile};
+
+use super::told;
+use crate::support::database::{Db, backends};
+use crate::support::set::migrations;
+
+backends! {
+    a_released_migration_that_fails_names_the_data_and_how_to_amend,
+    a_database_that_applied_the_text_of_before_is_told_that_it_was_amended,
+}
+
+const A: &str = "CREATE TABLE a (email TEXT);\nINSERT INTO a VALUES ('ada@b.c'), ('ada@b.c');\n";
+const B: &str = "CREATE UNIQUE INDEX a_email ON a (email);\n";
+const AMENDED: &str = "DELETE FROM a;\nCREATE UNIQUE INDEX a_email ON a (email);\n";
+
+/// The lockfile of a folder with these two, released, and the second amended if it is another text now.
+fn lock(b: &str, now: &str) -> String {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("migrations");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("0001_a.sql"), A).unwrap();
+    fs::write(folder.join("0002_b.sql"), b).unwrap();
+    let frozen = lockfile::freeze(&folder::load(&folder, "migrations").folder, None).render();
+    if b == now {
+        return frozen;
+    }
+    fs::write(folder.join("migrations.lock"), frozen).unwrap();
+    fs::write(folder.join("0002_b.sql"), now).unwrap();
+    let loaded = folder::load(&folder, "migrations").folder;
+    let amended = lockfile::amend(&loaded, loaded.find("0002_b").unwrap(), "two rows have one email").unwrap();
+    amended.lockfile.render()
+}
+
+async fn a_released_migration_that_fails_names_the_data_and_how_to_amend(db: Db) {
+    let (released, amended) = (lock(B, B), lock(B, AMENDED));
+    let set = |b, lock| migrations(&[("0001_a.sql", A), ("0002_b.sql", b), ("migrations.lock", lock)]);
+    let mut database = db.open().await;
+    let error = Migrator::new(set(B, &released)).apply(&mut database).await.unwrap_err();
+    let rows = if db.is_sqlite() { "" } else { " (Key (email)=(ada@b.c) is duplicated.)" };
+    let data = format!(
+        "`0002_b` is released, and the data of this database may be at fault{rows}: put the rows right, then run again"
+    );
+    let amend = "if no database has applied `0002_b` yet: correct migrations/0002_b.sql, type `cargo xtask amend 0002 \
+                 --reason \"why\"`, build again, then run again";
+    told(&error, ErrorKind::Failed, &[&data, amend]);
+    // What the message says, done: the amended set runs where the other stopped.
+    Migrator::new(set(AMENDED, &amended)).apply(&mut database).await.unwrap();
+    assert_eq!(db.history().await, ["1:applied", "2:applied"]);
+
+    // What was misspelt no row puts right.
+    let misspelt = "INSERT INTO b VALUES (1);\n";
+    let migrator = Migrator::new(migrations(&[("0001_a.sql", misspelt), ("migrations.lock", &lock_of(misspelt))]));
+    let shown = migrator.set("other").apply(&mut database).await.unwrap_err().report().to_string();
+    // SQLite has one code for both.
+    let blames_rows = shown.contains("may be at fault");
+    assert!(shown.contains("amend 0001 --reason") && blames_rows == db.is_sqlite(), "{shown}");
+}
+
+/// The lockfile of a folder with this one script, released.
+fn lock_of(text: &str) -> String {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("migrations");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("0001_a.sql"), text).unwrap();
+    lockfile::freeze(&folder::load(&folder, "migrations").folder, None).render()
+}
+
+async fn a_database_that_applied_the_text_of_before_is_told_that_it_was_amended(db: Db) {
+    const OTHER: &str = "CREATE INDEX a_email ON a (email);\n";
+    let (released, amended) = (lock(OTHER, OTHER), lock(OTHER, AMENDED));
+    let set = |b, lock| migrations(&[("0001_a.sql", A), ("0002_b.sql", b), ("migrations.lock", lock)]);
+    let mut database = db.open().await;
+    Migrator::new(set(OTHER, &released)).apply(&mut database).await.unwrap();
+    let error = Migrator::new(set(AMENDED, &amended)).apply(&mut database).await.unwrap_err();
+    let shown = error.report().to_string();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert!(shown.contains("`0002_b` was applied before it was amended: the database recorded v1:"), "{shown}");
+    assert!(shown.contains("help: change by hand what the amended text of `0002_b` does otherwise"), "{shown}");
+    // Any other text is an edit like every other.
+    let error = Migrator::new(set(B, &lock(B, B))).apply(&mut database).await.unwrap_err();
+    assert!(error.report().to_string().contains("`0002_b` was applied with another text"), "{error}");
+}

@@ -1,0 +1,575 @@
+//! Each way out that a message about a folder names is gone, letter by letter: the wrong example of each code is
+//! written, what its help says is typed or edited, and the problem is gone.
+//!
+//! [`WAYS`] quotes of each help the words that it follows: another help is another way, and fails here. A help
+//! without a way fails, and so does a code without one.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use lockgate_source::diagnostic::catalogue::CODES;
+use lockgate_source::diagnostic::example::{Example, File, When};
+use lockgate_source::folder::{self, Loaded, Tests};
+use lockgate_source::{Diagnostic, Severity, lockfile};
+
+use crate::support::scratch::Scratch;
+
+/// What one does about a help.
+#[derive(Clone, Copy, Debug)]
+enum Do {
+    /// Types this, which stands in the help in backticks.
+    Type(&'static str),
+    /// Types what belongs to it and is not said here: another message says it.
+    Then(&'static str),
+    /// Replaces these words in the file.
+    Edit(&'static str, &'static str, &'static str),
+    /// Writes these lines above all others of the file; they stand in the help in backticks.
+    First(&'static str, &'static str),
+    /// Writes a file.
+    Write(&'static str, &'static str),
+    /// Gives a file another name, which stands in the help in backticks.
+    Rename(&'static str, &'static str),
+    Delete(&'static str),
+    /// A person must decide; this is why.
+    Person(&'static str),
+}
+use Do::{Delete, Edit, First, Person, Rename, Then, Type, Write};
+
+/// A code, words of one of its helps, and what they mean.
+type Way = (&'static str, &'static str, &'static [Do]);
+
+const USERS: &str = "0001_create_users.sql";
+const LOCK: Do = Then("cargo xtask check --write");
+const AN_INDEX: &str = "CREATE UNIQUE INDEX CONCURRENTLY users_name ON users (name);\n";
+const DESIGN: &str = "what to make of the schema is a design, over more than one release";
+
+const WAYS: &[Way] = &[
+    (
+        "add-column-rewrite",
+        "add the column without it, set the default with `ALTER COLUMN … SET DEFAULT`",
+        &[Edit(
+            "0002_add_token.sql",
+            " DEFAULT gen_random_uuid()",
+            ";\nALTER TABLE users ALTER COLUMN token SET DEFAULT gen_random_uuid()",
+        )],
+    ),
+    ("bad-directive", "write it like `-- lockgate: lock-timeout 5s`", &[Edit(USERS, "timeout 5", "timeout 5s")]),
+    (
+        "bad-lockfile",
+        "or delete it and run `cargo xtask check --write`",
+        &[Delete("migrations.lock"), Type("cargo xtask check --write")],
+    ),
+    ("bad-name", "rename it to `0001_create_users.sql`", &[Rename("create_users.sql", USERS)]),
+    ("bad-policy", "for example `down = \"required\"`", &[Edit("migrations.toml", "required", "\"required\"")]),
+    (
+        "bad-rust",
+        "run `rustfmt app/migrations/0001_hash_passwords.rs`: its message says where",
+        &[Edit("0001_hash_passwords.rs", "Ok(())\n", "Ok(())\n}\n")],
+    ),
+    (
+        "bad-step",
+        "write `pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult`",
+        &[Edit("0001_hash_passwords.rs", "fn up", "pub async fn up")],
+    ),
+    (
+        "bad-test",
+        "write `pub async fn before(db: &mut Db) -> TestResult`",
+        &[Edit("../tests/migrations/0001_create_users.rs", "async fn before", "pub async fn before")],
+    ),
+    ("bad-value", "`down` is one of \"required\", \"optional\"", &[Edit("migrations.toml", "mandatory", "required")]),
+    (
+        "bad-version",
+        "run `cargo xtask renumber 20260231093000_create_users`",
+        &[Type("cargo xtask renumber 20260231093000_create_users")],
+    ),
+    (
+        "blocking-constraint",
+        "`ALTER TABLE users ADD CONSTRAINT adult CHECK (age > 17) NOT VALID`, then `ALTER TABLE users VALIDATE CONSTRAINT adult`",
+        &[
+            Edit("0002_check_age.sql", "17);", "17) NOT VALID;"),
+            Write("0003_validate.sql", "ALTER TABLE users VALIDATE CONSTRAINT adult;\n"),
+            LOCK,
+        ],
+    ),
+    (
+        "blocking-drop-index",
+        "write `-- lockgate: no-transaction` as the first line, and `DROP INDEX CONCURRENTLY users_name`",
+        &[
+            Edit("0002_drop_index.sql", "INDEX", "INDEX CONCURRENTLY"),
+            First("0002_drop_index.sql", "-- lockgate: no-transaction"),
+        ],
+    ),
+    (
+        "blocking-index",
+        "write `-- lockgate: no-transaction` as the first line, and `CREATE INDEX CONCURRENTLY users_name ON users (name)`",
+        &[
+            Edit("0002_index_name.sql", "INDEX", "INDEX CONCURRENTLY"),
+            First("0002_index_name.sql", "-- lockgate: no-transaction"),
+        ],
+    ),
+    (
+        "blocking-refresh",
+        "`REFRESH MATERIALIZED VIEW CONCURRENTLY ages` lets others read",
+        &[Edit("0002_refresh_ages.sql", "VIEW", "VIEW CONCURRENTLY")],
+    ),
+    (
+        "blocking-unique",
+        "then `ALTER TABLE users ADD CONSTRAINT users_name UNIQUE USING INDEX users_name`",
+        &[
+            Write("0002_unique_name.sql", AN_INDEX),
+            First("0002_unique_name.sql", "-- lockgate: no-transaction"),
+            Write("0003_use.sql", "ALTER TABLE users ADD CONSTRAINT users_name UNIQUE USING INDEX users_name;\n"),
+            LOCK,
+        ],
+    ),
+    ("broken-chain", "then run `cargo xtask check --write` to write", &[Type("cargo xtask check --write")]),
+    ("change-type", "add a column of the new type beside `age`", &[Person(DESIGN)]),
+    (
+        "client-command",
+        "delete it: Lockgate finds the end of a compound statement without it",
+        &[Edit("0001_count.sql", "DELIMITER //\n", ""), Edit("0001_count.sql", "//\nDELIMITER ;", ";")],
+    ),
+    (
+        "copy-data",
+        "if the folder is for PostgreSQL alone, say `dialects = [\"postgres\"]` in its `migrations.toml`",
+        &[Write("migrations.toml", "dialects = [\"postgres\"]\n")],
+    ),
+    (
+        "copy-data",
+        "or write the rows as INSERT statements",
+        &[Write("0001_fill_users.sql", "INSERT INTO users (id, name) VALUES (1, 'ada');\n")],
+    ),
+    (
+        "copy-line-shared",
+        "put it on a line of its own, behind the line `\\.` that ends the data",
+        &[Edit("0001_fill_users.sql", " SELECT 1;", ""), Edit("0001_fill_users.sql", "\\.\n", "\\.\nSELECT 1;\n")],
+    ),
+    (
+        "copy-out",
+        "delete it: a migration changes a database",
+        &[Write("0001_show_users.sql", "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")],
+    ),
+    ("deleted", "bring it back from version control", &[Write(USERS, "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")]),
+    ("delimiter-missing", "delete it: Lockgate finds", &[Edit("0001_count.sql", "DELIMITER\n", "")]),
+    ("delimiter-too-long", "delete it: Lockgate finds", &[Edit("0001_count.sql", "DELIMITER ----------------\n", "")]),
+    (
+        "down-without-up",
+        "add `0001_create_users.up.sql`",
+        &[Write("0001_create_users.up.sql", "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")],
+    ),
+    ("down-without-up", "or delete this file", &[Delete("0001_create_users.down.sql")]),
+    (
+        "drop-cascade",
+        "drop its tables by name, without `CASCADE`",
+        &[Edit(
+            "0002_drop_archive.sql",
+            "DROP SCHEMA archive CASCADE",
+            "DROP TABLE archive.users;\nDROP SCHEMA archive",
+        )],
+    ),
+    ("drop-column", "drop it one release after the last program that names it", &[Person(DESIGN)]),
+    ("drop-table", "drop it one release after the last program that uses it", &[Person(DESIGN)]),
+    ("duplicate", "run `cargo xtask renumber 0001_create_users`", &[Type("cargo xtask renumber 0001_create_users")]),
+    (
+        "duplicate-test",
+        "put all of it into one of the two, and delete the other",
+        &[Delete("../tests/migrations/0001_create_users.after.sql")],
+    ),
+    (
+        "edited",
+        "undo the edit (`git checkout HEAD -- app/migrations/0001_create_users.sql` does, unless it is committed)",
+        &[Type("git checkout HEAD -- app/migrations/0001_create_users.sql")],
+    ),
+    (
+        "edited",
+        "and write a new migration: `cargo xtask new-migration \"what it changes\"`",
+        &[
+            Type("git checkout HEAD -- app/migrations/0001_create_users.sql"),
+            Type("cargo xtask new-migration \"what it changes\""),
+        ],
+    ),
+    ("edited", "type `cargo xtask amend 0001 --reason \"why\"`", &[Type("cargo xtask amend 0001 --reason \"why\"")]),
+    ("empty-script", "write what it is to do", &[Write(USERS, "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")]),
+    ("empty-script", "or delete it", &[Delete(USERS)]),
+    (
+        "empty-table",
+        "delete the rows that are meant with `DELETE … WHERE`",
+        &[Write("0002_forget_users.sql", "DELETE FROM users WHERE id < 7;\n")],
+    ),
+    (
+        "enum-value-used",
+        "add the value in a migration of its own, before this one: `ALTER TYPE mood ADD VALUE 'calm'`",
+        &[Person("which of the two is released first is not in the files")],
+    ),
+    (
+        "filled-table",
+        "give the rows a value: `ADD COLUMN email TEXT NOT NULL DEFAULT …`",
+        &[Edit("0002_add_email.sql", "NOT NULL", "NOT NULL DEFAULT ''")],
+    ),
+    ("filled-table", "or add it without `NOT NULL`, fill it", &[Edit("0002_add_email.sql", " NOT NULL", "")]),
+    ("gap", "run `cargo xtask renumber 0003_create_tags`", &[Type("cargo xtask renumber 0003_create_tags")]),
+    (
+        "gap",
+        "or add what is missing",
+        &[Write("0002_create_books.sql", "CREATE TABLE books (id BIGINT PRIMARY KEY);\n")],
+    ),
+    ("gap", "or say `numbering = \"any\"` instead", &[Edit("migrations.toml", "\"sequence\"", "\"any\"")]),
+    ("incomplete-down", "add `DROP TABLE colours`", &[First("0001_create_tags.down.sql", "DROP TABLE colours")]),
+    (
+        "incomplete-test",
+        "write `app/tests/migrations/0001_create_users.before.sql`: statements that are true",
+        &[Write("../tests/migrations/0001_create_users.before.sql", "SELECT 1 = 1;\n")],
+    ),
+    (
+        "irreversible-down",
+        "delete the directive",
+        &[Write("0001_create_users.up.sql", "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")],
+    ),
+    ("irreversible-down", "or delete the way down", &[Delete("0001_create_users.down.sql")]),
+    (
+        "lossy-down",
+        "save it first, for example in a table of its own",
+        &[Person("what is worth saving is not in the files")],
+    ),
+    ("merge-conflict", "run `cargo xtask check --write`", &[Type("cargo xtask check --write")]),
+    (
+        "mismatched-names",
+        "rename this file to `0001_create_users.down.sql`",
+        &[Rename("0001_create_user.down.sql", "0001_create_users.down.sql")],
+    ),
+    ("misordered", "run `cargo xtask renumber 0002_create_tags`", &[Type("cargo xtask renumber 0002_create_tags")]),
+    (
+        "misplaced-directive",
+        "move it to the head of the file",
+        &[
+            Edit(USERS, "-- lockgate: lock-timeout 5s\n", ""),
+            Edit(USERS, "CREATE TABLE", "-- lockgate: lock-timeout 5s\nCREATE TABLE"),
+        ],
+    ),
+    (
+        "missing-down",
+        "rename it to `0001_create_users.up.sql` and add `0001_create_users.down.sql`",
+        &[Rename(USERS, "0001_create_users.up.sql"), Write("0001_create_users.down.sql", "DROP TABLE users;\n")],
+    ),
+    (
+        "missing-down",
+        "or mark it `-- lockgate: irreversible \"why\"`",
+        &[First(USERS, "-- lockgate: irreversible \"why\"")],
+    ),
+    ("missing-test", "type `cargo xtask new-test 0001`", &[Type("cargo xtask new-test 0001")]),
+    (
+        "missing-test",
+        "or say `tests = \"optional\"`",
+        &[Edit("migrations.toml", "tests = \"required\"", "tests = \"optional\"")],
+    ),
+    (
+        "missing-up",
+        "add `pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { … }`",
+        &[Edit(
+            "0001_hash_passwords.rs",
+            "pub async fn down",
+            "pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\npub async fn down",
+        )],
+    ),
+    (
+        "newer-grammar",
+        "or say `postgres = \"15\"`",
+        &[Edit("migrations.toml", "postgres = \"14\"", "postgres = \"15\"")],
+    ),
+    ("no-such-folder", "", &[Person("the path is an argument of the macro, and `tests/ui` shows it")]),
+    ("not-a-folder", "", &[Person("the path is an argument of the macro, and `tests/ui` shows it")]),
+    (
+        "not-parsed",
+        "or write `-- lockgate: allow(not-parsed) \"why\"` as the first line",
+        &[First("0001_deep.sql", "-- lockgate: allow(not-parsed) \"why\"")],
+    ),
+    ("not-utf8", "", &[Write(USERS, "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")]),
+    ("nul-byte", "", &[Write(USERS, "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")]),
+    (
+        "outside-transaction",
+        "write `-- lockgate: no-transaction` as the first line",
+        &[First("0002_index_names.sql", "-- lockgate: no-transaction")],
+    ),
+    (
+        "plpgsql-syntax",
+        "write `-- lockgate: allow(plpgsql-syntax) \"why\"` as the first line",
+        &[First("0001_note.sql", "-- lockgate: allow(plpgsql-syntax) \"why\"")],
+    ),
+    ("psql-line", "delete it", &[Edit(USERS, "\\echo", "-- echo")]),
+    (
+        "rebuild-foreign-keys",
+        "write `-- lockgate: foreign-keys off` as the first line",
+        &[First("0002_require_name.sql", "-- lockgate: foreign-keys off")],
+    ),
+    ("rename", "add a column of the new name, write both for one release", &[Person(DESIGN)]),
+    ("renamed", "give it its name back: `0001_create_users.sql`", &[Rename("0001_create_people.sql", USERS)]),
+    ("repeated-directive", "delete one of them", &[Edit(USERS, "-- lockgate: role", "-- role")]),
+    ("replay", "", &[Person("what fails on a database is SQL to correct, where the message points")]),
+    (
+        "set-not-null",
+        "let a check prove it before: `ALTER TABLE users ADD CONSTRAINT users_name_not_null CHECK (name IS NOT NULL) NOT VALID`",
+        &[
+            Write(
+                "0002_require_name.sql",
+                "ALTER TABLE users ADD CONSTRAINT users_name_not_null CHECK (name IS NOT NULL) NOT VALID;\n",
+            ),
+            Write("0003_validate.sql", "ALTER TABLE users VALIDATE CONSTRAINT users_name_not_null;\n"),
+            Write("0004_require.sql", "ALTER TABLE users ALTER COLUMN name SET NOT NULL;\n"),
+            LOCK,
+        ],
+    ),
+    ("syntax", "did you mean `TABLE`?", &[Edit(USERS, "TABEL", "TABLE")]),
+    ("table-rewrite", "do it in a maintenance window", &[Person("when there is one is not in the files")]),
+    ("trace", "", &[Person("what fails on a database is SQL to correct, where the message points")]),
+    (
+        "transaction-control",
+        "delete this line and line 3",
+        &[Edit(USERS, "BEGIN;\n", ""), Edit(USERS, "COMMIT;\n", "")],
+    ),
+    ("unclosed-parenthesis", "close it with `)`", &[Edit(USERS, "KEY", "KEY)")]),
+    ("unknown-directive", "did you mean `no-transaction`?", &[Edit(USERS, "no-transation", "no-transaction")]),
+    ("unknown-file", "delete it, or move it out of the folder", &[Delete("0001_create_users.sql.orig")]),
+    ("unknown-key", "did you mean `down`?", &[Edit("migrations.toml", "downs", "down")]),
+    ("unknown-rule", "did you mean `drop-column`?", &[Edit("0002_drop_age.sql", "drop-colum)", "drop-column)")]),
+    (
+        "unknown-test",
+        "rename it to `0001_create_users.rs`",
+        &[Rename("../tests/migrations/0001_create_user.rs", "../tests/migrations/0001_create_users.rs")],
+    ),
+    ("unlocked", "run `cargo xtask check --write` to add it as a draft", &[Type("cargo xtask check --write")]),
+    ("unreadable", "", &[Delete(USERS)]),
+    (
+        "unsupported-alter",
+        "add it without, and then `CREATE UNIQUE INDEX users_email_key ON users (email)`",
+        &[Edit("0002_add_email.sql", " UNIQUE;", ";\nCREATE UNIQUE INDEX users_email_key ON users (email);")],
+    ),
+    ("unterminated-body", "close it with `END`", &[Edit("0001_touch.sql", "= name;", "= name;\nEND;")]),
+    ("unterminated-comment", "close it with `*/`", &[Edit(USERS, "login", "login */")]),
+    (
+        "unterminated-copy-data",
+        "close it with a line that holds `\\.` alone",
+        &[Edit("0001_fill_users.sql", "1\tada\n", "1\tada\n\\.\n")],
+    ),
+    ("unterminated-dollar-quote", "close it with the same tag", &[Edit("0001_note.sql", "$Note$", "$note$")]),
+    ("unterminated-name", "close the quote", &[Edit(USERS, "\"users", "\"users\"")]),
+    ("unterminated-string", "close the quote", &[Edit("0001_add_ada.sql", "'ada", "'ada'")]),
+    ("vanished-draft", "run `cargo xtask check --write` to drop the line", &[Type("cargo xtask check --write")]),
+    ("vanished-draft", "or bring the file back", &[Write(USERS, "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")]),
+];
+
+/// A lint may be silenced, and what is released is not looked at again: each says so in the same words.
+fn common(problem: &Diagnostic, help: &str) -> Option<Vec<(String, String)>> {
+    let silence = format!("-- lockgate: allow({}) \"why\"", problem.code);
+    if help == format!("or, if it does no harm, write `{silence}` as the first line") {
+        return Some(vec![("first".to_owned(), silence)]);
+    }
+    let freeze = "if it is released, leave it as it is: `cargo xtask freeze` records it, and it is not looked at again";
+    (help == freeze).then(|| vec![("type".to_owned(), "cargo xtask freeze".to_owned())])
+}
+
+/// The wrong folder of a code, in a workspace.
+struct Wrong {
+    scratch: Scratch,
+}
+
+impl Wrong {
+    fn of(code: &str) -> Option<Self> {
+        let wrong = Self { scratch: Scratch::new() };
+        wrong.write(".gitattributes", "");
+        let Some(example) = Example::find(code) else {
+            match code {
+                "not-parsed" => {
+                    let deep = format!("SELECT {}1{};\n", "(".repeat(300), ")".repeat(300));
+                    wrong.write("migrations.toml", "dialects = [\"postgres\"]\n");
+                    wrong.write("0001_deep.sql", &deep);
+                }
+                "not-utf8" => fs::write(wrong.path(USERS), b"SELECT '\xff';\n").unwrap(),
+                "nul-byte" => wrong.write(USERS, "SELECT 1;\0\n"),
+                #[cfg(unix)]
+                "unreadable" => std::os::unix::fs::symlink("nowhere", wrong.path(USERS)).unwrap(),
+                _ => return None,
+            }
+            return Some(wrong);
+        };
+        let files = example.wrong();
+        let at = |when: When| files.iter().filter(move |file| file.when == when);
+        let write = |file: &File| wrong.write(file.path, &format!("{}\n", file.text));
+        at(When::Released).for_each(write);
+        if at(When::Released).count() > 0 {
+            let folder = wrong.load().folder;
+            wrong.write(lockfile::FILE, &lockfile::freeze(&folder, folder.lockfile.as_ref()).render());
+        }
+        at(When::Drafted).for_each(write);
+        if at(When::Drafted).count() > 0 {
+            let folder = wrong.load().folder;
+            wrong.write(lockfile::FILE, &lockfile::with_drafts(&folder, folder.lockfile.as_ref()).render());
+        }
+        if code == "edited" {
+            wrong.types("git init --quiet && git add --all && git -c user.name=a -c user.email=a@b.c commit -qm a");
+        }
+        at(When::Now).for_each(write);
+        at(When::Gone).for_each(|file| fs::remove_file(wrong.path(file.path)).unwrap());
+        Some(wrong)
+    }
+
+    fn path(&self, path: &str) -> std::path::PathBuf {
+        match path.strip_prefix("../") {
+            Some(beside) => self.scratch.path(&format!("app/{beside}")),
+            None => self.scratch.path(&format!("app/migrations/{path}")),
+        }
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn load(&self) -> Loaded {
+        let tests = Tests { directory: self.path("../tests/migrations"), shown: "app/tests/migrations".to_owned() };
+        let mut loaded = folder::load_with(&self.path(""), "app/migrations", tests);
+        let (_, of_tests) = loaded.folder.tests(loaded.folder.policy.dialects());
+        loaded.diagnostics.extend(of_tests);
+        loaded
+    }
+
+    /// Types a line in a shell at the top of the workspace, where `cargo xtask` is ours.
+    fn types(&self, line: &str) {
+        let words = line.replace("cargo xtask ", &format!("'{}' ", crate::support::scratch::xtask().display()));
+        let output = std::process::Command::new("sh").args(["-c", &words]).current_dir(self.scratch.path(".")).output();
+        let output = output.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        // `check --write` says what else is wrong, and has done its work all the same.
+        let done = output.status.success() || (line.contains("check --write") && !said.contains("nothing was"));
+        assert!(done, "{line}\n{said}");
+    }
+
+    fn does(&self, what: Do, help: &str) {
+        let quoted = |words: &str| {
+            let words = words.strip_prefix("../tests/migrations/").unwrap_or(words);
+            assert!(help.contains(&format!("`{words}`")), "`{words}` is not what this says: {help}");
+        };
+        match what {
+            Type(line) => {
+                quoted(line);
+                self.types(line);
+            }
+            Then(line) => self.types(line),
+            Edit(file, from, to) => {
+                let text = fs::read_to_string(self.path(file)).unwrap();
+                assert!(text.contains(from), "no «{from}» in {file}:\n{text}");
+                self.write(file, &text.replacen(from, to, 1));
+            }
+            First(file, line) => {
+                quoted(line);
+                self.first(file, line);
+            }
+            Write(file, text) => {
+                let _ = fs::remove_file(self.path(file));
+                self.write(file, text);
+            }
+            Rename(from, to) => {
+                quoted(to);
+                fs::rename(self.path(from), self.path(to)).unwrap();
+            }
+            Delete(file) => fs::remove_file(self.path(file)).unwrap(),
+            Person(why) => assert!(!why.is_empty(), "why is it for a person to decide?"),
+        }
+    }
+
+    fn first(&self, file: &str, line: &str) {
+        let text = fs::read_to_string(self.path(file)).unwrap();
+        let end = if line.starts_with("--") { "" } else { ";" };
+        self.write(file, &format!("{line}{end}\n{text}"));
+    }
+
+    /// The problem is gone, and no error has come in its place.
+    #[track_caller]
+    fn is_right(&self, code: &str, before: &BTreeSet<&'static str>, help: &str) {
+        let now = self.load().diagnostics;
+        let shown: Vec<String> = now.iter().map(|d| d.render(lockgate_source::Style::Plain)).collect();
+        let is_gone = now.iter().all(|d| d.code != code);
+        // A new draft wants its line, which another message says.
+        let new = |d: &&Diagnostic| d.severity == Severity::Error && !before.contains(d.code) && d.code != "unlocked";
+        assert!(is_gone && !now.iter().any(|d| new(&d)), "{code}: {help}\n{}", shown.join("\n"));
+    }
+}
+
+#[test]
+fn every_help_does_what_it_says() {
+    let mut untold: Vec<String> = Vec::new();
+    for entry in CODES {
+        let code = entry.code;
+        let ways: Vec<&Way> = WAYS.iter().filter(|(of, _, _)| *of == code).collect();
+        if ways.is_empty() {
+            untold.push(format!("{code}: no way"));
+            continue;
+        }
+        // Of the argument of the macro, and of a database: no folder shows it.
+        if ways.iter().all(|(_, words, does)| words.is_empty() && matches!(does, [Person(why)] if !why.is_empty())) {
+            continue;
+        }
+        let problems = Wrong::of(code).unwrap_or_else(|| panic!("{code} has no example")).load().diagnostics;
+        let before: BTreeSet<&'static str> = problems.iter().map(|d| d.code).collect();
+        let mut followed = BTreeSet::new();
+        for problem in problems.iter().filter(|problem| problem.code == code) {
+            assert!(!problem.help.is_empty(), "{code} names no way out");
+            for help in &problem.help {
+                let of_it: Vec<&&Way> = ways.iter().filter(|(_, words, _)| help.contains(words)).collect();
+                if let Some(typed) = common(problem, help) {
+                    let wrong = Wrong::of(code).unwrap();
+                    let file = Path::new(&problem.file).strip_prefix("app/migrations").unwrap();
+                    for (how, what) in typed {
+                        match how.as_str() {
+                            "first" => wrong.first(file.to_str().unwrap(), &what),
+                            _ => wrong.types(&what),
+                        }
+                    }
+                    wrong.is_right(code, &before, help);
+                } else if of_it.is_empty() {
+                    untold.push(format!("{code}: {help}"));
+                }
+                for (_, words, does) in of_it {
+                    followed.insert(*words);
+                    let wrong = Wrong::of(code).unwrap();
+                    does.iter().for_each(|what| wrong.does(*what, help));
+                    if !matches!(does, [Person(_)]) {
+                        wrong.is_right(code, &before, help);
+                    }
+                }
+            }
+        }
+        for (_, words, _) in ways.iter().filter(|(_, words, _)| !followed.contains(words)) {
+            untold.push(format!("{code}: nothing says «{words}»: {problems:?}"));
+        }
+    }
+    assert!(untold.is_empty(), "{}", untold.join("\n"));
+    let known: BTreeSet<&str> = CODES.iter().map(|entry| entry.code).collect();
+    assert!(WAYS.iter().all(|(code, _, _)| known.contains(code)));
+}
+
+/// What ran before there was a lockfile is recorded as it is, however grave a lint finds it.
+#[test]
+fn a_help_that_names_freeze_is_right_at_every_level() {
+    for entry in CODES {
+        let Some(wrong) = Wrong::of(entry.code) else { continue };
+        let _ = fs::remove_file(wrong.path(lockfile::FILE));
+        let policy = fs::read_to_string(wrong.path("migrations.toml")).unwrap_or_default();
+        let policy = match policy.contains("[lint]") {
+            true => policy.replace("\"warn\"", "\"deny\""),
+            false => format!("{policy}\n[lint]\n{} = \"deny\"\n", entry.code),
+        };
+        if lockgate_source::sql::lint::find(entry.code).is_none() {
+            continue;
+        }
+        wrong.write("migrations.toml", &policy);
+        let problems = wrong.load().diagnostics;
+        let names_freeze = |d: &&Diagnostic| d.help.iter().any(|help| help.contains("`cargo xtask freeze`"));
+        if problems.iter().filter(|d| d.code == entry.code).any(|d| names_freeze(&d)) {
+            wrong.types("cargo xtask freeze");
+            let left = wrong.load().diagnostics;
+            assert!(left.iter().all(|d| d.code != entry.code), "{}: {left:?}", entry.code);
+        }
+    }
+}
