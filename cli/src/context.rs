@@ -44,6 +44,7 @@ impl<'a> Context<'a> {
                 "unset DATABASE_URL, or let it name a database: `postgres://user@host/library`",
             ));
         }
+        lockgate::__private::understood(url.reveal())?;
         let why = if options.database_url.is_none() { ", as DATABASE_URL is not set" } else { "" };
         screen.note(&render::remark(&format!("the database is {url}{why}")));
         Ok(Self { cli, options, url, screen })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lockgate::Migrator;
+use lockgate::{Atomicity, Migrator, OutOfOrder};
 
 use crate::duration;
 use crate::url::DatabaseUrl;
@@ -32,9 +32,34 @@ pub struct Options {
     #[arg(long, global = true, value_name = "TIME", value_parser = duration::parse)]
     pub lock_timeout: Option<Duration>,
 
+    /// How long a statement may run
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration::parse)]
+    pub statement_timeout: Option<Duration>,
+
+    /// How much of a run is one transaction
+    #[arg(long, global = true, value_name = "WHAT", value_enum)]
+    pub atomicity: Option<Whole>,
+
+    /// The name of these migrations in the history table, where several programs share a database
+    #[arg(long, global = true, value_name = "NAME")]
+    pub set: Option<String>,
+
+    /// Go up although a migration is pending that is older than one that is applied, and apply it late
+    #[arg(long, global = true)]
+    pub out_of_order: bool,
+
     /// Go up although another tool has migrated this database and Lockgate never has
     #[arg(long, global = true)]
     pub beside_other_tools: bool,
+}
+
+/// How much of a run is one transaction.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whole {
+    /// Each migration: the ones before a failure stay
+    PerMigration,
+    /// All of the run: a failure leaves nothing
+    WholeRun,
 }
 
 impl Options {
@@ -48,6 +73,21 @@ impl Options {
         }
         if let Some(timeout) = self.lock_timeout {
             migrator = migrator.lock_timeout(timeout);
+        }
+        if let Some(timeout) = self.statement_timeout {
+            migrator = migrator.statement_timeout(timeout);
+        }
+        if let Some(whole) = self.atomicity {
+            migrator = migrator.atomicity(match whole {
+                Whole::PerMigration => Atomicity::PerMigration,
+                Whole::WholeRun => Atomicity::WholeRun,
+            });
+        }
+        if let Some(set) = &self.set {
+            migrator = migrator.set(set);
+        }
+        if self.out_of_order {
+            migrator = migrator.out_of_order(OutOfOrder::Allow);
         }
         if self.beside_other_tools {
             migrator = migrator.beside_other_tools();

@@ -1,5 +1,7 @@
 //! Why a command did not do what was asked: the runtime's error, or one of the command line's own.
 
+use lockgate::Front;
+
 use crate::exit::Exit;
 
 /// Why a command did not do what was asked.
@@ -35,7 +37,7 @@ impl Problem {
             Self::Usage { message, help } => format!("error[usage]: {message}\n  = help: {help}"),
             Self::Absent(message) => format!("error[unreachable]: {message}"),
             Self::Stopped { signal, postgres } => stopped(signal, *postgres),
-            Self::Lockgate(error) => error.report().to_string(),
+            Self::Lockgate(error) => error.report_for(Front::CommandLine).to_string(),
         }
     }
 }

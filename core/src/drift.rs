@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use crate::patch::Patch;
-use crate::{Body, Checksum, Dialect, History, Migration, Row, Script, Set, State, Statement, Version};
+use crate::{Body, Checksum, Dialect, Front, History, Migration, Row, Script, Set, State, Statement, Version};
 
 /// One difference between a set and a history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,16 +145,21 @@ impl Drift {
         }
     }
 
-    /// What to do about it.
+    /// What to do about it, for whoever calls from Rust.
     pub fn help(&self) -> String {
+        self.help_for(Front::Rust)
+    }
+
+    /// What to do about it, in the words of a front.
+    pub fn help_for(&self, front: Front) -> String {
+        let (up, down, down_1) = (front.up(), front.down(), front.down_by(1));
         match self {
-            Self::Edited { state: State::Partial, .. } => {
-                "put the text back that it stopped with, and `up` goes on where it stopped; or finish it by hand \
-                 (`Repair::MarkApplied`), or undo it by hand (`Repair::Forget`), and say so with `Migrator::repair`"
-                    .to_owned()
-            }
+            Self::Edited { id, state: State::Partial, .. } => format!(
+                "put the text back that it stopped with, and {up} goes on where it stopped; or {}",
+                by_hand(front, id)
+            ),
             Self::Edited { state: State::Reverting, .. } => {
-                "put the applied text back, and `down 1` goes on where it stopped".to_owned()
+                format!("put the applied text back, and {down_1} goes on where it stopped")
             }
             Self::Edited { id, amended: true, .. } => format!(
                 "change by hand what the amended text of `{id}` does otherwise, and record that with \
@@ -162,47 +167,62 @@ impl Drift {
             ),
             Self::Edited { id, frozen: true, .. } => format!(
                 "put the applied text of `{id}` back and write the change as a new migration; if the database already \
-                 is as the new text says, record that with `Migrator::repair` (`Repair::AcceptEdited`)"
+                 is as the new text says, {} records that",
+                front.accept_edited()
             ),
             Self::Edited { id, frozen: false, .. } => format!(
                 "put the applied text of `{id}` back and write the change as a new migration; or, while it is a draft \
-                 of your own, revert it with `down` and run `up`; if the database already is as the new text says, \
-                 record that with `Migrator::repair` (`Repair::AcceptEdited`)"
+                 of your own, revert it with {down} and run {up}; if the database already is as the new text says, {} \
+                 records that",
+                front.accept_edited()
             ),
             Self::Renamed { id, recorded } => format!(
-                "give `{id}` its old name `{recorded}` back, or record the new one with `Migrator::repair` \
-                 (`Repair::AcceptEdited`)"
+                "give `{id}` its old name `{recorded}` back, or record the new one with {}",
+                front.accept_edited()
             ),
             Self::Replaced { recorded, same_text_as: Some(now), .. } => format!(
                 "`{now}` has exactly the text of `{recorded}`: revert `{recorded}` with the build that applied it, \
-                 then run `up` with this one"
+                 then run {up} with this one"
             ),
             Self::Replaced { id, recorded, same_text_as: None } => format!(
                 "bring `{recorded}` back, or, if it was a draft of another branch, revert it with the build that \
-                 applied it; if the database already is as `{id}` says, record that with `Migrator::repair` \
-                 (`Repair::MarkApplied`)"
+                 applied it; if the database already is as `{id}` says, {} records that",
+                front.mark_applied(id)
             ),
             Self::Unknown { same_text_as: Some(now), .. } => {
                 format!("`{now}` has exactly its text: an applied migration keeps its version, so number it back")
             }
-            Self::Unknown { id, same_text_as: None, .. } => format!(
+            Self::Unknown { id, version, same_text_as: None, .. } => format!(
                 "bring the file of `{id}` back: what was applied somewhere is never deleted or renumbered; if it was a \
-                 draft of another branch, revert it with the build that applied it"
+                 draft of another branch, revert it with the build that applied it; if its text is part of another \
+                 migration now, or what it did was undone by hand, {} takes its row out, and {} records a migration \
+                 whose effect is there without running it",
+                front.forget(version),
+                front.baseline("VERSION")
             ),
             Self::OtherDatabase { embedded, recorded, .. } => format!(
                 "connect to the database of `{embedded}`; where one database holds the histories of both, each set has \
-                 a name of its own there: `Migrator::set(\"{embedded}\")` and `Migrator::set(\"{recorded}\")`"
+                 a name of its own there: {} and {}",
+                front.set(embedded),
+                front.set(recorded)
             ),
-            Self::Ahead { .. } => "is this an old build? run the build that applied it".to_owned(),
+            Self::Ahead { id, version, .. } => format!(
+                "is this an old build? run the build that applied it; if the file of `{id}` is gone for good and what \
+                 it did was undone by hand, {} takes its row out",
+                front.forget(version)
+            ),
             Self::Missing { id, .. } => format!(
-                "if the database already has what `{id}` does, record it with `Migrator::baseline`; else run it late \
-                 with `Migrator::out_of_order(OutOfOrder::Allow)`"
+                "if the database already has what `{id}` does, record that with {}; if not, {} runs it late",
+                front.baseline(id),
+                front.out_of_order()
             ),
             Self::OutOfOrder { id, .. } => format!(
-                "give it a number above the newest one (`cargo xtask renumber {id}`), or run it late with \
-                 `Migrator::out_of_order(OutOfOrder::Allow)`"
+                "give it a number above the newest one (`cargo xtask renumber {id}`), or run it late with {}; if the \
+                 database already has what it does, record it with {}",
+                front.out_of_order(),
+                front.baseline(id)
             ),
-            Self::FinishedEdited { state, statements_done, now, .. } => {
+            Self::FinishedEdited { id, state, statements_done, now } => {
                 let back = match (*statements_done, now.as_slice()) {
                     (_, []) => "bring back the text of what has finished".to_owned(),
                     (1, [now]) => {
@@ -213,30 +233,38 @@ impl Drift {
                         now.join(", ")
                     ),
                 };
-                let on = "the failing statement and those behind it may be changed";
+                let on = "the failing statement and those after it may be changed";
                 match state {
-                    State::Partial | State::Applied => format!(
-                        "{back}, and `up` goes on behind it: {on}; or finish it by hand (`Repair::MarkApplied`), or \
-                         undo it by hand (`Repair::Forget`), and say so with `Migrator::repair`"
-                    ),
+                    State::Partial | State::Applied => {
+                        format!("{back}, and {up} goes on after it: {on}; or {}", by_hand(front, id))
+                    }
                     State::Reverting => format!(
-                        "{back}, and `down 1` goes on behind it: {on}; or finish it by hand and say so with \
-                         `Migrator::repair` (`Repair::Forget`)"
+                        "{back}, and {down_1} goes on after it: {on}; or finish it by hand, and {} records that",
+                        front.forget(id)
                     ),
                 }
             }
-            Self::Partial { state: State::Reverting, .. } => {
-                "`down 1` goes on where it stopped; if it is to stay, bring back by hand what is undone and say so \
-                 with `Migrator::repair` (`Repair::MarkApplied`)"
-                    .to_owned()
-            }
-            Self::Partial { state: State::Partial | State::Applied, .. } => {
-                "`up` goes on where it stopped, once no other run is at it; to give it up, undo it by hand \
-                 and say so with `Migrator::repair` (`Repair::Forget`)"
-                    .to_owned()
-            }
+            Self::Partial { id, state: State::Reverting, .. } => format!(
+                "{down_1} goes on where it stopped; if it is to stay, bring back by hand what is undone, and {} \
+                 records that",
+                front.mark_applied(id)
+            ),
+            Self::Partial { id, state: State::Partial | State::Applied, .. } => format!(
+                "{up} goes on where it stopped, once no other run is at it; to give it up, undo it by hand, and {} \
+                 records that",
+                front.forget(id)
+            ),
         }
     }
+}
+
+/// The two ways to end by hand what stopped half way up.
+fn by_hand(front: Front, id: &str) -> String {
+    format!(
+        "finish it by hand, and {} records that; or undo it by hand, and {} records that",
+        front.mark_applied(id),
+        front.forget(id)
+    )
 }
 
 impl fmt::Display for Drift {

@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::drift::{self, Drift};
 use crate::patch;
-use crate::{Checksum, Dialect, Dialects, Digest, History, Migration, Row, Set, State, Version};
+use crate::{Checksum, Dialect, Dialects, Digest, Front, History, Migration, Row, Set, State, Version};
 
 /// Up or down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -280,6 +280,8 @@ pub enum Reason {
         id: String,
         /// Why, where its author said so.
         reason: Option<String>,
+        /// How many migrations, the newest first, can be reverted now.
+        possible: usize,
     },
     /// More steps down were asked for than migrations are applied.
     TooManySteps {
@@ -314,6 +316,8 @@ pub enum Reason {
         tool: String,
         /// The table in which it keeps its history.
         table: String,
+        /// The newest embedded migration.
+        newest: Option<String>,
     },
     /// Only a recorded migration can be repaired.
     NotRecorded {
@@ -321,11 +325,15 @@ pub enum Reason {
         version: Version,
         /// The oldest and the newest embedded migration.
         embedded: Option<(String, String)>,
+        /// Whether the set has a migration of this version.
+        is_embedded: bool,
     },
     /// A migration that is not embedded cannot be recorded as the embedded one.
     NotEmbedded {
         /// Version and name as recorded.
         id: String,
+        /// The version.
+        version: Version,
     },
     /// Of a migration all is known: no statement of it is under way.
     NothingInDoubt {
@@ -335,52 +343,74 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// What to do about it.
+    /// What to do about it, for whoever calls from Rust.
     pub fn help(&self) -> String {
+        self.help_for(Front::Rust)
+    }
+
+    /// What to do about it, in the words of a front.
+    pub fn help_for(&self, front: Front) -> String {
+        let furthest =
+            |possible: &usize| format!("{} reverts as many as can be reverted now", front.down_by(*possible));
         match self {
-            Self::Drift(drift) => drift.help(),
+            Self::Drift(drift) => drift.help_for(front),
             Self::UnknownVersion { embedded: Some((oldest, newest)), .. } if oldest == newest => {
                 format!("it embeds `{newest}` alone")
             }
             Self::UnknownVersion { embedded: Some((oldest, newest)), .. } => {
-                format!("it embeds `{oldest}` to `{newest}`: `status` lists them")
+                format!("it embeds `{oldest}` to `{newest}`: {} lists them", front.status())
             }
             Self::UnknownVersion { embedded: None, .. } => "it embeds no migration at all".to_owned(),
             Self::BelowOldest { possible: false, .. } => {
                 "not all can be reverted now, as another reason says".to_owned()
             }
-            Self::BelowOldest { oldest, .. } => format!("`down --all` reverts every migration, `{oldest}` too"),
-            Self::NotApplied { id } => {
-                format!("go up to it (`up --to {id}`), or name one that is applied (`status` lists them)")
+            Self::BelowOldest { oldest, .. } => {
+                format!("{} reverts every migration, `{oldest}` too", front.down_all())
             }
-            Self::Irreversible { .. } => "restore a backup, or write a new migration that puts things right".to_owned(),
+            Self::NotApplied { id } => format!(
+                "go up to it ({}), or name one that is applied ({} lists them)",
+                front.up_to(id),
+                front.status()
+            ),
+            Self::Irreversible { possible: 0, .. } => {
+                "restore a backup, or write a new migration that puts things right".to_owned()
+            }
+            Self::Irreversible { possible, .. } => format!(
+                "{}; to go further, restore a backup, or write a new migration that puts things right",
+                furthest(possible)
+            ),
             Self::TooManySteps { applied: 0, .. } => "there is nothing to revert".to_owned(),
-            Self::TooManySteps { applied: 1, possible: 1, .. } => "`down 1` reverts it".to_owned(),
+            Self::TooManySteps { applied: 1, possible: 1, .. } => format!("{} reverts it", front.down_by(1)),
             Self::TooManySteps { applied: 1, .. } => "it cannot be reverted, as another reason says".to_owned(),
             Self::TooManySteps { possible: 0, .. } => "none can be reverted now, as another reason says".to_owned(),
             Self::TooManySteps { applied, possible, .. } if applied == possible => {
-                format!("`down {applied}` reverts all of them")
+                format!("{} reverts all of them", front.down_by(*applied))
             }
-            Self::TooManySteps { possible, .. } => {
-                format!("`down {possible}` reverts as many as can be reverted now")
-            }
+            Self::TooManySteps { possible, .. } => furthest(possible),
             Self::WrongDialect { database, .. } => {
                 format!("connect to such a database, or add `{database}` to `dialects` in `migrations.toml`")
             }
             Self::OutsideTransaction { .. } | Self::OwnTransaction { .. } => {
-                "leave out `Atomicity::WholeRun` for the run that holds it".to_owned()
+                format!("make each migration a transaction of its own: {}", front.per_migration())
             }
-            Self::OtherTool { .. } => "record what the database already has with `Migrator::baseline`; if these \
-                                       migrations have nothing to do with that tool's, say so with \
-                                       `Migrator::beside_other_tools` (`--beside-other-tools`)"
-                .to_owned(),
-            Self::NotRecorded { .. } => {
-                "`status` lists what is recorded; `Migrator::baseline` records what is not".to_owned()
+            Self::OtherTool { newest, .. } => {
+                let baseline = match newest {
+                    Some(newest) => front.baseline(newest),
+                    None => front.baseline("VERSION"),
+                };
+                format!(
+                    "where the database has what these migrations do, record that with {baseline} (or name the last \
+                     one that it has); if they have nothing to do with that tool's, {} runs them",
+                    front.beside_other_tools()
+                )
             }
-            Self::NothingInDoubt { .. } => "look with `status`, then run again".to_owned(),
-            Self::NotEmbedded { .. } => {
-                "run the build that embeds it, or take its row out with `Migrator::repair` (`Repair::Forget`)"
-                    .to_owned()
+            Self::NotRecorded { version, is_embedded: true, .. } => {
+                format!("{} lists what is recorded; {} records what is not", front.status(), front.baseline(version))
+            }
+            Self::NotRecorded { is_embedded: false, .. } => format!("{} lists what is recorded", front.status()),
+            Self::NothingInDoubt { .. } => format!("look with {}, then run again", front.status()),
+            Self::NotEmbedded { id, version } => {
+                format!("run the build that embeds `{id}`, or take its row out with {}", front.forget(version))
             }
         }
     }
@@ -398,8 +428,8 @@ impl fmt::Display for Reason {
                 write!(f, "version {version} is older than `{oldest}`, the oldest migration that the program embeds")
             }
             Self::NotApplied { id } => write!(f, "`{id}` is to stay applied, and is not applied"),
-            Self::Irreversible { id, reason: Some(reason) } => write!(f, "`{id}` is irreversible: {reason}"),
-            Self::Irreversible { id, reason: None } => write!(f, "`{id}` has no down script"),
+            Self::Irreversible { id, reason: Some(reason), .. } => write!(f, "`{id}` is irreversible: {reason}"),
+            Self::Irreversible { id, reason: None, .. } => write!(f, "`{id}` has no down script"),
             Self::TooManySteps { asked, applied, .. } => {
                 let asked = if *asked == 1 { "1 migration".to_owned() } else { format!("{asked} migrations") };
                 match applied {
@@ -425,15 +455,15 @@ impl fmt::Display for Reason {
                     "`{id}` turns foreign keys off, which takes a transaction of its own, and all of the run was to be in one"
                 )
             }
-            Self::OtherTool { tool, table } => write!(
+            Self::OtherTool { tool, table, .. } => write!(
                 f,
                 "the database was migrated by another tool ({tool}, table `{table}`) and has no history of Lockgate's: \
                  every migration would run, also those whose effect is there"
             ),
-            Self::NotRecorded { version, embedded } => {
+            Self::NotRecorded { version, embedded, .. } => {
                 write!(f, "version {} is not recorded", like(embedded, *version))
             }
-            Self::NotEmbedded { id } => write!(f, "`{id}` is recorded, and the program does not embed it"),
+            Self::NotEmbedded { id, .. } => write!(f, "`{id}` is recorded, and the program does not embed it"),
             Self::NothingInDoubt { id } => {
                 write!(f, "no statement of `{id}` is under way: it is known how far it came")
             }
@@ -493,7 +523,8 @@ pub fn plan(set: &Set, history: &History, request: &Request) -> Result<Plan, Ref
     if let History::Foreign { tool, table } = history
         && !(steps.is_empty() || request.beside_others)
     {
-        reasons.push(Reason::OtherTool { tool: tool.clone(), table: table.clone() });
+        let newest = set.last().map(|migration| migration.id().to_owned());
+        reasons.push(Reason::OtherTool { tool: tool.clone(), table: table.clone(), newest });
     }
     let going: HashMap<&str, &Step> = steps.iter().map(|step| (step.id.as_str(), step)).collect();
     let (blocking, tolerated) =
@@ -590,13 +621,13 @@ pub fn repair(set: &Set, history: &History, dialect: Dialect, repair: Repair) ->
                     steps.push(step(&migration, Action::Rewrite));
                 }
             }
-            (Some(row), None) => reasons.push(Reason::NotEmbedded { id: row.id() }),
-            (None, _) => reasons.push(Reason::NotRecorded { version, embedded: ends(set) }),
+            (Some(row), None) => reasons.push(Reason::NotEmbedded { id: row.id(), version }),
+            (None, _) => reasons.push(not_recorded(set, version)),
         },
         Repair::Forget(version) => match (history.row(version), set.find(version)) {
             (Some(_), Some(migration)) => steps.push(step(&migration, Action::Forget)),
             (Some(row), None) => steps.push(Step { version, id: row.id(), action: Action::Forget }),
-            (None, _) => reasons.push(Reason::NotRecorded { version, embedded: ends(set) }),
+            (None, _) => reasons.push(not_recorded(set, version)),
         },
         Repair::Finished(version) | Repair::Again(version) => match (history.row(version), set.find(version)) {
             (Some(row), Some(migration)) => match in_doubt(row) {
@@ -613,8 +644,8 @@ pub fn repair(set: &Set, history: &History, dialect: Dialect, repair: Repair) ->
                 }
                 None => reasons.push(Reason::NothingInDoubt { id: migration.id().to_owned() }),
             },
-            (Some(row), None) => reasons.push(Reason::NotEmbedded { id: row.id() }),
-            (None, _) => reasons.push(Reason::NotRecorded { version, embedded: ends(set) }),
+            (Some(row), None) => reasons.push(Reason::NotEmbedded { id: row.id(), version }),
+            (None, _) => reasons.push(not_recorded(set, version)),
         },
     }
     finish(steps, Vec::new(), history, reasons)
@@ -691,6 +722,7 @@ fn down(set: &Set, history: &History, request: &Request, reasons: &mut Vec<Reaso
         }
     };
     let mut steps = Vec::new();
+    let mut furthest = None;
     for row in rows[keep..].iter().rev() {
         let action = match row.state {
             State::Reverting => Action::ResumeRevert { statements_done: row.statements_done },
@@ -706,6 +738,7 @@ fn down(set: &Set, history: &History, request: &Request, reasons: &mut Vec<Reaso
             None => reasons.push(Reason::Irreversible {
                 id: migration.id().to_owned(),
                 reason: migration.irreversible().map(str::to_owned),
+                possible: *furthest.get_or_insert_with(|| possible(set, history, request)),
             }),
         }
         steps.push(step(&migration, action));
@@ -782,6 +815,10 @@ fn step(migration: &Migration, action: Action) -> Step {
 
 fn unknown_version(set: &Set, version: Version) -> Reason {
     Reason::UnknownVersion { version, embedded: ends(set) }
+}
+
+fn not_recorded(set: &Set, version: Version) -> Reason {
+    Reason::NotRecorded { version, embedded: ends(set), is_embedded: set.find(version).is_some() }
 }
 
 /// The oldest and the newest migration of a set.

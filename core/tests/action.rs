@@ -3,7 +3,9 @@
 mod support;
 
 use lockgate_core::plan::Reason;
-use lockgate_core::{Action, Ahead, Atomicity, Destination, Dialect, Direction, OutOfOrder, Request, Row, State};
+use lockgate_core::{
+    Action, Ahead, Atomicity, Destination, Dialect, Direction, Front, OutOfOrder, Request, Row, State,
+};
 use support::{checksum, row};
 
 /// Every row there can be of a migration whose text is `a+b+c`, and none.
@@ -86,7 +88,7 @@ fn a_request_asks_for_what_is_usual() {
 
 #[test]
 fn what_cannot_be_reverted_says_what_can() {
-    let says = |applied, possible| Reason::TooManySteps { asked: 9, applied, possible }.help();
+    let says = |applied, possible| Reason::TooManySteps { asked: 9, applied, possible }.help_for(Front::CommandLine);
     assert_eq!(says(0, 0), "there is nothing to revert");
     assert_eq!(says(1, 1), "`down 1` reverts it");
     assert_eq!(says(1, 0), "it cannot be reverted, as another reason says");

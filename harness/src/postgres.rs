@@ -106,7 +106,8 @@ fn goes_with_server(ours: bool, others: i64) -> bool {
 /// The URL of the server, and the file of its password if it is ours; `None` where this machine has none, which has been reported.
 fn server() -> Result<Option<(String, Option<PathBuf>)>, Error> {
     if let Some(url) = given() {
-        return Ok(Some((url, None)));
+        let understood = lockgate::__private::understood(&url);
+        return understood.map(|url| Some((url, None))).map_err(|e| Error::new(format!("{SERVER}: {}", e.report())));
     }
     // A static is never dropped: our part in it ends with this process.
     static SHARED: OnceLock<Result<Shared, server::Error>> = OnceLock::new();

@@ -9,7 +9,7 @@ use std::fmt::Display;
 #[cfg(feature = "sqlite")]
 use std::fs;
 
-use lockgate::{Dialect, mask_secrets};
+use lockgate::{Dialect, Front, mask_secrets};
 
 use crate::Throwaway;
 use crate::ground::Ground;
@@ -52,10 +52,10 @@ pub(crate) async fn answer(tests: &'static Tests, verb: Verb) -> Result<String, 
 /// Why not, in words: nothing is dropped that has no mark.
 #[doc(hidden)]
 pub async fn create(tests: &'static Tests, url: &str, seed: u64) -> Result<String, String> {
-    let dialect = dialect(url)?;
-    make_empty(url, dialect).await?;
-    fill(tests, url, dialect, seed).await?;
-    Ok(format!("{} is at the head, filled with seed {seed}", mask_secrets(url)))
+    let (url, dialect) = understood(url)?;
+    make_empty(&url, dialect).await?;
+    fill(tests, &url, dialect, seed).await?;
+    Ok(format!("{} is at the head, filled with seed {seed}", mask_secrets(&url)))
 }
 
 /// Marks a database for development.
@@ -65,8 +65,16 @@ pub async fn create(tests: &'static Tests, url: &str, seed: u64) -> Result<Strin
 /// Why not, in words.
 #[doc(hidden)]
 pub async fn mark(url: &str) -> Result<String, String> {
-    set_mark(url, dialect(url)?).await?;
-    Ok(format!("{} is marked for development: `testdb create` may drop it", mask_secrets(url)))
+    let (url, dialect) = understood(url)?;
+    set_mark(&url, dialect).await?;
+    Ok(format!("{} is marked for development: `testdb create` may drop it", mask_secrets(&url)))
+}
+
+/// The URL as the driver understands it, of which nothing is dropped in silence.
+fn understood(url: &str) -> Result<(String, Dialect), String> {
+    let dialect = dialect(url)?;
+    let url = lockgate::__private::understood(url).map_err(|e| e.report_for(Front::CommandLine).to_string())?;
+    Ok((url, dialect))
 }
 
 fn dialect(url: &str) -> Result<Dialect, String> {

@@ -177,15 +177,32 @@ impl Database {
     }
 
     fn error(&self, mut cause: Cause) -> Error {
-        for secret in secrets(&self.url) {
-            cause.message = cause.message.replace(&secret, "***");
+        let secrets = secrets(&self.url);
+        for secret in &secrets {
+            cause.message = cause.message.replace(secret, "***");
         }
-        let code = cause.code.clone();
-        let mut error = Error::from_cause(format!("cannot connect to {}", mask_secrets(&self.url)), cause);
-        if code.as_deref() == Some("SQLSTATE 3D000") {
-            error = error.with_help("create the database first: CREATE DATABASE is not run for you");
+        if cause.code.as_deref() == Some("SQLSTATE 3D000") {
+            let name = Some(self.name().unwrap_or_default()).filter(|name| !secrets.contains(name));
+            cause = cause.with_advice(format!(
+                "create the database first, connected to another one, such as `postgres`: `CREATE DATABASE {}`",
+                crate::store::identifier(name.as_deref().unwrap_or("***"))
+            ));
         }
-        error
+        Error::from_cause(format!("cannot connect to {}", mask_secrets(&self.url)), cause)
+    }
+
+    /// The name of the database on its server.
+    fn name(&self) -> Option<String> {
+        match &self.inner {
+            #[cfg(feature = "sqlite")]
+            Inner::Sqlite { .. } => None,
+            #[cfg(feature = "postgres")]
+            Inner::Postgres { options, .. } => {
+                Some(options.get_database().unwrap_or_else(|| options.get_username()).to_owned())
+            }
+            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+            Inner::Never(never) => match *never {},
+        }
     }
 }
 
@@ -201,16 +218,18 @@ fn inner(url: &str) -> Result<Inner, Error> {
     match scheme {
         #[cfg(feature = "sqlite")]
         "sqlite" => {
+            let understood = crate::url::understood(url)?;
             let options: sqlx::sqlite::SqliteConnectOptions =
-                url.parse().map_err(|error| not_understood(url, &error))?;
+                understood.parse().map_err(|error| not_understood(url, &error))?;
             // A script may have secrets in it, and the driver would write a slow one into the log.
             let options = sqlx::ConnectOptions::disable_statement_logging(options);
             Ok(Inner::Sqlite { options, connection: None })
         }
         #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => {
+            let understood = crate::url::understood(url)?;
             let mut options: sqlx::postgres::PgConnectOptions =
-                url.parse().map_err(|error| not_understood(url, &error))?;
+                understood.parse().map_err(|error| not_understood(url, &error))?;
             if options.get_application_name().is_none() {
                 // Whoever waits for our lock reads this name.
                 let program = std::env::current_exe().ok();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lockgate_core::{Refusal, Script};
+use lockgate_core::{Front, Refusal, Script};
 
 /// An error of Lockgate: handle it by [`kind`](Self::kind), show it by [`report`](Self::report).
 ///
@@ -10,7 +10,38 @@ use lockgate_core::{Refusal, Script};
 /// error shows everything.
 pub struct Error {
     kind: ErrorKind,
-    report: Box<ErrorReport>,
+    /// One for each front, in the order of [`Front::ALL`].
+    reports: Box<[ErrorReport; 2]>,
+}
+
+/// A line of a report, in the words of each front.
+#[derive(Clone, Debug)]
+pub(crate) struct Said([String; 2]);
+
+impl Said {
+    pub(crate) fn each(line: impl Fn(Front) -> String) -> Self {
+        Self(Front::ALL.map(line))
+    }
+
+    fn to(&self, front: Front) -> &str {
+        let [rust, command_line] = &self.0;
+        match front {
+            Front::Rust => rust,
+            Front::CommandLine => command_line,
+        }
+    }
+}
+
+impl From<&str> for Said {
+    fn from(line: &str) -> Self {
+        Self::each(|_| line.to_owned())
+    }
+}
+
+impl From<String> for Said {
+    fn from(line: String) -> Self {
+        Self::each(|_| line.clone())
+    }
 }
 
 /// What kind of error it is. Few and stable.
@@ -72,79 +103,105 @@ impl Error {
         self.kind
     }
 
-    /// All that is known, to be read by a person. Its `Display` has several lines.
+    /// All that is known, to be read by a person who calls from Rust. Its `Display` has several lines.
     pub fn report(&self) -> &ErrorReport {
-        &self.report
+        self.report_for(Front::Rust)
     }
 
-    pub(crate) fn new(kind: ErrorKind, summary: impl Into<String>) -> Self {
-        let report = ErrorReport {
+    /// The same in the words of a front: what a command line shows names what can be typed there.
+    pub fn report_for(&self, front: Front) -> &ErrorReport {
+        let [rust, command_line] = &*self.reports;
+        match front {
+            Front::Rust => rust,
+            Front::CommandLine => command_line,
+        }
+    }
+
+    pub(crate) fn new(kind: ErrorKind, summary: impl Into<Said>) -> Self {
+        let reports = summary.into().0.map(|summary| ErrorReport {
             kind,
-            summary: summary.into(),
+            summary,
             place: None,
             cause: None,
             reasons: Vec::new(),
             state: Vec::new(),
             help: Vec::new(),
-        };
-        Self { kind, report: Box::new(report) }
+        });
+        Self { kind, reports: Box::new(reports) }
     }
 
-    pub(crate) fn usage(summary: impl Into<String>) -> Self {
+    fn with(mut self, mut change: impl FnMut(Front, &mut ErrorReport)) -> Self {
+        for (front, report) in Front::ALL.into_iter().zip(&mut *self.reports) {
+            change(front, report);
+        }
+        self
+    }
+
+    pub(crate) fn usage(summary: impl Into<Said>) -> Self {
         Self::new(ErrorKind::Usage, summary)
     }
 
-    pub(crate) fn refused(what: &str, refusal: &Refusal) -> Self {
-        let mut error = Self::new(ErrorKind::Refused, what);
-        error.report.reasons = refusal.reasons.iter().map(|reason| (reason.to_string(), reason.help())).collect();
-        error
+    pub(crate) fn refused(summary: impl Into<Said>, refusal: &Refusal) -> Self {
+        let reasons = &refusal.reasons;
+        Self::new(ErrorKind::Refused, summary).with(|front, report| {
+            report.reasons = reasons.iter().map(|reason| (reason.to_string(), reason.help_for(front))).collect();
+        })
     }
 
-    pub(crate) fn from_cause(summary: impl Into<String>, cause: Cause) -> Self {
-        let mut error = Self::new(cause.class.kind(), summary);
-        error.report.help.extend(cause.class.help().map(str::to_owned));
-        error.report.cause = Some(cause);
-        error
+    pub(crate) fn from_cause(summary: impl Into<Said>, cause: Cause) -> Self {
+        Self::new(cause.class.kind(), summary).with(|front, report| {
+            report.help.extend(cause.help(front));
+            report.cause = Some(cause.clone());
+        })
+    }
+
+    /// The same error, which shows none of these words.
+    pub(crate) fn masked(self, secrets: &[String]) -> Self {
+        self.with(|_, report| {
+            for text in [&mut report.summary].into_iter().chain(&mut report.help) {
+                for secret in secrets {
+                    *text = text.replace(secret, "***");
+                }
+            }
+        })
     }
 
     pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.kind = kind;
-        self.report.kind = kind;
-        self
+        self.with(|_, report| report.kind = kind)
     }
 
-    pub(crate) fn with_place(mut self, place: Option<Place>) -> Self {
-        self.report.place = place;
-        self
+    pub(crate) fn with_place(self, place: Option<Place>) -> Self {
+        self.with(|_, report| report.place.clone_from(&place))
     }
 
     /// The same error, with this line instead of one that it said of the state.
-    pub(crate) fn with_state_instead(mut self, of: &str, line: String) -> Self {
-        self.report.state.retain(|said| said != of);
-        self.with_state(line)
+    pub(crate) fn with_state_instead(self, of: &str, line: String) -> Self {
+        self.with(|_, report| report.state.retain(|said| said != of)).with_state(line)
     }
 
-    pub(crate) fn with_state(mut self, line: impl Into<String>) -> Self {
-        self.report.state.push(line.into());
-        self
+    pub(crate) fn with_state(self, line: impl Into<Said>) -> Self {
+        let mut lines = line.into().0.into_iter();
+        self.with(|_, report| report.state.extend(lines.next()))
     }
 
-    pub(crate) fn with_help(mut self, line: impl Into<String>) -> Self {
-        self.report.help.push(line.into());
-        self
+    pub(crate) fn with_help(self, line: impl Into<Said>) -> Self {
+        let mut lines = line.into().0.into_iter();
+        self.with(|_, report| report.help.extend(lines.next()))
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.report.summary)?;
-        if let Some(cause) = &self.report.cause {
+        let report = self.report();
+        f.write_str(&report.summary)?;
+        if let Some(cause) = &report.cause {
             write!(f, ": {}", cause.message)?;
         }
-        if let Some((reason, _)) = self.report.reasons.first() {
+        if let Some((reason, _)) = report.reasons.first() {
             write!(f, ": {reason}")?;
         }
-        match self.report.reasons.len() {
+        match report.reasons.len() {
             0 | 1 => Ok(()),
             many => write!(f, " (and {} more)", many - 1),
         }
@@ -153,7 +210,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&*self.report, f)
+        fmt::Display::fmt(self.report(), f)
     }
 }
 
@@ -289,12 +346,14 @@ impl fmt::Display for Place {
 pub(crate) struct Cause {
     pub(crate) class: Class,
     pub(crate) message: String,
-    pub(crate) code: Option<String>,
+    pub(crate) code: Option<Box<str>>,
     pub(crate) detail: Option<Box<str>>,
     pub(crate) hint: Option<Box<str>>,
     pub(crate) context: Option<Box<str>>,
     /// Where in the message that was sent: characters, counted from 1.
     pub(crate) position: Option<usize>,
+    /// What to do about it, where more is known than its class.
+    pub(crate) advice: Option<Box<Said>>,
 }
 
 /// What Lockgate must know of a database's error to handle it.
@@ -310,6 +369,8 @@ pub(crate) enum Class {
     /// A pooler gives the connection no session for as long as it needs one.
     Pooler,
     Unreachable,
+    /// There is no encrypted connection as it was asked for.
+    Encryption,
     /// The file is not there, or cannot be opened.
     NoFile,
     /// The file is something else, or encrypted.
@@ -355,7 +416,7 @@ impl Class {
     fn kind(self) -> ErrorKind {
         match self {
             Self::Usage | Self::Pooler => ErrorKind::Usage,
-            Self::Unreachable | Self::NoFile | Self::NotADatabase => ErrorKind::Unreachable,
+            Self::Unreachable | Self::Encryption | Self::NoFile | Self::NotADatabase => ErrorKind::Unreachable,
             Self::Login | Self::Privilege => ErrorKind::Denied,
             Self::ReadOnly => ErrorKind::ReadOnly,
             Self::HistoryFormat => ErrorKind::HistoryFormat,
@@ -378,62 +439,139 @@ impl Class {
         }
     }
 
-    fn help(self) -> Option<&'static str> {
-        match self {
-            Self::HistoryFormat => Some(
-                "the table was written by a newer release or by something else: use the newer release, or name \
-                 another table with `history_table`",
+    /// What to do about it. The code is the database's own.
+    fn help(self, code: &str, front: Front) -> Option<String> {
+        let is_sqlite = code.starts_with("SQLite");
+        let line = match self {
+            Self::HistoryFormat => format!(
+                "the table was written by a newer release or by something else: use the newer release, or name another \
+                 table with {}",
+                front.history_table()
             ),
-            Self::Unreachable => Some("check that the server runs and that host, port and database name are right"),
-            Self::NoFile => Some(
-                "check the path in the database URL, and that its folder may be read; to create a file that is \
-                 missing, add `?mode=rwc`",
-            ),
+            Self::Unreachable => match code {
+                "SQLSTATE 57P03" => format!("wait until the server has started: {} does", front.connect_wait()),
+                "SQLSTATE 53300" => format!(
+                    "end connections that nobody uses (`SELECT pid, application_name, state, state_change FROM \
+                     pg_stat_activity` lists them), or wait for one to end: {} does",
+                    front.connect_wait()
+                ),
+                _ => "check that the server runs and that host, port and database name are right".to_owned(),
+            },
+            Self::Encryption => {
+                "check that the server has `ssl = on`; with `sslmode=verify-ca` or `verify-full`, name the \
+                     certificate of its authority with `sslrootcert=/path/root.crt`; `sslmode=disable` \
+                     connects in clear text"
+                    .to_owned()
+            }
+            Self::NoFile => {
+                "check the path in the database URL, and that its folder may be read; to create a file that \
+                     is missing, add `?mode=rwc`"
+                    .to_owned()
+            }
             Self::NotADatabase => {
-                Some("check the path in the database URL: the file there is no SQLite database, or an encrypted one")
+                "check the path in the database URL: the file there is no SQLite database, or an encrypted one"
+                    .to_owned()
             }
-            Self::Pooler => Some("connect to the server itself, or to a pool in session mode, then run again"),
-            Self::Login => Some("check user and password in the database URL"),
-            Self::Privilege => Some("grant the privilege to this role, or connect as one that has it, then run again"),
-            Self::ReadOnly => Some("connect to the primary, or to a file and a folder that can be written"),
-            Self::LockTimeout => {
-                Some("end what holds it, or allow more time with `lock_timeout` (SQLite: `lock_wait`), then run again")
+            Self::Pooler => "connect to the server itself, or to a pool in session mode, then run again".to_owned(),
+            Self::Login => match code {
+                "SQLSTATE 28000" => {
+                    "check the user in the database URL, and what `pg_hba.conf` of the server lets in; \
+                     where it takes encrypted connections alone, add `sslmode=require` to the URL"
+                        .to_owned()
+                }
+                _ => "check user and password in the database URL".to_owned(),
+            },
+            Self::Privilege => {
+                "grant the privilege to this role, or connect as one that has it, then run again".to_owned()
             }
-            Self::Held => {
-                Some("end what reads or writes the database, or allow more time with `lock_wait`, then run again")
+            Self::ReadOnly if is_sqlite => {
+                "make the file and its folder writable for this user, and leave `mode=ro` and \
+                     `immutable` out of the URL, then run again"
+                    .to_owned()
             }
-            Self::Cancelled => Some(
-                "if a limit ended it: raise `statement_timeout`, or write `-- lockgate: statement-timeout 10min`; if \
-                 somebody did (`pg_cancel_backend`): find out who cancelled it; then run again",
+            Self::ReadOnly => "connect to the primary".to_owned(),
+            Self::LockTimeout if is_sqlite => format!(
+                "end what writes to the database, or allow more time with {}, then run again",
+                front.lock_wait()
             ),
-            Self::Full => Some("free some space, then run again: nothing needs to be repaired"),
-            Self::Lost => Some("look with `status`, then run again: what is recorded is not repeated"),
+            Self::LockTimeout => match code {
+                "SQLSTATE 40P01" | "SQLSTATE 40001" => {
+                    "another transaction was in the way of this one: run again when it has ended".to_owned()
+                }
+                _ => format!("end what holds it, or allow more time with {}, then run again", front.lock_timeout()),
+            },
+            Self::Held => format!(
+                "end what reads or writes the database, or allow more time with {}, then run again",
+                front.lock_wait()
+            ),
+            Self::Cancelled => format!(
+                "if a limit ended it (`statement_timeout` of the role, the database or the server): allow more time \
+                 with {}, and run again; if somebody did (`pg_cancel_backend`): find out who, then run again",
+                front.statement_timeout()
+            ),
+            Self::Full => "free some space, then run again: nothing needs to be repaired".to_owned(),
+            Self::Lost => format!("look with {}, then run again: what is recorded is not repeated", front.status()),
             Self::Unclean => {
-                Some("close the connection, and run what changes its session on one that is not used again")
+                "close the connection, and run what changes its session on one that is not used again".to_owned()
             }
-            Self::Overtaken => Some("look with `status`, then run again"),
-            Self::Busy => Some("wait for it to end, or allow more time with `lock_wait`"),
-            Self::Unwritten => Some(
-                "look for a trigger or a rule on the history table that keeps rows from being written, drop it, then run again",
-            ),
-            Self::Hidden => Some(
-                "switch it off (`ALTER TABLE … DISABLE ROW LEVEL SECURITY`), or connect as the owner of the table or as a \
-                 role with BYPASSRLS",
-            ),
-            Self::Planted => Some(
+            Self::Overtaken => format!("look with {}, then run again", front.status()),
+            Self::Busy => format!("wait for it to end, or allow more time with {}", front.lock_wait()),
+            Self::Unwritten => {
+                "look for a trigger or a rule on the history table that keeps rows from being written, drop \
+                     it, then run again"
+                    .to_owned()
+            }
+            Self::Hidden => {
+                "switch it off (`ALTER TABLE … DISABLE ROW LEVEL SECURITY`), or connect as the owner of the \
+                     table or as a role with BYPASSRLS"
+                    .to_owned()
+            }
+            Self::Planted => {
                 "look at the table and at its triggers; if it is yours, give it to the owner of the database \
-                 (`ALTER TABLE … OWNER TO`), or connect as the role that it belongs to; else drop it",
-            ),
-            Self::Ambiguous => Some("name the one that is meant, with its schema: `history_table(\"schema.table\")`"),
-            Self::Unknown => Some("use a newer release of Lockgate, or take the object out of the database"),
-            Self::Absent | Self::Syntax | Self::Usage | Self::InDoubt | Self::Other => None,
-        }
+                     (`ALTER TABLE … OWNER TO`), or connect as the role that it belongs to; else drop it"
+                    .to_owned()
+            }
+            Self::Ambiguous => {
+                format!("name the one that is meant, with its schema: {}", front.history_table())
+            }
+            Self::Unknown => "use a newer release of Lockgate, or take the object out of the database".to_owned(),
+            Self::Other if code == "SQLSTATE 55006" => {
+                "if the constraints of rows that this migration changed are still \
+                     to be checked, write `SET CONSTRAINTS ALL IMMEDIATE;` before \
+                     this statement; if another session uses the object, end that \
+                     session; then run again"
+                    .to_owned()
+            }
+            Self::Absent | Self::Syntax | Self::Usage | Self::InDoubt | Self::Other => return None,
+        };
+        Some(line)
     }
 }
 
 impl Cause {
     pub(crate) fn new(class: Class, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), code: None, detail: None, hint: None, context: None, position: None }
+        Self {
+            class,
+            message: message.into(),
+            code: None,
+            detail: None,
+            hint: None,
+            context: None,
+            position: None,
+            advice: None,
+        }
+    }
+
+    pub(crate) fn with_advice(self, advice: impl Into<Said>) -> Self {
+        Self { advice: Some(Box::new(advice.into())), ..self }
+    }
+
+    /// What to do about it, in the words of a front.
+    fn help(&self, front: Front) -> Option<String> {
+        match &self.advice {
+            Some(said) => Some(said.to(front).to_owned()),
+            None => self.class.help(self.code.as_deref().unwrap_or_default(), front),
+        }
     }
 
     pub(crate) fn history_format(message: String) -> Self {
@@ -449,7 +587,7 @@ impl Cause {
                 (Class::Lost, "the server, or something on the way to it, closed the connection".to_owned())
             }
             sqlx::Error::Io(e) => (Class::Lost, e.to_string()),
-            sqlx::Error::Tls(e) => (Class::Unreachable, format!("no encrypted connection: {e}")),
+            sqlx::Error::Tls(e) => (Class::Encryption, format!("no encrypted connection: {e}")),
             sqlx::Error::PoolTimedOut => (
                 Class::Unreachable,
                 "the pool gave no connection in time: all are in use, or none can be made".to_owned(),

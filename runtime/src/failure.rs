@@ -2,10 +2,10 @@
 //! do about it. What is done about it is the executor's.
 
 use lockgate_core::patch::Patch;
-use lockgate_core::{Direction, History, Row, State, StatementFlags, StatementKind, Touch};
+use lockgate_core::{Direction, Front, History, Row, State, StatementFlags, StatementKind, Touch};
 
 use crate::backend::{FailedAt, Failure, Fate, Job, LockFailure, Work};
-use crate::error::{Cause, Class, Error, ErrorKind, Place};
+use crate::error::{Cause, Class, Error, ErrorKind, Place, Said};
 use crate::executor::Run;
 use crate::report::Report;
 
@@ -120,7 +120,9 @@ pub(crate) fn no_lock(failure: LockFailure, run: &Run<'_>) -> Error {
                 Some(holder) => error.with_state(format!("held by {holder}")),
                 None => error.with_state("held by another connection that is writing to this database"),
             };
-            error.with_state(UNCHANGED).with_help("wait for it to end, or allow more time with `lock_wait`")
+            error.with_state(UNCHANGED).with_help(Said::each(|front| {
+                format!("wait for it to end, or allow more time with {}", front.lock_wait())
+            }))
         }
         LockFailure::Cause(cause) => Error::from_cause("the run could not begin", cause).with_state(UNCHANGED),
     }
@@ -159,7 +161,14 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
     let place = place(&job, &failure);
     let (headline, at, class) = (headline(&job, &failure), failure.at, failure.cause.class);
     let released = Released::of(run, &job, failure.cause.detail.as_deref());
-    let mut error = Error::from_cause(headline, failure.cause).with_place(place);
+    let cause = match own_limit(&job, class) {
+        Some((limit, path)) => failure.cause.with_advice(format!(
+            "if `-- lockgate: {limit}` in {path} ended it, which no option overrides: raise it there, then run again; if \
+             somebody cancelled it: find out who, then run again"
+        )),
+        None => failure.cause,
+    };
+    let mut error = Error::from_cause(headline, cause).with_place(place);
     if !matches!(class, Class::Lost | Class::Pooler | Class::Privilege | Class::ReadOnly | Class::Busy | Class::InDoubt)
     {
         error = error.with_kind(ErrorKind::Failed);
@@ -176,11 +185,12 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
     if class == Class::InDoubt {
         return error
             .with_help("look in the database whether this statement has taken effect")
-            .with_help(format!(
-                "if it has: `repair --finished {}` records it, and the next run goes on after it",
-                job.id
-            ))
-            .with_help(format!("if it has not: `repair --again {}`, and the next run sends it again", job.id));
+            .with_help(Said::each(|front| {
+                format!("if it has: {} records it, and the next run goes on after it", front.finished(&job.id))
+            }))
+            .with_help(Said::each(|front| {
+                format!("if it has not: {}, and the next run sends it again", front.again(&job.id))
+            }));
     }
     if class == Class::Lost {
         error = error.with_help(STILL_RUNNING);
@@ -212,19 +222,23 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
             }
             if !invalid.is_empty() {
                 let drop: Vec<_> = invalid.iter().map(|index| format!("`DROP INDEX CONCURRENTLY {index}`")).collect();
-                let verb = match job.action.direction() {
-                    Some(Direction::Down) => "down 1",
-                    Some(Direction::Up) | None => "up",
-                };
                 // What is announced is looked for by the next run.
                 let announced = row.and_then(|row| row.under_way) == u32::try_from(index + 1).ok();
-                return error.with_help(match announced {
-                    true => format!("put right what the cause names: `{verb}` drops it and goes on at this statement"),
-                    false => format!(
-                        "run {}, put right what the cause names, and `{verb}` goes on at this statement",
-                        drop.join(" and ")
+                let goes_on = |front: Front| match job.action.direction() {
+                    Some(Direction::Down) => front.down_by(1),
+                    Some(Direction::Up) | None => front.up().to_owned(),
+                };
+                return error.with_help(Said::each(|front| match announced {
+                    true => format!(
+                        "put right what the cause names: {} drops it and goes on at this statement",
+                        goes_on(front)
                     ),
-                });
+                    false => format!(
+                        "run {}, put right what the cause names, and {} goes on at this statement",
+                        drop.join(" and "),
+                        goes_on(front)
+                    ),
+                }));
             }
             advised(error, at, class, sql.script.path(), released)
         }
@@ -234,6 +248,17 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
         },
         Work::Nothing => error,
     }
+}
+
+/// The directive of a script that bounds its statements, where that may be why one ended.
+fn own_limit(job: &Job, class: Class) -> Option<(&'static str, String)> {
+    let Work::Script(sql) = &job.work else { return None };
+    let limit = match class {
+        Class::Cancelled => sql.script.statement_timeout().map(|_| "statement-timeout"),
+        Class::LockTimeout => sql.script.lock_timeout().map(|_| "lock-timeout"),
+        _ => None,
+    };
+    limit.map(|limit| (limit, sql.script.path()))
 }
 
 /// The locks that a statement waited for in vain, as far as it names tables.

@@ -48,13 +48,15 @@ mod session;
 mod store;
 mod target;
 mod transaction;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod url;
 
 pub use lockgate_core::patch;
 pub use lockgate_core::plan::{Action, Reason};
 pub use lockgate_core::{
-    Ahead, Atomicity, Body, Checksum, Destination, Dialect, Dialects, Direction, Drift, Effects, Migration, OutOfOrder,
-    Plan, Row, Script, Set, State, Statement, StatementFlags, StatementKind, Status, Step, TableLock, Touch, Version,
-    plan::Repair, status::Entry,
+    Ahead, Atomicity, Body, Checksum, Destination, Dialect, Dialects, Direction, Drift, Effects, Front, Migration,
+    OutOfOrder, Plan, Row, Script, Set, State, Statement, StatementFlags, StatementKind, Status, Step, TableLock,
+    Touch, Version, plan::Repair, status::Entry,
 };
 
 pub use lockgate_macros::embed_migrations;
@@ -88,6 +90,22 @@ pub mod __private {
     #[must_use]
     pub fn leaving(migrator: &Migrator) -> Migrator {
         migrator.leaving()
+    }
+
+    /// A URL as the driver understands it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where something of it is not understood or would be dropped.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub fn understood(url: &str) -> Result<String, crate::Error> {
+        crate::url::understood(url)
+    }
+
+    /// The same, in a build that knows no database.
+    #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+    pub fn understood(url: &str) -> Result<String, crate::Error> {
+        Ok(url.to_owned())
     }
 
     /// The value of `embed_migrations!()`.

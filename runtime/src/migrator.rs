@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockgate_core::{
-    Ahead, Atomicity, Destination, Dialect, Direction, Drift, History, Limit, OutOfOrder, Plan, Refusal, Request,
-    Status, Version,
+    Ahead, Atomicity, Destination, Dialect, Direction, Drift, Front, History, Limit, OutOfOrder, Plan, Refusal,
+    Request, Status, Version,
     plan::{self, plan},
 };
 
 use crate::Repair;
 use crate::backend::{Backend, Leftovers, Limits};
-use crate::error::Error;
+use crate::error::{Error, Said};
 use crate::event::{Event, OnEvent};
 use crate::executor::{self, Changed, Run};
 use crate::migrations::Migrations;
@@ -260,7 +260,7 @@ impl Migrator {
     pub async fn baseline(&self, target: impl Target, version: Version) -> Result<Report, Error> {
         let decide = |history: &History, dialect| {
             plan::baseline(self.migrations.set(), history, dialect, version)
-                .map_err(|refusal| refused("baseline", &refusal))
+                .map_err(|refusal| refused(|_| "`baseline`", &refusal))
         };
         self.execute(target, Changed::Replan, decide).await
     }
@@ -273,7 +273,8 @@ impl Migrator {
     /// is not embedded, or where none of its statements is in doubt. Else as for [`apply`](Self::apply).
     pub async fn repair(&self, target: impl Target, repair: Repair) -> Result<Report, Error> {
         let decide = |history: &History, dialect| {
-            plan::repair(self.migrations.set(), history, dialect, repair).map_err(|refusal| refused("repair", &refusal))
+            plan::repair(self.migrations.set(), history, dialect, repair)
+                .map_err(|refusal| refused(|_| "`repair`", &refusal))
         };
         self.execute(target, Changed::Replan, decide).await
     }
@@ -350,11 +351,10 @@ impl Migrator {
             atomicity: self.atomicity,
             beside_others: self.beside_others,
         };
-        let verb = match direction {
-            Direction::Up => "apply",
-            Direction::Down => "revert",
-        };
-        plan(self.migrations.set(), history, &request).map_err(|refusal| refused(verb, &refusal))
+        plan(self.migrations.set(), history, &request).map_err(|refusal| match direction {
+            Direction::Up => refused(Front::up, &refusal),
+            Direction::Down => refused(Front::down, &refusal),
+        })
     }
 
     /// For [`crate::__private::leaving`].
@@ -367,8 +367,14 @@ impl Migrator {
         if self.set.is_empty() || self.set.contains('\0') {
             return Err(Error::usage("a set has a name that is not empty and has no NUL in it"));
         }
-        let limit =
-            |name, duration| Limit::new(duration).map_err(|error| Error::usage(format!("the `{name}` of {error}")));
+        let limit = |name: &str, duration| {
+            Limit::new(duration).map_err(|error| {
+                Error::usage(Said::each(|front| match front {
+                    Front::Rust => format!("the `{name}` of {error}"),
+                    Front::CommandLine => format!("the `--{}` of {error}", name.replace('_', "-")),
+                }))
+            })
+        };
         let limits = Limits {
             lock_timeout: limit("lock_timeout", self.lock_timeout)?,
             statement_timeout: self.statement_timeout.map(|timeout| limit("statement_timeout", timeout)).transpose()?,
@@ -386,8 +392,8 @@ impl Migrator {
     }
 }
 
-fn refused(verb: &str, refusal: &Refusal) -> Error {
-    Error::refused(&format!("`{verb}` refuses"), refusal).with_state("nothing was changed")
+fn refused(verb: impl Fn(Front) -> &'static str, refusal: &Refusal) -> Error {
+    Error::refused(Said::each(|front| format!("{} refuses", verb(front))), refusal).with_state("nothing was changed")
 }
 
 async fn open<'a>(target: impl Target + 'a) -> Result<Box<dyn Backend + 'a>, Error> {

@@ -70,7 +70,8 @@ fn is_secret(key: &str) -> bool {
         return false;
     }
     let key = percent_decoded(key).unwrap_or_else(|| key.to_owned()).to_ascii_lowercase();
-    ["pass", "pwd", "secret", "token", "key"].iter().any(|word| key.contains(word))
+    // A setting of SQLite's that a URL of other clients has.
+    key != "foreign_keys" && ["pass", "pwd", "secret", "token", "key"].iter().any(|word| key.contains(word))
 }
 
 /// `None` where what is decoded is not UTF-8.

@@ -11,6 +11,13 @@
 /// A connection of the caller's is put back as it was. One thing is beyond our reach there: sqlx
 /// answers the next query on it with the error of the one that was dropped, if that one fails; so it
 /// does behind a first look at a PostgreSQL database that has no history table yet.
+#[diagnostic::on_unimplemented(
+    message = "migrations cannot run on `{Self}`",
+    label = "not a pool, and not a connection",
+    note = "a verb takes `&PgPool`, `&SqlitePool`, `&mut PgConnection`, `&mut SqliteConnection` or `&mut Database`",
+    note = "a transaction is none, as each migration commits its own: give the pool, or a connection that is in no transaction",
+    note = "`AnyPool` does not say which database it is of: connect with `Database::connect(url)`, or make a `PgPool` or a `SqlitePool`"
+)]
 pub trait Target: sealed::Sealed + Send {}
 
 impl<T: sealed::Sealed + Send> Target for T {}
@@ -21,6 +28,13 @@ pub(crate) mod sealed {
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
     use crate::session::Held;
 
+    #[diagnostic::on_unimplemented(
+        message = "migrations cannot run on `{Self}`",
+        label = "not a pool, and not a connection",
+        note = "a verb takes `&PgPool`, `&SqlitePool`, `&mut PgConnection`, `&mut SqliteConnection` or `&mut Database`",
+        note = "a transaction is none, as each migration commits its own: give the pool, or a connection that is in no transaction",
+        note = "`AnyPool` does not say which database it is of: connect with `Database::connect(url)`, or make a `PgPool` or a `SqlitePool`"
+    )]
     pub trait Sealed {
         #[doc(hidden)]
         #[expect(private_interfaces, reason = "the trait is sealed: nobody outside can name or call this")]

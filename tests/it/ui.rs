@@ -33,7 +33,10 @@ fn link_folders() {
 #[test]
 fn l1_s2_z5_z10_z11_refusals_are_shown_with_place_and_way_out() {
     link_folders();
-    trybuild::TestCases::new().compile_fail("ui/*.rs");
+    let cases = trybuild::TestCases::new();
+    cases.compile_fail("ui/*.rs");
+    // Not of a folder: what a verb is given.
+    cases.compile_fail("ui-target/*.rs");
 }
 
 /// What the cases show, by the name of the case.

@@ -1,6 +1,6 @@
 //! Errors and drift: the runtime's own report, with the words coloured that one looks for.
 
-use lockgate::Drift;
+use lockgate::{Drift, Front};
 
 use super::{BAD, BOLD, DIM, HELP, paint};
 use crate::problem::Problem;
@@ -12,7 +12,7 @@ pub(crate) fn problem(problem: &Problem) -> String {
 
 /// One difference between set and history, with what to do about it.
 pub(crate) fn drift(drift: &Drift) -> String {
-    coloured(&format!("drift[{}]: {drift}\n  = help: {}", drift.code(), drift.help()))
+    coloured(&format!("drift[{}]: {drift}\n  = help: {}", drift.code(), drift.help_for(Front::CommandLine)))
 }
 
 fn coloured(report: &str) -> String {

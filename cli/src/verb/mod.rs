@@ -12,6 +12,7 @@ use crate::render;
 use crate::render::Shown;
 use crate::wanted::Wanted;
 
+pub mod baseline;
 pub mod down;
 pub mod plan;
 pub mod repair;
@@ -30,7 +31,9 @@ pub enum Verb {
     Status(status::Arguments),
     /// Show what `up` would run, and execute nothing
     Plan(plan::Arguments),
-    /// Say whether a statement that was sent, and whose end was not recorded, has taken effect
+    /// Record everything up to a migration as applied, and execute nothing
+    Baseline(baseline::Arguments),
+    /// Make the history say what is true, and execute nothing
     Repair(repair::Arguments),
 }
 
@@ -38,7 +41,7 @@ impl Verb {
     /// Whether it may change the database.
     pub(crate) fn writes(&self) -> bool {
         match self {
-            Self::Up(_) | Self::Repair(_) => true,
+            Self::Up(_) | Self::Baseline(_) | Self::Repair(_) => true,
             Self::Down(arguments) => !arguments.dry_run,
             Self::Status(_) | Self::Plan(_) => false,
         }
@@ -50,6 +53,7 @@ impl Verb {
             Self::Down(arguments) => down::run(context, arguments).await,
             Self::Status(arguments) => status::run(context, arguments).await,
             Self::Plan(arguments) => plan::run(context, arguments).await,
+            Self::Baseline(arguments) => baseline::run(context, arguments).await,
             Self::Repair(arguments) => repair::run(context, arguments).await,
         }
     }

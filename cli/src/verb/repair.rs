@@ -17,10 +17,19 @@ pub struct Arguments {
     pub truth: Truth,
 }
 
-/// What is true of the statement that was sent and whose end was not recorded.
+/// What is true, and the history does not say.
 #[derive(clap::Args, Clone, Debug)]
 #[group(required = true, multiple = false)]
 pub struct Truth {
+    /// The database is as the edited or renamed migrations of this program say: record their names and texts
+    #[arg(long)]
+    pub accept_edited: bool,
+    /// What this migration does was finished by hand: record it as applied, with the text of this program
+    #[arg(long, value_name = "VERSION")]
+    pub mark_applied: Option<Wanted>,
+    /// What this migration did was undone by hand: take its row out of the history
+    #[arg(long, value_name = "VERSION")]
+    pub forget: Option<Wanted>,
     /// The statement of this migration that is in doubt has taken effect: record it, and go on after it
     #[arg(long, value_name = "VERSION")]
     pub finished: Option<Wanted>,
@@ -31,13 +40,22 @@ pub struct Truth {
 
 impl Truth {
     fn repair(&self, context: &Context<'_>) -> Result<Repair, Problem> {
-        match (&self.finished, &self.again) {
-            (Some(wanted), _) => Ok(Repair::Finished(wanted.version(context.migrations())?)),
-            (None, Some(wanted)) => Ok(Repair::Again(wanted.version(context.migrations())?)),
-            (None, None) => Err(Problem::usage(
+        let version = |wanted: &Wanted| wanted.version(context.migrations());
+        if let Some(wanted) = &self.mark_applied {
+            Ok(Repair::MarkApplied(version(wanted)?))
+        } else if let Some(wanted) = &self.forget {
+            Ok(Repair::Forget(version(wanted)?))
+        } else if let Some(wanted) = &self.finished {
+            Ok(Repair::Finished(version(wanted)?))
+        } else if let Some(wanted) = &self.again {
+            Ok(Repair::Again(version(wanted)?))
+        } else if self.accept_edited {
+            Ok(Repair::AcceptEdited)
+        } else {
+            Err(Problem::usage(
                 "`repair` was not told what is true",
-                "say which migration's statement has taken effect (`repair --finished 7`), or has not (`repair --again 7`)",
-            )),
+                "say it with `--accept-edited`, `--mark-applied 7`, `--forget 7`, `--finished 7` or `--again 7`",
+            ))
         }
     }
 }

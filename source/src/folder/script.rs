@@ -307,8 +307,18 @@ impl View<'_> {
         let message = format!("{} {verb} not run this statement inside a transaction", product(dialects));
         let error = self.error("outside-transaction", statement, &message);
         let words = words(self.text, &statement.range);
-        if words.len() > 1 && words[0] == "PRAGMA" && words[1].starts_with("FOREIGN_KEYS") {
-            return error.help("delete it, and write `-- lockgate: foreign-keys off` as the first line");
+        let bare = |word: &String| word.trim_matches(['\'', '"', '`']).to_owned();
+        let pragma = words.get(1).map(|word| bare(word).rsplit('.').next().unwrap_or_default().to_owned());
+        if words[0] == "PRAGMA" && pragma.as_deref() == Some("FOREIGN_KEYS") {
+            // What an author of a rebuild writes after it, and what some set up each connection with.
+            let turns_on = matches!(words.get(2).map(bare).as_deref(), Some("ON" | "1" | "YES" | "TRUE"));
+            return error.help(match turns_on {
+                true => {
+                    "delete it: sqlx enforces foreign keys on every connection unless the program turns that off \
+                     (`SqliteConnectOptions::foreign_keys`)"
+                }
+                false => "delete it, and write `-- lockgate: foreign-keys off` as the first line",
+            });
         }
         self.alone(error)
     }

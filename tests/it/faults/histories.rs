@@ -238,7 +238,7 @@ async fn what_another_tool_migrated_is_refused_until_somebody_says_what_is_there
 
         let Some(db) = Db::postgres() else { return };
         db.execute(&format!("CREATE SCHEMA other; CREATE TABLE other.\"{table}\" (version text)")).await;
-        assert!(shown.contains("--beside-other-tools"), "{shown}");
+        assert!(shown.contains("`Migrator::beside_other_tools`"), "{shown}");
         assert_eq!(typed(set, &db.url(), &["up", "--beside-other-tools"]).await, lockgate_cli::Exit::Done, "{table}");
         assert_eq!(typed(set, &db.url(), &["up"]).await, lockgate_cli::Exit::Done, "{table}");
         assert_eq!(db.texts("SELECT count(*)::text FROM seed").await, ["1"], "{table}");

@@ -83,7 +83,12 @@ async fn the_holder_of_the_lock_is_named() {
     told(
         &error,
         ErrorKind::Locked,
-        &["another run held the lock for 150ms", &holder, "nothing was changed", "or allow more time with `lock_wait`"],
+        &[
+            "another run held the lock for 150ms",
+            &holder,
+            "nothing was changed",
+            "or allow more time with `--lock-wait 10min`",
+        ],
     );
     let Event::LockWaiting { holder: Some(told) } =
         events.wait(|event| matches!(event, Event::LockWaiting { .. })).await
@@ -180,7 +185,7 @@ async fn a_table_lock_that_is_never_let_go_of_names_the_blocker() {
             "`0003_c` was rolled back",
             "applied and committed before it: 0002_b",
             "1 more was not tried",
-            "end what holds it, or allow more time with `lock_timeout`",
+            "end what holds it, or allow more time with `--lock-timeout 1min`",
         ],
     );
     let tries =
@@ -306,7 +311,7 @@ async fn a_reader_is_waited_for_as_long_as_the_run_may_and_no_migration_counts_t
             began.elapsed() < Duration::from_secs(4),
             "the connection itself would have waited for five: {error:?}"
         );
-        told(&error, ErrorKind::Failed, &[says, "database is locked", "`lock_wait`"]);
+        told(&error, ErrorKind::Failed, &[says, "database is locked", "`--lock-wait 10min`"]);
         let heard = std::mem::take(&mut *events.all.lock().unwrap());
         let repeated = |event: &Event| matches!(event, Event::Retrying { .. } | Event::Committed { .. });
         assert!(!heard.iter().any(repeated), "{heard:?}");

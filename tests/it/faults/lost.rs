@@ -163,7 +163,7 @@ async fn a_cancelled_statement_is_told_as_that() {
             "`0001_slow` failed at statement 2 of 2",
             "due to user request",
             "`0001_slow` was rolled back",
-            "find out who cancelled it",
+            "find out who",
         ],
     );
 }

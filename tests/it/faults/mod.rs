@@ -21,15 +21,16 @@ mod sqlite_doubt;
 mod sqlite_run;
 mod steps;
 
-use lockgate::{Error, ErrorKind};
+use lockgate::{Error, ErrorKind, Front};
 
-/// The error is of this kind, and its report says each of these.
+/// The error is of this kind, and its report says each of these, to one who calls or to one who types.
 #[track_caller]
 pub(crate) fn told(error: &Error, kind: ErrorKind, says: &[&str]) {
     let shown = error.report().to_string();
     assert_eq!(error.kind(), kind, "{shown}");
+    let typed = error.report_for(Front::CommandLine).to_string();
     for text in says {
-        assert!(shown.contains(text), "no «{text}» in:\n{shown}");
+        assert!(shown.contains(text) || typed.contains(text), "no «{text}» in:\n{shown}\nor in:\n{typed}");
     }
     assert!(!error.report().help().is_empty(), "no way out in:\n{shown}");
     assert!(!error.to_string().contains('\n'), "Display is one line: {error}");

@@ -332,7 +332,10 @@ async fn a_script_outside_a_transaction_that_is_resumed_runs_nothing_that_is_pla
             }
             if let Err(error) = migrator.apply(&mut database).await {
                 // Whether it was committed, or never was, somebody must know.
-                assert!(error.report().to_string().contains("repair --finished"), "{cut:?}: {error:?}\nbehind {ran:?}");
+                assert!(
+                    error.report().to_string().contains("`Repair::Finished`"),
+                    "{cut:?}: {error:?}\nbehind {ran:?}"
+                );
                 let of_it = sqlx::query_scalar::<_, bool>("SELECT EXISTS (SELECT FROM pg_prepared_xacts)");
                 let there = of_it.fetch_one(&mut asks).await.unwrap();
                 let ten = Version::new(10).unwrap();

@@ -67,7 +67,7 @@ async fn a_role_that_may_only_select_reads_and_is_denied_the_rest() {
             "permission denied for schema public",
             "nothing of it is in the database",
             "nothing was committed before it in this run",
-            "grant the privilege to this role",
+            "GRANT USAGE, CREATE ON SCHEMA \"public\" TO \"role_of_",
         ],
     );
 
@@ -124,7 +124,12 @@ async fn a_read_only_session_reads() {
     told(
         &error,
         ErrorKind::ReadOnly,
-        &["the run could not begin", "the session is read-only", "nothing was changed", "connect to the primary"],
+        &[
+            "the run could not begin",
+            "the session is read-only",
+            "nothing was changed",
+            "`default_transaction_read_only` is on",
+        ],
     );
 }
 
@@ -139,7 +144,12 @@ async fn a_read_only_file_reads() {
         told(
             &error,
             ErrorKind::ReadOnly,
-            &["`0002_b`", "readonly database", "nothing of it is in the database", "a file and a folder that can be"],
+            &[
+                "`0002_b`",
+                "readonly database",
+                "nothing of it is in the database",
+                "make the file and its folder writable",
+            ],
         );
     }
     let mut borrowed = SqliteConnection::connect(&db.url().replace("mode=rwc", "mode=ro")).await.unwrap();

@@ -100,7 +100,7 @@ async fn the_words_of_the_server_decide_nothing() {
     let cases: [Case<'_>; 8] = [
         (vec![ground, ("0002_x.sql", index)], ErrorKind::Failed, &["a_v is INVALID", "`up` drops it"]),
         (vec![ground, ("0002_x.sql", again)], ErrorKind::Failed, &["a_v is INVALID"]),
-        (vec![ground, ("0002_x.sql", "SELECT pg_sleep(60);")], ErrorKind::Failed, &["raise `statement_timeout`"]),
+        (vec![ground, ("0002_x.sql", "SELECT pg_sleep(60);")], ErrorKind::Failed, &["`--statement-timeout 10min`"]),
         (
             vec![ground, ("0002_x.sql", "SELECT FROM FROM;")],
             ErrorKind::Failed,
@@ -120,7 +120,7 @@ async fn the_words_of_the_server_decide_nothing() {
         (
             vec![ground, ("0002_x.sql", "LOCK TABLE gate;")],
             ErrorKind::Failed,
-            &["may hold what it needs", "`lock_timeout`"],
+            &["may hold what it needs", "`--lock-timeout 1min`"],
         ),
     ];
     for (number, (files, kind, says)) in cases.into_iter().enumerate() {

@@ -222,7 +222,7 @@ async fn a_statement_that_runs_too_long_is_ended() {
             "0002_slow.sql:2:1",
             "due to statement timeout",
             "applied and committed before it: 0001_a",
-            "raise `statement_timeout`, or write `-- lockgate: statement-timeout 10min`",
+            "allow more time with `--statement-timeout 10min`",
         ],
     );
 }

@@ -561,7 +561,7 @@ async fn a_database_of_another_tool_is_not_an_empty_one() {
         let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
         let shown = error.report().to_string();
         assert_eq!(error.kind(), ErrorKind::Refused, "{shown}");
-        for says in [&format!("table `{table}`"), "baseline", "--beside-other-tools", "nothing was changed"] {
+        for says in [&format!("table `{table}`"), "baseline", "Migrator::beside_other_tools", "nothing was changed"] {
             assert!(shown.contains(says), "no «{says}» in:\n{shown}");
         }
         assert!(!db.objects().await.iter().any(|name| name.starts_with("lockgate")));

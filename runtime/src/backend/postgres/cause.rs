@@ -3,6 +3,7 @@
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
 use crate::error::{Cause, Class};
+use crate::store::identifier;
 
 /// What went wrong, in PostgreSQL's own words. Never sqlx's `Display`: the line that it names is one
 /// of the server's C source.
@@ -18,12 +19,56 @@ pub(crate) fn cause(error: &sqlx::Error) -> Cause {
     Cause {
         class: class(error.code()),
         message: error.message().to_owned(),
-        code: Some(format!("SQLSTATE {}", error.code())),
+        code: Some(format!("SQLSTATE {}", error.code()).into()),
         detail: error.detail().map(Into::into),
         hint: error.hint().map(Into::into),
         context: error.r#where().map(Into::into),
         position,
+        advice: None,
     }
+}
+
+/// The statement that gives a role what it lacks, as far as the server's words name the object. `ours` are the history
+/// table and the log, which need the same.
+pub(super) fn with_grant(cause: Cause, role: &str, ours: &[String; 2]) -> Cause {
+    if cause.class != Class::Privilege {
+        return cause;
+    }
+    let Some(statement) = grant(&cause.message, role, ours) else { return cause };
+    let advice = format!("let the owner of it, or a superuser, run `{statement}`, then run again");
+    cause.with_advice(advice)
+}
+
+fn grant(message: &str, role: &str, ours: &[String; 2]) -> Option<String> {
+    let role = identifier(role);
+    if let Some(owned) = message.strip_prefix("must be owner of ") {
+        let kinds = ["table", "view", "materialized view", "sequence", "schema", "type", "domain", "foreign table"];
+        let (kind, name) = kinds.iter().find_map(|kind| Some((kind, owned.strip_prefix(kind)?.strip_prefix(' ')?)))?;
+        return Some(format!("ALTER {} {} OWNER TO {role}", kind.to_uppercase(), identifier(name)));
+    }
+    let (kind, name) = message.strip_prefix("permission denied for ")?.split_once(' ')?;
+    let (name, schema) = match name.split_once(" in the schema ") {
+        Some((name, schema)) => (name, format!("{}.", identifier(schema))),
+        None => (name, String::new()),
+    };
+    let place = |name: &str| format!("{schema}{}", identifier(name));
+    let what = match kind {
+        "schema" => format!("USAGE, CREATE ON SCHEMA {}", place(name)),
+        "table" if ours.iter().any(|one| one == name) => {
+            format!("SELECT, INSERT, UPDATE, DELETE ON {}, {}", place(&ours[0]), place(&ours[1]))
+        }
+        "table" | "relation" => {
+            format!("SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER ON {}", place(name))
+        }
+        "view" => format!("SELECT ON {}", place(name)),
+        "sequence" => format!("USAGE, SELECT, UPDATE ON SEQUENCE {}", place(name)),
+        "database" => format!("CREATE ON DATABASE {}", place(name)),
+        "type" => format!("USAGE ON TYPE {}", place(name)),
+        "language" => format!("USAGE ON LANGUAGE {}", place(name)),
+        "tablespace" => format!("CREATE ON TABLESPACE {}", place(name)),
+        _ => return None,
+    };
+    Some(format!("GRANT {what} TO {role}"))
 }
 
 /// SQLSTATEs from PostgreSQL's appendix of error codes.

@@ -55,6 +55,11 @@ struct Relation {
 }
 
 impl Facts {
+    /// The role that statements run as, unless a script has one of its own.
+    pub(super) fn is_now(&self) -> &str {
+        &self.found.is_now
+    }
+
     /// Reads what was answered, by the names of its columns; none where one is missing.
     pub(super) fn read(answer: &dyn Fn(&str) -> Option<String>, table: &Table) -> Option<Self> {
         let is = |name: &str| Some(answer(name)? == "true");
@@ -168,7 +173,8 @@ impl Found {
             [] => Ok(false),
             [one] if !one.readable => {
                 let message = format!("permission denied for table {} in the schema {}", one.name, one.schema);
-                Err(Cause::new(Class::Privilege, message))
+                let cause = Cause::new(Class::Privilege, message);
+                Err(super::cause::with_grant(cause, &self.is_now, &[table.name.clone(), log.clone()]))
             }
             [one] if !one.plain => {
                 let message = format!("{} has columns of types that no history table of Lockgate has", shown(one));

@@ -28,14 +28,16 @@ use sqlx_core::transaction::TransactionManager;
 use self::envelope::BEGIN;
 use self::facts::Facts;
 use self::message::{Message, Slot};
-use self::sql::{Lock, literal};
+use self::sql::{EQ, Lock, TEXT, literal};
 use super::{
     Backend, BoxFuture, Deadline, Ending, Failure, Job, Leftovers, Limits, LockFailure, LockRequest, OnProgress,
     backoff,
 };
 use crate::error::{Cause, Class};
 use crate::session::Held;
-use crate::store::{self, Entry, Store, Table};
+use crate::store::{self, Entry, Store, Table, identifier};
+
+use self::cause::with_grant;
 
 pub(crate) use cause::cause;
 
@@ -217,6 +219,10 @@ impl<'a> Backing<'a> {
         };
         drop(stream);
         self.phase = Phase::Ready;
+        let answered = match &self.facts {
+            Some(facts) => answered.map_err(|cause| with_grant(cause, facts.is_now(), &self.ours())),
+            None => answered,
+        };
         if let Err(cause) = &answered
             && matches!(cause.class, Class::Lost | Class::Pooler)
         {
@@ -234,6 +240,64 @@ impl<'a> Backing<'a> {
         };
         self.ask(sql, each).await?;
         Ok(rows)
+    }
+
+    /// Why the session is read-only, and which statement ends that.
+    async fn read_only(&mut self) -> Cause {
+        const SOURCE: &str = "SELECT s.source FROM pg_catalog.pg_settings s \
+                              WHERE s.name OPERATOR(pg_catalog.=) 'default_transaction_read_only'";
+        let rows = self.rows(SOURCE.to_owned()).await.unwrap_or_default();
+        let source: String = rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or_default();
+        let (database, role) = (identifier(&self.facts().database), identifier(&self.facts().login));
+        let (by, lasting) = match source.as_str() {
+            "database" => (", by a setting of the database", format!("ALTER DATABASE {database} RESET")),
+            "user" => (", by a setting of the role", format!("ALTER ROLE {role} RESET")),
+            "database user" => (
+                ", by a setting of the role in this database",
+                format!("ALTER ROLE {role} IN DATABASE {database} RESET"),
+            ),
+            _ => ("", String::new()),
+        };
+        let lasting = match lasting.as_str() {
+            "" => String::new(),
+            statement => format!(", or end it for everybody with `{statement} default_transaction_read_only`"),
+        };
+        let message = format!("the session is read-only: `default_transaction_read_only` is on{by}");
+        Cause::new(Class::ReadOnly, message).with_advice(format!(
+            "add `options=-cdefault_transaction_read_only%3Doff` to the parameters of the database URL, or run `SET \
+             default_transaction_read_only = off` on a connection of your own{lasting}"
+        ))
+    }
+
+    /// Why no schema of the search path is one for the history table: there is none, or this role may not use it.
+    async fn no_schema(&mut self) -> Cause {
+        let path = format!(
+            "SELECT pg_catalog.current_setting('search_path') AS path, (SELECT n.nspname::{TEXT} FROM \
+             pg_catalog.pg_namespace n WHERE n.nspname::{TEXT} {EQ} ANY (pg_catalog.regexp_split_to_array(\
+             pg_catalog.replace(pg_catalog.current_setting('search_path'), '\"', ''), ', *')) LIMIT 1) AS found"
+        );
+        let rows = self.rows(path).await.unwrap_or_default();
+        let text = |name| rows.first().and_then(|row| row.try_get::<Option<String>, _>(name).ok().flatten());
+        let role = self.facts().is_now().to_owned();
+        if let Some(schema) = text("found") {
+            let denied = Cause::new(Class::Privilege, format!("permission denied for schema {schema}"));
+            return with_grant(denied, &role, &self.ours());
+        }
+        let path = text("path").unwrap_or_default();
+        let names = path.split(',').map(|name| name.trim().trim_matches('"'));
+        let first = names.into_iter().find(|name| !name.is_empty() && *name != "$user").unwrap_or("public").to_owned();
+        let message = format!("no schema of the search path (`{path}`) exists, so the history table has no place");
+        Cause::new(Class::Usage, message).with_advice(format!(
+            "make the schema: `CREATE SCHEMA {}`; or name another in the parameters of the database URL: \
+             `options=-csearch_path%3Dpublic`",
+            identifier(&first)
+        ))
+    }
+
+    /// The names of the tables that are ours: the history's and the log's.
+    fn ours(&self) -> [String; 2] {
+        let table = self.table();
+        [table.name.clone(), table.log().name]
     }
 
     async fn execute(&mut self, sql: String) -> Result<(), Cause> {
@@ -314,12 +378,13 @@ impl<'a> Backing<'a> {
     ) -> Result<History, LockFailure> {
         let facts = self.facts();
         if facts.read_only {
-            let what = if facts.replica { "the server is a read-only replica" } else { "the session is read-only" };
-            return Err(Cause::new(Class::ReadOnly, what).into());
+            if facts.replica {
+                return Err(Cause::new(Class::ReadOnly, "the server is a read-only replica").into());
+            }
+            return Err(self.read_only().await.into());
         }
         if facts.table.schema.is_none() {
-            let message = "no schema of the search path exists, so the history table has no place";
-            return Err(Cause::new(Class::Usage, message).into());
+            return Err(self.no_schema().await.into());
         }
         if facts.in_transaction || self.held.connection().is_in_transaction() {
             let message = "the connection is inside a transaction of its own: end it first";

@@ -282,7 +282,7 @@ impl Backing<'_> {
             if !settings.is_empty() {
                 message.push(Slot::Begin(0), &kept::keep(self.leftovers));
             }
-            set_anew(claim, settings, unit, "LOCAL ", message);
+            self.set_anew(claim, settings, unit, "LOCAL ", message);
         }
         message.push(Slot::Begin(0), MARK);
         message.push(Slot::Begin(0), &self.patience());
@@ -295,6 +295,32 @@ impl Backing<'_> {
                 message.push(Slot::Bookkeeping(0), &word);
             }
         }
+    }
+
+    /// Says what the script said of its session before this unit: its head, and the settings at these places.
+    fn set_anew(&self, claim: &Claim<'_>, settings: &[usize], unit: &Unit, scope: &str, message: &mut Message) {
+        for word in self.head(claim.sql, scope) {
+            message.push(Slot::Begin(0), &word);
+        }
+        for index in settings.iter().filter(|index| **index < unit.statements.start) {
+            message.push_script(0, claim.sql, *index..*index + 1);
+        }
+    }
+
+    /// What the head of a script says of all of it, or the run does. CREATE INDEX CONCURRENTLY waits for every older
+    /// transaction as if for a lock: a timeout that nobody asked for would leave an invalid index behind.
+    fn head(&self, sql: &Sql, scope: &str) -> Vec<String> {
+        let script = &sql.script;
+        let wait = script.lock_timeout().map_or(0, |timeout| timeout.as_millis());
+        let mut words = vec![format!("SET {scope}lock_timeout = {wait}")];
+        let general = || Some(u128::from(self.limits?.statement_timeout?.as_millis()));
+        if let Some(timeout) = script.statement_timeout().map(|timeout| timeout.as_millis()).or_else(general) {
+            words.push(format!("SET {scope}statement_timeout = {timeout}"));
+        }
+        if let Some(role) = script.role() {
+            words.push(format!("SET {scope}ROLE {}", identifier(role)));
+        }
+        words
     }
 
     /// How long what runs in a transaction waits for a lock, unless the script says so itself: nothing of it
@@ -376,7 +402,7 @@ impl Backing<'_> {
     async fn by_itself(&mut self, claim: &Claim<'_>, unit: &Unit, first: usize) -> Result<(), Failure> {
         if let Lasts::Unit(settings) = &claim.lasts {
             let mut message = Message::default();
-            set_anew(claim, settings, unit, "", &mut message);
+            self.set_anew(claim, settings, unit, "", &mut message);
             self.send_part(claim, message).await?;
         }
         if unit.kind == UnitKind::Block {
@@ -541,7 +567,7 @@ impl Backing<'_> {
             statements.push(sql::extend(table));
         }
         if *lasts == Lasts::Script {
-            statements.extend(head(sql, ""));
+            statements.extend(self.head(sql, ""));
         }
         statements.extend(self.keep(sql));
         statements.push(self.guard(store));
@@ -740,31 +766,6 @@ fn same_session(claim: &Claim<'_>) -> String {
          THEN 1 ELSE -1 END)::double precision)",
         literal(pid)
     )
-}
-
-/// Says what the script said of its session before this unit: its head, and the settings at these places.
-fn set_anew(claim: &Claim<'_>, settings: &[usize], unit: &Unit, scope: &str, message: &mut Message) {
-    for word in head(claim.sql, scope) {
-        message.push(Slot::Begin(0), &word);
-    }
-    for index in settings.iter().filter(|index| **index < unit.statements.start) {
-        message.push_script(0, claim.sql, *index..*index + 1);
-    }
-}
-
-/// What the head of a script says of all of it. CREATE INDEX CONCURRENTLY waits for every older transaction as
-/// if for a lock: a timeout that nobody asked for would leave an invalid index behind.
-fn head(sql: &Sql, scope: &str) -> Vec<String> {
-    let script = &sql.script;
-    let wait = script.lock_timeout().map_or(0, |timeout| timeout.as_millis());
-    let mut words = vec![format!("SET {scope}lock_timeout = {wait}")];
-    if let Some(timeout) = script.statement_timeout() {
-        words.push(format!("SET {scope}statement_timeout = {}", timeout.as_millis()));
-    }
-    if let Some(role) = script.role() {
-        words.push(format!("SET {scope}ROLE {}", identifier(role)));
-    }
-    words
 }
 
 /// That the row is that of this script, and still ours.

@@ -7,12 +7,13 @@ use sqlx::{AssertSqlSafe, SqlSafeStr};
 use sqlx_core::transaction::TransactionManager as _;
 use tokio::time::Instant;
 
+use super::cause::with_grant;
 use super::envelope::{BEGIN, next_batch};
 use super::message::{self, Message, Slot};
 use super::sql::check;
 use super::{Backing, Open, Phase, cause, is_busy, kept, sql};
 use crate::Transaction;
-use crate::backend::{FailedAt, Failure, Fate, Job, LEFT_OPEN, OnProgress, Progress, Work};
+use crate::backend::{FailedAt, Failure, Fate, Job, LEFT_OPEN, OnProgress, Progress, Sql, Work};
 use crate::error::{Cause, Class, chain};
 use crate::migrations::StepFn;
 use crate::store::Store;
@@ -326,6 +327,11 @@ impl Backing<'_> {
             Some(Work::Script(sql)) => Some(sql),
             Some(Work::Nothing | Work::Step(_)) | None => None,
         };
+        let own_role = script(slot.job().unwrap_or(first)).and_then(|sql| sql.script.role());
+        let cause = match own_role.filter(|_| matches!(slot, Slot::Statement(..))) {
+            Some(role) => with_grant(cause, role, &self.ours()),
+            None => cause,
+        };
         if let Some((job, byte)) = located
             && slot.job().is_none_or(|of| of == job || cause.class == Class::Syntax)
             && let Some(sql) = script(job)
@@ -335,7 +341,7 @@ impl Backing<'_> {
         let job = slot.job().unwrap_or(first);
         if is_untranslatable(&cause)
             && let Some(sql) = script(job)
-            && let Some(byte) = sql.text.bytes().position(|byte| !byte.is_ascii())
+            && let Some(byte) = untranslatable(sql, &cause.message)
         {
             // The server converts a whole message before it reads it, and says only that it could not.
             return Failure::new(job, message::statement_at(sql, byte), cause);
@@ -386,6 +392,17 @@ impl Backing<'_> {
 /// Whether the server could not read the characters of what it was sent.
 fn is_untranslatable(cause: &Cause) -> bool {
     matches!(cause.code.as_deref(), Some("SQLSTATE 22P05" | "SQLSTATE 22021"))
+}
+
+/// Where the character stands that the server could not read: it names its bytes, in hexadecimal.
+fn untranslatable(sql: &Sql, message: &str) -> Option<usize> {
+    let hex = |word: &str| u8::from_str_radix(word.strip_prefix("0x")?, 16).ok();
+    let named: Vec<u8> = message.split_whitespace().filter_map(hex).collect();
+    let sent = sql.statements.first()?.range.start..sql.statements.last()?.range.end;
+    let mut sent = sql.text[sent.clone()].char_indices().map(|(byte, c)| (sent.start + byte, c));
+    let is_named = |c: char| c.encode_utf8(&mut [0; 4]).as_bytes() == named;
+    let found = if named.is_empty() { sent.find(|(_, c)| !c.is_ascii()) } else { sent.find(|(_, c)| is_named(*c)) };
+    found.map(|(byte, _)| byte)
 }
 
 /// Why a Rust function failed: what the database said, where that is among the reasons.

@@ -7,7 +7,7 @@ pub(crate) fn cause(error: &sqlx::Error) -> Cause {
     let sqlx::Error::Database(database) = error else { return Cause::from_driver(error) };
     let code = database.code().and_then(|code| code.parse::<u32>().ok()).unwrap_or(0);
     let message = database.message().to_owned();
-    Cause { code: Some(format!("SQLite code {code}")), ..Cause::new(class(code), message) }
+    Cause { code: Some(format!("SQLite code {code}").into()), ..Cause::new(class(code), message) }
 }
 
 /// Extended result codes, whose lowest byte is the primary one.

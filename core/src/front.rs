@@ -1,0 +1,259 @@
+//! What a person who reads a message can call or type next, in the words of the front that the message came through.
+
+use std::fmt::Display;
+
+/// The front that somebody works at. The same advice names a function for one and a command for the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Front {
+    /// Functions of the library, called from Rust.
+    #[default]
+    Rust,
+    /// The operators' command line.
+    CommandLine,
+}
+
+impl Front {
+    /// Every front.
+    pub const ALL: [Self; 2] = [Self::Rust, Self::CommandLine];
+
+    const fn pick(self, rust: &'static str, command_line: &'static str) -> &'static str {
+        match self {
+            Self::Rust => rust,
+            Self::CommandLine => command_line,
+        }
+    }
+
+    fn named(self, rust: &str, command: &str, id: impl Display) -> String {
+        match self {
+            Self::Rust => rust.to_owned(),
+            Self::CommandLine => format!("`{command} {id}`"),
+        }
+    }
+
+    /// Applying what is pending.
+    pub const fn up(self) -> &'static str {
+        self.pick("`apply`", "`up`")
+    }
+
+    /// Applying up to a migration.
+    pub fn up_to(self, id: impl Display) -> String {
+        self.named("`apply_to` with `Destination::Version`", "up --to", id)
+    }
+
+    /// Reverting.
+    pub const fn down(self) -> &'static str {
+        self.pick("`revert`", "`down`")
+    }
+
+    /// Reverting so many migrations.
+    pub fn down_by(self, steps: usize) -> String {
+        match self {
+            Self::Rust => format!("`revert` with `Destination::Steps({steps})`"),
+            Self::CommandLine => format!("`down {steps}`"),
+        }
+    }
+
+    /// Reverting every migration.
+    pub const fn down_all(self) -> &'static str {
+        self.pick("`revert` with `Destination::Empty`", "`down --all`")
+    }
+
+    /// Looking at where a database stands.
+    pub const fn status(self) -> &'static str {
+        self.pick("`status`", "`status`")
+    }
+
+    /// Recording everything up to a migration without running it.
+    pub fn baseline(self, id: impl Display) -> String {
+        self.named("`Migrator::baseline`", "baseline", id)
+    }
+
+    /// Recording what is embedded for what was edited or renamed.
+    pub const fn accept_edited(self) -> &'static str {
+        self.pick("`Repair::AcceptEdited` (`Migrator::repair`)", "`repair --accept-edited`")
+    }
+
+    /// Recording a migration as wholly applied.
+    pub fn mark_applied(self, id: impl Display) -> String {
+        self.named("`Repair::MarkApplied` (`Migrator::repair`)", "repair --mark-applied", id)
+    }
+
+    /// Taking a migration's row out of the history.
+    pub fn forget(self, id: impl Display) -> String {
+        self.named("`Repair::Forget` (`Migrator::repair`)", "repair --forget", id)
+    }
+
+    /// Recording that a statement in doubt has finished.
+    pub fn finished(self, id: impl Display) -> String {
+        self.named("`Repair::Finished` (`Migrator::repair`)", "repair --finished", id)
+    }
+
+    /// Recording that a statement in doubt has not taken effect.
+    pub fn again(self, id: impl Display) -> String {
+        self.named("`Repair::Again` (`Migrator::repair`)", "repair --again", id)
+    }
+
+    /// Applying what is pending, late migrations too.
+    pub const fn out_of_order(self) -> &'static str {
+        self.pick("`Migrator::out_of_order(OutOfOrder::Allow)`", "`up --out-of-order`")
+    }
+
+    /// Applying although another tool has a history in the database.
+    pub const fn beside_other_tools(self) -> &'static str {
+        self.pick("`Migrator::beside_other_tools`", "`up --beside-other-tools`")
+    }
+
+    /// Making each migration a transaction of its own.
+    pub const fn per_migration(self) -> &'static str {
+        self.pick("`Migrator::atomicity(Atomicity::PerMigration)`", "`--atomicity per-migration`")
+    }
+
+    /// The name of a set in the history table.
+    pub fn set(self, name: &str) -> String {
+        match self {
+            Self::Rust => format!("`Migrator::set(\"{name}\")`"),
+            Self::CommandLine => format!("`--set {name}`"),
+        }
+    }
+
+    /// The history table.
+    pub const fn history_table(self) -> &'static str {
+        self.pick("`Migrator::history_table(\"schema.table\")`", "`--history-table schema.table`")
+    }
+
+    /// How long to wait for a server that is coming up.
+    pub const fn connect_wait(self) -> &'static str {
+        self.pick("`Database::connect_within`", "`--connect-wait 30s`")
+    }
+
+    /// How long to wait for another run to end.
+    pub const fn lock_wait(self) -> &'static str {
+        self.pick("`Migrator::lock_wait`", "`--lock-wait 10min`")
+    }
+
+    /// How long a statement may wait for a lock.
+    pub const fn lock_timeout(self) -> &'static str {
+        self.pick("`Migrator::lock_timeout`", "`--lock-timeout 1min`")
+    }
+
+    /// How long a statement may run.
+    pub const fn statement_timeout(self) -> &'static str {
+        self.pick("`Migrator::statement_timeout`", "`--statement-timeout 10min`")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drift::Drift;
+    use crate::plan::Reason;
+    use crate::{Checksum, Dialect, Dialects, State, Version};
+
+    /// One of each, and each of its forms that is worded by itself. Whoever adds one adds it here.
+    fn drifts() -> Vec<Drift> {
+        let id = || "0007_g".to_owned();
+        let version = Version::new(9).unwrap();
+        let sum = Checksum::v1([7; 32]);
+        let mut drifts = vec![
+            Drift::Renamed { id: id(), recorded: "h".to_owned() },
+            Drift::OtherDatabase { id: id(), embedded: "billing".to_owned(), recorded: "audit".to_owned() },
+            Drift::Missing { id: id(), newest: id() },
+            Drift::OutOfOrder { id: id(), newest: id() },
+        ];
+        for same_text_as in [None, Some(id())] {
+            drifts.push(Drift::Replaced { id: id(), recorded: id(), same_text_as: same_text_as.clone() });
+            drifts.push(Drift::Unknown { id: id(), version, state: State::Applied, same_text_as });
+        }
+        for state in [State::Applied, State::Partial, State::Reverting] {
+            drifts.push(Drift::Ahead { id: id(), version, state });
+            drifts.push(Drift::Partial { id: id(), state, statements_done: 2 });
+            drifts.extend([true, false].map(|frozen| Drift::Edited {
+                id: id(),
+                recorded: sum,
+                embedded: sum,
+                frozen,
+                state,
+            }));
+            drifts.extend([1, 2].map(|statements_done| {
+                let now = vec!["0007_g.sql:1 `x`".to_owned(); statements_done as usize];
+                Drift::FinishedEdited { id: id(), state, statements_done, now }
+            }));
+        }
+        // Without a wildcard: one that is new does not compile until it stands above.
+        for drift in &drifts {
+            match drift {
+                Drift::Edited { .. }
+                | Drift::Renamed { .. }
+                | Drift::Replaced { .. }
+                | Drift::Unknown { .. }
+                | Drift::OtherDatabase { .. }
+                | Drift::Ahead { .. }
+                | Drift::Missing { .. }
+                | Drift::OutOfOrder { .. }
+                | Drift::FinishedEdited { .. }
+                | Drift::Partial { .. } => {}
+            }
+        }
+        drifts
+    }
+
+    fn reasons() -> Vec<Reason> {
+        let id = || "0007_g".to_owned();
+        let version = Version::new(9).unwrap();
+        let mut reasons: Vec<Reason> = drifts().into_iter().map(Reason::Drift).collect();
+        for embedded in [None, Some((id(), id())), Some((id(), "0009_i".to_owned()))] {
+            let is_embedded = embedded.is_some();
+            reasons.push(Reason::NotRecorded { version, embedded: embedded.clone(), is_embedded });
+            reasons.push(Reason::UnknownVersion { version, embedded });
+        }
+        for (asked, applied, possible) in [(9, 0, 0), (9, 1, 1), (9, 1, 0), (9, 3, 0), (9, 3, 3), (9, 3, 2)] {
+            reasons.push(Reason::TooManySteps { asked, applied, possible });
+            reasons.push(Reason::Irreversible { id: id(), reason: None, possible });
+        }
+        reasons.extend([true, false].map(|possible| Reason::BelowOldest { version, oldest: id(), possible }));
+        reasons.extend([None, Some(id())].map(|newest| {
+            let (tool, table) = ("sqlx".to_owned(), "_sqlx_migrations".to_owned());
+            Reason::OtherTool { tool, table, newest }
+        }));
+        reasons.extend([
+            Reason::NotApplied { id: id() },
+            Reason::WrongDialect { database: Dialect::Sqlite, set: Dialects::NONE.with(Dialect::Postgres) },
+            Reason::OutsideTransaction { id: id() },
+            Reason::OwnTransaction { id: id() },
+            Reason::NotEmbedded { id: id(), version },
+            Reason::NothingInDoubt { id: id() },
+        ]);
+        for reason in &reasons {
+            match reason {
+                Reason::Drift(_)
+                | Reason::UnknownVersion { .. }
+                | Reason::BelowOldest { .. }
+                | Reason::NotApplied { .. }
+                | Reason::Irreversible { .. }
+                | Reason::TooManySteps { .. }
+                | Reason::WrongDialect { .. }
+                | Reason::OutsideTransaction { .. }
+                | Reason::OwnTransaction { .. }
+                | Reason::OtherTool { .. }
+                | Reason::NotRecorded { .. }
+                | Reason::NotEmbedded { .. }
+                | Reason::NothingInDoubt { .. } => {}
+            }
+        }
+        reasons
+    }
+
+    #[test]
+    fn each_front_is_told_in_its_own_words() {
+        for reason in reasons() {
+            let typed = format!("{reason}\n{}", reason.help_for(Front::CommandLine));
+            for word in ["::", "Migrator", "Repair", "lock_", "`apply", "`revert"] {
+                assert!(!typed.contains(word), "`{word}` means nothing on a command line: {typed}");
+            }
+            let called = format!("{reason}\n{}", reason.help());
+            for word in ["`up", "`down", "--"] {
+                assert!(!called.contains(word), "`{word}` cannot be called: {called}");
+            }
+        }
+    }
+}

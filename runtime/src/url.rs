@@ -1,0 +1,358 @@
+//! What a database URL asks for, before a driver sees it: a driver may drop a parameter that it does not know, and a
+//! table then lands in another schema, or a connection that was to be encrypted is not. Here each is refused by name.
+
+use sqlx_core::Url;
+use sqlx_core::percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use sqlx_core::url::ParseError;
+
+use crate::error::{Error, Said};
+use crate::secret::{mask_secrets, secrets};
+
+/// The URL as the driver understands it: with the forms that it does not know written as parameters.
+pub(crate) fn understood(text: &str) -> Result<String, Error> {
+    let understood = match text.split_once(':') {
+        #[cfg(feature = "sqlite")]
+        Some(("sqlite", _)) => sqlite(text).map(|()| text.to_owned()),
+        #[cfg(feature = "postgres")]
+        Some(("postgres" | "postgresql", _)) => postgres(text).map(String::from),
+        _ => Ok(text.to_owned()),
+    };
+    understood.map_err(|error| error.masked(&secrets(text)))
+}
+
+/// The parameters of sqlx's URLs for PostgreSQL, with the other spellings that sqlx takes, and those of other clients.
+#[cfg(feature = "postgres")]
+const POSTGRES: &[(&str, &[&str], &[&str])] = &[
+    ("sslmode", &["ssl-mode"], &["tlsmode"]),
+    ("sslrootcert", &["ssl-root-cert", "ssl-ca"], &["sslcacert", "tlsca"]),
+    ("sslcert", &["ssl-cert"], &["sslclientcert"]),
+    ("sslkey", &["ssl-key"], &["sslclientkey"]),
+    ("statement-cache-capacity", &[], &["statementcachesize"]),
+    ("host", &[], &["server", "hostname", "socket"]),
+    ("hostaddr", &[], &[]),
+    ("port", &[], &[]),
+    ("dbname", &[], &["database", "db", "databasename"]),
+    ("user", &[], &["username"]),
+    ("password", &[], &["pass", "pwd", "passwd"]),
+    ("application_name", &[], &["appname", "fallbackapplicationname"]),
+    ("options", &[], &[]),
+];
+
+#[cfg(feature = "postgres")]
+const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+
+#[cfg(feature = "postgres")]
+fn postgres(text: &str) -> Result<Url, Error> {
+    let url = parsed(text)?;
+    if url.host_str().is_some_and(|host| host.contains(',')) {
+        return Err(usage("the database URL names several servers").with_help("name one: the one that is written to"));
+    }
+    // Behind a `#`, `?` or `/` of a password that is not escaped, its rest and the host are read as something else.
+    let is_cut = url.username().is_empty() && url.password().is_none() && text.contains('@');
+    if url.fragment().is_some() || (is_cut && (url.path().contains('@') || url.query().is_some_and(is_host_behind))) {
+        return Err(usage("the database URL is not understood: a `#`, `?` or `/` cuts it off").with_help(
+            "write a special character in user, password or database as %XX: `#` is %23, `?` %3F, `/` %2F",
+        ));
+    }
+    let mut seen: Vec<&str> = Vec::new();
+    let mut mode = None;
+    let mut verifies_with = None;
+    for (key, value) in url.query_pairs() {
+        let (key, value) = (&*key, &*value);
+        let known = POSTGRES.iter().find(|(name, also, _)| *name == key || also.contains(&key)).map(|known| known.0);
+        let Some(name) = known.or_else(|| is_setting(key).then_some("options")) else {
+            return Err(unknown_of_postgres(key, value));
+        };
+        if value.is_empty() && !key.starts_with("options[") {
+            return Err(usage(format!("the parameter `{name}` of the database URL is empty"))
+                .with_help(format!("give it a value, or leave `{key}=` out")));
+        }
+        // Each of the options is one of its own.
+        if seen.contains(&name) && name != "options" {
+            return Err(twice(name));
+        }
+        seen.push(name);
+        match name {
+            "sslmode" => mode = Some(mode_of(value, &|value| format!("`sslmode={value}`"))?),
+            "sslrootcert" => verifies_with = Some(key.to_owned()),
+            "port" if value.parse::<u16>().is_err() => {
+                return Err(usage("the parameter `port` of the database URL is no port").with_help("write `port=5432`"));
+            }
+            _ => {}
+        }
+    }
+    let variable = |name| std::env::var(name).ok();
+    if let (None, Some(value)) = (&mode, variable("PGSSLMODE")) {
+        mode = Some(mode_of(&value, &|value| format!("`PGSSLMODE={value}`"))?);
+    }
+    if let (false, None, Some(value)) = (seen.contains(&"port"), url.port(), variable("PGPORT"))
+        && value.parse::<u16>().is_err()
+    {
+        return Err(usage(format!("`PGPORT={value}` is no port")).with_help("write a number, or unset PGPORT"));
+    }
+    let mode = mode.as_deref().unwrap_or("prefer");
+    if let (Some(key), false) = (verifies_with, mode.starts_with("verify-")) {
+        return Err(usage(format!("`{key}` verifies nothing with `sslmode={mode}`")).with_help(
+            "write `sslmode=verify-full`, or `sslmode=verify-ca` where the certificate is for another host name",
+        ));
+    }
+    if matches!(mode, "require" | "verify-ca" | "verify-full") && !sqlx_core::net::tls::available() {
+        return Err(usage(format!("`sslmode={mode}` needs encryption, and this program is built without it"))
+            .with_help(
+                "enable a feature of the crate `lockgate` in Cargo.toml: `features = [\"tls-rustls\"]` (or \
+             `\"tls-native-tls\"`)",
+            ));
+    }
+    Ok(url)
+}
+
+/// The URL, with the two forms that the driver does not understand written as parameters: a user and no host
+/// (`postgres://u@/db?host=/dir`), and an address in brackets.
+#[cfg(feature = "postgres")]
+fn parsed(text: &str) -> Result<Url, Error> {
+    const NO_HOST: &str = "none.invalid";
+    let parsed = match Url::parse(text) {
+        Err(ParseError::EmptyHost) => {
+            let start = text.find("://").map_or(0, |at| at + "://".len());
+            let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |end| start + end);
+            let host = text[start..end].rfind('@').map_or(start, |at| start + at + 1);
+            Url::parse(&format!("{}{NO_HOST}{}", &text[..host], &text[host..]))
+        }
+        parsed => parsed,
+    };
+    let url = parsed.map_err(|error| {
+        usage(format!("the database URL is not understood: {error}")).with_help(
+            "write `postgres://user:password@host:5432/database`, or `postgres://user@/database?host=/directory` for a \
+             socket; a special character in the password is written %XX",
+        )
+    })?;
+    let host = url.host_str().unwrap_or_default();
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).map(str::to_owned);
+    if address.is_none() && host != NO_HOST {
+        return Ok(url);
+    }
+    let names = |wanted: &str| url.query_pairs().any(|(key, _)| key == wanted);
+    let decoded = |text: &str| {
+        let decoded = sqlx_core::percent_encoding::percent_decode_str(text).decode_utf8();
+        decoded.map(String::from).unwrap_or_else(|_| text.to_owned())
+    };
+    let given = [
+        ("host", address.filter(|_| !names("host") && !names("hostaddr"))),
+        ("port", url.port().filter(|_| !names("port")).map(|port| port.to_string())),
+        ("user", Some(decoded(url.username())).filter(|user| !user.is_empty() && !names("user"))),
+        ("password", url.password().map(decoded).filter(|_| !names("password"))),
+    ];
+    let mut written = url;
+    // With the host go user and port.
+    written.set_host(None).map_err(|error| usage(format!("the database URL is not understood: {error}")))?;
+    for (key, value) in given {
+        if let Some(value) = value {
+            written.query_pairs_mut().append_pair(key, &value);
+        }
+    }
+    Ok(written)
+}
+
+/// Whether what was read as parameters has the host of the URL in it.
+#[cfg(feature = "postgres")]
+fn is_host_behind(query: &str) -> bool {
+    let first = query.split('&').next().unwrap_or_default();
+    first.split_once('=').map_or(first, |(key, _)| key).contains('@') || !first.contains('=')
+}
+
+/// `options[search_path]`, sqlx's own way to write a setting.
+#[cfg(feature = "postgres")]
+fn is_setting(key: &str) -> bool {
+    let name = key.strip_prefix("options[").and_then(|key| key.strip_suffix(']'));
+    name.is_some_and(|name| !name.is_empty())
+}
+
+/// The mode, as it is spelt.
+#[cfg(feature = "postgres")]
+fn mode_of(value: &str, written: &dyn Fn(&str) -> String) -> Result<String, Error> {
+    let lower = value.to_ascii_lowercase();
+    if MODES.contains(&&*lower) {
+        return Ok(lower);
+    }
+    let meant = match &*squeezed(value) {
+        "verifyfull" | "verifyidentity" | "full" | "strict" => "verify-full",
+        "verifyca" => "verify-ca",
+        "true" | "on" | "1" | "yes" | "required" | "requires" | "noverify" => "require",
+        "false" | "off" | "0" | "no" | "disabled" => "disable",
+        "preferred" => "prefer",
+        "allowed" => "allow",
+        _ => {
+            return Err(usage(format!("{} is no mode", written(value)))
+                .with_help(format!("write one of {}", MODES.map(|mode| format!("`{mode}`")).join(", "))));
+        }
+    };
+    Err(usage(format!("{} is no mode", written(value))).with_help(format!("write {}", written(meant))))
+}
+
+#[cfg(feature = "postgres")]
+fn unknown_of_postgres(key: &str, value: &str) -> Error {
+    let word = squeezed(key);
+    let known = |(name, _, others): &&(&str, &[&str], &[&str])| squeezed(name) == word || others.contains(&&*word);
+    let meant = POSTGRES.iter().find(known).map(|(name, ..)| *name);
+    let error = |help: Said| unknown(key).with_help(help);
+    if let Some(name) = meant.or_else(|| {
+        let alias = |(_, also, _): &&(&str, &[&str], &[&str])| also.iter().any(|also| squeezed(also) == word);
+        POSTGRES.iter().find(alias).map(|(name, ..)| *name)
+    }) {
+        // A secret is not repeated, and a path need not be.
+        let written = match name {
+            "sslmode" if MODES.contains(&&*value.to_ascii_lowercase()) => {
+                format!("{name}={}", value.to_ascii_lowercase())
+            }
+            _ => format!("{name}=…"),
+        };
+        return error(format!("write `{written}`").into());
+    }
+    let is_on = |value: &str| !matches!(&*value.to_ascii_lowercase(), "false" | "0" | "off" | "no" | "disable");
+    match &*word {
+        "ssl" | "tls" | "usessl" | "requiressl" | "sslenabled" | "encrypt" if is_on(value) => error(
+            "write `sslmode=require` for an encrypted connection, or `sslmode=verify-full` to verify the server too".into(),
+        ),
+        "ssl" | "tls" | "usessl" | "requiressl" | "sslenabled" | "encrypt" => error("write `sslmode=disable`".into()),
+        "sslaccept" => error("write `sslmode=verify-full` to verify the server, or `sslmode=require`".into()),
+        "sslcrl" | "sslcrldir" | "channelbinding" | "requireauth" | "requirepeer" | "sslminprotocolversion" => error(
+            "the driver has nothing of the kind: leave it out; `sslmode=verify-full` makes sure that it is the right server"
+                .into(),
+        ),
+        "sslpassword" => error("use a key without a passphrase: the driver opens no other".into()),
+        "searchpath" | "schema" | "schemas" | "currentschema" => error(setting("search_path", value).into()),
+        "connecttimeout" | "connectiontimeout" | "logintimeout" => {
+            error(Said::each(|front| format!("leave it out: {} says how long a server is waited for", front.connect_wait())))
+        }
+        "locktimeout" => {
+            error(Said::each(|front| format!("leave it out: {} sets it for migrations", front.lock_timeout())))
+        }
+        "timezone" | "datestyle" | "clientencoding" | "charset" | "encoding" | "extrafloatdigits" => error(
+            "leave it out: the driver sets it itself; a script that needs another value sets it (`SET LOCAL timezone = \
+             'Europe/Paris'`)"
+                .into(),
+        ),
+        "targetsessionattrs" | "targetservertype" | "loadbalancehosts" => {
+            error("leave it out, and name the server that is written to: the driver takes the one it is given".into())
+        }
+        "service" | "servicefile" | "passfile" => {
+            error("write host, port, database and user into the URL; a password file is named by PGPASSFILE".into())
+        }
+        "statementtimeout" | "idleintransactionsessiontimeout" | "idlesessiontimeout" | "transactiontimeout" | "role"
+        | "workmem" | "maintenanceworkmem" | "synchronouscommit" | "defaulttransactionreadonly"
+        | "defaulttransactionisolation" | "rowsecurity" | "sessionreplicationrole" | "defaulttablespace" | "jit" => {
+            error(setting(&snake(key), value).into())
+        }
+        // A setting of an extension or of the application's own: `app.tenant`.
+        _ if key.contains('.') && key.chars().all(|c| c.is_ascii_alphanumeric() || "._".contains(c)) => {
+            error(setting(key, value).into())
+        }
+        _ => {
+            let names: Vec<String> = POSTGRES.iter().map(|(name, ..)| format!("`{name}`")).collect();
+            error(
+                format!(
+                    "leave it out; the driver knows {}, and a setting of the server is written \
+                     `options=-cname%3Dvalue`",
+                    names.join(", ")
+                )
+                .into(),
+            )
+        }
+    }
+}
+
+/// How a setting of the server is written in a URL.
+#[cfg(feature = "postgres")]
+fn setting(name: &str, value: &str) -> String {
+    /// What means nothing of its own in a URL, or in the options of a connection.
+    const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-').remove(b'.').remove(b',');
+    if value.is_empty() {
+        return format!("write `options=-c{name}%3D…`");
+    }
+    // The server splits the options at white space that has no backslash before it.
+    let escaped: String =
+        value.chars().flat_map(|c| (c.is_whitespace() || c == '\\').then_some('\\').into_iter().chain([c])).collect();
+    format!("write `options=-c{name}%3D{}`", utf8_percent_encode(&escaped, PLAIN))
+}
+
+/// `statementTimeout` and `statement-timeout` as the server spells it.
+#[cfg(feature = "postgres")]
+fn snake(key: &str) -> String {
+    let mut name = String::with_capacity(key.len());
+    let mut before = '_';
+    for c in key.chars() {
+        if c.is_ascii_uppercase() && before.is_ascii_lowercase() {
+            name.push('_');
+        }
+        before = c;
+        name.push(if c == '-' { '_' } else { c.to_ascii_lowercase() });
+    }
+    name
+}
+
+#[cfg(feature = "sqlite")]
+fn sqlite(text: &str) -> Result<(), Error> {
+    const KNOWN: [(&str, &[&str]); 4] = [
+        ("mode", &["ro", "rw", "rwc", "memory"]),
+        ("cache", &["private", "shared"]),
+        ("immutable", &["true", "false", "1", "0"]),
+        ("vfs", &[]),
+    ];
+    let Some((_, query)) = text.split_once('?') else { return Ok(()) };
+    let mut seen: Vec<&str> = Vec::new();
+    for (key, value) in sqlx_core::url::form_urlencoded::parse(query.as_bytes()) {
+        let (key, value) = (&*key, &*value);
+        let Some((name, values)) = KNOWN.iter().find(|(name, _)| *name == key) else {
+            let written =
+                KNOWN.iter().find(|(name, _)| *name == squeezed(key)).map(|(name, _)| format!("{name}={value}"));
+            let help: Said = match (written, &*squeezed(key)) {
+                (Some(written), _) => format!("write `{written}`").into(),
+                (None, "busytimeout" | "timeout") => Said::each(|front| {
+                    format!("leave it out: {} says how long another run is waited for", front.lock_wait())
+                }),
+                (None, "foreignkeys" | "fk") => {
+                    "leave it out: foreign keys are enforced; a script that rebuilds a table \
+                                                 has `-- lockgate: foreign-keys off` as its first line"
+                        .into()
+                }
+                (None, "journalmode" | "journal") => "leave it out: set it once, and it stays in the file: `sqlite3 \
+                                                      app.db 'PRAGMA journal_mode = WAL'`"
+                    .into(),
+                (None, _) => "leave it out; a URL has `mode`, `cache`, `immutable` and `vfs`".into(),
+            };
+            return Err(unknown(key).with_help(help));
+        };
+        if seen.contains(name) {
+            return Err(twice(name));
+        }
+        seen.push(name);
+        if (values.is_empty() && value.is_empty()) || (!values.is_empty() && !values.contains(&value)) {
+            let lower = value.to_ascii_lowercase();
+            let all: Vec<String> = values.iter().map(|value| format!("`{name}={value}`")).collect();
+            let help = match values.iter().find(|value| **value == lower) {
+                Some(value) => format!("write `{name}={value}`"),
+                None if all.is_empty() => format!("give it a value, or leave `{name}=` out"),
+                None => format!("write {}", all.join(" or ")),
+            };
+            return Err(usage(format!("`{name}={value}` in the database URL means nothing")).with_help(help));
+        }
+    }
+    Ok(())
+}
+
+/// A key without what spellings differ in.
+fn squeezed(key: &str) -> String {
+    key.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+fn usage(summary: impl Into<Said>) -> Error {
+    Error::usage(summary)
+}
+
+fn twice(name: &str) -> Error {
+    usage(format!("the database URL has the parameter `{name}` twice")).with_help("write it once")
+}
+
+fn unknown(key: &str) -> Error {
+    usage(format!("the database URL has a parameter `{}` that the driver does not know", mask_secrets(key)))
+}

@@ -1,0 +1,83 @@
+//! What a message advises works when it is typed: each test provokes an error, looks for the advice in its text, does
+//! word for word what it says, and sees that the problem is gone.
+
+mod connect;
+mod history;
+mod server;
+
+use lockgate::{Error, Front, Migrations};
+use lockgate_cli::clap::{self, Parser};
+use lockgate_cli::{Cli, Exit, Options, Verb};
+
+/// The command line as a program has it.
+#[derive(Parser)]
+struct Typed {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Runs a command as an operator types it behind the name of the program.
+async fn types(set: &'static Migrations, url: &str, line: &str) -> Exit {
+    let words = ["app"].into_iter().chain(line.split(' ')).chain(["--database-url", url]);
+    let cli = Cli::new(set);
+    let typed: Typed = cli.parse_from(words).unwrap_or_else(|_| panic!("`{line}` is no command"));
+    cli.run(&typed.options, &typed.verb).await
+}
+
+/// What an operator reads, with each of these in it and nothing that only Rust understands.
+#[track_caller]
+fn read(error: &Error, says: &[&str]) -> String {
+    let text = error.report_for(Front::CommandLine).to_string();
+    for wanted in says {
+        assert!(text.contains(wanted), "no «{wanted}» in:\n{text}");
+    }
+    for word in ["Migrator", "Repair::", "Destination::", "OutOfOrder", "Atomicity", "lock_wait", "`apply", "`revert"] {
+        assert!(!text.contains(word), "`{word}` means nothing to an operator:\n{text}");
+    }
+    text
+}
+
+/// What stands between backticks and begins so.
+#[track_caller]
+fn quoted<'a>(text: &'a str, start: &str) -> &'a str {
+    let mut pieces = text.split('`').skip(1).step_by(2);
+    pieces.find(|piece| piece.starts_with(start)).unwrap_or_else(|| panic!("no `{start}…` in:\n{text}"))
+}
+
+/// Each command and each option that a message can name is one.
+#[test]
+fn what_is_named_can_be_typed() {
+    let front = Front::CommandLine;
+    let id = "0007_g";
+    let commands = [
+        front.up().to_owned(),
+        front.up_to(id),
+        front.down_by(3),
+        front.down_all().to_owned(),
+        front.status().to_owned(),
+        front.baseline(id),
+        front.accept_edited().to_owned(),
+        front.mark_applied(id),
+        front.forget(9),
+        front.finished(id),
+        front.again(id),
+        front.out_of_order().to_owned(),
+        front.beside_other_tools().to_owned(),
+    ];
+    let options = [
+        front.per_migration().to_owned(),
+        front.set("billing"),
+        front.history_table().to_owned(),
+        front.connect_wait().to_owned(),
+        front.lock_wait().to_owned(),
+        front.lock_timeout().to_owned(),
+        front.statement_timeout().to_owned(),
+    ];
+    let with_options = options.iter().map(|option| format!("up {}", option.trim_matches('`')));
+    for line in commands.iter().map(|command| command.trim_matches('`').to_owned()).chain(with_options) {
+        let parsed = Typed::try_parse_from(["app"].into_iter().chain(line.split(' ')));
+        assert!(parsed.is_ok(), "{line}: {}", parsed.err().unwrap());
+    }
+}

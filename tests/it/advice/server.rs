@@ -1,0 +1,238 @@
+//! Scripts that a server stops: by a limit, a lock, a missing right, a setting or an encoding.
+
+use std::time::Duration;
+
+use lockgate::{Database, ErrorKind, Migrator};
+use lockgate_cli::Exit;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+use super::{quoted, read, types};
+use crate::support::database::Db;
+use crate::support::postgres;
+use crate::support::set::migrations;
+
+const A: (&str, &str) = ("0001_a.sql", "CREATE TABLE a (id INTEGER);");
+
+#[tokio::test]
+async fn a_limit_of_the_role_or_the_database_is_raised_as_the_message_says() {
+    for outside in ["", "-- lockgate: no-transaction\n"] {
+        let Some(db) = Db::postgres() else { return };
+        db.execute(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET statement_timeout = 100', current_database()); END $$",
+        )
+        .await;
+        let slow = format!("{outside}SELECT pg_sleep(0.5);");
+        let set = migrations(&[A, ("0002_slow.sql", &slow)]);
+        let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
+        let text = read(&error, &["statement timeout", "57014"]);
+        let line = format!("up {}", quoted(&text, "--statement-timeout"));
+        assert_eq!(types(set, &db.url(), &line).await, Exit::Done, "{text}");
+    }
+    // A script with a limit of its own is bound by that.
+    let Some(db) = Db::postgres() else { return };
+    let set = migrations(&[("0001_slow.sql", "-- lockgate: statement-timeout 50ms\nSELECT pg_sleep(0.5);")]);
+    let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
+    let text = read(&error, &["`-- lockgate: statement-timeout` in migrations/0001_slow.sql", "raise it there"]);
+    assert!(!text.contains("--statement-timeout"), "{text}");
+    let raised = migrations(&[("0001_slow.sql", "-- lockgate: statement-timeout 10min\nSELECT pg_sleep(0.5);")]);
+    assert_eq!(types(raised, &db.url(), "up").await, Exit::Done, "{text}");
+}
+
+#[tokio::test]
+async fn a_lock_is_waited_for_as_the_message_says() {
+    let Some(db) = Db::postgres() else { return };
+    db.apply(migrations(&[A])).await;
+    let mut holder = PgConnection::connect(&db.url()).await.unwrap();
+    holder.execute("BEGIN; LOCK TABLE a").await.unwrap();
+    let set = migrations(&[A, ("0002_b.sql", "ALTER TABLE a ADD COLUMN b INTEGER;")]);
+    let migrator = Migrator::new(set).lock_timeout(Duration::from_millis(50)).lock_wait(Duration::from_millis(200));
+    let error = migrator.apply(&mut db.open().await).await.unwrap_err();
+    let text = read(&error, &["may hold what it needs"]);
+    let line = format!("up {}", quoted(&text, "--lock-timeout"));
+    let ends = async {
+        let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'a'::regclass";
+        while sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut holder).await.unwrap() == 0 {
+            tokio::task::yield_now().await;
+        }
+        holder.execute("ROLLBACK").await.unwrap();
+    };
+    let url = db.url();
+    let (exit, ()) = tokio::join!(types(set, &url, &line), ends);
+    assert_eq!(exit, Exit::Done, "{text}");
+}
+
+#[tokio::test]
+async fn a_session_that_is_read_only_is_opened_as_the_message_says() {
+    let set = migrations(&[A]);
+    for of in ["DATABASE {db}", "ROLE {role}", "ROLE {role} IN DATABASE {db}"] {
+        for lasting in [false, true] {
+            let Some(database) = postgres::database() else { return };
+            let mut admin = database.connect().await;
+            let name = database.url().rsplit('/').next().unwrap().to_owned();
+            let role = format!("ro_{name}");
+            let url = database.url();
+            let url = format!("postgres://{role}:s3cret{}", &url[url.find('@').unwrap()..]);
+            let of = of.replace("{db}", &name).replace("{role}", &role);
+            admin
+                .execute(AssertSqlSafe(format!(
+                    "CREATE ROLE {role} LOGIN PASSWORD 's3cret'; GRANT ALL ON SCHEMA public TO {role}; ALTER {of} SET \
+                     default_transaction_read_only = on"
+                )))
+                .await
+                .unwrap();
+            let error = Migrator::new(set).apply(&mut Database::connect(&url).await.unwrap()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error:?}");
+            let text = read(&error, &["`default_transaction_read_only` is on"]);
+            let url = if lasting {
+                admin.execute("SET default_transaction_read_only = off").await.unwrap();
+                admin.execute(AssertSqlSafe(quoted(&text, "ALTER ").to_owned())).await.unwrap();
+                url
+            } else {
+                format!("{url}?{}", quoted(&text, "options="))
+            };
+            assert_eq!(types(set, &url, "up").await, Exit::Done, "{text}");
+            admin.execute("SET default_transaction_read_only = off").await.unwrap();
+            admin.execute(AssertSqlSafe(format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"))).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn checks_that_wait_are_made_as_the_message_says() {
+    let Some(db) = Db::postgres() else { return };
+    let ground = (
+        "0001_a.sql",
+        "CREATE TABLE p (id INTEGER PRIMARY KEY);\nCREATE TABLE c (p INTEGER REFERENCES p DEFERRABLE INITIALLY DEFERRED);\n\
+         INSERT INTO p VALUES (1);",
+    );
+    let script = ["INSERT INTO c VALUES (1);", "ALTER TABLE c ADD COLUMN more INTEGER;"];
+    let set = migrations(&[ground, ("0002_b.sql", &script.join("\n"))]);
+    let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
+    let text = read(&error, &["55006", "--> migrations/0002_b.sql:2:"]);
+    let right = [script[0], quoted(&text, "SET CONSTRAINTS"), script[1]].join("\n");
+    let set = migrations(&[ground, ("0002_b.sql", &right)]);
+    assert_eq!(types(set, &db.url(), "up").await, Exit::Done, "{text}");
+}
+
+/// Whatever a role lacks, the statement that is named gives it; one after the other until it goes.
+#[tokio::test]
+async fn a_right_is_granted_as_the_message_says() {
+    let cases: [(&str, &str, &[&str]); 8] = [
+        ("", "CREATE TABLE b (id INTEGER);", &["GRANT USAGE, CREATE ON SCHEMA \"public\""]),
+        ("CREATE SCHEMA app", "CREATE TABLE app.b (id INTEGER);", &["ON SCHEMA \"app\""]),
+        ("CREATE TABLE t (id INTEGER)", "INSERT INTO t VALUES (1);", &["ON \"t\""]),
+        ("CREATE TABLE t (id INTEGER)", "TRUNCATE t;", &["ON \"t\""]),
+        (
+            "CREATE TABLE \"T t\" (id INTEGER)",
+            "ALTER TABLE \"T t\" ADD COLUMN b INTEGER;",
+            &["ALTER TABLE \"T t\" OWNER TO"],
+        ),
+        ("CREATE SEQUENCE s", "SELECT nextval('s');", &["ON SEQUENCE \"s\""]),
+        ("CREATE VIEW v AS SELECT 1 AS one", "SELECT * FROM v;", &["SELECT ON \"v\""]),
+        ("", "CREATE SCHEMA more;", &["GRANT CREATE ON DATABASE"]),
+    ];
+    for (ground, script, says) in cases {
+        let Some(database) = postgres::database() else { return };
+        let mut admin = database.connect().await;
+        let name = database.url().rsplit('/').next().unwrap().to_owned();
+        let role = format!("may_{name}");
+        let url = database.url();
+        let url = format!("postgres://{role}:s3cret{}", &url[url.find('@').unwrap()..]);
+        admin
+            .execute(AssertSqlSafe(format!(
+                "CREATE ROLE {role} LOGIN PASSWORD 's3cret'; REVOKE ALL ON SCHEMA public FROM PUBLIC; {ground}"
+            )))
+            .await
+            .unwrap();
+        let set = migrations(&[("0001_x.sql", script)]);
+        let mut said = String::new();
+        for _ in 0..6 {
+            let Err(error) = Migrator::new(set).apply(&mut Database::connect(&url).await.unwrap()).await else { break };
+            assert_eq!(error.kind(), ErrorKind::Denied, "{error:?}");
+            let text = read(&error, &["let the owner of it, or a superuser, run"]);
+            let statement = text.split("run `").nth(1).and_then(|rest| rest.split('`').next()).unwrap().to_owned();
+            admin.execute(AssertSqlSafe(statement)).await.unwrap_or_else(|error| panic!("{error}:\n{text}"));
+            said.push_str(&text);
+        }
+        for wanted in says {
+            assert!(said.contains(wanted), "no «{wanted}» in:\n{said}");
+        }
+        assert_eq!(types(set, &url, "up").await, Exit::Done, "{said}");
+        admin.execute(AssertSqlSafe(format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"))).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_schema_that_is_missing_is_made_as_the_message_says() {
+    for start in ["CREATE SCHEMA", "options="] {
+        let Some(db) = Db::postgres() else { return };
+        let url = format!("{}?options=-csearch_path%3Dapp", db.url());
+        let set = migrations(&[A]);
+        let error = Migrator::new(set).apply(&mut Database::connect(&url).await.unwrap()).await.unwrap_err();
+        let text = read(&error, &["no schema of the search path (`app`) exists"]);
+        let advice = quoted(&text, start);
+        let url = if start == "options=" {
+            format!("{}?{advice}", db.url())
+        } else {
+            db.execute(advice).await;
+            url
+        };
+        assert_eq!(types(set, &url, "up").await, Exit::Done, "{text}");
+    }
+}
+
+/// Also of a history that is there, and of a role that a script has of its own.
+#[tokio::test]
+async fn a_right_to_the_history_is_granted_as_the_message_says() {
+    let Some(database) = postgres::database() else { return };
+    let mut admin = database.connect().await;
+    let set = migrations(&[A, ("0002_b.sql", "SELECT 1;")]);
+    Migrator::new(migrations(&[A])).apply(&mut admin).await.unwrap();
+    let name = database.url().rsplit('/').next().unwrap().to_owned();
+    let role = format!("may_{name}");
+    let url = database.url();
+    let url = format!("postgres://{role}:s3cret{}", &url[url.find('@').unwrap()..]);
+    let sql =
+        format!("CREATE ROLE {role} LOGIN PASSWORD 's3cret'; CREATE ROLE helper_{role}; GRANT helper_{role} TO {role}");
+    admin.execute(AssertSqlSafe(sql)).await.unwrap();
+    let error = Migrator::new(set).apply(&mut Database::connect(&url).await.unwrap()).await.unwrap_err();
+    let text = read(&error, &["permission denied for table lockgate_history"]);
+    admin.execute(AssertSqlSafe(quoted(&text, "GRANT ").to_owned())).await.unwrap();
+    assert_eq!(types(set, &url, "up").await, Exit::Done, "{text}");
+
+    let script = format!("-- lockgate: role helper_{role}\nINSERT INTO a VALUES (1);");
+    let set = migrations(&[A, ("0002_b.sql", "SELECT 1;"), ("0003_c.sql", &script)]);
+    let error = Migrator::new(set).apply(&mut Database::connect(&url).await.unwrap()).await.unwrap_err();
+    let text = read(&error, &[&format!("TO \"helper_{role}\"")]);
+    admin.execute(AssertSqlSafe(quoted(&text, "GRANT ").to_owned())).await.unwrap();
+    assert_eq!(types(set, &url, "up").await, Exit::Done, "{text}");
+    let sql = format!("DROP OWNED BY helper_{role}, {role} CASCADE; DROP ROLE helper_{role}; DROP ROLE {role}");
+    admin.execute(AssertSqlSafe(sql)).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_place_is_the_character_that_the_database_cannot_write() {
+    let Some(server) = postgres::cluster(&lockgate_harness::server::Options::default()) else { return };
+    let mut admin = PgConnection::connect(&server.url("postgres")).await.unwrap();
+    for encoding in ["LATIN1", "SQL_ASCII"] {
+        let sql =
+            format!("CREATE DATABASE {encoding} TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'");
+        admin.execute(AssertSqlSafe(sql)).await.unwrap();
+        let url = server.url(&encoding.to_lowercase());
+        let character = "SELECT 'é' AS \"ü\",\n  'é costs 5 →';";
+        let unknown = "SELECT 'é' AS \"ü\",\n  'éé', nothing;";
+        for outside in ["-- ä →\n", "-- lockgate: no-transaction\n"] {
+            let (script, place) = match encoding {
+                "LATIN1" => (character, "0002_b.sql:3:14"),
+                _ => (unknown, "0002_b.sql:3:9"),
+            };
+            let text = format!("{outside}{script}");
+            let set = migrations(&[A, ("0002_b.sql", &text)]);
+            let migrator = Migrator::new(set).set(format!("set {}", outside.len())).lock_wait(Duration::ZERO);
+            let mut database = Database::connect(&url).await.unwrap();
+            let error = migrator.apply(&mut database).await.unwrap_err();
+            read(&error, &[&format!("--> migrations/{place}"), "correct migrations/0002_b.sql"]);
+            database.postgres().unwrap().execute("DROP TABLE IF EXISTS a").await.unwrap();
+        }
+    }
+}
