@@ -162,8 +162,9 @@ impl Drift {
                 format!("put the applied text back, and {down_1} goes on where it stopped")
             }
             Self::Edited { id, amended: true, .. } => format!(
-                "change by hand what the amended text of `{id}` does otherwise, and record that with \
-                 `Migrator::repair` (`Repair::AcceptEdited`); why it was amended is in `migrations.lock`"
+                "change the database by hand to what the amended text of `{id}` makes, and record that with {}; \
+                 `migrations.lock` says why it was amended",
+                front.accept_edited()
             ),
             Self::Edited { id, frozen: true, .. } => format!(
                 "put the applied text of `{id}` back and write the change as a new migration; if the database already \

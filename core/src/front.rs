@@ -167,11 +167,12 @@ mod tests {
         for state in [State::Applied, State::Partial, State::Reverting] {
             drifts.push(Drift::Ahead { id: id(), version, state });
             drifts.push(Drift::Partial { id: id(), state, statements_done: 2 });
-            drifts.extend([true, false].map(|frozen| Drift::Edited {
+            drifts.extend([(true, false), (false, false), (true, true)].map(|(frozen, amended)| Drift::Edited {
                 id: id(),
                 recorded: sum,
                 embedded: sum,
                 frozen,
+                amended,
                 state,
             }));
             drifts.extend([1, 2].map(|statements_done| {
