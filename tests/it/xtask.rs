@@ -404,6 +404,9 @@ fn init_of_an_installed_program_writes_the_alias() {
     assert!(output.unwrap().status.success());
     let help = scratch.run(&["lockgate", "--help"]).succeeds();
     assert!(help.contains("Usage: cargo lockgate <COMMAND>"), "{help}");
+    // The alias that messages name is not there before `init`.
+    let said = Scratch::new().run(&["lockgate", "check"]).fails(2);
+    assert!(said.contains("make one with `cargo lockgate init`"), "{said}");
 
     let before = scratch.everything();
     let said = scratch.run(&["lockgate", "init", "--dialects", "sqlite"]).succeeds();

@@ -116,6 +116,11 @@ fn run(called: Called, arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Failure::Refused(message) | Failure::Impossible(message) = &failure {
+                // What was just typed works; the alias may not be there yet.
+                let message = match called {
+                    Called::Lockgate => message.replace("`cargo xtask ", "`cargo lockgate "),
+                    Called::Xtask => message.clone(),
+                };
                 let (red, plain) = (anstyle::AnsiColor::Red.on_default().bold(), anstyle::Reset);
                 eprintln!("{red}error{plain}: {message}");
             }

@@ -3,6 +3,7 @@
 
 pub mod backends;
 pub mod directive;
+mod free;
 mod grammar;
 mod lint;
 pub mod name;
@@ -300,10 +301,11 @@ fn load_any(directory: &Path, shown: &str, tests: Tests, policy: Policy, backend
     folder.migrations = migrations;
     touched(&mut folder.migrations);
     diagnostics.extend(problems);
-    let (next, user) = (folder.next_number(), folder.last_user());
+    let user = folder.last_user();
+    let mut free = free::Free::of(&folder);
     for (found, bad) in odd {
         let message = format!("`{}` {}", found.path, bad.message);
-        let help = bad.help.replace("{next}", &next).replace("{user}", &user);
+        let help = free.put_in(&found.path, &bad.help.replace("{user}", &user));
         diagnostics.push(Diagnostic::error(bad.code, folder.show(&found.path), message).help(help));
     }
 
@@ -500,8 +502,9 @@ impl Folder {
         last.filter(|_| self.databases().len() == 1).map_or("<user>", |patch| patch.user()).to_owned()
     }
 
-    /// The number that a suggestion gives to a file without one, written as wide as the others.
-    fn next_number(&self) -> String {
+    /// The number that a suggestion gives to a file without one, written as wide as the others: the first one, or so
+    /// many after it.
+    fn next_number(&self, after: usize) -> String {
         let last = self.migrations.last();
         let width = last.map_or(4, |last| last.id.len() - last.name.len() - 1);
         let next = match (last, self.policy.numbering) {
@@ -509,10 +512,14 @@ impl Folder {
             (None, Numbering::Ordinal) => 0,
             (None, _) => 1,
         };
+        let next = next.saturating_add(i64::try_from(after).unwrap_or(i64::MAX));
         match self.policy.numbering {
             Numbering::Encoded => {
                 let (only, next) = match self.databases()[..] {
-                    [only] => (only, last.and_then(|last| numbers::next(last.version))),
+                    [only] => {
+                        let next = last.and_then(|last| numbers::next(last.version));
+                        (only, (0..after).fold(next, |next, _| next.and_then(numbers::next)))
+                    }
                     _ => ("<database>", numbers::version(1, 1)),
                 };
                 let numbers = next.map_or("<MAJOR>.<MINOR>".to_owned(), numbers::numbers);

@@ -39,7 +39,7 @@ migrations/a/billing.00000001.0008.owner.v1.2.sql bad-name: `a/billing.00000001.
 migrations/a/billing.0000001.0005.owner.seven_digits.sql bad-name: `a/billing.0000001.0005.owner.seven_digits.sql` has a major number of 7 digits, `0000001`: it has 8
   rename it to `billing.00000001.0005.owner.seven_digits.sql`
 migrations/a/create_users.sql bad-name: `a/create_users.sql` is not named `database.MAJOR.MINOR.user.description.sql`: it has 1 part, not 5
-  rename it to `billing.00000001.0005.owner.create_users.sql`
+  rename it to `billing.00000001.0009.owner.create_users.sql`
 ",
     );
     check(

@@ -55,7 +55,7 @@ migrations/0003_c.sql~ unknown-file: `0003_c.sql~` looks like a left-over of an 
 migrations/fn-x unknown-file: `fn-x` is no migration, and nothing is skipped in silence
   if it is a migration, name it `<version>_fn-x.sql`; otherwise move it out of the folder
 migrations/sub/create users.sql bad-name: `sub/create users.sql` is not named `<version>_<name>.sql`
-  rename it to `0002_create_users.sql`
+  rename it to `0003_create_users.sql`
 migrations/sub/migrations.toml unknown-file: `sub/migrations.toml` is no file that Lockgate knows
   did you mean `migrations.toml`?
 ",
@@ -174,4 +174,29 @@ fn thousands_of_files_are_read_in_their_order() {
     assert_eq!(folder.migrations[776].up.text, "SELECT 777;\n");
     let embedded = folder.encode();
     assert_eq!((embedded.texts.len(), embedded.rust_steps.len()), (1000, 1));
+}
+
+/// No message proposes a number that is taken, and no two the same one, unless they are the two scripts of one migration.
+#[test]
+fn a_name_that_is_proposed_is_free() {
+    let proposed = |project: &Project| -> Vec<String> {
+        let names = project.load().diagnostics.into_iter().filter(|diagnostic| diagnostic.code == "bad-name");
+        names.map(|diagnostic| diagnostic.help[0].split('`').nth(1).unwrap().to_owned()).collect()
+    };
+    let project = Project::new(&[
+        ("0001_a.sql", "SELECT 1;"),
+        ("0001b.sql", "SELECT 1;"),
+        ("books.down.sql", "SELECT 1;"),
+        ("books.up.sql", "SELECT 1;"),
+        ("tags.sql", "SELECT 1;"),
+    ]);
+    assert_eq!(proposed(&project), ["0002_b.sql", "0003_books.down.sql", "0003_books.up.sql", "0004_tags.sql"]);
+    // What was released keeps its number, though its file is gone.
+    for file in ["0001b.sql", "books.down.sql", "books.up.sql"] {
+        project.delete(file);
+    }
+    project.write("0002_b.sql", "SELECT 1;");
+    project.freeze();
+    project.delete("0002_b.sql");
+    assert_eq!(proposed(&project), ["0003_tags.sql"]);
 }
