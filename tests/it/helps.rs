@@ -208,6 +208,17 @@ const WAYS: &[Way] = &[
         &[Edit("0002_add_email.sql", "NOT NULL", "NOT NULL DEFAULT ''")],
     ),
     ("filled-table", "or add it without `NOT NULL`, fill it", &[Edit("0002_add_email.sql", " NOT NULL", "")]),
+    (
+        "foreign-section",
+        "move line 5 to `0001_create_users.down.sql`, and name this file `0001_create_users.up.sql`",
+        &[
+            Edit(USERS, "\n-- migrate:down\nDROP TABLE users;", ""),
+            Rename(USERS, "0001_create_users.up.sql"),
+            Write("0001_create_users.down.sql", "DROP TABLE users;\n"),
+            LOCK,
+        ],
+    ),
+    ("foreign-section", "or type `cargo xtask init`", &[Then("cargo xtask init --dialects postgres --convert"), LOCK]),
     ("gap", "run `cargo xtask renumber 0003_create_tags`", &[Type("cargo xtask renumber 0003_create_tags")]),
     (
         "gap",
@@ -328,6 +339,11 @@ const WAYS: &[Way] = &[
         &[Edit(USERS, "BEGIN;\n", ""), Edit(USERS, "COMMIT;\n", "")],
     ),
     ("unclosed-parenthesis", "close it with `)`", &[Edit(USERS, "KEY", "KEY)")]),
+    (
+        "undeclared-dialects",
+        "write `dialects = [\"postgres\"]` or `dialects = [\"sqlite\"]`",
+        &[Write("migrations.toml", "dialects = [\"postgres\"]\n")],
+    ),
     ("unknown-directive", "did you mean `no-transaction`?", &[Edit(USERS, "no-transation", "no-transaction")]),
     ("unknown-file", "delete it, or move it out of the folder", &[Delete("0001_create_users.sql.orig")]),
     ("unknown-key", "did you mean `down`?", &[Edit("migrations.toml", "downs", "down")]),
