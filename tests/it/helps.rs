@@ -444,7 +444,8 @@ impl Wrong {
 
     fn load(&self) -> Loaded {
         let tests = Tests { directory: self.path("../tests/migrations"), shown: "app/tests/migrations".to_owned() };
-        let mut loaded = folder::load_with(&self.path(""), "app/migrations", tests);
+        let backends = folder::backends::of_package(&self.scratch.path("app"));
+        let mut loaded = folder::load_for(&self.path(""), "app/migrations", tests, backends);
         let (_, of_tests) = loaded.folder.tests(loaded.folder.policy.dialects());
         loaded.diagnostics.extend(of_tests);
         loaded
