@@ -238,6 +238,6 @@ mod tests {
         let args = args::EMBED.parse(TokenStream::new()).unwrap();
         let code = expansion(&args, Path::new("/nowhere"), Path::new("/")).to_string();
         assert!(code.contains("\"[no-such-folder] there is no folder `nowhere/migrations`"), "{code}");
-        assert!(code.contains(":: __private :: Set :: empty ()"), "{code}");
+        assert!(code.contains(":: Migrations :: EMPTY"), "{code}");
     }
 }

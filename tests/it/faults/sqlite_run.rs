@@ -391,8 +391,12 @@ async fn g_a_reader_that_comes_late_keeps_a_scripts_own_block_waiting() {
         let run = tokio::spawn(async move { migrator.apply(&mut connection).await.map(|report| report.steps.len()) });
         if stays {
             let error = run.await.unwrap().unwrap_err();
-            let says =
-                ["`0002_b` failed at statement 4 of 4", "database is locked", "1 of its 4 statements", "`lock_wait`"];
+            let says = [
+                "`0002_b` failed at statement 4 of 4",
+                "database is locked",
+                "1 of its 4 statements",
+                "`Migrator::lock_wait`",
+            ];
             told(&error, ErrorKind::Failed, &says);
             drop(reading.lock().unwrap().take());
             db.apply(migrations(&[A, block])).await;
