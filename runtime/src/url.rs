@@ -1,8 +1,11 @@
 //! What a database URL asks for, before a driver sees it: a driver may drop a parameter that it does not know, and a
 //! table then lands in another schema, or a connection that was to be encrypted is not. Here each is refused by name.
 
+#[cfg(feature = "postgres")]
 use sqlx_core::Url;
+#[cfg(feature = "postgres")]
 use sqlx_core::percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+#[cfg(feature = "postgres")]
 use sqlx_core::url::ParseError;
 
 use crate::error::{Error, Said};
