@@ -11,7 +11,7 @@ use super::read::{Doing, tables};
 use crate::sql::cursor::{Cursor, key};
 use crate::sql::lexer::Kind;
 
-/// The tables and views that there are, by their names as [`Cursor::path`] says them.
+/// The tables and views that there are, by their names as `Cursor::path` says them.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     relations: BTreeMap<String, Relation>,

@@ -10,6 +10,7 @@ mod fetch;
 mod run;
 mod split;
 mod table;
+#[cfg(feature = "trace")]
 mod trace;
 mod walk;
 
@@ -99,7 +100,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
     if arguments.trace {
         sets.iter_mut().try_for_each(fetch::prepare)?;
-        return trace::run(&sets);
+        return traced(&sets);
     }
     let server = if sets.iter().any(|set| set.dialect == Dialect::Postgres) { postgres()? } else { None };
     let programs = database::Programs::find(server.as_ref());
@@ -130,6 +131,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         )));
     }
     Ok(())
+}
+
+#[cfg(feature = "trace")]
+fn traced(sets: &[Set]) -> Result<(), Failure> {
+    trace::run(sets)
+}
+
+/// Built without the feature `trace`.
+#[cfg(not(feature = "trace"))]
+fn traced(_: &[Set]) -> Result<(), Failure> {
+    Err(Failure::impossible("this xtask was built without `--trace`: give `lockgate-xtask` its feature `trace`"))
 }
 
 fn wanted(arguments: &Arguments) -> Result<Vec<(String, String, Dialect)>, Failure> {
