@@ -418,6 +418,28 @@ fn init_of_an_installed_program_writes_the_alias() {
     assert_eq!(scratch.everything(), before);
 }
 
+/// Who depends on a clone gets the companions from there, by the lines that `init` says, as they stand.
+#[test]
+fn init_names_what_stands_beside_a_clone() {
+    let scratch = Scratch::new();
+    let workspace = crate::support::tree::root().display();
+    scratch.package(
+        "app",
+        &format!("[dependencies]\nlockgate = {{ path = \"{workspace}/runtime\", features = [\"sqlite\"] }}\n"),
+    );
+    let said = scratch.run(&["init"]).succeeds();
+    let lines: Vec<&str> =
+        said.lines().filter_map(|line| line.strip_prefix("run `cargo ")?.strip_suffix('`')).collect();
+    assert_eq!(lines.len(), 2, "{said}");
+    for line in lines {
+        let (done, answer) = scratch.cargo(&line.split(' ').collect::<Vec<_>>());
+        assert!(done, "{answer}");
+    }
+    let manifest = scratch.read("app/Cargo.toml");
+    assert!(manifest.contains("lockgate-build = {") && manifest.contains("lockgate-harness = {"), "{manifest}");
+    assert!(!scratch.run(&["init"]).succeeds().contains("cargo add"), "all of it was done");
+}
+
 #[test]
 fn init_takes_a_folder_as_it_is() {
     let scratch = Scratch::new();

@@ -36,6 +36,8 @@ pub(crate) struct Package {
     /// The databases that its manifest asks for; of a folder that several packages share, those of all.
     pub(crate) backends: Dialects,
     dependencies: Vec<String>,
+    /// The clone of Lockgate that it depends on, where it does so by path.
+    pub(crate) clone: Option<PathBuf>,
     /// Whether `package.metadata.lockgate.migrations` names the folder.
     named: bool,
 }
@@ -64,6 +66,9 @@ impl Project {
             let mut known = Package::new(&root, package.name.to_string(), directory, path);
             for dependency in &package.dependencies {
                 known.dependencies.push(dependency.name.clone());
+                if let ("lockgate", Some(path)) = (dependency.name.as_str(), &dependency.path) {
+                    known.clone = path.parent().map(|clone| clone.as_std_path().to_owned());
+                }
             }
             packages.push(known);
         }
@@ -191,7 +196,7 @@ impl Package {
         let shown = shown(root, &folder);
         let (path, named) = (path.unwrap_or("migrations").to_owned(), path.is_some());
         let (backends, dependencies) = (backends::of_package(&directory), Vec::new());
-        Self { name, directory, folder, path, shown, tests, shown_tests, backends, dependencies, named }
+        Self { name, directory, folder, path, shown, tests, shown_tests, backends, dependencies, clone: None, named }
     }
 
     /// Whether it depends on a package of this name, in any section.

@@ -227,7 +227,13 @@ fn hints(package: &Package, dialects: Dialects) -> Vec<String> {
         (" --dev", "lockgate-harness", features.as_str()),
     ] {
         if !package.depends_on(name) {
-            hints.push(format!("run `cargo add --package {}{section} {name}{arguments}`", package.name));
+            // What is not from a registry has its companions beside it.
+            let beside = package.clone.as_ref().map(|clone| clone.join(name.trim_start_matches("lockgate-")));
+            let from = match beside.filter(|beside| beside.join("Cargo.toml").exists()) {
+                Some(path) => format!("--path {}", path.display()),
+                None => name.to_owned(),
+            };
+            hints.push(format!("run `cargo add --package {}{section} {from}{arguments}`", package.name));
         }
     }
     hints
