@@ -76,6 +76,16 @@ migrations/1_x.sql:1:1 outside-transaction: SQLite does not run this statement i
   delete it, and write `-- lockgate: foreign-keys off` as the first line
 ",
     );
+    // Turning them on asks for nothing that the driver does not do.
+    for on in ["foreign_keys = ON", "foreign_keys=1", "main.foreign_keys(true)", "Foreign_Keys = 'yes'"] {
+        check(
+            &[("1_x.sql", &format!("PRAGMA {on};\nDROP TABLE a;\n"))],
+            "
+migrations/1_x.sql:1:1 outside-transaction: SQLite does not run this statement inside a transaction
+  delete it: sqlx enforces foreign keys on every connection unless the program turns that off (`SqliteConnectOptions::foreign_keys`)
+",
+        );
+    }
 }
 
 /// Since 12 the server takes it, and refuses the use of the value instead.
