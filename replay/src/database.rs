@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use futures_util::TryStreamExt;
-use lockgate_schema::sqlite::{Answer, Catalogue, QUESTION};
+use lockgate_schema::sqlite::{Answer, AnswerColumns, Catalogue, QUESTION};
 use lockgate_source::core::{Statement, StatementKind};
 use lockgate_source::scripts::Sql;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
-use sqlx::{AssertSqlSafe, ConnectOptions, Either, Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Either, FromRow, Row, SqliteConnection};
 
 /// SQLite copies all of the text that is left each time it prepares a statement of it: what is
 /// longer than this is sent in pieces.
@@ -111,7 +111,7 @@ impl Database {
         let rows = self.rows(QUESTION).await?;
         let mut catalogue = Catalogue::default();
         for row in &rows {
-            let answer = answer(row).map_err(|error| words(&error))?;
+            let answer = Answer::from(AnswerColumns::from_row(row).map_err(|error| words(&error))?);
             if answer.place == "main" {
                 catalogue.add(answer);
             }
@@ -377,19 +377,6 @@ impl Database {
             }
         }
     }
-}
-
-fn answer(row: &SqliteRow) -> Result<Answer, sqlx::Error> {
-    Ok(Answer {
-        what: row.try_get("what")?,
-        place: row.try_get("place")?,
-        kind: row.try_get("kind")?,
-        name: row.try_get("name")?,
-        on_table: row.try_get("on_table")?,
-        text: row.try_get("text")?,
-        one: row.try_get("one")?,
-        other: row.try_get("other")?,
-    })
 }
 
 /// A row of SQLite's own list.

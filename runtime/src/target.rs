@@ -28,6 +28,7 @@ pub(crate) mod sealed {
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
     use crate::session::Held;
 
+    // The same as above: rustc shows the one or the other, by the place of the error, and the attribute takes no macro.
     #[diagnostic::on_unimplemented(
         message = "migrations cannot run on `{Self}`",
         label = "not a pool, and not a connection",

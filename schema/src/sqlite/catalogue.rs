@@ -122,6 +122,15 @@ pub struct Answer {
     pub other: i64,
 }
 
+/// The columns of the answer to [`QUESTION`] in their order, as a driver reads them.
+pub type AnswerColumns = (String, String, Option<String>, String, String, Option<String>, i64, i64);
+
+impl From<AnswerColumns> for Answer {
+    fn from((what, place, kind, name, on_table, text, one, other): AnswerColumns) -> Self {
+        Self { what, place, kind, name, on_table, text, one, other }
+    }
+}
+
 impl Catalogue {
     /// Adds a row of the answer.
     pub fn add(&mut self, answer: Answer) {

@@ -12,4 +12,4 @@ mod create;
 mod layout;
 mod token;
 
-pub use catalogue::{Answer, Catalogue, ColumnRow, ObjectRow, QUESTION, TableRow, Unknown};
+pub use catalogue::{Answer, AnswerColumns, Catalogue, ColumnRow, ObjectRow, QUESTION, TableRow, Unknown};
