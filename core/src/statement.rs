@@ -1,4 +1,4 @@
-//! One statement of a script, as the splitter of `lockgate-source` found it at compile time.
+//! One statement of a script, as the splitter of `lockgate-sql` found it at compile time.
 
 use std::ops::Range;
 

@@ -1,5 +1,5 @@
 //! What a statement does to tables, as far as its own text tells: the lock that it takes, whether it
-//! makes the table, and whether it destroys what is in it. `lockgate-source` reads it at compile time.
+//! makes the table, and whether it destroys what is in it. `lockgate-sql` reads it at compile time.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! The words of one short statement, for the few that must be understood while a script runs: what begins and
 //! ends transactions, and what an interrupted statement would have left in the catalogue.
 //!
-//! The splitter of `lockgate-source` knows more, and never reaches a user's program; what it found is in the
+//! The splitter of `lockgate-sql` knows more, and never reaches a user's program; what it found is in the
 //! embedded table. The names of objects are not, so that no table grows for what a run asks once in its life.
 
 use crate::Dialect;

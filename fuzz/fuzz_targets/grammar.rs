@@ -7,7 +7,8 @@ use libfuzzer_sys::fuzz_target;
 use lockgate_fuzz::can_be_shown;
 use lockgate_source::Diagnostic;
 use lockgate_source::core::Dialect;
-use lockgate_source::sql::check::{Release, check};
+use lockgate_source::sql::Release;
+use lockgate_source::sql::check::check;
 use lockgate_source::sql::split;
 
 fuzz_target!(|text: &str| {

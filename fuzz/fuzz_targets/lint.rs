@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use lockgate_fuzz::can_be_shown;
 use lockgate_source::Diagnostic;
 use lockgate_source::core::{Dialect, Dialects};
-use lockgate_source::sql::check::Release;
+use lockgate_source::sql::Release;
 use lockgate_source::sql::lint::{Set, Source, find, lint};
 use lockgate_source::sql::split;
 

@@ -16,8 +16,6 @@ pub mod renumber;
 pub mod said;
 pub mod scaffold;
 pub mod scripts;
-pub mod sql;
-mod suggest;
 
 pub use diagnostic::{Diagnostic, Severity, Style};
 pub use folder::policy::{self, Policy};
@@ -25,3 +23,4 @@ pub use folder::{Folder, Loaded};
 pub use lockfile::Lockfile;
 
 pub use lockgate_core as core;
+pub use lockgate_sql as sql;

@@ -226,7 +226,7 @@ fn find<'a>(folder: &'a Folder, id: &str) -> Result<&'a Migration, String> {
     // A patch may be named by its key.
     let of_key = || folder.migrations.iter().find(|migration| migration.key() == id);
     folder.find(id).or_else(of_key).ok_or_else(|| {
-        let near = crate::suggest::nearest(id, folder.migrations.iter().map(|migration| migration.id.as_str()));
+        let near = crate::sql::suggest::nearest(id, folder.migrations.iter().map(|migration| migration.id.as_str()));
         let hint = near.map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
         format!("there is no migration `{id}` in `{}`{hint}", folder.shown)
     })

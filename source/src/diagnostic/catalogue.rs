@@ -2,7 +2,7 @@
 //! looks like is in [`example`](super::example).
 
 use super::example::Example;
-use crate::suggest;
+use crate::sql::suggest;
 
 /// One code of the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,8 +8,9 @@ use lockgate_core::{Dialect, Dialects};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::policy::{self, LintLevel};
+use super::policy;
 use super::{Folder, read};
+use crate::sql::LintLevel;
 use crate::{Diagnostic, Severity};
 
 /// The manifest of a package.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use lockgate_core::Limit;
 
 use super::lint;
-use crate::{Diagnostic, sql, suggest};
+use crate::Diagnostic;
+use crate::sql::{self, suggest};
 
 /// One row of the table of directives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

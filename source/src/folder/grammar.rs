@@ -5,10 +5,10 @@ use lockgate_core::table::BodyData;
 use lockgate_core::{Dialect, Dialects, Statement, StatementFlags};
 
 use super::name::{Kind, Name};
-use super::policy::LintLevel;
 use super::script::{Read, product};
 use super::{Folder, Script};
 use crate::lockfile::LineState;
+use crate::sql::LintLevel;
 use crate::sql::check::{self, Fact, Finding, deep};
 use crate::{Diagnostic, Severity};
 

@@ -7,12 +7,13 @@ use lockgate_core::{Dialect, Dialects, Statement};
 
 use super::Folder;
 use super::name::{Kind, Name};
-use super::policy::LintLevel;
 use super::script::Read;
 use crate::diagnostic::catalogue;
 use crate::lockfile::LineState;
+use crate::sql::LintLevel;
 use crate::sql::lint::{self, Finding, Set, Source};
-use crate::{Diagnostic, Severity, suggest};
+use crate::sql::suggest;
+use crate::{Diagnostic, Severity};
 
 /// Whether there is a rule of this name; otherwise what to say of it, and the way out.
 pub(super) fn known(name: &str) -> Result<(), (String, String)> {

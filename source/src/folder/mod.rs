@@ -27,9 +27,10 @@ use lockgate_core::{Checksum, Dialect, Dialects, Touch, Version};
 use sha2::{Digest, Sha256};
 
 use crate::lockfile::{self, Lockfile};
+use crate::sql::suggest;
 use crate::sql::touch::{Catalogue, touches_after};
 use crate::{Diagnostic, Policy, Severity};
-use crate::{checksum, diagnostic, suggest};
+use crate::{checksum, diagnostic};
 use name::{Kind, Name};
 use policy::{Need, Numbering};
 pub use test::{Intent, MigrationTest, SqlSuite, TestBody, TestStatement};

@@ -7,7 +7,7 @@ use lockgate_core::patch::Patch;
 use super::patch;
 use super::policy::Numbering;
 use super::section::CONVERT;
-use crate::suggest;
+use crate::sql::suggest;
 
 /// What a file of the folder is, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -9,8 +9,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{backends, lint};
-use crate::sql::check::Release;
-use crate::{Diagnostic, suggest};
+use crate::Diagnostic;
+use crate::sql::{LintLevel, Release, suggest};
 
 /// The name of the policy file.
 pub const FILE: &str = "migrations.toml";
@@ -104,21 +104,6 @@ pub enum Need {
 
 impl Need {
     const WORDS: [(&'static str, Self); 2] = [("required", Self::Required), ("optional", Self::Optional)];
-}
-
-/// How grave the finding of a lint is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LintLevel {
-    /// An error.
-    Deny,
-    /// A warning.
-    Warn,
-    /// Nothing.
-    Allow,
-}
-
-impl LintLevel {
-    const WORDS: [(&'static str, Self); 3] = [("deny", Self::Deny), ("warn", Self::Warn), ("allow", Self::Allow)];
 }
 
 /// One row of the table of keys.

@@ -13,7 +13,7 @@ use super::name::{Kind, Name};
 use super::read::{self, Found};
 use super::{Folder, Script, step};
 use crate::checksum::{checksum, with_line_feeds};
-use crate::sql::check::Release;
+use crate::sql::Release;
 use crate::sql::lint::{enums, raise};
 use crate::sql::{self, Problem};
 use crate::{Diagnostic, Policy};

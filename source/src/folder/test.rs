@@ -12,7 +12,8 @@ use proc_macro2::{TokenStream, TokenTree};
 
 use super::policy::Numbering;
 use super::{Folder, Migration, read};
-use crate::{Diagnostic, sql, suggest};
+use crate::Diagnostic;
+use crate::sql::{self, suggest};
 
 /// The test of one migration.
 #[derive(Clone, Debug, PartialEq, Eq)]

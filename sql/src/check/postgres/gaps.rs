@@ -1,0 +1,408 @@
+//! Where the parser and PostgreSQL differ, found by PostgreSQL's own tests and their mutations. What
+//! PostgreSQL takes must pass, whatever the parser says of it. Each entry can go when the parser has
+//! learned it.
+
+use std::ops::Range;
+
+use lockgate_core::Dialect;
+use squawk_syntax::syntax_error::SyntaxError;
+
+use crate::check::{Fact, Wrong, fact, stuck};
+use crate::lexer::Kind;
+use crate::words::Words;
+
+/// Beginnings of statements that PostgreSQL takes and the parser does not; `*` is any one word.
+const BEGINNINGS: [&str; 7] = [
+    "alter user mapping for user",
+    "alter user mapping if exists for user",
+    "alter statistics if exists",
+    "set role to",
+    "set local role to",
+    "set session role to",
+    "comment on constraint * on domain is",
+];
+
+/// Whether the statement is of a kind that the parser does not know.
+pub(super) fn begins(text: &str) -> bool {
+    let begin = Words::new(Dialect::Postgres, text, 0);
+    BEGINNINGS.into_iter().any(|beginning| {
+        let mut at = begin.clone();
+        beginning.split(' ').all(|word| {
+            let is = word == "*" || at.is(word);
+            at.next();
+            is
+        })
+    })
+}
+
+/// Settings with a grammar of their own, and the same as the parser knows it: never longer.
+const SETTINGS: [(&str, &str); 6] = [
+    ("time zone", "timezone="),
+    ("names", "name="),
+    ("role", "rol="),
+    ("schema", "schem="),
+    ("session authorization", "sessionauthorization="),
+    ("xml option", "xmloption="),
+];
+
+/// What is dropped by one name alone for the parser, and by a list for PostgreSQL.
+const DROPPED_IN_LISTS: [&str; 8] = [
+    "event trigger",
+    "access method",
+    "language",
+    "procedural language",
+    "conversion",
+    "text search parser",
+    "text search dictionary",
+    "text search template",
+];
+
+/// The statement in words that the parser knows, where it does not know those of PostgreSQL. What is
+/// left stands where it stood, so that places of mistakes are the same.
+pub(super) fn in_other_words(text: &str) -> Option<String> {
+    let mut other = Other { text: text.as_bytes().to_vec(), changed: false };
+    let mut at = Words::new(Dialect::Postgres, text, 0);
+    if take(&mut at, "create") {
+        let _ = take(&mut at, "or replace");
+        if at.is_any(&["function", "procedure"]) {
+            other.settings(&mut at, &SETTINGS);
+        } else if take(&mut at, "database") {
+            other.words(&mut at, "location", "template");
+        } else if take(&mut at, "server") {
+            other.words(&mut at, "version null", "version ''");
+        } else {
+            let start = at.token.start;
+            while at.is_any(&["trusted", "procedural"]) {
+                at.next();
+            }
+            if at.is("language") {
+                other.put(start..at.token.start, "");
+                other.words(&mut at, "no validator", "");
+            }
+        }
+    } else if take(&mut at, "alter") {
+        if at.is_any(&["role", "user", "database", "function", "procedure", "routine", "system"]) {
+            other.settings(&mut at, &SETTINGS);
+        } else if take(&mut at, "server") {
+            other.words(&mut at, "version null", "version ''");
+        } else if at.is("index") {
+            let index = at.token.start..at.token.end;
+            at.until(&["owner"]);
+            if at.is("to") {
+                other.put(index, "view");
+            }
+        }
+    } else if take(&mut at, "drop") {
+        let configuration = "text search configuration";
+        if DROPPED_IN_LISTS.into_iter().chain([configuration]).any(|what| take(&mut at, what)) {
+            other.list(&mut at);
+        }
+    } else if at.is("set") {
+        other.settings(&mut at, &SETTINGS[1..2]);
+    } else if at.is("explain") {
+        let start = at.token.start;
+        at.next();
+        at.skip_parentheses();
+        while at.is_any(&["analyze", "analyse", "verbose"]) {
+            at.next();
+        }
+        if at.is("refresh") {
+            other.put(start..at.token.start, "");
+        }
+    }
+    other.changed.then(|| String::from_utf8(other.text).expect("whole tokens are put in the place of whole tokens"))
+}
+
+/// Goes behind these words, where all of them stand here.
+fn take(at: &mut Words<'_>, words: &str) -> bool {
+    let mut here = at.clone();
+    let all = words.split(' ').all(|word| here.take(word));
+    if all {
+        *at = here;
+    }
+    all
+}
+
+/// A statement in other words, of the same length.
+struct Other {
+    text: Vec<u8>,
+    changed: bool,
+}
+
+impl Other {
+    /// Puts these words at the end of the range.
+    fn put(&mut self, range: Range<usize>, words: &str) {
+        self.changed |= !range.is_empty();
+        let start = range.end - words.len();
+        self.text[range.start..start].fill(b' ');
+        self.text[start..range.end].copy_from_slice(words.as_bytes());
+    }
+
+    /// The first place of these words.
+    fn words(&mut self, at: &mut Words<'_>, words: &str, other: &str) {
+        while !at.ended() {
+            let start = at.token.start;
+            if let Some(end) = ends(at, words) {
+                return self.put(start..end, other);
+            }
+            at.next();
+        }
+    }
+
+    /// Each SET and RESET of one of these settings.
+    fn settings(&mut self, at: &mut Words<'_>, settings: &[(&str, &str)]) {
+        while !at.ended() {
+            let (sets, resets) = (at.is("set"), at.is("reset"));
+            at.next();
+            if !sets && !resets {
+                continue;
+            }
+            while sets && at.is_any(&["session", "local"]) && ends(at, "session authorization").is_none() {
+                at.next();
+            }
+            let start = at.token.start;
+            let Some((end, other)) = settings.iter().find_map(|(words, other)| Some((ends(at, words)?, other))) else {
+                continue;
+            };
+            let mut value = Words::new(Dialect::Postgres, at.text, end);
+            if resets {
+                self.put(start..end, other.trim_end_matches('='));
+            } else if !value.ended() && !value.is_byte(b'=') && !value.is("to") && !is_schema(at, &value) {
+                self.put(start..end, other);
+                if value.take("interval") {
+                    // One with a precision or a unit is another type for the parser and none for a setting.
+                    value.skip_parentheses();
+                    self.put(end..value.token.start, "");
+                    value.next();
+                    let unit = value.token.start;
+                    while value.is_any(&["hour", "minute", "second", "to", "day", "month", "year"]) {
+                        value.next();
+                    }
+                    if unit < value.token.start {
+                        self.put(unit..value.token.start, "");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Of names with commas between them the first alone.
+    fn list(&mut self, at: &mut Words<'_>) {
+        let _ = take(at, "if exists");
+        at.next();
+        while at.is_byte(b'.') {
+            at.next();
+            at.next();
+        }
+        while at.is_byte(b',') {
+            let start = at.token.start;
+            at.next();
+            let mut end = at.token.end;
+            if !matches!(at.token.kind, Kind::Word | Kind::Name) {
+                return;
+            }
+            at.next();
+            while at.is_byte(b'.') {
+                at.next();
+                end = at.token.end;
+                at.next();
+            }
+            self.put(start..end, "");
+        }
+    }
+}
+
+/// `SET SCHEMA name` moves a function; with a text it is the setting.
+fn is_schema(at: &Words<'_>, value: &Words<'_>) -> bool {
+    at.is("schema") && value.token.kind != Kind::Text
+}
+
+/// The byte behind these words, where they stand here.
+fn ends(at: &Words<'_>, words: &str) -> Option<usize> {
+    let mut here = at.clone();
+    let mut end = at.token.start;
+    let all = words.split(' ').all(|word| {
+        end = here.token.end;
+        here.take(word)
+    });
+    all.then_some(end)
+}
+
+/// Whether this error is one that the parser gives to good statements.
+pub(super) fn excuses(text: &str, error: &SyntaxError) -> bool {
+    // `SELECT * FROM json_object(…)`, and `;;` in the list of a rule.
+    if error.message().ends_with("is not a valid function name") || error.message().ends_with("got EMPTY_STMT") {
+        return true;
+    }
+    // Each keyword may be an argument of a trigger, where it stands for a text.
+    let mut at = Words::new(Dialect::Postgres, text, 0);
+    if !at.take("create") {
+        return false;
+    }
+    at.until(&["trigger"]);
+    at.until(&["execute"]);
+    while !at.ended() && at.token.kind != Kind::Open {
+        at.next();
+    }
+    !at.ended() && at.token.start < usize::from(error.range().start())
+}
+
+/// Whether this is said of good bodies: `SELECT … INTO variable` and its like are refused by the
+/// parser where it meets the verb.
+pub(super) fn excuses_body(message: &str) -> bool {
+    const VERBS: [&str; 8] = ["SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "VALUES", "TABLE"];
+    message.starts_with("SELECT ... INTO")
+        // A second DECLARE is useless and fine.
+        || message == "expected a declaration, got DECLARE_KW"
+        || message
+            .strip_prefix("expected a statement, got ")
+            .and_then(|kind| kind.strip_suffix("_KW"))
+            .is_some_and(|verb| VERBS.contains(&verb))
+}
+
+/// What PostgreSQL refuses and the parser takes, of the mistakes that are likely.
+pub(super) fn missed(text: &str) -> Option<Wrong> {
+    let mut at = Words::new(Dialect::Postgres, text, 0);
+    if at.take("drop") {
+        let table = at.take("table");
+        // A table may be called `if`.
+        let mut exists = at.clone();
+        if exists.take("if") && exists.take("exists") {
+            at = exists;
+        }
+        let expected = Some("a name".to_owned());
+        return (table && at.ended()).then(|| stuck(Dialect::Postgres, text, at.token.start, expected));
+    }
+    let creates = at.is("create");
+    if !creates && !at.is("alter") {
+        return None;
+    }
+    at.next();
+    if at.is_any(&["role", "user", "group"]) {
+        let user = at.is("user");
+        at.next();
+        return if user && at.is("mapping") { None } else { role(text, at) };
+    }
+    // CREATE TABLE … PARTITION BY RANGE.
+    while creates && at.take("unlogged") {}
+    if !creates || !at.is("table") {
+        return None;
+    }
+    let mut depth = 0_usize;
+    while at.token.kind != Kind::End {
+        match at.token.kind {
+            Kind::Open => depth += 1,
+            Kind::Close => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth == 0 && at.take("partition") && at.take("by") {
+            let known = ["range", "list", "hash"].into_iter().any(|strategy| at.is_name(strategy));
+            let expected = "`RANGE`, `LIST` or `HASH`".to_owned();
+            return (!known && !at.ended()).then(|| unexpected(text, &at, expected));
+        }
+        at.next();
+    }
+    None
+}
+
+/// Options of a role, each a word of its own.
+fn role(text: &str, mut at: Words<'_>) -> Option<Wrong> {
+    // Its name.
+    at.next();
+    if at.is_any(&["in", "rename", "set", "reset", "add", "drop"]) {
+        return None;
+    }
+    at.take("with");
+    while at.token.kind == Kind::Word {
+        let bare = at.is_any(&[
+            "superuser",
+            "nosuperuser",
+            "createrole",
+            "nocreaterole",
+            "createdb",
+            "nocreatedb",
+            "replication",
+            "noreplication",
+            "bypassrls",
+            "nobypassrls",
+            "login",
+            "nologin",
+            "inherit",
+            "noinherit",
+        ]);
+        let valued = !bare
+            && at.is_any(&[
+                "password",
+                "encrypted",
+                "unencrypted",
+                "sysid",
+                "connection",
+                "valid",
+                "user",
+                "admin",
+                "role",
+                "in",
+            ]);
+        if valued {
+            // What follows is a list of names or a value: the parser knows them.
+            return None;
+        } else if !bare {
+            return Some(unexpected(text, &at, "an option of a role".to_owned()));
+        }
+        at.next();
+    }
+    None
+}
+
+fn unexpected(text: &str, at: &Words<'_>, expected: String) -> Wrong {
+    let range = at.token.start..at.token.end;
+    let found = fact::shown(&text[range.clone()]);
+    Wrong::new(range, Fact::Unexpected { found, expected: Some(expected) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn likely_mistakes_that_the_parser_takes() {
+        for text in [
+            "DROP TABLE;",
+            "DROP TABLE IF EXISTS;",
+            "CREATE ROLE a LOGNI;",
+            "ALTER USER a WITH SUPERUSR;",
+            "CREATE TABLE a (b int) PARTITION BY RNAGE (b);",
+        ] {
+            assert!(missed(text).is_some(), "{text}");
+        }
+        for text in [
+            "DROP TABLE a;",
+            "DROP TABLE IF EXISTS a;",
+            "CREATE ROLE a;",
+            "CREATE ROLE a WITH LOGIN PASSWORD 'x' SUPERUSER;",
+            "CREATE ROLE a NOLOGIN IN ROLE b, c;",
+            "ALTER ROLE a SET search_path TO b;",
+            "ALTER ROLE a IN DATABASE b SET c = 1;",
+            "ALTER ROLE a RENAME TO b;",
+            "ALTER GROUP a ADD USER b;",
+            "ALTER USER a VALID UNTIL 'infinity' NOLOGIN;",
+            "CREATE USER MAPPING FOR a SERVER b;",
+            "CREATE TABLE a (b int) PARTITION BY RANGE (b);",
+            "CREATE TABLE a (b int) PARTITION BY \"list\" (b);",
+            "CREATE TABLE a PARTITION OF b FOR VALUES IN (1) PARTITION BY HASH (c);",
+            "CREATE TABLE a AS SELECT row_number() OVER (PARTITION BY b) FROM c;",
+            "CREATE TABLE a AS SELECT row_number() OVER w FROM c WINDOW w AS (PARTITION BY b);",
+        ] {
+            assert!(missed(text).is_none(), "{text}: {:?}", missed(text));
+        }
+    }
+
+    #[test]
+    fn gaps_are_left_alone() {
+        assert!(begins("ALTER USER MAPPING FOR user SERVER s OPTIONS (ADD a 'b');"));
+        assert!(begins("COMMENT ON CONSTRAINT c ON domain IS 'x';"));
+        assert!(!begins("ALTER USER a NOLOGIN;"));
+        assert!(excuses_body("expected a statement, got SELECT_KW"));
+        assert!(!excuses_body("expected a statement, got NULL_KW"));
+    }
+}

@@ -1,0 +1,455 @@
+//! What the gate says of good and of broken statements, and that it always says something in time.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use lockgate_core::Dialect;
+
+use super::{Fact, Finding, Release, check};
+use crate::split;
+
+fn findings(dialect: Dialect, text: &str) -> Vec<Finding> {
+    check(dialect, text, &split(dialect, text).statements, None)
+}
+
+fn said(dialect: Dialect, text: &str) -> String {
+    let lines = findings(dialect, text).into_iter().map(|finding| {
+        let before = &text[..finding.range.start];
+        let line = before.matches('\n').count() + 1;
+        let column = before.len() - before.rfind('\n').map_or(0, |newline| newline + 1) + 1;
+        let repair = finding.repair.as_ref().map_or(String::new(), |repair| format!("; {repair}"));
+        format!("{line}:{column} {}{repair}", finding.fact)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[track_caller]
+fn postgres(text: &str, expected: &str) {
+    assert_eq!(said(Dialect::Postgres, text), expected, "{text}");
+}
+
+#[track_caller]
+fn sqlite(text: &str, expected: &str) {
+    assert_eq!(said(Dialect::Sqlite, text), expected, "{text}");
+}
+
+#[test]
+fn a_typing_mistake_in_a_keyword_is_told_by_the_keyword() {
+    let both = |text: &str, expected: &str| {
+        postgres(text, expected);
+        sqlite(text, expected);
+    };
+    both("CRAETE TABLE a (b int);", "1:1 no statement begins with `CRAETE`; did you mean `CREATE`?");
+    both("CREATE TABEL a (b int);", "1:8 expected `TABLE`, found `TABEL`; did you mean `TABLE`?");
+    both("SELECT * FORM a WHERE b = 1;", "1:10 expected `FROM`, found `FORM`; did you mean `FROM`?");
+    both("DROP INDEX IF EXIST i;", "1:15 expected `EXISTS`, found `EXIST`; did you mean `EXISTS`?");
+    both("UPDATE a SET b = 1 WEHRE c = 2;", "1:20 expected `WHERE`, found `WEHRE`; did you mean `WHERE`?");
+    both("ALTER TABLE a DELETE COLUMN b;", "1:15 expected `DROP`, found `DELETE`; did you mean `DROP`?");
+    postgres("DROP FUCNTION a();", "1:6 expected `FUNCTION`, found `FUCNTION`; did you mean `FUNCTION`?");
+    postgres("CREATE TABLE a (id INT PRIMRY KEY);", "1:24 expected `PRIMARY`, found `PRIMRY`; did you mean `PRIMARY`?");
+    // The mistake stands before the place where the parser stops.
+    postgres("ALTER TABLE a ADD COLUM b int;", "1:27 `int` cannot stand here; did you mean `COLUMN`?");
+    // Two mistakes: the first is told, and helped.
+    postgres("CREATE TABEL a (b int;);", "1:8 expected `TABLE`, found `TABEL`; did you mean `TABLE`?");
+}
+
+#[test]
+fn what_the_server_takes_and_the_parser_does_not_passes() {
+    for text in [
+        "CREATE TRUSTED LANGUAGE l;",
+        "CREATE PROCEDURAL LANGUAGE l;",
+        "CREATE OR REPLACE TRUSTED PROCEDURAL LANGUAGE l HANDLER h INLINE i VALIDATOR v;",
+        "CREATE TRUSTED /* é */ PROCEDURAL\nLANGUAGE l HANDLER a.h NO VALIDATOR;",
+        "ALTER PROCEDURAL LANGUAGE l RENAME TO m;",
+        "DROP PROCEDURAL LANGUAGE IF EXISTS l, m CASCADE;",
+        "DROP LANGUAGE a, b;",
+        "DROP EVENT TRIGGER IF EXISTS a, \"b\";",
+        "DROP TEXT SEARCH CONFIGURATION a.b, c.d, e RESTRICT;",
+        "DROP TEXT SEARCH DICTIONARY a, b;",
+        "DROP CONVERSION a, b;",
+        "DROP ACCESS METHOD a, b CASCADE;",
+        "ALTER ROLE app SET TIME ZONE 'UTC';",
+        "ALTER ROLE ALL IN DATABASE d SET TIME ZONE LOCAL;",
+        "ALTER USER app SET ROLE owner;",
+        "ALTER ROLE app SET SESSION AUTHORIZATION b;",
+        "ALTER ROLE app RESET TIME ZONE;",
+        "ALTER DATABASE d SET TIME ZONE INTERVAL '1:00' HOUR TO MINUTE;",
+        "ALTER DATABASE d SET NAMES 'UTF8';",
+        "ALTER DATABASE d SET SCHEMA 's';",
+        "ALTER FUNCTION f() SET TIME ZONE 'UTC' SET xml OPTION content;",
+        "ALTER SYSTEM SET TIME ZONE DEFAULT;",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql SET TIME ZONE 'UTC' SET role = 'x' AS 'SELECT 1';",
+        "CREATE OR REPLACE PROCEDURE p() LANGUAGE sql SET TIME ZONE -7 AS 'SELECT 1';",
+        "SET NAMES 'UTF8';",
+        "SET LOCAL NAMES DEFAULT;",
+        "ALTER INDEX i OWNER TO app;",
+        "ALTER INDEX IF EXISTS s.i OWNER TO app;",
+        "CREATE SERVER s VERSION NULL FOREIGN DATA WRAPPER w;",
+        "ALTER SERVER s VERSION NULL OPTIONS (SET a 'b');",
+        "EXPLAIN (ANALYZE) REFRESH MATERIALIZED VIEW v;",
+    ] {
+        postgres(text, "");
+    }
+    // What is wrong in them is found all the same, at its place.
+    postgres(
+        "CREATE TRUSTED LANGUAGE l HANDELR h;",
+        "1:27 expected `HANDLER`, found `HANDELR`; did you mean `HANDLER`?",
+    );
+    postgres("DROP EVENT TRIGGER a, b CASCDE;", "1:25 expected `CASCADE`, found `CASCDE`; did you mean `CASCADE`?");
+    postgres("DROP LANGUAGE a,;", "1:16 `,` cannot stand here; delete it");
+    let function = "CREATE FUNCTION f() RETURNS int LANGUAGE sql SET TIME ZONE 'UTC' IMMUTABEL AS 'SELECT 1';";
+    postgres(function, "1:66 expected `IMMUTABLE`, found `IMMUTABEL`; did you mean `IMMUTABLE`?");
+}
+
+#[test]
+fn what_is_wrong_is_said_with_what_was_expected() {
+    postgres("SELECT * FROM a WHERE;", "1:22 the statement ends too early: expected an expression");
+    postgres("CREATE TABLE a (b);", "1:18 expected a type, found `)`");
+    postgres("CREATE INDEX ON a b;", "1:19 expected `(`, found `b`");
+    postgres("SELECT a FROM b JOIN c;", "1:23 the statement ends too early: expected `ON` or `USING`");
+    postgres("DROP TABLE;", "1:11 the statement ends too early: expected a name");
+    postgres(
+        "CREATE TABLE a (b int) PARTITION BY MAGIC (b);",
+        "1:37 expected `RANGE`, `LIST` or `HASH`, found `MAGIC`",
+    );
+    postgres("CREATE ROLE a LOGNI;", "1:15 expected an option of a role, found `LOGNI`");
+    sqlite("SELECT * FROM a WHERE;", "1:22 the statement ends too early: expected an expression");
+    sqlite("ALTER TABLE a FROB b;", "1:15 expected `ADD`, `ALTER`, `DROP` or `RENAME`, found `FROB`");
+    sqlite("CREATE INDEX ON a (b);", "1:14 expected a name, found `ON`");
+    sqlite("CREATE TABLE a (b) WITHOUT ROWIDS;", "1:28 unknown table option: ROWIDS; did you mean `ROWID`?");
+}
+
+#[test]
+fn marks_too_many_and_too_few() {
+    postgres("CREATE TABLE a (b int,);", "1:22 `,` cannot stand here; delete it");
+    sqlite("CREATE TABLE a (b int,);", "1:23 expected a name, found `)`; delete the `,` before it");
+    postgres("CREATE TABLE a (b int c int);", "1:23 expected `,`, found `c`; write a `,` before it");
+    postgres("SELECT f(1;", "1:11 the statement ends too early: expected `)`; close a parenthesis with `)`");
+    postgres(
+        "CREATE TABLE a (b int)\nCREATE TABLE c (d int);",
+        "2:1 `CREATE` cannot stand here; end the statement before it with `;`",
+    );
+    sqlite(
+        "CREATE TABLE a (b int)\n\nCREATE TABLE c (d int);",
+        "3:1 expected a name, found `CREATE`; end the statement before it with `;`",
+    );
+    postgres("ALTER TABLE a DROP COLUMN b BYTEA;", "1:29 `BYTEA` cannot stand here; delete it");
+}
+
+#[test]
+fn what_other_databases_and_psql_know() {
+    postgres(
+        "CREATE TABLE :schema.a (b int);",
+        "1:14 expected a name, found `:`; write what it stands for: `:name` is a variable of psql, and means nothing to the server",
+    );
+    postgres(
+        "CREATE TABLE `a` (b INT);",
+        "1:14 expected a name, found a backtick; write the name in `\"`, or without quotes: backticks mean nothing to PostgreSQL",
+    );
+    postgres(
+        "CREATE TABLE a (b INT AUTO_INCREMENT);",
+        "1:23 expected `,`, found `AUTO_INCREMENT`; write `GENERATED BY DEFAULT AS IDENTITY` instead",
+    );
+}
+
+#[test]
+fn each_statement_gives_its_first_mistake_and_ten_are_enough() {
+    postgres(
+        "CREATE TABEL a (b int);\nSELECT 1;\nDROP TABEL a, , b;",
+        "1:8 expected `TABLE`, found `TABEL`; did you mean `TABLE`?\n3:6 expected `TABLE`, found `TABEL`; did you mean `TABLE`?",
+    );
+    assert_eq!(findings(Dialect::Postgres, &"SELECT FROM WHERE;\n".repeat(1_000)).len(), 10);
+}
+
+#[test]
+fn lines_of_psql_and_data_of_copy_are_no_grammar() {
+    postgres("\\restrict abc\nCOPY a (b) FROM stdin;\nSELECT FROM WHERE\n\\.\nSELECT 1;\n\\unrestrict abc\n", "");
+    postgres("COPY a (b,) FROM stdin;\n1\n\\.\n", "1:10 `,` cannot stand here; delete it");
+    postgres("COPY a FRM stdin;", "1:8 expected `FROM`, found `FRM`; did you mean `FROM`?");
+}
+
+#[test]
+fn bodies_are_looked_at() {
+    postgres(
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$\n  SELEC 1\n$$;",
+        "2:3 expected `SELECT`, found `SELEC`; did you mean `SELECT`?",
+    );
+    let body = |text: &str| format!("CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$\n{text}\n$$;");
+    let found = findings(Dialect::Postgres, &body("BEGIN\n  IF a THEN NULL;\nEND"));
+    assert!(matches!(found.as_slice(), [Finding { fact: Fact::Body(_), .. }]), "{found:?}");
+    for good in [
+        "DECLARE a int; DECLARE b int; BEGIN SELECT 1 INTO a; END",
+        "BEGIN INSERT INTO t VALUES (1) RETURNING a INTO b; END",
+        "BEGIN RETURN QUERY SELECT 1; EXCEPTION WHEN others THEN NULL; END",
+    ] {
+        assert_eq!(findings(Dialect::Postgres, &body(good)), [], "{good}");
+    }
+}
+
+#[test]
+fn what_postgres_takes_and_the_parser_does_not_passes() {
+    for good in [
+        "ALTER USER MAPPING FOR user SERVER s OPTIONS (SET a 'b');",
+        "SET ROLE TO DEFAULT;",
+        "ALTER STATISTICS IF EXISTS a SET STATISTICS 0;",
+        "COMMENT ON CONSTRAINT c ON domain IS 'x';",
+        "SELECT * FROM JSON_SCALAR(123);",
+        "CREATE TRIGGER t BEFORE UPDATE ON a FOR EACH ROW EXECUTE FUNCTION f(order, default);",
+        "CREATE RULE r AS ON DELETE TO a DO ALSO (DELETE FROM b; ; DELETE FROM c;);",
+        "DROP TABLE if;",
+    ] {
+        postgres(good, "");
+    }
+    for good in [
+        "SELECT $::name;",
+        "UPDATE a SET (b, b) = (SELECT 1, 2);",
+        "CREATE TABLE a (b REFERENCES c ON DELETE SET NULL NOT NULL);",
+        "CREATE TABLE a (b NOT NULL DEFERRABLE INITIALLY DEFERRED);",
+        "CREATE TABLE a (b, c) STRICT, WITHOUT ROWID;",
+        "SELECT 1 /* to the end",
+    ] {
+        sqlite(good, "");
+    }
+}
+
+#[test]
+fn mysql_is_looked_at_for_its_brackets() {
+    let mysql = |text: &str, expected: &str| assert_eq!(said(Dialect::Mysql, text), expected, "{text}");
+    mysql("CREATE TABLE a (b INT;", "1:16 this `(` is not closed");
+    mysql("CREATE TABLE a (b INT));", "1:23 this `)` closes nothing");
+    mysql("CREATE TABEL a (b INT AUTO_INCREMENT, c VARCHAR(3)) ENGINE=InnoDB;", "");
+    mysql("DELIMITER //\nCREATE PROCEDURE p() BEGIN SELECT (1); END//\nDELIMITER ;\n", "");
+    mysql("/*!50100 PARTITION BY RANGE (a) (PARTITION b VALUES LESS THAN (1)) */;", "");
+}
+
+/// What came with which release, and how it is written.
+const NEWER: &[(&str, u16, &str)] = &[
+    ("MERGE", 15, "MERGE INTO a USING b ON a.c = b.c WHEN MATCHED THEN DELETE;"),
+    ("NULLS NOT DISTINCT", 15, "CREATE UNIQUE INDEX i ON a (b) NULLS NOT DISTINCT;"),
+    ("NULLS NOT DISTINCT", 15, "CREATE TABLE a (b int UNIQUE NULLS NOT DISTINCT);"),
+    ("NULLS DISTINCT", 15, "CREATE TABLE a (b int UNIQUE NULLS DISTINCT);"),
+    ("ON DELETE SET NULL (…)", 15, "CREATE TABLE a (b int REFERENCES c ON DELETE SET NULL (b));"),
+    ("ON DELETE SET NULL (…)", 15, "CREATE TABLE a (b int REFERENCES c ON DELETE SET DEFAULT (b));"),
+    ("SET ACCESS METHOD", 15, "ALTER TABLE a SET ACCESS METHOD heap;"),
+    ("SET ACCESS METHOD DEFAULT", 17, "ALTER TABLE a SET ACCESS METHOD DEFAULT;"),
+    ("UNLOGGED SEQUENCE", 15, "CREATE UNLOGGED SEQUENCE s;"),
+    ("TABLES IN SCHEMA in a publication", 15, "CREATE PUBLICATION p FOR TABLES IN SCHEMA s;"),
+    ("GRANT … ON PARAMETER", 15, "GRANT SET ON PARAMETER work_mem TO a;"),
+    ("REPACK", 19, "REPACK a;"),
+    ("CREATE PROPERTY GRAPH", 19, "CREATE PROPERTY GRAPH g VERTEX TABLES (a);"),
+    ("GRAPH_TABLE", 19, "SELECT * FROM GRAPH_TABLE (g MATCH (a IS b) COLUMNS (a.c));"),
+    ("FOR PORTION OF", 19, "UPDATE a FOR PORTION OF b FROM '2026-01-01' TO '2027-01-01' SET c = 1;"),
+    ("ON CONFLICT DO SELECT", 19, "INSERT INTO a VALUES (1) ON CONFLICT (b) DO SELECT RETURNING b;"),
+    ("MERGE PARTITIONS", 19, "ALTER TABLE a MERGE PARTITIONS (b, c) INTO d;"),
+    (
+        "SPLIT PARTITION",
+        19,
+        "ALTER TABLE a SPLIT PARTITION b INTO (PARTITION c FOR VALUES FROM (1) TO (2), PARTITION d FOR VALUES FROM (2) TO (3));",
+    ),
+    ("IGNORE NULLS", 19, "SELECT lag(a) IGNORE NULLS OVER (ORDER BY b) FROM c;"),
+    ("RESPECT NULLS", 19, "SELECT lag(a) RESPECT NULLS OVER (ORDER BY b) FROM c;"),
+    ("WITHOUT OVERLAPS", 18, "CREATE TABLE a (b daterange, PRIMARY KEY (b WITHOUT OVERLAPS));"),
+    ("PERIOD", 18, "CREATE TABLE a (b int, c daterange, FOREIGN KEY (b, PERIOD c) REFERENCES d (b, PERIOD c));"),
+    ("GENERATED ALWAYS AS … VIRTUAL", 18, "CREATE TABLE a (b int, c int GENERATED ALWAYS AS (b) VIRTUAL);"),
+    ("GENERATED ALWAYS AS … VIRTUAL", 18, "CREATE TABLE a (b int, c int GENERATED ALWAYS AS (b));"),
+    ("NOT ENFORCED", 18, "CREATE TABLE a (b int CHECK (b > 0) NOT ENFORCED);"),
+    ("ENFORCED", 18, "CREATE TABLE a (b int CHECK (b > 0) ENFORCED);"),
+    ("RETURNING WITH (OLD AS …)", 18, "UPDATE a SET b = 1 RETURNING WITH (OLD AS o, NEW AS n) o.b, n.b;"),
+    ("NOT NULL as a constraint of a table", 18, "ALTER TABLE a ADD CONSTRAINT c NOT NULL b;"),
+    ("NOT NULL NO INHERIT", 18, "CREATE TABLE a (b int NOT NULL NO INHERIT);"),
+    ("AT LOCAL", 17, "SELECT now() AT LOCAL;"),
+    ("JSON_TABLE", 17, "SELECT * FROM JSON_TABLE('[]', '$[*]' COLUMNS (a int)) t;"),
+    ("JSON_EXISTS with clauses", 17, "SELECT JSON_EXISTS(a, '$.b' PASSING 1 AS x) FROM c;"),
+    ("JSON_QUERY with clauses", 17, "SELECT JSON_QUERY(a, '$.b' WITH WRAPPER) FROM c;"),
+    ("JSON_VALUE with clauses", 17, "SELECT JSON_VALUE(a, '$.b' RETURNING int) FROM c;"),
+    ("MERGE … RETURNING", 17, "MERGE INTO a USING b ON a.c = b.c WHEN MATCHED THEN DELETE RETURNING a.c;"),
+    ("WHEN NOT MATCHED BY SOURCE", 17, "MERGE INTO a USING b ON a.c = b.c WHEN NOT MATCHED BY SOURCE THEN DELETE;"),
+    ("ALTER COLUMN … SET EXPRESSION", 17, "ALTER TABLE a ALTER COLUMN b SET EXPRESSION AS (c + 1);"),
+    ("IS JSON", 16, "SELECT a IS JSON FROM b;"),
+    ("IS JSON", 16, "SELECT a IS JSON ARRAY FROM b;"),
+    ("IS JSON", 16, "SELECT a IS JSON OBJECT FROM b;"),
+    ("IS JSON", 16, "SELECT a IS JSON SCALAR FROM b;"),
+    ("IS JSON", 16, "SELECT a IS JSON VALUE FROM b;"),
+    ("IS NOT JSON", 16, "SELECT a IS NOT JSON FROM b;"),
+    ("IS NOT JSON", 16, "SELECT a IS NOT JSON ARRAY FROM b;"),
+    ("IS NOT JSON", 16, "SELECT a IS NOT JSON OBJECT FROM b;"),
+    ("IS NOT JSON", 16, "SELECT a IS NOT JSON SCALAR FROM b;"),
+    ("IS NOT JSON", 16, "SELECT a IS NOT JSON VALUE FROM b;"),
+    ("JSON_ARRAY", 16, "SELECT JSON_ARRAY(1, 2 NULL ON NULL);"),
+    ("JSON_ARRAYAGG", 16, "SELECT JSON_ARRAYAGG(a ORDER BY a) FROM b;"),
+    ("JSON_OBJECTAGG", 16, "SELECT JSON_OBJECTAGG(a : b) FROM c;"),
+    ("GRANT … WITH INHERIT, SET or ADMIN TRUE", 16, "GRANT a TO b WITH INHERIT TRUE;"),
+    ("a number with `_`, `0x`, `0o` or `0b`", 16, "SELECT 1_000;"),
+    ("a number with `_`, `0x`, `0o` or `0b`", 16, "SELECT 0xff;"),
+    ("a number with `_`, `0x`, `0o` or `0b`", 16, "SELECT 0o17;"),
+    ("a number with `_`, `0x`, `0o` or `0b`", 16, "SELECT 0b11;"),
+    ("a subquery in FROM without an alias", 16, "SELECT * FROM (SELECT 1);"),
+    ("CREATE STATISTICS without a name", 16, "CREATE STATISTICS ON a, b FROM c;"),
+    ("STORAGE in CREATE TABLE", 16, "CREATE TABLE a (b text STORAGE EXTERNAL);"),
+    (
+        "CREATE OR REPLACE TRIGGER",
+        14,
+        "CREATE OR REPLACE TRIGGER t BEFORE UPDATE ON a FOR EACH ROW EXECUTE FUNCTION f();",
+    ),
+    ("COMPRESSION", 14, "CREATE TABLE a (b text COMPRESSION lz4);"),
+    ("SET COMPRESSION", 14, "ALTER TABLE a ALTER COLUMN b SET COMPRESSION lz4;"),
+    ("DETACH PARTITION … CONCURRENTLY", 14, "ALTER TABLE a DETACH PARTITION b CONCURRENTLY;"),
+    (
+        "SEARCH",
+        14,
+        "WITH RECURSIVE a AS (SELECT 1 AS b UNION ALL SELECT b FROM a) SEARCH DEPTH FIRST BY b SET o SELECT * FROM a;",
+    ),
+    (
+        "CYCLE",
+        14,
+        "WITH RECURSIVE a AS (SELECT 1 AS b UNION ALL SELECT b FROM a) CYCLE b SET c USING p SELECT * FROM a;",
+    ),
+    ("a function's body as RETURN", 14, "CREATE FUNCTION f() RETURNS int LANGUAGE sql RETURN 1;"),
+    ("BEGIN ATOMIC", 14, "CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; END;"),
+    ("GROUP BY DISTINCT", 14, "SELECT a FROM b GROUP BY DISTINCT a;"),
+    ("JOIN … USING (…) AS", 14, "SELECT * FROM a JOIN b USING (c) AS d;"),
+    ("FETCH FIRST … WITH TIES", 13, "SELECT * FROM a ORDER BY b FETCH FIRST 1 ROW WITH TIES;"),
+    ("DROP DATABASE … WITH (FORCE)", 13, "DROP DATABASE a WITH (FORCE);"),
+    ("DROP EXPRESSION", 13, "ALTER TABLE a ALTER COLUMN b DROP EXPRESSION;"),
+    ("IS NORMALIZED", 13, "SELECT a IS NORMALIZED FROM b;"),
+    ("IS NOT NORMALIZED", 13, "SELECT a IS NOT NORMALIZED FROM b;"),
+    ("GENERATED ALWAYS AS … STORED", 12, "CREATE TABLE a (b int, c int GENERATED ALWAYS AS (b) STORED);"),
+    ("AS MATERIALIZED", 12, "WITH a AS MATERIALIZED (SELECT 1) SELECT * FROM a;"),
+    ("AS NOT MATERIALIZED", 12, "WITH a AS NOT MATERIALIZED (SELECT 1) SELECT * FROM a;"),
+    ("REINDEX CONCURRENTLY", 12, "REINDEX TABLE CONCURRENTLY a;"),
+    ("COPY … FROM … WHERE", 12, "COPY a FROM '/tmp/a' WHERE b > 1;"),
+    ("CREATE PROCEDURE", 11, "CREATE PROCEDURE p() LANGUAGE sql AS 'SELECT 1';"),
+    ("CALL", 11, "CALL p();"),
+    ("INCLUDE", 11, "CREATE INDEX i ON a (b) INCLUDE (c);"),
+    ("INCLUDE", 11, "ALTER TABLE a ADD UNIQUE (b) INCLUDE (c);"),
+    ("PARTITION BY HASH", 11, "CREATE TABLE a PARTITION OF b FOR VALUES WITH (MODULUS 2, REMAINDER 0);"),
+    ("a default partition", 11, "CREATE TABLE a PARTITION OF b DEFAULT;"),
+    ("EXCLUDE in a window", 11, "SELECT sum(a) OVER (ORDER BY b ROWS UNBOUNDED PRECEDING EXCLUDE TIES) FROM c;"),
+    ("GROUPS in a window", 11, "SELECT sum(a) OVER (ORDER BY b GROUPS UNBOUNDED PRECEDING) FROM c;"),
+];
+
+#[test]
+fn the_release_of_the_server_is_kept_to() {
+    let newer = |release: u16, text: &str| {
+        let statements = split(Dialect::Postgres, text).statements;
+        let found = check(Dialect::Postgres, text, &statements, Some(Release::new(release)));
+        found.iter().map(|finding| finding.fact.to_string()).collect::<Vec<_>>().join("\n")
+    };
+    let (mut seen, mut wrong) = (BTreeSet::new(), Vec::new());
+    for (what, since, text) in NEWER {
+        let (at, before) = (newer(*since, text), newer(since - 1, text));
+        if !at.is_empty() || !before.contains(&format!("`{what}` came with PostgreSQL {since}, ")) {
+            wrong.push(format!("{text}\n  at {since}: {at:?}\n  before: {before:?}"));
+        }
+        seen.insert((*what, *since));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let all: BTreeSet<_> = super::postgres::newer::newer_names().collect();
+    let missing: Vec<_> = all.difference(&seen).collect();
+    assert!(missing.is_empty(), "without an example at the release before: {missing:?}");
+    for old in [
+        "CREATE TABLE a (b int NOT NULL, c int UNIQUE, d int REFERENCES e ON DELETE SET NULL);",
+        "SELECT * FROM (SELECT 1) a, (VALUES (1)) b (c);",
+        "SELECT * FROM ((SELECT 1) UNION (SELECT 2)) a;",
+        "SELECT * FROM (a JOIN b USING (c));",
+        "WITH a AS (SELECT 1) SELECT * FROM a;",
+        "CREATE STATISTICS s ON a, b FROM c;",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';",
+        "CREATE TRIGGER t BEFORE UPDATE ON a FOR EACH ROW EXECUTE PROCEDURE f();",
+        "ALTER TABLE a ALTER COLUMN b SET NOT NULL;",
+        "CREATE INDEX CONCURRENTLY i ON a (b);",
+    ] {
+        assert_eq!(newer(10, old), "", "{old}");
+    }
+}
+
+/// What no parser must be made to swallow: each ends in time, and says at least that it was not read.
+#[test]
+fn monsters_have_an_answer_in_time() {
+    let deep = 1_000_000;
+    for (text, read) in [
+        (format!("SELECT {}1{};", "(".repeat(deep), ")".repeat(deep)), false),
+        (format!("SELECT {}", "(".repeat(deep)), false),
+        (format!("SELECT 1{};", "+1".repeat(deep)), false),
+        (format!("SELECT {}1;", "NOT ".repeat(deep)), false),
+        (format!("SELECT 1{};", ",1".repeat(deep)), false),
+        (format!("INSERT INTO a VALUES (1, 'x'){};", ", (2, 'it''s')".repeat(deep)), true),
+        ("INSERT INTO a (b) VALUES (1, 'x');\n".repeat(deep / 10), true),
+        ("CREATE TABLE a (b int);\n".repeat(deep / 10), false),
+        (format!("SELECT '{}", "x".repeat(10 * deep)), false),
+        (format!("SELECT 1 -- {}", "x".repeat(10 * deep)), true),
+        (format!("DO $$ BEGIN {} END $$;", "IF a THEN x := 1; ".repeat(deep)), false),
+        ("\0".repeat(deep), false),
+        (";".repeat(deep), true),
+    ] {
+        for dialect in Dialect::ALL {
+            let start = Instant::now();
+            let found = findings(dialect, &text);
+            let shown = text.get(..40).unwrap_or_default();
+            if dialect == Dialect::Postgres {
+                let unread = found.iter().any(|finding| matches!(finding.fact, Fact::TooDeep | Fact::TooLong));
+                assert_eq!(unread, !read, "{shown}: {found:?}");
+            }
+            // Generous: it must not take minutes, and the machine may be busy.
+            assert!(start.elapsed() < Duration::from_secs(60), "{dialect}: {shown} took {:?}", start.elapsed());
+        }
+    }
+}
+
+/// As deep as is let through: the stack must hold it.
+#[test]
+fn the_deepest_that_is_parsed_fits_on_the_stack() {
+    for (text, fine) in [
+        (format!("SELECT {}1;", "NOT ".repeat(3_990)), true),
+        (format!("SELECT {}1{};", "CASE WHEN ".repeat(750), " THEN 1 END".repeat(750)), true),
+        (format!("SELECT * FROM {}a{};", "(SELECT * FROM ".repeat(240), ") b".repeat(240)), true),
+        (format!("DO $$ BEGIN {} NULL; {} END $$;", "IF a THEN ".repeat(190), "END IF; ".repeat(190)), true),
+        (format!("SELECT {}1;", "NOT ".repeat(4_010)), false),
+    ] {
+        let found = findings(Dialect::Postgres, &text);
+        assert_eq!(found.is_empty(), fine, "{found:?}");
+        findings(Dialect::Sqlite, &text);
+    }
+}
+
+/// A small generator (xorshift), so that each run tries the same scripts.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+}
+
+#[test]
+fn random_words_never_panic_and_findings_point_into_the_text() {
+    let words: Vec<&str> = "SELECT INSERT INTO VALUES UPDATE SET DELETE FROM WHERE CREATE TABLE FUNCTION TRIGGER VIEW AS INDEX ON \
+        ALTER ADD DROP COLUMN IF NOT EXISTS NULL DEFAULT PRIMARY KEY REFERENCES CHECK UNIQUE BEGIN END CASE WHEN THEN \
+        ELSE AND OR IN IS LIKE JOIN LEFT USING GROUP BY ORDER LIMIT UNION ALL WITH RECURSIVE RETURNING CONFLICT DO \
+        GRANT TO EXECUTE LANGUAGE sql plpgsql $$ $a$ 'x' ' '' \" \"x\" ( ) ( ) [ ] , , ; ; . :: = <> || + - * / 1 2.5 1e \
+        $1 :a @ # ~ ! ? ` é 日本 -- /* */ a b c \n \t E'\\' U&'x' B'0' MERGE JSON_TABLE COPY stdin \\. PRAGMA"
+        .split(' ')
+        .collect();
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    for round in 0..1_500 {
+        let length = 1 + random.below(if round % 10 == 0 { 120 } else { 14 });
+        let mut text = String::new();
+        for _ in 0..length {
+            text.push_str(words[random.below(words.len())]);
+            if random.below(8) > 0 {
+                text.push(' ');
+            }
+        }
+        for dialect in Dialect::ALL {
+            for finding in findings(dialect, &text) {
+                assert!(text.get(finding.range.clone()).is_some(), "{dialect}: {text:?}: {finding:?}");
+                let shown = finding.fact.to_string();
+                assert!(!shown.contains("_KW") && !shown.contains("L_PAREN"), "{text:?}: {shown}");
+                assert!(!shown.ends_with('.') && !shown.contains('\n'), "{text:?}: {shown}");
+            }
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! The tokens of one statement as a slice that can be cut at its commas and entered at its brackets.
+
+use std::fmt;
+use std::ops::Range;
+
+use lockgate_core::Dialect;
+
+use crate::lexer::{Kind, Lexer, Token};
+
+/// A name, possibly with a schema before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Name {
+    /// Its last part in lower case and without quotes: what names are compared by, and never shown.
+    pub(crate) key: String,
+    /// Where it stands.
+    pub(crate) range: Range<usize>,
+    /// What messages and helps say.
+    pub(crate) written: Written,
+}
+
+/// A name as SQL has to write it, with its schema, its case and the quotes that it needs. Statements
+/// of helps are made of these alone, so that none can name another table than the script does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Written {
+    schema: String,
+    last: String,
+}
+
+impl Written {
+    /// One that a help makes up of other names, as the server does: the last part of each, with `_` between.
+    pub(crate) fn joined(parts: &[&str]) -> Self {
+        let bare: Vec<String> = parts.iter().map(|part| bare(part)).collect();
+        // PostgreSQL cuts off what is longer.
+        const LONGEST: usize = 63;
+        let (end, rest) = bare.split_last().map_or(("", &[][..]), |(end, rest)| (end.as_str(), rest));
+        let mut start = rest.join("_");
+        while start.len() + 1 + end.len() > LONGEST && start.pop().is_some() {}
+        let name = if start.is_empty() { end.to_owned() } else { format!("{start}_{end}") };
+        Self { schema: String::new(), last: quoted_where_needed(&name) }
+    }
+
+    /// Its last part.
+    pub(crate) fn last(&self) -> &str {
+        &self.last
+    }
+
+    /// Another name in the same schema.
+    pub(crate) fn beside(&self, last: &Self) -> Self {
+        Self { schema: self.schema.clone(), last: last.last.clone() }
+    }
+
+    /// Adds a part, as the script writes it.
+    fn push(&mut self, part: &str) {
+        if !self.last.is_empty() {
+            self.schema.push_str(&self.last);
+            self.schema.push('.');
+        }
+        // What other quotes say, these say in every dialect that the rules know, and within a help's own marks.
+        self.last = if part.starts_with(['[', '`', '\'']) { quoted(&bare(part)) } else { part.to_owned() };
+    }
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.schema, self.last)
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn quoted_where_needed(name: &str) -> String {
+    let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    if plain && !name.starts_with(|c: char| c.is_ascii_digit()) { name.to_owned() } else { quoted(name) }
+}
+
+/// What is between the quotes of a name, and what has none in lower case.
+fn bare(name: &str) -> String {
+    let mut chars = name.chars();
+    let close = match chars.next() {
+        Some('[') => ']',
+        Some(quote @ ('"' | '`' | '\'')) => quote,
+        _ => return name.to_lowercase(),
+    };
+    let inner = chars.as_str();
+    inner.strip_suffix(close).unwrap_or(inner).replace(&format!("{close}{close}"), &close.to_string())
+}
+
+/// A place among the tokens of a statement, or of a piece of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cursor<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) tokens: &'a [Token],
+}
+
+/// The tokens of a statement, up to so many and without its terminator.
+pub(crate) fn tokens(dialect: Dialect, text: &str, range: Range<usize>, max: usize) -> Vec<Token> {
+    let mut lexer = Lexer::new(dialect, &text[..range.end], range.start);
+    let mut tokens = Vec::new();
+    while tokens.len() < max {
+        let token = lexer.next();
+        match token.kind {
+            Kind::End | Kind::Terminator => break,
+            Kind::CodeOpen | Kind::CodeClose => {}
+            _ => tokens.push(token),
+        }
+    }
+    tokens
+}
+
+impl<'a> Cursor<'a> {
+    pub(crate) fn new(text: &'a str, tokens: &'a [Token]) -> Self {
+        Self { text, tokens }
+    }
+
+    /// The piece of the text that these tokens are.
+    pub(crate) fn on(&self, tokens: &'a [Token]) -> Self {
+        Self { tokens, ..*self }
+    }
+
+    pub(crate) fn first(&self) -> Option<Token> {
+        self.tokens.first().copied()
+    }
+
+    pub(crate) fn ended(&self) -> bool {
+        self.tokens.is_empty()
+    }
+
+    pub(crate) fn next(&mut self) {
+        self.tokens = self.tokens.get(1..).unwrap_or_default();
+    }
+
+    /// From the first token to the last.
+    pub(crate) fn range(&self) -> Range<usize> {
+        match self.tokens {
+            [] => 0..0,
+            [first, .., last] => first.start..last.end,
+            [one] => one.start..one.end,
+        }
+    }
+
+    pub(crate) fn shown(&self, token: Token) -> &'a str {
+        &self.text[token.start..token.end]
+    }
+
+    pub(crate) fn is(&self, word: &str) -> bool {
+        self.is_any(&[word])
+    }
+
+    pub(crate) fn is_any(&self, words: &[&str]) -> bool {
+        let Some(token) = self.tokens.first().filter(|token| token.kind == Kind::Word) else { return false };
+        let shown = &self.text.as_bytes()[token.start..token.end];
+        // Not optimised, a call costs more than a comparison.
+        words.iter().any(|word| word.len() == shown.len() && word.as_bytes().eq_ignore_ascii_case(shown))
+    }
+
+    pub(crate) fn is_mark(&self, mark: &str) -> bool {
+        self.first().is_some_and(|token| token.kind == Kind::Other && self.shown(token) == mark)
+    }
+
+    /// Goes behind what stands between CREATE and the noun, and says whether what is made is temporary.
+    pub(crate) fn adjectives(&mut self) -> bool {
+        const ADJECTIVES: [&str; 11] = [
+            "global",
+            "local",
+            "temp",
+            "temporary",
+            "unlogged",
+            "unique",
+            "materialized",
+            "recursive",
+            "constraint",
+            "virtual",
+            "foreign",
+        ];
+        let mut temporary = false;
+        while self.is_any(&ADJECTIVES) {
+            temporary |= self.is_any(&["temp", "temporary"]);
+            self.next();
+        }
+        temporary
+    }
+
+    /// Goes behind these words, where all of them stand here.
+    pub(crate) fn take(&mut self, words: &str) -> bool {
+        // Not optimised, all the rest is dear, and most often the first letter is another one.
+        match self.tokens.first() {
+            Some(token) if token.kind == Kind::Word => {
+                if !self.text.as_bytes()[token.start].eq_ignore_ascii_case(&words.as_bytes()[0]) {
+                    return false;
+                }
+            }
+            _ => return false,
+        }
+        let mut here = *self;
+        for word in words.split(' ') {
+            if !here.is(word) {
+                return false;
+            }
+            here.next();
+        }
+        *self = here;
+        true
+    }
+
+    /// Goes behind the first of these words at this level, and says whether there was one.
+    pub(crate) fn seek(&mut self, words: &str) -> bool {
+        while !self.ended() {
+            if self.take(words) {
+                return true;
+            }
+            if self.group().is_none() {
+                self.next();
+            }
+        }
+        false
+    }
+
+    /// Whether these words stand one behind the other, at this level, from here on.
+    pub(crate) fn has(&self, words: &str) -> bool {
+        self.clone().seek(words)
+    }
+
+    /// Goes behind a name.
+    pub(crate) fn name(&mut self) -> Option<Name> {
+        let start = self.first()?.start;
+        let mut written = Written::default();
+        loop {
+            let token = self.first()?;
+            if !matches!(token.kind, Kind::Word | Kind::Name | Kind::Text) {
+                return None;
+            }
+            written.push(self.shown(token));
+            self.next();
+            if self.is_mark(".") {
+                self.next();
+                continue;
+            }
+            return Some(Name { key: key(self.shown(token)), range: start..token.end, written });
+        }
+    }
+
+    /// Goes behind a name, and says it with its schema, as the database has it: quotes away, and what
+    /// stands without them in lower case. The schema that everybody has is left out.
+    pub(crate) fn path(&mut self) -> Option<String> {
+        let before = self.tokens;
+        let name = self.name()?;
+        let tokens = before.iter().take_while(|token| token.end <= name.range.end);
+        let parts = tokens.filter(|token| token.kind != Kind::Other).map(|token| {
+            let shown = self.shown(*token);
+            match shown.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')) {
+                Some(inner) => inner.replace("\"\"", "\""),
+                None => key(shown),
+            }
+        });
+        let parts: Vec<String> = parts.collect();
+        let usual = parts.len() == 2 && ["public", "main"].contains(&&*parts[0]);
+        Some(parts[usize::from(usual)..].join("."))
+    }
+
+    /// Names with commas between them.
+    pub(crate) fn names(&mut self) -> Vec<Name> {
+        let mut names = Vec::new();
+        while let Some(name) = self.name() {
+            names.push(name);
+            // The arguments of a function.
+            self.group();
+            if !self.is_mark(",") {
+                break;
+            }
+            self.next();
+        }
+        names
+    }
+
+    /// What stands within the parentheses that open here; the cursor goes behind them.
+    pub(crate) fn group(&mut self) -> Option<Self> {
+        if self.first()?.kind != Kind::Open {
+            return None;
+        }
+        let mut depth = 0_usize;
+        let close = self.tokens.iter().position(|token| {
+            match token.kind {
+                Kind::Open => depth += 1,
+                Kind::Close => depth -= 1,
+                _ => {}
+            }
+            depth == 0
+        });
+        let close = close.unwrap_or(self.tokens.len());
+        let inner = self.on(&self.tokens[1..close]);
+        self.tokens = self.tokens.get(close + 1..).unwrap_or_default();
+        Some(inner)
+    }
+
+    /// The pieces between the commas of this level.
+    pub(crate) fn pieces(&self) -> Vec<Self> {
+        let mut depth = 0_usize;
+        let pieces = self.tokens.split(|token| {
+            let mark = if token.kind == Kind::Other { self.shown(*token) } else { "" };
+            match token.kind {
+                Kind::Open => depth += 1,
+                Kind::Close => depth = depth.saturating_sub(1),
+                _ if mark == "[" => depth += 1,
+                _ if mark == "]" => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth == 0 && mark == ","
+        });
+        pieces.filter(|piece| !piece.is_empty()).map(|piece| self.on(piece)).collect()
+    }
+
+    /// What stands before the first of these words at this level, but at least one token; the cursor
+    /// goes to that word.
+    pub(crate) fn before(&mut self, words: &[&str]) -> Self {
+        let all = self.tokens;
+        let mut first = true;
+        while !self.ended() && (first || !self.is_any(words)) {
+            first = false;
+            if self.group().is_none() {
+                self.next();
+            }
+        }
+        self.on(&all[..all.len() - self.tokens.len()])
+    }
+
+    /// The tokens as they stand, without comments, and with a blank where there was room.
+    pub(crate) fn written(&self) -> String {
+        let mut written = String::new();
+        let mut end = None;
+        for token in self.tokens {
+            if end.is_some_and(|end| end < token.start) {
+                written.push(' ');
+            }
+            written.push_str(self.shown(*token));
+            end = Some(token.end);
+        }
+        written
+    }
+
+    /// The tokens in lower case and names without quotes, with a blank only between words.
+    pub(crate) fn plain(&self) -> String {
+        let mut plain = String::new();
+        for token in self.tokens {
+            let name = token.kind == Kind::Name;
+            let shown = if name { key(self.shown(*token)) } else { self.shown(*token).to_lowercase() };
+            if plain.ends_with(is_word) && shown.starts_with(is_word) {
+                plain.push(' ');
+            }
+            plain.push_str(&shown);
+        }
+        plain
+    }
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// A name in lower case and without its quotes, of which the closing one may be missing.
+pub(crate) fn key(name: &str) -> String {
+    let close = match name.chars().next() {
+        Some('[') => ']',
+        Some(quote @ ('"' | '`' | '\'')) => quote,
+        _ => return name.to_lowercase(),
+    };
+    let inner = &name[1..];
+    inner.strip_suffix(close).unwrap_or(inner).to_lowercase()
+}
+
+impl<'a> Cursor<'a> {
+    /// What stands within the next parentheses of this level.
+    pub(crate) fn seek_group(mut self) -> Option<Self> {
+        while !self.ended() {
+            if let Some(group) = self.group() {
+                return Some(group);
+            }
+            self.next();
+        }
+        None
+    }
+}

@@ -1,0 +1,611 @@
+//! What a statement does to a schema, read from its tokens, as far as a rule asks. What is not
+//! understood is no change, and no rule speaks of it.
+
+use std::ops::Range;
+
+use lockgate_core::{Dialect, Statement, StatementKind};
+
+use super::cursor::{Cursor, Name, key, tokens};
+use crate::lexer::{Kind, Token};
+
+/// A statement that changes something by name.
+#[derive(Clone, Debug)]
+pub(super) enum Change<'a> {
+    CreateTable(Table<'a>),
+    /// Another thing with a name; `on` is the table that it belongs to, or that has the column that it belongs to.
+    Create {
+        what: &'static str,
+        name: Name,
+        on: Option<Name>,
+        column: Option<Name>,
+        replaces: bool,
+        /// What it is made of: every name and word in it.
+        words: Vec<String>,
+    },
+    /// Another thing than a table has a new name.
+    Rename {
+        name: Name,
+        to: Name,
+    },
+    /// `ALTER SEQUENCE … OWNED BY table.column`, and `ALTER INDEX … ATTACH PARTITION …`
+    Attach {
+        name: Name,
+        to: Name,
+        column: Option<Name>,
+    },
+    CreateIndex(Index),
+    Drop {
+        what: &'static str,
+        names: Vec<Name>,
+        concurrently: bool,
+        cascade: bool,
+        /// `IF EXISTS`
+        tolerant: bool,
+    },
+    AlterTable {
+        table: Name,
+        actions: Vec<(Range<usize>, Action<'a>)>,
+    },
+    AddValue {
+        of: Name,
+        value: String,
+        /// `IF NOT EXISTS`
+        tolerant: bool,
+    },
+    /// `TRUNCATE`, and `DELETE` without `WHERE`.
+    Empty {
+        verb: &'static str,
+        tables: Vec<Name>,
+        cascade: bool,
+    },
+    /// `REFRESH MATERIALIZED VIEW` without CONCURRENTLY, of one that is filled by it.
+    Refresh {
+        view: Name,
+    },
+    /// `INSERT INTO … SELECT … FROM …`
+    Copy {
+        to: Name,
+        from: Vec<String>,
+    },
+    /// `VACUUM FULL` and `CLUSTER`
+    Rewrite {
+        verb: &'static str,
+        table: Option<Name>,
+    },
+    Reindex {
+        what: String,
+        name: Name,
+    },
+    /// The session's time zone, where it is one without an offset, or another one.
+    TimeZone {
+        is_utc: bool,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Table<'a> {
+    pub(super) name: Name,
+    pub(super) temporary: bool,
+    /// `IF NOT EXISTS`
+    pub(super) tolerant: bool,
+    pub(super) partitioned: bool,
+    /// The table that it is a partition of.
+    pub(super) parent: Option<Name>,
+    pub(super) columns: Vec<Column<'a>>,
+    /// The tables of the query that it is made from.
+    pub(super) from: Vec<String>,
+    /// What stands between its parentheses.
+    pub(super) body: Option<Cursor<'a>>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Index {
+    pub(super) name: Option<Name>,
+    pub(super) table: Name,
+    pub(super) concurrently: bool,
+    /// Behind the word INDEX.
+    pub(super) behind_word: usize,
+    /// The names within its parentheses and its condition.
+    pub(super) names: Vec<String>,
+    /// Those of them that are columns as they are.
+    pub(super) plain: Vec<String>,
+    /// Those of them that are in an expression or in the condition.
+    pub(super) computed: Vec<String>,
+}
+
+/// The definition of a column.
+#[derive(Clone, Debug)]
+pub(super) struct Column<'a> {
+    pub(super) name: Name,
+    /// Its type, as [`Cursor::plain`] writes it, and where it stands.
+    pub(super) kind: String,
+    pub(super) kind_range: Range<usize>,
+    /// What stands behind the type.
+    pub(super) rest: Cursor<'a>,
+    pub(super) default: Option<Cursor<'a>>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Action<'a> {
+    AddColumn(Column<'a>),
+    DropColumn(Name),
+    ChangeType {
+        column: Name,
+        to: String,
+        /// The expression behind USING, as [`Cursor::plain`] writes it.
+        using: Option<String>,
+        /// Whether it names a collation.
+        collates: bool,
+    },
+    SetNotNull(Name),
+    DropNotNull,
+    DropConstraint,
+    AddConstraint(Constraint<'a>),
+    Validate,
+    RenameTable(Name),
+    RenameColumn(Name),
+    /// The table that becomes a partition.
+    Attach(Name),
+    /// One that writes the table anew: `SET LOGGED`.
+    Rewrite(&'static str),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Constraint<'a> {
+    pub(super) name: Option<Name>,
+    pub(super) kind: ConstraintKind,
+    /// From the word that says what it is on.
+    pub(super) rest: Cursor<'a>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ConstraintKind {
+    Check,
+    ForeignKey,
+    Unique,
+    PrimaryKey,
+    Exclude,
+    NotNull,
+}
+
+/// As many tokens of a statement are read: a table has hundreds of columns, not thousands.
+const TOKENS_MAX: usize = 20_000;
+/// Of an INSERT or a query only the beginning is of interest.
+const ROWS_MAX: usize = 2_000;
+/// Of a REFRESH there is only a name.
+const NAME_MAX: usize = 24;
+
+/// The tokens that [`read`] wants.
+pub(super) fn tokens_of(dialect: Dialect, text: &str, statement: &Statement) -> Vec<Token> {
+    let max = match statement.kind {
+        StatementKind::CreateTable
+        | StatementKind::CreateIndex
+        | StatementKind::AlterTable
+        | StatementKind::DropTable
+        | StatementKind::DropIndex
+        | StatementKind::DropOther
+        | StatementKind::Truncate
+        | StatementKind::AlterOther => TOKENS_MAX,
+        StatementKind::Insert | StatementKind::Delete => ROWS_MAX,
+        StatementKind::CreateView
+        | StatementKind::CreateTrigger
+        | StatementKind::CreateFunction
+        | StatementKind::CreateType
+        | StatementKind::CreateOther => ROWS_MAX,
+        StatementKind::Maintenance => ROWS_MAX,
+        StatementKind::Other | StatementKind::Session => NAME_MAX,
+        _ => 0,
+    };
+    if max == 0 { Vec::new() } else { tokens(dialect, text, statement.range.clone(), max) }
+}
+
+/// What the statement changes.
+pub(super) fn read<'a>(text: &'a str, tokens: &'a [Token]) -> Option<Change<'a>> {
+    let mut at = Cursor::new(text, tokens);
+    if at.take("create") {
+        create(at)
+    } else if at.take("alter") {
+        alter(at)
+    } else if at.take("drop") {
+        drop(at)
+    } else if at.take("truncate") {
+        at.take("table");
+        at.take("only");
+        let tables = at.names();
+        Some(Change::Empty { verb: "TRUNCATE", tables, cascade: at.has("cascade") })
+    } else if at.take("delete from") {
+        at.take("only");
+        let table = at.name()?;
+        at.ended().then(|| Change::Empty { verb: "DELETE", tables: vec![table], cascade: false })
+    } else if at.is_any(&["insert", "replace"]) {
+        copy(at)
+    } else if at.take("refresh materialized view") {
+        let view = (!at.is("concurrently")).then(|| at.name()).flatten()?;
+        (!at.has("no data")).then_some(Change::Refresh { view })
+    } else if at.is_any(&["set", "reset", "discard"]) {
+        time_zone(at)
+    } else {
+        maintain(at)
+    }
+}
+
+fn create(mut at: Cursor<'_>) -> Option<Change<'_>> {
+    let whole = at;
+    let replaces = at.take("or replace");
+    let temporary = at.adjectives();
+    if at.is("index") {
+        return index(at);
+    }
+    if at.take("table") {
+        let tolerant = at.take("if not exists");
+        return table(at, temporary, tolerant).map(Change::CreateTable);
+    }
+    let start = at.first()?.start;
+    let materialized = whole
+        .tokens
+        .iter()
+        .take(4)
+        .any(|token| token.end <= start && whole.shown(*token).eq_ignore_ascii_case("materialized"));
+    let nouns = ["view", "trigger", "function", "procedure", "type", "domain", "sequence", "schema"];
+    let what = nouns.into_iter().find(|noun| at.take(noun)).filter(|_| !temporary)?;
+    at.take("if not exists");
+    if what == "schema" && at.is("authorization") {
+        return None;
+    }
+    let name = at.name()?;
+    let words = words_of(at);
+    let (mut on, mut column) = (None, None);
+    if what == "trigger" && at.seek("on") {
+        on = at.name();
+    } else if what == "sequence" && at.seek("owned by") {
+        (on, column) = owner(at);
+    }
+    let what = if materialized { "materialized view" } else { what };
+    Some(Change::Create { what, name, on, column, replaces, words })
+}
+
+/// `table.column`
+fn owner(at: Cursor<'_>) -> (Option<Name>, Option<Name>) {
+    let Some(dot) = at.tokens.iter().rposition(|token| at.shown(*token) == ".") else { return (None, None) };
+    (at.on(&at.tokens[..dot]).name(), at.on(&at.tokens[dot + 1..]).name())
+}
+
+fn index(mut at: Cursor<'_>) -> Option<Change<'_>> {
+    let behind_word = at.first()?.end;
+    at.next();
+    let concurrently = at.take("concurrently");
+    at.take("if not exists");
+    let name = if at.is("on") { None } else { Some(at.name()?) };
+    if !at.take("on") {
+        return None;
+    }
+    at.take("only");
+    let table = at.name()?;
+    let names = words_of(at);
+    let (plain, mut computed) = at.seek_group().map_or_else(Default::default, indexed);
+    if at.seek("where") {
+        computed.extend(words_of(at));
+    }
+    Some(Change::CreateIndex(Index { name, table, concurrently, behind_word, names, plain, computed }))
+}
+
+/// Every name, and every word that may be one.
+pub(super) fn words_of(at: Cursor<'_>) -> Vec<String> {
+    let names = at.tokens.iter().filter(|token| matches!(token.kind, Kind::Word | Kind::Name));
+    names.map(|token| key(at.shown(*token))).collect()
+}
+
+/// What stands in the parentheses of an index: columns as they are, and names in expressions.
+pub(super) fn indexed(group: Cursor<'_>) -> (Vec<String>, Vec<String>) {
+    let (mut plain, mut computed) = (Vec::new(), Vec::new());
+    for piece in group.pieces() {
+        let mut at = piece;
+        match at.name().filter(|_| at.first().is_none_or(|token| token.kind != Kind::Open)) {
+            Some(column) => plain.push(column.key),
+            None => computed.extend(words_of(piece)),
+        }
+    }
+    (plain, computed)
+}
+
+fn table(mut at: Cursor<'_>, temporary: bool, tolerant: bool) -> Option<Table<'_>> {
+    let name = at.name()?;
+    let parent = if at.take("partition of") { at.name() } else { None };
+    let body = at.group();
+    let columns = body.map_or_else(Vec::new, |body| body.pieces().into_iter().filter_map(column_of_table).collect());
+    let from = if at.has("as") { sources(at) } else { Vec::new() };
+    Some(Table { name, temporary, tolerant, partitioned: at.has("partition by"), parent, from, columns, body })
+}
+
+fn column_of_table(piece: Cursor<'_>) -> Option<Column<'_>> {
+    const OTHERS: [&str; 9] =
+        ["constraint", "primary", "unique", "check", "foreign", "exclude", "like", "key", "index"];
+    if piece.is_any(&OTHERS) { None } else { column(piece) }
+}
+
+/// What begins a constraint of a column.
+const CONSTRAINTS: [&str; 17] = [
+    "constraint",
+    "not",
+    "null",
+    "default",
+    "check",
+    "unique",
+    "primary",
+    "references",
+    "generated",
+    "collate",
+    "storage",
+    "compression",
+    "as",
+    "autoincrement",
+    "auto_increment",
+    "comment",
+    "on",
+];
+
+fn column(mut at: Cursor<'_>) -> Option<Column<'_>> {
+    let name = at.name()?;
+    let has_type = !at.ended() && !at.is_any(&CONSTRAINTS);
+    let kind = if has_type { at.before(&CONSTRAINTS) } else { at.on(&[]) };
+    let (kind, kind_range) = (kind.plain(), kind.range());
+    let rest = at;
+    let default = at.seek("default").then(|| at.before(&CONSTRAINTS));
+    Some(Column { name, kind, kind_range, rest, default })
+}
+
+fn alter(mut at: Cursor<'_>) -> Option<Change<'_>> {
+    if at.take("type") {
+        let of = at.name()?;
+        if at.take("rename to") {
+            return Some(Change::Rename { name: of, to: at.name()? });
+        }
+        if !at.take("add value") {
+            return None;
+        }
+        let tolerant = at.take("if not exists");
+        let value = at.first().filter(|token| token.kind == Kind::Text)?;
+        return Some(Change::AddValue { of, value: at.shown(value).to_owned(), tolerant });
+    }
+    if !at.take("table") {
+        return other(at);
+    }
+    at.take("if exists");
+    at.take("only");
+    let table = at.name()?;
+    if at.is_mark("*") {
+        at.next();
+    }
+    let actions = at.pieces().into_iter();
+    let actions = actions.filter_map(|piece| Some((piece.range(), action(piece)?))).collect();
+    Some(Change::AlterTable { table, actions })
+}
+
+/// `ALTER` of what is no table.
+fn other(mut at: Cursor<'_>) -> Option<Change<'_>> {
+    at.take("materialized");
+    at.take("foreign");
+    let nouns = [
+        "view",
+        "sequence",
+        "index",
+        "domain",
+        "function",
+        "procedure",
+        "routine",
+        "aggregate",
+        "trigger",
+        "policy",
+        "table",
+    ];
+    let what = nouns.into_iter().find(|noun| at.take(noun))?;
+    at.take("if exists");
+    let name = at.name()?;
+    let mut renamed = at;
+    if renamed.seek("rename to") {
+        return Some(Change::Rename { name, to: renamed.name()? });
+    }
+    match what {
+        "sequence" if at.seek("owned by") => {
+            let (to, column) = owner(at);
+            Some(Change::Attach { name, to: to?, column })
+        }
+        // The one that is attached goes with the other.
+        "index" if at.take("attach partition") => Some(Change::Attach { name: at.name()?, to: name, column: None }),
+        _ => None,
+    }
+}
+
+fn action(mut at: Cursor<'_>) -> Option<Action<'_>> {
+    if at.take("add") {
+        return add(at);
+    }
+    if at.take("drop") {
+        if at.is("constraint") {
+            return Some(Action::DropConstraint);
+        }
+        let column = at.take("column");
+        if !column && at.is_any(&["constraint", "index", "key", "primary", "foreign", "check", "partition"]) {
+            return None;
+        }
+        at.take("if exists");
+        return at.name().map(Action::DropColumn);
+    }
+    if at.take("alter") {
+        if at.is("constraint") {
+            return None;
+        }
+        at.take("column");
+        let column = at.name()?;
+        if at.take("set not null") {
+            return Some(Action::SetNotNull(column));
+        }
+        if at.take("drop not null") {
+            return Some(Action::DropNotNull);
+        }
+        if !at.take("set data type") && !at.take("type") {
+            return None;
+        }
+        let to = at.before(&["using", "collate"]).plain();
+        let collates = at.is("collate");
+        let using = at.seek("using").then(|| at.plain());
+        return Some(Action::ChangeType { column, to, using, collates });
+    }
+    if at.take("rename") {
+        if at.take("to") {
+            return at.name().map(Action::RenameTable);
+        }
+        if at.is_any(&["constraint", "index", "key"]) {
+            return None;
+        }
+        at.take("column");
+        return at.name().map(Action::RenameColumn);
+    }
+    if at.take("validate constraint") {
+        return Some(Action::Validate);
+    }
+    if at.take("attach partition") {
+        return at.name().map(Action::Attach);
+    }
+    let rewrites = ["SET LOGGED", "SET UNLOGGED", "SET TABLESPACE", "SET ACCESS METHOD"];
+    rewrites.into_iter().find(|words| at.take(&words.to_lowercase())).map(Action::Rewrite)
+}
+
+fn add(mut at: Cursor<'_>) -> Option<Action<'_>> {
+    if at.take("column") {
+        at.take("if not exists");
+        return column(at).map(Action::AddColumn);
+    }
+    let name = if at.take("constraint") { Some(at.name()?) } else { None };
+    let kinds = [
+        ("check", ConstraintKind::Check),
+        ("foreign key", ConstraintKind::ForeignKey),
+        ("unique", ConstraintKind::Unique),
+        ("primary key", ConstraintKind::PrimaryKey),
+        ("exclude", ConstraintKind::Exclude),
+        ("not null", ConstraintKind::NotNull),
+    ];
+    let mut rest = at;
+    if let Some((_, kind)) = kinds.into_iter().find(|(words, _)| rest.take(words)) {
+        return Some(Action::AddConstraint(Constraint { name, kind, rest }));
+    }
+    // MySQL's.
+    if name.is_some() || at.is_any(&["index", "key", "fulltext", "spatial", "partition"]) {
+        return None;
+    }
+    at.take("if not exists");
+    column(at).map(Action::AddColumn)
+}
+
+fn drop(mut at: Cursor<'_>) -> Option<Change<'_>> {
+    at.take("materialized");
+    at.take("foreign");
+    let nouns = [
+        "table",
+        "index",
+        "view",
+        "trigger",
+        "function",
+        "procedure",
+        "type",
+        "domain",
+        "sequence",
+        "schema",
+        "owned",
+        "extension",
+    ];
+    let what = nouns.into_iter().find(|noun| at.take(noun))?;
+    if what == "owned" {
+        at.take("by");
+    }
+    let concurrently = at.take("concurrently");
+    let tolerant = at.take("if exists");
+    let names = at.names();
+    let cascade = at.has("cascade");
+    Some(Change::Drop { what, names, concurrently, cascade, tolerant })
+}
+
+fn copy(mut at: Cursor<'_>) -> Option<Change<'_>> {
+    if !at.seek("into") {
+        return None;
+    }
+    let to = at.name()?;
+    if !at.has("select") {
+        return None;
+    }
+    Some(Change::Copy { to, from: sources(at) })
+}
+
+/// The tables behind each FROM and JOIN.
+fn sources(mut at: Cursor<'_>) -> Vec<String> {
+    let mut from = Vec::new();
+    while !at.ended() {
+        let reads = at.is_any(&["from", "join"]);
+        at.next();
+        if reads {
+            at.take("only");
+            from.extend(at.clone().name().map(|name| name.key));
+        }
+    }
+    from
+}
+
+fn time_zone(mut at: Cursor<'_>) -> Option<Change<'_>> {
+    if !at.take("set") {
+        let ends =
+            ["reset all", "reset timezone", "reset time zone", "discard all"].into_iter().any(|words| at.take(words));
+        return ends.then_some(Change::TimeZone { is_utc: false });
+    }
+    while at.is_any(&["session", "local"]) {
+        at.next();
+    }
+    if at.take("timezone") {
+        at.next();
+    } else if !at.take("time zone") {
+        return None;
+    }
+    const UTC: [&str; 13] = [
+        "utc",
+        "etc/utc",
+        "uct",
+        "etc/uct",
+        "gmt",
+        "etc/gmt",
+        "zulu",
+        "etc/zulu",
+        "universal",
+        "etc/universal",
+        "greenwich",
+        "etc/greenwich",
+        "0",
+    ];
+    let zone = at.first().map(|token| key(at.shown(token))).unwrap_or_default();
+    Some(Change::TimeZone { is_utc: UTC.contains(&zone.as_str()) })
+}
+
+fn maintain(mut at: Cursor<'_>) -> Option<Change<'_>> {
+    if at.take("vacuum") {
+        let full = match at.group() {
+            Some(options) => options.pieces().iter().any(|option| option.is("full") && !option.has("false")),
+            None => at.take("full"),
+        };
+        while at.is_any(&["freeze", "verbose", "analyze"]) {
+            at.next();
+        }
+        return full.then(|| Change::Rewrite { verb: "VACUUM FULL", table: at.name() });
+    }
+    if at.take("cluster") {
+        at.group();
+        at.take("verbose");
+        return Some(Change::Rewrite { verb: "CLUSTER", table: at.name() });
+    }
+    if !at.take("reindex") {
+        return None;
+    }
+    let options = at.group();
+    let what = ["index", "table"].into_iter().find(|what| at.take(what))?;
+    if at.take("concurrently") || options.is_some_and(|options| options.has("concurrently")) {
+        return None;
+    }
+    Some(Change::Reindex { what: what.to_owned(), name: at.name()? })
+}

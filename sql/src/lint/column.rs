@@ -1,0 +1,211 @@
+//! `ADD COLUMN`: what fails on a table that has rows, what a database cannot add at all, and what
+//! writes the whole table anew.
+
+use std::ops::Range;
+
+use lockgate_core::Dialect;
+
+use super::change::{Action, Change, Column, ConstraintKind};
+use super::cursor::{Cursor, Name, Written};
+use super::world::{View, a_lock};
+use crate::LintLevel;
+use crate::lexer::Kind;
+
+/// The rules `filled-table`, `unsupported-alter` and `add-column-rewrite`.
+pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
+    let Change::AlterTable { table, actions } = change else { return };
+    for (range, action) in actions {
+        let Action::AddColumn(column) = action else {
+            young(view, action, range);
+            continue;
+        };
+        if unsupported(view, table, column, range) {
+            continue;
+        }
+        if !view.is_empty(table) {
+            let fails = if is_required(column) {
+                required(view, table, column, range)
+            } else {
+                sqlite(view, table, column, range)
+            };
+            if !fails && !view.source.is_down {
+                rewrite(view, table, column, range);
+            }
+        }
+    }
+}
+
+/// Whether the column takes no NULL and is given no value.
+fn is_required(column: &Column<'_>) -> bool {
+    let rest = column.rest;
+    let null = column.default.is_none_or(|default| default.is("null"));
+    (rest.has("not null") || rest.has("primary key"))
+        && null
+        && !rest.has("generated")
+        && !rest.has("as")
+        && !rest.has("auto_increment")
+        && !is_serial(column)
+}
+
+fn is_serial(column: &Column<'_>) -> bool {
+    ["serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"].contains(&column.kind.as_str())
+}
+
+fn required(view: &mut View<'_, '_>, table: &Name, column: &Column<'_>, range: &Range<usize>) -> bool {
+    // MySQL gives the rows a value of its own choice.
+    if !view.set.may_be(Dialect::Postgres) && !view.set.may_be(Dialect::Sqlite) {
+        return false;
+    }
+    // Taking a column back is often the best that a way down can do.
+    if view.source.is_down && !view.set.has_lockfile {
+        return true;
+    }
+    let (shown, name) = (&table.written, &column.name.written);
+    let kind = if column.kind.is_empty() { "text".to_owned() } else { view.written(column.kind_range.clone()) };
+    let message = format!("this fails if `{shown}` has a row: there would be no value for `{name}`, which is NOT NULL");
+    let mut help = vec![format!("give the rows a value: `ADD COLUMN {name} {kind} NOT NULL DEFAULT …`")];
+    if view.set.dialects.is_none_or(|dialects| !dialects.contains(Dialect::Sqlite)) {
+        help.push(format!(
+            "or add it without `NOT NULL`, fill it, and `ALTER TABLE {shown} ALTER COLUMN {name} SET NOT NULL` when every row has a value"
+        ));
+    }
+    let is_released = view.is_released(table) && !view.source.is_down;
+    view.tell("filled-table", range.clone(), message, help);
+    if is_released && let Some(finding) = view.found.last_mut() {
+        finding.level = LintLevel::Deny;
+    }
+    true
+}
+
+/// What SQLite adds to an empty table alone.
+fn sqlite(view: &mut View<'_, '_>, table: &Name, column: &Column<'_>, range: &Range<usize>) -> bool {
+    if !view.set.names(Dialect::Sqlite) {
+        return false;
+    }
+    let default = column.default.filter(|default| !default.is("null"));
+    let computed = default.is_some_and(is_computed);
+    let shown = &table.written;
+    let (why, help) = if computed {
+        (
+            "SQLite adds no column whose default is computed",
+            "give it a constant default, or none, and fill it with `UPDATE`",
+        )
+    } else if column.rest.has("stored") {
+        ("SQLite adds no STORED column", "say `VIRTUAL`, or rebuild the table with `-- lockgate: foreign-keys off`")
+    } else if default.is_some() && column.rest.has("references") {
+        ("SQLite adds no REFERENCES column with a default", "add it without the default and fill it with `UPDATE`")
+    } else {
+        return false;
+    };
+    view.tell(
+        "filled-table",
+        range.clone(),
+        format!("this fails if `{shown}` has a row: {why}"),
+        vec![help.to_owned()],
+    );
+    true
+}
+
+fn is_computed(default: Cursor<'_>) -> bool {
+    default.is_any(&["current_timestamp", "current_date", "current_time"])
+        || default.seek_group().is_some_and(|group| !functions(group).is_empty())
+}
+
+/// `ADD COLUMN … PRIMARY KEY` and `… UNIQUE` pass SQLite's grammar and never run.
+fn unsupported(view: &mut View<'_, '_>, table: &Name, column: &Column<'_>, range: &Range<usize>) -> bool {
+    if !view.set.names(Dialect::Sqlite) {
+        return false;
+    }
+    let (what, help) = if column.rest.has("primary key") {
+        ("PRIMARY KEY", "rebuild the table with `-- lockgate: foreign-keys off` as the first line".to_owned())
+    } else if column.rest.has("unique") {
+        let name = &column.name.written;
+        let index = table.written.beside(&Written::joined(&[table.written.last(), name.last(), "key"]));
+        let on = table.written.last();
+        ("UNIQUE", format!("add it without, and then `CREATE UNIQUE INDEX {index} ON {on} ({name})`"))
+    } else {
+        return false;
+    };
+    view.tell("unsupported-alter", range.clone(), format!("SQLite cannot add a {what} column to a table"), vec![help]);
+    true
+}
+
+/// What SQLite takes since a release that many programs do not embed yet.
+fn young(view: &mut View<'_, '_>, action: &Action<'_>, range: &Range<usize>) {
+    let what = match action {
+        Action::SetNotNull(_) => "SET NOT NULL",
+        Action::DropNotNull => "DROP NOT NULL",
+        Action::DropConstraint => "DROP CONSTRAINT",
+        Action::AddConstraint(constraint) if constraint.kind == ConstraintKind::Check => "ADD CHECK",
+        _ => return,
+    };
+    if !view.set.names(Dialect::Sqlite) {
+        return;
+    }
+    let message = format!("SQLite takes `{what}` since 3.53 alone: a program that embeds an older one cannot run this");
+    let help = "rebuild the table with `-- lockgate: foreign-keys off` as the first line".to_owned();
+    view.tell("unsupported-alter", range.clone(), message, vec![help]);
+    if let Some(finding) = view.found.last_mut() {
+        finding.level = LintLevel::Warn;
+    }
+}
+
+/// Functions that give each row another value.
+const VOLATILE: [&str; 14] = [
+    "random",
+    "gen_random_uuid",
+    "uuidv4",
+    "uuidv7",
+    "uuid_generate_v1",
+    "uuid_generate_v1mc",
+    "uuid_generate_v4",
+    "clock_timestamp",
+    "timeofday",
+    "nextval",
+    "setval",
+    "gen_random_bytes",
+    "random_normal",
+    "gen_salt",
+];
+
+fn rewrite(view: &mut View<'_, '_>, table: &Name, column: &Column<'_>, range: &Range<usize>) {
+    let rest = column.rest;
+    let old = view.set.release.is_some_and(|release| release.major() < 11);
+    let volatile = column
+        .default
+        .and_then(|default| functions(default).into_iter().find(|name| VOLATILE.contains(&name.as_str())));
+    let (why, quick) = if is_serial(column) {
+        (format!("a `{}` numbers the rows", column.kind), true)
+    } else if rest.has("as identity") {
+        ("an identity numbers the rows".to_owned(), true)
+    } else if rest.has("generated always as") && !rest.has("virtual") {
+        ("a STORED column is computed for each row".to_owned(), false)
+    } else if let Some(function) = volatile {
+        (format!("`{function}()` gives each row another value"), true)
+    } else if old && column.default.is_some_and(|default| !default.is("null")) {
+        ("before PostgreSQL 11 a default is written into each row".to_owned(), true)
+    } else {
+        return;
+    };
+    let (shown, name) = (&table.written, &column.name.written);
+    let message = format!(
+        "nobody can read or write `{shown}` while all of it is written anew, under {} until the commit: {why}",
+        a_lock(view.lock_of(range))
+    );
+    let help = if quick {
+        "add the column without it, set the default with `ALTER COLUMN … SET DEFAULT`, and fill the old rows in pieces"
+            .to_owned()
+    } else {
+        format!("add `{name}` as a plain column that a trigger fills, and fill the old rows in pieces")
+    };
+    view.tell("add-column-rewrite", range.clone(), message, vec![help]);
+}
+
+/// The names of the functions that are called.
+fn functions(cursor: Cursor<'_>) -> Vec<String> {
+    let pairs = cursor.tokens.windows(2);
+    pairs
+        .filter(|pair| pair[0].kind == Kind::Word && pair[1].kind == Kind::Open)
+        .map(|pair| cursor.shown(pair[0]).to_lowercase())
+        .collect()
+}

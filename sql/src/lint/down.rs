@@ -1,0 +1,285 @@
+//! A down script that leaves behind what its up script made.
+
+use super::change::{self, Action, Change};
+use super::cursor::{Name, key};
+use super::facts::Fact;
+use super::world::View;
+use super::{Source, raise};
+use crate::lexer::{Kind, Lexer};
+use lockgate_core::Dialect;
+use std::collections::{HashMap, HashSet};
+
+/// Something that an up script makes.
+struct Made {
+    what: &'static str,
+    name: Name,
+    /// What it goes with: its table, the table that it is a part of, the index above it.
+    with: Vec<Name>,
+    /// The columns of that table with any of which it goes.
+    columns: Vec<String>,
+    /// What it is made of: with one of them it goes where that is dropped with CASCADE.
+    words: Vec<String>,
+}
+
+impl Made {
+    fn is_with(&self, name: &str) -> bool {
+        self.with.iter().any(|with| with.key == name)
+    }
+}
+
+/// The rule `incomplete-down`.
+pub(super) fn check(view: &mut View<'_, '_>, (at, up): (usize, &Source<'_>)) {
+    // Folders of other tools are full of ways down that were never written.
+    if view.source.statements.is_empty() && !view.set.has_lockfile {
+        return;
+    }
+    if raise::says(view.source.reads_as, view.source.text, view.source.statements).is_some() {
+        return;
+    }
+    let made = made(view, at, up);
+    if made.is_empty() {
+        return;
+    }
+    let mentioned = mentioned(view);
+    // With a schema goes everything in it, and what an owner has goes with him.
+    let all_gone =
+        view.changes.iter().flatten().any(|change| matches!(change, Change::Drop { what: "schema" | "owned", .. }));
+    let (mut gone, mut cascading) = (HashSet::new(), HashSet::new());
+    // The names that tables had before this script: one that is renamed and dropped was there under its old one.
+    let mut old_names: HashMap<&str, &str> = HashMap::new();
+    for change in view.changes.iter().flatten() {
+        match change {
+            Change::Drop { names, cascade, .. } => {
+                for name in names.iter().map(|name| name.key.as_str()) {
+                    let names = [Some(name), old_names.get(name).copied()].into_iter().flatten();
+                    gone.extend(names.clone());
+                    cascading.extend(names.filter(|_| *cascade));
+                }
+            }
+            Change::AlterTable { table, actions } => {
+                for (_, action) in actions {
+                    if let Action::RenameTable(to) = action {
+                        let first = old_names.remove(table.key.as_str()).unwrap_or(&table.key);
+                        old_names.insert(&to.key, first);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let is_gone = |made: &Made, gone: &HashSet<&str>| {
+        mentioned.contains(&made.name.key)
+            || made.with.iter().any(|with| gone.contains(with.key.as_str()))
+            || made.words.iter().any(|word| cascading.contains(word.as_str()))
+            || drops_column(view, made)
+    };
+    // An index goes with its partition, and that with its table.
+    loop {
+        let known = gone.len();
+        let more: Vec<&str> =
+            made.iter().filter(|made| is_gone(made, &gone)).map(|made| made.name.key.as_str()).collect();
+        gone.extend(more);
+        if gone.len() == known {
+            break;
+        }
+    }
+    let left: Vec<&Made> = made.iter().filter(|made| !is_gone(made, &gone)).collect();
+    let Some(first) = left.first().filter(|_| !all_gone) else { return };
+    const SHOWN_MAX: usize = 3;
+    let mut names: Vec<String> = left.iter().take(SHOWN_MAX).map(|made| shown(made)).collect();
+    if left.len() > SHOWN_MAX {
+        names.push(format!("{} more", left.len() - SHOWN_MAX));
+    }
+    let last = names.pop().unwrap_or_default();
+    let names = if names.is_empty() { last } else { format!("{} and {last}", names.join(", ")) };
+    let it = if left.len() == 1 { "it" } else { "them" };
+    let file = up.file.rsplit('/').next().unwrap_or(up.file);
+    let message = format!("`{file}` makes {names}, and this script does not mention {it}");
+    let (name, table) = (&first.name.written, first.with.first().map(|with| &with.written));
+    let help = match (first.what, table) {
+        ("column", Some(table)) => format!("add `ALTER TABLE {table} DROP COLUMN {name}`"),
+        ("trigger", Some(table)) if view.source.reads_as == Dialect::Postgres => {
+            format!("add `DROP TRIGGER {name} ON {table}`")
+        }
+        // It is in the schema of its table.
+        ("index", Some(table)) if view.source.reads_as == Dialect::Mysql => {
+            format!("add `DROP INDEX {name} ON {table}`")
+        }
+        ("index", Some(table)) if view.source.reads_as == Dialect::Postgres => {
+            format!("add `DROP INDEX {}`", table.beside(name))
+        }
+        (what, _) => format!("add `DROP {} {name}`", what.to_uppercase()),
+    };
+    let range = view.source.statements.first().map_or(0..0, |statement| statement.range.clone());
+    view.tell("incomplete-down", range, message, vec![help]);
+}
+
+fn shown(made: &Made) -> String {
+    match (made.what, made.with.first()) {
+        ("column", Some(table)) => format!("the column `{}` of `{}`", made.name.written, table.written),
+        (what, _) => format!("the {what} `{}`", made.name.written),
+    }
+}
+
+/// Whether the script drops a column with which the thing goes.
+fn drops_column(view: &View<'_, '_>, made: &Made) -> bool {
+    view.changes.iter().flatten().any(|change| match change {
+        Change::AlterTable { table, actions } if made.is_with(&table.key) => actions
+            .iter()
+            .any(|(_, action)| matches!(action, Action::DropColumn(column) if made.columns.contains(&column.key))),
+        _ => false,
+    })
+}
+
+/// What a script has made up to a statement, and which names were taken before it.
+#[derive(Default)]
+struct Making {
+    made: Vec<Made>,
+    before: HashSet<String>,
+}
+
+impl Making {
+    /// What was there before is changed and not made.
+    fn add(&mut self, what: &'static str, name: &Name, with: Option<&Name>) -> Option<&mut Made> {
+        if self.before.contains(&name.key) {
+            return None;
+        }
+        let with = with.into_iter().cloned().collect();
+        self.made.push(Made { what, name: name.clone(), with, columns: Vec::new(), words: Vec::new() });
+        self.made.last_mut()
+    }
+
+    fn is_made(&self, name: &str) -> bool {
+        self.made.iter().any(|made| made.name.key == name)
+    }
+
+    fn drop(&mut self, name: &Name) {
+        if !self.is_made(&name.key) {
+            self.before.insert(name.key.clone());
+        }
+        self.made.retain(|made| made.name.key != name.key && !made.is_with(&name.key));
+    }
+
+    fn rename(&mut self, from: &Name, to: &Name) {
+        if !self.is_made(&from.key) {
+            self.before.insert(from.key.clone());
+        }
+        for thing in &mut self.made {
+            for with in thing.with.iter_mut().filter(|with| with.key == from.key) {
+                with.key.clone_from(&to.key);
+                with.written = with.written.beside(&to.written);
+            }
+            if thing.name.key == from.key {
+                thing.name.key.clone_from(&to.key);
+                thing.name.written = thing.name.written.beside(&to.written);
+            }
+        }
+        let before = &self.before;
+        self.made.retain(|made| !before.contains(&made.name.key));
+    }
+
+    fn attach(&mut self, name: &Name, to: &Name, column: Option<Name>) {
+        for made in self.made.iter_mut().filter(|made| made.name.key == name.key) {
+            made.with.push(to.clone());
+            made.columns.extend(column.as_ref().map(|column| column.key.clone()));
+        }
+    }
+}
+
+/// What there is after the up script that was not there before.
+fn made(view: &View<'_, '_>, at: usize, up: &Source<'_>) -> Vec<Made> {
+    let mut making = Making::default();
+    for statement in up.statements {
+        let tokens = change::tokens_of(up.reads_as, up.text, statement);
+        match change::read(up.text, &tokens) {
+            Some(Change::CreateTable(table)) if !table.temporary => {
+                let was_there = table.tolerant && is_there(view, at, &table.name.key);
+                if !was_there {
+                    making.add("table", &table.name, table.parent.as_ref());
+                }
+            }
+            Some(Change::Create { what, name, on, column, replaces: false, words }) if what != "schema" => {
+                if let Some(made) = making.add(what, &name, on.as_ref()) {
+                    made.columns.extend(column.map(|column| column.key));
+                    made.words = words;
+                }
+            }
+            Some(Change::CreateIndex(index)) => {
+                if let Some(name) = index.name.as_ref().filter(|name| !has_index(view, at, &name.key))
+                    && let Some(made) = making.add("index", name, Some(&index.table))
+                {
+                    made.columns = index.names;
+                }
+            }
+            Some(Change::Drop { names, .. }) => names.iter().for_each(|name| making.drop(name)),
+            Some(Change::Rename { name, to }) => making.rename(&name, &to),
+            Some(Change::Attach { name, to, column }) => making.attach(&name, &to, column),
+            Some(Change::AlterTable { table, actions }) => {
+                for (_, action) in actions {
+                    match action {
+                        Action::AddColumn(column) => {
+                            if let Some(made) = making.add("column", &column.name, Some(&table)) {
+                                made.words.push(column.kind.rsplit('.').next().unwrap_or_default().to_owned());
+                            }
+                        }
+                        Action::DropColumn(column) => {
+                            making.made.retain(|made| made.name.key != column.key || !made.is_with(&table.key));
+                            making.before.insert(column.key);
+                        }
+                        Action::RenameTable(to) => making.rename(&table, &to),
+                        Action::Attach(part) => making.attach(&part, &table, None),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    // What goes with a table that is made is gone with it.
+    let tables: HashSet<String> =
+        making.made.iter().filter(|made| made.what == "table").map(|made| made.name.key.clone()).collect();
+    making.made.retain(|made| !made.with.iter().any(|with| tables.contains(&with.key)));
+    making.made
+}
+
+/// Whether an earlier script has made the table.
+fn is_there(view: &View<'_, '_>, at: usize, wanted: &str) -> bool {
+    let found = view.facts.earlier((at, 0), wanted, |fact, _| match fact {
+        Fact::Table { table, .. } if table == wanted => Some(true),
+        Fact::Gone { table } if table == wanted => Some(false),
+        Fact::Renamed { from, to } if to == wanted || from == wanted => Some(to == wanted),
+        _ => None,
+    });
+    found == Some(true)
+}
+
+/// Whether an earlier script has made the index: one that is made anew after a rebuild is not new.
+fn has_index(view: &View<'_, '_>, at: usize, wanted: &str) -> bool {
+    let found = view.facts.earlier((at, 0), wanted, |fact, _| match fact {
+        Fact::Index { name, .. } if name == wanted => Some(true),
+        Fact::IndexGone { name } if name == wanted => Some(false),
+        _ => None,
+    });
+    found == Some(true)
+}
+
+/// Every name in the script, and every word in its texts: a body may drop things too.
+fn mentioned(view: &View<'_, '_>) -> HashSet<String> {
+    let mut mentioned = HashSet::new();
+    let mut lexer = Lexer::new(view.source.reads_as, view.source.text, 0);
+    loop {
+        let token = lexer.next();
+        let text = &view.source.text[token.start..token.end];
+        match token.kind {
+            Kind::End => return mentioned,
+            Kind::Word | Kind::Name => {
+                mentioned.insert(key(text));
+            }
+            Kind::Text => {
+                let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+                mentioned.extend(words.map(str::to_lowercase));
+            }
+            _ => {}
+        }
+    }
+}

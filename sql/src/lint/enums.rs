@@ -1,0 +1,246 @@
+//! PostgreSQL: a value of an enum that is used in the transaction that adds it, or added in a transaction
+//! where the server takes that outside of one alone.
+
+use super::change::{self, Action, Change, Column};
+use super::cursor::{Cursor, Name, key, tokens};
+use super::world::View;
+use crate::LintLevel;
+use crate::lexer::Kind;
+use lockgate_core::{Dialect, Statement, StatementKind};
+
+/// The statements that add a value to an enum which the same script has not made: before PostgreSQL 12
+/// the server refuses them inside a transaction.
+pub fn added<'a>(text: &str, statements: &'a [Statement]) -> Vec<&'a Statement> {
+    let mut made: Vec<String> = Vec::new();
+    let mut added = Vec::new();
+    for statement in statements {
+        if !matches!(statement.kind, StatementKind::CreateType | StatementKind::AlterOther) {
+            continue;
+        }
+        let tokens = change::tokens_of(Dialect::Postgres, text, statement);
+        match change::read(text, &tokens) {
+            Some(Change::Create { what: "type", name, .. }) => made.push(name.key),
+            Some(Change::AddValue { of, .. }) if !made.contains(&of.key) => added.push(statement),
+            _ => {}
+        }
+    }
+    added
+}
+
+/// The rule `enum-value-used`.
+pub(super) fn check(view: &mut View<'_, '_>) {
+    if !view.source.is_transactional {
+        return;
+    }
+    for (at, change) in view.changes.iter().enumerate() {
+        let Some(Change::AddValue { of, value, tolerant }) = change else { continue };
+        view.at = at;
+        let is_new_type = view.changes[..at]
+            .iter()
+            .flatten()
+            .any(|change| matches!(change, Change::Create { what: "type", name, .. } if name.key == of.key));
+        if is_new_type || *tolerant && was_there(view, of, value) {
+            continue;
+        }
+        if let Some((range, sure)) = used(view, at, of, value) {
+            let shown = &of.written;
+            let message = format!(
+                "PostgreSQL refuses `{value}` here: a value that was added to `{shown}` can be used only after the commit"
+            );
+            let help = format!(
+                "add the value in a migration of its own, before this one: `ALTER TYPE {shown} ADD VALUE {value}`"
+            );
+            view.tell("enum-value-used", range, message, vec![help]);
+            // The same text may stand for something else.
+            if !sure && let Some(finding) = view.found.last_mut() {
+                finding.level = LintLevel::Warn;
+            }
+        }
+    }
+}
+
+/// Whether an earlier script has added the value, so that `IF NOT EXISTS` does nothing.
+fn was_there(view: &View<'_, '_>, of: &Name, value: &str) -> bool {
+    let earlier = view.set.sources[..view.index].iter().filter(|source| !source.is_down);
+    earlier.flat_map(|source| source.statements.iter().map(move |statement| (source, statement))).any(
+        |(source, statement)| {
+            let is_of_type = matches!(statement.kind, StatementKind::CreateType | StatementKind::AlterOther);
+            is_of_type && source.text[statement.range.clone()].contains(value) && {
+                let tokens = change::tokens_of(source.reads_as, source.text, statement);
+                match change::read(source.text, &tokens) {
+                    Some(Change::Create { what: "type", name, .. } | Change::AddValue { of: name, .. }) => {
+                        name.key == of.key
+                    }
+                    _ => false,
+                }
+            }
+        },
+    )
+}
+
+/// The first place behind the statement that uses the value, and whether it is surely this enum's.
+fn used(view: &View<'_, '_>, at: usize, of: &Name, value: &str) -> Option<(std::ops::Range<usize>, bool)> {
+    let mut first = None;
+    for (index, statement) in view.source.statements.iter().enumerate().skip(at + 1) {
+        let reads = matches!(
+            statement.kind,
+            StatementKind::Insert
+                | StatementKind::Update
+                | StatementKind::Delete
+                | StatementKind::Select
+                | StatementKind::CreateIndex
+                | StatementKind::CreateView
+                | StatementKind::AlterTable
+                | StatementKind::CreateTable
+        );
+        if !reads || !view.source.text[statement.range.clone()].contains(value) {
+            continue;
+        }
+        const TOKENS_MAX: usize = 2_000;
+        let tokens = tokens(view.source.reads_as, view.source.text, statement.range.clone(), TOKENS_MAX);
+        let cursor = Cursor::new(view.source.text, &tokens);
+        let places = (0..tokens.len())
+            .filter(|place| tokens[*place].kind == Kind::Text && cursor.shown(tokens[*place]) == value);
+        for place in places {
+            let range = tokens[place].start..tokens[place].end;
+            match cast(cursor, place) {
+                Some(to) if to == of.key => return Some((range, true)),
+                // As a text or another enum it is as good as any.
+                Some(_) => continue,
+                None if is_stored(view, index, cursor, place, of) => return Some((range, true)),
+                None => first = first.or(Some((range, false))),
+            }
+        }
+    }
+    first
+}
+
+/// The last part of the name of the type that a literal is cast to.
+fn cast(cursor: Cursor<'_>, place: usize) -> Option<String> {
+    let mut behind = cursor.on(&cursor.tokens[place + 1..]);
+    let doubled = |at: &Cursor<'_>| at.is_mark("::") || at.is_mark(":") && at.on(&at.tokens[1..]).is_mark(":");
+    if doubled(&behind) {
+        while behind.is_mark(":") || behind.is_mark("::") {
+            behind.next();
+        }
+    } else if !behind.take("as") || place < 2 || !cursor.on(&cursor.tokens[place - 2..]).is("cast") {
+        return None;
+    }
+    behind.name().map(|name| name.key)
+}
+
+/// Whether the value goes into a column of this enum, or is compared with one.
+fn is_stored(view: &View<'_, '_>, index: usize, cursor: Cursor<'_>, place: usize, of: &Name) -> bool {
+    let tables = named(cursor);
+    let is_enum = |column: &str| {
+        tables
+            .iter()
+            .any(|table| view.facts.type_of((view.index, index), table, column).is_some_and(|kind| is_of(&kind, of)))
+    };
+    // `DEFAULT 'calm'` of a column that is made or altered here.
+    match view.changes[index].as_ref() {
+        Some(Change::CreateTable(table)) => {
+            return table.columns.iter().any(|column| defaults(column, cursor, place, of));
+        }
+        Some(Change::AlterTable { actions, .. }) => {
+            let added = actions.iter().any(|(_, action)| match action {
+                Action::AddColumn(column) => defaults(column, cursor, place, of),
+                _ => false,
+            });
+            return added || before_default(cursor, place).is_some_and(|column| is_enum(&column));
+        }
+        _ => {}
+    }
+    compared(cursor, place).is_some_and(|column| is_enum(&column))
+        || inserted(view, index, cursor, place).is_some_and(|column| is_enum(&column))
+}
+
+fn is_of(kind: &str, of: &Name) -> bool {
+    kind.rsplit('.').next() == Some(of.key.as_str())
+}
+
+/// Whether the literal is the whole default of a column of this enum.
+fn defaults(column: &Column<'_>, cursor: Cursor<'_>, place: usize, of: &Name) -> bool {
+    let literal = cursor.tokens[place].start..cursor.tokens[place].end;
+    is_of(&column.kind, of) && column.default.is_some_and(|default| default.range() == literal)
+}
+
+/// The column in `ALTER COLUMN name SET DEFAULT 'calm'`.
+fn before_default(cursor: Cursor<'_>, place: usize) -> Option<String> {
+    let mut here = cursor.on(cursor.tokens.get(place.checked_sub(3)?..place)?);
+    let column = here.name()?.key;
+    here.take("set default").then_some(column)
+}
+
+/// The column that the literal is compared with, or that is set to it.
+fn compared(cursor: Cursor<'_>, place: usize) -> Option<String> {
+    let tokens = cursor.tokens;
+    let operator = |at: usize| {
+        tokens.get(at).is_some_and(|token| {
+            token.kind == Kind::Other && cursor.shown(*token).bytes().all(|byte| b"=<>!".contains(&byte))
+        })
+    };
+    let is_name = |at: usize| tokens.get(at).is_some_and(|token| matches!(token.kind, Kind::Word | Kind::Name));
+    let mut before = place.checked_sub(1)?;
+    if operator(before) {
+        while operator(before) {
+            before = before.checked_sub(1)?;
+        }
+        return is_name(before).then(|| key(cursor.shown(tokens[before])));
+    }
+    // `column IN ('a', 'b')`
+    while matches!(tokens[before].kind, Kind::Text) || cursor.shown(tokens[before]) == "," {
+        before = before.checked_sub(1)?;
+    }
+    if tokens[before].kind != Kind::Open || !cursor.on(&tokens[before.checked_sub(1)?..]).is("in") {
+        return None;
+    }
+    let mut name = before.checked_sub(2)?;
+    if cursor.on(&tokens[name..]).is("not") {
+        name = name.checked_sub(1)?;
+    }
+    is_name(name).then(|| key(cursor.shown(tokens[name])))
+}
+
+/// The column of an INSERT that the literal goes to, by its place in the row.
+fn inserted(view: &View<'_, '_>, index: usize, cursor: Cursor<'_>, place: usize) -> Option<String> {
+    let mut at = cursor;
+    if !at.take("insert into") {
+        return None;
+    }
+    let table = at.name()?;
+    let columns: Vec<String> = match at.group() {
+        Some(group) => group.pieces().into_iter().filter_map(|mut piece| piece.name()).map(|name| name.key).collect(),
+        None => view.columns_of(index, &table),
+    };
+    let start = cursor.tokens[place].start;
+    let rows: Vec<Cursor<'_>> = if at.take("values") {
+        at.pieces().into_iter().filter_map(|mut row| row.group()).collect()
+    } else if at.take("select") {
+        vec![at.before(&["from", "where", "union", "limit", "order"])]
+    } else {
+        return None;
+    };
+    rows.into_iter().find_map(|row| {
+        let piece = row.pieces().into_iter().position(|piece| piece.range().start == start)?;
+        columns.get(piece).cloned()
+    })
+}
+
+/// The tables that the statement names where it writes or reads.
+fn named(mut at: Cursor<'_>) -> Vec<String> {
+    const BEFORE: [&str; 7] = ["into", "update", "from", "join", "on", "table", "only"];
+    let mut tables = Vec::new();
+    while !at.ended() {
+        let is_before = at.is_any(&BEFORE);
+        at.next();
+        if is_before {
+            let mut here = at;
+            while here.is_any(&["only", "if", "exists"]) {
+                here.next();
+            }
+            tables.extend(here.name().map(|name| name.key));
+        }
+    }
+    tables
+}

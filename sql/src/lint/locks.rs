@@ -1,0 +1,361 @@
+//! PostgreSQL: statements that keep others from a table while they build an index or look at every row.
+//! Which lock that is, [`touch`](crate::touch) says.
+
+use lockgate_core::TableLock;
+
+use super::change::{Action, Change, Column, Constraint, ConstraintKind};
+use super::cursor::{Cursor, Name, Written};
+use super::facts::Fact;
+use super::world::{View, a_lock};
+
+/// The rules `blocking-index`, `blocking-drop-index`, `blocking-constraint`, `blocking-refresh`, `blocking-unique`,
+/// `set-not-null` and `table-rewrite`.
+pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
+    match change {
+        Change::CreateIndex(index) if !index.concurrently && !view.is_new(&index.table) => {
+            let table = &index.table.written;
+            let message = format!(
+                "nobody can write to `{table}` while this index is built: `CREATE INDEX` holds {} until the commit",
+                a_lock(view.lock())
+            );
+            let whole = view.statement();
+            let behind = view.written(index.behind_word..whole.end);
+            let before = view.written(whole.start..index.behind_word);
+            let help = if view.is_partitioned(&index.table) {
+                vec![format!(
+                    "`{table}` is partitioned: create the index `ON ONLY {table}`, then one on each partition with \
+                     CONCURRENTLY, and `ALTER INDEX … ATTACH PARTITION` each of them"
+                )]
+            } else {
+                alone(view, &format!("{before} CONCURRENTLY {behind}"))
+            };
+            view.tell("blocking-index", whole, message, help);
+        }
+        Change::Reindex { what, name } => {
+            let shown = &name.written;
+            let (table, indexes) = match what.as_str() {
+                "table" => (format!("`{shown}`"), "its indexes"),
+                _ => (format!("the table of `{shown}`"), "the index"),
+            };
+            let message = format!(
+                "nobody can write to {table}, nor use {indexes}, until the commit: `REINDEX` holds {} and {} locks",
+                view.lock(),
+                TableLock::AccessExclusive
+            );
+            let whole = view.statement();
+            if !view.is_new(name) {
+                let help = alone(view, &format!("REINDEX {} CONCURRENTLY {shown}", what.to_uppercase()));
+                view.tell("blocking-index", whole, message, help);
+            }
+        }
+        Change::Refresh { view: name } if !view.is_new(name) => {
+            let shown = &name.written;
+            let message = format!(
+                "nobody can read `{shown}` while it is computed anew: `REFRESH MATERIALIZED VIEW` holds {} until the commit",
+                a_lock(view.lock())
+            );
+            let help = format!(
+                "`REFRESH MATERIALIZED VIEW CONCURRENTLY {shown}` lets others read; it asks for a unique index on \
+                 columns of the view"
+            );
+            let whole = view.statement();
+            view.tell("blocking-refresh", whole, message, vec![help]);
+        }
+        Change::Drop { what: "index", names, concurrently: false, tolerant, .. } => drop_index(view, names, *tolerant),
+        Change::Rewrite { verb, table } if table.as_ref().is_none_or(|table| !view.is_new(table)) => {
+            let shown = table.as_ref().map_or("every table".to_owned(), |table| format!("`{}`", table.written));
+            let message = format!(
+                "nobody can read or write {shown} while `{verb}` writes it anew: it holds {} all the time",
+                a_lock(view.lock())
+            );
+            let help = if *verb == "CLUSTER" {
+                "leave it out; pg_repack orders a table without the lock"
+            } else {
+                "a plain `VACUUM` needs no such lock, and autovacuum runs it; pg_repack gives the space back without the lock"
+            };
+            let whole = view.statement();
+            view.tell("table-rewrite", whole, message, vec![help.to_owned()]);
+        }
+        Change::AlterTable { table, actions } if !view.is_new(table) => {
+            for (range, action) in actions {
+                match action {
+                    Action::AddConstraint(constraint) => {
+                        constrain(view, table, constraint, range.clone());
+                    }
+                    Action::AddColumn(column) => add_column(view, table, column, range.clone()),
+                    Action::SetNotNull(column) if !view.has_null_check(table, column) => {
+                        not_null(view, table, column, range.clone());
+                    }
+                    Action::Rewrite(words) => {
+                        let shown = &table.written;
+                        let message = format!(
+                            "nobody can read or write `{shown}` while `{words}` writes all of it anew: it holds {} \
+                             until the commit",
+                            a_lock(view.lock_of(range))
+                        );
+                        let help = "do it in a maintenance window, in a migration of its own".to_owned();
+                        view.tell("table-rewrite", range.clone(), message, vec![help]);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The way to run a statement that refuses a transaction.
+fn alone(view: &View<'_, '_>, statement: &str) -> Vec<String> {
+    let is_alone = view.source.statements.len() == 1;
+    vec![match (view.source.is_transactional, is_alone) {
+        (true, true) => format!("write `-- lockgate: no-transaction` as the first line, and `{statement}`"),
+        (true, false) => format!(
+            "give it a migration of its own, with `-- lockgate: no-transaction` as its first line: `{statement}`"
+        ),
+        (false, _) => format!("write `{statement}`"),
+    }]
+}
+
+fn drop_index(view: &mut View<'_, '_>, names: &[Name], tolerant: bool) {
+    // Of a table that is new, or made by this very script.
+    let is_new = |name: &Name| {
+        view.earlier(&name.key, |fact, _| match fact {
+            Fact::Index { name: known, table, .. } if *known == name.key => Some(view.world.has(table)),
+            _ => None,
+        }) == Some(true)
+    };
+    let Some(name) = names.iter().find(|name| !is_new(name)) else { return };
+    let shown = &name.written;
+    let message = format!(
+        "nobody can read or write the table of `{shown}` from here to the commit: `DROP INDEX` takes {}, \
+         and all queries that come wait behind it until it has it",
+        a_lock(view.lock())
+    );
+    let whole = view.statement();
+    let exists = if tolerant { "IF EXISTS " } else { "" };
+    // The server takes one at a time.
+    let each = names.iter().map(|name| format!("DROP INDEX CONCURRENTLY {exists}{}", name.written));
+    let help = if names.iter().any(|name| view.is_index_of_partitioned(name)) {
+        vec![
+            "PostgreSQL has no quick way for the index of a partitioned table: drop it when few programs run"
+                .to_owned(),
+        ]
+    } else {
+        alone(view, &each.collect::<Vec<_>>().join("; "))
+    };
+    view.tell("blocking-drop-index", whole, message, help);
+}
+
+fn constrain(view: &mut View<'_, '_>, table: &Name, constraint: &Constraint<'_>, range: std::ops::Range<usize>) {
+    let rest = constraint.rest;
+    let shown = &table.written;
+    let name = named(table, constraint);
+    match constraint.kind {
+        ConstraintKind::Check | ConstraintKind::ForeignKey | ConstraintKind::NotNull => {
+            if rest.has("not valid") || rest.has("not enforced") {
+                return;
+            }
+            let what = match constraint.kind {
+                ConstraintKind::ForeignKey => {
+                    if view.is_partitioned(table) {
+                        return;
+                    }
+                    let mut to = rest;
+                    let other = to.seek("references").then(|| to.name()).flatten();
+                    let both = match other.filter(|other| other.key != table.key) {
+                        Some(other) => format!("`{shown}` or `{}`", other.written),
+                        None => format!("`{shown}`"),
+                    };
+                    format!(
+                        "nobody can write to {both} while every row is checked: `FOREIGN KEY` holds {} locks until the commit",
+                        view.lock_of(&range)
+                    )
+                }
+                ConstraintKind::NotNull => return not_null_constraint(view, table, constraint, range),
+                _ => format!(
+                    "nobody can read or write `{shown}` while every row is checked: `CHECK` holds {} until the commit",
+                    a_lock(view.lock_of(&range))
+                ),
+            };
+            let word = if constraint.kind == ConstraintKind::ForeignKey { "FOREIGN KEY" } else { "CHECK" };
+            let says = rest.written();
+            let help = vec![format!(
+                "add it unchecked, which is quick, and let the next migration check the rows, which lets others write: \
+                 `ALTER TABLE {shown} ADD CONSTRAINT {name} {word} {says} NOT VALID`, then \
+                 `ALTER TABLE {shown} VALIDATE CONSTRAINT {name}`"
+            )];
+            view.tell("blocking-constraint", range, what, help);
+        }
+        ConstraintKind::Unique | ConstraintKind::PrimaryKey => {
+            if rest.has("using index") && rest.seek_group().is_none() {
+                return;
+            }
+            let word = if constraint.kind == ConstraintKind::Unique { "UNIQUE" } else { "PRIMARY KEY" };
+            let message = format!(
+                "nobody can read or write `{shown}` while the index of this constraint is built: `ADD {word}` holds {} \
+                 until the commit",
+                a_lock(view.lock_of(&range))
+            );
+            let help = by_index(view, table, &name, word, rest);
+            view.tell("blocking-unique", range, message, vec![help]);
+        }
+        ConstraintKind::Exclude => {
+            let message = format!(
+                "nobody can read or write `{shown}` while the index of this constraint is built: `EXCLUDE` holds {} \
+                 until the commit",
+                a_lock(view.lock_of(&range))
+            );
+            let help =
+                "PostgreSQL has no quick way: do it while the table is small, or in a maintenance window".to_owned();
+            view.tell("blocking-unique", range, message, vec![help]);
+        }
+    }
+}
+
+/// The constraints that a new column brings along: an index is built, and rows that get a value are checked.
+fn add_column(view: &mut View<'_, '_>, table: &Name, column: &Column<'_>, range: std::ops::Range<usize>) {
+    if view.is_empty(table) {
+        return;
+    }
+    let (shown, name) = (&table.written, &column.name.written);
+    let kinds = [("primary key", ConstraintKind::PrimaryKey), ("unique", ConstraintKind::Unique)];
+    if let Some((words, kind)) = kinds.into_iter().find(|(words, _)| column.rest.has(words)) {
+        let word = words.to_uppercase();
+        let message = format!(
+            "nobody can read or write `{shown}` while the index of `{name}` is built: `ADD COLUMN … {word}` holds {} until \
+             the commit",
+            a_lock(view.lock_of(&range))
+        );
+        let parts: &[&str] = match kind {
+            ConstraintKind::PrimaryKey => &[table.written.last(), "pkey"],
+            _ => &[table.written.last(), name.last(), "key"],
+        };
+        let constraint = Written::joined(parts);
+        let help = if view.is_partitioned(table) {
+            format!(
+                "add the column without `{word}`, and the constraint in a migration of its own when every partition has an index for it"
+            )
+        } else {
+            format!(
+                "add the column without `{word}`; build the index in a migration of its own with `-- lockgate: \
+                 no-transaction` as its first line: `CREATE UNIQUE INDEX CONCURRENTLY {constraint} ON {shown} ({name})`; then \
+                 `ALTER TABLE {shown} ADD CONSTRAINT {constraint} {word} USING INDEX {constraint}`"
+            )
+        };
+        view.tell("blocking-unique", range.clone(), message, vec![help]);
+    }
+    let has_value = column.default.is_some_and(|default| !default.is("null"));
+    let word = match (column.rest.has("check"), has_value && column.rest.has("references")) {
+        (true, _) => "CHECK",
+        (false, true) => "REFERENCES",
+        (false, false) => return,
+    };
+    let message = format!(
+        "nobody can read or write `{shown}` while every row is checked: `ADD COLUMN … {word}` holds {} until the commit",
+        a_lock(view.lock_of(&range))
+    );
+    let help = format!(
+        "add the column without `{word}`, then the constraint with `NOT VALID`, and let the next migration check the rows \
+         with `VALIDATE CONSTRAINT`, which lets others write"
+    );
+    view.tell("blocking-constraint", range, message, vec![help]);
+}
+
+/// The name of a constraint, or the one that the server would give it.
+fn named(table: &Name, constraint: &Constraint<'_>) -> Written {
+    if let Some(name) = &constraint.name {
+        return name.written.clone();
+    }
+    let suffix = match constraint.kind {
+        ConstraintKind::Check => "check",
+        ConstraintKind::ForeignKey => "fkey",
+        ConstraintKind::Unique => "key",
+        ConstraintKind::PrimaryKey => return Written::joined(&[table.written.last(), "pkey"]),
+        ConstraintKind::Exclude => "excl",
+        ConstraintKind::NotNull => "not_null",
+    };
+    let mut columns = match constraint.kind {
+        ConstraintKind::ForeignKey | ConstraintKind::Unique => {
+            constraint.rest.seek_group().map_or_else(Vec::new, |group| group.pieces())
+        }
+        ConstraintKind::NotNull => vec![constraint.rest],
+        _ => Vec::new(),
+    };
+    let columns: Vec<Name> = columns.iter_mut().filter_map(Cursor::name).collect();
+    let parts: Vec<&str> = columns.iter().map(|column| column.written.last()).collect();
+    Written::joined(&[&[table.written.last()][..], &parts, &[suffix]].concat())
+}
+
+/// The way to a constraint whose index is built beside the writers. `rest` begins behind its word.
+fn by_index(view: &View<'_, '_>, table: &Name, name: &Written, word: &str, mut rest: Cursor<'_>) -> String {
+    let shown = &table.written;
+    if view.is_partitioned(table) {
+        return format!(
+            "`{shown}` is partitioned: give each partition such a constraint first, by the index of a `CREATE UNIQUE INDEX \
+             CONCURRENTLY`; then this one finds them, and builds none"
+        );
+    }
+    let nulls = ["nulls not distinct", "nulls distinct"].into_iter().find(|words| rest.take(words));
+    let columns = rest.group().map_or_else(String::new, |group| group.written());
+    let (mut index, mut constraint) = (String::new(), String::new());
+    if rest.take("include")
+        && let Some(group) = rest.group()
+    {
+        index += &format!(" INCLUDE ({})", group.written());
+    }
+    if let Some(words) = nulls {
+        index += &format!(" {}", words.to_uppercase());
+    }
+    if rest.take("with")
+        && let Some(group) = rest.group()
+    {
+        index += &format!(" WITH ({})", group.written());
+    }
+    if rest.take("using index tablespace")
+        && let Some(space) = rest.name()
+    {
+        index += &format!(" TABLESPACE {}", space.written);
+    }
+    if !rest.ended() {
+        constraint = format!(" {}", rest.written());
+    }
+    format!(
+        "build the index before, in a migration of its own with `-- lockgate: no-transaction` as its first line: \
+         `CREATE UNIQUE INDEX CONCURRENTLY {name} ON {shown} ({columns}){index}`; then \
+         `ALTER TABLE {shown} ADD CONSTRAINT {name} {word} USING INDEX {name}{constraint}`"
+    )
+}
+
+fn not_null_constraint(
+    view: &mut View<'_, '_>,
+    table: &Name,
+    constraint: &Constraint<'_>,
+    range: std::ops::Range<usize>,
+) {
+    let shown = &table.written;
+    let message = format!(
+        "nobody can read or write `{shown}` while every row is checked: `NOT NULL` holds {} until the commit",
+        a_lock(view.lock_of(&range))
+    );
+    let (name, says) = (named(table, constraint), constraint.rest.written());
+    let help = format!(
+        "`ALTER TABLE {shown} ADD CONSTRAINT {name} NOT NULL {says} NOT VALID`, and in the next migration \
+         `ALTER TABLE {shown} VALIDATE CONSTRAINT {name}`"
+    );
+    view.tell("set-not-null", range, message, vec![help]);
+}
+
+fn not_null(view: &mut View<'_, '_>, table: &Name, column: &Name, range: std::ops::Range<usize>) {
+    let (shown, column) = (&table.written, &column.written);
+    let message = format!(
+        "nobody can read or write `{shown}` while every row is checked: `SET NOT NULL` holds {} until the commit",
+        a_lock(view.lock_of(&range))
+    );
+    let check = Written::joined(&[table.written.last(), column.last(), "not_null"]);
+    let help = vec![format!(
+        "let a check prove it before: `ALTER TABLE {shown} ADD CONSTRAINT {check} CHECK ({column} IS NOT NULL) NOT VALID`; in \
+             the next migration `ALTER TABLE {shown} VALIDATE CONSTRAINT {check}`, which lets others write; then \
+             `SET NOT NULL` looks at no row"
+    )];
+    view.tell("set-not-null", range, message, help);
+}

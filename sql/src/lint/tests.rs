@@ -1,0 +1,769 @@
+//! Each rule: SQL in, and what it finds out.
+
+use std::time::{Duration, Instant};
+
+use lockgate_core::{Dialect, Dialects};
+
+use super::{Finding, RULES, Set, Source, find, lint};
+use crate::LintLevel;
+use crate::Release;
+use crate::cursor::key;
+use crate::split;
+
+/// A folder as the rules see it.
+struct Folder {
+    dialects: Option<Dialects>,
+    has_lockfile: bool,
+    /// Text, whether it is a down script, whether it is a draft.
+    scripts: Vec<(String, bool, bool)>,
+    foreign_keys_off: bool,
+    release: Option<Release>,
+}
+
+impl Folder {
+    fn new(dialect: Dialect) -> Self {
+        let dialects = Some(Dialects::NONE.with(dialect));
+        Self { dialects, has_lockfile: true, scripts: Vec::new(), foreign_keys_off: false, release: None }
+    }
+
+    fn released(mut self, text: &str) -> Self {
+        self.scripts.push((text.to_owned(), false, false));
+        self
+    }
+
+    fn draft(mut self, text: &str) -> Self {
+        self.scripts.push((text.to_owned(), false, true));
+        self
+    }
+
+    fn down(mut self, text: &str) -> Self {
+        self.scripts.push((text.to_owned(), true, true));
+        self
+    }
+
+    fn speaks_postgres(&self) -> bool {
+        self.dialects.is_some_and(|dialects| dialects.contains(Dialect::Postgres))
+    }
+
+    fn lint(&self) -> Vec<(String, Finding)> {
+        let reads_as = self.dialects.and_then(|dialects| dialects.iter().next()).unwrap_or(Dialect::Postgres);
+        let splits: Vec<_> = self.scripts.iter().map(|(text, _, _)| split(reads_as, text).statements).collect();
+        let sources = self.scripts.iter().zip(&splits).map(|((text, is_down, is_draft), statements)| Source {
+            id: "1_x",
+            file: "1_x.up.sql",
+            text,
+            reads_as,
+            statements,
+            is_down: *is_down,
+            is_draft: *is_draft,
+            is_transactional: !text.starts_with("-- no-transaction"),
+            foreign_keys_off: self.foreign_keys_off,
+        });
+        let (dialects, has_lockfile) = (self.dialects, self.has_lockfile);
+        let set = Set { sources: sources.collect(), dialects, release: self.release, has_lockfile, steps: Vec::new() };
+        let found = lint(&set).into_iter();
+        found.map(|finding| (self.scripts[finding.source].0[finding.range.clone()].to_owned(), finding)).collect()
+    }
+
+    /// The findings as `rule: what is pointed at`, but for those that would not be told.
+    fn finds(&self, expected: &[&str]) {
+        let found: Vec<String> = self
+            .lint()
+            .into_iter()
+            .filter(|(_, finding)| finding.rule != "lossy-down")
+            .filter(|(_, finding)| self.speaks_postgres() || !find(finding.rule).is_some_and(|rule| rule.postgres_only))
+            .map(|(text, finding)| format!("{}: {text}", finding.rule))
+            .collect();
+        assert_eq!(found, expected, "{:?}", self.scripts);
+    }
+}
+
+fn postgres() -> Folder {
+    Folder::new(Dialect::Postgres)
+}
+
+fn sqlite() -> Folder {
+    Folder::new(Dialect::Sqlite)
+}
+
+const USERS: &str =
+    "CREATE TABLE users (id bigint PRIMARY KEY, name varchar(20), age integer, CHECK (age IS NOT NULL));";
+
+/// What a draft on the released table `users` gives.
+fn on_users(draft: &str, expected: &[&str]) {
+    postgres().released(USERS).draft(draft).finds(expected);
+    // A table that the same release makes is nobody's yet.
+    postgres().draft(USERS).draft(draft).finds(&[]);
+    postgres().draft(&format!("{USERS}\n{draft}")).finds(&[]);
+}
+
+#[test]
+fn indexes_are_built_and_dropped_beside_the_writers() {
+    on_users("CREATE INDEX i ON users (name);", &["blocking-index: CREATE INDEX i ON users (name)"]);
+    on_users(
+        "CREATE UNIQUE INDEX ON ONLY public.\"users\" (name);",
+        &["blocking-index: CREATE UNIQUE INDEX ON ONLY public.\"users\" (name)"],
+    );
+    on_users("REINDEX TABLE users;", &["blocking-index: REINDEX TABLE users"]);
+    on_users("-- no-transaction\nCREATE INDEX CONCURRENTLY IF NOT EXISTS i ON users (name);", &[]);
+    on_users("-- no-transaction\nREINDEX (VERBOSE, CONCURRENTLY) TABLE users;", &[]);
+    on_users("CREATE TABLE t (a int); CREATE INDEX i ON t (a); DROP INDEX i;", &[]);
+    let indexed = format!("{USERS} CREATE INDEX i ON users (name);");
+    postgres()
+        .released(&indexed)
+        .draft("DROP INDEX IF EXISTS i;")
+        .finds(&["blocking-drop-index: DROP INDEX IF EXISTS i"]);
+    postgres().draft(&indexed).draft("DROP INDEX i;").finds(&[]);
+}
+
+#[test]
+fn a_table_of_a_draft_is_new_for_the_next_draft_whatever_its_way_back_does() {
+    let folder = || postgres().draft(USERS).down("DROP TABLE users;");
+    folder().draft("CREATE INDEX i ON users (name);").down("DROP INDEX i;").finds(&[]);
+    folder().draft("ALTER TABLE users ADD COLUMN email text NOT NULL;").finds(&[]);
+    // What only a way back makes is not there.
+    let down = postgres().released(USERS).draft("DROP TABLE users;").down(USERS);
+    down.draft("CREATE INDEX i ON users (name);")
+        .finds(&["drop-table: users", "blocking-index: CREATE INDEX i ON users (name)"]);
+}
+
+#[test]
+fn what_is_built_anew_is_called_by_its_name() {
+    let message = |draft: &str| postgres().released(USERS).draft(draft).lint()[0].1.message.clone();
+    assert_eq!(
+        message("REINDEX TABLE users;"),
+        "nobody can write to `users`, nor use its indexes, until the commit: `REINDEX` holds SHARE and ACCESS EXCLUSIVE locks"
+    );
+    assert!(message("REINDEX INDEX i;").starts_with("nobody can write to the table of `i`, nor use the index,"));
+}
+
+#[test]
+fn a_view_is_refreshed_beside_its_readers() {
+    let view = "CREATE MATERIALIZED VIEW v AS SELECT 1 AS a;";
+    let on_view = |draft: &str, expected: &[&str]| {
+        postgres().released(view).draft(draft).finds(expected);
+        postgres().draft(view).draft(draft).finds(&[]);
+    };
+    on_view("REFRESH MATERIALIZED VIEW s.v;", &["blocking-refresh: REFRESH MATERIALIZED VIEW s.v"]);
+    on_view("REFRESH MATERIALIZED VIEW v WITH DATA;", &["blocking-refresh: REFRESH MATERIALIZED VIEW v WITH DATA"]);
+    on_view("REFRESH MATERIALIZED VIEW CONCURRENTLY v;", &[]);
+    // It is empty then, and quick.
+    on_view("REFRESH MATERIALIZED VIEW v WITH NO DATA;", &[]);
+}
+
+#[test]
+fn a_table_in_use_is_not_emptied_in_silence() {
+    on_users("TRUNCATE TABLE ONLY users;", &["empty-table: users"]);
+    on_users("DELETE FROM users;", &["empty-table: users"]);
+    on_users("DELETE FROM users WHERE age > 7;", &[]);
+    on_users("DELETE FROM users USING gone WHERE gone.id = users.id;", &[]);
+    on_users("CREATE TABLE t (id int); INSERT INTO t SELECT id FROM users; DELETE FROM users;", &[]);
+    on_users("DELETE FROM users; DROP TABLE users;", &["drop-table: users"]);
+    sqlite().released(USERS).draft("DELETE FROM users;").finds(&["empty-table: users"]);
+    let said = postgres().released(USERS).draft("TRUNCATE users, tags CASCADE;").lint();
+    assert_eq!(said.len(), 2);
+    let message = "every row of `users`, and of every table that refers to it, is gone for good";
+    assert_eq!(said[0].1.message, message);
+}
+
+#[test]
+fn what_cascade_takes_along_is_told() {
+    let released = "CREATE SCHEMA s; CREATE TYPE mood AS ENUM ('a'); CREATE DOMAIN d AS text;";
+    for (draft, name) in [
+        ("DROP SCHEMA IF EXISTS s CASCADE;", "s"),
+        ("DROP TYPE mood CASCADE;", "mood"),
+        ("DROP DOMAIN d CASCADE;", "d"),
+    ] {
+        postgres().released(released).draft(draft).finds(&[&format!("drop-cascade: {name}")]);
+        postgres().draft(released).draft(draft).finds(&[]);
+        postgres().released(released).draft(&draft.replace(" CASCADE", "")).finds(&[]);
+    }
+    postgres().draft("DROP EXTENSION citext CASCADE;").finds(&["drop-cascade: citext"]);
+    postgres().draft("DROP OWNED BY clerk CASCADE;").finds(&["drop-cascade: clerk"]);
+    // Views and functions have no rows.
+    postgres().draft("DROP VIEW v CASCADE; DROP FUNCTION f CASCADE;").finds(&[]);
+    // A way down is the business of `lossy-down`.
+    let down = postgres().draft("SELECT 1;").down("DROP SCHEMA s CASCADE;").lint();
+    let rules: Vec<&str> = down.iter().map(|(_, finding)| finding.rule).collect();
+    assert_eq!(rules, ["lossy-down"]);
+}
+
+#[test]
+fn the_rewrite_is_shown() {
+    let help = |draft: &str| postgres().released(USERS).draft(draft).lint()[0].1.help[0].clone();
+    assert_eq!(
+        help("CREATE UNIQUE INDEX i\n  ON users (name);"),
+        "write `-- lockgate: no-transaction` as the first line, and `CREATE UNIQUE INDEX CONCURRENTLY i ON users (name)`"
+    );
+    assert_eq!(
+        help("SELECT 1; DROP INDEX i;"),
+        "give it a migration of its own, with `-- lockgate: no-transaction` as its first line: `DROP INDEX CONCURRENTLY i`"
+    );
+    assert_eq!(
+        help("ALTER TABLE users ADD CONSTRAINT old CHECK (age > 7);"),
+        "add it unchecked, which is quick, and let the next migration check the rows, which lets others write: \
+         `ALTER TABLE users ADD CONSTRAINT old CHECK (age > 7) NOT VALID`, then `ALTER TABLE users VALIDATE CONSTRAINT old`"
+    );
+    assert_eq!(
+        help("ALTER TABLE users ADD CONSTRAINT one UNIQUE (name, age);"),
+        "build the index before, in a migration of its own with `-- lockgate: no-transaction` as its first line: \
+         `CREATE UNIQUE INDEX CONCURRENTLY one ON users (name, age)`; then `ALTER TABLE users ADD CONSTRAINT one UNIQUE USING INDEX one`"
+    );
+    let partitioned =
+        postgres().released("CREATE TABLE p (a int) PARTITION BY RANGE (a);").draft("CREATE INDEX i ON p (a);");
+    assert!(partitioned.lint()[0].1.help[0].contains("ON ONLY p"));
+}
+
+#[test]
+fn constraints_are_checked_beside_the_writers() {
+    on_users(
+        "ALTER TABLE users ADD CONSTRAINT f FOREIGN KEY (age) REFERENCES ages (id);",
+        &["blocking-constraint: ADD CONSTRAINT f FOREIGN KEY (age) REFERENCES ages (id)"],
+    );
+    on_users(
+        "ALTER TABLE ONLY users ADD CHECK (age > 7), ADD PRIMARY KEY (id, name);",
+        &["blocking-constraint: ADD CHECK (age > 7)", "blocking-unique: ADD PRIMARY KEY (id, name)"],
+    );
+    on_users(
+        "ALTER TABLE users ADD CONSTRAINT e EXCLUDE USING gist (name WITH =);",
+        &["blocking-unique: ADD CONSTRAINT e EXCLUDE USING gist (name WITH =)"],
+    );
+    on_users("ALTER TABLE users ADD CONSTRAINT f CHECK (age > 7) NOT VALID;", &[]);
+    on_users("ALTER TABLE users VALIDATE CONSTRAINT f;", &[]);
+    on_users("ALTER TABLE users ADD CONSTRAINT u UNIQUE USING INDEX i;", &[]);
+    // Nothing to check in a column that is empty.
+    on_users("ALTER TABLE users ADD COLUMN boss bigint REFERENCES users (id);", &[]);
+}
+
+#[test]
+fn a_valid_check_makes_set_not_null_quick() {
+    on_users("ALTER TABLE users ALTER COLUMN name SET NOT NULL;", &["set-not-null: ALTER COLUMN name SET NOT NULL"]);
+    on_users("ALTER TABLE users ALTER age SET NOT NULL;", &[]);
+    let checked = "ALTER TABLE users ADD CONSTRAINT n CHECK (\"name\" IS NOT NULL) NOT VALID;";
+    postgres().released(USERS).released(checked).draft("ALTER TABLE users ALTER name SET NOT NULL;").finds(&[]);
+    on_users("ALTER TABLE users ADD CONSTRAINT n NOT NULL name;", &["set-not-null: ADD CONSTRAINT n NOT NULL name"]);
+}
+
+#[test]
+fn types_change_in_place_only_where_they_widen() {
+    on_users("ALTER TABLE users ALTER age TYPE bigint;", &["change-type: ALTER age TYPE bigint"]);
+    on_users(
+        "ALTER TABLE users ALTER COLUMN name SET DATA TYPE varchar(10) USING left(name, 10);",
+        &["change-type: ALTER COLUMN name SET DATA TYPE varchar(10) USING left(name, 10)"],
+    );
+    on_users("ALTER TABLE users ALTER name TYPE varchar(40), ALTER name TYPE text;", &[]);
+    // Nobody can see what it was.
+    postgres().draft("ALTER TABLE elsewhere ALTER a TYPE text;").finds(&[]);
+    postgres().draft("ALTER TABLE elsewhere ALTER a TYPE bigint;").finds(&["change-type: ALTER a TYPE bigint"]);
+}
+
+#[test]
+fn columns_are_added_without_writing_the_table_anew() {
+    for column in [
+        "token uuid DEFAULT gen_random_uuid()",
+        "n bigserial",
+        "n int GENERATED ALWAYS AS IDENTITY",
+        "n int GENERATED ALWAYS AS (age + 1) STORED",
+        "x numeric(10, 2) NOT NULL DEFAULT (random() * 2)",
+    ] {
+        on_users(
+            &format!("ALTER TABLE users ADD COLUMN {column};"),
+            &[&format!("add-column-rewrite: ADD COLUMN {column}")],
+        );
+    }
+    for column in [
+        "at timestamptz NOT NULL DEFAULT now()",
+        "tags text[] NOT NULL DEFAULT ARRAY['a', 'b']::text[]",
+        "n int GENERATED ALWAYS AS (age + 1) VIRTUAL",
+        "n text",
+    ] {
+        on_users(&format!("ALTER TABLE users ADD {column};"), &[]);
+    }
+}
+
+#[test]
+fn tables_are_not_written_anew() {
+    on_users("ALTER TABLE users SET UNLOGGED;", &["table-rewrite: SET UNLOGGED"]);
+    on_users("-- no-transaction\nVACUUM (FULL, ANALYZE) users;", &["table-rewrite: VACUUM (FULL, ANALYZE) users"]);
+    on_users("-- no-transaction\nVACUUM ANALYZE users;", &[]);
+    on_users("CLUSTER users USING i;", &["table-rewrite: CLUSTER users USING i"]);
+}
+
+#[test]
+fn t9_a_required_column_needs_a_value_for_the_rows_that_are_there() {
+    let draft = "ALTER TABLE users ADD COLUMN email text NOT NULL;";
+    on_users(draft, &["filled-table: ADD COLUMN email text NOT NULL"]);
+    let level = |folder: Folder| folder.lint()[0].1.level;
+    assert_eq!(level(postgres().released(USERS).draft(draft)), LintLevel::Deny);
+    assert_eq!(level(sqlite().released(USERS).draft(draft)), LintLevel::Deny);
+    // Without a lockfile nobody knows what is in use.
+    let unknown = Folder { has_lockfile: false, ..postgres() }.draft(USERS).draft(draft);
+    assert_eq!(level(unknown), LintLevel::Warn);
+    let undeclared = Folder { dialects: None, ..postgres() }.released(USERS).draft(draft);
+    assert_eq!(level(undeclared), LintLevel::Warn);
+    on_users(
+        "ALTER TABLE users ADD a int NOT NULL DEFAULT NULL, ADD b int NOT NULL DEFAULT 0, ADD c int;",
+        &["filled-table: ADD a int NOT NULL DEFAULT NULL"],
+    );
+    let emptied = &["empty-table: users"];
+    on_users("TRUNCATE users; ALTER TABLE users ADD email text NOT NULL;", emptied);
+    on_users("DELETE FROM users; ALTER TABLE users ADD email text NOT NULL;", emptied);
+    on_users(
+        "DELETE FROM users WHERE true; ALTER TABLE users ADD email text NOT NULL;",
+        &["filled-table: ADD email text NOT NULL"],
+    );
+    // MySQL makes up a value.
+    Folder::new(Dialect::Mysql).released(USERS).draft(draft).finds(&[]);
+}
+
+#[test]
+fn sqlite_adds_some_columns_to_empty_tables_alone_and_some_never() {
+    let column = |column: &str, expected: &[&str]| {
+        sqlite().released(USERS).draft(&format!("ALTER TABLE users ADD COLUMN {column};")).finds(expected);
+    };
+    column("at text DEFAULT CURRENT_TIMESTAMP", &["filled-table: ADD COLUMN at text DEFAULT CURRENT_TIMESTAMP"]);
+    column("at text DEFAULT (datetime('now'))", &["filled-table: ADD COLUMN at text DEFAULT (datetime('now'))"]);
+    column("boss int DEFAULT 1 REFERENCES users", &["filled-table: ADD COLUMN boss int DEFAULT 1 REFERENCES users"]);
+    column("n int AS (age + 1) STORED", &["filled-table: ADD COLUMN n int AS (age + 1) STORED"]);
+    column("email text UNIQUE", &["unsupported-alter: ADD COLUMN email text UNIQUE"]);
+    for young in
+        ["DROP CONSTRAINT c", "ADD CHECK (age > 1)", "ALTER name SET NOT NULL", "ALTER COLUMN name DROP NOT NULL"]
+    {
+        let draft = format!("ALTER TABLE users {young};");
+        sqlite().released(USERS).draft(&draft).finds(&[&format!("unsupported-alter: {young}")]);
+    }
+    for fine in ["a int DEFAULT (1)", "a text DEFAULT 'now()'", "boss int REFERENCES users", "n int AS (age + 1)", "a"]
+    {
+        column(fine, &[]);
+    }
+}
+
+#[test]
+fn what_running_programs_use_is_not_taken_away() {
+    on_users("DROP TABLE IF EXISTS users;", &["drop-table: users"]);
+    on_users("ALTER TABLE users DROP name, DROP CONSTRAINT c;", &["drop-column: DROP name"]);
+    on_users("ALTER TABLE users RENAME name TO nick;", &["rename: RENAME name TO nick"]);
+    on_users("ALTER TABLE users RENAME TO people;", &["rename: RENAME TO people"]);
+    on_users("ALTER TABLE users RENAME TO people; CREATE VIEW users AS SELECT * FROM people;", &[]);
+    on_users("ALTER TABLE users RENAME CONSTRAINT a TO b;", &[]);
+    let added = "ALTER TABLE users ADD COLUMN nick text;";
+    postgres().released(USERS).draft(added).draft("ALTER TABLE users DROP COLUMN nick;").finds(&[]);
+}
+
+#[test]
+fn values_of_an_enum_are_used_after_the_commit() {
+    let draft =
+        "ALTER TYPE mood ADD VALUE 'ok'; CREATE FUNCTION f() RETURNS int AS 'ok' LANGUAGE c; UPDATE t SET m = 'ok';";
+    postgres().draft(draft).finds(&["enum-value-used: 'ok'"]);
+    postgres().draft(&format!("CREATE TYPE mood AS ENUM ('sad'); {draft}")).finds(&[]);
+    postgres().draft(&format!("-- no-transaction\n{draft}")).finds(&[]);
+    postgres().draft("ALTER TYPE mood ADD VALUE 'ok';").draft("UPDATE t SET m = 'ok';").finds(&[]);
+}
+
+/// Where the value is surely one of the enum, every server refuses it; elsewhere it may be a text.
+#[test]
+fn a_new_value_of_an_enum_is_an_error_where_it_is_used_for_sure() {
+    let released =
+        "CREATE TYPE app.\"Mood\" AS ENUM ('sad'); CREATE TABLE t (id int, \"Feels\" app.\"Mood\", note text);";
+    let level = |draft: &str| {
+        let draft = format!("ALTER TYPE app.\"Mood\" ADD VALUE 'ok'; {draft}");
+        let found = postgres().released(released).draft(&draft).lint().into_iter();
+        found.filter(|(_, finding)| finding.rule == "enum-value-used").map(|(_, finding)| finding.level).next()
+    };
+    for sure in [
+        "UPDATE t SET \"Feels\" = 'ok';",
+        "UPDATE t AS x SET note = 'ok' WHERE x.\"Feels\" <> 'ok';",
+        "INSERT INTO t VALUES (1, 'ok', 'x');",
+        "INSERT INTO t (note, \"Feels\") VALUES ('a', 'sad'), ('ok', 'ok');",
+        "INSERT INTO t (id, \"Feels\") SELECT 1, 'ok' FROM other;",
+        "DELETE FROM t WHERE \"Feels\" NOT IN ('sad', 'ok');",
+        "SELECT 'ok'::app.\"Mood\";",
+        "SELECT CAST('ok' AS \"Mood\");",
+        "ALTER TABLE t ALTER COLUMN \"Feels\" SET DEFAULT 'ok';",
+        "ALTER TABLE t ADD COLUMN second app.\"Mood\" DEFAULT 'ok';",
+        "CREATE TABLE u (m app.\"Mood\" NOT NULL DEFAULT 'ok');",
+        "CREATE INDEX i ON t (id) WHERE \"Feels\" = 'ok';",
+    ] {
+        assert_eq!(level(sure), Some(LintLevel::Deny), "{sure}");
+    }
+    for perhaps in
+        ["INSERT INTO t (note) VALUES ('ok');", "UPDATE t SET note = 'ok';", "UPDATE elsewhere SET m = 'ok';"]
+    {
+        assert_eq!(level(perhaps), Some(LintLevel::Warn), "{perhaps}");
+    }
+    assert_eq!(level("SELECT 'ok'::text;"), None);
+    // What an earlier script has added is there: `IF NOT EXISTS` does nothing.
+    let again = "ALTER TYPE mood ADD VALUE IF NOT EXISTS 'ok'; SELECT 'ok'::mood;";
+    postgres().released("ALTER TYPE mood ADD VALUE 'ok';").draft(again).finds(&[]);
+    postgres().released("ALTER TYPE mood ADD VALUE 'so so';").draft(again).finds(&["enum-value-used: 'ok'"]);
+}
+
+#[test]
+fn a_column_that_is_a_key_builds_an_index() {
+    for column in ["email text UNIQUE", "code bigint CONSTRAINT c PRIMARY KEY", "email text UNIQUE NULLS NOT DISTINCT"]
+    {
+        let draft = format!("ALTER TABLE users ADD COLUMN {column};");
+        let found = postgres().released(USERS).draft(&draft).lint();
+        let rules: Vec<&str> = found.iter().map(|(_, finding)| finding.rule).collect();
+        assert!(rules.contains(&"blocking-unique"), "{column}: {rules:?}");
+        postgres().draft(USERS).draft(&draft).finds(&[]);
+    }
+    on_users(
+        "ALTER TABLE users ADD COLUMN x int CHECK (x > 1), ADD y int DEFAULT 1 REFERENCES ages;",
+        &[
+            "blocking-constraint: ADD COLUMN x int CHECK (x > 1)",
+            "blocking-constraint: ADD y int DEFAULT 1 REFERENCES ages",
+        ],
+    );
+    on_users("ALTER TABLE users ADD COLUMN y int REFERENCES ages, ADD z int DEFAULT NULL REFERENCES ages;", &[]);
+}
+
+#[test]
+fn a_type_may_be_free_for_the_table_and_not_for_an_index() {
+    let on = |more: &str, change: &str, expected: bool| {
+        let table = "CREATE TABLE t (a varchar(10), b text, at timestamp, n numeric(10, 2), c citext);";
+        let draft = format!("ALTER TABLE t ALTER COLUMN {change};");
+        let found = postgres().released(table).released(more).draft(&draft).lint();
+        assert_eq!(found.iter().any(|(_, finding)| finding.rule == "change-type"), expected, "{more} {change}");
+        // Under a name that it got later too.
+        let renamed = draft.replace("TABLE t ", "TABLE renamed ");
+        let folder = postgres().released(table).released(more).released("ALTER TABLE t RENAME TO renamed;");
+        let found = folder.draft(&renamed).lint();
+        assert_eq!(found.iter().any(|(_, finding)| finding.rule == "change-type"), expected, "{more} {renamed}");
+    };
+    on("CREATE INDEX i ON t (a, b DESC NULLS LAST);", "a TYPE text", false);
+    on("CREATE INDEX i ON t (lower(a));", "a TYPE text", true);
+    on("CREATE INDEX i ON t ((a || b));", "a TYPE varchar(20)", true);
+    on("CREATE INDEX i ON t (b) WHERE a > 'm';", "a TYPE text", true);
+    on("CREATE INDEX i ON t (abs(n));", "n TYPE numeric(12, 2)", true);
+    on("CREATE INDEX i ON t (lower(b));", "a TYPE text", false);
+    on("CREATE INDEX i ON t (lower(a)); DROP INDEX i;", "a TYPE text", false);
+    on("ALTER TABLE t ADD CONSTRAINT e EXCLUDE USING gist (lower(a) WITH =);", "a TYPE text", true);
+    // Its rows are looked at again.
+    on("ALTER TABLE t ADD CHECK (length(a) > 2);", "a TYPE text", true);
+    on("ALTER TABLE t ADD CONSTRAINT c CHECK (length(a) > 2); ALTER TABLE t DROP CONSTRAINT c;", "a TYPE text", false);
+    // Another order of the same rows.
+    on("", "a TYPE text COLLATE \"C\"", false);
+    on("CREATE INDEX i ON t (a);", "a TYPE text COLLATE \"C\"", true);
+    on("", "c TYPE text", false);
+    on("ALTER TABLE t ADD UNIQUE (c);", "c TYPE text", true);
+    // An expression is computed for each row.
+    on("", "a TYPE text USING a::text", false);
+    on("", "a TYPE text USING (a)", false);
+    on("", "a TYPE text USING lower(a)", true);
+}
+
+#[test]
+fn both_times_are_the_same_in_a_time_zone_without_an_offset() {
+    let finds = |script: &str, release: Option<u16>, expected: bool| {
+        let mut folder =
+            postgres().released("CREATE TABLE t (a timestamp, b timestamptz, c timestamp(3));").draft(script);
+        folder.release = release.map(Release::new);
+        let found = folder.lint().iter().any(|(_, finding)| finding.rule == "change-type");
+        assert_eq!(found, expected, "{release:?}: {script}");
+    };
+    let change = "ALTER TABLE t ALTER a TYPE timestamptz";
+    for zone in [
+        "SET timezone = 'UTC'",
+        "SET LOCAL timezone TO utc",
+        "SET SESSION TimeZone = \"Etc/UTC\"",
+        "SET TIME ZONE 'UTC'",
+        "SET LOCAL TIME ZONE 'GMT'",
+        "SET TIME ZONE 0",
+    ] {
+        finds(&format!("{zone}; {change};"), None, false);
+        finds(&format!("{zone}; {change};"), Some(12), false);
+        finds(&format!("{zone}; {change};"), Some(11), true);
+        finds(&format!("{zone}; {change} USING a::timestamptz;"), None, false);
+        finds(&format!("{zone}; {change} USING a AT TIME ZONE 'UTC';"), None, true);
+        finds(&format!("{zone}; ALTER TABLE t ALTER b TYPE timestamp without time zone;"), None, false);
+        finds(&format!("{zone}; ALTER TABLE t ALTER c TYPE timestamptz(3);"), None, false);
+        finds(&format!("{zone}; ALTER TABLE t ALTER a TYPE timestamptz(3);"), None, true);
+        finds(&format!("{zone}; RESET timezone; {change};"), None, true);
+        finds(&format!("{zone}; SET timezone = 'Europe/Vienna'; {change};"), None, true);
+    }
+    finds(&format!("{change};"), None, true);
+    finds(&format!("{change}; SET TIME ZONE 'UTC';"), None, true);
+    // The rows are as they were; an index on them is not.
+    let folder = postgres().released("CREATE TABLE t (a timestamp UNIQUE);");
+    folder.draft(&format!("SET timezone = 'UTC'; {change};")).finds(&["change-type: ALTER a TYPE timestamptz"]);
+}
+
+#[test]
+fn what_a_swap_by_names_drops_is_not_lost() {
+    let filled = "CREATE TABLE users_new (id bigint); INSERT INTO users_new SELECT id FROM users;";
+    let swap = "ALTER TABLE users RENAME TO users_old; ALTER TABLE users_new RENAME TO users; DROP TABLE users_old;";
+    // Filled in this script, or in one before.
+    on_users(&format!("{filled} {swap}"), &[]);
+    on_users(&format!("CREATE TABLE users_new AS SELECT id FROM users; {swap}"), &[]);
+    on_users(
+        "CREATE TABLE users_new AS SELECT * FROM ages JOIN users USING (id); DROP TABLE users; ALTER TABLE users_new RENAME TO users;",
+        &[],
+    );
+    postgres()
+        .released(USERS)
+        .released("CREATE TABLE users_new (id bigint);")
+        .draft(swap)
+        .finds(&["rename: RENAME TO users"]);
+    // What was empty took the place of what had rows.
+    postgres()
+        .released(USERS)
+        .draft(&format!("CREATE TABLE users_new (id bigint); {swap}"))
+        .finds(&["drop-table: users_old"]);
+    on_users("DROP TABLE users; CREATE TABLE users (id bigint);", &["drop-table: users"]);
+    // What was computed is computed again.
+    on_users("DROP TABLE users; CREATE TABLE users AS SELECT 1 AS id FROM ages;", &[]);
+    on_users("DROP TABLE users; CREATE TABLE users (id bigint); INSERT INTO users SELECT id FROM ages;", &[]);
+    // A name that was another table's is not new.
+    let renamed = postgres().released(USERS).draft("CREATE TABLE a (b int); ALTER TABLE a RENAME TO c;");
+    renamed
+        .draft("ALTER TABLE users RENAME TO a; CREATE INDEX i ON a (id);")
+        .finds(&["rename: RENAME TO a", "blocking-index: CREATE INDEX i ON a (id)"]);
+}
+
+const REBUILD: &str = "CREATE TABLE users_new (id integer PRIMARY KEY, name text NOT NULL);
+INSERT INTO users_new SELECT id, name FROM users;
+DROP TABLE users;
+ALTER TABLE users_new RENAME TO users;";
+
+#[test]
+fn a_table_that_others_refer_to_is_rebuilt_without_foreign_keys() {
+    let posts = "CREATE TABLE posts (author int REFERENCES users (id) ON DELETE CASCADE);";
+    let folder = || sqlite().released(USERS).released(posts).draft(REBUILD);
+    folder().finds(&["rebuild-foreign-keys: users"]);
+    assert_eq!(folder().lint()[0].1.level, LintLevel::Deny);
+    assert!(folder().lint()[0].1.message.contains("deletes or empties the rows of `posts`"));
+    Folder { foreign_keys_off: true, ..folder() }.finds(&[]);
+    Folder { dialects: None, ..folder() }.finds(&["rebuild-foreign-keys: users"]);
+    let plain = sqlite().released(USERS).released("CREATE TABLE posts (author int REFERENCES users);").draft(REBUILD);
+    plain.finds(&["rebuild-foreign-keys: users"]);
+    assert_eq!(plain.lint()[0].1.level, LintLevel::Warn);
+    // A rebuild that gives the old table away first leaves the key with that one.
+    let first = "ALTER TABLE posts RENAME TO posts_old; CREATE TABLE posts (author int);
+        INSERT INTO posts SELECT author FROM posts_old; DROP TABLE posts_old;";
+    sqlite().released(USERS).released(posts).released(first).draft(REBUILD).finds(&[]);
+    sqlite().released(USERS).released(posts).draft(&format!("{first} {REBUILD}")).finds(&[]);
+    let kept = first.replace("(author int)", "(author int REFERENCES users ON DELETE CASCADE)");
+    sqlite().released(USERS).released(posts).released(&kept).draft(REBUILD).finds(&["rebuild-foreign-keys: users"]);
+    let renamed = "ALTER TABLE posts RENAME TO articles;";
+    let moved = sqlite().released(USERS).released(posts).released(renamed).draft(REBUILD);
+    assert!(moved.lint()[0].1.message.contains("the rows of `articles`"));
+    sqlite()
+        .released(USERS)
+        .released(posts)
+        .released(renamed)
+        .released("DROP TABLE articles;")
+        .draft(REBUILD)
+        .finds(&[]);
+    let again = "CREATE TABLE IF NOT EXISTS posts (author int);";
+    sqlite().released(USERS).released(posts).released(again).draft(REBUILD).finds(&["rebuild-foreign-keys: users"]);
+    // Nobody refers to it, not any more, or only it itself.
+    sqlite().released(USERS).draft(REBUILD).finds(&[]);
+    folder().scripts.truncate(0);
+    sqlite().released(USERS).released(posts).released("DROP TABLE posts;").draft(REBUILD).finds(&[]);
+    let own = "CREATE TABLE users (id integer PRIMARY KEY, boss int REFERENCES users (id));";
+    sqlite().released(own).draft(REBUILD).finds(&[]);
+}
+
+#[test]
+fn a_way_down_undoes_what_the_way_up_made() {
+    let pair = |up: &str, down: &str, expected: &[&str]| postgres().draft(up).down(down).finds(expected);
+    pair("CREATE TABLE a (b int); CREATE INDEX i ON a (b);", "DROP TABLE a;", &[]);
+    pair("CREATE TABLE a (b int);", "DROP TABLE b;", &["incomplete-down: DROP TABLE b;"]);
+    pair("CREATE TABLE a (b int);", "-- nothing", &["incomplete-down: "]);
+    pair(
+        "CREATE INDEX i ON new_one (b); CREATE VIEW v AS SELECT 1;",
+        "DROP VIEW v;",
+        &["blocking-index: CREATE INDEX i ON new_one (b)", "incomplete-down: DROP VIEW v;"],
+    );
+    pair(
+        "ALTER TABLE a ADD c int; CREATE TYPE t AS ENUM ();",
+        "ALTER TABLE a DROP c;",
+        &["incomplete-down: ALTER TABLE a DROP c;"],
+    );
+    // An index goes with its column, a column with its table, and a body may drop things too.
+    pair("ALTER TABLE a ADD c int; CREATE INDEX CONCURRENTLY i ON a (lower(c));", "ALTER TABLE a DROP c;", &[]);
+    pair("CREATE TYPE t AS ENUM ();", "DO $$ BEGIN EXECUTE 'DROP TYPE t'; END $$;", &[]);
+    pair("CREATE SCHEMA s; CREATE TABLE s.t (a int);", "DROP SCHEMA s CASCADE;", &[]);
+    pair("CREATE OR REPLACE FUNCTION f() RETURNS int AS 'x' LANGUAGE c; INSERT INTO a VALUES (1);", "", &[]);
+    pair("CREATE TEMP TABLE x (a int);", "", &[]);
+    sqlite().draft(REBUILD).down("-- as it was").finds(&[]);
+    let unknown = Folder { has_lockfile: false, ..postgres() };
+    unknown.draft("CREATE TABLE a (b int);").down("-- Add down migration script here").finds(&[]);
+    let message = postgres().draft("ALTER TABLE a ADD c int, ADD d int;").down("SELECT 1;").lint()[0].1.message.clone();
+    assert_eq!(
+        message,
+        "`1_x.up.sql` makes the column `c` of `a` and the column `d` of `a`, and this script does not mention them"
+    );
+}
+
+#[test]
+fn what_goes_with_something_else_need_not_be_named() {
+    let pair = |up: &str, down: &str, expected: &[&str]| {
+        let found = postgres().draft(up).down(down).lint();
+        let found: Vec<&str> =
+            found.iter().map(|(_, finding)| finding.rule).filter(|rule| *rule == "incomplete-down").collect();
+        assert_eq!(found, expected, "{up}\n{down}");
+    };
+    let incomplete = &["incomplete-down"];
+    for owned in [
+        "ALTER TABLE t ADD n bigint; CREATE SEQUENCE s OWNED BY t.n;",
+        "ALTER TABLE t ADD n bigint; CREATE SEQUENCE s; ALTER SEQUENCE s OWNED BY public.t.n;",
+    ] {
+        pair(owned, "ALTER TABLE t DROP COLUMN n;", &[]);
+        pair(owned, "DROP TABLE t;", &[]);
+        pair(owned, "ALTER TABLE t ALTER n DROP NOT NULL;", incomplete);
+    }
+    pair("CREATE SEQUENCE s; ALTER TABLE t ADD n bigint;", "ALTER TABLE t DROP COLUMN n;", incomplete);
+    // Types and others that take the place of one that was there.
+    pair(
+        "CREATE TYPE mood_new AS ENUM ('a'); ALTER TABLE t ALTER m TYPE mood_new; DROP TYPE mood; ALTER TYPE mood_new RENAME TO mood;",
+        "SELECT 1;",
+        &[],
+    );
+    pair(
+        "ALTER TYPE mood RENAME TO mood_old; CREATE TYPE mood AS ENUM ('a'); ALTER TABLE t ALTER m TYPE mood; DROP TYPE mood_old;",
+        "SELECT 1;",
+        &[],
+    );
+    pair("CREATE SEQUENCE a; ALTER SEQUENCE a RENAME TO b;", "DROP SEQUENCE b;", &[]);
+    pair("CREATE INDEX i ON t (a); ALTER INDEX i RENAME TO j;", "DROP INDEX j;", &[]);
+    pair("CREATE INDEX i ON t (a); ALTER INDEX i RENAME TO j;", "DROP INDEX k;", incomplete);
+    // A partition and its index go with the table.
+    let parts = "CREATE TABLE p_1 PARTITION OF p FOR VALUES IN (1); CREATE INDEX i ON p_1 (a);";
+    pair(parts, "DROP TABLE p;", &[]);
+    pair(parts, "DROP TABLE p_1;", &[]);
+    pair(parts, "DROP TABLE q;", incomplete);
+    pair("CREATE TABLE p_1 (a int); ALTER TABLE p ATTACH PARTITION p_1 DEFAULT;", "DROP TABLE p;", &[]);
+    pair("CREATE INDEX i_1 ON p_1 (a); ALTER INDEX i ATTACH PARTITION i_1;", "DROP INDEX i;", &[]);
+    // A table that was there before is changed and not made.
+    pair(
+        "ALTER TABLE m RENAME TO m_old; CREATE TABLE m (a int); INSERT INTO m SELECT a FROM m_old; DROP TABLE m_old;",
+        "SELECT 1;",
+        &[],
+    );
+    pair("CREATE TABLE a (b int); ALTER TABLE a RENAME TO c;", "SELECT 1;", incomplete);
+    // A way down may rebuild the table, which takes what hangs on it.
+    let added = "ALTER TABLE m ADD x int; CREATE INDEX i ON m (y);";
+    let rebuilt =
+        "ALTER TABLE m RENAME TO m_old; CREATE TABLE m (y int); INSERT INTO m SELECT y FROM m_old; DROP TABLE m_old;";
+    pair(added, rebuilt, &[]);
+    pair(added, "ALTER TABLE m RENAME TO m_old; CREATE TABLE m (y int);", incomplete);
+    // CASCADE takes along what hangs on it.
+    let trigger = "CREATE FUNCTION f() RETURNS trigger LANGUAGE sql AS ''; CREATE TRIGGER g AFTER INSERT ON t EXECUTE FUNCTION f();";
+    pair(trigger, "DROP FUNCTION f CASCADE;", &[]);
+    pair(trigger, "DROP FUNCTION f;", incomplete);
+    pair("CREATE TYPE mood AS ENUM (); ALTER TABLE t ADD m mood;", "DROP TYPE mood CASCADE;", &[]);
+    pair("CREATE VIEW v AS SELECT * FROM t;", "DROP TABLE t CASCADE;", &[]);
+
+    // What earlier scripts made was there.
+    let made = "CREATE TABLE t (a int); CREATE INDEX i ON t (a);";
+    let again = "CREATE TABLE IF NOT EXISTS t (a int); DROP INDEX i; CREATE INDEX i ON t (a);";
+    postgres().draft(made).down("DROP TABLE t;").draft(again).down("SELECT 1;").finds(&[]);
+    sqlite().released(made).draft("CREATE INDEX IF NOT EXISTS i ON t (a);").down("SELECT 1;").finds(&[]);
+    postgres()
+        .released("CREATE TABLE t (a int); DROP TABLE t;")
+        .draft("CREATE TABLE IF NOT EXISTS t (a int);")
+        .down("SELECT 1;")
+        .finds(&["incomplete-down: SELECT 1;"]);
+}
+
+/// Whoever writes one says that there is no way down.
+#[test]
+fn a_way_down_that_only_raises_is_not_incomplete() {
+    let on = |folder: Folder, down: &str, expected: &[&str]| {
+        folder.draft("CREATE TABLE a (b int);").down(down).finds(expected)
+    };
+    for down in [
+        "DO $$ BEGIN RAISE EXCEPTION 'there is no way back'; END $$;",
+        "-- why\nDO LANGUAGE plpgsql $x$ DECLARE n int; BEGIN RAISE 'gone: %', 1; END; $x$;",
+        "DO 'BEGIN RAISE division_by_zero; END';",
+        "SET search_path = a; DO $$ BEGIN RAISE SQLSTATE '22012'; END $$;",
+    ] {
+        on(postgres(), down, &[]);
+    }
+    for down in [
+        "DO $$ BEGIN RAISE NOTICE 'nothing to do'; END $$;",
+        "DO $$ BEGIN RAISE EXCEPTION 'x'; EXCEPTION WHEN others THEN NULL; END $$;",
+        "DO $$ BEGIN IF true THEN RAISE EXCEPTION 'x'; END IF; END $$;",
+        "DO $$ BEGIN",
+    ] {
+        let found = postgres().draft("CREATE TABLE a (b int);").down(down).lint();
+        assert!(found.iter().any(|(_, finding)| finding.rule == "incomplete-down"), "{down}");
+    }
+    on(sqlite(), "SELECT RAISE(ABORT, 'there is no way back');", &[]);
+    on(sqlite(), "SELECT raise_it();", &["incomplete-down: SELECT raise_it();"]);
+}
+
+#[test]
+fn ways_down_that_delete_rows_are_known() {
+    let down = "DROP TABLE a; ALTER TABLE b DROP COLUMN c; DELETE FROM d; DELETE FROM e WHERE f;";
+    let found = postgres().draft("SELECT 1;").down(down).lint();
+    let found: Vec<(&str, &str)> = found.iter().map(|(text, finding)| (finding.rule, text.as_str())).collect();
+    assert_eq!(found, [("lossy-down", "a"), ("lossy-down", "DROP COLUMN c"), ("lossy-down", "d")]);
+}
+
+#[test]
+fn a_script_does_something() {
+    postgres().draft("-- 0001_x\n\n").finds(&["empty-script: "]);
+    postgres().draft("SELECT 1;").finds(&[]);
+}
+
+/// Found by fuzzing: what ends in the middle of a name has an error of its own, and must not end the compiler.
+#[test]
+fn a_name_without_its_closing_quote_is_read_to_the_end() {
+    for dialect in [Dialect::Postgres, Dialect::Sqlite, Dialect::Mysql] {
+        for name in ["\"\u{41e}", "`\u{41e}", "[\u{41e}", "'\u{41e}", "\"", "[", "`"] {
+            Folder::new(dialect).draft(&format!("CREATE TABLE {name}")).lint();
+        }
+    }
+    assert_eq!([key("\"\u{41e}"), key("[A]"), key("`A`"), key("\"")], ["\u{43e}", "a", "a", ""]);
+}
+
+#[test]
+fn what_is_released_is_not_looked_at() {
+    postgres().released(USERS).released("CREATE INDEX i ON users (name);").finds(&[]);
+}
+
+#[test]
+fn the_rules_are_in_alphabetical_order() {
+    assert!(RULES.is_sorted_by(|a, b| a.name < b.name));
+}
+
+/// The lints must cost little beside the parser, which takes a second for half a megabyte.
+#[test]
+fn a_hundred_drafts_are_linted_in_no_time() {
+    let mut folder = postgres().released(USERS);
+    for n in 0..100 {
+        let mut draft = "ALTER TABLE users ALTER name TYPE text;\nCREATE INDEX ON users (name);\n".to_owned();
+        while draft.len() < 2_000 {
+            draft +=
+                &format!("CREATE TABLE t{n}_{} (a int, b text NOT NULL DEFAULT 'x', c numeric(10, 2));\n", draft.len());
+            draft += "INSERT INTO t VALUES (1, 'two', 3.4), (5, 'six', 7.8);\n";
+        }
+        folder = folder.draft(&draft);
+    }
+    let start = Instant::now();
+    assert!(!folder.lint().is_empty());
+    // A wide margin: this is not a benchmark.
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+/// A default of a new column is written into each row by a server that is older than 11, and by none since.
+#[test]
+fn what_depends_on_the_release_changes_at_that_release() {
+    let finds = |release: Option<u16>, column: &str, expected: bool| {
+        let draft = format!("ALTER TABLE member ADD COLUMN {column};");
+        let mut folder =
+            Folder::new(Dialect::Postgres).released("CREATE TABLE member (id INT PRIMARY KEY);").draft(&draft);
+        folder.release = release.map(Release::new);
+        let found = folder.lint().iter().any(|(_, finding)| finding.rule == "add-column-rewrite");
+        assert_eq!(found, expected, "{release:?}: {column}");
+    };
+    for (release, expected) in [(Some(10), true), (Some(11), false), (Some(12), false), (None, false)] {
+        finds(release, "note TEXT DEFAULT 'none'", expected);
+        finds(release, "note TEXT DEFAULT NULL", false);
+        finds(release, "note TEXT", false);
+        finds(release, "code UUID DEFAULT gen_random_uuid()", true);
+    }
+}
