@@ -18,7 +18,7 @@ use std::fmt;
 use lockgate_schema::sqlite::Catalogue;
 use lockgate_schema::{Class, compare};
 use lockgate_source::core::{Dialect, Statement, StatementFlags, StatementKind};
-use lockgate_source::folder::{Folder, Loaded, Migration, Script};
+use lockgate_source::folder::{Folder, Loaded, Migration, Script, ScriptState};
 use lockgate_source::scripts::{self, Sql};
 use lockgate_source::{Diagnostic, Severity, diagnostic};
 
@@ -457,7 +457,7 @@ impl<'a> Replay<'a> {
         let script = step.script(way).script;
         let found = Diagnostic::error(CODE, self.folder.show(&script.path), message).at(&script.text, range, "");
         let unwritten = way != Way::Up && step.down.is_some_and(|down| down.statements.is_empty());
-        if unwritten || scripts::is_vouched(self.folder, step.migration, way != Way::Down) {
+        if unwritten || script.state == ScriptState::Frozen {
             Diagnostic { severity: Severity::Warning, ..found }
         } else {
             found

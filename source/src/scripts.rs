@@ -5,7 +5,6 @@ use lockgate_core::table::BodyData;
 use lockgate_core::{Dialect, Statement, StatementFlags, Touch};
 
 use crate::folder::{Folder, Migration, Script};
-use crate::lockfile::LineState;
 use crate::{Diagnostic, Severity};
 
 /// Errors of a folder that do not change what its scripts do on a database, or not on the next one.
@@ -67,18 +66,6 @@ pub fn is_for(folder: &Folder, dialect: Dialect) -> bool {
 /// Whether a folder in which this was found can be run.
 pub fn can_run(found: &[Diagnostic]) -> bool {
     !found.iter().any(|diagnostic| diagnostic.severity == Severity::Error && !HARMLESS.contains(&diagnostic.code))
-}
-
-/// Whether the lockfile has the checksum of this migration's script up, or down.
-pub fn is_vouched(folder: &Folder, migration: &Migration, going_up: bool) -> bool {
-    let line = folder.lockfile.as_ref().and_then(|lockfile| lockfile.find(&migration.id));
-    match line.map(|line| line.state) {
-        Some(LineState::Frozen { up, down }) => match going_up {
-            true => migration.up.checksum == Some(up),
-            false => down.is_some() && migration.down.as_ref().and_then(|script| script.checksum) == down,
-        },
-        Some(LineState::Draft) | None => false,
-    }
 }
 
 /// What was done, for people, of one of several databases that a folder is for.

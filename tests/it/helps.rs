@@ -414,12 +414,12 @@ impl Wrong {
         at(When::Released).for_each(write);
         if at(When::Released).count() > 0 {
             let folder = wrong.load().folder;
-            wrong.write(lockfile::FILE, &lockfile::freeze(&folder, folder.lockfile.as_ref()).render());
+            wrong.write(lockfile::FILE, &folder::freeze(&folder, folder.lockfile.as_ref()).render());
         }
         at(When::Drafted).for_each(write);
         if at(When::Drafted).count() > 0 {
             let folder = wrong.load().folder;
-            wrong.write(lockfile::FILE, &lockfile::with_drafts(&folder, folder.lockfile.as_ref()).render());
+            wrong.write(lockfile::FILE, &folder::with_drafts(&folder, folder.lockfile.as_ref()).render());
         }
         if code == "edited" {
             wrong.types("git init --quiet && git add --all && git -c user.name=a -c user.email=a@b.c commit -qm a");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, SystemTime};
 
-use lockgate_source::{folder, lockfile};
+use lockgate_source::folder;
 use tempfile::TempDir;
 
 const A: &str = "CREATE TABLE a (id BIGINT PRIMARY KEY);\n";
@@ -82,7 +82,7 @@ impl Crate {
     /// Writes the lockfile as `cargo xtask new-migration` does.
     fn lock(&self) {
         let folder = folder::load(&self.path("migrations"), "migrations").folder;
-        let lockfile = lockfile::with_drafts(&folder, folder.lockfile.as_ref());
+        let lockfile = folder::with_drafts(&folder, folder.lockfile.as_ref());
         self.write("migrations/migrations.lock", &lockfile.render());
     }
 

@@ -8,16 +8,13 @@ use lockgate_core::{Dialect, Dialects};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::policy;
-use super::{Folder, read};
+use super::model::Folder;
+use super::{policy, read, rule};
 use crate::sql::LintLevel;
 use crate::{Diagnostic, Severity};
 
 /// The manifest of a package.
 pub(super) const MANIFEST: &str = "Cargo.toml";
-/// The rule that speaks where a folder does not say which of several databases it is for.
-pub(crate) const RULE: &str = "undeclared-dialects";
-
 /// The databases that the package in this directory asks for; none where its manifest names none.
 pub fn of_package(directory: &Path) -> Dialects {
     let manifest = |directory: &Path| read::text(&directory.join(MANIFEST), MANIFEST).unwrap_or_default();
@@ -102,7 +99,7 @@ pub(super) fn check(folder: &Folder, backends: Dialects) -> Option<Diagnostic> {
     if is_checked || backends.iter().count() < 2 {
         return None;
     }
-    let severity = match folder.policy.level(RULE, LintLevel::Warn) {
+    let severity = match folder.policy.level(rule::UNDECLARED, LintLevel::Warn) {
         LintLevel::Deny => Severity::Error,
         LintLevel::Warn => Severity::Warning,
         LintLevel::Allow => return None,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lockgate_core::Limit;
 
-use super::lint;
+use super::rule as rules;
 use crate::Diagnostic;
 use crate::sql::{self, suggest};
 
@@ -284,7 +284,7 @@ impl Reader<'_> {
                     return Err("needs the name of a rule, such as `drop-column`".to_owned());
                 }
                 let reason = quoted(reason.trim_start())?;
-                if let Err((message, help)) = lint::known(rule) {
+                if let Err((message, help)) = rules::known(rule) {
                     let at = range.start + self.text[range.clone()].find('(').map_or(0, |open| open + 1);
                     let at = at + self.text[at..range.end].find(rule).unwrap_or(0);
                     self.error("unknown-rule", at..at + rule.len(), message, "unknown").help.push(help);

@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 
 use lockgate_core::Version;
+use lockgate_core::patch::{self as numbers, Patch};
 
+use super::model::Folder;
 use super::name::{self, Kind};
-use super::{Folder, read};
+use super::policy::Numbering;
+use super::read;
 
 /// What is proposed so far.
 pub(super) struct Free<'a> {
@@ -27,7 +30,7 @@ impl<'a> Free<'a> {
         let kinds = [Kind::Up, Kind::Down, Kind::OneWay, Kind::Rust];
         let stem = kinds.into_iter().find_map(|kind| file.strip_suffix(kind.suffix())).unwrap_or(file);
         let proposal = help.split("rename it to `").nth(1).and_then(|rest| rest.split('`').next());
-        let Some(proposal) = proposal else { return help.replace("{next}", &self.folder.next_number(0)) };
+        let Some(proposal) = proposal else { return help.replace("{next}", &next_number(self.folder, 0)) };
         let (before, after) = match proposal.split_once("{next}") {
             Some(parts) => parts,
             None if self.is_free(proposal) => {
@@ -42,10 +45,10 @@ impl<'a> Free<'a> {
             return help.to_owned();
         }
         let number = self.given.get(stem).cloned().unwrap_or_else(|| {
-            let free = |at: &usize| self.is_free(&format!("{before}{}{after}", self.folder.next_number(*at)));
+            let free = |at: &usize| self.is_free(&format!("{before}{}{after}", next_number(self.folder, *at)));
             // So many are taken at the most.
             let taken = self.proposed.len() + self.folder.migrations.len();
-            self.folder.next_number((0..=taken).find(free).unwrap_or(0))
+            next_number(self.folder, (0..=taken).find(free).unwrap_or(0))
         });
         self.given.insert(stem.to_owned(), number.clone());
         let right = format!("{before}{number}{after}");
@@ -71,5 +74,40 @@ impl<'a> Free<'a> {
             && released.all(|line| line.id == name.id)
             && proposed.is_none_or(|id| *id == name.id)
             && !read::names(&self.folder.root).contains(&file.to_owned())
+    }
+}
+
+/// The user that a suggestion gives to a patch without one.
+pub(super) fn last_user(folder: &Folder) -> String {
+    let last = folder.migrations.last().and_then(|migration| Patch::parse(&migration.id));
+    last.filter(|_| folder.databases().len() == 1).map_or("<user>", |patch| patch.user()).to_owned()
+}
+
+/// The number that a suggestion gives to a file without one, written as wide as the others: the first one, or so
+/// many after it.
+fn next_number(folder: &Folder, after: usize) -> String {
+    let last = folder.migrations.last();
+    let width = last.map_or(4, |last| last.id.len() - last.name.len() - 1);
+    let next = match (last, folder.policy.numbering) {
+        (Some(last), _) => last.version.get().saturating_add(1),
+        (None, Numbering::Ordinal) => 0,
+        (None, _) => 1,
+    };
+    let next = next.saturating_add(i64::try_from(after).unwrap_or(i64::MAX));
+    match folder.policy.numbering {
+        Numbering::Encoded => {
+            let (only, next) = match folder.databases()[..] {
+                [only] => {
+                    let next = last.and_then(|last| numbers::next(last.version));
+                    (only, (0..after).fold(next, |next, _| next.and_then(numbers::next)))
+                }
+                _ => ("<database>", numbers::version(1, 1)),
+            };
+            let numbers = next.map_or("<MAJOR>.<MINOR>".to_owned(), numbers::numbers);
+            format!("{only}.{numbers}")
+        }
+        Numbering::Timestamp => "<YYYYMMDDhhmmss>".to_owned(),
+        Numbering::Ordinal => format!("{next:05}"),
+        Numbering::Any | Numbering::Sequence => format!("{next:0width$}"),
     }
 }

@@ -4,10 +4,9 @@
 use lockgate_core::table::BodyData;
 use lockgate_core::{Dialect, Dialects, Statement, StatementFlags};
 
+use super::model::{Folder, Script, ScriptState};
 use super::name::{Kind, Name};
 use super::script::{Read, product};
-use super::{Folder, Script};
-use crate::lockfile::LineState;
 use crate::sql::LintLevel;
 use crate::sql::check::{self, Fact, Finding, deep};
 use crate::{Diagnostic, Severity};
@@ -17,7 +16,7 @@ use crate::{Diagnostic, Severity};
 pub(super) fn check(folder: &Folder, files: &[(Name, Read)]) -> Vec<Diagnostic> {
     let mut drafts: Vec<&(Name, Read)> = files
         .iter()
-        .filter(|(name, read)| name.kind != Kind::Rust && !is_vouched_for(folder, name, &read.script))
+        .filter(|(name, read)| name.kind != Kind::Rust && read.script.state != ScriptState::Frozen)
         .collect();
     drafts.sort_by_key(|(name, _)| name.version);
     let mut drafts: Vec<&Read> = drafts.into_iter().map(|(_, read)| read).collect();
@@ -43,18 +42,6 @@ fn newest(drafts: &mut Vec<&Read>) {
     });
     let first = drafts.len() - kept.count();
     drafts.drain(..first);
-}
-
-/// Whether the lockfile records just this text as released.
-pub(super) fn is_vouched_for(folder: &Folder, name: &Name, script: &Script) -> bool {
-    let line = folder.lockfile.as_ref().and_then(|lockfile| lockfile.find(&name.id));
-    match line.map(|line| line.state) {
-        Some(LineState::Frozen { up, down }) => {
-            let recorded = if name.kind == Kind::Down { down } else { Some(up) };
-            recorded.is_some() && recorded == script.checksum
-        }
-        Some(LineState::Draft) | None => false,
-    }
 }
 
 fn script(folder: &Folder, read: &Read) -> Vec<Diagnostic> {

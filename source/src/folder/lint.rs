@@ -5,35 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use lockgate_core::table::BodyData;
 use lockgate_core::{Dialect, Dialects, Statement};
 
-use super::Folder;
+use super::model::{Folder, ScriptState};
 use super::name::{Kind, Name};
 use super::script::Read;
-use crate::diagnostic::catalogue;
-use crate::lockfile::LineState;
 use crate::sql::LintLevel;
 use crate::sql::lint::{self, Finding, Set, Source};
-use crate::sql::suggest;
 use crate::{Diagnostic, Severity};
-
-/// Whether there is a rule of this name; otherwise what to say of it, and the way out.
-pub(super) fn known(name: &str) -> Result<(), (String, String)> {
-    if lint::names().any(|known| known == name) {
-        return Ok(());
-    }
-    if catalogue::find(name).is_some() {
-        let message = format!("`{name}` is no lint: it cannot be silenced");
-        return Err((message, "delete this, and put right what it says".to_owned()));
-    }
-    let help = match suggest::nearest(name, lint::names()) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => {
-            let mut names: Vec<&str> = lint::names().collect();
-            names.sort_unstable();
-            format!("the rules are {}", names.join(", "))
-        }
-    };
-    Err((format!("there is no rule `{name}`"), help))
-}
 
 /// What the lints say of the drafts. What the lockfile vouches for was looked at before its release.
 pub(super) fn check(folder: &Folder, files: &[(Name, Read)]) -> Vec<Diagnostic> {
@@ -44,8 +21,9 @@ pub(super) fn check(folder: &Folder, files: &[(Name, Read)]) -> Vec<Diagnostic> 
 
 fn of_database(folder: &Folder, files: &[(Name, Read)], database: Option<&str>) -> Vec<Diagnostic> {
     let files = files.iter().filter(|(name, _)| name.database() == database);
-    let mut ordered: Vec<(&Name, &Read, bool)> =
-        files.map(|(name, read)| (name, read, !is_released(folder, name))).collect();
+    // One that was edited since its release has an error of its own.
+    let is_draft = |read: &Read| read.script.state == ScriptState::Draft;
+    let mut ordered: Vec<(&Name, &Read, bool)> = files.map(|(name, read)| (name, read, is_draft(read))).collect();
     if !ordered.iter().any(|(_, _, is_draft)| *is_draft) {
         return Vec::new();
     }
@@ -96,16 +74,6 @@ fn few(told: Vec<(&'static str, usize, Diagnostic)>) -> Vec<Diagnostic> {
         }
     }
     shown.into_iter().map(|(_, _, diagnostic)| diagnostic).collect()
-}
-
-/// Whether the lockfile records a script as released. If it was edited since, that has an error of its
-/// own.
-fn is_released(folder: &Folder, name: &Name) -> bool {
-    let line = folder.lockfile.as_ref().and_then(|lockfile| lockfile.find(&name.id));
-    match line.map(|line| line.state) {
-        Some(LineState::Frozen { down, .. }) => name.kind != Kind::Down || down.is_some(),
-        Some(LineState::Draft) | None => false,
-    }
 }
 
 fn is_of_rows(finding: &Finding) -> bool {

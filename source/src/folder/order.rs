@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use super::freeze;
+use super::model::{Folder, Migration, Script};
 use super::name::{Kind, Name};
 use super::policy::{self, Need, Numbering};
 use super::read::join;
 use super::script::Read;
-use super::{Folder, Migration, Script};
 use crate::diagnostic::typed;
 use crate::{Diagnostic, Policy, Severity};
 
@@ -311,7 +312,7 @@ pub(crate) fn is_time(digits: &str) -> bool {
 /// them in this order.
 fn misordered(folder: &Folder) -> Vec<Diagnostic> {
     let Some(lockfile) = &folder.lockfile else { return Vec::new() };
-    let (newest, renames) = (lockfile.newest(), lockfile.renames(folder));
+    let (newest, renames) = (lockfile.newest(), freeze::renames(lockfile, folder));
     let drafts = folder.migrations.iter().filter(|migration| !migration.frozen);
     let late = drafts.filter_map(|migration| {
         let newest = newest.get(&migration.database())?;

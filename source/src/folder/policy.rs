@@ -8,7 +8,7 @@ use lockgate_core::{Dialect, Dialects};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{backends, lint};
+use super::rule;
 use crate::Diagnostic;
 use crate::sql::{LintLevel, Release, suggest};
 
@@ -316,8 +316,8 @@ impl Reader<'_> {
             return self.error("bad-value", value.span(), "`lint` is a table".to_owned(), "", help);
         };
         for (rule, level) in in_order(table) {
-            if let Err((message, help)) = lint::known(rule.get_ref())
-                && rule.get_ref() != backends::RULE
+            if let Err((message, help)) = rule::known(rule.get_ref())
+                && rule.get_ref() != rule::UNDECLARED
             {
                 self.error("unknown-rule", rule.span(), message, "unknown", help);
                 continue;

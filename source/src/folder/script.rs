@@ -6,13 +6,15 @@ use std::ops::Range;
 use std::panic::resume_unwind;
 
 use lockgate_core::table::{BodyData, ScriptOptions};
-use lockgate_core::{Dialect, Dialects, Statement, StatementFlags, StatementKind};
+use lockgate_core::{Checksum, Dialect, Dialects, Statement, StatementFlags, StatementKind};
 
 use super::directive::{self, Comment, Directives};
+use super::model::{Folder, Script, ScriptState};
 use super::name::{Kind, Name};
 use super::read::{self, Found};
-use super::{Folder, Script, step};
+use super::step;
 use crate::checksum::{checksum, with_line_feeds};
+use crate::lockfile::LineState;
 use crate::sql::Release;
 use crate::sql::lint::{enums, raise};
 use crate::sql::{self, Problem};
@@ -68,6 +70,7 @@ fn read(folder: &Folder, name: &Name, found: &Found) -> (Read, Vec<Diagnostic>) 
         text: String::new(),
         as_in_file: true,
         checksum: None,
+        state: ScriptState::Draft,
         body: BodyData::Rust,
         touches: Vec::new(),
         raises: None,
@@ -87,6 +90,7 @@ fn read(folder: &Folder, name: &Name, found: &Found) -> (Read, Vec<Diagnostic>) 
     }
     let text = &script.text;
     script.checksum = Some(checksum(text));
+    script.state = state(folder, name, script.checksum);
     let comment = if name.kind == Kind::Rust { Comment::Rust } else { Comment::Sql };
     let (directives, mut diagnostics) = directive::parse(text, &file, comment);
     diagnostics.extend(contradictions(name.kind, &directives, text, &file));
@@ -118,6 +122,21 @@ fn read(folder: &Folder, name: &Name, found: &Found) -> (Read, Vec<Diagnostic>) 
     };
     script.allow = directives.allow;
     (Read { script, irreversible: directives.irreversible, has_down: false, clear }, diagnostics)
+}
+
+/// Whether the lockfile records this script as released, and with this text.
+fn state(folder: &Folder, name: &Name, now: Option<Checksum>) -> ScriptState {
+    let line = folder.lockfile.as_ref().and_then(|lockfile| lockfile.find(&name.id));
+    let recorded = match line.map(|line| line.state) {
+        Some(LineState::Frozen { down, .. }) if name.kind == Kind::Down => down,
+        Some(LineState::Frozen { up, .. }) => Some(up),
+        Some(LineState::Draft) | None => None,
+    };
+    match recorded {
+        None => ScriptState::Draft,
+        Some(_) if recorded == now => ScriptState::Frozen,
+        Some(_) => ScriptState::Edited,
+    }
 }
 
 /// Directives that cannot stand in this file or beside each other.

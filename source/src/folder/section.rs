@@ -6,9 +6,8 @@ use std::ops::Range;
 
 use lockgate_core::Dialects;
 
-use super::Folder;
-use super::grammar::is_vouched_for;
-use super::name::{Kind, Name};
+use super::model::{Folder, ScriptState};
+use super::name::{CONVERT, Kind, Name};
 use super::script::Read;
 use crate::sql;
 use crate::{Diagnostic, Severity};
@@ -225,7 +224,7 @@ fn way(word: &str) -> Option<Way> {
 pub(super) fn check(folder: &Folder, files: &[(Name, Read)]) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     for (name, read) in files {
-        if name.kind == Kind::Rust || is_vouched_for(folder, name, &read.script) {
+        if name.kind == Kind::Rust || read.script.state == ScriptState::Frozen {
             continue;
         }
         let text = &read.script.text;
@@ -282,10 +281,6 @@ fn diagnostic(
     };
     Some(error.help(there).help(CONVERT))
 }
-
-/// The command that does it for a whole folder.
-pub(crate) const CONVERT: &str = "or type `cargo xtask init`: it shows how it would split and rename the files of this folder, and changes nothing \
-     before you add `--convert`";
 
 /// Leaves out what else is said of the sections that run the wrong way: it would be gone with them.
 pub(super) fn without_echoes(found: Vec<Diagnostic>, wrong: &[Diagnostic]) -> Vec<Diagnostic> {

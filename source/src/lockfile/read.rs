@@ -6,7 +6,7 @@ use std::ops::Range;
 use lockgate_core::patch::Patch;
 use lockgate_core::{Checksum, Version};
 
-use super::merge::{self, Clash};
+use super::unite::{Clash, united};
 use super::{Amendment, Format, HEAD, Line, LineState, Lockfile, chain};
 use crate::Diagnostic;
 
@@ -58,7 +58,7 @@ pub fn parse(text: &str, file: &str) -> (Option<Lockfile>, Vec<Diagnostic>) {
         return (None, found);
     }
     let is_empty = all.is_empty() && heads.is_empty();
-    let lines = match merge::united(all) {
+    let lines = match united(all) {
         Ok(lines) => lines,
         Err(clashes) => {
             let clash = |Clash { ours, theirs, range }: Clash| {

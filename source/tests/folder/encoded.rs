@@ -1,7 +1,7 @@
 //! Folders of patches, `numbering = "encoded"`: what they are known by, and what may change.
 
 use lockgate_core::patch;
-use lockgate_source::folder::NoDatabase;
+use lockgate_source::folder::{self, NoDatabase};
 use lockgate_source::{lockfile, renumber};
 
 use crate::support::{Project, check, show};
@@ -134,8 +134,8 @@ fn p2_a_released_patch_may_be_moved_and_described_anew_and_not_edited() {
     assert!(folder.migrations.iter().all(|migration| migration.frozen));
     assert_eq!(folder.find("billing.00000001.0001.owner.a").unwrap().id, "billing.00000001.0001.ops.new words");
     // Neither command has anything to write: the line keeps the name of then.
-    assert_eq!(lockfile::with_drafts(&folder, folder.lockfile.as_ref()).render(), lock);
-    assert_eq!(lockfile::freeze(&folder, folder.lockfile.as_ref()).render(), lock);
+    assert_eq!(folder::with_drafts(&folder, folder.lockfile.as_ref()).render(), lock);
+    assert_eq!(folder::freeze(&folder, folder.lockfile.as_ref()).render(), lock);
 
     project.write("billing.00000001.0001.ops.new words.up.sql", "SELECT 3;\n");
     project.delete("old/billing.00000001.0001.ops.new words.down.sql");

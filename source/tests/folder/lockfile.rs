@@ -1,6 +1,6 @@
 //! Folder and lockfile: everything that may differ.
 
-use lockgate_source::lockfile;
+use lockgate_source::{folder, lockfile};
 
 use crate::support::{Project, show};
 
@@ -376,10 +376,10 @@ fn s2_a_merge_keeps_what_both_have_and_not_what_one_deleted() {
     assert_eq!(bad[0].code, "bad-lockfile");
 }
 
-/// What [`lockfile::amend`] makes is written.
+/// What [`folder::amend`] makes is written.
 fn amend(project: &Project, id: &str, reason: &str) {
     let folder = project.load().folder;
-    let amended = lockfile::amend(&folder, folder.find(id).unwrap(), reason).unwrap();
+    let amended = folder::amend(&folder, folder.find(id).unwrap(), reason).unwrap();
     project.write(lockfile::FILE, amended.lockfile.render());
 }
 
@@ -434,7 +434,7 @@ fn an_amendment_is_recorded_with_both_checksums_and_the_reason() {
 fn what_cannot_be_amended_is_said() {
     let project = released();
     let folder = project.load().folder;
-    let said = |id: &str, reason: &str| lockfile::amend(&folder, folder.find(id).unwrap(), reason).unwrap_err();
+    let said = |id: &str, reason: &str| folder::amend(&folder, folder.find(id).unwrap(), reason).unwrap_err();
     assert_eq!(said("0004_d", "why"), "`0004_d` is a draft: edit it, there is nothing to amend");
     assert_eq!(said("0001_a", "why"), "`0001_a` is just as it was released: edit it first, then amend it");
     assert_eq!(said("0001_a", " \n "), "say why `0001_a` is amended: `--reason \"…\"` stands in the lockfile");

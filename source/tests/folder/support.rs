@@ -55,13 +55,13 @@ impl Project {
     /// Releases what is there.
     pub(crate) fn freeze(&self) {
         let folder = self.load().folder;
-        self.write(lockfile::FILE, lockfile::freeze(&folder, folder.lockfile.as_ref()).render());
+        self.write(lockfile::FILE, folder::freeze(&folder, folder.lockfile.as_ref()).render());
     }
 
     /// Writes a line for every draft.
     pub(crate) fn lock(&self) {
         let folder = self.load().folder;
-        self.write(lockfile::FILE, lockfile::with_drafts(&folder, folder.lockfile.as_ref()).render());
+        self.write(lockfile::FILE, folder::with_drafts(&folder, folder.lockfile.as_ref()).render());
     }
 
     /// Compares what is wrong with the folder with one line each, and its ways out below it.

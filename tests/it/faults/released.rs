@@ -3,7 +3,7 @@
 use std::fs;
 
 use lockgate::{ErrorKind, Migrator};
-use lockgate_source::{folder, lockfile};
+use lockgate_source::folder;
 
 use super::told;
 use crate::support::database::{Db, backends};
@@ -25,14 +25,14 @@ fn lock(b: &str, now: &str) -> String {
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("0001_a.sql"), A).unwrap();
     fs::write(folder.join("0002_b.sql"), b).unwrap();
-    let frozen = lockfile::freeze(&folder::load(&folder, "migrations").folder, None).render();
+    let frozen = folder::freeze(&folder::load(&folder, "migrations").folder, None).render();
     if b == now {
         return frozen;
     }
     fs::write(folder.join("migrations.lock"), frozen).unwrap();
     fs::write(folder.join("0002_b.sql"), now).unwrap();
     let loaded = folder::load(&folder, "migrations").folder;
-    let amended = lockfile::amend(&loaded, loaded.find("0002_b").unwrap(), "two rows have one email").unwrap();
+    let amended = folder::amend(&loaded, loaded.find("0002_b").unwrap(), "two rows have one email").unwrap();
     amended.lockfile.render()
 }
 
@@ -67,7 +67,7 @@ fn lock_of(text: &str) -> String {
     let folder = place.path().join("migrations");
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("0001_a.sql"), text).unwrap();
-    lockfile::freeze(&folder::load(&folder, "migrations").folder, None).render()
+    folder::freeze(&folder::load(&folder, "migrations").folder, None).render()
 }
 
 async fn a_database_that_applied_the_text_of_before_is_told_that_it_was_amended(db: Db) {

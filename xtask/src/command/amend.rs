@@ -3,7 +3,7 @@
 
 use anstream::println;
 use lockgate_source::core::Checksum;
-use lockgate_source::folder::Migration;
+use lockgate_source::folder::{self, Migration};
 use lockgate_source::{Loaded, Severity, lockfile};
 
 use super::check;
@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut loaded = check::load_to_write(&package)?;
     let migration = find(&loaded, &arguments.id)?.clone();
     let folder = &loaded.folder;
-    let amended = lockfile::amend(folder, &migration, &arguments.reason).map_err(Failure::refused)?;
+    let amended = folder::amend(folder, &migration, &arguments.reason).map_err(Failure::refused)?;
     let files: Vec<String> = migration.files().map(|script| folder.show(&script.path)).collect();
     // Others may be in need of the same.
     loaded.diagnostics.retain(|diagnostic| {

@@ -2,7 +2,7 @@
 
 use anstream::println;
 use lockgate_source::sql::lint;
-use lockgate_source::{Severity, lockfile};
+use lockgate_source::{Severity, folder, lockfile};
 
 use super::check;
 use crate::changes::Changes;
@@ -47,7 +47,7 @@ fn freeze(package: &Package) -> Result<(), Failure> {
         return Err(Failure::refused("nothing was frozen: put right what is said above first"));
     }
     let folder = &loaded.folder;
-    let text = lockfile::freeze(folder, folder.lockfile.as_ref()).render();
+    let text = folder::freeze(folder, folder.lockfile.as_ref()).render();
     let path = package.folder.join(lockfile::FILE);
     if std::fs::read_to_string(&path).is_ok_and(|before| before == text) {
         println!("{}: everything is frozen already", package.shown);

@@ -76,7 +76,7 @@ pub(crate) fn run(arguments: &Arguments, called: Called) -> Result<(), Failure> 
         let path = package.folder.join(lockfile::FILE);
         if path.exists() {
             let known = before.folder.lockfile.as_ref();
-            changes.replace(path, lockfile::with_drafts(&anew.loaded.folder, known).render());
+            changes.replace(path, folder::with_drafts(&anew.loaded.folder, known).render());
         }
     }
     let folder = anew.as_ref().map_or(&before.folder, |anew| &anew.loaded.folder);
@@ -94,7 +94,7 @@ pub(crate) fn run(arguments: &Arguments, called: Called) -> Result<(), Failure> 
             Some(POLICY) if !folder.migrations.is_empty() => {
                 as_strict_as_it_is(&file.content, folder, &package, &found)
             }
-            Some(lockfile::FILE) => lockfile::with_drafts(folder, None).render(),
+            Some(lockfile::FILE) => folder::with_drafts(folder, None).render(),
             _ => file.content,
         };
         changes.create(path, text);

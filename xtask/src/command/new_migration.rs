@@ -6,7 +6,7 @@ use std::fs;
 use anstream::println;
 use lockgate_source::core::patch::{self, Patch};
 use lockgate_source::folder::policy::Numbering;
-use lockgate_source::folder::{Migration, name};
+use lockgate_source::folder::{self, Migration, name};
 use lockgate_source::renumber::{self, Next};
 use lockgate_source::scaffold::{self, NewMigration, Owner, Shape, TestLanguage};
 use lockgate_source::{Folder, lockfile};
@@ -230,7 +230,7 @@ pub(super) fn compile_again(changes: &mut Changes, package: &Package) -> Option<
 /// The lockfile with one more draft. `lockfile::parse` puts a line where it belongs, and `render`
 /// chains the lines anew.
 fn with_line(folder: &Folder, package: &Package, id: &str) -> Result<String, Failure> {
-    let lines = lockfile::with_drafts(folder, folder.lockfile.as_ref()).render() + &format!("draft {id}\n");
+    let lines = folder::with_drafts(folder, folder.lockfile.as_ref()).render() + &format!("draft {id}\n");
     let shown = format!("{}/{}", package.shown, lockfile::FILE);
     let (lockfile, _) = lockfile::parse(&lines, &shown);
     lockfile.map(|lockfile| lockfile.render()).ok_or_else(|| Failure::refused(format!("{shown} cannot hold `{id}`")))

@@ -1,7 +1,7 @@
 //! The loop of the trace, and how a failure of a script is told.
 
 use lockgate_source::core::{Dialect, StatementFlags, StatementKind};
-use lockgate_source::folder::{Folder, Migration};
+use lockgate_source::folder::{Folder, Migration, ScriptState};
 use lockgate_source::{Diagnostic, Severity};
 
 use super::database::{Database, Refusal};
@@ -64,7 +64,7 @@ pub(crate) fn trace(folder: &Folder, url: &str) -> Result<Traced, String> {
                 }
                 Err(refusal) => {
                     let before = traced.applied.checked_sub(1).and_then(|last| folder.migrations.get(last));
-                    traced.diagnostics.push(refused(folder, migration, sql, &refusal, before));
+                    traced.diagnostics.push(refused(folder, sql, &refusal, before));
                     break;
                 }
             }
@@ -95,13 +95,7 @@ fn script<'a>(folder: &Folder, migration: &'a Migration) -> Result<Sql<'a>, Box<
     }
 }
 
-fn refused(
-    folder: &Folder,
-    migration: &Migration,
-    sql: Sql<'_>,
-    refusal: &Refusal,
-    before: Option<&Migration>,
-) -> Diagnostic {
+fn refused(folder: &Folder, sql: Sql<'_>, refusal: &Refusal, before: Option<&Migration>) -> Diagnostic {
     let text = &sql.script.text;
     let statement = sql.statements.get(refusal.at.unwrap_or(0)).map_or(0..0, |statement| statement.range.clone());
     let range = refusal.byte.map_or(statement, |byte| byte..byte + word(&text[byte..]));
@@ -123,9 +117,9 @@ fn refused(
         Some(last) => format!("the trace ran everything up to `{}` before it, on an empty database", last.id),
     });
     // What is released and as it was may not be edited.
-    match scripts::is_vouched(folder, migration, true) {
-        true => Diagnostic { severity: Severity::Warning, ..found },
-        false => found,
+    match sql.script.state {
+        ScriptState::Frozen => Diagnostic { severity: Severity::Warning, ..found },
+        ScriptState::Draft | ScriptState::Edited => found,
     }
 }
 

@@ -255,7 +255,7 @@ fn write_drafts(package: &Package, format: Format) -> Result<(), Failure> {
     let loaded = load_to_write(package)?;
     let path = package.folder.join(lockfile::FILE);
     let old = loaded.folder.lockfile.as_ref();
-    let new = lockfile::with_drafts(&loaded.folder, old);
+    let new = folder::with_drafts(&loaded.folder, old);
     let text = new.render();
     let before = std::fs::read_to_string(&path).unwrap_or_default();
     if before == text {

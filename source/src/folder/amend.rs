@@ -3,9 +3,9 @@
 
 use lockgate_core::Checksum;
 
-use super::{Amendment, LineState, Lockfile};
-use crate::folder::name::Kind;
-use crate::folder::{Folder, Migration};
+use super::model::{Folder, Migration};
+use super::name::Kind;
+use crate::lockfile::{Amendment, LineState, Lockfile};
 
 /// A lockfile that records the text of now, and what it recorded before.
 #[derive(Clone, Debug, PartialEq, Eq)]

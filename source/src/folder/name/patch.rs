@@ -3,7 +3,7 @@
 
 use lockgate_core::patch::Patch;
 
-use super::name::{self, BadName, Kind, Name};
+use super::{BadName, Kind, Name, clean, direction_word};
 
 /// What a name looks like, without its ending.
 pub(super) const FORM: &str = "database.MAJOR.MINOR.user.description";
@@ -32,7 +32,7 @@ fn problem(id: &str, kind: Kind) -> Option<String> {
     let parts: Vec<&str> = id.split('.').collect();
     let [database, major, minor, user, description] = parts[..] else {
         if parts.len() > 5
-            && let Some((word, _)) = name::direction_word(id)
+            && let Some((word, _)) = direction_word(id)
         {
             return Some(format!("ends in `.{word}{}`, which is no direction", kind.suffix()));
         }
@@ -72,6 +72,12 @@ pub(super) fn word(what: &str, text: &str) -> Option<String> {
     (bytes > BYTES_MAX).then(|| format!("names a {what} of {bytes} bytes: a server keeps {BYTES_MAX} of them"))
 }
 
+/// What is wrong with this text as the database or the user of a patch, as the rest of a sentence that
+/// begins with the patch: `what` says which of the two it is.
+pub fn bad_word(what: &str, text: &str) -> Option<String> {
+    word(what, text)
+}
+
 fn number(what: &str, text: &str, digits: usize) -> Option<String> {
     if !is_number(text) {
         return Some(format!("has {text:?} as its {what} number: it is {digits} digits"));
@@ -100,7 +106,7 @@ fn words(text: &str) -> Option<String> {
 /// The name that would be right, as far as the wrong one tells. The folder puts `{next}` and `{user}`
 /// in, the next patch of its database and the user of the one before.
 pub(super) fn right(stem: &str, suffix: &str) -> String {
-    let (stem, suffix) = match name::direction_word(stem).filter(|_| stem.split('.').count() > 5) {
+    let (stem, suffix) = match direction_word(stem).filter(|_| stem.split('.').count() > 5) {
         Some((word, _)) if suffix == Kind::Rust.suffix() => (&stem[..stem.len() - word.len() - 1], suffix),
         Some((word, meant)) => (&stem[..stem.len() - word.len() - 1], meant),
         None => (stem, suffix),
@@ -115,7 +121,7 @@ pub(super) fn right(stem: &str, suffix: &str) -> String {
             Some(at) => (at + 1, at + 2),
             None => {
                 let name = stem.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '_' | '-' | '.' | ' '));
-                return format!("{{next}}.{{user}}.{}{suffix}", or(name::clean(name), "<description>"));
+                return format!("{{next}}.{{user}}.{}{suffix}", or(clean(name), "<description>"));
             }
         },
     };
@@ -127,8 +133,8 @@ pub(super) fn right(stem: &str, suffix: &str) -> String {
     let minor_of = if minor == at + 2 { parts[at + 1] } else { "" };
     let (user, description) = match &parts[minor..] {
         [] => (String::new(), String::new()),
-        [description] => (String::new(), name::clean(description)),
-        [user, description @ ..] => (identifier(user), name::clean(&description.join("_"))),
+        [description] => (String::new(), clean(description)),
+        [user, description @ ..] => (identifier(user), clean(&description.join("_"))),
     };
     let minor = or(padded(minor_of, 4).unwrap_or_default(), "<MINOR>");
     let (user, description) = (or(user, "{user}"), or(description, "<description>"));
@@ -140,7 +146,7 @@ fn or(text: String, placeholder: &str) -> String {
 }
 
 fn identifier(text: &str) -> String {
-    let mut word = name::clean(text).trim_start_matches(|c: char| c.is_numeric() || c == '-').to_owned();
+    let mut word = clean(text).trim_start_matches(|c: char| c.is_numeric() || c == '-').to_owned();
     while word.len() > BYTES_MAX {
         word.pop();
     }
@@ -155,11 +161,11 @@ fn padded(text: &str, digits: usize) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::folder::name::parse;
     use crate::folder::policy::Numbering;
 
     fn check(file: &str, expected: &str) {
-        let got = match name::parse(file, Numbering::Encoded) {
+        let got = match parse(file, Numbering::Encoded) {
             Ok(name) => {
                 format!("{:?} {} | {} | {} | {:?}", name.database(), name.version, name.key(), name.name(), name.kind)
             }
@@ -313,13 +319,13 @@ mod tests {
         let name = "billing.00000001.0002.owner.x";
         for (ending, meant) in [(".SQL", ".sql"), (".UP.SQL", ".up.sql"), (".Down.sql", ".down.sql"), (".Rs", ".rs")] {
             let file = format!("{name}{ending}");
-            let bad = name::parse(&file, Numbering::Encoded).unwrap_err();
+            let bad = parse(&file, Numbering::Encoded).unwrap_err();
             assert_eq!((bad.code, bad.help), ("bad-name", format!("rename it to `{name}{meant}`")), "{file}");
         }
         for (ending, meant) in [(".sgl", ".sql"), (".up.sq", ".up.sql"), (".sql.up", ".up.sql"), (".upsql", ".up.sql")]
         {
             let file = format!("{name}{ending}");
-            let bad = name::parse(&file, Numbering::Encoded).unwrap_err();
+            let bad = parse(&file, Numbering::Encoded).unwrap_err();
             assert_eq!((bad.code, bad.help), ("unknown-file", format!("rename it to `{name}{meant}`")), "{file}");
         }
         check(

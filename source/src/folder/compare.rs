@@ -1,0 +1,173 @@
+//! Every difference between a folder and its lockfile, told with the way out.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::freeze::Unknown;
+use super::model::{Folder, Migration, Script};
+use super::name::Kind;
+use super::order;
+use crate::Diagnostic;
+use crate::diagnostic::typed;
+use crate::lockfile::{FILE, Line, LineState, Lockfile};
+
+/// Every difference between a folder and its lockfile. `text` is the lockfile's.
+pub fn compare(folder: &Folder, lockfile: &Lockfile, text: &str) -> Vec<Diagnostic> {
+    let lines = text.split_inclusive('\n').scan(0, |at, line| {
+        let start = std::mem::replace(at, *at + line.len());
+        Some((line.trim_end(), start))
+    });
+    let mut comparison = Comparison {
+        folder,
+        unknown: Unknown::of(folder, lockfile),
+        text: text.into(),
+        lines: lines.collect(),
+        diagnostics: Vec::new(),
+        taken: HashSet::new(),
+    };
+    let newest = lockfile.newest();
+    for line in &lockfile.lines {
+        match folder.find(&line.id) {
+            Some(migration) => comparison.both(line, migration),
+            None => comparison.line_alone(line),
+        }
+    }
+    for migration in &folder.migrations {
+        let newest = newest.get(&migration.database()).map(|line| line.version);
+        // A duplicate and a misordered one have an error of their own, and one way out.
+        let other_error = Some(migration.version) < newest || order::is_duplicate(folder, migration);
+        if lockfile.find(&migration.id).is_none() && !comparison.taken.contains(migration.id.as_str()) && !other_error {
+            comparison.file_alone(migration);
+        }
+    }
+    comparison.diagnostics
+}
+
+struct Comparison<'a> {
+    folder: &'a Folder,
+    unknown: Unknown<'a>,
+    text: Arc<str>,
+    /// Where each line of the text begins.
+    lines: HashMap<&'a str, usize>,
+    diagnostics: Vec<Diagnostic>,
+    /// Migrations that are what a line's migration was renamed to.
+    taken: HashSet<&'a str>,
+}
+
+impl Comparison<'_> {
+    fn both(&mut self, line: &Line, migration: &Migration) {
+        let LineState::Frozen { up, down } = line.state else { return };
+        let folder = self.folder;
+        let lockfile = folder.show(FILE);
+        let edited = |script: &Script, message: String| {
+            let file = folder.show(&script.path);
+            let file = typed(&file);
+            folder
+                .error("edited", script, message)
+                .help(format!(
+                    "undo the edit (`git checkout HEAD -- {file}` does, unless it is committed), and write a new \
+                     migration: `cargo xtask new-migration \"what it changes\"`"
+                ))
+                .help(format!(
+                    "or, if no database has applied `{}` yet, type `cargo xtask amend {} --reason \"why\"`",
+                    migration.id,
+                    migration.word()
+                ))
+        };
+        if migration.up.checksum.is_some_and(|now| now != up) {
+            let message =
+                format!("`{}` was edited after its release: `{lockfile}` records another checksum", migration.id);
+            self.diagnostics.push(edited(&migration.up, message));
+        }
+        if migration.up.kind == Kind::Rust {
+            return;
+        }
+        match (down, &migration.down) {
+            (Some(then), Some(script)) if script.checksum.is_some_and(|now| now != then) => {
+                let message = format!(
+                    "the down script of `{}` was edited after its release: `{lockfile}` records another checksum",
+                    migration.id
+                );
+                self.diagnostics.push(edited(script, message));
+            }
+            (Some(_), None) => {
+                let message = format!("`{}` was released with a down script, and it is gone", migration.id);
+                self.diagnostics.push(
+                    self.at_line(Diagnostic::error("deleted", lockfile, message), line)
+                        .help(format!("bring `{}.down.sql` back from version control", migration.id)),
+                );
+            }
+            (None, Some(script)) => {
+                let message = format!(
+                    "`{}` was released without a down script: `{lockfile}` does not record this one",
+                    migration.id
+                );
+                self.diagnostics.push(
+                    folder
+                        .error("unlocked", script, message)
+                        .help("run `cargo xtask freeze` to release it too, or delete the file"),
+                );
+            }
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+    }
+
+    fn line_alone(&mut self, line: &Line) {
+        let lockfile = self.folder.show(FILE);
+        let renamed = self.unknown.renamed(line);
+        if let Some(now) = renamed {
+            self.taken.insert(&now.id);
+        }
+        let error = match (line.is_frozen(), renamed) {
+            (true, Some(now)) => {
+                let message =
+                    format!("`{}` was renamed after its release: the lockfile knows it as `{}`", now.id, line.id);
+                let error = self.folder.error("renamed", &now.up, message).help(format!(
+                    "give it its name back: `{}{}`",
+                    line.id,
+                    now.up.kind.suffix()
+                ));
+                self.diagnostics.push(error);
+                return;
+            }
+            (true, None) => {
+                Diagnostic::error("deleted", lockfile, format!("`{}` was deleted after its release", line.id))
+                    .help("bring it back from version control: databases have it, and new ones need it")
+            }
+            (false, Some(now)) => {
+                let message = format!("the lockfile has a draft `{}`, and the folder calls it `{}`", line.id, now.id);
+                Diagnostic::error("unlocked", lockfile, message)
+                    .help("run `cargo xtask check --write` to write the new name")
+            }
+            (false, None) => {
+                let message = format!("the lockfile has a draft `{}`, and the folder has no such file", line.id);
+                Diagnostic::error("vanished-draft", lockfile, message)
+                    .help("run `cargo xtask check --write` to drop the line, or bring the file back")
+            }
+        };
+        let error = self.at_line(error, line);
+        self.diagnostics.push(error);
+    }
+
+    fn file_alone(&mut self, migration: &Migration) {
+        let lockfile = self.folder.show(FILE);
+        let message = format!("`{}` is not in the lockfile `{lockfile}`", migration.id);
+        self.diagnostics.push(
+            self.folder
+                .error("unlocked", &migration.up, message)
+                .help("run `cargo xtask check --write` to add it as a draft"),
+        );
+    }
+
+    /// The diagnostic at the line of the lockfile.
+    fn at_line(&self, error: Diagnostic, line: &Line) -> Diagnostic {
+        let rendered = line.render();
+        match self.lines.get(rendered.as_str()) {
+            Some(at) => {
+                let id = at + rendered.find(&line.id).unwrap_or(0);
+                error.within(Arc::clone(&self.text), id..id + line.id.len())
+            }
+            None => error,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! A folder as the macro embeds it: the texts, their paths and the table.
+
+use std::path::PathBuf;
+
+use lockgate_core::Version;
+use lockgate_core::history::applied_text;
+use lockgate_core::table::{self, BodyData, Encoded, MigrationData, Names, ScriptData};
+use sha2::{Digest, Sha256};
+
+use super::model::{Folder, Script};
+use super::name::Kind;
+use super::policy::Numbering;
+use crate::checksum;
+
+/// What the macro needs to emit a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Embedded {
+    /// Paths and table.
+    pub encoded: Encoded,
+    /// The SQL files whose texts are to be laid in a row, in this order.
+    pub texts: Vec<EmbeddedText>,
+    /// The Rust steps.
+    pub rust_steps: Vec<RustStep>,
+    /// Other files that the embedded set depends on.
+    pub tracked: Vec<PathBuf>,
+}
+
+/// The text of an SQL file, as it is embedded and sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EmbeddedText {
+    /// The file.
+    pub file: PathBuf,
+    /// Its text.
+    pub text: String,
+    /// Whether these are the bytes of the file: it has no byte order mark and no CRLF.
+    pub as_in_file: bool,
+}
+
+/// A migration that is a Rust file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RustStep {
+    /// Its version.
+    pub version: Version,
+    /// The file.
+    pub file: PathBuf,
+    /// Whether it has a function `down`.
+    pub has_down: bool,
+}
+
+impl Folder {
+    /// What the macro emits.
+    ///
+    /// # Panics
+    ///
+    /// Where [`load`](super::load) found errors: two migrations of one version, or texts of more than 4 GiB; and
+    /// where it is for several databases and [`choose`](Self::choose) has not chosen one.
+    pub fn encode(&self) -> Embedded {
+        let mut texts = Vec::new();
+        let mut rust_steps = Vec::new();
+        let mut migrations = Vec::with_capacity(self.migrations.len());
+        for migration in &self.migrations {
+            for script in [Some(&migration.up), migration.way_down()].into_iter().flatten() {
+                if script.kind != Kind::Rust {
+                    texts.push(EmbeddedText {
+                        file: script.absolute.clone(),
+                        text: script.text.clone(),
+                        as_in_file: script.as_in_file,
+                    });
+                }
+            }
+            if migration.up.kind == Kind::Rust {
+                let (file, has_down) = (migration.up.absolute.clone(), migration.down.is_some());
+                rust_steps.push(RustStep { version: migration.version, file, has_down });
+            }
+            migrations.push(MigrationData {
+                version: migration.version,
+                name: match migration.database() {
+                    Some(_) => migration.id.clone(),
+                    None => migration.name.clone(),
+                },
+                frozen: migration.frozen,
+                amended: migration.amended.clone(),
+                irreversible: migration.reason().map(str::to_owned),
+                up: data(&migration.up),
+                down: migration.way_down().map(data),
+            });
+        }
+        let names = match self.policy.numbering {
+            Numbering::Encoded => Names::Free,
+            Numbering::Any | Numbering::Sequence | Numbering::Timestamp | Numbering::Ordinal => Names::Kept,
+        };
+        let rows = migrations.iter().map(|migration| (migration.version, &migration.name, migration.up.checksum));
+        let digest = Sha256::digest(applied_text(rows));
+        let encoded = table::encode(self.policy.dialects(), names, &migrations).with_digest(digest.into());
+        Embedded { encoded, texts, rust_steps, tracked: self.tracked.clone() }
+    }
+}
+
+fn data(script: &Script) -> ScriptData {
+    let finished = match &script.body {
+        BodyData::Sql { statements, .. } if !script.options.transactional => {
+            statements.iter().map(|(_, statements)| checksum::finished(&script.text, statements)).collect()
+        }
+        BodyData::Sql { .. } | BodyData::Rust => Vec::new(),
+    };
+    ScriptData {
+        finished,
+        path: script.path.clone(),
+        checksum: script.checksum.expect("an unreadable file is an error, and a folder with errors is not encoded"),
+        body: script.body.clone(),
+        options: script.options.clone(),
+        touches: script.touches.clone(),
+    }
+}

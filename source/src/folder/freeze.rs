@@ -1,0 +1,98 @@
+//! What of a folder is released: its migrations marked by the lockfile, drafts added to it, drafts frozen in it.
+
+use std::collections::{HashMap, HashSet};
+
+use lockgate_core::{Checksum, Version};
+
+use super::model::{Folder, Migration};
+use super::name::Kind;
+use crate::lockfile::{Line, LineState, Lockfile};
+
+/// Marks the migrations that are released.
+pub(super) fn mark(lockfile: &Lockfile, migrations: &mut [Migration]) {
+    for line in &lockfile.lines {
+        let LineState::Frozen { up, .. } = line.state else { continue };
+        let place = (line.database(), line.version);
+        let start = migrations.partition_point(|known| (known.database(), known.version) < place);
+        let end = migrations.partition_point(|known| (known.database(), known.version) <= place);
+        let of_it = &mut migrations[start..end];
+        let named = of_it.iter().position(|migration| migration.id == line.id);
+        // A patch may have another name by now. Should there be two of its key, which is an error,
+        // it is the one that has the text of then.
+        let by_key = || place.0.map(|_| of_it.iter().position(|m| m.up.checksum == Some(up)).unwrap_or(0));
+        if let Some(migration) = named.or_else(by_key).and_then(|index| of_it.get_mut(index)) {
+            migration.frozen = true;
+            migration.amended = line.amendments.iter().map(|amendment| amendment.up).collect();
+        }
+    }
+}
+
+/// The ids of the migrations that released ones were renamed to.
+pub(super) fn renames<'a>(lockfile: &Lockfile, folder: &'a Folder) -> HashSet<&'a str> {
+    let unknown = Unknown::of(folder, lockfile);
+    let orphans = lockfile.lines.iter().filter(|line| line.is_frozen() && folder.find(&line.id).is_none());
+    orphans.filter_map(|line| unknown.renamed(line)).map(|to| to.id.as_str()).collect()
+}
+
+/// The migrations of a folder that its lockfile does not know, by what a line without a file may be renamed to.
+/// Each is looked up, as all files of a folder may have been renamed.
+pub(super) struct Unknown<'a> {
+    by_place: HashMap<(Option<&'a str>, Version), &'a Migration>,
+    by_text: HashMap<Checksum, &'a Migration>,
+}
+
+impl<'a> Unknown<'a> {
+    pub(super) fn of(folder: &'a Folder, lockfile: &Lockfile) -> Self {
+        let mut unknown = Self { by_place: HashMap::new(), by_text: HashMap::new() };
+        for migration in folder.migrations.iter().filter(|migration| lockfile.find(&migration.id).is_none()) {
+            unknown.by_place.entry((migration.database(), migration.version)).or_insert(migration);
+            if let Some(checksum) = migration.up.checksum {
+                unknown.by_text.entry(checksum).or_insert(migration);
+            }
+        }
+        unknown
+    }
+
+    /// What the migration of a line without a file is called now: the one of the same version, or the one with
+    /// the same text.
+    pub(super) fn renamed(&self, line: &Line) -> Option<&'a Migration> {
+        let same_text = || match line.state {
+            LineState::Frozen { up, .. } => self.by_text.get(&up).copied(),
+            LineState::Draft => None,
+        };
+        self.by_place.get(&(line.database(), line.version)).copied().or_else(same_text)
+    }
+}
+
+/// The lockfile with a line for every draft of the folder, and without lines of drafts that are
+/// gone. What is released stays as it was recorded.
+pub fn with_drafts(folder: &Folder, old: Option<&Lockfile>) -> Lockfile {
+    let frozen = old.into_iter().flat_map(|old| old.lines().iter().filter(|line| line.is_frozen()).cloned());
+    let mut lines: Vec<Line> = frozen.collect();
+    let known: HashSet<String> = lines.iter().map(|line| line.id.clone()).collect();
+    // A released patch may have another name than its line.
+    let is_known = |migration: &Migration| known.contains(&migration.id) || (old.is_some() && migration.frozen);
+    for migration in folder.migrations.iter().filter(|migration| !is_known(migration)) {
+        lines.push(Line::draft(&migration.id));
+    }
+    Lockfile::of(lines)
+}
+
+/// The lockfile with every migration of the folder released. What was released before keeps the
+/// checksums that were recorded then, and gets one for a down script that came later.
+pub fn freeze(folder: &Folder, old: Option<&Lockfile>) -> Lockfile {
+    let mut lockfile = with_drafts(folder, old);
+    for line in &mut lockfile.lines {
+        let Some(migration) = folder.find(&line.id) else { continue };
+        let down_now = match migration.up.kind {
+            Kind::Rust => None,
+            Kind::Up | Kind::OneWay | Kind::Down => migration.down.as_ref().and_then(|down| down.checksum),
+        };
+        line.state = match (line.state, migration.up.checksum) {
+            (LineState::Draft, Some(up)) => LineState::Frozen { up, down: down_now },
+            (LineState::Draft, None) => LineState::Draft,
+            (LineState::Frozen { up, down }, _) => LineState::Frozen { up, down: down.or(down_now) },
+        };
+    }
+    lockfile
+}

@@ -1,0 +1,284 @@
+//! Reads a folder: everything that is in it, and everything that is wrong with it.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use lockgate_core::table::BodyData;
+use lockgate_core::{Dialect, Dialects};
+
+use super::compare::compare;
+use super::model::{Folder, Loaded, Migration, Script, Tests};
+use super::policy::{self, Need, Numbering, Policy};
+use super::{backends, free, freeze, grammar, lint, name, order, read, script, section, test};
+use crate::lockfile;
+use crate::sql::touch::{Catalogue, touches_after};
+use crate::{Diagnostic, diagnostic};
+
+/// Reads a folder. `directory` is absolute; `shown` is how messages name it (`migrations`).
+///
+/// Every problem is found at once, and none of them is a panic.
+pub fn load(directory: &Path, shown: &str) -> Loaded {
+    let beside = match shown.rsplit_once('/') {
+        _ if shown.is_empty() || shown == "." => "..",
+        _ if shown.ends_with("..") => &format!("{shown}/.."),
+        Some((beside, _)) => beside,
+        None => "",
+    };
+    let tests = Tests {
+        directory: directory.parent().unwrap_or(directory).join("tests").join("migrations"),
+        shown: read::join(beside, "tests/migrations"),
+    };
+    load_with(directory, shown, tests)
+}
+
+/// Reads a folder like [`load`], with the tests of its migrations elsewhere than beside it: a
+/// package may embed a folder that is not its own.
+pub fn load_with(directory: &Path, shown: &str, tests: Tests) -> Loaded {
+    load_for(directory, shown, tests, Dialects::NONE)
+}
+
+/// Reads a folder like [`load_with`] for a package that has these databases: where its policy names none,
+/// it is for the only one that there is.
+pub fn load_for(directory: &Path, shown: &str, tests: Tests, backends: Dialects) -> Loaded {
+    load_any(directory, shown, tests, Policy::default(), backends)
+}
+
+/// Reads a folder like [`load_with`]; where it has no policy of its own, by this one.
+pub fn load_as(directory: &Path, shown: &str, tests: Tests, policy: Policy) -> Loaded {
+    load_any(directory, shown, tests, policy, Dialects::NONE)
+}
+
+fn load_any(directory: &Path, shown: &str, tests: Tests, policy: Policy, backends: Dialects) -> Loaded {
+    let listing = read::list(directory, shown);
+    let mut folder = Folder {
+        root: directory.to_owned(),
+        shown: shown.to_owned(),
+        tests,
+        policy,
+        lockfile: None,
+        migrations: Vec::new(),
+        directories: listing.directories,
+        tracked: Vec::new(),
+    };
+    let mut diagnostics = listing.diagnostics;
+    if folder.directories.is_empty() {
+        return Loaded { folder, diagnostics };
+    }
+
+    let at_top = |file: &str| listing.files.iter().find(|found| found.path == file);
+    if let Some(found) = at_top(policy::FILE) {
+        folder.tracked.push(found.absolute.clone());
+        let file = folder.show(policy::FILE);
+        match read::text(&found.absolute, &file) {
+            Ok(text) => {
+                let (policy, problems) = policy::parse(&text, &file);
+                folder.policy = policy;
+                diagnostics.extend(problems);
+            }
+            Err(problem) => diagnostics.push(*problem),
+        }
+    }
+    backends::assume(&mut folder, backends);
+
+    let mut lockfile_text = None;
+    if let Some(found) = at_top(lockfile::FILE) {
+        folder.tracked.push(found.absolute.clone());
+        let file = folder.show(lockfile::FILE);
+        match read::text(&found.absolute, &file) {
+            Ok(text) => {
+                let (lockfile, problems) = lockfile::parse(&text, &file);
+                diagnostics.extend(problems);
+                folder.lockfile = lockfile;
+                lockfile_text = Some(text);
+            }
+            Err(problem) => diagnostics.push(*problem),
+        }
+    }
+
+    let mut named = Vec::with_capacity(listing.files.len());
+    let mut odd = Vec::new();
+    for found in &listing.files {
+        let file = found.path.rsplit('/').next().unwrap_or(&found.path);
+        if name::is_ignored(file) || found.path == policy::FILE || found.path == lockfile::FILE {
+            continue;
+        }
+        match name::parse(file, folder.policy.numbering) {
+            Ok(name) => named.push((name, found)),
+            Err(mut bad) => {
+                if folder.policy.numbering != Numbering::Encoded && name::parse(file, Numbering::Encoded).is_ok() {
+                    let policy = folder.show(policy::FILE);
+                    bad.help =
+                        format!("if the files are named like this one, say `numbering = \"encoded\"` in `{policy}`");
+                }
+                odd.push((found, bad));
+            }
+        }
+    }
+    let reads = script::read_all(&folder, &named);
+    let mut files = Vec::with_capacity(named.len());
+    for ((name, _), (read, problems)) in named.into_iter().zip(reads) {
+        diagnostics.extend(problems);
+        files.push((name, read));
+    }
+    diagnostics.extend(grammar::check(&folder, &files));
+    diagnostics.extend(lint::check(&folder, &files));
+    let wrong = section::check(&folder, &files);
+    if !wrong.is_empty() {
+        diagnostics = section::without_echoes(diagnostics, &wrong);
+        diagnostics.extend(wrong);
+    }
+    let (migrations, problems) = order::group(&folder.shown, &folder.policy, files);
+    folder.migrations = migrations;
+    touched(&mut folder.migrations);
+    diagnostics.extend(problems);
+    let user = free::last_user(&folder);
+    let mut free = free::Free::of(&folder);
+    for (found, bad) in odd {
+        let message = format!("`{}` {}", found.path, bad.message);
+        let help = free.put_in(&found.path, &bad.help.replace("{user}", &user));
+        diagnostics.push(Diagnostic::error(bad.code, folder.show(&found.path), message).help(help));
+    }
+
+    if let (Some(lockfile), Some(text)) = (folder.lockfile.take(), &lockfile_text) {
+        freeze::mark(&lockfile, &mut folder.migrations);
+        if diagnostics.iter().any(|diagnostic| diagnostic.code == "merge-conflict") {
+            // Which drafts there are after a merge, the files say.
+            folder.lockfile = Some(freeze::with_drafts(&folder, Some(&lockfile)));
+        } else {
+            diagnostics.extend(compare(&folder, &lockfile, text));
+            folder.lockfile = Some(lockfile);
+        }
+    }
+    diagnostics.extend(order::check(&folder));
+    diagnostics.extend(backends::check(&folder, backends));
+    if folder.policy.tests == Need::Required {
+        diagnostics.extend(missing_tests(&folder));
+    }
+    diagnostic::sort(&mut diagnostics);
+    Loaded { folder, diagnostics }
+}
+
+/// Reads the folder that a package embeds: `written` is the path as the call of the macro has it, from the
+/// directory of the package, and `tests` that of its tests, if not `tests/migrations`. Messages name files from `work_directory`,
+/// where cargo runs the compiler, so that a click on them finds the file. `built` are the databases for which
+/// lockgate itself was built, where that is known: they count where the manifest of the package names none.
+pub fn load_embedded(
+    crate_directory: &Path,
+    written: &str,
+    tests: Option<&str>,
+    work_directory: &Path,
+    built: Dialects,
+) -> Loaded {
+    let place = |written: &str| {
+        let written = written.trim().replace('\\', "/");
+        let directory = normal(&crate_directory.join(written.trim_end_matches('/')));
+        let shown = shown(&directory, &written, work_directory);
+        (directory, shown)
+    };
+    let (folder, shown) = place(written);
+    let (directory, shown_tests) = place(tests.unwrap_or("tests/migrations"));
+    let asked_for = backends::of_package(crate_directory);
+    let backends = if asked_for == Dialects::NONE { built } else { asked_for };
+    let mut loaded = load_for(&folder, &shown, Tests { directory, shown: shown_tests }, backends);
+    let name = written.trim().trim_end_matches('/').rsplit(['/', '\\']).next().unwrap_or_default();
+    if let Some(missing) = loaded.diagnostics.iter_mut().find(|found| found.code == "no-such-folder")
+        && let Some(path) = read::above(crate_directory, name)
+    {
+        missing.help.insert(0, format!("there is `{path}`: if that is meant, write `embed_migrations!({path:?})`"));
+    }
+    let manifest = crate_directory.join(backends::MANIFEST);
+    let has_policy = loaded.folder.tracked.iter().any(|path| path.ends_with(policy::FILE));
+    if !loaded.folder.directories.is_empty() && !has_policy && read::is_file(&manifest) {
+        // Where no policy says what the folder is for, the manifest does.
+        loaded.folder.tracked.push(manifest);
+    }
+    loaded
+}
+
+/// The path from the work directory, where it is below that; else as it is written.
+fn shown(path: &Path, written: &str, work_directory: &Path) -> String {
+    let short = path.strip_prefix(work_directory).ok().and_then(Path::to_str).filter(|path| !path.is_empty());
+    match short {
+        Some(path) => path.replace('\\', "/"),
+        None => written.strip_prefix("./").unwrap_or(written).trim_end_matches('/').to_owned(),
+    }
+}
+
+/// The path without `.` and `..`, by its letters alone: a link stays a link, and nothing
+/// needs to be there.
+pub fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(normal.components().next_back(), Some(Component::Normal(_))) => {
+                normal.pop();
+            }
+            component => normal.push(component),
+        }
+    }
+    normal
+}
+
+/// Says of each script what it does to tables, by what those before it have made.
+fn touched(migrations: &mut [Migration]) {
+    let mut catalogues: BTreeMap<String, Catalogue> = BTreeMap::new();
+    for migration in migrations {
+        let database = migration.database().unwrap_or_default().to_owned();
+        let catalogue = catalogues.entry(database).or_default();
+        touch(&mut migration.up, catalogue);
+        if let Some(down) = &mut migration.down {
+            touch(down, &mut catalogue.clone());
+        }
+    }
+}
+
+fn touch(script: &mut Script, catalogue: &mut Catalogue) {
+    let BodyData::Sql { statements, .. } = &mut script.body else { return };
+    let touches = statements.iter_mut().map(|(dialects, statements)| {
+        // What the dialects read alike does the same in each; the locks are PostgreSQL's.
+        let reads_as = dialects.iter().next().unwrap_or(Dialect::Postgres);
+        touches_after(reads_as, &script.text, statements, catalogue)
+    });
+    script.touches = touches.collect();
+}
+
+/// Under `tests = "required"`: the migrations without a test file (L1).
+fn missing_tests(folder: &Folder) -> Vec<Diagnostic> {
+    let present = read::names(&folder.tests.directory);
+    let has_test = |key: &str| test::endings().any(|ending| present.contains(&format!("{key}{ending}")));
+    let missing = folder.migrations.iter().filter(|migration| !has_test(migration.key()));
+    missing
+        .map(|migration| {
+            let test = folder.shown_test(migration.key());
+            let message = format!("`{}` has no test: there is no `{test}`", migration.id);
+            folder
+                .error("missing-test", &migration.up, message)
+                .help(format!(
+                    "type `cargo xtask new-test {}`: it writes one that fails until it is filled in",
+                    migration.word()
+                ))
+                .help(format!("or say `tests = \"optional\"` in `{}`", folder.show(policy::FILE)))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_shown_from_where_the_compiler_runs() {
+        let work = Path::new("/repository");
+        for (crate_directory, written, expected) in [
+            ("/repository", "migrations", "migrations"),
+            ("/repository/examples/app", "../../migrations/", "migrations"),
+            ("/repository/a", "./db/m", "a/db/m"),
+            ("/elsewhere/a", "./db/m/", "db/m"),
+            ("/elsewhere/a", "../m", "../m"),
+        ] {
+            let folder = normal(&Path::new(crate_directory).join(written));
+            assert_eq!(shown(&folder, written, work), expected);
+        }
+    }
+}
