@@ -190,7 +190,8 @@ impl Cli {
     }
 
     async fn run_on(&self, screen: Screen, options: &Options, verb: &Verb) -> Exit {
-        let result = match Context::new(self, options, screen.clone()) {
+        let url = self.database_url(options);
+        let result = match Context::new(self.migrations, self.migrator(), url, options, screen.clone()) {
             Ok(context) => verb.run(&context).await,
             Err(problem) => Err(problem),
         };
@@ -207,11 +208,8 @@ impl Cli {
         }
     }
 
-    pub(crate) fn migrations(&self) -> &'static Migrations {
-        self.migrations
-    }
-
-    pub(crate) fn migrator(&self) -> Migrator {
+    /// The migrator as the program wants it.
+    fn migrator(&self) -> Migrator {
         self.configure.iter().fold(Migrator::new(self.migrations), |migrator, configure| configure(migrator))
     }
 

@@ -2,7 +2,6 @@
 
 use lockgate::{Database, Migrations, Migrator};
 
-use crate::Cli;
 use crate::options::Options;
 use crate::problem::Problem;
 use crate::render;
@@ -12,7 +11,9 @@ use crate::url::DatabaseUrl;
 /// What a verb is given.
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
-    cli: &'a Cli,
+    migrations: &'static Migrations,
+    /// As the program wants it.
+    migrator: Migrator,
     options: &'a Options,
     url: DatabaseUrl,
     screen: Screen,
@@ -30,8 +31,15 @@ pub(crate) enum Access {
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(cli: &'a Cli, options: &'a Options, screen: Screen) -> Result<Self, Problem> {
-        let Some(url) = cli.database_url(options) else {
+    /// `url` is the database that the flag, the variable or the program names.
+    pub(crate) fn new(
+        migrations: &'static Migrations,
+        migrator: Migrator,
+        url: Option<DatabaseUrl>,
+        options: &'a Options,
+        screen: Screen,
+    ) -> Result<Self, Problem> {
+        let Some(url) = url else {
             return Err(Problem::usage(
                 "there is no database URL",
                 "set DATABASE_URL, or write `--database-url URL`: `sqlite://library.db?mode=rwc`, \
@@ -47,16 +55,16 @@ impl<'a> Context<'a> {
         lockgate::__private::understood(url.reveal())?;
         let why = if options.database_url.is_none() { ", as DATABASE_URL is not set" } else { "" };
         screen.note(&render::remark(&format!("the database is {url}{why}")));
-        Ok(Self { cli, options, url, screen })
+        Ok(Self { migrations, migrator, options, url, screen })
     }
 
     pub(crate) fn migrations(&self) -> &'static Migrations {
-        self.cli.migrations()
+        self.migrations
     }
 
     /// The migrator as the program and the flags want it; flags win.
     pub(crate) fn migrator(&self) -> Migrator {
-        self.options.configure(self.cli.migrator())
+        self.options.configure(self.migrator.clone())
     }
 
     pub(crate) fn screen(&self) -> &Screen {

@@ -6,6 +6,7 @@
 
 #![deny(missing_docs)]
 
+pub mod action;
 pub mod checksum;
 pub mod dialect;
 pub mod drift;
@@ -25,6 +26,7 @@ pub mod unit;
 pub mod version;
 mod words;
 
+pub use action::{Action, Direction};
 pub use checksum::Checksum;
 pub use dialect::{Dialect, Dialects};
 pub use drift::Drift;
@@ -33,9 +35,9 @@ pub use front::Front;
 pub use history::{Digest, History, Row, State};
 pub use limit::Limit;
 pub use migration::{Body, Migration, Script, Set};
-pub use plan::{Action, Ahead, Atomicity, Destination, Direction, OutOfOrder, Plan, Refusal, Request, Step, plan};
+pub use plan::{Ahead, Atomicity, Destination, Effects, OutOfOrder, Plan, Refusal, Request, Step, plan};
 pub use statement::{Statement, StatementFlags, StatementKind};
 pub use status::{Status, status};
-pub use touch::{Effects, TableLock, Touch};
+pub use touch::{TableLock, Touch};
 pub use unit::{Unit, UnitKind};
 pub use version::Version;

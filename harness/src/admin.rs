@@ -13,8 +13,6 @@ use sqlx::{Connection, Executor, PgConnection, Row};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
-use crate::postgres::with_database;
-
 /// How many connections to one server wait for the next test.
 const IDLE: usize = 4;
 
@@ -177,4 +175,24 @@ fn runtime() -> &'static Runtime {
         let mut builder = Builder::new_multi_thread();
         builder.worker_threads(1).thread_name("lockgate-databases").enable_all().build().expect("a runtime starts")
     })
+}
+
+/// The same server's URL for another database.
+pub(crate) fn with_database(url: &str, database: &str) -> String {
+    let (address, parameters) = url.split_once('?').map_or((url, None), |(address, rest)| (address, Some(rest)));
+    let start = address.find("://").map_or(0, |at| at + 3);
+    let end = address[start..].find('/').map_or(address.len(), |at| start + at);
+    let parameters = parameters.map(|parameters| format!("?{parameters}")).unwrap_or_default();
+    format!("{}/{database}{parameters}", &address[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_gets_another_database() {
+        assert_eq!(with_database("postgres://u:p@h:1/a?x=y/z", "b"), "postgres://u:p@h:1/b?x=y/z");
+        assert_eq!(with_database("postgres://h", "b"), "postgres://h/b");
+    }
 }

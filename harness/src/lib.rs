@@ -91,6 +91,7 @@ mod guide {}
 #[cfg(feature = "postgres")]
 mod admin;
 mod atomic;
+mod below;
 mod db;
 mod entry;
 mod error;
@@ -100,6 +101,7 @@ mod panic;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod problem;
+mod recipe;
 #[doc(hidden)]
 pub mod request;
 pub mod server;
@@ -125,8 +127,8 @@ pub use error::Error;
 pub use failure::{Failure, TestResult};
 pub use problem::{Problem, Step};
 pub use skip::skipped;
+pub use suite::Random;
 pub use test::Argument;
-pub use testdb::Random;
 pub use throwaway::Throwaway;
 
 /// Makes a test of an asynchronous function that asks for a database: it gets one of its own, with

@@ -11,9 +11,9 @@ use lockgate::Dialect;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Executor, PgConnection};
 
-use crate::admin::{Admin, there, wait_there};
+use crate::admin::{Admin, there, wait_there, with_database};
+use crate::recipe::Recipe;
 use crate::server::{self, ErrorKind, LINGER, Options, Shared};
-use crate::template::Template;
 use crate::{Error, skipped};
 
 /// The variable that names a server of the user's own.
@@ -34,7 +34,7 @@ pub(crate) struct Place {
 
 impl Place {
     /// A copy of a template; without one, an empty database. `None` where this machine has no server.
-    pub(crate) async fn like(template: Option<Template>) -> Result<Option<Self>, Error> {
+    pub(crate) async fn like<R: Recipe>(template: Option<R>) -> Result<Option<Self>, Error> {
         let Some((server, passwords)) = server()? else { return Ok(None) };
         let name = name();
         let failed = |e| Error::because(format!("no database for a test can be made on the server of {SERVER}"), e);
@@ -139,10 +139,10 @@ fn name() -> String {
 ///
 /// A template is whole if it has its name: it is made under another one, and renamed at the end. Who
 /// is killed meanwhile leaves the other name behind, which the next one drops.
-fn copy<'a>(
+fn copy<'a, R: Recipe>(
     admin: &'a mut Admin,
     server: &'a str,
-    template: Template,
+    template: R,
     name: &'a str,
 ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
     Box::pin(async move {
@@ -224,15 +224,6 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// The same server's URL for another database.
-pub(crate) fn with_database(url: &str, database: &str) -> String {
-    let (address, parameters) = url.split_once('?').map_or((url, None), |(address, rest)| (address, Some(rest)));
-    let start = address.find("://").map_or(0, |at| at + 3);
-    let end = address[start..].find('/').map_or(address.len(), |at| start + at);
-    let parameters = parameters.map(|parameters| format!("?{parameters}")).unwrap_or_default();
-    format!("{}/{database}{parameters}", &address[..end])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,11 +233,5 @@ mod tests {
         assert!(goes_with_server(true, LEFT - 1));
         assert!(!goes_with_server(true, LEFT));
         assert!(!goes_with_server(false, 0));
-    }
-
-    #[test]
-    fn a_url_gets_another_database() {
-        assert_eq!(with_database("postgres://u:p@h:1/a?x=y/z", "b"), "postgres://u:p@h:1/b?x=y/z");
-        assert_eq!(with_database("postgres://h", "b"), "postgres://h/b");
     }
 }

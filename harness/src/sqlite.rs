@@ -12,8 +12,8 @@ use lockgate::Dialect;
 use tempfile::TempDir;
 
 use crate::Error;
+use crate::recipe::Recipe;
 use crate::server::Folder;
-use crate::template::Template;
 
 /// How often we look whether another one has made a template.
 const GLANCE: Duration = Duration::from_millis(2);
@@ -24,7 +24,7 @@ pub(crate) struct Place {
 
 impl Place {
     /// A copy of a template; without one, no file yet: SQLite makes it.
-    pub(crate) async fn like(template: Option<Template>) -> Result<Self, Error> {
+    pub(crate) async fn like<R: Recipe>(template: Option<R>) -> Result<Self, Error> {
         // Before there is a folder: who is killed while a template is made leaves none behind.
         let from = match template {
             Some(template) => Some(shared(template).await?),
@@ -54,7 +54,7 @@ impl Place {
 }
 
 /// The file of a template, which the test processes share.
-async fn shared(template: Template) -> Result<PathBuf, Error> {
+async fn shared<R: Recipe>(template: R) -> Result<PathBuf, Error> {
     static SHARED: OnceLock<Result<Folder, String>> = OnceLock::new();
     let shared = SHARED.get_or_init(|| Folder::join("sqlite").map_err(|e| e.to_string()));
     let folder = shared.as_ref().map_err(|e| Error::new(e.as_str()))?.path();
@@ -62,8 +62,8 @@ async fn shared(template: Template) -> Result<PathBuf, Error> {
 }
 
 /// The file of a template, made by one process at a time. Its name says that it is whole.
-fn ready<'a>(
-    template: Template,
+fn ready<'a, R: Recipe>(
+    template: R,
     folder: &'a Path,
 ) -> Pin<Box<dyn Future<Output = Result<PathBuf, Error>> + Send + 'a>> {
     Box::pin(async move {

@@ -10,8 +10,10 @@ use lockgate::{Dialect, Migrations, Version};
 
 use crate::db::Db;
 use crate::failure::{Failure, TestResult};
-use crate::testdb::Random;
 use crate::{Throwaway, panic};
+
+/// The source of all chance in `tests/migrations/seed.rs`: with the same seed it says the same again.
+pub use fastrand::Rng as Random;
 
 /// What `migration_tests!` makes of a folder and its tests.
 #[derive(Debug)]

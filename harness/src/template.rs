@@ -10,6 +10,7 @@ use lockgate::{Body, Database, Destination, Dialect, Migration, Migrations, Migr
 use sha2::{Digest, Sha256};
 
 use crate::ground::Ground;
+use crate::recipe::Recipe;
 use crate::suite::{Check, Tests};
 use crate::{Error, Throwaway};
 
@@ -61,12 +62,6 @@ impl Template {
         self.count
     }
 
-    /// The one that this one is made from.
-    pub(crate) fn before(self) -> Option<Self> {
-        let count = (self.count - 1) / STRIDE * STRIDE;
-        (count > 0).then(|| Self { count, ..self }.with_rows())
-    }
-
     /// Whether it holds what Rust code did.
     pub(crate) fn is_of_this_program(self) -> bool {
         let step = |migration: Migration| matches!(migration.up().body(), Body::Rust);
@@ -74,10 +69,17 @@ impl Template {
             || self.checks().any(|fill| !matches!(fill, Check::Sql { .. }))
     }
 
+    /// The newest migration that it holds.
+    fn version(self) -> Version {
+        self.migrations.set().get(self.count - 1).expect("a template holds what is in its set").version()
+    }
+}
+
+impl Recipe for Template {
     /// Equal for what is equal: the scripts and their order, the program's name, which the history
     /// records, and this release, which writes it. What a Rust step or a fill does is not only in its
     /// file, so that the test program itself counts where there is one.
-    pub(crate) fn key(self, dialect: Dialect) -> String {
+    fn key(self, dialect: Dialect) -> String {
         let mut hash = Sha256::new();
         let mut add = |bytes: &[u8]| {
             hash.update((bytes.len() as u64).to_le_bytes());
@@ -120,13 +122,14 @@ impl Template {
         hash.finalize()[..10].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The newest migration that it holds.
-    fn version(self) -> Version {
-        self.migrations.set().get(self.count - 1).expect("a template holds what is in its set").version()
+    /// The one that this one is made from.
+    fn before(self) -> Option<Self> {
+        let count = (self.count - 1) / STRIDE * STRIDE;
+        (count > 0).then(|| Self { count, ..self }.with_rows())
     }
 
     /// Makes an empty database, or a copy of [`before`](Self::before), be like this.
-    pub(crate) async fn fill(self, url: &str, dialect: Dialect) -> Result<(), Error> {
+    async fn fill(self, url: &str, dialect: Dialect) -> Result<(), Error> {
         if let Some(tests) = self.fills {
             return self.fill_with_rows(tests, url.to_owned(), dialect).await;
         }
@@ -171,10 +174,42 @@ impl Template {
 }
 
 /// Applies a set up to this version.
-pub(crate) async fn migrate(migrations: &'static Migrations, version: Version, url: &str) -> Result<(), Error> {
+async fn migrate(migrations: &'static Migrations, version: Version, url: &str) -> Result<(), Error> {
     let failed = |e| Error::because("a throwaway database cannot be migrated", e);
     let mut database = Database::connect(url).await.map_err(failed)?;
     let migrator = Migrator::new(migrations);
     migrator.apply_to(&mut database, Destination::Version(version)).await.map_err(failed)?;
     database.close().await.map_err(failed)
+}
+
+impl Throwaway {
+    /// A database to which all of a set has been applied: once, by the first test of a run that asks
+    /// for it. The others get copies.
+    ///
+    /// # Errors
+    ///
+    /// As for [`empty`](Self::empty), and where a migration fails or a version is not in the set.
+    pub async fn at_head(migrations: &'static Migrations, dialect: Dialect) -> Result<Option<Self>, Error> {
+        Self::at(migrations, migrations.set().last().map(|last| last.version()), dialect).await
+    }
+
+    /// A database to which a set has been applied up to this version, and nothing of it for `None`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`at_head`](Self::at_head).
+    pub async fn at(
+        migrations: &'static Migrations,
+        version: Option<Version>,
+        dialect: Dialect,
+    ) -> Result<Option<Self>, Error> {
+        let Some(version) = version else { return Self::empty(dialect).await };
+        let template = Template::below(migrations, version);
+        let Some(made) = Self::like(template, dialect).await? else { return Ok(None) };
+        // A copy of the head has nothing left to do.
+        if template.is_none_or(|template| template.count() < migrations.len()) {
+            migrate(migrations, version, &made.url()).await?;
+        }
+        Ok(Some(made))
+    }
 }

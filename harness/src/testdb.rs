@@ -15,9 +15,6 @@ use crate::Throwaway;
 use crate::ground::Ground;
 use crate::suite::{self, Check, Tests};
 
-/// The source of all chance in `tests/migrations/seed.rs`: with the same seed it says the same again.
-pub use fastrand::Rng as Random;
-
 /// The database. Not an argument, as all the machine can read those.
 pub const URL: &str = "LOCKGATE_TESTDB_URL";
 

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use lockgate::{Database, Dialect, Migrations, Version};
+use lockgate::{Database, Dialect};
 
 use crate::Error;
 #[cfg(feature = "postgres")]
 use crate::postgres;
+use crate::recipe::{Nothing, Recipe};
 #[cfg(feature = "sqlite")]
 use crate::sqlite;
-use crate::template::{Template, migrate};
 
 /// A database of its own for one test. It is dropped with the value, and kept where the test
 /// panics.
@@ -41,11 +41,11 @@ impl Throwaway {
     /// Where there is a server and it does not do what it should, and where this build has no
     /// feature for the dialect.
     pub async fn empty(dialect: Dialect) -> Result<Option<Self>, Error> {
-        Self::like(None, dialect).await
+        Self::like(None::<Nothing>, dialect).await
     }
 
     /// A copy of a template, or an empty database.
-    pub(crate) async fn like(template: Option<Template>, dialect: Dialect) -> Result<Option<Self>, Error> {
+    pub(crate) async fn like<R: Recipe>(template: Option<R>, dialect: Dialect) -> Result<Option<Self>, Error> {
         let place: Option<Place> = match dialect {
             #[cfg(feature = "sqlite")]
             Dialect::Sqlite => Some(Place::Sqlite(sqlite::Place::like(template).await?)),
@@ -56,36 +56,6 @@ impl Throwaway {
             Dialect::Mysql => return Err(no_feature(dialect)),
         };
         Ok(place.map(|place| Self { place }))
-    }
-
-    /// A database to which all of a set has been applied: once, by the first test of a run that asks
-    /// for it. The others get copies.
-    ///
-    /// # Errors
-    ///
-    /// As for [`empty`](Self::empty), and where a migration fails or a version is not in the set.
-    pub async fn at_head(migrations: &'static Migrations, dialect: Dialect) -> Result<Option<Self>, Error> {
-        Self::at(migrations, migrations.set().last().map(|last| last.version()), dialect).await
-    }
-
-    /// A database to which a set has been applied up to this version, and nothing of it for `None`.
-    ///
-    /// # Errors
-    ///
-    /// As for [`at_head`](Self::at_head).
-    pub async fn at(
-        migrations: &'static Migrations,
-        version: Option<Version>,
-        dialect: Dialect,
-    ) -> Result<Option<Self>, Error> {
-        let Some(version) = version else { return Self::empty(dialect).await };
-        let template = Template::below(migrations, version);
-        let Some(made) = Self::like(template, dialect).await? else { return Ok(None) };
-        // A copy of the head has nothing left to do.
-        if template.is_none_or(|template| template.count() < migrations.len()) {
-            migrate(migrations, version, &made.url()).await?;
-        }
-        Ok(Some(made))
     }
 
     /// A database that is there, as if it were one of ours.

@@ -4,48 +4,22 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use lockgate_core::{Atomicity, Digest, Direction, History, Plan};
+use lockgate_core::{Digest, Direction, History, Plan};
 use tokio::time::Instant;
 
 use crate::backend::{
-    Backend, Deadline, Ending, FailedAt, Fate, Job, Leftovers, Limits, LockFailure, LockRequest, Progress, Work,
-    backoff,
+    Backend, Deadline, Ending, FailedAt, Fate, Job, LockFailure, LockRequest, Progress, Work, backoff,
 };
 use crate::error::{Class, Error};
-use crate::event::{Event, OnEvent};
+use crate::event::Event;
 use crate::failure::{self, FailedJob};
-use crate::migrations::Migrations;
 use crate::report::{Done, Report};
-use crate::store::Store;
+use crate::run::Run;
 
 /// How often a migration that could not get its lock is tried in all.
 const ATTEMPTS: u32 = 5;
 /// How often a run that others came before of is planned anew.
 const REPLANS: u32 = 8;
-
-/// All that a run needs besides its plan.
-pub(crate) struct Run<'a> {
-    pub(crate) migrations: &'a Migrations,
-    pub(crate) store: Store,
-    pub(crate) limits: Limits,
-    pub(crate) leftovers: Leftovers,
-    pub(crate) atomicity: Atomicity,
-    pub(crate) on_event: Option<OnEvent>,
-    /// Whether a database in which all of the migrations are applied, and nothing else is, is where it is to be.
-    pub(crate) to_head: bool,
-}
-
-impl Run<'_> {
-    pub(crate) fn is_one_transaction(&self) -> bool {
-        self.atomicity == Atomicity::WholeRun
-    }
-
-    fn tell(&self, event: Event) {
-        if let Some(on_event) = &self.on_event {
-            on_event(&event);
-        }
-    }
-}
 
 /// What a run does about a history that is another one than it planned for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

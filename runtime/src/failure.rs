@@ -6,8 +6,8 @@ use lockgate_core::{Direction, Front, History, Row, State, StatementFlags, State
 
 use crate::backend::{FailedAt, Failure, Fate, Job, LockFailure, Work};
 use crate::error::{Cause, Class, Error, ErrorKind, Place, Said};
-use crate::executor::Run;
 use crate::report::Report;
+use crate::run::Run;
 
 /// A job that failed, and how things stand.
 pub(crate) struct FailedJob {

@@ -43,6 +43,7 @@ mod migrator;
 #[cfg(feature = "schema")]
 mod reader;
 mod report;
+mod run;
 mod secret;
 mod session;
 mod store;
@@ -51,8 +52,9 @@ mod transaction;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod url;
 
+pub use lockgate_core::Action;
 pub use lockgate_core::patch;
-pub use lockgate_core::plan::{Action, Reason};
+pub use lockgate_core::plan::Reason;
 pub use lockgate_core::{
     Ahead, Atomicity, Body, Checksum, Destination, Dialect, Dialects, Direction, Drift, Effects, Front, Migration,
     OutOfOrder, Plan, Row, Script, Set, State, Statement, StatementFlags, StatementKind, Status, Step, TableLock,

@@ -14,9 +14,10 @@ use crate::Repair;
 use crate::backend::{Backend, Leftovers, Limits};
 use crate::error::{Error, Said};
 use crate::event::{Event, OnEvent};
-use crate::executor::{self, Changed, Run};
+use crate::executor::{self, Changed};
 use crate::migrations::Migrations;
 use crate::report::Report;
+use crate::run::Run;
 use crate::store::{Store, Table};
 use crate::target::Target;
 

@@ -7,6 +7,7 @@ mod backends;
 mod beside_sqlx;
 mod cancel;
 mod check;
+mod circles;
 mod cli;
 mod conformance;
 mod convert;

@@ -12,6 +12,7 @@ pub mod place;
 pub mod postgres;
 mod process;
 pub mod require;
+mod secret;
 mod share;
 mod shared;
 mod watchdog;

@@ -11,7 +11,8 @@ use std::time::Instant;
 use tempfile::TempDir;
 
 use super::account::Account;
-use super::process::{self, GLANCE, PATIENCE, PORTS, command, free_port, wait_until, write_secret};
+use super::process::{self, GLANCE, PATIENCE, PORTS, command, free_port, wait_until};
+use super::secret::write_secret;
 use super::share::{self, Fresh, token};
 use super::watchdog::{self, Watchdog};
 use super::{Error, locate, place};

@@ -1,8 +1,7 @@
 //! What starting any server takes: programs with a clean environment, free ports, patience.
 
 use std::env;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -52,18 +51,6 @@ pub(super) fn wait_until<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     }
 }
 
-/// A new file that only this user may read, from its first moment: one that is there already may be open to others.
-pub(super) fn write_secret(path: &Path, text: &str) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.write_all(text.as_bytes())
-}
-
 /// Everything that stands in a log; nothing where there is none.
 pub(super) fn log(path: &Path) -> String {
     fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
@@ -85,25 +72,4 @@ pub(super) fn end(server: Option<Child>, watchdog: &mut Watchdog) {
         let _ = server.wait();
     }
     watchdog.wait();
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    #[test]
-    fn a_secret_is_read_by_nobody_else() {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("secret");
-        fs::write(&path, "old").unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
-        // Who had it open reads nothing that comes later.
-        let mut open = File::open(&path).unwrap();
-        write_secret(&path, "new").unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
-        assert_eq!(io::read_to_string(&mut open).unwrap(), "old");
-    }
 }

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::secret::write_secret;
+
 /// The variable that says how many seconds the watchdog waits for another test process.
 pub const LINGER: &str = "LOCKGATE_LINGER";
 
@@ -97,7 +99,7 @@ impl Fresh {
     fn publish(&self, state: &str) -> io::Result<bool> {
         let draft = self.folder.join("state.new");
         let write = || {
-            super::process::write_secret(&draft, &format!("{}\n{state}", self.token))?;
+            write_secret(&draft, &format!("{}\n{state}", self.token))?;
             fs::rename(&draft, self.folder.join("state"))
         };
         match write() {

@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use super::postgres::is_ready;
+use super::secret::write_secret;
 use super::share::{self, Share};
 use super::watchdog::{self, Watchdog};
-use super::{Error, Options, Postgres, process};
+use super::{Error, Options, Postgres};
 
 /// A cluster that the test processes of one user and one target folder share. It lives while one of
 /// them does, and a few seconds longer ([`LINGER`](super::LINGER)), also where they are killed.
@@ -50,7 +51,7 @@ impl Shared {
                 bin: server.bin().to_owned(),
             };
             let passwords = format!("127.0.0.1:{}:*:postgres:{}\n", state.port, state.password);
-            process::write_secret(&fresh.folder.join("pgpass"), &passwords)?;
+            write_secret(&fresh.folder.join("pgpass"), &passwords)?;
             Ok::<_, Error>((state.text(), server))
         })?;
         let state = State::read(&text).ok_or_else(|| Error::failed("the state of the shared server is not ours"))?;

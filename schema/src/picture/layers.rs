@@ -1,6 +1,6 @@
 //! Which box stands in which layer, and in which order there: those that are pointed to on the left.
 
-use super::layout::{Edge, Size};
+use super::geometry::{Edge, Size};
 
 /// A place in a layer: a box, or a bend of an edge that passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

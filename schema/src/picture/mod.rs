@@ -1,5 +1,6 @@
 //! Pictures of a schema: its tables and which of them point to which.
 
+mod geometry;
 mod graph;
 mod layers;
 mod layout;

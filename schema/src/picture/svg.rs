@@ -1,8 +1,9 @@
 //! A picture as SVG: a card a table, with its columns and keys, and a line a foreign key, with a crow's
 //! foot where many rows may point to one.
 
+use super::geometry::{Edge, Point, Size};
 use super::graph::{Graph, Link, Row, Shown};
-use super::layout::{Edge, Point, Size, lay_out};
+use super::layout::lay_out;
 use crate::model::Schema;
 
 const HEAD: f64 = 30.0;

@@ -4,11 +4,11 @@
 use lockgate_core::TableLock;
 use lockgate_core::touch::is_same_table;
 
-use super::read::{Doing, references};
+use super::effect::{TableEffects, references};
 use crate::cursor::Cursor;
 
 /// Behind the name of the table: all actions under one lock, the strongest that one of them wants.
-pub(super) fn table(table: &str, mut at: Cursor<'_>, doing: &mut Doing) {
+pub(super) fn table(table: &str, mut at: Cursor<'_>, doing: &mut TableEffects) {
     if at.take("rename to") {
         doing.lock([table.to_owned()], TableLock::AccessExclusive);
         doing.renames = at.path().map(|to| (table.to_owned(), to));
@@ -75,7 +75,7 @@ fn storage(options: Cursor<'_>) -> TableLock {
 }
 
 /// The locks on other tables that an action names.
-fn others(table: &str, mut at: Cursor<'_>, doing: &mut Doing) {
+fn others(table: &str, mut at: Cursor<'_>, doing: &mut TableEffects) {
     if at.take("add") {
         doing.lock(references(at).filter(|other| !is_same_table(other, table)), TableLock::ShareRowExclusive);
     } else if at.take("attach partition") || at.take("detach partition") {

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use lockgate_core::TableLock;
 use lockgate_core::touch::is_same_table;
 
-use super::read::{Doing, tables};
+use super::effect::{TableEffects, references};
+use super::read::tables;
 use crate::cursor::{Cursor, key};
 use crate::lexer::Kind;
 
@@ -63,7 +64,7 @@ use TableLock::{AccessExclusive, Share, ShareRowExclusive, ShareUpdateExclusive}
 
 impl Catalogue {
     /// The locks of a statement on tables that it does not name.
-    pub(super) fn leads(&self, at: Cursor<'_>, doing: &mut Doing) {
+    pub(super) fn leads(&self, at: Cursor<'_>, doing: &mut TableEffects) {
         let mut found = BTreeMap::new();
         self.statement(at, &mut |table: &str, lock: TableLock| {
             let held = found.entry(table.to_owned()).or_insert(lock);
@@ -303,7 +304,7 @@ impl Catalogue {
                 _ => below(lock),
             }
             // A partitioned table that is referred to is locked with its partitions.
-            for to in super::read::references(at) {
+            for to in references(at) {
                 self.below(&to, true, &mut |table| lock(table, ShareRowExclusive));
             }
         } else if at.take("validate constraint") {
@@ -409,7 +410,7 @@ impl Catalogue {
                 self.defaults(&table, lock);
                 self.partition_gets(&table, lock);
             }
-            for to in super::read::references(at) {
+            for to in references(at) {
                 self.below(&to, true, &mut |table| lock(table, ShareRowExclusive));
             }
         }

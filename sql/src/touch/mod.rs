@@ -10,6 +10,7 @@
 
 mod alter;
 mod catalogue;
+mod effect;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,7 @@ mod tests;
 use lockgate_core::touch::is_same_table;
 use lockgate_core::{Dialect, Statement, StatementFlags, StatementKind, TableLock, Touch};
 
-use self::read::Doing;
+use self::effect::{TableEffects, made};
 use super::cursor::{Cursor, tokens};
 
 pub(crate) use self::alter::lock as lock_of_action;
@@ -159,10 +160,10 @@ fn has(names: &[String], name: &str) -> bool {
 
 impl Script {
     /// A statement has run. Says whether it destroyed data.
-    fn after(&mut self, statement: usize, doing: Doing) -> bool {
+    fn after(&mut self, statement: usize, doing: TableEffects) -> bool {
         let mut destroys = doing.destroys;
         if let Some((index, _)) = doing.index.as_ref().filter(|_| self.dialect == Dialect::Postgres) {
-            self.push(Touch { statement, of_index: true, ..read::made(index.clone()) });
+            self.push(Touch { statement, of_index: true, ..made(index.clone()) });
         }
         for mut touch in doing.touches {
             touch.statement = statement;
@@ -196,7 +197,7 @@ impl Script {
             if let Some(at) = self.renamed.iter().rposition(|(new, _)| is_same_table(new, &from)) {
                 self.renamed[at].0 = to;
             } else if has(&self.made, &from) {
-                self.make(Touch { statement, ..read::made(to) });
+                self.make(Touch { statement, ..made(to) });
             } else {
                 self.renamed.push((to, from));
             }

@@ -2,67 +2,20 @@
 //! whether it destroys what is in them.
 
 use lockgate_core::touch::is_same_table;
-use lockgate_core::{Dialect, TableLock, Touch};
+use lockgate_core::{Dialect, TableLock};
 
 use super::alter;
+use super::effect::{TableEffects, made, references};
 use crate::cursor::Cursor;
 
-/// What a statement does, whatever went before it.
-#[derive(Debug, Default)]
-pub(super) struct Doing {
-    /// Their statement is not set.
-    pub(super) touches: Vec<Touch<String>>,
-    /// Whether it destroys data in tables that it does not name.
-    pub(super) destroys: bool,
-    /// Whether it drops the tables whose data it destroys.
-    pub(super) drops: bool,
-    /// A table and its new name.
-    pub(super) renames: Option<(String, String)>,
-    /// The tables whose rows it writes to another one.
-    pub(super) copies: Vec<String>,
-    /// An index that it builds, and the table.
-    pub(super) index: Option<(String, String)>,
-}
-
-/// A table that is made.
-pub(super) fn made(table: String) -> Touch<String> {
-    Touch { statement: 0, table, of_index: false, lock: None, makes: true, destroys: false }
-}
-
-impl Doing {
-    fn touch(&mut self, table: String, lock: TableLock) -> &mut Touch<String> {
-        self.touches.push(Touch { lock: Some(lock), makes: false, ..made(table) });
-        self.touches.last_mut().expect("it was just pushed")
-    }
-
-    pub(super) fn lock(&mut self, tables: impl IntoIterator<Item = String>, lock: TableLock) {
-        for table in tables {
-            self.touch(table, lock);
-        }
-    }
-
-    /// Locks tables by the names of their indexes.
-    fn lock_of_index(&mut self, indexes: impl IntoIterator<Item = String>, lock: TableLock) {
-        for index in indexes {
-            self.touch(index, lock).of_index = true;
-        }
-    }
-
-    pub(super) fn lose(&mut self, tables: impl IntoIterator<Item = String>, lock: TableLock) {
-        for table in tables {
-            self.touch(table, lock).destroys = true;
-        }
-    }
-}
-
 /// What the statement does.
-pub(super) fn statement(dialect: Dialect, at: Cursor<'_>) -> Doing {
-    let mut doing = Doing::default();
+pub(super) fn statement(dialect: Dialect, at: Cursor<'_>) -> TableEffects {
+    let mut doing = TableEffects::default();
     read(dialect, at, &mut doing);
     doing
 }
 
-fn read(dialect: Dialect, mut at: Cursor<'_>, doing: &mut Doing) {
+fn read(dialect: Dialect, mut at: Cursor<'_>, doing: &mut TableEffects) {
     if at.take("with") {
         common(dialect, at, doing);
     } else if at.take("create") {
@@ -118,7 +71,7 @@ fn read(dialect: Dialect, mut at: Cursor<'_>, doing: &mut Doing) {
 }
 
 /// Behind WITH: the queries that have names, and the one that uses them.
-fn common(dialect: Dialect, mut at: Cursor<'_>, doing: &mut Doing) {
+fn common(dialect: Dialect, mut at: Cursor<'_>, doing: &mut TableEffects) {
     while !at.ended() {
         if let Some(group) = at.group() {
             read(dialect, group, doing);
@@ -161,7 +114,7 @@ fn sources(mut at: Cursor<'_>) -> Vec<String> {
     tables
 }
 
-fn select(at: Cursor<'_>, doing: &mut Doing) {
+fn select(at: Cursor<'_>, doing: &mut TableEffects) {
     let mut into = at;
     if into.seek("into") {
         while into.is_any(&["temp", "temporary", "unlogged", "table"]) {
@@ -188,7 +141,7 @@ pub(super) fn named(mut at: Cursor<'_>) -> TableLock {
     longest.next().unwrap_or(TableLock::AccessExclusive)
 }
 
-fn create(mut at: Cursor<'_>, doing: &mut Doing) {
+fn create(mut at: Cursor<'_>, doing: &mut TableEffects) {
     let replaces = at.take("or replace");
     at.adjectives();
     if at.take("table") {
@@ -231,7 +184,7 @@ fn create(mut at: Cursor<'_>, doing: &mut Doing) {
     }
 }
 
-fn create_table(mut at: Cursor<'_>, doing: &mut Doing) {
+fn create_table(mut at: Cursor<'_>, doing: &mut TableEffects) {
     let Some(table) = at.path() else { return };
     let mut rest = at;
     if rest.take("partition of") {
@@ -249,15 +202,7 @@ fn create_table(mut at: Cursor<'_>, doing: &mut Doing) {
     doing.touches.push(made(table));
 }
 
-/// The tables behind each REFERENCES, at any level.
-pub(super) fn references(at: Cursor<'_>) -> impl Iterator<Item = String> {
-    (0..at.tokens.len()).filter_map(move |index| {
-        let mut here = at.on(&at.tokens[index..]);
-        here.take("references").then(|| here.path()).flatten()
-    })
-}
-
-fn alter(mut at: Cursor<'_>, doing: &mut Doing) {
+fn alter(mut at: Cursor<'_>, doing: &mut TableEffects) {
     at.take("materialized");
     at.take("foreign");
     if at.take("table") || at.take("view") {
@@ -286,7 +231,7 @@ fn alter(mut at: Cursor<'_>, doing: &mut Doing) {
     }
 }
 
-fn drop(dialect: Dialect, mut at: Cursor<'_>, doing: &mut Doing) {
+fn drop(dialect: Dialect, mut at: Cursor<'_>, doing: &mut TableEffects) {
     at.take("temporary");
     let foreign = at.take("foreign");
     if at.take("table") {
@@ -317,7 +262,7 @@ fn drop(dialect: Dialect, mut at: Cursor<'_>, doing: &mut Doing) {
     }
 }
 
-fn comment(mut at: Cursor<'_>, doing: &mut Doing) {
+fn comment(mut at: Cursor<'_>, doing: &mut TableEffects) {
     let lock = TableLock::ShareUpdateExclusive;
     if at.take("table") || at.take("view") || at.take("materialized view") || at.take("foreign table") {
         doing.lock(at.path(), lock);
@@ -329,7 +274,7 @@ fn comment(mut at: Cursor<'_>, doing: &mut Doing) {
     }
 }
 
-fn maintain(mut at: Cursor<'_>, doing: &mut Doing) {
+fn maintain(mut at: Cursor<'_>, doing: &mut TableEffects) {
     let is_on = |options: Cursor<'_>, name: &str| {
         options.pieces().iter().any(|option| option.is(name) && !["false", "off"].iter().any(|no| option.has(no)))
     };

@@ -9,7 +9,7 @@ use lockgate_core::{Action, StatementKind};
 
 use super::kept;
 use super::message::{Message, Slot};
-use super::sql::{self, Fields, Write, literal};
+use super::sql::{self, BEGIN, Fields, Write, literal};
 use super::{Backing, From, Open};
 use crate::backend::{Job, Sql, Work};
 use crate::store::{Store, identifier};
@@ -27,9 +27,6 @@ const SLOW: Duration = Duration::from_secs(2);
 const PREPARED_JOBS: usize = 4;
 /// How soon the server notices that its client is gone, in milliseconds.
 const HANG_UP_MS: &str = "250";
-
-/// Whatever is the default of the database or the role.
-pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
 /// How many migrations the next message may hold, after one of so many that took so long.
 pub(super) fn next_batch(batch: usize, elapsed: Duration) -> usize {

@@ -25,9 +25,9 @@ use sqlx::postgres::{PgQueryResult, PgRow, PgTransactionManager};
 use sqlx::{AssertSqlSafe, Connection, Either, PgConnection, Postgres, Row};
 use sqlx_core::transaction::TransactionManager;
 
-use self::envelope::BEGIN;
 use self::facts::Facts;
 use self::message::{Message, Slot};
+use self::sql::BEGIN;
 use self::sql::{EQ, Lock, TEXT, literal};
 use super::{
     Backend, BoxFuture, Deadline, Ending, Failure, Job, Leftovers, Limits, LockFailure, LockRequest, OnProgress,

@@ -10,10 +10,10 @@ use lockgate_core::{Action, Dialect, Direction, Effect, State, StatementFlags, S
 use sqlx::Row;
 
 use super::doubt::Answer;
-use super::envelope::BEGIN;
+
 use super::message::{Message, Slot};
-use super::run::MADE;
-use super::sql::{BEFORE, EQ, GREATER, LESS, NE, PER, PLUS, TEXT, TIMES, literal};
+
+use super::sql::{BEFORE, BEGIN, EQ, GREATER, LESS, MADE, NE, PER, PLUS, TEXT, TIMES, literal};
 use super::{Backing, kept, sql};
 use crate::backend::{FailedAt, Failure, Job, OnProgress, Progress, Sql, Work, backoff};
 use crate::error::{Cause, Class};

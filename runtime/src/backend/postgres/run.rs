@@ -8,9 +8,9 @@ use sqlx_core::transaction::TransactionManager as _;
 use tokio::time::Instant;
 
 use super::cause::with_grant;
-use super::envelope::{BEGIN, next_batch};
+use super::envelope::next_batch;
 use super::message::{self, Message, Slot};
-use super::sql::check;
+use super::sql::{BEGIN, MADE, UNIQUE, check};
 use super::{Backing, Open, Phase, cause, is_busy, kept, sql};
 use crate::Transaction;
 use crate::backend::{FailedAt, Failure, Fate, Job, LEFT_OPEN, OnProgress, Progress, Sql, Work};
@@ -20,11 +20,6 @@ use crate::store::Store;
 
 /// Among so many sessions of a pooler the one is looked for that has what was prepared.
 const SESSIONS: u32 = 16;
-/// Of a unique key: another run wrote the row first.
-const UNIQUE: &str = "SQLSTATE 23505";
-/// Of a schema or a table that is there: another run made it first.
-pub(super) const MADE: [&str; 3] = [UNIQUE, "SQLSTATE 42P06", "SQLSTATE 42P07"];
-
 impl Backing<'_> {
     pub(super) async fn run_jobs(
         &mut self,

@@ -19,6 +19,14 @@ pub(super) const PLUS: &str = "OPERATOR(pg_catalog.+)";
 pub(super) const LIKE: &str = "OPERATOR(pg_catalog.~)";
 pub(super) const TEXT: &str = "pg_catalog.text";
 
+/// Whatever is the default of the database or the role.
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+
+/// Of a unique key: another run wrote the row first.
+pub(super) const UNIQUE: &str = "SQLSTATE 23505";
+/// Of a schema or a table that is there: another run made it first.
+pub(super) const MADE: [&str; 3] = [UNIQUE, "SQLSTATE 42P06", "SQLSTATE 42P07"];
+
 /// The `SQLSTATE`s of checks that do not hold: each fails in a way of its own, so that the code tells
 /// which it was whatever language the server speaks.
 pub(super) mod check {
@@ -355,7 +363,7 @@ pub(super) fn flush(synchronous_commit: &str) -> String {
     format!(
         "{}; SELECT pg_catalog.set_config('synchronous_commit', {}, true); \
          SELECT pg_catalog.pg_logical_emit_message(true, 'lockgate', ''); COMMIT",
-        super::envelope::BEGIN,
+        BEGIN,
         literal(synchronous_commit)
     )
 }

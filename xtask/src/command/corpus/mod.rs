@@ -8,6 +8,7 @@ mod build;
 mod database;
 mod fetch;
 mod run;
+mod shell;
 mod split;
 mod table;
 #[cfg(feature = "trace")]

@@ -1,10 +1,10 @@
 //! Trying one set: with the plain shell, with Lockgate, and the two held against each other.
 
 use std::collections::BTreeSet;
-use std::fs;
 
 use super::build::Runner;
 use super::database::{Database, Dialect, Programs};
+use super::shell::{compare, shell};
 use super::split::{self, Pair};
 use super::table::{Answer, Outcome};
 use super::{Script, Set};
@@ -137,44 +137,6 @@ fn back<'a>(
         Err(report) => Answer::Differs(format!("one by one, lockgate fails:\n{report}")),
     };
     Ok(by_shell.stuck.into_iter().map(|(version, _)| version).collect())
-}
-
-/// Runs scripts with the plain shell; the `Err` names the one that fails and what the shell says.
-pub(super) fn shell(
-    set: &Set,
-    database: &Database<'_>,
-    scripts: &[&Script],
-    whole: bool,
-) -> Result<(), (String, String)> {
-    scripts.iter().try_for_each(|script| {
-        let path = set.folder.join(&script.path);
-        let text = fs::read_to_string(&path).unwrap_or_default();
-        database.script(&path, whole && !outside(&text)).map_err(|said| {
-            // `psql:/…/0001_x.sql:3: ERROR: …`: where our copy is tells nobody anything.
-            let said = said.replace(&format!("{}/", set.folder.display()), "");
-            (script.path.display().to_string(), said)
-        })
-    })
-}
-
-/// Whether a script asks to run outside a transaction.
-pub(super) fn outside(text: &str) -> bool {
-    text.lines().next().is_some_and(|line| line.contains("no-transaction"))
-}
-
-pub(super) fn compare(plain: &Database<'_>, ours: &Database<'_>) -> Result<Answer, Failure> {
-    let (plain, ours) = (plain.schema()?, ours.schema()?);
-    if plain == ours {
-        return Ok(Answer::Good);
-    }
-    let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
-    let (of_plain, of_ours) = (lines(&plain), lines(&ours));
-    let only = |name: &str, a: &BTreeSet<String>, b: &BTreeSet<String>| {
-        a.difference(b).take(10).map(|line| format!("\n    {name} only: {line}")).collect::<String>()
-    };
-    let differences = only("shell", &of_plain, &of_ours) + &only("lockgate", &of_ours, &of_plain);
-    let order = if differences.is_empty() { ": the same lines in another order" } else { ":" };
-    Ok(Answer::Differs(format!("the schemas differ{order}{differences}")))
 }
 
 /// Both must succeed, or fail at the same file and leave the same schema.

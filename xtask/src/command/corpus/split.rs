@@ -9,7 +9,7 @@ use lockgate_source::sql;
 
 use super::build::Runner;
 use super::database::Database;
-use super::run::{compare, outside, shell};
+use super::shell::{compare, outside, shell};
 use super::table::Answer;
 use super::{Script, Set};
 use crate::failure::Failure;

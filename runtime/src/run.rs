@@ -1,0 +1,32 @@
+//! What a run needs besides its plan.
+
+use lockgate_core::Atomicity;
+
+use crate::backend::{Leftovers, Limits};
+use crate::event::{Event, OnEvent};
+use crate::migrations::Migrations;
+use crate::store::Store;
+
+/// All that a run needs besides its plan.
+pub(crate) struct Run<'a> {
+    pub(crate) migrations: &'a Migrations,
+    pub(crate) store: Store,
+    pub(crate) limits: Limits,
+    pub(crate) leftovers: Leftovers,
+    pub(crate) atomicity: Atomicity,
+    pub(crate) on_event: Option<OnEvent>,
+    /// Whether a database in which all of the migrations are applied, and nothing else is, is where it is to be.
+    pub(crate) to_head: bool,
+}
+
+impl Run<'_> {
+    pub(crate) fn is_one_transaction(&self) -> bool {
+        self.atomicity == Atomicity::WholeRun
+    }
+
+    pub(crate) fn tell(&self, event: Event) {
+        if let Some(on_event) = &self.on_event {
+            on_event(&event);
+        }
+    }
+}
