@@ -58,7 +58,7 @@ fn expansion(args: &Args, crate_directory: &Path, work_directory: &Path) -> Toke
             return error.to_compile_error();
         }
         let folder = &loaded.folder;
-        tests.retain(|test| folder.migrations.iter().any(|migration| migration.key() == test.key));
+        tests.retain(|test| folder.migrations.iter().any(|migration| migration.id.key() == test.key));
         match items(args, folder, &tests, dialects) {
             Ok(items) => return items,
             Err(message) => messages.push(message),
@@ -218,7 +218,7 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
             }
         });
         let each = folder.migrations.iter().map(|migration| {
-            let (test, version) = (self::module(&migration.id), migration.version.get());
+            let (test, version) = (self::module(&migration.id), migration.version().get());
             quote! {
                 #[test]
                 fn #test() -> #krate::__private::Outcome {

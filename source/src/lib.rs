@@ -11,6 +11,7 @@ pub mod checksum;
 pub mod convert;
 pub mod diagnostic;
 pub mod folder;
+pub mod id;
 pub mod lockfile;
 pub mod renumber;
 pub mod said;
@@ -20,6 +21,7 @@ pub mod scripts;
 pub use diagnostic::{Diagnostic, Severity, Style};
 pub use folder::policy::{self, Policy};
 pub use folder::{Folder, Loaded};
+pub use id::Id;
 pub use lockfile::Lockfile;
 
 pub use lockgate_core as core;

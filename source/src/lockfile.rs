@@ -24,10 +24,10 @@ mod unite;
 use std::collections::HashMap;
 use std::fmt;
 
-use lockgate_core::patch::Patch;
 use lockgate_core::{Checksum, Version};
 
 use crate::checksum::sha256_hex;
+use crate::id::Id;
 
 pub use merge::merge;
 pub use read::parse;
@@ -47,10 +47,8 @@ pub struct Lockfile {
 /// What the lockfile says of one migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Its version.
-    pub version: Version,
     /// Version and name: `0001_create_users`; of a patch, those that it was released under.
-    pub id: String,
+    pub id: Id,
     /// Whether it was released, and with which checksums.
     pub state: LineState,
     /// How it was amended since its release, the first time first.
@@ -114,15 +112,15 @@ impl Lockfile {
 
     /// The line of the migration with this id; of a patch, whatever it was called then.
     pub fn find(&self, id: &str) -> Option<&Line> {
-        let place = place_of(id)?;
-        let at = self.lines.partition_point(|line| (line.database(), line.version) < place);
-        let of_it = || self.lines[at..].iter().take_while(|line| (line.database(), line.version) == place);
-        of_it().find(|line| line.id == id).or_else(|| of_it().find(|_| place.0.is_some()))
+        let id = Id::parse(id).ok()?;
+        let at = self.lines.partition_point(|line| line.id.place() < id.place());
+        let of_it = || self.lines[at..].iter().take_while(|line| line.id.place() == id.place());
+        of_it().find(|line| line.id == id).or_else(|| of_it().find(|_| id.database().is_some()))
     }
 
     /// The newest released migration of a database, or of all where names do not say what they are for.
     pub fn newest_frozen(&self, database: Option<&str>) -> Option<&Line> {
-        self.lines.iter().rev().find(|line| line.is_frozen() && line.database() == database)
+        self.lines.iter().rev().find(|line| line.is_frozen() && line.id.database() == database)
     }
 
     /// Whether anything is released.
@@ -146,24 +144,19 @@ impl Lockfile {
     /// The newest released migration of each database.
     pub(crate) fn newest(&self) -> HashMap<Option<&str>, &Line> {
         // Lines are in ascending order: of each database the last one stays.
-        self.lines.iter().filter(|line| line.is_frozen()).map(|line| (line.database(), line)).collect()
+        self.lines.iter().filter(|line| line.is_frozen()).map(|line| (line.id.database(), line)).collect()
     }
 }
 
 impl Line {
-    /// A draft of this id, which is well-formed and so has a version.
-    pub(crate) fn draft(id: &str) -> Self {
-        let (_, version) = place_of(id).expect("a well-formed id has a version");
-        Self { version, id: id.to_owned(), state: LineState::Draft, amendments: Vec::new() }
-    }
-
-    pub(crate) fn database(&self) -> Option<&str> {
-        Patch::parse(&self.id).map(|patch| patch.database())
+    /// A draft of this id.
+    pub(crate) fn draft(id: Id) -> Self {
+        Self { id, state: LineState::Draft, amendments: Vec::new() }
     }
 
     /// What the lines are sorted by.
     fn place(&self) -> (Option<&str>, Version, &str) {
-        (self.database(), self.version, &self.id)
+        (self.id.database(), self.id.version(), &self.id)
     }
 
     /// Whether it was released.
@@ -189,15 +182,6 @@ impl Line {
         });
         std::iter::once(self.render()).chain(amended)
     }
-}
-
-/// The version that an id says, and the database where it says one.
-pub(crate) fn place_of(id: &str) -> Option<(Option<&str>, Version)> {
-    if let Some(patch) = Patch::parse(id) {
-        return Some((Some(patch.database()), patch.version()));
-    }
-    let version = id[..id.bytes().take_while(u8::is_ascii_digit).count()].parse().ok()?;
-    Some((None, version))
 }
 
 fn chain<'a>(format: Format, lines: impl Iterator<Item = &'a str>) -> String {

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
 use lockgate_core::Version;
-use lockgate_core::patch::{self, Patch};
+use lockgate_core::patch;
 
 use crate::folder::name::separator;
 use crate::folder::policy::Numbering;
 use crate::folder::{Folder, Migration, order, read};
+use crate::id::Id;
 use crate::lockfile::{Line, LineState, Lockfile};
 
 /// A version and how a file name writes it.
@@ -25,7 +26,7 @@ pub struct Next {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Renumbering {
     /// The ids before and after.
-    pub ids: Vec<(String, String)>,
+    pub ids: Vec<(Id, Id)>,
     /// The files before and after, tests included; no file is in the way of another when they are
     /// renamed in this order.
     pub renames: Vec<Rename>,
@@ -64,36 +65,34 @@ pub fn next_version(folder: &Folder, now: Option<i64>) -> Result<Next, String> {
 /// As those of [`next_version`].
 pub fn next_version_of(folder: &Folder, database: Option<&str>, now: Option<i64>) -> Result<Next, String> {
     let last = last(folder, |_| true);
-    after(folder.policy.numbering, last.get(&database).map(String::as_str), now)
+    after(folder.policy.numbering, last.get(&database), now)
 }
 
 /// The last id of each database: of the migrations that count, and of those that are released, should a file be gone.
-fn last(folder: &Folder, counts: impl Fn(&Migration) -> bool) -> BTreeMap<Option<&str>, String> {
+fn last(folder: &Folder, counts: impl Fn(&Migration) -> bool) -> BTreeMap<Option<&str>, Id> {
     let files = folder.migrations.iter().filter(|migration| counts(migration));
-    let files = files.map(|migration| (migration.database(), migration.version, &migration.id));
     let released = folder.lockfile.iter().flat_map(Lockfile::lines).filter(|line| line.state != LineState::Draft);
-    let released = released.map(|line| (line.database(), line.version, &line.id));
-    let mut last: BTreeMap<Option<&str>, (Version, &String)> = BTreeMap::new();
-    for (database, version, id) in files.chain(released) {
-        let known = last.entry(database).or_insert((version, id));
-        if version >= known.0 {
-            *known = (version, id);
+    let mut last: BTreeMap<Option<&str>, &Id> = BTreeMap::new();
+    for id in files.map(|migration| &migration.id).chain(released.map(|line| &line.id)) {
+        let known = last.entry(id.database()).or_insert(id);
+        if id.version() >= known.version() {
+            *known = id;
         }
     }
-    last.into_iter().map(|(database, (_, id))| (database, id.clone())).collect()
+    last.into_iter().map(|(database, id)| (database, id.clone())).collect()
 }
 
 /// The number that follows that of this id.
-fn after(numbering: Numbering, last: Option<&str>, now: Option<i64>) -> Result<Next, String> {
+fn after(numbering: Numbering, last: Option<&Id>, now: Option<i64>) -> Result<Next, String> {
     if numbering == Numbering::Encoded {
-        let version = match last.and_then(Patch::parse) {
+        let version = match last.filter(|last| last.database().is_some()) {
             Some(last) => patch::next(last.version())
                 .ok_or_else(|| format!("no minor number is left behind `{}`: begin a major one", last.key()))?,
             None => patch::version(1, 1).ok_or("the first patch has the version 1.1")?,
         };
         return Ok(Next { version, digits: patch::numbers(version) });
     }
-    let digits = last.map(|id| &id[..id.bytes().take_while(u8::is_ascii_digit).count()]);
+    let digits = last.map(Id::word);
     let number = digits.and_then(|digits| digits.parse::<i64>().ok());
     let by_time = match numbering {
         Numbering::Timestamp => true,
@@ -173,12 +172,14 @@ pub fn plan(folder: &Folder, id: Option<&str>, now: Option<i64>) -> Result<Renum
     let mut ids = Vec::new();
     for migration in &moving {
         let database = migration.database();
-        let next = after(folder.policy.numbering, last.get(&database).map(String::as_str), now)?;
+        let next = after(folder.policy.numbering, last.get(&database), now)?;
         let separator = separator(folder.policy.numbering);
-        let to = match Patch::parse(&migration.id) {
-            Some(patch) => format!("{}.{}.{}.{}", patch.database(), next.digits, patch.user(), patch.description()),
-            None => format!("{}{separator}{}", next.digits, migration.name),
+        let (id, name) = (&migration.id, migration.name());
+        let to = match id.database().zip(id.user()) {
+            Some((database, user)) => format!("{database}.{}.{user}.{name}", next.digits),
+            None => format!("{}{separator}{name}", next.digits),
         };
+        let to = Id::parse(&to)?;
         last.insert(database, to.clone());
         if to != migration.id {
             ids.push((migration.id.clone(), to));
@@ -200,8 +201,8 @@ pub fn thaw(folder: &mut Folder, id: &str) -> Result<(), String> {
     if !migration.frozen {
         return Err(format!("`{}` is a draft already: `--thaw` is for what is released", migration.id));
     }
-    let place = (migration.database(), migration.version);
-    let shares = |other: &&Migration| (other.database(), other.version) == place && other.id != migration.id;
+    let place = (migration.database(), migration.version());
+    let shares = |other: &&Migration| (other.database(), other.version()) == place && other.id != migration.id;
     if !folder.migrations.iter().filter(|other| other.frozen).any(|other| shares(&other)) {
         return Err(format!("`{}` is released and keeps its number: no other released one has it", migration.id));
     }
@@ -224,7 +225,7 @@ fn one<'a>(folder: &'a Folder, id: &str) -> Result<&'a Migration, String> {
 
 fn find<'a>(folder: &'a Folder, id: &str) -> Result<&'a Migration, String> {
     // A patch may be named by its key.
-    let of_key = || folder.migrations.iter().find(|migration| migration.key() == id);
+    let of_key = || folder.migrations.iter().find(|migration| migration.id.key() == id);
     folder.find(id).or_else(of_key).ok_or_else(|| {
         let near = crate::sql::suggest::nearest(id, folder.migrations.iter().map(|migration| migration.id.as_str()));
         let hint = near.map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
@@ -241,28 +242,28 @@ fn misplaced(folder: &Folder) -> Vec<&Migration> {
 fn misplaced_of<'a>(folder: &'a Folder, database: Option<&str>) -> Vec<&'a Migration> {
     let migrations: Vec<&Migration> =
         folder.migrations.iter().filter(|migration| migration.database() == database).collect();
-    let newest = migrations.iter().rfind(|migration| migration.frozen).map(|migration| migration.version);
+    let newest = migrations.iter().rfind(|migration| migration.frozen).map(|migration| migration.version());
     let (mut moving, mut staying) = (Vec::new(), Vec::<Version>::new());
     let frozen: Vec<Version> =
-        migrations.iter().filter(|migration| migration.frozen).map(|migration| migration.version).collect();
+        migrations.iter().filter(|migration| migration.frozen).map(|migration| migration.version()).collect();
     // Where numbers follow each other, whatever stands behind a draft that moves moves up.
     let dense = matches!(folder.policy.numbering, Numbering::Sequence | Numbering::Ordinal);
     let first = if folder.policy.numbering == Numbering::Ordinal { 0 } else { 1 };
     for migration in migrations.into_iter().filter(|migration| !migration.frozen) {
-        let taken = staying.last() == Some(&migration.version) || frozen.binary_search(&migration.version).is_ok();
-        let before = Some(migration.version) < newest;
+        let taken = staying.last() == Some(&migration.version()) || frozen.binary_search(&migration.version()).is_ok();
+        let before = Some(migration.version()) < newest;
         let expected = staying.last().copied().max(newest).map_or(first, |last| last.get() + 1);
-        let gap = dense && (!moving.is_empty() || migration.version.get() != expected);
+        let gap = dense && (!moving.is_empty() || migration.version().get() != expected);
         if taken || before || gap {
             moving.push(migration);
         } else {
-            staying.push(migration.version);
+            staying.push(migration.version());
         }
     }
     moving
 }
 
-fn renames(folder: &Folder, ids: &[(String, String)]) -> Vec<Rename> {
+fn renames(folder: &Folder, ids: &[(Id, Id)]) -> Vec<Rename> {
     let tests = &folder.tests.directory;
     let present = read::names(tests);
     let mut renames = Vec::new();
@@ -281,7 +282,7 @@ fn renames(folder: &Folder, ids: &[(String, String)]) -> Vec<Rename> {
                 shown_to: folder.show(&path),
             });
         }
-        let (from, to) = (test_of(from), test_of(to));
+        let (from, to) = (from.key(), to.key());
         // Of two patches of one key, the other may have written the test.
         let is_shared = order::is_duplicate(folder, migration) && migration.database().is_some();
         if present.contains(&format!("{from}.rs")) && !is_shared {
@@ -315,32 +316,27 @@ fn in_order(renames: Vec<Rename>) -> Vec<Rename> {
     ordered
 }
 
-/// What the test of the migration with this id is called: see [`Migration::key`].
-pub fn test_of(id: &str) -> &str {
-    Patch::parse(id).map_or(id, |patch| patch.key())
-}
-
 impl Lockfile {
     /// The same with a draft for this migration.
-    fn thawed(&self, id: &str) -> Self {
+    fn thawed(&self, id: &Id) -> Self {
         // A patch may have another name than its line.
-        let released = self.find(id).map_or(id, |line| &line.id);
-        let thaw = |line: &Line| if line.id == released { Line::draft(id) } else { line.clone() };
+        let released = self.find(id).map(|line| &line.id);
+        let thaw = |line: &Line| if Some(&line.id) == released { Line::draft(id.clone()) } else { line.clone() };
         Self::of(self.lines().iter().map(thaw).collect())
     }
 
     /// The same with other ids for its drafts.
-    fn renamed(&self, ids: &[(String, String)]) -> Self {
-        let new: HashMap<&str, &str> = ids.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
+    fn renamed(&self, ids: &[(Id, Id)]) -> Self {
+        let new: HashMap<&Id, &Id> = ids.iter().map(|(from, to)| (from, to)).collect();
         let mut lines: Vec<Line> = self.lines().to_vec();
         for line in lines.iter_mut().filter(|line| line.state == LineState::Draft) {
-            if let Some(to) = new.get(line.id.as_str()) {
-                *line = Line::draft(to);
+            if let Some(&to) = new.get(&line.id) {
+                *line = Line::draft(to.clone());
             }
         }
         // A draft that came with a merge may have no line yet.
-        let known: HashSet<String> = lines.iter().map(|line| line.id.clone()).collect();
-        lines.extend(ids.iter().filter(|(_, to)| !known.contains(to)).map(|(_, to)| Line::draft(to)));
+        let known: HashSet<Id> = lines.iter().map(|line| line.id.clone()).collect();
+        lines.extend(ids.iter().filter(|(_, to)| !known.contains(to)).map(|(_, to)| Line::draft(to.clone())));
         Self::of(lines)
     }
 }
@@ -350,7 +346,8 @@ mod tests {
     use super::*;
 
     fn next(numbering: Numbering, last: Option<&str>, now: Option<i64>) -> String {
-        after(numbering, last, now).map_or_else(|error| error, |next| next.digits)
+        let last = last.map(|last| Id::parse(last).unwrap());
+        after(numbering, last.as_ref(), now).map_or_else(|error| error, |next| next.digits)
     }
 
     #[test]
@@ -413,8 +410,8 @@ mod tests {
     #[test]
     fn all_lines_are_renamed_at_once() {
         const FILES: usize = 50_000;
-        let id = |n: usize| format!("{n:06}_a");
-        let before = Lockfile::of((1..=FILES).map(|n| Line::draft(&id(n))).collect());
+        let id = |n: usize| Id::parse(&format!("{n:06}_a")).unwrap();
+        let before = Lockfile::of((1..=FILES).map(|n| Line::draft(id(n))).collect());
         let ids: Vec<_> = (1..=FILES).map(|n| (id(n), id(n + FILES))).collect();
         let after = before.renamed(&ids);
         assert_eq!(after.lines().len(), FILES);

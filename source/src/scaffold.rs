@@ -6,7 +6,8 @@ use lockgate_core::{Dialect, Dialects};
 
 use crate::folder::name;
 use crate::folder::policy::Numbering;
-use crate::renumber::{Next, test_of};
+use crate::id::Id;
+use crate::renumber::Next;
 
 static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
@@ -72,12 +73,13 @@ pub struct NewMigration {
 impl NewMigration {
     /// Version and name as its files write them: `0002_add_email_to_users`, or `None` where the name
     /// has no letter and no digit.
-    pub fn id(&self) -> Option<String> {
+    pub fn id(&self) -> Option<Id> {
         let (digits, name) = (&self.version.digits, slug(&self.name)?);
-        Some(match &self.owner {
+        let id = match &self.owner {
             Some(Owner { database, user }) => format!("{database}.{digits}.{user}.{name}"),
             None => format!("{digits}{}{name}", name::separator(self.numbering)),
-        })
+        };
+        Id::parse(&id).ok()
     }
 
     /// Its files, or `None` where the name has no letter and no digit.
@@ -93,7 +95,7 @@ impl NewMigration {
             .iter()
             .map(|(template, suffix)| file(format!("{}/{id}{suffix}", self.folder), template, &[("id", &id)]))
             .collect();
-        files.extend(test(test_of(&id), self.test));
+        files.extend(test(id.key(), self.test));
         Some(files)
     }
 }

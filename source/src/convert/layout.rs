@@ -71,12 +71,12 @@ impl<'a> Layout<'a> {
         let (directory, file) = path.rsplit_once('/').map_or(("", path), |(directory, file)| (directory, file));
         let own = name::parse(file, self.numbering).ok();
         let of_own = |own: &name::Name| {
-            let digits = own.id.len() - own.name().len() - 1;
+            let digits = own.id.len() - own.id.name().len() - 1;
             Named {
                 parent: folder(directory),
-                version: Version::Parts(vec![own.version.get().unsigned_abs()]),
+                version: Version::Parts(vec![own.id.version().get().unsigned_abs()]),
                 digits: own.id[..digits].to_owned(),
-                name: own.name().to_owned(),
+                name: own.id.name().to_owned(),
                 way: match own.kind {
                     Kind::Up => Some(Way::Up),
                     Kind::Down => Some(Way::Down),
@@ -85,7 +85,7 @@ impl<'a> Layout<'a> {
                 is_as_named: true,
                 is_rust: own.kind == Kind::Rust,
                 note: None,
-                patch: own.database().is_some().then(|| own.id.clone()),
+                patch: own.id.database().is_some().then(|| own.id.to_string()),
             }
         };
         match &own {

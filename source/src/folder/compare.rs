@@ -33,9 +33,9 @@ pub fn compare(folder: &Folder, lockfile: &Lockfile, text: &str) -> Vec<Diagnost
         }
     }
     for migration in &folder.migrations {
-        let newest = newest.get(&migration.database()).map(|line| line.version);
+        let newest = newest.get(&migration.database()).map(|line| line.id.version());
         // A duplicate and a misordered one have an error of their own, and one way out.
-        let other_error = Some(migration.version) < newest || order::is_duplicate(folder, migration);
+        let other_error = Some(migration.version()) < newest || order::is_duplicate(folder, migration);
         if lockfile.find(&migration.id).is_none() && !comparison.taken.contains(migration.id.as_str()) && !other_error {
             comparison.file_alone(migration);
         }
@@ -71,7 +71,7 @@ impl Comparison<'_> {
                 .help(format!(
                     "or, if no database has applied `{}` yet, type `cargo xtask amend {} --reason \"why\"`",
                     migration.id,
-                    migration.word()
+                    migration.id.word()
                 ))
         };
         if migration.up.checksum.is_some_and(|now| now != up) {
@@ -164,7 +164,7 @@ impl Comparison<'_> {
         let rendered = line.render();
         match self.lines.get(rendered.as_str()) {
             Some(at) => {
-                let id = at + rendered.find(&line.id).unwrap_or(0);
+                let id = at + rendered.find(line.id.as_str()).unwrap_or(0);
                 error.within(Arc::clone(&self.text), id..id + line.id.len())
             }
             None => error,

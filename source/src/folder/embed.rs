@@ -70,13 +70,13 @@ impl Folder {
             }
             if migration.up.kind == Kind::Rust {
                 let (file, has_down) = (migration.up.absolute.clone(), migration.down.is_some());
-                rust_steps.push(RustStep { version: migration.version, file, has_down });
+                rust_steps.push(RustStep { version: migration.version(), file, has_down });
             }
             migrations.push(MigrationData {
-                version: migration.version,
+                version: migration.version(),
                 name: match migration.database() {
-                    Some(_) => migration.id.clone(),
-                    None => migration.name.clone(),
+                    Some(_) => migration.id.to_string(),
+                    None => migration.name().to_owned(),
                 },
                 frozen: migration.frozen,
                 amended: migration.amended.clone(),

@@ -9,6 +9,7 @@ use super::model::Folder;
 use super::name::{self, Kind};
 use super::policy::Numbering;
 use super::read;
+use crate::id::Id;
 
 /// What is proposed so far.
 pub(super) struct Free<'a> {
@@ -16,7 +17,7 @@ pub(super) struct Free<'a> {
     /// The numbers given to files without one, by what their names begin with: an up and a down script share one.
     given: HashMap<String, String>,
     /// Whose each proposed version is.
-    proposed: HashMap<(Option<String>, Version), String>,
+    proposed: HashMap<(Option<String>, Version), Id>,
 }
 
 impl<'a> Free<'a> {
@@ -58,17 +59,17 @@ impl<'a> Free<'a> {
 
     fn propose(&mut self, file: &str) {
         if let Ok(name) = name::parse(file, self.folder.policy.numbering) {
-            self.proposed.insert((name.database().map(str::to_owned), name.version), name.id);
+            self.proposed.insert((name.id.database().map(str::to_owned), name.id.version()), name.id);
         }
     }
 
     /// Whether no other migration has the version of this name, and no file the name itself.
     fn is_free(&self, file: &str) -> bool {
         let Ok(name) = name::parse(file, self.folder.policy.numbering) else { return true };
-        let place = (name.database(), name.version);
-        let mut others = self.folder.migrations.iter().filter(|other| (other.database(), other.version) == place);
+        let place = (name.id.database(), name.id.version());
+        let mut others = self.folder.migrations.iter().filter(|other| (other.database(), other.version()) == place);
         let released = self.folder.lockfile.iter().flat_map(|lockfile| lockfile.lines());
-        let mut released = released.filter(|line| (line.database(), line.version) == place);
+        let mut released = released.filter(|line| line.id.place() == place);
         let proposed = self.proposed.get(&(place.0.map(str::to_owned), place.1));
         others.all(|other| other.id == name.id)
             && released.all(|line| line.id == name.id)
@@ -87,9 +88,9 @@ pub(super) fn last_user(folder: &Folder) -> String {
 /// many after it.
 fn next_number(folder: &Folder, after: usize) -> String {
     let last = folder.migrations.last();
-    let width = last.map_or(4, |last| last.id.len() - last.name.len() - 1);
+    let width = last.map_or(4, |last| last.id.word().len());
     let next = match (last, folder.policy.numbering) {
-        (Some(last), _) => last.version.get().saturating_add(1),
+        (Some(last), _) => last.version().get().saturating_add(1),
         (None, Numbering::Ordinal) => 0,
         (None, _) => 1,
     };
@@ -98,7 +99,7 @@ fn next_number(folder: &Folder, after: usize) -> String {
         Numbering::Encoded => {
             let (only, next) = match folder.databases()[..] {
                 [only] => {
-                    let next = last.and_then(|last| numbers::next(last.version));
+                    let next = last.and_then(|last| numbers::next(last.version()));
                     (only, (0..after).fold(next, |next, _| next.and_then(numbers::next)))
                 }
                 _ => ("<database>", numbers::version(1, 1)),

@@ -6,15 +6,16 @@ use lockgate_core::{Checksum, Version};
 
 use super::model::{Folder, Migration};
 use super::name::Kind;
+use crate::id::Id;
 use crate::lockfile::{Line, LineState, Lockfile};
 
 /// Marks the migrations that are released.
 pub(super) fn mark(lockfile: &Lockfile, migrations: &mut [Migration]) {
     for line in &lockfile.lines {
         let LineState::Frozen { up, .. } = line.state else { continue };
-        let place = (line.database(), line.version);
-        let start = migrations.partition_point(|known| (known.database(), known.version) < place);
-        let end = migrations.partition_point(|known| (known.database(), known.version) <= place);
+        let place = line.id.place();
+        let start = migrations.partition_point(|known| (known.database(), known.version()) < place);
+        let end = migrations.partition_point(|known| (known.database(), known.version()) <= place);
         let of_it = &mut migrations[start..end];
         let named = of_it.iter().position(|migration| migration.id == line.id);
         // A patch may have another name by now. Should there be two of its key, which is an error,
@@ -45,7 +46,7 @@ impl<'a> Unknown<'a> {
     pub(super) fn of(folder: &'a Folder, lockfile: &Lockfile) -> Self {
         let mut unknown = Self { by_place: HashMap::new(), by_text: HashMap::new() };
         for migration in folder.migrations.iter().filter(|migration| lockfile.find(&migration.id).is_none()) {
-            unknown.by_place.entry((migration.database(), migration.version)).or_insert(migration);
+            unknown.by_place.entry((migration.database(), migration.version())).or_insert(migration);
             if let Some(checksum) = migration.up.checksum {
                 unknown.by_text.entry(checksum).or_insert(migration);
             }
@@ -60,7 +61,7 @@ impl<'a> Unknown<'a> {
             LineState::Frozen { up, .. } => self.by_text.get(&up).copied(),
             LineState::Draft => None,
         };
-        self.by_place.get(&(line.database(), line.version)).copied().or_else(same_text)
+        self.by_place.get(&line.id.place()).copied().or_else(same_text)
     }
 }
 
@@ -69,11 +70,11 @@ impl<'a> Unknown<'a> {
 pub fn with_drafts(folder: &Folder, old: Option<&Lockfile>) -> Lockfile {
     let frozen = old.into_iter().flat_map(|old| old.lines().iter().filter(|line| line.is_frozen()).cloned());
     let mut lines: Vec<Line> = frozen.collect();
-    let known: HashSet<String> = lines.iter().map(|line| line.id.clone()).collect();
+    let known: HashSet<Id> = lines.iter().map(|line| line.id.clone()).collect();
     // A released patch may have another name than its line.
     let is_known = |migration: &Migration| known.contains(&migration.id) || (old.is_some() && migration.frozen);
     for migration in folder.migrations.iter().filter(|migration| !is_known(migration)) {
-        lines.push(Line::draft(&migration.id));
+        lines.push(Line::draft(migration.id.clone()));
     }
     Lockfile::of(lines)
 }

@@ -18,7 +18,7 @@ pub(super) fn check(folder: &Folder, files: &[(Name, Read)]) -> Vec<Diagnostic> 
         .iter()
         .filter(|(name, read)| name.kind != Kind::Rust && read.script.state != ScriptState::Frozen)
         .collect();
-    drafts.sort_by_key(|(name, _)| name.version);
+    drafts.sort_by_key(|(name, _)| name.id.version());
     let mut drafts: Vec<&Read> = drafts.into_iter().map(|(_, read)| read).collect();
     if folder.policy.dialects.is_none() {
         newest(&mut drafts);

@@ -15,19 +15,19 @@ use crate::{Diagnostic, Severity};
 /// What the lints say of the drafts. What the lockfile vouches for was looked at before its release.
 pub(super) fn check(folder: &Folder, files: &[(Name, Read)]) -> Vec<Diagnostic> {
     // What is new in one database is nothing to another.
-    let databases: BTreeSet<Option<&str>> = files.iter().map(|(name, _)| name.database()).collect();
+    let databases: BTreeSet<Option<&str>> = files.iter().map(|(name, _)| name.id.database()).collect();
     databases.into_iter().flat_map(|database| of_database(folder, files, database)).collect()
 }
 
 fn of_database(folder: &Folder, files: &[(Name, Read)], database: Option<&str>) -> Vec<Diagnostic> {
-    let files = files.iter().filter(|(name, _)| name.database() == database);
+    let files = files.iter().filter(|(name, _)| name.id.database() == database);
     // One that was edited since its release has an error of its own.
     let is_draft = |read: &Read| read.script.state == ScriptState::Draft;
     let mut ordered: Vec<(&Name, &Read, bool)> = files.map(|(name, read)| (name, read, is_draft(read))).collect();
     if !ordered.iter().any(|(_, _, is_draft)| *is_draft) {
         return Vec::new();
     }
-    ordered.sort_by_key(|(name, read, _)| (name.version, &name.id, name.kind == Kind::Down, &read.script.path));
+    ordered.sort_by_key(|(name, read, _)| (name.id.version(), &name.id, name.kind == Kind::Down, &read.script.path));
     let (steps, scripts): (Vec<_>, Vec<_>) = ordered.into_iter().partition(|(name, _, _)| name.kind == Kind::Rust);
     let set = Set {
         sources: scripts.iter().map(|(name, read, is_draft)| source(folder, name, read, *is_draft)).collect(),

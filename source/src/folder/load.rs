@@ -247,16 +247,16 @@ fn touch(script: &mut Script, catalogue: &mut Catalogue) {
 fn missing_tests(folder: &Folder) -> Vec<Diagnostic> {
     let present = read::names(&folder.tests.directory);
     let has_test = |key: &str| test::endings().any(|ending| present.contains(&format!("{key}{ending}")));
-    let missing = folder.migrations.iter().filter(|migration| !has_test(migration.key()));
+    let missing = folder.migrations.iter().filter(|migration| !has_test(migration.id.key()));
     missing
         .map(|migration| {
-            let test = folder.shown_test(migration.key());
+            let test = folder.shown_test(migration.id.key());
             let message = format!("`{}` has no test: there is no `{test}`", migration.id);
             folder
                 .error("missing-test", &migration.up, message)
                 .help(format!(
                     "type `cargo xtask new-test {}`: it writes one that fails until it is filled in",
-                    migration.word()
+                    migration.id.word()
                 ))
                 .help(format!("or say `tests = \"optional\"` in `{}`", folder.show(policy::FILE)))
         })

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use lockgate_core::patch::Patch;
 use lockgate_core::table::{BodyData, ScriptOptions};
 use lockgate_core::{Checksum, Touch, Version};
 
 use super::name::{Kind, Name};
 use super::policy::{Numbering, Policy};
 use super::read;
-use crate::lockfile::{self, Lockfile};
+use crate::id::Id;
+use crate::lockfile::Lockfile;
 use crate::sql::suggest;
 use crate::{Diagnostic, Severity};
 
@@ -82,12 +82,8 @@ pub enum NoDatabase {
 /// One migration of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migration {
-    /// Its version.
-    pub version: Version,
     /// Version and name as its files write them: `0001_create_users`.
-    pub id: String,
-    /// Its name without the version: `create_users`. Of a patch, its description.
-    pub name: String,
+    pub id: Id,
     /// Whether the lockfile records it as released.
     pub frozen: bool,
     /// The checksums that its up script had before it was amended, the first one first.
@@ -154,10 +150,11 @@ impl Folder {
 
     /// The migration of this id; of a patch, whatever it is called now.
     pub fn find(&self, id: &str) -> Option<&Migration> {
-        let place = lockfile::place_of(id)?;
-        let at = self.migrations.partition_point(|known| (known.database(), known.version) < place);
-        let of_it = || self.migrations[at..].iter().take_while(|known| (known.database(), known.version) == place);
-        let by_key = || of_it().find(|known| known.frozen).or_else(|| of_it().next()).filter(|_| place.0.is_some());
+        let id = Id::parse(id).ok()?;
+        let at = self.migrations.partition_point(|known| known.id.place() < id.place());
+        let of_it = || self.migrations[at..].iter().take_while(|known| known.id.place() == id.place());
+        let by_key = || of_it().find(|known| known.frozen).or_else(|| of_it().next());
+        let by_key = || by_key().filter(|_| id.database().is_some());
         of_it().find(|known| known.id == id).or_else(by_key)
     }
 
@@ -217,16 +214,7 @@ impl Folder {
 
 impl Migration {
     pub(super) fn new(name: &Name, up: Script, down: Option<Script>, irreversible: Option<String>) -> Self {
-        Self {
-            version: name.version,
-            id: name.id.clone(),
-            name: name.name().to_owned(),
-            frozen: false,
-            amended: Vec::new(),
-            irreversible,
-            up,
-            down,
-        }
+        Self { id: name.id.clone(), frozen: false, amended: Vec::new(), irreversible, up, down }
     }
 
     /// The script that reverts it. One that only raises an error is none.
@@ -240,23 +228,19 @@ impl Migration {
         self.irreversible.as_deref().or_else(raises)
     }
 
+    /// Its version.
+    pub fn version(&self) -> Version {
+        self.id.version()
+    }
+
+    /// Its name without the version: `create_users`. Of a patch, its description.
+    pub fn name(&self) -> &str {
+        self.id.name()
+    }
+
     /// The database that it is for, where its name says so.
     pub fn database(&self) -> Option<&str> {
-        Patch::parse(&self.id).map(|patch| patch.database())
-    }
-
-    /// What it is known by: `billing.00000001.0002` of a patch, whose user and description may change;
-    /// otherwise its id. Its test is found by it.
-    pub fn key(&self) -> &str {
-        Patch::parse(&self.id).map_or(&self.id, |patch| patch.key())
-    }
-
-    /// What one types to name it: its digits, `0007`; of a patch its key.
-    pub fn word(&self) -> &str {
-        match self.database() {
-            Some(_) => self.key(),
-            None => &self.id[..self.id.len() - self.name.len() - 1],
-        }
+        self.id.database()
     }
 
     /// The files that it is made of.

@@ -16,9 +16,9 @@ type File = (Name, Read);
 /// Puts the files of each migration together; the result is in ascending order of version and id.
 pub(super) fn group(shown: &str, policy: &Policy, mut files: Vec<File>) -> (Vec<Migration>, Vec<Diagnostic>) {
     files.sort_by(|(a, read_a), (b, read_b)| {
-        (a.database(), a.version, &a.id, a.kind, &read_a.script.path).cmp(&(
-            b.database(),
-            b.version,
+        (a.id.database(), a.id.version(), &a.id, a.kind, &read_a.script.path).cmp(&(
+            b.id.database(),
+            b.id.version(),
             &b.id,
             b.kind,
             &read_b.script.path,
@@ -29,7 +29,7 @@ pub(super) fn group(shown: &str, policy: &Policy, mut files: Vec<File>) -> (Vec<
     let mut files = files.into_iter().peekable();
     while let Some(first) = files.next() {
         let mut same = vec![first];
-        let place = |(name, _): &File| (name.database().map(str::to_owned), name.version);
+        let place = |(name, _): &File| (name.id.database().map(str::to_owned), name.id.version());
         let of_first = place(&same[0]);
         while let Some(next) = files.next_if(|next| place(next) == of_first) {
             same.push(next);
@@ -73,7 +73,7 @@ impl Grouper<'_> {
     fn downs_alone(&mut self, down: Need) {
         let mut without_down: HashMap<&str, &str> = HashMap::new();
         for migration in self.migrations.iter().filter(|migration| migration.down.is_none()) {
-            without_down.entry(&migration.name).or_insert(&migration.id);
+            without_down.entry(&migration.name()).or_insert(&migration.id);
         }
         let mut diagnostics = Vec::new();
         for (name, read) in std::mem::take(&mut self.alone) {
@@ -82,7 +82,7 @@ impl Grouper<'_> {
             if down == Need::Optional {
                 diagnostic.severity = Severity::Warning;
             }
-            let help = match without_down.get(name.name()) {
+            let help = match without_down.get(name.id.name()) {
                 Some(id) => format!("if it reverts `{id}`, rename it to `{id}.down.sql`; otherwise delete it"),
                 None => format!("add `{}.up.sql`, or delete this file", name.id),
             };
@@ -149,9 +149,9 @@ impl Grouper<'_> {
 
 /// What the files of one migration share, as a sentence begins with it.
 fn place_of(name: &Name) -> String {
-    match name.database() {
-        Some(_) => format!("`{}`", name.key()),
-        None => format!("version {}", name.version),
+    match name.id.database() {
+        Some(_) => format!("`{}`", name.id.key()),
+        None => format!("version {}", name.id.version()),
     }
 }
 
@@ -175,15 +175,15 @@ fn duplicates(folder: &Folder) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     for pair in folder.migrations.windows(2) {
         let [first, second] = pair else { continue };
-        if (first.database(), first.version) != (second.database(), second.version) {
+        if (first.database(), first.id.version()) != (second.database(), second.id.version()) {
             continue;
         }
         // The one that was released stays where it is.
         let (stays, moves) = if second.frozen { (second, first) } else { (first, second) };
         let (a, b) = (folder.show(&first.up.path), folder.show(&second.up.path));
         let place = match first.database() {
-            Some(_) => format!("`{}`", first.key()),
-            None => format!("version {}", first.version),
+            Some(_) => format!("`{}`", first.id.key()),
+            None => format!("version {}", first.id.version()),
         };
         let message = format!("{place} is there twice: `{a}` and `{b}`");
         let error = folder.error("duplicate", &moves.up, message);
@@ -213,7 +213,7 @@ fn gaps(folder: &Folder, first: i64) -> Vec<Diagnostic> {
     let mut expected = first;
     let mut before: Option<&Migration> = None;
     for migration in &folder.migrations {
-        let version = migration.version.get();
+        let version = migration.version().get();
         if version < first {
             let message = format!("`{}` has the number {version}: a sequence begins at {first}", migration.id);
             diagnostics.push(folder.error("bad-version", &migration.up, message).help(renumber(migration)));
@@ -257,8 +257,8 @@ fn widths(folder: &Folder) -> Vec<Diagnostic> {
         let message = format!("`{}` has not the five digits of an ordinal", migration.id);
         folder.error("bad-version", &migration.up, message).help(format!(
             "name it `{:05}-{}`",
-            migration.version.get(),
-            migration.name
+            migration.version().get(),
+            migration.name()
         ))
     })
     .collect()
@@ -283,7 +283,7 @@ fn renumber_time(folder: &Folder, migration: &Migration) -> String {
 }
 
 fn digits(migration: &Migration) -> &str {
-    &migration.id[..migration.id.len() - migration.name.len() - 1]
+    migration.id.word()
 }
 
 /// Whether 14 digits are a time that a calendar has.
@@ -316,7 +316,7 @@ fn misordered(folder: &Folder) -> Vec<Diagnostic> {
     let drafts = folder.migrations.iter().filter(|migration| !migration.frozen);
     let late = drafts.filter_map(|migration| {
         let newest = newest.get(&migration.database())?;
-        let is_late = migration.version < newest.version && !renames.contains(migration.id.as_str());
+        let is_late = migration.version() < newest.id.version() && !renames.contains(migration.id.as_str());
         is_late.then_some((migration, newest))
     });
     late.map(|(migration, newest)| {
@@ -367,9 +367,9 @@ fn downs(folder: &Folder) -> Vec<Diagnostic> {
 
 /// Whether another migration of the folder has the version of this one.
 pub(crate) fn is_duplicate(folder: &Folder, migration: &Migration) -> bool {
-    let place = (migration.database(), migration.version);
-    let first = folder.migrations.partition_point(|other| (other.database(), other.version) < place);
-    folder.migrations[first..].iter().take_while(|other| (other.database(), other.version) == place).nth(1).is_some()
+    let place = (migration.database(), migration.version());
+    let first = folder.migrations.partition_point(|other| (other.database(), other.version()) < place);
+    folder.migrations[first..].iter().take_while(|other| (other.database(), other.version()) == place).nth(1).is_some()
 }
 
 #[cfg(test)]

@@ -150,7 +150,7 @@ impl Folder {
             let migration = found.and_then(|(key, part)| Some((self.by_key(key)?, part)));
             match migration {
                 Some((migration, part)) => {
-                    parts.entry((migration.version, migration.key())).or_default().insert(part, name);
+                    parts.entry((migration.version(), migration.id.key())).or_default().insert(part, name);
                 }
                 None => diagnostics.push(self.unknown_test(name, found.map(|(id, _)| id))),
             }
@@ -165,7 +165,7 @@ impl Folder {
 
     fn by_key(&self, key: &str) -> Option<&Migration> {
         match self.policy.numbering {
-            Numbering::Encoded => self.migrations.iter().find(|migration| migration.key() == key),
+            Numbering::Encoded => self.migrations.iter().find(|migration| migration.id.key() == key),
             Numbering::Any | Numbering::Sequence | Numbering::Timestamp | Numbering::Ordinal => self.find(key),
         }
     }
@@ -177,7 +177,7 @@ impl Folder {
             return Diagnostic::error("unknown-test", shown, format!("`{name}` has an ending that no test has"))
                 .help(format!("the endings are {}", endings.join(", ")));
         };
-        let ids = || self.migrations.iter().map(Migration::key);
+        let ids = || self.migrations.iter().map(|migration| migration.id.key());
         let digits = id.bytes().take_while(u8::is_ascii_digit).count();
         // A renamed migration keeps its number, and one that was renumbered its name.
         let same =

@@ -7,6 +7,7 @@ use super::read::parse;
 use super::unite::{Clash, united};
 use super::{Line, Lockfile};
 use crate::Diagnostic;
+use crate::id::Id;
 
 /// The lockfile of a merge: what both branches have made of the one that they began with, each given as a text.
 /// `file` is how messages name it.
@@ -27,7 +28,7 @@ pub fn merge(base: &str, ours: &str, theirs: &str, file: &str) -> Result<Lockfil
     };
     let (base, ours, theirs) = (by_id(read(base)?), read(ours)?, read(theirs)?);
     let (of_ours, of_theirs) = (by_id(ours.clone()), by_id(theirs.clone()));
-    let stays = |line: &Line, other: &HashMap<String, Line>| {
+    let stays = |line: &Line, other: &HashMap<Id, Line>| {
         other.contains_key(&line.id) || base.get(&line.id).is_none_or(|before| before != line)
     };
     let ours = ours.into_iter().filter(|line| stays(line, &of_theirs));
@@ -47,6 +48,6 @@ pub fn merge(base: &str, ours: &str, theirs: &str, file: &str) -> Result<Lockfil
     })
 }
 
-fn by_id(lines: Vec<Line>) -> HashMap<String, Line> {
+fn by_id(lines: Vec<Line>) -> HashMap<Id, Line> {
     lines.into_iter().map(|line| (line.id.clone(), line)).collect()
 }

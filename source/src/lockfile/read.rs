@@ -3,12 +3,12 @@
 
 use std::ops::Range;
 
-use lockgate_core::patch::Patch;
-use lockgate_core::{Checksum, Version};
+use lockgate_core::Checksum;
 
 use super::unite::{Clash, united};
 use super::{Amendment, Format, HEAD, Line, LineState, Lockfile, chain};
 use crate::Diagnostic;
+use crate::id::Id;
 
 /// Reads a lockfile; `file` is how messages name it. There is none where the text is so broken that
 /// to compare it with the folder would only repeat it.
@@ -248,7 +248,7 @@ impl<'a> Side<'a> {
 /// What one line below the head says.
 enum Entry {
     Line(Line),
-    Amended(String, Amendment),
+    Amended(Id, Amendment),
 }
 
 impl Entry {
@@ -256,24 +256,18 @@ impl Entry {
         const WORDS: &str = "a line begins with `frozen`, `draft` or `amended`";
         let (word, rest) = text.split_once(' ').ok_or(WORDS)?;
         match word {
-            "draft" => Ok(Self::Line(Line {
-                version: version(rest)?,
-                id: rest.to_owned(),
-                state: LineState::Draft,
-                amendments: Vec::new(),
-            })),
+            "draft" => Ok(Self::Line(Line::draft(Id::parse(rest)?))),
             "frozen" => {
                 let (id, sums) = rest.split_once(" up=").ok_or("a frozen line has a checksum `up=v1:…`")?;
                 let (up, down) = checksums(sums)?;
                 let state = LineState::Frozen { up, down };
-                Ok(Self::Line(Line { version: version(id)?, id: id.to_owned(), state, amendments: Vec::new() }))
+                Ok(Self::Line(Line { id: Id::parse(id)?, state, amendments: Vec::new() }))
             }
             "amended" => {
                 let (id, rest) = rest.split_once(" up=").ok_or("an amended line has a checksum `up=v1:…`")?;
                 let (sums, reason) = rest.split_once(" reason=").ok_or("an amended line has a `reason=`")?;
                 let (up, down) = checksums(sums)?;
-                version(id)?;
-                Ok(Self::Amended(id.to_owned(), Amendment { up, down, reason: reason.to_owned() }))
+                Ok(Self::Amended(Id::parse(id)?, Amendment { up, down, reason: reason.to_owned() }))
             }
             _ => Err(WORDS.to_owned()),
         }
@@ -288,16 +282,4 @@ fn checksums(text: &str) -> Result<(Checksum, Option<Checksum>), String> {
     };
     let checksum = |text: &str| text.parse::<Checksum>().map_err(|error| error.to_string());
     Ok((checksum(up)?, down.map(checksum).transpose()?))
-}
-
-fn version(id: &str) -> Result<Version, String> {
-    if let Some(patch) = Patch::parse(id) {
-        return Ok(patch.version());
-    }
-    let digits = id.bytes().take_while(u8::is_ascii_digit).count();
-    let version = id[..digits].parse::<Version>().map_err(|error| error.to_string())?;
-    if !id[digits..].starts_with(['_', '-']) || id.len() == digits + 1 {
-        return Err("a line names a migration, `<version>_<name>`".to_owned());
-    }
-    Ok(version)
 }

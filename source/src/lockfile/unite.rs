@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::{Line, LineState};
+use crate::id::Id;
 
 /// A migration that two branches froze with different texts.
 pub(super) struct Clash {
@@ -15,7 +16,7 @@ pub(super) struct Clash {
 
 /// One line for each migration.
 pub(super) fn united(lines: Vec<(Line, Range<usize>)>) -> Result<Vec<Line>, Vec<Clash>> {
-    let mut united: BTreeMap<String, Line> = BTreeMap::new();
+    let mut united: BTreeMap<Id, Line> = BTreeMap::new();
     let mut clashes = Vec::new();
     for (line, range) in lines {
         match united.get_mut(&line.id) {

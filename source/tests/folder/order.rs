@@ -11,7 +11,8 @@ fn l1_order_is_that_of_the_versions() {
     let project = Project::new(&[("10_c.sql", A), ("sub/9_b.up.sql", A), ("other/009_b.md", ""), ("0001_a.sql", A)]);
     project.delete("other/009_b.md");
     project.check("");
-    let ids: Vec<String> = project.load().folder.migrations.into_iter().map(|migration| migration.id).collect();
+    let ids: Vec<String> =
+        project.load().folder.migrations.into_iter().map(|migration| migration.id.to_string()).collect();
     assert_eq!(ids, ["0001_a", "9_b", "10_c"]);
 }
 

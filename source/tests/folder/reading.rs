@@ -122,7 +122,8 @@ fn links_are_followed_but_not_in_circles() {
     let project = Project::new(&[("0001_a.sql", A), ("../shared/0002_b.sql", A), ("../one/file.sql", A)]);
     symlink(project.path("../shared"), project.path("linked")).unwrap();
     symlink(project.path("../one/file.sql"), project.path("0003_c.sql")).unwrap();
-    let ids: Vec<String> = project.load().folder.migrations.into_iter().map(|migration| migration.id).collect();
+    let ids: Vec<String> =
+        project.load().folder.migrations.into_iter().map(|migration| migration.id.to_string()).collect();
     assert_eq!(ids, ["0001_a", "0002_b", "0003_c"]);
     project.check("");
 
@@ -170,7 +171,7 @@ fn thousands_of_files_are_read_in_their_order() {
     project.write("1001_x.rs", "pub async fn up() {}");
     project.check("");
     let folder = project.load().folder;
-    assert!(folder.migrations.iter().zip(1..).all(|(migration, number)| migration.version.get() == number));
+    assert!(folder.migrations.iter().zip(1..).all(|(migration, number)| migration.version().get() == number));
     assert_eq!(folder.migrations[776].up.text, "SELECT 777;\n");
     let embedded = folder.encode();
     assert_eq!((embedded.texts.len(), embedded.rust_steps.len()), (1000, 1));

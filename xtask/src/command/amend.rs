@@ -77,8 +77,9 @@ fn find<'a>(loaded: &'a Loaded, word: &str) -> Result<&'a Migration, Failure> {
     let named = [".up.sql", ".down.sql", ".sql", ".rs"].iter().find_map(|end| named.strip_suffix(end)).unwrap_or(named);
     let version = named.parse().ok();
     let migrations = &loaded.folder.migrations;
-    let by_name = migrations.iter().filter(|migration| migration.id == named || migration.key() == named);
-    let by_version = migrations.iter().filter(|migration| version.is_some_and(|version| migration.version == version));
+    let by_name = migrations.iter().filter(|migration| migration.id == named || migration.id.key() == named);
+    let by_version =
+        migrations.iter().filter(|migration| version.is_some_and(|version| migration.version() == version));
     let found: Vec<&Migration> = by_name.chain(by_version).collect();
     match found[..] {
         [] => check::migration(&loaded.folder, named),

@@ -164,8 +164,8 @@ fn typed(arguments: &Arguments, called: Called) -> String {
 /// The strict policy, without what the migrations that are there already do not keep.
 fn as_strict_as_it_is(strict: &str, folder: &Folder, package: &Package, found: &[Diagnostic]) -> String {
     let migrations = &folder.migrations;
-    let dense = migrations.iter().zip(1..).all(|(migration, number)| migration.version.get() == number);
-    let times = migrations.iter().all(|migration| migration.version.to_string().len() == 14);
+    let dense = migrations.iter().zip(1..).all(|(migration, number)| migration.version().get() == number);
+    let times = migrations.iter().all(|migration| migration.version().to_string().len() == 14);
     let patches = migrations.iter().all(|migration| migration.database().is_some());
     let numbering = match (dense, times) {
         _ if patches => Numbering::Encoded,
@@ -175,7 +175,7 @@ fn as_strict_as_it_is(strict: &str, folder: &Folder, package: &Package, found: &
         (false, false) => Numbering::Any,
     };
     let downs = migrations.iter().all(|migration| migration.down.is_some() || migration.irreversible.is_some());
-    let tests = migrations.iter().all(|migration| package.tests.join(format!("{}.rs", migration.key())).exists());
+    let tests = migrations.iter().all(|migration| package.tests.join(format!("{}.rs", migration.id.key())).exists());
     let mut text = strict.replace("numbering = \"sequence\"", &format!("numbering = \"{}\"", numbering.as_str()));
     for (kept, key) in [(downs, "down"), (tests, "tests")] {
         if !kept {

@@ -78,7 +78,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     // The same command typed twice is a mistake far more often than a wish.
     let name = scaffold::slug(&arguments.name).unwrap_or_default();
-    let of_it = |migration: &&Migration| migration.name == name && migration.database() == database;
+    let of_it = |migration: &&Migration| migration.name() == name && migration.database() == database;
     if let Some(same) = folder.migrations.iter().find(of_it)
         && arguments.version.is_none()
     {
@@ -182,12 +182,12 @@ fn version(folder: &Folder, database: Option<&str>, wanted: Option<&str>) -> Res
             .ok_or_else(|| Failure::refused(format!("`{wanted}` is no version: write major and minor, as in `2.1`")))?,
         None => wanted.parse().map_err(|e| Failure::refused(format!("`{wanted}` is no version: {e}")))?,
     };
-    let of_it = |migration: &&Migration| migration.version == version && migration.database() == database;
+    let of_it = |migration: &&Migration| migration.version() == version && migration.database() == database;
     if let Some(taken) = folder.migrations.iter().find(of_it) {
         return Err(Failure::refused(format!("the version {wanted} is taken by `{}`", taken.id)));
     }
     let newest = folder.lockfile.as_ref().and_then(|lockfile| lockfile.newest_frozen(database));
-    if let Some(newest) = newest.filter(|newest| version < newest.version) {
+    if let Some(newest) = newest.filter(|newest| version < newest.id.version()) {
         return Err(Failure::refused(format!(
             "the version {wanted} sorts before `{}`, which is released: what is new comes after it",
             newest.id

@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut changes = Changes::default();
     let mut shown = Vec::new();
     for word in &arguments.migrations {
-        let id = check::migration(&folder, word)?.key().to_owned();
+        let id = check::migration(&folder, word)?.id.key().to_owned();
         if has.iter().any(|test| test.key == id) {
             return Err(Failure::refused(format!("`{id}` has a test already: nothing was changed")));
         }

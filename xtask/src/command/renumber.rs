@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let renamed: HashSet<&Path> = plan.renames.iter().map(|rename| rename.from.as_path()).collect();
     for (from, to) in &plan.ids {
-        let (from, to) = (renumber::test_of(from), renumber::test_of(to));
+        let (from, to) = (from.key(), to.key());
         for ending in [".rs", ".before.sql", ".after.sql", ".fill.sql"] {
             let place = |id: &str| package.tests.join(format!("{id}{ending}"));
             let (old, new) = (place(from), place(to));
@@ -112,7 +112,7 @@ fn whole_id(loaded: &lockgate_source::Loaded, id: &str, thaw: bool) -> Result<St
     let id = id.rsplit('/').next().unwrap_or(id);
     let of_patch = || patch::parse_numbers(id).filter(|_| loaded.folder.policy.numbering == Numbering::Encoded);
     let Some(version) = id.parse().ok().or_else(of_patch) else { return Ok(id.to_owned()) };
-    let numbered = loaded.folder.migrations.iter().filter(|migration| migration.version == version);
+    let numbered = loaded.folder.migrations.iter().filter(|migration| migration.version() == version);
     let (released, drafts): (Vec<_>, Vec<_>) = numbered.partition(|migration| migration.frozen);
     let (released, drafts) = (ids(&released), ids(&drafts));
     let meant = if thaw { &released } else { &drafts };

@@ -261,7 +261,7 @@ fn find(folder: &Folder, at: &str) -> Result<usize, Failure> {
     let found = folder
         .migrations
         .iter()
-        .position(|migration| migration.id == at || migration.key() == at || Some(migration.version) == version);
+        .position(|migration| migration.id == at || migration.id.key() == at || Some(migration.version()) == version);
     found.ok_or_else(|| {
         let last =
             folder.migrations.last().map_or("it is empty".to_owned(), |last| format!("the last is `{}`", last.id));

@@ -54,7 +54,7 @@ pub(crate) fn trace(folder: &Folder, url: &str) -> Result<Traced, String> {
                     traced.applied += 1;
                     if !migration.frozen {
                         traced.drafts.push(Draft {
-                            id: migration.id.clone(),
+                            id: migration.id.to_string(),
                             file: folder.show(&migration.up.path),
                             transactional: sql.script.options.transactional,
                             controls: sql.controls_transactions(),

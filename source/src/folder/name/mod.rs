@@ -4,10 +4,8 @@
 mod patch;
 mod plain;
 
-use lockgate_core::Version;
-use lockgate_core::patch::Patch;
-
 use super::policy::Numbering;
+use crate::id::Id;
 
 pub use patch::bad_word;
 pub use plain::parse;
@@ -40,39 +38,10 @@ impl Kind {
 /// A well-formed file name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {
-    /// The version.
-    pub version: Version,
     /// Version and name as the file writes them: `0001_create_users`.
-    pub id: String,
-    /// Where in the id the name begins.
-    name_offset: usize,
-    /// Where in the id of a patch its database ends, and where its key does.
-    patch: Option<(usize, usize)>,
+    pub id: Id,
     /// What the file is.
     pub kind: Kind,
-}
-
-impl Name {
-    /// The name without the version: `create_users`.
-    pub fn name(&self) -> &str {
-        &self.id[self.name_offset..]
-    }
-
-    /// The database that it is for, where its name says so.
-    pub fn database(&self) -> Option<&str> {
-        self.patch.map(|(end, _)| &self.id[..end])
-    }
-
-    /// What the migration is known by: `billing.00000001.0002` of a patch, otherwise the id.
-    pub fn key(&self) -> &str {
-        self.patch.map_or(&self.id, |(_, end)| &self.id[..end])
-    }
-
-    pub(super) fn of_patch(patch: Patch<'_>, id: &str, kind: Kind) -> Self {
-        let name_offset = id.len() - patch.description().len();
-        let ends = (patch.database().len(), patch.key().len());
-        Self { version: patch.version(), id: id.to_owned(), name_offset, patch: Some(ends), kind }
-    }
 }
 
 /// Why a file name says nothing.

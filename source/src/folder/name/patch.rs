@@ -4,6 +4,7 @@
 use lockgate_core::patch::Patch;
 
 use super::{BadName, Kind, Name, clean, direction_word};
+use crate::id::Id;
 
 /// What a name looks like, without its ending.
 pub(super) const FORM: &str = "database.MAJOR.MINOR.user.description";
@@ -17,7 +18,7 @@ pub(super) fn parse(id: &str, kind: Kind) -> Result<Name, BadName> {
         return Err(BadName { code: "bad-name", message, help });
     }
     match Patch::parse(id) {
-        Some(patch) => Ok(Name::of_patch(patch, id, kind)),
+        Some(patch) => Ok(Name { id: Id::of_patch(id, patch), kind }),
         // Nothing that has no problem comes here; if it did, it would be a bad name and no panic.
         None => Err(BadName { code: "bad-name", message: form(kind), help: format!("write it as `{FORM}`") }),
     }
@@ -167,7 +168,14 @@ mod tests {
     fn check(file: &str, expected: &str) {
         let got = match parse(file, Numbering::Encoded) {
             Ok(name) => {
-                format!("{:?} {} | {} | {} | {:?}", name.database(), name.version, name.key(), name.name(), name.kind)
+                format!(
+                    "{:?} {} | {} | {} | {:?}",
+                    name.id.database(),
+                    name.id.version(),
+                    name.id.key(),
+                    name.id.name(),
+                    name.kind
+                )
             }
             Err(bad) => format!("{}: {}: {}", bad.code, bad.message, bad.help),
         };

@@ -4,6 +4,7 @@ use lockgate_core::Version;
 
 use super::{BadName, CONVERT, Kind, Name, clean, direction_word, patch, separator};
 use crate::folder::policy::Numbering;
+use crate::id::Id;
 use crate::sql::suggest;
 
 /// Reads the name of a file (not its folder).
@@ -59,7 +60,7 @@ pub fn parse(file: &str, numbering: Numbering) -> Result<Name, BadName> {
             ),
         ));
     }
-    Ok(Name { version, id: id.to_owned(), name_offset: digits + 1, patch: None, kind })
+    Ok(Name { id: Id::numbered(id, version, digits), kind })
 }
 
 /// A file that has none of the endings: what may have been meant.
@@ -202,7 +203,7 @@ mod tests {
 
     fn check_as(numbering: Numbering, file: &str, expected: &str) {
         let got = match parse(file, numbering) {
-            Ok(name) => format!("{} | {} | {:?}", name.version, name.name(), name.kind),
+            Ok(name) => format!("{} | {} | {:?}", name.id.version(), name.id.name(), name.kind),
             Err(bad) => format!("{}: {}: {}", bad.code, bad.message, bad.help),
         };
         assert!(got.contains(expected), "{file}: {got}");

@@ -197,7 +197,7 @@ pub(super) fn migration<'a>(folder: &'a Folder, word: &str) -> Result<&'a Migrat
     let found = folder
         .migrations
         .iter()
-        .find(|migration| migration.id == word || migration.key() == word || Some(migration.version) == version);
+        .find(|migration| migration.id == word || migration.id.key() == word || Some(migration.version()) == version);
     found.ok_or_else(|| Failure::refused(format!("`{}` has no migration `{word}`", folder.shown)))
 }
 
@@ -265,7 +265,7 @@ fn write_drafts(package: &Package, format: Format) -> Result<(), Failure> {
     changes.replace(&path, text);
     changes.make()?;
     let ids = |lockfile: Option<&lockgate_source::Lockfile>| -> Vec<String> {
-        lockfile.into_iter().flat_map(|lockfile| lockfile.lines().iter().map(|line| line.id.clone())).collect()
+        lockfile.into_iter().flat_map(|lockfile| lockfile.lines().iter().map(|line| line.id.to_string())).collect()
     };
     let (old, new) = (ids(old), ids(Some(&new)));
     let added = new.iter().filter(|id| !old.contains(id)).map(|id| format!("{}: draft added: {id}", package.shown));
