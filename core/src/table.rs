@@ -61,27 +61,52 @@ pub struct ScriptData {
     pub body: BodyData,
     /// What its head asks for.
     pub options: ScriptOptions,
-    /// For a script that is recorded statement by statement: for each table of its body, the checksum
-    /// of all statements up to the first, the second, the third. Empty for every other script.
-    pub finished: Vec<Vec<Checksum>>,
-    /// For each table of its body, what the statements do to tables, in the order of the statements.
-    /// Empty where none of them does anything.
-    pub touches: Vec<Vec<Touch<String>>>,
 }
 
 /// What a script is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BodyData {
-    /// SQL of this many bytes (as the file has them), with its statements by dialect. Every dialect
-    /// of the set stands in exactly one of the tables.
+    /// SQL of this many bytes (as the file has them), and how each dialect reads it. Every dialect of the
+    /// set stands in exactly one of the readings.
     Sql {
         /// The length of the file in bytes.
         len: usize,
-        /// The statements, and the dialects for which they are these.
-        statements: Vec<(Dialects, Vec<Statement>)>,
+        /// What it is to which dialects.
+        readings: Vec<Reading>,
     },
     /// A Rust function.
     Rust,
+}
+
+/// A script as some dialects read it, all of them alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The dialects.
+    pub dialects: Dialects,
+    /// The statements.
+    pub statements: Vec<Statement>,
+    /// What the statements do to tables, in their order.
+    pub touches: Vec<Touch<String>>,
+    /// Of a script that is recorded statement by statement: the checksum of all statements up to the first, the
+    /// second, the third. Empty for every other script.
+    pub finished: Vec<Checksum>,
+}
+
+impl Reading {
+    /// These statements, of which nothing else is known.
+    pub fn new(dialects: Dialects, statements: Vec<Statement>) -> Self {
+        Self { dialects, statements, touches: Vec::new(), finished: Vec::new() }
+    }
+}
+
+impl BodyData {
+    /// Whether its statements alone have checksums.
+    fn is_recorded_by_statement(&self) -> bool {
+        match self {
+            Self::Sql { readings, .. } => readings.iter().any(|reading| !reading.finished.is_empty()),
+            Self::Rust => false,
+        }
+    }
 }
 
 /// What the head of a script asks for.
@@ -229,7 +254,7 @@ impl Writer {
             | flag(options.lock_timeout.is_some(), LOCK_TIMEOUT)
             | flag(options.statement_timeout.is_some(), STATEMENT_TIMEOUT)
             | flag(options.role.is_some(), ROLE)
-            | flag(!script.finished.is_empty(), FINISHED);
+            | flag(script.body.is_recorded_by_statement(), FINISHED);
         self.number(flags);
         self.name(&script.path);
         self.bytes.extend(script.checksum.digest());
@@ -239,19 +264,20 @@ impl Writer {
         if let Some(role) = &options.role {
             self.name(role);
         }
-        let BodyData::Sql { len, statements } = &script.body else { return };
+        let BodyData::Sql { len, readings } = &script.body else { return };
         self.number(self.texts as u64);
         self.number(*len as u64);
         self.texts += len;
         // How long the statements are, so that a reader of the next script can step over them.
         let mut inner =
             Self { names: self.names, paths: String::new(), texts: 0, bytes: Vec::new(), tables: HashMap::new() };
-        inner.number(statements.len() as u64);
-        for (index, (dialects, statements)) in statements.iter().enumerate() {
-            inner.bytes.push(dialects.bits());
-            inner.number(statements.len() as u64);
+        inner.number(readings.len() as u64);
+        let by_statement = script.body.is_recorded_by_statement();
+        for reading in readings {
+            inner.bytes.push(reading.dialects.bits());
+            inner.number(reading.statements.len() as u64);
             let mut end = 0;
-            for statement in statements {
+            for statement in &reading.statements {
                 inner.number((statement.range.start - end) as u64);
                 inner.number(statement.range.len() as u64);
                 inner.bytes.push(statement.kind.code());
@@ -263,14 +289,13 @@ impl Writer {
                 }
                 end = statement.range.end;
             }
-            if !script.finished.is_empty() {
-                assert_eq!(script.finished[index].len(), statements.len());
-                inner.bytes.extend(script.finished[index].iter().flat_map(|checksum| *checksum.digest()));
+            if by_statement {
+                assert_eq!(reading.finished.len(), reading.statements.len());
+                inner.bytes.extend(reading.finished.iter().flat_map(|checksum| *checksum.digest()));
             }
         }
-        if script.touches.iter().any(|touches| !touches.is_empty()) {
-            assert_eq!(script.touches.len(), statements.len());
-            script.touches.iter().for_each(|touches| self.touches(touches, &mut inner));
+        if readings.iter().any(|reading| !reading.touches.is_empty()) {
+            readings.iter().for_each(|reading| self.touches(&reading.touches, &mut inner));
         }
         self.number(inner.bytes.len() as u64);
         self.bytes.extend(inner.bytes);
@@ -636,9 +661,19 @@ mod tests {
             checksum: Checksum::v1([7; 32]),
             body: BodyData::Sql {
                 len: 300,
-                statements: vec![
-                    (Dialects::NONE.with(Dialect::Postgres), vec![statement(2..250), statement(251..300)]),
-                    (Dialects::NONE.with(Dialect::Sqlite), vec![statement(2..300)]),
+                readings: vec![
+                    Reading {
+                        dialects: Dialects::NONE.with(Dialect::Postgres),
+                        statements: vec![statement(2..250), statement(251..300)],
+                        touches: vec![users.clone(), tags],
+                        finished: vec![Checksum::v1([1; 32]), Checksum::v1([2; 32])],
+                    },
+                    Reading {
+                        dialects: Dialects::NONE.with(Dialect::Sqlite),
+                        statements: vec![statement(2..300)],
+                        touches: vec![users.clone()],
+                        finished: vec![Checksum::v1([3; 32])],
+                    },
                 ],
             },
             options: ScriptOptions {
@@ -648,24 +683,18 @@ mod tests {
                 statement_timeout: Some(Duration::from_millis(70_000)),
                 role: Some("owner".to_owned()),
             },
-            finished: vec![vec![Checksum::v1([1; 32]), Checksum::v1([2; 32])], vec![Checksum::v1([3; 32])]],
-            touches: vec![vec![users.clone(), tags], vec![users.clone()]],
         };
         let down = ScriptData {
             path: "2026/0007_create_7_tags.down.sql".to_owned(),
             checksum: Checksum::v1([8; 32]),
-            body: BodyData::Sql { len: 4, statements: vec![(both, vec![statement(0..4)])] },
+            body: BodyData::Sql { len: 4, readings: vec![Reading::new(both, vec![statement(0..4)])] },
             options: ScriptOptions::default(),
-            finished: Vec::new(),
-            touches: Vec::new(),
         };
         let rust = ScriptData {
             path: "9223372036854775807_x.rs".to_owned(),
             checksum: Checksum::v1([9; 32]),
             body: BodyData::Rust,
             options: ScriptOptions::default(),
-            finished: Vec::new(),
-            touches: Vec::new(),
         };
         let encoded = encode(
             both,
@@ -745,10 +774,8 @@ mod tests {
             let up = ScriptData {
                 path: path.to_owned(),
                 checksum: Checksum::v1([7; 32]),
-                body: BodyData::Sql { len: 0, statements: vec![] },
+                body: BodyData::Sql { len: 0, readings: vec![] },
                 options: ScriptOptions::default(),
-                finished: Vec::new(),
-                touches: Vec::new(),
             };
             let version = Version::new(1).unwrap();
             let data = MigrationData {
@@ -773,10 +800,8 @@ mod tests {
         let up = ScriptData {
             path: "2026/billing.00000001.0002.owner.add_invoices.up.sql".to_owned(),
             checksum: Checksum::v1([7; 32]),
-            body: BodyData::Sql { len: 0, statements: vec![] },
+            body: BodyData::Sql { len: 0, readings: vec![] },
             options: ScriptOptions::default(),
-            finished: Vec::new(),
-            touches: Vec::new(),
         };
         let (version, name) = (Version::new(1_0002).unwrap(), "billing.00000001.0002.owner.add_invoices".to_owned());
         let data =

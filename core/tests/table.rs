@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use lockgate_core::table::{self, BodyData, Encoded, MigrationData, Names, ScriptData, ScriptOptions};
+use lockgate_core::table::{self, BodyData, Encoded, MigrationData, Names, Reading, ScriptData, ScriptOptions};
 use lockgate_core::{
     Body, Checksum, Dialect, Dialects, Script, Set, Statement, StatementFlags, StatementKind, TableLock, Touch,
 };
@@ -80,17 +80,16 @@ fn same(read: &Script, data: &ScriptData, texts: &'static str, text_at: &mut usi
             assert_eq!(read.body(), Body::Rust);
             assert!(Dialect::ALL.into_iter().all(|dialect| read.statements(dialect).is_empty()));
         }
-        BodyData::Sql { len, statements } => {
+        BodyData::Sql { len, readings } => {
             let text = &texts[*text_at..*text_at + len];
             *text_at += len;
             assert_eq!(read.body(), Body::Sql(text));
             for dialect in Dialect::ALL {
-                let list = statements.iter().position(|(dialects, _)| dialects.contains(dialect));
-                let finished = list.and_then(|index| data.finished.get(index)).cloned().unwrap_or_default();
-                let of_it = list.map(|index| statements[index].1.clone()).unwrap_or_default();
-                assert_eq!(read.statements(dialect), of_it);
+                let reading = readings.iter().find(|reading| reading.dialects.contains(dialect)).cloned();
+                let Reading { statements, touches, finished, .. } =
+                    reading.unwrap_or_else(|| Reading::new(Dialects::NONE, Vec::new()));
+                assert_eq!(read.statements(dialect), statements);
                 assert_eq!(read.finished(dialect), finished);
-                let touches = list.and_then(|index| data.touches.get(index)).cloned().unwrap_or_default();
                 let told = |touch: &Touch<String>| {
                     dialect == Dialect::Postgres || (touch.makes || touch.destroys) && !touch.of_index
                 };
@@ -173,27 +172,23 @@ fn migrations(dice: &mut Dice) -> (Dialects, Vec<MigrationData>, String) {
         let separator = dice.pick(&["_", "-"]);
         let script = |dice: &mut Dice, texts: &mut String, end: &str| {
             let checksum = |dice: &mut Dice| Checksum::v1(std::array::from_fn(|_| dice.next() as u8));
-            let body = if dice.once_in(5) { BodyData::Rust } else { sql(dice, dialects, texts) };
-            let finished = match &body {
-                BodyData::Sql { statements, .. } if dice.once_in(3) => statements
-                    .iter()
-                    .map(|(_, statements)| statements.iter().map(|_| checksum(dice)).collect())
-                    .collect(),
-                BodyData::Sql { .. } | BodyData::Rust => Vec::new(),
-            };
-            let touches = match &body {
-                BodyData::Sql { statements, .. } if dice.once_in(2) => {
-                    statements.iter().map(|(_, statements)| touches(dice, statements.len())).collect()
+            let mut body = if dice.once_in(5) { BodyData::Rust } else { sql(dice, dialects, texts) };
+            if let BodyData::Sql { readings, .. } = &mut body {
+                let (has_finished, has_touches) = (dice.once_in(3), dice.once_in(2));
+                for reading in readings {
+                    if has_finished {
+                        reading.finished = reading.statements.iter().map(|_| checksum(dice)).collect();
+                    }
+                    if has_touches {
+                        reading.touches = touches(dice, reading.statements.len());
+                    }
                 }
-                BodyData::Sql { .. } | BodyData::Rust => Vec::new(),
-            };
+            }
             ScriptData {
                 path: format!("{folder}{zeros}{last}{separator}{name}{end}"),
                 checksum: checksum(dice),
                 body,
                 options: options(dice),
-                finished,
-                touches,
             }
         };
         let up = script(dice, &mut texts, ".up.sql");
@@ -266,10 +261,10 @@ fn sql(dice: &mut Dice, dialects: Dialects, texts: &mut String) -> BodyData {
         statements
     };
     // One table for all dialects of the set, or one for each.
-    let tables = if dice.once_in(2) {
-        vec![(dialects, statements(dice))]
+    let readings = if dice.once_in(2) {
+        vec![Reading::new(dialects, statements(dice))]
     } else {
-        dialects.iter().map(|dialect| (Dialects::NONE.with(dialect), statements(dice))).collect()
+        dialects.iter().map(|dialect| Reading::new(Dialects::NONE.with(dialect), statements(dice))).collect()
     };
-    BodyData::Sql { len, statements: tables }
+    BodyData::Sql { len, readings }
 }

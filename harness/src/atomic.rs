@@ -2,7 +2,7 @@
 //! with.
 
 use lockgate::schema::core::patch::{self, Patch};
-use lockgate::schema::core::table::{self, BodyData, MigrationData, Names, ScriptData, ScriptOptions};
+use lockgate::schema::core::table::{self, BodyData, MigrationData, Names, Reading, ScriptData, ScriptOptions};
 use lockgate::schema::core::{Checksum, Set, Statement, StatementFlags, StatementKind, Version};
 use lockgate::{Atomicity, Body, Dialect, Migrations, Migrator};
 
@@ -40,7 +40,9 @@ pub(crate) fn failing(migrations: &'static Migrations, dialect: Dialect) -> Opti
         let body = match up.body() {
             Body::Sql(text) => {
                 texts.push_str(text);
-                BodyData::Sql { len: text.len(), statements: vec![(set.dialects(), up.statements(dialect))] }
+                let finished = if up.is_transactional() { Vec::new() } else { up.finished(dialect) };
+                let reading = Reading { finished, ..Reading::new(set.dialects(), up.statements(dialect)) };
+                BodyData::Sql { len: text.len(), readings: vec![reading] }
             }
             Body::Rust => BodyData::Rust,
         };
@@ -51,14 +53,13 @@ pub(crate) fn failing(migrations: &'static Migrations, dialect: Dialect) -> Opti
             statement_timeout: up.statement_timeout(),
             role: up.role().map(str::to_owned),
         };
-        let finished = if up.is_transactional() { Vec::new() } else { vec![up.finished(dialect)] };
         data.push(MigrationData {
             version: migration.version(),
             name: name_of(migration.id(), migration.name()),
             frozen: false,
             amended: Vec::new(),
             irreversible: None,
-            up: ScriptData { path, checksum: up.checksum(), body, options, finished, touches: Vec::new() },
+            up: ScriptData { path, checksum: up.checksum(), body, options },
             down: None,
         });
     }
@@ -73,10 +74,8 @@ pub(crate) fn failing(migrations: &'static Migrations, dialect: Dialect) -> Opti
         up: ScriptData {
             path: format!("{id}.sql"),
             checksum: Checksum::v1([0; 32]),
-            body: BodyData::Sql { len: sql.len(), statements: vec![(set.dialects(), vec![statement])] },
+            body: BodyData::Sql { len: sql.len(), readings: vec![Reading::new(set.dialects(), vec![statement])] },
             options: ScriptOptions::default(),
-            finished: Vec::new(),
-            touches: Vec::new(),
         },
         down: None,
     });

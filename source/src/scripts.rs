@@ -40,12 +40,12 @@ impl<'a> Sql<'a> {
     /// The statements of a script in this dialect; a Rust step has none.
     pub fn of(script: &'a Script, dialect: Dialect) -> Option<Self> {
         match &script.body {
-            BodyData::Sql { statements, .. } => {
-                let found = statements.iter().position(|(dialects, _)| dialects.contains(dialect));
+            BodyData::Sql { readings, .. } => {
+                let found = readings.iter().find(|reading| reading.dialects.contains(dialect));
                 Some(Self {
                     script,
-                    statements: found.map_or(&[], |list| statements[list].1.as_slice()),
-                    touches: found.map_or(&[], |list| script.touches[list].as_slice()),
+                    statements: found.map_or(&[], |reading| &reading.statements),
+                    touches: found.map_or(&[], |reading| &reading.touches),
                 })
             }
             BodyData::Rust => None,

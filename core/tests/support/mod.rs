@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use lockgate_core::patch::Patch;
-use lockgate_core::table::{self, BodyData, MigrationData, Names, ScriptData, ScriptOptions};
+use lockgate_core::table::{self, BodyData, MigrationData, Names, Reading, ScriptData, ScriptOptions};
 use lockgate_core::{Checksum, Dialects, Row, Set, State, Statement, StatementFlags, StatementKind, Version};
 
 /// A migration in a few words. Its text is a word too: equal words have equal checksums.
@@ -48,13 +48,13 @@ impl Words {
                 statements.push(Statement { range, kind: StatementKind::Other, flags, data: None });
             }
             let finished = (1..=statements.len()).filter_map(|done| finished(words, done)).collect();
+            let finished = if self.outside { finished } else { Vec::new() };
+            let reading = Reading { finished, ..Reading::new(Dialects::ALL, statements) };
             ScriptData {
                 path: format!("{id}.{kind}.sql"),
                 checksum: checksum(words),
-                body: BodyData::Sql { len: texts.len() - start, statements: vec![(Dialects::ALL, statements)] },
+                body: BodyData::Sql { len: texts.len() - start, readings: vec![reading] },
                 options: ScriptOptions { transactional: !self.outside, ..ScriptOptions::default() },
-                finished: if self.outside { vec![finished] } else { Vec::new() },
-                touches: Vec::new(),
             }
         };
         let (up, down) = scripts(&self.text);

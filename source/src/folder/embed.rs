@@ -97,18 +97,16 @@ impl Folder {
 }
 
 fn data(script: &Script) -> ScriptData {
-    let finished = match &script.body {
-        BodyData::Sql { statements, .. } if !script.options.transactional => {
-            statements.iter().map(|(_, statements)| checksum::finished(&script.text, statements)).collect()
+    let mut body = script.body.clone();
+    if let (BodyData::Sql { readings, .. }, false) = (&mut body, script.options.transactional) {
+        for reading in readings {
+            reading.finished = checksum::finished(&script.text, &reading.statements);
         }
-        BodyData::Sql { .. } | BodyData::Rust => Vec::new(),
-    };
+    }
     ScriptData {
-        finished,
         path: script.path.clone(),
         checksum: script.checksum.expect("an unreadable file is an error, and a folder with errors is not encoded"),
-        body: script.body.clone(),
+        body,
         options: script.options.clone(),
-        touches: script.touches.clone(),
     }
 }

@@ -1,7 +1,7 @@
 //! Which scripts of a folder the grammar gate looks at, by which grammars, and how grave what it
 //! finds is.
 
-use lockgate_core::table::BodyData;
+use lockgate_core::table::{BodyData, Reading};
 use lockgate_core::{Dialect, Dialects, Statement, StatementFlags};
 
 use super::model::{Folder, Script, ScriptState};
@@ -45,10 +45,11 @@ fn newest(drafts: &mut Vec<&Read>) {
 }
 
 fn script(folder: &Folder, read: &Read) -> Vec<Diagnostic> {
-    let BodyData::Sql { statements: tables, .. } = &read.script.body else { return Vec::new() };
+    let BodyData::Sql { readings, .. } = &read.script.body else { return Vec::new() };
     let in_dialect = |dialect: Dialect| -> Vec<Finding> {
-        let table = tables.iter().find(|(dialects, _)| dialects.contains(dialect) && read.clear.contains(dialect));
-        let statements = table.map_or(&[] as &[Statement], |(_, statements)| statements);
+        let reads = |reading: &&Reading| reading.dialects.contains(dialect) && read.clear.contains(dialect);
+        let reading = readings.iter().find(reads);
+        let statements = reading.map_or(&[] as &[Statement], |reading| &reading.statements);
         check::check(dialect, &read.script.text, statements, folder.policy.postgres)
     };
     let mut found: Vec<(Finding, Dialects)> = Vec::new();
@@ -60,10 +61,10 @@ fn script(folder: &Folder, read: &Read) -> Vec<Diagnostic> {
                     .into_iter()
                     .any(|flag| statement.flags.contains(flag))
             };
-            let knowing: Vec<Dialects> = tables
+            let knowing: Vec<Dialects> = readings
                 .iter()
-                .filter(|(_, statements)| statements.iter().any(known))
-                .map(|(dialects, _)| *dialects)
+                .filter(|reading| reading.statements.iter().any(known))
+                .map(|reading| reading.dialects)
                 .collect();
             let reads =
                 |dialect: &Dialect| knowing.is_empty() || knowing.iter().any(|dialects| dialects.contains(*dialect));
@@ -78,7 +79,7 @@ fn script(folder: &Folder, read: &Read) -> Vec<Diagnostic> {
         }
         None => {
             // To MySQL the statements begin and end elsewhere: it could be what the folder is for.
-            let alone = tables.iter().any(|(dialects, _)| *dialects == Dialects::NONE.with(Dialect::Mysql));
+            let alone = readings.iter().any(|reading| reading.dialects == Dialects::NONE.with(Dialect::Mysql));
             found.extend(undeclared(read, alone, in_dialect));
         }
     }

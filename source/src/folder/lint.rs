@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lockgate_core::table::BodyData;
-use lockgate_core::{Dialect, Dialects, Statement};
+use lockgate_core::table::{BodyData, Reading};
+use lockgate_core::{Dialect, Dialects};
 
 use super::model::{Folder, ScriptState};
 use super::name::{Kind, Name};
@@ -82,22 +82,22 @@ fn is_of_rows(finding: &Finding) -> bool {
 
 fn source<'a>(folder: &Folder, name: &'a Name, read: &'a Read, is_draft: bool) -> Source<'a> {
     let script = &read.script;
-    let tables: &[(Dialects, Vec<Statement>)] = match &script.body {
-        BodyData::Sql { statements, .. } => statements,
+    let readings: &[Reading] = match &script.body {
+        BodyData::Sql { readings, .. } => readings,
         BodyData::Rust => &[],
     };
     let dialects = folder.policy.dialects();
     let reads_as = dialects.iter().find(|dialect| read.clear.contains(*dialect));
-    let table = tables.iter().find(|(dialects, _)| reads_as.is_some_and(|dialect| dialects.contains(dialect)));
+    let reading = readings.iter().find(|reading| reads_as.is_some_and(|dialect| reading.dialects.contains(dialect)));
     Source {
         id: &name.id,
         file: &script.path,
         text: &script.text,
         reads_as: reads_as.unwrap_or(Dialect::Postgres),
-        statements: table.map_or(&[], |(_, statements)| statements),
+        statements: reading.map_or(&[], |reading| &reading.statements),
         is_down: name.kind == Kind::Down,
         // What cannot be read has an error of its own.
-        is_draft: is_draft && table.is_some(),
+        is_draft: is_draft && reading.is_some(),
         is_transactional: script.options.transactional,
         foreign_keys_off: script.options.foreign_keys_off,
     }

@@ -234,13 +234,12 @@ fn touched(migrations: &mut [Migration]) {
 }
 
 fn touch(script: &mut Script, catalogue: &mut Catalogue) {
-    let BodyData::Sql { statements, .. } = &mut script.body else { return };
-    let touches = statements.iter_mut().map(|(dialects, statements)| {
+    let BodyData::Sql { readings, .. } = &mut script.body else { return };
+    for reading in readings {
         // What the dialects read alike does the same in each; the locks are PostgreSQL's.
-        let reads_as = dialects.iter().next().unwrap_or(Dialect::Postgres);
-        touches_after(reads_as, &script.text, statements, catalogue)
-    });
-    script.touches = touches.collect();
+        let reads_as = reading.dialects.iter().next().unwrap_or(Dialect::Postgres);
+        reading.touches = touches_after(reads_as, &script.text, &mut reading.statements, catalogue);
+    }
 }
 
 /// Under `tests = "required"`: the migrations without a test file (L1).

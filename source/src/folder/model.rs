@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use lockgate_core::table::{BodyData, ScriptOptions};
-use lockgate_core::{Checksum, Touch, Version};
+use lockgate_core::{Checksum, Version};
 
 use super::name::{Kind, Name};
 use super::policy::{Numbering, Policy};
@@ -127,8 +127,6 @@ pub struct Script {
     pub state: ScriptState,
     /// What it is made of.
     pub body: BodyData,
-    /// For each list of statements of its body, what they do to tables.
-    pub touches: Vec<Vec<Touch<String>>>,
     /// What it says where it reverts and only raises an error: then the migration is irreversible.
     pub raises: Option<String>,
     /// What its head asks for.
@@ -254,10 +252,9 @@ impl Script {
     /// The diagnostic at the first line of the script that does something.
     pub(crate) fn point(&self, diagnostic: Diagnostic) -> Diagnostic {
         let first = match &self.body {
-            BodyData::Sql { statements, .. } => statements
-                .first()
-                .and_then(|(_, statements)| statements.first())
-                .map(|statement| statement.range.clone()),
+            BodyData::Sql { readings, .. } => {
+                readings.first().and_then(|reading| reading.statements.first()).map(|statement| statement.range.clone())
+            }
             BodyData::Rust => self.text.find("pub async fn up").map(|at| at..at + "pub async fn up".len()),
         };
         diagnostic.at(&self.text, first.unwrap_or(0..0), "")

@@ -73,7 +73,7 @@ impl Grouper<'_> {
     fn downs_alone(&mut self, down: Need) {
         let mut without_down: HashMap<&str, &str> = HashMap::new();
         for migration in self.migrations.iter().filter(|migration| migration.down.is_none()) {
-            without_down.entry(&migration.name()).or_insert(&migration.id);
+            without_down.entry(migration.name()).or_insert(&migration.id);
         }
         let mut diagnostics = Vec::new();
         for (name, read) in std::mem::take(&mut self.alone) {

@@ -5,7 +5,7 @@ use std::num::NonZero;
 use std::ops::Range;
 use std::panic::resume_unwind;
 
-use lockgate_core::table::{BodyData, ScriptOptions};
+use lockgate_core::table::{BodyData, Reading, ScriptOptions};
 use lockgate_core::{Checksum, Dialect, Dialects, Statement, StatementFlags, StatementKind};
 
 use super::directive::{self, Comment, Directives};
@@ -72,7 +72,6 @@ fn read(folder: &Folder, name: &Name, found: &Found) -> (Read, Vec<Diagnostic>) 
         checksum: None,
         state: ScriptState::Draft,
         body: BodyData::Rust,
-        touches: Vec::new(),
         raises: None,
         options: ScriptOptions::default(),
         allow: Vec::new(),
@@ -96,12 +95,13 @@ fn read(folder: &Folder, name: &Name, found: &Found) -> (Read, Vec<Diagnostic>) 
     diagnostics.extend(contradictions(name.kind, &directives, text, &file));
     let mut clear = Dialects::NONE;
     if name.kind != Kind::Rust {
-        let Splits { tables: statements, problems, clear: readable } = split(&folder.policy, text);
+        let Splits { readings, problems, clear: readable } = split(&folder.policy, text);
         if name.kind == Kind::Down {
-            let says = |(dialects, statements): &(Dialects, Vec<Statement>)| {
-                raise::says(dialects.iter().next().unwrap_or(Dialect::Postgres), text, statements)
+            let says = |reading: &Reading| {
+                let reads_as = reading.dialects.iter().next().unwrap_or(Dialect::Postgres);
+                raise::says(reads_as, text, &reading.statements)
             };
-            script.raises = statements.iter().find_map(says);
+            script.raises = readings.iter().find_map(says);
         }
         clear = readable;
         diagnostics.extend(problems.into_iter().map(|problem| {
@@ -109,9 +109,9 @@ fn read(folder: &Folder, name: &Name, found: &Found) -> (Read, Vec<Diagnostic>) 
                 .at(text, problem.range, "")
                 .help(problem.help)
         }));
-        let view = View { text, file: &file, declared: folder.policy.dialects, tables: &statements };
+        let view = View { text, file: &file, declared: folder.policy.dialects, readings: &readings };
         diagnostics.extend(view.check(directives.no_transaction.is_none(), folder.policy.postgres));
-        script.body = BodyData::Sql { len: text.len(), statements };
+        script.body = BodyData::Sql { len: text.len(), readings };
     }
     script.options = ScriptOptions {
         transactional: directives.no_transaction.is_none(),
@@ -163,8 +163,8 @@ fn contradictions(kind: Kind, directives: &Directives, text: &str, file: &str) -
 
 /// A text as the dialects of the folder see it.
 struct Splits {
-    /// The statements by dialect.
-    tables: Vec<(Dialects, Vec<Statement>)>,
+    /// What it is to which dialects.
+    readings: Vec<Reading>,
     /// What no dialect of the folder can make sense of.
     problems: Vec<Problem>,
     /// The dialects that had no problem.
@@ -172,7 +172,7 @@ struct Splits {
 }
 
 fn split(policy: &Policy, text: &str) -> Splits {
-    let mut tables: Vec<(Dialects, Vec<Statement>)> = Vec::with_capacity(1);
+    let mut readings: Vec<Reading> = Vec::with_capacity(1);
     let mut problems: Vec<Problem> = Vec::new();
     let mut unclear = Vec::new();
     let mut clear = Dialects::NONE;
@@ -183,11 +183,11 @@ fn split(policy: &Policy, text: &str) -> Splits {
             continue;
         }
         clear = clear.with(dialect);
-        add(&mut tables, dialect, split.statements);
+        add(&mut readings, dialect, split.statements);
     }
     // A folder that names no dialect is for one of them, and what another one cannot read is no
     // mistake: that one gets the statements of the first that could.
-    let tolerant = policy.dialects.is_none() && !tables.is_empty();
+    let tolerant = policy.dialects.is_none() && !readings.is_empty();
     if !tolerant && policy.dialects.is_none() {
         let least = unclear.iter().map(|(_, split)| split.problems.len()).min();
         let plainest = unclear.iter().position(|(_, split)| Some(split.problems.len()) == least);
@@ -197,8 +197,7 @@ fn split(policy: &Policy, text: &str) -> Splits {
     }
     for (dialect, split) in unclear {
         if tolerant {
-            let (dialects, _) = &mut tables[0];
-            *dialects = dialects.with(dialect);
+            readings[0].dialects = readings[0].dialects.with(dialect);
             continue;
         }
         for problem in split.problems.into_iter().filter(|_| policy.dialects.is_some()) {
@@ -206,15 +205,15 @@ fn split(policy: &Policy, text: &str) -> Splits {
                 problems.push(problem);
             }
         }
-        add(&mut tables, dialect, split.statements);
+        add(&mut readings, dialect, split.statements);
     }
-    Splits { tables, problems, clear }
+    Splits { readings, problems, clear }
 }
 
-fn add(tables: &mut Vec<(Dialects, Vec<Statement>)>, dialect: Dialect, statements: Vec<Statement>) {
-    match tables.iter_mut().find(|(_, known)| *known == statements) {
-        Some((dialects, _)) => *dialects = dialects.with(dialect),
-        None => tables.push((Dialects::NONE.with(dialect), statements)),
+fn add(readings: &mut Vec<Reading>, dialect: Dialect, statements: Vec<Statement>) {
+    match readings.iter_mut().find(|known| known.statements == statements) {
+        Some(known) => known.dialects = known.dialects.with(dialect),
+        None => readings.push(Reading::new(Dialects::NONE.with(dialect), statements)),
     }
 }
 
@@ -224,7 +223,7 @@ struct View<'a> {
     file: &'a str,
     /// The dialects that the policy names, if it does.
     declared: Option<Dialects>,
-    tables: &'a [(Dialects, Vec<Statement>)],
+    readings: &'a [Reading],
 }
 
 impl View<'_> {
@@ -277,7 +276,7 @@ impl View<'_> {
     fn enum_values(&self, release: Option<Release>) -> Vec<Diagnostic> {
         let is_old = |release: &Release| release.major() < 12;
         let Some(release) = release.filter(is_old).filter(|_| self.is_postgres()) else { return Vec::new() };
-        let statements = self.tables.iter().flat_map(|(_, statements)| enums::added(self.text, statements));
+        let statements = self.readings.iter().flat_map(|reading| enums::added(self.text, &reading.statements));
         let refused = |statement| {
             let message = format!(
                 "PostgreSQL {release} does not run this statement inside a transaction: 12 is the first that does"
@@ -345,7 +344,7 @@ impl View<'_> {
     /// How a statement runs outside a transaction.
     fn alone(&self, error: Diagnostic) -> Diagnostic {
         let error = error.help("write `-- lockgate: no-transaction` as the first line");
-        let alone = self.tables.iter().all(|(_, statements)| statements.len() == 1);
+        let alone = self.readings.iter().all(|reading| reading.statements.len() == 1);
         if alone {
             return error;
         }
@@ -381,7 +380,7 @@ impl View<'_> {
         let word = |statement: &Statement| words(self.text, &statement.range).first().cloned().unwrap_or_default();
         begins(&word(first))
             && ends(&word(last))
-            && self.tables.iter().any(|(_, statements)| {
+            && self.readings.iter().any(|Reading { statements, .. }| {
                 statements.first().is_some_and(|statement| statement.range.start == first.range.start)
                     && statements.last().is_some_and(|statement| statement.range.start == last.range.start)
             })
@@ -394,7 +393,7 @@ impl View<'_> {
     /// others would misread it, and are not what the folder is for.
     fn flagged(&self, flag: StatementFlags) -> Vec<(&Statement, Dialects)> {
         let mut found: Vec<(&Statement, Dialects)> = Vec::new();
-        for (dialects, statements) in self.tables {
+        for Reading { dialects, statements, .. } in self.readings {
             for statement in statements.iter().filter(|statement| statement.flags.contains(flag)) {
                 let start = statement.range.start;
                 match found.iter_mut().find(|(known, _)| known.range.start == start) {
@@ -419,7 +418,7 @@ impl View<'_> {
     /// Whether to some dialect this byte is in the middle of a statement.
     fn is_inside(&self, at: usize) -> bool {
         let inside = |statement: &Statement| statement.range.start < at && at < statement.range.end;
-        self.tables.iter().any(|(_, statements)| statements.iter().any(inside))
+        self.readings.iter().any(|reading| reading.statements.iter().any(inside))
     }
 
     fn error(&self, code: &'static str, statement: &Statement, message: &str) -> Diagnostic {

@@ -237,13 +237,13 @@ fn every_dialect_of_the_set_has_exactly_one_table() {
     ] {
         let project = Project::new(&[("migrations.toml", policy), ("1_x.sql", text)]);
         let folder = project.load().folder;
-        let BodyData::Sql { len, statements } = &folder.migrations[0].up.body else { panic!("it is SQL") };
-        assert_eq!((*len, statements.len()), (text.len(), tables), "{policy}{text}");
+        let BodyData::Sql { len, readings } = &folder.migrations[0].up.body else { panic!("it is SQL") };
+        assert_eq!((*len, readings.len()), (text.len(), tables), "{policy}{text}");
         for dialect in folder.policy.dialects().iter() {
-            let count = statements.iter().filter(|(dialects, _)| dialects.contains(dialect)).count();
+            let count = readings.iter().filter(|reading| reading.dialects.contains(dialect)).count();
             assert_eq!(count, 1, "{policy}{text}{dialect}");
         }
-        let all = statements.iter().flat_map(|(dialects, _)| dialects.iter()).collect::<Dialects>();
+        let all = readings.iter().flat_map(|reading| reading.dialects.iter()).collect::<Dialects>();
         assert_eq!(all, folder.policy.dialects());
         assert!(all.contains(Dialect::Postgres));
     }
