@@ -145,7 +145,9 @@ fn circles(files: Vec<(Module, syn::File)>) -> Vec<String> {
     }
     let of_tests: Vec<Module> = said
         .iter()
-        .flat_map(|(module, said)| said.of_tests.iter().map(|name| [module.as_slice(), &[name.clone()]].concat()))
+        .flat_map(|(module, said)| {
+            said.of_tests.iter().map(|name| [module.as_slice(), std::slice::from_ref(name)].concat())
+        })
         .collect();
     said.retain(|module, _| !of_tests.iter().any(|tests| module.starts_with(tests)));
     let needs: BTreeMap<&Module, BTreeSet<Module>> = said
@@ -180,7 +182,7 @@ fn circles(files: Vec<(Module, syn::File)>) -> Vec<String> {
 
 /// The module in which what a path names is defined; `None` where the path leaves the crate.
 fn resolved(module: &Module, path: &[String], said: &BTreeMap<Module, Said>, handed_on: usize) -> Option<Module> {
-    let inside = |module: &Module, name: &String| [module.as_slice(), &[name.clone()]].concat();
+    let inside = |module: &Module, name: &String| [module.as_slice(), std::slice::from_ref(name)].concat();
     let first = path.first()?;
     let (mut at, mut rest) = match first.as_str() {
         "crate" => (Module::new(), &path[1..]),
