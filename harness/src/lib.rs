@@ -104,7 +104,6 @@ mod problem;
 mod recipe;
 #[doc(hidden)]
 pub mod request;
-pub mod server;
 mod session;
 mod skip;
 #[cfg(feature = "sqlite")]
@@ -121,6 +120,7 @@ mod whole;
 pub use lockgate;
 pub use lockgate::schema::Class;
 pub use lockgate_macros::migration_tests;
+pub use lockgate_testing::server;
 
 pub use db::{Db, Fails, FromText, Row};
 pub use error::Error;

@@ -1,71 +1,42 @@
-//! What the xtask asks of a test program, which alone has the set and its functions compiled in: a
-//! database for people, the schema that the set makes. The test that embedded files are those on disk
-//! looks for a request and answers it into a file.
+//! What a developers' command asks of a test program, answered: a database for people, the schema that the set makes.
+//! The test that embedded files are those on disk looks for a question before it does its own work.
 
-use std::fs;
+use std::env;
+use std::path::Path;
 
 use lockgate::schema::picture;
 use lockgate::{Dialect, Migrator};
+use lockgate_testing::request::{Answer, Form, Request, TESTDB_URL};
 
 use crate::Throwaway;
 use crate::problem::{Problem, Step};
 use crate::suite::Tests;
-use crate::testdb::{self, Verb};
-
-/// What is asked: `testdb create 42`, `testdb mark`, `schema sqlite svg 0007_add_tags`.
-pub const REQUEST: &str = "LOCKGATE_REQUEST";
-/// The file that gets the answer: `done` or `refused` in the first line, the words behind it.
-pub const ANSWER: &str = "LOCKGATE_ANSWER";
+use crate::testdb;
 
 /// Does what the environment asks, if it asks for anything.
 pub(crate) fn answer_if_asked(tests: &'static Tests) -> Result<(), Problem> {
-    let Ok(request) = std::env::var(REQUEST) else { return Ok(()) };
-    let answered = Request::parse(&request).and_then(|request| {
+    let Some(request) = Request::from_environment() else { return Ok(()) };
+    let answered = request.and_then(|request| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
         runtime.block_on(answer(tests, request))
     });
-    let (word, text) = match &answered {
-        Ok(text) => ("done", text),
-        Err(text) => ("refused", text),
+    let answer = match answered.clone() {
+        Ok(text) => Answer::Done(text),
+        Err(text) => Answer::Refused(text),
     };
-    if let Some(file) = std::env::var_os(ANSWER) {
-        let written = fs::write(file, format!("{word}\n{text}"));
-        written.map_err(|e| Problem::new(Step::Ground, "the answer cannot be written").detail(e))?;
-    }
+    answer.write().map_err(|e| Problem::new(Step::Ground, "the answer cannot be written").detail(e))?;
     answered.map(drop).map_err(|text| Problem::new(Step::Ground, text))
 }
 
-enum Request<'a> {
-    Testdb(Verb),
-    /// The schema behind this migration, by its id.
-    Schema {
-        dialect: Dialect,
-        form: &'a str,
-        at: &'a str,
-    },
-}
-
-impl<'a> Request<'a> {
-    fn parse(text: &'a str) -> Result<Self, String> {
-        match *text.split(' ').collect::<Vec<_>>() {
-            ["testdb", "mark"] => Ok(Self::Testdb(Verb::Mark)),
-            ["testdb", "create", seed] => {
-                let seed = seed.parse().map_err(|_| format!("`{seed}` is no seed"))?;
-                Ok(Self::Testdb(Verb::Create { seed }))
-            }
-            ["schema", dialect, form, at] => {
-                let dialect = dialect.parse().map_err(|_| format!("`{dialect}` is no dialect"))?;
-                Ok(Self::Schema { dialect, form, at })
-            }
-            _ => Err(format!("{REQUEST} says `{text}`")),
-        }
-    }
-}
-
-async fn answer(tests: &'static Tests, request: Request<'_>) -> Result<String, String> {
+async fn answer(tests: &'static Tests, request: Request) -> Result<String, String> {
+    let url = |from: &Path| {
+        env::set_current_dir(from).map_err(|e| format!("`{}`: {e}", from.display()))?;
+        env::var(TESTDB_URL).map_err(|_| format!("{TESTDB_URL} names no database"))
+    };
     match request {
-        Request::Testdb(verb) => testdb::answer(tests, verb).await,
-        Request::Schema { dialect, form, at } => schema(tests, dialect, form, at).await,
+        Request::CreateTestdb { seed, from } => testdb::create(tests, &url(&from)?, seed).await,
+        Request::MarkTestdb { from } => testdb::mark(&url(&from)?).await,
+        Request::Schema { dialect, form, at } => schema(tests, dialect, form, &at).await,
     }
 }
 
@@ -75,7 +46,7 @@ async fn answer(tests: &'static Tests, request: Request<'_>) -> Result<String, S
 ///
 /// Why there is none, in words.
 #[doc(hidden)]
-pub async fn schema(tests: &'static Tests, dialect: Dialect, form: &str, at: &str) -> Result<String, String> {
+pub async fn schema(tests: &'static Tests, dialect: Dialect, form: Form, at: &str) -> Result<String, String> {
     let found = tests.migrations.iter().find(|migration| migration.id() == at);
     let version = found.map(|migration| migration.version());
     let version = version.ok_or_else(|| format!("the tests of {} embed no `{at}`", tests.folder))?;
@@ -87,10 +58,9 @@ pub async fn schema(tests: &'static Tests, dialect: Dialect, form: &str, at: &st
     let schema = Migrator::new(tests.migrations).read_schema(&mut database).await;
     let schema = schema.map_err(|e| e.report().to_string())?;
     let _ = database.close().await;
-    match form {
-        "text" => Ok(schema.to_text()),
-        "mermaid" => Ok(picture::mermaid(&schema)),
-        "svg" => Ok(picture::svg(&schema)),
-        _ => Err(format!("`{form}` is no form of a schema")),
-    }
+    Ok(match form {
+        Form::Text => schema.to_text(),
+        Form::Mermaid => picture::mermaid(&schema),
+        Form::Svg => picture::svg(&schema),
+    })
 }

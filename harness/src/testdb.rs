@@ -15,31 +15,12 @@ use crate::Throwaway;
 use crate::ground::Ground;
 use crate::suite::{self, Check, Tests};
 
-/// The database. Not an argument, as all the machine can read those.
-pub const URL: &str = "LOCKGATE_TESTDB_URL";
-
 /// The line of the comment on a database of PostgreSQL.
 #[cfg(feature = "postgres")]
 pub(crate) const COMMENT: &str = "lockgate: development";
 /// The `application_id` of a file of SQLite: `LkDv`.
 #[cfg(feature = "sqlite")]
 pub(crate) const APPLICATION_ID: i32 = 0x4c6b_4476;
-
-/// What `cargo xtask testdb` asks for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Verb {
-    Create { seed: u64 },
-    Mark,
-}
-
-/// Does it to the database that the environment names.
-pub(crate) async fn answer(tests: &'static Tests, verb: Verb) -> Result<String, String> {
-    let url = std::env::var(URL).map_err(|_| format!("{URL} names no database"))?;
-    match verb {
-        Verb::Mark => mark(&url).await,
-        Verb::Create { seed } => create(tests, &url, seed).await,
-    }
-}
 
 /// Drops the database, if it is marked for development, and makes it anew: migrated to the head and
 /// filled with this seed.

@@ -21,9 +21,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("lockgate-build", &["lockgate-source", "lockgate-replay"]),
     ("lockgate-schema", &["lockgate-core"]),
     ("lockgate", &["lockgate-core", "lockgate-macros", "lockgate-schema"]),
-    ("lockgate-harness", &["lockgate", "lockgate-macros"]),
+    ("lockgate-testing", &["lockgate-core"]),
+    ("lockgate-harness", &["lockgate", "lockgate-macros", "lockgate-testing"]),
     ("lockgate-cli", &["lockgate"]),
-    ("lockgate-xtask", &["lockgate-source", "lockgate-replay", "lockgate-harness", "lockgate", "lockgate-schema"]),
+    ("lockgate-xtask", &["lockgate-source", "lockgate-replay", "lockgate-testing", "lockgate", "lockgate-schema"]),
     ("lockgate-faults", &["lockgate", "lockgate-source", "lockgate-harness", "lockgate-cli"]),
     ("app", &["lockgate", "lockgate-cli", "lockgate-build"]),
     ("lockgate-tests", &[]),
@@ -71,7 +72,7 @@ const NEVER_SAID: &[(&str, &[&str])] = &[
     ("runtime/src", &["lockgate_source", "lockgate_cli", "clap::", "Step {", "Plan {"]),
     // Only the trace knows a driver.
     ("xtask/src/command", &["sqlx::", "tokio::"]),
-    ("harness/src/server", &["sqlx::", "tokio::"]),
+    ("testing/src", &["sqlx::", "tokio::"]),
     ("cli/src", &["sqlx::", "lockgate_core", "lockgate_source", "Step {", "Plan {"]),
 ];
 

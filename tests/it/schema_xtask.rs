@@ -5,6 +5,7 @@ use std::process::Command;
 use lockgate::Dialect;
 use lockgate_harness::__private::Tests;
 use lockgate_harness::{Throwaway, request};
+use lockgate_testing::request::Form;
 
 use crate::support::scratch::{Scratch, xtask};
 use crate::support::set;
@@ -175,12 +176,11 @@ async fn what_the_test_program_is_asked_it_answers_or_refuses() {
         tolerate: &[],
     }));
     let ask = |form, at| request::schema(tests, Dialect::Sqlite, form, at);
-    assert_eq!(ask("text", "0002_posts").await.unwrap(), text);
-    assert_eq!(ask("text", "0001_users").await.unwrap(), AT_1);
-    assert_eq!(ask("svg", "0002_posts").await.unwrap(), scratch.run(&["schema", "--svg"]).succeeds());
-    assert_eq!(ask("mermaid", "0002_posts").await.unwrap(), scratch.run(&["schema", "--mermaid"]).succeeds());
-    assert_eq!(ask("text", "0003_tags").await.unwrap_err(), "the tests of migrations embed no `0003_tags`");
-    assert_eq!(ask("poem", "0001_users").await.unwrap_err(), "`poem` is no form of a schema");
+    assert_eq!(ask(Form::Text, "0002_posts").await.unwrap(), text);
+    assert_eq!(ask(Form::Text, "0001_users").await.unwrap(), AT_1);
+    assert_eq!(ask(Form::Svg, "0002_posts").await.unwrap(), scratch.run(&["schema", "--svg"]).succeeds());
+    assert_eq!(ask(Form::Mermaid, "0002_posts").await.unwrap(), scratch.run(&["schema", "--mermaid"]).succeeds());
+    assert_eq!(ask(Form::Text, "0003_tags").await.unwrap_err(), "the tests of migrations embed no `0003_tags`");
 }
 
 #[test]

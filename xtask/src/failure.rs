@@ -3,7 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use lockgate_harness::server;
+use lockgate_testing::server;
 
 /// What goes up to `main`.
 #[derive(Debug)]

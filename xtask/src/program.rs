@@ -6,7 +6,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use anstream::eprint;
-use lockgate_harness::request::{ANSWER, REQUEST};
+use lockgate_testing::request::{ANSWER, Answer, REQUEST, Request};
 
 use crate::failure::Failure;
 use crate::project::Package;
@@ -22,7 +22,7 @@ pub(crate) fn is_there(package: &Package) -> bool {
 }
 
 /// Builds the program and asks it.
-pub(crate) fn ask(package: &Package, request: &str, variables: &[(&str, &str)]) -> Result<String, Failure> {
+pub(crate) fn ask(package: &Package, request: &Request, variables: &[(&str, &str)]) -> Result<String, Failure> {
     let cargo = || {
         let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.args(["test", "--quiet", "--package", &package.name, "--test", "migrations"]);
@@ -42,12 +42,11 @@ pub(crate) fn ask(package: &Package, request: &str, variables: &[(&str, &str)]) 
     let answer = tempfile::NamedTempFile::new().map_err(|e| Failure::impossible(format!("a temporary file: {e}")))?;
     let mut command = cargo();
     command.args(["--", "--exact", TEST]);
-    command.env(REQUEST, request).env(ANSWER, answer.path()).envs(variables.iter().copied());
+    command.env(REQUEST, request.to_text()).env(ANSWER, answer.path()).envs(variables.iter().copied());
     let output = command.output().map_err(impossible)?;
-    let text = fs::read_to_string(answer.path()).unwrap_or_default();
-    match text.split_once('\n') {
-        Some(("done", text)) => Ok(text.to_owned()),
-        Some((_, text)) => Err(Failure::refused(text)),
+    match Answer::read(answer.path()) {
+        Some(Answer::Done(text)) => Ok(text),
+        Some(Answer::Refused(text)) => Err(Failure::refused(text)),
         // It never came to our question.
         None => {
             eprint!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

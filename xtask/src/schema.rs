@@ -4,9 +4,9 @@
 use lockgate::__private::{Set, migrations};
 use lockgate::schema::Schema;
 use lockgate::{Database, Destination, Error, Migrator, read_schema};
-use lockgate_harness::server::{self, Options, Postgres};
 use lockgate_source::core::{Dialect, Version};
 use lockgate_source::folder::Folder;
+use lockgate_testing::server::{self, Options, Postgres};
 
 use crate::role;
 

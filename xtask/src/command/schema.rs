@@ -7,6 +7,7 @@ use lockgate_schema::{Schema, picture, snapshot};
 use lockgate_source::core::table::BodyData;
 use lockgate_source::core::{Dialect, Version};
 use lockgate_source::folder::{Folder, NoDatabase};
+use lockgate_testing::request::{Form, Request};
 
 use super::check;
 use crate::changes::Changes;
@@ -58,7 +59,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (text, dialect) = match &arguments.database_url {
         Some(url) => {
             let schema = there(url)?;
-            (arguments.form().write(&schema), schema.dialect)
+            (shown(arguments.form(), &schema), schema.dialect)
         }
         None => {
             let project = Project::find()?;
@@ -76,14 +77,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
 }
 
-/// What is written of a schema.
-#[derive(Clone, Copy)]
-enum Form {
-    Text,
-    Mermaid,
-    Svg,
-}
-
 impl Arguments {
     fn form(&self) -> Form {
         match (self.mermaid, self.svg) {
@@ -94,22 +87,11 @@ impl Arguments {
     }
 }
 
-impl Form {
-    fn write(self, schema: &Schema) -> String {
-        match self {
-            Self::Text => schema.to_text(),
-            Self::Mermaid => picture::mermaid(schema),
-            Self::Svg => picture::svg(schema),
-        }
-    }
-
-    /// What the test program calls it.
-    fn word(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Mermaid => "mermaid",
-            Self::Svg => "svg",
-        }
+fn shown(form: Form, schema: &Schema) -> String {
+    match form {
+        Form::Text => schema.to_text(),
+        Form::Mermaid => picture::mermaid(schema),
+        Form::Svg => picture::svg(schema),
     }
 }
 
@@ -194,7 +176,7 @@ fn made(package: &Package, arguments: &Arguments, wanted: Option<Dialect>) -> Re
     let step = run.iter().find(|migration| matches!(migration.up.body, BodyData::Rust));
     if let (Some(step), Some(last)) = (step, run.last()) {
         if program::is_there(package) {
-            let request = format!("schema {dialect} {} {}", arguments.form().word(), last.id);
+            let request = Request::Schema { dialect, form: arguments.form(), at: last.id.to_string() };
             return Ok((program::ask(package, &request, &[])?, dialect));
         }
         let id = &step.id;
@@ -210,7 +192,7 @@ fn made(package: &Package, arguments: &Arguments, wanted: Option<Dialect>) -> Re
         NoSchema::Server(error) => error.into(),
         NoSchema::Other(why) => Failure::impossible(why),
     })?;
-    Ok((arguments.form().write(&schema), dialect))
+    Ok((shown(arguments.form(), &schema), dialect))
 }
 
 /// Leaves the migrations of one database.

@@ -11,7 +11,7 @@ use cargo_metadata::{Metadata, MetadataCommand};
 use super::check;
 use crate::failure::Failure;
 use crate::project::Project;
-use lockgate_harness::server::{Error, ErrorKind, Options, Postgres, install, require};
+use lockgate_testing::server::{Error, ErrorKind, Options, Postgres, install, require};
 
 /// The variable by which tests learn of the server.
 const SERVER: &str = "LOCKGATE_TEST_POSTGRES";

@@ -4,7 +4,7 @@
 use std::env;
 
 use anstream::println;
-use lockgate_harness::testdb::URL;
+use lockgate_testing::request::{Request, TESTDB_URL};
 
 use crate::failure::Failure;
 use crate::program;
@@ -51,38 +51,13 @@ struct Place {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    // The test program runs in the package's directory: a file is meant from ours.
+    let from = env::current_dir().map_err(|error| Failure::impossible(format!("the current directory: {error}")))?;
     let (place, request) = match &arguments.verb {
-        Verb::Create { seed, place } => (place, format!("testdb create {seed}")),
-        Verb::Mark { place } => (place, "testdb mark".to_owned()),
+        Verb::Create { seed, place } => (place, Request::CreateTestdb { seed: *seed, from }),
+        Verb::Mark { place } => (place, Request::MarkTestdb { from }),
     };
     let package = Project::find()?.package(place.package.as_deref())?;
-    println!("{}", program::ask(&package, &request, &[(URL, &from_here(&place.url))])?);
+    println!("{}", program::ask(&package, &request, &[(TESTDB_URL, &place.url)])?);
     Ok(())
-}
-
-/// The test program runs in the package's directory: a file is meant from ours.
-fn from_here(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once(':').filter(|(scheme, _)| *scheme == "sqlite") else {
-        return url.to_owned();
-    };
-    let path = rest.strip_prefix("//").unwrap_or(rest);
-    match env::current_dir() {
-        Ok(here) if !path.starts_with('/') => format!("{scheme}://{}", here.join(path).display()),
-        _ => url.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_is_meant_from_here() {
-        let here = env::current_dir().unwrap().display().to_string();
-        assert_eq!(from_here("sqlite://dev.db?mode=rwc"), format!("sqlite://{here}/dev.db?mode=rwc"));
-        assert_eq!(from_here("sqlite:dev.db"), format!("sqlite://{here}/dev.db"));
-        assert_eq!(from_here("sqlite:///tmp/dev.db"), "sqlite:///tmp/dev.db");
-        assert_eq!(from_here("sqlite:/tmp/dev.db"), "sqlite:/tmp/dev.db");
-        assert_eq!(from_here("postgres://h/d"), "postgres://h/d");
-    }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::scripts;
 use crate::trace::{Difference, Draft, Effect, trace};
-use lockgate_harness::server::{ErrorKind, Options, Postgres, require};
+use lockgate_testing::server::{ErrorKind, Options, Postgres, require};
 
 /// What a trace did, as the JSON document has it: keys are only ever added.
 #[derive(Debug, Default, Serialize)]

@@ -23,7 +23,7 @@ use crate::failure::Failure;
 use crate::project::Project;
 use build::Purpose;
 use database::Dialect;
-use lockgate_harness::server::{Error, ErrorKind, Options, Postgres, require};
+use lockgate_testing::server::{Error, ErrorKind, Options, Postgres, require};
 
 /// The published packages that are tried when none is named.
 const PACKAGES: [(&str, &str, Dialect); 8] = [

@@ -9,7 +9,7 @@ use super::split::{self, Pair};
 use super::table::{Answer, Outcome};
 use super::{Script, Set};
 use crate::failure::Failure;
-use lockgate_harness::server::Postgres;
+use lockgate_testing::server::Postgres;
 
 /// What happened when each migration in turn went up, down and up again.
 #[derive(Debug, Default)]

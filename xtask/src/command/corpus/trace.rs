@@ -2,8 +2,8 @@
 //! against the one that its text let expect.
 
 use anstream::{eprintln, println};
-use lockgate_harness::server::{Options, Postgres};
 use lockgate_source::folder::{self, Tests};
+use lockgate_testing::server::{Options, Postgres};
 
 use super::{Dialect, Set};
 use crate::failure::Failure;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anstream::println;
 use comfy_table::{Cell, CellAlignment, Table, presets};
-use lockgate_harness::server::Postgres;
+use lockgate_testing::server::Postgres;
 use serde::Deserialize;
 
 use super::Set;
