@@ -397,7 +397,7 @@ fn init_of_an_installed_program_writes_the_alias() {
     let said = scratch.run(&["lockgate", "init", "--dialects", "sqlite"]).succeeds();
     assert!(said.contains("written .cargo/config.toml") && !said.contains("member of the workspace"), "{said}");
     assert!(said.contains("then type `cargo xtask new-migration"), "{said}");
-    assert!(scratch.read(".cargo/config.toml").contains("xtask = \"lockgate\""));
+    assert!(scratch.read(".cargo/config.toml").contains("xtask = \"lockgate xtask\""));
     let path = format!("{}:{}", xtask().parent().unwrap().display(), std::env::var("PATH").unwrap());
     let output =
         Command::new("cargo").args(["xtask", "check"]).env("PATH", path).current_dir(scratch.path(".")).output();
@@ -413,9 +413,54 @@ fn init_of_an_installed_program_writes_the_alias() {
     assert!(!said.contains("config.toml"), "{said}");
     scratch.write(".cargo/config.toml", "[build]\n");
     let said = scratch.run(&["lockgate", "init", "--dialects", "sqlite"]).succeeds();
-    assert!(said.contains("add to `.cargo/config.toml`, as messages name `cargo xtask`:\n[alias]"), "{said}");
+    assert!(
+        said.contains("add to `.cargo/config.toml`, as the messages of the compiler name `cargo xtask`:\n[alias]"),
+        "{said}"
+    );
     scratch.write(".cargo/config.toml", &before.iter().find(|(path, _)| path.ends_with("config.toml")).unwrap().1);
     assert_eq!(scratch.everything(), before);
+}
+
+/// What was typed works, so messages name that: the alias is not in every workspace.
+#[test]
+fn messages_name_the_command_that_was_typed() {
+    let scratch = Scratch::with_migrations();
+    let path = |file: &str| format!("app/migrations/{file}");
+    let draft = scratch.read(&path("0002_tags.up.sql"));
+    scratch.write(&path("0003_extra.up.sql"), &draft);
+    scratch.write(&path("0001_users.up.sql"), "SELECT 1;\n");
+    let schema: &[&str] = &["schema", "--check", "app/schema.sql"];
+    let commands: &[&[&str]] = &[
+        &["check"],
+        &["check", "--format", "json"],
+        &["check", "--format", "sarif"],
+        &["freeze"],
+        &["freeze", "--check"],
+        &["renumber"],
+        &["amend", "9"],
+        &["new-migration"],
+        &["explain", "edited"],
+        &["explain", "misordered"],
+        &["explain", "replay"],
+        &["explain", "numbering"],
+        &["merge-lockfile", "--help"],
+        &["check", "--help"],
+        schema,
+    ];
+    let mut named = 0;
+    for words in commands {
+        for (called, other, first) in [
+            (&["lockgate"][..], "cargo xtask", "cargo lockgate"),
+            (&["lockgate", "xtask"], "cargo lockgate", "cargo xtask"),
+            (&[], "cargo lockgate", "cargo xtask"),
+        ] {
+            let said = scratch.run(&[called, words].concat());
+            let text = said.stdout + &said.stderr;
+            assert!(!text.contains(other), "{called:?} {words:?}:\n{text}");
+            named += usize::from(text.contains(first));
+        }
+    }
+    assert!(named >= 2 * commands.len(), "{named}");
 }
 
 /// Who depends on a clone gets the companions from there, by the lines that `init` says, as they stand.

@@ -7,14 +7,13 @@ use std::process::ExitCode;
 use anstream::eprintln;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::called::{self, Called};
 use crate::command;
 use crate::failure::Failure;
 
 /// The developers' commands of Lockgate.
 #[derive(Debug, Parser)]
 #[command(
-    name = "cargo xtask",
-    bin_name = "cargo xtask",
     version,
     after_help = "Exit codes: 0 done, nothing found; 1 problems were found, or it was refused; 2 it could not be done."
 )]
@@ -63,15 +62,6 @@ enum Command {
     Faults(command::faults::Arguments),
 }
 
-/// How the commands are called, here and by people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Called {
-    /// `cargo xtask`: a member of the workspace, or an alias.
-    Xtask,
-    /// `cargo lockgate`: a program that is installed on the machine.
-    Lockgate,
-}
-
 /// Reads the command line and does what it says. This is all that a workspace's own `xtask` needs.
 pub fn main() -> ExitCode {
     run(Called::Xtask, std::env::args_os())
@@ -80,19 +70,13 @@ pub fn main() -> ExitCode {
 /// The same as the program `cargo-lockgate`, which cargo runs for `cargo lockgate`.
 pub fn cargo_main() -> ExitCode {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
-    // Cargo says once more which subcommand it is.
-    if arguments.get(1).is_some_and(|word| word == "lockgate") {
-        arguments.remove(1);
-        return run(Called::Lockgate, arguments.into_iter());
-    }
-    run(Called::Xtask, arguments.into_iter())
+    let called = Called::take(&mut arguments);
+    run(called, arguments.into_iter())
 }
 
 fn run(called: Called, arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let mut command = Cli::command();
-    if called == Called::Lockgate {
-        command = command.name("cargo lockgate").bin_name("cargo lockgate");
-    }
+    called.set();
+    let command = Cli::command().name(called.program()).bin_name(called.program());
     let cli = Cli::from_arg_matches(&command.get_matches_from(arguments)).unwrap_or_else(|error| error.exit());
     let outcome = match cli.command {
         Command::Init(arguments) => command::init::run(&arguments, called),
@@ -116,11 +100,7 @@ fn run(called: Called, arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Failure::Refused(message) | Failure::Impossible(message) = &failure {
-                // What was just typed works; the alias may not be there yet.
-                let message = match called {
-                    Called::Lockgate => message.replace("`cargo xtask ", "`cargo lockgate "),
-                    Called::Xtask => message.clone(),
-                };
+                let message = called::named(message);
                 let (red, plain) = (anstyle::AnsiColor::Red.on_default().bold(), anstyle::Reset);
                 eprintln!("{red}error{plain}: {message}");
             }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::cli::Called;
+use crate::called::Called;
 use crate::project::Project;
 
 /// What `.gitattributes` says of a lockfile, after its name.
@@ -41,7 +41,7 @@ impl Clone {
         let below = project.root.canonicalize().ok();
         let below = below.as_deref().unwrap_or(&project.root).strip_prefix(&self.top).ok();
         let command = match below.and_then(Path::to_str) {
-            _ if called == Called::Lockgate && !project.depends_on("lockgate-xtask") => "cargo lockgate".to_owned(),
+            _ if called.is_installed() && !project.depends_on("lockgate-xtask") => "cargo lockgate".to_owned(),
             None | Some("") => "cargo xtask".to_owned(),
             // An alias is known below its workspace only.
             Some(below) => format!("cargo run --quiet --manifest-path '{below}/Cargo.toml' --package xtask --"),

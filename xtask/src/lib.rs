@@ -20,7 +20,7 @@
 //!
 //! So all who work on it have the same release. Or the program is installed on the machine, as
 //! `cargo lockgate` (`cargo install lockgate-xtask`), and `cargo lockgate init` writes the alias
-//! `xtask = "lockgate"`.
+//! `xtask = "lockgate xtask"`.
 //!
 //! # Which migrations
 //!
@@ -128,6 +128,7 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod called;
 mod changes;
 mod cli;
 mod command;

@@ -11,6 +11,7 @@ use lockgate_source::diagnostic::example::File;
 use lockgate_source::folder::directive::{DIRECTIVES, Directive};
 use lockgate_source::policy::{self, KEYS, Key};
 
+use crate::called;
 use crate::failure::Failure;
 
 /// How wide a page is.
@@ -77,9 +78,10 @@ fn list() -> String {
 }
 
 fn code(entry: &Entry) -> String {
-    let mut text = format!("{BOLD}{}{BOLD:#}\n\n{}", entry.code, wrapped(entry.explanation));
+    let mut text = format!("{BOLD}{}{BOLD:#}\n\n{}", entry.code, wrapped(&called::named(entry.explanation)));
     if entry.finder == Finder::Check {
-        text.push_str("\n\nFound by `cargo xtask check`, and not by the compiler.");
+        let found = called::named("Found by `cargo xtask check`, and not by the compiler.");
+        text.push_str(&format!("\n\n{found}"));
     }
     if let Some(example) = entry.example() {
         shown(&mut text, "wrong", &example.wrong());
@@ -89,7 +91,7 @@ fn code(entry: &Entry) -> String {
 }
 
 fn directive(directive: &Directive) -> String {
-    let doc = sentence(directive.doc);
+    let doc = sentence(&called::named(directive.doc));
     format!(
         "{BOLD}{}{BOLD:#}, a directive at the head of a script\n\n{doc}\n\n    -- lockgate: {}",
         directive.name, directive.example
@@ -97,9 +99,9 @@ fn directive(directive: &Directive) -> String {
 }
 
 fn key(key: &Key) -> String {
-    let doc = sentence(key.doc);
+    let doc = sentence(&called::named(key.doc));
     let example = key.example.replace('\n', "\n    ");
-    let more: String = key.more.iter().map(|paragraph| format!("\n\n{}", wrapped(paragraph))).collect();
+    let more: String = key.more.iter().map(|paragraph| format!("\n\n{}", wrapped(&called::named(paragraph)))).collect();
     format!(
         "{BOLD}{}{BOLD:#}, a key of {}\n\n{doc}\nWithout it: {}.\n\n    {example}{more}",
         key.name,

@@ -10,8 +10,8 @@ use lockgate_source::{Diagnostic, Policy, Severity, lockfile, scaffold};
 
 use super::check;
 use super::convert::Anew;
+use crate::called::Called;
 use crate::changes::Changes;
-use crate::cli::Called;
 use crate::failure::Failure;
 use crate::git::{self, Clone};
 use crate::project::{Package, Project};
@@ -100,10 +100,10 @@ pub(crate) fn run(arguments: &Arguments, called: Called) -> Result<(), Failure> 
         changes.create(path, text);
         told.push(format!("written {shown}"));
     }
-    // Messages name `cargo xtask`, so that must be there.
+    // The compiler's messages name `cargo xtask`, so that must be there.
     let alias = project.root.join(".cargo").join("config.toml");
     let has_alias = fs::read_to_string(&alias).is_ok_and(|text| text.contains("xtask"));
-    let installed = called == Called::Lockgate && !project.depends_on("lockgate-xtask") && !has_alias;
+    let installed = called.is_installed() && !project.depends_on("lockgate-xtask") && !has_alias;
     if installed && !alias.exists() {
         told.push(format!("written {}", project.shown(&alias)));
         changes.create(alias, scaffold::alias().content);
@@ -112,7 +112,7 @@ pub(crate) fn run(arguments: &Arguments, called: Called) -> Result<(), Failure> 
     told.extend(merge_driver(&project, &package, called));
     told.extend(hints(&package, dialects));
     if installed && !told.iter().any(|line| line.ends_with(".cargo/config.toml")) {
-        told.push("add to `.cargo/config.toml`, as messages name `cargo xtask`:".to_owned());
+        told.push("add to `.cargo/config.toml`, as the messages of the compiler name `cargo xtask`:".to_owned());
         told.push(scaffold::alias().content.trim_end().to_owned());
     } else if called == Called::Xtask && !has_alias && !project.depends_on("lockgate-xtask") {
         told.extend(xtask());
@@ -147,10 +147,7 @@ fn is_ordinal(migrations: &[Migration]) -> bool {
 
 /// The command that was typed, with what it takes to convert.
 fn typed(arguments: &Arguments, called: Called) -> String {
-    let mut line = match called {
-        Called::Xtask => "cargo xtask init --convert".to_owned(),
-        Called::Lockgate => "cargo lockgate init --convert".to_owned(),
-    };
+    let mut line = format!("{} init --convert", called.program());
     if let Some(package) = &arguments.package {
         line.push_str(&format!(" --package {package}"));
     }

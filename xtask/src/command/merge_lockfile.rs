@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 use anstream::eprintln;
 use lockgate_source::{Style, lockfile};
 
+use crate::called;
 use crate::changes::Changes;
 use crate::failure::Failure;
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "`cargo xtask init` sets it up. Exit codes: 0 the merged file is in OURS; 1 it is for a person to say, \
-                  and no file was changed; 2 it could not be done."
-)]
+#[command(after_help = "`init` sets it up. Exit codes: 0 the merged file is in OURS; 1 it is for a person to say, \
+                  and no file was changed; 2 it could not be done.")]
 pub(crate) struct Arguments {
     /// The version that both began with: git's %O
     #[arg(value_name = "BASE")]
@@ -33,7 +32,8 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let [base, ours, theirs] = [&arguments.base, &arguments.ours, &arguments.theirs].map(|path| read(path));
     let name = &arguments.name;
-    let merged = lockfile::merge(&base?, &ours?, &theirs?, name).map_err(|diagnostics| {
+    let merged = lockfile::merge(&base?, &ours?, &theirs?, name).map_err(|mut diagnostics| {
+        called::name_in(&mut diagnostics);
         diagnostics.iter().for_each(|diagnostic| eprintln!("{}\n", diagnostic.render(Style::Styled)));
         Failure::refused(format!("{name} was not merged: see what `cargo xtask check` says"))
     })?;

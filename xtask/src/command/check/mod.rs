@@ -10,6 +10,7 @@ use lockgate_source::folder::policy::Numbering;
 use lockgate_source::folder::{self, Folder, Loaded, Migration, Tests};
 use lockgate_source::{Diagnostic, Policy, Severity, Style, lockfile};
 
+use crate::called;
 use crate::changes::Changes;
 use crate::failure::Failure;
 use crate::git::{self, Clone};
@@ -71,6 +72,7 @@ impl Checked {
         let mut loaded = load(&package);
         let replayed = if arguments.no_replay { None } else { replay(&mut loaded)? };
         let traced = if arguments.trace { Some(trace(&mut loaded)?) } else { None };
+        called::name_in(&mut loaded.diagnostics);
         Ok(Self { package, loaded, replayed, traced })
     }
 
@@ -123,12 +125,13 @@ fn remind_of_driver(project: &Project, package: &Package) {
         return;
     }
     if Clone::around(&project.root).is_some_and(|clone| clone.driver().is_none()) {
-        eprintln!(
+        let note = format!(
             "note: {} has git merge {} with `lockgate`, and this clone does not know how: run `cargo xtask init{}`\n",
             project.shown(&attributes),
             lockfile::FILE,
             project.choice(package)
         );
+        eprintln!("{}", called::named(&note));
     }
 }
 
@@ -230,13 +233,17 @@ pub(super) fn is_unmerged(loaded: &Loaded) -> bool {
 /// What to say once such a lockfile is written.
 pub(super) fn merged(package: &Package) -> String {
     let lockfile = format!("{}/{}", package.shown, lockfile::FILE);
-    format!("{lockfile} has what both branches had: `git add {lockfile}`, once `cargo xtask check` finds nothing")
+    let merged =
+        format!("{lockfile} has what both branches had: `git add {lockfile}`, once `cargo xtask check` finds nothing");
+    called::named(&merged).into_owned()
 }
 
 /// Shows everything that is wrong.
 pub(super) fn show(loaded: &Loaded) {
+    let mut diagnostics = loaded.diagnostics.clone();
+    called::name_in(&mut diagnostics);
     // What is no terminal gets it without the colours.
-    loaded.diagnostics.iter().for_each(|diagnostic| eprintln!("{}\n", diagnostic.render(Style::Styled)));
+    diagnostics.iter().for_each(|diagnostic| eprintln!("{}\n", diagnostic.render(Style::Styled)));
 }
 
 fn summary(checked: &Checked) -> String {

@@ -6,6 +6,7 @@ use lockgate_source::diagnostic::catalogue::{CODES, Entry};
 use serde_json::{Value, json};
 
 use super::{Checked, json::word, problems};
+use crate::called;
 use crate::command::explain;
 
 /// The document, without a final newline.
@@ -36,7 +37,7 @@ fn rule(entry: &Entry) -> Value {
     json!({
         "id": entry.code,
         "shortDescription": { "text": format!("{}.", entry.summary()) },
-        "fullDescription": { "text": entry.explanation },
+        "fullDescription": { "text": called::named(entry.explanation) },
         "help": { "text": explain::plain(entry) },
     })
 }
