@@ -9,9 +9,12 @@
 //! tests too; both are fetched by pip into `.corpus/oracle`, and nothing of them is committed.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Write};
+use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use anstream::{eprintln, println};
@@ -27,6 +30,13 @@ use crate::project::Project;
 /// With the grammar of PostgreSQL 18.
 const VERSION: &str = "8.7";
 const SCRIPT: &str = include_str!("grammar.py.txt");
+
+/// How often it is said how far the comparison is: an unoptimised build takes minutes for all of it.
+const PROGRESS: usize = 5_000;
+
+/// What there is to compare.
+const KINDS: [&str; 4] =
+    ["as written, valid", "as written, invalid", "one token changed, valid", "one token changed, invalid"];
 
 /// Of the statements that the grammar refuses, the gate is to find so many of a hundred.
 const CAUGHT_MIN: f64 = 99.0;
@@ -92,6 +102,13 @@ impl Tally {
         }
     }
 
+    fn add(&mut self, other: Self) {
+        self.all += other.all;
+        self.agreed += other.agreed;
+        self.behind += other.behind;
+        self.differs.extend(other.differs);
+    }
+
     fn percent(&self) -> f64 {
         if self.all == 0 { 100.0 } else { 100.0 * self.agreed as f64 / self.all as f64 }
     }
@@ -129,24 +146,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         statements.extend(statements_of(file)?);
     }
     eprintln!("{} statements of {} files", statements.len(), files.len());
-    let answers = ask(&python, &statements)?;
-
-    let kinds = ["as written, valid", "as written, invalid", "one token changed, valid", "one token changed, invalid"];
-    let mut tallies: [Tally; 4] = Default::default();
-    for (text, answer) in statements.iter().zip(&answers) {
-        tallies[usize::from(!answer.valid)].count(text, answer.valid, &answer.said);
-        for (text, valid, said) in &answer.mutants {
-            tallies[2 + usize::from(!valid)].count(text, *valid, said);
-        }
-    }
+    let tallies = compare(&python, &statements)?;
     if arguments.show {
-        for (kind, tally) in kinds.iter().zip(&tallies) {
+        for (kind, tally) in KINDS.iter().zip(&tallies) {
             for (text, why) in &tally.differs {
                 println!("{kind}: {why}\n{}\n", text.trim_end());
             }
         }
     }
-    println!("{}", table(&kinds, &tallies));
+    println!("{}", table(&tallies));
     match (tallies[0].differs.len(), tallies[3].percent()) {
         (0, caught) if caught >= CAUGHT_MIN => Ok(()),
         (0, caught) => {
@@ -158,7 +166,37 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
 }
 
-fn table(kinds: &[&str], tallies: &[Tally]) -> Table {
+/// Judges all statements, each processor a part of them: first PostgreSQL's grammar, then the gate.
+fn compare(python: &Path, statements: &[String]) -> Result<[Tally; 4], Failure> {
+    let parts = thread::available_parallelism().map_or(1, NonZero::get);
+    let judged = AtomicUsize::new(0);
+    let part = |first: usize| -> Result<[Tally; 4], Failure> {
+        let mut tallies: [Tally; 4] = Default::default();
+        let mine = statements.iter().enumerate().skip(first).step_by(parts);
+        ask(python, mine, |text, answer| {
+            tallies[usize::from(!answer.valid)].count(text, answer.valid, &answer.said);
+            for (text, valid, said) in &answer.mutants {
+                tallies[2 + usize::from(!valid)].count(text, *valid, said);
+            }
+            let judged = judged.fetch_add(1, Ordering::Relaxed) + 1;
+            if judged % PROGRESS == 0 {
+                eprintln!("{judged} of {} judged", statements.len());
+            }
+        })?;
+        Ok(tallies)
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..parts).map(|first| scope.spawn(move || part(first))).collect();
+        let mut all: [Tally; 4] = Default::default();
+        for thread in threads {
+            let tallies = thread.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+            all.iter_mut().zip(tallies).for_each(|(all, tally)| all.add(tally));
+        }
+        Ok(all)
+    })
+}
+
+fn table(tallies: &[Tally]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header([
         "statements",
@@ -168,7 +206,7 @@ fn table(kinds: &[&str], tallies: &[Tally]) -> Table {
         "differs",
         "% agree",
     ]);
-    for (kind, tally) in kinds.iter().zip(tallies) {
+    for (kind, tally) in KINDS.iter().zip(tallies) {
         let number = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
         table.add_row([
             Cell::new(kind),
@@ -234,32 +272,42 @@ fn ran(command: &mut Command) -> Result<(), Failure> {
     }
 }
 
-/// Asks the script for each statement.
-fn ask(python: &Path, statements: &[String]) -> Result<Vec<Answer>, Failure> {
+/// Asks the script for each of these statements, and hears each answer as it comes.
+fn ask<'a>(
+    python: &Path,
+    statements: impl Iterator<Item = (usize, &'a String)> + Clone + Send,
+    mut hear: impl FnMut(&str, &Answer),
+) -> Result<(), Failure> {
     let failed = |e: String| Failure::impossible(format!("pglast: {e}"));
     let mut command = Command::new(python);
     command.args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().map_err(|e| failed(e.to_string()))?;
     let mut input = child.stdin.take().expect("it is piped");
-    let mut said = String::new();
-    thread::scope(|scope| {
+    let answers = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+    let asked = statements.clone();
+    let heard = thread::scope(|scope| {
         scope.spawn(move || {
-            for statement in statements {
-                let line = serde_json::to_string(statement).expect("a text is JSON");
+            for statement in asked {
+                let line = serde_json::to_string(&statement).expect("a number and a text are JSON");
                 // It says itself why it hears no more.
                 if writeln!(input, "{line}").is_err() {
                     return;
                 }
             }
         });
-        child.stdout.take().expect("it is piped").read_to_string(&mut said)
-    })
-    .map_err(|e| failed(e.to_string()))?;
+        let mut unheard = statements;
+        for answer in answers {
+            let answer: Answer = answer
+                .map_err(|e| e.to_string())
+                .and_then(|line| serde_json::from_str(&line).map_err(|e| e.to_string()))?;
+            let (_, statement) = unheard.next().ok_or("an answer to no statement")?;
+            hear(statement, &answer);
+        }
+        match unheard.count() {
+            0 => Ok(()),
+            unheard => Err(format!("{unheard} statements have no answer")),
+        }
+    });
     child.wait().map_err(|e| failed(e.to_string()))?;
-    let answers: Result<Vec<Answer>, _> = said.lines().map(serde_json::from_str).collect();
-    let answers = answers.map_err(|e| failed(e.to_string()))?;
-    match answers.len() == statements.len() {
-        true => Ok(answers),
-        false => Err(failed(format!("{} answers for {} statements", answers.len(), statements.len()))),
-    }
+    heard.map_err(failed)
 }
