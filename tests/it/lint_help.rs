@@ -253,6 +253,54 @@ fn what_a_help_says_runs_on_postgres_whatever_the_names_are() {
     });
 }
 
+/// An index that is built before the script must not have the name of one that the script drops, nor name a column that
+/// only the script adds.
+#[tokio::test]
+async fn an_index_can_be_built_before_the_script_as_the_help_says() {
+    let Some(database) = postgres::database() else { return };
+    let mut connection = database.connect().await;
+    let key =
+        "CREATE TABLE {t} (id bigint PRIMARY KEY, {c} text NOT NULL, n integer NOT NULL, CONSTRAINT {i} UNIQUE (n))";
+    // What was there, what is drafted, and what is left of the draft where the help is followed, before the index is built
+    // and after it.
+    let cases = [
+        (key, "ALTER TABLE {t} DROP COLUMN id, ADD PRIMARY KEY ({c}, n)", "", "ALTER TABLE {t} DROP COLUMN id"),
+        (
+            key,
+            "ALTER TABLE {t} DROP CONSTRAINT {i}; ALTER TABLE {t} ADD CONSTRAINT {i} UNIQUE ({c}, n)",
+            "",
+            "ALTER TABLE {t} DROP CONSTRAINT {i}",
+        ),
+        (
+            "CREATE TABLE {t} ({c} text, n integer); CREATE UNIQUE INDEX {i} ON {t} (n)",
+            "DROP INDEX {s}{i}; ALTER TABLE {t} ADD CONSTRAINT {i} UNIQUE ({c})",
+            "",
+            "DROP INDEX {s}{i}",
+        ),
+        (
+            TABLE,
+            "ALTER TABLE {t} ADD COLUMN {d} text; ALTER TABLE {t} ADD UNIQUE ({d}, {c})",
+            "ALTER TABLE {t} ADD COLUMN {d} text",
+            "",
+        ),
+        (
+            TABLE,
+            "ALTER TABLE {t} ADD COLUMN {d} text, ADD COLUMN e text, ADD UNIQUE ({d}, e)",
+            "ALTER TABLE {t} ADD COLUMN {d} text, ADD COLUMN e text",
+            "",
+        ),
+    ];
+    for names in &POSTGRES {
+        for (before, draft, first, then) in cases {
+            let [before, draft, first, then] = [before, draft, first, then].map(|sql| names.put(sql));
+            let scripts = [("1_before.sql", before.as_str()), ("2_draft.sql", draft.as_str())];
+            let helps = helps("postgres", "blocking-unique", &scripts);
+            assert_eq!(helps.len(), 2, "{draft}: {helps:?}");
+            run(&mut connection, names, &[&before, &first, &helps[0], &then, &helps[1]], &[]).await;
+        }
+    }
+}
+
 async fn run(connection: &mut sqlx::PgConnection, names: &Names, before: &[&str], helps: &[String]) {
     let schema = names.schema.trim_end_matches('.');
     let mut all = vec!["DROP SCHEMA IF EXISTS public, app, \"My App\" CASCADE; CREATE SCHEMA public".to_owned()];

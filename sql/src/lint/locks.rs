@@ -296,7 +296,9 @@ fn by_index(view: &View<'_, '_>, table: &Name, name: &Written, word: &str, mut r
         );
     }
     let nulls = ["nulls not distinct", "nulls distinct"].into_iter().find(|words| rest.take(words));
-    let columns = rest.group().map_or_else(String::new, |group| group.written());
+    let group = rest.group();
+    let columns = group.map_or_else(String::new, |group| group.written());
+    let free = free_name(view, table, name);
     let (mut index, mut constraint) = (String::new(), String::new());
     if rest.take("include")
         && let Some(group) = rest.group()
@@ -319,11 +321,47 @@ fn by_index(view: &View<'_, '_>, table: &Name, name: &Written, word: &str, mut r
     if !rest.ended() {
         constraint = format!(" {}", rest.written());
     }
+    // An index cannot be built before its columns are there.
+    let missing = group.map_or_else(Vec::new, |group| added(view, table, group));
+    let first = match missing.as_slice() {
+        [] => String::new(),
+        [column] => format!("add the column `{column}` in a migration before this one, and "),
+        columns => format!("add the columns `{}` in a migration before this one, and ", columns.join("`, `")),
+    };
+    let before = if missing.is_empty() { "before" } else { "after that" };
     format!(
-        "build the index before, in a migration of its own with `-- lockgate: no-transaction` as its first line: \
-         `CREATE UNIQUE INDEX CONCURRENTLY {name} ON {shown} ({columns}){index}`; then \
-         `ALTER TABLE {shown} ADD CONSTRAINT {name} {word} USING INDEX {name}{constraint}`"
+        "{first}build the index {before}, in a migration of its own with `-- lockgate: no-transaction` as its first line: \
+         `CREATE UNIQUE INDEX CONCURRENTLY {free} ON {shown} ({columns}){index}`; then \
+         `ALTER TABLE {shown} ADD CONSTRAINT {name} {word} USING INDEX {free}{constraint}`"
     )
+}
+
+/// A name for an index that is built before the script, and that the constraint takes over with its own name. What the
+/// script drops is still there then, perhaps under that name.
+fn free_name(view: &View<'_, '_>, table: &Name, name: &Written) -> Written {
+    let drops = view.up_to_here().any(|change| match change {
+        Change::AlterTable { table: of, actions } if of.key == table.key => {
+            actions.iter().any(|(_, action)| matches!(action, Action::DropConstraint | Action::DropColumn(_)))
+        }
+        Change::Drop { what: "index", names, .. } => names.iter().any(|dropped| dropped.written.last() == name.last()),
+        _ => false,
+    });
+    if drops { Written::joined(&[name.last(), "new"]) } else { name.clone() }
+}
+
+/// The columns among these that the script itself adds to the table.
+fn added(view: &View<'_, '_>, table: &Name, columns: Cursor<'_>) -> Vec<String> {
+    let mut columns = columns.pieces();
+    let mut missing: Vec<Name> = columns.iter_mut().filter_map(Cursor::name).collect();
+    missing.retain(|wanted| {
+        view.up_to_here().any(|change| match change {
+            Change::AlterTable { table: of, actions } if of.key == table.key => actions
+                .iter()
+                .any(|(_, action)| matches!(action, Action::AddColumn(column) if column.name.key == wanted.key)),
+            _ => false,
+        })
+    });
+    missing.iter().map(|column| column.written.to_string()).collect()
 }
 
 fn not_null_constraint(

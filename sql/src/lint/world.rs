@@ -129,6 +129,11 @@ impl View<'_, '_> {
         self.changes[..self.at].iter().flatten()
     }
 
+    /// The changes of the script up to the statement, with it.
+    pub(super) fn up_to_here(&self) -> impl Iterator<Item = &Change<'_>> {
+        self.changes[..=self.at].iter().flatten()
+    }
+
     /// The changes of the script behind the statement.
     pub(super) fn behind(&self) -> impl Iterator<Item = &Change<'_>> {
         self.changes[self.at + 1..].iter().flatten()
