@@ -267,19 +267,204 @@ fn has_index(view: &View<'_, '_>, at: usize, wanted: &str) -> bool {
 fn mentioned(view: &View<'_, '_>) -> HashSet<String> {
     let mut mentioned = HashSet::new();
     let mut lexer = Lexer::new(view.source.reads_as, view.source.text, 0);
+    let mut words = Words::default();
     loop {
         let token = lexer.next();
         let text = &view.source.text[token.start..token.end];
         match token.kind {
             Kind::End => return mentioned,
-            Kind::Word | Kind::Name => {
+            Kind::Terminator => words = Words::default(),
+            Kind::Word => {
+                let word = key(text);
+                if !words.is_keyword(&word) {
+                    mentioned.insert(word.clone());
+                }
+                words.add(word);
+            }
+            Kind::Name => {
                 mentioned.insert(key(text));
+                words.add(String::new());
             }
             Kind::Text => {
-                let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
-                mentioned.extend(words.map(str::to_lowercase));
+                let parts = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+                mentioned.extend(parts.map(str::to_lowercase));
+                words.add(String::new());
             }
-            _ => {}
+            _ => words.add(String::new()),
         }
     }
 }
+
+/// The words of a statement up to some place; what is no word is an empty one.
+#[derive(Default)]
+struct Words {
+    seen: Vec<String>,
+    place: Place,
+}
+
+/// How far a statement has said what it is about: `DROP MATERIALIZED VIEW IF EXISTS name`.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Place {
+    /// Nothing is read yet.
+    #[default]
+    Start,
+    /// After its verb.
+    Verb,
+    /// After the kind of thing.
+    Kind,
+    /// At the name, or behind it.
+    Name,
+}
+
+impl Words {
+    /// Whether the word that comes next is one of the language, where tables and columns have such names too: in
+    /// `COMMENT ON TABLE a`, neither a table `comment` is mentioned nor one that is called `table`.
+    fn is_keyword(&self, word: &str) -> bool {
+        let before = |back: usize| self.seen.len().checked_sub(back).map_or("", |at| self.seen[at].as_str());
+        // What every database keeps for itself is a name in quotes alone.
+        RESERVED.contains(&word)
+            || self.after(word) != Place::Name
+            || (self.place == Place::Start)
+            || PAIRS.contains(&(before(1), word))
+            // `ALTER COLUMN a TYPE b`: neither is the word, nor what comes after it.
+            || (word == "type" && (before(2) == "column" || (before(2) == "alter" && before(1) != "column")))
+            || (before(1) == "type" && (before(3) == "column" || before(3) == "alter" || before(2) == "data"))
+            || (word == "language" && self.makes_a_function())
+    }
+
+    fn makes_a_function(&self) -> bool {
+        self.seen.iter().take(4).any(|word| matches!(word.as_str(), "function" | "procedure" | "do" | "transform"))
+    }
+
+    /// Where the statement is after this word.
+    fn after(&self, word: &str) -> Place {
+        match self.place {
+            Place::Start if VERBS.contains(&word) => Place::Verb,
+            Place::Verb if MODIFIERS.contains(&word) => Place::Verb,
+            Place::Verb if KINDS.contains(&word) => Place::Kind,
+            Place::Kind if ["concurrently", "exists", "if", "mapping", "not", "only"].contains(&word) => Place::Kind,
+            Place::Start | Place::Verb | Place::Kind | Place::Name => Place::Name,
+        }
+    }
+
+    fn add(&mut self, word: String) {
+        self.place = self.after(&word);
+        self.seen.push(word);
+    }
+}
+
+/// The first words of statements that say next what they are about.
+const VERBS: [&str; 7] = ["alter", "comment", "create", "drop", "refresh", "reindex", "security"];
+
+/// What stands between those and the kind of thing.
+const MODIFIERS: [&str; 17] = [
+    "access",
+    "constraint",
+    "data",
+    "event",
+    "foreign",
+    "label",
+    "local",
+    "materialized",
+    "on",
+    "or",
+    "procedural",
+    "recursive",
+    "replace",
+    "temp",
+    "temporary",
+    "text",
+    "unique",
+];
+
+/// The kinds of things.
+const KINDS: [&str; 27] = [
+    "aggregate",
+    "collation",
+    "column",
+    "conversion",
+    "database",
+    "domain",
+    "extension",
+    "function",
+    "index",
+    "language",
+    "operator",
+    "policy",
+    "procedure",
+    "publication",
+    "role",
+    "routine",
+    "rule",
+    "schema",
+    "sequence",
+    "server",
+    "statistics",
+    "subscription",
+    "table",
+    "trigger",
+    "type",
+    "user",
+    "view",
+];
+
+/// Words that stand with the one before them, wherever they do.
+const PAIRS: [(&str, &str); 20] = [
+    ("add", "column"),
+    ("data", "type"),
+    ("disable", "trigger"),
+    ("drop", "column"),
+    ("drop", "default"),
+    ("each", "row"),
+    ("enable", "trigger"),
+    ("execute", "function"),
+    ("execute", "procedure"),
+    ("foreign", "key"),
+    ("no", "action"),
+    ("no", "data"),
+    ("primary", "key"),
+    ("rename", "column"),
+    ("set", "data"),
+    ("set", "role"),
+    ("set", "schema"),
+    ("using", "index"),
+    ("with", "data"),
+    ("alter", "column"),
+];
+
+/// No name without quotes, in any database.
+const RESERVED: [&str; 33] = [
+    "and",
+    "as",
+    "case",
+    "check",
+    "collate",
+    "constraint",
+    "create",
+    "default",
+    "distinct",
+    "else",
+    "except",
+    "foreign",
+    "from",
+    "group",
+    "having",
+    "in",
+    "into",
+    "limit",
+    "not",
+    "null",
+    "on",
+    "or",
+    "order",
+    "primary",
+    "references",
+    "select",
+    "table",
+    "then",
+    "to",
+    "union",
+    "unique",
+    "using",
+    "when",
+];

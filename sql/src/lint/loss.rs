@@ -3,9 +3,12 @@
 
 use std::ops::Range;
 
+use lockgate_core::StatementKind;
+
 use super::change::{Action, Change};
-use super::cursor::Name;
+use super::cursor::{self, Name, key};
 use super::world::View;
+use crate::lexer::Kind;
 
 /// The rules `drop-cascade`, `drop-column`, `drop-table`, `empty-table`, `rename` and `lossy-down`.
 pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
@@ -152,10 +155,16 @@ fn is_made_again(view: &View<'_, '_>, table: &Name) -> bool {
 
 fn drop_table(view: &mut View<'_, '_>, name: &Name) {
     let shown = &name.written;
-    let message =
-        format!("the rows of `{shown}` are gone for good, and programs of the release before that still use it fail");
-    let help = "drop it one release after the last program that uses it, and when its rows are saved".to_owned();
-    view.tell("drop-table", name.range.clone(), message, vec![help]);
+    let (message, help) = if is_read_from(view, name) {
+        let message = format!("programs of the release before that still use `{shown}` fail from the commit on");
+        (message, "drop it one release after the last program that uses it")
+    } else {
+        let message = format!(
+            "the rows of `{shown}` are gone for good, and programs of the release before that still use it fail"
+        );
+        (message, "drop it one release after the last program that uses it, and when its rows are saved")
+    };
+    view.tell("drop-table", name.range.clone(), message, vec![help.to_owned()]);
 }
 
 fn drop_cascade(view: &mut View<'_, '_>, what: &str, name: &Name, shown: &str) {
@@ -193,13 +202,80 @@ fn empty_table(view: &mut View<'_, '_>, verb: &str, table: &Name, cascade: bool)
 }
 
 fn drop_column(view: &mut View<'_, '_>, table: &Name, column: &Name, range: Range<usize>) {
+    let is_moved = is_read(view, table, column);
     let (column, table) = (&column.written, &table.written);
-    let message = format!(
-        "what is in `{column}` of `{table}` is gone for good, and programs of the release before that still name it fail"
-    );
+    let message = if is_moved {
+        format!("programs of the release before that still name `{column}` of `{table}` fail from the commit on")
+    } else {
+        format!(
+            "what is in `{column}` of `{table}` is gone for good, and programs of the release before that still name it fail"
+        )
+    };
     let help =
         "drop it one release after the last program that names it; until then it may be without `NOT NULL`".to_owned();
     view.tell("drop-column", range, message, vec![help]);
+}
+
+/// Whether the script has written what the column has somewhere else before: a statement that changes rows names the
+/// table, and the column otherwise than to give it a value.
+fn is_read(view: &View<'_, '_>, table: &Name, column: &Name) -> bool {
+    written_before(view).any(|written| {
+        let is_given = |at: usize| {
+            let before = at.checked_sub(1).map_or("", |before| &written.0[before]);
+            (before == "," || before == "set") && written.0.get(at + 1).is_some_and(|after| after == "=")
+        };
+        written.places(&table.key).next().is_some() && written.places(&column.key).any(|at| !is_given(at))
+    })
+}
+
+/// Whether the script has written what is in the table somewhere else before: a statement that changes rows reads from it.
+fn is_read_from(view: &View<'_, '_>, table: &Name) -> bool {
+    written_before(view).any(|written| {
+        written.places(&table.key).any(|at| {
+            let has_schema = at > 0 && written.0[at - 1] == ".";
+            let before = at.checked_sub(if has_schema { 3 } else { 1 }).map_or("", |before| &written.0[before]);
+            ["from", "join", "only", "using"].contains(&before)
+        })
+    })
+}
+
+/// A statement as its words and marks, in lower case and without quotes.
+struct Written(Vec<String>);
+
+impl Written {
+    fn places(&self, name: &str) -> impl Iterator<Item = usize> {
+        self.0.iter().enumerate().filter(move |(_, word)| *word == name).map(|(at, _)| at)
+    }
+}
+
+/// The statements before this one that may write rows.
+fn written_before(view: &View<'_, '_>) -> impl Iterator<Item = Written> {
+    const KINDS: [StatementKind; 6] = [
+        StatementKind::Insert,
+        StatementKind::Update,
+        StatementKind::CreateTable,
+        StatementKind::Select,
+        StatementKind::Do,
+        StatementKind::Other,
+    ];
+    const READ_MAX: usize = 4096;
+    let (source, text) = (view.source, view.source.text);
+    source.statements[..view.at].iter().filter(|statement| KINDS.contains(&statement.kind)).map(move |statement| {
+        let tokens = cursor::tokens(source.reads_as, text, statement.range.clone(), READ_MAX);
+        let words = tokens.iter().flat_map(|token| {
+            let written = &text[token.start..token.end];
+            match token.kind {
+                // The body of a DO is a text to the lexer.
+                Kind::Text if statement.kind == StatementKind::Do => {
+                    let words = written.split(|c: char| !c.is_alphanumeric() && c != '_');
+                    words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+                }
+                Kind::Text => Vec::new(),
+                _ => vec![key(written)],
+            }
+        });
+        Written(words.collect())
+    })
 }
 
 fn rename(view: &mut View<'_, '_>, range: Range<usize>, what: &str, help: &str) {

@@ -350,6 +350,66 @@ fn what_running_programs_use_is_not_taken_away() {
     postgres().released(USERS).draft(added).draft("ALTER TABLE users DROP COLUMN nick;").finds(&[]);
 }
 
+/// What was written somewhere else before is not lost, and programs know the column all the same.
+#[test]
+fn a_column_that_was_moved_is_not_said_to_be_lost() {
+    let says = |before: &str, lost: bool| {
+        let found = postgres().released(USERS).draft(&format!("{before}\nALTER TABLE users DROP COLUMN name;")).lint();
+        let (_, finding) = found.iter().find(|(_, finding)| finding.rule == "drop-column").expect(before);
+        assert_eq!(finding.message.contains("gone for good"), lost, "{before}: {}", finding.message);
+        assert!(finding.message.contains("programs of the release before that still name"), "{}", finding.message);
+    };
+    for moved in [
+        "ALTER TABLE users ADD nick text; UPDATE users SET nick = name;",
+        "ALTER TABLE users ADD is_ann bool; UPDATE users SET is_ann = true WHERE name = 'Ann';",
+        "UPDATE users SET age = CASE WHEN name = 'Ann' THEN 1 ELSE 2 END;",
+        "INSERT INTO names SELECT id, name FROM public.users;",
+        "CREATE TABLE names AS SELECT id, \"name\" FROM users;",
+        "UPDATE people SET nick = users.name FROM users WHERE users.id = people.id;",
+        "WITH old AS (SELECT name FROM users) INSERT INTO names SELECT * FROM old;",
+        "DO $$ BEGIN INSERT INTO names SELECT name FROM users; END $$;",
+    ] {
+        says(moved, false);
+    }
+    for lost in [
+        "",
+        "UPDATE users SET name = 'x';",
+        "UPDATE users SET age = 1, name = 'x';",
+        "INSERT INTO names SELECT name FROM others;",
+        "DELETE FROM users WHERE name = 'x';",
+        "UPDATE users SET age = 1;",
+    ] {
+        says(lost, true);
+    }
+}
+
+#[test]
+fn a_table_whose_rows_were_moved_is_not_said_to_lose_them() {
+    let says = |before: &str, lost: bool| {
+        let found = postgres().released(USERS).draft(&format!("{before}\nDROP TABLE users;")).lint();
+        let (_, finding) = found.iter().find(|(_, finding)| finding.rule == "drop-table").expect(before);
+        assert_eq!(finding.message.contains("gone for good"), lost, "{before}: {}", finding.message);
+        assert_eq!(finding.help[0].contains("saved"), lost, "{before}: {:?}", finding.help);
+    };
+    for moved in [
+        "UPDATE people SET nick = u.name FROM users u WHERE u.id = people.id;",
+        "UPDATE people SET nick = u.name FROM old o JOIN public.users u ON u.id = o.id WHERE u.id = people.id;",
+        "UPDATE people SET nick = (SELECT name FROM \"users\" WHERE users.id = people.id);",
+        "MERGE INTO people USING users ON users.id = people.id WHEN MATCHED THEN UPDATE SET nick = name;",
+        "DO $$ BEGIN FOR u IN SELECT * FROM users LOOP PERFORM keep(u); END LOOP; END $$;",
+    ] {
+        says(moved, false);
+    }
+    for lost in [
+        "",
+        "UPDATE users SET name = 'x';",
+        "UPDATE people SET nick = 'x' FROM others;",
+        "DELETE FROM users WHERE id = 1;",
+    ] {
+        says(lost, true);
+    }
+}
+
 #[test]
 fn values_of_an_enum_are_used_after_the_commit() {
     let draft =
@@ -666,6 +726,74 @@ fn what_goes_with_something_else_need_not_be_named() {
         .draft("CREATE TABLE IF NOT EXISTS t (a int);")
         .down("SELECT 1;")
         .finds(&["incomplete-down: SELECT 1;"]);
+}
+
+/// Tables and columns may be called as words of SQL are.
+#[test]
+fn a_keyword_in_a_way_down_is_not_the_name_of_what_was_made() {
+    let is_told = |folder: Folder, up: &str, down: &str, expected: bool| {
+        let found = folder.draft(up).down(down).lint();
+        let told = found.iter().any(|(_, finding)| finding.rule == "incomplete-down");
+        assert_eq!(told, expected, "{up}\n{down}");
+    };
+    for (up, down) in [
+        ("CREATE TABLE comment (a int);", "COMMENT ON COLUMN t.a IS NULL;"),
+        ("CREATE TABLE \"table\" (a int);", "DROP TABLE IF EXISTS t;"),
+        ("CREATE TABLE \"order\" (a int);", "CREATE VIEW v AS SELECT a FROM t ORDER BY a;"),
+        ("CREATE TABLE language (a int);", "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';"),
+        ("CREATE TABLE language (a int);", "CREATE FUNCTION f() RETURNS int AS 'SELECT 1' LANGUAGE sql;"),
+        ("CREATE TABLE role (a int);", "SET ROLE ann; SELECT 1;"),
+        ("CREATE TABLE view (a int);", "DROP MATERIALIZED VIEW IF EXISTS v;"),
+        ("CREATE TABLE index (a int);", "DROP INDEX CONCURRENTLY i;"),
+        ("ALTER TABLE t ADD COLUMN type text;", "ALTER TABLE t ALTER COLUMN n TYPE int;"),
+        ("ALTER TABLE t ADD COLUMN type text;", "ALTER TABLE t ALTER n TYPE int, ALTER m SET DATA TYPE int;"),
+        ("ALTER TABLE t ADD COLUMN type text;", "DROP TYPE IF EXISTS mood;"),
+        ("ALTER TABLE t ADD COLUMN text text;", "ALTER TABLE t ALTER COLUMN n TYPE text;"),
+        ("ALTER TABLE t ADD COLUMN key text;", "ALTER TABLE t ADD PRIMARY KEY (n);"),
+        ("ALTER TABLE t ADD COLUMN data text;", "REFRESH MATERIALIZED VIEW v WITH NO DATA;"),
+        ("ALTER TABLE t ADD COLUMN trigger text;", "DROP TRIGGER g ON t;"),
+        ("ALTER TABLE t ADD COLUMN function text;", "DROP FUNCTION f(integer);"),
+        ("ALTER TABLE t ADD COLUMN schema text;", "ALTER TABLE t SET SCHEMA s;"),
+        (
+            "ALTER TABLE t ADD COLUMN action text;",
+            "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES b ON DELETE NO ACTION;",
+        ),
+    ] {
+        is_told(postgres(), up, down, true);
+    }
+    for (up, down) in [
+        ("CREATE TABLE comment (a int);", "DROP TABLE comment;"),
+        ("CREATE TABLE \"table\" (a int);", "DROP TABLE IF EXISTS \"table\";"),
+        ("CREATE TABLE language (a int);", "DROP TABLE IF EXISTS public.language;"),
+        ("CREATE TABLE role (a int);", "DROP TABLE a, role;"),
+        ("CREATE TABLE view (a int);", "DROP TABLE view;"),
+        ("CREATE TABLE index (a int);", "ALTER TABLE index RENAME TO was_index;"),
+        ("CREATE TABLE type (a int);", "DROP TABLE IF EXISTS type CASCADE;"),
+        ("ALTER TABLE t ADD COLUMN type text;", "ALTER TABLE t DROP COLUMN type;"),
+        ("ALTER TABLE t ADD COLUMN type text;", "ALTER TABLE t DROP type;"),
+        ("ALTER TABLE t ADD COLUMN type text;", "ALTER TABLE t DROP COLUMN IF EXISTS type, ALTER COLUMN n TYPE int;"),
+        ("ALTER TABLE t ADD COLUMN type text;", "ALTER TABLE t RENAME COLUMN type TO kind;"),
+        ("ALTER TABLE t ADD COLUMN type text;", "ALTER TABLE t RENAME type TO kind;"),
+        ("ALTER TABLE t ADD COLUMN type text;", "ALTER TABLE t ALTER COLUMN type DROP NOT NULL;"),
+        ("ALTER TABLE t ADD COLUMN key text;", "ALTER TABLE t DROP key;"),
+        ("ALTER TABLE t ADD COLUMN data text;", "ALTER TABLE t DROP COLUMN data;"),
+        (
+            "ALTER TABLE t ADD COLUMN user_id int, ADD COLUMN \"user\" int;",
+            "ALTER TABLE t DROP user_id, DROP \"user\";",
+        ),
+        ("ALTER TABLE t ADD COLUMN value int, ADD COLUMN name text;", "ALTER TABLE t DROP COLUMN value, DROP name;"),
+        ("CREATE TYPE role AS ENUM ('a');", "DROP TYPE role;"),
+        ("CREATE SEQUENCE sequence;", "DROP SEQUENCE sequence;"),
+        ("CREATE INDEX index ON t (a);", "DROP INDEX IF EXISTS index;"),
+        ("CREATE INDEX index ON t (a);", "DROP INDEX CONCURRENTLY index;"),
+        ("CREATE VIEW user_role AS SELECT 1;", "DROP VIEW user_role;"),
+        ("CREATE TRIGGER trigger AFTER INSERT ON t EXECUTE FUNCTION f();", "DROP TRIGGER trigger ON t;"),
+        ("CREATE FUNCTION function() RETURNS int LANGUAGE sql AS 'SELECT 1';", "DROP FUNCTION function();"),
+    ] {
+        is_told(postgres(), up, down, false);
+    }
+    is_told(sqlite(), "CREATE TABLE user (a int);", "DROP TABLE user;", false);
+    is_told(sqlite(), "CREATE TABLE [index] (a int);", "DROP INDEX i;", true);
 }
 
 /// Whoever writes one says that there is no way down.
