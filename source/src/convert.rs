@@ -79,9 +79,10 @@ pub fn plan(folder: &Folder, dialects: Dialects) -> Conversion {
         let named = match layout.named(&found.path) {
             Ok(named) => named,
             Err(why) => {
-                if let Some(script) = settings_of(&found.path, &paths) {
+                let script = section::settings_of(&found.path).filter(|script| paths.contains(script.as_str()));
+                if let Some(script) = script {
                     match read::text(&found.absolute, &found.path) {
-                        Ok(text) if is_no_transaction(&text) => {
+                        Ok(text) if section::is_no_transaction(&text) => {
                             settings.insert(script, found.path.clone());
                             continue;
                         }
@@ -215,23 +216,6 @@ fn with_directive(text: &str) -> String {
     let (mark, rest) = text.split_at(if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 });
     let line_break = if rest.contains("\r\n") { "\r\n" } else { "\n" };
     format!("{mark}{DIRECTIVE}{line_break}{rest}")
-}
-
-/// The script that this file has settings for: diesel's `metadata.toml` stands beside `up.sql`, Flyway's
-/// `V1__x.sql.conf` beside `V1__x.sql`.
-fn settings_of(path: &str, paths: &BTreeSet<&str>) -> Option<String> {
-    let script = match path.strip_suffix("metadata.toml") {
-        Some(parent) => format!("{parent}up.sql"),
-        None => path.strip_suffix(".conf")?.to_owned(),
-    };
-    paths.contains(script.as_str()).then_some(script)
-}
-
-/// Whether such a file says that there is to be no transaction, and nothing else.
-fn is_no_transaction(text: &str) -> bool {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let lines: Vec<String> = lines.map(|line| line.replace([' ', '\t'], "")).collect();
-    matches!(lines.as_slice(), [line] if line == "run_in_transaction=false" || line == "executeInTransaction=false")
 }
 
 /// Two files that would get one name, or the name of one that stays.

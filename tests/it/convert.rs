@@ -88,6 +88,80 @@ error: there is 1 problem
     scratch.run(&["check"]).succeeds();
 }
 
+/// Such a line would be obeyed by the tool that it was written for, and is a comment here.
+#[test]
+fn a_script_that_asks_another_tool_for_no_transaction_is_told_that_it_runs_in_one() {
+    let tables = "CREATE TABLE a (id INT);\nCREATE TABLE b (id INT);\n";
+    let line = |line: &str| format!("{line}\n{tables}");
+    for (file, text, says, at) in [
+        ("0001_a.sql", line("-- migrate:up transaction:false"), "`-- migrate:up transaction:false` is dbmate's way", 1),
+        ("0001_a.sql", format!("-- a\n\n-- +goose NO TRANSACTION\n-- +goose Up\n{tables}"), "is goose's way", 3),
+        ("0001_a.sql", line("-- +migrate Up notransaction"), "is sql-migrate's way", 1),
+        ("0001_a.sql", line("---- tern: disable-tx ----"), "is tern's way", 1),
+        ("0001_a.sql", line("-- atlas:txmode none"), "is Atlas's way", 1),
+        ("0001_a.up.sql", line("-- +goose NO TRANSACTION").replace('\n', "\r\n"), "is goose's way", 1),
+    ] {
+        let place = format!("app/migrations/{file}");
+        let scratch = Scratch::new();
+        scratch.write("app/migrations/migrations.toml", "dialects = [\"sqlite\"]\n");
+        scratch.write(&place, &text);
+        let said = scratch.run(&["check"]);
+        assert_eq!(said.code, 0, "{}", said.stderr);
+        assert!(
+            said.stderr.contains("warning[foreign-transaction]: this script runs in a transaction: "),
+            "{}",
+            said.stderr
+        );
+        assert!(said.stderr.contains(says) && said.stderr.contains(&format!("{place}:{at}:1")), "{}", said.stderr);
+        // Each of its ways out.
+        scratch.write(&place, &format!("-- lockgate: no-transaction\n{text}"));
+        assert!(!scratch.run(&["check"]).stderr.contains("foreign-transaction"), "{text}");
+        let without: String =
+            text.lines().enumerate().filter(|(line, _)| line + 1 != at).map(|(_, line)| format!("{line}\n")).collect();
+        scratch.write(&place, &without);
+        assert!(!scratch.run(&["check"]).stderr.contains("foreign-transaction"), "{without}");
+        // What is released has run as it is.
+        scratch.write(&place, &text);
+        scratch.run(&["freeze"]).succeeds();
+        assert!(!scratch.run(&["check"]).stderr.contains("foreign-transaction"), "{text}");
+    }
+    // Not what only looks like it, nor what a section of the other way asks for, nor what has an error of its own.
+    for text in [
+        line("-- no transaction here").as_str(),
+        &line("-- no-transaction"),
+        &line("-- migrate:up transaction:true"),
+        &format!("-- migrate:up\n{tables}-- migrate:down transaction:false\n"),
+        &line("-- lockgate: no-transaction\n-- migrate:up transaction:false"),
+        "-- migrate:up transaction:false\nVACUUM;\n",
+    ] {
+        let scratch = Scratch::new();
+        scratch.write("app/migrations/migrations.toml", "dialects = [\"sqlite\"]\n");
+        scratch.write("app/migrations/0001_a.sql", text);
+        let said = scratch.run(&["check"]).stderr;
+        assert!(!said.contains("foreign-transaction"), "{text}:\n{said}");
+    }
+}
+
+#[test]
+fn a_file_of_settings_that_asks_for_no_transaction_says_what_says_the_same() {
+    for (script, settings, text) in [
+        ("0001_a.sql", "0001_a.sql.conf", "executeInTransaction=false\n"),
+        ("0001_a/up.sql", "0001_a/metadata.toml", "# why\nrun_in_transaction = false\n"),
+    ] {
+        let scratch = Scratch::new();
+        scratch.write(&format!("app/migrations/{script}"), "CREATE TABLE a (id INT);\n");
+        scratch.write(&format!("app/migrations/{settings}"), text);
+        let said = scratch.run(&["check"]).fails(1);
+        let help = format!(
+            "write `-- lockgate: no-transaction` as the first line of `{script}`, which says the same, and delete this file"
+        );
+        assert!(said.contains(&help), "{said}");
+        scratch.write(&format!("app/migrations/{settings}"), "batch_mode = true\n");
+        let said = scratch.run(&["check"]).fails(1);
+        assert!(!said.contains("which says the same"), "{said}");
+    }
+}
+
 #[test]
 fn sections_become_files() {
     // dbmate

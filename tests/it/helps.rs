@@ -219,6 +219,16 @@ const WAYS: &[Way] = &[
         ],
     ),
     ("foreign-section", "or type `cargo xtask init`", &[Then("cargo xtask init --dialects postgres --convert"), LOCK]),
+    (
+        "foreign-transaction",
+        "write `-- lockgate: no-transaction` as the first line",
+        &[First(USERS, "-- lockgate: no-transaction")],
+    ),
+    (
+        "foreign-transaction",
+        "or delete this line, if the script may run in a transaction",
+        &[Edit(USERS, "-- migrate:up transaction:false\n", "")],
+    ),
     ("gap", "run `cargo xtask renumber 0003_create_tags`", &[Type("cargo xtask renumber 0003_create_tags")]),
     (
         "gap",

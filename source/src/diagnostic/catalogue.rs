@@ -299,6 +299,13 @@ pub static CODES: &[Entry] = &[
          is accepted, and so is what the lockfile records as released.",
     ),
     entry(
+        "foreign-transaction",
+        "A script runs in a transaction, and has the line by which another tool is asked for none: dbmate's `-- migrate:up \
+         transaction:false`, goose's `-- +goose NO TRANSACTION`. To Lockgate these are comments. \
+         `-- lockgate: no-transaction` as the first line says the same here; where a transaction does no harm, delete the \
+         line. `foreign-transaction = \"allow\"` below `[lint]` silences this, and `\"deny\"` makes it an error.",
+    ),
+    entry(
         "gap",
         "A number is missing in a folder that is numbered in sequence. Often a file was not committed, or a draft \
          was deleted. Add the file, or let `cargo xtask renumber` close gaps between drafts.",

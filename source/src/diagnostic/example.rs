@@ -355,6 +355,11 @@ pub static EXAMPLES: &[Example] = &[
         "# 0001_create_users.up.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n# 0001_create_users.down.sql\nDROP TABLE users;",
     ),
     example(
+        "foreign-transaction",
+        "# 0001_create_users.sql\n-- migrate:up transaction:false\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
+        "# 0001_create_users.sql\n-- lockgate: no-transaction\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
+    ),
+    example(
         "gap",
         "# migrations.toml\nnumbering = \"sequence\"\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY \
          KEY);\n# 0003_create_tags.sql\nCREATE TABLE tags (id BIGINT PRIMARY KEY);",

@@ -127,6 +127,8 @@ fn load_any(directory: &Path, shown: &str, tests: Tests, policy: Policy, backend
         diagnostics = section::without_echoes(diagnostics, &wrong);
         diagnostics.extend(wrong);
     }
+    let asking = section::check_transactions(&folder, &files, &diagnostics);
+    diagnostics.extend(asking);
     let (migrations, problems) = order::group(&folder.shown, &folder.policy, files);
     folder.migrations = migrations;
     touched(&mut folder.migrations);
@@ -135,7 +137,12 @@ fn load_any(directory: &Path, shown: &str, tests: Tests, policy: Policy, backend
     let mut free = free::Free::of(&folder);
     for (found, bad) in odd {
         let message = format!("`{}` {}", found.path, bad.message);
-        let help = free.put_in(&found.path, &bad.help.replace("{user}", &user));
+        let mut help = free.put_in(&found.path, &bad.help.replace("{user}", &user));
+        if let Some(script) = section::settings(found, &listing.files) {
+            help = format!(
+                "write `-- lockgate: no-transaction` as the first line of `{script}`, which says the same, and delete this file"
+            );
+        }
         diagnostics.push(Diagnostic::error(bad.code, folder.show(&found.path), message).help(help));
     }
 

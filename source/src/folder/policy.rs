@@ -317,7 +317,7 @@ impl Reader<'_> {
         };
         for (rule, level) in in_order(table) {
             if let Err((message, help)) = rule::known(rule.get_ref())
-                && rule.get_ref() != rule::UNDECLARED
+                && ![rule::UNDECLARED, rule::FOREIGN_TRANSACTION].contains(&rule.get_ref().as_ref())
             {
                 self.error("unknown-rule", rule.span(), message, "unknown", help);
                 continue;

@@ -8,8 +8,11 @@ use lockgate_core::Dialects;
 
 use super::model::{Folder, ScriptState};
 use super::name::{CONVERT, Kind, Name};
+use super::read::{self, Found};
+use super::rule::FOREIGN_TRANSACTION;
 use super::script::Read;
 use crate::sql;
+use crate::sql::LintLevel;
 use crate::{Diagnostic, Severity};
 
 /// Which way the statements of a section lead.
@@ -61,6 +64,8 @@ pub(crate) struct Sections {
     pub(crate) sections: Vec<Section>,
     /// The lines that mean something to another tool alone, each with its line break.
     pub(crate) lines: Vec<Range<usize>>,
+    /// The comments that ask to run outside a transaction, each with the tool and the way that it is about.
+    outside: Vec<(Range<usize>, Option<String>, Option<Way>)>,
 }
 
 impl Sections {
@@ -125,7 +130,15 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
     };
     let mut sections = vec![begin(Way::Up, None, None, 0, false)];
     let mut outside = false;
+    let mut asking = Vec::new();
     for (marker, comment, line) in markers {
+        if marker.outside {
+            let way = match marker.mark {
+                Mark::Section(way) => Some(way),
+                Mark::Aside => None,
+            };
+            asking.push((comment.clone(), marker.tool.map(str::to_owned), way));
+        }
         match marker.mark {
             Mark::Aside => outside |= marker.outside,
             Mark::Section(way) => {
@@ -138,7 +151,7 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
         section.has_statements = has_statements(&section.body, &lines);
         section.outside |= outside;
     }
-    Sections { sections, lines }
+    Sections { sections, lines, outside: asking }
 }
 
 /// What this line says to another tool.
@@ -235,6 +248,77 @@ pub(super) fn check(folder: &Folder, files: &[(Name, Read)]) -> Vec<Diagnostic> 
         }
     }
     diagnostics
+}
+
+/// The scripts that another tool would run outside a transaction, and that run inside one here. Where a statement needs
+/// that, it says so itself.
+pub(super) fn check_transactions(folder: &Folder, files: &[(Name, Read)], others: &[Diagnostic]) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
+    let Some(severity) = severity(folder) else { return diagnostics };
+    for (name, read) in files {
+        let (script, shown) = (&read.script, folder.show(&read.script.path));
+        let is_told = |other: &Diagnostic| {
+            other.file == shown
+                && matches!(other.code, "outside-transaction" | "foreign-section" | "transaction-control")
+        };
+        if name.kind == Kind::Rust
+            || !script.options.transactional
+            || script.state == ScriptState::Frozen
+            || others.iter().any(is_told)
+        {
+            continue;
+        }
+        let text = &script.text;
+        let way = if name.kind == Kind::Down { Way::Down } else { Way::Up };
+        let asking = sections(text, dialects(folder, read)).outside;
+        let asking = asking.into_iter().find(|(_, _, of)| of.is_none_or(|of| of == way));
+        let Some((range, tool, _)) = asking else { continue };
+        let whose = tool.map_or("another tool's".to_owned(), |tool| format!("{tool}'s"));
+        let message = format!(
+            "this script runs in a transaction: `{}` is {whose} way to ask for none, and only a comment here",
+            &text[range.clone()]
+        );
+        let warning = Diagnostic { severity, ..Diagnostic::error(FOREIGN_TRANSACTION, shown, message) };
+        diagnostics.push(
+            warning
+                .at(text, range, "")
+                .help("write `-- lockgate: no-transaction` as the first line")
+                .help("or delete this line, if the script may run in a transaction"),
+        );
+    }
+    diagnostics
+}
+
+fn severity(folder: &Folder) -> Option<Severity> {
+    match folder.policy.level(FOREIGN_TRANSACTION, LintLevel::Warn) {
+        LintLevel::Deny => Some(Severity::Error),
+        LintLevel::Warn => Some(Severity::Warning),
+        LintLevel::Allow => None,
+    }
+}
+
+/// The script for which another tool keeps its settings in this file, where they ask for no transaction and nothing else:
+/// diesel's `metadata.toml` stands beside `up.sql`, Flyway's `V1__x.sql.conf` beside `V1__x.sql`.
+pub(super) fn settings(found: &Found, files: &[Found]) -> Option<String> {
+    let script = settings_of(&found.path)?;
+    let exists = files.iter().any(|other| other.path == script);
+    let text = read::text(&found.absolute, &found.path).ok().filter(|_| exists)?;
+    is_no_transaction(&text).then_some(script)
+}
+
+/// The script that a file of this name has settings for.
+pub(crate) fn settings_of(path: &str) -> Option<String> {
+    match path.strip_suffix("metadata.toml") {
+        Some(parent) => Some(format!("{parent}up.sql")),
+        None => path.strip_suffix(".conf").map(str::to_owned),
+    }
+}
+
+/// Whether such a file says that there is to be no transaction, and nothing else.
+pub(crate) fn is_no_transaction(text: &str) -> bool {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines: Vec<String> = lines.map(|line| line.replace([' ', '\t'], "")).collect();
+    matches!(lines.as_slice(), [line] if line == "run_in_transaction=false" || line == "executeInTransaction=false")
 }
 
 /// By which dialects a text is read: those that the policy names, otherwise the first that can read it.
