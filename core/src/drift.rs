@@ -201,11 +201,10 @@ impl Drift {
                 front.forget(version),
                 front.baseline("VERSION")
             ),
-            Self::OtherDatabase { embedded, recorded, .. } => format!(
-                "connect to the database of `{embedded}`; where one database holds the histories of both, each set has \
-                 a name of its own there: {} and {}",
-                front.set(embedded),
-                front.set(recorded)
+            Self::OtherDatabase { embedded, .. } => format!(
+                "connect to the database of `{embedded}`; where one database is to hold the histories of both, give this \
+                 one a name of its own there: {}",
+                front.set(embedded)
             ),
             Self::Ahead { id, version, .. } => format!(
                 "is this an old build? run the build that applied it; if the file of `{id}` is gone for good and what \

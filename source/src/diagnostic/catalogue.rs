@@ -300,9 +300,8 @@ pub static CODES: &[Entry] = &[
     ),
     entry(
         "foreign-transaction",
-        "A script runs in a transaction, and has the line by which another tool is asked for none: dbmate's `-- migrate:up \
-         transaction:false`, goose's `-- +goose NO TRANSACTION`. To Lockgate these are comments. \
-         `-- lockgate: no-transaction` as the first line says the same here; where a transaction does no harm, delete the \
+        "A script asks another tool for no transaction, and runs in one here. dbmate reads `-- migrate:up transaction:false`, \
+         goose `-- +goose NO TRANSACTION`, and there are others; to Lockgate these are comments. `-- lockgate: no-transaction` as the first line says the same here; where a transaction does no harm, delete the \
          line. `foreign-transaction = \"allow\"` below `[lint]` silences this, and `\"deny\"` makes it an error.",
     ),
     entry(

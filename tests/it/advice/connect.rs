@@ -146,7 +146,15 @@ async fn the_spelling_that_is_named_works() {
 async fn encryption_that_is_not_built_in_is_named() {
     for mode in ["require", "verify-ca", "verify-full"] {
         let error = refused(&format!("postgres://ann:s3cret@127.0.0.1:1/db?sslmode={mode}")).await;
-        read(&error, &[&format!("`sslmode={mode}` needs encryption"), "features = [\"tls-rustls\"]"]);
+        let text =
+            read(&error, &[&format!("`sslmode={mode}` needs encryption"), "of the crate `lockgate` in Cargo.toml"]);
+        // What is named is a feature of that crate, which it hands on to the driver.
+        let manifest = std::fs::read_to_string(crate::support::tree::root().join("runtime/Cargo.toml")).unwrap();
+        for feature in
+            [quoted(&text, "features = [\"").split('"').nth(1).unwrap(), quoted(&text, "\"").trim_matches('"')]
+        {
+            assert!(manifest.contains(&format!("\n{feature} = [\"sqlx/{feature}\"")), "{feature}:\n{manifest}");
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::support::set::migrations;
 backends! {
     what_differs_is_put_right_as_the_message_says,
     a_migration_that_stopped_half_way_ends_as_the_message_says,
+    the_history_of_another_set_is_left_alone_as_the_message_says,
 }
 
 type Files = &'static [(&'static str, &'static str)];
@@ -202,4 +203,20 @@ async fn a_migration_that_stopped_half_way_ends_as_the_message_says(first: Db) {
         assert_eq!(types(set, &db.url(), "up").await, Exit::Done, "`{line}`, after:\n{text}");
         assert_eq!(db.history().await, ["1:applied", "2:applied"]);
     }
+}
+
+/// A program of one database, connected to that of another one.
+async fn the_history_of_another_set_is_left_alone_as_the_message_says(db: Db) {
+    const POLICY: (&str, &str) = ("migrations.toml", "numbering = \"encoded\"\n");
+    let audit = migrations(&[POLICY, ("audit.00000001.0001.owner.make.sql", "CREATE TABLE audit (id INTEGER);")]);
+    let billing = migrations(&[POLICY, ("billing.00000001.0001.owner.make.sql", "CREATE TABLE bill (id INTEGER);")]);
+    db.apply(audit).await;
+    let error = Migrator::new(billing).apply(&mut db.open().await).await.unwrap_err();
+    let text = read(&error, &["connect to the database of `billing`"]);
+    for (name, set) in [("billing", billing), ("audit", audit)] {
+        let option = format!("--set {name}");
+        let line = if text.contains(&format!("`{option}`")) { format!("up {option}") } else { "up".to_owned() };
+        assert_eq!(types(set, &db.url(), &line).await, Exit::Done, "`{line}`, after:\n{text}");
+    }
+    assert!(text.contains("`--set billing`"), "{text}");
 }

@@ -4,6 +4,7 @@
 mod connect;
 mod history;
 mod server;
+mod table;
 
 use lockgate::{Error, Front, Migrations};
 use lockgate_cli::clap::{self, Parser};

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use lockgate::{Database, ErrorKind, Migrator};
 use lockgate_cli::Exit;
+use lockgate_harness::server::Options;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::{quoted, read, types};
 use crate::support::database::Db;
+use crate::support::pooler::Pooler;
 use crate::support::postgres;
 use crate::support::set::migrations;
 
@@ -212,7 +214,7 @@ async fn a_right_to_the_history_is_granted_as_the_message_says() {
 
 #[tokio::test]
 async fn the_place_is_the_character_that_the_database_cannot_write() {
-    let Some(server) = postgres::cluster(&lockgate_harness::server::Options::default()) else { return };
+    let Some(server) = postgres::cluster(&Options::default()) else { return };
     let mut admin = PgConnection::connect(&server.url("postgres")).await.unwrap();
     for encoding in ["LATIN1", "SQL_ASCII"] {
         let sql =
@@ -234,5 +236,80 @@ async fn the_place_is_the_character_that_the_database_cannot_write() {
             read(&error, &[&format!("--> migrations/{place}"), "correct migrations/0002_b.sql"]);
             database.postgres().unwrap().execute("DROP TABLE IF EXISTS a").await.unwrap();
         }
+    }
+}
+
+/// A server that was started to follow another one takes no writes before it is made the primary.
+#[tokio::test]
+async fn a_replica_is_left_for_the_primary_as_the_message_says() {
+    let options = Options::default().durable(true).setting("wal_level", "replica").setting("hot_standby", "on");
+    let Some(mut server) = postgres::cluster(&options) else { return };
+    let set = migrations(&[A, ("0002_b.sql", "SELECT 1;")]);
+    let url = server.url("postgres");
+    Migrator::new(migrations(&[A])).apply(&mut Database::connect(&url).await.unwrap()).await.unwrap();
+    server.kill_9().unwrap();
+    std::fs::write(server.directory().join("data").join("standby.signal"), "").unwrap();
+    server.restart().unwrap();
+    let error = Migrator::new(set).apply(&mut Database::connect(&url).await.unwrap()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error:?}");
+    read(&error, &["the server is a read-only replica", "nothing was changed", "connect to the primary"]);
+    // Reading is what a replica is for.
+    assert_eq!(types(set, &url, "status").await, Exit::Done);
+    let mut admin = PgConnection::connect(&url).await.unwrap();
+    admin.execute("SELECT pg_promote()").await.unwrap();
+    assert_eq!(types(set, &url, "up").await, Exit::Done);
+}
+
+/// The index that a failed `CREATE INDEX CONCURRENTLY` leaves behind goes by itself, or by the statement that is named.
+#[tokio::test]
+async fn an_invalid_index_goes_as_the_message_says() {
+    let member = (
+        "0001_member.sql",
+        "CREATE TABLE \"Member\" (email TEXT);\nINSERT INTO \"Member\" VALUES ('ann@example.org'), ('ann@example.org');",
+    );
+    let script =
+        "-- lockgate: no-transaction\nCREATE UNIQUE INDEX CONCURRENTLY \"by email\" ON \"Member\" (email);\nVACUUM;\n";
+    let set = migrations(&[member, ("0002_index.sql", script)]);
+    for by_hand in [false, true] {
+        let Some(db) = Db::postgres() else { return };
+        let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
+        let text = read(&error, &["is INVALID", "Key (email)=(ann@example.org) is duplicated"]);
+        let up = quoted(&text, "up");
+        db.execute("DELETE FROM \"Member\" WHERE ctid = (SELECT min(ctid) FROM \"Member\")").await;
+        if by_hand {
+            db.execute("DROP INDEX CONCURRENTLY \"by email\"").await;
+        }
+        assert_eq!(types(set, &db.url(), up).await, Exit::Done, "{text}");
+        assert_eq!(db.texts("SELECT count(*)::text FROM pg_index WHERE NOT indisvalid").await, ["0"]);
+    }
+    // One that no run of ours has left, in the way of a statement that another script brings.
+    let Some(db) = Db::postgres() else { return };
+    db.apply(migrations(&[member])).await;
+    db.execute("CREATE INDEX \"by email\" ON \"Member\" (email)").await;
+    db.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = '\"by email\"'::regclass").await;
+    let tolerant = script.replace("UNIQUE INDEX CONCURRENTLY", "INDEX CONCURRENTLY IF NOT EXISTS");
+    let set = migrations(&[member, ("0002_index.sql", &tolerant)]);
+    let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
+    let text = read(&error, &["was INVALID before, and IF NOT EXISTS leaves it so"]);
+    assert_eq!(types(set, &db.url(), quoted(&text, "up")).await, Exit::Done, "{text}");
+    assert_eq!(db.texts("SELECT count(*)::text FROM pg_index WHERE NOT indisvalid").await, ["0"]);
+}
+
+/// Through a pool that takes the session away, what needs it is refused; the server itself takes it.
+#[tokio::test]
+async fn a_pooler_is_gone_around_as_the_message_says() {
+    let Some(db) = Db::postgres() else { return };
+    for mode in ["session", "direct"] {
+        let Some(statement) = Pooler::start(&db.url(), "statement", 2) else { return };
+        db.execute("DROP TABLE IF EXISTS a, lockgate_history, lockgate_log").await;
+        let policy = ("migrations.toml", "dialects = [\"postgres\"]\n");
+        let set = migrations(&[policy, A, ("0002_copy.sql", "COPY a FROM stdin;\n1\n\\.\n")]);
+        let mut database = Database::connect(&statement.url()).await.unwrap();
+        let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
+        let text = read(&error, &["connect to the server itself, or to a pool in session mode, then run again"]);
+        let session = Pooler::start(&db.url(), "session", 2).unwrap();
+        let url = if mode == "session" { session.url() } else { db.url() };
+        assert_eq!(types(set, &url, "up").await, Exit::Done, "{mode}: {text}");
+        assert_eq!(db.texts("SELECT count(*)::text FROM a").await, ["1"], "{mode}");
     }
 }

@@ -148,7 +148,7 @@ async fn several_histories_views_and_strange_tables_are_refused_and_the_way_out_
             "2 history tables: ",
             "app.lockgate_history",
             "public.lockgate_history",
-            "history_table(\"schema.table\")",
+            "history_table(\"public.lockgate_history\")",
         ];
         told(&error, ErrorKind::HistoryFormat, &says);
     }

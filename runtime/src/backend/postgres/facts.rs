@@ -1,7 +1,7 @@
 //! What a first look at a database tells, and which of the tables that it found is the history.
 
-use crate::error::{Cause, Class};
-use crate::store::{FIELD, ROW, Table};
+use crate::error::{Cause, Class, Said};
+use crate::store::{FIELD, ROW, Table, identifier};
 
 /// What a first look told.
 pub(super) struct Facts {
@@ -101,6 +101,11 @@ impl Facts {
     }
 }
 
+/// A table as SQL names it.
+fn written(relation: &Relation) -> String {
+    format!("{}.{}", identifier(&relation.schema), identifier(&relation.name))
+}
+
 fn relation(text: &str) -> Option<Relation> {
     let mut fields = text.split(FIELD);
     let mut next = || fields.next();
@@ -160,13 +165,21 @@ impl Found {
                     "{place} belongs to the role {}, and {is_now} is a superuser: triggers on it would run with all rights",
                     relation.owner
                 );
-                return Err(Cause::new(Class::Planted, message));
+                let (table, role) = (written(relation), identifier(is_now));
+                return Err(Cause::new(Class::Planted, message).with_advice(format!(
+                    "look at the table and at its triggers; if it is yours, give it to this role (`ALTER TABLE {table} OWNER TO \
+                     {role}`), or connect as the role that it belongs to; else drop it (`DROP TABLE {table}`)"
+                )));
             }
             if relation.hidden {
                 let message = format!(
                     "row-level security hides rows of {place} from the role {is_now}: what is not seen may be applied"
                 );
-                return Err(Cause::new(Class::Hidden, message));
+                return Err(Cause::new(Class::Hidden, message).with_advice(format!(
+                    "let its owner switch that off (`ALTER TABLE {} DISABLE ROW LEVEL SECURITY`), or connect as a role with \
+                     BYPASSRLS, then run again",
+                    written(relation)
+                )));
             }
         }
         match histories.as_slice() {
@@ -184,7 +197,12 @@ impl Found {
             many => {
                 let places: Vec<String> = many.iter().map(|relation| shown(relation)).collect();
                 let message = format!("there are {} history tables: {}", places.len(), places.join(", "));
-                Err(Cause::new(Class::Ambiguous, message))
+                let named: Vec<String> =
+                    histories.iter().map(|relation| format!("{}.{}", relation.schema, relation.name)).collect();
+                Err(Cause::new(Class::Ambiguous, message).with_advice(Said::each(|front| {
+                    let each = named.iter().map(|name| front.history_table().replace("schema.table", name));
+                    format!("name the one that is meant: {}", each.collect::<Vec<_>>().join(" or "))
+                })))
             }
         }
     }

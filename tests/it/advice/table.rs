@@ -1,0 +1,106 @@
+//! A history table that is not as it should be, or not the only one, on PostgreSQL.
+
+use lockgate::{Database, ErrorKind, Front, Migrator};
+use lockgate_cli::Exit;
+use sqlx::{AssertSqlSafe, Executor};
+
+use super::{quoted, read, types};
+use crate::support::database::Db;
+use crate::support::postgres;
+use crate::support::set::migrations;
+
+const A: (&str, &str) = ("0001_a.sql", "CREATE TABLE a (id INTEGER);");
+const B: (&str, &str) = ("0002_b.sql", "CREATE TABLE b (id INTEGER);");
+
+/// A superuser does not write into a table of just anyone: it is given to him, or dropped.
+#[tokio::test]
+async fn a_history_table_of_somebody_else_is_given_away_or_dropped_as_the_message_says() {
+    let set = migrations(&[A, B]);
+    for start in ["ALTER TABLE", "DROP TABLE"] {
+        for table in ["lockgate_history", "ops.lockgate_history"] {
+            let Some(db) = Db::postgres() else { return };
+            let role = format!("planter_{}", db.url().rsplit('/').next().unwrap());
+            Migrator::new(migrations(&[A])).history_table(table).apply(&mut db.open().await).await.unwrap();
+            let log = table.replace("history", "log");
+            let planted =
+                format!("CREATE ROLE {role}; ALTER TABLE {table} OWNER TO {role}; ALTER TABLE {log} OWNER TO {role}");
+            db.execute(&planted).await;
+            // Each of the two tables is named.
+            for _ in 0..2 {
+                let applied = Migrator::new(set).history_table(table).apply(&mut db.open().await).await;
+                let error = applied.expect_err(start);
+                assert_eq!(error.kind(), ErrorKind::Denied, "{error:?}");
+                let text = read(&error, &[&format!("belongs to the role {role}")]);
+                db.execute(quoted(&text, start)).await;
+            }
+            if start == "DROP TABLE" {
+                // What was never ours has told of nothing that is there.
+                db.execute("DROP TABLE a").await;
+            }
+            assert_eq!(types(set, &db.url(), &format!("up --history-table {table}")).await, Exit::Done);
+            db.execute(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}")).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn rows_that_are_hidden_are_shown_again_as_the_message_says() {
+    let Some(database) = postgres::database() else { return };
+    let set = migrations(&[A, B]);
+    let mut admin = database.connect().await;
+    Migrator::new(migrations(&[A])).apply(&mut admin).await.unwrap();
+    let url = database.url();
+    let role = format!("sees_{}", url.rsplit('/').next().unwrap());
+    let url = format!("postgres://{role}:s3cret{}", &url[url.find('@').unwrap()..]);
+    admin
+        .execute(AssertSqlSafe(format!(
+            "CREATE ROLE {role} LOGIN PASSWORD 's3cret'; GRANT ALL ON SCHEMA public TO {role}; \
+             GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {role}; \
+             ALTER TABLE lockgate_history ENABLE ROW LEVEL SECURITY; ALTER TABLE lockgate_log ENABLE ROW LEVEL SECURITY"
+        )))
+        .await
+        .unwrap();
+    for table in ["lockgate_history", "lockgate_log"] {
+        let error = Migrator::new(set).apply(&mut Database::connect(&url).await.unwrap()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Denied, "{error:?}");
+        let text = read(&error, &["row-level security hides rows", table, "as a role with BYPASSRLS"]);
+        admin.execute(AssertSqlSafe(quoted(&text, "ALTER TABLE").to_owned())).await.unwrap();
+    }
+    assert_eq!(types(set, &url, "up").await, Exit::Done);
+    admin.execute(AssertSqlSafe(format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"))).await.unwrap();
+}
+
+/// Each of the tables that are there is named as an option can be typed.
+#[tokio::test]
+async fn one_of_several_history_tables_is_named_as_the_message_says() {
+    for meant in ["app.lockgate_history", "public.lockgate_history"] {
+        let Some(db) = Db::postgres() else { return };
+        let set = migrations(&[A, B]);
+        let first = migrations(&[A]);
+        Migrator::new(first).history_table("app.lockgate_history").apply(&mut db.open().await).await.unwrap();
+        let other = Migrator::new(first).history_table("public.lockgate_history");
+        other.baseline(&mut db.open().await, lockgate::Version::new(1).unwrap()).await.unwrap();
+        let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::HistoryFormat, "{error:?}");
+        let text = read(&error, &["there are 2 history tables"]);
+        let option = quoted(&text, &format!("--history-table {meant}"));
+        assert_eq!(types(set, &db.url(), &format!("up {option}")).await, Exit::Done, "{text}");
+        assert_eq!(db.texts(&format!("SELECT count(*)::text FROM {meant}")).await, ["2"]);
+        let rust = error.report_for(Front::Rust).to_string();
+        assert!(rust.contains(&format!("`Migrator::history_table(\"{meant}\")`")), "{rust}");
+    }
+}
+
+/// A table of that name that no release made: another one is used, or the right one.
+#[tokio::test]
+async fn a_table_that_is_no_history_is_left_alone_as_the_message_says() {
+    let Some(db) = Db::postgres() else { return };
+    db.execute("CREATE TABLE lockgate_history (version bigint)").await;
+    let set = migrations(&[A, B]);
+    let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::HistoryFormat, "{error:?}");
+    let text = read(&error, &["name another table with `--history-table schema.table`"]);
+    let option = quoted(&text, "--history-table").replace("schema.table", "ops.migrations");
+    assert_eq!(types(set, &db.url(), &format!("up {option}")).await, Exit::Done, "{text}");
+    assert_eq!(types(set, &db.url(), &format!("up {option}")).await, Exit::Done);
+}
