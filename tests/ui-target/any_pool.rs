@@ -1,0 +1,8 @@
+//! A pool of no database in particular is no target.
+use lockgate::{Migrations, Migrator};
+
+async fn migrate(migrations: &'static Migrations, pool: &sqlx::AnyPool) {
+    Migrator::new(migrations).apply(pool).await.unwrap();
+}
+
+fn main() {}
