@@ -1,10 +1,11 @@
 //! CREATE INDEX CONCURRENTLY fails: the index that it leaves behind, by name, and how to go on.
 
-use lockgate::{ErrorKind, Migrator};
+use lockgate::{Database, ErrorKind, Migrator, Repair, Version};
 
 use super::told;
 use crate::support::database::Db;
 use crate::support::set::migrations;
+use crate::support::wire::{Cut, Wire};
 
 const MEMBER: (&str, &str) = (
     "0001_member.sql",
@@ -66,7 +67,7 @@ async fn an_invalid_index_is_not_taken_for_one_that_exists() {
     let mut database = db.open().await;
     db.execute("CREATE TABLE member (id INTEGER, email TEXT); CREATE INDEX email ON member (email)").await;
     db.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'email'::regclass").await;
-    Migrator::new(set).baseline(&mut database, lockgate::Version::new(1).unwrap()).await.unwrap();
+    Migrator::new(set).baseline(&mut database, Version::new(1).unwrap()).await.unwrap();
     let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
     told(
         &error,
@@ -111,4 +112,49 @@ async fn an_invalid_index_of_another_name_is_none_of_its_statements_business() {
     let mut database = db.open().await;
     let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
     told(&error, ErrorKind::Failed, &["the index \"email\" was INVALID before, and IF NOT EXISTS leaves it so"]);
+}
+
+/// The server said that the statement failed. What has its name was there before, and is none of its making.
+#[tokio::test]
+async fn a_statement_that_failed_is_not_taken_for_one_that_finished() {
+    let Some(db) = Db::postgres() else { return };
+    let ground = (
+        "0001_member.sql",
+        "CREATE TABLE member (id INTEGER, email TEXT);\nCREATE INDEX email ON member (email);\n\
+         CREATE TABLE parent (id INTEGER) PARTITION BY LIST (id);\nCREATE TABLE alone (id INTEGER);",
+    );
+    for (statement, says) in [
+        ("CREATE INDEX CONCURRENTLY email ON member (email) WHERE id > 5;", "relation \"email\" already exists"),
+        ("ALTER TABLE parent DETACH PARTITION alone CONCURRENTLY;", "is not a partition of relation \"parent\""),
+    ] {
+        let script = format!("-- lockgate: no-transaction\n{statement}");
+        let set = migrations(&[ground, ("0002_x.sql", &script)]);
+        for _ in 0..2 {
+            let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
+            told(&error, ErrorKind::Failed, &[says, "0 of its 1 statements have finished"]);
+        }
+        Migrator::new(set).repair(&mut db.open().await, Repair::Forget(Version::new(2).unwrap())).await.unwrap();
+    }
+
+    // A runner that was killed before it sent the statement: another index has the name.
+    let script = "-- lockgate: no-transaction\nCREATE INDEX CONCURRENTLY email ON member (email) WHERE id > 5;";
+    let set = migrations(&[ground, ("0002_x.sql", script)]);
+    let mut message = 1;
+    loop {
+        let wire = Wire::in_front_of(&db.url()).await;
+        let mut through = Database::connect(&wire.url()).await.unwrap();
+        wire.cut(Cut::BeforeQuery(message));
+        Migrator::new(set).apply(&mut through).await.unwrap_err();
+        let came = !wire.is_cut_pending();
+        drop((through, wire));
+        let mut database = db.open().await;
+        let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
+        told(&error, ErrorKind::Failed, &["relation \"email\" already exists"]);
+        Migrator::new(set).repair(&mut database, Repair::Forget(Version::new(2).unwrap())).await.unwrap();
+        if !came {
+            break;
+        }
+        message += 1;
+    }
+    assert!(message > 3, "{message} messages");
 }

@@ -18,7 +18,7 @@ use crate::support::wire::{Cut, Wire};
 const GROUND: &str = "CREATE TABLE n (n INTEGER); INSERT INTO n VALUES (0); CREATE TABLE m (m INTEGER);\n\
     CREATE SCHEMA app; CREATE TABLE app.m (m INTEGER);\n\
     CREATE TABLE account (id INTEGER PRIMARY KEY, v INTEGER); INSERT INTO account VALUES (1, 100), (2, 100);\n\
-    CREATE INDEX old ON account (v);";
+    CREATE INDEX old ON account (v); CREATE INDEX hidden ON app.m (m);";
 
 const UP: &str = "-- lockgate: no-transaction\n\
     UPDATE n SET n = n + 1;\n\
@@ -27,6 +27,7 @@ const UP: &str = "-- lockgate: no-transaction\n\
     CREATE UNIQUE INDEX CONCURRENTLY account_v ON account (id, v);\n\
     BEGIN;\nUPDATE account SET v = v - 10 WHERE id = 1;\nUPDATE account SET v = v + 10 WHERE id = 2;\nCOMMIT;\n\
     DROP INDEX CONCURRENTLY public.old;\n\
+    DROP INDEX CONCURRENTLY hidden;\n\
     REINDEX TABLE CONCURRENTLY account;\n\
     UPDATE n SET n = n + 1;\n\
     SELECT 1;\n";
@@ -36,6 +37,7 @@ const DOWN: &str = "-- lockgate: no-transaction\n\
     SELECT set_config('search_path', 'app, public', false);\n\
     DELETE FROM m;\n\
     DROP INDEX CONCURRENTLY public.account_v;\n\
+    CREATE INDEX CONCURRENTLY hidden ON m (m);\n\
     UPDATE n SET n = n - 2;\n\
     START TRANSACTION;\nUPDATE account SET v = v - 10 WHERE id = 2;\nUPDATE account SET v = v + 10 WHERE id = 1;\nEND;\n";
 
@@ -48,11 +50,11 @@ async fn state(connection: &mut PgConnection) -> String {
     let sql = "SELECT concat_ws(' ', (SELECT n FROM n), (SELECT count(*) FROM app.m), (SELECT count(*) FROM m), \
                (SELECT string_agg(v::text, ',' ORDER BY id) FROM account), \
                (SELECT string_agg(c.relname || CASE WHEN indisvalid THEN '' ELSE '!' END, ',' ORDER BY c.relname) \
-               FROM pg_index JOIN pg_class c ON c.oid = indexrelid WHERE indrelid = 'account'::regclass))";
+               FROM pg_index JOIN pg_class c ON c.oid = indexrelid WHERE indrelid IN ('account'::regclass, 'app.m'::regclass)))";
     sqlx::query_scalar(sql).fetch_one(connection).await.unwrap()
 }
 
-const BEFORE: &str = "0 0 0 100,100 account_pkey,old";
+const BEFORE: &str = "0 0 0 100,100 account_pkey,hidden,old";
 const AFTER: &str = "2 1 0 90,110 account_pkey,account_v";
 
 /// Waits until nobody else is connected to this database.

@@ -130,6 +130,24 @@ impl Backing<'_> {
         Ok(Answer::Send)
     }
 
+    /// Whether this statement, of which the server said that it failed, left something half made.
+    pub(super) async fn is_half_made(&mut self, effect: &Effect) -> Result<bool, Cause> {
+        match effect {
+            Effect::Index { .. } => Ok(self.invalid_indexes(effect).await?.iter().any(|index| index.meant)),
+            Effect::Rebuilt(_) => Ok(true),
+            Effect::Detached(path) => {
+                let row = self.rows(parent_of(path)).await?.into_iter().next();
+                Ok(row.is_some_and(|row| is_pending(&row)))
+            }
+            Effect::IndexGone(_)
+            | Effect::There(..)
+            | Effect::Gone(..)
+            | Effect::Prepared(_)
+            | Effect::Again
+            | Effect::Unknown => Ok(false),
+        }
+    }
+
     /// The indexes that are INVALID, and which of them this is about.
     pub(super) async fn invalid_indexes(&mut self, about: &Effect) -> Result<Vec<Invalid>, Cause> {
         let meant = match about {
@@ -157,20 +175,12 @@ impl Backing<'_> {
     }
 
     async fn detached(&mut self, path: &Path) -> Result<Answer, Cause> {
-        let question = format!(
-            "SELECT {SHOWN} AS shown, p.oid::pg_catalog.regclass::{TEXT} AS partition, \
-             COALESCE(pg_catalog.to_jsonb(h) OPERATOR(pg_catalog.->>) 'inhdetachpending', 'false') AS pending \
-             FROM pg_catalog.pg_class p JOIN pg_catalog.pg_inherits h ON h.inhrelid {EQ} p.oid \
-             JOIN pg_catalog.pg_class c ON c.oid {EQ} h.inhparent \
-             JOIN pg_catalog.pg_namespace n ON n.oid {EQ} c.relnamespace WHERE p.oid {EQ} {}",
-            relation(path)
-        );
-        let rows = self.rows(question).await?;
+        let rows = self.rows(parent_of(path)).await?;
         let Some(row) = rows.first() else {
             let there = self.yes(format!("SELECT {} IS NOT NULL AS yes", relation(path))).await?;
             return Ok(if there { Answer::Finished } else { Answer::Unknown });
         };
-        if row.try_get::<String, _>("pending").is_ok_and(|pending| pending == "true") {
+        if is_pending(row) {
             let (parent, partition): (String, String) =
                 (row.try_get("shown").unwrap_or_default(), row.try_get("partition").unwrap_or_default());
             self.execute(format!("ALTER TABLE {parent} DETACH PARTITION {partition} FINALIZE")).await?;
@@ -182,6 +192,34 @@ impl Backing<'_> {
 
 /// The class `c` in the namespace `n`, as SQL names it.
 const SHOWN: &str = "pg_catalog.concat(pg_catalog.quote_ident(n.nspname), '.', pg_catalog.quote_ident(c.relname))";
+
+/// The table of which this one is a partition, and whether it is being detached.
+fn parent_of(path: &Path) -> String {
+    format!(
+        "SELECT {SHOWN} AS shown, p.oid::pg_catalog.regclass::{TEXT} AS partition, \
+         COALESCE(pg_catalog.to_jsonb(h) OPERATOR(pg_catalog.->>) 'inhdetachpending', 'false') AS pending \
+         FROM pg_catalog.pg_class p JOIN pg_catalog.pg_inherits h ON h.inhrelid {EQ} p.oid \
+         JOIN pg_catalog.pg_class c ON c.oid {EQ} h.inhparent \
+         JOIN pg_catalog.pg_namespace n ON n.oid {EQ} c.relnamespace WHERE p.oid {EQ} {}",
+        relation(path)
+    )
+}
+
+fn is_pending(row: &sqlx::postgres::PgRow) -> bool {
+    row.try_get::<String, _>("pending").is_ok_and(|pending| pending == "true")
+}
+
+/// A condition that holds where a whole index has the name of the one that this statement is to build.
+pub(super) fn is_there(effect: &Effect) -> Option<String> {
+    let Effect::Index { name, table, .. } = effect else { return None };
+    Some(format!(
+        "EXISTS (SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid {EQ} i.indexrelid \
+         WHERE i.indisvalid AND c.relname {EQ} {} AND c.relnamespace {EQ} \
+         (SELECT x.relnamespace FROM pg_catalog.pg_class x WHERE x.oid {EQ} {}))",
+        literal(name),
+        relation(table)
+    ))
+}
 
 /// The oid of a table or an index, found as the script's own statement finds it.
 fn relation(path: &Path) -> String {
@@ -195,5 +233,13 @@ fn exists(object: Object, name: &str) -> String {
         Object::Tablespace => ("pg_tablespace", "spcname"),
         Object::Subscription => ("pg_subscription", "subname"),
     };
-    format!("EXISTS (SELECT FROM pg_catalog.{catalogue} o WHERE o.{column} {EQ} {})", literal(name))
+    // All databases of a server are told of in one catalogue.
+    let here = match object {
+        Object::Subscription => format!(
+            " AND o.subdbid {EQ} (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname {EQ} \
+             pg_catalog.current_database())"
+        ),
+        Object::Database | Object::Tablespace => String::new(),
+    };
+    format!("EXISTS (SELECT FROM pg_catalog.{catalogue} o WHERE o.{column} {EQ} {}{here})", literal(name))
 }

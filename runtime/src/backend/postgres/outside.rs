@@ -134,10 +134,14 @@ impl Backing<'_> {
         // The claim waited for the disk, and with it all that was committed before.
         progress(Progress::Committed(0));
         let ran = self.run_units(&claim, &units, progress).await;
+        let left = match &ran {
+            Err(failure) if failure.cause.class != Class::Lost => self.may_have_left(&claim, failure).await,
+            Ok(()) | Err(_) => false,
+        };
         self.put_back(sql).await;
         if let Err(failure) = &ran {
             if failure.cause.class != Class::Lost {
-                self.give_up(&claim, failure).await;
+                self.give_up(&claim, left).await;
             }
             return ran;
         }
@@ -363,9 +367,14 @@ impl Backing<'_> {
         let number = u32::try_from(told + 1).unwrap_or(u32::MAX);
         let effect = Effect::of(claim.sql.text, &claim.sql.statements[told]);
         if claim.under_way == Some(number) {
+            // A name means what it means to the statement itself.
+            self.enter_session(claim, unit).await?;
             let answer = self.ask_catalogue(&effect).await.map_err(|cause| at_statement(told, cause))?;
             match answer {
-                Answer::Finished => return self.record(claim, unit.statements.end).await,
+                Answer::Finished => {
+                    self.leave_session(claim).await;
+                    return self.record(claim, unit.statements.end).await;
+                }
                 Answer::Send => {}
                 Answer::Building => {
                     let message = "another session is still at work on it, perhaps for a run that was killed";
@@ -383,28 +392,46 @@ impl Backing<'_> {
             if claim.lasts == Lasts::Script {
                 message.push(Slot::Begin(0), &same_session(claim));
             }
+            if let Lasts::Unit(settings) = &claim.lasts {
+                self.set_anew(claim, settings, unit, "LOCAL ", &mut message);
+            }
             for setting in self.keep(claim.sql) {
                 message.push(Slot::Bookkeeping(0), &setting);
             }
             let heard = heard_of(&claim.owner);
+            // Where an index of its name is there, the statement fails or does nothing: what is found later is
+            // not of its making.
+            let number = match super::doubt::is_there(&effect) {
+                Some(there) => format!("CASE WHEN {there} THEN NULL ELSE {number} END"),
+                None => number.to_string(),
+            };
             let announce = format!("UPDATE {} SET under_way = {number}, owner = {heard}{}", self.table(), ours(claim));
             message.push(Slot::Guard(0), &checked(&announce));
             message.push(Slot::End(0), "COMMIT");
             self.send_part(claim, message).await?;
         }
+        self.enter_session(claim, unit).await?;
         self.by_itself(claim, unit, first).await?;
-        if let Lasts::Unit(_) = claim.lasts {
-            self.put_back(claim.sql).await;
-        }
+        self.leave_session(claim).await;
         self.record(claim, unit.statements.end).await
     }
 
-    async fn by_itself(&mut self, claim: &Claim<'_>, unit: &Unit, first: usize) -> Result<(), Failure> {
-        if let Lasts::Unit(settings) = &claim.lasts {
-            let mut message = Message::default();
-            self.set_anew(claim, settings, unit, "", &mut message);
-            self.send_part(claim, message).await?;
+    /// Makes the session such as the script has it before this unit, for what cannot be in a transaction.
+    async fn enter_session(&mut self, claim: &Claim<'_>, unit: &Unit) -> Result<(), Failure> {
+        let Lasts::Unit(settings) = &claim.lasts else { return Ok(()) };
+        let mut message = Message::default();
+        self.set_anew(claim, settings, unit, "", &mut message);
+        self.send_part(claim, message).await
+    }
+
+    /// Puts it back.
+    async fn leave_session(&mut self, claim: &Claim<'_>) {
+        if let Lasts::Unit(_) = claim.lasts {
+            self.put_back(claim.sql).await;
         }
+    }
+
+    async fn by_itself(&mut self, claim: &Claim<'_>, unit: &Unit, first: usize) -> Result<(), Failure> {
         if unit.kind == UnitKind::Block {
             let mut message = Message::default();
             message.push_script(0, claim.sql, unit.statements.clone());
@@ -623,23 +650,27 @@ impl Backing<'_> {
         Failure::new(0, FailedAt::Bookkeeping, Cause::new(Class::Other, message))
     }
 
-    /// Lets others go on with a script that failed. A statement that is known not to have taken effect is no
-    /// longer announced.
-    async fn give_up(&mut self, claim: &Claim<'_>, failure: &Failure) {
-        let mut forget = String::new();
-        if let FailedAt::Statement { index, .. } = failure.at
-            && !matches!(failure.cause.class, Class::InDoubt | Class::Busy)
-            && claim.sql.statements.get(index).is_some_and(|statement| {
-                let effect = Effect::of(claim.sql.text, statement);
-                let half = matches!(effect, Effect::Index { .. } | Effect::Rebuilt(_) | Effect::Detached(_));
-                // Code that runs outside a transaction may have committed before it failed; where the server
-                // refuses the call itself, none has run.
-                let ran = statement.flags.contains(StatementFlags::RUNS_CODE) && failure.cause.context.is_some();
-                !half && !ran
-            })
-        {
-            forget.push_str(", under_way = NULL");
+    /// Whether the statement that failed may have left something behind, and so stays announced. Asked while the
+    /// session is still as the script has it. What is whole was there before: the server said that this one failed.
+    async fn may_have_left(&mut self, claim: &Claim<'_>, failure: &Failure) -> bool {
+        let FailedAt::Statement { index, .. } = failure.at else { return true };
+        let Some(statement) = claim.sql.statements.get(index) else { return true };
+        if matches!(failure.cause.class, Class::InDoubt | Class::Busy) {
+            return true;
         }
+        match Effect::of(claim.sql.text, statement) {
+            effect @ (Effect::Index { .. } | Effect::Rebuilt(_) | Effect::Detached(_)) => {
+                self.is_half_made(&effect).await.unwrap_or(true)
+            }
+            // Code that runs outside a transaction may have committed before it failed; where the server
+            // refuses the call itself, none has run.
+            _ => statement.flags.contains(StatementFlags::RUNS_CODE) && failure.cause.context.is_some(),
+        }
+    }
+
+    /// Lets others go on with a script that failed. A statement that left nothing behind is no longer announced.
+    async fn give_up(&mut self, claim: &Claim<'_>, left: bool) {
+        let forget = if left { "" } else { ", under_way = NULL" };
         self.claimed = None;
         let mut statements = vec![BEGIN.to_owned()];
         statements.extend(self.keep(claim.sql));
