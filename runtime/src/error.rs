@@ -400,6 +400,12 @@ pub(crate) enum Class {
     Overtaken,
     /// The history table did not take what was to be recorded.
     Unwritten,
+    /// The history table may lose rows, or have one twice.
+    Unfit,
+    /// The history table has other rows than this run found and wrote.
+    Altered,
+    /// The session takes writes, and what ran in it said that it takes none.
+    MadeReadOnly,
     /// Rows of the history are hidden from this role.
     Hidden,
     /// The history table may have been made by somebody with fewer rights.
@@ -419,7 +425,7 @@ impl Class {
             Self::Unreachable | Self::Encryption | Self::NoFile | Self::NotADatabase => ErrorKind::Unreachable,
             Self::Login | Self::Privilege => ErrorKind::Denied,
             Self::ReadOnly => ErrorKind::ReadOnly,
-            Self::HistoryFormat => ErrorKind::HistoryFormat,
+            Self::HistoryFormat | Self::Unfit => ErrorKind::HistoryFormat,
             Self::Lost => ErrorKind::Interrupted,
             Self::Overtaken => ErrorKind::PlanStale,
             Self::Busy => ErrorKind::Locked,
@@ -434,6 +440,8 @@ impl Class {
             | Self::Cancelled
             | Self::Full
             | Self::Unclean
+            | Self::Altered
+            | Self::MadeReadOnly
             | Self::Unwritten
             | Self::Other => ErrorKind::Failed,
         }
@@ -484,6 +492,11 @@ impl Class {
             Self::Privilege => {
                 "grant the privilege to this role, or connect as one that has it, then run again".to_owned()
             }
+            Self::ReadOnly if code == "SQLite code 1032" => {
+                "the file was moved, replaced or deleted after the connection was made: connect again, then look with "
+                    .to_owned()
+                    + front.status()
+            }
             Self::ReadOnly if is_sqlite => {
                 "make the file and its folder writable for this user, and leave `mode=ro` and \
                      `immutable` out of the URL, then run again"
@@ -521,6 +534,21 @@ impl Class {
                      it, then run again"
                     .to_owned()
             }
+            Self::Altered => {
+                "take what writes into the history table out of the script, or drop the trigger that does, then run \
+                     again: what is recorded is put right by `repair` and `baseline`"
+                    .to_owned()
+            }
+            Self::MadeReadOnly if is_sqlite => {
+                "`PRAGMA query_only` is on: switch it off where the script or the program switches it on, then run \
+                     again"
+                    .to_owned()
+            }
+            Self::MadeReadOnly => {
+                "what ran made its transaction read-only (`SET TRANSACTION READ ONLY`, `transaction_read_only`), and \
+                     what it does is recorded in the same transaction: take that out, then run again"
+                    .to_owned()
+            }
             Self::Hidden => {
                 "switch it off (`ALTER TABLE … DISABLE ROW LEVEL SECURITY`), or connect as the owner of the \
                      table or as a role with BYPASSRLS"
@@ -542,7 +570,7 @@ impl Class {
                      session; then run again"
                     .to_owned()
             }
-            Self::Absent | Self::Syntax | Self::Usage | Self::InDoubt | Self::Other => return None,
+            Self::Absent | Self::Unfit | Self::Syntax | Self::Usage | Self::InDoubt | Self::Other => return None,
         };
         Some(line)
     }
@@ -559,6 +587,13 @@ impl Cause {
             context: None,
             position: None,
             advice: None,
+        }
+    }
+
+    /// Says of a refusal to write that it is not the server's.
+    pub(crate) fn made_read_only(&mut self) {
+        if self.class == Class::ReadOnly {
+            self.class = Class::MadeReadOnly;
         }
     }
 

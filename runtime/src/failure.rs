@@ -74,6 +74,7 @@ pub(crate) fn unread(cause: Cause, run: &Run<'_>) -> Error {
     let class = cause.class;
     let summary = match class {
         Class::HistoryFormat => format!("the history table {} is of an unknown format", run.store.table),
+        Class::Unfit => format!("the history table {} cannot be relied on", run.store.table),
         _ => "the history cannot be read".to_owned(),
     };
     let error = Error::from_cause(summary, cause);
@@ -275,9 +276,10 @@ fn wanted(job: &Job, at: FailedAt) -> Vec<String> {
 fn advised(error: Error, at: FailedAt, class: Class, path: String, released: Option<Released>) -> Error {
     let of_the_script = matches!(class, Class::Absent | Class::Syntax | Class::Other);
     match at {
-        FailedAt::Bookkeeping if class == Class::Other => {
-            error.with_help("look what stands on the history table (triggers, columns of others), then run again")
-        }
+        FailedAt::Bookkeeping if matches!(class, Class::Other | Class::Absent) => error.with_help(
+            "look what the migration does to the history table (DROP, RENAME, SET SCHEMA), and what stands on it (triggers, \
+             columns of others), then run again",
+        ),
         FailedAt::Preparation | FailedAt::Bookkeeping => error,
         _ if of_the_script => match released {
             Some(released) => released.advise(error, class, &path),

@@ -25,6 +25,9 @@ pub(crate) mod sqlite;
 
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// What is said of a history that has other rows than it should have once a job is recorded.
+pub(crate) const ALTERED: &str = "after it the history table has other rows than this run found and wrote: the migration, or a trigger, changes them";
+
 /// What the caller asked of the database's own limits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {

@@ -244,3 +244,38 @@ async fn what_another_tool_migrated_is_refused_until_somebody_says_what_is_there
         assert_eq!(db.texts("SELECT count(*)::text FROM seed").await, ["1"], "{table}");
     }
 }
+
+/// What a crash of the server empties, and what may have a row twice.
+#[tokio::test]
+async fn a_history_that_cannot_be_relied_on_is_refused_and_the_way_out_works() {
+    let set = migrations(&[A, ("0002_b.sql", "CREATE TABLE b (id INTEGER);")]);
+    for (makes, says, way_out) in [
+        (
+            "ALTER TABLE lockgate_history SET UNLOGGED",
+            "public.lockgate_history is UNLOGGED: after a crash of the server it is empty",
+            "ALTER TABLE \"public\".\"lockgate_history\" SET LOGGED",
+        ),
+        (
+            "CREATE TABLE copy AS SELECT * FROM lockgate_history; DROP TABLE lockgate_history; \
+             ALTER TABLE copy RENAME TO lockgate_history",
+            "public.lockgate_history has no primary key: it is a copy of a history table",
+            "ALTER TABLE \"public\".\"lockgate_history\" ADD PRIMARY KEY (set_name, version)",
+        ),
+    ] {
+        let Some(db) = Db::postgres() else { return };
+        db.apply(migrations(&[A])).await;
+        db.execute(makes).await;
+        // Also where all of it is applied.
+        for set in [set, migrations(&[A])] {
+            let migrator = Migrator::new(set);
+            for error in [
+                migrator.status(&mut db.open().await).await.unwrap_err(),
+                migrator.apply(&mut db.open().await).await.unwrap_err(),
+            ] {
+                told(&error, ErrorKind::HistoryFormat, &["cannot be relied on", says, &format!("run `{way_out}`")]);
+            }
+        }
+        db.execute(way_out).await;
+        assert_eq!(db.apply(set).await.steps.len(), 1);
+    }
+}

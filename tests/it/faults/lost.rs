@@ -187,3 +187,33 @@ async fn a_lent_connection_that_dies_says_so_and_the_next_one_goes_on() {
     }
     Migrator::new(set()).apply(&mut other).await.unwrap();
 }
+
+/// Code that runs in the server may speak of another server, or raise any code: the session is still there.
+#[tokio::test]
+async fn a_code_of_a_lost_connection_does_not_say_that_ours_is() {
+    let Some(database) = postgres::database() else { return };
+    for code in ["08001", "08006", "08P01", "57P01", "57P02", "3D000", "57P03"] {
+        let raises = format!("DO $$ BEGIN RAISE EXCEPTION 'the other one is away' USING ERRCODE = '{code}'; END $$;");
+        for (head, state) in [
+            ("", "`0002_x` was rolled back: nothing of it is in the database"),
+            ("-- lockgate: no-transaction\n", "`0002_x` is partial: 0 of its 1 statements have finished and stay"),
+        ] {
+            let script = format!("{head}{raises}");
+            let set =
+                migrations(&[("0001_a.sql", "CREATE TABLE IF NOT EXISTS a (id INTEGER);"), ("0002_x.sql", &script)]);
+            let mut same = Database::connect(&database.url()).await.unwrap();
+            let error = Migrator::new(set).set(code).apply(&mut same).await.unwrap_err();
+            let says = [
+                "`0002_x` failed at statement 1 of 1",
+                "the other one is away",
+                state,
+                "correct migrations/0002_x.sql",
+            ];
+            told(&error, ErrorKind::Failed, &says);
+            if !head.is_empty() {
+                let forget = lockgate::Repair::Forget(lockgate::Version::new(2).unwrap());
+                Migrator::new(set).set(code).repair(&mut same, forget).await.unwrap();
+            }
+        }
+    }
+}

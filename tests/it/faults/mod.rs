@@ -13,6 +13,7 @@ mod outside;
 mod poolers;
 mod released;
 mod rights;
+mod rows;
 mod saying;
 mod scripts;
 mod sessions;

@@ -411,3 +411,67 @@ async fn a_block_that_calls_what_commits_takes_effect_once() {
     assert_eq!(db.apply(set).await.steps.len(), 3);
     assert_eq!(db.texts("SELECT n::text FROM n").await, ["1111"]);
 }
+
+/// What is said of a transaction outside of one says nothing, and a block is recorded before it may only read.
+#[tokio::test]
+async fn what_makes_a_transaction_read_only_is_not_in_the_way_of_its_record() {
+    let Some(database) = postgres::database() else { return };
+    let more = "UPDATE n SET n = n + 1;";
+    let script = format!(
+        "-- lockgate: no-transaction\nSET TRANSACTION READ ONLY;\n{more}\nSET transaction_read_only = on;\n{more}\n\
+         SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;\n{more}\n\
+         BEGIN;\n{more}\nSET TRANSACTION READ ONLY;\nSELECT 1;\nCOMMIT;\n\
+         BEGIN;\n{more}\nSET LOCAL transaction_read_only = on;\nSELECT 1;\nCOMMIT;\n\
+         BEGIN READ ONLY;\nSET TRANSACTION READ WRITE;\n{more}\nCOMMIT;\n\
+         BEGIN;\nSET transaction_read_only = on;\nSELECT 1;\nCOMMIT;\n\
+         BEGIN READ ONLY;\nSELECT 1;\nCOMMIT;\n\
+         BEGIN;\nSET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY;\n{more}\nCOMMIT;\n"
+    );
+    let set =
+        migrations(&[("0001_n.sql", "CREATE TABLE n (n INTEGER); INSERT INTO n VALUES (0);"), ("0002_x.sql", &script)]);
+    let migrator = Migrator::new(set);
+    let mut connection = database.connect().await;
+    migrator.apply_to(&mut connection, Destination::Steps(1)).await.unwrap();
+    let mut message = 1;
+    loop {
+        let mut came = false;
+        for cut in [Cut::BeforeQuery(message), Cut::AfterQuery(message)] {
+            let wire = Wire::in_front_of(&database.url()).await;
+            let mut through = Database::connect(&wire.url()).await.unwrap();
+            wire.cut(cut);
+            let _ = migrator.apply(&mut through).await;
+            came |= !wire.is_cut_pending();
+            drop((through, wire));
+            alone(&mut connection).await;
+            migrator.apply(&mut connection).await.unwrap_or_else(|error| panic!("{cut:?}: {error:?}"));
+            let n: i32 = sqlx::query_scalar("SELECT n FROM n").fetch_one(&mut connection).await.unwrap();
+            assert_eq!(n, 7, "{cut:?}");
+            sqlx::raw_sql("UPDATE n SET n = 0; DELETE FROM lockgate_history WHERE version = 2")
+                .execute(&mut connection)
+                .await
+                .unwrap();
+        }
+        if !came {
+            break;
+        }
+        message += 1;
+    }
+    assert!(message > 10, "{message} messages");
+}
+
+/// Who may write is not sent to another server.
+#[tokio::test]
+async fn a_script_that_makes_itself_read_only_is_told() {
+    let Some(db) = Db::postgres() else { return };
+    for script in [
+        "SET TRANSACTION READ ONLY;\nCREATE TABLE b (id INTEGER);",
+        "SELECT 1;\nSET transaction_read_only = on;",
+        "-- lockgate: no-transaction\nBEGIN;\nSELECT set_config('transaction_read_only', 'on', true);\nCOMMIT;",
+    ] {
+        let set = migrations(&[("0001_a.sql", "CREATE TABLE a (id INTEGER);"), ("0002_x.sql", script)]);
+        let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
+        told(&error, ErrorKind::Failed, &["what ran made its transaction read-only", "25006"]);
+        assert!(!error.report().to_string().contains("primary"), "{error:?}");
+        Migrator::new(set).repair(&mut db.open().await, Repair::Forget(Version::new(2).unwrap())).await.ok();
+    }
+}

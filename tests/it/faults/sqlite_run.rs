@@ -473,3 +473,71 @@ async fn c_a_trigger_that_drops_progress_is_told() {
         assert_eq!(db.texts("SELECT CAST(id AS TEXT) FROM a ORDER BY id").await, ["1", "2"], "{drops}");
     }
 }
+
+/// SQLite says that it has undone something, and without a journal it has not.
+#[tokio::test]
+async fn a_connection_without_a_journal_is_refused_and_the_way_out_works() {
+    let db = Db::sqlite().unwrap();
+    db.apply(migrations(&[A])).await;
+    let fails = ("0003_c.sql", "INSERT INTO a VALUES (2);\nINSERT INTO a VALUES (1);");
+    let set = migrations(&[A, B, fails]);
+    for atomicity in [Atomicity::PerMigration, Atomicity::WholeRun] {
+        let mut connection = lent(&db).await;
+        connection.execute("PRAGMA journal_mode = OFF").await.unwrap();
+        let migrator = Migrator::new(set).atomicity(atomicity);
+        let error = migrator.apply(&mut connection).await.unwrap_err();
+        told(&error, ErrorKind::Usage, &["keeps no journal", "what fails could not be undone", "nothing was changed"]);
+        assert_eq!(db.history().await, ["1:applied"]);
+        connection.execute("PRAGMA journal_mode = DELETE").await.unwrap();
+        let error = migrator.apply(&mut connection).await.unwrap_err();
+        told(&error, ErrorKind::Failed, &["`0003_c` was rolled back: nothing of it is in the database"]);
+        assert_eq!(db.texts("SELECT CAST(count(*) AS TEXT) FROM a WHERE id = 2").await, ["0"]);
+        db.execute("DELETE FROM a; DELETE FROM lockgate_history WHERE version = 2").await;
+    }
+}
+
+#[tokio::test]
+async fn who_refuses_to_write_is_told() {
+    for head in ["", "-- lockgate: no-transaction\n"] {
+        let db = Db::sqlite().unwrap();
+        let script = format!("{head}CREATE TABLE b (id INTEGER);\nPRAGMA query_only = ON;\nSELECT 1;");
+        let set = migrations(&[A, ("0002_b.sql", &script)]);
+        let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
+        told(
+            &error,
+            ErrorKind::Failed,
+            &["`0002_b` could not be recorded", "`PRAGMA query_only` is on: switch it off"],
+        );
+    }
+    // A file that is another one by now.
+    let db = Db::sqlite().unwrap();
+    db.apply(migrations(&[A])).await;
+    let mut connection = lent(&db).await;
+    let _: i64 = sqlx::query_scalar("SELECT count(*) FROM a").fetch_one(&mut connection).await.unwrap();
+    let url = db.url();
+    let file = url.trim_start_matches("sqlite://").split('?').next().unwrap();
+    std::fs::rename(file, format!("{file}.old")).unwrap();
+    std::fs::copy(format!("{file}.old"), file).unwrap();
+    let error = Migrator::new(migrations(&[A, B])).apply(&mut connection).await.unwrap_err();
+    told(&error, ErrorKind::ReadOnly, &["the file was moved, replaced or deleted", "connect again"]);
+    assert_eq!(db.history().await, ["1:applied"]);
+}
+
+/// A column that somebody has added takes no NULL: no trigger is to blame.
+#[tokio::test]
+async fn a_column_of_others_is_named() {
+    let db = Db::sqlite().unwrap();
+    db.apply(migrations(&[A])).await;
+    let table = db.texts("SELECT sql FROM sqlite_schema WHERE name = 'lockgate_history'").await.remove(0);
+    let table = table.replace("owner TEXT", "team TEXT NOT NULL, owner TEXT").replace("lockgate_history", "copy");
+    let columns = "set_name, version, name, checksum, state, statements_done, applied_at, elapsed_ms, applied_by, \
+                   application, lockgate";
+    db.execute(&format!(
+        "{table}; INSERT INTO copy ({columns}, team) SELECT {columns}, 'x' FROM lockgate_history; \
+         DROP TABLE lockgate_history; ALTER TABLE copy RENAME TO lockgate_history"
+    ))
+    .await;
+    let error = Migrator::new(migrations(&[A, B])).apply(&mut db.open().await).await.unwrap_err();
+    told(&error, ErrorKind::Failed, &["NOT NULL constraint failed: lockgate_history.team", "columns of others"]);
+    assert!(!error.report().to_string().contains("a trigger on its table"), "{error:?}");
+}

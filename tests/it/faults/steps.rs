@@ -17,6 +17,7 @@ backends! {
     a_step_that_leaves_a_transaction_open_is_caught,
     a_step_that_panics_leaves_no_lock_and_no_record,
     a_step_that_fails_in_the_database_says_how,
+    a_step_that_loses_another_connection_has_not_lost_ours,
     a_step_that_changes_the_session_changes_nothing_behind_it,
 }
 
@@ -157,6 +158,32 @@ async fn a_step_that_fails_in_the_database_says_how(db: Db) {
     let error = Migrator::new(with_steps(&[A, RUST, C], FAILS)).apply(&mut database).await.unwrap_err();
     told_step(&error, if db.is_sqlite() { "UNIQUE constraint failed: a.id" } else { "duplicate key value" });
     assert_eq!(db.texts("SELECT CAST(count(*) AS TEXT) FROM a").await, ["0"]);
+}
+
+async fn calls_another(tx: &mut Transaction<'_>) -> StepResult {
+    tx.execute("INSERT INTO a (id) VALUES (1)").await?;
+    // Nobody listens on port 1.
+    PgConnection::connect("postgres://nobody@127.0.0.1:1/nothing").await?;
+    Ok(())
+}
+static CALLS_ANOTHER: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(calls_another(tx)), down: None }];
+
+async fn a_step_that_loses_another_connection_has_not_lost_ours(db: Db) {
+    for atomicity in [Atomicity::PerMigration, Atomicity::WholeRun] {
+        let mut database = db.open().await;
+        let migrator = Migrator::new(with_steps(&[A, RUST, C], CALLS_ANOTHER)).atomicity(atomicity);
+        let error = migrator.apply(&mut database).await.unwrap_err();
+        told(
+            &error,
+            ErrorKind::Failed,
+            &["`0002_step` failed in its Rust function", "refused", "`0002_step` was rolled back: nothing of it"],
+        );
+        if atomicity == Atomicity::PerMigration {
+            told(&error, ErrorKind::Failed, &["applied and committed before it: 0001_a"]);
+            assert_eq!(db.texts("SELECT CAST(count(*) AS TEXT) FROM a").await, ["0"]);
+        }
+        assert_eq!(db.log().await.last().unwrap(), "2:failed");
+    }
 }
 
 #[track_caller]

@@ -1,6 +1,6 @@
 //! What PostgreSQL's errors mean to a run.
 
-use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
+use sqlx::postgres::{PgDatabaseError, PgErrorPosition, PgSeverity};
 
 use crate::error::{Cause, Class};
 use crate::store::identifier;
@@ -17,7 +17,7 @@ pub(crate) fn cause(error: &sqlx::Error) -> Cause {
         Some(PgErrorPosition::Internal { .. }) | None => None,
     };
     Cause {
-        class: class(error.code()),
+        class: class(error.code(), matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic)),
         message: error.message().to_owned(),
         code: Some(format!("SQLSTATE {}", error.code()).into()),
         detail: error.detail().map(Into::into),
@@ -71,8 +71,16 @@ fn grant(message: &str, role: &str, ours: &[String; 2]) -> Option<String> {
     Some(format!("GRANT {what} TO {role}"))
 }
 
-/// SQLSTATEs from PostgreSQL's appendix of error codes.
-fn class(code: &str) -> Class {
+/// Whether the server has ended the session with this error.
+pub(super) fn is_last(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(database) = error else { return false };
+    let error = database.try_downcast_ref::<PgDatabaseError>();
+    error.is_some_and(|error| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic))
+}
+
+/// SQLSTATEs from PostgreSQL's appendix of error codes. Whether the server ends the session with it is said by the
+/// severity alone: code that runs in it may speak of another server (`postgres_fdw`, `dblink`), or raise any code.
+fn class(code: &str, last: bool) -> Class {
     match code {
         "42P01" => Class::Absent,
         // The caller's transaction has failed.
@@ -85,10 +93,9 @@ fn class(code: &str) -> Class {
         // By a limit, or by somebody: its words alone say which, and they may be in any language.
         "57014" => Class::Cancelled,
         "53100" => Class::Full,
-        "3D000" | "53300" | "57P03" => Class::Unreachable,
-        // The server ends the session: an administrator's command, a crash, an idle timeout.
-        "57P01" | "57P02" | "57P05" => Class::Lost,
-        code if code.starts_with("08") => Class::Lost,
+        "3D000" | "53300" | "57P03" if last => Class::Unreachable,
+        // An administrator's command, a crash, an idle timeout.
+        _ if last => Class::Lost,
         _ => Class::Other,
     }
 }

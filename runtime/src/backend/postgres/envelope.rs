@@ -137,9 +137,18 @@ impl Backing<'_> {
         if first {
             message.push(Slot::Guard(index), &self.guard(store));
         }
+        if self.may_alter(store, job) {
+            message.push(Slot::Begin(index), &sql::count(store, self.table()));
+        }
         if let Some(role) = script.and_then(|sql| sql.script.role()) {
             message.push(Slot::Begin(index), &format!("SET LOCAL ROLE {}", identifier(role)));
         }
+    }
+
+    /// Whether something of the job may write into the history table, or does when it is written.
+    pub(super) fn may_alter(&self, store: &Store, job: &Job) -> bool {
+        let names = matches!(&job.work, Work::Script(sql) if says(sql, &store.table.name));
+        names || job.may_change_session() || self.facts().found.has_triggers(&store.table)
     }
 
     /// What makes the role that of the run again, where a script or a step may have changed it: the row
@@ -294,6 +303,14 @@ impl Backing<'_> {
             None => sql::record(store, self.table(), &self.mutex(store), Self::write(job), &fields),
         };
         message.push(Slot::Record(index), &record);
+        if self.may_alter(store, job) {
+            let more = match Self::write(job) {
+                Write::Insert => 1,
+                Write::Rewrite | Write::Settle { .. } => 0,
+                Write::Delete => -1,
+            };
+            message.push(Slot::Record(index), &sql::counted(store, self.table(), more));
+        }
         if self.is_put_back(job) {
             for statement in self.put_back_within() {
                 message.push(Slot::Bookkeeping(index), &statement);
@@ -326,9 +343,12 @@ fn sets(job: &Job) -> bool {
 
 /// Whether a script may set something by a function, be it for its transaction alone.
 fn calls_set_config(job: &Job) -> bool {
-    let name = b"set_config";
-    let says = |sql: &Sql| sql.code().as_bytes().windows(name.len()).any(|word| word.eq_ignore_ascii_case(name));
-    matches!(&job.work, Work::Script(sql) if says(sql))
+    matches!(&job.work, Work::Script(sql) if says(sql, "set_config"))
+}
+
+/// Whether this word stands somewhere in a script.
+fn says(sql: &Sql, word: &str) -> bool {
+    sql.code().as_bytes().windows(word.len()).any(|found| found.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 #[cfg(test)]

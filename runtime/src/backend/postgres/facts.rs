@@ -52,6 +52,9 @@ struct Relation {
     plain: bool,
     readable: bool,
     extended: bool,
+    logged: bool,
+    keyed: bool,
+    has_triggers: bool,
 }
 
 impl Facts {
@@ -121,6 +124,9 @@ fn relation(text: &str) -> Option<Relation> {
         plain: is()?,
         readable: is()?,
         extended: is()?,
+        logged: is()?,
+        keyed: is()?,
+        has_triggers: is()?,
     })
 }
 
@@ -139,12 +145,29 @@ impl Found {
         self.of(&table.name).all(|relation| relation.extended)
     }
 
+    /// Whether something runs that is not ours when its table is written.
+    pub(super) fn has_triggers(&self, table: &Table) -> bool {
+        self.of(&table.name).any(|relation| relation.has_triggers)
+    }
+
     /// Takes down that the history table is there, as this release makes it.
     pub(super) fn made(&mut self, schema: String, name: String) {
         self.relations.retain(|relation| relation.name != name);
         let owner = self.is_now.clone();
-        let (is_table, trusted, hidden, plain, readable, extended) = (true, true, false, true, true, true);
-        self.relations.push(Relation { schema, name, is_table, owner, trusted, hidden, plain, readable, extended });
+        self.relations.push(Relation {
+            schema,
+            name,
+            is_table: true,
+            owner,
+            trusted: true,
+            hidden: false,
+            plain: true,
+            readable: true,
+            extended: true,
+            logged: true,
+            keyed: true,
+            has_triggers: false,
+        });
     }
 
     /// Whether there is a history that can be read, and that is sure to be the one and ours. What is
@@ -192,6 +215,18 @@ impl Found {
             [one] if !one.plain => {
                 let message = format!("{} has columns of types that no history table of Lockgate has", shown(one));
                 Err(Cause::new(Class::HistoryFormat, message))
+            }
+            [one] if !one.logged => {
+                let message = format!("{} is UNLOGGED: after a crash of the server it is empty", shown(one));
+                let statement = format!("ALTER TABLE {} SET LOGGED", table.within(&one.schema));
+                Err(Cause::new(Class::Unfit, message).with_advice(format!("run `{statement}`, then run again")))
+            }
+            [one] if !one.keyed => {
+                let message = format!("{} has no primary key: it is a copy of a history table", shown(one));
+                let statement =
+                    format!("ALTER TABLE {} ADD PRIMARY KEY (set_name, version)", table.within(&one.schema));
+                Err(Cause::new(Class::Unfit, message)
+                    .with_advice(format!("if it is the one that counts, run `{statement}`, then run again")))
             }
             [_] => Ok(true),
             many => {

@@ -220,7 +220,13 @@ impl<'a> Backing<'a> {
         drop(stream);
         self.phase = Phase::Ready;
         let answered = match &self.facts {
-            Some(facts) => answered.map_err(|cause| with_grant(cause, facts.is_now(), &self.ours())),
+            Some(facts) => answered.map_err(|mut cause| {
+                // A server that takes no writes is found out before.
+                if self.limits.is_some() {
+                    cause.made_read_only();
+                }
+                with_grant(cause, facts.is_now(), &self.ours())
+            }),
             None => answered,
         };
         if let Err(cause) = &answered
@@ -566,7 +572,7 @@ fn began(error: &sqlx::Error) -> Cause {
 /// What went wrong, where no server but a pooler says that it was asked what it does not do.
 fn by_pooler(error: &sqlx::Error, message: &str) -> Cause {
     let cause = cause(error);
-    if cause.code.as_deref() != Some(PROTOCOL_VIOLATION) {
+    if cause.code.as_deref() != Some(PROTOCOL_VIOLATION) || !cause::is_last(error) {
         return cause;
     }
     Cause { class: Class::Pooler, message: message.to_owned(), detail: Some(cause.message.into()), ..cause }

@@ -15,7 +15,7 @@ use super::message::{Message, Slot};
 
 use super::sql::{BEFORE, BEGIN, EQ, GREATER, LESS, MADE, NE, PER, PLUS, TEXT, TIMES, literal};
 use super::{Backing, kept, sql};
-use crate::backend::{FailedAt, Failure, Job, OnProgress, Progress, Sql, Work, backoff};
+use crate::backend::{ALTERED, FailedAt, Failure, Job, OnProgress, Progress, Sql, Work, backoff};
 use crate::error::{Cause, Class};
 use crate::store::{Entry, Store, identifier};
 
@@ -71,6 +71,10 @@ fn lasts(sql: &Sql, units: &[Unit]) -> Lasts {
                 return Lasts::Script;
             }
             if !has(StatementFlags::SESSION_STATE) || has(StatementFlags::CLIENT_ONLY) {
+                continue;
+            }
+            // It is said of a transaction, and outside of one it says nothing.
+            if unit.kind != UnitKind::Block && says_what_it_is(sql, statement) {
                 continue;
             }
             let sets = statement.kind == StatementKind::Session && !has(StatementFlags::OUTSIDE_TRANSACTION);
@@ -195,9 +199,11 @@ impl Backing<'_> {
             return self.record(claim, unit.statements.end).await;
         };
         let outside = claim.sql.statements[first].flags.contains(StatementFlags::OUTSIDE_TRANSACTION);
+        let of_transaction = says_what_it_is(claim.sql, &claim.sql.statements[first]);
         match unit.kind {
             UnitKind::Alone => self.alone(claim, unit, first).await,
-            UnitKind::Session if outside => {
+            // Outside of a transaction it says nothing, and in ours it would.
+            UnitKind::Session | UnitKind::Transaction if outside || of_transaction => {
                 let ran = self.run_statement(claim.sql, first).await;
                 ran.map_err(|(at, cause)| Failure::new(0, at, cause))?;
                 self.record(claim, unit.statements.end).await
@@ -282,6 +288,11 @@ impl Backing<'_> {
         if claim.lasts == Lasts::Script {
             message.push(Slot::Begin(0), &same_session(claim));
         }
+        // What the script says of its role may be said already where it has a session of its own.
+        let as_run = matches!(claim.lasts, Lasts::Unit(_)) || self.keep(claim.sql).is_empty() || !names_role(claim.sql);
+        if as_run && self.may_alter(claim.store, claim.job) {
+            message.push(Slot::Begin(0), &sql::count(claim.store, self.table()));
+        }
         if let Lasts::Unit(settings) = &claim.lasts {
             if !settings.is_empty() {
                 message.push(Slot::Begin(0), &kept::keep(self.leftovers));
@@ -345,6 +356,9 @@ impl Backing<'_> {
             let message = "the connection goes through a pooler in transaction mode, and this script needs a session \
                            of its own: it runs code or makes what lasts as long as the session";
             return Err(Failure::new(0, FailedAt::Begin, Cause::new(Class::Pooler, message)));
+        }
+        if cause.code.as_deref() == Some(sql::check::ALTERED) && matches!(slot, Slot::Guard(_)) {
+            return Err(Failure::new(0, FailedAt::Bookkeeping, Cause::new(Class::Altered, ALTERED)));
         }
         if cause.code.as_deref() == Some(GUARD) {
             match slot {
@@ -464,6 +478,10 @@ impl Backing<'_> {
             message.push(Slot::Bookkeeping(0), &setting);
         }
         let done = u32::try_from(done).unwrap_or(u32::MAX);
+        let altered = self.may_alter(store, claim.job);
+        if altered {
+            message.push(Slot::Guard(0), &sql::counted(store, table, 0));
+        }
         if done < claim.total() {
             let finished = claim.sql.finished(done).map_or_else(|| "NULL".to_owned(), |sum| format!("'{sum}'"));
             let step = format!(
@@ -473,6 +491,9 @@ impl Backing<'_> {
                 ours(claim)
             );
             message.push(Slot::Guard(0), &checked(&step));
+            if altered {
+                message.push(Slot::Guard(0), &sql::counted(store, table, 0));
+            }
             return;
         }
         let whole = match claim.going_up() {
@@ -488,6 +509,10 @@ impl Backing<'_> {
             false => format!("DELETE FROM {table}{}", ours(claim)),
         };
         message.push(Slot::Guard(0), &checked(&whole));
+        if altered {
+            let more = if claim.going_up() { 0 } else { -1 };
+            message.push(Slot::Guard(0), &sql::counted(store, table, more));
+        }
         message.push(Slot::Bookkeeping(0), &sql::log(store, table, entry, claim.job.log_event(), None));
     }
 
@@ -547,6 +572,9 @@ impl Backing<'_> {
                 Some(sql::check::OVERTAKEN) => {
                     return Err(fail(FailedAt::Bookkeeping, Cause::new(Class::Overtaken, "another run came first")));
                 }
+                Some(sql::check::ALTERED) => {
+                    return Err(fail(FailedAt::Bookkeeping, Cause::new(Class::Altered, ALTERED)));
+                }
                 Some(sql::check::BUSY) if !self.facts().found.present(&store.table) => {
                     return Err(fail(FailedAt::Begin, Cause::new(Class::Busy, "another run makes the history table")));
                 }
@@ -598,6 +626,10 @@ impl Backing<'_> {
         }
         statements.extend(self.keep(sql));
         statements.push(self.guard(store));
+        let triggers = self.facts().found.has_triggers(&store.table);
+        if triggers {
+            statements.push(sql::count(store, table));
+        }
         if job.action == Action::Apply {
             let insert = sql::insert(store, table, &job.entry, State::Partial, 0, None);
             statements.push(checked(&insert));
@@ -632,6 +664,9 @@ impl Backing<'_> {
             job.entry.version,
             alive(),
         ));
+        if triggers {
+            statements.push(sql::counted(store, table, i8::from(job.action == Action::Apply)));
+        }
         statements.push("COMMIT".to_owned());
         statements.join(";\n")
     }
@@ -781,12 +816,22 @@ fn sets_session(code: &str) -> bool {
     })
 }
 
+/// Whether a script says which role runs it.
+fn names_role(sql: &Sql) -> bool {
+    let text = sql.text.to_ascii_lowercase();
+    sql.script.role().is_some() || text.contains("role") || text.contains("authorization")
+}
+
 /// Whether a statement says how its transaction is isolated, or what it may do.
 fn says_what_it_is(sql: &Sql, statement: &lockgate_core::Statement) -> bool {
+    const OF_IT: [&str; 4] =
+        ["transaction", "transaction_read_only", "transaction_isolation", "transaction_deferrable"];
     let code = sql.text.get(statement.range.clone()).unwrap_or_default();
-    let mut words = code.split_whitespace().map(str::to_ascii_lowercase);
-
-    words.next().is_some_and(|word| word == "set") && words.next().is_some_and(|word| word == "transaction")
+    let words = code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+    let mut words = words.map(str::to_ascii_lowercase).take(3);
+    let sets = words.next().is_some_and(|word| word == "set");
+    let name = words.find(|word| word != "local" && word != "session");
+    sets && name.is_some_and(|name| OF_IT.contains(&name.as_str()))
 }
 
 /// A statement that fails with [`sql::check::OVERTAKEN`] where the session is not the one that took the row.
@@ -874,20 +919,41 @@ fn as_planned(row: &sqlx::postgres::PgRow, job: &Job) -> bool {
     }
 }
 
-/// The statement of a block before which it is recorded: the one that commits. None where it has to be recorded
-/// behind the block: it is rolled back, or it may only read.
+/// The statement of a block before which it is recorded: the one that commits, or that lets nothing be written any
+/// more. None where it has to be recorded behind the block, which can be done twice: it is rolled back, or it may only
+/// read.
 fn closes(sql: &Sql, unit: &Unit) -> Option<usize> {
     let control = |index: usize| unit::control(Dialect::Postgres, sql.text, &sql.statements[index]);
     let last = unit.statements.clone().rev().find(|index| control(*index).is_some())?;
-    let reads_only = |index: usize| {
-        let statement = &sql.statements[index];
-        let sets = matches!(statement.kind, StatementKind::Transaction | StatementKind::Session);
-        let words = sql.text[statement.range.clone()].to_ascii_lowercase();
-        sets && words.split_ascii_whitespace().collect::<Vec<_>>().join(" ").contains("read only")
-    };
-    let begins = control(unit.statements.start) == Some(Control::Begin);
-    let commits = control(last) == Some(Control::Commit);
-    (begins && commits && !unit.statements.clone().any(reads_only)).then_some(last)
+    if control(unit.statements.start) != Some(Control::Begin) || control(last) != Some(Control::Commit) {
+        return None;
+    }
+    let said = |index: usize| reads_only(sql, &sql.statements[index]);
+    let Some(first) = unit.statements.clone().find(|index| said(*index) == Some(true)) else { return Some(last) };
+    if (first + 1..last).any(|index| said(index) == Some(false)) {
+        return Some(last);
+    }
+    let ran = (unit.statements.start + 1..first).any(|index| !says_what_it_is(sql, &sql.statements[index]));
+    ran.then_some(first)
+}
+
+/// What a statement says of whether its transaction may only read.
+fn reads_only(sql: &Sql, statement: &lockgate_core::Statement) -> Option<bool> {
+    if !matches!(statement.kind, StatementKind::Transaction | StatementKind::Session) {
+        return None;
+    }
+    let code = sql.text[statement.range.clone()].to_ascii_lowercase();
+    let words: Vec<&str> =
+        code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).collect();
+    if words.contains(&"characteristics") {
+        return None; // of the transactions to come
+    }
+    match words.windows(2).find(|pair| pair[0] == "read" && matches!(pair[1], "only" | "write")) {
+        Some(pair) => Some(pair[1] == "only"),
+        None => words
+            .contains(&"transaction_read_only")
+            .then(|| !words.last().is_some_and(|value| matches!(*value, "off" | "false" | "no" | "0" | "default"))),
+    }
 }
 
 /// The statement of a block that hands its transaction over.

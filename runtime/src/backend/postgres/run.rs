@@ -13,7 +13,7 @@ use super::message::{self, Message, Slot};
 use super::sql::{BEGIN, MADE, UNIQUE, check};
 use super::{Backing, Open, Phase, cause, is_busy, kept, sql};
 use crate::Transaction;
-use crate::backend::{FailedAt, Failure, Fate, Job, LEFT_OPEN, OnProgress, Progress, Sql, Work};
+use crate::backend::{ALTERED, FailedAt, Failure, Fate, Job, LEFT_OPEN, OnProgress, Progress, Sql, Work};
 use crate::error::{Cause, Class, chain};
 use crate::migrations::StepFn;
 use crate::store::Store;
@@ -270,10 +270,7 @@ impl Backing<'_> {
         let ran = function(&mut transaction).await;
         self.phase = Phase::Ready;
         if let Err(error) = ran {
-            let mut failure = Failure::new(index, FailedAt::Step, step_cause(&*error));
-            if failure.cause.class == Class::Lost {
-                self.phase = Phase::Lost;
-            }
+            let mut failure = Failure::new(index, FailedAt::Step, self.step_cause(&*error).await);
             self.undo(&mut failure).await;
             return Err(failure);
         }
@@ -361,6 +358,9 @@ impl Backing<'_> {
             Slot::Record(_) | Slot::RecordEnd(_) if code == check::UNWRITTEN => {
                 Some((FailedAt::Bookkeeping, is_new(Class::Unwritten, "the history table did not take its row")))
             }
+            Slot::Record(_) | Slot::RecordEnd(_) if code == check::ALTERED => {
+                Some((FailedAt::Bookkeeping, is_new(Class::Altered, ALTERED)))
+            }
             Slot::Record(_) | Slot::RecordEnd(_) if code == check::ENDED => {
                 let message = "the transaction that it was given is over";
                 Some((FailedAt::Ended, is_new(Class::Other, message)))
@@ -400,14 +400,33 @@ fn untranslatable(sql: &Sql, message: &str) -> Option<usize> {
     found.map(|(byte, _)| byte)
 }
 
-/// Why a Rust function failed: what the database said, where that is among the reasons.
-fn step_cause(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Cause {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+impl Backing<'_> {
+    /// Why a Rust function failed: what a database said, where that is among the reasons.
+    async fn step_cause(&mut self, error: &(dyn std::error::Error + Send + Sync + 'static)) -> Cause {
+        let Some(said) = of_driver(error) else { return Cause::new(Class::Other, chain(error)) };
+        let mut cause = cause(said);
+        cause.made_read_only();
+        if cause.class != Class::Lost {
+            return cause;
+        }
+        // A function may talk to other databases, and what it lost may be one of them. Where ours said something
+        // that is not understood, nothing can be asked any more.
+        if matches!(said, sqlx::Error::Protocol(_)) || self.roll_back().await.is_err() {
+            self.phase = Phase::Lost;
+            return cause;
+        }
+        Cause { class: Class::Other, ..cause }
+    }
+}
+
+/// The driver's error among the reasons of this one.
+fn of_driver<'e>(error: &'e (dyn std::error::Error + Send + Sync + 'static)) -> Option<&'e sqlx::Error> {
+    let mut source: Option<&'e (dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = source {
         if let Some(error) = error.downcast_ref::<sqlx::Error>() {
-            return cause(error);
+            return Some(error);
         }
         source = error.source();
     }
-    Cause::new(Class::Other, chain(error))
+    None
 }

@@ -36,6 +36,8 @@ pub(super) mod check {
     pub(in super::super) const UNWRITTEN: &str = "SQLSTATE 22012";
     /// A root of a negative number: the history is not the one that was looked at.
     pub(in super::super) const OVERTAKEN: &str = "SQLSTATE 2201F";
+    /// A histogram without buckets: the history has other rows than it should have.
+    pub(in super::super) const ALTERED: &str = "SQLSTATE 2201G";
     /// A logarithm of zero: the transaction is not the one that was begun.
     pub(in super::super) const ENDED: &str = "SQLSTATE 2201E";
 }
@@ -77,7 +79,10 @@ pub(super) fn facts(table: &Table) -> String {
          o.rolname, {}, pg_catalog.row_security_active(c.oid), {}, \
          pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT'), \
          EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid {EQ} c.oid AND a.attname {EQ} 'under_way' \
-         AND NOT a.attisdropped)), pg_catalog.chr({row})) \
+         AND NOT a.attisdropped), c.relpersistence {EQ} 'p', \
+         EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid {EQ} c.oid AND i.indisprimary) OR NOT EXISTS (SELECT \
+         FROM pg_catalog.pg_attribute a WHERE a.attrelid {EQ} c.oid AND a.attname {EQ} 'set_name'), c.relhastriggers), \
+         pg_catalog.chr({row})) \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid {EQ} c.relnamespace \
          JOIN pg_catalog.pg_roles o ON o.oid {EQ} c.relowner \
          WHERE c.relname {EQ} ANY (ARRAY[{name}, {log}]::pg_catalog.name[]) AND c.relpersistence {NE} 't' \
@@ -154,11 +159,11 @@ fn written(query: &str) -> String {
     format!("pg_catalog.format({query}, c.relnamespace::pg_catalog.regnamespace, c.relname)")
 }
 
-/// There is one table of the name and no other, and no row of it is hidden.
+/// There is one table of the name and no other, which outlives a crash and has its key.
 fn single(table: &Table) -> String {
     let (name, place) = (literal(&table.name), place(table));
     format!(
-        "c.relname {EQ} {name} AND c.relkind {EQ} 'r' AND c.relpersistence {NE} 't'{place} \
+        "c.relname {EQ} {name} AND c.relkind {EQ} 'r' AND c.relpersistence {EQ} 'p' AND c.relhasindex{place} \
          AND 1 {EQ} (SELECT pg_catalog.count(*) FROM pg_catalog.pg_class c WHERE c.relname {EQ} {name} \
          AND c.relpersistence {NE} 't' AND c.relkind {EQ} ANY ('{{r,p,v,m,f}}'::pg_catalog.\"char\"[]){place})"
     )
@@ -257,6 +262,29 @@ pub(super) fn still_absent(table: &Table) -> String {
          THEN -1 ELSE 1 END)::double precision)",
         literal(&table.name),
         place(table)
+    )
+}
+
+/// Notes how many rows the set has, for the transaction that this stands in.
+pub(super) fn count(store: &Store, table: &Table) -> String {
+    format!(
+        "SELECT pg_catalog.set_config('lockgate.rows', (SELECT pg_catalog.count(*) FROM {table} h WHERE h.set_name {EQ} {})\
+         ::{TEXT}, true)",
+        literal(&store.set)
+    )
+}
+
+/// A statement that fails with [`check::ALTERED`] unless the set has so many rows more than [`count`] noted. Others may
+/// have committed more meanwhile, and who goes on from them finds out. A script may have taken the note away (`RESET
+/// ALL`): then it says nothing.
+pub(super) fn counted(store: &Store, table: &Table, more: i8) -> String {
+    let compares = if more < 0 { EQ } else { "OPERATOR(pg_catalog.>=)" };
+    let noted = "COALESCE(pg_catalog.current_setting('lockgate.rows', true), '')";
+    format!(
+        "SELECT pg_catalog.width_bucket(0::double precision, 0::double precision, 1::double precision, \
+         (CASE WHEN {noted} {EQ} '' THEN true ELSE pg_catalog.count(*) {compares} ({noted}::bigint {PLUS} '{more}'::bigint) END)\
+         ::integer) FROM {table} h WHERE h.set_name {EQ} {}",
+        literal(&store.set)
     )
 }
 
@@ -460,7 +488,8 @@ impl Fields {
 /// Records what a transaction did, in one statement: the row, its line in the log, and three checks. It
 /// fails if this is not the transaction that [`begin`] marked ([`check::ENDED`]), if what it goes on from
 /// is not recorded ([`check::OVERTAKEN`]), and if not exactly one row was written
-/// ([`check::UNWRITTEN`]), be it that another run came first or that a trigger swallowed it.
+/// ([`check::UNWRITTEN`]) that says what it was to say, be it that another run came first or that a trigger
+/// swallowed or changed it.
 pub(super) fn record(store: &Store, table: &Table, lock: &Lock, write: Write, fields: &Fields) -> String {
     let set = literal(&store.set);
     let Fields { version, name, checksum, statements_done, event, behind } = fields;
@@ -487,17 +516,22 @@ pub(super) fn record(store: &Store, table: &Table, lock: &Lock, write: Write, fi
         }
         Write::Delete => format!("DELETE FROM {table} AS h WHERE {this}"),
     };
+    let says = match write {
+        Write::Insert | Write::Rewrite => format!(" AND w.checksum {EQ} {checksum} AND w.state {EQ} 'applied'"),
+        Write::Settle { .. } | Write::Delete => String::new(),
+    };
     // What is written into the log is counted with what the row says, so that none of the two is left out.
     format!(
         "WITH behind AS (SELECT b.applied_at FROM {table} b WHERE b.set_name {EQ} {set} AND b.version {EQ} {behind}), \
-         written AS ({written} RETURNING h.version), \
+         written AS ({written} RETURNING h.set_name, h.version, h.checksum, h.state), \
          logged AS (INSERT INTO {} (set_name, version, name, event, application, lockgate, detail) \
          SELECT {set}, w.version, {name}, {event}, {application}, '{LOCKGATE}', NULL FROM written w) \
          SELECT pg_catalog.ln((COALESCE(pg_catalog.current_setting('lockgate.transaction', true), '') {EQ} \
          pg_catalog.txid_current()::{TEXT}{})::integer::double precision), \
          pg_catalog.sqrt((CASE WHEN {behind} IS NULL OR EXISTS (SELECT FROM behind) THEN 1 ELSE -1 END)\
          ::double precision), \
-         1 {PER} (SELECT pg_catalog.count(*) FROM written w WHERE w.version {EQ} {version})::integer",
+         1 {PER} (SELECT pg_catalog.count(*) FROM written w WHERE w.set_name {EQ} {set} AND w.version {EQ} {version}{says})\
+         ::integer",
         table.log(),
         held(lock),
     )

@@ -80,6 +80,8 @@ pub(crate) struct Backing<'a> {
     dirty: bool,
     /// The database's file, once it was asked for; none if there is none.
     file: Option<Option<String>>,
+    /// Whether a trigger stands on the history table, once it was asked for.
+    triggers: Option<bool>,
     /// Whether the connection is of no more use.
     lost: bool,
 }
@@ -105,6 +107,7 @@ impl<'a> Backing<'a> {
             unclean: None,
             dirty: false,
             file: None,
+            triggers: None,
             lost: false,
         }
     }
@@ -310,6 +313,7 @@ impl<'a> Backing<'a> {
                 self.own(until, on_wait).await?;
             }
             self.begin_until(until, self.fresh, on_wait).await?;
+            self.can_undo().await?;
             let history = self.look(request.store).await?;
             // Where a script stopped half way, its owner may be at it still.
             let stopped = history.rows().iter().any(|row| row.state != State::Applied);
@@ -321,6 +325,18 @@ impl<'a> Backing<'a> {
             self.roll_back().await;
             outside = true;
         }
+    }
+
+    /// Without a journal SQLite undoes nothing, and says that it has.
+    async fn can_undo(&mut self) -> Result<(), Cause> {
+        let journal = self.send("PRAGMA main.journal_mode".to_owned()).await.map_err(|(_, cause)| cause)?;
+        if journal.is_none_or(|journal| !journal.eq_ignore_ascii_case("off")) {
+            return Ok(());
+        }
+        self.roll_back().await;
+        let message = "the connection keeps no journal (`PRAGMA journal_mode = OFF`): what fails could not be undone";
+        Err(Cause::new(Class::Usage, message)
+            .with_advice("run `PRAGMA journal_mode = DELETE` on it, or `WAL`, then run again"))
     }
 
     /// Has the driver count the write transaction, if it does not yet.
@@ -378,8 +394,8 @@ impl<'a> Backing<'a> {
         (self.open, self.block, self.create) = (false, false, self.absent);
     }
 
-    async fn number(&mut self, pragma: &'static str) -> Result<i64, Cause> {
-        let row = sqlx::raw_sql(pragma).fetch_one(self.held.connection()).await;
+    async fn number(&mut self, asked: impl Into<String>) -> Result<i64, Cause> {
+        let row = sqlx::raw_sql(AssertSqlSafe(asked.into())).fetch_one(self.held.connection()).await;
         row.and_then(|row| row.try_get(0)).map_err(|error| cause(&error))
     }
 

@@ -11,7 +11,7 @@ use super::session::says;
 use super::sql::Advance;
 use super::{Backing, Broken, Readers, owner, sql};
 use crate::backend::backoff;
-use crate::backend::{Deadline, FailedAt, Failure, Job, LockFailure, OnProgress, Progress, Sql, Work};
+use crate::backend::{ALTERED, Deadline, FailedAt, Failure, Job, LockFailure, OnProgress, Progress, Sql, Work};
 use crate::error::{Cause, Class};
 use crate::store::Store;
 
@@ -48,7 +48,7 @@ impl Backing<'_> {
         let path = owner::beside(&file);
         self.claim = owner::claim(&path).map_err(|error| {
             let message = format!("{}, which says who runs a script outside a transaction: {error}", path.display());
-            Cause::new(Class::NoFile, message)
+            Cause::new(Class::NoFile, message).with_advice("make its folder writable for this user, then run again")
         })?;
         Ok(self.claim.is_some())
     }
@@ -65,8 +65,9 @@ impl Backing<'_> {
             return Err(Failure::new(0, FailedAt::Begin, cause));
         }
         self.note(job).await.map_err(|cause| Failure::new(0, FailedAt::Begin, cause))?;
-        let ran = self.run_units(store, job, sql, progress).await;
-        if ran.is_err() {
+        let mut ran = self.run_units(store, job, sql, progress).await;
+        if let Err((_, cause)) = &mut ran {
+            self.blame(cause).await;
             self.roll_back().await;
         }
         self.tidy().await;
@@ -96,6 +97,7 @@ impl Backing<'_> {
                 return Err((at, Cause::new(Class::InDoubt, message)));
             }
         }
+        let rows = self.rows_before(store, job).await.map_err(bookkeeping)?;
         let insert = match job.action {
             Action::Apply => format!("{};", sql::insert(store, &job.entry, State::Partial, 0, SystemTime::now())),
             _ => String::new(),
@@ -104,6 +106,7 @@ impl Backing<'_> {
         self.execute(format!("{insert} {advance}")).await.map_err(bookkeeping)?;
         // Nobody else can write between the two: what is not there was taken away by a trigger.
         self.proven(store, &row, done).await.map_err(|(at, cause)| (at, Cause { class: Class::Other, ..cause }))?;
+        self.as_many(store, rows.map(|rows| rows + i64::from(job.action == Action::Apply))).await?;
         self.commit().await.map_err(bookkeeping)?;
 
         for unit in sql.script.units(Dialect::Sqlite) {
@@ -120,10 +123,13 @@ impl Backing<'_> {
                 UnitKind::Transaction => {
                     self.open_again().await.map_err(bookkeeping)?;
                     let inner = format!("{owner}_script");
+                    let rows = self.rows_before(store, job).await.map_err(bookkeeping)?;
                     self.execute(format!("SAVEPOINT {inner}")).await.map_err(bookkeeping)?;
                     self.statements(sql, start..end).await?;
                     self.execute(format!("RELEASE {inner}")).await.map_err(|cause| (FailedAt::Ended, cause))?;
+                    self.as_many(store, rows).await?;
                     self.advanced(store, &row, finished).await?;
+                    self.as_many(store, rows.map(|rows| rows - row.gone(finished))).await?;
                     self.commit().await.map_err(|cause| (FailedAt::Commit, cause))?;
                 }
                 UnitKind::Block => self.run_block(store, &row, start..end).await?,
@@ -181,9 +187,12 @@ impl Backing<'_> {
         let commits = matches!(control(Dialect::Sqlite, sql.text, last), Some(Control::Commit | Control::Release(_)));
         self.block = true;
         let body = if commits { start..end - 1 } else { start..end };
+        let rows = self.rows_before(store, row.job).await.map_err(bookkeeping)?;
         self.statements(sql, body).await?;
         if commits {
+            self.as_many(store, rows).await?;
             self.advanced(store, row, finished).await?;
+            self.as_many(store, rows.map(|rows| rows - row.gone(finished))).await?;
             self.wait_at_most(Duration::ZERO).await.map_err(bookkeeping)?;
             let ended = self.end_block(sql, end - 1).await;
             self.wait_as_before().await;
@@ -247,6 +256,16 @@ impl Backing<'_> {
         Ok(())
     }
 
+    /// Whether the history has so many rows, where that is known.
+    async fn as_many(&mut self, store: &Store, rows: Option<i64>) -> Result<(), Broken> {
+        let Some(rows) = rows else { return Ok(()) };
+        let now = self.number(format!("SELECT {}", sql::count(store))).await;
+        match now.map_err(|cause| (FailedAt::Bookkeeping, cause))? == rows {
+            true => Ok(()),
+            false => Err((FailedAt::Bookkeeping, Cause::new(Class::Altered, ALTERED))),
+        }
+    }
+
     /// Whether the history says that so many statements have finished.
     async fn proven(&mut self, store: &Store, row: &Recorded<'_>, done: u32) -> Result<(), Broken> {
         let bookkeeping = |cause| (FailedAt::Bookkeeping, cause);
@@ -291,6 +310,11 @@ struct Recorded<'a> {
 impl Recorded<'_> {
     fn going_up(&self) -> bool {
         self.job.action.direction() == Some(Direction::Up)
+    }
+
+    /// How many rows go once so many statements have finished.
+    fn gone(&self, done: u32) -> i64 {
+        i64::from(self.is_all(done) && !self.going_up())
     }
 
     fn is_all(&self, done: u32) -> bool {

@@ -8,7 +8,7 @@ use sqlx::AssertSqlSafe;
 use super::session::{is_dirty, says};
 use super::{Backing, Broken, PIECE_BYTES, cause, depth, sql};
 use crate::Transaction;
-use crate::backend::{FailedAt, Failure, Fate, Job, LEFT_OPEN, LockFailure, OnProgress, Progress, Sql, Work};
+use crate::backend::{ALTERED, FailedAt, Failure, Fate, Job, LEFT_OPEN, LockFailure, OnProgress, Progress, Sql, Work};
 use crate::error::{Cause, Class, chain};
 use crate::migrations::StepFn;
 use crate::store::Store;
@@ -17,6 +17,8 @@ use crate::store::Store;
 const DEFERRED: &str = "SQLite code 787";
 /// The words without which no statement ends a transaction.
 const ENDS: &[&str] = &["commit", "end", "rollback", "release"];
+/// `SQLITE_TOOBIG`: of our bookkeeping, that the history has other rows than it should have.
+const OTHER_ROWS: &str = "SQLite code 18";
 /// `SQLITE_CONSTRAINT_NOTNULL`: of our bookkeeping, that the history does not say what was written into it.
 const UNPROVEN: &str = "SQLite code 1299";
 
@@ -262,20 +264,85 @@ impl Backing<'_> {
         format!("{row}; {}", sql::log(store, &job.entry, job.log_event(), None, Some(&proof)))
     }
 
+    /// The statement that proves a job recorded, behind all that its record set off: its row is as it should be, and
+    /// where the job, or a trigger, may have written into the history, the other rows are as many as before.
+    async fn proof(&mut self, store: &Store, job: &Job) -> Result<String, Cause> {
+        let (state, more) = match job.action {
+            Action::Apply | Action::Record | Action::ResumeApply { .. } => (Some(State::Applied), 1),
+            Action::Rewrite => (Some(State::Applied), 0),
+            Action::Settle { .. } => return Ok("SELECT 1".to_owned()),
+            Action::Revert | Action::ResumeRevert { .. } | Action::Forget => (None, -1),
+        };
+        let mut proof = sql::proof(store, &job.entry, state);
+        if let Some(rows) = self.rows_before(store, job).await? {
+            proof.push_str(&format!(" AND {} = {rows} + {more}", sql::count(store)));
+        }
+        Ok(sql::answer(&self.savepoint, &proof))
+    }
+
+    /// How many rows the history has, where this job or a trigger may write into it.
+    pub(super) async fn rows_before(&mut self, store: &Store, job: &Job) -> Result<Option<i64>, Cause> {
+        let may = match &job.work {
+            Work::Nothing => false,
+            Work::Script(sql) => says(sql.text, &[&store.table.name]),
+            Work::Step(_) => true,
+        };
+        if !may && !self.has_triggers(store).await? {
+            return Ok(None);
+        }
+        self.number(format!("SELECT {}", sql::count(store))).await.map(Some)
+    }
+
+    /// What it means that the bookkeeping's own test of itself failed.
+    async fn unproven(&mut self, store: &Store, cause: Cause) -> Cause {
+        match cause.code.as_deref() {
+            Some(OTHER_ROWS) => Cause::new(Class::Altered, ALTERED),
+            // A column that others have added takes no NULL either.
+            Some(UNPROVEN) if self.has_triggers(store).await.unwrap_or(true) => {
+                let message = "the history does not say what was written into it: a trigger on its table changes or \
+                               drops rows";
+                let hint = Some("drop the trigger on the history table, then run again".into());
+                Cause { message: message.to_owned(), hint, ..cause }
+            }
+            _ => cause,
+        }
+    }
+
+    async fn has_triggers(&mut self, store: &Store) -> Result<bool, Cause> {
+        if let Some(has) = self.triggers {
+            return Ok(has);
+        }
+        let has = self.number(format!("SELECT {}", sql::has_triggers(store))).await? != 0;
+        self.triggers = Some(has);
+        Ok(has)
+    }
+
+    /// Says of a refusal to write that it is the connection's and not the file's, where that is so.
+    pub(super) async fn blame(&mut self, cause: &mut Cause) {
+        if cause.class == Class::ReadOnly && self.number("PRAGMA query_only").await.is_ok_and(|only| only != 0) {
+            cause.made_read_only();
+        }
+    }
+
     /// Runs a job in a savepoint of the write transaction.
     pub(super) async fn run_job(&mut self, store: &Store, job: &Job) -> Result<(), Broken> {
         self.reopen(store, job).await?;
+        let proof = self.proof(store, job).await.map_err(|cause| (FailedAt::Bookkeeping, cause))?;
         let done = match &job.work {
             Work::Nothing => {
                 let (sql, savepoint) = (self.bookkeeping(store, job, SystemTime::now()), &self.savepoint);
-                let sql = format!("SAVEPOINT {savepoint}; {sql}; RELEASE {savepoint}");
-                self.execute(sql).await.map_err(|cause| (FailedAt::Bookkeeping, unproven(cause)))
+                let sql = format!("SAVEPOINT {savepoint}; {sql}; {proof}; RELEASE {savepoint}");
+                self.execute(sql).await.map_err(|cause| (FailedAt::Bookkeeping, cause))
             }
-            Work::Script(sql) => self.run_script(store, job, sql).await,
-            Work::Step(function) => self.run_step(store, job, *function).await,
+            Work::Script(sql) => self.run_script(store, job, sql, &proof).await,
+            Work::Step(function) => self.run_step(store, job, *function, &proof).await,
         };
-        let Err((at, cause)) = done else { return Ok(()) };
+        let Err((at, mut cause)) = done else { return Ok(()) };
+        self.blame(&mut cause).await;
         let undone = self.undo().await;
+        if at == FailedAt::Bookkeeping {
+            cause = self.unproven(store, cause).await;
+        }
         let ends = match &job.work {
             Work::Nothing => false,
             Work::Step(_) => true,
@@ -288,7 +355,7 @@ impl Backing<'_> {
         Err((FailedAt::Ended, cause))
     }
 
-    async fn run_script(&mut self, store: &Store, job: &Job, sql: &Sql) -> Result<(), Broken> {
+    async fn run_script(&mut self, store: &Store, job: &Job, sql: &Sql, proof: &str) -> Result<(), Broken> {
         let began = SystemTime::now();
         let (outer, inner) = (self.savepoint.clone(), format!("{}_script", self.savepoint));
         let mut first = 0;
@@ -305,7 +372,7 @@ impl Backing<'_> {
                 // The inner savepoint is gone where the script ended the transaction. What the script leaves open, a
                 // comment or a string, may hide all of this: only an answer says that it ran.
                 let bookkeeping = self.bookkeeping(store, job, began);
-                text.push_str(&format!("\n; RELEASE {inner}; {bookkeeping}; SELECT '{outer}'; RELEASE {outer}"));
+                text.push_str(&format!("\n; RELEASE {inner}; {bookkeeping}; {proof}; RELEASE {outer}"));
             }
             match self.send(std::mem::take(&mut text)).await {
                 Ok(answer) if ends && answer.as_deref() != Some(&*outer) => {
@@ -318,7 +385,7 @@ impl Backing<'_> {
                         Some(index) if first + index < last => {
                             (FailedAt::Statement { index: first + index, byte: None }, cause)
                         }
-                        Some(_) | None => (FailedAt::Bookkeeping, unproven(cause)),
+                        Some(_) | None => (FailedAt::Bookkeeping, cause),
                     });
                 }
             }
@@ -329,17 +396,21 @@ impl Backing<'_> {
         }
     }
 
-    async fn run_step(&mut self, store: &Store, job: &Job, function: StepFn) -> Result<(), Broken> {
-        let bookkeeping = |cause| (FailedAt::Bookkeeping, unproven(cause));
+    async fn run_step(&mut self, store: &Store, job: &Job, function: StepFn, proof: &str) -> Result<(), Broken> {
+        let bookkeeping = |cause| (FailedAt::Bookkeeping, cause);
         let began = SystemTime::now();
         let (outer, inner) = (self.savepoint.clone(), format!("{}_script", self.savepoint));
         self.execute(format!("SAVEPOINT {outer}; SAVEPOINT {inner}")).await.map_err(bookkeeping)?;
         let mut transaction = Transaction::on_sqlite(self.held.connection());
         if let Err(error) = function(&mut transaction).await {
-            let cause = match error.downcast_ref::<sqlx::Error>() {
+            let mut cause = match error.downcast_ref::<sqlx::Error>() {
                 Some(error) => cause(error),
                 None => Cause::new(Class::Other, chain(&*error)),
             };
+            // A function may talk to other databases, and what it lost may be one of them.
+            if cause.class == Class::Lost && self.execute("SELECT 1").await.is_ok() {
+                cause.class = Class::Other;
+            }
             return Err((FailedAt::Step, cause));
         }
         if depth::depth(self.held.connection()) != 1 {
@@ -355,7 +426,7 @@ impl Backing<'_> {
             (FailedAt::Ended, Cause { message: message.to_owned(), ..cause })
         })?;
         let sql = self.bookkeeping(store, job, began);
-        self.execute(format!("{sql}; RELEASE {outer}")).await.map_err(bookkeeping)
+        self.execute(format!("{sql}; {proof}; RELEASE {outer}")).await.map_err(bookkeeping)
     }
 }
 
@@ -373,16 +444,6 @@ fn plain<'a>(store: &Store, job: &'a Job) -> Option<&'a Sql> {
 pub(super) fn fated(job: usize, at: FailedAt, cause: Cause) -> Failure {
     let fate = if at == FailedAt::Ended { Fate::Unknown } else { Fate::RolledBack };
     Failure { job, at, cause, fate }
-}
-
-/// What it means that the bookkeeping's own test of itself failed.
-pub(super) fn unproven(cause: Cause) -> Cause {
-    if cause.code.as_deref() != Some(UNPROVEN) {
-        return cause;
-    }
-    let message = "the history does not say what was written into it: a trigger on its table changes or drops rows";
-    let hint = Some("drop the trigger on the history table, then run again".into());
-    Cause { message: message.to_owned(), hint, ..cause }
 }
 
 /// The statement behind the last one of the piece that begins with this one.

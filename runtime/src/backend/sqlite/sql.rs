@@ -113,6 +113,24 @@ pub(super) fn proof(store: &Store, entry: &Entry, state: Option<State>) -> Strin
     }
 }
 
+/// A statement that answers with this word where this is true, and fails with `SQLITE_TOOBIG` where it is not.
+pub(super) fn answer(word: &str, proof: &str) -> String {
+    format!("SELECT CASE WHEN {proof} THEN '{word}' ELSE zeroblob({}) END", i64::MAX)
+}
+
+/// How many rows the set has.
+pub(super) fn count(store: &Store) -> String {
+    format!("(SELECT count(*) FROM {} WHERE set_name = {})", store.table, literal(&store.set))
+}
+
+/// Whether something runs that is not ours when the history table is written.
+pub(super) fn has_triggers(store: &Store) -> String {
+    let of = format!("type = 'trigger' AND tbl_name COLLATE NOCASE = {}", literal(&store.table.name));
+    format!(
+        "(EXISTS (SELECT 1 FROM main.sqlite_schema WHERE {of}) OR EXISTS (SELECT 1 FROM temp.sqlite_schema WHERE {of}))"
+    )
+}
+
 /// Records a migration that began at this moment.
 pub(super) fn insert(store: &Store, entry: &Entry, state: State, done: u32, began: SystemTime) -> String {
     let began = began.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
