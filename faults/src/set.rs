@@ -270,9 +270,18 @@ fn one(backend: Backend, flavour: Flavour, calm: bool, version: i64, rng: &mut R
             w.table("runner");
             w.mark(2);
             let key = format!("index:i{v}");
-            w.up.push(alone(format!("CREATE INDEX CONCURRENTLY i{v} ON public.t{v} (a)"), &[(&key, 1)]));
-            w.down.insert(0, alone(format!("DROP INDEX CONCURRENTLY public.i{v}"), &[(&key, -1)]));
-            w.signs("public");
+            // Found by its path, or by its schema.
+            if w.rng.bool() {
+                w.up.push(plain("SET search_path = app, public"));
+                w.up.push(alone(format!("CREATE INDEX CONCURRENTLY i{v} ON place (v)"), &[(&key, 1)]));
+                w.down.insert(0, alone(format!("DROP INDEX CONCURRENTLY i{v}"), &[(&key, -1)]));
+                w.down.insert(0, plain("SET search_path = app"));
+                w.signs("app");
+            } else {
+                w.up.push(alone(format!("CREATE INDEX CONCURRENTLY i{v} ON public.t{v} (a)"), &[(&key, 1)]));
+                w.down.insert(0, alone(format!("DROP INDEX CONCURRENTLY public.i{v}"), &[(&key, -1)]));
+                w.signs("public");
+            }
             "concurrently"
         }
         (Backend::Postgres, Flavour::All) if draw < 74 => {
