@@ -37,7 +37,7 @@ impl Front {
 
     /// Applying up to a migration.
     pub fn up_to(self, id: impl Display) -> String {
-        self.named("`apply_to` with `Destination::Version`", "up --to", id)
+        self.named("`apply_to` with `UpTo::Version`", "up --to", id)
     }
 
     /// Reverting.
@@ -48,14 +48,14 @@ impl Front {
     /// Reverting so many migrations.
     pub fn down_by(self, steps: usize) -> String {
         match self {
-            Self::Rust => format!("`revert` with `Destination::Steps({steps})`"),
+            Self::Rust => format!("`revert` with `DownTo::Steps({steps})`"),
             Self::CommandLine => format!("`down {steps}`"),
         }
     }
 
     /// Reverting every migration.
     pub const fn down_all(self) -> &'static str {
-        self.pick("`revert` with `Destination::Empty`", "`down --all`")
+        self.pick("`revert` with `DownTo::Empty`", "`down --all`")
     }
 
     /// Looking at where a database stands.

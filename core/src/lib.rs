@@ -8,6 +8,7 @@
 
 pub mod action;
 pub mod checksum;
+pub mod destination;
 pub mod dialect;
 pub mod drift;
 pub mod effect;
@@ -28,6 +29,7 @@ mod words;
 
 pub use action::{Action, Direction};
 pub use checksum::Checksum;
+pub use destination::{Destination, DownTo, UpTo};
 pub use dialect::{Dialect, Dialects};
 pub use drift::Drift;
 pub use effect::Effect;
@@ -35,7 +37,7 @@ pub use front::Front;
 pub use history::{Digest, History, Row, State};
 pub use limit::Limit;
 pub use migration::{Body, Migration, Script, Set};
-pub use plan::{Ahead, Atomicity, Destination, Effects, OutOfOrder, Plan, Refusal, Request, Step, plan};
+pub use plan::{Ahead, Atomicity, Effects, OutOfOrder, Plan, Refusal, Request, Step, plan};
 pub use statement::{Statement, StatementFlags, StatementKind};
 pub use status::{Status, status};
 pub use touch::{TableLock, Touch};

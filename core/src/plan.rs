@@ -9,24 +9,10 @@ use std::fmt;
 pub use effects::Effects;
 
 use crate::action::{Action, Direction};
+use crate::destination::{Destination, DownTo, UpTo};
 use crate::drift::{self, Drift};
 use crate::patch;
 use crate::{Dialect, Dialects, Digest, Front, History, Migration, Row, Set, State, Version};
-
-/// The version that one wants to be at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Destination {
-    /// The newest embedded migration. Going down, there is nothing to do.
-    Latest,
-    /// At this version. Going up, it and all before it are applied, and what is newer and applied
-    /// already stays; going down, all that is newer is reverted, and it stays applied.
-    Version(Version),
-    /// So many migrations from where the database is. Going up, fewer may be pending; going down,
-    /// so many must be applied.
-    Steps(usize),
-    /// Before the first migration. Going up, there is nothing to do.
-    Empty,
-}
 
 /// What to do where the history knows versions newer than every embedded one: the database was
 /// migrated by a newer build, and this one may be a rollback.
@@ -63,9 +49,7 @@ pub enum Atomicity {
 /// What is asked of [`plan`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// Up or down.
-    pub direction: Direction,
-    /// Where to.
+    /// Up or down, and where to.
     pub destination: Destination,
     /// What the database speaks.
     pub dialect: Dialect,
@@ -83,8 +67,7 @@ impl Request {
     /// Up to the newest, for a database of this dialect, refusing what is out of order.
     pub const fn up(dialect: Dialect) -> Self {
         Self {
-            direction: Direction::Up,
-            destination: Destination::Latest,
+            destination: Destination::Up(UpTo::Latest),
             dialect,
             ahead: Ahead::Accept,
             out_of_order: OutOfOrder::Refuse,
@@ -95,7 +78,7 @@ impl Request {
 
     /// Down by one, for a database of this dialect.
     pub const fn down(dialect: Dialect) -> Self {
-        Self { direction: Direction::Down, destination: Destination::Steps(1), ..Self::up(dialect) }
+        Self { destination: Destination::Down(DownTo::Steps(1)), ..Self::up(dialect) }
     }
 }
 
@@ -404,9 +387,9 @@ impl std::error::Error for Refusal {}
 /// to pass over, or where the destination cannot be reached. Nothing may run then.
 pub fn plan(set: &Set, history: &History, request: &Request) -> Result<Plan, Refusal> {
     let mut reasons = Vec::new();
-    let steps = match request.direction {
-        Direction::Up => up(set, history, request, &mut reasons),
-        Direction::Down => down(set, history, request, &mut reasons),
+    let steps = match request.destination {
+        Destination::Up(to) => up(set, history, to, request, &mut reasons),
+        Destination::Down(to) => down(set, history, to, request, &mut reasons),
     };
     if let History::Foreign { tool, table } = history
         && !(steps.is_empty() || request.beside_others)
@@ -548,20 +531,19 @@ fn finish(steps: Vec<Step>, tolerated: Vec<Drift>, history: &History, reasons: V
     if reasons.is_empty() { Ok(Plan { steps, tolerated, seen: history.digest() }) } else { Err(Refusal { reasons }) }
 }
 
-fn up(set: &Set, history: &History, request: &Request, reasons: &mut Vec<Reason>) -> Vec<Step> {
-    let end = match request.destination {
-        Destination::Latest | Destination::Steps(_) => i64::MAX,
-        Destination::Version(version) => {
+fn up(set: &Set, history: &History, to: UpTo, request: &Request, reasons: &mut Vec<Reason>) -> Vec<Step> {
+    let end = match to {
+        UpTo::Latest | UpTo::Steps(_) => i64::MAX,
+        UpTo::Version(version) => {
             if set.find(version).is_none() {
                 reasons.push(unknown_version(set, version));
             }
             version.get()
         }
-        Destination::Empty => -1,
     };
-    let most = match request.destination {
-        Destination::Steps(steps) => steps,
-        Destination::Latest | Destination::Version(_) | Destination::Empty => usize::MAX,
+    let most = match to {
+        UpTo::Steps(steps) => steps,
+        UpTo::Latest | UpTo::Version(_) => usize::MAX,
     };
     let pending = set.iter().take_while(|migration| migration.version().get() <= end);
     let steps: Vec<Step> = pending
@@ -584,22 +566,21 @@ fn up(set: &Set, history: &History, request: &Request, reasons: &mut Vec<Reason>
     steps
 }
 
-fn down(set: &Set, history: &History, request: &Request, reasons: &mut Vec<Reason>) -> Vec<Step> {
+fn down(set: &Set, history: &History, to: DownTo, request: &Request, reasons: &mut Vec<Reason>) -> Vec<Step> {
     let rows = history.rows();
-    let keep = match request.destination {
-        Destination::Latest => rows.len(),
-        Destination::Empty => 0,
-        Destination::Steps(steps) => rows.len().checked_sub(steps).unwrap_or_else(|| {
+    let keep = match to {
+        DownTo::Empty => 0,
+        DownTo::Steps(steps) => rows.len().checked_sub(steps).unwrap_or_else(|| {
             let possible = possible(set, history, request);
             reasons.push(Reason::TooManySteps { asked: steps, applied: rows.len(), possible });
             0
         }),
-        Destination::Version(version) => {
+        DownTo::Version(version) => {
             if history.row(version).is_none() {
                 reasons.push(match (set.find(version), set.get(0)) {
                     (Some(migration), _) => Reason::NotApplied { id: migration.id().to_owned() },
                     (None, Some(oldest)) if version < oldest.version() => {
-                        let all = Request { destination: Destination::Empty, ..*request };
+                        let all = Request { destination: DownTo::Empty.into(), ..*request };
                         let possible = plan(set, history, &all).is_ok();
                         Reason::BelowOldest { version, oldest: oldest.id().to_owned(), possible }
                     }
@@ -639,8 +620,10 @@ fn possible(set: &Set, history: &History, request: &Request) -> usize {
     let newest = history.rows().iter().rev();
     let has_down = |version| set.find(version).is_some_and(|migration| migration.down().is_some());
     let most = newest.take_while(|row| has_down(row.version)).count();
-    let goes =
-        |steps: &usize| plan(set, history, &Request { destination: Destination::Steps(*steps), ..*request }).is_ok();
+    let goes = |steps: &usize| {
+        let destination = DownTo::Steps(*steps).into();
+        plan(set, history, &Request { destination, ..*request }).is_ok()
+    };
     if most == 0 || goes(&most) {
         return most;
     }
@@ -668,7 +651,7 @@ fn refuse_outside(script: &crate::Script, migration: &Migration, request: &Reque
 
 /// Whether a difference stands in the way of these steps.
 fn blocks(drift: &Drift, set: &Set, request: &Request, steps: &HashMap<&str, &Step>) -> bool {
-    let going_up = request.direction == Direction::Up;
+    let going_up = request.destination.direction() == Direction::Up;
     let goes_on = |id: &String| steps.contains_key(id.as_str());
     match drift {
         // A draft that was applied, edited and is now reverted is how one develops a migration.

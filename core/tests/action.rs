@@ -4,7 +4,7 @@ mod support;
 
 use lockgate_core::plan::Reason;
 use lockgate_core::{
-    Action, Ahead, Atomicity, Destination, Dialect, Direction, Front, OutOfOrder, Request, Row, State,
+    Action, Ahead, Atomicity, Dialect, Direction, DownTo, Front, OutOfOrder, Request, Row, State, UpTo,
 };
 use support::{checksum, row};
 
@@ -73,8 +73,7 @@ fn an_action_has_a_word_for_each_time() {
 #[test]
 fn a_request_asks_for_what_is_usual() {
     let up = Request {
-        direction: Direction::Up,
-        destination: Destination::Latest,
+        destination: UpTo::Latest.into(),
         dialect: Dialect::Sqlite,
         ahead: Ahead::default(),
         out_of_order: OutOfOrder::Refuse,
@@ -82,7 +81,7 @@ fn a_request_asks_for_what_is_usual() {
         beside_others: false,
     };
     assert_eq!(format!("{:?}", Request::up(Dialect::Sqlite)), format!("{up:?}"));
-    let down = Request { direction: Direction::Down, destination: Destination::Steps(1), ..up };
+    let down = Request { destination: DownTo::Steps(1).into(), ..up };
     assert_eq!(format!("{:?}", Request::down(Dialect::Sqlite)), format!("{down:?}"));
 }
 

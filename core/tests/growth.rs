@@ -5,7 +5,7 @@ mod support;
 
 use lockgate_core::plan::Reason;
 use lockgate_core::{
-    Atomicity, Destination, Dialect, Dialects, Drift, History, OutOfOrder, Request, Row, Set, State, drift, plan,
+    Atomicity, Dialect, Dialects, DownTo, Drift, History, OutOfOrder, Request, Row, Set, State, drift, plan,
 };
 use support::{Words, row, set};
 
@@ -73,7 +73,7 @@ fn all_drafts_edited_and_on_their_way_down() {
     grows(
         |many| (embedded(0, many), edited(many)),
         |many, (set, history)| {
-            let request = Request { destination: Destination::Empty, ..Request::down(Dialect::Sqlite) };
+            let request = Request { destination: DownTo::Empty.into(), ..Request::down(Dialect::Sqlite) };
             let planned = plan(set, history, &request);
             assert_eq!(planned.expect("a draft may be reverted").steps.len() as i64, many);
         },
@@ -91,7 +91,7 @@ fn as_many_steps_down_as_are_possible() {
     };
     grows(make, |many, (set, history)| {
         let request = Request {
-            destination: Destination::Steps(many as usize + 1),
+            destination: DownTo::Steps(many as usize + 1).into(),
             atomicity: Atomicity::WholeRun,
             ..Request::down(Dialect::Sqlite)
         };

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 
 use lockgate_core::plan::{self, Repair};
 use lockgate_core::{
-    Action, Ahead, Atomicity, Destination, Dialect, Dialects, Direction, Drift, History, OutOfOrder, Plan, Refusal,
-    Request, Row, Set, State, drift,
+    Action, Ahead, Atomicity, Destination, Dialect, Dialects, DownTo, Drift, History, OutOfOrder, Plan, Refusal,
+    Request, Row, Set, State, UpTo, drift,
 };
 use support::{Words, row, version};
 
@@ -207,20 +207,18 @@ fn answer(scene: &Scene, question: &str, at: &str) -> String {
         }
     }
     let number = |text: &str| version(text.parse().unwrap_or_else(|_| panic!("{at}: «{text}»")));
-    let steps = |text: &str| Destination::Steps(text.parse().unwrap_or_else(|_| panic!("{at}: «{text}»")));
-    let mut go = |direction, destination| {
-        (request.direction, request.destination) = (direction, destination);
+    let steps = |text: &str| -> usize { text.parse().unwrap_or_else(|_| panic!("{at}: «{text}»")) };
+    let mut go = |destination: Destination| {
+        request.destination = destination;
         planned(plan::plan(&set, &scene.history, &request), with_help)
     };
     let lines = match what.as_slice() {
-        ["up"] => go(Direction::Up, Destination::Latest),
-        ["up", "to", to] => go(Direction::Up, Destination::Version(number(to))),
-        ["up", "empty"] => go(Direction::Up, Destination::Empty),
-        ["up", count] => go(Direction::Up, steps(count)),
-        ["down", "latest"] => go(Direction::Down, Destination::Latest),
-        ["down", "to", to] => go(Direction::Down, Destination::Version(number(to))),
-        ["down", "empty"] => go(Direction::Down, Destination::Empty),
-        ["down", count] => go(Direction::Down, steps(count)),
+        ["up"] => go(UpTo::Latest.into()),
+        ["up", "to", to] => go(UpTo::Version(number(to)).into()),
+        ["up", count] => go(UpTo::Steps(steps(count)).into()),
+        ["down", "to", to] => go(DownTo::Version(number(to)).into()),
+        ["down", "empty"] => go(DownTo::Empty.into()),
+        ["down", count] => go(DownTo::Steps(steps(count)).into()),
         ["baseline", to] => planned(plan::baseline(&set, &scene.history, request.dialect, number(to)), with_help),
         ["accept-edited"] => {
             planned(plan::repair(&set, &scene.history, request.dialect, Repair::AcceptEdited), with_help)

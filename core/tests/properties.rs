@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use lockgate_core::plan::{self, Repair};
 use lockgate_core::{
-    Action, Ahead, Atomicity, Destination, Dialect, Dialects, Direction, Drift, History, OutOfOrder, Plan, Refusal,
-    Request, Row, Set, State, Step, Version, drift,
+    Action, Ahead, Atomicity, Destination, Dialect, Dialects, Direction, DownTo, Drift, History, OutOfOrder, Plan,
+    Refusal, Request, Row, Set, State, Step, UpTo, Version, drift,
 };
 use support::{Dice, Words, row, version};
 
@@ -28,8 +28,8 @@ impl Case {
         plan::plan(&self.set, &self.history, &self.request)
     }
 
-    fn with(&self, direction: Direction, destination: Destination) -> Result<Plan, Refusal> {
-        plan::plan(&self.set, &self.history, &Request { direction, destination, ..self.request })
+    fn with(&self, destination: impl Into<Destination>) -> Result<Plan, Refusal> {
+        plan::plan(&self.set, &self.history, &Request { destination: destination.into(), ..self.request })
     }
 
     fn says(&self) -> String {
@@ -87,15 +87,12 @@ fn case(seed: u64) -> Case {
             migrations.push(migration);
         }
     }
-    let destination = match dice.below(5) {
-        0 | 1 => Destination::Latest,
-        2 => Destination::Version(version(dice.below(VERSIONS as u64) as i64)),
-        3 => Destination::Steps(dice.below(4) as usize),
-        _ => Destination::Empty,
-    };
+    let at = version(dice.below(VERSIONS as u64) as i64);
+    let steps = dice.below(4) as usize;
+    let up = dice.pick(&[UpTo::Latest, UpTo::Latest, UpTo::Version(at), UpTo::Steps(steps)]);
+    let down = dice.pick(&[DownTo::Empty, DownTo::Version(at), DownTo::Steps(steps)]);
     let request = Request {
-        direction: dice.pick(&[Direction::Up, Direction::Down]),
-        destination,
+        destination: dice.pick(&[up.into(), down.into()]),
         dialect: Dialect::Postgres,
         ahead: dice.pick(&[Ahead::Accept, Ahead::Accept, Ahead::Refuse]),
         out_of_order: dice.pick(&[OutOfOrder::Refuse, OutOfOrder::Allow]),
@@ -209,7 +206,7 @@ fn a_number_of_steps_that_is_advised_can_be_typed() {
     for mut case in cases() {
         let says = case.says();
         let rows = case.history.rows().len();
-        (case.request.direction, case.request.destination) = (Direction::Down, Destination::Steps(rows + 1));
+        case.request.destination = DownTo::Steps(rows + 1).into();
         let refusal = case.plan().unwrap_err();
         let too_many = |reason: &plan::Reason| match reason {
             plan::Reason::TooManySteps { applied, possible, .. } => Some((*applied, *possible)),
@@ -218,7 +215,7 @@ fn a_number_of_steps_that_is_advised_can_be_typed() {
         let (applied, possible) = refusal.reasons.iter().find_map(too_many).unwrap_or_else(|| panic!("{says}"));
         assert_eq!(applied, rows, "{says}");
         for steps in 1..=rows {
-            case.request.destination = Destination::Steps(steps);
+            case.request.destination = DownTo::Steps(steps).into();
             assert!(case.plan().is_err() || steps <= possible, "{steps} can be typed, {possible} are advised; {says}");
         }
         if possible == 0 {
@@ -226,7 +223,7 @@ fn a_number_of_steps_that_is_advised_can_be_typed() {
             assert!(applied == 0 || refusal.reasons.len() > 1, "nothing says why; {says}");
             continue;
         }
-        case.request.destination = Destination::Steps(possible);
+        case.request.destination = DownTo::Steps(possible).into();
         assert_eq!(case.plan().map(|plan| plan.steps.len()), Ok(possible), "{says}");
         if possible == applied { all += 1 } else { some += 1 }
     }
@@ -238,7 +235,7 @@ fn steps_are_in_order_and_touch_only_what_is_needed() {
     for case in cases() {
         let says = case.says();
         let Ok(plan) = case.plan() else { continue };
-        let up = case.request.direction == Direction::Up;
+        let up = case.request.destination.direction() == Direction::Up;
         for pair in plan.steps.windows(2) {
             assert!(if up { pair[0].version < pair[1].version } else { pair[0].version > pair[1].version }, "{says}");
         }
@@ -255,7 +252,7 @@ fn steps_are_in_order_and_touch_only_what_is_needed() {
             };
             assert!(fits, "{step:?}; {says}");
             assert!(step.action.fits(case.history.row(step.version)), "{step:?}; {says}");
-            assert_eq!(step.action.direction(), Some(case.request.direction), "{says}");
+            assert_eq!(step.action.direction(), Some(case.request.destination.direction()), "{says}");
             let script = if up { Some(migration.up()) } else { migration.down() };
             let script = script.unwrap_or_else(|| panic!("{} has no way down; {says}", step.id));
             assert!(case.request.atomicity == Atomicity::PerMigration || script.is_transactional(), "{says}");
@@ -273,17 +270,16 @@ fn steps_are_all_that_the_destination_asks_for() {
         let unfinished = |v: &Version| history.row(*v).is_none_or(|row| row.state == State::Partial);
         let pending: Vec<_> = set.iter().map(|migration| migration.version()).filter(unfinished).collect();
         let recorded: Vec<_> = history.rows().iter().rev().map(|row| row.version).collect();
-        let expected: Vec<Version> = match (request.direction, request.destination) {
-            (Direction::Up, Destination::Latest) => pending,
-            (Direction::Up, Destination::Version(to)) => pending.into_iter().filter(|v| *v <= to).collect(),
-            (Direction::Up, Destination::Steps(steps)) => pending.into_iter().take(steps).collect(),
-            (Direction::Up, Destination::Empty) | (Direction::Down, Destination::Latest) => Vec::new(),
-            (Direction::Down, Destination::Version(to)) => recorded.into_iter().filter(|v| *v > to).collect(),
-            (Direction::Down, Destination::Steps(steps)) => {
+        let expected: Vec<Version> = match request.destination {
+            Destination::Up(UpTo::Latest) => pending,
+            Destination::Up(UpTo::Version(to)) => pending.into_iter().filter(|v| *v <= to).collect(),
+            Destination::Up(UpTo::Steps(steps)) => pending.into_iter().take(steps).collect(),
+            Destination::Down(DownTo::Version(to)) => recorded.into_iter().filter(|v| *v > to).collect(),
+            Destination::Down(DownTo::Steps(steps)) => {
                 assert!(steps <= recorded.len(), "{says}");
                 recorded.into_iter().take(steps).collect()
             }
-            (Direction::Down, Destination::Empty) => recorded,
+            Destination::Down(DownTo::Empty) => recorded,
         };
         assert_eq!(plan.steps.iter().map(|step| step.version).collect::<Vec<_>>(), expected, "{says}");
     }
@@ -295,7 +291,7 @@ fn l5_nothing_runs_where_what_is_recorded_is_not_what_is_embedded() {
         let says = case.says();
         let Ok(plan) = case.plan() else { continue };
         let Case { set, history, request, .. } = &case;
-        let up = request.direction == Direction::Up;
+        let up = request.destination.direction() == Direction::Up;
         let newest = set.last().map(|migration| migration.version());
         for row in history.rows() {
             let runs = plan.steps.iter().any(|step| step.version == row.version);
@@ -357,7 +353,8 @@ fn l8_after_a_plan_there_is_nothing_to_do() {
         let history = after(&case.set, &case.history, &plan.steps);
         let destination = match case.request.destination {
             // So many steps more would be more steps.
-            Destination::Steps(_) => Destination::Steps(0),
+            Destination::Up(UpTo::Steps(_)) => UpTo::Steps(0).into(),
+            Destination::Down(DownTo::Steps(_)) => DownTo::Steps(0).into(),
             other => other,
         };
         let again = plan::plan(&case.set, &history, &Request { destination, ..case.request });
@@ -373,7 +370,8 @@ fn a_plan_cut_off_anywhere_is_gone_on_with() {
         let half = plan.steps.len() / 2;
         let history = after(&case.set, &case.history, &plan.steps[..half]);
         let destination = match case.request.destination {
-            Destination::Steps(steps) => Destination::Steps(steps.saturating_sub(half)),
+            Destination::Up(UpTo::Steps(steps)) => UpTo::Steps(steps.saturating_sub(half)).into(),
+            Destination::Down(DownTo::Steps(steps)) => DownTo::Steps(steps.saturating_sub(half)).into(),
             other => other,
         };
         let rest = plan::plan(&case.set, &history, &Request { destination, ..case.request });
@@ -385,13 +383,13 @@ fn a_plan_cut_off_anywhere_is_gone_on_with() {
 #[test]
 fn up_to_a_version_and_down_to_it_is_nothing_more() {
     for case in cases() {
-        let Destination::Version(to) = case.request.destination else { continue };
-        let Ok(up) = case.with(Direction::Up, Destination::Version(to)) else { continue };
+        let Destination::Up(UpTo::Version(to)) = case.request.destination else { continue };
+        let Ok(up) = case.plan() else { continue };
         let history = after(&case.set, &case.history, &up.steps);
         if history.rows().last().is_some_and(|row| row.version > to) {
             continue;
         }
-        let request = Request { direction: Direction::Down, ..case.request };
+        let request = Request { destination: DownTo::Version(to).into(), ..case.request };
         let down = plan::plan(&case.set, &history, &request);
         assert!(down.as_ref().is_ok_and(Plan::is_empty), "{down:?}; {}", case.says());
     }
@@ -400,18 +398,14 @@ fn up_to_a_version_and_down_to_it_is_nothing_more() {
 #[test]
 fn down_and_up_again_is_where_one_was() {
     for case in cases() {
-        let Ok(down) = case.with(Direction::Down, case.request.destination) else { continue };
+        let Destination::Down(_) = case.request.destination else { continue };
+        let Ok(down) = case.plan() else { continue };
         if down.is_empty() || !down.tolerated.is_empty() {
             continue;
         }
         let reverted = after(&case.set, &case.history, &down.steps);
-        let steps = Destination::Steps(down.steps.len());
-        let request = Request {
-            direction: Direction::Up,
-            destination: steps,
-            atomicity: Atomicity::PerMigration,
-            ..case.request
-        };
+        let steps = UpTo::Steps(down.steps.len());
+        let request = Request { destination: steps.into(), atomicity: Atomicity::PerMigration, ..case.request };
         let up = plan::plan(&case.set, &reverted, &request).unwrap_or_else(|error| panic!("{error}; {}", case.says()));
         let again = after(&case.set, &reverted, &up.steps);
         let versions = |history: &History| history.rows().iter().map(|row| row.version).collect::<Vec<_>>();
@@ -422,14 +416,11 @@ fn down_and_up_again_is_where_one_was() {
 #[test]
 fn a_nearer_destination_is_the_beginning_of_a_farther_one() {
     for case in cases() {
-        let Ok(latest) = case.with(Direction::Up, Destination::Latest) else { continue };
-        if let Ok(nearer) = case.with(Direction::Up, case.request.destination) {
-            assert!(latest.steps.starts_with(&nearer.steps), "{}", case.says());
-        }
-    }
-    for case in cases() {
-        let Ok(all) = case.with(Direction::Down, Destination::Empty) else { continue };
-        if let Ok(nearer) = case.with(Direction::Down, case.request.destination) {
+        let farthest: Destination = match case.request.destination {
+            Destination::Up(_) => UpTo::Latest.into(),
+            Destination::Down(_) => DownTo::Empty.into(),
+        };
+        if let (Ok(all), Ok(nearer)) = (case.with(farthest), case.plan()) {
             assert!(all.steps.starts_with(&nearer.steps), "{}", case.says());
         }
     }

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use lockgate::__private::RustStep;
-use lockgate::{Atomicity, Database, Destination, Migrations, Migrator, Report, StepResult, Transaction};
+use lockgate::{Atomicity, Database, DownTo, Migrations, Migrator, Report, StepResult, Transaction};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
@@ -256,12 +256,12 @@ async fn go(order: &Order, migrator: &Migrator, target: impl lockgate::Target) {
     let work = async {
         match &order.verb {
             Verb::Up | Verb::Typed(_) => migrator.apply(target).await,
-            Verb::Down(0) => migrator.revert(target, Destination::Empty).await,
+            Verb::Down(0) => migrator.revert(target, DownTo::Empty).await,
             Verb::Down(version) => {
                 let version = lockgate::Version::new(*version).expect("a version is positive");
-                migrator.revert(target, Destination::Version(version)).await
+                migrator.revert(target, DownTo::Version(version)).await
             }
-            Verb::DownOne => migrator.revert(target, Destination::Steps(1)).await,
+            Verb::DownOne => migrator.revert(target, DownTo::Steps(1)).await,
         }
     };
     let outcome = match order.drop_after_ms {

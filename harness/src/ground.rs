@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 
 use lockgate::schema::{Difference, Policy, Schema, compare, report};
-use lockgate::{Database, Destination, Dialect, Migration, Migrator, Version};
+use lockgate::{Database, Dialect, DownTo, Migration, Migrator, UpTo, Version};
 
 use crate::db::{Content, Db};
 use crate::failure::{Failure, TestResult};
@@ -91,7 +91,7 @@ impl Ground {
         let mut database = db.into_database();
         // The session is lent, as a run replaces one of its own behind what may have changed it: what a migration
         // leaves would be gone before it could be told.
-        let to = Destination::Version(version);
+        let to = UpTo::Version(version);
         let applied = lent(&self.migrator, &mut database, to).await;
         applied.map_err(|e| Failure::without_place(format!("{e:?}")))?;
         let mut db = Db::new(database);
@@ -101,7 +101,7 @@ impl Ground {
     }
 
     /// Reverts so far.
-    pub(crate) async fn revert(&self, destination: Destination) -> TestResult {
+    pub(crate) async fn revert(&self, destination: DownTo) -> TestResult {
         let mut database = self.connect().await?;
         let reverted = self.migrator.revert(&mut database, destination).await;
         reverted.map_err(|e| Failure::without_place(format!("{e:?}")))?;
@@ -175,7 +175,7 @@ impl Ground {
 }
 
 /// Applies on the session of a database, without replacing it.
-pub(crate) async fn lent(migrator: &Migrator, database: &mut Database, to: Destination) -> Result<(), lockgate::Error> {
+pub(crate) async fn lent(migrator: &Migrator, database: &mut Database, to: UpTo) -> Result<(), lockgate::Error> {
     #[cfg(feature = "postgres")]
     if let Some(connection) = database.postgres() {
         return lockgate::__private::leaving(migrator).apply_to(connection, to).await.map(drop);

@@ -6,7 +6,7 @@
 //! after 96 migrations with four more applied. One of every version would fill the disk. Walks have
 //! theirs with the rows of the fills on the way.
 
-use lockgate::{Body, Database, Destination, Dialect, Migration, Migrations, Migrator, Version};
+use lockgate::{Body, Database, Dialect, Migration, Migrations, Migrator, UpTo, Version};
 use sha2::{Digest, Sha256};
 
 use crate::ground::Ground;
@@ -178,7 +178,7 @@ async fn migrate(migrations: &'static Migrations, version: Version, url: &str) -
     let failed = |e| Error::because("a throwaway database cannot be migrated", e);
     let mut database = Database::connect(url).await.map_err(failed)?;
     let migrator = Migrator::new(migrations);
-    migrator.apply_to(&mut database, Destination::Version(version)).await.map_err(failed)?;
+    migrator.apply_to(&mut database, UpTo::Version(version)).await.map_err(failed)?;
     database.close().await.map_err(failed)
 }
 

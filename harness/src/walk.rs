@@ -5,7 +5,7 @@
 use std::future::Future;
 
 use lockgate::schema::{Class, Difference, Schema, report};
-use lockgate::{Destination, Dialect, Migration, Version};
+use lockgate::{Dialect, DownTo, Migration, Version};
 
 use crate::db::{Content, Db};
 use crate::failure::{Failure, TestResult};
@@ -165,7 +165,7 @@ impl Walk<'_> {
     }
 
     async fn revert(&self, ground: &Ground) -> TestResult {
-        ground.revert(Destination::Steps(1)).await
+        ground.revert(DownTo::Steps(1)).await
     }
 
     /// Another database like the one that the walk began on, with the rows of the fill.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
-use lockgate::{Body, Destination, Dialect, Event, Migration, Migrator};
+use lockgate::{Body, Dialect, DownTo, Event, Migration, Migrator, UpTo};
 
 use crate::db::Db;
 use crate::failure::{Failure, shown_from};
@@ -50,7 +50,7 @@ pub(crate) async fn step_by_step_equals_all_at_once(tests: &'static Tests, diale
     let step_by_step = ground!(Ground::at(tests, dialect, None));
     let mut database = at_once.connect().await.or_problem(Step::Whole, CONNECT)?;
     // In one session, which is lent: a run of its own takes another behind what may have changed it.
-    lent(&at_once.migrator, &mut database, Destination::Latest).await.map_err(|e| failed("all at once fails", &e))?;
+    lent(&at_once.migrator, &mut database, UpTo::Latest).await.map_err(|e| failed("all at once fails", &e))?;
     let _ = database.close().await;
     for migration in tests.migrations.iter() {
         let applied = step_by_step.apply(migration.version(), Session::Plain).await;
@@ -155,7 +155,7 @@ pub(crate) async fn whole_run_is_all_or_nothing(tests: &'static Tests, dialect: 
     let ground = ground!(Ground::at(tests, dialect, None));
     let Some((migrator, last)) = crate::atomic::failing(tests.migrations, dialect) else { return Ok(None) };
     let mut database = ground.connect().await.or_problem(Step::Whole, CONNECT)?;
-    if let Err(refusal) = migrator.plan(&mut database, Destination::Latest).await {
+    if let Err(refusal) = migrator.plan(&mut database, UpTo::Latest).await {
         return Ok(Some(format!("one transaction for all is not offered: {refusal}")));
     }
     let empty = ground.schema().await.or_problem(Step::Whole, READ)?;
@@ -354,7 +354,7 @@ pub(crate) async fn back_to_nothing(tests: &'static Tests, dialect: Dialect) -> 
     let bottom = one_way.last().map(|migration| migration.version());
     let wanted = ground!(Ground::at(tests, dialect, bottom));
     ground
-        .revert(bottom.map_or(Destination::Empty, Destination::Version))
+        .revert(bottom.map_or(DownTo::Empty, DownTo::Version))
         .await
         .or_problem(Step::Whole, "the way back fails, from head and with rows")?;
     let (wanted, found) =

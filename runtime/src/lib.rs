@@ -56,9 +56,9 @@ pub use lockgate_core::Action;
 pub use lockgate_core::patch;
 pub use lockgate_core::plan::Reason;
 pub use lockgate_core::{
-    Ahead, Atomicity, Body, Checksum, Destination, Dialect, Dialects, Direction, Drift, Effects, Front, Migration,
+    Ahead, Atomicity, Body, Checksum, Dialect, Dialects, Direction, DownTo, Drift, Effects, Front, Migration,
     OutOfOrder, Plan, Row, Script, Set, State, Statement, StatementFlags, StatementKind, Status, Step, TableLock,
-    Touch, Version, plan::Repair, status::Entry,
+    Touch, UpTo, Version, plan::Repair, status::Entry,
 };
 
 pub use lockgate_macros::embed_migrations;

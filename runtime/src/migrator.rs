@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockgate_core::{
-    Ahead, Atomicity, Destination, Dialect, Direction, Drift, Front, History, Limit, OutOfOrder, Plan, Refusal,
-    Request, Status, Version,
+    Ahead, Atomicity, Destination, Dialect, DownTo, Drift, Front, History, Limit, OutOfOrder, Plan, Refusal, Request,
+    Status, UpTo, Version,
     plan::{self, plan},
 };
 
@@ -190,9 +190,9 @@ impl Migrator {
     /// # Errors
     ///
     /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where `apply_to` would refuse, and as for [`status`](Self::status).
-    pub async fn plan(&self, target: impl Target, destination: Destination) -> Result<Plan, Error> {
+    pub async fn plan(&self, target: impl Target, destination: UpTo) -> Result<Plan, Error> {
         let (history, dialect) = self.look(target).await?;
-        self.decide(&history, Direction::Up, destination, dialect)
+        self.decide(&history, destination.into(), dialect)
     }
 
     /// What [`revert`](Self::revert) would run. Takes no lock and writes nothing.
@@ -200,9 +200,9 @@ impl Migrator {
     /// # Errors
     ///
     /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where `revert` would refuse, and as for [`status`](Self::status).
-    pub async fn plan_revert(&self, target: impl Target, destination: Destination) -> Result<Plan, Error> {
+    pub async fn plan_revert(&self, target: impl Target, destination: DownTo) -> Result<Plan, Error> {
         let (history, dialect) = self.look(target).await?;
-        self.decide(&history, Direction::Down, destination, dialect)
+        self.decide(&history, destination.into(), dialect)
     }
 
     /// Applies all that is pending. Where nothing is, it takes no lock and writes nothing.
@@ -215,7 +215,7 @@ impl Migrator {
     /// [`lock_wait`](Self::lock_wait). [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted) where the connection was lost.
     /// [`ErrorKind::ReadOnly`](crate::ErrorKind::ReadOnly), [`ErrorKind::Denied`](crate::ErrorKind::Denied), and as for [`status`](Self::status).
     pub async fn apply(&self, target: impl Target) -> Result<Report, Error> {
-        self.apply_to(target, Destination::Latest).await
+        self.apply_to(target, UpTo::Latest).await
     }
 
     /// Applies what is pending up to a destination.
@@ -223,19 +223,19 @@ impl Migrator {
     /// # Errors
     ///
     /// As for [`apply`](Self::apply).
-    pub async fn apply_to(&self, target: impl Target, destination: Destination) -> Result<Report, Error> {
-        self.go(target, Direction::Up, destination).await
+    pub async fn apply_to(&self, target: impl Target, destination: UpTo) -> Result<Report, Error> {
+        self.go(target, destination.into()).await
     }
 
-    /// Reverts what is applied down to a destination: [`Destination::Steps`] back, everything above
-    /// a [`Destination::Version`], or all of it ([`Destination::Empty`]).
+    /// Reverts what is applied down to a destination: [`DownTo::Steps`] back, everything above
+    /// a [`DownTo::Version`], or all of it ([`DownTo::Empty`]).
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where one of the migrations cannot be reverted: nothing was run. Else
     /// as for [`apply`](Self::apply).
-    pub async fn revert(&self, target: impl Target, destination: Destination) -> Result<Report, Error> {
-        self.go(target, Direction::Down, destination).await
+    pub async fn revert(&self, target: impl Target, destination: DownTo) -> Result<Report, Error> {
+        self.go(target, destination.into()).await
     }
 
     /// Runs exactly this plan, made by [`plan`](Self::plan) or [`plan_revert`](Self::plan_revert).
@@ -297,14 +297,14 @@ impl Migrator {
         self.migrations
     }
 
-    async fn go(&self, target: impl Target, direction: Direction, destination: Destination) -> Result<Report, Error> {
-        let decide = |history: &History, dialect| self.decide(history, direction, destination, dialect);
-        let changed = match (direction, destination) {
+    async fn go(&self, target: impl Target, destination: Destination) -> Result<Report, Error> {
+        let decide = |history: &History, dialect| self.decide(history, destination, dialect);
+        let changed = match destination {
             // Steps are counted from where the database was.
-            (Direction::Down, _) | (Direction::Up, Destination::Steps(_)) => Changed::Refuse,
-            (Direction::Up, Destination::Latest | Destination::Version(_) | Destination::Empty) => Changed::Replan,
+            Destination::Down(_) | Destination::Up(UpTo::Steps(_)) => Changed::Refuse,
+            Destination::Up(UpTo::Latest | UpTo::Version(_)) => Changed::Replan,
         };
-        let to_head = (direction, destination) == (Direction::Up, Destination::Latest);
+        let to_head = destination == Destination::Up(UpTo::Latest);
         self.execute_to(target, changed, to_head, decide).await
     }
 
@@ -336,15 +336,8 @@ impl Migrator {
         executor::execute(&mut *backend, &run, changed, &|history| decide(history, dialect)).await
     }
 
-    fn decide(
-        &self,
-        history: &History,
-        direction: Direction,
-        destination: Destination,
-        dialect: Dialect,
-    ) -> Result<Plan, Error> {
+    fn decide(&self, history: &History, destination: Destination, dialect: Dialect) -> Result<Plan, Error> {
         let request = Request {
-            direction,
             destination,
             dialect,
             ahead: self.ahead,
@@ -352,9 +345,9 @@ impl Migrator {
             atomicity: self.atomicity,
             beside_others: self.beside_others,
         };
-        plan(self.migrations.set(), history, &request).map_err(|refusal| match direction {
-            Direction::Up => refused(Front::up, &refusal),
-            Direction::Down => refused(Front::down, &refusal),
+        plan(self.migrations.set(), history, &request).map_err(|refusal| match destination {
+            Destination::Up(_) => refused(Front::up, &refusal),
+            Destination::Down(_) => refused(Front::down, &refusal),
         })
     }
 

@@ -140,8 +140,11 @@ fn packages() -> Vec<(String, String)> {
 
 /// The commands of the xtask: one file or folder each.
 fn verbs() -> Vec<String> {
-    let mut verbs: Vec<String> = rust_files("xtask/src/command")
-        .filter_map(|file| file.strip_prefix("xtask/src/command/"))
+    // Those of every project, and those of this one.
+    let of_all = rust_files("xtask/src/command").filter_map(|file| file.strip_prefix("xtask/src/command/"));
+    let of_ours = rust_files("lab/src").filter_map(|file| file.strip_prefix("lab/src/"));
+    let mut verbs: Vec<String> = of_all
+        .chain(of_ours)
         .map(|file| file.split('/').next().unwrap_or(file).trim_end_matches(".rs").replace('_', "-"))
         .filter(|verb| verb != "mod")
         .collect();

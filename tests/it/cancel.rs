@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use lockgate::__private::RustStep;
-use lockgate::{Database, Destination, Error, Migrations, Migrator, Report, StepResult, Transaction};
+use lockgate::{Database, DownTo, Error, Migrations, Migrator, Report, StepResult, Transaction};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, SqliteConnection, SqlitePool};
@@ -80,7 +80,7 @@ impl Given {
     }
 
     async fn revert(&mut self, migrator: &Migrator, polls: usize) -> Option<Result<Report, Error>> {
-        let empty = Destination::Empty;
+        let empty = DownTo::Empty;
         match self {
             Self::PgPool(pool) => polled(migrator.revert(&*pool, empty), polls).await,
             Self::PgConnection(connection) => polled(migrator.revert(&mut **connection, empty), polls).await,
@@ -186,7 +186,7 @@ async fn dropped_at_every_await(db: Db, mut given: Given, outside: bool) {
         }
         // What the dropped run sent may still be at work: then the history is not the one that was looked at.
         let reverted = loop {
-            match other.revert(&mut second, Destination::Empty).await {
+            match other.revert(&mut second, DownTo::Empty).await {
                 Err(error) if error.kind() == lockgate::ErrorKind::PlanStale => tokio::task::yield_now().await,
                 reverted => break reverted,
             }

@@ -13,8 +13,10 @@ use crate::support::tree::{rust_files, text};
 type Module = Vec<String>;
 
 /// The crates whose modules are looked at, by their folders.
-const CRATES: &[&str] =
-    &["core", "sql", "source", "schema", "macros", "replay", "build", "runtime", "testing", "harness", "cli", "xtask", "faults"];
+const CRATES: &[&str] = &[
+    "core", "sql", "source", "schema", "macros", "replay", "build", "runtime", "testing", "harness", "cli", "xtask",
+    "faults",
+];
 
 #[test]
 fn no_two_modules_of_a_crate_need_each_other() {

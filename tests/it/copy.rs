@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use lockgate::{Atomicity, Database, Destination, ErrorKind, Migrations, Migrator};
+use lockgate::{Atomicity, Database, DownTo, ErrorKind, Migrations, Migrator};
 use lockgate_harness::server::Options;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, Executor, PgConnection};
@@ -82,7 +82,7 @@ async fn down_scripts_and_whole_runs_have_data_too() {
     let migrator = Migrator::new(set).atomicity(Atomicity::WholeRun);
     assert_eq!(migrator.apply(&mut database).await.unwrap().steps.len(), 2);
     assert_eq!(db.texts(SELECT).await, ROWS);
-    migrator.revert(&mut database, Destination::Steps(1)).await.unwrap();
+    migrator.revert(&mut database, DownTo::Steps(1)).await.unwrap();
     assert_eq!(db.texts("SELECT id::text FROM a").await, ["7"]);
     assert_eq!(db.objects().await, ["a"]);
 
@@ -268,7 +268,7 @@ async fn a_run_dropped_among_its_data_leaves_nothing_and_no_wrong_answer() {
             migrator.apply(&mut other).await.unwrap_or_else(|error| panic!("dropped at {polls}: {error:?}"));
             assert_eq!(db.texts("SELECT count(*)::text FROM a").await, ["100000"], "dropped at {polls}");
             assert_eq!(db.objects().await, ["a", "b"]);
-            migrator.revert(&mut other, Destination::Empty).await.unwrap();
+            migrator.revert(&mut other, DownTo::Empty).await.unwrap();
             if done.is_some() {
                 break;
             }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lockgate::__private::RustStep;
-use lockgate::{Atomicity, Database, Destination, ErrorKind, Event, Migrator, StepResult, Transaction};
+use lockgate::{Atomicity, Database, DownTo, ErrorKind, Event, Migrator, StepResult, Transaction, UpTo};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::support::gate::{gate, stands};
@@ -132,7 +132,7 @@ async fn the_last_commit_of_a_run_waits_for_the_disk_and_no_other_does() {
         let mut own = witness.open().await;
         for lends in [false, true] {
             let migrator = Migrator::new(set);
-            let to = Destination::Version(lockgate::Version::new(1).unwrap());
+            let to = DownTo::Version(lockgate::Version::new(1).unwrap());
             match lends {
                 true => migrator.apply(&mut lent).await,
                 false => migrator.apply(&mut own).await,
@@ -147,9 +147,9 @@ async fn the_last_commit_of_a_run_waits_for_the_disk_and_no_other_does() {
             .unwrap_or_else(|error| panic!("{kind}: {error:?}"));
             assert_eq!(witness.seen().await, ["off", "on"], "{kind}, down, lent: {lends}");
             // Alone, it is last both ways.
-            migrator.apply_to(&mut lent, Destination::Version(lockgate::Version::new(2).unwrap())).await.unwrap();
+            migrator.apply_to(&mut lent, UpTo::Version(lockgate::Version::new(2).unwrap())).await.unwrap();
             migrator.apply(&mut lent).await.unwrap();
-            migrator.revert(&mut lent, Destination::Steps(1)).await.unwrap();
+            migrator.revert(&mut lent, DownTo::Steps(1)).await.unwrap();
             assert_eq!(witness.seen().await, ["on", "on", "on"], "{kind}, alone");
             migrator.revert(&mut lent, to).await.unwrap();
             witness.seen().await;
@@ -187,7 +187,7 @@ async fn a_script_outside_a_transaction_ends_durably() {
     });
     let mut through = Database::connect(&wire.url()).await.unwrap();
     migrator.apply(&mut through).await.unwrap();
-    migrator.revert(&mut through, Destination::Steps(1)).await.unwrap();
+    migrator.revert(&mut through, DownTo::Steps(1)).await.unwrap();
     assert_eq!(*told.lock().unwrap(), [true, true]);
 }
 

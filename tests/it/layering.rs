@@ -25,6 +25,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("lockgate-harness", &["lockgate", "lockgate-macros", "lockgate-testing"]),
     ("lockgate-cli", &["lockgate"]),
     ("lockgate-xtask", &["lockgate-source", "lockgate-replay", "lockgate-testing", "lockgate", "lockgate-schema"]),
+    ("lockgate-lab", &["lockgate-source", "lockgate-testing", "lockgate-xtask"]),
     ("lockgate-faults", &["lockgate", "lockgate-source", "lockgate-harness", "lockgate-cli"]),
     ("app", &["lockgate", "lockgate-cli", "lockgate-build"]),
     ("lockgate-tests", &[]),
@@ -290,7 +291,11 @@ fn a_program_builds_the_parsers_that_it_asks_for() {
     }
     // Who is there to check looks in any case.
     for checks in ["xtask", "harness", "build"] {
-        let features = if checks == "build" { "\"check\"" } else { "" };
+        let features = match checks {
+            "build" => "\"check\"",
+            "xtask" => "\"grammar\"",
+            _ => "",
+        };
         let checks = format!("lockgate-{checks} = {{ path = {:?}, features = [{features}] }}", path(checks));
         assert_eq!(parsers(&checks), both, "{checks}");
     }

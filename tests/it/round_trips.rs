@@ -87,7 +87,7 @@ async fn an_up_to_date_start_notices_every_cell_that_was_changed() {
             .await
             .unwrap();
         sqlx::raw_sql(sqlx::AssertSqlSafe(change.clone())).execute(&mut connection).await.unwrap();
-        let plan = Migrator::new(set).plan(&mut connection, lockgate::Destination::Latest).await;
+        let plan = Migrator::new(set).plan(&mut connection, lockgate::UpTo::Latest).await;
         let applied = Migrator::new(set).apply(&mut connection).await;
         let noticed = applied.as_ref().map_or(true, |report| !report.is_empty() || !report.tolerated.is_empty());
         assert!(noticed, "{change}: {plan:?}");

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use lockgate::__private::{RustStep, StepFuture};
-use lockgate::{Destination, Dialect, Migrations, Migrator, Transaction, Version};
+use lockgate::{Dialect, Migrations, Migrator, Transaction, UpTo, Version};
 use lockgate_harness::Throwaway;
 use sqlx::{AssertSqlSafe, Row};
 
@@ -63,7 +63,7 @@ async fn every_version_can_be_had(dialect: Dialect) {
         let wanted = version.map(|version| Version::new(version).unwrap());
         let Some(database) = Throwaway::at(set, wanted, dialect).await.unwrap() else { return };
         let mut connection = database.connect().await.unwrap();
-        let report = Migrator::new(set).apply_to(&mut connection, Destination::Latest).await.unwrap();
+        let report = Migrator::new(set).apply_to(&mut connection, UpTo::Latest).await.unwrap();
         let first = report.steps.first().map(|step| step.id.clone());
         let next = version.unwrap_or(0) + 1;
         assert_eq!(first, (next <= 70).then(|| format!("{next:04}_t{next}")), "{version:?}");

@@ -47,19 +47,13 @@ enum Command {
     /// Show what the migrations make, as a text to check in or as a picture.
     #[cfg(feature = "schema")]
     Schema(command::schema::Arguments),
+    /// Show what the migrations make. (This build has no such command.)
+    #[cfg(not(feature = "schema"))]
+    Schema(NotBuilt),
     /// Run all tests, with a throwaway PostgreSQL server where the workspace needs one.
     Test(command::test::Arguments),
     /// Make a database for people, or mark one for development.
     Testdb(command::testdb::Arguments),
-    /// Try published sets of migrations (in Lockgate's own workspace).
-    #[command(hide = true)]
-    Corpus(command::corpus::Arguments),
-    /// Hold the grammar gate against PostgreSQL's own grammar (in Lockgate's own workspace).
-    #[command(hide = true)]
-    Oracle(command::oracle::Arguments),
-    /// Kill, cut off and starve runs of migrations, and look at what is left (in Lockgate's own workspace).
-    #[command(hide = true)]
-    Faults(command::faults::Arguments),
 }
 
 /// Reads the command line and does what it says. This is all that a workspace's own `xtask` needs.
@@ -72,6 +66,14 @@ pub fn cargo_main() -> ExitCode {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
     let called = Called::take(&mut arguments);
     run(called, arguments.into_iter())
+}
+
+/// Whatever is typed behind a command that this build does not have.
+#[cfg(not(feature = "schema"))]
+#[derive(Debug, clap::Args)]
+struct NotBuilt {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    _arguments: Vec<OsString>,
 }
 
 fn run(called: Called, arguments: impl Iterator<Item = OsString>) -> ExitCode {
@@ -90,12 +92,18 @@ fn run(called: Called, arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::MergeLockfile(arguments) => command::merge_lockfile::run(&arguments),
         #[cfg(feature = "schema")]
         Command::Schema(arguments) => command::schema::run(&arguments),
+        #[cfg(not(feature = "schema"))]
+        Command::Schema(_) => {
+            Err(Failure::impossible("this build has no `schema`: install `lockgate-xtask` with `--features full`"))
+        }
         Command::Test(arguments) => command::test::run(&arguments),
         Command::Testdb(arguments) => command::testdb::run(&arguments),
-        Command::Corpus(arguments) => command::corpus::run(&arguments),
-        Command::Oracle(arguments) => command::oracle::run(&arguments),
-        Command::Faults(arguments) => command::faults::run(&arguments),
     };
+    end(outcome)
+}
+
+/// Says why a command failed, if it did, and gives the exit code.
+pub fn end(outcome: Result<(), Failure>) -> ExitCode {
     let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -7,7 +7,7 @@ use lockgate_testing::server;
 
 /// What goes up to `main`.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// Problems were found, or the request was refused: exit code 1.
     Refused(String),
     /// The work could not be done: exit code 2.
@@ -17,15 +17,18 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    pub(crate) fn refused(message: impl Into<String>) -> Self {
+    /// A refusal, for this reason.
+    pub fn refused(message: impl Into<String>) -> Self {
         Self::Refused(message.into())
     }
 
-    pub(crate) fn impossible(message: impl Into<String>) -> Self {
+    /// The work could not be done, for this reason.
+    pub fn impossible(message: impl Into<String>) -> Self {
         Self::Impossible(message.into())
     }
 
-    pub(crate) fn exit_code(&self) -> ExitCode {
+    /// The exit code that says so.
+    pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Refused(_) => ExitCode::from(1),
             Self::Impossible(_) => ExitCode::from(2),

@@ -41,13 +41,17 @@
 //! 2: the command line was not understood, or the work could not be done (no such package, a file
 //! that cannot be written). `test` passes on the code of the test runner.
 //!
-//! # The replay
+//! # Features
 //!
-//! Where `migrations.toml` names `sqlite` among its dialects, `check` runs the whole set on an SQLite in
-//! memory, and shows what fails there as `replay` (`cargo xtask explain replay`). It is the SQLite that
-//! the workspace's programs embed, as a workspace has one `libsqlite3-sys`. `--no-replay` leaves it out for
-//! once; without the feature `replay`, which is on by default, this crate is built without it. A build
-//! script replays with `lockgate_build::replay`.
+//! By default this crate has what daily work needs, and compiles in a third of the time. `full` is all of these:
+//!
+//! * `grammar`: `check` parses SQL by the grammars of PostgreSQL and SQLite, as the compiler does in any case.
+//! * `replay`: where `migrations.toml` names `sqlite` among its dialects, `check` runs the whole set on an SQLite
+//!   in memory and shows what fails there as `replay` (`cargo xtask explain replay`). It is the SQLite that the
+//!   workspace's programs embed, as a workspace has one `libsqlite3-sys`. `--no-replay` leaves it out. A build script
+//!   replays with `lockgate_build::replay`.
+//! * `schema`: the command of this name.
+//! * `trace`: `check --trace`.
 //!
 //! # What `check` says to programs
 //!
@@ -146,3 +150,12 @@ mod trace;
 pub use cli::{cargo_main, main};
 #[cfg(any(feature = "schema", feature = "trace"))]
 use lockgate_source::scripts;
+
+/// What the research commands of Lockgate's own workspace share with these. No part of the interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::cli::end;
+    pub use crate::failure::Failure;
+    #[cfg(feature = "trace")]
+    pub use crate::trace::{Difference, Draft, Effect, Traced, trace};
+}

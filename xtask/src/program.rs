@@ -2,7 +2,6 @@
 //! tests compiled in: asked by variables, it answers into a file.
 
 use std::env;
-use std::fs;
 use std::process::{Command, Stdio};
 
 use anstream::eprint;
@@ -17,7 +16,7 @@ const TEST: &str = "embedded_is_what_is_on_disk";
 /// Whether the package has one.
 #[cfg(feature = "schema")]
 pub(crate) fn is_there(package: &Package) -> bool {
-    let main = fs::read_to_string(package.tests.join("main.rs")).unwrap_or_default();
+    let main = std::fs::read_to_string(package.tests.join("main.rs")).unwrap_or_default();
     main.lines().any(|line| !line.trim_start().starts_with("//") && line.contains("migration_tests!"))
 }
 

@@ -165,11 +165,6 @@ impl Project {
         Package { backends, ..Package::new(&self.root, String::new(), self.root.clone(), None) }
     }
 
-    /// The directory of the package with this name.
-    pub(crate) fn directory_of(&self, name: &str) -> Option<&Path> {
-        self.packages.iter().find(|package| package.name == name).map(|package| package.directory.as_path())
-    }
-
     /// Whether one of its packages depends on a package of this name, or is it.
     pub(crate) fn depends_on(&self, name: &str) -> bool {
         self.packages.iter().any(|package| package.name == name || package.depends_on(name))

@@ -3,7 +3,7 @@
 
 use lockgate::__private::{Set, migrations};
 use lockgate::schema::Schema;
-use lockgate::{Database, Destination, Error, Migrator, read_schema};
+use lockgate::{Database, Error, Migrator, UpTo, read_schema};
 use lockgate_source::core::{Dialect, Version};
 use lockgate_source::folder::Folder;
 use lockgate_testing::server::{self, Options, Postgres};
@@ -63,7 +63,7 @@ async fn apply(
 ) -> Result<(), NoSchema> {
     let mut made = Vec::new();
     loop {
-        let Err(error) = migrator.apply_to(&mut *database, Destination::Version(version)).await else { return Ok(()) };
+        let Err(error) = migrator.apply_to(&mut *database, UpTo::Version(version)).await else { return Ok(()) };
         let said = error.report().database_code().zip(error.report().database_message());
         let missing = said.and_then(|(code, message)| role::missing(code.strip_prefix("SQLSTATE ")?, message));
         let missing = missing.map(str::to_owned);

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use lockgate_source::{folder, lockfile};
+use lockgate_source::folder;
 
 use crate::Outcome;
 
@@ -103,9 +103,9 @@ pub(crate) fn write(folder: &Path, layout: Layout, count: usize) -> Outcome<()> 
     if layout == Layout::Locked {
         let mut folder = folder::load(&fs::canonicalize(folder)?, "migrations").folder;
         let newest = folder.migrations.pop();
-        let released = lockfile::freeze(&folder, None);
+        let released = folder::freeze(&folder, None);
         folder.migrations.extend(newest);
-        let text = lockfile::with_drafts(&folder, Some(&released)).render();
+        let text = folder::with_drafts(&folder, Some(&released)).render();
         keep(&folder.root.join("migrations.lock"), &text)?;
     }
     if layout == Layout::List {

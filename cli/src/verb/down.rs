@@ -1,6 +1,6 @@
 //! `down`: revert what is applied, never without saying how much.
 
-use lockgate::Destination;
+use lockgate::DownTo;
 
 use super::{at_least_one, plan, watched};
 use crate::context::{Access, Context};
@@ -39,11 +39,11 @@ pub struct Downward {
 }
 
 impl Downward {
-    fn destination(&self, context: &Context<'_>) -> Result<Destination, Problem> {
+    fn destination(&self, context: &Context<'_>) -> Result<DownTo, Problem> {
         match (&self.to, self.steps, self.all) {
-            (Some(wanted), _, _) => Ok(Destination::Version(wanted.version(context.migrations())?)),
-            (None, Some(steps), _) => Ok(Destination::Steps(steps)),
-            (None, None, true) => Ok(Destination::Empty),
+            (Some(wanted), _, _) => Ok(DownTo::Version(wanted.version(context.migrations())?)),
+            (None, Some(steps), _) => Ok(DownTo::Steps(steps)),
+            (None, None, true) => Ok(DownTo::Empty),
             (None, None, false) => Err(Problem::usage(
                 "`down` was not told how far",
                 "say how many migrations (`down 1`), which one stays (`down --to 7`), or `down --all`",

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use lockgate::{Destination, Event, Migrator};
+use lockgate::{Event, Migrator, UpTo};
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -71,11 +71,11 @@ pub struct Upward {
 }
 
 impl Upward {
-    pub(crate) fn destination(&self, context: &Context<'_>) -> Result<Destination, Problem> {
+    pub(crate) fn destination(&self, context: &Context<'_>) -> Result<UpTo, Problem> {
         match (&self.to, self.steps) {
-            (Some(wanted), _) => Ok(Destination::Version(wanted.version(context.migrations())?)),
-            (None, Some(steps)) => Ok(Destination::Steps(steps)),
-            (None, None) => Ok(Destination::Latest),
+            (Some(wanted), _) => Ok(UpTo::Version(wanted.version(context.migrations())?)),
+            (None, Some(steps)) => Ok(UpTo::Steps(steps)),
+            (None, None) => Ok(UpTo::Latest),
         }
     }
 }

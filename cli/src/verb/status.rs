@@ -1,6 +1,6 @@
 //! `status`: what is applied, what is pending and what differs.
 
-use lockgate::{Destination, ErrorKind};
+use lockgate::{ErrorKind, UpTo};
 
 use crate::context::{Access, Context};
 use crate::exit::Exit;
@@ -25,7 +25,7 @@ pub(super) async fn run(context: &Context<'_>, _: &Arguments) -> Result<Exit, Pr
     for drift in &status.drift {
         screen.out(&format!("\n{}", render::drift(drift)));
     }
-    match migrator.plan(&mut database, Destination::Latest).await {
+    match migrator.plan(&mut database, UpTo::Latest).await {
         Ok(_) => Ok(Exit::Done),
         Err(error) if error.kind() == ErrorKind::Refused => {
             screen.out(&format!("\n{}", render::remark("`up` refuses to run until this is put right")));

@@ -1,6 +1,6 @@
 //! Histories that differ from the program, and destinations that cannot be reached.
 
-use lockgate::{Atomicity, Database, Destination, Error, Migrations, Migrator, Repair, Version};
+use lockgate::{Atomicity, Database, DownTo, Error, Migrations, Migrator, Repair, Version};
 use lockgate_cli::Exit;
 
 use super::{read, types};
@@ -17,7 +17,7 @@ type Files = &'static [(&'static str, &'static str)];
 
 enum Ask {
     Up,
-    Down(Destination),
+    Down(DownTo),
     Repair(Repair),
     WholeRun,
 }
@@ -49,8 +49,8 @@ fn version(number: i64) -> Version {
 }
 
 fn cases() -> Vec<Case> {
-    let to = |number| Ask::Down(Destination::Version(version(number)));
-    let steps = |steps| Ask::Down(Destination::Steps(steps));
+    let to = |number| Ask::Down(DownTo::Version(version(number)));
+    let steps = |steps| Ask::Down(DownTo::Steps(steps));
     let case = |name, before, sql, now, ask, types| Case { name, before, sql, now, ask, types };
     vec![
         case(
@@ -96,7 +96,7 @@ fn cases() -> Vec<Case> {
             &[A, B, B_DOWN, C, C_DOWN],
             "",
             &[A, B, B_DOWN, C, C_DOWN],
-            Ask::Down(Destination::Empty),
+            Ask::Down(DownTo::Empty),
             &["down 2"],
         ),
         case("one too many", &[A, A_DOWN], "", &[A, A_DOWN], steps(2), &["down 1"]),

@@ -34,7 +34,9 @@ fn read(error: &Error, says: &[&str]) -> String {
     for wanted in says {
         assert!(text.contains(wanted), "no «{wanted}» in:\n{text}");
     }
-    for word in ["Migrator", "Repair::", "Destination::", "OutOfOrder", "Atomicity", "lock_wait", "`apply", "`revert"] {
+    for word in
+        ["Migrator", "Repair::", "UpTo::", "DownTo::", "OutOfOrder", "Atomicity", "lock_wait", "`apply", "`revert"]
+    {
         assert!(!text.contains(word), "`{word}` means nothing to an operator:\n{text}");
     }
     text

@@ -1,6 +1,6 @@
 //! Going up.
 
-use lockgate::{Action, Atomicity, Database, Destination, ErrorKind, Event, Migrator, Version};
+use lockgate::{Action, Atomicity, Database, DownTo, ErrorKind, Event, Migrator, UpTo, Version};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -109,11 +109,11 @@ async fn l6_p17_the_first_failure_stops_and_earlier_ones_stay(db: Db) {
 async fn s3_up_to_a_version_and_by_steps(db: Db) {
     let mut database = db.open().await;
     let migrator = Migrator::new(migrations(THREE));
-    let one = Destination::Version(Version::new(1).unwrap());
+    let one = UpTo::Version(Version::new(1).unwrap());
     assert_eq!(migrator.apply_to(&mut database, one).await.unwrap().steps.len(), 1);
     assert_eq!(migrator.apply_to(&mut database, one).await.unwrap().steps.len(), 0);
-    assert_eq!(migrator.apply_to(&mut database, Destination::Steps(1)).await.unwrap().steps[0].id, "0002_b");
-    let unknown = Destination::Version(Version::new(9).unwrap());
+    assert_eq!(migrator.apply_to(&mut database, UpTo::Steps(1)).await.unwrap().steps[0].id, "0002_b");
+    let unknown = UpTo::Version(Version::new(9).unwrap());
     let error = migrator.apply_to(&mut database, unknown).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert_eq!(error.to_string(), "`apply` refuses: the program embeds no migration of version 9");
@@ -123,7 +123,7 @@ async fn s3_up_to_a_version_and_by_steps(db: Db) {
 async fn z7_a_plan_changes_nothing(db: Db) {
     let mut database = db.open().await;
     let migrator = Migrator::new(migrations(THREE));
-    let plan = migrator.plan(&mut database, Destination::Latest).await.unwrap();
+    let plan = migrator.plan(&mut database, UpTo::Latest).await.unwrap();
     let ids: Vec<_> = plan.steps.iter().map(|step| step.id.as_str()).collect();
     assert_eq!(ids, ["0001_a", "0002_b", "0003_c"]);
     assert_eq!(migrator.status(&mut database).await.unwrap().pending().count(), 3);
@@ -232,7 +232,7 @@ async fn what_is_told_as_committed_is_so_and_once(db: Db) {
         let (ok, lines) = told(&db, migrator.clone()).await;
         assert!(ok);
         assert_eq!(not_started(lines), three, "{atomicity:?}");
-        migrator.revert(&mut db.open().await, Destination::Empty).await.unwrap();
+        migrator.revert(&mut db.open().await, DownTo::Empty).await.unwrap();
     }
 
     let failing =

@@ -43,7 +43,7 @@ async fn p2_a_patch_that_was_moved_and_described_anew_is_not_run_again(db: Db) {
     let status = migrator.status(&mut database).await.unwrap();
     assert!(status.is_up_to_date() && status.drift.is_empty(), "{status:?}");
     // Reverted, and applied again, under the name that it has now.
-    migrator.revert(&mut database, lockgate::Destination::Empty).await.unwrap();
+    migrator.revert(&mut database, lockgate::DownTo::Empty).await.unwrap();
     assert!(db.objects().await.is_empty());
     db.apply(moved).await;
     let names = db.texts("SELECT CAST(version AS TEXT) || ' ' || name FROM lockgate_history").await;

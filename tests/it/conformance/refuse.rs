@@ -1,6 +1,6 @@
 //! What is refused before anything runs.
 
-use lockgate::{Action, Ahead, Destination, ErrorKind, Migrator, OutOfOrder, Version};
+use lockgate::{Action, Ahead, DownTo, ErrorKind, Migrator, OutOfOrder, UpTo, Version};
 
 use crate::support::database::{Db, backends};
 use crate::support::set::migrations;
@@ -40,7 +40,7 @@ async fn a_step_that_cannot_be_done_is_never_recorded(db: Db) {
     let before = (db.objects().await, db.history().await, db.log().await);
     let mut database = db.open().await;
     let migrator = Migrator::new(migrations(&[A, B, C]));
-    let pending = migrator.plan(&mut database, Destination::Latest).await.unwrap();
+    let pending = migrator.plan(&mut database, UpTo::Latest).await.unwrap();
     let cases = [
         (2, "0002_b", Action::Revert, "the plan is to revert `0002_b`, which has no script for that in this program"),
         (2, "0002_b", Action::Apply, "the plan is to apply `0002_b`, which is applied"),
@@ -125,7 +125,7 @@ async fn a_newer_database_is_ahead_and_no_hole(db: Db) {
     assert!(old.status(&mut database).await.unwrap().is_up_to_date());
     let error = old.clone().ahead(Ahead::Refuse).apply(&mut database).await.unwrap_err();
     assert!(error.report().to_string().contains("is this an old build?"), "{error:?}");
-    let error = old.revert(&mut database, Destination::Empty).await.unwrap_err();
+    let error = old.revert(&mut database, DownTo::Empty).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
 }
 

@@ -1,6 +1,6 @@
 //! Going down.
 
-use lockgate::{Action, Destination, ErrorKind, Migrator, Repair, Version};
+use lockgate::{Action, DownTo, ErrorKind, Migrator, Repair, Version};
 
 use crate::support::database::{Db, backends};
 use crate::support::set::migrations;
@@ -24,18 +24,18 @@ async fn s3_one_step_back_is_recorded(db: Db) {
     db.apply(migrations(TWO)).await;
     let migrator = Migrator::new(migrations(TWO));
     let mut database = db.open().await;
-    let report = migrator.revert(&mut database, Destination::Steps(1)).await.unwrap();
+    let report = migrator.revert(&mut database, DownTo::Steps(1)).await.unwrap();
     assert_eq!((report.steps[0].id.as_str(), report.steps[0].action), ("0002_b", Action::Revert));
     assert_eq!(db.objects().await, ["a"]);
     assert_eq!(db.history().await, ["1:applied"]);
     assert_eq!(db.log().await, ["1:applied", "2:applied", "2:reverted"]);
 
-    let error = migrator.revert(&mut database, Destination::Steps(2)).await.unwrap_err();
+    let error = migrator.revert(&mut database, DownTo::Steps(2)).await.unwrap_err();
     assert_eq!(error.to_string(), "`revert` refuses: 2 migrations cannot be reverted: only 1 is applied");
     migrator.apply(&mut database).await.unwrap();
-    let one = Destination::Version(Version::new(1).unwrap());
+    let one = DownTo::Version(Version::new(1).unwrap());
     assert_eq!(migrator.revert(&mut database, one).await.unwrap().steps.len(), 1);
-    migrator.revert(&mut database, Destination::Empty).await.unwrap();
+    migrator.revert(&mut database, DownTo::Empty).await.unwrap();
     assert!(db.objects().await.is_empty());
     assert!(db.history().await.is_empty());
     migrator.apply(&mut database).await.unwrap();
@@ -52,7 +52,7 @@ async fn l2_an_irreversible_one_is_refused_with_its_name(db: Db) {
     ]);
     db.apply(set).await;
     let mut database = db.open().await;
-    let error = Migrator::new(set).revert(&mut database, Destination::Empty).await.unwrap_err();
+    let error = Migrator::new(set).revert(&mut database, DownTo::Empty).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert_eq!(error.to_string(), "`revert` refuses: `0002_seed` is irreversible: rows cannot be told apart");
     assert_eq!(db.objects().await, ["a", "c"], "nothing was reverted before the refusal");
@@ -69,7 +69,7 @@ async fn a_draft_that_was_edited_can_be_reverted(db: Db) {
     let mut database = db.open().await;
     let migrator = Migrator::new(edited);
     assert_eq!(migrator.apply(&mut database).await.unwrap_err().kind(), ErrorKind::Refused);
-    let report = migrator.revert(&mut database, Destination::Steps(1)).await.unwrap();
+    let report = migrator.revert(&mut database, DownTo::Steps(1)).await.unwrap();
     assert_eq!(report.tolerated.len(), 1);
     migrator.apply(&mut database).await.unwrap();
     assert_eq!(db.history().await.len(), 2);

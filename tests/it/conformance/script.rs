@@ -1,7 +1,7 @@
 //! Scripts that are more than statements in a transaction: Rust steps, scripts outside, directives.
 
 use lockgate::__private::RustStep;
-use lockgate::{Destination, ErrorKind, Migrator, StepResult, Transaction};
+use lockgate::{DownTo, ErrorKind, Migrator, StepResult, Transaction};
 
 use crate::support::database::{Db, backends};
 use crate::support::set::{migrations, with_steps};
@@ -180,16 +180,16 @@ async fn a_way_down_outside_is_put_right_too(db: Db) {
     let mut database = db.open().await;
     let migrator = Migrator::new(set("DROP TABLE b;\nDROP TABLE d;"));
     migrator.apply(&mut database).await.unwrap();
-    migrator.revert(&mut database, Destination::Steps(1)).await.unwrap_err();
+    migrator.revert(&mut database, DownTo::Steps(1)).await.unwrap_err();
     assert_eq!(db.history().await, ["1:applied", "2:reverting"]);
     let other = Migrator::new(set("SELECT 1;\nDROP TABLE c;"));
-    let error = other.revert(&mut database, Destination::Steps(1)).await.unwrap_err();
+    let error = other.revert(&mut database, DownTo::Steps(1)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert!(
         error.to_string().contains("half way down, after 1 finished statement, and its script does not"),
         "{error}"
     );
-    Migrator::new(set("DROP TABLE b;\nDROP TABLE c;")).revert(&mut database, Destination::Steps(1)).await.unwrap();
+    Migrator::new(set("DROP TABLE b;\nDROP TABLE c;")).revert(&mut database, DownTo::Steps(1)).await.unwrap();
     assert_eq!(db.objects().await, ["member"]);
     assert_eq!(db.history().await, ["1:applied"]);
 }

@@ -1,6 +1,6 @@
 //! Every verb on everything that it takes: pools, connections, and a value for any database.
 
-use lockgate::{Database, Destination, Migrator, Repair, Version};
+use lockgate::{Database, DownTo, Migrator, Repair, UpTo, Version};
 use sqlx::{Connection, PgConnection, SqliteConnection, SqlitePool};
 
 use crate::support::database::{Db, backends};
@@ -29,15 +29,15 @@ macro_rules! every_verb {
         let migrator = Migrator::new(migrations(TWO));
         let one = Version::new(1).unwrap();
         assert_eq!(is_send(migrator.status($target)).await.unwrap().pending().count(), 2);
-        assert_eq!(is_send(migrator.plan($target, Destination::Latest)).await.unwrap().steps.len(), 2);
+        assert_eq!(is_send(migrator.plan($target, UpTo::Latest)).await.unwrap().steps.len(), 2);
         assert!(is_send(migrator.drift($target)).await.unwrap().is_empty());
-        assert_eq!(is_send(migrator.apply_to($target, Destination::Version(one))).await.unwrap().steps.len(), 1);
+        assert_eq!(is_send(migrator.apply_to($target, UpTo::Version(one))).await.unwrap().steps.len(), 1);
         assert_eq!(is_send(migrator.apply($target)).await.unwrap().steps.len(), 1);
         assert!(migrator.apply($target).await.unwrap().is_empty());
         assert!(migrator.status($target).await.unwrap().is_up_to_date());
-        let plan = is_send(migrator.plan_revert($target, Destination::Steps(1))).await.unwrap();
+        let plan = is_send(migrator.plan_revert($target, DownTo::Steps(1))).await.unwrap();
         assert_eq!(is_send(migrator.apply_plan($target, &plan)).await.unwrap().steps[0].id, "0002_b");
-        assert_eq!(is_send(migrator.revert($target, Destination::Empty)).await.unwrap().steps.len(), 1);
+        assert_eq!(is_send(migrator.revert($target, DownTo::Empty)).await.unwrap().steps.len(), 1);
         assert!($db.objects().await.is_empty());
         assert_eq!(is_send(migrator.baseline($target, one)).await.unwrap().steps.len(), 1);
         assert_eq!(is_send(migrator.repair($target, Repair::Forget(one))).await.unwrap().steps.len(), 1);

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lockgate::__private::RustStep;
-use lockgate::{Atomicity, Destination, Drift, Error, ErrorKind, Event, Migrator, Report};
+use lockgate::{Atomicity, DownTo, Drift, Error, ErrorKind, Event, Migrator, Report};
 
 use crate::support::database::{Db, backends};
 use crate::support::gate::{Gate, gate, stands};
@@ -113,7 +113,7 @@ async fn steps_down_are_counted_from_the_history_that_was_seen(db: Db) {
     db.apply(migrations(&files[..4])).await;
     let other = other::<2>(&db, Migrator::new(all)).await;
     let (migrator, told) = other.is_let_go_by(Migrator::new(all));
-    let error = migrator.revert(&mut db.open().await, Destination::Steps(1)).await.unwrap_err();
+    let error = migrator.revert(&mut db.open().await, DownTo::Steps(1)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PlanStale, "{error:?}");
     assert!(told.lock().unwrap().contains(&"waits".to_owned()));
     assert_eq!(other.ended().await.steps.len(), 1);

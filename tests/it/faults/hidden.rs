@@ -2,7 +2,7 @@
 //! PostgreSQL.
 
 use lockgate::__private::RustStep;
-use lockgate::{Atomicity, Database, Destination, ErrorKind, Migrator, StepResult, Transaction};
+use lockgate::{Atomicity, Database, DownTo, ErrorKind, Migrator, StepResult, Transaction};
 use sqlx::{Connection, Executor, PgConnection};
 
 use super::told;
@@ -235,7 +235,7 @@ async fn a_history_that_swallows_what_is_written_is_told() {
                 let mut database = db.open().await;
                 let before = db.history().await;
                 let ran = match goes_down {
-                    true => migrator.revert(&mut database, Destination::Steps(1)).await,
+                    true => migrator.revert(&mut database, DownTo::Steps(1)).await,
                     false => migrator.apply(&mut database).await,
                 };
                 // Going up in a transaction inserts, and going down deletes; outside of one both update, too.
@@ -260,7 +260,7 @@ async fn a_history_that_swallows_what_is_written_is_told() {
                 // Without it, all goes on, once.
                 db.execute(&format!("DROP TRIGGER swallow ON {table}")).await;
                 let again = match goes_down {
-                    true => migrator.revert(&mut database, Destination::Steps(1)).await,
+                    true => migrator.revert(&mut database, DownTo::Steps(1)).await,
                     false => migrator.apply(&mut database).await,
                 };
                 again.unwrap_or_else(|error| panic!("{which}: {error:?}"));

@@ -1,7 +1,7 @@
 //! Which history: two runs on one PostgreSQL database never see different ones, whatever role, search path or
 //! setting; one that is hidden is not empty, and one that cannot be told is refused by name.
 
-use lockgate::{Database, Destination, ErrorKind, Migrations, Migrator, Version};
+use lockgate::{Database, DownTo, ErrorKind, Migrations, Migrator, UpTo, Version};
 use lockgate_cli::clap; // for the derives
 use lockgate_harness::server::Options;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -97,9 +97,9 @@ async fn a_history_that_is_hidden_is_refused_by_name() {
             for error in [
                 migrator.status(&mut role).await.unwrap_err(),
                 migrator.apply(&mut role).await.unwrap_err(),
-                migrator.plan(&mut role, Destination::Latest).await.unwrap_err(),
+                migrator.plan(&mut role, UpTo::Latest).await.unwrap_err(),
                 migrator.baseline(&mut role, Version::new(1).unwrap()).await.unwrap_err(),
-                migrator.revert(&mut role, Destination::Empty).await.unwrap_err(),
+                migrator.revert(&mut role, DownTo::Empty).await.unwrap_err(),
             ] {
                 let says = format!("row-level security hides rows of public.lockgate_history from the role {name}");
                 told(&error, ErrorKind::Denied, &[&says, "DISABLE ROW LEVEL SECURITY"]);

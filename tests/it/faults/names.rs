@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use lockgate::__private::RustStep;
-use lockgate::{Atomicity, Database, Destination, ErrorKind, Event, Migrations, Migrator, Repair, Version};
+use lockgate::{Atomicity, Database, DownTo, ErrorKind, Event, Migrations, Migrator, Repair, UpTo, Version};
 use lockgate_harness::server::{Options, Postgres};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::sync::mpsc;
@@ -160,8 +160,8 @@ fn set(more: &[(&str, &str)]) -> &'static Migrations {
     with_steps(&[&FILES, more].concat(), WORKS)
 }
 
-fn to(version: i64) -> Destination {
-    Destination::Version(Version::new(version).unwrap())
+fn to(version: i64) -> UpTo {
+    UpTo::Version(Version::new(version).unwrap())
 }
 
 #[tokio::test]
@@ -224,8 +224,8 @@ async fn a_run_and_every_verb_run_nothing_that_is_planted() {
         hostile.nothing_ran(&format!("repair, {case}"));
         of(good).read_schema(&mut database).await.unwrap();
         hostile.nothing_ran(&format!("the schema, {case}"));
-        of(good).revert(&mut database, Destination::Steps(1)).await.unwrap();
-        of(good).revert(&mut lent, Destination::Empty).await.unwrap_or_else(|error| panic!("{case}: {error:?}"));
+        of(good).revert(&mut database, DownTo::Steps(1)).await.unwrap();
+        of(good).revert(&mut lent, DownTo::Empty).await.unwrap_or_else(|error| panic!("{case}: {error:?}"));
         hostile.nothing_ran(&format!("down, {case}"));
     }
 }
@@ -351,7 +351,7 @@ async fn a_script_outside_a_transaction_that_is_resumed_runs_nothing_that_is_pla
             hostile.nothing_ran(&format!("resumed behind {cut:?}"));
             let found: String = sqlx::query_scalar(values).fetch_one(&mut asks).await.unwrap();
             assert_eq!(found, "4,5,6", "{cut:?}");
-            migrator.revert(&mut database, Destination::Steps(1)).await.unwrap();
+            migrator.revert(&mut database, DownTo::Steps(1)).await.unwrap();
             hostile.nothing_ran("down");
         }
         if !came {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use lockgate::{Database, Destination, ErrorKind, Migrations, Migrator, Repair, Version};
+use lockgate::{Database, DownTo, ErrorKind, Migrations, Migrator, Repair, UpTo, Version};
 use sqlx::{Connection, PgConnection};
 
 use lockgate_cli::clap; // for the derives
@@ -68,7 +68,8 @@ async fn alone(connection: &mut PgConnection) {
 async fn cut_everywhere(up: bool) {
     let Some(database) = postgres::database() else { return };
     let migrator = Migrator::new(set());
-    let to = |version| Destination::Version(Version::new(version).unwrap());
+    let to = |version| UpTo::Version(Version::new(version).unwrap());
+    let down = DownTo::Version(Version::new(1).unwrap());
     let mut connection = database.connect().await;
     migrator.apply_to(&mut connection, to(if up { 1 } else { 2 })).await.unwrap();
     let ends = if up { AFTER } else { BEFORE };
@@ -81,20 +82,20 @@ async fn cut_everywhere(up: bool) {
             wire.cut(cut);
             let ran = match up {
                 true => migrator.apply(&mut through).await,
-                false => migrator.revert(&mut through, to(1)).await,
+                false => migrator.revert(&mut through, down).await,
             };
             came |= !wire.is_cut_pending();
             drop((through, wire));
             alone(&mut connection).await;
             let again = match up {
                 true => migrator.apply(&mut connection).await,
-                false => migrator.revert(&mut connection, to(1)).await,
+                false => migrator.revert(&mut connection, down).await,
             };
             again.unwrap_or_else(|error| panic!("{cut:?}: {error:?}\nbehind {ran:?}"));
             assert_eq!(state(&mut connection).await, ends, "{cut:?}");
             // Back again, for the next cut.
             match up {
-                true => migrator.revert(&mut connection, to(1)).await,
+                true => migrator.revert(&mut connection, down).await,
                 false => migrator.apply(&mut connection).await,
             }
             .unwrap_or_else(|error| panic!("{cut:?}: {error:?}"));
@@ -165,7 +166,7 @@ fn calls() -> &'static Migrations {
 
 /// A database in which a CALL was cut off; the report of the next run.
 async fn a_call_cut_off(cut: fn(usize) -> Cut) -> Option<(postgres::Database, PgConnection, lockgate::Error)> {
-    let to_ground = Destination::Version(Version::new(1).unwrap());
+    let to_ground = UpTo::Version(Version::new(1).unwrap());
     let migrator = Migrator::new(calls());
     let (mut message, mut found) = (None, None);
     // Once to learn which message it is, once to cut there.
@@ -431,7 +432,7 @@ async fn what_makes_a_transaction_read_only_is_not_in_the_way_of_its_record() {
         migrations(&[("0001_n.sql", "CREATE TABLE n (n INTEGER); INSERT INTO n VALUES (0);"), ("0002_x.sql", &script)]);
     let migrator = Migrator::new(set);
     let mut connection = database.connect().await;
-    migrator.apply_to(&mut connection, Destination::Steps(1)).await.unwrap();
+    migrator.apply_to(&mut connection, UpTo::Steps(1)).await.unwrap();
     let mut message = 1;
     loop {
         let mut came = false;

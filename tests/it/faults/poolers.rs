@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lockgate::__private::RustStep;
-use lockgate::{Atomicity, Database, Destination, ErrorKind, Migrations, Migrator, Version};
+use lockgate::{Atomicity, Database, DownTo, ErrorKind, Migrations, Migrator, UpTo, Version};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::task::JoinSet;
 
@@ -283,7 +283,7 @@ async fn two_who_go_one_down_go_one_down() {
         let mut looked = Vec::new();
         for _ in 0..4 {
             let mut lent = PgConnection::connect(&db.url()).await.unwrap();
-            let plan = migrator.plan_revert(&mut lent, Destination::Steps(1)).await.unwrap();
+            let plan = migrator.plan_revert(&mut lent, DownTo::Steps(1)).await.unwrap();
             looked.push((lent, plan));
         }
         let mut runs = JoinSet::new();
@@ -322,7 +322,7 @@ async fn one_step_up_on_lent_connections_is_applied_once() {
     let mut runs = JoinSet::new();
     for _ in 0..6 {
         let mut lent = PgConnection::connect(&db.url()).await.unwrap();
-        runs.spawn(async move { Migrator::new(set).apply_to(&mut lent, Destination::Steps(1)).await });
+        runs.spawn(async move { Migrator::new(set).apply_to(&mut lent, UpTo::Steps(1)).await });
     }
     let mut applied = 0;
     while let Some(run) = runs.join_next().await {
@@ -390,7 +390,7 @@ async fn without_advisory_locks_a_row_keeps_others_out() {
     let more = migrations(&[GROUND, ("0002_a.sql", "UPDATE n SET n = n + 1;")]);
     let other = Migrator::new(more).set("other").history_table("other_history");
     db.execute("DROP TABLE n").await;
-    other.apply_to(&mut database, Destination::Version(Version::new(1).unwrap())).await.unwrap();
+    other.apply_to(&mut database, UpTo::Version(Version::new(1).unwrap())).await.unwrap();
     let mut holder = PgConnection::connect(&db.url()).await.unwrap();
     holder.execute("BEGIN; SELECT FROM other_history WHERE state = 'lock' FOR UPDATE").await.unwrap();
     let error = other.clone().lock_wait(std::time::Duration::from_millis(60)).apply(&mut database).await.unwrap_err();
@@ -410,7 +410,7 @@ async fn without_advisory_locks_a_row_keeps_others_out() {
     let right = script.replace("nowhere", "n");
     with(files(&right)).apply(&mut database).await.unwrap();
     assert_eq!(db.texts("SELECT n::text FROM n").await, ["3"]);
-    with(files(&right)).revert(&mut database, Destination::Steps(1)).await.unwrap();
+    with(files(&right)).revert(&mut database, DownTo::Steps(1)).await.unwrap();
     assert_eq!(db.texts("SELECT n::text FROM n").await, ["1"]);
     database.close().await.unwrap();
     db.execute(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}")).await;

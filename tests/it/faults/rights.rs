@@ -1,6 +1,6 @@
 //! Somebody may look and not write.
 
-use lockgate::{Database, Destination, ErrorKind, Migrations, Migrator};
+use lockgate::{Database, ErrorKind, Migrations, Migrator, UpTo};
 use lockgate_harness::server::Options;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 
@@ -19,7 +19,7 @@ async fn reads(database: &mut Database, applied: &'static Migrations, more: &'st
     assert!(migrator.drift(&mut *database).await.unwrap().is_empty());
     assert!(migrator.apply(&mut *database).await.unwrap().is_empty(), "an up-to-date start needs to read alone");
     let migrator = Migrator::new(more);
-    assert_eq!(migrator.plan(&mut *database, Destination::Latest).await.unwrap().steps.len(), 1);
+    assert_eq!(migrator.plan(&mut *database, UpTo::Latest).await.unwrap().steps.len(), 1);
     assert_eq!(migrator.status(&mut *database).await.unwrap().pending().count(), 1);
     migrator.apply(&mut *database).await.unwrap_err()
 }

@@ -1,7 +1,7 @@
 //! What a migration, or a trigger, does to the history itself: it is noticed in the same transaction, and said.
 
 use lockgate::__private::RustStep;
-use lockgate::{Atomicity, Destination, ErrorKind, Migrator, StepResult, Transaction};
+use lockgate::{Atomicity, DownTo, ErrorKind, Migrator, StepResult, Transaction};
 
 use super::told;
 use crate::support::database::{Db, backends};
@@ -59,7 +59,7 @@ async fn a_script_that_takes_rows_out_of_the_history_is_told(db: Db) {
     let down = ("0003_c.down.sql", "DELETE FROM lockgate_history WHERE version = 2;");
     let set = migrations(&[A, B, ("0003_c.up.sql", "INSERT INTO a VALUES (3);"), down]);
     db.apply(set).await;
-    let error = Migrator::new(set).revert(&mut db.open().await, Destination::Steps(1)).await.unwrap_err();
+    let error = Migrator::new(set).revert(&mut db.open().await, DownTo::Steps(1)).await.unwrap_err();
     told(&error, ErrorKind::Failed, &["`0003_c` could not be recorded", ALTERED]);
     assert_eq!(db.history().await.len(), 3);
 }
@@ -174,7 +174,7 @@ async fn a_trigger_that_writes_elsewhere_is_none_of_our_business(db: Db) {
     ]);
     db.apply(set).await;
     assert_eq!(rows(&db).await, ["1", "3", "100", "100"]);
-    let down = Destination::Steps(2);
+    let down = DownTo::Steps(2);
     Migrator::new(set).revert(&mut db.open().await, down).await.unwrap_or_else(|error| panic!("{error:?}"));
     assert_eq!(rows(&db).await, ["100", "100", "200", "200"]);
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use lockgate::{Atomicity, Database, Destination, ErrorKind, Event, Migrator, Repair, Version};
+use lockgate::{Atomicity, Database, ErrorKind, Event, Migrator, Repair, UpTo, Version};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::sync::mpsc;
 
@@ -227,5 +227,5 @@ async fn a_live_owner_is_told_of_and_nobody_repairs_its_row() {
     impatient.repair(&mut database, Repair::Again(two)).await.unwrap();
     impatient.apply(&mut database).await.unwrap();
     assert_eq!(db.texts("SELECT id::text FROM a ORDER BY id").await, ["1", "2"]);
-    impatient.apply_to(&mut database, Destination::Latest).await.unwrap();
+    impatient.apply_to(&mut database, UpTo::Latest).await.unwrap();
 }

@@ -106,7 +106,7 @@ async fn a_failure_while_reverting_is_told_as_one(db: Db) {
     ]);
     db.apply(set).await;
     let mut database = db.open().await;
-    let error = Migrator::new(set).revert(&mut database, lockgate::Destination::Empty).await.unwrap_err();
+    let error = Migrator::new(set).revert(&mut database, lockgate::DownTo::Empty).await.unwrap_err();
     told(
         &error,
         ErrorKind::Failed,

@@ -261,7 +261,7 @@ async fn the_history_table_may_be_anywhere() {
     ops.apply(&mut connection).await.unwrap();
     assert!(ops.apply(&mut connection).await.unwrap().is_empty());
     assert_eq!(tables(&mut connection).await, ["ops.lockgate_history", "ops.lockgate_log", "public.a"]);
-    ops.revert(&mut connection, lockgate::Destination::Empty).await.unwrap();
+    ops.revert(&mut connection, lockgate::DownTo::Empty).await.unwrap();
 
     let quoted = Migrator::new(set).history_table("Ops_Größe.Order");
     quoted.apply(&mut connection).await.unwrap();

@@ -384,7 +384,7 @@ async fn c_a_trigger_that_swallows_the_history_is_noticed() {
     db.apply(set).await;
     db.execute("CREATE TRIGGER t BEFORE DELETE ON lockgate_history BEGIN SELECT RAISE(IGNORE); END").await;
     let mut database = db.open().await;
-    let error = Migrator::new(set).revert(&mut database, lockgate::Destination::Empty).await.unwrap_err();
+    let error = Migrator::new(set).revert(&mut database, lockgate::DownTo::Empty).await.unwrap_err();
     told(&error, ErrorKind::Failed, &["trigger", "was rolled back", "drop the trigger"]);
     assert_eq!(db.objects().await, ["a", "t"]);
 }

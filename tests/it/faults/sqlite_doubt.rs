@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use lockgate::{Destination, ErrorKind, Event, Migrations, Migrator, Repair, Version};
+use lockgate::{DownTo, ErrorKind, Event, Migrations, Migrator, Repair, Version};
 use sqlx::{Connection, Executor, SqliteConnection};
 
 use super::told;
@@ -34,7 +34,7 @@ fn counts() -> &'static Migrations {
 /// Whatever moment the runner goes away at, no statement takes effect twice, up and down.
 #[tokio::test]
 async fn a_a_script_whose_runner_goes_away_anywhere_takes_effect_once() {
-    let (set, one) = (counts(), Destination::Version(Version::new(1).unwrap()));
+    let (set, one) = (counts(), DownTo::Version(Version::new(1).unwrap()));
     let mut polls = 1;
     loop {
         let db = Db::sqlite().unwrap();

@@ -103,7 +103,7 @@ async fn the_history_is_no_part_of_the_schema() {
     assert!(ours.contains("table ops.done\n") && !ours.contains("lockgate_"), "{ours}");
     let own = migrator.read_schema(&pool).await.unwrap().to_text();
     assert!(!own.contains("ops") && own.contains("lockgate_history"), "{own}");
-    migrator.revert(&pool, lockgate::Destination::Empty).await.unwrap();
+    migrator.revert(&pool, lockgate::DownTo::Empty).await.unwrap();
     run(&mut database.connect().await, "DROP TABLE lockgate_history, lockgate_log").await;
     assert_eq!(migrator.read_schema(&pool).await.unwrap(), empty);
     // A table of somebody else's that is called so is none of ours.

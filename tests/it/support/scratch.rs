@@ -149,13 +149,14 @@ impl Said {
     }
 }
 
-/// The xtask of this workspace, built as `cargo xtask` builds it.
+/// The developers' commands, all of them.
 pub(crate) fn xtask() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let words = ["build", "--package", "lockgate-xtask", "--bin", "cargo-lockgate", "--message-format=json"];
-        let output = Command::new(cargo).args(words).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+        let words = "build --package lockgate-xtask --bin cargo-lockgate --features full --message-format=json";
+        let output =
+            Command::new(cargo).args(words.split(' ')).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let built = Message::parse_stream(&output.stdout[..]).flatten().find_map(|message| match message {
             Message::CompilerArtifact(artifact) => artifact.executable,

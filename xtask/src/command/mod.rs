@@ -3,15 +3,12 @@
 pub(crate) mod amend;
 pub(crate) mod check;
 mod convert;
-pub(crate) mod corpus;
 pub(crate) mod explain;
-pub(crate) mod faults;
 pub(crate) mod freeze;
 pub(crate) mod init;
 pub(crate) mod merge_lockfile;
 pub(crate) mod new_migration;
 pub(crate) mod new_test;
-pub(crate) mod oracle;
 pub(crate) mod renumber;
 #[cfg(feature = "schema")]
 pub(crate) mod schema;

@@ -9,32 +9,33 @@ use crate::role::quoted;
 
 /// What one statement did to one relation that was there before its migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Effect {
+pub struct Effect {
     /// Where the statement begins, counted from 1; columns are characters.
-    pub(crate) line: usize,
-    pub(crate) column: usize,
+    pub line: usize,
+    /// Its character there.
+    pub column: usize,
     /// With its schema: `public.users`.
-    pub(crate) relation: String,
+    pub relation: String,
     /// `table`, `index` and so on.
-    pub(crate) kind: &'static str,
+    pub kind: &'static str,
     /// The strongest lock that is held on it by then; none where it could not be seen.
-    pub(crate) lock: Option<TableLock>,
+    pub lock: Option<TableLock>,
     /// The lock that the statement's text let expect, where it is one that
     /// [exceeds writes](TableLock::exceeds_writes): what every program takes is no news.
-    pub(crate) predicted: Option<TableLock>,
+    pub predicted: Option<TableLock>,
     /// How the two differ.
-    pub(crate) differs: Option<Difference>,
+    pub differs: Option<Difference>,
     /// Whether all of it was written anew.
-    pub(crate) rewritten: bool,
+    pub rewritten: bool,
     /// Whether it was read from end to end.
-    pub(crate) scanned: bool,
+    pub scanned: bool,
     /// The indexes that were built on it.
-    pub(crate) indexes: Vec<String>,
+    pub indexes: Vec<String>,
 }
 
 /// How the lock that was taken is another one than the one that was predicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Difference {
+pub enum Difference {
     /// A stronger one was taken than was predicted, if one was.
     NotPredicted,
     /// A weaker one was taken than was predicted, or none.

@@ -9,5 +9,5 @@ mod database;
 mod effect;
 mod run;
 
-pub(crate) use effect::{Difference, Effect};
-pub(crate) use run::{Draft, trace};
+pub use effect::{Difference, Effect};
+pub use run::{Draft, Traced, trace};

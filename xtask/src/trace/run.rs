@@ -12,31 +12,35 @@ const CODE: &str = "trace";
 
 /// What a trace found.
 #[derive(Debug)]
-pub(crate) struct Traced {
-    pub(crate) diagnostics: Vec<Diagnostic>,
+pub struct Traced {
+    /// What is wrong or worth a note.
+    pub diagnostics: Vec<Diagnostic>,
     /// How many migrations ran.
-    pub(crate) applied: usize,
+    pub applied: usize,
     /// The roles that the scripts name and none of them makes.
-    pub(crate) roles: Vec<String>,
+    pub roles: Vec<String>,
     /// What each draft that ran did.
-    pub(crate) drafts: Vec<Draft>,
+    pub drafts: Vec<Draft>,
 }
 
 /// What one draft did to what was there before it.
 #[derive(Debug)]
-pub(crate) struct Draft {
-    pub(crate) id: String,
-    pub(crate) file: String,
+pub struct Draft {
+    /// Version and name.
+    pub id: String,
+    /// Its file, as messages name it.
+    pub file: String,
     /// Whether it runs in one transaction, which keeps each lock to its end.
-    pub(crate) transactional: bool,
+    pub transactional: bool,
     /// Whether it begins and ends transactions by itself.
-    pub(crate) controls: bool,
-    pub(crate) effects: Vec<Effect>,
+    pub controls: bool,
+    /// What its statements do to relations that were there before.
+    pub effects: Vec<Effect>,
 }
 
 /// Traces a folder on the server behind this URL, which must be a throwaway one. The `Err` says what is
 /// wrong with the server.
-pub(crate) fn trace(folder: &Folder, url: &str) -> Result<Traced, String> {
+pub fn trace(folder: &Folder, url: &str) -> Result<Traced, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     runtime.block_on(async {
         let mut database = Database::open(url).await?;

@@ -6,9 +6,10 @@ mod sarif;
 mod trace;
 
 use anstream::{eprintln, print, println};
+use lockgate_source::core::Dialect;
 use lockgate_source::folder::policy::Numbering;
 use lockgate_source::folder::{self, Folder, Loaded, Migration, Tests};
-use lockgate_source::{Diagnostic, Policy, Severity, Style, lockfile};
+use lockgate_source::{Diagnostic, Policy, Severity, Style, lockfile, scripts};
 
 use crate::called;
 use crate::changes::Changes;
@@ -105,6 +106,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         all.push(checked);
     }
+    if let Some(note) = left_out(&all) {
+        eprintln!("{}", called::named(&note));
+    }
     match arguments.format {
         Format::Text => {}
         Format::Json => println!("{}", json::document(&all)),
@@ -135,6 +139,26 @@ fn remind_of_driver(project: &Project, package: &Package) {
     }
 }
 
+/// What the compiler checks of these folders and this build of the command does not.
+fn left_out(all: &[Checked]) -> Option<String> {
+    let is_for = |dialect: Dialect| all.iter().any(|checked| scripts::is_for(&checked.loaded.folder, dialect));
+    let parsed = is_for(Dialect::Postgres) || is_for(Dialect::Sqlite);
+    let missing: Vec<&str> = [
+        ("the grammar of SQL is not checked", cfg!(not(feature = "grammar")) && parsed),
+        ("no set is replayed on SQLite", cfg!(not(feature = "replay")) && is_for(Dialect::Sqlite)),
+    ]
+    .into_iter()
+    .filter_map(|(what, is_missing)| is_missing.then_some(what))
+    .collect();
+    (!missing.is_empty()).then(|| {
+        format!(
+            "note: {} by this build of the command: install `lockgate-xtask` with `--features full` to have it. The compiler \
+             checks it in any case",
+            missing.join(", and ")
+        )
+    })
+}
+
 /// Runs the whole set on an SQLite in memory, and says in a few words what that was.
 #[cfg(feature = "replay")]
 fn replay(loaded: &mut Loaded) -> Result<Option<String>, Failure> {
@@ -156,7 +180,7 @@ fn trace(loaded: &mut Loaded) -> Result<Trace, Failure> {
 /// Built without the feature `trace`.
 #[cfg(not(feature = "trace"))]
 fn trace(_: &mut Loaded) -> Result<Trace, Failure> {
-    Err(Failure::impossible("this xtask was built without `--trace`: give `lockgate-xtask` its feature `trace`"))
+    Err(Failure::impossible("this build has no `--trace`: install `lockgate-xtask` with `--features full`"))
 }
 
 /// What cannot be made without the feature `trace`.

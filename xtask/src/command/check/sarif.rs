@@ -19,7 +19,6 @@ pub(super) fn document(all: &[Checked]) -> String {
                 "driver": {
                     "name": "Lockgate",
                     "semanticVersion": env!("CARGO_PKG_VERSION"),
-                    "informationUri": env!("CARGO_PKG_REPOSITORY"),
                     "rules": CODES.iter().map(rule).collect::<Vec<_>>(),
                 },
             },

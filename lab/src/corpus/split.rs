@@ -12,7 +12,7 @@ use super::database::Database;
 use super::shell::{compare, outside, shell};
 use super::table::Answer;
 use super::{Script, Set};
-use crate::failure::Failure;
+use lockgate_xtask::__private::Failure;
 
 /// A set on two databases.
 pub(super) struct Pair<'a> {

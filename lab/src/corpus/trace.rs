@@ -6,8 +6,8 @@ use lockgate_source::folder::{self, Tests};
 use lockgate_testing::server::{Options, Postgres};
 
 use super::{Dialect, Set};
-use crate::failure::Failure;
-use crate::trace::{Difference, trace};
+use lockgate_xtask::__private::Failure;
+use lockgate_xtask::__private::{Difference, trace};
 
 /// Of a hundred locks fewer than so many may be others than predicted.
 const DIFFERENT_MAX: f64 = 1.0;

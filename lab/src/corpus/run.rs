@@ -8,8 +8,8 @@ use super::shell::{compare, shell};
 use super::split::{self, Pair};
 use super::table::{Answer, Outcome};
 use super::{Script, Set};
-use crate::failure::Failure;
 use lockgate_testing::server::Postgres;
+use lockgate_xtask::__private::Failure;
 
 /// What happened when each migration in turn went up, down and up again.
 #[derive(Debug, Default)]

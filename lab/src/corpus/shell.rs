@@ -6,7 +6,7 @@ use std::fs;
 use super::database::Database;
 use super::table::Answer;
 use super::{Script, Set};
-use crate::failure::Failure;
+use lockgate_xtask::__private::Failure;
 
 /// Runs scripts with the plain shell; the `Err` names the one that fails and what the shell says.
 pub(super) fn shell(

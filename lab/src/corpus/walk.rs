@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::Set;
 use super::build::Runner;
 use super::database::Programs;
-use crate::failure::Failure;
+use lockgate_xtask::__private::Failure;
 
 /// What the program says of one migration.
 #[derive(Debug, Deserialize)]

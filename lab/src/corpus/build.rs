@@ -10,8 +10,8 @@ use cargo_metadata::Message;
 use cargo_metadata::diagnostic::DiagnosticLevel;
 
 use super::Set;
-use crate::failure::Failure;
-use crate::project::Project;
+use crate::workspace::{directory_of, root};
+use lockgate_xtask::__private::Failure;
 
 /// What the program is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +69,7 @@ impl Runner {
 }
 
 /// Builds it: first the sets alone, so that one that does not compile costs no other.
-pub(super) fn runner(purpose: Purpose, project: &Project, corpus: &Path, sets: &[Set]) -> Result<Runner, Failure> {
-    let root = &project.root;
+pub(super) fn runner(purpose: Purpose, corpus: &Path, sets: &[Set]) -> Result<Runner, Failure> {
     let write = |path: PathBuf, text: String| {
         let failed = |e| Failure::impossible(format!("{} cannot be written: {e}", path.display()));
         fs::create_dir_all(path.parent().expect("it is in the corpus")).map_err(failed)?;
@@ -81,13 +80,11 @@ pub(super) fn runner(purpose: Purpose, project: &Project, corpus: &Path, sets: &
         fs::write(&path, text).map_err(failed)
     };
     let ours = |name: &str, features: &str| {
-        let folder = project.directory_of(name).ok_or_else(|| {
-            Failure::impossible("`corpus` tries Lockgate itself: it runs in Lockgate's own workspace alone")
-        })?;
-        Ok::<_, Failure>(format!("{name} = {{ path = {:?}, features = [{features}] }}\n", folder.display().to_string()))
+        let folder = root().join(directory_of(name)).display().to_string();
+        format!("{name} = {{ path = {folder:?}, features = [{features}] }}\n")
     };
     // As the harness asks for it, so that it is compiled once.
-    let lockgate = ours("lockgate", "\"sqlite\", \"postgres\", \"schema\"")?;
+    let lockgate = ours("lockgate", "\"sqlite\", \"postgres\", \"schema\"");
     for (index, set) in sets.iter().enumerate() {
         let crate_folder = set.folder.parent().expect("a set's folder is in its crate");
         write(crate_folder.join("Cargo.toml"), manifest(&format!("set-{index}"), &lockgate))?;
@@ -95,20 +92,20 @@ pub(super) fn runner(purpose: Purpose, project: &Project, corpus: &Path, sets: &
         write(crate_folder.join("src/lib.rs"), text.to_owned())?;
     }
     // The same versions as the checkout's own: they are there already.
-    let lock = root.join("Cargo.lock");
+    let lock = root().join("Cargo.lock");
     fs::copy(&lock, corpus.join("Cargo.lock"))
         .map_err(|e| Failure::impossible(format!("{} cannot be copied: {e}", lock.display())))?;
 
     let members: Vec<&Path> = sets.iter().map(|set| set.folder.parent().expect("as above")).collect();
     write(corpus.join("Cargo.toml"), workspace(&members, None))?;
-    let target = root.join("target").join("corpus");
+    let target = root().join("target").join("corpus");
     let refused = libraries(corpus, &target, sets.len())?;
 
     let good = || (0..sets.len()).filter(|index| refused[*index].is_none());
     let sqlx = "sqlx = { version = \"0.9\", default-features = false, features = [\"runtime-tokio\", \"sqlite\", \"postgres\"] }\n";
     let more = match purpose {
         Purpose::Run => sqlx.to_owned(),
-        Purpose::Walk => ours("lockgate-harness", "\"sqlite\", \"postgres\"")? + "serde_json = \"1\"\n",
+        Purpose::Walk => ours("lockgate-harness", "\"sqlite\", \"postgres\"") + "serde_json = \"1\"\n",
     };
     let mut dependencies =
         lockgate + &more + "tokio = { version = \"1\", features = [\"rt-multi-thread\", \"macros\"] }\n";

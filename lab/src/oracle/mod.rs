@@ -24,8 +24,8 @@ use lockgate_source::sql;
 use lockgate_source::sql::check::check;
 use serde::Deserialize;
 
-use crate::failure::Failure;
-use crate::project::Project;
+use crate::workspace;
+use lockgate_xtask::__private::Failure;
 
 /// With the grammar of PostgreSQL 18.
 const VERSION: &str = "8.7";
@@ -131,11 +131,7 @@ fn refusal(text: &str) -> Option<String> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let project = Project::find()?;
-    if project.directory_of("lockgate").is_none() {
-        return Err(Failure::impossible("`oracle` tries Lockgate itself: it runs in Lockgate's own workspace alone"));
-    }
-    let folder = project.root.join(".corpus").join("oracle");
+    let folder = workspace::root().join(".corpus").join("oracle");
     let python = python(&folder)?;
     let files = match &*arguments.files {
         [] => regression_tests(&folder, &python)?,

@@ -4,8 +4,8 @@
 use std::ffi::OsString;
 use std::process::{Command, Stdio};
 
-use crate::failure::Failure;
-use crate::project::Project;
+use crate::workspace;
+use lockgate_xtask::__private::Failure;
 
 /// The crate with the campaign.
 const PACKAGE: &str = "lockgate-faults";
@@ -22,13 +22,13 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let project = Project::find()?;
-    if project.directory_of(PACKAGE).is_none() {
-        return Err(Failure::impossible("`faults` tries Lockgate itself: it runs in Lockgate's own workspace alone"));
-    }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["run", "--quiet", "--package", PACKAGE, "--"]).args(&arguments.arguments).stdin(Stdio::null());
+    command
+        .args(["run", "--quiet", "--package", PACKAGE, "--"])
+        .args(&arguments.arguments)
+        .stdin(Stdio::null())
+        .current_dir(workspace::root());
     let status = command.status().map_err(|error| Failure::impossible(format!("cargo does not start: {error}")))?;
     match status.code() {
         Some(0) => Ok(()),

@@ -11,7 +11,6 @@ mod run;
 mod shell;
 mod split;
 mod table;
-#[cfg(feature = "trace")]
 mod trace;
 mod walk;
 
@@ -19,11 +18,11 @@ use std::path::PathBuf;
 
 use anstream::{eprintln, println};
 
-use crate::failure::Failure;
-use crate::project::Project;
+use crate::workspace;
 use build::Purpose;
 use database::Dialect;
 use lockgate_testing::server::{Error, ErrorKind, Options, Postgres, require};
+use lockgate_xtask::__private::Failure;
 
 /// The published packages that are tried when none is named.
 const PACKAGES: [(&str, &str, Dialect); 8] = [
@@ -91,8 +90,7 @@ struct Script {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let project = Project::find()?;
-    let corpus = project.root.join(".corpus");
+    let corpus = workspace::root().join(".corpus");
     let mut sets = Vec::new();
     for (name, version, dialect) in wanted(arguments)? {
         eprintln!("{name} {version}");
@@ -107,12 +105,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let programs = database::Programs::find(server.as_ref());
     if arguments.walk {
         sets.iter_mut().try_for_each(fetch::prepare)?;
-        let runner = build::runner(Purpose::Walk, &project, &corpus, &sets)?;
+        let runner = build::runner(Purpose::Walk, &corpus, &sets)?;
         return walk::run(&sets, server.as_ref(), &programs, &runner, arguments.dump);
     }
     let runner = match arguments.shell_only {
         true => None,
-        false => Some(build::runner(Purpose::Run, &project, &corpus, &sets)?),
+        false => Some(build::runner(Purpose::Run, &corpus, &sets)?),
     };
 
     let mut results = Vec::new();
@@ -134,15 +132,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-#[cfg(feature = "trace")]
 fn traced(sets: &[Set]) -> Result<(), Failure> {
     trace::run(sets)
-}
-
-/// Built without the feature `trace`.
-#[cfg(not(feature = "trace"))]
-fn traced(_: &[Set]) -> Result<(), Failure> {
-    Err(Failure::impossible("this xtask was built without `--trace`: give `lockgate-xtask` its feature `trace`"))
 }
 
 fn wanted(arguments: &Arguments) -> Result<Vec<(String, String, Dialect)>, Failure> {

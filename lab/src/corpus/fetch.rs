@@ -10,7 +10,7 @@ use lockgate_source::sql;
 
 use super::database::Dialect;
 use super::{Script, Set};
-use crate::failure::Failure;
+use lockgate_xtask::__private::Failure;
 
 /// The version of what is done before the first script.
 const PREPARED: i64 = 1;
