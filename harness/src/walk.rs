@@ -109,13 +109,11 @@ impl Walk<'_> {
         }
 
         self.revert(ground).await.or_problem(Step::Revert, "its way back fails")?;
-        // What is gone above took its rows along; the way back cannot bring them.
-        let kept: Vec<_> = start
-            .counts
-            .iter()
-            .filter(|(table, _)| first.counts.iter().any(|(name, _)| name == table))
-            .cloned()
-            .collect();
+        // A table that is gone above took its rows along, and comes back without them: a test says that this is meant.
+        // Where nobody could say it, only the tables count that have stayed.
+        let stayed = |table: &String| first.counts.iter().any(|(name, _)| name == table);
+        let kept: Vec<_> =
+            start.counts.iter().filter(|(table, _)| self.minds_values() || stayed(table)).cloned().collect();
         let back = self.look(ground, Step::RowsAfterRevert).await?;
         self.survive(&kept, &back.counts, Step::RowsAfterRevert)?;
         let reverted = self.schema(Moment::Reverted, Step::SchemaAfterRevert).await?;

@@ -85,8 +85,18 @@ async fn rows_may_go_where_the_test_says_so(dialect: Dialect) {
 
 async fn a_table_that_is_dropped_on_purpose_is_no_loss(dialect: Dialect) {
     let files = [USERS, NO_USERS, ("0002_x.up.sql", "DROP TABLE users;"), ("0002_x.down.sql", USERS.1)];
-    let fill = Sql { fill: FILL, ..Sql::default() };
+    let fill = Sql { fill: FILL, loses_rows: &["users"], ..Sql::default() };
     passes(tests(&files, vec![fill.of(2)]), dialect, 2).await;
+    // One that nobody has put a row in, and one whose rows were kept elsewhere.
+    passes(tests(&files, vec![Sql { before: &[], ..Sql::default() }.of(2)]), dialect, 2).await;
+    let up = "CREATE TABLE kept AS SELECT * FROM users;\nDROP TABLE users;";
+    let down = format!("{}\nINSERT INTO users SELECT * FROM kept;\nDROP TABLE kept;", USERS.1);
+    let files = [USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", &*down)];
+    passes(tests(&files, vec![Sql { fill: FILL, ..Sql::default() }.of(2)]), dialect, 2).await;
+    // Rows of the set itself, in a set without tests: nobody could say what is meant.
+    let seeded = ("0001_create_users.up.sql", &*format!("{}\n{};", USERS.1, FILL[0]));
+    let files = [seeded, NO_USERS, ("0002_x.up.sql", "DROP TABLE users;"), ("0002_x.down.sql", USERS.1)];
+    passes(tests(&files, Vec::new()), dialect, 2).await;
 }
 
 /// No false alarm: what is another value with every run is nobody's fault.
@@ -265,7 +275,7 @@ async fn a_table_with_everything_on_it() {
          ALTER TABLE notes OWNER TO pg_monitor;";
     let dropped = "DROP TABLE notes;\nDROP FUNCTION stamp;";
     on_postgres(made, dropped).await;
-    goes_well_on(Dialect::Postgres, made, &["INSERT INTO notes DEFAULT VALUES"], dropped, made).await;
+    goes_well_on(Dialect::Postgres, made, &[], dropped, made).await;
 }
 
 #[tokio::test]
@@ -330,7 +340,7 @@ async fn a_table_that_is_built_anew() {
 async fn a_table_that_is_written_otherwise() {
     let before = "CREATE TABLE t (a INTEGER PRIMARY KEY, b VARCHAR(9) DEFAULT 'x' CHECK (b <> ''), c);";
     let down = "CREATE TABLE \"t\" ( -- as it was\n  [a] integer primary key,\n  `b` varchar ( 9 ) default 'x' check(b<>''),\n  c\n);";
-    goes_well_on(Dialect::Sqlite, before, &["INSERT INTO t VALUES (1, 'x', 2)"], "DROP TABLE t;", down).await;
+    goes_well_on(Dialect::Sqlite, before, &[], "DROP TABLE t;", down).await;
 }
 
 #[tokio::test]
