@@ -27,9 +27,11 @@ pub fn for_each<T: Sync, R: Send>(
     work: impl Fn(&T) -> R + Sync,
 ) -> Vec<Option<R>> {
     const WORTH_A_THREAD: usize = 16 << 10;
-    let processors = thread::available_parallelism().map_or(1, NonZero::get);
     let total: usize = items.iter().map(weight).sum();
-    let threads = processors.min(8).min(total / WORTH_A_THREAD + 1).min(items.len());
+    let worth = (total / WORTH_A_THREAD + 1).min(items.len());
+    // To ask costs several files of the kernel's, more than a short statement.
+    let processors = if worth > 1 { thread::available_parallelism().map_or(1, NonZero::get) } else { 1 };
+    let threads = processors.min(8).min(worth);
     let next = AtomicUsize::new(0);
     let some = || {
         DEEP.set(true);

@@ -82,6 +82,16 @@ fn what_the_server_takes_and_the_parser_does_not_passes() {
         "CREATE OR REPLACE PROCEDURE p() LANGUAGE sql SET TIME ZONE -7 AS 'SELECT 1';",
         "SET NAMES 'UTF8';",
         "SET LOCAL NAMES DEFAULT;",
+        "SET NAMES;",
+        "SET SESSION NAMES;",
+        "ALTER ROLE app SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY;",
+        "ALTER DATABASE d SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE NOT DEFERRABLE;",
+        "CREATE FUNCTION f() RETURNS int SET TRANSACTION READ WRITE LANGUAGE sql AS 'SELECT 1';",
+        "DROP TYPE IF EXISTS a[], s.b ARRAY, c(3), SETOF d CASCADE;",
+        "DROP DOMAIN a[];",
+        "COMMENT ON TYPE a[] IS 'x';",
+        "ALTER EXTENSION e ADD TYPE s.a[];",
+        "SECURITY LABEL FOR p ON TYPE a[] IS 'x';",
         "ALTER INDEX i OWNER TO app;",
         "ALTER INDEX IF EXISTS s.i OWNER TO app;",
         "CREATE SERVER s VERSION NULL FOREIGN DATA WRAPPER w;",
@@ -97,6 +107,11 @@ fn what_the_server_takes_and_the_parser_does_not_passes() {
     );
     postgres("DROP EVENT TRIGGER a, b CASCDE;", "1:25 expected `CASCADE`, found `CASCDE`; did you mean `CASCADE`?");
     postgres("DROP LANGUAGE a,;", "1:16 `,` cannot stand here; delete it");
+    postgres("DROP TYPE a[] CASCDE;", "1:15 expected `CASCADE`, found `CASCDE`; did you mean `CASCADE`?");
+    postgres("ALTER ROLE a SET TRANSACTION READ ONLYY;", "1:30 expected `=`, found `READ`");
+    postgres("UPDATE a SET b = 1 WHERE >= 2;", "1:26 expected an expression, found `>=`");
+    postgres("CREATE TYPE a AS (b, c text);", "1:20 expected a type, found `,`");
+    postgres("REVOKE FROM a;", "1:8 expected a privilege or a role, found `FROM`");
     let function = "CREATE FUNCTION f() RETURNS int LANGUAGE sql SET TIME ZONE 'UTC' IMMUTABEL AS 'SELECT 1';";
     postgres(function, "1:66 expected `IMMUTABLE`, found `IMMUTABEL`; did you mean `IMMUTABLE`?");
 }

@@ -85,6 +85,12 @@ pub(super) fn in_other_words(text: &str) -> Option<String> {
             other.settings(&mut at, &SETTINGS);
         } else if take(&mut at, "server") {
             other.words(&mut at, "version null", "version ''");
+        } else if take(&mut at, "extension") {
+            at.next();
+            if at.is_any(&["add", "drop"]) {
+                at.next();
+                other.type_name(&mut at);
+            }
         } else if at.is("index") {
             let index = at.token.start..at.token.end;
             at.until(&["owner"]);
@@ -96,7 +102,17 @@ pub(super) fn in_other_words(text: &str) -> Option<String> {
         let configuration = "text search configuration";
         if DROPPED_IN_LISTS.into_iter().chain([configuration]).any(|what| take(&mut at, what)) {
             other.list(&mut at);
+        } else {
+            other.type_name(&mut at);
         }
+    } else if take(&mut at, "comment on") {
+        other.type_name(&mut at);
+    } else if take(&mut at, "security label") {
+        if at.take("for") {
+            at.next();
+        }
+        let _ = at.take("on");
+        other.type_name(&mut at);
     } else if at.is("set") {
         other.settings(&mut at, &SETTINGS[1..2]);
     } else if at.is("explain") {
@@ -153,6 +169,7 @@ impl Other {
     fn settings(&mut self, at: &mut Words<'_>, settings: &[(&str, &str)]) {
         while !at.ended() {
             let (sets, resets) = (at.is("set"), at.is("reset"));
+            let verb = at.token.start..at.token.end;
             at.next();
             if !sets && !resets {
                 continue;
@@ -161,6 +178,21 @@ impl Other {
                 at.next();
             }
             let start = at.token.start;
+            if sets && ends(at, "names").is_some() && take(&mut at.clone(), "names") {
+                let mut behind = at.clone();
+                behind.next();
+                // Alone it is the default.
+                if behind.ended() {
+                    return self.put(verb.start..at.token.end, "reset all");
+                }
+            }
+            // Of a role, a database or a function this sets nothing, and is taken.
+            if sets && settings.len() > 1 && (take(at, "characteristics as transaction") || take(at, "transaction")) {
+                if let Some(end) = transaction_modes(at) {
+                    self.put(verb.end..end, "t=1");
+                }
+                continue;
+            }
             let Some((end, other)) = settings.iter().find_map(|(words, other)| Some((ends(at, words)?, other))) else {
                 continue;
             };
@@ -186,6 +218,41 @@ impl Other {
         }
     }
 
+    /// The name of a type or a domain, which may be one of an array or have a length.
+    fn type_name(&mut self, at: &mut Words<'_>) {
+        if !at.is_any(&["type", "domain"]) {
+            return;
+        }
+        at.next();
+        let _ = take(at, "if exists");
+        loop {
+            let start = at.token.start;
+            if at.take("setof") {
+                self.put(start..at.token.start, "");
+            }
+            at.next();
+            while at.is_byte(b'.') {
+                at.next();
+                at.next();
+            }
+            let (start, mut end) = (at.token.start, at.token.start);
+            at.skip_parentheses();
+            let _ = at.take("array");
+            while at.is_byte(b'[') {
+                while !at.ended() && !at.is_byte(b']') {
+                    at.next();
+                }
+                at.next();
+            }
+            end = end.max(at.token.start);
+            self.put(start..end, "");
+            if !at.is_byte(b',') {
+                return;
+            }
+            at.next();
+        }
+    }
+
     /// Of names with commas between them the first alone.
     fn list(&mut self, at: &mut Words<'_>) {
         let _ = take(at, "if exists");
@@ -208,6 +275,35 @@ impl Other {
                 at.next();
             }
             self.put(start..end, "");
+        }
+    }
+}
+
+/// Goes behind the modes of a transaction, and says where they end.
+fn transaction_modes(at: &mut Words<'_>) -> Option<usize> {
+    const MODES: [&str; 8] = [
+        "isolation level serializable",
+        "isolation level repeatable read",
+        "isolation level read committed",
+        "isolation level read uncommitted",
+        "read only",
+        "read write",
+        "not deferrable",
+        "deferrable",
+    ];
+    let mut end = None;
+    loop {
+        let ended = MODES.into_iter().find_map(|mode| Some((ends(at, mode)?, mode)));
+        if let Some((behind, mode)) = ended {
+            end = Some(behind);
+            take(at, mode);
+        } else if at.take("snapshot") {
+            end = Some(at.token.end);
+            at.next();
+        } else if at.is_byte(b',') {
+            at.next();
+        } else {
+            return end;
         }
     }
 }
@@ -273,11 +369,22 @@ pub(super) fn missed(text: &str) -> Option<Wrong> {
         let expected = Some("a name".to_owned());
         return (table && at.ended()).then(|| stuck(Dialect::Postgres, text, at.token.start, expected));
     }
+    if let Some(wrong) = nothing_before(text, at.clone()) {
+        return Some(wrong);
+    }
+    if at.is_any(&["grant", "revoke"]) {
+        at.next();
+        let expected = "a privilege or a role".to_owned();
+        return at.is_any(&["on", "to", "from"]).then(|| unexpected(text, &at, expected));
+    }
     let creates = at.is("create");
     if !creates && !at.is("alter") {
         return None;
     }
     at.next();
+    if creates && at.take("type") {
+        return attribute(text, at);
+    }
     if at.is_any(&["role", "user", "group"]) {
         let user = at.is("user");
         at.next();
@@ -300,6 +407,61 @@ pub(super) fn missed(text: &str) -> Option<Wrong> {
             let expected = "`RANGE`, `LIST` or `HASH`".to_owned();
             return (!known && !at.ended()).then(|| unexpected(text, &at, expected));
         }
+        at.next();
+    }
+    None
+}
+
+/// A comparison that has nothing to its left: the parser takes it for an operator that stands before its operand.
+fn nothing_before(text: &str, mut at: Words<'_>) -> Option<Wrong> {
+    let mut begins = false;
+    while !at.ended() {
+        // As the server's lexer does: the longest run of such characters is one operator.
+        let rest = if begins { &text[at.token.start..] } else { "" };
+        let length = rest.find(|c: char| !"<>=!+-*/%^&|~@#?`".contains(c)).unwrap_or(rest.len());
+        if ["<=", ">=", "<>", "!=", "=>"].contains(&&rest[..length]) {
+            let operator = &rest[..length];
+            let range = at.token.start..at.token.start + length;
+            let fact = Fact::Unexpected { found: format!("`{operator}`"), expected: Some("an expression".to_owned()) };
+            return Some(Wrong::new(range, fact));
+        }
+        begins = at.is_any(&["where", "having", "when", "and", "or", "not", "then", "else"]);
+        at.next();
+    }
+    None
+}
+
+/// An attribute of a composite type that has a name and no type.
+fn attribute(text: &str, mut at: Words<'_>) -> Option<Wrong> {
+    at.next();
+    while at.is_byte(b'.') {
+        at.next();
+        at.next();
+    }
+    if !at.take("as") || at.token.kind != Kind::Open {
+        return None;
+    }
+    at.next();
+    let (mut depth, mut tokens) = (0_usize, 0_usize);
+    while !at.ended() {
+        match at.token.kind {
+            Kind::Open => depth += 1,
+            Kind::Close if depth > 0 => depth -= 1,
+            _ if depth > 0 => {}
+            kind if kind == Kind::Close || at.is_byte(b',') => {
+                if tokens == 1 {
+                    return Some(unexpected(text, &at, "a type".to_owned()));
+                }
+                if kind == Kind::Close {
+                    return None;
+                }
+                tokens = 0;
+                at.next();
+                continue;
+            }
+            _ => {}
+        }
+        tokens += 1;
         at.next();
     }
     None
@@ -372,6 +534,14 @@ mod tests {
             "CREATE ROLE a LOGNI;",
             "ALTER USER a WITH SUPERUSR;",
             "CREATE TABLE a (b int) PARTITION BY RNAGE (b);",
+            "CREATE TYPE a AS (b, c text);",
+            "CREATE TYPE s.a AS (b numeric(3, 2), c);",
+            "GRANT TO a;",
+            "REVOKE FROM a CASCADE;",
+            "GRANT ON t TO a;",
+            "UPDATE a SET b = 1 WHERE >= 2;",
+            "ALTER TABLE a ADD CHECK (b > 0 AND <> 7);",
+            "CREATE INDEX i ON a (b) WHERE != 'x';",
         ] {
             assert!(missed(text).is_some(), "{text}");
         }
@@ -392,6 +562,19 @@ mod tests {
             "CREATE TABLE a PARTITION OF b FOR VALUES IN (1) PARTITION BY HASH (c);",
             "CREATE TABLE a AS SELECT row_number() OVER (PARTITION BY b) FROM c;",
             "CREATE TABLE a AS SELECT row_number() OVER w FROM c WINDOW w AS (PARTITION BY b);",
+            "CREATE TYPE a AS ();",
+            "CREATE TYPE a AS (b int, \"c\" text COLLATE \"C\", d s.t[]);",
+            "CREATE TYPE a AS ENUM ('x');",
+            "CREATE TYPE a AS RANGE (subtype = float8);",
+            "CREATE TYPE a;",
+            "GRANT SELECT ON t TO a;",
+            "GRANT \"on\" TO a;",
+            "REVOKE ADMIN OPTION FOR b FROM a;",
+            "SELECT a FROM b WHERE a <= 1 AND b >= 2 AND NOT c <> 3;",
+            "SELECT a FROM b WHERE @ a > 1 AND !! b = 2 AND -1 <= c;",
+            "SELECT a FROM b WHERE a OPERATOR(pg_catalog.<=) 1 ORDER BY a USING <;",
+            "CREATE OPERATOR <= (LEFTARG = a, RIGHTARG = a, FUNCTION = f, NEGATOR = >);",
+            "CREATE TABLE a (b int, EXCLUDE USING gist (b WITH <>));",
         ] {
             assert!(missed(text).is_none(), "{text}: {:?}", missed(text));
         }
