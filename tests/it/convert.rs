@@ -81,6 +81,10 @@ error[foreign-section]: dbmate's down section would run as part of the up script
 error: there is 1 problem
 "
     );
+    // A folder that wants a way back is not told that there is none: it is in the file.
+    scratch.write("app/migrations/migrations.toml", "dialects = [\"sqlite\"]\ndown = \"required\"\n");
+    let said = scratch.run(&["check"]).fails(1);
+    assert!(said.contains("foreign-section") && !said.contains("missing-down"), "{said}");
     // Followed literally.
     scratch.write("app/migrations/0001_users.up.sql", &format!("-- migrate:up\n{up}\n-- migrate:down\n"));
     scratch.write("app/migrations/0001_users.down.sql", "DROP TABLE users;\n");

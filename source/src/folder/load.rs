@@ -123,6 +123,7 @@ fn load_any(directory: &Path, shown: &str, tests: Tests, policy: Policy, backend
     diagnostics.extend(grammar::check(&folder, &files));
     diagnostics.extend(lint::check(&folder, &files));
     let wrong = section::check(&folder, &files);
+    let divided: Vec<String> = wrong.iter().map(|wrong| wrong.file.clone()).collect();
     if !wrong.is_empty() {
         diagnostics = section::without_echoes(diagnostics, &wrong);
         diagnostics.extend(wrong);
@@ -161,6 +162,8 @@ fn load_any(directory: &Path, shown: &str, tests: Tests, policy: Policy, backend
     if folder.policy.tests == Need::Required {
         diagnostics.extend(missing_tests(&folder));
     }
+    // The way back is there, in the file itself.
+    diagnostics.retain(|diagnostic| diagnostic.code != "missing-down" || !divided.contains(&diagnostic.file));
     diagnostic::sort(&mut diagnostics);
     Loaded { folder, diagnostics }
 }

@@ -81,6 +81,9 @@ pub(super) fn in_other_words(text: &str) -> Option<String> {
             }
         }
     } else if take(&mut at, "alter") {
+        if at.is_any(&["role", "user", "database"]) {
+            other.modes(at.clone());
+        }
         if at.is_any(&["role", "user", "database", "function", "procedure", "routine", "system"]) {
             other.settings(&mut at, &SETTINGS);
         } else if take(&mut at, "server") {
@@ -186,13 +189,6 @@ impl Other {
                     return self.put(verb.start..at.token.end, "reset all");
                 }
             }
-            // Of a role, a database or a function this sets nothing, and is taken.
-            if sets && settings.len() > 1 && (take(at, "characteristics as transaction") || take(at, "transaction")) {
-                if let Some(end) = transaction_modes(at) {
-                    self.put(verb.end..end, "t=1");
-                }
-                continue;
-            }
             let Some((end, other)) = settings.iter().find_map(|(words, other)| Some((ends(at, words)?, other))) else {
                 continue;
             };
@@ -215,6 +211,20 @@ impl Other {
                     }
                 }
             }
+        }
+    }
+
+    /// `SET TRANSACTION` of a role or a database, which sets nothing and is taken.
+    fn modes(&mut self, mut at: Words<'_>) {
+        at.until(&["set"]);
+        let start = at.token.start;
+        while at.is_any(&["session", "local"]) {
+            at.next();
+        }
+        if (take(&mut at, "characteristics as transaction") || take(&mut at, "transaction"))
+            && let Some(end) = transaction_modes(&mut at)
+        {
+            self.put(start..end, "t=1");
         }
     }
 
