@@ -47,7 +47,7 @@ const DESIGN: &str = "what to make of the schema is a design, over more than one
 const WAYS: &[Way] = &[
     (
         "add-column-rewrite",
-        "add the column without it, set the default with `ALTER COLUMN … SET DEFAULT`",
+        "`ALTER TABLE users ADD COLUMN token UUID`, then `ALTER TABLE users ALTER COLUMN token SET DEFAULT gen_random_uuid()`",
         &[Edit(
             "0002_add_token.sql",
             " DEFAULT gen_random_uuid()",

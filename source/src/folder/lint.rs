@@ -70,7 +70,9 @@ fn few(told: Vec<(&'static str, usize, Diagnostic)>) -> Vec<Diagnostic> {
     for ((source, rule), (count, last)) in more {
         let here = shown.iter().filter(|(known, of, _)| (*known, *of) == (rule, source)).count();
         if count > here {
-            shown[last].2.help.insert(0, format!("there are {} more of this kind in the file", count - here));
+            let more = count - here;
+            let are = if more == 1 { "is" } else { "are" };
+            shown[last].2.help.insert(0, format!("there {are} {more} more of this kind in the file"));
         }
     }
     shown.into_iter().map(|(_, _, diagnostic)| diagnostic).collect()

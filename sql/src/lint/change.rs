@@ -141,7 +141,7 @@ pub(super) enum Action<'a> {
     DropNotNull,
     DropConstraint,
     AddConstraint(Constraint<'a>),
-    Validate,
+    Validate(Name),
     RenameTable(Name),
     RenameColumn(Name),
     /// The table that becomes a partition.
@@ -462,7 +462,7 @@ fn action(mut at: Cursor<'_>) -> Option<Action<'_>> {
         return at.name().map(Action::RenameColumn);
     }
     if at.take("validate constraint") {
-        return Some(Action::Validate);
+        return at.name().map(Action::Validate);
     }
     if at.take("attach partition") {
         return at.name().map(Action::Attach);

@@ -174,30 +174,51 @@ fn rewrite(view: &mut View<'_, '_>, table: &Name, column: &Column<'_>, range: &R
     let volatile = column
         .default
         .and_then(|default| functions(default).into_iter().find(|name| VOLATILE.contains(&name.as_str())));
-    let (why, quick) = if is_serial(column) {
-        (format!("a `{}` numbers the rows", column.kind), true)
+    let (shown, name) = (&table.written, &column.name.written);
+    let plain = |kind: &str| format!("`ALTER TABLE {shown} ADD COLUMN {name} {kind}`");
+    let alter = format!("ALTER TABLE {shown} ALTER COLUMN {name}");
+    let by_default = || {
+        let kind = view.written(column.kind_range.clone());
+        let default = column.default.map_or_else(String::new, |default| default.written());
+        format!("{}, then `{alter} SET DEFAULT {default}`, and fill the old rows in pieces", plain(&kind))
+    };
+    let (why, help) = if is_serial(column) {
+        let kind = match column.kind.as_str() {
+            "bigserial" | "serial8" => "bigint",
+            "smallserial" | "serial2" => "smallint",
+            _ => "integer",
+        };
+        let sequence = shown.beside(&Written::joined(&[shown.last(), name.last(), "seq"])).to_string();
+        let text = sequence.replace('\'', "''");
+        let help = format!(
+            "{}, `CREATE SEQUENCE {sequence} OWNED BY {shown}.{name}`, `{alter} SET DEFAULT nextval('{text}')`, and fill the old \
+             rows in pieces",
+            plain(kind)
+        );
+        (format!("a `{}` numbers the rows", column.kind), help)
     } else if rest.has("as identity") {
-        ("an identity numbers the rows".to_owned(), true)
+        let kind = view.written(column.kind_range.clone());
+        let how = if rest.has("always") { "ALWAYS" } else { "BY DEFAULT" };
+        let help = format!(
+            "{}, and fill the old rows in pieces; then `{alter} SET NOT NULL`, and `{alter} ADD GENERATED {how} AS IDENTITY \
+             (START WITH 1000000)`, with a number above all of theirs",
+            plain(&kind)
+        );
+        ("an identity numbers the rows".to_owned(), help)
     } else if rest.has("generated always as") && !rest.has("virtual") {
-        ("a STORED column is computed for each row".to_owned(), false)
+        let help = format!("add `{name}` as a plain column that a trigger fills, and fill the old rows in pieces");
+        ("a STORED column is computed for each row".to_owned(), help)
     } else if let Some(function) = volatile {
-        (format!("`{function}()` gives each row another value"), true)
+        (format!("`{function}()` gives each row another value"), by_default())
     } else if old && column.default.is_some_and(|default| !default.is("null")) {
-        ("before PostgreSQL 11 a default is written into each row".to_owned(), true)
+        ("before PostgreSQL 11 a default is written into each row".to_owned(), by_default())
     } else {
         return;
     };
-    let (shown, name) = (&table.written, &column.name.written);
     let message = format!(
         "nobody can read or write `{shown}` while all of it is written anew, under {} until the commit: {why}",
         a_lock(view.lock_of(range))
     );
-    let help = if quick {
-        "add the column without it, set the default with `ALTER COLUMN … SET DEFAULT`, and fill the old rows in pieces"
-            .to_owned()
-    } else {
-        format!("add `{name}` as a plain column that a trigger fills, and fill the old rows in pieces")
-    };
     view.tell("add-column-rewrite", range.clone(), message, vec![help]);
 }
 

@@ -4,7 +4,7 @@
 use lockgate_core::TableLock;
 
 use super::change::{Action, Change, Column, Constraint, ConstraintKind};
-use super::cursor::{Cursor, Name, Written};
+use super::cursor::{Cursor, Name, Written, key};
 use super::facts::Fact;
 use super::world::{View, a_lock};
 
@@ -82,6 +82,7 @@ pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
                     Action::AddConstraint(constraint) => {
                         constrain(view, table, constraint, range.clone());
                     }
+                    Action::Validate(name) => validate(view, table, name, range.clone()),
                     Action::AddColumn(column) => add_column(view, table, column, range.clone()),
                     Action::SetNotNull(column) if !view.has_null_check(table, column) => {
                         not_null(view, table, column, range.clone());
@@ -210,6 +211,36 @@ fn constrain(view: &mut View<'_, '_>, table: &Name, constraint: &Constraint<'_>,
             view.tell("blocking-unique", range, message, vec![help]);
         }
     }
+}
+
+/// What is added unchecked and checked in the same transaction is checked under the lock of the first.
+fn validate(view: &mut View<'_, '_>, table: &Name, name: &Name, range: std::ops::Range<usize>) {
+    if !view.source.is_transactional {
+        return;
+    }
+    let added = view.up_to_here().find_map(|change| match change {
+        Change::AlterTable { table: of, actions } if of.key == table.key => {
+            actions.iter().find_map(|(at, action)| match action {
+                Action::AddConstraint(constraint) if key(named(of, constraint).last()) == name.key => {
+                    Some((constraint.kind, at.clone()))
+                }
+                _ => None,
+            })
+        }
+        _ => None,
+    });
+    let Some((kind, at)) = added else { return };
+    let shown = &table.written;
+    let who = if kind == ConstraintKind::ForeignKey { "nobody can write to" } else { "nobody can read or write" };
+    let message = format!(
+        "{who} `{shown}` while every row is checked: `ADD CONSTRAINT` holds {} from above until the commit",
+        a_lock(view.lock_of(&at))
+    );
+    let help = format!(
+        "give it a migration of its own, after this one: `ALTER TABLE {shown} VALIDATE CONSTRAINT {}`",
+        name.written
+    );
+    view.tell("blocking-constraint", range, message, vec![help]);
 }
 
 /// The constraints that a new column brings along: an index is built, and rows that get a value are checked.

@@ -350,6 +350,22 @@ fn what_running_programs_use_is_not_taken_away() {
     postgres().released(USERS).draft(added).draft("ALTER TABLE users DROP COLUMN nick;").finds(&[]);
 }
 
+/// The lock of the first statement is held until the commit.
+#[test]
+fn what_is_added_unchecked_is_checked_in_another_transaction() {
+    let check = "ALTER TABLE users ADD CONSTRAINT grown CHECK (age > 17) NOT VALID;";
+    let validate = "ALTER TABLE users VALIDATE CONSTRAINT grown;";
+    on_users(&format!("{check}\n{validate}"), &["blocking-constraint: VALIDATE CONSTRAINT grown"]);
+    on_users(
+        "ALTER TABLE users ADD FOREIGN KEY (age) REFERENCES ages NOT VALID, VALIDATE CONSTRAINT users_age_fkey;",
+        &["blocking-constraint: VALIDATE CONSTRAINT users_age_fkey"],
+    );
+    on_users(&format!("-- no-transaction\n{check}\n{validate}"), &[]);
+    on_users(validate, &[]);
+    on_users(&format!("ALTER TABLE others ADD CONSTRAINT grown CHECK (a > 1) NOT VALID;\n{validate}"), &[]);
+    postgres().released(USERS).draft(check).draft(validate).finds(&[]);
+}
+
 /// What was written somewhere else before is not lost, and programs know the column all the same.
 #[test]
 fn a_column_that_was_moved_is_not_said_to_be_lost() {
