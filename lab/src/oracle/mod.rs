@@ -175,7 +175,7 @@ fn compare(python: &Path, statements: &[String]) -> Result<[Tally; 4], Failure> 
                 tallies[2 + usize::from(!valid)].count(text, *valid, said);
             }
             let judged = judged.fetch_add(1, Ordering::Relaxed) + 1;
-            if judged % PROGRESS == 0 {
+            if judged.is_multiple_of(PROGRESS) {
                 eprintln!("{judged} of {} judged", statements.len());
             }
         })?;
