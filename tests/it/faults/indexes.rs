@@ -1,6 +1,9 @@
 //! CREATE INDEX CONCURRENTLY fails: the index that it leaves behind, by name, and how to go on.
 
-use lockgate::{Database, ErrorKind, Migrator, Repair, Version};
+use std::time::Duration;
+
+use lockgate::{Database, ErrorKind, Migrations, Migrator, Repair, Version};
+use sqlx::{Connection, PgConnection};
 
 use super::told;
 use crate::support::database::Db;
@@ -157,4 +160,72 @@ async fn a_statement_that_failed_is_not_taken_for_one_that_finished() {
         message += 1;
     }
     assert!(message > 3, "{message} messages");
+}
+
+/// A runner was killed after it announced the first statement of the second migration, and before it sent that.
+async fn announced(db: &Db, set: &'static Migrations) {
+    let mut message = 1;
+    while !db.texts("SELECT 'yes' FROM lockgate_history WHERE under_way = 1").await.contains(&"yes".to_owned()) {
+        let wire = Wire::in_front_of(&db.url()).await;
+        let mut through = Database::connect(&wire.url()).await.unwrap();
+        wire.cut(Cut::BeforeQuery(message));
+        Migrator::new(set).apply(&mut through).await.unwrap_err();
+        message += 1;
+    }
+}
+
+/// What somebody made under its name since it was announced is not what it was to make.
+#[tokio::test]
+async fn an_index_of_another_table_kind_or_columns_is_not_the_one_in_doubt() {
+    let ground = ("0001_t.sql", "CREATE TABLE t (a INTEGER, b INTEGER);\nCREATE TABLE u (a INTEGER);");
+    let script = "-- lockgate: no-transaction\nCREATE INDEX CONCURRENTLY i ON t (a);";
+    let set = migrations(&[ground, ("0002_x.sql", script)]);
+    for (other, is_it) in [
+        ("CREATE INDEX i ON u (a)", false),
+        ("CREATE UNIQUE INDEX i ON t (a)", false),
+        ("CREATE INDEX i ON t (b)", false),
+        ("CREATE INDEX i ON t (a, b)", false),
+        ("CREATE INDEX i ON t (a)", true),
+    ] {
+        let Some(db) = Db::postgres() else { return };
+        db.apply(migrations(&[ground])).await;
+        announced(&db, set).await;
+        db.execute(other).await;
+        let ran = Migrator::new(set).apply(&mut db.open().await).await;
+        if is_it {
+            ran.unwrap();
+            continue;
+        }
+        told(&ran.unwrap_err(), ErrorKind::Failed, &["relation \"i\" already exists"]);
+        assert_eq!(db.history().await, ["1:applied", "2:partial"], "{other}");
+    }
+}
+
+/// A server may go on with what a killed runner sent it: what is being built is neither dropped nor built twice.
+#[tokio::test]
+async fn an_index_that_is_being_built_is_waited_for() {
+    let Some(db) = Db::postgres() else { return };
+    let ground = ("0001_t.sql", "CREATE TABLE t (a INTEGER);");
+    let script = "-- lockgate: no-transaction\nCREATE INDEX CONCURRENTLY i ON t (a);";
+    let set = migrations(&[ground, ("0002_x.sql", script)]);
+    db.apply(migrations(&[ground])).await;
+    announced(&db, set).await;
+    let mut writer = PgConnection::connect(&db.url()).await.unwrap();
+    sqlx::raw_sql("BEGIN; INSERT INTO t VALUES (1)").execute(&mut writer).await.unwrap();
+    let mut builder = PgConnection::connect(&db.url()).await.unwrap();
+    let builds =
+        tokio::spawn(async move { sqlx::raw_sql("CREATE INDEX CONCURRENTLY i ON t (a)").execute(&mut builder).await });
+    let oid = "SELECT oid::text FROM pg_class WHERE relname = 'i'";
+    let mut begun = db.texts(oid).await;
+    while begun.is_empty() {
+        begun = db.texts(oid).await;
+    }
+    let impatient = Migrator::new(set).lock_wait(Duration::from_millis(100));
+    let error = impatient.apply(&mut db.open().await).await.unwrap_err();
+    told(&error, ErrorKind::Locked, &["another session is still at work on it"]);
+    sqlx::raw_sql("COMMIT").execute(&mut writer).await.unwrap();
+    builds.await.unwrap().unwrap();
+    db.apply(set).await;
+    assert_eq!(db.texts(oid).await, begun, "the same index");
+    assert_eq!(db.history().await, ["1:applied", "2:applied"]);
 }

@@ -476,3 +476,95 @@ async fn a_script_that_makes_itself_read_only_is_told() {
         Migrator::new(set).repair(&mut db.open().await, Repair::Forget(Version::new(2).unwrap())).await.ok();
     }
 }
+
+/// What is recorded in the transaction of a block goes with it, wherever its record stands.
+#[tokio::test]
+async fn a_block_that_cannot_be_recorded_leaves_nothing_behind() {
+    let more = "UPDATE n SET n = n + 1;";
+    for block in [
+        format!("BEGIN;\n{more}\nCOMMIT;"),
+        format!("BEGIN;\n{more}\nSET TRANSACTION READ ONLY;\nSELECT 1;\nCOMMIT;"),
+        format!("BEGIN READ ONLY;\nSET TRANSACTION READ WRITE;\n{more}\nCOMMIT;"),
+        format!("BEGIN;\nSET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY;\n{more}\nCOMMIT;"),
+    ] {
+        let Some(db) = Db::postgres() else { return };
+        let ground = ("0001_n.sql", "CREATE TABLE n (n INTEGER); INSERT INTO n VALUES (0);");
+        db.apply(migrations(&[ground])).await;
+        db.execute(
+            "CREATE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not now'; END $$; \
+             CREATE TRIGGER t BEFORE UPDATE ON lockgate_history FOR EACH ROW WHEN (NEW.statements_done > 0) \
+             EXECUTE FUNCTION t()",
+        )
+        .await;
+        let script = format!("-- lockgate: no-transaction\n{block}\nSELECT 1;");
+        let set = migrations(&[ground, ("0002_x.sql", &script)]);
+        let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
+        told(&error, ErrorKind::Failed, &["not now", "`0002_x` is partial: 0 of its"]);
+        assert_eq!(db.texts("SELECT n::text FROM n").await, ["0"], "{block}");
+        db.execute("DROP TRIGGER t ON lockgate_history").await;
+        db.apply(set).await;
+        assert_eq!(db.texts("SELECT n::text FROM n").await, ["1"], "{block}");
+    }
+}
+
+/// A statement that finished and could not be recorded stays announced.
+#[tokio::test]
+async fn a_statement_that_finished_and_could_not_be_recorded_is_not_sent_again() {
+    let Some(db) = Db::postgres() else { return };
+    let ground = ("0001_n.sql", "CREATE TABLE n (n INTEGER); INSERT INTO n VALUES (0);");
+    db.apply(migrations(&[ground])).await;
+    db.execute(
+        "CREATE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not now'; END $$; \
+         CREATE TRIGGER t BEFORE UPDATE ON lockgate_history FOR EACH ROW WHEN (NEW.statements_done > 0) EXECUTE FUNCTION t()",
+    )
+    .await;
+    let set =
+        migrations(&[ground, ("0002_x.sql", "-- lockgate: no-transaction\nCREATE INDEX CONCURRENTLY i ON n (n);")]);
+    let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
+    told(&error, ErrorKind::Failed, &["`0002_x` could not be recorded", "not now"]);
+    db.execute("DROP TRIGGER t ON lockgate_history").await;
+    db.apply(set).await;
+    assert_eq!(db.objects().await, ["i", "n"]);
+}
+
+/// Code that commits and then fails did something: it is not sent again unasked.
+#[tokio::test]
+async fn a_call_that_commits_and_fails_is_a_persons_to_answer() {
+    let Some(db) = Db::postgres() else { return };
+    let ground = (
+        "0001_n.sql",
+        "CREATE TABLE n (n INTEGER);\nINSERT INTO n VALUES (0);\nCREATE PROCEDURE bump() LANGUAGE plpgsql AS $$ BEGIN \
+         UPDATE n SET n = n + 1; COMMIT; RAISE EXCEPTION 'and fails'; END $$;",
+    );
+    let set = migrations(&[ground, ("0002_x.sql", "-- lockgate: no-transaction\nCALL bump();")]);
+    let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
+    told(&error, ErrorKind::Failed, &["and fails"]);
+    let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
+    told(&error, ErrorKind::Refused, &["whether statement 1 of 1 of `0002_x` has finished is not known"]);
+    assert_eq!(db.texts("SELECT n::text FROM n").await, ["1"]);
+}
+
+/// DETACH PARTITION that is broken off half way is ended by the next run.
+#[tokio::test]
+async fn a_partition_that_is_half_detached_is_detached_by_the_next_run() {
+    let Some(database) = postgres::database() else { return };
+    let mut connection = database.connect().await;
+    let ground = (
+        "0001_p.sql",
+        "CREATE TABLE p (a INTEGER) PARTITION BY LIST (a);\nCREATE TABLE q PARTITION OF p FOR VALUES IN (1);",
+    );
+    let script = "-- lockgate: no-transaction\n-- lockgate: statement-timeout 100ms\nALTER TABLE p DETACH PARTITION q CONCURRENTLY;";
+    let set = migrations(&[ground, ("0002_x.sql", script)]);
+    Migrator::new(migrations(&[ground])).apply(&mut connection).await.unwrap();
+    // Whoever reads the table is waited for in the second half.
+    let mut reader = database.connect().await;
+    sqlx::raw_sql("BEGIN; SELECT * FROM p").execute(&mut reader).await.unwrap();
+    let error = Migrator::new(set).apply(&mut connection).await.unwrap_err();
+    told(&error, ErrorKind::Failed, &["`0002_x` is partial: 0 of its 1 statements", "the next run asks the database"]);
+    let pending = "SELECT count(*) FROM pg_inherits WHERE inhdetachpending";
+    assert_eq!(sqlx::query_scalar::<_, i64>(pending).fetch_one(&mut connection).await.unwrap(), 1);
+    sqlx::raw_sql("COMMIT").execute(&mut reader).await.unwrap();
+    Migrator::new(set).apply(&mut connection).await.unwrap();
+    let parents = "SELECT count(*) FROM pg_inherits WHERE inhrelid = 'q'::regclass";
+    assert_eq!(sqlx::query_scalar::<_, i64>(parents).fetch_one(&mut connection).await.unwrap(), 0);
+}

@@ -186,6 +186,26 @@ async fn a_step_that_loses_another_connection_has_not_lost_ours(db: Db) {
     }
 }
 
+async fn only_reads(tx: &mut Transaction<'_>) -> StepResult {
+    tx.execute("SET TRANSACTION READ ONLY").await?;
+    tx.execute("INSERT INTO a (id) VALUES (1)").await?;
+    Ok(())
+}
+static ONLY_READS: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(only_reads(tx)), down: None }];
+
+/// Who may write is not sent to another server.
+#[tokio::test]
+async fn a_step_that_makes_its_transaction_read_only_is_told() {
+    let Some(db) = Db::postgres() else { return };
+    let migrator = Migrator::new(with_steps(&[A, RUST, C], ONLY_READS));
+    let error = migrator.apply(&mut db.open().await).await.unwrap_err();
+    told(
+        &error,
+        ErrorKind::Failed,
+        &["`0002_step` failed in its Rust function", "what ran made its transaction read-only"],
+    );
+}
+
 #[track_caller]
 fn told_step(error: &lockgate::Error, cause: &str) {
     told(

@@ -150,8 +150,9 @@ impl Found {
         self.of(&table.name).any(|relation| relation.has_triggers)
     }
 
-    /// Takes down that the history table is there, as this release makes it.
+    /// Takes down that the history table is there, as this release makes it. What stood on it before stands there.
     pub(super) fn made(&mut self, schema: String, name: String) {
+        let has_triggers = self.of(&name).any(|relation| relation.has_triggers);
         self.relations.retain(|relation| relation.name != name);
         let owner = self.is_now.clone();
         self.relations.push(Relation {
@@ -166,7 +167,7 @@ impl Found {
             extended: true,
             logged: true,
             keyed: true,
-            has_triggers: false,
+            has_triggers,
         });
     }
 

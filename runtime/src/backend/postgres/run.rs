@@ -192,7 +192,6 @@ impl Backing<'_> {
     /// Ends the transaction of a job that failed, and asks what became of it. What it left open dies
     /// with a lost connection.
     pub(super) async fn undo(&mut self, failure: &mut Failure) {
-        let ended = failure.at == FailedAt::Ended;
         self.open = Open::No;
         self.busy = failure.cause.class == Class::Busy && failure.at == FailedAt::Begin;
         if failure.cause.class == Class::Lost {
@@ -201,11 +200,7 @@ impl Backing<'_> {
         }
         // A failure here shows again, and with more to say, in whatever is sent next.
         let _ = self.roll_back().await;
-        failure.fate = match self.fate().await {
-            // Nothing was written that a number had been given to, or the server has forgotten it.
-            Fate::Unknown if ended => Fate::Unknown,
-            fate => fate,
-        };
+        failure.fate = self.fate().await;
         if failure.fate == Fate::Committed && failure.cause.class != Class::Lost {
             failure.at = FailedAt::Ended;
         }
