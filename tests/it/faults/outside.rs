@@ -541,6 +541,7 @@ async fn a_call_that_commits_and_fails_is_a_persons_to_answer() {
     told(&error, ErrorKind::Failed, &["and fails"]);
     let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
     told(&error, ErrorKind::Refused, &["whether statement 1 of 1 of `0002_x` has finished is not known"]);
+    assert!(!error.report().to_string().contains("asks the database"), "a person is asked: {error:?}");
     assert_eq!(db.texts("SELECT n::text FROM n").await, ["1"]);
 }
 

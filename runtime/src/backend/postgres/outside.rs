@@ -73,10 +73,6 @@ fn lasts(sql: &Sql, units: &[Unit]) -> Lasts {
             if !has(StatementFlags::SESSION_STATE) || has(StatementFlags::CLIENT_ONLY) {
                 continue;
             }
-            // It is said of a transaction, and outside of one it says nothing.
-            if unit.kind != UnitKind::Block && says_what_it_is(sql, statement) {
-                continue;
-            }
             let sets = statement.kind == StatementKind::Session && !has(StatementFlags::OUTSIDE_TRANSACTION);
             if unit.kind != UnitKind::Session || !sets {
                 return Lasts::Script;
