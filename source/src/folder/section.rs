@@ -278,7 +278,7 @@ pub(super) fn check_transactions(folder: &Folder, files: &[(Name, Read)], others
             "this script runs in a transaction: `{}` is {whose} way to ask for none, and only a comment here",
             &text[range.clone()]
         );
-        let warning = Diagnostic { severity, ..Diagnostic::error(FOREIGN_TRANSACTION, shown, message) };
+        let warning = Diagnostic { severity, ..Diagnostic::error("foreign-transaction", shown, message) };
         diagnostics.push(
             warning
                 .at(text, range, "")
