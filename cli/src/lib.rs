@@ -59,7 +59,7 @@ pub use clap;
 
 pub use cli::Cli;
 pub use exit::Exit;
-pub use options::Options;
+pub use options::{Options, TimeLimit};
 pub use url::DatabaseUrl;
 pub use verb::Verb;
 pub use wanted::Wanted;

@@ -1,5 +1,6 @@
 //! What every verb understands.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use lockgate::{Atomicity, Migrator, OutOfOrder};
@@ -28,13 +29,13 @@ pub struct Options {
     #[arg(long, global = true, value_name = "TIME", value_parser = duration::parse)]
     pub lock_wait: Option<Duration>,
 
-    /// How long a statement may wait for a lock on what it changes
-    #[arg(long, global = true, value_name = "TIME", value_parser = duration::parse)]
-    pub lock_timeout: Option<Duration>,
+    /// How long a statement may wait for a lock on what it changes; `none` is without a limit
+    #[arg(long, global = true, value_name = "TIME")]
+    pub lock_timeout: Option<TimeLimit>,
 
-    /// How long a statement may run
-    #[arg(long, global = true, value_name = "TIME", value_parser = duration::parse)]
-    pub statement_timeout: Option<Duration>,
+    /// How long a statement may run; `none` is without a limit
+    #[arg(long, global = true, value_name = "TIME")]
+    pub statement_timeout: Option<TimeLimit>,
 
     /// How much of a run is one transaction
     #[arg(long, global = true, value_name = "WHAT", value_enum)]
@@ -51,6 +52,21 @@ pub struct Options {
     /// Go up although another tool has migrated this database and Lockgate never has
     #[arg(long, global = true)]
     pub beside_other_tools: bool,
+}
+
+/// How long something may take: a length of time, or `none` for no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeLimit(pub Option<Duration>);
+
+impl FromStr for TimeLimit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "none" => Ok(Self(None)),
+            text => duration::parse(text).map(|duration| Self(Some(duration))),
+        }
+    }
 }
 
 /// How much of a run is one transaction.
@@ -72,10 +88,10 @@ impl Options {
             migrator = migrator.lock_wait(wait);
         }
         if let Some(timeout) = self.lock_timeout {
-            migrator = migrator.lock_timeout(timeout);
+            migrator = migrator.lock_timeout(timeout.0);
         }
         if let Some(timeout) = self.statement_timeout {
-            migrator = migrator.statement_timeout(timeout);
+            migrator = migrator.statement_timeout(timeout.0);
         }
         if let Some(whole) = self.atomicity {
             migrator = migrator.atomicity(match whole {

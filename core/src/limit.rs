@@ -3,60 +3,68 @@
 use std::fmt;
 use std::time::Duration;
 
-/// How long something may take: for ever, or from 1 to [`MOST`](Self::MOST) milliseconds.
+/// How long something may take: without a limit, or from 1 to [`MOST`](Self::MOST) milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limit(u32);
 
 impl Limit {
     /// No limit.
-    pub const FOREVER: Self = Self(0);
+    pub const NONE: Self = Self(0);
 
     /// The longest limit, in milliseconds: what fits into 31 bits, which is 596 hours and a half.
     pub const MOST: u32 = i32::MAX as u32;
 
-    /// The limit of this duration. Zero is for ever, as databases write it; what is less than a millisecond is
-    /// one, not none.
+    /// The limit of this duration, rounded up to whole milliseconds.
     ///
     /// # Errors
     ///
-    /// Where it is longer than [`MOST`](Self::MOST).
+    /// Where the duration is zero, which databases take for no limit ([`NONE`](Self::NONE) says that), or longer
+    /// than [`MOST`](Self::MOST).
     ///
     /// ```
     /// use std::time::Duration;
-    /// use lockgate_core::limit::Limit;
+    /// use lockgate_core::limit::{Limit, LimitError};
     ///
     /// assert_eq!(Limit::new(Duration::from_secs(3)).unwrap().as_millis(), 3000);
     /// assert_eq!(Limit::new(Duration::from_micros(500)).unwrap().as_millis(), 1);
-    /// assert_eq!(Limit::new(Duration::ZERO), Ok(Limit::FOREVER));
+    /// assert_eq!(Limit::new(Duration::ZERO), Err(LimitError::Zero));
     /// assert!(Limit::new(Duration::MAX).is_err());
     /// ```
-    pub fn new(duration: Duration) -> Result<Self, TooLong> {
-        let millis = duration.as_nanos().div_ceil(1_000_000);
-        u32::try_from(millis).ok().filter(|millis| *millis <= Self::MOST).map(Self).ok_or(TooLong(duration))
+    pub fn new(duration: Duration) -> Result<Self, LimitError> {
+        match u32::try_from(duration.as_nanos().div_ceil(1_000_000)) {
+            Ok(0) => Err(LimitError::Zero),
+            Ok(millis) if millis <= Self::MOST => Ok(Self(millis)),
+            Ok(_) | Err(_) => Err(LimitError::TooLong(duration)),
+        }
     }
 
-    /// In milliseconds, as databases write it: 0 is for ever.
+    /// In milliseconds, as databases write it: 0 is no limit.
     pub const fn as_millis(self) -> u32 {
         self.0
     }
 }
 
-/// The duration is longer than any limit can be.
+/// Why a duration is not a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooLong(pub Duration);
+pub enum LimitError {
+    /// It is zero.
+    Zero,
+    /// It is longer than any limit can be.
+    TooLong(Duration),
+}
 
-impl fmt::Display for TooLong {
+impl fmt::Display for LimitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} s is too long: at most {} ms (596 h) can be set, and 0 for no limit",
-            self.0.as_secs(),
-            Limit::MOST
-        )
+        match self {
+            Self::Zero => f.write_str("zero is too short: nothing takes no time at all"),
+            Self::TooLong(duration) => {
+                write!(f, "{} s is too long: the longest limit is {} ms (596 h)", duration.as_secs(), Limit::MOST)
+            }
+        }
     }
 }
 
-impl std::error::Error for TooLong {}
+impl std::error::Error for LimitError {}
 
 #[cfg(test)]
 mod tests {
@@ -68,7 +76,8 @@ mod tests {
         assert_eq!(millis(Duration::from_nanos(1)), Ok(1));
         assert_eq!(millis(Duration::from_micros(1_001)), Ok(2));
         assert_eq!(millis(Duration::from_millis(u64::from(Limit::MOST))), Ok(Limit::MOST));
-        let most = "is too long: at most 2147483647 ms (596 h) can be set, and 0 for no limit";
+        assert_eq!(millis(Duration::ZERO), Err("zero is too short: nothing takes no time at all".to_owned()));
+        let most = "is too long: the longest limit is 2147483647 ms (596 h)";
         let over = Duration::from_millis(u64::from(Limit::MOST)) + Duration::from_nanos(1);
         assert_eq!(millis(over), Err(format!("2147483 s {most}")));
         assert_eq!(millis(Duration::from_secs(3_600_000)), Err(format!("3600000 s {most}")));

@@ -1,10 +1,10 @@
 //! A set with one migration more, which cannot succeed: what a run of all in one transaction is tried
 //! with.
 
-use lockgate::schema::core::patch::{self, Patch};
-use lockgate::schema::core::table::{self, BodyData, MigrationData, Names, Reading, ScriptData, ScriptOptions};
-use lockgate::schema::core::{Checksum, Set, Statement, StatementFlags, StatementKind, Version};
 use lockgate::{Atomicity, Body, Dialect, Migrations, Migrator};
+use lockgate_core::patch::{self, Patch};
+use lockgate_core::table::{self, BodyData, MigrationData, Names, Reading, ScriptData, ScriptOptions};
+use lockgate_core::{Checksum, Set, Statement, StatementFlags, StatementKind, Version};
 
 /// The table that there is not.
 pub(crate) const TABLE: &str = "lockgate_there_is_no_such_table";

@@ -1,8 +1,13 @@
 //! Why a run stopped: a kind to branch on, and a report to read.
 
+use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
-use lockgate_core::{Front, Refusal, Script};
+use lockgate_core::plan::Reason;
+use lockgate_core::{Drift, Front, Refusal, Script};
+
+use crate::migrations::BoxError;
 
 /// An error of Lockgate: handle it by [`kind`](Self::kind), show it by [`report`](Self::report).
 ///
@@ -12,6 +17,8 @@ pub struct Error {
     kind: ErrorKind,
     /// One for each front, in the order of [`Front::ALL`].
     reports: Box<[ErrorReport; 2]>,
+    /// Of a refusal.
+    reasons: Vec<Reason>,
 }
 
 /// A line of a report, in the words of each front.
@@ -117,6 +124,31 @@ impl Error {
         }
     }
 
+    /// Why a plan was refused, as values; nothing where the error is not [`ErrorKind::Refused`] by a plan.
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use lockgate::{Database, DownTo, Migrations, Migrator, Reason};
+    ///
+    /// # static MIGRATIONS: Migrations = Migrations::EMPTY;
+    /// let mut database = Database::connect("sqlite::memory:").await?;
+    /// let error = Migrator::new(&MIGRATIONS).revert(&mut database, DownTo::Steps(1)).await.unwrap_err();
+    /// assert!(matches!(error.reasons(), [Reason::TooManySteps { asked: 1, applied: 0, .. }]));
+    /// # Ok::<(), lockgate::Error>(()) }).unwrap();
+    /// ```
+    pub fn reasons(&self) -> &[Reason] {
+        &self.reasons
+    }
+
+    /// The differences between set and history because of which a plan was refused.
+    pub fn drift(&self) -> impl Iterator<Item = &Drift> {
+        self.reasons.iter().filter_map(|reason| match reason {
+            Reason::Drift(drift) => Some(drift),
+            _ => None,
+        })
+    }
+
     pub(crate) fn new(kind: ErrorKind, summary: impl Into<Said>) -> Self {
         let reports = summary.into().0.map(|summary| ErrorReport {
             kind,
@@ -127,7 +159,7 @@ impl Error {
             state: Vec::new(),
             help: Vec::new(),
         });
-        Self { kind, reports: Box::new(reports) }
+        Self { kind, reports: Box::new(reports), reasons: Vec::new() }
     }
 
     fn with(mut self, mut change: impl FnMut(Front, &mut ErrorReport)) -> Self {
@@ -143,9 +175,10 @@ impl Error {
 
     pub(crate) fn refused(summary: impl Into<Said>, refusal: &Refusal) -> Self {
         let reasons = &refusal.reasons;
-        Self::new(ErrorKind::Refused, summary).with(|front, report| {
+        let error = Self::new(ErrorKind::Refused, summary).with(|front, report| {
             report.reasons = reasons.iter().map(|reason| (reason.to_string(), reason.help_for(front))).collect();
-        })
+        });
+        Self { reasons: reasons.clone(), ..error }
     }
 
     pub(crate) fn from_cause(summary: impl Into<Said>, cause: Cause) -> Self {
@@ -214,7 +247,17 @@ impl fmt::Debug for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl StdError for Error {
+    /// What the database said, or the error that a Rust migration returned, which can be downcast. `Display` has its
+    /// message too.
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        let cause = self.report().cause.as_ref()?;
+        match &cause.source {
+            Some(source) => Some(&**source),
+            None => cause.code.is_some().then_some(cause as &dyn StdError),
+        }
+    }
+}
 
 /// All that is known of an error.
 #[derive(Clone, Debug)]
@@ -354,7 +397,21 @@ pub(crate) struct Cause {
     pub(crate) position: Option<usize>,
     /// What to do about it, where more is known than its class.
     pub(crate) advice: Option<Box<Said>>,
+    /// The error that a Rust migration returned.
+    pub(crate) source: Option<Arc<dyn StdError + Send + Sync>>,
 }
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.code {
+            Some(code) => write!(f, " ({code})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl StdError for Cause {}
 
 /// What Lockgate must know of a database's error to handle it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -587,7 +644,13 @@ impl Cause {
             context: None,
             position: None,
             advice: None,
+            source: None,
         }
+    }
+
+    /// The same, of this error of a Rust migration.
+    pub(crate) fn caused_by(self, error: BoxError) -> Self {
+        Self { source: Some(error.into()), ..self }
     }
 
     /// Says of a refusal to write that it is not the server's.

@@ -13,7 +13,7 @@ use crate::backend::{
 use crate::error::{Class, Error};
 use crate::event::Event;
 use crate::failure::{self, FailedJob};
-use crate::report::{Done, Report};
+use crate::report::{FinishedStep, Report};
 use crate::run::Run;
 
 /// How often a migration that could not get its lock is tried in all.
@@ -63,7 +63,7 @@ pub(crate) async fn execute(
             break;
         }
         match locked(backend, run, &plan, &history, waiting.deadline, &decide, &mut report).await? {
-            Outcome::Done => break,
+            Outcome::FinishedStep => break,
             Outcome::Overtaken { by } => {
                 waiting.pause(run, by).await.map_err(|error| failure::after(error, &report))?;
             }
@@ -107,7 +107,7 @@ pub(crate) async fn read(backend: &mut dyn Backend, run: &Run<'_>) -> Result<His
 }
 
 enum Outcome {
-    Done,
+    FinishedStep,
     /// Another run came first, or is at work: what is left is to be planned anew.
     Overtaken {
         /// Who is at work, where that is known.
@@ -170,7 +170,7 @@ async fn locked(
             }
             watch.committed(jobs.len(), backend, report).await;
             released.map_err(|cause| failure::unclean(cause, report))?;
-            Ok(Outcome::Done)
+            Ok(Outcome::FinishedStep)
         }
         Err(Stopped::Overtaken { by }) => {
             let released = backend.release(Ending::Stop).await;
@@ -352,7 +352,7 @@ impl Watch<'_, '_> {
             let Job { id, action, entry, .. } = &self.jobs[at];
             let row = history.as_ref().filter(|_| applied(at)).and_then(|history| history.row(entry.version));
             let elapsed = elapsed.or_else(|| row.map(|row| row.elapsed));
-            report.steps.push(Done { id: id.clone(), action: *action, elapsed });
+            report.steps.push(FinishedStep { id: id.clone(), action: *action, elapsed });
             self.run.tell(Event::Committed { id: id.clone(), action: *action, elapsed });
         }
     }

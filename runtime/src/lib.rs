@@ -3,18 +3,27 @@
 //! A folder of migrations is compiled into the program by [`embed_migrations!`], checked while it is
 //! compiled, and applied exactly once by a [`Migrator`].
 //!
-//! ```ignore
+//! ```
+//! # #[cfg(feature = "sqlite")]
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! # use lockgate::{Migrations, Migrator};
+//! # /*
 //! use lockgate::{Migrations, Migrator, embed_migrations};
 //!
-//! static MIGRATIONS: Migrations = embed_migrations!();
+//! static MIGRATIONS: Migrations = embed_migrations!(); // the folder `migrations/` of this crate
+//! # */
+//! # static MIGRATIONS: Migrations = Migrations::EMPTY;
 //!
+//! let pool = sqlx::SqlitePool::connect("sqlite::memory:").await?;
 //! let report = Migrator::new(&MIGRATIONS).apply(&pool).await?;
+//! println!("{report}");
+//! # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
 //! ```
 //!
 //! The [guide] leads from an empty project to production.
 //!
 //! Features: `sqlite` and `postgres` (none is on by default), `schema` to read what is in a database
-//! (`read_schema`), and `tls-native-tls` or `tls-rustls`, which are passed on to sqlx.
+//! (`read_schema`), `tracing` to see runs in a service's log, and `tls-native-tls` or `tls-rustls`, which are passed on to sqlx.
 //!
 //! `grammar`, the one feature that is on by default, lets [`embed_migrations!`] check the SQL against the grammars of
 //! PostgreSQL (`grammar-postgres`) and SQLite (`grammar-sqlite`). Their parsers are a good part of what a cold build
@@ -46,6 +55,8 @@ mod report;
 mod run;
 mod secret;
 mod session;
+#[cfg(feature = "tracing")]
+mod spans;
 mod store;
 mod target;
 mod transaction;
@@ -75,7 +86,7 @@ pub use migrations::{BoxError, Migrations, StepResult};
 pub use migrator::Migrator;
 #[cfg(feature = "schema")]
 pub use reader::read_schema;
-pub use report::{Done, Report};
+pub use report::{FinishedStep, Report};
 pub use secret::mask_secrets;
 pub use target::Target;
 pub use transaction::Transaction;

@@ -95,6 +95,14 @@ impl Migrations {
     }
 }
 
+impl From<Set> for Migrations {
+    /// A set that was made without the macro, by `lockgate_source::Folder::leak` for one. No Rust migration in it can
+    /// run.
+    fn from(set: Set) -> Self {
+        Self { set, steps: &[] }
+    }
+}
+
 impl fmt::Debug for Migrations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.set.fmt(f)

@@ -45,9 +45,11 @@ pub struct Migrator {
     migrations: &'static Migrations,
     history_table: String,
     set: String,
-    lock_timeout: Duration,
+    /// No limit where it is `None`.
+    lock_timeout: Option<Duration>,
     lock_wait: Duration,
-    statement_timeout: Option<Duration>,
+    /// As the session has it where nobody has said anything; else no limit where it is `None`.
+    statement_timeout: Option<Option<Duration>>,
     atomicity: Atomicity,
     ahead: Ahead,
     out_of_order: OutOfOrder,
@@ -63,7 +65,7 @@ impl Migrator {
             migrations,
             history_table: "lockgate_history".to_owned(),
             set: "default".to_owned(),
-            lock_timeout: Duration::from_secs(3),
+            lock_timeout: Some(Duration::from_secs(3)),
             lock_wait: Duration::from_secs(60),
             statement_timeout: None,
             atomicity: Atomicity::PerMigration,
@@ -93,33 +95,46 @@ impl Migrator {
         self
     }
 
-    /// How long a statement of a migration may wait for a lock on what it changes, before the
-    /// migration is rolled back and tried again. Zero is for ever, and 596 hours are the most: with more, each
-    /// verb is an [`ErrorKind::Usage`](crate::ErrorKind::Usage). Default: 3 s. PostgreSQL only.
+    /// How long a statement of a migration may wait for a lock before the migration is rolled back and tried
+    /// again; `None` is without a limit. Default: 3 s. PostgreSQL only.
     ///
-    /// PostgreSQL counts the wait for a row that another transaction has changed, too: an UPDATE of many rows of
-    /// a busy table may need more, in its own file: `-- lockgate: lock-timeout 1min`.
+    /// With zero, or with more than 596 hours, each verb fails with [`ErrorKind::Usage`](crate::ErrorKind::Usage).
+    ///
+    /// PostgreSQL also counts the wait for a row that another transaction has changed. An UPDATE of many rows of a
+    /// busy table may need more time, which its own file can say: `-- lockgate: lock-timeout 1min`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # static MIGRATIONS: lockgate::Migrations = lockgate::Migrations::EMPTY;
+    /// use lockgate::Migrator;
+    ///
+    /// let migrator = Migrator::new(&MIGRATIONS).lock_timeout(Duration::from_secs(10));
+    /// let patient = migrator.lock_timeout(None);
+    /// # assert!(format!("{patient:?}").contains("default"));
+    /// ```
     #[must_use]
-    pub fn lock_timeout(mut self, timeout: Duration) -> Self {
-        self.lock_timeout = timeout;
+    pub fn lock_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.lock_timeout = timeout.into();
         self
     }
 
-    /// How long to wait for another run to end before giving up; zero is not at all. Default: 60 s.
+    /// How long to wait for another run to end before giving up. With zero it does not wait. Default: 60 s.
     #[must_use]
     pub fn lock_wait(mut self, wait: Duration) -> Self {
         self.lock_wait = wait;
         self
     }
 
-    /// How long a statement of a migration may run. Zero is for ever, and 596 hours are the most: with more, each
-    /// verb is an [`ErrorKind::Usage`](crate::ErrorKind::Usage). Default: as the session has it. PostgreSQL only.
+    /// How long a statement of a migration may run; `None` is without a limit. Default: as the session has it.
+    /// PostgreSQL only.
+    ///
+    /// With zero, or with more than 596 hours, each verb fails with [`ErrorKind::Usage`](crate::ErrorKind::Usage).
     ///
     /// PostgreSQL 12 and older count all that travels in one message as one statement: there it bounds all the
     /// migrations that are sent together.
     #[must_use]
-    pub fn statement_timeout(mut self, timeout: Duration) -> Self {
-        self.statement_timeout = Some(timeout);
+    pub fn statement_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.statement_timeout = Some(timeout.into());
         self
     }
 
@@ -333,7 +348,11 @@ impl Migrator {
         let run = Run { to_head, ..self.run()? };
         let mut backend = open(target).await?;
         let dialect = backend.dialect();
-        executor::execute(&mut *backend, &run, changed, &|history| decide(history, dialect)).await
+        let decide = |history: &History| decide(history, dialect);
+        let executed = executor::execute(&mut *backend, &run, changed, &decide);
+        #[cfg(feature = "tracing")]
+        let executed = crate::spans::of_run(executed, &self.set);
+        executed.await
     }
 
     fn decide(&self, history: &History, destination: Destination, dialect: Dialect) -> Result<Plan, Error> {
@@ -359,13 +378,19 @@ impl Migrator {
     fn run(&self) -> Result<Run<'_>, Error> {
         let table = Table::parse(&self.history_table).map_err(Error::usage)?;
         if self.set.is_empty() || self.set.contains('\0') {
-            return Err(Error::usage("a set has a name that is not empty and has no NUL in it"));
+            return Err(Error::usage("the set name must not be empty or contain NUL"));
         }
-        let limit = |name: &str, duration| {
+        let limit = |name: &str, duration: Option<Duration>| {
+            let Some(duration) = duration else { return Ok(Limit::NONE) };
+            let option = format!("--{}", name.replace('_', "-"));
             Limit::new(duration).map_err(|error| {
-                Error::usage(Said::each(|front| match front {
-                    Front::Rust => format!("the `{name}` of {error}"),
-                    Front::CommandLine => format!("the `--{}` of {error}", name.replace('_', "-")),
+                let usage = Error::usage(Said::each(|front| match front {
+                    Front::Rust => format!("`{name}`: {error}"),
+                    Front::CommandLine => format!("`{option}`: {error}"),
+                }));
+                usage.with_help(Said::each(|front| match front {
+                    Front::Rust => format!("`{name}(None)` is without a limit"),
+                    Front::CommandLine => format!("`{option} none` is without a limit"),
                 }))
             })
         };

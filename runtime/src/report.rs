@@ -10,7 +10,7 @@ use lockgate_core::{Action, Drift};
 #[non_exhaustive]
 pub struct Report {
     /// The steps, in the order in which they ran: what is committed, each once.
-    pub steps: Vec<Done>,
+    pub steps: Vec<FinishedStep>,
     /// Differences between set and history that did not stand in the way.
     pub tolerated: Vec<Drift>,
     /// How long the run took, the wait for the lock included.
@@ -20,7 +20,7 @@ pub struct Report {
 /// One step that ran.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Done {
+pub struct FinishedStep {
     /// The migration: version and name.
     pub id: String,
     /// What was done to it.

@@ -25,6 +25,8 @@ impl Run<'_> {
     }
 
     pub(crate) fn tell(&self, event: Event) {
+        #[cfg(feature = "tracing")]
+        crate::spans::write(&event);
         if let Some(on_event) = &self.on_event {
             on_event(&event);
         }

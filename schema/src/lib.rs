@@ -16,8 +16,6 @@ pub mod snapshot;
 pub mod sqlite;
 mod text;
 
-pub use lockgate_core as core;
-
 pub use compare::compare;
 pub use difference::{Class, Difference, ParseClassError, Policy, report};
 pub use model::{

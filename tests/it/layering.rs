@@ -22,7 +22,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("lockgate-schema", &["lockgate-core"]),
     ("lockgate", &["lockgate-core", "lockgate-macros", "lockgate-schema"]),
     ("lockgate-testing", &["lockgate-core"]),
-    ("lockgate-harness", &["lockgate", "lockgate-macros", "lockgate-testing"]),
+    ("lockgate-harness", &["lockgate", "lockgate-core", "lockgate-macros", "lockgate-testing"]),
     ("lockgate-cli", &["lockgate"]),
     ("lockgate-xtask", &["lockgate-source", "lockgate-replay", "lockgate-testing", "lockgate", "lockgate-schema"]),
     ("lockgate-lab", &["lockgate-source", "lockgate-testing", "lockgate-xtask"]),

@@ -22,6 +22,7 @@ mod hygiene;
 mod layering;
 mod lent;
 mod lint_help;
+mod log;
 mod merges;
 mod rebuild;
 mod requirements;

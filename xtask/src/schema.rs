@@ -1,9 +1,8 @@
 //! The schema that a folder's migrations make, read from a throwaway database on which they were run, and
 //! the schema of a database that is there. Here the runtime is known: it runs and reads.
 
-use lockgate::__private::{Set, migrations};
 use lockgate::schema::Schema;
-use lockgate::{Database, Error, Migrator, UpTo, read_schema};
+use lockgate::{Database, Error, Migrations, Migrator, UpTo, read_schema};
 use lockgate_source::core::{Dialect, Version};
 use lockgate_source::folder::Folder;
 use lockgate_testing::server::{self, Options, Postgres};
@@ -41,11 +40,11 @@ pub(crate) fn of_folder(folder: &Folder, count: usize, dialect: Dialect) -> Resu
         }
         Dialect::Mysql => return Err(NoSchema::Other("this release has no backend for mysql".to_owned())),
     };
-    let set = set(folder);
+    let set = folder.leak("cargo xtask schema");
     run(async {
         let mut database = Database::connect(&url).await?;
         if let Some(last) = count.checked_sub(1).and_then(|last| folder.migrations.get(last)) {
-            let all = Box::leak(Box::new(migrations(set, &[])));
+            let all = Box::leak(Box::new(Migrations::from(set)));
             apply(&mut database, &Migrator::new(all), last.version(), dialect).await?;
         }
         let schema = read_schema(&mut database).await?;
@@ -88,13 +87,4 @@ pub(crate) fn of_database(url: &str) -> Result<Schema, NoSchema> {
 fn run<T>(work: impl Future<Output = Result<T, NoSchema>>) -> Result<T, NoSchema> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| NoSchema::Other(error.to_string()))?.block_on(work)
-}
-
-/// What the macro would embed. It lives as long as the program, which makes one and ends.
-fn set(folder: &Folder) -> Set {
-    let embedded = folder.encode();
-    let texts: String = embedded.texts.iter().map(|script| script.text.as_str()).collect();
-    let folder = folder.shown.clone().leak();
-    let (paths, table) = (embedded.encoded.paths.leak(), embedded.encoded.table.leak());
-    Set::from_parts(folder, "cargo xtask schema", texts.leak(), paths, table)
 }

@@ -1,6 +1,6 @@
 //! Parts of schemas in few words.
 
-use lockgate_schema::core::Dialect;
+use lockgate_core::Dialect;
 use lockgate_schema::{
     Column, Constraint, ConstraintKind, Index, Meta, Name, Object, ObjectKind, Persistence, RowSecurity, Schema,
     Sequence, SequenceOptions, Table, TableKind, Type, TypeKind, View,

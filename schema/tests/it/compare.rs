@@ -1,6 +1,6 @@
 //! What a comparison says, in its own words.
 
-use lockgate_schema::core::Dialect;
+use lockgate_core::Dialect;
 use lockgate_schema::{
     Class, Column, Constraint, Detail, Difference, Identity, Index, Meta, Name, ObjectKind, Owner, Persistence,
     Privilege, Schema, SequenceOptions, Table, compare, report,

@@ -1,6 +1,6 @@
 //! What the text form looks like, and that no two schemas share one.
 
-use lockgate_schema::core::Dialect;
+use lockgate_core::Dialect;
 use lockgate_schema::{
     Attribute, Column, Constraint, Detail, Generated, Generation, Identity, Index, Meta, Name, Namespace, ObjectKind,
     Owner, Partition, Persistence, Privilege, RowSecurity, Schema, SequenceOptions, Table, TableKind, TypeKind,

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use lockgate_core::Version;
 use lockgate_core::history::applied_text;
 use lockgate_core::table::{self, BodyData, Encoded, MigrationData, Names, ScriptData};
+use lockgate_core::{Set, Version};
 use sha2::{Digest, Sha256};
 
 use super::model::{Folder, Script};
@@ -48,6 +48,19 @@ pub struct RustStep {
 }
 
 impl Folder {
+    /// The folder as a set, without the macro: for tests and tools. Its memory is never freed. `application` is the
+    /// name and the version of the program, with a blank between them.
+    ///
+    /// # Panics
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn leak(&self, application: &'static str) -> Set {
+        let Embedded { encoded, texts, .. } = self.encode();
+        let texts: String = texts.into_iter().map(|text| text.text).collect();
+        let (shown, table) = (self.shown.clone().leak(), encoded.table.leak());
+        Set::from_parts(shown, application, texts.leak(), encoded.paths.leak(), table)
+    }
+
     /// What the macro emits.
     ///
     /// # Panics

@@ -266,16 +266,27 @@ async fn a_limit_that_no_database_can_keep_is_refused(db: Db) {
         ] {
             let error = migrator.apply(&mut database).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Usage);
-            let says = format!("the `{name}` of {} s is too long: at most 2147483647 ms (596 h)", too_long.as_secs());
+            let says =
+                format!("`{name}`: {} s is too long: the longest limit is 2147483647 ms (596 h)", too_long.as_secs());
             assert!(error.to_string().starts_with(&says), "{error}");
             assert_eq!(migrator.status(&mut database).await.unwrap_err().kind(), ErrorKind::Usage);
         }
+    }
+    for (name, migrator) in [
+        ("lock_timeout", Migrator::new(migrations(THREE)).lock_timeout(Duration::ZERO)),
+        ("statement_timeout", Migrator::new(migrations(THREE)).statement_timeout(Duration::ZERO)),
+    ] {
+        let error = migrator.apply(&mut database).await.unwrap_err();
+        assert!(error.to_string().starts_with(&format!("`{name}`: zero is too short")), "{error}");
+        assert_eq!(error.report().help(), [format!("`{name}(None)` is without a limit")]);
     }
     // A wait can be of any length, and what is less than a millisecond is not for ever.
     let shortest = Duration::from_nanos(1);
     let migrator = Migrator::new(migrations(THREE)).lock_wait(Duration::MAX).lock_timeout(shortest);
     let migrator = migrator.statement_timeout(Duration::from_secs(596 * 3600));
     assert_eq!(migrator.apply(&mut database).await.unwrap().steps.len(), 3);
+    let unlimited = migrator.lock_timeout(None).statement_timeout(None);
+    assert!(unlimited.apply(&mut database).await.unwrap().is_empty());
     Database::connect_within(&db.url(), Duration::MAX).await.unwrap();
 }
 

@@ -26,6 +26,10 @@ async fn refused(db: &Db, files: &[(&str, &str)], says: &[&str]) {
     let mut database = db.open().await;
     let error = Migrator::new(migrations(files)).apply(&mut database).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
+    let values: Vec<String> = error.reasons().iter().map(ToString::to_string).collect();
+    let lines: Vec<&str> = error.report().reasons().map(|(reason, _)| reason).collect();
+    assert!(!values.is_empty());
+    assert_eq!(values, lines);
     let shown = error.report().to_string();
     for text in says {
         assert!(shown.contains(text), "no «{text}» in:\n{shown}");

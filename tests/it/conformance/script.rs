@@ -51,6 +51,18 @@ async fn two_checkouts_of_one_file_send_the_same(db: Db) {
     }));
 }
 
+/// An error of the user's own.
+#[derive(Debug, PartialEq)]
+struct NoSuchLuck;
+
+impl std::fmt::Display for NoSuchLuck {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no such luck")
+    }
+}
+
+impl std::error::Error for NoSuchLuck {}
+
 async fn lower(tx: &mut Transaction<'_>) -> StepResult {
     tx.execute("UPDATE member SET email = lower(email)").await?;
     Ok(())
@@ -62,7 +74,7 @@ async fn nothing(_: &mut Transaction<'_>) -> StepResult {
 
 async fn fail(tx: &mut Transaction<'_>) -> StepResult {
     tx.execute("CREATE TABLE made_by_rust (id INTEGER)").await?;
-    Err("no such luck".into())
+    Err(Box::new(NoSuchLuck))
 }
 
 static STEPS: &[RustStep] =
@@ -96,6 +108,9 @@ async fn rust_that_fails_leaves_nothing(db: Db) {
     let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Failed);
     assert_eq!(error.to_string(), "`0002_lower` failed in its Rust function: no such luck");
+    let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<NoSuchLuck>());
+    assert_eq!(source, Some(&NoSuchLuck));
+    assert!(error.reasons().is_empty() && error.drift().next().is_none());
     assert_eq!(db.objects().await, ["member"]);
     assert_eq!(db.history().await, ["1:applied"]);
 }
@@ -106,6 +121,9 @@ async fn a_script_outside_goes_on_where_it_stopped(db: Db) {
     let mut database = db.open().await;
     let migrator = Migrator::new(set);
     let error = migrator.apply(&mut database).await.unwrap_err();
+    let source = std::error::Error::source(&error).map(ToString::to_string);
+    let said = error.report().database_message().zip(error.report().database_code());
+    assert_eq!(source, said.map(|(message, code)| format!("{message} ({code})")));
     assert_eq!(
         error.report().place().as_deref(),
         Some(if db.is_sqlite() { "migrations/0002_outside.sql:4:1" } else { "migrations/0002_outside.sql:4:13" })

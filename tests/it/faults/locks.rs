@@ -63,7 +63,7 @@ async fn the_holder_of_the_lock_is_named() {
         migrations(&[A, ("0002_slow.sql", "SELECT pg_advisory_xact_lock(1234); CREATE TABLE slow (id INTEGER);")]);
     let url = format!("{}?application_name=the%20other%20one", database.url());
     let other = Events::default();
-    let migrator = other.of(Migrator::new(slow).lock_timeout(Duration::ZERO));
+    let migrator = other.of(Migrator::new(slow).lock_timeout(None));
     let running = tokio::spawn(async move {
         let mut holding = Database::connect(&url).await.unwrap();
         migrator.apply(&mut holding).await

@@ -148,7 +148,7 @@ async fn a_cancelled_statement_is_told_as_that() {
     let url = database.url();
     let running = tokio::spawn(async move {
         let mut through = Database::connect(&url).await.unwrap();
-        Migrator::new(set).lock_timeout(std::time::Duration::ZERO).apply(&mut through).await
+        Migrator::new(set).lock_timeout(None).apply(&mut through).await
     });
     let end =
         "SELECT count(pg_cancel_backend(pid)) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 78";

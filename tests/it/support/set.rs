@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use lockgate::__private::{RustStep, Set};
+use lockgate::__private::RustStep;
 use lockgate::Migrations;
 use lockgate_source::diagnostic::Style;
 use lockgate_source::folder;
@@ -25,14 +25,6 @@ pub(crate) fn with_steps(files: &[(&str, &str)], steps: &'static [RustStep]) -> 
     let loaded = folder::load(&root, "migrations");
     let problems: Vec<String> = loaded.diagnostics.iter().map(|diagnostic| diagnostic.render(Style::Plain)).collect();
     assert!(!loaded.has_errors(), "the test's own migrations are wrong:\n{}", problems.join("\n"));
-    let embedded = loaded.folder.encode();
-    let texts: String = embedded.texts.iter().map(|script| script.text.as_str()).collect();
-    let set = Set::from_parts(
-        "migrations",
-        "tests 1.2.3",
-        texts.leak(),
-        embedded.encoded.paths.leak(),
-        embedded.encoded.table.leak(),
-    );
+    let set = loaded.folder.leak("tests 1.2.3");
     Box::leak(Box::new(lockgate::__private::migrations(set, steps)))
 }

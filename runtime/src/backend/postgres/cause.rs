@@ -25,6 +25,7 @@ pub(crate) fn cause(error: &sqlx::Error) -> Cause {
         context: error.r#where().map(Into::into),
         position,
         advice: None,
+        source: None,
     }
 }
 

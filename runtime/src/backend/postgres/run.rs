@@ -265,7 +265,7 @@ impl Backing<'_> {
         let ran = function(&mut transaction).await;
         self.phase = Phase::Ready;
         if let Err(error) = ran {
-            let mut failure = Failure::new(index, FailedAt::Step, self.step_cause(&*error).await);
+            let mut failure = Failure::new(index, FailedAt::Step, self.step_cause(&*error).await.caused_by(error));
             self.undo(&mut failure).await;
             return Err(failure);
         }

@@ -411,7 +411,7 @@ impl Backing<'_> {
             if cause.class == Class::Lost && self.execute("SELECT 1").await.is_ok() {
                 cause.class = Class::Other;
             }
-            return Err((FailedAt::Step, cause));
+            return Err((FailedAt::Step, cause.caused_by(error)));
         }
         if depth::depth(self.held.connection()) != 1 {
             // What it let go of is undone when the driver is asked next.

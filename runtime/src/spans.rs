@@ -1,0 +1,29 @@
+//! What a service's log shows of a run, with the feature `tracing`: a span `lockgate` for each run, and its events.
+
+use tracing::{Instrument, Span, debug, info, info_span, instrument::Instrumented, warn};
+
+use crate::event::Event;
+
+/// A run in its span.
+pub(crate) fn of_run<F: Future>(run: F, set: &str) -> Instrumented<F> {
+    let span: Span = info_span!("lockgate", set);
+    run.instrument(span)
+}
+
+/// Writes an event of a run. Nothing of a script is in it, and no URL.
+pub(crate) fn write(event: &Event) {
+    match event {
+        Event::LockWaiting { holder } => warn!(holder, "another run holds the lock, waiting"),
+        Event::Tolerated(drift) => warn!(%drift, "the history differs from the embedded migrations"),
+        Event::Planned { steps } => info!(steps, "the lock is held"),
+        Event::Started { id, action } => debug!(migration = id, %action, "started"),
+        Event::StatementFinished { id, statements_done, statements } => {
+            debug!(migration = id, statements_done, statements, "a statement has finished");
+        }
+        Event::Retrying { id, attempt, delay, blockers } => {
+            warn!(migration = id, attempt, ?delay, ?blockers, "no lock in time, trying again");
+        }
+        Event::Ran { id, action } => debug!(migration = id, %action, "ran"),
+        Event::Committed { id, action, elapsed } => info!(migration = id, %action, ?elapsed, "committed"),
+    }
+}
