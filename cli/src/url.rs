@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use lockgate::mask_secrets;
+use percent_encoding::percent_decode_str;
 
 /// A database URL, which may hold a password: it shows itself with every secret masked.
 ///
@@ -50,7 +51,7 @@ impl DatabaseUrl {
         if !query.split('&').any(|pair| pair == "mode=rwc") || path == ":memory:" {
             return None;
         }
-        Some(PathBuf::from(percent_decoded(path)?))
+        Some(PathBuf::from(percent_decode_str(path).decode_utf8().ok()?.as_ref()))
     }
 }
 
@@ -72,27 +73,6 @@ impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("DatabaseUrl").field(&mask_secrets(&self.0)).finish()
     }
-}
-
-/// `None` where what is decoded is not UTF-8.
-fn percent_decoded(text: &str) -> Option<String> {
-    let hex = |byte: u8| char::from(byte).to_digit(16);
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        rest = behind;
-        match (first, behind) {
-            (b'%', [high, low, ..]) => match (hex(*high), hex(*low)) {
-                (Some(high), Some(low)) => {
-                    bytes.push((high * 16 + low) as u8);
-                    rest = &behind[2..];
-                }
-                _ => bytes.push(b'%'),
-            },
-            _ => bytes.push(*first),
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

@@ -3,6 +3,29 @@
 use std::fmt;
 use std::time::Duration;
 
+/// Reads a length of time as people write it, in directives and on command lines: `500ms`, `5s`, `10min`, `1h`.
+/// `None` where it is not a whole number with one of these units, or more than can be counted.
+///
+/// ```
+/// use std::time::Duration;
+/// use lockgate_core::limit::duration;
+///
+/// assert_eq!(duration("10min"), Some(Duration::from_secs(600)));
+/// assert_eq!(duration("10m"), None);
+/// ```
+pub fn duration(text: &str) -> Option<Duration> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let milliseconds: u64 = match unit.trim_start() {
+        "ms" => 1,
+        "s" => 1_000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(milliseconds).map(Duration::from_millis)
+}
+
 /// How long something may take: without a limit, or from 1 to [`MOST`](Self::MOST) milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limit(u32);
@@ -69,6 +92,18 @@ impl std::error::Error for LimitError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_length_of_time_has_a_unit() {
+        let millis = |text| duration(text).map(|duration| duration.as_millis());
+        assert_eq!(
+            ["500ms", "5s", "10min", "1 h"].map(millis),
+            [Some(500), Some(5_000), Some(600_000), Some(3_600_000)]
+        );
+        for bad in ["", "5", "s", "-5s", "5m", "1.5s", "99999999999999999999s", "9999999999999999999h"] {
+            assert_eq!(duration(bad), None, "{bad:?}");
+        }
+    }
 
     #[test]
     fn a_limit_is_of_whole_milliseconds_and_never_too_many() {

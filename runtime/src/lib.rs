@@ -96,6 +96,7 @@ pub use transaction::Transaction;
 pub mod __private {
     pub use crate::migrations::{Migrations, RustStep, StepFn, StepFuture};
     pub use lockgate_core::Set;
+    pub use lockgate_core::limit::duration;
 
     use crate::Migrator;
 

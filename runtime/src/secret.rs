@@ -1,5 +1,6 @@
 //! What must not be shown: where a database URL, or what was meant to be one, holds a secret.
 
+use percent_encoding::percent_decode_str;
 use std::ops::Range;
 
 const MASK: &str = "***";
@@ -76,23 +77,7 @@ fn is_secret(key: &str) -> bool {
 
 /// `None` where what is decoded is not UTF-8.
 fn percent_decoded(text: &str) -> Option<String> {
-    let hex = |byte: u8| char::from(byte).to_digit(16);
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        rest = behind;
-        match (first, behind) {
-            (b'%', [high, low, ..]) => match (hex(*high), hex(*low)) {
-                (Some(high), Some(low)) => {
-                    bytes.push((high * 16 + low) as u8);
-                    rest = &behind[2..];
-                }
-                _ => bytes.push(b'%'),
-            },
-            _ => bytes.push(*first),
-        }
-    }
-    String::from_utf8(bytes).ok()
+    percent_decode_str(text).decode_utf8().ok().map(Into::into)
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 //! table then lands in another schema, or a connection that was to be encrypted is not. Here each is refused by name.
 
 #[cfg(feature = "postgres")]
-use sqlx_core::Url;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 #[cfg(feature = "postgres")]
-use sqlx_core::percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use sqlx_core::Url;
 #[cfg(feature = "postgres")]
 use sqlx_core::url::ParseError;
 
@@ -136,7 +136,7 @@ fn parsed(text: &str) -> Result<Url, Error> {
     }
     let names = |wanted: &str| url.query_pairs().any(|(key, _)| key == wanted);
     let decoded = |text: &str| {
-        let decoded = sqlx_core::percent_encoding::percent_decode_str(text).decode_utf8();
+        let decoded = percent_encoding::percent_decode_str(text).decode_utf8();
         decoded.map(String::from).unwrap_or_else(|_| text.to_owned())
     };
     let given = [

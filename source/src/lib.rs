@@ -17,6 +17,7 @@ pub mod renumber;
 pub mod said;
 pub mod scaffold;
 pub mod scripts;
+mod time;
 
 pub use diagnostic::{Diagnostic, Severity, Style};
 pub use folder::policy::{self, Policy};

@@ -12,6 +12,7 @@ use crate::folder::policy::Numbering;
 use crate::folder::{Folder, Migration, order, read};
 use crate::id::Id;
 use crate::lockfile::{Line, LineState, Lockfile};
+use crate::time;
 
 /// A version and how a file name writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +97,7 @@ fn after(numbering: Numbering, last: Option<&Id>, now: Option<i64>) -> Result<Ne
     let number = digits.and_then(|digits| digits.parse::<i64>().ok());
     let by_time = match numbering {
         Numbering::Timestamp => true,
-        Numbering::Any => now.is_some() && digits.is_some_and(order::is_time),
+        Numbering::Any => now.is_some() && digits.is_some_and(time::is_time),
         Numbering::Sequence | Numbering::Ordinal | Numbering::Encoded => false,
     };
     let (number, width) = if by_time {
@@ -112,46 +113,10 @@ fn after(numbering: Numbering, last: Option<&Id>, now: Option<i64>) -> Result<Ne
     Ok(Next { version, digits: format!("{:0width$}", version.get()) })
 }
 
-/// The time at or after `now` whose number is above `last`.
+/// The time at or after `now` whose number is above `last`; `None` where `last` is not a time.
 fn following(now: i64, last: i64) -> Option<i64> {
-    let time = timestamp(now);
-    if time > last {
-        return Some(time);
-    }
-    let digits = last.to_string();
-    // Not a time, as a hand-made number may be: no time follows it.
-    let number = |at: std::ops::Range<usize>| digits[at].parse::<i64>().ok();
-    if !order::is_time(&digits) {
-        return None;
-    }
-    let (year, month, day) = (number(0..4)?, number(4..6)?, number(6..8)?);
-    let seconds = number(8..10)? * 3_600 + number(10..12)? * 60 + number(12..14)?;
-    Some(timestamp(days(year, month, day) * 86_400 + seconds + 1))
-}
-
-/// Days since 1970: the way back from what [`timestamp`] does.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = year - i64::from(month <= 2);
-    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
-}
-
-/// A time in seconds since 1970 as the number `YYYYMMDDhhmmss`, in UTC.
-fn timestamp(seconds: i64) -> i64 {
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // Eras of 400 years that begin on the first of March, so that a leap day is the last of its year.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let date = (year * 100 + month) * 100 + day;
-    date * 1_000_000 + (second / 3_600) * 10_000 + (second / 60 % 60) * 100 + second % 60
+    let time = time::number(now);
+    if time > last { Some(time) } else { time::seconds(last).map(|seconds| time::number(seconds + 1)) }
 }
 
 /// New numbers for a draft, which moves behind all others, or without an id for all drafts that
@@ -365,10 +330,10 @@ mod tests {
 
     #[test]
     fn folders_numbered_by_time_go_on_so() {
-        assert_eq!(timestamp(0), 19_700_101_000_000);
-        assert_eq!(timestamp(951_827_696), 20_000_229_123_456);
-        assert_eq!(timestamp(1_795_179_600), 20_261_120_130_000);
-        assert_eq!(timestamp(32_503_679_999), 29_991_231_235_959);
+        assert_eq!(time::number(0), 19_700_101_000_000);
+        assert_eq!(time::number(951_827_696), 20_000_229_123_456);
+        assert_eq!(time::number(1_795_179_600), 20_261_120_130_000);
+        assert_eq!(time::number(32_503_679_999), 29_991_231_235_959);
         assert_eq!(next(Numbering::Timestamp, None, Some(0)), "19700101000000");
         assert_eq!(next(Numbering::Any, Some("20230331140529_x"), Some(1_795_179_600)), "20261120130000");
         assert_eq!(next(Numbering::Any, Some("20230331140529_x"), None), "20230331140530");

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use lockgate_core::Limit;
+use lockgate_core::limit::{self, Limit, LimitError};
 
 use super::rule as rules;
 use crate::Diagnostic;
@@ -353,22 +353,11 @@ fn quoted(value: &str) -> Result<String, String> {
 
 /// `500ms`, `5s`, `10min`, `1h`
 fn duration(value: &str) -> Result<Duration, String> {
-    let digits = value.bytes().take_while(u8::is_ascii_digit).count();
-    let milliseconds = match value[digits..].trim_start() {
-        "ms" => 1,
-        "s" => 1_000,
-        "min" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err("needs a number with a unit: ms, s, min or h".to_owned()),
-    };
-    if digits == 0 {
-        return Err("needs a number with a unit: ms, s, min or h".to_owned());
-    }
-    let duration = value[..digits].parse::<u64>().ok().and_then(|number| number.checked_mul(milliseconds));
-    match duration.map(Duration::from_millis) {
-        Some(Duration::ZERO) => Err("needs more than nothing".to_owned()),
-        Some(duration) if Limit::new(duration).is_ok() => Ok(duration),
-        _ => Err("can be 596h at most".to_owned()),
+    let duration = limit::duration(value).ok_or("needs a number with a unit: ms, s, min or h")?;
+    match Limit::new(duration) {
+        Ok(_) => Ok(duration),
+        Err(LimitError::Zero) => Err("needs more than nothing".to_owned()),
+        Err(LimitError::TooLong(_)) => Err("can be 596h at most".to_owned()),
     }
 }
 

@@ -9,6 +9,7 @@ use super::policy::{self, Need, Numbering};
 use super::read::join;
 use super::script::Read;
 use crate::diagnostic::typed;
+use crate::time::is_time;
 use crate::{Diagnostic, Policy, Severity};
 
 type File = (Name, Read);
@@ -284,28 +285,6 @@ fn renumber_time(folder: &Folder, migration: &Migration) -> String {
 
 fn digits(migration: &Migration) -> &str {
     migration.id.word()
-}
-
-/// Whether 14 digits are a time that a calendar has.
-pub(crate) fn is_time(digits: &str) -> bool {
-    if digits.len() != 14 {
-        return false;
-    }
-    let number = |at: std::ops::Range<usize>| digits[at].parse::<u32>().unwrap_or(u32::MAX);
-    let (year, month, day) = (number(0..4), number(4..6), number(6..8));
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let days = match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 if leap => 29,
-        2 => 28,
-        _ => 0,
-    };
-    (1970..=2999).contains(&year)
-        && (1..=days).contains(&day)
-        && number(8..10) < 24
-        && number(10..12) < 60
-        && number(12..14) < 60
 }
 
 /// Drafts that sort before a released migration: a database that has the later one would never get
