@@ -10,6 +10,8 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 
+use rustix::process::Signal;
+
 use super::account::Account;
 use super::process::{self, GLANCE, PATIENCE, PORTS, command, free_port, wait_until};
 use super::secret::write_secret;
@@ -23,7 +25,7 @@ const PID_FILE: &str = "data/postmaster.pid";
 /// What a cluster is to be like.
 ///
 /// ```
-/// use lockgate_harness::server::Options;
+/// use lockgate_testing::server::Options;
 ///
 /// let options = Options::default().durable(true).setting("max_connections", "300");
 /// assert!(options.is_durable());
@@ -212,10 +214,10 @@ impl Postgres {
         let Some(mut server) = self.server.take() else { return Ok(()) };
         let failed = |e: io::Error| Error::failed(format!("the PostgreSQL server cannot be killed: {e}"));
         // Held still, it starts no further process between the look at them and their end.
-        watchdog::signal("STOP", &[server.id()]).map_err(failed)?;
+        watchdog::send(Signal::STOP, &[server.id()]).map_err(failed)?;
         let mut processes = watchdog::children(server.id()).map_err(failed)?;
         processes.push(server.id());
-        watchdog::signal("KILL", &processes).map_err(failed)?;
+        watchdog::send(Signal::KILL, &processes).map_err(failed)?;
         server.wait().map_err(failed)?;
         self.watchdog.watch(None).map_err(failed)?;
         wait_until(|| watchdog::all_gone(&processes).then_some(()))
@@ -229,7 +231,7 @@ impl Postgres {
     ///
     /// `Failed` with the end of the server's log.
     pub fn restart(&mut self) -> Result<(), Error> {
-        self.stop("INT")?;
+        self.stop(Signal::INT)?;
         // Clients still hold URLs with this port; who took it meanwhile will let it go.
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -315,10 +317,10 @@ impl Postgres {
         }
     }
 
-    fn stop(&mut self, signal: &str) -> Result<(), Error> {
+    fn stop(&mut self, signal: Signal) -> Result<(), Error> {
         let Some(mut server) = self.server.take() else { return Ok(()) };
         let failed = |e: io::Error| Error::failed(format!("the PostgreSQL server cannot be stopped: {e}"));
-        watchdog::signal(signal, &[server.id()]).map_err(failed)?;
+        watchdog::send(signal, &[server.id()]).map_err(failed)?;
         let gone = wait_until(|| server.try_wait().ok().flatten()).is_some();
         if !gone {
             let _ = server.kill();

@@ -21,7 +21,7 @@ pub fn requires(backend: &str) -> Result<bool, Error> {
 /// The words of a value of the variable.
 ///
 /// ```
-/// use lockgate_harness::server::require;
+/// use lockgate_testing::server::require;
 ///
 /// assert_eq!(require::parse("sqlite, postgres").unwrap(), ["sqlite", "postgres"]);
 /// assert_eq!(require::parse("").unwrap(), [""; 0]);

@@ -12,6 +12,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use sha2::{Digest, Sha256};
 
 use super::secret::write_secret;
@@ -86,10 +87,7 @@ impl Fresh {
     fn new(folder: PathBuf) -> io::Result<Self> {
         let token = token()?;
         let pipe = folder.join(pipe(&token));
-        let made = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&pipe).status()?;
-        if !made.success() {
-            return Err(io::Error::other(format!("`mkfifo {}` fails", pipe.display())));
-        }
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
         let linger = env::var(LINGER).ok().and_then(|seconds| seconds.trim().parse().ok()).unwrap_or(LINGER_SECONDS);
         Ok(Self { alive: hold(&pipe)?, folder, token, linger })
     }

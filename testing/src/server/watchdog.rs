@@ -7,6 +7,9 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::share::Fresh;
 
 /// Reads process ids, one a line, an empty line for none, `now` for haste. At the end of the input, and where a folder is
@@ -111,13 +114,16 @@ pub(crate) fn own_group(command: &mut Command) -> &mut Command {
     command
 }
 
-/// Sends a signal to processes. The standard library knows only SIGKILL for a child; the shell's
-/// own `kill` is everywhere, a program of that name is not.
-pub(crate) fn signal(signal: &str, processes: &[u32]) -> io::Result<()> {
-    let processes = processes.iter().map(u32::to_string);
-    let mut command = Command::new("sh");
-    command.args(["-c", r#"signal=$1; shift; kill -s "$signal" "$@""#, "kill", signal]).args(processes);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().map(drop)
+/// Sends a signal to processes. One that has ended meanwhile is passed over.
+pub(crate) fn send(signal: Signal, processes: &[u32]) -> io::Result<()> {
+    for process in processes {
+        let process = i32::try_from(*process).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
+        match kill_process(process, signal) {
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// The living children of a process, from `/proc` or, where there is none, from `ps`.
