@@ -475,13 +475,22 @@ fn init_names_what_stands_beside_a_clone() {
     let said = scratch.run(&["init"]).succeeds();
     let lines: Vec<&str> =
         said.lines().filter_map(|line| line.strip_prefix("run `cargo ")?.strip_suffix('`')).collect();
-    assert_eq!(lines.len(), 2, "{said}");
+    assert_eq!(lines.len(), 3, "{said}");
     for line in lines {
         let (done, answer) = scratch.cargo(&line.split(' ').collect::<Vec<_>>());
         assert!(done, "{answer}");
     }
     let manifest = scratch.read("app/Cargo.toml");
     assert!(manifest.contains("lockgate-build = {") && manifest.contains("lockgate-harness = {"), "{manifest}");
+    // The lines for the program are the program.
+    let main = said.split("in `src/main.rs` for one:\n").nth(1).and_then(|rest| rest.split("\nor, ").next()).unwrap();
+    scratch.write("app/src/main.rs", main);
+    scratch.run(&["new-migration", "create users"]).succeeds();
+    scratch.write("app/migrations/0001_create_users.up.sql", "CREATE TABLE users (id INTEGER PRIMARY KEY);\n");
+    scratch.write("app/migrations/0001_create_users.down.sql", "DROP TABLE users;\n");
+    let (done, answer) = scratch.cargo(&["check", "--package", "app"]);
+    assert!(done, "{answer}");
+    assert!(!scratch.run(&["init"]).succeeds().contains("embed_migrations!"), "it is embedded");
     assert!(!scratch.run(&["init"]).succeeds().contains("cargo add"), "all of it was done");
 }
 

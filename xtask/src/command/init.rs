@@ -1,6 +1,7 @@
 //! `cargo xtask init`: what a package needs to have migrations.
 
 use std::fs;
+use std::path::Path;
 
 use anstream::println;
 use lockgate_source::core::{Dialect, Dialects};
@@ -218,12 +219,14 @@ fn hints(package: &Package, dialects: Dialects) -> Vec<String> {
             package.name
         ));
     }
+    let embeds = embeds(&package.directory.join("src"));
     for (section, name, arguments) in [
         ("", "lockgate", features.as_str()),
         (" --build", "lockgate-build", " --features check"),
         (" --dev", "lockgate-harness", features.as_str()),
+        ("", "lockgate-cli", features.as_str()),
     ] {
-        if !package.depends_on(name) {
+        if !(package.depends_on(name) || embeds && name == "lockgate-cli") {
             // What is not from a registry has its companions beside it.
             let beside = package.clone.as_ref().map(|clone| clone.join(name.trim_start_matches("lockgate-")));
             let from = match beside.filter(|beside| beside.join("Cargo.toml").exists()) {
@@ -233,7 +236,29 @@ fn hints(package: &Package, dialects: Dialects) -> Vec<String> {
             hints.push(format!("run `cargo add --package {}{section} {from}{arguments}`", package.name));
         }
     }
+    if !embeds {
+        hints.push("embed the migrations in the program, in `src/main.rs` for one:".to_owned());
+        hints.push(EMBED.to_owned());
+        hints.push("or, in a `main` of its own, apply them:".to_owned());
+        hints.push("    lockgate::Migrator::new(&MIGRATIONS).apply(&pool).await?;".to_owned());
+    }
     hints
+}
+
+/// A whole program with the operators' command line.
+const EMBED: &str = "    static MIGRATIONS: lockgate::Migrations = lockgate::embed_migrations!();
+
+    fn main() -> std::process::ExitCode {
+        lockgate_cli::main(&MIGRATIONS)
+    }";
+
+/// Whether a Rust file below this folder embeds migrations.
+fn embeds(folder: &Path) -> bool {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).any(|path| match path.is_dir() {
+        true => embeds(&path),
+        false => fs::read_to_string(&path).is_ok_and(|text| text.contains("embed_migrations!")),
+    })
 }
 
 /// The commands as a member of the workspace.
