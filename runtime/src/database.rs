@@ -246,8 +246,13 @@ fn inner(url: &str) -> Result<Inner, Error> {
         #[cfg(not(feature = "postgres"))]
         "postgres" | "postgresql" => Err(unknown("this build knows no `postgres:` databases".to_owned())
             .with_help("enable the feature `postgres` of the crate `lockgate`")),
-        "" => Err(unknown("the database URL has no scheme".to_owned())
-            .with_help("write `sqlite://app.db` or `postgres://user@host/database`")),
+        "" => {
+            // What may hold a password is not shown.
+            let is_path = !url.is_empty() && !url.contains(['@', '=', '?', ' ']);
+            let file = if is_path { url } else { "app.db" };
+            Err(unknown("the database URL has no scheme".to_owned())
+                .with_help(format!("write `sqlite://{file}` for a file of SQLite, or `postgres://user@host/database`")))
+        }
         other => Err(unknown(format!("`{other}:` is no database that Lockgate knows"))
             .with_help("write `sqlite://app.db` or `postgres://user@host/database`")),
     }

@@ -23,7 +23,9 @@ async fn refused(url: &str) -> lockgate::Error {
 
 #[tokio::test]
 async fn a_wrong_url_says_how_one_is_written() {
-    told(&refused("app.db").await, ErrorKind::Usage, &["the database URL has no scheme", "write `sqlite://app.db`"]);
+    told(&refused("shop.db").await, ErrorKind::Usage, &["the database URL has no scheme", "write `sqlite://shop.db`"]);
+    // What may hold a password is not repeated.
+    told(&refused("s3cret@host/db").await, ErrorKind::Usage, &["write `sqlite://app.db`"]);
     told(&refused("").await, ErrorKind::Usage, &["the database URL has no scheme"]);
     told(
         &refused("oracle://ann:s3cret@host/db").await,
