@@ -67,6 +67,11 @@ impl<'a> Context<'a> {
         self.options.configure(self.migrator.clone())
     }
 
+    /// The URL with its secrets.
+    pub(crate) fn url(&self) -> &str {
+        self.url.reveal()
+    }
+
     pub(crate) fn screen(&self) -> &Screen {
         &self.screen
     }

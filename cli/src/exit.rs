@@ -22,12 +22,25 @@ pub enum Exit {
     Busy = 5,
     /// The database refuses this user, or is read-only.
     Denied = 6,
+    /// `wait` gave up: not every migration is applied.
+    TimedOut = 7,
+    /// `wait` gave up, and a migration had stopped half way.
+    Partial = 8,
 }
 
 impl Exit {
     /// Every way to end, in the order of the numbers.
-    pub const ALL: [Self; 7] =
-        [Self::Done, Self::Failed, Self::Usage, Self::Refused, Self::Unreachable, Self::Busy, Self::Denied];
+    pub const ALL: [Self; 9] = [
+        Self::Done,
+        Self::Failed,
+        Self::Usage,
+        Self::Refused,
+        Self::Unreachable,
+        Self::Busy,
+        Self::Denied,
+        Self::TimedOut,
+        Self::Partial,
+    ];
 
     /// The number that the shell sees.
     ///
@@ -46,6 +59,8 @@ impl Exit {
             ErrorKind::Unreachable => Self::Unreachable,
             ErrorKind::Locked | ErrorKind::PlanStale => Self::Busy,
             ErrorKind::Denied | ErrorKind::ReadOnly => Self::Denied,
+            ErrorKind::TimedOut => Self::TimedOut,
+            ErrorKind::Partial => Self::Partial,
             // The enum may grow: what is not known here has at least not succeeded.
             ErrorKind::Failed | ErrorKind::Interrupted | ErrorKind::Unsupported | _ => Self::Failed,
         }
@@ -60,6 +75,8 @@ impl Exit {
             Self::Unreachable => "unreachable: the database does not answer or does not exist",
             Self::Busy => "busy: another run holds the lock or went first; try again",
             Self::Denied => "denied: wrong credentials, a missing privilege, or a read-only database",
+            Self::TimedOut => "timed out: `wait` gave up, and not every migration is applied",
+            Self::Partial => "partial: `wait` gave up, and a migration had stopped half way",
         }
     }
 

@@ -75,6 +75,10 @@ pub enum ErrorKind {
     Failed,
     /// The connection was lost in the middle of a run.
     Interrupted,
+    /// A wait for migrations was over before all of them were applied.
+    TimedOut,
+    /// A wait was over, and a migration had stopped half way.
+    Partial,
     /// The database has something, or is of a release, that this release of Lockgate does not know.
     Unsupported,
 }
@@ -93,6 +97,8 @@ impl ErrorKind {
             Self::Locked => "locked",
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
+            Self::TimedOut => "timed-out",
+            Self::Partial => "partial",
             Self::Unsupported => "unsupported",
         }
     }

@@ -62,6 +62,7 @@ mod target;
 mod transaction;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod url;
+pub mod wait;
 
 pub use lockgate_core::Action;
 pub use lockgate_core::patch;

@@ -21,6 +21,7 @@ on_each! {
     usage_ends_with_2,
     what_is_refused_ends_with_3,
     drift_is_shown_and_ends_with_3,
+    t11_wait_ends_with_7_until_another_run_has_applied_everything,
     a_reader_that_goes_away_does_not_stop_a_run,
     a_signal_ends_a_run_with_what_is_known,
 }
@@ -241,6 +242,19 @@ fn usage_ends_with_2(place: &Place) {
         assert_ne!(answer.err, "", "{arguments:?}");
     }
     assert!(place.app(&["up", "--to", "7_create_nothing"]).err.contains("it is `0007_create_reservations`"));
+}
+
+fn t11_wait_ends_with_7_until_another_run_has_applied_everything(place: &Place) {
+    let short = ["wait", "--timeout", "100ms"];
+    let answer = place.app(&short);
+    let missing = if place.is_sqlite() { 4 } else { 7 };
+    assert_eq!(answer.code, Some(missing), "{answer:?}");
+    place.ok(&["up", "--to", "2"]);
+    let answer = place.app(&short);
+    assert_eq!(answer.code, Some(7), "{answer:?}");
+    assert!(answer.err.contains("error[timed-out]: 10 of 12 migrations are not applied after 100ms"), "{answer:?}");
+    place.ok(&["up"]);
+    assert_eq!(place.ok(&short).trim(), "the database has every migration");
 }
 
 fn what_is_refused_ends_with_3(place: &Place) {

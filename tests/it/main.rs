@@ -38,5 +38,6 @@ mod throwaway;
 mod trace;
 mod trace_locks;
 mod ui;
+mod wait;
 mod walk;
 mod xtask;

@@ -18,6 +18,7 @@ pub mod plan;
 pub mod repair;
 pub mod status;
 pub mod up;
+pub mod wait;
 
 /// A command of Lockgate.
 #[derive(clap::Subcommand, Clone, Debug)]
@@ -31,6 +32,8 @@ pub enum Verb {
     Status(status::Arguments),
     /// Show what `up` would run, and execute nothing
     Plan(plan::Arguments),
+    /// Wait until another run has applied every migration; ask the database alone, and change nothing
+    Wait(wait::Arguments),
     /// Record everything up to a migration as applied, and execute nothing
     Baseline(baseline::Arguments),
     /// Make the history say what is true, and execute nothing
@@ -43,7 +46,7 @@ impl Verb {
         match self {
             Self::Up(_) | Self::Baseline(_) | Self::Repair(_) => true,
             Self::Down(arguments) => !arguments.dry_run,
-            Self::Status(_) | Self::Plan(_) => false,
+            Self::Status(_) | Self::Plan(_) | Self::Wait(_) => false,
         }
     }
 
@@ -53,6 +56,7 @@ impl Verb {
             Self::Down(arguments) => down::run(context, arguments).await,
             Self::Status(arguments) => status::run(context, arguments).await,
             Self::Plan(arguments) => plan::run(context, arguments).await,
+            Self::Wait(arguments) => wait::run(context, arguments).await,
             Self::Baseline(arguments) => baseline::run(context, arguments).await,
             Self::Repair(arguments) => repair::run(context, arguments).await,
         }
