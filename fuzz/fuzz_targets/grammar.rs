@@ -1,5 +1,5 @@
-//! The grammar gate, for each dialect: it has an answer, and one that can be shown. That the answer
-//! comes in time is what libFuzzer's `-timeout` holds.
+//! Fuzzes the grammar check in each dialect: it returns, and its findings can be rendered. libFuzzer's
+//! `-timeout` checks that it returns in time.
 
 #![no_main]
 

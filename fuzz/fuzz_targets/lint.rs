@@ -1,5 +1,5 @@
-//! The lints, for each dialect, over folders of one and of two scripts: what they find is a rule of the
-//! table, points into a draft, and can be shown; asked again they say the same.
+//! Fuzzes the lints in each dialect, on folders of one and of two scripts. Each finding is of a rule in the
+//! table, points into a draft and can be rendered, and a second run finds the same.
 
 #![no_main]
 
@@ -8,10 +8,10 @@ use lockgate_fuzz::can_be_shown;
 use lockgate_source::Diagnostic;
 use lockgate_source::core::{Dialect, Dialects};
 use lockgate_source::sql::Release;
-use lockgate_source::sql::lint::{Set, Source, find, lint};
+use lockgate_source::sql::lint::{LintInput, SqlFile, find, lint};
 use lockgate_source::sql::split;
 
-/// What a script is: of which migration, whether down, whether a draft.
+/// The migration of a script, whether it is a down script, and whether it is a draft.
 type Role = (&'static str, bool, bool);
 
 const UP: Role = ("0001_a", false, true);
@@ -31,13 +31,13 @@ fuzz_target!(|text: &str| {
     }
 });
 
-/// A folder of these scripts, as the lockfile, the policy and the heads of the files may have it.
+/// Lints these scripts with and without a lockfile, a policy and directives.
 fn folder(dialect: Dialect, scripts: &[(&str, Role)]) {
     let splits: Vec<_> = scripts.iter().map(|(text, _)| split(dialect, text).statements).collect();
     for (has_lockfile, is_declared, bare) in [(true, true, false), (false, false, true)] {
-        let sources = scripts.iter().zip(&splits).map(|((text, (id, is_down, is_draft)), statements)| Source {
+        let files = scripts.iter().zip(&splits).map(|((text, (id, is_down, is_draft)), statements)| SqlFile {
             id,
-            file: if *is_down { "x.down.sql" } else { "x.up.sql" },
+            path: if *is_down { "x.down.sql" } else { "x.up.sql" },
             text,
             reads_as: dialect,
             statements,
@@ -46,23 +46,23 @@ fn folder(dialect: Dialect, scripts: &[(&str, Role)]) {
             is_transactional: !bare,
             foreign_keys_off: bare && dialect == Dialect::Sqlite,
         });
-        let set = Set {
-            sources: sources.collect(),
+        let input = LintInput {
+            files: files.collect(),
             dialects: is_declared.then(|| Dialects::NONE.with(dialect)),
             release: (dialect == Dialect::Postgres && is_declared).then(|| Release::new(13)),
             has_lockfile,
             steps: if bare { vec![scripts[0].0] } else { Vec::new() },
         };
-        let found = lint(&set);
-        assert_eq!(found, lint(&set));
+        let found = lint(&input);
+        assert_eq!(found, lint(&input));
         let shown: Vec<_> = found
             .into_iter()
             .map(|finding| {
-                let source = &set.sources[finding.source];
-                assert!(source.is_draft, "{finding:?} is about what is released");
+                let file = &input.files[finding.file];
+                assert!(file.is_draft, "{finding:?} is about a released script");
                 let rule = find(finding.rule).expect("each finding is of a rule of the table");
-                let diagnostic = Diagnostic::warning(rule.name, source.file, finding.message);
-                let diagnostic = diagnostic.at(source.text, finding.range, "");
+                let diagnostic = Diagnostic::warning(rule.name, file.path, finding.message);
+                let diagnostic = diagnostic.at(file.text, finding.range, "");
                 finding.help.into_iter().fold(diagnostic, Diagnostic::help)
             })
             .collect();

@@ -1,8 +1,8 @@
-//! SQL as a migration runner reads it: where statements begin and end, what kind each one is, what it
-//! locks and destroys, whether the database's grammar accepts it, and what it would do in production.
+//! Reads SQL scripts: splits them into statements, finds out what each statement locks and destroys,
+//! checks it against the database's grammar, and lints it for what is dangerous in production.
 //!
-//! Runs while compiling and in the xtask; it never reaches the user's program. It knows scripts, and
-//! nothing of folders, files, policies or lockfiles.
+//! This crate runs at compile time and in the xtask. It is not linked into the user's program. It knows
+//! single scripts, and nothing about folders, policies or lockfiles.
 
 #![deny(missing_docs)]
 
@@ -15,6 +15,7 @@ mod cursor;
 mod level;
 mod lexer;
 pub mod lint;
+mod mysql;
 mod release;
 mod split;
 pub mod suggest;
@@ -29,41 +30,41 @@ use lockgate_core::{Dialect, Statement};
 
 pub use comments::{Layout, layout};
 pub use level::LintLevel;
+pub use mysql::looks_like_mysql;
 pub use release::{ParseReleaseError, Release};
 
 /// What [`split`] found in a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
-    /// The statements in order. Between two of them, before the first and behind the last stand
-    /// white space, comments and `;` without a statement, and nothing else but a byte order mark
-    /// at the head.
+    /// The statements in order. Outside of them the text has only white space, comments, empty
+    /// statements (`;`) and perhaps a byte order mark at the beginning.
     ///
-    /// The range of a statement reaches from its first byte to behind its terminator, and for
-    /// `COPY … FROM stdin` to behind the `\.` line that ends the data. In MySQL the terminator is
-    /// what the last `DELIMITER` line named.
+    /// A statement's range includes its terminator. For `COPY … FROM stdin` it includes the data, up
+    /// to and including the `\.` line. In MySQL the terminator is the one that the last `DELIMITER`
+    /// line set.
     pub statements: Vec<Statement>,
-    /// What is wrong with the text itself. The statements are there in any case.
+    /// Errors in the text. The statements are listed even if there are some.
     pub problems: Vec<Problem>,
 }
 
-/// Something that keeps a text from being a list of statements.
+/// An error that keeps a text from being split properly, such as an open quotation mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The bytes to point at.
     pub range: Range<usize>,
-    /// Its name, in kebab-case.
+    /// The code of the diagnostic, in kebab-case.
     pub code: &'static str,
     /// What is wrong.
     pub message: String,
-    /// The way out.
+    /// How to fix it.
     pub help: String,
 }
 
-/// Splits a script into statements. Takes time in proportion to the text's length, whatever it holds.
+/// Splits a script into statements, in time linear in its length.
 ///
-/// In PostgreSQL there are as many statements as the server gives results when the whole text is
-/// sent as one simple query (lines of psql and the data of COPY apart), so the number of results
-/// says which statement failed.
+/// In PostgreSQL, apart from psql commands and COPY data, the statements correspond to the results that
+/// the server returns for the whole text sent as one simple query. So the number of results before an
+/// error says which statement failed.
 ///
 /// ```
 /// use lockgate_core::{Dialect, StatementKind};
@@ -78,11 +79,11 @@ pub fn split(dialect: Dialect, text: &str) -> Split {
     split::split(dialect, text)
 }
 
-/// The `--` comments at the head of a script, before any statement: the content of each, behind
-/// the dashes and without white space around it, as a range of bytes.
+/// Returns the `--` comments before the first statement of a script. Each item is the byte range of one
+/// comment's content, without the dashes and the white space around it.
 ///
-/// A byte order mark, blank lines, `#` comments and `/* */` comments are passed over. It stops where
-/// the dialects do not agree on what is a comment: at `/*!` and at a comment within a comment.
+/// A byte order mark, blank lines, `#` comments and `/* */` comments are skipped. The iterator ends where
+/// the dialects disagree about what a comment is: at `/*!` and at a nested comment.
 ///
 /// ```
 /// use lockgate_sql::head_comments;
@@ -95,7 +96,7 @@ pub fn head_comments(text: &str) -> HeadComments<'_> {
     HeadComments { text, pos: if text.starts_with('\u{feff}') { 3 } else { 0 } }
 }
 
-/// Iterates over the comments at the head of a script: see [`head_comments`].
+/// The iterator that [`head_comments`] returns.
 #[derive(Clone, Debug)]
 pub struct HeadComments<'a> {
     text: &'a str,
@@ -103,7 +104,7 @@ pub struct HeadComments<'a> {
 }
 
 impl HeadComments<'_> {
-    /// Where the line ends in which `from` stands.
+    /// Returns the end of the line that contains `from`.
     fn line_end(&self, from: usize) -> usize {
         let rest = &self.text.as_bytes()[from..];
         rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).map_or(self.text.len(), |length| from + length)

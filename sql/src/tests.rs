@@ -1,5 +1,5 @@
 //! Scripts and the pieces they are split into, by dialect; what the pieces are is in `classify`,
-//! and random scripts are in `soup`.
+//! and random scripts are in `random_tokens`.
 
 use lockgate_core::Dialect::{Mysql, Postgres, Sqlite};
 use lockgate_core::{Dialect, StatementFlags, StatementKind};
@@ -8,7 +8,7 @@ use super::{head_comments, split};
 
 mod classify;
 mod effect;
-mod soup;
+mod random_tokens;
 mod units;
 
 /// Splits, and holds that what is not part of a statement is trivia.

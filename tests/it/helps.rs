@@ -390,7 +390,7 @@ fn common(problem: &Diagnostic, help: &str) -> Option<Vec<(String, String)>> {
     if help == format!("or, if it does no harm, write `{silence}` as the first line") {
         return Some(vec![("first".to_owned(), silence)]);
     }
-    let freeze = "if it is released, leave it as it is: `cargo xtask freeze` records it, and it is not looked at again";
+    let freeze = "if this migration is released, do not edit it: run `cargo xtask freeze` to record it, and it is not linted again";
     (help == freeze).then(|| vec![("type".to_owned(), "cargo xtask freeze".to_owned())])
 }
 

@@ -1,5 +1,4 @@
-//! Which scripts of a folder the grammar gate looks at, by which grammars, and how grave what it
-//! finds is.
+//! Runs the grammar check on the drafts of a folder, and turns its findings into diagnostics.
 
 use lockgate_core::table::{BodyData, Reading};
 use lockgate_core::{Dialect, Dialects, Statement, StatementFlags};
@@ -8,11 +7,12 @@ use super::model::{Folder, Script, ScriptState};
 use super::name::{Kind, Name};
 use super::script::{Read, product};
 use crate::sql::LintLevel;
-use crate::sql::check::{self, Fact, Finding, deep};
+use crate::sql::check::{self, Fact, Finding, big_stack};
+use crate::sql::looks_like_mysql;
 use crate::{Diagnostic, Severity};
 
-/// What the grammars of the folder's dialects say of its scripts. What the lockfile vouches for was
-/// looked at before its release, and is not parsed again.
+/// Checks the scripts of a folder with the grammars of its dialects. Released scripts were checked before
+/// their release and are not parsed again.
 pub(super) fn check(folder: &Folder, files: &[(Name, Read)]) -> Vec<Diagnostic> {
     let mut drafts: Vec<&(Name, Read)> = files
         .iter()
@@ -21,18 +21,18 @@ pub(super) fn check(folder: &Folder, files: &[(Name, Read)]) -> Vec<Diagnostic> 
     drafts.sort_by_key(|(name, _)| name.id.version());
     let mut drafts: Vec<&Read> = drafts.into_iter().map(|(_, read)| read).collect();
     if folder.policy.dialects.is_none() {
-        newest(&mut drafts);
+        keep_newest(&mut drafts);
     }
-    let found = deep::for_each(&drafts, |read| read.script.text.len(), |read| script(folder, read));
+    let found = big_stack::for_each(&drafts, |read| read.script.text.len(), |read| script(folder, read));
     found.into_iter().flatten().flatten().collect()
 }
 
-/// How many bytes of a folder that names no dialect are parsed. An old folder may hold thousands of
-/// scripts that nothing vouches for, and of such a folder a grammar can hardly be sure.
+/// The number of bytes that are parsed of a folder that names no dialect. Such a folder may hold thousands
+/// of old scripts without a lockfile, and a finding in them is rarely certain.
 const UNDECLARED_BYTES: usize = 128 * 1024;
 
-/// Keeps the newest scripts, as many as are parsed in a moment.
-fn newest(drafts: &mut Vec<&Read>) {
+/// Keeps the newest scripts, up to [`UNDECLARED_BYTES`].
+fn keep_newest(drafts: &mut Vec<&Read>) {
     let mut left = UNDECLARED_BYTES;
     let kept = drafts.iter().rev().take_while(|read| {
         let len = read.script.text.len();
@@ -55,7 +55,7 @@ fn script(folder: &Folder, read: &Read) -> Vec<Diagnostic> {
     let mut found: Vec<(Finding, Dialects)> = Vec::new();
     match folder.policy.dialects {
         Some(dialects) => {
-            // What one dialect knows as a client's line or as data is nothing that another could read.
+            // If one dialect reads a line as a client's command or as data, the others cannot read the script.
             let known = |statement: &Statement| {
                 [StatementFlags::CLIENT_ONLY, StatementFlags::COPY_DATA]
                     .into_iter()
@@ -78,7 +78,7 @@ fn script(folder: &Folder, read: &Read) -> Vec<Diagnostic> {
             }
         }
         None => {
-            // To MySQL the statements begin and end elsewhere: it could be what the folder is for.
+            // MySQL splits the script differently, so the folder may be for MySQL.
             let alone = readings.iter().any(|reading| reading.dialects == Dialects::NONE.with(Dialect::Mysql));
             found.extend(undeclared(read, alone, in_dialect));
         }
@@ -86,13 +86,13 @@ fn script(folder: &Folder, read: &Read) -> Vec<Diagnostic> {
     found.into_iter().filter_map(|(finding, dialects)| diagnostic(folder, &read.script, finding, dialects)).collect()
 }
 
-/// One mistake that two grammars see is told once.
+/// Whether two grammars found the same mistake, which is reported once.
 fn is_same(a: &Finding, b: &Finding) -> bool {
     a.range.start == b.range.start && a.fact.rule() == b.fact.rule()
 }
 
-/// A folder that names no dialect is for one of them: its script is wrong only if neither PostgreSQL
-/// nor SQLite takes the whole of it and nothing in it is MySQL's, whose grammar is not at hand.
+/// The findings in a script of a folder that names no dialect. The script is wrong only if PostgreSQL and
+/// SQLite both reject it and nothing in it looks like MySQL, for which there is no parser.
 fn undeclared(read: &Read, alone: bool, in_dialect: impl Fn(Dialect) -> Vec<Finding>) -> Vec<(Finding, Dialects)> {
     let mut refusals = Vec::new();
     for dialect in [Dialect::Postgres, Dialect::Sqlite] {
@@ -101,47 +101,23 @@ fn undeclared(read: &Read, alone: bool, in_dialect: impl Fn(Dialect) -> Vec<Find
         }
         let mut found = in_dialect(dialect);
         if !found.iter().any(|finding| finding.fact.is_refusal()) {
-            // What a grammar that takes the script is unsure of could be another's business.
+            // The script may be for another dialect, so only findings in function bodies are kept.
             found.retain(|finding| matches!(finding.fact, Fact::Body(_)));
             return found.into_iter().map(|finding| (finding, Dialects::NONE.with(dialect))).collect();
         }
         found.retain(|finding| finding.fact.is_refusal());
         refusals.push((found, dialect));
     }
-    // MySQL could be meant, all the more where another one cannot even tell words from quotes.
+    // The script may be for MySQL, all the more if another dialect cannot even tokenize it.
     let clear = |dialect| read.clear.contains(dialect);
-    if clear(Dialect::Mysql) && (alone || read.clear != Dialects::ALL || speaks_mysql(&read.script.text)) {
+    if clear(Dialect::Mysql)
+        && (alone || read.clear != Dialects::ALL || looks_like_mysql(Dialect::Postgres, &read.script.text))
+    {
         return Vec::new();
     }
-    // That of the two which takes more of it.
+    // Report for the dialect with fewer errors.
     let nearest = refusals.into_iter().min_by_key(|(found, _)| found.len());
     nearest.into_iter().flat_map(|(found, _)| found).map(|finding| (finding, Dialects::NONE)).collect()
-}
-
-/// Whether a script has words or marks that only MySQL and MariaDB know.
-fn speaks_mysql(text: &str) -> bool {
-    const WORDS: [&str; 15] = [
-        "AUTO_INCREMENT",
-        "ENGINE",
-        "UNSIGNED",
-        "TINYINT",
-        "MEDIUMTEXT",
-        "LONGTEXT",
-        "MEDIUMINT",
-        "DELIMITER",
-        "CHARSET",
-        "MODIFY",
-        "CHANGE",
-        "IGNORE",
-        "DUPLICATE",
-        "FULLTEXT",
-        "SIGNAL",
-    ];
-    let upper = text.to_uppercase();
-    let marks = ["`", "/*!", "/*M!", "\\'", "\\\"", " # "];
-    marks.into_iter().any(|mark| upper.contains(mark))
-        || upper.lines().any(|line| line.trim_start().starts_with('#'))
-        || upper.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| WORDS.contains(&word))
 }
 
 fn diagnostic(folder: &Folder, script: &Script, finding: Finding, dialects: Dialects) -> Option<Diagnostic> {
@@ -150,9 +126,9 @@ fn diagnostic(folder: &Folder, script: &Script, finding: Finding, dialects: Dial
         return None;
     }
     let declared = folder.policy.dialects.is_some();
-    // No server of any kind has a statement that begins so.
-    let hopeless = matches!(finding.fact, Fact::NoStatement { .. }) && finding.repair.is_some();
-    let default = if declared || hopeless { default } else { LintLevel::Warn };
+    // A misspelt first word is an error in every dialect.
+    let is_misspelt = matches!(finding.fact, Fact::NoStatement { .. }) && finding.repair.is_some();
+    let default = if declared || is_misspelt { default } else { LintLevel::Warn };
     let severity = match folder.policy.level(rule, default) {
         LintLevel::Deny => Severity::Error,
         LintLevel::Warn => Severity::Warning,

@@ -1,4 +1,4 @@
-//! Which scripts of a folder the lints look at, and how grave what they find is.
+//! Runs the lints on the drafts of a folder, and turns their findings into diagnostics.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,19 +9,20 @@ use super::model::{Folder, ScriptState};
 use super::name::{Kind, Name};
 use super::script::Read;
 use crate::sql::LintLevel;
-use crate::sql::lint::{self, Finding, Set, Source};
+use crate::sql::lint::{self, Finding, LintInput, SqlFile};
+use crate::sql::looks_like_mysql;
 use crate::{Diagnostic, Severity};
 
-/// What the lints say of the drafts. What the lockfile vouches for was looked at before its release.
+/// Lints the drafts of a folder. Released scripts were linted before their release.
 pub(super) fn check(folder: &Folder, files: &[(Name, Read)]) -> Vec<Diagnostic> {
-    // What is new in one database is nothing to another.
+    // The databases of a folder share no tables.
     let databases: BTreeSet<Option<&str>> = files.iter().map(|(name, _)| name.id.database()).collect();
-    databases.into_iter().flat_map(|database| of_database(folder, files, database)).collect()
+    databases.into_iter().flat_map(|database| check_database(folder, files, database)).collect()
 }
 
-fn of_database(folder: &Folder, files: &[(Name, Read)], database: Option<&str>) -> Vec<Diagnostic> {
+fn check_database(folder: &Folder, files: &[(Name, Read)], database: Option<&str>) -> Vec<Diagnostic> {
     let files = files.iter().filter(|(name, _)| name.id.database() == database);
-    // One that was edited since its release has an error of its own.
+    // A released script that was edited has an error of its own.
     let is_draft = |read: &Read| read.script.state == ScriptState::Draft;
     let mut ordered: Vec<(&Name, &Read, bool)> = files.map(|(name, read)| (name, read, is_draft(read))).collect();
     if !ordered.iter().any(|(_, _, is_draft)| *is_draft) {
@@ -29,8 +30,8 @@ fn of_database(folder: &Folder, files: &[(Name, Read)], database: Option<&str>) 
     }
     ordered.sort_by_key(|(name, read, _)| (name.id.version(), &name.id, name.kind == Kind::Down, &read.script.path));
     let (steps, scripts): (Vec<_>, Vec<_>) = ordered.into_iter().partition(|(name, _, _)| name.kind == Kind::Rust);
-    let set = Set {
-        sources: scripts.iter().map(|(name, read, is_draft)| source(folder, name, read, *is_draft)).collect(),
+    let input = LintInput {
+        files: scripts.iter().map(|(name, read, is_draft)| sql_file(folder, name, read, *is_draft)).collect(),
         dialects: folder.policy.dialects,
         release: folder.policy.postgres,
         has_lockfile: folder.lockfile.is_some(),
@@ -40,35 +41,35 @@ fn of_database(folder: &Folder, files: &[(Name, Read)], database: Option<&str>) 
             .map(|(_, read, _)| read.script.text.as_str())
             .collect(),
     };
-    let mut found = lint::lint(&set);
-    // A folder that names no dialect may be MySQL's, for which none of this holds.
-    if folder.policy.dialects.is_none() && found.iter().any(is_of_rows) && set.sources.iter().any(Source::speaks_mysql)
-    {
+    let mut found = lint::lint(&input);
+    // A folder that names no dialect may be for MySQL, where these two rules do not apply.
+    let looks_like_mysql = |file: &SqlFile<'_>| looks_like_mysql(file.reads_as, file.text);
+    if folder.policy.dialects.is_none() && found.iter().any(is_of_rows) && input.files.iter().any(looks_like_mysql) {
         found.retain(|finding| !is_of_rows(finding));
     }
-    let mut told: Vec<(&'static str, usize, Diagnostic)> = Vec::new();
+    let mut reported: Vec<(&'static str, usize, Diagnostic)> = Vec::new();
     for finding in found {
-        let (rule, source) = (finding.rule, finding.source);
-        told.extend(diagnostic(folder, scripts[source].1, finding).map(|diagnostic| (rule, source, diagnostic)));
+        let (rule, file) = (finding.rule, finding.file);
+        reported.extend(diagnostic(folder, scripts[file].1, finding).map(|diagnostic| (rule, file, diagnostic)));
     }
-    few(told)
+    limit_per_rule(reported)
 }
 
-/// Of many warnings of one rule in one script the first ones, and how many more there are.
-fn few(told: Vec<(&'static str, usize, Diagnostic)>) -> Vec<Diagnostic> {
+/// Keeps the first warnings of each rule in a script, and says in the last one how many more there are.
+fn limit_per_rule(reported: Vec<(&'static str, usize, Diagnostic)>) -> Vec<Diagnostic> {
     const SHOWN_MAX: usize = 3;
-    let mut shown: Vec<(&'static str, usize, Diagnostic)> = Vec::with_capacity(told.len());
+    let mut shown: Vec<(&'static str, usize, Diagnostic)> = Vec::with_capacity(reported.len());
     let mut more: BTreeMap<(usize, &'static str), (usize, usize)> = BTreeMap::new();
-    for (rule, source, diagnostic) in told {
-        let (count, last) = more.entry((source, rule)).or_default();
+    for (rule, file, diagnostic) in reported {
+        let (count, last) = more.entry((file, rule)).or_default();
         if diagnostic.severity == Severity::Error || *count < SHOWN_MAX {
             *last = shown.len();
-            shown.push((rule, source, diagnostic));
+            shown.push((rule, file, diagnostic));
         }
         *count += 1;
     }
-    for ((source, rule), (count, last)) in more {
-        let here = shown.iter().filter(|(known, of, _)| (*known, *of) == (rule, source)).count();
+    for ((file, rule), (count, last)) in more {
+        let here = shown.iter().filter(|(known, of, _)| (*known, *of) == (rule, file)).count();
         if count > here {
             let more = count - here;
             let are = if more == 1 { "is" } else { "are" };
@@ -82,7 +83,7 @@ fn is_of_rows(finding: &Finding) -> bool {
     matches!(finding.rule, "filled-table" | "rebuild-foreign-keys")
 }
 
-fn source<'a>(folder: &Folder, name: &'a Name, read: &'a Read, is_draft: bool) -> Source<'a> {
+fn sql_file<'a>(folder: &Folder, name: &'a Name, read: &'a Read, is_draft: bool) -> SqlFile<'a> {
     let script = &read.script;
     let readings: &[Reading] = match &script.body {
         BodyData::Sql { readings, .. } => readings,
@@ -91,14 +92,14 @@ fn source<'a>(folder: &Folder, name: &'a Name, read: &'a Read, is_draft: bool) -
     let dialects = folder.policy.dialects();
     let reads_as = dialects.iter().find(|dialect| read.clear.contains(*dialect));
     let reading = readings.iter().find(|reading| reads_as.is_some_and(|dialect| reading.dialects.contains(dialect)));
-    Source {
+    SqlFile {
         id: &name.id,
-        file: &script.path,
+        path: &script.path,
         text: &script.text,
         reads_as: reads_as.unwrap_or(Dialect::Postgres),
         statements: reading.map_or(&[], |reading| &reading.statements),
         is_down: name.kind == Kind::Down,
-        // What cannot be read has an error of its own.
+        // A script that cannot be read has an error of its own.
         is_draft: is_draft && reading.is_some(),
         is_transactional: script.options.transactional,
         foreign_keys_off: script.options.foreign_keys_off,
@@ -112,11 +113,11 @@ fn diagnostic(folder: &Folder, read: &Read, finding: Finding) -> Option<Diagnost
     }
     let rule = lint::find(finding.rule).expect("each finding is of a rule of the table");
     let only_postgres = folder.policy.dialects == Some(Dialects::NONE.with(Dialect::Postgres));
-    let speaks = (rule.certain || folder.lockfile.is_some()) && (!rule.postgres_only || only_postgres);
-    // What the database never takes is not to be silenced.
+    let reports = (rule.certain || folder.lockfile.is_some()) && (!rule.postgres_only || only_postgres);
+    // A statement that the database never accepts cannot be silenced.
     let is_impossible = rule.level == LintLevel::Deny && finding.level == LintLevel::Deny;
     let default = match finding.level {
-        _ if !speaks => LintLevel::Allow,
+        _ if !reports => LintLevel::Allow,
         LintLevel::Deny if folder.policy.dialects.is_none() => LintLevel::Warn,
         level => level,
     };
@@ -131,14 +132,13 @@ fn diagnostic(folder: &Folder, read: &Read, finding: Finding) -> Option<Diagnost
     diagnostic.help = finding.help;
     if folder.lockfile.is_none() {
         diagnostic.help.push(
-            "if it is released, leave it as it is: `cargo xtask freeze` records it, and it is not looked at again"
+            "if this migration is released, do not edit it: run `cargo xtask freeze` to record it, and it is not linted again"
                 .to_owned(),
         );
     }
     if is_impossible {
         return Some(diagnostic);
     }
-    let silence =
-        format!("or, if it does no harm, write `-- lockgate: allow({}) \"why\"` as the first line", rule.name);
+    let silence = format!("or, if it does no harm, write `-- lockgate: allow({}) \"why\"` as the first line", rule.name);
     Some(diagnostic.help(silence))
 }

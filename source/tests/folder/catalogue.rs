@@ -85,7 +85,7 @@ fn codes(directory: &Path, used: &mut BTreeSet<String>) {
             let words = code_only.split('"').collect::<Vec<_>>();
             for pair in words.windows(2) {
                 let before = pair[0].trim_end();
-                let introduces = ["error(", "warning(", "problem(", "tell(", "code:", "=> ("]
+                let introduces = ["error(", "warning(", "problem(", "report(", "code:", "=> ("]
                     .iter()
                     .any(|end| before.ends_with(end))
                     || before.rsplit_once("problem(").is_some_and(|(_, range)| range.ends_with(','));

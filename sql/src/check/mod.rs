@@ -21,20 +21,20 @@
     allow(dead_code, unused_variables, reason = "what one grammar alone needs is dead without it")
 )]
 
-mod bounds;
-pub mod deep;
+pub mod big_stack;
 mod fact;
+#[cfg(test)]
+mod features;
+mod insert_rows;
 mod mysql;
+mod nesting;
 #[cfg(feature = "grammar-postgres")]
 mod postgres;
 mod repair;
-mod rows;
 #[cfg(feature = "grammar-sqlite")]
 mod sqlite;
 #[cfg(all(test, feature = "grammar-postgres", feature = "grammar-sqlite"))]
 mod tests;
-#[cfg(test)]
-mod without;
 
 use std::ops::Range;
 
@@ -120,8 +120,8 @@ pub fn check(dialect: Dialect, text: &str, statements: &[Statement], release: Op
     if !is_known(dialect) {
         return Vec::new();
     }
-    let all = || Checker { dialect, text, release, parsed: 0, shapes: rows::Shapes::default() }.all(statements);
-    deep::run(all).unwrap_or_default()
+    let all = || Checker { dialect, text, release, parsed: 0, shapes: insert_rows::Shapes::default() }.all(statements);
+    big_stack::run(all).unwrap_or_default()
 }
 
 struct Checker<'a> {
@@ -130,7 +130,7 @@ struct Checker<'a> {
     release: Option<Release>,
     /// Bytes that a parser has read.
     parsed: usize,
-    shapes: rows::Shapes,
+    shapes: insert_rows::Shapes,
 }
 
 impl Checker<'_> {
@@ -181,7 +181,9 @@ impl Checker<'_> {
             if self.shapes.has_seen(self.dialect, text) {
                 return Vec::new();
             }
-            short = Some(text).filter(|text| text.len() > LONG_INSERT).and_then(|_| rows::shorten(self.dialect, text));
+            short = Some(text)
+                .filter(|text| text.len() > LONG_INSERT)
+                .and_then(|_| insert_rows::shorten(self.dialect, text));
         }
         let kept = short.as_ref().map_or(text, |short| short.text.as_str());
         let unread = |range, fact| vec![Finding { range, fact, repair: None }];
@@ -190,7 +192,7 @@ impl Checker<'_> {
             return unread(first.start..first.end, Fact::TooLong);
         }
         let alone = Statement { range: 0..kept.len(), ..statement.clone() };
-        let way = match bounds::depth(self.dialect, kept, &alone) {
+        let way = match nesting::depth(self.dialect, kept, &alone) {
             Ok(way) => way,
             Err(at) => {
                 let long = |at| start + short.as_ref().map_or(at, |short| short.long(at));
@@ -199,7 +201,7 @@ impl Checker<'_> {
         };
         // A chain costs its length squared.
         self.parsed += kept.len() + way * way / 128;
-        let parsed = deep::quietly(|| parse(self.dialect, kept, statement.kind, self.release));
+        let parsed = big_stack::quietly(|| parse(self.dialect, kept, statement.kind, self.release));
         match parsed {
             Some(wrong) => {
                 let long = |at| start + short.as_ref().map_or(at, |short| short.long(at));

@@ -1,8 +1,8 @@
 //! PostgreSQL's grammar, by the squawk crates. They take each statement of some 40,000 of
-//! PostgreSQL's own tests but those in [`gaps`], and refuse 99 of 100 broken ones.
+//! PostgreSQL's own tests but those in [`exceptions`], and refuse 99 of 100 broken ones.
 
-mod gaps;
-pub(super) mod newer;
+mod exceptions;
+pub(super) mod releases;
 mod words;
 
 use std::ops::Range;
@@ -20,17 +20,17 @@ use crate::words::Words;
 /// What is wrong with one statement. The body of a function and grammar that is too new are told
 /// only where the statement itself is right.
 pub(super) fn check(text: &str, kind: StatementKind, release: Option<Release>) -> Vec<Wrong> {
-    if gaps::begins(text) {
+    if exceptions::begins(text) {
         return Vec::new();
     }
     let (parse, error) = parsed(text);
     if let Some(error) = error {
-        if gaps::excuses(text, &error) {
+        if exceptions::excuses(text, &error) {
             return Vec::new();
         }
         return vec![repair::find(Dialect::Postgres, text, wrong(text, &error), keywords(), stops)];
     }
-    if let Some(wrong) = gaps::missed(text) {
+    if let Some(wrong) = exceptions::missed(text) {
         return vec![repair::find(Dialect::Postgres, text, wrong, keywords(), stops)];
     }
     let mut found = Vec::new();
@@ -38,7 +38,7 @@ pub(super) fn check(text: &str, kind: StatementKind, release: Option<Release>) -
         found.extend(body(text, &parse));
     }
     if let Some(server) = release {
-        found.extend(newer::newer(&parse.syntax_node(), text, server));
+        found.extend(releases::newer(&parse.syntax_node(), text, server));
     }
     found
 }
@@ -48,7 +48,7 @@ pub(super) fn check(text: &str, kind: StatementKind, release: Option<Release>) -
 fn parsed(text: &str) -> (Parse<SourceFile>, Option<SyntaxError>) {
     let parse = SourceFile::parse(text);
     let error = first(&parse);
-    match error.as_ref().and_then(|_| gaps::in_other_words(text)) {
+    match error.as_ref().and_then(|_| exceptions::in_other_words(text)) {
         Some(text) => {
             let parse = SourceFile::parse(&text);
             let error = first(&parse);
@@ -62,7 +62,7 @@ fn parsed(text: &str) -> (Parse<SourceFile>, Option<SyntaxError>) {
 fn stops(text: &str) -> Option<usize> {
     match parsed(text).1 {
         Some(error) => Some(error.range().start().into()),
-        None => gaps::missed(text).map(|wrong| wrong.range.start),
+        None => exceptions::missed(text).map(|wrong| wrong.range.start),
     }
 }
 
@@ -134,7 +134,7 @@ fn body(text: &str, parse: &Parse<SourceFile>) -> Option<Wrong> {
         function.or_else(procedure).or_else(|| ast::Do::cast(node.clone()).and_then(|block| block.plpgsql()))
     });
     let error = bodies.flat_map(|body| body.errors().into_iter().next()).next()?;
-    if gaps::excuses_body(error.message()) {
+    if exceptions::excuses_body(error.message()) {
         return None;
     }
     let wrong = wrong(text, &error);

@@ -358,7 +358,7 @@ fn the_release_of_the_server_is_kept_to() {
         seen.insert((*what, *since));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let all: BTreeSet<_> = super::postgres::newer::newer_names().collect();
+    let all: BTreeSet<_> = super::postgres::releases::newer_names().collect();
     let missing: Vec<_> = all.difference(&seen).collect();
     assert!(missing.is_empty(), "without an example at the release before: {missing:?}");
     for old in [

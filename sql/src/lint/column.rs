@@ -6,30 +6,27 @@ use std::ops::Range;
 use lockgate_core::Dialect;
 
 use super::change::{Action, Change, Column, ConstraintKind};
+use super::context::{Context, a_lock};
 use super::cursor::{Cursor, Name, Written};
-use super::world::{View, a_lock};
 use crate::LintLevel;
 use crate::lexer::Kind;
 
 /// The rules `filled-table`, `unsupported-alter` and `add-column-rewrite`.
-pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
+pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
     let Change::AlterTable { table, actions } = change else { return };
     for (range, action) in actions {
         let Action::AddColumn(column) = action else {
-            young(view, action, range);
+            young(cx, action, range);
             continue;
         };
-        if unsupported(view, table, column, range) {
+        if unsupported(cx, table, column, range) {
             continue;
         }
-        if !view.is_empty(table) {
-            let fails = if is_required(column) {
-                required(view, table, column, range)
-            } else {
-                sqlite(view, table, column, range)
-            };
-            if !fails && !view.source.is_down {
-                rewrite(view, table, column, range);
+        if !cx.is_empty(table) {
+            let fails =
+                if is_required(column) { required(cx, table, column, range) } else { sqlite(cx, table, column, range) };
+            if !fails && !cx.file.is_down {
+                rewrite(cx, table, column, range);
             }
         }
     }
@@ -51,35 +48,35 @@ fn is_serial(column: &Column<'_>) -> bool {
     ["serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"].contains(&column.kind.as_str())
 }
 
-fn required(view: &mut View<'_, '_>, table: &Name, column: &Column<'_>, range: &Range<usize>) -> bool {
+fn required(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range: &Range<usize>) -> bool {
     // MySQL gives the rows a value of its own choice.
-    if !view.set.may_be(Dialect::Postgres) && !view.set.may_be(Dialect::Sqlite) {
+    if !cx.input.may_be(Dialect::Postgres) && !cx.input.may_be(Dialect::Sqlite) {
         return false;
     }
     // Taking a column back is often the best that a way down can do.
-    if view.source.is_down && !view.set.has_lockfile {
+    if cx.file.is_down && !cx.input.has_lockfile {
         return true;
     }
     let (shown, name) = (&table.written, &column.name.written);
-    let kind = if column.kind.is_empty() { "text".to_owned() } else { view.written(column.kind_range.clone()) };
+    let kind = if column.kind.is_empty() { "text".to_owned() } else { cx.written(column.kind_range.clone()) };
     let message = format!("this fails if `{shown}` has a row: there would be no value for `{name}`, which is NOT NULL");
     let mut help = vec![format!("give the rows a value: `ADD COLUMN {name} {kind} NOT NULL DEFAULT …`")];
-    if view.set.dialects.is_none_or(|dialects| !dialects.contains(Dialect::Sqlite)) {
+    if cx.input.dialects.is_none_or(|dialects| !dialects.contains(Dialect::Sqlite)) {
         help.push(format!(
             "or add it without `NOT NULL`, fill it, and `ALTER TABLE {shown} ALTER COLUMN {name} SET NOT NULL` when every row has a value"
         ));
     }
-    let is_released = view.is_released(table) && !view.source.is_down;
-    view.tell("filled-table", range.clone(), message, help);
-    if is_released && let Some(finding) = view.found.last_mut() {
+    let is_released = cx.is_released(table) && !cx.file.is_down;
+    cx.report("filled-table", range.clone(), message, help);
+    if is_released && let Some(finding) = cx.found.last_mut() {
         finding.level = LintLevel::Deny;
     }
     true
 }
 
 /// What SQLite adds to an empty table alone.
-fn sqlite(view: &mut View<'_, '_>, table: &Name, column: &Column<'_>, range: &Range<usize>) -> bool {
-    if !view.set.names(Dialect::Sqlite) {
+fn sqlite(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range: &Range<usize>) -> bool {
+    if !cx.input.names(Dialect::Sqlite) {
         return false;
     }
     let default = column.default.filter(|default| !default.is("null"));
@@ -97,7 +94,7 @@ fn sqlite(view: &mut View<'_, '_>, table: &Name, column: &Column<'_>, range: &Ra
     } else {
         return false;
     };
-    view.tell(
+    cx.report(
         "filled-table",
         range.clone(),
         format!("this fails if `{shown}` has a row: {why}"),
@@ -112,8 +109,8 @@ fn is_computed(default: Cursor<'_>) -> bool {
 }
 
 /// `ADD COLUMN … PRIMARY KEY` and `… UNIQUE` pass SQLite's grammar and never run.
-fn unsupported(view: &mut View<'_, '_>, table: &Name, column: &Column<'_>, range: &Range<usize>) -> bool {
-    if !view.set.names(Dialect::Sqlite) {
+fn unsupported(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range: &Range<usize>) -> bool {
+    if !cx.input.names(Dialect::Sqlite) {
         return false;
     }
     let (what, help) = if column.rest.has("primary key") {
@@ -126,12 +123,12 @@ fn unsupported(view: &mut View<'_, '_>, table: &Name, column: &Column<'_>, range
     } else {
         return false;
     };
-    view.tell("unsupported-alter", range.clone(), format!("SQLite cannot add a {what} column to a table"), vec![help]);
+    cx.report("unsupported-alter", range.clone(), format!("SQLite cannot add a {what} column to a table"), vec![help]);
     true
 }
 
 /// What SQLite takes since a release that many programs do not embed yet.
-fn young(view: &mut View<'_, '_>, action: &Action<'_>, range: &Range<usize>) {
+fn young(cx: &mut Context<'_, '_>, action: &Action<'_>, range: &Range<usize>) {
     let what = match action {
         Action::SetNotNull(_) => "SET NOT NULL",
         Action::DropNotNull => "DROP NOT NULL",
@@ -139,13 +136,13 @@ fn young(view: &mut View<'_, '_>, action: &Action<'_>, range: &Range<usize>) {
         Action::AddConstraint(constraint) if constraint.kind == ConstraintKind::Check => "ADD CHECK",
         _ => return,
     };
-    if !view.set.names(Dialect::Sqlite) {
+    if !cx.input.names(Dialect::Sqlite) {
         return;
     }
     let message = format!("SQLite takes `{what}` since 3.53 alone: a program that embeds an older one cannot run this");
     let help = "rebuild the table with `-- lockgate: foreign-keys off` as the first line".to_owned();
-    view.tell("unsupported-alter", range.clone(), message, vec![help]);
-    if let Some(finding) = view.found.last_mut() {
+    cx.report("unsupported-alter", range.clone(), message, vec![help]);
+    if let Some(finding) = cx.found.last_mut() {
         finding.level = LintLevel::Warn;
     }
 }
@@ -168,9 +165,9 @@ const VOLATILE: [&str; 14] = [
     "gen_salt",
 ];
 
-fn rewrite(view: &mut View<'_, '_>, table: &Name, column: &Column<'_>, range: &Range<usize>) {
+fn rewrite(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range: &Range<usize>) {
     let rest = column.rest;
-    let old = view.set.release.is_some_and(|release| release.major() < 11);
+    let old = cx.input.release.is_some_and(|release| release.major() < 11);
     let volatile = column
         .default
         .and_then(|default| functions(default).into_iter().find(|name| VOLATILE.contains(&name.as_str())));
@@ -178,7 +175,7 @@ fn rewrite(view: &mut View<'_, '_>, table: &Name, column: &Column<'_>, range: &R
     let plain = |kind: &str| format!("`ALTER TABLE {shown} ADD COLUMN {name} {kind}`");
     let alter = format!("ALTER TABLE {shown} ALTER COLUMN {name}");
     let by_default = || {
-        let kind = view.written(column.kind_range.clone());
+        let kind = cx.written(column.kind_range.clone());
         let default = column.default.map_or_else(String::new, |default| default.written());
         format!("{}, then `{alter} SET DEFAULT {default}`, and fill the old rows in pieces", plain(&kind))
     };
@@ -197,7 +194,7 @@ fn rewrite(view: &mut View<'_, '_>, table: &Name, column: &Column<'_>, range: &R
         );
         (format!("a `{}` numbers the rows", column.kind), help)
     } else if rest.has("as identity") {
-        let kind = view.written(column.kind_range.clone());
+        let kind = cx.written(column.kind_range.clone());
         let how = if rest.has("always") { "ALWAYS" } else { "BY DEFAULT" };
         let help = format!(
             "{}, and fill the old rows in pieces; then `{alter} SET NOT NULL`, and `{alter} ADD GENERATED {how} AS IDENTITY \
@@ -217,9 +214,9 @@ fn rewrite(view: &mut View<'_, '_>, table: &Name, column: &Column<'_>, range: &R
     };
     let message = format!(
         "nobody can read or write `{shown}` while all of it is written anew, under {} until the commit: {why}",
-        a_lock(view.lock_of(range))
+        a_lock(cx.lock_of(range))
     );
-    view.tell("add-column-rewrite", range.clone(), message, vec![help]);
+    cx.report("add-column-rewrite", range.clone(), message, vec![help]);
 }
 
 /// The names of the functions that are called.

@@ -1,10 +1,10 @@
 //! A down script that leaves behind what its up script made.
 
 use super::change::{self, Action, Change};
+use super::context::Context;
 use super::cursor::{Name, key};
-use super::facts::Fact;
-use super::world::View;
-use super::{Source, raise};
+use super::schema_events::SchemaEvent;
+use super::{SqlFile, raise};
 use crate::lexer::{Kind, Lexer};
 use lockgate_core::Dialect;
 use std::collections::{HashMap, HashSet};
@@ -28,26 +28,26 @@ impl Made {
 }
 
 /// The rule `incomplete-down`.
-pub(super) fn check(view: &mut View<'_, '_>, (at, up): (usize, &Source<'_>)) {
+pub(super) fn check(cx: &mut Context<'_, '_>, (at, up): (usize, &SqlFile<'_>)) {
     // Folders of other tools are full of ways down that were never written.
-    if view.source.statements.is_empty() && !view.set.has_lockfile {
+    if cx.file.statements.is_empty() && !cx.input.has_lockfile {
         return;
     }
-    if raise::says(view.source.reads_as, view.source.text, view.source.statements).is_some() {
+    if raise::says(cx.file.reads_as, cx.file.text, cx.file.statements).is_some() {
         return;
     }
-    let made = made(view, at, up);
+    let made = made(cx, at, up);
     if made.is_empty() {
         return;
     }
-    let mentioned = mentioned(view);
+    let mentioned = mentioned(cx);
     // With a schema goes everything in it, and what an owner has goes with him.
     let all_gone =
-        view.changes.iter().flatten().any(|change| matches!(change, Change::Drop { what: "schema" | "owned", .. }));
+        cx.changes.iter().flatten().any(|change| matches!(change, Change::Drop { what: "schema" | "owned", .. }));
     let (mut gone, mut cascading) = (HashSet::new(), HashSet::new());
     // The names that tables had before this script: one that is renamed and dropped was there under its old one.
     let mut old_names: HashMap<&str, &str> = HashMap::new();
-    for change in view.changes.iter().flatten() {
+    for change in cx.changes.iter().flatten() {
         match change {
             Change::Drop { names, cascade, .. } => {
                 for name in names.iter().map(|name| name.key.as_str()) {
@@ -71,7 +71,7 @@ pub(super) fn check(view: &mut View<'_, '_>, (at, up): (usize, &Source<'_>)) {
         mentioned.contains(&made.name.key)
             || made.with.iter().any(|with| gone.contains(with.key.as_str()))
             || made.words.iter().any(|word| cascading.contains(word.as_str()))
-            || drops_column(view, made)
+            || drops_column(cx, made)
     };
     // An index goes with its partition, and that with its table.
     loop {
@@ -93,25 +93,25 @@ pub(super) fn check(view: &mut View<'_, '_>, (at, up): (usize, &Source<'_>)) {
     let last = names.pop().unwrap_or_default();
     let names = if names.is_empty() { last } else { format!("{} and {last}", names.join(", ")) };
     let it = if left.len() == 1 { "it" } else { "them" };
-    let file = up.file.rsplit('/').next().unwrap_or(up.file);
+    let file = up.path.rsplit('/').next().unwrap_or(up.path);
     let message = format!("`{file}` makes {names}, and this script does not mention {it}");
     let (name, table) = (&first.name.written, first.with.first().map(|with| &with.written));
     let help = match (first.what, table) {
         ("column", Some(table)) => format!("add `ALTER TABLE {table} DROP COLUMN {name}`"),
-        ("trigger", Some(table)) if view.source.reads_as == Dialect::Postgres => {
+        ("trigger", Some(table)) if cx.file.reads_as == Dialect::Postgres => {
             format!("add `DROP TRIGGER {name} ON {table}`")
         }
         // It is in the schema of its table.
-        ("index", Some(table)) if view.source.reads_as == Dialect::Mysql => {
+        ("index", Some(table)) if cx.file.reads_as == Dialect::Mysql => {
             format!("add `DROP INDEX {name} ON {table}`")
         }
-        ("index", Some(table)) if view.source.reads_as == Dialect::Postgres => {
+        ("index", Some(table)) if cx.file.reads_as == Dialect::Postgres => {
             format!("add `DROP INDEX {}`", table.beside(name))
         }
         (what, _) => format!("add `DROP {} {name}`", what.to_uppercase()),
     };
-    let range = view.source.statements.first().map_or(0..0, |statement| statement.range.clone());
-    view.tell("incomplete-down", range, message, vec![help]);
+    let range = cx.file.statements.first().map_or(0..0, |statement| statement.range.clone());
+    cx.report("incomplete-down", range, message, vec![help]);
 }
 
 fn shown(made: &Made) -> String {
@@ -122,8 +122,8 @@ fn shown(made: &Made) -> String {
 }
 
 /// Whether the script drops a column with which the thing goes.
-fn drops_column(view: &View<'_, '_>, made: &Made) -> bool {
-    view.changes.iter().flatten().any(|change| match change {
+fn drops_column(cx: &Context<'_, '_>, made: &Made) -> bool {
+    cx.changes.iter().flatten().any(|change| match change {
         Change::AlterTable { table, actions } if made.is_with(&table.key) => actions
             .iter()
             .any(|(_, action)| matches!(action, Action::DropColumn(column) if made.columns.contains(&column.key))),
@@ -187,13 +187,13 @@ impl Making {
 }
 
 /// What there is after the up script that was not there before.
-fn made(view: &View<'_, '_>, at: usize, up: &Source<'_>) -> Vec<Made> {
+fn made(cx: &Context<'_, '_>, at: usize, up: &SqlFile<'_>) -> Vec<Made> {
     let mut making = Making::default();
     for statement in up.statements {
         let tokens = change::tokens_of(up.reads_as, up.text, statement);
         match change::read(up.text, &tokens) {
             Some(Change::CreateTable(table)) if !table.temporary => {
-                let was_there = table.tolerant && is_there(view, at, &table.name.key);
+                let was_there = table.tolerant && is_there(cx, at, &table.name.key);
                 if !was_there {
                     making.add("table", &table.name, table.parent.as_ref());
                 }
@@ -205,7 +205,7 @@ fn made(view: &View<'_, '_>, at: usize, up: &Source<'_>) -> Vec<Made> {
                 }
             }
             Some(Change::CreateIndex(index)) => {
-                if let Some(name) = index.name.as_ref().filter(|name| !has_index(view, at, &name.key))
+                if let Some(name) = index.name.as_ref().filter(|name| !has_index(cx, at, &name.key))
                     && let Some(made) = making.add("index", name, Some(&index.table))
                 {
                     made.columns = index.names;
@@ -243,34 +243,34 @@ fn made(view: &View<'_, '_>, at: usize, up: &Source<'_>) -> Vec<Made> {
 }
 
 /// Whether an earlier script has made the table.
-fn is_there(view: &View<'_, '_>, at: usize, wanted: &str) -> bool {
-    let found = view.facts.earlier((at, 0), wanted, |fact, _| match fact {
-        Fact::Table { table, .. } if table == wanted => Some(true),
-        Fact::Gone { table } if table == wanted => Some(false),
-        Fact::Renamed { from, to } if to == wanted || from == wanted => Some(to == wanted),
+fn is_there(cx: &Context<'_, '_>, at: usize, wanted: &str) -> bool {
+    let found = cx.events.earlier((at, 0), wanted, |event, _| match event {
+        SchemaEvent::TableCreated { table, .. } if table == wanted => Some(true),
+        SchemaEvent::TableDropped { table } if table == wanted => Some(false),
+        SchemaEvent::TableRenamed { from, to } if to == wanted || from == wanted => Some(to == wanted),
         _ => None,
     });
     found == Some(true)
 }
 
 /// Whether an earlier script has made the index: one that is made anew after a rebuild is not new.
-fn has_index(view: &View<'_, '_>, at: usize, wanted: &str) -> bool {
-    let found = view.facts.earlier((at, 0), wanted, |fact, _| match fact {
-        Fact::Index { name, .. } if name == wanted => Some(true),
-        Fact::IndexGone { name } if name == wanted => Some(false),
+fn has_index(cx: &Context<'_, '_>, at: usize, wanted: &str) -> bool {
+    let found = cx.events.earlier((at, 0), wanted, |event, _| match event {
+        SchemaEvent::IndexCreated { name, .. } if name == wanted => Some(true),
+        SchemaEvent::IndexDropped { name } if name == wanted => Some(false),
         _ => None,
     });
     found == Some(true)
 }
 
 /// Every name in the script, and every word in its texts: a body may drop things too.
-fn mentioned(view: &View<'_, '_>) -> HashSet<String> {
+fn mentioned(cx: &Context<'_, '_>) -> HashSet<String> {
     let mut mentioned = HashSet::new();
-    let mut lexer = Lexer::new(view.source.reads_as, view.source.text, 0);
+    let mut lexer = Lexer::new(cx.file.reads_as, cx.file.text, 0);
     let mut words = Words::default();
     loop {
         let token = lexer.next();
-        let text = &view.source.text[token.start..token.end];
+        let text = &cx.file.text[token.start..token.end];
         match token.kind {
             Kind::End => return mentioned,
             Kind::Terminator => words = Words::default(),

@@ -1,13 +1,13 @@
 //! Scripts that do nothing.
 
-use super::world::View;
+use super::context::Context;
 
 /// The rule `empty-script`.
-pub(super) fn check(view: &mut View<'_, '_>) {
-    if view.source.is_down || !view.source.statements.is_empty() {
+pub(super) fn check(cx: &mut Context<'_, '_>) {
+    if cx.file.is_down || !cx.file.statements.is_empty() {
         return;
     }
     let message = "this script has no statement: it would be recorded as applied, and do nothing".to_owned();
-    let end = view.source.text.trim_end().len();
-    view.tell("empty-script", end..end, message, vec!["write what it is to do, or delete it".to_owned()]);
+    let end = cx.file.text.trim_end().len();
+    cx.report("empty-script", end..end, message, vec!["write what it is to do, or delete it".to_owned()]);
 }

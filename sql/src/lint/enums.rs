@@ -2,8 +2,8 @@
 //! where the server takes that outside of one alone.
 
 use super::change::{self, Action, Change, Column};
+use super::context::Context;
 use super::cursor::{Cursor, Name, key, tokens};
-use super::world::View;
 use crate::LintLevel;
 use crate::lexer::Kind;
 use lockgate_core::{Dialect, Statement, StatementKind};
@@ -28,21 +28,21 @@ pub fn added<'a>(text: &str, statements: &'a [Statement]) -> Vec<&'a Statement> 
 }
 
 /// The rule `enum-value-used`.
-pub(super) fn check(view: &mut View<'_, '_>) {
-    if !view.source.is_transactional {
+pub(super) fn check(cx: &mut Context<'_, '_>) {
+    if !cx.file.is_transactional {
         return;
     }
-    for (at, change) in view.changes.iter().enumerate() {
+    for (at, change) in cx.changes.iter().enumerate() {
         let Some(Change::AddValue { of, value, tolerant }) = change else { continue };
-        view.at = at;
-        let is_new_type = view.changes[..at]
+        cx.at = at;
+        let is_new_type = cx.changes[..at]
             .iter()
             .flatten()
             .any(|change| matches!(change, Change::Create { what: "type", name, .. } if name.key == of.key));
-        if is_new_type || *tolerant && was_there(view, of, value) {
+        if is_new_type || *tolerant && was_there(cx, of, value) {
             continue;
         }
-        if let Some((range, sure)) = used(view, at, of, value) {
+        if let Some((range, sure)) = used(cx, at, of, value) {
             let shown = &of.written;
             let message = format!(
                 "PostgreSQL refuses `{value}` here: a value that was added to `{shown}` can be used only after the commit"
@@ -50,9 +50,9 @@ pub(super) fn check(view: &mut View<'_, '_>) {
             let help = format!(
                 "add the value in a migration of its own, before this one: `ALTER TYPE {shown} ADD VALUE {value}`"
             );
-            view.tell("enum-value-used", range, message, vec![help]);
+            cx.report("enum-value-used", range, message, vec![help]);
             // The same text may stand for something else.
-            if !sure && let Some(finding) = view.found.last_mut() {
+            if !sure && let Some(finding) = cx.found.last_mut() {
                 finding.level = LintLevel::Warn;
             }
         }
@@ -60,8 +60,8 @@ pub(super) fn check(view: &mut View<'_, '_>) {
 }
 
 /// Whether an earlier script has added the value, so that `IF NOT EXISTS` does nothing.
-fn was_there(view: &View<'_, '_>, of: &Name, value: &str) -> bool {
-    let earlier = view.set.sources[..view.index].iter().filter(|source| !source.is_down);
+fn was_there(cx: &Context<'_, '_>, of: &Name, value: &str) -> bool {
+    let earlier = cx.input.files[..cx.index].iter().filter(|source| !source.is_down);
     earlier.flat_map(|source| source.statements.iter().map(move |statement| (source, statement))).any(
         |(source, statement)| {
             let is_of_type = matches!(statement.kind, StatementKind::CreateType | StatementKind::AlterOther);
@@ -79,9 +79,9 @@ fn was_there(view: &View<'_, '_>, of: &Name, value: &str) -> bool {
 }
 
 /// The first place behind the statement that uses the value, and whether it is surely this enum's.
-fn used(view: &View<'_, '_>, at: usize, of: &Name, value: &str) -> Option<(std::ops::Range<usize>, bool)> {
+fn used(cx: &Context<'_, '_>, at: usize, of: &Name, value: &str) -> Option<(std::ops::Range<usize>, bool)> {
     let mut first = None;
-    for (index, statement) in view.source.statements.iter().enumerate().skip(at + 1) {
+    for (index, statement) in cx.file.statements.iter().enumerate().skip(at + 1) {
         let reads = matches!(
             statement.kind,
             StatementKind::Insert
@@ -93,12 +93,12 @@ fn used(view: &View<'_, '_>, at: usize, of: &Name, value: &str) -> Option<(std::
                 | StatementKind::AlterTable
                 | StatementKind::CreateTable
         );
-        if !reads || !view.source.text[statement.range.clone()].contains(value) {
+        if !reads || !cx.file.text[statement.range.clone()].contains(value) {
             continue;
         }
         const TOKENS_MAX: usize = 2_000;
-        let tokens = tokens(view.source.reads_as, view.source.text, statement.range.clone(), TOKENS_MAX);
-        let cursor = Cursor::new(view.source.text, &tokens);
+        let tokens = tokens(cx.file.reads_as, cx.file.text, statement.range.clone(), TOKENS_MAX);
+        let cursor = Cursor::new(cx.file.text, &tokens);
         let places = (0..tokens.len())
             .filter(|place| tokens[*place].kind == Kind::Text && cursor.shown(tokens[*place]) == value);
         for place in places {
@@ -107,7 +107,7 @@ fn used(view: &View<'_, '_>, at: usize, of: &Name, value: &str) -> Option<(std::
                 Some(to) if to == of.key => return Some((range, true)),
                 // As a text or another enum it is as good as any.
                 Some(_) => continue,
-                None if is_stored(view, index, cursor, place, of) => return Some((range, true)),
+                None if is_stored(cx, index, cursor, place, of) => return Some((range, true)),
                 None => first = first.or(Some((range, false))),
             }
         }
@@ -130,15 +130,15 @@ fn cast(cursor: Cursor<'_>, place: usize) -> Option<String> {
 }
 
 /// Whether the value goes into a column of this enum, or is compared with one.
-fn is_stored(view: &View<'_, '_>, index: usize, cursor: Cursor<'_>, place: usize, of: &Name) -> bool {
+fn is_stored(cx: &Context<'_, '_>, index: usize, cursor: Cursor<'_>, place: usize, of: &Name) -> bool {
     let tables = named(cursor);
     let is_enum = |column: &str| {
         tables
             .iter()
-            .any(|table| view.facts.type_of((view.index, index), table, column).is_some_and(|kind| is_of(&kind, of)))
+            .any(|table| cx.events.type_of((cx.index, index), table, column).is_some_and(|kind| is_of(&kind, of)))
     };
     // `DEFAULT 'calm'` of a column that is made or altered here.
-    match view.changes[index].as_ref() {
+    match cx.changes[index].as_ref() {
         Some(Change::CreateTable(table)) => {
             return table.columns.iter().any(|column| defaults(column, cursor, place, of));
         }
@@ -152,7 +152,7 @@ fn is_stored(view: &View<'_, '_>, index: usize, cursor: Cursor<'_>, place: usize
         _ => {}
     }
     compared(cursor, place).is_some_and(|column| is_enum(&column))
-        || inserted(view, index, cursor, place).is_some_and(|column| is_enum(&column))
+        || inserted(cx, index, cursor, place).is_some_and(|column| is_enum(&column))
 }
 
 fn is_of(kind: &str, of: &Name) -> bool {
@@ -203,7 +203,7 @@ fn compared(cursor: Cursor<'_>, place: usize) -> Option<String> {
 }
 
 /// The column of an INSERT that the literal goes to, by its place in the row.
-fn inserted(view: &View<'_, '_>, index: usize, cursor: Cursor<'_>, place: usize) -> Option<String> {
+fn inserted(cx: &Context<'_, '_>, index: usize, cursor: Cursor<'_>, place: usize) -> Option<String> {
     let mut at = cursor;
     if !at.take("insert into") {
         return None;
@@ -211,7 +211,7 @@ fn inserted(view: &View<'_, '_>, index: usize, cursor: Cursor<'_>, place: usize)
     let table = at.name()?;
     let columns: Vec<String> = match at.group() {
         Some(group) => group.pieces().into_iter().filter_map(|mut piece| piece.name()).map(|name| name.key).collect(),
-        None => view.columns_of(index, &table),
+        None => cx.columns_of(index, &table),
     };
     let start = cursor.tokens[place].start;
     let rows: Vec<Cursor<'_>> = if at.take("values") {

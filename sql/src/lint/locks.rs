@@ -4,32 +4,32 @@
 use lockgate_core::TableLock;
 
 use super::change::{Action, Change, Column, Constraint, ConstraintKind};
+use super::context::{Context, a_lock};
 use super::cursor::{Cursor, Name, Written, key};
-use super::facts::Fact;
-use super::world::{View, a_lock};
+use super::schema_events::SchemaEvent;
 
 /// The rules `blocking-index`, `blocking-drop-index`, `blocking-constraint`, `blocking-refresh`, `blocking-unique`,
 /// `set-not-null` and `table-rewrite`.
-pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
+pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
     match change {
-        Change::CreateIndex(index) if !index.concurrently && !view.is_new(&index.table) => {
+        Change::CreateIndex(index) if !index.concurrently && !cx.is_new(&index.table) => {
             let table = &index.table.written;
             let message = format!(
                 "nobody can write to `{table}` while this index is built: `CREATE INDEX` holds {} until the commit",
-                a_lock(view.lock())
+                a_lock(cx.lock())
             );
-            let whole = view.statement();
-            let behind = view.written(index.behind_word..whole.end);
-            let before = view.written(whole.start..index.behind_word);
-            let help = if view.is_partitioned(&index.table) {
+            let whole = cx.statement();
+            let behind = cx.written(index.behind_word..whole.end);
+            let before = cx.written(whole.start..index.behind_word);
+            let help = if cx.is_partitioned(&index.table) {
                 vec![format!(
                     "`{table}` is partitioned: create the index `ON ONLY {table}`, then one on each partition with \
                      CONCURRENTLY, and `ALTER INDEX … ATTACH PARTITION` each of them"
                 )]
             } else {
-                alone(view, &format!("{before} CONCURRENTLY {behind}"))
+                alone(cx, &format!("{before} CONCURRENTLY {behind}"))
             };
-            view.tell("blocking-index", whole, message, help);
+            cx.report("blocking-index", whole, message, help);
         }
         Change::Reindex { what, name } => {
             let shown = &name.written;
@@ -39,63 +39,63 @@ pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
             };
             let message = format!(
                 "nobody can write to {table}, nor use {indexes}, until the commit: `REINDEX` holds {} and {} locks",
-                view.lock(),
+                cx.lock(),
                 TableLock::AccessExclusive
             );
-            let whole = view.statement();
-            if !view.is_new(name) {
-                let help = alone(view, &format!("REINDEX {} CONCURRENTLY {shown}", what.to_uppercase()));
-                view.tell("blocking-index", whole, message, help);
+            let whole = cx.statement();
+            if !cx.is_new(name) {
+                let help = alone(cx, &format!("REINDEX {} CONCURRENTLY {shown}", what.to_uppercase()));
+                cx.report("blocking-index", whole, message, help);
             }
         }
-        Change::Refresh { view: name } if !view.is_new(name) => {
+        Change::Refresh { view: name } if !cx.is_new(name) => {
             let shown = &name.written;
             let message = format!(
                 "nobody can read `{shown}` while it is computed anew: `REFRESH MATERIALIZED VIEW` holds {} until the commit",
-                a_lock(view.lock())
+                a_lock(cx.lock())
             );
             let help = format!(
                 "`REFRESH MATERIALIZED VIEW CONCURRENTLY {shown}` lets others read; it asks for a unique index on \
                  columns of the view"
             );
-            let whole = view.statement();
-            view.tell("blocking-refresh", whole, message, vec![help]);
+            let whole = cx.statement();
+            cx.report("blocking-refresh", whole, message, vec![help]);
         }
-        Change::Drop { what: "index", names, concurrently: false, tolerant, .. } => drop_index(view, names, *tolerant),
-        Change::Rewrite { verb, table } if table.as_ref().is_none_or(|table| !view.is_new(table)) => {
+        Change::Drop { what: "index", names, concurrently: false, tolerant, .. } => drop_index(cx, names, *tolerant),
+        Change::Rewrite { verb, table } if table.as_ref().is_none_or(|table| !cx.is_new(table)) => {
             let shown = table.as_ref().map_or("every table".to_owned(), |table| format!("`{}`", table.written));
             let message = format!(
                 "nobody can read or write {shown} while `{verb}` writes it anew: it holds {} all the time",
-                a_lock(view.lock())
+                a_lock(cx.lock())
             );
             let help = if *verb == "CLUSTER" {
                 "leave it out; pg_repack orders a table without the lock"
             } else {
                 "a plain `VACUUM` needs no such lock, and autovacuum runs it; pg_repack gives the space back without the lock"
             };
-            let whole = view.statement();
-            view.tell("table-rewrite", whole, message, vec![help.to_owned()]);
+            let whole = cx.statement();
+            cx.report("table-rewrite", whole, message, vec![help.to_owned()]);
         }
-        Change::AlterTable { table, actions } if !view.is_new(table) => {
+        Change::AlterTable { table, actions } if !cx.is_new(table) => {
             for (range, action) in actions {
                 match action {
                     Action::AddConstraint(constraint) => {
-                        constrain(view, table, constraint, range.clone());
+                        constrain(cx, table, constraint, range.clone());
                     }
-                    Action::Validate(name) => validate(view, table, name, range.clone()),
-                    Action::AddColumn(column) => add_column(view, table, column, range.clone()),
-                    Action::SetNotNull(column) if !view.has_null_check(table, column) => {
-                        not_null(view, table, column, range.clone());
+                    Action::Validate(name) => validate(cx, table, name, range.clone()),
+                    Action::AddColumn(column) => add_column(cx, table, column, range.clone()),
+                    Action::SetNotNull(column) if !cx.has_null_check(table, column) => {
+                        not_null(cx, table, column, range.clone());
                     }
                     Action::Rewrite(words) => {
                         let shown = &table.written;
                         let message = format!(
                             "nobody can read or write `{shown}` while `{words}` writes all of it anew: it holds {} \
                              until the commit",
-                            a_lock(view.lock_of(range))
+                            a_lock(cx.lock_of(range))
                         );
                         let help = "do it in a maintenance window, in a migration of its own".to_owned();
-                        view.tell("table-rewrite", range.clone(), message, vec![help]);
+                        cx.report("table-rewrite", range.clone(), message, vec![help]);
                     }
                     _ => {}
                 }
@@ -106,9 +106,9 @@ pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
 }
 
 /// The way to run a statement that refuses a transaction.
-fn alone(view: &View<'_, '_>, statement: &str) -> Vec<String> {
-    let is_alone = view.source.statements.len() == 1;
-    vec![match (view.source.is_transactional, is_alone) {
+fn alone(cx: &Context<'_, '_>, statement: &str) -> Vec<String> {
+    let is_alone = cx.file.statements.len() == 1;
+    vec![match (cx.file.is_transactional, is_alone) {
         (true, true) => format!("write `-- lockgate: no-transaction` as the first line, and `{statement}`"),
         (true, false) => format!(
             "give it a migration of its own, with `-- lockgate: no-transaction` as its first line: `{statement}`"
@@ -117,11 +117,13 @@ fn alone(view: &View<'_, '_>, statement: &str) -> Vec<String> {
     }]
 }
 
-fn drop_index(view: &mut View<'_, '_>, names: &[Name], tolerant: bool) {
+fn drop_index(cx: &mut Context<'_, '_>, names: &[Name], tolerant: bool) {
     // Of a table that is new, or made by this very script.
     let is_new = |name: &Name| {
-        view.earlier(&name.key, |fact, _| match fact {
-            Fact::Index { name: known, table, .. } if *known == name.key => Some(view.world.has(table)),
+        cx.earlier(&name.key, |event, _| match event {
+            SchemaEvent::IndexCreated { name: known, table, .. } if *known == name.key => {
+                Some(cx.new_objects.has(table))
+            }
             _ => None,
         }) == Some(true)
     };
@@ -130,24 +132,24 @@ fn drop_index(view: &mut View<'_, '_>, names: &[Name], tolerant: bool) {
     let message = format!(
         "nobody can read or write the table of `{shown}` from here to the commit: `DROP INDEX` takes {}, \
          and all queries that come wait behind it until it has it",
-        a_lock(view.lock())
+        a_lock(cx.lock())
     );
-    let whole = view.statement();
+    let whole = cx.statement();
     let exists = if tolerant { "IF EXISTS " } else { "" };
     // The server takes one at a time.
     let each = names.iter().map(|name| format!("DROP INDEX CONCURRENTLY {exists}{}", name.written));
-    let help = if names.iter().any(|name| view.is_index_of_partitioned(name)) {
+    let help = if names.iter().any(|name| cx.is_index_of_partitioned(name)) {
         vec![
             "PostgreSQL has no quick way for the index of a partitioned table: drop it when few programs run"
                 .to_owned(),
         ]
     } else {
-        alone(view, &each.collect::<Vec<_>>().join("; "))
+        alone(cx, &each.collect::<Vec<_>>().join("; "))
     };
-    view.tell("blocking-drop-index", whole, message, help);
+    cx.report("blocking-drop-index", whole, message, help);
 }
 
-fn constrain(view: &mut View<'_, '_>, table: &Name, constraint: &Constraint<'_>, range: std::ops::Range<usize>) {
+fn constrain(cx: &mut Context<'_, '_>, table: &Name, constraint: &Constraint<'_>, range: std::ops::Range<usize>) {
     let rest = constraint.rest;
     let shown = &table.written;
     let name = named(table, constraint);
@@ -158,7 +160,7 @@ fn constrain(view: &mut View<'_, '_>, table: &Name, constraint: &Constraint<'_>,
             }
             let what = match constraint.kind {
                 ConstraintKind::ForeignKey => {
-                    if view.is_partitioned(table) {
+                    if cx.is_partitioned(table) {
                         return;
                     }
                     let mut to = rest;
@@ -169,13 +171,13 @@ fn constrain(view: &mut View<'_, '_>, table: &Name, constraint: &Constraint<'_>,
                     };
                     format!(
                         "nobody can write to {both} while every row is checked: `FOREIGN KEY` holds {} locks until the commit",
-                        view.lock_of(&range)
+                        cx.lock_of(&range)
                     )
                 }
-                ConstraintKind::NotNull => return not_null_constraint(view, table, constraint, range),
+                ConstraintKind::NotNull => return not_null_constraint(cx, table, constraint, range),
                 _ => format!(
                     "nobody can read or write `{shown}` while every row is checked: `CHECK` holds {} until the commit",
-                    a_lock(view.lock_of(&range))
+                    a_lock(cx.lock_of(&range))
                 ),
             };
             let word = if constraint.kind == ConstraintKind::ForeignKey { "FOREIGN KEY" } else { "CHECK" };
@@ -185,7 +187,7 @@ fn constrain(view: &mut View<'_, '_>, table: &Name, constraint: &Constraint<'_>,
                  `ALTER TABLE {shown} ADD CONSTRAINT {name} {word} {says} NOT VALID`, then \
                  `ALTER TABLE {shown} VALIDATE CONSTRAINT {name}`"
             )];
-            view.tell("blocking-constraint", range, what, help);
+            cx.report("blocking-constraint", range, what, help);
         }
         ConstraintKind::Unique | ConstraintKind::PrimaryKey => {
             if rest.has("using index") && rest.seek_group().is_none() {
@@ -195,30 +197,30 @@ fn constrain(view: &mut View<'_, '_>, table: &Name, constraint: &Constraint<'_>,
             let message = format!(
                 "nobody can read or write `{shown}` while the index of this constraint is built: `ADD {word}` holds {} \
                  until the commit",
-                a_lock(view.lock_of(&range))
+                a_lock(cx.lock_of(&range))
             );
-            let help = by_index(view, table, &name, word, rest);
-            view.tell("blocking-unique", range, message, vec![help]);
+            let help = by_index(cx, table, &name, word, rest);
+            cx.report("blocking-unique", range, message, vec![help]);
         }
         ConstraintKind::Exclude => {
             let message = format!(
                 "nobody can read or write `{shown}` while the index of this constraint is built: `EXCLUDE` holds {} \
                  until the commit",
-                a_lock(view.lock_of(&range))
+                a_lock(cx.lock_of(&range))
             );
             let help =
                 "PostgreSQL has no quick way: do it while the table is small, or in a maintenance window".to_owned();
-            view.tell("blocking-unique", range, message, vec![help]);
+            cx.report("blocking-unique", range, message, vec![help]);
         }
     }
 }
 
 /// What is added unchecked and checked in the same transaction is checked under the lock of the first.
-fn validate(view: &mut View<'_, '_>, table: &Name, name: &Name, range: std::ops::Range<usize>) {
-    if !view.source.is_transactional {
+fn validate(cx: &mut Context<'_, '_>, table: &Name, name: &Name, range: std::ops::Range<usize>) {
+    if !cx.file.is_transactional {
         return;
     }
-    let added = view.up_to_here().find_map(|change| match change {
+    let added = cx.up_to_here().find_map(|change| match change {
         Change::AlterTable { table: of, actions } if of.key == table.key => {
             actions.iter().find_map(|(at, action)| match action {
                 Action::AddConstraint(constraint) if key(named(of, constraint).last()) == name.key => {
@@ -234,18 +236,18 @@ fn validate(view: &mut View<'_, '_>, table: &Name, name: &Name, range: std::ops:
     let who = if kind == ConstraintKind::ForeignKey { "nobody can write to" } else { "nobody can read or write" };
     let message = format!(
         "{who} `{shown}` while every row is checked: `ADD CONSTRAINT` holds {} from above until the commit",
-        a_lock(view.lock_of(&at))
+        a_lock(cx.lock_of(&at))
     );
     let help = format!(
         "give it a migration of its own, after this one: `ALTER TABLE {shown} VALIDATE CONSTRAINT {}`",
         name.written
     );
-    view.tell("blocking-constraint", range, message, vec![help]);
+    cx.report("blocking-constraint", range, message, vec![help]);
 }
 
 /// The constraints that a new column brings along: an index is built, and rows that get a value are checked.
-fn add_column(view: &mut View<'_, '_>, table: &Name, column: &Column<'_>, range: std::ops::Range<usize>) {
-    if view.is_empty(table) {
+fn add_column(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range: std::ops::Range<usize>) {
+    if cx.is_empty(table) {
         return;
     }
     let (shown, name) = (&table.written, &column.name.written);
@@ -255,14 +257,14 @@ fn add_column(view: &mut View<'_, '_>, table: &Name, column: &Column<'_>, range:
         let message = format!(
             "nobody can read or write `{shown}` while the index of `{name}` is built: `ADD COLUMN … {word}` holds {} until \
              the commit",
-            a_lock(view.lock_of(&range))
+            a_lock(cx.lock_of(&range))
         );
         let parts: &[&str] = match kind {
             ConstraintKind::PrimaryKey => &[table.written.last(), "pkey"],
             _ => &[table.written.last(), name.last(), "key"],
         };
         let constraint = Written::joined(parts);
-        let help = if view.is_partitioned(table) {
+        let help = if cx.is_partitioned(table) {
             format!(
                 "add the column without `{word}`, and the constraint in a migration of its own when every partition has an index for it"
             )
@@ -273,7 +275,7 @@ fn add_column(view: &mut View<'_, '_>, table: &Name, column: &Column<'_>, range:
                  `ALTER TABLE {shown} ADD CONSTRAINT {constraint} {word} USING INDEX {constraint}`"
             )
         };
-        view.tell("blocking-unique", range.clone(), message, vec![help]);
+        cx.report("blocking-unique", range.clone(), message, vec![help]);
     }
     let has_value = column.default.is_some_and(|default| !default.is("null"));
     let word = match (column.rest.has("check"), has_value && column.rest.has("references")) {
@@ -283,13 +285,13 @@ fn add_column(view: &mut View<'_, '_>, table: &Name, column: &Column<'_>, range:
     };
     let message = format!(
         "nobody can read or write `{shown}` while every row is checked: `ADD COLUMN … {word}` holds {} until the commit",
-        a_lock(view.lock_of(&range))
+        a_lock(cx.lock_of(&range))
     );
     let help = format!(
         "add the column without `{word}`, then the constraint with `NOT VALID`, and let the next migration check the rows \
          with `VALIDATE CONSTRAINT`, which lets others write"
     );
-    view.tell("blocking-constraint", range, message, vec![help]);
+    cx.report("blocking-constraint", range, message, vec![help]);
 }
 
 /// The name of a constraint, or the one that the server would give it.
@@ -318,9 +320,9 @@ fn named(table: &Name, constraint: &Constraint<'_>) -> Written {
 }
 
 /// The way to a constraint whose index is built beside the writers. `rest` begins behind its word.
-fn by_index(view: &View<'_, '_>, table: &Name, name: &Written, word: &str, mut rest: Cursor<'_>) -> String {
+fn by_index(cx: &Context<'_, '_>, table: &Name, name: &Written, word: &str, mut rest: Cursor<'_>) -> String {
     let shown = &table.written;
-    if view.is_partitioned(table) {
+    if cx.is_partitioned(table) {
         return format!(
             "`{shown}` is partitioned: give each partition such a constraint first, by the index of a `CREATE UNIQUE INDEX \
              CONCURRENTLY`; then this one finds them, and builds none"
@@ -329,7 +331,7 @@ fn by_index(view: &View<'_, '_>, table: &Name, name: &Written, word: &str, mut r
     let nulls = ["nulls not distinct", "nulls distinct"].into_iter().find(|words| rest.take(words));
     let group = rest.group();
     let columns = group.map_or_else(String::new, |group| group.written());
-    let free = free_name(view, table, name);
+    let free = free_name(cx, table, name);
     let (mut index, mut constraint) = (String::new(), String::new());
     if rest.take("include")
         && let Some(group) = rest.group()
@@ -353,7 +355,7 @@ fn by_index(view: &View<'_, '_>, table: &Name, name: &Written, word: &str, mut r
         constraint = format!(" {}", rest.written());
     }
     // An index cannot be built before its columns are there.
-    let missing = group.map_or_else(Vec::new, |group| added(view, table, group));
+    let missing = group.map_or_else(Vec::new, |group| added(cx, table, group));
     let first = match missing.as_slice() {
         [] => String::new(),
         [column] => format!("add the column `{column}` in a migration before this one, and "),
@@ -369,8 +371,8 @@ fn by_index(view: &View<'_, '_>, table: &Name, name: &Written, word: &str, mut r
 
 /// A name for an index that is built before the script, and that the constraint takes over with its own name. What the
 /// script drops is still there then, perhaps under that name.
-fn free_name(view: &View<'_, '_>, table: &Name, name: &Written) -> Written {
-    let drops = view.up_to_here().any(|change| match change {
+fn free_name(cx: &Context<'_, '_>, table: &Name, name: &Written) -> Written {
+    let drops = cx.up_to_here().any(|change| match change {
         Change::AlterTable { table: of, actions } if of.key == table.key => {
             actions.iter().any(|(_, action)| matches!(action, Action::DropConstraint | Action::DropColumn(_)))
         }
@@ -381,11 +383,11 @@ fn free_name(view: &View<'_, '_>, table: &Name, name: &Written) -> Written {
 }
 
 /// The columns among these that the script itself adds to the table.
-fn added(view: &View<'_, '_>, table: &Name, columns: Cursor<'_>) -> Vec<String> {
+fn added(cx: &Context<'_, '_>, table: &Name, columns: Cursor<'_>) -> Vec<String> {
     let mut columns = columns.pieces();
     let mut missing: Vec<Name> = columns.iter_mut().filter_map(Cursor::name).collect();
     missing.retain(|wanted| {
-        view.up_to_here().any(|change| match change {
+        cx.up_to_here().any(|change| match change {
             Change::AlterTable { table: of, actions } if of.key == table.key => actions
                 .iter()
                 .any(|(_, action)| matches!(action, Action::AddColumn(column) if column.name.key == wanted.key)),
@@ -396,7 +398,7 @@ fn added(view: &View<'_, '_>, table: &Name, columns: Cursor<'_>) -> Vec<String> 
 }
 
 fn not_null_constraint(
-    view: &mut View<'_, '_>,
+    cx: &mut Context<'_, '_>,
     table: &Name,
     constraint: &Constraint<'_>,
     range: std::ops::Range<usize>,
@@ -404,21 +406,21 @@ fn not_null_constraint(
     let shown = &table.written;
     let message = format!(
         "nobody can read or write `{shown}` while every row is checked: `NOT NULL` holds {} until the commit",
-        a_lock(view.lock_of(&range))
+        a_lock(cx.lock_of(&range))
     );
     let (name, says) = (named(table, constraint), constraint.rest.written());
     let help = format!(
         "`ALTER TABLE {shown} ADD CONSTRAINT {name} NOT NULL {says} NOT VALID`, and in the next migration \
          `ALTER TABLE {shown} VALIDATE CONSTRAINT {name}`"
     );
-    view.tell("set-not-null", range, message, vec![help]);
+    cx.report("set-not-null", range, message, vec![help]);
 }
 
-fn not_null(view: &mut View<'_, '_>, table: &Name, column: &Name, range: std::ops::Range<usize>) {
+fn not_null(cx: &mut Context<'_, '_>, table: &Name, column: &Name, range: std::ops::Range<usize>) {
     let (shown, column) = (&table.written, &column.written);
     let message = format!(
         "nobody can read or write `{shown}` while every row is checked: `SET NOT NULL` holds {} until the commit",
-        a_lock(view.lock_of(&range))
+        a_lock(cx.lock_of(&range))
     );
     let check = Written::joined(&[table.written.last(), column.last(), "not_null"]);
     let help = vec![format!(
@@ -426,5 +428,5 @@ fn not_null(view: &mut View<'_, '_>, table: &Name, column: &Name, range: std::op
              the next migration `ALTER TABLE {shown} VALIDATE CONSTRAINT {check}`, which lets others write; then \
              `SET NOT NULL` looks at no row"
     )];
-    view.tell("set-not-null", range, message, help);
+    cx.report("set-not-null", range, message, help);
 }

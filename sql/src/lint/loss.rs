@@ -6,63 +6,57 @@ use std::ops::Range;
 use lockgate_core::StatementKind;
 
 use super::change::{Action, Change};
+use super::context::Context;
 use super::cursor::{self, Name, key};
-use super::world::View;
 use crate::lexer::Kind;
 
 /// The rules `drop-cascade`, `drop-column`, `drop-table`, `empty-table`, `rename` and `lossy-down`.
-pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
+pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
     match change {
         Change::Drop { what: "table", names, .. } => {
             for name in names {
-                if view.source.is_down {
-                    lossy(view, name.range.clone(), &format!("the rows of `{}`", name.written));
-                } else if !view.is_new(name)
-                    && !is_copied(view, name)
-                    && !is_swapped(view, name)
-                    && !is_refilled(view, name)
-                {
-                    drop_table(view, name);
+                if cx.file.is_down {
+                    lossy(cx, name.range.clone(), &format!("the rows of `{}`", name.written));
+                } else if !cx.is_new(name) && !is_copied(cx, name) && !is_swapped(cx, name) && !is_refilled(cx, name) {
+                    drop_table(cx, name);
                 }
             }
         }
         Change::Drop { what, names, cascade: true, .. } if CASCADING.contains(what) => {
             for name in names {
                 let shown = format!("{} `{}`", if *what == "owned" { "role" } else { what }, name.written);
-                if view.source.is_down {
-                    lossy(view, name.range.clone(), &format!("all that hangs on the {shown}"));
-                } else if !view.is_new_other(what, name) {
-                    drop_cascade(view, what, name, &shown);
+                if cx.file.is_down {
+                    lossy(cx, name.range.clone(), &format!("all that hangs on the {shown}"));
+                } else if !cx.is_new_other(what, name) {
+                    drop_cascade(cx, what, name, &shown);
                 }
             }
         }
         Change::Empty { verb, tables, cascade } => {
             for table in tables {
-                if view.source.is_down {
-                    lossy(view, table.range.clone(), &format!("the rows of `{}`", table.written));
-                } else if !view.is_new(table) && !is_copied(view, table) && !is_dropped(view, table) {
-                    empty_table(view, verb, table, *cascade);
+                if cx.file.is_down {
+                    lossy(cx, table.range.clone(), &format!("the rows of `{}`", table.written));
+                } else if !cx.is_new(table) && !is_copied(cx, table) && !is_dropped(cx, table) {
+                    empty_table(cx, verb, table, *cascade);
                 }
             }
         }
         Change::AlterTable { table, actions } => {
             for (range, action) in actions {
                 match action {
-                    Action::DropColumn(column) if view.source.is_down => {
+                    Action::DropColumn(column) if cx.file.is_down => {
                         let what = format!("what is in `{}` of `{}`", column.written, table.written);
-                        lossy(view, range.clone(), &what);
+                        lossy(cx, range.clone(), &what);
                     }
-                    Action::DropColumn(column) if !view.is_new_column(table, column) => {
-                        drop_column(view, table, column, range.clone());
+                    Action::DropColumn(column) if !cx.is_new_column(table, column) => {
+                        drop_column(cx, table, column, range.clone());
                     }
-                    Action::RenameColumn(column) if !view.source.is_down && !view.is_new_column(table, column) => {
+                    Action::RenameColumn(column) if !cx.file.is_down && !cx.is_new_column(table, column) => {
                         let what = format!("the column `{}` of `{}`", column.written, table.written);
                         let help = "add a column of the new name, write both for one release, and drop the old one in the next";
-                        rename(view, range.clone(), &what, help);
+                        rename(cx, range.clone(), &what, help);
                     }
-                    Action::RenameTable(to)
-                        if !view.source.is_down && !view.is_new(table) && !is_made_again(view, table) =>
-                    {
+                    Action::RenameTable(to) if !cx.file.is_down && !cx.is_new(table) && !is_made_again(cx, table) => {
                         let what = format!("the table `{}`", table.written);
                         let help = format!(
                             "make a view of the old name in the same script, which those programs can read and write, and drop it in \
@@ -70,7 +64,7 @@ pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
                             table.written,
                             table.written.beside(&to.written)
                         );
-                        rename(view, range.clone(), &what, &help);
+                        rename(cx, range.clone(), &what, &help);
                     }
                     _ => {}
                 }
@@ -84,14 +78,14 @@ pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
 const CASCADING: [&str; 5] = ["domain", "extension", "owned", "schema", "type"];
 
 /// Whether the table itself goes too, which is told where it does.
-fn is_dropped(view: &View<'_, '_>, table: &Name) -> bool {
-    let mut behind = view.behind();
+fn is_dropped(cx: &Context<'_, '_>, table: &Name) -> bool {
+    let mut behind = cx.following();
     behind.any(|change| matches!(change, Change::Drop { what: "table", names, .. } if names.iter().any(|name| name.key == table.key)))
 }
 
 /// Whether the rows went to another table before, as in a rebuild, under the name that the table has or had.
-fn is_copied(view: &View<'_, '_>, table: &Name) -> bool {
-    names(view, table).any(|(name, change)| match change {
+fn is_copied(cx: &Context<'_, '_>, table: &Name) -> bool {
+    names(cx, table).any(|(name, change)| match change {
         Change::Copy { from, .. } => from.contains(&name),
         Change::CreateTable(made) => made.from.contains(&name),
         _ => false,
@@ -99,13 +93,13 @@ fn is_copied(view: &View<'_, '_>, table: &Name) -> bool {
 }
 
 /// Whether the script makes it again and fills it by a query: what it had was computed.
-fn is_refilled(view: &View<'_, '_>, table: &Name) -> bool {
-    let is_made = view.behind().any(|change| match change {
+fn is_refilled(cx: &Context<'_, '_>, table: &Name) -> bool {
+    let is_made = cx.following().any(|change| match change {
         Change::CreateTable(made) => made.name.key == table.key,
         _ => false,
     });
     is_made
-        && view.behind().any(|change| match change {
+        && cx.following().any(|change| match change {
             Change::CreateTable(made) => made.name.key == table.key && !made.from.is_empty(),
             Change::Copy { to, .. } => to.key == table.key,
             _ => false,
@@ -113,13 +107,13 @@ fn is_refilled(view: &View<'_, '_>, table: &Name) -> bool {
 }
 
 /// Whether a table that was filled before this script takes the name which this one had before it.
-fn is_swapped(view: &View<'_, '_>, table: &Name) -> bool {
-    let first = names(view, table).last().map_or_else(|| table.key.clone(), |(name, _)| name);
+fn is_swapped(cx: &Context<'_, '_>, table: &Name) -> bool {
+    let first = names(cx, table).last().map_or_else(|| table.key.clone(), |(name, _)| name);
     let is_made = |name: &str| {
-        let mut made = view.changes.iter().flatten();
+        let mut made = cx.changes.iter().flatten();
         made.any(|change| matches!(change, Change::CreateTable(made) if made.name.key == name))
     };
-    view.changes.iter().flatten().any(|change| match change {
+    cx.changes.iter().flatten().any(|change| match change {
         Change::AlterTable { table: other, actions } => {
             let takes = |action: &Action<'_>| matches!(action, Action::RenameTable(to) if to.key == first);
             other.key != table.key && actions.iter().any(|(_, action)| takes(action)) && !is_made(&other.key)
@@ -129,9 +123,9 @@ fn is_swapped(view: &View<'_, '_>, table: &Name) -> bool {
 }
 
 /// The changes before the statement, the latest first, each with the name that the table had then.
-fn names<'v>(view: &'v View<'_, '_>, table: &Name) -> impl Iterator<Item = (String, &'v Change<'v>)> {
+fn names<'v>(cx: &'v Context<'_, '_>, table: &Name) -> impl Iterator<Item = (String, &'v Change<'v>)> {
     let mut name = table.key.clone();
-    view.changes[..view.at].iter().rev().flatten().map(move |change| {
+    cx.changes[..cx.at].iter().rev().flatten().map(move |change| {
         if let Change::AlterTable { table, actions } = change
             && actions.iter().any(|(_, action)| matches!(action, Action::RenameTable(to) if to.key == name))
         {
@@ -142,8 +136,8 @@ fn names<'v>(view: &'v View<'_, '_>, table: &Name) -> impl Iterator<Item = (Stri
 }
 
 /// Whether another table takes the name, as in a rebuild.
-fn is_made_again(view: &View<'_, '_>, table: &Name) -> bool {
-    view.behind().any(|change| match change {
+fn is_made_again(cx: &Context<'_, '_>, table: &Name) -> bool {
+    cx.following().any(|change| match change {
         Change::CreateTable(made) => made.name.key == table.key,
         Change::Create { what: "view", name, .. } => name.key == table.key,
         Change::AlterTable { actions, .. } => {
@@ -153,9 +147,9 @@ fn is_made_again(view: &View<'_, '_>, table: &Name) -> bool {
     })
 }
 
-fn drop_table(view: &mut View<'_, '_>, name: &Name) {
+fn drop_table(cx: &mut Context<'_, '_>, name: &Name) {
     let shown = &name.written;
-    let (message, help) = if is_read_from(view, name) {
+    let (message, help) = if is_read_from(cx, name) {
         let message = format!("programs of the release before that still use `{shown}` fail from the commit on");
         (message, "drop it one release after the last program that uses it")
     } else {
@@ -164,10 +158,10 @@ fn drop_table(view: &mut View<'_, '_>, name: &Name) {
         );
         (message, "drop it one release after the last program that uses it, and when its rows are saved")
     };
-    view.tell("drop-table", name.range.clone(), message, vec![help.to_owned()]);
+    cx.report("drop-table", name.range.clone(), message, vec![help.to_owned()]);
 }
 
-fn drop_cascade(view: &mut View<'_, '_>, what: &str, name: &Name, shown: &str) {
+fn drop_cascade(cx: &mut Context<'_, '_>, what: &str, name: &Name, shown: &str) {
     let (goes, way) = match what {
         "schema" => {
             (format!("every table in the {shown}, with its rows"), "drop its tables by name, without `CASCADE`")
@@ -184,10 +178,10 @@ fn drop_cascade(view: &mut View<'_, '_>, what: &str, name: &Name, shown: &str) {
     };
     let message = format!("`CASCADE` drops for good what this script does not name: {goes}");
     let help = format!("{way}: then it can be read here what is lost, and what was forgotten stops the script");
-    view.tell("drop-cascade", name.range.clone(), message, vec![help]);
+    cx.report("drop-cascade", name.range.clone(), message, vec![help]);
 }
 
-fn empty_table(view: &mut View<'_, '_>, verb: &str, table: &Name, cascade: bool) {
+fn empty_table(cx: &mut Context<'_, '_>, verb: &str, table: &Name, cascade: bool) {
     let shown = &table.written;
     let also = if cascade { ", and of every table that refers to it," } else { "" };
     let message = match verb {
@@ -198,11 +192,11 @@ fn empty_table(view: &mut View<'_, '_>, verb: &str, table: &Name, cascade: bool)
         "DELETE" => "say which rows with `WHERE`, or save them in another table before".to_owned(),
         _ => "delete the rows that are meant with `DELETE … WHERE`, or save them in another table before".to_owned(),
     };
-    view.tell("empty-table", table.range.clone(), message, vec![help]);
+    cx.report("empty-table", table.range.clone(), message, vec![help]);
 }
 
-fn drop_column(view: &mut View<'_, '_>, table: &Name, column: &Name, range: Range<usize>) {
-    let is_moved = is_read(view, table, column);
+fn drop_column(cx: &mut Context<'_, '_>, table: &Name, column: &Name, range: Range<usize>) {
+    let is_moved = is_read(cx, table, column);
     let (column, table) = (&column.written, &table.written);
     let message = if is_moved {
         format!("programs of the release before that still name `{column}` of `{table}` fail from the commit on")
@@ -213,13 +207,13 @@ fn drop_column(view: &mut View<'_, '_>, table: &Name, column: &Name, range: Rang
     };
     let help =
         "drop it one release after the last program that names it; until then it may be without `NOT NULL`".to_owned();
-    view.tell("drop-column", range, message, vec![help]);
+    cx.report("drop-column", range, message, vec![help]);
 }
 
 /// Whether the script has written what the column has somewhere else before: a statement that changes rows names the
 /// table, and the column otherwise than to give it a value.
-fn is_read(view: &View<'_, '_>, table: &Name, column: &Name) -> bool {
-    written_before(view).any(|written| {
+fn is_read(cx: &Context<'_, '_>, table: &Name, column: &Name) -> bool {
+    written_before(cx).any(|written| {
         let is_given = |at: usize| {
             let before = at.checked_sub(1).map_or("", |before| &written.0[before]);
             (before == "," || before == "set") && written.0.get(at + 1).is_some_and(|after| after == "=")
@@ -229,8 +223,8 @@ fn is_read(view: &View<'_, '_>, table: &Name, column: &Name) -> bool {
 }
 
 /// Whether the script has written what is in the table somewhere else before: a statement that changes rows reads from it.
-fn is_read_from(view: &View<'_, '_>, table: &Name) -> bool {
-    written_before(view).any(|written| {
+fn is_read_from(cx: &Context<'_, '_>, table: &Name) -> bool {
+    written_before(cx).any(|written| {
         written.places(&table.key).any(|at| {
             let has_schema = at > 0 && written.0[at - 1] == ".";
             let before = at.checked_sub(if has_schema { 3 } else { 1 }).map_or("", |before| &written.0[before]);
@@ -249,7 +243,7 @@ impl Written {
 }
 
 /// The statements before this one that may write rows.
-fn written_before(view: &View<'_, '_>) -> impl Iterator<Item = Written> {
+fn written_before(cx: &Context<'_, '_>) -> impl Iterator<Item = Written> {
     const KINDS: [StatementKind; 6] = [
         StatementKind::Insert,
         StatementKind::Update,
@@ -259,8 +253,8 @@ fn written_before(view: &View<'_, '_>) -> impl Iterator<Item = Written> {
         StatementKind::Other,
     ];
     const READ_MAX: usize = 4096;
-    let (source, text) = (view.source, view.source.text);
-    source.statements[..view.at].iter().filter(|statement| KINDS.contains(&statement.kind)).map(move |statement| {
+    let (source, text) = (cx.file, cx.file.text);
+    source.statements[..cx.at].iter().filter(|statement| KINDS.contains(&statement.kind)).map(move |statement| {
         let tokens = cursor::tokens(source.reads_as, text, statement.range.clone(), READ_MAX);
         let words = tokens.iter().flat_map(|token| {
             let written = &text[token.start..token.end];
@@ -278,12 +272,12 @@ fn written_before(view: &View<'_, '_>) -> impl Iterator<Item = Written> {
     })
 }
 
-fn rename(view: &mut View<'_, '_>, range: Range<usize>, what: &str, help: &str) {
+fn rename(cx: &mut Context<'_, '_>, range: Range<usize>, what: &str, help: &str) {
     let message = format!("programs of the release before fail from the commit on: they know {what} by its old name");
-    view.tell("rename", range, message, vec![help.to_owned()]);
+    cx.report("rename", range, message, vec![help.to_owned()]);
 }
 
-fn lossy(view: &mut View<'_, '_>, range: Range<usize>, what: &str) {
+fn lossy(cx: &mut Context<'_, '_>, range: Range<usize>, what: &str) {
     let message = format!("going down deletes {what}, and going up again does not bring it back");
-    view.tell("lossy-down", range, message, vec!["save it first, for example in a table of its own".to_owned()]);
+    cx.report("lossy-down", range, message, vec!["save it first, for example in a table of its own".to_owned()]);
 }

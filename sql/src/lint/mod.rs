@@ -1,35 +1,34 @@
-//! Lints: statements that the grammar takes and that would hurt. Each rule is a row of [`RULES`], a
-//! page of the catalogue, and a function in one of the files below, with its tests.
+//! Lints flag SQL that is valid but dangerous in production. Each rule has a row in [`RULES`], a page in
+//! the catalogue of diagnostics, and a function in one of the modules below.
 //!
-//! A rule knows what the runner does: a script runs in a transaction, waits for a lock only so long,
-//! and a lock is held until the commit. It knows which tables are *new*, that is made by a script
-//! that is not released yet: nobody uses them, so what is done to them is no danger. Which scripts
-//! are released the lockfile says; without one only what the script itself makes is new, and only the
-//! rules that are certain speak unasked.
+//! The rules assume how the runner works: a script runs in a transaction, each lock is held until the
+//! commit, and waiting for a lock has a timeout. They treat a table as *new* if a script that is not yet
+//! released creates it. Nobody uses a new table, so rules about tables in use skip it. The lockfile says
+//! which scripts are released. Without a lockfile, only the tables that a script itself creates are new,
+//! and only the rules marked `certain` report anything by default.
 
 mod change;
 mod column;
+mod context;
 mod down;
 mod empty;
 pub mod enums;
-mod facts;
 mod locks;
 mod loss;
 pub mod raise;
 mod rebuild;
+mod schema_events;
 #[cfg(test)]
 mod tests;
 mod types;
-mod world;
 
 use std::ops::Range;
 
 use lockgate_core::{Dialect, Dialects, Statement, StatementKind};
 
-use self::facts::Facts;
-use self::world::{View, World};
+use self::context::{Context, NewObjects};
+use self::schema_events::SchemaEvents;
 use super::cursor;
-use super::lexer::{Kind, Lexer};
 use crate::LintLevel;
 use crate::Release;
 
@@ -38,12 +37,12 @@ use crate::Release;
 pub struct Rule {
     /// Its name in a policy and in `allow`, in kebab-case.
     pub name: &'static str,
-    /// How grave its finding is where the policy does not say, unless the finding itself knows better.
+    /// The level of its findings where the policy does not set one. A finding may override it.
     pub level: LintLevel,
-    /// Whether what it finds goes wrong for sure: such a rule speaks in a folder without a lockfile too.
+    /// Whether what it finds is certain to go wrong. Such a rule also reports in a folder without a lockfile.
     pub certain: bool,
-    /// Whether the danger, or the way around it, is PostgreSQL's alone: such a rule speaks in a folder
-    /// for PostgreSQL and nothing else, or where the policy names the rule.
+    /// Whether the danger, or the safe alternative, exists only in PostgreSQL. Such a rule reports in a
+    /// folder for PostgreSQL alone, or where the policy names the rule.
     pub postgres_only: bool,
 }
 
@@ -84,33 +83,32 @@ pub const RULES: [Rule; 21] = [
     certain("unsupported-alter", LintLevel::Deny),
 ];
 
-/// The rule of this name.
+/// Returns the rule of this name.
 pub fn find(name: &str) -> Option<Rule> {
     RULES.into_iter().find(|rule| rule.name == name)
 }
 
-/// Everything that can be named below `[lint]` and in `allow`: the rules here and those of the grammar
-/// gate.
+/// Returns every name that `[lint]` and `allow` accept: the rules here and those of the grammar check.
 pub fn names() -> impl Iterator<Item = &'static str> {
     super::check::RULES.into_iter().chain(RULES.into_iter().map(|rule| rule.name))
 }
 
-/// One script of a folder.
+/// One script to lint, or to read for what it has created.
 #[derive(Clone, Debug)]
-pub struct Source<'a> {
-    /// Version and name of its migration.
+pub struct SqlFile<'a> {
+    /// The version and name of its migration: `0001_create_users`.
     pub id: &'a str,
-    /// Its file as messages name it.
-    pub file: &'a str,
+    /// Its path as messages show it.
+    pub path: &'a str,
     /// Its text.
     pub text: &'a str,
-    /// The dialect in which it is read.
+    /// The dialect in which `text` was split into `statements`.
     pub reads_as: Dialect,
-    /// Its statements in that dialect.
+    /// The statements of `text`.
     pub statements: &'a [Statement],
-    /// Whether it reverts: the script that stands before it applies.
+    /// Whether it is a down script. Its up script comes right before it.
     pub is_down: bool,
-    /// Whether it is looked at: what was released is not, but tells what there is.
+    /// Whether it is not yet released. Released scripts are not linted; they only say what exists.
     pub is_draft: bool,
     /// Whether it runs in a transaction.
     pub is_transactional: bool,
@@ -118,121 +116,118 @@ pub struct Source<'a> {
     pub foreign_keys_off: bool,
 }
 
-/// The scripts of a folder in the order in which they run; a down script follows its up script.
+/// What [`lint`] works on: the scripts of a folder in the order in which they run, each down script right
+/// after its up script.
 #[derive(Clone, Debug)]
-pub struct Set<'a> {
+pub struct LintInput<'a> {
     /// The scripts.
-    pub sources: Vec<Source<'a>>,
-    /// The dialects of the folder, where it names them.
+    pub files: Vec<SqlFile<'a>>,
+    /// The dialects that the policy names, if it names any.
     pub dialects: Option<Dialects>,
-    /// The release of the PostgreSQL servers, where it is known.
+    /// The release of the PostgreSQL servers, if the policy names it.
     pub release: Option<Release>,
-    /// Whether it is known which scripts are released.
+    /// Whether a lockfile says which scripts are released.
     pub has_lockfile: bool,
-    /// The texts of Rust steps that are not released: tables may be made in them.
+    /// The texts of Rust steps that are not released. They may create tables too.
     pub steps: Vec<&'a str>,
 }
 
-/// What a rule has to say of a script.
+/// A problem that a rule found in a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The script, by its place in the set.
-    pub source: usize,
+    /// The index of the script in [`LintInput::files`].
+    pub file: usize,
     /// The rule.
     pub rule: &'static str,
-    /// How grave it is where the policy does not say.
+    /// Its level where the policy does not set one.
     pub level: LintLevel,
     /// The bytes of the script to point at.
     pub range: Range<usize>,
-    /// The fact, and for a lock which one and how long.
+    /// What is wrong; for a lock, which lock and how long it is held.
     pub message: String,
-    /// The safe way, best first.
+    /// The safe alternatives, best first.
     pub help: Vec<String>,
 }
 
-impl Set<'_> {
-    /// Whether the folder is said to be for this dialect.
+impl LintInput<'_> {
+    /// Whether the policy names this dialect.
     fn names(&self, dialect: Dialect) -> bool {
         self.dialects.is_some_and(|dialects| dialects.contains(dialect))
     }
 
-    /// Whether nothing speaks against the folder being for this dialect.
+    /// Whether the folder may be for this dialect: the policy names it, or names none.
     fn may_be(&self, dialect: Dialect) -> bool {
         self.dialects.is_none_or(|dialects| dialects.contains(dialect))
     }
 }
 
-impl Source<'_> {
-    /// Whether it has words or marks that MySQL alone knows; backticks SQLite knows too.
-    pub fn speaks_mysql(&self) -> bool {
-        const WORDS: [&str; 7] =
-            ["auto_increment", "unsigned", "tinyint", "mediumtext", "longtext", "fulltext", "charset"];
-        let mut lexer = Lexer::new(self.reads_as, self.text, 0);
-        let mut engine = false;
-        loop {
-            let token = lexer.next();
-            let is_mysql = WORDS.iter().any(|word| lexer.is(token, word))
-                || lexer.bytes(token).starts_with(b"`")
-                || (engine && lexer.is_byte(token, b'='));
-            if is_mysql || token.kind == Kind::End {
-                return is_mysql;
-            }
-            engine = lexer.is(token, "engine");
-        }
-    }
-}
-
-/// What the rules find in the drafts of a set, in the order of the scripts.
-pub fn lint(set: &Set<'_>) -> Vec<Finding> {
-    let facts = Facts::new(set);
-    let mut world = World::default();
+/// Runs every rule on the scripts that are drafts. The findings are in the order of the scripts.
+pub fn lint(input: &LintInput<'_>) -> Vec<Finding> {
+    let events = SchemaEvents::new(input);
+    let mut new_objects = NewObjects::default();
     let mut found = Vec::new();
     let mut up = None;
-    for (index, source) in set.sources.iter().enumerate() {
-        if !source.is_draft {
-            up = if source.is_down { None } else { Some(index) };
+    for (index, file) in input.files.iter().enumerate() {
+        if !file.is_draft {
+            up = if file.is_down { None } else { Some(index) };
             continue;
         }
-        world.enter(set);
-        // What a way back takes away is there for the scripts behind it.
-        let ahead = source.is_down.then(|| world.clone());
-        // Rows are copied in order to drop or empty where they come from; others need not be looked at.
-        let takes = [StatementKind::DropTable, StatementKind::Truncate, StatementKind::Delete];
-        let copies = source.statements.iter().any(|statement| takes.contains(&statement.kind));
+        new_objects.begin_script(input);
+        // The scripts after a down script run without it: what it drops still exists for them.
+        let kept = file.is_down.then(|| new_objects.clone());
+        // An INSERT matters only if the script also drops or empties a table whose rows it may have copied.
+        let removing = [StatementKind::DropTable, StatementKind::Truncate, StatementKind::Delete];
+        let copies = file.statements.iter().any(|statement| removing.contains(&statement.kind));
         let is_read = |statement: &&Statement| copies || statement.kind != StatementKind::Insert;
-        let tokens = source.statements.iter().map(|statement| {
+        let tokens = file.statements.iter().map(|statement| {
             let read = Some(statement).filter(is_read);
-            read.map_or_else(Vec::new, |statement| change::tokens_of(source.reads_as, source.text, statement))
+            read.map_or_else(Vec::new, |statement| change::tokens_of(file.reads_as, file.text, statement))
         });
         let tokens: Vec<_> = tokens.collect();
-        let changes: Vec<_> = tokens.iter().map(|tokens| change::read(source.text, tokens)).collect();
-        let mut view =
-            View { set, source, index, world: &world, facts: &facts, changes: &changes, at: 0, found: &mut found };
-        empty::check(&mut view);
-        if source.is_down {
-            if let Some(up) = up.filter(|up| set.sources[*up].id == source.id) {
-                down::check(&mut view, (up, &set.sources[up]));
+        let changes: Vec<_> = tokens.iter().map(|tokens| change::read(file.text, tokens)).collect();
+        let mut cx = Context {
+            input,
+            file,
+            index,
+            new_objects: &new_objects,
+            events: &events,
+            changes: &changes,
+            at: 0,
+            found: &mut found,
+        };
+        empty::check(&mut cx);
+        if file.is_down {
+            if let Some(up) = up.filter(|up| input.files[*up].id == file.id) {
+                down::check(&mut cx, (up, &input.files[up]));
             }
         } else {
             up = Some(index);
-            enums::check(&mut view);
-            rebuild::check(&mut view);
+            enums::check(&mut cx);
+            rebuild::check(&mut cx);
         }
         for (at, change) in changes.iter().enumerate() {
             if let Some(change) = change {
-                let mut view =
-                    View { set, source, index, world: &world, facts: &facts, changes: &changes, at, found: &mut found };
-                column::check(&mut view, change);
-                loss::check(&mut view, change);
-                if !source.is_down {
-                    locks::check(&mut view, change);
-                    types::check(&mut view, change);
+                let mut cx = Context {
+                    input,
+                    file,
+                    index,
+                    new_objects: &new_objects,
+                    events: &events,
+                    changes: &changes,
+                    at,
+                    found: &mut found,
+                };
+                column::check(&mut cx, change);
+                loss::check(&mut cx, change);
+                if !file.is_down {
+                    locks::check(&mut cx, change);
+                    types::check(&mut cx, change);
                 }
-                world.after(change);
+                new_objects.apply(change);
             }
         }
-        if let Some(ahead) = ahead {
-            world = ahead;
+        if let Some(kept) = kept {
+            new_objects = kept;
         }
     }
     found

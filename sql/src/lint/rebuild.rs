@@ -4,23 +4,23 @@
 use lockgate_core::Dialect;
 
 use super::change::{Action, Change};
+use super::context::Context;
 use super::cursor::Name;
-use super::world::View;
 use crate::LintLevel;
 
 /// The rule `rebuild-foreign-keys`.
-pub(super) fn check(view: &mut View<'_, '_>) {
-    if !view.set.may_be(Dialect::Sqlite) || view.source.foreign_keys_off || !view.source.is_transactional {
+pub(super) fn check(cx: &mut Context<'_, '_>) {
+    if !cx.input.may_be(Dialect::Sqlite) || cx.file.foreign_keys_off || !cx.file.is_transactional {
         return;
     }
-    for (at, change) in view.changes.iter().enumerate() {
+    for (at, change) in cx.changes.iter().enumerate() {
         let Some(Change::Drop { what: "table", names, cascade: false, .. }) = change else { continue };
-        view.at = at;
+        cx.at = at;
         for name in names {
-            if !is_made_again(view, name) {
+            if !is_made_again(cx, name) {
                 continue;
             }
-            let Some((from, deletes)) = referrer(view, name) else { continue };
+            let Some((from, deletes)) = referrer(cx, name) else { continue };
             let shown = &name.written;
             let effect = if deletes {
                 format!("deletes or empties the rows of `{from}` that refer to it, as its foreign key says")
@@ -30,11 +30,11 @@ pub(super) fn check(view: &mut View<'_, '_>) {
             let message = format!("dropping `{shown}` deletes its rows first, which {effect}");
             let help =
                 "write `-- lockgate: foreign-keys off` as the first line: they are checked before the commit instead";
-            view.tell("rebuild-foreign-keys", name.range.clone(), message, vec![help.to_owned()]);
+            cx.report("rebuild-foreign-keys", name.range.clone(), message, vec![help.to_owned()]);
             if deletes
-                && view.set.names(Dialect::Sqlite)
-                && view.set.has_lockfile
-                && let Some(finding) = view.found.last_mut()
+                && cx.input.names(Dialect::Sqlite)
+                && cx.input.has_lockfile
+                && let Some(finding) = cx.found.last_mut()
             {
                 finding.level = LintLevel::Deny;
             }
@@ -43,11 +43,11 @@ pub(super) fn check(view: &mut View<'_, '_>) {
 }
 
 /// Whether a table that the script made takes the name.
-fn is_made_again(view: &View<'_, '_>, table: &Name) -> bool {
+fn is_made_again(cx: &Context<'_, '_>, table: &Name) -> bool {
     let made = |name: &Name| {
-        view.before().any(|change| matches!(change, Change::CreateTable(made) if made.name.key == name.key))
+        cx.before().any(|change| matches!(change, Change::CreateTable(made) if made.name.key == name.key))
     };
-    view.behind().any(|change| match change {
+    cx.following().any(|change| match change {
         Change::AlterTable { table: altered, actions } => {
             let renamed =
                 actions.iter().any(|(_, action)| matches!(action, Action::RenameTable(to) if to.key == table.key));
@@ -59,8 +59,8 @@ fn is_made_again(view: &View<'_, '_>, table: &Name) -> bool {
 
 /// A table that refers to this one, and whether that deletes or changes its rows: one where it does, if
 /// there is any.
-fn referrer(view: &View<'_, '_>, table: &Name) -> Option<(String, bool)> {
-    let all = view.facts.references((view.index, view.at)).into_iter();
+fn referrer(cx: &Context<'_, '_>, table: &Name) -> Option<(String, bool)> {
+    let all = cx.events.references((cx.index, cx.at)).into_iter();
     all.filter(|(from, to, _)| *to == table.key && *from != table.key)
         .map(|(from, _, deletes)| (from, deletes))
         .max_by_key(|(_, deletes)| *deletes)

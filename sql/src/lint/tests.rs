@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use lockgate_core::{Dialect, Dialects};
 
-use super::{Finding, RULES, Set, Source, find, lint};
+use super::{Finding, LintInput, RULES, SqlFile, find, lint};
 use crate::LintLevel;
 use crate::Release;
 use crate::cursor::key;
@@ -48,9 +48,9 @@ impl Folder {
     fn lint(&self) -> Vec<(String, Finding)> {
         let reads_as = self.dialects.and_then(|dialects| dialects.iter().next()).unwrap_or(Dialect::Postgres);
         let splits: Vec<_> = self.scripts.iter().map(|(text, _, _)| split(reads_as, text).statements).collect();
-        let sources = self.scripts.iter().zip(&splits).map(|((text, is_down, is_draft), statements)| Source {
+        let files = self.scripts.iter().zip(&splits).map(|((text, is_down, is_draft), statements)| SqlFile {
             id: "1_x",
-            file: "1_x.up.sql",
+            path: "1_x.up.sql",
             text,
             reads_as,
             statements,
@@ -60,9 +60,10 @@ impl Folder {
             foreign_keys_off: self.foreign_keys_off,
         });
         let (dialects, has_lockfile) = (self.dialects, self.has_lockfile);
-        let set = Set { sources: sources.collect(), dialects, release: self.release, has_lockfile, steps: Vec::new() };
-        let found = lint(&set).into_iter();
-        found.map(|finding| (self.scripts[finding.source].0[finding.range.clone()].to_owned(), finding)).collect()
+        let input =
+            LintInput { files: files.collect(), dialects, release: self.release, has_lockfile, steps: Vec::new() };
+        let found = lint(&input).into_iter();
+        found.map(|finding| (self.scripts[finding.file].0[finding.range.clone()].to_owned(), finding)).collect()
     }
 
     /// The findings as `rule: what is pointed at`, but for those that would not be told.

@@ -1,9 +1,9 @@
 //! PostgreSQL: a column changes its type.
 
 use super::change::{Action, Change};
+use super::context::{Context, a_lock};
 use super::cursor::Name;
-use super::facts::Fact;
-use super::world::{View, a_lock};
+use super::schema_events::SchemaEvent;
 
 /// What a change of a type costs, under the lock of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,16 +17,16 @@ enum Cost {
 }
 
 /// The rule `change-type`.
-pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
+pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
     let Change::AlterTable { table, actions } = change else { return };
     for (range, action) in actions {
         let Action::ChangeType { column, to, using, collates } = action else { continue };
-        if view.is_new(table) {
+        if cx.is_new(table) {
             continue;
         }
-        let from = view.type_of(table, column);
+        let from = cx.type_of(table, column);
         let is_plain = using.as_ref().is_none_or(|using| is_cast(using, &column.key, to));
-        let in_utc = in_utc(view);
+        let in_utc = in_utc(cx);
         let cost = match &from {
             _ if !is_plain => Cost::Rewrite,
             Some(from) if *collates => cost(from, to, in_utc).max_indexes(),
@@ -37,7 +37,7 @@ pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
             None => Cost::Rewrite,
         };
         let (shown, name) = (&table.written, &column.written);
-        let lock = a_lock(view.lock_of(range));
+        let lock = a_lock(cx.lock_of(range));
         let change = format!("{} to {to}", from.map_or_else(String::new, |from| format!(" from {from}")));
         let (message, help) = match cost {
             Cost::Rewrite => (
@@ -50,7 +50,7 @@ pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
                      in a later migration"
                 ),
             ),
-            Cost::Nothing | Cost::Indexes => match built_anew(view, table, column, cost) {
+            Cost::Nothing | Cost::Indexes => match built_anew(cx, table, column, cost) {
                 Some((index, true)) => (
                     format!(
                         "nobody can read or write `{shown}` while an index {index} is built anew: changing a type{change} leaves the \
@@ -68,7 +68,7 @@ pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
                          `DROP INDEX CONCURRENTLY {index}`; in one after this, make it again with `CREATE INDEX CONCURRENTLY`"
                     ),
                 ),
-                None if is_checked(view, table, column) => (
+                None if is_checked(cx, table, column) => (
                     format!(
                         "nobody can read or write `{shown}` while every row is checked: a `CHECK` names `{name}`, and changing its \
                          type{change} holds {lock} until the commit"
@@ -79,7 +79,7 @@ pub(super) fn check(view: &mut View<'_, '_>, change: &Change<'_>) {
                 None => continue,
             },
         };
-        view.tell("change-type", range.clone(), message, vec![help]);
+        cx.report("change-type", range.clone(), message, vec![help]);
     }
 }
 
@@ -92,12 +92,12 @@ impl Cost {
 
 /// Whether both times mean the same here: the script has set a time zone without an offset, and the server
 /// is one that looks at it.
-fn in_utc(view: &View<'_, '_>) -> bool {
-    let zone = view.before().filter_map(|change| match change {
+fn in_utc(cx: &Context<'_, '_>) -> bool {
+    let zone = cx.before().filter_map(|change| match change {
         Change::TimeZone { is_utc } => Some(*is_utc),
         _ => None,
     });
-    zone.last() == Some(true) && view.set.release.is_none_or(|release| release.major() >= 12)
+    zone.last() == Some(true) && cx.input.release.is_none_or(|release| release.major() >= 12)
 }
 
 /// Whether the expression is the column itself, or a plain cast of it to the new type.
@@ -113,27 +113,27 @@ fn is_cast(expression: &str, column: &str, to: &str) -> bool {
 }
 
 /// An index of the column that does not outlive the change, and whether it belongs to a constraint.
-fn built_anew(view: &View<'_, '_>, of: &Name, column: &Name, cost: Cost) -> Option<(String, bool)> {
+fn built_anew(cx: &Context<'_, '_>, of: &Name, column: &Name, cost: Cost) -> Option<(String, bool)> {
     let mut found: Vec<(String, String, bool)> = Vec::new();
     let mut lost_constraints = false;
-    view.earlier(&of.key, |fact, of| -> Option<()> {
-        match fact {
-            Fact::ConstraintGone { table } if table == of => lost_constraints = true,
-            Fact::Index { name, table, shown, plain, computed, of_constraint } if table == of => {
+    cx.earlier(&of.key, |event, of| -> Option<()> {
+        match event {
+            SchemaEvent::ConstraintDropped { table } if table == of => lost_constraints = true,
+            SchemaEvent::IndexCreated { name, table, shown, plain, computed, of_constraint } if table == of => {
                 let is_on = computed.contains(&column.key) || cost == Cost::Indexes && plain.contains(&column.key);
                 if is_on && !(*of_constraint && lost_constraints) {
                     found.push((name.clone(), shown.clone(), *of_constraint));
                 }
             }
-            Fact::Table { table, .. } if table == of => return Some(()),
+            SchemaEvent::TableCreated { table, .. } if table == of => return Some(()),
             _ => {}
         }
         None
     });
     let is_there = |name: &str| {
-        let gone = view.earlier(name, |fact, _| match fact {
-            Fact::IndexGone { name: known } if known == name => Some(true),
-            Fact::Index { name: known, .. } if known == name => Some(false),
+        let gone = cx.earlier(name, |event, _| match event {
+            SchemaEvent::IndexDropped { name: known } if known == name => Some(true),
+            SchemaEvent::IndexCreated { name: known, .. } if known == name => Some(false),
             _ => None,
         });
         gone != Some(true)
@@ -144,12 +144,12 @@ fn built_anew(view: &View<'_, '_>, of: &Name, column: &Name, cost: Cost) -> Opti
 }
 
 /// Whether a CHECK names the column: it is looked at again for each row.
-fn is_checked(view: &View<'_, '_>, of: &Name, column: &Name) -> bool {
-    let found = view.earlier(&of.key, |fact, of| match fact {
+fn is_checked(cx: &Context<'_, '_>, of: &Name, column: &Name) -> bool {
+    let found = cx.earlier(&of.key, |event, of| match event {
         // Which one, nobody can see.
-        Fact::ConstraintGone { table } if table == of => Some(false),
-        Fact::Check { table, names } if table == of && names.contains(&column.key) => Some(true),
-        Fact::Table { table, .. } if table == of => Some(false),
+        SchemaEvent::ConstraintDropped { table } if table == of => Some(false),
+        SchemaEvent::CheckAdded { table, names } if table == of && names.contains(&column.key) => Some(true),
+        SchemaEvent::TableCreated { table, .. } if table == of => Some(false),
         _ => None,
     });
     found == Some(true)

@@ -8,7 +8,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// Room for every statement that [`super::bounds`] lets pass: unoptimised, the deepest takes 20 MB.
+/// Room for every statement that [`super::nesting`] lets pass: unoptimised, the deepest takes 20 MB.
 /// Only what is used of it costs memory.
 const STACK: usize = 64 << 20;
 
