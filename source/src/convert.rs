@@ -90,7 +90,7 @@ pub fn plan(folder: &Folder, dialects: Dialects) -> Conversion {
                     }
                 }
                 if let Err(bad) = own {
-                    let why = why.unwrap_or_else(|| bad.help.replace("{next}", "<version>"));
+                    let why = why.unwrap_or_else(|| bad.help.render(|name| name.render("<version>", "<user>")));
                     conversion.left.push((found.path.clone(), why));
                 }
                 continue;

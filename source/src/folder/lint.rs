@@ -139,6 +139,7 @@ fn diagnostic(folder: &Folder, read: &Read, finding: Finding) -> Option<Diagnost
     if is_impossible {
         return Some(diagnostic);
     }
-    let silence = format!("or, if it does no harm, write `-- lockgate: allow({}) \"why\"` as the first line", rule.name);
+    let silence =
+        format!("or, if it does no harm, write `-- lockgate: allow({}) \"why\"` as the first line", rule.name);
     Some(diagnostic.help(silence))
 }

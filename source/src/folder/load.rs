@@ -9,7 +9,7 @@ use lockgate_core::{Dialect, Dialects};
 use super::compare::compare;
 use super::model::{Folder, Loaded, Migration, Script, Tests};
 use super::policy::{self, Need, Numbering, Policy};
-use super::{backends, free, freeze, grammar, lint, name, order, read, script, section, test};
+use super::{backends, freeze, grammar, lint, name, order, proposed, read, script, section, test};
 use crate::lockfile;
 use crate::sql::touch::{Catalogue, touches_after};
 use crate::{Diagnostic, diagnostic};
@@ -107,8 +107,9 @@ fn load_any(directory: &Path, shown: &str, tests: Tests, policy: Policy, backend
             Err(mut bad) => {
                 if folder.policy.numbering != Numbering::Encoded && name::parse(file, Numbering::Encoded).is_ok() {
                     let policy = folder.show(policy::FILE);
-                    bad.help =
-                        format!("if the files are named like this one, say `numbering = \"encoded\"` in `{policy}`");
+                    bad.help = name::Help::Text(format!(
+                        "if the files are named like this one, say `numbering = \"encoded\"` in `{policy}`"
+                    ));
                 }
                 odd.push((found, bad));
             }
@@ -134,11 +135,10 @@ fn load_any(directory: &Path, shown: &str, tests: Tests, policy: Policy, backend
     folder.migrations = migrations;
     touched(&mut folder.migrations);
     diagnostics.extend(problems);
-    let user = free::last_user(&folder);
-    let mut free = free::Free::of(&folder);
+    let mut proposed = proposed::ProposedNames::new(&folder);
     for (found, bad) in odd {
         let message = format!("`{}` {}", found.path, bad.message);
-        let mut help = free.put_in(&found.path, &bad.help.replace("{user}", &user));
+        let mut help = proposed.help_for(&found.path, &bad.help);
         if let Some(script) = section::settings(found, &listing.files) {
             help = format!(
                 "write `-- lockgate: no-transaction` as the first line of `{script}`, which says the same, and delete this file"

@@ -1,26 +1,28 @@
-//! File names under `numbering = "encoded"`: `database.MAJOR.MINOR.user.description.sql`. What is
-//! wrong with one, and which would be right.
+//! File names under `numbering = "encoded"`: `database.MAJOR.MINOR.user.description.sql`. Says what is
+//! wrong with a name, and which name would be right.
 
 use lockgate_core::patch::Patch;
 
-use super::{BadName, Kind, Name, clean, direction_word};
+use super::{BadName, Help, Kind, Name, ProposedName, clean, direction_word};
 use crate::id::Id;
 
-/// What a name looks like, without its ending.
+/// The form of a name, without its ending.
 pub(super) const FORM: &str = "database.MAJOR.MINOR.user.description";
-/// PostgreSQL's bound for a name, and one below MySQL's.
+/// PostgreSQL's limit for a name in bytes; MySQL allows one more.
 const BYTES_MAX: usize = 63;
 
 /// Reads a name without its ending.
 pub(super) fn parse(id: &str, kind: Kind) -> Result<Name, BadName> {
     if let Some(message) = problem(id, kind) {
-        let help = format!("rename it to `{}`", right(id, kind.suffix()));
+        let help = Help::Rename { origin: None, to: right(id, kind.suffix()) };
         return Err(BadName { code: "bad-name", message, help });
     }
     match Patch::parse(id) {
         Some(patch) => Ok(Name { id: Id::of_patch(id, patch), kind }),
-        // Nothing that has no problem comes here; if it did, it would be a bad name and no panic.
-        None => Err(BadName { code: "bad-name", message: form(kind), help: format!("write it as `{FORM}`") }),
+        // A name without a problem parses; if one did not, it should be an error and not a panic.
+        None => {
+            Err(BadName { code: "bad-name", message: form(kind), help: Help::Text(format!("write it as `{FORM}`")) })
+        }
     }
 }
 
@@ -28,7 +30,7 @@ fn form(kind: Kind) -> String {
     format!("is not named `{FORM}{}`", kind.suffix())
 }
 
-/// The first thing that is wrong, as the rest of a sentence that begins with the file.
+/// Returns the first thing that is wrong, as the rest of a sentence whose subject is the file.
 fn problem(id: &str, kind: Kind) -> Option<String> {
     let parts: Vec<&str> = id.split('.').collect();
     let [database, major, minor, user, description] = parts[..] else {
@@ -59,7 +61,7 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// A database or a user: an identifier, as a server takes it too.
+/// Checks a database or a user: an identifier that a server accepts too.
 pub(super) fn word(what: &str, text: &str) -> Option<String> {
     let first = |c: char| c.is_alphabetic() || c == '_';
     if text.is_empty() {
@@ -73,8 +75,8 @@ pub(super) fn word(what: &str, text: &str) -> Option<String> {
     (bytes > BYTES_MAX).then(|| format!("names a {what} of {bytes} bytes: a server keeps {BYTES_MAX} of them"))
 }
 
-/// What is wrong with this text as the database or the user of a patch, as the rest of a sentence that
-/// begins with the patch: `what` says which of the two it is.
+/// Returns what is wrong with this text as the database or the user of a patch, as the rest of a sentence
+/// whose subject is the patch. `what` is `"database"` or `"user"`.
 pub fn bad_word(what: &str, text: &str) -> Option<String> {
     word(what, text)
 }
@@ -86,7 +88,7 @@ fn number(what: &str, text: &str, digits: usize) -> Option<String> {
     if text.len() != digits {
         return Some(format!("has a {what} number of {} digits, `{text}`: it has {digits}", text.len()));
     }
-    // They are to run before the database exists, which no migration does.
+    // Such scripts would have to run before the database exists.
     (what == "major" && text.bytes().all(|b| b == b'0')).then(|| {
         "has the major number 00000000, which is kept for scripts that create the database: this release runs none"
             .to_owned()
@@ -104,16 +106,15 @@ fn words(text: &str) -> Option<String> {
         .then(|| "has a description that begins or ends with a blank".to_owned())
 }
 
-/// The name that would be right, as far as the wrong one tells. The folder puts `{next}` and `{user}`
-/// in, the next patch of its database and the user of the one before.
-pub(super) fn right(stem: &str, suffix: &str) -> String {
+/// Returns the name that would be right, as far as it follows from the wrong one.
+pub(super) fn right(stem: &str, suffix: &str) -> ProposedName {
     let (stem, suffix) = match direction_word(stem).filter(|_| stem.split('.').count() > 5) {
         Some((word, _)) if suffix == Kind::Rust.suffix() => (&stem[..stem.len() - word.len() - 1], suffix),
         Some((word, meant)) => (&stem[..stem.len() - word.len() - 1], meant),
         None => (stem, suffix),
     };
     let parts: Vec<&str> = stem.split('.').collect();
-    // Two numbers in a row are major and minor, wherever they stand.
+    // Two numbers in a row are taken for major and minor.
     let pair = parts.windows(2).position(|pair| is_number(pair[0]) && is_number(pair[1]));
     let (at, minor) = match pair {
         Some(at) => (at, at + 2),
@@ -122,7 +123,8 @@ pub(super) fn right(stem: &str, suffix: &str) -> String {
             Some(at) => (at + 1, at + 2),
             None => {
                 let name = stem.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '_' | '-' | '.' | ' '));
-                return format!("{{next}}.{{user}}.{}{suffix}", or(clean(name), "<description>"));
+                let description = format!("{}{suffix}", or(clean(name), "<description>"));
+                return ProposedName::Patch { numbers: None, user: None, description };
             }
         },
     };
@@ -138,8 +140,11 @@ pub(super) fn right(stem: &str, suffix: &str) -> String {
         [user, description @ ..] => (identifier(user), clean(&description.join("_"))),
     };
     let minor = or(padded(minor_of, 4).unwrap_or_default(), "<MINOR>");
-    let (user, description) = (or(user, "{user}"), or(description, "<description>"));
-    format!("{database}.{major}.{minor}.{user}.{description}{suffix}")
+    ProposedName::Patch {
+        numbers: Some(format!("{database}.{major}.{minor}")),
+        user: Some(user).filter(|user| !user.is_empty()),
+        description: format!("{}{suffix}", or(description, "<description>")),
+    }
 }
 
 fn or(text: String, placeholder: &str) -> String {
@@ -162,8 +167,12 @@ fn padded(text: &str, digits: usize) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::folder::name::parse;
+    use crate::folder::name::{Help, parse};
     use crate::folder::policy::Numbering;
+
+    fn shown(help: &Help) -> String {
+        help.render(|name| name.render("{next}", "{user}"))
+    }
 
     fn check(file: &str, expected: &str) {
         let got = match parse(file, Numbering::Encoded) {
@@ -177,7 +186,7 @@ mod tests {
                     name.kind
                 )
             }
-            Err(bad) => format!("{}: {}: {}", bad.code, bad.message, bad.help),
+            Err(bad) => format!("{}: {}: {}", bad.code, bad.message, shown(&bad.help)),
         };
         assert_eq!(got, expected, "{file}");
     }
@@ -328,13 +337,17 @@ mod tests {
         for (ending, meant) in [(".SQL", ".sql"), (".UP.SQL", ".up.sql"), (".Down.sql", ".down.sql"), (".Rs", ".rs")] {
             let file = format!("{name}{ending}");
             let bad = parse(&file, Numbering::Encoded).unwrap_err();
-            assert_eq!((bad.code, bad.help), ("bad-name", format!("rename it to `{name}{meant}`")), "{file}");
+            assert_eq!((bad.code, shown(&bad.help)), ("bad-name", format!("rename it to `{name}{meant}`")), "{file}");
         }
         for (ending, meant) in [(".sgl", ".sql"), (".up.sq", ".up.sql"), (".sql.up", ".up.sql"), (".upsql", ".up.sql")]
         {
             let file = format!("{name}{ending}");
             let bad = parse(&file, Numbering::Encoded).unwrap_err();
-            assert_eq!((bad.code, bad.help), ("unknown-file", format!("rename it to `{name}{meant}`")), "{file}");
+            assert_eq!(
+                (bad.code, shown(&bad.help)),
+                ("unknown-file", format!("rename it to `{name}{meant}`")),
+                "{file}"
+            );
         }
         check(
             "fn-x",

@@ -1,8 +1,9 @@
-//! File names of a version and a name: `0001_create_users.up.sql`. What is wrong with one, and which would be right.
+//! File names of the form `0001_create_users.up.sql`. Says what is wrong with a name, and which name would
+//! be right.
 
 use lockgate_core::Version;
 
-use super::{BadName, CONVERT, Kind, Name, clean, direction_word, patch, separator};
+use super::{BadName, CONVERT, Help, Kind, Name, ProposedName, clean, direction_word, patch, separator};
 use crate::folder::policy::Numbering;
 use crate::id::Id;
 use crate::sql::suggest;
@@ -11,8 +12,8 @@ use crate::sql::suggest;
 ///
 /// # Errors
 ///
-/// [`BadName`] where it is not `<version>_<name>`, or what else the numbering asks for, with one of the
-/// known endings.
+/// [`BadName`] if the name does not have the form that the numbering asks for, such as
+/// `<version>_<name>.sql`.
 pub fn parse(file: &str, numbering: Numbering) -> Result<Name, BadName> {
     let known = [Kind::Up, Kind::Down, Kind::OneWay, Kind::Rust];
     let Some(kind) = known.into_iter().find(|kind| file.ends_with(kind.suffix())) else {
@@ -22,50 +23,50 @@ pub fn parse(file: &str, numbering: Numbering) -> Result<Name, BadName> {
     if numbering == Numbering::Encoded {
         return patch::parse(id, kind);
     }
-    let bad = |message: String, help: String| BadName { code: "bad-name", message, help };
+    let bad = |message: String, help: Help| BadName { code: "bad-name", message, help };
     let separator = separator(numbering);
     let digits = id.bytes().take_while(u8::is_ascii_digit).count();
     let Some(name) = id[digits..].strip_prefix(separator).filter(|_| digits > 0) else {
         let message = format!("is not named `<version>{separator}<name>{}`", kind.suffix());
-        let place = Place { file, stem: id, digits, suffix: kind.suffix() };
-        return Err(bad(message, place.suggest(numbering)));
+        let name = BadStem { file, stem: id, digits, suffix: kind.suffix() };
+        return Err(bad(message, name.help(numbering)));
     };
     let version = match id[..digits].parse::<Version>() {
         Ok(version) => version,
         Err(error) => {
-            return Err(bad(format!("has no version: {error}"), "give it a smaller number".to_owned()));
+            return Err(bad(format!("has no version: {error}"), Help::text("give it a smaller number")));
         }
     };
     if let Some(odd) = name.chars().find(|c| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' '))) {
         let better = format!("{}{separator}{}{}", &id[..digits], clean(name), kind.suffix());
         return Err(bad(
             format!("has {odd:?} in its name: letters, digits, `_`, `-`, `.` and blanks make a name"),
-            format!("rename it to `{better}`"),
+            Help::rename(better),
         ));
     }
     if name.is_empty() || name.trim_matches([' ', '.']).len() != name.len() {
         let name = if clean(name).is_empty() { "<name>".to_owned() } else { clean(name) };
         return Err(bad(
             "has a name that is empty, or begins or ends with a blank or a dot".to_owned(),
-            format!("rename it to `{}{separator}{name}{}`", &id[..digits], kind.suffix()),
+            Help::rename(format!("{}{separator}{name}{}", &id[..digits], kind.suffix())),
         ));
     }
     if let Some(direction) = direction_word(name) {
         return Err(bad(
             format!("ends in `.{}{}`, which is no direction", direction.0, kind.suffix()),
-            format!(
-                "rename it to `{}{}`",
+            Help::rename(format!(
+                "{}{}",
                 &id[..id.len() - direction.0.len() - 1],
                 if kind == Kind::Rust { ".rs" } else { direction.1 }
-            ),
+            )),
         ));
     }
     Ok(Name { id: Id::numbered(id, version, digits), kind })
 }
 
-/// A file that has none of the endings: what may have been meant.
+/// The error for a file that has none of the known endings, with what may have been meant.
 fn unknown(file: &str, numbering: Numbering) -> BadName {
-    let problem = |code: &'static str, message: &str, help: String| BadName { code, message: message.to_owned(), help };
+    let problem = |code: &'static str, message: &str, help: Help| BadName { code, message: message.to_owned(), help };
     let lower = file.to_lowercase();
     if [".sql", ".rs"].iter().any(|ending| lower.ends_with(ending)) {
         // Only the case of the ending is odd: how the rest is meant is known.
@@ -77,18 +78,22 @@ fn unknown(file: &str, numbering: Numbering) -> BadName {
             _ => stem.to_owned(),
         };
         let ending = &lower[lower.rfind('.').unwrap_or(0)..];
-        return problem("bad-name", "has an ending in capital letters", format!("rename it to `{stem}{ending}`"));
+        return problem("bad-name", "has an ending in capital letters", Help::rename(format!("{stem}{ending}")));
     }
     let left_over = ["~", ".bak", ".orig", ".rej", ".tmp", ".swp", ".swo", ".old", ".save"];
     if let Some(ending) = left_over.into_iter().find(|ending| lower.ends_with(ending)) {
         return problem(
             "unknown-file",
             "looks like a left-over of an editor or a merge",
-            format!("delete it, or move it out of the folder: `{ending}` files are never migrations"),
+            Help::Text(format!("delete it, or move it out of the folder: `{ending}` files are never migrations")),
         );
     }
     if let Some(meant) = suggest::nearest(file, ["migrations.toml", "migrations.lock"]) {
-        return problem("unknown-file", "is no file that Lockgate knows", format!("did you mean `{meant}`?"));
+        return problem(
+            "unknown-file",
+            "is no file that Lockgate knows",
+            Help::Text(format!("did you mean `{meant}`?")),
+        );
     }
     let encoded = numbering == Numbering::Encoded;
     let dot = if encoded { last_dot(&lower) } else { file.find('.') };
@@ -101,30 +106,30 @@ fn unknown(file: &str, numbering: Numbering) -> BadName {
     let separator = separator(numbering);
     if let Some(meant) = meant.filter(|_| !ending.is_empty()) {
         let digits = stem.bytes().take_while(u8::is_ascii_digit).count();
-        let place = Place { file, stem, digits, suffix: meant };
+        let name = BadStem { file, stem, digits, suffix: meant };
         let help = if encoded {
-            format!("rename it to `{}`", patch::right(stem, meant))
+            Help::Rename { origin: None, to: patch::right(stem, meant) }
         } else if stem[digits..].starts_with(separator) {
-            format!("rename it to `{stem}{meant}`")
+            Help::rename(format!("{stem}{meant}"))
         } else {
-            place.suggest(numbering)
+            name.help(numbering)
         };
         return problem("unknown-file", "has an ending that no migration has", help);
     }
     let help = if ending.is_empty() {
         let name = match encoded {
             true => patch::right(stem, Kind::OneWay.suffix()),
-            false => format!("<version>{separator}{}.sql", clean(stem)),
+            false => ProposedName::Complete(format!("<version>{separator}{}.sql", clean(stem))),
         };
-        format!("if it is a migration, name it `{name}`; otherwise move it out of the folder")
+        Help::IfMigration(name)
     } else {
-        "move it out of the folder: what stands there is `.up.sql`, `.down.sql`, `.sql` and `.rs`".to_owned()
+        Help::text("move it out of the folder: only `.up.sql`, `.down.sql`, `.sql` and `.rs` files belong there")
     };
     problem("unknown-file", "is no migration, and nothing is skipped in silence", help)
 }
 
-/// Where the ending of a patch begins, in small letters: at its last dot, or where a direction stands
-/// before or behind it, at the one before that.
+/// Returns where the ending of a patch begins, given its name in lower case: at the last dot, or at the dot
+/// before it if the ending includes a direction.
 fn last_dot(lower: &str) -> Option<usize> {
     let last = lower.rfind('.')?;
     let before = lower[..last].rfind('.');
@@ -134,57 +139,56 @@ fn last_dot(lower: &str) -> Option<usize> {
     if has_direction { before } else { Some(last) }
 }
 
-/// A file whose ending is fine and whose stem is not.
-struct Place<'a> {
+/// A file name with a good ending and a bad stem.
+struct BadStem<'a> {
     file: &'a str,
     stem: &'a str,
+    /// The number of digits at the beginning of the stem.
     digits: usize,
     suffix: &'static str,
 }
 
-impl Place<'_> {
-    fn suggest(&self, numbering: Numbering) -> String {
+impl BadStem<'_> {
+    fn help(&self, numbering: Numbering) -> Help {
         let (separator, suffix) = (separator(numbering), self.suffix);
         let (digits, rest) = self.stem.split_at(self.digits);
         if digits.is_empty() {
             if let Some((version, name)) = refinery(self.stem) {
                 let is_undo = self.stem.starts_with(['U', 'u']) && suffix == Kind::OneWay.suffix();
                 let suffix = if is_undo { Kind::Down.suffix() } else { suffix };
-                return format!(
-                    "the naming of Flyway and refinery; rename it to `{version}{separator}{name}{suffix}`, {CONVERT}"
-                );
+                let to = ProposedName::Complete(format!("{version}{separator}{name}{suffix}"));
+                return Help::Rename { origin: Some("this is the naming of Flyway and refinery"), to };
             }
             if let Some(name) = self.stem.strip_prefix("R__") {
                 let name = clean(name);
-                return format!(
-                    "a repeatable script of Flyway; rename it to `{{next}}{separator}{name}{suffix}`, {CONVERT}"
-                );
+                let to = ProposedName::Numbered(format!("{separator}{name}{suffix}"));
+                return Help::Rename { origin: Some("this is a repeatable script of Flyway"), to };
             }
             if matches!(self.file, "up.sql" | "down.sql") {
-                return format!(
-                    "diesel's layout; move it up and name it after its folder: \
+                return Help::Text(format!(
+                    "this is diesel's layout; move the file up and name it after its folder: \
                      `2026-01-02-030405_create_users/up.sql` is `20260102030405_create_users.up.sql`, {CONVERT}"
-                );
+                ));
             }
             if matches!(self.file, "mod.rs" | "lib.rs" | "main.rs") {
-                return "move it out of the folder: a Rust step is found by its name, `<version>_<name>.rs`".to_owned();
+                return Help::text("move it out of the folder: a Rust step is named `<version>_<name>.rs`");
             }
             let name = clean(self.stem.trim_start_matches(['-', '+']));
             return match self.stem.trim_start_matches(['-', '+', 'v', 'V']).bytes().next() {
                 Some(b'0'..=b'9') if self.stem.contains("__") => {
-                    format!("a version is written with digits alone, and the name follows it; {CONVERT}")
+                    Help::Text(format!("a version is digits alone, followed by the name; {CONVERT}"))
                 }
-                Some(b'0'..=b'9') => "a version is written with digits alone, and the name follows it".to_owned(),
-                _ => format!("rename it to `{{next}}{separator}{name}{suffix}`"),
+                Some(b'0'..=b'9') => Help::text("a version is digits alone, followed by the name"),
+                _ => Help::Rename { origin: None, to: ProposedName::Numbered(format!("{separator}{name}{suffix}")) },
             };
         }
         let name = clean(rest.trim_start_matches(|c: char| !c.is_alphanumeric()));
         let name = if name.is_empty() { "<name>".to_owned() } else { name };
-        format!("rename it to `{digits}{separator}{name}{suffix}`")
+        Help::rename(format!("{digits}{separator}{name}{suffix}"))
     }
 }
 
-/// `V1__create_users` as version and name.
+/// Splits `V1__create_users` into version and name.
 fn refinery(stem: &str) -> Option<(&str, String)> {
     let rest = stem.strip_prefix(['V', 'U', 'v', 'u'])?;
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
@@ -204,7 +208,9 @@ mod tests {
     fn check_as(numbering: Numbering, file: &str, expected: &str) {
         let got = match parse(file, numbering) {
             Ok(name) => format!("{} | {} | {:?}", name.id.version(), name.id.name(), name.kind),
-            Err(bad) => format!("{}: {}: {}", bad.code, bad.message, bad.help),
+            Err(bad) => {
+                format!("{}: {}: {}", bad.code, bad.message, bad.help.render(|name| name.render("{next}", "{user}")))
+            }
         };
         assert!(got.contains(expected), "{file}: {got}");
     }
@@ -238,7 +244,7 @@ mod tests {
         );
         check("U1__init.sql", "rename it to `1_init.down.sql`, or type `cargo xtask init`");
         check("R__views.sql", "a repeatable script of Flyway; rename it to `{next}_views.sql`, or type");
-        check("V1.2__init.sql", "digits alone, and the name follows it; or type `cargo xtask init`");
+        check("V1.2__init.sql", "digits alone, followed by the name; or type `cargo xtask init`");
         check("up.sql", "diesel's layout");
         check("-1_x.sql", "bad-name: is not named");
         check("+1_x.sql", "digits alone");

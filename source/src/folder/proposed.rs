@@ -1,4 +1,5 @@
-//! The names that messages propose for files that have a wrong one: none that is taken, and none twice.
+//! The file names that messages propose for files with a wrong name. Each is free: no file, migration or
+//! lockfile line has it, and no earlier message proposed it.
 
 use std::collections::HashMap;
 
@@ -6,58 +7,73 @@ use lockgate_core::Version;
 use lockgate_core::patch::{self as numbers, Patch};
 
 use super::model::Folder;
-use super::name::{self, Kind};
+use super::name::{self, Help, Kind, ProposedName};
 use super::policy::Numbering;
 use super::read;
 use crate::id::Id;
 
-/// What is proposed so far.
-pub(super) struct Free<'a> {
+/// The names proposed so far.
+pub(super) struct ProposedNames<'a> {
     folder: &'a Folder,
-    /// The numbers given to files without one, by what their names begin with: an up and a down script share one.
+    /// The user that a patch without one gets.
+    user: String,
+    /// The number given to each file stem without one. An up and a down script share a stem.
     given: HashMap<String, String>,
-    /// Whose each proposed version is.
+    /// The id proposed for each database and version.
     proposed: HashMap<(Option<String>, Version), Id>,
 }
 
-impl<'a> Free<'a> {
-    pub(super) fn of(folder: &'a Folder) -> Self {
-        Self { folder, given: HashMap::new(), proposed: HashMap::new() }
+impl<'a> ProposedNames<'a> {
+    pub(super) fn new(folder: &'a Folder) -> Self {
+        Self { folder, user: last_user(folder), given: HashMap::new(), proposed: HashMap::new() }
     }
 
-    /// The help for this file, with a number that is free in the place of `{next}`, and of one that is taken.
-    pub(super) fn put_in(&mut self, path: &str, help: &str) -> String {
+    /// Writes the help for the file at this path. A number that is missing, or that another migration has,
+    /// becomes the next free one.
+    pub(super) fn help_for(&mut self, path: &str, help: &Help) -> String {
+        match help {
+            Help::Rename { to, .. } => {
+                let to = self.choose(path, to);
+                help.render(|_| to.clone())
+            }
+            Help::Text(_) | Help::IfMigration(_) => {
+                help.render(|name| name.render(&next_number(self.folder, 0), &self.user))
+            }
+        }
+    }
+
+    /// Chooses the name to propose for a file, and remembers it.
+    fn choose(&mut self, path: &str, to: &ProposedName) -> String {
         let file = path.rsplit('/').next().unwrap_or(path);
         let kinds = [Kind::Up, Kind::Down, Kind::OneWay, Kind::Rust];
         let stem = kinds.into_iter().find_map(|kind| file.strip_suffix(kind.suffix())).unwrap_or(file);
-        let proposal = help.split("rename it to `").nth(1).and_then(|rest| rest.split('`').next());
-        let Some(proposal) = proposal else { return help.replace("{next}", &next_number(self.folder, 0)) };
-        let (before, after) = match proposal.split_once("{next}") {
-            Some(parts) => parts,
-            None if self.is_free(proposal) => {
-                self.propose(proposal);
-                return help.to_owned();
+        let rest = if to.needs_number() {
+            to.render("", &self.user)
+        } else {
+            let name = to.render("", &self.user);
+            if self.is_free(&name) {
+                self.remember(&name);
+                return name;
             }
-            // The digits that it has are another one's.
-            None => (&proposal[..0], proposal.trim_start_matches(|c: char| c.is_ascii_digit())),
+            let rest = name.trim_start_matches(|c: char| c.is_ascii_digit());
+            if rest.len() == name.len() {
+                // The name of a patch, which has numbers of its own.
+                return name;
+            }
+            rest.to_owned()
         };
-        // What stands before a patch's numbers, and patches with numbers of their own, stay as they are.
-        if after.len() == proposal.len() {
-            return help.to_owned();
-        }
         let number = self.given.get(stem).cloned().unwrap_or_else(|| {
-            let free = |at: &usize| self.is_free(&format!("{before}{}{after}", next_number(self.folder, *at)));
-            // So many are taken at the most.
-            let taken = self.proposed.len() + self.folder.migrations.len();
-            next_number(self.folder, (0..=taken).find(free).unwrap_or(0))
+            let is_free = |at: &usize| self.is_free(&format!("{}{rest}", next_number(self.folder, *at)));
+            let taken_max = self.proposed.len() + self.folder.migrations.len();
+            next_number(self.folder, (0..=taken_max).find(is_free).unwrap_or(0))
         });
-        self.given.insert(stem.to_owned(), number.clone());
-        let right = format!("{before}{number}{after}");
-        self.propose(&right);
-        help.replace(proposal, &right)
+        let name = format!("{number}{rest}");
+        self.given.insert(stem.to_owned(), number);
+        self.remember(&name);
+        name
     }
 
-    fn propose(&mut self, file: &str) {
+    fn remember(&mut self, file: &str) {
         if let Ok(name) = name::parse(file, self.folder.policy.numbering) {
             self.proposed.insert((name.id.database().map(str::to_owned), name.id.version()), name.id);
         }
@@ -78,14 +94,14 @@ impl<'a> Free<'a> {
     }
 }
 
-/// The user that a suggestion gives to a patch without one.
-pub(super) fn last_user(folder: &Folder) -> String {
+/// The user of the newest patch, if the folder has one database.
+fn last_user(folder: &Folder) -> String {
     let last = folder.migrations.last().and_then(|migration| Patch::parse(&migration.id));
     last.filter(|_| folder.databases().len() == 1).map_or("<user>", |patch| patch.user()).to_owned()
 }
 
-/// The number that a suggestion gives to a file without one, written as wide as the others: the first one, or so
-/// many after it.
+/// The number `after` places behind the next one, written as wide as those of the folder. Under `encoded` it
+/// has the database before it.
 fn next_number(folder: &Folder, after: usize) -> String {
     let last = folder.migrations.last();
     let width = last.map_or(4, |last| last.id.word().len());
