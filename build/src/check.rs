@@ -6,7 +6,7 @@ use std::path::Path;
 
 use lockgate_source::core::Dialects;
 use lockgate_source::folder::{Loaded, load_embedded};
-use lockgate_source::{Severity, said};
+use lockgate_source::{Severity, build_warnings};
 
 use crate::Folder;
 
@@ -109,7 +109,7 @@ fn looked_at(folder: &Folder, more: impl FnOnce(&mut Loaded, &mut String)) {
     let (tests, root) = (tests.as_deref(), workspace(&crate_directory));
     let mut loaded = load_embedded(&crate_directory, &path, tests, root, Dialects::NONE);
     // What the macro will find is known before more is looked at.
-    let said = said::variable(&loaded);
+    let said = build_warnings::variable(&loaded);
     more(&mut loaded, &mut lines);
     for found in &loaded.diagnostics {
         let text = found.render_behind_level();

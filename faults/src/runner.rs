@@ -113,7 +113,7 @@ pub(crate) fn encode(set: &Set, folder: &Path) {
     let problems: Vec<String> = loaded
         .diagnostics
         .iter()
-        .map(|diagnostic| diagnostic.render(lockgate_source::diagnostic::Style::Plain))
+        .map(|diagnostic| diagnostic.render(lockgate_source::diagnostic::Color::Off))
         .collect();
     assert!(!loaded.has_errors(), "the campaign's own set is wrong:\n{}", problems.join("\n"));
     let embedded = loaded.folder.encode();

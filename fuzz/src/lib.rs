@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use lockgate_source::{Diagnostic, Style};
+use lockgate_source::{Diagnostic, Color};
 
 /// The bytes are there, and begin and end between characters.
 pub fn is_inside(text: &str, range: &Range<usize>) {
@@ -17,6 +17,6 @@ pub fn can_be_shown(diagnostics: &[Diagnostic]) {
             is_inside(text, range);
         }
         assert!(!diagnostic.place().is_empty() && diagnostic.position() <= diagnostic.end_position());
-        assert!(!diagnostic.render(Style::Plain).is_empty());
+        assert!(!diagnostic.render(Color::Off).is_empty());
     }
 }

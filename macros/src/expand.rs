@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use lockgate_source::core::{Dialect, Dialects};
 use lockgate_source::folder::{self, Embedded, EmbeddedText, Migration, NoDatabase, RustStep};
-use lockgate_source::{Diagnostic, Folder, Loaded, Severity, policy, said};
+use lockgate_source::{Diagnostic, Folder, Loaded, Severity, build_warnings, policy};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::LitStr;
@@ -41,7 +41,7 @@ pub(crate) fn crate_directory() -> Option<PathBuf> {
 fn expansion(args: &Args, crate_directory: &Path, work_directory: &Path) -> TokenStream {
     let mut loaded = load(args, crate_directory, work_directory);
     // A build script speaks of the whole folder, whichever database is embedded of it.
-    let is_said = said::variable(&loaded).is_some_and(|variable| std::env::var_os(variable).is_some());
+    let is_said = build_warnings::variable(&loaded).is_some_and(|variable| std::env::var_os(variable).is_some());
     // What is wrong in the folder is told first: a bad name says no database.
     if !loaded.has_errors()
         && let Err(error) = choose(&mut loaded, args, "embed_migrations")

@@ -73,7 +73,7 @@ pub fn replay(loaded: &mut Loaded) -> Result<Option<String>, Error> {
     if !scripts::can_run(&loaded.diagnostics) {
         return Ok(Some("not replayed before the errors are put right".to_owned()));
     }
-    let folders = loaded.folder.of_each_database();
+    let folders = loaded.folder.split_by_database();
     let mut found = Vec::new();
     let mut summaries = Vec::new();
     for folder in &folders {
@@ -86,7 +86,7 @@ pub fn replay(loaded: &mut Loaded) -> Result<Option<String>, Error> {
                 found[first + at] = once(&found[first + at], lint);
             }
         }
-        summaries.push(scripts::of_database(folder, folders.len(), replayed.summary));
+        summaries.push(scripts::name_database(folder, folders.len(), replayed.summary));
     }
     loaded.diagnostics.extend(found);
     diagnostic::sort(&mut loaded.diagnostics);
@@ -336,7 +336,7 @@ impl<'a> Replay<'a> {
         let Some(up) = sql(&migration.up) else {
             return Err(Box::new(scripts::ends_before(CODE, self.folder, migration)));
         };
-        let down = migration.way_down().and_then(sql);
+        let down = migration.down_script().and_then(sql);
         for sql in [Some(up), down].into_iter().flatten() {
             if let Some(statement) = sql.statements.iter().find(|statement| leaves(sql.script, statement)) {
                 let message =

@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::folder::directive::{self, Comment};
 use crate::folder::name::{self, Kind};
 use crate::folder::policy::{self, Numbering};
-use crate::folder::section::{self, Sections, Way};
+use crate::folder::section::{self, Direction, Sections};
 use crate::folder::{Folder, read};
 use crate::{lockfile, sql};
 use layout::{Layout, Named};
@@ -128,8 +128,8 @@ fn is_released(folder: &Folder, id: &str) -> bool {
 
 fn convert(files: &[File], settings: &BTreeMap<String, String>, numbering: Numbering, conversion: &mut Conversion) {
     let kind = |file: &File| match file.named.way {
-        Some(Way::Down) => Kind::Down,
-        Some(Way::Up) | None => Kind::Up,
+        Some(Direction::Down) => Kind::Down,
+        Some(Direction::Up) | None => Kind::Up,
     };
     let is_divided = |file: &File| file.sections.wrong(kind(file)).next().is_some();
     // The migrations that have a way down after this: a file of their own for it, or a section.
@@ -148,7 +148,7 @@ fn convert(files: &[File], settings: &BTreeMap<String, String>, numbering: Numbe
         let mut note = file.named.note.map(str::to_owned);
         let mut pieces = Vec::new();
         if is_divided(file) {
-            for (way, kind) in [(Way::Up, Kind::Up), (Way::Down, Kind::Down)] {
+            for (way, kind) in [(Direction::Up, Kind::Up), (Direction::Down, Kind::Down)] {
                 let mut piece = piece(file, way, place(kind));
                 let asked =
                     file.sections.sections.iter().any(|part| part.way == way && part.outside && part.has_statements);
@@ -160,8 +160,8 @@ fn convert(files: &[File], settings: &BTreeMap<String, String>, numbering: Numbe
         } else {
             let path = match (file.own, file.named.way) {
                 (true, _) if file.named.is_as_named => file.path.clone(),
-                (_, Some(Way::Down)) => place(Kind::Down),
-                (_, Some(Way::Up) | None) => place(up),
+                (_, Some(Direction::Down)) => place(Kind::Down),
+                (_, Some(Direction::Up) | None) => place(up),
             };
             let asked = file.sections.sections.iter().any(|part| part.outside && part.has_statements);
             let text = if asked || outside.is_some() { with_directive(&file.text) } else { file.text.clone() };
@@ -186,7 +186,7 @@ fn convert(files: &[File], settings: &BTreeMap<String, String>, numbering: Numbe
 }
 
 /// What of a file leads one way, without the lines that mean something to another tool alone.
-fn piece(file: &File, way: Way, path: String) -> Piece {
+fn piece(file: &File, way: Direction, path: String) -> Piece {
     let line = |at: usize| file.text[..at].matches('\n').count() + 1;
     let (mut text, mut lines) = (String::new(), Vec::new());
     for part in file.sections.sections.iter().filter(|part| part.way == way) {

@@ -1,12 +1,12 @@
-//! Reads and checks what the user wrote: a folder of migrations, its policy and its lockfile.
+//! Reads and checks a folder of migrations, its policy (`migrations.toml`) and its lockfile.
 //!
-//! Runs while compiling (`embed_migrations!`, the build script) and in the xtask; it never reaches
-//! the user's program. [`folder::load`] is the way in: it gives a [`folder::Folder`] and every
-//! [`Diagnostic`] at once. Files are read in `folder/read.rs` alone, and nothing here knows a clock
-//! or a database.
+//! Start with [`folder::load`]: it returns a [`folder::Folder`] and every [`Diagnostic`] at once. This
+//! crate runs at compile time (`embed_migrations!`, the build script) and in the xtask. It is not linked
+//! into the user's program. Only `folder/read.rs` reads files, and nothing here uses a clock or a database.
 
 #![deny(missing_docs)]
 
+pub mod build_warnings;
 pub mod checksum;
 pub mod convert;
 pub mod diagnostic;
@@ -14,12 +14,11 @@ pub mod folder;
 pub mod id;
 pub mod lockfile;
 pub mod renumber;
-pub mod said;
 pub mod scaffold;
 pub mod scripts;
 mod time;
 
-pub use diagnostic::{Diagnostic, Severity, Style};
+pub use diagnostic::{Color, Diagnostic, Severity};
 pub use folder::policy::{self, Policy};
 pub use folder::{Folder, Loaded};
 pub use id::Id;

@@ -1,6 +1,6 @@
-//! `migrations.lock`: the frozen history of a folder, as a text that is checked in. Each migration
-//! has one line with its own checksums, so that one edit changes one line; the head line chains all
-//! of them, so that two branches that both add a migration conflict in version control on purpose.
+//! The lockfile `migrations.lock`: which migrations are released (`frozen`), with which checksums. It is
+//! committed to version control. Each migration has one line. The head line has a hash over all lines, so
+//! that two branches that both add a migration conflict on purpose.
 //!
 //! ```text
 //! lockgate-lock v2 chain=5d1f…
@@ -11,11 +11,12 @@
 //! draft 0003_add_tags
 //! ```
 //!
-//! A line `amended` follows that of its migration and has the checksums from before the amendment. Only a file
-//! with such a line has the format `v2`; every other is written as `v1`, which releases without amendments read.
+//! An `amended` line follows the line of its migration and has the checksums from before the amendment. A
+//! file with such a line has the format `v2`. Every other file is written as `v1`, which older releases of
+//! Lockgate can read.
 //!
-//! A patch, `database.MAJOR.MINOR.user.description`, is found by its first three parts: its line keeps
-//! the name that it was released under, whatever it is called now.
+//! A patch, `database.MAJOR.MINOR.user.description`, is identified by its first three parts. Its line keeps
+//! the name that it was released under, even if the file is renamed later.
 
 mod merge;
 mod read;
@@ -38,31 +39,31 @@ pub const FILE: &str = "migrations.lock";
 const HEAD: &str = "lockgate-lock ";
 const NOTE: &str = "# Written by `cargo xtask`; commit it and do not edit it.";
 
-/// The frozen history of a folder.
+/// The contents of a lockfile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lockfile {
     pub(crate) lines: Vec<Line>,
 }
 
-/// What the lockfile says of one migration.
+/// What the lockfile records about one migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Version and name: `0001_create_users`; of a patch, those that it was released under.
+    /// Version and name: `0001_create_users`. For a patch, the name that it was released under.
     pub id: Id,
-    /// Whether it was released, and with which checksums.
+    /// Whether it is released, and with which checksums.
     pub state: LineState,
-    /// How it was amended since its release, the first time first.
+    /// Its amendments since its release, oldest first.
     pub amendments: Vec<Amendment>,
 }
 
 /// A change to a released migration that no database had applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Amendment {
-    /// The checksum that the up script or the Rust step had before.
+    /// The checksum of the up script or the Rust step before the amendment.
     pub up: Checksum,
-    /// The checksum that the down script had before, where there was one.
+    /// The checksum of the down script before the amendment, if there was one.
     pub down: Option<Checksum>,
-    /// Why, in one line.
+    /// The reason, on one line.
     pub reason: String,
 }
 
@@ -70,7 +71,7 @@ pub struct Amendment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
     V1,
-    /// Has amendments.
+    /// With amendments.
     V2,
 }
 
@@ -83,34 +84,34 @@ impl fmt::Display for Format {
     }
 }
 
-/// Whether a migration was released.
+/// Whether a migration is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineState {
-    /// It may still be edited.
+    /// Not released: it may be edited.
     Draft,
-    /// It was released.
+    /// Released.
     Frozen {
         /// The checksum of the up script or of the Rust step.
         up: Checksum,
-        /// The checksum of the down script, where there was one.
+        /// The checksum of the down script, if there was one.
         down: Option<Checksum>,
     },
 }
 
 impl Lockfile {
-    /// The lines in ascending order of databases and versions.
+    /// Returns the lines, sorted by database and version.
     pub fn lines(&self) -> &[Line] {
         &self.lines
     }
 
-    /// A lockfile of these lines, in whatever order.
+    /// Creates a lockfile from lines in any order.
     pub(crate) fn of(mut lines: Vec<Line>) -> Self {
         lines.sort_by(|a, b| a.place().cmp(&b.place()));
         lines.dedup();
         Self { lines }
     }
 
-    /// The line of the migration with this id; of a patch, whatever it was called then.
+    /// Returns the line of the migration with this id. A patch is also found by its key, under another name.
     pub fn find(&self, id: &str) -> Option<&Line> {
         let id = Id::parse(id).ok()?;
         let at = self.lines.partition_point(|line| line.id.place() < id.place());
@@ -118,17 +119,17 @@ impl Lockfile {
         of_it().find(|line| line.id == id).or_else(|| of_it().find(|_| id.database().is_some()))
     }
 
-    /// The newest released migration of a database, or of all where names do not say what they are for.
+    /// Returns the newest released migration of a database; `None` stands for names without a database.
     pub fn newest_frozen(&self, database: Option<&str>) -> Option<&Line> {
         self.lines.iter().rev().find(|line| line.is_frozen() && line.id.database() == database)
     }
 
-    /// Whether anything is released.
+    /// Whether any migration is released.
     pub fn has_frozen(&self) -> bool {
         self.lines.iter().any(Line::is_frozen)
     }
 
-    /// The text of the file. The same lines always give the same text.
+    /// Renders the text of the file. The same lines always give the same text.
     pub fn render(&self) -> String {
         let lines: Vec<String> = self.lines.iter().flat_map(Line::render_all).collect();
         let amended = self.lines.iter().any(|line| !line.amendments.is_empty());
@@ -141,30 +142,30 @@ impl Lockfile {
         text
     }
 
-    /// The newest released migration of each database.
+    /// Returns the newest released migration of each database.
     pub(crate) fn newest(&self) -> HashMap<Option<&str>, &Line> {
-        // Lines are in ascending order: of each database the last one stays.
+        // Lines are sorted, and the last line of each database wins.
         self.lines.iter().filter(|line| line.is_frozen()).map(|line| (line.id.database(), line)).collect()
     }
 }
 
 impl Line {
-    /// A draft of this id.
+    /// Creates the line of a draft.
     pub(crate) fn draft(id: Id) -> Self {
         Self { id, state: LineState::Draft, amendments: Vec::new() }
     }
 
-    /// What the lines are sorted by.
+    /// Returns the sort key of the line.
     fn place(&self) -> (Option<&str>, Version, &str) {
         (self.id.database(), self.id.version(), &self.id)
     }
 
-    /// Whether it was released.
+    /// Whether it is released.
     pub fn is_frozen(&self) -> bool {
         matches!(self.state, LineState::Frozen { .. })
     }
 
-    /// The line itself.
+    /// Renders the line without its amendments.
     pub(crate) fn render(&self) -> String {
         match self.state {
             LineState::Draft => format!("draft {}", self.id),
@@ -173,7 +174,7 @@ impl Line {
         }
     }
 
-    /// Its own line and those of its amendments.
+    /// Renders the line and those of its amendments.
     fn render_all(&self) -> impl Iterator<Item = String> {
         let amended = self.amendments.iter().map(|amendment| {
             let Amendment { up, down, reason } = amendment;

@@ -69,7 +69,7 @@ pub fn can_run(found: &[Diagnostic]) -> bool {
 }
 
 /// What was done, for people, of one of several databases that a folder is for.
-pub fn of_database(folder: &Folder, databases: usize, summary: String) -> String {
+pub fn name_database(folder: &Folder, databases: usize, summary: String) -> String {
     match folder.databases()[..] {
         [database] if databases > 1 => format!("`{database}` {summary}"),
         _ => summary,

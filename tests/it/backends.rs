@@ -40,9 +40,9 @@ fn of_several_it_is_said_what_is_not_checked_and_the_line_works() {
     let scratch = with(&lockgate("\"postgres\", \"sqlite\""));
     let said = scratch.run(&["check"]);
     let warning = "\
-warning[undeclared-dialects]: the SQL of `app/migrations` is hardly checked: it could be for PostgreSQL or SQLite, and only what none of them takes is refused
+warning[undeclared-dialects]: the SQL of `app/migrations` is hardly checked: it could be for PostgreSQL or SQLite, and only SQL that is invalid in all of them is refused
 --> app/migrations/migrations.toml
- = help: write `dialects = [\"postgres\"]` or `dialects = [\"sqlite\"]` into `app/migrations/migrations.toml`, above any `[lint]`, or `dialects = [\"postgres\", \"sqlite\"]` if each script is for all of them
+ = help: write `dialects = [\"postgres\"]` or `dialects = [\"sqlite\"]` into `app/migrations/migrations.toml`, above any `[lint]`; or write `dialects = [\"postgres\", \"sqlite\"]` if each script is for all of them
 ";
     assert_eq!((said.code, said.stderr.trim_end()), (0, warning.trim_end()));
     // Each line is typed as it stands there.

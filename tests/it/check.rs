@@ -114,7 +114,7 @@ fn json_is_one_document() {
                     "severity": "warning",
                     "file": "app/migrations/0002_tags.down.sql",
                     "line": 1, "column": 1, "end_line": 1, "end_column": 17,
-                    "message": "`0002_tags` has a down script and no up script: it is never run",
+                    "message": "`0002_tags` has a down script but no up script, so it is never run",
                     "label": null,
                     "help": ["add `0002_tags.up.sql`, or delete this file"],
                 },

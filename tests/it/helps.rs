@@ -515,7 +515,7 @@ impl Wrong {
     #[track_caller]
     fn is_right(&self, code: &str, before: &BTreeSet<&'static str>, help: &str) {
         let now = self.load().diagnostics;
-        let shown: Vec<String> = now.iter().map(|d| d.render(lockgate_source::Style::Plain)).collect();
+        let shown: Vec<String> = now.iter().map(|d| d.render(lockgate_source::Color::Off)).collect();
         let is_gone = now.iter().all(|d| d.code != code);
         // A new draft wants its line, which another message says.
         let new = |d: &&Diagnostic| d.severity == Severity::Error && !before.contains(d.code) && d.code != "unlocked";

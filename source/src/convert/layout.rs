@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::folder::name::{self, Kind};
 use crate::folder::policy::Numbering;
-use crate::folder::section::Way;
+use crate::folder::section::Direction;
 
 /// What a path says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(super) struct Named {
     /// The digits as they are to be written.
     digits: String,
     name: String,
-    pub(super) way: Option<Way>,
+    pub(super) way: Option<Direction>,
     /// Whether path and name stay as they are.
     pub(super) is_as_named: bool,
     pub(super) is_rust: bool,
@@ -52,11 +52,11 @@ pub(super) struct Layout<'a> {
 const UPS: [&str; 5] = ["up", "do", "apply", "forward", "deploy"];
 const DOWNS: [&str; 5] = ["down", "undo", "revert", "rollback", "backward"];
 
-fn way(word: &str) -> Option<Way> {
+fn way(word: &str) -> Option<Direction> {
     let word = word.to_ascii_lowercase();
     match () {
-        () if UPS.contains(&word.as_str()) => Some(Way::Up),
-        () if DOWNS.contains(&word.as_str()) => Some(Way::Down),
+        () if UPS.contains(&word.as_str()) => Some(Direction::Up),
+        () if DOWNS.contains(&word.as_str()) => Some(Direction::Down),
         () => None,
     }
 }
@@ -78,8 +78,8 @@ impl<'a> Layout<'a> {
                 digits: own.id[..digits].to_owned(),
                 name: own.id.name().to_owned(),
                 way: match own.kind {
-                    Kind::Up => Some(Way::Up),
-                    Kind::Down => Some(Way::Down),
+                    Kind::Up => Some(Direction::Up),
+                    Kind::Down => Some(Direction::Down),
                     Kind::OneWay | Kind::Rust => None,
                 },
                 is_as_named: true,
@@ -128,7 +128,7 @@ impl<'a> Layout<'a> {
         if matches!(lone.as_str(), "up" | "down" | "migration" | "migrate") {
             let (above, of) = directory.rsplit_once('/').unwrap_or(("", directory));
             let Some(named) = dated(of).and_then(|parts| plain(parts, above)) else { return Err(None) };
-            let from = way(&lone).or(Some(Way::Up)).filter(|_| lone != "migration" && lone != "migrate");
+            let from = way(&lone).or(Some(Direction::Up)).filter(|_| lone != "migration" && lone != "migrate");
             return Ok(Named { way: from, ..named });
         }
         if let Some(found) = flyway(stem, directory) {
@@ -148,10 +148,10 @@ impl<'a> Layout<'a> {
     }
 
     /// Of a directory such as `down`: the one above it, and the way, where the other way is there too.
-    fn directed<'p>(&self, directory: &'p str) -> Option<(&'p str, Way)> {
+    fn directed<'p>(&self, directory: &'p str) -> Option<(&'p str, Direction)> {
         let (above, word) = directory.rsplit_once('/').unwrap_or(("", directory));
         let from = way(word)?;
-        let others = if from == Way::Up { DOWNS } else { UPS };
+        let others = if from == Direction::Up { DOWNS } else { UPS };
         let has = |other: &&str| {
             let prefix = format!("{}{other}/", folder(above));
             self.paths.iter().any(|path| path.to_ascii_lowercase().starts_with(&prefix.to_ascii_lowercase()))
@@ -160,11 +160,11 @@ impl<'a> Layout<'a> {
     }
 
     /// Of a name such as `0001_users_down`: what is before the way, where the other way is there too.
-    fn paired<'p>(&self, directory: &str, stem: &'p str) -> Option<(&'p str, Way)> {
+    fn paired<'p>(&self, directory: &str, stem: &'p str) -> Option<(&'p str, Direction)> {
         let at = stem.rfind(['_', '-'])?;
         let (base, word) = (&stem[..at], &stem[at + 1..]);
         let from = way(word)?;
-        let others = if from == Way::Up { DOWNS } else { UPS };
+        let others = if from == Direction::Up { DOWNS } else { UPS };
         let has = |other: &&str| {
             let partner = format!("{}{base}{}{other}.sql", folder(directory), &stem[at..=at]);
             self.paths.iter().any(|path| path.eq_ignore_ascii_case(&partner))
@@ -247,7 +247,7 @@ fn flyway(stem: &str, directory: &str) -> Option<Result<Named, Option<String>>> 
     }
     let digits = if parts.len() == 1 { version } else { "0" };
     let named = plain((digits.to_owned(), name), directory)?;
-    let way = Some(if letter == 'U' { Way::Down } else { Way::Up });
+    let way = Some(if letter == 'U' { Direction::Down } else { Direction::Up });
     Some(Ok(Named { version: Version::Parts(parts), way, ..named }))
 }
 
@@ -293,10 +293,10 @@ pub(super) fn number(files: &mut [&mut Named]) {
     // Undo scripts may be described otherwise than what they undo.
     let ups: Vec<(Version, String, String)> = files
         .iter()
-        .filter(|named| named.way != Some(Way::Down))
+        .filter(|named| named.way != Some(Direction::Down))
         .map(|named| (named.version.clone(), named.digits.clone(), named.name.clone()))
         .collect();
-    for named in files.iter_mut().filter(|named| named.way == Some(Way::Down) && !named.is_as_named) {
+    for named in files.iter_mut().filter(|named| named.way == Some(Direction::Down) && !named.is_as_named) {
         let of_it: Vec<_> = ups.iter().filter(|(version, ..)| *version == named.version).collect();
         if let [(_, digits, name)] = of_it.as_slice() {
             (named.digits, named.name) = (digits.clone(), name.clone());

@@ -107,7 +107,7 @@ pub(super) fn check(folder: &Folder, backends: Dialects) -> Option<Diagnostic> {
     let policy = folder.show(policy::FILE);
     let products: Vec<&str> = backends.iter().map(Dialect::product).collect();
     let message = format!(
-        "the SQL of `{}` is hardly checked: it could be for {}, and only what none of them takes is refused",
+        "the SQL of `{}` is hardly checked: it could be for {}, and only SQL that is invalid in all of them is refused",
         folder.shown,
         products.join(" or ")
     );
@@ -118,7 +118,7 @@ pub(super) fn check(folder: &Folder, backends: Dialects) -> Option<Diagnostic> {
     let each: Vec<Dialect> = backends.iter().collect();
     let alone: Vec<String> = each.iter().map(|dialect| line(&[*dialect])).collect();
     let help = format!(
-        "write {} into `{policy}`, above any `[lint]`, or {} if each script is for all of them",
+        "write {} into `{policy}`, above any `[lint]`; or write {} if each script is for all of them",
         alone.join(" or "),
         line(&each)
     );

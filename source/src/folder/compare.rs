@@ -8,7 +8,7 @@ use super::model::{Folder, Migration, Script};
 use super::name::Kind;
 use super::order;
 use crate::Diagnostic;
-use crate::diagnostic::typed;
+use crate::diagnostic::shell_word;
 use crate::lockfile::{FILE, Line, LineState, Lockfile};
 
 /// Every difference between a folder and its lockfile. `text` is the lockfile's.
@@ -61,7 +61,7 @@ impl Comparison<'_> {
         let lockfile = folder.show(FILE);
         let edited = |script: &Script, message: String| {
             let file = folder.show(&script.path);
-            let file = typed(&file);
+            let file = shell_word(&file);
             folder
                 .error("edited", script, message)
                 .help(format!(
@@ -91,7 +91,7 @@ impl Comparison<'_> {
                 self.diagnostics.push(edited(script, message));
             }
             (Some(_), None) => {
-                let message = format!("`{}` was released with a down script, and it is gone", migration.id);
+                let message = format!("`{}` was released with a down script, which is gone", migration.id);
                 self.diagnostics.push(
                     self.at_line(Diagnostic::error("deleted", lockfile, message), line)
                         .help(format!("bring `{}.down.sql` back from version control", migration.id)),
@@ -121,7 +121,7 @@ impl Comparison<'_> {
         let error = match (line.is_frozen(), renamed) {
             (true, Some(now)) => {
                 let message =
-                    format!("`{}` was renamed after its release: the lockfile knows it as `{}`", now.id, line.id);
+                    format!("`{}` was renamed after its release: the lockfile records it as `{}`", now.id, line.id);
                 let error = self.folder.error("renamed", &now.up, message).help(format!(
                     "give it its name back: `{}{}`",
                     line.id,
@@ -132,15 +132,15 @@ impl Comparison<'_> {
             }
             (true, None) => {
                 Diagnostic::error("deleted", lockfile, format!("`{}` was deleted after its release", line.id))
-                    .help("bring it back from version control: databases have it, and new ones need it")
+                    .help("restore it from version control: existing databases have it, and new ones need it")
             }
             (false, Some(now)) => {
-                let message = format!("the lockfile has a draft `{}`, and the folder calls it `{}`", line.id, now.id);
+                let message = format!("the lockfile has a draft `{}`, which the folder calls `{}`", line.id, now.id);
                 Diagnostic::error("unlocked", lockfile, message)
                     .help("run `cargo xtask check --write` to write the new name")
             }
             (false, None) => {
-                let message = format!("the lockfile has a draft `{}`, and the folder has no such file", line.id);
+                let message = format!("the lockfile has a draft `{}`, but the folder has no such file", line.id);
                 Diagnostic::error("vanished-draft", lockfile, message)
                     .help("run `cargo xtask check --write` to drop the line, or bring the file back")
             }

@@ -364,7 +364,7 @@ fn duration(value: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Style;
+    use crate::Color;
 
     fn read(text: &str) -> Directives {
         let (directives, diagnostics) = parse(text, "m/1_x.sql", Comment::Sql);
@@ -535,6 +535,6 @@ error[misplaced-directive]: this directive has no effect here
   |      ^^^^^^^^^^^^^^^^ too late
   |
   = help: move it to the head of the file, above everything that is not a comment";
-        assert_eq!(diagnostics[0].render(Style::Plain), expected);
+        assert_eq!(diagnostics[0].render(Color::Off), expected);
     }
 }

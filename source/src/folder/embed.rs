@@ -72,7 +72,7 @@ impl Folder {
         let mut rust_steps = Vec::new();
         let mut migrations = Vec::with_capacity(self.migrations.len());
         for migration in &self.migrations {
-            for script in [Some(&migration.up), migration.way_down()].into_iter().flatten() {
+            for script in [Some(&migration.up), migration.down_script()].into_iter().flatten() {
                 if script.kind != Kind::Rust {
                     texts.push(EmbeddedText {
                         file: script.absolute.clone(),
@@ -95,7 +95,7 @@ impl Folder {
                 amended: migration.amended.clone(),
                 irreversible: migration.reason().map(str::to_owned),
                 up: data(&migration.up),
-                down: migration.way_down().map(data),
+                down: migration.down_script().map(data),
             });
         }
         let names = match self.policy.numbering {

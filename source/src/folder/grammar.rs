@@ -5,7 +5,7 @@ use lockgate_core::{Dialect, Dialects, Statement, StatementFlags};
 
 use super::model::{Folder, Script, ScriptState};
 use super::name::{Kind, Name};
-use super::script::{Read, product};
+use super::script::{ReadScript, product};
 use crate::sql::LintLevel;
 use crate::sql::check::{self, Fact, Finding, big_stack};
 use crate::sql::looks_like_mysql;
@@ -13,13 +13,13 @@ use crate::{Diagnostic, Severity};
 
 /// Checks the scripts of a folder with the grammars of its dialects. Released scripts were checked before
 /// their release and are not parsed again.
-pub(super) fn check(folder: &Folder, files: &[(Name, Read)]) -> Vec<Diagnostic> {
-    let mut drafts: Vec<&(Name, Read)> = files
+pub(super) fn check(folder: &Folder, files: &[(Name, ReadScript)]) -> Vec<Diagnostic> {
+    let mut drafts: Vec<&(Name, ReadScript)> = files
         .iter()
         .filter(|(name, read)| name.kind != Kind::Rust && read.script.state != ScriptState::Frozen)
         .collect();
     drafts.sort_by_key(|(name, _)| name.id.version());
-    let mut drafts: Vec<&Read> = drafts.into_iter().map(|(_, read)| read).collect();
+    let mut drafts: Vec<&ReadScript> = drafts.into_iter().map(|(_, read)| read).collect();
     if folder.policy.dialects.is_none() {
         keep_newest(&mut drafts);
     }
@@ -32,7 +32,7 @@ pub(super) fn check(folder: &Folder, files: &[(Name, Read)]) -> Vec<Diagnostic> 
 const UNDECLARED_BYTES: usize = 128 * 1024;
 
 /// Keeps the newest scripts, up to [`UNDECLARED_BYTES`].
-fn keep_newest(drafts: &mut Vec<&Read>) {
+fn keep_newest(drafts: &mut Vec<&ReadScript>) {
     let mut left = UNDECLARED_BYTES;
     let kept = drafts.iter().rev().take_while(|read| {
         let len = read.script.text.len();
@@ -44,7 +44,7 @@ fn keep_newest(drafts: &mut Vec<&Read>) {
     drafts.drain(..first);
 }
 
-fn script(folder: &Folder, read: &Read) -> Vec<Diagnostic> {
+fn script(folder: &Folder, read: &ReadScript) -> Vec<Diagnostic> {
     let BodyData::Sql { readings, .. } = &read.script.body else { return Vec::new() };
     let in_dialect = |dialect: Dialect| -> Vec<Finding> {
         let reads = |reading: &&Reading| reading.dialects.contains(dialect) && read.clear.contains(dialect);
@@ -93,7 +93,11 @@ fn is_same(a: &Finding, b: &Finding) -> bool {
 
 /// The findings in a script of a folder that names no dialect. The script is wrong only if PostgreSQL and
 /// SQLite both reject it and nothing in it looks like MySQL, for which there is no parser.
-fn undeclared(read: &Read, alone: bool, in_dialect: impl Fn(Dialect) -> Vec<Finding>) -> Vec<(Finding, Dialects)> {
+fn undeclared(
+    read: &ReadScript,
+    alone: bool,
+    in_dialect: impl Fn(Dialect) -> Vec<Finding>,
+) -> Vec<(Finding, Dialects)> {
     let mut refusals = Vec::new();
     for dialect in [Dialect::Postgres, Dialect::Sqlite] {
         if !read.clear.contains(dialect) {

@@ -7,24 +7,24 @@ use lockgate_core::{Dialect, Dialects};
 
 use super::model::{Folder, ScriptState};
 use super::name::{Kind, Name};
-use super::script::Read;
+use super::script::ReadScript;
 use crate::sql::LintLevel;
 use crate::sql::lint::{self, Finding, LintInput, SqlFile};
 use crate::sql::looks_like_mysql;
 use crate::{Diagnostic, Severity};
 
 /// Lints the drafts of a folder. Released scripts were linted before their release.
-pub(super) fn check(folder: &Folder, files: &[(Name, Read)]) -> Vec<Diagnostic> {
+pub(super) fn check(folder: &Folder, files: &[(Name, ReadScript)]) -> Vec<Diagnostic> {
     // The databases of a folder share no tables.
     let databases: BTreeSet<Option<&str>> = files.iter().map(|(name, _)| name.id.database()).collect();
     databases.into_iter().flat_map(|database| check_database(folder, files, database)).collect()
 }
 
-fn check_database(folder: &Folder, files: &[(Name, Read)], database: Option<&str>) -> Vec<Diagnostic> {
+fn check_database(folder: &Folder, files: &[(Name, ReadScript)], database: Option<&str>) -> Vec<Diagnostic> {
     let files = files.iter().filter(|(name, _)| name.id.database() == database);
     // A released script that was edited has an error of its own.
-    let is_draft = |read: &Read| read.script.state == ScriptState::Draft;
-    let mut ordered: Vec<(&Name, &Read, bool)> = files.map(|(name, read)| (name, read, is_draft(read))).collect();
+    let is_draft = |read: &ReadScript| read.script.state == ScriptState::Draft;
+    let mut ordered: Vec<(&Name, &ReadScript, bool)> = files.map(|(name, read)| (name, read, is_draft(read))).collect();
     if !ordered.iter().any(|(_, _, is_draft)| *is_draft) {
         return Vec::new();
     }
@@ -83,7 +83,7 @@ fn is_of_rows(finding: &Finding) -> bool {
     matches!(finding.rule, "filled-table" | "rebuild-foreign-keys")
 }
 
-fn sql_file<'a>(folder: &Folder, name: &'a Name, read: &'a Read, is_draft: bool) -> SqlFile<'a> {
+fn sql_file<'a>(folder: &Folder, name: &'a Name, read: &'a ReadScript, is_draft: bool) -> SqlFile<'a> {
     let script = &read.script;
     let readings: &[Reading] = match &script.body {
         BodyData::Sql { readings, .. } => readings,
@@ -106,7 +106,7 @@ fn sql_file<'a>(folder: &Folder, name: &'a Name, read: &'a Read, is_draft: bool)
     }
 }
 
-fn diagnostic(folder: &Folder, read: &Read, finding: Finding) -> Option<Diagnostic> {
+fn diagnostic(folder: &Folder, read: &ReadScript, finding: Finding) -> Option<Diagnostic> {
     let script = &read.script;
     if script.allow.iter().any(|(allowed, _)| allowed == finding.rule) {
         return None;

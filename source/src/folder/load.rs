@@ -1,4 +1,4 @@
-//! Reads a folder: everything that is in it, and everything that is wrong with it.
+//! Reads a folder of migrations and runs every check on it.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -14,9 +14,9 @@ use crate::lockfile;
 use crate::sql::touch::{Catalogue, touches_after};
 use crate::{Diagnostic, diagnostic};
 
-/// Reads a folder. `directory` is absolute; `shown` is how messages name it (`migrations`).
+/// Reads a folder. `directory` is its absolute path; `shown` is its path in messages (`migrations`).
 ///
-/// Every problem is found at once, and none of them is a panic.
+/// Returns every problem at once, and does not panic on any input.
 pub fn load(directory: &Path, shown: &str) -> Loaded {
     let beside = match shown.rsplit_once('/') {
         _ if shown.is_empty() || shown == "." => "..",
@@ -31,19 +31,19 @@ pub fn load(directory: &Path, shown: &str) -> Loaded {
     load_with(directory, shown, tests)
 }
 
-/// Reads a folder like [`load`], with the tests of its migrations elsewhere than beside it: a
-/// package may embed a folder that is not its own.
+/// Reads a folder like [`load`], with the tests in another directory: a package may embed a folder that
+/// lies outside of it.
 pub fn load_with(directory: &Path, shown: &str, tests: Tests) -> Loaded {
     load_for(directory, shown, tests, Dialects::NONE)
 }
 
-/// Reads a folder like [`load_with`] for a package that has these databases: where its policy names none,
-/// it is for the only one that there is.
+/// Reads a folder like [`load_with`], for a package that uses these databases. If the policy names no
+/// dialect and the package uses one database, the folder is for that one.
 pub fn load_for(directory: &Path, shown: &str, tests: Tests, backends: Dialects) -> Loaded {
     load_any(directory, shown, tests, Policy::default(), backends)
 }
 
-/// Reads a folder like [`load_with`]; where it has no policy of its own, by this one.
+/// Reads a folder like [`load_with`]; `policy` applies if the folder has none of its own.
 pub fn load_as(directory: &Path, shown: &str, tests: Tests, policy: Policy) -> Loaded {
     load_any(directory, shown, tests, policy, Dialects::NONE)
 }
@@ -133,7 +133,7 @@ fn load_any(directory: &Path, shown: &str, tests: Tests, policy: Policy, backend
     diagnostics.extend(asking);
     let (migrations, problems) = order::group(&folder.shown, &folder.policy, files);
     folder.migrations = migrations;
-    touched(&mut folder.migrations);
+    record_touches(&mut folder.migrations);
     diagnostics.extend(problems);
     let mut proposed = proposed::ProposedNames::new(&folder);
     for (found, bad) in odd {
@@ -150,7 +150,7 @@ fn load_any(directory: &Path, shown: &str, tests: Tests, policy: Policy, backend
     if let (Some(lockfile), Some(text)) = (folder.lockfile.take(), &lockfile_text) {
         freeze::mark(&lockfile, &mut folder.migrations);
         if diagnostics.iter().any(|diagnostic| diagnostic.code == "merge-conflict") {
-            // Which drafts there are after a merge, the files say.
+            // After an unfinished merge the files decide which drafts exist.
             folder.lockfile = Some(freeze::with_drafts(&folder, Some(&lockfile)));
         } else {
             diagnostics.extend(compare(&folder, &lockfile, text));
@@ -162,16 +162,18 @@ fn load_any(directory: &Path, shown: &str, tests: Tests, policy: Policy, backend
     if folder.policy.tests == Need::Required {
         diagnostics.extend(missing_tests(&folder));
     }
-    // The way back is there, in the file itself.
+    // A file that another tool would divide has its down script inside it.
     diagnostics.retain(|diagnostic| diagnostic.code != "missing-down" || !divided.contains(&diagnostic.file));
     diagnostic::sort(&mut diagnostics);
     Loaded { folder, diagnostics }
 }
 
-/// Reads the folder that a package embeds: `written` is the path as the call of the macro has it, from the
-/// directory of the package, and `tests` that of its tests, if not `tests/migrations`. Messages name files from `work_directory`,
-/// where cargo runs the compiler, so that a click on them finds the file. `built` are the databases for which
-/// lockgate itself was built, where that is known: they count where the manifest of the package names none.
+/// Reads the folder that a package embeds.
+///
+/// `written` is the path in the macro call, relative to `crate_directory`. `tests` is the path of the tests,
+/// if it is not `tests/migrations`. Messages show paths relative to `work_directory`, where cargo runs the
+/// compiler, so that editors can open them. `built` are the databases that lockgate was built for, if they
+/// are known; they count if the package's manifest names none.
 pub fn load_embedded(
     crate_directory: &Path,
     written: &str,
@@ -199,13 +201,13 @@ pub fn load_embedded(
     let manifest = crate_directory.join(backends::MANIFEST);
     let has_policy = loaded.folder.tracked.iter().any(|path| path.ends_with(policy::FILE));
     if !loaded.folder.directories.is_empty() && !has_policy && read::is_file(&manifest) {
-        // Where no policy says what the folder is for, the manifest does.
+        // Without a policy, the manifest decides which database the folder is for.
         loaded.folder.tracked.push(manifest);
     }
     loaded
 }
 
-/// The path from the work directory, where it is below that; else as it is written.
+/// Returns the path relative to the work directory if it is inside it, otherwise as it was written.
 fn shown(path: &Path, written: &str, work_directory: &Path) -> String {
     let short = path.strip_prefix(work_directory).ok().and_then(Path::to_str).filter(|path| !path.is_empty());
     match short {
@@ -214,8 +216,8 @@ fn shown(path: &Path, written: &str, work_directory: &Path) -> String {
     }
 }
 
-/// The path without `.` and `..`, by its letters alone: a link stays a link, and nothing
-/// needs to be there.
+/// Removes `.` and `..` from a path without looking at the file system: links are not followed, and the
+/// path need not exist.
 pub fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for component in path.components() {
@@ -230,8 +232,8 @@ pub fn normal(path: &Path) -> PathBuf {
     normal
 }
 
-/// Says of each script what it does to tables, by what those before it have made.
-fn touched(migrations: &mut [Migration]) {
+/// Records what each statement does to tables, given the tables that earlier scripts created.
+fn record_touches(migrations: &mut [Migration]) {
     let mut catalogues: BTreeMap<String, Catalogue> = BTreeMap::new();
     for migration in migrations {
         let database = migration.database().unwrap_or_default().to_owned();
@@ -246,13 +248,13 @@ fn touched(migrations: &mut [Migration]) {
 fn touch(script: &mut Script, catalogue: &mut Catalogue) {
     let BodyData::Sql { readings, .. } = &mut script.body else { return };
     for reading in readings {
-        // What the dialects read alike does the same in each; the locks are PostgreSQL's.
+        // Dialects that read the script alike agree on what it does; the locks are PostgreSQL's.
         let reads_as = reading.dialects.iter().next().unwrap_or(Dialect::Postgres);
         reading.touches = touches_after(reads_as, &script.text, &mut reading.statements, catalogue);
     }
 }
 
-/// Under `tests = "required"`: the migrations without a test file (L1).
+/// Reports the migrations without a test file, under `tests = "required"`.
 fn missing_tests(folder: &Folder) -> Vec<Diagnostic> {
     let present = read::names(&folder.tests.directory);
     let has_test = |key: &str| test::endings().any(|ending| present.contains(&format!("{key}{ending}")));

@@ -1,5 +1,4 @@
-//! A folder of migrations, read and understood: [`load`] gives everything that is in it and
-//! everything that is wrong with it.
+//! A folder of migrations: [`load`] returns everything in it and every problem with it.
 
 mod amend;
 pub mod backends;

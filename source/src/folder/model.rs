@@ -1,4 +1,4 @@
-//! What a folder of migrations holds, as values.
+//! The values that a folder of migrations is read into.
 
 use std::path::PathBuf;
 
@@ -13,68 +13,68 @@ use crate::lockfile::Lockfile;
 use crate::sql::suggest;
 use crate::{Diagnostic, Severity};
 
-/// A folder and everything that is wrong with it.
+/// A folder and every problem in it.
 #[derive(Debug)]
 pub struct Loaded {
-    /// What is in it; after errors only as much as could be understood.
+    /// Its contents. After errors, only what could be read.
     pub folder: Folder,
-    /// Every problem, in the order of the files and their lines.
+    /// Every problem, sorted by file and line.
     pub diagnostics: Vec<Diagnostic>,
 }
 
 impl Loaded {
-    /// Whether the folder does not compile.
+    /// Whether there is an error, so that the folder does not compile.
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 }
 
-/// What a folder holds.
+/// The contents of a folder.
 #[derive(Clone, Debug)]
 pub struct Folder {
-    /// Where it is.
+    /// Its absolute path.
     pub root: PathBuf,
-    /// How messages name it: `migrations`.
+    /// Its path as messages show it: `migrations`.
     pub shown: String,
-    /// Where the tests of its migrations are.
+    /// The directory of its migrations' tests.
     pub tests: Tests,
-    /// What it asks of its migrations.
+    /// Its policy, from `migrations.toml`.
     pub policy: Policy,
-    /// Its lockfile, where there is one that can be read.
+    /// Its lockfile, if there is one and it can be read.
     pub lockfile: Option<Lockfile>,
-    /// The migrations in ascending order of database, version and id. Where two of one database have
-    /// the same version there is an error too.
+    /// The migrations, sorted by database, version and id. If two migrations of one database have the same
+    /// version, there is an error about it.
     pub migrations: Vec<Migration>,
     /// The folder and every directory in it.
     pub directories: Vec<PathBuf>,
-    /// Policy and lockfile, those that exist.
+    /// Other files that the result depends on: policy and lockfile, if they exist.
     pub tracked: Vec<PathBuf>,
 }
 
-/// The directory of the tests of migrations: `tests/migrations` of the package that embeds them.
+/// The directory of the migrations' tests: `tests/migrations` of the package that embeds the folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tests {
-    /// Where it is.
+    /// Its absolute path.
     pub directory: PathBuf,
-    /// How messages name it.
+    /// Its path as messages show it.
     pub shown: String,
 }
 
-/// Why there is no one database that a folder's migrations are for.
+/// Why [`Folder::choose`] found no database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoDatabase {
-    /// The folder's names say no database.
+    /// A database was given, but the folder's file names contain none.
     NotEncoded,
-    /// Its names say others.
+    /// The file names contain other databases.
     Unknown {
-        /// Those that they say.
+        /// The databases in the file names.
         known: Vec<String>,
-        /// The one among them that was meant, perhaps.
+        /// The one that was probably meant.
         meant: Option<String>,
     },
-    /// Its names say more than one, and none was named.
+    /// The file names contain several databases, and none was given.
     Several {
-        /// Those that they say.
+        /// The databases in the file names.
         known: Vec<String>,
     },
 }
@@ -82,71 +82,72 @@ pub enum NoDatabase {
 /// One migration of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migration {
-    /// Version and name as its files write them: `0001_create_users`.
+    /// Its version and name, as its files write them: `0001_create_users`.
     pub id: Id,
     /// Whether the lockfile records it as released.
     pub frozen: bool,
-    /// The checksums that its up script had before it was amended, the first one first.
+    /// The checksums of its up script before each amendment, oldest first.
     pub amended: Vec<Checksum>,
-    /// Why it cannot be reverted, where its author said so.
+    /// The reason that the `irreversible` directive gives, if there is one.
     pub irreversible: Option<String>,
-    /// The script that applies it, or the file of the Rust step.
+    /// The up script, or the file of the Rust step.
     pub up: Script,
-    /// The script that reverts it; for a Rust step that has a `down` the same file again.
+    /// The down script; for a Rust step with a function `down`, the same file again.
     pub down: Option<Script>,
 }
 
-/// Whether a script was released, as the lockfile says.
+/// Whether the lockfile records a script as released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ScriptState {
-    /// It was not, and may be edited.
+    /// Not released: it may be edited.
     Draft,
-    /// It was, with the text that it has.
+    /// Released, and unchanged since.
     Frozen,
-    /// It was, with another text.
+    /// Released, and edited since.
     Edited,
 }
 
 /// One file of a migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
-    /// The path below the folder, with forward slashes.
+    /// Its path relative to the folder, with forward slashes.
     pub path: String,
-    /// Where the file is.
+    /// Its absolute path.
     pub absolute: PathBuf,
-    /// What its name says that it is.
+    /// Its kind, from its name.
     pub kind: Kind,
-    /// What is in it. SQL is without a byte order mark and has LF for CRLF, as it is summed: two checkouts of one
-    /// file send the same.
+    /// Its text. SQL is stored without a byte order mark and with LF line ends, as the checksum covers it, so
+    /// that every checkout sends the same bytes.
     pub text: String,
-    /// Whether these are the bytes of the file.
+    /// Whether `text` is the file byte for byte.
     pub as_in_file: bool,
-    /// The checksum of its canonical text; `None` where it could not be read.
+    /// The checksum of its canonical text; `None` if the file could not be read.
     pub checksum: Option<Checksum>,
-    /// Whether it was released.
+    /// Whether it is released.
     pub state: ScriptState,
-    /// What it is made of.
+    /// Its statements, or that it is a Rust step.
     pub body: BodyData,
-    /// What it says where it reverts and only raises an error: then the migration is irreversible.
+    /// The error message of a down script that only raises an error. The migration is irreversible then.
     pub raises: Option<String>,
-    /// What its head asks for.
+    /// The options that its directives set.
     pub options: ScriptOptions,
-    /// The lints that its head silences, with the reasons.
+    /// The lints that its `allow` directives silence, with the reasons.
     pub allow: Vec<(String, String)>,
 }
 
 impl Folder {
-    /// A path below the folder as messages name it: `migrations/0001_create_users.sql`.
+    /// Returns a path in the folder as messages show it: `migrations/0001_create_users.sql`.
     pub fn show(&self, path: &str) -> String {
         read::join(&self.shown, path)
     }
 
-    /// An error about a file of a migration, shown at its first line that does something.
+    /// Creates an error about a file of a migration, pointing at its first statement.
     pub(crate) fn error(&self, code: &'static str, script: &Script, message: impl Into<String>) -> Diagnostic {
         script.point(Diagnostic::error(code, self.show(&script.path), message))
     }
 
-    /// The migration of this id; of a patch, whatever it is called now.
+    /// Returns the migration with this id. A patch is also found by its key, if its user or description has
+    /// changed.
     pub fn find(&self, id: &str) -> Option<&Migration> {
         let id = Id::parse(id).ok()?;
         let at = self.migrations.partition_point(|known| known.id.place() < id.place());
@@ -156,21 +157,22 @@ impl Folder {
         of_it().find(|known| known.id == id).or_else(by_key)
     }
 
-    /// The databases that its migrations are for, where their names say so.
+    /// Returns the databases in the names of its migrations.
     pub fn databases(&self) -> Vec<&str> {
         let mut databases: Vec<&str> = self.migrations.iter().filter_map(Migration::database).collect();
         databases.dedup();
         databases
     }
 
-    /// Leaves the migrations of one database: what a program embeds. Where names do not say what they
-    /// are for, and where they all say the same, all of them are.
+    /// Keeps only the migrations of one database, for a program to embed. Keeps all of them if `database` is
+    /// `None` and their names contain at most one database.
     ///
-    /// Checks look at the whole folder, and so at all databases.
+    /// The checks have run on the whole folder before.
     ///
     /// # Errors
     ///
-    /// [`NoDatabase`] where the folder is for several and none is named, or this one is not among them.
+    /// [`NoDatabase`] if the folder is for several databases and none is given, or the given one is not among
+    /// them.
     pub fn choose(&mut self, database: Option<&str>) -> Result<(), NoDatabase> {
         let known: Vec<String> = self.databases().into_iter().map(str::to_owned).collect();
         match database {
@@ -186,13 +188,13 @@ impl Folder {
         Ok(())
     }
 
-    /// The database of the folder that this slip of the pen stands for.
+    /// Returns the database of the folder that a misspelt name probably means.
     pub fn near_database(&self, wanted: &str) -> Option<&str> {
         suggest::nearest(wanted, self.databases())
     }
 
-    /// The folder once for each of its databases, or once where its names do not say what they are for.
-    pub fn of_each_database(&self) -> Vec<Self> {
+    /// Splits the folder into one for each of its databases; returns the folder itself if there is at most one.
+    pub fn split_by_database(&self) -> Vec<Self> {
         let of = |database: &&str| {
             let mut one = self.clone();
             one.migrations.retain(|migration| migration.database() == Some(*database));
@@ -204,7 +206,7 @@ impl Folder {
         }
     }
 
-    /// The test of a migration as messages name it, by its key: `tests/migrations/0001_create_users.rs`.
+    /// Returns the path of a migration's test as messages show it, given the migration's key: `tests/migrations/0001_create_users.rs`.
     pub fn shown_test(&self, key: &str) -> String {
         read::join(&self.tests.shown, &format!("{key}.rs"))
     }
@@ -215,33 +217,33 @@ impl Migration {
         Self { id: name.id.clone(), frozen: false, amended: Vec::new(), irreversible, up, down }
     }
 
-    /// The script that reverts it. One that only raises an error is none.
-    pub fn way_down(&self) -> Option<&Script> {
+    /// Returns the down script, unless it only raises an error.
+    pub fn down_script(&self) -> Option<&Script> {
         self.down.as_ref().filter(|down| down.raises.is_none())
     }
 
-    /// Why it is irreversible, as its directive or its way down says.
+    /// Returns why it is irreversible: the reason in its directive, or the error that its down script raises.
     pub fn reason(&self) -> Option<&str> {
         let raises = || self.down.as_ref().and_then(|down| down.raises.as_deref());
         self.irreversible.as_deref().or_else(raises)
     }
 
-    /// Its version.
+    /// Returns its version.
     pub fn version(&self) -> Version {
         self.id.version()
     }
 
-    /// Its name without the version: `create_users`. Of a patch, its description.
+    /// Returns its name without the version: `create_users`. For a patch, the description.
     pub fn name(&self) -> &str {
         self.id.name()
     }
 
-    /// The database that it is for, where its name says so.
+    /// Returns the database in its name, if there is one.
     pub fn database(&self) -> Option<&str> {
         self.id.database()
     }
 
-    /// The files that it is made of.
+    /// Returns its files.
     pub fn files(&self) -> impl Iterator<Item = &Script> {
         let down = self.down.as_ref().filter(|down| down.kind != Kind::Rust);
         std::iter::once(&self.up).chain(down)
@@ -249,7 +251,7 @@ impl Migration {
 }
 
 impl Script {
-    /// The diagnostic at the first line of the script that does something.
+    /// Points a diagnostic at the first statement of the script.
     pub(crate) fn point(&self, diagnostic: Diagnostic) -> Diagnostic {
         let first = match &self.body {
             BodyData::Sql { readings, .. } => {

@@ -7,12 +7,12 @@ use super::model::{Folder, Migration, Script};
 use super::name::{Kind, Name};
 use super::policy::{self, Need, Numbering};
 use super::read::join;
-use super::script::Read;
-use crate::diagnostic::typed;
+use super::script::ReadScript;
+use crate::diagnostic::shell_word;
 use crate::time::is_time;
 use crate::{Diagnostic, Policy, Severity};
 
-type File = (Name, Read);
+type File = (Name, ReadScript);
 
 /// Puts the files of each migration together; the result is in ascending order of version and id.
 pub(super) fn group(shown: &str, policy: &Policy, mut files: Vec<File>) -> (Vec<Migration>, Vec<Diagnostic>) {
@@ -78,7 +78,7 @@ impl Grouper<'_> {
         }
         let mut diagnostics = Vec::new();
         for (name, read) in std::mem::take(&mut self.alone) {
-            let message = format!("`{}` has a down script and no up script: it is never run", name.id);
+            let message = format!("`{}` has a down script but no up script, so it is never run", name.id);
             let mut diagnostic = self.error("down-without-up", &read.script, message);
             if down == Need::Optional {
                 diagnostic.severity = Severity::Warning;
@@ -102,17 +102,17 @@ impl Grouper<'_> {
             };
             let (a, b) = (join(self.shown, &known.script.path), join(self.shown, &read.script.path));
             let help = if first.kind == name.kind {
-                "folder names mean nothing to the order: delete or rename one of the two".to_owned()
+                "folder names do not affect the order: delete or rename one of the two".to_owned()
             } else {
                 "delete one of the two".to_owned()
             };
-            let message = format!("`{}` is there twice: as `{a}` and as `{b}`", name.id);
+            let message = format!("`{}` exists twice: as `{a}` and as `{b}`", name.id);
             self.diagnostics.push(self.error("duplicate", &read.script, message).help(help));
         }
         distinct
     }
 
-    fn migration(&mut self, name: &Name, up: Read, down: Option<File>) {
+    fn migration(&mut self, name: &Name, up: ReadScript, down: Option<File>) {
         let irreversible = up.irreversible;
         let Some((down_name, down)) = down else {
             let down = up.has_down.then(|| up.script.clone());
@@ -128,7 +128,7 @@ impl Grouper<'_> {
             );
         } else if name.kind == Kind::OneWay {
             // sqlx runs and reverts such a pair, so it is only said that the name misleads.
-            let message = format!("`{up_file}` is named like a one-way script, and `{down_file}` reverts it");
+            let message = format!("`{up_file}` is named like a one-way script, but `{down_file}` reverts it");
             let mut diagnostic = self.error("mismatched-names", &up.script, message);
             diagnostic.severity = Severity::Warning;
             self.diagnostics.push(diagnostic.help(format!("rename this file to `{}.up.sql`", name.id)));
@@ -136,7 +136,7 @@ impl Grouper<'_> {
             let message = format!("`{up_file}` is a Rust step, and `{down_file}` is no part of it");
             self.diagnostics.push(
                 self.error("duplicate", &down.script, message)
-                    .help("write the way down as `pub async fn down` in the Rust file"),
+                    .help("write the down script as `pub async fn down` in the Rust file"),
             );
         }
         self.migrations.push(Migration::new(
@@ -186,7 +186,7 @@ fn duplicates(folder: &Folder) -> Vec<Diagnostic> {
             Some(_) => format!("`{}`", first.id.key()),
             None => format!("version {}", first.id.version()),
         };
-        let message = format!("{place} is there twice: `{a}` and `{b}`");
+        let message = format!("{place} exists twice: `{a}` and `{b}`");
         let error = folder.error("duplicate", &moves.up, message);
         let stem =
             |migration: &Migration| migration.id.rsplit_once('_').map(|(stem, end)| (stem.to_owned(), end.to_owned()));
@@ -196,13 +196,13 @@ fn duplicates(folder: &Folder) -> Vec<Diagnostic> {
                     "if no database has applied `{}`, run `cargo xtask renumber {} --thaw`: it gets another number, as \
                      a draft",
                     one.id,
-                    typed(&one.id)
+                    shell_word(&one.id)
                 ))
             }),
             (Some((one, down)), Some((other, up))) if one == other && down == "down" && up == "up" => {
                 error.help(format!("if they belong together, name them `{one}.up.sql` and `{one}.down.sql`"))
             }
-            _ => error.help(format!("run `cargo xtask renumber {}`", typed(&moves.id))),
+            _ => error.help(format!("run `cargo xtask renumber {}`", shell_word(&moves.id))),
         });
     }
     diagnostics
@@ -247,7 +247,7 @@ fn renumber(migration: &Migration) -> String {
     if migration.frozen {
         "bring back what is missing: this one is released and keeps its number".to_owned()
     } else {
-        format!("run `cargo xtask renumber {}`, or add what is missing", typed(&migration.id))
+        format!("run `cargo xtask renumber {}`, or add what is missing", shell_word(&migration.id))
     }
 }
 
@@ -255,7 +255,7 @@ fn renumber(migration: &Migration) -> String {
 fn widths(folder: &Folder) -> Vec<Diagnostic> {
     let odd = folder.migrations.iter().filter(|migration| digits(migration).len() != 5);
     odd.map(|migration| {
-        let message = format!("`{}` has not the five digits of an ordinal", migration.id);
+        let message = format!("`{}` does not have the five digits of an ordinal", migration.id);
         folder.error("bad-version", &migration.up, message).help(format!(
             "name it `{:05}-{}`",
             migration.version().get(),
@@ -269,7 +269,7 @@ fn widths(folder: &Folder) -> Vec<Diagnostic> {
 fn timestamps(folder: &Folder) -> Vec<Diagnostic> {
     let odd = folder.migrations.iter().filter(|migration| !is_time(digits(migration)));
     odd.map(|migration| {
-        let message = format!("`{}` has no time as its version: 14 digits, YYYYMMDDhhmmss", migration.id);
+        let message = format!("`{}` does not have a time as its version: 14 digits, YYYYMMDDhhmmss", migration.id);
         folder.error("bad-version", &migration.up, message).help(renumber_time(folder, migration))
     })
     .collect()
@@ -279,7 +279,7 @@ fn renumber_time(folder: &Folder, migration: &Migration) -> String {
     if migration.frozen {
         format!("it is released and keeps its number: say `numbering = \"any\"` in `{}`", folder.show(policy::FILE))
     } else {
-        format!("run `cargo xtask renumber {}`", typed(&migration.id))
+        format!("run `cargo xtask renumber {}`", shell_word(&migration.id))
     }
 }
 
@@ -302,7 +302,7 @@ fn misordered(folder: &Folder) -> Vec<Diagnostic> {
         let message = format!("`{}` is a draft and sorts before `{}`, which is released", migration.id, newest.id);
         folder
             .error("misordered", &migration.up, message)
-            .help(format!("run `cargo xtask renumber {}`", typed(&migration.id)))
+            .help(format!("run `cargo xtask renumber {}`", shell_word(&migration.id)))
     })
     .collect()
 }
@@ -314,12 +314,11 @@ fn downs(folder: &Folder) -> Vec<Diagnostic> {
         match (&migration.irreversible, &migration.down) {
             (Some(_), Some(down)) if down.raises.is_none() => {
                 let down = folder.show(&down.path);
-                let message =
-                    format!("`{}` says that it is irreversible, and has a way down in `{down}`", migration.id);
+                let message = format!("`{}` is marked irreversible, but has a down script in `{down}`", migration.id);
                 diagnostics.push(
                     folder
                         .error("irreversible-down", &migration.up, message)
-                        .help("delete the directive, or delete the way down"),
+                        .help("delete the directive, or delete the down script"),
                 );
             }
             (None, None) if folder.policy.down == Need::Required => {

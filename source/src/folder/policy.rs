@@ -379,11 +379,11 @@ fn list<const N: usize>(known: [&str; N]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Style;
+    use crate::Color;
 
     fn check(text: &str, expected: &str) {
         let (_, diagnostics) = parse(text, "migrations/migrations.toml");
-        let rendered: Vec<String> = diagnostics.iter().map(|d| d.render(Style::Plain)).collect();
+        let rendered: Vec<String> = diagnostics.iter().map(|d| d.render(Color::Off)).collect();
         assert_eq!(rendered.join("\n"), expected);
     }
 

@@ -1,5 +1,4 @@
-//! The only place that reads files: which there are, and what is in them. What they mean is
-//! decided elsewhere.
+//! Lists the files of a folder and reads their text. No other module reads files.
 
 use std::fs;
 use std::io;
@@ -9,24 +8,24 @@ use crate::Diagnostic;
 
 /// A file of the folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Found {
-    /// The path below the folder, with forward slashes.
+pub(crate) struct FolderFile {
+    /// Its path relative to the folder, with forward slashes.
     pub(crate) path: String,
-    /// Where it is.
+    /// Its absolute path.
     pub(crate) absolute: PathBuf,
 }
 
-/// Every file below the folder, in the order of the paths, and every directory.
+/// Every file in a folder and below it, sorted by path, and every directory.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
-    pub(crate) files: Vec<Found>,
+    pub(crate) files: Vec<FolderFile>,
     /// The folder itself and every directory below it.
     pub(crate) directories: Vec<PathBuf>,
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
-/// Lists a folder; `shown` is how messages name it. Links to files and directories are followed,
-/// but not round in circles; dot-directories are left alone.
+/// Lists a folder; `shown` is its path in messages. Follows links, except to a directory above. Skips files
+/// and directories whose names begin with a dot.
 pub(crate) fn list(folder: &Path, shown: &str) -> Listing {
     let mut listing = Listing::default();
     match fs::metadata(folder) {
@@ -41,7 +40,7 @@ pub(crate) fn list(folder: &Path, shown: &str) -> Listing {
         ),
         Err(error) if error.kind() == io::ErrorKind::NotFound => listing.diagnostics.push(
             Diagnostic::error("no-such-folder", shown, format!("there is no folder `{shown}`"))
-                .help("run `cargo xtask init` to make it, or create it by hand: an empty folder is a set without migrations")
+                .help("run `cargo xtask init` to create it, or create it by hand: an empty folder is a set without migrations")
                 .help("the path is relative to the `Cargo.toml` of the crate that embeds it"),
         ),
         Err(error) => listing.diagnostics.push(unreadable(shown, "folder", &error)),
@@ -76,7 +75,7 @@ fn walk(directory: &Path, prefix: &str, shown: &str, above: &mut Vec<PathBuf>, l
             continue;
         }
         let (path, absolute) = (format!("{prefix}{name}"), entry.path());
-        // The type that comes with the entry costs no further call; a link must be looked at.
+        // The entry knows its type without another system call, unless it is a link.
         let link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
         let kind = if link { fs::metadata(&absolute).map(|meta| meta.file_type()) } else { entry.file_type() };
         match kind {
@@ -87,7 +86,7 @@ fn walk(directory: &Path, prefix: &str, shown: &str, above: &mut Vec<PathBuf>, l
                         Diagnostic::error(
                             "unreadable",
                             join(shown, &path),
-                            "this link leads back to a folder that it is in",
+                            "this link points to a folder that contains it",
                         )
                         .help("delete the link"),
                     );
@@ -97,7 +96,7 @@ fn walk(directory: &Path, prefix: &str, shown: &str, above: &mut Vec<PathBuf>, l
                 walk(&absolute, &format!("{path}/"), shown, above, listing);
                 above.pop();
             }
-            Ok(kind) if kind.is_file() => listing.files.push(Found { path, absolute }),
+            Ok(kind) if kind.is_file() => listing.files.push(FolderFile { path, absolute }),
             Ok(_) => listing.diagnostics.push(
                 Diagnostic::error(
                     "unknown-file",
@@ -111,7 +110,7 @@ fn walk(directory: &Path, prefix: &str, shown: &str, above: &mut Vec<PathBuf>, l
     }
 }
 
-/// The text of a file, or why it has none.
+/// Reads a file as UTF-8, or says why it cannot be read.
 pub(crate) fn text(absolute: &Path, shown: &str) -> Result<String, Box<Diagnostic>> {
     let bytes = fs::read(absolute).map_err(|error| Box::new(unreadable(shown, "file", &error)))?;
     String::from_utf8(bytes).map_err(|error| {
@@ -128,27 +127,28 @@ pub(crate) fn text(absolute: &Path, shown: &str) -> Result<String, Box<Diagnosti
     })
 }
 
-/// Whether this is a file.
+/// Whether this path is a file.
 pub(crate) fn is_file(path: &Path) -> bool {
     path.is_file()
 }
 
-/// The folder of this name that is nearest above a directory, as a path from there.
+/// Looks for a directory of this name in the three nearest parents, and returns its path relative to
+/// `directory`.
 pub(crate) fn above(directory: &Path, name: &str) -> Option<String> {
     let found = directory.ancestors().skip(1).take(3).position(|above| above.join(name).is_dir())?;
     Some(format!("{}{name}", "../".repeat(found + 1)))
 }
 
-/// The names of the files that stand directly in a directory; none where there is no directory.
+/// Returns the names of the entries of a directory; none if it cannot be read.
 pub(crate) fn names(directory: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
     entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
 fn unreadable(shown: &str, what: &str, error: &io::Error) -> Diagnostic {
-    // Without the system's error number, which says nothing to a reader.
+    // Without the system's error number, which means nothing to a reader.
     let reason = match error.kind() {
-        io::ErrorKind::NotFound => "it leads nowhere".to_owned(),
+        io::ErrorKind::NotFound => "it is a link to a file that does not exist".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         kind => kind.to_string(),
     };
@@ -156,7 +156,7 @@ fn unreadable(shown: &str, what: &str, error: &io::Error) -> Diagnostic {
         .help("make it readable, or delete it")
 }
 
-/// A path below another one, as messages show it.
+/// Joins two paths as messages show them.
 pub(crate) fn join(shown: &str, path: &str) -> String {
     match (shown, path) {
         ("", path) => path.to_owned(),

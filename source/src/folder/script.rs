@@ -11,7 +11,7 @@ use lockgate_core::{Checksum, Dialect, Dialects, Statement, StatementFlags, Stat
 use super::directive::{self, Comment, Directives};
 use super::model::{Folder, Script, ScriptState};
 use super::name::{Kind, Name};
-use super::read::{self, Found};
+use super::read::{self, FolderFile};
 use super::step;
 use crate::checksum::{checksum, with_line_feeds};
 use crate::lockfile::LineState;
@@ -21,7 +21,7 @@ use crate::sql::{self, Problem};
 use crate::{Diagnostic, Policy};
 
 /// A script before it is known which migration it belongs to.
-pub(super) struct Read {
+pub(super) struct ReadScript {
     pub(super) script: Script,
     pub(super) irreversible: Option<(String, Range<usize>)>,
     /// For a Rust step: whether it has a function `down`.
@@ -34,12 +34,12 @@ pub(super) struct Read {
 ///
 /// Splitting and hashing thousands of files without the optimiser takes a quarter of a second, and
 /// the compiler's other processors are idle meanwhile.
-pub(super) fn read_all(folder: &Folder, files: &[(Name, &Found)]) -> Vec<(Read, Vec<Diagnostic>)> {
+pub(super) fn read_all(folder: &Folder, files: &[(Name, &FolderFile)]) -> Vec<(ReadScript, Vec<Diagnostic>)> {
     const WORTH_A_THREAD: usize = 200;
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     let threads = processors.min(8).min(files.len().div_ceil(WORTH_A_THREAD)).max(1);
-    let some = |files: &[(Name, &Found)]| files.iter().map(|(name, found)| read(folder, name, found)).collect();
-    let mut reads: Vec<(Read, Vec<Diagnostic>)> = if threads == 1 {
+    let some = |files: &[(Name, &FolderFile)]| files.iter().map(|(name, found)| read(folder, name, found)).collect();
+    let mut reads: Vec<(ReadScript, Vec<Diagnostic>)> = if threads == 1 {
         some(files)
     } else {
         let chunks = files.chunks(files.len().div_ceil(threads));
@@ -61,7 +61,7 @@ pub(super) fn read_all(folder: &Folder, files: &[(Name, &Found)]) -> Vec<(Read, 
 }
 
 /// Reads one file; what functions a Rust step has is not looked at.
-fn read(folder: &Folder, name: &Name, found: &Found) -> (Read, Vec<Diagnostic>) {
+fn read(folder: &Folder, name: &Name, found: &FolderFile) -> (ReadScript, Vec<Diagnostic>) {
     let file = folder.show(&found.path);
     let mut script = Script {
         path: found.path.clone(),
@@ -84,7 +84,7 @@ fn read(folder: &Folder, name: &Name, found: &Found) -> (Read, Vec<Diagnostic>) 
             script.text = lines;
         }
         Err(problem) => {
-            return (Read { script, irreversible: None, has_down: false, clear: Dialects::NONE }, vec![*problem]);
+            return (ReadScript { script, irreversible: None, has_down: false, clear: Dialects::NONE }, vec![*problem]);
         }
     }
     let text = &script.text;
@@ -121,7 +121,7 @@ fn read(folder: &Folder, name: &Name, found: &Found) -> (Read, Vec<Diagnostic>) 
         role: directives.role,
     };
     script.allow = directives.allow;
-    (Read { script, irreversible: directives.irreversible, has_down: false, clear }, diagnostics)
+    (ReadScript { script, irreversible: directives.irreversible, has_down: false, clear }, diagnostics)
 }
 
 /// Whether the lockfile records this script as released, and with this text.
@@ -235,7 +235,7 @@ impl View<'_> {
                 diagnostics.extend(self.psql_line(statement));
                 continue;
             }
-            let message = format!("this line is for a client, and {} refuses it", product(dialects));
+            let message = format!("this line is for a command-line client, and {} refuses it", product(dialects));
             diagnostics.push(
                 self.error("client-command", statement, &message)
                     .help("delete it: Lockgate finds the end of a compound statement without it"),
@@ -243,11 +243,11 @@ impl View<'_> {
         }
         for (statement, _) in self.flagged(StatementFlags::COPY_OUT) {
             let error = if statement.data.is_some() {
-                self.error("copy-out", statement, "data that are read are said to come from `stdout`")
+                self.error("copy-out", statement, "this `COPY` reads data, but says `stdout`")
                     .help("write `FROM stdin`")
             } else {
-                self.error("copy-out", statement, "what this `COPY` writes to `stdout` has no reader")
-                    .help("delete it: a migration changes a database, and shows nothing")
+                self.error("copy-out", statement, "nothing reads what this `COPY` writes to `stdout`")
+                    .help("delete it: the output of a migration is not shown")
             };
             diagnostics.push(error);
         }
@@ -255,7 +255,7 @@ impl View<'_> {
             let copies = self.flagged(StatementFlags::COPY_DATA).into_iter().map(|(statement, _)| statement);
             let told = StatementFlags::CLIENT_ONLY.union(StatementFlags::COPY_OUT);
             for statement in copies.filter(|statement| statement.flags.bits() & told.bits() == 0) {
-                let error = self.error("copy-data", statement, "the data lines of COPY are read by PostgreSQL alone");
+                let error = self.error("copy-data", statement, "only PostgreSQL reads the data lines of COPY");
                 diagnostics.push(self.for_postgres(error, "write the rows as INSERT statements"));
             }
         }
@@ -279,7 +279,7 @@ impl View<'_> {
         let statements = self.readings.iter().flat_map(|reading| enums::added(self.text, &reading.statements));
         let refused = |statement| {
             let message = format!(
-                "PostgreSQL {release} does not run this statement inside a transaction: 12 is the first that does"
+                "PostgreSQL {release} does not run this statement inside a transaction: PostgreSQL 12 is the first that does"
             );
             self.alone(self.error("outside-transaction", statement, &message))
         };
@@ -311,11 +311,11 @@ impl View<'_> {
         if key && self.is_postgres() {
             return None;
         }
-        let message = format!("`{word}` is for psql, and means nothing to the server");
+        let message = format!("`{word}` is a command of psql, and the server does not understand it");
         let error = self.error("psql-line", statement, &message);
         Some(match word {
             _ if key => self.for_postgres(error, "delete it"),
-            "\\copy" => error.help("write `COPY … FROM stdin;`, which reads the lines below it too"),
+            "\\copy" => error.help("write `COPY … FROM stdin;`, which also reads the lines below it"),
             _ => error.help("delete it"),
         })
     }
@@ -348,7 +348,9 @@ impl View<'_> {
         if alone {
             return error;
         }
-        error.help("better give it a migration of its own: the other statements too would run outside a transaction")
+        error.help(
+            "better, give it a migration of its own: otherwise the other statements run outside a transaction too",
+        )
     }
 
     /// Transaction control inside a script that has a transaction already.

@@ -8,16 +8,16 @@ use lockgate_core::Dialects;
 
 use super::model::{Folder, ScriptState};
 use super::name::{CONVERT, Kind, Name};
-use super::read::{self, Found};
+use super::read::{self, FolderFile};
 use super::rule::FOREIGN_TRANSACTION;
-use super::script::Read;
+use super::script::ReadScript;
 use crate::sql;
 use crate::sql::LintLevel;
 use crate::{Diagnostic, Severity};
 
 /// Which way the statements of a section lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Direction {
     Up,
     Down,
 }
@@ -26,7 +26,7 @@ pub(crate) enum Way {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mark {
     /// A section begins.
-    Section(Way),
+    Section(Direction),
     /// A line within a section, such as `-- +goose StatementBegin`.
     Aside,
 }
@@ -46,7 +46,7 @@ struct Marker<'a> {
 /// A part of a file that leads one way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Section {
-    pub(crate) way: Way,
+    pub(crate) way: Direction,
     /// The comment that begins it; `None` for what stands before the first.
     pub(crate) marker: Option<Range<usize>>,
     tool: Option<String>,
@@ -65,16 +65,16 @@ pub(crate) struct Sections {
     /// The lines that mean something to another tool alone, each with its line break.
     pub(crate) lines: Vec<Range<usize>>,
     /// The comments that ask to run outside a transaction, each with the tool and the way that it is about.
-    outside: Vec<(Range<usize>, Option<String>, Option<Way>)>,
+    outside: Vec<(Range<usize>, Option<String>, Option<Direction>)>,
 }
 
 impl Sections {
     /// The sections with statements that lead the other way than a file of this kind.
     pub(crate) fn wrong(&self, kind: Kind) -> impl Iterator<Item = &Section> {
-        let way = if kind == Kind::Down { Way::Up } else { Way::Down };
+        let way = if kind == Kind::Down { Direction::Up } else { Direction::Down };
         // `-- Up` alone above a down script is a slip in a heading, and not a section.
         let divided = kind != Kind::Down
-            || self.sections.iter().any(|section| section.way == Way::Down && section.marker.is_some());
+            || self.sections.iter().any(|section| section.way == Direction::Down && section.marker.is_some());
         self.sections.iter().filter(move |section| {
             section.way == way
                 && section.has_statements
@@ -108,7 +108,7 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
         }
     }
     let has = |way| markers.iter().any(|(marker, ..)| marker.mark == Mark::Section(way));
-    let both = has(Way::Up) && has(Way::Down);
+    let both = has(Direction::Up) && has(Direction::Down);
     markers.retain(|(marker, ..)| marker.exact || both);
 
     let has_statements = |body: &Range<usize>, lines: &[Range<usize>]| {
@@ -128,7 +128,7 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
         has_statements: false,
         outside,
     };
-    let mut sections = vec![begin(Way::Up, None, None, 0, false)];
+    let mut sections = vec![begin(Direction::Up, None, None, 0, false)];
     let mut outside = false;
     let mut asking = Vec::new();
     for (marker, comment, line) in markers {
@@ -156,7 +156,7 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
 
 /// What this line says to another tool.
 fn marker(line: &str) -> Option<Marker<'_>> {
-    use Way::{Down, Up};
+    use Direction::{Down, Up};
 
     let comment = line.trim_start_matches('\u{feff}').trim();
     if !comment.starts_with("--") && !comment.starts_with('#') {
@@ -224,17 +224,17 @@ fn marker(line: &str) -> Option<Marker<'_>> {
     }
 }
 
-fn way(word: &str) -> Option<Way> {
+fn way(word: &str) -> Option<Direction> {
     match word.trim_end_matches(':') {
-        "up" | "ups" => Some(Way::Up),
-        "down" | "downs" => Some(Way::Down),
+        "up" | "ups" => Some(Direction::Up),
+        "down" | "downs" => Some(Direction::Down),
         _ => None,
     }
 }
 
 /// The sections of other tools that would run the wrong way. What the lockfile vouches for has already run
 /// as it is.
-pub(super) fn check(folder: &Folder, files: &[(Name, Read)]) -> Vec<Diagnostic> {
+pub(super) fn check(folder: &Folder, files: &[(Name, ReadScript)]) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     for (name, read) in files {
         if name.kind == Kind::Rust || read.script.state == ScriptState::Frozen {
@@ -252,7 +252,11 @@ pub(super) fn check(folder: &Folder, files: &[(Name, Read)]) -> Vec<Diagnostic> 
 
 /// The scripts that another tool would run outside a transaction, and that run inside one here. Where a statement needs
 /// that, it says so itself.
-pub(super) fn check_transactions(folder: &Folder, files: &[(Name, Read)], others: &[Diagnostic]) -> Vec<Diagnostic> {
+pub(super) fn check_transactions(
+    folder: &Folder,
+    files: &[(Name, ReadScript)],
+    others: &[Diagnostic],
+) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     let Some(severity) = severity(folder) else { return diagnostics };
     for (name, read) in files {
@@ -269,7 +273,7 @@ pub(super) fn check_transactions(folder: &Folder, files: &[(Name, Read)], others
             continue;
         }
         let text = &script.text;
-        let way = if name.kind == Kind::Down { Way::Down } else { Way::Up };
+        let way = if name.kind == Kind::Down { Direction::Down } else { Direction::Up };
         let asking = sections(text, dialects(folder, read)).outside;
         let asking = asking.into_iter().find(|(_, _, of)| of.is_none_or(|of| of == way));
         let Some((range, tool, _)) = asking else { continue };
@@ -299,7 +303,7 @@ fn severity(folder: &Folder) -> Option<Severity> {
 
 /// The script for which another tool keeps its settings in this file, where they ask for no transaction and nothing else:
 /// diesel's `metadata.toml` stands beside `up.sql`, Flyway's `V1__x.sql.conf` beside `V1__x.sql`.
-pub(super) fn settings(found: &Found, files: &[Found]) -> Option<String> {
+pub(super) fn settings(found: &FolderFile, files: &[FolderFile]) -> Option<String> {
     let script = settings_of(&found.path)?;
     let exists = files.iter().any(|other| other.path == script);
     let text = read::text(&found.absolute, &found.path).ok().filter(|_| exists)?;
@@ -322,7 +326,7 @@ pub(crate) fn is_no_transaction(text: &str) -> bool {
 }
 
 /// By which dialects a text is read: those that the policy names, otherwise the first that can read it.
-fn dialects(folder: &Folder, read: &Read) -> Dialects {
+fn dialects(folder: &Folder, read: &ReadScript) -> Dialects {
     folder.policy.dialects.unwrap_or_else(|| first_of(read.clear))
 }
 
@@ -335,14 +339,14 @@ pub(crate) fn first_of(clear: Dialects) -> Dialects {
 fn diagnostic(
     folder: &Folder,
     name: &Name,
-    read: &Read,
+    read: &ReadScript,
     section: &Section,
     has: &dyn Fn(Kind) -> bool,
 ) -> Option<Diagnostic> {
     let text = &read.script.text;
     let marker = section.marker.clone()?;
-    let to = if section.way == Way::Down { Kind::Down } else { Kind::Up };
-    let (way, own) = if section.way == Way::Down { ("down", "up") } else { ("up", "down") };
+    let to = if section.way == Direction::Down { Kind::Down } else { Kind::Up };
+    let (way, own) = if section.way == Direction::Down { ("down", "up") } else { ("up", "down") };
     let whose = section.tool.as_ref().map_or("this".to_owned(), |tool| format!("{tool}'s"));
     let message = format!(
         "{whose} {way} section would run as part of the {own} script: `{}` is only a comment here",

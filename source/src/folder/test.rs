@@ -209,7 +209,7 @@ impl Folder {
             let text = read::text(&file, &shown(rust)).map_err(|problem| diagnostics.push(*problem)).ok()?;
             let (found, problems) = scan(&text, &shown(rust));
             diagnostics.extend(problems);
-            let Found { before, after, fill, intents } = found;
+            let FolderFile { before, after, fill, intents } = found;
             return Some(TestBody::Rust { file, before, after, fill, intents });
         }
         for (part, ending) in [(Part::Before, "before"), (Part::After, "after")] {
@@ -330,7 +330,7 @@ fn is_test(name: &str, numbering: Numbering) -> bool {
 
 /// What a test in Rust has at its top level.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Found {
+struct FolderFile {
     before: Vec<String>,
     after: Vec<String>,
     fill: bool,
@@ -338,16 +338,16 @@ struct Found {
 }
 
 /// Looks for the functions at the top level of a file.
-fn scan(text: &str, file: &str) -> (Found, Vec<Diagnostic>) {
+fn scan(text: &str, file: &str) -> (FolderFile, Vec<Diagnostic>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let Ok(tokens) = TokenStream::from_str(text) else {
         let error =
             Diagnostic::error("bad-test", file, "the file is not Rust: a quotation mark or bracket has no partner")
                 .help(format!("run `rustfmt {file}`: its message says where"));
-        return (Found::default(), vec![error]);
+        return (FolderFile::default(), vec![error]);
     };
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
-    let mut found = Found::default();
+    let mut found = FolderFile::default();
     let mut diagnostics = Vec::new();
     for (i, pair) in tokens.windows(2).enumerate() {
         let [TokenTree::Ident(keyword), TokenTree::Ident(name)] = pair else { continue };
@@ -419,14 +419,14 @@ fn scan(text: &str, file: &str) -> (Found, Vec<Diagnostic>) {
 mod tests {
     use super::*;
 
-    fn check(text: &str, expected: Found, codes: &[&str]) {
+    fn check(text: &str, expected: FolderFile, codes: &[&str]) {
         let (found, diagnostics) = scan(text, "tests/migrations/1_x.rs");
         assert_eq!(found, expected, "{text}");
         assert_eq!(diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(), codes, "{text}");
     }
 
-    fn both() -> Found {
-        Found { before: vec!["before".to_owned()], after: vec!["after".to_owned()], ..Found::default() }
+    fn both() -> FolderFile {
+        FolderFile { before: vec!["before".to_owned()], after: vec!["after".to_owned()], ..FolderFile::default() }
     }
 
     #[test]
@@ -435,7 +435,7 @@ mod tests {
         check(
             "pub async fn before() {} pub async fn after() {} pub async fn fill() {} pub const LOSES_ROWS: &[&str] = &[];\n\
              pub const LOSES_VALUES: &[&str] = &[]; pub static CHANGES_VALUES: [&str; 0] = [];",
-            Found {
+            FolderFile {
                 fill: true,
                 intents: vec![Intent::LosesRows, Intent::LosesValues, Intent::ChangesValues],
                 ..both()
@@ -444,10 +444,10 @@ mod tests {
         );
         check(
             "mod inner { pub async fn before() {} }\n// pub async fn after() {}",
-            Found::default(),
+            FolderFile::default(),
             &["incomplete-test", "incomplete-test"],
         );
-        check("pub async fn before() {}", Found { after: Vec::new(), ..both() }, &["incomplete-test"]);
+        check("pub async fn before() {}", FolderFile { after: Vec::new(), ..both() }, &["incomplete-test"]);
     }
 
     #[test]
@@ -456,10 +456,10 @@ mod tests {
         check("pub async fn before() {} pub fn after() {}", both(), &["bad-test"]);
         check(
             "pub async fn before() {} pub async fn after() {} const LOSES_ROWS: [&str; 0] = [];",
-            Found { intents: vec![Intent::LosesRows], ..both() },
+            FolderFile { intents: vec![Intent::LosesRows], ..both() },
             &["bad-test"],
         );
-        check("pub async fn before() {", Found::default(), &["bad-test"]);
+        check("pub async fn before() {", FolderFile::default(), &["bad-test"]);
     }
 
     #[test]
@@ -467,10 +467,10 @@ mod tests {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let text = "pub async fn before_one() {} pub async fn after() {} fn after_words() {} pub async fn after_two() {}\n\
                     pub async fn afterwards() {} pub async fn before_two() {}";
-        let found = Found {
+        let found = FolderFile {
             before: names(&["before_one", "before_two"]),
             after: names(&["after", "after_two"]),
-            ..Found::default()
+            ..FolderFile::default()
         };
         check(text, found.clone(), &[]);
         // One that nobody would run.

@@ -1,25 +1,25 @@
-//! The lines of two lockfiles as one: nothing that is frozen in either is lost, and what is frozen in both with
-//! different texts is refused.
+//! Merges two lockfiles. Keeps every frozen line of both, and refuses a migration that both froze with
+//! different texts.
 
 use std::collections::HashMap;
 
 use super::read::parse;
-use super::unite::{Clash, united};
+use super::unite::{ConflictingFreeze, unite};
 use super::{Line, Lockfile};
 use crate::Diagnostic;
 use crate::id::Id;
 
-/// The lockfile of a merge: what both branches have made of the one that they began with, each given as a text.
-/// `file` is how messages name it.
+/// Merges the lockfiles of two branches, given the text of both and of their common ancestor `base`. `file` is
+/// its path in messages.
 ///
-/// A line that one branch deleted and the other left as it was is gone.
+/// A line that one branch deleted and the other did not change is dropped.
 ///
 /// # Errors
 ///
-/// What is wrong where a text cannot be read, or both branches froze a migration with different texts.
+/// Diagnostics if a text cannot be read, or if both branches froze a migration with different texts.
 pub fn merge(base: &str, ours: &str, theirs: &str, file: &str) -> Result<Lockfile, Vec<Diagnostic>> {
     let read = |text: &str| -> Result<Vec<Line>, Vec<Diagnostic>> {
-        // Both branches may have begun the file.
+        // An empty base means that both branches created the file.
         if text.trim().is_empty() {
             return Ok(Vec::new());
         }
@@ -33,9 +33,9 @@ pub fn merge(base: &str, ours: &str, theirs: &str, file: &str) -> Result<Lockfil
     };
     let ours = ours.into_iter().filter(|line| stays(line, &of_theirs));
     let theirs = theirs.into_iter().filter(|line| stays(line, &of_ours));
-    let united = united(ours.chain(theirs).map(|line| (line, 0..0)).collect());
-    united.map(Lockfile::of).map_err(|clashes| {
-        let error = |Clash { ours, theirs, .. }: Clash| {
+    let united = unite(ours.chain(theirs).map(|line| (line, 0..0)).collect());
+    united.map(Lockfile::of).map_err(|conflicts| {
+        let error = |ConflictingFreeze { ours, theirs, .. }: ConflictingFreeze| {
             let message = format!(
                 "both branches froze `{}`, with different texts: {} and {}",
                 ours.id,
@@ -44,7 +44,7 @@ pub fn merge(base: &str, ours: &str, theirs: &str, file: &str) -> Result<Lockfil
             );
             Diagnostic::error("merge-conflict", file, message)
         };
-        clashes.into_iter().map(error).collect()
+        conflicts.into_iter().map(error).collect()
     })
 }
 

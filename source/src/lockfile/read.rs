@@ -1,43 +1,45 @@
-//! The text of a lockfile, read: also one that a merge has left with conflict markers, or with the lines of
-//! two branches one after the other. Nothing that is frozen in any part of it is lost.
+//! Reads the text of a lockfile, even one that a merge left with conflict markers or with the lines of both
+//! branches. Keeps every frozen line in it.
 
 use std::ops::Range;
 
 use lockgate_core::Checksum;
 
-use super::unite::{Clash, united};
+use super::unite::{ConflictingFreeze, unite};
 use super::{Amendment, Format, HEAD, Line, LineState, Lockfile, chain};
 use crate::Diagnostic;
 use crate::id::Id;
 
-/// Reads a lockfile; `file` is how messages name it. There is none where the text is so broken that
-/// to compare it with the folder would only repeat it.
+/// Reads a lockfile; `file` is its path in messages. Returns `None` if the text is so broken that comparing
+/// it with the folder would only repeat the problem.
 ///
-/// Where a merge was not finished, it has what any of the branches has, and an error `merge-conflict` says so.
+/// After an unfinished merge the result has the lines of both branches, and there is an error
+/// `merge-conflict`.
 pub fn parse(text: &str, file: &str) -> (Option<Lockfile>, Vec<Diagnostic>) {
     let error = |code: &'static str, range: &Range<usize>, message: String| {
         Diagnostic::error(code, file, message).at(text, range.clone(), "")
     };
     let again = || format!("take `{file}` from version control again");
-    let (sides, marker) = sides(text);
+    let (branches, marker) = branches(text);
     let mut found: Vec<Diagnostic> = Vec::new();
     let mut all = Vec::new();
     let mut heads: Vec<Head<'_>> = Vec::new();
     let mut is_in_order = true;
     let mut content = Vec::new();
-    for side in sides {
-        match Side::read(&side) {
-            Ok(side) => {
-                all.extend(side.lines);
-                heads.extend(side.heads);
-                is_in_order &= side.is_in_order;
-                content.extend(side.content);
+    for branch in branches {
+        match Branch::read(&branch) {
+            Ok(branch) => {
+                all.extend(branch.lines);
+                heads.extend(branch.heads);
+                is_in_order &= branch.is_in_order;
+                content.extend(branch.content);
             }
             Err(mistakes) => found.extend(mistakes.into_iter().map(|(range, mistake)| {
                 match mistake {
                     Mistake::Format(format) => {
-                        let message =
-                            format!("the lockfile has the format `{format}`, and this release knows `v1` and `v2`");
+                        let message = format!(
+                            "the lockfile has the format `{format}`; this release of Lockgate reads `v1` and `v2`"
+                        );
                         error("bad-lockfile", &range, message).help("build with a newer release of lockgate")
                     }
                     Mistake::Head => {
@@ -45,23 +47,23 @@ pub fn parse(text: &str, file: &str) -> (Option<Lockfile>, Vec<Diagnostic>) {
                             .help(format!("{}, or delete it and run `cargo xtask check --write`", again()))
                     }
                     Mistake::Line(reason) => {
-                        error("bad-lockfile", &range, format!("this line says nothing: {reason}")).help(again())
+                        error("bad-lockfile", &range, format!("this line cannot be read: {reason}")).help(again())
                     }
                 }
             })),
         }
     }
     if !found.is_empty() {
-        // What two sides share is wrong once.
+        // An error in a line that both branches have is reported once.
         crate::diagnostic::sort(&mut found);
         found.dedup();
         return (None, found);
     }
     let is_empty = all.is_empty() && heads.is_empty();
-    let lines = match united(all) {
+    let lines = match unite(all) {
         Ok(lines) => lines,
-        Err(clashes) => {
-            let clash = |Clash { ours, theirs, range }: Clash| {
+        Err(conflicts) => {
+            let conflict = |ConflictingFreeze { ours, theirs, range }: ConflictingFreeze| {
                 let message = format!("`{}` is frozen with two texts: {} and {}", ours.id, ours.sums(), theirs.sums());
                 error("merge-conflict", &range, message).help(format!(
                     "keep the line `frozen {}` of the text that databases have, delete the other one, and run `cargo \
@@ -69,7 +71,7 @@ pub fn parse(text: &str, file: &str) -> (Option<Lockfile>, Vec<Diagnostic>) {
                     ours.id
                 ))
             };
-            return (None, clashes.into_iter().map(clash).collect());
+            return (None, conflicts.into_iter().map(conflict).collect());
         }
     };
     let lockfile = Lockfile::of(lines);
@@ -108,20 +110,21 @@ pub fn parse(text: &str, file: &str) -> (Option<Lockfile>, Vec<Diagnostic>) {
         error(
             "broken-chain",
             &range,
-            format!("the lines of the lockfile {what}: it was edited by hand, or merged without a look"),
+            format!("the lines of the lockfile {what}: it was edited by hand, or a merge was resolved by hand"),
         )
         .help("look at what changed (`git diff`), then run `cargo xtask check --write` to write the head line again")
     });
     (Some(lockfile), wrong.into_iter().collect())
 }
 
-/// A line of the text without its end, and where it is.
-type Piece<'a> = (Range<usize>, &'a str);
+/// A line of the text without its line end, with its byte range.
+type TextLine<'a> = (Range<usize>, &'a str);
 
-/// The lines of the text, of each side of its conflicts; and where its first conflict is.
-fn sides(text: &str) -> (Vec<Vec<Piece<'_>>>, Option<Range<usize>>) {
+/// Returns the lines of each branch, and the range of the first conflict marker. Without a marker there is
+/// one list of lines.
+fn branches(text: &str) -> (Vec<Vec<TextLine<'_>>>, Option<Range<usize>>) {
     let mut at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let pieces: Vec<Piece<'_>> = text[at..]
+    let lines_of_text: Vec<TextLine<'_>> = text[at..]
         .split_inclusive('\n')
         .map(|line| {
             let start = at;
@@ -130,11 +133,12 @@ fn sides(text: &str) -> (Vec<Vec<Piece<'_>>>, Option<Range<usize>>) {
             (start..start + line.len(), line)
         })
         .collect();
-    let first = pieces.iter().find(|(_, line)| ['<', '|', '=', '>'].into_iter().any(|of| marker(line, of).is_some()));
-    let Some((first, _)) = first else { return (vec![pieces], None) };
+    let first =
+        lines_of_text.iter().find(|(_, line)| ['<', '|', '=', '>'].into_iter().any(|of| marker(line, of).is_some()));
+    let Some((first, _)) = first else { return (vec![lines_of_text], None) };
     let first = first.clone();
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    let mut rest = &pieces[..];
+    let mut rest = &lines_of_text[..];
     while let Some(((range, line), behind)) = rest.split_first() {
         if let Some((conflict, after)) = marker(line, '<').and_then(|len| Conflict::cut(behind, len)) {
             ours.extend_from_slice(conflict.ours);
@@ -142,7 +146,7 @@ fn sides(text: &str) -> (Vec<Vec<Piece<'_>>>, Option<Range<usize>>) {
             rest = after;
             continue;
         }
-        // Markers without their partners: somebody deleted those. What stands around them is everybody's.
+        // An incomplete conflict: someone deleted some of its markers. The lines around it belong to both branches.
         if ['<', '|', '=', '>'].into_iter().all(|of| marker(line, of).is_none()) {
             ours.push((range.clone(), *line));
             theirs.push((range.clone(), *line));
@@ -152,25 +156,26 @@ fn sides(text: &str) -> (Vec<Vec<Piece<'_>>>, Option<Range<usize>>) {
     (vec![ours, theirs], Some(first))
 }
 
-/// How long the conflict marker of this kind is, if the line is one: git makes them longer inside of others.
-fn marker(line: &str, of: char) -> Option<usize> {
-    let len = line.bytes().take_while(|byte| char::from(*byte) == of).count();
+/// Returns the length of the conflict marker if the line is one made of this symbol. Git makes the markers of
+/// nested conflicts longer.
+fn marker(line: &str, symbol: char) -> Option<usize> {
+    let len = line.bytes().take_while(|byte| char::from(*byte) == symbol).count();
     let ends = line[len..].is_empty() || line[len..].starts_with(' ');
     (len >= 7 && ends).then_some(len)
 }
 
 /// The lines between the markers of one conflict.
 struct Conflict<'a, 'text> {
-    ours: &'a [Piece<'text>],
-    theirs: &'a [Piece<'text>],
+    ours: &'a [TextLine<'text>],
+    theirs: &'a [TextLine<'text>],
 }
 
 impl<'a, 'text> Conflict<'a, 'text> {
-    /// The conflict that begins above these lines, with markers of this length, and what follows it.
-    fn cut(lines: &'a [Piece<'text>], len: usize) -> Option<(Self, &'a [Piece<'text>])> {
+    /// Returns the conflict whose opening marker, of this length, precedes these lines, and the lines after it.
+    fn cut(lines: &'a [TextLine<'text>], len: usize) -> Option<(Self, &'a [TextLine<'text>])> {
         let find = |of: char| lines.iter().position(|(_, line)| marker(line, of) == Some(len));
         let (middle, end) = (find('=')?, find('>')?);
-        // What both began with, which diff3 shows, is nobody's change.
+        // Skip the common ancestor, which the diff3 style shows.
         let base = find('|').filter(|base| *base < middle).unwrap_or(middle);
         let begins_another = find('<').is_some_and(|other| other < end);
         (middle < end && !begins_another)
@@ -184,34 +189,34 @@ struct Head<'a> {
     range: Range<usize>,
 }
 
-/// What one branch has.
-struct Side<'a> {
+/// The contents of the lockfile of one branch.
+struct Branch<'a> {
     heads: Vec<Head<'a>>,
     lines: Vec<(Line, Range<usize>)>,
-    /// Whether the lines stand where they are written.
+    /// Whether the lines are in the order in which Lockgate writes them.
     is_in_order: bool,
-    /// All lines below the heads.
+    /// All lines below the head.
     content: Vec<&'a str>,
 }
 
 enum Mistake {
     /// A format that this release does not know.
     Format(String),
-    /// What stands in the place of a head line.
+    /// The head line is missing.
     Head,
     /// A line that cannot be read, and why.
     Line(String),
 }
 
-impl<'a> Side<'a> {
-    fn read(pieces: &[Piece<'a>]) -> Result<Self, Vec<(Range<usize>, Mistake)>> {
-        let mut side = Self { heads: Vec::new(), lines: Vec::new(), is_in_order: true, content: Vec::new() };
+impl<'a> Branch<'a> {
+    fn read(lines_of_text: &[TextLine<'a>]) -> Result<Self, Vec<(Range<usize>, Mistake)>> {
+        let mut branch = Self { heads: Vec::new(), lines: Vec::new(), is_in_order: true, content: Vec::new() };
         let mut mistakes = Vec::new();
-        for (range, line) in pieces.iter().filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
+        for (range, line) in lines_of_text.iter().filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
             if let Some(head) = line.strip_prefix(HEAD) {
                 match head.split_once(" chain=") {
-                    Some(("v1", chain)) => side.heads.push(Head { format: Format::V1, chain, range: range.clone() }),
-                    Some(("v2", chain)) => side.heads.push(Head { format: Format::V2, chain, range: range.clone() }),
+                    Some(("v1", chain)) => branch.heads.push(Head { format: Format::V1, chain, range: range.clone() }),
+                    Some(("v2", chain)) => branch.heads.push(Head { format: Format::V2, chain, range: range.clone() }),
                     _ => {
                         let format = head.split(' ').next().unwrap_or(head).to_owned();
                         return Err(vec![(range.clone(), Mistake::Format(format))]);
@@ -219,39 +224,39 @@ impl<'a> Side<'a> {
                 }
                 continue;
             }
-            side.content.push(*line);
-            match Entry::parse(line) {
-                Ok(Entry::Line(line)) => side.lines.push((line, range.clone())),
-                Ok(Entry::Amended(id, amendment)) => {
-                    let known = side.lines.iter().rposition(|(line, _)| line.id == id && line.is_frozen());
-                    side.is_in_order &= known.is_some_and(|at| at + 1 == side.lines.len());
+            branch.content.push(*line);
+            match ParsedLine::parse(line) {
+                Ok(ParsedLine::Line(line)) => branch.lines.push((line, range.clone())),
+                Ok(ParsedLine::Amended(id, amendment)) => {
+                    let known = branch.lines.iter().rposition(|(line, _)| line.id == id && line.is_frozen());
+                    branch.is_in_order &= known.is_some_and(|at| at + 1 == branch.lines.len());
                     match known {
-                        Some(at) => side.lines[at].0.amendments.push(amendment),
+                        Some(at) => branch.lines[at].0.amendments.push(amendment),
                         None => {
                             let reason = format!("there is no line `frozen {id}` before it");
                             mistakes.push((range.clone(), Mistake::Line(reason)));
                         }
                     }
                 }
-                // Nothing above it was understood either: this is another file.
-                Err(_) if side.heads.is_empty() && side.lines.is_empty() => {
+                // No line above was understood either, so this is not a lockfile.
+                Err(_) if branch.heads.is_empty() && branch.lines.is_empty() => {
                     return Err(vec![(range.clone(), Mistake::Head)]);
                 }
                 Err(reason) => mistakes.push((range.clone(), Mistake::Line(reason))),
             }
         }
-        side.is_in_order &= side.lines.windows(2).all(|pair| pair[0].0.place() < pair[1].0.place());
-        if mistakes.is_empty() { Ok(side) } else { Err(mistakes) }
+        branch.is_in_order &= branch.lines.windows(2).all(|pair| pair[0].0.place() < pair[1].0.place());
+        if mistakes.is_empty() { Ok(branch) } else { Err(mistakes) }
     }
 }
 
-/// What one line below the head says.
-enum Entry {
+/// One line below the head.
+enum ParsedLine {
     Line(Line),
     Amended(Id, Amendment),
 }
 
-impl Entry {
+impl ParsedLine {
     fn parse(text: &str) -> Result<Self, String> {
         const WORDS: &str = "a line begins with `frozen`, `draft` or `amended`";
         let (word, rest) = text.split_once(' ').ok_or(WORDS)?;
@@ -274,7 +279,7 @@ impl Entry {
     }
 }
 
-/// The checksums behind `up=`.
+/// Parses the checksums after `up=`.
 fn checksums(text: &str) -> Result<(Checksum, Option<Checksum>), String> {
     let (up, down) = match text.split_once(" down=") {
         Some((up, down)) => (up, Some(down)),

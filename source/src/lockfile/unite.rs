@@ -1,4 +1,4 @@
-//! Lines of several lockfiles as one for each migration: nothing that is frozen in any of them is lost.
+//! Combines the lines of several lockfiles into one line for each migration, keeping every frozen line.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -7,30 +7,35 @@ use super::{Line, LineState};
 use crate::id::Id;
 
 /// A migration that two branches froze with different texts.
-pub(super) struct Clash {
+pub(super) struct ConflictingFreeze {
     pub(super) ours: Line,
     pub(super) theirs: Line,
-    /// Where the second is in the text.
+    /// The byte range of the second line.
     pub(super) range: Range<usize>,
 }
 
-/// One line for each migration.
-pub(super) fn united(lines: Vec<(Line, Range<usize>)>) -> Result<Vec<Line>, Vec<Clash>> {
+/// Returns one line for each migration.
+///
+/// # Errors
+///
+/// The migrations that are frozen with different texts.
+pub(super) fn unite(lines: Vec<(Line, Range<usize>)>) -> Result<Vec<Line>, Vec<ConflictingFreeze>> {
     let mut united: BTreeMap<Id, Line> = BTreeMap::new();
-    let mut clashes = Vec::new();
+    let mut conflicts = Vec::new();
     for (line, range) in lines {
         match united.get_mut(&line.id) {
             None => drop(united.insert(line.id.clone(), line)),
             Some(known) if known.continues(&line) => {}
             Some(known) if line.continues(known) => *known = line,
-            Some(known) => clashes.push(Clash { ours: known.clone(), theirs: line, range }),
+            Some(known) => conflicts.push(ConflictingFreeze { ours: known.clone(), theirs: line, range }),
         }
     }
-    if clashes.is_empty() { Ok(united.into_values().collect()) } else { Err(clashes) }
+    if conflicts.is_empty() { Ok(united.into_values().collect()) } else { Err(conflicts) }
 }
 
 impl Line {
-    /// Whether this is what the other line has become: by a release, by amendments, by a down script that came later.
+    /// Whether this line is a later state of the other one: after a release, an amendment, or the addition of a
+    /// down script.
     fn continues(&self, other: &Self) -> bool {
         let LineState::Frozen { up: up_then, down: down_then } = other.state else { return true };
         let LineState::Frozen { up, down } = self.state else { return false };
@@ -39,7 +44,7 @@ impl Line {
         up == up_then && (down == down_then || down_then.is_none())
     }
 
-    /// The checksums of a frozen one, as its line has them.
+    /// Returns the checksums of a frozen line as the file writes them.
     pub(super) fn sums(&self) -> String {
         let rendered = self.render();
         let sums = rendered.split_once(" up=").map_or("", |(_, sums)| sums);

@@ -85,7 +85,7 @@ fn p3_the_order_is_of_database_major_and_minor_and_folders_mean_nothing() {
     assert_eq!(ids(&project), order);
     let folder = project.load().folder;
     assert_eq!(folder.databases(), ["audit", "billing"]);
-    let each: Vec<usize> = folder.of_each_database().iter().map(|one| one.migrations.len()).collect();
+    let each: Vec<usize> = folder.split_by_database().iter().map(|one| one.migrations.len()).collect();
     assert_eq!(each, [2, 4]);
 }
 
@@ -101,10 +101,10 @@ fn p4_one_key_twice_names_both_files() {
             ("c/billing.00000001.0003.ops.z.sql", A),
         ],
         "
-migrations/a/billing.00000001.0002.owner.x.sql:1:1 duplicate: `billing.00000001.0002` is there twice: `migrations/b/billing.00000001.0002.ops.y.sql` and `migrations/a/billing.00000001.0002.owner.x.sql`
+migrations/a/billing.00000001.0002.owner.x.sql:1:1 duplicate: `billing.00000001.0002` exists twice: `migrations/b/billing.00000001.0002.ops.y.sql` and `migrations/a/billing.00000001.0002.owner.x.sql`
   run `cargo xtask renumber billing.00000001.0002.owner.x`
-migrations/c/billing.00000001.0003.ops.z.sql:1:1 duplicate: `billing.00000001.0003.ops.z` is there twice: as `migrations/billing.00000001.0003.ops.z.sql` and as `migrations/c/billing.00000001.0003.ops.z.sql`
-  folder names mean nothing to the order: delete or rename one of the two
+migrations/c/billing.00000001.0003.ops.z.sql:1:1 duplicate: `billing.00000001.0003.ops.z` exists twice: as `migrations/billing.00000001.0003.ops.z.sql` and as `migrations/c/billing.00000001.0003.ops.z.sql`
+  folder names do not affect the order: delete or rename one of the two
 ",
     );
     check(
@@ -144,7 +144,7 @@ fn p2_a_released_patch_may_be_moved_and_described_anew_and_not_edited() {
 migrations/billing.00000001.0001.ops.new words.up.sql:1:1 edited: `billing.00000001.0001.ops.new words` was edited after its release: `migrations/migrations.lock` records another checksum
   undo the edit (`git checkout HEAD -- 'migrations/billing.00000001.0001.ops.new words.up.sql'` does, unless it is committed), and write a new migration: `cargo xtask new-migration \"what it changes\"`
   or, if no database has applied `billing.00000001.0001.ops.new words` yet, type `cargo xtask amend billing.00000001.0001 --reason \"why\"`
-migrations/migrations.lock:3:8 deleted: `billing.00000001.0001.ops.new words` was released with a down script, and it is gone
+migrations/migrations.lock:3:8 deleted: `billing.00000001.0001.ops.new words` was released with a down script, which is gone
   bring `billing.00000001.0001.ops.new words.down.sql` back from version control
 ",
     );
@@ -152,7 +152,7 @@ migrations/migrations.lock:3:8 deleted: `billing.00000001.0001.ops.new words` wa
     project.check(
         "
 migrations/migrations.lock:3:8 deleted: `billing.00000001.0001.owner.a` was deleted after its release
-  bring it back from version control: databases have it, and new ones need it
+  restore it from version control: existing databases have it, and new ones need it
 ",
     );
 }

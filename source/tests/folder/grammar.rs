@@ -1,6 +1,6 @@
 //! What the grammars of the folder's dialects refuse, how grave that is, and what is not looked at.
 
-use lockgate_source::{Severity, Style};
+use lockgate_source::{Color, Severity};
 
 use crate::support::{Project, check};
 
@@ -42,7 +42,7 @@ migrations/1_x.up.sql:2:8 syntax: expected `TABLE`, found `TABEL`
     let project = Project::new(&[POSTGRES, ("1_x.sql", "SELECT 1,\n  FROM t;\n")]);
     let diagnostics = project.load().diagnostics;
     assert_eq!(
-        diagnostics[0].render(Style::Plain),
+        diagnostics[0].render(Color::Off),
         "\
 error[syntax]: `,` cannot stand here
  --> migrations/1_x.sql:1:9
@@ -92,7 +92,7 @@ fn a_folder_without_dialects_is_refused_nothing_that_some_database_takes() {
     // A typing mistake at the head of a statement is none to no database.
     codes(&[("1_x.sql", "CRAETE TABLE a (b int);\n")], &["1_x.sql:1:1 syntax"]);
     let project = Project::new(&[("1_x.sql", "CREATE TABLE a (b int) c d e;\n")]);
-    let rendered = project.load().diagnostics[0].render(Style::Plain);
+    let rendered = project.load().diagnostics[0].render(Color::Off);
     assert!(rendered.contains("neither PostgreSQL nor SQLite takes this"), "{rendered}");
     assert!(rendered.contains("say in `migrations/migrations.toml` what the folder is for"), "{rendered}");
 }
@@ -153,7 +153,7 @@ fn bodies_and_monsters_are_warnings() {
     let long = format!("SELECT '{}';\n", "x".repeat(10 << 20));
     let project = Project::new(&[POSTGRES, ("1_x.sql", &long)]);
     assert_eq!(said(&project), ["1_x.sql:1:1 not-parsed (warning)"]);
-    assert!(project.load().diagnostics[0].render(Style::Plain).len() < 2_000);
+    assert!(project.load().diagnostics[0].render(Color::Off).len() < 2_000);
 }
 
 #[test]

@@ -92,11 +92,11 @@ fn deleted_ones_are_shown_in_the_lockfile() {
     project.delete("0004_d.sql");
     project.check(
         "
-migrations/migrations.lock:3:8 deleted: `0001_a` was released with a down script, and it is gone
+migrations/migrations.lock:3:8 deleted: `0001_a` was released with a down script, which is gone
   bring `0001_a.down.sql` back from version control
 migrations/migrations.lock:4:8 deleted: `0002_b` was deleted after its release
-  bring it back from version control: databases have it, and new ones need it
-migrations/migrations.lock:6:7 vanished-draft: the lockfile has a draft `0004_d`, and the folder has no such file
+  restore it from version control: existing databases have it, and new ones need it
+migrations/migrations.lock:6:7 vanished-draft: the lockfile has a draft `0004_d`, but the folder has no such file
   run `cargo xtask check --write` to drop the line, or bring the file back
 ",
     );
@@ -111,11 +111,11 @@ fn renamed_ones_are_recognised() {
     project.rename("0004_d.sql", "0004_dd.sql");
     project.check(
         "
-migrations/0001_aa.up.sql:1:1 renamed: `0001_aa` was renamed after its release: the lockfile knows it as `0001_a`
+migrations/0001_aa.up.sql:1:1 renamed: `0001_aa` was renamed after its release: the lockfile records it as `0001_a`
   give it its name back: `0001_a.up.sql`
-migrations/0005_b.sql:1:1 renamed: `0005_b` was renamed after its release: the lockfile knows it as `0002_b`
+migrations/0005_b.sql:1:1 renamed: `0005_b` was renamed after its release: the lockfile records it as `0002_b`
   give it its name back: `0002_b.sql`
-migrations/migrations.lock:6:7 unlocked: the lockfile has a draft `0004_d`, and the folder calls it `0004_dd`
+migrations/migrations.lock:6:7 unlocked: the lockfile has a draft `0004_d`, which the folder calls `0004_dd`
   run `cargo xtask check --write` to write the new name
 ",
     );
@@ -200,27 +200,27 @@ migrations/migrations.lock:1:1 bad-lockfile: a lockfile begins with `lockgate-lo
     check(
         &good.replace("lock v1", "lock v3"),
         "
-migrations/migrations.lock:1:1 bad-lockfile: the lockfile has the format `v3`, and this release knows `v1` and `v2`
+migrations/migrations.lock:1:1 bad-lockfile: the lockfile has the format `v3`; this release of Lockgate reads `v1` and `v2`
   build with a newer release of lockgate
 ",
     );
     check(
         &good.replace("draft 0004_d", "draft d\nthawed 0005_e\nfrozen 0006_f\nfrozen 0007_g up=v9:00"),
         "
-migrations/migrations.lock:6:1 bad-lockfile: this line says nothing: a version is written with the digits 0 to 9 alone
+migrations/migrations.lock:6:1 bad-lockfile: this line cannot be read: a version is written with the digits 0 to 9 alone
   take `migrations/migrations.lock` from version control again
-migrations/migrations.lock:7:1 bad-lockfile: this line says nothing: a line begins with `frozen`, `draft` or `amended`
+migrations/migrations.lock:7:1 bad-lockfile: this line cannot be read: a line begins with `frozen`, `draft` or `amended`
   take `migrations/migrations.lock` from version control again
-migrations/migrations.lock:8:1 bad-lockfile: this line says nothing: a frozen line has a checksum `up=v1:…`
+migrations/migrations.lock:8:1 bad-lockfile: this line cannot be read: a frozen line has a checksum `up=v1:…`
   take `migrations/migrations.lock` from version control again
-migrations/migrations.lock:9:1 bad-lockfile: this line says nothing: `v9` is no checksum version that this release knows
+migrations/migrations.lock:9:1 bad-lockfile: this line cannot be read: `v9` is no checksum version that this release knows
   take `migrations/migrations.lock` from version control again
 ",
     );
     check(&good.replace("draft 0004_d\n", ""), "
 migrations/0004_d.sql:1:1 unlocked: `0004_d` is not in the lockfile `migrations/migrations.lock`
   run `cargo xtask check --write` to add it as a draft
-migrations/migrations.lock:1:1 broken-chain: the lines of the lockfile do not give the chain of its head line: it was edited by hand, or merged without a look
+migrations/migrations.lock:1:1 broken-chain: the lines of the lockfile do not give the chain of its head line: it was edited by hand, or a merge was resolved by hand
   look at what changed (`git diff`), then run `cargo xtask check --write` to write the head line again
 ");
     let conflict = format!("<<<<<<< HEAD\n{good}=======\n{good}>>>>>>> other\n");

@@ -1,6 +1,6 @@
 //! Which files make a migration, and how migrations follow each other.
 
-use lockgate_source::Style;
+use lockgate_source::Color;
 
 use crate::support::{Project, check};
 
@@ -21,30 +21,30 @@ fn z10_two_of_one_version_are_both_named() {
     check(
         &[("0001_a.sql", A), ("0002_b.sql", A), ("2_c.up.sql", A)],
         "
-migrations/2_c.up.sql:1:1 duplicate: version 2 is there twice: `migrations/0002_b.sql` and `migrations/2_c.up.sql`
+migrations/2_c.up.sql:1:1 duplicate: version 2 exists twice: `migrations/0002_b.sql` and `migrations/2_c.up.sql`
   run `cargo xtask renumber 2_c`
 ",
     );
     check(
         &[("a/0001_a.sql", A), ("b/0001_a.sql", A)],
         "
-migrations/b/0001_a.sql:1:1 duplicate: `0001_a` is there twice: as `migrations/a/0001_a.sql` and as `migrations/b/0001_a.sql`
-  folder names mean nothing to the order: delete or rename one of the two
+migrations/b/0001_a.sql:1:1 duplicate: `0001_a` exists twice: as `migrations/a/0001_a.sql` and as `migrations/b/0001_a.sql`
+  folder names do not affect the order: delete or rename one of the two
 ",
     );
     check(
         &[("0001_a.sql", A), ("0001_a.up.sql", A), ("0001_a.rs", "pub async fn up() {}")],
         "
-migrations/0001_a.rs:1:1 duplicate: `0001_a` is there twice: as `migrations/0001_a.up.sql` and as `migrations/0001_a.rs`
+migrations/0001_a.rs:1:1 duplicate: `0001_a` exists twice: as `migrations/0001_a.up.sql` and as `migrations/0001_a.rs`
   delete one of the two
-migrations/0001_a.sql:1:1 duplicate: `0001_a` is there twice: as `migrations/0001_a.up.sql` and as `migrations/0001_a.sql`
+migrations/0001_a.sql:1:1 duplicate: `0001_a` exists twice: as `migrations/0001_a.up.sql` and as `migrations/0001_a.sql`
   delete one of the two
 ",
     );
     check(
         &[("0001_a_up.sql", A), ("0001_a_down.sql", A)],
         "
-migrations/0001_a_up.sql:1:1 duplicate: version 1 is there twice: `migrations/0001_a_down.sql` and `migrations/0001_a_up.sql`
+migrations/0001_a_up.sql:1:1 duplicate: version 1 exists twice: `migrations/0001_a_down.sql` and `migrations/0001_a_up.sql`
   if they belong together, name them `0001_a.up.sql` and `0001_a.down.sql`
 ",
     );
@@ -57,7 +57,7 @@ fn z10_the_released_one_of_two_stays() {
     project.write("2_b.sql", A);
     project.check(
         "
-migrations/2_b.sql:1:1 duplicate: version 2 is there twice: `migrations/2_b.sql` and `migrations/2_z.sql`
+migrations/2_b.sql:1:1 duplicate: version 2 exists twice: `migrations/2_b.sql` and `migrations/2_z.sql`
   run `cargo xtask renumber 2_b`
 ",
     );
@@ -75,7 +75,7 @@ migrations/0001_b.down.sql:1:1 mismatched-names: version 1 is named differently 
     check(
         &[("migrations.toml", "down = \"required\"\n"), ("0001_a.down.sql", A)],
         "
-migrations/0001_a.down.sql:1:1 down-without-up: `0001_a` has a down script and no up script: it is never run
+migrations/0001_a.down.sql:1:1 down-without-up: `0001_a` has a down script but no up script, so it is never run
   add `0001_a.up.sql`, or delete this file
 ",
     );
@@ -83,7 +83,7 @@ migrations/0001_a.down.sql:1:1 down-without-up: `0001_a` has a down script and n
         &[("1_a.rs", "pub async fn up() {}"), ("1_a.down.sql", A)],
         "
 migrations/1_a.down.sql:1:1 duplicate: `migrations/1_a.rs` is a Rust step, and `migrations/1_a.down.sql` is no part of it
-  write the way down as `pub async fn down` in the Rust file
+  write the down script as `pub async fn down` in the Rust file
 ",
     );
 }
@@ -95,9 +95,9 @@ fn a_down_alone_is_told_and_not_refused_where_downs_are_optional() {
     assert!(!loaded.has_errors());
     assert_eq!(loaded.folder.encode().texts.len(), 2);
     assert_eq!(
-        loaded.diagnostics[0].render(Style::Plain),
+        loaded.diagnostics[0].render(Color::Off),
         "\
-warning[down-without-up]: `20240325133100_b` has a down script and no up script: it is never run
+warning[down-without-up]: `20240325133100_b` has a down script but no up script, so it is never run
  --> migrations/20240325133100_b.down.sql:1:1
   |
 1 | SELECT 1;
@@ -114,9 +114,9 @@ fn a_pair_that_is_named_like_a_one_way_script_is_told_and_not_refused() {
     assert!(!loaded.has_errors() && loaded.folder.migrations[0].down.is_some());
     assert_eq!(loaded.folder.encode().texts.len(), 2);
     assert_eq!(
-        loaded.diagnostics[0].render(Style::Plain),
+        loaded.diagnostics[0].render(Color::Off),
         "\
-warning[mismatched-names]: `migrations/2_b.sql` is named like a one-way script, and `migrations/2_b.down.sql` reverts it
+warning[mismatched-names]: `migrations/2_b.sql` is named like a one-way script, but `migrations/2_b.down.sql` reverts it
  --> migrations/2_b.sql:1:1
   |
 1 | SELECT 1;
@@ -155,7 +155,7 @@ fn z8_z9_ordinals_have_five_digits_and_begin_at_0() {
 migrations/00040-d.sql:1:1 gap: versions 2 to 39 are missing: `00040-d` follows `1-b`
   run `cargo xtask renumber 00040-d`, or add what is missing
   or say `numbering = \"any\"` instead of \"ordinal\" in `migrations/migrations.toml`
-migrations/1-b.sql:1:1 bad-version: `1-b` has not the five digits of an ordinal
+migrations/1-b.sql:1:1 bad-version: `1-b` does not have the five digits of an ordinal
   name it `00001-b`
 migrations/fix-tbl.sql bad-name: `fix-tbl.sql` is not named `<version>-<name>.sql`
   rename it to `00041-fix-tbl.sql`
@@ -196,7 +196,7 @@ migrations/00040-d.sql:1:1 gap: versions 2 to 39 are missing: `00040-d` follows 
   or say `numbering = \"any\"` instead of \"ordinal\" in `migrations/migrations.toml`
 migrations/00041-e.SQL bad-name: `00041-e.SQL` has an ending in capital letters
   rename it to `00041-e.sql`
-migrations/t/00000-b.sql:1:1 duplicate: version 0 is there twice: `migrations/00000-a.sql` and `migrations/t/00000-b.sql`
+migrations/t/00000-b.sql:1:1 duplicate: version 0 exists twice: `migrations/00000-a.sql` and `migrations/t/00000-b.sql`
   run `cargo xtask renumber 00000-b`
 ",
     );
@@ -208,9 +208,9 @@ fn timestamps_are_times() {
     check(
         &[policy, ("20260131093000_a.sql", A), ("20260231093000_b.sql", A), ("3_c.sql", A), ("x.sql", A)],
         "
-migrations/20260231093000_b.sql:1:1 bad-version: `20260231093000_b` has no time as its version: 14 digits, YYYYMMDDhhmmss
+migrations/20260231093000_b.sql:1:1 bad-version: `20260231093000_b` does not have a time as its version: 14 digits, YYYYMMDDhhmmss
   run `cargo xtask renumber 20260231093000_b`
-migrations/3_c.sql:1:1 bad-version: `3_c` has no time as its version: 14 digits, YYYYMMDDhhmmss
+migrations/3_c.sql:1:1 bad-version: `3_c` does not have a time as its version: 14 digits, YYYYMMDDhhmmss
   run `cargo xtask renumber 3_c`
 migrations/x.sql bad-name: `x.sql` is not named `<version>_<name>.sql`
   rename it to `<YYYYMMDDhhmmss>_x.sql`
@@ -249,8 +249,8 @@ fn l2_irreversible_and_a_down_exclude_each_other() {
     check(
         &[("1_a.up.sql", text), ("1_a.down.sql", A), ("2_b.up.sql", A), ("2_b.down.sql", text)],
         "
-migrations/1_a.up.sql:2:1 irreversible-down: `1_a` says that it is irreversible, and has a way down in `migrations/1_a.down.sql`
-  delete the directive, or delete the way down
+migrations/1_a.up.sql:2:1 irreversible-down: `1_a` is marked irreversible, but has a down script in `migrations/1_a.down.sql`
+  delete the directive, or delete the down script
 migrations/2_b.down.sql:1:14 bad-directive: a down script cannot say that there is none
   delete this line, or the file
 ",
@@ -292,7 +292,7 @@ fn a_way_down_that_only_raises_makes_a_migration_irreversible() {
         let loaded = project.load();
         assert_eq!(loaded.diagnostics, [], "{down}");
         let migration = &loaded.folder.migrations[0];
-        assert_eq!((migration.reason(), migration.way_down().is_none()), (Some(reason), true), "{down}");
+        assert_eq!((migration.reason(), migration.down_script().is_none()), (Some(reason), true), "{down}");
         // The script is there all the same, and its checksum is frozen.
         assert!(migration.down.is_some());
         assert_eq!(loaded.folder.encode().texts.len(), 1, "{down}");

@@ -1,7 +1,7 @@
 //! Folders that nobody would write: whatever is in them, loading them does not panic, every problem
 //! can be shown, and a folder without errors can be embedded.
 
-use lockgate_source::Style;
+use lockgate_source::Color;
 
 use crate::support::Project;
 
@@ -106,7 +106,7 @@ fn whatever_is_in_a_folder_can_be_loaded_and_shown() {
         }
         let loaded = project.load();
         for diagnostic in &loaded.diagnostics {
-            for style in [Style::Plain, Style::Styled] {
+            for style in [Color::Off, Color::On] {
                 assert!(diagnostic.render(style).contains(diagnostic.code));
             }
         }

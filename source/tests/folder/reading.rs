@@ -20,7 +20,7 @@ fn no_folder_and_a_file_in_its_place() {
     assert_eq!(
         show(&loaded.diagnostics),
         "nowhere no-such-folder: there is no folder `nowhere`
-  run `cargo xtask init` to make it, or create it by hand: an empty folder is a set without migrations
+  run `cargo xtask init` to create it, or create it by hand: an empty folder is a set without migrations
   the path is relative to the `Cargo.toml` of the crate that embeds it
 "
     );
@@ -50,13 +50,13 @@ fn z5_nothing_is_skipped_in_silence() {
         "
 migrations/0002_b.upsql unknown-file: `0002_b.upsql` has an ending that no migration has
   rename it to `0002_b.up.sql`
-migrations/0003_c.sql~ unknown-file: `0003_c.sql~` looks like a left-over of an editor or a merge
+migrations/0003_c.sql~ unknown-file: `0003_c.sql~` looks like a leftover from an editor or a merge
   delete it, or move it out of the folder: `~` files are never migrations
-migrations/fn-x unknown-file: `fn-x` is no migration, and nothing is skipped in silence
+migrations/fn-x unknown-file: `fn-x` is not a migration, and no file is skipped silently
   if it is a migration, name it `<version>_fn-x.sql`; otherwise move it out of the folder
 migrations/sub/create users.sql bad-name: `sub/create users.sql` is not named `<version>_<name>.sql`
   rename it to `0003_create_users.sql`
-migrations/sub/migrations.toml unknown-file: `sub/migrations.toml` is no file that Lockgate knows
+migrations/sub/migrations.toml unknown-file: `sub/migrations.toml` is not a file that Lockgate knows
   did you mean `migrations.toml`?
 ",
     );
@@ -132,11 +132,11 @@ fn links_are_followed_but_not_in_circles() {
     symlink("..", project.path("up")).unwrap();
     project.check(
         "
-migrations/0004_d.sql unreadable: the file cannot be read: it leads nowhere
+migrations/0004_d.sql unreadable: the file cannot be read: it is a link to a file that does not exist
   make it readable, or delete it
-migrations/linked/back unreadable: this link leads back to a folder that it is in
+migrations/linked/back unreadable: this link points to a folder that contains it
   delete the link
-migrations/up unreadable: this link leads back to a folder that it is in
+migrations/up unreadable: this link points to a folder that contains it
   delete the link
 ",
     );

@@ -59,7 +59,7 @@ fn p11_a_statement_that_wants_no_transaction_says_which_directive() {
         "
 migrations/1_x.sql:2:1 outside-transaction: PostgreSQL does not run this statement inside a transaction
   write `-- lockgate: no-transaction` as the first line
-  better give it a migration of its own: the other statements too would run outside a transaction
+  better, give it a migration of its own: otherwise the other statements run outside a transaction too
 ",
     );
     check(
@@ -105,7 +105,7 @@ fn a_value_is_added_to_an_enum_outside_of_a_transaction_before_postgres_12() {
     check(
         &[("migrations.toml", &on("11")), ("1_x.sql", add)],
         "
-migrations/1_x.sql:1:1 outside-transaction: PostgreSQL 11 does not run this statement inside a transaction: 12 is the first that does
+migrations/1_x.sql:1:1 outside-transaction: PostgreSQL 11 does not run this statement inside a transaction: PostgreSQL 12 is the first that does
   write `-- lockgate: no-transaction` as the first line
 ",
     );
@@ -175,7 +175,7 @@ fn lines_of_clients_are_refused_by_name() {
     check(
         &[("1_x.sql", "\\restrict abc\nCREATE TABLE a (id INT);\n")],
         "
-migrations/1_x.sql:1:1 psql-line: `\\restrict` is for psql, and means nothing to the server
+migrations/1_x.sql:1:1 psql-line: `\\restrict` is a command of psql, and the server does not understand it
   if the folder is for PostgreSQL alone, say `dialects = [\"postgres\"]` in its `migrations.toml`
   or delete it
 ",
@@ -186,15 +186,15 @@ migrations/1_x.sql:1:1 psql-line: `\\restrict` is for psql, and means nothing to
             ("1_x.sql", "\\connect db\n\\copy a from stdin\n1\n\\.\nSELECT 1 \\gexec\n\\restrict\n\\restrict a b\n"),
         ],
         "
-migrations/1_x.sql:1:1 psql-line: `\\connect` is for psql, and means nothing to the server
+migrations/1_x.sql:1:1 psql-line: `\\connect` is a command of psql, and the server does not understand it
   delete it
-migrations/1_x.sql:2:1 psql-line: `\\copy` is for psql, and means nothing to the server
-  write `COPY … FROM stdin;`, which reads the lines below it too
-migrations/1_x.sql:5:10 psql-line: `\\gexec` is for psql, and means nothing to the server
+migrations/1_x.sql:2:1 psql-line: `\\copy` is a command of psql, and the server does not understand it
+  write `COPY … FROM stdin;`, which also reads the lines below it
+migrations/1_x.sql:5:10 psql-line: `\\gexec` is a command of psql, and the server does not understand it
   delete it
-migrations/1_x.sql:6:1 psql-line: `\\restrict` is for psql, and means nothing to the server
+migrations/1_x.sql:6:1 psql-line: `\\restrict` is a command of psql, and the server does not understand it
   delete it
-migrations/1_x.sql:7:1 psql-line: `\\restrict` is for psql, and means nothing to the server
+migrations/1_x.sql:7:1 psql-line: `\\restrict` is a command of psql, and the server does not understand it
   delete it
 ",
     );
@@ -203,16 +203,16 @@ migrations/1_x.sql:7:1 psql-line: `\\restrict` is for psql, and means nothing to
     check(
         &[("1_x.sql", "DELIMITER //\nCREATE PROCEDURE p() BEGIN SELECT 1; END//\nDELIMITER ;\n")],
         "
-migrations/1_x.sql:1:1 client-command: this line is for a client, and MySQL refuses it
+migrations/1_x.sql:1:1 client-command: this line is for a command-line client, and MySQL refuses it
   delete it: Lockgate finds the end of a compound statement without it
-migrations/1_x.sql:3:1 client-command: this line is for a client, and MySQL refuses it
+migrations/1_x.sql:3:1 client-command: this line is for a command-line client, and MySQL refuses it
   delete it: Lockgate finds the end of a compound statement without it
 ",
     );
     check(
         &[("1_x.sql", "CREATE TABLE a (id INT);\nCOPY a FROM stdin;\n1\n\\.\n")],
         "
-migrations/1_x.sql:2:1 copy-data: the data lines of COPY are read by PostgreSQL alone
+migrations/1_x.sql:2:1 copy-data: only PostgreSQL reads the data lines of COPY
   if the folder is for PostgreSQL alone, say `dialects = [\"postgres\"]` in its `migrations.toml`
   or write the rows as INSERT statements
 ",

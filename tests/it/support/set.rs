@@ -5,7 +5,7 @@ use std::fs;
 
 use lockgate::__private::RustStep;
 use lockgate::Migrations;
-use lockgate_source::diagnostic::Style;
+use lockgate_source::diagnostic::Color;
 use lockgate_source::folder;
 
 /// The set of a folder with these files, each `(path below migrations/, text)`.
@@ -23,7 +23,7 @@ pub(crate) fn with_steps(files: &[(&str, &str)], steps: &'static [RustStep]) -> 
         fs::write(path, text).expect("a migration file");
     }
     let loaded = folder::load(&root, "migrations");
-    let problems: Vec<String> = loaded.diagnostics.iter().map(|diagnostic| diagnostic.render(Style::Plain)).collect();
+    let problems: Vec<String> = loaded.diagnostics.iter().map(|diagnostic| diagnostic.render(Color::Off)).collect();
     assert!(!loaded.has_errors(), "the test's own migrations are wrong:\n{}", problems.join("\n"));
     let set = loaded.folder.leak("tests 1.2.3");
     Box::leak(Box::new(lockgate::__private::migrations(set, steps)))

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anstream::eprintln;
-use lockgate_source::{Style, lockfile};
+use lockgate_source::{Color, lockfile};
 
 use crate::called;
 use crate::changes::Changes;
@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let name = &arguments.name;
     let merged = lockfile::merge(&base?, &ours?, &theirs?, name).map_err(|mut diagnostics| {
         called::name_in(&mut diagnostics);
-        diagnostics.iter().for_each(|diagnostic| eprintln!("{}\n", diagnostic.render(Style::Styled)));
+        diagnostics.iter().for_each(|diagnostic| eprintln!("{}\n", diagnostic.render(Color::On)));
         Failure::refused(format!("{name} was not merged: see what `cargo xtask check` says"))
     })?;
     let mut changes = Changes::default();

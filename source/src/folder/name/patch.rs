@@ -90,7 +90,7 @@ fn number(what: &str, text: &str, digits: usize) -> Option<String> {
     }
     // Such scripts would have to run before the database exists.
     (what == "major" && text.bytes().all(|b| b == b'0')).then(|| {
-        "has the major number 00000000, which is kept for scripts that create the database: this release runs none"
+        "has the major number 00000000, which is kept for scripts that create the database: this release does not run them"
             .to_owned()
     })
 }
@@ -290,7 +290,7 @@ mod tests {
             &format!("billing.00000000.0002.{ends}"),
             &format!(
                 "bad-name: has the major number 00000000, which is kept for scripts that create the database: this \
-                 release runs none: rename it to `billing.00000001.0002.{ends}`"
+                 release does not run them: rename it to `billing.00000001.0002.{ends}`"
             ),
         );
         check(
@@ -351,7 +351,7 @@ mod tests {
         }
         check(
             "fn-x",
-            "unknown-file: is no migration, and nothing is skipped in silence: if it is a migration, name it \
+            "unknown-file: is not a migration, and no file is skipped silently: if it is a migration, name it \
              `{next}.{user}.fn-x.sql`; otherwise move it out of the folder",
         );
     }

@@ -84,14 +84,14 @@ fn unknown(file: &str, numbering: Numbering) -> BadName {
     if let Some(ending) = left_over.into_iter().find(|ending| lower.ends_with(ending)) {
         return problem(
             "unknown-file",
-            "looks like a left-over of an editor or a merge",
+            "looks like a leftover from an editor or a merge",
             Help::Text(format!("delete it, or move it out of the folder: `{ending}` files are never migrations")),
         );
     }
     if let Some(meant) = suggest::nearest(file, ["migrations.toml", "migrations.lock"]) {
         return problem(
             "unknown-file",
-            "is no file that Lockgate knows",
+            "is not a file that Lockgate knows",
             Help::Text(format!("did you mean `{meant}`?")),
         );
     }
@@ -125,7 +125,7 @@ fn unknown(file: &str, numbering: Numbering) -> BadName {
     } else {
         Help::text("move it out of the folder: only `.up.sql`, `.down.sql`, `.sql` and `.rs` files belong there")
     };
-    problem("unknown-file", "is no migration, and nothing is skipped in silence", help)
+    problem("unknown-file", "is not a migration, and no file is skipped silently", help)
 }
 
 /// Returns where the ending of a patch begins, given its name in lower case: at the last dot, or at the dot
@@ -265,13 +265,13 @@ mod tests {
 
     #[test]
     fn z5_unknown_files_say_what_may_be_meant() {
-        check("fn-x", "unknown-file: is no migration, and nothing is skipped in silence: if it is a migration");
+        check("fn-x", "unknown-file: is not a migration, and no file is skipped silently: if it is a migration");
         check("0001_x.upsql", "unknown-file: has an ending that no migration has: rename it to `0001_x.up.sql`");
         check("0001_x.up.sq", "rename it to `0001_x.up.sql`");
         check("0001_x.sql.up", "rename it to `0001_x.up.sql`");
         check("0001_x.sgl", "rename it to `0001_x.sql`");
-        check("0001_x.sql.bak", "unknown-file: looks like a left-over");
-        check("0001_x.sql~", "unknown-file: looks like a left-over");
+        check("0001_x.sql.bak", "unknown-file: looks like a leftover");
+        check("0001_x.sql~", "unknown-file: looks like a leftover");
         check("migration.toml", "did you mean `migrations.toml`?");
         check("notes.txt", "move it out of the folder");
     }

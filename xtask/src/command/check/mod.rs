@@ -9,7 +9,7 @@ use anstream::{eprintln, print, println};
 use lockgate_source::core::Dialect;
 use lockgate_source::folder::policy::Numbering;
 use lockgate_source::folder::{self, Folder, Loaded, Migration, Tests};
-use lockgate_source::{Diagnostic, Policy, Severity, Style, lockfile, scripts};
+use lockgate_source::{Color, Diagnostic, Policy, Severity, lockfile, scripts};
 
 use crate::called;
 use crate::changes::Changes;
@@ -267,7 +267,7 @@ pub(super) fn show(loaded: &Loaded) {
     let mut diagnostics = loaded.diagnostics.clone();
     called::name_in(&mut diagnostics);
     // What is no terminal gets it without the colours.
-    diagnostics.iter().for_each(|diagnostic| eprintln!("{}\n", diagnostic.render(Style::Styled)));
+    diagnostics.iter().for_each(|diagnostic| eprintln!("{}\n", diagnostic.render(Color::On)));
 }
 
 fn summary(checked: &Checked) -> String {

@@ -69,13 +69,13 @@ pub(super) fn run(loaded: &mut Loaded) -> Result<Trace, Failure> {
     if !scripts::can_run(&loaded.diagnostics) {
         return Ok(not("the errors are to be put right before"));
     }
-    let folders = loaded.folder.of_each_database();
+    let folders = loaded.folder.split_by_database();
     let mut whole = Trace::default();
     let mut summaries = Vec::new();
     // Each database has a server of its own: roles belong to a server.
     for folder in &folders {
         let mut traced = of_folder(folder, required, &mut loaded.diagnostics)?;
-        summaries.push(scripts::of_database(folder, folders.len(), traced.summary));
+        summaries.push(scripts::name_database(folder, folders.len(), traced.summary));
         whole.server = traced.server.or(whole.server);
         whole.migrations.append(&mut traced.migrations);
     }

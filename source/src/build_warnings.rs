@@ -1,4 +1,5 @@
-//! How the build script tells the macro which warnings it has said, so that a build says each of them once.
+//! Lets the macro skip the warnings that the build script has already printed, so that a build prints each
+//! warning once.
 
 use std::fmt::Write as _;
 
@@ -6,12 +7,12 @@ use sha2::{Digest, Sha256};
 
 use crate::{Loaded, Severity};
 
-/// The environment variable that a build script sets for the compiler once it has said the warnings of
-/// this folder; `None` where there are none.
+/// Returns the name of the environment variable that the build script sets for the compiler after printing
+/// the warnings of this folder; `None` if there are none.
 ///
-/// Its name is made of the folder and of what the warnings are about. So a crate may embed several
-/// folders, and where the macro finds anything else than the build script did, it says it itself: a
-/// warning may be said twice then, and is never lost.
+/// The name is a hash of the folder's path and its warnings, so a crate can embed several folders. If the
+/// macro finds other warnings than the build script did, the name differs and the macro prints them: a
+/// warning may be printed twice, and is never lost.
 pub fn variable(loaded: &Loaded) -> Option<String> {
     let folder = &loaded.folder;
     let mut digest = Sha256::new();
@@ -25,12 +26,12 @@ pub fn variable(loaded: &Loaded) -> Option<String> {
     warnings.peek()?;
     for warning in warnings {
         part(warning.code.as_bytes());
-        // The two may run in different directories, and show paths from there.
+        // The build script and the macro may run in different directories and show paths relative to them.
         part(warning.file.strip_prefix(&folder.shown).unwrap_or(&warning.file).as_bytes());
         let range = warning.range.clone().unwrap_or(0..0);
         part(&[range.start.to_le_bytes(), range.end.to_le_bytes()].concat());
     }
-    let mut name = "LOCKGATE_SAID_".to_owned();
+    let mut name = "LOCKGATE_REPORTED_".to_owned();
     for byte in &digest.finalize()[..16] {
         write!(name, "{byte:02X}").expect("writing to a string does not fail");
     }
@@ -45,7 +46,7 @@ mod tests {
     use crate::{Diagnostic, folder};
 
     #[test]
-    fn a_name_is_that_of_a_folder_and_its_warnings_wherever_one_looks_from() {
+    fn the_name_depends_on_the_folder_and_its_warnings_but_not_on_the_working_directory() {
         let of = |directory: &str, shown: &str, warnings: &[(&'static str, &str)]| {
             let mut loaded = folder::load(Path::new(directory), shown);
             loaded.diagnostics.clear();
@@ -56,7 +57,7 @@ mod tests {
             variable(&loaded)
         };
         let one = of("/nowhere/a/m", "m", &[("rename", "1_x.sql")]);
-        assert!(one.as_ref().is_some_and(|name| name.len() == "LOCKGATE_SAID_".len() + 32), "{one:?}");
+        assert!(one.as_ref().is_some_and(|name| name.len() == "LOCKGATE_REPORTED_".len() + 32), "{one:?}");
         assert_eq!(of("/nowhere/a/m", "a/m", &[("rename", "1_x.sql")]), one);
         assert_ne!(of("/nowhere/b/m", "m", &[("rename", "1_x.sql")]), one);
         assert_ne!(of("/nowhere/a/m", "m", &[("rename", "2_x.sql")]), one);
