@@ -17,8 +17,8 @@ use tokio::task::JoinSet;
 const IDLE: usize = 4;
 
 /// How many looks, and how far apart, sessions that were ended may take to go.
-const LOOKS: u32 = 50;
-const GLANCE: Duration = Duration::from_millis(2);
+const POLLS: u32 = 50;
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// A connection to the server's own database.
 pub(crate) struct Admin {
@@ -97,12 +97,12 @@ impl Admin {
     /// tenth of a second before it looks again, and a pool that was just closed is often still there.
     pub(crate) async fn drop(&mut self, name: &str) -> Result<(), sqlx::Error> {
         let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
-        for _ in 0..LOOKS {
+        for _ in 0..POLLS {
             let question = sqlx::AssertSqlSafe(end.clone());
             if sqlx::raw_sql(question).fetch_all(&mut self.connection).await?.is_empty() {
                 break;
             }
-            tokio::time::sleep(GLANCE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         let drop = format!("DROP DATABASE IF EXISTS {name}");
         match self.execute(drop.clone()).await {
@@ -150,7 +150,7 @@ fn idle() -> std::sync::MutexGuard<'static, HashMap<String, Vec<PgConnection>>> 
 }
 
 /// Does work on the thread of the connections. Dropped, it ends there too.
-pub(crate) async fn there<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+pub(crate) async fn on_admin_thread<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
     let mut tasks = JoinSet::new();
     tasks.spawn_on(work, runtime().handle());
     match tasks.join_next().await.expect("it was spawned") {
@@ -160,7 +160,7 @@ pub(crate) async fn there<T: Send + 'static>(work: impl Future<Output = T> + Sen
 }
 
 /// Does work on the thread of the connections, and waits for it: a test's runtime cannot wait in `drop`.
-pub(crate) fn wait_there<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+pub(crate) fn block_on_admin_thread<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
     let (done, told) = mpsc::sync_channel(1);
     runtime().spawn(async move {
         let _ = done.send(work.await);

@@ -37,7 +37,7 @@
 //!
 //! Each migration is walked on each database: fill, before, apply, after, revert, before, apply, after. `before`
 //! and `after` must pass where they belong and fail as a whole where they do not; what they do is rolled
-//! back. The rows of all fills below are there too, in the order of the migrations. Behind the way back the
+//! back. The rows of all fills below are there too, in the order of the migrations. Teardown the way back the
 //! schema must be what it was, and the second time, in a session with other settings, must give what the first
 //! gave. A migration without a way back is walked up to `after`, and once more, on another database, in the session with
 //! other settings.
@@ -90,44 +90,44 @@ mod guide {}
 
 #[cfg(feature = "postgres")]
 mod admin;
-mod atomic;
-mod below;
+mod database;
 mod db;
-mod entry;
 mod error;
+mod failing_set;
 mod failure;
-mod ground;
+mod macro_api;
+mod migrated_template;
+mod migration_test;
 mod panic;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod prepare;
 mod problem;
-mod recipe;
 #[doc(hidden)]
 pub mod request;
 mod session;
-mod skip;
+mod set_tests;
+mod skipped;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-mod suite;
 mod template;
 mod test;
 pub mod testdb;
 mod throwaway;
-mod values;
+mod value_changes;
 mod walk;
-mod whole;
 
 pub use lockgate;
 pub use lockgate::schema::Class;
 pub use lockgate_macros::migration_tests;
 pub use lockgate_testing::server;
 
-pub use db::{Db, Fails, FromText, Row};
+pub use db::{Db, Fails, FromText, TextRow};
 pub use error::Error;
 pub use failure::{Failure, TestResult};
-pub use problem::{Problem, Step};
-pub use skip::skipped;
-pub use suite::Random;
+pub use migration_test::Random;
+pub use problem::{Phase, Problem};
+pub use skipped::skipped;
 pub use test::Argument;
 pub use throwaway::Throwaway;
 
@@ -156,7 +156,7 @@ pub use throwaway::Throwaway;
 /// * `crate = ::some::path`: where this crate is, if it is not `::lockgate_harness`.
 ///
 /// The test runs on a runtime of its own thread, as under `#[tokio::test]`. It may return what any
-/// test may; the attributes `ignore` and `should_panic` stay what they are. Behind it the pool is closed and
+/// test may; the attributes `ignore` and `should_panic` stay what they are. Teardown it the pool is closed and
 /// the database dropped. A test that fails keeps it, and its place is printed, without a password.
 /// Where this machine has no server of the kind, the test is skipped and says so, unless
 /// `LOCKGATE_REQUIRE` names it.
@@ -167,12 +167,12 @@ pub use lockgate_macros::test;
 pub mod __private {
     pub use lockgate::{self, Dialect, Migrations, embed_migrations};
 
-    pub use crate::entry::*;
+    pub use crate::macro_api::*;
     pub use crate::test::{Stop, Test, run};
-    pub use crate::walk::{Moment, Walked, Witness, walk as walked, witnessed};
+    pub use crate::walk::{Moment, Observer, WalkOutcome, walk as walk_migration, walk_observed};
 }
 
-/// Nothing, as this build can test on SQLite.
+/// NoTemplate, as this build can test on SQLite.
 #[cfg(feature = "sqlite")]
 #[doc(hidden)]
 #[macro_export]
@@ -192,7 +192,7 @@ macro_rules! __requires_sqlite {
     };
 }
 
-/// Nothing, as this build can test on PostgreSQL.
+/// NoTemplate, as this build can test on PostgreSQL.
 #[cfg(feature = "postgres")]
 #[doc(hidden)]
 #[macro_export]

@@ -11,9 +11,9 @@ use lockgate::Dialect;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Executor, PgConnection};
 
-use crate::admin::{Admin, there, wait_there, with_database};
-use crate::recipe::Recipe;
+use crate::admin::{Admin, block_on_admin_thread, on_admin_thread, with_database};
 use crate::server::{self, ErrorKind, LINGER, Options, Shared};
+use crate::template::Template;
 use crate::{Error, skipped};
 
 /// The variable that names a server of the user's own.
@@ -23,7 +23,7 @@ const SERVER: &str = "LOCKGATE_TEST_POSTGRES";
 /// long as to make one, and each takes some ten megabytes.
 const LEFT: i64 = 50;
 
-pub(crate) struct Place {
+pub(crate) struct ServerDatabase {
     name: String,
     server: String,
     /// The file that `psql` and others of its family read passwords from, if the server is ours.
@@ -32,14 +32,14 @@ pub(crate) struct Place {
     kept: bool,
 }
 
-impl Place {
+impl ServerDatabase {
     /// A copy of a template; without one, an empty database. `None` where this machine has no server.
-    pub(crate) async fn like<R: Recipe>(template: Option<R>) -> Result<Option<Self>, Error> {
+    pub(crate) async fn like<R: Template>(template: Option<R>) -> Result<Option<Self>, Error> {
         let Some((server, passwords)) = server()? else { return Ok(None) };
         let name = name();
         let failed = |e| Error::because(format!("no database for a test can be made on the server of {SERVER}"), e);
         let (url, new) = (server.clone(), name.clone());
-        let others = there(async move {
+        let others = on_admin_thread(async move {
             let mut admin = Admin::take(&url).await.map_err(failed)?;
             let others = admin.databases();
             match template {
@@ -76,13 +76,13 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ServerDatabase {
     fn drop(&mut self) {
         if self.kept {
             return;
         }
         let (name, server) = (self.name.clone(), self.server.clone());
-        let dropped = wait_there(async move {
+        let dropped = block_on_admin_thread(async move {
             let mut admin = Admin::take(&server).await?;
             admin.drop(&name).await?;
             admin.give_back();
@@ -139,7 +139,7 @@ fn name() -> String {
 ///
 /// A template is whole if it has its name: it is made under another one, and renamed at the end. Who
 /// is killed meanwhile leaves the other name behind, which the next one drops.
-fn copy<'a, R: Recipe>(
+fn copy<'a, R: Template>(
     admin: &'a mut Admin,
     server: &'a str,
     template: R,
@@ -156,11 +156,11 @@ fn copy<'a, R: Recipe>(
         if !admin.create_like(name, &whole).await.map_err(failed)? {
             let draft = format!("{whole}_draft");
             admin.drop(&draft).await.map_err(failed)?;
-            match template.before() {
+            match template.base() {
                 Some(before) => copy(admin, server, before, &draft).await?,
                 None => admin.create_empty(&draft).await.map_err(failed)?,
             }
-            template.fill(&with_database(server, &draft), Dialect::Postgres).await?;
+            template.build(&with_database(server, &draft), Dialect::Postgres).await?;
             // Nobody may connect to it any more, as nobody could copy it meanwhile.
             let statements = [
                 format!("ALTER DATABASE {draft} ALLOW_CONNECTIONS false"),
@@ -178,12 +178,12 @@ fn copy<'a, R: Recipe>(
 }
 
 /// One database of a server by its name, looked at from outside.
-pub(crate) struct Named {
+pub(crate) struct NamedDatabase {
     beside: PgConnection,
     name: String,
 }
 
-impl Named {
+impl NamedDatabase {
     pub(crate) async fn connect(url: &str) -> Result<Self, sqlx::Error> {
         let options: PgConnectOptions = url.parse()?;
         let name = options.get_database().unwrap_or_else(|| options.get_username()).to_owned();

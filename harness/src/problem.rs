@@ -8,9 +8,9 @@ use lockgate::Dialect;
 /// The steps at which a test of migrations can fail, each by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Step {
+pub enum Phase {
     /// The database could not be brought to where the test begins.
-    Ground,
+    Setup,
     /// The rows could not be put in.
     Fill,
     /// `before` does not pass before the migration.
@@ -48,14 +48,14 @@ pub enum Step {
     /// The rows are not what they were the first time.
     RowsAgain,
     /// A test of the set as a whole.
-    Whole,
+    Set,
 }
 
-impl Step {
+impl Phase {
     /// Its name in kebab-case.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Ground => "ground",
+            Self::Setup => "setup",
             Self::Fill => "fill",
             Self::Before => "before",
             Self::AfterMustFail => "after-must-fail",
@@ -74,12 +74,12 @@ impl Step {
             Self::SchemaAgain => "schema-again",
             Self::AfterAgain => "after-again",
             Self::RowsAgain => "rows-again",
-            Self::Whole => "whole",
+            Self::Set => "set",
         }
     }
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -88,7 +88,7 @@ impl fmt::Display for Step {
 /// Why a test of migrations failed. `Debug` is the text for people, as a test runner shows it.
 pub struct Problem {
     /// Where.
-    pub step: Step,
+    pub phase: Phase,
     subject: String,
     fact: String,
     detail: String,
@@ -96,8 +96,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(crate) fn new(step: Step, fact: impl Into<String>) -> Self {
-        Self { step, subject: String::new(), fact: fact.into(), detail: String::new(), help: String::new() }
+    pub(crate) fn new(phase: Phase, fact: impl Into<String>) -> Self {
+        Self { phase, subject: String::new(), fact: fact.into(), detail: String::new(), help: String::new() }
     }
 
     pub(crate) fn about(mut self, id: &str, dialect: Dialect) -> Self {
@@ -123,7 +123,7 @@ impl fmt::Display for Problem {
         if !self.subject.is_empty() {
             write!(f, "{}: ", self.subject)?;
         }
-        write!(f, "{} [{}]", self.fact, self.step)?;
+        write!(f, "{} [{}]", self.fact, self.phase)?;
         for line in self.detail.lines() {
             write!(f, "\n  {line}")?;
         }

@@ -9,8 +9,8 @@ use lockgate::{Dialect, Migrator};
 use lockgate_testing::request::{Answer, Form, Request, TESTDB_URL};
 
 use crate::Throwaway;
-use crate::problem::{Problem, Step};
-use crate::suite::Tests;
+use crate::migration_test::Tests;
+use crate::problem::{Phase, Problem};
 use crate::testdb;
 
 /// Does what the environment asks, if it asks for anything.
@@ -24,8 +24,8 @@ pub(crate) fn answer_if_asked(tests: &'static Tests) -> Result<(), Problem> {
         Ok(text) => Answer::Done(text),
         Err(text) => Answer::Refused(text),
     };
-    answer.write().map_err(|e| Problem::new(Step::Ground, "the answer cannot be written").detail(e))?;
-    answered.map(drop).map_err(|text| Problem::new(Step::Ground, text))
+    answer.write().map_err(|e| Problem::new(Phase::Setup, "the answer cannot be written").detail(e))?;
+    answered.map(drop).map_err(|text| Problem::new(Phase::Setup, text))
 }
 
 async fn answer(tests: &'static Tests, request: Request) -> Result<String, String> {

@@ -12,19 +12,19 @@ use lockgate::Dialect;
 use tempfile::TempDir;
 
 use crate::Error;
-use crate::recipe::Recipe;
 use crate::server::Folder;
+use crate::template::Template;
 
 /// How often we look whether another one has made a template.
-const GLANCE: Duration = Duration::from_millis(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-pub(crate) struct Place {
+pub(crate) struct DatabaseFile {
     folder: TempDir,
 }
 
-impl Place {
+impl DatabaseFile {
     /// A copy of a template; without one, no file yet: SQLite makes it.
-    pub(crate) async fn like<R: Recipe>(template: Option<R>) -> Result<Self, Error> {
+    pub(crate) async fn like<R: Template>(template: Option<R>) -> Result<Self, Error> {
         // Before there is a folder: who is killed while a template is made leaves none behind.
         let from = match template {
             Some(template) => Some(shared(template).await?),
@@ -32,12 +32,12 @@ impl Place {
         };
         let folder = tempfile::Builder::new().prefix("lockgate-").tempdir();
         let folder = folder.map_err(|e| Error::because("a folder for a database cannot be made", e))?;
-        let place = Self { folder };
+        let database = Self { folder };
         if let Some(from) = from {
-            let copied = fs::copy(&from, place.file());
+            let copied = fs::copy(&from, database.file());
             copied.map_err(|e| Error::because(format!("{} cannot be copied", from.display()), e))?;
         }
-        Ok(place)
+        Ok(database)
     }
 
     pub(crate) fn url(&self) -> String {
@@ -54,7 +54,7 @@ impl Place {
 }
 
 /// The file of a template, which the test processes share.
-async fn shared<R: Recipe>(template: R) -> Result<PathBuf, Error> {
+async fn shared<R: Template>(template: R) -> Result<PathBuf, Error> {
     static SHARED: OnceLock<Result<Folder, String>> = OnceLock::new();
     let shared = SHARED.get_or_init(|| Folder::join("sqlite").map_err(|e| e.to_string()));
     let folder = shared.as_ref().map_err(|e| Error::new(e.as_str()))?.path();
@@ -62,7 +62,7 @@ async fn shared<R: Recipe>(template: R) -> Result<PathBuf, Error> {
 }
 
 /// The file of a template, made by one process at a time. Its name says that it is whole.
-fn ready<'a, R: Recipe>(
+fn ready<'a, R: Template>(
     template: R,
     folder: &'a Path,
 ) -> Pin<Box<dyn Future<Output = Result<PathBuf, Error>> + Send + 'a>> {
@@ -72,7 +72,7 @@ fn ready<'a, R: Recipe>(
         if file.exists() {
             return Ok(file);
         }
-        let before = match template.before() {
+        let before = match template.base() {
             Some(before) => Some(ready(before, folder).await?),
             None => None,
         };
@@ -81,7 +81,7 @@ fn ready<'a, R: Recipe>(
         // Who has it may be another future of this very thread, which must not be held up.
         while let Err(e) = lock.try_lock() {
             match e {
-                TryLockError::WouldBlock => tokio::time::sleep(GLANCE).await,
+                TryLockError::WouldBlock => tokio::time::sleep(POLL_INTERVAL).await,
                 TryLockError::Error(e) => return Err(failed(e)),
             }
         }
@@ -93,7 +93,7 @@ fn ready<'a, R: Recipe>(
         if let Some(before) = before {
             fs::copy(before, &made).map_err(failed)?;
         }
-        template.fill(&url(&made), Dialect::Sqlite).await?;
+        template.build(&url(&made), Dialect::Sqlite).await?;
         // The last connection has gone, and with it whatever was beside the file.
         fs::rename(&made, &file).map_err(failed)?;
         Ok(file)

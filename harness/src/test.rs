@@ -11,7 +11,7 @@ use lockgate::{Database, Dialect, Migration, Migrations, Version};
 use crate::{Error, Throwaway};
 
 /// How long a pool may take to get its connections back, before the database goes without it.
-const PATIENCE: Duration = Duration::from_secs(10);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many connections the pool of a test has: many tests run at once.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -32,7 +32,7 @@ pub trait Argument: Sized + sealed::Sealed {
 
     /// The test's view of the database, and what must be closed behind it.
     #[doc(hidden)]
-    fn open(database: Throwaway) -> impl Future<Output = Result<(Self, Behind), Error>>;
+    fn open(database: Throwaway) -> impl Future<Output = Result<(Self, Teardown), Error>>;
 }
 
 mod sealed {
@@ -42,7 +42,7 @@ mod sealed {
 /// What is left when the test is over.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct Behind {
+pub struct Teardown {
     shown: String,
     /// Nothing where the test itself owns it.
     database: Option<Throwaway>,
@@ -58,7 +58,7 @@ enum Pool {
     Postgres(sqlx::PgPool),
 }
 
-impl Behind {
+impl Teardown {
     fn of(database: Throwaway, pool: Pool) -> Self {
         Self { shown: database.shown(), database: Some(database), pool }
     }
@@ -74,7 +74,7 @@ impl Behind {
             }
         };
         // Whoever still has a connection loses it with the database.
-        let _ = tokio::time::timeout(PATIENCE, closed).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, closed).await;
     }
 }
 
@@ -84,10 +84,10 @@ impl sealed::Sealed for sqlx::SqlitePool {}
 impl Argument for sqlx::SqlitePool {
     const DIALECT: Option<Dialect> = Some(Dialect::Sqlite);
 
-    async fn open(database: Throwaway) -> Result<(Self, Behind), Error> {
+    async fn open(database: Throwaway) -> Result<(Self, Teardown), Error> {
         let options = sqlx::sqlite::SqlitePoolOptions::new().max_connections(CONNECTIONS);
         let pool = options.connect(&database.url()).await.map_err(not_connected)?;
-        Ok((pool.clone(), Behind::of(database, Pool::Sqlite(pool))))
+        Ok((pool.clone(), Teardown::of(database, Pool::Sqlite(pool))))
     }
 }
 
@@ -97,10 +97,10 @@ impl sealed::Sealed for sqlx::PgPool {}
 impl Argument for sqlx::PgPool {
     const DIALECT: Option<Dialect> = Some(Dialect::Postgres);
 
-    async fn open(database: Throwaway) -> Result<(Self, Behind), Error> {
+    async fn open(database: Throwaway) -> Result<(Self, Teardown), Error> {
         let options = sqlx::postgres::PgPoolOptions::new().max_connections(CONNECTIONS);
         let pool = options.connect(&database.url()).await.map_err(not_connected)?;
-        Ok((pool.clone(), Behind::of(database, Pool::Postgres(pool))))
+        Ok((pool.clone(), Teardown::of(database, Pool::Postgres(pool))))
     }
 }
 
@@ -108,9 +108,9 @@ impl sealed::Sealed for Database {}
 impl Argument for Database {
     const DIALECT: Option<Dialect> = None;
 
-    async fn open(database: Throwaway) -> Result<(Self, Behind), Error> {
+    async fn open(database: Throwaway) -> Result<(Self, Teardown), Error> {
         let connected = database.connect().await?;
-        Ok((connected, Behind::of(database, Pool::None)))
+        Ok((connected, Teardown::of(database, Pool::None)))
     }
 }
 
@@ -118,8 +118,8 @@ impl sealed::Sealed for Throwaway {}
 impl Argument for Throwaway {
     const DIALECT: Option<Dialect> = None;
 
-    async fn open(database: Throwaway) -> Result<(Self, Behind), Error> {
-        let behind = Behind { shown: database.shown(), database: None, pool: Pool::None };
+    async fn open(database: Throwaway) -> Result<(Self, Teardown), Error> {
+        let behind = Teardown { shown: database.shown(), database: None, pool: Pool::None };
         Ok((database, behind))
     }
 }
@@ -187,7 +187,7 @@ pub fn run<A: Argument, F: Future<Output: Termination>>(test: &Test, body: impl 
     clippy::print_stderr,
     reason = "a test's words are what its runner shows if it fails, and shows of nothing else"
 )]
-fn keep(test: &Test, behind: &mut Behind) {
+fn keep(test: &Test, behind: &mut Teardown) {
     let Some(database) = &mut behind.database else { return };
     database.keep();
     eprintln!("{}: its database is kept: {}", test.name, behind.shown);

@@ -12,8 +12,8 @@ use std::fs;
 use lockgate::{Dialect, Front, mask_secrets};
 
 use crate::Throwaway;
-use crate::ground::Ground;
-use crate::suite::{self, Check, Tests};
+use crate::database::TestDatabase;
+use crate::migration_test::{self, TestPart, Tests};
 
 /// The line of the comment on a database of PostgreSQL.
 #[cfg(feature = "postgres")]
@@ -66,12 +66,12 @@ fn dialect(url: &str) -> Result<Dialect, String> {
 }
 
 async fn fill(tests: &'static Tests, url: &str, dialect: Dialect, seed: u64) -> Result<(), String> {
-    let place = Throwaway::given(url.to_owned(), dialect);
-    let ground = Ground::on(tests, place);
+    let throwaway = Throwaway::given(url.to_owned(), dialect);
+    let database = TestDatabase::new(tests, throwaway);
     let all: Vec<_> = tests.migrations.iter().collect();
-    ground.bring(&all, 0).await.map_err(|problem| problem.to_string())?;
+    database.apply_with_fills(&all, 0).await.map_err(|problem| problem.to_string())?;
     if let Some(function) = tests.seed {
-        let seeded = suite::fill(&ground.place, Check::Seed(function, seed)).await;
+        let seeded = migration_test::fill(&database.throwaway, TestPart::Seed(function, seed)).await;
         seeded.map_err(|failure| format!("`seed` fails: {failure}"))?;
     }
     Ok(())
@@ -82,7 +82,7 @@ async fn make_empty(url: &str, dialect: Dialect) -> Result<(), String> {
     match dialect {
         #[cfg(feature = "postgres")]
         Dialect::Postgres => {
-            let mut server = crate::postgres::Named::connect(url).await.map_err(|e| not_reached(url, &e))?;
+            let mut server = crate::postgres::NamedDatabase::connect(url).await.map_err(|e| not_reached(url, &e))?;
             let comment = server.comment().await.map_err(text)?;
             if comment.is_some_and(|comment| !comment.lines().any(|line| line == COMMENT)) {
                 return Err(refusal(url));
@@ -116,7 +116,7 @@ async fn set_mark(url: &str, dialect: Dialect) -> Result<(), String> {
     match dialect {
         #[cfg(feature = "postgres")]
         Dialect::Postgres => {
-            let mut server = crate::postgres::Named::connect(url).await.map_err(|e| not_reached(url, &e))?;
+            let mut server = crate::postgres::NamedDatabase::connect(url).await.map_err(|e| not_reached(url, &e))?;
             match server.comment().await.map_err(text)? {
                 None => Err(format!("{} does not exist: `testdb create` makes it", mask_secrets(url))),
                 Some(comment) if comment.lines().any(|line| line == COMMENT) => Ok(()),

@@ -7,9 +7,9 @@ use lockgate::{Database, Dialect};
 use crate::Error;
 #[cfg(feature = "postgres")]
 use crate::postgres;
-use crate::recipe::{Nothing, Recipe};
 #[cfg(feature = "sqlite")]
 use crate::sqlite;
+use crate::template::{NoTemplate, Template};
 
 /// A database of its own for one test. It is dropped with the value, and kept where the test
 /// panics.
@@ -18,14 +18,14 @@ use crate::sqlite;
 /// processes of a test run share. That one takes the first fifty of them along when it goes, as to drop one takes
 /// about as long as to make one.
 pub struct Throwaway {
-    place: Place,
+    inner: Inner,
 }
 
-enum Place {
+enum Inner {
     #[cfg(feature = "sqlite")]
-    Sqlite(sqlite::Place),
+    Sqlite(sqlite::DatabaseFile),
     #[cfg(feature = "postgres")]
-    Postgres(postgres::Place),
+    Postgres(postgres::ServerDatabase),
     /// Somebody else's, which is not dropped.
     Given { url: String, dialect: Dialect },
 }
@@ -41,58 +41,58 @@ impl Throwaway {
     /// Where there is a server and it does not do what it should, and where this build has no
     /// feature for the dialect.
     pub async fn empty(dialect: Dialect) -> Result<Option<Self>, Error> {
-        Self::like(None::<Nothing>, dialect).await
+        Self::like(None::<NoTemplate>, dialect).await
     }
 
     /// A copy of a template, or an empty database.
-    pub(crate) async fn like<R: Recipe>(template: Option<R>, dialect: Dialect) -> Result<Option<Self>, Error> {
-        let place: Option<Place> = match dialect {
+    pub(crate) async fn like<R: Template>(template: Option<R>, dialect: Dialect) -> Result<Option<Self>, Error> {
+        let inner: Option<Inner> = match dialect {
             #[cfg(feature = "sqlite")]
-            Dialect::Sqlite => Some(Place::Sqlite(sqlite::Place::like(template).await?)),
+            Dialect::Sqlite => Some(Inner::Sqlite(sqlite::DatabaseFile::like(template).await?)),
             #[cfg(feature = "postgres")]
-            Dialect::Postgres => postgres::Place::like(template).await?.map(Place::Postgres),
+            Dialect::Postgres => postgres::ServerDatabase::like(template).await?.map(Inner::Postgres),
             #[cfg(not(all(feature = "sqlite", feature = "postgres")))]
             Dialect::Sqlite | Dialect::Postgres => return Err(no_feature(dialect)),
             Dialect::Mysql => return Err(no_feature(dialect)),
         };
-        Ok(place.map(|place| Self { place }))
+        Ok(inner.map(|inner| Self { inner }))
     }
 
     /// A database that is there, as if it were one of ours.
     pub(crate) fn given(url: String, dialect: Dialect) -> Self {
-        Self { place: Place::Given { url, dialect } }
+        Self { inner: Inner::Given { url, dialect } }
     }
 
     /// Where it is, with the password: for [`Database::connect`] and for sqlx.
     pub fn url(&self) -> String {
-        match &self.place {
+        match &self.inner {
             #[cfg(feature = "sqlite")]
-            Place::Sqlite(place) => place.url(),
+            Inner::Sqlite(inner) => inner.url(),
             #[cfg(feature = "postgres")]
-            Place::Postgres(place) => place.url(),
-            Place::Given { url, .. } => url.clone(),
+            Inner::Postgres(inner) => inner.url(),
+            Inner::Given { url, .. } => url.clone(),
         }
     }
 
     /// Where it is, for people: without the password, and how to get at it all the same.
     pub fn shown(&self) -> String {
-        match &self.place {
+        match &self.inner {
             #[cfg(feature = "sqlite")]
-            Place::Sqlite(place) => place.url(),
+            Inner::Sqlite(inner) => inner.url(),
             #[cfg(feature = "postgres")]
-            Place::Postgres(place) => place.shown(),
-            Place::Given { url, .. } => lockgate::mask_secrets(url),
+            Inner::Postgres(inner) => inner.shown(),
+            Inner::Given { url, .. } => lockgate::mask_secrets(url),
         }
     }
 
     /// What it speaks.
     pub fn dialect(&self) -> Dialect {
-        match &self.place {
+        match &self.inner {
             #[cfg(feature = "sqlite")]
-            Place::Sqlite(_) => Dialect::Sqlite,
+            Inner::Sqlite(_) => Dialect::Sqlite,
             #[cfg(feature = "postgres")]
-            Place::Postgres(_) => Dialect::Postgres,
-            Place::Given { dialect, .. } => *dialect,
+            Inner::Postgres(_) => Dialect::Postgres,
+            Inner::Given { dialect, .. } => *dialect,
         }
     }
 
@@ -109,12 +109,12 @@ impl Throwaway {
     /// Leaves it where it is when the value is dropped. A server that was started for the tests goes
     /// with them all the same.
     pub fn keep(&mut self) {
-        match &mut self.place {
+        match &mut self.inner {
             #[cfg(feature = "sqlite")]
-            Place::Sqlite(place) => place.keep(),
+            Inner::Sqlite(inner) => inner.keep(),
             #[cfg(feature = "postgres")]
-            Place::Postgres(place) => place.keep(),
-            Place::Given { .. } => {}
+            Inner::Postgres(inner) => inner.keep(),
+            Inner::Given { .. } => {}
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::args::{self, Args};
 use crate::{expand, fallback};
 
 /// The tests of a set as a whole: the name of the function, which is the name of the test.
-const WHOLE: [&str; 8] = [
+const SET_TESTS: [&str; 8] = [
     "back_to_nothing",
     "eight_runners_apply_once",
     "every_table_has_a_row",
@@ -129,7 +129,7 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
     let shown_tests = &folder.tests.shown;
 
     let mut modules = Vec::new();
-    let mut suites = Vec::new();
+    let mut migration_tests = Vec::new();
     let mut files = Vec::new();
     for test in tests {
         let (module, version) = (module(&test.key), test.version.get());
@@ -170,8 +170,8 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
             }
         }
         let [loses_rows, changes_values, loses_values] = intents;
-        suites.push(quote! {
-            #krate::__private::Suite {
+        migration_tests.push(quote! {
+            #krate::__private::MigrationTest {
                 version: #version, file: #shown, before: #before, after: #after, fill: #fill, loses_rows: #loses_rows,
                 changes_values: #changes_values, loses_values: #loses_values,
             }
@@ -189,7 +189,7 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
                 pub(super) fn seed<'a>(
                     db: &'a mut #krate::Db,
                     random: &'a mut #krate::Random,
-                ) -> #krate::__private::SuiteFuture<'a> {
+                ) -> #krate::__private::TestFuture<'a> {
                     ::std::boxed::Box::pin(lockgate_file::seed(db, random))
                 }
             }
@@ -208,11 +208,11 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
         };
         let (module, dialect) = (format_ident!("{name}"), format_ident!("{feature}"));
         let check = format_ident!("__requires_{name}");
-        let whole = WHOLE.iter().map(|test| {
+        let set_tests = SET_TESTS.iter().map(|test| {
             let test = format_ident!("{test}");
             quote! {
                 #[test]
-                fn #test() -> #krate::__private::Outcome {
+                fn #test() -> ::core::result::Result<(), #krate::Problem> {
                     #krate::__private::#test(&super::LOCKGATE_TESTS, #krate::lockgate::Dialect::#dialect)
                 }
             }
@@ -221,7 +221,7 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
             let (test, version) = (self::module(&migration.id), migration.version().get());
             quote! {
                 #[test]
-                fn #test() -> #krate::__private::Outcome {
+                fn #test() -> ::core::result::Result<(), #krate::Problem> {
                     #krate::__private::walk(&super::LOCKGATE_TESTS, #krate::lockgate::Dialect::#dialect, #version)
                 }
             }
@@ -230,7 +230,7 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
             #krate::#check! {}
             mod #module {
                 #(#each)*
-                #(#whole)*
+                #(#set_tests)*
             }
         }
     });
@@ -241,7 +241,7 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
             folder: #root,
             directory: #directory,
             files: &[#(#files),*],
-            suites: &[#(#suites),*],
+            migration_tests: &[#(#migration_tests),*],
             empty_tables: &[#(#empty_tables),*],
             seed: #has_seed,
             tolerate: &[#(#krate::Class::#tolerate),*],
@@ -249,7 +249,7 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
         #(#modules)*
         #seed
         #[test]
-        fn embedded_is_what_is_on_disk() -> #krate::__private::Outcome {
+        fn embedded_is_what_is_on_disk() -> ::core::result::Result<(), #krate::Problem> {
             #krate::__private::embedded_is_what_is_on_disk(&LOCKGATE_TESTS)
         }
         #(#named)*
@@ -261,7 +261,7 @@ fn rust<'a>(krate: &syn::Path, module: &Ident, file: &str, functions: impl Itera
     let functions = functions.map(|function| {
         let (name, function) = (format_ident!("lockgate_{function}"), format_ident!("{function}"));
         quote! {
-            pub(super) fn #name(db: &mut #krate::Db) -> #krate::__private::SuiteFuture<'_> {
+            pub(super) fn #name(db: &mut #krate::Db) -> #krate::__private::TestFuture<'_> {
                 ::std::boxed::Box::pin(lockgate_file::#function(db))
             }
         }
@@ -284,10 +284,10 @@ fn functions_of(krate: &syn::Path, module: &Ident, names: &[impl AsRef<str>]) ->
     match functions.as_slice() {
         [] => quote! { ::core::option::Option::None },
         [function] => {
-            quote! { ::core::option::Option::Some(#krate::__private::Check::Rust(#module::#function)) }
+            quote! { ::core::option::Option::Some(#krate::__private::TestPart::Rust(#module::#function)) }
         }
         _ => quote! {
-            ::core::option::Option::Some(#krate::__private::Check::Several(&[#((#names, #module::#functions)),*]))
+            ::core::option::Option::Some(#krate::__private::TestPart::Several(&[#((#names, #module::#functions)),*]))
         },
     }
 }
@@ -309,7 +309,7 @@ fn sql(krate: &syn::Path, suite: Option<&SqlSuite>) -> TokenStream {
         quote! { (&[#(#dialects),*], &[#(#statements),*]) }
     });
     quote! {
-        ::core::option::Option::Some(#krate::__private::Check::Sql { file: #shown, statements: &[#(#groups),*] })
+        ::core::option::Option::Some(#krate::__private::TestPart::Sql { file: #shown, statements: &[#(#groups),*] })
     }
 }
 

@@ -170,7 +170,7 @@ async fn what_the_test_program_is_asked_it_answers_or_refuses() {
         folder: "migrations",
         directory: "tests/migrations",
         files: &[],
-        suites: &[],
+        migration_tests: &[],
         empty_tables: &[],
         seed: None,
         tolerate: &[],

@@ -2,7 +2,7 @@
 //! mark.
 
 use lockgate::Dialect;
-use lockgate_harness::__private::{Check, SeedFn, Suite, SuiteFuture, Tests};
+use lockgate_harness::__private::{MigrationTest, SeedFn, TestFuture, TestPart, Tests};
 use lockgate_harness::{Db, Random, Throwaway, testdb};
 
 use crate::support::{on_each, set};
@@ -97,8 +97,8 @@ fn tests() -> &'static Tests {
         ("0002_kind.up.sql", "ALTER TABLE users ADD COLUMN kind TEXT NOT NULL DEFAULT 'reader';\n"),
         ("0002_kind.down.sql", "ALTER TABLE users DROP COLUMN kind;\n"),
     ];
-    let fill = Some(Check::Rust(|db| Box::pin(fill(db))));
-    let suite = Suite {
+    let fill = Some(TestPart::Rust(|db| Box::pin(fill(db))));
+    let migration_test = MigrationTest {
         version: 2,
         file: "0002_kind.rs",
         before: None,
@@ -114,7 +114,7 @@ fn tests() -> &'static Tests {
         folder: "migrations",
         directory: "tests/migrations",
         files: &[],
-        suites: vec![suite].leak(),
+        migration_tests: vec![migration_test].leak(),
         empty_tables: &[],
         seed: Some(seed),
         tolerate: &[],
@@ -125,7 +125,7 @@ async fn fill(db: &mut Db) -> lockgate_harness::TestResult {
     db.execute("INSERT INTO users (id, name) VALUES (1, 'Ada')").await.map(drop)
 }
 
-fn seed<'a>(db: &'a mut Db, random: &'a mut Random) -> SuiteFuture<'a> {
+fn seed<'a>(db: &'a mut Db, random: &'a mut Random) -> TestFuture<'a> {
     Box::pin(async move {
         for id in 2..22 {
             let name: String = std::iter::repeat_with(|| random.lowercase()).take(8).collect();

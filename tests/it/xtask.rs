@@ -134,16 +134,16 @@ fn a_test_says_what_its_migration_means_to_do(scratch: &Scratch) {
     let (passes, said) = walk();
     assert!(!passes && said.contains("`foo.n` was 7 and is 14 where id = 1"), "{said}");
     assert!(
-        said.contains("say so in app/tests/migrations/0002_double.before.sql: `-- lockgate: changes-values foo.n`"),
+        said.contains("declare it in app/tests/migrations/0002_double.before.sql: `-- lockgate: changes-values foo.n`"),
         "{said}"
     );
     let of = |word: &str| format!("-- lockgate: {word} foo.n\nSELECT count(*) = 1 FROM foo WHERE n = 7;\n");
     scratch.write(&before, &of("changes-values"));
     let (passes, said) = walk();
-    assert!(!passes && said.contains("put it right in app/migrations/0002_double.down.sql; or,"), "{said}");
+    assert!(!passes && said.contains("fix app/migrations/0002_double.down.sql; or,"), "{said}");
     scratch.write(&before, &of("loses-values"));
     let (passes, said) = walk();
-    assert!(!passes && said.contains("`before` fails behind the way back [before-again]"), "{said}");
+    assert!(!passes && said.contains("`before` fails after the down script [before-again]"), "{said}");
     assert!(said.contains("at app/tests/migrations/0002_double.before.sql:2"), "{said}");
 
     [before, after, fill].iter().for_each(|file| std::fs::remove_file(scratch.path(file)).unwrap());

@@ -2,12 +2,12 @@
 
 use lockgate::Dialect;
 
-use super::{Db, Row};
+use super::{Db, TextRow};
 use crate::failure::TestResult;
 
 /// Something with a name.
 #[derive(Clone, Debug)]
-pub(super) struct Thing {
+pub(super) struct NamedObject {
     pub(super) schema: String,
     pub(super) name: String,
     /// Whether it is found without its schema.
@@ -68,7 +68,7 @@ impl Kind {
     }
 }
 
-impl Thing {
+impl NamedObject {
     pub(super) fn is_called(&self, name: &str, dialect: Dialect) -> bool {
         let same = |a: &str, b: &str| if dialect == Dialect::Sqlite { a.eq_ignore_ascii_case(b) } else { a == b };
         (self.visible && same(&self.name, name))
@@ -98,7 +98,7 @@ pub(crate) fn identifier(name: &str) -> String {
 
 impl Db {
     /// All things of a kind, without what the database and Lockgate have for themselves.
-    pub(super) async fn things(&mut self, kind: Kind) -> TestResult<Vec<Thing>> {
+    pub(super) async fn things(&mut self, kind: Kind) -> TestResult<Vec<NamedObject>> {
         let sql = match (self.dialect(), kind) {
             (Dialect::Sqlite, Kind::Type) => return Ok(Vec::new()),
             (Dialect::Sqlite, Kind::Table) => "SELECT schema, name, 1, '', type FROM pragma_table_list \
@@ -142,13 +142,13 @@ impl Db {
                 "virtual" => Rows::Virtual,
                 _ => Rows::Own,
             };
-            Thing { schema, name, visible: matches!(visible.as_str(), "t" | "1"), oid, rows }
+            NamedObject { schema, name, visible: matches!(visible.as_str(), "t" | "1"), oid, rows }
         });
         // What Lockgate keeps is not the migrations' affair.
         Ok(things.filter(|thing| !["lockgate_history", "lockgate_log"].contains(&thing.name.as_str())).collect())
     }
 
-    pub(super) async fn columns(&mut self, table: &Thing) -> TestResult<Vec<Column>> {
+    pub(super) async fn columns(&mut self, table: &NamedObject) -> TestResult<Vec<Column>> {
         let sql = match self.dialect() {
             Dialect::Sqlite => {
                 format!(
@@ -171,7 +171,7 @@ impl Db {
     }
 
     /// The columns of the primary key in their order; none where there is no key.
-    pub(super) async fn primary_key(&mut self, table: &Thing) -> TestResult<Vec<String>> {
+    pub(super) async fn primary_key(&mut self, table: &NamedObject) -> TestResult<Vec<String>> {
         let sql = match self.dialect() {
             Dialect::Sqlite => {
                 format!("SELECT name FROM pragma_table_info({}) WHERE pk > 0 ORDER BY pk", literal(&table.name))
@@ -186,7 +186,7 @@ impl Db {
         self.names(&sql).await
     }
 
-    pub(super) async fn foreign_keys(&mut self, table: &Thing) -> TestResult<Vec<ForeignKey>> {
+    pub(super) async fn foreign_keys(&mut self, table: &NamedObject) -> TestResult<Vec<ForeignKey>> {
         let sql = match self.dialect() {
             Dialect::Sqlite => format!(
                 "SELECT id, \"from\", \"table\", coalesce(\"to\", '') FROM pragma_foreign_key_list({}) ORDER BY id, seq",
@@ -217,7 +217,7 @@ impl Db {
     }
 
     /// The names of the constraints that have one. SQLite keeps them only in the text of the table.
-    pub(super) async fn constraints(&mut self, table: &Thing) -> TestResult<Vec<String>> {
+    pub(super) async fn constraints(&mut self, table: &NamedObject) -> TestResult<Vec<String>> {
         if self.dialect() == Dialect::Sqlite {
             let name = literal(&table.name);
             let sql = format!("SELECT sql FROM {}.sqlite_schema WHERE type = 'table' AND name = {name}", table.schema);
@@ -245,7 +245,7 @@ const ROWS_OF: &str = "CASE WHEN c.relkind = 'f' OR EXISTS (WITH RECURSIVE part 
      WHEN c.relispartition THEN 'part' ELSE '' END";
 
 /// The first columns of a row as texts.
-pub(super) fn texts<const N: usize>(row: Row) -> [String; N] {
+pub(super) fn texts<const N: usize>(row: TextRow) -> [String; N] {
     let mut values = row.into_iter();
     std::array::from_fn(|_| values.next().flatten().unwrap_or_default())
 }

@@ -3,8 +3,8 @@
 
 use lockgate::Dialect;
 
-use super::catalog::{Kind, Rows, Thing, identifier, literal, texts};
-use super::{Db, Row};
+use super::catalog::{Kind, NamedObject, Rows, identifier, literal, texts};
+use super::{Db, TextRow};
 use crate::failure::TestResult;
 
 /// How many tables or columns one statement asks of.
@@ -64,9 +64,9 @@ impl Db {
         Ok(shown.filter(|table| !counted.iter().any(|(name, _)| name == table)).collect())
     }
 
-    async fn counted(&mut self) -> TestResult<Vec<(Thing, u64)>> {
+    async fn counted(&mut self) -> TestResult<Vec<(NamedObject, u64)>> {
         let tables = self.things(Kind::Table).await?;
-        let own: Vec<Thing> = tables.iter().filter(|table| table.rows == Rows::Own).cloned().collect();
+        let own: Vec<NamedObject> = tables.iter().filter(|table| table.rows == Rows::Own).cloned().collect();
         let mut counted = Vec::with_capacity(own.len());
         for some in own.chunks(TOGETHER) {
             counted.extend(self.count(some).await?);
@@ -78,7 +78,7 @@ impl Db {
         Ok(counted)
     }
 
-    async fn count(&mut self, tables: &[Thing]) -> TestResult<Vec<(Thing, u64)>> {
+    async fn count(&mut self, tables: &[NamedObject]) -> TestResult<Vec<(NamedObject, u64)>> {
         let each = tables.iter().map(|table| format!("(SELECT count(*) FROM {})", table.quoted()));
         let sql = format!("SELECT {}", each.collect::<Vec<_>>().join(", "));
         let row = self.ask(&sql).await?.into_iter().next().unwrap_or_default();
@@ -89,8 +89,9 @@ impl Db {
     /// What is in each table that has rows.
     pub(crate) async fn contents(&mut self) -> TestResult<Vec<Content>> {
         let counted = self.counted().await?;
-        let tables: Vec<Thing> = counted.into_iter().filter(|(_, count)| *count > 0).map(|(table, _)| table).collect();
-        let (plain, others): (Vec<Thing>, Vec<Thing>) =
+        let tables: Vec<NamedObject> =
+            counted.into_iter().filter(|(_, count)| *count > 0).map(|(table, _)| table).collect();
+        let (plain, others): (Vec<NamedObject>, Vec<NamedObject>) =
             tables.into_iter().partition(|table| table.rows != Rows::Virtual);
         let mut contents = self.contents_of(&plain).await?;
         // A full-text index may be asked for rows of a table that is gone.
@@ -100,7 +101,7 @@ impl Db {
         Ok(contents)
     }
 
-    async fn contents_of(&mut self, tables: &[Thing]) -> TestResult<Vec<Content>> {
+    async fn contents_of(&mut self, tables: &[NamedObject]) -> TestResult<Vec<Content>> {
         let listed = self.listed(tables).await?;
         let dialect = self.dialect();
         let mut contents = Vec::with_capacity(tables.len());
@@ -145,7 +146,7 @@ impl Db {
     }
 
     /// The columns of these tables, but for those that a virtual table hides.
-    async fn listed(&mut self, tables: &[Thing]) -> TestResult<Vec<Listed>> {
+    async fn listed(&mut self, tables: &[NamedObject]) -> TestResult<Vec<Listed>> {
         if tables.is_empty() {
             return Ok(Vec::new());
         }
@@ -175,7 +176,7 @@ impl Db {
     }
 
     /// These columns of every row of a table, as [`encoded`] writes them.
-    pub(crate) async fn rows_of(&mut self, table: &str, columns: &[&str]) -> TestResult<Vec<Row>> {
+    pub(crate) async fn rows_of(&mut self, table: &str, columns: &[&str]) -> TestResult<Vec<TextRow>> {
         let tables = self.things(Kind::Table).await?;
         let Some(table) = tables.iter().find(|thing| thing.shown() == table) else { return Ok(Vec::new()) };
         let dialect = self.dialect();
@@ -207,7 +208,7 @@ impl Listed {
 }
 
 /// What a table is known by in [`Listed`].
-fn id(table: &Thing, dialect: Dialect) -> String {
+fn id(table: &NamedObject, dialect: Dialect) -> String {
     match dialect {
         Dialect::Sqlite => format!("{}.{}", table.schema, table.name),
         Dialect::Postgres | Dialect::Mysql => table.oid.clone(),
@@ -248,7 +249,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 }
 
 /// The question for the two digests of a column, with a bar between them.
-fn digest(dialect: Dialect, table: &Thing, known_by: &[&str], column: &str) -> String {
+fn digest(dialect: Dialect, table: &NamedObject, known_by: &[&str], column: &str) -> String {
     let (table, value) = (table.quoted(), encoded(dialect, &identifier(column)));
     match dialect {
         Dialect::Sqlite => {

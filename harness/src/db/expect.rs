@@ -5,7 +5,7 @@ use std::future::Future;
 use std::panic::Location;
 
 use super::Db;
-use super::catalog::{ForeignKey, Kind, Thing};
+use super::catalog::{ForeignKey, Kind, NamedObject};
 use crate::failure::{Failure, TestResult};
 
 /// A question whose failure is at the line of the call, which an `async fn` would not know.
@@ -78,21 +78,21 @@ impl Db {
             (true, true) | (false, false) => Ok(()),
             (true, false) => unexpected(format!("expected no {word} `{name}`, and there is one")),
             (false, true) => {
-                let names = listed(things.iter().map(Thing::shown));
+                let names = listed(things.iter().map(NamedObject::shown));
                 unexpected(format!("expected a {word} `{name}`, found {names}"))
             }
         }
     }
 
     /// A table, or a view: what has columns.
-    async fn with_columns(&mut self, name: &str) -> TestResult<Thing> {
+    async fn with_columns(&mut self, name: &str) -> TestResult<NamedObject> {
         let mut all = Vec::new();
         for kind in [Kind::Table, Kind::View] {
             let things = self.things(kind).await?;
             if let Some(found) = things.iter().find(|thing| thing.is_called(name, self.dialect())) {
                 return Ok(found.clone());
             }
-            all.extend(things.iter().map(Thing::shown));
+            all.extend(things.iter().map(NamedObject::shown));
         }
         Err(Failure::without_place(format!("there is no table `{name}`, found {}", listed(all.into_iter()))))
     }

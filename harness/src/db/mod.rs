@@ -44,7 +44,7 @@ pub struct Db {
 }
 
 /// The row of a query: each value as the database writes it, `None` for NULL.
-pub type Row = Vec<Option<String>>;
+pub type TextRow = Vec<Option<String>>;
 
 impl Db {
     pub(crate) fn new(database: Database) -> Self {
@@ -73,7 +73,7 @@ impl Db {
     ///
     /// As for [`execute`](Self::execute).
     #[track_caller]
-    pub fn rows(&mut self, sql: &str) -> impl Future<Output = TestResult<Vec<Row>>> {
+    pub fn rows(&mut self, sql: &str) -> impl Future<Output = TestResult<Vec<TextRow>>> {
         let place = Location::caller();
         async move { self.ask(sql).await.map_err(|e| e.at(place)) }
     }
@@ -189,7 +189,7 @@ impl Db {
     }
 
     /// All rows of a query as texts: PostgreSQL writes its values so, and SQLite's are written here.
-    pub(crate) async fn ask(&mut self, sql: &str) -> TestResult<Vec<Row>> {
+    pub(crate) async fn ask(&mut self, sql: &str) -> TestResult<Vec<TextRow>> {
         #[cfg(any(feature = "sqlite", feature = "postgres"))]
         let (query, failed) = (AssertSqlSafe(sql.to_owned()), |e: sqlx::Error| Failure::of(&e, sql));
         #[cfg(feature = "sqlite")]
@@ -207,7 +207,7 @@ impl Db {
 }
 
 #[cfg(feature = "sqlite")]
-fn sqlite_row(row: &sqlx::sqlite::SqliteRow) -> Result<Row, sqlx::Error> {
+fn sqlite_row(row: &sqlx::sqlite::SqliteRow) -> Result<TextRow, sqlx::Error> {
     use sqlx::{Column as _, Row as _, TypeInfo as _, ValueRef as _};
 
     let mut values = Vec::with_capacity(row.columns().len());
@@ -230,7 +230,7 @@ fn sqlite_row(row: &sqlx::sqlite::SqliteRow) -> Result<Row, sqlx::Error> {
 }
 
 #[cfg(feature = "postgres")]
-fn postgres_row(row: &sqlx::postgres::PgRow) -> Result<Row, sqlx::Error> {
+fn postgres_row(row: &sqlx::postgres::PgRow) -> Result<TextRow, sqlx::Error> {
     use sqlx::{Column as _, Row as _, ValueRef as _};
 
     let mut values = Vec::with_capacity(row.columns().len());

@@ -20,7 +20,7 @@ use lockgate_xtask::__private::Failure;
 /// What the program says of one migration.
 #[derive(Debug, Deserialize)]
 struct Walk {
-    /// `there`, `irreversible`, or the step at which there is a problem.
+    /// `complete`, `irreversible`, or the phase in which the walk failed.
     outcome: String,
     /// The problem.
     text: String,
@@ -122,22 +122,22 @@ fn walk<'a>(
 fn table(outcomes: &[Outcome<'_>]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["set", "dialect", "migrations", "there", "irreversible", "with a problem", "seconds"]);
+    table.set_header(["set", "dialect", "migrations", "complete", "irreversible", "with a problem", "seconds"]);
     let mut notes = String::new();
     for outcome in outcomes {
-        let mut steps: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut phases: BTreeMap<&str, usize> = BTreeMap::new();
         let mut classes: BTreeMap<&str, usize> = BTreeMap::new();
         for walk in &outcome.walks {
-            *steps.entry(&walk.outcome).or_default() += 1;
+            *phases.entry(&walk.outcome).or_default() += 1;
             walk.classes.iter().for_each(|class| *classes.entry(class).or_default() += 1);
         }
-        let [there, irreversible] = ["there", "irreversible"].map(|step| steps.remove(step).unwrap_or(0));
-        let numbers = [outcome.walks.len(), there, irreversible, steps.values().sum()];
+        let [complete, irreversible] = ["complete", "irreversible"].map(|phase| phases.remove(phase).unwrap_or(0));
+        let numbers = [outcome.walks.len(), complete, irreversible, phases.values().sum()];
         let mut row = vec![Cell::new(&outcome.set.name), Cell::new(outcome.set.dialect)];
         row.extend(numbers.map(|number| Cell::new(number).set_alignment(CellAlignment::Right)));
         row.push(Cell::new(format!("{:.1}", outcome.elapsed.as_secs_f64())).set_alignment(CellAlignment::Right));
         table.add_row(row);
-        for (what, counts) in [("problems at", steps), ("differences", classes)] {
+        for (what, counts) in [("problems at", phases), ("differences", classes)] {
             if !counts.is_empty() {
                 let counts: Vec<_> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
                 notes += &format!("{}: {what}: {}\n", outcome.set.name, counts.join(", "));

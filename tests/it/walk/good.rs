@@ -4,8 +4,8 @@
 use std::sync::Mutex;
 
 use lockgate::Dialect;
-use lockgate_harness::__private::{Check, Suite};
-use lockgate_harness::{Db, Failure, Step, TestResult};
+use lockgate_harness::__private::{MigrationTest, TestPart};
+use lockgate_harness::{Db, Failure, Phase, TestResult};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Executor, PgConnection};
 
@@ -65,15 +65,15 @@ async fn l2_without_a_way_back_only_the_way_up_is_walked(dialect: Dialect) {
     let files = [USERS, NO_USERS, ("0002_x.sql", "-- lockgate: irreversible \"x\"\nCREATE TABLE x (id INTEGER);")];
     let walked = super::walk(tests(&files, vec![]), dialect, 2).await;
     let walked = walked.map(|walked| walked.unwrap_or_else(|problem| panic!("{problem}")));
-    assert!(matches!(walked, None | Some(lockgate_harness::__private::Walked::Irreversible)), "{walked:?}");
+    assert!(matches!(walked, None | Some(lockgate_harness::__private::WalkOutcome::Irreversible)), "{walked:?}");
 }
 
 async fn l10_a_migration_without_a_test_is_walked_all_the_same(dialect: Dialect) {
     passes(tests(EMAIL, vec![]), dialect, 2).await;
-    let suite =
+    let migration_test =
         Sql { before: &["SELECT count(*) = 0 FROM lockgate_history WHERE version = 2"], fill: FILL, ..Sql::default() };
-    passes(tests(EMAIL, vec![suite.of(2)]), dialect, 2).await;
-    passes(tests(EMAIL, vec![suite.of(2)]), dialect, 1).await;
+    passes(tests(EMAIL, vec![migration_test.of(2)]), dialect, 2).await;
+    passes(tests(EMAIL, vec![migration_test.of(2)]), dialect, 1).await;
 }
 
 async fn rows_may_go_where_the_test_says_so(dialect: Dialect) {
@@ -249,7 +249,7 @@ async fn a_partition_that_is_detached_and_attached() {
     let before = format!("-- lockgate: irreversible \"the ground\"\n{EVENTS}");
     let files = [("0001_ground.sql", &*before), ("0002_x.up.sql", up), ("0002_x.down.sql", down)];
     let fill = Sql { fill: TWO_EVENTS, ..Sql::default() };
-    caught(tests(&files, vec![fill.of(2)]), Dialect::Postgres, 2, Step::RowsAfterApply, &["`events` had 2"]).await;
+    caught(tests(&files, vec![fill.of(2)]), Dialect::Postgres, 2, Phase::RowsAfterApply, &["`events` had 2"]).await;
     let fill = Sql { loses_rows: &["events"], ..fill };
     passes(tests(&files, vec![fill.of(2)]), Dialect::Postgres, 2).await;
 }
@@ -471,8 +471,8 @@ async fn a_temporary_table_of_another_session() {
         *OTHER.lock().expect("nobody panics with it") = Some(other);
         db.execute("INSERT INTO users (id, name) VALUES (1, 'Ada')").await.map(drop)
     }
-    let suite = Suite { fill: Some(Check::Rust(|db| Box::pin(fill(db)))), ..Sql::default().of(2) };
-    passes(tests(EMAIL, vec![suite]), Dialect::Postgres, 2).await;
+    let migration_test = MigrationTest { fill: Some(TestPart::Rust(|db| Box::pin(fill(db)))), ..Sql::default().of(2) };
+    passes(tests(EMAIL, vec![migration_test]), Dialect::Postgres, 2).await;
     let other = OTHER.lock().expect("nobody panics with it").take();
     if let Some(other) = other {
         other.close().await.expect("it is still there");

@@ -1,8 +1,8 @@
 //! What a suite can ask: each question with an answer and with another, on every database.
 
 use lockgate::Dialect;
-use lockgate_harness::__private::{Check, Suite};
-use lockgate_harness::{Db, Fails, Step, TestResult};
+use lockgate_harness::__private::{MigrationTest, TestPart};
+use lockgate_harness::{Db, Fails, Phase, TestResult};
 
 use super::{caught, on_each, passes, tests};
 
@@ -26,13 +26,13 @@ on_each! {
 }
 
 /// This is the after-test, and the walk goes all the way.
-async fn holds(dialect: Dialect, after: Check) {
-    passes(tests(FILES, vec![suite(after)]), dialect, 1).await;
+async fn holds(dialect: Dialect, after: TestPart) {
+    passes(tests(FILES, vec![migration_test(after)]), dialect, 1).await;
 }
 
-fn suite(after: Check) -> Suite {
-    let before = Some(Check::Rust(|db| Box::pin(async { db.expect_no_table("books").await })));
-    Suite {
+fn migration_test(after: TestPart) -> MigrationTest {
+    let before = Some(TestPart::Rust(|db| Box::pin(async { db.expect_no_table("books").await })));
+    MigrationTest {
         version: 1,
         file: "tests/migrations/x.rs",
         before,
@@ -73,7 +73,7 @@ async fn l12_what_is_there_is_found_and_what_is_not_is_not(dialect: Dialect) {
         assert_eq!(rows, [[Some("1".to_owned()), None], [Some("2".to_owned()), None]]);
         db.is_true("SELECT title <> '' FROM books").await
     }
-    holds(dialect, Check::Rust(|db| Box::pin(after(db)))).await;
+    holds(dialect, TestPart::Rust(|db| Box::pin(after(db)))).await;
 }
 
 async fn l12_a_statement_fails_for_the_reason_that_was_meant(dialect: Dialect) {
@@ -94,17 +94,17 @@ async fn l12_a_statement_fails_for_the_reason_that_was_meant(dialect: Dialect) {
         let code = if db.dialect() == Dialect::Sqlite { "SQLITE_ERROR" } else { "42P01" };
         db.fails_with(code, "SELECT * FROM no_such_table").await
     }
-    holds(dialect, Check::Rust(|db| Box::pin(after(db)))).await;
+    holds(dialect, TestPart::Rust(|db| Box::pin(after(db)))).await;
 }
 
 async fn l12_a_failure_says_what_was_expected_and_found(dialect: Dialect) {
-    let cases: [(Check, &[&str]); 9] = [
+    let cases: [(TestPart, &[&str]); 9] = [
         (
-            Check::Rust(|db| Box::pin(async { db.expect_table("book").await })),
+            TestPart::Rust(|db| Box::pin(async { db.expect_table("book").await })),
             &["expected a table `book`, found `books`, `copies`"],
         ),
         (
-            Check::Rust(|db| {
+            TestPart::Rust(|db| {
                 Box::pin(async {
                     db.expect_table("books").await?;
                     db.expect_no_index("books_title").await
@@ -113,42 +113,42 @@ async fn l12_a_failure_says_what_was_expected_and_found(dialect: Dialect) {
             &["expected no index `books_title`, and there is one"],
         ),
         (
-            Check::Rust(|db| Box::pin(async { db.expect_no_column("book", "title").await })),
+            TestPart::Rust(|db| Box::pin(async { db.expect_no_column("book", "title").await })),
             &["there is no table `book`, found `books`, `copies`, `titles`"],
         ),
         (
-            Check::Rust(|db| Box::pin(async { db.expect_column("books", "isbn").await })),
+            TestPart::Rust(|db| Box::pin(async { db.expect_column("books", "isbn").await })),
             &["expected a column `isbn` in `books`, found `id`, `title`, `pages`"],
         ),
         (
-            Check::Rust(|db| Box::pin(async { db.expect_primary_key("copies", &["shelf"]).await })),
+            TestPart::Rust(|db| Box::pin(async { db.expect_primary_key("copies", &["shelf"]).await })),
             &["expected the primary key of `copies` to be shelf, found book_id, shelf"],
         ),
         (
-            Check::Rust(|db| Box::pin(async { db.expect_foreign_key("copies", &["shelf"], "books").await })),
+            TestPart::Rust(|db| Box::pin(async { db.expect_foreign_key("copies", &["shelf"], "books").await })),
             &["expected a foreign key of `copies` (shelf) to `books`, found `(book_id) to books (id)`"],
         ),
         (
-            Check::Rust(|db| Box::pin(async { db.expect_value(3, "SELECT count(*) FROM books").await })),
+            TestPart::Rust(|db| Box::pin(async { db.expect_value(3, "SELECT count(*) FROM books").await })),
             &["expected 3, found 0", "in `SELECT count(*) FROM books`"],
         ),
         (
-            Check::Rust(|db| {
+            TestPart::Rust(|db| {
                 Box::pin(async { db.fails_with(Fails::Check, "INSERT INTO books (id, title) VALUES (1, 'x')").await })
             }),
             &["expected it to fail with CHECK, and it succeeded"],
         ),
         (
-            Check::Rust(|db| {
+            TestPart::Rust(|db| {
                 Box::pin(async { db.fails_with(Fails::Check, "INSERT INTO books (id) VALUES (1)").await })
             }),
             &["expected it to fail with CHECK, and it failed otherwise: "],
         ),
     ];
     for (after, words) in cases {
-        let tests = tests(FILES, vec![suite(after)]);
+        let tests = tests(FILES, vec![migration_test(after)]);
         let here = ["tests/it/walk/helpers.rs:"];
         let words: Vec<&str> = words.iter().chain(&here).copied().collect();
-        caught(tests, dialect, 1, Step::After, &words).await;
+        caught(tests, dialect, 1, Phase::After, &words).await;
     }
 }

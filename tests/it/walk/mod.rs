@@ -2,15 +2,15 @@
 //! name. Tests are values here, so that no case needs a build of its own.
 
 mod bad;
+mod fills;
 mod good;
-mod ground;
 mod helpers;
-mod suites;
-mod whole;
+mod set_tests;
+mod test_runs;
 
 use lockgate::{Dialect, Migrations, Version};
-use lockgate_harness::__private::{Check, Statements, Suite, Tests, Walked, walked};
-use lockgate_harness::{Problem, Step};
+use lockgate_harness::__private::{MigrationTest, Statements, TestPart, Tests, WalkOutcome, walk_migration};
+use lockgate_harness::{Phase, Problem};
 
 use crate::support::{on_each, set};
 
@@ -41,8 +41,8 @@ struct Sql {
 }
 
 impl Sql {
-    fn of(self, version: i64) -> Suite {
-        Suite {
+    fn of(self, version: i64) -> MigrationTest {
+        MigrationTest {
             version,
             file: "tests/migrations/x.sql",
             before: statements(self.before),
@@ -56,26 +56,26 @@ impl Sql {
 }
 
 /// Statements as a part of a test, one a line; none of them is no part.
-fn statements(statements: &'static [&'static str]) -> Option<Check> {
+fn statements(statements: &'static [&'static str]) -> Option<TestPart> {
     const BOTH: &[Dialect] = &[Dialect::Sqlite, Dialect::Postgres];
     let lines: Vec<(u32, &'static str)> = (1..).zip(statements.iter().copied()).collect();
     let group: Statements = (BOTH, lines.leak());
-    (!statements.is_empty()).then(|| Check::Sql { file: "tests/migrations/x.sql", statements: vec![group].leak() })
+    (!statements.is_empty()).then(|| TestPart::Sql { file: "tests/migrations/x.sql", statements: vec![group].leak() })
 }
 
 /// The tests of a folder with these files.
-fn tests(files: &[(&str, &str)], suites: Vec<Suite>) -> &'static Tests {
-    of(set::migrations(files), suites)
+fn tests(files: &[(&str, &str)], migration_tests: Vec<MigrationTest>) -> &'static Tests {
+    of(set::migrations(files), migration_tests)
 }
 
 /// The tests of a set.
-fn of(migrations: &'static Migrations, suites: Vec<Suite>) -> &'static Tests {
+fn of(migrations: &'static Migrations, migration_tests: Vec<MigrationTest>) -> &'static Tests {
     Box::leak(Box::new(Tests {
         migrations,
         folder: "migrations",
         directory: "tests/migrations",
         files: &[],
-        suites: suites.leak(),
+        migration_tests: migration_tests.leak(),
         empty_tables: &[],
         seed: None,
         tolerate: &[],
@@ -83,19 +83,19 @@ fn of(migrations: &'static Migrations, suites: Vec<Suite>) -> &'static Tests {
 }
 
 /// Walks one migration: what was caught, or how far it came. `None` where there is no such database.
-async fn walk(tests: &'static Tests, dialect: Dialect, version: i64) -> Option<Result<Walked, Problem>> {
-    match walked(tests, dialect, Version::new(version).expect("a version")).await {
-        Ok(Walked::Skipped) => None,
+async fn walk(tests: &'static Tests, dialect: Dialect, version: i64) -> Option<Result<WalkOutcome, Problem>> {
+    match walk_migration(tests, dialect, Version::new(version).expect("a version")).await {
+        Ok(WalkOutcome::Skipped) => None,
         walked => Some(walked),
     }
 }
 
 /// The walk must end at this step, and say these words.
-async fn caught(tests: &'static Tests, dialect: Dialect, version: i64, step: Step, words: &[&str]) {
+async fn caught(tests: &'static Tests, dialect: Dialect, version: i64, step: Phase, words: &[&str]) {
     let Some(walked) = walk(tests, dialect, version).await else { return };
     let problem = walked.expect_err("the harness has passed what is bad");
     let text = problem.to_string();
-    assert_eq!(problem.step, step, "{text}");
+    assert_eq!(problem.phase, step, "{text}");
     assert_eq!(format!("{problem:?}"), text, "a test runner shows what people read");
     for words in words {
         assert!(text.contains(words), "`{words}` is not in:\n{text}");
@@ -105,11 +105,11 @@ async fn caught(tests: &'static Tests, dialect: Dialect, version: i64, step: Ste
 /// The walk must go all the way.
 async fn passes(tests: &'static Tests, dialect: Dialect, version: i64) {
     if let Some(walked) = walk(tests, dialect, version).await {
-        assert_eq!(walked.unwrap_or_else(|problem| panic!("{problem}")), Walked::There);
+        assert_eq!(walked.unwrap_or_else(|problem| panic!("{problem}")), WalkOutcome::Complete);
     }
 }
 
-/// Thirty good ones walk all the way: four suites that must pass and three steps each. Then the way back
+/// Thirty good ones walk all the way: four migration_tests that must pass and three steps each. Then the way back
 /// of one of them forgets the index that its `before` looks at.
 #[tokio::test]
 async fn l10_thirty_good_ones_and_one_that_forgets_an_index() {
@@ -121,7 +121,7 @@ async fn l10_thirty_good_ones_and_one_that_forgets_an_index() {
             files.push((format!("{n:04}_t{n}.up.sql"), up));
             files.push((format!("{n:04}_t{n}.down.sql"), index));
         }
-        let suites = (1..=30).map(|n| {
+        let migration_tests = (1..=30).map(|n| {
             let count = format!("(SELECT count(*) FROM sqlite_schema WHERE name = 't{n}_id')");
             let [before, after] = [0, 1].map(|there| {
                 let statement: &'static str = format!("SELECT {count} = {there}").leak();
@@ -130,12 +130,12 @@ async fn l10_thirty_good_ones_and_one_that_forgets_an_index() {
             Sql { before, after, ..Sql::default() }.of(n)
         });
         let files: Vec<(&str, &str)> = files.iter().map(|(file, text)| (&**file, &**text)).collect();
-        tests(&files, suites.collect())
+        tests(&files, migration_tests.collect())
     };
     let good = with_downs(None);
     for n in 1..=30 {
         passes(good, Dialect::Sqlite, n).await;
     }
     let words = ["`0017_t17` on SQLite", "table t17: is new (real)", "0017_t17.down.sql"];
-    caught(with_downs(Some(17)), Dialect::Sqlite, 17, Step::SchemaAfterRevert, &words).await;
+    caught(with_downs(Some(17)), Dialect::Sqlite, 17, Phase::SchemaAfterRevert, &words).await;
 }

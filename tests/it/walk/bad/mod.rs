@@ -2,14 +2,14 @@
 
 mod postgres;
 mod session;
+mod set_tests;
 mod sqlite;
 mod steps;
 mod values;
-mod whole;
 
 use lockgate::Dialect;
-use lockgate_harness::__private::{Check, Suite};
-use lockgate_harness::Step;
+use lockgate_harness::__private::{MigrationTest, TestPart};
+use lockgate_harness::Phase;
 
 use super::{EMAIL, FILL, NO_USERS, Sql, USERS, caught, on_each, tests};
 use crate::requirements::tests as named;
@@ -58,7 +58,7 @@ fn l10_there_are_enough_bad_ones() {
         include_str!("sqlite.rs"),
         include_str!("steps.rs"),
         include_str!("values.rs"),
-        include_str!("whole.rs"),
+        include_str!("set_tests.rs"),
     ];
     let mut cases: Vec<&str> =
         files.into_iter().flat_map(named).filter(|name| !name.starts_with("l10_there_")).collect();
@@ -76,31 +76,32 @@ const BEFORE: &str = "SELECT count(*) = 0 FROM lockgate_history WHERE version = 
 
 async fn l10_l11_a_before_that_always_passes(dialect: Dialect) {
     let tests = tests(EMAIL, vec![GOOD.of(2)]);
-    let words = ["`0002_add_email` on ", "it does not notice it [before-must-fail]", "in tests/migrations/x.sql"];
-    caught(tests, dialect, 2, Step::BeforeMustFail, &words).await;
+    let words = ["`0002_add_email` on ", "so it proves nothing [before-must-fail]", "in tests/migrations/x.sql"];
+    caught(tests, dialect, 2, Phase::BeforeMustFail, &words).await;
 }
 
 async fn l11_an_after_that_always_passes(dialect: Dialect) {
-    let suite = Sql { before: &[BEFORE], after: &["SELECT count(*) >= 0 FROM users"], ..GOOD };
-    caught(tests(EMAIL, vec![suite.of(2)]), dialect, 2, Step::AfterMustFail, &["`after` passes before"]).await;
+    let migration_test = Sql { before: &[BEFORE], after: &["SELECT count(*) >= 0 FROM users"], ..GOOD };
+    caught(tests(EMAIL, vec![migration_test.of(2)]), dialect, 2, Phase::AfterMustFail, &["`after` passes before"])
+        .await;
 }
 
 async fn l10_a_before_that_never_passes(dialect: Dialect) {
-    let suite = Sql { before: &["SELECT 1 = 1", "SELECT 1 = 2"], ..GOOD };
+    let migration_test = Sql { before: &["SELECT 1 = 1", "SELECT 1 = 2"], ..GOOD };
     let words = ["expected true, found ", "in `SELECT 1 = 2`", "at tests/migrations/x.sql:2"];
-    caught(tests(EMAIL, vec![suite.of(2)]), dialect, 2, Step::Before, &words).await;
+    caught(tests(EMAIL, vec![migration_test.of(2)]), dialect, 2, Phase::Before, &words).await;
 }
 
 async fn l10_an_after_that_never_passes(dialect: Dialect) {
-    let suite = Sql { before: &[BEFORE], after: &["SELECT 1 FROM users WHERE email = 'x'"], ..GOOD };
+    let migration_test = Sql { before: &[BEFORE], after: &["SELECT 1 FROM users WHERE email = 'x'"], ..GOOD };
     let words = ["expected a row, found none", "x.sql:1"];
-    caught(tests(EMAIL, vec![suite.of(2)]), dialect, 2, Step::After, &words).await;
+    caught(tests(EMAIL, vec![migration_test.of(2)]), dialect, 2, Phase::After, &words).await;
 }
 
 /// The second migration is this one, and is caught behind its way back.
 async fn not_the_same_schema(dialect: Dialect, up: &str, down: &str, words: &[&str]) {
     let files = [USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", down)];
-    caught(tests(&files, vec![]), dialect, 2, Step::SchemaAfterRevert, words).await;
+    caught(tests(&files, vec![]), dialect, 2, Phase::SchemaAfterRevert, words).await;
 }
 
 async fn s11_a_down_that_forgets_an_index(dialect: Dialect) {
@@ -148,7 +149,7 @@ async fn t9_not_null_without_a_default_on_a_filled_table(dialect: Dialect) {
     };
     let files = [USERS, NO_USERS, ("0002_x.sql", &format!("-- lockgate: irreversible \"x\"\n{up}"))];
     let fill = Sql { fill: FILL, ..Sql::default() };
-    caught(tests(&files, vec![fill.of(2)]), dialect, 2, Step::Apply, &["0002_x", "email"]).await;
+    caught(tests(&files, vec![fill.of(2)]), dialect, 2, Phase::Apply, &["0002_x", "email"]).await;
     let without = super::walk(tests(&files, vec![]), dialect, 2).await;
     assert!(without.is_none_or(|walked| walked.is_ok()), "on an empty table it goes well");
 }
@@ -163,15 +164,15 @@ async fn t9_rows_of_earlier_fills_are_there(dialect: Dialect) {
         ("0003_y.down.sql", "DROP INDEX users_city_once;"),
     ];
     let fill = Sql { fill: FILL, ..Sql::default() };
-    caught(tests(&files, vec![fill.of(2)]), dialect, 3, Step::Apply, &["0003_y", "it fails"]).await;
+    caught(tests(&files, vec![fill.of(2)]), dialect, 3, Phase::Apply, &["0003_y", "the migration fails"]).await;
 }
 
 async fn a_migration_that_loses_rows(dialect: Dialect) {
     let files =
         [USERS, NO_USERS, ("0002_x.up.sql", "DELETE FROM users WHERE id = 2;"), ("0002_x.down.sql", "SELECT 1;")];
     let fill = Sql { fill: FILL, ..Sql::default() };
-    let words = ["it loses rows", "`users` had 2 and has 1", "x.sql: `-- lockgate: loses-rows users`"];
-    caught(tests(&files, vec![fill.of(2)]), dialect, 2, Step::RowsAfterApply, &words).await;
+    let words = ["the migration loses rows", "`users` had 2 rows and has 1", "x.sql: `-- lockgate: loses-rows users`"];
+    caught(tests(&files, vec![fill.of(2)]), dialect, 2, Phase::RowsAfterApply, &words).await;
 }
 
 async fn a_way_back_that_loses_rows(dialect: Dialect) {
@@ -182,24 +183,24 @@ async fn a_way_back_that_loses_rows(dialect: Dialect) {
         ("0002_add_email.down.sql", "DELETE FROM users;\nALTER TABLE users DROP COLUMN email;"),
     ];
     let fill = Sql { fill: FILL, ..Sql::default() };
-    let words = ["its way back loses rows", "`users` had 2 and has 0"];
-    caught(tests(&files, vec![fill.of(2)]), dialect, 2, Step::RowsAfterRevert, &words).await;
+    let words = ["its down script loses rows", "`users` had 2 rows and has 0"];
+    caught(tests(&files, vec![fill.of(2)]), dialect, 2, Phase::RowsAfterRevert, &words).await;
 }
 
 /// Also where another migration put the rows in, and where the table has stayed under another name.
 async fn a_table_that_comes_back_without_its_rows(dialect: Dialect) {
-    let words = ["its way back loses rows", "`users` had 2 and has 0", "`-- lockgate: loses-rows users`"];
+    let words = ["its down script loses rows", "`users` had 2 rows and has 0", "`-- lockgate: loses-rows users`"];
     let fill = Sql { fill: FILL, ..Sql::default() };
     let emptied = format!("DROP TABLE people;\n{}", USERS.1);
     for (up, down) in [("DROP TABLE users;", USERS.1), ("ALTER TABLE users RENAME TO people;", &*emptied)] {
         let files = [USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", down)];
-        caught(tests(&files, vec![fill.of(2)]), dialect, 2, Step::RowsAfterRevert, &words).await;
+        caught(tests(&files, vec![fill.of(2)]), dialect, 2, Phase::RowsAfterRevert, &words).await;
     }
     let between = [("0002_w.up.sql", "SELECT 1;"), ("0002_w.down.sql", "SELECT 1;")];
     let files =
         [USERS, NO_USERS, between[0], between[1], ("0003_x.up.sql", "DROP TABLE users;"), ("0003_x.down.sql", USERS.1)];
-    let suites = vec![fill.of(2), Sql::default().of(3)];
-    caught(tests(&files, suites), dialect, 3, Step::RowsAfterRevert, &words).await;
+    let migration_tests = vec![fill.of(2), Sql::default().of(3)];
+    caught(tests(&files, migration_tests), dialect, 3, Phase::RowsAfterRevert, &words).await;
 }
 
 async fn a_migration_that_works_only_the_first_time(dialect: Dialect) {
@@ -209,7 +210,7 @@ async fn a_migration_that_works_only_the_first_time(dialect: Dialect) {
         ("0002_x.up.sql", "INSERT INTO users (id, name) VALUES (7, 'Root');"),
         ("0002_x.down.sql", "SELECT 1;"),
     ];
-    caught(tests(&files, vec![]), dialect, 2, Step::ApplyAgain, &["it fails the second time"]).await;
+    caught(tests(&files, vec![]), dialect, 2, Phase::ApplyAgain, &["the second run fails"]).await;
 }
 
 /// On SQLite the run itself puts the connection back.
@@ -218,12 +219,12 @@ async fn one_that_leaves_a_temporary_table() {
     let dialect = Dialect::Postgres;
     let up = "CREATE TEMPORARY TABLE scratch (id INTEGER);";
     let files = [USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", "SELECT 1;")];
-    caught(tests(&files, vec![]), dialect, 2, Step::Session, &["the temporary table scratch"]).await;
+    caught(tests(&files, vec![]), dialect, 2, Phase::Session, &["the temporary table scratch"]).await;
 }
 
 async fn a_fill_that_fails(dialect: Dialect) {
     let fill = Sql { fill: &["INSERT INTO users (id) VALUES (1)"], ..Sql::default() };
-    caught(tests(EMAIL, vec![fill.of(2)]), dialect, 2, Step::Fill, &["its `fill` fails", "x.sql:1"]).await;
+    caught(tests(EMAIL, vec![fill.of(2)]), dialect, 2, Phase::Fill, &["its `fill` fails", "x.sql:1"]).await;
 }
 
 async fn a_fill_that_a_deferred_key_refuses(dialect: Dialect) {
@@ -237,14 +238,14 @@ async fn a_fill_that_a_deferred_key_refuses(dialect: Dialect) {
     ];
     let fill = Sql { fill: &["INSERT INTO notes (owner) VALUES (9)"], ..Sql::default() };
     let words = ["its `fill` fails", "in `COMMIT`"];
-    caught(tests(&files, vec![fill.of(3)]), dialect, 3, Step::Fill, &words).await;
+    caught(tests(&files, vec![fill.of(3)]), dialect, 3, Phase::Fill, &words).await;
 }
 const NOTES: &str = "CREATE TABLE notes (owner INTEGER NOT NULL REFERENCES users (id) DEFERRABLE INITIALLY DEFERRED);";
 
 async fn a_way_back_that_fails(dialect: Dialect) {
     let files = [USERS, NO_USERS, EMAIL[2], ("0002_add_email.down.sql", "ALTER TABLE users DROP COLUMN mail;")];
-    let words = ["its way back fails [revert]", "0002_add_email.down.sql:1", "mail"];
-    caught(tests(&files, vec![]), dialect, 2, Step::Revert, &words).await;
+    let words = ["its down script fails [revert]", "0002_add_email.down.sql:1", "mail"];
+    caught(tests(&files, vec![]), dialect, 2, Phase::Revert, &words).await;
 }
 
 /// The schema is what it was, and the data are not.
@@ -255,7 +256,7 @@ async fn a_before_that_the_way_back_does_not_bring_back(dialect: Dialect) {
         ("0002_x.up.sql", "UPDATE users SET city = upper(city);"),
         ("0002_x.down.sql", "UPDATE users SET city = lower(city);"),
     ];
-    let suite = Sql {
+    let migration_test = Sql {
         before: &["SELECT count(*) = 2 FROM users WHERE city = 'Ulm'"],
         after: &["SELECT count(*) = 2 FROM users WHERE city = 'ULM'"],
         fill: FILL,
@@ -263,8 +264,8 @@ async fn a_before_that_the_way_back_does_not_bring_back(dialect: Dialect) {
         changes_values: &[],
         loses_values: &["users.city"],
     };
-    let words = ["`before` fails behind the way back", "x.sql:1"];
-    caught(tests(&files, vec![suite.of(2)]), dialect, 2, Step::BeforeAgain, &words).await;
+    let words = ["`before` fails after the down script", "x.sql:1"];
+    caught(tests(&files, vec![migration_test.of(2)]), dialect, 2, Phase::BeforeAgain, &words).await;
 }
 
 /// What the first time wrote is still there the second time.
@@ -275,29 +276,29 @@ async fn an_after_that_holds_only_once(dialect: Dialect) {
         ("0002_x.up.sql", "INSERT INTO users (id, name) SELECT max(id) + 1, 'user ' || max(id) FROM users;"),
         ("0002_x.down.sql", "SELECT 1;"),
     ];
-    let suite = Sql { after: &["SELECT count(*) = 3 FROM users"], fill: FILL, ..Sql::default() };
-    let words = ["`after` fails the second time", "in `SELECT count(*) = 3 FROM users`"];
-    caught(tests(&files, vec![suite.of(2)]), dialect, 2, Step::AfterAgain, &words).await;
+    let migration_test = Sql { after: &["SELECT count(*) = 3 FROM users"], fill: FILL, ..Sql::default() };
+    let words = ["`after` fails after the second run", "in `SELECT count(*) = 3 FROM users`"];
+    caught(tests(&files, vec![migration_test.of(2)]), dialect, 2, Phase::AfterAgain, &words).await;
 }
 
 /// What `before` puts in is rolled back: `after` cannot stand on it.
 async fn l12_a_test_that_stands_on_the_rows_of_another(dialect: Dialect) {
-    let before = Check::Rust(|db| {
+    let before = TestPart::Rust(|db| {
         Box::pin(async {
             db.expect_no_column("users", "email").await?;
             db.execute("INSERT INTO users (id, name) VALUES (1, 'Ada')").await?;
             Ok(())
         })
     });
-    let after = Check::Rust(|db| {
+    let after = TestPart::Rust(|db| {
         Box::pin(async {
             db.expect_column("users", "email").await?;
             db.expect_value(1, "SELECT count(*) FROM users").await
         })
     });
-    let suite = Suite { before: Some(before), after: Some(after), ..Sql::default().of(2) };
-    let words = ["`after` fails behind the migration", "expected 1, found 0", "bad/mod.rs:"];
-    caught(tests(EMAIL, vec![suite]), dialect, 2, Step::After, &words).await;
+    let migration_test = MigrationTest { before: Some(before), after: Some(after), ..Sql::default().of(2) };
+    let words = ["`after` fails after the migration", "expected 1, found 0", "bad/mod.rs:"];
+    caught(tests(EMAIL, vec![migration_test]), dialect, 2, Phase::After, &words).await;
 }
 
 /// The third migration is walked on a database that the second one could not be applied to.
@@ -311,6 +312,7 @@ async fn what_only_a_filled_table_shows_below_another_migration(dialect: Dialect
         ("0003_x.down.sql", "DROP TABLE x;"),
     ];
     let fill = Sql { fill: FILL, ..Sql::default() };
-    let words = ["`0002_once` on ", "it fails on the way, on a database with rows [ground]"];
-    caught(tests(&files, vec![fill.of(2)]), dialect, 3, Step::Ground, &words).await;
+    let words =
+        ["`0002_once` on ", "it fails while the test database is prepared, with the rows of each `fill` [setup]"];
+    caught(tests(&files, vec![fill.of(2)]), dialect, 3, Phase::Setup, &words).await;
 }

@@ -2,7 +2,7 @@
 //! difference says in what.
 
 use lockgate::Dialect;
-use lockgate_harness::Step;
+use lockgate_harness::Phase;
 
 use super::super::{caught, tests};
 
@@ -11,7 +11,7 @@ async fn lost(before: &str, up: &str, down: &str, words: &[&str]) {
     let before = format!("-- lockgate: irreversible \"the ground\"\n{before}");
     let files = [("0001_ground.sql", &*before), ("0002_x.up.sql", up), ("0002_x.down.sql", down)];
     let words: Vec<&str> = ["`0002_x` on PostgreSQL", "0002_x.down.sql"].iter().chain(words).copied().collect();
-    caught(tests(&files, vec![]), Dialect::Postgres, 2, Step::SchemaAfterRevert, &words).await;
+    caught(tests(&files, vec![]), Dialect::Postgres, 2, Phase::SchemaAfterRevert, &words).await;
 }
 
 const BOOKS: &str = "CREATE TABLE books (id BIGINT PRIMARY KEY, title VARCHAR(40) COLLATE \"C\" NOT NULL, \

@@ -1,7 +1,7 @@
 //! What depends on the session that it runs in, or leaves something in it.
 
 use lockgate::Dialect;
-use lockgate_harness::Step;
+use lockgate_harness::Phase;
 
 use super::super::{FILL, NO_USERS, Sql, USERS, caught, tests};
 
@@ -11,15 +11,15 @@ async fn what_depends_on_the_order_of_rows() {
               UPDATE users SET first = (SELECT u.id FROM users u LIMIT 1);";
     let files = [USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", "ALTER TABLE users DROP COLUMN first;")];
     let fill = Sql { fill: FILL, ..Sql::default() };
-    let words = ["depends on the session", "users.first", "reverse_unordered_selects"];
-    caught(tests(&files, vec![fill.of(2)]), Dialect::Sqlite, 2, Step::RowsAgain, &words).await;
+    let words = ["settings of the session", "users.first", "reverse_unordered_selects"];
+    caught(tests(&files, vec![fill.of(2)]), Dialect::Sqlite, 2, Phase::RowsAgain, &words).await;
 }
 
 /// PostgreSQL alone: rows that this migration writes are other ones.
 async fn other_rows(up: &str, down: &str, words: &[&str]) {
     let files = [USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", down)];
     let fill = Sql { fill: FILL, ..Sql::default() };
-    caught(tests(&files, vec![fill.of(2)]), Dialect::Postgres, 2, Step::RowsAgain, words).await;
+    caught(tests(&files, vec![fill.of(2)]), Dialect::Postgres, 2, Phase::RowsAgain, words).await;
 }
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn what_writes_the_search_path_down() {
 async fn a_check_that_depends_on_the_time_zone() {
     let up = "ALTER TABLE users ADD COLUMN since TIMESTAMPTZ CHECK (since > '2020-01-01 00:00');";
     let files = [USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", "ALTER TABLE users DROP COLUMN since;")];
-    caught(tests(&files, vec![]), Dialect::Postgres, 2, Step::SchemaAgain, &["since"]).await;
+    caught(tests(&files, vec![]), Dialect::Postgres, 2, Phase::SchemaAgain, &["since"]).await;
 }
 
 /// PostgreSQL alone: a migration that does this to its session.
@@ -55,13 +55,13 @@ fn left(up: &str) -> &'static lockgate_harness::__private::Tests {
 #[tokio::test]
 async fn one_that_leaves_a_lock() {
     let tests = left("SELECT pg_advisory_lock(7);");
-    caught(tests, Dialect::Postgres, 2, Step::Session, &["the advisory lock 0,7"]).await;
+    caught(tests, Dialect::Postgres, 2, Phase::Session, &["the advisory lock 0,7"]).await;
 }
 
 #[tokio::test]
 async fn one_that_leaves_a_prepared_statement() {
     let tests = left("PREPARE later AS SELECT 1;");
-    caught(tests, Dialect::Postgres, 2, Step::Session, &["the prepared statement later"]).await;
+    caught(tests, Dialect::Postgres, 2, Phase::Session, &["the prepared statement later"]).await;
 }
 
 /// The function keeps the path that was there when it was made.
@@ -70,7 +70,7 @@ async fn a_function_that_keeps_the_search_path() {
     let up = "CREATE FUNCTION one() RETURNS INT LANGUAGE sql SET search_path FROM CURRENT AS 'SELECT 1';";
     let files = [USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", "DROP FUNCTION one;")];
     let words = ["function public.one", "another TimeZone, DateStyle, IntervalStyle and search_path"];
-    caught(tests(&files, vec![]), Dialect::Postgres, 2, Step::SchemaAgain, &words).await;
+    caught(tests(&files, vec![]), Dialect::Postgres, 2, Phase::SchemaAgain, &words).await;
 }
 
 /// It makes its table where the first word of the path says, which may be a schema that is not there.
@@ -79,8 +79,8 @@ async fn a_table_where_the_search_path_begins() {
     let up = "DO $$ BEGIN EXECUTE format('CREATE TABLE %s.found (id INT)', \n\
          replace(split_part(current_setting('search_path'), ',', 1), '\"$user\"', 'public')); END $$;";
     let files = [USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", "DROP TABLE found;")];
-    let words = ["it fails the second time", "lockgate_elsewhere"];
-    caught(tests(&files, vec![]), Dialect::Postgres, 2, Step::ApplyAgain, &words).await;
+    let words = ["the second run fails", "lockgate_elsewhere"];
+    caught(tests(&files, vec![]), Dialect::Postgres, 2, Phase::ApplyAgain, &words).await;
 }
 
 /// A path that is set for the database holds from the next session on: the second time, the table lands
@@ -95,7 +95,7 @@ async fn a_table_that_lands_in_another_schema() {
         ("0002_x.down.sql", "DROP TABLE notes;"),
     ];
     let words = ["table app.notes: is new (real)", "table public.notes: is gone (real)"];
-    caught(tests(&files, vec![]), Dialect::Postgres, 2, Step::SchemaAgain, &words).await;
+    caught(tests(&files, vec![]), Dialect::Postgres, 2, Phase::SchemaAgain, &words).await;
 }
 
 /// What one migration sets, the next one does not find: a run puts it back.
@@ -107,8 +107,8 @@ async fn one_that_relies_on_the_search_path_of_the_one_before() {
         ("0002_x.up.sql", "ALTER TABLE notes ADD COLUMN body TEXT;"),
         ("0002_x.down.sql", "ALTER TABLE app.notes DROP COLUMN body;"),
     ];
-    let words = ["`0002_x` on PostgreSQL: it fails [apply]", "relation \"notes\" does not exist"];
-    caught(tests(&files, vec![]), Dialect::Postgres, 2, Step::Apply, &words).await;
+    let words = ["`0002_x` on PostgreSQL: the migration fails [apply]", "relation \"notes\" does not exist"];
+    caught(tests(&files, vec![]), Dialect::Postgres, 2, Phase::Apply, &words).await;
 }
 
 #[tokio::test]
@@ -120,10 +120,10 @@ async fn what_depends_on_the_interval_style() {
 #[tokio::test]
 async fn one_that_leaves_a_temporary_view() {
     let tests = left("CREATE TEMPORARY VIEW ones AS SELECT 1 AS one;");
-    caught(tests, Dialect::Postgres, 2, Step::Session, &["the temporary view ones"]).await;
+    caught(tests, Dialect::Postgres, 2, Phase::Session, &["the temporary view ones"]).await;
 }
 
 #[tokio::test]
 async fn one_that_leaves_a_listener() {
-    caught(left("LISTEN news;"), Dialect::Postgres, 2, Step::Session, &["LISTEN news"]).await;
+    caught(left("LISTEN news;"), Dialect::Postgres, 2, Phase::Session, &["LISTEN news"]).await;
 }

@@ -2,7 +2,7 @@
 //! out on the way.
 
 use lockgate::Dialect;
-use lockgate_harness::Step;
+use lockgate_harness::Phase;
 
 use super::super::{Sql, caught, tests};
 
@@ -11,7 +11,7 @@ async fn lost(before: &str, up: &str, down: &str, words: &[&str]) {
     let before = format!("-- lockgate: irreversible \"the ground\"\n{before}");
     let files = [("0001_ground.sql", &*before), ("0002_x.up.sql", up), ("0002_x.down.sql", down)];
     let words: Vec<&str> = ["`0002_x` on SQLite", "0002_x.down.sql"].iter().chain(words).copied().collect();
-    caught(tests(&files, vec![]), Dialect::Sqlite, 2, Step::SchemaAfterRevert, &words).await;
+    caught(tests(&files, vec![]), Dialect::Sqlite, 2, Phase::SchemaAfterRevert, &words).await;
 }
 
 /// A column comes, and goes by a table built anew that is made like this.
@@ -118,8 +118,8 @@ async fn rows_of_a_child_of_a_table_built_anew() {
         ..Sql::default()
     };
     let tests = tests(&[("0001_ground.sql", before), ("0002_x.sql", up)], vec![fill.of(2)]);
-    let words = ["it loses rows", "`child` had 3 and has 0", "loses-rows child"];
-    caught(tests, Dialect::Sqlite, 2, Step::RowsAfterApply, &words).await;
+    let words = ["the migration loses rows", "`child` had 3 rows and has 0", "loses-rows child"];
+    caught(tests, Dialect::Sqlite, 2, Phase::RowsAfterApply, &words).await;
 }
 
 /// The run itself puts the connection back: what one migration attaches, the next one does not find.
@@ -133,5 +133,5 @@ async fn an_attached_database_that_the_next_one_counts_on() {
         ("0002_y.up.sql", next),
         ("0002_y.down.sql", "SELECT 1;"),
     ];
-    caught(tests(&files, vec![]), Dialect::Sqlite, 2, Step::Apply, &["unknown database scratch"]).await;
+    caught(tests(&files, vec![]), Dialect::Sqlite, 2, Phase::Apply, &["unknown database scratch"]).await;
 }

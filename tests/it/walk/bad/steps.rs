@@ -2,7 +2,7 @@
 
 use lockgate::__private::RustStep;
 use lockgate::{Dialect, StepResult, Transaction};
-use lockgate_harness::Step;
+use lockgate_harness::Phase;
 
 use super::super::{FILL, NO_USERS, Sql, USERS, caught, of, on_each};
 use crate::support::set::with_steps;
@@ -48,7 +48,7 @@ static COMMITS: &[RustStep] =
     &[RustStep { version: 2, up: |tx| Box::pin(commits(tx)), down: Some(|tx| Box::pin(nothing(tx))) }];
 
 /// The second migration is this step, on a table with rows.
-async fn step(dialect: Dialect, steps: &'static [RustStep], at: Step, words: &[&str]) {
+async fn step(dialect: Dialect, steps: &'static [RustStep], at: Phase, words: &[&str]) {
     const FUNCTION: &str = "(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n";
     let text = format!("pub async fn up{FUNCTION}pub async fn down{FUNCTION}");
     let fill = Sql { fill: FILL, ..Sql::default() };
@@ -57,18 +57,18 @@ async fn step(dialect: Dialect, steps: &'static [RustStep], at: Step, words: &[&
 }
 
 async fn a_step_that_loses_rows(dialect: Dialect) {
-    step(dialect, DELETES, Step::RowsAfterApply, &["`0002_step` on ", "`users` had 2 and has 1"]).await;
+    step(dialect, DELETES, Phase::RowsAfterApply, &["`0002_step` on ", "`users` had 2 rows and has 1"]).await;
 }
 
 async fn a_step_that_works_only_the_first_time(dialect: Dialect) {
-    step(dialect, INSERTS, Step::ApplyAgain, &["it fails the second time", "0002_step"]).await;
+    step(dialect, INSERTS, Phase::ApplyAgain, &["the second run fails", "0002_step"]).await;
 }
 
 async fn s12_a_step_whose_way_back_forgets_a_column(dialect: Dialect) {
-    step(dialect, ADDS, Step::SchemaAfterRevert, &["column email is new (real)", "put it right in ", "0002_step.rs"])
-        .await;
+    step(dialect, ADDS, Phase::SchemaAfterRevert, &["column email is new (real)", "fix ", "0002_step.rs"]).await;
 }
 
 async fn a_step_that_ends_its_transaction(dialect: Dialect) {
-    step(dialect, COMMITS, Step::Apply, &["it fails [apply]", "ended the transaction that it was given"]).await;
+    step(dialect, COMMITS, Phase::Apply, &["the migration fails [apply]", "ended the transaction that it was given"])
+        .await;
 }

@@ -1,7 +1,7 @@
 //! Rows that are as many as they were, and not what they were.
 
 use lockgate::Dialect;
-use lockgate_harness::Step;
+use lockgate_harness::Phase;
 
 use super::super::{FILL, NO_USERS, Sql, USERS, caught, on_each, tests};
 
@@ -20,7 +20,7 @@ on_each! {
 }
 
 /// Between the migration and its way back, on the rows of the fill.
-async fn second(says: Sql, dialect: Dialect, up: &str, down: &str, step: Step, words: &[&str]) {
+async fn second(says: Sql, dialect: Dialect, up: &str, down: &str, step: Phase, words: &[&str]) {
     let files = [USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", down)];
     caught(tests(&files, vec![says.of(2)]), dialect, 2, step, words).await;
 }
@@ -34,32 +34,32 @@ const CITIES: Sql =
 async fn an_up_that_overwrites(dialect: Dialect) {
     let words = [
         "`0002_x` on ",
-        "it changes values of rows that it keeps [values-after-apply]",
+        "the migration changes values of rows that it keeps [values-after-apply]",
         "`users.city` was 'Ulm' and is 'gone' where id = 1, and 1 more row",
-        "help: where it means to, say so in tests/migrations/x.sql: `-- lockgate: changes-values users.city`",
+        "help: if it is meant to, declare it in tests/migrations/x.sql: `-- lockgate: changes-values users.city`",
     ];
     let (up, down) = ("UPDATE users SET city = 'gone';", "UPDATE users SET city = 'Ulm';");
-    second(TWO, dialect, up, down, Step::ValuesAfterApply, &words).await;
+    second(TWO, dialect, up, down, Phase::ValuesAfterApply, &words).await;
 }
 
 async fn an_up_that_overwrites_a_few_of_many(dialect: Dialect) {
     let up = "UPDATE users SET city = 'gone', name = upper(name) WHERE name = 'Grace';";
     let says = Sql { changes_values: &["users.name"], ..CITIES };
     let words = ["`users.city` was NULL and is 'gone' where id = 2\n", "changes-values users.name, users.city`"];
-    second(says, dialect, up, "SELECT 1;", Step::ValuesAfterApply, &words).await;
+    second(says, dialect, up, "SELECT 1;", Phase::ValuesAfterApply, &words).await;
 }
 
 async fn a_way_back_that_overwrites(dialect: Dialect) {
     let words = [
-        "its way back does not bring values back [values-after-revert]",
+        "its down script does not restore all values [values-after-revert]",
         "`users.name` was 'Ada' and is 'gone 1' where id = 1, and 1 more row",
-        "put it right in ",
-        "0002_x.down.sql; or, where they cannot come back, say so in tests/migrations/x.sql: `-- lockgate: loses-values \
+        "fix ",
+        "0002_x.down.sql; or, if they cannot be restored, declare it in tests/migrations/x.sql: `-- lockgate: loses-values \
          users.name`",
     ];
     let up = "ALTER TABLE users ADD COLUMN email VARCHAR(40);";
     let down = "UPDATE users SET name = 'gone ' || id;\nALTER TABLE users DROP COLUMN email;";
-    second(TWO, dialect, up, down, Step::ValuesAfterRevert, &words).await;
+    second(TWO, dialect, up, down, Phase::ValuesAfterRevert, &words).await;
 }
 
 /// Nobody has put a row in, and the migration itself has left those alone that others made.
@@ -75,14 +75,14 @@ async fn a_way_back_that_overwrites_what_no_test_looks_at(dialect: Dialect) {
         "`users.city` was 'Ulm' and is NULL where id = 1",
         "its test, which `cargo xtask new-test 2` writes: `pub const",
     ];
-    caught(tests(&files, vec![]), dialect, 2, Step::ValuesAfterRevert, &words).await;
+    caught(tests(&files, vec![]), dialect, 2, Phase::ValuesAfterRevert, &words).await;
 }
 
 async fn values_that_change_places(dialect: Dialect) {
     let fill = &["INSERT INTO users (id, name, city) VALUES (1, 'Ada', 'Bonn'), (2, 'Grace', 'Ulm')"];
     let up = "UPDATE users SET city = CASE city WHEN 'Bonn' THEN 'Ulm' ELSE 'Bonn' END;";
     let words = ["`users.city` was 'Bonn' and is 'Ulm' where id = 1, and 1 more row"];
-    second(Sql { fill, ..TWO }, dialect, up, up, Step::ValuesAfterApply, &words).await;
+    second(Sql { fill, ..TWO }, dialect, up, up, Phase::ValuesAfterApply, &words).await;
 }
 
 async fn values_that_change_places_in_a_table_without_a_key(dialect: Dialect) {
@@ -94,7 +94,7 @@ async fn values_that_change_places_in_a_table_without_a_key(dialect: Dialect) {
     ];
     let fill = &["INSERT INTO t VALUES ('x', '1'), ('y', '2'), ('z', '1'), ('z', '1')"];
     let words = ["`t.b` was '", "where a = '", "', and 1 more row", "changes-values t.b"];
-    caught(tests(&files, vec![Sql { fill, ..TWO }.of(2)]), dialect, 2, Step::ValuesAfterApply, &words).await;
+    caught(tests(&files, vec![Sql { fill, ..TWO }.of(2)]), dialect, 2, Phase::ValuesAfterApply, &words).await;
 }
 
 async fn a_column_that_comes_back_empty(dialect: Dialect) {
@@ -106,32 +106,32 @@ async fn a_column_that_comes_back_empty(dialect: Dialect) {
     ];
     let says = Sql { fill: &["INSERT INTO t VALUES (1, 7), (2, NULL)"], ..TWO };
     let words = ["`t.b` was ", "7", " and is NULL where a = ", "loses-values t.b`"];
-    caught(tests(&files, vec![says.of(2)]), dialect, 2, Step::ValuesAfterRevert, &words).await;
+    caught(tests(&files, vec![says.of(2)]), dialect, 2, Phase::ValuesAfterRevert, &words).await;
 }
 
 async fn a_change_that_does_not_come_back(dialect: Dialect) {
     let says = Sql { changes_values: &["users.city"], ..CITIES };
     let words = ["`users.city` was 'Bonn' and is 'BONN' where id = 1\n"];
     let up = "UPDATE users SET city = upper(city);";
-    second(says, dialect, up, "SELECT 1;", Step::ValuesAfterRevert, &words).await;
+    second(says, dialect, up, "SELECT 1;", Phase::ValuesAfterRevert, &words).await;
 }
 
 async fn an_empty_text_for_no_value(dialect: Dialect) {
     let up = "UPDATE users SET city = '' WHERE city IS NULL;";
     let words = ["`users.city` was NULL and is '' where id = 2\n"];
-    second(CITIES, dialect, up, "SELECT 1;", Step::ValuesAfterApply, &words).await;
+    second(CITIES, dialect, up, "SELECT 1;", Phase::ValuesAfterApply, &words).await;
 }
 
 async fn a_key_that_is_another(dialect: Dialect) {
     let words = ["`users.id` was ", "1", " and is ", "11", " where id = ", "changes-values users.id`"];
     let (up, down) = ("UPDATE users SET id = id + 10;", "UPDATE users SET id = id - 10;");
-    second(TWO, dialect, up, down, Step::ValuesAfterApply, &words).await;
+    second(TWO, dialect, up, down, Phase::ValuesAfterApply, &words).await;
 }
 
 async fn a_row_that_takes_the_place_of_another(dialect: Dialect) {
     let up = "DELETE FROM users WHERE id = 2;\nINSERT INTO users (id, name) VALUES (3, 'Edsger');";
-    let words = ["`users` has another row for the one where id = ", "2", "`-- lockgate: loses-rows users`"];
-    second(TWO, dialect, up, "SELECT 1;", Step::ValuesAfterApply, &words).await;
+    let words = ["`users` no longer has a row where id = ", "2", "`-- lockgate: loses-rows users`"];
+    second(TWO, dialect, up, "SELECT 1;", Phase::ValuesAfterApply, &words).await;
 }
 
 /// One column of each kind, and every one of them is told.
@@ -149,7 +149,7 @@ async fn every_kind(dialect: Dialect, columns: &[(&str, &str, &str)]) {
     let said: Vec<String> = columns.iter().map(|(name, ..)| format!("`t.{name}` was ")).collect();
     let words: Vec<&str> = said.iter().map(String::as_str).collect();
     let says = Sql { fill: vec![fill].leak(), ..TWO };
-    caught(tests(&files, vec![says.of(2)]), dialect, 2, Step::ValuesAfterApply, &words).await;
+    caught(tests(&files, vec![says.of(2)]), dialect, 2, Phase::ValuesAfterApply, &words).await;
 }
 
 #[tokio::test]
@@ -197,7 +197,7 @@ async fn a_type_that_cuts_values_off() {
     let up = "ALTER TABLE users ALTER COLUMN city TYPE VARCHAR(2) USING left(city, 2);";
     let down = "ALTER TABLE users ALTER COLUMN city TYPE VARCHAR(40);";
     let words = ["`users.city` was 'Ulm' and is 'Ul' where id = 1"];
-    second(TWO, Dialect::Postgres, up, down, Step::ValuesAfterApply, &words).await;
+    second(TWO, Dialect::Postgres, up, down, Phase::ValuesAfterApply, &words).await;
 }
 
 /// What is only said on one way is looked at too.
@@ -210,19 +210,19 @@ async fn a_one_way_script_that_depends_on_the_session() {
     let cases = [
         one_way(
             "UPDATE users SET city = to_char(now(), 'TZ');",
-            Step::RowsAgain,
-            &["what it writes depends on the session", "`users.city`"],
+            Phase::RowsAgain,
+            &["the rows that it writes depend on settings of the session", "`users.city`"],
         ),
         one_way(
             "DO $$ BEGIN IF current_setting('DateStyle') LIKE 'ISO%' THEN CREATE TABLE x (id INT); END IF; END $$;",
-            Step::SchemaAgain,
-            &["the schema that it makes depends on the session", "table public.x: is gone (real)"],
+            Phase::SchemaAgain,
+            &["the schema that it makes depends on settings of the session", "table public.x: is gone (real)"],
         ),
-        one_way("UPDATE users SET city = '13/12/2020'::date::text;", Step::Apply, &["it fails [apply]"]),
+        one_way("UPDATE users SET city = '13/12/2020'::date::text;", Phase::Apply, &["the migration fails [apply]"]),
         one_way(
             "UPDATE users SET city = '12/13/2020'::date::text;",
-            Step::ApplyAgain,
-            &["it fails in a session with another"],
+            Phase::ApplyAgain,
+            &["the migration fails in a session with another"],
         ),
     ];
     for (tests, step, words) in cases {

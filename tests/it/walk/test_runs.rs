@@ -1,8 +1,8 @@
 //! How a suite runs: rolled back, by its panics too, and never taken for a failure that it is not.
 
 use lockgate::Dialect;
-use lockgate_harness::__private::{Check, Suite};
-use lockgate_harness::{Db, Failure, Step, TestResult};
+use lockgate_harness::__private::{MigrationTest, TestPart};
+use lockgate_harness::{Db, Failure, Phase, TestResult};
 
 use super::{caught, on_each, passes, tests, walk};
 
@@ -22,9 +22,9 @@ on_each! {
     each_of_several_functions_is_rolled_back,
 }
 
-fn suite(before: Check, after: Check) -> Suite {
+fn migration_test(before: TestPart, after: TestPart) -> MigrationTest {
     let file = "tests/migrations/0001_users.rs";
-    Suite {
+    MigrationTest {
         version: 1,
         file,
         before: Some(before),
@@ -36,59 +36,59 @@ fn suite(before: Check, after: Check) -> Suite {
     }
 }
 
-const NO_TABLE: Check = Check::Rust(|db| Box::pin(async { db.expect_no_table("users").await }));
-const TABLE: Check = Check::Rust(|db| Box::pin(async { db.expect_table("users").await }));
+const NO_TABLE: TestPart = TestPart::Rust(|db| Box::pin(async { db.expect_no_table("users").await }));
+const TABLE: TestPart = TestPart::Rust(|db| Box::pin(async { db.expect_table("users").await }));
 
 /// The after-test puts a row in and is asked twice: the second time would find the first one's.
 async fn l12_what_a_suite_does_is_rolled_back(dialect: Dialect) {
-    let after = Check::Rust(|db| {
+    let after = TestPart::Rust(|db| {
         Box::pin(async {
             db.expect_value(0, "SELECT count(*) FROM users").await?;
             db.execute("INSERT INTO users (id) VALUES (1)").await?;
             db.expect_value(1, "SELECT count(*) FROM users").await
         })
     });
-    passes(tests(FILES, vec![suite(NO_TABLE, after)]), dialect, 1).await;
+    passes(tests(FILES, vec![migration_test(NO_TABLE, after)]), dialect, 1).await;
 }
 
 async fn a_panic_is_a_failure_at_its_line(dialect: Dialect) {
-    let after = Check::Rust(|db| {
+    let after = TestPart::Rust(|db| {
         Box::pin(async {
             let rows: i64 = db.value("SELECT count(*) FROM users").await?;
             assert_eq!(rows, 3, "there should be three");
             Ok(())
         })
     });
-    let words = ["there should be three", "tests/it/walk/suites.rs:"];
-    caught(tests(FILES, vec![suite(NO_TABLE, after)]), dialect, 1, Step::After, &words).await;
+    let words = ["there should be three", "tests/it/walk/test_runs.rs:"];
+    caught(tests(FILES, vec![migration_test(NO_TABLE, after)]), dialect, 1, Phase::After, &words).await;
 }
 
 /// It would be the failure that the inversion waits for.
 async fn a_suite_that_ends_its_transaction_proves_nothing(dialect: Dialect) {
-    let after = Check::Rust(|db| {
+    let after = TestPart::Rust(|db| {
         Box::pin(async {
             db.execute("COMMIT").await?;
             db.expect_table("users").await
         })
     });
-    let words = ["the suite ended its transaction"];
-    caught(tests(FILES, vec![suite(NO_TABLE, after)]), dialect, 1, Step::AfterMustFail, &words).await;
+    let words = ["the test ended its transaction"];
+    caught(tests(FILES, vec![migration_test(NO_TABLE, after)]), dialect, 1, Phase::AfterMustFail, &words).await;
 }
 
 /// There is a transaction at the end, and it is not the one that was begun.
 async fn a_suite_that_begins_another_transaction_proves_nothing(dialect: Dialect) {
-    let after = Check::Rust(|db| {
+    let after = TestPart::Rust(|db| {
         Box::pin(async {
             db.execute("COMMIT").await?;
             db.execute("BEGIN").await?;
             db.expect_table("users").await
         })
     });
-    let words = ["the suite ended its transaction"];
-    caught(tests(FILES, vec![suite(NO_TABLE, after)]), dialect, 1, Step::AfterMustFail, &words).await;
+    let words = ["the test ended its transaction"];
+    caught(tests(FILES, vec![migration_test(NO_TABLE, after)]), dialect, 1, Phase::AfterMustFail, &words).await;
 }
 
-const COMMITS: Check = Check::Rust(|db| {
+const COMMITS: TestPart = TestPart::Rust(|db| {
     Box::pin(async {
         db.execute("COMMIT").await?;
         Ok(())
@@ -97,45 +97,45 @@ const COMMITS: Check = Check::Rust(|db| {
 
 /// What it did is still there.
 async fn a_suite_that_passes_and_ends_its_transaction_is_refused(dialect: Dialect) {
-    let words = ["`before` fails before the migration [before]", "the suite ended its transaction"];
-    caught(tests(FILES, vec![suite(COMMITS, TABLE)]), dialect, 1, Step::Before, &words).await;
+    let words = ["`before` fails before the migration [before]", "the test ended its transaction"];
+    caught(tests(FILES, vec![migration_test(COMMITS, TABLE)]), dialect, 1, Phase::Before, &words).await;
 }
 
 async fn a_fill_that_ends_its_transaction_is_refused(dialect: Dialect) {
-    let suite = Suite { fill: Some(COMMITS), ..suite(NO_TABLE, TABLE) };
-    let words = ["its `fill` fails [fill]", "the suite ended its transaction"];
-    caught(tests(FILES, vec![suite]), dialect, 1, Step::Fill, &words).await;
+    let migration_test = MigrationTest { fill: Some(COMMITS), ..migration_test(NO_TABLE, TABLE) };
+    let words = ["its `fill` fails [fill]", "the test ended its transaction"];
+    caught(tests(FILES, vec![migration_test]), dialect, 1, Phase::Fill, &words).await;
 }
 
 async fn a_lost_connection_proves_nothing(dialect: Dialect) {
-    let after = Check::Rust(|_| Box::pin(async { Err(Failure::from(sqlx::Error::PoolTimedOut)) }));
-    let words = ["the suite could not be asked"];
-    caught(tests(FILES, vec![suite(NO_TABLE, after)]), dialect, 1, Step::AfterMustFail, &words).await;
+    let after = TestPart::Rust(|_| Box::pin(async { Err(Failure::from(sqlx::Error::PoolTimedOut)) }));
+    let words = ["the test could not be run"];
+    caught(tests(FILES, vec![migration_test(NO_TABLE, after)]), dialect, 1, Phase::AfterMustFail, &words).await;
 }
 
 #[tokio::test]
 async fn a_server_that_ends_the_session_proves_nothing() {
-    let after = Check::Rust(|db| {
+    let after = TestPart::Rust(|db| {
         Box::pin(async {
             db.execute("SELECT pg_terminate_backend(pg_backend_pid())").await?;
             Ok(())
         })
     });
-    let tests = tests(FILES, vec![suite(NO_TABLE, after)]);
-    let words = ["the suite could not be asked", "terminating connection due to administrator command"];
-    caught(tests, Dialect::Postgres, 1, Step::AfterMustFail, &words).await;
+    let tests = tests(FILES, vec![migration_test(NO_TABLE, after)]);
+    let words = ["the test could not be run", "terminating connection due to administrator command"];
+    caught(tests, Dialect::Postgres, 1, Phase::AfterMustFail, &words).await;
 }
 
 /// The suite has not noticed, and is not told that it ended its transaction.
 #[tokio::test]
 async fn a_session_that_is_gone_at_the_end_is_told_as_it_is() {
-    let before = Check::Rust(|db| {
+    let before = TestPart::Rust(|db| {
         Box::pin(async {
             let _ = db.execute("SELECT pg_terminate_backend(pg_backend_pid())").await;
             Ok(())
         })
     });
-    let walked = walk(tests(FILES, vec![suite(before, TABLE)]), Dialect::Postgres, 1).await;
+    let walked = walk(tests(FILES, vec![migration_test(before, TABLE)]), Dialect::Postgres, 1).await;
     let Some(problem) = walked.map(|walked| walked.expect_err("there is no session").to_string()) else { return };
     assert!(problem.contains("[before]") && !problem.contains("ended its transaction"), "{problem}");
 }
@@ -152,19 +152,21 @@ async fn each_of_several_functions_is_rolled_back(dialect: Dialect) {
     async fn stands_on_it(db: &mut Db) -> TestResult {
         db.expect_value(1, "SELECT count(*) FROM users").await
     }
-    const GOOD: Check = Check::Several(&[
+    const GOOD: TestPart = TestPart::Several(&[
         ("after_first", |db| Box::pin(first(db))),
         ("after_second", |db| Box::pin(second(db))),
         ("after_first_again", |db| Box::pin(first(db))),
     ]);
-    passes(tests(FILES, vec![suite(NO_TABLE, GOOD)]), dialect, 1).await;
-    const BAD: Check =
-        Check::Several(&[("after_first", |db| Box::pin(first(db))), ("after_second", |db| Box::pin(stands_on_it(db)))]);
-    let words = ["`after_second`: expected 1, found 0", "suites.rs:"];
-    caught(tests(FILES, vec![suite(NO_TABLE, BAD)]), dialect, 1, Step::After, &words).await;
+    passes(tests(FILES, vec![migration_test(NO_TABLE, GOOD)]), dialect, 1).await;
+    const BAD: TestPart = TestPart::Several(&[
+        ("after_first", |db| Box::pin(first(db))),
+        ("after_second", |db| Box::pin(stands_on_it(db))),
+    ]);
+    let words = ["`after_second`: expected 1, found 0", "test_runs.rs:"];
+    caught(tests(FILES, vec![migration_test(NO_TABLE, BAD)]), dialect, 1, Phase::After, &words).await;
 }
 
 #[tokio::test]
 async fn a_good_pair_passes() {
-    passes(tests(FILES, vec![suite(NO_TABLE, TABLE)]), Dialect::Sqlite, 1).await;
+    passes(tests(FILES, vec![migration_test(NO_TABLE, TABLE)]), Dialect::Sqlite, 1).await;
 }

@@ -1,7 +1,8 @@
 //! The tests of a set as a whole, each with a set that it must pass and one that it must not.
 
 use lockgate::Dialect;
-use lockgate_harness::__private::{self as harness, Outcome, Tests};
+use lockgate_harness::__private::{self as harness, Tests};
+use lockgate_harness::Problem;
 
 use super::{Sql, on_each, tests};
 
@@ -29,10 +30,10 @@ on_each! {
     only_the_tables_of_tested_migrations_need_a_row,
 }
 
-pub(super) type Test = fn(&'static Tests, Dialect) -> Outcome;
+pub(super) type Test = fn(&'static Tests, Dialect) -> Result<(), Problem>;
 
 /// They start a runtime of their own, as tests that the macro makes do.
-async fn run(test: Test, tests: &'static Tests, dialect: Dialect) -> Outcome {
+async fn run(test: Test, tests: &'static Tests, dialect: Dialect) -> Result<(), Problem> {
     tokio::task::spawn_blocking(move || test(tests, dialect)).await.expect("it does not panic")
 }
 
@@ -78,21 +79,21 @@ async fn every_table_needs_a_row(dialect: Dialect) {
 
 async fn a_table_that_is_said_to_be_empty_is(dialect: Dialect) {
     let with = |empty_tables| {
-        let Tests { migrations, suites, .. } = tests(GOOD, vec![FILL.of(2)]);
+        let Tests { migrations, migration_tests, .. } = tests(GOOD, vec![FILL.of(2)]);
         let (folder, directory) = ("migrations", "tests/migrations");
         &*Box::leak(Box::new(Tests {
             migrations,
             folder,
             directory,
             files: &[],
-            suites,
+            migration_tests,
             empty_tables,
             seed: None,
             tolerate: &[],
         }))
     };
     run(harness::every_table_has_a_row, with(&["b"]), dialect).await.unwrap_or_else(|problem| panic!("{problem}"));
-    let words = ["`a` is said to be empty, and has rows: 1", "`c` is said to be empty, and is not there"];
+    let words = ["`a` is in `empty_tables` but has rows: 1", "`c` is in `empty_tables` but does not exist"];
     refused(harness::every_table_has_a_row, with(&["a", "b", "c"]), dialect, &words).await;
 }
 
@@ -143,8 +144,8 @@ async fn a_subscription_is_there_on_the_way_back() {
         ("0003_c.up.sql", "ALTER SUBSCRIPTION sub SET (synchronous_commit = on);"),
         ("0003_c.down.sql", "ALTER SUBSCRIPTION sub SET (synchronous_commit = off);"),
     ];
-    for suites in [vec![], vec![FILL.of(2)]] {
-        let tests = tests(&files, suites);
+    for migration_tests in [vec![], vec![FILL.of(2)]] {
+        let tests = tests(&files, migration_tests);
         let passed = run(harness::back_to_nothing, tests, Dialect::Postgres).await;
         passed.unwrap_or_else(|problem| panic!("{problem}"));
         super::passes(tests, Dialect::Postgres, 3).await;
@@ -163,7 +164,7 @@ async fn the_way_back_from_a_filled_head(dialect: Dialect) {
         GOOD[3],
     ];
     run(harness::back_to_nothing, tests(&files, vec![]), dialect).await.unwrap_or_else(|problem| panic!("{problem}"));
-    let words = ["the way back fails, from head and with rows"];
+    let words = ["reverting all migrations fails, with the rows of each `fill`"];
     refused(harness::back_to_nothing, tests(&files, vec![FILL.of(2)]), dialect, &words).await;
 }
 
@@ -182,15 +183,15 @@ fn l12_what_is_on_disk_and_not_embedded_is_named() {
         folder,
         directory: "no such folder",
         files: &[],
-        suites: &[],
+        migration_tests: &[],
         empty_tables: &[],
         seed: None,
         tolerate: &[],
     };
     let problem = harness::embedded_is_what_is_on_disk(Box::leak(Box::new(tests))).expect_err("it differs").to_string();
-    assert!(problem.contains("0001_a.down.sql is not what is embedded"), "{problem}");
-    assert!(problem.contains("0002_b.sql is in the folder and is not embedded"), "{problem}");
+    assert!(problem.contains("0001_a.down.sql differs from what is embedded"), "{problem}");
+    assert!(problem.contains("0002_b.sql is in the folder but is not embedded"), "{problem}");
     assert!(!problem.contains("0001_a.up.sql"), "{problem}");
-    let touch = format!("type `touch {}`, and build again", place.path().join(GOOD[1].0).display());
+    let touch = format!("run `touch {}` and build again", place.path().join(GOOD[1].0).display());
     assert!(problem.contains(&touch), "{problem}");
 }

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lockgate::Dialect;
-use lockgate_harness::__private::{Check, Suite};
-use lockgate_harness::{Db, Step, TestResult};
+use lockgate_harness::__private::{MigrationTest, TestPart};
+use lockgate_harness::{Db, Phase, TestResult};
 
 use super::{Sql, caught, on_each, passes, tests};
 
@@ -29,14 +29,14 @@ async fn l11_the_rows_of_fills_are_there_above_a_template(dialect: Dialect) {
     }
     let files = files();
     let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
-    let low = Suite { fill: Some(Check::Rust(|db| Box::pin(fill(db)))), ..Sql::default().of(3) };
+    let low = MigrationTest { fill: Some(TestPart::Rust(|db| Box::pin(fill(db)))), ..Sql::default().of(3) };
     // It leans on what the other put in, which is below another template.
     let lean = Sql { fill: &["INSERT INTO t18 SELECT name FROM t2"], ..Sql::default() };
     let there = Sql { before: &["SELECT count(*) = 1 FROM t2", "SELECT count(*) = 1 FROM t18"], ..Sql::default() };
     let twice = |n| Sql { after: &["SELECT 1 = (SELECT count(*) FROM t40)"], ..there }.of(n);
     let tests = tests(&files, vec![low, lean.of(19), twice(40)]);
     // What must fail behind it, and does not, says that the rows are there.
-    caught(tests, dialect, 40, Step::After, &["t40"]).await;
+    caught(tests, dialect, 40, Phase::After, &["t40"]).await;
     for version in [17, 20, 36, 39] {
         passes(tests, dialect, version).await;
     }
@@ -52,5 +52,5 @@ async fn l11_a_fill_below_a_template_fails_by_its_name(dialect: Dialect) {
     let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
     let bad = Sql { fill: &["INSERT INTO t2 VALUES (NULL)"], ..Sql::default() };
     let tests = tests(&files, vec![bad.of(3)]);
-    caught(tests, dialect, 20, Step::Fill, &["0003_t3", "t2"]).await;
+    caught(tests, dialect, 20, Phase::Fill, &["0003_t3", "t2"]).await;
 }

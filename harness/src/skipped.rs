@@ -1,4 +1,4 @@
-//! How a test that cannot run says so: nowhere is it silent.
+//! Reports skipped tests: on the test's own output, and in a file that `cargo xtask test` reads.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -7,15 +7,15 @@ use std::path::Path;
 use crate::Error;
 use crate::server::require;
 
-/// The variable that names the file to which a test appends a line when it skips something;
-/// `cargo xtask test` repeats them at its end.
+/// The variable that names the file to which each skipped test appends a line. `cargo xtask test` prints these lines
+/// at its end.
 pub(crate) const VARIABLE: &str = "LOCKGATE_SKIPPED";
 
-/// Reports that the current test is skipped, as this machine does not have what it needs.
+/// Reports that the current test is skipped because this machine does not have the backend.
 ///
 /// # Errors
 ///
-/// Where `LOCKGATE_REQUIRE` names the backend: then it is no skip.
+/// If `LOCKGATE_REQUIRE` names the backend.
 pub fn skipped(backend: &str, why: &str) -> Result<(), Error> {
     if require::requires(backend)? {
         return Err(Error::new(format!("{} requires `{backend}`: {why}", require::VARIABLE)));
@@ -24,8 +24,7 @@ pub fn skipped(backend: &str, why: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Says that the current test is skipped: on its own output, which a test runner may swallow, and
-/// in the file of [`VARIABLE`].
+/// Writes the skip to the test's own output, which a test runner may hide, and to the file of [`VARIABLE`].
 fn report(backend: &str, why: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     let line = format!("{backend}: {test}: {why}\n");
@@ -37,13 +36,13 @@ fn report(backend: &str, why: &str) {
     let _ = write!(io::stderr(), "skipped: {line}");
 }
 
-/// Writes to the end of a file, which is made where there is none.
+/// Appends to a file, which is created if it does not exist.
 fn append(path: &Path, line: &str) -> io::Result<()> {
     File::options().create(true).append(true).open(path)?.write_all(line.as_bytes())
 }
 
-/// Writes a line of a test that passed to its output.
-pub(crate) fn say(note: &str) {
+/// Prints a note of a test that passed.
+pub(crate) fn print_note(note: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     let _ = writeln!(io::stderr(), "{test}: {note}");
 }

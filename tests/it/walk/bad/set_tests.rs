@@ -8,7 +8,7 @@ use lockgate_harness::__private as harness;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Executor};
 
-use super::super::{on_each, tests, whole};
+use super::super::{on_each, set_tests, tests};
 use crate::support::set;
 
 on_each! {
@@ -22,7 +22,7 @@ on_each! {
 }
 
 async fn refused(files: &[(&str, &str)], dialect: Dialect, words: &[&str]) {
-    whole::refused(harness::step_by_step_equals_all_at_once, tests(files, vec![]), dialect, words).await;
+    set_tests::refused(harness::step_by_step_equals_all_at_once, tests(files, vec![]), dialect, words).await;
 }
 
 async fn what_works_all_at_once_and_not_step_by_step(dialect: Dialect) {
@@ -34,7 +34,7 @@ async fn what_works_all_at_once_and_not_step_by_step(dialect: Dialect) {
     ];
     // On SQLite the run puts the connection back behind each migration, also within one run.
     let words = match dialect {
-        Dialect::Sqlite => ["`0002_b` failed", "all at once fails", "scratch"],
+        Dialect::Sqlite => ["`0002_b` failed", "one run of all migrations fails", "scratch"],
         Dialect::Postgres | Dialect::Mysql => ["`0002_b` on ", "it fails in a run of its own", "scratch"],
     };
     refused(&files, dialect, &words).await;
@@ -50,7 +50,12 @@ async fn rows_that_are_others_step_by_step() {
         ("0002_b.up.sql", &*format!("INSERT INTO b SELECT 1 WHERE EXISTS ({there});")),
         ("0002_b.down.sql", "DELETE FROM b;"),
     ];
-    refused(&files, Dialect::Postgres, &["gives other rows", "`b` has 1 rows at once and 0 step by step"]).await;
+    refused(
+        &files,
+        Dialect::Postgres,
+        &["makes other rows", "`b` has 1 rows after one run and 0 after a run for each"],
+    )
+    .await;
 }
 
 /// A path that is set for the database holds from the next session on.
@@ -64,7 +69,7 @@ async fn a_table_that_lands_in_another_schema_step_by_step() {
         ("0002_b.up.sql", "CREATE TABLE b (id INTEGER);"),
         ("0002_b.down.sql", "DROP TABLE b;"),
     ];
-    let words = ["gives another schema", "table app.b: is new (real)", "table public.b: is gone (real)"];
+    let words = ["makes another schema", "table app.b: is new (real)", "table public.b: is gone (real)"];
     refused(&files, Dialect::Postgres, &words).await;
 }
 
@@ -83,29 +88,35 @@ const LATER: &str = "INSERT INTO lockgate_history (set_name, version, name, chec
 
 async fn what_fails_from_nothing(dialect: Dialect) {
     let set = second("INSERT INTO nowhere VALUES (1);");
-    whole::refused(harness::fresh_install, set, dialect, &["the set` on ", "it fails from nothing", "`0002_b`"]).await;
+    set_tests::refused(
+        harness::fresh_install,
+        set,
+        dialect,
+        &["the set` on ", "it fails on an empty database", "`0002_b`"],
+    )
+    .await;
 }
 
 async fn what_takes_another_out_of_the_history(dialect: Dialect) {
     let set = second("DELETE FROM lockgate_history WHERE version = 1;");
-    let words = ["behind a run of all, the database is not up to date"];
-    whole::refused(harness::fresh_install, set, dialect, &words).await;
-    let words = ["a second run fails where nothing can be written", "0001_a"];
-    whole::refused(harness::second_run_does_nothing, set, dialect, &words).await;
+    let words = ["after a run of all migrations, the database is not up to date"];
+    set_tests::refused(harness::fresh_install, set, dialect, &words).await;
+    let words = ["a second run fails in a read-only session", "0001_a"];
+    set_tests::refused(harness::second_run_does_nothing, set, dialect, &words).await;
 }
 
 async fn what_a_second_run_has_something_to_say_of(dialect: Dialect) {
     let words = ["a second run does something", "99_later"];
-    whole::refused(harness::second_run_does_nothing, second(LATER), dialect, &words).await;
+    set_tests::refused(harness::second_run_does_nothing, second(LATER), dialect, &words).await;
 }
 
 async fn what_several_runners_trip_over(dialect: Dialect) {
     let fails = second("INSERT INTO nowhere VALUES (1);");
     // The first of them leaves a history in which the others miss a migration.
     let loses = second("DELETE FROM lockgate_history WHERE version = 1;");
-    for test in [harness::two_runners_apply_once, harness::eight_runners_apply_once] as [whole::Test; 2] {
-        whole::refused(test, fails, dialect, &["one of several runners fails", "`0002_b`"]).await;
-        whole::refused(test, loses, dialect, &["one of several runners fails", "0001_a"]).await;
+    for test in [harness::two_runners_apply_once, harness::eight_runners_apply_once] as [set_tests::Test; 2] {
+        set_tests::refused(test, fails, dialect, &["one of several concurrent runners fails", "`0002_b`"]).await;
+        set_tests::refused(test, loses, dialect, &["one of several concurrent runners fails", "0001_a"]).await;
     }
 }
 
@@ -116,8 +127,8 @@ async fn what_is_logged_twice(dialect: Dialect) {
     };
     let columns = format!("{again}set_name, version, name, event, application, lockgate");
     let set = second(&format!("INSERT INTO lockgate_log ({columns}) SELECT {columns} FROM lockgate_log;"));
-    for test in [harness::two_runners_apply_once, harness::eight_runners_apply_once] as [whole::Test; 2] {
-        whole::refused(test, set, dialect, &["the log has 3 lines for 2 migrations"]).await;
+    for test in [harness::two_runners_apply_once, harness::eight_runners_apply_once] as [set_tests::Test; 2] {
+        set_tests::refused(test, set, dialect, &["`lockgate_log` has 3 rows for 2 migrations"]).await;
     }
 }
 
@@ -138,8 +149,8 @@ async fn what_fails_in_one_transaction_for_all(dialect: Dialect) {
         ),
     };
     let failed = if dialect == Dialect::Sqlite { "`0002_b`" } else { "`0003_c`" };
-    let words = ["it fails in one transaction for all, and not in one for each", failed];
-    whole::refused(harness::whole_run_is_all_or_nothing, set, dialect, &words).await;
+    let words = ["it fails in one transaction for all migrations, but not in a transaction for each", failed];
+    set_tests::refused(harness::whole_run_is_all_or_nothing, set, dialect, &words).await;
 }
 
 /// What a migration does by another connection, no transaction of ours takes back.
@@ -169,8 +180,8 @@ async fn what_outlives_a_run_that_is_undone() {
         ),
     ];
     let set = super::super::of(set::with_steps(&files, STEPS), vec![]);
-    let words = ["a run that failed as one transaction left something", "elsewhere"];
-    whole::refused(harness::whole_run_is_all_or_nothing, set, Dialect::Postgres, &words).await;
+    let words = ["was not rolled back as a whole", "elsewhere"];
+    set_tests::refused(harness::whole_run_is_all_or_nothing, set, Dialect::Postgres, &words).await;
 }
 
 static OPTIONS: Mutex<Option<PgConnectOptions>> = Mutex::new(None);

@@ -1,20 +1,19 @@
-//! A set with one migration more, which cannot succeed: what a run of all in one transaction is tried
-//! with.
+//! Adds a migration that always fails to a set, to test that a run in one transaction is rolled back as a whole.
 
 use lockgate::{Atomicity, Body, Dialect, Migrations, Migrator};
 use lockgate_core::patch::{self, Patch};
 use lockgate_core::table::{self, BodyData, MigrationData, Names, Reading, ScriptData, ScriptOptions};
 use lockgate_core::{Checksum, Set, Statement, StatementFlags, StatementKind, Version};
 
-/// The table that there is not.
+/// A table that does not exist.
 pub(crate) const TABLE: &str = "lockgate_there_is_no_such_table";
 const NAME: &str = "fails_on_purpose";
 
-/// A migrator of all in one transaction, whose last migration fails, and the id of that one. `None`
-/// for an empty set.
+/// Returns a migrator that runs everything in one transaction and whose last migration fails, and the id of that
+/// migration. Returns `None` for an empty set.
 ///
-/// What is made for it is never freed, as a set is `'static`: it lives as long as the test.
-pub(crate) fn failing(migrations: &'static Migrations, dialect: Dialect) -> Option<(Migrator, String)> {
+/// The set is leaked, as sets are `'static`.
+pub(crate) fn with_failing_migration(migrations: &'static Migrations, dialect: Dialect) -> Option<(Migrator, String)> {
     let set = migrations.set();
     let last = set.last()?;
     let (version, id) = match Patch::parse(last.id()).filter(|_| set.names() == Names::Free) {
@@ -27,7 +26,7 @@ pub(crate) fn failing(migrations: &'static Migrations, dialect: Dialect) -> Opti
             (version, format!("{}_{NAME}", version.get()))
         }
     };
-    // Of a patch, all of the file's name is its name.
+    // The name of a patch is its whole file name.
     let name_of = |id: &str, name: &str| if set.names() == Names::Free { id.to_owned() } else { name.to_owned() };
     let sql = format!("SELECT * FROM {TABLE}");
 

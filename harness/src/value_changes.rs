@@ -1,51 +1,51 @@
-//! Whether the values of rows are what they were. Digests say which tables to look at; their rows are read on a
-//! second database, which goes the same way, and only there a difference is told.
+//! Finds rows and values that a migration changed. Digests say which tables to compare; their rows are read on a second
+//! database, which goes the same way.
 
 use std::collections::HashMap;
 
 use lockgate::Dialect;
 
-use crate::db::{Content, Db, Row, decoded};
+use crate::database::TestDatabase;
+use crate::db::{Content, Db, TextRow, decoded};
 use crate::failure::TestResult;
-use crate::ground::Ground;
 
-/// Among how many rows one is searched for that is like another.
-const LOOKED_AT: usize = 200;
+/// Among how many rows the most similar one is searched for.
+const CANDIDATES: usize = 200;
 
-/// A table that is there at two moments, with something in it that may not be the same.
+/// A table that exists at two moments, and whose digests differ.
 #[derive(Clone, Debug)]
-pub(crate) struct Suspect {
+pub(crate) struct SuspectTable {
     pub(crate) table: String,
-    /// The columns of its primary key as it was.
+    /// The columns of its old primary key.
     key: Vec<String>,
-    /// The columns that are there at both moments, but for those that the database computes.
+    /// The columns that exist at both moments, without those that the database computes.
     pub(crate) columns: Vec<Column>,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Column {
     pub(crate) name: String,
-    /// Its type, then and now.
+    /// Its old and its new type.
     types: [String; 2],
-    /// Whether its digest is another one.
+    /// Whether its digests differ.
     pub(crate) differs: bool,
 }
 
-/// A value that is not what it was, or a row that is gone.
+/// A column with changed values, or a table with lost rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
     pub(crate) table: String,
-    /// The column; `None` for a row that is gone.
+    /// The column; `None` for lost rows.
     pub(crate) column: Option<String>,
-    /// The first row, and what is in it.
+    /// Describes the first such row.
     sample: String,
-    /// In how many rows.
+    /// How many rows there are.
     rows: usize,
 }
 
 impl Finding {
-    /// The column as a test names it.
-    pub(crate) fn place(&self) -> String {
+    /// The column, or the table, as a test names it.
+    pub(crate) fn name(&self) -> String {
         match &self.column {
             Some(column) => format!("{}.{column}", self.table),
             None => self.table.clone(),
@@ -58,40 +58,41 @@ impl Finding {
             2 => ", and 1 more row".to_owned(),
             rows => format!(", and {} more rows", rows - 1),
         };
-        format!("`{}` {}{more}", self.place(), self.sample)
+        format!("`{}` {}{more}", self.name(), self.sample)
     }
 }
 
-/// The tables in which the digests of a column differ.
-pub(crate) fn suspects(dialect: Dialect, then: &[Content], now: &[Content]) -> Vec<Suspect> {
+/// Returns the tables in which the digests of a column differ.
+pub(crate) fn suspects(dialect: Dialect, then: &[Content], now: &[Content]) -> Vec<SuspectTable> {
     let is = |a: &str, b: &str| same_name(dialect, a, b);
     let mut suspects = Vec::new();
     for old in then {
         let Some(new) = now.iter().find(|new| is(&new.table, &old.table)) else { continue };
         let mut columns = Vec::new();
         for column in old.columns.iter().filter(|column| !column.generated) {
-            let there = new.columns.iter().find(|there| is(&there.name, &column.name) && !there.generated);
-            columns.extend(there.map(|there| Column {
+            let new_column =
+                new.columns.iter().find(|new_column| is(&new_column.name, &column.name) && !new_column.generated);
+            columns.extend(new_column.map(|new_column| Column {
                 name: column.name.clone(),
-                types: [column.data_type.clone(), there.data_type.clone()],
-                differs: there.placed != column.placed,
+                types: [column.data_type.clone(), new_column.data_type.clone()],
+                differs: new_column.placed != column.placed,
             }));
         }
         if columns.iter().any(|column| column.differs) {
-            suspects.push(Suspect { table: old.table.clone(), key: old.key.clone(), columns });
+            suspects.push(SuspectTable { table: old.table.clone(), key: old.key.clone(), columns });
         }
     }
     suspects
 }
 
-/// Whether two names are one.
+/// Whether two names mean the same: SQLite ignores case.
 pub(crate) fn same_name(dialect: Dialect, a: &str, b: &str) -> bool {
     if dialect == Dialect::Sqlite { a.eq_ignore_ascii_case(b) } else { a == b }
 }
 
-/// The rows of each suspect, as they are on this database.
-pub(crate) async fn rows(ground: &Ground, suspects: &[Suspect]) -> TestResult<Vec<Vec<Row>>> {
-    let mut db = Db::new(ground.connect().await?);
+/// Reads the rows of each of these tables.
+pub(crate) async fn rows(database: &TestDatabase, suspects: &[SuspectTable]) -> TestResult<Vec<Vec<TextRow>>> {
+    let mut db = Db::new(database.connect().await?);
     let mut rows = Vec::with_capacity(suspects.len());
     for suspect in suspects {
         let columns: Vec<&str> = suspect.columns.iter().map(|column| &*column.name).collect();
@@ -101,18 +102,18 @@ pub(crate) async fn rows(ground: &Ground, suspects: &[Suspect]) -> TestResult<Ve
     Ok(rows)
 }
 
-/// What a test allows.
+/// What a test declares as intended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allowed<'a> {
-    /// Tables of which rows may go.
+    /// Tables that may lose rows.
     pub(crate) rows: &'a [&'a str],
-    /// Columns whose values may be others.
+    /// Columns whose values may change.
     pub(crate) values: &'a [&'a [&'a str]],
 }
 
 impl Allowed<'_> {
-    /// Whether something in it differs that is not allowed to.
-    pub(crate) fn is_in_doubt(&self, dialect: Dialect, suspect: &Suspect) -> bool {
+    /// Whether a column of the table differs that may not.
+    pub(crate) fn is_in_doubt(&self, dialect: Dialect, suspect: &SuspectTable) -> bool {
         let columns = suspect.columns.iter();
         columns.filter(|column| column.differs).any(|column| !self.allows(dialect, &suspect.table, &column.name))
     }
@@ -123,41 +124,41 @@ impl Allowed<'_> {
     }
 }
 
-/// Compares the rows of a suspect then and now. The connection is to the database as it is now, and asked
-/// whether a value of a changed type is still the same.
+/// Compares the old and the new rows of a table. `db` is a connection to the database in its new state, which decides
+/// whether a value whose type changed is still the same.
 pub(crate) async fn compare(
     db: &mut Db,
-    suspect: &Suspect,
+    suspect: &SuspectTable,
     allowed: Allowed<'_>,
-    then: &[Row],
-    now: &[Row],
+    then: &[TextRow],
+    now: &[TextRow],
 ) -> Vec<Finding> {
     let dialect = db.dialect();
-    let is_asked = |column: &Column| !allowed.allows(dialect, &suspect.table, &column.name);
-    let minds: Vec<usize> = (0..suspect.columns.len()).filter(|at| is_asked(&suspect.columns[*at])).collect();
-    let place = |name: &String| minds.iter().copied().find(|at| suspect.columns[*at].name == *name);
+    let is_compared = |column: &Column| !allowed.allows(dialect, &suspect.table, &column.name);
+    let compared: Vec<usize> = (0..suspect.columns.len()).filter(|at| is_compared(&suspect.columns[*at])).collect();
+    let place = |name: &String| compared.iter().copied().find(|at| suspect.columns[*at].name == *name);
     let key: Option<Vec<usize>> = suspect.key.iter().map(place).collect();
     let key = key.filter(|key| !key.is_empty() && is_unique(key, then) && is_unique(key, now));
     let rows_may_go = allowed.rows.iter().any(|name| same_name(dialect, name, &suspect.table));
-    let mut comparison = Comparison { db, suspect, minds, findings: Vec::new() };
+    let mut comparison = Comparison { db, suspect, compared, findings: Vec::new() };
     match key {
         Some(key) => comparison.by_key(&key, rows_may_go, then, now).await,
-        None => comparison.as_a_whole(rows_may_go, then, now).await,
+        None => comparison.by_content(rows_may_go, then, now).await,
     }
     comparison.findings
 }
 
 struct Comparison<'a> {
     db: &'a mut Db,
-    suspect: &'a Suspect,
-    /// The columns that are compared, by their place.
-    minds: Vec<usize>,
+    suspect: &'a SuspectTable,
+    /// The indexes of the columns to compare.
+    compared: Vec<usize>,
     findings: Vec<Finding>,
 }
 
 impl Comparison<'_> {
-    async fn by_key(&mut self, key: &[usize], rows_may_go: bool, then: &[Row], now: &[Row]) {
-        let known: HashMap<Vec<&Option<String>>, &Row> = now.iter().map(|row| (of(row, key), row)).collect();
+    async fn by_key(&mut self, key: &[usize], rows_may_go: bool, then: &[TextRow], now: &[TextRow]) {
+        let known: HashMap<Vec<&Option<String>>, &TextRow> = now.iter().map(|row| (of(row, key), row)).collect();
         let mut gone = Vec::new();
         for old in then {
             let Some(new) = known.get(&of(old, key)) else {
@@ -173,9 +174,9 @@ impl Comparison<'_> {
         if gone.is_empty() || rows_may_go {
             return;
         }
-        // One with another key, or one that has gone while another one came.
-        let before: HashMap<Vec<&Option<String>>, &Row> = then.iter().map(|row| (of(row, key), row)).collect();
-        let mut come: Vec<&Row> = now.iter().filter(|row| !before.contains_key(&of(row, key))).collect();
+        // Either the key of a row changed, or a row is gone and another one is new.
+        let before: HashMap<Vec<&Option<String>>, &TextRow> = then.iter().map(|row| (of(row, key), row)).collect();
+        let mut come: Vec<&TextRow> = now.iter().filter(|row| !before.contains_key(&of(row, key))).collect();
         for old in gone {
             let rest = self.others(key);
             match come.iter().position(|new| of(new, &rest) == of(old, &rest)) {
@@ -189,16 +190,16 @@ impl Comparison<'_> {
         }
     }
 
-    /// Without a key a row is what is in it: each is there once more for each time that it was there.
-    async fn as_a_whole(&mut self, rows_may_go: bool, then: &[Row], now: &[Row]) {
+    /// Compares a table without a key: each row must occur as often as before.
+    async fn by_content(&mut self, rows_may_go: bool, then: &[TextRow], now: &[TextRow]) {
         let stable = |at: &usize| self.suspect.columns[*at].types[0] == self.suspect.columns[*at].types[1];
-        let columns: Vec<usize> = self.minds.iter().copied().filter(stable).collect();
+        let columns: Vec<usize> = self.compared.iter().copied().filter(stable).collect();
         let gone = without(then, now, &columns);
         let mut come = without(now, then, &columns);
         for old in gone {
-            // The one that is most like it, of the first so many.
-            let unlike = |new: &Row| columns.iter().filter(|at| old[**at] != new[**at]).count();
-            let nearest = (0..come.len().min(LOOKED_AT)).min_by_key(|at| unlike(come[*at]));
+            // Pair it with the most similar new row.
+            let differences = |new: &TextRow| columns.iter().filter(|at| old[**at] != new[**at]).count();
+            let nearest = (0..come.len().min(CANDIDATES)).min_by_key(|at| differences(come[*at]));
             let Some(new) = nearest.map(|at| come.remove(at)) else {
                 if !rows_may_go {
                     self.is_gone(&columns, old);
@@ -213,9 +214,9 @@ impl Comparison<'_> {
         }
     }
 
-    /// The columns that are compared and are not among these.
+    /// The compared columns without these.
     fn others(&self, key: &[usize]) -> Vec<usize> {
-        self.minds.iter().copied().filter(|at| !key.contains(at)).collect()
+        self.compared.iter().copied().filter(|at| !key.contains(at)).collect()
     }
 
     async fn is_same(&mut self, at: usize, old: &Option<String>, new: &Option<String>) -> bool {
@@ -233,7 +234,7 @@ impl Comparison<'_> {
         }
     }
 
-    fn found(&mut self, at: usize, known_by: &[usize], old: &Row, new: &Row) {
+    fn found(&mut self, at: usize, known_by: &[usize], old: &TextRow, new: &TextRow) {
         let (dialect, Column { name: column, types: [from, to], .. }) = (self.db.dialect(), &self.suspect.columns[at]);
         let known = |finding: &&mut Finding| finding.column.as_ref() == Some(column);
         if let Some(finding) = self.findings.iter_mut().find(known) {
@@ -251,17 +252,17 @@ impl Comparison<'_> {
         });
     }
 
-    fn is_gone(&mut self, known_by: &[usize], old: &Row) {
+    fn is_gone(&mut self, known_by: &[usize], old: &TextRow) {
         if let Some(finding) = self.findings.iter_mut().find(|finding| finding.column.is_none()) {
             finding.rows += 1;
             return;
         }
-        let sample = format!("has another row for the one{}", self.row(known_by, old));
+        let sample = format!("no longer has a row{}", self.row(known_by, old));
         self.findings.push(Finding { table: self.suspect.table.clone(), column: None, sample, rows: 1 });
     }
 
     /// ` where id = 7`.
-    fn row(&self, known_by: &[usize], row: &Row) -> String {
+    fn row(&self, known_by: &[usize], row: &TextRow) -> String {
         const MOST: usize = 3;
         let from = |at: usize| &*self.suspect.columns[at].types[0];
         let value = |at: usize| excerpt(&decoded(self.db.dialect(), from(at), row[at].as_deref()), 0);
@@ -274,12 +275,12 @@ impl Comparison<'_> {
     }
 }
 
-fn of<'r>(row: &'r Row, columns: &[usize]) -> Vec<&'r Option<String>> {
+fn of<'r>(row: &'r TextRow, columns: &[usize]) -> Vec<&'r Option<String>> {
     columns.iter().map(|at| &row[*at]).collect()
 }
 
-/// These rows without those, each of which stands for one.
-fn without<'r>(these: &'r [Row], those: &'r [Row], columns: &[usize]) -> Vec<&'r Row> {
+/// Returns these rows without those: each of those removes one equal row.
+fn without<'r>(these: &'r [TextRow], those: &'r [TextRow], columns: &[usize]) -> Vec<&'r TextRow> {
     let mut count: HashMap<Vec<&Option<String>>, usize> = HashMap::new();
     those.iter().for_each(|row| *count.entry(of(row, columns)).or_default() += 1);
     let mut left = Vec::new();
@@ -292,13 +293,13 @@ fn without<'r>(these: &'r [Row], those: &'r [Row], columns: &[usize]) -> Vec<&'r
     left
 }
 
-fn is_unique(key: &[usize], rows: &[Row]) -> bool {
+fn is_unique(key: &[usize], rows: &[TextRow]) -> bool {
     let mut keys: Vec<_> = rows.iter().map(|row| of(row, key)).collect();
     keys.sort_unstable();
     keys.windows(2).all(|pair| pair[0] != pair[1])
 }
 
-/// Whether two values of SQLite, whose column has another type now, are written alike or are one number.
+/// Whether two values of a SQLite column whose type changed are the same text or the same number.
 fn is_one_number_or_text(old: &str, new: &str) -> bool {
     let text = |value: &str| match decoded(Dialect::Sqlite, "", Some(value)) {
         text if value.starts_with('t') => text[1..text.len() - 1].to_owned(),
@@ -313,13 +314,13 @@ fn is_one_number_or_text(old: &str, new: &str) -> bool {
     old == new || matches!((old.parse::<f64>(), new.parse::<f64>()), (Ok(a), Ok(b)) if a == b)
 }
 
-/// As much of two values as shows where they differ.
+/// Shortens two values to the part where they differ.
 fn excerpts(a: &str, b: &str) -> (String, String) {
     let same = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
     (excerpt(a, same), excerpt(b, same))
 }
 
-/// At most so many characters of a value, of which this one is seen.
+/// Shortens a value so that the character at this index is shown.
 fn excerpt(value: &str, at: usize) -> String {
     const MOST: usize = 48;
     let count = value.chars().count();

@@ -1,0 +1,407 @@
+//! The tests of a whole set: from an empty database to the last migration and back, by one runner and by several.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use futures_util::future::join_all;
+use lockgate::{Body, Dialect, DownTo, Event, Migration, Migrator, UpTo};
+
+use crate::database::{Session, TestDatabase, apply_in_session};
+use crate::db::Db;
+use crate::failure::{Failure, shown_from};
+use crate::migration_test::Tests;
+use crate::problem::{Phase, Problem};
+use crate::walk::OrProblem;
+
+/// The result of such a test: a note to print when it passes, if any.
+pub(crate) type Note = Result<Option<String>, Problem>;
+
+/// Unwraps a prepared database. If this machine has no server of the dialect, the test ends here as skipped.
+macro_rules! database_or_skip {
+    ($database:expr) => {
+        match $database.await? {
+            Some(database) => database,
+            None => return Ok(None),
+        }
+    };
+}
+
+/// One run on an empty database applies every migration and records it.
+pub(crate) async fn fresh_install(tests: &'static Tests, dialect: Dialect) -> Note {
+    let database = database_or_skip!(TestDatabase::at(tests, dialect, None));
+    let mut connection = database.connect().await.or_problem(Phase::Set, CONNECT)?;
+    let report =
+        database.migrator.apply(&mut connection).await.map_err(|e| failed("it fails on an empty database", &e))?;
+    let ran: Vec<&str> = report.steps.iter().map(|step| step.id.as_str()).collect();
+    let all: Vec<&str> = tests.migrations.iter().map(|migration| migration.id()).collect();
+    if ran != all {
+        return Err(
+            Problem::new(Phase::Set, "the run did not apply every migration once and in order").detail(ran.join("\n"))
+        );
+    }
+    let status =
+        database.migrator.status(&mut connection).await.map_err(|e| failed("its status cannot be read", &e))?;
+    if !status.is_up_to_date() {
+        return Err(Problem::new(Phase::Set, "after a run of all migrations, the database is not up to date"));
+    }
+    Ok(None)
+}
+
+/// A run for each migration, in a session of its own, gives the same as one run of all migrations.
+pub(crate) async fn step_by_step_equals_all_at_once(tests: &'static Tests, dialect: Dialect) -> Note {
+    let at_once = database_or_skip!(TestDatabase::at(tests, dialect, None));
+    let step_by_step = database_or_skip!(TestDatabase::at(tests, dialect, None));
+    let mut connection = at_once.connect().await.or_problem(Phase::Set, CONNECT)?;
+    // Keep one session: an ordinary run opens a new one after a migration that may have changed it.
+    apply_in_session(&at_once.migrator, &mut connection, UpTo::Latest)
+        .await
+        .map_err(|e| failed("one run of all migrations fails", &e))?;
+    let _ = connection.close().await;
+    for migration in tests.migrations.iter() {
+        let applied = step_by_step.apply(migration.version(), Session::Plain).await;
+        let of = |problem: Problem| problem.about(migration.id(), dialect);
+        applied
+            .or_problem(Phase::Set, "it fails in a run of its own, but not in one run with the migrations before it")
+            .map_err(of)?;
+    }
+    let (one, other) = (
+        at_once.schema().await.or_problem(Phase::Set, READ)?,
+        step_by_step.schema().await.or_problem(Phase::Set, READ)?,
+    );
+    if let Some(differences) = at_once.difference_report(&one, &other) {
+        return Err(Problem::new(Phase::Set, "one run of all migrations makes another schema than a run for each")
+            .detail(differences)
+            .help("a migration depends on what an earlier one left in the session, for example by `SET search_path`"));
+    }
+    let (one, other) = (
+        at_once.counts().await.or_problem(Phase::Set, READ)?,
+        step_by_step.counts().await.or_problem(Phase::Set, READ)?,
+    );
+    if one != other {
+        let rows: Vec<String> = one
+            .iter()
+            .zip(&other)
+            .filter(|(one, other)| one != other)
+            .map(|((table, one), (_, other))| {
+                format!("`{table}` has {one} rows after one run and {other} after a run for each")
+            })
+            .collect();
+        return Err(Problem::new(Phase::Set, "one run of all migrations makes other rows than a run for each")
+            .detail(rows.join("\n")));
+    }
+    Ok(None)
+}
+
+/// A run on an up-to-date database does nothing: no step, no event, no lock, and no write, as its session is read-only.
+pub(crate) async fn second_run_does_nothing(tests: &'static Tests, dialect: Dialect) -> Note {
+    let last = tests.migrations.set().last().map(|last| last.version());
+    let database = database_or_skip!(TestDatabase::at(tests, dialect, last));
+    if last.is_none() {
+        return Ok(None);
+    }
+    let mut db = Db::new(database.connect().await.or_problem(Phase::Set, CONNECT)?);
+    let read_only = match dialect {
+        Dialect::Sqlite => "PRAGMA query_only = ON",
+        Dialect::Postgres | Dialect::Mysql => "SET default_transaction_read_only = on",
+    };
+    db.run(read_only).await.map_err(|e| Failure::of(&e, read_only)).or_problem(Phase::Set, CONNECT)?;
+    let mut connection = db.into_database();
+    let (migrator, events) = listening(&database.migrator);
+    let report = migrator.apply(&mut connection).await;
+    let report = report.map_err(|e| failed("a second run fails in a read-only session", &e))?;
+    let events = events.lock().map(|events| events.clone()).unwrap_or_default();
+    if !report.is_empty() || !events.is_empty() {
+        return Err(Problem::new(Phase::Set, "a second run does something, although nothing is pending")
+            .detail(format!("{report}\n{}", events.join("\n"))));
+    }
+    // A session still holds its locks here.
+    let left = crate::session::left(&mut Db::new(connection)).await.or_problem(Phase::Set, READ)?;
+    match left.into_iter().find(|line| line.contains("advisory lock")) {
+        Some(lock) => Err(Problem::new(Phase::Set, "a second run leaves a lock").detail(lock)),
+        None => Ok(None),
+    }
+}
+
+/// Several runners at the same time apply each migration exactly once.
+pub(crate) async fn runners_apply_once(tests: &'static Tests, dialect: Dialect, runners: usize) -> Note {
+    let database = database_or_skip!(TestDatabase::at(tests, dialect, None));
+    let run = async || {
+        let mut connection = database.connect().await?;
+        let report = database.migrator.apply(&mut connection).await;
+        report.map_err(|e| Failure::without_place(format!("{e:?}")))
+    };
+    let mut ran: Vec<String> = Vec::new();
+    for report in join_all((0..runners).map(|_| run())).await {
+        let report = report.or_problem(Phase::Set, "one of several concurrent runners fails")?;
+        ran.extend(report.steps.into_iter().map(|step| step.id));
+    }
+    ran.sort();
+    let mut all: Vec<&str> = tests.migrations.iter().map(|migration| migration.id()).collect();
+    all.sort_unstable();
+    if ran != all {
+        return Err(Problem::new(
+            Phase::Set,
+            format!("{runners} concurrent runners did not apply each migration exactly once"),
+        )
+        .detail(ran.join("\n")));
+    }
+    let mut db = Db::new(database.connect().await.or_problem(Phase::Set, CONNECT)?);
+    let logged = db.names("SELECT count(*) FROM lockgate_log").await.or_problem(Phase::Set, READ);
+    let logged = if all.is_empty() { vec!["0".to_owned()] } else { logged? };
+    if logged != [all.len().to_string()] {
+        return Err(Problem::new(
+            Phase::Set,
+            format!("`lockgate_log` has {} rows for {} migrations", logged.join(""), all.len()),
+        ));
+    }
+    Ok(None)
+}
+
+/// Under `Atomicity::WholeRun` the failure of the last migration rolls back all others.
+pub(crate) async fn whole_run_is_all_or_nothing(tests: &'static Tests, dialect: Dialect) -> Note {
+    let database = database_or_skip!(TestDatabase::at(tests, dialect, None));
+    let Some((migrator, last)) = crate::failing_set::with_failing_migration(tests.migrations, dialect) else {
+        return Ok(None);
+    };
+    let mut connection = database.connect().await.or_problem(Phase::Set, CONNECT)?;
+    if let Err(refusal) = migrator.plan(&mut connection, UpTo::Latest).await {
+        return Ok(Some(format!("not tested, as this set cannot be applied in one transaction: {refusal}")));
+    }
+    let empty = database.schema().await.or_problem(Phase::Set, READ)?;
+    match migrator.apply(&mut connection).await {
+        Ok(_) => return Err(Problem::new(Phase::Set, "a migration that must fail succeeded")),
+        Err(error) if error.to_string().contains(crate::failing_set::TABLE) => {}
+        Err(error) => {
+            return Err(failed(
+                "it fails in one transaction for all migrations, but not in a transaction for each",
+                &error,
+            ));
+        }
+    }
+    let after = database.schema().await.or_problem(Phase::Set, READ)?;
+    let status = migrator.status(&mut connection).await.map_err(|e| failed("its status cannot be read", &e))?;
+    let kept = status.entries.iter().filter(|entry| entry.id != last).find(|entry| entry.row.is_some());
+    if let Some(kept) = kept {
+        return Err(Problem::new(Phase::Set, "a run in one transaction failed, and was not rolled back as a whole")
+            .detail(format!("`{}` is recorded as applied", kept.id)));
+    }
+    match database.difference_report(&empty, &after) {
+        Some(differences) => {
+            Err(Problem::new(Phase::Set, "a run in one transaction failed, and was not rolled back as a whole")
+                .detail(differences))
+        }
+        None => Ok(None),
+    }
+}
+
+/// The embedded scripts and the compiled tests are those on disk.
+pub(crate) fn embedded_is_what_is_on_disk(tests: &'static Tests) -> Note {
+    let folder = Path::new(tests.folder);
+    let mut wrong = Vec::new();
+    let mut edited = Vec::new();
+    let mut known = Vec::new();
+    for migration in tests.migrations.iter() {
+        for script in [Some(migration.up()), migration.down()].into_iter().flatten() {
+            let shown = script.path();
+            let path = shown
+                .strip_prefix(tests.migrations.set().folder())
+                .unwrap_or(&shown)
+                .trim_start_matches('/')
+                .to_owned();
+            match (fs::read_to_string(folder.join(&path)), script.body()) {
+                (Ok(text), Body::Sql(embedded)) if as_embedded(&text) != embedded => {
+                    wrong.push(format!("{shown} differs from what is embedded"));
+                    edited.push(folder.join(&path).display().to_string());
+                }
+                (Ok(_), Body::Sql(_) | Body::Rust) => {}
+                (Err(e), _) => wrong.push(format!("{shown} is embedded but cannot be read: {e}")),
+            }
+            known.push(path);
+        }
+    }
+    for path in scripts(folder, "") {
+        if !known.contains(&path) {
+            let shown = shown_from(tests.base(), &folder.join(path));
+            wrong.push(format!("{shown} is in the folder but is not embedded"));
+        }
+    }
+    let directory = || shown_from(tests.base(), Path::new(tests.directory));
+    let names = fs::read_dir(tests.directory).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    for name in names.filter_map(|name| name.into_string().ok()) {
+        let is_test =
+            name.starts_with(|c: char| c.is_ascii_digit()) && (name.ends_with(".rs") || name.ends_with(".sql"));
+        if is_test && !tests.files.contains(&name.as_str()) {
+            wrong.push(format!("{}/{name} is a test but was not compiled", directory()));
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(None);
+    }
+    wrong.sort();
+    let problem = Problem::new(Phase::Set, "the embedded files are not those on disk").detail(wrong.join("\n"));
+    Err(if edited.is_empty() {
+        problem.help(format!(
+            "touch `{}/main.rs` and build again; a build script that calls `lockgate_build::watch()` notices new and \
+             deleted files",
+            directory()
+        ))
+    } else {
+        problem.help(format!(
+            "run `touch {}` and build again: cargo compares modification times, and `cp -p` or a restored cache gave \
+             these files a time before the last build",
+            edited.join(" ")
+        ))
+    })
+}
+
+/// Returns a script as it is embedded: without a byte order mark, and with LF for CRLF.
+fn as_embedded(text: &str) -> String {
+    text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n")
+}
+
+/// Returns the paths of the SQL and Rust files in a folder and its subfolders.
+fn scripts(folder: &Path, prefix: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if name.starts_with('.') {
+            continue;
+        }
+        let path = format!("{prefix}{name}");
+        if entry.path().is_dir() {
+            found.extend(scripts(&entry.path(), &format!("{path}/")));
+        } else if name.ends_with(".sql") || name.ends_with(".rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// After the last migration, with the rows of each `fill`, every table that a later migration ran on has a row: an
+/// empty table proves nothing about data.
+///
+/// No migration has run on the tables that the newest one creates. Tables that a migration without a test creates are
+/// not checked.
+pub(crate) async fn every_table_has_a_row(tests: &'static Tests, dialect: Dialect) -> Note {
+    if tests.migration_tests.is_empty() {
+        return Ok(Some("not tested, as no migration has a test that could insert rows".to_owned()));
+    }
+    let all: Vec<Migration> = tests.migrations.iter().collect();
+    let newest = all.last();
+    let database = database_or_skip!(TestDatabase::before_migration(tests, dialect, newest));
+    let older = database.counts().await.or_problem(Phase::Set, READ)?;
+    database.apply_with_fills(&all, newest.map_or(0, Migration::index)).await?;
+    let counts = database.counts().await.or_problem(Phase::Set, READ)?;
+    let uncounted = database.uncounted().await.or_problem(Phase::Set, READ)?;
+    let is_older = |table: &str| older.iter().any(|(name, _)| name == table);
+    let is_checked = |table: &str| !tests.empty_tables.contains(&table);
+    let mut empty: Vec<&str> = counts
+        .iter()
+        .filter(|(_, count)| *count == 0)
+        .map(|(table, _)| &**table)
+        .filter(|table| is_older(table))
+        .collect();
+    empty.retain(|table| is_checked(table));
+    if !empty.is_empty() {
+        let tested = database_or_skip!(tables_of_tested_migrations(tests, dialect));
+        empty.retain(|table| tested.iter().any(|made| made == table));
+    }
+    let mut wrong: Vec<String> = empty.iter().map(|table| format!("`{table}` has no row")).collect();
+    for table in tests.empty_tables.iter().filter(|table| !uncounted.iter().any(|name| name == **table)) {
+        match counts.iter().find(|(name, _)| name == table) {
+            Some((_, 0)) => {}
+            Some((_, rows)) => wrong.push(format!("`{table}` is in `empty_tables` but has rows: {rows}")),
+            None => wrong.push(format!("`{table}` is in `empty_tables` but does not exist")),
+        }
+    }
+    let left_out = || {
+        let names: Vec<String> = uncounted.iter().map(|table| format!("`{table}`")).collect();
+        format!("not tested, as their rows are on another server or cannot be read: {}", names.join(", "))
+    };
+    if wrong.is_empty() {
+        return Ok((!uncounted.is_empty()).then(left_out));
+    }
+    if empty.is_empty() {
+        return Err(Problem::new(Phase::Set, "`empty_tables` is wrong").detail(wrong.join("\n")));
+    }
+    let named: Vec<String> = tests.empty_tables.iter().chain(&empty).map(|table| format!("{table:?}")).collect();
+    Err(Problem::new(Phase::Set, "a table has no row after the last migration, so nothing is proven about its data")
+        .detail(wrong.join("\n"))
+        .help(format!(
+            "insert a row with a `fill`, in the test of a migration after the one that creates the table; or list the \
+             table: `migration_tests!(empty_tables = [{}])`",
+            named.join(", ")
+        )))
+}
+
+/// Returns the tables that migrations with a test create. Whoever tests a few of many migrations need not know the
+/// tables of the others. `None` if this machine has no server of the dialect.
+async fn tables_of_tested_migrations(tests: &'static Tests, dialect: Dialect) -> Result<Option<Vec<String>>, Problem> {
+    let all: Vec<Migration> = tests.migrations.iter().collect();
+    let Some(database) = TestDatabase::at(tests, dialect, None).await? else { return Ok(None) };
+    let names = async || {
+        let counts = database.counts().await.or_problem(Phase::Set, READ)?;
+        Ok::<Vec<String>, Problem>(counts.into_iter().map(|(table, _)| table).collect())
+    };
+    let apply = async |migration: &Migration| {
+        let applied = database.apply(migration.version(), Session::Plain).await.map(drop);
+        applied
+            .or_problem(Phase::Set, "it fails on an empty database")
+            .map_err(|problem| problem.about(migration.id(), dialect))
+    };
+    let mut made = Vec::new();
+    for (at, migration) in all.iter().enumerate() {
+        if tests.test_of(migration.version()).is_none() {
+            continue;
+        }
+        if let Some(previous) = at.checked_sub(1) {
+            apply(&all[previous]).await?;
+        }
+        let before = names().await?;
+        apply(migration).await?;
+        made.extend(names().await?.into_iter().filter(|table| !before.contains(table)));
+    }
+    Ok(Some(made))
+}
+
+/// Reverts everything, with the rows of each `fill`: to an empty database, or to the last migration without a down
+/// script.
+pub(crate) async fn back_to_nothing(tests: &'static Tests, dialect: Dialect) -> Note {
+    let irreversible: Vec<Migration> = tests.migrations.iter().filter(|migration| migration.down().is_none()).collect();
+    let database = database_or_skip!(TestDatabase::before_migration(tests, dialect, None));
+    let bottom = irreversible.last().map(|migration| migration.version());
+    let wanted = database_or_skip!(TestDatabase::at(tests, dialect, bottom));
+    database
+        .revert(bottom.map_or(DownTo::Empty, DownTo::Version))
+        .await
+        .or_problem(Phase::Set, "reverting all migrations fails, with the rows of each `fill`")?;
+    let (wanted, found) =
+        (wanted.schema().await.or_problem(Phase::Set, READ)?, database.schema().await.or_problem(Phase::Set, READ)?);
+    if let Some(differences) = database.difference_report(&wanted, &found) {
+        return Err(
+            Problem::new(Phase::Set, "reverting all migrations does not restore the schema").detail(differences)
+        );
+    }
+    let ids: Vec<&str> = irreversible.iter().map(|migration| migration.id()).collect();
+    Ok((!ids.is_empty()).then(|| format!("irreversible: {}", ids.join(", "))))
+}
+
+/// Returns the same migrator, and the list of events that it will emit.
+fn listening(migrator: &Migrator) -> (Migrator, Arc<Mutex<Vec<String>>>) {
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&events);
+    let hear = move |event: &Event| {
+        if let Ok(mut heard) = heard.lock() {
+            heard.push(format!("{event:?}"));
+        }
+    };
+    (migrator.clone().on_event(hear), events)
+}
+
+fn failed(fact: &str, error: &lockgate::Error) -> Problem {
+    Problem::new(Phase::Set, fact).detail(format!("{error:?}"))
+}
+
+const CONNECT: &str = "the database cannot be connected to";
+const READ: &str = "the database cannot be read";
