@@ -1,8 +1,8 @@
-//! Connections to a PostgreSQL server's own database, by which the databases of tests are made and dropped.
+//! Connections to a PostgreSQL server that create and drop the databases of tests.
 //!
-//! They are kept for the next test: to open one takes the server as long as half a copy of a template. A
-//! connection belongs to the runtime that opened it, and each test has a runtime of its own, so that
-//! these have one too, on a thread that lives as long as the process.
+//! They are kept for the next test: opening one takes half as long as copying a template. A connection belongs to the
+//! runtime that opened it, and each test has its own runtime. So these connections have a runtime too, on a thread that
+//! lives as long as the process.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -13,26 +13,26 @@ use sqlx::{Connection, Executor, PgConnection, Row};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
-/// How many connections to one server wait for the next test.
+/// How many idle connections to a server are kept.
 const IDLE: usize = 4;
 
-/// How many looks, and how far apart, sessions that were ended may take to go.
+/// How often, and at which interval, to check whether terminated sessions are gone.
 const POLLS: u32 = 50;
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-/// A connection to the server's own database.
+/// A connection for administration.
 pub(crate) struct Admin {
     connection: PgConnection,
     server: String,
-    /// Copies files instead of writing every page to the log. With `fsync` on, the checkpoints that
-    /// this takes would cost more than it saves.
+    /// The copy strategy: copy files instead of writing every page to the log. With `fsync` on, the checkpoints that
+    /// this needs would cost more than it saves.
     strategy: &'static str,
-    /// How many databases of tests there were when it was taken.
+    /// How many test databases existed when the connection was taken.
     databases: i64,
 }
 
 impl Admin {
-    /// One that was kept, or a new one.
+    /// Takes a kept connection, or opens one.
     pub(crate) async fn take(server: &str) -> Result<Self, sqlx::Error> {
         loop {
             let kept = idle().get_mut(server).and_then(Vec::pop);
@@ -40,7 +40,7 @@ impl Admin {
                 let connection = PgConnection::connect(server).await?;
                 return Self::with(connection, server).await;
             };
-            // A server may have gone or been started anew since.
+            // The server may have stopped or restarted since.
             if let Ok(admin) = Self::with(connection, server).await {
                 return Ok(admin);
             }
@@ -57,8 +57,7 @@ impl Admin {
         Ok(Self { connection, server: server.to_owned(), strategy, databases })
     }
 
-    /// Keeps it for the next one. Only what is in good order may come back: a lock that was not let go
-    /// of ends with the connection.
+    /// Keeps the connection for the next test. Do not give back one that failed: dropping it releases its locks.
     pub(crate) fn give_back(self) {
         let mut idle = idle();
         let kept = idle.entry(self.server).or_default();
@@ -67,7 +66,7 @@ impl Admin {
         }
     }
 
-    /// How many databases of tests there were when it was taken.
+    /// Returns how many test databases existed when the connection was taken.
     pub(crate) fn databases(&self) -> i64 {
         self.databases
     }
@@ -81,7 +80,7 @@ impl Admin {
         self.execute(format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'{strategy}")).await
     }
 
-    /// `false` where there is no such template.
+    /// Copies a template. Returns `false` if the template does not exist.
     pub(crate) async fn create_like(&mut self, name: &str, template: &str) -> Result<bool, sqlx::Error> {
         let strategy = self.strategy;
         let made = self.execute(format!("CREATE DATABASE {name} TEMPLATE {template}{strategy}")).await;
@@ -91,10 +90,10 @@ impl Admin {
         }
     }
 
-    /// Drops a database, if it is there.
+    /// Drops a database, if it exists.
     ///
-    /// Who is still connected is sent away, and waited for: a server that finds somebody sleeps for a
-    /// tenth of a second before it looks again, and a pool that was just closed is often still there.
+    /// It terminates the sessions of the database first, and waits until they are gone. `DROP DATABASE` itself would
+    /// sleep a tenth of a second before it checks again, and a pool that was just closed often still has a session.
     pub(crate) async fn drop(&mut self, name: &str) -> Result<(), sqlx::Error> {
         let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
         for _ in 0..POLLS {
@@ -109,13 +108,12 @@ impl Admin {
             Err(sqlx::Error::Database(e)) if e.code().as_deref() == Some("55006") => {}
             dropped => return dropped,
         }
-        // It has subscriptions.
+        // 55006: the database has subscriptions.
         self.unsubscribe(name).await?;
         self.execute(drop).await
     }
 
-    /// Drops the subscriptions of a database. What they keep on the publisher is left there, as nobody can tell
-    /// whether it still answers.
+    /// Drops the subscriptions of a database. Their slots on the publisher stay, as it may not answer any more.
     async fn unsubscribe(&mut self, name: &str) -> Result<(), sqlx::Error> {
         let mut inside = PgConnection::connect(&with_database(&self.server, name)).await?;
         const QUESTION: &str = "SELECT quote_ident(subname) FROM pg_catalog.pg_subscription \
@@ -133,7 +131,7 @@ impl Admin {
         inside.close().await
     }
 
-    /// Keeps other processes away until it is let go of, or this connection ends.
+    /// Takes an advisory lock, until [`unlock`](Self::unlock) or the end of the connection.
     pub(crate) async fn lock(&mut self, what: &str) -> Result<(), sqlx::Error> {
         self.execute(format!("SELECT pg_advisory_lock(hashtext('{what}'))")).await
     }
@@ -143,13 +141,13 @@ impl Admin {
     }
 }
 
-/// The connections that wait, by the URL of their server.
+/// The idle connections, by the URL of their server.
 fn idle() -> std::sync::MutexGuard<'static, HashMap<String, Vec<PgConnection>>> {
     static IDLE: OnceLock<Mutex<HashMap<String, Vec<PgConnection>>>> = OnceLock::new();
     IDLE.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Does work on the thread of the connections. Dropped, it ends there too.
+/// Runs a future on the thread of the connections. Dropping this future cancels it.
 pub(crate) async fn on_admin_thread<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
     let mut tasks = JoinSet::new();
     tasks.spawn_on(work, runtime().handle());
@@ -159,13 +157,13 @@ pub(crate) async fn on_admin_thread<T: Send + 'static>(work: impl Future<Output 
     }
 }
 
-/// Does work on the thread of the connections, and waits for it: a test's runtime cannot wait in `drop`.
+/// Runs a future on the thread of the connections, and blocks until it ends: `drop` cannot await.
 pub(crate) fn block_on_admin_thread<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
-    let (done, told) = mpsc::sync_channel(1);
+    let (done, result) = mpsc::sync_channel(1);
     runtime().spawn(async move {
         let _ = done.send(work.await);
     });
-    told.recv().expect("nothing in it panics")
+    result.recv().expect("nothing in it panics")
 }
 
 /// A static is never dropped: it ends with the process.
@@ -177,7 +175,7 @@ fn runtime() -> &'static Runtime {
     })
 }
 
-/// The same server's URL for another database.
+/// Returns the URL of another database on the same server.
 pub(crate) fn with_database(url: &str, database: &str) -> String {
     let (address, parameters) = url.split_once('?').map_or((url, None), |(address, rest)| (address, Some(rest)));
     let start = address.find("://").map_or(0, |at| at + 3);

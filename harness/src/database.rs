@@ -88,7 +88,7 @@ impl TestDatabase {
         if session == Session::Varied {
             session::vary(&mut db).await?;
         }
-        let before = session::left(&mut db).await?;
+        let before = session::state(&mut db).await?;
         let mut connection = db.into_database();
         // A run opens a new session after a migration that may have changed its own. Keep this one, so that what a
         // migration leaves in it can be found.
@@ -96,7 +96,7 @@ impl TestDatabase {
         let applied = apply_in_session(&self.migrator, &mut connection, to).await;
         applied.map_err(|e| Failure::without_place(format!("{e:?}")))?;
         let mut db = Db::new(connection);
-        let left = session::left(&mut db).await?;
+        let left = session::state(&mut db).await?;
         db.close().await;
         Ok(left.into_iter().filter(|line| !before.contains(line)).collect())
     }

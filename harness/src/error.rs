@@ -2,35 +2,35 @@
 
 use std::fmt;
 
-/// What went wrong: never that this machine has no server, which is a skipped test.
+/// Why a test has no database. A machine without a server is not an error: the test is skipped.
 pub struct Error {
-    what: String,
+    message: String,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
-    pub(crate) fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), source: None }
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), source: None }
     }
 
     pub(crate) fn because(
-        what: impl Into<String>,
+        message: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self { what: what.into(), source: Some(source.into()) }
+        Self { message: message.into(), source: Some(source.into()) }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)
+        f.write_str(&self.message)
     }
 }
 
-/// The message and what is below it, so that a test's `unwrap` shows all of it.
+/// The message and its sources, so that `unwrap` in a test shows all of them.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)?;
+        f.write_str(&self.message)?;
         let mut next = std::error::Error::source(self);
         while let Some(error) = next {
             write!(f, ": {error}")?;

@@ -1,24 +1,24 @@
-//! Why a suite did not pass: what was expected and found, and where it says so. A database that is
-//! gone is told apart, as it proves nothing.
+//! Why a test function failed: what was expected and found, and at which line. A failure of the connection is told apart,
+//! as it proves nothing about the migration.
 
 use std::any::Any;
 use std::fmt;
 use std::panic::Location;
 use std::path::Path;
 
-/// What a suite answers: [`Failure`] takes every error, so `?` works on those of sqlx too.
+/// The result of a test function. [`Failure`] converts from every error, so `?` works.
 pub type TestResult<T = ()> = Result<T, Failure>;
 
-/// Why a suite did not pass.
+/// Why a test function failed.
 pub struct Failure {
     message: String,
-    /// A file, as the compiler names it, and a line.
+    /// The file, as the compiler names it, and the line.
     place: Option<(String, u32)>,
     broken: bool,
 }
 
 impl Failure {
-    /// A failure with this message, at the line that calls this.
+    /// Makes a failure with this message, at the line of the call.
     ///
     /// ```
     /// use lockgate_harness::Failure;
@@ -35,12 +35,12 @@ impl Failure {
         Self { message: message.into(), place: None, broken: false }
     }
 
-    /// One that says nothing about the migration: the database cannot be asked.
+    /// A failure that says nothing about the migration, as the database did not answer.
     pub(crate) fn broken(message: impl Into<String>) -> Self {
         Self { broken: true, ..Self::without_place(message) }
     }
 
-    /// What the database said.
+    /// The error of a statement.
     pub(crate) fn of(error: &sqlx::Error, sql: &str) -> Self {
         let said = match error {
             sqlx::Error::Database(e) => match e.code() {
@@ -53,7 +53,7 @@ impl Failure {
         Self { broken: proves_nothing(error), ..Self::without_place(message) }
     }
 
-    /// The same, at this line unless it knows a nearer one.
+    /// Sets the line, unless it already has one.
     pub(crate) fn at(self, place: &Location<'_>) -> Self {
         self.at_line(place.file(), place.line())
     }
@@ -63,7 +63,7 @@ impl Failure {
         self
     }
 
-    /// The same, with its file seen from this folder. A test that the macro has found is compiled by its whole path.
+    /// Makes its file relative to this folder. The macro compiles tests by their absolute paths.
     pub(crate) fn seen_from(mut self, base: &Path) -> Self {
         if let Some((file, _)) = &mut self.place {
             *file = shown_from(base, Path::new(file));
@@ -71,13 +71,13 @@ impl Failure {
         self
     }
 
-    /// The same, of this function.
+    /// Names the test function in the message.
     pub(crate) fn within(mut self, function: &str) -> Self {
         self.message = format!("`{function}`: {}", self.message);
         self
     }
 
-    /// Whether the database could not be asked at all: no answer about the migration.
+    /// Whether the database did not answer, so that it says nothing about the migration.
     pub(crate) fn is_broken(&self) -> bool {
         self.broken
     }
@@ -88,7 +88,7 @@ impl fmt::Display for Failure {
         f.write_str(&self.message)?;
         match &self.place {
             Some((file, line)) => {
-                // Tests run in their package.
+                // Test programs run in the directory of their package.
                 let here = std::env::current_dir().unwrap_or_default();
                 write!(f, "\n  at {}:{line}", shown_from(&here, Path::new(file)))
             }
@@ -103,12 +103,12 @@ impl fmt::Debug for Failure {
     }
 }
 
-/// A path as it is seen from a folder, where it is below it.
+/// Returns a path relative to a folder, if it is inside it.
 pub(crate) fn shown_from(base: &Path, path: &Path) -> String {
     path.strip_prefix(base).unwrap_or(path).display().to_string()
 }
 
-/// Every error, at the line of the `?`. `Failure` itself is therefore no `std::error::Error`.
+/// Converts every error, at the line of the `?`. For this, `Failure` itself cannot implement `std::error::Error`.
 impl<E: std::error::Error + Send + Sync + 'static> From<E> for Failure {
     #[track_caller]
     fn from(error: E) -> Self {
@@ -130,7 +130,7 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for Failure {
     }
 }
 
-/// Whether an error says that the database is gone, busy or full, and nothing of what was asked.
+/// Whether an error means that the database is gone, busy or full, and says nothing about the statement.
 fn proves_nothing(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(error) = error else {
         return matches!(
@@ -151,12 +151,12 @@ fn proves_nothing(error: &sqlx::Error) -> bool {
         // SQLite: BUSY, LOCKED, NOMEM, INTERRUPT, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOTADB.
         return matches!(code & 0xff, 5 | 6 | 7 | 9 | 10 | 11 | 13 | 14 | 15 | 26);
     }
-    // PostgreSQL: connection, resources, an operator's hand (timeouts too), the system, its inside.
+    // PostgreSQL's classes: connection, resources, operator intervention (timeouts too), system, internal.
     ["08", "53", "57", "58", "XX"].iter().any(|class| code.starts_with(class))
         || ["40001", "40P01", "55P03", "25P03", "25P04"].contains(&&*code)
 }
 
-/// A statement as a message shows it: its first lines.
+/// Shortens a statement for a message.
 pub(crate) fn shortened(sql: &str) -> String {
     let words = sql.split_whitespace().collect::<Vec<_>>().join(" ");
     match words.char_indices().nth(160) {
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_question_mark_says_where_it_stands() {
+    fn a_question_mark_records_its_line() {
         fn asks() -> TestResult {
             let error = std::io::Error::other("no such luck");
             Err(error)?

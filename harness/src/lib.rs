@@ -1,9 +1,8 @@
-//! Real databases for tests: throwaway servers, a database of its own for each test, and tests of
-//! migrations.
+//! Real databases for tests: throwaway servers, a database for each test, and tests of migrations.
 //!
 //! # Tests of migrations
 //!
-//! `tests/migrations/main.rs` is one line, and beside it stands a file for each migration:
+//! `tests/migrations/main.rs` is one line, and each migration has a file next to it:
 //!
 //! ```ignore
 //! lockgate_harness::migration_tests!();
@@ -13,18 +12,18 @@
 //! // tests/migrations/0002_add_email.rs
 //! use lockgate_harness::{Db, Fails, TestResult};
 //!
-//! /// What is so before the migration, and no longer after it.
+//! /// Must pass before the migration, and fail after it.
 //! pub async fn before(db: &mut Db) -> TestResult {
 //!     db.expect_no_column("users", "email").await
 //! }
 //!
-//! /// Rows that are there when it runs. Optional.
+//! /// Inserts rows before the migration runs. Optional.
 //! pub async fn fill(db: &mut Db) -> TestResult {
 //!     db.execute("INSERT INTO users (id, name) VALUES (2, 'Ada')").await?;
 //!     Ok(())
 //! }
 //!
-//! /// What is so after it, and not yet before it.
+//! /// Must pass after the migration, and fail before it.
 //! pub async fn after(db: &mut Db) -> TestResult {
 //!     db.is_true("SELECT email = '' FROM users").await?;
 //!     db.fails_with(Fails::NotNull, "UPDATE users SET email = NULL").await
@@ -32,43 +31,46 @@
 //! # fn main() {}
 //! ```
 //!
-//! Or, in SQL, `0002_add_email.before.sql`, `.after.sql` and `.fill.sql`: in the first two the first column
-//! of each statement must be true in every row, and there must be a row.
+//! The same in SQL: `0002_add_email.before.sql`, `.after.sql` and `.fill.sql`. In the first two, each statement must
+//! return a row, and its first column must be true in every row.
 //!
-//! Each migration is walked on each database: fill, before, apply, after, revert, before, apply, after. `before`
-//! and `after` must pass where they belong and fail as a whole where they do not; what they do is rolled
-//! back. The rows of all fills below are there too, in the order of the migrations. Teardown the way back the
-//! schema must be what it was, and the second time, in a session with other settings, must give what the first
-//! gave. A migration without a way back is walked up to `after`, and once more, on another database, in the session with
-//! other settings.
+//! Each migration is tested on a database that has all earlier migrations and the rows of their fills:
 //!
-//! # What becomes of rows
+//! 1. Run `fill`. Then `before` must pass, and `after` must fail. What both do is rolled back.
+//! 2. Apply the migration. Now `after` must pass, and `before` must fail.
+//! 3. Revert it. The schema must be the same as before, and `before` must pass again.
+//! 4. Apply it again, in a session with other settings. The result must be the same as the first time.
 //!
-//! No table that is there on both sides may have fewer rows after a step. The rows that stay keep their values, in every
-//! column that is there before and after, and after the way back each row is what it was. What a migration
-//! means to do is said by its test:
+//! A migration without a down script is instead applied to a second database, in a session with other settings.
 //!
-//! * `pub const LOSES_ROWS: &[&str] = &["sessions"];`: rows of these tables go;
-//! * `pub const CHANGES_VALUES: &[&str] = &["users.name"];`: the values of these columns are others after it, and come back;
-//! * `pub const LOSES_VALUES: &[&str] = &["users.city"];`: the values of these columns do not come back.
+//! # Rows and values
 //!
-//! In SQL these are lines in one of the files: `-- lockgate: loses-rows sessions`, `-- lockgate: changes-values users.name`,
-//! `-- lockgate: loses-values users.city`. Columns that the database computes are not compared, and a value in a wider type is what it
-//! was. Values are compared where a `fill` has put rows in, or the migration has a test.
+//! A migration must not lose rows or change values, and its down script must restore every row. Columns that the
+//! migration drops or adds are not compared, nor are columns that the database computes. A value that was only
+//! converted to a wider type counts as unchanged. Values are compared if the migration has a test, or if a `fill`
+//! inserted rows. A test declares what its migration is meant to do:
+//!
+//! * `pub const LOSES_ROWS: &[&str] = &["sessions"];`: these tables lose rows.
+//! * `pub const CHANGES_VALUES: &[&str] = &["users.name"];`: the migration changes these columns, and its down script
+//!   restores them.
+//! * `pub const LOSES_VALUES: &[&str] = &["users.city"];`: the down script cannot restore these columns.
+//!
+//! A test in SQL has one of these lines in any of its files: `-- lockgate: loses-rows sessions`,
+//! `-- lockgate: changes-values users.name`, `-- lockgate: loses-values users.city`.
 //!
 //! # Several functions
 //!
-//! A file may have several functions of each kind, `before_…` and `after_…`, beside or instead of `before` and `after`. Each runs in
-//! a transaction of its own. All of them must pass where they belong; on the other side one that fails is enough.
+//! A file may have several functions `before_…` and `after_…`, next to or instead of `before` and `after`. Each runs in
+//! its own transaction. On their own side of the migration all of them must pass; on the other side one must fail.
 //!
-//! # Tests of the set
+//! # Tests of the whole set
 //!
-//! Beside them are the tests of the set: a fresh install, step by step against all at once, a second run,
-//! two and eight runners at once, one transaction for all, all the way back, and that every table has a row which a tested migration makes and another migration has met. Tables of another
-//! server, whose rows nobody can count, are left out and named.
+//! These tests run too: a fresh install; one run of all migrations against a run for each; a second run; two and eight
+//! runners at the same time; one transaction for everything; reverting everything. A last one checks that every table
+//! has a row, if a tested migration creates it and a later migration runs on it. Tables on another server are left out
+//! and named.
 //!
-//! This is a dev-dependency of whoever uses the crate `lockgate`; its features `sqlite` and
-//! `postgres` are those of `lockgate`.
+//! Use this crate as a dev-dependency next to `lockgate`. Its features `sqlite` and `postgres` are those of `lockgate`.
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
@@ -79,11 +81,11 @@
         unused_variables,
         unreachable_code,
         unreachable_patterns,
-        reason = "what one database alone needs is dead without it"
+        reason = "code for one database is unused in a build without it"
     )
 )]
 
-/// The chapter of the guide that is about this crate, so that its code is compiled.
+/// The chapter of the guide about this crate, so that its code is compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../../guide/testing.md")]
 mod guide {}
@@ -131,8 +133,8 @@ pub use skipped::skipped;
 pub use test::Argument;
 pub use throwaway::Throwaway;
 
-/// Makes a test of an asynchronous function that asks for a database: it gets one of its own, with
-/// all migrations applied.
+/// Makes a test of an async function with one argument, a database: each test gets its own, with all migrations
+/// applied.
 ///
 /// ```ignore
 /// use sqlx::PgPool;
@@ -144,25 +146,24 @@ pub use throwaway::Throwaway;
 /// }
 /// ```
 ///
-/// The argument is `sqlx::PgPool` or `sqlx::SqlitePool`, or a [`lockgate::Database`] or
-/// [`Throwaway`], which need the option `dialect`. Options stand in brackets by name:
+/// The argument is a `sqlx::PgPool` or `sqlx::SqlitePool`; or a [`lockgate::Database`] or [`Throwaway`], which need the
+/// option `dialect`. The options:
 ///
-/// * `migrations = crate::MIGRATIONS`: the static of `embed_migrations!()`. Without it the folder
-///   `migrations` of the crate is embedded, which many tests should not each do;
-///   `migrations = "../db/migrations"` embeds another one.
-/// * `at = 7`, `at = "0007_tags"`: as far as this migration, that one included.
-/// * `before = 7`, `before = "0007_tags"`: as far as the migration before it.
-/// * `dialect = "sqlite"` or `"postgres"`, where the type does not say it.
-/// * `crate = ::some::path`: where this crate is, if it is not `::lockgate_harness`.
+/// * `migrations = crate::MIGRATIONS`: the static of `embed_migrations!()`. Without this option each test embeds the
+///   crate's folder `migrations` itself, which costs compile time if there are many tests.
+///   `migrations = "../db/migrations"` embeds another folder.
+/// * `at = 7`, `at = "0007_tags"`: apply the migrations up to this one, inclusive.
+/// * `before = 7`, `before = "0007_tags"`: apply the migrations before this one.
+/// * `dialect = "sqlite"` or `"postgres"`, if the type does not determine it.
+/// * `crate = ::some::path`: the path of this crate, if it is not `::lockgate_harness`.
 ///
-/// The test runs on a runtime of its own thread, as under `#[tokio::test]`. It may return what any
-/// test may; the attributes `ignore` and `should_panic` stay what they are. Teardown it the pool is closed and
-/// the database dropped. A test that fails keeps it, and its place is printed, without a password.
-/// Where this machine has no server of the kind, the test is skipped and says so, unless
-/// `LOCKGATE_REQUIRE` names it.
+/// The test runs on a current-thread runtime, as under `#[tokio::test]`. It may return what any test may, and the
+/// attributes `ignore` and `should_panic` work as usual. After the test the pool is closed and the database dropped. A
+/// test that fails keeps its database and prints where it is, without the password. If this machine has no server of
+/// the dialect, the test is reported as skipped, or fails if `LOCKGATE_REQUIRE` names the dialect.
 pub use lockgate_macros::test;
 
-/// What the output of the macros names. Not for use by hand, and free to change.
+/// Names for the output of the macros. Not for use by hand, and free to change.
 #[doc(hidden)]
 pub mod __private {
     pub use lockgate::{self, Dialect, Migrations, embed_migrations};
@@ -172,7 +173,7 @@ pub mod __private {
     pub use crate::walk::{Moment, Observer, WalkOutcome, walk as walk_migration, walk_observed};
 }
 
-/// NoTemplate, as this build can test on SQLite.
+/// Expands to nothing: this build can test on SQLite.
 #[cfg(feature = "sqlite")]
 #[doc(hidden)]
 #[macro_export]
@@ -180,19 +181,19 @@ macro_rules! __requires_sqlite {
     () => {};
 }
 
-/// An error, as this build cannot test on SQLite.
+/// A compile error: this build cannot test on SQLite.
 #[cfg(not(feature = "sqlite"))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __requires_sqlite {
     () => {
         ::core::compile_error! {
-            "the folder is for SQLite, and this build of `lockgate-harness` is not: write `lockgate-harness = { version = \"…\", features = [\"sqlite\"] }` into `[dev-dependencies]`, or name the others: `migration_tests!(dialects = […])`"
+            "the folder is for SQLite, but this build of `lockgate-harness` is not: write `lockgate-harness = { version = \"…\", features = [\"sqlite\"] }` into `[dev-dependencies]`, or name the other dialects: `migration_tests!(dialects = […])`"
         }
     };
 }
 
-/// NoTemplate, as this build can test on PostgreSQL.
+/// Expands to nothing: this build can test on PostgreSQL.
 #[cfg(feature = "postgres")]
 #[doc(hidden)]
 #[macro_export]
@@ -200,14 +201,14 @@ macro_rules! __requires_postgres {
     () => {};
 }
 
-/// An error, as this build cannot test on PostgreSQL.
+/// A compile error: this build cannot test on PostgreSQL.
 #[cfg(not(feature = "postgres"))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __requires_postgres {
     () => {
         ::core::compile_error! {
-            "the folder is for PostgreSQL, and this build of `lockgate-harness` is not: write `lockgate-harness = { version = \"…\", features = [\"postgres\"] }` into `[dev-dependencies]`, or name the others: `migration_tests!(dialects = […])`"
+            "the folder is for PostgreSQL, but this build of `lockgate-harness` is not: write `lockgate-harness = { version = \"…\", features = [\"postgres\"] }` into `[dev-dependencies]`, or name the other dialects: `migration_tests!(dialects = […])`"
         }
     };
 }

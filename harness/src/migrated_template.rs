@@ -1,10 +1,8 @@
-//! Which migrated databases are alike: the key of a template, and how one comes to the version that
-//! is asked for.
+//! Templates that hold the first migrations of a set, with or without the rows of fills.
 //!
-//! A template is a database that was migrated once and is copied for each test. There is one of the
-//! head, and one after every sixteenth migration: a database at version 100 is a copy of the one
-//! after 96 migrations with four more applied. One of every version would fill the disk. Walks have
-//! theirs with the rows of the fills on the way.
+//! There is a template with all migrations, and one after every sixteenth: a database with 100 migrations is a copy of
+//! the template with 96, and four more are applied. A template for each version would fill the disk. Walks use templates
+//! with the rows of each `fill`.
 
 use lockgate::{Body, Database, Dialect, Migration, Migrations, Migrator, UpTo, Version};
 use sha2::{Digest, Sha256};
@@ -14,71 +12,73 @@ use crate::migration_test::{TestPart, Tests};
 use crate::template::Template;
 use crate::{Error, Throwaway};
 
-/// How many migrations are between two templates.
+/// The number of migrations between two templates.
 const STRIDE: usize = 16;
 
-/// What a template holds: the first so many migrations of a set.
+/// A template with the first `count` migrations of a set.
 #[derive(Clone, Copy)]
 pub(crate) struct MigratedTemplate {
     migrations: &'static Migrations,
     /// At least one.
     count: usize,
-    /// Whose fills were run, each right before its migration.
+    /// The tests whose fills were run, each right before its migration.
     fills: Option<&'static Tests>,
 }
 
 impl MigratedTemplate {
-    /// The template to begin with for this version, which is known; `None` for an empty database.
+    /// Returns the nearest template at or before this version; `None` if that is an empty database.
     pub(crate) fn nearest(migrations: &'static Migrations, version: Version) -> Option<Self> {
         let end = migrations.set().find(version)?.index() + 1;
         let count = if end == migrations.len() { end } else { end / STRIDE * STRIDE };
-        let count = count.min(copied(migrations));
+        let count = count.min(migrations_before_subscriptions(migrations));
         (count > 0).then_some(Self { migrations, count, fills: None })
     }
 
-    /// The template to begin with for so many migrations with the rows of their fills; `None` where it
-    /// would have none.
+    /// Returns the nearest template with at most `end` migrations and the rows of their fills; `None` if it would have no
+    /// such rows.
     pub(crate) fn filled(tests: &'static Tests, end: usize) -> Option<Self> {
         let migrations = tests.migrations;
         let count = if end == migrations.len() { end } else { end / STRIDE * STRIDE };
-        let filled = Self { migrations, count: count.min(copied(migrations)), fills: Some(tests) }.with_rows();
+        let filled =
+            Self { migrations, count: count.min(migrations_before_subscriptions(migrations)), fills: Some(tests) }
+                .with_rows();
         filled.fills.is_some().then_some(filled)
     }
 
-    /// Without a fill it is like any other.
+    /// Drops the tests if none of these migrations has a `fill`, so that the plain template is used.
     fn with_rows(self) -> Self {
-        let fills = self.fills.filter(|_| self.checks().next().is_some());
+        let fills = self.fills.filter(|_| self.fill_parts().next().is_some());
         Self { fills, ..self }
     }
 
-    /// The fills that were run.
-    fn checks(self) -> impl Iterator<Item = TestPart> {
+    /// Returns the fills that were run.
+    fn fill_parts(self) -> impl Iterator<Item = TestPart> {
         let migrations = self.migrations.iter().take(self.count);
         migrations.filter_map(move |migration| self.fills?.test_of(migration.version())?.fill)
     }
 
-    /// How many migrations it holds.
+    /// Returns how many migrations it holds.
     pub(crate) fn count(self) -> usize {
         self.count
     }
 
-    /// Whether it holds what Rust code did.
+    /// Whether Rust code of the test program made part of it.
     pub(crate) fn is_of_this_program(self) -> bool {
         let step = |migration: Migration| matches!(migration.up().body(), Body::Rust);
         self.migrations.iter().take(self.count).any(step)
-            || self.checks().any(|fill| !matches!(fill, TestPart::Sql { .. }))
+            || self.fill_parts().any(|fill| !matches!(fill, TestPart::Sql { .. }))
     }
 
-    /// The newest migration that it holds.
+    /// Returns the newest migration that it holds.
     fn version(self) -> Version {
         self.migrations.set().get(self.count - 1).expect("a template holds what is in its set").version()
     }
 }
 
 impl Template for MigratedTemplate {
-    /// Equal for what is equal: the scripts and their order, the program's name, which the history
-    /// records, and this release, which writes it. What a Rust step or a fill does is not only in its
-    /// file, so that the test program itself counts where there is one.
+    /// Hashes everything that the database depends on: the scripts in order, the name of the program and this release,
+    /// which are in the history. A Rust step or `fill` can call any code, so with one the test program itself is hashed
+    /// too.
     fn key(self, dialect: Dialect) -> String {
         let mut hash = Sha256::new();
         let mut add = |bytes: &[u8]| {
@@ -99,12 +99,12 @@ impl Template for MigratedTemplate {
             add(b"fill");
             add(migration.id().as_bytes());
             match fill {
-                TestPart::Rust(function) => add(&place_in_program(function as *const ())),
+                TestPart::Rust(function) => add(&offset_in_program(function as *const ())),
                 TestPart::Several(functions) => {
-                    functions.iter().for_each(|(_, function)| add(&place_in_program(*function as *const ())));
+                    functions.iter().for_each(|(_, function)| add(&offset_in_program(*function as *const ())));
                 }
                 TestPart::Seed(function, seed) => {
-                    add(&place_in_program(function as *const ()));
+                    add(&offset_in_program(function as *const ()));
                     add(&seed.to_le_bytes());
                 }
                 TestPart::Sql { statements, .. } => {
@@ -122,13 +122,13 @@ impl Template for MigratedTemplate {
         hash.finalize()[..10].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The one that this one is made from.
+    /// The template sixteen migrations earlier.
     fn base(self) -> Option<Self> {
         let count = (self.count - 1) / STRIDE * STRIDE;
         (count > 0).then(|| Self { count, ..self }.with_rows())
     }
 
-    /// Makes an empty database, or a copy of [`base`](Self::base), be like this.
+    /// Turns an empty database, or a copy of [`base`](Self::base), into this template.
     async fn build(self, url: &str, dialect: Dialect) -> Result<(), Error> {
         if let Some(tests) = self.fills {
             return self.fill_with_rows(tests, url.to_owned(), dialect).await;
@@ -137,9 +137,8 @@ impl Template for MigratedTemplate {
     }
 }
 
-/// How many migrations of a set a copy of a database can hold: a subscription belongs to the database in which it was
-/// made, and a copy has none.
-fn copied(migrations: &'static Migrations) -> usize {
+/// Returns how many migrations of a set a template can hold: a copy of a database has none of its subscriptions.
+fn migrations_before_subscriptions(migrations: &'static Migrations) -> usize {
     let subscribes = |migration: Migration| match migration.up().body() {
         Body::Sql(text) => text.to_ascii_uppercase().contains("SUBSCRIPTION"),
         Body::Rust => false,
@@ -147,15 +146,14 @@ fn copied(migrations: &'static Migrations) -> usize {
     migrations.iter().position(subscribes).unwrap_or(migrations.len())
 }
 
-/// Which function of this program it is, the same in each of its processes: they have the program at another
-/// address, but as a whole.
-fn place_in_program(function: *const ()) -> [u8; size_of::<usize>()] {
-    let anchor = place_in_program as *const ();
+/// Identifies a function of this program by its offset, which is the same in each process.
+fn offset_in_program(function: *const ()) -> [u8; size_of::<usize>()] {
+    let anchor = offset_in_program as *const ();
     (function as usize).wrapping_sub(anchor as usize).to_le_bytes()
 }
 
 impl MigratedTemplate {
-    /// On a thread of its own, as a user's future may be one that must stay on its thread.
+    /// Runs on its own thread, as a user's future may not be `Send`.
     async fn fill_with_rows(self, tests: &'static Tests, url: String, dialect: Dialect) -> Result<(), Error> {
         let failed = |e| Error::because("a template cannot be filled", e);
         let work = move || {
@@ -173,7 +171,7 @@ impl MigratedTemplate {
     }
 }
 
-/// Applies a set up to this version.
+/// Applies the migrations of a set up to this version.
 async fn migrate(migrations: &'static Migrations, version: Version, url: &str) -> Result<(), Error> {
     let failed = |e| Error::because("a throwaway database cannot be migrated", e);
     let mut database = Database::connect(url).await.map_err(failed)?;
@@ -183,17 +181,16 @@ async fn migrate(migrations: &'static Migrations, version: Version, url: &str) -
 }
 
 impl Throwaway {
-    /// A database to which all of a set has been applied: once, by the first test of a run that asks
-    /// for it. The others get copies.
+    /// Makes a database with all migrations of a set. The first test of a run applies them; the others get copies.
     ///
     /// # Errors
     ///
-    /// As for [`empty`](Self::empty), and where a migration fails or a version is not in the set.
+    /// As for [`empty`](Self::empty), and if a migration fails or the version is not in the set.
     pub async fn at_head(migrations: &'static Migrations, dialect: Dialect) -> Result<Option<Self>, Error> {
         Self::at(migrations, migrations.set().last().map(|last| last.version()), dialect).await
     }
 
-    /// A database to which a set has been applied up to this version, and nothing of it for `None`.
+    /// Makes a database with the migrations of a set up to this version, or an empty one for `None`.
     ///
     /// # Errors
     ///
@@ -206,7 +203,7 @@ impl Throwaway {
         let Some(version) = version else { return Self::empty(dialect).await };
         let template = MigratedTemplate::nearest(migrations, version);
         let Some(made) = Self::like(template, dialect).await? else { return Ok(None) };
-        // A copy of the head has nothing left to do.
+        // A template with all migrations has nothing pending.
         if template.is_none_or(|template| template.count() < migrations.len()) {
             migrate(migrations, version, &made.url()).await?;
         }

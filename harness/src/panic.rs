@@ -1,5 +1,5 @@
-//! A suite may say with `assert!` what it expects: the panic is a failure like any other, with its
-//! line, and nothing is printed of one that is as it should be.
+//! Turns a panic in a test function, as of `assert!`, into a failure with its line. It is not printed, as the test may
+//! be expected to fail.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -12,16 +12,16 @@ use std::task::Poll;
 use crate::failure::{Failure, TestResult};
 
 thread_local! {
-    /// While a suite is polled on this thread: where it panicked.
+    /// `Some` while a test function is polled on this thread; inside it, where the function panicked.
     static CAUGHT: RefCell<Option<Option<(String, u32)>>> = const { RefCell::new(None) };
 }
 
-/// Runs a suite to its end, or to its panic.
-pub(crate) async fn caught(mut suite: Pin<Box<dyn Future<Output = TestResult> + '_>>) -> TestResult {
-    listen();
+/// Runs a test function, and turns a panic into a failure.
+pub(crate) async fn caught(mut test: Pin<Box<dyn Future<Output = TestResult> + '_>>) -> TestResult {
+    install_hook();
     poll_fn(|context| {
         CAUGHT.with_borrow_mut(|caught| *caught = Some(None));
-        let polled = catch_unwind(AssertUnwindSafe(|| suite.as_mut().poll(context)));
+        let polled = catch_unwind(AssertUnwindSafe(|| test.as_mut().poll(context)));
         let place = CAUGHT.with_borrow_mut(Option::take).flatten();
         match polled {
             Ok(polled) => polled,
@@ -37,8 +37,8 @@ pub(crate) async fn caught(mut suite: Pin<Box<dyn Future<Output = TestResult> + 
     .await
 }
 
-/// Panics of a suite are noted, all others go to whoever heard them before.
-fn listen() {
+/// Installs a hook that records panics of test functions. All others go to the previous hook.
+fn install_hook() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let others = std::panic::take_hook();
@@ -59,7 +59,7 @@ fn listen() {
 
 fn words(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
-    text.unwrap_or("the suite panicked").to_owned()
+    text.unwrap_or("the test panicked").to_owned()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Throwaway databases of PostgreSQL: which server they are on, and how they are made.
+//! Throwaway PostgreSQL databases: which server they are on, and how they are made and dropped.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -19,25 +19,25 @@ use crate::{Error, skipped};
 /// The variable that names a server of the user's own.
 const SERVER: &str = "LOCKGATE_TEST_POSTGRES";
 
-/// How many databases are left to a server of ours, which takes them along when it goes. To drop one takes about as
-/// long as to make one, and each takes some ten megabytes.
-const LEFT: i64 = 50;
+/// How many databases are left on a throwaway server instead of being dropped. They go when the server is deleted.
+/// Dropping one takes about as long as creating one, and each takes some ten megabytes.
+const MOST_LEFT: i64 = 50;
 
 pub(crate) struct ServerDatabase {
     name: String,
     server: String,
-    /// The file that `psql` and others of its family read passwords from, if the server is ours.
+    /// The password file for `psql` and other clients, if the server is a throwaway one.
     passwords: Option<PathBuf>,
-    /// Whether it is not dropped.
+    /// Whether to leave the database when this value is dropped.
     kept: bool,
 }
 
 impl ServerDatabase {
-    /// A copy of a template; without one, an empty database. `None` where this machine has no server.
+    /// Copies a template, or creates an empty database without one. Returns `None` if this machine has no server.
     pub(crate) async fn like<R: Template>(template: Option<R>) -> Result<Option<Self>, Error> {
         let Some((server, passwords)) = server()? else { return Ok(None) };
         let name = name();
-        let failed = |e| Error::because(format!("no database for a test can be made on the server of {SERVER}"), e);
+        let failed = |e| Error::because(format!("a test database cannot be created on the server of {SERVER}"), e);
         let (url, new) = (server.clone(), name.clone());
         let others = on_admin_thread(async move {
             let mut admin = Admin::take(&url).await.map_err(failed)?;
@@ -63,8 +63,8 @@ impl ServerDatabase {
         match &self.passwords {
             None => format!("{url}, on the server of {SERVER}"),
             Some(file) => format!(
-                "PGPASSFILE={} psql {}\nthat server ends a few seconds behind the last test: {LINGER}=600 keeps it for ten \
-                 minutes, and {SERVER} names one of your own",
+                "PGPASSFILE={} psql {}\nthis server stops a few seconds after the last test: {LINGER}=600 keeps it for ten \
+                 minutes, and {SERVER} names a server of your own",
                 file.display(),
                 url.replace(":***@", "@"),
             ),
@@ -88,7 +88,7 @@ impl Drop for ServerDatabase {
             admin.give_back();
             Ok::<_, sqlx::Error>(())
         });
-        // A test may have stopped the server. While a panic unwinds, a second one would hide it.
+        // A test may have stopped the server. During a panic, a second panic would hide the first.
         if let Err(e) = dropped
             && !std::thread::panicking()
             && !matches!(e, sqlx::Error::Io(_))
@@ -98,18 +98,19 @@ impl Drop for ServerDatabase {
     }
 }
 
-/// Whether a database is left where it is: on a server of ours, until there are so many.
-fn goes_with_server(ours: bool, others: i64) -> bool {
-    ours && others < LEFT
+/// Whether a database is left for the deletion of its server: on a throwaway server that has few others.
+fn goes_with_server(is_throwaway: bool, others: i64) -> bool {
+    is_throwaway && others < MOST_LEFT
 }
 
-/// The URL of the server, and the file of its password if it is ours; `None` where this machine has none, which has been reported.
+/// Returns the URL of the server, and its password file if it is a throwaway one. Returns `None` if this machine has no
+/// server, which has then been reported.
 fn server() -> Result<Option<(String, Option<PathBuf>)>, Error> {
     if let Some(url) = given() {
         let understood = lockgate::__private::understood(&url);
         return understood.map(|url| Some((url, None))).map_err(|e| Error::new(format!("{SERVER}: {}", e.report())));
     }
-    // A static is never dropped: our part in it ends with this process.
+    // A static is never dropped: this process uses the server until it ends.
     static SHARED: OnceLock<Result<Shared, server::Error>> = OnceLock::new();
     match SHARED.get_or_init(|| Shared::join(&Options::default())) {
         Ok(server) => Ok(Some((server.url("postgres"), Some(server.passwords())))),
@@ -122,12 +123,12 @@ fn given() -> Option<String> {
     std::env::var(SERVER).ok().filter(|url| !url.is_empty())
 }
 
-/// Whether the server is one of the user's own.
+/// Whether the server is the user's own.
 pub(crate) fn is_given() -> bool {
     given().is_some()
 }
 
-/// A name that no other test of any process has.
+/// Returns a name that no other test of any process has.
 fn name() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -135,10 +136,10 @@ fn name() -> String {
     format!("lockgate_test_{}_{nanoseconds:x}_{count}", std::process::id())
 }
 
-/// Copies a template, after making it where it is missing.
+/// Copies a template, and makes it first if it is missing.
 ///
-/// A template is whole if it has its name: it is made under another one, and renamed at the end. Who
-/// is killed meanwhile leaves the other name behind, which the next one drops.
+/// A template is made under a draft name and renamed at the end, so one with its own name is complete. A process that
+/// is killed meanwhile leaves the draft, which the next one drops.
 fn copy<'a, R: Template>(
     admin: &'a mut Admin,
     server: &'a str,
@@ -152,7 +153,7 @@ fn copy<'a, R: Template>(
             return Ok(());
         }
         admin.lock(&whole).await.map_err(failed)?;
-        // Whoever had the lock before us has most likely made it.
+        // The previous holder of the lock has most likely made it.
         if !admin.create_like(name, &whole).await.map_err(failed)? {
             let draft = format!("{whole}_draft");
             admin.drop(&draft).await.map_err(failed)?;
@@ -161,7 +162,7 @@ fn copy<'a, R: Template>(
                 None => admin.create_empty(&draft).await.map_err(failed)?,
             }
             template.build(&with_database(server, &draft), Dialect::Postgres).await?;
-            // Nobody may connect to it any more, as nobody could copy it meanwhile.
+            // PostgreSQL cannot copy a database that has a connection, so forbid new ones.
             let statements = [
                 format!("ALTER DATABASE {draft} ALLOW_CONNECTIONS false"),
                 format!("ALTER DATABASE {draft} RENAME TO {whole}"),
@@ -177,9 +178,9 @@ fn copy<'a, R: Template>(
     })
 }
 
-/// One database of a server by its name, looked at from outside.
+/// A database that a user named, managed through a connection to another database of the server.
 pub(crate) struct NamedDatabase {
-    beside: PgConnection,
+    admin: PgConnection,
     name: String,
 }
 
@@ -187,20 +188,20 @@ impl NamedDatabase {
     pub(crate) async fn connect(url: &str) -> Result<Self, sqlx::Error> {
         let options: PgConnectOptions = url.parse()?;
         let name = options.get_database().unwrap_or_else(|| options.get_username()).to_owned();
-        // One cannot drop the database that one is connected to.
-        let beside = if name == "postgres" { "template1" } else { "postgres" };
-        Ok(Self { beside: PgConnection::connect_with(&options.database(beside)).await?, name })
+        // A connection cannot drop its own database.
+        let other = if name == "postgres" { "template1" } else { "postgres" };
+        Ok(Self { admin: PgConnection::connect_with(&options.database(other)).await?, name })
     }
 
     async fn execute(&mut self, statement: String) -> Result<(), sqlx::Error> {
-        self.beside.execute(sqlx::AssertSqlSafe(statement)).await.map(drop)
+        self.admin.execute(sqlx::AssertSqlSafe(statement)).await.map(drop)
     }
 
-    /// Its comment; `None` where there is no such database.
+    /// Returns its comment; `None` if the database does not exist.
     pub(crate) async fn comment(&mut self) -> Result<Option<String>, sqlx::Error> {
         const QUESTION: &str =
             "SELECT COALESCE(shobj_description(oid, 'pg_database'), '') FROM pg_database WHERE datname = $1";
-        sqlx::query_scalar(QUESTION).bind(&self.name).fetch_optional(&mut self.beside).await
+        sqlx::query_scalar(QUESTION).bind(&self.name).fetch_optional(&mut self.admin).await
     }
 
     pub(crate) async fn set_comment(&mut self, comment: &str) -> Result<(), sqlx::Error> {
@@ -209,10 +210,10 @@ impl NamedDatabase {
         self.execute(format!("COMMENT ON DATABASE {name} IS '{comment}'")).await
     }
 
-    /// Drops it, if it is there, and makes an empty one.
-    pub(crate) async fn make_anew(&mut self, comment: &str) -> Result<(), sqlx::Error> {
+    /// Drops it if it exists, and creates an empty one.
+    pub(crate) async fn recreate(&mut self, comment: &str) -> Result<(), sqlx::Error> {
         const END: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
-        sqlx::query(END).bind(&self.name).execute(&mut self.beside).await?;
+        sqlx::query(END).bind(&self.name).execute(&mut self.admin).await?;
         let name = quoted(&self.name);
         self.execute(format!("DROP DATABASE IF EXISTS {name}")).await?;
         self.execute(format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")).await?;
@@ -229,9 +230,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn databases_are_left_to_a_server_of_ours_but_not_all() {
-        assert!(goes_with_server(true, LEFT - 1));
-        assert!(!goes_with_server(true, LEFT));
+    fn a_throwaway_server_keeps_a_limited_number_of_databases() {
+        assert!(goes_with_server(true, MOST_LEFT - 1));
+        assert!(!goes_with_server(true, MOST_LEFT));
         assert!(!goes_with_server(false, 0));
     }
 }

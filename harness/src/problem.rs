@@ -1,58 +1,57 @@
-//! What a test of migrations says when it fails: which migration, on which database, at which step,
-//! what was found, and what to do.
+//! Why a test of migrations failed: which migration, on which database, in which phase, what was found, and what to do.
 
 use std::fmt;
 
 use lockgate::Dialect;
 
-/// The steps at which a test of migrations can fail, each by its name.
+/// The phases in which a test of migrations can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
-    /// The database could not be brought to where the test begins.
+    /// The test database cannot be prepared.
     Setup,
-    /// The rows could not be put in.
+    /// `fill` fails.
     Fill,
-    /// `before` does not pass before the migration.
+    /// `before` fails before the migration.
     Before,
     /// `after` passes before the migration.
     AfterMustFail,
     /// The migration fails.
     Apply,
-    /// The migration leaves something in its session.
+    /// The migration leaves state in its session.
     Session,
-    /// `after` does not pass behind the migration.
+    /// `after` fails after the migration.
     After,
-    /// `before` passes behind the migration.
+    /// `before` passes after the migration.
     BeforeMustFail,
     /// The migration loses rows.
     RowsAfterApply,
     /// The migration changes values of rows that it keeps.
     ValuesAfterApply,
-    /// The way back fails.
+    /// The down script fails.
     Revert,
-    /// The way back loses rows.
+    /// The down script loses rows.
     RowsAfterRevert,
-    /// The schema behind the way back is not what it was.
+    /// The down script does not restore the schema.
     SchemaAfterRevert,
-    /// The way back does not bring values back.
+    /// The down script does not restore all values.
     ValuesAfterRevert,
-    /// `before` does not pass behind the way back.
+    /// `before` fails after the down script.
     BeforeAgain,
-    /// The migration fails the second time.
+    /// The second run fails.
     ApplyAgain,
-    /// The schema is not what it was the first time.
+    /// The second run makes another schema.
     SchemaAgain,
-    /// `after` does not pass the second time.
+    /// `after` fails after the second run.
     AfterAgain,
-    /// The rows are not what they were the first time.
+    /// The second run writes other rows.
     RowsAgain,
-    /// A test of the set as a whole.
+    /// A test of the whole set fails.
     Set,
 }
 
 impl Phase {
-    /// Its name in kebab-case.
+    /// Returns its name in kebab-case.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Setup => "setup",
@@ -85,9 +84,9 @@ impl fmt::Display for Phase {
     }
 }
 
-/// Why a test of migrations failed. `Debug` is the text for people, as a test runner shows it.
+/// Why a test of migrations failed. `Debug` shows the message for people, as test runners print `Debug`.
 pub struct Problem {
-    /// Where.
+    /// The phase that failed.
     pub phase: Phase,
     subject: String,
     fact: String,

@@ -1,5 +1,5 @@
-//! What a developers' command asks of a test program, answered: a database for people, the schema that the set makes.
-//! The test that embedded files are those on disk looks for a question before it does its own work.
+//! Answers requests of the xtask to a test program: create or mark a development database, or print the schema of the
+//! set. The test `embedded_is_what_is_on_disk` calls this.
 
 use std::env;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::migration_test::Tests;
 use crate::problem::{Phase, Problem};
 use crate::testdb;
 
-/// Does what the environment asks, if it asks for anything.
+/// Answers the request in the environment, if there is one.
 pub(crate) fn answer_if_asked(tests: &'static Tests) -> Result<(), Problem> {
     let Some(request) = Request::from_environment() else { return Ok(()) };
     let answered = request.and_then(|request| {
@@ -40,17 +40,17 @@ async fn answer(tests: &'static Tests, request: Request) -> Result<String, Strin
     }
 }
 
-/// What the set makes of an empty database, up to a migration.
+/// Returns the schema that the set makes, up to the migration `at`.
 ///
 /// # Errors
 ///
-/// Why there is none, in words.
+/// Returns the reason as a text.
 #[doc(hidden)]
 pub async fn schema(tests: &'static Tests, dialect: Dialect, form: Form, at: &str) -> Result<String, String> {
     let found = tests.migrations.iter().find(|migration| migration.id() == at);
     let version = found.map(|migration| migration.version());
     let version = version.ok_or_else(|| format!("the tests of {} embed no `{at}`", tests.folder))?;
-    // The whole chain: what fails is told with its place.
+    // `Debug` shows the whole chain, with the place of the error.
     let text = |e: crate::Error| format!("{e:?}").trim_end().to_owned();
     let made = Throwaway::at(tests.migrations, Some(version), dialect).await.map_err(text)?;
     let made = made.ok_or_else(|| format!("there is no {} to run the migrations on", dialect.product()))?;

@@ -1,15 +1,16 @@
-//! The session of a run: what a migration leaves in it, and one that is set up otherwise than the
-//! first, so that what depends on a setting shows.
+//! What a migration leaves in its session, and a session with other settings, which shows migrations that depend on
+//! them.
 
 use lockgate::Dialect;
 
 use crate::db::Db;
 use crate::failure::TestResult;
 
-/// What is so in a session, one line each: what is there behind a run and was not before it, the run has
-/// left. A setting that a run puts back counts as set by the session, so their values are compared. Those
-/// of extensions (`plpgsql.…`) come with the first use.
-pub(crate) async fn left(db: &mut Db) -> TestResult<Vec<String>> {
+/// Describes the state of a session, one line for each thing. A line that is new after a run is what the run left.
+///
+/// Settings are compared by value, as a setting that a run has restored still counts as set. Those of extensions
+/// (`plpgsql.…`) are left out, as they appear with the first use.
+pub(crate) async fn state(db: &mut Db) -> TestResult<Vec<String>> {
     db.names(match db.dialect() {
         Dialect::Sqlite => SQLITE,
         Dialect::Postgres | Dialect::Mysql => POSTGRES,
@@ -40,11 +41,11 @@ const POSTGRES: &str = "
     UNION ALL SELECT 'the cursor ' || name FROM pg_cursors WHERE is_holdable
     UNION ALL SELECT 'LISTEN ' || channel FROM pg_listening_channels() AS channel";
 
-/// Sets a session up as another server, role or driver might: a migration must not notice.
+/// Changes settings of a session that another server, role or driver might set. A migration must not depend on them.
 ///
-/// The time zone is one in which it is the same day, so that a default of `CURRENT_DATE` is not told of
-/// at some hours and passed over at others. The search path begins with a schema that is not there: each
-/// name without a schema means what it meant, and what reads or keeps the path itself shows.
+/// The new time zone has the same date, so that a default of `CURRENT_DATE` does not differ at some hours only. The
+/// search path starts with a schema that does not exist: names still resolve as before, but a migration that reads or
+/// stores the path differs.
 pub(crate) async fn vary(db: &mut Db) -> TestResult {
     let sql = match db.dialect() {
         Dialect::Sqlite => "PRAGMA reverse_unordered_selects = ON",
@@ -61,7 +62,7 @@ pub(crate) async fn vary(db: &mut Db) -> TestResult {
     Ok(())
 }
 
-/// How a message names what [`vary`] changes.
+/// Names the settings that [`vary`] changes, for messages.
 pub(crate) fn varied(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Sqlite => "`PRAGMA reverse_unordered_selects`",

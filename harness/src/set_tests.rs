@@ -116,7 +116,7 @@ pub(crate) async fn second_run_does_nothing(tests: &'static Tests, dialect: Dial
             .detail(format!("{report}\n{}", events.join("\n"))));
     }
     // A session still holds its locks here.
-    let left = crate::session::left(&mut Db::new(connection)).await.or_problem(Phase::Set, READ)?;
+    let left = crate::session::state(&mut Db::new(connection)).await.or_problem(Phase::Set, READ)?;
     match left.into_iter().find(|line| line.contains("advisory lock")) {
         Some(lock) => Err(Problem::new(Phase::Set, "a second run leaves a lock").detail(lock)),
         None => Ok(None),

@@ -1,5 +1,5 @@
-//! Throwaway databases of SQLite: a file in a folder of its own, so that what SQLite puts beside it
-//! goes with it. Templates are files that the processes of a test run share.
+//! Throwaway SQLite databases: each is a file in its own folder, which is removed with the files that SQLite puts next to
+//! it. Templates are files that the processes of a test run share.
 
 use std::fs::{self, File, TryLockError};
 use std::future::Future;
@@ -15,7 +15,7 @@ use crate::Error;
 use crate::server::Folder;
 use crate::template::Template;
 
-/// How often we look whether another one has made a template.
+/// How often to check whether another task or process has finished a template.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 pub(crate) struct DatabaseFile {
@@ -23,15 +23,15 @@ pub(crate) struct DatabaseFile {
 }
 
 impl DatabaseFile {
-    /// A copy of a template; without one, no file yet: SQLite makes it.
+    /// Copies a template. Without one there is no file yet: SQLite creates it.
     pub(crate) async fn like<R: Template>(template: Option<R>) -> Result<Self, Error> {
-        // Before there is a folder: who is killed while a template is made leaves none behind.
+        // Get the template before making the folder: a process that is killed meanwhile leaves no folder.
         let from = match template {
             Some(template) => Some(shared(template).await?),
             None => None,
         };
         let folder = tempfile::Builder::new().prefix("lockgate-").tempdir();
-        let folder = folder.map_err(|e| Error::because("a folder for a database cannot be made", e))?;
+        let folder = folder.map_err(|e| Error::because("a folder for a database cannot be created", e))?;
         let database = Self { folder };
         if let Some(from) = from {
             let copied = fs::copy(&from, database.file());
@@ -53,7 +53,7 @@ impl DatabaseFile {
     }
 }
 
-/// The file of a template, which the test processes share.
+/// Returns the file of a template, in the folder that the test processes share.
 async fn shared<R: Template>(template: R) -> Result<PathBuf, Error> {
     static SHARED: OnceLock<Result<Folder, String>> = OnceLock::new();
     let shared = SHARED.get_or_init(|| Folder::join("sqlite").map_err(|e| e.to_string()));
@@ -61,7 +61,8 @@ async fn shared<R: Template>(template: R) -> Result<PathBuf, Error> {
     ready(template, folder).await
 }
 
-/// The file of a template, made by one process at a time. Its name says that it is whole.
+/// Returns the file of a template in this folder, and makes it if it is missing. One task at a time makes it, under
+/// another name: a file with the template's name is complete.
 fn ready<'a, R: Template>(
     template: R,
     folder: &'a Path,
@@ -76,9 +77,9 @@ fn ready<'a, R: Template>(
             Some(before) => Some(ready(before, folder).await?),
             None => None,
         };
-        let failed = |e| Error::because(format!("the template {} cannot be made", file.display()), e);
+        let failed = |e| Error::because(format!("the template {} cannot be created", file.display()), e);
         let lock = File::create(folder.join(format!("{key}.lock"))).map_err(failed)?;
-        // Who has it may be another future of this very thread, which must not be held up.
+        // Another future on this thread may hold the lock, so poll it instead of blocking.
         while let Err(e) = lock.try_lock() {
             match e {
                 TryLockError::WouldBlock => tokio::time::sleep(POLL_INTERVAL).await,
@@ -94,7 +95,7 @@ fn ready<'a, R: Template>(
             fs::copy(before, &made).map_err(failed)?;
         }
         template.build(&url(&made), Dialect::Sqlite).await?;
-        // The last connection has gone, and with it whatever was beside the file.
+        // The last connection is closed, so SQLite has removed its files next to this one.
         fs::rename(&made, &file).map_err(failed)?;
         Ok(file)
     })

@@ -1,5 +1,4 @@
-//! What `#[lockgate_harness::test]` runs: makes the database, runs the test with it, and drops or
-//! keeps it.
+//! Runs a test of `#[lockgate_harness::test]`: makes its database, runs it, and drops or keeps the database.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -10,14 +9,14 @@ use lockgate::{Database, Dialect, Migration, Migrations, Version};
 
 use crate::{Error, Throwaway};
 
-/// How long a pool may take to get its connections back, before the database goes without it.
+/// How long closing a pool may take before the database is dropped anyway.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many connections the pool of a test has: many tests run at once.
+/// The size of a test's pool. It is small, as many tests run at once.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 const CONNECTIONS: u32 = 5;
 
-/// What a test can ask for: `sqlx::PgPool`, `sqlx::SqlitePool`, [`lockgate::Database`] or
+/// The types that the argument of a test can have: `sqlx::PgPool`, `sqlx::SqlitePool`, [`lockgate::Database`] or
 /// [`Throwaway`].
 #[diagnostic::on_unimplemented(
     message = "a test cannot be given a `{Self}`",
@@ -26,11 +25,11 @@ const CONNECTIONS: u32 = 5;
             `lockgate::Database` or `lockgate_harness::Throwaway`"
 )]
 pub trait Argument: Sized + sealed::Sealed {
-    /// What it speaks, if its type says it.
+    /// The dialect, if the type determines it.
     #[doc(hidden)]
     const DIALECT: Option<Dialect>;
 
-    /// The test's view of the database, and what must be closed behind it.
+    /// Opens the argument of the test, and returns what must be closed after the test.
     #[doc(hidden)]
     fn open(database: Throwaway) -> impl Future<Output = Result<(Self, Teardown), Error>>;
 }
@@ -39,12 +38,12 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// What is left when the test is over.
+/// What is closed and dropped after the test.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Teardown {
     shown: String,
-    /// Nothing where the test itself owns it.
+    /// `None` if the test owns the database.
     database: Option<Throwaway>,
     pool: Pool,
 }
@@ -73,7 +72,7 @@ impl Teardown {
                 Pool::Postgres(pool) => pool.close().await,
             }
         };
-        // Whoever still has a connection loses it with the database.
+        // A connection that is still open is terminated when the database is dropped.
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, closed).await;
     }
 }
@@ -126,10 +125,10 @@ impl Argument for Throwaway {
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 fn not_connected(error: sqlx::Error) -> Error {
-    Error::because("a throwaway database cannot be connected to", error)
+    Error::because("cannot connect to a throwaway database", error)
 }
 
-/// One test, as the attribute writes it down.
+/// A test, as the attribute describes it.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Test {
@@ -137,11 +136,11 @@ pub struct Test {
     pub migrations: &'static Migrations,
     pub stop: Stop,
     pub dialect: Option<Dialect>,
-    /// Whether it is right only if it panics.
+    /// Whether the test must panic.
     pub panics: bool,
 }
 
-/// How far the database is migrated.
+/// How far to migrate the database.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub enum Stop {
@@ -152,7 +151,7 @@ pub enum Stop {
     BeforeVersion(i64),
 }
 
-/// Runs a test with a database of its own.
+/// Runs a test on its own database.
 #[doc(hidden)]
 pub fn run<A: Argument, F: Future<Output: Termination>>(test: &Test, body: impl FnOnce(A) -> F) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
@@ -165,7 +164,7 @@ pub fn run<A: Argument, F: Future<Output: Termination>>(test: &Test, body: impl 
         }
     });
     let Some((argument, mut behind)) = made.unwrap_or_else(|e| panic!("{e:?}")) else {
-        assert!(!test.panics, "skipped, as a test that is to panic can only say by a panic");
+        assert!(!test.panics, "the test is skipped: a test that must panic can report that only by a panic");
         return ExitCode::SUCCESS;
     };
     let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(body(argument)).report()));
@@ -177,16 +176,13 @@ pub fn run<A: Argument, F: Future<Output: Termination>>(test: &Test, body: impl 
     if !is_good {
         keep(test, &mut behind);
     }
-    // Not while a panic unwinds, which would keep the database of a test that is to panic.
+    // Drop it before the panic resumes: during a panic, the database of a test that must panic would be kept.
     drop(behind);
     ended.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// A database that could tell why a test failed stays, and is named.
-#[expect(
-    clippy::print_stderr,
-    reason = "a test's words are what its runner shows if it fails, and shows of nothing else"
-)]
+/// Keeps the database of a failed test, and prints where it is.
+#[expect(clippy::print_stderr, reason = "a test runner shows this output of a test that fails")]
 fn keep(test: &Test, behind: &mut Teardown) {
     let Some(database) = &mut behind.database else { return };
     database.keep();
@@ -194,7 +190,7 @@ fn keep(test: &Test, behind: &mut Teardown) {
 }
 
 impl Stop {
-    /// The version to stop at, `None` for an empty database.
+    /// Returns the version to stop at, `None` for an empty database.
     fn version(self, migrations: &Migrations) -> Result<Option<Version>, String> {
         let version = |migration: Migration| migration.version();
         let found = match self {
@@ -212,7 +208,7 @@ impl Stop {
             };
             let last = migrations.set().last().map_or("nothing", |last| last.id());
             return Err(format!(
-                "no migration `{wanted}` is embedded from `{}`: its last is `{last}`",
+                "no migration `{wanted}` is embedded from `{}`: the last one is `{last}`",
                 migrations.set().folder()
             ));
         };

@@ -1,9 +1,8 @@
-//! A database for people: dropped, made anew, migrated to the head and filled with what the tests
-//! fill in and what `tests/migrations/seed.rs` makes up. Only `cargo xtask testdb` asks for it, of the
-//! test program, which alone has the set and its functions compiled in.
+//! Creates the development database of `cargo xtask testdb`: drops an old one, applies all migrations, and inserts the
+//! rows of each `fill` and of `tests/migrations/seed.rs`. It runs in the test program, where these are compiled in.
 //!
-//! Nothing is dropped that is not marked for development: on PostgreSQL by a line of the database's
-//! comment, in SQLite by the file's `application_id`.
+//! A database is dropped only if it is marked as a development database: on PostgreSQL by a line of its comment, in
+//! SQLite by the `application_id` of the file.
 
 use std::fmt::Display;
 #[cfg(feature = "sqlite")]
@@ -15,40 +14,40 @@ use crate::Throwaway;
 use crate::database::TestDatabase;
 use crate::migration_test::{self, TestPart, Tests};
 
-/// The line of the comment on a database of PostgreSQL.
+/// The mark of a PostgreSQL database: a line of its comment.
 #[cfg(feature = "postgres")]
 pub(crate) const COMMENT: &str = "lockgate: development";
-/// The `application_id` of a file of SQLite: `LkDv`.
+/// The mark of a SQLite file: its `application_id`, `LkDv`.
 #[cfg(feature = "sqlite")]
 pub(crate) const APPLICATION_ID: i32 = 0x4c6b_4476;
 
-/// Drops the database, if it is marked for development, and makes it anew: migrated to the head and
-/// filled with this seed.
+/// Drops the database if it is marked as a development database, and creates it again: with all migrations, and the
+/// rows of this seed.
 ///
 /// # Errors
 ///
-/// Why not, in words: nothing is dropped that has no mark.
+/// Returns the reason as a text, for example that an existing database is not marked.
 #[doc(hidden)]
 pub async fn create(tests: &'static Tests, url: &str, seed: u64) -> Result<String, String> {
     let (url, dialect) = understood(url)?;
     make_empty(&url, dialect).await?;
     fill(tests, &url, dialect, seed).await?;
-    Ok(format!("{} is at the head, filled with seed {seed}", mask_secrets(&url)))
+    Ok(format!("{} has all migrations and the rows of seed {seed}", mask_secrets(&url)))
 }
 
-/// Marks a database for development.
+/// Marks an existing database as a development database.
 ///
 /// # Errors
 ///
-/// Why not, in words.
+/// Returns the reason as a text.
 #[doc(hidden)]
 pub async fn mark(url: &str) -> Result<String, String> {
     let (url, dialect) = understood(url)?;
     set_mark(&url, dialect).await?;
-    Ok(format!("{} is marked for development: `testdb create` may drop it", mask_secrets(&url)))
+    Ok(format!("{} is marked as a development database: `testdb create` may drop it", mask_secrets(&url)))
 }
 
-/// The URL as the driver understands it, of which nothing is dropped in silence.
+/// Checks the URL: an option that the driver would ignore is an error.
 fn understood(url: &str) -> Result<(String, Dialect), String> {
     let dialect = dialect(url)?;
     let url = lockgate::__private::understood(url).map_err(|e| e.report_for(Front::CommandLine).to_string())?;
@@ -61,7 +60,7 @@ fn dialect(url: &str) -> Result<Dialect, String> {
         Some("sqlite") => Ok(Dialect::Sqlite),
         #[cfg(feature = "postgres")]
         Some("postgres" | "postgresql") => Ok(Dialect::Postgres),
-        _ => Err(format!("{} names no database that the tests are built for", mask_secrets(url))),
+        _ => Err(format!("{} is not a URL of a database that the tests are built for", mask_secrets(url))),
     }
 }
 
@@ -77,7 +76,7 @@ async fn fill(tests: &'static Tests, url: &str, dialect: Dialect, seed: u64) -> 
     Ok(())
 }
 
-/// Drops what is there, if it is marked, and makes an empty database with the mark.
+/// Drops an existing database if it is marked, and creates an empty one with the mark.
 async fn make_empty(url: &str, dialect: Dialect) -> Result<(), String> {
     match dialect {
         #[cfg(feature = "postgres")]
@@ -87,7 +86,7 @@ async fn make_empty(url: &str, dialect: Dialect) -> Result<(), String> {
             if comment.is_some_and(|comment| !comment.lines().any(|line| line == COMMENT)) {
                 return Err(refusal(url));
             }
-            server.make_anew(COMMENT).await.map_err(text)
+            server.recreate(COMMENT).await.map_err(text)
         }
         #[cfg(feature = "sqlite")]
         Dialect::Sqlite => {
@@ -135,7 +134,7 @@ async fn set_mark(url: &str, dialect: Dialect) -> Result<(), String> {
                 APPLICATION_ID => Ok(()),
                 0 => set_application_id(url).await,
                 other => Err(format!(
-                    "{} has the `application_id` {other}, which is where the mark would stand",
+                    "{} already has the `application_id` {other}, so it cannot be marked",
                     mask_secrets(url)
                 )),
             }
@@ -146,8 +145,8 @@ async fn set_mark(url: &str, dialect: Dialect) -> Result<(), String> {
 
 fn refusal(url: &str) -> String {
     format!(
-        "{} is not marked for development, and `testdb create` drops what is there: name another database, or mark this \
-         one by `cargo xtask testdb mark`",
+        "{} is not marked as a development database, and `testdb create` would drop it: name another database, or mark \
+         this one with `cargo xtask testdb mark`",
         mask_secrets(url)
     )
 }
@@ -160,13 +159,13 @@ fn text(error: impl Display) -> String {
     error.to_string()
 }
 
-/// The file that a URL of SQLite names, read as sqlx does.
+/// Returns the file of a SQLite URL, as sqlx reads it.
 #[cfg(feature = "sqlite")]
 fn file(url: &str) -> Result<std::path::PathBuf, String> {
     let options: sqlx::sqlite::SqliteConnectOptions = url.parse().map_err(text)?;
     let file = options.get_filename().to_owned();
     if url.contains(":memory:") || url.contains("mode=memory") {
-        return Err("a database in memory is gone when it has been made: name a file, `sqlite://dev.db`".to_owned());
+        return Err("an in-memory database ends with this command: name a file, `sqlite://dev.db`".to_owned());
     }
     Ok(file)
 }
@@ -174,13 +173,13 @@ fn file(url: &str) -> Result<std::path::PathBuf, String> {
 #[cfg(feature = "sqlite")]
 async fn application_id(url: &str) -> Result<i32, String> {
     let mut database = lockgate::Database::connect(url).await.map_err(text)?;
-    let connection = database.sqlite().ok_or("it is no SQLite")?;
+    let connection = database.sqlite().ok_or("it is not SQLite")?;
     let id = sqlx::query_scalar("PRAGMA application_id").fetch_one(connection).await.map_err(text)?;
     database.close().await.map_err(text)?;
     Ok(id)
 }
 
-/// Makes the file where it is missing.
+/// Writes the mark, and creates the file if it does not exist.
 #[cfg(feature = "sqlite")]
 async fn set_application_id(url: &str) -> Result<(), String> {
     use sqlx::Connection;

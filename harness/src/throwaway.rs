@@ -1,4 +1,4 @@
-//! A database of its own for one test: empty, or migrated, and gone with the value.
+//! A database for one test, empty or migrated, that is dropped with its value.
 
 use std::fmt;
 
@@ -11,12 +11,11 @@ use crate::postgres;
 use crate::sqlite;
 use crate::template::{NoTemplate, Template};
 
-/// A database of its own for one test. It is dropped with the value, and kept where the test
-/// panics.
+/// A database for one test. It is dropped with this value, and kept if the test panics.
 ///
-/// On PostgreSQL it is on the server of `LOCKGATE_TEST_POSTGRES`, or on a throwaway one that the
-/// processes of a test run share. That one takes the first fifty of them along when it goes, as to drop one takes
-/// about as long as to make one.
+/// On PostgreSQL it is on the server of `LOCKGATE_TEST_POSTGRES`, or on a throwaway server that the processes of a test
+/// run share. On a throwaway server the first fifty databases stay until the server is deleted, as dropping one takes
+/// about as long as creating one.
 pub struct Throwaway {
     inner: Inner,
 }
@@ -26,25 +25,25 @@ enum Inner {
     Sqlite(sqlite::DatabaseFile),
     #[cfg(feature = "postgres")]
     Postgres(postgres::ServerDatabase),
-    /// Somebody else's, which is not dropped.
+    /// An existing database, which is not dropped.
     Given { url: String, dialect: Dialect },
 }
 
 impl Throwaway {
-    /// An empty database.
+    /// Makes an empty database.
     ///
-    /// `None` where this machine has no server of that dialect: the test is over then, and has been
-    /// reported as skipped. Where `LOCKGATE_REQUIRE` names the dialect that is an error.
+    /// Returns `None` if this machine has no server of that dialect. The test has then been reported as skipped, and
+    /// should end.
     ///
     /// # Errors
     ///
-    /// Where there is a server and it does not do what it should, and where this build has no
-    /// feature for the dialect.
+    /// If the server fails; if this build has no feature for the dialect; and if this machine has no server, but
+    /// `LOCKGATE_REQUIRE` names the dialect.
     pub async fn empty(dialect: Dialect) -> Result<Option<Self>, Error> {
         Self::like(None::<NoTemplate>, dialect).await
     }
 
-    /// A copy of a template, or an empty database.
+    /// Copies a template, or makes an empty database without one.
     pub(crate) async fn like<R: Template>(template: Option<R>, dialect: Dialect) -> Result<Option<Self>, Error> {
         let inner: Option<Inner> = match dialect {
             #[cfg(feature = "sqlite")]
@@ -58,12 +57,12 @@ impl Throwaway {
         Ok(inner.map(|inner| Self { inner }))
     }
 
-    /// A database that is there, as if it were one of ours.
+    /// Uses an existing database, which is not dropped.
     pub(crate) fn given(url: String, dialect: Dialect) -> Self {
         Self { inner: Inner::Given { url, dialect } }
     }
 
-    /// Where it is, with the password: for [`Database::connect`] and for sqlx.
+    /// Returns its URL with the password, for [`Database::connect`] and for sqlx.
     pub fn url(&self) -> String {
         match &self.inner {
             #[cfg(feature = "sqlite")]
@@ -74,7 +73,7 @@ impl Throwaway {
         }
     }
 
-    /// Where it is, for people: without the password, and how to get at it all the same.
+    /// Says where it is and how to connect to it, without the password.
     pub fn shown(&self) -> String {
         match &self.inner {
             #[cfg(feature = "sqlite")]
@@ -85,7 +84,7 @@ impl Throwaway {
         }
     }
 
-    /// What it speaks.
+    /// Returns its dialect.
     pub fn dialect(&self) -> Dialect {
         match &self.inner {
             #[cfg(feature = "sqlite")]
@@ -96,18 +95,18 @@ impl Throwaway {
         }
     }
 
-    /// One connection to it.
+    /// Opens a connection to it.
     ///
     /// # Errors
     ///
-    /// Where it cannot be connected to.
+    /// If the connection fails.
     pub async fn connect(&self) -> Result<Database, Error> {
         let connected = Database::connect(&self.url()).await;
-        connected.map_err(|e| Error::because("a throwaway database cannot be connected to", e))
+        connected.map_err(|e| Error::because("cannot connect to a throwaway database", e))
     }
 
-    /// Leaves it where it is when the value is dropped. A server that was started for the tests goes
-    /// with them all the same.
+    /// Keeps the database when this value is dropped. A server that was started for the tests is deleted with them all
+    /// the same.
     pub fn keep(&mut self) {
         match &mut self.inner {
             #[cfg(feature = "sqlite")]
@@ -135,7 +134,7 @@ impl fmt::Debug for Throwaway {
 
 fn no_feature(dialect: Dialect) -> Error {
     Error::new(format!(
-        "this build has no throwaway databases of {}: enable the feature `{dialect}` of `lockgate-harness`, if it has one",
+        "this build has no throwaway {} databases: enable the feature `{dialect}` of `lockgate-harness`, if it has one",
         dialect.product()
     ))
 }

@@ -61,7 +61,7 @@ fn what_has_no_page_is_an_error_with_the_list() {
         ("missordered", "there is no code `missordered`: did you mean `misordered`?"),
         ("lock-timeot", "there is no code `lock-timeot`: did you mean `lock-timeout`?"),
         ("numberring", "there is no code `numberring`: did you mean `numbering`?"),
-        ("vacuum", "there is no code `vacuum`: all that there are stand above"),
+        ("vacuum", "there is no code `vacuum`: all codes are listed above"),
     ] {
         let said = scratch.run(&["explain", typed]).fails(2);
         assert!(said.ends_with(&format!("error: {answer}\n")), "{said}");

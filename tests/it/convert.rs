@@ -42,7 +42,7 @@ fn converts(before: &str, after: &str) {
         let untouched = scratch.everything();
         let shown = scratch.run(&["init", "--dialects", dialect]);
         let command = format!("init --convert --dialects {dialect}");
-        let typed = format!("nothing was changed: type `cargo xtask {command}` to do it");
+        let typed = format!("nothing was changed: run `cargo xtask {command}` to do it");
         assert!(shown.code == 1 && shown.stderr.contains(&typed), "{}{}", shown.stdout, shown.stderr);
         for path in after.keys().filter(|path| !before.contains_key(*path)) {
             assert!(shown.stdout.contains(path), "{path}: {}", shown.stdout);

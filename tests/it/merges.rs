@@ -307,7 +307,8 @@ fn s2_a_driver_that_cannot_run_loses_nothing() {
     let text = repository.scratch.read("app/migrations/migrations.lock");
     assert!(text.contains("<<<<<<< ours\n") && text.contains(">>>>>>> theirs\n"), "{text}");
     let (_, said) = repository.runs("cargo xtask check --write");
-    let written = "app/migrations/migrations.lock has what both branches had: `git add app/migrations/migrations.lock`";
+    let written =
+        "app/migrations/migrations.lock has the lines of both branches: run `git add app/migrations/migrations.lock`";
     assert!(said.contains(written) && !said.contains("merge-conflict"), "{said}");
     assert_eq!(repository.follow(), ["cargo xtask renumber 0002_tags"]);
     assert_eq!(repository.end(How::Merge), ["frozen 0001_users", "draft 0002_books", "draft 0003_tags"]);
@@ -331,7 +332,7 @@ fn s2_a_migration_that_both_froze_differently_is_for_a_person() {
         let (_, said) = repository.runs("cargo xtask check");
         assert!(said.contains("error[merge-conflict]: `0002_tags` is frozen with two texts: `up=v1:"), "{said}");
         let (_, refused) = repository.runs("cargo xtask freeze");
-        assert!(refused.contains("cannot be read, and nothing was written"), "{refused}");
+        assert!(refused.contains("cannot be read, so nothing was written"), "{refused}");
         // As it says: one of the two lines goes.
         let text = repository.scratch.read("app/migrations/migrations.lock");
         let last = text.lines().rfind(|line| line.starts_with("frozen 0002_tags")).unwrap();
@@ -346,8 +347,8 @@ fn s2_a_migration_that_both_froze_differently_is_for_a_person() {
 fn a_clone_that_does_not_know_the_driver_is_told() {
     let repository = Repository::sequence(Driver::Text);
     let said = repository.types("cargo xtask check");
-    let note = "note: app/migrations/.gitattributes has git merge migrations.lock with `lockgate`, and this clone does not \
-                know how: run `cargo xtask init`\n";
+    let note = "note: app/migrations/.gitattributes makes git merge migrations.lock with the driver `lockgate`, which this \
+                clone lacks: run `cargo xtask init`\n";
     assert!(said.contains(note), "{said}");
     let before = repository.types("git status --porcelain");
     let said = repository.types("cargo xtask init");

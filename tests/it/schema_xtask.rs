@@ -55,9 +55,9 @@ fn l14_l23_a_stale_file_is_told_with_what_differs_and_what_to_type() {
     let said = scratch.run(&["schema", "--check", "schema.txt"]).fails(2);
     assert!(said.contains("`cargo xtask schema --write schema.txt` makes it"), "{said}");
     scratch.run(&["schema", "--write", "schema.txt"]).succeeds();
-    assert_eq!(scratch.run(&["schema", "--check", "schema.txt"]).succeeds(), "schema.txt says what is there\n");
+    assert_eq!(scratch.run(&["schema", "--check", "schema.txt"]).succeeds(), "schema.txt is up to date\n");
     let said = scratch.run(&["schema", "--write", "schema.txt"]).succeeds();
-    assert_eq!(said, "schema.txt is as it should be\n");
+    assert_eq!(said, "schema.txt is up to date\n");
 
     let before = scratch.read("schema.txt");
     scratch.write("schema.txt", &before.replace('\n', "\r\n"));
@@ -68,7 +68,7 @@ fn l14_l23_a_stale_file_is_told_with_what_differs_and_what_to_type() {
     for part in [
         "table users:\n+   column age INT\n",
         "table tags: is new\n",
-        "schema.txt is stale: `cargo xtask schema --write schema.txt --dialect sqlite` writes it anew",
+        "schema.txt is out of date: `cargo xtask schema --write schema.txt --dialect sqlite` updates it",
     ] {
         assert!(said.contains(part), "`{part}` is missing: {said}");
     }
@@ -117,7 +117,7 @@ fn what_cannot_be_run_is_said() {
 
     scratch.write("app/migrations/migrations.toml", "");
     let said = scratch.run(&["schema"]).fails(1);
-    assert!(said.contains("names no dialect: say which with `--dialect sqlite`"), "{said}");
+    assert!(said.contains("names no dialect: choose one with `--dialect sqlite`"), "{said}");
     assert_eq!(scratch.run(&["schema", "--dialect", "sqlite", "--at", "1"]).succeeds(), AT_1);
 }
 
@@ -134,7 +134,7 @@ fn a_rust_step_without_a_test_program_is_refused() {
 
     scratch.write("app/tests/migrations/main.rs", "lockgate_harness::migration_tests!();\n");
     let said = scratch.run(&["schema"]).fails(2);
-    assert!(said.contains("the tests of the migrations of `app` do not build"), "{said}");
+    assert!(said.contains("the migration tests of `app` do not build"), "{said}");
 }
 
 /// With Rust steps in the set: its test program runs them.
@@ -149,7 +149,7 @@ async fn the_snapshots_of_the_example_say_what_is_there() {
         assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
         text(&output.stdout)
     };
-    assert_eq!(check("sqlite", &["--check"]), "examples/app/schema/sqlite.txt says what is there\n");
+    assert_eq!(check("sqlite", &["--check"]), "examples/app/schema/sqlite.txt is up to date\n");
     let Some(place) = Throwaway::empty(Dialect::Postgres).await.unwrap() else { return };
     let mut database = place.connect().await.unwrap();
     let connection = database.postgres().expect("it is PostgreSQL");
@@ -157,7 +157,7 @@ async fn the_snapshots_of_the_example_say_what_is_there() {
     database.close().await.unwrap();
     // Another release writes views and privileges in another way.
     if release.starts_with("15.") {
-        assert_eq!(check("postgres", &["--check"]), "examples/app/schema/postgres.txt says what is there\n");
+        assert_eq!(check("postgres", &["--check"]), "examples/app/schema/postgres.txt is up to date\n");
     }
 }
 
@@ -190,7 +190,8 @@ fn of_several_databases_one_is_named() {
     scratch.write("app/migrations/billing.00000001.0001.ann.users.sql", USERS);
     scratch.write("app/migrations/press.00000001.0001.ann.posts.sql", "CREATE TABLE posts (id INTEGER);");
     let said = scratch.run(&["schema"]).fails(1);
-    let several = "`app/migrations` has patches for `billing` and `press`, and a schema is of one: say which, `--database billing`";
+    let several =
+        "`app/migrations` has patches for `billing` and `press`: choose one, for example `--database billing`";
     assert!(said.contains(several), "{said}");
     assert_eq!(scratch.run(&["schema", "--database", "billing"]).succeeds(), AT_1);
     let said = scratch.run(&["schema", "--database", "biling"]).fails(1);
@@ -200,7 +201,7 @@ fn of_several_databases_one_is_named() {
     let said = scratch.run(&["schema", "--database", "press", "--check", "press.txt"]).fails(1);
     assert!(said.contains("`cargo xtask schema --write press.txt --dialect sqlite --database press`"), "{said}");
     let said = library().run(&["schema", "--database", "press"]).fails(1);
-    assert!(said.contains("`--database` is for names with `numbering = \"encoded\"`"), "{said}");
+    assert!(said.contains("`--database` needs `numbering = \"encoded\"`"), "{said}");
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ async fn t8_what_is_not_marked_is_refused(dialect: Dialect) {
     let url = place.url();
     execute(&place, "CREATE TABLE precious (name TEXT)").await;
     let refused = testdb::create(tests(), &url, 1).await.unwrap_err();
-    assert!(refused.contains("not marked for development") && refused.contains("testdb mark"), "{refused}");
+    assert!(refused.contains("not marked as a development database") && refused.contains("testdb mark"), "{refused}");
     assert!(rows(&place, "SELECT name FROM precious").await.is_empty());
 
     testdb::mark(&url).await.unwrap();
@@ -59,7 +59,9 @@ async fn t8_a_database_that_is_not_there_is_made_and_marked() {
 
 #[tokio::test]
 async fn t8_what_cannot_be_made_is_refused() {
-    for (url, words) in [("sqlite::memory:", "name a file"), ("mysql://ann:s3cret@h/d", "no database that the tests")] {
+    for (url, words) in
+        [("sqlite::memory:", "name a file"), ("mysql://ann:s3cret@h/d", "not a URL of a database that the tests")]
+    {
         let refused = testdb::create(tests(), url, 1).await.unwrap_err();
         assert!(refused.contains(words) && !refused.contains("s3cret"), "{refused}");
     }

@@ -55,19 +55,19 @@ ALTER TABLE posts ADD COLUMN at TIMESTAMPTZ DEFAULT clock_timestamp();
     assert_eq!(
         text,
         "\
-\x20 app/migrations/0001_create_users.sql: locks nothing that was there before it
-  app/migrations/0002_change.sql: each lock is held to the end of its transaction
+\x20 app/migrations/0001_create_users.sql: locks nothing that existed before it
+  app/migrations/0002_change.sql: each lock is held until its transaction ends
     line  relation  lock              predicted  blocks            also
     2     users     ACCESS EXCLUSIVE  yes        reads and writes
     3     users     ACCESS EXCLUSIVE  yes        reads and writes  rewrites all of it
-  app/migrations/0003_index.sql: each lock is held to the end of its transaction
+  app/migrations/0003_index.sql: each lock is held until its transaction ends
     line  relation  lock              predicted  blocks            also
     1     users     SHARE             yes        writes            builds users_by_name
     2     posts     ACCESS EXCLUSIVE  yes        reads and writes  scans all of it
           users     ACCESS EXCLUSIVE  yes        reads and writes  rewrites all of it, builds users_pkey
-  app/migrations/0004_more.sql: each lock is held to the end of its transaction
+  app/migrations/0004_more.sql: each lock is held until its transaction ends
     line  relation            lock              predicted  blocks            also
-    1     index tags_by_name  ACCESS EXCLUSIVE             reads and writes  builds it anew
+    1     index tags_by_name  ACCESS EXCLUSIVE             reads and writes  rebuilds it
           tags                SHARE             yes        writes            scans all of it
     2     tags                ACCESS EXCLUSIVE  yes        reads and writes
     3     tags                ACCESS EXCLUSIVE  yes        reads and writes  scans all of it
@@ -89,7 +89,7 @@ CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
     assert_eq!(
         change,
         "\
-each lock is held to the end of its transaction
+each lock is held until its transaction ends
     line  relation  lock                    predicted  blocks                             also
     1     tags      none                    no
     2     tags      none                    no
@@ -140,12 +140,12 @@ fn a_script_that_opens_transactions_by_itself_is_looked_at_inside() {
     assert_eq!(
         own,
         "\
-each lock is held to the end of the transaction that the script opened, or for its statement
+each lock is held until the transaction that the script opened ends, or for its statement
     line  relation  lock       predicted  blocks                        also
     4     tags      EXCLUSIVE  no         writes and SELECT FOR UPDATE
     line 4: EXCLUSIVE on tags: taken, not predicted
-    (a function, a `DO` or what no script of the folder made leads there, which no script tells)
-  app/migrations/0003_quiet.sql: each lock is held to the end of its transaction
+    (a function, a `DO` or an object that no script created can take locks that no script shows)
+  app/migrations/0003_quiet.sql: each lock is held until its transaction ends
     line  relation  lock              predicted  blocks            also
     4     tags      ACCESS EXCLUSIVE  yes        reads and writes
 "
@@ -192,7 +192,7 @@ fn what_only_the_program_or_another_server_has_ends_the_trace_with_a_note() {
     assert!(run.code == 0 && run.stderr.starts_with(note), "{}", run.stderr);
     for (text, why) in [
         ("CREATE EXTENSION no_such_thing;", "note[trace]: the trace ends here: extension \"no_such_thing\""),
-        ("COPY users TO PROGRAM 'cat';", "note[trace]: the trace ends before `0002_x`: this statement is about"),
+        ("COPY users TO PROGRAM 'cat';", "note[trace]: the trace ends before `0002_x`: this statement acts outside"),
     ] {
         let Some(scratch) = traced(&[USERS, ("0002_x.sql", text)]) else { return };
         let run = scratch.run(&["check", "--trace"]);
@@ -201,7 +201,7 @@ fn what_only_the_program_or_another_server_has_ends_the_trace_with_a_note() {
     // Roles are made, as they belong to a server and not to a set.
     let grant = "-- lockgate: role owner\nCREATE TABLE owned (x int);\nGRANT SELECT ON users TO \"the reader\";\n";
     let Some(scratch) = traced(&[USERS, ("0002_grant.sql", grant)]) else { return };
-    assert_eq!(said(&scratch).0, "2 up, with roles that no script makes (owner, the reader)");
+    assert_eq!(said(&scratch).0, "2 up, with roles that no script creates (owner, the reader)");
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn where_it_cannot_be_traced_a_run_says_why() {
     scratch.write("app/migrations/migrations.toml", "dialects = [\"postgres\"]\n");
     scratch.write("app/migrations/0001_users.sql", "CREATE TABLE users (name text DEFAULT 'x);\n");
     let run = scratch.run(&["check", "--trace"]);
-    assert!(run.stdout.contains("; not traced: the errors are to be put right before\n"), "{}", run.stdout);
+    assert!(run.stdout.contains("; not traced: fix the errors first\n"), "{}", run.stdout);
 
     // A machine without the server.
     scratch.write("app/migrations/0001_users.sql", "CREATE TABLE users (name text);\n");
@@ -264,7 +264,7 @@ fn where_it_cannot_be_traced_a_run_says_why() {
     };
     let skipped = run("");
     assert!(skipped.stderr.starts_with("skipped: the trace of app/migrations: postgres: "), "{}", skipped.stderr);
-    assert!(skipped.stdout.ends_with("; not traced: there is no PostgreSQL here\n"), "{}", skipped.stdout);
+    assert!(skipped.stdout.ends_with("; not traced: PostgreSQL is not installed\n"), "{}", skipped.stdout);
     assert_eq!(skipped.code, 0);
     let refused = run("postgres").fails(2);
     assert!(refused.starts_with("error: "), "{refused}");

@@ -107,7 +107,7 @@ fn l3_new_migration_numbers_itself_and_overwrites_nothing() {
 
     let before = scratch.everything();
     let said = scratch.run(&["new-migration", "Add foo!"]).fails(1);
-    assert!(said.contains("`0003_add_foo` has this name already, and nothing was changed"), "{said}");
+    assert!(said.contains("`0003_add_foo` already has this name, so nothing was changed"), "{said}");
     scratch.write("app/tests/migrations/0004_bar.rs", "// mine");
     let said = scratch.run(&["new-migration", "bar"]).fails(1);
     assert!(said.contains("0004_bar.rs exists already: nothing was changed"), "{said}");
@@ -203,7 +203,7 @@ fn l1_a_missing_test_is_written_by_the_command_that_the_message_names() {
 
     let before = scratch.everything();
     let said = scratch.run(&["new-test", "2"]).fails(1);
-    assert!(said.contains("`0002_tags` has a test already: nothing was changed"), "{said}");
+    assert!(said.contains("`0002_tags` already has a test: nothing was changed"), "{said}");
     let said = scratch.run(&["new-test", "7"]).fails(1);
     assert!(said.contains("`app/migrations` has no migration `7`"), "{said}");
     assert_eq!(scratch.everything(), before);
@@ -244,9 +244,9 @@ fn s1_one_step_makes_the_final_name_and_number() {
     let said = scratch.run(&["new-migration", "x", "--version", "2"]).fails(1);
     assert!(said.contains("the version 2 is taken by `0002_tags`"), "{said}");
     let said = scratch.run(&["new-migration", "x", "--version", "9"]).fails(1);
-    assert!(said.contains("without a gap: the next one is 0007"), "{said}");
+    assert!(said.contains("must not have a gap: the next one is 0007"), "{said}");
     let said = scratch.run(&["new-migration", "?!"]).fails(1);
-    assert!(said.contains("is no name"), "{said}");
+    assert!(said.contains("is not a name"), "{said}");
     let said = scratch.run(&["new-migration", "x", "--package", "nobody"]).fails(2);
     assert!(said.contains("has no package `nobody`: it has `app`"), "{said}");
     assert_eq!(scratch.everything(), before);
@@ -396,7 +396,7 @@ fn init_of_an_installed_program_writes_the_alias() {
     let scratch = Scratch::new();
     let said = scratch.run(&["lockgate", "init", "--dialects", "sqlite"]).succeeds();
     assert!(said.contains("written .cargo/config.toml") && !said.contains("member of the workspace"), "{said}");
-    assert!(said.contains("then type `cargo xtask new-migration"), "{said}");
+    assert!(said.contains("now create your first migration: `cargo xtask new-migration"), "{said}");
     assert!(scratch.read(".cargo/config.toml").contains("xtask = \"lockgate xtask\""));
     let path = format!("{}:{}", xtask().parent().unwrap().display(), std::env::var("PATH").unwrap());
     let output =
@@ -406,17 +406,14 @@ fn init_of_an_installed_program_writes_the_alias() {
     assert!(help.contains("Usage: cargo lockgate <COMMAND>"), "{help}");
     // The alias that messages name is not there before `init`.
     let said = Scratch::new().run(&["lockgate", "check"]).fails(2);
-    assert!(said.contains("make one with `cargo lockgate init`"), "{said}");
+    assert!(said.contains("create one with `cargo lockgate init`"), "{said}");
 
     let before = scratch.everything();
     let said = scratch.run(&["lockgate", "init", "--dialects", "sqlite"]).succeeds();
     assert!(!said.contains("config.toml"), "{said}");
     scratch.write(".cargo/config.toml", "[build]\n");
     let said = scratch.run(&["lockgate", "init", "--dialects", "sqlite"]).succeeds();
-    assert!(
-        said.contains("add to `.cargo/config.toml`, as the messages of the compiler name `cargo xtask`:\n[alias]"),
-        "{said}"
-    );
+    assert!(said.contains("add to `.cargo/config.toml`, as compile errors name `cargo xtask`:\n[alias]"), "{said}");
     scratch.write(".cargo/config.toml", &before.iter().find(|(path, _)| path.ends_with("config.toml")).unwrap().1);
     assert_eq!(scratch.everything(), before);
 }
@@ -543,16 +540,16 @@ fn p1_p2_p3_patches_are_made_numbered_and_described_anew() {
 
     let before = scratch.everything();
     let wrong: [(&[&str], &str); 7] = [
-        (&["x"], "has patches for `audit` and `billing`: say for which this one is, `--database NAME`"),
-        (&["x", "--database", "biling"], "did you mean `billing`? if it is a new database, say `--version 1.1` too"),
+        (&["x"], "has patches for `audit` and `billing`: choose one with `--database NAME`"),
+        (&["x", "--database", "biling"], "did you mean `billing`? if it is a new database, add `--version 1.1`"),
         (&["x", "--database", "shop"], "has no patch for `shop` yet: name its role too, `--user ROLE`"),
         (
             &["x", "--database", "billing", "--user", "a.b"],
             "the new patch names the user \"a.b\": one is a letter or `_`, and behind it",
         ),
-        (&["x", "--database", "billing", "--version", "3"], "`3` is no version: write major and minor, as in `2.1`"),
+        (&["x", "--database", "billing", "--version", "3"], "`3` is not a version: write major and minor, as in `2.1`"),
         (&["x", "--database", "billing", "--version", "2.1"], "is taken by `billing.00000002.0001.ops.next`"),
-        (&["next", "--database", "billing"], "`billing.00000002.0001.ops.next` has this name already"),
+        (&["next", "--database", "billing"], "`billing.00000002.0001.ops.next` already has this name"),
     ];
     for (words, says) in wrong {
         let said = scratch.run(&[&["new-migration"], words].concat()).fails(1);
@@ -588,7 +585,7 @@ fn p1_p2_p3_patches_are_made_numbered_and_described_anew() {
 
     let others = Scratch::with_migrations();
     let said = others.run(&["new-migration", "x", "--user", "ops"]).fails(1);
-    assert!(said.contains("`--user` is for names with `numbering = \"encoded\"`"), "{said}");
+    assert!(said.contains("`--user` needs `numbering = \"encoded\"`"), "{said}");
 }
 
 #[test]
@@ -679,10 +676,10 @@ fn the_help_of_a_command_says_what_its_options_do_not() {
     for (words, part) in [
         (&["--help"][..], "Exit codes: 0 done"),
         (&["check", "--help"], "Exit codes: 0 no errors"),
-        (&["schema", "--help"], "Where there are Rust steps"),
+        (&["schema", "--help"], "If there are Rust steps"),
         (&["test", "--help"], "LOCKGATE_POSTGRES_BIN"),
-        (&["testdb", "--help"], "marked for development"),
-        (&["renumber", "--help"], "What is released keeps its number"),
+        (&["testdb", "--help"], "marked as a development database"),
+        (&["renumber", "--help"], "A released migration keeps its number"),
     ] {
         let help = scratch.run(words).succeeds();
         let flat = help.split_whitespace().collect::<Vec<_>>().join(" ");

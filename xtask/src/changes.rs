@@ -1,7 +1,7 @@
-//! Changes to files that are made all together or not at all.
+//! Changes to several files, made all together or not at all.
 //!
-//! New texts are written beside their places first, which is where a full disk or a missing right
-//! shows; then each is moved there, and what was moved is moved back if one of them fails.
+//! New texts are first written to temporary files in the same folders, where a full disk or a missing permission shows.
+//! Then each is renamed into place. If one of these steps fails, the earlier ones are undone.
 
 use std::collections::HashSet;
 use std::fs;
@@ -12,7 +12,7 @@ use tempfile::{NamedTempFile, TempPath};
 
 use crate::failure::Failure;
 
-/// Changes that are planned, in the order in which they are to be made.
+/// Planned changes, in the order in which they are made.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     planned: Vec<Change>,
@@ -27,34 +27,33 @@ enum Change {
 }
 
 impl Changes {
-    /// A file that must not exist yet.
+    /// Plans a new file, which must not exist yet.
     pub(crate) fn create(&mut self, path: impl Into<PathBuf>, text: impl Into<String>) {
         self.planned.push(Change::Create { path: path.into(), text: text.into() });
     }
 
-    /// A file that may exist, and gets this text.
+    /// Plans a file with this text, which replaces an existing one.
     pub(crate) fn replace(&mut self, path: impl Into<PathBuf>, text: impl Into<String>) {
         self.planned.push(Change::Replace { path: path.into(), text: text.into() });
     }
 
-    /// A file that gets a name which must not be taken.
+    /// Plans to rename a file. The new name must be free.
     pub(crate) fn rename(&mut self, from: impl Into<PathBuf>, to: impl Into<PathBuf>) {
         self.planned.push(Change::Rename { from: from.into(), to: to.into() });
     }
 
-    /// A file that goes: what it says is in others of these changes. A folder that is empty then goes too.
+    /// Plans to delete a file. Its folder is deleted too if it is then empty.
     pub(crate) fn remove(&mut self, path: impl Into<PathBuf>) {
         self.planned.push(Change::Remove { path: path.into() });
     }
 
-    /// Makes them.
+    /// Makes the changes.
     ///
     /// # Errors
     ///
-    /// `Refused` where something exists that must not, `Impossible` where a file cannot be written.
-    /// Nothing is changed then.
+    /// `Refused` if a new name is taken, `Impossible` if a file cannot be written. Nothing is changed then.
     pub(crate) fn make(self) -> Result<(), Failure> {
-        // A name that another change of ours sets free is no name that is taken.
+        // A name counts as free if another of these changes frees it.
         let freed: HashSet<&PathBuf> = self.planned.iter().filter_map(Change::frees).collect();
         for change in &self.planned {
             let (Change::Create { path, .. } | Change::Rename { to: path, .. }) = change else { continue };
@@ -67,7 +66,7 @@ impl Changes {
         for change in self.planned {
             staged.push(stage(change, &mut undo)?);
         }
-        // Files that change names with one another go through names of their own.
+        // Two files may swap names, so move all of them to temporary names first.
         for stage in &mut staged {
             stage.step_aside(&mut undo)?;
         }
@@ -77,7 +76,7 @@ impl Changes {
         }
         undo.done = true;
         for Gone { aside, path } in gone {
-            // A file that cannot go stands there under a name that migrations ignore.
+            // A file that cannot be deleted keeps its temporary name, which migrations ignore.
             if let Some(aside) = aside {
                 let _ = fs::remove_file(aside);
             }
@@ -106,7 +105,7 @@ enum Staged {
     Leave { aside: PathBuf, path: PathBuf },
 }
 
-/// A file that is no longer where it was: what is left of it, and where that was.
+/// A file that was moved away or deleted: its temporary name, if it is to be deleted, and its old path.
 struct Gone {
     aside: Option<PathBuf>,
     path: PathBuf,
@@ -172,7 +171,7 @@ impl Staged {
     }
 }
 
-/// How to get back to where we came from, the last step first.
+/// Undoes what was done so far, unless `done` is set.
 #[derive(Debug, Default)]
 struct Undo {
     folders: Vec<PathBuf>,
@@ -187,7 +186,7 @@ impl Drop for Undo {
         if self.done {
             return;
         }
-        // Whatever fails here fails for the reason that is already on its way to the user.
+        // Ignore errors here: their cause is already being reported.
         for path in self.made.iter().rev() {
             let _ = fs::remove_file(path);
         }
@@ -214,11 +213,11 @@ fn write_beside(path: &Path, text: &str, undo: &mut Undo) -> Result<TempPath, Fa
     write().map_err(|e: io::Error| cannot("written", path, &e))
 }
 
-/// A new file with a name that migrations ignore, in the folder of another one.
+/// Creates a temporary file in the folder of this one, with a name that migrations ignore.
 fn beside(path: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".lockgate-");
-    // Like any new file, and not for its owner alone.
+    // With the permissions of an ordinary file: temporary files are private by default.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(path.parent().unwrap_or(Path::new(".")))
@@ -228,7 +227,7 @@ fn make_folder(path: &Path, undo: &mut Undo) -> Result<(), Failure> {
     let Some(folder) = path.parent() else { return Ok(()) };
     let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
     for folder in missing.into_iter().rev() {
-        fs::create_dir(folder).map_err(|e| cannot("made", folder, &e))?;
+        fs::create_dir(folder).map_err(|e| cannot("created", folder, &e))?;
         undo.folders.push(folder.to_owned());
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The command line: what can be typed, and which command it goes to.
+//! The command line, and the dispatch to the commands.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use anstream::eprintln;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::called::{self, Called};
 use crate::command;
 use crate::failure::Failure;
+use crate::invocation::{self, Invocation};
 
 /// The developers' commands of Lockgate.
 #[derive(Debug, Parser)]
@@ -22,8 +22,7 @@ struct Cli {
     command: Command,
 }
 
-/// What stands at a command here is all that clap shows above its options: what there is to say beyond it is the
-/// `after_help` of its arguments.
+/// The documentation of a command is its short help. Longer text belongs into the `after_help` of its arguments.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Give a package what it needs to have migrations.
@@ -56,19 +55,19 @@ enum Command {
     Testdb(command::testdb::Arguments),
 }
 
-/// Reads the command line and does what it says. This is all that a workspace's own `xtask` needs.
+/// Runs the command line. This is the whole `main` of a workspace's own `xtask`.
 pub fn main() -> ExitCode {
-    run(Called::Xtask, std::env::args_os())
+    run(Invocation::Xtask, std::env::args_os())
 }
 
-/// The same as the program `cargo-lockgate`, which cargo runs for `cargo lockgate`.
+/// Runs the command line of the program `cargo-lockgate`, which cargo runs for `cargo lockgate`.
 pub fn cargo_main() -> ExitCode {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
-    let called = Called::take(&mut arguments);
-    run(called, arguments.into_iter())
+    let invocation = Invocation::take(&mut arguments);
+    run(invocation, arguments.into_iter())
 }
 
-/// Whatever is typed behind a command that this build does not have.
+/// The arguments of a command that this build does not have.
 #[cfg(not(feature = "schema"))]
 #[derive(Debug, clap::Args)]
 struct NotBuilt {
@@ -76,12 +75,12 @@ struct NotBuilt {
     _arguments: Vec<OsString>,
 }
 
-fn run(called: Called, arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    called.set();
-    let command = Cli::command().name(called.program()).bin_name(called.program());
+fn run(invocation: Invocation, arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    invocation.set();
+    let command = Cli::command().name(invocation.program()).bin_name(invocation.program());
     let cli = Cli::from_arg_matches(&command.get_matches_from(arguments)).unwrap_or_else(|error| error.exit());
     let outcome = match cli.command {
-        Command::Init(arguments) => command::init::run(&arguments, called),
+        Command::Init(arguments) => command::init::run(&arguments, invocation),
         Command::NewMigration(arguments) => command::new_migration::run(&arguments),
         Command::NewTest(arguments) => command::new_test::run(&arguments),
         Command::Check(arguments) => command::check::run(&arguments),
@@ -102,20 +101,20 @@ fn run(called: Called, arguments: impl Iterator<Item = OsString>) -> ExitCode {
     end(outcome)
 }
 
-/// Says why a command failed, if it did, and gives the exit code.
+/// Prints why a command failed, if it did, and returns the exit code.
 pub fn end(outcome: Result<(), Failure>) -> ExitCode {
     let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Failure::Refused(message) | Failure::Impossible(message) = &failure {
-                let message = called::named(message);
+                let message = invocation::with_command_name(message);
                 let (red, plain) = (anstyle::AnsiColor::Red.on_default().bold(), anstyle::Reset);
                 eprintln!("{red}error{plain}: {message}");
             }
             failure.exit_code()
         }
     };
-    // A closed pipe is the reader's wish, not our failure.
+    // A closed pipe is not a failure of the command.
     let _ = std::io::stdout().flush();
     code
 }

@@ -1,33 +1,33 @@
-//! Why a command ends without having done its work, and the exit code that says so.
+//! Why a command failed, and its exit code.
 
 use std::fmt;
 use std::process::ExitCode;
 
 use lockgate_testing::server;
 
-/// What goes up to `main`.
+/// Why a command failed.
 #[derive(Debug)]
 pub enum Failure {
-    /// Problems were found, or the request was refused: exit code 1.
+    /// Problems were found, or the command refused to run: exit code 1.
     Refused(String),
-    /// The work could not be done: exit code 2.
+    /// The command could not do its work: exit code 2.
     Impossible(String),
-    /// A program that we ran has said all there is to say: its exit code.
+    /// A program that we ran failed and has printed why: its exit code.
     Code(u8),
 }
 
 impl Failure {
-    /// A refusal, for this reason.
+    /// Makes a refusal with this reason.
     pub fn refused(message: impl Into<String>) -> Self {
         Self::Refused(message.into())
     }
 
-    /// The work could not be done, for this reason.
+    /// Makes a failure with this reason.
     pub fn impossible(message: impl Into<String>) -> Self {
         Self::Impossible(message.into())
     }
 
-    /// The exit code that says so.
+    /// Returns the exit code.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Refused(_) => ExitCode::from(1),

@@ -1,7 +1,7 @@
-//! The developers' commands of Lockgate: make, freeze, renumber and check migrations, and run tests
-//! on real servers.
+//! The developers' commands of Lockgate: create, check, freeze and renumber migrations, and run their tests on real
+//! servers.
 //!
-//! A workspace gets them as a member crate `xtask` that depends on this one, whose `main` is
+//! Add a member crate `xtask` to your workspace that depends on this crate, with this `main`:
 //!
 //! ```no_run
 //! # mod xtask {
@@ -11,58 +11,56 @@
 //! # }
 //! ```
 //!
-//! and by an alias in `.cargo/config.toml`:
+//! and an alias in `.cargo/config.toml`:
 //!
 //! ```toml
 //! [alias]
 //! xtask = "run --quiet --package xtask --"
 //! ```
 //!
-//! So all who work on it have the same release. Or the program is installed on the machine, as
-//! `cargo lockgate` (`cargo install lockgate-xtask`), and `cargo lockgate init` writes the alias
+//! Then everyone who works on the workspace uses the same release. Or install the program on your machine, with
+//! `cargo install lockgate-xtask`, and run it as `cargo lockgate`. `cargo lockgate init` then writes the alias
 //! `xtask = "lockgate xtask"`.
 //!
 //! # Which migrations
 //!
-//! The commands work on the package whose directory has a `migrations/` folder; `--package` chooses
-//! where there are several. A package that embeds a folder elsewhere says so in its `Cargo.toml`,
-//! with the path that it gives to `embed_migrations!`:
+//! The commands work on the package whose directory has a `migrations/` folder. If there are several, choose one with
+//! `--package`. If a package embeds another folder, its `Cargo.toml` must name it, with the path that
+//! `embed_migrations!` has:
 //!
 //! ```toml
 //! [package.metadata.lockgate]
 //! migrations = "../../migrations"
 //! ```
 //!
-//! Tests of migrations are in `tests/migrations/` of the package.
+//! The tests of migrations are in `tests/migrations/` of the package.
 //!
 //! # Exit codes
 //!
-//! 0: done, nothing found. 1: problems were found, or a request was refused; nothing was changed.
-//! 2: the command line was not understood, or the work could not be done (no such package, a file
-//! that cannot be written). `test` passes on the code of the test runner.
+//! 0: success. 1: problems were found, or the command refused to run; nothing was changed. 2: the command line is wrong,
+//! or the command failed (no such package, a file that cannot be written). `test` exits with the code of the test runner.
 //!
 //! # Features
 //!
-//! By default this crate has what daily work needs, and compiles in a third of the time. `full` is all of these:
+//! The default features are enough for daily work, and compile in a third of the time. `full` enables all of these:
 //!
-//! * `grammar`: `check` parses SQL by the grammars of PostgreSQL and SQLite, as the compiler does in any case.
-//! * `replay`: where `migrations.toml` names `sqlite` among its dialects, `check` runs the whole set on an SQLite
-//!   in memory and shows what fails there as `replay` (`cargo xtask explain replay`). It is the SQLite that the
-//!   workspace's programs embed, as a workspace has one `libsqlite3-sys`. `--no-replay` leaves it out. A build script
-//!   replays with `lockgate_build::replay`.
-//! * `schema`: the command of this name.
+//! * `grammar`: `check` parses SQL with the grammars of PostgreSQL and SQLite, as the compiler always does.
+//! * `replay`: if `migrations.toml` names `sqlite` among its dialects, `check` runs the whole set on an in-memory SQLite,
+//!   and reports failures as `replay` (`cargo xtask explain replay`). A workspace has one `libsqlite3-sys`, so this is the
+//!   SQLite that its programs embed. `--no-replay` turns it off. A build script replays with `lockgate_build::replay`.
+//! * `schema`: the command `schema`.
 //! * `trace`: `check --trace`.
 //!
-//! # What `check` says to programs
+//! # Machine-readable output of `check`
 //!
-//! With `--format json` or `--format sarif` stdout carries one document and nothing else, and what is
-//! for people goes to stderr. The exit codes are the same; after a 2 there is no document.
+//! With `--format json` or `--format sarif`, stdout is one document, and messages for people go to stderr. The exit codes
+//! are the same; with exit code 2 there is no document.
 //!
-//! `sarif` is [SARIF 2.1.0](https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html): every
-//! code is a rule with its page, every finding a result with its region, and paths are relative to
-//! the root of the workspace, which is `%SRCROOT%`. Columns count Unicode code points.
+//! `sarif` is [SARIF 2.1.0](https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html): each code is a rule with
+//! its page, each finding is a result with its region, and paths are relative to the root of the workspace, `%SRCROOT%`.
+//! Columns count Unicode code points.
 //!
-//! `json` is Lockgate's own. Keys are only ever added while `version` is 1, and so are codes:
+//! `json` is Lockgate's own format. While `version` is 1, keys and codes may be added but are never removed:
 //!
 //! ```json
 //! {
@@ -90,7 +88,8 @@
 //! }
 //! ```
 //!
-//! `severity` is `error`, `warning` or `note`. `replay` is what a replay did, for people. `trace` is what `--trace` found:
+//! `severity` is `error`, `warning` or `note`. `replay` is a summary of the replay, for people. `trace` has the results of
+//! `--trace`:
 //!
 //! ```json
 //! {
@@ -119,29 +118,28 @@
 //! }
 //! ```
 //!
-//! It has the drafts that ran, and what they did to relations that were there before each. `lock` is the strongest
-//! one that is held on the relation behind the statement, and `null` with `blocks` where it could not be seen; `indexes`
-//! are those that were built. `server` is `null` where nothing ran, and `summary` says why. The tables are empty there: a
-//! scan of one still counts as a scan, and a table that is rewritten is read for it.
+//! It lists the drafts that ran, and what they did to relations that existed before each. `lock` is the strongest lock
+//! that is held on the relation after the statement; `lock` and `blocks` are `null` if it could not be observed. `indexes`
+//! are the indexes that were built. `server` is `null` if nothing ran, and `summary` says why. The tables are empty: a
+//! scan of an empty table still counts as a scan, as does the read of a table that is rewritten.
 //!
-//! `file` is relative to the root of the workspace, with forward
-//! slashes. Lines and columns count from 1, columns in characters, and the end is behind the last one;
-//! the four are `null` where a finding is about a file as a whole, `label` where there is nothing to say
-//! beside the caret, and `package` where a folder belongs to none.
+//! `file` is relative to the root of the workspace, with forward slashes. Lines and columns count from 1, columns in
+//! characters, and the end is exclusive. Some values can be `null`: the four positions, if a finding is about a whole file;
+//! `label`, if there is no text at the caret; and `package`, if no package embeds the folder.
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
-mod called;
 mod changes;
 mod cli;
 mod command;
 mod failure;
 mod git;
+mod invocation;
+#[cfg(any(feature = "schema", feature = "trace"))]
+mod missing_role;
 mod program;
 mod project;
-#[cfg(any(feature = "schema", feature = "trace"))]
-mod role;
 #[cfg(feature = "schema")]
 mod schema;
 #[cfg(feature = "trace")]
@@ -151,7 +149,7 @@ pub use cli::{cargo_main, main};
 #[cfg(any(feature = "schema", feature = "trace"))]
 use lockgate_source::scripts;
 
-/// What the research commands of Lockgate's own workspace share with these. No part of the interface.
+/// Shared with the research commands of Lockgate's own workspace. Not part of the public API.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::cli::end;

@@ -1,5 +1,5 @@
-//! The test program of a package's migrations, which alone has its Rust steps and the functions of its
-//! tests compiled in: asked by variables, it answers into a file.
+//! Runs the test program of a package's migrations, into which the Rust steps and test functions are compiled. The
+//! request goes through environment variables, and the answer comes in a file.
 
 use std::env;
 use std::process::{Command, Stdio};
@@ -10,17 +10,17 @@ use lockgate_testing::request::{ANSWER, Answer, REQUEST, Request};
 use crate::failure::Failure;
 use crate::project::Package;
 
-/// The test of the program in which it looks for what we ask.
+/// The test that answers requests.
 const TEST: &str = "embedded_is_what_is_on_disk";
 
-/// Whether the package has one.
+/// Whether the package has such a program.
 #[cfg(feature = "schema")]
-pub(crate) fn is_there(package: &Package) -> bool {
+pub(crate) fn exists(package: &Package) -> bool {
     let main = std::fs::read_to_string(package.tests.join("main.rs")).unwrap_or_default();
     main.lines().any(|line| !line.trim_start().starts_with("//") && line.contains("migration_tests!"))
 }
 
-/// Builds the program and asks it.
+/// Builds the program, sends the request, and returns the answer.
 pub(crate) fn ask(package: &Package, request: &Request, variables: &[(&str, &str)]) -> Result<String, Failure> {
     let cargo = || {
         let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -29,11 +29,11 @@ pub(crate) fn ask(package: &Package, request: &Request, variables: &[(&str, &str
         command
     };
     let impossible = |e| Failure::impossible(format!("cargo test: {e}"));
-    // What cargo says is no part of what we print.
+    // Keep the output of cargo out of ours.
     let built = cargo().arg("--no-run").stdout(Stdio::null()).status().map_err(impossible)?;
     if !built.success() {
         return Err(Failure::impossible(format!(
-            "the tests of the migrations of `{}` do not build: `tests/migrations/main.rs` says \
+            "the migration tests of `{}` do not build: `tests/migrations/main.rs` must be \
              `lockgate_harness::migration_tests!();`",
             package.name
         )));
@@ -46,10 +46,10 @@ pub(crate) fn ask(package: &Package, request: &Request, variables: &[(&str, &str
     match Answer::read(answer.path()) {
         Some(Answer::Done(text)) => Ok(text),
         Some(Answer::Refused(text)) => Err(Failure::refused(text)),
-        // It never came to our question.
+        // The test ended before it read the request.
         None => {
             eprint!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-            Err(Failure::impossible(format!("the test `{TEST}` of `{}` gives no answer", package.name)))
+            Err(Failure::impossible(format!("the test `{TEST}` of `{}` did not answer", package.name)))
         }
     }
 }

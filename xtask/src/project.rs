@@ -1,5 +1,4 @@
-//! The workspace that a command works on: which package has migrations, and where they and their
-//! tests are.
+//! The workspace of a command: which packages have migrations, and where the migrations and their tests are.
 
 use std::path::{Path, PathBuf};
 
@@ -17,33 +16,33 @@ pub(crate) struct Project {
     packages: Vec<Package>,
 }
 
-/// A package of it, and the folder of migrations that it embeds.
+/// A package, and the folder of migrations that it embeds.
 #[derive(Clone, Debug)]
 pub(crate) struct Package {
     pub(crate) name: String,
     /// The directory of its `Cargo.toml`, absolute.
     pub(crate) directory: PathBuf,
-    /// The folder, absolute; whether it exists is another question.
+    /// The folder, absolute. It may not exist.
     pub(crate) folder: PathBuf,
-    /// The folder as `embed_migrations!` names it, from the package: `migrations`.
+    /// The folder relative to the package, as `embed_migrations!` names it: `migrations`.
     pub(crate) path: String,
-    /// The folder as messages name it, from the root of the workspace: `examples/app/migrations`.
+    /// The folder relative to the root of the workspace, as messages name it: `examples/app/migrations`.
     pub(crate) shown: String,
-    /// The tests of its migrations, absolute.
+    /// The folder of the tests of its migrations, absolute.
     pub(crate) tests: PathBuf,
-    /// The same as messages name them, from the root of the workspace.
+    /// The same relative to the root of the workspace, as messages name it.
     pub(crate) shown_tests: String,
-    /// The databases that its manifest asks for; of a folder that several packages share, those of all.
+    /// The databases that its manifest enables; if several packages share the folder, those of all of them.
     pub(crate) backends: Dialects,
     dependencies: Vec<String>,
-    /// The clone of Lockgate that it depends on, where it does so by path.
+    /// The clone of Lockgate, if the package depends on it by path.
     pub(crate) clone: Option<PathBuf>,
     /// Whether `package.metadata.lockgate.migrations` names the folder.
     named: bool,
 }
 
 impl Project {
-    /// Asks cargo.
+    /// Reads the workspace from `cargo metadata`.
     pub(crate) fn find() -> Result<Self, Failure> {
         let metadata = MetadataCommand::new().no_deps().exec();
         let metadata = metadata.map_err(|e| Failure::impossible(format!("the workspace cannot be read: {e}")))?;
@@ -58,8 +57,8 @@ impl Project {
                 Some(value) => Some(value.as_str().ok_or_else(|| {
                     let manifest = manifest.display();
                     Failure::impossible(format!(
-                        "{manifest}: `package.metadata.lockgate.migrations` is {value}: it is the path of a folder, as \
-                         in `migrations = \"../../migrations\"`"
+                        "{manifest}: `package.metadata.lockgate.migrations` is {value}: it must be the path of a folder, \
+                         for example `migrations = \"../../migrations\"`"
                     ))
                 })?),
             };
@@ -72,7 +71,7 @@ impl Project {
             }
             packages.push(known);
         }
-        // One that embeds a folder of another one has its databases too.
+        // Packages that embed the same folder share their databases.
         let of_folder = |folder: &Path| -> Dialects {
             let sharing = packages.iter().filter(|package| package.folder == folder);
             sharing.flat_map(|package| package.backends.iter()).collect()
@@ -82,8 +81,8 @@ impl Project {
         Ok(Self { root, packages })
     }
 
-    /// The package to work on: the one that is named, or the only one with migrations, or the one
-    /// that the current directory is in.
+    /// Returns the package to work on: the named one, or the only one with migrations, or the one of the current
+    /// directory.
     pub(crate) fn package(&self, name: Option<&str>) -> Result<Package, Failure> {
         if let Some(name) = name {
             return self.named(name);
@@ -96,7 +95,7 @@ impl Project {
             }
             [] => {
                 return Err(Failure::impossible(format!(
-                    "no package of {} has a `migrations/` folder: make one with `cargo xtask init`{}",
+                    "no package of {} has a `migrations/` folder: create one with `cargo xtask init`{}",
                     self.root.display(),
                     if self.packages.len() > 1 { " --package NAME" } else { "" }
                 )));
@@ -112,8 +111,7 @@ impl Project {
         )))
     }
 
-    /// The package that is to get migrations: the one that is named, or the only one, or the one
-    /// that the current directory is in.
+    /// Returns the package that `init` works on: the named one, or the only one, or the one of the current directory.
     pub(crate) fn package_to_init(&self, name: Option<&str>) -> Result<Package, Failure> {
         if let Some(name) = name {
             return self.named(name);
@@ -127,14 +125,14 @@ impl Project {
         }
     }
 
-    /// What chooses this package for `init`, where there are several.
+    /// Returns the option that chooses this package for `init`, if there are several.
     pub(crate) fn choice(&self, package: &Package) -> String {
         let others = self.packages.iter().filter(|other| other.name != "xtask" && other.name != package.name).count();
         if others > 0 && !package.name.is_empty() { format!(" --package {}", package.name) } else { String::new() }
     }
 
-    /// The folder above a package without one that it may be meant to use, as a path from the package: one
-    /// that no other package has for its own.
+    /// Looks for a folder of migrations above a package that has none, which the package may be meant to use: one that no
+    /// other package uses. Returns its path relative to the package.
     pub(crate) fn folder_above(&self, package: &Package) -> Option<String> {
         if package.named || package.folder.exists() {
             return None;
@@ -145,7 +143,7 @@ impl Project {
         Some(format!("{}migrations", "../".repeat(at + 1)))
     }
 
-    /// Every folder of migrations in the workspace, each once.
+    /// Returns every folder of migrations in the workspace, each once.
     pub(crate) fn folders(&self) -> Vec<Package> {
         let mut found: Vec<Package> = Vec::new();
         for package in self.packages.iter().filter(|package| package.folder.is_dir()) {
@@ -159,13 +157,13 @@ impl Project {
         found
     }
 
-    /// The folder at the root of a workspace, which any of its packages may embed.
+    /// Returns the folder at the root of the workspace, which any package may embed.
     fn of_the_root(&self) -> Package {
         let backends = self.packages.iter().flat_map(|package| package.backends.iter()).collect();
         Package { backends, ..Package::new(&self.root, String::new(), self.root.clone(), None) }
     }
 
-    /// Whether one of its packages depends on a package of this name, or is it.
+    /// Whether one of the packages has this name, or depends on a package of this name.
     pub(crate) fn depends_on(&self, name: &str) -> bool {
         self.packages.iter().any(|package| package.name == name || package.depends_on(name))
     }
@@ -177,7 +175,7 @@ impl Project {
         })
     }
 
-    /// A path as messages name it: from the root of the workspace.
+    /// Returns a path relative to the root of the workspace, as messages name it.
     pub(crate) fn shown(&self, path: &Path) -> String {
         shown(&self.root, path)
     }
@@ -199,8 +197,8 @@ impl Package {
         self.dependencies.iter().any(|dependency| dependency == name)
     }
 
-    /// Where a path of a scaffold is.
-    pub(crate) fn place(&self, path: &str) -> PathBuf {
+    /// Returns the absolute path of a scaffold's file.
+    pub(crate) fn path_of(&self, path: &str) -> PathBuf {
         normal(&self.directory.join(path))
     }
 }
@@ -210,7 +208,7 @@ fn shown(root: &Path, path: &Path) -> String {
     path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
 }
 
-/// The package that the current directory is in, the innermost where they are nested.
+/// Returns the package of the current directory, or the innermost if they are nested.
 fn around<'a>(packages: &[&'a Package]) -> Option<&'a Package> {
     let here = std::env::current_dir().ok()?;
     let around = packages.iter().copied().filter(|package| here.starts_with(&package.directory));

@@ -1,5 +1,5 @@
-//! The schema that a folder's migrations make, read from a throwaway database on which they were run, and
-//! the schema of a database that is there. Here the runtime is known: it runs and reads.
+//! Reads the schema that the migrations of a folder make, by running them on a throwaway database; and the schema of an
+//! existing database. This module uses the runtime.
 
 use lockgate::schema::Schema;
 use lockgate::{Database, Error, Migrations, Migrator, UpTo, read_schema};
@@ -7,16 +7,16 @@ use lockgate_source::core::{Dialect, Version};
 use lockgate_source::folder::Folder;
 use lockgate_testing::server::{self, Options, Postgres};
 
-use crate::role;
+use crate::missing_role;
 
-/// Why there is no schema.
+/// Why a schema cannot be read.
 #[derive(Debug)]
 pub(crate) enum NoSchema {
-    /// There is no server to be had, or it cannot be started.
+    /// There is no server, or it cannot be started.
     Server(server::Error),
-    /// What the database or the runtime says.
+    /// An error of the database or of a migration.
     Error(Box<Error>),
-    /// The runtime of ours did not start, a file is gone.
+    /// Another failure: the async runtime does not start, or a file is gone.
     Other(String),
 }
 
@@ -26,8 +26,8 @@ impl From<Error> for NoSchema {
     }
 }
 
-/// Runs the first so many migrations of a folder without errors on a throwaway database, and reads what
-/// they have made. None of them may be a Rust step.
+/// Runs the first `count` migrations of a folder on a throwaway database, and reads the schema. The folder must have no
+/// errors, and none of these migrations may be a Rust step.
 pub(crate) fn of_folder(folder: &Folder, count: usize, dialect: Dialect) -> Result<Schema, NoSchema> {
     let _server;
     let url = match dialect {
@@ -53,7 +53,7 @@ pub(crate) fn of_folder(folder: &Folder, count: usize, dialect: Dialect) -> Resu
     })
 }
 
-/// Applies as often as another role is missing: that a throwaway server has none of yours is no news.
+/// Applies the migrations, and creates each role that is missing, as a throwaway server has none of the user's roles.
 async fn apply(
     database: &mut Database,
     migrator: &Migrator,
@@ -64,11 +64,11 @@ async fn apply(
     loop {
         let Err(error) = migrator.apply_to(&mut *database, UpTo::Version(version)).await else { return Ok(()) };
         let said = error.report().database_code().zip(error.report().database_message());
-        let missing = said.and_then(|(code, message)| role::missing(code.strip_prefix("SQLSTATE ")?, message));
+        let missing = said.and_then(|(code, message)| missing_role::named_in(code.strip_prefix("SQLSTATE ")?, message));
         let missing = missing.map(str::to_owned);
         match (missing, database.postgres()) {
             (Some(role), Some(connection)) if dialect == Dialect::Postgres && !made.contains(&role) => {
-                role::make(connection, &role).await.map_err(|e| NoSchema::Other(e.to_string()))?;
+                missing_role::create(connection, &role).await.map_err(|e| NoSchema::Other(e.to_string()))?;
                 made.push(role);
             }
             _ => return Err(error.into()),
@@ -76,7 +76,7 @@ async fn apply(
     }
 }
 
-/// Reads what is in a database.
+/// Reads the schema of an existing database.
 pub(crate) fn of_database(url: &str) -> Result<Schema, NoSchema> {
     run(async {
         let mut database = Database::connect(url).await?;

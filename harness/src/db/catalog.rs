@@ -1,20 +1,20 @@
-//! What the catalogues say, asked in the words of each database and answered in the same.
+//! Queries of the catalogs of each database, with results in one form.
 
 use lockgate::Dialect;
 
 use super::{Db, TextRow};
 use crate::failure::TestResult;
 
-/// Something with a name.
+/// A table, index or other object with a name.
 #[derive(Clone, Debug)]
 pub(super) struct NamedObject {
     pub(super) schema: String,
     pub(super) name: String,
-    /// Whether it is found without its schema.
+    /// Whether its name is enough without its schema.
     visible: bool,
-    /// How the catalogue of PostgreSQL numbers it.
+    /// Its OID, on PostgreSQL.
     pub(super) oid: String,
-    /// Of a table: where its rows are.
+    /// Where its rows are, if it is a table.
     pub(super) rows: Rows,
 }
 
@@ -23,9 +23,9 @@ pub(super) struct NamedObject {
 pub(super) enum Rows {
     /// In the table.
     Own,
-    /// Wherever the module of a virtual table has them.
+    /// Where the module of a virtual table keeps them.
     Virtual,
-    /// They are those of another table: of the one that this is a partition of, or of a virtual one.
+    /// In another table: the partitioned table that this is a partition of, or a virtual table that this belongs to.
     OfAnother,
     /// On another server.
     Foreign,
@@ -38,7 +38,7 @@ pub(super) struct Column {
     pub(super) data_type: String,
 }
 
-/// A foreign key: its columns, the table it points to, and the columns there.
+/// A foreign key: its columns, the table that it references, and the columns there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ForeignKey {
     pub(super) columns: Vec<String>,
@@ -46,7 +46,7 @@ pub(super) struct ForeignKey {
     pub(super) to: Vec<String>,
 }
 
-/// What kinds of things have names.
+/// A kind of object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Table,
@@ -69,36 +69,36 @@ impl Kind {
 }
 
 impl NamedObject {
-    pub(super) fn is_called(&self, name: &str, dialect: Dialect) -> bool {
+    pub(super) fn has_name(&self, name: &str, dialect: Dialect) -> bool {
         let same = |a: &str, b: &str| if dialect == Dialect::Sqlite { a.eq_ignore_ascii_case(b) } else { a == b };
         (self.visible && same(&self.name, name))
             || name.split_once('.').is_some_and(|(schema, name)| same(&self.schema, schema) && same(&self.name, name))
     }
 
-    /// How it is called in messages and in SQL's own catalogue functions.
+    /// Its name in messages.
     pub(super) fn shown(&self) -> String {
         if self.visible { self.name.clone() } else { format!("{}.{}", self.schema, self.name) }
     }
 
-    /// How it is called in SQL.
+    /// Its name in SQL.
     pub(super) fn quoted(&self) -> String {
         format!("{}.{}", identifier(&self.schema), identifier(&self.name))
     }
 }
 
-/// A text as a literal.
+/// Quotes a text as a SQL literal.
 pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// A name as an identifier.
+/// Quotes a name as a SQL identifier.
 pub(crate) fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 impl Db {
-    /// All things of a kind, without what the database and Lockgate have for themselves.
-    pub(super) async fn things(&mut self, kind: Kind) -> TestResult<Vec<NamedObject>> {
+    /// Returns all objects of a kind, without those of the database and of Lockgate itself.
+    pub(super) async fn objects(&mut self, kind: Kind) -> TestResult<Vec<NamedObject>> {
         let sql = match (self.dialect(), kind) {
             (Dialect::Sqlite, Kind::Type) => return Ok(Vec::new()),
             (Dialect::Sqlite, Kind::Table) => "SELECT schema, name, 1, '', type FROM pragma_table_list \
@@ -134,7 +134,7 @@ impl Db {
             }
         };
         let rows = self.ask(&sql).await?;
-        let things = rows.into_iter().map(|row| {
+        let objects = rows.into_iter().map(|row| {
             let [schema, name, visible, oid, rows] = texts(row);
             let rows = match rows.as_str() {
                 "foreign" => Rows::Foreign,
@@ -144,8 +144,8 @@ impl Db {
             };
             NamedObject { schema, name, visible: matches!(visible.as_str(), "t" | "1"), oid, rows }
         });
-        // What Lockgate keeps is not the migrations' affair.
-        Ok(things.filter(|thing| !["lockgate_history", "lockgate_log"].contains(&thing.name.as_str())).collect())
+        // Lockgate's own tables are not part of the migrations.
+        Ok(objects.filter(|object| !["lockgate_history", "lockgate_log"].contains(&object.name.as_str())).collect())
     }
 
     pub(super) async fn columns(&mut self, table: &NamedObject) -> TestResult<Vec<Column>> {
@@ -170,7 +170,7 @@ impl Db {
         Ok(rows.into_iter().map(column).collect())
     }
 
-    /// The columns of the primary key in their order; none where there is no key.
+    /// Returns the columns of the primary key in order; none if there is no key.
     pub(super) async fn primary_key(&mut self, table: &NamedObject) -> TestResult<Vec<String>> {
         let sql = match self.dialect() {
             Dialect::Sqlite => {
@@ -216,7 +216,7 @@ impl Db {
         Ok(keys.into_iter().map(|(_, key)| key).collect())
     }
 
-    /// The names of the constraints that have one. SQLite keeps them only in the text of the table.
+    /// Returns the names of the named constraints. SQLite has them only in the text of the table.
     pub(super) async fn constraints(&mut self, table: &NamedObject) -> TestResult<Vec<String>> {
         if self.dialect() == Dialect::Sqlite {
             let name = literal(&table.name);
@@ -232,25 +232,25 @@ impl Db {
     }
 }
 
-/// Temporary tables of other sessions may go at any moment.
+/// Leaves out the temporary tables of other sessions, which may disappear at any moment.
 const USERS: &str = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%' \
      AND (n.nspname NOT LIKE 'pg\\_temp\\_%' OR n.oid = pg_my_temp_schema())";
 
-/// Where the rows of a table are: a partition's are counted with the table that it is a part of, and those of a
-/// foreign table, or of a table with a foreign part, are on another server.
+/// Says where the rows of a table are. Those of a partition are counted with its partitioned table. Those of a foreign
+/// table, or of a table with a foreign partition, are on another server.
 const ROWS_OF: &str = "CASE WHEN c.relkind = 'f' OR EXISTS (WITH RECURSIVE part (oid) AS (\
      SELECT inhrelid FROM pg_inherits WHERE inhparent = c.oid \
      UNION SELECT i.inhrelid FROM pg_inherits i JOIN part ON i.inhparent = part.oid) \
      SELECT FROM part JOIN pg_class f USING (oid) WHERE f.relkind = 'f') THEN 'foreign' \
      WHEN c.relispartition THEN 'part' ELSE '' END";
 
-/// The first columns of a row as texts.
+/// Returns the first columns of a row.
 pub(super) fn texts<const N: usize>(row: TextRow) -> [String; N] {
     let mut values = row.into_iter();
     std::array::from_fn(|_| values.next().flatten().unwrap_or_default())
 }
 
-/// The words behind `CONSTRAINT` in the text of a table: names are quoted in four ways.
+/// Finds the names after `CONSTRAINT` in the text of a table.
 fn constraint_names(sql: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut words = Words { rest: sql };
@@ -262,7 +262,7 @@ fn constraint_names(sql: &str) -> Vec<String> {
     names
 }
 
-/// The words of a text of SQL, each with whether it was quoted; strings and comments are none.
+/// Iterates over the words of SQL, each with whether it was quoted. Skips strings and comments.
 struct Words<'a> {
     rest: &'a str,
 }

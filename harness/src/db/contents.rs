@@ -1,5 +1,5 @@
-//! What is in the tables: how many rows, digests of columns that the database itself makes, and, where
-//! someone has to see them, the rows.
+//! Queries of the rows of tables: their count, a digest of each column, which the database computes, and the rows
+//! themselves.
 
 use lockgate::Dialect;
 
@@ -7,24 +7,24 @@ use super::catalog::{Kind, NamedObject, Rows, identifier, literal, texts};
 use super::{Db, TextRow};
 use crate::failure::TestResult;
 
-/// How many tables or columns one statement asks of.
-const TOGETHER: usize = 100;
+/// The most tables or columns in one statement.
+const BATCH: usize = 100;
 
-/// How long such a statement gets: SQLite takes a million bytes, and a table without a key is asked for all of its
-/// columns for each of them.
-const LONGEST: usize = 256 * 1024;
+/// The most bytes of one statement: SQLite accepts a million. For a table without a key, the part for each column names
+/// all columns.
+const MAX_BYTES: usize = 256 * 1024;
 
-/// What is in a table that has rows.
+/// Digests of a table that has rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Content {
-    /// How messages name the table.
+    /// The name of the table in messages.
     pub(crate) table: String,
-    /// The columns of its primary key; none where it has no key.
+    /// The columns of its primary key; none if it has no key.
     pub(crate) key: Vec<String>,
     pub(crate) columns: Vec<ColumnContent>,
 }
 
-/// What is in a column, whatever the order of the rows.
+/// Digests of a column, which do not depend on the order of rows.
 #[derive(Clone, Debug)]
 pub(crate) struct ColumnContent {
     pub(crate) name: String,
@@ -33,45 +33,43 @@ pub(crate) struct ColumnContent {
     pub(crate) generated: bool,
     /// A digest of its values.
     pub(crate) values: String,
-    /// A digest of its values, each with the row that it is in.
+    /// A digest of its values, each with the key of its row.
     pub(crate) placed: String,
 }
 
-/// A column as the catalogue has it.
+/// A column as the catalog has it.
 struct Listed {
     table: String,
     name: String,
     data_type: String,
     generated: bool,
-    /// Its place in the primary key, counted from 1; 0 where it is not in it.
+    /// Its position in the primary key, counted from 1; 0 if it is not part of the key.
     key: usize,
 }
 
 impl Db {
-    /// The tables whose rows can be counted, and how many each has, asked for in few questions: a walk counts four
-    /// times.
+    /// Counts the rows of each table where that is possible. It takes few statements, as a walk counts four times.
     pub(crate) async fn row_counts(&mut self) -> TestResult<Vec<(String, u64)>> {
         let counted = self.counted().await?;
         Ok(counted.into_iter().map(|(table, count)| (table.shown(), count)).collect())
     }
 
-    /// The tables whose rows cannot be counted: those of other servers, and virtual ones whose module does not read
-    /// them.
+    /// Returns the tables whose rows cannot be counted: those on other servers, and virtual tables that cannot be read.
     pub(crate) async fn uncounted(&mut self) -> TestResult<Vec<String>> {
         let counted = self.row_counts().await?;
-        let tables = self.things(Kind::Table).await?.into_iter().filter(|table| table.rows != Rows::OfAnother);
+        let tables = self.objects(Kind::Table).await?.into_iter().filter(|table| table.rows != Rows::OfAnother);
         let shown = tables.map(|table| table.shown());
         Ok(shown.filter(|table| !counted.iter().any(|(name, _)| name == table)).collect())
     }
 
     async fn counted(&mut self) -> TestResult<Vec<(NamedObject, u64)>> {
-        let tables = self.things(Kind::Table).await?;
+        let tables = self.objects(Kind::Table).await?;
         let own: Vec<NamedObject> = tables.iter().filter(|table| table.rows == Rows::Own).cloned().collect();
         let mut counted = Vec::with_capacity(own.len());
-        for some in own.chunks(TOGETHER) {
+        for some in own.chunks(BATCH) {
             counted.extend(self.count(some).await?);
         }
-        // One whose module is missing, or cannot read it, is left out.
+        // Leave out a table whose module is missing, or cannot read it.
         for table in tables.into_iter().filter(|table| table.rows == Rows::Virtual) {
             counted.extend(self.count(&[table]).await.unwrap_or_default());
         }
@@ -86,7 +84,7 @@ impl Db {
         Ok(tables.iter().cloned().zip(counts).collect())
     }
 
-    /// What is in each table that has rows.
+    /// Reads the digests of each table that has rows.
     pub(crate) async fn contents(&mut self) -> TestResult<Vec<Content>> {
         let counted = self.counted().await?;
         let tables: Vec<NamedObject> =
@@ -94,7 +92,7 @@ impl Db {
         let (plain, others): (Vec<NamedObject>, Vec<NamedObject>) =
             tables.into_iter().partition(|table| table.rows != Rows::Virtual);
         let mut contents = self.contents_of(&plain).await?;
-        // A full-text index may be asked for rows of a table that is gone.
+        // A full-text index may need the rows of a table that is gone.
         for table in others {
             contents.extend(self.contents_of(&[table]).await.unwrap_or_default());
         }
@@ -110,7 +108,7 @@ impl Db {
             let columns: Vec<&Listed> = listed.iter().filter(|column| column.table == id(table, dialect)).collect();
             let mut key: Vec<&Listed> = columns.iter().copied().filter(|column| column.key > 0).collect();
             key.sort_by_key(|column| column.key);
-            // A row without a key is known by all that is in it.
+            // A row without a key is identified by all of its values.
             let known_by: Vec<&str> = match key.len() {
                 0 => columns.iter().filter(|column| !column.generated).map(|column| &*column.name).collect(),
                 _ => key.iter().map(|column| &*column.name).collect(),
@@ -128,9 +126,9 @@ impl Db {
             let mut length = 0;
             let fits = |question: &&String| {
                 length += question.len();
-                length <= LONGEST
+                length <= MAX_BYTES
             };
-            let count = questions.iter().take(TOGETHER).take_while(fits).count().max(1);
+            let count = questions.iter().take(BATCH).take_while(fits).count().max(1);
             let some;
             (some, questions) = questions.split_at(count);
             digests
@@ -145,7 +143,7 @@ impl Db {
         Ok(contents)
     }
 
-    /// The columns of these tables, but for those that a virtual table hides.
+    /// Returns the columns of these tables, without the hidden ones of virtual tables.
     async fn listed(&mut self, tables: &[NamedObject]) -> TestResult<Vec<Listed>> {
         if tables.is_empty() {
             return Ok(Vec::new());
@@ -175,23 +173,23 @@ impl Db {
         Ok(listed.collect())
     }
 
-    /// These columns of every row of a table, as [`encoded`] writes them.
+    /// Reads these columns of every row of a table, as [`encoded`] writes them.
     pub(crate) async fn rows_of(&mut self, table: &str, columns: &[&str]) -> TestResult<Vec<TextRow>> {
-        let tables = self.things(Kind::Table).await?;
-        let Some(table) = tables.iter().find(|thing| thing.shown() == table) else { return Ok(Vec::new()) };
+        let tables = self.objects(Kind::Table).await?;
+        let Some(table) = tables.iter().find(|object| object.shown() == table) else { return Ok(Vec::new()) };
         let dialect = self.dialect();
         let columns: Vec<String> = columns.iter().map(|column| encoded(dialect, &identifier(column))).collect();
         self.ask(&format!("SELECT {} FROM {} AS t", columns.join(", "), table.quoted())).await
     }
 
-    /// Whether a text of the one type, which became a text of the other, has lost nothing on the way: it leads back
-    /// to what it was, or was a text that the other type has read.
+    /// Whether the conversion of a value to another type lost nothing: the new value converts back to the old one, or the
+    /// old value was text and converts to the new one. Both are given as text, with their types.
     pub(crate) async fn is_converted(&mut self, old: (&str, &str), new: (&str, &str)) -> bool {
         let ((old, from), (new, to)) = ((literal(old.0), old.1), (literal(new.0), new.1));
         let was_text = ["text", "character", "citext", "\"char\""].iter().any(|text| from.starts_with(text));
         let back = format!("SELECT CAST(CAST(CAST({new} AS {to}) AS {from}) AS text) = {old}");
-        let there = format!("SELECT CAST(CAST({old} AS {to}) AS text) = {new}");
-        self.holds(&back).await.is_ok() || was_text && !to.starts_with("character") && self.holds(&there).await.is_ok()
+        let forth = format!("SELECT CAST(CAST({old} AS {to}) AS text) = {new}");
+        self.holds(&back).await.is_ok() || was_text && !to.starts_with("character") && self.holds(&forth).await.is_ok()
     }
 }
 
@@ -207,7 +205,7 @@ impl Listed {
     }
 }
 
-/// What a table is known by in [`Listed`].
+/// Returns the key of a table in [`Listed`].
 fn id(table: &NamedObject, dialect: Dialect) -> String {
     match dialect {
         Dialect::Sqlite => format!("{}.{}", table.schema, table.name),
@@ -215,8 +213,7 @@ fn id(table: &NamedObject, dialect: Dialect) -> String {
     }
 }
 
-/// A value as a text from which no other value can be read; NULL is NULL. SQLite's own `quote` ends a text at its
-/// first zero byte.
+/// SQL that encodes a value as unambiguous text; NULL stays NULL. SQLite's `quote` would cut a text at its first NUL.
 fn encoded(dialect: Dialect, column: &str) -> String {
     match dialect {
         Dialect::Sqlite => format!(
@@ -227,7 +224,7 @@ fn encoded(dialect: Dialect, column: &str) -> String {
     }
 }
 
-/// A value that [`encoded`] wrote, of a column of this type, for people.
+/// Shows a value that [`encoded`] wrote, of a column of this type, as a SQL literal.
 pub(crate) fn decoded(dialect: Dialect, data_type: &str, value: Option<&str>) -> String {
     const BARE: [&str; 7] = ["smallint", "integer", "bigint", "numeric", "real", "double precision", "boolean"];
     let Some(value) = value else { return "NULL".to_owned() };
@@ -242,13 +239,13 @@ pub(crate) fn decoded(dialect: Dialect, data_type: &str, value: Option<&str>) ->
     }
 }
 
-/// The bytes of a text in hexadecimal digits.
+/// Decodes hexadecimal digits.
 fn bytes(hex: &str) -> Vec<u8> {
     let digit = |c: u8| char::from(c).to_digit(16).unwrap_or_default();
     hex.as_bytes().chunks(2).map(|pair| pair.iter().fold(0, |byte, c| byte * 16 + digit(*c)) as u8).collect()
 }
 
-/// The question for the two digests of a column, with a bar between them.
+/// SQL that computes the two digests of a column, separated by `|`.
 fn digest(dialect: Dialect, table: &NamedObject, known_by: &[&str], column: &str) -> String {
     let (table, value) = (table.quoted(), encoded(dialect, &identifier(column)));
     match dialect {

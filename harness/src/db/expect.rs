@@ -1,4 +1,4 @@
-//! What is there and what is not, with what was found where it is otherwise.
+//! Checks that a table, column, index or other object exists or does not exist. A failed check lists what does exist.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -8,7 +8,7 @@ use super::Db;
 use super::catalog::{ForeignKey, Kind, NamedObject};
 use crate::failure::{Failure, TestResult};
 
-/// A question whose failure is at the line of the call, which an `async fn` would not know.
+/// Defines checks whose failure has the line of the call. An `async fn` with `#[track_caller]` would not know it.
 macro_rules! expectations {
     ($($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),+) => $ask:ident($($value:expr),+);)+) => {
         impl Db {
@@ -17,7 +17,7 @@ macro_rules! expectations {
                 ///
                 /// # Errors
                 ///
-                /// Where it is otherwise, with what there is, at the line of the call.
+                /// If the check fails. The failure names the line of the call, and says what was found.
                 #[track_caller]
                 pub fn $name(&mut self, $($argument: $type),+) -> impl Future<Output = TestResult> {
                     let place = Location::caller();
@@ -29,81 +29,81 @@ macro_rules! expectations {
 }
 
 expectations! {
-    /// There is a table of this name.
-    expect_table(table: &str) => thing(Kind::Table, table, true);
-    /// There is no table of this name.
-    expect_no_table(table: &str) => thing(Kind::Table, table, false);
-    /// There is a view of this name, materialised or not.
-    expect_view(view: &str) => thing(Kind::View, view, true);
-    /// There is no view of this name.
-    expect_no_view(view: &str) => thing(Kind::View, view, false);
-    /// There is an index of this name.
-    expect_index(index: &str) => thing(Kind::Index, index, true);
-    /// There is no index of this name.
-    expect_no_index(index: &str) => thing(Kind::Index, index, false);
-    /// There is a type of this name: an enum, a domain, a composite, a range. SQLite has none.
-    expect_type(name: &str) => thing(Kind::Type, name, true);
-    /// There is no type of this name.
-    expect_no_type(name: &str) => thing(Kind::Type, name, false);
-    /// There is a trigger of this name.
-    expect_trigger(trigger: &str) => thing(Kind::Trigger, trigger, true);
-    /// There is no trigger of this name.
-    expect_no_trigger(trigger: &str) => thing(Kind::Trigger, trigger, false);
-    /// The table or view has this column.
+    /// Checks that the table exists.
+    expect_table(table: &str) => object(Kind::Table, table, true);
+    /// Checks that the table does not exist.
+    expect_no_table(table: &str) => object(Kind::Table, table, false);
+    /// Checks that the view exists, materialized or not.
+    expect_view(view: &str) => object(Kind::View, view, true);
+    /// Checks that the view does not exist.
+    expect_no_view(view: &str) => object(Kind::View, view, false);
+    /// Checks that the index exists.
+    expect_index(index: &str) => object(Kind::Index, index, true);
+    /// Checks that the index does not exist.
+    expect_no_index(index: &str) => object(Kind::Index, index, false);
+    /// Checks that the type exists: an enum, a domain, a composite type or a range. SQLite has none.
+    expect_type(name: &str) => object(Kind::Type, name, true);
+    /// Checks that the type does not exist.
+    expect_no_type(name: &str) => object(Kind::Type, name, false);
+    /// Checks that the trigger exists.
+    expect_trigger(trigger: &str) => object(Kind::Trigger, trigger, true);
+    /// Checks that the trigger does not exist.
+    expect_no_trigger(trigger: &str) => object(Kind::Trigger, trigger, false);
+    /// Checks that the table or view has this column.
     expect_column(table: &str, column: &str) => column(table, column, true);
-    /// The table or view is there and does not have this column.
+    /// Checks that the table or view exists and does not have this column.
     expect_no_column(table: &str, column: &str) => column(table, column, false);
-    /// The column has this type, as the database writes it: `character varying(40)`, `TEXT`. Case does not count.
+    /// Checks the type of a column, as the database writes it: `character varying(40)`, `TEXT`. Case is ignored.
     expect_column_type(table: &str, column: &str, data_type: &str) => column_type(table, column, data_type);
-    /// The table's primary key is on these columns, in this order.
+    /// Checks that the primary key of the table has these columns, in this order.
     expect_primary_key(table: &str, columns: &[&str]) => key(table, columns);
-    /// The table is there and has no primary key.
+    /// Checks that the table exists and has no primary key.
     expect_no_primary_key(table: &str) => key(table, &[]);
-    /// The table has a foreign key on these columns that points to that table.
+    /// Checks that the table has a foreign key on these columns that references the table `to`.
     expect_foreign_key(table: &str, columns: &[&str], to: &str) => foreign_key(table, columns, to, true);
-    /// The table is there and has no foreign key on these columns that points to that table.
+    /// Checks that the table exists and has no foreign key on these columns that references the table `to`.
     expect_no_foreign_key(table: &str, columns: &[&str], to: &str) => foreign_key(table, columns, to, false);
-    /// The table has a constraint of this name.
+    /// Checks that the table has a constraint of this name.
     expect_constraint(table: &str, constraint: &str) => constraint(table, constraint, true);
-    /// The table is there and has no constraint of this name.
+    /// Checks that the table exists and has no constraint of this name.
     expect_no_constraint(table: &str, constraint: &str) => constraint(table, constraint, false);
 }
 
 impl Db {
-    async fn thing(&mut self, kind: Kind, name: &str, wanted: bool) -> TestResult {
-        let things = self.things(kind).await?;
-        let is_there = things.iter().any(|thing| thing.is_called(name, self.dialect()));
+    async fn object(&mut self, kind: Kind, name: &str, wanted: bool) -> TestResult {
+        let objects = self.objects(kind).await?;
+        let exists = objects.iter().any(|object| object.has_name(name, self.dialect()));
         let word = kind.word();
-        match (is_there, wanted) {
+        match (exists, wanted) {
             (true, true) | (false, false) => Ok(()),
-            (true, false) => unexpected(format!("expected no {word} `{name}`, and there is one")),
+            (true, false) => unexpected(format!("expected no {word} `{name}`, but there is one")),
             (false, true) => {
-                let names = listed(things.iter().map(NamedObject::shown));
+                let names = listed(objects.iter().map(NamedObject::shown));
                 unexpected(format!("expected a {word} `{name}`, found {names}"))
             }
         }
     }
 
-    /// A table, or a view: what has columns.
+    /// Finds a table or view by its name.
     async fn with_columns(&mut self, name: &str) -> TestResult<NamedObject> {
         let mut all = Vec::new();
         for kind in [Kind::Table, Kind::View] {
-            let things = self.things(kind).await?;
-            if let Some(found) = things.iter().find(|thing| thing.is_called(name, self.dialect())) {
+            let objects = self.objects(kind).await?;
+            if let Some(found) = objects.iter().find(|object| object.has_name(name, self.dialect())) {
                 return Ok(found.clone());
             }
-            all.extend(things.iter().map(NamedObject::shown));
+            all.extend(objects.iter().map(NamedObject::shown));
         }
         Err(Failure::without_place(format!("there is no table `{name}`, found {}", listed(all.into_iter()))))
     }
 
     async fn column(&mut self, table: &str, column: &str, wanted: bool) -> TestResult {
-        let thing = self.with_columns(table).await?;
-        let columns = self.columns(&thing).await?;
-        let is_there = columns.iter().any(|known| self.same(&known.name, column));
-        match (is_there, wanted) {
+        let object = self.with_columns(table).await?;
+        let columns = self.columns(&object).await?;
+        let exists = columns.iter().any(|known| self.same(&known.name, column));
+        match (exists, wanted) {
             (true, true) | (false, false) => Ok(()),
-            (true, false) => unexpected(format!("expected no column `{column}` in `{table}`, and there is one")),
+            (true, false) => unexpected(format!("expected no column `{column}` in `{table}`, but there is one")),
             (false, true) => {
                 let names = listed(columns.iter().map(|column| &column.name));
                 unexpected(format!("expected a column `{column}` in `{table}`, found {names}"))
@@ -113,8 +113,8 @@ impl Db {
 
     async fn column_type(&mut self, table: &str, column: &str, data_type: &str) -> TestResult {
         self.column(table, column, true).await?;
-        let thing = self.with_columns(table).await?;
-        let columns = self.columns(&thing).await?;
+        let object = self.with_columns(table).await?;
+        let columns = self.columns(&object).await?;
         let found = columns.iter().find(|known| self.same(&known.name, column)).map(|column| column.data_type.as_str());
         match found {
             Some(found) if found.eq_ignore_ascii_case(data_type) => Ok(()),
@@ -126,8 +126,8 @@ impl Db {
     }
 
     async fn key(&mut self, table: &str, columns: &[&str]) -> TestResult {
-        let thing = self.with_columns(table).await?;
-        let found = self.primary_key(&thing).await?;
+        let object = self.with_columns(table).await?;
+        let found = self.primary_key(&object).await?;
         if self.all_same(&found, columns) {
             return Ok(());
         }
@@ -138,14 +138,14 @@ impl Db {
     }
 
     async fn foreign_key(&mut self, table: &str, columns: &[&str], to: &str, wanted: bool) -> TestResult {
-        let thing = self.with_columns(table).await?;
-        let keys = self.foreign_keys(&thing).await?;
+        let object = self.with_columns(table).await?;
+        let keys = self.foreign_keys(&object).await?;
         let is_meant = |key: &&ForeignKey| self.all_same(&key.columns, columns) && self.same(&key.table, to);
-        let is_there = keys.iter().find(is_meant).is_some();
+        let exists = keys.iter().find(is_meant).is_some();
         let key = format!("foreign key of `{table}` ({}) to `{to}`", columns.join(", "));
-        match (is_there, wanted) {
+        match (exists, wanted) {
             (true, true) | (false, false) => Ok(()),
-            (true, false) => unexpected(format!("expected no {key}, and there is one")),
+            (true, false) => unexpected(format!("expected no {key}, but there is one")),
             (false, true) => {
                 let shown =
                     |key: &ForeignKey| format!("({}) to {} ({})", key.columns.join(", "), key.table, key.to.join(", "));
@@ -155,13 +155,13 @@ impl Db {
     }
 
     async fn constraint(&mut self, table: &str, constraint: &str, wanted: bool) -> TestResult {
-        let thing = self.with_columns(table).await?;
-        let names = self.constraints(&thing).await?;
-        let is_there = names.iter().any(|name| self.same(name, constraint));
-        match (is_there, wanted) {
+        let object = self.with_columns(table).await?;
+        let names = self.constraints(&object).await?;
+        let exists = names.iter().any(|name| self.same(name, constraint));
+        match (exists, wanted) {
             (true, true) | (false, false) => Ok(()),
             (true, false) => {
-                unexpected(format!("expected no constraint `{constraint}` of `{table}`, and there is one"))
+                unexpected(format!("expected no constraint `{constraint}` of `{table}`, but there is one"))
             }
             (false, true) => {
                 unexpected(format!("expected a constraint `{constraint}` of `{table}`, found {}", listed(names.iter())))
@@ -169,7 +169,7 @@ impl Db {
         }
     }
 
-    /// SQLite does not look at the case of names.
+    /// Compares two names: SQLite ignores case.
     fn same(&self, a: &str, b: &str) -> bool {
         if self.dialect() == lockgate::Dialect::Sqlite { a.eq_ignore_ascii_case(b) } else { a == b }
     }

@@ -1,5 +1,4 @@
-//! What must not be possible: a statement that fails, for the reason that was meant, in words that
-//! every database understands.
+//! Checks that a statement fails for the right reason, named the same on every database.
 
 use std::fmt;
 use std::future::Future;
@@ -13,16 +12,16 @@ use crate::failure::{Failure, TestResult, shortened};
 /// Why a statement fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fails {
-    /// A value is missing where there must be one.
+    /// It violates a `NOT NULL`.
     NotNull,
-    /// A value or a key is there already.
+    /// It violates a `UNIQUE` or a primary key.
     Unique,
-    /// What is pointed to is not there, or is pointed to.
+    /// It violates a foreign key.
     ForeignKey,
-    /// A `CHECK` is not met.
+    /// It violates a `CHECK`.
     Check,
-    /// With this code: an SQLSTATE (`42P01`), an extended result code of SQLite (`1811`) or its name
-    /// (`SQLITE_CONSTRAINT_TRIGGER`). The SQLSTATEs of the reasons above are understood on SQLite too.
+    /// It fails with this code: an SQLSTATE (`42P01`), an extended result code of SQLite (`1811`) or its name
+    /// (`SQLITE_CONSTRAINT_TRIGGER`). The SQLSTATEs of the reasons above work on SQLite too.
     Code(String),
 }
 
@@ -50,7 +49,7 @@ impl fmt::Display for Fails {
     }
 }
 
-/// SQLite's own names for what else a suite may mean.
+/// SQLite's names of result codes, and their numbers.
 const NAMES: [(&str, &str); 12] = [
     ("SQLITE_ERROR", "1"),
     ("SQLITE_ABORT", "4"),
@@ -69,14 +68,13 @@ const NAMES: [(&str, &str); 12] = [
 const SAVEPOINT: &str = "lockgate_must_fail";
 
 impl Db {
-    /// The statement must fail, and for this reason. The suite goes on behind it as if it had not been
-    /// run.
+    /// Checks that the statement fails for this reason. It is rolled back, and the test continues.
     ///
-    /// A constraint that PostgreSQL would look at only at the end of a transaction is looked at here.
+    /// On PostgreSQL, deferred constraints are checked right after the statement.
     ///
     /// # Errors
     ///
-    /// Where it succeeds, or fails for another reason.
+    /// If the statement succeeds, or fails for another reason.
     #[track_caller]
     pub fn fails_with(&mut self, reason: impl Into<Fails>, sql: &str) -> impl Future<Output = TestResult> {
         let (place, reason) = (Location::caller(), reason.into());
@@ -84,17 +82,17 @@ impl Db {
     }
 
     async fn must_fail(&mut self, reason: &Fails, sql: &str) -> TestResult {
-        let around = |e: sqlx::Error| Failure::of(&e, sql);
-        self.run(&format!("SAVEPOINT {SAVEPOINT}")).await.map_err(around)?;
+        let savepoint_failed = |e: sqlx::Error| Failure::of(&e, sql);
+        self.run(&format!("SAVEPOINT {SAVEPOINT}")).await.map_err(savepoint_failed)?;
         let mut outcome = self.run(sql).await;
         if outcome.is_ok() && self.dialect() == Dialect::Postgres {
             outcome = self.run("SET CONSTRAINTS ALL IMMEDIATE").await;
         }
-        let back = format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}; RELEASE SAVEPOINT {SAVEPOINT}");
-        let back = self.run(&back).await;
+        let rollback = format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}; RELEASE SAVEPOINT {SAVEPOINT}");
+        let rolled_back = self.run(&rollback).await;
         let error = match outcome {
             Ok(_) => {
-                let message = format!("expected it to fail with {reason}, and it succeeded\n  in {}", shortened(sql));
+                let message = format!("expected it to fail with {reason}, but it succeeded\n  in {}", shortened(sql));
                 return Err(Failure::without_place(message));
             }
             Err(error) => error,
@@ -103,11 +101,11 @@ impl Db {
         if failure.is_broken() {
             return Err(failure);
         }
-        back.map_err(around)?;
+        rolled_back.map_err(savepoint_failed)?;
         if matches(reason, &error) {
             return Ok(());
         }
-        Err(Failure::without_place(format!("expected it to fail with {reason}, and it failed otherwise: {failure}")))
+        Err(Failure::without_place(format!("expected it to fail with {reason}, but it failed with {failure}")))
     }
 }
 

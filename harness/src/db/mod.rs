@@ -1,5 +1,4 @@
-//! What a suite is given: one connection inside a transaction that is rolled back, and questions that
-//! mean the same on every database.
+//! The argument of a test function: a connection inside a transaction, with checks that work the same on every database.
 
 mod catalog;
 mod contents;
@@ -20,11 +19,10 @@ pub use value::FromText;
 
 use crate::failure::{Failure, TestResult, shortened};
 
-/// The database of a suite, inside the suite's transaction.
+/// The database of a test function, inside its transaction.
 ///
-/// What is asked here means the same on every database. Tables, indexes and types are named as they
-/// are called, without quotes, and on PostgreSQL with a schema where they are not on the search path:
-/// `audit.events`.
+/// The checks work the same on every database. Write the names of tables, indexes and types without quotes, and on
+/// PostgreSQL with the schema if it is not on the search path: `audit.events`.
 ///
 /// ```no_run
 /// use lockgate_harness::{Db, Fails, TestResult};
@@ -43,7 +41,7 @@ pub struct Db {
     database: Database,
 }
 
-/// The row of a query: each value as the database writes it, `None` for NULL.
+/// A row of a query as text: each value as the database writes it, `None` for NULL.
 pub type TextRow = Vec<Option<String>>;
 
 impl Db {
@@ -51,23 +49,23 @@ impl Db {
         Self { database }
     }
 
-    /// What the database speaks.
+    /// Returns the dialect of the database.
     pub fn dialect(&self) -> Dialect {
         self.database.dialect()
     }
 
-    /// Runs SQL without parameters, one statement or many, and gives the number of rows affected.
+    /// Runs one or more statements without parameters, and returns the number of affected rows.
     ///
     /// # Errors
     ///
-    /// What the database says, at the line of the call.
+    /// If the database returns an error. The failure names the line of the call.
     #[track_caller]
     pub fn execute(&mut self, sql: &str) -> impl Future<Output = TestResult<u64>> {
         let place = Location::caller();
         async move { self.run(sql).await.map_err(|e| Failure::of(&e, sql).at(place)) }
     }
 
-    /// The rows of a query, each value as a text.
+    /// Returns the rows of a query, each value as text.
     ///
     /// # Errors
     ///
@@ -78,23 +76,22 @@ impl Db {
         async move { self.ask(sql).await.map_err(|e| e.at(place)) }
     }
 
-    /// The one value of a query that has one row: a number, a text, a `bool`, or an `Option` of one.
+    /// Returns the first value of a query with exactly one row: a number, a `String`, a `bool`, or an `Option` of one.
     ///
     /// # Errors
     ///
-    /// As for [`execute`](Self::execute), and where there are more or fewer rows, or the value is
-    /// another.
+    /// As for [`execute`](Self::execute), and if there is not exactly one row, or the value has another type.
     #[track_caller]
     pub fn value<T: FromText>(&mut self, sql: &str) -> impl Future<Output = TestResult<T>> {
         let place = Location::caller();
         async move { self.one(sql).await.map_err(|e| e.at(place)) }
     }
 
-    /// The one value of a query that has one row must be this one.
+    /// Checks that a query with exactly one row returns this value.
     ///
     /// # Errors
     ///
-    /// Where it is another, with both; else as for [`value`](Self::value).
+    /// If it returns another value; otherwise as for [`value`](Self::value).
     #[track_caller]
     pub fn expect_value<T>(&mut self, expected: T, sql: &str) -> impl Future<Output = TestResult>
     where
@@ -111,24 +108,24 @@ impl Db {
         }
     }
 
-    /// The first column must be true in every row, and there must be a row.
+    /// Checks that a query returns at least one row, and that its first column is true in every row.
     ///
     /// # Errors
     ///
-    /// Where it is not, with the row; else as for [`execute`](Self::execute).
+    /// If there is no row, or a row that is not true; otherwise as for [`execute`](Self::execute).
     #[track_caller]
     pub fn is_true(&mut self, sql: &str) -> impl Future<Output = TestResult> {
         let place = Location::caller();
         async move { self.holds(sql).await.map_err(|e| e.at(place)) }
     }
 
-    /// The connection, if the database is SQLite.
+    /// Returns the connection, if the database is SQLite.
     #[cfg(feature = "sqlite")]
     pub fn sqlite(&mut self) -> Option<&mut sqlx::SqliteConnection> {
         self.database.sqlite()
     }
 
-    /// The connection, if the database is PostgreSQL.
+    /// Returns the connection, if the database is PostgreSQL.
     #[cfg(feature = "postgres")]
     pub fn postgres(&mut self) -> Option<&mut sqlx::PgConnection> {
         self.database.postgres()
@@ -139,11 +136,11 @@ impl Db {
     }
 
     pub(crate) async fn close(self) {
-        // Whatever it says, nothing is asked of it any more.
+        // An error does not matter: the connection is not used any more.
         let _ = self.database.close().await;
     }
 
-    /// The first column is true in every row, of which there is one at least.
+    /// Checks that there is a row, and that the first column is true in every row.
     pub(crate) async fn holds(&mut self, sql: &str) -> TestResult {
         let rows = self.ask(sql).await?;
         if rows.is_empty() {
@@ -188,7 +185,7 @@ impl Db {
         Err(sqlx::Error::PoolClosed)
     }
 
-    /// All rows of a query as texts: PostgreSQL writes its values so, and SQLite's are written here.
+    /// Returns all rows of a query as text: PostgreSQL sends its values so, and those of SQLite are converted.
     pub(crate) async fn ask(&mut self, sql: &str) -> TestResult<Vec<TextRow>> {
         #[cfg(any(feature = "sqlite", feature = "postgres"))]
         let (query, failed) = (AssertSqlSafe(sql.to_owned()), |e: sqlx::Error| Failure::of(&e, sql));
@@ -236,7 +233,7 @@ fn postgres_row(row: &sqlx::postgres::PgRow) -> Result<TextRow, sqlx::Error> {
     let mut values = Vec::with_capacity(row.columns().len());
     for column in row.columns() {
         let raw = row.try_get_raw(column.ordinal())?;
-        // A simple query is answered in texts.
+        // PostgreSQL sends the values of a simple query as text.
         let text = || raw.as_str().map(str::to_owned).map_err(sqlx::Error::Decode);
         values.push(if raw.is_null() { None } else { Some(text()?) });
     }

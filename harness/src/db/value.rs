@@ -1,17 +1,17 @@
-//! One value of a query, read from the text that the database writes.
+//! Reads a value of a query from the text that the database writes.
 
-/// What a value can be read as.
+/// A type that a value can be read as.
 pub trait FromText: Sized {
-    /// What a message calls it.
+    /// Its name in messages.
     #[doc(hidden)]
     const NAME: &'static str;
 
-    /// Reads it; `None` is NULL.
+    /// Reads a value; `None` is NULL.
     #[doc(hidden)]
     fn from_text(text: Option<&str>) -> Option<Self>;
 }
 
-/// What SQLite and PostgreSQL write for true.
+/// Whether SQLite or PostgreSQL writes true like this.
 pub(super) fn is_true(text: &str) -> bool {
     matches!(text, "t" | "true") || text.parse::<i64>().is_ok_and(|number| number != 0)
 }

@@ -110,7 +110,7 @@ async fn l12_a_failure_says_what_was_expected_and_found(dialect: Dialect) {
                     db.expect_no_index("books_title").await
                 })
             }),
-            &["expected no index `books_title`, and there is one"],
+            &["expected no index `books_title`, but there is one"],
         ),
         (
             TestPart::Rust(|db| Box::pin(async { db.expect_no_column("book", "title").await })),
@@ -136,13 +136,13 @@ async fn l12_a_failure_says_what_was_expected_and_found(dialect: Dialect) {
             TestPart::Rust(|db| {
                 Box::pin(async { db.fails_with(Fails::Check, "INSERT INTO books (id, title) VALUES (1, 'x')").await })
             }),
-            &["expected it to fail with CHECK, and it succeeded"],
+            &["expected it to fail with CHECK, but it succeeded"],
         ),
         (
             TestPart::Rust(|db| {
                 Box::pin(async { db.fails_with(Fails::Check, "INSERT INTO books (id) VALUES (1)").await })
             }),
-            &["expected it to fail with CHECK, and it failed otherwise: "],
+            &["expected it to fail with CHECK, but it failed with "],
         ),
     ];
     for (after, words) in cases {

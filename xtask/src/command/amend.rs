@@ -1,5 +1,5 @@
-//! `cargo xtask amend`: a released migration fails on the databases that it was released for, and none has applied
-//! it. Its new text is recorded, beside the checksums of before and the reason.
+//! `cargo xtask amend`: records the new text of a released migration that no database could apply, with its old
+//! checksums and the reason.
 
 use anstream::println;
 use lockgate_source::core::Checksum;
@@ -13,14 +13,14 @@ use crate::project::Project;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Edit the file first. A database that has applied the text of before is not changed: it reports the \
-                  migration as `edited`, and that it was amended."
+    after_help = "Edit the file first. A database that has applied the old text is not changed: it reports the migration \
+                  as `edited`, and that it was amended."
 )]
 pub(crate) struct Arguments {
-    /// The released migration: `0004`, `0004_unique_email`; of patches `billing.00000001.0004`
+    /// The released migration: `0004`, `0004_unique_email`; with patches `billing.00000001.0004`
     #[arg(value_name = "ID")]
     id: String,
-    /// Why: it stands in the lockfile, for those who find the old text in a database
+    /// The reason. It is recorded in the lockfile, for those who find the old text in a database
     #[arg(long, value_name = "WHY")]
     reason: String,
     /// The package whose migrations these are
@@ -28,8 +28,8 @@ pub(crate) struct Arguments {
     package: Option<String>,
 }
 
-/// What an amendment settles.
-const SETTLED: [&str; 2] = ["edited", "unlocked"];
+/// The codes of problems that an amendment solves.
+const SOLVED: [&str; 2] = ["edited", "unlocked"];
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let project = Project::find()?;
@@ -39,18 +39,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let folder = &loaded.folder;
     let amended = folder::amend(folder, &migration, &arguments.reason).map_err(Failure::refused)?;
     let files: Vec<String> = migration.files().map(|script| folder.show(&script.path)).collect();
-    // Others may be in need of the same.
+    // Other migrations may need an amendment too.
     loaded.diagnostics.retain(|diagnostic| {
-        files.contains(&diagnostic.file)
-            && !SETTLED.contains(&diagnostic.code)
-            && diagnostic.severity == Severity::Error
+        files.contains(&diagnostic.file) && !SOLVED.contains(&diagnostic.code) && diagnostic.severity == Severity::Error
     });
     if loaded.has_errors() {
         check::show(&loaded);
-        return Err(Failure::refused(format!(
-            "nothing was amended: put right what is said of `{}` first",
-            migration.id
-        )));
+        return Err(Failure::refused(format!("nothing was amended: fix the errors in `{}` first", migration.id)));
     }
     let mut changes = Changes::default();
     changes.replace(package.folder.join(lockfile::FILE), amended.lockfile.render());
@@ -66,12 +61,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     println!("{}/{} written: commit it together with the script, and build again", package.shown, lockfile::FILE);
     if before != now {
-        println!("a database that has applied the text of before reports `edited`, and that it was amended");
+        println!("a database that has applied the old text reports `edited`, and that it was amended");
     }
     Ok(())
 }
 
-/// The migration that is meant.
+/// Finds the migration that `word` names.
 fn find<'a>(loaded: &'a Loaded, word: &str) -> Result<&'a Migration, Failure> {
     let named = word.rsplit('/').next().unwrap_or(word);
     let named = [".up.sql", ".down.sql", ".sql", ".rs"].iter().find_map(|end| named.strip_suffix(end)).unwrap_or(named);

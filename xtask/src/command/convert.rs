@@ -1,5 +1,5 @@
-//! What `cargo xtask init` does to a folder that another tool laid out: shown first, tried on a copy, and
-//! made with `--convert`.
+//! Converts a folder of another tool, for `cargo xtask init`: shows the changes, tries them on a copy, and makes them with
+//! `--convert`.
 
 use std::fs;
 use std::path::Path;
@@ -15,20 +15,20 @@ use crate::changes::Changes;
 use crate::failure::Failure;
 use crate::project::Package;
 
-/// A folder that is to be laid out anew.
-pub(super) struct Anew {
+/// A folder to convert.
+pub(super) struct Convert {
     conversion: Conversion,
-    /// The folder as it is afterwards: a copy, which is gone with this.
+    /// A converted copy of the folder, which is deleted with this value.
     pub(super) loaded: Loaded,
     _copy: TempDir,
 }
 
-impl Anew {
-    /// What is to be done to a folder; `None` where there is nothing.
+impl Convert {
+    /// Plans the conversion of a folder; `None` if it needs none.
     ///
     /// # Errors
     ///
-    /// `Refused` where it cannot be done without losing something, `Impossible` where files cannot be read or copied.
+    /// `Refused` if the conversion would lose something, `Impossible` if files cannot be read or copied.
     pub(super) fn plan(folder: &Folder, package: &Package, dialects: Dialects) -> Result<Option<Self>, Failure> {
         let conversion = convert::plan(folder, folder.policy.dialects.unwrap_or(dialects));
         if conversion.is_empty() {
@@ -51,12 +51,12 @@ impl Anew {
         Ok(Some(Self { conversion, loaded, _copy: copy }))
     }
 
-    /// Shows what would be done.
+    /// Shows the conversion.
     pub(super) fn show(&self, package: &Package) {
         show(&self.conversion, package);
     }
 
-    /// Adds what is to be done to what else is.
+    /// Adds the conversion to other changes.
     pub(super) fn add_to(&self, package: &Package, changes: &mut Changes) {
         plan_in(&self.conversion, &package.folder, changes);
     }
@@ -79,7 +79,7 @@ fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The changes to the files of this folder.
+/// Plans the changes to the files of this folder.
 fn plan_in(conversion: &Conversion, folder: &Path, changes: &mut Changes) {
     for file in &conversion.files {
         let from = folder.join(&file.path);
@@ -102,7 +102,7 @@ fn plan_in(conversion: &Conversion, folder: &Path, changes: &mut Changes) {
 }
 
 fn show(conversion: &Conversion, package: &Package) {
-    println!("`{}` is laid out for another tool. For Lockgate its files would be these:", package.shown);
+    println!("`{}` is laid out for another tool. Converted for Lockgate, its files are:", package.shown);
     for file in &conversion.files {
         println!("{}", line(file));
     }
@@ -111,7 +111,7 @@ fn show(conversion: &Conversion, package: &Package) {
     }
 }
 
-/// What becomes of a file, in a line.
+/// Describes what happens to a file.
 fn line(file: &Converted) -> String {
     let verb = match file.pieces.as_slice() {
         [] => "deleted",

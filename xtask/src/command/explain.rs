@@ -1,5 +1,4 @@
-//! `cargo xtask explain`: the page of a diagnostic code, a directive or a key of the policy, from
-//! the tables that the compiler itself reads by.
+//! `cargo xtask explain`: prints the page of a diagnostic code, a directive or a key of the policy.
 
 use std::fmt::Write;
 
@@ -11,18 +10,18 @@ use lockgate_source::diagnostic::example::File;
 use lockgate_source::folder::directive::{DIRECTIVES, Directive};
 use lockgate_source::policy::{self, KEYS, Key};
 
-use crate::called;
 use crate::failure::Failure;
+use crate::invocation;
 
-/// How wide a page is.
+/// The width of a page, in characters.
 const WIDTH: usize = 100;
 const BOLD: Style = Style::new().effects(Effects::BOLD);
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 explained, 2 there is nothing of this name.")]
+#[command(after_help = "Exit codes: 0 explained, 2 unknown name.")]
 pub(crate) struct Arguments {
     /// A code such as `misordered`, a directive such as `no-transaction`, or a key of
-    /// `migrations.toml`; without it all of them are listed, one a line
+    /// `migrations.toml`; without it, all of them are listed
     #[arg(value_name = "CODE")]
     name: Option<String>,
 }
@@ -32,7 +31,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         println!("{}", list().trim_end());
         return Ok(());
     };
-    // As it stands in a message: `error[gap]`, `[gap]`.
+    // Accept a code as messages show it: `error[gap]`, `[gap]`.
     let bare = ["error[", "warning["].into_iter().find_map(|level| typed.strip_prefix(level)).unwrap_or(typed);
     let name = bare.trim_matches(['[', ']', '`']);
     let pages = pages(name);
@@ -40,14 +39,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         eprintln!("{}", list());
         let words = DIRECTIVES.iter().map(|directive| directive.name).chain(KEYS.iter().map(|key| key.name));
         let meant = catalogue::nearest(name, words).map(|word| format!(": did you mean `{word}`?"));
-        let meant = meant.unwrap_or_else(|| ": all that there are stand above".to_owned());
+        let meant = meant.unwrap_or_else(|| ": all codes are listed above".to_owned());
         return Err(Failure::impossible(format!("there is no code `{name}`{meant}")));
     }
     println!("{}", pages.join("\n\n"));
     Ok(())
 }
 
-/// Every page of this name.
+/// Returns every page of this name.
 fn pages(name: &str) -> Vec<String> {
     let code = catalogue::find(name).map(code);
     let directive = DIRECTIVES.iter().find(|directive| directive.name == name).map(directive);
@@ -55,12 +54,12 @@ fn pages(name: &str) -> Vec<String> {
     [code, directive, key].into_iter().flatten().collect()
 }
 
-/// The page of a code, without the colours of a terminal.
+/// Returns the page of a code as plain text.
 pub(super) fn plain(entry: &Entry) -> String {
     strip_str(&code(entry)).to_string()
 }
 
-/// Everything that has a page, one a line.
+/// Lists everything that has a page.
 fn list() -> String {
     let mut text = format!("{BOLD}codes{BOLD:#}\n");
     let longest = CODES.iter().map(|entry| entry.code.len()).max().unwrap_or_default();
@@ -78,9 +77,10 @@ fn list() -> String {
 }
 
 fn code(entry: &Entry) -> String {
-    let mut text = format!("{BOLD}{}{BOLD:#}\n\n{}", entry.code, wrapped(&called::named(entry.explanation)));
+    let mut text =
+        format!("{BOLD}{}{BOLD:#}\n\n{}", entry.code, wrapped(&invocation::with_command_name(entry.explanation)));
     if entry.finder == Finder::Check {
-        let found = called::named("Found by `cargo xtask check`, and not by the compiler.");
+        let found = invocation::with_command_name("Found by `cargo xtask check`, and not by the compiler.");
         text.push_str(&format!("\n\n{found}"));
     }
     if let Some(example) = entry.example() {
@@ -91,7 +91,7 @@ fn code(entry: &Entry) -> String {
 }
 
 fn directive(directive: &Directive) -> String {
-    let doc = sentence(&called::named(directive.doc));
+    let doc = sentence(&invocation::with_command_name(directive.doc));
     format!(
         "{BOLD}{}{BOLD:#}, a directive at the head of a script\n\n{doc}\n\n    -- lockgate: {}",
         directive.name, directive.example
@@ -99,9 +99,13 @@ fn directive(directive: &Directive) -> String {
 }
 
 fn key(key: &Key) -> String {
-    let doc = sentence(&called::named(key.doc));
+    let doc = sentence(&invocation::with_command_name(key.doc));
     let example = key.example.replace('\n', "\n    ");
-    let more: String = key.more.iter().map(|paragraph| format!("\n\n{}", wrapped(&called::named(paragraph)))).collect();
+    let more: String = key
+        .more
+        .iter()
+        .map(|paragraph| format!("\n\n{}", wrapped(&invocation::with_command_name(paragraph))))
+        .collect();
     format!(
         "{BOLD}{}{BOLD:#}, a key of {}\n\n{doc}\nWithout it: {}.\n\n    {example}{more}",
         key.name,
@@ -113,14 +117,14 @@ fn key(key: &Key) -> String {
 fn shown(text: &mut String, title: &str, files: &[File]) {
     text.push_str(&format!("\n\n{BOLD}{title}{BOLD:#}"));
     for file in files {
-        // Beside the folder is the package.
+        // `../` is the directory of the package.
         let path = file.path.strip_prefix("../").map_or_else(|| format!("migrations/{}", file.path), str::to_owned);
         text.push_str(&format!("\n  {path}{}", file.when.suffix()));
         file.text.lines().for_each(|line| text.push_str(&format!("\n      {line}")));
     }
 }
 
-/// What the tables say without a capital and a full stop.
+/// Makes a sentence of a text of the tables, which have no capital and no full stop.
 fn sentence(doc: &str) -> String {
     let mut characters = doc.chars();
     let first = characters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();

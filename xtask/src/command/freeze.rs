@@ -1,4 +1,4 @@
-//! `cargo xtask freeze`: what is released is written to the lockfile, and not edited any more.
+//! `cargo xtask freeze`: records all migrations as released in the lockfile.
 
 use anstream::println;
 use lockgate_source::sql::lint;
@@ -9,16 +9,16 @@ use crate::changes::Changes;
 use crate::failure::Failure;
 use crate::project::{Package, Project};
 
-/// What is wrong with the lockfile alone: to write it is what this command is for.
-const CURED: [&str; 3] = ["unlocked", "vanished-draft", "merge-conflict"];
+/// The codes of problems that writing the lockfile solves.
+const SOLVED: [&str; 3] = ["unlocked", "vanished-draft", "merge-conflict"];
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Run it when you release. Exit codes: 0 everything is frozen, 1 something is not or must be put right \
-                  first, 2 it could not be done."
+    after_help = "Run it when you release. Exit codes: 0 everything is frozen, 1 something is not frozen or has errors, \
+                  2 the command failed."
 )]
 pub(crate) struct Arguments {
-    /// Change nothing; say whether everything is frozen
+    /// Only check whether everything is frozen
     #[arg(long)]
     check: bool,
     /// The package whose migrations these are
@@ -29,13 +29,13 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let project = Project::find()?;
     let package = project.package(arguments.package.as_deref())?;
-    if arguments.check { ask(&package) } else { freeze(&package) }
+    if arguments.check { check_frozen(&package) } else { freeze(&package) }
 }
 
 fn freeze(package: &Package) -> Result<(), Failure> {
     let mut loaded = check::load_to_write(package)?;
-    loaded.diagnostics.retain(|diagnostic| !CURED.contains(&diagnostic.code));
-    // What ran before there was a lockfile cannot be edited any more: a lint is told, and no reason to refuse.
+    loaded.diagnostics.retain(|diagnostic| !SOLVED.contains(&diagnostic.code));
+    // Migrations from before the lockfile cannot be edited any more, so their lints are only warnings.
     let is_first = loaded.folder.lockfile.as_ref().is_none_or(|lockfile| !lockfile.has_frozen());
     for diagnostic in
         loaded.diagnostics.iter_mut().filter(|diagnostic| is_first && lint::find(diagnostic.code).is_some())
@@ -44,13 +44,13 @@ fn freeze(package: &Package) -> Result<(), Failure> {
     }
     check::show(&loaded);
     if loaded.has_errors() {
-        return Err(Failure::refused("nothing was frozen: put right what is said above first"));
+        return Err(Failure::refused("nothing was frozen: fix the errors above first"));
     }
     let folder = &loaded.folder;
     let text = folder::freeze(folder, folder.lockfile.as_ref()).render();
     let path = package.folder.join(lockfile::FILE);
     if std::fs::read_to_string(&path).is_ok_and(|before| before == text) {
-        println!("{}: everything is frozen already", package.shown);
+        println!("{}: everything is already frozen", package.shown);
         return Ok(());
     }
     let mut changes = Changes::default();
@@ -61,7 +61,7 @@ fn freeze(package: &Package) -> Result<(), Failure> {
     Ok(())
 }
 
-fn ask(package: &Package) -> Result<(), Failure> {
+fn check_frozen(package: &Package) -> Result<(), Failure> {
     let loaded = check::load(package);
     check::show(&loaded);
     let drafts: Vec<&str> =
@@ -77,7 +77,7 @@ fn ask(package: &Package) -> Result<(), Failure> {
         )));
     }
     if loaded.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
-        return Err(Failure::refused(format!("{} is not what its lockfile says", package.shown)));
+        return Err(Failure::refused(format!("{} differs from its lockfile", package.shown)));
     }
     println!("{}: everything is frozen ({} migrations)", package.shown, loaded.folder.migrations.len());
     Ok(())

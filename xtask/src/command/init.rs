@@ -1,4 +1,4 @@
-//! `cargo xtask init`: what a package needs to have migrations.
+//! `cargo xtask init`: creates what a package needs for migrations.
 
 use std::fs;
 use std::path::Path;
@@ -10,41 +10,40 @@ use lockgate_source::folder::{self, Folder, Loaded, Migration};
 use lockgate_source::{Diagnostic, Policy, Severity, lockfile, scaffold};
 
 use super::check;
-use super::convert::Anew;
-use crate::called::Called;
+use super::convert::Convert;
 use crate::changes::Changes;
 use crate::failure::Failure;
 use crate::git::{self, Clone};
+use crate::invocation::Invocation;
 use crate::project::{Package, Project};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Nothing is overwritten: what exists is left as it is. Where another tool has laid out the folder \
-                  (dbmate, goose, Flyway, diesel and others), what would be renamed and split is shown, and done with \
-                  `--convert`."
+    after_help = "No file is overwritten. If the folder is laid out for another tool (dbmate, goose, Flyway, diesel and \
+                  others), the command shows which files it would rename and split, and does so with `--convert`."
 )]
 pub(crate) struct Arguments {
     /// The package that gets migrations
     #[arg(long, short, value_name = "NAME")]
     package: Option<String>,
-    /// What every script must be valid in: postgres, sqlite, mysql (several, with commas); found out
-    /// from the features of the package's `lockgate` or `sqlx` if not given
+    /// The databases that every script must be valid for: postgres, sqlite, mysql (separated by commas);
+    /// by default those that the features of the package's `lockgate` or `sqlx` enable
     #[arg(long, value_delimiter = ',')]
     dialects: Vec<Dialect>,
-    /// Rename the files of another tool and split those with a way up and a way down, as shown without it
+    /// Rename the files of another tool, and split those that hold both an up and a down script
     #[arg(long)]
     convert: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments, called: Called) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, invocation: Invocation) -> Result<(), Failure> {
     let project = Project::find()?;
     let package = project.package_to_init(arguments.package.as_deref())?;
     if let Some(path) = project.folder_above(&package) {
         let manifest = project.shown(&package.directory.join("Cargo.toml"));
         return Err(Failure::refused(format!(
-            "`{}` has no folder `migrations`, and there is `{path}`: if that is meant, add to `{manifest}`\n\n\
-             [package.metadata.lockgate]\nmigrations = {path:?}\n\nand type this again; for one of its own, type \
-             `mkdir {}` first",
+            "`{}` has no folder `migrations`, but `{path}` exists: to use it, add to `{manifest}`\n\n\
+             [package.metadata.lockgate]\nmigrations = {path:?}\n\nand run this command again; to create a new folder \
+             instead, run `mkdir {}` first",
             package.name, package.shown
         )));
     }
@@ -57,75 +56,76 @@ pub(crate) fn run(arguments: &Arguments, called: Called) -> Result<(), Failure> 
     }
     if dialects == Dialects::NONE {
         return Err(Failure::impossible(format!(
-            "`{}` does not say what it is for: give `--dialects`, or depend on lockgate with the feature `postgres` or \
-             `sqlite`",
+            "`{}` does not say which databases it is for: pass `--dialects`, or depend on lockgate with the feature \
+             `postgres` or `sqlite`",
             package.name
         )));
     }
 
     let before = existing(&package);
-    let anew = Anew::plan(&before.folder, &package, dialects)?;
-    if let Some(anew) = anew.as_ref().filter(|_| !arguments.convert) {
-        anew.show(&package);
-        return Err(Failure::refused(format!("nothing was changed: type `{}` to do it", typed(arguments, called))));
+    let convert = Convert::plan(&before.folder, &package, dialects)?;
+    if let Some(convert) = convert.as_ref().filter(|_| !arguments.convert) {
+        convert.show(&package);
+        return Err(Failure::refused(format!(
+            "nothing was changed: run `{}` to do it",
+            convert_command(arguments, invocation)
+        )));
     }
     let mut changes = Changes::default();
-    let mut told = Vec::new();
-    if let Some(anew) = &anew {
-        anew.add_to(&package, &mut changes);
-        anew.show(&package);
+    let mut lines = Vec::new();
+    if let Some(convert) = &convert {
+        convert.add_to(&package, &mut changes);
+        convert.show(&package);
         let path = package.folder.join(lockfile::FILE);
         if path.exists() {
             let known = before.folder.lockfile.as_ref();
-            changes.replace(path, folder::with_drafts(&anew.loaded.folder, known).render());
+            changes.replace(path, folder::with_drafts(&convert.loaded.folder, known).render());
         }
     }
-    let folder = anew.as_ref().map_or(&before.folder, |anew| &anew.loaded.folder);
-    // What it says of the folder once its dialects are known.
+    let folder = convert.as_ref().map_or(&before.folder, |convert| &convert.loaded.folder);
+    // Check the folder again, now that its dialects are known.
     let as_declared = Policy { dialects: Some(dialects), numbering: folder.policy.numbering, ..Policy::default() };
     let found = folder::load_as(&folder.root, &folder.shown, folder.tests.clone(), as_declared).diagnostics;
     for file in scaffold::init(&package.path, dialects) {
-        let path = package.place(&file.path);
+        let path = package.path_of(&file.path);
         let shown = project.shown(&path);
         if path.exists() {
-            told.push(format!("kept    {shown}"));
+            lines.push(format!("kept    {shown}"));
             continue;
         }
         let text = match path.file_name().and_then(|name| name.to_str()) {
-            Some(POLICY) if !folder.migrations.is_empty() => {
-                as_strict_as_it_is(&file.content, folder, &package, &found)
-            }
+            Some(POLICY) if !folder.migrations.is_empty() => relaxed_policy(&file.content, folder, &package, &found),
             Some(lockfile::FILE) => folder::with_drafts(folder, None).render(),
             _ => file.content,
         };
         changes.create(path, text);
-        told.push(format!("written {shown}"));
+        lines.push(format!("written {shown}"));
     }
-    // The compiler's messages name `cargo xtask`, so that must be there.
+    // The compiler's messages name `cargo xtask`, so it must exist.
     let alias = project.root.join(".cargo").join("config.toml");
     let has_alias = fs::read_to_string(&alias).is_ok_and(|text| text.contains("xtask"));
-    let installed = called.is_installed() && !project.depends_on("lockgate-xtask") && !has_alias;
+    let installed = invocation.is_installed() && !project.depends_on("lockgate-xtask") && !has_alias;
     if installed && !alias.exists() {
-        told.push(format!("written {}", project.shown(&alias)));
+        lines.push(format!("written {}", project.shown(&alias)));
         changes.create(alias, scaffold::alias().content);
     }
     changes.make()?;
-    told.extend(merge_driver(&project, &package, called));
-    told.extend(hints(&package, dialects));
-    if installed && !told.iter().any(|line| line.ends_with(".cargo/config.toml")) {
-        told.push("add to `.cargo/config.toml`, as the messages of the compiler name `cargo xtask`:".to_owned());
-        told.push(scaffold::alias().content.trim_end().to_owned());
-    } else if called == Called::Xtask && !has_alias && !project.depends_on("lockgate-xtask") {
-        told.extend(xtask());
+    lines.extend(merge_driver(&project, &package, invocation));
+    lines.extend(hints(&package, dialects));
+    if installed && !lines.iter().any(|line| line.ends_with(".cargo/config.toml")) {
+        lines.push("add to `.cargo/config.toml`, as compile errors name `cargo xtask`:".to_owned());
+        lines.push(scaffold::alias().content.trim_end().to_owned());
+    } else if invocation == Invocation::Xtask && !has_alias && !project.depends_on("lockgate-xtask") {
+        lines.extend(xtask());
     }
     if folder.migrations.is_empty() {
-        told.push("then type `cargo xtask new-migration \"create users\"`, or whatever comes first".to_owned());
+        lines.push("now create your first migration: `cargo xtask new-migration \"create users\"`".to_owned());
     }
-    told.iter().for_each(|line| println!("{line}"));
+    lines.iter().for_each(|line| println!("{line}"));
     Ok(())
 }
 
-/// The folder as it is. Without a policy its names say how it is numbered.
+/// Loads the existing folder. If it has no policy, the numbering is guessed from the names.
 fn existing(package: &Package) -> Loaded {
     let loaded = check::load(package);
     if !loaded.folder.migrations.is_empty() || package.folder.join(POLICY).exists() {
@@ -140,15 +140,15 @@ fn existing(package: &Package) -> Loaded {
     otherwise.into_iter().find(fits).unwrap_or(loaded)
 }
 
-/// Whether these are 00000, 00001 and so on.
+/// Whether the migrations are numbered 00000, 00001 and so on.
 fn is_ordinal(migrations: &[Migration]) -> bool {
     let is_next = |(number, migration): (usize, &Migration)| migration.id.starts_with(&format!("{number:05}-"));
     migrations.iter().enumerate().all(is_next)
 }
 
-/// The command that was typed, with what it takes to convert.
-fn typed(arguments: &Arguments, called: Called) -> String {
-    let mut line = format!("{} init --convert", called.program());
+/// Returns the command that was typed, with `--convert`.
+fn convert_command(arguments: &Arguments, invocation: Invocation) -> String {
+    let mut line = format!("{} init --convert", invocation.program());
     if let Some(package) = &arguments.package {
         line.push_str(&format!(" --package {package}"));
     }
@@ -159,8 +159,8 @@ fn typed(arguments: &Arguments, called: Called) -> String {
     line
 }
 
-/// The strict policy, without what the migrations that are there already do not keep.
-fn as_strict_as_it_is(strict: &str, folder: &Folder, package: &Package, found: &[Diagnostic]) -> String {
+/// Returns the strict policy, relaxed where the existing migrations break it.
+fn relaxed_policy(strict: &str, folder: &Folder, package: &Package, found: &[Diagnostic]) -> String {
     let migrations = &folder.migrations;
     let dense = migrations.iter().zip(1..).all(|(migration, number)| migration.version().get() == number);
     let times = migrations.iter().all(|migration| migration.version().to_string().len() == 14);
@@ -186,27 +186,25 @@ fn as_strict_as_it_is(strict: &str, folder: &Folder, package: &Package, found: &
     text
 }
 
-/// Has this clone merge lockfiles by what both sides have: git keeps that for each clone by itself.
-fn merge_driver(project: &Project, package: &Package, called: Called) -> Vec<String> {
-    let mut told = Vec::new();
+/// Sets up the merge driver for lockfiles in this clone. Git does not share this setting between clones.
+fn merge_driver(project: &Project, package: &Package, invocation: Invocation) -> Vec<String> {
+    let mut lines = Vec::new();
     let attributes = package.folder.join(".gitattributes");
     let line = format!("{} {}", lockfile::FILE, git::ATTRIBUTE);
     if !fs::read_to_string(&attributes).is_ok_and(|text| text.contains(git::ATTRIBUTE)) {
-        told.push(format!("add `{line}` to `{}`: git merges the lockfile by itself then", project.shown(&attributes)));
+        lines.push(format!("add `{line}` to `{}`, so that git can merge the lockfile", project.shown(&attributes)));
     }
-    let Some(clone) = Clone::around(&project.root) else { return told };
-    let command = clone.command(project, called);
+    let Some(clone) = Clone::around(&project.root) else { return lines };
+    let command = clone.command(project, invocation);
     match clone.driver() {
-        Some(_) => told.push(format!("kept    git config {}", git::KEY)),
-        None if clone.set_driver(&command) => told.push(format!("set     git config {}, in this clone", git::KEY)),
-        None => {
-            told.push(format!("run `git config {} \"{command}\"`: git merges the lockfile by itself then", git::KEY))
-        }
+        Some(_) => lines.push(format!("kept    git config {}", git::KEY)),
+        None if clone.set_driver(&command) => lines.push(format!("set     git config {}, in this clone", git::KEY)),
+        None => lines.push(format!("run `git config {} \"{command}\"`, so that git can merge the lockfile", git::KEY)),
     }
-    told
+    lines
 }
 
-/// What is left to the user: files that exist, and manifests, are theirs.
+/// Says what the user still has to do, as `init` does not edit existing files or manifests.
 fn hints(package: &Package, dialects: Dialects) -> Vec<String> {
     let mut hints = Vec::new();
     let features = format!(" --features {}", dialects.iter().map(Dialect::as_str).collect::<Vec<_>>().join(","));
@@ -214,8 +212,8 @@ fn hints(package: &Package, dialects: Dialects) -> Vec<String> {
     if !build.contains("lockgate_build::") {
         let check = scaffold::check_in_build_script(&package.path);
         hints.push(format!(
-            "add `{check};` to the build script of `{}`: it says errors and warnings before the package is compiled, and \
-             a new migration rebuilds it",
+            "add `{check};` to the build script of `{}`: it reports errors and warnings before the package is compiled, \
+             and rebuilds the package when a migration is added",
             package.name
         ));
     }
@@ -227,7 +225,7 @@ fn hints(package: &Package, dialects: Dialects) -> Vec<String> {
         ("", "lockgate-cli", features.as_str()),
     ] {
         if !(package.depends_on(name) || embeds && name == "lockgate-cli") {
-            // What is not from a registry has its companions beside it.
+            // If `lockgate` is a path dependency, the other crates are next to it.
             let beside = package.clone.as_ref().map(|clone| clone.join(name.trim_start_matches("lockgate-")));
             let from = match beside.filter(|beside| beside.join("Cargo.toml").exists()) {
                 Some(path) => format!("--path {}", path.display()),
@@ -261,7 +259,7 @@ fn embeds(folder: &Path) -> bool {
     })
 }
 
-/// The commands as a member of the workspace.
+/// Says how to add the commands as a member of the workspace.
 fn xtask() -> Vec<String> {
     let mut hints = vec!["add the xtask as a member of the workspace:".to_owned()];
     for file in scaffold::xtask() {

@@ -1,5 +1,4 @@
-//! `cargo xtask new-migration`: the files of a migration, its test and its line in the lockfile, in
-//! one step.
+//! `cargo xtask new-migration`: creates the files of a migration, its test, and its line in the lockfile.
 
 use std::fs;
 
@@ -17,27 +16,27 @@ use crate::failure::Failure;
 use crate::project::{Package, Project};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Nothing is overwritten: where a file is in the way, nothing is changed.")]
+#[command(after_help = "No file is overwritten: if one exists already, nothing is changed.")]
 pub(crate) struct Arguments {
     /// What the migration does, in words: "add email to users"
     name: String,
-    /// One script without a way back
+    /// Write one script, without a down script
     #[arg(long)]
     one_way: bool,
-    /// A Rust step instead of SQL
+    /// Write a Rust step instead of SQL
     #[arg(long)]
     rust: bool,
-    /// The test in SQL instead of Rust
+    /// Write the test in SQL instead of Rust
     #[arg(long)]
     sql_test: bool,
-    /// With `numbering = "encoded"`: the database that it is for; the folder's only one if not given
+    /// With `numbering = "encoded"`: the database of the migration; by default the folder's only one
     #[arg(long, value_name = "NAME")]
     database: Option<String>,
-    /// With `numbering = "encoded"`: the role that its name names; that of the database's newest patch
-    /// if not given
+    /// With `numbering = "encoded"`: the role in its name; by default that of the database's newest
+    /// patch
     #[arg(long, value_name = "ROLE")]
     user: Option<String>,
-    /// The version, where the next one is not the right one; with `numbering = "encoded"` as `2.1`
+    /// The version, if it is not the next one; with `numbering = "encoded"` as `2.1`
     #[arg(long, value_name = "V")]
     version: Option<String>,
     /// The package that gets the migration
@@ -69,22 +68,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         test: if arguments.sql_test { TestLanguage::Sql } else { TestLanguage::Rust },
     };
     let (Some(id), Some(files)) = (migration.id(), migration.files()) else {
-        return Err(Failure::refused(format!("{:?} is no name: it needs a letter or a digit", arguments.name)));
+        return Err(Failure::refused(format!("{:?} is not a name: it needs a letter or a digit", arguments.name)));
     };
     if owner.is_some()
         && let Err(bad) = name::parse(&format!("{id}.sql"), folder.policy.numbering)
     {
         return Err(Failure::refused(format!("`{id}` {}", bad.message)));
     }
-    // The same command typed twice is a mistake far more often than a wish.
+    // Someone who types the same command twice most likely does so by mistake.
     let name = scaffold::slug(&arguments.name).unwrap_or_default();
     let of_it = |migration: &&Migration| migration.name() == name && migration.database() == database;
     if let Some(same) = folder.migrations.iter().find(of_it)
         && arguments.version.is_none()
     {
         return Err(Failure::refused(format!(
-            "`{}` has this name already, and nothing was changed: choose another name, or say `--version {}` if you \
-             want both",
+            "`{}` already has this name, so nothing was changed: choose another name, or add `--version {}` if you want \
+             both",
             same.id, migration.version.digits
         )));
     }
@@ -92,12 +91,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut changes = Changes::default();
     let mut shown = Vec::new();
     for file in files {
-        let path = package.place(&file.path);
+        let path = package.path_of(&file.path);
         shown.push(project.shown(&path));
         changes.create(path, file.content);
     }
     let main = package.tests.join("main.rs");
-    let hint = compile_again(&mut changes, &package);
+    let hint = touch_test_main(&mut changes, &package);
     changes.replace(&lock, with_line(folder, &package, &id)?);
     changes.make()?;
 
@@ -113,14 +112,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Which database and which role the name of a patch names; none under other numberings.
+/// Returns the database and the role in the name of a patch; `None` with other numberings.
 fn owner(folder: &Folder, arguments: &Arguments) -> Result<Option<Owner>, Failure> {
     let numbering = folder.policy.numbering;
     if numbering != Numbering::Encoded {
         for (flag, given) in [("--database", &arguments.database), ("--user", &arguments.user)] {
             if given.is_some() {
                 return Err(Failure::refused(format!(
-                    "`{flag}` is for names with `numbering = \"encoded\"`, and `{}` is numbered \"{}\"",
+                    "`{flag}` needs `numbering = \"encoded\"`, but `{}` is numbered \"{}\"",
                     folder.shown,
                     numbering.as_str()
                 )));
@@ -141,7 +140,7 @@ fn owner(folder: &Folder, arguments: &Arguments) -> Result<Option<Owner>, Failur
         (None, several) => {
             let several: Vec<String> = several.iter().map(|database| format!("`{database}`")).collect();
             return Err(Failure::refused(format!(
-                "`{}` has patches for {}: say for which this one is, `--database NAME`",
+                "`{}` has patches for {}: choose one with `--database NAME`",
                 folder.shown,
                 several.join(" and ")
             )));
@@ -150,8 +149,8 @@ fn owner(folder: &Folder, arguments: &Arguments) -> Result<Option<Owner>, Failur
     let is_new = !known.contains(&database);
     if let Some(meant) = folder.near_database(database).filter(|_| is_new && arguments.version.is_none()) {
         return Err(Failure::refused(format!(
-            "`{}` has no patch for `{database}`, and nothing was changed: did you mean `{meant}`? if it is a new \
-             database, say `--version 1.1` too",
+            "`{}` has no patch for `{database}`, so nothing was changed: did you mean `{meant}`? if it is a new \
+             database, add `--version 1.1`",
             folder.shown
         )));
     }
@@ -173,14 +172,15 @@ fn owner(folder: &Folder, arguments: &Arguments) -> Result<Option<Owner>, Failur
     }
 }
 
-/// The version to give it: the next one, or the one that is asked for.
+/// Returns the version of the new migration: the requested one, or the next one.
 fn version(folder: &Folder, database: Option<&str>, wanted: Option<&str>) -> Result<Next, Failure> {
     let next = renumber::next_version_of(folder, database, Some(now())).map_err(Failure::refused);
     let Some(wanted) = wanted else { return next };
     let version = match database {
-        Some(_) => patch::parse_numbers(wanted)
-            .ok_or_else(|| Failure::refused(format!("`{wanted}` is no version: write major and minor, as in `2.1`")))?,
-        None => wanted.parse().map_err(|e| Failure::refused(format!("`{wanted}` is no version: {e}")))?,
+        Some(_) => patch::parse_numbers(wanted).ok_or_else(|| {
+            Failure::refused(format!("`{wanted}` is not a version: write major and minor, as in `2.1`"))
+        })?,
+        None => wanted.parse().map_err(|e| Failure::refused(format!("`{wanted}` is not a version: {e}")))?,
     };
     let of_it = |migration: &&Migration| migration.version() == version && migration.database() == database;
     if let Some(taken) = folder.migrations.iter().find(of_it) {
@@ -189,28 +189,28 @@ fn version(folder: &Folder, database: Option<&str>, wanted: Option<&str>) -> Res
     let newest = folder.lockfile.as_ref().and_then(|lockfile| lockfile.newest_frozen(database));
     if let Some(newest) = newest.filter(|newest| version < newest.id.version()) {
         return Err(Failure::refused(format!(
-            "the version {wanted} sorts before `{}`, which is released: what is new comes after it",
+            "the version {wanted} sorts before `{}`, which is released: a new migration must sort after it",
             newest.id
         )));
     }
     let dense = matches!(folder.policy.numbering, Numbering::Sequence | Numbering::Ordinal);
     if dense && next.as_ref().is_ok_and(|next| next.version != version) {
         return Err(Failure::refused(format!(
-            "the versions of `{}` follow each other without a gap: the next one is {}",
+            "the versions of `{}` must not have a gap: the next one is {}",
             folder.shown, next?.digits
         )));
     }
     if database.is_some() {
         return Ok(Next { version, digits: patch::numbers(version) });
     }
-    // As wide as the others, unless it was typed wider.
+    // Use as many digits as the others, or as were typed if those are more.
     let width = next.map_or(4, |next| next.digits.len()).max(wanted.len());
     Ok(Next { version, digits: format!("{:0width$}", version.get()) })
 }
 
-/// Writes the main file of the tests: what it says already where it is there, so that a test beside it is
-/// compiled. Gives what is left to the user where it says something else.
-pub(super) fn compile_again(changes: &mut Changes, package: &Package) -> Option<String> {
+/// Creates the main file of the tests, or rewrites it unchanged, so that cargo compiles the new test. Returns a hint for
+/// the user if an existing main file lacks the macro.
+pub(super) fn touch_test_main(changes: &mut Changes, package: &Package) -> Option<String> {
     let main = package.tests.join("main.rs");
     let Ok(text) = fs::read_to_string(&main) else {
         changes.create(main, scaffold::main_of_tests(&package.path).content);
@@ -221,14 +221,13 @@ pub(super) fn compile_again(changes: &mut Changes, package: &Package) -> Option<
     (!has_macro).then(|| {
         let path = if package.path == "migrations" { String::new() } else { format!("{:?}", package.path) };
         format!(
-            "add `lockgate_harness::migration_tests!({path});` to {}/main.rs: it runs the tests",
+            "add `lockgate_harness::migration_tests!({path});` to {}/main.rs, so that the tests run",
             package.shown_tests
         )
     })
 }
 
-/// The lockfile with one more draft. `lockfile::parse` puts a line where it belongs, and `render`
-/// chains the lines anew.
+/// Returns the lockfile with one more draft. `lockfile::parse` sorts the lines, and `render` computes their hashes.
 fn with_line(folder: &Folder, package: &Package, id: &str) -> Result<String, Failure> {
     let lines = folder::with_drafts(folder, folder.lockfile.as_ref()).render() + &format!("draft {id}\n");
     let shown = format!("{}/{}", package.shown, lockfile::FILE);

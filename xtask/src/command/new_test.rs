@@ -1,4 +1,4 @@
-//! `cargo xtask new-test`: the test of a migration that has none.
+//! `cargo xtask new-test`: creates the test of a migration that has none.
 
 use anstream::println;
 use lockgate_source::scaffold::{self, TestLanguage};
@@ -10,14 +10,14 @@ use crate::project::Project;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The test fails until it is written. Nothing is overwritten: where a test is there, nothing is \
+    after_help = "The new test fails until you write it. No test is overwritten: if one exists already, nothing is \
                   changed."
 )]
 pub(crate) struct Arguments {
     /// The migrations, by version or whole name: `7`, `0007_add_tags`
     #[arg(required = true, value_name = "MIGRATION")]
     migrations: Vec<String>,
-    /// Two files of SQL instead of one of Rust
+    /// Write two files of SQL instead of one of Rust
     #[arg(long)]
     sql: bool,
     /// The package whose migrations these are
@@ -36,15 +36,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     for word in &arguments.migrations {
         let id = check::migration(&folder, word)?.id.key().to_owned();
         if has.iter().any(|test| test.key == id) {
-            return Err(Failure::refused(format!("`{id}` has a test already: nothing was changed")));
+            return Err(Failure::refused(format!("`{id}` already has a test: nothing was changed")));
         }
         for file in scaffold::test(&id, language) {
-            let path = package.place(&file.path);
+            let path = package.path_of(&file.path);
             shown.push(project.shown(&path));
             changes.create(path, file.content);
         }
     }
-    let hint = new_migration::compile_again(&mut changes, &package);
+    let hint = new_migration::touch_test_main(&mut changes, &package);
     changes.make()?;
     shown.iter().for_each(|path| println!("{path}"));
     println!("now write the test, which fails until it is written");

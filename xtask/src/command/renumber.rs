@@ -1,5 +1,5 @@
-//! `cargo xtask renumber`: drafts that took a place which somebody else took before get new
-//! numbers, with their files, their tests, the lockfile and the names in them.
+//! `cargo xtask renumber`: gives new numbers to drafts whose number is taken or out of order. It renames their files and
+//! tests, and updates the lockfile and the names in the tests.
 
 use std::collections::HashSet;
 use std::fs;
@@ -17,20 +17,19 @@ use crate::failure::Failure;
 use crate::project::Project;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "What is released keeps its number: databases know it by that.")]
+#[command(after_help = "A released migration keeps its number, as databases have recorded it.")]
 pub(crate) struct Arguments {
-    /// The draft to put behind all others: `0031_tags`, or `31` where there is only one; of patches
+    /// The draft to move to the end: `0031_tags`, or `31` if only one has this number; with patches
     /// `billing.00000001.0031`, or `1.31`
     #[arg(value_name = "ID", required_unless_present = "all_drafts")]
     id: Option<String>,
-    /// All drafts that share a number, sort before a released migration or leave a gap
+    /// Move all drafts that share a number, sort before a released migration or leave a gap
     #[arg(long, conflicts_with = "id")]
     all_drafts: bool,
-    /// Make the migration a draft again first, where two released ones have its number: for one that no database
-    /// has applied
+    /// First make the released migration a draft again, if another one has its number. No database may have applied it
     #[arg(long, requires = "id")]
     thaw: bool,
-    /// Show what would be renamed, and rename nothing
+    /// Show what would be renamed, without renaming it
     #[arg(long)]
     dry_run: bool,
     /// The package whose migrations these are
@@ -51,7 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let plan = renumber::plan(folder, id.as_deref(), Some(now())).map_err(Failure::refused)?;
     let mut changes = Changes::default();
     if plan.ids.is_empty() {
-        println!("{}: every draft has its place already", package.shown);
+        println!("{}: no draft needs a new number", package.shown);
         if arguments.dry_run || !check::is_unmerged(&loaded) {
             return Ok(());
         }
@@ -68,7 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         for ending in [".rs", ".before.sql", ".after.sql", ".fill.sql"] {
             let place = |id: &str| package.tests.join(format!("{id}{ending}"));
             let (old, new) = (place(from), place(to));
-            // A test of Rust that two of one number claim goes with the one that the plan names.
+            // If two migrations with one number share a Rust test, it moves with the one that the plan names.
             let moves = if ending == ".rs" { renamed.contains(old.as_path()) } else { old.exists() };
             if !moves {
                 continue;
@@ -76,7 +75,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             moves_tests = true;
             changes.rename(&old, &new);
             shown.push((project.shown(&old), project.shown(&new)));
-            // A test that names its migration names it as it is called now.
+            // Replace the old name in the text of the test.
             let text = fs::read_to_string(&old).unwrap_or_default();
             if text.contains(from) {
                 changes.replace(&new, text.replace(from, to));
@@ -84,7 +83,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
     }
     if moves_tests {
-        new_migration::compile_again(&mut changes, &package);
+        new_migration::touch_test_main(&mut changes, &package);
     }
     let unmerged = check::is_unmerged(&loaded);
     if let Some(lockfile) = &plan.lockfile {
@@ -105,7 +104,7 @@ fn ids<'a>(migrations: &[&'a Migration]) -> Vec<&'a str> {
     migrations.iter().map(|migration| migration.id.as_str()).collect()
 }
 
-/// The id that is meant: itself, or the only draft of this number.
+/// Returns the full id: the given one, or that of the only draft with this number.
 fn whole_id(loaded: &lockgate_source::Loaded, id: &str, thaw: bool) -> Result<String, Failure> {
     let id =
         ["up.sql", "down.sql", "sql", "rs"].iter().find_map(|end| id.strip_suffix(&format!(".{end}"))).unwrap_or(id);
@@ -117,9 +116,9 @@ fn whole_id(loaded: &lockgate_source::Loaded, id: &str, thaw: bool) -> Result<St
     let (released, drafts) = (ids(&released), ids(&drafts));
     let meant = if thaw { &released } else { &drafts };
     match meant[..] {
-        // Why it does not move is said of it by name.
+        // A later check explains why a released migration does not move.
         [] if !released.is_empty() => Ok(released[0].to_owned()),
-        [] if thaw => Err(Failure::refused(format!("nothing that is released has the number {id}"))),
+        [] if thaw => Err(Failure::refused(format!("no released migration has the number {id}"))),
         [] => Err(Failure::refused(format!("no draft has the number {id}"))),
         [one] => Ok(one.to_owned()),
         _ => Err(Failure::refused(format!("the number {id} belongs to {}: name the one to move", meant.join(" and ")))),

@@ -1,4 +1,4 @@
-//! `cargo xtask schema`: what the migrations make, as a text to check in, or as a picture.
+//! `cargo xtask schema`: prints the schema that the migrations make, as text to check in or as a picture.
 
 use std::path::{Path, PathBuf};
 
@@ -19,34 +19,33 @@ use crate::scripts;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Runs the migrations on an SQLite in memory or a throwaway PostgreSQL, and prints what is there then. \
-                  Where there are Rust steps, the package's test of its migrations (`tests/migrations`) runs them. \
-                  Exit codes: 0 done, or the file says what is there; 1 it does not, or a migration fails; 2 it could \
-                  not be done."
+    after_help = "Runs the migrations on an in-memory SQLite or a throwaway PostgreSQL, and prints the schema. If there \
+                  are Rust steps, the package's migration tests (`tests/migrations`) run them. Exit codes: 0 success, or \
+                  the file is up to date; 1 the file is out of date, or a migration fails; 2 the command failed."
 )]
 pub(crate) struct Arguments {
-    /// As it is behind this migration, and not behind the last
+    /// Print the schema after this migration instead of the last one
     #[arg(long, value_name = "VERSION", conflicts_with = "database_url")]
     at: Option<String>,
-    /// `sqlite` or `postgres`, where the policy names both; `sqlite` if not given
+    /// `sqlite` or `postgres`, if the policy names both; by default `sqlite`
     #[arg(long, value_name = "DIALECT", conflicts_with = "database_url")]
     dialect: Option<Dialect>,
-    /// With `numbering = "encoded"`, in a folder for several databases: the one that it is of
+    /// With `numbering = "encoded"`, in a folder for several databases: which database's schema to print
     #[arg(long, value_name = "NAME", conflicts_with = "database_url")]
     database: Option<String>,
-    /// Run nothing, and read this database; without a URL the one that DATABASE_URL names
+    /// Run nothing, but read this database; without a URL, the one of DATABASE_URL
     #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
     database_url: Option<String>,
-    /// Say whether this file has the text that would be printed, and in what it differs
+    /// Compare this file with the text that would be printed, and show the differences
     #[arg(long, value_name = "FILE", group = "form")]
     check: Option<PathBuf>,
-    /// Write the text, or the picture, to this file and not to the screen
+    /// Write the text or the picture to this file
     #[arg(long, value_name = "FILE", conflicts_with = "check")]
     write: Option<PathBuf>,
-    /// A picture for Mermaid
+    /// Print a Mermaid diagram
     #[arg(long, group = "form")]
     mermaid: bool,
-    /// A picture as SVG
+    /// Print an SVG picture
     #[arg(long, group = "form")]
     svg: bool,
     /// The package whose migrations these are
@@ -58,13 +57,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let checked = arguments.check.as_deref().map(read).transpose()?;
     let (text, dialect) = match &arguments.database_url {
         Some(url) => {
-            let schema = there(url)?;
+            let schema = existing(url)?;
             (shown(arguments.form(), &schema), schema.dialect)
         }
         None => {
             let project = Project::find()?;
             let package = project.package(arguments.package.as_deref())?;
-            made(&package, arguments, checked.as_deref().and_then(snapshot::dialect))?
+            migrated(&package, arguments, checked.as_deref().and_then(snapshot::dialect))?
         }
     };
     match (&arguments.check, &checked, &arguments.write) {
@@ -99,13 +98,13 @@ fn read(path: &Path) -> Result<String, Failure> {
     let text = std::fs::read_to_string(path);
     text.map(|text| text.replace("\r\n", "\n")).map_err(|error| {
         let path = path.display();
-        Failure::impossible(format!("{path} cannot be read: {error}: `cargo xtask schema --write {path}` makes it"))
+        Failure::impossible(format!("{path} cannot be read: {error}: `cargo xtask schema --write {path}` creates it"))
     })
 }
 
 fn write(path: &Path, text: String) -> Result<(), Failure> {
     if std::fs::read_to_string(path).is_ok_and(|before| before == text) {
-        println!("{} is as it should be", path.display());
+        println!("{} is up to date", path.display());
         return Ok(());
     }
     let absolute = std::path::absolute(path)
@@ -121,7 +120,7 @@ fn compare(path: &Path, checked: &str, text: &str, dialect: Dialect, arguments: 
     let shown = path.display();
     let differences = snapshot::differences(checked, text);
     if differences.is_empty() {
-        println!("{shown} says what is there");
+        println!("{shown} is up to date");
         return Ok(());
     }
     eprintln!("{}", differences.trim_end());
@@ -140,14 +139,14 @@ fn compare(path: &Path, checked: &str, text: &str, dialect: Dialect, arguments: 
     if let Some(package) = &arguments.package {
         command.push_str(&format!(" --package {package}"));
     }
-    Err(Failure::refused(format!("{shown} is stale: `{command}` writes it anew")))
+    Err(Failure::refused(format!("{shown} is out of date: `{command}` updates it")))
 }
 
-/// The schema of a database that is there.
-fn there(url: &str) -> Result<Schema, Failure> {
+/// Reads the schema of an existing database.
+fn existing(url: &str) -> Result<Schema, Failure> {
     let url = match url {
         "" => std::env::var("DATABASE_URL").map_err(|_| {
-            Failure::impossible("`--database-url` stands alone and DATABASE_URL is not set: name the database")
+            Failure::impossible("`--database-url` has no value and DATABASE_URL is not set: name the database")
         })?,
         url => url.to_owned(),
     };
@@ -158,12 +157,12 @@ fn there(url: &str) -> Result<Schema, Failure> {
     })
 }
 
-/// The schema that a folder makes, written, and of which dialect it is.
-fn made(package: &Package, arguments: &Arguments, wanted: Option<Dialect>) -> Result<(String, Dialect), Failure> {
+/// Returns the schema that a folder makes, in the requested form, and its dialect.
+fn migrated(package: &Package, arguments: &Arguments, wanted: Option<Dialect>) -> Result<(String, Dialect), Failure> {
     let mut loaded = check::load(package);
     if !scripts::can_run(&loaded.diagnostics) {
         check::show(&loaded);
-        return Err(Failure::refused("nothing was run: put right what is said above first"));
+        return Err(Failure::refused("nothing was run: fix the errors above first"));
     }
     choose(&mut loaded.folder, arguments.database.as_deref())?;
     let folder = &loaded.folder;
@@ -175,15 +174,15 @@ fn made(package: &Package, arguments: &Arguments, wanted: Option<Dialect>) -> Re
     let run = &folder.migrations[..count];
     let step = run.iter().find(|migration| matches!(migration.up.body, BodyData::Rust));
     if let (Some(step), Some(last)) = (step, run.last()) {
-        if program::is_there(package) {
+        if program::exists(package) {
             let request = Request::Schema { dialect, form: arguments.form(), at: last.id.to_string() };
             return Ok((program::ask(package, &request, &[])?, dialect));
         }
         let id = &step.id;
         return Err(Failure::refused(format!(
-            "`{id}` is a Rust step, which runs in its own program, and `{}` has no `{}/main.rs` that says \
-             `lockgate_harness::migration_tests!();` and could run it: write one, stop before the step with `--at`, or \
-             migrate a database with the program and name it: `cargo xtask schema --database-url sqlite://head.db`",
+            "`{id}` is a Rust step, which only a program of `{}` can run, and `{}/main.rs` with \
+             `lockgate_harness::migration_tests!();` does not exist: write it, stop before the step with `--at`, or \
+             migrate a database with your program and name it: `cargo xtask schema --database-url sqlite://head.db`",
             package.name, package.shown_tests
         )));
     }
@@ -195,13 +194,13 @@ fn made(package: &Package, arguments: &Arguments, wanted: Option<Dialect>) -> Re
     Ok((shown(arguments.form(), &schema), dialect))
 }
 
-/// Leaves the migrations of one database.
+/// Reduces the folder to the migrations of one database.
 fn choose(folder: &mut Folder, database: Option<&str>) -> Result<(), Failure> {
     let list = |known: &[String]| known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
     let (shown, wanted) = (folder.shown.clone(), database.unwrap_or_default());
     folder.choose(database).map_err(|why| match why {
         NoDatabase::Several { known } => Failure::refused(format!(
-            "`{shown}` has patches for {}, and a schema is of one: say which, `--database {}`",
+            "`{shown}` has patches for {}: choose one, for example `--database {}`",
             list(&known),
             known[0]
         )),
@@ -211,7 +210,7 @@ fn choose(folder: &mut Folder, database: Option<&str>) -> Result<(), Failure> {
             (None, known) => format!("`{shown}` has no patch for `{wanted}`: it has them for {}", list(known)),
         }),
         NoDatabase::NotEncoded => Failure::refused(format!(
-            "`--database` is for names with `numbering = \"encoded\"`, and those in `{shown}` say no database: leave it out"
+            "`--database` needs `numbering = \"encoded\"`, and the names in `{shown}` have no database: leave it out"
         )),
     })
 }
@@ -228,16 +227,16 @@ fn dialect(folder: &Folder, wanted: Option<Dialect>) -> Result<Dialect, Failure>
             Err(Failure::refused(format!("{shown} is not for `{wanted}`: its policy names {names}")))
         }
         (None, []) => Err(Failure::refused(format!(
-            "the policy of {} names no dialect: say which with `--dialect sqlite` or `--dialect postgres`",
+            "the policy of {} names no dialect: choose one with `--dialect sqlite` or `--dialect postgres`",
             folder.shown
         ))),
-        // SQLite before the others: it needs no server.
+        // Prefer SQLite, as it needs no server.
         (None, names) if names.contains(&Dialect::Sqlite) => Ok(Dialect::Sqlite),
         (None, names) => Ok(names.iter().copied().find(runs).unwrap_or(names[0])),
     }
 }
 
-/// The place of a migration by its version, or by version and name.
+/// Returns the index of a migration by its version, or by version and name.
 fn find(folder: &Folder, at: &str) -> Result<usize, Failure> {
     let version: Option<Version> = at.parse().ok();
     let found = folder

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test of the workspace, on real servers.
+//! `cargo xtask test`: runs the tests of the workspace on real servers.
 
 use std::env;
 use std::fs;
@@ -13,27 +13,27 @@ use crate::failure::Failure;
 use crate::project::Project;
 use lockgate_testing::server::{Error, ErrorKind, Options, Postgres, install, require};
 
-/// The variable by which tests learn of the server.
+/// The variable that tells tests the URL of the server.
 const SERVER: &str = "LOCKGATE_TEST_POSTGRES";
-/// The variable that names the file to which a test appends a line when it skips something.
+/// The variable that names the file to which each skipped test appends a line.
 const SKIPPED: &str = "LOCKGATE_SKIPPED";
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Variables: LOCKGATE_TEST_POSTGRES=postgres://… is a server of your own, used instead of a throwaway \
-                  one; LOCKGATE_POSTGRES_BIN names the folder of the server's programs; LOCKGATE_NO_INSTALL=1 forbids \
-                  to install the distribution's package; LOCKGATE_REQUIRE=postgres makes a missing server an error and \
-                  not a skip."
+    after_help = "Environment variables: LOCKGATE_TEST_POSTGRES=postgres://… uses a server of your own instead of a \
+                  throwaway one; LOCKGATE_POSTGRES_BIN is the folder of the server's programs; LOCKGATE_NO_INSTALL=1 \
+                  forbids installing the distribution's package; LOCKGATE_REQUIRE=postgres makes a missing server an \
+                  error instead of a skip."
 )]
 pub(crate) struct Arguments {
-    /// Only the test of this migration, by version or whole name: `7`, `0007_add_tags`
+    /// Run only the test of this migration, by version or full name: `7`, `0007_add_tags`
     #[arg(long, value_name = "MIGRATION")]
     migration: Option<String>,
-    /// The package whose migration that is
+    /// The package of that migration
     #[arg(long, short, value_name = "NAME", requires = "migration")]
     package: Option<String>,
-    /// Arguments for `cargo nextest run` (doc tests are left out then), or for `cargo test` where
-    /// there is no nextest
+    /// Arguments for `cargo nextest run` (without doc tests then), or for `cargo test` if nextest is
+    /// not installed
     #[arg(last = true)]
     arguments: Vec<String>,
 }
@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let root = metadata.workspace_root.as_std_path();
     let mut skipped = Vec::new();
 
-    // Kept until the tests are over: dropping it stops the server.
+    // Kept until the tests have ended: dropping it stops the server.
     let mut _server = None;
     let mut url = env::var(SERVER).ok().filter(|url| !url.is_empty());
     if url.is_some() {
@@ -84,23 +84,23 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match status.code() {
         Some(0) => Ok(()),
         Some(code) => Err(Failure::Code(u8::try_from(code).unwrap_or(1))),
-        None => Err(Failure::impossible(format!("the test runner was ended by a signal ({status})"))),
+        None => Err(Failure::impossible(format!("the test runner was killed by a signal ({status})"))),
     }
 }
 
-/// What a test runner is told to run the tests of one migration alone.
+/// Returns the arguments for a test runner that select the tests of one migration.
 fn one_migration(arguments: &Arguments) -> Result<Vec<String>, Failure> {
     let Some(word) = &arguments.migration else { return Ok(Vec::new()) };
     let package = Project::find()?.package(arguments.package.as_deref())?;
     let folder = check::load(&package).folder;
     let id = &check::migration(&folder, word)?.id;
-    // The version and what separates it from the name: no other test has that in its name.
+    // The version and its separator are in no other test's name.
     let digits: String = id.chars().take_while(char::is_ascii_digit).collect();
     let name = if digits.is_empty() { id.replace('.', "_") } else { format!("{digits}_") };
     Ok(vec!["--package".to_owned(), package.name, "--test".to_owned(), "migrations".to_owned(), format!("::m{name}")])
 }
 
-/// Nextest or `cargo test`, then the doc tests.
+/// Runs nextest or `cargo test`, then the doc tests.
 fn tests(
     metadata: &Metadata,
     root: &Path,
@@ -123,7 +123,7 @@ fn tests(
     }
     let status = run(&words, arguments)?;
     let doc_tests = metadata.workspace_packages().iter().any(|package| package.targets.iter().any(|t| t.doctest));
-    // `cargo test` has run them already.
+    // `cargo test` has already run the doc tests.
     if !nextest || !status.success() || !arguments.is_empty() || !doc_tests {
         return Ok(status);
     }
@@ -136,7 +136,7 @@ fn has_nextest(root: &Path) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// The cargo that runs us, without the traces that it left for us.
+/// Returns the cargo that runs this program, without the variables that it has set for this package.
 fn cargo(root: &Path) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root);
@@ -156,7 +156,7 @@ fn needs_postgres(metadata: &Metadata) -> bool {
         .any(|node| node.features.iter().any(|feature| feature.as_str() == "postgres"))
 }
 
-/// Starts a server, after installing one where there is none and we may.
+/// Starts a server. If PostgreSQL is missing, installs it first, if that is allowed.
 fn postgres() -> Result<Postgres, Error> {
     match Postgres::start(&Options::default()) {
         Err(e) if e.kind() == ErrorKind::NotFound => {

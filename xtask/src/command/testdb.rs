@@ -1,5 +1,5 @@
-//! `cargo xtask testdb`: a database for people, made by the package's test program, which alone has
-//! the migrations and the functions that fill it compiled in.
+//! `cargo xtask testdb`: creates a development database. The package's test program does the work, as the migrations and
+//! the functions that insert rows are compiled into it.
 
 use std::env;
 
@@ -12,9 +12,9 @@ use crate::project::Project;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "A database is dropped only if it is marked for development: on PostgreSQL by the line `lockgate: \
-                  development` in its comment, in SQLite by the `application_id` of the file. One that `create` makes \
-                  has the mark."
+    after_help = "A database is dropped only if it is marked as a development database: on PostgreSQL by the line \
+                  `lockgate: development` in its comment, in SQLite by the `application_id` of the file. `create` marks \
+                  the databases that it makes."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -23,26 +23,26 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Drop it, make it anew, migrate it to the head, and fill it by the functions `fill` of
-    /// `tests/migrations` and by `seed(db, random)` of `tests/migrations/seed.rs`.
+    /// Drop and create the database, apply all migrations, and insert the rows of each `fill` in
+    /// `tests/migrations` and of `seed(db, random)` in `tests/migrations/seed.rs`.
     Create {
-        /// The seed of all chance: the same gives the same rows
+        /// The seed of the random numbers: the same seed gives the same rows
         #[arg(long, value_name = "NUMBER", default_value_t = 0)]
         seed: u64,
         #[command(flatten)]
-        place: Place,
+        target: Target,
     },
-    /// Mark a database that is there for development, so that `create` may drop it.
+    /// Mark an existing database as a development database, so that `create` may drop it.
     Mark {
         #[command(flatten)]
-        place: Place,
+        target: Target,
     },
 }
 
 #[derive(Debug, clap::Args)]
-struct Place {
-    /// The database: `sqlite://dev.db`, `postgres://user@host/database`. DATABASE_URL says it where others must not
-    /// read a password
+struct Target {
+    /// The database: `sqlite://dev.db`, `postgres://user@host/database`. Use DATABASE_URL to keep a password out of the
+    /// command line
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     url: String,
     /// The package whose migrations these are
@@ -51,13 +51,13 @@ struct Place {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    // The test program runs in the package's directory: a file is meant from ours.
+    // The test program runs in the package's directory, but a relative file is meant from the current one.
     let from = env::current_dir().map_err(|error| Failure::impossible(format!("the current directory: {error}")))?;
-    let (place, request) = match &arguments.verb {
-        Verb::Create { seed, place } => (place, Request::CreateTestdb { seed: *seed, from }),
-        Verb::Mark { place } => (place, Request::MarkTestdb { from }),
+    let (target, request) = match &arguments.verb {
+        Verb::Create { seed, target } => (target, Request::CreateTestdb { seed: *seed, from }),
+        Verb::Mark { target } => (target, Request::MarkTestdb { from }),
     };
-    let package = Project::find()?.package(place.package.as_deref())?;
-    println!("{}", program::ask(&package, &request, &[(TESTDB_URL, &place.url)])?);
+    let package = Project::find()?.package(target.package.as_deref())?;
+    println!("{}", program::ask(&package, &request, &[(TESTDB_URL, &target.url)])?);
     Ok(())
 }

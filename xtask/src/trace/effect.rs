@@ -1,97 +1,97 @@
-//! From two looks at a database to what the statement between them did to what was there before.
+//! Compares the state of a database before and after a statement, and derives what the statement did.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use lockgate_source::core::touch::is_same_table;
 use lockgate_source::core::{TableLock, Touch};
 
-use crate::role::quoted;
+use crate::missing_role::quoted;
 
-/// What one statement did to one relation that was there before its migration.
+/// What a statement did to a relation that existed before its migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effect {
-    /// Where the statement begins, counted from 1; columns are characters.
+    /// The line where the statement starts, counted from 1.
     pub line: usize,
-    /// Its character there.
+    /// The column, in characters, counted from 1.
     pub column: usize,
-    /// With its schema: `public.users`.
+    /// The relation with its schema: `public.users`.
     pub relation: String,
     /// `table`, `index` and so on.
     pub kind: &'static str,
-    /// The strongest lock that is held on it by then; none where it could not be seen.
+    /// The strongest lock that is held on it after the statement; `None` if it could not be observed.
     pub lock: Option<TableLock>,
-    /// The lock that the statement's text let expect, where it is one that
-    /// [exceeds writes](TableLock::exceeds_writes): what every program takes is no news.
+    /// The lock that was predicted from the text, if it [exceeds writes](TableLock::exceeds_writes): weaker locks, which
+    /// every program takes, are not reported.
     pub predicted: Option<TableLock>,
-    /// How the two differ.
+    /// How the two locks differ.
     pub differs: Option<Difference>,
-    /// Whether all of it was written anew.
+    /// Whether it was rewritten.
     pub rewritten: bool,
-    /// Whether it was read from end to end.
+    /// Whether it was scanned.
     pub scanned: bool,
     /// The indexes that were built on it.
     pub indexes: Vec<String>,
 }
 
-/// How the lock that was taken is another one than the one that was predicted.
+/// How the lock that was taken differs from the predicted one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Difference {
-    /// A stronger one was taken than was predicted, if one was.
+    /// A stronger lock was taken than predicted, or none was predicted.
     NotPredicted,
-    /// A weaker one was taken than was predicted, or none.
+    /// A weaker lock was taken than predicted, or none.
     NotTaken,
 }
 
 /// A statement that has run.
-pub(super) struct Done<'a> {
+pub(super) struct Executed<'a> {
     /// Line and column.
     pub(super) place: (usize, usize),
-    /// Whether it empties tables: it gives them new files too, and has nothing to write or read.
+    /// Whether it truncates tables, which also gives them new files, without a rewrite or a scan.
     pub(super) empties: bool,
-    /// Whether its locks were looked at while it ran: what was not seen may have been taken all the same.
+    /// Whether its locks were read while it ran, so that some may have been missed.
     pub(super) is_glimpse: bool,
     pub(super) predicted: Vec<&'a Touch<String>>,
 }
 
-/// A relation of the database, as its catalogue has it.
+/// A relation, as the catalog has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Relation {
     pub(super) schema: String,
     pub(super) name: String,
     /// `pg_class.relkind`.
     pub(super) kind: String,
-    /// `pg_class.relfilenode`: 0 where it has no file.
+    /// `pg_class.relfilenode`: 0 if it has no file.
     pub(super) file: i64,
-    /// The table, where this is an index.
+    /// The table, if this is an index.
     pub(super) table: Option<i64>,
 }
 
-/// By their numbers in the database.
+/// Relations by their OIDs.
 pub(super) type Relations = BTreeMap<i64, Relation>;
 
-/// What is looked at behind each statement.
-pub(super) struct Look {
+/// The state that is read after each statement.
+pub(super) struct Observation {
     pub(super) locks: BTreeMap<i64, TableLock>,
-    /// The relations that are new or others than at the last look, and those that are gone.
+    /// The relations that are new or have changed, and `None` for those that are gone.
     pub(super) changed: BTreeMap<i64, Option<Relation>>,
-    /// How often each table was read from end to end in this transaction.
+    /// How often each table was scanned in this transaction.
     pub(super) scans: BTreeMap<i64, i64>,
 }
 
-/// What was there before a migration, and how things stood at the last look.
-pub(super) struct Seen {
+/// The relations before a migration, and the state that was read last.
+pub(super) struct TraceState {
     before: Relations,
-    /// The numbers of what was there before, by their names without schema.
+    /// The OIDs of those relations, by their names without schema.
     names: HashMap<String, Vec<i64>>,
-    /// What is there, as of the last look.
+    /// The relations that exist now.
     pub(super) now: Relations,
     locks: BTreeMap<i64, TableLock>,
     scans: BTreeMap<i64, i64>,
-    /// Whether the transaction that runs has been looked at: the counts before it are not its own.
+    /// Whether the scan counts at the start of the running transaction have been read.
     pub(super) begun: bool,
 }
 
-impl Seen {
+impl TraceState {
     pub(super) fn new(before: Relations) -> Self {
         let mut names: HashMap<String, Vec<i64>> = HashMap::new();
         for (number, relation) in &before {
@@ -101,29 +101,29 @@ impl Seen {
         Self { before, names, now, locks: BTreeMap::new(), scans: BTreeMap::new(), begun: false }
     }
 
-    /// The tables that were there before and still are, quoted.
+    /// Returns the quoted names of the tables that existed before and still do.
     pub(super) fn tables(&self) -> Vec<String> {
         let still = |number: &i64| self.now.get(number);
         let tables = self.before.keys().filter_map(still).filter(|relation| matches!(&*relation.kind, "r" | "p"));
         tables.map(|table| format!("{}.{}", quoted(&table.schema), quoted(&table.name))).collect()
     }
 
-    /// A transaction has ended: its locks are gone, and its counts.
-    pub(super) fn let_go(&mut self) {
+    /// Forgets the locks and scan counts of a transaction that has ended.
+    pub(super) fn end_transaction(&mut self) {
         self.locks.clear();
         self.scans.clear();
         self.begun = false;
     }
 
-    /// The counts with which a transaction begins: the server may not have cleared those before it.
+    /// Sets the scan counts at the start of a transaction: the server may not have reset those of the last one.
     pub(super) fn begin(&mut self, scans: BTreeMap<i64, i64>) {
         self.scans = scans;
         self.begun = true;
     }
 
-    /// What a statement did since the last look.
-    pub(super) fn effects(&mut self, done: Done<'_>, now: Look) -> Vec<Effect> {
-        let Done { place: (line, column), empties, is_glimpse, predicted } = done;
+    /// Returns what a statement did, and stores the new state.
+    pub(super) fn effects(&mut self, done: Executed<'_>, now: Observation) -> Vec<Effect> {
+        let Executed { place: (line, column), empties, is_glimpse, predicted } = done;
         let predictions = self.predictions(&predicted);
         let file = |number: &i64| self.now.get(number).map_or(0, |relation| relation.file);
         let new_file = |number: &i64| match now.changed.get(number) {
@@ -157,7 +157,7 @@ impl Seen {
             };
             let worth_a_line = match relation.table {
                 None => stronger || anew || scanned || !indexes.is_empty() || differs.is_some(),
-                // An index goes with its table, unless more is done to it.
+                // Report an index only if more happens to it than to its table.
                 Some(table) => {
                     let with_table = self.before.get(&table).is_some_and(|relation| rewritten(&table, relation));
                     stronger && lock > now.locks.get(&table).copied() || anew && !with_table
@@ -190,9 +190,9 @@ impl Seen {
         effects
     }
 
-    /// The indexes that are new, by their tables. Where only the type of a column changes, an index may keep
-    /// the file under a new number.
-    fn built(&self, now: &Look) -> BTreeMap<i64, Vec<String>> {
+    /// Returns the new indexes, by their tables. When the type of a column changes, an index can get a new OID and keep
+    /// its file, which is not a new index.
+    fn built(&self, now: &Observation) -> BTreeMap<i64, Vec<String>> {
         let mut built: BTreeMap<i64, Vec<String>> = BTreeMap::new();
         let changed = now.changed.iter().filter_map(|(number, relation)| Some((number, relation.as_ref()?)));
         let new = changed.filter(|(number, _)| !self.now.contains_key(number));
@@ -209,13 +209,13 @@ impl Seen {
     }
 }
 
-impl Seen {
-    /// The locks that were predicted, by the numbers of tables, which are called as they were before the script.
+impl TraceState {
+    /// Returns the predicted locks, by the OIDs of tables. Names are those from before the script.
     fn predictions(&self, predicted: &[&Touch<String>]) -> BTreeMap<i64, TableLock> {
         let mut locks = BTreeMap::new();
         for touch in predicted {
             let Some(lock) = touch.lock.filter(|lock| lock.exceeds_writes()) else { continue };
-            // The server cuts off what is longer, and looks for what is left.
+            // The server truncates longer names.
             let cut = |name: &str| name[..name.floor_char_boundary(NAME_MAX)].to_owned();
             let table = match touch.table.rsplit_once('.') {
                 Some((schema, name)) => format!("{schema}.{}", cut(name)),
@@ -226,11 +226,11 @@ impl Seen {
                 let is_named = is_same_table(&format!("{}.{}", relation.schema, relation.name), &table);
                 is_named && (if touch.of_index { relation.table.is_some() } else { is_table(relation) })
             };
-            // A name may have a dot in it.
+            // A name may contain a dot.
             let named = [last, &table].into_iter().filter_map(|name| self.names.get(name)).flatten();
             let named = named.filter_map(|number| self.before.get_key_value(number));
             let mut meant = named.filter(|(_, relation)| is_meant(relation));
-            // Of two schemas it is most often the usual one.
+            // If two schemas have the table, `public` is most likely.
             let found = meant.clone().find(|(_, relation)| relation.schema == "public").or_else(|| meant.next());
             if let Some((number, relation)) = found {
                 let held: &mut TableLock = locks.entry(relation.table.unwrap_or(*number)).or_insert(lock);
@@ -241,10 +241,10 @@ impl Seen {
     }
 }
 
-/// As many bytes of a name a server keeps.
+/// The most bytes of a name in PostgreSQL.
 const NAME_MAX: usize = 63;
 
-/// Whether it is something that programs read and write, and not a part of it.
+/// Whether programs read and write it, unlike an index.
 fn is_table(relation: &Relation) -> bool {
     matches!(&*relation.kind, "r" | "p" | "v" | "m" | "f")
 }

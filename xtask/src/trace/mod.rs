@@ -1,9 +1,9 @@
-//! The trace: a whole set up on a throwaway PostgreSQL, and of each draft what it really locked, rewrote
-//! and scanned of what was there before it, and whether its locks are those that its text let expect.
+//! The trace: runs a whole set on a throwaway PostgreSQL, and records what each draft locked, rewrote and scanned of the
+//! relations that existed before it. It compares these locks with those predicted from the text.
 //!
-//! The tables are empty, and PostgreSQL takes the same locks and rewrites the same tables all the same.
-//! What an empty table cannot show: how long something takes, what fails on rows that are there, and
-//! whether the planner would use an index instead of a scan.
+//! The tables are empty, but PostgreSQL takes the same locks and rewrites the same tables as with rows. An empty table
+//! does not show how long a statement takes, what fails on existing rows, and whether the planner would use an index
+//! instead of a scan.
 
 mod database;
 mod effect;

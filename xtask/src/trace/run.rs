@@ -1,4 +1,4 @@
-//! The loop of the trace, and how a failure of a script is told.
+//! Runs the scripts of a trace one after the other, and reports the first that fails.
 
 use lockgate_source::core::{Dialect, StatementFlags, StatementKind};
 use lockgate_source::folder::{Folder, Migration, ScriptState};
@@ -10,36 +10,35 @@ use crate::scripts::{self, Sql};
 
 const CODE: &str = "trace";
 
-/// What a trace found.
+/// The result of a trace.
 #[derive(Debug)]
 pub struct Traced {
-    /// What is wrong or worth a note.
+    /// Errors and notes.
     pub diagnostics: Vec<Diagnostic>,
     /// How many migrations ran.
     pub applied: usize,
-    /// The roles that the scripts name and none of them makes.
+    /// The roles that the scripts name but do not create.
     pub roles: Vec<String>,
     /// What each draft that ran did.
     pub drafts: Vec<Draft>,
 }
 
-/// What one draft did to what was there before it.
+/// What a draft did to the relations that existed before it.
 #[derive(Debug)]
 pub struct Draft {
     /// Version and name.
     pub id: String,
     /// Its file, as messages name it.
     pub file: String,
-    /// Whether it runs in one transaction, which keeps each lock to its end.
+    /// Whether it runs in one transaction, which holds each lock until its end.
     pub transactional: bool,
-    /// Whether it begins and ends transactions by itself.
+    /// Whether it begins and ends transactions itself.
     pub controls: bool,
-    /// What its statements do to relations that were there before.
+    /// What its statements did to relations that existed before.
     pub effects: Vec<Effect>,
 }
 
-/// Traces a folder on the server behind this URL, which must be a throwaway one. The `Err` says what is
-/// wrong with the server.
+/// Traces a folder on the server at this URL, which must be a throwaway one. An `Err` is an error of the server.
 pub fn trace(folder: &Folder, url: &str) -> Result<Traced, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     runtime.block_on(async {
@@ -78,7 +77,7 @@ pub fn trace(folder: &Folder, url: &str) -> Result<Traced, String> {
     })
 }
 
-/// The script up, or why the trace ends before it.
+/// Returns the up script, or why the trace ends before it.
 fn script<'a>(folder: &Folder, migration: &'a Migration) -> Result<Sql<'a>, Box<Diagnostic>> {
     let Some(sql) = Sql::of(&migration.up, Dialect::Postgres) else {
         return Err(Box::new(scripts::ends_before(CODE, folder, migration)));
@@ -89,10 +88,7 @@ fn script<'a>(folder: &Folder, migration: &'a Migration) -> Result<Sql<'a>, Box<
     match leaves {
         None => Ok(sql),
         Some(statement) => {
-            let message = format!(
-                "the trace ends before `{}`: this statement is about what is outside the database",
-                migration.id
-            );
+            let message = format!("the trace ends before `{}`: this statement acts outside the database", migration.id);
             let note = scripts::note(CODE, folder, sql.script, statement.range.clone(), message);
             Err(Box::new(note.help("a trace touches no file and starts no program")))
         }
@@ -103,31 +99,31 @@ fn refused(folder: &Folder, sql: Sql<'_>, refusal: &Refusal, before: Option<&Mig
     let text = &sql.script.text;
     let statement = sql.statements.get(refusal.at.unwrap_or(0)).map_or(0..0, |statement| statement.range.clone());
     let range = refusal.byte.map_or(statement, |byte| byte..byte + word(&text[byte..]));
-    let said = &refusal.said;
-    if refusal.is_of_the_server() {
+    let said = &refusal.error;
+    if refusal.is_missing_on_server() {
         let message = format!("the trace ends here: {}", said.message);
         let note = scripts::note(CODE, folder, sql.script, range, message);
-        return note.help("the throwaway server has none of this name: yours may");
+        return note.help("the throwaway server has no object of this name, but yours may");
     }
     let message = match refusal.at {
         Some(_) => format!("PostgreSQL refuses this statement: {}", said.message),
-        None => format!("the transaction of this script cannot be begun or committed: {}", said.message),
+        None => format!("the transaction of this script cannot begin or commit: {}", said.message),
     };
     let mut found = Diagnostic::error(CODE, folder.show(&sql.script.path), message).at(text, range, "");
     found.help.extend(said.detail.iter().map(|detail| format!("the server adds: {detail}")));
     found.help.extend(said.hint.iter().map(|hint| format!("the server's hint: {hint}")));
     let found = found.help(match before {
-        None => "the set begins with an empty database; where yours does not, leave `--trace` out".to_owned(),
-        Some(last) => format!("the trace ran everything up to `{}` before it, on an empty database", last.id),
+        None => "the trace starts with an empty database; if your set does not, do not use `--trace`".to_owned(),
+        Some(last) => format!("before it, the trace ran everything up to `{}`, on an empty database", last.id),
     });
-    // What is released and as it was may not be edited.
+    // A frozen script may not be edited, so this is only a warning.
     match sql.script.state {
         ScriptState::Frozen => Diagnostic { severity: Severity::Warning, ..found },
         ScriptState::Draft | ScriptState::Edited => found,
     }
 }
 
-/// How long the word is that a text begins with, or its first character.
+/// Returns the length of the first word of a text, or of its first character.
 fn word(text: &str) -> usize {
     let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
     end.max(text.chars().next().map_or(0, char::len_utf8))

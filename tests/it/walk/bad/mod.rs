@@ -76,7 +76,8 @@ const BEFORE: &str = "SELECT count(*) = 0 FROM lockgate_history WHERE version = 
 
 async fn l10_l11_a_before_that_always_passes(dialect: Dialect) {
     let tests = tests(EMAIL, vec![GOOD.of(2)]);
-    let words = ["`0002_add_email` on ", "so it proves nothing [before-must-fail]", "in tests/migrations/x.sql"];
+    let words =
+        ["`0002_add_email` on ", "so it proves nothing [before-must-fail]", "add a check to tests/migrations/x.sql"];
     caught(tests, dialect, 2, Phase::BeforeMustFail, &words).await;
 }
 

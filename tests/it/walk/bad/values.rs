@@ -73,7 +73,7 @@ async fn a_way_back_that_overwrites_what_no_test_looks_at(dialect: Dialect) {
     ];
     let words = [
         "`users.city` was 'Ulm' and is NULL where id = 1",
-        "its test, which `cargo xtask new-test 2` writes: `pub const",
+        "its test, which `cargo xtask new-test 2` creates: `pub const",
     ];
     caught(tests(&files, vec![]), dialect, 2, Phase::ValuesAfterRevert, &words).await;
 }

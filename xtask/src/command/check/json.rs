@@ -1,5 +1,5 @@
-//! The findings as Lockgate's own JSON document, which the crate's page describes. It is a wire form:
-//! keys are only ever added.
+//! Writes the findings as Lockgate's own JSON document, which the page of the crate describes. It is a stable format: keys
+//! may be added, but are never removed.
 
 use lockgate_source::{Diagnostic, Severity};
 use serde::Serialize;
@@ -43,7 +43,7 @@ struct Problem<'a> {
     help: &'a [String],
 }
 
-/// The document, without a final newline.
+/// Returns the document, without a final newline.
 pub(super) fn document(all: &[Checked]) -> String {
     let document = Document {
         version: VERSION,
@@ -83,7 +83,7 @@ fn problem(diagnostic: &Diagnostic) -> Problem<'_> {
     }
 }
 
-/// The word for a severity, which is SARIF's too.
+/// Returns the word for a severity, which is the same in SARIF.
 pub(super) fn word(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "error",

@@ -1,4 +1,4 @@
-//! `cargo xtask check`: everything that the compiler checks, without compiling.
+//! `cargo xtask check`: checks what the compiler checks, without compiling.
 
 mod json;
 mod sarif;
@@ -11,50 +11,47 @@ use lockgate_source::folder::policy::Numbering;
 use lockgate_source::folder::{self, Folder, Loaded, Migration, Tests};
 use lockgate_source::{Color, Diagnostic, Policy, Severity, lockfile, scripts};
 
-use crate::called;
 use crate::changes::Changes;
 use crate::failure::Failure;
 use crate::git::{self, Clone};
+use crate::invocation;
 use crate::project::{Package, Project};
 #[cfg(feature = "trace")]
 use trace::Trace;
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Exit codes: 0 no errors (there may be warnings), 1 errors were found, 2 the folder could not be \
-                  looked at."
-)]
+#[command(after_help = "Exit codes: 0 no errors (there may be warnings), 1 errors were found, 2 the command failed.")]
 pub(crate) struct Arguments {
-    /// Write the lockfile: a line for each new draft, none for drafts that are gone. What is
-    /// released stays as it was recorded
+    /// Update the drafts in the lockfile: add a line for each new one, remove those that are gone.
+    /// Lines of released migrations do not change
     #[arg(long)]
     write: bool,
-    /// How it is said: `text` for people; `json` and `sarif` are one document on stdout, and all
-    /// else goes to stderr
+    /// The output format: `text` for people; `json` and `sarif` write one document to stdout, and
+    /// everything else to stderr
     #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
     format: Format,
-    /// Do not run the set on an SQLite in memory, as is done where the policy names `sqlite`
+    /// Do not run the set on an in-memory SQLite, which happens if the policy names `sqlite`
     #[arg(long)]
     no_replay: bool,
-    /// Run the set on a throwaway PostgreSQL, where the policy names `postgres`, and say of each draft
-    /// what it locks, rewrites and scans. The tables are empty there: a scan of one still counts as a
-    /// scan, and what rows would refuse or how long they take is not seen. Without PostgreSQL it is
-    /// skipped, unless LOCKGATE_REQUIRE names `postgres`
+    /// Run the set on a throwaway PostgreSQL, if the policy names `postgres`, and show what each draft
+    /// locks, rewrites and scans. The tables are empty: a scan of one still counts as a scan, but
+    /// failures on existing rows and durations do not show. Without PostgreSQL it is skipped, unless
+    /// LOCKGATE_REQUIRE names `postgres`
     #[arg(long)]
     trace: bool,
-    /// Check this package's migrations alone
+    /// Check only the migrations of this package
     #[arg(long, short, value_name = "NAME")]
     package: Option<String>,
 }
 
-/// How the findings are said.
+/// The output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
     /// As the compiler shows them.
     Text,
     /// Lockgate's own document.
     Json,
-    /// The interchange format of static analysis, version 2.1.0.
+    /// The interchange format of static analysis tools, version 2.1.0.
     Sarif,
 }
 
@@ -62,9 +59,9 @@ enum Format {
 struct Checked {
     package: Package,
     loaded: Loaded,
-    /// What a replay did, where there was one.
+    /// A summary of the replay, if there was one.
     replayed: Option<String>,
-    /// What a trace did, where one was asked for.
+    /// The result of the trace, if it was requested.
     traced: Option<Trace>,
 }
 
@@ -73,7 +70,7 @@ impl Checked {
         let mut loaded = load(&package);
         let replayed = if arguments.no_replay { None } else { replay(&mut loaded)? };
         let traced = if arguments.trace { Some(trace(&mut loaded)?) } else { None };
-        called::name_in(&mut loaded.diagnostics);
+        invocation::rename_commands(&mut loaded.diagnostics);
         Ok(Self { package, loaded, replayed, traced })
     }
 
@@ -89,7 +86,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         None => project.folders(),
     };
     if packages.is_empty() {
-        // Says what to do.
+        // This fails with a message that says what to do.
         project.package(None)?;
     }
     let mut all = Vec::new();
@@ -107,7 +104,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         all.push(checked);
     }
     if let Some(note) = left_out(&all) {
-        eprintln!("{}", called::named(&note));
+        eprintln!("{}", invocation::with_command_name(&note));
     }
     match arguments.format {
         Format::Text => {}
@@ -121,7 +118,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
 }
 
-/// Says that this clone does not know the driver that `.gitattributes` names: git would merge the lockfile as any
+/// Prints a note if this clone lacks the merge driver that `.gitattributes` names: git would merge the lockfile as plain
 /// text, which never works.
 fn remind_of_driver(project: &Project, package: &Package) {
     let attributes = package.folder.join(".gitattributes");
@@ -130,16 +127,16 @@ fn remind_of_driver(project: &Project, package: &Package) {
     }
     if Clone::around(&project.root).is_some_and(|clone| clone.driver().is_none()) {
         let note = format!(
-            "note: {} has git merge {} with `lockgate`, and this clone does not know how: run `cargo xtask init{}`\n",
+            "note: {} makes git merge {} with the driver `lockgate`, which this clone lacks: run `cargo xtask init{}`\n",
             project.shown(&attributes),
             lockfile::FILE,
             project.choice(package)
         );
-        eprintln!("{}", called::named(&note));
+        eprintln!("{}", invocation::with_command_name(&note));
     }
 }
 
-/// What the compiler checks of these folders and this build of the command does not.
+/// Says which checks of the compiler this build of the command lacks for these folders.
 fn left_out(all: &[Checked]) -> Option<String> {
     let is_for = |dialect: Dialect| all.iter().any(|checked| scripts::is_for(&checked.loaded.folder, dialect));
     let parsed = is_for(Dialect::Postgres) || is_for(Dialect::Sqlite);
@@ -152,14 +149,14 @@ fn left_out(all: &[Checked]) -> Option<String> {
     .collect();
     (!missing.is_empty()).then(|| {
         format!(
-            "note: {} by this build of the command: install `lockgate-xtask` with `--features full` to have it. The compiler \
-             checks it in any case",
+            "note: {} by this build of the command: install `lockgate-xtask` with `--features full` for it. The compiler \
+             always checks it",
             missing.join(", and ")
         )
     })
 }
 
-/// Runs the whole set on an SQLite in memory, and says in a few words what that was.
+/// Runs the whole set on an in-memory SQLite, and returns a summary.
 #[cfg(feature = "replay")]
 fn replay(loaded: &mut Loaded) -> Result<Option<String>, Failure> {
     lockgate_replay::replay(loaded).map_err(|e| Failure::impossible(e.to_string()))
@@ -197,7 +194,7 @@ impl Trace {
     }
 }
 
-/// Every finding, folder by folder.
+/// Returns every finding, folder by folder.
 fn problems(all: &[Checked]) -> impl Iterator<Item = &Diagnostic> {
     all.iter().flat_map(|checked| &checked.loaded.diagnostics)
 }
@@ -218,7 +215,7 @@ pub(super) fn load(package: &Package) -> Loaded {
     loaded
 }
 
-/// The migration that is meant by a version or a whole name.
+/// Finds a migration by its version or full name.
 pub(super) fn migration<'a>(folder: &'a Folder, word: &str) -> Result<&'a Migration, Failure> {
     let version = word.trim_start_matches('m').parse().ok();
     let found = folder
@@ -228,20 +225,19 @@ pub(super) fn migration<'a>(folder: &'a Folder, word: &str) -> Result<&'a Migrat
     found.ok_or_else(|| Failure::refused(format!("`{}` has no migration `{word}`", folder.shown)))
 }
 
-/// Reads a package's folder that has no policy yet as if it were numbered so.
+/// Reads a package's folder that has no policy yet with this numbering.
 pub(super) fn load_as(package: &Package, numbering: Numbering) -> Loaded {
     let tests = Tests { directory: package.tests.clone(), shown: package.shown_tests.clone() };
     folder::load_as(&package.folder, &package.shown, tests, Policy { numbering, ..Policy::default() })
 }
 
-/// Reads a package's folder to change it. Without the released lines of its lockfile there is nothing
-/// to go on with.
+/// Reads a package's folder in order to change it. Fails if the lockfile cannot be read, as its released lines are needed.
 pub(super) fn load_to_write(package: &Package) -> Result<Loaded, Failure> {
     let loaded = load(package);
     if loaded.folder.lockfile.is_none() && package.folder.join(lockfile::FILE).exists() {
         show(&loaded);
         return Err(Failure::refused(format!(
-            "{}/{} cannot be read, and nothing was written: put it right first",
+            "{}/{} cannot be read, so nothing was written: fix it first",
             package.shown,
             lockfile::FILE
         )));
@@ -249,24 +245,25 @@ pub(super) fn load_to_write(package: &Package) -> Result<Loaded, Failure> {
     Ok(loaded)
 }
 
-/// Whether the lockfile has the lines of two branches, whose merge was not finished.
+/// Whether the lockfile still has merge conflicts.
 pub(super) fn is_unmerged(loaded: &Loaded) -> bool {
     loaded.diagnostics.iter().any(|diagnostic| diagnostic.code == "merge-conflict")
 }
 
-/// What to say once such a lockfile is written.
+/// The message after such a lockfile was written.
 pub(super) fn merged(package: &Package) -> String {
     let lockfile = format!("{}/{}", package.shown, lockfile::FILE);
-    let merged =
-        format!("{lockfile} has what both branches had: `git add {lockfile}`, once `cargo xtask check` finds nothing");
-    called::named(&merged).into_owned()
+    let merged = format!(
+        "{lockfile} has the lines of both branches: run `git add {lockfile}` once `cargo xtask check` finds nothing"
+    );
+    invocation::with_command_name(&merged).into_owned()
 }
 
-/// Shows everything that is wrong.
+/// Prints all diagnostics.
 pub(super) fn show(loaded: &Loaded) {
     let mut diagnostics = loaded.diagnostics.clone();
-    called::name_in(&mut diagnostics);
-    // What is no terminal gets it without the colours.
+    invocation::rename_commands(&mut diagnostics);
+    // `anstream` removes the colors if stderr is not a terminal.
     diagnostics.iter().for_each(|diagnostic| eprintln!("{}\n", diagnostic.render(Color::On)));
 }
 

@@ -1,15 +1,14 @@
-//! The findings as SARIF 2.1.0, the interchange format of static analysis, for what shows findings
-//! beside the code.
+//! Writes the findings as SARIF 2.1.0, the interchange format of static analysis tools, for editors and code review.
 
 use lockgate_source::Diagnostic;
 use lockgate_source::diagnostic::catalogue::{CODES, Entry};
 use serde_json::{Value, json};
 
 use super::{Checked, json::word, problems};
-use crate::called;
 use crate::command::explain;
+use crate::invocation;
 
-/// The document, without a final newline.
+/// Returns the document, without a final newline.
 pub(super) fn document(all: &[Checked]) -> String {
     let document = json!({
         "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
@@ -36,7 +35,7 @@ fn rule(entry: &Entry) -> Value {
     json!({
         "id": entry.code,
         "shortDescription": { "text": format!("{}.", entry.summary()) },
-        "fullDescription": { "text": called::named(entry.explanation) },
+        "fullDescription": { "text": invocation::with_command_name(entry.explanation) },
         "help": { "text": explain::plain(entry) },
     })
 }
@@ -61,7 +60,7 @@ fn result(diagnostic: &Diagnostic) -> Value {
     result
 }
 
-/// Where a file is. One outside the workspace is shown with its whole path, which has no base.
+/// Returns the location of a file. A file outside the workspace has an absolute path and no base.
 fn artifact(file: &str) -> Value {
     let uri = encoded(file);
     if uri.starts_with('/') {
@@ -70,7 +69,7 @@ fn artifact(file: &str) -> Value {
     json!({ "uri": uri, "uriBaseId": "%SRCROOT%" })
 }
 
-/// A path as a URI has it.
+/// Percent-encodes a path for a URI.
 fn encoded(path: &str) -> String {
     let mut uri = String::with_capacity(path.len());
     for byte in path.bytes() {

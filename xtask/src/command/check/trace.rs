@@ -1,5 +1,5 @@
-//! `check --trace`: the throwaway server for it, and what it found, as a table for people and as a
-//! part of the JSON document.
+//! `check --trace`: starts a throwaway server, and shows the results of the trace as a table for people and in the JSON
+//! document.
 
 use anstream::eprintln;
 use comfy_table::{Table, presets};
@@ -13,12 +13,12 @@ use crate::scripts;
 use crate::trace::{Difference, Draft, Effect, trace};
 use lockgate_testing::server::{ErrorKind, Options, Postgres, require};
 
-/// What a trace did, as the JSON document has it: keys are only ever added.
+/// The results of a trace in the JSON document. Keys may be added, but are never removed.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Trace {
-    /// What was done, in a few words.
+    /// A summary for people.
     pub(super) summary: String,
-    /// The version of the server; none where nothing ran.
+    /// The version of the server; `None` if nothing ran.
     server: Option<String>,
     migrations: Vec<Migration>,
 }
@@ -41,10 +41,10 @@ struct Line {
     kind: &'static str,
     lock: Option<String>,
     blocks: Option<&'static str>,
-    /// The lock that the statement's text let expect; none where it is not stronger than what a program
-    /// takes that writes rows.
+    /// The lock that was predicted from the text of the statement; `None` if it is not stronger than that of a program
+    /// that writes rows.
     predicted: Option<String>,
-    /// Whether that is another lock than the one that was taken.
+    /// Whether the predicted lock differs from the one that was taken.
     differs: bool,
     #[serde(skip)]
     difference: Option<Difference>,
@@ -53,7 +53,7 @@ struct Line {
     indexes: Vec<String>,
 }
 
-fn not(why: &str) -> Trace {
+fn not_traced(why: &str) -> Trace {
     Trace { summary: format!("not traced: {why}"), ..Trace::default() }
 }
 
@@ -61,18 +61,18 @@ fn not(why: &str) -> Trace {
 pub(super) fn run(loaded: &mut Loaded) -> Result<Trace, Failure> {
     let required = require::requires("postgres")?;
     if !scripts::is_for(&loaded.folder, Dialect::Postgres) {
-        return Ok(not("the policy does not name `postgres`"));
+        return Ok(not_traced("the policy does not name `postgres`"));
     }
     if loaded.folder.migrations.is_empty() {
-        return Ok(not("there is nothing to trace"));
+        return Ok(not_traced("there are no migrations"));
     }
     if !scripts::can_run(&loaded.diagnostics) {
-        return Ok(not("the errors are to be put right before"));
+        return Ok(not_traced("fix the errors first"));
     }
     let folders = loaded.folder.split_by_database();
     let mut whole = Trace::default();
     let mut summaries = Vec::new();
-    // Each database has a server of its own: roles belong to a server.
+    // Each database gets its own server, as roles belong to a server.
     for folder in &folders {
         let mut traced = of_folder(folder, required, &mut loaded.diagnostics)?;
         summaries.push(scripts::name_database(folder, folders.len(), traced.summary));
@@ -84,20 +84,20 @@ pub(super) fn run(loaded: &mut Loaded) -> Result<Trace, Failure> {
     Ok(whole)
 }
 
-/// Traces what is for one database.
+/// Traces the migrations of one database.
 fn of_folder(folder: &Folder, required: bool, found: &mut Vec<Diagnostic>) -> Result<Trace, Failure> {
-    // A vacuum of the server's own would be seen as a wait of the script's.
+    // The locks of an autovacuum would look like a wait of the script.
     let server = match Postgres::start(&Options::default().setting("autovacuum", "off")) {
         Ok(server) => server,
         Err(e) if e.kind() == ErrorKind::NotFound && !required => {
             let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
             eprintln!("{yellow}skipped{yellow:#}: the trace of {}: postgres: {e}", folder.shown);
-            return Ok(not("there is no PostgreSQL here"));
+            return Ok(not_traced("PostgreSQL is not installed"));
         }
         Err(e) => return Err(e.into()),
     };
     let traced = trace(folder, &server.url("postgres"));
-    let traced = traced.map_err(|e| Failure::impossible(format!("the trace: PostgreSQL says: {e}")))?;
+    let traced = traced.map_err(|e| Failure::impossible(format!("the trace failed: PostgreSQL reports: {e}")))?;
     found.extend(traced.diagnostics);
 
     let (major, minor) = server.version();
@@ -105,7 +105,7 @@ fn of_folder(folder: &Folder, required: bool, found: &mut Vec<Diagnostic>) -> Re
     let of = if applied < all { format!(" of {all}") } else { String::new() };
     let roles = match &*traced.roles {
         [] => String::new(),
-        roles => format!(", with roles that no script makes ({})", roles.join(", ")),
+        roles => format!(", with roles that no script creates ({})", roles.join(", ")),
     };
     Ok(Trace {
         summary: format!("traced on PostgreSQL {major}.{minor}: {applied}{of} up{roles}"),
@@ -115,7 +115,7 @@ fn of_folder(folder: &Folder, required: bool, found: &mut Vec<Diagnostic>) -> Re
 }
 
 impl Trace {
-    /// What each draft did, for people; empty where there is none.
+    /// Describes what each draft did, for people.
     pub(super) fn text(&self) -> String {
         self.migrations.iter().map(Migration::text).collect()
     }
@@ -150,12 +150,12 @@ impl From<Effect> for Line {
 impl Migration {
     fn text(&self) -> String {
         if self.effects.is_empty() {
-            return format!("  {}: locks nothing that was there before it\n", self.file);
+            return format!("  {}: locks nothing that existed before it\n", self.file);
         }
         let until = match (self.transactional, self.controls) {
-            (true, _) => "each lock is held to the end of its transaction",
+            (true, _) => "each lock is held until its transaction ends",
             (false, true) => {
-                "each lock is held to the end of the transaction that the script opened, or for its statement"
+                "each lock is held until the transaction that the script opened ends, or for its statement"
             }
             (false, false) => "each lock is held for its statement",
         };
@@ -164,7 +164,7 @@ impl Migration {
         table.set_header(["line", "relation", "lock", "predicted", "blocks", "also"]);
         let mut last = None;
         for line in &self.effects {
-            // A statement's number stands once.
+            // Show the line number of a statement once.
             let number = if last == Some(line.line) { String::new() } else { line.line.to_string() };
             last = Some(line.line);
             let unseen = if line.differs { "none" } else { "not seen" };
@@ -176,7 +176,7 @@ impl Migration {
         let differences: String = self.effects.iter().filter_map(Line::differs).collect();
         let why = match self.effects.iter().any(Line::is_a_surprise) {
             true => {
-                "    (a function, a `DO` or what no script of the folder made leads there, which no script tells)\n"
+                "    (a function, a `DO` or an object that no script created can take locks that no script shows)\n"
             }
             false => "",
         };
@@ -193,7 +193,7 @@ impl Line {
         }
     }
 
-    /// Whether it is what was predicted, where that is a question.
+    /// Whether the lock is the predicted one; empty if none was predicted.
     fn agrees(&self) -> &'static str {
         match (self.differs, &self.predicted) {
             (true, _) => "no",
@@ -202,7 +202,7 @@ impl Line {
         }
     }
 
-    /// How the two locks differ, on a line.
+    /// Describes how the two locks differ.
     fn differs(&self) -> Option<String> {
         let (line, shown) = (self.line, self.shown());
         let predicted = self.predicted.as_deref().unwrap_or_default();
@@ -214,7 +214,7 @@ impl Line {
         })
     }
 
-    /// Whether nothing was predicted of it.
+    /// Whether a lock was taken although none was predicted.
     fn is_a_surprise(&self) -> bool {
         self.difference == Some(Difference::NotPredicted) && self.predicted.is_none()
     }
@@ -222,11 +222,11 @@ impl Line {
     fn also(&self) -> String {
         let mut also = Vec::new();
         match (self.rewritten, self.kind) {
-            (true, "index") => also.push("builds it anew".to_owned()),
+            (true, "index") => also.push("rebuilds it".to_owned()),
             (true, _) => also.push("rewrites all of it".to_owned()),
             (false, _) => {}
         }
-        // Who rewrites a table or builds an index reads all of it.
+        // Rewriting a table or building an index includes a scan.
         if self.scanned && !self.rewritten && self.indexes.is_empty() {
             also.push("scans all of it".to_owned());
         }
