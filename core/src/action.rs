@@ -1,4 +1,4 @@
-//! Which way a migration goes, and what a step does to it.
+//! The direction of a run, and what one step of a plan does to a migration.
 
 use std::fmt;
 
@@ -7,36 +7,36 @@ use crate::{Checksum, Row, State};
 /// Up or down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
-    /// Apply what is pending.
+    /// Apply pending migrations.
     Up,
-    /// Revert what is applied.
+    /// Revert applied migrations.
     Down,
 }
 
-/// What a step does to a migration.
+/// What a step of a plan does to a migration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Run its up script and record it.
+    /// Runs its up script and records it.
     Apply,
-    /// Go on with its up script behind so many finished statements.
+    /// Resumes its up script after the statements that have finished.
     ResumeApply {
         /// How many statements have finished.
         statements_done: u32,
     },
-    /// Run its down script and remove its row.
+    /// Runs its down script and removes its row.
     Revert,
-    /// Go on with its down script behind so many finished statements.
+    /// Resumes its down script after the statements that have finished.
     ResumeRevert {
         /// How many statements have finished.
         statements_done: u32,
     },
-    /// Record it as applied without running it.
+    /// Records it as applied without running it.
     Record,
-    /// Make its row say what is embedded: name, checksum, wholly applied.
+    /// Updates its row to the embedded name and checksum, and to fully applied.
     Rewrite,
-    /// Remove its row without running anything.
+    /// Removes its row without running anything.
     Forget,
-    /// Make its row say how far it came: none of its statements is under way any more.
+    /// Updates its row to this number of finished statements, with none running any more.
     Settle {
         /// How many statements have finished.
         statements_done: u32,
@@ -46,7 +46,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// Which of a migration's scripts it runs; none where it changes the history alone.
+    /// Which script it runs, up or down. `None` if it changes only the history.
     pub const fn direction(self) -> Option<Direction> {
         match self {
             Self::Apply | Self::ResumeApply { .. } => Some(Direction::Up),
@@ -55,7 +55,7 @@ impl Action {
         }
     }
 
-    /// How many statements of that script have finished before.
+    /// How many statements of that script have already finished.
     pub const fn statements_done(self) -> u32 {
         match self {
             Self::ResumeApply { statements_done } | Self::ResumeRevert { statements_done } => statements_done,
@@ -63,7 +63,7 @@ impl Action {
         }
     }
 
-    /// Whether a row of this migration, or the absence of one, is what it can be done to.
+    /// Whether the action is possible with this history row, or without one.
     pub fn fits(self, row: Option<&Row>) -> bool {
         let stopped = |state, done| row.is_some_and(|row| row.state == state && row.statements_done == done);
         match self {
@@ -76,8 +76,7 @@ impl Action {
         }
     }
 
-    /// Whether a row, or the absence of one, is what it leaves behind where it was wholly done. The checksum
-    /// is that of the migration.
+    /// Whether this row, or its absence, is the result of the completed action. `checksum` is the migration's.
     pub fn is_done(self, row: Option<&Row>, checksum: &Checksum) -> bool {
         match self {
             Self::Apply | Self::ResumeApply { .. } | Self::Record | Self::Rewrite => {
@@ -90,7 +89,7 @@ impl Action {
         }
     }
 
-    /// What it does, as plans say it: `apply`, `revert`.
+    /// The verb that plans show: `apply`, `revert`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Apply => "apply",
@@ -103,7 +102,7 @@ impl Action {
         }
     }
 
-    /// What was done, as reports say it: `applied`, `reverted`.
+    /// The verb in the past tense, for reports: `applied`, `reverted`.
     pub const fn past(self) -> &'static str {
         match self {
             Self::Apply | Self::ResumeApply { .. } => "applied",

@@ -1,13 +1,12 @@
-//! The checksum of a script as it is written in lockfiles and history tables. Computing one is
-//! the work of `lockgate-source`: a program compares checksums and never makes them.
+//! The checksum of a script, as lockfiles and history tables store it. Programs only compare checksums;
+//! `lockgate-source` computes them.
 
 use std::fmt;
 use std::str::FromStr;
 
 /// A versioned SHA-256, written `v1:` and 64 hexadecimal digits.
 ///
-/// The list of versions only ever grows, so that what an older release recorded can still be
-/// compared.
+/// Versions are only added, never removed, so that checksums of older releases stay comparable.
 ///
 /// ```
 /// use lockgate_core::Checksum;
@@ -35,7 +34,7 @@ impl Checksum {
 
 impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A start compares thousands of them, each as a text: digit by digit that took most of its time.
+        // A start formats thousands of checksums; formatting digit by digit took most of its time.
         let mut digits = [0; 64];
         for (pair, byte) in digits.chunks_exact_mut(2).zip(self.digest) {
             pair[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
@@ -46,13 +45,13 @@ impl fmt::Display for Checksum {
     }
 }
 
-/// Why a text is not a [`Checksum`].
+/// Why a text is not a valid [`Checksum`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParseChecksumError {
-    /// The text before the colon names a version that this release does not know.
+    /// This release does not know the version before the colon.
     UnknownVersion(String),
-    /// What follows the colon is not 64 hexadecimal digits.
+    /// The text after the colon is not 64 hexadecimal digits.
     BadDigest,
 }
 
@@ -60,7 +59,7 @@ impl fmt::Display for ParseChecksumError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownVersion(version) => {
-                write!(f, "`{version}` is no checksum version that this release knows")
+                write!(f, "this release does not know the checksum version `{version}`")
             }
             Self::BadDigest => f.write_str("a checksum is `v1:` and 64 hexadecimal digits"),
         }
@@ -94,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_checksum_says_why() {
+    fn an_invalid_checksum_is_explained() {
         let unknown = ParseChecksumError::UnknownVersion("v2".to_owned());
         assert_eq!(format!("v2:{}", "0".repeat(64)).parse::<Checksum>(), Err(unknown));
         for bad in ["", "v1", "v1:", "v1:0g", &format!("v1:{}", "é".repeat(32))] {

@@ -1,35 +1,35 @@
-//! Where a run is to go, up or down.
+//! How far a run goes, up or down.
 
 use crate::{Direction, Version};
 
-/// Where to go up to.
+/// How far to go up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UpTo {
     /// The newest embedded migration.
     Latest,
-    /// This version: it and all before it are applied. What is newer and applied already stays.
+    /// This version: it and all older ones are applied. Newer ones that are already applied stay.
     Version(Version),
-    /// So many migrations up; fewer may be pending.
+    /// At most this many pending migrations.
     Steps(usize),
 }
 
-/// Where to go down to.
+/// How far to go down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DownTo {
-    /// This version: all that is newer is reverted, and it stays applied.
+    /// This version: all newer ones are reverted, and it stays applied.
     Version(Version),
-    /// So many migrations down: at least as many must be applied.
+    /// This many migrations. At least as many must be applied.
     Steps(usize),
-    /// Before the first migration.
+    /// Revert every migration.
     Empty,
 }
 
-/// Up or down, and where to.
+/// Up or down, and how far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Destination {
-    /// Apply what is pending.
+    /// Apply pending migrations.
     Up(UpTo),
-    /// Revert what is applied.
+    /// Revert applied migrations.
     Down(DownTo),
 }
 

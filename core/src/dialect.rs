@@ -1,9 +1,9 @@
-//! The languages that a script can be written for.
+//! The SQL dialects that a script can be written for.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The SQL that a database speaks.
+/// A dialect of SQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Dialect {
     /// PostgreSQL.
@@ -18,7 +18,7 @@ impl Dialect {
     /// Every dialect.
     pub const ALL: [Self; 3] = [Self::Postgres, Self::Sqlite, Self::Mysql];
 
-    /// The word for it in `migrations.toml`: `postgres`, `sqlite` or `mysql`.
+    /// Its name in `migrations.toml`: `postgres`, `sqlite` or `mysql`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
@@ -27,7 +27,7 @@ impl Dialect {
         }
     }
 
-    /// The name that people know it by.
+    /// The product name: `PostgreSQL`, `SQLite` or `MySQL`.
     pub const fn product(self) -> &'static str {
         match self {
             Self::Postgres => "PostgreSQL",
@@ -51,7 +51,7 @@ impl fmt::Display for Dialect {
     }
 }
 
-/// The text is not one of the words of [`Dialect::as_str`].
+/// The text is not the name of a dialect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParseDialectError;
 
@@ -76,13 +76,12 @@ impl FromStr for Dialect {
 pub struct Dialects(u8);
 
 impl Dialects {
-    /// All of them: what a folder whose policy names none is for.
+    /// All dialects: the default of a folder.
     pub const ALL: Self = Self(7);
-    /// None of them.
+    /// No dialect.
     pub const NONE: Self = Self(0);
 
-    /// The set with these bits (1 PostgreSQL, 2 SQLite, 4 MySQL), or `None` where another bit is
-    /// set.
+    /// The set with these bits (1 PostgreSQL, 2 SQLite, 4 MySQL), or `None` if another bit is set.
     pub const fn from_bits(bits: u8) -> Option<Self> {
         if bits > 7 { None } else { Some(Self(bits)) }
     }
@@ -92,18 +91,18 @@ impl Dialects {
         self.0
     }
 
-    /// Whether the dialect is one of them.
+    /// Whether the set contains this dialect.
     pub const fn contains(self, dialect: Dialect) -> bool {
         self.0 & dialect.bit() != 0
     }
 
-    /// This set and one more.
+    /// This set with one more dialect.
     #[must_use]
     pub const fn with(self, dialect: Dialect) -> Self {
         Self(self.0 | dialect.bit())
     }
 
-    /// Those of the set, in the order of [`Dialect::ALL`].
+    /// The dialects of the set, in the order of [`Dialect::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Dialect> {
         Dialect::ALL.into_iter().filter(move |dialect| self.contains(*dialect))
     }

@@ -1,4 +1,4 @@
-//! Every way in which a history can differ from the set that a program embeds.
+//! Compares a history with the embedded set: every way in which they can differ, and what to do about it.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -6,103 +6,100 @@ use std::fmt;
 use crate::patch::Patch;
 use crate::{Body, Checksum, Dialect, Front, History, Migration, Row, Script, Set, State, Statement, Version};
 
-/// One difference between a set and a history.
+/// One difference between the set and the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Drift {
-    /// Applied with another text than the embedded one.
+    /// The migration was applied with a different text than the embedded one.
     Edited {
-        /// The migration, as its file names it.
+        /// The migration, as in its file name.
         id: String,
-        /// What the database recorded.
+        /// The recorded checksum.
         recorded: Checksum,
-        /// What the program embeds.
+        /// The embedded checksum.
         embedded: Checksum,
-        /// Whether the lockfile records it: a draft may be reverted with its new text, a frozen one
-        /// not.
+        /// Whether the lockfile records it. A draft may be reverted with its new text, a frozen migration may not.
         frozen: bool,
-        /// Whether the recorded text is one from before the migration was amended.
+        /// Whether the recorded text is an older one from before an amendment.
         amended: bool,
-        /// Whether it is wholly there with the text that the database recorded.
+        /// Whether it is fully applied with the recorded text.
         state: State,
     },
-    /// Applied under another name, with the embedded text.
+    /// The migration was applied under another name, with the embedded text.
     Renamed {
-        /// The migration, as its file names it.
+        /// The migration, as in its file name.
         id: String,
-        /// The name that the database recorded.
+        /// The recorded name.
         recorded: String,
     },
-    /// Another migration is recorded at its version: both name and text differ, as when two
-    /// branches took the same number.
+    /// A different migration is recorded with this version: name and text both differ. This happens when two branches
+    /// use the same number.
     Replaced {
-        /// The embedded migration, as its file names it.
+        /// The embedded migration, as in its file name.
         id: String,
         /// Version and name as recorded.
         recorded: String,
-        /// The embedded migration with exactly the recorded text, if there is one: it was
-        /// renumbered.
+        /// The embedded migration with the recorded text, if there is one: it was renumbered.
         same_text_as: Option<String>,
     },
-    /// Recorded, not embedded, and either older than the newest embedded migration or embedded
-    /// under another version.
+    /// The migration is recorded but not embedded, and it is older than the newest embedded one or embedded with
+    /// another version.
     Unknown {
         /// Version and name as recorded.
         id: String,
         /// The version.
         version: Version,
-        /// Whether it is wholly there.
+        /// Whether it is fully applied.
         state: State,
-        /// The embedded migration with exactly its text, if there is one: it was renumbered.
+        /// The embedded migration with the same text, if there is one: it was renumbered.
         same_text_as: Option<String>,
     },
-    /// Recorded, and by its name for another database than the embedded ones: all else that differs
-    /// comes from that.
+    /// The recorded migration is for another database, by its name. All other differences follow from that.
     OtherDatabase {
         /// Version and name as recorded.
         id: String,
         /// The database that the embedded migrations are for.
         embedded: String,
-        /// The one that the recorded migration is for.
+        /// The database that the recorded migration is for.
         recorded: String,
     },
-    /// Recorded and newer than every embedded migration: the program may be an old build.
+    /// The recorded migration is newer than every embedded one: the program may be an old build.
     Ahead {
         /// Version and name as recorded.
         id: String,
         /// The version.
         version: Version,
-        /// Whether it is wholly there: the build that embeds it may be at it right now.
+        /// Whether it is fully applied. The build that embeds it may be applying it right now.
         state: State,
     },
-    /// Frozen and embedded, but not recorded although a newer one is.
+    /// A frozen migration is not recorded, but a newer one is.
     Missing {
-        /// The migration, as its file names it.
+        /// The migration, as in its file name.
         id: String,
-        /// The newest recorded one.
+        /// The newest recorded migration.
         newest: String,
     },
-    /// Embedded as a draft, but not recorded although a newer one is: it was added late.
+    /// A draft is not recorded, but a newer migration is: the draft was added late.
     OutOfOrder {
-        /// The migration, as its file names it.
+        /// The migration, as in its file name.
         id: String,
-        /// The newest recorded one.
+        /// The newest recorded migration.
         newest: String,
     },
-    /// Embedded, stopped half way, and what has finished is not what its script begins with now.
+    /// The migration stopped half way, and its script no longer begins with the statements that have finished.
     FinishedEdited {
-        /// The migration, as its file names it.
+        /// The migration, as in its file name.
         id: String,
         /// The direction in which it stopped: [`State::Partial`] or [`State::Reverting`].
         state: State,
         /// How many of its statements have finished.
         statements_done: u32,
-        /// What stands in the place of those now, each with its file and line.
+        /// The statements that are now in their place, each with file and line.
         now: Vec<String>,
     },
-    /// Embedded, and stopped half way.
+    /// The migration stopped half way.
     Partial {
-        /// The migration, as its file names it.
+        /// The migration, as in its file name.
         id: String,
         /// The direction in which it stopped: [`State::Partial`] or [`State::Reverting`].
         state: State,
@@ -112,7 +109,7 @@ pub enum Drift {
 }
 
 impl Drift {
-    /// A stable word for it: `edited`, `renamed`, `replaced`, `unknown`, `other-database`, `ahead`,
+    /// A stable code: `edited`, `renamed`, `replaced`, `unknown`, `other-database`, `ahead`,
     /// `missing`, `out-of-order`, `finished-edited`, `partial`.
     pub fn code(&self) -> &'static str {
         match self {
@@ -129,7 +126,7 @@ impl Drift {
         }
     }
 
-    /// The migration that it is about, as its file or its row names it.
+    /// The migration that it is about, as in its file name or its row.
     pub fn id(&self) -> &str {
         match self {
             Self::Edited { id, .. }
@@ -145,120 +142,120 @@ impl Drift {
         }
     }
 
-    /// What to do about it, for whoever calls from Rust.
+    /// What to do about it, with the names of the Rust functions.
     pub fn help(&self) -> String {
         self.help_for(Front::Rust)
     }
 
-    /// What to do about it, in the words of a front.
+    /// What to do about it, with the Rust functions or the commands of `front`.
     pub fn help_for(&self, front: Front) -> String {
         let (up, down, down_1) = (front.up(), front.down(), front.down_by(1));
         match self {
             Self::Edited { id, state: State::Partial, .. } => format!(
-                "put the text back that it stopped with, and {up} goes on where it stopped; or {}",
+                "restore the text that it stopped with, and {up} resumes where it stopped; or {}",
                 by_hand(front, id)
             ),
             Self::Edited { state: State::Reverting, .. } => {
-                format!("put the applied text back, and {down_1} goes on where it stopped")
+                format!("restore the applied text, and {down_1} resumes where it stopped")
             }
             Self::Edited { id, amended: true, .. } => format!(
-                "change the database by hand to what the amended text of `{id}` makes, and record that with {}; \
+                "change the database by hand so that it matches the amended text of `{id}`, and record that with {}; \
                  `migrations.lock` says why it was amended",
                 front.accept_edited()
             ),
             Self::Edited { id, frozen: true, .. } => format!(
-                "put the applied text of `{id}` back and write the change as a new migration; if the database already \
-                 is as the new text says, {} records that",
+                "restore the applied text of `{id}` and put the change in a new migration; if the database already matches \
+                 the new text, {} records that",
                 front.accept_edited()
             ),
             Self::Edited { id, frozen: false, .. } => format!(
-                "put the applied text of `{id}` back and write the change as a new migration; or, while it is a draft \
-                 of your own, revert it with {down} and run {up}; if the database already is as the new text says, {} \
-                 records that",
+                "restore the applied text of `{id}` and put the change in a new migration; or, if it is still your own \
+                 draft, revert it with {down} and run {up}; if the database already matches the new text, {} records that",
                 front.accept_edited()
             ),
-            Self::Renamed { id, recorded } => format!(
-                "give `{id}` its old name `{recorded}` back, or record the new one with {}",
-                front.accept_edited()
-            ),
+            Self::Renamed { id, recorded } => {
+                format!("rename `{id}` back to `{recorded}`, or record the new name with {}", front.accept_edited())
+            }
             Self::Replaced { recorded, same_text_as: Some(now), .. } => format!(
                 "`{now}` has exactly the text of `{recorded}`: revert `{recorded}` with the build that applied it, \
-                 then run {up} with this one"
+                 then run {up} with this build"
             ),
             Self::Replaced { id, recorded, same_text_as: None } => format!(
-                "bring `{recorded}` back, or, if it was a draft of another branch, revert it with the build that \
-                 applied it; if the database already is as `{id}` says, {} records that",
+                "restore `{recorded}`; or, if it was a draft of another branch, revert it with the build that applied it; \
+                 if the database already matches `{id}`, {} records that",
                 front.mark_applied(id)
             ),
             Self::Unknown { same_text_as: Some(now), .. } => {
-                format!("`{now}` has exactly its text: an applied migration keeps its version, so number it back")
+                format!(
+                    "`{now}` has exactly its text: give it its old version back, because an applied migration keeps its version"
+                )
             }
             Self::Unknown { id, version, same_text_as: None, .. } => format!(
-                "bring the file of `{id}` back: what was applied somewhere is never deleted or renumbered; if it was a \
-                 draft of another branch, revert it with the build that applied it; if its text is part of another \
-                 migration now, or what it did was undone by hand, {} takes its row out, and {} records a migration \
-                 whose effect is there without running it",
+                "restore the file of `{id}`: an applied migration must never be deleted or renumbered; if it was a draft of \
+                 another branch, revert it with the build that applied it; if its text is now part of another migration, or \
+                 you have undone it by hand, {} removes its row, and {} records a migration whose changes are already there \
+                 without running it",
                 front.forget(version),
                 front.baseline("VERSION")
             ),
             Self::OtherDatabase { embedded, .. } => format!(
-                "connect to the database of `{embedded}`; where one database is to hold the histories of both, give this \
-                 one a name of its own there: {}",
+                "connect to the database of `{embedded}`; if one database must hold both histories, give this one its own \
+                 name there: {}",
                 front.set(embedded)
             ),
             Self::Ahead { id, version, .. } => format!(
-                "is this an old build? run the build that applied it; if the file of `{id}` is gone for good and what \
-                 it did was undone by hand, {} takes its row out",
+                "if this is an old build, run the build that applied it; if the file of `{id}` is gone for good and you have \
+                 undone its changes by hand, {} removes its row",
                 front.forget(version)
             ),
             Self::Missing { id, .. } => format!(
-                "if the database already has what `{id}` does, record that with {}; if not, {} runs it late",
+                "if the database already has the changes of `{id}`, record that with {}; if not, {} runs it late",
                 front.baseline(id),
                 front.out_of_order()
             ),
             Self::OutOfOrder { id, .. } => format!(
                 "give it a number above the newest one (`cargo xtask renumber {id}`), or run it late with {}; if the \
-                 database already has what it does, record it with {}",
+                 database already has its changes, record it with {}",
                 front.out_of_order(),
                 front.baseline(id)
             ),
             Self::FinishedEdited { id, state, statements_done, now } => {
                 let back = match (*statements_done, now.as_slice()) {
-                    (_, []) => "bring back the text of what has finished".to_owned(),
+                    (_, []) => "restore the text of the statements that have finished".to_owned(),
                     (1, [now]) => {
-                        format!("bring back the text of the statement that has finished, where now stands {now}")
+                        format!("restore the text of the statement that has finished; {now} is in its place now")
                     }
                     (done, now) => format!(
-                        "bring back the text of the first {done} statements, which have finished, where now stands {}",
+                        "restore the text of the first {done} statements, which have finished; in their place are now {}",
                         now.join(", ")
                     ),
                 };
-                let on = "the failing statement and those after it may be changed";
+                let on = "you may change the failing statement and those after it";
                 match state {
                     State::Partial | State::Applied => {
-                        format!("{back}, and {up} goes on after it: {on}; or {}", by_hand(front, id))
+                        format!("{back}; {up} then resumes after it ({on}); or {}", by_hand(front, id))
                     }
                     State::Reverting => format!(
-                        "{back}, and {down_1} goes on after it: {on}; or finish it by hand, and {} records that",
+                        "{back}; {down_1} then resumes after it ({on}); or finish the revert by hand, and {} records that",
                         front.forget(id)
                     ),
                 }
             }
             Self::Partial { id, state: State::Reverting, .. } => format!(
-                "{down_1} goes on where it stopped; if it is to stay, bring back by hand what is undone, and {} \
-                 records that",
+                "{down_1} resumes the revert where it stopped; to keep the migration instead, redo by hand what was \
+                 reverted, and {} records that",
                 front.mark_applied(id)
             ),
             Self::Partial { id, state: State::Partial | State::Applied, .. } => format!(
-                "{up} goes on where it stopped, once no other run is at it; to give it up, undo it by hand, and {} \
-                 records that",
+                "{up} resumes where it stopped, unless another run is still working on it; to give it up, undo it by hand, \
+                 and {} records that",
                 front.forget(id)
             ),
         }
     }
 }
 
-/// The two ways to end by hand what stopped half way up.
+/// The two ways to settle by hand a migration that stopped half way up.
 fn by_hand(front: Front, id: &str) -> String {
     format!(
         "finish it by hand, and {} records that; or undo it by hand, and {} records that",
@@ -278,53 +275,56 @@ impl fmt::Display for Drift {
             ),
             Self::Edited { id, recorded, embedded, .. } => write!(
                 f,
-                "`{id}` was applied with another text: the database recorded {}, the program embeds {}",
+                "`{id}` was applied with a different text: the database recorded {}, the program embeds {}",
                 short(recorded),
                 short(embedded)
             ),
             Self::Renamed { id, recorded } => write!(f, "`{id}` was applied under the name `{recorded}`"),
             Self::Replaced { id, recorded, .. } => {
-                write!(f, "`{recorded}` was applied where the program embeds `{id}`, which has another name and text")
+                write!(
+                    f,
+                    "`{recorded}` was applied, but the program embeds `{id}` there, with a different name and text"
+                )
             }
             Self::Unknown { id, state, .. } => {
-                write!(f, "`{id}` is recorded as {state}, and the program does not embed it")
+                write!(f, "`{id}` is recorded as {state}, but the program does not embed it")
             }
             Self::OtherDatabase { id, embedded, .. } => {
-                write!(f, "`{id}` is recorded, and the program embeds the migrations of another database, `{embedded}`")
+                write!(f, "`{id}` is recorded, but the program embeds the migrations of another database, `{embedded}`")
             }
             Self::Ahead { id, state, .. } => {
-                write!(f, "`{id}` is recorded as {state}, and newer than all that the program embeds")
+                write!(f, "`{id}` is recorded as {state} and is newer than every migration that the program embeds")
             }
             Self::Missing { id, newest } => {
-                write!(f, "`{id}` is released and pending, and sorts before `{newest}`, which is applied")
+                write!(f, "`{id}` is released and not applied, but the newer `{newest}` is applied")
             }
             Self::OutOfOrder { id, newest } => {
-                write!(f, "`{id}` is pending, and sorts before `{newest}`, which is applied")
+                write!(f, "`{id}` is pending, but the newer `{newest}` is applied")
             }
             Self::FinishedEdited { id, state, statements_done, .. } => {
                 let half_way = match state {
                     State::Partial | State::Applied => "half way",
-                    State::Reverting => "half way down",
+                    State::Reverting => "half way through its revert",
                 };
                 match statements_done {
                     1 => write!(
                         f,
-                        "`{id}` stopped {half_way}, after 1 finished statement, and its script does not begin with that any more"
+                        "`{id}` stopped {half_way}, after 1 finished statement, and its script no longer begins with that statement"
                     ),
                     many => write!(
                         f,
-                        "`{id}` stopped {half_way}, after {many} finished statements, and its script does not begin with \
-                         those any more"
+                        "`{id}` stopped {half_way}, after {many} finished statements, and its script no longer begins with those \
+                         statements"
                     ),
                 }
             }
             Self::Partial { id, state, statements_done } => {
                 let half_way = match state {
                     State::Partial | State::Applied => "half way",
-                    State::Reverting => "half way down",
+                    State::Reverting => "half way through its revert",
                 };
                 match statements_done {
-                    0 => write!(f, "`{id}` stopped {half_way}, before its first statement was finished"),
+                    0 => write!(f, "`{id}` stopped {half_way}, before its first statement finished"),
                     1 => write!(f, "`{id}` stopped {half_way}, after 1 finished statement"),
                     many => write!(f, "`{id}` stopped {half_way}, after {many} finished statements"),
                 }
@@ -337,7 +337,7 @@ fn short(checksum: &Checksum) -> String {
     checksum.to_string().chars().take("v1:".len() + 8).chain(['…']).collect()
 }
 
-/// All differences, in ascending order of the versions they are about. Pure.
+/// Returns all differences, in ascending order of their versions.
 pub fn drift(set: &Set, history: &History) -> Vec<Drift> {
     let Some(newest) = history.rows().last() else { return Vec::new() };
     if let Some(other) = other_database(set, history) {
@@ -366,7 +366,7 @@ pub fn drift(set: &Set, history: &History) -> Vec<Drift> {
             }
             None => {
                 let (id, state) = (row.id(), row.state);
-                // A build that embeds its text is no old build: it was renumbered.
+                // A build that embeds the text is not an old build: the migration was renumbered.
                 let same_text_as = texts.same_as(row);
                 let newer_than_all = head.is_none_or(|head| version > head);
                 let drift = if newer_than_all && same_text_as.is_none() {
@@ -378,12 +378,12 @@ pub fn drift(set: &Set, history: &History) -> Vec<Drift> {
             }
         }
     }
-    found.extend(holes(set, history, newest, &pending));
+    found.extend(late(set, history, newest, &pending));
     found.sort_by_key(|(version, _)| *version);
     found.into_iter().map(|(_, drift)| drift).collect()
 }
 
-/// Whether the history is that of another database: the wrong one was connected to.
+/// Returns the difference if the history is that of another database: the program is connected to the wrong one.
 pub(crate) fn other_database(set: &Set, history: &History) -> Option<Drift> {
     let embedded = set.database()?;
     let (row, patch) = history.rows().iter().find_map(|row| {
@@ -394,12 +394,12 @@ pub(crate) fn other_database(set: &Set, history: &History) -> Option<Drift> {
     Some(Drift::OtherDatabase { id: row.id(), embedded, recorded })
 }
 
-/// How an embedded migration differs from its row in name and text.
+/// Compares the name and the text of an embedded migration with its row.
 fn difference(migration: &Migration, row: &Row, pending: &Texts) -> Option<Drift> {
     let id = migration.id().to_owned();
     match (migration.goes_by(&row.name), row.checksum == migration.checksum()) {
         (true, true) => None,
-        // What has not run yet may be put right. What has is looked at by itself.
+        // The statements that have not run may be edited. `FinishedEdited` is about those that have.
         (true, false) if row.state == State::Partial && finished(&migration.up(), row) != Finished::Unknown => None,
         (false, true) => Some(Drift::Renamed { id, recorded: row.name.clone() }),
         (true, false) => Some(Drift::Edited {
@@ -414,11 +414,11 @@ fn difference(migration: &Migration, row: &Row, pending: &Texts) -> Option<Drift
     }
 }
 
-/// The script that stopped half way.
+/// Returns the script that stopped half way, if its finished statements must be compared.
 fn half_way(migration: &Migration, row: &Row) -> Option<Script> {
     match row.state {
         State::Applied => None,
-        // The same text is not looked at twice: another release may cut it otherwise.
+        // An unchanged text needs no comparison, and another release may split it differently.
         State::Partial => {
             Some(migration.up()).filter(|_| row.checksum != migration.checksum() && migration.goes_by(&row.name))
         }
@@ -426,32 +426,32 @@ fn half_way(migration: &Migration, row: &Row) -> Option<Script> {
     }
 }
 
-/// What became of the statements that have finished.
+/// Whether a script still begins with the statements that have finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Finished {
-    /// Nobody can tell.
+    /// Unknown.
     Unknown,
-    /// The script still begins with them.
+    /// It does.
     Kept,
-    /// It does not.
+    /// It does not: they were edited.
     Edited,
 }
 
 fn finished(script: &Script, row: &Row) -> Finished {
-    // To run in a transaction now is to begin anew.
+    // A script that now runs in a transaction starts from its beginning.
     if row.state == State::Partial && script.is_transactional() {
         return Finished::Unknown;
     }
     let Some(last) = row.statements_done.checked_sub(1) else { return Finished::Kept };
     let Some(recorded) = &row.finished else { return Finished::Unknown };
-    // In which dialect they were counted is not recorded; another one's first statements have
-    // another text, or are these.
+    // The row does not record the dialect. In another dialect the first statements have another text, or are
+    // the same.
     let last = usize::try_from(last).unwrap_or(usize::MAX);
     let kept = Dialect::ALL.into_iter().any(|dialect| script.finished(dialect).get(last) == Some(recorded));
     if kept { Finished::Kept } else { Finished::Edited }
 }
 
-/// So many statements of a script from its first on, each with its file and line.
+/// Lists the first `count` statements of a script, each with its file and line.
 fn first_statements(script: &Script, count: u32) -> Vec<String> {
     const SHOWN: usize = 5;
     let Body::Sql(text) = script.body() else { return Vec::new() };
@@ -470,12 +470,12 @@ fn first_statements(script: &Script, count: u32) -> Vec<String> {
     statements.iter().map(show).chain((more > 0).then(|| format!("and {more} more"))).collect()
 }
 
-/// The texts of what is pending.
+/// The pending migrations by their checksums.
 struct Texts(HashMap<Checksum, String>);
 
 impl Texts {
     fn of(pending: &[Migration]) -> Self {
-        // Of several with one text, the first is meant.
+        // If several have the same text, the first one counts.
         Self(pending.iter().rev().map(|migration| (migration.checksum(), migration.id().to_owned())).collect())
     }
 
@@ -485,20 +485,21 @@ impl Texts {
     }
 }
 
-/// What is pending although a newer one is recorded.
-fn holes(set: &Set, history: &History, newest: &Row, pending: &[Migration]) -> Vec<(Version, Drift)> {
+/// Returns the pending migrations that are older than the newest recorded one.
+fn late(set: &Set, history: &History, newest: &Row, pending: &[Migration]) -> Vec<(Version, Drift)> {
     let newest_id = set.find(newest.version).map_or_else(|| newest.id(), |known| known.id().to_owned());
-    // What was renumbered after it was applied is told with its row, and is not late.
-    let strangers = history.rows().iter().filter(|row| set.find(row.version).is_none());
-    let strangers: HashSet<Checksum> = strangers.map(|row| row.checksum).collect();
-    let was_renumbered = |migration: &Migration| strangers.contains(&migration.checksum());
-    let late = pending.iter().take_while(|migration| migration.version() < newest.version);
-    late.filter(|migration| !was_renumbered(migration))
+    // A migration that was renumbered after it was applied is reported with its row and is not late.
+    let not_embedded = history.rows().iter().filter(|row| set.find(row.version).is_none());
+    let not_embedded: HashSet<Checksum> = not_embedded.map(|row| row.checksum).collect();
+    let was_renumbered = |migration: &Migration| not_embedded.contains(&migration.checksum());
+    let older = pending.iter().take_while(|migration| migration.version() < newest.version);
+    older
+        .filter(|migration| !was_renumbered(migration))
         .map(|migration| {
             let (id, newest) = (migration.id().to_owned(), newest_id.clone());
-            let hole =
+            let drift =
                 if migration.is_frozen() { Drift::Missing { id, newest } } else { Drift::OutOfOrder { id, newest } };
-            (migration.version(), hole)
+            (migration.version(), drift)
         })
         .collect()
 }

@@ -1,14 +1,14 @@
-//! What a person who reads a message can call or type next, in the words of the front that the message came through.
+//! Names what the reader of a message can call or type next: a function of the library or a command.
 
 use std::fmt::Display;
 
-/// The front that somebody works at. The same advice names a function for one and a command for the other.
+/// Where a message is read. The same advice names a function in Rust and a command on the command line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Front {
-    /// Functions of the library, called from Rust.
+    /// In a Rust program, as functions of the library.
     #[default]
     Rust,
-    /// The operators' command line.
+    /// On the command line.
     CommandLine,
 }
 
@@ -30,22 +30,22 @@ impl Front {
         }
     }
 
-    /// Applying what is pending.
+    /// Applies pending migrations.
     pub const fn up(self) -> &'static str {
         self.pick("`apply`", "`up`")
     }
 
-    /// Applying up to a migration.
+    /// Applies up to this migration.
     pub fn up_to(self, id: impl Display) -> String {
         self.named("`apply_to` with `UpTo::Version`", "up --to", id)
     }
 
-    /// Reverting.
+    /// Reverts migrations.
     pub const fn down(self) -> &'static str {
         self.pick("`revert`", "`down`")
     }
 
-    /// Reverting so many migrations.
+    /// Reverts this many migrations.
     pub fn down_by(self, steps: usize) -> String {
         match self {
             Self::Rust => format!("`revert` with `DownTo::Steps({steps})`"),
@@ -53,62 +53,62 @@ impl Front {
         }
     }
 
-    /// Reverting every migration.
+    /// Reverts every migration.
     pub const fn down_all(self) -> &'static str {
         self.pick("`revert` with `DownTo::Empty`", "`down --all`")
     }
 
-    /// Looking at where a database stands.
+    /// Shows the status of a database.
     pub const fn status(self) -> &'static str {
         self.pick("`status`", "`status`")
     }
 
-    /// Recording everything up to a migration without running it.
+    /// Records everything up to this migration without running it.
     pub fn baseline(self, id: impl Display) -> String {
         self.named("`Migrator::baseline`", "baseline", id)
     }
 
-    /// Recording what is embedded for what was edited or renamed.
+    /// Records the embedded text and name of edited or renamed migrations.
     pub const fn accept_edited(self) -> &'static str {
         self.pick("`Repair::AcceptEdited` (`Migrator::repair`)", "`repair --accept-edited`")
     }
 
-    /// Recording a migration as wholly applied.
+    /// Records a migration as fully applied.
     pub fn mark_applied(self, id: impl Display) -> String {
         self.named("`Repair::MarkApplied` (`Migrator::repair`)", "repair --mark-applied", id)
     }
 
-    /// Taking a migration's row out of the history.
+    /// Removes the history row of a migration.
     pub fn forget(self, id: impl Display) -> String {
         self.named("`Repair::Forget` (`Migrator::repair`)", "repair --forget", id)
     }
 
-    /// Recording that a statement in doubt has finished.
+    /// Records that a statement with an unknown outcome has finished.
     pub fn finished(self, id: impl Display) -> String {
         self.named("`Repair::Finished` (`Migrator::repair`)", "repair --finished", id)
     }
 
-    /// Recording that a statement in doubt has not taken effect.
+    /// Records that a statement with an unknown outcome has not taken effect.
     pub fn again(self, id: impl Display) -> String {
         self.named("`Repair::Again` (`Migrator::repair`)", "repair --again", id)
     }
 
-    /// Applying what is pending, late migrations too.
+    /// Applies pending migrations, late ones included.
     pub const fn out_of_order(self) -> &'static str {
         self.pick("`Migrator::out_of_order(OutOfOrder::Allow)`", "`up --out-of-order`")
     }
 
-    /// Applying although another tool has a history in the database.
+    /// Applies although the database has another tool's history.
     pub const fn beside_other_tools(self) -> &'static str {
         self.pick("`Migrator::beside_other_tools`", "`up --beside-other-tools`")
     }
 
-    /// Making each migration a transaction of its own.
+    /// Runs each migration in its own transaction.
     pub const fn per_migration(self) -> &'static str {
         self.pick("`Migrator::atomicity(Atomicity::PerMigration)`", "`--atomicity per-migration`")
     }
 
-    /// The name of a set in the history table.
+    /// Names the set in the history table.
     pub fn set(self, name: &str) -> String {
         match self {
             Self::Rust => format!("`Migrator::set(\"{name}\")`"),
@@ -116,27 +116,27 @@ impl Front {
         }
     }
 
-    /// The history table.
+    /// Names the history table.
     pub const fn history_table(self) -> &'static str {
         self.pick("`Migrator::history_table(\"schema.table\")`", "`--history-table schema.table`")
     }
 
-    /// How long to wait for a server that is coming up.
+    /// Sets how long to wait for a server that is starting.
     pub const fn connect_wait(self) -> &'static str {
         self.pick("`Database::connect_within`", "`--connect-wait 30s`")
     }
 
-    /// How long to wait for another run to end.
+    /// Sets how long to wait for another run to end.
     pub const fn lock_wait(self) -> &'static str {
         self.pick("`Migrator::lock_wait`", "`--lock-wait 10min`")
     }
 
-    /// How long a statement may wait for a lock.
+    /// Sets how long a statement may wait for a lock.
     pub const fn lock_timeout(self) -> &'static str {
         self.pick("`Migrator::lock_timeout`", "`--lock-timeout 1min`")
     }
 
-    /// How long a statement may run.
+    /// Sets how long a statement may run.
     pub const fn statement_timeout(self) -> &'static str {
         self.pick("`Migrator::statement_timeout`", "`--statement-timeout 10min`")
     }
@@ -149,7 +149,7 @@ mod tests {
     use crate::plan::Reason;
     use crate::{Checksum, Dialect, Dialects, State, Version};
 
-    /// One of each, and each of its forms that is worded by itself. Whoever adds one adds it here.
+    /// One of each drift, in every form with its own wording. Add new ones here.
     fn drifts() -> Vec<Drift> {
         let id = || "0007_g".to_owned();
         let version = Version::new(9).unwrap();
@@ -180,7 +180,7 @@ mod tests {
                 Drift::FinishedEdited { id: id(), state, statements_done, now }
             }));
         }
-        // Without a wildcard: one that is new does not compile until it stands above.
+        // No wildcard, so that a new variant does not compile until it is listed above.
         for drift in &drifts {
             match drift {
                 Drift::Edited { .. }
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn each_front_is_told_in_its_own_words() {
+    fn messages_name_only_what_their_front_has() {
         for reason in reasons() {
             let typed = format!("{reason}\n{}", reason.help_for(Front::CommandLine));
             for word in ["::", "Migrator", "Repair", "lock_", "`apply", "`revert"] {

@@ -1,4 +1,4 @@
-//! What one database says was applied to it.
+//! The history: what a database has recorded about the migrations that were applied to it.
 
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
@@ -7,16 +7,16 @@ use std::time::Duration;
 use crate::patch::Patch;
 use crate::{Checksum, Version};
 
-/// The rows of one set in the history table, or the absence of that table.
+/// The rows of one set in the history table, if there is such a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum History {
-    /// There is no history table: nothing was ever applied by Lockgate.
+    /// There is no history table: Lockgate has applied nothing.
     Absent,
-    /// There is no history table, but one in which another tool keeps its history.
+    /// There is no history table, but another tool has one.
     Foreign {
-        /// The tool.
+        /// The name of the tool.
         tool: String,
-        /// Its table.
+        /// Its history table.
         table: String,
     },
     /// The rows of the set, in ascending order of their versions.
@@ -24,7 +24,7 @@ pub enum History {
 }
 
 impl History {
-    /// The rows; none where the table is absent.
+    /// The rows. Empty if there is no table.
     pub fn rows(&self) -> &[Row] {
         match self {
             Self::Absent | Self::Foreign { .. } => &[],
@@ -32,7 +32,7 @@ impl History {
         }
     }
 
-    /// Whether the table is still to be made.
+    /// Whether the history table does not exist yet.
     pub fn is_absent(&self) -> bool {
         match self {
             Self::Absent | Self::Foreign { .. } => true,
@@ -46,10 +46,10 @@ impl History {
         rows.binary_search_by_key(&version, |row| row.version).ok().map(|i| &rows[i])
     }
 
-    /// A digest of what decisions rest on: versions, names, checksums, states, which statements have
-    /// finished, and who is at work on what is not wholly there.
+    /// Returns a digest of everything that a plan depends on: versions, names, checksums, states, finished statements,
+    /// and the owners of migrations that are not fully applied.
     ///
-    /// An absent table and an empty one have equal digests, since the same plan follows.
+    /// A missing table and an empty one have the same digest, because they lead to the same plan.
     pub fn digest(&self) -> Digest {
         let mut hash = Fnv::default();
         for row in self.rows() {
@@ -62,7 +62,7 @@ impl History {
             if let Some(finished) = &row.finished {
                 hash.write(finished.digest());
             }
-            // Of what is wholly there nobody asks who made it.
+            // The owner of a fully applied migration does not matter.
             if row.state != State::Applied {
                 if let Some(owner) = &row.owner {
                     hash.write(owner.as_bytes());
@@ -77,12 +77,13 @@ impl History {
     }
 }
 
-/// What stands between two fields of a row, and between two rows, where a history is one text.
+/// The separator between two fields of a row, where a whole history is one text.
 pub const FIELD: char = '\u{1f}';
-/// See [`FIELD`].
+/// The separator between two rows, where a whole history is one text.
 pub const ROW: char = '\u{1e}';
 
-/// What a history says of these where all of them are applied: see [`Set::applied_text`](crate::Set::applied_text).
+/// Returns the text of a history in which all of these are applied: see
+/// [`Set::applied_text`](crate::Set::applied_text).
 pub fn applied_text<N: AsRef<str>>(rows: impl Iterator<Item = (Version, N, Checksum)>) -> String {
     let mut text = String::with_capacity(128 * rows.size_hint().0);
     for (version, name, checksum) in rows {
@@ -90,7 +91,7 @@ pub fn applied_text<N: AsRef<str>>(rows: impl Iterator<Item = (Version, N, Check
             text.push(ROW);
         }
         let name = name.as_ref();
-        write!(text, "{version}{FIELD}{name}{FIELD}{checksum}{FIELD}applied").expect("a text takes whatever comes");
+        write!(text, "{version}{FIELD}{name}{FIELD}{checksum}{FIELD}applied").expect("writing to a String cannot fail");
     }
     text
 }
@@ -104,19 +105,19 @@ pub struct Row {
     pub name: String,
     /// The checksum of its up script when it was applied.
     pub checksum: Checksum,
-    /// Whether it is wholly there.
+    /// Whether it is fully applied.
     pub state: State,
     /// How many statements of the script have finished.
     pub statements_done: u32,
-    /// The checksum of those statements, for what is not wholly there.
+    /// The checksum of those statements, if the migration is not fully applied.
     pub finished: Option<Checksum>,
-    /// Who is at work on what is not wholly there: on PostgreSQL the process of the server and when it
-    /// began (`4711/2026-11-29T13:24:05.123456Z`). Whether it still lives, the database is asked.
+    /// Who is working on a migration that is not fully applied. On PostgreSQL this is the server process and its start
+    /// time (`4711/2026-11-29T13:24:05.123456Z`); the database knows whether it is still alive.
     pub owner: Option<String>,
-    /// The statement, counted from 1, that was announced before it was sent and whose end is not
-    /// recorded: whether it took effect is not known from here.
+    /// The statement, counted from 1, that was recorded as started and not as finished. Its outcome is unknown from
+    /// here.
     pub under_way: Option<u32>,
-    /// When it was applied by the database's clock: RFC 3339, in UTC.
+    /// When it was applied, by the database's clock: RFC 3339 in UTC.
     pub applied_at: String,
     /// How long it took.
     pub elapsed: Duration,
@@ -129,8 +130,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// The way people speak of it: `7_add_tags`, or the name alone where the version stands in it:
-    /// `billing.00000001.0007.billing_owner.add_tags`.
+    /// Version and name: `7_add_tags`. If the name contains the version, the name alone:
     pub fn id(&self) -> String {
         if Patch::parse(&self.name).is_some_and(|patch| patch.version() == self.version) {
             return self.name.clone();
@@ -139,19 +139,19 @@ impl Row {
     }
 }
 
-/// Whether a recorded migration is wholly there.
+/// Whether a recorded migration is fully applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
-    /// All of it is.
+    /// It is fully applied.
     Applied,
-    /// It could not be transactional and stopped half way up.
+    /// It does not run in a transaction, and its up script stopped half way.
     Partial,
-    /// Its down script could not be transactional and stopped half way.
+    /// It does not run in a transaction, and its down script stopped half way.
     Reverting,
 }
 
 impl State {
-    /// The word in the history table.
+    /// Its name in the history table.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Applied => "applied",
@@ -167,13 +167,13 @@ impl fmt::Display for State {
     }
 }
 
-/// The text is not one of the words of [`State::as_str`].
+/// The text is not the name of a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseStateError(pub String);
 
 impl fmt::Display for ParseStateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is no state that this release knows", self.0)
+        write!(f, "this release does not know the state `{}`", self.0)
     }
 }
 
@@ -190,7 +190,7 @@ impl FromStr for State {
     }
 }
 
-/// A short fingerprint of a history, by which a plan knows the history it was made for.
+/// A short fingerprint of a history. A plan keeps the digest of the history that it was made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Digest(u64);
 
@@ -200,8 +200,7 @@ impl fmt::Display for Digest {
     }
 }
 
-/// FNV-1a: a change is to be noticed, not an attack withstood, and the standard library's hashers
-/// may differ from one release to the next.
+/// FNV-1a. It detects changes, not attacks; the standard library's hashers may change between releases.
 struct Fnv(u64);
 
 impl Default for Fnv {

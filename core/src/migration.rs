@@ -1,9 +1,8 @@
-//! The set of migrations embedded in a program, and one migration of it.
+//! The set of migrations that is embedded in a program, and one migration of it.
 //!
-//! A set is three `&'static` pieces that the macro emits: the texts of all scripts in a row, their
-//! paths in a row, and the table that says what is where (see [`crate::table`]). Nothing is
-//! parsed, sorted or hashed at run time, and a thousand migrations cost a thousand table records,
-//! not a thousand pointers that the loader must relocate.
+//! The macro emits a set as three `&'static` pieces: the texts of all scripts, their paths, and the table that says
+//! where each is (see [`crate::table`]). Nothing is parsed, sorted or hashed at run time. A thousand migrations cost
+//! a thousand table records, not a thousand pointers that the loader must relocate.
 
 use std::fmt;
 use std::time::Duration;
@@ -23,13 +22,13 @@ pub struct Set {
 }
 
 impl Set {
-    /// A set from what the macro emits: the folder as messages name it (`migrations`), name and
-    /// version of the program, all scripts in a row, all paths in a row, and the table.
+    /// Builds a set from what the macro emits: the folder as messages show it (`migrations`), the name and version of
+    /// the program, all scripts concatenated, all paths concatenated, and the table.
     ///
     /// # Panics
     ///
-    /// While compiling, where the table is not of this release's format or the texts are not as
-    /// long as the table says: a file changed between the macro's look and the compiler's.
+    /// At compile time, if the table has another release's format, or if the texts do not have the lengths in the
+    /// table because a file changed between the macro and the compiler.
     pub const fn from_parts(
         folder: &'static str,
         application: &'static str,
@@ -41,17 +40,17 @@ impl Set {
         Self { folder, application, texts, paths, table }
     }
 
-    /// A set without migrations: what the macro leaves behind after an error.
+    /// A set without migrations. The macro emits it after an error.
     pub const fn empty() -> Self {
         Self::from_parts("migrations", "", "", "", table::EMPTY)
     }
 
-    /// How many migrations there are.
+    /// The number of migrations.
     pub fn len(&self) -> usize {
         table::count(self.table)
     }
 
-    /// Whether there are none.
+    /// Whether there are no migrations.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -66,7 +65,7 @@ impl Set {
         table::names(self.table)
     }
 
-    /// The database that the migrations are for, where their names say so.
+    /// The database that the migrations are for, if their names say so.
     pub fn database(&self) -> Option<&'static str> {
         match self.names() {
             Names::Kept => None,
@@ -74,34 +73,33 @@ impl Set {
         }
     }
 
-    /// Name and version of the program that embeds the set: `app 1.2.0`.
+    /// The name and version of the program that embeds the set: `app 1.2.0`.
     pub fn application(&self) -> &'static str {
         self.application
     }
 
-    /// The folder as messages name it: `migrations`.
+    /// The folder, as messages show it: `migrations`.
     pub fn folder(&self) -> &'static str {
         self.folder
     }
 
-    /// The migration at this place in the order, counted from 0.
+    /// The migration at this index, in ascending order of versions.
     pub fn get(&self, index: usize) -> Option<Migration> {
         (index < self.len()).then(|| Migration { set: *self, index, record: table::record(self.table, index) })
     }
 
-    /// All of them, in ascending order of their versions.
+    /// All migrations, in ascending order of versions.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Migration> + ExactSizeIterator {
         let set = *self;
         (0..self.len()).map(move |index| set.get(index).expect("the index is below the length"))
     }
 
-    /// The migration of this version.
+    /// The migration with this version.
     pub fn find(&self, version: Version) -> Option<Migration> {
         let (mut low, mut high) = (0, self.len());
         while low < high {
             let middle = low + (high - low) / 2;
-            // Each start of a program looks every version up that its database has recorded: the rest of a record
-            // is read where it is the one.
+            // Each start of a program looks up every recorded version, so the whole record is read only for the match.
             match table::version(self.table, middle).cmp(&version) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
@@ -111,15 +109,15 @@ impl Set {
         None
     }
 
-    /// What a history says in which all of these are applied, and nothing else is: for each, in the
-    /// order of their versions, version, name, checksum and the word `applied`, with
-    /// [`FIELD`](history::FIELD) between them and [`ROW`](history::ROW) between two of them.
+    /// Returns the text of a history in which exactly these migrations are applied. For each migration, in the order
+    /// of versions, it has version, name, checksum and the word `applied`, separated by [`FIELD`](history::FIELD);
+    /// migrations are separated by [`ROW`](history::ROW).
     pub fn applied_text(&self) -> String {
         let rows = self.iter().map(|migration| (migration.version(), migration.name(), migration.checksum()));
         history::applied_text(rows)
     }
 
-    /// The SHA-256 of [`applied_text`](Self::applied_text), where the set was embedded by the macro.
+    /// The SHA-256 of [`applied_text`](Self::applied_text), if the macro embedded the set.
     pub fn applied_digest(&self) -> Option<[u8; 32]> {
         table::digest(self.table)
     }
@@ -136,7 +134,7 @@ impl fmt::Debug for Set {
     }
 }
 
-/// One step of the schema, borrowed from its set.
+/// One migration of a set.
 #[derive(Clone, Copy)]
 pub struct Migration {
     set: Set,
@@ -145,7 +143,7 @@ pub struct Migration {
 }
 
 impl Migration {
-    /// Its place in the order of the set, counted from 0.
+    /// Its index in the set.
     pub fn index(&self) -> usize {
         self.index
     }
@@ -155,21 +153,19 @@ impl Migration {
         self.record.version
     }
 
-    /// Its name without the version: `create_users`. Where the version stands in the middle of the
-    /// name, the whole of it.
+    /// Its name without the version: `create_users`. The whole name if the version is in its middle.
     pub fn name(&self) -> &'static str {
         &self.id()[self.record.name_offset..]
     }
 
-    /// Version and name as its file writes them: `0001_create_users`.
+    /// Version and name, as in the file name: `0001_create_users`.
     pub fn id(&self) -> &'static str {
         let path = self.record.up.path(self.set.paths);
         let file = path.rsplit_once('/').map_or(path, |(_, file)| file);
         &file[..self.record.id_len]
     }
 
-    /// Whether a migration that was recorded under this name is this one: where names are free, its
-    /// key is enough.
+    /// Whether a migration that is recorded with this name is this one. If names are free, only the key must match.
     pub fn goes_by(&self, recorded: &str) -> bool {
         let of_one_key = || match (Patch::parse(self.id()), Patch::parse(recorded)) {
             (Some(this), Some(recorded)) => this.key() == recorded.key(),
@@ -178,17 +174,17 @@ impl Migration {
         self.name() == recorded || (self.set.names() == Names::Free && of_one_key())
     }
 
-    /// Whether it is recorded in the lockfile.
+    /// Whether the lockfile records it.
     pub fn is_frozen(&self) -> bool {
         self.record.frozen
     }
 
-    /// Whether this is a checksum that its up script had before it was amended.
+    /// Whether its up script had this checksum before it was amended.
     pub fn was_amended_from(&self, checksum: &Checksum) -> bool {
         self.record.amended(self.set.table).any(|digest| digest == checksum.digest())
     }
 
-    /// Why it cannot be reverted, where its author said so.
+    /// Why it cannot be reverted, if its author gave a reason.
     pub fn irreversible(&self) -> Option<&'static str> {
         let (start, end) = self.record.irreversible?;
         Some(&self.set.paths[start..end])
@@ -204,7 +200,7 @@ impl Migration {
         Some(Script { set: self.set, record: self.record.down? })
     }
 
-    /// The script that an action runs; none where it runs none, or where this migration lacks it.
+    /// The script that an action runs. `None` if the action runs none, or the migration has no such script.
     pub fn script(&self, action: Action) -> Option<Script> {
         match action.direction()? {
             Direction::Up => Some(self.up()),
@@ -212,7 +208,7 @@ impl Migration {
         }
     }
 
-    /// What the history table records of it: the checksum of its up script.
+    /// The checksum in the history table: that of its up script.
     pub fn checksum(&self) -> Checksum {
         self.up().checksum()
     }
@@ -224,7 +220,7 @@ impl fmt::Debug for Migration {
     }
 }
 
-/// One direction of a migration, borrowed from its set.
+/// The up or down script of a migration.
 #[derive(Clone, Copy)]
 pub struct Script {
     set: Set,
@@ -232,7 +228,7 @@ pub struct Script {
 }
 
 impl Script {
-    /// The file, as messages name it: `migrations/0001_create_users.up.sql`.
+    /// The file, as messages show it: `migrations/0001_create_users.up.sql`.
     pub fn path(&self) -> String {
         let path = self.record.path(self.set.paths);
         if self.set.folder.is_empty() { path.to_owned() } else { format!("{}/{path}", self.set.folder) }
@@ -243,7 +239,7 @@ impl Script {
         self.record.checksum(self.set.table)
     }
 
-    /// What it is made of.
+    /// Its content.
     pub fn body(&self) -> Body {
         match self.record.text {
             Some((start, end)) => Body::Sql(&self.set.texts[start..end]),
@@ -251,41 +247,41 @@ impl Script {
         }
     }
 
-    /// Whether it runs inside a transaction together with its history row.
+    /// Whether it runs in a transaction, together with its history row.
     pub fn is_transactional(&self) -> bool {
         self.record.options.transactional
     }
 
-    /// Whether SQLite must not enforce foreign keys while it runs (`foreign-keys off`).
+    /// Whether SQLite's foreign keys are off while it runs (`foreign-keys off`).
     pub fn foreign_keys_off(&self) -> bool {
         self.record.options.foreign_keys_off
     }
 
-    /// The lock timeout that its author asked for.
+    /// The lock timeout from its directives.
     pub fn lock_timeout(&self) -> Option<Duration> {
         self.record.options.lock_timeout
     }
 
-    /// The statement timeout that its author asked for.
+    /// The statement timeout from its directives.
     pub fn statement_timeout(&self) -> Option<Duration> {
         self.record.options.statement_timeout
     }
 
-    /// The role that its author asked for.
+    /// The role from its directives.
     pub fn role(&self) -> Option<&'static str> {
         let (start, end) = self.record.options.role?;
         Some(&self.set.paths[start..end])
     }
 
-    /// Its statements for a database of this dialect, in the order in which they stand.
+    /// Its statements for a database of this dialect, in order.
     ///
-    /// Empty for a Rust step, and for a dialect that the set is not written for.
+    /// Empty for a Rust step, and for a dialect that the set does not support.
     pub fn statements(&self, dialect: Dialect) -> Vec<Statement> {
         self.list(dialect).map(|(statements, _)| statements).unwrap_or_default()
     }
 
-    /// The units of progress of this script on a database of this dialect, where it runs outside a
-    /// transaction: each statement belongs to one, in order.
+    /// The units of this script on a database of this dialect, if it runs outside a transaction. Each statement
+    /// belongs to one of them.
     pub fn units(&self, dialect: Dialect) -> Vec<Unit> {
         match self.body() {
             Body::Sql(text) => unit::units(dialect, text, &self.statements(dialect)),
@@ -293,16 +289,15 @@ impl Script {
         }
     }
 
-    /// For a script that is recorded statement by statement: the checksum of all its statements up to
-    /// the first, the second, the third. Empty for every other script.
+    /// For a script that is recorded statement by statement: the checksum of its first statement, of its first two, and
+    /// so on. Empty for every other script.
     pub fn finished(&self, dialect: Dialect) -> Vec<Checksum> {
         let Some((statements, at)) = self.list(dialect).filter(|_| self.record.finished) else { return Vec::new() };
         (0..statements.len()).map(|index| table::checksum(self.set.table, at + 32 * index)).collect()
     }
 
-    /// What its statements do to tables of a database of this dialect, as far as they tell, in the order
-    /// of the statements. Locks are PostgreSQL's alone: SQLite has one for the whole database, and what
-    /// MySQL locks is not read.
+    /// What its statements do to tables on a database of this dialect, judged by their text, in order. Only PostgreSQL
+    /// has locks here: SQLite locks the whole database, and MySQL's locks are not known.
     pub fn touches(&self, dialect: Dialect) -> Vec<Touch> {
         let (table, record) = (self.set.table, &self.record);
         let mut touches = table::touches(table, record, dialect, self.set.paths);
@@ -324,11 +319,11 @@ impl fmt::Debug for Script {
     }
 }
 
-/// What a script is made of.
+/// The content of a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// SQL: the text of the file as it was compiled in.
+    /// SQL: the text of the file, as compiled in.
     Sql(&'static str),
-    /// A Rust function, which the runtime knows by the migration's version.
+    /// A Rust function, which the runtime finds by the migration's version.
     Rust,
 }

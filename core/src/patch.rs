@@ -1,15 +1,15 @@
 //! Names of the form `database.MAJOR.MINOR.user.description`: what `numbering = "encoded"` reads.
 //!
-//! Database, major and minor are what a patch is known by; user and description are free to change.
+//! Database, major and minor identify a patch. User and description may change.
 
 use crate::Version;
 
 const MAJOR: usize = 8;
 const MINOR: usize = 4;
-/// How many minors a major has room for.
+/// The number of minor versions of each major version.
 const MINORS: i64 = 10_000;
 
-/// The id of a patch, and what its parts say.
+/// The id of a patch, split into its parts.
 ///
 /// ```
 /// use lockgate_core::patch::Patch;
@@ -29,8 +29,8 @@ pub struct Patch<'a> {
 }
 
 impl<'a> Patch<'a> {
-    /// Reads an id: the name of a file without its ending. `None` where it has another form, which
-    /// all ids have that begin with a digit.
+    /// Parses an id, which is a file name without its ending. Returns `None` for every other form; an id that begins
+    /// with a digit is never a patch.
     pub fn parse(id: &'a str) -> Option<Self> {
         let mut parts = id.splitn(5, '.');
         let mut next = || parts.next().filter(|part| !part.is_empty());
@@ -46,27 +46,27 @@ impl<'a> Patch<'a> {
         Some(Self { id, version, database: database.len(), user: key + 1, description: key + 1 + user.len() + 1 })
     }
 
-    /// The database that it is for: `billing`.
+    /// The name of its database: `billing`.
     pub fn database(&self) -> &'a str {
         &self.id[..self.database]
     }
 
-    /// Major and minor as one number, from [`version`].
+    /// Major and minor as one number; see [`version`].
     pub fn version(&self) -> Version {
         self.version
     }
 
-    /// What it is known by: `billing.00000001.0002`.
+    /// The part that identifies it: `billing.00000001.0002`.
     pub fn key(&self) -> &'a str {
         &self.id[..self.user - 1]
     }
 
-    /// The role that its name names: `billing_owner`.
+    /// The role in its name: `billing_owner`.
     pub fn user(&self) -> &'a str {
         &self.id[self.user..self.description - 1]
     }
 
-    /// What it does: `add_invoices`.
+    /// Its description: `add_invoices`.
     pub fn description(&self) -> &'a str {
         &self.id[self.description..]
     }
@@ -76,8 +76,8 @@ fn digits(text: &str) -> Option<i64> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-/// Major and minor as one number: `major * 10_000 + minor`. `None` where one has more digits than a
-/// name has room for, 8 and 4.
+/// Major and minor as one number: `major * 10_000 + minor`. `None` if the major has more than 8 digits or the minor
+/// more than 4.
 ///
 /// ```
 /// use lockgate_core::patch::version;
@@ -92,12 +92,12 @@ pub const fn version(major: i64, minor: i64) -> Option<Version> {
     Version::new(major * MINORS + minor)
 }
 
-/// The version behind this one, of the same major. `None` behind its last minor.
+/// The next version of the same major. `None` after its last minor.
 pub const fn next(last: Version) -> Option<Version> {
     version(last.get() / MINORS, last.get() % MINORS + 1)
 }
 
-/// The number as names write it: `00000001.0002`.
+/// The version as it is written in names: `00000001.0002`.
 pub fn numbers(version: Version) -> String {
     let (major, minor) = (version.get() / MINORS, version.get() % MINORS);
     format!("{major:0MAJOR$}.{minor:0MINOR$}")

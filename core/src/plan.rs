@@ -1,5 +1,5 @@
-//! What would run: the pure result of a set, a history and a request. Nothing else in Lockgate
-//! decides what runs; status, dry run, apply, revert, baseline and repair consume a [`Plan`].
+//! Plans: computes what would run from a set, a history and a request. No other code in Lockgate decides what
+//! runs; status, dry run, apply, revert, baseline and repair all use a [`Plan`].
 
 mod effects;
 
@@ -14,18 +14,18 @@ use crate::drift::{self, Drift};
 use crate::patch;
 use crate::{Dialect, Dialects, Digest, Front, History, Migration, Row, Set, State, Version};
 
-/// What to do where the history knows versions newer than every embedded one: the database was
-/// migrated by a newer build, and this one may be a rollback.
+/// What to do if the history has versions newer than every embedded one. A newer build migrated the database, and
+/// this build may be a rollback.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Ahead {
-    /// Accept it: what is newer is none of this build's business, be it finished or under way.
+    /// Ignore the newer migrations, finished or not.
     #[default]
     Accept,
     /// Refuse to run.
     Refuse,
 }
 
-/// What to do about a migration that is pending although a newer one is applied.
+/// What to do about a pending migration that is older than an applied one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OutOfOrder {
     /// Refuse to run.
@@ -39,32 +39,32 @@ pub enum OutOfOrder {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Atomicity {
-    /// Each migration is its own: the ones before a failure stay.
+    /// Each migration. The ones before a failure stay.
     #[default]
     PerMigration,
-    /// All pending migrations are one: a failure leaves nothing.
+    /// All pending migrations together. A failure leaves nothing.
     WholeRun,
 }
 
-/// What is asked of [`plan`].
+/// The input of [`plan`] besides the set and the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// Up or down, and where to.
+    /// Up or down, and how far.
     pub destination: Destination,
-    /// What the database speaks.
+    /// The dialect of the database.
     pub dialect: Dialect,
-    /// Whether a history that is ahead is accepted.
+    /// What to do if the history is ahead of the set.
     pub ahead: Ahead,
-    /// Whether late migrations are applied.
+    /// What to do about late migrations.
     pub out_of_order: OutOfOrder,
     /// How much of the run is one transaction.
     pub atomicity: Atomicity,
-    /// Whether another tool's history, where there is none of ours, is none of this set's business.
+    /// Whether to run although the database has another tool's history and none of Lockgate's.
     pub beside_others: bool,
 }
 
 impl Request {
-    /// Up to the newest, for a database of this dialect, refusing what is out of order.
+    /// Up to the newest migration, with every check on.
     pub const fn up(dialect: Dialect) -> Self {
         Self {
             destination: Destination::Up(UpTo::Latest),
@@ -76,25 +76,25 @@ impl Request {
         }
     }
 
-    /// Down by one, for a database of this dialect.
+    /// Down by one migration.
     pub const fn down(dialect: Dialect) -> Self {
         Self { destination: Destination::Down(DownTo::Steps(1)), ..Self::up(dialect) }
     }
 }
 
-/// What would run, in this order, on a database with exactly the history that was seen.
+/// What would run, in order, on a database with exactly the history that the plan was made for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// The steps, in the order in which they run.
+    /// The steps, in the order they run.
     pub steps: Vec<Step>,
-    /// Differences between set and history that do not stand in the way.
+    /// Differences between the set and the history that do not block this plan.
     pub tolerated: Vec<Drift>,
     /// The digest of the history that the plan was made for.
     pub seen: Digest,
 }
 
 impl Plan {
-    /// Whether there is nothing to do.
+    /// Whether the plan has no steps.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
@@ -105,16 +105,16 @@ impl Plan {
 pub struct Step {
     /// The migration's version.
     pub version: Version,
-    /// Version and name, as the file names it, or as recorded where it is not embedded.
+    /// Version and name, as in the file name, or as recorded if it is not embedded.
     pub id: String,
-    /// What is done to it.
+    /// What the step does to it.
     pub action: Action,
 }
 
 /// Why nothing runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// All reasons at once, never none.
+    /// All reasons; at least one.
     pub reasons: Vec<Reason>,
 }
 
@@ -122,25 +122,25 @@ pub struct Refusal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
-    /// Set and history differ in a way that is not safe to pass over.
+    /// The set and the history differ in a way that is not safe to ignore.
     Drift(Drift),
-    /// The destination is no version of the set.
+    /// No embedded migration has the requested version.
     UnknownVersion {
-        /// The version that was asked for.
+        /// The requested version.
         version: Version,
         /// The oldest and the newest embedded migration.
         embedded: Option<(String, String)>,
     },
-    /// Going down, the version that is to stay is older than all that is embedded.
+    /// A revert should stop at a version that is older than every embedded migration.
     BelowOldest {
-        /// The version that was asked for.
+        /// The requested version.
         version: Version,
         /// The oldest embedded migration.
         oldest: String,
-        /// Whether all can be reverted now.
+        /// Whether every migration can be reverted now.
         possible: bool,
     },
-    /// The version is to stay applied, and is not applied.
+    /// A revert should stop at a migration that is not applied.
     NotApplied {
         /// The migration.
         id: String,
@@ -149,64 +149,64 @@ pub enum Reason {
     Irreversible {
         /// The migration.
         id: String,
-        /// Why, where its author said so.
+        /// The author's reason, if any.
         reason: Option<String>,
-        /// How many migrations, the newest first, can be reverted now.
+        /// How many migrations can be reverted now, from the newest on.
         possible: usize,
     },
-    /// More steps down were asked for than migrations are applied.
+    /// The request is to revert more migrations than are applied.
     TooManySteps {
-        /// The steps asked for.
+        /// The number requested.
         asked: usize,
-        /// The migrations applied.
+        /// The number applied.
         applied: usize,
-        /// How many of them, the newest first, can be reverted now.
+        /// How many of them can be reverted now, from the newest on.
         possible: usize,
     },
     /// The scripts are written for other databases.
     WrongDialect {
-        /// What the database speaks.
+        /// The dialect of the database.
         database: Dialect,
-        /// What the scripts are written for.
+        /// The dialects of the scripts.
         set: Dialects,
     },
-    /// All was to fit into one transaction, and this script cannot run in one.
+    /// The run should be one transaction, but this script cannot run in a transaction.
     OutsideTransaction {
         /// The migration.
         id: String,
     },
-    /// All was to fit into one transaction, and this script needs one of its own: foreign keys can
-    /// only be turned off between transactions.
+    /// The run should be one transaction, but this script needs its own: SQLite can turn foreign keys off only between
+    /// transactions.
     OwnTransaction {
         /// The migration.
         id: String,
     },
-    /// Another tool has migrated this database, and Lockgate never has: everything would run again.
+    /// Another tool has migrated this database and Lockgate has not. Every migration would run again.
     OtherTool {
         /// The tool.
         tool: String,
-        /// The table in which it keeps its history.
+        /// Its history table.
         table: String,
         /// The newest embedded migration.
         newest: Option<String>,
     },
-    /// Only a recorded migration can be repaired.
+    /// The migration to repair is not recorded.
     NotRecorded {
-        /// The version that was asked for.
+        /// The requested version.
         version: Version,
         /// The oldest and the newest embedded migration.
         embedded: Option<(String, String)>,
         /// Whether the set has a migration of this version.
         is_embedded: bool,
     },
-    /// A migration that is not embedded cannot be recorded as the embedded one.
+    /// A recorded migration that the program does not embed cannot be marked as applied.
     NotEmbedded {
         /// Version and name as recorded.
         id: String,
         /// The version.
         version: Version,
     },
-    /// Of a migration all is known: no statement of it is under way.
+    /// No statement of the migration has an unknown outcome.
     NothingInDoubt {
         /// The migration.
         id: String,
@@ -214,55 +214,56 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// What to do about it, for whoever calls from Rust.
+    /// What to do about it, with the names of the Rust functions.
     pub fn help(&self) -> String {
         self.help_for(Front::Rust)
     }
 
-    /// What to do about it, in the words of a front.
+    /// What to do about it, with the Rust functions or the commands of `front`.
     pub fn help_for(&self, front: Front) -> String {
-        let furthest =
-            |possible: &usize| format!("{} reverts as many as can be reverted now", front.down_by(*possible));
+        let furthest = |possible: &usize| format!("{} reverts as many as possible now", front.down_by(*possible));
         match self {
             Self::Drift(drift) => drift.help_for(front),
             Self::UnknownVersion { embedded: Some((oldest, newest)), .. } if oldest == newest => {
-                format!("it embeds `{newest}` alone")
+                format!("it embeds only `{newest}`")
             }
             Self::UnknownVersion { embedded: Some((oldest, newest)), .. } => {
-                format!("it embeds `{oldest}` to `{newest}`: {} lists them", front.status())
+                format!("it embeds `{oldest}` to `{newest}`; {} lists them", front.status())
             }
-            Self::UnknownVersion { embedded: None, .. } => "it embeds no migration at all".to_owned(),
+            Self::UnknownVersion { embedded: None, .. } => "it embeds no migrations".to_owned(),
             Self::BelowOldest { possible: false, .. } => {
-                "not all can be reverted now, as another reason says".to_owned()
+                "not all of them can be reverted now: see the other reason".to_owned()
             }
             Self::BelowOldest { oldest, .. } => {
-                format!("{} reverts every migration, `{oldest}` too", front.down_all())
+                format!("{} reverts every migration, including `{oldest}`", front.down_all())
             }
             Self::NotApplied { id } => format!(
-                "go up to it ({}), or name one that is applied ({} lists them)",
+                "apply it first ({}), or name a migration that is applied ({} lists them)",
                 front.up_to(id),
                 front.status()
             ),
             Self::Irreversible { possible: 0, .. } => {
-                "restore a backup, or write a new migration that puts things right".to_owned()
+                "restore a backup, or write a new migration that corrects the data".to_owned()
             }
             Self::Irreversible { possible, .. } => format!(
-                "{}; to go further, restore a backup, or write a new migration that puts things right",
+                "{}; to go further, restore a backup, or write a new migration that corrects the data",
                 furthest(possible)
             ),
             Self::TooManySteps { applied: 0, .. } => "there is nothing to revert".to_owned(),
             Self::TooManySteps { applied: 1, possible: 1, .. } => format!("{} reverts it", front.down_by(1)),
-            Self::TooManySteps { applied: 1, .. } => "it cannot be reverted, as another reason says".to_owned(),
-            Self::TooManySteps { possible: 0, .. } => "none can be reverted now, as another reason says".to_owned(),
+            Self::TooManySteps { applied: 1, .. } => "it cannot be reverted: see the other reason".to_owned(),
+            Self::TooManySteps { possible: 0, .. } => {
+                "none of them can be reverted now: see the other reason".to_owned()
+            }
             Self::TooManySteps { applied, possible, .. } if applied == possible => {
                 format!("{} reverts all of them", front.down_by(*applied))
             }
             Self::TooManySteps { possible, .. } => furthest(possible),
             Self::WrongDialect { database, .. } => {
-                format!("connect to such a database, or add `{database}` to `dialects` in `migrations.toml`")
+                format!("connect to the right database, or add `{database}` to `dialects` in `migrations.toml`")
             }
             Self::OutsideTransaction { .. } | Self::OwnTransaction { .. } => {
-                format!("make each migration a transaction of its own: {}", front.per_migration())
+                format!("run each migration in its own transaction: {}", front.per_migration())
             }
             Self::OtherTool { newest, .. } => {
                 let baseline = match newest {
@@ -270,18 +271,23 @@ impl Reason {
                     None => front.baseline("VERSION"),
                 };
                 format!(
-                    "where the database has what these migrations do, record that with {baseline} (or name the last \
-                     one that it has); if they have nothing to do with that tool's, {} runs them",
+                    "if the database already has what these migrations create, record that with {baseline} (or name the \
+                     last migration that it has); if these migrations have nothing to do with the other tool's, run \
+                     them with {}",
                     front.beside_other_tools()
                 )
             }
             Self::NotRecorded { version, is_embedded: true, .. } => {
-                format!("{} lists what is recorded; {} records what is not", front.status(), front.baseline(version))
+                format!(
+                    "{} lists the recorded migrations; {} records one that is not",
+                    front.status(),
+                    front.baseline(version)
+                )
             }
-            Self::NotRecorded { is_embedded: false, .. } => format!("{} lists what is recorded", front.status()),
-            Self::NothingInDoubt { .. } => format!("look with {}, then run again", front.status()),
+            Self::NotRecorded { is_embedded: false, .. } => format!("{} lists the recorded migrations", front.status()),
+            Self::NothingInDoubt { .. } => format!("check with {}, then run again", front.status()),
             Self::NotEmbedded { id, version } => {
-                format!("run the build that embeds `{id}`, or take its row out with {}", front.forget(version))
+                format!("run the build that embeds `{id}`, or remove its row with {}", front.forget(version))
             }
         }
     }
@@ -298,7 +304,7 @@ impl fmt::Display for Reason {
                 let version = patch::like(Some(oldest), *version);
                 write!(f, "version {version} is older than `{oldest}`, the oldest migration that the program embeds")
             }
-            Self::NotApplied { id } => write!(f, "`{id}` is to stay applied, and is not applied"),
+            Self::NotApplied { id } => write!(f, "cannot revert down to `{id}`: it is not applied"),
             Self::Irreversible { id, reason: Some(reason), .. } => write!(f, "`{id}` is irreversible: {reason}"),
             Self::Irreversible { id, reason: None, .. } => write!(f, "`{id}` has no down script"),
             Self::TooManySteps { asked, applied, .. } => {
@@ -312,42 +318,42 @@ impl fmt::Display for Reason {
             Self::WrongDialect { database, set } => {
                 write!(
                     f,
-                    "the migrations are written for {}, and the database is {}",
+                    "the migrations are written for {}, but the database is {}",
                     Products(*set),
                     database.product()
                 )
             }
             Self::OutsideTransaction { id } => {
-                write!(f, "`{id}` cannot run in a transaction, and all of the run was to be in one")
+                write!(f, "`{id}` cannot run in a transaction, but the whole run must be one transaction")
             }
             Self::OwnTransaction { id } => {
                 write!(
                     f,
-                    "`{id}` turns foreign keys off, which takes a transaction of its own, and all of the run was to be in one"
+                    "`{id}` turns foreign keys off and so needs its own transaction, but the whole run must be one transaction"
                 )
             }
             Self::OtherTool { tool, table, .. } => write!(
                 f,
-                "the database was migrated by another tool ({tool}, table `{table}`) and has no history of Lockgate's: \
-                 every migration would run, also those whose effect is there"
+                "another tool ({tool}, table `{table}`) has migrated this database, and there is no Lockgate history: every \
+                 migration would run, even those whose changes are already there"
             ),
             Self::NotRecorded { version, embedded, .. } => {
                 write!(f, "version {} is not recorded", like(embedded, *version))
             }
-            Self::NotEmbedded { id, .. } => write!(f, "`{id}` is recorded, and the program does not embed it"),
+            Self::NotEmbedded { id, .. } => write!(f, "`{id}` is recorded, but the program does not embed it"),
             Self::NothingInDoubt { id } => {
-                write!(f, "no statement of `{id}` is under way: it is known how far it came")
+                write!(f, "`{id}` has no statement with an unknown outcome")
             }
         }
     }
 }
 
-/// A version as the set with these ends writes it.
+/// Formats a version like the ids of the set, whose oldest and newest ids these are.
 fn like(embedded: &Option<(String, String)>, version: Version) -> String {
     patch::like(embedded.as_ref().map(|(oldest, _)| oldest.as_str()), version)
 }
 
-/// Dialects as people name them: `PostgreSQL, SQLite and MySQL`.
+/// Shows dialects by product name: `PostgreSQL, SQLite and MySQL`.
 struct Products(Dialects);
 
 impl fmt::Display for Products {
@@ -379,12 +385,12 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// What would run to bring a database with this history to the destination.
+/// Plans what would run to bring a database with this history to the destination.
 ///
 /// # Errors
 ///
-/// A [`Refusal`] with every reason at once where set and history differ in a way that is not safe
-/// to pass over, or where the destination cannot be reached. Nothing may run then.
+/// Returns a [`Refusal`] with every reason if the set and the history differ in a way that is not safe to ignore, or
+/// if the destination cannot be reached. Nothing may run then.
 pub fn plan(set: &Set, history: &History, request: &Request) -> Result<Plan, Refusal> {
     let mut reasons = Vec::new();
     let steps = match request.destination {
@@ -403,13 +409,12 @@ pub fn plan(set: &Set, history: &History, request: &Request) -> Result<Plan, Ref
     finish(steps, tolerated, history, reasons_of(wrong_dialect(set, request.dialect), blocking, reasons))
 }
 
-/// Records every embedded migration up to `version` that is not recorded yet, without running it,
-/// for a database that speaks `dialect`.
+/// Plans to record every embedded migration up to `version` as applied, without running it.
 ///
 /// # Errors
 ///
-/// A [`Refusal`] where no embedded migration has this version, where something recorded differs
-/// from what is embedded, or where the set is not for this dialect.
+/// Returns a [`Refusal`] if no embedded migration has this version, if a recorded migration differs from the
+/// embedded one, or if the set is not for this dialect.
 pub fn baseline(set: &Set, history: &History, dialect: Dialect, version: Version) -> Result<Plan, Refusal> {
     let unknown = set.find(version).is_none().then(|| unknown_version(set, version));
     let (tolerated, blocking): (Vec<_>, Vec<_>) = drift::drift(set, history)
@@ -425,7 +430,7 @@ pub fn baseline(set: &Set, history: &History, dialect: Dialect, version: Version
     finish(steps, tolerated, history, reasons_of(wrong_dialect(set, dialect), blocking, unknown))
 }
 
-/// In the order in which they are read: the wrong database first, as it explains the others.
+/// Orders the reasons. The wrong database comes first because it explains the others.
 fn reasons_of(wrong_dialect: Option<Reason>, blocking: Vec<Drift>, others: Vec<Reason>) -> Vec<Reason> {
     wrong_dialect.into_iter().chain(blocking.into_iter().map(Reason::Drift)).chain(others).collect()
 }
@@ -436,31 +441,32 @@ fn wrong_dialect(set: &Set, database: Dialect) -> Option<Reason> {
         .then_some(Reason::WrongDialect { database, set: set_dialects })
 }
 
-/// A wish to make a history say something else without running anything.
+/// A correction of the history that runs nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Repair {
-    /// Record the embedded name and text for every migration that was edited or renamed.
+    /// Record the embedded name and checksum of every migration that was edited or renamed.
     AcceptEdited,
-    /// Record this migration as wholly applied: what was missing was done by hand.
+    /// Record this migration as fully applied: you have finished it by hand.
     MarkApplied(Version),
-    /// Remove the row of this version: what it did was undone by hand.
+    /// Remove the row of this version: you have undone it by hand.
     Forget(Version),
-    /// Record the statement of this version that was sent and whose end was not recorded as finished: the next run
-    /// goes on after it.
+    /// Record that the statement with an unknown outcome has finished. The next run resumes after it.
     Finished(Version),
-    /// The same statement has not taken effect: the next run sends it again.
+    /// Record that this statement has not taken effect. The next run sends it again.
     Again(Version),
 }
 
-/// What a repair would change: nothing where the history says so already.
+/// Plans a repair. The plan is empty if the history is already right.
 ///
 /// # Errors
 ///
-/// A [`Refusal`] where the version is not recorded, or is to be marked and not embedded; where the history is that of
-/// another database; and where an edit is to be accepted of a migration that stopped half way, or one that is recorded is quite
-/// another migration, as no one can have meant that: what is true of such a one is said by
-/// [`Repair::MarkApplied`] or [`Repair::Forget`].
+/// Returns a [`Refusal`]
+///
+/// * if the version is not recorded, or should be marked as applied and is not embedded;
+/// * if the history is that of another database;
+/// * if edits are to be accepted, and a migration that stopped half way was edited, or a recorded one is a different
+///   migration. Use [`Repair::MarkApplied`] or [`Repair::Forget`] for it.
 pub fn repair(set: &Set, history: &History, dialect: Dialect, repair: Repair) -> Result<Plan, Refusal> {
     let mut reasons = Vec::new();
     let mut steps = Vec::new();
@@ -522,7 +528,7 @@ pub fn repair(set: &Set, history: &History, dialect: Dialect, repair: Repair) ->
     finish(steps, Vec::new(), history, reasons)
 }
 
-/// The statement, counted from 1, of which it is not known whether it has finished.
+/// The statement, counted from 1, whose outcome is unknown.
 fn in_doubt(row: &Row) -> Option<u32> {
     row.under_way.filter(|number| row.state != State::Applied && *number > row.statements_done)
 }
@@ -598,7 +604,7 @@ fn down(set: &Set, history: &History, to: DownTo, request: &Request, reasons: &m
             State::Applied | State::Partial => Action::Revert,
         };
         let Some(migration) = set.find(row.version) else {
-            // Nobody runs this step: `blocks` refuses a plan with steps where there is such a row.
+            // This step never runs: `blocks` refuses a plan with steps if there is such a row.
             steps.push(Step { version: row.version, id: row.id(), action });
             continue;
         };
@@ -615,7 +621,7 @@ fn down(set: &Set, history: &History, to: DownTo, request: &Request, reasons: &m
     steps
 }
 
-/// How many migrations can be reverted, the newest first: what a person is told must work when it is typed.
+/// How many migrations can be reverted, from the newest on. Help texts name this number, so it must work.
 fn possible(set: &Set, history: &History, request: &Request) -> usize {
     let newest = history.rows().iter().rev();
     let has_down = |version| set.find(version).is_some_and(|migration| migration.down().is_some());
@@ -627,11 +633,11 @@ fn possible(set: &Set, history: &History, request: &Request) -> usize {
     if most == 0 || goes(&most) {
         return most;
     }
-    // An edited draft, or one that stopped on its way down, stands in the way of fewer steps than lead to it.
+    // An edited draft, or one that stopped while it was reverted, blocks only plans that do not include it.
     if !goes(&1) {
         return (1..most).rev().find(goes).unwrap_or(0);
     }
-    // All else that stands in the way of a few stands in the way of more.
+    // Everything else that blocks a short plan also blocks a longer one, so a binary search finds the limit.
     let (mut goes_to, mut fails_at) = (1, most);
     while fails_at - goes_to > 1 {
         let middle = goes_to + (fails_at - goes_to) / 2;
@@ -649,23 +655,22 @@ fn refuse_outside(script: &crate::Script, migration: &Migration, request: &Reque
     }
 }
 
-/// Whether a difference stands in the way of these steps.
+/// Whether a difference blocks a plan with these steps.
 fn blocks(drift: &Drift, set: &Set, request: &Request, steps: &HashMap<&str, &Step>) -> bool {
     let going_up = request.destination.direction() == Direction::Up;
-    let goes_on = |id: &String| steps.contains_key(id.as_str());
+    let is_in_plan = |id: &String| steps.contains_key(id.as_str());
     match drift {
-        // A draft that was applied, edited and is now reverted is how one develops a migration.
-        Drift::Edited { id, frozen, .. } => *frozen || going_up || !goes_on(id),
+        // While developing a draft, one applies it, edits it and reverts it.
+        Drift::Edited { id, frozen, .. } => *frozen || going_up || !is_in_plan(id),
         Drift::Renamed { id, .. } => {
             let draft = |step: &&Step| set.find(step.version).is_some_and(|migration| !migration.is_frozen());
             going_up || !steps.get(id.as_str()).is_some_and(draft)
         }
-        // Another migration's down script would undo what was never done.
+        // The down script of another migration would undo something that was never done.
         Drift::Replaced { .. } | Drift::Unknown { .. } | Drift::OtherDatabase { .. } => true,
-        // Behind which statement to go on is not known.
+        // It is unknown at which statement to resume.
         Drift::FinishedEdited { .. } => true,
-        // Reverting an older migration below one that this build does not know would tear it down
-        // from under the newer one.
+        // Reverting an older migration would pull the ground from under a newer one that this build does not know.
         Drift::Ahead { .. } => {
             if going_up {
                 request.ahead == Ahead::Refuse
@@ -674,9 +679,9 @@ fn blocks(drift: &Drift, set: &Set, request: &Request, steps: &HashMap<&str, &St
             }
         }
         Drift::Missing { .. } | Drift::OutOfOrder { .. } => going_up && request.out_of_order == OutOfOrder::Refuse,
-        // One that stopped half way is gone on with before anything else, in its own direction.
-        Drift::Partial { id, state: State::Reverting, .. } => going_up || !goes_on(id),
-        Drift::Partial { id, state: State::Partial | State::Applied, .. } => !going_up || !goes_on(id),
+        // A migration that stopped half way must be resumed first, in its own direction.
+        Drift::Partial { id, state: State::Reverting, .. } => going_up || !is_in_plan(id),
+        Drift::Partial { id, state: State::Partial | State::Applied, .. } => !going_up || !is_in_plan(id),
     }
 }
 
@@ -692,7 +697,7 @@ fn not_recorded(set: &Set, version: Version) -> Reason {
     Reason::NotRecorded { version, embedded: ends(set), is_embedded: set.find(version).is_some() }
 }
 
-/// The oldest and the newest migration of a set.
+/// The ids of the oldest and the newest migration of a set.
 fn ends(set: &Set) -> Option<(String, String)> {
     let ends = set.get(0).zip(set.last());
     ends.map(|(oldest, newest)| (oldest.id().to_owned(), newest.id().to_owned()))

@@ -1,15 +1,15 @@
-//! One statement of a script, as the splitter of `lockgate-sql` found it at compile time.
+//! One statement of a script, as `lockgate-sql` split and classified it at compile time.
 
 use std::ops::Range;
 
-/// What a statement is, as far as its first words tell.
+/// The kind of a statement, judged by its first words.
 ///
-/// The discriminants are part of the embedded table: they are never reused.
+/// The discriminants are part of the embedded table and are never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum StatementKind {
-    /// Anything that has no kind of its own.
+    /// Any other statement.
     Other = 0,
     /// `SELECT`, `VALUES`, `TABLE`, `WITH … SELECT`.
     Select = 1,
@@ -19,7 +19,7 @@ pub enum StatementKind {
     Update = 3,
     /// `DELETE`.
     Delete = 4,
-    /// `CREATE TABLE` in all its forms.
+    /// `CREATE TABLE` in every form.
     CreateTable = 10,
     /// `CREATE INDEX`, `CREATE UNIQUE INDEX`.
     CreateIndex = 11,
@@ -45,7 +45,7 @@ pub enum StatementKind {
     DropOther = 39,
     /// `TRUNCATE`.
     Truncate = 40,
-    /// `BEGIN`, `COMMIT`, `ROLLBACK`, `SAVEPOINT` and their like.
+    /// `BEGIN`, `COMMIT`, `ROLLBACK`, `SAVEPOINT` and similar.
     Transaction = 50,
     /// `SET`, `RESET`, `DISCARD`, `USE`.
     Session = 51,
@@ -59,9 +59,9 @@ pub enum StatementKind {
     Maintenance = 55,
     /// `CALL`.
     Call = 56,
-    /// A line of psql's own, such as `\restrict`.
+    /// A psql command, such as `\restrict`.
     PsqlLine = 60,
-    /// A line that only a client understands, such as `DELIMITER`.
+    /// A command for another client, such as `DELIMITER`.
     ClientCommand = 61,
 }
 
@@ -96,43 +96,42 @@ impl StatementKind {
         Self::ClientCommand,
     ];
 
-    /// The number that stands for it in the embedded table.
+    /// Its number in the embedded table.
     pub const fn code(self) -> u8 {
         self as u8
     }
 
-    /// The kind with this number; an unknown number is [`StatementKind::Other`], as a newer macro
-    /// may know more kinds than an older runtime.
+    /// The kind with this number. An unknown number gives [`StatementKind::Other`], because the macro may be newer than
+    /// the runtime.
     pub fn from_code(code: u8) -> Self {
         Self::ALL.into_iter().find(|kind| kind.code() == code).unwrap_or(Self::Other)
     }
 }
 
-/// What the runtime must know of a statement before it sends it.
+/// What the runtime must know about a statement before it sends it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct StatementFlags(u8);
 
 impl StatementFlags {
-    /// Nothing special.
+    /// No flag.
     pub const NONE: Self = Self(0);
-    /// The database refuses it inside a transaction.
+    /// It cannot run inside a transaction.
     pub const OUTSIDE_TRANSACTION: Self = Self(1);
     /// It begins, ends or rolls back a transaction.
     pub const CONTROLS_TRANSACTION: Self = Self(2);
-    /// It changes what the session is: its settings, search path or role, what it listens to, has
-    /// prepared, loaded or attached, its temporary objects.
+    /// It changes the session: settings, search path, role, `LISTEN`, prepared statements, loaded libraries, attached
+    /// databases or temporary objects.
     pub const SESSION_STATE: Self = Self(4);
-    /// Lines of data follow it, up to `\.`; they belong to its range, and [`Statement::data`] says
-    /// where they are.
+    /// Lines of data follow it, up to `\.`. They belong to its range; [`Statement::data`] says where they are.
     pub const COPY_DATA: Self = Self(8);
-    /// It is a line for a client and means nothing to the server.
+    /// It is a command for a client and is not sent to the server.
     pub const CLIENT_ONLY: Self = Self(16);
-    /// It is a `COPY` that says `stdout`: its answer is lines of data, for which there is no reader.
+    /// It is `COPY … TO STDOUT`, whose output nothing would read.
     pub const COPY_OUT: Self = Self(32);
-    /// It destroys data: what it drops or deletes is gone, and it was not the script that made it.
+    /// It drops or deletes data that the script did not create.
     pub const DESTROYS_DATA: Self = Self(64);
-    /// It runs code of the user's: `DO`, `CALL`, `EXECUTE`, a query that calls a function which is not
-    /// known to be harmless. What that does to the session is not known.
+    /// It runs user code, which may do anything to the session: `DO`, `CALL`, `EXECUTE`, or a query that calls a
+    /// function not known to be harmless.
     pub const RUNS_CODE: Self = Self(128);
 
     /// The flags with these bits.
@@ -157,24 +156,23 @@ impl StatementFlags {
     }
 }
 
-/// One statement of a script: where it stands and what it is.
+/// One statement of a script: its position and its kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Statement {
-    /// Bytes of the script's text: from the statement's first byte to behind its terminator, if
-    /// it has one. Between two statements stand white space and comments alone.
+    /// Its bytes in the script's text, its terminator included. Only white space and comments are between two
+    /// statements.
     pub range: Range<usize>,
-    /// What it is.
+    /// Its kind.
     pub kind: StatementKind,
-    /// What must be known before sending it.
+    /// What the runtime must know before it sends it.
     pub flags: StatementFlags,
-    /// Bytes of the script's text: the lines of data that follow it, without the line `\.` that ends
-    /// them. There exactly where the flags say [`StatementFlags::COPY_DATA`].
+    /// The bytes of the data lines that follow it, without the final `\.`. Present only with
+    /// [`StatementFlags::COPY_DATA`].
     pub data: Option<Range<usize>>,
 }
 
 impl Statement {
-    /// Bytes of the script's text: what the server is sent as SQL, without data. White space and a
-    /// comment may stand at its end.
+    /// The bytes that are sent to the server as SQL, without data. They may end with white space and a comment.
     pub fn command(&self) -> Range<usize> {
         self.range.start..self.data.as_ref().map_or(self.range.end, |data| data.start)
     }
@@ -185,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_survives_its_code() {
+    fn every_kind_round_trips_through_its_code() {
         for kind in StatementKind::ALL {
             assert_eq!(StatementKind::from_code(kind.code()), kind);
         }

@@ -1,34 +1,34 @@
-//! Where a database stands, as a value that renders well: one entry a migration.
+//! The status of a database: one entry for each migration.
 
 use crate::drift::{self, Drift};
 use crate::{History, Row, Set, State, Version};
 
-/// Where a database stands.
+/// The status of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// Every migration that is embedded or recorded, in ascending order of the versions.
+    /// Every migration that is embedded or recorded, in ascending order of versions.
     pub entries: Vec<Entry>,
-    /// Every difference between set and history.
+    /// Every difference between the set and the history.
     pub drift: Vec<Drift>,
 }
 
-/// One migration, embedded, recorded or both.
+/// One migration: embedded, recorded or both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Its version.
     pub version: Version,
-    /// Version and name, as the file names it, or as recorded where it is not embedded.
+    /// Version and name, as in the file name, or as recorded if it is not embedded.
     pub id: String,
     /// Whether the program embeds it.
     pub embedded: bool,
-    /// Whether it can be reverted; unknown where it is not embedded.
+    /// Whether it has a down script. `None` if it is not embedded.
     pub reversible: Option<bool>,
-    /// What the history says of it.
+    /// Its history row.
     pub row: Option<Row>,
 }
 
 impl Status {
-    /// The entries that are embedded and not recorded.
+    /// The entries without a history row.
     pub fn pending(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(|entry| entry.row.is_none())
     }
@@ -38,15 +38,14 @@ impl Status {
         self.entries.iter().rev().find(|entry| entry.row.is_some())
     }
 
-    /// Whether all that is embedded is wholly applied, and nothing differs but that the database
-    /// may be ahead.
+    /// Whether every embedded migration is fully applied and nothing differs. The database may be ahead.
     pub fn is_up_to_date(&self) -> bool {
         self.entries.iter().all(|entry| entry.row.as_ref().is_some_and(|row| row.state == State::Applied))
             && self.drift.iter().all(|drift| matches!(drift, Drift::Ahead { .. }))
     }
 }
 
-/// Where a database with this history stands.
+/// Returns the status of a database with this history.
 pub fn status(set: &Set, history: &History) -> Status {
     let mut entries: Vec<Entry> = set
         .iter()

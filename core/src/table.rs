@@ -1,14 +1,13 @@
-//! The table that says what is where in an embedded set: written by the macro through
-//! [`encode`], read by [`Set`](crate::Set). One byte string is one token for the compiler, however
-//! many migrations there are, and has no pointers for the loader to relocate.
+//! The table of an embedded set: one byte string that says where everything is. The macro writes it with [`encode`];
+//! [`Set`](crate::Set) reads it. It is a single token for the compiler, and has no pointers for the loader to relocate.
 //!
-//! The form: a head of 24 bytes (`LKG1`, the dialects, a byte of bits of which the first says that
-//! names are free and the second that a digest of 32 bytes stands at the end, two zero bytes, then as little-endian `u32` the number of migrations and the lengths of texts, paths and this table), one `u32` a
-//! migration with the place of its record, and the records. Numbers in records are LEB128.
+//! The format is a head of 24 bytes, one `u32` for each migration with the offset of its record, and the records.
+//! The head has `LKG1`, the dialects, one byte of flags (1: names are free, 2: a digest of 32 bytes follows the
+//! records), two zero bytes, and then as little-endian `u32` the number of migrations and the lengths of the texts,
+//! the paths and this table. Numbers in records are LEB128.
 //!
-//! What statements do to tables stands behind the statements of a script, within the length that is
-//! given for them: a reader that does not know of it steps over it, and a table without it is read as
-//! one of statements that touch nothing.
+//! What statements do to tables follows the statements of a script, inside the length that is stored for them. An
+//! older reader skips it. In a table without it, statements touch nothing.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -26,23 +25,22 @@ pub const EMPTY: &[u8] = b"LKG1\x07\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x18\0\0\0";
 pub enum Names {
     /// Version and name belong together: `0001_create_users`.
     Kept,
-    /// It is known by a part of its name, and the rest may change: see [`Patch`](crate::patch::Patch).
+    /// A part of the name identifies it, and the rest may change: see [`Patch`](crate::patch::Patch).
     Free,
 }
 
-/// A migration on its way into a table.
+/// A migration to be encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MigrationData {
     /// Its version.
     pub version: Version,
-    /// Its name without the version: the end of the file's name before the suffix. Where names are
-    /// free, the whole of it.
+    /// Its name without the version: the end of the file name before the suffix. The whole name if names are free.
     pub name: String,
     /// Whether the lockfile records it.
     pub frozen: bool,
-    /// The checksums that its up script had before it was amended, the first one first.
+    /// The earlier checksums of its up script, from before it was amended, the first one first.
     pub amended: Vec<Checksum>,
-    /// Why it cannot be reverted, where its author said so.
+    /// Why it cannot be reverted, if its author gave a reason.
     pub irreversible: Option<String>,
     /// The script that applies it.
     pub up: ScriptData,
@@ -50,35 +48,34 @@ pub struct MigrationData {
     pub down: Option<ScriptData>,
 }
 
-/// A script on its way into a table.
+/// A script to be encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScriptData {
     /// The path below the folder, with forward slashes: `2026/0001_create_users.up.sql`.
     pub path: String,
     /// The checksum of its canonical text.
     pub checksum: Checksum,
-    /// What it is made of.
+    /// Its content.
     pub body: BodyData,
-    /// What its head asks for.
+    /// Its directives.
     pub options: ScriptOptions,
 }
 
-/// What a script is made of.
+/// The content of a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BodyData {
-    /// SQL of this many bytes (as the file has them), and how each dialect reads it. Every dialect of the
-    /// set stands in exactly one of the readings.
+    /// SQL, and how each dialect reads it. Each dialect of the set is in exactly one of the readings.
     Sql {
         /// The length of the file in bytes.
         len: usize,
-        /// What it is to which dialects.
+        /// The statements for each group of dialects.
         readings: Vec<Reading>,
     },
     /// A Rust function.
     Rust,
 }
 
-/// A script as some dialects read it, all of them alike.
+/// A script as a group of dialects reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
     /// The dialects.
@@ -87,20 +84,20 @@ pub struct Reading {
     pub statements: Vec<Statement>,
     /// What the statements do to tables, in their order.
     pub touches: Vec<Touch<String>>,
-    /// Of a script that is recorded statement by statement: the checksum of all statements up to the first, the
-    /// second, the third. Empty for every other script.
+    /// For a script that is recorded statement by statement: the checksum of its first statement, of its first two,
+    /// and so on. Empty for every other script.
     pub finished: Vec<Checksum>,
 }
 
 impl Reading {
-    /// These statements, of which nothing else is known.
+    /// A reading with these statements and nothing else.
     pub fn new(dialects: Dialects, statements: Vec<Statement>) -> Self {
         Self { dialects, statements, touches: Vec::new(), finished: Vec::new() }
     }
 }
 
 impl BodyData {
-    /// Whether its statements alone have checksums.
+    /// Whether its statements have checksums of their own.
     fn is_recorded_by_statement(&self) -> bool {
         match self {
             Self::Sql { readings, .. } => readings.iter().any(|reading| !reading.finished.is_empty()),
@@ -109,16 +106,16 @@ impl BodyData {
     }
 }
 
-/// What the head of a script asks for.
+/// The directives of a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScriptOptions {
     /// Whether it runs inside a transaction.
     pub transactional: bool,
-    /// Whether SQLite must not enforce foreign keys while it runs.
+    /// Whether SQLite's foreign keys are off while it runs.
     pub foreign_keys_off: bool,
-    /// How long a statement may wait for a lock. Kept in whole milliseconds.
+    /// How long a statement may wait for a lock. Stored in whole milliseconds.
     pub lock_timeout: Option<Duration>,
-    /// How long a statement may run. Kept in whole milliseconds.
+    /// How long a statement may run. Stored in whole milliseconds.
     pub statement_timeout: Option<Duration>,
     /// The role to run as.
     pub role: Option<String>,
@@ -130,8 +127,8 @@ impl Default for ScriptOptions {
     }
 }
 
-/// What [`encode`] gives: the paths in a row and the table. The texts are to be laid in a row in
-/// the same order: the up script of the first migration, its down script, the next migration.
+/// The result of [`encode`]: the concatenated paths and the table. The texts must be concatenated in the same
+/// order: the up script of the first migration, its down script, the next migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
     /// Paths and other names.
@@ -141,7 +138,7 @@ pub struct Encoded {
 }
 
 impl Encoded {
-    /// Adds the SHA-256 of [`Set::applied_text`](crate::Set::applied_text), made once, while compiling.
+    /// Adds the SHA-256 of [`Set::applied_text`](crate::Set::applied_text).
     #[must_use]
     pub fn with_digest(mut self, digest: [u8; 32]) -> Self {
         self.table[5] |= DIGEST;
@@ -152,12 +149,13 @@ impl Encoded {
     }
 }
 
-/// Writes the table of these migrations, which must be in ascending order of their versions.
+/// Encodes these migrations, which must be in ascending order of versions.
 ///
 /// # Panics
 ///
-/// Where the order is not ascending, a name is not the end of its file's name, a statement has data
-/// and its flags deny it, some statements alone have checksums, or all texts together exceed 4 GiB: `lockgate-source` has checked each before.
+/// If the order is not ascending, a name is not the end of its file name, the data and the flags of a statement
+/// contradict each other, only some statements have checksums, or all texts together exceed 4 GiB.
+/// `lockgate-source` has checked all of that before.
 pub fn encode(dialects: Dialects, names: Names, migrations: &[MigrationData]) -> Encoded {
     assert!(
         migrations.windows(2).all(|pair| pair[0].version < pair[1].version),
@@ -186,7 +184,7 @@ pub fn encode(dialects: Dialects, names: Names, migrations: &[MigrationData]) ->
     Encoded { paths: writer.paths, table }
 }
 
-/// The bits of the head.
+/// The flags of the head.
 const FREE_NAMES: u8 = 1;
 const DIGEST: u8 = 2;
 
@@ -208,7 +206,7 @@ struct Writer {
     paths: String,
     texts: usize,
     bytes: Vec<u8>,
-    /// Where in the paths the names of tables stand: most of them come again and again.
+    /// Where in the paths each table name is, so that a repeated name is stored once.
     tables: HashMap<String, usize>,
 }
 
@@ -216,7 +214,7 @@ impl Writer {
     fn migration(&mut self, migration: &MigrationData) {
         let file = migration.up.path.rsplit('/').next().unwrap_or_default();
         let name_offset = match self.names {
-            // Behind the version stands one separator, `_` or `-`.
+            // One separator, `_` or `-`, follows the version.
             Names::Kept => file.bytes().take_while(u8::is_ascii_digit).count() + 1,
             Names::Free => 0,
         };
@@ -268,7 +266,7 @@ impl Writer {
         self.number(self.texts as u64);
         self.number(*len as u64);
         self.texts += len;
-        // How long the statements are, so that a reader of the next script can step over them.
+        // The length of the statements, so that a reader can skip to the next script.
         let mut inner =
             Self { names: self.names, paths: String::new(), texts: 0, bytes: Vec::new(), tables: HashMap::new() };
         inner.number(readings.len() as u64);
@@ -301,7 +299,7 @@ impl Writer {
         self.bytes.extend(inner.bytes);
     }
 
-    /// Writes what the statements of one list do; the names go with the paths.
+    /// Writes the touches of one list of statements. Their names go into the paths.
     fn touches(&mut self, touches: &[Touch<String>], inner: &mut Self) {
         inner.number(touches.len() as u64);
         let mut last = 0;
@@ -342,9 +340,9 @@ const fn flag(is: bool, bit: u64) -> u64 {
     if is { bit } else { 0 }
 }
 
-/// Refuses, while compiling, a table that is not what it says.
+/// Checks the head of a table at compile time.
 pub(crate) const fn check(table: &[u8], texts: usize, paths: usize) {
-    assert!(table.len() >= HEAD, "the table of an embedded set is cut off");
+    assert!(table.len() >= HEAD, "the table of an embedded set is truncated");
     assert!(
         table[0] == MAGIC[0] && table[1] == MAGIC[1] && table[2] == MAGIC[2] && table[3] == MAGIC[3],
         "lockgate and lockgate-macros are of different releases: use the same version of both"
@@ -357,12 +355,12 @@ pub(crate) const fn check(table: &[u8], texts: usize, paths: usize) {
         read_u32(table, 12) as usize == texts,
         "a migration file changed while it was being compiled: compile again"
     );
-    assert!(read_u32(table, 16) as usize == paths, "the paths of an embedded set are cut off");
-    assert!(read_u32(table, 20) as usize == table.len(), "the table of an embedded set is cut off");
-    assert!(read_u32(table, 8) as usize <= (table.len() - HEAD) / 4, "the table of an embedded set is cut off");
+    assert!(read_u32(table, 16) as usize == paths, "the paths of an embedded set are truncated");
+    assert!(read_u32(table, 20) as usize == table.len(), "the table of an embedded set is truncated");
+    assert!(read_u32(table, 8) as usize <= (table.len() - HEAD) / 4, "the table of an embedded set is truncated");
 }
 
-/// What [`Encoded::with_digest`] added.
+/// The digest that [`Encoded::with_digest`] added.
 pub(crate) fn digest(table: &[u8]) -> Option<[u8; 32]> {
     if table[5] & DIGEST == 0 { None } else { table.last_chunk().copied() }
 }
@@ -396,7 +394,7 @@ pub(crate) struct Record {
     pub(crate) down: Option<ScriptRecord>,
 }
 
-/// The record of one script: places in the texts, the paths and the table.
+/// The record of one script: offsets in the texts, the paths and the table.
 #[derive(Clone, Copy)]
 pub(crate) struct ScriptRecord {
     path: (usize, usize),
@@ -404,9 +402,9 @@ pub(crate) struct ScriptRecord {
     pub(crate) text: Option<(usize, usize)>,
     pub(crate) options: OptionsRecord,
     pub(crate) statements: usize,
-    /// Behind the statements, and what they do to tables.
+    /// The end of the statements and their touches.
     end: usize,
-    /// Whether each list of statements is followed by their checksums.
+    /// Whether checksums follow each list of statements.
     pub(crate) finished: bool,
 }
 
@@ -429,16 +427,16 @@ impl ScriptRecord {
     }
 }
 
-/// The checksum at this place.
+/// The checksum at this offset.
 pub(crate) fn checksum(table: &[u8], at: usize) -> Checksum {
     Checksum::v1(table[at..at + 32].try_into().expect("the slice is 32 bytes long"))
 }
 
-/// What the statements of a script do to tables of a database of this dialect.
+/// What the statements of a script do to tables on a database of this dialect.
 pub(crate) fn touches(table: &[u8], script: &ScriptRecord, dialect: Dialect, paths: &'static str) -> Vec<Touch> {
     let mut reader = Reader::new(table, script.statements);
     let wanted = reader.skip(dialect, script.finished);
-    // A table of a release that wrote none ends here.
+    // Older releases wrote no touches.
     let Some(wanted) = wanted.filter(|_| reader.at < script.end) else { return Vec::new() };
     for _ in 0..wanted {
         for _ in 0..reader.number() {
@@ -455,7 +453,7 @@ pub(crate) fn touches(table: &[u8], script: &ScriptRecord, dialect: Dialect, pat
     touches
 }
 
-/// The version alone, with which each record begins.
+/// Reads only the version, the first field of each record.
 pub(crate) fn version(table: &[u8], index: usize) -> Version {
     start(table, index).version()
 }
@@ -479,7 +477,7 @@ pub(crate) fn record(table: &[u8], index: usize) -> Record {
 }
 
 impl Record {
-    /// The checksums that its up script had before it was amended.
+    /// The earlier checksums of its up script, from before it was amended.
     pub(crate) fn amended<'a>(&self, table: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         let (start, count) = self.amended.unwrap_or_default();
         table[start..start + 32 * count].chunks_exact(32)
@@ -490,7 +488,7 @@ fn start(table: &[u8], index: usize) -> Reader<'_> {
     Reader::new(table, read_u32(table, HEAD + 4 * index) as usize)
 }
 
-/// Reads numbers from a place in the table on.
+/// Reads the table from an offset on.
 pub(crate) struct Reader<'a> {
     table: &'a [u8],
     at: usize,
@@ -506,7 +504,7 @@ impl<'a> Reader<'a> {
         version.expect("the macro writes versions that are not negative")
     }
 
-    /// Where checksums begin, and how many they are.
+    /// The offset of a list of checksums, and their number.
     fn checksums(&mut self) -> (usize, usize) {
         let count = self.len();
         let start = self.at;
@@ -538,9 +536,9 @@ impl<'a> Reader<'a> {
         ScriptRecord { path, checksum, text: Some(text), options, statements, end, finished }
     }
 
-    /// The statements for a dialect, and the place behind them.
+    /// The statements for a dialect, and the offset after them.
     pub(crate) fn statements(&mut self, dialect: Dialect, finished: bool) -> Option<(Vec<Statement>, usize)> {
-        // A Rust step has none: the place 0 is the head of the table and never a list.
+        // A Rust step has no statements; offset 0 is the head of the table.
         if self.at == 0 {
             return None;
         }
@@ -548,8 +546,7 @@ impl<'a> Reader<'a> {
             let dialects = Dialects::from_bits(self.byte()).unwrap_or(Dialects::NONE);
             let wanted = dialects.contains(dialect);
             let count = self.len();
-            // A statement takes four bytes at least: a table that is not what it says ends in a panic
-            // at its end, and not in an allocation of whatever it says.
+            // A statement takes at least four bytes. The bound prevents a huge allocation if the table is corrupt.
             let most = self.table.len().saturating_sub(self.at) / 4;
             let mut statements = Vec::with_capacity(if wanted { count.min(most) } else { 0 });
             let mut end = 0;
@@ -576,7 +573,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// Goes behind the last list of statements, and says which of them is for a dialect.
+    /// Skips all lists of statements, and returns the index of the one for this dialect.
     fn skip(&mut self, dialect: Dialect, finished: bool) -> Option<usize> {
         if self.at == 0 {
             return None;
@@ -769,7 +766,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_may_repeat_the_end_of_its_version() {
+    fn a_name_may_begin_like_its_version() {
         for (path, name) in [("0001_1.sql", "1"), ("2/01_1_1.sql", "1_1"), ("1__x.sql", "_x"), ("00001-x.sql", "x")] {
             let up = ScriptData {
                 path: path.to_owned(),
@@ -796,7 +793,7 @@ mod tests {
     }
 
     #[test]
-    fn a_free_name_is_the_whole_of_it() {
+    fn a_free_name_is_the_whole_file_name() {
         let up = ScriptData {
             path: "2026/billing.00000001.0002.owner.add_invoices.up.sql".to_owned(),
             checksum: Checksum::v1([7; 32]),
@@ -816,14 +813,14 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "different releases")]
-    fn a_bit_of_another_release_is_refused() {
+    fn an_unknown_flag_of_the_head_is_refused() {
         let mut table = EMPTY.to_vec();
         table[5] = 4;
         Set::from_parts("migrations", "", "", "", table.leak());
     }
 
     #[test]
-    fn the_empty_table_is_what_encoding_nothing_gives() {
+    fn encoding_no_migration_gives_the_empty_table() {
         assert_eq!(encode(Dialects::ALL, Names::Kept, &[]).table, EMPTY);
         assert!(Set::empty().is_empty());
         assert!(Set::empty().last().is_none());
@@ -831,7 +828,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "changed while it was being compiled")]
-    fn a_text_of_another_length_is_refused() {
+    fn a_text_of_the_wrong_length_is_refused() {
         Set::from_parts("migrations", "", "x", "", EMPTY);
     }
 }

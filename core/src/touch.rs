@@ -1,19 +1,19 @@
-//! What a statement does to tables, as far as its own text tells: the lock that it takes, whether it
-//! makes the table, and whether it destroys what is in it. `lockgate-sql` reads it at compile time.
+//! What a statement does to tables, judged by its text alone: the lock that it takes, and whether it creates the
+//! table or destroys its data. `lockgate-sql` computes this at compile time.
 
 use std::fmt;
 
-/// One of PostgreSQL's eight locks on a table, the weakest first.
+/// PostgreSQL's eight table locks, the weakest first.
 ///
-/// The discriminants are part of the embedded table: they are never reused.
+/// The discriminants are part of the embedded table and are never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum TableLock {
-    /// Reading.
+    /// `SELECT`.
     AccessShare = 1,
     /// `SELECT … FOR UPDATE`.
     RowShare = 2,
-    /// Writing rows.
+    /// `INSERT`, `UPDATE`, `DELETE`.
     RowExclusive = 3,
     /// `VACUUM`, `ANALYZE`, `CREATE INDEX CONCURRENTLY`, `VALIDATE CONSTRAINT`.
     ShareUpdateExclusive = 4,
@@ -54,7 +54,7 @@ impl TableLock {
         }
     }
 
-    /// The lock that the server's view `pg_locks` calls so: `AccessExclusiveLock`.
+    /// The lock with this name in the view `pg_locks`: `AccessExclusiveLock`.
     pub fn from_mode(mode: &str) -> Option<Self> {
         let words = mode.strip_suffix("Lock")?;
         Self::ALL.into_iter().find(|lock| {
@@ -63,7 +63,7 @@ impl TableLock {
         })
     }
 
-    /// What others cannot do while it is held, from the table of conflicts in PostgreSQL's manual.
+    /// What others cannot do while it is held, from the conflict table in PostgreSQL's manual.
     pub const fn blocks(self) -> &'static str {
         match self {
             Self::AccessShare => "DROP, TRUNCATE, most ALTER TABLE",
@@ -76,7 +76,7 @@ impl TableLock {
         }
     }
 
-    /// Whether it is stronger than what programs take that read and write rows.
+    /// Whether it is stronger than the locks for reading and writing rows.
     pub fn exceeds_writes(self) -> bool {
         self > Self::RowExclusive
     }
@@ -88,23 +88,23 @@ impl fmt::Display for TableLock {
     }
 }
 
-/// What one statement does to one table, or to a view.
+/// What one statement does to one table or view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Touch<N = &'static str> {
-    /// The statement, by its place in the script.
+    /// The index of the statement in the script.
     pub statement: usize,
-    /// The table as the script names it: without quotes, in lower case where the database makes it so,
-    /// and without the schema that everybody has (`public`, SQLite's `main`).
+    /// The table's name as in the script: unquoted, in lower case where the database folds case, and without the
+    /// default schema (`public`, SQLite's `main`).
     pub table: N,
-    /// Whether the name is that of an index, and the table is the one that it is on. Where the statement
-    /// makes the index, the next touch names the table.
+    /// Whether the name is that of an index, and the table is the one it belongs to. If the statement creates the
+    /// index, the next touch names the table.
     pub of_index: bool,
-    /// The strongest lock that it takes. Only PostgreSQL has them.
+    /// The strongest lock that it takes. PostgreSQL only.
     pub lock: Option<TableLock>,
-    /// Whether it makes the table. Nobody uses it before the migration is done, so what else the
-    /// script does to it is not told.
+    /// Whether it creates the table. Nobody else uses a new table, so later touches of it by the same script are
+    /// left out.
     pub makes: bool,
-    /// Whether it destroys data that are in the table.
+    /// Whether it destroys data in the table.
     pub destroys: bool,
 }
 
@@ -114,7 +114,7 @@ const DESTROYS: u8 = 32;
 const OF_INDEX: u8 = 64;
 
 impl<N> Touch<N> {
-    /// The number that stands for all but the names in the embedded table.
+    /// Everything but the names as one number, for the embedded table.
     pub(crate) fn code(&self) -> u8 {
         let bit = |is: bool, bit: u8| if is { bit } else { 0 };
         self.lock.map_or(0, |lock| lock as u8)
@@ -135,7 +135,7 @@ impl<N> Touch<N> {
     }
 }
 
-/// Whether two names are of one table: where only one of them has a schema, what stands behind it counts.
+/// Whether two names mean the same table. Schemas are compared only if both names have one.
 pub fn is_same_table(one: &str, other: &str) -> bool {
     match (one.rsplit_once('.'), other.rsplit_once('.')) {
         (None, Some((_, other))) => one == other,
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn every_touch_survives_its_code() {
+    fn every_touch_round_trips_through_its_code() {
         for lock in TableLock::ALL.into_iter().map(Some).chain([None]) {
             for bits in 0..8 {
                 let (of_index, makes, destroys) = (bits & 1 != 0, bits & 2 != 0, bits & 4 != 0);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_counts_where_both_names_have_one() {
+    fn schemas_are_compared_only_if_both_names_have_one() {
         assert!(is_same_table("users", "app.users") && is_same_table("app.users", "users"));
         assert!(!is_same_table("app.users", "old.users") && !is_same_table("users", "app.user"));
     }

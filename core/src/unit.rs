@@ -1,15 +1,14 @@
-//! The units in which a script outside a transaction makes progress: what of it runs together with the
-//! record of it, and what cannot.
+//! Divides a script that runs outside a transaction into units. After each unit the history records how far the
+//! script has come.
 
 use std::ops::Range;
 
-use crate::words::{Word, words};
+use crate::tokens::{Token, tokens};
 use crate::{Dialect, Statement, StatementFlags, StatementKind};
 
-/// Some statements of a script that are recorded together.
+/// Consecutive statements of a script whose progress is recorded together.
 ///
-/// Lines for a client alone, which no database is sent, stand at the beginning of the unit of what follows
-/// them, or at the end of the last one.
+/// Client-only lines, which are not sent to the database, belong to the unit that follows them, or to the last one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unit {
     /// Which statements, counted from 0.
@@ -21,19 +20,18 @@ pub struct Unit {
 /// How the statements of a unit run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UnitKind {
-    /// In a transaction of ours, together with the record of it.
+    /// In a transaction of Lockgate's, together with the update of the history row.
     Transaction,
-    /// In a transaction of the script's own, which begins and ends in this unit as far as the script has
-    /// beginning and end of it.
+    /// In a transaction that the script itself begins and ends. Its beginning or its end may be missing in the script.
     Block,
-    /// They change the session and nothing else: sent again to a new session that resumes the script.
+    /// They change only the session. A new session that resumes the script gets them again.
     Session,
-    /// One statement that the database refuses in a transaction, or that may end one by itself: announced
-    /// before it is sent, as its end can be known only after it.
+    /// One statement that the database refuses in a transaction, or that may end one. The history records it before it
+    /// is sent, because its success is known only afterwards.
     Alone,
 }
 
-/// The units of these statements of a script.
+/// Divides these statements of a script into units.
 pub fn units(dialect: Dialect, text: &str, statements: &[Statement]) -> Vec<Unit> {
     let mut units: Vec<Unit> = Vec::new();
     let (mut start, mut at) = (0, 0);
@@ -56,12 +54,12 @@ pub fn units(dialect: Dialect, text: &str, statements: &[Statement]) -> Vec<Unit
     units
 }
 
-/// The end and the kind of the unit that begins here.
+/// Returns the end and the kind of the unit that begins at `at`.
 fn unit(dialect: Dialect, text: &str, statements: &[Statement], at: usize) -> (usize, UnitKind) {
     let statement = &statements[at];
     let control = control(dialect, text, statement);
     match control {
-        // Outside a transaction PostgreSQL knows no savepoints: ours is what they stand in.
+        // PostgreSQL has savepoints only inside a transaction, so Lockgate begins one.
         Some(Control::Savepoint(_)) if dialect != Dialect::Sqlite => {
             (savepoints(dialect, text, statements, at), UnitKind::Transaction)
         }
@@ -74,13 +72,13 @@ fn unit(dialect: Dialect, text: &str, statements: &[Statement], at: usize) -> (u
     }
 }
 
-/// Whether it is sent alone, outside any transaction of ours.
+/// Whether the statement must be sent alone, outside every transaction of Lockgate's.
 fn is_alone(statement: &Statement) -> bool {
     let outside = statement.flags.contains(StatementFlags::OUTSIDE_TRANSACTION);
     statement.kind == StatementKind::Call || (outside && !is_session(statement))
 }
 
-/// Whether it changes the session, and nothing that outlives it. A function that is called may change more.
+/// Whether the statement changes only the session. A called function may change more.
 fn is_session(statement: &Statement) -> bool {
     statement.flags.contains(StatementFlags::SESSION_STATE)
         && match statement.kind {
@@ -90,8 +88,8 @@ fn is_session(statement: &Statement) -> bool {
         }
 }
 
-/// Where the block that begins here ends: behind the statement that ends its transaction, or with the
-/// script.
+/// Returns the end of the transaction block that begins at `at`: after the statement that ends the transaction, or
+/// the end of the script.
 fn block(dialect: Dialect, text: &str, statements: &[Statement], at: usize) -> usize {
     let mut savepoints = Savepoints::default();
     let outermost = matches!(control(dialect, text, &statements[at]), Some(Control::Savepoint(_)));
@@ -110,7 +108,8 @@ fn block(dialect: Dialect, text: &str, statements: &[Statement], at: usize) -> u
     statements.len()
 }
 
-/// Where the savepoints that begin here are all released, or what cannot stand in a transaction follows.
+/// Returns where all savepoints from `at` on are released, or where a statement follows that cannot be in a
+/// transaction.
 fn savepoints(dialect: Dialect, text: &str, statements: &[Statement], at: usize) -> usize {
     let mut savepoints = Savepoints::default();
     for (index, statement) in statements.iter().enumerate().skip(at) {
@@ -124,7 +123,7 @@ fn savepoints(dialect: Dialect, text: &str, statements: &[Statement], at: usize)
             }
             None => continue,
         }
-        savepoints.see(control(dialect, text, statement).expect("it was one just now"));
+        savepoints.see(control(dialect, text, statement).expect("the match above found one"));
         if savepoints.0.is_empty() {
             return index + 1;
         }
@@ -132,7 +131,7 @@ fn savepoints(dialect: Dialect, text: &str, statements: &[Statement], at: usize)
     statements.len()
 }
 
-/// The savepoints that are open, by name.
+/// The names of the open savepoints.
 #[derive(Default)]
 struct Savepoints(Vec<String>);
 
@@ -141,7 +140,7 @@ impl Savepoints {
         match control {
             Control::Savepoint(name) => self.0.push(name),
             Control::Release(name) => {
-                // The youngest of this name goes, and all within it.
+                // Releases the newest of this name and all savepoints inside it.
                 if let Some(place) = self.0.iter().rposition(|open| *open == name) {
                     self.0.truncate(place);
                 }
@@ -156,12 +155,12 @@ impl Savepoints {
     }
 }
 
-/// The name under which this statement attaches a database to a connection to SQLite, where it does.
+/// Returns the schema name of a SQLite `ATTACH` statement.
 pub fn attached(text: &str, statement: &Statement) -> Option<String> {
-    let words = words(Dialect::Sqlite, &text[statement.range.clone()]);
-    words.first().filter(|word| word.is("attach"))?;
-    let at = words.iter().rposition(|word| word.is("as"))?;
-    words.get(at + 1).map(|name| name.text.clone())
+    let tokens = tokens(Dialect::Sqlite, &text[statement.range.clone()]);
+    tokens.first().filter(|word| word.is("attach"))?;
+    let at = tokens.iter().rposition(|word| word.is("as"))?;
+    tokens.get(at + 1).map(|name| name.text.clone())
 }
 
 /// What a statement does to a transaction.
@@ -171,38 +170,38 @@ pub enum Control {
     Begin,
     /// Commits it.
     Commit,
-    /// Undoes it.
+    /// Rolls it back.
     Rollback,
-    /// Hands it over to whoever says `COMMIT PREPARED`.
+    /// Prepares it for a later `COMMIT PREPARED`.
     Prepare,
-    /// Ends it, and begins another one: `AND CHAIN`.
+    /// Ends it and begins another: `AND CHAIN`.
     Chain,
     /// Makes a savepoint of this name.
     Savepoint(String),
     /// Releases the savepoint of this name.
     Release(String),
-    /// Goes back to a savepoint, which stays.
+    /// Rolls back to a savepoint, which stays open.
     RollbackTo,
 }
 
-/// What this statement does to a transaction, where it is one that does.
+/// Returns what this statement does to a transaction, or `None` if it does nothing to one.
 pub fn control(dialect: Dialect, text: &str, statement: &Statement) -> Option<Control> {
     let outside = statement.flags.contains(StatementFlags::OUTSIDE_TRANSACTION);
     if statement.kind != StatementKind::Transaction || outside {
         return None;
     }
-    let words = words(dialect, &text[statement.range.clone()]);
-    let says = |at: usize, word: &str| words.get(at).is_some_and(|found| found.is(word));
-    let name = |words: &[Word]| {
-        words.iter().rev().find(|word| !word.is(";")).map_or_else(String::new, |name| name.text.to_lowercase())
+    let tokens = tokens(dialect, &text[statement.range.clone()]);
+    let says = |at: usize, word: &str| tokens.get(at).is_some_and(|found| found.is(word));
+    let name = |tokens: &[Token]| {
+        tokens.iter().rev().find(|word| !word.is(";")).map_or_else(String::new, |name| name.text.to_lowercase())
     };
-    Some(match words.first().map_or("", |word| word.text.as_str()) {
+    Some(match tokens.first().map_or("", |word| word.text.as_str()) {
         "begin" | "start" | "xa" => Control::Begin,
-        "savepoint" => Control::Savepoint(name(&words)),
-        "release" => Control::Release(name(&words)),
+        "savepoint" => Control::Savepoint(name(&tokens)),
+        "release" => Control::Release(name(&tokens)),
         "prepare" => Control::Prepare,
         first => {
-            let chains = words.windows(2).any(|pair| pair[0].is("and") && pair[1].is("chain"));
+            let chains = tokens.windows(2).any(|pair| pair[0].is("and") && pair[1].is("chain"));
             let to = (1..3).any(|at| says(at, "to"));
             match first {
                 "rollback" if to => Control::RollbackTo,

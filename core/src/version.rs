@@ -1,11 +1,11 @@
-//! The ordered key of a migration.
+//! The version of a migration.
 
 use std::fmt;
 use std::str::FromStr;
 
 /// The version of a migration: a 64-bit integer that is not negative.
 ///
-/// Leading zeros in a file name do not make another version: `0007` and `7` are equal.
+/// Leading zeros do not matter: `0007` and `7` are equal.
 ///
 /// ```
 /// use lockgate_core::Version;
@@ -18,8 +18,7 @@ use std::str::FromStr;
 pub struct Version(i64);
 
 impl Version {
-    /// The version with this number, or `None` for a negative one: a history table holds versions
-    /// as signed 64-bit integers, and below zero there is nothing.
+    /// Returns the version with this number, or `None` if it is negative.
     pub const fn new(number: i64) -> Option<Self> {
         if number < 0 { None } else { Some(Self(number)) }
     }
@@ -36,11 +35,11 @@ impl fmt::Display for Version {
     }
 }
 
-/// Why a text is not a [`Version`].
+/// Why a text is not a valid [`Version`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParseVersionError {
-    /// There is a character that is not an ASCII digit, or no character at all.
+    /// The text is empty or has a character that is not an ASCII digit.
     NotDigits,
     /// The number is larger than 9223372036854775807.
     TooLarge,
@@ -49,7 +48,7 @@ pub enum ParseVersionError {
 impl fmt::Display for ParseVersionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotDigits => "a version is written with the digits 0 to 9 alone",
+            Self::NotDigits => "a version has only the digits 0 to 9",
             Self::TooLarge => "a version is at most 9223372036854775807",
         })
     }

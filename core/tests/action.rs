@@ -90,8 +90,8 @@ fn what_cannot_be_reverted_says_what_can() {
     let says = |applied, possible| Reason::TooManySteps { asked: 9, applied, possible }.help_for(Front::CommandLine);
     assert_eq!(says(0, 0), "there is nothing to revert");
     assert_eq!(says(1, 1), "`down 1` reverts it");
-    assert_eq!(says(1, 0), "it cannot be reverted, as another reason says");
-    assert_eq!(says(3, 0), "none can be reverted now, as another reason says");
+    assert_eq!(says(1, 0), "it cannot be reverted: see the other reason");
+    assert_eq!(says(3, 0), "none of them can be reverted now: see the other reason");
     assert_eq!(says(3, 3), "`down 3` reverts all of them");
-    assert_eq!(says(3, 2), "`down 2` reverts as many as can be reverted now");
+    assert_eq!(says(3, 2), "`down 2` reverts as many as possible now");
 }

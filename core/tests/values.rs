@@ -11,7 +11,7 @@ fn a_checksum_reads_what_it_writes() {
     assert!(text.starts_with("v1:0b30557a9f"), "{text}");
     assert_eq!(Checksum::from_str(&text), Ok(Checksum::v1(digest)));
     let why = |text: &str| Checksum::from_str(text).unwrap_err().to_string();
-    assert_eq!(why("v9:00"), "`v9` is no checksum version that this release knows");
+    assert_eq!(why("v9:00"), "this release does not know the checksum version `v9`");
     assert_eq!(why("v1:00"), "a checksum is `v1:` and 64 hexadecimal digits");
 }
 

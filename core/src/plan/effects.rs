@@ -1,24 +1,23 @@
-//! What the steps of a plan do to tables, as far as their SQL tells.
+//! What the steps of a plan do to tables, judged by their SQL alone.
 
 use super::Plan;
 use crate::touch::is_same_table;
 use crate::{Dialect, Set, StatementFlags, TableLock, Touch};
 
-/// What a step of a plan does to what was there before the plan's first step, as far as its SQL tells.
+/// What a step does to tables that existed before the plan's first step, judged by its SQL alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Effects {
     /// The strongest lock that it takes on each table, the strongest first. Locks that do not
-    /// [exceed writes](TableLock::exceeds_writes) are left out.
+    /// [exceed those of writes](TableLock::exceeds_writes) are left out.
     pub locks: Vec<Touch>,
     /// Whether it destroys data.
     pub destroys: bool,
-    /// The tables whose data it destroys, where it names them.
+    /// The tables whose data it destroys, if it names them.
     pub loses: Vec<&'static str>,
 }
 
 impl Plan {
-    /// What each of its steps does to tables that were there before the first one, on a database of
-    /// this dialect.
+    /// Returns the effects of each step on tables that existed before the first one, on a database of this dialect.
     pub fn effects(&self, set: &Set, dialect: Dialect) -> Vec<Effects> {
         let mut made: Vec<&'static str> = Vec::new();
         let mut indexes = None;
@@ -41,7 +40,7 @@ impl Plan {
                 }
                 let flagged = script.statements(dialect).into_iter().enumerate().skip(done as usize);
                 let flagged = flagged.filter(|(_, statement)| statement.flags.contains(StatementFlags::DESTROYS_DATA));
-                // One that names no table destroys whatever is there.
+                // A destructive statement that names no table counts too.
                 effects.destroys = !effects.loses.is_empty()
                     || flagged.map(|(at, _)| at).any(|at| !rest().any(|touch| touch.statement == at && touch.destroys));
                 made.extend(touches.iter().filter(|touch| touch.makes && !touch.of_index).map(|touch| touch.table));
@@ -53,7 +52,7 @@ impl Plan {
     }
 }
 
-/// Every index that a script of the set makes, with its table.
+/// Every index that an up script of the set creates, with its table.
 fn indexes_of(set: &Set, dialect: Dialect) -> Vec<(&'static str, &'static str)> {
     let mut indexes = Vec::new();
     for migration in set.iter() {

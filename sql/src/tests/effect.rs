@@ -1,14 +1,14 @@
 //! What is asked of the catalogue of a statement that may have finished.
 
-use lockgate_core::Effect;
-use lockgate_core::effect::Object::{Database, Subscription, Tablespace};
+use lockgate_core::Probe;
+use lockgate_core::probe::Object::{Database, Subscription, Tablespace};
 
 use super::*;
 
-fn of(text: &str) -> Effect {
+fn of(text: &str) -> Probe {
     let statements = split(Postgres, text).statements;
     assert_eq!(statements.len(), 1, "{text}");
-    Effect::of(text, &statements[0])
+    Probe::of(text, &statements[0])
 }
 
 fn path(parts: &[&str]) -> Vec<String> {
@@ -17,7 +17,7 @@ fn path(parts: &[&str]) -> Vec<String> {
 
 #[test]
 fn an_index_is_known_by_name_table_and_columns() {
-    let index = |name: &str, table: &[&str], unique, columns: Option<&[&str]>| Effect::Index {
+    let index = |name: &str, table: &[&str], unique, columns: Option<&[&str]>| Probe::Index {
         name: name.to_owned(),
         table: path(table),
         unique,
@@ -35,32 +35,32 @@ fn an_index_is_known_by_name_table_and_columns() {
         assert_eq!(of(text), expected, "{text}");
     }
     for text in ["CREATE INDEX CONCURRENTLY ON t (a)", "CREATE INDEX CONCURRENTLY U&\"i\" ON t (a)"] {
-        assert_eq!(of(text), Effect::Unknown, "{text}");
+        assert_eq!(of(text), Probe::Unknown, "{text}");
     }
 }
 
 #[test]
 fn what_is_gone_or_there() {
     for (text, expected) in [
-        ("DROP INDEX CONCURRENTLY IF EXISTS app.i CASCADE;", Effect::IndexGone(path(&["app", "i"]))),
-        ("ALTER TABLE ONLY app.t DETACH PARTITION app.p CONCURRENTLY", Effect::Detached(path(&["app", "p"]))),
-        ("CREATE DATABASE d OWNER x", Effect::There(Database, "d".to_owned())),
-        ("DROP DATABASE IF EXISTS \"D\" WITH (FORCE)", Effect::Gone(Database, "D".to_owned())),
-        ("CREATE TABLESPACE x LOCATION '/x'", Effect::There(Tablespace, "x".to_owned())),
-        ("DROP SUBSCRIPTION s", Effect::Gone(Subscription, "s".to_owned())),
-        ("PREPARE TRANSACTION 'it''s'", Effect::Prepared("it's".to_owned())),
-        ("VACUUM t", Effect::Again),
-        ("REINDEX (VERBOSE, CONCURRENTLY) TABLE t", Effect::Rebuilt(path(&["t"]))),
-        ("REINDEX INDEX CONCURRENTLY app.\"I\"", Effect::Rebuilt(path(&["app", "I"]))),
-        ("REINDEX DATABASE CONCURRENTLY d", Effect::Again),
-        ("ALTER SYSTEM SET work_mem = '1MB'", Effect::Again),
-        ("ALTER DATABASE d SET TABLESPACE x", Effect::Again),
-        ("ALTER SUBSCRIPTION s REFRESH PUBLICATION", Effect::Again),
-        ("ALTER SUBSCRIPTION s ADD PUBLICATION p", Effect::Unknown),
-        ("CALL p()", Effect::Unknown),
-        ("COMMIT PREPARED 'x'", Effect::Unknown),
-        ("DO $$ BEGIN COMMIT; END $$", Effect::Unknown),
-        ("DROP INDEX CONCURRENTLY a, b", Effect::Unknown),
+        ("DROP INDEX CONCURRENTLY IF EXISTS app.i CASCADE;", Probe::IndexGone(path(&["app", "i"]))),
+        ("ALTER TABLE ONLY app.t DETACH PARTITION app.p CONCURRENTLY", Probe::Detached(path(&["app", "p"]))),
+        ("CREATE DATABASE d OWNER x", Probe::Exists(Database, "d".to_owned())),
+        ("DROP DATABASE IF EXISTS \"D\" WITH (FORCE)", Probe::Gone(Database, "D".to_owned())),
+        ("CREATE TABLESPACE x LOCATION '/x'", Probe::Exists(Tablespace, "x".to_owned())),
+        ("DROP SUBSCRIPTION s", Probe::Gone(Subscription, "s".to_owned())),
+        ("PREPARE TRANSACTION 'it''s'", Probe::Prepared("it's".to_owned())),
+        ("VACUUM t", Probe::Repeatable),
+        ("REINDEX (VERBOSE, CONCURRENTLY) TABLE t", Probe::Rebuilt(path(&["t"]))),
+        ("REINDEX INDEX CONCURRENTLY app.\"I\"", Probe::Rebuilt(path(&["app", "I"]))),
+        ("REINDEX DATABASE CONCURRENTLY d", Probe::Repeatable),
+        ("ALTER SYSTEM SET work_mem = '1MB'", Probe::Repeatable),
+        ("ALTER DATABASE d SET TABLESPACE x", Probe::Repeatable),
+        ("ALTER SUBSCRIPTION s REFRESH PUBLICATION", Probe::Repeatable),
+        ("ALTER SUBSCRIPTION s ADD PUBLICATION p", Probe::Unknown),
+        ("CALL p()", Probe::Unknown),
+        ("COMMIT PREPARED 'x'", Probe::Unknown),
+        ("DO $$ BEGIN COMMIT; END $$", Probe::Unknown),
+        ("DROP INDEX CONCURRENTLY a, b", Probe::Unknown),
     ] {
         assert_eq!(of(text), expected, "{text}");
     }

@@ -194,7 +194,7 @@ async fn a_migration_that_stopped_half_way_ends_as_the_message_says(first: Db) {
         let set = migrations(&[A, ("0002_b.up.sql", &edited)]);
         let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
         let text =
-            read(&error, &["`repair --forget 0002_b`", "`repair --mark-applied 0002_b`", "`up` goes on after it"]);
+            read(&error, &["`repair --forget 0002_b`", "`repair --mark-applied 0002_b`", "`up` then resumes after it"]);
         if !by_hand.is_empty() {
             db.execute(by_hand).await;
         }

@@ -60,7 +60,7 @@ async fn p2_a_patch_whose_content_changed_is_drift(db: Db) {
     let error = Migrator::new(edited).apply(&mut db.open().await).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
     let shown = error.report().to_string();
-    assert!(shown.contains("`billing.00000001.0001.owner.other_words` was applied with another text"), "{shown}");
+    assert!(shown.contains("`billing.00000001.0001.owner.other_words` was applied with a different text"), "{shown}");
     assert_eq!(db.objects().await, ["a"]);
 }
 
@@ -88,7 +88,7 @@ async fn p19_a_late_patch_is_never_silent(db: Db) {
     let set = migrations(&[POLICY, first, late, last]);
     let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
     let shown = error.report().to_string();
-    let says = "`billing.00000001.0002.u.b` is pending, and sorts before `billing.00000002.0001.u.c`, which is applied";
+    let says = "`billing.00000001.0002.u.b` is pending, but the newer `billing.00000002.0001.u.c` is applied";
     assert!(shown.contains(says), "{shown}");
     assert_eq!(db.objects().await, ["a"]);
     let report = Migrator::new(set).out_of_order(OutOfOrder::Allow).apply(&mut db.open().await).await.unwrap();

@@ -164,8 +164,8 @@ async fn a_failing_statement_is_put_right_and_a_finished_one_is_not_edited(db: D
     assert_eq!(error.kind(), ErrorKind::Refused);
     let shown = error.report().to_string();
     for text in [
-        "`0002_outside` stopped half way, after 2 finished statements, and its script does not begin with those any more",
-        "bring back the text of the first 2 statements, which have finished",
+        "`0002_outside` stopped half way, after 2 finished statements, and its script no longer begins with those statements",
+        "restore the text of the first 2 statements, which have finished",
         "migrations/0002_outside.sql:2 `INSERT INTO member VALUES (2, 'bob');`, migrations/0002_outside.sql:3 `VACUUM;`",
         "nothing was changed",
     ] {
@@ -204,7 +204,7 @@ async fn a_way_down_outside_is_put_right_too(db: Db) {
     let error = other.revert(&mut database, DownTo::Steps(1)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert!(
-        error.to_string().contains("half way down, after 1 finished statement, and its script does not"),
+        error.to_string().contains("half way through its revert, after 1 finished statement, and its script no longer"),
         "{error}"
     );
     Migrator::new(set("DROP TABLE b;\nDROP TABLE c;")).revert(&mut database, DownTo::Steps(1)).await.unwrap();

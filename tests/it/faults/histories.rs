@@ -219,7 +219,7 @@ async fn a_history_that_somebody_may_have_planted_is_refused() {
 #[tokio::test]
 async fn what_another_tool_migrated_is_refused_until_somebody_says_what_is_there() {
     let seeds = "CREATE TABLE IF NOT EXISTS seed (n INTEGER); INSERT INTO seed VALUES (1);";
-    for (table, tool) in lockgate_core::other::OTHERS {
+    for (table, tool) in lockgate_core::other_tools::OTHER_TOOLS {
         let Some(db) = Db::postgres() else { return };
         db.execute(&format!("CREATE TABLE \"{table}\" (version text); {seeds}")).await;
         let set = migrations(&[("0001_seed.sql", seeds), ("0002_b.sql", "CREATE TABLE b (id INTEGER);")]);

@@ -80,8 +80,11 @@ async fn a_database_that_applied_the_text_of_before_is_told_that_it_was_amended(
     let shown = error.report().to_string();
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert!(shown.contains("`0002_b` was applied before it was amended: the database recorded v1:"), "{shown}");
-    assert!(shown.contains("help: change the database by hand to what the amended text of `0002_b` makes"), "{shown}");
+    assert!(
+        shown.contains("help: change the database by hand so that it matches the amended text of `0002_b`"),
+        "{shown}"
+    );
     // Any other text is an edit like every other.
     let error = Migrator::new(set(B, &lock(B, B))).apply(&mut database).await.unwrap_err();
-    assert!(error.report().to_string().contains("`0002_b` was applied with another text"), "{error}");
+    assert!(error.report().to_string().contains("`0002_b` was applied with a different text"), "{error}");
 }

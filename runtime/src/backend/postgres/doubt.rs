@@ -4,8 +4,8 @@
 //! A path is looked up by the search path of the script, as its own statement does; all else that stands here
 //! says `pg_catalog`.
 
-use lockgate_core::Effect;
-use lockgate_core::effect::{Object, Path};
+use lockgate_core::Probe;
+use lockgate_core::probe::{Object, Path};
 use sqlx::Row;
 
 use super::sql::{EQ, GREATER, LIKE, TEXT, literal};
@@ -38,15 +38,13 @@ pub(super) struct Invalid {
 }
 
 impl Backing<'_> {
-    pub(super) async fn ask_catalogue(&mut self, effect: &Effect) -> Result<Answer, Cause> {
+    pub(super) async fn ask_catalogue(&mut self, effect: &Probe) -> Result<Answer, Cause> {
         match effect {
-            Effect::Again => Ok(Answer::Send),
-            Effect::Unknown => Ok(Answer::Unknown),
-            Effect::Index { name, table, unique, columns } => {
-                self.index(name, table, *unique, columns.as_deref()).await
-            }
-            Effect::IndexGone(path) => self.finished(format!("{} IS NULL", relation(path))).await,
-            Effect::Rebuilt(path) => {
+            Probe::Repeatable => Ok(Answer::Send),
+            Probe::Unknown => Ok(Answer::Unknown),
+            Probe::Index { name, table, unique, columns } => self.index(name, table, *unique, columns.as_deref()).await,
+            Probe::IndexGone(path) => self.finished(format!("{} IS NULL", relation(path))).await,
+            Probe::Rebuilt(path) => {
                 let half_made = format!(
                     "SELECT {SHOWN} AS shown, {} AS building FROM pg_catalog.pg_index i \
                      JOIN pg_catalog.pg_class c ON c.oid {EQ} i.indexrelid \
@@ -64,10 +62,10 @@ impl Backing<'_> {
                 }
                 Ok(Answer::Send)
             }
-            Effect::Detached(path) => self.detached(path).await,
-            Effect::There(object, name) => self.finished(exists(*object, name)).await,
-            Effect::Gone(object, name) => self.finished(format!("NOT {}", exists(*object, name))).await,
-            Effect::Prepared(name) => {
+            Probe::Detached(path) => self.detached(path).await,
+            Probe::Exists(object, name) => self.finished(exists(*object, name)).await,
+            Probe::Gone(object, name) => self.finished(format!("NOT {}", exists(*object, name))).await,
+            Probe::Prepared(name) => {
                 let there = format!(
                     "SELECT EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts p WHERE p.gid {EQ} {} \
                      AND p.database {EQ} pg_catalog.current_database()) AS yes",
@@ -131,33 +129,33 @@ impl Backing<'_> {
     }
 
     /// Whether this statement, of which the server said that it failed, left something half made.
-    pub(super) async fn is_half_made(&mut self, effect: &Effect) -> Result<bool, Cause> {
+    pub(super) async fn is_half_made(&mut self, effect: &Probe) -> Result<bool, Cause> {
         match effect {
-            Effect::Index { .. } => Ok(self.invalid_indexes(effect).await?.iter().any(|index| index.meant)),
-            Effect::Rebuilt(_) => Ok(true),
-            Effect::Detached(path) => {
+            Probe::Index { .. } => Ok(self.invalid_indexes(effect).await?.iter().any(|index| index.meant)),
+            Probe::Rebuilt(_) => Ok(true),
+            Probe::Detached(path) => {
                 let row = self.rows(parent_of(path)).await?.into_iter().next();
                 Ok(row.is_some_and(|row| is_pending(&row)))
             }
-            Effect::IndexGone(_)
-            | Effect::There(..)
-            | Effect::Gone(..)
-            | Effect::Prepared(_)
-            | Effect::Again
-            | Effect::Unknown => Ok(false),
+            Probe::IndexGone(_)
+            | Probe::Exists(..)
+            | Probe::Gone(..)
+            | Probe::Prepared(_)
+            | Probe::Repeatable
+            | Probe::Unknown => Ok(false),
         }
     }
 
     /// The indexes that are INVALID, and which of them this is about.
-    pub(super) async fn invalid_indexes(&mut self, about: &Effect) -> Result<Vec<Invalid>, Cause> {
+    pub(super) async fn invalid_indexes(&mut self, about: &Probe) -> Result<Vec<Invalid>, Cause> {
         let meant = match about {
-            Effect::Index { name, table, .. } => format!(
+            Probe::Index { name, table, .. } => format!(
                 "c.relname {EQ} {} AND c.relnamespace {EQ} (SELECT x.relnamespace FROM pg_catalog.pg_class x WHERE x.oid \
                  {EQ} {})",
                 literal(name),
                 relation(table)
             ),
-            Effect::Rebuilt(path) => {
+            Probe::Rebuilt(path) => {
                 format!("({path} {EQ} i.indexrelid OR {path} {EQ} i.indrelid)", path = relation(path))
             }
             _ => "false".to_owned(),
@@ -210,8 +208,8 @@ fn is_pending(row: &sqlx::postgres::PgRow) -> bool {
 }
 
 /// A condition that holds where a whole index has the name of the one that this statement is to build.
-pub(super) fn is_there(effect: &Effect) -> Option<String> {
-    let Effect::Index { name, table, .. } = effect else { return None };
+pub(super) fn is_there(effect: &Probe) -> Option<String> {
+    let Probe::Index { name, table, .. } = effect else { return None };
     Some(format!(
         "EXISTS (SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid {EQ} i.indexrelid \
          WHERE i.indisvalid AND c.relname {EQ} {} AND c.relnamespace {EQ} \

@@ -74,7 +74,7 @@ impl Facts {
         let other = answer("other");
         let other = other.and_then(|other| {
             let (schema, name) = other.split_once(FIELD)?;
-            let (_, tool) = lockgate_core::other::OTHERS.iter().find(|(table, _)| *table == name)?;
+            let (_, tool) = lockgate_core::other_tools::OTHER_TOOLS.iter().find(|(table, _)| *table == name)?;
             Some((format!("{schema}.{name}"), (*tool).to_owned()))
         });
         let release = answer("release")?;

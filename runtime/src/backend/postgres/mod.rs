@@ -20,7 +20,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use lockgate_core::{Atomicity, Dialect, Effect, History, Set};
+use lockgate_core::{Atomicity, Dialect, History, Probe, Set};
 use sqlx::postgres::{PgQueryResult, PgRow, PgTransactionManager};
 use sqlx::{AssertSqlSafe, Connection, Either, PgConnection, Postgres, Row};
 use sqlx_core::transaction::TransactionManager;
@@ -668,7 +668,7 @@ impl Backend for Backing<'_> {
     fn invalid(&mut self) -> BoxFuture<'_, Vec<String>> {
         Box::pin(async move {
             let Some(before) = self.invalid.take() else { return Vec::new() };
-            let mut found = self.invalid_indexes(&Effect::Unknown).await.unwrap_or_default();
+            let mut found = self.invalid_indexes(&Probe::Unknown).await.unwrap_or_default();
             found.retain(|now| before.iter().find(|old| old.oid == now.oid).is_none_or(|old| old.meant));
             found.into_iter().map(|now| now.shown).collect()
         })

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use lockgate_core::unit::{self, Control};
-use lockgate_core::{Action, Dialect, Direction, Effect, State, StatementFlags, StatementKind, Unit, UnitKind};
+use lockgate_core::{Action, Dialect, Direction, Probe, State, StatementFlags, StatementKind, Unit, UnitKind};
 use sqlx::Row;
 
 use super::doubt::Answer;
@@ -375,7 +375,7 @@ impl Backing<'_> {
     async fn alone(&mut self, claim: &Claim<'_>, unit: &Unit, first: usize) -> Result<(), Failure> {
         let told = prepares(claim.sql, unit).unwrap_or(first);
         let number = u32::try_from(told + 1).unwrap_or(u32::MAX);
-        let effect = Effect::of(claim.sql.text, &claim.sql.statements[told]);
+        let effect = Probe::of(claim.sql.text, &claim.sql.statements[told]);
         if claim.under_way == Some(number) {
             // A name means what it means to the statement itself.
             self.enter_session(claim, unit).await?;
@@ -689,8 +689,8 @@ impl Backing<'_> {
         if matches!(failure.cause.class, Class::InDoubt | Class::Busy) {
             return true;
         }
-        match Effect::of(claim.sql.text, statement) {
-            effect @ (Effect::Index { .. } | Effect::Rebuilt(_) | Effect::Detached(_)) => {
+        match Probe::of(claim.sql.text, statement) {
+            effect @ (Probe::Index { .. } | Probe::Rebuilt(_) | Probe::Detached(_)) => {
                 self.is_half_made(&effect).await.unwrap_or(true)
             }
             // Code that runs outside a transaction may have committed before it failed; where the server
@@ -724,7 +724,7 @@ impl Backing<'_> {
         let builds = matches!(statement.kind, StatementKind::CreateIndex | StatementKind::Maintenance);
         self.invalid = None;
         if builds && statement.flags.contains(StatementFlags::OUTSIDE_TRANSACTION) {
-            let about = Effect::of(sql.text, statement);
+            let about = Probe::of(sql.text, statement);
             let found = self.invalid_indexes(&about).await;
             self.invalid = Some(found.map_err(|cause| (FailedAt::Statement { index, byte: None }, cause))?);
         }
@@ -756,7 +756,7 @@ impl Backing<'_> {
         if kind != StatementKind::CreateIndex {
             return None;
         }
-        let now = self.invalid_indexes(&Effect::Unknown).await.ok()?;
+        let now = self.invalid_indexes(&Probe::Unknown).await.ok()?;
         let before = self.invalid.as_ref()?;
         let left = before.iter().find(|old| old.meant && now.iter().any(|now| now.oid == old.oid))?;
         Some(left.name.clone())

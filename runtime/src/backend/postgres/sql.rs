@@ -55,7 +55,8 @@ const PLAIN_TYPES: &str = "'{20,23,25,1184}'::pg_catalog.oid[]";
 /// What a first look at a database tells, in one row, whatever is in it.
 pub(super) fn facts(table: &Table) -> String {
     let (name, log) = (literal(&table.name), literal(&table.log().name));
-    let others: Vec<String> = lockgate_core::other::OTHERS.iter().map(|(table, _)| format!("\"{table}\"")).collect();
+    let others: Vec<String> =
+        lockgate_core::other_tools::OTHER_TOOLS.iter().map(|(table, _)| format!("\"{table}\"")).collect();
     let others = literal(&format!("{{{}}}", others.join(",")));
     let place = place(table);
     format!(

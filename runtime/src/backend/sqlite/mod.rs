@@ -18,7 +18,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use lockgate_core::{Atomicity, Dialect, History, Set, State, other};
+use lockgate_core::{Atomicity, Dialect, History, Set, State, other_tools};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Connection, Either, Row, Sqlite, SqliteConnection};
 
@@ -175,7 +175,7 @@ impl<'a> Backing<'a> {
             return Ok(match other {
                 None => History::Absent,
                 Some(table) => {
-                    let tool = other::tool(&table).unwrap_or_default().to_owned();
+                    let tool = other_tools::tool(&table).unwrap_or_default().to_owned();
                     History::Foreign { tool, table }
                 }
             });

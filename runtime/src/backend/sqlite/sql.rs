@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use lockgate_core::{Checksum, Set, State, other};
+use lockgate_core::{Checksum, Set, State, other_tools};
 
 use crate::store::{Entry, FIELD, LOCKGATE, LogEvent, ROW, Store, Table};
 
@@ -69,7 +69,7 @@ fn key(table: &Table) -> String {
 /// What stands under this name in the database itself: its columns, each with a comma before and after it, or nothing
 /// where nothing does; and the first table in which another tool keeps its history.
 pub(super) fn facts(table: &Table) -> String {
-    let names: Vec<String> = other::OTHERS.iter().map(|(table, _)| literal(table)).collect();
+    let names: Vec<String> = other_tools::OTHER_TOOLS.iter().map(|(table, _)| literal(table)).collect();
     format!(
         "SELECT (SELECT group_concat(',' || name || ',', '') FROM pragma_table_info({}, 'main')), \
          (SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name COLLATE NOCASE IN ({}) ORDER BY name LIMIT 1)",

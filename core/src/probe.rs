@@ -1,70 +1,70 @@
-//! What a statement that refuses a transaction leaves in PostgreSQL's catalogue: what is asked of the database
-//! when it is not known whether such a statement has finished.
+//! How to find out whether a statement that cannot run in a transaction has finished: what to look for in
+//! PostgreSQL's catalogue after the connection was lost.
 
-use crate::words::{Word, words};
+use crate::tokens::{Token, tokens};
 use crate::{Dialect, Statement, StatementKind};
 
-/// A name, perhaps with its schema before it, as the catalogue has it.
+/// A name with or without its schema, as the catalogue spells it.
 pub type Path = Vec<String>;
 
-/// What can be asked.
+/// What to look for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// `CREATE INDEX CONCURRENTLY`: whether this index is there, and valid.
+pub enum Probe {
+    /// `CREATE INDEX CONCURRENTLY`: does this index exist, and is it valid?
     Index {
-        /// Its name: it is in the schema of its table.
+        /// Its name, in the schema of its table.
         name: String,
         /// Its table.
         table: Path,
         /// Whether it is unique.
         unique: bool,
-        /// Its columns, where all that stands there are names of columns.
+        /// Its columns, if all of them are plain column names.
         columns: Option<Vec<String>>,
     },
-    /// `DROP INDEX CONCURRENTLY`: whether this index is gone.
+    /// `DROP INDEX CONCURRENTLY`: is this index gone?
     IndexGone(Path),
-    /// `ALTER TABLE … DETACH PARTITION … CONCURRENTLY`: whether this table is no partition any more.
+    /// `ALTER TABLE … DETACH PARTITION … CONCURRENTLY`: is this table no longer a partition?
     Detached(Path),
-    /// `REINDEX TABLE` or `INDEX` in the form that leaves a half-made index behind where it is broken off: with
-    /// these gone, it can be sent again.
+    /// `REINDEX TABLE` or `INDEX`, which leaves a half-built index behind when it is interrupted. It can run again once
+    /// that index is gone.
     Rebuilt(Path),
-    /// `CREATE DATABASE`, `CREATE TABLESPACE` or `CREATE SUBSCRIPTION`, where whether it is there says enough.
-    There(Object, String),
-    /// The same with `DROP`.
+    /// `CREATE DATABASE`, `CREATE TABLESPACE` or `CREATE SUBSCRIPTION`: does this object exist?
+    Exists(Object, String),
+    /// `DROP` of such an object: is it gone?
     Gone(Object, String),
-    /// `PREPARE TRANSACTION`: whether there is one of this name.
+    /// `PREPARE TRANSACTION`: is there a prepared transaction of this name?
     Prepared(String),
-    /// Done twice, it is as done once: `VACUUM`, `REINDEX`, `CLUSTER`, `ALTER SYSTEM`.
-    Again,
-    /// Nothing that could be asked: `CALL`, and whatever is not understood.
+    /// The statement can safely run twice: `VACUUM`, `REINDEX`, `CLUSTER`, `ALTER SYSTEM`.
+    Repeatable,
+    /// Nothing can be looked up: `CALL`, and every statement that is not understood.
     Unknown,
 }
 
-/// What a whole server has by name.
+/// A kind of object that belongs to the server, not to a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Object {
     /// A database.
     Database,
     /// A tablespace.
     Tablespace,
-    /// A subscription, which one database has.
+    /// A subscription, which belongs to one database.
     Subscription,
 }
 
-impl Effect {
-    /// What this statement of a script for PostgreSQL leaves behind.
+impl Probe {
+    /// Returns the probe for this statement of a PostgreSQL script.
     pub fn of(text: &str, statement: &Statement) -> Self {
-        let words = words(Dialect::Postgres, &text[statement.command()]);
-        let mut at = Words(&words);
+        let tokens = tokens(Dialect::Postgres, &text[statement.command()]);
+        let mut at = Cursor(&tokens);
         let found = match statement.kind {
             StatementKind::CreateIndex => at.index(),
             StatementKind::DropIndex => at.dropped_index(),
             StatementKind::AlterTable => at.detached(),
-            StatementKind::CreateOther if at.take("create") => at.object().map(|(of, name)| Self::There(of, name)),
+            StatementKind::CreateOther if at.take("create") => at.object().map(|(of, name)| Self::Exists(of, name)),
             StatementKind::DropOther if at.take("drop") => at.object().map(|(of, name)| Self::Gone(of, name)),
             StatementKind::AlterOther if at.take("alter") => at.altered(),
-            StatementKind::Maintenance => Some(at.rebuilt().unwrap_or(Self::Again)),
-            StatementKind::Session => Some(Self::Again),
+            StatementKind::Maintenance => Some(at.rebuilt().unwrap_or(Self::Repeatable)),
+            StatementKind::Session => Some(Self::Repeatable),
             StatementKind::Transaction if at.take("prepare") && at.take("transaction") => {
                 at.string().filter(|_| at.ended()).map(Self::Prepared)
             }
@@ -74,10 +74,10 @@ impl Effect {
     }
 }
 
-/// A place among the words.
-struct Words<'a>(&'a [Word]);
+/// Reads the tokens of a statement from left to right.
+struct Cursor<'a>(&'a [Token]);
 
-impl Words<'_> {
+impl Cursor<'_> {
     fn take(&mut self, word: &str) -> bool {
         let is = self.0.first().is_some_and(|first| first.is(word));
         if is {
@@ -103,7 +103,7 @@ impl Words<'_> {
             return None;
         }
         self.0 = &self.0[1..];
-        // `U&"…"` has escapes within.
+        // `U&"…"` contains escapes.
         if self.0.first().is_some_and(|next| next.is("&")) {
             return None;
         }
@@ -119,14 +119,14 @@ impl Words<'_> {
     }
 
     /// `CREATE [UNIQUE] INDEX CONCURRENTLY [IF NOT EXISTS] name ON [ONLY] table [USING method] (columns…`
-    fn index(&mut self) -> Option<Effect> {
+    fn index(&mut self) -> Option<Probe> {
         let _ = self.take("create");
         let unique = self.take("unique");
         if !self.take("index") || !self.take("concurrently") {
             return None;
         }
         let _ = self.take("if") && self.take("not") && self.take("exists");
-        // Without a name the server makes one up.
+        // An index without a name gets one from the server.
         if self.0.first()?.is("on") {
             return None;
         }
@@ -139,7 +139,7 @@ impl Words<'_> {
         if self.take("using") {
             self.name()?;
         }
-        Some(Effect::Index { name, table, unique, columns: self.columns() })
+        Some(Probe::Index { name, table, unique, columns: self.columns() })
     }
 
     fn columns(&mut self) -> Option<Vec<String>> {
@@ -158,7 +158,7 @@ impl Words<'_> {
         }
     }
 
-    fn dropped_index(&mut self) -> Option<Effect> {
+    fn dropped_index(&mut self) -> Option<Probe> {
         let _ = self.take("drop");
         if !self.take("index") || !self.take("concurrently") {
             return None;
@@ -166,10 +166,10 @@ impl Words<'_> {
         let _ = self.take("if") && self.take("exists");
         let path = self.path()?;
         let _ = self.take("cascade") || self.take("restrict");
-        self.ended().then_some(Effect::IndexGone(path))
+        self.ended().then_some(Probe::IndexGone(path))
     }
 
-    fn detached(&mut self) -> Option<Effect> {
+    fn detached(&mut self) -> Option<Probe> {
         let _ = self.take("alter");
         let _ = self.take("table");
         let _ = self.take("if") && self.take("exists");
@@ -180,11 +180,11 @@ impl Words<'_> {
             return None;
         }
         let partition = self.path()?;
-        (self.take("concurrently") && self.ended()).then_some(Effect::Detached(partition))
+        (self.take("concurrently") && self.ended()).then_some(Probe::Detached(partition))
     }
 
     /// `REINDEX [(…)] TABLE [CONCURRENTLY] name`
-    fn rebuilt(&mut self) -> Option<Effect> {
+    fn rebuilt(&mut self) -> Option<Probe> {
         if !self.take("reindex") {
             return None;
         }
@@ -197,7 +197,7 @@ impl Words<'_> {
             return None;
         }
         let _ = self.take("concurrently");
-        self.path().map(Effect::Rebuilt)
+        self.path().map(Probe::Rebuilt)
     }
 
     fn object(&mut self) -> Option<(Object, String)> {
@@ -214,21 +214,21 @@ impl Words<'_> {
         Some((object, self.name()?))
     }
 
-    /// What sets something to a value, however often it does.
-    fn altered(&mut self) -> Option<Effect> {
+    /// An `ALTER` that sets a value, and so can run twice.
+    fn altered(&mut self) -> Option<Probe> {
         if self.take("system") {
-            return Some(Effect::Again);
+            return Some(Probe::Repeatable);
         }
         if self.take("database") {
             self.name()?;
-            return (self.take("set") && self.take("tablespace")).then_some(Effect::Again);
+            return (self.take("set") && self.take("tablespace")).then_some(Probe::Repeatable);
         }
         if !self.take("subscription") {
             return None;
         }
         self.name()?;
-        // ADD and DROP are refused the second time.
+        // ADD and DROP fail the second time.
         let again = self.take("refresh") || (self.take("set") && self.take("publication"));
-        again.then_some(Effect::Again)
+        again.then_some(Probe::Repeatable)
     }
 }

@@ -1,11 +1,10 @@
-//! The tables in which other migration tools keep their histories. A database that has one of these and no history
-//! of ours is not an empty one.
+//! The history tables of other migration tools. A database that has one of them, and none of Lockgate's, is not
+//! empty.
 
-/// Each table as its tool writes it, and the tool. Names are compared as the database compares them: without regard
-/// to case on SQLite.
+/// Each table, as its tool spells it, and the tool. SQLite compares the names without regard to case.
 ///
-/// Not here are names that an application would choose for itself, such as `migrations`.
-pub const OTHERS: &[(&str, &str)] = &[
+/// Names that an application might choose itself, such as `migrations`, are left out.
+pub const OTHER_TOOLS: &[(&str, &str)] = &[
     ("_sqlx_migrations", "sqlx"),
     ("refinery_schema_history", "refinery"),
     ("__diesel_schema_migrations", "diesel"),
@@ -33,9 +32,9 @@ pub const OTHERS: &[(&str, &str)] = &[
     ("play_evolutions", "Play"),
 ];
 
-/// The tool that keeps its history in the table of this name.
+/// Returns the tool whose history table has this name.
 pub fn tool(table: &str) -> Option<&'static str> {
-    OTHERS.iter().find(|(name, _)| name.eq_ignore_ascii_case(table)).map(|(_, tool)| *tool)
+    OTHER_TOOLS.iter().find(|(name, _)| name.eq_ignore_ascii_case(table)).map(|(_, tool)| *tool)
 }
 
 #[cfg(test)]
@@ -43,12 +42,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_is_known_by_its_name_once() {
+    fn each_table_is_listed_once() {
         assert_eq!(tool("_sqlx_migrations"), Some("sqlx"));
         assert_eq!(tool("sequelizemeta"), Some("Sequelize"));
         assert_eq!(tool("lockgate_history"), None);
-        for (table, _) in OTHERS {
-            let same = OTHERS.iter().filter(|(name, _)| name.eq_ignore_ascii_case(table)).count();
+        for (table, _) in OTHER_TOOLS {
+            let same = OTHER_TOOLS.iter().filter(|(name, _)| name.eq_ignore_ascii_case(table)).count();
             assert_eq!(same, 1, "{table}");
             assert!(!table.contains('\''), "it is written into SQL: {table}");
         }

@@ -1,29 +1,29 @@
-//! The words of one short statement, for the few that must be understood while a script runs: what begins and
-//! ends transactions, and what an interrupted statement would have left in the catalogue.
+//! A small lexer for one statement. The runtime uses it for the few statements that it must understand itself:
+//! those that begin and end transactions, and those that an interrupted run must check for.
 //!
-//! The splitter of `lockgate-sql` knows more, and never reaches a user's program; what it found is in the
-//! embedded table. The names of objects are not, so that no table grows for what a run asks once in its life.
+//! The full splitter is in `lockgate-sql` and is not linked into users' programs. Its results are in the embedded
+//! table. Object names are not, because a run needs them so rarely.
 
 use crate::Dialect;
 
-/// A word, a name, a string or a mark.
+/// A keyword, a name, a string or a punctuation mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Word {
-    /// In lower case; what stood within quotes, as it stood there.
+pub(crate) struct Token {
+    /// In lower case, or unchanged where it was quoted.
     pub(crate) text: String,
     pub(crate) quoted: bool,
 }
 
-impl Word {
-    /// Whether it is this word of the language, given in lower case.
+impl Token {
+    /// Whether this is the unquoted keyword `word`, given in lower case.
     pub(crate) fn is(&self, word: &str) -> bool {
         !self.quoted && self.text == word
     }
 }
 
-/// The words of a statement in order, without comments. Marks stand for themselves, one by one.
-pub(crate) fn words(dialect: Dialect, text: &str) -> Vec<Word> {
-    let mut words = Vec::new();
+/// Returns the tokens of a statement in order, without comments. Each punctuation mark is a token.
+pub(crate) fn tokens(dialect: Dialect, text: &str) -> Vec<Token> {
+    let mut found = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         if first.is_whitespace() {
@@ -31,12 +31,12 @@ pub(crate) fn words(dialect: Dialect, text: &str) -> Vec<Word> {
         } else if rest.starts_with("--") || (first == '#' && dialect == Dialect::Mysql) {
             rest = rest.find('\n').map_or("", |end| &rest[end..]);
         } else if rest.starts_with("/*") {
-            rest = behind_comment(dialect, rest);
+            rest = after_comment(dialect, rest);
         } else if let '"' | '`' | '[' | '\'' = first {
             let close = if first == '[' { ']' } else { first };
             let mut text = String::new();
             let mut inner = &rest[1..];
-            // A quote that is doubled stands for itself.
+            // A doubled quote is an escaped quote.
             loop {
                 let end = inner.find(close).unwrap_or(inner.len());
                 text.push_str(&inner[..end]);
@@ -47,20 +47,20 @@ pub(crate) fn words(dialect: Dialect, text: &str) -> Vec<Word> {
                 text.push(close);
                 inner = &inner[1..];
             }
-            words.push(Word { text, quoted: true });
+            found.push(Token { text, quoted: true });
             rest = inner;
         } else {
             let word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
             let end = rest.find(|c| !word(c)).unwrap_or(rest.len()).max(first.len_utf8());
-            words.push(Word { text: rest[..end].to_lowercase(), quoted: false });
+            found.push(Token { text: rest[..end].to_lowercase(), quoted: false });
             rest = &rest[end..];
         }
     }
-    words
+    found
 }
 
-/// Behind the comment that begins here; in PostgreSQL they nest.
-fn behind_comment(dialect: Dialect, text: &str) -> &str {
+/// Returns the text after the comment that begins here. Comments nest in PostgreSQL.
+fn after_comment(dialect: Dialect, text: &str) -> &str {
     let mut depth = 1_usize;
     let mut at = 2;
     while depth > 0 {
