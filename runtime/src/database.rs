@@ -161,14 +161,14 @@ impl Database {
                 #[cfg(feature = "sqlite")]
                 Inner::Sqlite { connection, options } => {
                     let held = Held::Owned(connection, Arc::new(options.clone()));
-                    let backing = crate::backend::sqlite::Backing::new(held);
-                    Ok(Box::new(backing) as Box<dyn Backend + 'a>)
+                    let backend = crate::backend::sqlite::SqliteBackend::new(held);
+                    Ok(Box::new(backend) as Box<dyn Backend + 'a>)
                 }
                 #[cfg(feature = "postgres")]
                 Inner::Postgres { connection, options } => {
                     let held = Held::Owned(connection, Arc::new(options.clone()));
-                    let backing = crate::backend::postgres::Backing::new(held);
-                    Ok(Box::new(backing) as Box<dyn Backend + 'a>)
+                    let backend = crate::backend::postgres::PostgresBackend::new(held);
+                    Ok(Box::new(backend) as Box<dyn Backend + 'a>)
                 }
                 #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
                 Inner::Never(never) => match *never {},
@@ -185,7 +185,7 @@ impl Database {
             let name = Some(self.name().unwrap_or_default()).filter(|name| !secrets.contains(name));
             cause = cause.with_advice(format!(
                 "create the database first, connected to another one, such as `postgres`: `CREATE DATABASE {}`",
-                crate::store::identifier(name.as_deref().unwrap_or("***"))
+                crate::history_table::identifier(name.as_deref().unwrap_or("***"))
             ));
         }
         Error::from_cause(format!("cannot connect to {}", mask_secrets(&self.url)), cause)

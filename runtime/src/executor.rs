@@ -8,7 +8,7 @@ use lockgate_core::{Digest, Direction, History, Plan};
 use tokio::time::Instant;
 
 use crate::backend::{
-    Backend, Deadline, Ending, FailedAt, Fate, Job, LockFailure, LockRequest, Progress, Work, backoff,
+    Backend, Deadline, FailedAt, Job, JobBody, LockFailure, LockRequest, Progress, RunEnd, TransactionStatus, backoff,
 };
 use crate::error::{Class, Error};
 use crate::event::Event;
@@ -23,7 +23,7 @@ const REPLANS: u32 = 8;
 
 /// What a run does about a history that is another one than it planned for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Changed {
+pub(crate) enum OnHistoryChange {
     /// It plans anew: to go up to a version means the same whatever came first.
     Replan,
     /// It stops: somebody counted steps down from a history that is no more.
@@ -35,7 +35,7 @@ pub(crate) enum Changed {
 pub(crate) async fn execute(
     backend: &mut dyn Backend,
     run: &Run<'_>,
-    changed: Changed,
+    on_change: OnHistoryChange,
     decide: &(dyn Fn(&History) -> Result<Plan, Error> + Send + Sync),
 ) -> Result<Report, Error> {
     let began = Instant::now();
@@ -46,16 +46,16 @@ pub(crate) async fn execute(
     loop {
         let history = if std::mem::take(&mut ask_first) {
             let set = run.migrations.set();
-            let looked = backend.read_unless(&run.store, set).await;
+            let looked = backend.read_unless(&run.history_table, set).await;
             let Some(history) = looked.map_err(|cause| failure::unread(cause, run))? else { break };
             history
         } else {
             read(backend, run).await.map_err(|error| failure::after(error, &report))?
         };
         let seen = *first.get_or_insert_with(|| history.digest());
-        let decide = |history: &History| match changed {
-            Changed::Refuse if history.digest() != seen => Err(failure::stale()),
-            Changed::Refuse | Changed::Replan => decide(history),
+        let decide = |history: &History| match on_change {
+            OnHistoryChange::Refuse if history.digest() != seen => Err(failure::stale()),
+            OnHistoryChange::Refuse | OnHistoryChange::Replan => decide(history),
         };
         let plan = decide(&history).map_err(|error| failure::after(error, &report))?;
         report.tolerated.clone_from(&plan.tolerated);
@@ -103,7 +103,7 @@ impl Waiting {
 
 /// The history, without a lock and without writing.
 pub(crate) async fn read(backend: &mut dyn Backend, run: &Run<'_>) -> Result<History, Error> {
-    backend.read(&run.store).await.map_err(|cause| failure::unread(cause, run))
+    backend.read(&run.history_table).await.map_err(|cause| failure::unread(cause, run))
 }
 
 enum Outcome {
@@ -129,9 +129,9 @@ async fn locked(
     let dialect = backend.dialect();
     let jobs = Job::all(run.migrations, plan, seen, dialect)?;
     let request = LockRequest {
-        store: &run.store,
+        history_table: &run.history_table,
         limits: run.limits,
-        leftovers: run.leftovers,
+        session_cleanup: run.session_cleanup,
         atomicity: run.atomicity,
         session_state: jobs.iter().any(Job::may_change_session),
         outside: jobs.iter().any(Job::is_outside),
@@ -154,7 +154,7 @@ async fn locked(
         Err(error) => {
             // What is refused is what the caller must hear of; the lock dies with the session
             // if it cannot be let go of.
-            let _ = backend.release(Ending::Stop).await;
+            let _ = backend.release(RunEnd::Stopped).await;
             return Err(failure::after(error, report));
         }
     };
@@ -164,7 +164,7 @@ async fn locked(
     let mut watch = Watch { run, jobs: &jobs, first: 0, under_way: 0..0, began: Instant::now(), ran: Vec::new() };
     match run_all(backend, run, &jobs, &mut watch, report).await {
         Ok(()) => {
-            let released = backend.release(Ending::Keep).await;
+            let released = backend.release(RunEnd::Completed).await;
             if let Some(cause) = released.as_ref().err().filter(|cause| cause.class != Class::Unclean) {
                 return Err(failure::uncommitted(cause.clone(), &watch.ids(), report));
             }
@@ -173,7 +173,7 @@ async fn locked(
             Ok(Outcome::FinishedStep)
         }
         Err(Stopped::Overtaken { by }) => {
-            let released = backend.release(Ending::Stop).await;
+            let released = backend.release(RunEnd::Stopped).await;
             if released.is_ok() && !run.is_one_transaction() {
                 watch.committed(jobs.len(), backend, report).await;
             }
@@ -184,9 +184,9 @@ async fn locked(
             if !lost {
                 let message = stopped.in_one_line();
                 // The log is a courtesy: a failure to write it must not hide the failure itself.
-                let _ = backend.log_failure(&run.store, &stopped.job.entry, &message).await;
+                let _ = backend.log_failure(&run.history_table, &stopped.job.entry, &message).await;
             }
-            let released = backend.release(Ending::Stop).await;
+            let released = backend.release(RunEnd::Stopped).await;
             let ended = released.as_ref().err().map(|cause| cause.class);
             let unknown = ended == Some(Class::Lost);
             if unknown {
@@ -232,9 +232,9 @@ async fn run_all(
             progress => watch.see(progress),
         };
         let ran = if outside {
-            backend.run_outside(&run.store, &unit[0], &mut on_progress).await
+            backend.run_outside(&run.history_table, &unit[0], &mut on_progress).await
         } else {
-            backend.run(&run.store, unit, &mut on_progress).await
+            backend.run(&run.history_table, unit, &mut on_progress).await
         };
         watch.committed(durable, backend, report).await;
         let Err(failure) = ran else {
@@ -265,14 +265,14 @@ async fn run_all(
         }
         let invalid = if outside { backend.invalid().await } else { Vec::new() };
         // The history is the witness of what is in the database, whatever was counted before.
-        let history = backend.read(&run.store).await.ok();
+        let history = backend.read(&run.history_table).await.ok();
         let recorded = history.as_ref().map(|history| {
             let before = jobs[..failed_at].iter().filter(|job| is_recorded(job, history));
             before.map(|job| job.id.clone()).collect()
         });
         // What another run has done meanwhile is no failure of ours: it finds its own table there.
         if !outside
-            && failure.fate == Fate::RolledBack
+            && failure.transaction_status == TransactionStatus::RolledBack
             && failure.cause.class != Class::Lost
             && history.as_ref().is_some_and(|history| is_recorded(&jobs[failed_at], history))
         {
@@ -315,9 +315,9 @@ impl Watch<'_, '_> {
             }
             Progress::Statement(job, statements_done) => {
                 let job = &self.jobs[at(job)];
-                let statements = match &job.work {
-                    Work::Script(sql) => u32::try_from(sql.statements.len()).unwrap_or(u32::MAX),
-                    Work::Nothing | Work::Step(_) => 0,
+                let statements = match &job.body {
+                    JobBody::Sql(sql) => u32::try_from(sql.statements.len()).unwrap_or(u32::MAX),
+                    JobBody::HistoryOnly | JobBody::Rust(_) => 0,
                 };
                 self.run.tell(Event::StatementFinished { id: job.id.clone(), statements_done, statements });
             }
@@ -345,7 +345,7 @@ impl Watch<'_, '_> {
         let applied = |at: usize| self.jobs[at].action.direction() == Some(Direction::Up);
         let unknown = done.iter().any(|(at, elapsed)| elapsed.is_none() && applied(*at));
         let history = match self.run.on_event {
-            Some(_) if unknown => backend.read(&self.run.store).await.ok(),
+            Some(_) if unknown => backend.read(&self.run.history_table).await.ok(),
             Some(_) | None => None,
         };
         for (at, elapsed) in done {

@@ -4,7 +4,7 @@
 use lockgate_core::patch::Patch;
 use lockgate_core::{Direction, Front, History, Row, State, StatementFlags, StatementKind, Touch};
 
-use crate::backend::{FailedAt, Failure, Fate, Job, LockFailure, Work};
+use crate::backend::{FailedAt, Failure, Job, JobBody, LockFailure, TransactionStatus};
 use crate::error::{Cause, Class, Error, ErrorKind, Place, Said};
 use crate::report::Report;
 use crate::run::Run;
@@ -73,8 +73,8 @@ pub(crate) fn stale() -> Error {
 pub(crate) fn unread(cause: Cause, run: &Run<'_>) -> Error {
     let class = cause.class;
     let summary = match class {
-        Class::HistoryFormat => format!("the history table {} is of an unknown format", run.store.table),
-        Class::Unfit => format!("the history table {} cannot be relied on", run.store.table),
+        Class::HistoryFormat => format!("the history table {} is of an unknown format", run.history_table.table),
+        Class::Unfit => format!("the history table {} cannot be relied on", run.history_table.table),
         _ => "the history cannot be read".to_owned(),
     };
     let error = Error::from_cause(summary, cause);
@@ -134,17 +134,17 @@ fn headline(job: &Job, failure: &Failure) -> String {
     if failure.cause.class == Class::Lost {
         return format!("the connection was lost at `{id}`");
     }
-    match (failure.at, &job.work) {
-        (FailedAt::Statement { index, .. }, Work::Script(sql)) if failure.cause.class == Class::InDoubt => {
+    match (failure.at, &job.body) {
+        (FailedAt::Statement { index, .. }, JobBody::Sql(sql)) if failure.cause.class == Class::InDoubt => {
             format!("whether statement {} of {} of `{id}` has finished is not known", index + 1, sql.statements.len())
         }
-        (FailedAt::Statement { index, .. }, Work::Script(sql)) => {
+        (FailedAt::Statement { index, .. }, JobBody::Sql(sql)) => {
             format!("`{id}` failed at statement {} of {}", index + 1, sql.statements.len())
         }
         (FailedAt::Preparation, _) => "the history table could not be made".to_owned(),
         (FailedAt::Begin, _) => format!("`{id}` could not begin"),
         (FailedAt::Step, _) => format!("`{id}` failed in its Rust function"),
-        (FailedAt::Ended, Work::Step(_)) => {
+        (FailedAt::Ended, JobBody::Rust(_)) => {
             format!("the Rust function of `{id}` ended the transaction that it was given")
         }
         (FailedAt::Ended, _) => format!("the script of `{id}` ended the transaction that it was given"),
@@ -202,8 +202,8 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
              ROLLBACK) out of it, then run again",
         );
     }
-    match &job.work {
-        Work::Script(sql) => {
+    match &job.body {
+        JobBody::Sql(sql) => {
             let FailedAt::Statement { index, .. } = at else {
                 return advised(error, at, class, sql.script.path(), released);
             };
@@ -243,17 +243,17 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
             }
             advised(error, at, class, sql.script.path(), released)
         }
-        Work::Step(_) => match run.migrations.set().find(job.entry.version).and_then(|of| of.script(job.action)) {
+        JobBody::Rust(_) => match run.migrations.set().find(job.entry.version).and_then(|of| of.script(job.action)) {
             Some(script) => advised(error, at, class, script.path(), released),
             None => error,
         },
-        Work::Nothing => error,
+        JobBody::HistoryOnly => error,
     }
 }
 
 /// The directive of a script that bounds its statements, where that may be why one ended.
 fn own_limit(job: &Job, class: Class) -> Option<(&'static str, String)> {
-    let Work::Script(sql) = &job.work else { return None };
+    let JobBody::Sql(sql) = &job.body else { return None };
     let limit = match class {
         Class::Cancelled => sql.script.statement_timeout().map(|_| "statement-timeout"),
         Class::LockTimeout => sql.script.lock_timeout().map(|_| "lock-timeout"),
@@ -264,7 +264,7 @@ fn own_limit(job: &Job, class: Class) -> Option<(&'static str, String)> {
 
 /// The locks that a statement waited for in vain, as far as it names tables.
 fn wanted(job: &Job, at: FailedAt) -> Vec<String> {
-    let (FailedAt::Statement { index, .. }, Work::Script(sql)) = (at, &job.work) else { return Vec::new() };
+    let (FailedAt::Statement { index, .. }, JobBody::Sql(sql)) = (at, &job.body) else { return Vec::new() };
     let words = |touch: Touch| {
         let of = if touch.of_index { "the table of " } else { "" };
         Some(format!("it wanted {} on {of}{}", touch.lock?, touch.table))
@@ -327,7 +327,7 @@ impl Released {
 }
 
 fn place(job: &Job, failure: &Failure) -> Option<Place> {
-    let Work::Script(sql) = &job.work else { return None };
+    let JobBody::Sql(sql) = &job.body else { return None };
     let byte = match failure.at {
         FailedAt::Statement { index, byte } => {
             byte.or_else(|| sql.statements.get(index).map(|statement| statement.range.start)).unwrap_or(0)
@@ -353,29 +353,29 @@ fn state(run: &Run<'_>, stopped: &FailedJob, kept: bool) -> Vec<String> {
                     and only if it is";
         return vec![line.to_owned()];
     }
-    let mut lines = vec![match &job.work {
-        Work::Script(sql) if !sql.script.is_transactional() => outside(id, sql.statements.len(), failure, row),
-        _ => match failure.fate {
-            Fate::RolledBack => format!("`{id}` was rolled back: nothing of it is in the database"),
-            Fate::Committed => format!(
+    let mut lines = vec![match &job.body {
+        JobBody::Sql(sql) if !sql.script.is_transactional() => outside(id, sql.statements.len(), failure, row),
+        _ => match failure.transaction_status {
+            TransactionStatus::RolledBack => format!("`{id}` was rolled back: nothing of it is in the database"),
+            TransactionStatus::Committed => format!(
                 "what `{id}` did before it ended the transaction is committed, and the database does not record it as \
                  applied"
             ),
-            Fate::Unknown => {
+            TransactionStatus::Unknown => {
                 format!("whether anything of `{id}` is in the database is not known; it is not recorded as applied")
             }
         },
     }];
     lines.push(match recorded {
-        _ if run.is_one_transaction() && failure.fate == Fate::Committed => {
+        _ if run.is_one_transaction() && failure.transaction_status == TransactionStatus::Committed => {
             "all of the run was to be one transaction: what was done in it before that is committed too, and none of \
              it is recorded as applied"
                 .to_owned()
         }
-        _ if run.is_one_transaction() && failure.fate == Fate::RolledBack => {
+        _ if run.is_one_transaction() && failure.transaction_status == TransactionStatus::RolledBack => {
             "all of the run was one transaction: nothing of it was committed".to_owned()
         }
-        _ if !kept && failure.fate != Fate::Unknown => {
+        _ if !kept && failure.transaction_status != TransactionStatus::Unknown => {
             "what came before it in this run could not be committed either".to_owned()
         }
         None => "what came before it in this run is recorded if and only if it is committed".to_owned(),

@@ -47,6 +47,7 @@ mod executor;
 mod failure;
 #[cfg(any(doc, doctest))]
 pub mod guide;
+mod history_table;
 mod migrations;
 mod migrator;
 #[cfg(feature = "schema")]
@@ -57,7 +58,6 @@ mod secret;
 mod session;
 #[cfg(feature = "tracing")]
 mod spans;
-mod store;
 mod target;
 mod transaction;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]

@@ -11,14 +11,14 @@ use lockgate_core::{
 };
 
 use crate::Repair;
-use crate::backend::{Backend, Leftovers, Limits};
+use crate::backend::{Backend, Limits, SessionCleanup};
 use crate::error::{Error, Said};
 use crate::event::{Event, OnEvent};
-use crate::executor::{self, Changed};
+use crate::executor::{self, OnHistoryChange};
+use crate::history_table::{HistoryTable, TableName};
 use crate::migrations::Migrations;
 use crate::report::Report;
 use crate::run::Run;
-use crate::store::{Store, Table};
 use crate::target::Target;
 
 /// Migrates a database with a set of migrations.
@@ -54,7 +54,7 @@ pub struct Migrator {
     ahead: Ahead,
     out_of_order: OutOfOrder,
     beside_others: bool,
-    leftovers: Leftovers,
+    session_cleanup: SessionCleanup,
     on_event: Option<OnEvent>,
 }
 
@@ -72,7 +72,7 @@ impl Migrator {
             ahead: Ahead::Accept,
             out_of_order: OutOfOrder::Refuse,
             beside_others: false,
-            leftovers: Leftovers::PutBack,
+            session_cleanup: SessionCleanup::Restore,
             on_event: None,
         }
     }
@@ -263,7 +263,7 @@ impl Migrator {
         let decide = |history: &History, _| {
             if history.digest() == plan.seen { Ok(plan.clone()) } else { Err(crate::failure::stale()) }
         };
-        self.execute(target, Changed::Replan, decide).await
+        self.execute(target, OnHistoryChange::Replan, decide).await
     }
 
     /// Records every embedded migration up to this version as applied, without running it: for a
@@ -278,7 +278,7 @@ impl Migrator {
             plan::baseline(self.migrations.set(), history, dialect, version)
                 .map_err(|refusal| refused(|_| "`baseline`", &refusal))
         };
-        self.execute(target, Changed::Replan, decide).await
+        self.execute(target, OnHistoryChange::Replan, decide).await
     }
 
     /// Makes the history say what is true, without running any migration.
@@ -292,7 +292,7 @@ impl Migrator {
             plan::repair(self.migrations.set(), history, dialect, repair)
                 .map_err(|refusal| refused(|_| "`repair`", &refusal))
         };
-        self.execute(target, Changed::Replan, decide).await
+        self.execute(target, OnHistoryChange::Replan, decide).await
     }
 
     /// What is in the database, without this migrator's own tables, as
@@ -304,7 +304,7 @@ impl Migrator {
     /// As for [`read_schema`](crate::read_schema).
     #[cfg(feature = "schema")]
     pub async fn read_schema(&self, target: impl Target) -> Result<crate::schema::Schema, Error> {
-        crate::reader::read(target, &self.run()?.store.table).await
+        crate::reader::read(target, &self.run()?.history_table.table).await
     }
 
     /// The set that is migrated with.
@@ -316,8 +316,8 @@ impl Migrator {
         let decide = |history: &History, dialect| self.decide(history, destination, dialect);
         let changed = match destination {
             // Steps are counted from where the database was.
-            Destination::Down(_) | Destination::Up(UpTo::Steps(_)) => Changed::Refuse,
-            Destination::Up(UpTo::Latest | UpTo::Version(_)) => Changed::Replan,
+            Destination::Down(_) | Destination::Up(UpTo::Steps(_)) => OnHistoryChange::Refuse,
+            Destination::Up(UpTo::Latest | UpTo::Version(_)) => OnHistoryChange::Replan,
         };
         let to_head = destination == Destination::Up(UpTo::Latest);
         self.execute_to(target, changed, to_head, decide).await
@@ -332,7 +332,7 @@ impl Migrator {
     async fn execute(
         &self,
         target: impl Target,
-        changed: Changed,
+        changed: OnHistoryChange,
         decide: impl Fn(&History, Dialect) -> Result<Plan, Error> + Send + Sync,
     ) -> Result<Report, Error> {
         self.execute_to(target, changed, false, decide).await
@@ -341,7 +341,7 @@ impl Migrator {
     async fn execute_to(
         &self,
         target: impl Target,
-        changed: Changed,
+        changed: OnHistoryChange,
         to_head: bool,
         decide: impl Fn(&History, Dialect) -> Result<Plan, Error> + Send + Sync,
     ) -> Result<Report, Error> {
@@ -372,11 +372,11 @@ impl Migrator {
 
     /// For [`crate::__private::leaving`].
     pub(crate) fn leaving(&self) -> Self {
-        Self { leftovers: Leftovers::Leave, ..self.clone() }
+        Self { session_cleanup: SessionCleanup::SettingsOnly, ..self.clone() }
     }
 
     fn run(&self) -> Result<Run<'_>, Error> {
-        let table = Table::parse(&self.history_table).map_err(Error::usage)?;
+        let table = TableName::parse(&self.history_table).map_err(Error::usage)?;
         if self.set.is_empty() || self.set.contains('\0') {
             return Err(Error::usage("the set name must not be empty or contain NUL"));
         }
@@ -401,9 +401,13 @@ impl Migrator {
         };
         Ok(Run {
             migrations: self.migrations,
-            store: Store { table, set: self.set.clone(), application: self.migrations.set().application() },
+            history_table: HistoryTable {
+                table,
+                set: self.set.clone(),
+                application: self.migrations.set().application(),
+            },
             limits,
-            leftovers: self.leftovers,
+            session_cleanup: self.session_cleanup,
             atomicity: self.atomicity,
             on_event: self.on_event.clone(),
             to_head: false,

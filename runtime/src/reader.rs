@@ -3,7 +3,7 @@
 use lockgate_schema::Schema;
 
 use crate::error::Error;
-use crate::store::Table;
+use crate::history_table::TableName;
 use crate::target::Target;
 
 /// What is in the database but for its rows: schemas, types, sequences, tables, views and everything
@@ -37,12 +37,12 @@ use crate::target::Target;
 /// [`ErrorKind::Denied`](crate::ErrorKind::Denied) and
 /// [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted).
 pub async fn read_schema(target: impl Target) -> Result<Schema, Error> {
-    let own = Table::parse("lockgate_history").expect("it is the default name");
+    let own = TableName::parse("lockgate_history").expect("it is the default name");
     read(target, &own).await
 }
 
 /// The same, without the tables that a migrator names so.
-pub(crate) async fn read(target: impl Target, own: &Table) -> Result<Schema, Error> {
+pub(crate) async fn read(target: impl Target, own: &TableName) -> Result<Schema, Error> {
     let mut backend =
         target.open().await.map_err(|cause| Error::from_cause("the database cannot be reached", cause))?;
     let read = backend.read_schema(own).await;

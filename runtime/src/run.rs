@@ -2,17 +2,17 @@
 
 use lockgate_core::Atomicity;
 
-use crate::backend::{Leftovers, Limits};
+use crate::backend::{Limits, SessionCleanup};
 use crate::event::{Event, OnEvent};
+use crate::history_table::HistoryTable;
 use crate::migrations::Migrations;
-use crate::store::Store;
 
 /// All that a run needs besides its plan.
 pub(crate) struct Run<'a> {
     pub(crate) migrations: &'a Migrations,
-    pub(crate) store: Store,
+    pub(crate) history_table: HistoryTable,
     pub(crate) limits: Limits,
-    pub(crate) leftovers: Leftovers,
+    pub(crate) session_cleanup: SessionCleanup,
     pub(crate) atomicity: Atomicity,
     pub(crate) on_event: Option<OnEvent>,
     /// Whether a database in which all of the migrations are applied, and nothing else is, is where it is to be.

@@ -45,7 +45,7 @@ pub(crate) mod sealed {
     }
 
     macro_rules! backend {
-        ($feature:literal, $module:ident, $database:ty, $connection:ty) => {
+        ($feature:literal, $module:ident, $backend:ident, $database:ty, $connection:ty) => {
             #[cfg(feature = $feature)]
             impl Sealed for &sqlx::Pool<$database> {
                 #[expect(private_interfaces, reason = "the trait is sealed: nobody outside can name or call this")]
@@ -61,8 +61,9 @@ pub(crate) mod sealed {
                             }
                             cause
                         })?;
-                        let backing = crate::backend::$module::Backing::new(Held::Pool(self.clone(), Some(connection)));
-                        Ok(Box::new(backing) as Box<dyn Backend + 'a>)
+                        let backend =
+                            crate::backend::$module::$backend::new(Held::Pool(self.clone(), Some(connection)));
+                        Ok(Box::new(backend) as Box<dyn Backend + 'a>)
                     })
                 }
             }
@@ -74,15 +75,15 @@ pub(crate) mod sealed {
                 where
                     Self: 'a,
                 {
-                    let backing = crate::backend::$module::Backing::new(Held::Borrowed(self));
-                    Box::pin(async move { Ok(Box::new(backing) as Box<dyn Backend + 'a>) })
+                    let backend = crate::backend::$module::$backend::new(Held::Borrowed(self));
+                    Box::pin(async move { Ok(Box::new(backend) as Box<dyn Backend + 'a>) })
                 }
             }
         };
     }
 
-    backend!("sqlite", sqlite, sqlx::Sqlite, sqlx::SqliteConnection);
-    backend!("postgres", postgres, sqlx::Postgres, sqlx::PgConnection);
+    backend!("sqlite", sqlite, SqliteBackend, sqlx::Sqlite, sqlx::SqliteConnection);
+    backend!("postgres", postgres, PostgresBackend, sqlx::Postgres, sqlx::PgConnection);
 
     impl Sealed for &mut crate::Database {
         #[expect(private_interfaces, reason = "the trait is sealed: nobody outside can name or call this")]

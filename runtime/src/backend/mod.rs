@@ -15,8 +15,8 @@ use lockgate_core::{
 use tokio::time::Instant;
 
 use crate::error::{Cause, Error};
+use crate::history_table::{HistoryEntry, HistoryTable, LogEvent};
 use crate::migrations::{Migrations, StepFn};
-use crate::store::{Entry, LogEvent, Store};
 
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
@@ -41,18 +41,18 @@ pub(crate) struct Limits {
 
 /// What becomes of what a migration left in a session of the caller's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Leftovers {
+pub(crate) enum SessionCleanup {
     /// It goes.
-    PutBack,
+    Restore,
     /// But for settings it stays, for whoever looks for it.
-    Leave,
+    SettingsOnly,
 }
 
 /// What [`Backend::lock`] is asked for.
 pub(crate) struct LockRequest<'a> {
-    pub(crate) store: &'a Store,
+    pub(crate) history_table: &'a HistoryTable,
     pub(crate) limits: Limits,
-    pub(crate) leftovers: Leftovers,
+    pub(crate) session_cleanup: SessionCleanup,
     /// Whether all that follows is one transaction.
     pub(crate) atomicity: Atomicity,
     /// Whether a script that will run changes what the session is.
@@ -65,12 +65,12 @@ pub(crate) struct LockRequest<'a> {
 
 /// How a run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum RunEnd {
     /// All of it ran: what is not durable yet becomes so.
-    Keep,
+    Completed,
     /// It stopped: of what is not durable yet, the jobs that ran become so, or none where all of the run is one
     /// transaction.
-    Stop,
+    Stopped,
 }
 
 /// Why the lock was not had.
@@ -92,21 +92,21 @@ impl From<Cause> for LockFailure {
 pub(crate) struct Job {
     pub(crate) id: String,
     pub(crate) action: Action,
-    pub(crate) entry: Entry,
-    pub(crate) work: Work,
+    pub(crate) entry: HistoryEntry,
+    pub(crate) body: JobBody,
     /// Whether nothing follows it in this run.
     pub(crate) last: bool,
 }
 
 /// What a job runs.
 #[derive(Clone, Debug)]
-pub(crate) enum Work {
+pub(crate) enum JobBody {
     /// Bookkeeping alone.
-    Nothing,
+    HistoryOnly,
     /// SQL.
-    Script(Box<Sql>),
+    Sql(Box<Sql>),
     /// A Rust function.
-    Step(StepFn),
+    Rust(StepFn),
 }
 
 /// An SQL script with the statements that this database sees in it.
@@ -158,10 +158,12 @@ impl Job {
         let migration = migrations.set().find(step.version);
         let row = history.row(step.version);
         let entry = match (migration, row) {
-            (Some(migration), _) => {
-                Entry { version: step.version, name: migration.name().to_owned(), checksum: migration.checksum() }
-            }
-            (None, Some(row)) => Entry { version: step.version, name: row.name.clone(), checksum: row.checksum },
+            (Some(migration), _) => HistoryEntry {
+                version: step.version,
+                name: migration.name().to_owned(),
+                checksum: migration.checksum(),
+            },
+            (None, Some(row)) => HistoryEntry { version: step.version, name: row.name.clone(), checksum: row.checksum },
             (None, None) => {
                 return Err(Error::usage(format!("the plan names `{id}`, which is neither embedded nor recorded")));
             }
@@ -173,8 +175,8 @@ impl Job {
             });
             return Err(Error::usage(format!("the plan is to {action} `{id}`, which {state}")));
         }
-        let work = match action.direction() {
-            None => Work::Nothing,
+        let body = match action.direction() {
+            None => JobBody::HistoryOnly,
             Some(direction) => {
                 let script = migration.and_then(|migration| migration.script(action)).ok_or_else(|| {
                     Error::usage(format!(
@@ -182,7 +184,7 @@ impl Job {
                     ))
                 })?;
                 match script.body() {
-                    Body::Sql(text) => Work::Script(Box::new(Sql {
+                    Body::Sql(text) => JobBody::Sql(Box::new(Sql {
                         script,
                         text,
                         statements: script.statements(dialect),
@@ -196,12 +198,12 @@ impl Job {
                             Direction::Down => functions.down,
                         });
                         let none = || Error::usage(format!("`{id}` has no Rust function to {action} it"));
-                        Work::Step(function.ok_or_else(none)?)
+                        JobBody::Rust(function.ok_or_else(none)?)
                     }
                 }
             }
         };
-        Ok(Self { id: id.clone(), action, entry, work, last: false })
+        Ok(Self { id: id.clone(), action, entry, body, last: false })
     }
 
     /// The jobs of a plan, on the history that it was made for.
@@ -221,7 +223,7 @@ impl Job {
 
     /// Whether it must run outside a transaction.
     pub(crate) fn is_outside(&self) -> bool {
-        matches!(&self.work, Work::Script(sql) if !sql.script.is_transactional())
+        matches!(&self.body, JobBody::Sql(sql) if !sql.script.is_transactional())
     }
 
     /// Whether it may leave the session other than it found it. What a function does is not known, be it
@@ -230,10 +232,10 @@ impl Job {
         let may = |flags: StatementFlags| {
             flags.contains(StatementFlags::SESSION_STATE) || flags.contains(StatementFlags::RUNS_CODE)
         };
-        match &self.work {
-            Work::Script(sql) => sql.statements.iter().any(|statement| may(statement.flags)),
-            Work::Step(_) => true,
-            Work::Nothing => false,
+        match &self.body {
+            JobBody::Sql(sql) => sql.statements.iter().any(|statement| may(statement.flags)),
+            JobBody::Rust(_) => true,
+            JobBody::HistoryOnly => false,
         }
     }
 
@@ -257,19 +259,19 @@ pub(crate) struct Failure {
     pub(crate) at: FailedAt,
     pub(crate) cause: Cause,
     /// What became of the transaction that it ran in.
-    pub(crate) fate: Fate,
+    pub(crate) transaction_status: TransactionStatus,
 }
 
 impl Failure {
     /// A failure of a transaction that is known to be rolled back.
     pub(crate) fn new(job: usize, at: FailedAt, cause: Cause) -> Self {
-        Self { job, at, cause, fate: Fate::RolledBack }
+        Self { job, at, cause, transaction_status: TransactionStatus::RolledBack }
     }
 }
 
 /// What the database says has become of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum TransactionStatus {
     /// Nothing of it is there.
     RolledBack,
     /// What it did until something in it ended it is there.
@@ -324,11 +326,15 @@ pub(crate) trait Backend: Send {
     fn dialect(&self) -> Dialect;
 
     /// The history, in one round trip, without a lock and without writing.
-    fn read<'a>(&'a mut self, store: &'a Store) -> BoxFuture<'a, Result<History, Cause>>;
+    fn read<'a>(&'a mut self, history_table: &'a HistoryTable) -> BoxFuture<'a, Result<History, Cause>>;
 
     /// As [`read`](Self::read), and nothing where the history is the one in which all of this set is applied:
     /// then it is the database that says so, and no row of it is sent.
-    fn read_unless<'a>(&'a mut self, store: &'a Store, set: &'a Set) -> BoxFuture<'a, Result<Option<History>, Cause>>;
+    fn read_unless<'a>(
+        &'a mut self,
+        history_table: &'a HistoryTable,
+        set: &'a Set,
+    ) -> BoxFuture<'a, Result<Option<History>, Cause>>;
 
     /// Keeps every other run out, and reads the history again. `read` has run before.
     fn lock<'a>(
@@ -341,7 +347,7 @@ pub(crate) trait Backend: Send {
     /// which leaves nothing of its job.
     fn run<'a>(
         &'a mut self,
-        store: &'a Store,
+        history_table: &'a HistoryTable,
         jobs: &'a [Job],
         progress: OnProgress<'a>,
     ) -> BoxFuture<'a, Result<(), Failure>>;
@@ -349,7 +355,7 @@ pub(crate) trait Backend: Send {
     /// Runs the statements of one script outside a transaction, recording each.
     fn run_outside<'a>(
         &'a mut self,
-        store: &'a Store,
+        history_table: &'a HistoryTable,
         job: &'a Job,
         progress: OnProgress<'a>,
     ) -> BoxFuture<'a, Result<(), Failure>>;
@@ -357,14 +363,14 @@ pub(crate) trait Backend: Send {
     /// Writes to the log that a migration failed.
     fn log_failure<'a>(
         &'a mut self,
-        store: &'a Store,
-        entry: &'a Entry,
+        history_table: &'a HistoryTable,
+        entry: &'a HistoryEntry,
         message: &'a str,
     ) -> BoxFuture<'a, Result<(), Cause>>;
 
-    /// Makes durable what is done, or undoes it, as the ending says; lets other runs in and puts the session back
+    /// Makes durable what is done, or undoes it, as the run_end says; lets other runs in and puts the session back
     /// as it was.
-    fn release(&mut self, ending: Ending) -> BoxFuture<'_, Result<(), Cause>>;
+    fn release(&mut self, run_end: RunEnd) -> BoxFuture<'_, Result<(), Cause>>;
 
     /// The indexes that the last statement of a script outside a transaction left INVALID behind, or
     /// that were so before and that it names: as SQL names them.
@@ -374,7 +380,7 @@ pub(crate) trait Backend: Send {
     #[cfg(feature = "schema")]
     fn read_schema<'a>(
         &'a mut self,
-        own: &'a crate::store::Table,
+        own: &'a crate::history_table::TableName,
     ) -> BoxFuture<'a, Result<lockgate_schema::Schema, Cause>>;
 
     /// Sessions that may hold what a migration could not lock.

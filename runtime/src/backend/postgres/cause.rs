@@ -3,7 +3,7 @@
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition, PgSeverity};
 
 use crate::error::{Cause, Class};
-use crate::store::identifier;
+use crate::history_table::identifier;
 
 /// What went wrong, in PostgreSQL's own words. Never sqlx's `Display`: the line that it names is one
 /// of the server's C source.

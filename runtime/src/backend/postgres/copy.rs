@@ -7,33 +7,33 @@ use sqlx::PgConnection;
 
 use super::message::{Message, Slot, byte_at};
 use super::sql::literal;
-use super::{Backing, Open, Phase, cause};
-use crate::backend::{FailedAt, Failure, Job, OnProgress, Progress, Sql, Work};
+use super::{Phase, PostgresBackend, RunTransaction, cause};
+use crate::backend::{FailedAt, Failure, Job, JobBody, OnProgress, Progress, Sql};
 use crate::error::{Cause, Class};
-use crate::store::Store;
+use crate::history_table::HistoryTable;
 
 /// Data are sent in pieces of this size.
 const PIECE_BYTES: usize = 64 * 1024;
 
-impl Backing<'_> {
+impl PostgresBackend<'_> {
     /// Runs a script with data: what stands before the first of them in one message, the COPY, what
     /// stands behind it, with its history row.
     pub(super) async fn run_in_pieces(
         &mut self,
-        store: &Store,
+        history_table: &HistoryTable,
         jobs: &[Job],
         index: usize,
         progress: OnProgress<'_>,
     ) -> Result<(), Failure> {
         let job = &jobs[index];
-        let Work::Script(sql) = &job.work else { return Ok(()) };
+        let JobBody::Sql(sql) = &job.body else { return Ok(()) };
         progress(Progress::Started(index..index + 1));
         self.dirty |= job.may_change_session();
         let mut message = Message::default();
-        if self.open != Open::WithTables {
-            message.tables = self.prepare(store, &mut message);
+        if self.run_transaction != RunTransaction::WithTables {
+            message.tables = self.prepare(history_table, &mut message);
         }
-        self.begin(store, index, job, true, &mut message);
+        self.begin(history_table, index, job, true, &mut message);
         let (mut next, mut quiet) = (0, false);
         let copies: Vec<usize> =
             (0..sql.statements.len()).filter(|index| sql.statements[*index].data.is_some()).collect();
@@ -44,7 +44,7 @@ impl Backing<'_> {
             message.push_script(index, sql, next..copy);
             if !quiet || next < copy {
                 message.push(Slot::Begin(index), &self.messages("SET LOCAL", true));
-                self.send_piece(store, std::mem::take(&mut message), jobs, index).await?;
+                self.send_piece(history_table, std::mem::take(&mut message), jobs, index).await?;
             }
             if let Err((at, cause)) = self.copy(sql, copy).await {
                 let mut failure = Failure::new(index, at, cause);
@@ -55,9 +55,9 @@ impl Backing<'_> {
         }
         message.push(Slot::Bookkeeping(index), &self.messages("SET LOCAL", false));
         message.push_script(index, sql, next..sql.statements.len());
-        self.finish(store, index, job, None, None, &mut message);
-        self.send_piece(store, message, jobs, index).await?;
-        self.went_on(job);
+        self.finish(history_table, index, job, None, None, &mut message);
+        self.send_piece(history_table, message, jobs, index).await?;
+        self.note_done(job);
         progress(Progress::Ran(index));
         Ok(())
     }
@@ -69,10 +69,16 @@ impl Backing<'_> {
         format!("{set} client_min_messages = {}", literal(least))
     }
 
-    async fn send_piece(&mut self, store: &Store, message: Message, jobs: &[Job], index: usize) -> Result<(), Failure> {
+    async fn send_piece(
+        &mut self,
+        history_table: &HistoryTable,
+        message: Message,
+        jobs: &[Job],
+        index: usize,
+    ) -> Result<(), Failure> {
         let sent = self.send(message.sql.clone(), |_| ()).await;
         let results = sent.as_ref().map_or_else(|(results, _)| *results, |()| message.slots.len());
-        self.came(store, &message, results);
+        self.note_results(history_table, &message, results);
         let Err((results, cause)) = sent else { return Ok(()) };
         let slot = message.slots.get(results).copied().unwrap_or(Slot::Bookkeeping(index));
         let mut failure = self.failure(&message, slot, jobs, index, cause);

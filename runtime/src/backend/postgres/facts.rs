@@ -1,7 +1,7 @@
 //! What a first look at a database tells, and which of the tables that it found is the history.
 
 use crate::error::{Cause, Class, Said};
-use crate::store::{FIELD, ROW, Table, identifier};
+use crate::history_table::{FIELD, ROW, TableName, identifier};
 
 /// What a first look told.
 pub(super) struct Facts {
@@ -10,9 +10,9 @@ pub(super) struct Facts {
     pub(super) read_only: bool,
     pub(super) replica: bool,
     /// The history table, with the schema in which it is or will be.
-    pub(super) table: Table,
+    pub(super) table: TableName,
     /// All relations that are called as it or as its log.
-    pub(super) found: Found,
+    pub(super) candidates: HistoryCandidates,
     /// Where there is no history: a table of another tool's, and the name of that tool.
     pub(super) other: Option<(String, String)>,
     pub(super) lock_timeout: String,
@@ -36,7 +36,7 @@ pub(super) struct Facts {
 
 /// All relations of the two names.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Found {
+pub(super) struct HistoryCandidates {
     relations: Vec<Relation>,
     is_now: String,
 }
@@ -60,17 +60,17 @@ struct Relation {
 impl Facts {
     /// The role that statements run as, unless a script has one of its own.
     pub(super) fn is_now(&self) -> &str {
-        &self.found.is_now
+        &self.candidates.is_now
     }
 
     /// Reads what was answered, by the names of its columns; none where one is missing.
-    pub(super) fn read(answer: &dyn Fn(&str) -> Option<String>, table: &Table) -> Option<Self> {
+    pub(super) fn read(answer: &dyn Fn(&str) -> Option<String>, table: &TableName) -> Option<Self> {
         let is = |name: &str| Some(answer(name)? == "true");
         let text = answer("found");
-        let mut found = Found { relations: Vec::new(), is_now: answer("is_now")? };
-        found.relations.extend(text.as_deref().into_iter().flat_map(|text| text.split(ROW)).filter_map(relation));
+        let mut candidates = HistoryCandidates { relations: Vec::new(), is_now: answer("is_now")? };
+        candidates.relations.extend(text.as_deref().into_iter().flat_map(|text| text.split(ROW)).filter_map(relation));
         let here = answer("schema");
-        let place = found.of(&table.name).next().map(|relation| relation.schema.clone()).or(here);
+        let place = candidates.of(&table.name).next().map(|relation| relation.schema.clone()).or(here);
         let other = answer("other");
         let other = other.and_then(|other| {
             let (schema, name) = other.split_once(FIELD)?;
@@ -84,7 +84,7 @@ impl Facts {
         Some(Self {
             database: answer("database")?,
             table: place.map_or_else(|| table.clone(), |schema| table.within(&schema)),
-            found,
+            candidates,
             other,
             in_transaction: is("in_transaction")?,
             read_only: is("read_only")?,
@@ -130,23 +130,23 @@ fn relation(text: &str) -> Option<Relation> {
     })
 }
 
-impl Found {
+impl HistoryCandidates {
     fn of(&self, name: &str) -> impl Iterator<Item = &Relation> {
         self.relations.iter().filter(move |relation| relation.name == name)
     }
 
     /// Whether there is a history.
-    pub(super) fn present(&self, table: &Table) -> bool {
+    pub(super) fn present(&self, table: &TableName) -> bool {
         self.of(&table.name).next().is_some()
     }
 
     /// Whether its table has the columns that an older release did not make.
-    pub(super) fn extended(&self, table: &Table) -> bool {
+    pub(super) fn extended(&self, table: &TableName) -> bool {
         self.of(&table.name).all(|relation| relation.extended)
     }
 
     /// Whether something runs that is not ours when its table is written.
-    pub(super) fn has_triggers(&self, table: &Table) -> bool {
+    pub(super) fn has_triggers(&self, table: &TableName) -> bool {
         self.of(&table.name).any(|relation| relation.has_triggers)
     }
 
@@ -173,7 +173,7 @@ impl Found {
 
     /// Whether there is a history that can be read, and that is sure to be the one and ours. What is
     /// hidden is not empty: each case in which another look would be needed is an error by name.
-    pub(super) fn readable(&self, table: &Table) -> Result<bool, Cause> {
+    pub(super) fn readable(&self, table: &TableName) -> Result<bool, Cause> {
         let shown = |relation: &Relation| format!("{}.{}", relation.schema, relation.name);
         let histories: Vec<&Relation> = self.of(&table.name).collect();
         let log = table.log().name;

@@ -1,17 +1,17 @@
 //! PostgreSQL: several migrations travel in one simple-query message, each its own transaction with
 //! its history row, and only the last commit of a run waits for the disk.
 
+mod bookkeeping;
+mod catalogue;
 mod cause;
 mod copy;
-mod doubt;
-mod envelope;
 mod facts;
-mod kept;
 mod message;
-mod outside;
+mod outside_transaction;
 mod run;
 #[cfg(feature = "schema")]
 mod schema;
+mod session_state;
 mod sql;
 
 use std::future::Future;
@@ -30,12 +30,12 @@ use self::message::{Message, Slot};
 use self::sql::BEGIN;
 use self::sql::{EQ, Lock, TEXT, literal};
 use super::{
-    Backend, BoxFuture, Deadline, Ending, Failure, Job, Leftovers, Limits, LockFailure, LockRequest, OnProgress,
+    Backend, BoxFuture, Deadline, Failure, Job, Limits, LockFailure, LockRequest, OnProgress, RunEnd, SessionCleanup,
     backoff,
 };
 use crate::error::{Cause, Class};
+use crate::history_table::{self, HistoryEntry, HistoryTable, TableName, identifier};
 use crate::session::Held;
-use crate::store::{self, Entry, Store, Table, identifier};
 
 use self::cause::with_grant;
 
@@ -44,18 +44,18 @@ pub(crate) use cause::cause;
 /// The digest of a history without rows: of an empty text.
 const NO_ROWS: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-pub(crate) struct Backing<'a> {
+pub(crate) struct PostgresBackend<'a> {
     held: Held<'a, Postgres>,
     facts: Option<Facts>,
     limits: Option<Limits>,
     atomicity: Atomicity,
     phase: Phase,
     /// How far the transaction that all of the run is in has come.
-    open: Open,
+    run_transaction: RunTransaction,
     /// The history that was looked at, until it is asked for.
     history: Option<History>,
     /// What the next transaction goes on from.
-    from: From,
+    expected: Expected,
     /// Whether another session had the lock when it was tried last.
     busy: bool,
     /// The transaction that began last, by the server's own number.
@@ -64,7 +64,7 @@ pub(crate) struct Backing<'a> {
     dirty: bool,
     /// Whether the last commit of this run did not wait for the disk.
     unflushed: bool,
-    lexes: Lexes,
+    string_syntax: StringSyntax,
     /// How a pooler said that it cannot serve, where that is why the connection is lost.
     refused: Option<Cause>,
     /// What lets others go on with the script outside a transaction that is ours.
@@ -72,10 +72,10 @@ pub(crate) struct Backing<'a> {
     /// How many migrations travel in one message.
     batch: usize,
     /// What the session had before, where it is the caller's or all of the run is one transaction.
-    kept: Option<String>,
-    leftovers: Leftovers,
+    saved_session: Option<String>,
+    session_cleanup: SessionCleanup,
     /// The indexes that were INVALID before the last statement that builds some by and by.
-    invalid: Option<Vec<doubt::Invalid>>,
+    invalid: Option<Vec<catalogue::Invalid>>,
 }
 
 /// What the connection is at.
@@ -93,18 +93,18 @@ enum Phase {
 
 /// How the server reads strings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lexes {
+enum StringSyntax {
     /// As the session has it.
-    AsSet,
+    OfSession,
     /// As the scripts were checked: a backslash in a plain string is a character like any other.
-    AsChecked,
+    Standard,
 }
 
 /// How far the transaction has come that all of a run is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Open {
+enum RunTransaction {
     /// There is none.
-    No,
+    None,
     /// It has begun.
     Begun,
     /// The history table was made in it, or was there before.
@@ -113,14 +113,14 @@ enum Open {
 
 /// What a transaction goes on from: it is checked in the database, under the lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum From {
+enum Expected {
     /// From the history with this digest, which was looked at.
-    Seen(String),
+    Digest(String),
     /// From what this run did last: a version, and whether it is recorded now.
-    Done(i64, bool),
+    Step(i64, bool),
 }
 
-impl<'a> Backing<'a> {
+impl<'a> PostgresBackend<'a> {
     pub(crate) fn new(held: Held<'a, Postgres>) -> Self {
         Self {
             held,
@@ -128,19 +128,19 @@ impl<'a> Backing<'a> {
             limits: None,
             atomicity: Atomicity::PerMigration,
             phase: Phase::Ready,
-            open: Open::No,
+            run_transaction: RunTransaction::None,
             history: None,
-            from: From::Seen(NO_ROWS.to_owned()),
+            expected: Expected::Digest(NO_ROWS.to_owned()),
             busy: false,
             transaction: None,
             dirty: false,
             unflushed: false,
             claimed: None,
-            lexes: Lexes::AsSet,
+            string_syntax: StringSyntax::OfSession,
             refused: None,
-            batch: envelope::FIRST_JOBS,
-            kept: None,
-            leftovers: Leftovers::PutBack,
+            batch: bookkeeping::FIRST_JOBS,
+            saved_session: None,
+            session_cleanup: SessionCleanup::Restore,
             invalid: None,
         }
     }
@@ -154,18 +154,18 @@ impl<'a> Backing<'a> {
         self.facts.as_ref().expect("the history is read before anything is written")
     }
 
-    fn table(&self) -> &Table {
+    fn table(&self) -> &TableName {
         &self.facts().table
     }
 
     /// What keeps other runs out.
-    fn mutex(&self, store: &Store) -> Lock {
+    fn mutex(&self, history_table: &HistoryTable) -> Lock {
         let facts = self.facts();
         if facts.advisory {
-            let schema = store.table.schema.as_deref().unwrap_or_default();
-            Lock::Advisory(sql::key(&[&facts.database, schema, &store.table.name, &store.set]))
+            let schema = history_table.table.schema.as_deref().unwrap_or_default();
+            Lock::Advisory(sql::key(&[&facts.database, schema, &history_table.table.name, &history_table.set]))
         } else {
-            Lock::Row(store.set.clone())
+            Lock::Row(history_table.set.clone())
         }
     }
 
@@ -190,7 +190,7 @@ impl<'a> Backing<'a> {
         };
         let sent = self.ask(sql, each).await;
         self.transaction = transaction.or(self.transaction);
-        self.kept = kept.or(self.kept.take());
+        self.saved_session = kept.or(self.saved_session.take());
         sent.map_err(|cause| (results, cause))
     }
 
@@ -225,7 +225,7 @@ impl<'a> Backing<'a> {
                 if self.limits.is_some() {
                     cause.made_read_only();
                 }
-                with_grant(cause, facts.is_now(), &self.ours())
+                with_grant(cause, facts.is_now(), &self.own_tables())
             }),
             None => answered,
         };
@@ -287,7 +287,7 @@ impl<'a> Backing<'a> {
         let role = self.facts().is_now().to_owned();
         if let Some(schema) = text("found") {
             let denied = Cause::new(Class::Privilege, format!("permission denied for schema {schema}"));
-            return with_grant(denied, &role, &self.ours());
+            return with_grant(denied, &role, &self.own_tables());
         }
         let path = text("path").unwrap_or_default();
         let names = path.split(',').map(|name| name.trim().trim_matches('"'));
@@ -301,7 +301,7 @@ impl<'a> Backing<'a> {
     }
 
     /// The names of the tables that are ours: the history's and the log's.
-    fn ours(&self) -> [String; 2] {
+    fn own_tables(&self) -> [String; 2] {
         let table = self.table();
         [table.name.clone(), table.log().name]
     }
@@ -315,12 +315,16 @@ impl<'a> Backing<'a> {
     }
 
     /// Looks: what there is to know of the database, and the history.
-    async fn look(&mut self, store: &Store) -> Result<History, Cause> {
-        self.look_unless(store, None).await.map(|history| history.expect("nothing was expected"))
+    async fn inspect(&mut self, history_table: &HistoryTable) -> Result<History, Cause> {
+        self.inspect_unless(history_table, None).await.map(|history| history.expect("nothing was expected"))
     }
 
     /// The same, and no history where its digest is the expected one.
-    async fn look_unless(&mut self, store: &Store, expected: Option<&str>) -> Result<Option<History>, Cause> {
+    async fn inspect_unless(
+        &mut self,
+        history_table: &HistoryTable,
+        expected: Option<&str>,
+    ) -> Result<Option<History>, Cause> {
         if self.phase == Phase::Lost {
             return Err(self.why_lost());
         }
@@ -328,7 +332,7 @@ impl<'a> Backing<'a> {
         // question of its own.
         while let Err(sqlx::Error::Database(_)) = self.held.connection().flush().await {}
         let (mut xml, mut history) = (None, None);
-        let looked = self.rows(sql::look(&store.table, &store.set, expected)).await;
+        let looked = self.rows(sql::look(&history_table.table, &history_table.set, expected)).await;
         if let Err(cause) = &looked
             && cause.class == Class::Lost
         {
@@ -344,25 +348,25 @@ impl<'a> Backing<'a> {
         let history = history.and_then(|xml| facts::field(&xml, "found"));
         let mut digest = history.as_deref().and_then(|xml| facts::field(xml, "digest"));
         let read = match &xml {
-            Some(xml) => Facts::read(&|name| facts::field(xml, name), &store.table),
+            Some(xml) => Facts::read(&|name| facts::field(xml, name), &history_table.table),
             // A server that writes no XML, or a history table of another form.
             None => {
-                let rows = self.rows(sql::facts(&store.table)).await?;
+                let rows = self.rows(sql::facts(&history_table.table)).await?;
                 let row = rows.first();
-                Facts::read(&|name| row?.try_get::<Option<String>, _>(name).ok().flatten(), &store.table)
+                Facts::read(&|name| row?.try_get::<Option<String>, _>(name).ok().flatten(), &history_table.table)
             }
         };
         let read = read.ok_or_else(|| Cause::new(Class::Lost, "the server did not answer"))?;
-        let there = read.found.readable(&store.table)?;
+        let there = read.candidates.readable(&history_table.table)?;
         let (table, other) = (read.table.clone(), read.other.clone());
         self.facts = Some(read);
         if !there {
-            self.from = From::Seen(NO_ROWS.to_owned());
+            self.expected = Expected::Digest(NO_ROWS.to_owned());
             return Ok(Some(other.map_or(History::Absent, |(table, tool)| History::Foreign { tool, table })));
         }
         let mut text = history.as_deref().and_then(|xml| facts::field(xml, "history"));
         if digest.is_none() {
-            let rows = self.rows(sql::history(&table.to_string(), &store.set)).await.map_err(|cause| {
+            let rows = self.rows(sql::history(&table.to_string(), &history_table.set)).await.map_err(|cause| {
                 if cause.code.as_deref() != Some("SQLSTATE 42703") {
                     return cause;
                 }
@@ -372,8 +376,8 @@ impl<'a> Backing<'a> {
             let row = rows.first().ok_or_else(|| Cause::new(Class::Lost, "the server did not answer"))?;
             (digest, text) = (row.try_get("digest").ok(), row.try_get("history").ok().flatten());
         }
-        self.from = From::Seen(digest.unwrap_or_else(|| NO_ROWS.to_owned()));
-        let rows = text.map_or(Ok(Vec::new()), |text: String| store::rows(&text, &table))?;
+        self.expected = Expected::Digest(digest.unwrap_or_else(|| NO_ROWS.to_owned()));
+        let rows = text.map_or(Ok(Vec::new()), |text: String| history_table::rows(&text, &table))?;
         Ok(Some(History::Present(rows)))
     }
 
@@ -397,40 +401,40 @@ impl<'a> Backing<'a> {
             return Err(Cause::new(Class::Usage, message).into());
         }
         self.limits = Some(request.limits);
-        self.leftovers = request.leftovers;
+        self.session_cleanup = request.session_cleanup;
         self.atomicity = request.atomicity;
         if request.session_state && self.held.is_borrowed() && self.facts().plpgsql {
-            self.ask_kept().await?;
+            self.save_session_state().await?;
         }
         if !self.facts().conforming {
-            self.lexes = Lexes::AsChecked;
-            self.lex().await?;
+            self.string_syntax = StringSyntax::Standard;
+            self.set_string_syntax().await?;
         }
         // The lock is had by each transaction, together with what it does. Only who was kept out waits.
         if self.busy {
-            self.wait(request.store, request.deadline, on_wait).await?;
+            self.wait(request.history_table, request.deadline, on_wait).await?;
             self.busy = false;
-            return Ok(self.look(request.store).await?);
+            return Ok(self.inspect(request.history_table).await?);
         }
         match self.history.take() {
             Some(history) => Ok(history),
-            None => Ok(self.look(request.store).await?),
+            None => Ok(self.inspect(request.history_table).await?),
         }
     }
 
     /// Takes down what the session has.
-    async fn ask_kept(&mut self) -> Result<(), Cause> {
-        self.execute(kept::ask(self.leftovers)).await
+    async fn save_session_state(&mut self) -> Result<(), Cause> {
+        self.execute(session_state::query(self.session_cleanup)).await
     }
 
     /// Waits until the lock is free.
     async fn wait(
         &mut self,
-        store: &Store,
+        history_table: &HistoryTable,
         deadline: Deadline,
         on_wait: &mut (dyn FnMut(Option<String>) + Send),
     ) -> Result<(), LockFailure> {
-        let lock = self.mutex(store);
+        let lock = self.mutex(history_table);
         let mut attempt = 0;
         loop {
             match self.execute(sql::attempt(&lock, self.table())).await {
@@ -461,57 +465,61 @@ impl<'a> Backing<'a> {
     /// Gives the next migration a session that nothing has changed. In a whole run it was put back by
     /// what changed it.
     async fn renew(&mut self) -> Result<(), Cause> {
-        if self.open != Open::No {
+        if self.run_transaction != RunTransaction::None {
             return Ok(());
         }
         if self.held.is_borrowed() {
-            let words = self.words_that_put_back();
+            let words = self.restore_statements();
             self.execute(words.join("; ")).await?;
             self.dirty = false;
-            return self.lex().await;
+            return self.set_string_syntax().await;
         }
         self.dirty = false;
         // Set before: until it has come back, there is none.
         self.phase = Phase::Lost;
         self.held.renew().await.map_err(|error| cause(&error))?;
         self.phase = Phase::Ready;
-        self.lex().await
+        self.set_string_syntax().await
     }
 
     /// Makes the server read strings as the scripts were checked. It lexes all of a message before it runs any
     /// of it, so that this goes ahead.
-    async fn lex(&mut self) -> Result<(), Cause> {
-        match self.lexes {
-            Lexes::AsSet => Ok(()),
-            Lexes::AsChecked => self.execute("SET standard_conforming_strings = on".to_owned()).await,
+    async fn set_string_syntax(&mut self) -> Result<(), Cause> {
+        match self.string_syntax {
+            StringSyntax::OfSession => Ok(()),
+            StringSyntax::Standard => self.execute("SET standard_conforming_strings = on".to_owned()).await,
         }
     }
 
     /// What became of the transaction that began last, now that it is over.
-    async fn fate(&mut self) -> super::Fate {
-        let Some(transaction) = self.transaction.take() else { return super::Fate::RolledBack };
-        let rows = self.rows(sql::fate(transaction)).await.unwrap_or_default();
-        match rows.first().and_then(|row| row.try_get::<Option<String>, _>("fate").ok().flatten()).as_deref() {
-            Some("committed") => super::Fate::Committed,
-            Some("aborted") => super::Fate::RolledBack,
-            _ => super::Fate::Unknown,
+    async fn transaction_status(&mut self) -> super::TransactionStatus {
+        let Some(transaction) = self.transaction.take() else { return super::TransactionStatus::RolledBack };
+        let rows = self.rows(sql::transaction_status(transaction)).await.unwrap_or_default();
+        match rows
+            .first()
+            .and_then(|row| row.try_get::<Option<String>, _>("transaction_status").ok().flatten())
+            .as_deref()
+        {
+            Some("committed") => super::TransactionStatus::Committed,
+            Some("aborted") => super::TransactionStatus::RolledBack,
+            _ => super::TransactionStatus::Unknown,
         }
     }
 
-    async fn let_go(&mut self, ending: Ending) -> Result<(), Cause> {
-        let ended = self.end(ending).await;
-        if self.lexes == Lexes::AsChecked && self.phase == Phase::Ready && !self.held.is_gone() {
-            self.lexes = Lexes::AsSet;
-            return ended.and(self.execute(LEX_AS_SET.to_owned()).await);
+    async fn end_run(&mut self, run_end: RunEnd) -> Result<(), Cause> {
+        let ended = self.end_transaction(run_end).await;
+        if self.string_syntax == StringSyntax::Standard && self.phase == Phase::Ready && !self.held.is_gone() {
+            self.string_syntax = StringSyntax::OfSession;
+            return ended.and(self.execute(RESET_STRING_SYNTAX.to_owned()).await);
         }
         ended
     }
 
-    async fn end(&mut self, ending: Ending) -> Result<(), Cause> {
-        let ended = match std::mem::replace(&mut self.open, Open::No) {
-            Open::No => self.flush().await,
-            Open::Begun | Open::WithTables if ending == Ending::Stop => self.roll_back().await,
-            Open::Begun | Open::WithTables => self.commit().await,
+    async fn end_transaction(&mut self, run_end: RunEnd) -> Result<(), Cause> {
+        let ended = match std::mem::replace(&mut self.run_transaction, RunTransaction::None) {
+            RunTransaction::None => self.flush().await,
+            RunTransaction::Begun | RunTransaction::WithTables if run_end == RunEnd::Stopped => self.roll_back().await,
+            RunTransaction::Begun | RunTransaction::WithTables => self.commit().await,
         };
         if self.dirty && self.phase == Phase::Ready && !self.held.is_pooled() {
             let renewed = self.renew().await;
@@ -555,7 +563,7 @@ impl<'a> Backing<'a> {
 }
 
 /// Puts back how the server reads strings, where it was found to read them otherwise.
-const LEX_AS_SET: &str = "SET standard_conforming_strings = off";
+const RESET_STRING_SYNTAX: &str = "SET standard_conforming_strings = off";
 
 /// Whether a message begins a transaction, be it by words of ours or of a script.
 fn begins(sql: &str) -> bool {
@@ -586,23 +594,27 @@ fn is_busy(cause: &Cause) -> bool {
     matches!(cause.code.as_deref(), Some(sql::check::BUSY | "SQLSTATE 55P03"))
 }
 
-impl Backend for Backing<'_> {
+impl Backend for PostgresBackend<'_> {
     fn dialect(&self) -> Dialect {
         Dialect::Postgres
     }
 
-    fn read<'a>(&'a mut self, store: &'a Store) -> BoxFuture<'a, Result<History, Cause>> {
+    fn read<'a>(&'a mut self, history_table: &'a HistoryTable) -> BoxFuture<'a, Result<History, Cause>> {
         Box::pin(async move {
-            let history = self.look(store).await?;
+            let history = self.inspect(history_table).await?;
             self.history = Some(history.clone());
             Ok(history)
         })
     }
 
-    fn read_unless<'a>(&'a mut self, store: &'a Store, set: &'a Set) -> BoxFuture<'a, Result<Option<History>, Cause>> {
+    fn read_unless<'a>(
+        &'a mut self,
+        history_table: &'a HistoryTable,
+        set: &'a Set,
+    ) -> BoxFuture<'a, Result<Option<History>, Cause>> {
         Box::pin(async move {
             let expected = set.applied_digest().map(hex);
-            let history = self.look_unless(store, expected.as_deref()).await?;
+            let history = self.inspect_unless(history_table, expected.as_deref()).await?;
             self.history.clone_from(&history);
             Ok(history)
         })
@@ -618,41 +630,45 @@ impl Backend for Backing<'_> {
 
     fn run<'a>(
         &'a mut self,
-        store: &'a Store,
+        history_table: &'a HistoryTable,
         jobs: &'a [Job],
         progress: OnProgress<'a>,
     ) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(self.run_jobs(store, jobs, progress))
+        Box::pin(self.run_jobs(history_table, jobs, progress))
     }
 
     fn run_outside<'a>(
         &'a mut self,
-        store: &'a Store,
+        history_table: &'a HistoryTable,
         job: &'a Job,
         progress: OnProgress<'a>,
     ) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(self.run_alone(store, job, progress))
+        Box::pin(self.run_alone(history_table, job, progress))
     }
 
     fn log_failure<'a>(
         &'a mut self,
-        store: &'a Store,
-        entry: &'a Entry,
+        history_table: &'a HistoryTable,
+        entry: &'a HistoryEntry,
         message_of: &'a str,
     ) -> BoxFuture<'a, Result<(), Cause>> {
         Box::pin(async move {
             // What was one transaction is undone; this is another.
             self.atomicity = Atomicity::PerMigration;
             let mut message = Message::default();
-            message.tables = self.prepare(store, &mut message);
+            message.tables = self.prepare(history_table, &mut message);
             message.push(Slot::Setup, BEGIN);
             // Its commit waits for the disk, and so makes durable what was committed before.
-            message.push(Slot::Setup, &self.begins(store, None, true));
-            let log = sql::log(store, self.table(), entry, store::LogEvent::Failed, Some(message_of));
+            message.push(Slot::Setup, &self.begins(history_table, None, true));
+            let log = sql::log(history_table, self.table(), entry, history_table::LogEvent::Failed, Some(message_of));
             message.push(Slot::Setup, &log);
             message.push(Slot::Setup, "COMMIT");
             let sent = self.send(message.sql.clone(), |_| ()).await;
-            self.came(store, &message, sent.as_ref().map_or_else(|(results, _)| *results, |()| message.slots.len()));
+            self.note_results(
+                history_table,
+                &message,
+                sent.as_ref().map_or_else(|(results, _)| *results, |()| message.slots.len()),
+            );
             if sent.is_err() {
                 let _ = self.roll_back().await;
             }
@@ -661,8 +677,8 @@ impl Backend for Backing<'_> {
         })
     }
 
-    fn release(&mut self, ending: Ending) -> BoxFuture<'_, Result<(), Cause>> {
-        Box::pin(self.let_go(ending))
+    fn release(&mut self, run_end: RunEnd) -> BoxFuture<'_, Result<(), Cause>> {
+        Box::pin(self.end_run(run_end))
     }
 
     fn invalid(&mut self) -> BoxFuture<'_, Vec<String>> {
@@ -675,7 +691,7 @@ impl Backend for Backing<'_> {
     }
 
     #[cfg(feature = "schema")]
-    fn read_schema<'a>(&'a mut self, own: &'a Table) -> BoxFuture<'a, Result<lockgate_schema::Schema, Cause>> {
+    fn read_schema<'a>(&'a mut self, own: &'a TableName) -> BoxFuture<'a, Result<lockgate_schema::Schema, Cause>> {
         Box::pin(self.schema(own))
     }
 
@@ -690,19 +706,19 @@ impl Backend for Backing<'_> {
 /// What is under way ends with the connection, and what may have changed the session goes with it. The
 /// server notices within a quarter of a second that nobody listens any more. A connection of the caller's
 /// is sent the words that put it back, behind whatever is under way.
-impl Drop for Backing<'_> {
+impl Drop for PostgresBackend<'_> {
     fn drop(&mut self) {
         if self.held.is_gone() {
             return;
         }
-        let under_way = self.phase != Phase::Ready || self.open != Open::No;
+        let under_way = self.phase != Phase::Ready || self.run_transaction != RunTransaction::None;
         if !self.held.is_borrowed() {
-            if under_way || self.dirty || self.lexes == Lexes::AsChecked {
+            if under_way || self.dirty || self.string_syntax == StringSyntax::Standard {
                 self.held.abandon();
             }
             return;
         }
-        if !(under_way || self.dirty || self.lexes == Lexes::AsChecked) || self.phase == Phase::Lost {
+        if !(under_way || self.dirty || self.string_syntax == StringSyntax::Standard) || self.phase == Phase::Lost {
             return;
         }
         let mut words = vec!["ROLLBACK".to_owned()];
@@ -715,12 +731,12 @@ impl Drop for Backing<'_> {
         if self.dirty {
             // Each for itself: what cannot be done takes nothing else with it.
             words.push("BEGIN".to_owned());
-            words.extend(self.words_that_put_back());
+            words.extend(self.restore_statements());
             words.push("COMMIT".to_owned());
             words.extend(self.claimed.take());
         }
-        if self.lexes == Lexes::AsChecked {
-            words.push(LEX_AS_SET.to_owned());
+        if self.string_syntax == StringSyntax::Standard {
+            words.push(RESET_STRING_SYNTAX.to_owned());
         }
         while PgTransactionManager::get_transaction_depth(self.held.connection()) > 0 {
             PgTransactionManager::start_rollback(self.held.connection());

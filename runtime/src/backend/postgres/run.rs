@@ -7,23 +7,25 @@ use sqlx::{AssertSqlSafe, SqlSafeStr};
 use sqlx_core::transaction::TransactionManager as _;
 use tokio::time::Instant;
 
+use super::bookkeeping::next_batch;
 use super::cause::with_grant;
-use super::envelope::next_batch;
 use super::message::{self, Message, Slot};
 use super::sql::{BEGIN, MADE, UNIQUE, check};
-use super::{Backing, Open, Phase, cause, is_busy, kept, sql};
+use super::{Phase, PostgresBackend, RunTransaction, cause, is_busy, session_state, sql};
 use crate::Transaction;
-use crate::backend::{ALTERED, FailedAt, Failure, Fate, Job, LEFT_OPEN, OnProgress, Progress, Sql, Work};
+use crate::backend::{
+    ALTERED, FailedAt, Failure, Job, JobBody, LEFT_OPEN, OnProgress, Progress, Sql, TransactionStatus,
+};
 use crate::error::{Cause, Class, chain};
+use crate::history_table::HistoryTable;
 use crate::migrations::StepFn;
-use crate::store::Store;
 
 /// Among so many sessions of a pooler the one is looked for that has what was prepared.
 const SESSIONS: u32 = 16;
-impl Backing<'_> {
+impl PostgresBackend<'_> {
     pub(super) async fn run_jobs(
         &mut self,
-        store: &Store,
+        history_table: &HistoryTable,
         jobs: &[Job],
         progress: OnProgress<'_>,
     ) -> Result<(), Failure> {
@@ -34,26 +36,26 @@ impl Backing<'_> {
             if self.dirty {
                 self.renew().await.map_err(|cause| Failure::new(at, FailedAt::Begin, cause))?;
             }
-            if self.is_one_transaction() && self.open == Open::No {
-                self.open_run(store, at).await?;
+            if self.is_one_transaction() && self.run_transaction == RunTransaction::None {
+                self.open_run(history_table, at).await?;
             }
-            if let Some(holder) = self.at_work(store, job).await {
+            if let Some(holder) = self.at_work(history_table, job).await {
                 // The guard of its transaction sees to it that nobody begins meanwhile.
                 let cause = Cause::new(Class::Busy, holder);
                 return Err(Failure::new(at, FailedAt::Bookkeeping, cause));
             }
-            if let Work::Step(function) = job.work {
-                self.run_step(store, at, job, function, progress).await?;
+            if let JobBody::Rust(function) = job.body {
+                self.run_step(history_table, at, job, function, progress).await?;
                 at += 1;
                 continue;
             }
-            if matches!(&job.work, Work::Script(sql) if sql.has_data()) {
-                self.run_in_pieces(store, jobs, at, progress).await?;
+            if matches!(&job.body, JobBody::Sql(sql) if sql.has_data()) {
+                self.run_in_pieces(history_table, jobs, at, progress).await?;
                 at += 1;
                 continue;
             }
             let most = if at < singly_until { 1 } else { self.batch };
-            let (message, taken) = self.message(store, jobs, at, most);
+            let (message, taken) = self.message(history_table, jobs, at, most);
             let (slots, last) = (&message.slots, at + taken);
             progress(Progress::Started(at..last));
             // Set before: should this future be dropped, what runs may have changed the session.
@@ -69,8 +71,8 @@ impl Backing<'_> {
             });
             match sent.await {
                 Ok(()) => {
-                    self.came(store, &message, message.slots.len());
-                    self.went_on(&jobs[last - 1]);
+                    self.note_results(history_table, &message, message.slots.len());
+                    self.note_done(&jobs[last - 1]);
                     self.batch = next_batch(self.batch, began.elapsed());
                     at = last;
                 }
@@ -80,13 +82,13 @@ impl Backing<'_> {
                     singly_until = last;
                 }
                 Err((results, cause)) => {
-                    self.came(store, &message, results);
+                    self.note_results(history_table, &message, results);
                     let ended = message.slots[..results].iter().rev().find_map(|slot| match slot {
                         Slot::End(job) => Some(*job),
                         _ => None,
                     });
                     if let Some(job) = ended {
-                        self.went_on(&jobs[job]);
+                        self.note_done(&jobs[job]);
                     }
                     let slot = message.slots.get(results).copied().unwrap_or(Slot::Bookkeeping(at));
                     if slot == Slot::Farewell && cause.class != Class::Lost {
@@ -112,7 +114,7 @@ impl Backing<'_> {
     }
 
     /// Who is at work on a script outside a transaction whose row is to be repaired.
-    async fn at_work(&mut self, store: &Store, job: &Job) -> Option<String> {
+    async fn at_work(&mut self, history_table: &HistoryTable, job: &Job) -> Option<String> {
         let repairs = match job.action {
             Action::Rewrite | Action::Forget | Action::Settle { .. } => true,
             Action::Apply
@@ -121,10 +123,11 @@ impl Backing<'_> {
             | Action::ResumeApply { .. }
             | Action::ResumeRevert { .. } => false,
         };
-        if !repairs || self.open != Open::No {
+        if !repairs || self.run_transaction != RunTransaction::None {
             return None;
         }
-        let rows = self.rows(super::outside::found(store, self.table(), &job.entry)).await.ok()?;
+        let rows =
+            self.rows(super::outside_transaction::select_row(history_table, self.table(), &job.entry)).await.ok()?;
         let holder: Option<String> = rows.first()?.try_get("holder").ok().flatten();
         holder.map(|holder| format!("{holder}, which is at work on `{}`", job.id))
     }
@@ -140,29 +143,29 @@ impl Backing<'_> {
     }
 
     /// Takes down how far a message came.
-    pub(super) fn came(&mut self, store: &Store, message: &Message, results: usize) {
+    pub(super) fn note_results(&mut self, history_table: &HistoryTable, message: &Message, results: usize) {
         if message.tables == 0 || results < message.tables {
             return;
         }
         if self.is_one_transaction() {
-            self.open = Open::WithTables;
+            self.run_transaction = RunTransaction::WithTables;
         } else {
-            self.prepared(store);
+            self.prepared(history_table);
         }
     }
 
     /// Begins the transaction that all of the run is in, through the driver, which then knows of it.
-    async fn open_run(&mut self, store: &Store, index: usize) -> Result<(), Failure> {
+    async fn open_run(&mut self, history_table: &HistoryTable, index: usize) -> Result<(), Failure> {
         self.begin_known(index).await?;
-        self.open = Open::Begun;
+        self.run_transaction = RunTransaction::Begun;
         let mut message = Message::default();
         if self.facts().plpgsql {
-            message.push(Slot::Begin(index), &kept::ask(self.leftovers));
+            message.push(Slot::Begin(index), &session_state::query(self.session_cleanup));
         }
-        message.push(Slot::Lock(index), &self.begins(store, None, true));
-        let guard = match self.facts().found.present(&store.table) {
-            true => self.guard(store),
-            false => sql::still_absent(&store.table),
+        message.push(Slot::Lock(index), &self.begins(history_table, None, true));
+        let guard = match self.facts().candidates.present(&history_table.table) {
+            true => self.guard(history_table),
+            false => sql::still_absent(&history_table.table),
         };
         message.push(Slot::Guard(index), &guard);
         let Err((results, cause)) = self.send(message.sql.clone(), |_| ()).await else { return Ok(()) };
@@ -178,11 +181,11 @@ impl Backing<'_> {
         let begin = Some(AssertSqlSafe(BEGIN).into_sql_str());
         let begun = PgTransactionManager::begin(self.held.connection(), begin).await;
         self.phase = Phase::Ready;
-        begun.map_err(|error| self.heard(Failure::new(index, FailedAt::Begin, super::began(&error))))
+        begun.map_err(|error| self.note_lost(Failure::new(index, FailedAt::Begin, super::began(&error))))
     }
 
     /// Takes down that the connection is lost.
-    fn heard(&mut self, failure: Failure) -> Failure {
+    fn note_lost(&mut self, failure: Failure) -> Failure {
         if matches!(failure.cause.class, Class::Lost | Class::Pooler) {
             self.phase = Phase::Lost;
         }
@@ -192,16 +195,16 @@ impl Backing<'_> {
     /// Ends the transaction of a job that failed, and asks what became of it. What it left open dies
     /// with a lost connection.
     pub(super) async fn undo(&mut self, failure: &mut Failure) {
-        self.open = Open::No;
+        self.run_transaction = RunTransaction::None;
         self.busy = failure.cause.class == Class::Busy && failure.at == FailedAt::Begin;
         if failure.cause.class == Class::Lost {
-            failure.fate = Fate::Unknown;
+            failure.transaction_status = TransactionStatus::Unknown;
             return;
         }
         // A failure here shows again, and with more to say, in whatever is sent next.
         let _ = self.roll_back().await;
-        failure.fate = self.fate().await;
-        if failure.fate == Fate::Committed && failure.cause.class != Class::Lost {
+        failure.transaction_status = self.transaction_status().await;
+        if failure.transaction_status == TransactionStatus::Committed && failure.cause.class != Class::Lost {
             failure.at = FailedAt::Ended;
         }
     }
@@ -227,7 +230,7 @@ impl Backing<'_> {
     /// Runs a Rust function between two messages of its transaction.
     pub(super) async fn run_step(
         &mut self,
-        store: &Store,
+        history_table: &HistoryTable,
         index: usize,
         job: &Job,
         function: StepFn,
@@ -237,20 +240,20 @@ impl Backing<'_> {
         self.dirty = true;
         let mut message = Message::default();
         if !self.is_one_transaction() {
-            message.tables = self.prepare(store, &mut message);
+            message.tables = self.prepare(history_table, &mut message);
             if let Err((results, cause)) = self.send_unless_empty(&message).await {
                 let slot = message.slots.get(results).copied().unwrap_or(Slot::Tables);
                 let mut failure = self.failure(&message, slot, &[], index, cause);
                 self.undo(&mut failure).await;
                 return Err(failure);
             }
-            self.came(store, &message, message.slots.len());
+            self.note_results(history_table, &message, message.slots.len());
             self.begin_known(index).await?;
             message = Message::default();
-        } else if self.open == Open::Begun {
-            message.tables = self.prepare(store, &mut message);
+        } else if self.run_transaction == RunTransaction::Begun {
+            message.tables = self.prepare(history_table, &mut message);
         }
-        self.begin(store, index, job, true, &mut message);
+        self.begin(history_table, index, job, true, &mut message);
         // The transaction has begun, and its words are those of the driver.
         message.drop_begin();
         if let Err((results, cause)) = self.send(message.sql.clone(), |_| ()).await {
@@ -259,7 +262,7 @@ impl Backing<'_> {
             self.undo(&mut failure).await;
             return Err(failure);
         }
-        self.came(store, &message, message.slots.len());
+        self.note_results(history_table, &message, message.slots.len());
         self.phase = Phase::Asked;
         let mut transaction = Transaction::on_postgres(self.held.connection());
         let ran = function(&mut transaction).await;
@@ -277,7 +280,7 @@ impl Backing<'_> {
             return Err(failure);
         }
         let mut message = Message::default();
-        self.finish(store, index, job, None, None, &mut message);
+        self.finish(history_table, index, job, None, None, &mut message);
         if !self.is_one_transaction() {
             message.drop_end();
         }
@@ -292,12 +295,12 @@ impl Backing<'_> {
             let committed = PgTransactionManager::commit(self.held.connection()).await;
             self.phase = Phase::Ready;
             if let Err(error) = committed {
-                let mut failure = self.heard(Failure::new(index, FailedAt::Commit, cause(&error)));
+                let mut failure = self.note_lost(Failure::new(index, FailedAt::Commit, cause(&error)));
                 self.undo(&mut failure).await;
                 return Err(failure);
             }
         }
-        self.went_on(job);
+        self.note_done(job);
         progress(Progress::Ran(index));
         Ok(())
     }
@@ -310,13 +313,13 @@ impl Backing<'_> {
     pub(super) fn failure(&self, message: &Message, slot: Slot, jobs: &[Job], first: usize, cause: Cause) -> Failure {
         let counts_bytes = self.facts().counts_bytes;
         let located = cause.position.and_then(|position| message.locate(position, counts_bytes));
-        let script = |index: usize| match jobs.get(index).map(|job| &job.work) {
-            Some(Work::Script(sql)) => Some(sql),
-            Some(Work::Nothing | Work::Step(_)) | None => None,
+        let script = |index: usize| match jobs.get(index).map(|job| &job.body) {
+            Some(JobBody::Sql(sql)) => Some(sql),
+            Some(JobBody::HistoryOnly | JobBody::Rust(_)) | None => None,
         };
         let own_role = script(slot.job().unwrap_or(first)).and_then(|sql| sql.script.role());
         let cause = match own_role.filter(|_| matches!(slot, Slot::Statement(..))) {
-            Some(role) => with_grant(cause, role, &self.ours()),
+            Some(role) => with_grant(cause, role, &self.own_tables()),
             None => cause,
         };
         if let Some((job, byte)) = located
@@ -395,7 +398,7 @@ fn untranslatable(sql: &Sql, message: &str) -> Option<usize> {
     found.map(|(byte, _)| byte)
 }
 
-impl Backing<'_> {
+impl PostgresBackend<'_> {
     /// Why a Rust function failed: what a database said, where that is among the reasons.
     async fn step_cause(&mut self, error: &(dyn std::error::Error + Send + Sync + 'static)) -> Cause {
         let Some(said) = of_driver(error) else { return Cause::new(Class::Other, chain(error)) };

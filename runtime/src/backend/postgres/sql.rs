@@ -5,7 +5,7 @@
 
 use lockgate_core::{Checksum, State};
 
-use crate::store::{Entry, FIELD, LOCKGATE, LogEvent, ROW, Store, Table, identifier};
+use crate::history_table::{FIELD, HistoryEntry, HistoryTable, LOCKGATE, LogEvent, ROW, TableName, identifier};
 
 /// The operators that are sent, by the schema that they are in.
 pub(super) const EQ: &str = "OPERATOR(pg_catalog.=)";
@@ -53,7 +53,7 @@ pub(super) fn literal(text: &str) -> String {
 const PLAIN_TYPES: &str = "'{20,23,25,1184}'::pg_catalog.oid[]";
 
 /// What a first look at a database tells, in one row, whatever is in it.
-pub(super) fn facts(table: &Table) -> String {
+pub(super) fn facts(table: &TableName) -> String {
     let (name, log) = (literal(&table.name), literal(&table.log().name));
     let others: Vec<String> =
         lockgate_core::other_tools::OTHER_TOOLS.iter().map(|(table, _)| format!("\"{table}\"")).collect();
@@ -103,7 +103,7 @@ pub(super) fn facts(table: &Table) -> String {
 
 /// Which relations `c` of the table's name are meant: those of its schema, or, where none was named, all.
 /// Where the search path leads is not asked: it differs from role to role and from day to day.
-fn place(table: &Table) -> String {
+fn place(table: &TableName) -> String {
     table.schema.as_ref().map_or_else(String::new, |schema| {
         let name = literal(&identifier(schema));
         format!(" AND c.relnamespace {EQ} pg_catalog.to_regnamespace({name})::pg_catalog.oid")
@@ -136,7 +136,7 @@ fn plain() -> String {
 /// The history is found by its name alone and read by a query that the server writes: its schema is not known
 /// yet, and to name a table that is not there would end a transaction of the caller's. It is left out where
 /// there is none, or where it is not sure to be ours and all of it to be seen: the facts say which.
-pub(super) fn look(table: &Table, set: &str, expected: Option<&str>) -> String {
+pub(super) fn look(table: &TableName, set: &str, expected: Option<&str>) -> String {
     let asked = |query: &str| format!("pg_catalog.query_to_xml({}, false, true, '')::{TEXT}", literal(query));
     let (facts, history) = (asked(&facts(table)), asked(&found_history(table, set)));
     let Some(expected) = expected else {
@@ -161,7 +161,7 @@ fn written(query: &str) -> String {
 }
 
 /// There is one table of the name and no other, which outlives a crash and has its key.
-fn single(table: &Table) -> String {
+fn single(table: &TableName) -> String {
     let (name, place) = (literal(&table.name), place(table));
     format!(
         "c.relname {EQ} {name} AND c.relkind {EQ} 'r' AND c.relpersistence {EQ} 'p' AND c.relhasindex{place} \
@@ -172,7 +172,7 @@ fn single(table: &Table) -> String {
 
 /// The digest of a history in which everything is applied, of a table that is our own: whoever made it can do
 /// all that we can. Every catalogue that is asked has to be opened, so it is one.
-fn head(table: &Table, set: &str) -> String {
+fn head(table: &TableName, set: &str) -> String {
     let digest = format!(
         "SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.string_agg(pg_catalog.concat_ws(\
          pg_catalog.chr({field}), h.version, h.name, h.checksum, h.state), pg_catalog.chr({row}) ORDER BY h.version), \
@@ -190,7 +190,7 @@ fn head(table: &Table, set: &str) -> String {
     )
 }
 
-fn found_history(table: &Table, set: &str) -> String {
+fn found_history(table: &TableName, set: &str) -> String {
     format!(
         "SELECT pg_catalog.query_to_xml({}, false, true, '')::{TEXT} AS found FROM pg_catalog.pg_class c \
          JOIN pg_catalog.pg_roles o ON o.oid {EQ} c.relowner WHERE {} AND {} AND {} \
@@ -245,18 +245,18 @@ fn digest() -> String {
 }
 
 /// A statement that fails with [`check::OVERTAKEN`] unless the rows of the set have this digest.
-pub(super) fn unchanged(store: &Store, table: &Table, seen: &str) -> String {
+pub(super) fn unchanged(history_table: &HistoryTable, table: &TableName, seen: &str) -> String {
     format!(
         "SELECT pg_catalog.sqrt((CASE WHEN {} {EQ} {} THEN 1 ELSE -1 END)::double precision) FROM {table} h \
          WHERE h.set_name {EQ} {}",
         digest(),
         literal(seen),
-        literal(&store.set)
+        literal(&history_table.set)
     )
 }
 
 /// A statement that fails with [`check::OVERTAKEN`] if a history table has been made meanwhile.
-pub(super) fn still_absent(table: &Table) -> String {
+pub(super) fn still_absent(table: &TableName) -> String {
     format!(
         "SELECT pg_catalog.sqrt((CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_class c \
          WHERE c.relname {EQ} {} AND c.relkind {EQ} 'r' AND c.relpersistence {NE} 't'{}) \
@@ -267,32 +267,32 @@ pub(super) fn still_absent(table: &Table) -> String {
 }
 
 /// Notes how many rows the set has, for the transaction that this stands in.
-pub(super) fn count(store: &Store, table: &Table) -> String {
+pub(super) fn count(history_table: &HistoryTable, table: &TableName) -> String {
     format!(
         "SELECT pg_catalog.set_config('lockgate.rows', (SELECT pg_catalog.count(*) FROM {table} h WHERE h.set_name {EQ} {})\
          ::{TEXT}, true)",
-        literal(&store.set)
+        literal(&history_table.set)
     )
 }
 
 /// A statement that fails with [`check::ALTERED`] unless the set has so many rows more than [`count`] noted. Others may
 /// have committed more meanwhile, and who goes on from them finds out. A script may have taken the note away (`RESET
 /// ALL`): then it says nothing.
-pub(super) fn counted(store: &Store, table: &Table, more: i8) -> String {
+pub(super) fn counted(history_table: &HistoryTable, table: &TableName, more: i8) -> String {
     let compares = if more < 0 { EQ } else { "OPERATOR(pg_catalog.>=)" };
     let noted = "COALESCE(pg_catalog.current_setting('lockgate.rows', true), '')";
     format!(
         "SELECT pg_catalog.width_bucket(0::double precision, 0::double precision, 1::double precision, \
          (CASE WHEN {noted} {EQ} '' THEN true ELSE pg_catalog.count(*) {compares} ({noted}::bigint {PLUS} '{more}'::bigint) END)\
          ::integer) FROM {table} h WHERE h.set_name {EQ} {}",
-        literal(&store.set)
+        literal(&history_table.set)
     )
 }
 
 /// What begins each transaction of a run, in one statement: settings that end with it, the mark by which
 /// the transaction is known again, and the lock, which ends with it too. No other session
 /// can have the lock at the same time, and nothing that a script says can let go of it.
-pub(super) fn begin(settings: &[(&str, String)], lock: &Lock, table: &Table) -> String {
+pub(super) fn begin(settings: &[(&str, String)], lock: &Lock, table: &TableName) -> String {
     let settings: Vec<String> = settings
         .iter()
         .map(|(name, value)| format!("pg_catalog.set_config('{name}', {}, true)", literal(value)))
@@ -329,18 +329,18 @@ fn lock_row(set: &str) -> String {
 }
 
 /// Makes the row that [`Lock::Row`] locks, if it is not there.
-pub(super) fn make_lock_row(store: &Store, table: &Table) -> String {
+pub(super) fn make_lock_row(history_table: &HistoryTable, table: &TableName) -> String {
     format!(
         "INSERT INTO {table} (set_name, version, name, checksum, state, statements_done, applied_at, elapsed_ms, \
          applied_by, application, lockgate) VALUES ({}, 0, '', '', 'lock', 0, pg_catalog.clock_timestamp(), 0, \
          session_user, '', '{LOCKGATE}') ON CONFLICT DO NOTHING",
-        literal(&lock_row(&store.set))
+        literal(&lock_row(&history_table.set))
     )
 }
 
 /// What keeps other runs from making the tables, until the transaction ends. It fails with [`check::BUSY`]
-/// where one is at it: that may be in a transaction which lasts as long as its whole run.
-pub(super) fn create_alone(table: &Table, lock: &Lock) -> Option<String> {
+/// where one is at it: that may be in a transaction which scope as long as its whole run.
+pub(super) fn create_alone(table: &TableName, lock: &Lock) -> Option<String> {
     match lock {
         Lock::Advisory(_) => Some(attempt(&Lock::Advisory(key(&["tables", &table.name])), table)),
         Lock::Row(_) => None,
@@ -349,7 +349,7 @@ pub(super) fn create_alone(table: &Table, lock: &Lock) -> Option<String> {
 
 /// The history table and the log, and their schema where the user named one. Runs that begin on an empty
 /// database at once make them one after the other, by [`create_alone`].
-pub(super) fn create(table: &Table, named: &Table, lock: &Lock) -> Vec<String> {
+pub(super) fn create(table: &TableName, named: &TableName, lock: &Lock) -> Vec<String> {
     let mut statements = Vec::new();
     if let Lock::Advisory(_) = lock {
         statements.push(still_absent(named));
@@ -382,7 +382,7 @@ pub(super) fn create(table: &Table, named: &Table, lock: &Lock) -> Vec<String> {
 }
 
 /// Adds the columns that the table of an older release lacks.
-pub(super) fn extend(table: &Table) -> String {
+pub(super) fn extend(table: &TableName) -> String {
     format!("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS owner {TEXT}, ADD COLUMN IF NOT EXISTS under_way integer")
 }
 
@@ -423,17 +423,17 @@ pub(super) enum Write {
 }
 
 /// A statement that fails with [`check::OVERTAKEN`] unless this version is recorded, or not, as it should be.
-pub(super) fn follows(store: &Store, table: &Table, version: i64, recorded: bool) -> String {
+pub(super) fn follows(history_table: &HistoryTable, table: &TableName, version: i64, recorded: bool) -> String {
     let (yes, no) = if recorded { (1, -1) } else { (-1, 1) };
     format!(
         "SELECT pg_catalog.sqrt((CASE WHEN EXISTS (SELECT FROM {table} h WHERE h.set_name {EQ} {} AND h.version {EQ} \
          {version}::bigint) THEN {yes} ELSE {no} END)::double precision)",
-        literal(&store.set)
+        literal(&history_table.set)
     )
 }
 
 /// A statement that fails as [`begin`] does while another session has the lock.
-pub(super) fn attempt(lock: &Lock, table: &Table) -> String {
+pub(super) fn attempt(lock: &Lock, table: &TableName) -> String {
     match lock {
         Lock::Advisory(key) => format!("SELECT 1 {PER} pg_catalog.pg_try_advisory_xact_lock({key})::integer"),
         Lock::Row(set) => {
@@ -455,7 +455,7 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    pub(super) fn of(entry: &Entry, statements_done: u32, event: LogEvent, behind: Option<i64>) -> Self {
+    pub(super) fn of(entry: &HistoryEntry, statements_done: u32, event: LogEvent, behind: Option<i64>) -> Self {
         Self {
             version: format!("{}::bigint", entry.version),
             name: literal(&entry.name),
@@ -491,10 +491,16 @@ impl Fields {
 /// is not recorded ([`check::OVERTAKEN`]), and if not exactly one row was written
 /// ([`check::UNWRITTEN`]) that says what it was to say, be it that another run came first or that a trigger
 /// swallowed or changed it.
-pub(super) fn record(store: &Store, table: &Table, lock: &Lock, write: Write, fields: &Fields) -> String {
-    let set = literal(&store.set);
+pub(super) fn record(
+    history_table: &HistoryTable,
+    table: &TableName,
+    lock: &Lock,
+    write: Write,
+    fields: &Fields,
+) -> String {
+    let set = literal(&history_table.set);
     let Fields { version, name, checksum, statements_done, event, behind } = fields;
-    let application = literal(store.application);
+    let application = literal(history_table.application);
     let this = format!("h.set_name {EQ} {set} AND h.version {EQ} {version}");
     let written = match write {
         Write::Insert => format!(
@@ -553,10 +559,16 @@ fn held(lock: &Lock) -> String {
 }
 
 /// [`record`], to be executed many times in one message.
-pub(super) fn prepare(name: &str, store: &Store, table: &Table, lock: &Lock, write: Write) -> String {
+pub(super) fn prepare(
+    name: &str,
+    history_table: &HistoryTable,
+    table: &TableName,
+    lock: &Lock,
+    write: Write,
+) -> String {
     format!(
         "PREPARE {name} (bigint, {TEXT}, {TEXT}, integer, {TEXT}, bigint) AS {}",
-        record(store, table, lock, write, &Fields::parameters())
+        record(history_table, table, lock, write, &Fields::parameters())
     )
 }
 
@@ -566,22 +578,22 @@ pub(super) fn execute(name: &str, fields: &Fields) -> String {
 }
 
 /// What became of a transaction that is over: `committed`, `aborted`, or nothing where nobody knows.
-pub(super) fn fate(transaction: i64) -> String {
-    format!("SELECT pg_catalog.txid_status({transaction}::bigint) AS fate")
+pub(super) fn transaction_status(transaction: i64) -> String {
+    format!("SELECT pg_catalog.txid_status({transaction}::bigint) AS transaction_status")
 }
 
 /// Records a migration. `behind` is the version recorded just before in the same message: all
 /// transactions of one message share the time of its arrival, so that the one before is the witness
 /// of when this one began.
 pub(super) fn insert(
-    store: &Store,
-    table: &Table,
-    entry: &Entry,
+    history_table: &HistoryTable,
+    table: &TableName,
+    entry: &HistoryEntry,
     state: State,
     done: u32,
     behind: Option<i64>,
 ) -> String {
-    let set = literal(&store.set);
+    let set = literal(&history_table.set);
     let began = match behind {
         Some(version) => format!(
             "COALESCE((SELECT h.applied_at FROM {table} h WHERE h.set_name {EQ} {set} AND h.version {EQ} {version}::bigint), \
@@ -598,21 +610,27 @@ pub(super) fn insert(
         literal(&entry.name),
         entry.checksum,
         state.as_str(),
-        literal(store.application),
+        literal(history_table.application),
     )
 }
 
 /// Adds to the log.
-pub(super) fn log(store: &Store, table: &Table, entry: &Entry, event: LogEvent, detail: Option<&str>) -> String {
+pub(super) fn log(
+    history_table: &HistoryTable,
+    table: &TableName,
+    entry: &HistoryEntry,
+    event: LogEvent,
+    detail: Option<&str>,
+) -> String {
     format!(
         "INSERT INTO {} (set_name, version, name, event, application, lockgate, detail) \
          VALUES ({}, {}, {}, '{}', {}, '{LOCKGATE}', {})",
         table.log(),
-        literal(&store.set),
+        literal(&history_table.set),
         entry.version,
         literal(&entry.name),
         event.as_str(),
-        literal(store.application),
+        literal(history_table.application),
         detail.map_or_else(|| "NULL".to_owned(), literal),
     )
 }

@@ -3,8 +3,8 @@
 
 mod cause;
 mod depth;
-mod keys;
-mod outside;
+mod foreign_keys;
+mod outside_transaction;
 mod owner;
 mod run;
 #[cfg(feature = "schema")]
@@ -23,11 +23,11 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Connection, Either, Row, Sqlite, SqliteConnection};
 
 use super::{
-    Backend, BoxFuture, Deadline, Ending, FailedAt, Failure, Job, LockFailure, LockRequest, OnProgress, backoff, chance,
+    Backend, BoxFuture, Deadline, FailedAt, Failure, Job, LockFailure, LockRequest, OnProgress, RunEnd, backoff, chance,
 };
 use crate::error::{Cause, Class};
+use crate::history_table::{self, HistoryEntry, HistoryTable, LogEvent};
 use crate::session::Held;
-use crate::store::{self, Entry, LogEvent, Store};
 
 pub(crate) use cause::cause;
 
@@ -42,9 +42,9 @@ const WRONG: &str = "SQLite code 1";
 const INSIDE: &str = "the connection is inside a transaction of its own: end it first";
 
 /// Where in a job it failed, and why.
-type Broken = (FailedAt, Cause);
+type JobError = (FailedAt, Cause);
 
-pub(crate) struct Backing<'a> {
+pub(crate) struct SqliteBackend<'a> {
     held: Held<'a, Sqlite>,
     /// The name of our savepoints, which no script can guess, and so none can release. It also says who is at work
     /// outside a transaction.
@@ -54,7 +54,7 @@ pub(crate) struct Backing<'a> {
     /// Whether a script may have a transaction of its own open.
     block: bool,
     /// Whether the connection enforced foreign keys and does not for the moment.
-    unenforced: bool,
+    foreign_keys_off: bool,
     /// Whether the tables are to be created before anything is written.
     create: bool,
     /// Whether no committed transaction has created them yet.
@@ -86,14 +86,14 @@ pub(crate) struct Backing<'a> {
     lost: bool,
 }
 
-impl<'a> Backing<'a> {
+impl<'a> SqliteBackend<'a> {
     pub(crate) fn new(held: Held<'a, Sqlite>) -> Self {
         Self {
             held,
             savepoint: format!("lockgate_{:016x}{:016x}", chance(), chance()),
             open: false,
             block: false,
-            unenforced: false,
+            foreign_keys_off: false,
             create: false,
             absent: false,
             fresh: false,
@@ -139,37 +139,37 @@ impl<'a> Backing<'a> {
         self.send(sql.into()).await.map(|_| ()).map_err(|(_, cause)| cause)
     }
 
-    async fn look(&mut self, store: &Store) -> Result<History, Cause> {
+    async fn read_history(&mut self, history_table: &HistoryTable) -> Result<History, Cause> {
         if self.fresh {
-            return self.understand(store, None).await;
+            return self.diagnose(history_table, None).await;
         }
-        match self.history(store, true).await {
+        match self.history(history_table, true).await {
             Ok(row) => {
                 self.later = true;
-                answered(store, &row)
+                answered(history_table, &row)
             }
-            Err(error) => self.understand(store, Some(cause(&error))).await,
+            Err(error) => self.diagnose(history_table, Some(cause(&error))).await,
         }
     }
 
-    /// As [`look`](Self::look); nothing where the database says that all of this set is applied, and nothing else is.
-    async fn look_unless(&mut self, store: &Store, set: &Set) -> Result<Option<History>, Cause> {
-        let sql = AssertSqlSafe(sql::is_head(&store.table.within("main"), &store.set));
+    /// As [`read_history`](Self::read_history); nothing where the database says that all of this set is applied, and nothing else is.
+    async fn read_history_unless(&mut self, history_table: &HistoryTable, set: &Set) -> Result<Option<History>, Cause> {
+        let sql = AssertSqlSafe(sql::is_head(&history_table.table.within("main"), &history_table.set));
         let (versions, checksums, count, first) = sql::head(set);
         let asked = sqlx::query_scalar(sql).bind(versions).bind(checksums).bind(count).bind(first).persistent(false);
         match asked.fetch_one(self.held.connection()).await {
             Ok(true) => Ok(None),
-            Ok(false) => self.look(store).await.map(Some),
-            Err(error) => self.understand(store, Some(cause(&error))).await.map(Some),
+            Ok(false) => self.read_history(history_table).await.map(Some),
+            Err(error) => self.diagnose(history_table, Some(cause(&error))).await.map(Some),
         }
     }
 
     /// The history where it was not there the last time, or could not be read for this cause: the catalogue says why.
-    async fn understand(&mut self, store: &Store, cause: Option<Cause>) -> Result<History, Cause> {
+    async fn diagnose(&mut self, history_table: &HistoryTable, cause: Option<Cause>) -> Result<History, Cause> {
         if let Some(cause) = cause.filter(|cause| cause.code.as_deref() != Some(WRONG)) {
             return Err(cause);
         }
-        let (columns, other) = self.facts(store).await?;
+        let (columns, other) = self.facts(history_table).await?;
         let Some(columns) = columns else {
             (self.later, self.fresh) = (true, true);
             return Ok(match other {
@@ -186,22 +186,22 @@ impl<'a> Backing<'a> {
             names.find(|name| !columns.to_lowercase().contains(&format!(",{name},")))
         };
         if let Some(column) = lacks("set_name").or_else(|| lacks(sql::COLUMNS)) {
-            return Err(not_ours(store, &format!("it has no column {column}")));
+            return Err(not_ours(history_table, &format!("it has no column {column}")));
         }
         self.later = lacks(sql::LATER).is_none();
         // What was wrong before may be right now: another run has made the table meanwhile.
-        let row = self.history(store, self.later).await.map_err(|error| self::cause(&error))?;
-        answered(store, &row)
+        let row = self.history(history_table, self.later).await.map_err(|error| self::cause(&error))?;
+        answered(history_table, &row)
     }
 
-    async fn history(&mut self, store: &Store, later: bool) -> Result<SqliteRow, sqlx::Error> {
-        let sql = sql::history(&store.table.within("main"), &store.set, later);
+    async fn history(&mut self, history_table: &HistoryTable, later: bool) -> Result<SqliteRow, sqlx::Error> {
+        let sql = sql::history(&history_table.table.within("main"), &history_table.set, later);
         sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(self.held.connection()).await
     }
 
     /// What stands under the history's name, and another tool's history: see [`sql::facts`].
-    async fn facts(&mut self, store: &Store) -> Result<(Option<String>, Option<String>), Cause> {
-        let sql = AssertSqlSafe(sql::facts(&store.table));
+    async fn facts(&mut self, history_table: &HistoryTable) -> Result<(Option<String>, Option<String>), Cause> {
+        let sql = AssertSqlSafe(sql::facts(&history_table.table));
         let row = sqlx::raw_sql(sql).fetch_one(self.held.connection()).await;
         row.and_then(|row| Ok((row.try_get(0)?, row.try_get(1)?))).map_err(|error| cause(&error))
     }
@@ -232,7 +232,7 @@ impl<'a> Backing<'a> {
         on_wait: &mut (dyn FnMut(Option<String>) + Send),
     ) -> Result<(), LockFailure> {
         self.wait_at_most(Duration::ZERO).await?;
-        let begun = self.begun(until, uncounted, on_wait).await;
+        let begun = self.begin_with_retries(until, uncounted, on_wait).await;
         self.wait_as_before().await;
         begun
     }
@@ -254,7 +254,7 @@ impl<'a> Backing<'a> {
         }
     }
 
-    async fn begun(
+    async fn begin_with_retries(
         &mut self,
         until: Deadline,
         uncounted: bool,
@@ -297,7 +297,7 @@ impl<'a> Backing<'a> {
         request: LockRequest<'_>,
         on_wait: &mut (dyn FnMut(Option<String>) + Send),
     ) -> Result<History, LockFailure> {
-        if request.store.table.schema.is_some() {
+        if request.history_table.table.schema.is_some() {
             let message = "SQLite knows no schemas: name the history table without one";
             return Err(Cause::new(Class::Usage, message).into());
         }
@@ -310,11 +310,11 @@ impl<'a> Backing<'a> {
         let mut outside = request.outside;
         loop {
             if outside {
-                self.own(until, on_wait).await?;
+                self.wait_for_claim(until, on_wait).await?;
             }
             self.begin_until(until, self.fresh, on_wait).await?;
-            self.can_undo().await?;
-            let history = self.look(request.store).await?;
+            self.check_journal().await?;
+            let history = self.read_history(request.history_table).await?;
             // Where a script stopped half way, its owner may be at it still.
             let stopped = history.rows().iter().any(|row| row.state != State::Applied);
             if !stopped || self.claimed().await? {
@@ -328,7 +328,7 @@ impl<'a> Backing<'a> {
     }
 
     /// Without a journal SQLite undoes nothing, and says that it has.
-    async fn can_undo(&mut self) -> Result<(), Cause> {
+    async fn check_journal(&mut self) -> Result<(), Cause> {
         let journal = self.send("PRAGMA main.journal_mode".to_owned()).await.map_err(|(_, cause)| cause)?;
         if journal.is_none_or(|journal| !journal.eq_ignore_ascii_case("off")) {
             return Ok(());
@@ -354,12 +354,12 @@ impl<'a> Backing<'a> {
         }
         self.count().await?;
         self.wait_at_most(Duration::ZERO).await?;
-        let committed = self.committed().await;
+        let committed = self.commit_with_retries().await;
         self.wait_as_before().await;
         committed
     }
 
-    async fn committed(&mut self) -> Result<(), Cause> {
+    async fn commit_with_retries(&mut self) -> Result<(), Cause> {
         let mut readers = Readers::outwaited(self.lock_wait);
         loop {
             let Err(error) = depth::commit(self.held.connection()).await else {
@@ -399,16 +399,21 @@ impl<'a> Backing<'a> {
         row.and_then(|row| row.try_get(0)).map_err(|error| cause(&error))
     }
 
-    async fn log_failed(&mut self, store: &Store, entry: &Entry, message: &str) -> Result<(), Cause> {
+    async fn log_failed(
+        &mut self,
+        history_table: &HistoryTable,
+        entry: &HistoryEntry,
+        message: &str,
+    ) -> Result<(), Cause> {
         // What is undone when the run ends would take the log with it.
         if self.is_one_transaction() && self.open {
             self.roll_back().await;
         }
-        let log = sql::log(store, entry, LogEvent::Failed, Some(message), None);
+        let log = sql::log(history_table, entry, LogEvent::Failed, Some(message), None);
         if self.open {
             return self.execute(log).await;
         }
-        let create = if self.create { sql::create(&store.table) } else { String::new() };
+        let create = if self.create { sql::create(&history_table.table) } else { String::new() };
         self.wait_at_most(self.lock_wait).await?;
         let logged = self.execute(format!("BEGIN IMMEDIATE; {create}; {log}; COMMIT")).await;
         if logged.is_err() {
@@ -418,15 +423,15 @@ impl<'a> Backing<'a> {
         logged
     }
 
-    async fn let_go(&mut self, ending: Ending) -> Result<(), Cause> {
-        if ending == Ending::Stop && self.is_one_transaction() && self.open {
+    async fn end_run(&mut self, run_end: RunEnd) -> Result<(), Cause> {
+        if run_end == RunEnd::Stopped && self.is_one_transaction() && self.open {
             self.roll_back().await;
         }
         let committed = self.commit().await;
         if committed.is_err() {
             self.roll_back().await;
         }
-        self.tidy().await;
+        self.restore_session().await;
         self.claim = None;
         if self.dirty {
             // Whether there is a file decides what becomes of the connection.
@@ -441,8 +446,8 @@ impl<'a> Backing<'a> {
     }
 
     /// Whether a connection that is ours is closed rather than used again.
-    fn is_spent(&self) -> bool {
-        let under_way = self.open || self.block || self.unenforced || self.busy_timeout.is_some();
+    fn must_close(&self) -> bool {
+        let under_way = self.open || self.block || self.foreign_keys_off || self.busy_timeout.is_some();
         let in_file = matches!(self.file, Some(Some(_)));
         under_way || self.lost || self.session.is_some() || ((self.dirty || self.unclean.is_some()) && in_file)
     }
@@ -475,38 +480,42 @@ impl Readers {
     }
 }
 
-/// What [`Backing::history`] answered.
-fn answered(store: &Store, row: &SqliteRow) -> Result<History, Cause> {
+/// What [`SqliteBackend::history`] answered.
+fn answered(history_table: &HistoryTable, row: &SqliteRow) -> Result<History, Cause> {
     let key: i64 = row.try_get(1).map_err(|error| cause(&error))?;
     if key != 2 {
-        return Err(not_ours(store, "set and version are not its key: it is a view, or a copy"));
+        return Err(not_ours(history_table, "set and version are not its key: it is a view, or a copy"));
     }
     let text: Option<String> = row.try_get(0).map_err(|error| cause(&error))?;
-    let rows = text.map_or(Ok(Vec::new()), |text| store::rows(&text, &store.table))?;
+    let rows = text.map_or(Ok(Vec::new()), |text| history_table::rows(&text, &history_table.table))?;
     Ok(History::Present(rows))
 }
 
 /// Of a table of the history's name that is none.
-fn not_ours(store: &Store, why: &str) -> Cause {
-    Cause::history_format(format!("{} is not a history table of Lockgate: {why}", store.table))
+fn not_ours(history_table: &HistoryTable, why: &str) -> Cause {
+    Cause::history_format(format!("{} is not a history table of Lockgate: {why}", history_table.table))
 }
 
 /// The same, in the database itself: not in another one that is attached to the connection, and no temporary table.
-fn main(store: &Store) -> Store {
-    Store { table: store.table.within("main"), ..store.clone() }
+fn main(history_table: &HistoryTable) -> HistoryTable {
+    HistoryTable { table: history_table.table.within("main"), ..history_table.clone() }
 }
 
-impl Backend for Backing<'_> {
+impl Backend for SqliteBackend<'_> {
     fn dialect(&self) -> Dialect {
         Dialect::Sqlite
     }
 
-    fn read<'a>(&'a mut self, store: &'a Store) -> BoxFuture<'a, Result<History, Cause>> {
-        Box::pin(self.look(store))
+    fn read<'a>(&'a mut self, history_table: &'a HistoryTable) -> BoxFuture<'a, Result<History, Cause>> {
+        Box::pin(self.read_history(history_table))
     }
 
-    fn read_unless<'a>(&'a mut self, store: &'a Store, set: &'a Set) -> BoxFuture<'a, Result<Option<History>, Cause>> {
-        Box::pin(self.look_unless(store, set))
+    fn read_unless<'a>(
+        &'a mut self,
+        history_table: &'a HistoryTable,
+        set: &'a Set,
+    ) -> BoxFuture<'a, Result<Option<History>, Cause>> {
+        Box::pin(self.read_history_unless(history_table, set))
     }
 
     fn lock<'a>(
@@ -519,33 +528,33 @@ impl Backend for Backing<'_> {
 
     fn run<'a>(
         &'a mut self,
-        store: &'a Store,
+        history_table: &'a HistoryTable,
         jobs: &'a [Job],
         progress: OnProgress<'a>,
     ) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(async move { self.run_jobs(&main(store), jobs, progress).await })
+        Box::pin(async move { self.run_jobs(&main(history_table), jobs, progress).await })
     }
 
     fn run_outside<'a>(
         &'a mut self,
-        store: &'a Store,
+        history_table: &'a HistoryTable,
         job: &'a Job,
         progress: OnProgress<'a>,
     ) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(async move { self.run_alone(&main(store), job, progress).await })
+        Box::pin(async move { self.run_alone(&main(history_table), job, progress).await })
     }
 
     fn log_failure<'a>(
         &'a mut self,
-        store: &'a Store,
-        entry: &'a Entry,
+        history_table: &'a HistoryTable,
+        entry: &'a HistoryEntry,
         message: &'a str,
     ) -> BoxFuture<'a, Result<(), Cause>> {
-        Box::pin(async move { self.log_failed(&main(store), entry, message).await })
+        Box::pin(async move { self.log_failed(&main(history_table), entry, message).await })
     }
 
-    fn release(&mut self, ending: Ending) -> BoxFuture<'_, Result<(), Cause>> {
-        Box::pin(self.let_go(ending))
+    fn release(&mut self, run_end: RunEnd) -> BoxFuture<'_, Result<(), Cause>> {
+        Box::pin(self.end_run(run_end))
     }
 
     fn invalid(&mut self) -> BoxFuture<'_, Vec<String>> {
@@ -554,7 +563,10 @@ impl Backend for Backing<'_> {
     }
 
     #[cfg(feature = "schema")]
-    fn read_schema<'a>(&'a mut self, own: &'a store::Table) -> BoxFuture<'a, Result<lockgate_schema::Schema, Cause>> {
+    fn read_schema<'a>(
+        &'a mut self,
+        own: &'a history_table::TableName,
+    ) -> BoxFuture<'a, Result<lockgate_schema::Schema, Cause>> {
         Box::pin(self.schema(own))
     }
 
@@ -566,10 +578,10 @@ impl Backend for Backing<'_> {
 
 /// What is open is rolled back, and the connection is put back as it was: by closing it, or, where it
 /// is the caller's, by handing its worker thread the words without waiting for the answer.
-impl Drop for Backing<'_> {
+impl Drop for SqliteBackend<'_> {
     fn drop(&mut self) {
         if !self.held.is_borrowed() {
-            if self.is_spent() {
+            if self.must_close() {
                 self.held.abandon();
             }
             return;
@@ -586,7 +598,7 @@ impl Drop for Backing<'_> {
             self.queue(["ROLLBACK".to_owned()]);
         }
         let words = [
-            self.unenforced.then(|| "PRAGMA foreign_keys = ON".to_owned()),
+            self.foreign_keys_off.then(|| "PRAGMA foreign_keys = ON".to_owned()),
             self.busy_timeout.map(|timeout| format!("PRAGMA busy_timeout = {timeout}")),
         ];
         self.queue(words.into_iter().flatten());
@@ -597,7 +609,7 @@ impl Drop for Backing<'_> {
     }
 }
 
-impl Backing<'_> {
+impl SqliteBackend<'_> {
     /// Hands the connection's worker these statements without waiting for the answers: of several in one text it would
     /// run the first alone, as nobody hears of it.
     fn queue(&mut self, words: impl IntoIterator<Item = String>) {

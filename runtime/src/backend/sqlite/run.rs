@@ -5,13 +5,15 @@ use std::time::SystemTime;
 use lockgate_core::{Action, State};
 use sqlx::AssertSqlSafe;
 
-use super::session::{is_dirty, says};
-use super::{Backing, Broken, PIECE_BYTES, cause, depth, sql};
+use super::session::{contains_any, is_dirty};
+use super::{JobError, PIECE_BYTES, SqliteBackend, cause, depth, sql};
 use crate::Transaction;
-use crate::backend::{ALTERED, FailedAt, Failure, Fate, Job, LEFT_OPEN, LockFailure, OnProgress, Progress, Sql, Work};
+use crate::backend::{
+    ALTERED, FailedAt, Failure, Job, JobBody, LEFT_OPEN, LockFailure, OnProgress, Progress, Sql, TransactionStatus,
+};
 use crate::error::{Cause, Class, chain};
+use crate::history_table::HistoryTable;
 use crate::migrations::StepFn;
-use crate::store::Store;
 
 /// `SQLITE_CONSTRAINT_FOREIGNKEY`: of a COMMIT, a deferred key.
 const DEFERRED: &str = "SQLite code 787";
@@ -25,28 +27,28 @@ const UNPROVEN: &str = "SQLite code 1299";
 /// How many bytes of scripts run in one go on a database without a history.
 const FRESH_BYTES: usize = 1 << 20;
 
-impl Backing<'_> {
+impl SqliteBackend<'_> {
     pub(super) async fn run_jobs(
         &mut self,
-        store: &Store,
+        history_table: &HistoryTable,
         jobs: &[Job],
         progress: OnProgress<'_>,
     ) -> Result<(), Failure> {
         // The first job that is not committed.
         let mut first = 0;
-        let fresh = self.run_fresh(store, jobs, progress).await?;
+        let fresh = self.run_fresh(history_table, jobs, progress).await?;
         for (index, job) in jobs.iter().enumerate().skip(fresh) {
             progress(Progress::Started(index..index + 1));
-            let fail = |(at, cause)| fated(index, at, cause);
-            let unenforced = matches!(&job.work, Work::Script(sql) if sql.script.foreign_keys_off());
+            let fail = |(at, cause)| failure(index, at, cause);
+            let unenforced = matches!(&job.body, JobBody::Sql(sql) if sql.script.foreign_keys_off());
             if unenforced {
-                self.settle(store, jobs, first..index, progress).await?;
+                self.settle(history_table, jobs, first..index, progress).await?;
                 first = index;
             }
-            let ran = self.run_clean(store, job, unenforced).await;
+            let ran = self.run_clean(history_table, job, unenforced).await;
             if let Err(failed) = ran {
                 if !self.is_one_transaction() && self.open {
-                    self.settle(store, jobs, first..index, progress).await?;
+                    self.settle(history_table, jobs, first..index, progress).await?;
                 } else if failed.1.class == Class::LockTimeout {
                     // SQLite undid what came before it in the transaction too: that is to run again.
                     return Err(Failure::new(first, failed.0, failed.1));
@@ -56,8 +58,8 @@ impl Backing<'_> {
             progress(Progress::Ran(index));
             // What a job has left in the connection may need the end of the transaction to be put back.
             if unenforced || (self.session.is_some() && !self.is_one_transaction()) {
-                let settled = self.settle(store, jobs, first..index + 1, progress).await;
-                self.tidy().await;
+                let settled = self.settle(history_table, jobs, first..index + 1, progress).await;
+                self.restore_session().await;
                 settled?;
                 first = index + 1;
             }
@@ -65,23 +67,28 @@ impl Backing<'_> {
         if self.is_one_transaction() {
             return Ok(());
         }
-        self.settle(store, jobs, first..jobs.len(), progress).await
+        self.settle(history_table, jobs, first..jobs.len(), progress).await
     }
 
     /// On a database without a history, runs what it can of these jobs in one go, as a driver takes longer to tell of a
     /// statement than SQLite to run it; how many they are. Where anything fails, all of it is undone, and none.
     ///
     /// What a database without a history has to run, waits for nobody's data. Elsewhere each is told of when it ran.
-    async fn run_fresh(&mut self, store: &Store, jobs: &[Job], progress: OnProgress<'_>) -> Result<usize, Failure> {
+    async fn run_fresh(
+        &mut self,
+        history_table: &HistoryTable,
+        jobs: &[Job],
+        progress: OnProgress<'_>,
+    ) -> Result<usize, Failure> {
         let counted = depth::depth(self.held.connection()) != 0;
         if !self.open || !self.create || counted {
             return Ok(0);
         }
         let (notes, began) = (format!("{}_notes", self.savepoint), SystemTime::now());
-        let mut text = format!("{};\n{}", sql::create(&store.table), sql::notes(&notes));
+        let mut text = format!("{};\n{}", sql::create(&history_table.table), sql::notes(&notes));
         let (mut ran, mut bytes) = (0, 0);
         for job in jobs {
-            let Some(script) = plain(store, job) else { break };
+            let Some(script) = plain(history_table, job) else { break };
             bytes += script.code().len();
             if bytes > FRESH_BYTES {
                 break;
@@ -96,9 +103,9 @@ impl Backing<'_> {
         if ran == 0 {
             return Ok(0);
         }
-        text.push_str(&format!(";\n{}", sql::record(store, &notes, began)));
+        text.push_str(&format!(";\n{}", sql::record(history_table, &notes, began)));
         progress(Progress::Started(0..ran));
-        let done = self.run_text(store, &jobs[..ran], text).await;
+        let done = self.run_text(history_table, &jobs[..ran], text).await;
         let Err(cause) = done else {
             (self.create, self.later) = (false, true);
             (0..ran).for_each(|job| progress(Progress::Ran(job)));
@@ -111,10 +118,10 @@ impl Backing<'_> {
         Ok(0)
     }
 
-    async fn run_text(&mut self, store: &Store, jobs: &[Job], text: String) -> Result<(), Cause> {
+    async fn run_text(&mut self, history_table: &HistoryTable, jobs: &[Job], text: String) -> Result<(), Cause> {
         let ran = depth::adopt(self.held.connection(), text).await;
         // What a script leaves open hides what follows: that all ran, the history alone says.
-        let log = AssertSqlSafe(sql::log_all(store, jobs.iter().map(|job| &job.entry)));
+        let log = AssertSqlSafe(sql::log_all(history_table, jobs.iter().map(|job| &job.entry)));
         let logged = match ran {
             Ok(()) => sqlx::raw_sql(log).execute(self.held.connection()).await,
             Err(error) => Err(error),
@@ -131,21 +138,25 @@ impl Backing<'_> {
     }
 
     /// Runs a job on a connection as the first one found it.
-    async fn run_clean(&mut self, store: &Store, job: &Job, unenforced: bool) -> Result<(), Broken> {
+    async fn run_clean(&mut self, history_table: &HistoryTable, job: &Job, unenforced: bool) -> Result<(), JobError> {
         let begin = |cause| (FailedAt::Begin, cause);
         if let Some(cause) = self.unclean.take() {
             return Err(begin(cause));
         }
-        self.note(job).await.map_err(begin)?;
-        let ran = if unenforced { self.run_unenforced(store, job).await } else { self.run_job(store, job).await };
+        self.save_session(job).await.map_err(begin)?;
+        let ran = if unenforced {
+            self.run_unenforced(history_table, job).await
+        } else {
+            self.run_job(history_table, job).await
+        };
         if self.is_one_transaction() || ran.is_err() {
-            self.tidy().await;
+            self.restore_session().await;
         }
         ran
     }
 
     /// Puts the connection back as it was before the last job that may have changed it.
-    pub(super) async fn tidy(&mut self) {
+    pub(super) async fn restore_session(&mut self) {
         // Kept until it is put back: should this future be dropped, what drops us does it.
         let Some(before) = self.session.clone() else { return };
         let in_file = matches!(self.file().await, Ok(Some(_)));
@@ -165,7 +176,7 @@ impl Backing<'_> {
     /// it: then each is run again with a commit of its own, so that those before the culprit stay.
     async fn settle(
         &mut self,
-        store: &Store,
+        history_table: &HistoryTable,
         jobs: &[Job],
         which: std::ops::Range<usize>,
         progress: OnProgress<'_>,
@@ -179,8 +190,8 @@ impl Backing<'_> {
             return Err(Failure::new(which.start, FailedAt::Commit, cause));
         }
         for index in which {
-            let fail = |at, cause| fated(index, at, cause);
-            self.run_job(store, &jobs[index]).await.map_err(|(at, cause)| fail(at, cause))?;
+            let fail = |at, cause| failure(index, at, cause);
+            self.run_job(history_table, &jobs[index]).await.map_err(|(at, cause)| fail(at, cause))?;
             if let Err(cause) = self.commit().await {
                 let broken = match self.violations().await {
                     Ok(now) => self.broken_since(&Default::default(), &now).await.unwrap_or_default(),
@@ -195,7 +206,7 @@ impl Backing<'_> {
     }
 
     /// Opens the write transaction again if a script had to run outside of it, and makes the tables.
-    pub(super) async fn reopen(&mut self, store: &Store, job: &Job) -> Result<(), Broken> {
+    pub(super) async fn reopen(&mut self, history_table: &HistoryTable, job: &Job) -> Result<(), JobError> {
         let begin = |cause| (FailedAt::Begin, cause);
         self.count().await.map_err(begin)?;
         if !self.open {
@@ -207,15 +218,15 @@ impl Backing<'_> {
                 }
             }
             // In between, another run may have come first.
-            let history = self.look(store).await.map_err(begin)?;
+            let history = self.read_history(history_table).await.map_err(begin)?;
             let recorded = history.row(job.entry.version).is_some();
             if recorded == matches!(job.action, Action::Apply | Action::Record) {
                 return Err(begin(Cause::new(Class::Overtaken, "another run came first")));
             }
         }
         let words = match (self.create, self.later) {
-            (true, _) => sql::create(&store.table),
-            (false, false) => sql::extend(&store.table),
+            (true, _) => sql::create(&history_table.table),
+            (false, false) => sql::extend(&history_table.table),
             (false, true) => return Ok(()),
         };
         // Both tables or none: a history table without its log would be one of an unknown format.
@@ -243,62 +254,64 @@ impl Backing<'_> {
     }
 
     /// What records a job, and fails where the history does not say so then.
-    pub(super) fn bookkeeping(&self, store: &Store, job: &Job, began: SystemTime) -> String {
+    pub(super) fn bookkeeping(&self, history_table: &HistoryTable, job: &Job, began: SystemTime) -> String {
         let applied = Some(State::Applied);
         let (row, state) = match job.action {
             Action::Apply | Action::Record | Action::ResumeApply { .. } => {
-                let done = match &job.work {
-                    Work::Script(sql) => u32::try_from(sql.statements.len()).unwrap_or(u32::MAX),
-                    Work::Nothing | Work::Step(_) => 0,
+                let done = match &job.body {
+                    JobBody::Sql(sql) => u32::try_from(sql.statements.len()).unwrap_or(u32::MAX),
+                    JobBody::HistoryOnly | JobBody::Rust(_) => 0,
                 };
-                (sql::insert(store, &job.entry, State::Applied, done, began), applied)
+                (sql::insert(history_table, &job.entry, State::Applied, done, began), applied)
             }
-            Action::Rewrite => (sql::rewrite(store, &job.entry, self.later), applied),
+            Action::Rewrite => (sql::rewrite(history_table, &job.entry, self.later), applied),
             Action::Settle { statements_done, finished } => {
-                let row = sql::settle(store, &job.entry, statements_done, finished.as_ref());
-                return format!("{row}; {}", sql::log(store, &job.entry, job.log_event(), None, None));
+                let row = sql::settle(history_table, &job.entry, statements_done, finished.as_ref());
+                return format!("{row}; {}", sql::log(history_table, &job.entry, job.log_event(), None, None));
             }
-            Action::Revert | Action::ResumeRevert { .. } | Action::Forget => (sql::delete(store, &job.entry), None),
+            Action::Revert | Action::ResumeRevert { .. } | Action::Forget => {
+                (sql::delete(history_table, &job.entry), None)
+            }
         };
-        let proof = sql::proof(store, &job.entry, state);
-        format!("{row}; {}", sql::log(store, &job.entry, job.log_event(), None, Some(&proof)))
+        let proof = sql::proof(history_table, &job.entry, state);
+        format!("{row}; {}", sql::log(history_table, &job.entry, job.log_event(), None, Some(&proof)))
     }
 
     /// The statement that proves a job recorded, behind all that its record set off: its row is as it should be, and
     /// where the job, or a trigger, may have written into the history, the other rows are as many as before.
-    async fn proof(&mut self, store: &Store, job: &Job) -> Result<String, Cause> {
+    async fn proof(&mut self, history_table: &HistoryTable, job: &Job) -> Result<String, Cause> {
         let (state, more) = match job.action {
             Action::Apply | Action::Record | Action::ResumeApply { .. } => (Some(State::Applied), 1),
             Action::Rewrite => (Some(State::Applied), 0),
             Action::Settle { .. } => return Ok("SELECT 1".to_owned()),
             Action::Revert | Action::ResumeRevert { .. } | Action::Forget => (None, -1),
         };
-        let mut proof = sql::proof(store, &job.entry, state);
-        if let Some(rows) = self.rows_before(store, job).await? {
-            proof.push_str(&format!(" AND {} = {rows} + {more}", sql::count(store)));
+        let mut proof = sql::proof(history_table, &job.entry, state);
+        if let Some(rows) = self.rows_before(history_table, job).await? {
+            proof.push_str(&format!(" AND {} = {rows} + {more}", sql::count(history_table)));
         }
         Ok(sql::answer(&self.savepoint, &proof))
     }
 
     /// How many rows the history has, where this job or a trigger may write into it.
-    pub(super) async fn rows_before(&mut self, store: &Store, job: &Job) -> Result<Option<i64>, Cause> {
-        let may = match &job.work {
-            Work::Nothing => false,
-            Work::Script(sql) => says(sql.text, &[&store.table.name]),
-            Work::Step(_) => true,
+    pub(super) async fn rows_before(&mut self, history_table: &HistoryTable, job: &Job) -> Result<Option<i64>, Cause> {
+        let may = match &job.body {
+            JobBody::HistoryOnly => false,
+            JobBody::Sql(sql) => contains_any(sql.text, &[&history_table.table.name]),
+            JobBody::Rust(_) => true,
         };
-        if !may && !self.has_triggers(store).await? {
+        if !may && !self.has_triggers(history_table).await? {
             return Ok(None);
         }
-        self.number(format!("SELECT {}", sql::count(store))).await.map(Some)
+        self.number(format!("SELECT {}", sql::count(history_table))).await.map(Some)
     }
 
     /// What it means that the bookkeeping's own test of itself failed.
-    async fn unproven(&mut self, store: &Store, cause: Cause) -> Cause {
+    async fn unproven(&mut self, history_table: &HistoryTable, cause: Cause) -> Cause {
         match cause.code.as_deref() {
             Some(OTHER_ROWS) => Cause::new(Class::Altered, ALTERED),
             // A column that others have added takes no NULL either.
-            Some(UNPROVEN) if self.has_triggers(store).await.unwrap_or(true) => {
+            Some(UNPROVEN) if self.has_triggers(history_table).await.unwrap_or(true) => {
                 let message = "the history does not say what was written into it: a trigger on its table changes or \
                                drops rows";
                 let hint = Some("drop the trigger on the history table, then run again".into());
@@ -308,45 +321,45 @@ impl Backing<'_> {
         }
     }
 
-    async fn has_triggers(&mut self, store: &Store) -> Result<bool, Cause> {
+    async fn has_triggers(&mut self, history_table: &HistoryTable) -> Result<bool, Cause> {
         if let Some(has) = self.triggers {
             return Ok(has);
         }
-        let has = self.number(format!("SELECT {}", sql::has_triggers(store))).await? != 0;
+        let has = self.number(format!("SELECT {}", sql::has_triggers(history_table))).await? != 0;
         self.triggers = Some(has);
         Ok(has)
     }
 
     /// Says of a refusal to write that it is the connection's and not the file's, where that is so.
-    pub(super) async fn blame(&mut self, cause: &mut Cause) {
+    pub(super) async fn blame_connection(&mut self, cause: &mut Cause) {
         if cause.class == Class::ReadOnly && self.number("PRAGMA query_only").await.is_ok_and(|only| only != 0) {
             cause.made_read_only();
         }
     }
 
     /// Runs a job in a savepoint of the write transaction.
-    pub(super) async fn run_job(&mut self, store: &Store, job: &Job) -> Result<(), Broken> {
-        self.reopen(store, job).await?;
-        let proof = self.proof(store, job).await.map_err(|cause| (FailedAt::Bookkeeping, cause))?;
-        let done = match &job.work {
-            Work::Nothing => {
-                let (sql, savepoint) = (self.bookkeeping(store, job, SystemTime::now()), &self.savepoint);
+    pub(super) async fn run_job(&mut self, history_table: &HistoryTable, job: &Job) -> Result<(), JobError> {
+        self.reopen(history_table, job).await?;
+        let proof = self.proof(history_table, job).await.map_err(|cause| (FailedAt::Bookkeeping, cause))?;
+        let done = match &job.body {
+            JobBody::HistoryOnly => {
+                let (sql, savepoint) = (self.bookkeeping(history_table, job, SystemTime::now()), &self.savepoint);
                 let sql = format!("SAVEPOINT {savepoint}; {sql}; {proof}; RELEASE {savepoint}");
                 self.execute(sql).await.map_err(|cause| (FailedAt::Bookkeeping, cause))
             }
-            Work::Script(sql) => self.run_script(store, job, sql, &proof).await,
-            Work::Step(function) => self.run_step(store, job, *function, &proof).await,
+            JobBody::Sql(sql) => self.run_script(history_table, job, sql, &proof).await,
+            JobBody::Rust(function) => self.run_step(history_table, job, *function, &proof).await,
         };
         let Err((at, mut cause)) = done else { return Ok(()) };
-        self.blame(&mut cause).await;
+        self.blame_connection(&mut cause).await;
         let undone = self.undo().await;
         if at == FailedAt::Bookkeeping {
-            cause = self.unproven(store, cause).await;
+            cause = self.unproven(history_table, cause).await;
         }
-        let ends = match &job.work {
-            Work::Nothing => false,
-            Work::Step(_) => true,
-            Work::Script(sql) => says(sql.text, ENDS),
+        let ends = match &job.body {
+            JobBody::HistoryOnly => false,
+            JobBody::Rust(_) => true,
+            JobBody::Sql(sql) => contains_any(sql.text, ENDS),
         };
         if undone || !ends || cause.class == Class::Lost {
             return Err((at, cause));
@@ -355,7 +368,13 @@ impl Backing<'_> {
         Err((FailedAt::Ended, cause))
     }
 
-    async fn run_script(&mut self, store: &Store, job: &Job, sql: &Sql, proof: &str) -> Result<(), Broken> {
+    async fn run_script(
+        &mut self,
+        history_table: &HistoryTable,
+        job: &Job,
+        sql: &Sql,
+        proof: &str,
+    ) -> Result<(), JobError> {
         let began = SystemTime::now();
         let (outer, inner) = (self.savepoint.clone(), format!("{}_script", self.savepoint));
         let mut first = 0;
@@ -371,7 +390,7 @@ impl Backing<'_> {
             if ends {
                 // The inner savepoint is gone where the script ended the transaction. What the script leaves open, a
                 // comment or a string, may hide all of this: only an answer says that it ran.
-                let bookkeeping = self.bookkeeping(store, job, began);
+                let bookkeeping = self.bookkeeping(history_table, job, began);
                 text.push_str(&format!("\n; RELEASE {inner}; {bookkeeping}; {proof}; RELEASE {outer}"));
             }
             match self.send(std::mem::take(&mut text)).await {
@@ -396,7 +415,13 @@ impl Backing<'_> {
         }
     }
 
-    async fn run_step(&mut self, store: &Store, job: &Job, function: StepFn, proof: &str) -> Result<(), Broken> {
+    async fn run_step(
+        &mut self,
+        history_table: &HistoryTable,
+        job: &Job,
+        function: StepFn,
+        proof: &str,
+    ) -> Result<(), JobError> {
         let bookkeeping = |cause| (FailedAt::Bookkeeping, cause);
         let began = SystemTime::now();
         let (outer, inner) = (self.savepoint.clone(), format!("{}_script", self.savepoint));
@@ -425,7 +450,7 @@ impl Backing<'_> {
             let message = "its savepoint is gone";
             (FailedAt::Ended, Cause { message: message.to_owned(), ..cause })
         })?;
-        let sql = self.bookkeeping(store, job, began);
+        let sql = self.bookkeeping(history_table, job, began);
         self.execute(format!("{sql}; {proof}; RELEASE {outer}")).await.map_err(bookkeeping)
     }
 }
@@ -433,17 +458,19 @@ impl Backing<'_> {
 /// The script of a job that is applied and of which it is certain that it can neither end a transaction nor change its
 /// connection, and that it does not look at the history: none of the words that do stands in it, not even within
 /// another word.
-fn plain<'a>(store: &Store, job: &'a Job) -> Option<&'a Sql> {
-    let Work::Script(sql) = &job.work else { return None };
-    let own = [store.table.name.as_str(), &store.table.log().name];
-    let apart = sql.script.foreign_keys_off() || is_dirty(job) || says(sql.text, ENDS) || says(sql.text, &own);
+fn plain<'a>(history_table: &HistoryTable, job: &'a Job) -> Option<&'a Sql> {
+    let JobBody::Sql(sql) = &job.body else { return None };
+    let own = [history_table.table.name.as_str(), &history_table.table.log().name];
+    let apart =
+        sql.script.foreign_keys_off() || is_dirty(job) || contains_any(sql.text, ENDS) || contains_any(sql.text, &own);
     (job.action == Action::Apply && !apart).then_some(sql)
 }
 
 /// A failure, and whether it is known what became of the transaction.
-pub(super) fn fated(job: usize, at: FailedAt, cause: Cause) -> Failure {
-    let fate = if at == FailedAt::Ended { Fate::Unknown } else { Fate::RolledBack };
-    Failure { job, at, cause, fate }
+pub(super) fn failure(job: usize, at: FailedAt, cause: Cause) -> Failure {
+    let transaction_status =
+        if at == FailedAt::Ended { TransactionStatus::Unknown } else { TransactionStatus::RolledBack };
+    Failure { job, at, cause, transaction_status }
 }
 
 /// The statement behind the last one of the piece that begins with this one.

@@ -5,12 +5,12 @@ use lockgate_schema::Schema;
 use lockgate_schema::sqlite::{Answer, AnswerColumns, Catalogue, QUESTION};
 use sqlx::FromRow;
 
-use super::{Backing, cause};
+use super::{SqliteBackend, cause};
 use crate::error::{Cause, Class};
-use crate::store::Table;
+use crate::history_table::TableName;
 
-impl Backing<'_> {
-    pub(super) async fn schema(&mut self, own: &Table) -> Result<Schema, Cause> {
+impl SqliteBackend<'_> {
+    pub(super) async fn schema(&mut self, own: &TableName) -> Result<Schema, Cause> {
         let rows = sqlx::raw_sql(QUESTION).fetch_all(self.held.connection()).await.map_err(|error| cause(&error))?;
         let mut catalogue = Catalogue::default();
         for row in &rows {

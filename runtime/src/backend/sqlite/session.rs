@@ -8,10 +8,10 @@ use lockgate_core::{StatementFlags, StatementKind};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Either, Row};
 
-use super::{Backing, cause};
-use crate::backend::{Job, Work};
+use super::{SqliteBackend, cause};
+use crate::backend::{Job, JobBody};
 use crate::error::{Cause, Class};
-use crate::store::identifier;
+use crate::history_table::identifier;
 
 /// What belongs to a connection and can be read and set. What belongs to the file (`user_version`) is a migration's
 /// to change.
@@ -98,15 +98,16 @@ impl Session {
                 "temp_store" => true,
                 // WAL mode is the file's, and so a migration's to change.
                 "journal_mode" => {
-                    value != "wal" && changed.text.is_some_and(|text| says(text, &[name]) && !says(text, &["wal"]))
+                    value != "wal"
+                        && changed.text.is_some_and(|text| contains_any(text, &[name]) && !contains_any(text, &["wal"]))
                 }
-                name => changed.text.is_none_or(|text| says(text, &[name])),
+                name => changed.text.is_none_or(|text| contains_any(text, &[name])),
             };
             if may {
                 words.push(format!("PRAGMA {name} = {value}"));
             }
         }
-        if changed.text.is_none_or(|text| says(text, &["case_sensitive_like"])) {
+        if changed.text.is_none_or(|text| contains_any(text, &["case_sensitive_like"])) {
             words.push(self.like());
         }
         words
@@ -128,7 +129,7 @@ pub(super) struct Changed {
 
 impl Changed {
     fn by(job: &Job) -> Self {
-        let Work::Script(sql) = &job.work else { return Self::default() };
+        let JobBody::Sql(sql) = &job.body else { return Self::default() };
         let names = sql.statements.iter().filter_map(|statement| attached(sql.text, statement));
         Self { text: Some(sql.text), attached: names.collect() }
     }
@@ -137,20 +138,20 @@ impl Changed {
 /// Whether a job may change its connection. A Rust function may do anything; a script is searched for the words that
 /// do, in whatever way it was split.
 pub(super) fn is_dirty(job: &Job) -> bool {
-    match &job.work {
-        Work::Nothing => false,
-        Work::Step(_) => true,
-        Work::Script(sql) => {
+    match &job.body {
+        JobBody::HistoryOnly => false,
+        JobBody::Rust(_) => true,
+        JobBody::Sql(sql) => {
             let flagged = sql.statements.iter().any(|statement| {
                 statement.kind == StatementKind::Pragma || statement.flags.contains(StatementFlags::SESSION_STATE)
             });
-            flagged || says(sql.text, &["pragma", "attach", "detach", "temp"])
+            flagged || contains_any(sql.text, &["pragma", "attach", "detach", "temp"])
         }
     }
 }
 
 /// Whether a text has one of these words in it, in either case and within whatever other word.
-pub(super) fn says(text: &str, words: &[&str]) -> bool {
+pub(super) fn contains_any(text: &str, words: &[&str]) -> bool {
     let bytes = text.as_bytes();
     let mut firsts = [false; 256];
     words.iter().for_each(|word| firsts[usize::from(word.as_bytes()[0])] = true);
@@ -161,9 +162,9 @@ pub(super) fn says(text: &str, words: &[&str]) -> bool {
     bytes.iter().enumerate().any(|(at, byte)| candidate(*byte) && words.iter().any(|word| begins(at, word)))
 }
 
-impl Backing<'_> {
+impl SqliteBackend<'_> {
     /// Notes how the connection stands before a job that may change it.
-    pub(super) async fn note(&mut self, job: &Job) -> Result<(), Cause> {
+    pub(super) async fn save_session(&mut self, job: &Job) -> Result<(), Cause> {
         if is_dirty(job) {
             self.dirty = true;
             self.changed = Changed::by(job);

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use lockgate_core::{Checksum, Set, State, other_tools};
 
-use crate::store::{Entry, FIELD, LOCKGATE, LogEvent, ROW, Store, Table};
+use crate::history_table::{FIELD, HistoryEntry, HistoryTable, LOCKGATE, LogEvent, ROW, TableName};
 
 const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 /// Milliseconds since 1970. `unixepoch('subsec')` would ask for SQLite 3.42.
@@ -18,7 +18,7 @@ pub(super) const LATER: &str = "owner, under_way";
 
 /// The rows of the set as one text, in no order; without the later columns where the table has none. Beside it, how
 /// many columns the table's key has.
-pub(super) fn history(table: &Table, set: &str, later: bool) -> String {
+pub(super) fn history(table: &TableName, set: &str, later: bool) -> String {
     let columns = COLUMNS.split(", ").chain(LATER.split(", ").filter(|_| later));
     let fields: Vec<String> = columns.map(|column| format!("ifnull({column}, '')")).collect();
     format!(
@@ -34,7 +34,7 @@ pub(super) fn history(table: &Table, set: &str, later: bool) -> String {
 ///
 /// To make one text of each row, and of all rows another one, takes SQLite three times as long. Rows that came in
 /// another order than that of the key would be taken for others, and read.
-pub(super) fn is_head(table: &Table, set: &str) -> String {
+pub(super) fn is_head(table: &TableName, set: &str) -> String {
     let of_set = format!("FROM {table} WHERE set_name = {}", literal(set));
     format!(
         "SELECT group_concat(version) IS ?1 AND group_concat(checksum, name) IS ?2 AND count(*) = ?3 AND count(finished_checksum) = 0 \
@@ -62,13 +62,13 @@ pub(super) fn head(set: &Set) -> (String, String, i64, Option<&'static str>) {
 }
 
 /// Of how many columns the key of this table in the database itself consists; a view has none.
-fn key(table: &Table) -> String {
+fn key(table: &TableName) -> String {
     format!("(SELECT count(*) FROM pragma_table_info({}, 'main') WHERE pk > 0)", literal(&table.name))
 }
 
 /// What stands under this name in the database itself: its columns, each with a comma before and after it, or nothing
 /// where nothing does; and the first table in which another tool keeps its history.
-pub(super) fn facts(table: &Table) -> String {
+pub(super) fn facts(table: &TableName) -> String {
     let names: Vec<String> = other_tools::OTHER_TOOLS.iter().map(|(table, _)| literal(table)).collect();
     format!(
         "SELECT (SELECT group_concat(',' || name || ',', '') FROM pragma_table_info({}, 'main')), \
@@ -79,7 +79,7 @@ pub(super) fn facts(table: &Table) -> String {
 }
 
 /// The history table and the log.
-pub(super) fn create(table: &Table) -> String {
+pub(super) fn create(table: &TableName) -> String {
     format!(
         "CREATE TABLE IF NOT EXISTS {table} (set_name TEXT NOT NULL, version INTEGER NOT NULL, name TEXT NOT NULL, \
          checksum TEXT NOT NULL, state TEXT NOT NULL, statements_done INTEGER NOT NULL, \
@@ -93,16 +93,16 @@ pub(super) fn create(table: &Table) -> String {
 }
 
 /// Gives a table of the first releases what it lacks.
-pub(super) fn extend(table: &Table) -> String {
+pub(super) fn extend(table: &TableName) -> String {
     format!("ALTER TABLE {table} ADD COLUMN owner TEXT; ALTER TABLE {table} ADD COLUMN under_way INTEGER")
 }
 
 /// What the history must say once a step is recorded: its row in this state, or none.
-pub(super) fn proof(store: &Store, entry: &Entry, state: Option<State>) -> String {
+pub(super) fn proof(history_table: &HistoryTable, entry: &HistoryEntry, state: Option<State>) -> String {
     let row = format!(
         "(SELECT count(*) FROM {} WHERE set_name = {} AND version = {}",
-        store.table,
-        literal(&store.set),
+        history_table.table,
+        literal(&history_table.set),
         entry.version
     );
     match state {
@@ -119,33 +119,39 @@ pub(super) fn answer(word: &str, proof: &str) -> String {
 }
 
 /// How many rows the set has.
-pub(super) fn count(store: &Store) -> String {
-    format!("(SELECT count(*) FROM {} WHERE set_name = {})", store.table, literal(&store.set))
+pub(super) fn count(history_table: &HistoryTable) -> String {
+    format!("(SELECT count(*) FROM {} WHERE set_name = {})", history_table.table, literal(&history_table.set))
 }
 
 /// Whether something runs that is not ours when the history table is written.
-pub(super) fn has_triggers(store: &Store) -> String {
-    let of = format!("type = 'trigger' AND tbl_name COLLATE NOCASE = {}", literal(&store.table.name));
+pub(super) fn has_triggers(history_table: &HistoryTable) -> String {
+    let of = format!("type = 'trigger' AND tbl_name COLLATE NOCASE = {}", literal(&history_table.table.name));
     format!(
         "(EXISTS (SELECT 1 FROM main.sqlite_schema WHERE {of}) OR EXISTS (SELECT 1 FROM temp.sqlite_schema WHERE {of}))"
     )
 }
 
 /// Records a migration that began at this moment.
-pub(super) fn insert(store: &Store, entry: &Entry, state: State, done: u32, began: SystemTime) -> String {
+pub(super) fn insert(
+    history_table: &HistoryTable,
+    entry: &HistoryEntry,
+    state: State,
+    done: u32,
+    began: SystemTime,
+) -> String {
     let began = began.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
     format!(
         "INSERT INTO {} (set_name, version, name, checksum, state, statements_done, applied_at, elapsed_ms, \
          applied_by, application, lockgate) VALUES ({}, {}, {}, '{}', '{}', {done}, {NOW}, max(0, {NOW_MS} - {began}), \
          {}, {}, '{LOCKGATE}')",
-        store.table,
-        literal(&store.set),
+        history_table.table,
+        literal(&history_table.set),
         entry.version,
         literal(&entry.name),
         entry.checksum,
         state.as_str(),
         literal(&user()),
-        literal(store.application),
+        literal(history_table.application),
     )
 }
 
@@ -155,7 +161,7 @@ pub(super) fn notes(name: &str) -> String {
 }
 
 /// Notes there that a migration ran.
-pub(super) fn note(name: &str, entry: &Entry, done: u32) -> String {
+pub(super) fn note(name: &str, entry: &HistoryEntry, done: u32) -> String {
     format!(
         "INSERT INTO temp.{name} VALUES ({}, {}, '{}', {done}, julianday('now'))",
         entry.version,
@@ -165,31 +171,31 @@ pub(super) fn note(name: &str, entry: &Entry, done: u32) -> String {
 }
 
 /// Records all that is noted there as applied, the first of which began at this moment.
-pub(super) fn record(store: &Store, name: &str, began: SystemTime) -> String {
+pub(super) fn record(history_table: &HistoryTable, name: &str, began: SystemTime) -> String {
     let began = began.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
     format!(
         "INSERT INTO {} (set_name, version, name, checksum, state, statements_done, applied_at, elapsed_ms, \
          applied_by, application, lockgate) SELECT {}, version, name, checksum, '{}', done, strftime('%Y-%m-%dT%H:%M:%fZ', at), \
          max(0, CAST((at - lag(at, 1, 2440587.5 + {began} / 86400000.0) OVER (ORDER BY version)) * 86400000 AS INTEGER)), \
          {}, {}, '{LOCKGATE}' FROM temp.{name}; DROP TABLE temp.{name}",
-        store.table,
-        literal(&store.set),
+        history_table.table,
+        literal(&history_table.set),
         State::Applied.as_str(),
         literal(&user()),
-        literal(store.application),
+        literal(history_table.application),
     )
 }
 
 /// Makes a row say what is embedded: name, checksum, wholly applied.
-pub(super) fn rewrite(store: &Store, entry: &Entry, later: bool) -> String {
+pub(super) fn rewrite(history_table: &HistoryTable, entry: &HistoryEntry, later: bool) -> String {
     format!(
         "UPDATE {} SET name = {}, checksum = '{}', state = 'applied', finished_checksum = NULL{} \
          WHERE set_name = {} AND version = {}",
-        store.table,
+        history_table.table,
         literal(&entry.name),
         entry.checksum,
         if later { ", owner = NULL, under_way = NULL" } else { "" },
-        literal(&store.set),
+        literal(&history_table.set),
         entry.version
     )
 }
@@ -205,7 +211,7 @@ pub(super) struct Advance<'a> {
 }
 
 /// Moves the row of a script that is not transactional on.
-pub(super) fn advance(store: &Store, entry: &Entry, to: &Advance<'_>) -> String {
+pub(super) fn advance(history_table: &HistoryTable, entry: &HistoryEntry, to: &Advance<'_>) -> String {
     let Advance { state, done, finished, owner, under_way } = *to;
     let owner = owner.map_or_else(|| "NULL".to_owned(), literal);
     let under_way = under_way.map_or_else(|| "NULL".to_owned(), |statement| statement.to_string());
@@ -228,60 +234,76 @@ pub(super) fn advance(store: &Store, entry: &Entry, to: &Advance<'_>) -> String 
         "UPDATE {} SET state = '{}', statements_done = {done}, finished_checksum = {finished}, owner = {owner}, \
          under_way = {under_way}{checksum}{applied} \
          WHERE set_name = {} AND version = {}",
-        store.table,
+        history_table.table,
         state.as_str(),
-        literal(&store.set),
+        literal(&history_table.set),
         entry.version
     )
 }
 
 /// Makes a row say that so many statements have finished, that none is under way, and that nobody is at work.
-pub(super) fn settle(store: &Store, entry: &Entry, done: u32, finished: Option<&Checksum>) -> String {
+pub(super) fn settle(
+    history_table: &HistoryTable,
+    entry: &HistoryEntry,
+    done: u32,
+    finished: Option<&Checksum>,
+) -> String {
     let finished = finished.map_or_else(|| "NULL".to_owned(), |checksum| format!("'{checksum}'"));
     format!(
         "UPDATE {} SET statements_done = {done}, finished_checksum = {finished}, owner = NULL, under_way = NULL \
          WHERE set_name = {} AND version = {}",
-        store.table,
-        literal(&store.set),
+        history_table.table,
+        literal(&history_table.set),
         entry.version
     )
 }
 
 /// Removes a row.
-pub(super) fn delete(store: &Store, entry: &Entry) -> String {
-    format!("DELETE FROM {} WHERE set_name = {} AND version = {}", store.table, literal(&store.set), entry.version)
+pub(super) fn delete(history_table: &HistoryTable, entry: &HistoryEntry) -> String {
+    format!(
+        "DELETE FROM {} WHERE set_name = {} AND version = {}",
+        history_table.table,
+        literal(&history_table.set),
+        entry.version
+    )
 }
 
 /// Adds to the log, if this is true; else the statement fails.
-pub(super) fn log(store: &Store, entry: &Entry, event: LogEvent, detail: Option<&str>, proof: Option<&str>) -> String {
+pub(super) fn log(
+    history_table: &HistoryTable,
+    entry: &HistoryEntry,
+    event: LogEvent,
+    detail: Option<&str>,
+    proof: Option<&str>,
+) -> String {
     // The column takes no NULL.
     let version = proof
         .map_or_else(|| entry.version.to_string(), |proof| format!("CASE WHEN {proof} THEN {} END", entry.version));
     format!(
         "INSERT INTO {} (logged_at, logged_by, set_name, version, name, event, application, lockgate, detail) \
          VALUES ({NOW}, {}, {}, {}, {}, '{}', {}, '{LOCKGATE}', {})",
-        store.table.log(),
+        history_table.table.log(),
         literal(&user()),
-        literal(&store.set),
+        literal(&history_table.set),
         version,
         literal(&entry.name),
         event.as_str(),
-        literal(store.application),
+        literal(history_table.application),
         detail.map_or_else(|| "NULL".to_owned(), literal),
     )
 }
 
 /// Adds to the log what was recorded of these, which are all that is recorded, one after the other; nothing where the
 /// history does not say just that.
-pub(super) fn log_all<'a>(store: &Store, entries: impl Iterator<Item = &'a Entry>) -> String {
-    let (table, set) = (&store.table, literal(&store.set));
+pub(super) fn log_all<'a>(history_table: &HistoryTable, entries: impl Iterator<Item = &'a HistoryEntry>) -> String {
+    let (table, set) = (&history_table.table, literal(&history_table.set));
     let checksums: String = entries.map(|entry| entry.checksum.to_string()).collect();
     format!(
         "INSERT INTO {} (logged_at, logged_by, set_name, version, name, event, application, lockgate) \
          SELECT applied_at, applied_by, set_name, version, name, '{}', application, lockgate FROM {table} \
          WHERE set_name = {set} AND state = '{}' AND (SELECT group_concat(checksum, '') FROM (SELECT checksum FROM {table} \
          WHERE set_name = {set} ORDER BY version)) = '{checksums}' ORDER BY version",
-        store.table.log(),
+        history_table.table.log(),
         LogEvent::Applied.as_str(),
         State::Applied.as_str(),
     )

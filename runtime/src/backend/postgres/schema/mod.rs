@@ -23,9 +23,9 @@ use sqlx::{Connection, Either, Row as _};
 use self::column::Columns;
 use self::relation::Relations;
 use self::world::World;
-use super::Backing;
+use super::PostgresBackend;
 use crate::error::{Cause, Class};
-use crate::store::Table;
+use crate::history_table::TableName;
 
 /// The main version of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,8 +61,8 @@ const SHOWN: usize = 3;
 /// schema.
 const BEFORE: usize = 4;
 
-impl Backing<'_> {
-    pub(super) async fn schema(&mut self, own: &Table) -> Result<Schema, Cause> {
+impl PostgresBackend<'_> {
+    pub(super) async fn schema(&mut self, own: &TableName) -> Result<Schema, Cause> {
         let mut attempt = 1;
         loop {
             let facts = self.schema_facts().await?;
@@ -95,7 +95,7 @@ impl Backing<'_> {
         Ok(Facts { release, present: row.try_get(2).map_err(read)? })
     }
 
-    async fn attempt(&mut self, own: &Table, facts: &Facts) -> Result<Schema, Cause> {
+    async fn attempt(&mut self, own: &TableName, facts: &Facts) -> Result<Schema, Cause> {
         let answers = self.answers(&queries(facts)).await?;
         let answers: Vec<_> = answers.iter().map(String::as_str).collect();
         let ([present], answers) = answers.split_first_chunk().expect("there is an answer to each query");
@@ -190,7 +190,7 @@ fn queries(facts: &Facts) -> Vec<String> {
 }
 
 /// The schema, and what exists and was not read.
-fn assemble(own: &Table, answers: &[&str]) -> Result<(Schema, Vec<(u32, u32)>), Cause> {
+fn assemble(own: &TableName, answers: &[&str]) -> Result<(Schema, Vec<(u32, u32)>), Cause> {
     let (
         &[
             database,
@@ -251,7 +251,7 @@ fn shown(name: &Name) -> String {
     let quoted = |name: &str| {
         let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
             && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-        if plain { name.to_owned() } else { crate::store::identifier(name) }
+        if plain { name.to_owned() } else { crate::history_table::identifier(name) }
     };
     let schema = name.schema.as_ref().map(|schema| format!("{}.", quoted(schema)));
     schema.unwrap_or_default() + &quoted(&name.name)

@@ -8,7 +8,7 @@ use lockgate_schema::{Detail, Meta, Name, Namespace, Owner, Privilege};
 use super::acl::privileges;
 use super::rows::{Row, rows};
 use crate::error::Cause;
-use crate::store::Table;
+use crate::history_table::TableName;
 
 /// The catalogues by their oids, which are the same in every release.
 pub(super) mod class {
@@ -46,7 +46,7 @@ type Address = (u32, u32, i64);
 
 pub(super) struct World<'a> {
     /// The history table that is ours.
-    pub(super) own: &'a Table,
+    pub(super) own: &'a TableName,
     database_owner: u32,
     /// Names by oid; none for the temporary schema of another session.
     schemas: HashMap<u32, Option<String>>,
@@ -57,7 +57,7 @@ pub(super) struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    pub(super) fn read(own: &'a Table, answers: [&str; 4]) -> Result<Self, Cause> {
+    pub(super) fn read(own: &'a TableName, answers: [&str; 4]) -> Result<Self, Cause> {
         let [database, namespaces, comments, labels] = answers;
         let mut world = Self {
             own,

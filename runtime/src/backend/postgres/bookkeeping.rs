@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use lockgate_core::{Action, StatementKind};
 
-use super::kept;
 use super::message::{Message, Slot};
+use super::session_state;
 use super::sql::{self, BEGIN, Fields, Write, literal};
-use super::{Backing, From, Open};
-use crate::backend::{Job, Sql, Work};
-use crate::store::{Store, identifier};
+use super::{Expected, PostgresBackend, RunTransaction};
+use crate::backend::{Job, JobBody, Sql};
+use crate::history_table::{HistoryTable, identifier};
 
 /// The scripts of one message, in bytes and in number: bounded, so that what the server parses at once
 /// is, and what is sent again when it cannot parse one of them.
@@ -39,12 +39,13 @@ pub(super) fn next_batch(batch: usize, elapsed: Duration) -> usize {
     }
 }
 
-impl Backing<'_> {
+impl PostgresBackend<'_> {
     /// What comes before the first thing that a run writes: the tables. Gives the number of results
     /// after which they are there.
-    pub(super) fn prepare(&self, store: &Store, message: &mut Message) -> usize {
+    pub(super) fn prepare(&self, history_table: &HistoryTable, message: &mut Message) -> usize {
         let facts = self.facts();
-        let (present, extended) = (facts.found.present(&store.table), facts.found.extended(&store.table));
+        let (present, extended) =
+            (facts.candidates.present(&history_table.table), facts.candidates.extended(&history_table.table));
         if present && extended && facts.advisory {
             return 0;
         }
@@ -57,17 +58,17 @@ impl Backing<'_> {
             }
         }
         if !present {
-            if let Some(alone) = sql::create_alone(self.table(), &self.mutex(store)) {
+            if let Some(alone) = sql::create_alone(self.table(), &self.mutex(history_table)) {
                 message.push(Slot::Lock(0), &alone);
             }
-            for statement in sql::create(self.table(), &store.table, &self.mutex(store)) {
+            for statement in sql::create(self.table(), &history_table.table, &self.mutex(history_table)) {
                 message.push(Slot::Tables, &statement);
             }
         } else if !extended {
             message.push(Slot::Setup, &sql::extend(self.table()));
         }
         if !facts.advisory {
-            message.push(Slot::Setup, &sql::make_lock_row(store, self.table()));
+            message.push(Slot::Setup, &sql::make_lock_row(history_table, self.table()));
         }
         if own {
             message.push(Slot::Setup, "COMMIT");
@@ -76,11 +77,11 @@ impl Backing<'_> {
     }
 
     /// Takes down that the tables are there.
-    pub(super) fn prepared(&mut self, store: &Store) {
-        let name = store.table.name.clone();
+    pub(super) fn prepared(&mut self, history_table: &HistoryTable) {
+        let name = history_table.table.name.clone();
         let schema = self.table().schema.clone().unwrap_or_default();
         if let Some(facts) = &mut self.facts {
-            facts.found.made(schema, name);
+            facts.candidates.made(schema, name);
         }
     }
 
@@ -108,37 +109,44 @@ impl Backing<'_> {
     }
 
     /// The statement that begins a transaction behind its BEGIN, as far as a run needs it.
-    pub(super) fn begins(&self, store: &Store, script: Option<&Sql>, durable: bool) -> String {
-        sql::begin(&self.settings(script, durable), &self.mutex(store), self.table())
+    pub(super) fn begins(&self, history_table: &HistoryTable, script: Option<&Sql>, durable: bool) -> String {
+        sql::begin(&self.settings(script, durable), &self.mutex(history_table), self.table())
     }
 
     /// The statement that fails unless the history is the one that is gone on from.
-    pub(super) fn guard(&self, store: &Store) -> String {
-        match &self.from {
-            From::Seen(digest) => sql::unchanged(store, self.table(), digest),
-            From::Done(version, recorded) => sql::follows(store, self.table(), *version, *recorded),
+    pub(super) fn guard(&self, history_table: &HistoryTable) -> String {
+        match &self.expected {
+            Expected::Digest(digest) => sql::unchanged(history_table, self.table(), digest),
+            Expected::Step(version, recorded) => sql::follows(history_table, self.table(), *version, *recorded),
         }
     }
 
     /// The beginning of a job's transaction. `first` is the first of a message: what it goes on from was
     /// done by an earlier one, if at all.
-    pub(super) fn begin(&self, store: &Store, index: usize, job: &Job, first: bool, message: &mut Message) {
-        let script = match &job.work {
-            Work::Script(sql) => Some(&**sql),
-            Work::Nothing | Work::Step(_) => None,
+    pub(super) fn begin(
+        &self,
+        history_table: &HistoryTable,
+        index: usize,
+        job: &Job,
+        first: bool,
+        message: &mut Message,
+    ) {
+        let script = match &job.body {
+            JobBody::Sql(sql) => Some(&**sql),
+            JobBody::HistoryOnly | JobBody::Rust(_) => None,
         };
         if !self.is_one_transaction() {
             message.push(Slot::Begin(index), BEGIN);
-            if let Some(keep) = self.is_put_back(job).then(|| self.keep_session()).flatten() {
+            if let Some(keep) = self.restores_session(job).then(|| self.save_session_statement()).flatten() {
                 message.push(Slot::Begin(index), &keep);
             }
         }
-        message.push(Slot::Lock(index), &self.begins(store, script, job.last || self.is_one_transaction()));
+        message.push(Slot::Lock(index), &self.begins(history_table, script, job.last || self.is_one_transaction()));
         if first {
-            message.push(Slot::Guard(index), &self.guard(store));
+            message.push(Slot::Guard(index), &self.guard(history_table));
         }
-        if self.may_alter(store, job) {
-            message.push(Slot::Begin(index), &sql::count(store, self.table()));
+        if self.may_alter(history_table, job) {
+            message.push(Slot::Begin(index), &sql::count(history_table, self.table()));
         }
         if let Some(role) = script.and_then(|sql| sql.script.role()) {
             message.push(Slot::Begin(index), &format!("SET LOCAL ROLE {}", identifier(role)));
@@ -146,15 +154,15 @@ impl Backing<'_> {
     }
 
     /// Whether something of the job may write into the history table, or does when it is written.
-    pub(super) fn may_alter(&self, store: &Store, job: &Job) -> bool {
-        let names = matches!(&job.work, Work::Script(sql) if says(sql, &store.table.name));
-        names || job.may_change_session() || self.facts().found.has_triggers(&store.table)
+    pub(super) fn may_alter(&self, history_table: &HistoryTable, job: &Job) -> bool {
+        let names = matches!(&job.body, JobBody::Sql(sql) if contains_word(sql, &history_table.table.name));
+        names || job.may_change_session() || self.facts().candidates.has_triggers(&history_table.table)
     }
 
     /// What makes the role that of the run again, where a script or a step may have changed it: the row
     /// is written as it.
     pub(super) fn restore_role(&self, job: &Job) -> Vec<String> {
-        let has_role = matches!(&job.work, Work::Script(sql) if sql.script.role().is_some());
+        let has_role = matches!(&job.body, JobBody::Sql(sql) if sql.script.role().is_some());
         let may = job.may_change_session() || sets(job) || has_role;
         if !may {
             return Vec::new();
@@ -164,29 +172,32 @@ impl Backing<'_> {
     }
 
     /// Whether a job is one of those that are put back in their transaction.
-    pub(super) fn is_put_back(&self, job: &Job) -> bool {
+    pub(super) fn restores_session(&self, job: &Job) -> bool {
         let within = self.is_one_transaction() && (sets(job) || calls_set_config(job));
         self.facts().plpgsql && (within || job.may_change_session())
     }
 
     /// What keeps the session as it is, before anything of ours is set in it.
-    pub(super) fn keep_session(&self) -> Option<String> {
-        self.facts().plpgsql.then(|| kept::keep(self.leftovers))
+    pub(super) fn save_session_statement(&self) -> Option<String> {
+        self.facts().plpgsql.then(|| session_state::save(self.session_cleanup))
     }
 
     /// What puts the session back, inside the transaction that changed it: what comes next on it may be the
     /// next migration, the caller or another client of a pooler.
-    pub(super) fn put_back_within(&self) -> Vec<String> {
+    pub(super) fn restore_within(&self) -> Vec<String> {
         vec![
             format!("SET SESSION AUTHORIZATION {}", literal(&self.facts().login)),
             format!("SET ROLE {}", self.role()),
             // What a script cannot lose is known here where the session cannot be another one meanwhile.
-            self.kept.as_deref().filter(|_| self.is_one_transaction()).map_or_else(kept::put_back, kept::put_back_to),
+            self.saved_session
+                .as_deref()
+                .filter(|_| self.is_one_transaction())
+                .map_or_else(session_state::restore, session_state::restore_from),
         ]
     }
 
     /// What puts the session back behind all that ran in it.
-    pub(super) fn words_that_put_back(&self) -> Vec<String> {
+    pub(super) fn restore_statements(&self) -> Vec<String> {
         let facts = self.facts();
         let mut words = vec![
             format!("SET SESSION AUTHORIZATION {}", literal(&facts.login)),
@@ -194,7 +205,7 @@ impl Backing<'_> {
             format!("SET lock_timeout = {}", literal(&facts.lock_timeout)),
             format!("SET statement_timeout = {}", literal(&facts.statement_timeout)),
         ];
-        words.extend(self.kept.as_deref().map(kept::put_back_to));
+        words.extend(self.saved_session.as_deref().map(session_state::restore_from));
         words
     }
 
@@ -216,15 +227,15 @@ impl Backing<'_> {
     }
 
     /// Takes down that a job is done: what the next one goes on from, and whether its commit waited for the disk.
-    pub(super) fn went_on(&mut self, job: &Job) {
-        self.from = From::Done(job.entry.version.get(), Self::write(job) != Write::Delete);
+    pub(super) fn note_done(&mut self, job: &Job) {
+        self.expected = Expected::Step(job.entry.version.get(), Self::write(job) != Write::Delete);
         self.unflushed = !job.last && !job.is_outside() && !self.is_one_transaction();
     }
 
     fn fields(job: &Job, behind: Option<i64>) -> Fields {
-        let done = match &job.work {
-            Work::Script(sql) => u32::try_from(sql.statements.len()).unwrap_or(u32::MAX),
-            Work::Nothing | Work::Step(_) => 0,
+        let done = match &job.body {
+            JobBody::Sql(sql) => u32::try_from(sql.statements.len()).unwrap_or(u32::MAX),
+            JobBody::HistoryOnly | JobBody::Rust(_) => 0,
         };
         let done = match job.action {
             Action::Settle { statements_done, .. } => statements_done,
@@ -234,26 +245,37 @@ impl Backing<'_> {
     }
 
     /// The message for as many of the jobs as fit, and how many those are.
-    pub(super) fn message(&self, store: &Store, jobs: &[Job], first: usize, most: usize) -> (Message, usize) {
+    pub(super) fn message(
+        &self,
+        history_table: &HistoryTable,
+        jobs: &[Job],
+        first: usize,
+        most: usize,
+    ) -> (Message, usize) {
         let taken = Self::fitting(jobs, first, most);
         let mut message = Message::default();
-        message.tables = if self.open == Open::WithTables { 0 } else { self.prepare(store, &mut message) };
+        message.tables = if self.run_transaction == RunTransaction::WithTables {
+            0
+        } else {
+            self.prepare(history_table, &mut message)
+        };
         // Named for this message alone: a pooler may give its session to anyone afterwards.
         let name = (taken >= PREPARED_JOBS && !self.held.is_borrowed() && !self.is_one_transaction())
             .then(|| format!("lockgate_{:016x}", crate::backend::chance()));
         let writes = jobs.get(first).map(Self::write);
         if let (Some(name), Some(write)) = (&name, writes) {
-            message.push(Slot::Setup, &sql::prepare(name, store, self.table(), &self.mutex(store), write));
+            message
+                .push(Slot::Setup, &sql::prepare(name, history_table, self.table(), &self.mutex(history_table), write));
             message.prepared = Some(name.clone());
         }
         let mut behind = None;
         for (index, job) in jobs.iter().enumerate().skip(first).take(taken) {
-            self.begin(store, index, job, index == first, &mut message);
-            if let Work::Script(sql) = &job.work {
+            self.begin(history_table, index, job, index == first, &mut message);
+            if let JobBody::Sql(sql) = &job.body {
                 message.push_script(index, sql, 0..sql.statements.len());
             }
             let prepared = name.as_deref().filter(|_| Some(Self::write(job)) == writes && !job.may_change_session());
-            self.finish(store, index, job, behind, prepared, &mut message);
+            self.finish(history_table, index, job, behind, prepared, &mut message);
             behind = (Self::write(job) == Write::Insert).then(|| job.entry.version.get());
         }
         if let Some(name) = &name {
@@ -266,11 +288,11 @@ impl Backing<'_> {
     fn fitting(jobs: &[Job], first: usize, most: usize) -> usize {
         let (mut bytes, mut taken) = (0, 0);
         for job in jobs.iter().skip(first).take(most) {
-            let size = match &job.work {
-                Work::Nothing => 0,
-                Work::Script(sql) if sql.has_data() => break,
-                Work::Script(sql) => sql.code().len(),
-                Work::Step(_) => break,
+            let size = match &job.body {
+                JobBody::HistoryOnly => 0,
+                JobBody::Sql(sql) if sql.has_data() => break,
+                JobBody::Sql(sql) => sql.code().len(),
+                JobBody::Rust(_) => break,
             };
             if taken > 0 && bytes + size > MESSAGE_BYTES {
                 break;
@@ -287,7 +309,7 @@ impl Backing<'_> {
     /// The end of a job's transaction: its row, and the commit.
     pub(super) fn finish(
         &self,
-        store: &Store,
+        history_table: &HistoryTable,
         index: usize,
         job: &Job,
         behind: Option<i64>,
@@ -300,25 +322,25 @@ impl Backing<'_> {
         let fields = Self::fields(job, behind);
         let record = match prepared {
             Some(name) => sql::execute(name, &fields),
-            None => sql::record(store, self.table(), &self.mutex(store), Self::write(job), &fields),
+            None => sql::record(history_table, self.table(), &self.mutex(history_table), Self::write(job), &fields),
         };
         message.push(Slot::Record(index), &record);
-        if self.may_alter(store, job) {
+        if self.may_alter(history_table, job) {
             let more = match Self::write(job) {
                 Write::Insert => 1,
                 Write::Rewrite | Write::Settle { .. } => 0,
                 Write::Delete => -1,
             };
-            message.push(Slot::Record(index), &sql::counted(store, self.table(), more));
+            message.push(Slot::Record(index), &sql::counted(history_table, self.table(), more));
         }
-        if self.is_put_back(job) {
-            for statement in self.put_back_within() {
+        if self.restores_session(job) {
+            for statement in self.restore_within() {
                 message.push(Slot::Bookkeeping(index), &statement);
             }
         }
         // What a script says of durability and limits ends with it, and the commit is ours. What it says for its
         // transaction alone counts at the last commit, which makes the others durable.
-        let has_data = matches!(&job.work, Work::Script(sql) if sql.has_data());
+        let has_data = matches!(&job.body, JobBody::Sql(sql) if sql.has_data());
         if job.last || job.may_change_session() || has_data {
             for (name, value) in self.settings(None, job.last || self.is_one_transaction()) {
                 let set = format!("SELECT pg_catalog.set_config('{name}', {}, true)", literal(&value));
@@ -338,16 +360,16 @@ impl Backing<'_> {
 /// Whether a script sets something, be it for its transaction alone.
 fn sets(job: &Job) -> bool {
     let session = |sql: &Sql| sql.statements.iter().any(|statement| statement.kind == StatementKind::Session);
-    matches!(&job.work, Work::Script(sql) if session(sql))
+    matches!(&job.body, JobBody::Sql(sql) if session(sql))
 }
 
 /// Whether a script may set something by a function, be it for its transaction alone.
 fn calls_set_config(job: &Job) -> bool {
-    matches!(&job.work, Work::Script(sql) if says(sql, "set_config"))
+    matches!(&job.body, JobBody::Sql(sql) if contains_word(sql, "set_config"))
 }
 
 /// Whether this word stands somewhere in a script.
-fn says(sql: &Sql, word: &str) -> bool {
+fn contains_word(sql: &Sql, word: &str) -> bool {
     sql.code().as_bytes().windows(word.len()).any(|found| found.eq_ignore_ascii_case(word.as_bytes()))
 }
 

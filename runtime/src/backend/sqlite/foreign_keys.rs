@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::{AssertSqlSafe, Row};
 
 use super::sql::literal;
-use super::{Backing, Broken, cause};
+use super::{JobError, SqliteBackend, cause};
 use crate::backend::{FailedAt, Job};
 use crate::error::{Cause, Class};
-use crate::store::Store;
+use crate::history_table::HistoryTable;
 
 /// Rows that point to rows that are not there, counted by what survives when a table is built anew: its name, the
 /// table pointed to and the columns. Row ids and the numbers of keys do not.
@@ -41,34 +41,34 @@ fn counted(of: Option<&str>) -> String {
     )
 }
 
-impl Backing<'_> {
+impl SqliteBackend<'_> {
     /// Runs a job while foreign keys are not enforced, the only safe way: the pragma has no effect
     /// inside a transaction, so the job gets one of its own, and what it breaks is found before it
     /// is committed. A connection that does not enforce them is left so, and looked at all the same.
-    pub(super) async fn run_unenforced(&mut self, store: &Store, job: &Job) -> Result<(), Broken> {
+    pub(super) async fn run_unenforced(&mut self, history_table: &HistoryTable, job: &Job) -> Result<(), JobError> {
         let begin = |cause| (FailedAt::Begin, cause);
         let enforced = self.number("PRAGMA foreign_keys").await.map_err(begin)? != 0;
         if enforced {
-            self.unenforced = true;
+            self.foreign_keys_off = true;
             self.execute("PRAGMA foreign_keys = OFF").await.map_err(begin)?;
         }
-        let done = self.run_checked(store, job).await;
+        let done = self.run_checked(history_table, job).await;
         if done.is_err() && self.open {
             // Only this job is in the transaction.
             self.roll_back().await;
         }
         if enforced {
             self.execute("PRAGMA foreign_keys = ON").await.map_err(begin)?;
-            self.unenforced = false;
+            self.foreign_keys_off = false;
         }
         done
     }
 
-    async fn run_checked(&mut self, store: &Store, job: &Job) -> Result<(), Broken> {
+    async fn run_checked(&mut self, history_table: &HistoryTable, job: &Job) -> Result<(), JobError> {
         let bookkeeping = |cause| (FailedAt::Bookkeeping, cause);
-        self.reopen(store, job).await?;
+        self.reopen(history_table, job).await?;
         let before = self.violations().await.map_err(bookkeeping)?;
-        self.run_job(store, job).await?;
+        self.run_job(history_table, job).await?;
         let after = self.violations().await.map_err(bookkeeping)?;
         if let Some(message) = self.broken_since(&before, &after).await.map_err(bookkeeping)? {
             return Err((FailedAt::ForeignKeys, Cause::new(Class::Other, message)));

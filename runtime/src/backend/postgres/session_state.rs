@@ -5,13 +5,13 @@
 //! the end.
 
 use super::sql::literal;
-use crate::backend::Leftovers;
+use crate::backend::SessionCleanup;
 
 /// What there is to know of a session, as one text: an expression.
-fn kept(leftovers: Leftovers) -> String {
-    let things = match leftovers {
-        Leftovers::PutBack => THINGS,
-        Leftovers::Leave => "",
+fn state_expression(session_cleanup: SessionCleanup) -> String {
+    let things = match session_cleanup {
+        SessionCleanup::Restore => THINGS,
+        SessionCleanup::SettingsOnly => "",
     };
     format!(
         "(SELECT pg_catalog.jsonb_build_object('settings', (SELECT COALESCE(pg_catalog.jsonb_object_agg(name, setting), \
@@ -35,23 +35,23 @@ const THINGS: &str = ", 'prepared', (SELECT COALESCE(pg_catalog.jsonb_agg(name),
      AND locktype OPERATOR(pg_catalog.=) 'advisory')";
 
 /// Asks for it: one row with the column `kept`.
-pub(super) fn ask(leftovers: Leftovers) -> String {
-    format!("SELECT {} AS kept", kept(leftovers))
+pub(super) fn query(session_cleanup: SessionCleanup) -> String {
+    format!("SELECT {} AS kept", state_expression(session_cleanup))
 }
 
 /// Keeps it in the transaction. Before that has changed any setting: those would be kept with it.
-pub(super) fn keep(leftovers: Leftovers) -> String {
-    format!("SELECT pg_catalog.set_config('lockgate.kept', {}, true)", kept(leftovers))
+pub(super) fn save(session_cleanup: SessionCleanup) -> String {
+    format!("SELECT pg_catalog.set_config('lockgate.kept', {}, true)", state_expression(session_cleanup))
 }
 
 /// Puts back what [`keep`] kept, unless the migration lost it itself by `RESET ALL`.
-pub(super) fn put_back() -> String {
-    words("pg_catalog.current_setting('lockgate.kept', true)")
+pub(super) fn restore() -> String {
+    restore_block("pg_catalog.current_setting('lockgate.kept', true)")
 }
 
 /// Puts back what was asked for earlier: a text of [`kept`].
-pub(super) fn put_back_to(kept: &str) -> String {
-    words(&literal(kept))
+pub(super) fn restore_from(kept: &str) -> String {
+    restore_block(&literal(kept))
 }
 
 /// Lets go of whatever was not there before. Settings that an application made up (`app.tenant`) are not
@@ -59,7 +59,7 @@ pub(super) fn put_back_to(kept: &str) -> String {
 /// that of the catalogue until the settings are put back, so that all names and operators are its own; what
 /// comes after that says so itself. What was listened to in this transaction is not listed yet: all of it
 /// goes, and what was there before comes again.
-fn words(kept: &str) -> String {
+fn restore_block(kept: &str) -> String {
     let body = format!(
         "DECLARE said pg_catalog.text; kept pg_catalog.jsonb; r pg_catalog.record; k bigint; BEGIN \
          said := {kept}; \

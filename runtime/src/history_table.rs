@@ -10,8 +10,8 @@ use crate::error::Cause;
 
 /// Where a run keeps its history, and what it writes of itself into each row.
 #[derive(Clone, Debug)]
-pub(crate) struct Store {
-    pub(crate) table: Table,
+pub(crate) struct HistoryTable {
+    pub(crate) table: TableName,
     pub(crate) set: String,
     /// Name and version of the program.
     pub(crate) application: &'static str,
@@ -19,12 +19,12 @@ pub(crate) struct Store {
 
 /// The name of the history table, perhaps with its schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Table {
+pub(crate) struct TableName {
     pub(crate) schema: Option<String>,
     pub(crate) name: String,
 }
 
-impl Table {
+impl TableName {
     /// Reads `table` or `schema.table`.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (schema, name) = match text.split_once('.') {
@@ -57,7 +57,7 @@ impl Table {
 }
 
 /// As SQL writes it, quoted.
-impl fmt::Display for Table {
+impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(schema) = &self.schema {
             write!(f, "{}.", identifier(schema))?;
@@ -80,13 +80,13 @@ pub(crate) use lockgate_core::history::{FIELD, ROW};
 /// The rows of a text that has the fields of each in this order: version, name, checksum, state, finished
 /// statements, checksum over these or nothing, time, milliseconds, role, program, release; then, where the
 /// table has them, owner or nothing, and the statement under way or nothing.
-pub(crate) fn rows(text: &str, table: &Table) -> Result<Vec<Row>, Cause> {
+pub(crate) fn rows(text: &str, table: &TableName) -> Result<Vec<Row>, Cause> {
     let mut rows = text.split(ROW).map(|text| row(text, table)).collect::<Result<Vec<_>, _>>()?;
     rows.sort_by_key(|row| row.version);
     Ok(rows)
 }
 
-fn row(text: &str, table: &Table) -> Result<Row, Cause> {
+fn row(text: &str, table: &TableName) -> Result<Row, Cause> {
     let mut fields = [""; 13];
     let mut count = 0;
     for field in text.split(FIELD) {
@@ -125,7 +125,7 @@ fn row(text: &str, table: &Table) -> Result<Row, Cause> {
 
 /// What the bookkeeping writes of one step.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
+pub(crate) struct HistoryEntry {
     pub(crate) version: Version,
     pub(crate) name: String,
     pub(crate) checksum: Checksum,
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn rows_are_read_in_order_and_a_broken_one_is_named() {
-        let table = Table::parse("done").unwrap();
+        let table = TableName::parse("done").unwrap();
         let checksum = Checksum::v1([7; 32]);
         let text = |version: &str, done: &str| {
             ["n", &checksum.to_string(), "applied", done, "", "t", "3", "me", "app", "1"]
@@ -193,11 +193,11 @@ mod tests {
 
     #[test]
     fn a_history_table_is_named_with_or_without_schema() {
-        assert_eq!(Table::parse("ops.lockgate_history").unwrap().to_string(), "\"ops\".\"lockgate_history\"");
-        assert_eq!(Table::parse("lockgate_history").unwrap().log().to_string(), "\"lockgate_log\"");
-        assert_eq!(Table::parse("done").unwrap().log().to_string(), "\"done_log\"");
+        assert_eq!(TableName::parse("ops.lockgate_history").unwrap().to_string(), "\"ops\".\"lockgate_history\"");
+        assert_eq!(TableName::parse("lockgate_history").unwrap().log().to_string(), "\"lockgate_log\"");
+        assert_eq!(TableName::parse("done").unwrap().log().to_string(), "\"done_log\"");
         for bad in ["", ".", "a.", ".b", "a.b.c", "a b", "a\"b", &"x".repeat(60)] {
-            assert!(Table::parse(bad).is_err(), "{bad:?}");
+            assert!(TableName::parse(bad).is_err(), "{bad:?}");
         }
     }
 }

@@ -9,9 +9,9 @@ use lockgate_core::probe::{Object, Path};
 use sqlx::Row;
 
 use super::sql::{EQ, GREATER, LIKE, TEXT, literal};
-use super::{Backing, sql};
+use super::{PostgresBackend, sql};
 use crate::error::Cause;
-use crate::store::identifier;
+use crate::history_table::identifier;
 
 /// What the catalogue says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(super) struct Invalid {
     pub(super) shown: String,
 }
 
-impl Backing<'_> {
+impl PostgresBackend<'_> {
     pub(super) async fn ask_catalogue(&mut self, effect: &Probe) -> Result<Answer, Cause> {
         match effect {
             Probe::Repeatable => Ok(Answer::Send),

@@ -6,18 +6,18 @@ use std::time::{Duration, SystemTime};
 use lockgate_core::unit::{Control, control};
 use lockgate_core::{Action, Dialect, Direction, State, StatementKind, UnitKind};
 
-use super::run::fated;
-use super::session::says;
+use super::run::failure;
+use super::session::contains_any;
 use super::sql::Advance;
-use super::{Backing, Broken, Readers, owner, sql};
+use super::{JobError, Readers, SqliteBackend, owner, sql};
 use crate::backend::backoff;
-use crate::backend::{ALTERED, Deadline, FailedAt, Failure, Job, LockFailure, OnProgress, Progress, Sql, Work};
+use crate::backend::{ALTERED, Deadline, FailedAt, Failure, Job, JobBody, LockFailure, OnProgress, Progress, Sql};
 use crate::error::{Cause, Class};
-use crate::store::Store;
+use crate::history_table::HistoryTable;
 
-impl Backing<'_> {
+impl SqliteBackend<'_> {
     /// Makes this run the only one that may be at work outside a transaction.
-    pub(super) async fn own(
+    pub(super) async fn wait_for_claim(
         &mut self,
         until: Deadline,
         on_wait: &mut (dyn FnMut(Option<String>) + Send),
@@ -55,28 +55,34 @@ impl Backing<'_> {
 
     pub(super) async fn run_alone(
         &mut self,
-        store: &Store,
+        history_table: &HistoryTable,
         job: &Job,
         progress: OnProgress<'_>,
     ) -> Result<(), Failure> {
-        let Work::Script(sql) = &job.work else { return Ok(()) };
+        let JobBody::Sql(sql) = &job.body else { return Ok(()) };
         progress(Progress::Started(0..1));
         if let Some(cause) = self.unclean.take() {
             return Err(Failure::new(0, FailedAt::Begin, cause));
         }
-        self.note(job).await.map_err(|cause| Failure::new(0, FailedAt::Begin, cause))?;
-        let mut ran = self.run_units(store, job, sql, progress).await;
+        self.save_session(job).await.map_err(|cause| Failure::new(0, FailedAt::Begin, cause))?;
+        let mut ran = self.run_units(history_table, job, sql, progress).await;
         if let Err((_, cause)) = &mut ran {
-            self.blame(cause).await;
+            self.blame_connection(cause).await;
             self.roll_back().await;
         }
-        self.tidy().await;
+        self.restore_session().await;
         // Another run may go on with it now, or finds it done.
         self.claim = None;
-        ran.map_err(|(at, cause)| fated(0, at, cause))
+        ran.map_err(|(at, cause)| failure(0, at, cause))
     }
 
-    async fn run_units(&mut self, store: &Store, job: &Job, sql: &Sql, progress: OnProgress<'_>) -> Result<(), Broken> {
+    async fn run_units(
+        &mut self,
+        history_table: &HistoryTable,
+        job: &Job,
+        sql: &Sql,
+        progress: OnProgress<'_>,
+    ) -> Result<(), JobError> {
         let bookkeeping = |cause| (FailedAt::Bookkeeping, cause);
         let done = job.action.statements_done();
         let owner = self.savepoint.clone();
@@ -86,9 +92,9 @@ impl Backing<'_> {
         if !self.claimed().await.map_err(bookkeeping)? {
             return Err((FailedAt::Begin, Cause::new(Class::Overtaken, "another run is at it")));
         }
-        self.reopen(store, job).await?;
+        self.reopen(history_table, job).await?;
         if job.action != Action::Apply {
-            let history = self.look(store).await.map_err(bookkeeping)?;
+            let history = self.read_history(history_table).await.map_err(bookkeeping)?;
             let under_way = history.row(job.entry.version).and_then(|row| row.under_way);
             if let Some(number) = under_way.filter(|number| *number > done) {
                 let at = FailedAt::Statement { index: number as usize - 1, byte: None };
@@ -97,16 +103,20 @@ impl Backing<'_> {
                 return Err((at, Cause::new(Class::InDoubt, message)));
             }
         }
-        let rows = self.rows_before(store, job).await.map_err(bookkeeping)?;
+        let rows = self.rows_before(history_table, job).await.map_err(bookkeeping)?;
         let insert = match job.action {
-            Action::Apply => format!("{};", sql::insert(store, &job.entry, State::Partial, 0, SystemTime::now())),
+            Action::Apply => {
+                format!("{};", sql::insert(history_table, &job.entry, State::Partial, 0, SystemTime::now()))
+            }
             _ => String::new(),
         };
-        let advance = sql::advance(store, &job.entry, &row.at(done, None));
+        let advance = sql::advance(history_table, &job.entry, &row.at(done, None));
         self.execute(format!("{insert} {advance}")).await.map_err(bookkeeping)?;
         // Nobody else can write between the two: what is not there was taken away by a trigger.
-        self.proven(store, &row, done).await.map_err(|(at, cause)| (at, Cause { class: Class::Other, ..cause }))?;
-        self.as_many(store, rows.map(|rows| rows + i64::from(job.action == Action::Apply))).await?;
+        self.check_row(history_table, &row, done)
+            .await
+            .map_err(|(at, cause)| (at, Cause { class: Class::Other, ..cause }))?;
+        self.check_row_count(history_table, rows.map(|rows| rows + i64::from(job.action == Action::Apply))).await?;
         self.commit().await.map_err(bookkeeping)?;
 
         for unit in sql.script.units(Dialect::Sqlite) {
@@ -123,31 +133,31 @@ impl Backing<'_> {
                 UnitKind::Transaction => {
                     self.open_again().await.map_err(bookkeeping)?;
                     let inner = format!("{owner}_script");
-                    let rows = self.rows_before(store, job).await.map_err(bookkeeping)?;
+                    let rows = self.rows_before(history_table, job).await.map_err(bookkeeping)?;
                     self.execute(format!("SAVEPOINT {inner}")).await.map_err(bookkeeping)?;
                     self.statements(sql, start..end).await?;
                     self.execute(format!("RELEASE {inner}")).await.map_err(|cause| (FailedAt::Ended, cause))?;
-                    self.as_many(store, rows).await?;
-                    self.advanced(store, &row, finished).await?;
-                    self.as_many(store, rows.map(|rows| rows - row.gone(finished))).await?;
+                    self.check_row_count(history_table, rows).await?;
+                    self.record_progress(history_table, &row, finished).await?;
+                    self.check_row_count(history_table, rows.map(|rows| rows - row.gone(finished))).await?;
                     self.commit().await.map_err(|cause| (FailedAt::Commit, cause))?;
                 }
-                UnitKind::Block => self.run_block(store, &row, start..end).await?,
+                UnitKind::Block => self.run_block(history_table, &row, start..end).await?,
                 UnitKind::Session | UnitKind::Alone => {
                     let again = unit.kind == UnitKind::Session || may_be_sent_again(sql, end - 1);
                     let before = u32::try_from(start).unwrap_or(u32::MAX);
                     if !again {
-                        self.announce(store, &row, before, Some(finished)).await?;
+                        self.announce(history_table, &row, before, Some(finished)).await?;
                     }
                     if let Err(failed) = self.statements(sql, start..end).await {
                         if !again && failed.1.class != Class::Lost {
                             // It is known not to have taken effect.
-                            self.announce(store, &row, before, None).await?;
+                            self.announce(history_table, &row, before, None).await?;
                         }
                         return Err(failed);
                     }
                     self.open_again().await.map_err(bookkeeping)?;
-                    self.advanced(store, &row, finished).await?;
+                    self.record_progress(history_table, &row, finished).await?;
                     self.commit().await.map_err(bookkeeping)?;
                 }
             }
@@ -155,7 +165,7 @@ impl Backing<'_> {
         }
         if sql.statements.is_empty() {
             self.open_again().await.map_err(bookkeeping)?;
-            self.advanced(store, &row, 0).await?;
+            self.record_progress(history_table, &row, 0).await?;
             self.commit().await.map_err(bookkeeping)?;
         }
         progress(Progress::Ran(0));
@@ -166,20 +176,25 @@ impl Backing<'_> {
     /// Writes which statement is sent next whose end can be known only after it, or that none is.
     async fn announce(
         &mut self,
-        store: &Store,
+        history_table: &HistoryTable,
         row: &Recorded<'_>,
         done: u32,
         next: Option<u32>,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), JobError> {
         let bookkeeping = |cause| (FailedAt::Bookkeeping, cause);
         self.open_again().await.map_err(bookkeeping)?;
-        self.execute(sql::advance(store, &row.job.entry, &row.at(done, next))).await.map_err(bookkeeping)?;
-        self.proven(store, row, done).await?;
+        self.execute(sql::advance(history_table, &row.job.entry, &row.at(done, next))).await.map_err(bookkeeping)?;
+        self.check_row(history_table, row, done).await?;
         self.commit().await.map_err(bookkeeping)
     }
 
     /// The script's own transaction: recorded in it, before it ends.
-    async fn run_block(&mut self, store: &Store, row: &Recorded<'_>, statements: Range<usize>) -> Result<(), Broken> {
+    async fn run_block(
+        &mut self,
+        history_table: &HistoryTable,
+        row: &Recorded<'_>,
+        statements: Range<usize>,
+    ) -> Result<(), JobError> {
         let bookkeeping = |cause| (FailedAt::Bookkeeping, cause);
         let Range { start, end } = statements;
         let finished = u32::try_from(end).unwrap_or(u32::MAX);
@@ -187,12 +202,12 @@ impl Backing<'_> {
         let commits = matches!(control(Dialect::Sqlite, sql.text, last), Some(Control::Commit | Control::Release(_)));
         self.block = true;
         let body = if commits { start..end - 1 } else { start..end };
-        let rows = self.rows_before(store, row.job).await.map_err(bookkeeping)?;
+        let rows = self.rows_before(history_table, row.job).await.map_err(bookkeeping)?;
         self.statements(sql, body).await?;
         if commits {
-            self.as_many(store, rows).await?;
-            self.advanced(store, row, finished).await?;
-            self.as_many(store, rows.map(|rows| rows - row.gone(finished))).await?;
+            self.check_row_count(history_table, rows).await?;
+            self.record_progress(history_table, row, finished).await?;
+            self.check_row_count(history_table, rows.map(|rows| rows - row.gone(finished))).await?;
             self.wait_at_most(Duration::ZERO).await.map_err(bookkeeping)?;
             let ended = self.end_block(sql, end - 1).await;
             self.wait_as_before().await;
@@ -200,12 +215,12 @@ impl Backing<'_> {
         }
         self.block = false;
         self.open_again().await.map_err(bookkeeping)?;
-        self.advanced(store, row, finished).await?;
+        self.record_progress(history_table, row, finished).await?;
         self.commit().await.map_err(bookkeeping)
     }
 
     /// Sends the statement that ends the script's own transaction until nobody reads what it writes over.
-    async fn end_block(&mut self, sql: &Sql, last: usize) -> Result<(), Broken> {
+    async fn end_block(&mut self, sql: &Sql, last: usize) -> Result<(), JobError> {
         let mut readers = Readers::outwaited(self.lock_wait);
         while let Err((at, cause)) = self.statements(sql, last..last + 1).await {
             readers.pause(cause).await.map_err(|cause| (at, cause))?;
@@ -215,7 +230,7 @@ impl Backing<'_> {
     }
 
     /// Sends these statements, one by one.
-    async fn statements(&mut self, sql: &Sql, which: Range<usize>) -> Result<(), Broken> {
+    async fn statements(&mut self, sql: &Sql, which: Range<usize>) -> Result<(), JobError> {
         for index in which {
             let code = &sql.text[sql.statements[index].range.clone()];
             self.execute(code).await.map_err(|cause| (FailedAt::Statement { index, byte: None }, cause))?;
@@ -232,34 +247,39 @@ impl Backing<'_> {
     }
 
     /// Records that so many statements have finished, or all of them.
-    async fn advanced(&mut self, store: &Store, row: &Recorded<'_>, done: u32) -> Result<(), Broken> {
+    async fn record_progress(
+        &mut self,
+        history_table: &HistoryTable,
+        row: &Recorded<'_>,
+        done: u32,
+    ) -> Result<(), JobError> {
         let job = row.job;
         let words = if !row.is_all(done) {
-            sql::advance(store, &job.entry, &row.at(done, None))
+            sql::advance(history_table, &job.entry, &row.at(done, None))
         } else if row.going_up() {
             sql::advance(
-                store,
+                history_table,
                 &job.entry,
                 &Advance { state: State::Applied, owner: None, finished: None, ..row.at(done, None) },
             )
         } else {
-            sql::delete(store, &job.entry)
+            sql::delete(history_table, &job.entry)
         };
         // Who is at it was looked at when the script was claimed: a row of somebody else's is left alone.
         let words = format!("{words} AND owner IS '{}'", row.owner);
         self.execute(words).await.map_err(|cause| (FailedAt::Bookkeeping, cause))?;
-        self.proven(store, row, done).await?;
+        self.check_row(history_table, row, done).await?;
         if row.is_all(done) {
-            let log = sql::log(store, &job.entry, job.log_event(), None, None);
+            let log = sql::log(history_table, &job.entry, job.log_event(), None, None);
             self.execute(log).await.map_err(|cause| (FailedAt::Bookkeeping, cause))?;
         }
         Ok(())
     }
 
     /// Whether the history has so many rows, where that is known.
-    async fn as_many(&mut self, store: &Store, rows: Option<i64>) -> Result<(), Broken> {
+    async fn check_row_count(&mut self, history_table: &HistoryTable, rows: Option<i64>) -> Result<(), JobError> {
         let Some(rows) = rows else { return Ok(()) };
-        let now = self.number(format!("SELECT {}", sql::count(store))).await;
+        let now = self.number(format!("SELECT {}", sql::count(history_table))).await;
         match now.map_err(|cause| (FailedAt::Bookkeeping, cause))? == rows {
             true => Ok(()),
             false => Err((FailedAt::Bookkeeping, Cause::new(Class::Altered, ALTERED))),
@@ -267,9 +287,9 @@ impl Backing<'_> {
     }
 
     /// Whether the history says that so many statements have finished.
-    async fn proven(&mut self, store: &Store, row: &Recorded<'_>, done: u32) -> Result<(), Broken> {
+    async fn check_row(&mut self, history_table: &HistoryTable, row: &Recorded<'_>, done: u32) -> Result<(), JobError> {
         let bookkeeping = |cause| (FailedAt::Bookkeeping, cause);
-        let history = self.look(store).await.map_err(bookkeeping)?;
+        let history = self.read_history(history_table).await.map_err(bookkeeping)?;
         let found = history.row(row.job.entry.version);
         let proven = match (row.is_all(done) && done > 0, row.going_up()) {
             (true, true) => found.is_some_and(|found| found.state == State::Applied),
@@ -294,7 +314,7 @@ impl Backing<'_> {
 fn may_be_sent_again(sql: &Sql, index: usize) -> bool {
     let statement = &sql.statements[index];
     match statement.kind {
-        StatementKind::Maintenance => !says(&sql.text[statement.range.clone()], &["into"]),
+        StatementKind::Maintenance => !contains_any(&sql.text[statement.range.clone()], &["into"]),
         StatementKind::Pragma => true,
         _ => false,
     }

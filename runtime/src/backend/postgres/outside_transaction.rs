@@ -1,7 +1,7 @@
 //! Runs a script outside a transaction, unit by unit. The row of the history is what keeps others out: it says
 //! who is at work, and each unit is recorded under the condition that this has not changed. What can run in a
 //! transaction is recorded in it; what cannot is announced first, and where its end was not recorded the
-//! catalogue is asked: [`super::doubt`].
+//! catalogue is asked: [`super::catalogue`].
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use lockgate_core::unit::{self, Control};
 use lockgate_core::{Action, Dialect, Direction, Probe, State, StatementFlags, StatementKind, Unit, UnitKind};
 use sqlx::Row;
 
-use super::doubt::Answer;
+use super::catalogue::Answer;
 
 use super::message::{Message, Slot};
 
 use super::sql::{BEFORE, BEGIN, EQ, GREATER, LESS, MADE, NE, PER, PLUS, TEXT, TIMES, literal};
-use super::{Backing, kept, sql};
-use crate::backend::{ALTERED, FailedAt, Failure, Job, OnProgress, Progress, Sql, Work, backoff};
+use super::{PostgresBackend, session_state, sql};
+use crate::backend::{ALTERED, FailedAt, Failure, Job, JobBody, OnProgress, Progress, Sql, backoff};
 use crate::error::{Cause, Class};
-use crate::store::{Entry, Store, identifier};
+use crate::history_table::{HistoryEntry, HistoryTable, identifier};
 
 /// Marks the transaction of a unit: it is gone where a statement ended that transaction.
 const MARK: &str = "SET LOCAL lockgate.unit = 'open'";
@@ -41,46 +41,46 @@ const CLAIMS: u32 = 3;
 
 /// A script that is ours to run.
 struct Claim<'a> {
-    store: &'a Store,
+    history_table: &'a HistoryTable,
     job: &'a Job,
     sql: &'a Sql,
     /// How the row calls us.
     owner: String,
     /// The statement, counted from 1, that was announced before and may have finished.
     under_way: Option<u32>,
-    lasts: Lasts,
+    scope: SettingsScope,
 }
 
 /// How long what a script says of its session lasts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Lasts {
+enum SettingsScope {
     /// For one unit: the settings at these places are made anew in front of each, and put back behind it.
-    Unit(Vec<usize>),
+    PerUnit(Vec<usize>),
     /// For all of the script, which needs a session of its own: something in it cannot be done twice.
-    Script,
+    WholeScript,
 }
 
 /// How long what this script says of its session can last.
-fn lasts(sql: &Sql, units: &[Unit]) -> Lasts {
+fn settings_scope(sql: &Sql, units: &[Unit]) -> SettingsScope {
     let mut settings = Vec::new();
     for unit in units {
         for index in unit.statements.clone() {
             let statement = &sql.statements[index];
             let has = |flag| statement.flags.contains(flag);
             if has(StatementFlags::RUNS_CODE) {
-                return Lasts::Script;
+                return SettingsScope::WholeScript;
             }
             if !has(StatementFlags::SESSION_STATE) || has(StatementFlags::CLIENT_ONLY) {
                 continue;
             }
             let sets = statement.kind == StatementKind::Session && !has(StatementFlags::OUTSIDE_TRANSACTION);
             if unit.kind != UnitKind::Session || !sets {
-                return Lasts::Script;
+                return SettingsScope::WholeScript;
             }
             settings.push(index);
         }
     }
-    Lasts::Unit(settings)
+    SettingsScope::PerUnit(settings)
 }
 
 impl Claim<'_> {
@@ -101,17 +101,17 @@ fn at_statement(index: usize, cause: Cause) -> Failure {
     Failure::new(0, FailedAt::Statement { index, byte: None }, cause)
 }
 
-impl Backing<'_> {
+impl PostgresBackend<'_> {
     pub(super) async fn run_alone(
         &mut self,
-        store: &Store,
+        history_table: &HistoryTable,
         job: &Job,
         progress: OnProgress<'_>,
     ) -> Result<(), Failure> {
-        let Work::Script(sql) = &job.work else { return Ok(()) };
+        let JobBody::Sql(sql) = &job.body else { return Ok(()) };
         let units = sql.script.units(Dialect::Postgres);
         for unit in &units {
-            understood(sql, unit).map_err(|(index, why)| at_statement(index, Cause::new(Class::Syntax, why)))?;
+            check_unit(sql, unit).map_err(|(index, why)| at_statement(index, Cause::new(Class::Syntax, why)))?;
         }
         if self.dirty {
             self.renew().await.map_err(|cause| Failure::new(0, FailedAt::Begin, cause))?;
@@ -119,12 +119,12 @@ impl Backing<'_> {
         progress(Progress::Started(0..1));
         // Set before anything is sent: what is dropped in between must not be used again.
         self.dirty = true;
-        let lasts = if self.facts().plpgsql { lasts(sql, &units) } else { Lasts::Script };
-        if self.kept.is_none() && matches!(&lasts, Lasts::Unit(settings) if !settings.is_empty()) {
-            self.ask_kept().await.map_err(|cause| Failure::new(0, FailedAt::Begin, cause))?;
+        let scope = if self.facts().plpgsql { settings_scope(sql, &units) } else { SettingsScope::WholeScript };
+        if self.saved_session.is_none() && matches!(&scope, SettingsScope::PerUnit(settings) if !settings.is_empty()) {
+            self.save_session_state().await.map_err(|cause| Failure::new(0, FailedAt::Begin, cause))?;
         }
         self.transaction = None;
-        let claim = match self.claim(store, job, sql, lasts).await {
+        let claim = match self.claim(history_table, job, sql, scope).await {
             Ok(claim) => claim,
             Err(failure) => {
                 self.put_back(sql).await;
@@ -135,7 +135,7 @@ impl Backing<'_> {
         progress(Progress::Committed(0));
         let ran = self.run_units(&claim, &units, progress).await;
         let left = match &ran {
-            Err(failure) if failure.cause.class != Class::Lost => self.may_have_left(&claim, failure).await,
+            Err(failure) if failure.cause.class != Class::Lost => self.may_be_half_done(&claim, failure).await,
             Ok(()) | Err(_) => false,
         };
         self.put_back(sql).await;
@@ -146,7 +146,7 @@ impl Backing<'_> {
             return ran;
         }
         self.claimed = None;
-        self.went_on(job);
+        self.note_done(job);
         progress(Progress::Ran(0));
         // The script may have said that commits do not wait for the disk.
         self.unflushed = job.may_change_session();
@@ -168,7 +168,7 @@ impl Backing<'_> {
             return Err(Failure::new(0, FailedAt::Begin, Cause::new(Class::Other, message)));
         }
         let set_before = |unit: &&Unit| unit.statements.end <= done && unit.kind == UnitKind::Session;
-        for unit in units.iter().filter(|_| claim.lasts == Lasts::Script).filter(set_before) {
+        for unit in units.iter().filter(|_| claim.scope == SettingsScope::WholeScript).filter(set_before) {
             // The session in which it was set has ended, or was put back.
             for index in unit.statements.clone() {
                 if !claim.sql.statements[index].flags.contains(StatementFlags::CLIENT_ONLY) {
@@ -195,24 +195,24 @@ impl Backing<'_> {
             return self.record(claim, unit.statements.end).await;
         };
         let outside = claim.sql.statements[first].flags.contains(StatementFlags::OUTSIDE_TRANSACTION);
-        let of_transaction = says_what_it_is(claim.sql, &claim.sql.statements[first]);
+        let of_transaction = sets_transaction_mode(claim.sql, &claim.sql.statements[first]);
         match unit.kind {
-            UnitKind::Alone => self.alone(claim, unit, first).await,
+            UnitKind::Alone => self.run_announced(claim, unit, first).await,
             // Outside of a transaction it says nothing, and in ours it would.
             UnitKind::Session | UnitKind::Transaction if outside || of_transaction => {
                 let ran = self.run_statement(claim.sql, first).await;
                 ran.map_err(|(at, cause)| Failure::new(0, at, cause))?;
                 self.record(claim, unit.statements.end).await
             }
-            UnitKind::Block if prepares(claim.sql, unit).is_some() => self.alone(claim, unit, first).await,
+            UnitKind::Block if prepares(claim.sql, unit).is_some() => self.run_announced(claim, unit, first).await,
             UnitKind::Transaction | UnitKind::Session | UnitKind::Block => {
-                let Err(failure) = self.together(claim, unit).await else { return Ok(()) };
+                let Err(failure) = self.run_in_transaction(claim, unit).await else { return Ok(()) };
                 let refuses = failure.cause.code.as_deref().is_some_and(|code| REFUSES_TRANSACTION.contains(&code));
                 let single = unit.statements.clone().filter(sent).count() == 1;
                 let itself = matches!(failure.at, FailedAt::Statement { .. });
                 if unit.kind == UnitKind::Transaction && refuses && single && itself {
                     // Its words did not say so, and its transaction took back whatever it did.
-                    return self.alone(claim, unit, first).await;
+                    return self.run_announced(claim, unit, first).await;
                 }
                 Err(failure)
             }
@@ -220,7 +220,7 @@ impl Backing<'_> {
     }
 
     /// Runs statements in one transaction with the record of them.
-    async fn together(&mut self, claim: &Claim<'_>, unit: &Unit) -> Result<(), Failure> {
+    async fn run_in_transaction(&mut self, claim: &Claim<'_>, unit: &Unit) -> Result<(), Failure> {
         let (sql, end) = (claim.sql, unit.statements.end);
         let mut message = Message::default();
         let block = unit.kind == UnitKind::Block;
@@ -253,7 +253,7 @@ impl Backing<'_> {
             let begins = unit::control(Dialect::Postgres, sql.text, &sql.statements[index]) == Some(Control::Begin);
             // What a transaction is to be like is said before anything is asked in it.
             begun = begun || (block && begins);
-            if begun && !sql.statements.get(index + 1).is_some_and(|next| says_what_it_is(sql, next)) {
+            if begun && !sql.statements.get(index + 1).is_some_and(|next| sets_transaction_mode(sql, next)) {
                 begun = false;
                 self.enter(claim, unit, &mut message);
             }
@@ -281,28 +281,30 @@ impl Backing<'_> {
 
     /// What comes first in the transaction of a unit: what the script said of its session before.
     fn enter(&self, claim: &Claim<'_>, unit: &Unit, message: &mut Message) {
-        if claim.lasts == Lasts::Script {
+        if claim.scope == SettingsScope::WholeScript {
             message.push(Slot::Begin(0), &same_session(claim));
         }
         // What the script says of its role may be said already where it has a session of its own.
-        let as_run = matches!(claim.lasts, Lasts::Unit(_)) || self.keep(claim.sql).is_empty() || !names_role(claim.sql);
-        if as_run && self.may_alter(claim.store, claim.job) {
-            message.push(Slot::Begin(0), &sql::count(claim.store, self.table()));
+        let as_run = matches!(claim.scope, SettingsScope::PerUnit(_))
+            || self.keep(claim.sql).is_empty()
+            || !names_role(claim.sql);
+        if as_run && self.may_alter(claim.history_table, claim.job) {
+            message.push(Slot::Begin(0), &sql::count(claim.history_table, self.table()));
         }
-        if let Lasts::Unit(settings) = &claim.lasts {
+        if let SettingsScope::PerUnit(settings) = &claim.scope {
             if !settings.is_empty() {
-                message.push(Slot::Begin(0), &kept::keep(self.leftovers));
+                message.push(Slot::Begin(0), &session_state::save(self.session_cleanup));
             }
             self.set_anew(claim, settings, unit, "LOCAL ", message);
         }
         message.push(Slot::Begin(0), MARK);
-        message.push(Slot::Begin(0), &self.patience());
+        message.push(Slot::Begin(0), &self.default_lock_timeout());
     }
 
     /// What comes last in it: none of that is left.
     fn leave(&self, claim: &Claim<'_>, message: &mut Message) {
-        if matches!(&claim.lasts, Lasts::Unit(settings) if !settings.is_empty()) {
-            for word in self.put_back_within() {
+        if matches!(&claim.scope, SettingsScope::PerUnit(settings) if !settings.is_empty()) {
+            for word in self.restore_within() {
                 message.push(Slot::Bookkeeping(0), &word);
             }
         }
@@ -336,7 +338,7 @@ impl Backing<'_> {
 
     /// How long what runs in a transaction waits for a lock, unless the script says so itself: nothing of it
     /// is left when it was in vain.
-    fn patience(&self) -> String {
+    fn default_lock_timeout(&self) -> String {
         let limit = self.limits.map_or(0, |limits| limits.lock_timeout.as_millis());
         format!(
             "SELECT pg_catalog.set_config('lock_timeout', '{limit}', true) \
@@ -372,7 +374,7 @@ impl Backing<'_> {
     }
 
     /// Runs a statement that refuses a transaction, or a block whose end cannot be recorded in it.
-    async fn alone(&mut self, claim: &Claim<'_>, unit: &Unit, first: usize) -> Result<(), Failure> {
+    async fn run_announced(&mut self, claim: &Claim<'_>, unit: &Unit, first: usize) -> Result<(), Failure> {
         let told = prepares(claim.sql, unit).unwrap_or(first);
         let number = u32::try_from(told + 1).unwrap_or(u32::MAX);
         let effect = Probe::of(claim.sql.text, &claim.sql.statements[told]);
@@ -399,36 +401,37 @@ impl Backing<'_> {
         } else {
             let mut message = Message::default();
             message.push(Slot::Begin(0), BEGIN);
-            if claim.lasts == Lasts::Script {
+            if claim.scope == SettingsScope::WholeScript {
                 message.push(Slot::Begin(0), &same_session(claim));
             }
-            if let Lasts::Unit(settings) = &claim.lasts {
+            if let SettingsScope::PerUnit(settings) = &claim.scope {
                 self.set_anew(claim, settings, unit, "LOCAL ", &mut message);
             }
             for setting in self.keep(claim.sql) {
                 message.push(Slot::Bookkeeping(0), &setting);
             }
-            let heard = heard_of(&claim.owner);
+            let heard = owner_now(&claim.owner);
             // Where an index of its name is there, the statement fails or does nothing: what is found later is
             // not of its making.
-            let number = match super::doubt::is_there(&effect) {
+            let number = match super::catalogue::is_there(&effect) {
                 Some(there) => format!("CASE WHEN {there} THEN NULL ELSE {number} END"),
                 None => number.to_string(),
             };
-            let announce = format!("UPDATE {} SET under_way = {number}, owner = {heard}{}", self.table(), ours(claim));
+            let announce =
+                format!("UPDATE {} SET under_way = {number}, owner = {heard}{}", self.table(), where_owned(claim));
             message.push(Slot::Guard(0), &checked(&announce));
             message.push(Slot::End(0), "COMMIT");
             self.send_part(claim, message).await?;
         }
         self.enter_session(claim, unit).await?;
-        self.by_itself(claim, unit, first).await?;
+        self.send_outside(claim, unit, first).await?;
         self.leave_session(claim).await;
         self.record(claim, unit.statements.end).await
     }
 
     /// Makes the session such as the script has it before this unit, for what cannot be in a transaction.
     async fn enter_session(&mut self, claim: &Claim<'_>, unit: &Unit) -> Result<(), Failure> {
-        let Lasts::Unit(settings) = &claim.lasts else { return Ok(()) };
+        let SettingsScope::PerUnit(settings) = &claim.scope else { return Ok(()) };
         let mut message = Message::default();
         self.set_anew(claim, settings, unit, "", &mut message);
         self.send_part(claim, message).await
@@ -436,12 +439,12 @@ impl Backing<'_> {
 
     /// Puts it back.
     async fn leave_session(&mut self, claim: &Claim<'_>) {
-        if let Lasts::Unit(_) = claim.lasts {
+        if let SettingsScope::PerUnit(_) = claim.scope {
             self.put_back(claim.sql).await;
         }
     }
 
-    async fn by_itself(&mut self, claim: &Claim<'_>, unit: &Unit, first: usize) -> Result<(), Failure> {
+    async fn send_outside(&mut self, claim: &Claim<'_>, unit: &Unit, first: usize) -> Result<(), Failure> {
         if unit.kind == UnitKind::Block {
             let mut message = Message::default();
             message.push_script(0, claim.sql, unit.statements.clone());
@@ -469,26 +472,26 @@ impl Backing<'_> {
 
     /// What records so many statements, under the condition that the script is still ours.
     fn push_record(&self, claim: &Claim<'_>, done: usize, message: &mut Message) {
-        let (store, entry, table) = (claim.store, &claim.job.entry, self.table());
+        let (history_table, entry, table) = (claim.history_table, &claim.job.entry, self.table());
         for setting in self.keep(claim.sql) {
             message.push(Slot::Bookkeeping(0), &setting);
         }
         let done = u32::try_from(done).unwrap_or(u32::MAX);
-        let altered = self.may_alter(store, claim.job);
+        let altered = self.may_alter(history_table, claim.job);
         if altered {
-            message.push(Slot::Guard(0), &sql::counted(store, table, 0));
+            message.push(Slot::Guard(0), &sql::counted(history_table, table, 0));
         }
         if done < claim.total() {
             let finished = claim.sql.finished(done).map_or_else(|| "NULL".to_owned(), |sum| format!("'{sum}'"));
             let step = format!(
                 "UPDATE {table} SET statements_done = {done}, finished_checksum = {finished}, under_way = NULL, \
                  owner = {}{}",
-                heard_of(&claim.owner),
-                ours(claim)
+                owner_now(&claim.owner),
+                where_owned(claim)
             );
             message.push(Slot::Guard(0), &checked(&step));
             if altered {
-                message.push(Slot::Guard(0), &sql::counted(store, table, 0));
+                message.push(Slot::Guard(0), &sql::counted(history_table, table, 0));
             }
             return;
         }
@@ -500,16 +503,16 @@ impl Backing<'_> {
                  1000)::bigint, \
                  applied_at = pg_catalog.clock_timestamp(){}",
                 entry.checksum,
-                ours(claim)
+                where_owned(claim)
             ),
-            false => format!("DELETE FROM {table}{}", ours(claim)),
+            false => format!("DELETE FROM {table}{}", where_owned(claim)),
         };
         message.push(Slot::Guard(0), &checked(&whole));
         if altered {
             let more = if claim.going_up() { 0 } else { -1 };
-            message.push(Slot::Guard(0), &sql::counted(store, table, more));
+            message.push(Slot::Guard(0), &sql::counted(history_table, table, more));
         }
-        message.push(Slot::Bookkeeping(0), &sql::log(store, table, entry, claim.job.log_event(), None));
+        message.push(Slot::Bookkeeping(0), &sql::log(history_table, table, entry, claim.job.log_event(), None));
     }
 
     /// What our own statements run with, for this transaction: the role of the run. The search path stays, as a
@@ -533,31 +536,31 @@ impl Backing<'_> {
     /// Takes the row of this script, unless somebody has it who is alive.
     async fn claim<'c>(
         &mut self,
-        store: &'c Store,
+        history_table: &'c HistoryTable,
         job: &'c Job,
         sql: &'c Sql,
-        lasts: Lasts,
+        scope: SettingsScope,
     ) -> Result<Claim<'c>, Failure> {
         let fail = |at, cause| Failure::new(0, at, cause);
         let (mut attempt, mut free) = (0, 0);
         let token = crate::backend::chance();
         loop {
-            let cause = match self.rows(self.claiming(store, job, sql, &lasts, token)).await {
+            let cause = match self.rows(self.claiming(history_table, job, sql, &scope, token)).await {
                 Ok(rows) => {
-                    self.prepared(store);
+                    self.prepared(history_table);
                     let row = rows.iter().find(|row| row.try_get::<String, _>("owner").is_ok());
                     let under_way = row.and_then(|row| row.try_get::<Option<i32>, _>("under_way").ok().flatten());
                     let owner: String = row.and_then(|row| row.try_get("owner").ok()).unwrap_or_default();
                     let owner = owner.rsplit_once('/').map_or_else(String::new, |(owner, _)| owner.to_owned());
-                    let own = of_owner(store, job, &owner);
+                    let own = of_owner(history_table, job, &owner);
                     self.claimed = Some(format!("UPDATE {} SET owner = NULL{own}", self.table()));
                     return Ok(Claim {
-                        store,
+                        history_table,
                         job,
                         sql,
                         owner,
                         under_way: under_way.and_then(|number| u32::try_from(number).ok()),
-                        lasts,
+                        scope,
                     });
                 }
                 Err(cause) => cause,
@@ -571,21 +574,21 @@ impl Backing<'_> {
                 Some(sql::check::ALTERED) => {
                     return Err(fail(FailedAt::Bookkeeping, Cause::new(Class::Altered, ALTERED)));
                 }
-                Some(sql::check::BUSY) if !self.facts().found.present(&store.table) => {
+                Some(sql::check::BUSY) if !self.facts().candidates.present(&history_table.table) => {
                     return Err(fail(FailedAt::Begin, Cause::new(Class::Busy, "another run makes the history table")));
                 }
                 // Another run has made the row, or the table.
                 Some(GUARD) => {}
-                Some(code) if MADE.contains(&code) && self.facts().found.present(&store.table) => {}
+                Some(code) if MADE.contains(&code) && self.facts().candidates.present(&history_table.table) => {}
                 Some(code) if MADE.contains(&code) => {
                     return Err(fail(FailedAt::Bookkeeping, Cause::new(Class::Overtaken, "another run came first")));
                 }
                 _ => {
-                    let there = self.facts().found.present(&store.table);
+                    let there = self.facts().candidates.present(&history_table.table);
                     return Err(fail(if there { FailedAt::Begin } else { FailedAt::Preparation }, cause));
                 }
             }
-            let found = self.rows(found(store, self.table(), &job.entry)).await;
+            let found = self.rows(select_row(history_table, self.table(), &job.entry)).await;
             let found = found.map_err(|cause| fail(FailedAt::Bookkeeping, cause))?;
             let holder: Option<String> = found.first().and_then(|row| row.try_get("holder").ok()).flatten();
             let planned = found.first().map_or(job.action == Action::Apply, |row| as_planned(row, job));
@@ -606,28 +609,35 @@ impl Backing<'_> {
     }
 
     /// The message that takes the row, and sets the session up as the script's head says.
-    fn claiming(&self, store: &Store, job: &Job, sql: &Sql, lasts: &Lasts, token: u64) -> String {
+    fn claiming(
+        &self,
+        history_table: &HistoryTable,
+        job: &Job,
+        sql: &Sql,
+        scope: &SettingsScope,
+        token: u64,
+    ) -> String {
         let table = self.table();
         let mut statements = vec![BEGIN.to_owned()];
-        let found = &self.facts().found;
-        if !found.present(&store.table) {
-            let lock = self.mutex(store);
+        let found = &self.facts().candidates;
+        if !found.present(&history_table.table) {
+            let lock = self.mutex(history_table);
             statements.extend(sql::create_alone(table, &lock));
-            statements.extend(sql::create(table, &store.table, &lock));
-        } else if !found.extended(&store.table) {
+            statements.extend(sql::create(table, &history_table.table, &lock));
+        } else if !found.extended(&history_table.table) {
             statements.push(sql::extend(table));
         }
-        if *lasts == Lasts::Script {
+        if *scope == SettingsScope::WholeScript {
             statements.extend(self.head(sql, ""));
         }
         statements.extend(self.keep(sql));
-        statements.push(self.guard(store));
-        let triggers = self.facts().found.has_triggers(&store.table);
+        statements.push(self.guard(history_table));
+        let triggers = self.facts().candidates.has_triggers(&history_table.table);
         if triggers {
-            statements.push(sql::count(store, table));
+            statements.push(sql::count(history_table, table));
         }
         if job.action == Action::Apply {
-            let insert = sql::insert(store, table, &job.entry, State::Partial, 0, None);
+            let insert = sql::insert(history_table, table, &job.entry, State::Partial, 0, None);
             statements.push(checked(&insert));
         }
         let done = job.action.statements_done();
@@ -656,12 +666,12 @@ impl Backing<'_> {
              SELECT pg_catalog.max(owner) AS owner, pg_catalog.max(under_way) AS under_way, \
              1 {PER} pg_catalog.count(*)::integer AS taken FROM w",
             state.as_str(),
-            literal(&store.set),
+            literal(&history_table.set),
             job.entry.version,
             alive(),
         ));
         if triggers {
-            statements.push(sql::counted(store, table, i8::from(job.action == Action::Apply)));
+            statements.push(sql::counted(history_table, table, i8::from(job.action == Action::Apply)));
         }
         statements.push("COMMIT".to_owned());
         statements.join(";\n")
@@ -669,7 +679,7 @@ impl Backing<'_> {
 
     /// Why a unit could not be recorded: what is in the row now says it.
     async fn not_recorded(&mut self, claim: &Claim<'_>) -> Failure {
-        let rows = self.rows(found(claim.store, self.table(), &claim.job.entry)).await.unwrap_or_default();
+        let rows = self.rows(select_row(claim.history_table, self.table(), &claim.job.entry)).await.unwrap_or_default();
         let owner: Option<String> = rows.first().and_then(|row| row.try_get("owner").ok()).flatten();
         let message = match owner {
             Some(owner) if owner.starts_with(&claim.owner) => {
@@ -683,7 +693,7 @@ impl Backing<'_> {
 
     /// Whether the statement that failed may have left something behind, and so stays announced. Asked while the
     /// session is still as the script has it. What is whole was there before: the server said that this one failed.
-    async fn may_have_left(&mut self, claim: &Claim<'_>, failure: &Failure) -> bool {
+    async fn may_be_half_done(&mut self, claim: &Claim<'_>, failure: &Failure) -> bool {
         let FailedAt::Statement { index, .. } = failure.at else { return true };
         let Some(statement) = claim.sql.statements.get(index) else { return true };
         if matches!(failure.cause.class, Class::InDoubt | Class::Busy) {
@@ -705,7 +715,7 @@ impl Backing<'_> {
         self.claimed = None;
         let mut statements = vec![BEGIN.to_owned()];
         statements.extend(self.keep(claim.sql));
-        statements.push(format!("UPDATE {} SET owner = NULL{forget}{}", self.table(), ours(claim)));
+        statements.push(format!("UPDATE {} SET owner = NULL{forget}{}", self.table(), where_owned(claim)));
         statements.push("COMMIT".to_owned());
         // Where it fails, a next run finds an owner that is dead.
         if self.execute(statements.join("; ")).await.is_err() {
@@ -764,7 +774,7 @@ impl Backing<'_> {
 
     /// Puts the session back behind a script that ran outside a transaction.
     async fn put_back(&mut self, sql: &Sql) {
-        let mut statements = self.words_that_put_back();
+        let mut statements = self.restore_statements();
         if sql.has_data() {
             statements.push(self.messages("SET", false));
         }
@@ -819,7 +829,7 @@ fn names_role(sql: &Sql) -> bool {
 }
 
 /// Whether a statement says how its transaction is isolated, or what it may do.
-fn says_what_it_is(sql: &Sql, statement: &lockgate_core::Statement) -> bool {
+fn sets_transaction_mode(sql: &Sql, statement: &lockgate_core::Statement) -> bool {
     const OF_IT: [&str; 4] =
         ["transaction", "transaction_read_only", "transaction_isolation", "transaction_deferrable"];
     let code = sql.text.get(statement.range.clone()).unwrap_or_default();
@@ -841,22 +851,22 @@ fn same_session(claim: &Claim<'_>) -> String {
 }
 
 /// That the row is that of this script, and still ours.
-fn ours(claim: &Claim<'_>) -> String {
-    of_owner(claim.store, claim.job, &claim.owner)
+fn where_owned(claim: &Claim<'_>) -> String {
+    of_owner(claim.history_table, claim.job, &claim.owner)
 }
 
 /// That the row is that of this script, and of this owner.
-fn of_owner(store: &Store, job: &Job, owner: &str) -> String {
+fn of_owner(history_table: &HistoryTable, job: &Job, owner: &str) -> String {
     format!(
         " WHERE set_name {EQ} {} AND version {EQ} {}::bigint AND pg_catalog.split_part(owner, '/', 3) {EQ} {}",
-        literal(&store.set),
+        literal(&history_table.set),
         job.entry.version,
         literal(owner.rsplit('/').next().unwrap_or_default())
     )
 }
 
 /// The owner, who is heard of now.
-fn heard_of(owner: &str) -> String {
+fn owner_now(owner: &str) -> String {
     format!("pg_catalog.concat({}, '/', {})", literal(owner), moment(0))
 }
 
@@ -893,12 +903,16 @@ const HOLDER: &str = "pg_catalog.concat('pid ', pg_catalog.split_part(h.owner, '
      pg_catalog.split_part(h.owner, '/', 2))";
 
 /// What is in the row of a script, and who is at work on it.
-pub(super) fn found(store: &Store, table: &crate::store::Table, entry: &Entry) -> String {
+pub(super) fn select_row(
+    history_table: &HistoryTable,
+    table: &crate::history_table::TableName,
+    entry: &HistoryEntry,
+) -> String {
     format!(
         "SELECT h.state, h.statements_done, h.owner, CASE WHEN {} THEN {HOLDER} END AS holder \
          FROM {table} h WHERE h.set_name {EQ} {} AND h.version {EQ} {}::bigint",
         alive(),
-        literal(&store.set),
+        literal(&history_table.set),
         entry.version
     )
 }
@@ -929,7 +943,7 @@ fn closes(sql: &Sql, unit: &Unit) -> Option<usize> {
     if (first + 1..last).any(|index| said(index) == Some(false)) {
         return Some(last);
     }
-    let ran = (unit.statements.start + 1..first).any(|index| !says_what_it_is(sql, &sql.statements[index]));
+    let ran = (unit.statements.start + 1..first).any(|index| !sets_transaction_mode(sql, &sql.statements[index]));
     ran.then_some(first)
 }
 
@@ -960,7 +974,7 @@ fn prepares(sql: &Sql, unit: &Unit) -> Option<usize> {
 }
 
 /// Whether a unit can be recorded, and if not, at which statement and why.
-fn understood(sql: &Sql, unit: &Unit) -> Result<(), (usize, &'static str)> {
+fn check_unit(sql: &Sql, unit: &Unit) -> Result<(), (usize, &'static str)> {
     if unit.kind != UnitKind::Block {
         return Ok(());
     }
