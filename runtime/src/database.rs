@@ -1,4 +1,4 @@
-//! One connection to any supported database, by URL.
+//! One connection to a supported database, by URL.
 
 use std::fmt;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -13,10 +13,10 @@ use crate::secret::{mask_secrets, secrets};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 use crate::session::Held;
 
-/// One connection to a database, of whichever kind its URL names.
+/// One connection to a database of any supported kind.
 ///
-/// * `sqlite:path`, `sqlite://path`, `sqlite::memory:`; a file that is missing is created only with
-///   `?mode=rwc`. Feature `sqlite`.
+/// * `sqlite:path`, `sqlite://path`, `sqlite::memory:`. A missing file is created only with `?mode=rwc`. Feature
+///   `sqlite`.
 /// * `postgres://user:password@host:port/database`. Feature `postgres`.
 pub struct Database {
     inner: Inner,
@@ -33,31 +33,28 @@ enum Inner {
 }
 
 impl Database {
-    /// Connects to the database that the URL names.
+    /// Connects to the database of this URL.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Usage`] where the URL is not understood, or names a database that this build has
-    /// no feature for; [`ErrorKind::Unreachable`] and [`ErrorKind::Denied`]. The password of the URL
-    /// is in none of them.
+    /// [`ErrorKind::Usage`] if the URL is invalid or needs a feature that is off; [`ErrorKind::Unreachable`] and
+    /// [`ErrorKind::Denied`]. No error shows the password of the URL.
     pub async fn connect(url: &str) -> Result<Self, Error> {
         Self::connect_within(url, Duration::ZERO).await
     }
 
-    /// Connects like [`connect`](Self::connect), and waits for a server that is still coming up, but
-    /// not longer than this.
+    /// Connects like [`connect`](Self::connect), and waits up to `wait` for a server that is still starting.
     ///
     /// # Errors
     ///
-    /// As for [`connect`](Self::connect); a wrong URL, user or password is told at once.
+    /// Those of [`connect`](Self::connect). A wrong URL, user or password fails at once.
     pub async fn connect_within(url: &str, wait: Duration) -> Result<Self, Error> {
         let mut database = Self { inner: inner(url)?, url: url.to_owned() };
         let deadline = Deadline::after(wait);
         let mut attempt = 0;
         loop {
             let left = deadline.left();
-            // An attempt must not outlast the wait that was asked for: a host that swallows packets
-            // answers nothing for minutes.
+            // An attempt must not outlast the wait: a host that drops packets would block for minutes.
             let patience = if wait.is_zero() { Duration::from_secs(30) } else { left.max(Duration::from_secs(1)) };
             let connected = match tokio::time::timeout(patience, database.open()).await {
                 Ok(connected) => connected,
@@ -75,7 +72,7 @@ impl Database {
         }
     }
 
-    /// What the database speaks.
+    /// The dialect of the database.
     pub fn dialect(&self) -> Dialect {
         match &self.inner {
             #[cfg(feature = "sqlite")]
@@ -87,13 +84,12 @@ impl Database {
         }
     }
 
-    /// The URL without its password, fit to be shown.
+    /// The URL with its secrets masked.
     pub fn url(&self) -> String {
         mask_secrets(&self.url)
     }
 
-    /// The connection, if the database is SQLite. Empty behind a run that was cut off, until the
-    /// next verb connects again.
+    /// The connection, if the database is SQLite. `None` after an interrupted run, until the next verb reconnects.
     #[cfg(feature = "sqlite")]
     pub fn sqlite(&mut self) -> Option<&mut sqlx::SqliteConnection> {
         match &mut self.inner {
@@ -103,8 +99,7 @@ impl Database {
         }
     }
 
-    /// The connection, if the database is PostgreSQL. Empty behind a run that was cut off, until the
-    /// next verb connects again.
+    /// The connection, if the database is PostgreSQL. `None` after an interrupted run, until the next verb reconnects.
     #[cfg(feature = "postgres")]
     pub fn postgres(&mut self) -> Option<&mut sqlx::PgConnection> {
         match &mut self.inner {
@@ -114,11 +109,11 @@ impl Database {
         }
     }
 
-    /// Says goodbye to the server, where dropping the value would just hang up.
+    /// Closes the connection properly. Dropping the value just drops the socket.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Interrupted`] where the server does not answer.
+    /// [`ErrorKind::Interrupted`] if the server does not answer.
     pub async fn close(self) -> Result<(), Error> {
         #[cfg(any(feature = "sqlite", feature = "postgres"))]
         use sqlx::Connection;
@@ -132,7 +127,7 @@ impl Database {
         closed.map_err(|error| Error::from_cause("the connection could not be closed", Cause::from_driver(&error)))
     }
 
-    /// Connects if there is no connection: at first, and behind a run that was cut off.
+    /// Connects if there is no connection: at the start, and after an interrupted run.
     async fn open(&mut self) -> Result<(), Cause> {
         match &mut self.inner {
             #[cfg(feature = "sqlite")]
@@ -191,7 +186,7 @@ impl Database {
         Error::from_cause(format!("cannot connect to {}", mask_secrets(&self.url)), cause)
     }
 
-    /// The name of the database on its server.
+    /// The name of the database on the server.
     fn name(&self) -> Option<String> {
         match &self.inner {
             #[cfg(feature = "sqlite")]
@@ -218,49 +213,49 @@ fn inner(url: &str) -> Result<Inner, Error> {
     match scheme {
         #[cfg(feature = "sqlite")]
         "sqlite" => {
-            let understood = crate::url::understood(url)?;
+            let validated = crate::url::understood(url)?;
             let options: sqlx::sqlite::SqliteConnectOptions =
-                understood.parse().map_err(|error| not_understood(url, &error))?;
-            // A script may have secrets in it, and the driver would write a slow one into the log.
+                validated.parse().map_err(|error| invalid_url(url, &error))?;
+            // The driver would log slow statements, and a script may contain secrets.
             let options = sqlx::ConnectOptions::disable_statement_logging(options);
             Ok(Inner::Sqlite { options, connection: None })
         }
         #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => {
-            let understood = crate::url::understood(url)?;
+            let validated = crate::url::understood(url)?;
             let mut options: sqlx::postgres::PgConnectOptions =
-                understood.parse().map_err(|error| not_understood(url, &error))?;
+                validated.parse().map_err(|error| invalid_url(url, &error))?;
             if options.get_application_name().is_none() {
-                // Whoever waits for our lock reads this name.
+                // Runs that wait for our lock show this name.
                 let program = std::env::current_exe().ok();
                 let name = program.as_deref().and_then(|path| path.file_stem()?.to_str()).unwrap_or("lockgate");
                 options = options.application_name(name);
             }
-            // A message may have secrets in it, and the driver would write a slow one into the log.
+            // The driver would log slow statements, and a script may contain secrets.
             options = sqlx::ConnectOptions::disable_statement_logging(options);
             Ok(Inner::Postgres { options, connection: None })
         }
         #[cfg(not(feature = "sqlite"))]
-        "sqlite" => Err(unknown("this build knows no `sqlite:` databases".to_owned())
+        "sqlite" => Err(unknown("this build does not support `sqlite:` databases".to_owned())
             .with_help("enable the feature `sqlite` of the crate `lockgate`")),
         #[cfg(not(feature = "postgres"))]
-        "postgres" | "postgresql" => Err(unknown("this build knows no `postgres:` databases".to_owned())
+        "postgres" | "postgresql" => Err(unknown("this build does not support `postgres:` databases".to_owned())
             .with_help("enable the feature `postgres` of the crate `lockgate`")),
         "" => {
-            // What may hold a password is not shown.
+            // Text that may contain a password is not shown.
             let is_path = !url.is_empty() && !url.contains(['@', '=', '?', ' ']);
             let file = if is_path { url } else { "app.db" };
             Err(unknown("the database URL has no scheme".to_owned())
                 .with_help(format!("write `sqlite://{file}` for a file of SQLite, or `postgres://user@host/database`")))
         }
-        other => Err(unknown(format!("`{other}:` is no database that Lockgate knows"))
+        other => Err(unknown(format!("Lockgate does not support `{other}:` databases"))
             .with_help("write `sqlite://app.db` or `postgres://user@host/database`")),
     }
 }
 
-fn not_understood(url: &str, error: &sqlx::Error) -> Error {
+fn invalid_url(url: &str, error: &sqlx::Error) -> Error {
     let mut cause = match error {
-        // Without the driver's own words for whose fault it is.
+        // Without the driver's own prefix.
         sqlx::Error::Configuration(e) => {
             let text = e.to_string();
             Cause::new(Class::Usage, text.trim_start_matches("error with configuration: "))
@@ -270,6 +265,6 @@ fn not_understood(url: &str, error: &sqlx::Error) -> Error {
     for secret in secrets(url) {
         cause.message = cause.message.replace(&secret, "***");
     }
-    Error::from_cause("the database URL is not understood", cause)
+    Error::from_cause("the database URL is invalid", cause)
         .with_help("write `sqlite://app.db` or `postgres://user:password@host:5432/database`; a special character in the password is written %XX")
 }

@@ -1,5 +1,5 @@
-//! Runs a plan: the only writer. What runs was decided by `core::plan`; how, is the backend's; what a person is
-//! told of a run that stopped is `failure`'s.
+//! Runs plans under the lock. No other code writes to a database. `core::plan` decides what runs, the backend knows how,
+//! and `failure` builds the errors.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -16,22 +16,22 @@ use crate::failure::{self, FailedJob};
 use crate::report::{FinishedStep, Report};
 use crate::run::Run;
 
-/// How often a migration that could not get its lock is tried in all.
+/// How many times a migration is tried if it cannot get its locks.
 const ATTEMPTS: u32 = 5;
-/// How often a run that others came before of is planned anew.
+/// How many times a run is planned again because another run changed the history first.
 const REPLANS: u32 = 8;
 
-/// What a run does about a history that is another one than it planned for.
+/// What to do if the history changed after the plan was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnHistoryChange {
-    /// It plans anew: to go up to a version means the same whatever came first.
+    /// Plan again: going up to a version means the same after other runs.
     Replan,
-    /// It stops: somebody counted steps down from a history that is no more.
+    /// Stop: a number of steps means something else after other runs.
     Refuse,
 }
 
-/// Brings the database to where `decide` says. It looks first, without a lock: where nothing is to
-/// do, one round trip is all.
+/// Brings the database to where `decide` says. It first reads the history without a lock, so that a run with nothing to
+/// do takes one round trip.
 pub(crate) async fn execute(
     backend: &mut dyn Backend,
     run: &Run<'_>,
@@ -63,8 +63,8 @@ pub(crate) async fn execute(
             break;
         }
         match locked(backend, run, &plan, &history, waiting.deadline, &decide, &mut report).await? {
-            Outcome::FinishedStep => break,
-            Outcome::Overtaken { by } => {
+            Attempt::Done => break,
+            Attempt::Overtaken { by } => {
                 waiting.pause(run, by).await.map_err(|error| failure::after(error, &report))?;
             }
         }
@@ -76,7 +76,7 @@ pub(crate) async fn execute(
     Ok(report)
 }
 
-/// How often a run was kept out or overtaken by others, and until when it goes on.
+/// The waits of a run for other runs.
 struct Waiting {
     deadline: Deadline,
     attempt: u32,
@@ -84,7 +84,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// Waits a moment for others to be done; an error where it has waited for long enough.
+    /// Waits a moment for another run to end. Fails when the wait is over.
     async fn pause(&mut self, run: &Run<'_>, by: Option<String>) -> Result<(), Error> {
         if let (Some(holder), false) = (&by, self.told) {
             self.told = true;
@@ -101,22 +101,22 @@ impl Waiting {
     }
 }
 
-/// The history, without a lock and without writing.
+/// Reads the history, without a lock and without writing.
 pub(crate) async fn read(backend: &mut dyn Backend, run: &Run<'_>) -> Result<History, Error> {
     backend.read(&run.history_table).await.map_err(|cause| failure::unread(cause, run))
 }
 
-enum Outcome {
-    FinishedStep,
-    /// Another run came first, or is at work: what is left is to be planned anew.
+enum Attempt {
+    Done,
+    /// Another run came first or is running: plan again.
     Overtaken {
-        /// Who is at work, where that is known.
+        /// The other run, if known.
         by: Option<String>,
     },
 }
 
-/// The lock's whole life: it is had here and let go of here. Should this future be dropped in
-/// between, the backend closes the session that holds it.
+/// Acquires the lock, runs the plan and releases the lock. If this future is dropped in between, the backend closes the
+/// session that holds the lock.
 async fn locked(
     backend: &mut dyn Backend,
     run: &Run<'_>,
@@ -125,7 +125,7 @@ async fn locked(
     deadline: Deadline,
     decide: &(dyn Fn(&History) -> Result<Plan, Error> + Send + Sync),
     report: &mut Report,
-) -> Result<Outcome, Error> {
+) -> Result<Attempt, Error> {
     let dialect = backend.dialect();
     let jobs = Job::all(run.migrations, plan, seen, dialect)?;
     let request = LockRequest {
@@ -152,8 +152,7 @@ async fn locked(
     let jobs = match decided {
         Ok(jobs) => jobs,
         Err(error) => {
-            // What is refused is what the caller must hear of; the lock dies with the session
-            // if it cannot be let go of.
+            // The refusal matters more than a failed release: the lock ends with the session anyway.
             let _ = backend.release(RunEnd::Stopped).await;
             return Err(failure::after(error, report));
         }
@@ -170,20 +169,20 @@ async fn locked(
             }
             watch.committed(jobs.len(), backend, report).await;
             released.map_err(|cause| failure::unclean(cause, report))?;
-            Ok(Outcome::FinishedStep)
+            Ok(Attempt::Done)
         }
         Err(Stopped::Overtaken { by }) => {
             let released = backend.release(RunEnd::Stopped).await;
             if released.is_ok() && !run.is_one_transaction() {
                 watch.committed(jobs.len(), backend, report).await;
             }
-            Ok(Outcome::Overtaken { by })
+            Ok(Attempt::Overtaken { by })
         }
         Err(Stopped::Failed(mut stopped)) => {
             let lost = stopped.failure.cause.class == Class::Lost;
             if !lost {
                 let message = stopped.in_one_line();
-                // The log is a courtesy: a failure to write it must not hide the failure itself.
+                // A failure to write the log must not hide the failure itself.
                 let _ = backend.log_failure(&run.history_table, &stopped.job.entry, &message).await;
             }
             let released = backend.release(RunEnd::Stopped).await;
@@ -202,7 +201,7 @@ async fn locked(
     }
 }
 
-/// Why a run ended before its end.
+/// Why a run stopped early.
 enum Stopped {
     Overtaken { by: Option<String> },
     Failed(Box<FailedJob>),
@@ -246,7 +245,7 @@ async fn run_all(
         let failed_at = at + failure.job;
         match failure.cause.class {
             Class::Overtaken => return Err(Stopped::Overtaken { by: None }),
-            // Who has the lock is asked for when it is waited for.
+            // The holder of the lock is looked up while waiting for it.
             Class::Busy if failure.at == FailedAt::Begin => return Err(Stopped::Overtaken { by: None }),
             Class::Busy => return Err(Stopped::Overtaken { by: Some(failure.cause.message) }),
             _ => {}
@@ -258,19 +257,19 @@ async fn run_all(
             let delay = backoff(attempt - 2, Duration::from_millis(250), Duration::from_secs(4));
             run.tell(Event::Retrying { id: jobs[failed_at].id.clone(), attempt, delay, blockers });
             tokio::time::sleep(delay).await;
-            // What ran and could not be committed runs again.
+            // Jobs that ran and were not committed run again.
             watch.ran.retain(|(ran, _)| *ran < failed_at);
             at = failed_at;
             continue;
         }
         let invalid = if outside { backend.invalid().await } else { Vec::new() };
-        // The history is the witness of what is in the database, whatever was counted before.
+        // The history is what counts, whatever the run has seen before.
         let history = backend.read(&run.history_table).await.ok();
         let recorded = history.as_ref().map(|history| {
             let before = jobs[..failed_at].iter().filter(|job| is_recorded(job, history));
             before.map(|job| job.id.clone()).collect()
         });
-        // What another run has done meanwhile is no failure of ours: it finds its own table there.
+        // Another run has applied this migration meanwhile, and ours failed because of that.
         if !outside
             && failure.transaction_status == TransactionStatus::RolledBack
             && failure.cause.class != Class::Lost
@@ -285,21 +284,21 @@ async fn run_all(
     Ok(())
 }
 
-/// Whether a history shows the effect of a job.
+/// Whether the history shows that a job is done.
 fn is_recorded(job: &Job, history: &History) -> bool {
     job.action.is_done(history.row(job.entry.version), &job.entry.checksum)
 }
 
-/// Turns progress into events, and what is committed into the report.
+/// Turns progress into events, and commits into the report.
 struct Watch<'a, 'r> {
     run: &'a Run<'r>,
     jobs: &'a [Job],
-    /// Where in the jobs those begin of which a backend tells.
+    /// The index of the first job of the slice that the backend is running.
     first: usize,
-    /// What was sent together last.
+    /// The jobs that were sent together last.
     under_way: Range<usize>,
     began: Instant,
-    /// What ran and is not known to be committed, each with the time that it took, where it went alone.
+    /// The jobs that ran and are perhaps not committed, with their duration if they were sent alone.
     ran: Vec<(usize, Option<Duration>)>,
 }
 
@@ -337,8 +336,8 @@ impl Watch<'_, '_> {
         self.ran.iter().map(|(at, _)| self.jobs[*at].id.clone()).collect()
     }
 
-    /// What ran before this place is in the database for good. How long each took of those that were sent
-    /// together, the history knows alone: it is asked where somebody listens.
+    /// Reports the jobs before this index as committed. Only the history knows how long each of several jobs in one message
+    /// took; it is read if somebody listens.
     async fn committed(&mut self, end: usize, backend: &mut dyn Backend, report: &mut Report) {
         let (done, rest): (Vec<_>, Vec<_>) = self.ran.drain(..).partition(|(at, _)| *at < end);
         self.ran = rest;

@@ -1,5 +1,5 @@
-//! What a person is told of a run that stopped: where, why, what is in the database and what is not, and what to
-//! do about it. What is done about it is the executor's.
+//! Builds the errors of runs that stopped: where and why, what is in the database, and what to do. The executor decides
+//! when.
 
 use lockgate_core::patch::Patch;
 use lockgate_core::{Direction, Front, History, Row, State, StatementFlags, StatementKind, Touch};
@@ -9,43 +9,43 @@ use crate::error::{Cause, Class, Error, ErrorKind, Place, Said};
 use crate::report::Report;
 use crate::run::Run;
 
-/// A job that failed, and how things stand.
+/// A job that failed, and the state after the failure.
 pub(crate) struct FailedJob {
     pub(crate) job: Job,
     pub(crate) failure: Failure,
-    /// The jobs of this run that are recorded, if that is known.
+    /// The earlier jobs of this run that are recorded, if that is known.
     pub(crate) recorded: Option<Vec<String>>,
     /// The history after the failure, if it could be read.
     pub(crate) history: Option<History>,
     pub(crate) blockers: Vec<String>,
-    /// Indexes that it left INVALID behind.
+    /// The invalid indexes that it left behind.
     pub(crate) invalid: Vec<String>,
-    /// How many were not tried.
+    /// How many jobs were not tried.
     pub(crate) left: usize,
 }
 
 impl FailedJob {
-    /// What the log says of it.
+    /// The line for the log.
     pub(crate) fn in_one_line(&self) -> String {
         format!("{}: {}", headline(&self.job, &self.failure), self.failure.cause.message)
     }
 }
 
-/// Of a run that stopped before it did anything.
+/// The state after a run that stopped before it changed anything.
 const UNCHANGED: &str = "nothing was changed";
 
-/// The same error, in a run that had done something before it planned anew.
+/// Adds to an error what the run had committed before it planned again.
 pub(crate) fn after(error: Error, report: &Report) -> Error {
     if report.is_empty() { error } else { error.with_state_instead(UNCHANGED, before(report)) }
 }
 
-/// What a run had committed.
+/// Says what a run had committed before a failure.
 fn before(report: &Report) -> String {
     let (past, ids) = past(report);
     format!("{past} and committed before it: {ids}")
 }
 
-/// What a run has committed.
+/// Says what a run has committed.
 fn done(report: &Report) -> String {
     let (past, ids) = past(report);
     format!("{past} and committed: {ids}")
@@ -57,23 +57,23 @@ fn past(report: &Report) -> (&'static str, String) {
     (past, ids.join(", "))
 }
 
-/// What to do where a server may still run what it was sent.
-const STILL_RUNNING: &str = "the server may go on with what it was sent: `status` shows how far it is; on PostgreSQL \
+/// The help if the server may still be running a statement.
+const STILL_RUNNING: &str = "the server may still be running what it was sent: `status` shows how far it is; on PostgreSQL \
                              `SELECT pid, application_name, state, query_start FROM pg_stat_activity WHERE datname = \
                              current_database()` shows what still runs, and `SELECT pg_cancel_backend(pid)` stops it";
 
-/// The error of a run that was to do what was looked at, and nothing else.
+/// The error if the history no longer matches the plan.
 pub(crate) fn stale() -> Error {
     Error::new(ErrorKind::PlanStale, "the history changed since the plan was made")
         .with_state(UNCHANGED)
-        .with_help("look with `status`, then run again if that is still what you want")
+        .with_help("check with `status`, then run again if that is still what you want")
 }
 
-/// The error of a history that could not be read.
+/// The error if the history cannot be read.
 pub(crate) fn unread(cause: Cause, run: &Run<'_>) -> Error {
     let class = cause.class;
     let summary = match class {
-        Class::HistoryFormat => format!("the history table {} is of an unknown format", run.history_table.table),
+        Class::HistoryFormat => format!("the history table {} has an unknown format", run.history_table.table),
         Class::Unfit => format!("the history table {} cannot be relied on", run.history_table.table),
         _ => "the history cannot be read".to_owned(),
     };
@@ -85,33 +85,33 @@ pub(crate) fn unread(cause: Cause, run: &Run<'_>) -> Error {
     }
 }
 
-/// The error of a run that ran to its end, of which these could not be committed.
+/// The error if every job ran and the commit failed. `ran` are the jobs that are not committed.
 pub(crate) fn uncommitted(cause: Cause, ran: &[String], report: &Report) -> Error {
     let class = cause.class;
     let mut error = Error::from_cause("the run could not be committed", cause);
     error = match (class, report.steps.is_empty()) {
         (Class::Lost, _) => error.with_state(
-            "whether this run is committed is known to the database alone: it is recorded if and only if it is",
+            "the outcome is unknown. Run `status`: a migration is applied exactly if it is listed there as applied",
         ),
         (_, true) => error.with_state("nothing of this run is in the database"),
         (_, false) => error
-            .with_state(format!("rolled back, nothing of it is in the database: {}", ran.join(", ")))
+            .with_state(format!("rolled back and not in the database: {}", ran.join(", ")))
             .with_state(before(report)),
     };
     match class {
         Class::Lost => error.with_help(STILL_RUNNING),
-        Class::Other => error.with_help("correct the migration that the cause names, then run again"),
+        Class::Other => error.with_help("fix the migration that the cause names, then run again"),
         _ => error,
     }
 }
 
-/// The error of a run that ran to its end and is committed, and whose connection is not as it was lent.
+/// The error if the run is committed, but the caller's connection could not be restored.
 pub(crate) fn unclean(cause: Cause, report: &Report) -> Error {
     let error = Error::from_cause("the connection is not as it was before the run", cause);
     if report.is_empty() { error } else { error.with_state(done(report)) }
 }
 
-/// The error of a run that did not get the lock.
+/// The error if the run did not get the lock.
 pub(crate) fn no_lock(failure: LockFailure, run: &Run<'_>) -> Error {
     match failure {
         LockFailure::Held { holder } => {
@@ -136,25 +136,25 @@ fn headline(job: &Job, failure: &Failure) -> String {
     }
     match (failure.at, &job.body) {
         (FailedAt::Statement { index, .. }, JobBody::Sql(sql)) if failure.cause.class == Class::InDoubt => {
-            format!("whether statement {} of {} of `{id}` has finished is not known", index + 1, sql.statements.len())
+            format!("it is unknown whether statement {} of {} of `{id}` has finished", index + 1, sql.statements.len())
         }
         (FailedAt::Statement { index, .. }, JobBody::Sql(sql)) => {
             format!("`{id}` failed at statement {} of {}", index + 1, sql.statements.len())
         }
-        (FailedAt::Preparation, _) => "the history table could not be made".to_owned(),
+        (FailedAt::Preparation, _) => "the history table could not be created".to_owned(),
         (FailedAt::Begin, _) => format!("`{id}` could not begin"),
-        (FailedAt::Step, _) => format!("`{id}` failed in its Rust function"),
+        (FailedAt::Step, _) => format!("the Rust function of `{id}` failed"),
         (FailedAt::Ended, JobBody::Rust(_)) => {
-            format!("the Rust function of `{id}` ended the transaction that it was given")
+            format!("the Rust function of `{id}` ended Lockgate's transaction")
         }
-        (FailedAt::Ended, _) => format!("the script of `{id}` ended the transaction that it was given"),
+        (FailedAt::Ended, _) => format!("the script of `{id}` ended Lockgate's transaction"),
         (FailedAt::ForeignKeys, _) => format!("`{id}` left broken foreign keys behind"),
-        (FailedAt::Commit, _) => format!("`{id}` ran, and could not be committed"),
+        (FailedAt::Commit, _) => format!("`{id}` ran, but could not be committed"),
         (FailedAt::Statement { .. } | FailedAt::Bookkeeping, _) => format!("`{id}` could not be recorded"),
     }
 }
 
-/// The error of a migration that failed: where, why, what is committed, and what to do.
+/// The error of a migration that failed. `kept` says whether the jobs before it could be committed.
 pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
     let state = state(run, &stopped, kept);
     let FailedJob { job, failure, blockers, invalid, history, .. } = stopped;
@@ -164,7 +164,7 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
     let released = Released::of(run, &job, failure.cause.detail.as_deref());
     let cause = match own_limit(&job, class) {
         Some((limit, path)) => failure.cause.with_advice(format!(
-            "if `-- lockgate: {limit}` in {path} ended it, which no option overrides: raise it there, then run again; if \
+            "if `-- lockgate: {limit}` in {path} ended it: no option overrides it, so raise it there, then run again; if \
              somebody cancelled it: find out who, then run again"
         )),
         None => failure.cause,
@@ -175,10 +175,10 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
         error = error.with_kind(ErrorKind::Failed);
     }
     if class == Class::LockTimeout {
-        error = wanted(&job, at).into_iter().fold(error, Error::with_state);
+        error = wanted_locks(&job, at).into_iter().fold(error, Error::with_state);
     }
     for blocker in blockers {
-        error = error.with_state(format!("may hold what it needs: {blocker}"));
+        error = error.with_state(format!("may hold the lock that it needs: {blocker}"));
     }
     for line in state {
         error = error.with_state(line);
@@ -187,10 +187,10 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
         return error
             .with_help("look in the database whether this statement has taken effect")
             .with_help(Said::each(|front| {
-                format!("if it has: {} records it, and the next run goes on after it", front.finished(&job.id))
+                format!("if it has: {} records that, and the next run resumes after it", front.finished(&job.id))
             }))
             .with_help(Said::each(|front| {
-                format!("if it has not: {}, and the next run sends it again", front.again(&job.id))
+                format!("if it has not: {} records that, and the next run sends it again", front.again(&job.id))
             }));
     }
     if class == Class::Lost {
@@ -198,8 +198,8 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
     }
     if at == FailedAt::Ended {
         return error.with_help(
-            "see what it left in the database and undo that by hand, take what ends the transaction (BEGIN, COMMIT, \
-             ROLLBACK) out of it, then run again",
+            "see what it left in the database and undo that by hand, remove what ends the transaction (BEGIN, COMMIT, \
+             ROLLBACK) from it, then run again",
         );
     }
     match &job.body {
@@ -213,32 +213,34 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
             });
             if builds && class == Class::Lost {
                 error = error.with_help(
-                    "the server may go on with it: the next run waits for that, and drops an INVALID index of its name \
+                    "the server may still be building it: the next run waits for that, and drops an INVALID index of this name \
                      before it builds it again",
                 );
             }
             for index in &invalid {
                 error = error
-                    .with_state(format!("the index {index} is INVALID: each write pays for it, and no query uses it"));
+                    .with_state(format!("the index {index} is INVALID: every write updates it, and no query uses it"));
             }
             if !invalid.is_empty() {
                 let drop: Vec<_> = invalid.iter().map(|index| format!("`DROP INDEX CONCURRENTLY {index}`")).collect();
-                // What is announced is looked for by the next run.
+                // The next run handles a statement that is recorded as started.
                 let announced = row.and_then(|row| row.under_way) == u32::try_from(index + 1).ok();
-                let goes_on = |front: Front| match job.action.direction() {
+                let resume = |front: Front| match job.action.direction() {
                     Some(Direction::Down) => front.down_by(1),
                     Some(Direction::Up) | None => front.up().to_owned(),
                 };
                 return error.with_help(Said::each(|front| match announced {
                     true => format!(
-                        "put right what the cause names: {} drops it and goes on at this statement",
-                        goes_on(front)
+                        "fix what the cause names, and {} drops it and resumes at this statement",
+                        resume(front)
                     ),
-                    false => format!(
-                        "run {}, put right what the cause names, and {} goes on at this statement",
-                        drop.join(" and "),
-                        goes_on(front)
-                    ),
+                    false => {
+                        format!(
+                            "run {}, fix what the cause names, and {} resumes at this statement",
+                            drop.join(" and "),
+                            resume(front)
+                        )
+                    }
                 }));
             }
             advised(error, at, class, sql.script.path(), released)
@@ -251,7 +253,7 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
     }
 }
 
-/// The directive of a script that bounds its statements, where that may be why one ended.
+/// The timeout directive of a script, if that may be why a statement ended.
 fn own_limit(job: &Job, class: Class) -> Option<(&'static str, String)> {
     let JobBody::Sql(sql) = &job.body else { return None };
     let limit = match class {
@@ -262,39 +264,39 @@ fn own_limit(job: &Job, class: Class) -> Option<(&'static str, String)> {
     limit.map(|limit| (limit, sql.script.path()))
 }
 
-/// The locks that a statement waited for in vain, as far as it names tables.
-fn wanted(job: &Job, at: FailedAt) -> Vec<String> {
+/// The locks that a statement could not get, as far as its text names tables.
+fn wanted_locks(job: &Job, at: FailedAt) -> Vec<String> {
     let (FailedAt::Statement { index, .. }, JobBody::Sql(sql)) = (at, &job.body) else { return Vec::new() };
     let words = |touch: Touch| {
         let of = if touch.of_index { "the table of " } else { "" };
-        Some(format!("it wanted {} on {of}{}", touch.lock?, touch.table))
+        Some(format!("it needs {} on {of}{}", touch.lock?, touch.table))
     };
     sql.touches(index).filter_map(words).collect()
 }
 
-/// What to do about a script that failed, where that is to correct it.
+/// Adds the advice to correct the script, if that is what helps.
 fn advised(error: Error, at: FailedAt, class: Class, path: String, released: Option<Released>) -> Error {
     let of_the_script = matches!(class, Class::Absent | Class::Syntax | Class::Other);
     match at {
         FailedAt::Bookkeeping if matches!(class, Class::Other | Class::Absent) => error.with_help(
-            "look what the migration does to the history table (DROP, RENAME, SET SCHEMA), and what stands on it (triggers, \
-             columns of others), then run again",
+            "check what the migration does to the history table (DROP, RENAME, SET SCHEMA), and what depends on it (triggers, \
+             added columns), then run again",
         ),
         FailedAt::Preparation | FailedAt::Bookkeeping => error,
         _ if of_the_script => match released {
             Some(released) => released.advise(error, class, &path),
-            None => error.with_help(format!("correct {path}, then run again")),
+            None => error.with_help(format!("fix {path}, then run again")),
         },
         _ => error,
     }
 }
 
-/// A migration that the lockfile records: its text does not compile any more once it is edited.
+/// A migration that the lockfile records. It does not compile any more once it is edited.
 struct Released {
     id: String,
-    /// What one types to name it.
+    /// The short name for the command line.
     word: String,
-    /// What the server says of the rows.
+    /// The server's detail about the rows.
     detail: Option<String>,
 }
 
@@ -311,16 +313,16 @@ impl Released {
 
     fn advise(self, mut error: Error, class: Class, path: &str) -> Error {
         let Self { id, word, detail } = self;
-        // What a script misses or misspells, no row can help.
+        // Rows are not at fault for a missing object or a syntax error.
         if class == Class::Other {
             let rows = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
             error = error.with_help(format!(
-                "`{id}` is released, and the data of this database may be at fault{rows}: put the rows right, then run \
+                "`{id}` is released, so the data of this database may be at fault{rows}: fix the rows, then run \
                  again"
             ));
         }
         error.with_help(format!(
-            "if no database has applied `{id}` yet: correct {path}, type `cargo xtask amend {word} --reason \"why\"`, \
+            "if no database has applied `{id}` yet: fix {path}, run `cargo xtask amend {word} --reason \"why\"`, \
              build again, then run again"
         ))
     }
@@ -338,7 +340,7 @@ fn place(job: &Job, failure: &Failure) -> Option<Place> {
     Some(Place::of(&sql.script, sql.text, byte))
 }
 
-/// What is in the database and what is not, one fact a line.
+/// Says what is in the database and what is not, one fact a line.
 fn state(run: &Run<'_>, stopped: &FailedJob, kept: bool) -> Vec<String> {
     let FailedJob { job, failure, recorded, history, left, .. } = stopped;
     let row = history.as_ref().and_then(|history| history.row(job.entry.version));
@@ -348,37 +350,37 @@ fn state(run: &Run<'_>, stopped: &FailedJob, kept: bool) -> Vec<String> {
         return vec![UNCHANGED.to_owned()];
     }
     if lost && !job.is_outside() {
-        // What was sent together may have run to its end, heard of or not.
-        let line = "whether each migration of this run is applied is known to the database alone: it is recorded if \
-                    and only if it is";
+        // Jobs that were sent together may have finished without an answer.
+        let line =
+            "the outcome is unknown. Run `status`: a migration is applied exactly if it is listed there as applied";
         return vec![line.to_owned()];
     }
     let mut lines = vec![match &job.body {
-        JobBody::Sql(sql) if !sql.script.is_transactional() => outside(id, sql.statements.len(), failure, row),
+        JobBody::Sql(sql) if !sql.script.is_transactional() => progress_outside(id, sql.statements.len(), failure, row),
         _ => match failure.transaction_status {
             TransactionStatus::RolledBack => format!("`{id}` was rolled back: nothing of it is in the database"),
             TransactionStatus::Committed => format!(
-                "what `{id}` did before it ended the transaction is committed, and the database does not record it as \
+                "what `{id}` did before it ended the transaction is committed, but `{id}` is not recorded as \
                  applied"
             ),
             TransactionStatus::Unknown => {
-                format!("whether anything of `{id}` is in the database is not known; it is not recorded as applied")
+                format!("it is unknown whether anything of `{id}` is in the database; it is not recorded as applied")
             }
         },
     }];
     lines.push(match recorded {
         _ if run.is_one_transaction() && failure.transaction_status == TransactionStatus::Committed => {
-            "all of the run was to be one transaction: what was done in it before that is committed too, and none of \
-             it is recorded as applied"
+            "the run should have been one transaction: what it did before that is committed too, and none of it is \
+             recorded as applied"
                 .to_owned()
         }
         _ if run.is_one_transaction() && failure.transaction_status == TransactionStatus::RolledBack => {
-            "all of the run was one transaction: nothing of it was committed".to_owned()
+            "the whole run was one transaction: nothing of it was committed".to_owned()
         }
         _ if !kept && failure.transaction_status != TransactionStatus::Unknown => {
-            "what came before it in this run could not be committed either".to_owned()
+            "the migrations before it in this run could not be committed either".to_owned()
         }
-        None => "what came before it in this run is recorded if and only if it is committed".to_owned(),
+        None => "a migration before it in this run is committed exactly if `status` lists it as applied".to_owned(),
         Some(before) if before.is_empty() => "nothing was committed before it in this run".to_owned(),
         Some(before) => format!("{} and committed before it: {}", job.action.past(), before.join(", ")),
     });
@@ -388,19 +390,18 @@ fn state(run: &Run<'_>, stopped: &FailedJob, kept: bool) -> Vec<String> {
     lines
 }
 
-/// How far a script came that is not transactional.
-fn outside(id: &str, statements: usize, failure: &Failure, row: Option<&Row>) -> String {
+/// Says how far a script outside a transaction came.
+fn progress_outside(id: &str, statements: usize, failure: &Failure, row: Option<&Row>) -> String {
     let partial = row.filter(|row| row.state != State::Applied);
     match (failure.at, partial) {
         _ if failure.cause.class == Class::Lost => format!(
-            "how far `{id}` came is in its row of the history: the statement behind the last one that is recorded may \
-             have finished too"
+            "`status` shows how far `{id}` came; the statement after the last recorded one may have finished too"
         ),
         (_, Some(row)) => {
             let done = row.statements_done;
             let mut line = format!("`{id}` is partial: {done} of its {statements} statements have finished and stay");
             if row.under_way.is_some_and(|number| number > done) && failure.cause.class != Class::InDoubt {
-                line.push_str("; the next run asks the database what the one that failed has left behind");
+                line.push_str("; the next run checks what the failed statement left in the database");
             }
             line
         }

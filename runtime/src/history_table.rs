@@ -1,5 +1,5 @@
-//! The history table and the log beside it: their names, and the words that are written into them.
-//! How they are created, read and written in SQL is each backend's own.
+//! The history table and its log: their names, and the text form of their rows. Each backend has its own SQL to create,
+//! read and write them.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use lockgate_core::{Checksum, Row, State, Version};
 
 use crate::error::Cause;
 
-/// Where a run keeps its history, and what it writes of itself into each row.
+/// The history table of a run, and the values that each of its rows gets.
 #[derive(Clone, Debug)]
 pub(crate) struct HistoryTable {
     pub(crate) table: TableName,
@@ -17,7 +17,7 @@ pub(crate) struct HistoryTable {
     pub(crate) application: &'static str,
 }
 
-/// The name of the history table, perhaps with its schema.
+/// The name of the history table, with or without its schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TableName {
     pub(crate) schema: Option<String>,
@@ -25,7 +25,7 @@ pub(crate) struct TableName {
 }
 
 impl TableName {
-    /// Reads `table` or `schema.table`.
+    /// Parses `table` or `schema.table`.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (schema, name) = match text.split_once('.') {
             Some((schema, name)) => (Some(schema), name),
@@ -33,7 +33,7 @@ impl TableName {
         };
         for part in schema.into_iter().chain([name]) {
             let plain = part.chars().all(|c| c.is_alphanumeric() || c == '_');
-            // 59 and `_log` are the 63 bytes that PostgreSQL keeps of a name.
+            // PostgreSQL keeps 63 bytes of a name; `_log` takes four of them.
             if part.is_empty() || !plain || part.len() > 59 {
                 return Err(format!(
                     "`{text}` cannot name a history table: write `table` or `schema.table` with letters, digits and \
@@ -44,19 +44,19 @@ impl TableName {
         Ok(Self { schema: schema.map(str::to_owned), name: name.to_owned() })
     }
 
-    /// The log's table, in the same schema.
+    /// The name of the log table, in the same schema.
     pub(crate) fn log(&self) -> Self {
         let base = self.name.strip_suffix("_history").unwrap_or(&self.name);
         Self { schema: self.schema.clone(), name: format!("{base}_log") }
     }
 
-    /// The same table in this schema, unless it has one already.
+    /// The same name, in this schema unless it already has one.
     pub(crate) fn within(&self, schema: &str) -> Self {
         Self { schema: Some(self.schema.clone().unwrap_or_else(|| schema.to_owned())), name: self.name.clone() }
     }
 }
 
-/// As SQL writes it, quoted.
+/// Shows the name as a quoted SQL identifier.
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(schema) = &self.schema {
@@ -66,20 +66,20 @@ impl fmt::Display for TableName {
     }
 }
 
-/// A name as an SQL identifier.
+/// Quotes a name as an SQL identifier.
 pub(crate) fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// What stands between two fields and between two rows of a history that comes as one text.
+/// A history is sent as one text, with these separators between fields and between rows.
 ///
-/// A driver takes a thousand rows one by one slower than a server finds them, and SQLite's hands each
-/// from one thread to another: that took most of an up-to-date start.
+/// A driver reads a thousand rows one by one more slowly than a server finds them; that took most of the time of an
+/// up-to-date start.
 pub(crate) use lockgate_core::history::{FIELD, ROW};
 
-/// The rows of a text that has the fields of each in this order: version, name, checksum, state, finished
-/// statements, checksum over these or nothing, time, milliseconds, role, program, release; then, where the
-/// table has them, owner or nothing, and the statement under way or nothing.
+/// Parses the rows of such a text. The fields are version, name, checksum, state, finished statements, checksum of
+/// these or empty, time, milliseconds, role, program, release; and, if the table has them, owner or empty, and the
+/// running statement or empty.
 pub(crate) fn rows(text: &str, table: &TableName) -> Result<Vec<Row>, Cause> {
     let mut rows = text.split(ROW).map(|text| row(text, table)).collect::<Result<Vec<_>, _>>()?;
     rows.sort_by_key(|row| row.version);
@@ -96,12 +96,12 @@ fn row(text: &str, table: &TableName) -> Result<Row, Cause> {
     let [version, name, checksum, state, done, finished, applied_at, elapsed_ms, applied_by, ..] = fields;
     let [.., application, lockgate, owner, under_way] = fields;
     let wrong = |what: &dyn fmt::Display| {
-        Cause::history_format(format!("the row of version {version} in {table} is not understood: {what}"))
+        Cause::history_format(format!("the row of version {version} in {table} is invalid: {what}"))
     };
     if count != fields.len() && count != fields.len() - 2 {
-        return Err(wrong(&"it has another number of fields"));
+        return Err(wrong(&"it has the wrong number of fields"));
     }
-    let number = version.parse::<i64>().map_err(|_| wrong(&"the version is no number"))?;
+    let number = version.parse::<i64>().map_err(|_| wrong(&"the version is not a number"))?;
     let parsed = |text: &str| text.parse::<Checksum>().map_err(|e| wrong(&e));
     Ok(Row {
         version: Version::new(number).ok_or_else(|| wrong(&"the version is negative"))?,
@@ -123,7 +123,7 @@ fn row(text: &str, table: &TableName) -> Result<Row, Cause> {
     })
 }
 
-/// What the bookkeeping writes of one step.
+/// The migration that a row is about.
 #[derive(Clone, Debug)]
 pub(crate) struct HistoryEntry {
     pub(crate) version: Version,
@@ -131,7 +131,7 @@ pub(crate) struct HistoryEntry {
     pub(crate) checksum: Checksum,
 }
 
-/// The words of the log.
+/// The events of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LogEvent {
     Applied,
@@ -184,7 +184,7 @@ mod tests {
         let why = |text: &str| rows(text, &table).unwrap_err().message;
         assert_eq!(
             why(&format!("{}{FIELD}", text("4", "1"))),
-            "the row of version 4 in \"done\" is not understood: it has another number of fields"
+            "the row of version 4 in \"done\" is invalid: it has the wrong number of fields"
         );
         assert!(why(&text("-4", "1")).ends_with("the version is negative"));
         assert!(why(&text("4", "-1")).ends_with("the number of finished statements is out of range"));

@@ -1,4 +1,4 @@
-//! Reading what is in a database, as a value.
+//! Reads the schema of a database.
 
 use lockgate_schema::Schema;
 
@@ -6,17 +6,16 @@ use crate::error::Error;
 use crate::history_table::TableName;
 use crate::target::Target;
 
-/// What is in the database but for its rows: schemas, types, sequences, tables, views and everything
-/// else that was made in it.
+/// Reads the schema of a database: schemas, types, sequences, tables, views and every other kind of object, but no
+/// rows.
 ///
-/// It is read in one snapshot and nothing is written. PostgreSQL takes for the length of the reading
-/// the lock that every SELECT takes on what views and rules name, and so waits behind an `ALTER TABLE`
-/// that is under way.
+/// It reads one snapshot and writes nothing. On PostgreSQL it takes the lock of a SELECT on the objects that views and
+/// rules name, and so waits for a running `ALTER TABLE`.
 ///
-/// Left out: Lockgate's own tables (`lockgate_history` and `lockgate_log`; where a migrator names them
-/// otherwise, [`Migrator::read_schema`](crate::Migrator::read_schema) knows), what an extension owns,
-/// what the server brings, temporary objects of other sessions, and what no schema is: rows, where a
-/// sequence stands, large objects, roles, settings of the database.
+/// Left out are Lockgate's own tables (`lockgate_history` and `lockgate_log`; if a migrator uses other names, call
+/// [`Migrator::read_schema`](crate::Migrator::read_schema)), objects that belong to an extension or to the server,
+/// temporary objects of other sessions, and what is not part of a schema: rows, the position of sequences, large
+/// objects, roles and settings of the database.
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")]

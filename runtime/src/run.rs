@@ -1,4 +1,4 @@
-//! What a run needs besides its plan.
+//! The options of a run.
 
 use lockgate_core::Atomicity;
 
@@ -7,7 +7,7 @@ use crate::event::{Event, OnEvent};
 use crate::history_table::HistoryTable;
 use crate::migrations::Migrations;
 
-/// All that a run needs besides its plan.
+/// Everything that a run needs besides its plan.
 pub(crate) struct Run<'a> {
     pub(crate) migrations: &'a Migrations,
     pub(crate) history_table: HistoryTable,
@@ -15,7 +15,7 @@ pub(crate) struct Run<'a> {
     pub(crate) session_cleanup: SessionCleanup,
     pub(crate) atomicity: Atomicity,
     pub(crate) on_event: Option<OnEvent>,
-    /// Whether a database in which all of the migrations are applied, and nothing else is, is where it is to be.
+    /// Whether the run has nothing to do if exactly the embedded migrations are applied.
     pub(crate) to_head: bool,
 }
 

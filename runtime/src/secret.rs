@@ -1,12 +1,12 @@
-//! What must not be shown: where a database URL, or what was meant to be one, holds a secret.
+//! Finds the secrets in database URLs, valid or not, and masks them.
 
 use percent_encoding::percent_decode_str;
 use std::ops::Range;
 
 const MASK: &str = "***";
 
-/// A database URL, or any other text, with everything masked that may be a secret, even where it is no valid URL: a password
-/// with an unescaped `@`, `/` or `?` is a common mistake, and then rather too much is masked.
+/// Masks everything in a database URL that may be a secret. It also works for invalid URLs: a password with an
+/// unescaped `@`, `/` or `?` is a common mistake. If in doubt, it masks too much.
 ///
 /// ```
 /// assert_eq!(lockgate::mask_secrets("postgres://ada:s3cret@localhost/library"), "postgres://ada:***@localhost/library");
@@ -24,26 +24,26 @@ pub fn mask_secrets(text: &str) -> String {
     shown + &text[end..]
 }
 
-/// What must not be shown of a text, as written and as meant.
+/// Returns the secrets of a text, as written and percent-decoded.
 pub(crate) fn secrets(text: &str) -> Vec<String> {
     let mut secrets: Vec<String> = places(text).into_iter().map(|secret| text[secret].to_owned()).collect();
     let decoded: Vec<String> = secrets.iter().filter_map(|secret| percent_decoded(secret)).collect();
     secrets.extend(decoded);
-    // So short a word stands in other words too: to replace it would only tell what it is.
+    // Such a short secret also occurs in other words; replacing it there would reveal it.
     secrets.retain(|secret| secret.len() > 2);
     secrets
 }
 
-/// Where the secrets stand, from left to right.
+/// Finds the secrets, from left to right.
 fn places(text: &str) -> Vec<Range<usize>> {
     let mut places: Vec<Range<usize>> = parameters(text).chain(user_password(text)).collect();
     places.sort_by_key(|secret| secret.start);
     places
 }
 
-/// What stands between the user's name and the last `@`.
+/// Finds the text between the user name and the last `@`.
 fn user_password(text: &str) -> Option<Range<usize>> {
-    // A file's path may hold both characters, and never a password.
+    // A file path may contain both characters, but never a password.
     if text.starts_with("sqlite:") {
         return None;
     }
@@ -53,7 +53,7 @@ fn user_password(text: &str) -> Option<Range<usize>> {
     Some(colon + 1..at)
 }
 
-/// The values of `password=…` and its like, in a query (`?a=b&c=d`) or in keywords (`a=b c=d`).
+/// Finds the values of `password=…` and similar, in a query (`?a=b&c=d`) or in keywords (`a=b c=d`).
 fn parameters(text: &str) -> impl Iterator<Item = Range<usize>> {
     let is_edge = |c: char| matches!(c, '?' | '&' | ';') || c.is_whitespace();
     let mut end = 0;
@@ -71,11 +71,11 @@ fn is_secret(key: &str) -> bool {
         return false;
     }
     let key = percent_decoded(key).unwrap_or_else(|| key.to_owned()).to_ascii_lowercase();
-    // A setting of SQLite's that a URL of other clients has.
+    // A SQLite setting in the URLs of other clients.
     key != "foreign_keys" && ["pass", "pwd", "secret", "token", "key"].iter().any(|word| key.contains(word))
 }
 
-/// `None` where what is decoded is not UTF-8.
+/// Percent-decodes a text. `None` if the result is not UTF-8.
 fn percent_decoded(text: &str) -> Option<String> {
     percent_decode_str(text).decode_utf8().ok().map(Into::into)
 }

@@ -1,39 +1,38 @@
-//! One connection, wherever it came from, and what becomes of it when its state is not known.
+//! The connection that a verb uses: from a pool, from the caller or from a [`Database`](crate::Database).
 
 use std::sync::Arc;
 
 use sqlx::Connection;
 use sqlx::pool::{Pool, PoolConnection};
 
-/// How a connection is made.
+/// The connection options of a driver.
 type OptionsOf<DB> = <<DB as sqlx::Database>::Connection as Connection>::Options;
 
-/// A connection held for one verb.
+/// The connection of one verb.
 pub(crate) enum Held<'a, DB: sqlx::Database> {
-    /// Taken from a pool; empty once it was abandoned.
+    /// From a pool. Empty after it was abandoned.
     Pool(Pool<DB>, Option<PoolConnection<DB>>),
-    /// Lent by the caller.
+    /// Borrowed from the caller.
     Borrowed(&'a mut DB::Connection),
-    /// The place of a [`Database`](crate::Database)'s own connection, empty once it was abandoned, and how
-    /// another is made.
+    /// The connection of a [`Database`](crate::Database), empty after it was abandoned, and the options to make another.
     Owned(&'a mut Option<DB::Connection>, Arc<OptionsOf<DB>>),
 }
 
 impl<DB: sqlx::Database> Held<'_, DB> {
     pub(crate) fn connection(&mut self) -> &mut DB::Connection {
         match self {
-            Self::Pool(_, pooled) => pooled.as_deref_mut().expect("nothing is asked of an abandoned connection"),
+            Self::Pool(_, pooled) => pooled.as_deref_mut().expect("an abandoned connection is not used again"),
             Self::Borrowed(connection) => connection,
-            Self::Owned(place, _) => place.as_mut().expect("nothing is asked of an abandoned connection"),
+            Self::Owned(place, _) => place.as_mut().expect("an abandoned connection is not used again"),
         }
     }
 
-    /// Whether closing it is up to somebody else.
+    /// Whether it belongs to the caller, who alone may close it.
     pub(crate) fn is_borrowed(&self) -> bool {
         matches!(self, Self::Borrowed(_))
     }
 
-    /// Whether a pool closes it, and makes another when it is asked.
+    /// Whether it came from a pool.
     pub(crate) fn is_pooled(&self) -> bool {
         matches!(self, Self::Pool(..))
     }
@@ -47,8 +46,8 @@ impl<DB: sqlx::Database> Held<'_, DB> {
         }
     }
 
-    /// Closes the connection at once and without waiting, so that the server drops what the session
-    /// held: its locks and its open transaction. A borrowed one cannot be closed.
+    /// Closes the connection without waiting, so that the server releases its locks and rolls back its transaction. A
+    /// borrowed connection stays open.
     pub(crate) fn abandon(&mut self) {
         match self {
             Self::Pool(_, pooled) => drop(pooled.take().map(PoolConnection::detach)),
@@ -57,8 +56,7 @@ impl<DB: sqlx::Database> Held<'_, DB> {
         }
     }
 
-    /// Closes the connection and takes another, set up as the first one was: by the pool and its hooks,
-    /// or by its options. A borrowed one stays.
+    /// Replaces the connection with a new one from the pool or with the same options. A borrowed connection stays.
     pub(crate) async fn renew(&mut self) -> Result<(), sqlx::Error> {
         let closed = match self {
             Self::Pool(_, pooled) => pooled.take().map(PoolConnection::detach),
@@ -66,7 +64,7 @@ impl<DB: sqlx::Database> Held<'_, DB> {
             Self::Owned(place, _) => place.take(),
         };
         if let Some(closed) = closed {
-            // What cannot be said goodbye to is gone anyway.
+            // If it cannot be closed properly, it is gone anyway.
             let _ = closed.close().await;
         }
         match self {

@@ -1,16 +1,15 @@
-//! What a verb can work on: a pool, a connection, or a [`Database`](crate::Database).
+//! What a verb can run on: a pool, a connection or a [`Database`](crate::Database).
 
-/// A database to work on: `&SqlitePool`, `&PgPool`, `&mut SqliteConnection`, `&mut PgConnection` or
+/// What a verb can run on: `&SqlitePool`, `&PgPool`, `&mut SqliteConnection`, `&mut PgConnection` or
 /// `&mut Database`.
 ///
-/// A pool lends one connection for the length of the verb. A connection of the caller's must not be
-/// inside a transaction when something is to be written; on PostgreSQL other runs are then kept out
-/// by each transaction instead of by the session, so that nothing stays locked if the verb is dropped.
+/// A verb takes one connection from a pool and returns it at the end. A connection that you pass must not be inside a
+/// transaction if the verb writes. On PostgreSQL the lock then belongs to each transaction, not to the session, so
+/// nothing stays locked if you drop the future.
 ///
-/// A verb's future may be dropped at any point: no lock is left, and no migration is half recorded.
-/// A connection of the caller's is put back as it was. One thing is beyond our reach there: sqlx
-/// answers the next query on it with the error of the one that was dropped, if that one fails; so it
-/// does behind a first look at a PostgreSQL database that has no history table yet.
+/// You may drop a verb's future at any time: no lock is left, and no migration is half recorded. A connection that
+/// you passed is restored. One limit comes from sqlx: if the interrupted query fails, the next query on the connection
+/// returns its error. The first query on a PostgreSQL database without a history table always fails in this way.
 #[diagnostic::on_unimplemented(
     message = "migrations cannot run on `{Self}`",
     label = "not a pool, and not a connection",

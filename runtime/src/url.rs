@@ -1,5 +1,5 @@
-//! What a database URL asks for, before a driver sees it: a driver may drop a parameter that it does not know, and a
-//! table then lands in another schema, or a connection that was to be encrypted is not. Here each is refused by name.
+//! Checks a database URL before the driver sees it. A driver ignores parameters that it does not know, and then a table
+//! lands in another schema or a connection is not encrypted. Here every unknown parameter is an error.
 
 #[cfg(feature = "postgres")]
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -11,7 +11,7 @@ use sqlx_core::url::ParseError;
 use crate::error::{Error, Said};
 use crate::secret::{mask_secrets, secrets};
 
-/// The URL as the driver understands it: with the forms that it does not know written as parameters.
+/// Checks a URL and returns it in the form that the driver understands, with some parts rewritten as parameters.
 pub(crate) fn understood(text: &str) -> Result<String, Error> {
     let understood = match text.split_once(':') {
         #[cfg(feature = "sqlite")]
@@ -23,7 +23,7 @@ pub(crate) fn understood(text: &str) -> Result<String, Error> {
     understood.map_err(|error| error.masked(&secrets(text)))
 }
 
-/// The parameters of sqlx's URLs for PostgreSQL, with the other spellings that sqlx takes, and those of other clients.
+/// The PostgreSQL parameters of sqlx, each with sqlx's other spellings and with those of other clients.
 #[cfg(feature = "postgres")]
 const POSTGRES: &[(&str, &[&str], &[&str])] = &[
     ("sslmode", &["ssl-mode"], &["tlsmode"]),
@@ -48,12 +48,14 @@ const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", 
 fn postgres(text: &str) -> Result<Url, Error> {
     let url = parsed(text)?;
     if url.host_str().is_some_and(|host| host.contains(',')) {
-        return Err(usage("the database URL names several servers").with_help("name one: the one that is written to"));
+        return Err(
+            usage("the database URL names several servers").with_help("name one: the primary, which accepts writes")
+        );
     }
-    // Behind a `#`, `?` or `/` of a password that is not escaped, its rest and the host are read as something else.
+    // After an unescaped `#`, `?` or `/` in a password, the rest of it and the host are parsed as something else.
     let is_cut = url.username().is_empty() && url.password().is_none() && text.contains('@');
     if url.fragment().is_some() || (is_cut && (url.path().contains('@') || url.query().is_some_and(is_host_behind))) {
-        return Err(usage("the database URL is not understood: a `#`, `?` or `/` cuts it off").with_help(
+        return Err(usage("the database URL is invalid: a `#`, `?` or `/` cuts it off").with_help(
             "write a special character in user, password or database as %XX: `#` is %23, `?` %3F, `/` %2F",
         ));
     }
@@ -70,7 +72,7 @@ fn postgres(text: &str) -> Result<Url, Error> {
             return Err(usage(format!("the parameter `{name}` of the database URL is empty"))
                 .with_help(format!("give it a value, or leave `{key}=` out")));
         }
-        // Each of the options is one of its own.
+        // `options` may occur several times.
         if seen.contains(&name) && name != "options" {
             return Err(twice(name));
         }
@@ -79,7 +81,9 @@ fn postgres(text: &str) -> Result<Url, Error> {
             "sslmode" => mode = Some(mode_of(value, &|value| format!("`sslmode={value}`"))?),
             "sslrootcert" => verifies_with = Some(key.to_owned()),
             "port" if value.parse::<u16>().is_err() => {
-                return Err(usage("the parameter `port` of the database URL is no port").with_help("write `port=5432`"));
+                return Err(
+                    usage("the parameter `port` of the database URL is not a port").with_help("write `port=5432`")
+                );
             }
             _ => {}
         }
@@ -91,7 +95,7 @@ fn postgres(text: &str) -> Result<Url, Error> {
     if let (false, None, Some(value)) = (seen.contains(&"port"), url.port(), variable("PGPORT"))
         && value.parse::<u16>().is_err()
     {
-        return Err(usage(format!("`PGPORT={value}` is no port")).with_help("write a number, or unset PGPORT"));
+        return Err(usage(format!("`PGPORT={value}` is not a port")).with_help("write a number, or unset PGPORT"));
     }
     let mode = mode.as_deref().unwrap_or("prefer");
     if let (Some(key), false) = (verifies_with, mode.starts_with("verify-")) {
@@ -109,7 +113,7 @@ fn postgres(text: &str) -> Result<Url, Error> {
     Ok(url)
 }
 
-/// The URL, with the two forms that the driver does not understand written as parameters: a user and no host
+/// Parses the URL. Rewrites as parameters two forms that the driver does not understand: a user without a host
 /// (`postgres://u@/db?host=/dir`), and an address in brackets.
 #[cfg(feature = "postgres")]
 fn parsed(text: &str) -> Result<Url, Error> {
@@ -124,7 +128,7 @@ fn parsed(text: &str) -> Result<Url, Error> {
         parsed => parsed,
     };
     let url = parsed.map_err(|error| {
-        usage(format!("the database URL is not understood: {error}")).with_help(
+        usage(format!("the database URL is invalid: {error}")).with_help(
             "write `postgres://user:password@host:5432/database`, or `postgres://user@/database?host=/directory` for a \
              socket; a special character in the password is written %XX",
         )
@@ -146,8 +150,8 @@ fn parsed(text: &str) -> Result<Url, Error> {
         ("password", url.password().map(decoded).filter(|_| !names("password"))),
     ];
     let mut written = url;
-    // With the host go user and port.
-    written.set_host(None).map_err(|error| usage(format!("the database URL is not understood: {error}")))?;
+    // Removing the host also removes user and port.
+    written.set_host(None).map_err(|error| usage(format!("the database URL is invalid: {error}")))?;
     for (key, value) in given {
         if let Some(value) = value {
             written.query_pairs_mut().append_pair(key, &value);
@@ -156,7 +160,7 @@ fn parsed(text: &str) -> Result<Url, Error> {
     Ok(written)
 }
 
-/// Whether what was read as parameters has the host of the URL in it.
+/// Whether the query contains the host of the URL.
 #[cfg(feature = "postgres")]
 fn is_host_behind(query: &str) -> bool {
     let first = query.split('&').next().unwrap_or_default();
@@ -170,7 +174,7 @@ fn is_setting(key: &str) -> bool {
     name.is_some_and(|name| !name.is_empty())
 }
 
-/// The mode, as it is spelt.
+/// Parses `sslmode`.
 #[cfg(feature = "postgres")]
 fn mode_of(value: &str, written: &dyn Fn(&str) -> String) -> Result<String, Error> {
     let lower = value.to_ascii_lowercase();
@@ -185,11 +189,11 @@ fn mode_of(value: &str, written: &dyn Fn(&str) -> String) -> Result<String, Erro
         "preferred" => "prefer",
         "allowed" => "allow",
         _ => {
-            return Err(usage(format!("{} is no mode", written(value)))
+            return Err(usage(format!("{} is not a mode", written(value)))
                 .with_help(format!("write one of {}", MODES.map(|mode| format!("`{mode}`")).join(", "))));
         }
     };
-    Err(usage(format!("{} is no mode", written(value))).with_help(format!("write {}", written(meant))))
+    Err(usage(format!("{} is not a mode", written(value))).with_help(format!("write {}", written(meant))))
 }
 
 #[cfg(feature = "postgres")]
@@ -202,7 +206,7 @@ fn unknown_of_postgres(key: &str, value: &str) -> Error {
         let alias = |(_, also, _): &&(&str, &[&str], &[&str])| also.iter().any(|also| squeezed(also) == word);
         POSTGRES.iter().find(alias).map(|(name, ..)| *name)
     }) {
-        // A secret is not repeated, and a path need not be.
+        // Never repeat a secret.
         let written = match name {
             "sslmode" if MODES.contains(&&*value.to_ascii_lowercase()) => {
                 format!("{name}={}", value.to_ascii_lowercase())

@@ -276,8 +276,8 @@ async fn what_is_not_known_to_be_on_the_disk_is_not_called_committed() {
     let runs = migrations(&[A, ("0002_quick.sql", quick)]);
     let fails = migrations(&[A, ("0002_b.sql", "CREATE TABLE b (id INTEGER);"), ("0003_bad.sql", "SELECT 1 / 0;")]);
     for (set, says, told) in [
-        (runs, "pg_logical_emit_message", "is known to the database alone"),
-        (fails, "'failed'", "what came before it in this run is recorded if and only if it is committed"),
+        (runs, "pg_logical_emit_message", "the outcome is unknown"),
+        (fails, "'failed'", "a migration before it in this run is committed exactly if `status` lists it as applied"),
     ] {
         let mut place = None;
         for cut in [false, true] {

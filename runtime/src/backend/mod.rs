@@ -1,6 +1,5 @@
-//! What the executor asks of a database, and nothing about any one of them.
-//!
-//! The backends do not know each other. Each implements [`Backend`] over one held connection.
+//! The interface between the executor and a database: the trait [`Backend`], and the jobs and failures that it deals
+//! in. Backends do not know each other. Each implements the trait over one connection.
 
 use std::future::Future;
 use std::ops::Range;
@@ -25,55 +24,55 @@ pub(crate) mod sqlite;
 
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What is said of a history that has other rows than it should have once a job is recorded.
-pub(crate) const ALTERED: &str = "after it the history table has other rows than this run found and wrote: the migration, or a trigger, changes them";
+/// The message if a migration changes rows of the history table that are not its own.
+pub(crate) const ALTERED: &str =
+    "the history table has other rows than this run found and wrote: the migration, or a trigger, changes them";
 
-/// What the caller asked of the database's own limits.
+/// The timeouts that the caller asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// How long a statement may wait for a lock on what it changes.
+    /// How long a statement may wait for a lock.
     pub(crate) lock_timeout: Limit,
-    /// How long a statement may run; as the session has it if absent.
+    /// How long a statement may run. `None` keeps the session's setting.
     pub(crate) statement_timeout: Option<Limit>,
     /// How long to wait for another run to end.
     pub(crate) lock_wait: Duration,
 }
 
-/// What becomes of what a migration left in a session of the caller's.
+/// How a session of the caller's is cleaned up after a migration changed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SessionCleanup {
-    /// It goes.
+    /// Everything that the migration left in the session is removed.
     Restore,
-    /// But for settings it stays, for whoever looks for it.
+    /// Only settings are restored. The rest stays, for a test that looks for it.
     SettingsOnly,
 }
 
-/// What [`Backend::lock`] is asked for.
+/// The arguments of [`Backend::lock`].
 pub(crate) struct LockRequest<'a> {
     pub(crate) history_table: &'a HistoryTable,
     pub(crate) limits: Limits,
     pub(crate) session_cleanup: SessionCleanup,
-    /// Whether all that follows is one transaction.
+    /// Whether the whole run is one transaction.
     pub(crate) atomicity: Atomicity,
-    /// Whether a script that will run changes what the session is.
+    /// Whether a job of the run may change the session.
     pub(crate) session_state: bool,
-    /// Whether a script that will run cannot run in a transaction.
+    /// Whether a job of the run cannot run in a transaction.
     pub(crate) outside: bool,
-    /// Until when to wait for another run to end.
+    /// How long to wait for another run to end.
     pub(crate) deadline: Deadline,
 }
 
 /// How a run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RunEnd {
-    /// All of it ran: what is not durable yet becomes so.
+    /// Every job ran: commit what is not committed yet.
     Completed,
-    /// It stopped: of what is not durable yet, the jobs that ran become so, or none where all of the run is one
-    /// transaction.
+    /// It stopped: commit the jobs that ran, or roll everything back if the whole run is one transaction.
     Stopped,
 }
 
-/// Why the lock was not had.
+/// Why the lock was not acquired.
 pub(crate) enum LockFailure {
     /// Another run held it until the deadline.
     Held { holder: Option<String> },
@@ -87,56 +86,56 @@ impl From<Cause> for LockFailure {
     }
 }
 
-/// One step, with all that running it needs.
+/// One step of a plan, with everything needed to run it.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
     pub(crate) id: String,
     pub(crate) action: Action,
     pub(crate) entry: HistoryEntry,
     pub(crate) body: JobBody,
-    /// Whether nothing follows it in this run.
+    /// Whether it is the last job of the run.
     pub(crate) last: bool,
 }
 
 /// What a job runs.
 #[derive(Clone, Debug)]
 pub(crate) enum JobBody {
-    /// Bookkeeping alone.
+    /// Nothing: only the history changes.
     HistoryOnly,
-    /// SQL.
+    /// An SQL script.
     Sql(Box<Sql>),
     /// A Rust function.
     Rust(StepFn),
 }
 
-/// An SQL script with the statements that this database sees in it.
+/// An SQL script with its statements in the dialect of this database.
 #[derive(Clone, Debug)]
 pub(crate) struct Sql {
     pub(crate) script: Script,
     pub(crate) text: &'static str,
     pub(crate) statements: Vec<Statement>,
-    /// For a script that runs outside a transaction: the checksum of all statements up to each.
+    /// The checksums of its first statement, of its first two, and so on, if it runs outside a transaction.
     finished: Vec<Checksum>,
     dialect: Dialect,
 }
 
 impl Sql {
-    /// What its n-th statement, counted from 0, does to tables.
+    /// What a statement, counted from 0, does to tables.
     pub(crate) fn touches(&self, statement: usize) -> impl Iterator<Item = Touch> {
         self.script.touches(self.dialect).into_iter().filter(move |touch| touch.statement == statement)
     }
 
-    /// The checksum of its first so many statements, which have finished.
+    /// The checksum of its first `done` statements, which have finished.
     pub(crate) fn finished(&self, done: u32) -> Option<&Checksum> {
         self.finished.get(usize::try_from(done).ok()?.checked_sub(1)?)
     }
 
-    /// Whether a statement of it is followed by data.
+    /// Whether one of its statements has data lines.
     pub(crate) fn has_data(&self) -> bool {
         self.statements.iter().any(|statement| statement.data.is_some())
     }
 
-    /// The text from the first statement to the last: no byte order mark, no comment without an end.
+    /// Its text from the first statement to the last, without a byte order mark or an unterminated comment at its end.
     pub(crate) fn code(&self) -> &'static str {
         match (self.statements.first(), self.statements.last()) {
             (Some(first), Some(last)) => &self.text[first.range.start..last.range.end],
@@ -146,8 +145,8 @@ impl Sql {
 }
 
 impl Job {
-    /// The job of a step on a database with this history. A plan is a value that anybody can make: a step that
-    /// cannot be done as it says is an error.
+    /// Makes the job of a step on a database with this history. Fails if the step does not fit the history, because
+    /// callers can make plans themselves.
     pub(crate) fn new(
         migrations: &Migrations,
         step: &Step,
@@ -173,14 +172,14 @@ impl Job {
                 State::Applied => "is applied",
                 State::Partial | State::Reverting => "stopped half way",
             });
-            return Err(Error::usage(format!("the plan is to {action} `{id}`, which {state}")));
+            return Err(Error::usage(format!("the plan has the step `{action}` for `{id}`, which {state}")));
         }
         let body = match action.direction() {
             None => JobBody::HistoryOnly,
             Some(direction) => {
                 let script = migration.and_then(|migration| migration.script(action)).ok_or_else(|| {
                     Error::usage(format!(
-                        "the plan is to {action} `{id}`, which has no script for that in this program"
+                        "the plan has the step `{action}` for `{id}`, which has no script for that in this program"
                     ))
                 })?;
                 match script.body() {
@@ -206,7 +205,7 @@ impl Job {
         Ok(Self { id: id.clone(), action, entry, body, last: false })
     }
 
-    /// The jobs of a plan, on the history that it was made for.
+    /// Makes the jobs of a plan, on the history that it was made for.
     pub(crate) fn all(
         migrations: &Migrations,
         plan: &Plan,
@@ -226,8 +225,7 @@ impl Job {
         matches!(&self.body, JobBody::Sql(sql) if !sql.script.is_transactional())
     }
 
-    /// Whether it may leave the session other than it found it. What a function does is not known, be it
-    /// Rust or one of the database's.
+    /// Whether it may change the session. A function may do anything, in Rust or in the database.
     pub(crate) fn may_change_session(&self) -> bool {
         let may = |flags: StatementFlags| {
             flags.contains(StatementFlags::SESSION_STATE) || flags.contains(StatementFlags::RUNS_CODE)
@@ -239,7 +237,7 @@ impl Job {
         }
     }
 
-    /// What the log says when it is done.
+    /// The event that the log records when it is done.
     pub(crate) fn log_event(&self) -> LogEvent {
         match self.action {
             Action::Apply | Action::ResumeApply { .. } => LogEvent::Applied,
@@ -251,30 +249,30 @@ impl Job {
     }
 }
 
-/// Why a job failed, and what became of it.
+/// Why a job failed, and whether its transaction was rolled back.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// The job's place in the slice that was to run.
+    /// The index of the job in the slice that was passed.
     pub(crate) job: usize,
     pub(crate) at: FailedAt,
     pub(crate) cause: Cause,
-    /// What became of the transaction that it ran in.
+    /// The status of the transaction in which it ran.
     pub(crate) transaction_status: TransactionStatus,
 }
 
 impl Failure {
-    /// A failure of a transaction that is known to be rolled back.
+    /// A failure whose transaction was rolled back.
     pub(crate) fn new(job: usize, at: FailedAt, cause: Cause) -> Self {
         Self { job, at, cause, transaction_status: TransactionStatus::RolledBack }
     }
 }
 
-/// What the database says has become of a transaction.
+/// The status of a transaction, as the database reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TransactionStatus {
-    /// Nothing of it is there.
+    /// It was rolled back.
     RolledBack,
-    /// What it did until something in it ended it is there.
+    /// It was committed early, by something in it that ended it.
     Committed,
     /// The database could not be asked, or does not know.
     Unknown,
@@ -283,68 +281,67 @@ pub(crate) enum TransactionStatus {
 /// Where in a job it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FailedAt {
-    /// Before anything ran: where the history table is made.
+    /// Before anything ran: the history table could not be created.
     Preparation,
-    /// Where its head is obeyed: a role, a limit.
+    /// While its role and its timeouts were set.
     Begin,
-    /// At a statement of the script (counted from 0), perhaps at a byte of the script's text.
+    /// At a statement of the script, counted from 0, perhaps at a byte of the script's text.
     Statement { index: usize, byte: Option<usize> },
     /// In the Rust function.
     Step,
-    /// The script or the Rust function ended the transaction that it was given.
+    /// The script or the Rust function ended Lockgate's transaction.
     Ended,
-    /// While it was recorded.
+    /// While its history row was written.
     Bookkeeping,
     /// It ran and was recorded, and its commit failed.
     Commit,
-    /// Behind its script: foreign keys point to rows that are not there.
+    /// After its script: foreign keys point to missing rows.
     ForeignKeys,
 }
 
-/// What a backend tells while jobs run.
+/// The progress that a backend reports while jobs run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// The jobs at these places were sent, all at once; some perhaps once more.
+    /// The jobs at these indexes were sent, all at once. Some may be sent again.
     Started(Range<usize>),
-    /// So many statements of the job at this place have finished.
+    /// This many statements of the job at this index have finished.
     Statement(usize, u32),
-    /// The script of the job at this place ran, and its row; whether that stays is not said.
+    /// The job at this index ran and its row was written, but is perhaps not committed.
     Ran(usize),
-    /// All that ran before this place is in the database for good, whatever becomes of the machine. What a
-    /// backend does not tell is so when it was let go of.
+    /// Every job before this index is durable. A backend that does not report this makes its jobs durable in `release`.
     Committed(usize),
 }
 
 pub(crate) type OnProgress<'a> = &'a mut (dyn FnMut(Progress) + Send);
 
-/// What the executor asks of a database.
+/// A database, as the executor uses it.
 ///
-/// A value of this type dropped while it is locked leaves no lock behind: it closes its connection,
-/// or, where that is the caller's, ends the transaction that holds the lock.
+/// Dropping a backend while it is locked releases the lock: it closes its connection, or, if that is the caller's,
+/// ends the transaction that holds the lock.
 pub(crate) trait Backend: Send {
-    /// What it speaks.
+    /// The dialect of the database.
     fn dialect(&self) -> Dialect;
 
-    /// The history, in one round trip, without a lock and without writing.
+    /// Reads the history in one round trip, without a lock and without writing.
     fn read<'a>(&'a mut self, history_table: &'a HistoryTable) -> BoxFuture<'a, Result<History, Cause>>;
 
-    /// As [`read`](Self::read), and nothing where the history is the one in which all of this set is applied:
-    /// then it is the database that says so, and no row of it is sent.
+    /// Like [`read`](Self::read), but returns `None` if exactly the migrations of this set are applied. The database
+    /// checks that itself and sends no rows.
     fn read_unless<'a>(
         &'a mut self,
         history_table: &'a HistoryTable,
         set: &'a Set,
     ) -> BoxFuture<'a, Result<Option<History>, Cause>>;
 
-    /// Keeps every other run out, and reads the history again. `read` has run before.
+    /// Keeps all other runs out, and reads the history again. `read` has run before.
     fn lock<'a>(
         &'a mut self,
         request: LockRequest<'a>,
         on_wait: &'a mut (dyn FnMut(Option<String>) + Send),
     ) -> BoxFuture<'a, Result<History, LockFailure>>;
 
-    /// Runs transactional jobs in order, each with its bookkeeping, and stops at the first failure,
-    /// which leaves nothing of its job.
+    /// Runs transactional jobs in order, each with its bookkeeping. Stops at the first failure and leaves nothing of that
+    /// job.
     fn run<'a>(
         &'a mut self,
         history_table: &'a HistoryTable,
@@ -352,7 +349,7 @@ pub(crate) trait Backend: Send {
         progress: OnProgress<'a>,
     ) -> BoxFuture<'a, Result<(), Failure>>;
 
-    /// Runs the statements of one script outside a transaction, recording each.
+    /// Runs one script outside a transaction, and records each statement.
     fn run_outside<'a>(
         &'a mut self,
         history_table: &'a HistoryTable,
@@ -360,7 +357,7 @@ pub(crate) trait Backend: Send {
         progress: OnProgress<'a>,
     ) -> BoxFuture<'a, Result<(), Failure>>;
 
-    /// Writes to the log that a migration failed.
+    /// Logs that a migration failed.
     fn log_failure<'a>(
         &'a mut self,
         history_table: &'a HistoryTable,
@@ -368,34 +365,32 @@ pub(crate) trait Backend: Send {
         message: &'a str,
     ) -> BoxFuture<'a, Result<(), Cause>>;
 
-    /// Makes durable what is done, or undoes it, as the run_end says; lets other runs in and puts the session back
-    /// as it was.
+    /// Ends the run: commits or rolls back as `run_end` says, releases the lock and restores the session.
     fn release(&mut self, run_end: RunEnd) -> BoxFuture<'_, Result<(), Cause>>;
 
-    /// The indexes that the last statement of a script outside a transaction left INVALID behind, or
-    /// that were so before and that it names: as SQL names them.
+    /// The invalid indexes that the last statement outside a transaction left behind or names, as SQL names them.
     fn invalid(&mut self) -> BoxFuture<'_, Vec<String>>;
 
-    /// What is in the database, without these history table and log: in one snapshot, without writing.
+    /// Reads the schema of the database without the history table and its log, in one snapshot, without writing.
     #[cfg(feature = "schema")]
     fn read_schema<'a>(
         &'a mut self,
         own: &'a crate::history_table::TableName,
     ) -> BoxFuture<'a, Result<lockgate_schema::Schema, Cause>>;
 
-    /// Sessions that may hold what a migration could not lock.
+    /// Describes the sessions that may hold the lock that a migration could not get.
     fn blockers(&mut self) -> BoxFuture<'_, Vec<String>>;
 }
 
-/// Of a Rust function.
-pub(crate) const LEFT_OPEN: &str = "it left a transaction open that it had begun";
+/// The message for a Rust function that left a transaction open.
+pub(crate) const LEFT_OPEN: &str = "it left a transaction open that it began";
 
-/// A number that nobody can guess.
+/// A random number.
 pub(crate) fn chance() -> u64 {
     std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0)
 }
 
-/// When a wait is over. One that is longer than time can be counted never is.
+/// When a wait ends. `None` if that is too far in the future to represent: never.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline(Option<Instant>);
 
@@ -413,8 +408,8 @@ impl Deadline {
     }
 }
 
-/// A delay before the next attempt: doubled with each from `first` up to `most`, and less by chance,
-/// so that runs that began together do not try together for ever.
+/// The delay before the next attempt: doubled each time from `first` up to `most`, and shortened at random, so that
+/// runs that began together do not keep colliding.
 pub(crate) fn backoff(attempt: u32, first: Duration, most: Duration) -> Duration {
     let full = first.saturating_mul(1 << attempt.min(16)).min(most);
     full.mul_f64(1.0 - (chance() % 512) as f64 / 1024.0)

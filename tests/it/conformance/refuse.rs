@@ -46,21 +46,26 @@ async fn a_step_that_cannot_be_done_is_never_recorded(db: Db) {
     let migrator = Migrator::new(migrations(&[A, B, C]));
     let pending = migrator.plan(&mut database, UpTo::Latest).await.unwrap();
     let cases = [
-        (2, "0002_b", Action::Revert, "the plan is to revert `0002_b`, which has no script for that in this program"),
-        (2, "0002_b", Action::Apply, "the plan is to apply `0002_b`, which is applied"),
+        (
+            2,
+            "0002_b",
+            Action::Revert,
+            "the plan has the step `revert` for `0002_b`, which has no script for that in this program",
+        ),
+        (2, "0002_b", Action::Apply, "the plan has the step `apply` for `0002_b`, which is applied"),
         (
             2,
             "0002_b",
             Action::ResumeRevert { statements_done: 1 },
-            "the plan is to resume revert `0002_b`, which is applied",
+            "the plan has the step `resume revert` for `0002_b`, which is applied",
         ),
-        (3, "0003_c", Action::Forget, "the plan is to forget `0003_c`, which is not recorded"),
-        (3, "0003_c", Action::Rewrite, "the plan is to repair `0003_c`, which is not recorded"),
+        (3, "0003_c", Action::Forget, "the plan has the step `forget` for `0003_c`, which is not recorded"),
+        (3, "0003_c", Action::Rewrite, "the plan has the step `repair` for `0003_c`, which is not recorded"),
         (
             3,
             "0003_c",
             Action::ResumeApply { statements_done: 0 },
-            "the plan is to resume `0003_c`, which is not recorded",
+            "the plan has the step `resume` for `0003_c`, which is not recorded",
         ),
         (9, "0009_x", Action::Apply, "the plan names `0009_x`, which is neither embedded nor recorded"),
     ];

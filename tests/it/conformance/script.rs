@@ -107,7 +107,7 @@ async fn rust_that_fails_leaves_nothing(db: Db) {
     let mut database = db.open().await;
     let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Failed);
-    assert_eq!(error.to_string(), "`0002_lower` failed in its Rust function: no such luck");
+    assert_eq!(error.to_string(), "the Rust function of `0002_lower` failed: no such luck");
     let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<NoSuchLuck>());
     assert_eq!(source, Some(&NoSuchLuck));
     assert!(error.reasons().is_empty() && error.drift().next().is_none());

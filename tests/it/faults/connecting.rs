@@ -30,13 +30,13 @@ async fn a_wrong_url_says_how_one_is_written() {
     told(
         &refused("oracle://ann:s3cret@host/db").await,
         ErrorKind::Usage,
-        &["`oracle:` is no database that Lockgate knows", "or `postgres://"],
+        &["Lockgate does not support `oracle:` databases", "or `postgres://"],
     );
     told(&refused("mysql://ann:s3cret@host/db").await, ErrorKind::Usage, &["`mysql:`"]);
     told(
         &refused("postgres://ann:s3cret@host:notaport/db").await,
         ErrorKind::Usage,
-        &["the database URL is not understood", "invalid port number", "is written %XX"],
+        &["the database URL is invalid", "invalid port number", "is written %XX"],
     );
     told(&refused("postgres://ann:s3/cr#et@host/db").await, ErrorKind::Usage, &["is written %XX"]);
     told(

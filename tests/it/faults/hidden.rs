@@ -128,7 +128,7 @@ async fn a_step_that_ends_transactions_is_committed_once_or_told_truly() {
                 assert_eq!(db.texts("SELECT n::text FROM n").await, [case.counted], "{which}: {shown}");
             }
             assert_eq!(shown.contains("rolled back"), !case.committed, "{which}: {shown}");
-            let ended = "ended the transaction that it was given";
+            let ended = "ended Lockgate's transaction";
             assert!(shown.contains(ended) || !case.committed, "{which}: {shown}");
             assert_eq!(shown.contains("nothing of it was committed"), whole && !case.committed, "{which}: {shown}");
             assert_eq!(

@@ -26,8 +26,8 @@ async fn a_unique_index_that_cannot_be_built_is_named() {
     let set = migrations(&[MEMBER, ("0002_index.sql", script)]);
     let mut database = db.open().await;
     let invalid = [
-        "the index public.\"Member's email\" is INVALID: each write pays for it, and no query uses it",
-        "put right what the cause names: `up` drops it and goes on at this statement",
+        "the index public.\"Member's email\" is INVALID: every write updates it, and no query uses it",
+        "fix what the cause names, and `up` drops it and resumes at this statement",
         "`0002_index` is partial: 1 of its 3 statements have finished and stay",
         "migrations/0002_index.sql:3:1",
     ];
@@ -170,7 +170,7 @@ async fn announced(db: &Db, set: &'static Migrations) {
         wire.cut(Cut::BeforeQuery(message));
         let error = Migrator::new(set).apply(&mut through).await.unwrap_err();
         if db.texts("SELECT 'yes' FROM lockgate_history WHERE under_way = 1").await.contains(&"yes".to_owned()) {
-            let says = ["how far `0002_x` came is in its row of the history", "may have finished too"];
+            let says = ["`status` shows how far `0002_x` came", "may have finished too"];
             told(&error, ErrorKind::Interrupted, &says);
             return;
         }

@@ -180,7 +180,7 @@ async fn a_table_lock_that_is_never_let_go_of_names_the_blocker() {
             "--> migrations/0003_c.sql:2:1",
             "canceling statement due to lock timeout (SQLSTATE 55P03)",
             "it wanted ACCESS EXCLUSIVE on a",
-            "may hold what it needs: pid ",
+            "may hold the lock that it needs: pid ",
             "application `the blocker`",
             "`0003_c` was rolled back",
             "applied and committed before it: 0002_b",
@@ -280,7 +280,7 @@ async fn sqlite_waits_for_a_reader_before_it_commits() {
     told(
         &error,
         ErrorKind::Failed,
-        &["`0003_c` ran, and could not be committed", "database is locked", "nothing of it is in the database"],
+        &["`0003_c` ran, but could not be committed", "database is locked", "nothing of it is in the database"],
     );
     reader.execute("COMMIT").await.unwrap();
     assert_eq!(db.history().await, ["1:applied", "2:applied"]);
@@ -292,7 +292,7 @@ async fn sqlite_waits_for_a_reader_before_it_commits() {
 async fn a_reader_is_waited_for_as_long_as_the_run_may_and_no_migration_counts_twice() {
     let own = "-- lockgate: no-transaction\nBEGIN;\nINSERT INTO a VALUES (1);\nCOMMIT;";
     for (script, atomicity, says) in [
-        ("INSERT INTO a VALUES (1);", Atomicity::PerMigration, "`0002_b` ran, and could not be committed"),
+        ("INSERT INTO a VALUES (1);", Atomicity::PerMigration, "`0002_b` ran, but could not be committed"),
         ("INSERT INTO a VALUES (1);", Atomicity::WholeRun, "the run could not be committed"),
         (own, Atomicity::PerMigration, "`0002_b` could not be recorded"),
     ] {
@@ -414,7 +414,7 @@ async fn what_a_reader_kept_from_being_committed_leaves_nothing_in_a_lent_connec
     borrowed.execute("PRAGMA busy_timeout = 1").await.unwrap();
     let migrator = Migrator::new(set).lock_wait(Duration::ZERO);
     let error = migrator.apply(&mut borrowed).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &["`0002_b` ran, and could not be committed"]);
+    told(&error, ErrorKind::Failed, &["`0002_b` ran, but could not be committed"]);
     let pragma = "PRAGMA ignore_check_constraints";
     let left: i64 = sqlx::query_scalar(pragma).fetch_one(&mut borrowed).await.unwrap();
     assert_eq!(left, 0);

@@ -79,7 +79,7 @@ async fn z12_a_connection_cut_at_each_message_is_gone_on_from() {
                         ErrorKind::Interrupted,
                         &[
                             "the connection was lost at `001_t`",
-                            "whether each migration of this run is applied is known to the database alone: it is recorded if and only if it is",
+                            "the outcome is unknown. Run `status`: a migration is applied exactly if it is listed there as applied",
                         ],
                     );
                 }

@@ -249,7 +249,7 @@ async fn what_is_in_the_way_is_asked_for_without_running_what_is_planted() {
         // One transaction is not tried again.
         let once = Migrator::new(set(&[alter])).atomicity(Atomicity::WholeRun).lock_timeout(Duration::from_millis(20));
         let error = once.apply(&mut database).await.unwrap_err();
-        assert!(error.report().to_string().contains("may hold what it needs: pid"), "{error:?}");
+        assert!(error.report().to_string().contains("may hold the lock that it needs: pid"), "{error:?}");
         hostile.nothing_ran(&format!("the blockers, {way:?}"));
 
         other.execute("ROLLBACK; SELECT pg_advisory_lock(77)").await.unwrap();

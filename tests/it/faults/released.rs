@@ -43,9 +43,9 @@ async fn a_released_migration_that_fails_names_the_data_and_how_to_amend(db: Db)
     let error = Migrator::new(set(B, &released)).apply(&mut database).await.unwrap_err();
     let rows = if db.is_sqlite() { "" } else { " (Key (email)=(ada@b.c) is duplicated.)" };
     let data = format!(
-        "`0002_b` is released, and the data of this database may be at fault{rows}: put the rows right, then run again"
+        "`0002_b` is released, so the data of this database may be at fault{rows}: fix the rows, then run again"
     );
-    let amend = "if no database has applied `0002_b` yet: correct migrations/0002_b.sql, type `cargo xtask amend 0002 \
+    let amend = "if no database has applied `0002_b` yet: fix migrations/0002_b.sql, run `cargo xtask amend 0002 \
                  --reason \"why\"`, build again, then run again";
     told(&error, ErrorKind::Failed, &[&data, amend]);
     // What the message says, done: the amended set runs where the other stopped.

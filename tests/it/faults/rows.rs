@@ -86,7 +86,7 @@ async fn a_script_that_takes_the_history_away_is_told(db: Db) {
     {
         let error = Migrator::new(migrations(&[A, ("0002_b.sql", sql)])).apply(&mut db.open().await).await.unwrap_err();
         let says =
-            ["`0002_b` could not be recorded", "look what the migration does to the history table", "rolled back"];
+            ["`0002_b` could not be recorded", "check what the migration does to the history table", "rolled back"];
         told(&error, ErrorKind::Failed, &says);
         assert_eq!(db.history().await, ["1:applied"]);
     }

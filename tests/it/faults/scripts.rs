@@ -158,7 +158,7 @@ async fn l6_what_fails_when_it_is_committed_takes_nothing_with_it(db: Db) {
         &error,
         ErrorKind::Failed,
         &[
-            "`0003_c` ran, and could not be committed",
+            "`0003_c` ran, but could not be committed",
             if db.is_sqlite() { "FOREIGN KEY constraint failed" } else { "violates foreign key constraint" },
             if db.is_sqlite() { "row 1 of c to p" } else { "Key (p)=(7) is not present in table \"p\"" },
             "`0003_c` was rolled back: nothing of it is in the database",
@@ -171,7 +171,7 @@ async fn l6_what_fails_when_it_is_committed_takes_nothing_with_it(db: Db) {
     // And where another one behind it fails by itself, the first culprit is the one to tell of.
     let broken = ("0004_d.sql", "INSERT INTO nowhere VALUES (1);");
     let error = fails(&db, migrations(&[A, parent, child, broken])).await;
-    told(&error, ErrorKind::Failed, &["`0003_c` ran, and could not be committed"]);
+    told(&error, ErrorKind::Failed, &["`0003_c` ran, but could not be committed"]);
     assert_eq!(db.history().await, ["1:applied", "2:applied"]);
 }
 

@@ -111,7 +111,7 @@ async fn a_a_copy_that_may_have_been_made_is_a_persons_to_answer() {
             &error,
             ErrorKind::Refused,
             &[
-                "whether statement 2 of 3 of `0002_copy` has finished is not known",
+                "it is unknown whether statement 2 of 3 of `0002_copy` has finished",
                 "`repair --finished 0002_copy`",
                 "`repair --again 0002_copy`",
             ],
@@ -150,7 +150,7 @@ async fn a_a_copy_is_announced_before_it_is_sent() {
                 told(
                     &error,
                     ErrorKind::Refused,
-                    &["whether statement 1 of 1 of `0002_copy` has finished is not known"],
+                    &["it is unknown whether statement 1 of 1 of `0002_copy` has finished"],
                 );
                 doubtful += 1;
             }

@@ -292,7 +292,7 @@ async fn e_a_whole_run_on_a_connection_that_cannot_be_put_back_leaves_nothing() 
     let set =
         migrations(&[A, ("0002_drops.sql", "DROP TABLE temp.theirs;"), ("0003_c.sql", "CREATE TABLE c (id INTEGER);")]);
     let error = Migrator::new(set).atomicity(Atomicity::WholeRun).apply(&mut connection).await.unwrap_err();
-    let says = ["`0003_c` could not begin", "all of the run was one transaction: nothing of it was committed"];
+    let says = ["`0003_c` could not begin", "the whole run was one transaction: nothing of it was committed"];
     told(&error, ErrorKind::Failed, &says);
     assert_eq!(db.objects().await, ["a"]);
     assert_eq!(db.history().await, ["1:applied"]);

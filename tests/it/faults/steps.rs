@@ -81,8 +81,8 @@ async fn a_step_that_leaves_a_transaction_open_is_caught(db: Db) {
         let migrator = Migrator::new(with_steps(&files, FORGETS)).set(set.clone()).atomicity(atomicity);
         let error = migrator.apply(&mut database).await.unwrap_err();
         let says = [
-            "`0002_step` failed in its Rust function",
-            "it left a transaction open that it had begun",
+            "the Rust function of `0002_step` failed",
+            "it left a transaction open that it began",
             "`0002_step` was rolled back: nothing of it is in the database",
             if whole { "nothing of it was committed" } else { "applied and committed before it: 0001_a" },
         ];
@@ -104,9 +104,9 @@ async fn a_step_that_commits_by_itself_is_caught(db: Db) {
         &error,
         ErrorKind::Failed,
         &[
-            "the Rust function of `0002_step` ended the transaction that it was given",
+            "the Rust function of `0002_step` ended Lockgate's transaction",
             if db.is_sqlite() {
-                "is not known; it is not recorded"
+                "it is unknown whether anything of `0002_step` is in the database; it is not recorded"
             } else {
                 "before it ended the transaction is committed"
             },
@@ -176,7 +176,7 @@ async fn a_step_that_loses_another_connection_has_not_lost_ours(db: Db) {
         told(
             &error,
             ErrorKind::Failed,
-            &["`0002_step` failed in its Rust function", "refused", "`0002_step` was rolled back: nothing of it"],
+            &["the Rust function of `0002_step` failed", "refused", "`0002_step` was rolled back: nothing of it"],
         );
         if atomicity == Atomicity::PerMigration {
             told(&error, ErrorKind::Failed, &["applied and committed before it: 0001_a"]);
@@ -202,7 +202,7 @@ async fn a_step_that_makes_its_transaction_read_only_is_told() {
     told(
         &error,
         ErrorKind::Failed,
-        &["`0002_step` failed in its Rust function", "what ran made its transaction read-only"],
+        &["the Rust function of `0002_step` failed", "what ran made its transaction read-only"],
     );
 }
 
@@ -212,7 +212,7 @@ fn told_step(error: &lockgate::Error, cause: &str) {
         error,
         ErrorKind::Failed,
         &[
-            "`0002_step` failed in its Rust function",
+            "the Rust function of `0002_step` failed",
             cause,
             "`0002_step` was rolled back",
             "applied and committed before it: 0001_a",
