@@ -1,5 +1,5 @@
-//! Runs plans under the lock. No other code writes to a database. `core::plan` decides what runs, the backend knows how,
-//! and `failure` builds the errors.
+//! Runs plans under the lock. No other code writes to a database. `core::plan` decides what runs, the backend knows
+//! how, and `failure` builds the errors.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -336,8 +336,8 @@ impl Watch<'_, '_> {
         self.ran.iter().map(|(at, _)| self.jobs[*at].id.clone()).collect()
     }
 
-    /// Reports the jobs before this index as committed. Only the history knows how long each of several jobs in one message
-    /// took; it is read if somebody listens.
+    /// Reports the jobs before this index as committed. Only the history knows how long each of several jobs in one
+    /// message took; it is read if somebody listens.
     async fn committed(&mut self, end: usize, backend: &mut dyn Backend, report: &mut Report) {
         let (done, rest): (Vec<_>, Vec<_>) = self.ran.drain(..).partition(|(at, _)| *at < end);
         self.ran = rest;

@@ -100,7 +100,7 @@ pub(crate) fn uncommitted(cause: Cause, ran: &[String], report: &Report) -> Erro
     };
     match class {
         Class::Lost => error.with_help(STILL_RUNNING),
-        Class::Other => error.with_help("fix the migration that the cause names, then run again"),
+        Class::Other => error.with_help("correct the migration that the cause names, then run again"),
         _ => error,
     }
 }
@@ -285,7 +285,7 @@ fn advised(error: Error, at: FailedAt, class: Class, path: String, released: Opt
         FailedAt::Preparation | FailedAt::Bookkeeping => error,
         _ if of_the_script => match released {
             Some(released) => released.advise(error, class, &path),
-            None => error.with_help(format!("fix {path}, then run again")),
+            None => error.with_help(format!("correct {path}, then run again")),
         },
         _ => error,
     }
@@ -322,7 +322,7 @@ impl Released {
             ));
         }
         error.with_help(format!(
-            "if no database has applied `{id}` yet: fix {path}, run `cargo xtask amend {word} --reason \"why\"`, \
+            "if no database has applied `{id}` yet: correct {path}, run `cargo xtask amend {word} --reason \"why\"`, \
              build again, then run again"
         ))
     }

@@ -14,7 +14,8 @@ pub(crate) enum Held<'a, DB: sqlx::Database> {
     Pool(Pool<DB>, Option<PoolConnection<DB>>),
     /// Borrowed from the caller.
     Borrowed(&'a mut DB::Connection),
-    /// The connection of a [`Database`](crate::Database), empty after it was abandoned, and the options to make another.
+    /// The connection of a [`Database`](crate::Database), empty after it was abandoned, and the options to make
+    /// another.
     Owned(&'a mut Option<DB::Connection>, Arc<OptionsOf<DB>>),
 }
 

@@ -340,8 +340,8 @@ pub(crate) trait Backend: Send {
         on_wait: &'a mut (dyn FnMut(Option<String>) + Send),
     ) -> BoxFuture<'a, Result<History, LockFailure>>;
 
-    /// Runs transactional jobs in order, each with its bookkeeping. Stops at the first failure and leaves nothing of that
-    /// job.
+    /// Runs transactional jobs in order, each with its bookkeeping. Stops at the first failure and leaves nothing of
+    /// that job.
     fn run<'a>(
         &'a mut self,
         history_table: &'a HistoryTable,

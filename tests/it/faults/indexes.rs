@@ -77,7 +77,7 @@ async fn an_invalid_index_is_not_taken_for_one_that_exists() {
         ErrorKind::Failed,
         &[
             "migrations/0002_index.sql:2:1",
-            "the index \"email\" was INVALID before, and IF NOT EXISTS leaves it so",
+            "the index \"email\" was INVALID before, and IF NOT EXISTS does not rebuild it",
             "`up` drops it",
             "0 of its 2 statements have finished",
         ],
@@ -114,7 +114,7 @@ async fn an_invalid_index_of_another_name_is_none_of_its_statements_business() {
     db.execute(others).await;
     let mut database = db.open().await;
     let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &["the index \"email\" was INVALID before, and IF NOT EXISTS leaves it so"]);
+    told(&error, ErrorKind::Failed, &["the index \"email\" was INVALID before, and IF NOT EXISTS does not rebuild it"]);
 }
 
 /// The server said that the statement failed. What has its name was there before, and is none of its making.
@@ -225,7 +225,7 @@ async fn an_index_that_is_being_built_is_waited_for() {
     }
     let impatient = Migrator::new(set).lock_wait(Duration::from_millis(100));
     let error = impatient.apply(&mut db.open().await).await.unwrap_err();
-    told(&error, ErrorKind::Locked, &["another session is still at work on it"]);
+    told(&error, ErrorKind::Locked, &["another session is still working on it"]);
     sqlx::raw_sql("COMMIT").execute(&mut writer).await.unwrap();
     builds.await.unwrap().unwrap();
     db.apply(set).await;

@@ -179,7 +179,7 @@ async fn a_table_lock_that_is_never_let_go_of_names_the_blocker() {
             "`0003_c` failed at statement 2 of 2",
             "--> migrations/0003_c.sql:2:1",
             "canceling statement due to lock timeout (SQLSTATE 55P03)",
-            "it wanted ACCESS EXCLUSIVE on a",
+            "it needs ACCESS EXCLUSIVE on a",
             "may hold the lock that it needs: pid ",
             "application `the blocker`",
             "`0003_c` was rolled back",

@@ -217,7 +217,7 @@ async fn a_call_that_may_have_committed_is_a_persons_to_answer() {
         assert_eq!(n.to_string(), counter);
         let again = migrator.repair(&mut connection, repair).await.unwrap_err();
         assert_eq!(again.kind(), ErrorKind::Refused);
-        assert!(again.to_string().contains("no statement of `0002_call` is under way"), "{again:?}");
+        assert!(again.to_string().contains("`0002_call` has no statement with an unknown outcome"), "{again:?}");
     }
 }
 
@@ -295,8 +295,8 @@ async fn blocks_of_every_kind_run() {
     Migrator::new(set).apply(&mut database).await.unwrap_or_else(|error| panic!("{error:?}"));
     assert_eq!(db.texts("SELECT n::text FROM n").await, ["6"]);
     for (block, says) in [
-        ("BEGIN;\nSELECT 1;", "the transaction that begins here has no end in the script"),
-        ("BEGIN;\nSELECT 1;\nCOMMIT AND CHAIN;", "`AND CHAIN` leaves no place to record what is done"),
+        ("BEGIN;\nSELECT 1;", "the transaction that begins here does not end in the script: add a COMMIT"),
+        ("BEGIN;\nSELECT 1;\nCOMMIT AND CHAIN;", "progress cannot be recorded after `AND CHAIN`"),
     ] {
         let script = format!("-- lockgate: no-transaction\nUPDATE n SET n = 0;\n{block}");
         let fresh = Db::postgres().unwrap();
@@ -360,7 +360,7 @@ async fn a_live_owner_is_waited_for_and_a_dead_one_is_not() {
     sqlx::raw_sql(claim).execute(&mut other).await.unwrap();
     let impatient = Migrator::new(right).lock_wait(Duration::from_millis(100));
     let error = impatient.apply(&mut database).await.unwrap_err();
-    told(&error, ErrorKind::Locked, &["held by pid ", "which is at work on `0002_x`"]);
+    told(&error, ErrorKind::Locked, &["held by pid ", "which is working on `0002_x`"]);
     other.close().await.unwrap();
     let mut watching = PgConnection::connect(&db.url()).await.unwrap();
     let gone = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'UPDATE lockgate_history SET owner = (SELECT pid%'";

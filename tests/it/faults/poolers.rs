@@ -168,7 +168,7 @@ async fn a_script_that_needs_its_session_is_refused_by_name_where_a_pooler_takes
     } else {
         // What the first statement set is gone with its session, and the message says how to go on.
         let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
-        told(&error, ErrorKind::Failed, &["set by code what the session is", "`RESET ALL`"]);
+        told(&error, ErrorKind::Failed, &["changed the session by code", "`RESET ALL`"]);
         let mut corrected = outside.clone();
         corrected.insert(usize::try_from(done).unwrap(), "RESET ALL;");
         db.apply(migrations(&[GROUND, ("0002_outside.sql", &corrected.join("\n"))])).await;

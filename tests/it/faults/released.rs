@@ -45,7 +45,7 @@ async fn a_released_migration_that_fails_names_the_data_and_how_to_amend(db: Db)
     let data = format!(
         "`0002_b` is released, so the data of this database may be at fault{rows}: fix the rows, then run again"
     );
-    let amend = "if no database has applied `0002_b` yet: fix migrations/0002_b.sql, run `cargo xtask amend 0002 \
+    let amend = "if no database has applied `0002_b` yet: correct migrations/0002_b.sql, run `cargo xtask amend 0002 \
                  --reason \"why\"`, build again, then run again";
     told(&error, ErrorKind::Failed, &[&data, amend]);
     // What the message says, done: the amended set runs where the other stopped.

@@ -102,11 +102,11 @@ async fn a_role_that_may_not_create_the_history_table_is_told_so() {
     told(
         &error,
         ErrorKind::Denied,
-        &["the history table could not be made", "permission denied for schema public", "nothing was changed"],
+        &["the history table could not be created", "permission denied for schema public", "nothing was changed"],
     );
     let error =
         Migrator::new(migrations(&[A])).history_table("ops.lockgate_history").apply(&mut database).await.unwrap_err();
-    told(&error, ErrorKind::Denied, &["the history table could not be made", "permission denied for database"]);
+    told(&error, ErrorKind::Denied, &["the history table could not be created", "permission denied for database"]);
     // Granted what it lacks, it goes on with the same value.
     admin.execute(AssertSqlSafe(format!("GRANT CREATE ON SCHEMA public TO {}", role.name))).await.unwrap();
     Migrator::new(migrations(&[A, B])).apply(&mut database).await.unwrap();

@@ -69,7 +69,7 @@ async fn the_place_is_right_in_databases_of_other_encodings() {
             let place = format!("--> migrations/0002_b.sql:{line}:3");
             told(&error, ErrorKind::Failed, &["column \"nothing\" does not exist", &place]);
             let shown = error.report().to_string();
-            assert!(!shown.contains("the history table could not be made"), "{shown}");
+            assert!(!shown.contains("the history table could not be created"), "{shown}");
             database.postgres().unwrap().execute("DROP TABLE IF EXISTS o, b").await.unwrap();
         }
     }
@@ -205,14 +205,14 @@ async fn a_live_owner_is_told_of_and_nobody_repairs_its_row() {
         }
     });
     let error = impatient.apply(&mut database).await.unwrap_err();
-    told(&error, ErrorKind::Locked, &["held by pid ", "which is at work on `0002_x`"]);
+    told(&error, ErrorKind::Locked, &["held by pid ", "which is working on `0002_x`"]);
     let holder = heard.try_recv().unwrap().unwrap();
-    assert!(holder.contains("which is at work on `0002_x`"), "{holder}");
+    assert!(holder.contains("which is working on `0002_x`"), "{holder}");
     assert!(heard.try_recv().is_err(), "it is told once that it waits");
     let two = Version::new(2).unwrap();
     for repair in [Repair::Finished(two), Repair::Again(two), Repair::MarkApplied(two), Repair::Forget(two)] {
         let error = impatient.repair(&mut database, repair).await.unwrap_err();
-        told(&error, ErrorKind::Locked, &["held by pid ", "which is at work on `0002_x`"]);
+        told(&error, ErrorKind::Locked, &["held by pid ", "which is working on `0002_x`"]);
         heard.try_recv().unwrap();
     }
     let after = db.texts("SELECT lockgate_history::text FROM lockgate_history ORDER BY version").await;

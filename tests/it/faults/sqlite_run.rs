@@ -467,7 +467,7 @@ async fn c_a_trigger_that_drops_progress_is_told() {
         let script = "-- lockgate: no-transaction\nINSERT INTO a VALUES (1);\nINSERT INTO a VALUES (2);";
         let set = migrations(&[A, ("0002_x.sql", script)]);
         let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
-        told(&error, ErrorKind::Failed, &["the history does not say what was written into it"]);
+        told(&error, ErrorKind::Failed, &["the history does not have the row that was written"]);
         db.execute("DROP TRIGGER t").await;
         db.apply(set).await;
         assert_eq!(db.texts("SELECT CAST(id AS TEXT) FROM a ORDER BY id").await, ["1", "2"], "{drops}");

@@ -1,7 +1,6 @@
-//! What a run sends around its scripts: settings, tables, guards, and the bookkeeping of each.
+//! Builds the SQL around scripts: settings, tables, checks of the history, and the history row of each job.
 //!
-//! All of it belongs to one transaction and ends with it, the lock too: a session, its pooler or
-//! whoever lent it never hears of a run once its transactions are over.
+//! All of it, the lock included, belongs to one transaction and ends with it. Nothing of a run stays in the session.
 
 use std::time::Duration;
 
@@ -14,21 +13,21 @@ use super::{Expected, PostgresBackend, RunTransaction};
 use crate::backend::{Job, JobBody, Sql};
 use crate::history_table::{HistoryTable, identifier};
 
-/// The scripts of one message, in bytes and in number: bounded, so that what the server parses at once
-/// is, and what is sent again when it cannot parse one of them.
+/// The limits of one message, in bytes and in migrations. They bound what the server parses at once, and what is sent
+/// again if it cannot parse a script.
 const MESSAGE_BYTES: usize = 256 * 1024;
-/// As many migrations travel in the first message; in later ones more or fewer, as they are quick or slow.
+/// The number of migrations in the first message. It grows if messages are quick and shrinks if they are slow.
 pub(super) const FIRST_JOBS: usize = 128;
 const MESSAGE_JOBS: usize = 1024;
-/// What the server may go on with when its client is killed should be seconds, not minutes.
+/// A server that goes on after its client was killed should stop within seconds, not minutes.
 const QUICK: Duration = Duration::from_millis(500);
 const SLOW: Duration = Duration::from_secs(2);
-/// From so many on, it is quicker to prepare what is said for each.
+/// From this number of jobs on, a prepared statement is faster.
 const PREPARED_JOBS: usize = 4;
 /// How soon the server notices that its client is gone, in milliseconds.
 const HANG_UP_MS: &str = "250";
 
-/// How many migrations the next message may hold, after one of so many that took so long.
+/// How many migrations the next message may hold, after one of `batch` migrations that took `elapsed`.
 pub(super) fn next_batch(batch: usize, elapsed: Duration) -> usize {
     if elapsed < QUICK {
         (batch * 2).min(MESSAGE_JOBS)
@@ -40,8 +39,8 @@ pub(super) fn next_batch(batch: usize, elapsed: Duration) -> usize {
 }
 
 impl PostgresBackend<'_> {
-    /// What comes before the first thing that a run writes: the tables. Gives the number of results
-    /// after which they are there.
+    /// Adds the SQL that creates the tables, before anything else is written. Returns the number of results after which
+    /// they exist.
     pub(super) fn prepare(&self, history_table: &HistoryTable, message: &mut Message) -> usize {
         let facts = self.facts();
         let (present, extended) =
@@ -52,7 +51,7 @@ impl PostgresBackend<'_> {
         let own = !self.is_one_transaction();
         if own {
             message.push(Slot::Setup, BEGIN);
-            // The last commit of the run makes it durable.
+            // The last commit of the run makes this durable.
             if facts.synchronous_commit != "off" {
                 message.push(Slot::Setup, "SELECT pg_catalog.set_config('synchronous_commit', 'off', true)");
             }
@@ -76,7 +75,7 @@ impl PostgresBackend<'_> {
         message.slots.len()
     }
 
-    /// Takes down that the tables are there.
+    /// Notes that the tables exist.
     pub(super) fn prepared(&mut self, history_table: &HistoryTable) {
         let name = history_table.table.name.clone();
         let schema = self.table().schema.clone().unwrap_or_default();
@@ -85,7 +84,7 @@ impl PostgresBackend<'_> {
         }
     }
 
-    /// What limits a migration, and how durable its commit is: settings of its transaction.
+    /// The settings of a migration's transaction: its timeouts, and whether its commit waits for the disk.
     fn settings(&self, script: Option<&Sql>, durable: bool) -> Vec<(&'static str, String)> {
         let (facts, limits) = (self.facts(), self.limits.expect("the lock is had before anything is written"));
         let script = script.map(|sql| &sql.script);
@@ -96,8 +95,8 @@ impl PostgresBackend<'_> {
             ("lock_timeout", own_lock.unwrap_or_else(|| limits.lock_timeout.as_millis().to_string())),
             ("statement_timeout", own.or_else(general).unwrap_or_else(|| facts.statement_timeout.clone())),
         ];
-        // The write-ahead log is sequential: the last commit of the run, which waits for the disk,
-        // makes all earlier ones durable.
+        // The write-ahead log is sequential: the last commit of the run waits for the disk and makes all earlier ones
+        // durable.
         if facts.synchronous_commit != "off" {
             let value = if durable { facts.synchronous_commit.as_str() } else { "off" };
             settings.push(("synchronous_commit", value.to_owned()));
@@ -108,12 +107,12 @@ impl PostgresBackend<'_> {
         settings
     }
 
-    /// The statement that begins a transaction behind its BEGIN, as far as a run needs it.
+    /// The statement that follows BEGIN: settings, mark and lock.
     pub(super) fn begins(&self, history_table: &HistoryTable, script: Option<&Sql>, durable: bool) -> String {
         sql::begin(&self.settings(script, durable), &self.mutex(history_table), self.table())
     }
 
-    /// The statement that fails unless the history is the one that is gone on from.
+    /// The statement that fails unless the history is the expected one.
     pub(super) fn guard(&self, history_table: &HistoryTable) -> String {
         match &self.expected {
             Expected::Digest(digest) => sql::unchanged(history_table, self.table(), digest),
@@ -121,8 +120,8 @@ impl PostgresBackend<'_> {
         }
     }
 
-    /// The beginning of a job's transaction. `first` is the first of a message: what it goes on from was
-    /// done by an earlier one, if at all.
+    /// Adds the beginning of a job's transaction. `first` says that the job is the first of its message, so that the
+    /// history must be checked.
     pub(super) fn begin(
         &self,
         history_table: &HistoryTable,
@@ -153,14 +152,13 @@ impl PostgresBackend<'_> {
         }
     }
 
-    /// Whether something of the job may write into the history table, or does when it is written.
+    /// Whether the job, or a trigger on the history table, may change rows of the history.
     pub(super) fn may_alter(&self, history_table: &HistoryTable, job: &Job) -> bool {
         let names = matches!(&job.body, JobBody::Sql(sql) if contains_word(sql, &history_table.table.name));
         names || job.may_change_session() || self.facts().candidates.has_triggers(&history_table.table)
     }
 
-    /// What makes the role that of the run again, where a script or a step may have changed it: the row
-    /// is written as it.
+    /// The statements that restore the run's role before the row is written, if the job may have changed it.
     pub(super) fn restore_role(&self, job: &Job) -> Vec<String> {
         let has_role = matches!(&job.body, JobBody::Sql(sql) if sql.script.role().is_some());
         let may = job.may_change_session() || sets(job) || has_role;
@@ -171,24 +169,24 @@ impl PostgresBackend<'_> {
         vec![login, format!("SET LOCAL ROLE {}", self.role())]
     }
 
-    /// Whether a job is one of those that are put back in their transaction.
+    /// Whether the session is restored in the transaction of this job.
     pub(super) fn restores_session(&self, job: &Job) -> bool {
         let within = self.is_one_transaction() && (sets(job) || calls_set_config(job));
         self.facts().plpgsql && (within || job.may_change_session())
     }
 
-    /// What keeps the session as it is, before anything of ours is set in it.
+    /// The statement that saves the session's state, before any setting is changed.
     pub(super) fn save_session_statement(&self) -> Option<String> {
         self.facts().plpgsql.then(|| session_state::save(self.session_cleanup))
     }
 
-    /// What puts the session back, inside the transaction that changed it: what comes next on it may be the
-    /// next migration, the caller or another client of a pooler.
+    /// The statements that restore the session in the transaction that changed it. The next user of the session may be
+    /// another migration, the caller or another client of a pooler.
     pub(super) fn restore_within(&self) -> Vec<String> {
         vec![
             format!("SET SESSION AUTHORIZATION {}", literal(&self.facts().login)),
             format!("SET ROLE {}", self.role()),
-            // What a script cannot lose is known here where the session cannot be another one meanwhile.
+            // In a whole run, the state that was queried at its beginning is used: a script cannot lose it.
             self.saved_session
                 .as_deref()
                 .filter(|_| self.is_one_transaction())
@@ -196,7 +194,7 @@ impl PostgresBackend<'_> {
         ]
     }
 
-    /// What puts the session back behind all that ran in it.
+    /// The statements that restore the session after everything that ran in it.
     pub(super) fn restore_statements(&self) -> Vec<String> {
         let facts = self.facts();
         let mut words = vec![
@@ -216,7 +214,7 @@ impl PostgresBackend<'_> {
         }
     }
 
-    /// How a job is recorded.
+    /// How a job changes its row.
     pub(super) fn write(job: &Job) -> Write {
         match job.action {
             Action::Apply | Action::Record | Action::ResumeApply { .. } => Write::Insert,
@@ -226,7 +224,7 @@ impl PostgresBackend<'_> {
         }
     }
 
-    /// Takes down that a job is done: what the next one goes on from, and whether its commit waited for the disk.
+    /// Notes that a job is done.
     pub(super) fn note_done(&mut self, job: &Job) {
         self.expected = Expected::Step(job.entry.version.get(), Self::write(job) != Write::Delete);
         self.unflushed = !job.last && !job.is_outside() && !self.is_one_transaction();
@@ -244,7 +242,7 @@ impl PostgresBackend<'_> {
         Fields::of(&job.entry, done, job.log_event(), behind)
     }
 
-    /// The message for as many of the jobs as fit, and how many those are.
+    /// Builds the message for as many jobs as fit, and returns their number.
     pub(super) fn message(
         &self,
         history_table: &HistoryTable,
@@ -259,7 +257,7 @@ impl PostgresBackend<'_> {
         } else {
             self.prepare(history_table, &mut message)
         };
-        // Named for this message alone: a pooler may give its session to anyone afterwards.
+        // A new name for each message, because a pooler may give the session to anyone afterwards.
         let name = (taken >= PREPARED_JOBS && !self.held.is_borrowed() && !self.is_one_transaction())
             .then(|| format!("lockgate_{:016x}", crate::backend::chance()));
         let writes = jobs.get(first).map(Self::write);
@@ -284,7 +282,7 @@ impl PostgresBackend<'_> {
         (message, taken)
     }
 
-    /// How many of the jobs fit into one message. What may change the session is the last of its own.
+    /// How many of the jobs fit into one message. A job that may change the session is the last of its message.
     fn fitting(jobs: &[Job], first: usize, most: usize) -> usize {
         let (mut bytes, mut taken) = (0, 0);
         for job in jobs.iter().skip(first).take(most) {
@@ -306,7 +304,7 @@ impl PostgresBackend<'_> {
         taken
     }
 
-    /// The end of a job's transaction: its row, and the commit.
+    /// Adds the end of a job's transaction: its row and the commit.
     pub(super) fn finish(
         &self,
         history_table: &HistoryTable,
@@ -338,8 +336,8 @@ impl PostgresBackend<'_> {
                 message.push(Slot::Bookkeeping(index), &statement);
             }
         }
-        // What a script says of durability and limits ends with it, and the commit is ours. What it says for its
-        // transaction alone counts at the last commit, which makes the others durable.
+        // Settings of a script end with it, and the commit is Lockgate's. Those for its transaction alone matter only
+        // for the last commit, which makes the others durable.
         let has_data = matches!(&job.body, JobBody::Sql(sql) if sql.has_data());
         if job.last || job.may_change_session() || has_data {
             for (name, value) in self.settings(None, job.last || self.is_one_transaction()) {
@@ -357,18 +355,18 @@ impl PostgresBackend<'_> {
     }
 }
 
-/// Whether a script sets something, be it for its transaction alone.
+/// Whether a script has a `SET` statement.
 fn sets(job: &Job) -> bool {
     let session = |sql: &Sql| sql.statements.iter().any(|statement| statement.kind == StatementKind::Session);
     matches!(&job.body, JobBody::Sql(sql) if session(sql))
 }
 
-/// Whether a script may set something by a function, be it for its transaction alone.
+/// Whether a script may set something with `set_config`.
 fn calls_set_config(job: &Job) -> bool {
     matches!(&job.body, JobBody::Sql(sql) if contains_word(sql, "set_config"))
 }
 
-/// Whether this word stands somewhere in a script.
+/// Whether a script contains this text, in either case.
 fn contains_word(sql: &Sql, word: &str) -> bool {
     sql.code().as_bytes().windows(word.len()).any(|found| found.eq_ignore_ascii_case(word.as_bytes()))
 }

@@ -1,8 +1,7 @@
-//! Whether a statement that was announced, and whose end was not recorded, has taken effect: the catalogue is
-//! asked. What it left half made is taken away.
+//! Finds out from the catalogue whether a statement with an unknown outcome has finished, and removes what it left half
+//! done.
 //!
-//! A path is looked up by the search path of the script, as its own statement does; all else that stands here
-//! says `pg_catalog`.
+//! Names are looked up by the search path of the script, as its own statement does. All else is in `pg_catalog`.
 
 use lockgate_core::Probe;
 use lockgate_core::probe::{Object, Path};
@@ -13,24 +12,24 @@ use super::{PostgresBackend, sql};
 use crate::error::Cause;
 use crate::history_table::identifier;
 
-/// What the catalogue says.
+/// The result of the check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// It has finished.
+    /// The statement has finished.
     Finished,
-    /// It has not, or doing it twice is as doing it once: it is sent.
+    /// It has not, or it can safely run twice: send it.
     Send,
-    /// Another session is building it.
+    /// Another session is still running it.
     Building,
-    /// It cannot be told.
+    /// The catalogue does not show it.
     Unknown,
 }
 
-/// An index that is INVALID.
+/// An invalid index.
 #[derive(Clone, Debug)]
 pub(super) struct Invalid {
     pub(super) oid: i64,
-    /// Whether the statement that was asked about names it, or its table.
+    /// Whether the statement names this index or its table.
     pub(super) meant: bool,
     pub(super) name: String,
     /// As SQL names it.
@@ -38,8 +37,8 @@ pub(super) struct Invalid {
 }
 
 impl PostgresBackend<'_> {
-    pub(super) async fn ask_catalogue(&mut self, effect: &Probe) -> Result<Answer, Cause> {
-        match effect {
+    pub(super) async fn ask_catalogue(&mut self, probe: &Probe) -> Result<Answer, Cause> {
+        match probe {
             Probe::Repeatable => Ok(Answer::Send),
             Probe::Unknown => Ok(Answer::Unknown),
             Probe::Index { name, table, unique, columns } => self.index(name, table, *unique, columns.as_deref()).await,
@@ -71,7 +70,7 @@ impl PostgresBackend<'_> {
                      AND p.database {EQ} pg_catalog.current_database()) AS yes",
                     literal(name)
                 );
-                // Where it is gone, somebody may have committed it, or it never was.
+                // If it is gone, it may have been committed or never have existed.
                 Ok(if self.yes(there).await? { Answer::Finished } else { Answer::Unknown })
             }
         }
@@ -110,7 +109,7 @@ impl PostgresBackend<'_> {
             table = relation(table),
         );
         let rows = self.rows(question).await?;
-        // Where it is not there, or another one has its name, the server is asked for it again, and says so.
+        // If it is missing, or another object has its name, the server is asked again and reports that itself.
         let Some(row) = rows.first() else { return Ok(Answer::Send) };
         let is = |column: &str| row.try_get::<bool, _>(column).unwrap_or(false);
         let found: String = row.try_get("columns").unwrap_or_default();
@@ -128,10 +127,10 @@ impl PostgresBackend<'_> {
         Ok(Answer::Send)
     }
 
-    /// Whether this statement, of which the server said that it failed, left something half made.
-    pub(super) async fn is_half_made(&mut self, effect: &Probe) -> Result<bool, Cause> {
-        match effect {
-            Probe::Index { .. } => Ok(self.invalid_indexes(effect).await?.iter().any(|index| index.meant)),
+    /// Whether this statement, which failed, left something half done.
+    pub(super) async fn is_half_made(&mut self, probe: &Probe) -> Result<bool, Cause> {
+        match probe {
+            Probe::Index { .. } => Ok(self.invalid_indexes(probe).await?.iter().any(|index| index.meant)),
             Probe::Rebuilt(_) => Ok(true),
             Probe::Detached(path) => {
                 let row = self.rows(parent_of(path)).await?.into_iter().next();
@@ -146,7 +145,7 @@ impl PostgresBackend<'_> {
         }
     }
 
-    /// The indexes that are INVALID, and which of them this is about.
+    /// Returns the invalid indexes, each with whether this statement names it.
     pub(super) async fn invalid_indexes(&mut self, about: &Probe) -> Result<Vec<Invalid>, Cause> {
         let meant = match about {
             Probe::Index { name, table, .. } => format!(
@@ -188,10 +187,10 @@ impl PostgresBackend<'_> {
     }
 }
 
-/// The class `c` in the namespace `n`, as SQL names it.
+/// The qualified SQL name of the class `c` in the namespace `n`.
 const SHOWN: &str = "pg_catalog.concat(pg_catalog.quote_ident(n.nspname), '.', pg_catalog.quote_ident(c.relname))";
 
-/// The table of which this one is a partition, and whether it is being detached.
+/// A query for the parent of this partition, and whether it is being detached.
 fn parent_of(path: &Path) -> String {
     format!(
         "SELECT {SHOWN} AS shown, p.oid::pg_catalog.regclass::{TEXT} AS partition, \
@@ -207,9 +206,9 @@ fn is_pending(row: &sqlx::postgres::PgRow) -> bool {
     row.try_get::<String, _>("pending").is_ok_and(|pending| pending == "true")
 }
 
-/// A condition that holds where a whole index has the name of the one that this statement is to build.
-pub(super) fn is_there(effect: &Probe) -> Option<String> {
-    let Probe::Index { name, table, .. } = effect else { return None };
+/// A condition that holds if a valid index already has the name of the one that this statement builds.
+pub(super) fn index_exists(probe: &Probe) -> Option<String> {
+    let Probe::Index { name, table, .. } = probe else { return None };
     Some(format!(
         "EXISTS (SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid {EQ} i.indexrelid \
          WHERE i.indisvalid AND c.relname {EQ} {} AND c.relnamespace {EQ} \
@@ -219,7 +218,7 @@ pub(super) fn is_there(effect: &Probe) -> Option<String> {
     ))
 }
 
-/// The oid of a table or an index, found as the script's own statement finds it.
+/// The oid of a table or an index, looked up as the script's own statement does.
 fn relation(path: &Path) -> String {
     let path: Vec<String> = path.iter().map(|part| identifier(part)).collect();
     format!("pg_catalog.to_regclass({})", literal(&path.join(".")))
@@ -231,7 +230,7 @@ fn exists(object: Object, name: &str) -> String {
         Object::Tablespace => ("pg_tablespace", "spcname"),
         Object::Subscription => ("pg_subscription", "subname"),
     };
-    // All databases of a server are told of in one catalogue.
+    // `pg_subscription` has the subscriptions of all databases.
     let here = match object {
         Object::Subscription => format!(
             " AND o.subdbid {EQ} (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname {EQ} \

@@ -1,12 +1,12 @@
-//! What PostgreSQL's errors mean to a run.
+//! Classifies PostgreSQL's errors.
 
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition, PgSeverity};
 
 use crate::error::{Cause, Class};
 use crate::history_table::identifier;
 
-/// What went wrong, in PostgreSQL's own words. Never sqlx's `Display`: the line that it names is one
-/// of the server's C source.
+/// Converts a driver error, with PostgreSQL's own message. sqlx's `Display` is not used: its line number is one of the
+/// server's C source.
 pub(crate) fn cause(error: &sqlx::Error) -> Cause {
     let sqlx::Error::Database(database) = error else { return Cause::from_driver(error) };
     let Some(error) = database.try_downcast_ref::<PgDatabaseError>() else {
@@ -29,8 +29,8 @@ pub(crate) fn cause(error: &sqlx::Error) -> Cause {
     }
 }
 
-/// The statement that gives a role what it lacks, as far as the server's words name the object. `ours` are the history
-/// table and the log, which need the same.
+/// Adds the GRANT that a role lacks, if the server's message names the object. `ours` are the history table and the
+/// log, which need the same grants.
 pub(super) fn with_grant(cause: Cause, role: &str, ours: &[String; 2]) -> Cause {
     if cause.class != Class::Privilege {
         return cause;
@@ -72,15 +72,15 @@ fn grant(message: &str, role: &str, ours: &[String; 2]) -> Option<String> {
     Some(format!("GRANT {what} TO {role}"))
 }
 
-/// Whether the server has ended the session with this error.
+/// Whether the server ended the session with this error.
 pub(super) fn is_last(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(database) = error else { return false };
     let error = database.try_downcast_ref::<PgDatabaseError>();
     error.is_some_and(|error| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic))
 }
 
-/// SQLSTATEs from PostgreSQL's appendix of error codes. Whether the server ends the session with it is said by the
-/// severity alone: code that runs in it may speak of another server (`postgres_fdw`, `dblink`), or raise any code.
+/// Classifies SQLSTATEs from PostgreSQL's appendix of error codes. Only the severity says whether the session ended:
+/// code in it may report another server's error (`postgres_fdw`, `dblink`) or raise any code.
 fn class(code: &str, last: bool) -> Class {
     match code {
         "42P01" => Class::Absent,
@@ -91,11 +91,11 @@ fn class(code: &str, last: bool) -> Class {
         "42501" => Class::Privilege,
         "25006" => Class::ReadOnly,
         "55P03" | "40P01" | "40001" => Class::LockTimeout,
-        // By a limit, or by somebody: its words alone say which, and they may be in any language.
+        // By a timeout or by a person: only the message says which, and it may be in any language.
         "57014" => Class::Cancelled,
         "53100" => Class::Full,
         "3D000" | "53300" | "57P03" if last => Class::Unreachable,
-        // An administrator's command, a crash, an idle timeout.
+        // An administrator's command, a crash or an idle timeout.
         _ if last => Class::Lost,
         _ => Class::Other,
     }

@@ -1,5 +1,5 @@
-//! `COPY … FROM stdin` with its data: they travel by a protocol of their own, so that a script which
-//! holds some is sent in pieces, in the one transaction that it has.
+//! Runs `COPY … FROM stdin` with its data. Data need their own protocol, so a script with data is sent in pieces, in
+//! its one transaction.
 
 use std::ops::Range;
 
@@ -12,12 +12,12 @@ use crate::backend::{FailedAt, Failure, Job, JobBody, OnProgress, Progress, Sql}
 use crate::error::{Cause, Class};
 use crate::history_table::HistoryTable;
 
-/// Data are sent in pieces of this size.
+/// The size of the pieces in which data are sent.
 const PIECE_BYTES: usize = 64 * 1024;
 
 impl PostgresBackend<'_> {
-    /// Runs a script with data: what stands before the first of them in one message, the COPY, what
-    /// stands behind it, with its history row.
+    /// Runs a script with data: the statements before a COPY in one message, the COPY, and the statements after it with
+    /// the history row.
     pub(super) async fn run_in_pieces(
         &mut self,
         history_table: &HistoryTable,
@@ -62,8 +62,8 @@ impl PostgresBackend<'_> {
         Ok(())
     }
 
-    /// Hides notices while data are sent, or shows them again. Nobody reads them meanwhile: a trigger
-    /// that raises one for each row would fill the way back, and both sides would wait for the other.
+    /// Hides notices while data are sent, or shows them again. Nobody reads them meanwhile: a trigger that raises one
+    /// for each row would fill the buffers, and both sides would wait for ever.
     pub(super) fn messages(&self, set: &str, hide: bool) -> String {
         let least = if hide { "error" } else { &self.facts().client_min_messages };
         format!("{set} client_min_messages = {}", literal(least))
@@ -94,7 +94,7 @@ impl PostgresBackend<'_> {
             let cause = self.why_lost();
             return Err((FailedAt::Statement { index, byte: None }, cause));
         }
-        // Set before: should this future be dropped, an answer is on its way.
+        // Set first, in case this future is dropped.
         self.phase = Phase::Copying;
         let copied = send(self.held.connection(), &sql.text[command.clone()], &sql.text[data.clone()]).await;
         self.phase = Phase::Ready;
@@ -124,14 +124,14 @@ async fn send(connection: &mut PgConnection, command: &str, data: &str) -> Resul
     copy.finish().await.map(drop)
 }
 
-/// The byte of a script at which data failed, by what the server says of it: `COPY t, line 3, column
-/// x: "abc"`, in the language of the server, with lines counted from 1 at the first of the data.
+/// Finds the byte of a script at which data failed, from the server's context: `COPY t, line 3, column x: "abc"`, in
+/// the server's language, with lines counted from 1.
 fn place(text: &str, data: &Range<usize>, context: &str) -> Option<usize> {
     let (said, number) = context.lines().find_map(|line| Some((line, line_number(line.strip_prefix("COPY ")?)?)))?;
     let mut lines = text[data.clone()].split_inclusive('\n');
     let before: usize = lines.by_ref().take(number.checked_sub(1)?).map(str::len).sum();
     let start = data.start + before;
-    // The value, where it stands in the line once and as it is.
+    // The value's position, if the line contains it exactly once.
     let line = lines.next().unwrap_or_default();
     let value = said.split_once(": \"").and_then(|(_, value)| value.strip_suffix('"')).unwrap_or_default();
     let mut found = line.match_indices(value).map(|(at, _)| at);
@@ -141,7 +141,7 @@ fn place(text: &str, data: &Range<usize>, context: &str) -> Option<usize> {
     }
 }
 
-/// The number in `t, line 3…`: what stands behind a comma and one word.
+/// Reads the number in `t, line 3…`: it follows a comma and one word.
 fn line_number(said: &str) -> Option<usize> {
     said.match_indices(", ").find_map(|(at, _)| {
         let (word, rest) = said[at + 2..].split_once(' ')?;
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_the_data_is_a_line_of_the_file() {
+    fn an_error_in_data_is_located_in_the_file() {
         let text = "COPY t FROM stdin;\nä\t1\nbé\tx1\n1\t1\n\\.\n";
         let data = "COPY t FROM stdin;\n".len()..text.len() - "\\.\n".len();
         let at = |context: &str| place(text, &data, context).map(|byte| &text[byte..]);

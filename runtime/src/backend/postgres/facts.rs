@@ -1,40 +1,40 @@
-//! What a first look at a database tells, and which of the tables that it found is the history.
+//! The facts that the first query reads about a database, and which of the tables that it finds is the history.
 
 use crate::error::{Cause, Class, Said};
 use crate::history_table::{FIELD, ROW, TableName, identifier};
 
-/// What a first look told.
+/// The facts about a database.
 pub(super) struct Facts {
     pub(super) database: String,
     pub(super) in_transaction: bool,
     pub(super) read_only: bool,
     pub(super) replica: bool,
-    /// The history table, with the schema in which it is or will be.
+    /// The history table, with the schema that has it or will have it.
     pub(super) table: TableName,
-    /// All relations that are called as it or as its log.
+    /// All relations with the name of the history table or of the log.
     pub(super) candidates: HistoryCandidates,
-    /// Where there is no history: a table of another tool's, and the name of that tool.
+    /// If there is no history: the history table of another tool, and the name of that tool.
     pub(super) other: Option<(String, String)>,
     pub(super) lock_timeout: String,
     pub(super) statement_timeout: String,
     pub(super) synchronous_commit: String,
     pub(super) client_min_messages: String,
-    /// Whether a backslash in a plain string is a character like any other, as it was where scripts were checked.
+    /// Whether a backslash in a plain string is an ordinary character.
     pub(super) conforming: bool,
     pub(super) role: String,
-    /// The role that the session is of, be it by login or by SET SESSION AUTHORIZATION.
+    /// The role of the session, by login or by SET SESSION AUTHORIZATION.
     pub(super) login: String,
-    /// Whether this role may take advisory locks, and the server has them.
+    /// Whether the server has advisory locks and this role may take them.
     pub(super) advisory: bool,
-    /// Whether this role may use plpgsql, and the database has it.
+    /// Whether the database has plpgsql and this role may use it.
     pub(super) plpgsql: bool,
-    /// Whether positions are told in bytes: the database does not know what its characters are.
+    /// Whether error positions count bytes, because the database has no encoding.
     pub(super) counts_bytes: bool,
-    /// Whether the server can notice that its client is gone while it works.
+    /// Whether the server can notice, while it works, that its client is gone.
     pub(super) notices_hang_up: bool,
 }
 
-/// All relations of the two names.
+/// The relations that may be the history table or its log, from any schema.
 #[derive(Clone, Debug, Default)]
 pub(super) struct HistoryCandidates {
     relations: Vec<Relation>,
@@ -58,12 +58,12 @@ struct Relation {
 }
 
 impl Facts {
-    /// The role that statements run as, unless a script has one of its own.
+    /// The role that runs statements, unless a script sets its own.
     pub(super) fn is_now(&self) -> &str {
         &self.candidates.is_now
     }
 
-    /// Reads what was answered, by the names of its columns; none where one is missing.
+    /// Reads the answer by column names. `None` if a column is missing.
     pub(super) fn read(answer: &dyn Fn(&str) -> Option<String>, table: &TableName) -> Option<Self> {
         let is = |name: &str| Some(answer(name)? == "true");
         let text = answer("found");
@@ -78,7 +78,7 @@ impl Facts {
             Some((format!("{schema}.{name}"), (*tool).to_owned()))
         });
         let release = answer("release")?;
-        // The server refuses the setting on systems that cannot tell, and before 14 it does not know it.
+        // PostgreSQL has the setting since version 14, and refuses it on systems without support.
         let tells = ["linux", "apple-darwin", "freebsd"].iter().any(|system| release.contains(system));
         let number: i32 = answer("number")?.parse().unwrap_or(0);
         Some(Self {
@@ -104,7 +104,7 @@ impl Facts {
     }
 }
 
-/// A table as SQL names it.
+/// The quoted name of a relation.
 fn written(relation: &Relation) -> String {
     format!("{}.{}", identifier(&relation.schema), identifier(&relation.name))
 }
@@ -135,22 +135,22 @@ impl HistoryCandidates {
         self.relations.iter().filter(move |relation| relation.name == name)
     }
 
-    /// Whether there is a history.
+    /// Whether the history table exists.
     pub(super) fn present(&self, table: &TableName) -> bool {
         self.of(&table.name).next().is_some()
     }
 
-    /// Whether its table has the columns that an older release did not make.
+    /// Whether the table has the columns that older releases did not create.
     pub(super) fn extended(&self, table: &TableName) -> bool {
         self.of(&table.name).all(|relation| relation.extended)
     }
 
-    /// Whether something runs that is not ours when its table is written.
+    /// Whether writing the table fires a trigger.
     pub(super) fn has_triggers(&self, table: &TableName) -> bool {
         self.of(&table.name).any(|relation| relation.has_triggers)
     }
 
-    /// Takes down that the history table is there, as this release makes it. What stood on it before stands there.
+    /// Notes that the history table exists, as this release creates it. Triggers stay.
     pub(super) fn made(&mut self, schema: String, name: String) {
         let has_triggers = self.of(&name).any(|relation| relation.has_triggers);
         self.relations.retain(|relation| relation.name != name);
@@ -171,8 +171,8 @@ impl HistoryCandidates {
         });
     }
 
-    /// Whether there is a history that can be read, and that is sure to be the one and ours. What is
-    /// hidden is not empty: each case in which another look would be needed is an error by name.
+    /// Whether the history table exists. Fails with a specific error if it cannot be read or relied on, because rows
+    /// that are hidden may be applied migrations.
     pub(super) fn readable(&self, table: &TableName) -> Result<bool, Cause> {
         let shown = |relation: &Relation| format!("{}.{}", relation.schema, relation.name);
         let histories: Vec<&Relation> = self.of(&table.name).collect();
@@ -244,11 +244,11 @@ impl HistoryCandidates {
     }
 }
 
-/// A field of a row that PostgreSQL wrote as XML; none where it is null.
+/// Reads a field of a row that PostgreSQL wrote as XML. `None` if it is null.
 pub(super) fn field(xml: &str, name: &str) -> Option<String> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     let (text, _) = rest.split_once(&format!("</{name}>"))?;
-    // `&` last, as the others have one.
+    // `&amp;` last, because the other entities contain `&`.
     let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&#x0d;", "\r");
     Some(text.replace("&amp;", "&"))
 }
@@ -258,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_server_wrote_as_xml_is_read_back() {
+    fn a_field_is_read_from_the_servers_xml() {
         let xml = "<row xmlns:xsi=\"x\">\n  <digest>ab12</digest>\n  <history>1\u{1f}a&lt;b&gt;&amp;lt;&#x0d;\u{1e}2</history>\n</row>\n\n";
         assert_eq!(field(xml, "digest").unwrap(), "ab12");
         assert_eq!(field(xml, "history").unwrap(), "1\u{1f}a<b>&lt;\r\u{1e}2");

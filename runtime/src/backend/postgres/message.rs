@@ -1,5 +1,4 @@
-//! Several migrations in one simple-query message, and the way back from what the server answers to
-//! the statement that it is about.
+//! Builds messages with several migrations, and maps an error that the server returns to the statement that caused it.
 
 use std::ops::Range;
 
@@ -7,16 +6,16 @@ use lockgate_core::StatementFlags;
 
 use crate::backend::{FailedAt, Sql};
 
-/// What one result of a message belongs to.
+/// The part of a message that a result belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Slot {
-    /// The run's own set-up.
+    /// The setup of the run.
     Setup,
-    /// The history table and the log are made.
+    /// Creates the history table and the log.
     Tables,
-    /// A job's transaction is marked, and the lock had.
+    /// Marks a job's transaction and acquires the lock.
     Lock(usize),
-    /// The check that the history is the one that was planned for.
+    /// Checks that the history is the one that the plan was made for.
     Guard(usize),
     /// The beginning of a job's transaction.
     Begin(usize),
@@ -24,13 +23,13 @@ pub(super) enum Slot {
     Statement(usize, usize),
     /// A job's bookkeeping.
     Bookkeeping(usize),
-    /// A job is recorded.
+    /// Writes a job's row.
     Record(usize),
-    /// A job is recorded, and nothing more is said of it: all of the run is one transaction.
+    /// Writes a job's row as the last statement of the job, because the whole run is one transaction.
     RecordEnd(usize),
-    /// The end of a job: it is committed unless all of the run is one transaction.
+    /// The end of a job: its commit, unless the whole run is one transaction.
     End(usize),
-    /// What only served this message goes.
+    /// Cleans up what only this message needed.
     Farewell,
 }
 
@@ -50,24 +49,24 @@ impl Slot {
     }
 }
 
-/// A message being written: its text, what each result will belong to, and where the scripts are.
+/// A message: its text, the slot of each result, and where the scripts are.
 #[derive(Default)]
 pub(super) struct Message {
     pub(super) sql: String,
     pub(super) slots: Vec<Slot>,
-    /// After how many results the tables are there.
+    /// The number of results after which the tables exist.
     pub(super) tables: usize,
-    /// The name of what it prepares.
+    /// The name of the prepared statement.
     pub(super) prepared: Option<String>,
     scripts: Vec<Placed>,
 }
 
 struct Placed {
     job: usize,
-    /// Where the script's code begins in the message.
+    /// The offset of the code in the message.
     start: usize,
     len: usize,
-    /// Where the code begins in the script's text.
+    /// The offset of the code in the script's text.
     offset: usize,
 }
 
@@ -79,7 +78,7 @@ impl Message {
         self.slots.push(slot);
     }
 
-    /// Leaves the first BEGIN out: the driver has said it.
+    /// Removes the first BEGIN, which the driver has sent.
     pub(super) fn drop_begin(&mut self) {
         let begin = format!("{};\n", super::BEGIN);
         if let Some(rest) = self.sql.strip_prefix(&begin) {
@@ -88,7 +87,7 @@ impl Message {
         }
     }
 
-    /// Leaves the last COMMIT out: the driver says it.
+    /// Removes the last COMMIT, which the driver will send.
     pub(super) fn drop_end(&mut self) {
         if let Some(rest) = self.sql.strip_suffix("COMMIT;\n") {
             self.sql = rest.to_owned();
@@ -96,8 +95,8 @@ impl Message {
         }
     }
 
-    /// Adds these statements of a job's script, none of which has data: as they stand there, with
-    /// the comments between them. Lines that mean nothing to the server are left out.
+    /// Adds these statements of a job's script, with the comments between them. None of them has data. Client-only
+    /// lines are left out.
     pub(super) fn push_script(&mut self, job: usize, sql: &Sql, statements: Range<usize>) {
         let sent = |index: &usize| !sql.statements[*index].flags.contains(StatementFlags::CLIENT_ONLY);
         let mut next = statements.start;
@@ -106,7 +105,7 @@ impl Message {
             let (offset, end) = (sql.statements[first].range.start, sql.statements[next - 1].range.end);
             self.scripts.push(Placed { job, start: self.sql.len(), len: end - offset, offset });
             self.sql.push_str(&sql.text[offset..end]);
-            // A second semicolon is no statement to PostgreSQL and gives no result.
+            // PostgreSQL ignores an empty statement and returns no result for it.
             self.sql.push_str("\n;\n");
             self.slots.extend((first..next).map(|index| Slot::Statement(job, index)));
         }

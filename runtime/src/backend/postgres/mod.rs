@@ -1,5 +1,5 @@
-//! PostgreSQL: several migrations travel in one simple-query message, each its own transaction with
-//! its history row, and only the last commit of a run waits for the disk.
+//! PostgreSQL. Several migrations are sent in one simple-query message, each in its own transaction with its history
+//! row. Only the last commit of a run waits for the disk.
 
 mod bookkeeping;
 mod catalogue;
@@ -41,7 +41,7 @@ use self::cause::with_grant;
 
 pub(crate) use cause::cause;
 
-/// The digest of a history without rows: of an empty text.
+/// The digest of a history without rows: the SHA-256 of an empty text.
 const NO_ROWS: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 pub(crate) struct PostgresBackend<'a> {
@@ -50,73 +50,73 @@ pub(crate) struct PostgresBackend<'a> {
     limits: Option<Limits>,
     atomicity: Atomicity,
     phase: Phase,
-    /// How far the transaction that all of the run is in has come.
+    /// The transaction of the whole run, if the run has one.
     run_transaction: RunTransaction,
-    /// The history that was looked at, until it is asked for.
+    /// The history from the last read, until `lock` takes it.
     history: Option<History>,
-    /// What the next transaction goes on from.
+    /// What the next transaction expects the history to be.
     expected: Expected,
-    /// Whether another session had the lock when it was tried last.
+    /// Whether another session held the lock at the last attempt.
     busy: bool,
-    /// The transaction that began last, by the server's own number.
+    /// The transaction id of the transaction that began last.
     transaction: Option<i64>,
-    /// Whether what ran may have left the session other than it was.
+    /// Whether the session may have been changed.
     dirty: bool,
     /// Whether the last commit of this run did not wait for the disk.
     unflushed: bool,
     string_syntax: StringSyntax,
-    /// How a pooler said that it cannot serve, where that is why the connection is lost.
+    /// The error of a pooler, if that is why the connection is lost.
     refused: Option<Cause>,
-    /// What lets others go on with the script outside a transaction that is ours.
+    /// The SQL that releases the claim on a script outside a transaction.
     claimed: Option<String>,
-    /// How many migrations travel in one message.
+    /// How many migrations one message may hold.
     batch: usize,
-    /// What the session had before, where it is the caller's or all of the run is one transaction.
+    /// The saved session state, if the session is the caller's or the whole run is one transaction.
     saved_session: Option<String>,
     session_cleanup: SessionCleanup,
-    /// The indexes that were INVALID before the last statement that builds some by and by.
+    /// The indexes that were invalid before the last statement that builds indexes concurrently.
     invalid: Option<Vec<catalogue::Invalid>>,
 }
 
-/// What the connection is at.
+/// What the connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// All that was asked is answered.
+    /// Nothing: every query is answered.
     Ready,
-    /// An answer is still to be read.
+    /// An answer is outstanding.
     Asked,
-    /// The data of a COPY are on their way.
+    /// The data of a COPY are being sent.
     Copying,
-    /// It is of no more use.
+    /// The connection is lost.
     Lost,
 }
 
-/// How the server reads strings.
+/// How the server parses string literals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StringSyntax {
-    /// As the session has it.
+    /// As the session is set.
     OfSession,
-    /// As the scripts were checked: a backslash in a plain string is a character like any other.
+    /// As the scripts were checked: a backslash in a plain string is an ordinary character.
     Standard,
 }
 
-/// How far the transaction has come that all of a run is in.
+/// The transaction of a whole run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RunTransaction {
     /// There is none.
     None,
     /// It has begun.
     Begun,
-    /// The history table was made in it, or was there before.
+    /// It has begun, and the history table exists.
     WithTables,
 }
 
-/// What a transaction goes on from: it is checked in the database, under the lock.
+/// What a transaction expects the history to be. The database checks it under the lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Expected {
-    /// From the history with this digest, which was looked at.
+    /// The history that was read, with this digest.
     Digest(String),
-    /// From what this run did last: a version, and whether it is recorded now.
+    /// The last step of this run: a version, and whether it is now recorded.
     Step(i64, bool),
 }
 
@@ -145,7 +145,7 @@ impl<'a> PostgresBackend<'a> {
         }
     }
 
-    /// Whether all of the run is one transaction.
+    /// Whether the whole run is one transaction.
     fn is_one_transaction(&self) -> bool {
         self.atomicity == Atomicity::WholeRun
     }
@@ -158,7 +158,7 @@ impl<'a> PostgresBackend<'a> {
         &self.facts().table
     }
 
-    /// What keeps other runs out.
+    /// The lock that keeps other runs out.
     fn mutex(&self, history_table: &HistoryTable) -> Lock {
         let facts = self.facts();
         if facts.advisory {
@@ -169,8 +169,8 @@ impl<'a> PostgresBackend<'a> {
         }
     }
 
-    /// Sends a message and gives each result to `on`. An error comes with the number of results
-    /// before it.
+    /// Sends a message and calls `on` with the index of each result. An error comes with the number of results before
+    /// it.
     async fn send(&mut self, sql: String, mut on: impl FnMut(usize)) -> Result<(), (usize, Cause)> {
         let mut results = 0;
         let (mut transaction, mut kept) = (None, None);
@@ -194,7 +194,7 @@ impl<'a> PostgresBackend<'a> {
         sent.map_err(|cause| (results, cause))
     }
 
-    /// Sends a message and gives all that is answered to `on`.
+    /// Sends a message and passes every result and every row to `on`.
     async fn ask(
         &mut self,
         sql: String,
@@ -210,7 +210,7 @@ impl<'a> PostgresBackend<'a> {
         let answered = loop {
             match stream.try_next().await {
                 Ok(None) => break Ok(()),
-                // What comes after an answer that is not understood is still to be read.
+                // After an invalid answer, the rest must still be read.
                 Ok(Some(answer)) if refused.is_none() => refused = on(answer).err(),
                 Ok(Some(_)) => {}
                 Err(error) if begins => break Err(began(&error)),
@@ -221,7 +221,7 @@ impl<'a> PostgresBackend<'a> {
         self.phase = Phase::Ready;
         let answered = match &self.facts {
             Some(facts) => answered.map_err(|mut cause| {
-                // A server that takes no writes is found out before.
+                // A read-only server was detected earlier.
                 if self.limits.is_some() {
                     cause.made_read_only();
                 }
@@ -248,7 +248,7 @@ impl<'a> PostgresBackend<'a> {
         Ok(rows)
     }
 
-    /// Why the session is read-only, and which statement ends that.
+    /// Returns the error for a read-only session, with the statement that ends that.
     async fn read_only(&mut self) -> Cause {
         const SOURCE: &str = "SELECT s.source FROM pg_catalog.pg_settings s \
                               WHERE s.name OPERATOR(pg_catalog.=) 'default_transaction_read_only'";
@@ -275,7 +275,8 @@ impl<'a> PostgresBackend<'a> {
         ))
     }
 
-    /// Why no schema of the search path is one for the history table: there is none, or this role may not use it.
+    /// Returns the error if no schema of the search path can hold the history table: none exists, or the role lacks
+    /// rights.
     async fn no_schema(&mut self) -> Cause {
         let path = format!(
             "SELECT pg_catalog.current_setting('search_path') AS path, (SELECT n.nspname::{TEXT} FROM \
@@ -300,7 +301,7 @@ impl<'a> PostgresBackend<'a> {
         ))
     }
 
-    /// The names of the tables that are ours: the history's and the log's.
+    /// The names of the history table and the log.
     fn own_tables(&self) -> [String; 2] {
         let table = self.table();
         [table.name.clone(), table.log().name]
@@ -314,12 +315,12 @@ impl<'a> PostgresBackend<'a> {
         self.refused.clone().unwrap_or_else(|| Cause::new(Class::Lost, "the connection was lost before"))
     }
 
-    /// Looks: what there is to know of the database, and the history.
+    /// Reads the facts about the database, and the history.
     async fn inspect(&mut self, history_table: &HistoryTable) -> Result<History, Cause> {
         self.inspect_unless(history_table, None).await.map(|history| history.expect("nothing was expected"))
     }
 
-    /// The same, and no history where its digest is the expected one.
+    /// The same, but returns `None` if the history has the expected digest.
     async fn inspect_unless(
         &mut self,
         history_table: &HistoryTable,
@@ -328,8 +329,7 @@ impl<'a> PostgresBackend<'a> {
         if self.phase == Phase::Lost {
             return Err(self.why_lost());
         }
-        // What a future that was dropped left unread on a connection of the caller's is an answer to a
-        // question of its own.
+        // Read what a dropped future left unread on the caller's connection.
         while let Err(sqlx::Error::Database(_)) = self.held.connection().flush().await {}
         let (mut xml, mut history) = (None, None);
         let looked = self.rows(sql::look(&history_table.table, &history_table.set, expected)).await;
@@ -349,7 +349,7 @@ impl<'a> PostgresBackend<'a> {
         let mut digest = history.as_deref().and_then(|xml| facts::field(xml, "digest"));
         let read = match &xml {
             Some(xml) => Facts::read(&|name| facts::field(xml, name), &history_table.table),
-            // A server that writes no XML, or a history table of another form.
+            // The server has no XML support, or the history table has another form.
             None => {
                 let rows = self.rows(sql::facts(&history_table.table)).await?;
                 let row = rows.first();
@@ -410,7 +410,7 @@ impl<'a> PostgresBackend<'a> {
             self.string_syntax = StringSyntax::Standard;
             self.set_string_syntax().await?;
         }
-        // The lock is had by each transaction, together with what it does. Only who was kept out waits.
+        // Each transaction acquires the lock itself. Only a run that was kept out waits here.
         if self.busy {
             self.wait(request.history_table, request.deadline, on_wait).await?;
             self.busy = false;
@@ -422,7 +422,7 @@ impl<'a> PostgresBackend<'a> {
         }
     }
 
-    /// Takes down what the session has.
+    /// Saves the state of the session.
     async fn save_session_state(&mut self) -> Result<(), Cause> {
         self.execute(session_state::query(self.session_cleanup)).await
     }
@@ -462,8 +462,7 @@ impl<'a> PostgresBackend<'a> {
         Ok(rows.first().and_then(|row| row.try_get("holder").ok()))
     }
 
-    /// Gives the next migration a session that nothing has changed. In a whole run it was put back by
-    /// what changed it.
+    /// Gives the next migration a clean session. In a whole run, each migration restores the session itself.
     async fn renew(&mut self) -> Result<(), Cause> {
         if self.run_transaction != RunTransaction::None {
             return Ok(());
@@ -475,15 +474,15 @@ impl<'a> PostgresBackend<'a> {
             return self.set_string_syntax().await;
         }
         self.dirty = false;
-        // Set before: until it has come back, there is none.
+        // Set first, in case this future is dropped.
         self.phase = Phase::Lost;
         self.held.renew().await.map_err(|error| cause(&error))?;
         self.phase = Phase::Ready;
         self.set_string_syntax().await
     }
 
-    /// Makes the server read strings as the scripts were checked. It lexes all of a message before it runs any
-    /// of it, so that this goes ahead.
+    /// Makes the server parse strings as the scripts were checked. It is sent ahead because the server lexes a whole
+    /// message before it runs any of it.
     async fn set_string_syntax(&mut self) -> Result<(), Cause> {
         match self.string_syntax {
             StringSyntax::OfSession => Ok(()),
@@ -491,7 +490,7 @@ impl<'a> PostgresBackend<'a> {
         }
     }
 
-    /// What became of the transaction that began last, now that it is over.
+    /// Asks for the status of the last transaction, which is over.
     async fn transaction_status(&mut self) -> super::TransactionStatus {
         let Some(transaction) = self.transaction.take() else { return super::TransactionStatus::RolledBack };
         let rows = self.rows(sql::transaction_status(transaction)).await.unwrap_or_default();
@@ -523,7 +522,7 @@ impl<'a> PostgresBackend<'a> {
         };
         if self.dirty && self.phase == Phase::Ready && !self.held.is_pooled() {
             let renewed = self.renew().await;
-            // Another connection is made by the next verb. One of the caller's is all there is.
+            // The next verb can make another connection, but not if it is the caller's.
             if self.held.is_borrowed() && self.phase == Phase::Ready {
                 return ended.and(renewed.map_err(|cause| Cause { class: Class::Unclean, ..cause }));
             }
@@ -531,13 +530,13 @@ impl<'a> PostgresBackend<'a> {
         ended
     }
 
-    /// Makes durable what was committed without waiting for the disk, where no commit that waits came after it.
+    /// Flushes asynchronous commits to disk, if no synchronous commit followed them.
     pub(super) async fn flush(&mut self) -> Result<(), Cause> {
         if !self.unflushed {
             return Ok(());
         }
         if self.phase == Phase::Lost {
-            // Whether the disk has it is not known, whoever ended the conversation.
+            // It is unknown whether the disk has it.
             return Err(Cause::new(Class::Lost, "the connection was lost before what was committed was on the disk"));
         }
         let flushed = self.execute(sql::flush(&self.facts().synchronous_commit)).await;
@@ -562,22 +561,21 @@ impl<'a> PostgresBackend<'a> {
     }
 }
 
-/// Puts back how the server reads strings, where it was found to read them otherwise.
+/// Restores the session's string syntax.
 const RESET_STRING_SYNTAX: &str = "SET standard_conforming_strings = off";
 
-/// Whether a message begins a transaction, be it by words of ours or of a script.
+/// Whether a message contains a word that begins a transaction, in Lockgate's SQL or in a script.
 fn begins(sql: &str) -> bool {
     let words = |word: &str| word.eq_ignore_ascii_case("begin") || word.eq_ignore_ascii_case("transaction");
     sql.split(|c: char| !c.is_ascii_alphabetic()).any(words)
 }
 
-/// What went wrong where a transaction was begun. A pooler in statement mode ends the conversation then, and
-/// it did not when it was asked before.
+/// Explains an error at the beginning of a transaction: a pooler in statement mode ends the session then.
 fn began(error: &sqlx::Error) -> Cause {
     by_pooler(error, "the connection goes through a pooler in statement mode, which has no transactions")
 }
 
-/// What went wrong, where no server but a pooler says that it was asked what it does not do.
+/// Explains an error that only a pooler sends, with this message.
 fn by_pooler(error: &sqlx::Error, message: &str) -> Cause {
     let cause = cause(error);
     if cause.code.as_deref() != Some(PROTOCOL_VIOLATION) || !cause::is_last(error) {
@@ -586,10 +584,10 @@ fn by_pooler(error: &sqlx::Error, message: &str) -> Cause {
     Cause { class: Class::Pooler, message: message.to_owned(), detail: Some(cause.message.into()), ..cause }
 }
 
-/// What a pooler in statement mode says of a transaction.
+/// The code with which a pooler in statement mode refuses a transaction.
 const PROTOCOL_VIOLATION: &str = "SQLSTATE 08P01";
 
-/// Whether this error is that of a lock which another session has.
+/// Whether the error means that another session holds the lock.
 fn is_busy(cause: &Cause) -> bool {
     matches!(cause.code.as_deref(), Some(sql::check::BUSY | "SQLSTATE 55P03"))
 }
@@ -653,12 +651,12 @@ impl Backend for PostgresBackend<'_> {
         message_of: &'a str,
     ) -> BoxFuture<'a, Result<(), Cause>> {
         Box::pin(async move {
-            // What was one transaction is undone; this is another.
+            // The transaction of the whole run is rolled back; this is another.
             self.atomicity = Atomicity::PerMigration;
             let mut message = Message::default();
             message.tables = self.prepare(history_table, &mut message);
             message.push(Slot::Setup, BEGIN);
-            // Its commit waits for the disk, and so makes durable what was committed before.
+            // Its commit waits for the disk, and so makes earlier commits durable.
             message.push(Slot::Setup, &self.begins(history_table, None, true));
             let log = sql::log(history_table, self.table(), entry, history_table::LogEvent::Failed, Some(message_of));
             message.push(Slot::Setup, &log);
@@ -703,9 +701,8 @@ impl Backend for PostgresBackend<'_> {
     }
 }
 
-/// What is under way ends with the connection, and what may have changed the session goes with it. The
-/// server notices within a quarter of a second that nobody listens any more. A connection of the caller's
-/// is sent the words that put it back, behind whatever is under way.
+/// Closes the connection if something is running on it or the session may have been changed; the server notices within
+/// a quarter of a second. On the caller's connection it queues the statements that restore the session.
 impl Drop for PostgresBackend<'_> {
     fn drop(&mut self) {
         if self.held.is_gone() {
@@ -723,13 +720,13 @@ impl Drop for PostgresBackend<'_> {
         }
         let mut words = vec!["ROLLBACK".to_owned()];
         if self.phase == Phase::Copying {
-            // sqlx does not count the answer to a COPY that is broken off, and from then on whoever
-            // asks is given the answer to the question before. No connection is better than that one.
+            // sqlx does not count the answer to an aborted COPY: from then on, every query would get the answer of the
+            // query before. No connection is better than such a one.
             words.push(format!("SET SESSION AUTHORIZATION {}; SET ROLE NONE", literal(&self.facts().login)));
             words.push("SELECT pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid())".to_owned());
         }
         if self.dirty {
-            // Each for itself: what cannot be done takes nothing else with it.
+            // One statement each, so that a failing one does not prevent the others.
             words.push("BEGIN".to_owned());
             words.extend(self.restore_statements());
             words.push("COMMIT".to_owned());
@@ -741,20 +738,19 @@ impl Drop for PostgresBackend<'_> {
         while PgTransactionManager::get_transaction_depth(self.held.connection()) > 0 {
             PgTransactionManager::start_rollback(self.held.connection());
         }
-        // Of all that sqlx sends, the beginning of a transaction alone is queued before anything is
-        // waited for. The first poll queues it and hands it to the socket; the answer is read by
-        // whoever uses the connection next.
+        // sqlx queues the beginning of a transaction before it waits. The first poll hands it to the socket; whoever
+        // uses the connection next reads the answer.
         let mut sent = pin!(self.held.connection().begin_with(AssertSqlSafe(words.join("; "))));
         let _ = sent.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     }
 }
 
-/// A digest as the server writes it.
+/// A digest in hexadecimal, as the server writes it.
 fn hex(digest: [u8; 32]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A connection by URL.
+/// Connects with these options.
 pub(crate) async fn connect(options: &sqlx::postgres::PgConnectOptions) -> Result<PgConnection, Cause> {
     PgConnection::connect_with(options).await.map_err(|error| {
         let mut cause = cause(&error);

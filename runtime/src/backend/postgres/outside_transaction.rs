@@ -1,7 +1,7 @@
-//! Runs a script outside a transaction, unit by unit. The row of the history is what keeps others out: it says
-//! who is at work, and each unit is recorded under the condition that this has not changed. What can run in a
-//! transaction is recorded in it; what cannot is announced first, and where its end was not recorded the
-//! catalogue is asked: [`super::catalogue`].
+//! Runs a script outside a transaction, unit by unit. Its history row keeps other runs out: the row names the owner,
+//! and each unit is recorded only if the owner has not changed. A unit that can run in a transaction is recorded in it.
+//! Otherwise the row first records that the statement was started, and a later run asks [`super::catalogue`] whether a
+//! started statement has finished.
 
 use std::time::Duration;
 
@@ -19,48 +19,48 @@ use crate::backend::{ALTERED, FailedAt, Failure, Job, JobBody, OnProgress, Progr
 use crate::error::{Cause, Class};
 use crate::history_table::{HistoryEntry, HistoryTable, identifier};
 
-/// Marks the transaction of a unit: it is gone where a statement ended that transaction.
+/// Marks the transaction of a unit. The mark is gone if a statement ended that transaction.
 const MARK: &str = "SET LOCAL lockgate.unit = 'open'";
 const MARKED: &str = "SELECT 1 OPERATOR(pg_catalog./) (COALESCE(pg_catalog.current_setting('lockgate.unit', true), '') OPERATOR(pg_catalog.=) 'open')::integer";
 
-/// When a session began, as an owner's name has it. A session of another role may hide it.
+/// The start of a session, as it is written into `owner`. Sessions of other roles may hide it.
 const BACKEND_START: &str =
     "pg_catalog.to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
 
-/// The time, as an owner's name has it.
+/// The format of times in `owner`.
 const MOMENT: &str = "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'";
 
-/// Codes of the server that say that a statement refuses the transaction that it stands in.
+/// The error codes of a statement that cannot run in a transaction.
 const REFUSES_TRANSACTION: [&str; 2] = ["SQLSTATE 25001", "SQLSTATE 2D000"];
 
-/// Of a check that does not hold: no row was written, or not ours.
+/// The error code of a failed check: no row was written, or it is not ours.
 const GUARD: &str = sql::check::UNWRITTEN;
 
-/// How often a claim is tried that fails although nobody has the row.
+/// How many times a claim is tried if it fails although nobody has the row.
 const CLAIMS: u32 = 3;
 
-/// A script that is ours to run.
+/// A script that this run has claimed.
 struct Claim<'a> {
     history_table: &'a HistoryTable,
     job: &'a Job,
     sql: &'a Sql,
-    /// How the row calls us.
+    /// Our value of the column `owner`.
     owner: String,
-    /// The statement, counted from 1, that was announced before and may have finished.
+    /// The statement, counted from 1, that an earlier run started and that may have finished.
     under_way: Option<u32>,
     scope: SettingsScope,
 }
 
-/// How long what a script says of its session lasts.
+/// How long the session settings of a script last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum SettingsScope {
-    /// For one unit: the settings at these places are made anew in front of each, and put back behind it.
+    /// One unit. The settings of these statements are sent before each unit and restored after it.
     PerUnit(Vec<usize>),
-    /// For all of the script, which needs a session of its own: something in it cannot be done twice.
+    /// The whole script, which needs its own session: something in it cannot be sent twice.
     WholeScript,
 }
 
-/// How long what this script says of its session can last.
+/// Decides how long the session settings of this script last.
 fn settings_scope(sql: &Sql, units: &[Unit]) -> SettingsScope {
     let mut settings = Vec::new();
     for unit in units {
@@ -117,7 +117,7 @@ impl PostgresBackend<'_> {
             self.renew().await.map_err(|cause| Failure::new(0, FailedAt::Begin, cause))?;
         }
         progress(Progress::Started(0..1));
-        // Set before anything is sent: what is dropped in between must not be used again.
+        // Set first, in case this future is dropped.
         self.dirty = true;
         let scope = if self.facts().plpgsql { settings_scope(sql, &units) } else { SettingsScope::WholeScript };
         if self.saved_session.is_none() && matches!(&scope, SettingsScope::PerUnit(settings) if !settings.is_empty()) {
@@ -131,7 +131,7 @@ impl PostgresBackend<'_> {
                 return Err(failure);
             }
         };
-        // The claim waited for the disk, and with it all that was committed before.
+        // The claim waited for the disk, and so made earlier commits durable.
         progress(Progress::Committed(0));
         let ran = self.run_units(&claim, &units, progress).await;
         let left = match &ran {
@@ -148,7 +148,7 @@ impl PostgresBackend<'_> {
         self.claimed = None;
         self.note_done(job);
         progress(Progress::Ran(0));
-        // The script may have said that commits do not wait for the disk.
+        // The script may have turned synchronous commits off.
         self.unflushed = job.may_change_session();
         if self.flush().await.is_ok() {
             progress(Progress::Committed(1));
@@ -160,16 +160,16 @@ impl PostgresBackend<'_> {
         let done = claim.job.action.statements_done() as usize;
         if let Some(index) = set_by_code(claim.sql, units, done) {
             let message = format!(
-                "statement {} set by code what the session is: it has finished and is not sent again, and what follows \
-                 it would run without. Begin what is left of the script with a statement that says it (`SET …`), or with \
-                 `RESET ALL` where nothing of it is needed",
+                "statement {} changed the session by code. It has finished and is not sent again, so the statements \
+                 after it would run without that change. Begin the rest of the script with a statement that sets it \
+                 (`SET …`), or with `RESET ALL` if the rest does not need it",
                 index + 1
             );
             return Err(Failure::new(0, FailedAt::Begin, Cause::new(Class::Other, message)));
         }
         let set_before = |unit: &&Unit| unit.statements.end <= done && unit.kind == UnitKind::Session;
         for unit in units.iter().filter(|_| claim.scope == SettingsScope::WholeScript).filter(set_before) {
-            // The session in which it was set has ended, or was put back.
+            // The session that had these settings has ended, or was restored.
             for index in unit.statements.clone() {
                 if !claim.sql.statements[index].flags.contains(StatementFlags::CLIENT_ONLY) {
                     let sent = self.run_statement(claim.sql, index).await;
@@ -178,7 +178,7 @@ impl PostgresBackend<'_> {
             }
         }
         for unit in units.iter().filter(|unit| unit.statements.end > done) {
-            // A text that was cut otherwise when it was recorded goes on where the record stands.
+            // If the text was split differently when it was recorded, resume where the record says.
             let unit = Unit { statements: unit.statements.start.max(done)..unit.statements.end, kind: unit.kind };
             self.run_unit(claim, &unit).await?;
             progress(Progress::Statement(0, u32::try_from(unit.statements.end).unwrap_or(u32::MAX)));
@@ -198,7 +198,7 @@ impl PostgresBackend<'_> {
         let of_transaction = sets_transaction_mode(claim.sql, &claim.sql.statements[first]);
         match unit.kind {
             UnitKind::Alone => self.run_announced(claim, unit, first).await,
-            // Outside of a transaction it says nothing, and in ours it would.
+            // Outside a transaction it has no effect. In ours it would have one.
             UnitKind::Session | UnitKind::Transaction if outside || of_transaction => {
                 let ran = self.run_statement(claim.sql, first).await;
                 ran.map_err(|(at, cause)| Failure::new(0, at, cause))?;
@@ -211,7 +211,7 @@ impl PostgresBackend<'_> {
                 let single = unit.statements.clone().filter(sent).count() == 1;
                 let itself = matches!(failure.at, FailedAt::Statement { .. });
                 if unit.kind == UnitKind::Transaction && refuses && single && itself {
-                    // Its words did not say so, and its transaction took back whatever it did.
+                    // Its text did not show that. The transaction rolled back whatever it did.
                     return self.run_announced(claim, unit, first).await;
                 }
                 Err(failure)
@@ -219,7 +219,7 @@ impl PostgresBackend<'_> {
         }
     }
 
-    /// Runs statements in one transaction with the record of them.
+    /// Runs statements in one transaction, together with their record.
     async fn run_in_transaction(&mut self, claim: &Claim<'_>, unit: &Unit) -> Result<(), Failure> {
         let (sql, end) = (claim.sql, unit.statements.end);
         let mut message = Message::default();
@@ -251,7 +251,7 @@ impl PostgresBackend<'_> {
             }
             message.push_script(0, sql, index..index + 1);
             let begins = unit::control(Dialect::Postgres, sql.text, &sql.statements[index]) == Some(Control::Begin);
-            // What a transaction is to be like is said before anything is asked in it.
+            // The mode of a transaction must be set before its first query.
             begun = begun || (block && begins);
             if begun && !sql.statements.get(index + 1).is_some_and(|next| sets_transaction_mode(sql, next)) {
                 begun = false;
@@ -260,7 +260,7 @@ impl PostgresBackend<'_> {
         }
         let bookkeeping = Slot::Bookkeeping(0);
         if block && closes.is_none() {
-            // Nothing of it is to stay, or it may write nothing: done again, it is as done once.
+            // The block is rolled back or read-only, so it can safely run twice.
             message.push(bookkeeping, BEGIN);
         } else if unit.kind != UnitKind::Session {
             message.push(bookkeeping, MARKED);
@@ -279,12 +279,12 @@ impl PostgresBackend<'_> {
         self.send_part(claim, message).await
     }
 
-    /// What comes first in the transaction of a unit: what the script said of its session before.
+    /// Adds the beginning of a unit's transaction: the session settings of the script so far.
     fn enter(&self, claim: &Claim<'_>, unit: &Unit, message: &mut Message) {
         if claim.scope == SettingsScope::WholeScript {
             message.push(Slot::Begin(0), &same_session(claim));
         }
-        // What the script says of its role may be said already where it has a session of its own.
+        // The role of the script may already be set if it has its own session.
         let as_run = matches!(claim.scope, SettingsScope::PerUnit(_))
             || self.keep(claim.sql).is_empty()
             || !names_role(claim.sql);
@@ -301,7 +301,7 @@ impl PostgresBackend<'_> {
         message.push(Slot::Begin(0), &self.default_lock_timeout());
     }
 
-    /// What comes last in it: none of that is left.
+    /// Adds the end of a unit's transaction: restores those settings.
     fn leave(&self, claim: &Claim<'_>, message: &mut Message) {
         if matches!(&claim.scope, SettingsScope::PerUnit(settings) if !settings.is_empty()) {
             for word in self.restore_within() {
@@ -310,7 +310,7 @@ impl PostgresBackend<'_> {
         }
     }
 
-    /// Says what the script said of its session before this unit: its head, and the settings at these places.
+    /// Adds the script's directives, and its settings before this unit.
     fn set_anew(&self, claim: &Claim<'_>, settings: &[usize], unit: &Unit, scope: &str, message: &mut Message) {
         for word in self.head(claim.sql, scope) {
             message.push(Slot::Begin(0), &word);
@@ -320,8 +320,8 @@ impl PostgresBackend<'_> {
         }
     }
 
-    /// What the head of a script says of all of it, or the run does. CREATE INDEX CONCURRENTLY waits for every older
-    /// transaction as if for a lock: a timeout that nobody asked for would leave an invalid index behind.
+    /// The directives of a script as SET statements. By default there is no lock timeout: CREATE INDEX CONCURRENTLY
+    /// waits for every older transaction as if for a lock, and a timeout would leave an invalid index behind.
     fn head(&self, sql: &Sql, scope: &str) -> Vec<String> {
         let script = &sql.script;
         let wait = script.lock_timeout().map_or(0, |timeout| timeout.as_millis());
@@ -336,8 +336,7 @@ impl PostgresBackend<'_> {
         words
     }
 
-    /// How long what runs in a transaction waits for a lock, unless the script says so itself: nothing of it
-    /// is left when it was in vain.
+    /// Sets the run's lock timeout in a transaction, unless the script sets one: a failure there leaves nothing behind.
     fn default_lock_timeout(&self) -> String {
         let limit = self.limits.map_or(0, |limits| limits.lock_timeout.as_millis());
         format!(
@@ -351,8 +350,8 @@ impl PostgresBackend<'_> {
         let slot = message.slots.get(results).copied().unwrap_or(Slot::Bookkeeping(0));
         let _ = self.roll_back().await;
         if cause.code.as_deref() == Some(sql::check::OVERTAKEN) && matches!(slot, Slot::Begin(_)) {
-            let message = "the connection goes through a pooler in transaction mode, and this script needs a session \
-                           of its own: it runs code or makes what lasts as long as the session";
+            let message = "the connection goes through a pooler in transaction mode, but this script needs a session \
+                           of its own: it runs code or changes the session";
             return Err(Failure::new(0, FailedAt::Begin, Cause::new(Class::Pooler, message)));
         }
         if cause.code.as_deref() == Some(sql::check::ALTERED) && matches!(slot, Slot::Guard(_)) {
@@ -362,7 +361,7 @@ impl PostgresBackend<'_> {
             match slot {
                 Slot::Guard(_) => return Err(self.not_recorded(claim).await),
                 Slot::Bookkeeping(_) => {
-                    let message = "a statement ended the transaction in which it was to be recorded: what it did up to \
+                    let message = "a statement ended the transaction that should have recorded it: what it did up to \
                                    there may be committed";
                     let cause = Cause::new(Class::Other, message);
                     return Err(Failure::new(0, FailedAt::Bookkeeping, cause));
@@ -373,15 +372,15 @@ impl PostgresBackend<'_> {
         Err(self.failure(&message, slot, std::slice::from_ref(claim.job), 0, cause))
     }
 
-    /// Runs a statement that refuses a transaction, or a block whose end cannot be recorded in it.
+    /// Runs a statement that cannot run in a transaction, or a block that cannot be recorded in its own transaction.
     async fn run_announced(&mut self, claim: &Claim<'_>, unit: &Unit, first: usize) -> Result<(), Failure> {
-        let told = prepares(claim.sql, unit).unwrap_or(first);
-        let number = u32::try_from(told + 1).unwrap_or(u32::MAX);
-        let effect = Probe::of(claim.sql.text, &claim.sql.statements[told]);
+        let target = prepares(claim.sql, unit).unwrap_or(first);
+        let number = u32::try_from(target + 1).unwrap_or(u32::MAX);
+        let effect = Probe::of(claim.sql.text, &claim.sql.statements[target]);
         if claim.under_way == Some(number) {
-            // A name means what it means to the statement itself.
+            // Names must mean the same as to the statement itself.
             self.enter_session(claim, unit).await?;
-            let answer = self.ask_catalogue(&effect).await.map_err(|cause| at_statement(told, cause))?;
+            let answer = self.ask_catalogue(&effect).await.map_err(|cause| at_statement(target, cause))?;
             match answer {
                 Answer::Finished => {
                     self.leave_session(claim).await;
@@ -389,13 +388,13 @@ impl PostgresBackend<'_> {
                 }
                 Answer::Send => {}
                 Answer::Building => {
-                    let message = "another session is still at work on it, perhaps for a run that was killed";
-                    return Err(at_statement(told, Cause::new(Class::Busy, message)));
+                    let message = "another session is still working on it, perhaps for a run that was killed";
+                    return Err(at_statement(target, Cause::new(Class::Busy, message)));
                 }
                 Answer::Unknown => {
                     let message = "it was sent by a run that ended before its end was recorded, and the database does \
                                    not show whether it took effect";
-                    return Err(at_statement(told, Cause::new(Class::InDoubt, message)));
+                    return Err(at_statement(target, Cause::new(Class::InDoubt, message)));
                 }
             }
         } else {
@@ -411,9 +410,9 @@ impl PostgresBackend<'_> {
                 message.push(Slot::Bookkeeping(0), &setting);
             }
             let heard = owner_now(&claim.owner);
-            // Where an index of its name is there, the statement fails or does nothing: what is found later is
-            // not of its making.
-            let number = match super::catalogue::is_there(&effect) {
+            // If an index of this name exists, the statement fails or does nothing: an index that is found later is not
+            // its work.
+            let number = match super::catalogue::index_exists(&effect) {
                 Some(there) => format!("CASE WHEN {there} THEN NULL ELSE {number} END"),
                 None => number.to_string(),
             };
@@ -429,7 +428,7 @@ impl PostgresBackend<'_> {
         self.record(claim, unit.statements.end).await
     }
 
-    /// Makes the session such as the script has it before this unit, for what cannot be in a transaction.
+    /// Gives the session the settings of the script before this unit, for a statement outside a transaction.
     async fn enter_session(&mut self, claim: &Claim<'_>, unit: &Unit) -> Result<(), Failure> {
         let SettingsScope::PerUnit(settings) = &claim.scope else { return Ok(()) };
         let mut message = Message::default();
@@ -437,7 +436,7 @@ impl PostgresBackend<'_> {
         self.send_part(claim, message).await
     }
 
-    /// Puts it back.
+    /// Restores the session after such a statement.
     async fn leave_session(&mut self, claim: &Claim<'_>) {
         if let SettingsScope::PerUnit(_) = claim.scope {
             self.put_back(claim.sql).await;
@@ -457,7 +456,7 @@ impl PostgresBackend<'_> {
         Ok(())
     }
 
-    /// Records so many statements, in a transaction of its own.
+    /// Records that `done` statements have finished, in its own transaction.
     async fn record(&mut self, claim: &Claim<'_>, done: usize) -> Result<(), Failure> {
         let mut message = Message::default();
         message.push(Slot::Bookkeeping(0), BEGIN);
@@ -470,7 +469,7 @@ impl PostgresBackend<'_> {
         recorded
     }
 
-    /// What records so many statements, under the condition that the script is still ours.
+    /// Adds the record that `done` statements have finished. It fails if the script is no longer ours.
     fn push_record(&self, claim: &Claim<'_>, done: usize, message: &mut Message) {
         let (history_table, entry, table) = (claim.history_table, &claim.job.entry, self.table());
         for setting in self.keep(claim.sql) {
@@ -515,8 +514,8 @@ impl PostgresBackend<'_> {
         message.push(Slot::Bookkeeping(0), &sql::log(history_table, table, entry, claim.job.log_event(), None));
     }
 
-    /// What our own statements run with, for this transaction: the role of the run. The search path stays, as a
-    /// deferred trigger runs when the transaction is committed.
+    /// The settings for Lockgate's own statements in this transaction: the role of the run. The search path stays,
+    /// because deferred triggers run at the commit.
     fn keep(&self, sql: &Sql) -> Vec<String> {
         let mut settings = Vec::new();
         let changes = |statement: &lockgate_core::Statement| {
@@ -533,7 +532,7 @@ impl PostgresBackend<'_> {
         settings
     }
 
-    /// Takes the row of this script, unless somebody has it who is alive.
+    /// Claims the row of this script, unless a live run owns it.
     async fn claim<'c>(
         &mut self,
         history_table: &'c HistoryTable,
@@ -567,7 +566,7 @@ impl PostgresBackend<'_> {
             };
             let _ = self.roll_back().await;
             match cause.code.as_deref() {
-                // What it was planned for is no more.
+                // The history has changed since the plan was made.
                 Some(sql::check::OVERTAKEN) => {
                     return Err(fail(FailedAt::Bookkeeping, Cause::new(Class::Overtaken, "another run came first")));
                 }
@@ -575,9 +574,12 @@ impl PostgresBackend<'_> {
                     return Err(fail(FailedAt::Bookkeeping, Cause::new(Class::Altered, ALTERED)));
                 }
                 Some(sql::check::BUSY) if !self.facts().candidates.present(&history_table.table) => {
-                    return Err(fail(FailedAt::Begin, Cause::new(Class::Busy, "another run makes the history table")));
+                    return Err(fail(
+                        FailedAt::Begin,
+                        Cause::new(Class::Busy, "another run is creating the history table"),
+                    ));
                 }
-                // Another run has made the row, or the table.
+                // Another run has created the row or the table.
                 Some(GUARD) => {}
                 Some(code) if MADE.contains(&code) && self.facts().candidates.present(&history_table.table) => {}
                 Some(code) if MADE.contains(&code) => {
@@ -593,7 +595,7 @@ impl PostgresBackend<'_> {
             let holder: Option<String> = found.first().and_then(|row| row.try_get("holder").ok()).flatten();
             let planned = found.first().map_or(job.action == Action::Apply, |row| as_planned(row, job));
             if let Some(holder) = holder {
-                let message = format!("{holder}, which is at work on `{}`", job.id);
+                let message = format!("{holder}, which is working on `{}`", job.id);
                 return Err(fail(FailedAt::Bookkeeping, Cause::new(Class::Busy, message)));
             } else if free >= CLAIMS && planned {
                 let message = "the history table did not take the row: a trigger or a rule on it may be the reason";
@@ -608,7 +610,7 @@ impl PostgresBackend<'_> {
         }
     }
 
-    /// The message that takes the row, and sets the session up as the script's head says.
+    /// The message that claims the row and applies the script's directives.
     fn claiming(
         &self,
         history_table: &HistoryTable,
@@ -648,8 +650,8 @@ impl PostgresBackend<'_> {
             }
             _ => (format!("h.state {EQ} 'partial' AND h.statements_done {EQ} {done}"), State::Partial),
         };
-        // What has not run yet may have been put right since the row was written. Going down, it says
-        // what was applied.
+        // The part that has not run may have been edited since the row was written. When reverting, the row keeps the
+        // checksum of the applied text.
         let checksum = if going_up(job) { format!(", checksum = '{}'", job.entry.checksum) } else { String::new() };
         let anew = match job.action {
             Action::Revert => ", statements_done = 0, finished_checksum = NULL, under_way = NULL",
@@ -677,7 +679,7 @@ impl PostgresBackend<'_> {
         statements.join(";\n")
     }
 
-    /// Why a unit could not be recorded: what is in the row now says it.
+    /// Explains, from the row as it is now, why a unit could not be recorded.
     async fn not_recorded(&mut self, claim: &Claim<'_>) -> Failure {
         let rows = self.rows(select_row(claim.history_table, self.table(), &claim.job.entry)).await.unwrap_or_default();
         let owner: Option<String> = rows.first().and_then(|row| row.try_get("owner").ok()).flatten();
@@ -685,14 +687,14 @@ impl PostgresBackend<'_> {
             Some(owner) if owner.starts_with(&claim.owner) => {
                 "the history table did not take the row: a trigger or a rule on it may be the reason".to_owned()
             }
-            Some(owner) => format!("another run took the script over while this one was not heard of: {owner}"),
+            Some(owner) => format!("another run took the script over while this one did not respond: {owner}"),
             None => "its row in the history was changed while it ran".to_owned(),
         };
         Failure::new(0, FailedAt::Bookkeeping, Cause::new(Class::Other, message))
     }
 
-    /// Whether the statement that failed may have left something behind, and so stays announced. Asked while the
-    /// session is still as the script has it. What is whole was there before: the server said that this one failed.
+    /// Whether the failed statement may have left something half done, so that its record as started must stay. Must be
+    /// called before the session is restored. A valid object is older than the statement, which failed.
     async fn may_be_half_done(&mut self, claim: &Claim<'_>, failure: &Failure) -> bool {
         let FailedAt::Statement { index, .. } = failure.at else { return true };
         let Some(statement) = claim.sql.statements.get(index) else { return true };
@@ -703,13 +705,13 @@ impl PostgresBackend<'_> {
             effect @ (Probe::Index { .. } | Probe::Rebuilt(_) | Probe::Detached(_)) => {
                 self.is_half_made(&effect).await.unwrap_or(true)
             }
-            // Code that runs outside a transaction may have committed before it failed; where the server
-            // refuses the call itself, none has run.
+            // Code outside a transaction may have committed before it failed. If the server refused the call itself, no
+            // code ran.
             _ => statement.flags.contains(StatementFlags::RUNS_CODE) && failure.cause.context.is_some(),
         }
     }
 
-    /// Lets others go on with a script that failed. A statement that left nothing behind is no longer announced.
+    /// Releases the claim on a script that failed. Removes the record of a started statement that left nothing.
     async fn give_up(&mut self, claim: &Claim<'_>, left: bool) {
         let forget = if left { "" } else { ", under_way = NULL" };
         self.claimed = None;
@@ -717,7 +719,7 @@ impl PostgresBackend<'_> {
         statements.extend(self.keep(claim.sql));
         statements.push(format!("UPDATE {} SET owner = NULL{forget}{}", self.table(), where_owned(claim)));
         statements.push("COMMIT".to_owned());
-        // Where it fails, a next run finds an owner that is dead.
+        // If this fails, the next run finds a dead owner.
         if self.execute(statements.join("; ")).await.is_err() {
             let _ = self.roll_back().await;
         }
@@ -738,7 +740,7 @@ impl PostgresBackend<'_> {
             let found = self.invalid_indexes(&about).await;
             self.invalid = Some(found.map_err(|cause| (FailedAt::Statement { index, byte: None }, cause))?);
         }
-        // Alone in its message: together with anything else it would be in a transaction.
+        // Alone in its message: several statements in one message would be a transaction.
         let code = sql.text[statement.range.clone()].to_owned();
         self.send(code.clone(), |_| ()).await.map_err(|(_, cause)| {
             let byte = cause
@@ -753,15 +755,15 @@ impl PostgresBackend<'_> {
         };
         match untouched {
             Some(name) => {
-                let message = format!("the index \"{name}\" was INVALID before, and IF NOT EXISTS leaves it so");
+                let message = format!("the index \"{name}\" was INVALID before, and IF NOT EXISTS does not rebuild it");
                 Err((FailedAt::Statement { index, byte: None }, Cause::new(Class::Other, message)))
             }
             None => Ok(()),
         }
     }
 
-    /// The index that `IF NOT EXISTS` found and left alone, INVALID as it is. The server says so in a notice only: it
-    /// is the one that had the name before the statement, and has it still.
+    /// Returns the invalid index that `IF NOT EXISTS` found and did not rebuild: it has the same oid as before the
+    /// statement. The server reports this only in a notice.
     async fn left_invalid(&mut self, kind: StatementKind) -> Option<String> {
         if kind != StatementKind::CreateIndex {
             return None;
@@ -772,19 +774,19 @@ impl PostgresBackend<'_> {
         Some(left.name.clone())
     }
 
-    /// Puts the session back behind a script that ran outside a transaction.
+    /// Restores the session after a script outside a transaction.
     async fn put_back(&mut self, sql: &Sql) {
         let mut statements = self.restore_statements();
         if sql.has_data() {
             statements.push(self.messages("SET", false));
         }
-        // A failure here shows again in the bookkeeping that follows.
+        // If this fails, the bookkeeping that follows fails too.
         let _ = self.execute(statements.join("; ")).await;
     }
 }
 
-/// The statement among those that have finished whose code set what the session is, where what is left does not begin
-/// with a statement that says it. What a function of the database's own sets, the script does not show.
+/// Returns a finished statement whose code changed the session, unless the rest of the script begins with a statement
+/// that changes it. Code inside a function of the database cannot be seen.
 fn set_by_code(sql: &Sql, units: &[Unit], done: usize) -> Option<usize> {
     let next = units.iter().find(|unit| unit.statements.end > done)?;
     if next.kind == UnitKind::Session {
@@ -799,8 +801,8 @@ fn set_by_code(sql: &Sql, units: &[Unit], done: usize) -> Option<usize> {
     })
 }
 
-/// Whether the words of this code set something for longer than its transaction: `set_config`, or `SET` where a
-/// statement begins.
+/// Whether this code changes a setting for longer than its transaction: by `set_config`, or by a statement that begins
+/// with `SET`.
 fn sets_session(code: &str) -> bool {
     let code = code.to_lowercase();
     let of_transaction = |rest: &str| {
@@ -822,13 +824,13 @@ fn sets_session(code: &str) -> bool {
     })
 }
 
-/// Whether a script says which role runs it.
+/// Whether a script mentions a role.
 fn names_role(sql: &Sql) -> bool {
     let text = sql.text.to_ascii_lowercase();
     sql.script.role().is_some() || text.contains("role") || text.contains("authorization")
 }
 
-/// Whether a statement says how its transaction is isolated, or what it may do.
+/// Whether a statement sets the mode of its transaction: isolation, read-only or deferrable.
 fn sets_transaction_mode(sql: &Sql, statement: &lockgate_core::Statement) -> bool {
     const OF_IT: [&str; 4] =
         ["transaction", "transaction_read_only", "transaction_isolation", "transaction_deferrable"];
@@ -840,7 +842,7 @@ fn sets_transaction_mode(sql: &Sql, statement: &lockgate_core::Statement) -> boo
     sets && name.is_some_and(|name| OF_IT.contains(&name.as_str()))
 }
 
-/// A statement that fails with [`sql::check::OVERTAKEN`] where the session is not the one that took the row.
+/// A statement that fails with [`sql::check::OVERTAKEN`] in any session but the one that claimed the row.
 fn same_session(claim: &Claim<'_>) -> String {
     let pid = claim.owner.split('/').next().unwrap_or_default();
     format!(
@@ -850,12 +852,12 @@ fn same_session(claim: &Claim<'_>) -> String {
     )
 }
 
-/// That the row is that of this script, and still ours.
+/// A WHERE clause for the row of this script, if it is still ours.
 fn where_owned(claim: &Claim<'_>) -> String {
     of_owner(claim.history_table, claim.job, &claim.owner)
 }
 
-/// That the row is that of this script, and of this owner.
+/// A WHERE clause for the row of this script, if it has this owner.
 fn of_owner(history_table: &HistoryTable, job: &Job, owner: &str) -> String {
     format!(
         " WHERE set_name {EQ} {} AND version {EQ} {}::bigint AND pg_catalog.split_part(owner, '/', 3) {EQ} {}",
@@ -865,26 +867,26 @@ fn of_owner(history_table: &HistoryTable, job: &Job, owner: &str) -> String {
     )
 }
 
-/// The owner, who is heard of now.
+/// The value of `owner` with the current time, as a sign of life.
 fn owner_now(owner: &str) -> String {
     format!("pg_catalog.concat({}, '/', {})", literal(owner), moment(0))
 }
 
-/// The time so many seconds ago, as a text that is greater the later it is.
+/// The time `ago` seconds ago, as a text that sorts by time.
 fn moment(ago: u32) -> String {
     format!(
         "pg_catalog.to_char((pg_catalog.clock_timestamp() {LESS} interval '{ago} seconds') AT TIME ZONE 'UTC', {MOMENT})"
     )
 }
 
-/// The same statement, failing where it writes no row.
+/// Wraps a statement so that it fails if it writes no row.
 fn checked(statement: &str) -> String {
     format!("WITH w AS ({statement} RETURNING 1) SELECT 1 {PER} pg_catalog.count(*)::integer FROM w")
 }
 
-/// Whether the owner in the row `h` is another run that is alive. A session that has been idle for long has been
-/// forgotten by its program, as in a pooler: a run sends one statement after the other. An owner whose session is
-/// that of this very connection shares it through a pooler: it is alive if it was heard of a moment ago.
+/// A condition: the owner in the row `h` is another run that is alive. A session that has long been idle belongs to a
+/// dead run, as in a pooler, because a run sends one statement after the other. If the owner's session is this very
+/// connection, both share it through a pooler: then the owner is alive if its sign of life is recent.
 fn alive() -> String {
     format!(
         "EXISTS (SELECT FROM pg_catalog.pg_stat_activity a \
@@ -898,11 +900,11 @@ fn alive() -> String {
     )
 }
 
-/// The owner in the row `h`, as a person is told of it.
+/// The owner in the row `h`, for messages.
 const HOLDER: &str = "pg_catalog.concat('pid ', pg_catalog.split_part(h.owner, '/', 1), ', connected since ', \
      pg_catalog.split_part(h.owner, '/', 2))";
 
-/// What is in the row of a script, and who is at work on it.
+/// Selects the row of a script, and its owner if that is alive.
 pub(super) fn select_row(
     history_table: &HistoryTable,
     table: &crate::history_table::TableName,
@@ -917,7 +919,7 @@ pub(super) fn select_row(
     )
 }
 
-/// Whether a row is as the plan saw it.
+/// Whether a row still matches the plan.
 fn as_planned(row: &sqlx::postgres::PgRow, job: &Job) -> bool {
     let state: String = row.try_get("state").unwrap_or_default();
     let done = row.try_get::<i32, _>("statements_done").ok().and_then(|done| u32::try_from(done).ok());
@@ -929,25 +931,25 @@ fn as_planned(row: &sqlx::postgres::PgRow, job: &Job) -> bool {
     }
 }
 
-/// The statement of a block before which it is recorded: the one that commits, or that lets nothing be written any
-/// more. None where it has to be recorded behind the block, which can be done twice: it is rolled back, or it may only
-/// read.
+/// Returns the statement of a block before which the block must be recorded: its COMMIT, or the statement after which
+/// it may not write. `None` if it must be recorded after the block, which then can safely run twice: it is rolled
+/// back or read-only.
 fn closes(sql: &Sql, unit: &Unit) -> Option<usize> {
     let control = |index: usize| unit::control(Dialect::Postgres, sql.text, &sql.statements[index]);
     let last = unit.statements.clone().rev().find(|index| control(*index).is_some())?;
     if control(unit.statements.start) != Some(Control::Begin) || control(last) != Some(Control::Commit) {
         return None;
     }
-    let said = |index: usize| reads_only(sql, &sql.statements[index]);
-    let Some(first) = unit.statements.clone().find(|index| said(*index) == Some(true)) else { return Some(last) };
-    if (first + 1..last).any(|index| said(index) == Some(false)) {
+    let mode = |index: usize| reads_only(sql, &sql.statements[index]);
+    let Some(first) = unit.statements.clone().find(|index| mode(*index) == Some(true)) else { return Some(last) };
+    if (first + 1..last).any(|index| mode(index) == Some(false)) {
         return Some(last);
     }
     let ran = (unit.statements.start + 1..first).any(|index| !sets_transaction_mode(sql, &sql.statements[index]));
     ran.then_some(first)
 }
 
-/// What a statement says of whether its transaction may only read.
+/// Whether a statement makes its transaction read-only or read-write. `None` if it does neither.
 fn reads_only(sql: &Sql, statement: &lockgate_core::Statement) -> Option<bool> {
     if !matches!(statement.kind, StatementKind::Transaction | StatementKind::Session) {
         return None;
@@ -966,26 +968,26 @@ fn reads_only(sql: &Sql, statement: &lockgate_core::Statement) -> Option<bool> {
     }
 }
 
-/// The statement of a block that hands its transaction over.
+/// Returns the `PREPARE TRANSACTION` of a block.
 fn prepares(sql: &Sql, unit: &Unit) -> Option<usize> {
     let is =
         |index: &usize| unit::control(Dialect::Postgres, sql.text, &sql.statements[*index]) == Some(Control::Prepare);
     unit.statements.clone().find(is)
 }
 
-/// Whether a unit can be recorded, and if not, at which statement and why.
+/// Checks that a unit can be recorded. The error is the index of a statement, and the reason.
 fn check_unit(sql: &Sql, unit: &Unit) -> Result<(), (usize, &'static str)> {
     if unit.kind != UnitKind::Block {
         return Ok(());
     }
     let control = |index: usize| unit::control(Dialect::Postgres, sql.text, &sql.statements[index]);
     if let Some(chain) = unit.statements.clone().find(|index| control(*index) == Some(Control::Chain)) {
-        return Err((chain, "`AND CHAIN` leaves no place to record what is done: write COMMIT and BEGIN"));
+        return Err((chain, "progress cannot be recorded after `AND CHAIN`: write COMMIT and BEGIN instead"));
     }
     let ends = |index: usize| matches!(control(index), Some(Control::Commit | Control::Rollback | Control::Prepare));
     if !unit.statements.clone().any(ends) {
         let first = unit.statements.clone().find(|index| control(*index).is_some()).unwrap_or(unit.statements.start);
-        return Err((first, "the transaction that begins here has no end in the script: write COMMIT behind it"));
+        return Err((first, "the transaction that begins here does not end in the script: add a COMMIT"));
     }
     Ok(())
 }

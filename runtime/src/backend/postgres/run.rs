@@ -1,4 +1,4 @@
-//! Runs jobs: many in one message where they are SQL in transactions, else one by one.
+//! Runs transactional jobs: SQL scripts many in one message, others one by one.
 
 use lockgate_core::Action;
 use sqlx::Row;
@@ -20,7 +20,7 @@ use crate::error::{Cause, Class, chain};
 use crate::history_table::HistoryTable;
 use crate::migrations::StepFn;
 
-/// Among so many sessions of a pooler the one is looked for that has what was prepared.
+/// How often to try to reach the pooler's session that has a prepared statement.
 const SESSIONS: u32 = 16;
 impl PostgresBackend<'_> {
     pub(super) async fn run_jobs(
@@ -30,7 +30,7 @@ impl PostgresBackend<'_> {
         progress: OnProgress<'_>,
     ) -> Result<(), Failure> {
         let mut at = 0;
-        // Up to where jobs are sent one by one, behind a message that could not be parsed.
+        // Jobs before this index are sent one by one, after a message that the server could not parse.
         let mut singly_until = 0;
         while let Some(job) = jobs.get(at) {
             if self.dirty {
@@ -40,7 +40,7 @@ impl PostgresBackend<'_> {
                 self.open_run(history_table, at).await?;
             }
             if let Some(holder) = self.at_work(history_table, job).await {
-                // The guard of its transaction sees to it that nobody begins meanwhile.
+                // The check in its transaction makes sure that nobody begins meanwhile.
                 let cause = Cause::new(Class::Busy, holder);
                 return Err(Failure::new(at, FailedAt::Bookkeeping, cause));
             }
@@ -58,7 +58,7 @@ impl PostgresBackend<'_> {
             let (message, taken) = self.message(history_table, jobs, at, most);
             let (slots, last) = (&message.slots, at + taken);
             progress(Progress::Started(at..last));
-            // Set before: should this future be dropped, what runs may have changed the session.
+            // Set first, in case this future is dropped.
             self.dirty |= jobs[at..last].iter().any(Job::may_change_session);
             let began = Instant::now();
             if !self.is_one_transaction() {
@@ -77,8 +77,8 @@ impl PostgresBackend<'_> {
                     at = last;
                 }
                 Err((0, cause)) if taken > 1 && !self.is_one_transaction() && cause.class != Class::Lost => {
-                    // The server parses a whole message before it runs any of it: what stands
-                    // before the script that it cannot parse is sent again, one by one.
+                    // The server parses a whole message before it runs any of it. The scripts before the one that it
+                    // cannot parse are sent again, one by one.
                     singly_until = last;
                 }
                 Err((results, cause)) => {
@@ -92,13 +92,13 @@ impl PostgresBackend<'_> {
                     }
                     let slot = message.slots.get(results).copied().unwrap_or(Slot::Bookkeeping(at));
                     if slot == Slot::Farewell && cause.class != Class::Lost {
-                        // All of the message is committed, and more may follow it.
+                        // The whole message is committed. More jobs may follow.
                         self.dirty = true;
                         at = last;
                         continue;
                     }
                     if matches!(slot, Slot::Lock(_)) && !self.is_one_transaction() {
-                        // The one before it is over, and this one has no number yet.
+                        // The previous transaction is over, and this one has no id yet.
                         self.transaction = None;
                     }
                     let mut failure = self.failure(&message, slot, jobs, at, cause);
@@ -113,7 +113,7 @@ impl PostgresBackend<'_> {
         Ok(())
     }
 
-    /// Who is at work on a script outside a transaction whose row is to be repaired.
+    /// Returns the run that is working on a script outside a transaction, if this job would repair its row.
     async fn at_work(&mut self, history_table: &HistoryTable, job: &Job) -> Option<String> {
         let repairs = match job.action {
             Action::Rewrite | Action::Forget | Action::Settle { .. } => true,
@@ -129,11 +129,11 @@ impl PostgresBackend<'_> {
         let rows =
             self.rows(super::outside_transaction::select_row(history_table, self.table(), &job.entry)).await.ok()?;
         let holder: Option<String> = rows.first()?.try_get("holder").ok().flatten();
-        holder.map(|holder| format!("{holder}, which is at work on `{}`", job.id))
+        holder.map(|holder| format!("{holder}, which is working on `{}`", job.id))
     }
 
-    /// Lets go of what a message prepared and did not come to the end with. A pooler may have more than one
-    /// session for us, and one of them has it.
+    /// Deallocates the prepared statement of a message that failed. A pooler may have several sessions for us; one of
+    /// them has it.
     async fn deallocate(&mut self, name: &str) {
         for _ in 0..SESSIONS {
             if self.phase != Phase::Ready || self.execute(format!("DEALLOCATE {name}")).await.is_ok() {
@@ -142,7 +142,7 @@ impl PostgresBackend<'_> {
         }
     }
 
-    /// Takes down how far a message came.
+    /// Notes that the tables exist, if the message came so far.
     pub(super) fn note_results(&mut self, history_table: &HistoryTable, message: &Message, results: usize) {
         if message.tables == 0 || results < message.tables {
             return;
@@ -154,7 +154,7 @@ impl PostgresBackend<'_> {
         }
     }
 
-    /// Begins the transaction that all of the run is in, through the driver, which then knows of it.
+    /// Begins the transaction of the whole run, through the driver, so that the driver knows about it.
     async fn open_run(&mut self, history_table: &HistoryTable, index: usize) -> Result<(), Failure> {
         self.begin_known(index).await?;
         self.run_transaction = RunTransaction::Begun;
@@ -175,7 +175,7 @@ impl PostgresBackend<'_> {
         Err(failure)
     }
 
-    /// Begins a transaction that the driver knows of: one that is begun inside of it becomes a savepoint.
+    /// Begins a transaction through the driver. A transaction that a Rust step begins in it becomes a savepoint.
     async fn begin_known(&mut self, index: usize) -> Result<(), Failure> {
         self.phase = Phase::Asked;
         let begin = Some(AssertSqlSafe(BEGIN).into_sql_str());
@@ -184,7 +184,7 @@ impl PostgresBackend<'_> {
         begun.map_err(|error| self.note_lost(Failure::new(index, FailedAt::Begin, super::began(&error))))
     }
 
-    /// Takes down that the connection is lost.
+    /// Notes that the connection is lost, if it is.
     fn note_lost(&mut self, failure: Failure) -> Failure {
         if matches!(failure.cause.class, Class::Lost | Class::Pooler) {
             self.phase = Phase::Lost;
@@ -192,8 +192,7 @@ impl PostgresBackend<'_> {
         failure
     }
 
-    /// Ends the transaction of a job that failed, and asks what became of it. What it left open dies
-    /// with a lost connection.
+    /// Rolls back the transaction of a failed job, and asks for its status.
     pub(super) async fn undo(&mut self, failure: &mut Failure) {
         self.run_transaction = RunTransaction::None;
         self.busy = failure.cause.class == Class::Busy && failure.at == FailedAt::Begin;
@@ -201,7 +200,7 @@ impl PostgresBackend<'_> {
             failure.transaction_status = TransactionStatus::Unknown;
             return;
         }
-        // A failure here shows again, and with more to say, in whatever is sent next.
+        // If this fails, the next statement fails too, with a better message.
         let _ = self.roll_back().await;
         failure.transaction_status = self.transaction_status().await;
         if failure.transaction_status == TransactionStatus::Committed && failure.cause.class != Class::Lost {
@@ -209,7 +208,7 @@ impl PostgresBackend<'_> {
         }
     }
 
-    /// Ends whatever transaction is open, known to the driver or not.
+    /// Rolls back any open transaction, whether the driver knows it or not.
     pub(super) async fn roll_back(&mut self) -> Result<(), Cause> {
         while PgTransactionManager::get_transaction_depth(self.held.connection()) > 0 {
             self.phase = Phase::Asked;
@@ -254,7 +253,7 @@ impl PostgresBackend<'_> {
             message.tables = self.prepare(history_table, &mut message);
         }
         self.begin(history_table, index, job, true, &mut message);
-        // The transaction has begun, and its words are those of the driver.
+        // The driver has begun the transaction.
         message.drop_begin();
         if let Err((results, cause)) = self.send(message.sql.clone(), |_| ()).await {
             let slot = message.slots.get(results).copied().unwrap_or(Slot::Begin(index));
@@ -273,7 +272,7 @@ impl PostgresBackend<'_> {
             return Err(failure);
         }
         if PgTransactionManager::get_transaction_depth(self.held.connection()) != 1 {
-            // The driver would take the end of ours for that of the inner one, and commit nothing.
+            // The driver would take our commit for that of the inner transaction, and commit nothing.
             let cause = Cause::new(Class::Other, LEFT_OPEN);
             let mut failure = Failure::new(index, FailedAt::Step, cause);
             self.undo(&mut failure).await;
@@ -309,7 +308,7 @@ impl PostgresBackend<'_> {
         if message.slots.is_empty() { Ok(()) } else { self.send(message.sql.clone(), |_| ()).await }
     }
 
-    /// What a message's error is about.
+    /// Turns the error of a message into a failure of the job that caused it.
     pub(super) fn failure(&self, message: &Message, slot: Slot, jobs: &[Job], first: usize, cause: Cause) -> Failure {
         let counts_bytes = self.facts().counts_bytes;
         let located = cause.position.and_then(|position| message.locate(position, counts_bytes));
@@ -333,7 +332,7 @@ impl PostgresBackend<'_> {
             && let Some(sql) = script(job)
             && let Some(byte) = untranslatable(sql, &cause.message)
         {
-            // The server converts a whole message before it reads it, and says only that it could not.
+            // The server converts a whole message before it parses it, and reports only that it could not.
             return Failure::new(job, message::statement_at(sql, byte), cause);
         }
         let code = cause.code.as_deref().unwrap_or_default();
@@ -342,11 +341,11 @@ impl PostgresBackend<'_> {
         }
         let is_new = |class, message: &str| Cause { class, message: message.to_owned(), ..cause.clone() };
         let checked = match slot {
-            Slot::Lock(_) if is_busy(&cause) => Some((FailedAt::Begin, is_new(Class::Busy, "another run is at work"))),
+            Slot::Lock(_) if is_busy(&cause) => Some((FailedAt::Begin, is_new(Class::Busy, "another run is working"))),
             Slot::Guard(_) | Slot::Tables | Slot::Record(_) | Slot::RecordEnd(_) if code == check::OVERTAKEN => {
                 Some((FailedAt::Bookkeeping, is_new(Class::Overtaken, "another run came first")))
             }
-            // Others make the same schema or table.
+            // Another run created the same schema or table.
             Slot::Tables if MADE.contains(&code) => {
                 Some((FailedAt::Bookkeeping, is_new(Class::Overtaken, "another run came first")))
             }
@@ -360,7 +359,7 @@ impl PostgresBackend<'_> {
                 Some((FailedAt::Bookkeeping, is_new(Class::Altered, ALTERED)))
             }
             Slot::Record(_) | Slot::RecordEnd(_) if code == check::ENDED => {
-                let message = "the transaction that it was given is over";
+                let message = "Lockgate's transaction is over";
                 Some((FailedAt::Ended, is_new(Class::Other, message)))
             }
             _ => None,
@@ -371,7 +370,7 @@ impl PostgresBackend<'_> {
         }
         let at = match slot {
             Slot::Statement(_, index) => FailedAt::Statement { index, byte: None },
-            // Where it fails, the run has ended well: `run_jobs` never asks.
+            // Never asked for: `run_jobs` ignores a failure here.
             Slot::Farewell => FailedAt::Commit,
             Slot::Setup | Slot::Tables => FailedAt::Preparation,
             Slot::Begin(_) | Slot::Lock(_) | Slot::Guard(_) => FailedAt::Begin,
@@ -382,12 +381,12 @@ impl PostgresBackend<'_> {
     }
 }
 
-/// Whether the server could not read the characters of what it was sent.
+/// Whether the server could not convert the characters of a message.
 fn is_untranslatable(cause: &Cause) -> bool {
     matches!(cause.code.as_deref(), Some("SQLSTATE 22P05" | "SQLSTATE 22021"))
 }
 
-/// Where the character stands that the server could not read: it names its bytes, in hexadecimal.
+/// Finds the character that the server could not convert. Its message names the bytes in hexadecimal.
 fn untranslatable(sql: &Sql, message: &str) -> Option<usize> {
     let hex = |word: &str| u8::from_str_radix(word.strip_prefix("0x")?, 16).ok();
     let named: Vec<u8> = message.split_whitespace().filter_map(hex).collect();
@@ -399,7 +398,7 @@ fn untranslatable(sql: &Sql, message: &str) -> Option<usize> {
 }
 
 impl PostgresBackend<'_> {
-    /// Why a Rust function failed: what a database said, where that is among the reasons.
+    /// The cause of a Rust function's failure: the database's error, if there is one among its sources.
     async fn step_cause(&mut self, error: &(dyn std::error::Error + Send + Sync + 'static)) -> Cause {
         let Some(said) = of_driver(error) else { return Cause::new(Class::Other, chain(error)) };
         let mut cause = cause(said);
@@ -407,8 +406,8 @@ impl PostgresBackend<'_> {
         if cause.class != Class::Lost {
             return cause;
         }
-        // A function may talk to other databases, and what it lost may be one of them. Where ours said something
-        // that is not understood, nothing can be asked any more.
+        // The function may use other databases and have lost one of those. After a protocol error on our connection,
+        // nothing can be asked any more.
         if matches!(said, sqlx::Error::Protocol(_)) || self.roll_back().await.is_err() {
             self.phase = Phase::Lost;
             return cause;
@@ -417,7 +416,7 @@ impl PostgresBackend<'_> {
     }
 }
 
-/// The driver's error among the reasons of this one.
+/// The driver's error among the sources of an error.
 fn of_driver<'e>(error: &'e (dyn std::error::Error + Send + Sync + 'static)) -> Option<&'e sqlx::Error> {
     let mut source: Option<&'e (dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = source {

@@ -1,13 +1,12 @@
-//! What a session had before a migration that may change it, and the words that make it so again.
+//! Saves the state of a session before a migration that may change it, and restores it afterwards.
 //!
-//! They stand in the transaction of that migration, so that nothing is left on a session of a pooler
-//! either. What they cannot reach costs a new session; one of the caller's is put back once more at
-//! the end.
+//! Both happen in the transaction of the migration, so that a pooler's session is clean too. What this cannot restore
+//! costs a new session. A session of the caller's is restored once more at the end of the run.
 
 use super::sql::literal;
 use crate::backend::SessionCleanup;
 
-/// What there is to know of a session, as one text: an expression.
+/// An SQL expression for the state of a session, as JSON text.
 fn state_expression(session_cleanup: SessionCleanup) -> String {
     let things = match session_cleanup {
         SessionCleanup::Restore => THINGS,
@@ -19,12 +18,13 @@ fn state_expression(session_cleanup: SessionCleanup) -> String {
     )
 }
 
-/// Settings that were made in this session, but for those that go with a transaction or are put back otherwise.
+/// Selects the settings that were made in this session, except those that end with the transaction or are restored
+/// separately.
 const MADE_HERE: &str = "source OPERATOR(pg_catalog.=) 'session' AND context OPERATOR(pg_catalog.<>) 'internal' \
      AND NOT name OPERATOR(pg_catalog.=) ANY ('{transaction_isolation,transaction_read_only,transaction_deferrable,\
      role,session_authorization,seed}'::pg_catalog.text[])";
 
-/// What is not told of is not let go of.
+/// Everything besides settings. Only what is listed here is removed when the session is restored.
 const THINGS: &str = ", 'prepared', (SELECT COALESCE(pg_catalog.jsonb_agg(name), '[]') FROM pg_catalog.pg_prepared_statements WHERE from_sql), \
      'cursors', (SELECT COALESCE(pg_catalog.jsonb_agg(name), '[]') FROM pg_catalog.pg_cursors), \
      'channels', (SELECT COALESCE(pg_catalog.jsonb_agg(c), '[]') FROM pg_catalog.pg_listening_channels() c), \
@@ -34,31 +34,32 @@ const THINGS: &str = ", 'prepared', (SELECT COALESCE(pg_catalog.jsonb_agg(name),
      FROM pg_catalog.pg_locks WHERE pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() \
      AND locktype OPERATOR(pg_catalog.=) 'advisory')";
 
-/// Asks for it: one row with the column `kept`.
+/// A query for the state: one row with the column `kept`.
 pub(super) fn query(session_cleanup: SessionCleanup) -> String {
     format!("SELECT {} AS kept", state_expression(session_cleanup))
 }
 
-/// Keeps it in the transaction. Before that has changed any setting: those would be kept with it.
+/// Saves the state in a setting of the transaction. Must run before the transaction changes any setting.
 pub(super) fn save(session_cleanup: SessionCleanup) -> String {
     format!("SELECT pg_catalog.set_config('lockgate.kept', {}, true)", state_expression(session_cleanup))
 }
 
-/// Puts back what [`keep`] kept, unless the migration lost it itself by `RESET ALL`.
+/// Restores what [`save`] saved, unless the migration lost it by `RESET ALL`.
 pub(super) fn restore() -> String {
     restore_block("pg_catalog.current_setting('lockgate.kept', true)")
 }
 
-/// Puts back what was asked for earlier: a text of [`kept`].
+/// Restores a state that [`query`] returned.
 pub(super) fn restore_from(kept: &str) -> String {
     restore_block(&literal(kept))
 }
 
-/// Lets go of whatever was not there before. Settings that an application made up (`app.tenant`) are not
-/// listed by the server: they stay, as `RESET ALL` would lose those of the caller. The search path is
-/// that of the catalogue until the settings are put back, so that all names and operators are its own; what
-/// comes after that says so itself. What was listened to in this transaction is not listed yet: all of it
-/// goes, and what was there before comes again.
+/// A `DO` block that restores a state: it removes what the state does not list, and restores settings.
+///
+/// Settings with made-up names (`app.tenant`) stay, because the server does not list them and `RESET ALL` would lose
+/// the caller's. The search path is `pg_catalog` until the settings are restored, so that names and operators are the
+/// server's. Channels that this transaction listens to are not listed yet, so all are dropped and the saved ones set
+/// anew.
 fn restore_block(kept: &str) -> String {
     let body = format!(
         "DECLARE said pg_catalog.text; kept pg_catalog.jsonb; r pg_catalog.record; k bigint; BEGIN \

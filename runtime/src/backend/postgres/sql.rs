@@ -1,13 +1,12 @@
-//! The SQL of the bookkeeping in PostgreSQL. A script, a role or a setting of the database may have put
-//! any schema in front of `pg_catalog`, with functions, operators and types of the same names: all that
-//! stands here says `pg_catalog`, operators too. What is not a name is written as a word of the
-//! grammar (`bigint`, `COALESCE`), which no schema can hide.
+//! The SQL of the bookkeeping in PostgreSQL. A script, a role or a setting may have put any schema in front of
+//! `pg_catalog`, with functions, operators and types of the same names. So everything here is qualified with
+//! `pg_catalog`, operators included, or is part of the grammar (`bigint`, `COALESCE`), which no schema can hide.
 
 use lockgate_core::{Checksum, State};
 
 use crate::history_table::{FIELD, HistoryEntry, HistoryTable, LOCKGATE, LogEvent, ROW, TableName, identifier};
 
-/// The operators that are sent, by the schema that they are in.
+/// Qualified operators.
 pub(super) const EQ: &str = "OPERATOR(pg_catalog.=)";
 pub(super) const NE: &str = "OPERATOR(pg_catalog.<>)";
 pub(super) const LESS: &str = "OPERATOR(pg_catalog.-)";
@@ -19,40 +18,40 @@ pub(super) const PLUS: &str = "OPERATOR(pg_catalog.+)";
 pub(super) const LIKE: &str = "OPERATOR(pg_catalog.~)";
 pub(super) const TEXT: &str = "pg_catalog.text";
 
-/// Whatever is the default of the database or the role.
+/// Begins a transaction with a fixed mode, whatever the defaults of the database or the role are.
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
-/// Of a unique key: another run wrote the row first.
+/// The error code of a unique key: another run wrote the row first.
 pub(super) const UNIQUE: &str = "SQLSTATE 23505";
-/// Of a schema or a table that is there: another run made it first.
+/// The error codes of an existing schema or table: another run created it first.
 pub(super) const MADE: [&str; 3] = [UNIQUE, "SQLSTATE 42P06", "SQLSTATE 42P07"];
 
-/// The `SQLSTATE`s of checks that do not hold: each fails in a way of its own, so that the code tells
-/// which it was whatever language the server speaks.
+/// The `SQLSTATE`s of failed checks. Each check fails in its own way, so that the code identifies it in every language
+/// of the server.
 pub(super) mod check {
     /// Division by zero: another session holds the lock, or a row was not written.
     pub(in super::super) const BUSY: &str = "SQLSTATE 22012";
     /// A row of the history was not written.
     pub(in super::super) const UNWRITTEN: &str = "SQLSTATE 22012";
-    /// A root of a negative number: the history is not the one that was looked at.
+    /// Square root of a negative number: the history has changed since it was read.
     pub(in super::super) const OVERTAKEN: &str = "SQLSTATE 2201F";
-    /// A histogram without buckets: the history has other rows than it should have.
+    /// Histogram without buckets: the history has other rows than it should have.
     pub(in super::super) const ALTERED: &str = "SQLSTATE 2201G";
-    /// A logarithm of zero: the transaction is not the one that was begun.
+    /// Logarithm of zero: the transaction is not the one that was begun.
     pub(in super::super) const ENDED: &str = "SQLSTATE 2201E";
 }
 
-/// A text as an SQL string, whatever `standard_conforming_strings` says.
+/// Quotes a text as an SQL string, independent of `standard_conforming_strings`.
 pub(super) fn literal(text: &str) -> String {
     let doubled = text.replace('\'', "''");
     if text.contains('\\') { format!("E'{}'", doubled.replace('\\', "\\\\")) } else { format!("'{doubled}'") }
 }
 
-/// The columns of the history table whose types are known to hold nothing but values: reading any other
-/// would run code of whoever made the type.
+/// The columns of the history table, which must have built-in types: reading another type would run code of whoever
+/// created it.
 const PLAIN_TYPES: &str = "'{20,23,25,1184}'::pg_catalog.oid[]";
 
-/// What a first look at a database tells, in one row, whatever is in it.
+/// The query for the facts about a database, in one row.
 pub(super) fn facts(table: &TableName) -> String {
     let (name, log) = (literal(&table.name), literal(&table.log().name));
     let others: Vec<String> =
@@ -101,8 +100,8 @@ pub(super) fn facts(table: &TableName) -> String {
     )
 }
 
-/// Which relations `c` of the table's name are meant: those of its schema, or, where none was named, all.
-/// Where the search path leads is not asked: it differs from role to role and from day to day.
+/// A condition: the relation `c` is in the schema of the table, if one was named. The search path does not matter,
+/// because it differs between roles and may change.
 fn place(table: &TableName) -> String {
     table.schema.as_ref().map_or_else(String::new, |schema| {
         let name = literal(&identifier(schema));
@@ -110,8 +109,8 @@ fn place(table: &TableName) -> String {
     })
 }
 
-/// Whether nobody less than us can have planted the table of `c` and `o`: a superuser does not write
-/// into a table of just anyone, as its triggers would run with all rights.
+/// A condition: nobody with fewer rights than ours can have planted the table of `c` and `o`. A superuser must not
+/// write into just any table, because its triggers would run with all rights.
 fn trusted() -> String {
     format!(
         "(o.rolsuper OR o.rolname {EQ} current_user OR o.rolname {EQ} session_user \
@@ -121,7 +120,7 @@ fn trusted() -> String {
     )
 }
 
-/// Whether all columns of the table `c` are of types that run nothing when they are read.
+/// A condition: all columns of the table `c` have types that run no code when they are read.
 fn plain() -> String {
     format!(
         "NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid {EQ} c.oid AND a.attnum {GREATER} 0 \
@@ -129,13 +128,13 @@ fn plain() -> String {
     )
 }
 
-/// A look at a database in one statement: the `history` as a row `digest`, `history`, and the [`facts`], both
-/// written as XML. Where all of an expected set is applied and nothing else is, `head` is its digest, and neither is
-/// asked for: they stand there as texts, and what the server does not plan costs nothing.
+/// Reads the history and the [`facts`] in one statement, both as XML; the history is a row with `digest` and `history`.
+/// If exactly an expected set is applied, neither is read. Both queries are texts, so that the server plans them only
+/// if they run.
 ///
-/// The history is found by its name alone and read by a query that the server writes: its schema is not known
-/// yet, and to name a table that is not there would end a transaction of the caller's. It is left out where
-/// there is none, or where it is not sure to be ours and all of it to be seen: the facts say which.
+/// The history is found by its name, by a query that the server writes: its schema is not known yet, and naming a
+/// missing table would abort the caller's transaction. It is left out if there is none, or if it may not be ours or not
+/// fully visible: the facts say which.
 pub(super) fn look(table: &TableName, set: &str, expected: Option<&str>) -> String {
     let asked = |query: &str| format!("pg_catalog.query_to_xml({}, false, true, '')::{TEXT}", literal(query));
     let (facts, history) = (asked(&facts(table)), asked(&found_history(table, set)));
@@ -143,7 +142,7 @@ pub(super) fn look(table: &TableName, set: &str, expected: Option<&str>) -> Stri
         return format!("SELECT {history} AS history, {facts} AS facts");
     };
     let unless = |query: &str| format!("CASE WHEN q.same THEN NULL ELSE {query} END");
-    // OFFSET keeps the planner from asking more than once.
+    // OFFSET keeps the planner from running the query more than once.
     format!(
         "SELECT q.same::{TEXT} AS same, {} AS history, {} AS facts FROM (SELECT COALESCE(pg_catalog.strpos(({}), {}) \
          {GREATER} 0, false) AS same OFFSET 0) q",
@@ -154,13 +153,13 @@ pub(super) fn look(table: &TableName, set: &str, expected: Option<&str>) -> Stri
     )
 }
 
-/// How a query names a relation `c`, which is filled in by the server.
+/// The name of the relation `c`, for a query that the server writes.
 fn written(query: &str) -> String {
     let query = literal(query).replace('%', "%%").replace('\u{1}', "%s.%I");
     format!("pg_catalog.format({query}, c.relnamespace::pg_catalog.regnamespace, c.relname)")
 }
 
-/// There is one table of the name and no other, which outlives a crash and has its key.
+/// A condition: there is exactly one table of the name, it survives a crash, and it has its key.
 fn single(table: &TableName) -> String {
     let (name, place) = (literal(&table.name), place(table));
     format!(
@@ -170,8 +169,8 @@ fn single(table: &TableName) -> String {
     )
 }
 
-/// The digest of a history in which everything is applied, of a table that is our own: whoever made it can do
-/// all that we can. Every catalogue that is asked has to be opened, so it is one.
+/// The digest of a fully applied history in a table that we own; whoever created it can do everything that we can. It
+/// reads only one catalogue, because each must be opened.
 fn head(table: &TableName, set: &str) -> String {
     let digest = format!(
         "SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.string_agg(pg_catalog.concat_ws(\
@@ -221,7 +220,7 @@ pub(super) fn history(table: &str, set: &str) -> String {
     )
 }
 
-/// A column that the tables of an older release do not have, and that only what is half way needs.
+/// A column that the tables of older releases lack, and that only unfinished migrations need.
 fn later(column: &str) -> String {
     format!(
         "CASE WHEN h.state {EQ} 'applied' THEN '' ELSE \
@@ -229,8 +228,8 @@ fn later(column: &str) -> String {
     )
 }
 
-/// A digest of all that decisions rest on, made by the server over the rows `h`: no rows have the digest
-/// of an empty text.
+/// A digest, made by the server, of everything in the rows `h` that a plan depends on. No rows have the digest of an
+/// empty text.
 fn digest() -> String {
     format!(
         "pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(COALESCE(pg_catalog.string_agg(\
@@ -255,7 +254,7 @@ pub(super) fn unchanged(history_table: &HistoryTable, table: &TableName, seen: &
     )
 }
 
-/// A statement that fails with [`check::OVERTAKEN`] if a history table has been made meanwhile.
+/// A statement that fails with [`check::OVERTAKEN`] if somebody has created a history table meanwhile.
 pub(super) fn still_absent(table: &TableName) -> String {
     format!(
         "SELECT pg_catalog.sqrt((CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_class c \
@@ -266,7 +265,7 @@ pub(super) fn still_absent(table: &TableName) -> String {
     )
 }
 
-/// Notes how many rows the set has, for the transaction that this stands in.
+/// Notes the number of rows of the set, for this transaction.
 pub(super) fn count(history_table: &HistoryTable, table: &TableName) -> String {
     format!(
         "SELECT pg_catalog.set_config('lockgate.rows', (SELECT pg_catalog.count(*) FROM {table} h WHERE h.set_name {EQ} {})\
@@ -275,9 +274,9 @@ pub(super) fn count(history_table: &HistoryTable, table: &TableName) -> String {
     )
 }
 
-/// A statement that fails with [`check::ALTERED`] unless the set has so many rows more than [`count`] noted. Others may
-/// have committed more meanwhile, and who goes on from them finds out. A script may have taken the note away (`RESET
-/// ALL`): then it says nothing.
+/// A statement that fails with [`check::ALTERED`] unless the set has `more` rows more than [`count`] noted. It accepts
+/// rows that other runs have committed meanwhile, which their checks detect. It does nothing if a script has removed
+/// the note (`RESET ALL`).
 pub(super) fn counted(history_table: &HistoryTable, table: &TableName, more: i8) -> String {
     let compares = if more < 0 { EQ } else { "OPERATOR(pg_catalog.>=)" };
     let noted = "COALESCE(pg_catalog.current_setting('lockgate.rows', true), '')";
@@ -289,9 +288,8 @@ pub(super) fn counted(history_table: &HistoryTable, table: &TableName, more: i8)
     )
 }
 
-/// What begins each transaction of a run, in one statement: settings that end with it, the mark by which
-/// the transaction is known again, and the lock, which ends with it too. No other session
-/// can have the lock at the same time, and nothing that a script says can let go of it.
+/// Begins each transaction of a run, in one statement: its settings, the mark that identifies it, and the lock. All
+/// three end with the transaction. Only one session can have the lock, and no script can release it.
 pub(super) fn begin(settings: &[(&str, String)], lock: &Lock, table: &TableName) -> String {
     let settings: Vec<String> = settings
         .iter()
@@ -314,21 +312,21 @@ pub(super) fn begin(settings: &[(&str, String)], lock: &Lock, table: &TableName)
     )
 }
 
-/// What keeps other runs out while a transaction of ours is open.
+/// The lock that keeps other runs out while a transaction of ours is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Lock {
-    /// An advisory lock of the transaction.
+    /// A transaction-level advisory lock.
     Advisory(i64),
-    /// The lock of a row in the history table, of this set: for servers without advisory locks.
+    /// A row lock in the history table, for servers without advisory locks.
     Row(String),
 }
 
-/// The set's name that the row has which is only locked. No set can be called so.
+/// The set name of the row that is only locked. No set can have this name.
 fn lock_row(set: &str) -> String {
     format!("\u{1}lock {set}")
 }
 
-/// Makes the row that [`Lock::Row`] locks, if it is not there.
+/// Creates the row that [`Lock::Row`] locks, if it is missing.
 pub(super) fn make_lock_row(history_table: &HistoryTable, table: &TableName) -> String {
     format!(
         "INSERT INTO {table} (set_name, version, name, checksum, state, statements_done, applied_at, elapsed_ms, \
@@ -338,8 +336,8 @@ pub(super) fn make_lock_row(history_table: &HistoryTable, table: &TableName) -> 
     )
 }
 
-/// What keeps other runs from making the tables, until the transaction ends. It fails with [`check::BUSY`]
-/// where one is at it: that may be in a transaction which scope as long as its whole run.
+/// Keeps other runs from creating the tables until the transaction ends. Fails with [`check::BUSY`] if another run is
+/// creating them, perhaps in a transaction that lasts as long as its whole run.
 pub(super) fn create_alone(table: &TableName, lock: &Lock) -> Option<String> {
     match lock {
         Lock::Advisory(_) => Some(attempt(&Lock::Advisory(key(&["tables", &table.name])), table)),
@@ -347,15 +345,15 @@ pub(super) fn create_alone(table: &TableName, lock: &Lock) -> Option<String> {
     }
 }
 
-/// The history table and the log, and their schema where the user named one. Runs that begin on an empty
-/// database at once make them one after the other, by [`create_alone`].
+/// Creates the history table and the log, and their schema if the user named one. [`create_alone`] makes concurrent
+/// runs do this one after the other.
 pub(super) fn create(table: &TableName, named: &TableName, lock: &Lock) -> Vec<String> {
     let mut statements = Vec::new();
     if let Lock::Advisory(_) = lock {
         statements.push(still_absent(named));
     }
     if let Some(schema) = &named.schema {
-        // CREATE SCHEMA IF NOT EXISTS asks for the privilege even where the schema is there.
+        // CREATE SCHEMA IF NOT EXISTS needs the privilege even if the schema exists.
         let body = format!(
             "BEGIN IF pg_catalog.to_regnamespace({}) IS NULL THEN CREATE SCHEMA {}; END IF; END",
             literal(&identifier(schema)),
@@ -381,13 +379,12 @@ pub(super) fn create(table: &TableName, named: &TableName, lock: &Lock) -> Vec<S
     statements
 }
 
-/// Adds the columns that the table of an older release lacks.
+/// Adds the columns that a table of an older release lacks.
 pub(super) fn extend(table: &TableName) -> String {
     format!("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS owner {TEXT}, ADD COLUMN IF NOT EXISTS under_way integer")
 }
 
-/// A transaction that writes nothing but to the write-ahead log, and waits for the disk: all that was committed
-/// before it is durable then.
+/// A transaction that writes only to the write-ahead log and waits for the disk. It makes all earlier commits durable.
 pub(super) fn flush(synchronous_commit: &str) -> String {
     format!(
         "{}; SELECT pg_catalog.set_config('synchronous_commit', {}, true); \
@@ -397,7 +394,7 @@ pub(super) fn flush(synchronous_commit: &str) -> String {
     )
 }
 
-/// The key of an advisory lock, made of these parts.
+/// The key of an advisory lock, computed from these parts.
 pub(super) fn key(parts: &[&str]) -> i64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for byte in parts.iter().flat_map(|part| ["\0", part]).flat_map(str::bytes).chain("lockgate".bytes()) {
@@ -406,23 +403,23 @@ pub(super) fn key(parts: &[&str]) -> i64 {
     hash.cast_signed()
 }
 
-/// How a row of the history is written, and with it one of the log.
+/// How a row of the history changes. Each change also adds a row to the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Write {
-    /// A new row of what is wholly applied.
+    /// Insert the row of a fully applied migration.
     Insert,
-    /// Its row is made to say what is embedded.
+    /// Update the row to the embedded name and checksum.
     Rewrite,
-    /// Its row is made to say that so many statements have finished, and that nobody is at work.
+    /// Update the row to this number of finished statements, without an owner.
     Settle {
-        /// The checksum of these.
+        /// The checksum of those statements.
         finished: Option<Checksum>,
     },
-    /// Its row goes.
+    /// Delete the row.
     Delete,
 }
 
-/// A statement that fails with [`check::OVERTAKEN`] unless this version is recorded, or not, as it should be.
+/// A statement that fails with [`check::OVERTAKEN`] unless this version is recorded, or is not, as expected.
 pub(super) fn follows(history_table: &HistoryTable, table: &TableName, version: i64, recorded: bool) -> String {
     let (yes, no) = if recorded { (1, -1) } else { (-1, 1) };
     format!(
@@ -432,7 +429,7 @@ pub(super) fn follows(history_table: &HistoryTable, table: &TableName, version: 
     )
 }
 
-/// A statement that fails as [`begin`] does while another session has the lock.
+/// A statement that fails like [`begin`] while another session has the lock.
 pub(super) fn attempt(lock: &Lock, table: &TableName) -> String {
     match lock {
         Lock::Advisory(key) => format!("SELECT 1 {PER} pg_catalog.pg_try_advisory_xact_lock({key})::integer"),
@@ -442,15 +439,15 @@ pub(super) fn attempt(lock: &Lock, table: &TableName) -> String {
     }
 }
 
-/// What is filled into [`record`]: literals, or the parameters of a prepared statement.
+/// The values of [`record`]: literals, or the parameters of a prepared statement.
 pub(super) struct Fields {
     pub(super) version: String,
     pub(super) name: String,
     pub(super) checksum: String,
     pub(super) statements_done: String,
     pub(super) event: String,
-    /// The version that was written just before in the same message, or NULL: its row says when this
-    /// one began, as all transactions of one message share the time of its arrival.
+    /// The previous version in the same message, or NULL. Its row says when this migration began, because all
+    /// transactions of one message share the time of its arrival.
     pub(super) behind: String,
 }
 
@@ -486,11 +483,9 @@ impl Fields {
     }
 }
 
-/// Records what a transaction did, in one statement: the row, its line in the log, and three checks. It
-/// fails if this is not the transaction that [`begin`] marked ([`check::ENDED`]), if what it goes on from
-/// is not recorded ([`check::OVERTAKEN`]), and if not exactly one row was written
-/// ([`check::UNWRITTEN`]) that says what it was to say, be it that another run came first or that a trigger
-/// swallowed or changed it.
+/// Records a job in one statement: the row, a row of the log, and three checks. It fails if this is not the transaction
+/// that [`begin`] marked ([`check::ENDED`]), if the expected last step is not recorded ([`check::OVERTAKEN`]), and if
+/// not exactly one row was written with the right values ([`check::UNWRITTEN`]), because of another run or a trigger.
 pub(super) fn record(
     history_table: &HistoryTable,
     table: &TableName,
@@ -527,7 +522,7 @@ pub(super) fn record(
         Write::Insert | Write::Rewrite => format!(" AND w.checksum {EQ} {checksum} AND w.state {EQ} 'applied'"),
         Write::Settle { .. } | Write::Delete => String::new(),
     };
-    // What is written into the log is counted with what the row says, so that none of the two is left out.
+    // The log row is counted together with the history row, so that neither can be missing.
     format!(
         "WITH behind AS (SELECT b.applied_at FROM {table} b WHERE b.set_name {EQ} {set} AND b.version {EQ} {behind}), \
          written AS ({written} RETURNING h.set_name, h.version, h.checksum, h.state), \
@@ -544,8 +539,8 @@ pub(super) fn record(
     )
 }
 
-/// Another proof that the transaction is the one that was begun: `RESET ALL` takes its mark, and not its lock.
-/// Asked only then, as it looks at all locks of the server.
+/// A second proof that the transaction is the one that was begun, because `RESET ALL` removes its mark but not its
+/// lock. It reads all locks of the server, so it is used only then.
 fn held(lock: &Lock) -> String {
     let Lock::Advisory(key) = lock else { return String::new() };
     format!(
@@ -558,7 +553,7 @@ fn held(lock: &Lock) -> String {
     )
 }
 
-/// [`record`], to be executed many times in one message.
+/// Prepares [`record`], to execute it many times in one message.
 pub(super) fn prepare(
     name: &str,
     history_table: &HistoryTable,
@@ -572,19 +567,18 @@ pub(super) fn prepare(
     )
 }
 
-/// Runs what was prepared.
+/// Executes the prepared statement.
 pub(super) fn execute(name: &str, fields: &Fields) -> String {
     format!("EXECUTE {name}({})", fields.list())
 }
 
-/// What became of a transaction that is over: `committed`, `aborted`, or nothing where nobody knows.
+/// The status of a finished transaction: `committed`, `aborted`, or NULL if it is unknown.
 pub(super) fn transaction_status(transaction: i64) -> String {
     format!("SELECT pg_catalog.txid_status({transaction}::bigint) AS transaction_status")
 }
 
-/// Records a migration. `behind` is the version recorded just before in the same message: all
-/// transactions of one message share the time of its arrival, so that the one before is the witness
-/// of when this one began.
+/// Records a migration. `behind` is the previous version in the same message: its row says when this one began, because
+/// all transactions of one message share the time of its arrival.
 pub(super) fn insert(
     history_table: &HistoryTable,
     table: &TableName,
@@ -614,7 +608,7 @@ pub(super) fn insert(
     )
 }
 
-/// Adds to the log.
+/// Adds a row to the log.
 pub(super) fn log(
     history_table: &HistoryTable,
     table: &TableName,
@@ -635,7 +629,7 @@ pub(super) fn log(
     )
 }
 
-/// Who holds the lock with this key, and since when that session is connected.
+/// Describes the session that holds the lock with this key.
 pub(super) fn holder(key: i64) -> String {
     format!(
         "SELECT pg_catalog.concat('pid ', l.pid, ', application `', a.application_name, '`, role ', \
@@ -650,12 +644,12 @@ pub(super) fn holder(key: i64) -> String {
     )
 }
 
-/// A time to the second, as it is shown.
+/// A time for messages, to the second.
 fn moment(time: &str) -> String {
     format!("pg_catalog.to_char({time} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')")
 }
 
-/// Whether another session is at work on the table of the index `i` by a statement that says CONCURRENTLY.
+/// A condition: another session is running a CONCURRENTLY statement on the table of the index `i`.
 pub(super) fn building(i: &str) -> String {
     format!(
         "EXISTS (SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid {EQ} l.pid \
@@ -664,8 +658,8 @@ pub(super) fn building(i: &str) -> String {
     )
 }
 
-/// Indexes that are INVALID, but for those that another session is building; each with whether it is meant by this
-/// condition on `i`, `c` and `n`. Those of a partitioned table are until each partition has one.
+/// Selects the invalid indexes, each with whether it meets this condition on `i`, `c` and `n`. Left out are those that
+/// another session is building, and those of partitioned tables, which are invalid until each partition has one.
 pub(super) fn invalid(meant: &str) -> String {
     format!(
         "SELECT i.indexrelid::bigint AS oid, COALESCE({meant}, false) AS meant, c.relname::{TEXT} AS name, \
@@ -677,7 +671,7 @@ pub(super) fn invalid(meant: &str) -> String {
     )
 }
 
-/// Other sessions that are inside a transaction, the oldest first.
+/// Describes the other sessions that are inside a transaction, the oldest first.
 pub(super) fn blockers() -> String {
     format!(
         "SELECT pg_catalog.concat('pid ', a.pid, ', application `', a.application_name, '`, role ', \

@@ -1,8 +1,8 @@
-//! What SQLite's errors mean to a run.
+//! Classifies SQLite's errors.
 
 use crate::error::{Cause, Class};
 
-/// What went wrong, in SQLite's own words.
+/// Converts a driver error, with SQLite's own message.
 pub(crate) fn cause(error: &sqlx::Error) -> Cause {
     let sqlx::Error::Database(database) = error else { return Cause::from_driver(error) };
     let code = database.code().and_then(|code| code.parse::<u32>().ok()).unwrap_or(0);
@@ -10,7 +10,7 @@ pub(crate) fn cause(error: &sqlx::Error) -> Cause {
     Cause { code: Some(format!("SQLite code {code}").into()), ..Cause::new(class(code), message) }
 }
 
-/// Extended result codes, whose lowest byte is the primary one.
+/// Classifies an extended result code, whose lowest byte is the primary code.
 fn class(code: u32) -> Class {
     match code & 0xff {
         5 | 6 => Class::LockTimeout,

@@ -1,4 +1,4 @@
-//! Migrations that run while foreign keys are not enforced: what they break is found before it is committed.
+//! Runs migrations with foreign keys off, and finds the keys that they break before the commit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,12 +10,12 @@ use crate::backend::{FailedAt, Job};
 use crate::error::{Cause, Class};
 use crate::history_table::HistoryTable;
 
-/// Rows that point to rows that are not there, counted by what survives when a table is built anew: its name, the
-/// table pointed to and the columns. Row ids and the numbers of keys do not.
+/// The broken foreign keys, counted by what survives when a table is rebuilt: its name, the referenced table and the
+/// columns. Row ids and key numbers do not survive.
 #[derive(Default)]
 pub(super) struct Violations {
     counts: BTreeMap<Key, u64>,
-    /// Tables whose keys cannot be looked at: what they point to has no such unique columns.
+    /// Tables whose keys cannot be checked, because they reference columns that are missing or not unique.
     unknown: BTreeSet<String>,
 }
 
@@ -24,11 +24,11 @@ pub(super) struct Key {
     table: String,
     parent: String,
     columns: String,
-    /// The key's number, which is shown and not compared.
+    /// The number of the key, for messages only.
     number: i64,
 }
 
-/// Counts of one table, or of all.
+/// Counts the broken keys of one table, or of all.
 fn counted(of: Option<&str>) -> String {
     let check = of.map_or_else(
         || "pragma_foreign_key_check".to_owned(),
@@ -42,9 +42,9 @@ fn counted(of: Option<&str>) -> String {
 }
 
 impl SqliteBackend<'_> {
-    /// Runs a job while foreign keys are not enforced, the only safe way: the pragma has no effect
-    /// inside a transaction, so the job gets one of its own, and what it breaks is found before it
-    /// is committed. A connection that does not enforce them is left so, and looked at all the same.
+    /// Runs a job with foreign keys off. The pragma has no effect inside a transaction, so the job gets its own
+    /// transaction, and the keys are checked before the commit. They are checked even if the connection does not
+    /// enforce them.
     pub(super) async fn run_unenforced(&mut self, history_table: &HistoryTable, job: &Job) -> Result<(), JobError> {
         let begin = |cause| (FailedAt::Begin, cause);
         let enforced = self.number("PRAGMA foreign_keys").await.map_err(begin)? != 0;
@@ -54,7 +54,7 @@ impl SqliteBackend<'_> {
         }
         let done = self.run_checked(history_table, job).await;
         if done.is_err() && self.open {
-            // Only this job is in the transaction.
+            // The transaction contains only this job.
             self.roll_back().await;
         }
         if enforced {
@@ -81,7 +81,7 @@ impl SqliteBackend<'_> {
         if self.tally(None, &mut violations).await.is_ok() {
             return Ok(violations);
         }
-        // One table whose keys make no sense fails the whole look: then each by itself.
+        // One table with invalid keys makes the whole check fail, so check each by itself.
         violations = Violations::default();
         let tables =
             "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'";
@@ -107,7 +107,7 @@ impl SqliteBackend<'_> {
         Ok(())
     }
 
-    /// What points nowhere now and did not before, in one line.
+    /// Describes the keys that are broken now and were not before, in one line.
     pub(super) async fn broken_since(
         &mut self,
         before: &Violations,
@@ -119,7 +119,7 @@ impl SqliteBackend<'_> {
         let (mut total, mut shown) = (0, Vec::new());
         for (key, count) in &after.counts {
             if before.unknown.contains(&key.table) {
-                // What was broken there before, nobody could tell.
+                // It is unknown what was broken there before.
                 continue;
             }
             let same = |old: &&Key| (&old.table, &old.parent, &old.columns) == (&key.table, &key.parent, &key.columns);
@@ -141,7 +141,7 @@ impl SqliteBackend<'_> {
         Ok(Some(format!("{total} {keys} to rows that are not there: {}{more}", shown.join("; "))))
     }
 
-    /// Some rows with a broken key, where all of them are new; else their table.
+    /// Describes some rows with a broken key if all of them are new, otherwise their table.
     async fn rows_of(&mut self, key: &Key, old: u64) -> Result<Vec<String>, Cause> {
         let Key { table, parent, number, .. } = key;
         if old > 0 {

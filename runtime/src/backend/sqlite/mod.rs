@@ -1,5 +1,5 @@
-//! SQLite: one write transaction a run, which is also the lock; a savepoint a migration, so that a
-//! failure keeps the ones before it and one flush pays for all.
+//! SQLite. Each run is one write transaction, which is also the lock. Each migration is a savepoint in it, so that a
+//! failure keeps the migrations before it and one flush is enough for all.
 
 mod cause;
 mod depth;
@@ -31,58 +31,58 @@ use crate::session::Held;
 
 pub(crate) use cause::cause;
 
-/// SQLite copies all of the text that is left each time it prepares a statement of it: what is
-/// longer than this is sent in pieces.
+/// SQLite copies the rest of the text each time it prepares a statement, so longer texts are sent in pieces of this
+/// size.
 const PIECE_BYTES: usize = 16 * 1024;
 
-/// `SQLITE_ERROR`: a statement that cannot be prepared, for one.
+/// `SQLITE_ERROR`, for example for a statement that cannot be prepared.
 const WRONG: &str = "SQLite code 1";
 
-/// Whoever lent the connection is in the middle of something.
+/// The message if the caller's connection is inside a transaction.
 const INSIDE: &str = "the connection is inside a transaction of its own: end it first";
 
-/// Where in a job it failed, and why.
+/// Where a job failed, and why.
 type JobError = (FailedAt, Cause);
 
 pub(crate) struct SqliteBackend<'a> {
     held: Held<'a, Sqlite>,
-    /// The name of our savepoints, which no script can guess, and so none can release. It also says who is at work
-    /// outside a transaction.
+    /// The name of our savepoints, random so that no script can release them. It is also the owner of a script outside
+    /// a transaction.
     savepoint: String,
     /// Whether the write transaction is open.
     open: bool,
-    /// Whether a script may have a transaction of its own open.
+    /// Whether a script may have its own transaction open.
     block: bool,
-    /// Whether the connection enforced foreign keys and does not for the moment.
+    /// Whether foreign keys are off for now and must be turned on again.
     foreign_keys_off: bool,
-    /// Whether the tables are to be created before anything is written.
+    /// Whether the tables must be created before anything is written.
     create: bool,
     /// Whether no committed transaction has created them yet.
     absent: bool,
-    /// Whether there was no history when it was last looked at.
+    /// Whether there was no history at the last read.
     fresh: bool,
-    /// Whether the history table has the columns that the first releases did not have.
+    /// Whether the history table has the columns that the first releases lacked.
     later: bool,
     atomicity: Atomicity,
     /// How long to wait for another writer.
     lock_wait: Duration,
-    /// How long the connection itself waits, in ms, while that is set aside.
+    /// The connection's own busy timeout in milliseconds, while another is set.
     busy_timeout: Option<i64>,
-    /// That nobody else is at work outside a transaction.
+    /// The claim that keeps other runs from running scripts outside a transaction.
     claim: Option<owner::Claim>,
-    /// The connection as it was before a job that may change it.
+    /// The saved state of the connection, while a job may change it.
     session: Option<session::Session>,
     /// What that job may change.
     changed: session::Changed,
-    /// Why it could not be made so again.
+    /// Why the connection could not be restored.
     unclean: Option<Cause>,
-    /// Whether a job ran that may have changed it.
+    /// Whether a job that may change the connection ran.
     dirty: bool,
-    /// The database's file, once it was asked for; none if there is none.
+    /// The file of the database, once known. The inner value is `None` for a database without a file.
     file: Option<Option<String>>,
-    /// Whether a trigger stands on the history table, once it was asked for.
+    /// Whether the history table has a trigger, once known.
     triggers: Option<bool>,
-    /// Whether the connection is of no more use.
+    /// Whether the connection is lost.
     lost: bool,
 }
 
@@ -112,12 +112,12 @@ impl<'a> SqliteBackend<'a> {
         }
     }
 
-    /// Whether all of the run is one transaction.
+    /// Whether the whole run is one transaction.
     fn is_one_transaction(&self) -> bool {
         self.atomicity == Atomicity::WholeRun
     }
 
-    /// Runs SQL and gives the text that it answered last, if any. An error comes with the number of results before it.
+    /// Runs SQL and returns the last text that it answered. An error comes with the number of results before it.
     async fn send(&mut self, sql: String) -> Result<Option<String>, (usize, Cause)> {
         let (mut results, mut answer) = (0, None);
         let mut stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(self.held.connection());
@@ -152,7 +152,7 @@ impl<'a> SqliteBackend<'a> {
         }
     }
 
-    /// As [`read_history`](Self::read_history); nothing where the database says that all of this set is applied, and nothing else is.
+    /// Like [`read_history`](Self::read_history), but returns `None` if exactly the migrations of this set are applied.
     async fn read_history_unless(&mut self, history_table: &HistoryTable, set: &Set) -> Result<Option<History>, Cause> {
         let sql = AssertSqlSafe(sql::is_head(&history_table.table.within("main"), &history_table.set));
         let (versions, checksums, count, first) = sql::head(set);
@@ -164,7 +164,7 @@ impl<'a> SqliteBackend<'a> {
         }
     }
 
-    /// The history where it was not there the last time, or could not be read for this cause: the catalogue says why.
+    /// Reads the history if it was missing or could not be read; looks into the catalogue to find out why.
     async fn diagnose(&mut self, history_table: &HistoryTable, cause: Option<Cause>) -> Result<History, Cause> {
         if let Some(cause) = cause.filter(|cause| cause.code.as_deref() != Some(WRONG)) {
             return Err(cause);
@@ -189,7 +189,7 @@ impl<'a> SqliteBackend<'a> {
             return Err(not_ours(history_table, &format!("it has no column {column}")));
         }
         self.later = lacks(sql::LATER).is_none();
-        // What was wrong before may be right now: another run has made the table meanwhile.
+        // Another run may have created the table meanwhile.
         let row = self.history(history_table, self.later).await.map_err(|error| self::cause(&error))?;
         answered(history_table, &row)
     }
@@ -199,14 +199,14 @@ impl<'a> SqliteBackend<'a> {
         sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(self.held.connection()).await
     }
 
-    /// What stands under the history's name, and another tool's history: see [`sql::facts`].
+    /// The columns of the history table, and another tool's history table: see [`sql::facts`].
     async fn facts(&mut self, history_table: &HistoryTable) -> Result<(Option<String>, Option<String>), Cause> {
         let sql = AssertSqlSafe(sql::facts(&history_table.table));
         let row = sqlx::raw_sql(sql).fetch_one(self.held.connection()).await;
         row.and_then(|row| Ok((row.try_get(0)?, row.try_get(1)?))).map_err(|error| cause(&error))
     }
 
-    /// The file that the database is in, if it is in one.
+    /// The file of the database, if it has one.
     async fn file(&mut self) -> Result<Option<String>, Cause> {
         if let Some(file) = &self.file {
             return Ok(file.clone());
@@ -219,12 +219,12 @@ impl<'a> SqliteBackend<'a> {
         Ok(file)
     }
 
-    /// Opens the write transaction, which no one else can have at the same time.
+    /// Begins the write transaction, which only one connection can have.
     async fn begin(&mut self, on_wait: &mut (dyn FnMut(Option<String>) + Send)) -> Result<(), LockFailure> {
         self.begin_until(Deadline::after(self.lock_wait), false, on_wait).await
     }
 
-    /// The same until then; `uncounted` is one that the driver is to know of later, see [`depth::adopt`].
+    /// The same with a deadline. The driver learns of an `uncounted` transaction later: see [`depth::adopt`].
     async fn begin_until(
         &mut self,
         until: Deadline,
@@ -237,8 +237,7 @@ impl<'a> SqliteBackend<'a> {
         begun
     }
 
-    /// Has the connection itself wait for others no longer than this. How long it would wait is not what the run was
-    /// asked for, and nobody could be told meanwhile.
+    /// Limits the connection's busy timeout, so that the run waits by its own rules and can report the wait.
     async fn wait_at_most(&mut self, most: Duration) -> Result<(), Cause> {
         let own = self.number("PRAGMA busy_timeout").await?;
         self.busy_timeout = Some(own);
@@ -246,7 +245,7 @@ impl<'a> SqliteBackend<'a> {
         self.execute(format!("PRAGMA busy_timeout = {most}")).await
     }
 
-    /// Has it wait as it did before. Where that fails, what drops us tries once more, or closes it.
+    /// Restores the connection's busy timeout. If this fails, `drop` tries again or closes the connection.
     async fn wait_as_before(&mut self) {
         let Some(own) = self.busy_timeout else { return };
         if self.execute(format!("PRAGMA busy_timeout = {own}")).await.is_ok() {
@@ -263,18 +262,18 @@ impl<'a> SqliteBackend<'a> {
         let mut attempt = 0;
         loop {
             let begun = if uncounted {
-                // Should this future be dropped, what drops us undoes it.
+                // If this future is dropped, our `drop` rolls it back.
                 self.open = true;
                 self.execute("BEGIN IMMEDIATE").await
             } else {
-                // Should this future be dropped, the driver undoes what nobody heard of.
+                // If this future is dropped, the driver rolls it back.
                 depth::begin(self.held.connection()).await.map_err(|error| cause(&error))
             };
             self.open = begun.is_ok();
             let Err(cause) = begun else { return Ok(()) };
             self.lost |= cause.class == Class::Lost;
             if cause.code.as_deref() == Some(WRONG) {
-                // One that the driver does not count is open already: nothing else is wrong with BEGIN.
+                // A transaction that the driver does not know is open. BEGIN has no other reason to fail so.
                 return Err(Cause::new(Class::Usage, INSIDE).into());
             }
             if cause.class != Class::LockTimeout {
@@ -315,7 +314,7 @@ impl<'a> SqliteBackend<'a> {
             self.begin_until(until, self.fresh, on_wait).await?;
             self.check_journal().await?;
             let history = self.read_history(request.history_table).await?;
-            // Where a script stopped half way, its owner may be at it still.
+            // The owner of a script that stopped half way may still be running it.
             let stopped = history.rows().iter().any(|row| row.state != State::Applied);
             if !stopped || self.claimed().await? {
                 self.absent = history.is_absent();
@@ -327,7 +326,7 @@ impl<'a> SqliteBackend<'a> {
         }
     }
 
-    /// Without a journal SQLite undoes nothing, and says that it has.
+    /// Checks that the connection has a journal. Without one SQLite rolls nothing back, and still reports success.
     async fn check_journal(&mut self) -> Result<(), Cause> {
         let journal = self.send("PRAGMA main.journal_mode".to_owned()).await.map_err(|(_, cause)| cause)?;
         if journal.is_none_or(|journal| !journal.eq_ignore_ascii_case("off")) {
@@ -339,7 +338,7 @@ impl<'a> SqliteBackend<'a> {
             .with_advice("run `PRAGMA journal_mode = DELETE` on it, or `WAL`, then run again"))
     }
 
-    /// Has the driver count the write transaction, if it does not yet.
+    /// Makes the driver count the write transaction, if it does not yet.
     pub(super) async fn count(&mut self) -> Result<(), Cause> {
         if !self.open || depth::depth(self.held.connection()) != 0 {
             return Ok(());
@@ -347,7 +346,7 @@ impl<'a> SqliteBackend<'a> {
         depth::adopt(self.held.connection(), "SELECT 1".to_owned()).await.map_err(|error| cause(&error))
     }
 
-    /// Ends the write transaction. Where this fails, what is left of it is still open.
+    /// Commits the write transaction. If this fails, it is still open.
     async fn commit(&mut self) -> Result<(), Cause> {
         if !self.open {
             return Ok(());
@@ -372,7 +371,7 @@ impl<'a> SqliteBackend<'a> {
         }
     }
 
-    /// Undoes the write transaction, if that has not happened already, and whatever else is open.
+    /// Rolls back the write transaction, and whatever else is open.
     async fn roll_back(&mut self) {
         for _ in 0..16 {
             let within = depth::depth(self.held.connection());
@@ -380,7 +379,7 @@ impl<'a> SqliteBackend<'a> {
                 break;
             }
             if depth::roll_back(self.held.connection()).await.is_err() {
-                // The driver still counts what SQLite, or a script, has ended: it is given something to undo.
+                // SQLite or a script has ended it, but the driver still counts it: give it something to roll back.
                 let begin = match within {
                     1 => "BEGIN".to_owned(),
                     deep => format!("SAVEPOINT {}", depth::savepoint(deep - 1)),
@@ -389,7 +388,7 @@ impl<'a> SqliteBackend<'a> {
             }
         }
         self.lost |= depth::depth(self.held.connection()) != 0;
-        // What a script began by itself, the driver does not know.
+        // The driver does not know a transaction that a script began.
         let _ = self.execute("ROLLBACK").await;
         (self.open, self.block, self.create) = (false, false, self.absent);
     }
@@ -405,7 +404,7 @@ impl<'a> SqliteBackend<'a> {
         entry: &HistoryEntry,
         message: &str,
     ) -> Result<(), Cause> {
-        // What is undone when the run ends would take the log with it.
+        // The rollback at the end of the run would also remove the log row.
         if self.is_one_transaction() && self.open {
             self.roll_back().await;
         }
@@ -434,18 +433,18 @@ impl<'a> SqliteBackend<'a> {
         self.restore_session().await;
         self.claim = None;
         if self.dirty {
-            // Whether there is a file decides what becomes of the connection.
+            // `must_close` needs to know whether there is a file.
             let _ = self.file().await;
         }
         committed?;
-        // Nobody runs another job on it; who lent it goes on with it.
+        // No other job will run on it, but the caller goes on using it.
         match self.unclean.take_if(|_| self.held.is_borrowed()) {
             Some(cause) => Err(Cause { class: Class::Unclean, ..cause }),
             None => Ok(()),
         }
     }
 
-    /// Whether a connection that is ours is closed rather than used again.
+    /// Whether our own connection must be closed instead of reused.
     fn must_close(&self) -> bool {
         let under_way = self.open || self.block || self.foreign_keys_off || self.busy_timeout.is_some();
         let in_file = matches!(self.file, Some(Some(_)));
@@ -453,19 +452,19 @@ impl<'a> SqliteBackend<'a> {
     }
 }
 
-/// Who keeps a COMMIT from writing over what they still read.
+/// Waits for readers that keep a COMMIT from writing.
 struct Readers {
     until: Deadline,
     attempt: u32,
 }
 
 impl Readers {
-    /// They are waited for so long in all.
+    /// Waits this long in all.
     fn outwaited(wait: Duration) -> Self {
         Self { until: Deadline::after(wait), attempt: 0 }
     }
 
-    /// Waits a moment where they are the cause; an error where something else is, or where that was long enough.
+    /// Waits a moment if readers are the cause. Fails for any other cause, and when the wait is over.
     async fn pause(&mut self, cause: Cause) -> Result<(), Cause> {
         if cause.class != Class::LockTimeout {
             return Err(cause);
@@ -480,7 +479,7 @@ impl Readers {
     }
 }
 
-/// What [`SqliteBackend::history`] answered.
+/// Parses the answer of [`SqliteBackend::history`].
 fn answered(history_table: &HistoryTable, row: &SqliteRow) -> Result<History, Cause> {
     let key: i64 = row.try_get(1).map_err(|error| cause(&error))?;
     if key != 2 {
@@ -491,12 +490,12 @@ fn answered(history_table: &HistoryTable, row: &SqliteRow) -> Result<History, Ca
     Ok(History::Present(rows))
 }
 
-/// Of a table of the history's name that is none.
+/// The error for another table with the name of the history table.
 fn not_ours(history_table: &HistoryTable, why: &str) -> Cause {
     Cause::history_format(format!("{} is not a history table of Lockgate: {why}", history_table.table))
 }
 
-/// The same, in the database itself: not in another one that is attached to the connection, and no temporary table.
+/// The same table in the schema `main`: not in an attached database, and not a temporary table.
 fn main(history_table: &HistoryTable) -> HistoryTable {
     HistoryTable { table: history_table.table.within("main"), ..history_table.clone() }
 }
@@ -558,7 +557,7 @@ impl Backend for SqliteBackend<'_> {
     }
 
     fn invalid(&mut self) -> BoxFuture<'_, Vec<String>> {
-        // SQLite builds an index whole or not at all.
+        // SQLite never leaves an invalid index.
         Box::pin(async { Vec::new() })
     }
 
@@ -571,13 +570,13 @@ impl Backend for SqliteBackend<'_> {
     }
 
     fn blockers(&mut self) -> BoxFuture<'_, Vec<String>> {
-        // A file does not know who has it open.
+        // SQLite does not know who has a file open.
         Box::pin(async { Vec::new() })
     }
 }
 
-/// What is open is rolled back, and the connection is put back as it was: by closing it, or, where it
-/// is the caller's, by handing its worker thread the words without waiting for the answer.
+/// Rolls back what is open and restores the connection: by closing it, or, if it is the caller's, by queueing
+/// statements for its worker thread without waiting for the answers.
 impl Drop for SqliteBackend<'_> {
     fn drop(&mut self) {
         if !self.held.is_borrowed() {
@@ -590,7 +589,7 @@ impl Drop for SqliteBackend<'_> {
             for _ in 0..depth::depth(self.held.connection()) {
                 depth::start_roll_back(self.held.connection());
             }
-            // What a script has ended, the driver counts still: it is given something to undo.
+            // If a script ended the transaction, the driver still counts it: give it something to roll back.
             self.queue(["BEGIN".to_owned()]);
             depth::start_roll_back(self.held.connection());
         }
@@ -610,19 +609,19 @@ impl Drop for SqliteBackend<'_> {
 }
 
 impl SqliteBackend<'_> {
-    /// Hands the connection's worker these statements without waiting for the answers: of several in one text it would
-    /// run the first alone, as nobody hears of it.
+    /// Queues statements for the connection's worker without waiting for the answers. Each is its own text: of several
+    /// in one, the worker would run only the first.
     fn queue(&mut self, words: impl IntoIterator<Item = String>) {
         for sql in words {
-            // The first poll puts the command into the worker's queue, where it runs in its turn
-            // whether or not anybody waits for it.
+            // The first poll puts the command into the worker's queue, where it runs whether or not anybody waits for
+            // it.
             let mut sent = pin!(sqlx::raw_sql(AssertSqlSafe(sql)).execute(self.held.connection()));
             let _ = sent.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         }
     }
 }
 
-/// A connection by URL.
+/// Connects with these options.
 pub(crate) async fn connect(options: &sqlx::sqlite::SqliteConnectOptions) -> Result<SqliteConnection, Cause> {
     SqliteConnection::connect_with(options).await.map_err(|error| cause(&error))
 }

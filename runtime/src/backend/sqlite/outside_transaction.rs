@@ -1,4 +1,4 @@
-//! A script outside a transaction: its units one by one, each recorded with what it did where that is possible.
+//! Runs a script outside a transaction, unit by unit. Each unit is recorded in its own transaction if that is possible.
 
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
@@ -16,7 +16,7 @@ use crate::error::{Cause, Class};
 use crate::history_table::HistoryTable;
 
 impl SqliteBackend<'_> {
-    /// Makes this run the only one that may be at work outside a transaction.
+    /// Waits until this run is the only one that may run scripts outside a transaction.
     pub(super) async fn wait_for_claim(
         &mut self,
         until: Deadline,
@@ -38,16 +38,16 @@ impl SqliteBackend<'_> {
         Ok(())
     }
 
-    /// Whether this run is the only one that may be at work outside a transaction, if need be from now on.
+    /// Whether this run is, or now becomes, the only one that may run scripts outside a transaction.
     pub(super) async fn claimed(&mut self) -> Result<bool, Cause> {
         if self.claim.is_some() {
             return Ok(true);
         }
-        // Nobody else sees a database without a file.
+        // Nobody else can see a database without a file.
         let Some(file) = self.file().await? else { return Ok(true) };
         let path = owner::beside(&file);
         self.claim = owner::claim(&path).map_err(|error| {
-            let message = format!("{}, which says who runs a script outside a transaction: {error}", path.display());
+            let message = format!("{}, the lock file for scripts outside a transaction: {error}", path.display());
             Cause::new(Class::NoFile, message).with_advice("make its folder writable for this user, then run again")
         })?;
         Ok(self.claim.is_some())
@@ -71,7 +71,7 @@ impl SqliteBackend<'_> {
             self.roll_back().await;
         }
         self.restore_session().await;
-        // Another run may go on with it now, or finds it done.
+        // Another run may resume it now.
         self.claim = None;
         ran.map_err(|(at, cause)| failure(0, at, cause))
     }
@@ -88,9 +88,9 @@ impl SqliteBackend<'_> {
         let owner = self.savepoint.clone();
         let row = Recorded { job, sql, owner: &owner };
 
-        // Planned without a script like this one, the run began without being its owner.
+        // The plan at the start had no such script, so the run has no claim yet.
         if !self.claimed().await.map_err(bookkeeping)? {
-            return Err((FailedAt::Begin, Cause::new(Class::Overtaken, "another run is at it")));
+            return Err((FailedAt::Begin, Cause::new(Class::Overtaken, "another run is working on it")));
         }
         self.reopen(history_table, job).await?;
         if job.action != Action::Apply {
@@ -112,7 +112,7 @@ impl SqliteBackend<'_> {
         };
         let advance = sql::advance(history_table, &job.entry, &row.at(done, None));
         self.execute(format!("{insert} {advance}")).await.map_err(bookkeeping)?;
-        // Nobody else can write between the two: what is not there was taken away by a trigger.
+        // Nobody else can write in between, so a missing row means that a trigger removed it.
         self.check_row(history_table, &row, done)
             .await
             .map_err(|(at, cause)| (at, Cause { class: Class::Other, ..cause }))?;
@@ -123,7 +123,7 @@ impl SqliteBackend<'_> {
             let Range { start, end } = unit.statements.clone();
             let finished = u32::try_from(end).unwrap_or(u32::MAX);
             if finished <= done {
-                // A new session has nothing of what this one set.
+                // A new session needs these settings again.
                 if unit.kind == UnitKind::Session {
                     self.statements(sql, start..end).await?;
                 }
@@ -151,7 +151,7 @@ impl SqliteBackend<'_> {
                     }
                     if let Err(failed) = self.statements(sql, start..end).await {
                         if !again && failed.1.class != Class::Lost {
-                            // It is known not to have taken effect.
+                            // It has certainly not taken effect.
                             self.announce(history_table, &row, before, None).await?;
                         }
                         return Err(failed);
@@ -173,7 +173,7 @@ impl SqliteBackend<'_> {
         Ok(())
     }
 
-    /// Writes which statement is sent next whose end can be known only after it, or that none is.
+    /// Records which statement is started next, or that none is.
     async fn announce(
         &mut self,
         history_table: &HistoryTable,
@@ -188,7 +188,7 @@ impl SqliteBackend<'_> {
         self.commit().await.map_err(bookkeeping)
     }
 
-    /// The script's own transaction: recorded in it, before it ends.
+    /// Runs a transaction of the script's own, and records it before its COMMIT.
     async fn run_block(
         &mut self,
         history_table: &HistoryTable,
@@ -219,7 +219,7 @@ impl SqliteBackend<'_> {
         self.commit().await.map_err(bookkeeping)
     }
 
-    /// Sends the statement that ends the script's own transaction until nobody reads what it writes over.
+    /// Sends the statement that ends the script's transaction, until no reader blocks it.
     async fn end_block(&mut self, sql: &Sql, last: usize) -> Result<(), JobError> {
         let mut readers = Readers::outwaited(self.lock_wait);
         while let Err((at, cause)) = self.statements(sql, last..last + 1).await {
@@ -246,7 +246,7 @@ impl SqliteBackend<'_> {
         }
     }
 
-    /// Records that so many statements have finished, or all of them.
+    /// Records that `done` statements have finished.
     async fn record_progress(
         &mut self,
         history_table: &HistoryTable,
@@ -265,7 +265,7 @@ impl SqliteBackend<'_> {
         } else {
             sql::delete(history_table, &job.entry)
         };
-        // Who is at it was looked at when the script was claimed: a row of somebody else's is left alone.
+        // The owner was checked when the script was claimed. Never update another owner's row.
         let words = format!("{words} AND owner IS '{}'", row.owner);
         self.execute(words).await.map_err(|cause| (FailedAt::Bookkeeping, cause))?;
         self.check_row(history_table, row, done).await?;
@@ -276,7 +276,7 @@ impl SqliteBackend<'_> {
         Ok(())
     }
 
-    /// Whether the history has so many rows, where that is known.
+    /// Checks that the history has this number of rows.
     async fn check_row_count(&mut self, history_table: &HistoryTable, rows: Option<i64>) -> Result<(), JobError> {
         let Some(rows) = rows else { return Ok(()) };
         let now = self.number(format!("SELECT {}", sql::count(history_table))).await;
@@ -286,7 +286,7 @@ impl SqliteBackend<'_> {
         }
     }
 
-    /// Whether the history says that so many statements have finished.
+    /// Checks that the history says that `done` statements have finished.
     async fn check_row(&mut self, history_table: &HistoryTable, row: &Recorded<'_>, done: u32) -> Result<(), JobError> {
         let bookkeeping = |cause| (FailedAt::Bookkeeping, cause);
         let history = self.read_history(history_table).await.map_err(bookkeeping)?;
@@ -304,13 +304,12 @@ impl SqliteBackend<'_> {
         let theirs = found.is_none_or(|found| found.owner.as_deref() != Some(row.owner));
         let class = if theirs { Class::Overtaken } else { Class::Other };
         let message =
-            "the history does not say what was written into it: another run, or a trigger on its table, changed it";
+            "the history does not have the row that was written: another run, or a trigger on its table, changed it";
         Err(bookkeeping(Cause::new(class, message)))
     }
 }
 
-/// Whether to do a statement twice is to do it once, as with VACUUM and ANALYZE. A copy of the database (VACUUM INTO) is
-/// made once: it refuses a file that is there.
+/// Whether a statement can safely run twice, like VACUUM and ANALYZE. VACUUM INTO cannot: it refuses an existing file.
 fn may_be_sent_again(sql: &Sql, index: usize) -> bool {
     let statement = &sql.statements[index];
     match statement.kind {
@@ -332,7 +331,7 @@ impl Recorded<'_> {
         self.job.action.direction() == Some(Direction::Up)
     }
 
-    /// How many rows go once so many statements have finished.
+    /// The number of rows that are removed once `done` statements have finished.
     fn gone(&self, done: u32) -> i64 {
         i64::from(self.is_all(done) && !self.going_up())
     }

@@ -1,22 +1,22 @@
-//! Who is at work on a script outside a transaction: whoever has the file beside the database locked. The lock ends
-//! with its process, however that ends, so that a dead owner is told from a live one.
+//! The claim on scripts outside a transaction: a locked file beside the database. The lock ends with its process, so a
+//! dead owner is never mistaken for a live one.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The lock, held. Dropped, the file goes with it where it can be told afterwards that it went.
+/// A held lock. Dropping it removes the file on Unix.
 pub(super) struct Claim {
     _file: File,
     path: PathBuf,
 }
 
-/// The file that is locked for the database in this one.
+/// The lock file of the database in this file.
 pub(super) fn beside(database: &str) -> PathBuf {
     PathBuf::from(format!("{database}-lockgate"))
 }
 
-/// Locks the file, unless somebody else has.
+/// Locks the file. Returns `None` if somebody else has it.
 pub(super) fn claim(path: &Path) -> io::Result<Option<Claim>> {
     loop {
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
@@ -25,7 +25,7 @@ pub(super) fn claim(path: &Path) -> io::Result<Option<Claim>> {
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        // Whoever had it may have removed it between our two calls: then this is not the file that others see.
+        // The previous owner may have removed it between the two calls. Then this is not the file that others see.
         if is_at(&file, path) {
             return Ok(Some(Claim { _file: file, path: path.to_owned() }));
         }
@@ -46,7 +46,7 @@ fn is_at(_file: &File, _path: &Path) -> bool {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // Elsewhere two files of one name cannot be told apart: there it stays, empty.
+        // On other systems `is_at` cannot tell two files of one name apart, so the empty file stays.
         if cfg!(unix) {
             let _ = fs::remove_file(&self.path);
         }

@@ -1,4 +1,5 @@
-//! Jobs in the write transaction: each in a savepoint that none can guess, recorded only where that is still there.
+//! Runs jobs in the write transaction, each in a savepoint with a random name. A job is recorded only if its savepoint
+//! is still there.
 
 use std::time::SystemTime;
 
@@ -15,16 +16,16 @@ use crate::error::{Cause, Class, chain};
 use crate::history_table::HistoryTable;
 use crate::migrations::StepFn;
 
-/// `SQLITE_CONSTRAINT_FOREIGNKEY`: of a COMMIT, a deferred key.
+/// `SQLITE_CONSTRAINT_FOREIGNKEY`: a deferred key failed at the COMMIT.
 const DEFERRED: &str = "SQLite code 787";
-/// The words without which no statement ends a transaction.
+/// Every statement that ends a transaction contains one of these words.
 const ENDS: &[&str] = &["commit", "end", "rollback", "release"];
-/// `SQLITE_TOOBIG`: of our bookkeeping, that the history has other rows than it should have.
+/// `SQLITE_TOOBIG`: the check that the history has the right number of rows failed.
 const OTHER_ROWS: &str = "SQLite code 18";
-/// `SQLITE_CONSTRAINT_NOTNULL`: of our bookkeeping, that the history does not say what was written into it.
+/// `SQLITE_CONSTRAINT_NOTNULL`: the check that the history has the written row failed.
 const UNPROVEN: &str = "SQLite code 1299";
 
-/// How many bytes of scripts run in one go on a database without a history.
+/// The maximum size of the scripts that run in one go on a database without a history.
 const FRESH_BYTES: usize = 1 << 20;
 
 impl SqliteBackend<'_> {
@@ -50,13 +51,13 @@ impl SqliteBackend<'_> {
                 if !self.is_one_transaction() && self.open {
                     self.settle(history_table, jobs, first..index, progress).await?;
                 } else if failed.1.class == Class::LockTimeout {
-                    // SQLite undid what came before it in the transaction too: that is to run again.
+                    // SQLite rolled back the earlier jobs of the transaction too, so they must run again.
                     return Err(Failure::new(first, failed.0, failed.1));
                 }
                 return Err(fail(failed));
             }
             progress(Progress::Ran(index));
-            // What a job has left in the connection may need the end of the transaction to be put back.
+            // Some changes of the connection can be restored only after the transaction.
             if unenforced || (self.session.is_some() && !self.is_one_transaction()) {
                 let settled = self.settle(history_table, jobs, first..index + 1, progress).await;
                 self.restore_session().await;
@@ -70,10 +71,9 @@ impl SqliteBackend<'_> {
         self.settle(history_table, jobs, first..jobs.len(), progress).await
     }
 
-    /// On a database without a history, runs what it can of these jobs in one go, as a driver takes longer to tell of a
-    /// statement than SQLite to run it; how many they are. Where anything fails, all of it is undone, and none.
-    ///
-    /// What a database without a history has to run, waits for nobody's data. Elsewhere each is told of when it ran.
+    /// On a database without a history, runs as many of these jobs as possible in one go, and returns their number. The
+    /// driver takes longer to report a statement than SQLite to run it. If anything fails, everything is rolled back
+    /// and the number is 0.
     async fn run_fresh(
         &mut self,
         history_table: &HistoryTable,
@@ -120,7 +120,7 @@ impl SqliteBackend<'_> {
 
     async fn run_text(&mut self, history_table: &HistoryTable, jobs: &[Job], text: String) -> Result<(), Cause> {
         let ran = depth::adopt(self.held.connection(), text).await;
-        // What a script leaves open hides what follows: that all ran, the history alone says.
+        // An unterminated comment or string would hide the rest, so only the history proves that everything ran.
         let log = AssertSqlSafe(sql::log_all(history_table, jobs.iter().map(|job| &job.entry)));
         let logged = match ran {
             Ok(()) => sqlx::raw_sql(log).execute(self.held.connection()).await,
@@ -128,7 +128,7 @@ impl SqliteBackend<'_> {
         };
         match logged {
             Ok(done) if usize::try_from(done.rows_affected()) == Ok(jobs.len()) => Ok(()),
-            Ok(_) => Err(Cause::new(Class::Other, "the history does not say what was written into it")),
+            Ok(_) => Err(Cause::new(Class::Other, "the history does not have the row that was written")),
             Err(error) => {
                 let cause = cause(&error);
                 self.lost |= cause.class == Class::Lost;
@@ -137,7 +137,7 @@ impl SqliteBackend<'_> {
         }
     }
 
-    /// Runs a job on a connection as the first one found it.
+    /// Runs a job on a clean connection.
     async fn run_clean(&mut self, history_table: &HistoryTable, job: &Job, unenforced: bool) -> Result<(), JobError> {
         let begin = |cause| (FailedAt::Begin, cause);
         if let Some(cause) = self.unclean.take() {
@@ -155,15 +155,15 @@ impl SqliteBackend<'_> {
         ran
     }
 
-    /// Puts the connection back as it was before the last job that may have changed it.
+    /// Restores the connection to its state before the last job that may have changed it.
     pub(super) async fn restore_session(&mut self) {
-        // Kept until it is put back: should this future be dropped, what drops us does it.
+        // Kept until it is restored, so that `drop` can do it if this future is dropped.
         let Some(before) = self.session.clone() else { return };
         let in_file = matches!(self.file().await, Ok(Some(_)));
         let tidied = if self.open || self.held.is_borrowed() || !in_file {
             self.put_back(&before).await
         } else {
-            // What no pragma shows, such as a function of the program's, goes with the connection.
+            // Changes that no pragma shows, such as custom functions, end with the connection.
             let renewed = self.held.renew().await.map_err(|error| cause(&error));
             self.dirty = false;
             renewed
@@ -172,8 +172,8 @@ impl SqliteBackend<'_> {
         self.unclean = tidied.err();
     }
 
-    /// Commits these jobs. A deferred foreign key that points nowhere shows only now, and would take all of them with
-    /// it: then each is run again with a commit of its own, so that those before the culprit stay.
+    /// Commits these jobs. A broken deferred foreign key shows only now and would roll back all of them. In that case
+    /// each job runs again with its own commit, so that the ones before the culprit stay.
     async fn settle(
         &mut self,
         history_table: &HistoryTable,
@@ -205,7 +205,7 @@ impl SqliteBackend<'_> {
         Ok(())
     }
 
-    /// Opens the write transaction again if a script had to run outside of it, and makes the tables.
+    /// Begins the write transaction again if a script outside a transaction ended it, and creates the tables.
     pub(super) async fn reopen(&mut self, history_table: &HistoryTable, job: &Job) -> Result<(), JobError> {
         let begin = |cause| (FailedAt::Begin, cause);
         self.count().await.map_err(begin)?;
@@ -217,7 +217,7 @@ impl SqliteBackend<'_> {
                     return Err(begin(Cause::new(Class::Held, "another connection holds the write lock")));
                 }
             }
-            // In between, another run may have come first.
+            // Another run may have come in between.
             let history = self.read_history(history_table).await.map_err(begin)?;
             let recorded = history.row(job.entry.version).is_some();
             if recorded == matches!(job.action, Action::Apply | Action::Record) {
@@ -229,7 +229,7 @@ impl SqliteBackend<'_> {
             (false, false) => sql::extend(&history_table.table),
             (false, true) => return Ok(()),
         };
-        // Both tables or none: a history table without its log would be one of an unknown format.
+        // Both tables or none: a history table without its log would have an unknown format.
         let savepoint = &self.savepoint;
         let words = format!("SAVEPOINT {savepoint}; {words}; RELEASE {savepoint}");
         if let Err(cause) = self.execute(words).await {
@@ -240,20 +240,20 @@ impl SqliteBackend<'_> {
         Ok(())
     }
 
-    /// Undoes what stands in the savepoint; all of it, if all of the run is one. Whether the savepoint was there.
+    /// Rolls back the savepoint, or everything in a whole run. Returns whether the savepoint was still there.
     async fn undo(&mut self) -> bool {
-        // What a Rust function began through the driver and left open: the driver counts it until it says the end.
+        // A transaction that a Rust function began through the driver and left open.
         while depth::depth(self.held.connection()) > 1 && depth::roll_back(self.held.connection()).await.is_ok() {}
         let savepoint = &self.savepoint;
         let undone = self.execute(format!("ROLLBACK TO {savepoint}; RELEASE {savepoint}")).await.is_ok();
-        // Some failures (a full disk, for one) end the whole transaction by themselves.
+        // Some failures, such as a full disk, end the whole transaction.
         if !undone || self.is_one_transaction() || depth::depth(self.held.connection()) != 1 {
             self.roll_back().await;
         }
         undone
     }
 
-    /// What records a job, and fails where the history does not say so then.
+    /// The SQL that records a job and fails if the history then lacks the row.
     pub(super) fn bookkeeping(&self, history_table: &HistoryTable, job: &Job, began: SystemTime) -> String {
         let applied = Some(State::Applied);
         let (row, state) = match job.action {
@@ -277,8 +277,8 @@ impl SqliteBackend<'_> {
         format!("{row}; {}", sql::log(history_table, &job.entry, job.log_event(), None, Some(&proof)))
     }
 
-    /// The statement that proves a job recorded, behind all that its record set off: its row is as it should be, and
-    /// where the job, or a trigger, may have written into the history, the other rows are as many as before.
+    /// The statement that proves that a job is recorded, after all triggers: its row is right, and, if the job or a
+    /// trigger may have written into the history, the number of other rows has not changed.
     async fn proof(&mut self, history_table: &HistoryTable, job: &Job) -> Result<String, Cause> {
         let (state, more) = match job.action {
             Action::Apply | Action::Record | Action::ResumeApply { .. } => (Some(State::Applied), 1),
@@ -293,7 +293,7 @@ impl SqliteBackend<'_> {
         Ok(sql::answer(&self.savepoint, &proof))
     }
 
-    /// How many rows the history has, where this job or a trigger may write into it.
+    /// The number of rows in the history, if this job or a trigger may change it.
     pub(super) async fn rows_before(&mut self, history_table: &HistoryTable, job: &Job) -> Result<Option<i64>, Cause> {
         let may = match &job.body {
             JobBody::HistoryOnly => false,
@@ -306,13 +306,13 @@ impl SqliteBackend<'_> {
         self.number(format!("SELECT {}", sql::count(history_table))).await.map(Some)
     }
 
-    /// What it means that the bookkeeping's own test of itself failed.
+    /// Explains a failed check of the bookkeeping.
     async fn unproven(&mut self, history_table: &HistoryTable, cause: Cause) -> Cause {
         match cause.code.as_deref() {
             Some(OTHER_ROWS) => Cause::new(Class::Altered, ALTERED),
-            // A column that others have added takes no NULL either.
+            // A column that somebody has added may also refuse NULL.
             Some(UNPROVEN) if self.has_triggers(history_table).await.unwrap_or(true) => {
-                let message = "the history does not say what was written into it: a trigger on its table changes or \
+                let message = "the history does not have the row that was written: a trigger on its table changes or \
                                drops rows";
                 let hint = Some("drop the trigger on the history table, then run again".into());
                 Cause { message: message.to_owned(), hint, ..cause }
@@ -330,7 +330,7 @@ impl SqliteBackend<'_> {
         Ok(has)
     }
 
-    /// Says of a refusal to write that it is the connection's and not the file's, where that is so.
+    /// Marks a read-only error as the connection's, not the file's, if `query_only` is on.
     pub(super) async fn blame_connection(&mut self, cause: &mut Cause) {
         if cause.class == Class::ReadOnly && self.number("PRAGMA query_only").await.is_ok_and(|only| only != 0) {
             cause.made_read_only();
@@ -364,7 +364,7 @@ impl SqliteBackend<'_> {
         if undone || !ends || cause.class == Class::Lost {
             return Err((at, cause));
         }
-        // Whatever failed, it failed after the transaction had ended: nobody undid what came before that.
+        // The job failed after the transaction had ended, so nothing was rolled back.
         Err((FailedAt::Ended, cause))
     }
 
@@ -388,14 +388,14 @@ impl SqliteBackend<'_> {
             }
             let ends = last == sql.statements.len();
             if ends {
-                // The inner savepoint is gone where the script ended the transaction. What the script leaves open, a
-                // comment or a string, may hide all of this: only an answer says that it ran.
+                // The inner savepoint is gone if the script ended the transaction. An unterminated comment or string in
+                // the script may hide all of this, so only an answer proves that it ran.
                 let bookkeeping = self.bookkeeping(history_table, job, began);
                 text.push_str(&format!("\n; RELEASE {inner}; {bookkeeping}; {proof}; RELEASE {outer}"));
             }
             match self.send(std::mem::take(&mut text)).await {
                 Ok(answer) if ends && answer.as_deref() != Some(&*outer) => {
-                    let message = "the script hides what follows it: it ends in a comment or a string without an end";
+                    let message = "the script hides the SQL after it: it ends in an unterminated comment or string";
                     return Err((FailedAt::Bookkeeping, Cause::new(Class::Other, message)));
                 }
                 Ok(_) => {}
@@ -432,20 +432,20 @@ impl SqliteBackend<'_> {
                 Some(error) => cause(error),
                 None => Cause::new(Class::Other, chain(&*error)),
             };
-            // A function may talk to other databases, and what it lost may be one of them.
+            // The function may use other databases and have lost one of those.
             if cause.class == Class::Lost && self.execute("SELECT 1").await.is_ok() {
                 cause.class = Class::Other;
             }
             return Err((FailedAt::Step, cause.caused_by(error)));
         }
         if depth::depth(self.held.connection()) != 1 {
-            // What it let go of is undone when the driver is asked next.
+            // The driver rolls back a dropped transaction at the next query.
             self.execute("SELECT 1").await.map_err(bookkeeping)?;
         }
         if depth::depth(self.held.connection()) != 1 {
             return Err((FailedAt::Step, Cause::new(Class::Other, LEFT_OPEN)));
         }
-        // Without its savepoint, what the function did may be committed already.
+        // If its savepoint is gone, the work of the function may already be committed.
         self.execute(format!("RELEASE {inner}")).await.map_err(|cause| {
             let message = "its savepoint is gone";
             (FailedAt::Ended, Cause { message: message.to_owned(), ..cause })
@@ -455,9 +455,8 @@ impl SqliteBackend<'_> {
     }
 }
 
-/// The script of a job that is applied and of which it is certain that it can neither end a transaction nor change its
-/// connection, and that it does not look at the history: none of the words that do stands in it, not even within
-/// another word.
+/// Returns the script of an apply job if it certainly cannot end a transaction, change its connection or touch the
+/// history: it contains none of the words for that, not even inside other words.
 fn plain<'a>(history_table: &HistoryTable, job: &'a Job) -> Option<&'a Sql> {
     let JobBody::Sql(sql) = &job.body else { return None };
     let own = [history_table.table.name.as_str(), &history_table.table.log().name];
@@ -466,14 +465,14 @@ fn plain<'a>(history_table: &HistoryTable, job: &'a Job) -> Option<&'a Sql> {
     (job.action == Action::Apply && !apart).then_some(sql)
 }
 
-/// A failure, and whether it is known what became of the transaction.
+/// Makes a failure. The status of the transaction is unknown if the job ended it.
 pub(super) fn failure(job: usize, at: FailedAt, cause: Cause) -> Failure {
     let transaction_status =
         if at == FailedAt::Ended { TransactionStatus::Unknown } else { TransactionStatus::RolledBack };
     Failure { job, at, cause, transaction_status }
 }
 
-/// The statement behind the last one of the piece that begins with this one.
+/// The end of the piece that begins with this statement.
 fn piece(sql: &Sql, first: usize) -> usize {
     let Some(start) = sql.statements.get(first).map(|statement| statement.range.start) else { return first };
     let rest = &sql.statements[first..];

@@ -1,5 +1,4 @@
-//! What is in a SQLite database, as a value: the rows of its catalogue, which `lockgate-schema`
-//! understands.
+//! Reads the schema of a SQLite database: the rows of its catalogue, which `lockgate-schema` interprets.
 
 use lockgate_schema::Schema;
 use lockgate_schema::sqlite::{Answer, AnswerColumns, Catalogue, QUESTION};

@@ -1,4 +1,4 @@
-//! What a migration may leave behind in a connection, and how it is put back before anything else runs there.
+//! Saves the state of a connection before a job that may change it, and restores it afterwards.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +13,8 @@ use crate::backend::{Job, JobBody};
 use crate::error::{Cause, Class};
 use crate::history_table::identifier;
 
-/// What belongs to a connection and can be read and set. What belongs to the file (`user_version`) is a migration's
-/// to change.
+/// The pragmas of a connection that can be read and set. Pragmas of the file (`user_version`) are for migrations to
+/// change.
 const PRAGMAS: &[&str] = &[
     "analysis_limit",
     "automatic_index",
@@ -50,26 +50,26 @@ const PRAGMAS: &[&str] = &[
     "writable_schema",
 ];
 
-/// How a connection stands.
+/// The state of a connection.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Session {
-    /// As many as there are of [`PRAGMAS`], each with its value where this SQLite knows it.
+    /// The value of each of [`PRAGMAS`], if this SQLite knows it.
     pragmas: Vec<Option<String>>,
-    /// Whether LIKE tells `a` from `A`: that pragma can be set and not read.
+    /// Whether LIKE is case-sensitive. That pragma can be set but not read.
     like: Option<String>,
     attached: BTreeSet<String>,
-    /// Temporary objects: kind, name, text.
+    /// Temporary objects: kind, name and SQL.
     temporary: BTreeSet<(String, String, String)>,
 }
 
 impl Session {
-    /// What sets the pragmas that differ back to how they are here.
+    /// The statements that restore the pragmas that differ.
     fn words(&self, now: &Self) -> String {
         let mut words = String::new();
         for (index, (name, value)) in PRAGMAS.iter().zip(&self.pragmas).enumerate() {
             let Some(value) = value else { continue };
             let is = now.pragmas[index].as_deref();
-            // A file in WAL mode is in it for everybody: that is a migration's to change.
+            // WAL mode belongs to the file: a migration may change it.
             let wal = *name == "journal_mode" && (value == "wal" || is == Some("wal"));
             if !wal && is != Some(value) {
                 words.push_str(&format!("PRAGMA {name} = {value};"));
@@ -81,22 +81,22 @@ impl Session {
         words
     }
 
-    /// The same for one that cannot be asked how it stands, one statement each, as nobody waits for the answers: what
-    /// was not changed is set to what it is, and what was never there fails.
+    /// The statements that restore a connection without reading its state or waiting for answers. Some change nothing,
+    /// and some may fail.
     pub(super) fn blind(&self, changed: &Changed) -> Vec<String> {
         let mut words = Vec::new();
         let new =
             changed.attached.iter().filter(|name| !self.attached.iter().any(|old| old.eq_ignore_ascii_case(name)));
         words.extend(new.map(|name| format!("DETACH {}", identifier(name))));
         if self.temporary.is_empty() {
-            // Each change of it drops all that is temporary.
+            // Each change of `temp_store` drops all temporary objects.
             words.extend(["PRAGMA temp_store = FILE".to_owned(), "PRAGMA temp_store = MEMORY".to_owned()]);
         }
         for (name, value) in PRAGMAS.iter().zip(&self.pragmas) {
             let Some(value) = value else { continue };
             let may = match *name {
                 "temp_store" => true,
-                // WAL mode is the file's, and so a migration's to change.
+                // WAL mode belongs to the file: a migration may change it.
                 "journal_mode" => {
                     value != "wal"
                         && changed.text.is_some_and(|text| contains_any(text, &[name]) && !contains_any(text, &["wal"]))
@@ -118,12 +118,12 @@ impl Session {
     }
 }
 
-/// What a job may change in its connection, as far as its text says so.
+/// What a job may change in its connection, judged by its text.
 #[derive(Default)]
 pub(super) struct Changed {
-    /// None of a Rust function, which may change anything.
+    /// `None` for a Rust function, which may change anything.
     text: Option<&'static str>,
-    /// The databases that it attaches.
+    /// The names of the databases that it attaches.
     attached: Vec<String>,
 }
 
@@ -135,8 +135,7 @@ impl Changed {
     }
 }
 
-/// Whether a job may change its connection. A Rust function may do anything; a script is searched for the words that
-/// do, in whatever way it was split.
+/// Whether a job may change its connection. A Rust function may; a script may if it contains one of these words.
 pub(super) fn is_dirty(job: &Job) -> bool {
     match &job.body {
         JobBody::HistoryOnly => false,
@@ -150,7 +149,7 @@ pub(super) fn is_dirty(job: &Job) -> bool {
     }
 }
 
-/// Whether a text has one of these words in it, in either case and within whatever other word.
+/// Whether a text contains one of these words, in either case, even inside other words.
 pub(super) fn contains_any(text: &str, words: &[&str]) -> bool {
     let bytes = text.as_bytes();
     let mut firsts = [false; 256];
@@ -163,7 +162,7 @@ pub(super) fn contains_any(text: &str, words: &[&str]) -> bool {
 }
 
 impl SqliteBackend<'_> {
-    /// Notes how the connection stands before a job that may change it.
+    /// Saves the state of the connection before a job that may change it.
     pub(super) async fn save_session(&mut self, job: &Job) -> Result<(), Cause> {
         if is_dirty(job) {
             self.dirty = true;
@@ -173,7 +172,7 @@ impl SqliteBackend<'_> {
         Ok(())
     }
 
-    /// How the connection stands now.
+    /// Reads the state of the connection.
     pub(super) async fn session(&mut self) -> Result<Session, Cause> {
         let mut sql: String = PRAGMAS.iter().map(|name| format!("PRAGMA {name};")).collect();
         sql.push_str("SELECT 'a' LIKE 'A';");
@@ -207,7 +206,7 @@ impl SqliteBackend<'_> {
         rows.iter().map(read).collect::<Result<_, sqlx::Error>>().map_err(|error| cause(&error))
     }
 
-    /// Makes the connection what it was, and looks whether it is.
+    /// Restores the connection, and checks that it worked.
     pub(super) async fn put_back(&mut self, before: &Session) -> Result<(), Cause> {
         let now = self.session().await?;
         if now == *before {
@@ -225,7 +224,7 @@ impl SqliteBackend<'_> {
         let now = self.session().await?;
         let left = before.words(&now);
         if !left.is_empty() || now.attached != before.attached || now.temporary != before.temporary {
-            let message = format!("what a migration changed in the connection cannot be put back: {left}");
+            let message = format!("the changes of a migration to the connection cannot be reverted: {left}");
             return Err(Cause::new(Class::Other, message));
         }
         Ok(())

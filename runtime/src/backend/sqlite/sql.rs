@@ -8,16 +8,15 @@ use lockgate_core::{Checksum, Set, State, other_tools};
 use crate::history_table::{FIELD, HistoryEntry, HistoryTable, LOCKGATE, LogEvent, ROW, TableName};
 
 const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
-/// Milliseconds since 1970. `unixepoch('subsec')` would ask for SQLite 3.42.
+/// Milliseconds since 1970. `unixepoch('subsec')` would need SQLite 3.42.
 const NOW_MS: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
 
-/// The columns of every release, and those that the first ones did not have.
+/// The columns of every release, and the later ones.
 pub(super) const COLUMNS: &str = "version, name, checksum, state, statements_done, finished_checksum, applied_at, elapsed_ms, \
                                   applied_by, application, lockgate";
 pub(super) const LATER: &str = "owner, under_way";
 
-/// The rows of the set as one text, in no order; without the later columns where the table has none. Beside it, how
-/// many columns the table's key has.
+/// Reads the rows of the set as one text, in no order, and the number of columns of the table's key.
 pub(super) fn history(table: &TableName, set: &str, later: bool) -> String {
     let columns = COLUMNS.split(", ").chain(LATER.split(", ").filter(|_| later));
     let fields: Vec<String> = columns.map(|column| format!("ifnull({column}, '')")).collect();
@@ -30,10 +29,10 @@ pub(super) fn history(table: &TableName, set: &str, later: bool) -> String {
     )
 }
 
-/// Whether just these migrations are recorded, all of them applied: what [`head`] gives is bound to it.
+/// Whether exactly these migrations are recorded, all of them applied. Its parameters come from [`head`].
 ///
-/// To make one text of each row, and of all rows another one, takes SQLite three times as long. Rows that came in
-/// another order than that of the key would be taken for others, and read.
+/// Concatenating a text for each row would take SQLite three times as long. Rows in another order than that of the key
+/// count as different, and are then read.
 pub(super) fn is_head(table: &TableName, set: &str) -> String {
     let of_set = format!("FROM {table} WHERE set_name = {}", literal(set));
     format!(
@@ -44,8 +43,8 @@ pub(super) fn is_head(table: &TableName, set: &str) -> String {
     )
 }
 
-/// What a history says in which all of these are applied and nothing else is: the versions; the checksums, each but
-/// the first after its name; how many there are; the first one's name.
+/// The parameters of [`is_head`]: the versions; the checksums, each but the first after its name; their number; and the
+/// first name.
 pub(super) fn head(set: &Set) -> (String, String, i64, Option<&'static str>) {
     let (mut versions, mut checksums) = (String::with_capacity(16 * set.len()), String::with_capacity(128 * set.len()));
     for (index, migration) in set.iter().enumerate() {
@@ -61,13 +60,13 @@ pub(super) fn head(set: &Set) -> (String, String, i64, Option<&'static str>) {
     (versions, checksums, i64::try_from(set.len()).unwrap_or(i64::MAX), set.get(0).map(|first| first.name()))
 }
 
-/// Of how many columns the key of this table in the database itself consists; a view has none.
+/// The number of columns of the key of this table in `main`. 0 for a view.
 fn key(table: &TableName) -> String {
     format!("(SELECT count(*) FROM pragma_table_info({}, 'main') WHERE pk > 0)", literal(&table.name))
 }
 
-/// What stands under this name in the database itself: its columns, each with a comma before and after it, or nothing
-/// where nothing does; and the first table in which another tool keeps its history.
+/// Reads the columns of this table in `main`, each with a comma before and after it, or NULL if there is none; and the
+/// first history table of another tool.
 pub(super) fn facts(table: &TableName) -> String {
     let names: Vec<String> = other_tools::OTHER_TOOLS.iter().map(|(table, _)| literal(table)).collect();
     format!(
@@ -78,7 +77,7 @@ pub(super) fn facts(table: &TableName) -> String {
     )
 }
 
-/// The history table and the log.
+/// Creates the history table and the log.
 pub(super) fn create(table: &TableName) -> String {
     format!(
         "CREATE TABLE IF NOT EXISTS {table} (set_name TEXT NOT NULL, version INTEGER NOT NULL, name TEXT NOT NULL, \
@@ -92,12 +91,12 @@ pub(super) fn create(table: &TableName) -> String {
     )
 }
 
-/// Gives a table of the first releases what it lacks.
+/// Adds the columns that a table of the first releases lacks.
 pub(super) fn extend(table: &TableName) -> String {
     format!("ALTER TABLE {table} ADD COLUMN owner TEXT; ALTER TABLE {table} ADD COLUMN under_way INTEGER")
 }
 
-/// What the history must say once a step is recorded: its row in this state, or none.
+/// A condition: the history has the row of a step in this state, or none.
 pub(super) fn proof(history_table: &HistoryTable, entry: &HistoryEntry, state: Option<State>) -> String {
     let row = format!(
         "(SELECT count(*) FROM {} WHERE set_name = {} AND version = {}",
@@ -106,24 +105,24 @@ pub(super) fn proof(history_table: &HistoryTable, entry: &HistoryEntry, state: O
         entry.version
     );
     match state {
-        // A row that is being reverted says what was applied.
+        // The row of a migration that is being reverted keeps what was applied.
         Some(State::Reverting) => format!("{row} AND state = 'reverting') = 1"),
         Some(state) => format!("{row} AND checksum = '{}' AND state = '{}') = 1", entry.checksum, state.as_str()),
         None => format!("{row}) = 0"),
     }
 }
 
-/// A statement that answers with this word where this is true, and fails with `SQLITE_TOOBIG` where it is not.
+/// A statement that returns `word` if the condition holds, and fails with `SQLITE_TOOBIG` if not.
 pub(super) fn answer(word: &str, proof: &str) -> String {
     format!("SELECT CASE WHEN {proof} THEN '{word}' ELSE zeroblob({}) END", i64::MAX)
 }
 
-/// How many rows the set has.
+/// The number of rows of the set.
 pub(super) fn count(history_table: &HistoryTable) -> String {
     format!("(SELECT count(*) FROM {} WHERE set_name = {})", history_table.table, literal(&history_table.set))
 }
 
-/// Whether something runs that is not ours when the history table is written.
+/// Whether writing the history table fires a trigger.
 pub(super) fn has_triggers(history_table: &HistoryTable) -> String {
     let of = format!("type = 'trigger' AND tbl_name COLLATE NOCASE = {}", literal(&history_table.table.name));
     format!(
@@ -131,7 +130,7 @@ pub(super) fn has_triggers(history_table: &HistoryTable) -> String {
     )
 }
 
-/// Records a migration that began at this moment.
+/// Inserts the row of a migration that began at this time.
 pub(super) fn insert(
     history_table: &HistoryTable,
     entry: &HistoryEntry,
@@ -155,12 +154,12 @@ pub(super) fn insert(
     )
 }
 
-/// A temporary table of this name, for what runs in one go: a row of the history is longer than most migrations.
+/// Creates a temporary table of this name for [`note`], because a history row is longer than most migrations.
 pub(super) fn notes(name: &str) -> String {
     format!("CREATE TEMP TABLE {name} (version INTEGER PRIMARY KEY, name, checksum, done, at)")
 }
 
-/// Notes there that a migration ran.
+/// Notes in it that a migration ran.
 pub(super) fn note(name: &str, entry: &HistoryEntry, done: u32) -> String {
     format!(
         "INSERT INTO temp.{name} VALUES ({}, {}, '{}', {done}, julianday('now'))",
@@ -170,7 +169,7 @@ pub(super) fn note(name: &str, entry: &HistoryEntry, done: u32) -> String {
     )
 }
 
-/// Records all that is noted there as applied, the first of which began at this moment.
+/// Records all noted migrations as applied. The first began at this time.
 pub(super) fn record(history_table: &HistoryTable, name: &str, began: SystemTime) -> String {
     let began = began.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
     format!(
@@ -186,7 +185,7 @@ pub(super) fn record(history_table: &HistoryTable, name: &str, began: SystemTime
     )
 }
 
-/// Makes a row say what is embedded: name, checksum, wholly applied.
+/// Updates a row to the embedded name and checksum, and to fully applied.
 pub(super) fn rewrite(history_table: &HistoryTable, entry: &HistoryEntry, later: bool) -> String {
     format!(
         "UPDATE {} SET name = {}, checksum = '{}', state = 'applied', finished_checksum = NULL{} \
@@ -200,24 +199,24 @@ pub(super) fn rewrite(history_table: &HistoryTable, entry: &HistoryEntry, later:
     )
 }
 
-/// How far a script outside a transaction came.
+/// The progress of a script outside a transaction.
 pub(super) struct Advance<'a> {
     pub(super) state: State,
     pub(super) done: u32,
     pub(super) finished: Option<&'a Checksum>,
     pub(super) owner: Option<&'a str>,
-    /// The statement that is sent next and whose end can be known only after it.
+    /// The statement that is started next and whose success is known only afterwards.
     pub(super) under_way: Option<u32>,
 }
 
-/// Moves the row of a script that is not transactional on.
+/// Updates the progress in the row of a script outside a transaction.
 pub(super) fn advance(history_table: &HistoryTable, entry: &HistoryEntry, to: &Advance<'_>) -> String {
     let Advance { state, done, finished, owner, under_way } = *to;
     let owner = owner.map_or_else(|| "NULL".to_owned(), literal);
     let under_way = under_way.map_or_else(|| "NULL".to_owned(), |statement| statement.to_string());
     let finished = finished.map_or_else(|| "NULL".to_owned(), |checksum| format!("'{checksum}'"));
-    // What has not run yet may have been put right since the row was written. Going down, it says
-    // what was applied.
+    // The part that has not run may have been edited since the row was written. When reverting, the row keeps the
+    // checksum of the applied text.
     let checksum = match state {
         State::Applied | State::Partial => format!(", checksum = '{}'", entry.checksum),
         State::Reverting => String::new(),
@@ -241,7 +240,7 @@ pub(super) fn advance(history_table: &HistoryTable, entry: &HistoryEntry, to: &A
     )
 }
 
-/// Makes a row say that so many statements have finished, that none is under way, and that nobody is at work.
+/// Updates a row to this number of finished statements, with none running and no owner.
 pub(super) fn settle(
     history_table: &HistoryTable,
     entry: &HistoryEntry,
@@ -258,7 +257,7 @@ pub(super) fn settle(
     )
 }
 
-/// Removes a row.
+/// Deletes a row.
 pub(super) fn delete(history_table: &HistoryTable, entry: &HistoryEntry) -> String {
     format!(
         "DELETE FROM {} WHERE set_name = {} AND version = {}",
@@ -268,7 +267,7 @@ pub(super) fn delete(history_table: &HistoryTable, entry: &HistoryEntry) -> Stri
     )
 }
 
-/// Adds to the log, if this is true; else the statement fails.
+/// Adds a row to the log. Fails if the condition does not hold.
 pub(super) fn log(
     history_table: &HistoryTable,
     entry: &HistoryEntry,
@@ -276,7 +275,7 @@ pub(super) fn log(
     detail: Option<&str>,
     proof: Option<&str>,
 ) -> String {
-    // The column takes no NULL.
+    // The column is NOT NULL.
     let version = proof
         .map_or_else(|| entry.version.to_string(), |proof| format!("CASE WHEN {proof} THEN {} END", entry.version));
     format!(
@@ -293,8 +292,7 @@ pub(super) fn log(
     )
 }
 
-/// Adds to the log what was recorded of these, which are all that is recorded, one after the other; nothing where the
-/// history does not say just that.
+/// Adds a log row for each of these migrations. Adds nothing if the history does not contain exactly these.
 pub(super) fn log_all<'a>(history_table: &HistoryTable, entries: impl Iterator<Item = &'a HistoryEntry>) -> String {
     let (table, set) = (&history_table.table, literal(&history_table.set));
     let checksums: String = entries.map(|entry| entry.checksum.to_string()).collect();
@@ -309,12 +307,12 @@ pub(super) fn log_all<'a>(history_table: &HistoryTable, entries: impl Iterator<I
     )
 }
 
-/// A text as an SQL string. One that has a zero byte would end there.
+/// Quotes a text as an SQL string, even one with a zero byte.
 pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''").replace('\0', "' || char(0) || '"))
 }
 
-/// A file knows no users: the operating system's stands for it.
+/// SQLite has no users, so this is the user of the operating system.
 fn user() -> String {
     ["USER", "LOGNAME", "USERNAME"]
         .into_iter()
