@@ -1,4 +1,4 @@
-//! The command line as a value: what a program that embeds it may set, and what it runs.
+//! The command line as a value that a program can configure and embed.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -7,17 +7,17 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches};
 use lockgate::{Migrations, Migrator};
 
-use crate::context::Context;
+use crate::command_error::CommandError;
 use crate::exit::Exit;
+use crate::invocation::Invocation;
 use crate::options::Options;
-use crate::problem::Problem;
+use crate::output::Output;
 use crate::render;
-use crate::screen::Screen;
 use crate::signal;
 use crate::url::DatabaseUrl;
 use crate::verb::Verb;
 
-/// Lockgate's command line, and the place of a program's own commands beside it.
+/// Lockgate's command line, to which a program can add commands of its own.
 ///
 /// ```no_run
 /// # static MIGRATIONS: lockgate::Migrations = lockgate::Migrations::EMPTY;
@@ -67,7 +67,7 @@ pub struct Cli {
 
 type Configure = Box<dyn Fn(Migrator) -> Migrator + Send + Sync>;
 
-// What `main` parses. Not a doc comment: that would be the help's first line.
+// The arguments of `main`. Not a doc comment, which would become the first line of the help.
 #[derive(clap::Parser)]
 struct Standalone {
     #[command(flatten)]
@@ -77,13 +77,13 @@ struct Standalone {
 }
 
 impl Cli {
-    /// The command line for these migrations.
+    /// Creates the command line for these migrations.
     pub fn new(migrations: &'static Migrations) -> Self {
         Self { migrations, default_url: None, configure: Vec::new() }
     }
 
-    /// The database where neither `--database-url` nor `DATABASE_URL` names one. It is said on the
-    /// screen whenever it is used. Without it a URL must be given.
+    /// The database to use if neither `--database-url` nor `DATABASE_URL` names one. Every run that uses it says so.
+    /// Without a default, a URL is required.
     #[must_use]
     pub fn default_url(mut self, url: &str) -> Self {
         let Ok(url) = url.parse();
@@ -91,7 +91,7 @@ impl Cli {
         self
     }
 
-    /// Sets options of the migrator that are the program's own; flags still win.
+    /// Sets the program's own options of the migrator. Flags override them.
     ///
     /// ```
     /// # static MIGRATIONS: lockgate::Migrations = lockgate::Migrations::EMPTY;
@@ -103,15 +103,14 @@ impl Cli {
         self
     }
 
-    /// The database: the one of the flag, else of the variable, else the default.
+    /// The URL from the flag, else from the variable, else the default.
     pub fn database_url(&self, options: &Options) -> Option<DatabaseUrl> {
         options.database_url.clone().or_else(|| self.default_url.clone())
     }
 
-    /// A whole program: reads the arguments, runs the verb and says how it ended.
+    /// Runs the whole program: reads the arguments, runs the verb and returns the exit code.
     ///
-    /// It makes its own asynchronous runtime and waits for it; asynchronous code uses
-    /// [`run`](Self::run).
+    /// It starts its own asynchronous runtime and blocks. In asynchronous code, use [`run`](Self::run).
     pub fn main(&self) -> ExitCode {
         let arguments: Standalone = match self.parse() {
             Ok(arguments) => arguments,
@@ -120,14 +119,14 @@ impl Cli {
         let run = || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime.block_on(self.run(&arguments.options, &arguments.verb)),
             Err(error) => {
-                Screen::standard().note(&format!("error[failed]: no asynchronous runtime can be started: {error}"));
+                Output::standard().note(&format!("error[failed]: no asynchronous runtime can be started: {error}"));
                 Exit::Failed
             }
         };
         if tokio::runtime::Handle::try_current().is_err() {
             return run().into();
         }
-        // A thread that drives a runtime cannot wait for another one.
+        // A thread that drives a runtime cannot block on another one.
         match std::thread::scope(|scope| scope.spawn(run).join()) {
             Ok(exit) => exit.into(),
             Err(panic) => std::panic::resume_unwind(panic),
@@ -138,17 +137,17 @@ impl Cli {
     ///
     /// # Errors
     ///
-    /// [`Exit::Usage`] where they make no sense, which has been said on standard error; and
-    /// [`Exit::Done`] where they ask for help or the version, which has been printed.
+    /// [`Exit::Usage`] if they are invalid, after printing why to standard error; [`Exit::Done`] if they ask for help
+    /// or the version, after printing that.
     pub fn parse<P: CommandFactory + FromArgMatches>(&self) -> Result<P, Exit> {
         self.parse_from(std::env::args_os())
     }
 
-    /// Reads these arguments, the first of which is the program's name.
+    /// Reads these arguments. The first is the program's name.
     ///
     /// # Errors
     ///
-    /// As [`parse`](Self::parse).
+    /// Those of [`parse`](Self::parse).
     pub fn parse_from<P: CommandFactory + FromArgMatches>(
         &self,
         arguments: impl IntoIterator<Item = impl Into<OsString>>,
@@ -157,64 +156,64 @@ impl Cli {
         let mut command = self.described(P::command());
         let parsed = command.try_get_matches_from_mut(&arguments).and_then(|matches| P::from_arg_matches(&matches));
         parsed.map_err(|error| {
-            let screen = Screen::standard();
+            let output = Output::standard();
             let text = without_secrets(error.render().ansi().to_string(), &arguments);
             if error.use_stderr() {
-                screen.note(text.trim_end());
+                output.note(text.trim_end());
                 Exit::Usage
             } else {
-                screen.out(text.trim_end());
-                if screen.finish().is_some() { Exit::Failed } else { Exit::Done }
+                output.out(text.trim_end());
+                if output.finish().is_some() { Exit::Failed } else { Exit::Done }
             }
         })
     }
 
-    /// Runs a verb and shows what comes of it.
+    /// Runs a verb and shows the result.
     ///
-    /// While a verb runs that changes the database, SIGINT (Ctrl-C) and SIGTERM break it off: the connection is
-    /// closed, and the screen says what is known. From then on the process does not end by these signals alone.
+    /// SIGINT (Ctrl-C) and SIGTERM interrupt a verb that changes the database: the connection is closed, and the output
+    /// says what is known. From then on these signals no longer end the process by themselves.
     pub async fn run(&self, options: &Options, verb: &Verb) -> Exit {
-        let screen = Screen::standard();
+        let output = Output::standard();
         if !verb.writes() {
-            return self.run_on(screen, options, verb).await;
+            return self.run_on(output, options, verb).await;
         }
         let signal = tokio::select! {
-            exit = self.run_on(screen.clone(), options, verb) => return exit,
+            exit = self.run_on(output.clone(), options, verb) => return exit,
             signal = signal::stop() => signal,
         };
         let postgres = self.database_url(options).is_some_and(|url| url.reveal().starts_with("postgres"));
-        let problem = Problem::Stopped { signal, postgres };
-        screen.note(&render::problem(&problem));
-        screen.finish();
-        problem.exit()
+        let error = CommandError::Stopped { signal, postgres };
+        output.note(&render::command_error(&error));
+        output.finish();
+        error.exit()
     }
 
-    async fn run_on(&self, screen: Screen, options: &Options, verb: &Verb) -> Exit {
+    async fn run_on(&self, output: Output, options: &Options, verb: &Verb) -> Exit {
         let url = self.database_url(options);
-        let result = match Context::new(self.migrations, self.migrator(), url, options, screen.clone()) {
-            Ok(context) => verb.run(&context).await,
-            Err(problem) => Err(problem),
+        let result = match Invocation::new(self.migrations, self.migrator(), url, options, output.clone()) {
+            Ok(invocation) => verb.run(&invocation).await,
+            Err(error) => Err(error),
         };
-        let exit = result.unwrap_or_else(|problem| {
-            screen.note(&render::problem(&problem));
-            problem.exit()
+        let exit = result.unwrap_or_else(|error| {
+            output.note(&render::command_error(&error));
+            error.exit()
         });
-        match screen.finish() {
+        match output.finish() {
             Some(error) => {
-                screen.note(&format!("error[failed]: the answer could not be written: {error}"));
+                output.note(&format!("error[failed]: the answer could not be written: {error}"));
                 if exit == Exit::Done { Exit::Failed } else { exit }
             }
             None => exit,
         }
     }
 
-    /// The migrator as the program wants it.
+    /// The migrator with the program's options.
     fn migrator(&self) -> Migrator {
         self.configure.iter().fold(Migrator::new(self.migrations), |migrator, configure| configure(migrator))
     }
 
-    /// The command with what only this value knows: the program's name and version, the default
-    /// database and the exit codes.
+    /// Adds to the command what only this value knows: the program's name and version, the default database and the
+    /// exit codes.
     fn described(&self, mut command: clap::Command) -> clap::Command {
         if let Some((name, version)) = self.migrations.set().application().split_once(' ') {
             if command.get_version().is_none() {
@@ -248,7 +247,7 @@ impl fmt::Debug for Cli {
     }
 }
 
-/// A message about arguments repeats them; one that stands in the wrong place may be a URL.
+/// Masks secrets in a message about arguments: an argument in the wrong place may be a URL.
 fn without_secrets(message: String, arguments: &[OsString]) -> String {
     arguments.iter().filter_map(|argument| argument.to_str()).fold(message, |message, argument| {
         let shown = lockgate::mask_secrets(argument);

@@ -1,14 +1,14 @@
-//! Lengths of time as people type them: `500ms`, `5s`, `10min`, `1h`.
+//! Durations as people type them: `500ms`, `5s`, `10min`, `1h`.
 
 use std::time::Duration;
 
-/// Reads one, as the directives in migration files write it.
+/// Parses a duration, in the same form as in the directives of migration files.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let duration = lockgate::__private::duration(text);
     duration.ok_or_else(|| "write a whole number and a unit: `500ms`, `5s`, `10min` or `1h`".to_owned())
 }
 
-/// Writes one for a person to read.
+/// Formats a duration for people.
 pub(crate) fn show(duration: Duration) -> String {
     match duration.as_millis() {
         0 => "<1 ms".to_owned(),

@@ -1,4 +1,4 @@
-//! What the program answers to the shell: one small number a kind of end, and the table of them.
+//! The exit codes.
 
 use std::process::ExitCode;
 
@@ -8,13 +8,13 @@ use lockgate::ErrorKind;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Exit {
-    /// Done, also where there was nothing to do.
+    /// Done, or nothing to do.
     Done = 0,
     /// A migration failed, or the connection broke in the middle of a run.
     Failed = 1,
-    /// The arguments or the database URL make no sense.
+    /// The arguments or the database URL are invalid.
     Usage = 2,
-    /// Nothing ran: set and history differ, or the destination cannot be reached.
+    /// Nothing ran, because set and history differ or the destination cannot be reached.
     Refused = 3,
     /// The database does not answer or does not exist.
     Unreachable = 4,
@@ -29,7 +29,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// Every way to end, in the order of the numbers.
+    /// Every exit code, in ascending order.
     pub const ALL: [Self; 9] = [
         Self::Done,
         Self::Failed,
@@ -42,7 +42,7 @@ impl Exit {
         Self::Partial,
     ];
 
-    /// The number that the shell sees.
+    /// The number for the shell.
     ///
     /// ```
     /// assert_eq!(lockgate_cli::Exit::Refused.code(), 3);
@@ -51,7 +51,7 @@ impl Exit {
         self as u8
     }
 
-    /// How a command ends that met this kind of error.
+    /// The exit code for this kind of error.
     pub fn of(kind: ErrorKind) -> Self {
         match kind {
             ErrorKind::Usage => Self::Usage,
@@ -61,17 +61,19 @@ impl Exit {
             ErrorKind::Denied | ErrorKind::ReadOnly => Self::Denied,
             ErrorKind::TimedOut => Self::TimedOut,
             ErrorKind::Partial => Self::Partial,
-            // The enum may grow: what is not known here has at least not succeeded.
+            // The enum may grow. An unknown kind is at least no success.
             ErrorKind::Failed | ErrorKind::Interrupted | ErrorKind::Unsupported | _ => Self::Failed,
         }
     }
 
     const fn meaning(self) -> &'static str {
         match self {
-            Self::Done => "done, also where there was nothing to do",
+            Self::Done => "done, or nothing to do",
             Self::Failed => "failed: a migration, or the connection in the middle of a run",
-            Self::Usage => "usage: the arguments or the database URL make no sense",
-            Self::Refused => "refused: nothing ran; set and history differ, or there is no way to the destination",
+            Self::Usage => "usage: the arguments or the database URL are invalid",
+            Self::Refused => {
+                "refused: nothing ran, because set and history differ or the destination cannot be reached"
+            }
             Self::Unreachable => "unreachable: the database does not answer or does not exist",
             Self::Busy => "busy: another run holds the lock or went first; try again",
             Self::Denied => "denied: wrong credentials, a missing privilege, or a read-only database",
@@ -80,7 +82,7 @@ impl Exit {
         }
     }
 
-    /// The table of all of them, as `--help` ends with it.
+    /// The table of exit codes at the end of `--help`.
     pub fn table() -> String {
         let lines = Self::ALL.map(|exit| format!("\n  {}  {}", exit.code(), exit.meaning()));
         format!("Exit codes:{}", lines.concat())
@@ -97,7 +99,7 @@ impl From<Exit> for ExitCode {
 mod tests {
     use super::*;
 
-    /// The numbers are stable: whoever changes one breaks somebody's script.
+    /// The numbers are stable: changing one would break users' scripts.
     #[test]
     fn every_kind_of_error_has_its_number() {
         let numbers = [

@@ -1,7 +1,7 @@
-//! The operators' command line of Lockgate, embedded in your own program: the migrations that it
-//! runs are the ones that the program was compiled with.
+//! The command line of Lockgate, embedded in your own program. It runs the migrations that the program was compiled
+//! with.
 //!
-//! The shortest program is nothing but Lockgate:
+//! The shortest program has nothing but Lockgate:
 //!
 //! ```no_run
 //! # static MIGRATIONS: lockgate::Migrations = lockgate::Migrations::EMPTY;
@@ -14,59 +14,58 @@
 //! }
 //! ```
 //!
-//! A program with commands of its own puts them beside Lockgate's; [`Cli`] shows how.
+//! A program with commands of its own adds Lockgate's to them; [`Cli`] shows how.
 //!
 //! # Exit codes
 //!
 //! | code | meaning |
 //! |---|---|
-//! | 0 | done, also where there was nothing to do |
+//! | 0 | done, or nothing to do |
 //! | 1 | failed: a migration, or the connection in the middle of a run |
-//! | 2 | usage: the arguments or the database URL make no sense |
-//! | 3 | refused: nothing ran; set and history differ, or there is no way to the destination. `status` ends so too where `up` would be refused |
+//! | 2 | usage: the arguments or the database URL are invalid |
+//! | 3 | refused: nothing ran, because set and history differ or the destination cannot be reached. `status` also ends so if `up` would be refused |
 //! | 4 | unreachable: the database does not answer or does not exist |
 //! | 5 | busy: another run holds the lock or went first; try again |
 //! | 6 | denied: wrong credentials, a missing privilege, or a read-only database |
 //!
 //! # Output
 //!
-//! The answer goes to standard output, remarks and errors to standard error. Colours and lines
-//! that are written over are for terminals alone, and `NO_COLOR` is honoured. A reader that goes
-//! away (`app up | head -1`) does not stop a run. No password is ever shown: not that of the URL,
-//! not in an error, not in the help.
+//! The answer goes to standard output, notes and errors to standard error. Colours and progress lines appear only on
+//! terminals, and `NO_COLOR` is respected. A reader that goes away (`app up | head -1`) does not stop a run. No
+//! password is ever shown: not in the URL, not in an error, not in the help.
 
 #![deny(missing_docs)]
 
 mod cli;
-mod context;
+mod command_error;
 mod duration;
 mod exit;
+mod invocation;
+mod migration_ref;
 mod options;
-mod problem;
+mod output;
 mod render;
-mod screen;
 mod signal;
 mod url;
 pub mod verb;
-mod wanted;
 
 use std::process::ExitCode;
 
 use lockgate::Migrations;
 
-/// The parser of command lines, so that a program with commands of its own uses the same release.
+/// The clap release that this crate uses, for programs with commands of their own.
 pub use clap;
 
 pub use cli::Cli;
 pub use exit::Exit;
+pub use migration_ref::MigrationRef;
 pub use options::{Options, TimeLimit};
 pub use url::DatabaseUrl;
 pub use verb::Verb;
-pub use wanted::Wanted;
 
-/// A whole program: reads the arguments, runs the verb and says how it ended.
+/// Runs the whole program: reads the arguments, runs the verb and returns the exit code.
 ///
-/// It makes its own asynchronous runtime and waits for it; asynchronous code uses [`Cli::run`].
+/// It starts its own asynchronous runtime and blocks. In asynchronous code, use [`Cli::run`].
 pub fn main(migrations: &'static Migrations) -> ExitCode {
     Cli::new(migrations).main()
 }

@@ -1,6 +1,6 @@
 //! The signals that ask the process to end.
 
-/// Waits for one, and gives its name. Where none can be listened to, it waits for ever.
+/// Waits for a signal and returns its name. Waits for ever if signals cannot be handled.
 #[cfg(unix)]
 pub(crate) async fn stop() -> &'static str {
     use tokio::signal::unix::{SignalKind, signal};
@@ -14,7 +14,7 @@ pub(crate) async fn stop() -> &'static str {
     }
 }
 
-/// Waits for one, and gives its name. Where none can be listened to, it waits for ever.
+/// Waits for a signal and returns its name. Waits for ever if signals cannot be handled.
 #[cfg(not(unix))]
 pub(crate) async fn stop() -> &'static str {
     match tokio::signal::ctrl_c().await {

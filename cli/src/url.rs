@@ -1,4 +1,4 @@
-//! The database URL: what may be shown of it, and what it says before anything connects.
+//! The database URL, with its secrets masked wherever it is shown.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::str::FromStr;
 use lockgate::mask_secrets;
 use percent_encoding::percent_decode_str;
 
-/// A database URL, which may hold a password: it shows itself with every secret masked.
+/// A database URL. Its `Display` and `Debug` mask every secret.
 ///
 /// ```
 /// let url: lockgate_cli::DatabaseUrl = "postgres://ada:secret@localhost/library".parse().unwrap();
@@ -24,8 +24,8 @@ impl DatabaseUrl {
         &self.0
     }
 
-    /// The same database, but an SQLite file that is missing is not created: for whoever uses a
-    /// database that somebody else makes.
+    /// The same URL, but without creating a missing SQLite file: for programs that use a database that another program
+    /// creates.
     ///
     /// ```
     /// let url: lockgate_cli::DatabaseUrl = "sqlite://library.db?mode=rwc".parse().unwrap();
@@ -43,7 +43,7 @@ impl DatabaseUrl {
         }
     }
 
-    /// The file of an SQLite URL that asks for a missing file to be created.
+    /// The file of a SQLite URL that creates a missing file.
     pub(crate) fn file_to_create(&self) -> Option<PathBuf> {
         let rest = self.0.strip_prefix("sqlite:")?;
         let (path, query) = rest.split_once('?')?;
@@ -85,7 +85,7 @@ mod tests {
             ("postgres://ada:secret@localhost:5432/library", "postgres://ada:***@localhost:5432/library"),
             ("postgres://ada@localhost/library", "postgres://ada@localhost/library"),
             ("postgres://localhost/library", "postgres://localhost/library"),
-            // Not escaped as it should be.
+            // Not escaped.
             ("postgres://ada:se@cr/et?@localhost/library", "postgres://ada:***@localhost/library"),
             (
                 "postgres://h/d?user=ada&password=secret&sslmode=require",

@@ -280,7 +280,7 @@ fn advised(error: Error, at: FailedAt, class: Class, path: String, released: Opt
     match at {
         FailedAt::Bookkeeping if matches!(class, Class::Other | Class::Absent) => error.with_help(
             "check what the migration does to the history table (DROP, RENAME, SET SCHEMA), and what depends on it (triggers, \
-             added columns), then run again",
+             columns that others added), then run again",
         ),
         FailedAt::Preparation | FailedAt::Bookkeeping => error,
         _ if of_the_script => match released {

@@ -67,10 +67,14 @@ fn a_signal_ends_a_run_with_what_is_known(place: &Place) {
                 answer
             };
             assert_eq!(running.code, Some(1), "{running:#?}");
-            let says = format!("error[interrupted]: the run was broken off by {name}\n");
+            let says = format!("error[interrupted]: {name} interrupted the run\n");
             assert!(running.err.contains(&says), "{running:#?}");
-            assert!(running.err.contains("each migration of it is in the database if and only if it is recorded"));
-            assert!(running.err.contains("help: `status` shows how far it came"), "{running:#?}");
+            assert!(
+                running
+                    .err
+                    .contains("the outcome is unknown: a migration is applied exactly if `status` lists it as applied")
+            );
+            assert!(running.err.contains("help: `status` shows how far the run came"), "{running:#?}");
             assert_eq!(running.err.contains("pg_stat_activity"), !place.is_sqlite(), "{running:#?}");
             assert!(!running.out.contains("applied 0012"), "{running:#?}");
         });
@@ -279,7 +283,7 @@ fn drift_is_shown_and_ends_with_3(place: &Place) {
     assert_eq!(status.code, Some(3), "{status:#?}");
     assert!(status.out.contains("  0001_create_members            renamed  "), "{status:#?}");
     assert!(status.out.contains("drift[renamed]: `0001_create_members` was applied under the name `create_friends`"));
-    assert!(status.out.contains("`up` refuses to run until this is put right"), "{status:#?}");
+    assert!(status.out.contains("`up` refuses to run until this is fixed"), "{status:#?}");
     let up = place.app(&["up"]);
     assert_eq!(up.code, Some(3), "{up:#?}");
     place.try_rows("UPDATE lockgate_history SET name = 'create_members' WHERE version = 1").unwrap();

@@ -1,16 +1,16 @@
-//! Errors and drift: the runtime's own report, with the words coloured that one looks for.
+//! Formats errors and drift: the runtime's report, with its key words coloured.
 
 use lockgate::{Drift, Front};
 
 use super::{BAD, BOLD, DIM, HELP, paint};
-use crate::problem::Problem;
+use crate::command_error::CommandError;
 
-/// The whole of an error.
-pub(crate) fn problem(problem: &Problem) -> String {
-    coloured(&problem.report())
+/// Formats an error.
+pub(crate) fn command_error(error: &CommandError) -> String {
+    coloured(&error.report())
 }
 
-/// One difference between set and history, with what to do about it.
+/// Formats a difference between set and history, with its help.
 pub(crate) fn drift(drift: &Drift) -> String {
     coloured(&format!("drift[{}]: {drift}\n  = help: {}", drift.code(), drift.help_for(Front::CommandLine)))
 }

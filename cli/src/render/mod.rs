@@ -1,6 +1,6 @@
-//! What people see, as text with colours: pure, so that the verbs decide and this only shows.
+//! Formats everything that people see as text with colours, without doing any I/O.
 //!
-//! Colours are written always and taken out on the way to anything that is no terminal.
+//! Colours are always written, and removed from output that is not a terminal.
 
 mod error;
 mod plan;
@@ -8,7 +8,7 @@ mod progress;
 mod status;
 mod table;
 
-pub(crate) use error::{drift, problem};
+pub(crate) use error::{command_error, drift};
 pub(crate) use plan::{plan, script_of, scripts};
 pub(crate) use progress::{Progress, Shown, report};
 pub(crate) use status::status;
@@ -33,7 +33,7 @@ fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
-/// A remark beside the answer.
+/// A note.
 pub(crate) fn remark(text: &str) -> String {
     format!("{}: {text}", paint(HELP, "note"))
 }

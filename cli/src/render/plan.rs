@@ -1,5 +1,5 @@
-//! What would run: a table with one row a step, below it a line for each step that locks or destroys
-//! something, and on demand the scripts themselves.
+//! Formats a plan: a table with one row for each step, a line for each step that takes strong locks or destroys data,
+//! and on request the scripts.
 
 use anstyle::Style;
 use lockgate::{Action, Body, Dialect, Effects, Migrations, Plan, Script, Step, Touch};
@@ -13,7 +13,7 @@ const COLUMNS: [Column; 3] = [
     Column { title: "RUNS", weight: 1, is_number: false },
 ];
 
-/// What would run, for a database of this dialect.
+/// Formats a plan for a database of this dialect.
 pub(crate) fn plan(migrations: &Migrations, plan: &Plan, dialect: Dialect, width: Option<u16>) -> String {
     if plan.is_empty() {
         return paint(GOOD, "nothing to do");
@@ -27,8 +27,7 @@ pub(crate) fn plan(migrations: &Migrations, plan: &Plan, dialect: Dialect, width
     format!("{head}\n\n{}{gap}{}", table(&COLUMNS, &rows, width), lines.concat())
 }
 
-/// On one line, what a step keeps others from and what it destroys of what was there before; nothing
-/// where it does neither.
+/// One line with the locks that a step takes and the data that it destroys. `None` if it does neither.
 fn danger(id: &str, effects: &Effects) -> Option<String> {
     let mut parts = Vec::new();
     for touches in effects.locks.chunk_by(|one, other| one.lock == other.lock) {
@@ -72,13 +71,13 @@ fn runs(script: &Script, action: Action, dialect: Dialect) -> String {
     runs
 }
 
-/// The scripts of all steps, each behind the name of its file.
+/// The scripts of all steps, each after its file name.
 pub(crate) fn scripts(migrations: &Migrations, plan: &Plan) -> String {
     let scripts = plan.steps.iter().filter_map(|step| script(migrations, step));
     scripts.map(|script| format!("\n{}", text(&script))).collect::<Vec<_>>().join("\n")
 }
 
-/// The script of a step that begins, behind the name of its file.
+/// The script of one step, after its file name.
 pub(crate) fn script_of(migrations: &Migrations, id: &str, action: Action) -> Option<String> {
     let migration = migrations.iter().find(|migration| migration.id() == id)?;
     migration.script(action).map(|script| format!("\n{}", text(&script)))

@@ -1,4 +1,4 @@
-//! What happens while it happens, and what was done when it is over.
+//! Formats the progress of a run, and its report.
 
 use std::time::SystemTime;
 
@@ -11,22 +11,22 @@ use crate::duration;
 pub(crate) enum Shown {
     /// As a line that stays.
     Line(String),
-    /// As a line that the next one writes over.
+    /// As a line that the next output overwrites.
     Passing(String),
 }
 
-/// What was sent to the database and has not been heard of.
+/// The migrations that were sent and not answered.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     under_way: Vec<String>,
-    /// How many ran that are not in the database for good.
+    /// How many ran and are not committed.
     ran: usize,
-    /// Whether the last that was heard is that something was sent: what is sent together is told one by one.
+    /// Whether the last event was `Started`: migrations that are sent together are reported one by one.
     sending: bool,
 }
 
 impl Progress {
-    /// How an event is shown, if it is. The time is that of the day, in UTC.
+    /// Formats an event, if it is shown. `now` is the time of day in UTC.
     pub(crate) fn show(&mut self, event: &Event, now: SystemTime) -> Option<Shown> {
         let sent = matches!(event, Event::Started { .. });
         if sent && !std::mem::replace(&mut self.sending, sent) {
@@ -42,7 +42,7 @@ impl Progress {
             }
             Event::Ran { id, .. } => {
                 self.ran += 1;
-                Some(Shown::Passing(format!("  {id} ran, and is not committed yet ({} so far)", self.ran)))
+                Some(Shown::Passing(format!("  {id} ran and is not committed yet ({} so far)", self.ran)))
             }
             Event::Committed { .. } => {
                 self.ran = self.ran.saturating_sub(1);
@@ -57,7 +57,7 @@ impl Progress {
     }
 }
 
-/// The time of the day in UTC, as `14:02:03 UTC`: which zone the operator is in, std does not say.
+/// The time of day, as `14:02:03 UTC`: std does not know the operator's time zone.
 fn time_of_day(now: SystemTime) -> String {
     let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() % 86_400;
     format!("{:02}:{:02}:{:02} UTC", seconds / 3_600, seconds / 60 % 60, seconds % 60)
@@ -77,11 +77,11 @@ fn shown(event: &Event) -> Option<Shown> {
         }
         Event::Retrying { id, attempt, delay, blockers } => {
             let blockers =
-                if blockers.is_empty() { String::new() } else { format!("; perhaps held by {}", blockers.join(", ")) };
+                if blockers.is_empty() { String::new() } else { format!("; possibly held by {}", blockers.join(", ")) };
             let delay = duration::show(*delay);
             Shown::Line(paint(
                 WAITING,
-                format_args!("  {id} could not lock what it changes, attempt {attempt} in {delay}{blockers}"),
+                format_args!("  {id} could not get its locks, attempt {attempt} in {delay}{blockers}"),
             ))
         }
         Event::Committed { id, action, elapsed } => {
@@ -136,8 +136,8 @@ mod tests {
         let ran = |id: &String| Event::Ran { id: id.clone(), action };
         assert_eq!(show(started(&a)), "…   applying 0007_a (since 14:02:03 UTC)");
         assert_eq!(show(started(&b)), "…   applying 0007_a … 0008_b (since 14:02:03 UTC)");
-        assert_eq!(show(ran(&a)), "…   0007_a ran, and is not committed yet (1 so far)");
-        assert_eq!(show(ran(&b)), "…   0008_b ran, and is not committed yet (2 so far)");
+        assert_eq!(show(ran(&a)), "…   0007_a ran and is not committed yet (1 so far)");
+        assert_eq!(show(ran(&b)), "…   0008_b ran and is not committed yet (2 so far)");
         assert_eq!(show(started(&c)), "…   applying 0031_c (since 14:02:03 UTC)");
         let elapsed = Some(Duration::from_millis(12));
         assert_eq!(show(Event::Committed { id: a, action, elapsed }), "  applied 0007_a (12 ms)");
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_in_the_way_is_named() {
+    fn the_sessions_that_hold_locks_are_named() {
         let shown = |event: Event| match Progress::default().show(&event, SystemTime::UNIX_EPOCH) {
             Some(Shown::Line(line)) => anstream::adapter::strip_str(&line).to_string(),
             Some(Shown::Passing(_)) | None => panic!("it stays on the screen"),
@@ -157,10 +157,10 @@ mod tests {
             let blockers = blockers.iter().map(|&blocker| blocker.to_owned()).collect();
             shown(Event::Retrying { id: "0007_a".to_owned(), attempt: 2, delay: Duration::from_millis(250), blockers })
         };
-        assert_eq!(retrying(&[]), "  0007_a could not lock what it changes, attempt 2 in 250 ms");
+        assert_eq!(retrying(&[]), "  0007_a could not get its locks, attempt 2 in 250 ms");
         assert_eq!(
             retrying(&["pid 7", "pid 8"]),
-            "  0007_a could not lock what it changes, attempt 2 in 250 ms; perhaps held by pid 7, pid 8"
+            "  0007_a could not get its locks, attempt 2 in 250 ms; possibly held by pid 7, pid 8"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Where a database stands: one line that sums it up, and a table with one row a migration.
+//! Formats the status of a database: a summary, and a table with one row for each migration.
 
 use anstyle::Style;
 use lockgate::{Drift, Entry, State, Status};
@@ -15,7 +15,7 @@ const COLUMNS: [Column; 5] = [
     Column { title: "TOOK", weight: 1, is_number: true },
 ];
 
-/// Where a database stands.
+/// Formats the status of a database.
 pub(crate) fn status(status: &Status, width: Option<u16>) -> String {
     let mut shown = paint(BOLD, summary(status));
     if !status.entries.is_empty() {
@@ -68,7 +68,7 @@ fn row(status: &Status, entry: &Entry) -> Vec<(String, Style)> {
     }
 }
 
-/// What differs is said rather than what is recorded.
+/// The state of a migration. A difference has priority over the recorded state.
 fn state(status: &Status, entry: &Entry) -> (String, Style) {
     if let Some(row) = entry.row.as_ref().filter(|row| row.state != State::Applied) {
         return (format!("{} after {}", row.state, count(row.statements_done as usize, "statement")), BAD);
@@ -81,7 +81,7 @@ fn state(status: &Status, entry: &Entry) -> (String, Style) {
     }
 }
 
-/// `2026-11-20T13:24:05.123Z` as `2026-11-20 13:24:05`; anything else as it is.
+/// Formats `2026-11-20T13:24:05.123Z` as `2026-11-20 13:24:05`, and leaves other texts unchanged.
 fn moment(rfc3339: &str) -> String {
     match (rfc3339.get(..10), rfc3339.get(11..19)) {
         (Some(day), Some(time)) if rfc3339.as_bytes()[10] == b'T' => format!("{day} {time}"),
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn every_state_has_its_word() {
+    fn every_state_has_its_name() {
         let entries = vec![
             entry(1, "create_members", Some(State::Applied)),
             entry(2, "create_books", Some(State::Applied)),

@@ -1,19 +1,18 @@
-//! Tables without lines, for people and for `grep`: columns that find no room are left out, the
-//! least important first.
+//! Tables without borders, for people and for `grep`. Columns that do not fit are left out, the least important first.
 
 use anstyle::Style;
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement};
 
-/// A column, in the order in which the columns stand.
+/// A column.
 pub(super) struct Column {
     pub(super) title: &'static str,
-    /// Lower ones go first where the terminal is narrow; the highest always stays.
+    /// Columns with a lower weight are left out first if the terminal is narrow. The highest always stays.
     pub(super) weight: u8,
     pub(super) is_number: bool,
 }
 
-/// A table of these rows, each indented by two blanks, without a final newline.
+/// Formats a table of these rows, indented by two blanks, without a final newline.
 pub(super) fn table(columns: &[Column], rows: &[Vec<(String, Style)>], width: Option<u16>) -> String {
     let mut kept: Vec<usize> = (0..columns.len()).collect();
     while let Some(width) = width
@@ -26,7 +25,7 @@ pub(super) fn table(columns: &[Column], rows: &[Vec<(String, Style)>], width: Op
 
     let mut table = comfy_table::Table::new();
     table.force_no_tty().enforce_styling().load_style(NOTHING);
-    // Else the blanks that fill a column would belong to its colour.
+    // Otherwise the padding of a column would have its colour.
     table.style_text_only();
     table.set_header(kept.iter().map(|column| Cell::new(columns[*column].title).add_attribute(Attribute::Bold)));
     for row in rows {

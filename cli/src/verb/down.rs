@@ -1,15 +1,15 @@
-//! `down`: revert what is applied, never without saying how much.
+//! `down`: reverts applied migrations. How far must be said.
 
 use lockgate::DownTo;
 
 use super::{at_least_one, plan, watched};
-use crate::context::{Access, Context};
+use crate::command_error::CommandError;
 use crate::exit::Exit;
-use crate::problem::Problem;
+use crate::invocation::{Access, Invocation};
+use crate::migration_ref::MigrationRef;
 use crate::render;
-use crate::wanted::Wanted;
 
-/// What `down` understands.
+/// The arguments of `down`.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Arguments {
     /// How far.
@@ -23,44 +23,44 @@ pub struct Arguments {
     pub verbose: bool,
 }
 
-/// How far down: there is no default.
+/// How far down. There is no default.
 #[derive(clap::Args, Clone, Debug)]
 #[group(required = true, multiple = false)]
 pub struct Downward {
-    /// Revert so many migrations
+    /// Revert this many migrations
     #[arg(value_name = "N", value_parser = at_least_one)]
     pub steps: Option<usize>,
     /// Revert all above this migration, which stays: `7` or `0007_create_reservations`
     #[arg(long, value_name = "VERSION")]
-    pub to: Option<Wanted>,
+    pub to: Option<MigrationRef>,
     /// Revert every migration
     #[arg(long)]
     pub all: bool,
 }
 
 impl Downward {
-    fn destination(&self, context: &Context<'_>) -> Result<DownTo, Problem> {
+    fn destination(&self, invocation: &Invocation<'_>) -> Result<DownTo, CommandError> {
         match (&self.to, self.steps, self.all) {
-            (Some(wanted), _, _) => Ok(DownTo::Version(wanted.version(context.migrations())?)),
+            (Some(migration), _, _) => Ok(DownTo::Version(migration.version(invocation.migrations())?)),
             (None, Some(steps), _) => Ok(DownTo::Steps(steps)),
             (None, None, true) => Ok(DownTo::Empty),
-            (None, None, false) => Err(Problem::usage(
-                "`down` was not told how far",
+            (None, None, false) => Err(CommandError::usage(
+                "`down` needs to know how far",
                 "say how many migrations (`down 1`), which one stays (`down --to 7`), or `down --all`",
             )),
         }
     }
 }
 
-pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<Exit, Problem> {
-    let destination = arguments.downward.destination(context)?;
+pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Exit, CommandError> {
+    let destination = arguments.downward.destination(invocation)?;
     if arguments.dry_run {
-        let mut database = context.connect(Access::Read).await?;
-        let planned = context.migrator().plan_revert(&mut database, destination).await?;
-        return plan::show(context, &planned, database.dialect(), arguments.verbose);
+        let mut database = invocation.connect(Access::Read).await?;
+        let planned = invocation.migrator().plan_revert(&mut database, destination).await?;
+        return plan::show(invocation, &planned, database.dialect(), arguments.verbose);
     }
-    let mut database = context.connect(Access::Write).await?;
-    let report = watched(context, arguments.verbose).revert(&mut database, destination).await?;
-    context.screen().out(&render::report(&report));
+    let mut database = invocation.connect(Access::Write).await?;
+    let report = watched(invocation, arguments.verbose).revert(&mut database, destination).await?;
+    invocation.output().out(&render::report(&report));
     Ok(Exit::Done)
 }

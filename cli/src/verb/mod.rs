@@ -1,16 +1,16 @@
-//! The verbs, one file each: what a verb understands and which of the migrator's own it calls.
+//! The verbs, one file each: the arguments of a verb, and the call of the migrator.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use lockgate::{Event, Migrator, UpTo};
 
-use crate::context::Context;
+use crate::command_error::CommandError;
 use crate::exit::Exit;
-use crate::problem::Problem;
+use crate::invocation::Invocation;
+use crate::migration_ref::MigrationRef;
 use crate::render;
 use crate::render::Shown;
-use crate::wanted::Wanted;
 
 pub mod baseline;
 pub mod down;
@@ -26,7 +26,7 @@ pub mod wait;
 pub enum Verb {
     /// Apply what is pending
     Up(up::Arguments),
-    /// Revert what is applied: so many migrations, or down to one that stays
+    /// Revert applied migrations: a number of them, or all above one
     Down(down::Arguments),
     /// Show what is applied, what is pending and what differs
     Status(status::Arguments),
@@ -36,7 +36,7 @@ pub enum Verb {
     Wait(wait::Arguments),
     /// Record everything up to a migration as applied, and execute nothing
     Baseline(baseline::Arguments),
-    /// Make the history say what is true, and execute nothing
+    /// Correct the history, and execute nothing
     Repair(repair::Arguments),
 }
 
@@ -50,15 +50,15 @@ impl Verb {
         }
     }
 
-    pub(crate) async fn run(&self, context: &Context<'_>) -> Result<Exit, Problem> {
+    pub(crate) async fn run(&self, invocation: &Invocation<'_>) -> Result<Exit, CommandError> {
         match self {
-            Self::Up(arguments) => up::run(context, arguments).await,
-            Self::Down(arguments) => down::run(context, arguments).await,
-            Self::Status(arguments) => status::run(context, arguments).await,
-            Self::Plan(arguments) => plan::run(context, arguments).await,
-            Self::Wait(arguments) => wait::run(context, arguments).await,
-            Self::Baseline(arguments) => baseline::run(context, arguments).await,
-            Self::Repair(arguments) => repair::run(context, arguments).await,
+            Self::Up(arguments) => up::run(invocation, arguments).await,
+            Self::Down(arguments) => down::run(invocation, arguments).await,
+            Self::Status(arguments) => status::run(invocation, arguments).await,
+            Self::Plan(arguments) => plan::run(invocation, arguments).await,
+            Self::Baseline(arguments) => baseline::run(invocation, arguments).await,
+            Self::Repair(arguments) => repair::run(invocation, arguments).await,
+            Self::Wait(arguments) => wait::run(invocation, arguments).await,
         }
     }
 }
@@ -68,16 +68,16 @@ impl Verb {
 pub struct Upward {
     /// Stop at this migration, which is applied: `7` or `0007_create_reservations`
     #[arg(long, value_name = "VERSION")]
-    pub to: Option<Wanted>,
-    /// Apply so many migrations at most
+    pub to: Option<MigrationRef>,
+    /// Apply at most this many migrations
     #[arg(long, value_name = "N", conflicts_with = "to", value_parser = at_least_one)]
     pub steps: Option<usize>,
 }
 
 impl Upward {
-    pub(crate) fn destination(&self, context: &Context<'_>) -> Result<UpTo, Problem> {
+    pub(crate) fn destination(&self, invocation: &Invocation<'_>) -> Result<UpTo, CommandError> {
         match (&self.to, self.steps) {
-            (Some(wanted), _) => Ok(UpTo::Version(wanted.version(context.migrations())?)),
+            (Some(migration), _) => Ok(UpTo::Version(migration.version(invocation.migrations())?)),
             (None, Some(steps)) => Ok(UpTo::Steps(steps)),
             (None, None) => Ok(UpTo::Latest),
         }
@@ -92,22 +92,22 @@ pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
-/// The migrator, showing on the screen what happens.
-fn watched(context: &Context<'_>, verbose: bool) -> Migrator {
-    let screen = context.screen().clone();
-    let migrations = context.migrations();
+/// The migrator, with its progress shown.
+fn watched(invocation: &Invocation<'_>, verbose: bool) -> Migrator {
+    let output = invocation.output().clone();
+    let migrations = invocation.migrations();
     let progress = Mutex::new(render::Progress::default());
-    context.migrator().on_event(move |event: &Event| {
+    invocation.migrator().on_event(move |event: &Event| {
         if verbose
             && let Event::Started { id, action } = event
             && let Some(script) = render::script_of(migrations, id, *action)
         {
-            screen.out(&script);
+            output.out(&script);
         }
         let shown = progress.lock().unwrap_or_else(PoisonError::into_inner).show(event, SystemTime::now());
         match shown {
-            Some(Shown::Line(line)) => screen.out(&line),
-            Some(Shown::Passing(line)) => screen.passing(&line),
+            Some(Shown::Line(line)) => output.out(&line),
+            Some(Shown::Passing(line)) => output.passing(&line),
             None => {}
         }
     })

@@ -1,14 +1,14 @@
-//! `plan`: what `up` would run. Nothing is executed.
+//! `plan`: shows what `up` would run, and executes nothing.
 
 use lockgate::{Dialect, Plan};
 
 use super::Upward;
-use crate::context::{Access, Context};
+use crate::command_error::CommandError;
 use crate::exit::Exit;
-use crate::problem::Problem;
+use crate::invocation::{Access, Invocation};
 use crate::render;
 
-/// What `plan` understands.
+/// The arguments of `plan`.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Arguments {
     /// How far.
@@ -19,27 +19,32 @@ pub struct Arguments {
     pub verbose: bool,
 }
 
-pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<Exit, Problem> {
-    show_up(context, &arguments.upward, arguments.verbose).await
+pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Exit, CommandError> {
+    show_up(invocation, &arguments.upward, arguments.verbose).await
 }
 
-/// What the way up would run.
-pub(super) async fn show_up(context: &Context<'_>, upward: &Upward, verbose: bool) -> Result<Exit, Problem> {
-    let destination = upward.destination(context)?;
-    let mut database = context.connect(Access::Read).await?;
-    let planned = context.migrator().plan(&mut database, destination).await?;
-    show(context, &planned, database.dialect(), verbose)
+/// Shows what `up` would run.
+pub(super) async fn show_up(invocation: &Invocation<'_>, upward: &Upward, verbose: bool) -> Result<Exit, CommandError> {
+    let destination = upward.destination(invocation)?;
+    let mut database = invocation.connect(Access::Read).await?;
+    let planned = invocation.migrator().plan(&mut database, destination).await?;
+    show(invocation, &planned, database.dialect(), verbose)
 }
 
 /// Shows a plan.
-pub(super) fn show(context: &Context<'_>, planned: &Plan, dialect: Dialect, verbose: bool) -> Result<Exit, Problem> {
-    let screen = context.screen();
-    screen.out(&render::plan(context.migrations(), planned, dialect, screen.width()));
+pub(super) fn show(
+    invocation: &Invocation<'_>,
+    planned: &Plan,
+    dialect: Dialect,
+    verbose: bool,
+) -> Result<Exit, CommandError> {
+    let output = invocation.output();
+    output.out(&render::plan(invocation.migrations(), planned, dialect, output.width()));
     if verbose && !planned.is_empty() {
-        screen.out(&render::scripts(context.migrations(), planned));
+        output.out(&render::scripts(invocation.migrations(), planned));
     }
     for drift in &planned.tolerated {
-        screen.note(&render::remark(&drift.to_string()));
+        output.note(&render::remark(&drift.to_string()));
     }
     Ok(Exit::Done)
 }

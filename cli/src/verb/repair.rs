@@ -1,58 +1,58 @@
-//! `repair`: answers what only a person can know, without running any migration.
+//! `repair`: corrects the history without running any migration.
 
 use lockgate::Repair;
 
 use super::watched;
-use crate::context::{Access, Context};
+use crate::command_error::CommandError;
 use crate::exit::Exit;
-use crate::problem::Problem;
+use crate::invocation::{Access, Invocation};
+use crate::migration_ref::MigrationRef;
 use crate::render;
-use crate::wanted::Wanted;
 
-/// What `repair` understands.
+/// The arguments of `repair`.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Arguments {
-    /// What is true.
+    /// The correction.
     #[command(flatten)]
-    pub truth: Truth,
+    pub correction: Correction,
 }
 
-/// What is true, and the history does not say.
+/// The correction of the history.
 #[derive(clap::Args, Clone, Debug)]
 #[group(required = true, multiple = false)]
-pub struct Truth {
-    /// The database is as the edited or renamed migrations of this program say: record their names and texts
+pub struct Correction {
+    /// The database already matches the edited or renamed migrations: record their names and texts
     #[arg(long)]
     pub accept_edited: bool,
-    /// What this migration does was finished by hand: record it as applied, with the text of this program
+    /// You have finished this migration by hand: record it as applied, with the text of this program
     #[arg(long, value_name = "VERSION")]
-    pub mark_applied: Option<Wanted>,
-    /// What this migration did was undone by hand: take its row out of the history
+    pub mark_applied: Option<MigrationRef>,
+    /// You have undone this migration by hand: remove its row from the history
     #[arg(long, value_name = "VERSION")]
-    pub forget: Option<Wanted>,
-    /// The statement of this migration that is in doubt has taken effect: record it, and go on after it
+    pub forget: Option<MigrationRef>,
+    /// The statement with an unknown outcome has taken effect: record that, and resume after it
     #[arg(long, value_name = "VERSION")]
-    pub finished: Option<Wanted>,
-    /// It has not: the next run sends it again
+    pub finished: Option<MigrationRef>,
+    /// It has not taken effect: the next run sends it again
     #[arg(long, value_name = "VERSION")]
-    pub again: Option<Wanted>,
+    pub again: Option<MigrationRef>,
 }
 
-impl Truth {
-    fn repair(&self, context: &Context<'_>) -> Result<Repair, Problem> {
-        let version = |wanted: &Wanted| wanted.version(context.migrations());
-        if let Some(wanted) = &self.mark_applied {
-            Ok(Repair::MarkApplied(version(wanted)?))
-        } else if let Some(wanted) = &self.forget {
-            Ok(Repair::Forget(version(wanted)?))
-        } else if let Some(wanted) = &self.finished {
-            Ok(Repair::Finished(version(wanted)?))
-        } else if let Some(wanted) = &self.again {
-            Ok(Repair::Again(version(wanted)?))
+impl Correction {
+    fn repair(&self, invocation: &Invocation<'_>) -> Result<Repair, CommandError> {
+        let version = |migration: &MigrationRef| migration.version(invocation.migrations());
+        if let Some(migration) = &self.mark_applied {
+            Ok(Repair::MarkApplied(version(migration)?))
+        } else if let Some(migration) = &self.forget {
+            Ok(Repair::Forget(version(migration)?))
+        } else if let Some(migration) = &self.finished {
+            Ok(Repair::Finished(version(migration)?))
+        } else if let Some(migration) = &self.again {
+            Ok(Repair::Again(version(migration)?))
         } else if self.accept_edited {
             Ok(Repair::AcceptEdited)
         } else {
-            Err(Problem::usage(
+            Err(CommandError::usage(
                 "`repair` was not told what is true",
                 "say it with `--accept-edited`, `--mark-applied 7`, `--forget 7`, `--finished 7` or `--again 7`",
             ))
@@ -60,10 +60,10 @@ impl Truth {
     }
 }
 
-pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<Exit, Problem> {
-    let repair = arguments.truth.repair(context)?;
-    let mut database = context.connect(Access::Write).await?;
-    let report = watched(context, false).repair(&mut database, repair).await?;
-    context.screen().out(&render::report(&report));
+pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Exit, CommandError> {
+    let repair = arguments.correction.repair(invocation)?;
+    let mut database = invocation.connect(Access::Write).await?;
+    let report = watched(invocation, false).repair(&mut database, repair).await?;
+    invocation.output().out(&render::report(&report));
     Ok(Exit::Done)
 }

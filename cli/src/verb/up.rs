@@ -1,12 +1,12 @@
-//! `up`: apply what is pending.
+//! `up`: applies pending migrations.
 
 use super::{Upward, plan, watched};
-use crate::context::{Access, Context};
+use crate::command_error::CommandError;
 use crate::exit::Exit;
-use crate::problem::Problem;
+use crate::invocation::{Access, Invocation};
 use crate::render;
 
-/// What `up` understands.
+/// The arguments of `up`.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Arguments {
     /// How far.
@@ -20,13 +20,13 @@ pub struct Arguments {
     pub verbose: bool,
 }
 
-pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<Exit, Problem> {
+pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Exit, CommandError> {
     if arguments.dry_run {
-        return plan::show_up(context, &arguments.upward, arguments.verbose).await;
+        return plan::show_up(invocation, &arguments.upward, arguments.verbose).await;
     }
-    let destination = arguments.upward.destination(context)?;
-    let mut database = context.connect(Access::Create).await?;
-    let report = watched(context, arguments.verbose).apply_to(&mut database, destination).await?;
-    context.screen().out(&render::report(&report));
+    let destination = arguments.upward.destination(invocation)?;
+    let mut database = invocation.connect(Access::Create).await?;
+    let report = watched(invocation, arguments.verbose).apply_to(&mut database, destination).await?;
+    invocation.output().out(&render::report(&report));
     Ok(Exit::Done)
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use lockgate::wait;
 
-use crate::context::Context;
+use crate::command_error::CommandError;
 use crate::duration;
 use crate::exit::Exit;
-use crate::problem::Problem;
+use crate::invocation::Invocation;
 
 /// What `wait` understands.
 #[derive(clap::Args, Clone, Debug)]
@@ -17,8 +17,8 @@ pub struct Arguments {
     pub timeout: Duration,
 }
 
-pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<Exit, Problem> {
-    wait::until_migrated(&context.migrator(), context.url(), arguments.timeout).await?;
-    context.screen().out("the database has every migration");
+pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Exit, CommandError> {
+    wait::until_migrated(&invocation.migrator(), invocation.url(), arguments.timeout).await?;
+    invocation.output().out("the database has every migration");
     Ok(Exit::Done)
 }

@@ -171,7 +171,7 @@ async fn a_failure_without_foreign_keys_turns_them_on_again() {
 fn told_refused(error: &lockgate::Error) {
     assert_eq!(error.kind(), ErrorKind::Refused);
     let shown = error.report().to_string();
-    assert!(shown.contains("`0002_rebuild` turns foreign keys off, which takes a transaction of its own"), "{shown}");
+    assert!(shown.contains("`0002_rebuild` turns foreign keys off and so needs its own transaction"), "{shown}");
 }
 
 #[tokio::test]
@@ -350,7 +350,11 @@ async fn c_a_step_that_commits_and_fails_is_not_called_rolled_back() {
         let db = Db::sqlite().unwrap();
         let mut database = db.open().await;
         let error = Migrator::new(set).atomicity(whole).apply(&mut database).await.unwrap_err();
-        told(&error, ErrorKind::Failed, &["ended the transaction", "it is unknown whether anything of", "0001_a"]);
+        told(
+            &error,
+            ErrorKind::Failed,
+            &["ended Lockgate's transaction", "it is unknown whether anything of", "0001_a"],
+        );
         assert!(!error.report().to_string().contains("nothing of it"), "{error:?}");
         assert_eq!(db.texts("SELECT CAST(id AS TEXT) FROM a").await, ["1"]);
         assert_eq!(db.history().await, ["1:applied"]);

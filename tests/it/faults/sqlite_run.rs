@@ -538,6 +538,10 @@ async fn a_column_of_others_is_named() {
     ))
     .await;
     let error = Migrator::new(migrations(&[A, B])).apply(&mut db.open().await).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &["NOT NULL constraint failed: lockgate_history.team", "columns of others"]);
+    told(
+        &error,
+        ErrorKind::Failed,
+        &["NOT NULL constraint failed: lockgate_history.team", "columns that others added"],
+    );
     assert!(!error.report().to_string().contains("a trigger on its table"), "{error:?}");
 }

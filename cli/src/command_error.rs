@@ -1,23 +1,23 @@
-//! Why a command did not do what was asked: the runtime's error, or one of the command line's own.
+//! The errors of a command: the runtime's, and the command line's own.
 
 use lockgate::Front;
 
 use crate::exit::Exit;
 
-/// Why a command did not do what was asked.
+/// Why a command failed.
 #[derive(Debug)]
-pub(crate) enum Problem {
-    /// What was typed makes no sense, with the way out.
+pub(crate) enum CommandError {
+    /// The arguments are invalid. `help` says what to type instead.
     Usage { message: String, help: String },
-    /// There is no database yet.
+    /// The database does not exist yet.
     Absent(String),
-    /// A signal asked the process to end, and the run was dropped.
+    /// A signal interrupted the run.
     Stopped { signal: &'static str, postgres: bool },
-    /// What Lockgate says.
+    /// An error of the runtime.
     Lockgate(lockgate::Error),
 }
 
-impl Problem {
+impl CommandError {
     pub(crate) fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self::Usage { message: message.into(), help: help.into() }
     }
@@ -31,7 +31,7 @@ impl Problem {
         }
     }
 
-    /// The whole of it, in several lines and without colours.
+    /// The whole error, on several lines and without colours.
     pub(crate) fn report(&self) -> String {
         match self {
             Self::Usage { message, help } => format!("error[usage]: {message}\n  = help: {help}"),
@@ -43,18 +43,18 @@ impl Problem {
 }
 
 fn stopped(signal: &str, postgres: bool) -> String {
-    let server = "\n  = PostgreSQL 14 or newer notices within a second that nobody listens, and stops; an older one goes on with \
-                  what it had been sent";
+    let server = "\n  = PostgreSQL 14 or newer notices within a second that its client is gone, and stops; an older server goes on with \
+                  what it was sent";
     let look = "\n  = help: `SELECT pid, application_name, state, query_start FROM pg_stat_activity WHERE datname = \
                 current_database()` shows what still runs, and `SELECT pg_cancel_backend(pid)` stops it";
     let (server, look) = if postgres { (server, look) } else { ("", "") };
     format!(
-        "error[interrupted]: the run was broken off by {signal}\n  = each migration of it is in the database if and \
-         only if it is recorded{server}\n  = help: `status` shows how far it came{look}"
+        "error[interrupted]: {signal} interrupted the run\n  = the outcome is unknown: a migration is applied exactly if \
+         `status` lists it as applied{server}\n  = help: `status` shows how far the run came{look}"
     )
 }
 
-impl From<lockgate::Error> for Problem {
+impl From<lockgate::Error> for CommandError {
     fn from(error: lockgate::Error) -> Self {
         Self::Lockgate(error)
     }

@@ -1,4 +1,4 @@
-//! A migration as an operator names it: by its version, or as `status` shows it.
+//! How an operator names a migration: by its version, or as `status` shows it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,12 +6,12 @@ use std::str::FromStr;
 use lockgate::patch::{self, Patch};
 use lockgate::{Migrations, Version};
 
-use crate::problem::Problem;
+use crate::command_error::CommandError;
 
-/// `7`, `0007` or `0007_create_reservations`; of patches `1.7`, `billing.00000001.0007`, or that and
-/// what follows it in the name of the file.
+/// A reference to a migration: `7`, `0007` or `0007_create_reservations`. For patches `1.7`, `billing.00000001.0007`,
+/// or that with the rest of the file name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct MigrationRef {
     version: Version,
     form: Form,
 }
@@ -24,26 +24,26 @@ enum Form {
     Name(String),
     /// `1.7`
     Numbers,
-    /// `billing.00000001.0007`: what follows may have changed.
+    /// `billing.00000001.0007`, with or without the rest of the name, which may have changed.
     Key { database: String },
 }
 
-/// The text names no migration.
+/// The text is not a reference to a migration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ParseWantedError {
+pub struct ParseMigrationRefError {
     number: <Version as FromStr>::Err,
 }
 
-impl fmt::Display for ParseWantedError {
+impl fmt::Display for ParseMigrationRefError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "name it as `status` shows it, or by its version: {}", self.number)
     }
 }
 
-impl std::error::Error for ParseWantedError {}
+impl std::error::Error for ParseMigrationRefError {}
 
-impl FromStr for Wanted {
-    type Err = ParseWantedError;
+impl FromStr for MigrationRef {
+    type Err = ParseMigrationRefError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let of_patch = Patch::parse(text).map(|patch| (patch.database(), patch.version()));
@@ -58,14 +58,14 @@ impl FromStr for Wanted {
             Some(name) if digits > 0 => (&text[..digits], Form::Name(name.to_owned())),
             Some(_) | None => (text, Form::Version),
         };
-        Ok(Self { version: version.parse().map_err(|number| ParseWantedError { number })?, form })
+        Ok(Self { version: version.parse().map_err(|number| ParseMigrationRefError { number })?, form })
     }
 }
 
-impl Wanted {
-    /// The version. Whether a migration has it is for the plan to say; a name that belongs to
-    /// another version, or to another database, is a slip of the pen and goes no further.
-    pub(crate) fn version(&self, migrations: &Migrations) -> Result<Version, Problem> {
+impl MigrationRef {
+    /// Returns the version. Fails if the name belongs to another version or another database. The plan checks whether a
+    /// migration with this version exists.
+    pub(crate) fn version(&self, migrations: &Migrations) -> Result<Version, CommandError> {
         let set = migrations.set();
         let (what, instead) = match (&self.form, set.database()) {
             (Form::Version, _) | (Form::Numbers, Some(_)) => return Ok(self.version),
@@ -85,7 +85,7 @@ impl Wanted {
                 ("no migration of the program has a name of this form".to_owned(), instead)
             }
         };
-        Err(Problem::usage(
+        Err(CommandError::usage(
             format!("{what}: {instead}"),
             "name a migration as `status` shows it, or by its version alone",
         ))
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn the_name_may_be_left_out() {
-        let wanted = |text: &str| text.parse::<Wanted>().map(|wanted| (wanted.version.get(), wanted.form));
+        let wanted = |text: &str| text.parse::<MigrationRef>().map(|wanted| (wanted.version.get(), wanted.form));
         assert_eq!(wanted("7"), Ok((7, Form::Version)));
         assert_eq!(wanted("0007"), Ok((7, Form::Version)));
         assert_eq!(wanted("0007_create_reservations"), Ok((7, Form::Name("create_reservations".to_owned()))));
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn z8_an_ordinal_is_found_as_its_file_names_it() {
-        let wanted = |text: &str| text.parse::<Wanted>().map(|wanted| (wanted.version.get(), wanted.form));
+        let wanted = |text: &str| text.parse::<MigrationRef>().map(|wanted| (wanted.version.get(), wanted.form));
         assert_eq!(wanted("00003-fix_tbl"), Ok((3, Form::Name("fix_tbl".to_owned()))));
         assert_eq!(wanted("00000-create"), Ok((0, Form::Name("create".to_owned()))));
     }
@@ -120,8 +120,8 @@ mod tests {
         static BILLING: Migrations = lockgate::embed_migrations!("../tests/fixtures/patches", database = "billing");
         static OTHERS: Migrations = lockgate::embed_migrations!("../tests/fixtures/ui/database-not-encoded/migrations");
         let version = |migrations: &Migrations, text: &str| {
-            let wanted: Wanted = text.parse().map_err(|error: ParseWantedError| error.to_string())?;
-            wanted.version(migrations).map(Version::get).map_err(|problem| problem.report())
+            let wanted: MigrationRef = text.parse().map_err(|error: ParseMigrationRefError| error.to_string())?;
+            wanted.version(migrations).map(Version::get).map_err(|error| error.report())
         };
         for text in ["2.1", "20001", "billing.2.1", "billing.00000002.0001.some_one.under_another_name"] {
             assert_eq!(version(&BILLING, text), Ok(20_001), "{text}");
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn p2_a_patch_is_found_by_number_key_and_name() {
-        let wanted = |text: &str| text.parse::<Wanted>().map(|wanted| (wanted.version.get(), wanted.form));
+        let wanted = |text: &str| text.parse::<MigrationRef>().map(|wanted| (wanted.version.get(), wanted.form));
         let key = || Form::Key { database: "billing".to_owned() };
         assert_eq!(wanted("1.7"), Ok((10_007, Form::Numbers)));
         assert_eq!(wanted("00000001.0007"), Ok((10_007, Form::Numbers)));

@@ -1,68 +1,68 @@
-//! What a verb is given: the migrations, the database's URL and the screen.
+//! One invocation of a verb: the migrations, the options, the database URL and the output.
 
 use lockgate::{Database, Migrations, Migrator};
 
+use crate::command_error::CommandError;
 use crate::options::Options;
-use crate::problem::Problem;
+use crate::output::Output;
 use crate::render;
-use crate::screen::Screen;
 use crate::url::DatabaseUrl;
 
-/// What a verb is given.
+/// One invocation of a verb.
 #[derive(Debug)]
-pub(crate) struct Context<'a> {
+pub(crate) struct Invocation<'a> {
     migrations: &'static Migrations,
-    /// As the program wants it.
+    /// With the program's options.
     migrator: Migrator,
     options: &'a Options,
     url: DatabaseUrl,
-    screen: Screen,
+    output: Output,
 }
 
-/// What a verb wants of the database.
+/// How a verb uses the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// To look at it: a file that does not exist is not created, it is as good as an empty one.
+    /// Reads it. A missing file is not created and counts as an empty database.
     Read,
-    /// To change it.
+    /// Changes it.
     Write,
-    /// To change it, or to create the file where the URL asks for that.
+    /// Changes it, and creates the file if the URL says so.
     Create,
 }
 
-impl<'a> Context<'a> {
-    /// `url` is the database that the flag, the variable or the program names.
+impl<'a> Invocation<'a> {
+    /// `url` is from the flag, the variable or the program.
     pub(crate) fn new(
         migrations: &'static Migrations,
         migrator: Migrator,
         url: Option<DatabaseUrl>,
         options: &'a Options,
-        screen: Screen,
-    ) -> Result<Self, Problem> {
+        output: Output,
+    ) -> Result<Self, CommandError> {
         let Some(url) = url else {
-            return Err(Problem::usage(
+            return Err(CommandError::usage(
                 "there is no database URL",
                 "set DATABASE_URL, or write `--database-url URL`: `sqlite://library.db?mode=rwc`, \
                  `postgres://user@host/library`",
             ));
         };
         if url.reveal().is_empty() {
-            return Err(Problem::usage(
+            return Err(CommandError::usage(
                 "the database URL is empty",
                 "unset DATABASE_URL, or let it name a database: `postgres://user@host/library`",
             ));
         }
         lockgate::__private::understood(url.reveal())?;
         let why = if options.database_url.is_none() { ", as DATABASE_URL is not set" } else { "" };
-        screen.note(&render::remark(&format!("the database is {url}{why}")));
-        Ok(Self { migrations, migrator, options, url, screen })
+        output.note(&render::remark(&format!("the database is {url}{why}")));
+        Ok(Self { migrations, migrator, options, url, output })
     }
 
     pub(crate) fn migrations(&self) -> &'static Migrations {
         self.migrations
     }
 
-    /// The migrator as the program and the flags want it; flags win.
+    /// The migrator with the program's options and the flags; flags win.
     pub(crate) fn migrator(&self) -> Migrator {
         self.options.configure(self.migrator.clone())
     }
@@ -72,11 +72,11 @@ impl<'a> Context<'a> {
         self.url.reveal()
     }
 
-    pub(crate) fn screen(&self) -> &Screen {
-        &self.screen
+    pub(crate) fn output(&self) -> &Output {
+        &self.output
     }
 
-    pub(crate) async fn connect(&self, access: Access) -> Result<Database, Problem> {
+    pub(crate) async fn connect(&self, access: Access) -> Result<Database, CommandError> {
         if access != Access::Create
             && let Some(file) = self.url.file_to_create()
             && !file.exists()
@@ -84,11 +84,11 @@ impl<'a> Context<'a> {
             let absent = format!("`{}` does not exist yet; `up` creates it", file.display());
             return match access {
                 Access::Read => {
-                    self.screen.note(&render::remark(&absent));
-                    // An empty database has the same history as none, and leaves nothing behind.
+                    self.output.note(&render::remark(&absent));
+                    // An empty database has the same history as a missing one, and creates no file.
                     Ok(Database::connect("sqlite::memory:").await?)
                 }
-                Access::Write | Access::Create => Err(Problem::Absent(absent)),
+                Access::Write | Access::Create => Err(CommandError::Absent(absent)),
             };
         }
         let wait = self.options.connect_wait.unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Where output goes: colours on terminals alone, one line that may be written over, and no
-//! trouble when nobody reads it. A run goes on whatever becomes of what it prints.
+//! Standard output and standard error: colours and a progress line on terminals only. A run never stops because its
+//! output cannot be written.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Standard output and standard error, shared with the events of a run.
 #[derive(Clone)]
-pub(crate) struct Screen {
+pub(crate) struct Output {
     shared: Arc<Mutex<Shared>>,
     width: Option<u16>,
     is_live: bool,
@@ -16,13 +16,13 @@ pub(crate) struct Screen {
 struct Shared {
     out: Box<dyn Write + Send>,
     notes: Box<dyn Write + Send>,
-    /// Whether a line stands on the screen that the next output writes over.
+    /// Whether a progress line is on the screen, which the next output overwrites.
     is_passing: bool,
     failure: Option<io::Error>,
 }
 
-impl Screen {
-    /// The program's own.
+impl Output {
+    /// The program's own output.
     pub(crate) fn standard() -> Self {
         let is_live = io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         Self {
@@ -32,37 +32,37 @@ impl Screen {
                 is_passing: false,
                 failure: None,
             })),
-            // Without a terminal, lines are as long as they need to be.
+            // Without a terminal, lines have any length.
             width: comfy_table::Table::new().width(),
             is_live,
         }
     }
 
-    /// The columns of the terminal; none where output is piped.
+    /// The width of the terminal. `None` if output is piped.
     pub(crate) fn width(&self) -> Option<u16> {
         self.width
     }
 
-    /// Lines that are the answer, to standard output.
+    /// Writes the answer to standard output.
     pub(crate) fn out(&self, text: &str) {
         let mut shared = self.shared();
         let result = shared.clear().and_then(|()| writeln!(shared.out, "{text}")).and_then(|()| shared.out.flush());
         shared.note(result);
     }
 
-    /// Lines beside the answer, to standard error.
+    /// Writes a note to standard error.
     pub(crate) fn note(&self, text: &str) {
         let mut shared = self.shared();
         let result = shared.clear().and_then(|()| writeln!(shared.notes, "{text}"));
         shared.note(result);
     }
 
-    /// A line that the next output writes over. Nothing where nobody watches.
+    /// Shows a progress line that the next output overwrites. Does nothing without a terminal.
     pub(crate) fn passing(&self, text: &str) {
         if !self.is_live {
             return;
         }
-        // A line that wraps cannot be written over.
+        // A line that wraps cannot be overwritten.
         let room = self.width.map_or(usize::MAX, |width| usize::from(width.saturating_sub(1)));
         let text: String = text.chars().take(room).collect();
         let mut shared = self.shared();
@@ -71,7 +71,7 @@ impl Screen {
         shared.note(result);
     }
 
-    /// What went wrong with the output, if it was not merely cut off by its reader.
+    /// Returns the first error of writing, except that the reader went away.
     pub(crate) fn finish(&self) -> Option<io::Error> {
         let mut shared = self.shared();
         let result = shared.clear().and_then(|()| shared.out.flush());
@@ -80,7 +80,7 @@ impl Screen {
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
-        // What a panic elsewhere leaves behind is at worst half a line.
+        // After a panic elsewhere, at worst half a line was written.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -104,8 +104,8 @@ impl Shared {
     }
 }
 
-impl fmt::Debug for Screen {
+impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Screen").field("width", &self.width).finish_non_exhaustive()
+        f.debug_struct("Output").field("width", &self.width).finish_non_exhaustive()
     }
 }
