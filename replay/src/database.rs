@@ -1,5 +1,5 @@
-//! One SQLite in memory, and how a script is run on it: as the runtime runs it, but for the
-//! bookkeeping. Says which statement was refused, and which views and triggers do not work any more.
+//! The in-memory SQLite of a replay: runs scripts as the runtime does, without recording them. It reports the statement
+//! that failed, and the views and triggers that stopped working.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -10,16 +10,16 @@ use lockgate_source::scripts::Sql;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Either, FromRow, Row, SqliteConnection};
 
-/// SQLite copies all of the text that is left each time it prepares a statement of it: what is
-/// longer than this is sent in pieces.
+/// The longest piece of a script that is sent at once. SQLite copies all the remaining text each time it prepares a
+/// statement.
 const PIECE_BYTES: usize = 16 * 1024;
 
-/// What an app registers with its connection, and this one lacks.
-const OF_THE_APP: [&str; 5] =
+/// Messages about something that a program may register with its connection.
+const APP_DEFINED: [&str; 5] =
     ["no such function", "no such module", "no such collation sequence", "no such tokenizer", "unknown tokenizer"];
 
-/// What the program of a trigger lacks.
-const LACKING: [&str; 4] = ["no such table", "no such column", "has no column named", "values were supplied"];
+/// Messages about something that a trigger needs and that is missing.
+const MISSING: [&str; 4] = ["no such table", "no such column", "has no column named", "values were supplied"];
 
 const INSERT: &str = "INSERT into";
 const UPDATE: &str = "UPDATE of";
@@ -29,32 +29,32 @@ const VERBS: [&str; 3] = [INSERT, UPDATE, DELETE];
 /// The database of a replay.
 pub(super) struct Database {
     connection: SqliteConnection,
-    /// What there is after the last script that was run.
+    /// The state after the last script.
     pub(super) state: State,
-    /// What could not be looked at, and why.
-    pub(super) unseen: BTreeMap<Watched, String>,
+    /// What could not be checked, and why.
+    pub(super) unchecked: BTreeMap<ViewOrTriggers, String>,
 }
 
-/// What a database holds, as far as it is watched.
+/// The state of a database, as far as the replay checks it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct State {
     /// What does not work.
-    pub(super) broken: BTreeSet<Watched>,
+    pub(super) broken: BTreeSet<ViewOrTriggers>,
     /// The names of tables, views and triggers, in lower case.
     names: HashSet<String>,
 }
 
-/// What SQLite looks into only when it is used.
+/// A view, or the triggers of a table: SQLite checks them only when they are used.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Watched {
-    /// This view can be read.
+pub(super) enum ViewOrTriggers {
+    /// A view.
     View(String),
-    /// This can be done to this table, and its triggers run.
+    /// The triggers that fire on this statement for this table.
     Triggers { verb: &'static str, table: String },
 }
 
-impl Watched {
-    /// The view, or the table.
+impl ViewOrTriggers {
+    /// Returns the name of the view or table.
     fn name(&self) -> &str {
         match self {
             Self::View(name) | Self::Triggers { table: name, .. } => name,
@@ -62,19 +62,19 @@ impl Watched {
     }
 }
 
-/// Something that worked before a script and does not after it.
+/// A view or triggers that worked before a script, but not after it.
 #[derive(Debug)]
 pub(super) struct Broken {
-    pub(super) what: Watched,
+    pub(super) what: ViewOrTriggers,
     pub(super) message: String,
     /// The statement that broke it.
     pub(super) at: usize,
 }
 
-/// A script that did not run.
+/// Why a script failed.
 #[derive(Debug)]
 pub(super) struct Refusal {
-    /// The statement; without one it is the end of the transaction.
+    /// The index of the statement; `None` if the transaction failed to commit.
     pub(super) at: Option<usize>,
     pub(super) message: String,
 }
@@ -84,13 +84,13 @@ impl Refusal {
         Self { at: Some(index), message }
     }
 
-    fn at_the_end(message: String) -> Self {
+    fn at_commit(message: String) -> Self {
         Self { at: None, message }
     }
 
-    /// Whether an app could have registered what is missing.
-    pub(super) fn is_of_the_app(&self) -> bool {
-        says(&self.message, &OF_THE_APP)
+    /// Whether a program could have registered what is missing.
+    pub(super) fn is_app_defined(&self) -> bool {
+        says(&self.message, &APP_DEFINED)
     }
 }
 
@@ -98,7 +98,7 @@ impl Database {
     pub(super) async fn open() -> Result<Self, String> {
         let options = SqliteConnectOptions::new().filename(":memory:").foreign_keys(true).disable_statement_logging();
         let connection = options.connect().await.map_err(|error| words(&error))?;
-        Ok(Self { connection, state: State::default(), unseen: BTreeMap::new() })
+        Ok(Self { connection, state: State::default(), unchecked: BTreeMap::new() })
     }
 
     pub(super) async fn version(&mut self) -> Result<String, String> {
@@ -106,7 +106,7 @@ impl Database {
         Ok(rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or_default())
     }
 
-    /// The catalogue as it is. What is temporary goes with the connection, which a run has for itself.
+    /// Reads the catalog, without temporary objects: they end with the connection of a run.
     pub(super) async fn catalogue(&mut self) -> Result<Catalogue, String> {
         let rows = self.rows(QUESTION).await?;
         let mut catalogue = Catalogue::default();
@@ -119,50 +119,50 @@ impl Database {
         Ok(catalogue)
     }
 
-    /// Runs a script as the runtime does. What is broken afterwards and not `known` is told.
-    pub(super) async fn run(&mut self, sql: Sql<'_>, known: &BTreeSet<Watched>) -> Result<Vec<Broken>, Refusal> {
+    /// Runs a script as the runtime does. Returns what is broken afterwards and not in `known`.
+    pub(super) async fn run(&mut self, sql: Sql<'_>, known: &BTreeSet<ViewOrTriggers>) -> Result<Vec<Broken>, Refusal> {
         let options = &sql.script.options;
         if !options.transactional {
             let done = self.one_by_one(sql, known).await;
             if done.is_err() {
-                // One that the script began itself.
+                // The script may have begun a transaction itself.
                 let _ = self.execute("ROLLBACK").await;
             }
-            self.execute("PRAGMA foreign_keys = ON").await.map_err(Refusal::at_the_end)?;
+            self.execute("PRAGMA foreign_keys = ON").await.map_err(Refusal::at_commit)?;
             return done;
         }
         if options.foreign_keys_off {
-            self.execute("PRAGMA foreign_keys = OFF").await.map_err(Refusal::at_the_end)?;
+            self.execute("PRAGMA foreign_keys = OFF").await.map_err(Refusal::at_commit)?;
         }
         let done = self.in_transaction(sql, known).await;
         if done.is_err() {
-            // Gone already, where the failure ended it.
+            // This fails if the error has already ended the transaction.
             let _ = self.execute("ROLLBACK").await;
         }
         if options.foreign_keys_off {
-            self.execute("PRAGMA foreign_keys = ON").await.map_err(Refusal::at_the_end)?;
+            self.execute("PRAGMA foreign_keys = ON").await.map_err(Refusal::at_commit)?;
         }
         done
     }
 
-    async fn in_transaction(&mut self, sql: Sql<'_>, known: &BTreeSet<Watched>) -> Result<Vec<Broken>, Refusal> {
-        self.begin().await.map_err(Refusal::at_the_end)?;
+    async fn in_transaction(&mut self, sql: Sql<'_>, known: &BTreeSet<ViewOrTriggers>) -> Result<Vec<Broken>, Refusal> {
+        self.begin().await.map_err(Refusal::at_commit)?;
         let unenforced = sql.script.options.foreign_keys_off;
-        let before = if unenforced { self.violations().await.map_err(Refusal::at_the_end)? } else { Vec::new() };
+        let before = if unenforced { self.violations().await.map_err(Refusal::at_commit)? } else { Vec::new() };
         let broken = self.within(sql, known).await?;
         if unenforced {
-            let after = self.violations().await.map_err(Refusal::at_the_end)?;
+            let after = self.violations().await.map_err(Refusal::at_commit)?;
             let new: Vec<&String> = after.iter().filter(|violation| !before.contains(violation)).collect();
             if let Some(first) = new.first() {
                 let count = match new.len() {
                     1 => "a foreign key points".to_owned(),
                     count => format!("{count} foreign keys point"),
                 };
-                let message = format!("{count} to a row that is not there: {first}");
-                return Err(Refusal::at_the_end(message));
+                let message = format!("{count} to a row that does not exist: {first}");
+                return Err(Refusal::at_commit(message));
             }
         }
-        self.execute("COMMIT").await.map_err(Refusal::at_the_end)?;
+        self.execute("COMMIT").await.map_err(Refusal::at_commit)?;
         Ok(broken)
     }
 
@@ -174,10 +174,14 @@ impl Database {
         self.execute("ROLLBACK").await
     }
 
-    /// Runs a script inside the open transaction.
-    pub(super) async fn within(&mut self, sql: Sql<'_>, known: &BTreeSet<Watched>) -> Result<Vec<Broken>, Refusal> {
+    /// Runs a script in the open transaction.
+    pub(super) async fn within(
+        &mut self,
+        sql: Sql<'_>,
+        known: &BTreeSet<ViewOrTriggers>,
+    ) -> Result<Vec<Broken>, Refusal> {
         let mut first = 0;
-        // The way back to here, for `find_culprits`; it ends with the transaction.
+        // `find_culprits` rolls back to this savepoint.
         let mut text = "SAVEPOINT replay;\n".to_owned();
         while first < sql.statements.len() {
             let own = usize::from(first == 0);
@@ -190,27 +194,27 @@ impl Database {
         }
         let mut broken = Vec::new();
         if sql.statements.iter().any(|statement| makes(statement.kind)) {
-            let found = self.look(sql).await.map_err(Refusal::at_the_end)?;
+            let found = self.check_objects(sql).await.map_err(Refusal::at_commit)?;
             let new = found.into_iter().filter(|(what, _)| !known.contains(what));
             broken.extend(new.map(|(what, message)| Broken { what, message, at: 0 }));
         }
         if !broken.is_empty() {
-            self.execute("ROLLBACK TO replay").await.map_err(Refusal::at_the_end)?;
+            self.execute("ROLLBACK TO replay").await.map_err(Refusal::at_commit)?;
             self.find_culprits(sql, &mut broken).await?;
         }
         Ok(broken)
     }
 
-    /// Runs the statements again, one by one: which of them broke what is broken at the end? Rebuilding
-    /// a table breaks its views for a moment, and that is fine.
+    /// Runs the statements again, one by one, to find the one that broke each view or trigger for good. Rebuilding a table
+    /// breaks its views only for a moment, which is fine.
     async fn find_culprits(&mut self, sql: Sql<'_>, broken: &mut [Broken]) -> Result<(), Refusal> {
         let mut worked = vec![true; broken.len()];
         for index in 0..sql.statements.len() {
             self.statement(sql, index).await?;
             for (broken, worked) in broken.iter_mut().zip(&mut worked) {
-                // Before a view is there, it is no worse than it will be.
-                let works = !self.is_there(&broken.what).await.map_err(Refusal::at_the_end)?
-                    || self.probe(std::slice::from_ref(&broken.what)).await.map_err(Refusal::at_the_end)?.is_empty();
+                // A view that does not exist yet counts as working.
+                let works = !self.exists(&broken.what).await.map_err(Refusal::at_commit)?
+                    || self.probe(std::slice::from_ref(&broken.what)).await.map_err(Refusal::at_commit)?.is_empty();
                 if *worked && !works {
                     broken.at = index;
                 }
@@ -220,19 +224,19 @@ impl Database {
         Ok(())
     }
 
-    async fn is_there(&mut self, what: &Watched) -> Result<bool, String> {
+    async fn exists(&mut self, what: &ViewOrTriggers) -> Result<bool, String> {
         let question = "SELECT 1 FROM sqlite_schema WHERE name = ? AND type IN ('table', 'view')";
         let row = sqlx::query(question).bind(what.name()).fetch_optional(&mut self.connection).await;
         row.map(|row| row.is_some()).map_err(|error| words(&error))
     }
 
     /// Runs a script without a transaction.
-    async fn one_by_one(&mut self, sql: Sql<'_>, known: &BTreeSet<Watched>) -> Result<Vec<Broken>, Refusal> {
+    async fn one_by_one(&mut self, sql: Sql<'_>, known: &BTreeSet<ViewOrTriggers>) -> Result<Vec<Broken>, Refusal> {
         let mut broken: Vec<Broken> = Vec::new();
         for index in 0..sql.statements.len() {
             self.statement(sql, index).await?;
             let alone = Sql { statements: &sql.statements[index..=index], ..sql };
-            let found = self.look(alone).await.map_err(Refusal::at_the_end)?;
+            let found = self.check_objects(alone).await.map_err(Refusal::at_commit)?;
             broken.retain(|broken| found.contains_key(&broken.what));
             for (what, message) in found.into_iter().filter(|(what, _)| !known.contains(what)) {
                 match broken.iter_mut().find(|broken| broken.what == what) {
@@ -249,9 +253,9 @@ impl Database {
         self.execute(text).await.map_err(|message| Refusal::at(index, message))
     }
 
-    /// Looks at what these statements made, and at what they may have broken: all that depends on what
-    /// they alter or drop. To look at everything each time would take too long.
-    async fn look(&mut self, sql: Sql<'_>) -> Result<BTreeMap<Watched, String>, String> {
+    /// Checks the views and triggers that these statements created or may have broken, as they depend on what the statements
+    /// alter or drop. Checking all of them each time would take too long.
+    async fn check_objects(&mut self, sql: Sql<'_>) -> Result<BTreeMap<ViewOrTriggers, String>, String> {
         let listing = "SELECT type, name, tbl_name, CASE type WHEN 'table' THEN '' ELSE lower(sql) END \
                        FROM sqlite_schema WHERE type IN ('table', 'view', 'trigger') ORDER BY name";
         let objects = self.rows(listing).await?.iter().map(Object::read).collect::<Result<Vec<_>, _>>();
@@ -259,8 +263,8 @@ impl Database {
         let names: HashSet<String> = objects.iter().map(|object| object.name.to_lowercase()).collect();
 
         let mut touched = self.touched(sql, &names);
-        // What was broken may be mended by anything.
-        let mut watched = std::mem::take(&mut self.state.broken);
+        // Any statement may have repaired what was broken, so check it again.
+        let mut to_check = std::mem::take(&mut self.state.broken);
         let mut looked = vec![false; objects.len()];
         let mut grows = true;
         while grows {
@@ -272,28 +276,28 @@ impl Database {
                     continue;
                 }
                 (*looked, grows) = (true, true);
-                // What is only new has nothing that depends on it.
+                // Nothing depends on an object that is only new.
                 if depends {
                     touched.insert(object.name.to_lowercase());
                     touched.insert(object.table.to_lowercase());
                 }
                 if object.kind == "view" {
-                    watched.insert(Watched::View(object.name.clone()));
+                    to_check.insert(ViewOrTriggers::View(object.name.clone()));
                 } else {
                     let table = &object.table;
-                    watched.extend(VERBS.map(|verb| Watched::Triggers { verb, table: table.clone() }));
+                    to_check.extend(VERBS.map(|verb| ViewOrTriggers::Triggers { verb, table: table.clone() }));
                 }
             }
         }
-        let is_there = |what: &Watched| names.contains(&what.name().to_lowercase());
-        let watched: Vec<Watched> = watched.into_iter().filter(is_there).collect();
-        let found = self.probe(&watched).await?;
+        let exists = |what: &ViewOrTriggers| names.contains(&what.name().to_lowercase());
+        let to_check: Vec<ViewOrTriggers> = to_check.into_iter().filter(exists).collect();
+        let found = self.probe(&to_check).await?;
         let broken = found.keys().cloned().collect();
         self.state = State { broken, names };
         Ok(found)
     }
 
-    /// The tables and views, from before and from now, that a statement names which does more than add.
+    /// Returns the old and new tables and views that are named in a statement which alters or drops something.
     fn touched(&self, sql: Sql<'_>, names: &HashSet<String>) -> BTreeSet<String> {
         let mut touched = BTreeSet::new();
         for statement in sql.statements.iter().filter(|statement| !adds(statement.kind)) {
@@ -303,20 +307,20 @@ impl Database {
         touched
     }
 
-    /// What of this does not work, and why.
-    async fn probe(&mut self, watched: &[Watched]) -> Result<BTreeMap<Watched, String>, String> {
-        let mut probes = Vec::with_capacity(watched.len());
-        for what in watched {
-            // EXPLAIN compiles a statement with the triggers that it would fire, and runs nothing.
+    /// Returns which of these do not work, and why.
+    async fn probe(&mut self, to_check: &[ViewOrTriggers]) -> Result<BTreeMap<ViewOrTriggers, String>, String> {
+        let mut probes = Vec::with_capacity(to_check.len());
+        for what in to_check {
+            // EXPLAIN compiles a statement with its triggers, but does not run it.
             probes.push(match what {
-                Watched::View(view) => format!("SELECT * FROM {} LIMIT 0", quoted(view)),
-                Watched::Triggers { verb: INSERT, table } => {
+                ViewOrTriggers::View(view) => format!("SELECT * FROM {} LIMIT 0", quoted(view)),
+                ViewOrTriggers::Triggers { verb: INSERT, table } => {
                     format!("EXPLAIN INSERT INTO {} DEFAULT VALUES", quoted(table))
                 }
-                Watched::Triggers { verb: UPDATE, table } => {
+                ViewOrTriggers::Triggers { verb: UPDATE, table } => {
                     format!("EXPLAIN UPDATE {} SET {}", quoted(table), self.assignments(table).await?)
                 }
-                Watched::Triggers { table, .. } => format!("EXPLAIN DELETE FROM {}", quoted(table)),
+                ViewOrTriggers::Triggers { table, .. } => format!("EXPLAIN DELETE FROM {}", quoted(table)),
             });
         }
         let mut broken = BTreeMap::new();
@@ -324,18 +328,18 @@ impl Database {
         while first < probes.len() {
             let Err((works, message)) = self.send(&probes[first..].join(";\n")).await else { break };
             let at = (first + works).min(probes.len() - 1);
-            let counts = matches!(watched[at], Watched::View(_)) || says(&message, &LACKING);
-            if says(&message, &OF_THE_APP) {
-                self.unseen.insert(watched[at].clone(), message);
+            let counts = matches!(to_check[at], ViewOrTriggers::View(_)) || says(&message, &MISSING);
+            if says(&message, &APP_DEFINED) {
+                self.unchecked.insert(to_check[at].clone(), message);
             } else if counts {
-                broken.insert(watched[at].clone(), message);
+                broken.insert(to_check[at].clone(), message);
             }
             first = at + 1;
         }
         Ok(broken)
     }
 
-    /// Every column of a table set to itself.
+    /// Returns assignments that set every column of a table to itself.
     async fn assignments(&mut self, table: &str) -> Result<String, String> {
         let question = "SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0";
         let rows = sqlx::query(question).bind(table).fetch_all(&mut self.connection).await;
@@ -364,7 +368,7 @@ impl Database {
         self.send(sql).await.map_err(|(_, message)| message)
     }
 
-    /// Runs SQL; an error comes with the number of statements before it.
+    /// Runs SQL. An error includes the number of statements before it.
     async fn send(&mut self, sql: &str) -> Result<(), (usize, String)> {
         let mut results = 0;
         let mut stream = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_many(&mut self.connection);
@@ -379,13 +383,13 @@ impl Database {
     }
 }
 
-/// A row of SQLite's own list.
+/// A row of `sqlite_schema`.
 struct Object {
     kind: String,
     name: String,
-    /// What it is on; its own name, where it is on nothing.
+    /// The table that it belongs to, or its own name.
     table: String,
-    /// How it was made, in lower case.
+    /// Its SQL, in lower case.
     sql: String,
 }
 
@@ -395,13 +399,13 @@ impl Object {
     }
 }
 
-/// Whether a statement of this kind may change what there is, and not only what is in it.
+/// Whether a statement of this kind may change the schema, and not only rows.
 fn makes(kind: StatementKind) -> bool {
     let fills = [StatementKind::Select, StatementKind::Insert, StatementKind::Update, StatementKind::Delete];
     !fills.contains(&kind) && !matches!(kind, StatementKind::CreateIndex | StatementKind::Transaction)
 }
 
-/// Whether a statement of this kind leaves whatever was there as it was.
+/// Whether a statement of this kind leaves existing objects as they are.
 fn adds(kind: StatementKind) -> bool {
     matches!(
         kind,
@@ -417,7 +421,7 @@ fn adds(kind: StatementKind) -> bool {
     )
 }
 
-/// The statement behind the last one of the piece that begins with this one.
+/// Returns the end of the piece that begins with this statement.
 fn piece(statements: &[Statement], first: usize) -> usize {
     let start = statements[first].range.start;
     first + statements[first..].partition_point(|statement| statement.range.end - start <= PIECE_BYTES).max(1)
@@ -431,7 +435,7 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// SQLite's own words.
+/// Returns SQLite's message.
 fn words(error: &sqlx::Error) -> String {
     error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
 }

@@ -1,11 +1,10 @@
-//! The replay: a whole set, up, down and up again, on an empty SQLite in memory. It finds before any
-//! test what only a database knows: missing tables, bad columns, broken views, a way back that is none.
+//! The replay: runs a whole set up, down and up again on an empty in-memory SQLite. It finds errors that only a database
+//! finds, before any test: missing tables, wrong columns, broken views, down scripts that do not restore the schema.
 //!
-//! It is a loop of its own and not the runtime's: it keeps no history, goes on after a failure where
-//! that says something, and must not need the program that embeds the set. `cargo xtask check` runs it,
-//! and a build script through `lockgate_build::replay`.
+//! The replay does not use the runtime. It records no history, continues after a failure if that finds more, and needs
+//! no program that embeds the set. `cargo xtask check` runs it, and a build script with `lockgate_build::replay`.
 //!
-//! The SQLite is the one that the workspace's programs embed: a workspace has one `libsqlite3-sys`.
+//! It uses the SQLite that the workspace's programs embed, as a workspace has one `libsqlite3-sys`.
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
@@ -22,20 +21,20 @@ use lockgate_source::folder::{Folder, Loaded, Migration, Script, ScriptState};
 use lockgate_source::scripts::{self, Sql};
 use lockgate_source::{Diagnostic, Severity, diagnostic};
 
-use database::{Broken, Database, Refusal, State, Watched};
+use database::{Broken, Database, Refusal, State, ViewOrTriggers};
 
 const CODE: &str = "replay";
 
-/// The lint that tells by reading what a replay tells by doing.
+/// The lint that finds by reading what a replay finds by running.
 const LINT: &str = "incomplete-down";
 
-/// There is no SQLite to replay on. No script is to blame.
+/// SQLite itself failed. This is not an error of a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error(String);
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the replay: SQLite says: {}", self.0)
+        write!(f, "the replay failed: SQLite reports: {}", self.0)
     }
 }
 
@@ -46,12 +45,12 @@ pub fn is_replayed(folder: &Folder) -> bool {
     scripts::is_for(folder, Dialect::Sqlite)
 }
 
-/// Replays a folder whose policy names `sqlite`, adds what it finds to what is known of the folder, and
-/// says in a few words what was done; `None` where there is nothing to replay.
+/// Replays a folder whose policy names `sqlite`, and adds what it finds to the folder's diagnostics. Returns a summary, or
+/// `None` if there is nothing to replay.
 ///
 /// # Errors
 ///
-/// Where there is no SQLite to replay on. What is wrong with a script is a diagnostic.
+/// If SQLite itself fails. An error of a script is a diagnostic.
 ///
 /// ```
 /// # let directory = std::env::temp_dir().join(format!("lockgate-replay-{}", std::process::id()));
@@ -71,7 +70,7 @@ pub fn replay(loaded: &mut Loaded) -> Result<Option<String>, Error> {
         return Ok(None);
     }
     if !scripts::can_run(&loaded.diagnostics) {
-        return Ok(Some("not replayed before the errors are put right".to_owned()));
+        return Ok(Some("not replayed: fix the errors first".to_owned()));
     }
     let folders = loaded.folder.split_by_database();
     let mut found = Vec::new();
@@ -80,10 +79,10 @@ pub fn replay(loaded: &mut Loaded) -> Result<Option<String>, Error> {
         let replayed = run(folder).map_err(Error)?;
         let first = found.len();
         found.extend(replayed.diagnostics);
-        for (at, down) in replayed.stuck {
+        for (at, down) in replayed.incomplete_downs {
             let lint = loaded.diagnostics.iter().position(|known| known.code == LINT && known.file == down);
             if let Some(lint) = lint.map(|lint| loaded.diagnostics.remove(lint)) {
-                found[first + at] = once(&found[first + at], lint);
+                found[first + at] = merge_with_lint(&found[first + at], lint);
             }
         }
         summaries.push(scripts::name_database(folder, folders.len(), replayed.summary));
@@ -93,19 +92,19 @@ pub fn replay(loaded: &mut Loaded) -> Result<Option<String>, Error> {
     Ok(Some(summaries.join("; ")))
 }
 
-/// A way back that left something behind, which the lint saw as well: what happened, at the script where
-/// something is to be written, and what that is.
-fn once(found: &Diagnostic, lint: Diagnostic) -> Diagnostic {
+/// Merges the finding of the replay and that of the lint about one incomplete down script: the message of the replay, and
+/// the place and help of the lint.
+fn merge_with_lint(found: &Diagnostic, lint: Diagnostic) -> Diagnostic {
     let help = std::iter::once(lint.message).chain(lint.help.into_iter().next()).collect();
     Diagnostic { code: found.code, severity: found.severity, message: found.message.clone(), help, ..lint }
 }
 
-/// What a replay found.
+/// The result of a replay.
 struct Replayed {
     diagnostics: Vec<Diagnostic>,
-    /// Which of these say that a way back has left something, and which file it is.
-    stuck: Vec<(usize, String)>,
-    /// What was done, in a few words.
+    /// Which of these diagnostics are about an incomplete down script, and its file.
+    incomplete_downs: Vec<(usize, String)>,
+    /// A summary for people.
     summary: String,
 }
 
@@ -120,14 +119,14 @@ fn run(folder: &Folder) -> Result<Replayed, String> {
             applied: Vec::new(),
             states: vec![State::default()],
             catalogues: vec![Catalogue::default()],
-            strayed: false,
+            schema_differs: false,
             pending: BTreeMap::new(),
             stopped: false,
             reverted: 0,
             found: Vec::new(),
-            stuck: Vec::new(),
+            incomplete_downs: Vec::new(),
         };
-        replay.whole().await?;
+        replay.run_passes().await?;
         Ok(replay.end(&version))
     })
 }
@@ -135,43 +134,43 @@ fn run(folder: &Folder) -> Result<Replayed, String> {
 struct Replay<'a> {
     folder: &'a Folder,
     database: Database,
-    applied: Vec<Step<'a>>,
-    /// What there was before the first migration, after the first, and so on.
+    applied: Vec<ReplayedMigration<'a>>,
+    /// The states before the first migration, after the first, and so on.
     states: Vec<State>,
-    /// The catalogues at the same times.
+    /// The catalogs at the same times.
     catalogues: Vec<Catalogue>,
-    /// Whether a way back leads to another schema.
-    strayed: bool,
-    /// What is broken and may be mended by a later migration.
-    pending: BTreeMap<Watched, Diagnostic>,
+    /// Whether a down script has made another schema.
+    schema_differs: bool,
+    /// What is broken, but may be repaired by a later migration.
+    pending: BTreeMap<ViewOrTriggers, Diagnostic>,
     /// Whether the rest of the set could not be replayed.
     stopped: bool,
     reverted: usize,
     found: Vec<Diagnostic>,
-    /// As [`Replayed`] has it.
-    stuck: Vec<(usize, String)>,
+    /// As in [`Replayed`].
+    incomplete_downs: Vec<(usize, String)>,
 }
 
 /// A migration whose scripts can be run.
 #[derive(Clone, Copy)]
-struct Step<'a> {
-    migration: &'a Migration,
+struct ReplayedMigration<'a> {
+    source: &'a Migration,
     up: Sql<'a>,
     down: Option<Sql<'a>>,
 }
 
-/// Which way a script is run.
+/// The pass in which a script runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum Pass {
     Up,
     Down,
-    /// Up, after it was reverted.
-    Again,
+    /// Up again, after the migration was reverted.
+    UpAgain,
 }
 
 impl<'a> Replay<'a> {
-    /// Every pass. The `Err` is a failure of ours and not of a script.
-    async fn whole(&mut self) -> Result<(), String> {
+    /// Runs every pass. An `Err` is an error of SQLite itself, not of a script.
+    async fn run_passes(&mut self) -> Result<(), String> {
         self.up().await?;
         self.found.extend(std::mem::take(&mut self.pending).into_values());
         if !self.found.iter().any(|diagnostic| diagnostic.severity != Severity::Note) {
@@ -180,28 +179,29 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// All of it up, and each migration down and up again before the next, without a trace.
+    /// Applies all migrations. Before the next one, each is reverted and applied again in a transaction that is rolled
+    /// back.
     async fn up(&mut self) -> Result<(), String> {
         for migration in &self.folder.migrations {
-            let step = match self.step(migration) {
-                Ok(step) => step,
+            let migration = match self.scripts_of(migration) {
+                Ok(migration) => migration,
                 Err(note) => {
                     self.stop(*note);
                     break;
                 }
             };
-            match self.database.run(step.up, &self.now().broken).await {
+            match self.database.run(migration.up, &self.now().broken).await {
                 Ok(broken) => {
-                    self.applied_with(step, broken);
+                    self.applied_with(migration, broken);
                     let catalogue = self.database.catalogue().await?;
                     self.catalogues.push(catalogue);
                 }
                 Err(refusal) => {
-                    self.refused(step, Way::Up, refusal);
+                    self.refused(migration, Pass::Up, refusal);
                     break;
                 }
             }
-            self.try_back(step).await?;
+            self.try_down_and_up(migration).await?;
         }
         Ok(())
     }
@@ -210,64 +210,62 @@ impl<'a> Replay<'a> {
         self.states.last().cloned().unwrap_or_default()
     }
 
-    fn applied_with(&mut self, step: Step<'a>, broken: Vec<Broken>) {
+    fn applied_with(&mut self, migration: ReplayedMigration<'a>, broken: Vec<Broken>) {
         for broken in broken {
-            let diagnostic = self.breaks(step, Way::Up, &broken);
+            let diagnostic = self.breaks(migration, Pass::Up, &broken);
             self.pending.insert(broken.what, diagnostic);
         }
-        let mended: Vec<Watched> =
+        let mended: Vec<ViewOrTriggers> =
             self.pending.keys().filter(|what| !self.database.state.broken.contains(what)).cloned().collect();
         for what in mended {
             let Some(mut diagnostic) = self.pending.remove(&what) else { continue };
             diagnostic.severity = Severity::Warning;
-            let id = &step.migration.id;
-            diagnostic.help = vec![format!("`{id}` mends it: do it here already, for databases that stop in between")];
+            let id = &migration.source.id;
+            diagnostic.help =
+                vec![format!("`{id}` repairs it: do that here already, for databases that stop in between")];
             self.found.push(diagnostic);
         }
-        self.applied.push(step);
+        self.applied.push(migration);
         self.states.push(self.database.state.clone());
     }
 
-    /// Reverts the migration that was applied last and applies it again, and leaves no trace: a bad way
-    /// back is found also where an older migration has none, and does not disturb what follows.
-    async fn try_back(&mut self, step: Step<'a>) -> Result<(), String> {
-        let Some(down) = step.down else { return Ok(()) };
+    /// Reverts the last migration and applies it again, in a transaction that is rolled back. So a bad down script is found
+    /// even if an older migration has none, and does not affect later migrations.
+    async fn try_down_and_up(&mut self, migration: ReplayedMigration<'a>) -> Result<(), String> {
+        let Some(down) = migration.down else { return Ok(()) };
         let fits = |sql: Sql<'_>| sql.script.options.transactional && !sql.script.options.foreign_keys_off;
-        if !fits(step.up) || !fits(down) {
+        if !fits(migration.up) || !fits(down) {
             return Ok(());
         }
         let (before, after) = (self.states[self.states.len() - 2].clone(), self.now());
         self.database.begin().await?;
         match self.database.within(down, &before.broken).await {
-            Err(refusal) => self.refused(step, Way::Down, refusal),
-            Ok(broken) if !broken.is_empty() => self.breaks_all(step, Way::Down, &broken),
+            Err(refusal) => self.refused(migration, Pass::Down, refusal),
+            Ok(broken) if !broken.is_empty() => self.breaks_all(migration, Pass::Down, &broken),
             Ok(_) => {
                 let reverted = self.database.catalogue().await?;
-                match self.database.within(step.up, &after.broken).await {
-                    Err(refusal) => self.refused(step, Way::Again, refusal),
-                    Ok(_) => self.leads_back(step, self.applied.len() - 1, &reverted),
+                match self.database.within(migration.up, &after.broken).await {
+                    Err(refusal) => self.refused(migration, Pass::UpAgain, refusal),
+                    Ok(_) => self.check_restored(migration, self.applied.len() - 1, &reverted),
                 }
             }
         }
-        // Gone already, where a failure ended it.
+        // This fails if an error has already ended the transaction.
         let _ = self.database.roll_back().await;
         self.database.state = after;
         Ok(())
     }
 
-    /// Whether there is, behind the way back, what was there before. What cannot be applied again says it by itself.
-    fn leads_back(&mut self, step: Step<'a>, at: usize, reverted: &Catalogue) {
+    /// Checks that the down script has restored the schema.
+    fn check_restored(&mut self, migration: ReplayedMigration<'a>, at: usize, reverted: &Catalogue) {
         if self.catalogues[at] == *reverted {
             return;
         }
         let (wanted, found) = match (self.catalogues[at].schema(&[]), reverted.schema(&[])) {
             (Ok(wanted), Ok(found)) => (wanted, found),
             (Err(unknown), _) | (_, Err(unknown)) => {
-                let note = format!(
-                    "what `{}` leaves behind when it is reverted is not compared: {unknown}",
-                    step.migration.id
-                );
-                let note = self.note(step.script(Way::Down).script, 0..0, note);
+                let note = format!("the schema after reverting `{}` is not compared: {unknown}", migration.source.id);
+                let note = self.note(migration.script(Pass::Down).script, 0..0, note);
                 self.found.push(note);
                 return;
             }
@@ -275,55 +273,55 @@ impl<'a> Replay<'a> {
         let differences = compare(&wanted, &found);
         let mut real = differences.iter().filter(|difference| difference.class == Class::Real);
         let Some(first) = real.next() else { return };
-        let down = step.script(Way::Down);
-        let id = &step.migration.id;
-        let message = format!("`{id}` reverted leaves another schema than before it: {}: {}", first.object, first.what);
-        let mut finding = self.finding(step, Way::Down, first_statement(down), message);
+        let down = migration.script(Pass::Down);
+        let id = &migration.source.id;
+        let message = format!("reverting `{id}` does not restore the schema: {}: {}", first.object, first.what);
+        let mut finding = self.finding(migration, Pass::Down, first_statement(down), message);
         let more: Vec<String> = real.map(|difference| format!("{}: {}", difference.object, difference.what)).collect();
         if !more.is_empty() {
             finding = finding.help(format!("and {}", more.join("; ")));
         }
-        finding = finding.help(format!("let `{}` make the schema what it was before `{id}`", down.script.path));
-        self.stuck.push((self.found.len(), self.folder.show(&down.script.path)));
-        self.strayed = true;
+        finding = finding.help(format!("make `{}` restore the schema that was there before `{id}`", down.script.path));
+        self.incomplete_downs.push((self.found.len(), self.folder.show(&down.script.path)));
+        self.schema_differs = true;
         self.found.push(finding);
     }
 
-    /// Down to the first migration that has no way back, and up again.
+    /// Reverts all migrations down to the first without a down script, and applies them again.
     async fn down_and_up(&mut self) -> Result<(), String> {
-        let tail = self.applied.iter().rev().take_while(|step| step.down.is_some()).count();
+        let tail = self.applied.iter().rev().take_while(|migration| migration.down.is_some()).count();
         let first = self.applied.len() - tail;
         for at in (first..self.applied.len()).rev() {
-            let step = self.applied[at];
-            let Some(down) = step.down else { return Ok(()) };
+            let migration = self.applied[at];
+            let Some(down) = migration.down else { return Ok(()) };
             let known = self.states[at].broken.clone();
             match self.database.run(down, &known).await {
                 Ok(broken) if broken.is_empty() => self.reverted += 1,
                 Ok(broken) => {
-                    self.breaks_all(step, Way::Down, &broken);
+                    self.breaks_all(migration, Pass::Down, &broken);
                     return Ok(());
                 }
                 Err(refusal) => {
-                    self.refused(step, Way::Down, refusal);
+                    self.refused(migration, Pass::Down, refusal);
                     return Ok(());
                 }
             }
-            // Those below it would say the same once more.
-            if !self.strayed {
+            // Older migrations would report the same difference again.
+            if !self.schema_differs {
                 let reverted = self.database.catalogue().await?;
-                self.leads_back(step, at, &reverted);
+                self.check_restored(migration, at, &reverted);
             }
         }
         for at in first..self.applied.len() {
-            let (step, known) = (self.applied[at], self.states[at + 1].broken.clone());
-            match self.database.run(step.up, &known).await {
+            let (migration, known) = (self.applied[at], self.states[at + 1].broken.clone());
+            match self.database.run(migration.up, &known).await {
                 Ok(broken) if broken.is_empty() => {}
                 Ok(broken) => {
-                    self.breaks_all(step, Way::Again, &broken);
+                    self.breaks_all(migration, Pass::UpAgain, &broken);
                     return Ok(());
                 }
                 Err(refusal) => {
-                    self.refused(step, Way::Again, refusal);
+                    self.refused(migration, Pass::UpAgain, refusal);
                     return Ok(());
                 }
             }
@@ -331,21 +329,20 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// The scripts of a migration, or why the replay ends before it.
-    fn step(&self, migration: &'a Migration) -> Result<Step<'a>, Box<Diagnostic>> {
+    /// Returns the scripts of a migration, or why the replay ends before it.
+    fn scripts_of(&self, migration: &'a Migration) -> Result<ReplayedMigration<'a>, Box<Diagnostic>> {
         let Some(up) = sql(&migration.up) else {
             return Err(Box::new(scripts::ends_before(CODE, self.folder, migration)));
         };
         let down = migration.down_script().and_then(sql);
         for sql in [Some(up), down].into_iter().flatten() {
             if let Some(statement) = sql.statements.iter().find(|statement| leaves(sql.script, statement)) {
-                let message =
-                    format!("the replay ends before `{}`: this statement is about another file", migration.id);
+                let message = format!("the replay ends before `{}`: this statement uses another file", migration.id);
                 let note = self.note(sql.script, statement.range.clone(), message);
                 return Err(Box::new(note.help("a replay touches no file")));
             }
         }
-        Ok(Step { migration, up, down })
+        Ok(ReplayedMigration { source: migration, up, down })
     }
 
     fn note(&self, script: &Script, range: std::ops::Range<usize>, message: String) -> Diagnostic {
@@ -355,23 +352,23 @@ impl<'a> Replay<'a> {
     fn stop(&mut self, note: Diagnostic) {
         self.stopped = true;
         self.found.push(note);
-        // What the rest may mend is not known.
+        // The migrations that did not run may repair it.
         self.pending.values_mut().for_each(|diagnostic| diagnostic.severity = Severity::Warning);
     }
 
-    fn refused(&mut self, step: Step<'a>, way: Way, refusal: Refusal) {
-        let sql = step.script(way);
+    fn refused(&mut self, migration: ReplayedMigration<'a>, pass: Pass, refusal: Refusal) {
+        let sql = migration.script(pass);
         let range = refusal.at.or(Some(0)).and_then(|at| sql.statements.get(at)).map(|found| found.range.clone());
         let range = range.unwrap_or(0..0);
-        let id = &step.migration.id;
-        if refusal.is_of_the_app() {
-            let (what, ends) = match way {
-                Way::Up => ("the replay ends here", true),
-                Way::Down | Way::Again => ("the way back is not replayed", false),
+        let id = &migration.source.id;
+        if refusal.is_app_defined() {
+            let (what, ends) = match pass {
+                Pass::Up => ("the replay ends here", true),
+                Pass::Down | Pass::UpAgain => ("the down script is not replayed", false),
             };
             let note = self.note(sql.script, range, format!("{what}: {}", refusal.message));
-            let note =
-                note.help("SQLite itself has none of this name: the program that embeds the set may register it");
+            let note = note
+                .help("SQLite itself has nothing of this name, but the program that embeds the set may register it");
             if ends {
                 self.stop(note);
             } else {
@@ -379,52 +376,52 @@ impl<'a> Replay<'a> {
             }
             return;
         }
-        let message = match (way, refusal.at) {
-            (Way::Up, Some(_)) => format!("SQLite refuses this statement: {}", refusal.message),
-            (Way::Down, Some(_)) => format!("`{id}` cannot be reverted: {}", refusal.message),
-            (Way::Again, Some(_)) => {
-                format!("`{id}` cannot be applied again once it was reverted: {}", refusal.message)
+        let message = match (pass, refusal.at) {
+            (Pass::Up, Some(_)) => format!("SQLite refuses this statement: {}", refusal.message),
+            (Pass::Down, Some(_)) => format!("`{id}` cannot be reverted: {}", refusal.message),
+            (Pass::UpAgain, Some(_)) => {
+                format!("`{id}` cannot be applied again after it was reverted: {}", refusal.message)
             }
-            (Way::Up | Way::Down | Way::Again, None) => {
+            (Pass::Up | Pass::Down | Pass::UpAgain, None) => {
                 format!("the transaction of this script cannot be committed: {}", refusal.message)
             }
         };
-        let mut diagnostic = self.finding(step, way, range, message);
+        let mut diagnostic = self.finding(migration, pass, range, message);
         if refusal.message.starts_with("error in view") || refusal.message.starts_with("error in trigger") {
-            diagnostic = diagnostic.help("drop it before the change, and create it again behind it");
+            diagnostic = diagnostic.help("drop it before the change, and create it again after it");
         }
-        let diagnostic = match way {
-            Way::Up => match self.applied.last() {
+        let diagnostic = match pass {
+            Pass::Up => match self.applied.last() {
                 None => {
-                    diagnostic.help("the set begins with an empty database; where yours does not, say `--no-replay`, or `check` in a build script")
+                    diagnostic.help("the replay starts with an empty database; if your set does not, use `--no-replay`, or `check` in a build script")
                 }
                 Some(last) => diagnostic.help(format!(
-                    "the replay ran everything up to `{}` before it, on an empty database",
-                    last.migration.id
+                    "before it, the replay ran everything up to `{}`, on an empty database",
+                    last.source.id
                 )),
             },
-            Way::Down => diagnostic,
-            Way::Again => diagnostic.help(format!(
-                "let `{}` undo everything that the migration does",
-                step.down.map_or("", |down| down.script.path.as_str())
+            Pass::Down => diagnostic,
+            Pass::UpAgain => diagnostic.help(format!(
+                "make `{}` undo everything that the migration does",
+                migration.down.map_or("", |down| down.script.path.as_str())
             )),
         };
-        if let (Way::Again, Some(down)) = (way, step.down) {
-            self.stuck.push((self.found.len(), self.folder.show(&down.script.path)));
+        if let (Pass::UpAgain, Some(down)) = (pass, migration.down) {
+            self.incomplete_downs.push((self.found.len(), self.folder.show(&down.script.path)));
         }
         self.found.push(diagnostic);
-        self.stopped = self.stopped || way == Way::Up;
+        self.stopped = self.stopped || pass == Pass::Up;
     }
 
-    fn breaks_all(&mut self, step: Step<'a>, way: Way, broken: &[Broken]) {
+    fn breaks_all(&mut self, migration: ReplayedMigration<'a>, pass: Pass, broken: &[Broken]) {
         for broken in broken {
-            let diagnostic = self.breaks(step, way, broken);
+            let diagnostic = self.breaks(migration, pass, broken);
             self.found.push(diagnostic);
         }
     }
 
-    fn breaks(&self, step: Step<'a>, way: Way, broken: &Broken) -> Diagnostic {
-        let statement = step.script(way).statements.get(broken.at);
+    fn breaks(&self, migration: ReplayedMigration<'a>, pass: Pass, broken: &Broken) -> Diagnostic {
+        let statement = migration.script(pass).statements.get(broken.at);
         let range = statement.map_or(0..0, |statement| statement.range.clone());
         let kind = statement.map_or(StatementKind::Other, |statement| statement.kind);
         let since = if matches!(kind, StatementKind::CreateView | StatementKind::CreateTrigger) {
@@ -433,30 +430,36 @@ impl<'a> Replay<'a> {
             "from this statement on "
         };
         let (message, help) = match &broken.what {
-            Watched::View(view) => {
+            ViewOrTriggers::View(view) => {
                 let help = match since {
-                    "" => "SQLite takes a view as it is written, and looks into it when it is read".to_owned(),
-                    _ => "drop the view before it, and create it again behind it".to_owned(),
+                    "" => "SQLite accepts any view, and checks it only when it is read".to_owned(),
+                    _ => "drop the view before it, and create it again after it".to_owned(),
                 };
                 (format!("{since}the view `{view}` cannot be read: {}", broken.message), help)
             }
-            Watched::Triggers { verb, table } => {
+            ViewOrTriggers::Triggers { verb, table } => {
                 let help = match since {
-                    "" => "SQLite takes a trigger as it is written, and looks into it when it is fired".to_owned(),
-                    _ => format!("drop the trigger of `{table}` before it, and create it again behind it"),
+                    "" => "SQLite accepts any trigger, and checks it only when it fires".to_owned(),
+                    _ => format!("drop the trigger of `{table}` before it, and create it again after it"),
                 };
-                (format!("{since}no {verb} `{table}` works, for its triggers: {}", broken.message), help)
+                (format!("{since}every {verb} `{table}` fails in its triggers: {}", broken.message), help)
             }
         };
-        self.finding(step, way, range, message).help(help)
+        self.finding(migration, pass, range, message).help(help)
     }
 
-    /// A failure of a script. What is released and as it was is only warned of, as it may not be edited,
-    /// and so is a way back that was never written: folders of other tools have such files.
-    fn finding(&self, step: Step<'a>, way: Way, range: std::ops::Range<usize>, message: String) -> Diagnostic {
-        let script = step.script(way).script;
+    /// Makes a diagnostic about a script. It is only a warning if the script is frozen, as it may not be edited, or if the
+    /// down script is empty: folders of other tools have such files.
+    fn finding(
+        &self,
+        migration: ReplayedMigration<'a>,
+        pass: Pass,
+        range: std::ops::Range<usize>,
+        message: String,
+    ) -> Diagnostic {
+        let script = migration.script(pass).script;
         let found = Diagnostic::error(CODE, self.folder.show(&script.path), message).at(&script.text, range, "");
-        let unwritten = way != Way::Up && step.down.is_some_and(|down| down.statements.is_empty());
+        let unwritten = pass != Pass::Up && migration.down.is_some_and(|down| down.statements.is_empty());
         if unwritten || script.state == ScriptState::Frozen {
             Diagnostic { severity: Severity::Warning, ..found }
         } else {
@@ -465,39 +468,39 @@ impl<'a> Replay<'a> {
     }
 
     fn end(mut self, version: &str) -> Replayed {
-        for (what, message) in std::mem::take(&mut self.database.unseen) {
+        for (what, message) in std::mem::take(&mut self.database.unchecked) {
             let what = match what {
-                Watched::View(view) => format!("the view `{view}`"),
-                Watched::Triggers { table, .. } => format!("the triggers of `{table}`"),
+                ViewOrTriggers::View(view) => format!("the view `{view}`"),
+                ViewOrTriggers::Triggers { table, .. } => format!("the triggers of `{table}`"),
             };
-            let note = format!("{what} could not be looked at: {message}");
+            let note = format!("{what} could not be checked: {message}");
             let note = Diagnostic::warning(CODE, self.folder.shown.clone(), note)
-                .help("SQLite itself has none of this name: the program that embeds the set may register it");
+                .help("SQLite itself has nothing of this name, but the program that embeds the set may register it");
             self.found.push(Diagnostic { severity: Severity::Note, ..note });
         }
         let (applied, all) = (self.applied.len(), self.folder.migrations.len());
         let of = if applied < all { format!(" of {all}") } else { String::new() };
         let back = if self.reverted > 0 { format!(", {} down and up again", self.reverted) } else { String::new() };
         let summary = format!("replayed on SQLite {version}: {applied}{of} up{back}");
-        Replayed { diagnostics: self.found, stuck: self.stuck, summary }
+        Replayed { diagnostics: self.found, incomplete_downs: self.incomplete_downs, summary }
     }
 }
 
-impl<'a> Step<'a> {
-    fn script(&self, way: Way) -> Sql<'a> {
-        match way {
-            Way::Up | Way::Again => self.up,
-            Way::Down => self.down.unwrap_or(self.up),
+impl<'a> ReplayedMigration<'a> {
+    fn script(&self, pass: Pass) -> Sql<'a> {
+        match pass {
+            Pass::Up | Pass::UpAgain => self.up,
+            Pass::Down => self.down.unwrap_or(self.up),
         }
     }
 }
 
-/// Where the first statement of a script is.
+/// Returns the range of the first statement of a script.
 fn first_statement(sql: Sql<'_>) -> std::ops::Range<usize> {
     sql.statements.first().map_or(0..0, |statement| statement.range.clone())
 }
 
-/// The statements of a script in SQLite's dialect; a Rust step has none.
+/// Returns the statements of a script in SQLite's dialect; `None` for a Rust step.
 fn sql(script: &Script) -> Option<Sql<'_>> {
     Sql::of(script, Dialect::Sqlite)
 }

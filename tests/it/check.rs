@@ -271,7 +271,7 @@ error[replay]: SQLite refuses this statement: no such table: usrs
 4 | INSERT INTO usrs (name)
   | ^^^^^^^^^^^^^^^^^^^^^^^
   |
-  = help: the replay ran everything up to `0001_create_users` before it, on an empty database
+  = help: before it, the replay ran everything up to `0001_create_users`, on an empty database
 ",
         "1 of 3 up",
     );
@@ -300,13 +300,13 @@ error[replay]: `0001_create_users` cannot be reverted: no such table: user
 2 | DROP TABLE user;
   | ^^^^^^^^^^^^^^^^
 
-error[replay]: `0002_more` cannot be applied again once it was reverted: table more already exists
+error[replay]: `0002_more` cannot be applied again after it was reverted: table more already exists
  --> app/migrations/0002_more.up.sql:1:1
   |
 1 | CREATE TABLE more (x);
   | ^^^^^^^^^^^^^^^^^^^^^^
   |
-  = help: let `0002_more.down.sql` undo everything that the migration does
+  = help: make `0002_more.down.sql` undo everything that the migration does
 ",
         "3 up",
     );
@@ -321,7 +321,7 @@ fn what_a_down_script_leaves_behind_is_said_once() {
     let scratch = sqlite(&[USERS, USERS_DOWN, more, keeps]);
     scratch.write("app/migrations/migrations.toml", "dialects = [\"sqlite\"]\n");
     let finding = "\
-error[replay]: `0002_more` cannot be applied again once it was reverted: table more already exists
+error[replay]: `0002_more` cannot be applied again after it was reverted: table more already exists
  --> app/migrations/0002_more.down.sql:1:1
   |
 1 | DROP TABLE IF EXISTS mor;
@@ -337,8 +337,8 @@ error[replay]: `0002_more` cannot be applied again once it was reverted: table m
     scratch.write("app/migrations/0002_more.up.sql", "CREATE TABLE IF NOT EXISTS more (x);");
     let said = scratch.run(&["check"]);
     let same = finding.replace(
-        "`0002_more` cannot be applied again once it was reverted: table more already exists",
-        "`0002_more` reverted leaves another schema than before it: table more: is new",
+        "`0002_more` cannot be applied again after it was reverted: table more already exists",
+        "reverting `0002_more` does not restore the schema: table more: is new",
     );
     assert!(said.code == 1 && said.stderr.starts_with(&same), "{}", said.stderr);
 }
@@ -351,13 +351,13 @@ fn a_way_back_that_leads_elsewhere_is_found() {
         &of("ALTER TABLE users ADD COLUMN email TEXT;\n", "ALTER TABLE users RENAME COLUMN email TO mail;\n"),
         1,
         "\
-error[replay]: `0002_x` reverted leaves another schema than before it: table users: column mail is new
+error[replay]: reverting `0002_x` does not restore the schema: table users: column mail is new
  --> app/migrations/0002_x.down.sql:1:1
   |
 1 | ALTER TABLE users RENAME COLUMN email TO mail;
   | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   |
-  = help: let `0002_x.down.sql` make the schema what it was before `0002_x`
+  = help: make `0002_x.down.sql` restore the schema that was there before `0002_x`
 ",
         "2 up",
     );
@@ -371,7 +371,7 @@ error[replay]: `0002_x` reverted leaves another schema than before it: table use
     };
     let up = rebuild("id INTEGER PRIMARY KEY, name TEXT NOT NULL");
     let lost = of(&up, &rebuild("id INTEGER PRIMARY KEY, name TEXT UNIQUE")).run(&["check"]).fails(1);
-    assert!(lost.contains("reverted leaves another schema than before it: table users: "), "{lost}");
+    assert!(lost.contains("does not restore the schema: table users: "), "{lost}");
     assert!(lost.contains("app/migrations/0002_x.down.sql:2:1") && lost.matches("[replay]").count() == 1, "{lost}");
     let same = of(&up, &rebuild("id INTEGER PRIMARY KEY, name TEXT"));
     check(&same, 0, "", "2 up, 2 down and up again");
@@ -387,7 +387,7 @@ error[replay]: `0002_x` reverted leaves another schema than before it: table use
 fn a_way_back_that_was_never_written_is_warned_of() {
     let scratch = sqlite(&[USERS, ("0001_create_users.down.sql", "-- Add down migration script here\n")]);
     let said = scratch.run(&["check"]);
-    let warning = "warning[replay]: `0001_create_users` cannot be applied again once it was reverted: table users";
+    let warning = "warning[replay]: `0001_create_users` cannot be applied again after it was reverted: table users";
     assert!(said.code == 0 && said.stderr.contains(warning), "{}", said.stderr);
 }
 
@@ -406,10 +406,10 @@ fn broken_views_and_triggers_are_found_where_they_break() {
   |
   = help: ";
     let scratch = sqlite(&[USERS, rebuild]);
-    check(&scratch, 1, &format!("error{finding}drop the view before it, and create it again behind it"), "2 up");
+    check(&scratch, 1, &format!("error{finding}drop the view before it, and create it again after it"), "2 up");
     let mend = "DROP VIEW names;\nCREATE VIEW names AS SELECT nick FROM users;\n";
     scratch.write("app/migrations/0003_mend.sql", mend);
-    let help = "`0003_mend` mends it: do it here already, for databases that stop in between";
+    let help = "`0003_mend` repairs it: do that here already, for databases that stop in between";
     check(&scratch, 0, &format!("warning{finding}{help}"), "3 up");
     scratch.write("app/migrations/0002_rebuild.sql", &format!("{}{mend}", rebuild.1));
     check(&scratch, 0, "", "3 up");
@@ -425,7 +425,7 @@ error[replay]: the view `nicks` cannot be read: no such column: nick
 1 | CREATE VIEW nicks AS
   | ^^^^^^^^^^^^^^^^^^^^
   |
-  = help: SQLite takes a view as it is written, and looks into it when it is read
+  = help: SQLite accepts any view, and checks it only when it is read
 ",
         "2 up",
     );
@@ -435,13 +435,13 @@ error[replay]: the view `nicks` cannot be read: no such column: nick
         &sqlite(&[USERS, ("0002_log.sql", trigger), ("0003_no_log.sql", "DROP TABLE log;")]),
         1,
         "\
-error[replay]: from this statement on no INSERT into `users` works, for its triggers: no such table: main.log
+error[replay]: from this statement on every INSERT into `users` fails in its triggers: no such table: main.log
  --> app/migrations/0003_no_log.sql:1:1
   |
 1 | DROP TABLE log;
   | ^^^^^^^^^^^^^^^
   |
-  = help: drop the trigger of `users` before it, and create it again behind it
+  = help: drop the trigger of `users` before it, and create it again after it
 ",
         "3 up",
     );
@@ -459,7 +459,7 @@ fn foreign_keys_are_enforced_as_in_a_run() {
     let off = "-- lockgate: foreign-keys off\nDELETE FROM a;";
     let said = sqlite(&[tables, ("0002_x.sql", off)]).run(&["check"]).fails(1);
     assert!(
-        said.contains("cannot be committed: a foreign key points to a row that is not there: row 1 of `b` to `a`"),
+        said.contains("cannot be committed: a foreign key points to a row that does not exist: row 1 of `b` to `a`"),
         "{said}"
     );
     let both = "-- lockgate: foreign-keys off\nDELETE FROM a;\nDELETE FROM b;";
@@ -492,7 +492,7 @@ note[replay]: the replay ends before `0002_hash`: a Rust step runs in its own pr
         ("SELECT name FROM users ORDER BY name COLLATE german;", "no such collation sequence: german"),
         (
             "CREATE VIEW slugs AS SELECT slug(name) FROM users;",
-            "the view `slugs` could not be looked at: no such function",
+            "the view `slugs` could not be checked: no such function",
         ),
     ] {
         let said = sqlite(&[USERS, ("0002_x.sql", text)]).run(&["check"]);
@@ -507,7 +507,7 @@ note[replay]: the replay ends before `0002_hash`: a Rust step runs in its own pr
         let scratch = sqlite(&[USERS, ("0002_x.sql", &format!("-- lockgate: no-transaction\n{text}"))]);
         let before = scratch.everything();
         let said = scratch.run(&["check"]);
-        assert!(said.code == 0 && said.stderr.contains("this statement is about another file"), "{}", said.stderr);
+        assert!(said.code == 0 && said.stderr.contains("this statement uses another file"), "{}", said.stderr);
         assert_eq!(scratch.everything(), before);
     }
     let said = sqlite(&[USERS, step]).run(&["check", "--format", "json"]).succeeds();
@@ -531,5 +531,5 @@ fn what_is_released_is_warned_of_and_what_is_not_sql_yet_is_not_replayed() {
     let scratch = sqlite(&[USERS, ("0002_x.sql", "INSERT INTO usrs VALUES ('1);")]);
     let said = scratch.run(&["check"]);
     assert!(said.code == 1 && !said.stderr.contains("[replay]"), "{}", said.stderr);
-    assert!(said.stdout.contains("; not replayed before the errors are put right"), "{}", said.stdout);
+    assert!(said.stdout.contains("; not replayed: fix the errors first"), "{}", said.stdout);
 }

@@ -164,7 +164,7 @@ fn a_statement_that_postgres_refuses_is_shown_with_its_place() {
 5 |   ADD COLUMN age intger;
   |                  ^^^^^^
   |
-  = help: the trace ran everything up to `0001_create_users` before it, on an empty database
+  = help: before it, the trace ran everything up to `0001_create_users`, on an empty database
 ";
     let run = scratch.run(&["check", "--trace"]).fails(1);
     assert_eq!(run, format!("error{finding}\nerror: there is 1 problem\n"));
