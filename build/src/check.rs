@@ -1,5 +1,4 @@
-//! What the macro would say of a folder, said to cargo before the crate is compiled; and what a replay
-//! finds, which no compiler knows.
+//! Reports the errors and warnings of a folder to cargo before the crate is compiled, and those of a replay.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -10,11 +9,11 @@ use lockgate_source::{Severity, build_warnings};
 
 use crate::Folder;
 
-/// Watches the folder `migrations` beside the crate's `Cargo.toml`, and says what is wrong with it.
+/// Watches the folder `migrations` next to the crate's `Cargo.toml`, and checks it.
 ///
-/// Each error and each warning is said once in a build, with file, line, column and the way out: errors
-/// here, and the crate is not compiled; warnings here, and `embed_migrations!` is silent about them. The
-/// lines look like cargo's own, so that whoever reads the output of cargo finds them.
+/// Each error and warning is reported once in a build, with file, line, column and what to do. After an error the crate is
+/// not compiled. `embed_migrations!` does not repeat the warnings. The lines look like cargo's own, so that tools which
+/// read the output of cargo find them.
 ///
 /// ```toml
 /// [build-dependencies]
@@ -34,9 +33,9 @@ pub fn check() {
     check_folder("migrations");
 }
 
-/// Does what [`check`] does for another folder, named as in `embed_migrations!`: relative to the
-/// directory of the crate's `Cargo.toml`. A crate that embeds several calls it for each. Where
-/// `embed_migrations!` is told that the tests are elsewhere, [`folder`](crate::folder) is too.
+/// Does what [`check`] does for another folder, relative to the directory of the crate's `Cargo.toml`, as in
+/// `embed_migrations!`. A crate that embeds several folders calls it for each. If the tests are in another folder, use
+/// [`folder`](crate::folder).
 ///
 /// ```no_run
 /// lockgate_build::check_folder("../db/migrations");
@@ -45,12 +44,12 @@ pub fn check_folder(path: impl AsRef<Path>) {
     crate::folder(path).check();
 }
 
-/// Does what [`check`] does, and runs the set up, down and up again on an empty SQLite in memory: missing
-/// tables, bad columns, broken views and ways back that are none do not build, and are shown with file,
-/// line and column. It is the SQLite that the workspace's programs embed.
+/// Does what [`check`] does, and runs the set up, down and up again on an empty in-memory SQLite. A missing table, a wrong
+/// column, a broken view or a down script that does not restore the schema fails the build, with file, line and column. It
+/// is the SQLite that the workspace's programs embed.
 ///
-/// The policy has to name `sqlite` among its `dialects`. The replay ends before a Rust step, which runs in
-/// its own program alone; `cargo xtask check` shows how far it came, and a build with `-vv`.
+/// The policy must name `sqlite` among its `dialects`. The replay ends before a Rust step, which only its own program can
+/// run. `cargo xtask check` shows how far the replay came, as does a build with `-vv`.
 ///
 /// ```toml
 /// [build-dependencies]
@@ -71,8 +70,8 @@ pub fn replay() {
     replay_folder("migrations");
 }
 
-/// Does what [`replay`] does for another folder, named as in `embed_migrations!`: relative to the
-/// directory of the crate's `Cargo.toml`.
+/// Does what [`replay`] does for another folder, relative to the directory of the crate's `Cargo.toml`, as in
+/// `embed_migrations!`.
 ///
 /// ```no_run
 /// lockgate_build::replay_folder("../db/migrations");
@@ -100,7 +99,7 @@ impl Folder {
     }
 }
 
-/// Watches and reads a folder, looks at it as `more` does, and says what was found.
+/// Watches and checks a folder, calls `more` for further checks, and prints what was found.
 fn looked_at(folder: &Folder, more: impl FnOnce(&mut Loaded, &mut String)) {
     let crate_directory = crate::crate_directory();
     let mut lines = folder.instructions(&crate_directory);
@@ -108,7 +107,7 @@ fn looked_at(folder: &Folder, more: impl FnOnce(&mut Loaded, &mut String)) {
     let path = folder.path.to_string_lossy();
     let (tests, root) = (tests.as_deref(), workspace(&crate_directory));
     let mut loaded = load_embedded(&crate_directory, &path, tests, root, Dialects::NONE);
-    // What the macro will find is known before more is looked at.
+    // The macro will find the same as is found here, before `more` adds to it.
     let said = build_warnings::variable(&loaded);
     more(&mut loaded, &mut lines);
     for found in &loaded.diagnostics {
@@ -125,14 +124,14 @@ fn looked_at(folder: &Folder, more: impl FnOnce(&mut Loaded, &mut String)) {
     crate::say(&lines);
 }
 
-/// What a replay finds, and in `lines` why there was none.
+/// Replays the folder. If it is not replayed, `lines` gets the reason.
 #[cfg(feature = "replay")]
 fn replayed(loaded: &mut Loaded, lines: &mut String) {
     if !lockgate_replay::is_replayed(&loaded.folder) && !loaded.has_errors() {
         let shown = &loaded.folder.shown;
         let why = format!(
-            "`{shown}` is not replayed, as its policy does not name `sqlite`: say `dialects = [\"sqlite\"]` in \
-             `{shown}/migrations.toml`, or `lockgate_build::check` in the build script"
+            "`{shown}` is not replayed, as its policy does not name `sqlite`: write `dialects = [\"sqlite\"]` in \
+             `{shown}/migrations.toml`, or call `lockgate_build::check` in the build script"
         );
         return told(lines, "cargo::warning=", &why);
     }
@@ -142,15 +141,15 @@ fn replayed(loaded: &mut Loaded, lines: &mut String) {
     }
 }
 
-/// An instruction of cargo is one line.
+/// Writes each line of a text as an instruction for cargo.
 fn told(lines: &mut String, instruction: &str, text: &str) {
     for line in text.lines() {
         writeln!(lines, "{instruction}{line}").expect("writing to a string does not fail");
     }
 }
 
-/// Where cargo runs the compiler: the root of the workspace, or the crate itself where it is in none.
-/// A build script is run elsewhere and is not told; if this is mistaken, paths are shown from there.
+/// Returns the directory in which cargo runs the compiler: the root of the workspace, or that of the crate. A build script
+/// runs in another directory and is not told. If the guess is wrong, only the shown paths differ.
 fn workspace(crate_directory: &Path) -> &Path {
     let is_root = |directory: &&Path| {
         let manifest = std::fs::read_to_string(directory.join("Cargo.toml")).unwrap_or_default();

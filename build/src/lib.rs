@@ -1,40 +1,36 @@
-//! For a build script: builds the crate again when a migration is added, deleted or moved; and, if
-//! asked, says what is wrong with the folder, and runs it on an SQLite in memory.
+//! For build scripts: rebuilds the crate when a migration is added, deleted or moved. With features, it also checks the
+//! folder and runs it on an in-memory SQLite.
 //!
-//! The compiler knows by itself when a file that it has read was edited. That there is a *new* file
-//! only a build script can tell, `build.rs`:
+//! Cargo notices edits of embedded files by itself. It notices a *new* file only with a build script, `build.rs`:
 //!
 //! ```no_run
 //! lockgate_build::watch();
 //! ```
 //!
-//! Without one, `cargo xtask new-migration` still makes the crate build again: it changes the
-//! lockfile, which the compiler has read.
+//! Even without a build script, `cargo xtask new-migration` causes a rebuild, as it changes the lockfile, which is embedded.
 //!
-//! With [`watch`] alone this crate stands on the standard library and nothing else, and what is wrong
-//! with the folder `embed_migrations!` says. Two features add to it:
+//! [`watch`] needs only the standard library, and leaves the checks to `embed_migrations!`. Two features add functions:
 //!
-//! | feature | function | what it does beside watching |
+//! | feature | function | what it does in addition |
 //! |---|---|---|
-//! | `check` | `check()` | what the macro would say, the build script says: errors stop the build before the crate is compiled, and warnings, said here, are not said again by the macro |
-//! | `replay` | `replay()` | the same, and the set runs up, down and up again on an SQLite in memory |
+//! | `check` | `check()` | reports the errors and warnings of the macro: errors stop the build before the crate is compiled, and the macro does not repeat the warnings |
+//! | `replay` | `replay()` | does the same, and runs the set up, down and up again on an in-memory SQLite |
 //!
-//! All of it costs something only when the folder has changed: cargo does not run the script before.
+//! This takes time only when the folder has changed, as cargo does not run the script otherwise.
 //!
 //! # A file that is replaced by an older one
 //!
-//! Cargo goes by the time at which a file was changed, for build scripts as for source files, and never by
-//! contents. A migration that is replaced by one with an older time (`cp -p`, `tar`, `rsync -t`, a cache
-//! that is restored in CI) builds nothing, and the old text stays in the program. No build script can help
-//! there: cargo does not run it, and one that it always ran would build the crate anew each time. After
-//! such a copy, type
+//! Cargo compares modification times and never contents, for build scripts as for source files. A migration that is
+//! replaced by a file with an older time (`cp -p`, `tar`, `rsync -t`, a cache that is restored in CI) does not cause a
+//! rebuild, and the old text stays in the program. A build script cannot help: cargo does not run it, and one that always
+//! runs would rebuild the crate each time. After such a copy, run
 //!
 //! ```sh
 //! find migrations -type f -exec touch {} +
 //! ```
 //!
-//! The test `embedded_is_what_is_on_disk`, which `lockgate_harness::migration_tests!` makes, compares the
-//! contents and names the files to touch.
+//! The test `embedded_is_what_is_on_disk` of `lockgate_harness::migration_tests!` compares the contents, and names the
+//! files to touch.
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
@@ -51,16 +47,15 @@ pub use check::{check, check_folder};
 #[cfg(feature = "replay")]
 pub use check::{replay, replay_folder};
 
-/// Watches the folder `migrations` beside the crate's `Cargo.toml`, and `tests/migrations`.
+/// Watches the folders `migrations` and `tests/migrations` next to the crate's `Cargo.toml`.
 ///
 /// Call it from `build.rs`; anywhere else it only prints.
 pub fn watch() {
     watch_folder("migrations");
 }
 
-/// Watches another folder, named as in `embed_migrations!`: relative to the directory of the crate's
-/// `Cargo.toml`. Its policy and lockfile are in it and watched too, and so is `tests/migrations`
-/// beside it and beside the `Cargo.toml`, where there is one.
+/// Watches another folder, relative to the directory of the crate's `Cargo.toml`, as in `embed_migrations!`. It also
+/// watches `tests/migrations` next to that folder and next to the `Cargo.toml`, where they exist.
 ///
 /// ```no_run
 /// lockgate_build::watch_folder("../db/migrations");
@@ -69,7 +64,7 @@ pub fn watch_folder(path: impl AsRef<Path>) {
     folder(path).watch();
 }
 
-/// A folder, named as in `embed_migrations!`, whose tests may be elsewhere than in `tests/migrations`.
+/// Names a folder, as in `embed_migrations!`, whose tests may be in another folder than `tests/migrations`.
 ///
 /// ```no_run
 /// // As in `embed_migrations!("migrations", tests = "tests/schema")`.
@@ -79,7 +74,7 @@ pub fn folder(path: impl AsRef<Path>) -> Folder {
     Folder { path: path.as_ref().to_owned(), tests: None }
 }
 
-/// A folder of migrations, and where its tests are: what [`folder`] gives.
+/// A folder of migrations and the folder of its tests: see [`folder`].
 #[derive(Clone, Debug)]
 #[must_use = "nothing is done before `watch` or `check`"]
 pub struct Folder {
@@ -88,40 +83,40 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Where the tests of the migrations are, relative to the directory of the crate's `Cargo.toml`: what
-    /// `embed_migrations!` and `migration_tests!` are told by `tests = "…"`.
+    /// Sets the folder of the tests, relative to the directory of the crate's `Cargo.toml`, as the option `tests = "…"` of
+    /// `embed_migrations!` and `migration_tests!` does.
     pub fn tests(mut self, path: impl AsRef<Path>) -> Self {
         self.tests = Some(path.as_ref().to_owned());
         self
     }
 
-    /// Watches it, as [`watch`] does.
+    /// Does what [`watch`] does.
     pub fn watch(&self) {
         say(&self.instructions(&crate_directory()));
     }
 }
 
-/// The directory of the crate's `Cargo.toml`, of which cargo tells a build script.
+/// Returns the directory of the crate's `Cargo.toml`, which cargo passes to a build script.
 fn crate_directory() -> PathBuf {
     std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default().into()
 }
 
-/// Says this to cargo.
+/// Prints instructions for cargo.
 fn say(instructions: &str) {
-    // A build script whose output nobody reads has nobody to tell.
+    // If stdout is closed, nobody reads the instructions.
     let _ = std::io::stdout().write_all(instructions.as_bytes());
 }
 
 impl Folder {
-    /// What is printed for cargo. A directory stands for everything in it, at any depth.
+    /// Returns the instructions for cargo, which watches a directory with everything in it.
     fn instructions(&self, crate_directory: &Path) -> String {
         let mut lines = String::new();
         let mut watch = |path: &Path| {
             writeln!(lines, "cargo::rerun-if-changed={}", path.display()).expect("writing to a string does not fail");
         };
         let folder = &self.path;
-        // A path that is not there makes every build a new one. That is right for the folder, without
-        // which the crate does not compile, and for nothing else.
+        // Cargo reruns the script in every build while a watched path is missing. That is right only for the folder, as the
+        // crate does not compile without it.
         watch(folder);
         if let Some(tests) = &self.tests {
             if crate_directory.join(tests).is_dir() {
@@ -133,7 +128,7 @@ impl Folder {
             Some(Component::Normal(_)) => folder.parent().unwrap_or(Path::new("")).to_owned(),
             _ => folder.join(".."),
         };
-        // The macro looks for the tests of a folder in its own crate, wherever the folder is.
+        // The macro looks for the tests in its own crate, wherever the folder is.
         let own = Path::new("tests").join("migrations");
         let tests = beside.join(&own);
         if crate_directory.join(&tests).is_dir() {

@@ -1,4 +1,4 @@
-//! A migration that is added, deleted or moved rebuilds the program; one that is edited does so anyway.
+//! Rebuilds the program when a migration is added, deleted or moved. Cargo notices edits by itself.
 
 fn main() {
     lockgate_build::watch_folder("../../migrations");

@@ -1,4 +1,4 @@
-//! The cases: which set, which fault at which moment, what is looked at afterwards, and one further run.
+//! The cases of the campaign. Each has a set, a fault at some moment of a run, checks afterwards, and one further run.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -10,16 +10,16 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
+use crate::databases::{CaseDatabase, Runner, Server};
 use crate::oracle::{self, Facts, Told};
 use crate::pooler::{self, Pooler};
 use crate::proxy::{How, Proxy};
 use crate::runner::{self, Order, Verb, Via};
 use crate::set::{self, Flavour, Set};
 use crate::table::{self, Lines};
-use crate::world::{Place, Runner, Server};
-use crate::{Backend, Options, left, say};
+use crate::{Backend, Options, say, session_state};
 
-/// What goes wrong. Numbers in thousandths say how far into the run.
+/// A fault. Numbers are thousandths of the run, at which the fault happens.
 #[derive(Clone, Debug, PartialEq)]
 enum Fault {
     /// SIGKILL of the runner.
@@ -27,12 +27,12 @@ enum Fault {
         far: u32,
         delay_us: u64,
     },
-    /// Something on the wire.
+    /// A fault on the network connection.
     Wire {
         far: u32,
         how: How,
     },
-    /// The server ends the session, or cancels what it does.
+    /// The server terminates the session, or cancels its statement.
     Terminate {
         far: u32,
         cancel: bool,
@@ -41,7 +41,7 @@ enum Fault {
     Failing {
         far: u32,
     },
-    /// Runners at once, one of them perhaps killed.
+    /// Several runners at once, of which one may be killed.
     Many {
         runners: usize,
         kill: bool,
@@ -50,7 +50,7 @@ enum Fault {
     Dropped {
         after_ms: u64,
     },
-    /// An application holds what is needed, until the runner gives up or for a moment.
+    /// An application holds a lock that the run needs, until the runner gives up or for a moment.
     Blocked {
         moment: bool,
     },
@@ -72,14 +72,14 @@ enum Fault {
         /// The file system itself is small, rather than the database's limit.
         mounted: bool,
     },
-    /// SQLite: somebody reads, until the runner gives up or for a moment.
+    /// SQLite: another connection reads, until the runner gives up or for a moment.
     Reader {
         moment: bool,
     },
     Clock {
         far: u32,
     },
-    /// The runner is stopped for a while, and another one comes.
+    /// The runner is stopped for a while, and another one starts.
     Paused {
         far: u32,
     },
@@ -221,12 +221,12 @@ fn draw(backend: Backend, seed: u64, number: u64) -> Case {
     Case { number, backend, set, down, via, whole_run, wal, fault }
 }
 
-/// What a case came to.
+/// The result of a case.
 struct Outcome {
     landed: bool,
     skipped: Option<String>,
     violations: Vec<String>,
-    /// How the runs ended, for who looks at a violation.
+    /// How the runs ended, to help with a violation.
     story: Vec<String>,
 }
 
@@ -403,7 +403,7 @@ async fn one(campaign: &Campaign, case: &Case) -> Outcome {
                     _ => None,
                 };
                 let folder = small.as_ref().map_or(campaign.place.path(), |mounted| mounted.folder.path());
-                let place = Place::file(folder).await.map_err(|e| e.to_string())?;
+                let place = CaseDatabase::file(folder).await.map_err(|e| e.to_string())?;
                 if case.wal {
                     place.execute("PRAGMA journal_mode = WAL").await.map_err(|e| e.to_string())?;
                 }
@@ -419,13 +419,13 @@ async fn one(campaign: &Campaign, case: &Case) -> Outcome {
     outcome
 }
 
-/// Hundreds of commits take a minute where the disk has others to serve: longer than that is a runner that hangs.
+/// The timeout of a runner. Hundreds of commits take a minute on a busy disk; a runner that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 async fn on_place(
     campaign: &Campaign,
     case: &Case,
-    place: &Place,
+    place: &CaseDatabase,
     server: Option<&mut Server>,
     outcome: &mut Outcome,
 ) -> Result<(), String> {
@@ -489,10 +489,10 @@ async fn on_place(
     Ok(())
 }
 
-/// One further run completes by itself, or is refused for the one reason that a person must answer.
+/// Checks that a further run completes, or is refused for the one reason that needs a person.
 async fn further(
     case: &Case,
-    place: &Place,
+    place: &CaseDatabase,
     set: &Set,
     order: &Order,
     mut facts: Facts,
@@ -550,7 +550,7 @@ async fn further(
     Ok(())
 }
 
-/// How many events must be heard before the fault: something like this far into the run.
+/// Returns the number of events before the fault, about this far into the run.
 fn moment(set: &Set, far: u32) -> usize {
     // A run in the whole tells two things of each migration at least.
     1 + (set.migrations.len() * 2) * far as usize / 1000
@@ -558,7 +558,7 @@ fn moment(set: &Set, far: u32) -> usize {
 
 async fn strike(
     case: &Case,
-    place: &Place,
+    place: &CaseDatabase,
     set: &Set,
     order: &Order,
     server: Option<&mut Server>,
@@ -758,7 +758,7 @@ async fn strike(
     }
 }
 
-async fn wire_messages(place: &Place, set: &Set, order: &Order, case: &Case) -> Result<usize, String> {
+async fn wire_messages(place: &CaseDatabase, set: &Set, order: &Order, case: &Case) -> Result<usize, String> {
     let text = |error: sqlx::Error| error.to_string();
     let twin = format!("{}_twin", place.name);
     let base = place.admin.replace(&place.name, "postgres");
@@ -789,7 +789,7 @@ enum Other {
 }
 
 impl Other {
-    async fn connect(backend: Backend, place: &Place) -> Result<Self, sqlx::Error> {
+    async fn connect(backend: Backend, place: &CaseDatabase) -> Result<Self, sqlx::Error> {
         Ok(match backend {
             Backend::Postgres => Self::Postgres(PgConnection::connect(&place.admin).await?),
             Backend::Sqlite => Self::Sqlite(SqliteConnection::connect(&place.admin).await?),
@@ -811,10 +811,10 @@ impl Other {
     }
 }
 
-/// A run while another program has begun something, for a while or until the run is over.
+/// Runs migrations while another program holds a transaction, for a while or until the run is over.
 async fn beside(
     backend: Backend,
-    place: &Place,
+    place: &CaseDatabase,
     order: &Order,
     begun: &'static str,
     for_a_while: Option<Duration>,
@@ -835,7 +835,7 @@ async fn beside(
 /// An application has a lock that the run needs.
 async fn blocked(
     case: &Case,
-    place: &Place,
+    place: &CaseDatabase,
     order: &Order,
     moment: bool,
     outcome: &mut Outcome,
@@ -853,7 +853,7 @@ async fn blocked(
 
 /// Two runners through a pooler, and what they leave on its sessions.
 async fn pooled(
-    place: &Place,
+    place: &CaseDatabase,
     order: &Order,
     mode: &str,
     size: usize,
@@ -889,7 +889,7 @@ async fn pooled(
         }
     }
     let mut direct = PgConnection::connect(&place.url).await.map_err(text)?;
-    let before = left::postgres(&mut direct).await;
+    let before = session_state::postgres(&mut direct).await;
     direct.close().await.map_err(text)?;
     if mode != "statement" {
         let mut after = Vec::new();
@@ -900,10 +900,10 @@ async fn pooled(
                 // So that each client has a session of its own.
                 let _ = sqlx::raw_sql("BEGIN").execute(&mut client).await;
             }
-            after.push(left::postgres(&mut client).await);
+            after.push(session_state::postgres(&mut client).await);
             clients.push(client);
         }
-        let found = left::compare(&[before], &after).into_iter().filter(|what| {
+        let found = session_state::compare(&[before], &after).into_iter().filter(|what| {
             // What the driver asks for when it connects does not reach a session behind the pooler.
             !what.starts_with("transaction") && !what.contains("extra_float_digits")
         });
@@ -913,10 +913,10 @@ async fn pooled(
     Ok(tolds)
 }
 
-/// No more room.
+/// The database or the disk is full.
 async fn full(
     case: &Case,
-    place: &Place,
+    place: &CaseDatabase,
     set: &Set,
     order: &Order,
     far: u32,
@@ -977,8 +977,8 @@ async fn full(
     }
 }
 
-/// Somebody reads while the run would commit.
-async fn read(place: &Place, order: &Order, moment: bool, outcome: &mut Outcome) -> Result<Vec<Told>, String> {
+/// Another connection reads while the run commits.
+async fn read(place: &CaseDatabase, order: &Order, moment: bool, outcome: &mut Outcome) -> Result<Vec<Told>, String> {
     let order = Order { lock_timeout_ms: 60, lock_wait_ms: 400, ..order.clone() };
     let begun = "BEGIN; SELECT * FROM counter";
     let told = beside(Backend::Sqlite, place, &order, begun, moment.then_some(Duration::from_millis(150))).await?;
@@ -992,7 +992,7 @@ struct Mounted {
 }
 
 impl Mounted {
-    /// So many KiB.
+    /// Mounts a file system of this many KiB.
     fn of(size: u64) -> Option<Self> {
         let folder = tempfile::tempdir().ok()?;
         let path = folder.path().display().to_string();
@@ -1014,7 +1014,7 @@ fn mount(words: &[&str]) -> bool {
     std::process::Command::new("mount").args(words).status().is_ok_and(|status| status.success())
 }
 
-/// Small file systems, by the case that uses each.
+/// Numbers the small file systems, one for each case.
 static FULL: Held<BTreeMap<u64, std::path::PathBuf>> = Held::new(BTreeMap::new());
 
 fn unmount(case: u64) {

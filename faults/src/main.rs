@@ -1,31 +1,31 @@
-//! The fault campaign: sets of migrations are run while something goes wrong, and an oracle that shares no
-//! code with the runtime looks at what is left. `cargo xtask faults` starts it.
+//! The fault campaign: runs sets of migrations, causes faults, and checks the database with an oracle that shares no code
+//! with the runtime. `cargo xtask faults` starts it.
 
 #![forbid(unsafe_code)]
 
 mod campaign;
-mod left;
+mod databases;
 mod oracle;
 mod pooler;
 mod proxy;
 mod runner;
+mod session_state;
 mod set;
 mod table;
-mod world;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
 
-/// Which database is tried.
+/// The database to test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Backend {
     Sqlite,
     Postgres,
 }
 
-/// What was asked for.
+/// The arguments.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) backends: Vec<Backend>,
@@ -36,7 +36,7 @@ pub(crate) struct Options {
     /// Sets without scripts that change the session.
     pub(crate) calm: bool,
     pub(crate) jobs: usize,
-    /// Only faults whose name begins so.
+    /// Only faults whose name starts with this.
     pub(crate) only: Option<String>,
 }
 
@@ -95,7 +95,7 @@ fn options(words: &[String]) -> Result<Options, String> {
     Ok(options)
 }
 
-/// One line for whoever started the campaign.
+/// Prints a progress line.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }

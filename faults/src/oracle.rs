@@ -1,5 +1,5 @@
-//! What is in a database, asked with plain queries, and what must be there: shares no code with the
-//! runtime, whose words it doubts.
+//! The oracle: reads a database with plain queries, and compares it with what must be there. It shares no code with the
+//! runtime, so that a bug of the runtime cannot hide itself.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -17,14 +17,14 @@ pub(crate) struct Row {
     pub(crate) done: usize,
 }
 
-/// What is in the database.
+/// The content of the database.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) things: Things,
     pub(crate) history: BTreeMap<i64, Row>,
     /// Schemas that have a history table.
     histories: Vec<String>,
-    /// How often the log says of each version that it was applied, less how often that it was reverted.
+    /// For each version, how often the log has it as applied, minus how often as reverted.
     pub(crate) logged: BTreeMap<i64, i64>,
 }
 
@@ -46,7 +46,7 @@ UNION ALL SELECT 'table:' || name, 1 FROM sqlite_schema WHERE type = 'table' AND
 const HISTORY: &str = "SELECT CAST(version AS bigint), CAST(state AS text), CAST(statements_done AS bigint) FROM ";
 const LOG: &str = "SELECT CAST(version AS bigint), CAST(sum(CASE event WHEN 'applied' THEN 1 WHEN 'reverted' THEN -1 ELSE 0 END) AS bigint) FROM ";
 
-/// Looks at the database of this URL.
+/// Reads the database at this URL.
 pub(crate) async fn look(backend: Backend, url: &str) -> Result<Facts, sqlx::Error> {
     match backend {
         Backend::Postgres => {
@@ -110,7 +110,7 @@ async fn sqlite(connection: &mut SqliteConnection) -> Result<Facts, sqlx::Error>
     Ok(facts)
 }
 
-/// What one migration has put into the database, by its row.
+/// Returns what a migration has put into the database, according to its history row.
 fn expected(migration: &Migration, row: Option<&Row>) -> (Things, Option<Statement>) {
     let mut things = Things::new();
     let none: &[Statement] = &[];
@@ -132,7 +132,7 @@ fn expected(migration: &Migration, row: Option<&Row>) -> (Things, Option<Stateme
     (things, doubtful.filter(|statement| statement.alone))
 }
 
-/// Of a partial migration's statement that refuses a transaction: whether it has taken effect.
+/// Whether a statement outside a transaction, of a partial migration, has taken effect.
 pub(crate) fn took_effect(set: &Set, facts: &Facts, version: i64) -> Option<bool> {
     let migration = set.of(version)?;
     let (before, doubtful) = expected(migration, facts.history.get(&version));
@@ -142,7 +142,7 @@ pub(crate) fn took_effect(set: &Set, facts: &Facts, version: i64) -> Option<bool
     Some(has == before.get(key).copied().unwrap_or(0) + by)
 }
 
-/// Where history and database disagree.
+/// Returns where the history and the database disagree.
 pub(crate) fn disagreements(set: &Set, facts: &Facts) -> Vec<String> {
     let mut found = Vec::new();
     if facts.histories.len() > 1 {
@@ -216,18 +216,18 @@ pub(crate) fn unfinished(set: &Set, facts: &Facts, floor: Option<i64>) -> Vec<St
     if missing.is_empty() { Vec::new() } else { vec![format!("said done, and these are not: {missing:?}")] }
 }
 
-/// What one runner said, and whether it is so.
+/// What a runner reported.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Told {
     pub(crate) done: Option<Vec<(String, String)>>,
     pub(crate) failure: Option<Failure>,
     pub(crate) dropped: bool,
-    /// What it said was finished or committed.
+    /// What it reported as finished or committed.
     pub(crate) finished: Vec<String>,
     pub(crate) events: usize,
     pub(crate) planned: bool,
     pub(crate) left: Vec<String>,
-    /// It came to its end by itself.
+    /// It ended by itself.
     pub(crate) ended: bool,
 }
 
@@ -251,7 +251,7 @@ impl Told {
         }
     }
 
-    /// How it ended, in a few words.
+    /// Describes how it ended.
     pub(crate) fn end(&self) -> String {
         match (&self.done, &self.failure) {
             (Some(steps), _) => format!("done, {} steps", steps.len()),
@@ -266,13 +266,13 @@ fn version_of(id: &str) -> Option<i64> {
     id.split('_').next()?.parse().ok()
 }
 
-/// What is between the first two backticks.
+/// Returns the text between the first two backticks.
 fn quoted(line: &str) -> Option<&str> {
     line.split('`').nth(1)
 }
 
-/// What was told and is not so. `before` is the database before the run; `alone` says that no other
-/// run was there at the same time.
+/// Returns which reports of a runner are false. `before` is the database before the run; `alone` means that no other run
+/// was active.
 pub(crate) fn lies(set: &Set, told: &Told, before: &Facts, facts: &Facts, down: bool, alone: bool) -> Vec<String> {
     let mut found: Vec<String> = told.left.iter().map(|what| format!("left in a session: {what}")).collect();
     let applied = |id: &str| {
@@ -331,7 +331,7 @@ pub(crate) fn lies(set: &Set, told: &Told, before: &Facts, facts: &Facts, down: 
     found
 }
 
-/// Waits until nobody else is connected to the database, and says who still is, and which locks are held.
+/// Waits until the database has no other session, and returns those that remain, and the locks that are held.
 pub(crate) async fn quiet(admin: &mut PgConnection, database: &str, patience: Duration) -> Vec<String> {
     let sql = "SELECT coalesce(a.state, '?') || ': ' || left(coalesce(a.query, ''), 200) || ' (locks: ' || \
                (SELECT count(*) FROM pg_locks l WHERE l.pid = a.pid AND locktype = 'advisory') || ')' \

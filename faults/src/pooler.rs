@@ -1,5 +1,4 @@
-//! PgBouncer in front of a server, in one of its modes, as an account that may do little. The tests of the
-//! workspace use it too.
+//! Runs PgBouncer in front of a server, as an unprivileged account. The tests of the workspace use it too.
 
 use std::fs;
 use std::net::TcpListener;
@@ -10,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// A running pooler. Dropping it ends it.
+/// A running pooler. Dropping it stops it.
 pub(crate) struct Pooler {
     child: Child,
     pub(crate) port: u16,
@@ -26,12 +25,12 @@ impl Drop for Pooler {
 
 const PROGRAMS: [&str; 2] = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"];
 
-/// Whether there is one, after it was installed where that may be done.
+/// Whether PgBouncer is available. It is installed first, if that is allowed.
 pub(crate) fn is_there() -> bool {
     installed(&PROGRAMS, "pgbouncer")
 }
 
-/// Whether one of these files is there, after Debian's package was installed where that may be done.
+/// Whether one of these files exists. Debian's package is installed first, if that is allowed.
 pub(crate) fn installed(files: &[&str], package: &str) -> bool {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _alone = ONE_AT_A_TIME.lock();
@@ -50,8 +49,8 @@ pub(crate) fn installed(files: &[&str], package: &str) -> bool {
 }
 
 impl Pooler {
-    /// Lends so many sessions of the server at this address, each for as long as `mode` says: `session`,
-    /// `transaction` or `statement`. `login` is a user and a password of the server's.
+    /// Starts a pooler with this many sessions of a server. `mode` is `session`, `transaction` or `statement`; `login` is a
+    /// user of the server and its password.
     pub(crate) fn start(upstream: (&str, u16), login: (&str, &str), mode: &str, size: usize) -> Result<Self, String> {
         let ((host, upstream), (user, password)) = (upstream, login);
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;

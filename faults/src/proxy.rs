@@ -1,5 +1,5 @@
-//! What stands between a runner and PostgreSQL: it counts the messages of both directions and does
-//! something to the connection at one of them.
+//! A proxy between a runner and PostgreSQL. It counts the messages of both directions, and breaks or delays the connection
+//! at one of them.
 
 use std::io;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use tokio::task::JoinHandle;
 pub(crate) enum How {
     /// Both directions end before it.
     CutBefore,
-    /// It still arrives.
+    /// Both directions end after it.
     CutAfter,
     /// Half of it arrives.
     Truncated,
-    /// The direction in which it goes ends before it; the other goes on.
+    /// Its direction ends before it; the other continues.
     HalfClosed,
-    /// It and all that follow arrive later by so many milliseconds, once.
+    /// It and all later messages are delayed once, by this many milliseconds.
     Delayed(u64),
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// In front of a server on loopback. The n-th message, counted from 1, is the one that is struck.
+    /// Starts a proxy in front of a server on loopback. The fault happens at the n-th message, counted from 1.
     pub(crate) async fn start(upstream: u16, at: usize, how: Option<How>) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let port = listener.local_addr()?.port();
@@ -68,7 +68,7 @@ impl Proxy {
         self.port
     }
 
-    /// How many messages there were.
+    /// Returns the number of messages so far.
     pub(crate) fn seen(&self) -> usize {
         self.state.seen.load(Ordering::SeqCst)
     }
@@ -155,7 +155,7 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, state: &State) ->
     to.shutdown().await
 }
 
-/// The message that was delayed is counted already.
+/// The delayed message has already been counted.
 fn continue_with(passed: &mut usize, length: usize) {
     *passed += length;
 }

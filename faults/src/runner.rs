@@ -1,5 +1,5 @@
-//! The process that is killed: it runs one verb of a set and says on its output, a line of JSON each,
-//! what it is told, and at the end what is left in its own sessions.
+//! The runner process, which a fault may kill. It runs one verb on a set, and prints a line of JSON for each event; at the
+//! end, it prints what is left in its sessions.
 
 use std::fs;
 use std::io::Write;
@@ -15,10 +15,10 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
-use crate::left;
+use crate::session_state;
 use crate::set::Set;
 
-/// What one runner is to do.
+/// What a runner must do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Order {
     pub(crate) folder: PathBuf,
@@ -29,9 +29,9 @@ pub(crate) struct Order {
     pub(crate) lock_wait_ms: u64,
     pub(crate) lock_timeout_ms: u64,
     pub(crate) statement_timeout_ms: Option<u64>,
-    /// The future is dropped after this time.
+    /// Drop the future after this time.
     pub(crate) drop_after_ms: Option<u64>,
-    /// SQLite: pages that the database may have.
+    /// SQLite: the most pages of the database.
     pub(crate) pages_max: Option<u64>,
 }
 
@@ -53,19 +53,19 @@ pub(crate) enum Via {
     Lent,
 }
 
-/// What a runner says.
+/// A line of a runner's output.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Said {
-    /// An event by its name, and of which migration.
+    /// An event, with its name and its migration.
     Event(String, Option<String>),
-    /// It ended well, with these steps.
+    /// The run succeeded, with these steps.
     Done(Vec<(String, String)>),
     Failed(Failure),
     /// The future was dropped.
     Dropped,
-    /// What a session had afterwards that it did not have before.
+    /// What the run left in its sessions.
     Left(String),
-    /// It has nothing more to say.
+    /// The last line.
     End,
 }
 
@@ -105,7 +105,7 @@ macro_rules! steps {
 }
 static STEPS: &[RustStep] = steps!(7 17 27 37 47 57 67 77 87 97 107 117 127 137 147 157 167 177 187 197 207 217 227 237 247 257 267 277 287 297);
 
-/// Reads a folder as the macro does, and keeps what it would embed.
+/// Reads a folder as the macro does, and leaks the set that it would embed.
 pub(crate) fn encode(set: &Set, folder: &Path) {
     let source = folder.join("migrations");
     set.write(&source);
@@ -140,7 +140,7 @@ fn embedded(folder: &Path) -> &'static Migrations {
     Box::leak(Box::new(lockgate::__private::migrations(set, STEPS)))
 }
 
-/// The whole life of a runner.
+/// Runs a runner to its end.
 pub(crate) fn main(order: &str) -> ExitCode {
     let order: Order = serde_json::from_str(order).expect("an order that was written here");
     let migrations = embedded(&order.folder);
@@ -203,10 +203,10 @@ async fn run(order: &Order, migrations: &'static Migrations) {
             let options = PgPoolOptions::new().max_connections(2).min_connections(2);
             match options.connect(&order.url).await {
                 Ok(pool) => {
-                    let before = left::postgres_pool(&pool).await;
+                    let before = session_state::postgres_pool(&pool).await;
                     go(order, &migrator, &pool).await;
-                    let after = left::postgres_pool(&pool).await;
-                    left::compare(&before, &after).iter().for_each(|what| say(&Said::Left(what.clone())));
+                    let after = session_state::postgres_pool(&pool).await;
+                    session_state::compare(&before, &after).iter().for_each(|what| say(&Said::Left(what.clone())));
                 }
                 Err(error) => unreachable(&error),
             }
@@ -215,20 +215,20 @@ async fn run(order: &Order, migrations: &'static Migrations) {
             let options = SqlitePoolOptions::new().max_connections(2).min_connections(2);
             match options.connect(&order.url).await {
                 Ok(pool) => {
-                    let before = left::sqlite_pool(&pool).await;
+                    let before = session_state::sqlite_pool(&pool).await;
                     go(order, &migrator, &pool).await;
-                    let after = left::sqlite_pool(&pool).await;
-                    left::compare(&before, &after).iter().for_each(|what| say(&Said::Left(what.clone())));
+                    let after = session_state::sqlite_pool(&pool).await;
+                    session_state::compare(&before, &after).iter().for_each(|what| say(&Said::Left(what.clone())));
                 }
                 Err(error) => unreachable(&error),
             }
         }
         Via::Lent if postgres => match PgConnection::connect(&order.url).await {
             Ok(mut connection) => {
-                let before = left::postgres(&mut connection).await;
+                let before = session_state::postgres(&mut connection).await;
                 go(order, &migrator, &mut connection).await;
-                let after = left::postgres(&mut connection).await;
-                left::compare(&[before], &[after]).iter().for_each(|what| say(&Said::Left(what.clone())));
+                let after = session_state::postgres(&mut connection).await;
+                session_state::compare(&[before], &[after]).iter().for_each(|what| say(&Said::Left(what.clone())));
             }
             Err(error) => unreachable(&error),
         },
@@ -237,10 +237,10 @@ async fn run(order: &Order, migrations: &'static Migrations) {
                 if let Some(pages) = order.pages_max {
                     limit(&mut connection, pages).await;
                 }
-                let before = left::sqlite(&mut connection).await;
+                let before = session_state::sqlite(&mut connection).await;
                 go(order, &migrator, &mut connection).await;
-                let after = left::sqlite(&mut connection).await;
-                left::compare(&[before], &[after]).iter().for_each(|what| say(&Said::Left(what.clone())));
+                let after = session_state::sqlite(&mut connection).await;
+                session_state::compare(&[before], &[after]).iter().for_each(|what| say(&Said::Left(what.clone())));
             }
             Err(error) => unreachable(&error),
         },
@@ -292,7 +292,7 @@ fn failed(error: &lockgate::Error) {
     }));
 }
 
-/// Not our library's own words: the driver could not connect.
+/// An error of the driver, which could not connect.
 fn unreachable(error: &sqlx::Error) {
     say(&Said::Failed(Failure { kind: "unreachable".to_owned(), text: error.to_string(), ..Failure::default() }));
 }

@@ -1,5 +1,5 @@
-//! Sets of migrations made from a seed: of all kinds, and each statement with what it leaves in the
-//! database, so that an oracle can say what must be there.
+//! Makes random sets of migrations from a seed. Each statement comes with its effect on the database, so that the oracle
+//! knows what must be there.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Backend;
 
-/// What is in the database, as far as a set puts it there: how often each thing is there.
+/// What a set has put into the database: how often each thing is there.
 pub(crate) type Things = BTreeMap<String, i64>;
 
 /// One statement, and what it adds and takes away.
@@ -18,7 +18,7 @@ pub(crate) type Things = BTreeMap<String, i64>;
 pub(crate) struct Statement {
     pub(crate) sql: String,
     pub(crate) effects: Vec<(String, i64)>,
-    /// It refuses a transaction: whether it took effect can be unknown.
+    /// It cannot run in a transaction, so it can be unknown whether it took effect.
     pub(crate) alone: bool,
 }
 
@@ -40,19 +40,19 @@ pub(crate) struct Set {
     pub(crate) migrations: Vec<Migration>,
 }
 
-/// Which kinds of migrations a set has.
+/// The kinds of migrations in a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flavour {
-    /// Each in a transaction: what a run in one transaction can have.
+    /// Only migrations that can run in one transaction.
     Transactional,
     /// All kinds.
     All,
 }
 
-/// What a transactional migration of a calm set draws: nothing that changes its session.
+/// The statements of a transactional migration in a calm set, which change nothing in their session.
 const CALM: u8 = 25;
 
-/// Rust steps are compiled, so that only these versions can be some.
+/// The versions that can be Rust steps, as these are compiled in.
 pub(crate) const fn is_rust(version: i64) -> bool {
     version % 10 == 7
 }
@@ -84,12 +84,13 @@ impl Writer<'_> {
         self.backend == Backend::Postgres
     }
 
-    /// The schema before a name, where there are schemas.
+    /// The schema in front of a name, if the database has schemas.
     fn public(&self) -> &'static str {
         if self.postgres() { "public." } else { "" }
     }
 
-    /// What every migration does: the counter, its mark, and a row where the session looks first.
+    /// Writes what every migration does: it increments the counter, and adds its mark and a row in the first table of the
+    /// search path.
     fn signs(&mut self, place: &str) {
         let (v, s) = (self.version, self.public());
         self.count();
@@ -120,7 +121,7 @@ impl Writer<'_> {
         self.down.insert(0, does(format!("DROP TABLE {s}t{v}"), &[(&key, -1)]));
     }
 
-    /// Now and then something that takes a while, so that a fault can hit it.
+    /// Sometimes writes a slow statement, so that a fault can hit it.
     fn slow(&mut self) {
         if self.rng.u8(..100) < 30 {
             let sql = if self.postgres() {
@@ -135,7 +136,7 @@ impl Writer<'_> {
         }
     }
 
-    /// A statement that fails while the table `closed` has this version.
+    /// Writes a statement that fails while the table `closed` has this version.
     fn gate(&mut self) {
         let (v, s) = (self.version, self.public());
         let gate = |n: i64| plain(format!("INSERT INTO {s}gate SELECT count(*) FROM {s}closed WHERE v = {n}"));
@@ -150,7 +151,7 @@ impl Writer<'_> {
     }
 }
 
-/// What a script may leave in its session, or take from it.
+/// Statements that change the session of a script.
 const LEAVES: [&str; 9] = [
     "SELECT pg_advisory_unlock_all()",
     "DO $$ BEGIN PERFORM pg_advisory_unlock_all(); END $$",
@@ -163,7 +164,7 @@ const LEAVES: [&str; 9] = [
     "SET default_transaction_read_only = on",
 ];
 
-/// A set of so many.
+/// Makes a set of this many migrations.
 pub(crate) fn make(backend: Backend, flavour: Flavour, calm: bool, count: usize, seed: u64) -> Set {
     let mut rng = Rng::with_seed(seed);
     let migrations = (1..=count)
@@ -361,7 +362,7 @@ impl Set {
         self.migrations.iter().find(|migration| migration.version == version)
     }
 
-    /// About how many pages all of it adds to a database of SQLite's.
+    /// Estimates how many pages the set adds to a SQLite database.
     pub(crate) fn pages(&self) -> u64 {
         let statements = self.migrations.iter().flat_map(|migration| &migration.up);
         let tables = statements.filter(|statement| statement.sql.starts_with("CREATE TABLE")).count();
@@ -369,13 +370,13 @@ impl Set {
         (tables + self.migrations.len() / 8 + 6) as u64
     }
 
-    /// The newest version below which a run down must stop.
+    /// Returns the newest version that cannot be reverted.
     pub(crate) fn floor(&self) -> i64 {
         let fixed = self.migrations.iter().rev().find(|migration| migration.down.is_none());
         fixed.map_or(0, |migration| migration.version)
     }
 
-    /// Writes the folder as a user would.
+    /// Writes the set as a folder of migrations.
     pub(crate) fn write(&self, folder: &Path) {
         fs::create_dir_all(folder).expect("a folder for a set can be made");
         let dialect = match self.backend {

@@ -1,4 +1,4 @@
-//! The table at the end: each kind of fault, how many cases, how many of them hit a run, and what was found.
+//! The table of results: for each kind of fault, the number of cases, of those that hit a run, and of violations.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

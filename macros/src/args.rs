@@ -7,27 +7,27 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Error, Expr, Ident, Lit, LitStr, Path, Token};
 
-/// What a macro was called with.
+/// The arguments of a call.
 pub(crate) struct Args {
     /// The folder, relative to the crate's directory.
     pub(crate) path: String,
-    /// The path of the crate that the macro is of, as it is to stand in the output.
+    /// The path of the macro's crate in the output.
     pub(crate) krate: Path,
-    /// The folder of the tests, relative to the crate's directory, where it is not `tests/migrations`.
+    /// The folder of the tests, relative to the crate's directory, if it is not `tests/migrations`.
     pub(crate) tests: Option<String>,
-    /// The databases to test on, where the option names them.
+    /// The dialects to test on, if the option is given.
     pub(crate) dialects: Option<Vec<LitStr>>,
-    /// The tables that are empty at head on purpose.
+    /// The tables that are meant to be empty after the last migration.
     pub(crate) empty_tables: Vec<LitStr>,
     /// The classes of differences that do not count.
     pub(crate) tolerate: Vec<Ident>,
-    /// The database whose migrations are embedded, where the call names one.
+    /// The database whose migrations are embedded, if the option is given.
     pub(crate) database: Option<LitStr>,
-    /// What says nothing. After it, the rest is what could be understood.
+    /// The errors in the arguments. The other fields have what could be parsed.
     pub(crate) errors: Vec<Error>,
 }
 
-/// A macro, and what it takes.
+/// A macro and its options.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Macro {
     name: &'static str,
@@ -46,7 +46,7 @@ pub(crate) const TESTS: Macro = Macro {
 };
 
 impl Macro {
-    /// Reads what stands in its brackets.
+    /// Parses the arguments of a call.
     pub(crate) fn parse(self, input: TokenStream) -> syn::Result<Args> {
         let parser = |input: ParseStream<'_>| self.read(input);
         parser.parse2(input)
@@ -89,7 +89,7 @@ impl Args {
     fn option(&mut self, of: Macro, name: &Ident, value: &Value, seen: &[Ident]) {
         let word = name.to_string();
         if seen.contains(name) {
-            return self.error(name.span(), format!("the option `{name}` stands here twice: delete one of them"));
+            return self.error(name.span(), format!("the option `{name}` is given twice: delete one of them"));
         }
         if !of.options.contains(&word.as_str()) {
             let known: Vec<String> = of.options.iter().map(|option| format!("`{option}`")).collect();
@@ -146,11 +146,11 @@ impl Args {
             },
             Expr::Lit(_) => self.error(
                 value.span(),
-                "there is one path, and options follow it by name: `crate = ::lockgate`".to_owned(),
+                "only one path is allowed, and options follow it by name: `crate = ::lockgate`".to_owned(),
             ),
             _ => self.error(
                 value.span(),
-                format!("a call is `{name}!()`, or `{name}!(\"path\")` with options by name behind the path"),
+                format!("write `{name}!()`, or `{name}!(\"path\")` with options by name after the path"),
             ),
         }
     }
@@ -160,14 +160,14 @@ impl Args {
     }
 }
 
-/// What stands behind the `=` of an option.
+/// The value of an option.
 enum Value {
     One(Expr),
     List(Span, TokenStream),
 }
 
 impl Value {
-    /// By hand, as lists are no expressions to a syn that is built without its grammar of expressions.
+    /// Parses a value. Lists are parsed by hand, as syn without its feature `full` cannot parse them as expressions.
     fn read(input: ParseStream<'_>) -> syn::Result<Self> {
         if !input.peek(syn::token::Bracket) {
             let mut value = input.parse::<Expr>()?;
@@ -198,7 +198,7 @@ impl Value {
         }
     }
 
-    /// A list whose items are all of one kind.
+    /// Returns the items of a list, if all of them parse.
     fn list<T: Parse>(&self) -> Option<Vec<T>> {
         match self {
             Self::One(_) => None,
@@ -210,7 +210,7 @@ impl Value {
     }
 }
 
-/// What a `macro_rules!` macro hands on comes in an invisible group.
+/// Unwraps the invisible groups around what a `macro_rules!` macro passes on.
 fn ungrouped(mut value: &Expr) -> &Expr {
     while let Expr::Group(group) = value {
         value = &group.expr;
@@ -218,7 +218,7 @@ fn ungrouped(mut value: &Expr) -> &Expr {
     value
 }
 
-/// Where the crate is, unless the user says otherwise.
+/// The default path of the crate `lockgate`.
 pub(crate) fn lockgate() -> Path {
     syn::parse_quote!(::lockgate)
 }
@@ -269,11 +269,11 @@ mod tests {
         check("3", "migrations ::lockgate | the path of the folder is a string: `\"migrations\"`");
         check(
             "migrations",
-            "migrations ::lockgate | a call is `embed_migrations!()`, or `embed_migrations!(\"path\")` with options by name behind the path",
+            "migrations ::lockgate | write `embed_migrations!()`, or `embed_migrations!(\"path\")` with options by name after the path",
         );
         check(
             "concat!(\"a\")",
-            "migrations ::lockgate | a call is `embed_migrations!()`, or `embed_migrations!(\"path\")` with options by name behind the path",
+            "migrations ::lockgate | write `embed_migrations!()`, or `embed_migrations!(\"path\")` with options by name after the path",
         );
         check(
             "\"a\", strict = true",
@@ -281,15 +281,18 @@ mod tests {
         );
         check(
             "\"a\", strict",
-            "a ::lockgate | a call is `embed_migrations!()`, or `embed_migrations!(\"path\")` with options by name behind the path",
+            "a ::lockgate | write `embed_migrations!()`, or `embed_migrations!(\"path\")` with options by name after the path",
         );
         check("\"a\", crate = \"x\"", "a ::lockgate | `crate` needs a path, for example `crate = ::lockgate`");
         check(
             "\"a\", database = billing",
             "a ::lockgate | `database` needs a string, for example `database = \"billing\"`",
         );
-        check("\"a\", crate = x, crate = y", "a x | the option `crate` stands here twice: delete one of them");
-        check("\"a\", \"b\"", "a ::lockgate | there is one path, and options follow it by name: `crate = ::lockgate`");
+        check("\"a\", crate = x, crate = y", "a x | the option `crate` is given twice: delete one of them");
+        check(
+            "\"a\", \"b\"",
+            "a ::lockgate | only one path is allowed, and options follow it by name: `crate = ::lockgate`",
+        );
         check("\"a\" \"b\"", "expected `,`");
     }
 

@@ -1,4 +1,4 @@
-//! `#[lockgate_harness::test]`: a test that is given a migrated database of its own.
+//! Expands `#[lockgate_harness::test]`: a test with its own migrated database.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -6,8 +6,7 @@ use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{Attribute, Error, Expr, FnArg, Ident, ItemFn, Lit, Path, ReturnType, Token, Type};
 
-/// The whole attribute. After an error the function stands there as it was written, so that what is
-/// wrong within it is told too.
+/// Expands the attribute. After an error it emits the function unchanged, so that the compiler also reports errors in it.
 pub(crate) fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let function: ItemFn = match syn::parse2(item.clone()) {
         Ok(function) => function,
@@ -36,7 +35,7 @@ pub(crate) fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
     }
 }
 
-/// What stands in the brackets of the attribute.
+/// The arguments of the attribute.
 #[derive(Default)]
 struct Args {
     migrations: Option<Source>,
@@ -48,13 +47,13 @@ struct Args {
 
 /// Where the migrations come from.
 enum Source {
-    /// A static of the user's.
+    /// The path of a static.
     Path(Path),
-    /// A folder, as `embed_migrations!` takes it.
+    /// A folder, as for `embed_migrations!`.
     Folder(String),
 }
 
-/// How far the database is migrated.
+/// The last migration to apply.
 enum Stop {
     Number(i64),
     Name(String),
@@ -134,7 +133,7 @@ impl Args {
             }
         };
         if twice {
-            let message = format!("the option `{name}` stands here twice: delete one of them");
+            let message = format!("the option `{name}` is given twice: delete one of them");
             self.error(&name, &message);
         }
     }
@@ -175,16 +174,16 @@ fn dialect(value: &Expr) -> Option<Ident> {
     Some(Ident::new(variant, word.span()))
 }
 
-/// Everything that is wrong with the function's head.
+/// Returns all errors in the function's signature.
 fn wrong_signature(function: &ItemFn, args: &Args) -> Vec<Error> {
     let head = &function.sig;
     let mut errors = Vec::new();
     let mut wrong = |place: &dyn quote::ToTokens, message: &str| errors.push(Error::new_spanned(place, message));
     if head.asyncness.is_none() {
-        wrong(&head.fn_token, "a test with a database is asynchronous: write `async fn`");
+        wrong(&head.fn_token, "a test with a database must be async: write `async fn`");
     }
     if !head.generics.params.is_empty() {
-        wrong(&head.generics, "a test has no generics: nobody says what they are");
+        wrong(&head.generics, "a test cannot be generic: delete the generic parameters");
     }
     if let Some(other) = function.attrs.iter().find(|attribute| makes_a_test(attribute)) {
         wrong(other, "this attribute and `#[lockgate_harness::test]` both make a test of it: delete one of them");
@@ -192,9 +191,9 @@ fn wrong_signature(function: &ItemFn, args: &Args) -> Vec<Error> {
     match head.inputs.first() {
         None => wrong(
             &head.ident,
-            "the test asks for no database: give it one argument, `db: sqlx::PgPool` or `db: sqlx::SqlitePool`",
+            "the test takes no database: give it one argument, `db: sqlx::PgPool` or `db: sqlx::SqlitePool`",
         ),
-        Some(FnArg::Receiver(receiver)) => wrong(receiver, "a test is no method: write `db: sqlx::PgPool`"),
+        Some(FnArg::Receiver(receiver)) => wrong(receiver, "a test cannot be a method: write `db: sqlx::PgPool`"),
         Some(FnArg::Typed(argument)) => match (&*argument.ty, last_word(&argument.ty).as_deref()) {
             (Type::Reference(reference), _) => {
                 wrong(reference, "the test owns its database: write the type without `&`");
@@ -203,19 +202,19 @@ fn wrong_signature(function: &ItemFn, args: &Args) -> Vec<Error> {
                 wrong(
                     ty,
                     &format!(
-                        "a `{word}` may be of any dialect: write `#[lockgate_harness::test(dialect = \"sqlite\")]`, or `\"postgres\"`"
+                        "a `{word}` can have any dialect: write `#[lockgate_harness::test(dialect = \"sqlite\")]`, or `\"postgres\"`"
                     ),
                 );
             }
             (_, Some(word @ ("PgPool" | "SqlitePool"))) if args.dialect.is_some() => {
                 let (name, _) = args.dialect.as_ref().expect("looked at above");
-                wrong(name, &format!("`{word}` says which dialect it is: delete `dialect`"));
+                wrong(name, &format!("`{word}` already determines the dialect: delete `dialect`"));
             }
             _ => {}
         },
     }
     if let Some(second) = head.inputs.iter().nth(1) {
-        wrong(second, "a test is given one database: delete this argument");
+        wrong(second, "a test takes one database: delete this argument");
     }
     errors
 }
@@ -262,13 +261,13 @@ fn expansion(function: &ItemFn, args: &Args) -> TokenStream {
         Some((_, dialect)) => quote! { ::core::option::Option::Some(#krate::__private::Dialect::#dialect) },
     };
     let panics = attributes.iter().any(|attribute| attribute.path().is_ident("should_panic"));
-    // A test that is to panic must return nothing, and what returns nothing has no exit code.
+    // A test with `should_panic` must return `()`, so the exit code is dropped.
     let (returns, end) = match output {
         ReturnType::Default => (quote! {}, quote! { let _ = }),
         ReturnType::Type(..) => (quote! { -> ::std::process::ExitCode }, quote! {}),
     };
     let semicolon = matches!(output, ReturnType::Default).then(|| quote! { ; });
-    // An argument of the wrong type is shown at the argument.
+    // This span makes the compiler show an argument of a wrong type at the argument.
     let run = quote_spanned! { inputs.span() => #krate::__private::run };
     quote! {
         #[::core::prelude::v1::test]

@@ -1,4 +1,4 @@
-//! What `embed_migrations!` emits: one expression that is a constant.
+//! Expands `embed_migrations!` to a constant expression.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use syn::LitStr;
 use crate::args::{self, Args};
 use crate::fallback;
 
-/// The whole macro.
+/// Expands the macro.
 pub(crate) fn embed(input: TokenStream) -> TokenStream {
     let args: Args = match args::EMBED.parse(input) {
         Ok(args) => args,
@@ -37,12 +37,12 @@ pub(crate) fn crate_directory() -> Option<PathBuf> {
     std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from)
 }
 
-/// The output for these arguments, as one block.
+/// Returns the output for these arguments, one block.
 fn expansion(args: &Args, crate_directory: &Path, work_directory: &Path) -> TokenStream {
     let mut loaded = load(args, crate_directory, work_directory);
-    // A build script speaks of the whole folder, whichever database is embedded of it.
+    // A build script reports warnings for the whole folder, whichever database is embedded.
     let is_said = build_warnings::variable(&loaded).is_some_and(|variable| std::env::var_os(variable).is_some());
-    // What is wrong in the folder is told first: a bad name says no database.
+    // Errors in the folder come first: a bad file name has no database.
     if !loaded.has_errors()
         && let Err(error) = choose(&mut loaded, args, "embed_migrations")
     {
@@ -63,12 +63,12 @@ fn expansion(args: &Args, crate_directory: &Path, work_directory: &Path) -> Toke
     fallback::after(&args.krate, &messages)
 }
 
-/// The folder that the arguments name, and where the tests of its migrations are.
+/// Loads the folder that the arguments name, with the tests of its migrations.
 pub(crate) fn load(args: &Args, crate_directory: &Path, work_directory: &Path) -> Loaded {
     folder::load_embedded(crate_directory, &args.path, args.tests.as_deref(), work_directory, built())
 }
 
-/// The databases for which lockgate was built.
+/// Returns the databases for which `lockgate` was built.
 fn built() -> Dialects {
     let of = [(Dialect::Postgres, cfg!(feature = "postgres")), (Dialect::Sqlite, cfg!(feature = "sqlite"))];
     of.into_iter().filter_map(|(dialect, is_built)| is_built.then_some(dialect)).collect()
@@ -78,7 +78,7 @@ pub(crate) fn not_utf8(path: &Path) -> String {
     format!("the path of the folder is not UTF-8, and the compiler needs it to be: {}", path.to_string_lossy())
 }
 
-/// Leaves the migrations of the one database that is embedded, and the warnings about them.
+/// Reduces the folder to the migrations of the database that is embedded, and to the warnings about them.
 pub(crate) fn choose(loaded: &mut Loaded, args: &Args, name: &str) -> syn::Result<()> {
     let written = args.path.trim().replace('\\', "/");
     let wanted = args.database.as_ref().map(LitStr::value);
@@ -97,7 +97,7 @@ pub(crate) fn choose(loaded: &mut Loaded, args: &Args, name: &str) -> syn::Resul
     let wanted = wanted.unwrap_or_default();
     let message = match reason {
         NoDatabase::Several { known } => format!(
-            "`{shown}` has migrations for {}, and a program embeds those of one\n  = help: write \
+            "`{shown}` has migrations for {}, but a program embeds those of one\n  = help: write \
              `{name}!({written:?}, database = {:?})`",
             list(&known),
             known[0]
@@ -113,7 +113,7 @@ pub(crate) fn choose(loaded: &mut Loaded, args: &Args, name: &str) -> syn::Resul
             format!("`{shown}` has no migration for the database `{wanted}`: {help}")
         }
         NoDatabase::NotEncoded => format!(
-            "the names in `{shown}` say no database: delete `database = {wanted:?}`, or say `numbering = \"encoded\"` in \
+            "the names in `{shown}` have no database: delete `database = {wanted:?}`, or set `numbering = \"encoded\"` in \
              `{}`",
             loaded.folder.show(policy::FILE)
         ),
@@ -131,19 +131,19 @@ fn list(names: &[String]) -> String {
     }
 }
 
-/// The block that is the embedded set, or a path that is not UTF-8.
+/// Emits the block with the embedded set. The error is a path that is not UTF-8.
 pub(crate) fn block<'a>(
     krate: &syn::Path,
     shown: &str,
     embedded: &'a Embedded,
     warnings: &[&Diagnostic],
 ) -> Result<TokenStream, &'a Path> {
-    // The only warning that a stable macro can give: the use of something deprecated.
+    // On stable Rust, a macro can only warn by using something deprecated.
     let warnings = warnings.iter().enumerate().map(|(i, warning)| {
         let (name, note) = (format_ident!("WARNING_{i}"), warning.render_behind_level());
         quote! { #[deprecated(note = #note)] const #name: () = (); const _: () = #name; }
     });
-    // What is not embedded as it stands in its file is tracked like the other files.
+    // A script that is not embedded by `include_str!` needs to be tracked by `include_bytes!`.
     let odd = embedded.texts.iter().filter(|script| !script.as_in_file).map(|script| &script.file);
     let tracked = embedded.tracked.iter().chain(odd).map(|path| text(path)).collect::<Result<Vec<_>, _>>()?;
     let scripts = embedded.texts.iter().map(script).collect::<Result<Vec<_>, _>>()?;
@@ -170,7 +170,7 @@ pub(crate) fn block<'a>(
     })
 }
 
-/// The file of a Rust step as a module, and its functions with a type that all steps share.
+/// Emits the file of a Rust step as a module, and wraps its functions in a common type.
 fn module<'a>(krate: &syn::Path, step: &'a RustStep) -> Result<TokenStream, &'a Path> {
     let (module, file) = (module_name(step), text(&step.file)?);
     let functions = directions(step).map(|direction| {
@@ -184,7 +184,7 @@ fn module<'a>(krate: &syn::Path, step: &'a RustStep) -> Result<TokenStream, &'a 
         }
     });
     Ok(quote! {
-        // In a module of an expansion nothing that is `pub` can be reached.
+        // Public items in a module of an expansion are never reachable from outside.
         #[allow(unreachable_pub)]
         #[path = #file]
         mod #module;
@@ -215,7 +215,7 @@ fn function_name(direction: &str, step: &RustStep) -> Ident {
     format_ident!("{direction}_{}", step.version.get().to_string())
 }
 
-/// The text of a script: the file, where the compiler reads what is summed there, else the text itself.
+/// Emits the text of a script: `include_str!` of its file, if that has the same text, otherwise the text itself.
 fn script(script: &EmbeddedText) -> Result<TokenStream, &Path> {
     if script.as_in_file {
         let file = text(&script.file)?;

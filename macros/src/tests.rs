@@ -1,5 +1,5 @@
-//! What `migration_tests!` emits: the set, the files of the tests as modules, and one `#[test]` for
-//! each migration and each database beside those of the set as a whole.
+//! Expands `migration_tests!`: the embedded set, the test files as modules, a `#[test]` for each migration and database,
+//! and those of the whole set.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use syn::{Error, LitStr};
 use crate::args::{self, Args};
 use crate::{expand, fallback};
 
-/// The tests of a set as a whole: the name of the function, which is the name of the test.
+/// The tests of the whole set: each is the name of a test, and of the function that it calls.
 const SET_TESTS: [&str; 8] = [
     "back_to_nothing",
     "eight_runners_apply_once",
@@ -25,7 +25,7 @@ const SET_TESTS: [&str; 8] = [
     "whole_run_is_all_or_nothing",
 ];
 
-/// The whole macro.
+/// Expands the macro.
 pub(crate) fn tests(input: TokenStream) -> TokenStream {
     let args = match args::TESTS.parse(input) {
         Ok(args) => args,
@@ -67,7 +67,7 @@ fn expansion(args: &Args, crate_directory: &Path, work_directory: &Path) -> Toke
     fallback::items_after(&messages)
 }
 
-/// The databases to test on: those that the option names, or the policy.
+/// Returns the dialects to test on: those of the option, or of the policy.
 fn dialects(args: &Args, folder: &Folder) -> Result<Dialects, Error> {
     let at_call = |message: String| Err(Error::new(proc_macro2::Span::call_site(), message));
     let policy = folder.policy.dialects;
@@ -81,8 +81,8 @@ fn dialects(args: &Args, folder: &Folder) -> Result<Dialects, Error> {
             Some(dialects) => Ok(dialects),
             None if folder.directories.is_empty() => Ok(Dialects::NONE),
             None => at_call(format!(
-                "which databases? `{}` names none: write `dialects = [\"sqlite\"]` into it, or `migration_tests!(dialects \
-                 = [\"sqlite\"])`",
+                "`{}` names no dialects to test on: write `dialects = [\"sqlite\"]` into it, or \
+                 `migration_tests!(dialects = [\"sqlite\"])`",
                 folder.show("migrations.toml")
             )),
         };
@@ -121,7 +121,7 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
     let krate = &args.krate;
     let lockgate: syn::Path = syn::parse_quote!(#krate::lockgate);
     let embedded = folder.encode();
-    // What is only a warning has been told where the program embeds the folder.
+    // Warnings are reported where the program embeds the folder.
     let none: [&Diagnostic; 0] = [];
     let set = expand::block(&lockgate, &folder.shown, &embedded, &none).map_err(expand::not_utf8)?;
     let text = |path: &Path| expand::text(path).map(str::to_owned).map_err(expand::not_utf8);
@@ -256,7 +256,7 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
     })
 }
 
-/// The file of a test as a module, and its functions with a type that all share.
+/// Emits a test file as a module, and wraps its functions in a common type.
 fn rust<'a>(krate: &syn::Path, module: &Ident, file: &str, functions: impl Iterator<Item = &'a str>) -> TokenStream {
     let functions = functions.map(|function| {
         let (name, function) = (format_ident!("lockgate_{function}"), format_ident!("{function}"));
@@ -268,7 +268,7 @@ fn rust<'a>(krate: &syn::Path, module: &Ident, file: &str, functions: impl Itera
     });
     quote! {
         mod #module {
-            // In a module of an expansion nothing that is `pub` can be reached.
+            // Public items in a module of an expansion are never reachable from outside.
             #[allow(unreachable_pub)]
             #[path = #file]
             pub(super) mod lockgate_file;
@@ -277,7 +277,7 @@ fn rust<'a>(krate: &syn::Path, module: &Ident, file: &str, functions: impl Itera
     }
 }
 
-/// Functions of a test as one part of it.
+/// Emits functions of a test as one part of it.
 fn functions_of(krate: &syn::Path, module: &Ident, names: &[impl AsRef<str>]) -> TokenStream {
     let functions: Vec<Ident> = names.iter().map(|name| format_ident!("lockgate_{}", name.as_ref())).collect();
     let names = names.iter().map(AsRef::as_ref);
@@ -292,7 +292,7 @@ fn functions_of(krate: &syn::Path, module: &Ident, names: &[impl AsRef<str>]) ->
     }
 }
 
-/// A file of SQL as a list of statements for each group of dialects.
+/// Emits a SQL file as a list of statements for each group of dialects.
 fn sql(krate: &syn::Path, suite: Option<&SqlSuite>) -> TokenStream {
     let Some(suite) = suite else { return quote! { ::core::option::Option::None } };
     let shown = &suite.shown;
@@ -313,7 +313,7 @@ fn sql(krate: &syn::Path, suite: Option<&SqlSuite>) -> TokenStream {
     }
 }
 
-/// `m0001_create_users` of `0001_create-users`: what is no letter of a name is `_`.
+/// Makes an identifier of an id: `m0001_create_users` of `0001_create-users`. Other characters become `_`.
 fn module(id: &str) -> Ident {
     let fits = |c: char| c == '_' || !c.is_whitespace() && syn::parse_str::<Ident>(&format!("m{c}")).is_ok();
     let name: String = id.chars().map(|c| if fits(c) { c } else { '_' }).collect();

@@ -1,6 +1,5 @@
-//! Each object of a schema as a block: what it is, what it is called, and lines of what there is to say
-//! of it. The text form writes these blocks and the comparison compares them, so that the two cannot
-//! disagree on what makes two schemas equal.
+//! Describes each object of a schema as a block: its kind, its name, and lines of properties. The text form writes these
+//! blocks and the comparison compares them, so that both agree on when two schemas are equal.
 
 mod describe;
 mod name;
@@ -9,44 +8,44 @@ pub(crate) use describe::describe;
 
 use crate::difference::Class;
 
-/// An object, or a part of one that has a name of its own: a column, a constraint, a value of an enum.
+/// An object, or a named part of one: a column, a constraint, a value of an enum.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Item {
-    /// What it is: `table`, `column`.
+    /// Its kind: `table`, `column`.
     pub(crate) label: &'static str,
-    /// What it is called, quoted where it must be.
+    /// Its name, quoted if necessary.
     pub(crate) name: Option<String>,
-    /// What is said of it, in the order in which it is shown.
+    /// Its properties, in the order in which they are shown.
     pub(crate) clauses: Vec<Clause>,
     /// Its parts.
     pub(crate) parts: Vec<Item>,
-    /// The class of its being there.
+    /// The class of a difference in its existence.
     pub(crate) class: Class,
 }
 
-/// One thing that is said of an item.
+/// A property of an item.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Clause {
-    /// What it is about: `DEFAULT`, `comment`, `grant SELECT to reader`.
+    /// The name of the property: `DEFAULT`, `comment`, `grant SELECT to reader`.
     pub(crate) word: String,
-    /// What it says of it; nothing, if being there says all.
+    /// The value; empty if the name says everything.
     pub(crate) value: Option<String>,
-    /// Where it stands.
+    /// Where it is written.
     pub(crate) form: Form,
     /// The class of a difference in it.
     pub(crate) class: Class,
 }
 
-/// Where a clause stands in the text.
+/// Where a clause is written in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Form {
-    /// On the item's own line, with its word.
+    /// On the item's own line, with its name.
     Inline,
-    /// On the item's own line; the word is not shown.
+    /// On the item's own line, without its name.
     Bare,
-    /// On a line of its own.
+    /// On its own line.
     Line,
-    /// On lines of its own, without its word.
+    /// On its own lines, without its name.
     Text,
 }
 
@@ -55,7 +54,7 @@ impl Item {
         Self { label, name, clauses: Vec::new(), parts: Vec::new(), class: Class::Real }
     }
 
-    /// How messages call it: `column email`, `constraint CHECK (a > 0)`.
+    /// Its name in messages: `column email`, `constraint CHECK (a > 0)`.
     pub(crate) fn title(&self) -> String {
         match (&self.name, self.clauses.first()) {
             (Some(name), _) => format!("{} {name}", self.label),
@@ -64,14 +63,14 @@ impl Item {
         }
     }
 
-    /// Says something of it if there is something to say.
+    /// Adds a property if it has a value.
     pub(crate) fn say(&mut self, form: Form, class: Class, word: impl Into<String>, value: Option<String>) {
         if let Some(value) = value {
             self.clauses.push(Clause { word: word.into(), value: Some(value), form, class });
         }
     }
 
-    /// Says a word of it if it is so.
+    /// Adds a property without a value if the condition holds.
     pub(crate) fn flag(&mut self, form: Form, word: impl Into<String>, is_so: bool) {
         if is_so {
             self.clauses.push(Clause { word: word.into(), value: None, form, class: Class::Real });
@@ -79,7 +78,7 @@ impl Item {
     }
 }
 
-/// The class of a difference in nothing but the order of such parts, where their order says something.
+/// Returns the class of a difference only in the order of such parts, if their order matters.
 pub(crate) fn order_class(label: &str) -> Option<Class> {
     match label {
         "column" | "attribute" => Some(Class::ColumnOrder),
@@ -88,7 +87,7 @@ pub(crate) fn order_class(label: &str) -> Option<Class> {
     }
 }
 
-/// The class of a difference in nothing but the name of such a part, where it may have another.
+/// Returns the class of a difference only in the name of such a part, if its name may differ.
 pub(crate) fn name_class(label: &str) -> Option<Class> {
     match label {
         "constraint" => Some(Class::ConstraintName),

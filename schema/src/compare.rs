@@ -1,7 +1,7 @@
-//! In what two schemas differ, and how grave that is.
+//! Compares two schemas, and classifies the differences.
 //!
-//! Both are described as blocks, the same that the text form writes. Blocks and their parts are matched
-//! by name; what is left over on both sides and equal but for its name was renamed.
+//! Both are described as blocks, the same that the text form writes. Blocks and their parts are matched by name. Unmatched
+//! ones that are equal except for their name were renamed.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::difference::{Class, Difference};
 use crate::model::Schema;
 use crate::text::line;
 
-/// In what `after` differs from `before`: nothing, exactly where their texts are equal.
+/// Returns how `after` differs from `before`. The result is empty exactly if their texts are equal.
 pub fn compare(before: &Schema, after: &Schema) -> Vec<Difference> {
     let mut found = Found::default();
     if before.dialect != after.dialect {
@@ -42,7 +42,7 @@ impl Found {
         self.differences.push(Difference { class, object: object.to_owned(), what, before, after });
     }
 
-    /// Two items of one name. `part` is how the item is called if it is only a part of the object.
+    /// Compares two items of one name. `part` is the name of the item if it is only a part of the object.
     fn item(&mut self, object: &str, part: Option<&str>, before: &Item, after: &Item) {
         self.clauses(object, part, &before.clauses, &after.clauses);
         let labels = [before, after].into_iter().flat_map(|item| &item.parts).map(|part| part.label);
@@ -55,7 +55,7 @@ impl Found {
         }
     }
 
-    /// The parts of one kind: all columns, all constraints.
+    /// Compares the parts of one kind: all columns, all constraints.
     fn parts(&mut self, object: &str, label: &'static str, before: &Item, after: &Item) {
         let [before, after] =
             [before, after].map(|item| item.parts.iter().filter(|part| part.label == label).collect::<Vec<_>>());
@@ -91,7 +91,7 @@ impl Found {
         }
     }
 
-    /// Whether those that both have stand in one order.
+    /// Compares the order of the parts that both have.
     fn order(&mut self, object: &str, label: &str, class: Class, before: &[&Item], pairs: &[(&Item, &Item)]) {
         // The pairs stand as `after` has them.
         let place = |item: &Item| before.iter().position(|other| std::ptr::eq(*other, item));
@@ -142,7 +142,7 @@ impl Found {
     }
 }
 
-/// A clause as a sentence names it.
+/// Names a clause in a sentence.
 fn phrase(clause: &Clause) -> String {
     let word = &clause.word;
     match &clause.value {
@@ -192,8 +192,7 @@ impl<'a> Matched<'a> {
         Self { pairs, gone, new }
     }
 
-    /// Takes out what is left on both sides and says the same: first what was said about it too, then
-    /// whatever was said about it.
+    /// Removes the renamed items from both sides: first those with equal comments, then all others.
     fn renamed(&mut self) -> Vec<(&'a Item, &'a Item)> {
         let mut pairs = pair(&mut self.gone, &mut self.new, |before, after| before.clauses == after.clauses);
         fn without_comment(item: &Item) -> Vec<&Clause> {
@@ -205,7 +204,7 @@ impl<'a> Matched<'a> {
     }
 }
 
-/// Takes out of both lists what belongs together.
+/// Removes matching pairs from both lists.
 fn pair<'a>(
     before: &mut Vec<&'a Item>,
     after: &mut Vec<&'a Item>,
@@ -222,13 +221,13 @@ fn pair<'a>(
     pairs
 }
 
-/// Takes out the first that fits, and says whether there was one.
+/// Removes the first item that fits, and returns whether there was one.
 fn take<T>(list: &mut Vec<T>, fits: impl Fn(&T) -> bool) -> bool {
     let index = list.iter().position(fits);
     index.map(|index| list.remove(index)).is_some()
 }
 
-/// Which of these places must move so that the rest ascends: as few as can be. Indexes into `places`.
+/// Returns the smallest set of positions that must move so that the rest ascends, as indexes into `places`.
 fn moved(places: &[usize]) -> Vec<usize> {
     // For each, the length of the longest ascending row that ends there, and its element before.
     let mut best: Vec<(usize, Option<usize>)> = Vec::with_capacity(places.len());
@@ -245,8 +244,8 @@ fn moved(places: &[usize]) -> Vec<usize> {
     (0..places.len()).filter(|&index| !stays[index]).collect()
 }
 
-/// The first, so that of two that changed places the one that stands behind is said to have moved: it
-/// was most likely made again.
+/// The first one is kept: if two parts swapped places, the later one is reported as moved, as it was most likely created
+/// again.
 fn first_of_the_longest(indexes: impl Iterator<Item = usize>, best: &[(usize, Option<usize>)]) -> Option<usize> {
     indexes.min_by_key(|&index| std::cmp::Reverse(best[index].0))
 }

@@ -1,4 +1,4 @@
-//! What a comparison finds: the difference, its class, and which classes someone minds.
+//! The result of a comparison: differences, their classes, and the policy which classes are failures.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,36 +6,36 @@ use std::str::FromStr;
 /// One difference between two schemas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// How grave it is.
+    /// Its class.
     pub class: Class,
     /// What differs: `table public.users`.
     pub object: String,
-    /// In what: `column email: NOT NULL is lost`.
+    /// How it differs: `column email: NOT NULL is lost`.
     pub what: String,
-    /// What it was, where it was there.
+    /// The old value, if there was one.
     pub before: Option<String>,
-    /// What it is, where it is there.
+    /// The new value, if there is one.
     pub after: Option<String>,
 }
 
-/// What kind of difference it is.
+/// The class of a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
     /// A program may notice it.
     Real,
-    /// The columns are the same and stand in another order.
+    /// The columns are the same, but in another order.
     ColumnOrder,
-    /// The values of an enum are the same and sort in another order.
+    /// The values of an enum are the same, but in another order.
     EnumOrder,
-    /// A constraint has another name and is otherwise the same.
+    /// A constraint has another name, but is otherwise the same.
     ConstraintName,
-    /// An index has another name and is otherwise the same.
+    /// An index has another name, but is otherwise the same.
     IndexName,
-    /// Someone may do more or less with it.
+    /// The privileges differ.
     Privileges,
-    /// It is someone else's.
+    /// The owner differs.
     Owner,
-    /// Something else is said about it.
+    /// The comment differs.
     Comment,
 }
 
@@ -52,7 +52,7 @@ impl Class {
         Self::Comment,
     ];
 
-    /// The word for it: `column-order`.
+    /// Returns its name: `column-order`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Real => "real",
@@ -109,7 +109,7 @@ impl Policy {
         Self { tolerated: Vec::new() }
     }
 
-    /// Every difference is a failure but for those of these classes.
+    /// Every difference is a failure, except those of these classes.
     pub fn tolerating(classes: impl IntoIterator<Item = Class>) -> Self {
         Self { tolerated: classes.into_iter().collect() }
     }
@@ -138,11 +138,11 @@ impl fmt::Display for Difference {
     }
 }
 
-/// How many lines of a changed text are shown.
+/// The most lines of a changed text that are shown.
 const MOST_LINES: usize = 12;
 
-/// All differences for someone to read, one a line, with the lines that changed in a longer text. Ends
-/// with a line end, if there is any difference.
+/// Describes all differences for people, one per line, with the changed lines of longer texts. A nonempty result ends with
+/// a line break.
 pub fn report(differences: &[Difference]) -> String {
     let mut report = String::new();
     for difference in differences {
@@ -154,7 +154,7 @@ pub fn report(differences: &[Difference]) -> String {
     report
 }
 
-/// The lines in which two texts of several lines differ, as `- before` and `+ after`.
+/// Returns the lines in which two texts differ, as `- before` and `+ after`.
 fn changed(difference: &Difference) -> Vec<String> {
     let (Some(before), Some(after)) = (&difference.before, &difference.after) else { return Vec::new() };
     if !before.contains('\n') && !after.contains('\n') {

@@ -1,7 +1,7 @@
 //! The schema of a database as a value.
 //!
-//! Nothing here asks a database: the backends of `lockgate` read the catalogues and make a
-//! [`Schema`], which can then be written as text, compared with another, and drawn.
+//! This crate does no I/O. The backends of `lockgate` read the catalogs and make a [`Schema`], which can be written as
+//! text, compared with another one, and drawn.
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]

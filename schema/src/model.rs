@@ -1,24 +1,22 @@
-//! What a schema is made of. Expressions and definitions are texts as the database itself writes
-//! them, so that two schemas read from servers of one release compare equal if they are.
+//! The parts of a schema. Expressions and definitions are texts as the database writes them, so that two equal schemas of
+//! servers of one release compare equal.
 //!
-//! Lists stand in the order that means something (columns, enum values); where none does, the
-//! constructor of the text form sorts.
+//! Lists whose order matters (columns, enum values) keep it; all others are sorted by the text form.
 
 use std::collections::BTreeMap;
 
 use lockgate_core::Dialect;
 
-/// All that is in a database, but for its rows.
+/// Everything in a database except its rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schema {
-    /// What the database speaks.
+    /// The dialect of the database.
     pub dialect: Dialect,
     /// Schemas in the sense of PostgreSQL. Empty for a database that has none.
     pub namespaces: Vec<Namespace>,
-    /// Types that were made: enums, composites, domains, ranges.
+    /// User-defined types: enums, composites, domains, ranges.
     pub types: Vec<Type>,
-    /// Sequences of their own and those that a column owns. The sequence behind an identity column is
-    /// part of the column.
+    /// Sequences, including those that a column owns. The sequence of an identity column is part of the column.
     pub sequences: Vec<Sequence>,
     /// Tables with their columns, constraints and indexes.
     pub tables: Vec<Table>,
@@ -28,26 +26,25 @@ pub struct Schema {
     pub objects: Vec<Object>,
 }
 
-/// The name of an object: its schema, where the database has such, and what it is called there.
+/// The name of an object, with its schema if the database has schemas.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name {
-    /// The schema that it is in.
+    /// The schema.
     pub schema: Option<String>,
-    /// What it is called there, without quotes.
+    /// The name, without quotes.
     pub name: String,
 }
 
-/// What every object may have.
+/// Properties that every object can have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Meta {
-    /// Whose it is, where the database knows owners.
+    /// The owner, if the database has owners.
     pub owner: Option<Owner>,
-    /// Who may do what with it, but for what its owner may by default.
+    /// The privileges, without the default ones of its owner.
     pub privileges: Vec<Privilege>,
-    /// What was said about it.
+    /// The comment.
     pub comment: Option<String>,
-    /// The extension that made it is not here: what an extension owns is not read. What else there is
-    /// to say of the object, by name: `security label for selinux`.
+    /// Other properties by name: `security label for selinux`. Objects of an extension are not read.
     pub details: Vec<Detail>,
 }
 
@@ -60,21 +57,21 @@ pub enum Owner {
     Role(String),
 }
 
-/// What one role may do.
+/// A privilege of a role.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Privilege {
     /// The role; `PUBLIC` for all.
     pub grantee: String,
-    /// What it may: `SELECT`. One a value.
+    /// A single privilege: `SELECT`.
     pub privilege: String,
-    /// Whether it may pass it on.
+    /// Whether the role may grant it to others.
     pub grantable: bool,
 }
 
-/// Something about an object that has no field of its own: `fillfactor` is `70`.
+/// A property of an object that has no field here: `fillfactor` is `70`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Detail {
-    /// What it is.
+    /// The kind.
     pub name: String,
     /// Its value as the database writes it.
     pub value: String,
@@ -83,45 +80,45 @@ pub struct Detail {
 /// A schema in the sense of PostgreSQL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Namespace {
-    /// What it is called.
+    /// The name.
     pub name: String,
-    /// What every object may have.
+    /// Properties that every object can have.
     pub meta: Meta,
 }
 
-/// A type that was made by someone.
+/// A user-defined type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Type {
-    /// What it is called.
+    /// The name.
     pub name: Name,
-    /// What it is.
+    /// The kind.
     pub kind: TypeKind,
-    /// What every object may have.
+    /// Properties that every object can have.
     pub meta: Meta,
 }
 
-/// What a type is.
+/// The kind of a type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TypeKind {
-    /// An enum with its values in their order.
+    /// An enum with its values in order.
     Enum(Vec<String>),
-    /// A composite with its attributes in their order.
+    /// A composite type with its attributes in order.
     Composite(Vec<Attribute>),
     /// A domain.
     Domain {
-        /// The type below.
+        /// The base type.
         base: String,
-        /// Whether NULL is no value of it.
+        /// Whether NULL is refused.
         not_null: bool,
         /// The default.
         default: Option<String>,
-        /// The collation, where it is not that of the type below.
+        /// The collation, if it is not that of the base type.
         collation: Option<String>,
         /// Its checks.
         constraints: Vec<Constraint>,
     },
-    /// A range, or a base type: what it was defined with.
+    /// A range or a base type, with its definition.
     Defined {
         /// `range`, `base`.
         what: &'static str,
@@ -133,32 +130,32 @@ pub enum TypeKind {
 /// One attribute of a composite type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attribute {
-    /// What it is called.
+    /// The name.
     pub name: String,
     /// Its type as the database writes it.
     pub data_type: String,
-    /// Its collation, where it is not that of its type.
+    /// Its collation, if it is not that of its type.
     pub collation: Option<String>,
-    /// What was said about it.
+    /// The comment.
     pub comment: Option<String>,
 }
 
-/// A sequence. Where it stands is data and not here.
+/// A sequence, without its current value, which is data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sequence {
-    /// What it is called.
+    /// The name.
     pub name: Name,
-    /// How it counts.
+    /// The options of the sequence.
     pub options: SequenceOptions,
-    /// Whether it outlives a crash.
+    /// Whether its value survives a crash.
     pub persistence: Persistence,
-    /// The column with which it goes: table and column.
+    /// The table and column that own it.
     pub owned_by: Option<(Name, String)>,
-    /// What every object may have.
+    /// Properties that every object can have.
     pub meta: Meta,
 }
 
-/// How a sequence counts.
+/// The options of a sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SequenceOptions {
     /// Its type: `bigint`.
@@ -171,32 +168,32 @@ pub struct SequenceOptions {
     pub min: i64,
     /// The greatest value.
     pub max: i64,
-    /// How many a session takes at once.
+    /// How many values a session caches.
     pub cache: i64,
-    /// Whether it begins again at its end.
+    /// Whether it cycles.
     pub cycle: bool,
 }
 
-/// What becomes of a relation's rows.
+/// How long the rows of a relation persist.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Persistence {
-    /// They stay.
+    /// They are permanent.
     #[default]
     Permanent,
-    /// They are gone behind a crash.
+    /// They are lost in a crash.
     Unlogged,
-    /// They are gone with the session.
+    /// They end with the session.
     Temporary,
 }
 
 /// A table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
-    /// What it is called.
+    /// The name.
     pub name: Name,
-    /// What it is.
+    /// The kind.
     pub kind: TableKind,
-    /// What becomes of its rows.
+    /// How long its rows persist.
     pub persistence: Persistence,
     /// Its columns in their order.
     pub columns: Vec<Column>,
@@ -204,51 +201,51 @@ pub struct Table {
     pub constraints: Vec<Constraint>,
     /// Its indexes.
     pub indexes: Vec<Index>,
-    /// The tables that it inherits from, in their order.
+    /// The tables that it inherits from, in order.
     pub inherits: Vec<Name>,
     /// The table that it is a partition of.
     pub partition_of: Option<Partition>,
-    /// Who sees which rows.
+    /// Its row security.
     pub row_security: RowSecurity,
-    /// What else it was made with: `fillfactor`, `access method`, `STRICT`. Sorted by name.
+    /// Other options: `fillfactor`, `access method`, `STRICT`. Sorted by name.
     pub options: Vec<Detail>,
-    /// What every object may have.
+    /// Properties that every object can have.
     pub meta: Meta,
 }
 
-/// What a table is.
+/// The kind of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TableKind {
-    /// One that has rows.
+    /// An ordinary table.
     Ordinary,
-    /// One whose partitions have them.
+    /// A partitioned table.
     Partitioned {
-        /// By what: `RANGE (created_at)`.
+        /// The partition key: `RANGE (created_at)`.
         key: String,
     },
-    /// One of another server.
+    /// A foreign table.
     Foreign {
         /// The server.
         server: String,
     },
-    /// One that a module of SQLite answers for.
+    /// A virtual table of SQLite.
     Virtual {
         /// The module with its arguments.
         module: String,
     },
 }
 
-/// What a partition is of.
+/// The partitioned table of a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partition {
-    /// The table above.
+    /// The partitioned table.
     pub parent: Name,
-    /// Which rows: `FOR VALUES FROM (1) TO (10)`.
+    /// The bounds: `FOR VALUES FROM (1) TO (10)`.
     pub bound: String,
 }
 
-/// Whether policies decide which rows are seen.
+/// Whether row security policies apply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RowSecurity {
     /// No.
@@ -263,7 +260,7 @@ pub enum RowSecurity {
 /// A column of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
-    /// What it is called.
+    /// The name.
     pub name: String,
     /// Its type as the database writes it: `character varying(40)`.
     pub data_type: String,
@@ -271,19 +268,19 @@ pub struct Column {
     pub not_null: bool,
     /// The default.
     pub default: Option<String>,
-    /// Where its value is computed.
+    /// The expression, if it is a generated column.
     pub generated: Option<Generated>,
-    /// Where its value is counted.
+    /// The identity, if it is an identity column.
     pub identity: Option<Identity>,
-    /// Its collation, where it is not that of its type.
+    /// Its collation, if it is not that of its type.
     pub collation: Option<String>,
-    /// Whether it comes from a table above and from nowhere else.
+    /// Whether it is only inherited.
     pub inherited: bool,
-    /// What else there is: `storage`, `compression`, `statistics`. Sorted by name.
+    /// Other properties: `storage`, `compression`, `statistics`. Sorted by name.
     pub options: Vec<Detail>,
-    /// Who may do what with it.
+    /// The privileges on it.
     pub privileges: Vec<Privilege>,
-    /// What was said about it.
+    /// The comment.
     pub comment: Option<String>,
 }
 
@@ -310,7 +307,7 @@ pub enum Generation {
 pub struct Identity {
     /// Whether a value of one's own is refused: `GENERATED ALWAYS`.
     pub always: bool,
-    /// How it counts.
+    /// The options of the sequence.
     pub options: SequenceOptions,
 }
 
@@ -319,7 +316,7 @@ pub struct Identity {
 pub struct Constraint {
     /// What it is called, where it has a name.
     pub name: Option<String>,
-    /// What it is.
+    /// The kind.
     pub kind: ConstraintKind,
     /// All of it but its name, as the database writes it: `FOREIGN KEY (a) REFERENCES b(c) NOT VALID`.
     pub definition: String,
@@ -327,9 +324,9 @@ pub struct Constraint {
     pub columns: Vec<String>,
     /// Where a foreign key points.
     pub references: Option<References>,
-    /// Whether it comes from a table above and from nowhere else.
+    /// Whether it is only inherited.
     pub inherited: bool,
-    /// What was said about it.
+    /// The comment.
     pub comment: Option<String>,
 }
 
@@ -375,14 +372,14 @@ pub struct Index {
     pub valid: bool,
     /// What else there is: `clustered`, `replica identity`, `tablespace`. Sorted by name.
     pub options: Vec<Detail>,
-    /// What was said about it.
+    /// The comment.
     pub comment: Option<String>,
 }
 
 /// A view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
-    /// What it is called.
+    /// The name.
     pub name: Name,
     /// Whether its rows are kept.
     pub materialized: bool,
@@ -394,7 +391,7 @@ pub struct View {
     pub indexes: Vec<Index>,
     /// What else it was made with: `security_barrier`, `check_option`, `populated`. Sorted by name.
     pub options: Vec<Detail>,
-    /// What every object may have.
+    /// Properties that every object can have.
     pub meta: Meta,
 }
 
@@ -437,7 +434,7 @@ pub enum ObjectKind {
 /// An object that its definition says all of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
-    /// What it is.
+    /// The kind.
     pub kind: ObjectKind,
     /// What it is called; a routine with the types of its arguments, so that no two have one name:
     /// `add(integer, integer)`.
@@ -446,7 +443,7 @@ pub struct Object {
     pub on: Option<Name>,
     /// How the database would make it. A foreign server's password is not in it.
     pub definition: String,
-    /// What every object may have.
+    /// Properties that every object can have.
     pub meta: Meta,
 }
 

@@ -1,5 +1,5 @@
-//! What the test harness and the developers' commands share: throwaway database servers ([`server`]), and what the
-//! commands ask of a package's test program ([`request`]).
+//! Shared by the test harness and the developers' commands: throwaway database servers ([`server`]), and the requests of
+//! the commands to a package's test program ([`request`]).
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]

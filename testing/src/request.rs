@@ -1,5 +1,5 @@
-//! What a developers' command asks of a package's test program, which alone has the Rust steps and the functions of
-//! its tests compiled in. The question stands in the environment, the answer in a file.
+//! Requests of the developers' commands to a package's test program, into which its Rust steps and test functions are
+//! compiled. The request is in the environment, the answer in a file.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,58 +7,58 @@ use std::{env, fs, io};
 
 use lockgate_core::Dialect;
 
-/// The variable with the question: see [`Request::to_text`].
+/// The variable with the request: see [`Request::to_text`].
 pub const REQUEST: &str = "LOCKGATE_REQUEST";
 /// The variable with the path of the file for the answer.
 pub const ANSWER: &str = "LOCKGATE_ANSWER";
-/// The variable with the URL of the database for people. It is not part of the question, and no argument: every
-/// process of a machine can read those.
+/// The variable with the URL of the development database. It is not an argument, as every process on the machine can read
+/// arguments.
 pub const TESTDB_URL: &str = "LOCKGATE_TESTDB_URL";
 
-/// What parts a question has, one a line: no name of a file that Lockgate reads has a line break in it.
+/// Separates the parts of a request. No file name that Lockgate accepts contains a line break.
 const SEPARATOR: char = '\n';
 
-/// A question.
+/// A request to a test program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Make the database of [`TESTDB_URL`] anew, at the head of the set and with rows.
+    /// Create the database of [`TESTDB_URL`] again, with all migrations and with rows.
     CreateTestdb {
-        /// What the rows are made from.
+        /// The seed of the random rows.
         seed: u64,
         /// Where the command was typed: a relative path is meant from there.
         from: PathBuf,
     },
-    /// Mark the database of [`TESTDB_URL`] for development.
+    /// Mark the database of [`TESTDB_URL`] as a development database.
     MarkTestdb {
         /// Where the command was typed: a relative path is meant from there.
         from: PathBuf,
     },
-    /// Say what the set makes of an empty database.
+    /// Return the schema that the set makes.
     Schema {
-        /// Of which kind the database is.
+        /// The dialect of the database.
         dialect: Dialect,
-        /// In which form.
+        /// The form of the answer.
         form: Form,
-        /// Up to this migration, by its id.
+        /// The id of the last migration to apply.
         at: String,
     },
 }
 
-/// The form in which a schema is shown.
+/// The form of a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// A text to check in.
+    /// Text to check in.
     Text,
-    /// A picture.
+    /// An SVG picture.
     Svg,
-    /// A diagram of Mermaid.
+    /// A Mermaid diagram.
     Mermaid,
 }
 
 impl Form {
     const ALL: [Self; 3] = [Self::Text, Self::Svg, Self::Mermaid];
 
-    /// The word for it.
+    /// Returns the name of the form.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -75,7 +75,7 @@ impl fmt::Display for Form {
 }
 
 impl Request {
-    /// The question as the variable has it.
+    /// Returns the value of the variable for this request.
     ///
     /// ```
     /// use lockgate_core::Dialect;
@@ -100,9 +100,10 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// Where the text is no question, as one of another release may be none.
+    /// If the text is not a request, for example because it is from another release.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let unknown = || format!("{REQUEST} asks what this release of `lockgate-harness` does not know: {text:?}");
+        let unknown =
+            || format!("{REQUEST} has a request that this release of `lockgate-harness` does not know: {text:?}");
         match *text.split(SEPARATOR).collect::<Vec<_>>() {
             ["create-testdb", seed, from] => {
                 Ok(Self::CreateTestdb { seed: seed.parse().map_err(|_| unknown())?, from: from.into() })
@@ -116,11 +117,11 @@ impl Request {
         }
     }
 
-    /// The question that this process is asked; `None` where it is asked nothing.
+    /// Reads the request in this process's environment; `None` if there is none.
     ///
     /// # Errors
     ///
-    /// As those of [`parse`](Self::parse).
+    /// As for [`parse`](Self::parse).
     pub fn from_environment() -> Option<Result<Self, String>> {
         env::var(REQUEST).ok().map(|text| Self::parse(&text))
     }
@@ -130,21 +131,21 @@ fn path(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// What a test program answers.
+/// The answer of a test program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// It is done: what there is to show.
+    /// Success, with the text to show.
     Done(String),
-    /// It was refused: why.
+    /// Failure, with the reason.
     Refused(String),
 }
 
 impl Answer {
-    /// Writes it into the file that the environment names; does nothing where it names none.
+    /// Writes the answer to the file that the environment names, if it names one.
     ///
     /// # Errors
     ///
-    /// Where the file cannot be written.
+    /// If the file cannot be written.
     pub fn write(&self) -> io::Result<()> {
         let (word, text) = match self {
             Self::Done(text) => ("done", text),
@@ -153,7 +154,7 @@ impl Answer {
         env::var_os(ANSWER).map_or(Ok(()), |file| fs::write(file, format!("{word}\n{text}")))
     }
 
-    /// Reads it from a file; `None` where there is none in it.
+    /// Reads an answer from a file; `None` if the file has none.
     pub fn read(file: &Path) -> Option<Self> {
         let text = fs::read_to_string(file).ok()?;
         match text.split_once('\n')? {
@@ -168,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn questions_survive_the_environment() {
+    fn requests_survive_the_environment() {
         let from = PathBuf::from("/a place/with blanks");
         let schema = |at: &str| Request::Schema { dialect: Dialect::Postgres, form: Form::Text, at: at.to_owned() };
         for request in [

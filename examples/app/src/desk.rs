@@ -1,7 +1,6 @@
-//! What the desk does all day: it lends, takes back, and knows who has what.
+//! The commands of the desk: lend a copy, take it back, list who has what.
 //!
-//! One text of SQL serves both databases; where they differ in their reckoning of days, the
-//! statement is put together from two.
+//! The SQL is the same for both databases, except where they calculate dates.
 
 use lockgate::{Database, Migrator};
 use lockgate_cli::{DatabaseUrl, clap};
@@ -10,7 +9,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 
 use crate::MIGRATIONS;
 
-/// What one asks the desk for.
+/// The commands of the desk.
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// Show who has what
@@ -31,7 +30,7 @@ pub(crate) enum Command {
 
 type Answer = Result<String, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Does it, and says so.
+/// Runs a command, and returns what to print.
 pub(crate) async fn run(url: &DatabaseUrl, command: Command) -> Answer {
     up_to_date(url).await?;
     sqlx::any::install_default_drivers();
@@ -43,7 +42,7 @@ pub(crate) async fn run(url: &DatabaseUrl, command: Command) -> Answer {
     }
 }
 
-/// A service looks at its schema when it starts, and leaves the migrating to whoever deploys it.
+/// Checks that the schema is up to date. The service does not migrate by itself: that is part of its deployment.
 async fn up_to_date(url: &DatabaseUrl) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let mut database = Database::connect(url.reveal()).await?;
     let status = Migrator::new(&MIGRATIONS).status(&mut database).await?;

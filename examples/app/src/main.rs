@@ -1,7 +1,6 @@
 //! The living example: the lending desk of a small library, on SQLite or PostgreSQL.
 //!
-//! Its own commands stand beside Lockgate's: `app up` makes the database, `app lend ada middlemarch`
-//! uses it.
+//! It has its own commands next to Lockgate's: `app up` creates the database, and `app lend ada middlemarch` uses it.
 
 mod desk;
 
@@ -40,7 +39,7 @@ async fn main() -> ExitCode {
     let exit = match arguments.command {
         Command::Migrations(verb) => cli.run(&arguments.options, &verb).await,
         Command::Desk(command) => {
-            // Making the database is what `up` is for.
+            // Only `up` creates the database.
             let url = cli.database_url(&arguments.options).expect("there is a default").existing();
             match desk::run(&url, command).await {
                 Ok(answer) => {

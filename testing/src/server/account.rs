@@ -1,22 +1,21 @@
-//! The account a server runs as. PostgreSQL refuses to run as root, so root hands the server to
-//! somebody who may do less.
+//! The account that a server runs as. PostgreSQL refuses to run as root, so for root another account is used.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::Command;
 
-/// The account that a server's processes get.
+/// The account of a server's processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Account {
-    /// The one that we have ourselves.
+    /// The account of this process.
     Ours,
-    /// Another one, because we are root.
+    /// Another account, as this process runs as root.
     Other { name: String, uid: u32, gid: u32 },
 }
 
 impl Account {
-    /// The account to use: ours, or, for root, the one of this name, or else `nobody`.
+    /// Returns the account to use: that of this process, or for root the account `name`, or else `nobody`.
     #[cfg(unix)]
     pub(crate) fn for_server(name: &str) -> io::Result<Self> {
         if user()? != 0 {
@@ -25,18 +24,18 @@ impl Account {
         let accounts = fs::read_to_string("/etc/passwd")?;
         [name, "nobody"].into_iter().find_map(|name| find(&accounts, name)).ok_or_else(|| {
             io::Error::other(format!(
-                "the server must not run as root, and /etc/passwd knows neither `{name}` nor `nobody`"
+                "the server must not run as root, and /etc/passwd has neither `{name}` nor `nobody`"
             ))
         })
     }
 
-    /// Elsewhere than on Unix there is no root to be.
+    /// Outside Unix there is no root.
     #[cfg(not(unix))]
     pub(crate) fn for_server(_: &str) -> io::Result<Self> {
         Ok(Self::Ours)
     }
 
-    /// Gives it a file or directory.
+    /// Makes it the owner of a file or directory.
     pub(crate) fn own(&self, path: &Path) -> io::Result<()> {
         match self {
             Self::Ours => Ok(()),
@@ -47,7 +46,7 @@ impl Account {
         }
     }
 
-    /// Makes a command run as it, without the groups that we have.
+    /// Makes a command run as this account, without the groups of this process.
     pub(crate) fn become_in<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         #[cfg(unix)]
         if let Self::Other { uid, gid, .. } = self {
@@ -57,7 +56,7 @@ impl Account {
         command
     }
 
-    /// How messages name it.
+    /// Its name in messages.
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Ours => "the current user",
@@ -66,7 +65,7 @@ impl Account {
     }
 }
 
-/// Our own number. Without `unsafe` nobody tells us who we are, but a new file is ours.
+/// Returns the user id of this process: that of a new file, as asking the system directly needs `unsafe`.
 #[cfg(unix)]
 pub(crate) fn user() -> io::Result<u32> {
     use std::os::unix::fs::MetadataExt;

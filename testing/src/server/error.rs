@@ -1,4 +1,4 @@
-//! What can go wrong with a throwaway server.
+//! Errors of throwaway servers.
 
 use std::fmt;
 
@@ -8,15 +8,15 @@ pub struct Error {
     message: String,
 }
 
-/// The few kinds of [`Error`] that a caller may want to tell apart.
+/// The kinds of [`Error`] that a caller may want to tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// This machine has no binaries of the server: a test may be skipped for it.
+    /// This machine has no binaries of the server. A test may then be skipped.
     NotFound,
-    /// There are binaries, and they did not do what they should: never a reason to skip.
+    /// The binaries exist, but failed. This is never a reason to skip a test.
     Failed,
-    /// A variable says something that is not understood.
+    /// A variable has an invalid value.
     Usage,
 }
 
@@ -33,7 +33,7 @@ impl Error {
         Self { kind: ErrorKind::Usage, message: message.into() }
     }
 
-    /// Which kind it is.
+    /// Returns its kind.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
@@ -45,7 +45,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// The message itself, so that a test's `unwrap` shows it as it was written.
+/// The message itself, so that `unwrap` in a test shows it unchanged.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

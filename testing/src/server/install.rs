@@ -1,5 +1,4 @@
-//! Installing the distribution's PostgreSQL where nothing else helps and we may: on a Debian
-//! system, as root, unless told not to.
+//! Installs the distribution's PostgreSQL if none is found: only on a Debian system, as root, and if it is not forbidden.
 
 use std::env;
 use std::fs;
@@ -10,15 +9,14 @@ use super::Error;
 /// The variable that forbids it: `LOCKGATE_NO_INSTALL=1`.
 pub const VARIABLE: &str = "LOCKGATE_NO_INSTALL";
 
-/// Debian's package makes and starts a cluster of its own unless this file says otherwise, as
-/// pg_createcluster(8) documents.
+/// Debian's package creates and starts a cluster unless this file forbids it: see pg_createcluster(8).
 const CREATE_CLUSTER: &str = "/etc/postgresql-common/createcluster.conf";
 
-/// Whether it may be tried where a server is missing; the `Err` adds why not and what to type instead.
+/// Checks whether a missing server may be installed.
 ///
 /// # Errors
 ///
-/// `NotFound` with what is missing and what to do by hand.
+/// If not, `NotFound` with what is missing and what to do by hand.
 pub fn may(missing: &Error) -> Result<(), Error> {
     allowed().map_err(|help| Error::not_found(format!("{missing}: {help}")))
 }
@@ -28,10 +26,10 @@ fn allowed() -> Result<(), Error> {
                    postgresql`), or name a folder with `initdb` and `postgres` in LOCKGATE_POSTGRES_BIN, or a server \
                    of your own in LOCKGATE_TEST_POSTGRES=postgres://user:password@host/database";
     if env::var_os(super::locate::VARIABLE).is_some_and(|value| !value.is_empty()) {
-        return Err(Error::not_found("correct the variable, or unset it to have other places looked at"));
+        return Err(Error::not_found("correct the variable, or unset it to search other places"));
     }
     if env::var_os(VARIABLE).is_some_and(|value| !value.is_empty() && value != "0") {
-        return Err(Error::not_found(format!("{VARIABLE} forbids to install it: {by_hand}")));
+        return Err(Error::not_found(format!("{VARIABLE} forbids installing it: {by_hand}")));
     }
     if !is_root() || !in_path("apt-get") {
         return Err(Error::not_found(by_hand));
@@ -39,19 +37,19 @@ fn allowed() -> Result<(), Error> {
     Ok(())
 }
 
-/// The commands, as they are said before they are done.
+/// The commands that install it, which are shown before they run.
 pub const COMMANDS: [&[&str]; 3] = [
     &["apt-get", "update"],
-    // First what holds the switch that keeps the server's package from starting a cluster.
+    // First the package with the setting that keeps the server's package from starting a cluster.
     &["apt-get", "install", "-y", "--no-install-recommends", "postgresql-common"],
     &["apt-get", "install", "-y", "--no-install-recommends", "postgresql"],
 ];
 
-/// Installs it, with the package manager's own output on the screen.
+/// Installs it, and shows the output of the package manager.
 ///
 /// # Errors
 ///
-/// `Failed` where a command fails.
+/// `Failed` if a command fails.
 pub fn install() -> Result<(), Error> {
     run(COMMANDS[0])?;
     run(COMMANDS[1])?;
@@ -61,7 +59,7 @@ pub fn install() -> Result<(), Error> {
     };
     write(&without_main_cluster(&before))?;
     let installed = run(COMMANDS[2]);
-    // Whoever installs a server for themselves later expects the file as their distribution made it.
+    // Restore the file, for someone who installs a server later.
     write(&before)?;
     installed
 }
@@ -75,11 +73,11 @@ fn run(words: &[&str]) -> Result<(), Error> {
     let shown = words.join(" ");
     let mut command = Command::new(words[0]);
     command.args(&words[1..]).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
-    // Its chatter must not end up in what our own caller reads from us.
+    // Keep its output out of our own stdout.
     command.stdout(std::io::stderr());
     match command.status() {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(Error::failed(format!("`{shown}` fails ({status}): what it says is above"))),
+        Ok(status) => Err(Error::failed(format!("`{shown}` fails ({status}): its output is above"))),
         Err(e) => Err(Error::failed(format!("`{shown}` does not start: {e}"))),
     }
 }

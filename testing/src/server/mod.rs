@@ -1,7 +1,7 @@
-//! Throwaway database servers: found on this machine, started in a temporary directory, and gone
-//! with the process that started them, however that ends.
+//! Throwaway database servers. They use binaries that are installed on this machine, run in a temporary directory, and are
+//! stopped and deleted when the process that started them ends, even if it is killed.
 //!
-//! Nothing here prints: what is to be seen goes back to the caller.
+//! This module does not print: everything goes back to the caller.
 
 mod account;
 mod error;

@@ -1,5 +1,5 @@
-//! Where the directory of a server is made: in memory if nothing in it must last and there is plenty, else
-//! with the temporary files.
+//! Chooses the directory of a server: in memory if its data need not be durable and there is room, otherwise with the
+//! temporary files.
 
 use std::env;
 use std::fs;
@@ -11,21 +11,21 @@ use tempfile::TempDir;
 
 use super::account::Account;
 
-/// The variable that names the folder in which servers' directories are made.
+/// The variable that names the folder for the directories of servers.
 pub const VARIABLE: &str = "LOCKGATE_SERVER_DIR";
 
-/// A socket's path is at most 103 bytes on some systems; the directory takes 40 of them.
+/// The longest usable base path: on some systems a socket path has at most 103 bytes, of which the directory takes 40.
 const LONGEST_BASE: usize = 60;
 
-/// Files in memory. To make a database is to make some three hundred files, which takes ten times
-/// as long on a disk that others write to.
+/// A file system in memory. Creating a database creates some three hundred files, which takes ten times as long on a busy
+/// disk.
 const MEMORY: &str = "/dev/shm";
 
-/// Of both, the least that must be free: a cluster takes 60 MB, a database eight.
+/// The free space and memory that are needed: a cluster takes 60 MB, a database eight.
 const ROOM_KB: u64 = 2 << 20;
 const FREE_MEMORY_KB: u64 = 4 << 20;
 
-/// A new directory, and the account of this name (or what stands in for it) that it was given to.
+/// Creates a directory, owned by the account of this name or its replacement, and returns both.
 pub(super) fn directory(account: &str, durable: bool) -> io::Result<(TempDir, Account)> {
     let make = |base: &Path| -> io::Result<(TempDir, Account)> {
         let directory = tempfile::Builder::new().prefix("lockgate-").tempdir_in(base)?;
@@ -49,7 +49,7 @@ fn base(durable: bool) -> PathBuf {
     if !durable && has_room() { MEMORY.into() } else { env::temp_dir() }
 }
 
-/// Containers often have a tiny one.
+/// Whether there is enough room in memory: in containers `/dev/shm` is often tiny.
 fn has_room() -> bool {
     let memory = fs::read_to_string("/proc/meminfo").ok().and_then(|text| available_memory(&text));
     if memory.is_none_or(|memory| memory < FREE_MEMORY_KB) {
@@ -67,13 +67,13 @@ fn available_memory(text: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// The fourth column of the line of the file system, which must be one in memory.
+/// Reads the free space from the output of `df`, if the file system is in memory.
 fn room(text: &str) -> Option<u64> {
     let mut words = text.lines().nth(1)?.split_whitespace();
     if words.next()? == "tmpfs" { words.nth(2)?.parse().ok() } else { None }
 }
 
-/// Whether everybody may pass through a folder and those above it.
+/// Whether every user may enter a folder and its parents.
 #[cfg(unix)]
 fn is_open_to_all(folder: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;

@@ -1,5 +1,5 @@
-//! A throwaway PostgreSQL cluster: made by `initdb` in a temporary directory, run as a direct child
-//! on a free loopback port and a socket in that directory, and taken away with it.
+//! A throwaway PostgreSQL cluster: a child process with its data and socket in a temporary directory, on a free loopback
+//! port.
 
 use std::env;
 use std::fs::{self, File};
@@ -19,10 +19,10 @@ use super::share::{self, Fresh, token};
 use super::watchdog::{self, Watchdog};
 use super::{Error, locate, place};
 
-/// Where the server says which process it is, within the cluster's directory.
+/// The pid file of the server, within the cluster's directory.
 const PID_FILE: &str = "data/postmaster.pid";
 
-/// What a cluster is to be like.
+/// Options of a cluster.
 ///
 /// ```
 /// use lockgate_testing::server::Options;
@@ -39,51 +39,50 @@ pub struct Options {
 }
 
 impl Options {
-    /// Whether commits reach the disk (`fsync`). Off by default: only a test of durability or
-    /// speed wants it.
+    /// Sets whether commits are flushed to disk (`fsync`). Off by default: only tests of durability or speed need it.
     #[must_use]
     pub fn durable(mut self, durable: bool) -> Self {
         self.durable = durable;
         self
     }
 
-    /// Whether commits reach the disk.
+    /// Whether commits are flushed to disk.
     pub fn is_durable(&self) -> bool {
         self.durable
     }
 
-    /// The folder of the binaries, instead of the first one that [`locate::folders`] finds.
+    /// Sets the folder of the binaries, instead of the first one that [`locate::folders`] finds.
     #[must_use]
     pub fn bin(mut self, folder: impl Into<PathBuf>) -> Self {
         self.bin = Some(folder.into());
         self
     }
 
-    /// The major version that is wanted, where several are installed side by side.
+    /// Sets the major version, if several are installed.
     #[must_use]
     pub fn major(mut self, major: u32) -> Self {
         self.major = Some(major);
         self
     }
 
-    /// One more line of `postgresql.conf`.
+    /// Adds a line to `postgresql.conf`.
     #[must_use]
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// The folders whose binaries are tried.
+    /// Returns the folders whose binaries are tried.
     fn folders(&self) -> Vec<PathBuf> {
         match (&self.bin, self.major) {
             (Some(folder), _) => vec![folder.clone()],
-            // Who asks for a version wants all places looked at.
+            // To find a certain version, search all places.
             (None, Some(_)) => locate::all_folders(),
             (None, None) => locate::folders(),
         }
     }
 
-    /// What two clusters that may be one have in common.
+    /// Returns a key that is equal for options that can share a cluster.
     pub(super) fn key(&self) -> String {
         let folders = self.folders().iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>();
         let configuration = self.configuration(Path::new(""));
@@ -101,14 +100,13 @@ impl Options {
             ("timezone", "UTC".to_owned()),
             ("log_timezone", "UTC".to_owned()),
             ("logging_collector", "off".to_owned()),
-            // Inside the cluster's directory: `/dev/shm` is small in containers, and what a killed
-            // server leaves there stays.
+            // Use the cluster's directory: `/dev/shm` is small in containers, and files of a killed server would stay there.
             ("dynamic_shared_memory_type", "mmap".to_owned()),
         ];
         if !self.durable {
             let off = ["fsync", "full_page_writes"].map(|name| (name, "off".to_owned()));
             lines.extend(off);
-            // What is in memory should not be twice as much for a log that nobody will ever read.
+            // Keep the write-ahead log small, as it takes memory and is never read.
             lines.extend([("min_wal_size", "32MB".to_owned()), ("max_wal_size", "256MB".to_owned())]);
         }
         let extra = self.settings.iter().map(|(name, value)| (name.as_str(), value.clone()));
@@ -117,11 +115,11 @@ impl Options {
     }
 }
 
-/// A running cluster. Dropping it stops the server and removes its directory; if this process dies
-/// without dropping it, a watchdog does the same.
+/// A running cluster. Dropping it stops the server and removes its directory; if this process dies without dropping it, a
+/// watchdog does.
 #[derive(Debug)]
 pub struct Postgres {
-    // Dropped in this order: the watchdog is asked to clean up in `Drop`, before any field goes.
+    // `Drop` tells the watchdog to clean up before any field is dropped.
     server: Option<Child>,
     watchdog: Watchdog,
     directory: TempDir,
@@ -133,20 +131,20 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Makes a cluster and waits until its server accepts connections.
+    /// Starts a cluster and waits until it accepts connections.
     ///
     /// # Errors
     ///
-    /// `NotFound` where there are no binaries, with the places that were looked at; `Failed` where
-    /// there are and they do not work, with the end of the server's log.
+    /// `NotFound` if there are no binaries, with the places that were searched; `Failed` if they do not work, with the end
+    /// of the server's log.
     pub fn start(options: &Options) -> Result<Self, Error> {
         Self::start_with(options, None)
     }
 
-    /// One that lives on for others who share the folder, and not only for this process.
+    /// Starts a cluster that outlives this process if other processes share the folder.
     pub(super) fn start_with(options: &Options, share: Option<&Fresh>) -> Result<Self, Error> {
         let (directory, account) = place::directory("postgres", options.durable)
-            .map_err(|e| Error::failed(format!("a directory for a PostgreSQL cluster cannot be made: {e}")))?;
+            .map_err(|e| Error::failed(format!("a directory for a PostgreSQL cluster cannot be created: {e}")))?;
         let (bin, version) = binaries(options, &account)?;
         let watchdog = Watchdog::start(Some((directory.path(), PID_FILE)), share).map_err(|e| {
             Error::failed(format!("`sh`, which watches over the PostgreSQL server, does not start: {e}"))
@@ -159,48 +157,48 @@ impl Postgres {
         Ok(cluster)
     }
 
-    /// The URL of a database of it, over TCP.
+    /// Returns the URL of one of its databases, over TCP.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres:{}@127.0.0.1:{}/{database}", self.password, self.port)
     }
 
-    /// The URL of a database of it, over its socket.
+    /// Returns the URL of one of its databases, over its socket.
     pub fn socket_url(&self, database: &str) -> String {
         let folder = self.directory.path().display().to_string().replace('%', "%25").replace('/', "%2F");
         format!("postgres://postgres:{}@{folder}:{}/{database}", self.password, self.port)
     }
 
-    /// The loopback port that it listens on.
+    /// Returns the loopback port that it listens on.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The password of its superuser `postgres`.
+    /// Returns the password of its superuser `postgres`.
     pub fn password(&self) -> &str {
         &self.password
     }
 
-    /// Major and minor version: `(15, 14)`.
+    /// Returns the major and minor version: `(15, 14)`.
     pub fn version(&self) -> (u32, u32) {
         self.version
     }
 
-    /// The folder of its binaries. Whether client programs are in it depends on who packed them.
+    /// Returns the folder of its binaries. Some packages also put client programs there.
     pub fn bin(&self) -> &Path {
         &self.bin
     }
 
-    /// The directory that holds all of it: `data/`, the socket and the log.
+    /// Returns its directory, with `data/`, the socket and the log.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// The process id of the server, while it runs.
+    /// Returns the process id of the server, while it runs.
     pub fn pid(&self) -> Option<u32> {
         self.server.as_ref().map(Child::id)
     }
 
-    /// Everything the server has logged.
+    /// Returns its whole log.
     pub fn log(&self) -> String {
         process::log(&self.log_path())
     }
@@ -209,11 +207,11 @@ impl Postgres {
     ///
     /// # Errors
     ///
-    /// `Failed` where its processes cannot be listed or do not go.
+    /// `Failed` if its processes cannot be listed or do not end.
     pub fn kill_9(&mut self) -> Result<(), Error> {
         let Some(mut server) = self.server.take() else { return Ok(()) };
         let failed = |e: io::Error| Error::failed(format!("the PostgreSQL server cannot be killed: {e}"));
-        // Held still, it starts no further process between the look at them and their end.
+        // Stop the server first, so that it starts no process between listing and killing them.
         watchdog::send(Signal::STOP, &[server.id()]).map_err(failed)?;
         let mut processes = watchdog::children(server.id()).map_err(failed)?;
         processes.push(server.id());
@@ -224,15 +222,14 @@ impl Postgres {
             .ok_or_else(|| Error::failed("processes of the PostgreSQL server live on after SIGKILL"))
     }
 
-    /// Starts it again on the same port and the same data, after [`Postgres::kill_9`] or while it
-    /// runs (then it is shut down in good order before).
+    /// Restarts it on the same port and data, after [`Postgres::kill_9`] or while it runs (then it is shut down first).
     ///
     /// # Errors
     ///
     /// `Failed` with the end of the server's log.
     pub fn restart(&mut self) -> Result<(), Error> {
         self.stop(Signal::INT)?;
-        // Clients still hold URLs with this port; who took it meanwhile will let it go.
+        // Clients have URLs with this port, so wait until it is free again.
         let deadline = Instant::now() + PATIENCE;
         loop {
             match self.run()? {
@@ -252,9 +249,8 @@ impl Postgres {
         prepare().map_err(|e| Error::failed(format!("{} cannot be written: {e}", secret.display())))?;
 
         let mut command = self.command("initdb");
-        // The password itself, and on loopback alone: its proof by SCRAM takes a client that was built without
-        // optimisation 60 ms, which is twice as long as all else that a test's database takes. A server
-        // that must be like a real one has it like one.
+        // Plain passwords, on loopback only: SCRAM takes an unoptimized client 60 ms, twice as long as everything else
+        // that a test database needs. A durable server uses SCRAM, as a real one does.
         let auth = if options.durable { "--auth=scram-sha-256" } else { "--auth=password" };
         command.args(["--username=postgres", auth, "--encoding=UTF8", "--no-locale", "--no-sync"]);
         command.arg("--pgdata").arg(self.data()).arg("--pwfile").arg(&secret);
@@ -330,8 +326,7 @@ impl Postgres {
         if gone { Ok(()) } else { Err(self.failed("it does not stop when it is told to")) }
     }
 
-    /// A program of the cluster's, as its account, in its directory, with nothing in its
-    /// environment that would lead it elsewhere.
+    /// Returns a command for a program of the cluster: as its account, in its directory, with a clean environment.
     fn command(&self, program: &str) -> Command {
         command(&self.bin.join(program), &self.account, self.directory.path())
     }
@@ -361,7 +356,7 @@ enum Start {
     PortTaken,
 }
 
-/// The binaries to use and their version.
+/// Returns the folder of the binaries to use, and their version.
 fn binaries(options: &Options, account: &Account) -> Result<(PathBuf, (u32, u32)), Error> {
     let folders = options.folders();
     if folders.is_empty() {
@@ -369,7 +364,7 @@ fn binaries(options: &Options, account: &Account) -> Result<(PathBuf, (u32, u32)
     }
     let (mut refused, mut other_majors) = (Vec::new(), Vec::new());
     for folder in folders {
-        // The account may not be allowed to reach a folder that we can.
+        // The account may not be able to read a folder that this process can.
         match command(&folder.join("postgres"), account, Path::new("/")).arg("--version").output() {
             Ok(output) => match version(&String::from_utf8_lossy(&output.stdout)) {
                 Some((major, _)) if options.major.is_some_and(|wanted| wanted != major) => {
@@ -400,8 +395,8 @@ fn version(text: &str) -> Option<(u32, u32)> {
     Some((major, numbers.next().and_then(|minor| minor.parse().ok()).unwrap_or(0)))
 }
 
-/// The server writes its state into the 8th line of its pid file, for `pg_ctl` and for us. A
-/// try to connect would tell less: on a taken port, somebody else answers.
+/// The server writes its state to the eighth line of its pid file, as for `pg_ctl`. Connecting would not be a reliable
+/// check: on a port that is taken, another server answers.
 pub(super) fn is_ready(directory: &Path, process: u32) -> bool {
     let text = fs::read_to_string(directory.join(PID_FILE)).unwrap_or_default();
     let mut lines = text.lines().map(str::trim);

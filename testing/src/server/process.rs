@@ -1,4 +1,4 @@
-//! What starting any server takes: programs with a clean environment, free ports, patience.
+//! Helpers to start a server: commands with a clean environment, free ports, waiting.
 
 use std::env;
 use std::fs;
@@ -11,20 +11,20 @@ use super::Error;
 use super::account::Account;
 use super::watchdog::Watchdog;
 
-/// How long a server may take to accept connections, or to stop.
+/// How long a server may take to start or stop.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
-/// How often we look whether it does.
+/// How often to check whether it has.
 pub(super) const GLANCE: Duration = Duration::from_millis(10);
-/// How many ports are tried: another process may take the free one before the server does.
+/// How many ports are tried, as another process may take a free port before the server does.
 pub(super) const PORTS: usize = 10;
 
-/// A loopback port that nobody has.
+/// Returns a free loopback port.
 pub(super) fn free_port() -> Result<u16, Error> {
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
     Ok(free.map_err(|e| Error::failed(format!("127.0.0.1 has no free port: {e}")))?.port())
 }
 
-/// A program as this account, in this directory, with nothing in its environment that would lead it elsewhere.
+/// Returns a command that runs as this account, in this directory, with a clean environment.
 pub(super) fn command(program: &Path, account: &Account, directory: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in env::vars_os()
@@ -37,7 +37,7 @@ pub(super) fn command(program: &Path, account: &Account, directory: &Path) -> Co
     command
 }
 
-/// Asks until there is an answer, or patience ends.
+/// Polls until there is a value, or until the timeout.
 pub(super) fn wait_until<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -51,18 +51,18 @@ pub(super) fn wait_until<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     }
 }
 
-/// Everything that stands in a log; nothing where there is none.
+/// Returns the content of a log; empty if there is none.
 pub(super) fn log(path: &Path) -> String {
     fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }
 
-/// The lines of a log that say why a server fails.
+/// Returns the last lines of a log, which say why a server failed.
 pub(super) fn end_of(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
     lines[lines.len().saturating_sub(30)..].join("\n")
 }
 
-/// Ends a server and removes its traces. The watchdog knows how: one way for a good and a bad end.
+/// Stops a server and removes its directory. The watchdog does this, as it also does after a crash.
 pub(super) fn end(server: Option<Child>, watchdog: &mut Watchdog) {
     watchdog.release();
     if let Some(mut server) = server

@@ -1,24 +1,24 @@
-//! `LOCKGATE_REQUIRE`: the backends whose absence is an error and not a skipped test.
+//! `LOCKGATE_REQUIRE`: the backends whose absence is an error instead of a skipped test.
 
 use super::Error;
 
-/// The variable: words with commas between them, as in `LOCKGATE_REQUIRE=sqlite,postgres`.
+/// The variable, a list with commas: `LOCKGATE_REQUIRE=sqlite,postgres`.
 pub const VARIABLE: &str = "LOCKGATE_REQUIRE";
 
-/// The words that it may hold.
+/// The words that it may contain.
 pub const WORDS: [&str; 3] = ["sqlite", "postgres", "mariadb"];
 
 /// Whether `LOCKGATE_REQUIRE` names this backend.
 ///
 /// # Errors
 ///
-/// `Usage` where the variable holds a word that is not one of [`WORDS`].
+/// `Usage` if the variable contains a word that is not one of [`WORDS`].
 pub fn requires(backend: &str) -> Result<bool, Error> {
     let value = std::env::var(VARIABLE).unwrap_or_default();
     Ok(parse(&value)?.contains(&backend))
 }
 
-/// The words of a value of the variable.
+/// Returns the words of a value of the variable.
 ///
 /// ```
 /// use lockgate_testing::server::require;
@@ -30,7 +30,7 @@ pub fn requires(backend: &str) -> Result<bool, Error> {
 ///
 /// # Errors
 ///
-/// `Usage` where it holds a word that is not one of [`WORDS`].
+/// `Usage` if it contains a word that is not one of [`WORDS`].
 pub fn parse(value: &str) -> Result<Vec<&str>, Error> {
     let words: Vec<&str> = value.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
     match words.iter().find(|word| !WORDS.contains(word)) {

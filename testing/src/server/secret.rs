@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// A new file that only this user may read, from its first moment: one that is there already may be open to others.
+/// Creates a file that only this user may ever read. An existing file is replaced, as others may have it open.
 pub(super) fn write_secret(path: &Path, text: &str) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
@@ -28,7 +28,7 @@ mod tests {
         let path = place.path().join("secret");
         fs::write(&path, "old").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
-        // Who had it open reads nothing that comes later.
+        // A process that had the old file open does not see the new content.
         let mut open = File::open(&path).unwrap();
         write_secret(&path, "new").unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);

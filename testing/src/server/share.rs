@@ -1,11 +1,9 @@
-//! What the processes of a test run share: a folder that the first of them makes, the others find
-//! by its key, and a watchdog removes when the last one has ended, however that ended.
+//! A folder that the processes of a test run share. The first process creates it, the others find it by its key, and a
+//! watchdog removes it after the last process has ended, even if that was killed.
 //!
-//! Each process holds a named pipe in the folder open. The watchdog reads from it, which ends when
-//! the last one that holds it does: no process needs to say goodbye, so none can forget it. Then it
-//! lingers, as the next test may be about to start, and renames the folder before it removes
-//! anything: whoever came in the meantime is waited for, and whoever comes later finds no folder
-//! and makes a new one.
+//! Each process keeps a named pipe in the folder open. The watchdog reads from it until the last process that has it open
+//! ends. Then the watchdog waits some seconds, as the next test may be about to start, and renames the folder before it
+//! removes anything. A process that came meanwhile keeps the folder; a later one finds none and creates another.
 
 use std::env;
 use std::fs::{self, File};
@@ -17,23 +15,23 @@ use sha2::{Digest, Sha256};
 
 use super::secret::write_secret;
 
-/// The variable that says how many seconds the watchdog waits for another test process.
+/// The variable with the number of seconds that the watchdog waits for another test process.
 pub const LINGER: &str = "LOCKGATE_LINGER";
 
-/// Long enough for what a test runner does between two tests, short enough not to be in the way.
+/// The default: long enough for a pause between two tests, and short enough not to waste memory.
 const LINGER_SECONDS: u32 = 5;
 
-/// How often a folder may vanish between finding and locking it. Each time, a test run has ended.
+/// How often a folder may vanish between finding and locking it. It does when another test run ends.
 const TRIES: usize = 100;
 
-/// A folder that this process shares. It lives at least as long as this value.
+/// A folder that this process shares. It exists at least as long as this value.
 #[derive(Debug)]
 pub(crate) struct Share {
     folder: PathBuf,
     _alive: File,
 }
 
-/// A folder that was just made, before others are let in.
+/// A new folder that other processes cannot use yet.
 #[derive(Debug)]
 pub(crate) struct Fresh {
     pub(crate) folder: PathBuf,
@@ -43,11 +41,11 @@ pub(crate) struct Fresh {
 }
 
 impl Share {
-    /// Finds the folder of this key, or makes it. `good` says whether what was written into it when
-    /// it was made still holds; `make` is called where there is no such folder, by one process at a
-    /// time, and answers what is to be written, and a value that this process alone has.
+    /// Finds the folder of this key, or creates it.
     ///
-    /// `make` starts the watchdog of the folder.
+    /// `good` says whether the text in an existing folder is still valid. If there is no such folder, one process at a time
+    /// calls `make`, which starts the watchdog of the folder. It returns the text to write, and a value for this process
+    /// only.
     pub(crate) fn join<T, E: From<io::Error>>(
         key: &str,
         good: impl Fn(&str) -> bool,
@@ -64,7 +62,7 @@ impl Share {
             let (published, state, value) = match made {
                 Ok(made) => made,
                 Err(e) => {
-                    // Nobody else is in: they wait for our lock, and look whether it is still there.
+                    // No other process is in it: the others wait for the lock, and then check whether the folder still exists.
                     let _ = fs::remove_dir_all(&fresh.folder);
                     return Err(e);
                 }
@@ -77,7 +75,7 @@ impl Share {
         Err(io::Error::other("the folder that tests share vanishes again and again").into())
     }
 
-    /// Where it is.
+    /// Returns its path.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
@@ -92,8 +90,8 @@ impl Fresh {
         Ok(Self { alive: hold(&pipe)?, folder, token, linger })
     }
 
-    /// Lets others in. `false` where the folder has gone meanwhile: the watchdog of a process that
-    /// died before it came to this point has removed it.
+    /// Lets other processes in. Returns `false` if the folder is gone: the watchdog of a process that died before this point
+    /// has removed it.
     fn publish(&self, state: &str) -> io::Result<bool> {
         let draft = self.folder.join("state.new");
         let write = || {
@@ -108,7 +106,7 @@ impl Fresh {
     }
 }
 
-/// A short name for what must be equal to be shared.
+/// Returns a short key for what must be equal to share a folder.
 pub(crate) fn key<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     let mut hash = Sha256::new();
     for part in parts {
@@ -118,7 +116,7 @@ pub(crate) fn key<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The folder that this program was built into: that of cargo's profile.
+/// Returns the folder that this program was built into: that of cargo's profile.
 pub(crate) fn target() -> PathBuf {
     let mut folder = env::current_exe().unwrap_or_default();
     folder.pop();
@@ -128,7 +126,7 @@ pub(crate) fn target() -> PathBuf {
     folder
 }
 
-/// A folder that nobody else may enter.
+/// Creates a folder that only this user may enter.
 fn folder(key: &str) -> io::Result<PathBuf> {
     folder_in(&env::temp_dir(), key)
 }
@@ -152,7 +150,7 @@ fn folder_in(place: &Path, key: &str) -> io::Result<PathBuf> {
     Ok(folder)
 }
 
-/// The lock of a folder; `None` where the folder has gone while we waited for it.
+/// Takes the lock of a folder; `None` if the folder vanished meanwhile.
 fn lock(folder: &Path) -> io::Result<Option<File>> {
     let path = folder.join("lock");
     let file = match File::options().create(true).append(true).open(&path) {
@@ -163,7 +161,7 @@ fn lock(folder: &Path) -> io::Result<Option<File>> {
     Ok(is_at(&file, &path).then_some(file))
 }
 
-/// Holds a folder that was published, if it is one, and reads what was written.
+/// Joins a published folder, and reads its text. `None` if it is not published.
 fn enter(folder: &Path) -> io::Result<Option<(File, String)>> {
     let mut text = String::new();
     match File::open(folder.join("state")).and_then(|mut file| file.read_to_string(&mut text)) {
@@ -173,7 +171,7 @@ fn enter(folder: &Path) -> io::Result<Option<(File, String)>> {
     let Some((token, state)) = text.split_once('\n') else { return Ok(None) };
     let pipe = folder.join(pipe(token));
     match hold(&pipe) {
-        // Held before it was looked at again: a watchdog that renames it after this look waits for us.
+        // The pipe was opened before this check, so a watchdog that renames the folder after it waits for this process.
         Ok(alive) if is_at(&alive, &pipe) => {
             File::create(folder.join("joined"))?;
             Ok(Some((alive, state.to_owned())))
@@ -184,7 +182,7 @@ fn enter(folder: &Path) -> io::Result<Option<(File, String)>> {
     }
 }
 
-/// Opened for both, a pipe keeps nobody waiting.
+/// Opens a pipe for reading and writing, which does not block.
 fn hold(pipe: &Path) -> io::Result<File> {
     File::options().read(true).write(true).open(pipe)
 }
@@ -193,7 +191,7 @@ fn pipe(token: &str) -> String {
     format!("alive-{token}")
 }
 
-/// Whether a file that is open is the one that stands at a path now.
+/// Whether an open file is still the one at this path.
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
 
@@ -201,7 +199,7 @@ fn is_at(file: &File, path: &Path) -> bool {
     (open.dev(), open.ino()) == (there.dev(), there.ino())
 }
 
-/// What nobody can guess.
+/// Returns a random token.
 pub(crate) fn token() -> io::Result<String> {
     let mut bytes = [0; 16];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
@@ -243,7 +241,7 @@ mod tests {
         fs::write(named("file"), "").unwrap();
         fs::set_permissions(named("file"), fs::Permissions::from_mode(0o600)).unwrap();
         refused("file");
-        // Whoever may not give a folder away has no stranger's at hand.
+        // Only root can give a folder to another user, so skip this test otherwise.
         let theirs = folder_in(place.path(), "theirs").unwrap();
         if chown(&theirs, Some(65534), None).is_ok() {
             refused("theirs");

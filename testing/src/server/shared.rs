@@ -1,5 +1,4 @@
-//! What all processes of a test run have together: one PostgreSQL cluster, which the first that
-//! needs it starts, and folders.
+//! A PostgreSQL cluster and folders that all processes of a test run share.
 
 use std::path::{Path, PathBuf};
 
@@ -9,17 +8,17 @@ use super::share::{self, Share};
 use super::watchdog::{self, Watchdog};
 use super::{Error, Options, Postgres};
 
-/// A cluster that the test processes of one user and one target folder share. It lives while one of
-/// them does, and a few seconds longer ([`LINGER`](super::LINGER)), also where they are killed.
+/// A cluster that the test processes of one user and one target folder share. It runs until a few seconds
+/// ([`LINGER`](super::LINGER)) after the last of them has ended, even if that was killed.
 #[derive(Debug)]
 pub struct Shared {
     state: State,
     share: Share,
-    // In the process that started it. Dropping it would stop it for all.
+    // Set in the process that started it. Dropping it would stop the cluster for all.
     _server: Option<std::mem::ManuallyDrop<Postgres>>,
 }
 
-/// What the others must know of it.
+/// What the other processes need to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct State {
     process: u32,
@@ -31,8 +30,7 @@ struct State {
 }
 
 impl Shared {
-    /// The cluster of this test run, which is started if it is the first to be asked for with these
-    /// options.
+    /// Returns the cluster of this test run with these options, and starts it if it does not run yet.
     ///
     /// # Errors
     ///
@@ -58,32 +56,32 @@ impl Shared {
         Ok(Self { state, share, _server: server.map(std::mem::ManuallyDrop::new) })
     }
 
-    /// The URL of a database of it, over TCP.
+    /// Returns the URL of one of its databases, over TCP.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres:{}@127.0.0.1:{}/{database}", self.state.password, self.state.port)
     }
 
-    /// Major and minor version: `(15, 14)`.
+    /// Returns the major and minor version: `(15, 14)`.
     pub fn version(&self) -> (u32, u32) {
         self.state.version
     }
 
-    /// The folder of its binaries.
+    /// Returns the folder of its binaries.
     pub fn bin(&self) -> &Path {
         &self.state.bin
     }
 
-    /// The directory that holds all of it: `data/`, the socket and the log.
+    /// Returns its directory, with `data/`, the socket and the log.
     pub fn directory(&self) -> &Path {
         &self.state.directory
     }
 
-    /// A file for `PGPASSFILE`, which holds its password and only this user may read.
+    /// Returns a file for `PGPASSFILE` with its password, which only this user may read.
     pub fn passwords(&self) -> PathBuf {
         self.share.folder().join("pgpass")
     }
 
-    /// The process id of the server.
+    /// Returns the process id of the server.
     pub fn pid(&self) -> u32 {
         self.state.process
     }
@@ -94,7 +92,7 @@ impl State {
         is_ready(&self.directory, self.process) && !watchdog::all_gone(&[self.process])
     }
 
-    /// Numbers first, as paths may hold anything but a line's end.
+    /// The numbers come first, as paths may contain anything but a line break.
     fn text(&self) -> String {
         let (major, minor) = self.version;
         let (directory, bin) = (self.directory.display(), self.bin.display());
@@ -115,21 +113,20 @@ impl State {
     }
 }
 
-/// A folder that the test processes of one user and one target folder share, and that goes with
-/// the last of them.
+/// A folder that the test processes of one user and one target folder share. It is removed after the last of them.
 #[derive(Debug)]
 pub struct Folder {
     share: Share,
-    // It waits for us; nothing waits for it.
+    // The watchdog waits for this process; nothing waits for the watchdog.
     _watchdog: Option<Watchdog>,
 }
 
 impl Folder {
-    /// The folder of this purpose, which is made if it is the first to be asked for.
+    /// Returns the folder for this purpose, and creates it if it does not exist yet.
     ///
     /// # Errors
     ///
-    /// `Failed` where it cannot be made, or where there is no `sh` to watch over it.
+    /// `Failed` if it cannot be created, or if there is no `sh` for the watchdog.
     pub fn join(purpose: &str) -> Result<Self, Error> {
         let target = share::target().display().to_string();
         let key = share::key([purpose, env!("CARGO_PKG_VERSION"), &target]);
@@ -144,7 +141,7 @@ impl Folder {
         Ok(Self { share, _watchdog: watchdog })
     }
 
-    /// Where it is.
+    /// Returns its path.
     pub fn path(&self) -> &Path {
         self.share.folder()
     }

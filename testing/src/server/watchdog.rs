@@ -1,6 +1,5 @@
-//! What takes a server away when the process that started it cannot: a process of its own that
-//! waits for the end of a pipe from us. The pipe ends when we close it, and when we die, be it by
-//! SIGKILL.
+//! A separate process that stops a server and removes its directory after the process that started it has ended. It waits
+//! for the end of a pipe from that process, which also closes when the process is killed.
 
 use std::fs;
 use std::io::{self, Write};
@@ -12,13 +11,13 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::share::Fresh;
 
-/// Reads process ids, one a line, an empty line for none, `now` for haste. At the end of the input, and where a folder is
-/// shared as soon as nobody holds it (see `share`), it shuts that process down the fast way that loses data (nobody
-/// wants it any more), and the hard way where that takes longer than five seconds, and removes the directory. A process
-/// that has gone but was not waited for still answers to `kill -0`: the server's own pid file tells.
+/// The script of the watchdog. It reads process ids, one per line; an empty line means none, `now` means to clean up at
+/// once. It acts at the end of the input; for a shared folder, when no process holds it any more (see `share`). Then it
+/// sends the server an immediate shutdown, kills it after five seconds, and removes the directory. `kill -0` also succeeds
+/// for a process that has ended but was not waited for, so the script checks the server's pid file.
 ///
-/// Arguments: the directory, the server's pid file in it, the shared folder, its token, the seconds to linger. Opened
-/// for both before it is opened for reading, a pipe keeps the script not waiting for somebody who died.
+/// Arguments: the directory, the server's pid file in it, the shared folder, its token, the seconds to wait. The pipe is
+/// opened for reading and writing first, so that the script does not block on a process that died.
 const SCRIPT: &str = r#"
 trap '' HUP INT TERM QUIT
 server= now=
@@ -57,8 +56,7 @@ tries=0
 until rm -rf -- "$1" 2>/dev/null || [ "$tries" -gt 50 ]; do tries=$((tries + 1)); sleep 0.1; done
 "#;
 
-/// The watching process. It is in a process group of its own, so that Ctrl-C in a terminal, which
-/// ends us, does not end it.
+/// The watchdog process. It has its own process group, so that Ctrl-C in a terminal does not end it.
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     process: Child,
@@ -66,8 +64,7 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Begins to watch over a directory, in which the server has this pid file, and over a folder
-    /// that is shared.
+    /// Starts a watchdog for a directory with the pid file of a server, and for a shared folder.
     pub(crate) fn start(directory: Option<(&Path, &str)>, share: Option<&Fresh>) -> io::Result<Self> {
         let mut command = Command::new("sh");
         command.args(["-c", SCRIPT, "lockgate-watchdog"]).current_dir("/");
@@ -78,36 +75,36 @@ impl Watchdog {
         if let Some(share) = share {
             command.arg(&share.folder).args([&share.token, &share.linger.to_string()]);
         }
-        // Nothing of ours may stay open in it: a test runner waits for its pipes to close.
+        // It must not inherit our output: a test runner waits until its pipes are closed.
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut process = own_group(&mut command).spawn()?;
         let pipe = process.stdin.take();
         Ok(Self { process, pipe })
     }
 
-    /// Names the process that must not outlive us.
+    /// Sets the server process to stop.
     pub(crate) fn watch(&mut self, process: Option<u32>) -> io::Result<()> {
         let line = process.map(|process| process.to_string()).unwrap_or_default();
         let pipe = self.pipe.as_mut().expect("the pipe is closed only when the watchdog is consumed");
         writeln!(pipe, "{line}")
     }
 
-    /// Lets it do its work now, also where others share what it watches over. The server has to be waited for meanwhile.
+    /// Makes it clean up now, even if other processes share the folder. The caller must wait for the server meanwhile.
     pub(crate) fn release(&mut self) {
         if let Some(mut pipe) = self.pipe.take() {
             let _ = writeln!(pipe, "now");
         }
     }
 
-    /// Waits until it has done its work.
+    /// Waits until it has cleaned up.
     pub(crate) fn wait(&mut self) {
         self.release();
-        // Whether it could remove everything shows in the directory, not in its answer.
+        // Its exit status does not say whether it could remove everything.
         let _ = self.process.wait();
     }
 }
 
-/// Puts a command in a process group of its own.
+/// Gives a command its own process group.
 pub(crate) fn own_group(command: &mut Command) -> &mut Command {
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(command, 0);
@@ -126,7 +123,7 @@ pub(crate) fn send(signal: Signal, processes: &[u32]) -> io::Result<()> {
     Ok(())
 }
 
-/// The living children of a process, from `/proc` or, where there is none, from `ps`.
+/// Returns the living children of a process, from `/proc` or, if there is none, from `ps`.
 pub(crate) fn children(parent: u32) -> io::Result<Vec<u32>> {
     let listed = if Path::new("/proc/self/stat").exists() {
         fs::read_dir("/proc")?.filter_map(|entry| stat(&entry.ok()?.file_name().to_string_lossy())).collect()
@@ -137,7 +134,7 @@ pub(crate) fn children(parent: u32) -> io::Result<Vec<u32>> {
     Ok(listed.into_iter().filter(|process| process.parent == parent && !process.gone).map(|p| p.id).collect())
 }
 
-/// Whether none of these processes runs any more.
+/// Whether all of these processes have ended.
 pub(crate) fn all_gone(processes: &[u32]) -> bool {
     let lives = |process: &u32| {
         if Path::new("/proc/self/stat").exists() {
@@ -155,14 +152,14 @@ pub(crate) fn all_gone(processes: &[u32]) -> bool {
 struct Process {
     id: u32,
     parent: u32,
-    /// Dead, and not yet waited for.
+    /// Dead, but not yet waited for.
     gone: bool,
 }
 
 fn stat(process: &str) -> Option<Process> {
     let id = process.parse().ok()?;
     let text = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // `id (name) state parent …`, where the name may hold anything.
+    // `id (name) state parent …`, where the name may contain anything.
     let mut fields = text.rsplit_once(')')?.1.split_whitespace();
     let gone = matches!(fields.next()?, "Z" | "X");
     Some(Process { id, parent: fields.next()?.parse().ok()?, gone })

@@ -1,8 +1,8 @@
-//! A book is what one reads, a copy is what one carries home.
+//! A book is a title; a copy is what a member carries home.
 
 use lockgate_harness::{Db, Fails, TestResult};
 
-/// The first member is there before the first book.
+/// Members exist before the first book.
 pub async fn fill(db: &mut Db) -> TestResult {
     db.execute(
         "INSERT INTO members (id, name, email) VALUES

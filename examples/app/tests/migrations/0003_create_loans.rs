@@ -1,4 +1,4 @@
-//! A copy is in one pair of hands at a time.
+//! A copy is lent to one member at a time.
 
 use lockgate_harness::{Db, Fails, TestResult};
 

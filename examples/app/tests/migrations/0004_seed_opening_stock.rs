@@ -1,8 +1,8 @@
-//! What the library opened with. There is no way back: it is walked up to `after`.
+//! The library's opening stock. The migration is irreversible, so it is tested up to `after`.
 
 use lockgate_harness::{Db, TestResult};
 
-/// One loan that is over and one that is not.
+/// One loan that was returned and one that was not.
 pub async fn fill(db: &mut Db) -> TestResult {
     db.execute(
         "INSERT INTO loans (id, copy_id, member_id, lent_on, due_on, returned_on) VALUES

@@ -1,4 +1,4 @@
-//! The view shows who has what, and nothing of what is back on its shelf.
+//! The view shows who has which copy, without loans that were returned.
 
 use lockgate_harness::{Db, TestResult};
 

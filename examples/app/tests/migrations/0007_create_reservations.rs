@@ -1,4 +1,4 @@
-//! A member reserves a book once, and a reservation goes with the book and with the member.
+//! A member can reserve a book once. A reservation is deleted with its book and with its member.
 
 use lockgate_harness::{Db, Fails, TestResult};
 

@@ -1,4 +1,4 @@
-//! A loan has one fine, and a fine is paid in as many parts as one likes.
+//! A loan has one fine, which can be paid in several parts.
 
 use lockgate_harness::{Db, Fails, TestResult};
 

@@ -1,4 +1,4 @@
-//! Both tables are built anew, and no fine, no payment and no cent is lost.
+//! Both tables are rebuilt, and no fine, no payment and no cent is lost.
 
 use lockgate_harness::{Db, Fails, TestResult};
 
@@ -21,7 +21,7 @@ pub async fn before(db: &mut Db) -> TestResult {
 pub async fn after(db: &mut Db) -> TestResult {
     db.expect_primary_key("fines", &["loan_id", "reason"]).await?;
     everything_is_there(db).await?;
-    // What was charged so far was charged for being late, and what was paid was paid for that.
+    // All earlier fines and payments were for being late.
     db.is_true("SELECT reason = 'late' FROM fines").await?;
     db.is_true("SELECT reason = 'late' FROM payments").await?;
 

@@ -21,12 +21,12 @@ pub async fn after_a_late_return_is_charged(db: &mut Db) -> TestResult {
     db.expect_value(0, CHARGED).await?;
     give_back(db, 102, "2024-04-01").await?;
     db.expect_value(60, CHARGED).await?;
-    // What is back is back: to correct the day charges nothing.
+    // Correcting the date of a return charges nothing.
     give_back(db, 102, "2024-04-02").await?;
     db.expect_value(60, CHARGED).await
 }
 
-/// It does not know of the other: what that one gave back is out again.
+/// Each `after` function is rolled back, so the other one's returns are not visible here.
 pub async fn after_a_very_late_one_costs_ten(db: &mut Db) -> TestResult {
     db.expect_trigger("loans_fine_late").await?;
     give_back(db, 103, "2024-12-24").await?;

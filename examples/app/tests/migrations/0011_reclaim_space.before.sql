@@ -1,3 +1,3 @@
--- What VACUUM and ANALYZE do is in no schema and in no row, and the way back does not take it back: all that
--- can be said of this migration is whether it has run. A test of one that changes something says more.
+-- VACUUM and ANALYZE change no schema and no row, and the down script does not undo them. So this test can only
+-- check whether the migration has run.
 SELECT count(*) = 0 FROM lockgate_history WHERE version = 11;

@@ -1,4 +1,4 @@
-//! Whoever was a member before the telephone has none, and need not have one.
+//! Existing members have no telephone number, and need none.
 
 use lockgate_harness::{Db, TestResult};
 

@@ -1,7 +1,7 @@
-//! The tests of the migrations in `/migrations`, on SQLite and PostgreSQL: a file for each stands beside
-//! this one. `cargo test --test migrations`, or `cargo xtask test --migration 9` for one of them.
+//! Tests the migrations in `/migrations` on SQLite and PostgreSQL. Each migration has a file next to this one. Run them
+//! with `cargo test --test migrations`, or one of them with `cargo xtask test --migration 9`.
 //!
-//! The rows that a `fill` puts in stay for the migrations behind it. Theirs begin at 100, so that they
-//! are not in the way of what the library opened with.
+//! The rows of a `fill` stay for the later migrations. Their ids start at 100, so that they do not collide with the
+//! library's opening stock.
 
 lockgate_harness::migration_tests!("../../migrations");

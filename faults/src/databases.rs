@@ -1,4 +1,4 @@
-//! The databases of the campaign: servers, a database for each case, and processes that run on them.
+//! The servers of the campaign, a database for each case, and the runner processes.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -35,7 +35,7 @@ CREATE TABLE closed (v int);
 CREATE TABLE gate (x int CHECK (x = 0));
 CREATE TABLE place (v int)";
 
-/// A server of PostgreSQL with the roles that the sets know.
+/// A PostgreSQL server with the roles that the sets use.
 pub(crate) struct Server {
     pub(crate) cluster: Postgres,
 }
@@ -60,30 +60,36 @@ impl Server {
         execute(&self.admin_url("postgres"), sql).await
     }
 
-    /// A database with everything that a set stands on.
-    pub(crate) async fn database(&self, name: &str) -> Result<Place, sqlx::Error> {
+    /// Creates a database with the tables that every set uses.
+    pub(crate) async fn database(&self, name: &str) -> Result<CaseDatabase, sqlx::Error> {
         self.administer(&format!("CREATE DATABASE {name} OWNER runner TEMPLATE template0 ENCODING 'UTF8'")).await?;
         let url = format!("postgres://runner:runner@127.0.0.1:{}/{name}", self.cluster.port());
         execute(&url, POSTGRES).await?;
-        Ok(Place { name: name.to_owned(), admin: self.admin_url(name), url, port: self.cluster.port(), _folder: None })
+        Ok(CaseDatabase {
+            name: name.to_owned(),
+            admin: self.admin_url(name),
+            url,
+            port: self.cluster.port(),
+            _folder: None,
+        })
     }
 
-    pub(crate) async fn drop(&self, place: &Place) {
+    pub(crate) async fn drop(&self, place: &CaseDatabase) {
         let _ = self.administer(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", place.name)).await;
     }
 }
 
-/// One database.
-pub(crate) struct Place {
+/// The database of a case.
+pub(crate) struct CaseDatabase {
     pub(crate) name: String,
     pub(crate) url: String,
-    /// How the oracle comes to it.
+    /// The URL for the oracle.
     pub(crate) admin: String,
     pub(crate) port: u16,
     _folder: Option<TempDir>,
 }
 
-impl Place {
+impl CaseDatabase {
     pub(crate) async fn file(folder: &Path) -> Result<Self, sqlx::Error> {
         let folder = tempfile::tempdir_in(folder).map_err(sqlx::Error::Io)?;
         Self::file_in(folder.path().join("faults.db"), Some(folder)).await
@@ -96,12 +102,12 @@ impl Place {
         Ok(Self { name, admin: url.clone(), url, port: 0, _folder: folder })
     }
 
-    /// Runs SQL as the one who owns the database.
+    /// Runs SQL as the owner of the database.
     pub(crate) async fn execute(&self, sql: &str) -> Result<(), sqlx::Error> {
         execute(&self.admin, sql).await
     }
 
-    /// The same database through another port.
+    /// Returns the URL of the database through another port.
     pub(crate) fn through(&self, port: u16) -> String {
         self.url.replace(&format!(":{}/", self.port), &format!(":{port}/"))
     }
@@ -120,7 +126,7 @@ async fn execute(url: &str, sql: &str) -> Result<(), sqlx::Error> {
     }
 }
 
-/// A runner in a process of its own.
+/// A runner process.
 pub(crate) struct Runner {
     child: Child,
     lines: tokio::io::Lines<BufReader<ChildStdout>>,
@@ -132,7 +138,7 @@ impl Runner {
         Self::start_under(order, &[])
     }
 
-    /// With a program before it, such as one that turns the clock.
+    /// Starts a runner under another program, such as one that changes the clock.
     pub(crate) fn start_under(order: &Order, before: &[&str]) -> Self {
         let program = std::env::current_exe().expect("the campaign knows its own program");
         let order = serde_json::to_string(order).expect("an order can be written");
@@ -150,7 +156,7 @@ impl Runner {
         Self { child, lines: BufReader::new(out).lines(), told: Told::default() }
     }
 
-    /// Hears what it says until so many events have come; `false` where it ended before.
+    /// Reads its output until it has reported this many events. Returns `false` if it ended before.
     pub(crate) async fn until(&mut self, events: usize) -> bool {
         while self.told.events < events {
             if !self.hear().await {
@@ -172,7 +178,7 @@ impl Runner {
         }
     }
 
-    /// Hears it out. A runner that never ends is ended.
+    /// Reads its output to the end. A runner that does not end is killed.
     pub(crate) async fn end(mut self, patience: Duration) -> Told {
         let all = async { while self.hear().await {} };
         if tokio::time::timeout(patience, all).await.is_err() {
@@ -183,7 +189,7 @@ impl Runner {
         self.told
     }
 
-    /// Kills it, and gives what it had said; whether it was still at work.
+    /// Kills it, and returns what it had reported, and whether it was still running migrations.
     pub(crate) async fn kill(mut self) -> (Told, bool) {
         let _ = self.child.start_kill();
         let _ = self.child.wait().await;

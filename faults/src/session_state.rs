@@ -1,12 +1,12 @@
-//! What a session has, asked in plain SQL: settings, role, temporary objects, locks, cursors. Shares no
-//! code with the runtime.
+//! Reads the state of a session with plain SQL: settings, role, temporary objects, locks, cursors. It shares no code with
+//! the runtime.
 
 use sqlx::{PgConnection, PgPool, SqliteConnection, SqlitePool};
 
-/// What one session has, a line each.
+/// The state of a session, one line for each thing.
 pub(crate) type Session = Result<Vec<String>, String>;
 
-/// In one statement, so that nothing of ours is in the way.
+/// One statement, so that these queries do not see each other.
 const POSTGRES: &str = "
 SELECT 'setting ' || name || ' = ' || setting FROM pg_settings WHERE name NOT IN ('in_hot_standby', 'transaction_isolation', 'transaction_read_only', 'transaction_deferrable', 'application_name') AND name NOT LIKE 'plpgsql.%'
 UNION ALL SELECT 'role ' || current_user || ' as ' || session_user
@@ -83,7 +83,7 @@ pub(crate) async fn sqlite_pool(pool: &SqlitePool) -> Vec<Session> {
     found
 }
 
-/// What the sessions have now and had not before; one that is gone has nothing.
+/// Returns what the sessions have now and did not have before. A session that is gone has nothing.
 pub(crate) fn compare(before: &[Session], after: &[Session]) -> Vec<String> {
     let Some(Ok(before)) = before.first() else { return Vec::new() };
     let mut found = Vec::new();
