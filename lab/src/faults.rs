@@ -1,5 +1,4 @@
-//! `cargo xtask faults`: runs of migrations that are killed, cut off and starved, and an oracle that looks
-//! at what is left. For Lockgate's own workspace: the campaign is its unpublished crate `lockgate-faults`.
+//! `cargo xtask faults`: starts the fault campaign, which is the unpublished crate `lockgate-faults`.
 
 use std::ffi::OsString;
 use std::process::{Command, Stdio};
@@ -12,10 +11,10 @@ const PACKAGE: &str = "lockgate-faults";
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 nothing was lost, done twice or told wrongly; 1 something was; 2 the campaign could not be run."
+    after_help = "Exit codes: 0 nothing was lost, done twice or reported wrongly; 1 something was; 2 the campaign failed."
 )]
 pub(crate) struct Arguments {
-    /// What the campaign is told: `--backend sqlite|postgres`, `--count N`, `--seed S`, `--case K`, `--only FAULT`,
+    /// The arguments of the campaign: `--backend sqlite|postgres`, `--count N`, `--seed S`, `--case K`, `--only FAULT`,
     /// `--jobs N`, `--calm`, `--record`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<OsString>,

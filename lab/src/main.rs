@@ -1,5 +1,4 @@
-//! `cargo xtask` in Lockgate's own workspace: the developers' commands that every project has, and research on Lockgate
-//! itself.
+//! `cargo xtask` of Lockgate's own workspace: the developers' commands of every project, and research on Lockgate itself.
 
 mod corpus;
 mod faults;
@@ -15,11 +14,11 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Research {
-    /// Try published sets of migrations.
+    /// Run published sets of migrations.
     Corpus(corpus::Arguments),
-    /// Hold the grammar check against PostgreSQL's own grammar.
+    /// Compare the grammar check with PostgreSQL's own grammar.
     Oracle(oracle::Arguments),
-    /// Kill, cut off and starve runs of migrations, and look at what is left.
+    /// Cause faults in runs of migrations, and check the databases afterwards.
     Faults(faults::Arguments),
 }
 

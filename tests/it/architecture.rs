@@ -1,4 +1,4 @@
-//! What the pages at the root say is there, is there: paths, crates, commands.
+//! The paths, crates and commands that the pages at the root name exist.
 
 use std::path::Path;
 

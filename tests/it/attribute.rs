@@ -1,4 +1,4 @@
-//! `#[lockgate_harness::test]`: what a test of a user's is given, and what is left behind it.
+//! `#[lockgate_harness::test]`: the database that a test gets, and what is left after the test.
 
 use std::process::Command;
 
@@ -54,7 +54,7 @@ async fn a_test_may_be_there_to_panic(_db: SqlitePool) {
     panic!("as it should");
 }
 
-/// Makes the tests below fail, which are run by another one and not for themselves.
+/// Makes the tests below fail. Another test runs them.
 const FAILS: &str = "LOCKGATE_TEST_FAILS";
 
 #[lockgate_harness::test(migrations = MIGRATIONS)]
@@ -119,7 +119,7 @@ fn what_fails_on_postgres_shows_no_password() {
     });
 }
 
-/// What one of the tests above prints when it fails.
+/// Returns what one of the tests above prints when it fails.
 fn failing(test: &str) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
     let output = command.args(["--exact", test, "--nocapture"]).env(FAILS, "1").output().unwrap();
@@ -127,7 +127,7 @@ fn failing(test: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
-/// The URL that stands in the words on what is kept.
+/// Returns the URL in the message about a kept database.
 fn kept(said: &str, scheme: &str) -> String {
     let line = said.lines().find(|line| line.contains("its database is kept")).unwrap_or_else(|| panic!("{said}"));
     line.split(' ').find(|word| word.starts_with(scheme)).unwrap_or_else(|| panic!("{line}")).to_owned()

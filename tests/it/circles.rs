@@ -1,4 +1,4 @@
-//! Within a crate, no two modules need each other: each can be read after what it stands on.
+//! No two modules of a crate use each other, so that each can be read after the modules that it uses.
 //!
 //! A module may use the modules inside it, as a face does: that is no circle. A name that a module hands on with
 //! `pub use` counts as used where it is defined.

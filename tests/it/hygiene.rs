@@ -1,8 +1,8 @@
-//! What stands in no file of the workspace: unfinished code, machine paths, hosts of registries.
+//! No file of the workspace contains unfinished code, machine paths or registry hosts.
 
 use crate::support::tree::{files, says, text};
 
-/// This file names what it looks for.
+/// This file is excluded, as it names what it looks for.
 const OURSELVES: &str = "tests/it/hygiene.rs";
 
 fn found(is_in: impl Fn(&str, &str) -> bool) -> Vec<String> {

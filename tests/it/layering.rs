@@ -1,5 +1,4 @@
-//! The house's edges: which crate may use which, and what each must never do. Read from
-//! `cargo metadata` and from the code itself.
+//! Which crate may use which, and what each must never do, checked with `cargo metadata` and the code itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,7 +10,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Node, Package, P
 
 use crate::support::tree::{code, root, rust_files, says, text};
 
-/// Who may use whom of us, in programs and in build scripts. `lockgate-tests` uses everything.
+/// The crates of the workspace that each crate may use, in programs and in build scripts. `lockgate-tests` uses everything.
 const EDGES: &[(&str, &[&str])] = &[
     ("lockgate-core", &[]),
     ("lockgate-sql", &["lockgate-core"]),
@@ -31,7 +30,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("lockgate-tests", &[]),
 ];
 
-/// What a crate must have nowhere below it, macros that it is compiled with excepted.
+/// What a crate must not depend on, even indirectly, except by macros.
 const NEVER_BELOW: &[(&str, &[&str])] = &[
     ("lockgate-sql", &["sqlx", "tokio", "syn", "clap", "toml", "sha2", "annotate-snippets", "lockgate"]),
     ("lockgate-source", &["sqlx", "tokio", "syn", "clap", "lockgate"]),
@@ -44,10 +43,10 @@ const NEVER_BELOW: &[(&str, &[&str])] = &[
     ("lockgate-harness", &["lockgate-source", "lockgate-xtask", "clap"]),
 ];
 
-/// What a crate must not name for itself, though another brings it.
+/// What a crate must not depend on directly, although another crate brings it.
 const NEVER_DIRECTLY: &[(&str, &[&str])] = &[("lockgate-cli", &["sqlx", "sqlx-core", "lockgate-core"])];
 
-/// What the code of a folder must not say.
+/// What the code of a folder must not contain.
 const NEVER_SAID: &[(&str, &[&str])] = &[
     (
         "core/src",
@@ -356,7 +355,7 @@ enum Edges {
     All,
 }
 
-/// Who uses whom, as cargo has resolved it.
+/// The resolved dependencies.
 struct Graph<'a> {
     packages: BTreeMap<&'a PackageId, &'a Package>,
     nodes: BTreeMap<&'a PackageId, &'a Node>,
@@ -388,7 +387,7 @@ impl<'a> Graph<'a> {
         self.packages[id].targets.iter().any(|target| target.kind.contains(&TargetKind::ProcMacro))
     }
 
-    /// Everything below a package, each with the one through which it was found first.
+    /// Returns all dependencies of a package, each with the package through which it was found first.
     fn below(&self, id: &PackageId, edges: Edges) -> BTreeMap<&'a PackageId, PackageId> {
         let mut found = BTreeMap::new();
         let mut open = vec![id.clone()];
@@ -407,7 +406,7 @@ impl<'a> Graph<'a> {
         self.below(id, edges).keys().map(|id| self.packages[id].name.to_string()).collect()
     }
 
-    /// How a package comes to another: `lockgate → sqlx → …`.
+    /// Returns the path from a package to another: `lockgate → sqlx → …`.
     fn way(&self, from: &PackageId, to: &str) -> String {
         let found = self.below(from, Edges::All);
         let mut at = found.keys().find(|id| self.packages[*id].name.as_str() == to).map(|id| (*id).clone());

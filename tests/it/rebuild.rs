@@ -1,5 +1,5 @@
-//! When a crate that embeds migrations is built again: real builds by cargo of crates in temporary
-//! directories. They share a target directory, so that what they depend on is built once.
+//! When cargo rebuilds a crate that embeds migrations: real builds of crates in temporary directories. They share a target
+//! directory, so that dependencies are built once.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,4 @@
-//! The database for people: the same seed gives the same rows, and nothing is dropped that has no
-//! mark.
+//! Development databases: the same seed gives the same rows, and a database without the mark is not dropped.
 
 use lockgate::Dialect;
 use lockgate_harness::__private::{MigrationTest, SeedFn, TestFuture, TestPart, Tests};
@@ -67,7 +66,7 @@ async fn t8_what_cannot_be_made_is_refused() {
     }
 }
 
-/// A database that is there, and has the mark.
+/// An existing database with the mark.
 async fn make_and_mark(place: &Throwaway) {
     execute(place, "CREATE TABLE earlier (name TEXT)").await;
     testdb::mark(&place.url()).await.unwrap();

@@ -1,5 +1,4 @@
-//! Throwaway databases: copies of a template that is made once, each on its own, and gone behind
-//! their tests.
+//! Throwaway databases: independent copies of a template that is made once, dropped after their tests.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -44,7 +43,7 @@ async fn copies_of_a_template_are_alike_and_apart(dialect: Dialect) {
     }
 }
 
-/// The variable that names a server of the user's own.
+/// The variable with the URL of the user's own server.
 const SERVER: &str = "LOCKGATE_TEST_POSTGRES";
 
 #[test]
@@ -83,7 +82,7 @@ async fn several_at_once_make_one_template(dialect: Dialect) {
     assert!(times.len() <= 1, "{times:?}");
 }
 
-/// Makes the test binary the process that is killed.
+/// Makes the test binary act as the process that is killed.
 const VICTIM: &str = "LOCKGATE_TEST_VICTIM";
 
 async fn a_template_that_was_killed_half_way_is_made_anew(dialect: Dialect) {
@@ -142,7 +141,7 @@ async fn what_is_kept_stays(dialect: Dialect) {
     remove(&url, &other).await;
 }
 
-/// Whether a throwaway database is there; the other one is on the same server.
+/// Whether a throwaway database exists; the other one is on the same server.
 async fn exists(url: &str, other: &Throwaway) -> bool {
     match other.dialect() {
         Dialect::Sqlite => std::path::Path::new(file(url)).exists(),
@@ -191,7 +190,7 @@ async fn texts(database: &Throwaway, sql: &str) -> Vec<String> {
     texts
 }
 
-/// A set of so many migrations, each with a table: `0003_t3` makes `t3`.
+/// A set of this many migrations, each with a table: `0003_t3` creates `t3`.
 fn numbered(count: usize) -> &'static Migrations {
     let files: Vec<_> = (1..=count)
         .flat_map(|n| {

@@ -1,7 +1,6 @@
-//! What the compiler says of a folder that it refuses: one case for each diagnostic, in `tests/ui`,
-//! with its folder in `tests/fixtures/ui`.
+//! The compile errors of bad folders: one case for each diagnostic in `tests/ui`, with its folder in `tests/fixtures/ui`.
 //!
-//! After a change that alters messages on purpose: `TRYBUILD=overwrite cargo test -p lockgate-tests ui`.
+//! After an intended change of messages, run `TRYBUILD=overwrite cargo test -p lockgate-tests ui`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,9 +12,8 @@ fn tests() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The macro's paths are relative to the crate that it is used in, and trybuild compiles the cases
-/// in a crate of its own making: the folders are linked into that crate. Should trybuild make it
-/// elsewhere one day, every case says `no-such-folder`.
+/// The macro's paths are relative to its crate, and trybuild compiles the cases in its own crate. So the folders are linked
+/// into that crate. If trybuild moves it one day, every case fails with `no-such-folder`.
 fn link_folders() {
     let metadata = cargo_metadata::MetadataCommand::new().no_deps().other_options(["--offline".to_owned()]).exec();
     let target = metadata.expect("cargo describes this workspace").target_directory;

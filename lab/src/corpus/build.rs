@@ -1,5 +1,5 @@
-//! Compiling the sets: a scratch workspace in which each set is a crate that embeds its folder with
-//! the real macro, and one program that runs them all.
+//! Compiles the sets in a scratch workspace: each set is a crate that embeds its folder with the real macro, and one
+//! program runs them all.
 
 use std::env;
 use std::fs;
@@ -13,12 +13,12 @@ use super::Set;
 use crate::workspace::{directory_of, root};
 use lockgate_xtask::__private::Failure;
 
-/// What the program is to do.
+/// What the program must do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// Up and down, as often as it is called.
+    /// Run up and down, as often as it is called.
     Run,
-    /// The walk of one migration.
+    /// Walk one migration.
     Walk,
 }
 
@@ -38,7 +38,7 @@ impl Purpose {
     }
 }
 
-/// The program, and what the compiler says of the sets that are not in it.
+/// The program, and the compile errors of the sets that are not in it.
 #[derive(Debug)]
 pub(super) struct Runner {
     program: PathBuf,
@@ -46,7 +46,7 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    /// What the compiler says of a set that it refuses.
+    /// Returns the compile errors of a set, if it has any.
     pub(super) fn refusal(&self, set: usize) -> Option<&str> {
         self.refused[set].as_deref()
     }
@@ -58,7 +58,7 @@ impl Runner {
         command
     }
 
-    /// Runs a set; the answer is what it prints, the `Err` its report.
+    /// Runs a set, and returns its output. An `Err` is its error report.
     pub(super) fn run(&self, set: usize, url: &str, words: &[&str]) -> Result<String, String> {
         let mut command = self.command();
         command.arg(set.to_string()).args(words).env("CORPUS_URL", url);
@@ -68,7 +68,7 @@ impl Runner {
     }
 }
 
-/// Builds it: first the sets alone, so that one that does not compile costs no other.
+/// Builds the program. The sets are compiled alone first, so that one that does not compile is left out.
 pub(super) fn runner(purpose: Purpose, corpus: &Path, sets: &[Set]) -> Result<Runner, Failure> {
     let write = |path: PathBuf, text: String| {
         let failed = |e| Failure::impossible(format!("{} cannot be written: {e}", path.display()));
@@ -130,7 +130,7 @@ pub(super) fn runner(purpose: Purpose, corpus: &Path, sets: &[Set]) -> Result<Ru
     Ok(Runner { program: target.join("debug").join(format!("{name}{}", env::consts::EXE_SUFFIX)), refused })
 }
 
-/// Compiles the sets, and collects what rustc says of each that it refuses.
+/// Compiles the sets, and collects the compile errors of each.
 fn libraries(corpus: &Path, target: &Path, count: usize) -> Result<Vec<Option<String>>, Failure> {
     let mut command = cargo(corpus, target);
     command.args(["build", "--workspace", "--keep-going", "--message-format=json"]);

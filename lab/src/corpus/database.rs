@@ -1,4 +1,4 @@
-//! The databases that a set is tried on, and the plain shells that know nothing of Lockgate.
+//! The databases that a set runs on, and the plain database shells that do not use Lockgate.
 
 use std::env;
 use std::fmt;
@@ -16,7 +16,7 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
-    /// The word for it in `migrations.toml`.
+    /// Its name in `migrations.toml`.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
@@ -38,7 +38,7 @@ impl fmt::Display for Dialect {
     }
 }
 
-/// The shells of the databases, as far as this machine has them.
+/// The database shells that this machine has.
 #[derive(Debug)]
 pub(super) struct Programs {
     psql: Option<PathBuf>,
@@ -47,7 +47,7 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// Those beside the server's own programs first, as pg_dump must not be older than the server.
+    /// Finds the shells. Those next to the server's programs come first, as pg_dump must not be older than the server.
     pub(super) fn find(server: Option<&Postgres>) -> Self {
         let find = |name: &str| {
             let beside = server.map(|server| server.bin().join(name)).filter(|path| path.is_file());
@@ -56,7 +56,7 @@ impl Programs {
         Self { psql: find("psql"), pg_dump: find("pg_dump"), sqlite3: find("sqlite3") }
     }
 
-    /// Tells a program of ours of the server, and of `pg_dump` if it is to use it.
+    /// Passes the server to a program, and `pg_dump` if it needs it.
     pub(super) fn for_server(&self, command: &mut Command, server: &Postgres, dump: bool) {
         environment(command, server, "postgres").env("LOCKGATE_TEST_POSTGRES", server.url("postgres"));
         if let Some(program) = self.pg_dump.as_ref().filter(|_| dump) {
@@ -64,7 +64,7 @@ impl Programs {
         }
     }
 
-    /// Why sets of this dialect cannot be tried here, if they cannot.
+    /// Returns why sets of this dialect cannot run here, if they cannot.
     pub(super) fn missing(&self, dialect: Dialect, server: Option<&Postgres>) -> Option<&'static str> {
         match dialect {
             Dialect::Postgres if server.is_none() => Some("no PostgreSQL server"),
@@ -77,14 +77,14 @@ impl Programs {
     }
 }
 
-/// One empty database that the plain shell can be used on.
+/// An empty database for the plain shell.
 pub(super) enum Database<'a> {
     Postgres { server: &'a Postgres, programs: &'a Programs, name: String },
     Sqlite { programs: &'a Programs, file: PathBuf },
 }
 
 impl<'a> Database<'a> {
-    /// Makes it, in the place of one with the same name.
+    /// Creates it, and replaces one with the same name.
     pub(super) fn create(
         dialect: Dialect,
         server: Option<&'a Postgres>,
@@ -110,7 +110,7 @@ impl<'a> Database<'a> {
         }
     }
 
-    /// Where Lockgate finds it.
+    /// Returns its URL for Lockgate.
     pub(super) fn url(&self) -> String {
         match self {
             Self::Postgres { server, name, .. } => server.url(name),
@@ -118,7 +118,7 @@ impl<'a> Database<'a> {
         }
     }
 
-    /// Gives a script to the plain shell; the `Err` is what the shell says.
+    /// Runs a script in the plain shell. An `Err` is the output of the shell.
     pub(super) fn script(&self, path: &Path, single_transaction: bool) -> Result<(), String> {
         match self {
             Self::Postgres { .. } => {
@@ -140,7 +140,7 @@ impl<'a> Database<'a> {
         }
     }
 
-    /// Runs one statement for its effect.
+    /// Runs one statement.
     pub(super) fn must(&self, statement: &str) -> Result<(), Failure> {
         let output = match self {
             Self::Postgres { .. } => said(self.psql().args(["-v", "ON_ERROR_STOP=1", "-c", statement])),
@@ -149,7 +149,7 @@ impl<'a> Database<'a> {
         output.map(drop).map_err(|e| Failure::impossible(format!("{statement}: {e}")))
     }
 
-    /// Its schema as text, without Lockgate's own tables, in an order that depends on nothing else.
+    /// Returns its schema as text, in a stable order, without Lockgate's own tables.
     pub(super) fn schema(&self) -> Result<String, Failure> {
         let failed = |e| Failure::impossible(format!("a schema cannot be read: {e}"));
         match self {
@@ -183,7 +183,7 @@ impl<'a> Database<'a> {
     }
 }
 
-/// Where the server is, in variables: a password on a command line can be seen by everybody.
+/// Passes the server in variables, as every user can see a password on a command line.
 fn environment<'a>(command: &'a mut Command, server: &Postgres, name: &str) -> &'a mut Command {
     command.env("PGHOST", "127.0.0.1").env("PGPORT", server.port().to_string()).env("PGUSER", "postgres");
     command
@@ -200,7 +200,7 @@ fn said(command: &mut Command) -> Result<String, String> {
     Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
 }
 
-/// A dump without what depends on the program and not on the schema.
+/// Removes from a dump what does not depend on the schema.
 fn without_noise(dump: &str) -> String {
     let noise = |line: &&str| {
         line.is_empty()

@@ -1,4 +1,4 @@
-//! Getting a published package, and finding the folders of migrations in it.
+//! Downloads a published package, and finds the folders of migrations in it.
 
 use std::env;
 use std::fs;
@@ -12,23 +12,23 @@ use super::database::Dialect;
 use super::{Script, Set};
 use lockgate_xtask::__private::Failure;
 
-/// The version of what is done before the first script.
+/// The version of the migration with what the set's own runner does first.
 const PREPARED: i64 = 1;
 
-/// The table that sqlx makes before the first script.
+/// The table that sqlx creates before the first script.
 const SQLX_HISTORY: &str = "CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL, \
                             installed_on TIMESTAMPTZ NOT NULL DEFAULT now(), success BOOLEAN NOT NULL, \
                             checksum BYTEA NOT NULL, execution_time BIGINT NOT NULL)";
 
-/// The table that diesel makes before the first script.
+/// The table that diesel creates before the first script.
 const DIESEL_HISTORY: &str = "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL, \
                               run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)";
 
-/// What a script names, if it needs its own runner's table, and the statement for it.
+/// The table of each runner that a script may use, and the statement that creates it.
 const HISTORIES: [(&str, &str, &str); 2] =
     [("sqlx", "_sqlx_migrations", SQLX_HISTORY), ("diesel", "__diesel_schema_migrations", DIESEL_HISTORY)];
 
-/// The sets of a package: every folder whose name ends in `migrations` and that holds SQL.
+/// Returns the sets of a package: every folder whose name ends in `migrations` and that contains SQL.
 pub(super) fn sets(corpus: &Path, name: &str, version: &str, dialect: Dialect) -> Result<Vec<Set>, Failure> {
     let package = package(corpus, name, version)?;
     let mut folders = Vec::new();
@@ -47,8 +47,7 @@ pub(super) fn sets(corpus: &Path, name: &str, version: &str, dialect: Dialect) -
     Ok(sets)
 }
 
-/// The unpacked package. `cargo info` downloads exactly one package, and none of those that it
-/// depends on.
+/// Downloads and unpacks a package. `cargo info` downloads only this package, without its dependencies.
 fn package(corpus: &Path, name: &str, version: &str) -> Result<PathBuf, Failure> {
     let failed = |e| Failure::impossible(format!("{name} {version} cannot be fetched: {e}"));
     let folder = format!("{name}-{version}");
@@ -163,7 +162,7 @@ fn copied(name: String, dialect: Dialect, from: &Path, to: PathBuf, package: &Pa
     Ok(Set { name, dialect, folder, ups, downs, statements, notes, prepare })
 }
 
-/// What a script is called in our copy. Diesel's `2019-02-26-002946_create_user/up.sql` becomes
+/// Returns the name of a script in our copy. Diesel's `2019-02-26-002946_create_user/up.sql` becomes
 /// `20190226002946_create_user.up.sql`; zeros are no version, and the first after that of `prepare`.
 fn inside(path: &Path, from: &Path) -> PathBuf {
     let inside = path.strip_prefix(from).expect("it was found in there");
@@ -177,7 +176,7 @@ fn inside(path: &Path, from: &Path) -> PathBuf {
     diesel().unwrap_or_else(|| inside.to_owned())
 }
 
-/// Makes what a set's own runner does beforehand the first migration of our copy.
+/// Writes what the set's own runner does first as the first migration of our copy.
 pub(super) fn prepare(set: &mut Set) -> Result<(), Failure> {
     if set.prepare.is_empty() {
         return Ok(());
@@ -209,7 +208,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(paths)
 }
 
-/// `create-schemas = ["a", "b"]` of a `sqlx.toml`: sqlx makes them before the first script.
+/// Reads `create-schemas = ["a", "b"]` of a `sqlx.toml`: sqlx creates these schemas before the first script.
 fn created_schemas(text: &str) -> Vec<String> {
     let line = text.lines().find_map(|line| line.trim().strip_prefix("create-schemas"));
     let inside = line.and_then(|line| Some(line.split_once('[')?.1.split_once(']')?.0)).unwrap_or_default();

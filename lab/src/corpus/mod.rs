@@ -1,8 +1,7 @@
-//! `cargo xtask corpus`: published sets of migrations through the real macro, on real servers, held
-//! against what the plain database shell makes of the same files.
+//! `cargo xtask corpus`: runs published sets of migrations through the real macro on real servers, and compares the result
+//! with that of the plain database shell.
 //!
-//! For Lockgate's own workspace. Packages are fetched by name and version with cargo alone, into
-//! `.corpus/`, and nothing of them is committed.
+//! Packages are downloaded by name and version with cargo into `.corpus/`, and are not committed.
 
 mod build;
 mod database;
@@ -24,7 +23,7 @@ use database::Dialect;
 use lockgate_testing::server::{Error, ErrorKind, Options, Postgres, require};
 use lockgate_xtask::__private::Failure;
 
-/// The published packages that are tried when none is named.
+/// The published packages that run if none is named.
 const PACKAGES: [(&str, &str, Dialect); 8] = [
     ("zksync_dal", "29.13.0-non-semver-compat", Dialect::Postgres),
     ("atuin-server-postgres", "18.20.1", Dialect::Postgres),
@@ -47,16 +46,16 @@ pub(crate) struct Arguments {
     /// The dialect of packages that are not in the list
     #[arg(long, value_enum, default_value = "postgres")]
     dialect: Dialect,
-    /// Only what the plain shell does, without Lockgate
+    /// Run only the plain shell, without Lockgate
     #[arg(long)]
     shell_only: bool,
-    /// The walk of each migration instead: up, back, and up again, with the schemas compared
+    /// Walk each migration instead: up, down and up again, with the schemas compared
     #[arg(long, conflicts_with = "shell_only")]
     walk: bool,
-    /// The trace of each set for PostgreSQL instead: less than 1 % of its locks may be others than predicted
+    /// Trace each set for PostgreSQL instead: less than 1 % of the locks may differ from the prediction
     #[arg(long, conflicts_with_all = ["shell_only", "walk"])]
     trace: bool,
-    /// With `--walk`: hold each comparison against two dumps of `pg_dump`
+    /// With `--walk`: check each comparison against two dumps of `pg_dump`
     #[arg(long, requires = "walk")]
     dump: bool,
 }
@@ -73,9 +72,9 @@ struct Set {
     ups: Vec<Script>,
     /// The scripts down, in ascending order too.
     downs: Vec<Script>,
-    /// How many statements all of them have.
+    /// The number of statements in all of them.
     statements: usize,
-    /// What a reader of the result should know of it.
+    /// A note for the reader of the result.
     notes: Vec<String>,
     /// What its own runner does before the first script, as statements.
     prepare: Vec<String>,
@@ -155,7 +154,7 @@ fn wanted(arguments: &Arguments) -> Result<Vec<(String, String, Dialect)>, Failu
     arguments.names.iter().map(find).collect()
 }
 
-/// A server, or `None` with a visible line where there is none and none is required.
+/// Starts a server. If there is none and none is required, prints a line and returns `None`.
 fn postgres() -> Result<Option<Postgres>, Failure> {
     let skipped = |e: Error| {
         eprintln!("skipped: postgres: {e}");

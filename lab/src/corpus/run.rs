@@ -1,4 +1,4 @@
-//! Trying one set: with the plain shell, with Lockgate, and the two held against each other.
+//! Runs a set with the plain shell and with Lockgate, and compares the two.
 
 use std::collections::BTreeSet;
 
@@ -139,7 +139,7 @@ fn back<'a>(
     Ok(by_shell.stuck.into_iter().map(|(version, _)| version).collect())
 }
 
-/// Both must succeed, or fail at the same file and leave the same schema.
+/// Checks that both succeed, or fail at the same file and leave the same schema.
 fn agreement(by_shell: &Result<(), (String, String)>, by_us: &Result<String, String>, schema: Answer) -> Answer {
     match (by_shell, by_us) {
         (Ok(()), Ok(_)) => schema,

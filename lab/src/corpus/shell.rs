@@ -1,4 +1,4 @@
-//! Scripts as the plain shell runs them, and whether two databases end alike.
+//! Runs scripts with the plain shell, and compares two databases.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ use super::table::Answer;
 use super::{Script, Set};
 use lockgate_xtask::__private::Failure;
 
-/// Runs scripts with the plain shell; the `Err` names the one that fails and what the shell says.
+/// Runs scripts with the plain shell. An `Err` has the script that failed and the output of the shell.
 pub(super) fn shell(
     set: &Set,
     database: &Database<'_>,

@@ -1,5 +1,5 @@
-//! Every file of a set twice: whole, by the plain shell, and as the splitter cuts it, one statement at a
-//! time, by a driver that takes one statement and no more. The schemas must be the same behind each file.
+//! Runs every file of a set twice: as a whole with the plain shell, and split, with a driver that accepts one statement at
+//! a time. The schemas must be the same after each file.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,14 +17,14 @@ use lockgate_xtask::__private::Failure;
 /// A set on two databases.
 pub(super) struct Pair<'a> {
     pub(super) set: &'a Set,
-    /// Its place among the sets.
+    /// Its index among the sets.
     pub(super) index: usize,
     pub(super) runner: &'a Runner,
     /// Whether the shell is too old for it, and sqlx's SQLite gets the files in its stead.
     pub(super) shell_is_old: bool,
-    /// Gets its files whole.
+    /// The database that gets whole files.
     pub(super) plain: Database<'a>,
-    /// Gets them by statement.
+    /// The database that gets single statements.
     pub(super) ours: Database<'a>,
 }
 

@@ -1,4 +1,4 @@
-//! What is shown at the end: one row a set, and under the table what a row has no room for.
+//! The table of results: a row for each set, and notes below the table.
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
@@ -11,13 +11,13 @@ pub(super) enum Answer {
     Good,
     /// There is nothing to try.
     Nothing,
-    /// Not tried here, and why.
+    /// Not run here, and why.
     Untried(String),
     /// The plain shell fails as well: the set needs something that this server lacks.
     Lacks(String),
     /// The published script fails with the plain shell as well.
     Broken(String),
-    /// Lockgate makes something else than the plain shell.
+    /// Lockgate gives another result than the plain shell.
     Differs(String),
 }
 
@@ -109,7 +109,7 @@ pub(super) fn render(outcomes: &[Outcome]) -> String {
     table.lines().map(|line| line.trim().to_owned() + "\n").collect()
 }
 
-/// What is to be said of a row beside it.
+/// Returns the notes on a row.
 pub(super) fn notes(outcome: &Outcome) -> Vec<String> {
     let steps = ["up", "schema", "down", "up again", "one by one", "by statement"];
     let notes = outcome.notes.iter().map(|note| format!("{}: {note}", outcome.name));

@@ -1,5 +1,4 @@
-//! `cargo xtask corpus --trace`: each set traced as if none of it was released, and each lock that it takes held
-//! against the one that its text let expect.
+//! `cargo xtask corpus --trace`: traces each set as if nothing was released, and compares each lock with the predicted one.
 
 use anstream::{eprintln, println};
 use lockgate_source::folder::{self, Tests};
@@ -9,7 +8,7 @@ use super::{Dialect, Set};
 use lockgate_xtask::__private::Failure;
 use lockgate_xtask::__private::{Difference, trace};
 
-/// Of a hundred locks fewer than so many may be others than predicted.
+/// The percentage of locks that must not differ from the prediction.
 const DIFFERENT_MAX: f64 = 1.0;
 
 pub(super) fn run(sets: &[Set]) -> Result<(), Failure> {

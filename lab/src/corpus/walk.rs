@@ -1,5 +1,5 @@
-//! `corpus --walk`: the walk of the test harness for every migration of a set, each in a process and a
-//! database of its own, as under `cargo nextest`.
+//! `corpus --walk`: walks every migration of a set with the test harness, each in its own process and database, as under
+//! `cargo nextest`.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -17,23 +17,23 @@ use super::build::Runner;
 use super::database::Programs;
 use lockgate_xtask::__private::Failure;
 
-/// What the program says of one migration.
+/// The result of one migration.
 #[derive(Debug, Deserialize)]
 struct Walk {
     /// `complete`, `irreversible`, or the phase in which the walk failed.
     outcome: String,
     /// The problem.
     text: String,
-    /// The classes of the differences that there are.
+    /// The classes of the differences.
     classes: Vec<String>,
-    /// How many comparisons were held against two dumps, and in how many of them the dumps differ.
+    /// How many comparisons were checked against two dumps, and in how many of them the dumps differ.
     dumped: usize,
     dumps_differ: usize,
-    /// Where only one of the two sees a difference.
+    /// Where only one of the two finds a difference.
     disagree: Vec<String>,
 }
 
-/// A set, walked.
+/// The result of a set.
 struct Outcome<'a> {
     set: &'a Set,
     walks: Vec<Walk>,
@@ -78,7 +78,7 @@ pub(super) fn run(
     Ok(())
 }
 
-/// All migrations of a set, as many at a time as there are cores.
+/// Walks all migrations of a set, as many at a time as there are cores.
 fn walk<'a>(
     index: usize,
     set: &'a Set,
@@ -118,7 +118,7 @@ fn walk<'a>(
     Ok(Outcome { set, walks: walks.into_values().collect::<Result<_, _>>()?, elapsed: start.elapsed() })
 }
 
-/// One row a set: how many migrations ended how, and in how many there are differences of each class.
+/// Makes a row for each set: how its migrations ended, and in how many there are differences of each class.
 fn table(outcomes: &[Outcome<'_>]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);

@@ -1,12 +1,12 @@
-//! `cargo xtask oracle`: the grammar gate held against PostgreSQL's own grammar, on PostgreSQL's own tests
-//! and on what becomes of them when one token is changed.
+//! `cargo xtask oracle`: compares the grammar check with PostgreSQL's own grammar, on PostgreSQL's own tests, unchanged and
+//! with one token changed.
 //!
-//! The grammar takes some things that the server refuses right behind it, such as a list of tables in
-//! `CREATE STATISTICS`: these are counted by themselves. A changed statement may be of that kind in ways that nobody has
-//! listed, so only the statements as they were written decide whether anything valid is refused.
+//! The grammar accepts some statements that the server refuses right after parsing, such as a list of tables in
+//! `CREATE STATISTICS`. These are counted separately. A changed statement may be of that kind in unlisted ways, so only
+//! unchanged statements decide whether a valid statement is refused.
 //!
-//! For Lockgate's own workspace. The grammar is the Python package `pglast`, whose source package has the
-//! tests too; both are fetched by pip into `.corpus/oracle`, and nothing of them is committed.
+//! The grammar is the Python package `pglast`, whose source package also has the tests. Pip downloads both into
+//! `.corpus/oracle`; they are not committed.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -34,11 +34,11 @@ const SCRIPT: &str = include_str!("grammar.py.txt");
 /// How often it is said how far the comparison is: an unoptimised build takes minutes for all of it.
 const PROGRESS: usize = 5_000;
 
-/// What there is to compare.
+/// The statements to compare.
 const KINDS: [&str; 4] =
     ["as written, valid", "as written, invalid", "one token changed, valid", "one token changed, invalid"];
 
-/// Of the statements that the grammar refuses, the gate is to find so many of a hundred.
+/// The percentage of the statements refused by the grammar that the check must find.
 const CAUGHT_MIN: f64 = 99.0;
 
 /// What the grammar alone takes, and the server refuses as soon as it looks at the statement: so the gate may.
@@ -66,12 +66,12 @@ const REFUSED_SO: [&str; 4] = ["create statistics", "create unlogged materialize
 pub(crate) struct Arguments {
     /// Files of SQL; without any, PostgreSQL's regression tests
     files: Vec<PathBuf>,
-    /// Show the statements in which the two differ
+    /// Show the statements on which the two differ
     #[arg(long)]
     show: bool,
 }
 
-/// What the script says of a statement.
+/// The answer of the script about a statement.
 #[derive(Debug, Deserialize)]
 struct Answer {
     valid: bool,
@@ -79,12 +79,12 @@ struct Answer {
     mutants: Vec<(String, bool, String)>,
 }
 
-/// Statements of one kind, and in how many the gate agrees.
+/// Statements of one kind, and in how many of them the check agrees.
 #[derive(Debug, Default)]
 struct Tally {
     all: usize,
     agreed: usize,
-    /// Valid for the grammar, and refused by the server all the same.
+    /// Accepted by the grammar, but refused by the server.
     behind: usize,
     /// Where the two differ: the statement, and why one of them refuses it.
     differs: Vec<(String, String)>,
@@ -119,7 +119,7 @@ fn is_refused_behind(text: &str, why: &str) -> bool {
     REFUSED_BEHIND.iter().any(|part| why.contains(part)) || REFUSED_SO.iter().any(|part| text.contains(part))
 }
 
-/// What the gate has against a statement.
+/// Returns why the check refuses a statement, if it does.
 fn refusal(text: &str) -> Option<String> {
     let split = sql::split(Dialect::Postgres, text);
     // Of a COPY only the command was sent.
@@ -268,7 +268,7 @@ fn ran(command: &mut Command) -> Result<(), Failure> {
     }
 }
 
-/// Asks the script for each of these statements, and hears each answer as it comes.
+/// Sends these statements to the script, and reads each answer as it comes.
 fn ask<'a>(
     python: &Path,
     statements: impl Iterator<Item = (usize, &'a String)> + Clone + Send,

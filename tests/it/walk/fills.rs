@@ -1,4 +1,4 @@
-//! The database that a walk begins on: a copy, where others walk the same way.
+//! The rows of fills on the database that a walk starts on, which is a copy of a template.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -30,12 +30,12 @@ async fn l11_the_rows_of_fills_are_there_above_a_template(dialect: Dialect) {
     let files = files();
     let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
     let low = MigrationTest { fill: Some(TestPart::Rust(|db| Box::pin(fill(db)))), ..Sql::default().of(3) };
-    // It leans on what the other put in, which is below another template.
+    // It needs the rows of the other fill, which are in an earlier template.
     let lean = Sql { fill: &["INSERT INTO t18 SELECT name FROM t2"], ..Sql::default() };
     let there = Sql { before: &["SELECT count(*) = 1 FROM t2", "SELECT count(*) = 1 FROM t18"], ..Sql::default() };
     let twice = |n| Sql { after: &["SELECT 1 = (SELECT count(*) FROM t40)"], ..there }.of(n);
     let tests = tests(&files, vec![low, lean.of(19), twice(40)]);
-    // What must fail behind it, and does not, says that the rows are there.
+    // The rows are there, so the walk only fails at `after`.
     caught(tests, dialect, 40, Phase::After, &["t40"]).await;
     for version in [17, 20, 36, 39] {
         passes(tests, dialect, version).await;

@@ -1,4 +1,4 @@
-//! What a suite can ask: each question with an answer and with another, on every database.
+//! The checks that a test can make, each passing and failing, on every database.
 
 use lockgate::Dialect;
 use lockgate_harness::__private::{MigrationTest, TestPart};

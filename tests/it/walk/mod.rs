@@ -1,5 +1,5 @@
-//! The harness must be able to fail: bad migrations and bad tests, each caught at its step and by its
-//! name. Tests are values here, so that no case needs a build of its own.
+//! Tests of the harness: it must catch bad migrations and bad tests, each in the right phase, and pass good ones. Migration
+//! tests are values here, so that no case needs its own build.
 
 mod bad;
 mod fills;
@@ -26,10 +26,10 @@ const EMAIL: &[(&str, &str)] = &[
     ("0002_add_email.up.sql", "ALTER TABLE users ADD COLUMN email VARCHAR(40);"),
     ("0002_add_email.down.sql", "ALTER TABLE users DROP COLUMN email;"),
 ];
-/// Two rows for it.
+/// Inserts two users.
 const FILL: &[&str] = &["INSERT INTO users (id, name) VALUES (1, 'Ada'), (2, 'Grace')"];
 
-/// A test of SQL: what `before`, `after` and `fill` say of a migration.
+/// A migration test in SQL.
 #[derive(Clone, Copy, Default)]
 struct Sql {
     before: &'static [&'static str],
@@ -55,7 +55,7 @@ impl Sql {
     }
 }
 
-/// Statements as a part of a test, one a line; none of them is no part.
+/// Makes a part of a test from statements, one per line; `None` if there are none.
 fn statements(statements: &'static [&'static str]) -> Option<TestPart> {
     const BOTH: &[Dialect] = &[Dialect::Sqlite, Dialect::Postgres];
     let lines: Vec<(u32, &'static str)> = (1..).zip(statements.iter().copied()).collect();
@@ -82,7 +82,7 @@ fn of(migrations: &'static Migrations, migration_tests: Vec<MigrationTest>) -> &
     }))
 }
 
-/// Walks one migration: what was caught, or how far it came. `None` where there is no such database.
+/// Walks one migration, and returns the result. `None` if this machine has no server of the dialect.
 async fn walk(tests: &'static Tests, dialect: Dialect, version: i64) -> Option<Result<WalkOutcome, Problem>> {
     match walk_migration(tests, dialect, Version::new(version).expect("a version")).await {
         Ok(WalkOutcome::Skipped) => None,
@@ -90,7 +90,7 @@ async fn walk(tests: &'static Tests, dialect: Dialect, version: i64) -> Option<R
     }
 }
 
-/// The walk must end at this step, and say these words.
+/// The walk must fail in this phase, with a message that contains these words.
 async fn caught(tests: &'static Tests, dialect: Dialect, version: i64, step: Phase, words: &[&str]) {
     let Some(walked) = walk(tests, dialect, version).await else { return };
     let problem = walked.expect_err("the harness has passed what is bad");
@@ -102,15 +102,14 @@ async fn caught(tests: &'static Tests, dialect: Dialect, version: i64, step: Pha
     }
 }
 
-/// The walk must go all the way.
+/// The walk must pass.
 async fn passes(tests: &'static Tests, dialect: Dialect, version: i64) {
     if let Some(walked) = walk(tests, dialect, version).await {
         assert_eq!(walked.unwrap_or_else(|problem| panic!("{problem}")), WalkOutcome::Complete);
     }
 }
 
-/// Thirty good ones walk all the way: four migration_tests that must pass and three steps each. Then the way back
-/// of one of them forgets the index that its `before` looks at.
+/// Thirty good migrations pass. Then the down script of one of them forgets the index that its `before` checks.
 #[tokio::test]
 async fn l10_thirty_good_ones_and_one_that_forgets_an_index() {
     let with_downs = |forgets: Option<i64>| {

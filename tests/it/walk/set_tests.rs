@@ -1,4 +1,4 @@
-//! The tests of a set as a whole, each with a set that it must pass and one that it must not.
+//! The tests of a whole set, each with a set that passes and one that does not.
 
 use lockgate::Dialect;
 use lockgate_harness::__private::{self as harness, Tests};
@@ -32,13 +32,13 @@ on_each! {
 
 pub(super) type Test = fn(&'static Tests, Dialect) -> Result<(), Problem>;
 
-/// They start a runtime of their own, as tests that the macro makes do.
+/// Set tests start their own runtime, as those of the macro do.
 async fn run(test: Test, tests: &'static Tests, dialect: Dialect) -> Result<(), Problem> {
     tokio::task::spawn_blocking(move || test(tests, dialect)).await.expect("it does not panic")
 }
 
 pub(super) async fn refused(test: Test, tests: &'static Tests, dialect: Dialect, words: &[&str]) {
-    // Without a server there is nothing to refuse.
+    // Without a server the test would be skipped.
     let empty = lockgate_harness::Throwaway::empty(dialect).await.expect("a database, or a reported skip");
     if empty.is_none() {
         return;
@@ -68,7 +68,7 @@ async fn a_good_set_passes_all_of_them(dialect: Dialect) {
 
 async fn every_table_needs_a_row(dialect: Dialect) {
     let with = |more: &[(&'static str, &'static str)]| tests(&[GOOD, more].concat(), vec![FILL.of(2)]);
-    // No migration has met what the newest one makes.
+    // No migration has run on the tables of the newest one.
     let passed = run(harness::every_table_has_a_row, with(&[]), dialect).await;
     passed.unwrap_or_else(|problem| panic!("{problem}"));
     let more =
@@ -97,7 +97,7 @@ async fn a_table_that_is_said_to_be_empty_is(dialect: Dialect) {
     refused(harness::every_table_has_a_row, with(&["a", "b", "c"]), dialect, &words).await;
 }
 
-/// What nobody can put a row into is not asked about.
+/// Tables that cannot be filled directly are not checked.
 #[tokio::test]
 async fn tables_of_virtual_tables_need_no_row() {
     let files = [
@@ -115,7 +115,7 @@ async fn tables_of_virtual_tables_need_no_row() {
     passed.unwrap_or_else(|problem| panic!("{problem}"));
 }
 
-/// Who ports one test need not know every table of the others.
+/// Whoever writes one test need not know the tables of the other migrations.
 async fn only_the_tables_of_tested_migrations_need_a_row(dialect: Dialect) {
     let more = [
         ("0003_c.up.sql", "CREATE TABLE c (id INTEGER);"),
@@ -130,7 +130,7 @@ async fn only_the_tables_of_tested_migrations_need_a_row(dialect: Dialect) {
     refused(harness::every_table_has_a_row, tests(&files, vec![FILL.of(3)]), dialect, &words).await;
 }
 
-/// A copy of a database has none of its subscriptions.
+/// A copy of a database has none of its subscriptions, so a template must stop before them.
 #[tokio::test]
 async fn a_subscription_is_there_on_the_way_back() {
     let files = [
@@ -152,7 +152,7 @@ async fn a_subscription_is_there_on_the_way_back() {
     }
 }
 
-/// The rows that the fill put in stand in the way of the second down script.
+/// The second down script fails on the rows of the fill.
 async fn the_way_back_from_a_filled_head(dialect: Dialect) {
     let files = [
         GOOD[0],

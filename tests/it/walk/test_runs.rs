@@ -1,4 +1,4 @@
-//! How a suite runs: rolled back, by its panics too, and never taken for a failure that it is not.
+//! How a part of a test runs: it is rolled back, a panic is a failure, and a broken connection is not.
 
 use lockgate::Dialect;
 use lockgate_harness::__private::{MigrationTest, TestPart};
@@ -39,7 +39,7 @@ fn migration_test(before: TestPart, after: TestPart) -> MigrationTest {
 const NO_TABLE: TestPart = TestPart::Rust(|db| Box::pin(async { db.expect_no_table("users").await }));
 const TABLE: TestPart = TestPart::Rust(|db| Box::pin(async { db.expect_table("users").await }));
 
-/// The after-test puts a row in and is asked twice: the second time would find the first one's.
+/// `after` inserts a row and runs twice: the second run must not find the row of the first.
 async fn l12_what_a_suite_does_is_rolled_back(dialect: Dialect) {
     let after = TestPart::Rust(|db| {
         Box::pin(async {
@@ -63,7 +63,7 @@ async fn a_panic_is_a_failure_at_its_line(dialect: Dialect) {
     caught(tests(FILES, vec![migration_test(NO_TABLE, after)]), dialect, 1, Phase::After, &words).await;
 }
 
-/// It would be the failure that the inversion waits for.
+/// The error must not count as the failure that is expected of `after` before the migration.
 async fn a_suite_that_ends_its_transaction_proves_nothing(dialect: Dialect) {
     let after = TestPart::Rust(|db| {
         Box::pin(async {
@@ -75,7 +75,7 @@ async fn a_suite_that_ends_its_transaction_proves_nothing(dialect: Dialect) {
     caught(tests(FILES, vec![migration_test(NO_TABLE, after)]), dialect, 1, Phase::AfterMustFail, &words).await;
 }
 
-/// There is a transaction at the end, and it is not the one that was begun.
+/// The test ends in a transaction, but not in the one that the harness began.
 async fn a_suite_that_begins_another_transaction_proves_nothing(dialect: Dialect) {
     let after = TestPart::Rust(|db| {
         Box::pin(async {
@@ -95,7 +95,7 @@ const COMMITS: TestPart = TestPart::Rust(|db| {
     })
 });
 
-/// What it did is still there.
+/// Its changes were not rolled back.
 async fn a_suite_that_passes_and_ends_its_transaction_is_refused(dialect: Dialect) {
     let words = ["`before` fails before the migration [before]", "the test ended its transaction"];
     caught(tests(FILES, vec![migration_test(COMMITS, TABLE)]), dialect, 1, Phase::Before, &words).await;
@@ -126,7 +126,7 @@ async fn a_server_that_ends_the_session_proves_nothing() {
     caught(tests, Dialect::Postgres, 1, Phase::AfterMustFail, &words).await;
 }
 
-/// The suite has not noticed, and is not told that it ended its transaction.
+/// The test ignores the lost connection. The message must not say that it ended its transaction.
 #[tokio::test]
 async fn a_session_that_is_gone_at_the_end_is_told_as_it_is() {
     let before = TestPart::Rust(|db| {
@@ -140,8 +140,7 @@ async fn a_session_that_is_gone_at_the_end_is_told_as_it_is() {
     assert!(problem.contains("[before]") && !problem.contains("ended its transaction"), "{problem}");
 }
 
-/// Several functions of one side, each in a transaction of its own: the second stands on the first one's row, and
-/// does not find it.
+/// Several functions run in their own transactions: the second one does not find the row of the first.
 async fn each_of_several_functions_is_rolled_back(dialect: Dialect) {
     async fn first(db: &mut Db) -> TestResult {
         db.execute("INSERT INTO users (id) VALUES (1)").await.map(drop)

@@ -1,4 +1,4 @@
-//! Bad migrations and bad tests, one a case: here those that are bad on every database.
+//! Bad migrations and bad tests, one per case. This file has those that are bad on every database.
 
 mod postgres;
 mod session;
@@ -99,7 +99,7 @@ async fn l10_an_after_that_never_passes(dialect: Dialect) {
     caught(tests(EMAIL, vec![migration_test.of(2)]), dialect, 2, Phase::After, &words).await;
 }
 
-/// The second migration is this one, and is caught behind its way back.
+/// The second migration is this one, and its down script does not restore the schema.
 async fn not_the_same_schema(dialect: Dialect, up: &str, down: &str, words: &[&str]) {
     let files = [USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", down)];
     caught(tests(&files, vec![]), dialect, 2, Phase::SchemaAfterRevert, words).await;
@@ -269,7 +269,7 @@ async fn a_before_that_the_way_back_does_not_bring_back(dialect: Dialect) {
     caught(tests(&files, vec![migration_test.of(2)]), dialect, 2, Phase::BeforeAgain, &words).await;
 }
 
-/// What the first time wrote is still there the second time.
+/// The rows of the first run are still there in the second.
 async fn an_after_that_holds_only_once(dialect: Dialect) {
     let files = [
         USERS,

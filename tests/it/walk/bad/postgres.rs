@@ -6,7 +6,7 @@ use lockgate_harness::Phase;
 
 use super::super::{caught, tests};
 
-/// On a database that is like this, a migration whose way back does not lead where it began.
+/// On a database in this state, a migration whose down script does not restore the schema.
 async fn lost(before: &str, up: &str, down: &str, words: &[&str]) {
     let before = format!("-- lockgate: irreversible \"the ground\"\n{before}");
     let files = [("0001_ground.sql", &*before), ("0002_x.up.sql", up), ("0002_x.down.sql", down)];

@@ -1,4 +1,4 @@
-//! What depends on the session that it runs in, or leaves something in it.
+//! Migrations that depend on their session, or leave state in it.
 
 use lockgate::Dialect;
 use lockgate_harness::Phase;

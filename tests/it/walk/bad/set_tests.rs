@@ -1,4 +1,4 @@
-//! Sets that are bad as a whole: what works all at once and not step by step.
+//! Sets that fail a test of the whole set.
 
 use std::sync::Mutex;
 
@@ -40,7 +40,7 @@ async fn what_works_all_at_once_and_not_step_by_step(dialect: Dialect) {
     refused(&files, dialect, &words).await;
 }
 
-/// The second migration looks whether the first one was in its session.
+/// The second migration checks whether the first one ran in its session.
 #[tokio::test]
 async fn rows_that_are_others_step_by_step() {
     let there = "SELECT 1 FROM pg_class WHERE relnamespace = pg_my_temp_schema()";
@@ -58,7 +58,7 @@ async fn rows_that_are_others_step_by_step() {
     .await;
 }
 
-/// A path that is set for the database holds from the next session on.
+/// A search path that is set for the database applies from the next session on.
 #[tokio::test]
 async fn a_table_that_lands_in_another_schema_step_by_step() {
     let path = "CREATE SCHEMA app;\n\
@@ -112,7 +112,7 @@ async fn what_a_second_run_has_something_to_say_of(dialect: Dialect) {
 
 async fn what_several_runners_trip_over(dialect: Dialect) {
     let fails = second("INSERT INTO nowhere VALUES (1);");
-    // The first of them leaves a history in which the others miss a migration.
+    // The first runner leaves a history in which the others miss a migration.
     let loses = second("DELETE FROM lockgate_history WHERE version = 1;");
     for test in [harness::two_runners_apply_once, harness::eight_runners_apply_once] as [set_tests::Test; 2] {
         set_tests::refused(test, fails, dialect, &["one of several concurrent runners fails", "`0002_b`"]).await;

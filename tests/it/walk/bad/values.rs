@@ -19,7 +19,7 @@ on_each! {
     a_row_that_takes_the_place_of_another,
 }
 
-/// Between the migration and its way back, on the rows of the fill.
+/// A migration and its down script, on the rows of the fill.
 async fn second(says: Sql, dialect: Dialect, up: &str, down: &str, step: Phase, words: &[&str]) {
     let files = [USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", down)];
     caught(tests(&files, vec![says.of(2)]), dialect, 2, step, words).await;
@@ -62,7 +62,7 @@ async fn a_way_back_that_overwrites(dialect: Dialect) {
     second(TWO, dialect, up, down, Phase::ValuesAfterRevert, &words).await;
 }
 
-/// Nobody has put a row in, and the migration itself has left those alone that others made.
+/// No fill has inserted a row, and the migration itself does not change the rows of earlier migrations.
 async fn a_way_back_that_overwrites_what_no_test_looks_at(dialect: Dialect) {
     let seed = format!("{}\nINSERT INTO users (id, name) VALUES (1, 'Ada');", USERS.1);
     let files = [
