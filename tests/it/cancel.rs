@@ -1,5 +1,5 @@
-//! The future of a run dropped at every await: no lock is left, nothing is half recorded, and a
-//! connection of the caller's is as it was.
+//! Drops the future of a run at every await: no lock is left, nothing is half recorded, and a connection of the
+//! caller's is restored.
 
 use std::time::Duration;
 
@@ -27,8 +27,8 @@ static STEPS: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(up(tx)), 
 const RUST: &str = "pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n\
                     pub async fn down(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n";
 
-/// SQL, Rust, a script that changes what its connection is, SQL; and, if asked for, one that is not
-/// transactional and can be repeated.
+/// SQL, Rust, a script that changes its connection, SQL, and, if asked for, a repeatable script outside a
+/// transaction.
 fn set(db: &Db, outside: bool) -> &'static Migrations {
     let changes = match db.is_sqlite() {
         true => {
@@ -59,7 +59,7 @@ fn set(db: &Db, outside: bool) -> &'static Migrations {
     with_steps(&files, STEPS)
 }
 
-/// What a verb is given.
+/// The target of a verb.
 enum Given {
     PgPool(PgPool),
     PgConnection(Box<PgConnection>),
@@ -90,16 +90,16 @@ impl Given {
         }
     }
 
-    /// It is not in a transaction, and its settings are those of before.
+    /// Checks that it is in no transaction and has its old settings.
     async fn is_as_before(&mut self, db: &Db) {
         match self {
             Self::PgPool(pool) => postgres_as_before(&mut pool.acquire().await.unwrap(), db, "5s").await,
             Self::PgConnection(connection) => {
-                // sqlx hands the error of a query that was dropped to whoever asks next.
+                // sqlx returns the error of a dropped query to the next one.
                 let left_over = connection.ping().await;
                 if let Err(error) = left_over {
                     let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default();
-                    // No history table yet; or what was still under way found that the other run came first.
+                    // No history table yet, or the interrupted statement found that the other run came first.
                     assert!(["42P01", "22012"].contains(&&*code), "{error:?}");
                 }
                 postgres_as_before(connection, db, "5s").await;
@@ -107,7 +107,7 @@ impl Given {
             Self::SqlitePool(pool) => sqlite_as_before(&mut pool.acquire().await.unwrap(), db).await,
             Self::SqliteConnection(connection) => sqlite_as_before(connection, db).await,
             Self::Database(database) => {
-                // Connecting anew has awaits of its own, hundreds of them, which are not meant here.
+                // Reconnecting has hundreds of awaits of its own, which are not tested here.
                 Migrator::new(set(db, false)).status(&mut **database).await.unwrap();
                 if let Some(connection) = database.postgres() {
                     postgres_as_before(connection, db, "0").await;
@@ -146,7 +146,7 @@ async fn sqlite_as_before(connection: &mut SqliteConnection, db: &Db) {
     db.execute("DROP TABLE probe").await;
 }
 
-/// Drops runs with what is given at their first, second, third … await, until one gets to its end.
+/// Drops runs on this target at their first, second, third … await, until one finishes.
 async fn dropped_at_every_await(db: Db, mut given: Given, outside: bool) {
     let set = set(&db, outside);
     let versions: Vec<i64> = if outside { vec![1, 2, 3, 4, 5] } else { vec![1, 2, 3, 5] };
@@ -165,7 +165,7 @@ async fn dropped_at_every_await(db: Db, mut given: Given, outside: bool) {
             }
             up_at = if done.is_some() { None } else { Some(polls + 1) };
         }
-        // Another run gets the lock and finds a history that fits the schema.
+        // Another run gets the lock and finds a history that matches the schema.
         let mut second = db.open().await;
         other.apply(&mut second).await.unwrap_or_else(|error| panic!("dropped up at {up_at:?}: {error:?}"));
         assert_eq!(db.objects().await, tables, "{up_at:?}");
@@ -184,7 +184,7 @@ async fn dropped_at_every_await(db: Db, mut given: Given, outside: bool) {
             }
             down_at = if done.is_some() { None } else { Some(polls + 1) };
         }
-        // What the dropped run sent may still be at work: then the history is not the one that was looked at.
+        // The dropped run's statement may still be running and change the history after it was read.
         let reverted = loop {
             match other.revert(&mut second, DownTo::Empty).await {
                 Err(error) if error.kind() == lockgate::ErrorKind::PlanStale => tokio::task::yield_now().await,

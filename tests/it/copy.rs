@@ -1,4 +1,4 @@
-//! `COPY … FROM stdin` with its data, and what else stands in the output of pg_dump.
+//! `COPY … FROM stdin` with its data, and the other output of pg_dump.
 
 use std::path::Path;
 use std::process::Command;
@@ -86,7 +86,7 @@ async fn down_scripts_and_whole_runs_have_data_too() {
     assert_eq!(db.texts("SELECT id::text FROM a").await, ["7"]);
     assert_eq!(db.objects().await, ["a"]);
 
-    // And on a connection of the caller's, which is as it was.
+    // And on a connection of the caller's, which is restored.
     let mut connection = PgConnection::connect(&db.url()).await.unwrap();
     connection.execute("SET client_min_messages = 'log'; SET lock_timeout = '5s'").await.unwrap();
     migrator.apply(&mut connection).await.unwrap();
@@ -149,7 +149,7 @@ async fn what_the_data_have_wrong_is_a_line_of_the_file() {
         let set = set(&[before, ("0002_b.sql", script), after]);
         let mut database = db.open().await;
         for _ in 0..2 {
-            // The value is as good as before.
+            // The value still works.
             let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
             told(&error, ErrorKind::Failed, &says);
             told(&error, ErrorKind::Failed, &["`0002_b` was rolled back: nothing of it is in the database"]);
@@ -198,8 +198,8 @@ async fn a_script_with_data_costs_three_messages_more_and_the_others_none() {
         .collect();
     let files: Vec<(&str, &str)> = files.iter().map(|(name, sql)| (name.as_str(), sql.as_str())).collect();
     Migrator::new(set(&files)).apply(&mut through).await.unwrap();
-    // Read; the nine before; what is before the data, twice a COPY and its data, what is behind; the
-    // ten behind.
+    // The read; the nine migrations before; the part before the data; two COPYs with data; the part after; the ten
+    // after.
     assert_eq!(wire.counts().round_trips, 1 + 1 + (1 + 2 * 2 + 1) + 1, "{:#?}", wire.counts().sql);
 }
 
@@ -229,8 +229,8 @@ async fn outside_a_transaction_each_is_recorded() {
     assert_eq!(shown.fetch_one(database.postgres().unwrap()).await.unwrap(), "notice");
 }
 
-/// Of a run that is dropped anywhere nothing is left, and nobody is ever given the answer to the
-/// question before: a connection that it broke off in the middle of data is at its end.
+/// A run that is dropped anywhere leaves nothing, and no query gets the answer of the one before: a connection that
+/// was interrupted in the middle of data is closed.
 #[tokio::test]
 async fn a_run_dropped_among_its_data_leaves_nothing_and_no_wrong_answer() {
     let Some(db) = Db::postgres() else { return };
@@ -277,7 +277,7 @@ async fn a_run_dropped_among_its_data_leaves_nothing_and_no_wrong_answer() {
     assert!(ended > 0, "a run was dropped among its data");
 }
 
-/// What the owner of a small database has in it.
+/// The contents of a small database.
 const LIBRARY: &str = r#"
 CREATE SCHEMA desk;
 CREATE TYPE desk.shelf AS ENUM ('fiction', 'rare books', 'it''s');
@@ -309,7 +309,7 @@ fn dump(folder: &Path, url: &str) -> String {
         .expect("pg_dump starts");
     let text = String::from_utf8(output.stdout).expect("pg_dump writes UTF-8");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    // Its lines \restrict and \unrestrict hold another random key each time.
+    // Its lines \restrict and \unrestrict have a new random key each time.
     text.lines().filter(|line| !line.contains("restrict ")).map(|line| format!("{line}\n")).collect()
 }
 

@@ -1,5 +1,5 @@
-//! Killed with `kill -9` at any point, the program or the server: what is applied is a prefix of the
-//! plan, history and schema agree, and a next run does the rest, each exactly once.
+//! Kills the program or the server with `kill -9` at any point. The applied migrations are a prefix of the plan,
+//! history and schema agree, and the next run applies the rest, each exactly once.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -24,8 +24,8 @@ async fn step(tx: &mut Transaction<'_>) -> StepResult {
 }
 static STEPS: &[RustStep] = &[RustStep { version: 17, up: |tx| Box::pin(step(tx)), down: None }];
 
-/// Thirty migrations of two statements with something slow between them: a table `t<n>` with one row
-/// each. Their bytes make several messages of them.
+/// Thirty migrations, each with two statements and a slow one between them: a table `t<n>` with one row. Together they
+/// are so large that they need several messages.
 fn set(slow: &str, bytes: usize) -> &'static Migrations {
     let padding = "x".repeat(bytes);
     let files: Vec<(String, String)> = (1..=COUNT)
@@ -52,7 +52,7 @@ fn postgres_set() -> &'static Migrations {
 
 const CHILD: &str = "LOCKGATE_TEST_CRASH_URL";
 
-/// What the killed processes run: this test, in a process of its own. In the test run it is empty.
+/// The killed processes run this test, each in its own process. In the test run itself it does nothing.
 #[tokio::test]
 async fn the_child() {
     let Ok(url) = std::env::var(CHILD) else { return };
@@ -91,7 +91,7 @@ fn kill(mut child: Child) {
     child.wait().unwrap();
 }
 
-/// A prefix of the plan is recorded, and the tables are those of it, each with its row.
+/// Checks that a prefix of the plan is recorded, and that exactly its tables exist, each with its row.
 fn agree(recorded: &[i64], tables: &[i64], filled: &[i64]) -> usize {
     let prefix: Vec<i64> = (1..).take(recorded.len()).collect();
     assert_eq!(recorded, prefix, "what is recorded is a prefix of the plan");
@@ -155,7 +155,7 @@ async fn postgres_state(connection: &mut PgConnection) -> usize {
     agree(&recorded, &numbers(names), &numbers(filled))
 }
 
-/// Waits until the child says this, and gives how many it said before to be committed.
+/// Waits until the child prints this, and returns how many commits it reported before.
 fn hear(child: &mut Child, line: &str) -> Option<usize> {
     let mut committed = 0;
     let mut out = BufReader::new(child.stdout.as_mut().unwrap());
@@ -214,7 +214,7 @@ async fn l4_p16_z12_z14_a_killed_program_leaves_a_prefix_on_a_server() {
             recorded(&mut connection, moment).await;
         }
         kill(running);
-        // What the server had heard, it runs to its end.
+        // The server finishes what it has received.
         let others =
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
         while sqlx::query_scalar::<_, i64>(others).fetch_one(&mut connection).await.unwrap() > 0 {
@@ -228,7 +228,7 @@ async fn l4_p16_z12_z14_a_killed_program_leaves_a_prefix_on_a_server() {
     }
 }
 
-/// Waits until so many are recorded.
+/// Waits until this many migrations are recorded.
 async fn recorded(connection: &mut PgConnection, count: i64) {
     if count == 0 {
         return;
@@ -286,7 +286,7 @@ async fn l4_p14_z12_z14_a_killed_server_leaves_a_prefix() {
             }
         }
         let report = match Migrator::new(postgres_set()).apply(&mut through).await {
-            // The end of the session was not heard of before.
+            // The server has not noticed the end of the session yet.
             Err(error) if error.kind() == ErrorKind::Unreachable => {
                 Migrator::new(postgres_set()).apply(&mut through).await
             }

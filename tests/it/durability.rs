@@ -1,5 +1,5 @@
-//! What a run has committed when it ends survives a crash of the machine: its last commit waits for the disk,
-//! whatever the last migration is and however the run ends. Those before it need not, and do not.
+//! Everything that a run has committed survives a crash of the machine: its last commit waits for the disk, whatever
+//! the last migration is and however the run ends. The commits before it do not wait.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,8 +18,8 @@ const RUST: &str = "pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockg
 const A: (&str, &str) = ("0001_a.up.sql", "CREATE TABLE a (id INTEGER);");
 const NO_A: (&str, &str) = ("0001_a.down.sql", "DROP TABLE a;");
 
-/// A database that takes down, at the end of each transaction which writes to the log, whether its commit waits
-/// for the disk.
+/// A database that records, at the end of each transaction that writes to the log, whether its commit waits for the
+/// disk.
 struct Witness {
     database: postgres::Database,
     connection: PgConnection,
@@ -30,7 +30,7 @@ impl Witness {
         let database = postgres::database()?;
         let mut connection = database.connect().await;
         Migrator::new(migrations(&[A, NO_A])).apply(&mut connection).await.unwrap();
-        // Deferred: what is set at the very end counts.
+        // Deferred, so that it sees the final setting.
         let witness = "CREATE SCHEMA witness;
             CREATE TABLE witness.commits (id SERIAL, waits TEXT, transaction TEXT);
             CREATE FUNCTION witness.see() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$ BEGIN
@@ -48,7 +48,7 @@ impl Witness {
         Database::connect(&self.database.url()).await.unwrap()
     }
 
-    /// How each transaction of the run committed, and no longer.
+    /// Returns and clears how each transaction of the run committed.
     async fn seen(&mut self) -> Vec<String> {
         let sql = "WITH gone AS (DELETE FROM witness.commits RETURNING *) SELECT min(waits) FROM gone \
                    GROUP BY transaction ORDER BY min(id)";
@@ -70,7 +70,7 @@ async fn down(tx: &mut Transaction<'_>) -> StepResult {
 
 static STEPS: &[RustStep] = &[RustStep { version: 3, up: |tx| Box::pin(up(tx)), down: Some(|tx| Box::pin(down(tx))) }];
 
-/// The last migration of a run, each of another kind, and the one way it is undone.
+/// Last migrations of a run of every kind, and how each is reverted.
 const LAST: &[(&str, &[(&str, &str)])] = &[
     ("plain", &[("0003_c.up.sql", "CREATE TABLE c (id INTEGER);"), ("0003_c.down.sql", "DROP TABLE c;")]),
     (
@@ -112,7 +112,7 @@ const LAST: &[(&str, &[(&str, &str)])] = &[
     ("Rust", &[("0003_c.rs", RUST)]),
 ];
 
-/// One that cannot be in a transaction: the commits of its progress are not of interest, but the last one is.
+/// A script outside a transaction: only its last commit matters.
 const OUTSIDE: &[(&str, &str)] = &[
     (
         "0003_c.up.sql",
@@ -139,14 +139,14 @@ async fn the_last_commit_of_a_run_waits_for_the_disk_and_no_other_does() {
             }
             .unwrap_or_else(|error| panic!("{kind}: {error:?}"));
             assert_eq!(witness.seen().await, ["off", "on"], "{kind}, up, lent: {lends}");
-            // Going down, what was last comes first.
+            // When reverting, the last one comes first.
             match lends {
                 true => migrator.revert(&mut lent, to).await,
                 false => migrator.revert(&mut own, to).await,
             }
             .unwrap_or_else(|error| panic!("{kind}: {error:?}"));
             assert_eq!(witness.seen().await, ["off", "on"], "{kind}, down, lent: {lends}");
-            // Alone, it is last both ways.
+            // Alone, it is last in both directions.
             migrator.apply_to(&mut lent, UpTo::Version(lockgate::Version::new(2).unwrap())).await.unwrap();
             migrator.apply(&mut lent).await.unwrap();
             migrator.revert(&mut lent, DownTo::Steps(1)).await.unwrap();
@@ -163,7 +163,7 @@ async fn the_last_commit_of_a_run_waits_for_the_disk_and_no_other_does() {
     }
 }
 
-/// Reads what went to the server: whether a transaction that writes and waits for the disk came last.
+/// Checks in what went to the server that a durable write transaction came last.
 fn waits_at_the_end(wire: &Wire) -> bool {
     let counts = wire.counts();
     let sent = counts.sql.join(";");
@@ -176,7 +176,7 @@ fn waits_at_the_end(wire: &Wire) -> bool {
 async fn a_script_outside_a_transaction_ends_durably() {
     let Some(witness) = Witness::new().await else { return };
     let set = migrations(&[&[A, NO_A], OUTSIDE].concat());
-    // Nothing is told before it is so.
+    // Nothing is reported as committed too early.
     let wire = Arc::new(Wire::in_front_of(&witness.database.url()).await);
     let told = Arc::new(Mutex::new(Vec::new()));
     let (seen, looks) = (Arc::clone(&told), Arc::clone(&wire));
@@ -191,7 +191,7 @@ async fn a_script_outside_a_transaction_ends_durably() {
     assert_eq!(*told.lock().unwrap(), [true, true]);
 }
 
-/// A run that is kept out in the middle: between two of its messages, another one takes the lock.
+/// Another run takes the lock between two messages of a run.
 #[tokio::test]
 async fn what_was_done_before_another_run_came_is_durable() {
     static STEPS: &[RustStep] = &[RustStep { version: 1, up: |tx| stands::<15>(tx), down: None }];
@@ -208,7 +208,7 @@ async fn what_was_done_before_another_run_came_is_durable() {
     let running = tokio::spawn(async move { Migrator::new(set).lock_wait(waiting).apply(&mut through).await });
     let gate = gate::<15>(lockgate::Dialect::Postgres);
     gate.reached().await;
-    // What keeps a run out is this lock of its transaction; whoever takes it next keeps the next one out.
+    // This transaction lock keeps a run out; whoever takes it next keeps the next one out.
     let mut other = database.connect().await;
     let key = "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND granted \
                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
@@ -261,15 +261,14 @@ async fn what_a_failure_leaves_is_durable() {
     }
 }
 
-/// The message of a run, counted from 1, that says this.
+/// The number of the message, counted from 1, that contains this.
 fn message(wire: &Wire, says: &str) -> usize {
     let counts = wire.counts();
     let place = counts.sql.iter().position(|sql| sql.contains(says));
     place.unwrap_or_else(|| panic!("no message says {says}: {:?}", counts.sql)) + 1
 }
 
-/// What was committed without waiting for the disk is not called committed where the connection goes before it is
-/// made durable.
+/// Asynchronous commits are not reported as committed if the connection is lost before they are durable.
 #[tokio::test]
 async fn what_is_not_known_to_be_on_the_disk_is_not_called_committed() {
     let quick = "-- lockgate: no-transaction\nSET synchronous_commit = off;\nINSERT INTO a VALUES (1);";

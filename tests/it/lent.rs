@@ -1,5 +1,5 @@
-//! A connection of the caller's is as it was when a run has ended, well, badly or not at all; and where all of a run
-//! is one transaction, what one script sets is not the next one's.
+//! A connection of the caller's is restored when a run ends, well, badly or by being dropped. In a whole run, the
+//! settings of one script do not reach the next.
 
 use std::time::Duration;
 
@@ -18,14 +18,14 @@ fn set(files: &[(&str, &str)]) -> &'static Migrations {
     migrations(&[&[TOML, A], files].concat())
 }
 
-/// A connection on which its user has set a good deal, in a role that is not the one that logged in.
+/// A connection with many settings, and with a role other than the login role.
 struct Lent {
     connection: PgConnection,
     role: String,
     _database: postgres::Database,
 }
 
-/// All that can be asked of a session.
+/// The whole state of a session.
 const SESSION: &str = "SELECT name || ' = ' || setting FROM pg_settings WHERE setting <> reset_val AND source = 'session' \
                        UNION ALL SELECT concat('app.tenant = ', current_setting('app.tenant', true)) \
                        UNION ALL SELECT 'user ' || current_user || ', ' || session_user ORDER BY 1";
@@ -48,7 +48,7 @@ impl Lent {
         sqlx::query_scalar(SESSION).fetch_all(&mut self.connection).await.unwrap()
     }
 
-    /// It is in no transaction, and each question is given its own answer.
+    /// Checks that it is in no transaction, and that each query gets its own answer.
     async fn answers(&mut self) {
         for question in 0..3 {
             let answer: i32 =
@@ -105,7 +105,7 @@ async fn a_lent_connection_is_put_back() {
             if outside && atomicity == Atomicity::WholeRun {
                 continue;
             }
-            // The tables are ours: a role of the script's must be able to write nothing there.
+            // The tables belong to Lockgate: a script's role must not be able to write there.
             let migrator = Migrator::new(set(&[("0002_b.sql", script)])).atomicity(atomicity);
             let ran = migrator.apply(&mut lent.connection).await;
             match &ran {
@@ -136,7 +136,7 @@ async fn a_lent_connection_is_put_back_wherever_a_run_is_dropped() {
             Migrator::new(set(&[("0002_b.sql", script)])).atomicity(atomicity).lock_wait(Duration::from_secs(60));
         for polls in 1.. {
             let done = polled(migrator.apply(&mut lent.connection), polls).await;
-            // sqlx hands the error of a query that was dropped to whoever asks next.
+            // sqlx returns the error of a dropped query to the next one.
             let _ = lent.connection.ping().await;
             lent.answers().await;
             assert_eq!(lent.state().await, before, "dropped at {polls}, {atomicity:?}: {script}");
@@ -152,7 +152,7 @@ async fn a_lent_connection_is_put_back_wherever_a_run_is_dropped() {
     lent.over().await;
 }
 
-/// What a script says behind its data is heard, as what it says before them.
+/// Settings after the data of a script take effect, like those before it.
 #[tokio::test]
 async fn what_is_hidden_for_data_is_shown_behind_them() {
     let Some(database) = postgres::database() else { return };
@@ -172,7 +172,7 @@ async fn what_is_hidden_for_data_is_shown_behind_them() {
     }
 }
 
-/// A pool gets nothing back that a script has changed, whether or not a plain one came after it.
+/// A pool never gets back a session that a script has changed, even if a plain script came after it.
 #[tokio::test]
 async fn a_pool_is_given_nothing_that_a_whole_run_has_changed() {
     let Some(database) = postgres::database() else { return };
@@ -194,7 +194,7 @@ async fn a_pool_is_given_nothing_that_a_whole_run_has_changed() {
     database.connect().await.execute(AssertSqlSafe(gone)).await.unwrap();
 }
 
-/// In one transaction, what a script says of itself ends with it: in its head, for its transaction, by a function.
+/// In a whole run, the settings of a script end with it: directives, `SET LOCAL` and `set_config`.
 #[tokio::test]
 async fn in_a_whole_run_what_one_script_sets_is_not_the_next_ones() {
     let Some(database) = postgres::database() else { return };

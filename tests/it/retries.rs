@@ -1,5 +1,4 @@
-//! What a run tries again, on PostgreSQL: each migration has attempts of its own, and what was undone is not told as
-//! done.
+//! Retries on PostgreSQL: each migration has its own attempts, and rolled back migrations are not reported as done.
 
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ async fn each_migration_has_attempts_of_its_own() {
     let Some(database) = postgres::database() else { return };
     let a = ("0002_a.sql", "ALTER TABLE a ADD COLUMN note TEXT;");
     let b = ("0004_b.sql", "ALTER TABLE b ADD COLUMN note TEXT;");
-    // In one message with the other, behind one that stands alone, and behind a whole message.
+    // In one message with the other, after one that is sent alone, and after a whole message.
     let between: [&[(&str, &str)]; 3] = [
         &[],
         &[("0003_o.sql", "-- lockgate: no-transaction\nANALYZE a;")],
@@ -58,7 +57,7 @@ async fn each_migration_has_attempts_of_its_own() {
     }
 }
 
-/// A migration is tried five times and no more.
+/// A migration is tried at most five times.
 #[tokio::test]
 async fn a_lock_is_waited_for_five_times() {
     let Some(database) = postgres::database() else { return };
@@ -78,7 +77,7 @@ async fn a_lock_is_waited_for_five_times() {
     drop(migrator);
     let mut attempts = Vec::new();
     while let Ok((attempt, delay)) = retries.try_recv() {
-        // Doubled each time, and up to half less by chance.
+        // Doubled each time, and shortened at random by up to half.
         let most = Duration::from_millis(250 << (attempt - 2));
         assert!(delay <= most && delay >= most / 2, "{attempt}: {delay:?}");
         attempts.push(attempt);
@@ -86,8 +85,8 @@ async fn a_lock_is_waited_for_five_times() {
     assert_eq!(attempts, [2, 3, 4, 5]);
 }
 
-/// Somebody writes the history by hand in the middle of a run that is one transaction: all of it is undone, and
-/// nothing of it is told as done; a run that may fill holes does then what is left.
+/// Somebody changes the history by hand during a whole run: all of it is rolled back and nothing is reported as done. A
+/// run that may apply late migrations then does the rest.
 #[tokio::test]
 async fn what_an_overtaken_whole_run_has_undone_is_not_reported() {
     static STEPS: &[RustStep] = &[RustStep { version: 3, up: |tx| stands::<14>(tx), down: None }];

@@ -1,4 +1,4 @@
-//! What a run costs, as counts: round trips to PostgreSQL, and commits that wait for the disk.
+//! Counts the round trips of a run to PostgreSQL, and its commits that wait for the disk.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::support::postgres;
 use crate::support::set::migrations;
 use crate::support::wire::Wire;
 
-/// So many migrations, each with about so many bytes of script.
+/// This many migrations, each with a script of about this size.
 fn many(count: usize, bytes: usize) -> &'static Migrations {
     let files: Vec<(String, String)> = (1..=count)
         .map(|n| {
@@ -46,7 +46,7 @@ async fn an_up_to_date_start_is_one_round_trip() {
     assert_eq!(wire.counts().round_trips, 1);
 }
 
-/// The database says that all is as embedded; no row of it is sent.
+/// The database compares the history itself and sends no rows.
 #[tokio::test]
 async fn an_up_to_date_start_reads_as_much_of_three_hundred_as_of_three() {
     let mut read = Vec::new();
@@ -66,7 +66,7 @@ async fn an_up_to_date_start_reads_as_much_of_three_hundred_as_of_three() {
     assert_eq!(read[0], read[1], "in units of 64 bytes, as names of databases differ in length");
 }
 
-/// Each cell that decisions rest on is in the digest.
+/// Each value that plans depend on is part of the digest.
 #[tokio::test]
 async fn an_up_to_date_start_notices_every_cell_that_was_changed() {
     let Some(database) = postgres::database() else { return };
@@ -122,7 +122,7 @@ async fn a_hundred_small_ones_are_three_round_trips_and_one_durable_commit() {
         assert_eq!(one.sql.matches("EXECUTE lockgate_").count(), 1, "with its own row");
     }
 
-    // A second run of the same kind, where the table is there already: the same.
+    // A second run, now with the table: the same.
     wire.reset();
     let more = many(150, 155);
     assert_eq!(Migrator::new(more).apply(&mut through).await.unwrap().steps.len(), 50);
@@ -165,15 +165,15 @@ fn text_len(body: lockgate::Body) -> usize {
     }
 }
 
-/// One transaction that wrote: what was sent of it, and whether its COMMIT waited for the disk.
+/// One write transaction: its SQL, and whether its COMMIT waited for the disk.
 #[derive(Debug)]
 struct Commit {
     sql: String,
     durable: bool,
 }
 
-/// Reads what a client sent as the server does: the setting of the session and of the transaction
-/// at each COMMIT. The scripts of these tests have no semicolon inside a text.
+/// Interprets what a client sent like the server: the settings of session and transaction at each COMMIT. The scripts
+/// of these tests have no semicolon inside a string.
 fn commits(messages: &[String]) -> Vec<Commit> {
     let mut commits = Vec::new();
     let (mut session, mut local) = (true, None);
@@ -190,7 +190,7 @@ fn commits(messages: &[String]) -> Vec<Commit> {
         } else if statement == "ROLLBACK" {
             (session, local) = (at_begin, None);
         } else if statement == "COMMIT" {
-            // Without a change there is nothing that a commit could wait for.
+            // Without a change, a commit has nothing to wait for.
             let wrote = ["INSERT", "CREATE", "UPDATE", "DELETE"].iter().any(|word| sql.contains(word));
             commits.push(Commit { durable: wrote && local.unwrap_or(session), sql: std::mem::take(&mut sql) });
             local = None;
@@ -202,7 +202,7 @@ fn commits(messages: &[String]) -> Vec<Commit> {
     commits
 }
 
-/// The counter in the header of an SQLite file that every transaction which changes it moves on.
+/// The change counter in the header of a SQLite file.
 fn change_counter(path: &Path) -> u32 {
     let header = std::fs::read(path).unwrap_or_default();
     header.get(24..28).map_or(0, |bytes| u32::from_be_bytes(bytes.try_into().unwrap()))

@@ -1,4 +1,4 @@
-//! Going up.
+//! Applying migrations.
 
 use lockgate::{Action, Atomicity, Database, DownTo, ErrorKind, Event, Migrator, UpTo, Version};
 use std::sync::{Arc, Mutex};
@@ -96,7 +96,7 @@ async fn l6_p17_the_first_failure_stops_and_earlier_ones_stay(db: Db) {
     assert_eq!(db.history().await, ["1:applied"]);
     assert_eq!(db.log().await, ["1:applied", "2:failed"]);
 
-    // The way out: correct the file, run again.
+    // The fix: correct the file and run again.
     let corrected = migrations(&[
         ("0001_a.sql", "CREATE TABLE a (id INTEGER PRIMARY KEY);"),
         ("0002_b.sql", "CREATE TABLE b (id INTEGER);\nINSERT INTO a (id) VALUES (1);"),
@@ -137,7 +137,7 @@ async fn z7_a_plan_changes_nothing(db: Db) {
 }
 
 async fn z12_state_is_in_the_database(db: Db) {
-    // Nothing of a run is kept anywhere else: another process, with another value, sees it.
+    // A run keeps its state only in the database: another process with another value sees it.
     db.apply(migrations(&THREE[..2])).await;
     let mut other = db.open().await;
     let status = Migrator::new(migrations(THREE)).status(&mut other).await.unwrap();
@@ -179,7 +179,7 @@ async fn two_runners_apply_each_once(db: Db) {
     for run in runs {
         applied.push(run.await.unwrap().unwrap());
     }
-    // Between two transactions of one runner, another may go on with what is left.
+    // Between two transactions of one run, another run may apply the rest.
     assert_eq!(applied.iter().sum::<usize>(), 40, "{applied:?}");
     assert_eq!(db.log().await.len(), 40);
 }
@@ -196,7 +196,7 @@ async fn two_sets_share_a_database(db: Db) {
     );
 }
 
-/// Applies, and gives what was told, in short.
+/// Applies, and returns the events in short form.
 async fn told(db: &Db, migrator: Migrator) -> (bool, Vec<String>) {
     let events = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&events);
@@ -247,7 +247,7 @@ async fn what_is_told_as_committed_is_so_and_once(db: Db) {
     assert_eq!(not_started(lines), ["ran 0001", "ran 0002", "committed 0001", "committed 0002"]);
     assert_eq!(db.objects().await, ["a", "b"]);
 
-    // A script outside a transaction makes what came before it durable.
+    // A script outside a transaction makes the migrations before it durable.
     let outside =
         [("0001_x.sql", "CREATE TABLE x (id INTEGER);"), ("0002_v.sql", "-- lockgate: no-transaction\nVACUUM;")];
     let (ok, lines) = told(&db, Migrator::new(migrations(&outside)).set("outside")).await;
@@ -280,7 +280,7 @@ async fn a_limit_that_no_database_can_keep_is_refused(db: Db) {
         assert!(error.to_string().starts_with(&format!("`{name}`: zero is too short")), "{error}");
         assert_eq!(error.report().help(), [format!("`{name}(None)` is without a limit")]);
     }
-    // A wait can be of any length, and what is less than a millisecond is not for ever.
+    // A wait may have any length, and less than a millisecond does not mean for ever.
     let shortest = Duration::from_nanos(1);
     let migrator = Migrator::new(migrations(THREE)).lock_wait(Duration::MAX).lock_timeout(shortest);
     let migrator = migrator.statement_timeout(Duration::from_secs(596 * 3600));
@@ -345,15 +345,15 @@ async fn a_dropped_pool_verb_leaves_no_lock(db: Db) {
             done = &mut run => panic!("the run was to be slow: {done:?}"),
         }
     }
-    // Dropped in the middle. Another run must get the lock, and find a history that fits.
+    // Dropped in the middle. Another run must get the lock and find a matching history.
     db.apply(set).await;
     assert_eq!(db.objects().await, ["a", "slow"]);
     assert_eq!(db.history().await, ["1:applied", "2:applied"]);
-    // And the value that was cut off is still good.
+    // And the value of the interrupted run still works.
     assert!(migrator.apply(&mut database).await.unwrap().is_empty());
 }
 
-/// What a script outside a transaction has done is told as committed before the next one is sent.
+/// The statements of a script outside a transaction are reported as committed before the next one is sent.
 async fn what_is_durable_is_told_before_more_is_sent(db: Db) {
     let told = Arc::new(Mutex::new(Vec::new()));
     let all = Arc::clone(&told);
@@ -380,7 +380,7 @@ async fn what_is_durable_is_told_before_more_is_sent(db: Db) {
     assert_eq!(told.iter().filter(|told| told.starts_with("committed")).count(), 3, "{told:?}");
 }
 
-/// The first releases had no `owner` and no `under_way`: whatever writes first adds them, and nothing that only looks.
+/// The first releases had no `owner` and no `under_way`. The first write adds them; reads do not.
 async fn a_table_of_an_older_release_is_extended_by_what_writes_first(db: Db) {
     let a = ("0001_a.sql", "CREATE TABLE a (id INTEGER);");
     let writes = [

@@ -1,4 +1,4 @@
-//! Patches, `numbering = "encoded"`: known by database, major and minor, whatever else they are called.
+//! Patches (`numbering = "encoded"`): identified by database, major and minor; the rest of the name may change.
 
 use lockgate::{ErrorKind, Migrations, Migrator, OutOfOrder, embed_migrations};
 
@@ -14,7 +14,7 @@ backends! {
     one_database_of_a_folder_is_embedded,
 }
 
-/// The patches of one database of a folder that has two.
+/// The patches of one database, from a folder with two.
 static BILLING: Migrations = embed_migrations!("fixtures/patches", database = "billing");
 
 const POLICY: (&str, &str) = ("migrations.toml", "numbering = \"encoded\"\n");
@@ -42,7 +42,7 @@ async fn p2_a_patch_that_was_moved_and_described_anew_is_not_run_again(db: Db) {
     let mut database = db.open().await;
     let status = migrator.status(&mut database).await.unwrap();
     assert!(status.is_up_to_date() && status.drift.is_empty(), "{status:?}");
-    // Reverted, and applied again, under the name that it has now.
+    // Reverted and applied again under its present name.
     migrator.revert(&mut database, lockgate::DownTo::Empty).await.unwrap();
     assert!(db.objects().await.is_empty());
     db.apply(moved).await;
@@ -104,7 +104,7 @@ async fn the_history_of_another_database_is_told(db: Db) {
     let shown = error.report().to_string();
     assert!(shown.contains("`audit.00000001.0001.u.a` is recorded"), "{shown}");
     assert_eq!(db.objects().await, ["a"]);
-    // Where it is meant so, each has a history of its own.
+    // With set names, each has its own history.
     Migrator::new(billing).set("billing").apply(&mut db.open().await).await.unwrap();
     assert_eq!(db.objects().await, ["a", "b"]);
 }

@@ -1,4 +1,4 @@
-//! What is refused before anything runs.
+//! Refusals before anything runs.
 
 use lockgate::{Action, Ahead, DownTo, ErrorKind, Migrator, OutOfOrder, UpTo, Version};
 
@@ -20,7 +20,7 @@ const B: (&str, &str) = ("0002_b.sql", "CREATE TABLE b (id INTEGER PRIMARY KEY);
 const C: (&str, &str) = ("0003_c.sql", "CREATE TABLE c (id INTEGER PRIMARY KEY);");
 const D: (&str, &str) = ("0004_d.sql", "CREATE TABLE d (id INTEGER PRIMARY KEY);");
 
-/// Applying the files is refused, says each of these, and leaves the database as it was.
+/// Applying these files is refused with each of these messages, and leaves the database unchanged.
 async fn refused(db: &Db, files: &[(&str, &str)], says: &[&str]) {
     let before = (db.objects().await, db.history().await, db.log().await);
     let mut database = db.open().await;
@@ -38,7 +38,7 @@ async fn refused(db: &Db, files: &[(&str, &str)], says: &[&str]) {
     assert_eq!((db.objects().await, db.history().await, db.log().await), before);
 }
 
-/// A plan is a value that anybody can make or change.
+/// Callers can make or change plans.
 async fn a_step_that_cannot_be_done_is_never_recorded(db: Db) {
     db.apply(migrations(&[A, B])).await;
     let before = (db.objects().await, db.history().await, db.log().await);
@@ -114,7 +114,7 @@ async fn l5_an_edited_one_is_refused(db: Db) {
         &["`0001_a` was applied with a different text", "restore the applied text of `0001_a`"],
     )
     .await;
-    // Line ends, a byte order mark and a missing last newline are no edit.
+    // Line endings, a byte order mark and a missing final newline do not count as edits.
     let same = ("0001_a.sql", "\u{feff}CREATE TABLE a (id INTEGER PRIMARY KEY);\r\n");
     db.apply(migrations(&[same, B, C])).await;
     assert_eq!(db.objects().await, ["a", "b", "c"]);

@@ -1,4 +1,4 @@
-//! Going down.
+//! Reverting migrations.
 
 use lockgate::{Action, DownTo, ErrorKind, Migrator, Repair, Version};
 

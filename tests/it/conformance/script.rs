@@ -1,4 +1,4 @@
-//! Scripts that are more than statements in a transaction: Rust steps, scripts outside, directives.
+//! Rust steps, scripts outside a transaction, and directives.
 
 use lockgate::__private::RustStep;
 use lockgate::{DownTo, ErrorKind, Migrator, StepResult, Transaction};
@@ -19,7 +19,7 @@ backends! {
 const RUST: &str = "pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n\
                     pub async fn down(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n";
 
-/// A checkout with CRLF and one with LF have one checksum, so what they do must be one too.
+/// A checkout with CRLF and one with LF have the same checksum, so they must do the same.
 async fn two_checkouts_of_one_file_send_the_same(db: Db) {
     let text = "CREATE TABLE note (body TEXT);\nINSERT INTO note VALUES ('one\ntwo');\n";
     let length = || async { db.texts("SELECT CAST(length(body) AS TEXT) FROM note").await };
@@ -32,12 +32,12 @@ async fn two_checkouts_of_one_file_send_the_same(db: Db) {
     Migrator::new(set).set("windows").apply(&mut db.open().await).await.unwrap();
     assert_eq!(length().await, ["7"], "and one text");
 
-    // A carriage return that no line feed follows is content.
+    // A carriage return without a line feed is content.
     let content = migrations(&[("0001_x.sql", "DELETE FROM note; INSERT INTO note VALUES ('a\rb');\r\n")]);
     Migrator::new(content).set("content").apply(&mut db.open().await).await.unwrap();
     assert_eq!(length().await, ["3"]);
 
-    // Places are those that an editor shows.
+    // Positions are those that an editor shows.
     let wrong = migrations(&[("0001_w.sql", "\u{feff}SELECT 1;\r\n\r\nSELECT 'é',\r\n  nowhere;\r\n")]);
     let error = Migrator::new(wrong).set("wrong").apply(&mut db.open().await).await.unwrap_err();
     assert_eq!(
@@ -158,7 +158,7 @@ async fn a_failing_statement_is_put_right_and_a_finished_one_is_not_edited(db: D
     Migrator::new(set).apply(&mut database).await.unwrap_err();
     assert_eq!(db.history().await, ["1:applied", "2:partial"]);
 
-    // A finished statement is edited: what has run is not what stands there.
+    // A finished statement was edited.
     let set = outside(&format!("INSERT INTO member VALUES (2, 'bob');\nVACUUM;\nSELECT 1;\n{last}"));
     let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
@@ -173,12 +173,12 @@ async fn a_failing_statement_is_put_right_and_a_finished_one_is_not_edited(db: D
     }
     assert_eq!(db.texts("SELECT email FROM member ORDER BY id").await, ["Ann@Example.org", "bo"]);
 
-    // The failing one is put right, and a comment is no edit: it goes on there.
+    // The failing statement was fixed, and a comment does not count as an edit: the run resumes there.
     let first = "-- bo is new\nINSERT INTO member VALUES (2, 'bo')  ;\r\n\n/* as ever */ VACUUM;\n";
     let set = outside(&format!("{first}INSERT INTO member VALUES (3, 'cy');\nINSERT INTO nowhere VALUES (1);\n{last}"));
     let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
     assert!(error.to_string().contains("failed at statement 4 of 5"), "{error:?}");
-    // And again, from the text that it stopped with now.
+    // And again, from the text that it has now.
     let set = outside(&format!("{first}INSERT INTO member VALUES (3, 'cy');\n{last}"));
     assert_eq!(Migrator::new(set).apply(&mut database).await.unwrap().steps.len(), 2);
     assert_eq!(db.texts("SELECT email FROM member ORDER BY id").await, ["Ann@Example.org", "bo", "cy", "di"]);

@@ -1,4 +1,4 @@
-//! Every verb on everything that it takes: pools, connections, and a value for any database.
+//! Every verb on every kind of target: pools, connections and `Database`.
 
 use lockgate::{Database, DownTo, Migrator, Repair, UpTo, Version};
 use sqlx::{Connection, PgConnection, SqliteConnection, SqlitePool};
@@ -23,7 +23,7 @@ fn is_send<T: Send>(future: T) -> T {
     future
 }
 
-/// `$target` is written anew for each verb, as a user would.
+/// `$target` is evaluated again for each verb, as in a user's code.
 macro_rules! every_verb {
     ($db:expr, $target:expr) => {{
         let migrator = Migrator::new(migrations(TWO));

@@ -1,4 +1,4 @@
-//! Runs that meet: what one sees first is not what it finds once the other has let go of the lock.
+//! Concurrent runs: the history may change between the first read and the lock.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,7 +20,7 @@ backends! {
 
 const RUST: &str = "pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n";
 
-/// A run of another program on this database: it stands at a gate, and goes on when one is told.
+/// A run of another program on this database. It stops at a gate until it is told to go on.
 struct Other {
     gate: &'static Gate,
     running: tokio::task::JoinHandle<Result<Report, Error>>,
@@ -35,7 +35,7 @@ async fn other<const N: usize>(db: &Db, migrator: Migrator) -> Other {
 }
 
 impl Other {
-    /// A run that lets the other one go on as soon as it waits for it. What it is told is in short.
+    /// A run that lets the other one go on as soon as it waits for it. Returns its events in short form.
     fn is_let_go_by(&self, migrator: Migrator) -> (Migrator, Arc<Mutex<Vec<String>>>) {
         let told = Arc::new(Mutex::new(Vec::new()));
         let (gate, all, waited) = (self.gate, Arc::clone(&told), Mutex::new(false));
@@ -76,7 +76,7 @@ async fn what_is_refused_under_the_lock_is_refused(db: Db) {
     assert_eq!(other.ended().await.steps.len(), 1);
     assert!(db.objects().await.is_empty(), "nothing of ours ran");
     assert_eq!(db.history().await, ["1:applied"]);
-    // The lock is let go of, while the connection that was refused is held.
+    // The lock is released, while the refused connection is still held.
     let more = with_steps(&[("0001_a.rs", RUST), ("0002_b.sql", "CREATE TABLE theirs (id INTEGER);")], STEPS);
     let report = Migrator::new(more).lock_wait(Duration::ZERO).apply(&mut db.open().await).await.unwrap();
     assert_eq!(report.steps.len(), 1);
@@ -131,7 +131,7 @@ async fn a_failed_whole_run_is_logged(db: Db) {
     let whole = |set| Migrator::new(set).atomicity(Atomicity::WholeRun);
     let log = "SELECT CAST(version AS TEXT) || ':' || event || ':' || CAST(detail LIKE '%`0003_c` failed at statement \
                2 of 2%nowhere%' AS TEXT) FROM lockgate_log ORDER BY id";
-    // On a database without tables of ours, which the run would have made itself.
+    // On a database without Lockgate's tables, which the run would have created.
     let error = whole(migrations(&files)).apply(&mut db.open().await).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Failed, "{error:?}");
     let yes = if db.is_sqlite() { "1" } else { "true" };
@@ -159,14 +159,14 @@ async fn two_sets_wait_for_each_other_only_where_they_must(db: Db) {
         let set = migrations(&[("0001_ours.sql", "CREATE TABLE ours (id INTEGER);")]);
         Migrator::new(set).set("ours").lock_wait(wait)
     };
-    // The other run makes the tables of ours too, in a transaction that lasts as long as it does.
+    // The other run also creates Lockgate's tables, in a transaction that lasts as long as the run.
     let other = other::<3>(&db, Migrator::new(theirs).set("theirs").atomicity(Atomicity::WholeRun)).await;
     let error = ours(Duration::from_millis(150)).apply(&mut db.open().await).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Locked, "{error:?}");
     other.gate.open();
     other.ended().await;
 
-    // Now the tables are there.
+    // Now the tables exist.
     let more = with_steps(&[("0001_a.rs", RUST), ("0002_b.rs", RUST)], STEPS);
     let other = self::other::<3>(&db, Migrator::new(more).set("theirs")).await;
     let applied = ours(Duration::ZERO).apply(&mut db.open().await).await;

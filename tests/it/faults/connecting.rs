@@ -98,7 +98,7 @@ async fn a_server_that_is_not_there_is_unreachable() {
 
 #[tokio::test]
 async fn z2_a_host_that_never_answers_is_given_up_at_the_deadline() {
-    // It accepts, and says nothing.
+    // It accepts connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("postgres://ann:s3cret@{}/db", silent.local_addr().unwrap());
     let error = Database::connect_within(&url, Duration::from_millis(1200)).await.unwrap_err();
@@ -118,7 +118,7 @@ async fn a_wrong_password_role_or_database_is_told() {
     let error = refused(&wrong).await;
     told(&error, ErrorKind::Denied, &[":***@", "password authentication failed", "check user and password"]);
     assert_eq!(error.report().database_code(), Some("SQLSTATE 28P01"));
-    // Waiting would not make it right.
+    // Waiting would not help.
     let long = Duration::from_secs(3600);
     let error = Database::connect_within(&wrong, long).await.unwrap_err();
     told(&error, ErrorKind::Denied, &["password authentication failed"]);

@@ -1,5 +1,4 @@
-//! What ends our transaction although nobody sees it, and a history that does not take what is written into it: on
-//! PostgreSQL.
+//! Hidden ends of Lockgate's transaction, and history tables that do not keep what is written into them, on PostgreSQL.
 
 use lockgate::__private::RustStep;
 use lockgate::{Atomicity, Database, DownTo, ErrorKind, Migrator, StepResult, Transaction};
@@ -15,7 +14,7 @@ const STEP: (&str, &str) =
     ("0002_step.rs", "pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n");
 const ONE_MORE: &str = "UPDATE n SET n = n + 1";
 
-/// A transaction within ours, committed and rolled back by the driver.
+/// A nested transaction, committed and rolled back by the driver.
 async fn nests(tx: &mut Transaction<'_>) -> StepResult {
     let connection = tx.postgres().expect("it runs on PostgreSQL");
     let mut inner = connection.begin().await?;
@@ -80,8 +79,8 @@ async fn rolls_back(tx: &mut Transaction<'_>) -> StepResult {
 }
 static ROLLS_BACK: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(rolls_back(tx)), down: None }];
 
-/// What a step counts to where all of it is committed, what is there where it is caught, and whether something
-/// that it did is there for good.
+/// The counter of a step if all of it is committed, the counter if it is caught, and whether some of its work is
+/// committed.
 struct Case {
     steps: &'static [RustStep],
     works: bool,
@@ -121,7 +120,7 @@ async fn a_step_that_ends_transactions_is_committed_once_or_told_truly() {
             let error = ran.unwrap_err();
             let shown = error.report().to_string();
             assert_eq!(error.kind(), ErrorKind::Failed, "{which}: {shown}");
-            // All of a whole run goes with what is rolled back, and stays with what is committed.
+            // A whole run is rolled back or committed together.
             let there = !db.texts("SELECT relname::text FROM pg_class WHERE relname = 'n'").await.is_empty();
             assert_eq!(there, !whole || case.committed, "{which}: {shown}");
             if there {
@@ -145,11 +144,11 @@ async fn a_step_that_ends_transactions_is_committed_once_or_told_truly() {
     }
 }
 
-/// Texts that one database lexes otherwise than another.
+/// Texts that databases lex differently.
 #[tokio::test]
 async fn what_the_server_sees_is_what_was_checked() {
     let scripts = [
-        // A string of two kinds, by the setting of the server.
+        // A string whose meaning depends on a server setting.
         "UPDATE n SET n = n + 1;\nSELECT '\\', '; COMMIT; SELECT ';\n-- '\nUPDATE n SET n = n + 1;",
         "UPDATE n SET n = n + 1;\nSELECT E'\\'; COMMIT; -- ';\nUPDATE n SET n = n + 1;",
         "UPDATE n SET n = n + 1;\nSELECT 5 --1; COMMIT;\n;\nUPDATE n SET n = n + 1;",
@@ -189,7 +188,7 @@ async fn what_the_server_sees_is_what_was_checked() {
     }
 }
 
-/// A trigger that lets no row through, wherever it stands.
+/// A trigger on the history that drops every row.
 #[tokio::test]
 async fn a_history_that_swallows_what_is_written_is_told() {
     let step: &'static [RustStep] = &[RustStep {
@@ -240,7 +239,7 @@ async fn a_history_that_swallows_what_is_written_is_told() {
                     true => migrator.revert(&mut database, DownTo::Steps(1)).await,
                     false => migrator.apply(&mut database).await,
                 };
-                // Going up in a transaction inserts, and going down deletes; outside of one both update, too.
+                // In a transaction, apply inserts and revert deletes; outside a transaction, both also update.
                 let swallowed = match (when, kind) {
                     ("UPDATE", "outside") | ("DELETE", "script" | "outside") => true,
                     ("UPDATE" | "DELETE", _) => false,
@@ -259,7 +258,7 @@ async fn a_history_that_swallows_what_is_written_is_told() {
                 if kind != "outside" {
                     assert_eq!(after, before, "{which}");
                 }
-                // Without it, all goes on, once.
+                // Without it, the run resumes, and everything is applied once.
                 db.execute(&format!("DROP TRIGGER swallow ON {table}")).await;
                 let again = match goes_down {
                     true => migrator.revert(&mut database, DownTo::Steps(1)).await,

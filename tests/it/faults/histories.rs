@@ -1,5 +1,5 @@
-//! Which history: two runs on one PostgreSQL database never see different ones, whatever role, search path or
-//! setting; one that is hidden is not empty, and one that cannot be told is refused by name.
+//! Two runs on one PostgreSQL database always see the same history, whatever their role, search path or settings. A
+//! hidden history is not taken for an empty one, and an ambiguous one is an error.
 
 use lockgate::{Database, DownTo, ErrorKind, Migrations, Migrator, UpTo, Version};
 use lockgate_cli::clap; // for the derives
@@ -21,7 +21,7 @@ struct Arguments {
     verb: lockgate_cli::Verb,
 }
 
-/// Types words behind the name of the program.
+/// Runs the command line with these arguments.
 async fn typed(set: &'static Migrations, url: &str, words: &[&str]) -> lockgate_cli::Exit {
     let cli = lockgate_cli::Cli::new(set);
     let arguments: Arguments = cli.parse_from([&["app", "--database-url", url], words].concat()).unwrap();
@@ -51,7 +51,7 @@ async fn a_search_path_that_a_migration_sets_for_all_to_come_leads_to_no_other_h
         let histories = "SELECT schemaname::text FROM pg_tables WHERE tablename = 'lockgate_history'";
         assert_eq!(db.texts(histories).await, ["public"], "{what}");
         assert_eq!(db.texts("SELECT count(*)::text FROM public.n").await, ["1"], "{what}");
-        // Who looks elsewhere sees the same.
+        // Another search path shows the same.
         let url = format!("{}?options[search_path]=app", db.url());
         let mut elsewhere = Database::connect(&url).await.unwrap();
         assert!(Migrator::new(set).status(&mut elsewhere).await.unwrap().is_up_to_date(), "{what}");
@@ -59,7 +59,7 @@ async fn a_search_path_that_a_migration_sets_for_all_to_come_leads_to_no_other_h
     }
 }
 
-/// What hides rows of the history from a role, each with whether it is hidden from the owner too.
+/// Ways to hide rows of the history from a role, and whether each hides them from the owner too.
 #[tokio::test]
 async fn a_history_that_is_hidden_is_refused_by_name() {
     let Some(server) = postgres::cluster(&Options::default()) else { return };
@@ -105,7 +105,7 @@ async fn a_history_that_is_hidden_is_refused_by_name() {
                 told(&error, ErrorKind::Denied, &[&says, "DISABLE ROW LEVEL SECURITY"]);
             }
         }
-        // It does not apply to a superuser, nor to a role with BYPASSRLS, and the way out works.
+        // It does not apply to superusers and roles with BYPASSRLS, and the suggested fix works.
         assert_eq!(Migrator::new(set).apply(&mut owner).await.unwrap().steps.len(), 1);
         let off = "ALTER TABLE lockgate_history DISABLE ROW LEVEL SECURITY; ALTER TABLE lockgate_log DISABLE ROW LEVEL SECURITY";
         owner.execute(off).await.unwrap();
@@ -113,7 +113,7 @@ async fn a_history_that_is_hidden_is_refused_by_name() {
     }
 }
 
-/// A table that its owner is kept from, and one that a policy shows only in part.
+/// A table that its owner may not read, and one that a policy shows in part.
 #[tokio::test]
 async fn a_history_of_which_its_owner_sees_a_part_is_refused() {
     let Some(db) = Db::postgres() else { return };
@@ -181,7 +181,7 @@ async fn several_histories_views_and_strange_tables_are_refused_and_the_way_out_
     }
 }
 
-/// A temporary table, and one of another user's in a schema that nobody looks into, are no history.
+/// A temporary table, and another user's table in an unrelated schema, do not count as a history.
 #[tokio::test]
 async fn a_temporary_table_of_its_name_is_no_history() {
     let Some(db) = Db::postgres() else { return };
@@ -197,7 +197,7 @@ async fn a_temporary_table_of_its_name_is_no_history() {
     assert_eq!(db.history().await, ["1:applied", "2:applied"]);
 }
 
-/// A superuser writes into no table of just anyone.
+/// A superuser does not write into just anyone's table.
 #[tokio::test]
 async fn a_history_that_somebody_may_have_planted_is_refused() {
     let Some(db) = Db::postgres() else { return };
@@ -245,7 +245,7 @@ async fn what_another_tool_migrated_is_refused_until_somebody_says_what_is_there
     }
 }
 
-/// What a crash of the server empties, and what may have a row twice.
+/// A table that a crash of the server empties, and one that may have duplicate rows.
 #[tokio::test]
 async fn a_history_that_cannot_be_relied_on_is_refused_and_the_way_out_works() {
     let set = migrations(&[A, ("0002_b.sql", "CREATE TABLE b (id INTEGER);")]);
@@ -265,7 +265,7 @@ async fn a_history_that_cannot_be_relied_on_is_refused_and_the_way_out_works() {
         let Some(db) = Db::postgres() else { return };
         db.apply(migrations(&[A])).await;
         db.execute(makes).await;
-        // Also where all of it is applied.
+        // Even if everything is applied.
         for set in [set, migrations(&[A])] {
             let migrator = Migrator::new(set);
             for error in [

@@ -1,4 +1,4 @@
-//! CREATE INDEX CONCURRENTLY fails: the index that it leaves behind, by name, and how to go on.
+//! CREATE INDEX CONCURRENTLY fails: the invalid index is named, and the next run can resume.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const MEMBER: (&str, &str) = (
 #[tokio::test]
 async fn a_unique_index_that_cannot_be_built_is_named() {
     let Some(db) = Db::postgres() else { return };
-    // One that somebody else left behind is none of ours.
+    // Somebody else's invalid index is left alone.
     db.execute("CREATE TABLE other (id INTEGER); CREATE INDEX other_id ON other (id)").await;
     db.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'other_id'::regclass").await;
     let script = "-- lockgate: no-transaction\nCREATE INDEX CONCURRENTLY member_id ON member (id);\n\
@@ -36,7 +36,7 @@ async fn a_unique_index_that_cannot_be_built_is_named() {
     told(&error, ErrorKind::Failed, &["could not create unique index", "Key (email)=(ann@example.org) is duplicated"]);
     assert!(!error.report().to_string().contains("other_id"), "{error:?}");
 
-    // Whoever goes on without putting it right is told the same, and the index is dropped and built again.
+    // Resuming without a fix fails in the same way; the index is dropped and built again.
     let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
     told(&error, ErrorKind::Failed, &invalid);
     told(&error, ErrorKind::Failed, &["could not create unique index"]);
@@ -54,7 +54,7 @@ async fn an_index_without_a_name_is_found_too() {
     let mut database = db.open().await;
     let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
     told(&error, ErrorKind::Failed, &["the index public.member_email_idx is INVALID"]);
-    // What fails without leaving anything behind says nothing of an index.
+    // A failure that leaves nothing behind does not mention an index.
     let set = migrations(&[MEMBER, ("0002_index.sql", &script.replace("email", "mail"))]);
     let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
     told(&error, ErrorKind::Failed, &["column \"mail\" does not exist", "correct migrations/0002_index.sql"]);
@@ -86,11 +86,11 @@ async fn an_invalid_index_is_not_taken_for_one_that_exists() {
     assert_eq!(db.history().await, ["1:applied", "2:applied"]);
 }
 
-/// Which index a statement is about is what the catalogue says of its name, and no likeness of words.
+/// The catalogue decides which index a statement is about, not the similarity of names.
 #[tokio::test]
 async fn an_invalid_index_of_another_name_is_none_of_its_statements_business() {
     let Some(db) = Db::postgres() else { return };
-    // Called as a column, as a table and as a word of the statements below; and one of its name in another schema.
+    // Named like a column, a table and a keyword of the statements below, and one of the same name in another schema.
     let others = "CREATE SCHEMA other; CREATE TABLE other.t (id INTEGER); CREATE INDEX email ON other.t (id); \
                   CREATE INDEX member ON other.t (id); CREATE INDEX \"exists\" ON other.t (id); \
                   CREATE INDEX member_id ON other.t (id); \
@@ -107,7 +107,7 @@ async fn an_invalid_index_of_another_name_is_none_of_its_statements_business() {
     told(&error, ErrorKind::Failed, &["4 of its 5 statements have finished", "the index public.once is INVALID"]);
     assert!(!error.report().to_string().contains("other."), "{error:?}");
 
-    // One that is not built anew is named, however it is written and wherever the path finds its table.
+    // An index that is not rebuilt is named, however it is written and wherever the search path finds its table.
     let found = "SET search_path = other, public;\nCREATE INDEX CONCURRENTLY IF NOT EXISTS \"email\" ON t (id);";
     let set = migrations(&[MEMBER, ("0002_index.sql", &format!("-- lockgate: no-transaction\n{found}"))]);
     let Some(db) = Db::postgres() else { return };
@@ -117,7 +117,7 @@ async fn an_invalid_index_of_another_name_is_none_of_its_statements_business() {
     told(&error, ErrorKind::Failed, &["the index \"email\" was INVALID before, and IF NOT EXISTS does not rebuild it"]);
 }
 
-/// The server said that the statement failed. What has its name was there before, and is none of its making.
+/// The statement failed, so an existing index of its name is older.
 #[tokio::test]
 async fn a_statement_that_failed_is_not_taken_for_one_that_finished() {
     let Some(db) = Db::postgres() else { return };
@@ -139,7 +139,7 @@ async fn a_statement_that_failed_is_not_taken_for_one_that_finished() {
         Migrator::new(set).repair(&mut db.open().await, Repair::Forget(Version::new(2).unwrap())).await.unwrap();
     }
 
-    // A runner that was killed before it sent the statement: another index has the name.
+    // The run was killed before it sent the statement: the name belongs to another index.
     let script = "-- lockgate: no-transaction\nCREATE INDEX CONCURRENTLY email ON member (email) WHERE id > 5;";
     let set = migrations(&[ground, ("0002_x.sql", script)]);
     let mut message = 1;
@@ -162,7 +162,7 @@ async fn a_statement_that_failed_is_not_taken_for_one_that_finished() {
     assert!(message > 3, "{message} messages");
 }
 
-/// A runner was killed after it announced the first statement of the second migration, and before it sent that.
+/// A run was killed after it recorded the start of the second migration's first statement, and before it sent that.
 async fn announced(db: &Db, set: &'static Migrations) {
     for message in 1.. {
         let wire = Wire::in_front_of(&db.url()).await;
@@ -177,7 +177,7 @@ async fn announced(db: &Db, set: &'static Migrations) {
     }
 }
 
-/// What somebody made under its name since it was announced is not what it was to make.
+/// Somebody created an object of that name meanwhile: it is not taken for the statement's.
 #[tokio::test]
 async fn an_index_of_another_table_kind_or_columns_is_not_the_one_in_doubt() {
     let ground = ("0001_t.sql", "CREATE TABLE t (a INTEGER, b INTEGER);\nCREATE TABLE u (a INTEGER);");
@@ -204,7 +204,7 @@ async fn an_index_of_another_table_kind_or_columns_is_not_the_one_in_doubt() {
     }
 }
 
-/// A server may go on with what a killed runner sent it: what is being built is neither dropped nor built twice.
+/// The server may still be building the index for a killed run: it is neither dropped nor built twice.
 #[tokio::test]
 async fn an_index_that_is_being_built_is_waited_for() {
     let Some(db) = Db::postgres() else { return };

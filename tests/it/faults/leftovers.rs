@@ -1,5 +1,5 @@
-//! What a migration leaves in its session on PostgreSQL: nothing of it reaches the next one, the program's pool, or
-//! a connection that was lent.
+//! Changes of a migration to its session on PostgreSQL: none reach the next migration, the pool or the caller's
+//! connection.
 
 use lockgate::__private::RustStep;
 use lockgate::{Atomicity, ErrorKind, Migrator, StepResult, Transaction};
@@ -10,7 +10,7 @@ use super::told;
 use crate::support::database::Db;
 use crate::support::set::{migrations, with_steps};
 
-/// All that a session can hold, as one text.
+/// The whole state of a session, as one text.
 const STATE: &str = "concat_ws(' ', current_user, session_user, \
     (SELECT string_agg(name || '=' || setting, ',' ORDER BY name) FROM pg_settings WHERE name IN ('search_path', \
     'work_mem', 'session_replication_role', 'lock_timeout', 'statement_timeout', \
@@ -22,7 +22,7 @@ const STATE: &str = "concat_ws(' ', current_user, session_user, \
     (SELECT string_agg('listens ' || c, ',') FROM pg_listening_channels() c), \
     (SELECT string_agg('temporary ' || relname, ',') FROM pg_class WHERE relnamespace = pg_my_temp_schema()))";
 
-/// The first migration: it takes down what the session is before anything has changed it.
+/// The first migration records the state of the session before anything has changed it.
 fn ground() -> String {
     format!(
         "CREATE TABLE public.note (id INTEGER GENERATED ALWAYS AS IDENTITY, note TEXT);\n\
@@ -35,7 +35,7 @@ fn ground() -> String {
     )
 }
 
-/// What is noted behind each migration.
+/// The state that is recorded after each migration.
 const NOTES: &str = "INSERT INTO public.note (note) VALUES (public.state());";
 
 const CHANGES: [&str; 20] = [
@@ -61,7 +61,7 @@ const CHANGES: [&str; 20] = [
     "SET client_min_messages = error;\nSET lock_timeout = '7s';\nSET statement_timeout = '7min';\nSET synchronous_commit = off;",
 ];
 
-/// Its role is the test's.
+/// The role belongs to this test.
 async fn role(db: &Db) -> String {
     let name = db.url().rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
     let role = format!("role_{name}");
@@ -168,7 +168,7 @@ async fn what_a_step_changes_reaches_nobody_whether_it_works_or_fails() {
     }
 }
 
-/// A script that fails behind what it changed leaves nothing of it either.
+/// A script that fails after it changed the session leaves nothing either.
 #[tokio::test]
 async fn what_a_script_changes_before_it_fails_reaches_nobody() {
     for change in CHANGES {
@@ -196,7 +196,7 @@ async fn what_a_script_changes_before_it_fails_reaches_nobody() {
     }
 }
 
-/// A pool whose connections are somebody else than who logged in: they stay so.
+/// A pool whose connections use another role than the login role keeps that role.
 #[tokio::test]
 async fn a_pool_s_session_authorization_stays() {
     let Some(db) = Db::postgres() else { return };
@@ -234,7 +234,7 @@ async fn a_pool_s_session_authorization_stays() {
     assert_eq!(db.texts(by).await, [role.clone(), format!("{role} {role}")]);
     pool.close().await;
 
-    // The same with a connection that is lent.
+    // The same with a connection of the caller's.
     let mut lent = PgConnection::connect(&db.url()).await.unwrap();
     lent.execute(AssertSqlSafe(format!("SET SESSION AUTHORIZATION {role}; SET app.tenant = 'ann'"))).await.unwrap();
     let again = migrations(&[

@@ -1,4 +1,4 @@
-//! Somebody else holds what a run needs.
+//! Another session holds a lock that a run needs.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,7 +19,7 @@ backends! {
 
 const A: (&str, &str) = ("0001_a.sql", "CREATE TABLE a (id INTEGER PRIMARY KEY);");
 
-/// The events of a run, and a sign for each.
+/// Collects the events of a run and signals each.
 #[derive(Clone, Default)]
 struct Events {
     all: Arc<Mutex<Vec<Event>>>,
@@ -35,7 +35,7 @@ impl Events {
         })
     }
 
-    /// Waits until there is one that fits.
+    /// Waits for an event that matches.
     async fn wait(&self, fits: impl Fn(&Event) -> bool) -> Event {
         loop {
             if let Some(event) = self.all.lock().unwrap().iter().find(|event| fits(event)) {
@@ -56,7 +56,7 @@ fn many(count: usize) -> &'static Migrations {
 #[tokio::test]
 async fn the_holder_of_the_lock_is_named() {
     let Some(database) = postgres::database() else { return };
-    // The other run stands in a migration that waits for a lock of ours.
+    // The other run is in a migration that waits for our lock.
     let mut gate = database.connect().await;
     gate.execute("SELECT pg_advisory_lock(1234)").await.unwrap();
     let slow =
@@ -97,11 +97,11 @@ async fn the_holder_of_the_lock_is_named() {
     };
     assert!(told.contains("the other one"), "{told}");
 
-    // A connection of the caller's finds it held, too.
+    // A connection of the caller's also finds the lock held.
     let mut borrowed = database.connect().await;
     let error = migrator.apply(&mut borrowed).await.unwrap_err();
     super::told(&error, ErrorKind::Locked, &[&holder]);
-    // And the reading verbs do not wait for it.
+    // Read-only verbs do not wait for it.
     assert_eq!(migrator.status(&mut borrowed).await.unwrap().pending().count(), 1);
 
     gate.execute("SELECT pg_advisory_unlock(1234)").await.unwrap();
@@ -117,7 +117,7 @@ async fn waits_for_advisory(gate: &mut PgConnection, count: i64) {
     }
 }
 
-/// A table locked by a transaction of somebody else, and a run that must change it.
+/// Another transaction has locked a table that the run must change.
 struct Blocked {
     blocker: PgConnection,
     events: Events,
@@ -191,15 +191,14 @@ async fn a_table_lock_that_is_never_let_go_of_names_the_blocker() {
     let tries =
         blocked.events.all.lock().unwrap().iter().filter(|event| matches!(event, Event::Retrying { .. })).count();
     assert_eq!(tries, 4, "five attempts");
-    // What waits longer on its own gets there once the way is free.
+    // A longer wait succeeds once the lock is released.
     blocked.blocker.execute("COMMIT").await.unwrap();
     let connection = database.postgres().unwrap();
     let timeout: String = sqlx::query_scalar("SHOW lock_timeout").fetch_one(connection).await.unwrap();
     assert_eq!(timeout, "0");
 }
 
-/// The first migration of a run whose tables are there already: its limits must be those of the
-/// second attempt, too.
+/// The first migration of a run whose tables already exist. The second attempt must have its limits too.
 #[tokio::test]
 async fn a_retried_first_migration_has_its_limits_again() {
     let Some(database) = postgres::database() else { return };
@@ -253,7 +252,7 @@ async fn sqlite_waits_for_a_reader_before_it_commits() {
     let mut borrowed = SqliteConnection::connect(&db.url()).await.unwrap();
     borrowed.execute("PRAGMA busy_timeout = 1").await.unwrap();
     let running = tokio::spawn(async move { migrator.apply(&mut borrowed).await });
-    // COMMIT was tried and refused once new readers are kept out.
+    // New readers are blocked once a COMMIT was tried and refused.
     let mut probe = SqliteConnection::connect(&db.url()).await.unwrap();
     probe.execute("PRAGMA busy_timeout = 0").await.unwrap();
     while probe.execute("SELECT * FROM a").await.is_ok() {
@@ -267,7 +266,7 @@ async fn sqlite_waits_for_a_reader_before_it_commits() {
     reader.execute("COMMIT").await.unwrap();
     assert_eq!(running.await.unwrap().unwrap().steps.len(), 1);
 
-    // One that never ends: nothing is left of the run, and it says so.
+    // A reader that never ends: the run leaves nothing and says so.
     reader.execute("BEGIN; SELECT * FROM a").await.unwrap();
     let more = migrations(&[
         A,
@@ -287,7 +286,7 @@ async fn sqlite_waits_for_a_reader_before_it_commits() {
     assert_eq!(Migrator::new(more).apply(&mut borrowed).await.unwrap().steps.len(), 1);
 }
 
-/// How long a lent connection waits by itself is not what the run was asked for. It is what it was afterwards.
+/// The busy timeout of the caller's connection is not the run's lock wait, and is restored afterwards.
 #[tokio::test]
 async fn a_reader_is_waited_for_as_long_as_the_run_may_and_no_migration_counts_twice() {
     let own = "-- lockgate: no-transaction\nBEGIN;\nINSERT INTO a VALUES (1);\nCOMMIT;";
@@ -326,7 +325,7 @@ async fn a_reader_is_waited_for_as_long_as_the_run_may_and_no_migration_counts_t
     }
 }
 
-/// What travels in one message is answered together; how long each took is the history's to say.
+/// Migrations in one message are answered together, so only the history knows how long each took.
 #[tokio::test]
 async fn what_is_sent_together_has_the_times_of_the_history() {
     let Some(database) = postgres::database() else { return };
@@ -420,8 +419,8 @@ async fn what_a_reader_kept_from_being_committed_leaves_nothing_in_a_lent_connec
     assert_eq!(left, 0);
 }
 
-/// What can be done once more is what was rolled back by itself. A whole run and a script outside a transaction are
-/// not gone on with at the migration that found a lock.
+/// Only migrations that were rolled back are tried again. A whole run and a script outside a transaction are not
+/// resumed at the migration that found a lock.
 #[tokio::test]
 async fn only_a_migration_of_its_own_transaction_is_tried_again() {
     for (head, atomicity) in [("", Atomicity::WholeRun), ("-- lockgate: no-transaction\n", Atomicity::PerMigration)] {

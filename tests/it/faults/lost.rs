@@ -1,4 +1,4 @@
-//! The connection is lost in the middle: what is recorded is the truth, and the next run goes on.
+//! The connection is lost during a run: the history is right, and the next run resumes.
 
 use lockgate::{Database, Error, ErrorKind, Migrations, Migrator};
 use sqlx::{Connection, PgConnection};
@@ -23,8 +23,8 @@ fn set() -> &'static Migrations {
     migrations(&files)
 }
 
-/// Once no session but ours is left: history and schema agree, the applied are a prefix; a next run
-/// with the same value does the rest, each once.
+/// Waits until only our session is left. Then history and schema agree, the applied migrations are a prefix, and a next
+/// run with the same value applies the rest, each once.
 async fn goes_on(database: &postgres::Database, same: &mut Database) -> i64 {
     let mut connection = database.connect().await;
     alone(&mut connection).await;
@@ -61,7 +61,7 @@ fn interrupted(error: &Error) {
 
 #[tokio::test]
 async fn z12_a_connection_cut_at_each_message_is_gone_on_from() {
-    // What is read, and the migrations: cut before and behind each.
+    // The read and the migrations: cut before and after each.
     for message in 1..=2 {
         for cut in [Cut::BeforeQuery(message), Cut::AfterQuery(message)] {
             let Some(database) = postgres::database() else { return };
@@ -188,7 +188,7 @@ async fn a_lent_connection_that_dies_says_so_and_the_next_one_goes_on() {
     Migrator::new(set()).apply(&mut other).await.unwrap();
 }
 
-/// Code that runs in the server may speak of another server, or raise any code: the session is still there.
+/// Code in the server may report another server's error or raise any code: the session still exists.
 #[tokio::test]
 async fn a_code_of_a_lost_connection_does_not_say_that_ours_is() {
     let Some(database) = postgres::database() else { return };

@@ -1,5 +1,5 @@
-//! Everything that goes wrong: each with the right kind, place and cause, what was committed, and
-//! what to do next; nothing lost, no secret shown.
+//! Everything that can go wrong. Each error has the right kind, position and cause, says what was committed and what to
+//! do next, and shows no secret.
 
 mod connecting;
 mod hidden;
@@ -24,7 +24,7 @@ mod steps;
 
 use lockgate::{Error, ErrorKind, Front};
 
-/// The error is of this kind, and its report says each of these, to one who calls or to one who types.
+/// Checks that the error has this kind, and that its report contains each of these, in Rust or on the command line.
 #[track_caller]
 pub(crate) fn told(error: &Error, kind: ErrorKind, says: &[&str]) {
     let shown = error.report().to_string();

@@ -1,8 +1,8 @@
-//! Names that others can plant: nothing that is sent resolves to anything but `pg_catalog`, wherever a setting of
-//! the database or of the role leads.
+//! Planted names: everything that Lockgate sends resolves to `pg_catalog`, whatever the settings of the database or the
+//! role are.
 //!
-//! What is planted is made from the server's own catalogue: a twin of everything that has a name, in front of it.
-//! So whatever is sent without saying where it is runs the twin, and the server's log has it.
+//! The test puts a twin of everything that has a name in the server's catalogue in front of it. An unqualified name
+//! runs the twin, which shows in the server's log.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -20,22 +20,22 @@ use crate::support::wire::{Cut, Wire};
 /// Makes the template of hostile databases.
 const PLANT: &str = include_str!("plant.sql");
 
-/// A server with a template in which all is planted.
+/// A server with a template that contains the twins.
 struct Hostile {
     server: Postgres,
-    /// How much of the log was looked at.
+    /// How much of the log was read.
     seen: Cell<usize>,
     databases: Cell<usize>,
 }
 
-/// How a name that does not say its schema gets to what is planted.
+/// How an unqualified name resolves to a twin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     /// By a setting of the database.
     Database,
     /// By a setting of the role in the database.
     Role,
-    /// By types that fit better: the search path is as the server has it.
+    /// By argument types that match better, with the default search path.
     Types,
 }
 
@@ -53,7 +53,7 @@ impl Hostile {
         planted.execute("GRANT ALL ON SCHEMA public TO PUBLIC").await.unwrap();
         planted.close().await.unwrap();
         let hostile = Self { server, seen: Cell::new(0), databases: Cell::new(0) };
-        // What is looked for can be found.
+        // The detection works.
         let url = hostile.database(Way::Database).await;
         let mut connection = PgConnection::connect(&url).await.unwrap();
         for (sql, says) in [
@@ -92,7 +92,7 @@ impl Hostile {
         self.server.url(&name)
     }
 
-    /// What of the planted ran since the last look.
+    /// The twins that ran since the last call.
     fn ran(&self) -> Vec<String> {
         let log = self.server.log();
         let new = &log[self.seen.get()..];
@@ -113,7 +113,7 @@ impl Hostile {
     }
 }
 
-/// A connection on which a test asks what it wants to know.
+/// A connection for the test's own queries.
 async fn plain(url: &str) -> PgConnection {
     PgConnection::connect(&format!("{url}?options[search_path]=pg_catalog")).await.unwrap()
 }
@@ -127,7 +127,7 @@ static WORKS: &[RustStep] =
 const RUST: &str = "pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n\
                     pub async fn down(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n";
 
-/// Of each kind one, with names that say where they are.
+/// One migration of each kind, with qualified names.
 const FILES: [(&str, &str); 16] = [
     ("migrations.toml", "dialects = [\"postgres\"]\n"),
     (
@@ -182,7 +182,7 @@ async fn a_run_and_every_verb_run_nothing_that_is_planted() {
     ] {
         cases.push((hostile.database(way).await, format!("{way:?} {table} {atomicity:?}"), table, atomicity));
     }
-    // A row is the lock where advisory locks are not to be had.
+    // A row is the lock without advisory locks.
     let url = hostile.database(Way::Database).await;
     let mut admin = plain(&url).await;
     let revoke = "REVOKE EXECUTE ON FUNCTION pg_try_advisory_xact_lock(bigint) FROM PUBLIC; GRANT helper TO runner";
@@ -196,7 +196,7 @@ async fn a_run_and_every_verb_run_nothing_that_is_planted() {
         let mut database = Database::connect(&url).await.unwrap();
         assert_eq!(of(good).status(&mut database).await.unwrap().pending().count(), all);
         hostile.nothing_ran(&format!("status of nothing, {case}"));
-        // Half of it through the value, half of it through a lent connection.
+        // Half through the value, half through a connection of the caller's.
         let ran = of(good).apply_to(&mut database, to(4)).await.unwrap_or_else(|error| panic!("{case}: {error:?}"));
         assert_eq!(ran.steps.len(), 4);
         hostile.nothing_ran(&format!("a fresh run, {case}"));
@@ -230,7 +230,7 @@ async fn a_run_and_every_verb_run_nothing_that_is_planted() {
     }
 }
 
-/// A table is locked, a run is at work: who is in the way is asked for.
+/// A table is locked and a run is working: the blockers are looked up.
 #[tokio::test]
 async fn what_is_in_the_way_is_asked_for_without_running_what_is_planted() {
     let Some(hostile) = Hostile::start().await else { return };
@@ -246,7 +246,7 @@ async fn what_is_in_the_way_is_asked_for_without_running_what_is_planted() {
         Migrator::new(set(&[])).apply(&mut database).await.unwrap();
         let mut other = plain(&url).await;
         other.execute("BEGIN; LOCK TABLE public.a IN ACCESS SHARE MODE").await.unwrap();
-        // One transaction is not tried again.
+        // A whole run is not retried.
         let once = Migrator::new(set(&[alter])).atomicity(Atomicity::WholeRun).lock_timeout(Duration::from_millis(20));
         let error = once.apply(&mut database).await.unwrap_err();
         assert!(error.report().to_string().contains("may hold the lock that it needs: pid"), "{error:?}");
@@ -297,7 +297,7 @@ const DOWN: &str = "-- lockgate: no-transaction\n\
     ALTER TABLE public.whole ATTACH PARTITION public.part DEFAULT;\n\
     VACUUM public.a;\n";
 
-/// A script outside a transaction, killed at each message and gone on with.
+/// A script outside a transaction, killed at each message and resumed.
 #[tokio::test]
 async fn a_script_outside_a_transaction_that_is_resumed_runs_nothing_that_is_planted() {
     let Some(hostile) = Hostile::start().await else { return };
@@ -331,7 +331,7 @@ async fn a_script_outside_a_transaction_that_is_resumed_runs_nothing_that_is_pla
                 tokio::task::yield_now().await;
             }
             if let Err(error) = migrator.apply(&mut database).await {
-                // Whether it was committed, or never was, somebody must know.
+                // A person must say whether it was committed.
                 assert!(
                     error.report().to_string().contains("`Repair::Finished`"),
                     "{cut:?}: {error:?}\nbehind {ran:?}"
@@ -340,7 +340,7 @@ async fn a_script_outside_a_transaction_that_is_resumed_runs_nothing_that_is_pla
                 let there = of_it.fetch_one(&mut asks).await.unwrap();
                 let ten = Version::new(10).unwrap();
                 let sent = sqlx::query_scalar::<_, String>(values).fetch_one(&mut asks).await.unwrap() == "4,5,6";
-                // Of what was prepared the catalogue knows that it is there, and not what became of it.
+                // The catalogue shows a prepared transaction, but not what became of it.
                 let commits = error.to_string().contains("statement 14 of 15");
                 assert!(commits || !there, "the catalogue says that it has finished: {error:?}");
                 let again = if commits { there } else { !sent };

@@ -1,6 +1,5 @@
-//! Scripts outside a transaction on PostgreSQL: no statement is sent twice unless it is known not to have taken
-//! effect, whatever breaks off at whichever message; one run at a time has a script; what is said was asked of
-//! the database.
+//! Scripts outside a transaction on PostgreSQL. No statement is sent twice unless it is known not to have taken effect,
+//! whichever message is interrupted. Only one run at a time works on a script. Reports match the database.
 
 use std::time::Duration;
 
@@ -45,7 +44,7 @@ fn set() -> &'static Migrations {
     migrations(&[("0001_ground.sql", GROUND), ("0002_x.up.sql", UP), ("0002_x.down.sql", DOWN)])
 }
 
-/// The counter, the rows of `app.m` and `public.m`, the accounts, the indexes that are valid.
+/// The counter, the rows of `app.m` and `public.m`, the accounts, and the valid indexes.
 async fn state(connection: &mut PgConnection) -> String {
     let sql = "SELECT concat_ws(' ', (SELECT n FROM n), (SELECT count(*) FROM app.m), (SELECT count(*) FROM m), \
                (SELECT string_agg(v::text, ',' ORDER BY id) FROM account), \
@@ -93,7 +92,7 @@ async fn cut_everywhere(up: bool) {
             };
             again.unwrap_or_else(|error| panic!("{cut:?}: {error:?}\nbehind {ran:?}"));
             assert_eq!(state(&mut connection).await, ends, "{cut:?}");
-            // Back again, for the next cut.
+            // Reverted, for the next cut.
             match up {
                 true => migrator.revert(&mut connection, down).await,
                 false => migrator.apply(&mut connection).await,
@@ -108,7 +107,7 @@ async fn cut_everywhere(up: bool) {
     assert!(message > 12, "{message} messages");
 }
 
-/// A row must not land elsewhere because a run was resumed: what code set is gone with its session.
+/// A resumed run must not write a row elsewhere because a setting made by code is gone with its session.
 #[tokio::test]
 async fn what_code_set_in_the_session_is_said_again_before_a_script_is_gone_on_with() {
     let in_body = "SET search_path = app, public";
@@ -116,7 +115,7 @@ async fn what_code_set_in_the_session_is_said_again_before_a_script_is_gone_on_w
         ("DO $$ BEGIN UPDATE n SET n = n + 1; PERFORM set_config('search_path', 'app, public', false); END $$;", true),
         (&*format!("DO $$ BEGIN UPDATE n SET n = n + 1; {in_body}; END $$;"), true),
         (&*format!("DO 'BEGIN UPDATE n SET n = n + 1; EXECUTE ''{in_body}''; END';"), true),
-        // Nothing of these lasts.
+        // None of these lasts.
         ("DO $$ BEGIN UPDATE n SET n = n + 1; SET LOCAL search_path = app, public; END $$;", false),
         ("DO $$ BEGIN UPDATE n\nSET n = n + 1; PERFORM set_config('search_path', 'app', true); END $$;", false),
     ] {
@@ -140,7 +139,7 @@ async fn what_code_set_in_the_session_is_said_again_before_a_script_is_gone_on_w
             ["`0002_x` could not begin", "statement 1 changed the session by code", "`SET …`", "1 of its 3 statements"];
         told(&resumed.unwrap_err(), ErrorKind::Failed, &says);
         assert_eq!(places().await, "1 0 0", "{code}");
-        // As it says.
+        // Follow the message.
         let said = Migrator::new(set("SET search_path = app, public;")).apply(&mut database).await;
         said.unwrap_or_else(|error| panic!("{error:?}"));
         assert_eq!(places().await, "1 1 0", "{code}");
@@ -165,12 +164,12 @@ fn calls() -> &'static Migrations {
     migrations(&[("0001_ground.sql", &format!("{GROUND}\n{procedure}")), ("0002_call.sql", CALLS)])
 }
 
-/// A database in which a CALL was cut off; the report of the next run.
+/// A database in which a CALL was interrupted, and the report of the next run.
 async fn a_call_cut_off(cut: fn(usize) -> Cut) -> Option<(postgres::Database, PgConnection, lockgate::Error)> {
     let to_ground = UpTo::Version(Version::new(1).unwrap());
     let migrator = Migrator::new(calls());
     let (mut message, mut found) = (None, None);
-    // Once to learn which message it is, once to cut there.
+    // The first run finds out which message it is, the second is cut there.
     for _ in 0..2 {
         let database = postgres::database()?;
         let mut connection = database.connect().await;
@@ -370,7 +369,7 @@ async fn a_live_owner_is_waited_for_and_a_dead_one_is_not() {
     }
     impatient.apply(&mut database).await.unwrap();
     assert_eq!(db.texts("SELECT n::text FROM n").await, ["2"]);
-    // A process of the same number that began at another time is another one.
+    // A process with the same pid but another start time is another session.
     let sql = "SELECT concat(owner, under_way) FROM lockgate_history";
     assert_eq!(db.texts(sql).await, ["", ""], "nobody is at work on what is applied");
 }
@@ -402,7 +401,8 @@ async fn a_history_that_takes_no_row_is_told() {
     assert_eq!(db.texts("SELECT n::text FROM n").await, ["0"]);
 }
 
-/// A block that calls what commits does not say so: the server refuses it in a transaction, and it runs alone.
+/// A block that calls a procedure that commits does not show that: the server refuses it in a transaction, and it runs
+/// alone.
 #[tokio::test]
 async fn a_block_that_calls_what_commits_takes_effect_once() {
     let Some(db) = Db::postgres() else { return };
@@ -414,7 +414,7 @@ async fn a_block_that_calls_what_commits_takes_effect_once() {
     assert_eq!(db.texts("SELECT n::text FROM n").await, ["1111"]);
 }
 
-/// What is said of a transaction outside of one says nothing, and a block is recorded before it may only read.
+/// `SET TRANSACTION` outside a transaction has no effect, and a block is recorded before it becomes read-only.
 #[tokio::test]
 async fn what_makes_a_transaction_read_only_is_not_in_the_way_of_its_record() {
     let Some(database) = postgres::database() else { return };
@@ -461,7 +461,7 @@ async fn what_makes_a_transaction_read_only_is_not_in_the_way_of_its_record() {
     assert!(message > 10, "{message} messages");
 }
 
-/// Who may write is not sent to another server.
+/// A session that may write is not told to connect to another server.
 #[tokio::test]
 async fn a_script_that_makes_itself_read_only_is_told() {
     let Some(db) = Db::postgres() else { return };
@@ -478,7 +478,7 @@ async fn a_script_that_makes_itself_read_only_is_told() {
     }
 }
 
-/// What is recorded in the transaction of a block goes with it, wherever its record stands.
+/// The record of a block is rolled back with it, wherever it is written.
 #[tokio::test]
 async fn a_block_that_cannot_be_recorded_leaves_nothing_behind() {
     let more = "UPDATE n SET n = n + 1;";
@@ -508,7 +508,7 @@ async fn a_block_that_cannot_be_recorded_leaves_nothing_behind() {
     }
 }
 
-/// A statement that finished and could not be recorded stays announced.
+/// A statement that finished but could not be recorded stays recorded as started.
 #[tokio::test]
 async fn a_statement_that_finished_and_could_not_be_recorded_is_not_sent_again() {
     let Some(db) = Db::postgres() else { return };
@@ -528,7 +528,7 @@ async fn a_statement_that_finished_and_could_not_be_recorded_is_not_sent_again()
     assert_eq!(db.objects().await, ["i", "n"]);
 }
 
-/// Code that commits and then fails did something: it is not sent again unasked.
+/// Code that commits and then fails has done something, so it is not sent again by itself.
 #[tokio::test]
 async fn a_call_that_commits_and_fails_is_a_persons_to_answer() {
     let Some(db) = Db::postgres() else { return };
@@ -549,7 +549,7 @@ async fn a_call_that_commits_and_fails_is_a_persons_to_answer() {
     assert_eq!(db.texts("SELECT n::text FROM n").await, ["1"]);
 }
 
-/// DETACH PARTITION that is broken off half way is ended by the next run.
+/// The next run completes an interrupted DETACH PARTITION.
 #[tokio::test]
 async fn a_partition_that_is_half_detached_is_detached_by_the_next_run() {
     let Some(database) = postgres::database() else { return };
@@ -561,7 +561,7 @@ async fn a_partition_that_is_half_detached_is_detached_by_the_next_run() {
     let script = "-- lockgate: no-transaction\n-- lockgate: statement-timeout 100ms\nALTER TABLE p DETACH PARTITION q CONCURRENTLY;";
     let set = migrations(&[ground, ("0002_x.sql", script)]);
     Migrator::new(migrations(&[ground])).apply(&mut connection).await.unwrap();
-    // Whoever reads the table is waited for in the second half.
+    // The second half waits for readers of the table.
     let mut reader = database.connect().await;
     sqlx::raw_sql("BEGIN; SELECT * FROM p").execute(&mut reader).await.unwrap();
     let error = Migrator::new(set).apply(&mut connection).await.unwrap_err();

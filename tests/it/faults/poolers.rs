@@ -1,5 +1,4 @@
-//! Several runs at once, through whatever lies between them and the server: each migration takes effect once, and
-//! nothing is left on a session that somebody else will have.
+//! Concurrent runs, directly and through poolers: each migration takes effect once, and no shared session is changed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,10 +46,10 @@ fn set() -> &'static Migrations {
     with_steps(&files, COUNTS)
 }
 
-/// What [`set`] counts to.
+/// The final counter of [`set`].
 const COUNT: &str = "45";
 
-/// So many runs at once, each through a connection of its own; how many migrations each applied.
+/// Runs this many at once, each on its own connection. Returns how many migrations each applied.
 async fn runs(url: &str, set: &'static Migrations, many: usize) -> Vec<usize> {
     let mut runs = JoinSet::new();
     for n in 0..many {
@@ -98,7 +97,7 @@ impl Busy {
     }
 }
 
-/// What of the sessions of a pool of this size is other than it was made.
+/// The changed settings of the sessions in a pool of this size.
 async fn changed(url: &str, size: usize) -> Vec<String> {
     let sql = "SELECT concat_ws(' ', \
                (SELECT string_agg(name || '=' || setting, ' ') FROM pg_settings WHERE source = 'session' \
@@ -113,7 +112,7 @@ async fn changed(url: &str, size: usize) -> Vec<String> {
     let mut found = Vec::new();
     for _ in 0..size {
         let mut client = PgConnection::connect(url).await.unwrap();
-        // Held, so that the next one gets another session.
+        // Held, so that the next query gets another session.
         client.execute("BEGIN").await.unwrap();
         let row: Vec<String> = sqlx::raw_sql(AssertSqlSafe(sql))
             .fetch_all(&mut client)
@@ -143,8 +142,8 @@ async fn through_a_pooler_each_migration_takes_effect_once() {
     }
 }
 
-/// A script outside a transaction that sets its session needs one: through a busy pool it is refused by name, and
-/// what it did and what is recorded agree.
+/// A script outside a transaction that changes its session needs its own: through a busy pooler it is refused, and its
+/// effects match the history.
 #[tokio::test]
 async fn a_script_that_needs_its_session_is_refused_by_name_where_a_pooler_takes_it_away() {
     let Some(db) = Db::postgres() else { return };
@@ -166,7 +165,7 @@ async fn a_script_that_needs_its_session_is_refused_by_name_where_a_pooler_takes
     if done == 0 {
         db.apply(set).await;
     } else {
-        // What the first statement set is gone with its session, and the message says how to go on.
+        // The first statement's settings are gone with its session, and the message says how to resume.
         let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
         told(&error, ErrorKind::Failed, &["changed the session by code", "`RESET ALL`"]);
         let mut corrected = outside.clone();
@@ -176,12 +175,12 @@ async fn a_script_that_needs_its_session_is_refused_by_name_where_a_pooler_takes
     assert_eq!(db.texts("SELECT n::text FROM n").await, ["200"]);
 }
 
-/// A pool in statement mode has no transactions.
+/// A pooler in statement mode has no transactions.
 #[tokio::test]
 async fn a_pool_in_statement_mode_is_refused_by_name() {
     let Some(db) = Db::postgres() else { return };
     let Some(pooler) = Pooler::start(&db.url(), "statement", 2) else { return };
-    // What is one message is one statement to the pooler, its transaction and all.
+    // One message is one statement to the pooler, even with a transaction in it.
     let mut database = Database::connect(&pooler.url()).await.unwrap();
     Migrator::new(migrations(&[GROUND])).apply(&mut database).await.unwrap();
     assert!(Migrator::new(migrations(&[GROUND])).apply(&mut database).await.unwrap().is_empty());
@@ -211,7 +210,8 @@ async fn a_pool_in_statement_mode_is_refused_by_name() {
     }
 }
 
-/// What fails leaves its transaction open, and the pooler hangs up: what came before it is there, and nothing of it.
+/// A failure leaves its transaction open and the pooler disconnects: earlier migrations stay, the failed one leaves
+/// nothing.
 #[tokio::test]
 async fn what_fails_behind_a_pool_in_statement_mode_is_told_truly() {
     let Some(db) = Db::postgres() else { return };
@@ -232,7 +232,7 @@ async fn what_fails_behind_a_pool_in_statement_mode_is_told_truly() {
     assert_eq!(db.texts("SELECT n::text FROM n").await, ["101"]);
 }
 
-/// Nothing that a script says lets go of what keeps others out.
+/// No statement of a script can release the lock.
 #[tokio::test]
 async fn what_lets_go_of_all_advisory_locks_runs_once() {
     let unlock = "PERFORM pg_advisory_unlock_all(); UPDATE n SET n = n + 1;";
@@ -263,7 +263,7 @@ const DOWNS: [(&str, &str); 8] = [
     ("0004_z.down.sql", "UPDATE n SET n = n - 1; SELECT pg_sleep(0.05);"),
 ];
 
-/// Two operators look, and both type `down 1`.
+/// Two operators check the status, and both type `down 1`.
 #[tokio::test]
 async fn two_who_go_one_down_go_one_down() {
     let outside: Vec<(&str, String)> = DOWNS
@@ -279,7 +279,7 @@ async fn two_who_go_one_down_go_one_down() {
         let set = migrations(files);
         db.apply(set).await;
         let migrator = Migrator::new(set);
-        // All have looked before any begins.
+        // All have read the history before any begins.
         let mut looked = Vec::new();
         for _ in 0..4 {
             let mut lent = PgConnection::connect(&db.url()).await.unwrap();
@@ -312,7 +312,7 @@ async fn two_who_go_one_down_go_one_down() {
     }
 }
 
-/// A plan that was made before the lock is had reaches a script outside a transaction, too.
+/// A plan is made before the lock is taken, for a script outside a transaction too.
 #[tokio::test]
 async fn one_step_up_on_lent_connections_is_applied_once() {
     let Some(db) = Db::postgres() else { return };
@@ -335,7 +335,7 @@ async fn one_step_up_on_lent_connections_is_applied_once() {
     assert_eq!(db.texts("SELECT n::text FROM n").await, [(2 * applied).to_string()]);
 }
 
-/// Sets with histories of their own that begin on an empty database, all at once.
+/// Several sets start on an empty database at the same time.
 #[tokio::test]
 async fn many_sets_begin_on_an_empty_database_at_once() {
     for (many, one_table) in [(2, true), (50, true), (50, false)] {
@@ -360,7 +360,7 @@ async fn many_sets_begin_on_an_empty_database_at_once() {
     }
 }
 
-/// A server that has no advisory locks for this role: a row is the lock.
+/// This role may not take advisory locks, so a row is the lock.
 #[tokio::test]
 async fn without_advisory_locks_a_row_keeps_others_out() {
     let Some(db) = Db::postgres() else { return };
@@ -386,7 +386,7 @@ async fn without_advisory_locks_a_row_keeps_others_out() {
     assert!(migrator.status(&mut database).await.unwrap().is_up_to_date());
     assert!(migrator.apply(&mut database).await.unwrap().is_empty());
 
-    // Who holds it keeps the next one out.
+    // The holder keeps the next run out.
     let more = migrations(&[GROUND, ("0002_a.sql", "UPDATE n SET n = n + 1;")]);
     let other = Migrator::new(more).set("other").history_table("other_history");
     db.execute("DROP TABLE n").await;
@@ -398,7 +398,7 @@ async fn without_advisory_locks_a_row_keeps_others_out() {
     holder.execute("ROLLBACK").await.unwrap();
     other.apply(&mut database).await.unwrap();
 
-    // Down, and what stopped half way.
+    // Reverts, and a script that stopped half way.
     let script = "-- lockgate: no-transaction\nUPDATE n SET n = n + 1;\nVACUUM nowhere;\nUPDATE n SET n = n + 1;";
     let down = "UPDATE n SET n = n - 2;";
     let files = |script| {

@@ -1,4 +1,4 @@
-//! Released migrations that fail, and what is told where one was amended.
+//! Released migrations that fail, and the messages for amended ones.
 
 use std::fs;
 
@@ -18,7 +18,7 @@ const A: &str = "CREATE TABLE a (email TEXT);\nINSERT INTO a VALUES ('ada@b.c'),
 const B: &str = "CREATE UNIQUE INDEX a_email ON a (email);\n";
 const AMENDED: &str = "DELETE FROM a;\nCREATE UNIQUE INDEX a_email ON a (email);\n";
 
-/// The lockfile of a folder with these two, released, and the second amended if it is another text now.
+/// The lockfile of a folder with these two released migrations, the second amended if its text differs.
 fn lock(b: &str, now: &str) -> String {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path().join("migrations");
@@ -48,20 +48,20 @@ async fn a_released_migration_that_fails_names_the_data_and_how_to_amend(db: Db)
     let amend = "if no database has applied `0002_b` yet: correct migrations/0002_b.sql, run `cargo xtask amend 0002 \
                  --reason \"why\"`, build again, then run again";
     told(&error, ErrorKind::Failed, &[&data, amend]);
-    // What the message says, done: the amended set runs where the other stopped.
+    // Follow the message: the amended set resumes where the other stopped.
     Migrator::new(set(AMENDED, &amended)).apply(&mut database).await.unwrap();
     assert_eq!(db.history().await, ["1:applied", "2:applied"]);
 
-    // What was misspelt no row puts right.
+    // Rows cannot fix a misspelling.
     let misspelt = "INSERT INTO b VALUES (1);\n";
     let migrator = Migrator::new(migrations(&[("0001_a.sql", misspelt), ("migrations.lock", &lock_of(misspelt))]));
     let shown = migrator.set("other").apply(&mut database).await.unwrap_err().report().to_string();
-    // SQLite has one code for both.
+    // SQLite has the same code for both.
     let blames_rows = shown.contains("may be at fault");
     assert!(shown.contains("amend 0001 --reason") && blames_rows == db.is_sqlite(), "{shown}");
 }
 
-/// The lockfile of a folder with this one script, released.
+/// The lockfile of a folder with this released script.
 fn lock_of(text: &str) -> String {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path().join("migrations");
@@ -84,7 +84,7 @@ async fn a_database_that_applied_the_text_of_before_is_told_that_it_was_amended(
         shown.contains("help: change the database by hand so that it matches the amended text of `0002_b`"),
         "{shown}"
     );
-    // Any other text is an edit like every other.
+    // Any other text is an ordinary edit.
     let error = Migrator::new(set(B, &lock(B, B))).apply(&mut database).await.unwrap_err();
     assert!(error.report().to_string().contains("`0002_b` was applied with a different text"), "{error}");
 }

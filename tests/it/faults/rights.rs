@@ -1,4 +1,4 @@
-//! Somebody may look and not write.
+//! Roles that may read but not write.
 
 use lockgate::{Database, ErrorKind, Migrations, Migrator, UpTo};
 use lockgate_harness::server::Options;
@@ -12,7 +12,7 @@ use crate::support::set::migrations;
 const A: (&str, &str) = ("0001_a.sql", "CREATE TABLE a (id INTEGER PRIMARY KEY);");
 const B: (&str, &str) = ("0002_b.sql", "CREATE TABLE b (id INTEGER PRIMARY KEY);");
 
-/// Every reading verb works, and the writing ones fail.
+/// Checks that every read-only verb works and every writing verb fails.
 async fn reads(database: &mut Database, applied: &'static Migrations, more: &'static Migrations) -> lockgate::Error {
     let migrator = Migrator::new(applied);
     assert!(migrator.status(&mut *database).await.unwrap().is_up_to_date());
@@ -24,7 +24,7 @@ async fn reads(database: &mut Database, applied: &'static Migrations, more: &'st
     migrator.apply(&mut *database).await.unwrap_err()
 }
 
-/// A role of its own for one test, and the URL that it connects with.
+/// A role for one test, and its URL.
 struct Role {
     name: String,
     url: String,
@@ -71,7 +71,7 @@ async fn a_role_that_may_only_select_reads_and_is_denied_the_rest() {
         ],
     );
 
-    // May create tables, and not write the history: the table goes with its row.
+    // It may create tables but not write the history: the migration's table is rolled back.
     admin.execute(AssertSqlSafe(format!("GRANT CREATE ON SCHEMA public TO {}", role.name))).await.unwrap();
     let error = Migrator::new(migrations(&[A, B])).apply(&mut database).await.unwrap_err();
     told(
@@ -82,7 +82,7 @@ async fn a_role_that_may_only_select_reads_and_is_denied_the_rest() {
     let tables = sqlx::query_scalar::<_, String>("SELECT tablename::text FROM pg_tables WHERE tablename = 'b'");
     assert_eq!(tables.fetch_all(&mut admin).await.unwrap(), [""; 0]);
 
-    // May not even look.
+    // It may not even read.
     admin.execute(AssertSqlSafe(format!("REVOKE SELECT ON lockgate_history FROM {}", role.name))).await.unwrap();
     let error = Migrator::new(migrations(&[A])).status(&mut database).await.unwrap_err();
     told(&error, ErrorKind::Denied, &["the history cannot be read", "permission denied for table lockgate_history"]);
@@ -107,7 +107,7 @@ async fn a_role_that_may_not_create_the_history_table_is_told_so() {
     let error =
         Migrator::new(migrations(&[A])).history_table("ops.lockgate_history").apply(&mut database).await.unwrap_err();
     told(&error, ErrorKind::Denied, &["the history table could not be created", "permission denied for database"]);
-    // Granted what it lacks, it goes on with the same value.
+    // With the missing grant, the same value resumes.
     admin.execute(AssertSqlSafe(format!("GRANT CREATE ON SCHEMA public TO {}", role.name))).await.unwrap();
     Migrator::new(migrations(&[A, B])).apply(&mut database).await.unwrap();
     database.close().await.unwrap();
@@ -164,7 +164,7 @@ async fn a_replica_reads() {
     let Some(mut server) = postgres::cluster(&Options::default()) else { return };
     let url = server.url("postgres");
     Migrator::new(migrations(&[A])).apply(&mut Database::connect(&url).await.unwrap()).await.unwrap();
-    // A server with this file follows another one, if only one that never says anything.
+    // A server with this file is a standby, even if its primary never answers.
     std::fs::write(server.directory().join("data/standby.signal"), "").unwrap();
     let server = tokio::task::spawn_blocking(move || {
         server.restart().unwrap();

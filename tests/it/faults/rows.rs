@@ -1,4 +1,4 @@
-//! What a migration, or a trigger, does to the history itself: it is noticed in the same transaction, and said.
+//! Changes that a migration or a trigger makes to the history itself are detected in the same transaction.
 
 use lockgate::__private::RustStep;
 use lockgate::{Atomicity, DownTo, ErrorKind, Migrator, StepResult, Transaction};
@@ -39,7 +39,7 @@ async fn a_script_that_takes_rows_out_of_the_history_is_told(db: Db) {
             told(&error, ErrorKind::Failed, &["`0003_c` could not be recorded", ALTERED, "`0003_c` was rolled back"]);
             assert_eq!((db.history().await.len(), rows(&db).await), (2, vec!["1".to_owned()]), "{delete}");
         }
-        // Outside a transaction the unit that does it is undone.
+        // Outside a transaction, only the unit that does it is rolled back.
         let script =
             format!("-- lockgate: no-transaction\nINSERT INTO a VALUES (3);\n{delete}\nINSERT INTO a VALUES (5);");
         let set = migrations(&[A, B, ("0003_c.sql", &script)]);
@@ -55,7 +55,7 @@ async fn a_script_that_takes_rows_out_of_the_history_is_told(db: Db) {
         Migrator::new(set).repair(&mut database, forget).await.unwrap();
         db.execute("DELETE FROM a WHERE id = 3").await;
     }
-    // On the way down its own row goes, and no other.
+    // A revert deletes only its own row.
     let down = ("0003_c.down.sql", "DELETE FROM lockgate_history WHERE version = 2;");
     let set = migrations(&[A, B, ("0003_c.up.sql", "INSERT INTO a VALUES (3);"), down]);
     db.apply(set).await;
@@ -99,8 +99,7 @@ async fn a_script_that_reads_the_history_runs(db: Db) {
     assert_eq!(rows(&db).await, ["1", "2", "4"]);
 }
 
-/// What a trigger on the history does: it takes out the row that was just written, moves it to another set, or takes
-/// out older ones.
+/// Triggers on the history: they delete the row that was just written, move it to another set, or delete older rows.
 async fn a_trigger_that_changes_the_history_behind_its_row_is_told(db: Db) {
     db.apply(migrations(&[A])).await;
     let does = [
@@ -131,7 +130,7 @@ async fn a_trigger_that_changes_the_history_behind_its_row_is_told(db: Db) {
         db.execute(drop).await;
     }
     if db.is_sqlite() {
-        // The log is written last.
+        // The log row is written last.
         let make = "CREATE TRIGGER t AFTER INSERT ON lockgate_log BEGIN DELETE FROM lockgate_history WHERE version = NEW.version; END";
         db.execute(make).await;
     } else {

@@ -1,5 +1,5 @@
-//! What is said of a failure on PostgreSQL: its cause, its place and what is in the database, whatever language the
-//! server speaks and however it writes characters; and who is at work.
+//! Messages about failures on PostgreSQL: cause, position and state are right in every language and encoding of the
+//! server. Messages also name other runs.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use crate::support::wire::Wire;
 
 const A: (&str, &str) = ("0001_a.sql", "CREATE TABLE a (id INTEGER PRIMARY KEY);");
 
-/// A whole run that fails where a message begins.
+/// A whole run that fails at the beginning of a message.
 #[tokio::test]
 async fn a_whole_run_says_why_it_failed_wherever_a_message_begins() {
     let Some(db) = Db::postgres() else { return };
-    // So large that each travels by itself.
+    // So large that each is sent alone.
     let large = |n: u32| format!("SELECT '{}';\nCREATE TABLE t{n} (id INTEGER);", "x".repeat(200 * 1024));
     let wrong = "CREATE TABLE w (id INTEGER);\nINSERT INTO a VALUES (1), (1);";
     let late = "CREATE TABLE c (a INTEGER REFERENCES a DEFERRABLE INITIALLY DEFERRED); INSERT INTO c VALUES (7);\nSET CONSTRAINTS ALL IMMEDIATE;";
@@ -46,7 +46,7 @@ async fn a_whole_run_says_why_it_failed_wherever_a_message_begins() {
     }
 }
 
-/// Where the server counts bytes, or other characters than we do.
+/// Servers that count bytes, or other characters than we do.
 #[tokio::test]
 async fn the_place_is_right_in_databases_of_other_encodings() {
     let Some(server) = crate::support::postgres::cluster(&lockgate_harness::server::Options::default()) else { return };
@@ -73,24 +73,24 @@ async fn the_place_is_right_in_databases_of_other_encodings() {
             database.postgres().unwrap().execute("DROP TABLE IF EXISTS o, b").await.unwrap();
         }
     }
-    // What the database cannot write is in its script.
+    // The script contains characters that the database cannot encode.
     let mut latin = Database::connect(&server.url("e1")).await.unwrap();
     let set = migrations(&[A, ("0002_b.sql", "CREATE TABLE b (id INTEGER);\nINSERT INTO b SELECT 1 WHERE 'a' = '→';")]);
     let error = Migrator::new(set).set("arrow").history_table("arrow").apply(&mut latin).await.unwrap_err();
     told(&error, ErrorKind::Failed, &["`0002_b`", "--> migrations/0002_b.sql:2:"]);
 }
 
-/// How a server speaks.
+/// The language of a server's messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Speaks {
     AsSet,
-    /// No letter is left of its words, so that nothing can be decided by any of them, in whatever language.
+    /// Unreadable: no letter is left, so that no decision can depend on a message.
     Garbled,
-    /// In German, as far as this machine has the locale (`localedef -i de_DE -f UTF-8 de_DE.UTF-8`).
+    /// German, if this machine has the locale (`localedef -i de_DE -f UTF-8 de_DE.UTF-8`).
     German,
 }
 
-/// Nothing is decided by the words of the server: what follows from an error is the same where they cannot be read.
+/// No decision depends on the server's messages: unreadable ones have the same results.
 #[tokio::test]
 async fn the_words_of_the_server_decide_nothing() {
     let index = "-- lockgate: no-transaction\nCREATE UNIQUE INDEX CONCURRENTLY a_v ON v (v);";
@@ -156,7 +156,7 @@ async fn the_words_of_the_server_decide_nothing() {
             assert_eq!(garbled, speaks == Speaks::Garbled, "{number}: {error:?}");
         }
     }
-    // Another run has made the tables, holds the lock, or came first.
+    // Another run has created the tables, holds the lock, or came first.
     let Some(db) = Db::postgres() else { return };
     let wire = Wire::in_front_of(&db.url()).await;
     wire.garble();
@@ -176,7 +176,7 @@ async fn the_words_of_the_server_decide_nothing() {
     assert_eq!(applied, 19);
 }
 
-/// A row of a script outside a transaction, half way, whose owner is this session.
+/// The row of a script outside a transaction that stopped half way and belongs to this session.
 async fn own(connection: &mut PgConnection) {
     let claim = "UPDATE lockgate_history SET under_way = 2, owner = (SELECT concat(pid, '/', to_char(backend_start AT TIME ZONE \
                  'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), '/0123/x') FROM pg_stat_activity WHERE pid = pg_backend_pid()) \
@@ -184,7 +184,7 @@ async fn own(connection: &mut PgConnection) {
     connection.execute(claim).await.unwrap();
 }
 
-/// A script outside a transaction whose owner is alive is waited for, and its row is not repaired meanwhile.
+/// A run waits for the live owner of a script outside a transaction, and does not repair its row meanwhile.
 #[tokio::test]
 async fn a_live_owner_is_told_of_and_nobody_repairs_its_row() {
     let Some(db) = Db::postgres() else { return };
@@ -217,7 +217,7 @@ async fn a_live_owner_is_told_of_and_nobody_repairs_its_row() {
     }
     let after = db.texts("SELECT lockgate_history::text FROM lockgate_history ORDER BY version").await;
     assert_eq!(after, before);
-    // It is gone: now it is a person's to say.
+    // The owner is gone: now a person must decide.
     let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut owner).await.unwrap();
     owner.close().await.unwrap();
     let gone = format!("SELECT count(*)::text FROM pg_stat_activity WHERE pid = {pid}");

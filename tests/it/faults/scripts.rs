@@ -1,4 +1,4 @@
-//! A script fails: where, why, and what stays.
+//! Failing scripts: where, why, and what stays.
 
 use lockgate::{Atomicity, ErrorKind, Migrations, Migrator};
 
@@ -23,7 +23,7 @@ const D: (&str, &str) = ("0004_d.sql", "CREATE TABLE d (id INTEGER PRIMARY KEY);
 async fn fails(db: &Db, set: &'static Migrations) -> lockgate::Error {
     let mut database = db.open().await;
     let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
-    // The value is as good as before, and its next run gets the lock.
+    // The value still works, and its next run gets the lock.
     assert_eq!(Migrator::new(set).apply(&mut database).await.unwrap_err().to_string(), error.to_string());
     error
 }
@@ -50,7 +50,7 @@ async fn l6_the_third_statement_fails(db: Db) {
     assert_eq!(db.history().await, ["1:applied"]);
     assert_eq!(db.log().await, ["1:applied", "2:failed", "2:failed"]);
 
-    // An error that only running finds has no position: the statement's beginning is the place.
+    // A runtime error has no position, so the beginning of the statement is shown.
     let run_time = match db.is_sqlite() {
         true => "SELECT 'ü';\n\nSELECT abs(-9223372036854775807 - 1);",
         false => "SELECT 'ü';\n\nSELECT 1 / (SELECT count(*) FROM a);",
@@ -168,7 +168,7 @@ async fn l6_what_fails_when_it_is_committed_takes_nothing_with_it(db: Db) {
     );
     assert_eq!(db.objects().await, ["a", "p"]);
     assert_eq!(db.history().await, ["1:applied", "2:applied"]);
-    // And where another one behind it fails by itself, the first culprit is the one to tell of.
+    // If a later one also fails, the first culprit is reported.
     let broken = ("0004_d.sql", "INSERT INTO nowhere VALUES (1);");
     let error = fails(&db, migrations(&[A, parent, child, broken])).await;
     told(&error, ErrorKind::Failed, &["`0003_c` ran, but could not be committed"]);

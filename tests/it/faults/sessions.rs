@@ -1,4 +1,4 @@
-//! What a script does to its session is over when it is, and a run leaves a session as it was.
+//! A script's changes to its session end with it, and a run leaves a session unchanged.
 
 use std::time::Duration;
 
@@ -241,7 +241,7 @@ async fn a_transaction_of_the_callers_is_not_committed_for_them() {
     transaction.rollback().await.unwrap();
     assert_eq!(tables(&mut connection).await, [""; 0]);
 
-    // One that sqlx does not know of.
+    // A transaction that sqlx does not know.
     connection.execute("BEGIN; CREATE TABLE mine (id INTEGER)").await.unwrap();
     let error = Migrator::new(set).apply(&mut connection).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage, "{error:?}");
@@ -272,7 +272,7 @@ async fn the_history_table_may_be_anywhere() {
         "{names:?}"
     );
 
-    // Wherever the search path finds it, it stays.
+    // It stays, wherever the search path finds it.
     connection.execute("CREATE SCHEMA later; SET search_path = later, ops, public").await.unwrap();
     let found = Migrator::new(set);
     assert_eq!(found.status(&mut connection).await.unwrap().pending().count(), 1);
@@ -308,7 +308,7 @@ async fn a_script_may_reset_all_that_it_likes() {
     }
 }
 
-/// A run that is dropped, wherever it is, leaves a lent session reading strings as it did.
+/// A run that is dropped anywhere leaves the string syntax of the caller's session unchanged.
 #[tokio::test]
 async fn a_dropped_run_leaves_strings_as_they_were_read() {
     let Some(db) = Db::postgres() else { return };
@@ -333,7 +333,7 @@ async fn a_dropped_run_leaves_strings_as_they_were_read() {
     assert!(polls > 3, "{polls}");
 }
 
-/// What a script lets go of is ours, and only of its own message.
+/// A script can deallocate only the prepared statement of its own message.
 #[tokio::test]
 async fn a_script_that_deallocates_all_is_recorded_with_those_before_it() {
     let Some(db) = Db::postgres() else { return };

@@ -1,4 +1,4 @@
-//! What only SQLite does: full files, foreign keys that are turned off, long scripts.
+//! Specific to SQLite: full files, foreign keys that are off, long scripts.
 
 use lockgate::{Atomicity, Database, ErrorKind, Migrations, Migrator};
 use sqlx::{AssertSqlSafe, Connection, Executor, SqliteConnection};
@@ -23,7 +23,7 @@ async fn a_full_disk_loses_nothing() {
         ("0003_fill.sql", fill),
         ("0004_d.sql", "CREATE TABLE d (id INTEGER);"),
     ]);
-    // At every size from nothing to nearly enough: wherever the room ends, history and schema agree.
+    // At every size up to nearly enough: history and schema agree wherever the space ends.
     let mut failed_at = std::collections::BTreeSet::new();
     for pages in [2, 4, 5, 6, 7, 8, 9, 10, 20, 100] {
         let db = Db::sqlite().unwrap();
@@ -55,7 +55,7 @@ async fn a_full_disk_loses_nothing() {
         }
         let committed = if history.is_empty() { "nothing " } else { "applied and committed before it: 0001_a" };
         assert!(shown.contains(committed), "{pages} pages, {history:?}:\n{shown}");
-        // Room again, on the same connection.
+        // Space again, on the same connection.
         connection.execute("PRAGMA max_page_count = 100000").await.unwrap();
         let report = Migrator::new(set).apply(&mut connection).await.unwrap();
         assert_eq!(report.steps.len(), 4 - history.len());
@@ -63,7 +63,7 @@ async fn a_full_disk_loses_nothing() {
     assert!(failed_at.len() > 2, "the room ended at different places: {failed_at:?}");
 }
 
-/// Two tables, the second of which goes with the first one's rows.
+/// Two tables. Deleting rows of the first deletes those of the second.
 const TREE: (&str, &str) = (
     "0001_tree.sql",
     "CREATE TABLE parent (id INTEGER PRIMARY KEY, name TEXT);\n\
@@ -107,7 +107,7 @@ async fn a_rebuild_without_foreign_keys_keeps_the_rows_that_point_to_it() {
     connection.execute("DELETE FROM parent WHERE id = 2").await.unwrap();
     assert_eq!(children(&mut connection).await, [10], "for the new table");
 
-    // A connection that does not enforce them is left as it is.
+    // A connection that does not enforce keys is left so.
     let db = Db::sqlite().unwrap();
     let mut connection = SqliteConnection::connect(&db.url()).await.unwrap();
     connection.execute("PRAGMA foreign_keys = OFF").await.unwrap();
@@ -137,7 +137,7 @@ async fn foreign_keys_that_a_rebuild_breaks_are_found_and_undone() {
     assert_eq!(children(&mut connection).await, [10, 20, 21]);
     assert!(enforces(&mut connection).await);
 
-    // What was broken before is not the migration's doing.
+    // Keys that were broken before are not the migration's fault.
     let mut other = borrowed(&db).await;
     other.execute("PRAGMA foreign_keys = OFF; INSERT INTO child VALUES (30, 77)").await.unwrap();
     let again = ("0003_again.sql", REBUILD.1);
@@ -187,7 +187,7 @@ async fn a_seed_of_five_megabytes_takes_seconds() {
     let mut database = Database::connect(&db.url()).await.unwrap();
     let migrator = Migrator::new(set);
     let run = migrator.apply(&mut database);
-    // Sent as one string, each statement would copy all that is left: minutes, not seconds.
+    // In one string, each statement would copy the rest: minutes instead of seconds.
     tokio::time::timeout(std::time::Duration::from_secs(120), run).await.expect("it takes seconds").unwrap();
     assert_eq!(db.texts("SELECT CAST(count(*) AS TEXT) FROM a").await, ["100000"]);
     assert_eq!(
@@ -304,7 +304,7 @@ async fn c_a_commit_that_the_splitter_does_not_see_is_told() {
     }
 }
 
-/// The set of these files, unless the splitter itself finds what is wrong with them.
+/// The set of these files, unless the splitter reports an error.
 fn loaded(files: &[(&str, &str)]) -> Option<&'static Migrations> {
     std::panic::catch_unwind(|| migrations(files)).ok()
 }
@@ -373,7 +373,7 @@ async fn c_a_trigger_that_swallows_the_history_is_noticed() {
     let outside = ("0002_b.sql", "-- lockgate: no-transaction\nINSERT INTO a VALUES (1);");
     for (trigger, b) in triggers.into_iter().flat_map(|trigger| [(trigger, b), (trigger, outside)]) {
         if b == outside && trigger.contains("state") {
-            // The row of such a script begins so.
+            // The first form of such a script's row.
             continue;
         }
         let db = Db::sqlite().unwrap();
@@ -386,7 +386,7 @@ async fn c_a_trigger_that_swallows_the_history_is_noticed() {
         assert!(db.texts("SELECT CAST(id AS TEXT) FROM a").await.is_empty(), "{trigger}: {shown}");
         assert_eq!(db.history().await, ["1:applied"]);
     }
-    // And where a row is to go.
+    // And when a row is deleted.
     let db = Db::sqlite().unwrap();
     let set = migrations(&[("0001_a.up.sql", "CREATE TABLE a (id INTEGER);"), ("0001_a.down.sql", "DROP TABLE a;")]);
     db.apply(set).await;
@@ -429,7 +429,7 @@ async fn e_what_a_migration_leaves_in_the_connection_reaches_nobody() {
     let question = "PRAGMA ignore_check_constraints";
     assert_eq!(sqlx::query_scalar::<_, i64>(question).fetch_one(&mut connection).await.unwrap(), 0);
 
-    // A database that lives in the connection alone.
+    // An in-memory database.
     let mut memory = SqliteConnection::connect("sqlite::memory:").await.unwrap();
     Migrator::new(set).apply(&mut memory).await.unwrap_or_else(|e| panic!("{e:?}"));
     let mut memory = Database::connect("sqlite::memory:").await.unwrap();
@@ -437,7 +437,7 @@ async fn e_what_a_migration_leaves_in_the_connection_reaches_nobody() {
     assert!(Migrator::new(set).apply(&mut memory).await.unwrap().is_empty());
 }
 
-/// What of a lent connection a migration could have changed.
+/// The state of the caller's connection that a migration could have changed.
 async fn stands(connection: &mut SqliteConnection) -> Vec<String> {
     let pragma = |name: &str| format!("SELECT '{name} ' || {name} FROM pragma_{name}");
     let mut asks: Vec<String> =
@@ -488,7 +488,7 @@ async fn e_a_run_dropped_anywhere_leaves_a_lent_connection_as_it_was() {
     assert!(polls > 50, "the run was dropped at {polls} places");
 }
 
-/// A reader keeps COMMIT from its end: that is waited for, and no migration runs again.
+/// A reader blocks COMMIT: the run waits for it, and no migration runs again.
 #[tokio::test(flavor = "multi_thread")]
 async fn g_a_reader_delays_the_commit_and_repeats_nothing() {
     let db = Db::sqlite().unwrap();
@@ -498,13 +498,13 @@ async fn g_a_reader_delays_the_commit_and_repeats_nothing() {
     let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let hears = told.clone();
     let mut lent = borrowed(&db).await;
-    // Else SQLite itself would wait.
+    // Otherwise SQLite itself would wait.
     lent.execute("PRAGMA busy_timeout = 0").await.unwrap();
     let run = tokio::spawn(async move {
         let migrator = Migrator::new(migrations(&[A])).on_event(move |event| hears.lock().unwrap().push(event.clone()));
         migrator.apply(&mut lent).await.map(|report| report.steps.len())
     });
-    // COMMIT was tried and refused once new readers are kept out.
+    // New readers are blocked once a COMMIT was tried and refused.
     let mut probe = borrowed(&db).await;
     probe.execute("PRAGMA busy_timeout = 0").await.unwrap();
     while probe.execute("SELECT * FROM before").await.is_ok() {
@@ -574,7 +574,7 @@ async fn a_database_of_another_tool_is_not_an_empty_one() {
         }
         assert!(!db.objects().await.iter().any(|name| name.starts_with("lockgate")));
         assert_eq!(db.texts("SELECT CAST(count(*) AS TEXT) FROM a").await, ["1"]);
-        // Both ways out.
+        // Both fixes.
         let other = Migrator::new(set).set("other").history_table("other_history");
         assert_eq!(other.beside_other_tools().apply(&mut database).await.unwrap().steps.len(), 1);
         let version = lockgate::Version::new(1).unwrap();

@@ -1,4 +1,4 @@
-//! SQLite: scripts outside a transaction whose runner went away, and the statement of which nobody knows.
+//! SQLite: scripts outside a transaction whose run was killed, and statements with an unknown outcome.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn counts() -> &'static Migrations {
     ])
 }
 
-/// Whatever moment the runner goes away at, no statement takes effect twice, up and down.
+/// At whatever moment the run is killed, no statement takes effect twice, up and down.
 #[tokio::test]
 async fn a_a_script_whose_runner_goes_away_anywhere_takes_effect_once() {
     let (set, one) = (counts(), DownTo::Version(Version::new(1).unwrap()));
@@ -51,7 +51,7 @@ async fn a_a_script_whose_runner_goes_away_anywhere_takes_effect_once() {
         drop(database);
         let mut database = db.open().await;
         let reverted = loop {
-            // What the one that went away was at may be at its end only now.
+            // The statement of the killed run may finish only now.
             match Migrator::new(set).revert(&mut database, one).await {
                 Err(error) if error.kind() == ErrorKind::PlanStale => tokio::task::yield_now().await,
                 reverted => break reverted,
@@ -74,7 +74,7 @@ fn copy(db: &Db) -> std::path::PathBuf {
     folder.path().join("copy.db")
 }
 
-/// A copy of the database is made once: that one was under way is a person's to answer.
+/// A copy of the database can be made only once, so a person must decide about a started copy.
 #[tokio::test]
 async fn a_a_copy_that_may_have_been_made_is_a_persons_to_answer() {
     for finished in [true, false] {
@@ -87,7 +87,7 @@ async fn a_a_copy_that_may_have_been_made_is_a_persons_to_answer() {
         let set = migrations(&[N, ("0002_copy.sql", &script)]);
         let mut database = db.open().await;
 
-        // It fails by itself: then it has not taken effect, and is sent again.
+        // It failed by itself, so it has not taken effect and is sent again.
         std::fs::write(&file, "something else").unwrap();
         let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
         told(
@@ -101,7 +101,7 @@ async fn a_a_copy_that_may_have_been_made_is_a_persons_to_answer() {
         );
         std::fs::remove_file(&file).unwrap();
 
-        // The runner is gone between announcing it and recording it.
+        // The run is killed between recording its start and its end.
         db.execute("UPDATE lockgate_history SET under_way = 2 WHERE version = 2").await;
         if finished {
             db.execute(&format!("VACUUM INTO '{}'", file.display())).await;
@@ -127,7 +127,7 @@ async fn a_a_copy_that_may_have_been_made_is_a_persons_to_answer() {
     }
 }
 
-/// It is announced before it is sent.
+/// Its start is recorded before it is sent.
 #[tokio::test]
 async fn a_a_copy_is_announced_before_it_is_sent() {
     let mut doubtful = 0;
@@ -160,8 +160,8 @@ async fn a_a_copy_is_announced_before_it_is_sent() {
     assert!(doubtful > 0, "it went away {polls} times, and never in between");
 }
 
-/// A repair waits for whoever is at work on a script, keeps nobody from writing meanwhile, and goes on when that one
-/// is gone.
+/// A repair waits for the run that is working on a script, blocks nobody from writing meanwhile, and goes on when that
+/// run has ended.
 #[tokio::test]
 async fn b_a_repair_waits_for_the_owner_of_a_script() {
     let db = Db::sqlite().unwrap();
@@ -183,7 +183,7 @@ async fn b_a_repair_waits_for_the_owner_of_a_script() {
         if matches!(event, Event::LockWaiting { .. })
             && let Some(owner) = owner.lock().unwrap().take()
         {
-            // Nobody is kept from writing.
+            // Nobody is blocked from writing.
             std::thread::scope(|scope| {
                 let writes = || {
                     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

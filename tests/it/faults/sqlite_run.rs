@@ -1,4 +1,4 @@
-//! SQLite: which history is read, what a run on a database without one does, and readers that do not go away.
+//! SQLite: which history is read, the first run on a database, and readers that stay.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,7 +18,7 @@ async fn lent(db: &Db) -> SqliteConnection {
     SqliteConnection::connect(&db.url()).await.unwrap()
 }
 
-/// How often a run waits for its driver.
+/// Counts how often a run waits for its driver.
 async fn waits(db: &Db, set: &'static Migrations) -> usize {
     let mut connection = lent(db).await;
     let migrator = Migrator::new(set);
@@ -61,7 +61,7 @@ async fn what_fails_on_a_database_without_a_history_is_told_as_elsewhere() {
     let more = ("0002_more.sql", "UPDATE n SET n = n + 1;");
     for bad in [
         "INSERT INTO n VALUES (5);\nINSERT INTO gone VALUES (1);",
-        // Its COMMIT finds it.
+        // Its COMMIT fails.
         "CREATE TABLE p (id INTEGER PRIMARY KEY);\nINSERT INTO n VALUES (5);\n\
          CREATE TABLE k (p INTEGER REFERENCES p (id) DEFERRABLE INITIALLY DEFERRED);\nINSERT INTO k VALUES (7);",
     ] {
@@ -89,7 +89,7 @@ async fn what_fails_on_a_database_without_a_history_is_told_as_elsewhere() {
     }
 }
 
-/// A script may look at what is recorded: it is what came before it.
+/// A script that reads the history finds the migrations before it.
 #[tokio::test]
 async fn what_came_before_is_recorded_when_a_script_asks() {
     let looks = "CREATE TABLE seen AS SELECT count(*) AS n FROM LockGate_History;\nINSERT INTO seen SELECT count(*) FROM lockgate_log;";
@@ -99,7 +99,7 @@ async fn what_came_before_is_recorded_when_a_script_asks() {
     assert_eq!(db.history().await.len(), 4);
 }
 
-/// Only columns and keys say what a history is, and only codes what an error is.
+/// Only columns and keys identify a history, and only codes identify an error.
 #[tokio::test]
 async fn d_what_is_called_like_the_history_and_is_none_is_refused() {
     let columns = "set_name, version, name, checksum, state, statements_done, finished_checksum, applied_at, elapsed_ms, \
@@ -127,7 +127,7 @@ async fn d_what_is_called_like_the_history_and_is_none_is_refused() {
     }
 }
 
-/// The database itself says that nothing is to do; whatever was changed by hand is read, and told as ever.
+/// The database itself decides that nothing is to do; manual changes are still read and reported.
 #[tokio::test]
 async fn a_start_with_nothing_to_do_sees_each_cell_that_was_changed() {
     let set = migrations(&[A, B, ("0003_c.sql", "CREATE TABLE c (id INTEGER);")]);
@@ -160,12 +160,12 @@ async fn a_start_with_nothing_to_do_sees_each_cell_that_was_changed() {
         assert_ne!(seen, "[] []", "not seen: {changed}");
         db.execute("DELETE FROM lockgate_history; INSERT INTO lockgate_history SELECT * FROM sound").await;
     }
-    // Another set's rows are its own.
+    // Rows of another set do not matter.
     db.execute("INSERT INTO lockgate_history SELECT 'other', version, name, checksum, state, 1, NULL, '', 0, '', '', '', NULL, NULL FROM sound").await;
     assert!(waits(&db, set).await < 10);
 }
 
-/// An error of a script that reads like one of ours is the script's.
+/// A script's error that looks like one of ours is reported as the script's.
 #[tokio::test]
 async fn nothing_is_decided_by_the_words_of_an_error() {
     let set_name =
@@ -184,14 +184,14 @@ async fn nothing_is_decided_by_the_words_of_an_error() {
     }
 }
 
-/// Holds a lock for reading, in a journal that keeps COMMIT waiting.
+/// Holds a read lock, in a journal mode in which COMMIT waits for it.
 async fn reader(db: &Db) -> SqliteConnection {
     let mut reader = lent(db).await;
     reader.execute("BEGIN; SELECT * FROM a").await.unwrap();
     reader
 }
 
-/// The COMMIT of a script's own block waits for a reader too, where nobody else tries the script again.
+/// The COMMIT of a script's own transaction also waits for a reader, because nothing else retries the script.
 #[tokio::test(flavor = "multi_thread")]
 async fn g_a_reader_delays_the_commit_of_a_scripts_own_block() {
     let db = Db::sqlite().unwrap();
@@ -202,13 +202,13 @@ async fn g_a_reader_delays_the_commit_of_a_scripts_own_block() {
     let reading = reader(&db).await;
     let run = tokio::spawn(async move {
         let mut connection = SqliteConnection::connect(&url).await.unwrap();
-        // Ours is the only wait.
+        // Only our own wait counts.
         connection.execute("PRAGMA busy_timeout = 0").await.unwrap();
         Migrator::new(migrations(&[A, block])).apply(&mut connection).await.map(|report| report.steps.len())
     });
     let mut probe = lent(&db).await;
     probe.execute("PRAGMA busy_timeout = 0").await.unwrap();
-    // New readers are kept out once COMMIT was tried and refused: first for the script's row, then for its block.
+    // New readers are blocked once a COMMIT was tried and refused: first for the script's row, then for its block.
     while probe.execute("SELECT * FROM a").await.is_ok() {
         tokio::task::yield_now().await;
     }
@@ -218,7 +218,7 @@ async fn g_a_reader_delays_the_commit_of_a_scripts_own_block() {
     assert_eq!(db.history().await, ["1:applied", "2:applied"]);
 }
 
-/// Work is counted: how often the driver is waited for, where each broken key was once a row that it handed over.
+/// Counts the waits for the driver, which once handed over a row for each broken key.
 #[tokio::test]
 async fn h_twenty_thousand_old_violations_are_counted_by_the_database() {
     let db = Db::sqlite().unwrap();
@@ -244,7 +244,7 @@ async fn h_twenty_thousand_old_violations_are_counted_by_the_database() {
     told(&error, ErrorKind::Failed, &["1 foreign key points", "where 20000 did before"]);
 }
 
-/// What was lent cannot be put back: all is committed, and whoever lent it is told.
+/// If the caller's connection cannot be restored, everything is committed and the caller is told.
 #[tokio::test]
 async fn e_a_lent_connection_that_cannot_be_put_back_is_told() {
     for drops in [
@@ -266,7 +266,7 @@ async fn e_a_lent_connection_that_cannot_be_put_back_is_told() {
         assert!(!error.report().to_string().contains("nothing of"), "{error:?}");
         assert_eq!(db.history().await, ["1:applied", "2:applied"]);
         assert!(Migrator::new(set).apply(&mut connection).await.unwrap().is_empty());
-        // Another one follows it: it does not run there, and says so.
+        // A following migration does not run there, and the error says so.
         let next = ("0003_c.sql", "CREATE TABLE c (id INTEGER);");
         let set = migrations(&[A, ("0002_drops.sql", drops), next]);
         let db = Db::sqlite().unwrap();
@@ -282,7 +282,7 @@ async fn e_a_lent_connection_that_cannot_be_put_back_is_told() {
     }
 }
 
-/// All of it is one transaction, and so is what cannot be put back.
+/// In a whole run, a connection that cannot be restored rolls everything back.
 #[tokio::test]
 async fn e_a_whole_run_on_a_connection_that_cannot_be_put_back_leaves_nothing() {
     let db = Db::sqlite().unwrap();
@@ -301,7 +301,7 @@ async fn e_a_whole_run_on_a_connection_that_cannot_be_put_back_leaves_nothing() 
     assert_eq!(theirs, 7, "it went with the rest of the run");
 }
 
-/// What was set before a script stopped is set again before it is gone on with.
+/// Settings from before a script stopped are set again before it resumes.
 #[tokio::test]
 async fn a_script_that_is_gone_on_with_has_its_pragmas_and_its_attached_databases() {
     let db = Db::sqlite().unwrap();
@@ -336,7 +336,7 @@ fn inside(error: &Error) {
     }
 }
 
-/// What a run cannot do on this connection is refused before anything is done, and whoever lent it goes on.
+/// A run that cannot work on this connection is refused at once, and the connection stays usable.
 #[tokio::test]
 async fn a_transaction_of_the_callers_and_a_schema_are_refused() {
     let db = Db::sqlite().unwrap();
@@ -351,7 +351,7 @@ async fn a_transaction_of_the_callers_and_a_schema_are_refused() {
     let error = Migrator::new(set).apply(&mut *theirs).await.unwrap_err();
     inside(&error);
     theirs.commit().await.unwrap();
-    // One that the driver does not know of.
+    // A transaction that the driver does not know.
     connection.execute("BEGIN; INSERT INTO a VALUES (10)").await.unwrap();
     let error = Migrator::new(set).apply(&mut connection).await.unwrap_err();
     inside(&error);
@@ -360,8 +360,7 @@ async fn a_transaction_of_the_callers_and_a_schema_are_refused() {
     assert_eq!(db.history().await, ["1:applied"]);
 }
 
-/// A reader that comes while a script is under way keeps the COMMIT of its own block waiting, and is waited for as
-/// long as the run may.
+/// A reader that comes during a script blocks the COMMIT of the script's block. The run waits for it as long as it may.
 #[tokio::test(flavor = "multi_thread")]
 async fn g_a_reader_that_comes_late_keeps_a_scripts_own_block_waiting() {
     for stays in [false, true] {
@@ -403,7 +402,7 @@ async fn g_a_reader_that_comes_late_keeps_a_scripts_own_block_waiting() {
         } else {
             let mut probe = lent(&db).await;
             probe.execute("PRAGMA busy_timeout = 0").await.unwrap();
-            // New readers are kept out once COMMIT was tried and refused.
+            // New readers are blocked once a COMMIT was tried and refused.
             while reading.lock().unwrap().is_none() || probe.execute("SELECT * FROM a").await.is_ok() {
                 tokio::task::yield_now().await;
             }
@@ -414,7 +413,7 @@ async fn g_a_reader_that_comes_late_keeps_a_scripts_own_block_waiting() {
     }
 }
 
-/// What mode a file is in is a migration's to change, on a lent connection too.
+/// A migration may change the journal mode of a file, on the caller's connection too.
 #[tokio::test]
 async fn a_script_may_change_the_journal_of_the_file() {
     let db = Db::sqlite().unwrap();
@@ -429,7 +428,7 @@ async fn a_script_may_change_the_journal_of_the_file() {
     }
 }
 
-/// As many broken keys as before are others where they are of another column, and one that cannot be looked at is new.
+/// The same number of broken keys in another column counts as new, and so does a key that cannot be checked.
 #[tokio::test]
 async fn h_broken_keys_of_another_column_and_keys_to_nothing_are_told() {
     let ground = (
@@ -455,7 +454,7 @@ async fn h_broken_keys_of_another_column_and_keys_to_nothing_are_told() {
     }
 }
 
-/// A trigger that swallows what is recorded later, and not the first row.
+/// A trigger that drops later records but not the first row.
 #[tokio::test]
 async fn c_a_trigger_that_drops_progress_is_told() {
     for drops in ["NEW.statements_done > 0 AND NEW.state = 'partial'", "NEW.state = 'applied'"] {
@@ -474,7 +473,7 @@ async fn c_a_trigger_that_drops_progress_is_told() {
     }
 }
 
-/// SQLite says that it has undone something, and without a journal it has not.
+/// Without a journal, SQLite reports a rollback that did not happen.
 #[tokio::test]
 async fn a_connection_without_a_journal_is_refused_and_the_way_out_works() {
     let db = Db::sqlite().unwrap();
@@ -509,7 +508,7 @@ async fn who_refuses_to_write_is_told() {
             &["`0002_b` could not be recorded", "`PRAGMA query_only` is on: switch it off"],
         );
     }
-    // A file that is another one by now.
+    // A file that was replaced meanwhile.
     let db = Db::sqlite().unwrap();
     db.apply(migrations(&[A])).await;
     let mut connection = lent(&db).await;
@@ -523,7 +522,7 @@ async fn who_refuses_to_write_is_told() {
     assert_eq!(db.history().await, ["1:applied"]);
 }
 
-/// A column that somebody has added takes no NULL: no trigger is to blame.
+/// A column that somebody has added is NOT NULL: no trigger is to blame.
 #[tokio::test]
 async fn a_column_of_others_is_named() {
     let db = Db::sqlite().unwrap();

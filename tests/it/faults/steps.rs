@@ -1,4 +1,4 @@
-//! Rust steps that misbehave.
+//! Misbehaving Rust steps.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -70,7 +70,7 @@ async fn works(_: &mut Transaction<'_>) -> StepResult {
 }
 static WORKS: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(works(tx)), down: None }];
 
-/// The driver takes our COMMIT for that of the inner one, which it still counts.
+/// The driver takes our COMMIT for that of the inner transaction, which it still counts.
 async fn a_step_that_leaves_a_transaction_open_is_caught(db: Db) {
     for atomicity in [Atomicity::PerMigration, Atomicity::WholeRun] {
         let whole = atomicity == Atomicity::WholeRun;
@@ -132,7 +132,7 @@ async fn a_step_that_panics_leaves_no_lock_and_no_record(db: Db) {
     assert_eq!(db.objects().await, ["a", "c"]);
     assert!(working.apply(&mut database).await.unwrap().is_empty(), "the value is good again");
 
-    // The same with a connection of the caller's.
+    // The same on a connection of the caller's.
     let other = panicking.set("other").history_table("other_history");
     let other_works = working.set("other").history_table("other_history");
     db.execute("DROP TABLE a; DROP TABLE c").await;
@@ -193,7 +193,7 @@ async fn only_reads(tx: &mut Transaction<'_>) -> StepResult {
 }
 static ONLY_READS: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(only_reads(tx)), down: None }];
 
-/// Who may write is not sent to another server.
+/// A session that may write is not told to connect to another server.
 #[tokio::test]
 async fn a_step_that_makes_its_transaction_read_only_is_told() {
     let Some(db) = Db::postgres() else { return };
@@ -239,7 +239,7 @@ async fn copies(tx: &mut Transaction<'_>) -> StepResult {
 }
 static COPIES: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(copies(tx)), down: None }];
 
-/// The server waits for data then, which nobody sends: what is said to it next is never heard.
+/// The server waits for data that never come, and so never reads what is sent next.
 #[tokio::test]
 async fn a_step_that_breaks_the_conversation_does_not_hang() {
     let Some(db) = Db::postgres() else { return };

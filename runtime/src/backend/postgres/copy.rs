@@ -127,13 +127,14 @@ async fn send(connection: &mut PgConnection, command: &str, data: &str) -> Resul
 /// Finds the byte of a script at which data failed, from the server's context: `COPY t, line 3, column x: "abc"`, in
 /// the server's language, with lines counted from 1.
 fn place(text: &str, data: &Range<usize>, context: &str) -> Option<usize> {
-    let (said, number) = context.lines().find_map(|line| Some((line, line_number(line.strip_prefix("COPY ")?)?)))?;
+    let (context_line, number) =
+        context.lines().find_map(|line| Some((line, line_number(line.strip_prefix("COPY ")?)?)))?;
     let mut lines = text[data.clone()].split_inclusive('\n');
     let before: usize = lines.by_ref().take(number.checked_sub(1)?).map(str::len).sum();
     let start = data.start + before;
     // The value's position, if the line contains it exactly once.
     let line = lines.next().unwrap_or_default();
-    let value = said.split_once(": \"").and_then(|(_, value)| value.strip_suffix('"')).unwrap_or_default();
+    let value = context_line.split_once(": \"").and_then(|(_, value)| value.strip_suffix('"')).unwrap_or_default();
     let mut found = line.match_indices(value).map(|(at, _)| at);
     match (found.next(), found.next()) {
         (Some(at), None) => Some(start + at),
@@ -142,9 +143,9 @@ fn place(text: &str, data: &Range<usize>, context: &str) -> Option<usize> {
 }
 
 /// Reads the number in `t, line 3…`: it follows a comma and one word.
-fn line_number(said: &str) -> Option<usize> {
-    said.match_indices(", ").find_map(|(at, _)| {
-        let (word, rest) = said[at + 2..].split_once(' ')?;
+fn line_number(context: &str) -> Option<usize> {
+    context.match_indices(", ").find_map(|(at, _)| {
+        let (word, rest) = context[at + 2..].split_once(' ')?;
         let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         if word.contains(['"', ':']) { None } else { rest[..digits].parse().ok() }
     })

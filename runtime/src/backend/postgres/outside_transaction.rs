@@ -494,7 +494,7 @@ impl PostgresBackend<'_> {
             }
             return;
         }
-        let whole = match claim.going_up() {
+        let last = match claim.going_up() {
             true => format!(
                 "UPDATE {table} SET state = 'applied', statements_done = {done}, finished_checksum = NULL, \
                  checksum = '{}', owner = NULL, under_way = NULL, \
@@ -506,7 +506,7 @@ impl PostgresBackend<'_> {
             ),
             false => format!("DELETE FROM {table}{}", where_owned(claim)),
         };
-        message.push(Slot::Guard(0), &checked(&whole));
+        message.push(Slot::Guard(0), &checked(&last));
         if altered {
             let more = if claim.going_up() { 0 } else { -1 };
             message.push(Slot::Guard(0), &sql::counted(history_table, table, more));
@@ -818,9 +818,9 @@ fn sets_session(code: &str) -> bool {
         before.ends_with([';', '\'', '$']) || matches!(word, "begin" | "then" | "else" | "loop")
     };
     code.match_indices("set ").any(|(at, _)| {
-        let whole = !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let is_word = !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
         let next = code[at + 4..].split_whitespace().next().unwrap_or_default();
-        whole && begins(&code[..at]) && !matches!(next, "local" | "constraints" | "transaction")
+        is_word && begins(&code[..at]) && !matches!(next, "local" | "constraints" | "transaction")
     })
 }
 

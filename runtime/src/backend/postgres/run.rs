@@ -400,15 +400,15 @@ fn untranslatable(sql: &Sql, message: &str) -> Option<usize> {
 impl PostgresBackend<'_> {
     /// The cause of a Rust function's failure: the database's error, if there is one among its sources.
     async fn step_cause(&mut self, error: &(dyn std::error::Error + Send + Sync + 'static)) -> Cause {
-        let Some(said) = of_driver(error) else { return Cause::new(Class::Other, chain(error)) };
-        let mut cause = cause(said);
+        let Some(driver_error) = of_driver(error) else { return Cause::new(Class::Other, chain(error)) };
+        let mut cause = cause(driver_error);
         cause.made_read_only();
         if cause.class != Class::Lost {
             return cause;
         }
         // The function may use other databases and have lost one of those. After a protocol error on our connection,
         // nothing can be asked any more.
-        if matches!(said, sqlx::Error::Protocol(_)) || self.roll_back().await.is_err() {
+        if matches!(driver_error, sqlx::Error::Protocol(_)) || self.roll_back().await.is_err() {
             self.phase = Phase::Lost;
             return cause;
         }

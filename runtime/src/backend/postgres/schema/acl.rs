@@ -1,4 +1,4 @@
-//! Privileges as the catalogues have them: `ada=r*w/postgres`.
+//! Parses privileges in the form of the catalogues: `ada=r*w/postgres`.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,11 @@ use lockgate_schema::Privilege;
 
 use crate::error::{Cause, Class};
 
-/// What a list of privileges says beyond what holds without one. What holds without one and was taken
-/// away is there as `no EXECUTE`.
+/// The privileges beyond the defaults. A default that was revoked appears as `no EXECUTE`.
 pub(super) fn privileges(acl: &[String], default: &[String]) -> Result<Vec<Privilege>, Cause> {
     let (mut held, usual) = (entries(acl)?, entries(default)?);
     for (grantee, privilege) in usual.into_keys() {
-        // An owner can always pass on what it may, whether the list says so or not.
+        // Owners always have the grant option, whether the list shows it or not.
         if held.remove(&(grantee.clone(), privilege.clone())).is_none() {
             held.insert((grantee, format!("no {privilege}")), false);
         }
@@ -25,7 +24,7 @@ pub(super) fn privileges(acl: &[String], default: &[String]) -> Result<Vec<Privi
     Ok(found)
 }
 
-/// Who may what, and whether it may be passed on. Who granted it does not count.
+/// Maps grantee and privilege to whether it may be granted further. The grantor does not matter.
 fn entries(acl: &[String]) -> Result<BTreeMap<(String, String), bool>, Cause> {
     let mut found = BTreeMap::new();
     for item in acl {
@@ -42,7 +41,7 @@ fn entries(acl: &[String]) -> Result<BTreeMap<(String, String), bool>, Cause> {
     Ok(found)
 }
 
-/// The role in front of the `=`, empty for all roles, and what follows.
+/// Splits off the role before the `=`, which is empty for PUBLIC.
 fn grantee(item: &str) -> Option<(String, &str)> {
     let Some(mut rest) = item.strip_prefix('"') else {
         return item.split_once('=').map(|(name, rest)| (name.to_owned(), rest));

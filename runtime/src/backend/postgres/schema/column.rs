@@ -30,16 +30,16 @@ pub(super) fn columns(release: Release) -> String {
     )
 }
 
-/// The columns that stand nowhere yet.
+/// The columns that do not yet belong to a relation.
 pub(super) struct Columns {
     /// Names by relation and number.
     pub(super) names: HashMap<(u32, i64), String>,
-    /// The attributes of composite types, by the relation behind each.
+    /// The attributes of composite types, by the relation of each type.
     pub(super) attributes: HashMap<u32, Vec<Attribute>>,
 }
 
 impl Columns {
-    /// Reads all columns and puts those of tables and views in their places.
+    /// Reads all columns, and adds those of tables and views to their relations.
     pub(super) fn read(world: &World<'_>, relations: &mut Relations, answer: &str) -> Result<Self, Cause> {
         let mut found: HashMap<u32, Vec<(i64, Column)>> = HashMap::new();
         let mut names = HashMap::new();
@@ -129,7 +129,7 @@ fn column(world: &World<'_>, relations: &Relations, at: (u32, i64), mut row: Row
     })
 }
 
-/// What is worth telling of the sequence behind an identity column.
+/// The details of the sequence of an identity column.
 fn of_sequence(
     relations: &Relations,
     table: u32,
@@ -139,7 +139,7 @@ fn of_sequence(
     let Some(table) = relations.tables.get(&table) else { return Vec::new() };
     let mut found = Vec::new();
     let usual = format!("{}_{column}_seq", table.name.name);
-    // Longer names are cut by the server, in a way that is its own.
+    // The server shortens longer names in its own way.
     if sequence.name.schema != table.name.schema || (usual.len() < 64 && sequence.name.name != usual) {
         found.push(detail("sequence", super::shown(&sequence.name)));
     }

@@ -26,7 +26,7 @@ pub(super) fn constraints() -> String {
     )
 }
 
-/// Puts the constraints of tables in their places and gives those of domains.
+/// Adds the constraints of tables to their relations, and returns those of domains.
 pub(super) fn read(
     world: &mut World<'_>,
     relations: &mut Relations,
@@ -47,7 +47,7 @@ pub(super) fn read(
             'c' => ConstraintKind::Check,
             'x' => ConstraintKind::Exclude,
             'n' => ConstraintKind::NotNull,
-            // It is the trigger that is read.
+            // The trigger is read instead.
             't' => continue,
             other => return Err(super::unknown(&format!("the constraint `{name}`, of kind `{other}`"))),
         };
@@ -67,9 +67,8 @@ pub(super) fn read(
     Ok(of_domains)
 }
 
-/// The constraint, and whether there is more to say of it than a NOT NULL of the column does; none for
-/// what the server makes of a foreign key for each partition that it points to, and for a NOT NULL that
-/// only follows that of a table above.
+/// Returns a constraint, and whether it has more than the NOT NULL of its column. `None` for the constraints that the
+/// server creates for each partition that a foreign key references, and for an inherited NOT NULL.
 fn constraint(
     world: &World<'_>,
     columns: &Columns,
@@ -90,7 +89,7 @@ fn constraint(
     }
     let references = schema.zip(target).and_then(|(schema, target)| {
         let table = world.name(schema.parse().ok()?, target)?;
-        // What an extension owns is not read, but may be referred to.
+        // Objects of an extension are not read, but may be referenced.
         let columns = names.unwrap_or_else(|| target_keys.iter().filter_map(|key| name_of(target_oid, key)).collect());
         Some(References { table, columns })
     });
@@ -108,10 +107,10 @@ fn constraint(
     Ok(Some((constraint, own_words)))
 }
 
-/// Whether a NOT NULL has the name that PostgreSQL 18 gives it, where older releases have none.
+/// Whether a NOT NULL has the name that PostgreSQL 18 gives it. Older releases have none.
 fn has_usual_name(table: &str, constraint: &Constraint) -> bool {
     let column = constraint.columns.first().map_or("", String::as_str);
     let usual = format!("{table}_{column}_not_null");
-    // A longer name is cut by the server, in a way that is its own, and ends like it.
+    // The server shortens a longer name in its own way, with the same ending.
     constraint.name.as_ref().is_none_or(|name| *name == usual || (usual.len() > 63 && name.ends_with("_not_null")))
 }

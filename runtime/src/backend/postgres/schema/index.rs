@@ -1,4 +1,4 @@
-//! Indexes, and what the index behind a constraint was given.
+//! Indexes, and the options of the indexes of constraints.
 
 use lockgate_schema::{Detail, Index, Name};
 
@@ -25,7 +25,7 @@ pub(super) fn indexes() -> String {
     )
 }
 
-/// Puts each index in its place.
+/// Adds each index to its relation.
 pub(super) fn read(
     world: &mut World<'_>,
     relations: &mut Relations,
@@ -59,7 +59,7 @@ fn index(world: &mut World<'_>, relations: &mut Relations, columns: &Columns, mu
     options.extend(identity.then(|| detail("replica identity", "true")));
     options.extend(world.labels(class::RELATION, oid, 0));
     if constraint.is_some() {
-        // A constraint has no such list: its table says it, by the constraint's name.
+        // A constraint has no such list; its table has it, under the constraint's name.
         options.extend(settings.iter().map(|option| setting("", option)));
         options.extend(comment.map(|comment| detail("comment", comment)));
         options.extend((!valid).then(|| detail("valid", "false")));
@@ -92,7 +92,7 @@ fn index(world: &mut World<'_>, relations: &mut Relations, columns: &Columns, mu
     Ok(())
 }
 
-/// What stands behind `CREATE UNIQUE INDEX name ON ONLY schema.table`, whatever the names are.
+/// Returns what follows `CREATE UNIQUE INDEX name ON ONLY schema.table`.
 fn behind_table(definition: &str) -> &str {
     let mut quoted = false;
     let mark = " USING ";
@@ -105,7 +105,7 @@ fn behind_table(definition: &str) -> &str {
     definition
 }
 
-/// The keys of `USING btree (a, lower(b) text_ops DESC)` without what is said of how each is ordered.
+/// The keys of `USING btree (a, lower(b) text_ops DESC)` without their order.
 fn keys(definition: &str) -> Vec<&str> {
     let Some(open) = definition.find('(') else { return Vec::new() };
     let list = &definition[open + 1..];

@@ -1,9 +1,8 @@
-//! What is in a PostgreSQL database, as a value: every catalogue in one snapshot, all queries in one
-//! message, behind one that asks which there are to be.
+//! Reads the schema of a PostgreSQL database: every catalogue in one snapshot, all queries in one message, after a
+//! first query that decides which ones are needed.
 //!
-//! A query gives its rows as one text (`rows`); what they have in common is in `world`, and each other
-//! file has the SQL for its objects and what is made of the answer. What no file knows is an error
-//! (`unknown`).
+//! A query returns its rows as one text (`rows`). `world` has what all objects share; each other file has the SQL for
+//! its objects and builds them from the answer. An object that no file reads is an error (`unknown`).
 
 mod acl;
 mod column;
@@ -27,26 +26,25 @@ use super::PostgresBackend;
 use crate::error::{Cause, Class};
 use crate::history_table::TableName;
 
-/// The main version of the server.
+/// The major version of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Release(u32);
 
-/// What decides on the queries.
+/// The facts that decide which queries are sent.
 struct Facts {
     release: Release,
-    /// Which rare kinds of objects are there.
+    /// Which rare kinds of objects exist.
     present: String,
 }
 
 const OLDEST: Release = Release(12);
 
-/// How often it is tried again if objects are dropped while their definitions are asked for: the server
-/// writes those by what is there at the moment, not by the snapshot.
+/// How many times reading is retried if objects are dropped meanwhile: the server builds definitions from the current
+/// state, not from the snapshot.
 const ATTEMPTS: u32 = 5;
 
-/// One snapshot, and all settings that decide how the server writes an expression. They are gone with the
-/// transaction. A name of another schema than the server's own is written with it, and the catalogues
-/// are found whatever temporary tables are called.
+/// Begins one snapshot with all settings that affect how the server writes expressions. They end with the transaction.
+/// Names outside the server's own schema are qualified, and temporary tables cannot hide catalogues.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path = pg_catalog, pg_temp; \
      SELECT set_config(s.name, s.value, true) FROM (VALUES ('jit', 'off'), \
      ('quote_all_identifiers', 'off'), ('TimeZone', 'UTC'), ('DateStyle', 'ISO, MDY'), ('IntervalStyle', 'postgres'), \
@@ -54,11 +52,10 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL 
      SELECT 'pg_temp_' || n FROM (SELECT substr(nspname, 9) AS n FROM pg_catalog.pg_namespace \
      WHERE oid = pg_catalog.pg_my_temp_schema()) t;\n";
 
-/// How many unknown objects an error names.
+/// How many unread objects an error names.
 const SHOWN: usize = 3;
 
-/// How many answers come before the first of the queries: to BEGIN, the search path, the settings, the temporary
-/// schema.
+/// The number of answers before the first query: to BEGIN, the search path, the settings and the temporary schema.
 const BEFORE: usize = 4;
 
 impl PostgresBackend<'_> {
@@ -74,10 +71,9 @@ impl PostgresBackend<'_> {
         }
     }
 
-    /// What decides on the queries, on a connection that is inside no transaction.
+    /// Reads these facts, on a connection outside a transaction.
     async fn schema_facts(&mut self) -> Result<Facts, Cause> {
-        // What a future that was dropped left unread on a connection of the caller's is an answer to
-        // a question of its own.
+        // Read what a dropped future left unread on the caller's connection.
         while let Err(sqlx::Error::Database(_)) = self.held.connection().flush().await {}
         let rows = self.rows(format!("{FACTS}{}", object::PRESENT)).await?;
         let row = rows.first().ok_or_else(|| Cause::new(Class::Lost, "the server did not answer"))?;
@@ -99,7 +95,7 @@ impl PostgresBackend<'_> {
         let answers = self.answers(&queries(facts)).await?;
         let answers: Vec<_> = answers.iter().map(String::as_str).collect();
         let ([present], answers) = answers.split_first_chunk().expect("there is an answer to each query");
-        // The snapshot is younger than the question.
+        // The snapshot is newer than the facts.
         if present.trim_matches(['(', ')']) != facts.present {
             return Err(Cause::new(Class::Overtaken, "the schema changes while it is read"));
         }
@@ -122,7 +118,7 @@ impl PostgresBackend<'_> {
         }
     }
 
-    /// One text for each query.
+    /// Returns one text for each query.
     async fn answers(&mut self, queries: &[String]) -> Result<Vec<String>, Cause> {
         let queries: Vec<_> = queries.iter().map(|query| wrapped(query)).collect();
         let message = format!("{BEGIN}{};\nCOMMIT", queries.join(";\n"));
@@ -150,7 +146,7 @@ impl PostgresBackend<'_> {
         }
         sent?;
         if let Some(schema) = temporary {
-            // The number is another one each time.
+            // The number differs each time.
             let schema = format!("{schema}.");
             answers.iter_mut().for_each(|answer| *answer = answer.replace(&schema, "pg_temp."));
         }
@@ -161,12 +157,12 @@ impl PostgresBackend<'_> {
 const FACTS: &str = "SELECT pg_catalog.current_setting('server_version_num')::integer, \
      pg_catalog.transaction_timestamp() OPERATOR(pg_catalog.<>) pg_catalog.statement_timestamp(), ";
 
-/// A query whose answer is all of its rows in one text.
+/// Wraps a query so that it returns all rows in one text.
 fn wrapped(query: &str) -> String {
     format!("SELECT string_agg(q::text, '') FROM ({query}) q")
 }
 
-/// In the order in which `assemble` takes the answers.
+/// The queries, in the order in which `assemble` takes the answers.
 fn queries(facts: &Facts) -> Vec<String> {
     let release = facts.release;
     let mut queries = vec![
@@ -189,7 +185,7 @@ fn queries(facts: &Facts) -> Vec<String> {
     queries
 }
 
-/// The schema, and what exists and was not read.
+/// Builds the schema, and lists the objects that were not read.
 fn assemble(own: &TableName, answers: &[&str]) -> Result<(Schema, Vec<(u32, u32)>), Cause> {
     let (
         &[
@@ -227,7 +223,7 @@ fn assemble(own: &TableName, answers: &[&str]) -> Result<(Schema, Vec<(u32, u32)
     Ok((Schema { dialect: Dialect::Postgres, namespaces, types, sequences, tables, views, objects }, unseen))
 }
 
-/// Whether an object went away while it was read: the server finds a snapshot's object no more.
+/// Whether an object was dropped while it was read: the server no longer finds it.
 fn is_overtaken(cause: &Cause) -> bool {
     let lost = ["cache lookup failed", "could not open relation with OID", "does not exist"];
     cause.class == Class::Overtaken
@@ -246,7 +242,7 @@ fn gone(name: &Name) -> Cause {
     Cause::new(Class::Overtaken, format!("{} was dropped while it was read", shown(name)))
 }
 
-/// A name as SQL writes it, quoted where that is needed.
+/// Formats a name for SQL, quoted if needed.
 fn shown(name: &Name) -> String {
     let quoted = |name: &str| {
         let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')

@@ -1,4 +1,4 @@
-//! Tables, views, sequences, and what inherits from what.
+//! Tables, views, sequences and inheritance.
 
 use std::collections::HashMap;
 
@@ -11,12 +11,12 @@ use super::rows::{Row, rows};
 use super::world::{World, class};
 use crate::error::Cause;
 
-/// Which rows of `pg_class c` are read at all: made by someone, by no extension, and by this session
-/// if temporary.
+/// A condition: the row of `pg_class c` was created by a user, not by an extension, and is not temporary in another
+/// session.
 pub(super) const READABLE: &str = "c.oid >= 16384 AND (c.relpersistence <> 't' OR c.relnamespace = pg_my_temp_schema()) \
      AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 1259 AND e.objid = c.oid AND e.objsubid = 0 AND e.deptype = 'e')";
 
-/// `a 'b', c 'd'` of options as `pg_foreign_server` has them, with what may be a secret masked.
+/// Formats options like `pg_foreign_server`'s as `a 'b', c 'd'`, with possible secrets masked.
 pub(super) fn foreign_options(options: &str) -> String {
     format!(
         "(SELECT string_agg(quote_ident(o.option_name) || ' ' || CASE WHEN o.option_name ~* \
@@ -59,18 +59,18 @@ pub(super) fn sequences() -> String {
     )
 }
 
-/// What relations stand in.
+/// All relations while they are read.
 pub(super) struct Relations {
     pub(super) tables: HashMap<u32, Table>,
     pub(super) views: HashMap<u32, View>,
     sequences: HashMap<u32, Unplaced>,
-    /// Those of Lockgate.
+    /// Lockgate's own.
     pub(super) left_out: Vec<u32>,
-    /// What is above a relation, in order: partitions, indexes of partitions, children.
+    /// The parents of a relation, in order: of partitions, indexes of partitions and children.
     pub(super) parents: HashMap<u32, Vec<(u32, Name)>>,
-    /// The sequence behind an identity column, by table and column.
+    /// The sequences of identity columns, by table and column.
     pub(super) identities: HashMap<(u32, i64), IdentitySequence>,
-    /// The sequences that go with a column, by table and column.
+    /// The sequences that a column owns, by table and column.
     owned: Vec<(u32, u32, i64)>,
 }
 
@@ -171,7 +171,7 @@ impl Relations {
             other => return Err(super::unknown(&format!("the relation {}, of kind `{other}`", super::shown(&name)))),
         };
         match (identity, &kind) {
-            // A table of another server is never replicated.
+            // A foreign table is never replicated.
             (_, TableKind::Foreign { .. }) => {}
             ('f', _) => options.push(detail("replica identity", "full")),
             ('n', _) => options.push(detail("replica identity", "nothing")),
@@ -226,13 +226,13 @@ impl Relations {
         Ok(())
     }
 
-    /// The name of a table or view that stands in the schema.
+    /// The name of a table or view that is in the schema.
     pub(super) fn name(&self, oid: u32) -> Option<&Name> {
         let table = self.tables.get(&oid).map(|table| &table.name);
         table.or_else(|| self.views.get(&oid).map(|view| &view.name))
     }
 
-    /// The sequences, once the names of columns are known.
+    /// Returns the sequences, once the names of columns are known.
     pub(super) fn take_sequences(&mut self, names: &HashMap<(u32, i64), String>) -> Vec<Sequence> {
         let owned: HashMap<_, _> = self.owned.drain(..).map(|(oid, table, column)| (oid, (table, column))).collect();
         let tables = &self.tables;

@@ -1,5 +1,5 @@
-//! Rows as PostgreSQL writes a record: `(1,"a ""b""",,t)`. A query answers with all of its rows in one
-//! text, as taking a thousand rows out of the driver one by one costs more than reading the catalogues.
+//! Parses rows in PostgreSQL's record format: `(1,"a ""b""",,t)`. A query returns all rows in one text, because reading
+//! a thousand rows through the driver costs more than reading the catalogues.
 
 use std::borrow::Cow;
 use std::vec::IntoIter;
@@ -8,7 +8,7 @@ use lockgate_schema::Detail;
 
 use crate::error::{Cause, Class};
 
-/// The rows of one answer, one behind the other.
+/// Iterates over the rows of an answer.
 pub(super) struct Rows<'a> {
     rest: &'a str,
 }
@@ -18,7 +18,7 @@ pub(super) struct Row<'a> {
     cells: IntoIter<Option<Cow<'a, str>>>,
 }
 
-/// All rows of an answer.
+/// Parses all rows of an answer.
 pub(super) fn rows(text: &str) -> Rows<'_> {
     Rows { rest: text }
 }
@@ -39,8 +39,7 @@ impl<'a> Iterator for Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Byte by byte and by hand: most cells are empty or of a few letters, and a user's tests are built
-    /// without optimisation.
+    /// Parsed by hand, byte by byte: most cells are empty or short, and users' tests are built without optimisation.
     fn row(&mut self) -> Option<Row<'a>> {
         let text = self.rest;
         let bytes = text.as_bytes();
@@ -90,7 +89,7 @@ impl<'a> Row<'a> {
         self.maybe()?.ok_or_else(|| unreadable("NULL where a text was to be"))
     }
 
-    /// A text that the server gives unless the object was dropped since the snapshot was taken.
+    /// A text that is null only if the object was dropped after the snapshot was taken.
     pub(super) fn definition(&mut self) -> Result<String, Cause> {
         self.maybe()?.ok_or_else(|| Cause::new(Class::Overtaken, "an object was dropped while it was read"))
     }
@@ -103,7 +102,7 @@ impl<'a> Row<'a> {
         self.number()
     }
 
-    /// One letter, as the catalogues have for many things; a blank for none.
+    /// One letter, as in many catalogues. A blank for null.
     pub(super) fn letter(&mut self) -> Result<char, Cause> {
         Ok(self.next()?.and_then(|text| text.chars().next()).unwrap_or(' '))
     }
@@ -112,7 +111,7 @@ impl<'a> Row<'a> {
         Ok(self.next()?.is_some_and(|text| text == "t"))
     }
 
-    /// An array of texts; an empty one for NULL.
+    /// An array of texts. Empty for NULL.
     pub(super) fn list(&mut self) -> Result<Vec<String>, Cause> {
         Ok(self.maybe_list()?.unwrap_or_default())
     }
@@ -123,7 +122,7 @@ impl<'a> Row<'a> {
         Ok(Some(elements.into_iter().flatten().collect()))
     }
 
-    /// An array of names and values in turn, without the values that are NULL.
+    /// An array of alternating names and values, without NULL values.
     pub(super) fn pairs(&mut self) -> Result<Vec<Detail>, Cause> {
         let Some(text) = self.next()? else { return Ok(Vec::new()) };
         let elements = elements(&text).ok_or_else(|| unreadable(&text))?;
@@ -141,8 +140,8 @@ impl<'a> Row<'a> {
     }
 }
 
-/// What stands in double quotes from this byte on, and the byte behind them. A record doubles quotes and
-/// backslashes, an array puts a backslash in front of both.
+/// Reads a quoted text from this byte on, and returns the byte after it. A record doubles quotes and backslashes; an
+/// array escapes both with a backslash.
 fn unquoted(text: &str, from: usize, doubled: bool) -> Option<(Cow<'_, str>, usize)> {
     let bytes = text.as_bytes();
     let (mut start, mut at) = (from, from);
@@ -157,7 +156,7 @@ fn unquoted(text: &str, from: usize, doubled: bool) -> Option<(Cow<'_, str>, usi
         cell = if cell.is_empty() { Cow::Borrowed(plain) } else { cell + plain };
         let escaped = if doubled { bytes.get(at + 1) == Some(&byte) } else { byte == b'\\' };
         if escaped {
-            // The character behind the mark begins what is next, whatever it is.
+            // The character after the escape is part of the text, whatever it is.
             start = at + 1;
             at += 2;
         } else {

@@ -10,7 +10,7 @@ use super::world::{World, class};
 use super::{Release, shown, unknown};
 use crate::error::Cause;
 
-/// Left out: the row types of tables, array types, and the multirange of a range, which is part of it.
+/// Left out are the row types of tables, array types, and multiranges, which belong to their range.
 pub(super) fn types(release: Release) -> String {
     let multirange = if release.0 >= 14 { "format_type(r.rngmultitypid, NULL)" } else { "NULL::text" };
     let subscript = if release.0 >= 14 { "NULLIF(t.typsubscript, 0)::regproc::text" } else { "NULL::text" };
@@ -79,7 +79,7 @@ fn one(
         'e' => TypeKind::Enum(labels),
         'c' => {
             world.see(class::RELATION, relation);
-            // The comment of a composite type is on the type, and those of its attributes on the relation.
+            // The type has the comment of a composite type; its relation has those of the attributes.
             TypeKind::Composite(columns.attributes.remove(&relation).unwrap_or_default())
         }
         'd' => {

@@ -1,14 +1,14 @@
-//! That nothing was passed over: what depends on something, or belongs to someone, and was read by no
-//! query is named in an error.
+//! Makes sure that nothing was overlooked: an object that depends on something or has an owner, and that no query read,
+//! is an error.
 
 use super::rows::rows;
 use super::world::World;
 use crate::error::Cause;
 
-/// Every object that depends on something or has an owner, by catalogue. Left out: what an extension
-/// owns, what is an inner part of another object, and what is read with its owner: defaults (2604),
-/// members of operator families (2602, 2603), what a publication has (6106, 6237), where a relation's rows
-/// are toasted, the triggers of a partition that are those of the table above. Large objects (2613) are data.
+/// Every object that depends on something or has an owner, by catalogue. Left out are objects of extensions, inner
+/// parts of other objects, and what is read with its owner: defaults (2604), members of operator families (2602, 2603),
+/// the contents of publications (6106, 6237), TOAST tables, and the triggers of a partition that belong to the parent.
+/// Large objects (2613) are data.
 pub(super) const EVERYTHING: &str = "SELECT o.classid, array_agg(o.objid) FROM (\
      SELECT d.classid, d.objid FROM pg_depend d WHERE d.objid >= 16384 \
      UNION SELECT d.classid, d.objid FROM pg_shdepend d WHERE d.objid >= 16384 \
@@ -20,7 +20,7 @@ pub(super) const EVERYTHING: &str = "SELECT o.classid, array_agg(o.objid) FROM (
      (c.relnamespace = 99 OR (c.relpersistence = 't' AND c.relnamespace <> pg_my_temp_schema())))) \
      GROUP BY o.classid";
 
-/// The objects that exist and were not read.
+/// Finds the objects that exist and were not read.
 pub(super) fn unseen(world: &World<'_>, everything: &str) -> Result<Vec<(u32, u32)>, Cause> {
     let mut found = Vec::new();
     for row in rows(everything) {
@@ -34,8 +34,7 @@ pub(super) fn unseen(world: &World<'_>, everything: &str) -> Result<Vec<(u32, u3
     Ok(found)
 }
 
-/// The same as people call them; the ones that are gone by now, or in the temporary schema of another
-/// session, are not among them.
+/// Names them for people. Objects that are gone by now, or are in another session's temporary schema, are left out.
 pub(super) fn named(unseen: &[(u32, u32)]) -> String {
     let list: Vec<_> = unseen.iter().take(100).map(|(class, oid)| format!("({class}::oid, {oid}::oid)")).collect();
     format!(

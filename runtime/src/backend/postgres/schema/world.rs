@@ -1,5 +1,4 @@
-//! What every object needs to be read: the names of schemas, who owns the database, comments, labels;
-//! and which objects have been read.
+//! What all objects share: schema names, the database owner, comments and labels; and which objects have been read.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,13 +17,13 @@ pub(super) mod class {
     pub(in super::super) const NAMESPACE: u32 = 2615;
 }
 
-/// `public` has had this oid since there were schemas.
+/// The oid of `public`, the same in every release.
 const PUBLIC: u32 = 2200;
 
-/// What initdb says of `public`: worth no word.
+/// The comment that initdb gives `public`; not shown.
 const PUBLIC_COMMENT: &str = "standard public schema";
 
-/// The role that owns `public` since PostgreSQL 15, which the owner of the database is a member of.
+/// The role that owns `public` since PostgreSQL 15. The owner of the database is a member of it.
 const DATABASE_OWNER_ROLE: u32 = 6171;
 
 pub(super) const DATABASE: &str = "SELECT d.oid, d.datdba FROM pg_database d WHERE d.datname = current_database()";
@@ -41,14 +40,14 @@ pub(super) const COMMENTS: &str = "SELECT classoid, objoid, objsubid, descriptio
 
 pub(super) const LABELS: &str = "SELECT classoid, objoid, objsubid, provider, label FROM pg_seclabel";
 
-/// An object by its catalogue, its oid there, and its column or 0.
+/// An object: its catalogue, its oid, and its column or 0.
 type Address = (u32, u32, i64);
 
 pub(super) struct World<'a> {
-    /// The history table that is ours.
+    /// Lockgate's history table.
     pub(super) own: &'a TableName,
     database_owner: u32,
-    /// Names by oid; none for the temporary schema of another session.
+    /// Schema names by oid. `None` for another session's temporary schema.
     schemas: HashMap<u32, Option<String>>,
     namespaces: Vec<Namespace>,
     comments: HashMap<Address, String>,
@@ -111,7 +110,7 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Takes note that this object was read, or is left out on purpose.
+    /// Notes that this object was read, or was left out on purpose.
     pub(super) fn see(&mut self, class: u32, oid: u32) {
         self.seen.insert((class, oid));
     }
@@ -120,7 +119,7 @@ impl<'a> World<'a> {
         self.seen.contains(&(class, oid))
     }
 
-    /// The name of what is in this schema; none where that is the temporary one of another session.
+    /// The qualified name of an object in this schema. `None` for another session's temporary schema.
     pub(super) fn name(&self, schema: u32, name: String) -> Option<Name> {
         if schema == 0 {
             return Some(Name::plain(name));
@@ -137,8 +136,8 @@ impl<'a> World<'a> {
         self.labels.get(&(class, oid, column)).cloned().unwrap_or_default()
     }
 
-    /// What every object has, of a row whose next cells are the owner's oid (0 for none) and name, the
-    /// privileges, and what they are by default.
+    /// Reads what every object has. The next cells of the row are the owner's oid (0 for none) and name, the
+    /// privileges, and the default privileges.
     pub(super) fn owned_meta(&self, class: u32, oid: u32, row: &mut Row<'_>) -> Result<Meta, Cause> {
         let (owner, name) = (row.oid()?, row.maybe()?);
         let privileges = self.privileges(row)?;

@@ -1,16 +1,16 @@
-//! The SQL for what stands on a table or a view: triggers, rules, policies, statistics.
+//! The SQL for objects of a table or a view: triggers, rules, policies, statistics.
 
 use crate::backend::postgres::schema::Release;
 use crate::backend::postgres::schema::relation::READABLE;
 
-/// How triggers and rules that are not simply on say so.
+/// The state of triggers and rules that are not simply enabled.
 const ENABLED: &str = "CASE %.enabled WHEN 'O' THEN NULL WHEN 'D' THEN ARRAY['enabled', 'false'] \
      WHEN 'R' THEN ARRAY['enabled', 'replica'] WHEN 'A' THEN ARRAY['enabled', 'always'] \
      ELSE ARRAY['enabled', %.enabled::text] END";
 
 pub(super) fn attached(release: Release) -> Vec<String> {
     let enabled = |column: &str| ENABLED.replace("%.enabled", column);
-    // The triggers of a partition are those of the table above, unless they were switched.
+    // The triggers of a partition are those of its parent, unless their state was changed.
     let (clone, target) = (
         if release.0 >= 13 {
             "LEFT JOIN pg_trigger u ON u.oid = t.tgparentid"

@@ -1,5 +1,4 @@
-//! The SQL for foreign data wrappers, servers and user mappings. What may be a secret in their options
-//! is masked by the server.
+//! The SQL for foreign data wrappers, servers and user mappings. The server masks options that may be secret.
 
 use crate::backend::postgres::schema::relation::foreign_options;
 
@@ -23,7 +22,7 @@ pub(super) fn foreign() -> Vec<String> {
              AND e.objid = s.oid AND e.deptype = 'e')",
             options("s.srvoptions")
         ),
-        // The catalogue itself is for superusers. The view hides the options from those who must not see them.
+        // Only superusers may read the catalogue. The view hides options from those who may not see them.
         format!(
             "SELECT 'user mapping', 1418, m.umid, 0, 'FOR ' || CASE WHEN m.umuser = 0 THEN 'PUBLIC' ELSE quote_ident(m.usename) END || ' SERVER ' || quote_ident(m.srvname), 0, 0, 'r', NULL, \
              'CREATE USER MAPPING FOR ' || CASE WHEN m.umuser = 0 THEN 'PUBLIC' ELSE quote_ident(m.usename) END || ' SERVER ' || quote_ident(m.srvname) || {}, NULL \

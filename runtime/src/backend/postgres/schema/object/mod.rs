@@ -1,5 +1,5 @@
-//! Objects that their definitions say all of. The SQL for each kind gives rows of one shape: kind,
-//! catalogue, oid, schema, name, the relation that it is on, owner, privileges, definition, details.
+//! Objects that are fully described by their definitions. The SQL for each kind returns rows of the same form: kind,
+//! catalogue, oid, schema, name, relation, owner, privileges, definition, details.
 
 mod attached;
 mod foreign;
@@ -23,8 +23,8 @@ pub(super) use server::DEFAULT_PRIVILEGES;
 /// The catalogue of default privileges.
 const DEFAULT_ACL: u32 = 826;
 
-/// Which of the kinds that few databases have are there at all: a letter for each query of `rare`. To
-/// plan those costs more than all that such a question does.
+/// Which of the rare kinds exist: a letter for each query of `rare`. Planning those queries costs more than all such
+/// checks.
 pub(super) const PRESENT: &str = "pg_catalog.concat(\
      EXISTS (SELECT FROM pg_catalog.pg_cast WHERE oid OPERATOR(pg_catalog.>=) 16384) \
      OR EXISTS (SELECT FROM pg_catalog.pg_operator WHERE oid OPERATOR(pg_catalog.>=) 16384) \
@@ -46,7 +46,7 @@ pub(super) const PRESENT: &str = "pg_catalog.concat(\
      OR EXISTS (SELECT FROM pg_catalog.pg_am WHERE oid OPERATOR(pg_catalog.>=) 16384) \
      OR EXISTS (SELECT FROM pg_catalog.pg_transform))";
 
-/// The queries for what most databases have, and for each rare kind that is present.
+/// The queries for common objects, and for each rare kind that exists.
 pub(super) fn queries(release: Release, present: &str) -> Vec<String> {
     let rare = [
         operator::operators as fn(Release) -> Vec<String>,
@@ -102,7 +102,7 @@ fn object(world: &mut World<'_>, relations: &Relations, mut row: Row<'_>) -> Res
         0 => None,
         relation => match relations.name(relation) {
             Some(name) => Some(name.clone()),
-            // It is on a table of Lockgate.
+            // It belongs to one of Lockgate's tables.
             None => return Ok(None),
         },
     };

@@ -2,7 +2,7 @@
 
 use crate::backend::postgres::schema::Release;
 
-/// What an operator class or family has: the rows of `pg_amop` and `pg_amproc` for which this holds.
+/// The members of an operator class or family: the rows of `pg_amop` and `pg_amproc` that meet this condition.
 fn members(catalogue: &str, condition: &str) -> String {
     let (line, family) = match catalogue {
         "pg_amop" => (

@@ -28,7 +28,7 @@ pub(super) fn replication(release: Release) -> Vec<String> {
     } else {
         "''"
     };
-    // Who is no superuser may not ask for all columns, and for the connection never.
+    // Only superusers may read all columns, and nobody needs the connection string.
     let (id, more): (&str, &[&str]) = match release.0 {
         17.. => (
             "s.oid",

@@ -1,6 +1,6 @@
 //! The SQL for functions, procedures, window functions and aggregates.
 
-/// What makes the functions of a range or a multirange is the range.
+/// The functions of a range or a multirange belong to the range.
 pub(super) fn routines() -> Vec<String> {
     let finish_modify =
         "CASE g.aggfinalmodify WHEN 'r' THEN 'READ_ONLY' WHEN 's' THEN 'SHAREABLE' ELSE 'READ_WRITE' END";

@@ -38,8 +38,7 @@ pub(super) fn server() -> Vec<String> {
     ]
 }
 
-/// What privileges new objects get. Within one schema they are added to those of everywhere, which
-/// replace what the server gives by itself.
+/// Default privileges of new objects. Those of one schema are added to the global ones, which replace the server's own.
 pub(in super::super) const DEFAULT_PRIVILEGES: &str = "SELECT p.oid, 'FOR ROLE ' || quote_ident(pg_get_userbyid(p.defaclrole)) || \
      COALESCE(' IN SCHEMA ' || (SELECT quote_ident(n.nspname) FROM pg_namespace n WHERE n.oid = p.defaclnamespace), '') || ' ON ' || \
      CASE p.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS' WHEN 'T' THEN 'TYPES' \
