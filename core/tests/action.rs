@@ -1,4 +1,4 @@
-//! What an action is, row by row: what it can be done to, what it leaves behind, and which script it runs.
+//! Actions: the rows that they fit, the rows that they leave, and the scripts that they run.
 
 mod support;
 
@@ -8,7 +8,7 @@ use lockgate_core::{
 };
 use support::{checksum, row};
 
-/// Every row there can be of a migration whose text is `a+b+c`, and none.
+/// Every kind of row for a migration with the text `a+b+c`, and no row.
 fn rows() -> Vec<(&'static str, Option<Row>)> {
     let of = |state, done| Some(row(1, "m", "a+b+c/d+e", state, done));
     let under_way = |row: Option<Row>| row.map(|row| Row { under_way: Some(2), ..row });
@@ -24,13 +24,13 @@ fn rows() -> Vec<(&'static str, Option<Row>)> {
     ]
 }
 
-/// The names of the rows of which this holds.
+/// The names of the rows for which `holds` is true.
 fn those(holds: impl Fn(Option<&Row>) -> bool) -> Vec<&'static str> {
     rows().iter().filter(|(_, row)| holds(row.as_ref())).map(|(name, _)| *name).collect()
 }
 
 #[test]
-fn an_action_fits_what_it_can_be_done_to_and_knows_what_it_leaves() {
+fn an_action_knows_the_rows_that_it_fits_and_leaves() {
     let text = checksum("a+b+c");
     let any = ["applied", "edited", "partial 1", "partial 2", "reverting 1", "reverting 2", "under way"];
     let settle = Action::Settle { finished: None, statements_done: 2 };
@@ -54,7 +54,7 @@ fn an_action_fits_what_it_can_be_done_to_and_knows_what_it_leaves() {
 }
 
 #[test]
-fn an_action_has_a_word_for_each_time() {
+fn an_action_has_a_verb_in_present_and_past_tense() {
     let settle = Action::Settle { finished: None, statements_done: 0 };
     for (action, plans, reports) in [
         (Action::Apply, "apply", "applied"),
@@ -71,7 +71,7 @@ fn an_action_has_a_word_for_each_time() {
 }
 
 #[test]
-fn a_request_asks_for_what_is_usual() {
+fn a_request_has_the_usual_defaults() {
     let up = Request {
         destination: UpTo::Latest.into(),
         dialect: Dialect::Sqlite,
@@ -86,7 +86,7 @@ fn a_request_asks_for_what_is_usual() {
 }
 
 #[test]
-fn what_cannot_be_reverted_says_what_can() {
+fn the_help_says_how_many_migrations_can_be_reverted() {
     let says = |applied, possible| Reason::TooManySteps { asked: 9, applied, possible }.help_for(Front::CommandLine);
     assert_eq!(says(0, 0), "there is nothing to revert");
     assert_eq!(says(1, 1), "`down 1` reverts it");

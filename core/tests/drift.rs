@@ -1,4 +1,4 @@
-//! What is told of a script that stopped half way and was edited since.
+//! Drift of a script that stopped half way and was edited afterwards.
 
 mod support;
 
@@ -6,7 +6,7 @@ use lockgate_core::drift::drift;
 use lockgate_core::{Dialects, Drift, History, Row, State};
 use support::{Words, checksum, row, set};
 
-/// What is said of the statements that have finished, of a script of these words.
+/// The finished statements that the drift reports for this script.
 fn edited(text: &str, row: Row) -> Option<Vec<String>> {
     let words = Words { text: text.to_owned(), outside: true, ..Words::new(1, "a") };
     let found = drift(&set(Dialects::ALL, &[words]), &History::Present(vec![row]));
@@ -17,14 +17,14 @@ fn edited(text: &str, row: Row) -> Option<Vec<String>> {
 }
 
 #[test]
-fn what_finished_is_shown_as_it_stands_now() {
+fn finished_statements_are_shown_with_their_present_text() {
     let now = edited("one+two+three", row(1, "a", "one+zwei+three", State::Partial, 2)).unwrap();
     assert_eq!(now, ["migrations/0001_a.up.sql:1 `one;`", "migrations/0001_a.up.sql:2 `two;`"]);
     let many = "a+b+c+d+e+f+g";
     let now = edited(many, row(1, "a", "A+b+c+d+e+f+g", State::Partial, 7)).unwrap();
     assert_eq!(now.len(), 6);
     assert_eq!(now[5], "and 2 more");
-    // What is cut off is marked.
+    // A shortened statement is marked.
     let long = "x".repeat(61);
     let now = edited(&format!("{long}+two"), row(1, "a", "y+two", State::Partial, 1)).unwrap();
     assert_eq!(now, [format!("migrations/0001_a.up.sql:1 `{}…`", "x".repeat(60))]);
@@ -35,13 +35,13 @@ fn what_finished_is_shown_as_it_stands_now() {
     assert_eq!(lines, ["migrations/0001_a.up.sql:1 `one…`"]);
 }
 
-/// Another release may cut the same text otherwise, and so have another checksum of what finished.
+/// Another release may split the same text differently, and so compute another checksum.
 #[test]
-fn the_same_text_is_not_looked_at_twice() {
+fn an_unchanged_text_is_not_compared() {
     let as_another_cut_it =
         Row { finished: Some(checksum("cut otherwise")), ..row(1, "a", "one+two", State::Partial, 1) };
     assert_eq!(edited("one+two", as_another_cut_it), None);
-    // Another migration under its number is told as that.
+    // A different migration with its number is reported as such.
     assert_eq!(edited("one+two", row(1, "b", "y+two", State::Partial, 1)), None);
     assert!(edited("one+two", row(1, "a", "y+two", State::Partial, 1)).is_some());
 }

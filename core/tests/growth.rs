@@ -1,5 +1,5 @@
-//! A decision takes work in proportion to the set and the history, whatever is wrong with all of them: for four times
-//! as many it takes four times the time that the kernel gives this thread, and by no means sixteen times as much.
+//! The time of a decision grows linearly with the set and the history, whatever the differences: four times as many
+//! migrations take four times the CPU time of this thread, and not sixteen times.
 
 mod support;
 
@@ -12,13 +12,13 @@ use support::{Words, row, set};
 const FEW: i64 = 4_000;
 const TIMES: i64 = 4;
 
-/// The nanoseconds that this thread has had.
+/// The CPU time of this thread in nanoseconds.
 fn used() -> u64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     text.split(' ').next().and_then(|time| time.parse().ok()).expect("Linux counts what a thread uses")
 }
 
-/// Decides about so many migrations, and about more of them. What is made for that is not counted.
+/// Times a decision about some migrations, and about more. Setup does not count.
 fn grows<T>(make: impl Fn(i64) -> T, decide: impl Fn(i64, &T)) {
     let work = |many: i64| {
         let made = make(many);
@@ -54,7 +54,7 @@ fn all_migrations_renumbered_after_they_were_applied() {
 }
 
 #[test]
-fn all_migrations_late_beside_as_many_strangers() {
+fn all_migrations_late_with_as_many_unknown_ones() {
     let strangers = |many| recorded(many, |n| row(n + many, "stranger", &format!("s{n}"), State::Applied, 1));
     grows(
         |many| (embedded(0, many), strangers(many)),
@@ -68,7 +68,7 @@ fn all_migrations_late_beside_as_many_strangers() {
 }
 
 #[test]
-fn all_drafts_edited_and_on_their_way_down() {
+fn all_drafts_edited_and_half_reverted() {
     let edited = |many| recorded(many, |n| row(n, &format!("m{n}"), "edited", State::Applied, 1));
     grows(
         |many| (embedded(0, many), edited(many)),
@@ -80,7 +80,7 @@ fn all_drafts_edited_and_on_their_way_down() {
     );
 }
 
-/// More steps down than there are, and one that cannot be among them.
+/// More steps down than are applied, with an irreversible one among them.
 #[test]
 fn as_many_steps_down_as_are_possible() {
     let make = |many| {

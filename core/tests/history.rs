@@ -1,4 +1,4 @@
-//! The digest of a history: it changes with what decisions rest on, and with nothing else.
+//! The digest of a history changes with everything that a plan depends on, and with nothing else.
 
 mod support;
 
@@ -21,7 +21,7 @@ fn an_absent_history_and_an_empty_one_have_equal_digests() {
 }
 
 #[test]
-fn what_decisions_rest_on_changes_the_digest() {
+fn the_digest_covers_what_plans_depend_on() {
     let digest = History::Present(two()).digest();
     assert_eq!(digest, History::Present(two()).digest());
     type Change = (&'static str, fn(&mut Row));
@@ -48,7 +48,7 @@ fn what_decisions_rest_on_changes_the_digest() {
 }
 
 #[test]
-fn what_no_decision_rests_on_leaves_the_digest() {
+fn the_digest_ignores_the_rest() {
     let digest = History::Present(two()).digest();
     let mut rows = two();
     rows[0].applied_at = "2020-01-01T00:00:00Z".to_owned();
@@ -56,7 +56,7 @@ fn what_no_decision_rests_on_leaves_the_digest() {
     rows[0].applied_by = "grace".to_owned();
     rows[0].application = "other 2.0.0".to_owned();
     rows[0].lockgate = "9.9.9".to_owned();
-    // Of what is wholly there nobody asks who made it.
+    // The owner of a fully applied migration does not matter.
     rows[0].owner = Some("17/now".to_owned());
     rows[0].under_way = Some(1);
     assert_eq!(History::Present(rows).digest(), digest);

@@ -1,7 +1,6 @@
-//! Decisions as scenarios one can read: `core/tests/scenarios/README.md` explains the words.
+//! Plans as readable scenarios; `core/tests/scenarios/README.md` explains the format.
 //!
-//! `LOCKGATE_BLESS=1 cargo test -p lockgate-core --test plan` writes what is decided now into the
-//! files, for a person to read in the diff.
+//! `LOCKGATE_BLESS=1 cargo test -p lockgate-core --test plan` rewrites the answers in the files. Review the diff.
 
 mod support;
 
@@ -42,12 +41,12 @@ fn p2_p19_a_name_is_free_and_its_key_is_not() {
 }
 
 #[test]
-fn ahead_is_not_a_hole() {
+fn a_history_that_is_ahead_has_no_gap() {
     scenarios("ahead");
 }
 
 #[test]
-fn what_stopped_half_way_is_gone_on_with() {
+fn partial_migrations_are_resumed() {
     scenarios("partial");
 }
 
@@ -72,7 +71,7 @@ fn status() {
 }
 
 #[test]
-fn messages_are_sentences_with_a_way_out() {
+fn messages_have_a_help() {
     scenarios("messages");
 }
 
@@ -90,7 +89,7 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios")
 }
 
-/// What a scenario has said so far.
+/// The state of a scenario so far.
 struct Scene {
     title: String,
     dialects: Dialects,
@@ -98,7 +97,7 @@ struct Scene {
     history: History,
 }
 
-/// Runs a file: its questions are answered anew, and the answers must be those that stand there.
+/// Runs a file: computes the answers to its questions and compares them with those in the file.
 fn scenarios(name: &str) {
     let path = folder().join(format!("{name}.txt"));
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -139,7 +138,7 @@ fn scenarios(name: &str) {
     if std::env::var_os("LOCKGATE_BLESS").is_some() {
         fs::write(&path, written).expect("the scenarios can be written");
     } else {
-        assert!(differences.is_empty(), "{differences}\nLOCKGATE_BLESS=1 writes what is decided now");
+        assert!(differences.is_empty(), "{differences}\nLOCKGATE_BLESS=1 rewrites the answers");
     }
 }
 
@@ -188,7 +187,7 @@ fn history(words: &str, at: &str) -> History {
     History::Present(words.split(',').map(|words| recorded(words.trim())).collect())
 }
 
-/// What is decided, in the lines that stand below a question.
+/// The answer to a question, as the lines below it.
 fn answer(scene: &Scene, question: &str, at: &str) -> String {
     let set = support::set(scene.dialects, &scene.migrations);
     let mut parts = question.split(", ");

@@ -1,5 +1,5 @@
-//! What holds of every decision, whatever the set, the history and the request: thousands of small
-//! random ones, the same in every run. Versions are few, so that they meet.
+//! Properties of every plan, checked on thousands of small random sets, histories and requests, the same in every run.
+//! There are few versions, so that sets and histories overlap.
 
 mod support;
 
@@ -15,7 +15,7 @@ use support::{Dice, Words, row, version};
 const ROUNDS: u64 = 6_000;
 const VERSIONS: i64 = 7;
 
-/// One random question.
+/// One random case.
 struct Case {
     seed: u64,
     set: Set,
@@ -47,7 +47,7 @@ fn cases() -> impl Iterator<Item = Case> {
     (0..ROUNDS).map(case)
 }
 
-/// Most sets and histories agree in most of their migrations: else every plan is a refusal.
+/// Most sets and histories agree in most migrations. Otherwise every plan would be a refusal.
 fn case(seed: u64) -> Case {
     let mut dice = Dice(seed);
     let strange = dice.pick(&[0, 0, 4, 12]);
@@ -104,7 +104,7 @@ fn case(seed: u64) -> Case {
     Case { seed, set: support::set(dialects, &migrations), history, request }
 }
 
-/// What the history is when all steps have run.
+/// The history after all steps.
 fn after(set: &Set, history: &History, steps: &[Step]) -> History {
     let mut rows = history.rows().to_vec();
     for step in steps {
@@ -300,7 +300,7 @@ fn l5_nothing_runs_where_what_is_recorded_is_not_what_is_embedded() {
                     let same_name = row.name == migration.name();
                     let same_text = row.checksum == migration.checksum();
                     let own_draft = !up && runs && !migration.is_frozen() && (same_name || same_text);
-                    // What has not run yet may be put right.
+                    // Statements that have not run may be edited.
                     let script = if row.state == State::Partial { Some(migration.up()) } else { migration.down() };
                     let finished = script.map(|script| script.finished(Dialect::Postgres)).unwrap_or_default();
                     let last = (row.statements_done as usize).checked_sub(1);
@@ -364,7 +364,7 @@ fn l8_after_a_plan_there_is_nothing_to_do() {
 }
 
 #[test]
-fn a_plan_cut_off_anywhere_is_gone_on_with() {
+fn an_interrupted_plan_can_be_resumed() {
     for case in cases() {
         let Ok(plan) = case.plan() else { continue };
         let half = plan.steps.len() / 2;
@@ -396,7 +396,7 @@ fn up_to_a_version_and_down_to_it_is_nothing_more() {
 }
 
 #[test]
-fn down_and_up_again_is_where_one_was() {
+fn down_and_up_again_restores_the_history() {
     for case in cases() {
         let Destination::Down(_) = case.request.destination else { continue };
         let Ok(down) = case.plan() else { continue };

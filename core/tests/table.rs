@@ -1,5 +1,5 @@
-//! The embedded table: whatever is encoded is read back, and a table that was damaged ends in a
-//! clean panic at worst, never in a hang or in an allocation of whatever it says.
+//! The embedded table can be read back, and a damaged table ends in a panic at worst, never in an endless loop or a
+//! huge allocation.
 
 mod support;
 
@@ -14,21 +14,21 @@ use lockgate_core::{
 };
 use support::{Dice, version};
 
-/// The system's allocator, which remembers the largest piece that was asked for.
+/// The system's allocator, with a record of the largest allocation.
 struct Watched;
 
 static LARGEST: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: everything is handed on to the system's allocator as it came.
+// SAFETY: all calls are passed on to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Watched {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promise is ours.
+        // SAFETY: the caller guarantees the same for us.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is ours.
+        // SAFETY: the caller guarantees the same for us.
         unsafe { System.dealloc(place, layout) }
     }
 }
@@ -124,7 +124,7 @@ fn a_damaged_table_ends_in_a_clean_panic_at_worst() {
                 _ => dice.next() as u8,
             };
         }
-        // Leaked, as what is embedded is never given back either; the pieces are small.
+        // Leaked, like embedded data, which is never freed. The pieces are small.
         let (texts, paths, table): (&str, &str, &[u8]) = (texts.leak(), paths.leak(), table.leak());
         match catch_unwind(AssertUnwindSafe(|| read_all(&Set::from_parts("m", "", texts, paths, table)))) {
             Ok(()) => read += 1,
@@ -137,7 +137,7 @@ fn a_damaged_table_ends_in_a_clean_panic_at_worst() {
     assert!(largest < 4 << 20, "{largest} bytes were asked for at once");
 }
 
-/// Looks at everything that can be looked at.
+/// Reads everything in a set.
 fn read_all(set: &Set) {
     let mut seen = format!("{set:?}").len();
     for migration in set.iter() {
@@ -206,7 +206,7 @@ fn migrations(dice: &mut Dice) -> (Dialects, Vec<MigrationData>, String) {
     (dialects, migrations, texts)
 }
 
-/// What so many statements do to tables.
+/// Touches for this many statements.
 fn touches(dice: &mut Dice, statements: usize) -> Vec<Touch<String>> {
     let touch = |dice: &mut Dice, statement| Touch {
         statement,

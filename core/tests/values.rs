@@ -1,4 +1,4 @@
-//! The small values say what they are.
+//! Messages of the small values.
 
 use std::str::FromStr;
 

@@ -1,4 +1,4 @@
-//! Sets and histories in a few words, for the tests of decisions: no file, no SQL, no database.
+//! Builds sets and histories from short texts, without files, SQL or a database.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
@@ -8,7 +8,7 @@ use lockgate_core::patch::Patch;
 use lockgate_core::table::{self, BodyData, MigrationData, Names, Reading, ScriptData, ScriptOptions};
 use lockgate_core::{Checksum, Dialects, Row, Set, State, Statement, StatementFlags, StatementKind, Version};
 
-/// A migration in a few words. Its text is a word too: equal words have equal checksums.
+/// A migration as a short text. Equal scripts have equal checksums.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Words {
     pub(crate) version: i64,
@@ -33,10 +33,10 @@ impl Words {
         }
     }
 
-    /// What goes into the table. The texts are those of its scripts, a line a statement.
+    /// The data for the table. Each statement of a script is a line.
     fn encode(&self, texts: &mut String) -> MigrationData {
         let Self { version, name, .. } = self;
-        // The name of a patch says its version itself.
+        // The name of a patch contains its version.
         let id = if Patch::parse(name).is_some() { name.clone() } else { format!("{version:04}_{name}") };
         let mut script = |kind: &str, words: &str| {
             let start = texts.len();
@@ -70,7 +70,7 @@ impl Words {
     }
 }
 
-/// The scripts of a text: `up/down`, or the way up alone. Statements have a `+` between them.
+/// Parses the scripts `up/down`, or only `up`. `+` separates statements.
 fn scripts(text: &str) -> (String, String) {
     match text.split_once('/') {
         Some((up, down)) => (up.to_owned(), down.to_owned()),
@@ -78,7 +78,7 @@ fn scripts(text: &str) -> (String, String) {
     }
 }
 
-/// The checksum of the first so many statements, if there are as many.
+/// The checksum of the first `done` statements, if there are as many.
 fn finished(script: &str, done: usize) -> Option<Checksum> {
     let statements: Vec<&str> = script.split('+').collect();
     (1..=statements.len()).contains(&done).then(|| checksum(&format!("finished {}", statements[..done].join("+"))))
@@ -93,7 +93,7 @@ pub(crate) fn set(dialects: Dialects, migrations: &[Words]) -> Set {
     Set::from_parts("migrations", "tests 1.2.3", texts.leak(), encoded.paths.leak(), encoded.table.leak())
 }
 
-/// The checksum that stands for this text.
+/// The checksum for this text.
 pub(crate) fn checksum(text: &str) -> Checksum {
     let mut digest = [0; 32];
     let mut state = 0xcbf2_9ce4_8422_2325_u64;
@@ -135,7 +135,7 @@ pub(crate) fn version(number: i64) -> Version {
     Version::new(number).expect("tests have no negative versions")
 }
 
-/// A generator of numbers that are the same in every run (SplitMix64): a failure can be repeated.
+/// A deterministic random number generator (SplitMix64), so that a failure can be repeated.
 #[derive(Clone, Debug)]
 pub(crate) struct Dice(pub(crate) u64);
 
@@ -153,7 +153,7 @@ impl Dice {
         self.next() % end
     }
 
-    /// Once in so many times.
+    /// True once in `times` calls on average.
     pub(crate) fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }

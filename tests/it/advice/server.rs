@@ -49,7 +49,7 @@ async fn a_lock_is_waited_for_as_the_message_says() {
     let set = migrations(&[A, ("0002_b.sql", "ALTER TABLE a ADD COLUMN b INTEGER;")]);
     let migrator = Migrator::new(set).lock_timeout(Duration::from_millis(50)).lock_wait(Duration::from_millis(200));
     let error = migrator.apply(&mut db.open().await).await.unwrap_err();
-    let text = read(&error, &["may hold what it needs"]);
+    let text = read(&error, &["may hold the lock that it needs"]);
     let line = format!("up {}", quoted(&text, "--lock-timeout"));
     let ends = async {
         let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'a'::regclass";
