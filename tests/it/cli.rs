@@ -1,5 +1,5 @@
-//! The command line as an operator meets it: the example's program on real databases, what it
-//! prints, what it answers to the shell, and what it leaves alone.
+//! The command line from outside: the example's program on real databases, its output, its exit codes, and what it
+//! leaves unchanged.
 
 use std::fs;
 use std::process::Stdio;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::app::{Answer, Place, answer, command, on_each, wait};
 
-/// A word that stands in every URL of these tests where a password may stand, and nowhere else.
+/// The password in every URL of these tests. It occurs nowhere else.
 const PASSWORD: &str = "5esame-0pen";
 
 on_each! {
@@ -59,7 +59,7 @@ fn a_signal_ends_a_run_with_what_is_known(place: &Place) {
                 let answer = answer(running.wait_with_output().unwrap());
                 let others = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
                               WHERE datname = current_database() AND pid <> pg_backend_pid() AND wait_event_type = 'Lock'";
-                // Not in the transaction, which sees one state of the sessions to its end.
+                // On another connection, because a transaction sees only one state of the sessions.
                 let mut looks = sqlx::PgConnection::connect(place.url()).await.unwrap();
                 while sqlx::query_scalar::<_, i64>(others).fetch_one(&mut looks).await.unwrap() > 0 {
                     tokio::task::yield_now().await;
@@ -110,7 +110,7 @@ fn z7_a_dry_run_changes_nothing(place: &Place) {
     assert!(plan.contains("migrations/0006_create_open_loans.up.sql\nCREATE VIEW open_loans AS\n"), "{plan}");
     assert!(!plan.contains("0010"), "{plan}");
 
-    // Only the flag makes a dry run, whatever stands in the environment.
+    // Only the flag makes a dry run, not the environment.
     let run = answer(place.command(&["up", "--steps", "1"]).env("DRY_RUN", "false").output().unwrap());
     assert_eq!(run.code, Some(0), "{run:#?}");
     let run = answer(place.command(&["up", "--steps", "1"]).env("DRY_RUN", "true").output().unwrap());
@@ -119,7 +119,7 @@ fn z7_a_dry_run_changes_nothing(place: &Place) {
 }
 
 fn a_plan_tells_what_is_locked_and_destroyed(place: &Place) {
-    // What a run makes itself nobody uses yet.
+    // Nobody uses yet what a run creates itself.
     let fresh = place.ok(&["plan"]);
     assert!(!fresh.contains("blocks") && !fresh.contains("destroys"), "{fresh}");
 
@@ -198,7 +198,7 @@ fn up_stops_where_it_is_told(place: &Place) {
     let verbose = place.ok(&["up", "--steps", "1", "--verbose"]);
     assert!(verbose.contains("migrations/0003_create_loans.up.sql\nCREATE TABLE loans (\n"), "{verbose}");
     assert_eq!(place.history(), ["1", "2", "3"]);
-    // What is applied already is reached.
+    // A destination that is already applied is reached.
     assert_eq!(place.ok(&["up", "--to", "2"]), "nothing to do\n");
 }
 
@@ -288,7 +288,7 @@ fn drift_is_shown_and_ends_with_3(place: &Place) {
     assert_eq!(up.code, Some(3), "{up:#?}");
     place.try_rows("UPDATE lockgate_history SET name = 'create_members' WHERE version = 1").unwrap();
 
-    // A newer build was here: nothing to worry about, and nothing to hide.
+    // A newer build was here: not an error, but shown.
     let text = format!("v1:{}", "0".repeat(64));
     let newer = format!("SET version = 13, name = 'of_tomorrow', checksum = '{text}' WHERE version = 12");
     place.try_rows(&format!("UPDATE lockgate_history {newer}")).unwrap();
@@ -308,7 +308,7 @@ fn a_reader_that_goes_away_does_not_stop_a_run(place: &Place) {
 #[test]
 fn unreachable_ends_with_4() {
     let place = Place::sqlite();
-    // Nothing listens on port 1 of the loopback; a file that is not there is not made up.
+    // Nothing listens on port 1 of the loopback, and a missing file is not created.
     let missing = format!("sqlite://{}", place.file().display());
     for url in ["postgres://ada@127.0.0.1:1/library", &missing] {
         for verb in ["up", "status"] {
@@ -360,7 +360,7 @@ fn a_missing_privilege_ends_with_6() {
     let Some(place) = Place::postgres() else { return };
     let role = format!("reader_{}", std::process::id());
     place.try_rows(&format!("CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")).unwrap();
-    // As PostgreSQL 15 and newer have it anyway.
+    // The default since PostgreSQL 15.
     place.try_rows("REVOKE CREATE ON SCHEMA public FROM PUBLIC").unwrap();
     let (_, address) = place.url().rsplit_once('@').unwrap();
     let answer = place.app(&["up", "--database-url", &format!("postgres://{role}:{PASSWORD}@{address}")]);
@@ -394,7 +394,7 @@ fn t6_no_password_is_printed() {
     let urls = [
         format!("postgres://ada:{PASSWORD}@127.0.0.1:1/library"),
         format!("postgres://127.0.0.1:1/library?user=ada&password={PASSWORD}"),
-        // Not escaped, so not understood, or understood otherwise.
+        // Not escaped, so invalid or ambiguous.
         format!("postgres://ada:{PASSWORD}/@127.0.0.1:1/library"),
         format!("postgres://ada:x@{PASSWORD}@127.0.0.1:1/library"),
         format!("postgres://ada:{PASSWORD}@127.0.0.1:port/library"),
@@ -412,7 +412,7 @@ fn t6_no_password_is_printed() {
                 no_password(&answer);
             }
         }
-        // In a place where none belongs.
+        // In the wrong place.
         for arguments in [&["up", url][..], &[url], &["down", url], &["--lock-wait", url, "up"]] {
             let answer = place.app(arguments);
             assert_eq!(answer.code, Some(2), "{answer:#?}");
