@@ -120,7 +120,7 @@ async fn the_words_of_the_server_decide_nothing() {
         (
             vec![ground, ("0002_x.sql", "LOCK TABLE gate;")],
             ErrorKind::Failed,
-            &["may hold what it needs", "`--lock-timeout 1min`"],
+            &["may hold the lock that it needs", "`--lock-timeout 1min`"],
         ),
     ];
     for (number, (files, kind, says)) in cases.into_iter().enumerate() {
