@@ -10,9 +10,7 @@ use lockgate_core::{Action, Dialect, Direction, Probe, State, StatementFlags, St
 use sqlx::Row;
 
 use super::catalogue::Answer;
-
 use super::message::{Message, Slot};
-
 use super::sql::{BEFORE, BEGIN, EQ, GREATER, LESS, MADE, NE, PER, PLUS, TEXT, TIMES, literal};
 use super::{PostgresBackend, session_state, sql};
 use crate::backend::{ALTERED, FailedAt, Failure, Job, JobBody, OnProgress, Progress, Sql, backoff};
