@@ -1,4 +1,4 @@
-//! The head of a script and of a Rust step.
+//! Fuzzes the directives at the head of a script and of a Rust step.
 
 #![no_main]
 

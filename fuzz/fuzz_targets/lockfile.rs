@@ -1,4 +1,4 @@
-//! `migrations.lock`: what is read is written again as it was read.
+//! Fuzzes the parser of `migrations.lock`: a lockfile that can be read renders to the same text.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! `migrations.toml`.
+//! Fuzzes the parser of `migrations.toml`.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! The splitter, for each dialect: no byte is lost, each statement stands for itself, and scripts
-//! in a row are split as each of them alone is.
+//! Fuzzes the splitter in each dialect: no byte is lost, each statement splits alone in the same way, and
+//! concatenated scripts split like each of them alone.
 
 #![no_main]
 

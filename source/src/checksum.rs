@@ -1,5 +1,5 @@
-//! The checksum of a script: SHA-256 over its canonical text. What a checksum looks like, and how
-//! two are compared, is in `lockgate-core`.
+//! Computes the checksum of a script: SHA-256 over its canonical text. The type and its text form are in
+//! `lockgate-core`.
 //!
 //! The canonical text is the file without a byte order mark, with LF for CRLF, and with exactly one
 //! newline at its end. A carriage return that no line feed follows is content and stays. Everything
@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use lockgate_core::{Checksum, Statement};
 use sha2::{Digest, Sha256};
 
-/// The text whose bytes are hashed.
+/// Returns the canonical text, whose bytes are hashed.
 ///
 /// ```
 /// use lockgate_source::checksum::canonical;
@@ -35,7 +35,7 @@ pub fn canonical(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The text without a byte order mark and with LF for CRLF: what is sent of a script.
+/// Returns the text without a byte order mark and with LF line ends, as it is sent to a database.
 pub(crate) fn with_line_feeds(text: &str) -> Cow<'_, str> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // `contains` on bytes is the standard library's own compiled search: this runs unoptimised
@@ -53,7 +53,7 @@ fn trimmed_len(text: &str) -> usize {
     end
 }
 
-/// The checksum of a script's text, as it stands in its file.
+/// Returns the checksum of a script, given the text of its file.
 ///
 /// Version 1 hashes `lockgate:v1`, a line feed, the length of the canonical text as a little-endian
 /// 64-bit number, and the canonical text.
@@ -66,9 +66,8 @@ pub fn checksum(text: &str) -> Checksum {
     Checksum::v1(hash.finalize().into())
 }
 
-/// For a script that is recorded statement by statement: the checksum of all its statements up to the
-/// first, the second, the third. What stands between two of them does not count, nor do the
-/// semicolons behind them.
+/// Returns the checksums of a script that is recorded statement by statement: one over the first statement, one
+/// over the first two, and so on. The text between statements and their semicolons do not count.
 ///
 /// Version 1 hashes `lockgate:finished:v1`, a line feed, the checksum before (32 bytes; none for the
 /// first), the length of the statement's canonical text as a little-endian 64-bit number, and that.

@@ -1,5 +1,5 @@
-//! A folder as another tool lays it out: how its files would be named and divided here. What is planned is
-//! a value; `cargo xtask init` shows it and carries it out.
+//! Plans the conversion of another tool's folder: how Lockgate would name and split its files. `cargo xtask
+//! init` shows the plan, and carries it out with `--convert`.
 
 mod layout;
 
@@ -15,27 +15,27 @@ use crate::{lockfile, sql};
 use layout::{Layout, Named};
 use lockgate_core::Dialects;
 
-/// What would be done to the files of a folder.
+/// The planned conversion of a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Conversion {
-    /// Each file that is renamed or divided, in the order of the paths.
+    /// Each file that is renamed or split, sorted by path.
     pub files: Vec<Converted>,
-    /// Why it cannot be done.
+    /// Why the conversion is impossible.
     pub problems: Vec<String>,
-    /// The files that are neither migrations nor anything else that a folder may hold, each with what to do.
+    /// The files that do not belong in a folder, each with what to do about it.
     pub left: Vec<(String, String)>,
 }
 
-/// A file, and those that it becomes.
+/// A file, and the files that replace it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Converted {
     /// The path below the folder.
     pub path: String,
-    /// What it becomes; nothing where another file takes over what it says.
+    /// The new files; none if another file takes over its contents.
     pub pieces: Vec<Piece>,
-    /// Whether its bytes stay as they are, under another name.
+    /// Whether it is only renamed.
     pub is_renamed: bool,
-    /// What else there is to know, for people.
+    /// Notes for the user.
     pub note: Option<String>,
 }
 
@@ -46,11 +46,11 @@ pub struct Piece {
     pub path: String,
     /// Its text.
     pub text: String,
-    /// The first and the last line of each part of the old file that is in it; empty where all of it is.
+    /// The first and last line of each part of the old file that it contains; empty if it contains all of it.
     pub lines: Vec<(usize, usize)>,
 }
 
-/// A file of the folder and what it is.
+/// A file of the folder, as read.
 struct File {
     path: String,
     text: String,
@@ -62,7 +62,7 @@ struct File {
 
 const DIRECTIVE: &str = "-- lockgate: no-transaction";
 
-/// How a folder would be laid out here. What the lockfile records as released keeps its name and its text.
+/// Plans the conversion of a folder. Released migrations keep their names and texts.
 pub fn plan(folder: &Folder, dialects: Dialects) -> Conversion {
     let mut conversion = Conversion::default();
     let listing = read::list(&folder.root, &folder.shown);
@@ -127,12 +127,12 @@ fn is_released(folder: &Folder, id: &str) -> bool {
 }
 
 fn convert(files: &[File], settings: &BTreeMap<String, String>, numbering: Numbering, conversion: &mut Conversion) {
-    let kind = |file: &File| match file.named.way {
+    let kind = |file: &File| match file.named.direction {
         Some(Direction::Down) => Kind::Down,
         Some(Direction::Up) | None => Kind::Up,
     };
     let is_divided = |file: &File| file.sections.wrong(kind(file)).next().is_some();
-    // The migrations that have a way down after this: a file of their own for it, or a section.
+    // The migrations that have a down script after this: a file of its own, or a section.
     let with_down: BTreeSet<String> = files
         .iter()
         .filter(|file| kind(file) == Kind::Down || is_divided(file))
@@ -148,17 +148,20 @@ fn convert(files: &[File], settings: &BTreeMap<String, String>, numbering: Numbe
         let mut note = file.named.note.map(str::to_owned);
         let mut pieces = Vec::new();
         if is_divided(file) {
-            for (way, kind) in [(Direction::Up, Kind::Up), (Direction::Down, Kind::Down)] {
-                let mut piece = piece(file, way, place(kind));
-                let asked =
-                    file.sections.sections.iter().any(|part| part.way == way && part.outside && part.has_statements);
+            for (direction, kind) in [(Direction::Up, Kind::Up), (Direction::Down, Kind::Down)] {
+                let mut piece = piece(file, direction, place(kind));
+                let asked = file
+                    .sections
+                    .sections
+                    .iter()
+                    .any(|part| part.direction == direction && part.outside && part.has_statements);
                 if asked || outside.is_some() {
                     piece.text = with_directive(&piece.text);
                 }
                 pieces.push(piece);
             }
         } else {
-            let path = match (file.own, file.named.way) {
+            let path = match (file.own, file.named.direction) {
                 (true, _) if file.named.is_as_named => file.path.clone(),
                 (_, Some(Direction::Down)) => place(Kind::Down),
                 (_, Some(Direction::Up) | None) => place(up),
@@ -186,10 +189,10 @@ fn convert(files: &[File], settings: &BTreeMap<String, String>, numbering: Numbe
 }
 
 /// What of a file leads one way, without the lines that mean something to another tool alone.
-fn piece(file: &File, way: Direction, path: String) -> Piece {
+fn piece(file: &File, direction: Direction, path: String) -> Piece {
     let line = |at: usize| file.text[..at].matches('\n').count() + 1;
     let (mut text, mut lines) = (String::new(), Vec::new());
-    for part in file.sections.sections.iter().filter(|part| part.way == way) {
+    for part in file.sections.sections.iter().filter(|part| part.direction == direction) {
         let mut rest = part.body.clone();
         let inner =
             file.sections.lines.iter().filter(|line| part.body.start <= line.start && line.end <= part.body.end);
@@ -218,7 +221,7 @@ fn with_directive(text: &str) -> String {
     format!("{mark}{DIRECTIVE}{line_break}{rest}")
 }
 
-/// Two files that would get one name, or the name of one that stays.
+/// Reports two files that would get the same name, or the name of a file that stays.
 fn collisions(paths: &BTreeSet<&str>, conversion: &mut Conversion) {
     let gone: BTreeSet<&str> = conversion.files.iter().map(|file| file.path.as_str()).collect();
     let mut seen: BTreeMap<&str, &str> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! What a migration is known by: read once from a file's name or a line of the lockfile, and kept.
+//! The id of a migration, parsed once from a file name or a line of the lockfile.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -7,8 +7,8 @@ use std::ops::Deref;
 use lockgate_core::Version;
 use lockgate_core::patch;
 
-/// What a migration is known by, as its files write it without their endings. It can be used as that text; it is
-/// ordered as migrations run, by database and version.
+/// The id of a migration: its file name without the ending. It dereferences to that text. Ids sort in the order in
+/// which migrations run, by database and version.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Id {
     /// A version and a name: `0001_create_users`.
@@ -38,12 +38,11 @@ pub struct Patch {
 }
 
 impl Id {
-    /// Reads an id.
+    /// Parses an id.
     ///
     /// # Errors
     ///
-    /// Where it is neither `<version>_<name>`, `<version>-<name>` nor that of a patch: why, as a sentence without a
-    /// dot.
+    /// A message, if it is neither `<version>_<name>`, `<version>-<name>` nor the name of a patch.
     pub fn parse(text: &str) -> Result<Self, String> {
         if let Some(patch) = patch::Patch::parse(text) {
             return Ok(Self::of_patch(text, patch));
@@ -56,7 +55,7 @@ impl Id {
         Ok(Self::numbered(text, version, digits))
     }
 
-    /// The id of this text, whose first so many bytes are the version.
+    /// Creates the id of a numbered migration; `digits` is the number of bytes of the version.
     pub(crate) fn numbered(text: &str, version: Version, digits: usize) -> Self {
         Self::Numbered(Numbered { text: text.to_owned(), version, digits })
     }
@@ -75,7 +74,7 @@ impl Id {
         }
     }
 
-    /// Its version; of a patch, both of its numbers as one.
+    /// Its version. For a patch, major and minor as one number.
     pub fn version(&self) -> Version {
         match self {
             Self::Numbered(id) => id.version,
@@ -83,7 +82,7 @@ impl Id {
         }
     }
 
-    /// Its name without the version: `create_users`. Of a patch, its description.
+    /// Its name without the version: `create_users`. For a patch, the description.
     pub fn name(&self) -> &str {
         match self {
             Self::Numbered(id) => &id.text[id.digits + 1..],
@@ -91,7 +90,7 @@ impl Id {
         }
     }
 
-    /// The database that it is for, where it says so.
+    /// The database in the name of a patch.
     pub fn database(&self) -> Option<&str> {
         match self {
             Self::Numbered(_) => None,
@@ -107,8 +106,8 @@ impl Id {
         }
     }
 
-    /// What cannot change of it: `billing.00000001.0002` of a patch, whose user and description may; otherwise all of
-    /// it. The test of a migration is found by it.
+    /// The part that identifies the migration: `billing.00000001.0002` of a patch, whose user and description may change;
+    /// otherwise the whole id. The migration's test is named by it.
     pub fn key(&self) -> &str {
         match self {
             Self::Numbered(id) => &id.text,
@@ -116,7 +115,7 @@ impl Id {
         }
     }
 
-    /// What one types to name it: its digits, `0007`; of a patch its key.
+    /// What a user types for it: its digits, `0007`, or a patch's key.
     pub fn word(&self) -> &str {
         match self {
             Self::Numbered(id) => &id.text[..id.digits],
@@ -124,7 +123,7 @@ impl Id {
         }
     }
 
-    /// Database and version: what migrations are sorted by.
+    /// Its database and version, by which migrations are sorted.
     pub fn place(&self) -> (Option<&str>, Version) {
         (self.database(), self.version())
     }

@@ -1,5 +1,5 @@
-//! Numbers: the next one of a folder, and new ones for drafts that stand in the wrong place. What is
-//! to be renamed is a value; the xtask does it.
+//! Finds the next number of a folder, and plans new numbers for drafts that are out of order. The xtask carries
+//! the plan out.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
@@ -14,62 +14,62 @@ use crate::id::Id;
 use crate::lockfile::{Line, LineState, Lockfile};
 use crate::time;
 
-/// A version and how a file name writes it.
+/// A version, and its digits in a file name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Next {
     /// The version.
     pub version: Version,
-    /// Its digits, as wide as the folder's others: `0007`; of a patch `00000001.0007`.
+    /// Its digits, as wide as those of the folder: `0007`; for a patch `00000001.0007`.
     pub digits: String,
 }
 
-/// Drafts with new numbers.
+/// A plan to renumber drafts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Renumbering {
-    /// The ids before and after.
+    /// The old and new ids.
     pub ids: Vec<(Id, Id)>,
-    /// The files before and after, tests included; no file is in the way of another when they are
-    /// renamed in this order.
+    /// The old and new files, tests included. Renamed in this order, no file overwrites another.
     pub renames: Vec<Rename>,
-    /// The lockfile afterwards, where there is one.
+    /// The new lockfile, if the folder has one.
     pub lockfile: Option<Lockfile>,
 }
 
-/// A file before and after.
+/// A file to rename.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rename {
-    /// The file that there is.
+    /// Its path.
     pub from: PathBuf,
-    /// What it is to be called.
+    /// Its new path.
     pub to: PathBuf,
-    /// The first as messages name it.
+    /// Its path as messages show it.
     pub shown_from: String,
-    /// The second as messages name it.
+    /// Its new path as messages show it.
     pub shown_to: String,
 }
 
-/// The version that a new migration gets. `now` is the time in seconds since 1970, for folders that
-/// are numbered by it.
+/// Returns the version of a new migration. `now` is the time in seconds since 1970, for folders that are
+/// numbered by timestamps.
 ///
 /// # Errors
 ///
-/// A message, where there is no number left, or a time is needed and `now` is `None`.
+/// A message, if no number is left, or if a time is needed and `now` is `None`.
 pub fn next_version(folder: &Folder, now: Option<i64>) -> Result<Next, String> {
     next_version_of(folder, None, now)
 }
 
-/// The version that a new migration of this database gets; `None` stands for a folder whose names do
-/// not say what they are for.
+/// Returns the version of a new migration of this database. `None` stands for a folder whose file names contain
+/// no database.
 ///
 /// # Errors
 ///
-/// As those of [`next_version`].
+/// The same as for [`next_version`].
 pub fn next_version_of(folder: &Folder, database: Option<&str>, now: Option<i64>) -> Result<Next, String> {
     let last = last(folder, |_| true);
     after(folder.policy.numbering, last.get(&database), now)
 }
 
-/// The last id of each database: of the migrations that count, and of those that are released, should a file be gone.
+/// Returns the last id of each database, among the folder's migrations and the released ones in the lockfile, whose
+/// file may be gone.
 fn last(folder: &Folder, counts: impl Fn(&Migration) -> bool) -> BTreeMap<Option<&str>, Id> {
     let files = folder.migrations.iter().filter(|migration| counts(migration));
     let released = folder.lockfile.iter().flat_map(Lockfile::lines).filter(|line| line.state != LineState::Draft);
@@ -83,7 +83,7 @@ fn last(folder: &Folder, counts: impl Fn(&Migration) -> bool) -> BTreeMap<Option
     last.into_iter().map(|(database, id)| (database, id.clone())).collect()
 }
 
-/// The number that follows that of this id.
+/// Returns the number after that of this id.
 fn after(numbering: Numbering, last: Option<&Id>, now: Option<i64>) -> Result<Next, String> {
     if numbering == Numbering::Encoded {
         let version = match last.filter(|last| last.database().is_some()) {
@@ -101,8 +101,8 @@ fn after(numbering: Numbering, last: Option<&Id>, now: Option<i64>) -> Result<Ne
         Numbering::Sequence | Numbering::Ordinal | Numbering::Encoded => false,
     };
     let (number, width) = if by_time {
-        let now = now.ok_or("the folder is numbered by time, and no time was given")?;
-        // Two in one second, or a clock that is behind: the next second that is free.
+        let now = now.ok_or("the folder is numbered by time, but no time was given")?;
+        // Two migrations in one second, or a slow clock: take the next free second.
         (following(now, number.unwrap_or(0)), 14)
     } else {
         let first = if numbering == Numbering::Ordinal { 0 } else { 1 };
@@ -113,19 +113,18 @@ fn after(numbering: Numbering, last: Option<&Id>, now: Option<i64>) -> Result<Ne
     Ok(Next { version, digits: format!("{:0width$}", version.get()) })
 }
 
-/// The time at or after `now` whose number is above `last`; `None` where `last` is not a time.
+/// Returns the first time from `now` on whose number is above `last`; `None` if `last` is not a time.
 fn following(now: i64, last: i64) -> Option<i64> {
     let time = time::number(now);
     if time > last { Some(time) } else { time::seconds(last).map(|seconds| time::number(seconds + 1)) }
 }
 
-/// New numbers for a draft, which moves behind all others, or without an id for all drafts that
-/// share a version with another migration, sort before a released one, or stand behind a gap where
-/// there must be none.
+/// Plans new numbers: for one draft, which moves after all others; or without an id for all drafts that share a
+/// version with another migration, sort before a released one, or follow a gap where there must be none.
 ///
 /// # Errors
 ///
-/// A message, where there is no such migration, it is released, or [`next_version`] has none.
+/// A message, if there is no such migration, it is released, or there is no next version.
 pub fn plan(folder: &Folder, id: Option<&str>, now: Option<i64>) -> Result<Renumbering, String> {
     let moving: Vec<&Migration> = match id {
         Some(id) => vec![one(folder, id)?],
@@ -155,16 +154,16 @@ pub fn plan(folder: &Folder, id: Option<&str>, now: Option<i64>) -> Result<Renum
     Ok(Renumbering { ids, renames, lockfile })
 }
 
-/// Makes a draft of a released migration whose number another released one has too, so that [`plan`] can move it.
-/// That is for one that no database has applied.
+/// Turns a released migration into a draft, so that [`plan`] can move it. Another released migration must have the
+/// same number, and no database may have applied this one.
 ///
 /// # Errors
 ///
-/// A message, where there is no such migration, or no other has its number.
+/// A message, if there is no such migration, or no other one has its number.
 pub fn thaw(folder: &mut Folder, id: &str) -> Result<(), String> {
     let migration = find(folder, id)?;
     if !migration.frozen {
-        return Err(format!("`{}` is a draft already: `--thaw` is for what is released", migration.id));
+        return Err(format!("`{}` is a draft already: `--thaw` is for released migrations", migration.id));
     }
     let place = (migration.database(), migration.version());
     let shares = |other: &&Migration| (other.database(), other.version()) == place && other.id != migration.id;
@@ -183,7 +182,7 @@ pub fn thaw(folder: &mut Folder, id: &str) -> Result<(), String> {
 fn one<'a>(folder: &'a Folder, id: &str) -> Result<&'a Migration, String> {
     let migration = find(folder, id)?;
     if migration.frozen {
-        return Err(format!("`{}` is released and keeps its number: databases know it by that", migration.id));
+        return Err(format!("`{}` is released and keeps its number, by which databases know it", migration.id));
     }
     Ok(migration)
 }
@@ -198,7 +197,7 @@ fn find<'a>(folder: &'a Folder, id: &str) -> Result<&'a Migration, String> {
     })
 }
 
-/// The drafts that must move.
+/// Returns the drafts that must move.
 fn misplaced(folder: &Folder) -> Vec<&Migration> {
     let databases: BTreeSet<Option<&str>> = folder.migrations.iter().map(Migration::database).collect();
     databases.into_iter().flat_map(|database| misplaced_of(folder, database)).collect()
@@ -211,7 +210,7 @@ fn misplaced_of<'a>(folder: &'a Folder, database: Option<&str>) -> Vec<&'a Migra
     let (mut moving, mut staying) = (Vec::new(), Vec::<Version>::new());
     let frozen: Vec<Version> =
         migrations.iter().filter(|migration| migration.frozen).map(|migration| migration.version()).collect();
-    // Where numbers follow each other, whatever stands behind a draft that moves moves up.
+    // In a sequence, everything after a moved draft moves up.
     let dense = matches!(folder.policy.numbering, Numbering::Sequence | Numbering::Ordinal);
     let first = if folder.policy.numbering == Numbering::Ordinal { 0 } else { 1 };
     for migration in migrations.into_iter().filter(|migration| !migration.frozen) {
@@ -339,7 +338,7 @@ mod tests {
         assert_eq!(next(Numbering::Any, Some("20230331140529_x"), None), "20230331140530");
         assert_eq!(next(Numbering::Timestamp, Some("20261120130000_x"), Some(1_795_179_600)), "20261120130001");
         assert_eq!(next(Numbering::Timestamp, Some("20261120135959_x"), Some(1_795_179_600)), "20261120140000");
-        assert_eq!(next(Numbering::Timestamp, None, None), "the folder is numbered by time, and no time was given");
+        assert_eq!(next(Numbering::Timestamp, None, None), "the folder is numbered by time, but no time was given");
     }
 
     fn rename(from: usize, to: usize) -> Rename {

@@ -1,5 +1,5 @@
-//! New files, as values: what `cargo xtask init` and `cargo xtask new-migration` write. The texts
-//! are those in `templates/`; nothing here touches a disk.
+//! The files that `cargo xtask init` and `cargo xtask new-migration` write, as values. Their texts come from
+//! `templates/`. Nothing here writes to disk.
 
 use include_dir::{Dir, include_dir};
 use lockgate_core::{Dialect, Dialects};
@@ -20,12 +20,12 @@ pub struct NewFile {
     pub content: String,
 }
 
-/// What kind of migration is wanted.
+/// The kind of a new migration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// An up and a down script.
     Reversible,
-    /// One script, with a directive that says why there is no way back.
+    /// One script, with a directive that says why there is no down script.
     OneWay,
     /// A Rust step with `up` and `down`.
     Rust,
@@ -33,7 +33,7 @@ pub enum Shape {
     OneWayRust,
 }
 
-/// What the test of a migration is written in.
+/// The language of a migration's test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TestLanguage {
     /// One file of Rust.
@@ -51,27 +51,27 @@ pub struct Owner {
     pub user: String,
 }
 
-/// What a new migration is to be.
+/// A new migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewMigration {
     /// The name of the folder's last component: `migrations`.
     pub folder: String,
     /// Its version, from [`renumber::next_version`](crate::renumber::next_version).
     pub version: Next,
-    /// How the folder numbers.
+    /// The folder's numbering.
     pub numbering: Numbering,
-    /// What else stands in the name of a patch; `None` under other numberings than `encoded`.
+    /// The other parts of a patch's name; `None` unless the numbering is `encoded`.
     pub owner: Option<Owner>,
     /// What it does, in words: `add email to users`.
     pub name: String,
     /// What it is made of.
     pub shape: Shape,
-    /// What its test is written in.
+    /// The language of its test.
     pub test: TestLanguage,
 }
 
 impl NewMigration {
-    /// Version and name as its files write them: `0002_add_email_to_users`, or `None` where the name
+    /// Version and name as its files write them: `0002_add_email_to_users`, or `None` if the name
     /// has no letter and no digit.
     pub fn id(&self) -> Option<Id> {
         let (digits, name) = (&self.version.digits, slug(&self.name)?);
@@ -82,7 +82,7 @@ impl NewMigration {
         Id::parse(&id).ok()
     }
 
-    /// Its files, or `None` where the name has no letter and no digit.
+    /// Its files, or `None` if the name has no letter and no digit.
     pub fn files(&self) -> Option<Vec<NewFile>> {
         let id = self.id()?;
         let templates: &[(&str, &str)] = match self.shape {
@@ -100,8 +100,8 @@ impl NewMigration {
     }
 }
 
-/// A name as file names write it: `add email to users` is `add_email_to_users`. `None` where there is
-/// no letter and no digit.
+/// Turns words into a file name: `add email to users` becomes `add_email_to_users`. Returns `None` if there is no
+/// letter and no digit.
 ///
 /// ```
 /// use lockgate_source::scaffold::slug;

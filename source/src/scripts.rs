@@ -1,5 +1,5 @@
-//! What a database can be given of a folder, for those who run it without its program, the replay and
-//! the trace: whether it can be run at all, and which statements of a script are sent.
+//! What the replay and the trace share, which run a folder without its program: whether the folder can be run, and
+//! which statements of a script are sent.
 
 use lockgate_core::table::BodyData;
 use lockgate_core::{Dialect, Statement, StatementFlags, Touch};
@@ -7,7 +7,7 @@ use lockgate_core::{Dialect, Statement, StatementFlags, Touch};
 use crate::folder::{Folder, Migration, Script};
 use crate::{Diagnostic, Severity};
 
-/// Errors of a folder that do not change what its scripts do on a database, or not on the next one.
+/// Errors that do not change what the scripts of a folder do on a database.
 const HARMLESS: [&str; 14] = [
     "bad-test",
     "broken-chain",
@@ -30,14 +30,14 @@ const HARMLESS: [&str; 14] = [
 pub struct Sql<'a> {
     /// The script.
     pub script: &'a Script,
-    /// Its statements; none where it was not read in that dialect.
+    /// Its statements; none if it was not read in that dialect.
     pub statements: &'a [Statement],
     /// What they do to tables.
     pub touches: &'a [Touch<String>],
 }
 
 impl<'a> Sql<'a> {
-    /// The statements of a script in this dialect; a Rust step has none.
+    /// Returns the statements of a script in this dialect, or `None` for a Rust step.
     pub fn of(script: &'a Script, dialect: Dialect) -> Option<Self> {
         match &script.body {
             BodyData::Sql { readings, .. } => {
@@ -52,23 +52,23 @@ impl<'a> Sql<'a> {
         }
     }
 
-    /// Whether it begins and ends transactions by itself.
+    /// Whether it begins or ends transactions itself.
     pub fn controls_transactions(&self) -> bool {
         self.statements.iter().any(|statement| statement.flags.contains(StatementFlags::CONTROLS_TRANSACTION))
     }
 }
 
-/// Whether the policy names this dialect: a folder that names none is for whatever its program uses.
+/// Whether the policy names this dialect.
 pub fn is_for(folder: &Folder, dialect: Dialect) -> bool {
     folder.policy.dialects.is_some_and(|dialects| dialects.contains(dialect))
 }
 
-/// Whether a folder in which this was found can be run.
+/// Whether a folder with these diagnostics can be run.
 pub fn can_run(found: &[Diagnostic]) -> bool {
     !found.iter().any(|diagnostic| diagnostic.severity == Severity::Error && !HARMLESS.contains(&diagnostic.code))
 }
 
-/// What was done, for people, of one of several databases that a folder is for.
+/// Adds the database's name to a summary, if the folder is for several databases.
 pub fn name_database(folder: &Folder, databases: usize, summary: String) -> String {
     match folder.databases()[..] {
         [database] if databases > 1 => format!("`{database}` {summary}"),
@@ -76,7 +76,7 @@ pub fn name_database(folder: &Folder, databases: usize, summary: String) -> Stri
     }
 }
 
-/// A note at these bytes of a script.
+/// Creates a note about a byte range of a script.
 pub fn note(
     code: &'static str,
     folder: &Folder,
@@ -88,7 +88,7 @@ pub fn note(
     Diagnostic { severity: Severity::Note, ..note }
 }
 
-/// The note that the replay or the trace, as its code says, ends before a Rust step.
+/// Creates the note that the replay or the trace, named by `code`, stops before a Rust step.
 pub fn ends_before(code: &'static str, folder: &Folder, migration: &Migration) -> Diagnostic {
     let up = &migration.up;
     let at = up.text.find("pub async fn up").map(|at| at..at + "pub async fn up".len());

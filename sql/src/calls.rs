@@ -1,8 +1,8 @@
-//! Which functions a statement of PostgreSQL calls that are not known to leave a session as it is.
+//! Whether a PostgreSQL statement calls a function that may change the session.
 
 use super::lexer::{Kind, Lexer, Token};
 
-/// Words of the language that stand before a parenthesis, with a blank before and behind each.
+/// Keywords that may precede a parenthesis, with a blank before and after each.
 const LANGUAGE: &str = " \
     all always and any array as asymmetric between bit bpchar brin btree by case cast char character check \
     coalesce columns conflict copy cube dec decimal default distinct else except exclude exists explain extract \
@@ -13,8 +13,8 @@ const LANGUAGE: &str = " \
     symmetric then time timestamp timestamptz timetz to treat trim union unique using values varbit varchar \
     varying when where with within ";
 
-/// Functions of the server's own that change nothing in a session, or what no script can rest on. What is
-/// missing here costs a run some time, and nothing else. Of `set_config` is asked how long it holds.
+/// Built-in functions that do not change the session in a way that a later script could notice. A function
+/// missing here only costs a run some time. Calls of `set_config` are examined elsewhere.
 const HARMLESS: &str = " \
     abs age array_agg array_append array_cat array_length array_position array_prepend array_remove \
     array_to_string ascii avg bit_length bool_and bool_or btrim cardinality ceil ceiling char_length chr \

@@ -1,4 +1,4 @@
-//! Which comments a text has, and where between them something else stands.
+//! Finds the comments in a script, and the tokens between them.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use lockgate_core::{Dialect, StatementKind};
 use super::lexer::{Kind, Lexer};
 use super::split;
 
-/// The comments of a text and what stands between them, by where they begin.
+/// Where the comments and the tokens of a script begin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
     /// Where each comment begins.
@@ -16,11 +16,11 @@ pub struct Layout {
     pub tokens: Vec<usize>,
 }
 
-/// Tells the comments of a text from what only looks like one: in a string, in a function's body, within a
-/// comment, in the data of a `COPY`.
+/// Finds the comments of a script. Skips what only looks like one: in a string, in a function's body, within
+/// another comment, or in the data of a `COPY`.
 pub fn layout(dialect: Dialect, text: &str) -> Layout {
     let statements = split::split(dialect, text).statements;
-    // What the lexer knows nothing of: a line of psql may have a single quotation mark, and data have anything.
+    // Ranges that the lexer cannot read: psql commands and COPY data may have unpaired quotation marks.
     let mut opaque: Vec<Range<usize>> = Vec::new();
     for statement in statements {
         match statement.data {

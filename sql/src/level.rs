@@ -1,13 +1,13 @@
-//! How serious the finding of a lint is.
+//! The level of a lint.
 
-/// How serious the finding of a lint is.
+/// The level of a lint: how serious its findings are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LintLevel {
-    /// An error.
+    /// Findings are errors.
     Deny,
-    /// A warning.
+    /// Findings are warnings.
     Warn,
-    /// Nothing.
+    /// Findings are not reported.
     Allow,
 }
 

@@ -1,5 +1,5 @@
-//! Bytes to tokens, for the three dialects at once: just enough to know where words, quotes and
-//! comments begin and end. Where statements end is the business of `split`.
+//! Turns text into tokens, in any of the three dialects: just enough to know where words, quotes and comments
+//! begin and end. `split` finds the ends of statements.
 
 use lockgate_core::Dialect;
 
@@ -8,19 +8,19 @@ use lockgate_core::Dialect;
 pub(super) enum Kind {
     /// A keyword or a name without quotes.
     Word,
-    /// Digits, and what is glued to them.
+    /// Digits, and letters directly after them.
     Number,
     /// A string: `'…'`, `E'…'`, `$tag$…$tag$`, in MySQL `"…"` too.
     Text,
     /// A quoted name: `"…"`, `` `…` ``, `[…]`.
     Name,
-    /// `;`, or what a `DELIMITER` line put in its place.
+    /// `;`, or the delimiter that a `DELIMITER` line set.
     Terminator,
     /// `(`.
     Open,
     /// `)`.
     Close,
-    /// `\` outside of quotes in PostgreSQL: psql's business.
+    /// `\` outside of quotes in PostgreSQL, which begins a psql command.
     Backslash,
     /// `/*!40101`: what follows is code for MySQL.
     CodeOpen,
@@ -32,7 +32,7 @@ pub(super) enum Kind {
     End,
 }
 
-/// A token and where it stands.
+/// A token and its byte range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Token {
     pub(super) kind: Kind,
@@ -40,7 +40,7 @@ pub(super) struct Token {
     pub(super) end: usize,
 }
 
-/// What the text ended in the middle of, and the bytes that opened it.
+/// A construct that the end of the text cut off, and the range of its opening token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unterminated {
     pub(super) what: Open,
@@ -48,7 +48,7 @@ pub(super) struct Unterminated {
     pub(super) end: usize,
 }
 
-/// A thing that wants an end.
+/// A construct that needs an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Open {
     Text,
@@ -57,16 +57,16 @@ pub(super) enum Open {
     Comment,
 }
 
-/// Reads tokens from a place in a text on.
+/// Reads tokens, starting anywhere in a text.
 #[derive(Clone, Debug)]
 pub(super) struct Lexer<'a> {
     bytes: &'a [u8],
     dialect: Dialect,
-    /// Where the next token is looked for.
+    /// Where the next token may begin.
     pub(super) pos: usize,
     /// The bytes of MySQL's `DELIMITER` where they are not `;`.
     pub(super) delimiter: Option<&'a [u8]>,
-    /// Where the `/*!` opened that we are in.
+    /// Where the `/*!` that is open began.
     pub(super) code: Option<usize>,
     /// Set once the end of the text was met in the middle of something.
     pub(super) unterminated: Option<Unterminated>,
@@ -77,8 +77,8 @@ const LETTER: u8 = 2;
 const DIGIT: u8 = 4;
 const DOLLAR: u8 = 8;
 
-/// What each byte may be part of. Every byte of a character beyond ASCII counts as a letter, as in
-/// all three servers, so that a token never ends inside of a character.
+/// The class of each byte. Bytes beyond ASCII count as letters, as in all three servers, so that a token never
+/// ends inside a character.
 const CLASS: [u8; 256] = {
     let mut class = [0; 256];
     let mut byte = 0;
@@ -122,12 +122,12 @@ impl<'a> Lexer<'a> {
         token.kind == Kind::Other && self.bytes[token.start] == byte
     }
 
-    /// The next token; behind the last one [`Kind::End`], as often as it is asked for.
+    /// Returns the next token; after the last one, [`Kind::End`] every time.
     pub(super) fn next(&mut self) -> Token {
         self.next_after(|_| {})
     }
 
-    /// The next token, and where each comment begins that stands before it.
+    /// Returns the next token, and calls `comment` with the start of each comment before it.
     pub(super) fn next_after(&mut self, comment: impl FnMut(usize)) -> Token {
         self.skip_trivia(comment);
         let start = self.pos;

@@ -30,7 +30,7 @@ pub(super) fn split(dialect: Dialect, text: &str) -> Split {
         splitter.problem(
             at..at + 1,
             "nul-byte",
-            "a NUL byte stands in the script, which no database takes",
+            "the script contains a NUL byte, which no database accepts",
             "remove it; a file full of them was saved as UTF-16: save it as UTF-8",
         );
     }
@@ -205,8 +205,8 @@ impl Splitter<'_> {
             self.problem(
                 from..first,
                 "copy-line-shared",
-                "something stands behind `COPY … FROM stdin;` on its line, where only the next line begins its data",
-                "put it on a line of its own, behind the line `\\.` that ends the data",
+                "something follows `COPY … FROM stdin;` on its line, but the data begin on the next line",
+                "put it on a line of its own, after the line `\\.` that ends the data",
             );
         }
         let data = text.len().min(first + 1);
@@ -273,7 +273,7 @@ impl Splitter<'_> {
             _ if word.len() > DELIMITER_MAX => self.problem(
                 range.clone(),
                 "delimiter-too-long",
-                "this delimiter is longer than the 15 bytes that MySQL's client takes",
+                "this delimiter is longer than the 15 bytes that the mysql client accepts",
                 "delete it: Lockgate finds the end of a compound statement without it",
             ),
             _ => self.lexer.delimiter = Some(&self.text.as_bytes()[at..at + word.len()]),
@@ -296,7 +296,7 @@ impl Splitter<'_> {
                 Open::Dollar => (
                     "unterminated-dollar-quote",
                     "this dollar quote has no end",
-                    "close it with the same tag, in the same letters",
+                    "close it with the same tag, including case",
                 ),
                 Open::Comment if self.dialect == Dialect::Postgres => (
                     "unterminated-comment",

@@ -1,11 +1,11 @@
-//! "Did you mean": the nearest of a few known words.
+//! Finds the known word that a misspelt word probably means.
 
-/// The nearest of the known words, if one is near enough that a typing mistake explains it.
+/// Returns the nearest of the known words, if it is close enough to be a typing mistake.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     near(word, known).first().copied()
 }
 
-/// The known words that are near enough that a typing mistake explains it, the nearest first.
+/// Returns the known words that are close enough to be a typing mistake, nearest first.
 pub fn near<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let word = word.to_lowercase();
     let length = word.chars().count();

@@ -1,10 +1,10 @@
-//! A cursor over the tokens of one statement, for those who want to know what it says.
+//! A cursor over the tokens of one statement, reading them as it goes.
 
 use lockgate_core::Dialect;
 
 use super::lexer::{Kind, Lexer, Token};
 
-/// A place among the tokens of a statement.
+/// A position among the tokens of a statement.
 #[derive(Clone, Debug)]
 pub(super) struct Words<'a> {
     pub(super) lexer: Lexer<'a>,
@@ -15,7 +15,7 @@ pub(super) struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    /// Stands at the first token behind `start`.
+    /// Starts at the first token after `start`.
     pub(super) fn new(dialect: Dialect, text: &'a str, start: usize) -> Self {
         let token = Token { kind: Kind::End, start, end: start };
         let mut words = Self { lexer: Lexer::new(dialect, text, start), dialect, start, text, token };
@@ -23,12 +23,12 @@ impl<'a> Words<'a> {
         words
     }
 
-    /// At the statement's first token again.
+    /// Returns a cursor at the statement's first token.
     pub(super) fn rewound(&self) -> Self {
         Self::new(self.dialect, self.text, self.start)
     }
 
-    /// Goes to the next token; marks of MySQL's `/*! … */` are passed over.
+    /// Moves to the next token, skipping the delimiters of MySQL's `/*! … */`.
     pub(super) fn next(&mut self) {
         self.token = self.lexer.next();
         while matches!(self.token.kind, Kind::CodeOpen | Kind::CodeClose) {
@@ -63,7 +63,7 @@ impl<'a> Words<'a> {
         inner.eq_ignore_ascii_case(name.as_bytes())
     }
 
-    /// Goes on where the token is this word.
+    /// Moves on if the token is this word, and returns whether it was.
     pub(super) fn take(&mut self, word: &str) -> bool {
         let is = self.is(word);
         if is {
@@ -72,7 +72,7 @@ impl<'a> Words<'a> {
         is
     }
 
-    /// Goes behind the first of these words.
+    /// Moves past the first of these words.
     pub(super) fn until(&mut self, words: &[&str]) {
         while !self.ended() && !self.is_any(words) {
             self.next();
@@ -80,8 +80,8 @@ impl<'a> Words<'a> {
         self.next();
     }
 
-    /// The value of an option within parentheses from here on: `(name = value)`, `(name value)`, or
-    /// `(name)`, which is true. Of the values only those that are asked for are told apart.
+    /// Returns the value of an option in parentheses from here on: `(name = value)`, `(name value)`, or `(name)`,
+    /// which is true. Returns one of `false`, `off`, `none`, `0`, or `true` for everything else.
     pub(super) fn option(mut self, name: &str) -> Option<&'static str> {
         let mut depth = 0_usize;
         let mut begins = false;
@@ -110,7 +110,7 @@ impl<'a> Words<'a> {
         None
     }
 
-    /// Goes behind a group of parentheses, where one begins here.
+    /// Moves past a group of parentheses, if one begins here.
     pub(super) fn skip_parentheses(&mut self) {
         let mut depth = 0_usize;
         while !self.ended() {

@@ -327,7 +327,7 @@ error[replay]: `0002_more` cannot be applied again after it was reverted: table 
 1 | DROP TABLE IF EXISTS mor;
   | ^^^^^^^^^^^^^^^^^^^^^^^^^
   |
-  = help: `0002_more.up.sql` makes the table `more`, and this script does not mention it
+  = help: `0002_more.up.sql` creates the table `more`, but this script does not mention it
   = help: add `DROP TABLE more`
 ";
     check(&scratch, 1, finding, "2 up");

@@ -142,15 +142,15 @@ const WAYS: &[Way] = &[
     ),
     (
         "copy-line-shared",
-        "put it on a line of its own, behind the line `\\.` that ends the data",
+        "put it on a line of its own, after the line `\\.` that ends the data",
         &[Edit("0001_fill_users.sql", " SELECT 1;", ""), Edit("0001_fill_users.sql", "\\.\n", "\\.\nSELECT 1;\n")],
     ),
     (
         "copy-out",
-        "delete it: a migration changes a database",
+        "delete it: the output of a migration is not shown",
         &[Write("0001_show_users.sql", "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")],
     ),
-    ("deleted", "bring it back from version control", &[Write(USERS, "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")]),
+    ("deleted", "restore it from version control", &[Write(USERS, "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")]),
     ("delimiter-missing", "delete it: Lockgate finds", &[Edit("0001_count.sql", "DELIMITER\n", "")]),
     ("delimiter-too-long", "delete it: Lockgate finds", &[Edit("0001_count.sql", "DELIMITER ----------------\n", "")]),
     (
@@ -168,7 +168,7 @@ const WAYS: &[Way] = &[
             "DROP TABLE archive.users;\nDROP SCHEMA archive",
         )],
     ),
-    ("drop-column", "drop it one release after the last program that names it", &[Person(DESIGN)]),
+    ("drop-column", "drop it one release after the last program that uses it", &[Person(DESIGN)]),
     ("drop-table", "drop it one release after the last program that uses it", &[Person(DESIGN)]),
     ("duplicate", "run `cargo xtask renumber 0001_create_users`", &[Type("cargo xtask renumber 0001_create_users")]),
     (
@@ -190,11 +190,11 @@ const WAYS: &[Way] = &[
         ],
     ),
     ("edited", "type `cargo xtask amend 0001 --reason \"why\"`", &[Type("cargo xtask amend 0001 --reason \"why\"")]),
-    ("empty-script", "write what it is to do", &[Write(USERS, "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")]),
+    ("empty-script", "write its statements", &[Write(USERS, "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")]),
     ("empty-script", "or delete it", &[Delete(USERS)]),
     (
         "empty-table",
-        "delete the rows that are meant with `DELETE … WHERE`",
+        "delete selected rows with `DELETE … WHERE`",
         &[Write("0002_forget_users.sql", "DELETE FROM users WHERE id < 7;\n")],
     ),
     (
@@ -247,7 +247,7 @@ const WAYS: &[Way] = &[
         "delete the directive",
         &[Write("0001_create_users.up.sql", "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")],
     ),
-    ("irreversible-down", "or delete the way down", &[Delete("0001_create_users.down.sql")]),
+    ("irreversible-down", "or delete the down script", &[Delete("0001_create_users.down.sql")]),
     (
         "lossy-down",
         "save it first, for example in a table of its own",
@@ -323,13 +323,13 @@ const WAYS: &[Way] = &[
         "write `-- lockgate: foreign-keys off` as the first line",
         &[First("0002_require_name.sql", "-- lockgate: foreign-keys off")],
     ),
-    ("rename", "add a column of the new name, write both for one release", &[Person(DESIGN)]),
+    ("rename", "add a column with the new name, write both for one release", &[Person(DESIGN)]),
     ("renamed", "give it its name back: `0001_create_users.sql`", &[Rename("0001_create_people.sql", USERS)]),
     ("repeated-directive", "delete one of them", &[Edit(USERS, "-- lockgate: role", "-- role")]),
     ("replay", "", &[Person("what fails on a database is SQL to correct, where the message points")]),
     (
         "set-not-null",
-        "let a check prove it before: `ALTER TABLE users ADD CONSTRAINT users_name_not_null CHECK (name IS NOT NULL) NOT VALID`",
+        "prove it with a check first: `ALTER TABLE users ADD CONSTRAINT users_name_not_null CHECK (name IS NOT NULL) NOT VALID`",
         &[
             Write(
                 "0002_require_name.sql",

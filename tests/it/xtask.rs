@@ -175,7 +175,7 @@ fn l3_the_test_of_a_new_migration_fails_until_it_is_written() {
     );
     std::fs::remove_file(scratch.path("app/build.rs")).unwrap();
     let (passes, said) = scratch.cargo(&["test", "--test", "migrations", "m0001"]);
-    assert!(!passes && said.contains("`SELECT 'what is so before 0001_add_foo' = 'not written yet'`"), "{said}");
+    assert!(!passes && said.contains("`SELECT 'what is true before 0001_add_foo' = 'not written yet'`"), "{said}");
     assert!(said.contains("`0001_add_foo` on SQLite: `before` fails before the migration [before]"), "{said}");
     assert!(said.contains("at app/tests/migrations/0001_add_foo.rs:"), "{said}");
 

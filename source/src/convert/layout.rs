@@ -1,4 +1,4 @@
-//! How other tools name their files: which version, name and way each path says.
+//! Reads the file names of other tools: version, name and direction.
 
 use std::collections::BTreeSet;
 
@@ -6,16 +6,16 @@ use crate::folder::name::{self, Kind};
 use crate::folder::policy::Numbering;
 use crate::folder::section::Direction;
 
-/// What a path says.
+/// The version, name and direction that a path contains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Named {
-    /// The folder that its migration belongs in, with a `/` at its end, or empty.
+    /// The directory of its migration, with a `/` at its end, or empty.
     pub(super) parent: String,
     version: Version,
-    /// The digits as they are to be written.
+    /// The digits of the version.
     digits: String,
     name: String,
-    pub(super) way: Option<Direction>,
+    pub(super) direction: Option<Direction>,
     /// Whether path and name stay as they are.
     pub(super) is_as_named: bool,
     pub(super) is_rust: bool,
@@ -24,7 +24,7 @@ pub(super) struct Named {
     patch: Option<String>,
 }
 
-/// What another tool orders its files by.
+/// The sort key of another tool.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Version {
     /// Numbers, the first of which counts most: `1.2` comes before `1.10`.
@@ -52,7 +52,7 @@ pub(super) struct Layout<'a> {
 const UPS: [&str; 5] = ["up", "do", "apply", "forward", "deploy"];
 const DOWNS: [&str; 5] = ["down", "undo", "revert", "rollback", "backward"];
 
-fn way(word: &str) -> Option<Direction> {
+fn direction(word: &str) -> Option<Direction> {
     let word = word.to_ascii_lowercase();
     match () {
         () if UPS.contains(&word.as_str()) => Some(Direction::Up),
@@ -77,7 +77,7 @@ impl<'a> Layout<'a> {
                 version: Version::Parts(vec![own.id.version().get().unsigned_abs()]),
                 digits: own.id[..digits].to_owned(),
                 name: own.id.name().to_owned(),
-                way: match own.kind {
+                direction: match own.kind {
                     Kind::Up => Some(Direction::Up),
                     Kind::Down => Some(Direction::Down),
                     Kind::OneWay | Kind::Rust => None,
@@ -109,16 +109,16 @@ impl<'a> Layout<'a> {
             && let Some(named) = own
                 .as_ref()
                 .map(of_own)
-                .filter(|named| named.way.is_none())
+                .filter(|named| named.direction.is_none())
                 .or_else(|| dated(stem).and_then(|parts| plain(parts, "")))
         {
-            return Ok(Named { parent: folder(above), way: Some(from), is_as_named: false, ..named });
+            return Ok(Named { parent: folder(above), direction: Some(from), is_as_named: false, ..named });
         }
         // `0001_users_up.sql` and `0001_users_down.sql`
         if let Some((base, from)) = self.paired(directory, stem)
             && let Some(named) = dated(base).and_then(|parts| plain(parts, directory))
         {
-            return Ok(Named { way: Some(from), ..named });
+            return Ok(Named { direction: Some(from), ..named });
         }
         if let Some(own) = &own {
             return Ok(of_own(own));
@@ -128,8 +128,8 @@ impl<'a> Layout<'a> {
         if matches!(lone.as_str(), "up" | "down" | "migration" | "migrate") {
             let (above, of) = directory.rsplit_once('/').unwrap_or(("", directory));
             let Some(named) = dated(of).and_then(|parts| plain(parts, above)) else { return Err(None) };
-            let from = way(&lone).or(Some(Direction::Up)).filter(|_| lone != "migration" && lone != "migrate");
-            return Ok(Named { way: from, ..named });
+            let from = direction(&lone).or(Some(Direction::Up)).filter(|_| lone != "migration" && lone != "migrate");
+            return Ok(Named { direction: from, ..named });
         }
         if let Some(found) = flyway(stem, directory) {
             return found;
@@ -138,19 +138,19 @@ impl<'a> Layout<'a> {
         let Some((digits, rest)) = dated(stem) else { return Err(None) };
         let (first, behind) = rest.split_once('.').unwrap_or((rest, ""));
         let (before, last) = rest.rsplit_once('.').unwrap_or(("", rest));
-        let (rest, from) = match (way(first), way(last)) {
+        let (rest, from) = match (direction(first), direction(last)) {
             (Some(from), _) if !behind.is_empty() || before.is_empty() && rest == first => (behind, Some(from)),
             (_, Some(from)) => (before, Some(from)),
             _ => (rest, None),
         };
         let named = plain((digits, rest), directory).ok_or(None)?;
-        Ok(Named { way: from, ..named })
+        Ok(Named { direction: from, ..named })
     }
 
     /// Of a directory such as `down`: the one above it, and the way, where the other way is there too.
     fn directed<'p>(&self, directory: &'p str) -> Option<(&'p str, Direction)> {
         let (above, word) = directory.rsplit_once('/').unwrap_or(("", directory));
-        let from = way(word)?;
+        let from = direction(word)?;
         let others = if from == Direction::Up { DOWNS } else { UPS };
         let has = |other: &&str| {
             let prefix = format!("{}{other}/", folder(above));
@@ -163,7 +163,7 @@ impl<'a> Layout<'a> {
     fn paired<'p>(&self, directory: &str, stem: &'p str) -> Option<(&'p str, Direction)> {
         let at = stem.rfind(['_', '-'])?;
         let (base, word) = (&stem[..at], &stem[at + 1..]);
-        let from = way(word)?;
+        let from = direction(word)?;
         let others = if from == Direction::Up { DOWNS } else { UPS };
         let has = |other: &&str| {
             let partner = format!("{}{base}{}{other}.sql", folder(directory), &stem[at..=at]);
@@ -198,7 +198,7 @@ fn dated(stem: &str) -> Option<(String, &str)> {
     (!digits.is_empty()).then(|| (digits, stem[end..].trim_start_matches(['_', '-', '.', ' '])))
 }
 
-/// How many digits a time has, to the second.
+/// The number of digits of a time to the second.
 const TIME_LEN: usize = 14;
 /// The first that diesel counts.
 const COUNT: &str = "0000";
@@ -210,7 +210,7 @@ fn plain((digits, rest): (String, &str), directory: &str) -> Option<Named> {
         version: Version::Parts(vec![version]),
         digits,
         name: good_name(rest),
-        way: None,
+        direction: None,
         is_as_named: false,
         is_rust: false,
         note: None,
@@ -247,11 +247,11 @@ fn flyway(stem: &str, directory: &str) -> Option<Result<Named, Option<String>>> 
     }
     let digits = if parts.len() == 1 { version } else { "0" };
     let named = plain((digits.to_owned(), name), directory)?;
-    let way = Some(if letter == 'U' { Direction::Down } else { Direction::Up });
-    Some(Ok(Named { version: Version::Parts(parts), way, ..named }))
+    let direction = Some(if letter == 'U' { Direction::Down } else { Direction::Up });
+    Some(Ok(Named { version: Version::Parts(parts), direction, ..named }))
 }
 
-/// Gives numbers to those that have none of their own, and to a way down the name of its way up.
+/// Numbers the files without a number, and gives each down script the name of its up script.
 pub(super) fn number(files: &mut [&mut Named]) {
     let has_parts = files.iter().any(|named| matches!(&named.version, Version::Parts(parts) if parts.len() > 1));
     let mut versions: BTreeSet<(Version, String)> = BTreeSet::new();
@@ -293,10 +293,10 @@ pub(super) fn number(files: &mut [&mut Named]) {
     // Undo scripts may be described otherwise than what they undo.
     let ups: Vec<(Version, String, String)> = files
         .iter()
-        .filter(|named| named.way != Some(Direction::Down))
+        .filter(|named| named.direction != Some(Direction::Down))
         .map(|named| (named.version.clone(), named.digits.clone(), named.name.clone()))
         .collect();
-    for named in files.iter_mut().filter(|named| named.way == Some(Direction::Down) && !named.is_as_named) {
+    for named in files.iter_mut().filter(|named| named.direction == Some(Direction::Down) && !named.is_as_named) {
         let of_it: Vec<_> = ups.iter().filter(|(version, ..)| *version == named.version).collect();
         if let [(_, digits, name)] = of_it.as_slice() {
             (named.digits, named.name) = (digits.clone(), name.clone());

@@ -68,11 +68,11 @@ pub static CODES: &[Entry] = &[
     ),
     entry(
         "bad-directive",
-        "A directive has a wrong argument, or does not belong in this file. A directive takes no argument, a reason in \
-         quotation marks, a rule and a reason, a duration with a unit, `off`, or a name. Some directives do not fit \
-         every file: a Rust step always runs in a transaction, a down script cannot be irreversible, and foreign keys \
-         are checked before a commit, which a script without a transaction does not have. Lockgate does not guess \
-         what was meant. Write the directive as the message shows.",
+        "A directive has a wrong argument, or does not belong in this file. A directive takes no argument, a reason \
+         in quotation marks, a rule and a reason, a duration with a unit, `off`, or a name. Some directives do not \
+         fit every file: a Rust step always runs in a transaction, a down script cannot be irreversible, and foreign \
+         keys are checked before a commit, which a script without a transaction does not have. Lockgate does not \
+         guess what was meant. Write the directive as the message shows.",
     ),
     entry(
         "bad-lockfile",
@@ -127,8 +127,8 @@ pub static CODES: &[Entry] = &[
         "blocking-constraint",
         "A foreign key or a check is added in a way that checks every row at once. Meanwhile a foreign key blocks \
          writes to both tables (SHARE ROW EXCLUSIVE), a check blocks reads and writes of its table (ACCESS \
-         EXCLUSIVE), and both locks are held until the commit. The same is true of a new column with a check, or with a \
-         default and a foreign key. With `NOT VALID` only new rows are checked and the lock is short. `VALIDATE \
+         EXCLUSIVE), and both locks are held until the commit. The same is true of a new column with a check, or with \
+         a default and a foreign key. With `NOT VALID` only new rows are checked and the lock is short. `VALIDATE \
          CONSTRAINT` in the next migration checks the old rows while others read and write.",
     ),
     entry(
@@ -154,10 +154,11 @@ pub static CODES: &[Entry] = &[
     ),
     entry(
         "blocking-unique",
-        "A constraint is added whose index is built while nobody can use the table. A unique constraint, a primary key \
-         and an exclusion constraint need an index. `ADD` builds it under an ACCESS EXCLUSIVE lock, and so does `ADD \
-         COLUMN` for a column that is a key: nobody can read or write the table until the commit. Build a unique index \
-         with CONCURRENTLY in a migration of its own, then add the constraint with `USING INDEX`, which is fast.",
+        "A constraint is added whose index is built while nobody can use the table. A unique constraint, a primary \
+         key and an exclusion constraint need an index. `ADD` builds it under an ACCESS EXCLUSIVE lock, and so does \
+         `ADD COLUMN` for a column that is a key: nobody can read or write the table until the commit. Build a unique \
+         index with CONCURRENTLY in a migration of its own, then add the constraint with `USING INDEX`, which is \
+         fast.",
     ),
     entry(
         "broken-chain",
@@ -183,15 +184,16 @@ pub static CODES: &[Entry] = &[
     ),
     entry(
         "copy-data",
-        "`COPY … FROM stdin` has its data inline, in a folder that is not for PostgreSQL alone. The data are the lines \
-         up to `\\.`, as in the output of pg_dump. Only PostgreSQL reads them, and Lockgate sends them only if the \
-         folder is declared for PostgreSQL: `dialects = [\"postgres\"]` in `migrations.toml`. Otherwise write INSERT \
-         statements.",
+        "`COPY … FROM stdin` has its data inline, in a folder that is not for PostgreSQL alone. The data are the \
+         lines up to `\\.`, as in the output of pg_dump. Only PostgreSQL reads them, and Lockgate sends them only if \
+         the folder is declared for PostgreSQL: `dialects = [\"postgres\"]` in `migrations.toml`. Otherwise write \
+         INSERT statements.",
     ),
     entry(
         "copy-line-shared",
         "Something follows `COPY … FROM stdin` on the same line. The data begin on the next line, so the rest of this \
-         line would be neither data nor a statement. Move it to a line of its own, after the `\\.` that ends the data.",
+         line would be neither data nor a statement. Move it to a line of its own, after the `\\.` that ends the \
+         data.",
     ),
     entry(
         "copy-out",
@@ -215,8 +217,8 @@ pub static CODES: &[Entry] = &[
     ),
     entry(
         "down-without-up",
-        "A down script has no up script of the same version and name. It reverts nothing and never runs. Under `down = \
-         \"required\"` this is an error; otherwise it is a warning, because folders from other tools contain such \
+        "A down script has no up script of the same version and name. It reverts nothing and never runs. Under `down \
+         = \"required\"` this is an error; otherwise it is a warning, because folders from other tools contain such \
          files. Give both scripts the same name, or delete this one.",
     ),
     entry(
@@ -230,16 +232,16 @@ pub static CODES: &[Entry] = &[
         "drop-column",
         "A column that is in use is dropped, with its data. No down script brings the data back. During a rollout, \
          programs of the previous release still run, and each of their statements that names the column fails. Drop \
-         the column one release after the last program that uses it, and say so with `-- lockgate: \
-         allow(drop-column) \"why\"`.",
+         the column one release after the last program that uses it, and say so with `-- lockgate: allow(drop-column) \
+         \"why\"`.",
     ),
     entry(
         "drop-table",
         "A table that is in use is dropped, with all its rows. No down script brings the rows back. During a rollout, \
          programs of the previous release still run. Drop the table one release after the last program that uses it, \
-         and say so with `-- lockgate: allow(drop-table) \"why\"`. Some tables are exempt: those whose rows the script \
-         has copied before, those replaced by a table of the same name that an earlier script has filled, and those \
-         that the script creates again from a query.",
+         and say so with `-- lockgate: allow(drop-table) \"why\"`. Some tables are exempt: those whose rows the \
+         script has copied before, those replaced by a table of the same name that an earlier script has filled, and \
+         those that the script creates again from a query.",
     ),
     entry(
         "duplicate",
@@ -286,16 +288,16 @@ pub static CODES: &[Entry] = &[
         "The statement works on an empty table and fails on one with rows. It passes every test on a fresh database \
          and stops the release. Give a NOT NULL column a default, or add it without `NOT NULL` and fill it. SQLite \
          cannot add a column with a computed default, a STORED column, or a column that refers to another table and \
-         has a default. If the lockfile shows that the table is released this is an error, otherwise a warning. Tables \
-         that the script has emptied are exempt, and so is MySQL, which makes up a value.",
+         has a default. If the lockfile shows that the table is released this is an error, otherwise a warning. \
+         Tables that the script has emptied are exempt, and so is MySQL, which makes up a value.",
     ),
     entry(
         "foreign-section",
         "A file contains both an up and a down script, divided by a comment of another tool. dbmate writes `-- \
          migrate:down`, goose `-- +goose Down`, node-pg-migrate `-- Down Migration`, and there are others. To a \
          database this is an ordinary comment: the whole file would run as one script, which drops at once what it \
-         creates. Lockgate wants two files, `0001_users.up.sql` and `0001_users.down.sql`. `cargo xtask init` shows how \
-         it would split the files of a folder, and `cargo xtask init --convert` splits them. A section without a \
+         creates. Lockgate wants two files, `0001_users.up.sql` and `0001_users.down.sql`. `cargo xtask init` shows \
+         how it would split the files of a folder, and `cargo xtask init --convert` splits them. A section without a \
          statement is accepted, and so is a script that the lockfile records as released.",
     ),
     entry(
@@ -303,8 +305,8 @@ pub static CODES: &[Entry] = &[
         "A script asks another tool for no transaction, but Lockgate runs it in one. dbmate reads `-- migrate:up \
          transaction:false`, goose `-- +goose NO TRANSACTION`, and there are others; Lockgate ignores such comments. \
          Write `-- lockgate: no-transaction` as the first line, which means the same, or delete the comment if a \
-         transaction does no harm. `foreign-transaction = \"allow\"` below `[lint]` silences this, and `\"deny\"` makes \
-         it an error.",
+         transaction does no harm. `foreign-transaction = \"allow\"` below `[lint]` silences this, and `\"deny\"` \
+         makes it an error.",
     ),
     entry(
         "gap",
@@ -316,15 +318,15 @@ pub static CODES: &[Entry] = &[
         "The up script creates an object that the down script does not mention. Neither the object's name nor that of \
          its table appears in the down script. So the object stays after a revert, and applying the migration again \
          fails. Objects that are dropped with another one need not be named: a partition with its table, a sequence \
-         with the column that owns it. A down script that only raises an error does not count as one: the migration is \
-         irreversible. Drop the object; or, if it should stay, write `-- lockgate: allow(incomplete-down) \"why\"` in \
-         the down script.",
+         with the column that owns it. A down script that only raises an error does not count as one: the migration \
+         is irreversible. Drop the object; or, if it should stay, write `-- lockgate: allow(incomplete-down) \"why\"` \
+         in the down script.",
     ),
     entry(
         "incomplete-test",
         "A test of a migration lacks `before` or `after`. Only both together prove something: what is true before the \
-         migration and not after it, and what is true after it and not before. In SQL they are `0002_x.before.sql` and \
-         `0002_x.after.sql`, each with at least one statement.",
+         migration and not after it, and what is true after it and not before. In SQL they are `0002_x.before.sql` \
+         and `0002_x.after.sql`, each with at least one statement.",
     ),
     entry(
         "irreversible-down",
@@ -334,16 +336,16 @@ pub static CODES: &[Entry] = &[
     ),
     entry(
         "lossy-down",
-        "The down script deletes rows: it drops a table or a column, or empties a table. Most down scripts do, so this \
-         is reported only if the policy asks for it: `lossy-down = \"warn\"` below `[lint]`.",
+        "The down script deletes rows: it drops a table or a column, or empties a table. Most down scripts do, so \
+         this is reported only if the policy asks for it: `lossy-down = \"warn\"` below `[lint]`.",
     ),
     entry(
         "merge-conflict",
-        "Two branches changed the lockfile, and the merge was not finished. `cargo xtask check --write` reads what the \
-         merge left, with or without conflict markers. It keeps everything that either branch has frozen, rewrites the \
-         file, and says which drafts `cargo xtask renumber` has to move. If both branches froze one migration with \
-         different texts, you decide: keep the line of the text that databases have. `cargo xtask init` sets up git to \
-         merge the lockfile by itself.",
+        "Two branches changed the lockfile, and the merge was not finished. `cargo xtask check --write` reads what \
+         the merge left, with or without conflict markers. It keeps everything that either branch has frozen, \
+         rewrites the file, and says which drafts `cargo xtask renumber` has to move. If both branches froze one \
+         migration with different texts, you decide: keep the line of the text that databases have. `cargo xtask \
+         init` sets up git to merge the lockfile by itself.",
     ),
     entry(
         "mismatched-names",
@@ -360,32 +362,32 @@ pub static CODES: &[Entry] = &[
     entry(
         "misplaced-directive",
         "A directive is not at the head of its file. Directives are comments above everything else. Further down they \
-         would silently have no effect: move it up. sqlx's `-- no-transaction` takes effect only at the very beginning \
-         of the file, as in sqlx itself.",
+         would silently have no effect: move it up. sqlx's `-- no-transaction` takes effect only at the very \
+         beginning of the file, as in sqlx itself.",
     ),
     entry(
         "missing-down",
-        "A migration has no down script, and the policy requires one. Under `down = \"required\"` each migration has a \
-         down script, or a function `down` in a Rust step, or a directive that says why there is none: `-- lockgate: \
-         irreversible \"why\"`.",
+        "A migration has no down script, and the policy requires one. Under `down = \"required\"` each migration has \
+         a down script, or a function `down` in a Rust step, or a directive that says why there is none: `-- \
+         lockgate: irreversible \"why\"`.",
     ),
     entry(
         "missing-test",
-        "A migration has no test, and the policy requires one. Under `tests = \"required\"` each migration has a file in \
-         `tests/migrations` of the package that embeds the folder, named like the migration. The test of a patch is \
-         named by its key, `billing.00000001.0002.rs`, which stays the same when the description changes. `cargo xtask \
-         new-test 7` writes the test of version 7, which fails until you fill it in.",
+        "A migration has no test, and the policy requires one. Under `tests = \"required\"` each migration has a file \
+         in `tests/migrations` of the package that embeds the folder, named like the migration. The test of a patch \
+         is named by its key, `billing.00000001.0002.rs`, which stays the same when the description changes. `cargo \
+         xtask new-test 7` writes the test of version 7, which fails until you fill it in.",
     ),
     entry(
         "missing-up",
-        "A Rust step has no function `up`. It needs `pub async fn up` at the top level of its file. With `down` alone it \
-         would do nothing when it is applied.",
+        "A Rust step has no function `up`. It needs `pub async fn up` at the top level of its file. With `down` alone \
+         it would do nothing when it is applied.",
     ),
     entry(
         "newer-grammar",
-        "A statement uses syntax that is newer than the servers. The policy names their release (`postgres = \"15\"`). \
-         The parser knows the newest syntax, but the server does not. Write it in the older way, or raise the release \
-         once no older server is left.",
+        "A statement uses syntax that is newer than the servers. The policy names their release (`postgres = \
+         \"15\"`). The parser knows the newest syntax, but the server does not. Write it in the older way, or raise \
+         the release once no older server is left.",
     ),
     entry(
         "no-such-folder",
@@ -394,15 +396,15 @@ pub static CODES: &[Entry] = &[
     ),
     entry(
         "not-a-folder",
-        "The macro names a file instead of a folder. It needs the folder that contains the migrations, relative to the \
-         directory of the crate's `Cargo.toml`.",
+        "The macro names a file instead of a folder. It needs the folder that contains the migrations, relative to \
+         the directory of the crate's `Cargo.toml`.",
     ),
     entry(
         "not-parsed",
-        "The syntax of a statement was not checked at compile time. It has more than 250 nested brackets, or a chain of \
-         thousands of operators, or more than a mebibyte of the script precedes it. Rows of constants in an INSERT, \
-         INSERTs of the same shape and the data of COPY do not count. Nothing is known to be wrong; if something is, the \
-         server will say so.",
+        "The syntax of a statement was not checked at compile time. It has more than 250 nested brackets, or a chain \
+         of thousands of operators, or more than a mebibyte of the script precedes it. Rows of constants in an \
+         INSERT, INSERTs of the same shape and the data of COPY do not count. Nothing is known to be wrong; if \
+         something is, the server will say so.",
     ),
     entry(
         "not-utf8",
@@ -411,20 +413,20 @@ pub static CODES: &[Entry] = &[
     ),
     entry(
         "nul-byte",
-        "A script contains a NUL byte. No database accepts one. Remove it; if the file is full of them, it was saved as \
-         UTF-16 and must be saved as UTF-8.",
+        "A script contains a NUL byte. No database accepts one. Remove it; if the file is full of them, it was saved \
+         as UTF-16 and must be saved as UTF-8.",
     ),
     entry(
         "outside-transaction",
         "The database refuses this statement inside a transaction, or ignores it there. SQLite ignores `PRAGMA \
          foreign_keys`; PostgreSQL refuses to add a value to an enum before release 12. A script runs inside a \
-         transaction unless its head says `-- lockgate: no-transaction`. A script without one is not rolled back if it \
-         fails halfway, so give the statement a migration of its own.",
+         transaction unless its head says `-- lockgate: no-transaction`. A script without one is not rolled back if \
+         it fails halfway, so give the statement a migration of its own.",
     ),
     entry(
         "plpgsql-syntax",
-        "The body of a PL/pgSQL function looks wrong. The parser for these bodies is less complete than that for SQL, so \
-         this is a warning. `plpgsql-syntax = \"deny\"` below `[lint]` makes it an error, and `-- lockgate: \
+        "The body of a PL/pgSQL function looks wrong. The parser for these bodies is less complete than that for SQL, \
+         so this is a warning. `plpgsql-syntax = \"deny\"` below `[lint]` makes it an error, and `-- lockgate: \
          allow(plpgsql-syntax) \"why\"` at the head of the file silences it.",
     ),
     entry(
@@ -436,81 +438,82 @@ pub static CODES: &[Entry] = &[
     ),
     entry(
         "rebuild-foreign-keys",
-        "A table that foreign keys refer to is rebuilt. In SQLite a table is changed by creating a new one, copying the \
-         rows and dropping the old one. With foreign keys on, `DROP TABLE` first deletes the rows of the table: rows of \
-         other tables that refer to them with `ON DELETE CASCADE` are silently deleted too, and other references make it \
-         fail. `-- lockgate: foreign-keys off` turns foreign keys off around the transaction, where SQLite allows it, \
-         and has them checked before the commit.",
+        "A table that foreign keys refer to is rebuilt. In SQLite a table is changed by creating a new one, copying \
+         the rows and dropping the old one. With foreign keys on, `DROP TABLE` first deletes the rows of the table: \
+         rows of other tables that refer to them with `ON DELETE CASCADE` are silently deleted too, and other \
+         references make it fail. `-- lockgate: foreign-keys off` turns foreign keys off around the transaction, \
+         where SQLite allows it, and has them checked before the commit.",
     ),
     entry(
         "rename",
         "A column or a table that is in use is renamed. During a rollout, programs of the previous release still run, \
-         and they use the old name. Add the new column beside the old one and switch over in two releases. For a renamed \
-         table, create a view with the old name.",
+         and they use the old name. Add the new column beside the old one and switch over in two releases. For a \
+         renamed table, create a view with the old name.",
     ),
     entry(
         "renamed",
         "A released migration has another name or version than it was released with. Databases know it by both, so \
-         restore its name. For a patch (`numbering = \"encoded\"`) only database, major and minor must stay; the rest of \
-         the name may change.",
+         restore its name. For a patch (`numbering = \"encoded\"`) only database, major and minor must stay; the rest \
+         of the name may change.",
     ),
     entry(
         "repeated-directive",
-        "A file has the same directive twice. A directive may appear once, and `allow` once for each rule: with two it \
-         would not be clear which one applies. Delete one.",
+        "A file has the same directive twice. A directive may appear once, and `allow` once for each rule: with two \
+         it would not be clear which one applies. Delete one.",
     ),
     entry(
         "replay",
-        "The migrations do not run on an empty SQLite database. If the policy names `sqlite`, `cargo xtask check` runs \
-         all scripts on a database in memory: each one up, down and up again, then the whole set down and up. What fails \
-         there fails on every new database: a missing table, a bad column, a view or trigger of a dropped table, a down \
-         script that does not undo everything. A problem in a released script is a warning, as the script cannot be \
-         edited: a new migration can repair what it left. The replay stops before a Rust step, a function or module that \
-         only the program has, and a statement about another file, and says so. A build script does the same with \
-         `lockgate_build::replay`. If a set needs tables that it does not create, skip the replay with `--no-replay`, or \
-         with `lockgate_build::check` in a build script.",
+        "The migrations do not run on an empty SQLite database. If the policy names `sqlite`, `cargo xtask check` \
+         runs all scripts on a database in memory: each one up, down and up again, then the whole set down and up. \
+         What fails there fails on every new database: a missing table, a bad column, a view or trigger of a dropped \
+         table, a down script that does not undo everything. A problem in a released script is a warning, as the \
+         script cannot be edited: a new migration can repair what it left. The replay stops before a Rust step, a \
+         function or module that only the program has, and a statement about another file, and says so. A build \
+         script does the same with `lockgate_build::replay`. If a set needs tables that it does not create, skip the \
+         replay with `--no-replay`, or with `lockgate_build::check` in a build script.",
     )
     .by_check_alone(),
     entry(
         "set-not-null",
-        "A column becomes NOT NULL, which scans every row. Nobody can read or write the table until the commit, because \
-         of an ACCESS EXCLUSIVE lock. If there is a valid constraint `CHECK (column IS NOT NULL)`, no row is scanned. Add \
-         such a constraint as `NOT VALID`, validate it in the next migration, which does not block others, then set NOT \
-         NULL and drop the check.",
+        "A column becomes NOT NULL, which scans every row. Nobody can read or write the table until the commit, \
+         because of an ACCESS EXCLUSIVE lock. If there is a valid constraint `CHECK (column IS NOT NULL)`, no row is \
+         scanned. Add such a constraint as `NOT VALID`, validate it in the next migration, which does not block \
+         others, then set NOT NULL and drop the check.",
     ),
     entry(
         "syntax",
         "A statement is not valid in the database's grammar. The server would refuse it when the migration runs. \
-         Lockgate reports the first mistake of each statement, and a small change that makes the statement valid if it \
-         finds one. It checks PostgreSQL with the grammar of its newest release and SQLite with SQLite's own. For MySQL \
-         and MariaDB it checks only quotes, comments, `DELIMITER`, compound bodies and brackets. In a folder without \
-         `dialects` this is a warning, and only if neither PostgreSQL nor SQLite accepts the script and nothing in it \
-         looks like MySQL. Released scripts are not checked again. To release an old broken script that no database runs \
-         any more, set `syntax = \"warn\"` below `[lint]` until it is released. If the server does accept a statement, \
-         `-- lockgate: allow(syntax) \"why\"` at the head of its file lets it pass; the policy can do so for the whole \
-         folder.",
+         Lockgate reports the first mistake of each statement, and a small change that makes the statement valid if \
+         it finds one. It checks PostgreSQL with the grammar of its newest release and SQLite with SQLite's own. For \
+         MySQL and MariaDB it checks only quotes, comments, `DELIMITER`, compound bodies and brackets. In a folder \
+         without `dialects` this is a warning, and only if neither PostgreSQL nor SQLite accepts the script and \
+         nothing in it looks like MySQL. Released scripts are not checked again. To release an old broken script that \
+         no database runs any more, set `syntax = \"warn\"` below `[lint]` until it is released. If the server does \
+         accept a statement, `-- lockgate: allow(syntax) \"why\"` at the head of its file lets it pass; the policy \
+         can do so for the whole folder.",
     ),
     entry(
         "table-rewrite",
-        "A whole table is rewritten while nobody can use it. `VACUUM FULL`, `CLUSTER`, `SET LOGGED`, `SET UNLOGGED`, `SET \
-         TABLESPACE` and `SET ACCESS METHOD` do so under an ACCESS EXCLUSIVE lock. A plain `VACUUM` does not; the others \
-         need a maintenance window.",
+        "A whole table is rewritten while nobody can use it. `VACUUM FULL`, `CLUSTER`, `SET LOGGED`, `SET UNLOGGED`, \
+         `SET TABLESPACE` and `SET ACCESS METHOD` do so under an ACCESS EXCLUSIVE lock. A plain `VACUUM` does not; \
+         the others need a maintenance window.",
     ),
     entry(
         "trace",
-        "The migrations do not run on an empty PostgreSQL database. If the policy names `postgres`, `cargo xtask check \
-         --trace` runs all up scripts in order on a throwaway server, and reports what each draft locks, rewrites and \
-         scans. What fails there fails on every new database: a missing table, a bad column, a statement in the wrong \
-         order. A problem in a released script is a warning, as the script cannot be edited. The trace stops before a \
-         Rust step, a COPY, or a missing extension, and says so. Its tables are empty, so it cannot find what depends on \
-         rows, or how long a statement takes. Correct the script at the place that the message shows.",
+        "The migrations do not run on an empty PostgreSQL database. If the policy names `postgres`, `cargo xtask \
+         check --trace` runs all up scripts in order on a throwaway server, and reports what each draft locks, \
+         rewrites and scans. What fails there fails on every new database: a missing table, a bad column, a statement \
+         in the wrong order. A problem in a released script is a warning, as the script cannot be edited. The trace \
+         stops before a Rust step, a COPY, or a missing extension, and says so. Its tables are empty, so it cannot \
+         find what depends on rows, or how long a statement takes. Correct the script at the place that the message \
+         shows.",
     )
     .by_check_alone(),
     entry(
         "transaction-control",
-        "A script begins, commits or rolls back a transaction itself. It runs inside the transaction that also records \
-         it, and would separate the two. Leave out `BEGIN` and `COMMIT`. A script that needs its own transactions says \
-         `-- lockgate: no-transaction`. Savepoints are allowed.",
+        "A script begins, commits or rolls back a transaction itself. It runs inside the transaction that also \
+         records it, and would separate the two. Leave out `BEGIN` and `COMMIT`. A script that needs its own \
+         transactions says `-- lockgate: no-transaction`. Savepoints are allowed.",
     ),
     entry(
         "unclosed-parenthesis",
@@ -526,14 +529,14 @@ pub static CODES: &[Entry] = &[
     ),
     entry(
         "unknown-directive",
-        "There is no directive with this name. Every comment that begins with `lockgate:` is a directive, and ignoring a \
-         misspelt one would mislead its author. Correct the name, or begin the comment with another word.",
+        "There is no directive with this name. Every comment that begins with `lockgate:` is a directive, and \
+         ignoring a misspelt one would mislead its author. Correct the name, or begin the comment with another word.",
     ),
     entry(
         "unknown-file",
-        "A file in the folder is not a migration. Lockgate must understand every file, except `README.md` and files that \
-         begin with a dot; otherwise a migration with a misspelt name would be silently skipped. Rename the file, or \
-         move it out of the folder.",
+        "A file in the folder is not a migration. Lockgate must understand every file, except `README.md` and files \
+         that begin with a dot; otherwise a migration with a misspelt name would be silently skipped. Rename the \
+         file, or move it out of the folder.",
     ),
     entry(
         "unknown-key",
@@ -541,41 +544,43 @@ pub static CODES: &[Entry] = &[
     ),
     entry(
         "unknown-rule",
-        "The policy, or an `allow`, names a rule that does not exist. It would silence or deny nothing. Only lints have \
-         levels: other errors cannot be silenced.",
+        "The policy, or an `allow`, names a rule that does not exist. It would silence or deny nothing. Only lints \
+         have levels: other errors cannot be silenced.",
     ),
     entry(
         "unknown-test",
-        "A test belongs to no migration. Files in `tests/migrations` whose names begin with a digit are tests, each named \
-         like its migration. A test with a misspelt name would never run. Rename it, or delete it with its migration.",
+        "A test belongs to no migration. Files in `tests/migrations` whose names begin with a digit are tests, each \
+         named like its migration. A test with a misspelt name would never run. Rename it, or delete it with its \
+         migration.",
     ),
     entry(
         "unlocked",
-        "A migration is not in the lockfile, or has another name there. The lockfile makes two branches conflict visibly \
-         if both add a migration. `cargo xtask new-migration` adds the line of a new migration at once; `cargo xtask \
-         check --write` adds missing lines.",
+        "A migration is not in the lockfile, or has another name there. The lockfile makes two branches conflict \
+         visibly if both add a migration. `cargo xtask new-migration` adds the line of a new migration at once; \
+         `cargo xtask check --write` adds missing lines.",
     ),
     entry(
         "unreadable",
-        "A file or folder cannot be read. Its permissions forbid it, or it is a broken or circular link. Leaving it out \
-         would change the set of migrations.",
+        "A file or folder cannot be read. Its permissions forbid it, or it is a broken or circular link. Leaving it \
+         out would change the set of migrations.",
     ),
     entry(
         "unsupported-alter",
         "The statement is valid in SQLite's grammar, but SQLite refuses it, or some releases do. SQLite never adds a \
-         column with `PRIMARY KEY` or `UNIQUE`. For a unique column, add it without the word and create a unique index; a \
-         primary key needs a rebuild of the table. `ADD CHECK`, `DROP CONSTRAINT` and `SET NOT NULL` came with SQLite \
-         3.53, so they are a warning: the replay of `cargo xtask check` shows what the workspace's own SQLite accepts.",
+         column with `PRIMARY KEY` or `UNIQUE`. For a unique column, add it without the word and create a unique \
+         index; a primary key needs a rebuild of the table. `ADD CHECK`, `DROP CONSTRAINT` and `SET NOT NULL` came \
+         with SQLite 3.53, so they are a warning: the replay of `cargo xtask check` shows what the workspace's own \
+         SQLite accepts.",
     ),
     entry(
         "unterminated-body",
-        "A body that begins with `BEGIN` or `CASE` has no `END`. The statements after it would belong to it and never run \
-         by themselves. Close it with `END;`.",
+        "A body that begins with `BEGIN` or `CASE` has no `END`. The statements after it would belong to it and never \
+         run by themselves. Close it with `END;`.",
     ),
     entry(
         "unterminated-comment",
-        "A comment that begins with `/*` has no `*/`. Everything after it would be a comment and not run. Close it; in \
-         PostgreSQL comments nest, and each needs its own end.",
+        "A comment that begins with `/*` has no `*/`. Everything after it would be a comment and not run. Close it; \
+         in PostgreSQL comments nest, and each needs its own end.",
     ),
     entry(
         "unterminated-copy-data",
@@ -584,8 +589,8 @@ pub static CODES: &[Entry] = &[
     ),
     entry(
         "unterminated-dollar-quote",
-        "A string that begins with `$tag$` has no second `$tag$`. The tags must match exactly, including case. Everything \
-         after the first one would be text and not run.",
+        "A string that begins with `$tag$` has no second `$tag$`. The tags must match exactly, including case. \
+         Everything after the first one would be text and not run.",
     ),
     entry(
         "unterminated-name",
@@ -593,13 +598,13 @@ pub static CODES: &[Entry] = &[
     ),
     entry(
         "unterminated-string",
-        "A string is not closed. Everything after its quotation mark would belong to it. Close it; a quotation mark inside \
-         a string is written twice.",
+        "A string is not closed. Everything after its quotation mark would belong to it. Close it; a quotation mark \
+         inside a string is written twice.",
     ),
     entry(
         "vanished-draft",
-        "The lockfile has a line for a draft whose file is gone. If it was deleted on purpose, `cargo xtask check --write` \
-         drops the line; if not, the file was not committed.",
+        "The lockfile has a line for a draft whose file is gone. If it was deleted on purpose, `cargo xtask check \
+         --write` drops the line; if not, the file was not committed.",
     ),
 ];
 

@@ -1,7 +1,7 @@
-//! A small wrong and a small right folder for each code, as `explain` shows them. A test writes
-//! each to a disk and reads it: the wrong one has the code, the right one has nothing.
+//! A small wrong folder and a right one for each code, as `cargo xtask explain` shows them. A test loads each: the
+//! wrong one has the code, the right one has no diagnostics.
 
-/// What a code looks like, and what to write instead.
+/// The example of one code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Example {
     /// The code of the catalogue.
@@ -13,24 +13,24 @@ pub struct Example {
 /// One file of an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct File {
-    /// Its path below the folder; `../` leads beside it.
+    /// Its path relative to the folder; may begin with `../`.
     pub path: &'static str,
-    /// When it says this.
+    /// When it has this text.
     pub when: When,
-    /// Its lines, without the last newline; empty where the file is gone.
+    /// Its text, without the last newline; empty if the file is gone.
     pub text: &'static str,
 }
 
-/// When a file of an example says what is shown.
+/// The time at which a file of an example has the text shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
     /// Now.
     Now,
-    /// When it was released: the lockfile records it so.
+    /// When it was released, so the lockfile records this text.
     Released,
-    /// When the lockfile got its line as a draft.
+    /// When it was added to the lockfile as a draft.
     Drafted,
-    /// It was there, and is gone.
+    /// The file is gone.
     Gone,
 }
 
@@ -52,7 +52,7 @@ impl Example {
 }
 
 impl When {
-    /// What stands behind a path of an example, in the table below and in what is shown.
+    /// The note after a path, in the table below and in what is shown.
     pub const fn suffix(self) -> &'static str {
         match self {
             Self::Now => "",
@@ -63,7 +63,7 @@ impl When {
     }
 }
 
-/// Cuts an example at its lines `# path`.
+/// Splits an example at its `# path` lines.
 fn files(text: &'static str) -> Vec<File> {
     let mut files = Vec::new();
     for section in text.strip_prefix("# ").unwrap_or(text).split("\n# ") {

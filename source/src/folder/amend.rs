@@ -1,5 +1,5 @@
-//! A released migration that no database could apply, put right: the lockfile gets the new checksums, and keeps
-//! those of before with the reason.
+//! Amends a released migration that no database has applied: the lockfile gets the new checksums, and keeps the old
+//! ones with the reason.
 
 use lockgate_core::Checksum;
 
@@ -7,22 +7,22 @@ use super::model::{Folder, Migration};
 use super::name::Kind;
 use crate::lockfile::{Amendment, LineState, Lockfile};
 
-/// A lockfile that records the text of now, and what it recorded before.
+/// The result of an amendment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Amended {
-    /// The lockfile as it is to be.
+    /// The new lockfile.
     pub lockfile: Lockfile,
-    /// What was recorded for the up script, and what is now.
+    /// The old and the new checksum of the up script.
     pub up: (Checksum, Checksum),
-    /// The same for the down script.
+    /// The old and the new checksum of the down script.
     pub down: (Option<Checksum>, Option<Checksum>),
 }
 
-/// Records the text that a released migration has now. The reason is in the lockfile afterwards, on one line.
+/// Records the current text of a released migration in the lockfile, with the reason on one line.
 ///
 /// # Errors
 ///
-/// A message, where the migration is a draft, its text is the one that is recorded, or there is no reason.
+/// A message, if the migration is a draft, its text has not changed, or the reason is empty.
 pub fn amend(folder: &Folder, migration: &Migration, reason: &str) -> Result<Amended, String> {
     let id = &migration.id;
     let reason = reason.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());

@@ -1,6 +1,6 @@
-//! Which databases a package is for, as its `Cargo.toml` says: the features with which it depends on
-//! `lockgate`, or on `sqlx` where it does not name any there. The macro, the build script and the xtask all
-//! ask here, so that they say the same whatever else of a workspace is built along with the package.
+//! Which databases a package uses, read from its `Cargo.toml`: the features of its dependency `lockgate`, or of `sqlx`
+//! if that has none. The macro, the build script and the xtask all use this, so they agree whatever else of the
+//! workspace is built.
 
 use std::path::Path;
 
@@ -15,7 +15,8 @@ use crate::{Diagnostic, Severity};
 
 /// The manifest of a package.
 pub(super) const MANIFEST: &str = "Cargo.toml";
-/// The databases that the package in this directory asks for; none where its manifest names none.
+
+/// Returns the databases that the package in this directory uses, as far as its manifest names them.
 pub fn of_package(directory: &Path) -> Dialects {
     let manifest = |directory: &Path| read::text(&directory.join(MANIFEST), MANIFEST).unwrap_or_default();
     let own = manifest(directory);
@@ -25,7 +26,7 @@ pub fn of_package(directory: &Path) -> Dialects {
     asked_for(&own, root.as_deref().unwrap_or(&own))
 }
 
-/// What a manifest asks for; `root` is that of its workspace.
+/// Returns the databases that a manifest names; `root` is the manifest of its workspace.
 fn asked_for(manifest: &str, root: &str) -> Dialects {
     let (manifest, _) = DeTable::parse_recoverable(manifest);
     let (root, _) = DeTable::parse_recoverable(root);
@@ -86,14 +87,14 @@ fn list<'t>(table: &'t Table<'_>, key: &str) -> impl Iterator<Item = &'t str> {
     array.into_iter().flatten().filter_map(|item: &Spanned<DeValue<'_>>| item.get_ref().as_str())
 }
 
-/// Takes over the only database that there is, where the policy names none.
+/// Sets the dialect to the package's only database, if the policy names none.
 pub(super) fn assume(folder: &mut Folder, backends: Dialects) {
     if folder.policy.dialects.is_none() && backends.iter().count() == 1 {
         folder.policy.dialects = Some(backends);
     }
 }
 
-/// What is not checked in a folder that does not say which of several databases it is for.
+/// Warns about a folder that does not say which of several databases it is for.
 pub(super) fn check(folder: &Folder, backends: Dialects) -> Option<Diagnostic> {
     let is_checked = folder.policy.dialects.is_some() || folder.migrations.iter().all(|migration| migration.frozen);
     if is_checked || backends.iter().count() < 2 {

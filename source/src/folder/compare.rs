@@ -1,4 +1,4 @@
-//! Every difference between a folder and its lockfile, told with the way out.
+//! Compares a folder with its lockfile.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::Diagnostic;
 use crate::diagnostic::shell_word;
 use crate::lockfile::{FILE, Line, LineState, Lockfile};
 
-/// Every difference between a folder and its lockfile. `text` is the lockfile's.
+/// Reports every difference between a folder and its lockfile; `text` is the lockfile's text.
 pub fn compare(folder: &Folder, lockfile: &Lockfile, text: &str) -> Vec<Diagnostic> {
     let lines = text.split_inclusive('\n').scan(0, |at, line| {
         let start = std::mem::replace(at, *at + line.len());
@@ -34,7 +34,7 @@ pub fn compare(folder: &Folder, lockfile: &Lockfile, text: &str) -> Vec<Diagnost
     }
     for migration in &folder.migrations {
         let newest = newest.get(&migration.database()).map(|line| line.id.version());
-        // A duplicate and a misordered one have an error of their own, and one way out.
+        // A duplicate or misordered migration already has an error, and one fix is enough.
         let other_error = Some(migration.version()) < newest || order::is_duplicate(folder, migration);
         if lockfile.find(&migration.id).is_none() && !comparison.taken.contains(migration.id.as_str()) && !other_error {
             comparison.file_alone(migration);
@@ -50,7 +50,7 @@ struct Comparison<'a> {
     /// Where each line of the text begins.
     lines: HashMap<&'a str, usize>,
     diagnostics: Vec<Diagnostic>,
-    /// Migrations that are what a line's migration was renamed to.
+    /// Migrations that a released one was renamed to.
     taken: HashSet<&'a str>,
 }
 
@@ -159,7 +159,7 @@ impl Comparison<'_> {
         );
     }
 
-    /// The diagnostic at the line of the lockfile.
+    /// Points a diagnostic at a line of the lockfile.
     fn at_line(&self, error: Diagnostic, line: &Line) -> Diagnostic {
         let rendered = line.render();
         match self.lines.get(rendered.as_str()) {

@@ -1,5 +1,5 @@
-//! Directives: comments at the head of a script that say how it is to be run. The one table
-//! [`DIRECTIVES`] makes the reader, the "did you mean" and the manual.
+//! Directives: comments at the head of a script that say how to run it. The parser, the suggestions and the
+//! guide all use the table [`DIRECTIVES`].
 
 use std::ops::Range;
 use std::time::Duration;
@@ -10,20 +10,20 @@ use super::rule as rules;
 use crate::Diagnostic;
 use crate::sql::{self, suggest};
 
-/// One row of the table of directives.
+/// A row of the table of directives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Directive {
     /// The word after `-- lockgate:`.
     pub name: &'static str,
-    /// What follows the word.
+    /// The argument after the word.
     pub argument: Argument,
     /// What it does, in one sentence.
     pub doc: &'static str,
-    /// How it is written, without the comment's beginning.
+    /// An example, without the comment marker.
     pub example: &'static str,
 }
 
-/// What follows the name of a directive.
+/// The argument of a directive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Argument {
     /// Nothing.
@@ -40,7 +40,7 @@ pub enum Argument {
     Name,
 }
 
-/// Every directive there is.
+/// Every directive.
 pub const DIRECTIVES: [Directive; 7] = [
     Directive {
         name: "no-transaction",
@@ -57,7 +57,7 @@ pub const DIRECTIVES: [Directive; 7] = [
     Directive {
         name: "allow",
         argument: Argument::RuleAndReason,
-        doc: "this lint is silent for this script, for this reason",
+        doc: "this lint does not report in this script, for this reason",
         example: "allow(drop-column) \"nothing reads it since 1.4\"",
     },
     Directive {
@@ -86,7 +86,7 @@ pub const DIRECTIVES: [Directive; 7] = [
     },
 ];
 
-/// What the head of a script asks for, and where it says so.
+/// The directives of a script, with their byte ranges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Directives {
     /// `no-transaction`
@@ -105,7 +105,7 @@ pub struct Directives {
     pub role: Option<String>,
 }
 
-/// How comments begin in a script.
+/// The comment marker of a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comment {
     /// `--`, as in SQL.
@@ -125,8 +125,8 @@ impl Comment {
 
 const PREFIX: &str = "lockgate:";
 
-/// Reads the directives at the head of a script, which ends at the first line that is neither blank
-/// nor a comment. `file` is how messages name the script.
+/// Reads the directives at the head of a script. The head ends at the first line that is neither blank nor a
+/// comment. `file` is the script's path in messages.
 pub fn parse(text: &str, file: &str, comment: Comment) -> (Directives, Vec<Diagnostic>) {
     let mut reader =
         Reader { text, file, comment, found: Directives::default(), seen: Vec::new(), diagnostics: Vec::new() };
@@ -184,7 +184,7 @@ impl Reader<'_> {
         let body = &self.text[start..end];
         if self.comment == Comment::Sql && body == "no-transaction" && self.found.no_transaction.is_none() {
             let message =
-                "`-- no-transaction` has no effect here: in sqlx too it has one only at the very beginning of the file";
+                "`-- no-transaction` has no effect here: as in sqlx, it has one only at the very beginning of the file";
             self.diagnostics.push(
                 Diagnostic::warning("misplaced-directive", self.file, message)
                     .at(self.text, start..end, "")
@@ -201,8 +201,7 @@ impl Reader<'_> {
                 let directive = rest.trim_start();
                 self.directive(directive, start + body.len() - directive.len());
             }
-            // Prose may begin with the name of this tool; what has a directive's name behind it
-            // is no prose.
+            // Prose may begin with the name of this tool, but not if a directive's name follows it.
             None => {
                 let word = rest.split([' ', '\t', '(']).next().unwrap_or_default();
                 if DIRECTIVES.iter().any(|directive| directive.name == word) {
@@ -233,7 +232,7 @@ impl Reader<'_> {
                 }
             };
             let message = if name.is_empty() {
-                "a directive has a name behind the colon".to_owned()
+                "a directive has a name after the colon".to_owned()
             } else {
                 format!("there is no directive `{name}`")
             };
@@ -262,8 +261,7 @@ impl Reader<'_> {
         self.seen.push(key);
     }
 
-    /// Takes over what the directive says. Gives the rule of an `allow`, which may stand there more
-    /// than once.
+    /// Stores the directive. Returns the rule of an `allow`, which may appear once for each rule.
     fn value(&mut self, directive: Directive, value: &str, range: Range<usize>) -> Result<String, String> {
         match directive.argument {
             Argument::Nothing => {
@@ -303,7 +301,7 @@ impl Reader<'_> {
             }
             Argument::Off => {
                 if value != "off" {
-                    return Err("can only be `off`: enforcing them is what happens without it".to_owned());
+                    return Err("can only be `off`: without the directive they are enforced".to_owned());
                 }
                 self.found.foreign_keys_off.get_or_insert(range);
             }
@@ -318,7 +316,7 @@ impl Reader<'_> {
         Ok(String::new())
     }
 
-    /// Directives behind the head, which would have no effect.
+    /// Reports directives below the head, which would have no effect.
     fn misplaced(&mut self, head_end: usize) {
         let mut from = head_end;
         while let Some(found) = self.text[from..].find(PREFIX) {
@@ -416,8 +414,8 @@ mod tests {
         assert!(read("\u{feff}-- no-transaction because\nVACUUM;").no_transaction.is_some());
         check(
             "\n-- no-transaction\nVACUUM;",
-            "2:4 misplaced-directive: `-- no-transaction` has no effect here: in sqlx too it has one only at the very \
-             beginning of the file: write `-- lockgate: no-transaction`, which may stand anywhere in the head",
+            "2:4 misplaced-directive: `-- no-transaction` has no effect here: as in sqlx, it has one only at the \
+             very beginning of the file: write `-- lockgate: no-transaction`, which may stand anywhere in the head",
         );
         assert!(read("-- lockgate: no-transaction\nVACUUM;").no_transaction.is_some());
     }
@@ -447,7 +445,7 @@ mod tests {
         );
         check(
             "-- lockgate:\n",
-            "1:13 unknown-directive: a directive has a name behind the colon: the directives are \
+            "1:13 unknown-directive: a directive has a name after the colon: the directives are \
              `no-transaction`, `irreversible`, `allow`, `lock-timeout`, `statement-timeout`, `foreign-keys`, `role`",
         );
     }
@@ -489,7 +487,7 @@ mod tests {
             ),
             (
                 "foreign-keys on",
-                "1:27 bad-directive: `foreign-keys` can only be `off`: enforcing them is what happens without it: write it like `-- lockgate: foreign-keys off`",
+                "1:27 bad-directive: `foreign-keys` can only be `off`: without the directive they are enforced: write it like `-- lockgate: foreign-keys off`",
             ),
             (
                 "role a b",

@@ -1,4 +1,4 @@
-//! A folder as the macro embeds it: the texts, their paths and the table.
+//! Encodes a folder for the macro to embed: texts, paths and the table of migrations.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ use crate::checksum;
 pub struct Embedded {
     /// Paths and table.
     pub encoded: Encoded,
-    /// The SQL files whose texts are to be laid in a row, in this order.
+    /// The SQL files, in the order in which their texts are concatenated.
     pub texts: Vec<EmbeddedText>,
     /// The Rust steps.
     pub rust_steps: Vec<RustStep>,
@@ -48,7 +48,7 @@ pub struct RustStep {
 }
 
 impl Folder {
-    /// The folder as a set, without the macro: for tests and tools. Its memory is never freed. `application` is the
+    /// Returns the folder as a set, without the macro: for tests and tools. Its memory is never freed. `application` is the
     /// name and the version of the program, with a blank between them.
     ///
     /// # Panics
@@ -61,12 +61,12 @@ impl Folder {
         Set::from_parts(shown, application, texts.leak(), encoded.paths.leak(), table)
     }
 
-    /// What the macro emits.
+    /// Encodes the folder.
     ///
     /// # Panics
     ///
-    /// Where [`load`](super::load) found errors: two migrations of one version, or texts of more than 4 GiB; and
-    /// where it is for several databases and [`choose`](Self::choose) has not chosen one.
+    /// If [`load`](super::load) found errors, such as two migrations of one version or texts of more than 4 GiB, or if
+    /// the folder is for several databases and [`choose`](Self::choose) was not called.
     pub fn encode(&self) -> Embedded {
         let mut texts = Vec::new();
         let mut rust_steps = Vec::new();

@@ -1,4 +1,4 @@
-//! What of a folder is released: its migrations marked by the lockfile, drafts added to it, drafts frozen in it.
+//! Marks the released migrations of a folder, adds drafts to the lockfile, and freezes drafts in it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,7 +9,7 @@ use super::name::Kind;
 use crate::id::Id;
 use crate::lockfile::{Line, LineState, Lockfile};
 
-/// Marks the migrations that are released.
+/// Marks the migrations that the lockfile records as released.
 pub(super) fn mark(lockfile: &Lockfile, migrations: &mut [Migration]) {
     for line in &lockfile.lines {
         let LineState::Frozen { up, .. } = line.state else { continue };
@@ -18,8 +18,8 @@ pub(super) fn mark(lockfile: &Lockfile, migrations: &mut [Migration]) {
         let end = migrations.partition_point(|known| (known.database(), known.version()) <= place);
         let of_it = &mut migrations[start..end];
         let named = of_it.iter().position(|migration| migration.id == line.id);
-        // A patch may have another name by now. Should there be two of its key, which is an error,
-        // it is the one that has the text of then.
+        // A patch may have been renamed. If two have its key, which is an error, take the one whose text has not
+        // changed.
         let by_key = || place.0.map(|_| of_it.iter().position(|m| m.up.checksum == Some(up)).unwrap_or(0));
         if let Some(migration) = named.or_else(by_key).and_then(|index| of_it.get_mut(index)) {
             migration.frozen = true;
@@ -28,15 +28,15 @@ pub(super) fn mark(lockfile: &Lockfile, migrations: &mut [Migration]) {
     }
 }
 
-/// The ids of the migrations that released ones were renamed to.
+/// Returns the new ids of released migrations that were renamed.
 pub(super) fn renames<'a>(lockfile: &Lockfile, folder: &'a Folder) -> HashSet<&'a str> {
     let unknown = Unknown::of(folder, lockfile);
     let orphans = lockfile.lines.iter().filter(|line| line.is_frozen() && folder.find(&line.id).is_none());
     orphans.filter_map(|line| unknown.renamed(line)).map(|to| to.id.as_str()).collect()
 }
 
-/// The migrations of a folder that its lockfile does not know, by what a line without a file may be renamed to.
-/// Each is looked up, as all files of a folder may have been renamed.
+/// The migrations of a folder that are not in its lockfile, indexed by version and by text, to find the new name of a
+/// lockfile line without a file.
 pub(super) struct Unknown<'a> {
     by_place: HashMap<(Option<&'a str>, Version), &'a Migration>,
     by_text: HashMap<Checksum, &'a Migration>,
@@ -54,7 +54,7 @@ impl<'a> Unknown<'a> {
         unknown
     }
 
-    /// What the migration of a line without a file is called now: the one of the same version, or the one with
+    /// Returns the migration that a line without a file was renamed to: the one with the same version, or the one with
     /// the same text.
     pub(super) fn renamed(&self, line: &Line) -> Option<&'a Migration> {
         let same_text = || match line.state {
@@ -65,8 +65,8 @@ impl<'a> Unknown<'a> {
     }
 }
 
-/// The lockfile with a line for every draft of the folder, and without lines of drafts that are
-/// gone. What is released stays as it was recorded.
+/// Returns the lockfile with a line for every draft of the folder, and without lines of deleted drafts. Frozen lines
+/// stay as they are.
 pub fn with_drafts(folder: &Folder, old: Option<&Lockfile>) -> Lockfile {
     let frozen = old.into_iter().flat_map(|old| old.lines().iter().filter(|line| line.is_frozen()).cloned());
     let mut lines: Vec<Line> = frozen.collect();
@@ -79,8 +79,8 @@ pub fn with_drafts(folder: &Folder, old: Option<&Lockfile>) -> Lockfile {
     Lockfile::of(lines)
 }
 
-/// The lockfile with every migration of the folder released. What was released before keeps the
-/// checksums that were recorded then, and gets one for a down script that came later.
+/// Returns the lockfile with every migration of the folder frozen. Frozen lines keep their checksums, and get one for a
+/// down script that was added later.
 pub fn freeze(folder: &Folder, old: Option<&Lockfile>) -> Lockfile {
     let mut lockfile = with_drafts(folder, old);
     for line in &mut lockfile.lines {

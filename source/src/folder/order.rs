@@ -1,4 +1,4 @@
-//! Which files make a migration, and whether the migrations follow each other as they should.
+//! Groups files into migrations, and checks the order of the migrations.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use crate::{Diagnostic, Policy, Severity};
 
 type File = (Name, ReadScript);
 
-/// Puts the files of each migration together; the result is in ascending order of version and id.
+/// Groups the files of each migration; the result is sorted by database, version and id.
 pub(super) fn group(shown: &str, policy: &Policy, mut files: Vec<File>) -> (Vec<Migration>, Vec<Diagnostic>) {
     files.sort_by(|(a, read_a), (b, read_b)| {
         (a.id.database(), a.id.version(), &a.id, a.kind, &read_a.script.path).cmp(&(
@@ -44,7 +44,7 @@ pub(super) fn group(shown: &str, policy: &Policy, mut files: Vec<File>) -> (Vec<
 struct Grouper<'a> {
     shown: &'a str,
     migrations: Vec<Migration>,
-    /// Down scripts to which there is no up script.
+    /// Down scripts without an up script.
     alone: Vec<File>,
     diagnostics: Vec<Diagnostic>,
 }
@@ -59,7 +59,7 @@ impl Grouper<'_> {
         let (downs, ups): (Vec<File>, Vec<File>) = files.into_iter().partition(|(name, _)| name.kind == Kind::Down);
         let mut downs = self.distinct(downs);
         let ups = self.distinct(ups);
-        // `0001_a.up.sql` and `0001_b.down.sql` alone are a pair with a slip of the pen.
+        // `0001_a.up.sql` and `0001_b.down.sql` alone are a pair with a misspelt name.
         let slip = matches!((ups.as_slice(), downs.as_slice()), ([(up, _)], [(down, _)]) if up.id != down.id);
         for (name, up) in ups {
             let at = downs.iter().position(|(down, _)| slip || down.id == name.id);
@@ -69,8 +69,8 @@ impl Grouper<'_> {
         self.alone.extend(downs);
     }
 
-    /// A down script alone is never run. Published folders have some, and no other tool minds: where
-    /// the policy asks for no down scripts it is said and not refused.
+    /// Reports down scripts without an up script, which never run. Published folders have some, and other tools accept
+    /// them, so it is an error only if the policy requires down scripts.
     fn downs_alone(&mut self, down: Need) {
         let mut without_down: HashMap<&str, &str> = HashMap::new();
         for migration in self.migrations.iter().filter(|migration| migration.down.is_none()) {
@@ -92,7 +92,7 @@ impl Grouper<'_> {
         self.diagnostics.extend(diagnostics);
     }
 
-    /// One file an id: the first, and a diagnostic for each other.
+    /// Keeps the first file of each id, and reports the others.
     fn distinct(&mut self, files: Vec<File>) -> Vec<File> {
         let mut distinct: Vec<File> = Vec::with_capacity(1);
         for (name, read) in files {
@@ -127,7 +127,7 @@ impl Grouper<'_> {
                     .help(format!("rename this file to `{}.down.sql`", name.id)),
             );
         } else if name.kind == Kind::OneWay {
-            // sqlx runs and reverts such a pair, so it is only said that the name misleads.
+            // sqlx runs and reverts such a pair, so this is only a warning about the misleading name.
             let message = format!("`{up_file}` is named like a one-way script, but `{down_file}` reverts it");
             let mut diagnostic = self.error("mismatched-names", &up.script, message);
             diagnostic.severity = Severity::Warning;
@@ -148,7 +148,7 @@ impl Grouper<'_> {
     }
 }
 
-/// What the files of one migration share, as a sentence begins with it.
+/// Names a migration whose files have different names, as the subject of a sentence.
 fn place_of(name: &Name) -> String {
     match name.id.database() {
         Some(_) => format!("`{}`", name.id.key()),
@@ -156,11 +156,11 @@ fn place_of(name: &Name) -> String {
     }
 }
 
-/// Everything that is wrong with the order of the migrations, or missing from one of them.
+/// Checks the order of the migrations, and whether one lacks a down script.
 pub(super) fn check(folder: &Folder) -> Vec<Diagnostic> {
     let mut diagnostics = duplicates(folder);
     diagnostics.extend(match folder.policy.numbering {
-        // A name that is parsed has its digits, and a major may be begun anywhere.
+        // `parse` has checked the digits of a patch, and a new major may begin anywhere.
         Numbering::Any | Numbering::Encoded => Vec::new(),
         Numbering::Sequence => gaps(folder, 1),
         Numbering::Ordinal => widths(folder).into_iter().chain(gaps(folder, 0)).collect(),
@@ -171,7 +171,7 @@ pub(super) fn check(folder: &Folder) -> Vec<Diagnostic> {
     diagnostics
 }
 
-/// Two migrations of one version.
+/// Reports two migrations with the same version.
 fn duplicates(folder: &Folder) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     for pair in folder.migrations.windows(2) {
@@ -179,7 +179,7 @@ fn duplicates(folder: &Folder) -> Vec<Diagnostic> {
         if (first.database(), first.id.version()) != (second.database(), second.id.version()) {
             continue;
         }
-        // The one that was released stays where it is.
+        // The released one keeps its number.
         let (stays, moves) = if second.frozen { (second, first) } else { (first, second) };
         let (a, b) = (folder.show(&first.up.path), folder.show(&second.up.path));
         let place = match first.database() {
@@ -208,7 +208,7 @@ fn duplicates(folder: &Folder) -> Vec<Diagnostic> {
     diagnostics
 }
 
-/// Numbers that are missing, where they must follow each other from `first` on.
+/// Reports missing numbers in a sequence that begins at `first`.
 fn gaps(folder: &Folder, first: i64) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     let mut expected = first;
@@ -251,7 +251,7 @@ fn renumber(migration: &Migration) -> String {
     }
 }
 
-/// Under `ordinal`: numbers that are not written with five digits.
+/// Reports ordinals without five digits.
 fn widths(folder: &Folder) -> Vec<Diagnostic> {
     let odd = folder.migrations.iter().filter(|migration| digits(migration).len() != 5);
     odd.map(|migration| {
@@ -265,7 +265,7 @@ fn widths(folder: &Folder) -> Vec<Diagnostic> {
     .collect()
 }
 
-/// Under `timestamp`: versions that are no time.
+/// Reports versions that are not a time, under `timestamp`.
 fn timestamps(folder: &Folder) -> Vec<Diagnostic> {
     let odd = folder.migrations.iter().filter(|migration| !is_time(digits(migration)));
     odd.map(|migration| {
@@ -287,8 +287,8 @@ fn digits(migration: &Migration) -> &str {
     migration.id.word()
 }
 
-/// Drafts that sort before a released migration: a database that has the later one would never get
-/// them in this order.
+/// Reports drafts that sort before a released migration: databases that have applied that one would run them in
+/// another order.
 fn misordered(folder: &Folder) -> Vec<Diagnostic> {
     let Some(lockfile) = &folder.lockfile else { return Vec::new() };
     let (newest, renames) = (lockfile.newest(), freeze::renames(lockfile, folder));
@@ -307,7 +307,7 @@ fn misordered(folder: &Folder) -> Vec<Diagnostic> {
     .collect()
 }
 
-/// Migrations without a way down, where the policy wants one, and with one that they deny.
+/// Reports migrations without a required down script, and irreversible ones that have a down script.
 fn downs(folder: &Folder) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     for migration in &folder.migrations {
@@ -343,7 +343,7 @@ fn downs(folder: &Folder) -> Vec<Diagnostic> {
     diagnostics
 }
 
-/// Whether another migration of the folder has the version of this one.
+/// Whether another migration has the same version.
 pub(crate) fn is_duplicate(folder: &Folder, migration: &Migration) -> bool {
     let place = (migration.database(), migration.version());
     let first = folder.migrations.partition_point(|other| (other.database(), other.version()) < place);

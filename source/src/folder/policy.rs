@@ -1,5 +1,5 @@
-//! `migrations.toml`: what a folder asks of its migrations. Without the file nothing stricter is
-//! asked than order and no duplicates.
+//! The policy of a folder, `migrations.toml`. Without the file, versions must be distinct and drafts must come
+//! after released migrations, and nothing else is required.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -15,12 +15,12 @@ use crate::sql::{LintLevel, Release, suggest};
 /// The name of the policy file.
 pub const FILE: &str = "migrations.toml";
 
-/// What a folder asks of its migrations.
+/// The policy of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// The dialects in each of which every script must be valid, where the policy names any.
+    /// The dialects that every script must be valid in, if the policy names any.
     pub dialects: Option<Dialects>,
-    /// The release of the PostgreSQL servers that the folder is for, where the policy names one.
+    /// The release of the PostgreSQL servers, if the policy names one.
     pub postgres: Option<Release>,
     /// How versions follow each other.
     pub numbering: Numbering,
@@ -28,7 +28,7 @@ pub struct Policy {
     pub down: Need,
     /// Whether each migration needs a test file.
     pub tests: Need,
-    /// How grave each named lint is.
+    /// The level of each lint that the policy names.
     pub lints: BTreeMap<String, LintLevel>,
 }
 
@@ -46,12 +46,12 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The dialects that the folder is for: all of them where the policy names none.
+    /// Returns the dialects that the folder is for; all of them if the policy names none.
     pub fn dialects(&self) -> Dialects {
         self.dialects.unwrap_or(Dialects::ALL)
     }
 
-    /// How grave the finding of a rule is; `default` is what holds where the policy does not say.
+    /// Returns the level of a rule; `default` if the policy sets none.
     pub fn level(&self, rule: &str, default: LintLevel) -> LintLevel {
         self.lints.get(rule).copied().unwrap_or(default)
     }
@@ -93,12 +93,12 @@ impl Numbering {
     }
 }
 
-/// Whether something must be there.
+/// Whether something is required.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Need {
-    /// It must.
+    /// It is.
     Required,
-    /// It may.
+    /// It is not.
     Optional,
 }
 
@@ -106,34 +106,34 @@ impl Need {
     const WORDS: [(&'static str, Self); 2] = [("required", Self::Required), ("optional", Self::Optional)];
 }
 
-/// One row of the table of keys.
+/// A row of the table of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
     /// The key.
     pub name: &'static str,
-    /// What it asks for, in one sentence.
+    /// What it sets, in one sentence.
     pub doc: &'static str,
-    /// What else there is to know, in paragraphs.
+    /// Details, in paragraphs.
     pub more: &'static [&'static str],
-    /// What holds where it is not written.
+    /// The default, in words.
     pub default: &'static str,
-    /// How it is written.
+    /// An example.
     pub example: &'static str,
 }
 
-/// Every key there is.
+/// Every key.
 pub const KEYS: [Key; 6] = [
     Key {
         name: "dialects",
-        doc: "the databases for each of which every script is written: postgres, sqlite, mysql",
+        doc: "the databases that every script must be valid for: postgres, sqlite, mysql",
         more: &[],
-        default: "the only database for which the package asks `lockgate`; where it asks for several, a script that none of \
-                  them takes is refused",
+        default: "the only database for which the package enables `lockgate`; if there are several, only a script \
+        that none of them accepts is refused",
         example: "dialects = [\"postgres\", \"sqlite\"]",
     },
     Key {
         name: "postgres",
-        doc: "the oldest release of PostgreSQL that the servers have: newer grammar is refused",
+        doc: "the oldest release of PostgreSQL among the servers: newer syntax is refused",
         more: &[],
         default: "the newest grammar is taken",
         example: "dialects = [\"postgres\"]\npostgres = \"15\"",
@@ -172,23 +172,21 @@ pub const KEYS: [Key; 6] = [
     },
     Key {
         name: "lint",
-        doc: "how grave the finding of each lint is: \"deny\" is an error, \"warn\" a warning, \"allow\" nothing",
-        more: &[
-            "What is released, as the lockfile says, is not looked at again, and a table that is new in a draft is in no \
-             danger. In a folder without a lockfile only those rules speak unasked that are sure of what they say; one that \
-             this table names always speaks. `-- lockgate: allow(RULE) \"why\"` at the head of a script silences it there.",
-        ],
+        doc: "the level of each lint: \"deny\" is an error, \"warn\" a warning, \"allow\" nothing",
+        more: &["Scripts that the lockfile records as released are not linted, and tables that a draft creates are \
+             exempt. In a folder without a lockfile, only rules that are certain report by default; a rule that this \
+            table names always reports. `-- lockgate: allow(RULE) \"why\"` at the head of a script silences it there."],
         default: "each lint has a level of its own",
         example: "[lint]\ndrop-column = \"deny\"",
     },
 ];
 
-/// Reads a policy; `file` is how messages name it.
+/// Reads a policy; `file` is its path in messages.
 pub fn parse(text: &str, file: &str) -> (Policy, Vec<Diagnostic>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader { text, file, policy: Policy::default(), release: None, diagnostics: Vec::new() };
     let (table, errors) = DeTable::parse_recoverable(text);
-    // A mistake of syntax is often followed by others that are only its echo: the first is shown.
+    // One syntax error often causes others, so only the first is reported.
     if let Some(error) = errors.iter().min_by_key(|error| error.span().map_or(0, |range| range.start)) {
         let range = error.span().unwrap_or(0..0);
         reader.diagnostics.push(
@@ -298,7 +296,7 @@ impl Reader<'_> {
     fn together(&mut self) {
         let Some(range) = self.release.clone() else { return };
         if !self.policy.dialects.is_some_and(|dialects| dialects.contains(Dialect::Postgres)) {
-            let message = "`postgres` names a release, and the folder is not said to be for PostgreSQL".to_owned();
+            let message = "`postgres` names a release, but `dialects` does not name PostgreSQL".to_owned();
             let help = "name it in `dialects` too: `dialects = [\"postgres\"]`".to_owned();
             self.error("bad-value", range, message, "", help);
         }
@@ -500,7 +498,7 @@ error[bad-value]: `lint` is a table
         check(
             "postgres = \"15\"\n",
             "\
-error[bad-value]: `postgres` names a release, and the folder is not said to be for PostgreSQL
+error[bad-value]: `postgres` names a release, but `dialects` does not name PostgreSQL
  --> migrations/migrations.toml:1:12
   |
 1 | postgres = \"15\"

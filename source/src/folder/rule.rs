@@ -3,13 +3,13 @@
 use crate::diagnostic::catalogue;
 use crate::sql::{lint, suggest};
 
-/// The rule that speaks where a folder does not say which of several databases it is for.
+/// The rule about a folder that does not say which of several databases it is for.
 pub(crate) const UNDECLARED: &str = "undeclared-dialects";
 
 /// The rule about scripts that ask another tool for no transaction.
 pub(crate) const FOREIGN_TRANSACTION: &str = "foreign-transaction";
 
-/// Whether there is a rule of this name; otherwise what to say of it, and the way out.
+/// Checks whether a rule exists. Otherwise returns the message and the help.
 pub(super) fn known(name: &str) -> Result<(), (String, String)> {
     if lint::names().any(|known| known == name) {
         return Ok(());

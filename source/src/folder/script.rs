@@ -1,5 +1,5 @@
-//! One file of a migration: its directives, its statements, and whether they can run the way that
-//! the head of the file says.
+//! Reads one file of a migration: its directives and its statements. Checks that the statements can run the way its
+//! directives say.
 
 use std::num::NonZero;
 use std::ops::Range;
@@ -20,20 +20,20 @@ use crate::sql::lint::{enums, raise};
 use crate::sql::{self, Problem};
 use crate::{Diagnostic, Policy};
 
-/// A script before it is known which migration it belongs to.
+/// A file that was read and not yet assigned to a migration.
 pub(super) struct ReadScript {
     pub(super) script: Script,
     pub(super) irreversible: Option<(String, Range<usize>)>,
-    /// For a Rust step: whether it has a function `down`.
+    /// Whether a Rust step has a function `down`.
     pub(super) has_down: bool,
-    /// The dialects in which the text is a list of statements.
+    /// The dialects in which the text can be split into statements.
     pub(super) clear: Dialects,
 }
 
-/// Reads files of the folder, each with what is wrong with it, in the order of the names.
+/// Reads the files of a folder, in the order of `files`, each with its problems.
 ///
-/// Splitting and hashing thousands of files without the optimiser takes a quarter of a second, and
-/// the compiler's other processors are idle meanwhile.
+/// Uses several threads: without optimizations, thousands of files take a quarter of a second, while the compiler's
+/// other processors are idle.
 pub(super) fn read_all(folder: &Folder, files: &[(Name, &FolderFile)]) -> Vec<(ReadScript, Vec<Diagnostic>)> {
     const WORTH_A_THREAD: usize = 200;
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
@@ -49,7 +49,7 @@ pub(super) fn read_all(folder: &Folder, files: &[(Name, &FolderFile)]) -> Vec<(R
             joined.collect::<Vec<Vec<_>>>().into_iter().flatten().collect()
         })
     };
-    // Rust is read on this thread, the only one on which a macro may use the compiler's lexer.
+    // A macro may use the compiler's lexer only on this thread.
     for ((name, found), (read, diagnostics)) in files.iter().zip(&mut reads) {
         if name.kind == Kind::Rust && read.script.checksum.is_some() {
             let (functions, problems) = step::scan(&read.script.text, &folder.show(&found.path));
@@ -60,7 +60,7 @@ pub(super) fn read_all(folder: &Folder, files: &[(Name, &FolderFile)]) -> Vec<(R
     reads
 }
 
-/// Reads one file; what functions a Rust step has is not looked at.
+/// Reads one file, without looking for the functions of a Rust step.
 fn read(folder: &Folder, name: &Name, found: &FolderFile) -> (ReadScript, Vec<Diagnostic>) {
     let file = folder.show(&found.path);
     let mut script = Script {
@@ -109,7 +109,7 @@ fn read(folder: &Folder, name: &Name, found: &FolderFile) -> (ReadScript, Vec<Di
                 .at(text, problem.range, "")
                 .help(problem.help)
         }));
-        let view = View { text, file: &file, declared: folder.policy.dialects, readings: &readings };
+        let view = StatementChecker { text, file: &file, declared: folder.policy.dialects, readings: &readings };
         diagnostics.extend(view.check(directives.no_transaction.is_none(), folder.policy.postgres));
         script.body = BodyData::Sql { len: text.len(), readings };
     }
@@ -124,7 +124,7 @@ fn read(folder: &Folder, name: &Name, found: &FolderFile) -> (ReadScript, Vec<Di
     (ReadScript { script, irreversible: directives.irreversible, has_down: false, clear }, diagnostics)
 }
 
-/// Whether the lockfile records this script as released, and with this text.
+/// Whether the lockfile records this script as released, and whether it was edited since.
 fn state(folder: &Folder, name: &Name, now: Option<Checksum>) -> ScriptState {
     let line = folder.lockfile.as_ref().and_then(|lockfile| lockfile.find(&name.id));
     let recorded = match line.map(|line| line.state) {
@@ -139,14 +139,14 @@ fn state(folder: &Folder, name: &Name, now: Option<Checksum>) -> ScriptState {
     }
 }
 
-/// Directives that cannot stand in this file or beside each other.
+/// Reports directives that do not fit the file or each other.
 fn contradictions(kind: Kind, directives: &Directives, text: &str, file: &str) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     let mut error = |range: &Range<usize>, message: &str, help: &str| {
         diagnostics.push(Diagnostic::error("bad-directive", file, message).at(text, range.clone(), "").help(help));
     };
     if let (Kind::Down, Some((_, range))) = (kind, &directives.irreversible) {
-        error(range, "a down script cannot say that there is none", "delete this line, or the file");
+        error(range, "a down script cannot be marked irreversible", "delete this line, or the file");
     }
     if let (Kind::Rust, Some(range)) = (kind, &directives.no_transaction) {
         error(range, "a Rust step always runs inside a transaction", "delete this line");
@@ -161,13 +161,13 @@ fn contradictions(kind: Kind, directives: &Directives, text: &str, file: &str) -
     diagnostics
 }
 
-/// A text as the dialects of the folder see it.
+/// A text, split in the dialects of the folder.
 struct Splits {
     /// What it is to which dialects.
     readings: Vec<Reading>,
-    /// What no dialect of the folder can make sense of.
+    /// The problems to report.
     problems: Vec<Problem>,
-    /// The dialects that had no problem.
+    /// The dialects in which the text has no problem.
     clear: Dialects,
 }
 
@@ -185,8 +185,8 @@ fn split(policy: &Policy, text: &str) -> Splits {
         clear = clear.with(dialect);
         add(&mut readings, dialect, split.statements);
     }
-    // A folder that names no dialect is for one of them, and what another one cannot read is no
-    // mistake: that one gets the statements of the first that could.
+    // A folder that names no dialect is for one of them. A dialect that cannot read the text gets the statements of the
+    // first that can.
     let tolerant = policy.dialects.is_none() && !readings.is_empty();
     if !tolerant && policy.dialects.is_none() {
         let least = unclear.iter().map(|(_, split)| split.problems.len()).min();
@@ -217,17 +217,17 @@ fn add(readings: &mut Vec<Reading>, dialect: Dialect, statements: Vec<Statement>
     }
 }
 
-/// The statements of a script as its dialects see them.
-struct View<'a> {
+/// The statements of a script in each dialect, to be checked.
+struct StatementChecker<'a> {
     text: &'a str,
     file: &'a str,
-    /// The dialects that the policy names, if it does.
+    /// The dialects that the policy names, if any.
     declared: Option<Dialects>,
     readings: &'a [Reading],
 }
 
-impl View<'_> {
-    /// Statements that cannot run, or not the way that the script runs.
+impl StatementChecker<'_> {
+    /// Reports statements that cannot run, or not in the transaction mode of the script.
     fn check(&self, transactional: bool, release: Option<Release>) -> Vec<Diagnostic> {
         let mut diagnostics = Vec::new();
         for (statement, dialects) in self.flagged(StatementFlags::CLIENT_ONLY) {
@@ -262,7 +262,7 @@ impl View<'_> {
         if transactional {
             for (statement, dialects) in self.flagged(StatementFlags::OUTSIDE_TRANSACTION) {
                 if statement.flags.contains(StatementFlags::CONTROLS_TRANSACTION) {
-                    continue; // it has an error of its own
+                    continue; // reported by `control`
                 }
                 diagnostics.push(self.outside(statement, dialects));
             }
@@ -272,7 +272,7 @@ impl View<'_> {
         diagnostics
     }
 
-    /// Values that are added to an enum, where the servers are older than 12.
+    /// Reports values that are added to an enum in a transaction on servers older than PostgreSQL 12.
     fn enum_values(&self, release: Option<Release>) -> Vec<Diagnostic> {
         let is_old = |release: &Release| release.major() < 12;
         let Some(release) = release.filter(is_old).filter(|_| self.is_postgres()) else { return Vec::new() };
@@ -286,12 +286,12 @@ impl View<'_> {
         statements.map(refused).collect()
     }
 
-    /// Whether the folder is for PostgreSQL alone, and says so.
+    /// Whether the policy names PostgreSQL and no other dialect.
     fn is_postgres(&self) -> bool {
         self.declared == Some(Dialects::NONE.with(Dialect::Postgres))
     }
 
-    /// What to do about something that only a folder for PostgreSQL alone may have.
+    /// Adds the help for something that only a folder for PostgreSQL alone may have.
     fn for_postgres(&self, error: Diagnostic, otherwise: &str) -> Diagnostic {
         match self.declared {
             Some(_) => error.help(otherwise),
@@ -301,12 +301,12 @@ impl View<'_> {
         }
     }
 
-    /// A line of psql's own: nothing where it is one that pg_dump writes and that asks for nothing.
+    /// Reports a psql command, unless pg_dump wrote it and it can be skipped.
     fn psql_line(&self, statement: &Statement) -> Option<Diagnostic> {
         let line = &self.text[statement.range.clone()];
         let mut words = line.split_ascii_whitespace();
         let word = words.next().unwrap_or_default();
-        // Between the two psql takes no command of its own from the text: neither does Lockgate.
+        // Between `\restrict` and `\unrestrict` psql runs no commands from the text, so skipping the two changes nothing.
         let key = matches!(word, "\\restrict" | "\\unrestrict") && words.next().is_some() && words.next().is_none();
         if key && self.is_postgres() {
             return None;
@@ -328,7 +328,7 @@ impl View<'_> {
         let bare = |word: &String| word.trim_matches(['\'', '"', '`']).to_owned();
         let pragma = words.get(1).map(|word| bare(word).rsplit('.').next().unwrap_or_default().to_owned());
         if words[0] == "PRAGMA" && pragma.as_deref() == Some("FOREIGN_KEYS") {
-            // What an author of a rebuild writes after it, and what some set up each connection with.
+            // Written after a table rebuild, or to set up a connection.
             let turns_on = matches!(words.get(2).map(bare).as_deref(), Some("ON" | "1" | "YES" | "TRUE"));
             return error.help(match turns_on {
                 true => {
@@ -341,7 +341,7 @@ impl View<'_> {
         self.alone(error)
     }
 
-    /// How a statement runs outside a transaction.
+    /// Adds the help for a statement that must run outside a transaction.
     fn alone(&self, error: Diagnostic) -> Diagnostic {
         let error = error.help("write `-- lockgate: no-transaction` as the first line");
         let alone = self.readings.iter().all(|reading| reading.statements.len() == 1);
@@ -353,13 +353,13 @@ impl View<'_> {
         )
     }
 
-    /// Transaction control inside a script that has a transaction already.
+    /// Reports transaction control in a script that runs in a transaction.
     fn control(&self) -> Vec<Diagnostic> {
         let found = self.flagged(StatementFlags::CONTROLS_TRANSACTION);
         let error = |statement: &Statement| {
             let word = words(self.text, &statement.range).first().cloned().unwrap_or_default();
             let message = format!(
-                "`{word}` cannot stand here: the script runs inside a transaction that Lockgate begins and commits"
+                "`{word}` is not allowed here: the script runs inside a transaction that Lockgate begins and commits"
             );
             self.error("transaction-control", statement, &message)
         };
@@ -388,11 +388,10 @@ impl View<'_> {
             })
     }
 
-    /// The statements with this flag, and the dialects in which they have it.
+    /// Returns the statements with this flag, and the dialects in which they have it.
     ///
-    /// In a folder that names its dialects one of them is enough. In a folder that names none a
-    /// statement counts only if it has the flag in every dialect that knows such a statement: the
-    /// others would misread it, and are not what the folder is for.
+    /// If the policy names dialects, the flag counts in any of them. Otherwise it counts only if every dialect that
+    /// knows such a statement sets it.
     fn flagged(&self, flag: StatementFlags) -> Vec<(&Statement, Dialects)> {
         let mut found: Vec<(&Statement, Dialects)> = Vec::new();
         for Reading { dialects, statements, .. } in self.readings {
@@ -407,7 +406,7 @@ impl View<'_> {
         if self.declared.is_none() {
             found.retain(|(statement, dialects)| {
                 let words = words(self.text, &statement.range);
-                // To MySQL this END may be the last word of a procedure.
+                // In MySQL this END may be the last word of a procedure.
                 let ends_a_body =
                     words.first().is_some_and(|word| word == "END") && self.is_inside(statement.range.start);
                 !ends_a_body && spoken_by(&words).iter().all(|dialect| dialects.contains(dialect))
@@ -417,7 +416,7 @@ impl View<'_> {
         found
     }
 
-    /// Whether to some dialect this byte is in the middle of a statement.
+    /// Whether this byte is inside a statement in some dialect.
     fn is_inside(&self, at: usize) -> bool {
         let inside = |statement: &Statement| statement.range.start < at && at < statement.range.end;
         self.readings.iter().any(|reading| reading.statements.iter().any(inside))
@@ -428,8 +427,7 @@ impl View<'_> {
     }
 }
 
-/// The dialects that know a statement which begins with these words, as far as it could carry a
-/// flag in one of them.
+/// Returns the dialects that know a statement beginning with these words, if it could have a flag in one of them.
 fn spoken_by(words: &[String]) -> Dialects {
     const POSTGRES: Dialects = Dialects::NONE.with(Dialect::Postgres);
     const SQLITE: Dialects = Dialects::NONE.with(Dialect::Sqlite);
@@ -453,7 +451,7 @@ fn spoken_by(words: &[String]) -> Dialects {
     }
 }
 
-/// The first words of a statement, in capital letters.
+/// Returns the first words of a statement, in upper case.
 fn words(text: &str, range: &Range<usize>) -> Vec<String> {
     text[range.clone()]
         .split(|c: char| c.is_whitespace() || matches!(c, ';' | '(' | ')' | '=' | ','))

@@ -1,6 +1,5 @@
-//! The sections of other tools: comments such as `-- migrate:down` that divide one file into a way up and
-//! a way down. To a database they are comments like any other, so a way down in such a file would run as
-//! part of the way up.
+//! The sections of other tools: comments such as `-- migrate:down` that divide one file into an up and a down
+//! script. To a database they are ordinary comments, so the down section would run as part of the up script.
 
 use std::ops::Range;
 
@@ -15,14 +14,14 @@ use crate::sql;
 use crate::sql::LintLevel;
 use crate::{Diagnostic, Severity};
 
-/// Which way the statements of a section lead.
+/// Whether a section applies or reverts a migration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     Up,
     Down,
 }
 
-/// What a comment says to another tool.
+/// What a comment means to another tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mark {
     /// A section begins.
@@ -39,15 +38,15 @@ struct Marker<'a> {
     tool: Option<&'a str>,
     /// Whether the script asks to run outside a transaction.
     outside: bool,
-    /// Whether the line says nothing else. One that goes on in prose counts only beside others.
+    /// Whether the line has nothing else on it. A line with more text counts only if the file has both sections.
     exact: bool,
 }
 
-/// A part of a file that leads one way.
+/// A part of a file that applies or reverts a migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Section {
-    pub(crate) way: Direction,
-    /// The comment that begins it; `None` for what stands before the first.
+    pub(crate) direction: Direction,
+    /// The comment that begins it; `None` for the text before the first one.
     pub(crate) marker: Option<Range<usize>>,
     tool: Option<String>,
     /// From the line after the marker to the next marker.
@@ -58,25 +57,25 @@ pub(crate) struct Section {
     pub(crate) outside: bool,
 }
 
-/// A file as other tools divide it.
+/// A file, divided as another tool would.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sections {
     pub(crate) sections: Vec<Section>,
-    /// The lines that mean something to another tool alone, each with its line break.
+    /// The lines that mean something only to another tool, each with its line break.
     pub(crate) lines: Vec<Range<usize>>,
-    /// The comments that ask to run outside a transaction, each with the tool and the way that it is about.
+    /// The comments that ask to run outside a transaction, each with the tool and the direction that it applies to.
     outside: Vec<(Range<usize>, Option<String>, Option<Direction>)>,
 }
 
 impl Sections {
-    /// The sections with statements that lead the other way than a file of this kind.
+    /// Returns the sections with statements for the other direction than that of the file.
     pub(crate) fn wrong(&self, kind: Kind) -> impl Iterator<Item = &Section> {
-        let way = if kind == Kind::Down { Direction::Up } else { Direction::Down };
-        // `-- Up` alone above a down script is a slip in a heading, and not a section.
+        let direction = if kind == Kind::Down { Direction::Up } else { Direction::Down };
+        // `-- Up` alone above a down script is a wrong heading, and not a section.
         let divided = kind != Kind::Down
-            || self.sections.iter().any(|section| section.way == Direction::Down && section.marker.is_some());
+            || self.sections.iter().any(|section| section.direction == Direction::Down && section.marker.is_some());
         self.sections.iter().filter(move |section| {
-            section.way == way
+            section.direction == direction
                 && section.has_statements
                 && section.marker.is_some()
                 && (divided || section.tool.is_some())
@@ -84,7 +83,7 @@ impl Sections {
     }
 }
 
-/// Divides a text as another tool would. No section where it has no line that another tool acts upon.
+/// Divides a text as another tool would. Returns no sections if no line means something to another tool.
 pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
     // Looking line by line costs little, and most files end here.
     if !text.lines().any(|line| line.trim_start().starts_with(['-', '#', '\u{feff}']) && marker(line).is_some()) {
@@ -107,7 +106,7 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
             markers.push((found, start..start + content.trim_end().len(), range));
         }
     }
-    let has = |way| markers.iter().any(|(marker, ..)| marker.mark == Mark::Section(way));
+    let has = |direction| markers.iter().any(|(marker, ..)| marker.mark == Mark::Section(direction));
     let both = has(Direction::Up) && has(Direction::Down);
     markers.retain(|(marker, ..)| marker.exact || both);
 
@@ -120,8 +119,8 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
         })
     };
     let lines: Vec<Range<usize>> = markers.iter().map(|(.., line)| line.clone()).collect();
-    let begin = |way, marker, tool, start, outside| Section {
-        way,
+    let begin = |direction, marker, tool, start, outside| Section {
+        direction,
         marker,
         tool,
         body: start..text.len(),
@@ -133,17 +132,23 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
     let mut asking = Vec::new();
     for (marker, comment, line) in markers {
         if marker.outside {
-            let way = match marker.mark {
-                Mark::Section(way) => Some(way),
+            let direction = match marker.mark {
+                Mark::Section(direction) => Some(direction),
                 Mark::Aside => None,
             };
-            asking.push((comment.clone(), marker.tool.map(str::to_owned), way));
+            asking.push((comment.clone(), marker.tool.map(str::to_owned), direction));
         }
         match marker.mark {
             Mark::Aside => outside |= marker.outside,
-            Mark::Section(way) => {
+            Mark::Section(direction) => {
                 sections.last_mut().expect("there is always one").body.end = line.start;
-                sections.push(begin(way, Some(comment), marker.tool.map(str::to_owned), line.end, marker.outside));
+                sections.push(begin(
+                    direction,
+                    Some(comment),
+                    marker.tool.map(str::to_owned),
+                    line.end,
+                    marker.outside,
+                ));
             }
         }
     }
@@ -154,7 +159,7 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
     Sections { sections, lines, outside: asking }
 }
 
-/// What this line says to another tool.
+/// Returns what this line means to another tool.
 fn marker(line: &str) -> Option<Marker<'_>> {
     use Direction::{Down, Up};
 
@@ -170,10 +175,10 @@ fn marker(line: &str) -> Option<Marker<'_>> {
     // dbmate: `-- migrate:up transaction:false`
     if let Some(rest) = lower.strip_prefix("migrate:") {
         let mut options = rest.split_whitespace();
-        let way = way(options.next()?)?;
+        let direction = direction(options.next()?)?;
         let exact = options.clone().all(|option| option.contains(':'));
         let outside = options.any(|option| option == "transaction:false");
-        return Some(Marker { mark: Mark::Section(way), tool: Some("dbmate"), outside, exact });
+        return Some(Marker { mark: Mark::Section(direction), tool: Some("dbmate"), outside, exact });
     }
     // goose, sql-migrate and those after them: `-- +goose Up`, `-- +migrate Down notransaction`
     if let Some(rest) = body.strip_prefix('+') {
@@ -182,7 +187,7 @@ fn marker(line: &str) -> Option<Marker<'_>> {
         let words = words.get(1..).unwrap_or_default();
         let outside = matches!(words, ["no", "transaction"]) || words.contains(&"notransaction");
         return match *words {
-            [first, ..] if way(first).is_some() => found(tool, Mark::Section(way(first)?), outside),
+            [first, ..] if direction(first).is_some() => found(tool, Mark::Section(direction(first)?), outside),
             ["statementbegin" | "statementend", ..] | ["no", "transaction"] | ["envsub", ..] => {
                 found(tool, Mark::Aside, outside)
             }
@@ -193,11 +198,11 @@ fn marker(line: &str) -> Option<Marker<'_>> {
         // tern: `---- create above / drop below ----`
         ["create", "above", "/", "drop", "below", ..] => return found("tern", Mark::Section(Down), false),
         ["tern:", "disable-tx", ..] => return found("tern", Mark::Aside, true),
-        ["rambler", word] => return found("rambler", Mark::Section(way(word)?), false),
+        ["rambler", word] => return found("rambler", Mark::Section(direction(word)?), false),
         // Play: `# --- !Ups`
         [first, ..] if first.starts_with('!') => {
-            let way = way(&first[1..]).filter(|_| first.ends_with('s'))?;
-            return found("Play", Mark::Section(way), false);
+            let direction = direction(&first[1..]).filter(|_| first.ends_with('s'))?;
+            return found("Play", Mark::Section(direction), false);
         }
         // MyBatis: `-- //@UNDO`
         ["//@undo" | "@undo", ..] | ["//", "@undo", ..] => return found("MyBatis", Mark::Section(Down), false),
@@ -211,20 +216,20 @@ fn marker(line: &str) -> Option<Marker<'_>> {
 
     // node-pg-migrate's `-- Down Migration`, shmig's `-- ==== DOWN ====`, and whoever else writes a heading.
     let said: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    let section = |way, exact, tool| Some(Marker { mark: Mark::Section(way), tool, outside: false, exact });
+    let section = |direction, exact, tool| Some(Marker { mark: Mark::Section(direction), tool, outside: false, exact });
     let is_noun = |word: &str| matches!(word, "migration" | "migrations" | "migrate" | "section" | "script" | "part");
     match *said {
-        [word] => section(way(word)?, true, None),
-        [word, noun] | [noun, word] if is_noun(noun) && way(word).is_some() => {
-            section(way(word)?, true, (noun == "migration" && said[0] == word).then_some("node-pg-migrate"))
+        [word] => section(direction(word)?, true, None),
+        [word, noun] | [noun, word] if is_noun(noun) && direction(word).is_some() => {
+            section(direction(word)?, true, (noun == "migration" && said[0] == word).then_some("node-pg-migrate"))
         }
-        [word, "migration", ..] => section(way(word)?, false, None),
-        [word, ..] if lower[word.len()..].trim_start().starts_with(':') => section(way(word)?, false, None),
+        [word, "migration", ..] => section(direction(word)?, false, None),
+        [word, ..] if lower[word.len()..].trim_start().starts_with(':') => section(direction(word)?, false, None),
         _ => None,
     }
 }
 
-fn way(word: &str) -> Option<Direction> {
+fn direction(word: &str) -> Option<Direction> {
     match word.trim_end_matches(':') {
         "up" | "ups" => Some(Direction::Up),
         "down" | "downs" => Some(Direction::Down),
@@ -273,9 +278,9 @@ pub(super) fn check_transactions(
             continue;
         }
         let text = &script.text;
-        let way = if name.kind == Kind::Down { Direction::Down } else { Direction::Up };
+        let direction = if name.kind == Kind::Down { Direction::Down } else { Direction::Up };
         let asking = sections(text, dialects(folder, read)).outside;
-        let asking = asking.into_iter().find(|(_, _, of)| of.is_none_or(|of| of == way));
+        let asking = asking.into_iter().find(|(_, _, of)| of.is_none_or(|of| of == direction));
         let Some((range, tool, _)) = asking else { continue };
         let whose = tool.map_or("another tool's".to_owned(), |tool| format!("{tool}'s"));
         let message = format!(
@@ -345,11 +350,11 @@ fn diagnostic(
 ) -> Option<Diagnostic> {
     let text = &read.script.text;
     let marker = section.marker.clone()?;
-    let to = if section.way == Direction::Down { Kind::Down } else { Kind::Up };
-    let (way, own) = if section.way == Direction::Down { ("down", "up") } else { ("up", "down") };
+    let to = if section.direction == Direction::Down { Kind::Down } else { Kind::Up };
+    let (direction, own) = if section.direction == Direction::Down { ("down", "up") } else { ("up", "down") };
     let whose = section.tool.as_ref().map_or("this".to_owned(), |tool| format!("{tool}'s"));
     let message = format!(
-        "{whose} {way} section would run as part of the {own} script: `{}` is only a comment here",
+        "{whose} {direction} section would run as part of the {own} script: `{}` is only a comment here",
         &text[marker.clone()]
     );
     let error = Diagnostic::error("foreign-section", folder.show(&read.script.path), message).at(text, marker, "");
@@ -360,7 +365,7 @@ fn diagnostic(
     let target = format!("{}{}", name.id, to.suffix());
     let there = match (to, has(to) || (to == Kind::Up && has(Kind::OneWay))) {
         (_, true) => {
-            format!("delete {lines} if the {way} script of `{}` already does that, or move them there", name.id)
+            format!("delete {lines} if the {direction} script of `{}` already does that, or move them there", name.id)
         }
         (_, false) if name.kind == Kind::OneWay => {
             format!("move {lines} to `{target}`, and name this file `{}{}`", name.id, Kind::Up.suffix())

@@ -1,5 +1,4 @@
-//! A Rust step: which of `pub async fn up` and `down` a file has, found in its tokens. Whether they
-//! have the right signature, the compiler says.
+//! Finds `pub async fn up` and `down` among the tokens of a Rust step. The compiler checks their signatures.
 
 use std::str::FromStr;
 
@@ -14,7 +13,7 @@ pub(super) struct Functions {
     pub(super) down: bool,
 }
 
-/// Looks for the functions at the top level of a file; without `up` there is a diagnostic.
+/// Looks for the functions at the top level of a file. Reports a missing `up`.
 pub(super) fn scan(text: &str, file: &str) -> (Functions, Vec<Diagnostic>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let Ok(tokens) = TokenStream::from_str(text) else {

@@ -1,6 +1,5 @@
-//! The tests of migrations: which files of `tests/migrations` belong to which migration, what is in
-//! them, and everything that is wrong with them. Whether a migration must have one is decided in
-//! [`load`](super::load).
+//! The tests of migrations: which files of `tests/migrations` belong to which migration, what they contain,
+//! and what is wrong with them. [`load`](super::load) checks whether a migration must have a test.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -20,22 +19,22 @@ use crate::sql::{self, suggest};
 pub struct MigrationTest {
     /// The migration.
     pub version: Version,
-    /// What its files are named by: the id of the migration, `0001_create_users`; of a patch its key.
+    /// The name of its files: the migration's id, `0001_create_users`, or a patch's key.
     pub key: String,
-    /// What it is made of.
+    /// Its contents.
     pub body: TestBody,
 }
 
-/// What a test of a migration is made of.
+/// The contents of a test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TestBody {
     /// One file of Rust with `before` and `after`, or several of each: `before_…`, `after_…`.
     Rust {
         /// The file.
         file: PathBuf,
-        /// The functions of what is so before the migration, in their order.
+        /// The functions that must pass before the migration and fail after it, in order.
         before: Vec<String>,
-        /// The functions of what is so after it.
+        /// The functions that must pass after it and fail before it.
         after: Vec<String>,
         /// Whether it has a function `fill`.
         fill: bool,
@@ -44,25 +43,25 @@ pub enum TestBody {
     },
     /// Files of SQL.
     Sql {
-        /// What is so before the migration and no longer after it.
+        /// What is true before the migration and not after it.
         before: SqlSuite,
-        /// What is so after the migration and not yet before it.
+        /// What is true after the migration and not before it.
         after: SqlSuite,
-        /// The rows that are put in before the migration.
+        /// The statements that insert rows before the migration.
         fill: Option<SqlSuite>,
-        /// What its lines `-- lockgate: …` say, each with the names in it.
+        /// Its `-- lockgate: …` declarations, each with the names in it.
         intents: Vec<(Intent, Vec<String>)>,
     },
 }
 
-/// What a test can say that its migration means to do to rows.
+/// A change to rows that a test declares as intended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Intent {
-    /// Rows of these tables go.
+    /// The migration deletes rows of these tables.
     LosesRows,
-    /// The values of these columns are others after it, and come back.
+    /// The migration changes the values of these columns, and the down script restores them.
     ChangesValues,
-    /// The values of these columns do not come back.
+    /// The down script does not restore the values of these columns.
     LosesValues,
 }
 
@@ -70,7 +69,7 @@ impl Intent {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::LosesRows, Self::ChangesValues, Self::LosesValues];
 
-    /// How a test in Rust says it: `LOSES_ROWS`.
+    /// The constant of a test in Rust: `LOSES_ROWS`.
     pub fn constant(self) -> &'static str {
         match self {
             Self::LosesRows => "LOSES_ROWS",
@@ -79,7 +78,7 @@ impl Intent {
         }
     }
 
-    /// How a test in SQL says it: `-- lockgate: loses-rows sessions`.
+    /// The word of a test in SQL: `-- lockgate: loses-rows sessions`.
     pub fn word(self) -> &'static str {
         match self {
             Self::LosesRows => "loses-rows",
@@ -88,7 +87,7 @@ impl Intent {
         }
     }
 
-    /// What it names.
+    /// What its names are: tables or columns.
     fn example(self) -> &'static str {
         match self {
             Self::LosesRows => "sessions",
@@ -97,27 +96,27 @@ impl Intent {
     }
 }
 
-/// One file of SQL of a test.
+/// One SQL file of a test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqlSuite {
     /// The file.
     pub file: PathBuf,
-    /// How messages name it.
+    /// Its path as messages show it.
     pub shown: String,
-    /// Its statements, for each group of dialects that cut the text alike.
+    /// Its statements, once for each group of dialects that split the text alike.
     pub statements: Vec<(Dialects, Vec<TestStatement>)>,
 }
 
 /// One statement of such a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestStatement {
-    /// The line that it begins in, counted from 1.
+    /// The line where it begins, counted from 1.
     pub line: u32,
     /// Its text.
     pub sql: String,
 }
 
-/// What a file of the folder is by its ending.
+/// The kind of a test file, by its ending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
     Rust,
@@ -129,17 +128,17 @@ enum Part {
 const ENDINGS: [(&str, Part); 4] =
     [(".before.sql", Part::Before), (".after.sql", Part::After), (".fill.sql", Part::Fill), (".rs", Part::Rust)];
 
-/// The names that a migration's test may have, of which one is enough.
+/// The endings that a migration's test may have; one file is enough.
 pub(super) fn endings() -> impl Iterator<Item = &'static str> {
     ENDINGS.iter().filter(|(_, part)| *part != Part::Fill).map(|(ending, _)| *ending)
 }
 
 impl Folder {
-    /// The tests of its migrations, in their order, and everything that is wrong with the files. SQL is
-    /// read as each of these dialects reads it.
+    /// Reads the tests of the folder's migrations, in order, and returns every problem with the files. SQL is
+    /// split in each of these dialects.
     ///
-    /// A file whose name begins with a digit (of patches: has three dots), or ends like one of SQL, is a test; what else there is
-    /// (`main.rs`, modules of helpers) belongs to whoever wrote it.
+    /// Whether a file is a test: its name begins with a digit (for patches: has three dots), or it ends like a test
+    /// in SQL. Other files, such as `main.rs` and modules of helpers, are left alone.
     pub fn tests(&self, dialects: Dialects) -> (Vec<MigrationTest>, Vec<Diagnostic>) {
         let mut diagnostics = Vec::new();
         let mut names = read::names(&self.tests.directory);
@@ -179,7 +178,7 @@ impl Folder {
         };
         let ids = || self.migrations.iter().map(|migration| migration.id.key());
         let digits = id.bytes().take_while(u8::is_ascii_digit).count();
-        // A renamed migration keeps its number, and one that was renumbered its name.
+        // The migration may have been renamed or renumbered: look for the same number, then for the same name.
         let same =
             |a: &str| (digits > 0 && a.starts_with(&id[..=digits.min(id.len() - 1)])) || a.ends_with(&id[digits..]);
         let near = suggest::nearest(id, ids()).or_else(|| ids().find(|known| id.len() > digits && same(known)));
@@ -222,8 +221,8 @@ impl Folder {
                     format!("the test of `{id}` is only a part: there is no `{missing}`"),
                 );
                 let what = match part {
-                    Part::Before => "is so before the migration and no longer after it",
-                    Part::After | Part::Rust | Part::Fill => "is so after the migration and not yet before it",
+                    Part::Before => "is true before the migration and not after it",
+                    Part::After | Part::Rust | Part::Fill => "is true after the migration and not before it",
                 };
                 diagnostics.push(error.help(format!("write `{missing}`: statements that are true of what {what}")));
             }
@@ -282,7 +281,7 @@ impl TestStatement {
     }
 }
 
-/// Reads the lines `-- lockgate: …` of a test in SQL, and gives what is wrong with them.
+/// Reads the `-- lockgate: …` lines of a test in SQL, and returns the problems in them.
 fn intended(text: &str, shown: &str, intents: &mut Vec<(Intent, Vec<String>)>) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     let mut start = 0;
@@ -304,7 +303,7 @@ fn intended(text: &str, shown: &str, intents: &mut Vec<(Intent, Vec<String>)>) -
             None => {
                 let words = || Intent::ALL.into_iter().map(Intent::word);
                 let known: Vec<String> = words().map(|word| format!("`{word}`")).collect();
-                let problem = problem(format!("`{word}` is no word for a test: there are {}", known.join(", ")));
+                let problem = problem(format!("`{word}` is not a directive for tests: there are {}", known.join(", ")));
                 problems.push(match suggest::nearest(word, words()) {
                     Some(near) => problem.help(format!("did you mean `{near}`?")),
                     None => problem.help("delete the line"),
@@ -328,7 +327,7 @@ fn is_test(name: &str, numbering: Numbering) -> bool {
     !name.starts_with('.') && !left_over && (sql || named)
 }
 
-/// What a test in Rust has at its top level.
+/// The functions and constants at the top level of a test in Rust.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct FolderFile {
     before: Vec<String>,
@@ -402,9 +401,9 @@ fn scan(text: &str, file: &str) -> (FolderFile, Vec<Diagnostic>) {
     for (name, is_there) in [("before", !found.before.is_empty()), ("after", !found.after.is_empty())] {
         if !is_there {
             let what = if name == "before" {
-                "what is so before the migration and no longer after it"
+                "what is true before the migration and not after it"
             } else {
-                "what is so after the migration and not yet before it"
+                "what is true after the migration and not before it"
             };
             diagnostics.push(
                 Diagnostic::error("incomplete-test", file, format!("the test has no function `{name}`: {what}"))
@@ -493,7 +492,7 @@ mod tests {
         assert_eq!(
             problems,
             [
-                "`loses-value` is no word for a test: there are `loses-rows`, `changes-values`, `loses-values`",
+                "`loses-value` is not a directive for tests: there are `loses-rows`, `changes-values`, `loses-values`",
                 "`loses-rows` names nothing"
             ]
         );

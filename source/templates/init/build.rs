@@ -1,5 +1,4 @@
-//! Says what is wrong with the migrations, errors and warnings, and builds again when one is added, deleted
-//! or moved.
+//! Reports errors and warnings in the migrations, and rebuilds when one is added, deleted or moved.
 
 fn main() {
     lockgate_build::check();

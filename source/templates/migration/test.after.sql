@@ -1,2 +1,2 @@
--- What is so after {{id}}, and not yet before it.
-SELECT 'what is so after {{id}}' = 'not written yet';
+-- What is true after {{id}}, and not before it.
+SELECT 'what is true after {{id}}' = 'not written yet';

@@ -215,7 +215,7 @@ migrations/billing.00000001.0009.u.late.sql:1:1 misordered: `billing.00000001.00
         assert!(plan.lockfile.unwrap().render().contains("\ndraft billing.00000002.0002.u.late\n"));
     }
     let said = renumber::plan(&folder, Some("billing.00000002.0001"), None).unwrap_err();
-    assert_eq!(said, "`billing.00000002.0001.u.a` is released and keeps its number: databases know it by that");
+    assert_eq!(said, "`billing.00000002.0001.u.a` is released and keeps its number, by which databases know it");
 }
 
 #[test]

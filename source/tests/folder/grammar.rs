@@ -1,4 +1,4 @@
-//! What the grammars of the folder's dialects refuse, how grave that is, and what is not looked at.
+//! What the grammar check refuses in a folder, at which level, and which scripts it skips.
 
 use lockgate_source::{Color, Severity};
 
@@ -44,7 +44,7 @@ migrations/1_x.up.sql:2:8 syntax: expected `TABLE`, found `TABEL`
     assert_eq!(
         diagnostics[0].render(Color::Off),
         "\
-error[syntax]: `,` cannot stand here
+error[syntax]: `,` is not allowed here
  --> migrations/1_x.sql:1:9
   |
 1 | SELECT 1,
@@ -110,7 +110,7 @@ fn a_reason_in_the_file_or_a_level_in_the_policy_lets_it_pass() {
 
 #[test]
 fn what_the_lockfile_vouches_for_is_not_parsed_again() {
-    // Released before there was a grammar gate, or under `syntax = "warn"`.
+    // Released before there was a grammar check, or under `syntax = "warn"`.
     let project = Project::new(&[
         ("migrations.toml", "dialects = [\"postgres\"]\n[lint]\nsyntax = \"allow\"\n"),
         ("1_x.up.sql", "CREATE TABLE a (b int);\n"),

@@ -1,4 +1,4 @@
-//! Which lints speak in a folder, and how grave what they find is. What each finds is tested beside it.
+//! Which lints report in a folder, and at which level. What each rule finds is tested in `sql`.
 
 use lockgate_source::Severity;
 

@@ -399,7 +399,7 @@ fn an_amendment_is_recorded_with_both_checksums_and_the_reason() {
     let line = format!("amended 0001_a up={} reason=two users have one email\n", sums(&before, "0001_a"));
     assert!(once.contains(&line) && sums(&once, "0001_a") != sums(&before, "0001_a"), "{once}");
 
-    // Again, the way down this time, and then back to what it was.
+    // Again, with the down script this time, and then back to the first text.
     project.write("0001_a.down.sql", "SELECT 4;\n");
     amend(&project, "0001_a", "and down");
     let twice = text_of(&project);

@@ -251,7 +251,7 @@ fn l2_irreversible_and_a_down_exclude_each_other() {
         "
 migrations/1_a.up.sql:2:1 irreversible-down: `1_a` is marked irreversible, but has a down script in `migrations/1_a.down.sql`
   delete the directive, or delete the down script
-migrations/2_b.down.sql:1:14 bad-directive: a down script cannot say that there is none
+migrations/2_b.down.sql:1:14 bad-directive: a down script cannot be marked irreversible
   delete this line, or the file
 ",
     );
@@ -278,13 +278,13 @@ migrations/002_b.sql:1:1 missing-test: `002_b` has no test: there is no `tests/m
     project.check("");
 }
 
-/// Whoever writes it says that there is no way back: nobody is offered one.
+/// A down script that only raises an error marks the migration as irreversible.
 #[test]
 fn a_way_down_that_only_raises_makes_a_migration_irreversible() {
     for (dialect, down, reason) in [
         ("postgres", "DO $$ BEGIN RAISE EXCEPTION 'rows were deleted'; END $$;", "rows were deleted"),
         ("sqlite", "SELECT RAISE(ABORT, 'rows were deleted');", "rows were deleted"),
-        ("postgres", "DO $$ BEGIN RAISE division_by_zero; END $$;", "its way down only raises an error"),
+        ("postgres", "DO $$ BEGIN RAISE division_by_zero; END $$;", "its down script only raises an error"),
     ] {
         let policy = format!("dialects = [\"{dialect}\"]\ndown = \"required\"\n");
         let up = "CREATE TABLE a (b INT);";

@@ -76,7 +76,7 @@ fn released_and_unknown_ones_are_refused() {
     project.freeze();
     let folder = project.load().folder;
     let error = |id| renumber::plan(&folder, Some(id), None).unwrap_err();
-    assert_eq!(error("0001_create"), "`0001_create` is released and keeps its number: databases know it by that");
+    assert_eq!(error("0001_create"), "`0001_create` is released and keeps its number, by which databases know it");
     assert_eq!(error("0001_crate"), "there is no migration `0001_crate` in `migrations`: did you mean `0001_create`?");
     assert_eq!(renumber::plan(&folder, None, None).unwrap().ids, []);
 }

@@ -26,14 +26,14 @@ fn a_script_that_brings_its_own_transaction_can_leave_it_out() {
     check(
         &[("1_x.sql", "-- dump\nBEGIN;\nCREATE TABLE a (id INT);\nCOMMIT;\n")],
         "
-migrations/1_x.sql:2:1 transaction-control: `BEGIN` cannot stand here: the script runs inside a transaction that Lockgate begins and commits
+migrations/1_x.sql:2:1 transaction-control: `BEGIN` is not allowed here: the script runs inside a transaction that Lockgate begins and commits
   delete this line and line 4: Lockgate already gives the script a transaction of its own
 ",
     );
     check(
         &[("1_x.sql", "CREATE TABLE a (id INT);\nROLLBACK;\n")],
         "
-migrations/1_x.sql:2:1 transaction-control: `ROLLBACK` cannot stand here: the script runs inside a transaction that Lockgate begins and commits
+migrations/1_x.sql:2:1 transaction-control: `ROLLBACK` is not allowed here: the script runs inside a transaction that Lockgate begins and commits
   delete it, or write `-- lockgate: no-transaction` as the first line and keep the script's own transactions
 ",
     );

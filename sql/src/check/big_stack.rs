@@ -1,5 +1,5 @@
-//! Parsers are strangers in the compiler's process: they recurse, and one gives up by a panic. Here
-//! they get a deep stack of their own, and a panic of theirs ends as an answer and prints nothing.
+//! Runs the parsers on threads with a large stack, because they recurse deeply, and turns their panics into
+//! results without printing them: they run inside the compiler.
 
 use std::cell::Cell;
 use std::num::NonZero;
@@ -8,19 +8,20 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// Room for every statement that [`super::nesting`] lets pass: unoptimised, the deepest takes 20 MB.
-/// Only what is used of it costs memory.
+/// The stack size in bytes. The deepest statement that [`super::nesting`] allows needs 20 MB without
+/// optimizations. Only the used part of a stack costs memory.
 const STACK: usize = 64 << 20;
 
 thread_local! {
-    /// Whether this thread's stack is deep.
-    static DEEP: Cell<bool> = const { Cell::new(false) };
-    /// Whether a panic of this thread is somebody's answer.
-    static QUIET: Cell<bool> = const { Cell::new(false) };
+    /// Whether this thread has a large stack.
+    static HAS_BIG_STACK: Cell<bool> = const { Cell::new(false) };
+    /// Whether [`catch_panic`] handles the panics of this thread.
+    static CATCHES_PANICS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Does the work for each item on threads with a deep stack, as many as are worth it, and gives the
-/// results in the order of the items. `None` where there was no thread to be had.
+/// Runs `work` for each item on threads with a large stack, and returns the results in the order of the
+/// items. `weight` is an item's number of bytes, which decides how many threads are started. A result is
+/// `None` if no thread could be started.
 pub fn for_each<T: Sync, R: Send>(
     items: &[T],
     weight: impl Fn(&T) -> usize,
@@ -29,12 +30,12 @@ pub fn for_each<T: Sync, R: Send>(
     const WORTH_A_THREAD: usize = 16 << 10;
     let total: usize = items.iter().map(weight).sum();
     let worth = (total / WORTH_A_THREAD + 1).min(items.len());
-    // To ask costs several files of the kernel's, more than a short statement.
+    // This call reads several files of the kernel, which takes longer than a short statement.
     let processors = if worth > 1 { thread::available_parallelism().map_or(1, NonZero::get) } else { 1 };
     let threads = processors.min(8).min(worth);
     let next = AtomicUsize::new(0);
     let some = || {
-        DEEP.set(true);
+        HAS_BIG_STACK.set(true);
         let mut done = Vec::new();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
@@ -54,28 +55,28 @@ pub fn for_each<T: Sync, R: Send>(
     results
 }
 
-/// Does one piece of work on a deep stack; `None` where there was no thread to be had.
+/// Runs `work` on a large stack. Returns `None` if no thread could be started.
 pub(super) fn run<R: Send>(work: impl Fn() -> R + Sync) -> Option<R> {
-    if DEEP.get() {
+    if HAS_BIG_STACK.get() {
         return Some(work());
     }
     for_each(&[()], |()| 0, |()| work()).pop().flatten()
 }
 
-/// What the parser says, or `None` where it panicked: nothing of that is printed.
-pub(super) fn quietly<R>(parse: impl FnOnce() -> R) -> Option<R> {
+/// Runs the parser. Returns `None` if it panicked, and prints nothing then.
+pub(super) fn catch_panic<R>(parse: impl FnOnce() -> R) -> Option<R> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
-        let loud = std::panic::take_hook();
+        let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            if !QUIET.get() {
-                loud(panic);
+            if !CATCHES_PANICS.get() {
+                previous(panic);
             }
         }));
     });
-    QUIET.set(true);
+    CATCHES_PANICS.set(true);
     let result = catch_unwind(AssertUnwindSafe(parse));
-    QUIET.set(false);
+    CATCHES_PANICS.set(false);
     result.ok()
 }
 
@@ -92,13 +93,13 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_an_answer() {
-        assert_eq!(quietly(|| 1), Some(1));
-        assert_eq!(run(|| quietly(|| -> u8 { panic!("the parser seems stuck") })), Some(None));
+    fn a_panic_is_a_result() {
+        assert_eq!(catch_panic(|| 1), Some(1));
+        assert_eq!(run(|| catch_panic(|| -> u8 { panic!("the parser seems stuck") })), Some(None));
     }
 
     #[test]
-    fn the_stack_is_deep() {
+    fn the_stack_is_large() {
         fn down(depth: usize) -> usize {
             let filler = std::hint::black_box([depth; 128]);
             if depth == 0 { 0 } else { down(depth - 1) + filler[1] - depth + 1 }

@@ -1,54 +1,54 @@
-//! What can be the matter with a statement, and the words for it.
+//! What can be wrong with a statement, and the message for it.
 
 use std::fmt;
 
 use crate::LintLevel;
 use crate::Release;
 
-/// What a grammar has to say of one statement.
+/// What is wrong with a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
-    /// Something stands where it cannot.
+    /// A token that is not allowed here.
     Unexpected {
-        /// What stands there, ready to be shown.
+        /// The token, as messages show it.
         found: String,
-        /// What could stand there, ready to be shown, where that can be told.
+        /// What would be allowed, as messages show it, if it is known.
         expected: Option<String>,
     },
     /// The statement ends before it is complete.
     Ends {
-        /// What is missing, ready to be shown, where that can be told.
+        /// What is missing, as messages show it, if it is known.
         expected: Option<String>,
     },
     /// No statement begins with this word.
     NoStatement {
-        /// The word, ready to be shown.
+        /// The word, as messages show it.
         word: String,
     },
-    /// A rule beyond the bare grammar is broken: which, as a sentence without a dot.
+    /// A rule beyond the bare grammar is broken; the text is the message.
     Refused(String),
     /// The body of a function in PL/pgSQL is wrong.
     Body(Box<Fact>),
-    /// It came with a release newer than the one that the folder is for.
+    /// It needs a newer release than the one that the folder is for.
     Newer {
-        /// What: `MERGE`.
+        /// The syntax: `MERGE`.
         what: &'static str,
-        /// The release that brought it.
+        /// The first release with this syntax.
         since: Release,
         /// The release of the server.
         server: Release,
     },
     /// It is nested too deep for a parser, and was not checked.
     TooDeep,
-    /// So much stands before it that it and the rest were not checked.
+    /// It and the rest of the script were not checked, because the script is too long.
     TooLong,
 }
 
-/// The rules of the grammar gate, as a policy and `allow` name them.
+/// The rules of the grammar check, as a policy and `allow` name them.
 pub const RULES: [&str; 4] = ["syntax", "newer-grammar", "plpgsql-syntax", "not-parsed"];
 
 impl Fact {
-    /// The rule that says so, one of [`RULES`], and how grave it is where the policy does not say.
+    /// Returns its rule, one of [`RULES`], and the rule's level where the policy sets none.
     pub fn rule(&self) -> (&'static str, LintLevel) {
         match self {
             Self::Unexpected { .. } | Self::Ends { .. } => ("syntax", LintLevel::Deny),
@@ -59,7 +59,7 @@ impl Fact {
         }
     }
 
-    /// Whether the grammar does not take the statement.
+    /// Whether the statement is invalid.
     pub fn is_refusal(&self) -> bool {
         self.rule().0 == "syntax"
     }
@@ -69,7 +69,7 @@ impl fmt::Display for Fact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unexpected { found, expected: Some(expected) } => write!(f, "expected {expected}, found {found}"),
-            Self::Unexpected { found, expected: None } => write!(f, "{found} cannot stand here"),
+            Self::Unexpected { found, expected: None } => write!(f, "{found} is not allowed here"),
             Self::Ends { expected: Some(expected) } => {
                 write!(f, "the statement ends too early: expected {expected}")
             }
@@ -80,15 +80,15 @@ impl fmt::Display for Fact {
             Self::Newer { what, since, server } => {
                 write!(f, "`{what}` came with PostgreSQL {since}, and the folder is for PostgreSQL {server}")
             }
-            Self::TooDeep => f.write_str("this statement is nested too deep to be checked while compiling"),
+            Self::TooDeep => f.write_str("this statement is nested too deep to be checked at compile time"),
             Self::TooLong => f.write_str(
-                "the script is too long to be checked while compiling: its grammar is not looked at from here on",
+                "the script is too long to be checked at compile time: its syntax is not checked from here on",
             ),
         }
     }
 }
 
-/// A piece of a script as a message shows it.
+/// Shortens a piece of a script for a message.
 pub(super) fn shown(text: &str) -> String {
     const LONGEST: usize = 30;
     if text.starts_with('`') {

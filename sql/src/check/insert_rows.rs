@@ -1,6 +1,5 @@
-//! INSERT with thousands of rows: a row that is nothing but constants needs no parser, and an
-//! INSERT of the same shape as one before it needs none either. What is left is small, and a dump is
-//! checked in the time that it takes to read its tokens.
+//! Shortens INSERT statements before they are parsed. Rows of constants are left out, and an INSERT of the
+//! same shape as an earlier one is skipped. So a dump is checked about as fast as it is tokenized.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,12 +12,12 @@ use crate::lexer::{Kind, Lexer, Token};
 /// A statement without some of its rows.
 pub(super) struct Short {
     pub(super) text: String,
-    /// Where pieces begin: in the short text, and in the long one.
+    /// Where each kept piece begins in the short text and in the long one.
     pieces: Vec<(usize, usize)>,
 }
 
 impl Short {
-    /// The place in the long text.
+    /// Maps a position in the short text to the long one.
     pub(super) fn long(&self, at: usize) -> usize {
         let piece = self.pieces.partition_point(|(short, _)| *short <= at).saturating_sub(1);
         self.pieces.get(piece).map_or(at, |(short, long)| long + (at - short))
@@ -32,7 +31,7 @@ pub(super) struct Shapes {
 }
 
 impl Shapes {
-    /// Whether an INSERT that differs from this one in its constants alone has been here before.
+    /// Whether an earlier INSERT differs from this one only in its constants.
     pub(super) fn has_seen(&mut self, dialect: Dialect, text: &str) -> bool {
         let mut lexer = Lexer::new(dialect, text, 0);
         let mut hasher = DefaultHasher::new();
@@ -40,7 +39,7 @@ impl Shapes {
             let token = lexer.next();
             match token.kind {
                 Kind::End => return !self.seen.insert(hasher.finish()),
-                // What is glued to digits or quotes may be wrong in one and right in another.
+                // Constants with a prefix or suffix may be valid in one INSERT and not in another.
                 Kind::Number if is_plain(lexer.bytes(token)) => 0_u8.hash(&mut hasher),
                 Kind::Text if lexer.bytes(token).starts_with(b"'") => 1_u8.hash(&mut hasher),
                 _ => lexer.bytes(token).hash(&mut hasher),
@@ -52,12 +51,12 @@ impl Shapes {
     }
 }
 
-/// The statement without the rows of constants that follow another row; `None` where that would not
-/// make it shorter.
+/// Returns the statement without the rows of constants after its first row, or `None` if that does not make
+/// it shorter.
 pub(super) fn shorten(dialect: Dialect, text: &str) -> Option<Short> {
     let mut lexer = Lexer::new(dialect, text, 0);
     let mut last = lexer.next();
-    // Behind the first row of VALUES.
+    // Skip the first row of VALUES.
     let mut depth = 0_usize;
     let mut values = false;
     loop {
@@ -90,7 +89,7 @@ pub(super) fn shorten(dialect: Dialect, text: &str) -> Option<Short> {
     if kept == 0 {
         return None;
     }
-    // Rows behind one that is not plain are few, or are looked at by the parser.
+    // Rows after one that is not plain are left to the parser.
     short.keep(text, kept..text.len());
     Some(short)
 }
@@ -104,7 +103,7 @@ impl Short {
     }
 }
 
-/// Moves behind a comma and a row of constants, or stays: gives the end of the row.
+/// Reads a comma and a row of constants and returns the row's end; stays in place if there is none.
 fn plain_row(lexer: &mut Lexer<'_>) -> Option<usize> {
     let before = lexer.clone();
     let end = read_row(lexer);

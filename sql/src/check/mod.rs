@@ -1,20 +1,18 @@
-//! The grammar gate: whether the grammar of a database takes the statements of a script. What a
-//! parser says is put in our words here; whether it is an error, a warning or nothing is the
-//! folder's to say.
+//! The grammar check: parses the statements of a script with the grammar of a database, and reports syntax
+//! errors in Lockgate's own words. The caller decides whether a finding is an error or a warning.
 //!
-//! * **PostgreSQL**: a parser of the grammar of PostgreSQL 19. Releases before the one that the
-//!   policy names are told apart by a table of what came when.
+//! * **PostgreSQL**: a parser for the grammar of PostgreSQL 19. A table says which syntax came with which
+//!   release, for older servers.
 //! * **SQLite**: SQLite's own grammar.
-//! * **MySQL, MariaDB**: no grammar is at hand. Quotes, comments, `DELIMITER`, compound bodies and
-//!   brackets are looked at, and nothing else: the server tells the rest.
+//! * **MySQL, MariaDB**: there is no parser. Only quotes, comments, `DELIMITER`, compound bodies and brackets
+//!   are checked.
 //!
-//! Time and memory are bounded. Rows of constants in an INSERT are read by the lexer alone, an INSERT
-//! of the same shape as one before it too; a statement that is nested beyond reason and what stands
-//! behind the first mebibyte that a parser had to read is not parsed, and the script is said to be
-//! `not-parsed`. No script makes the compiler crash.
+//! Time and memory are bounded, and no script makes the compiler crash. Rows of constants in an INSERT, and
+//! an INSERT of the same shape as an earlier one, are not parsed. Neither are statements that are nested too
+//! deep, nor anything after the first mebibyte of parsed text; both are reported as `not-parsed`.
 //!
-//! The parsers are half of what a cold build of a program compiles for its migrations. Each is a feature,
-//! `grammar-postgres` and `grammar-sqlite`; of a database whose parser is left out nothing is said.
+//! The parsers are half of what a cold build compiles for a program's migrations, so each is a feature:
+//! `grammar-postgres` and `grammar-sqlite`. Without its parser, a dialect has no findings.
 
 #![cfg_attr(
     not(all(feature = "grammar-postgres", feature = "grammar-sqlite")),
@@ -45,42 +43,42 @@ pub use fact::{Fact, RULES};
 use crate::Release;
 use crate::lexer::{Kind, Lexer, Token};
 
-/// What a grammar has to say of one statement.
+/// A problem that the grammar check found in one statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The bytes of the script to point at.
     pub range: Range<usize>,
-    /// What is the matter.
+    /// What is wrong.
     pub fact: Fact,
-    /// The way out, where one was found that makes the statement right.
+    /// A change that makes the statement valid, if one was found.
     pub repair: Option<String>,
 }
 
-/// What a parser found, in the text that it was given.
+/// A problem that a parser found, with its range in the text that the parser was given.
 #[derive(Debug)]
-struct Wrong {
+struct ParserFinding {
     range: Range<usize>,
     fact: Fact,
     repair: Option<String>,
 }
 
-impl Wrong {
+impl ParserFinding {
     fn new(range: Range<usize>, fact: Fact) -> Self {
         Self { range, fact, repair: None }
     }
 }
 
-/// As many bytes of a script are given to a parser. Half of it takes a second where the parser is
-/// not optimised, as in a macro it is not.
+/// The number of bytes of a script that are parsed at most. A parser compiled without optimizations, as in
+/// a macro, takes two seconds for them.
 const PARSED_MAX: usize = 1 << 20;
 
-/// As many statements of a script may be wrong before the rest is not looked at.
+/// The check ends after this many invalid statements.
 const FINDINGS_MAX: usize = 10;
 
-/// Below this an INSERT is parsed as it is.
+/// An INSERT with more bytes is shortened before it is parsed.
 const LONG_INSERT: usize = 512;
 
-/// Whether what is to be said of this dialect is compiled in.
+/// Whether the check of this dialect is compiled in.
 const fn is_known(dialect: Dialect) -> bool {
     match dialect {
         Dialect::Postgres => cfg!(feature = "grammar-postgres"),
@@ -89,8 +87,8 @@ const fn is_known(dialect: Dialect) -> bool {
     }
 }
 
-/// What the parser of this dialect finds wrong with one statement.
-fn parse(dialect: Dialect, text: &str, kind: StatementKind, release: Option<Release>) -> Vec<Wrong> {
+/// Parses one statement with the parser of this dialect.
+fn parse(dialect: Dialect, text: &str, kind: StatementKind, release: Option<Release>) -> Vec<ParserFinding> {
     match dialect {
         #[cfg(feature = "grammar-postgres")]
         Dialect::Postgres => postgres::check(text, kind, release),
@@ -100,11 +98,11 @@ fn parse(dialect: Dialect, text: &str, kind: StatementKind, release: Option<Rele
     }
 }
 
-/// Checks the statements that [`split`](crate::split) found in a text. `release` is that of the
-/// PostgreSQL server that it is for, where that is known.
+/// Checks the statements that [`split`](crate::split) found in a text. `release` is the release of the
+/// PostgreSQL server, if it is known.
 ///
-/// The first thing wrong with each statement is told, of ten statements at most; nothing where the parser
-/// of the dialect is not compiled in.
+/// Returns the first problem of each statement, of ten statements at most. Returns nothing if the parser of
+/// the dialect is not compiled in.
 ///
 /// ```
 /// use lockgate_core::Dialect;
@@ -128,7 +126,7 @@ struct Checker<'a> {
     dialect: Dialect,
     text: &'a str,
     release: Option<Release>,
-    /// Bytes that a parser has read.
+    /// The number of bytes parsed so far.
     parsed: usize,
     shapes: insert_rows::Shapes,
 }
@@ -153,7 +151,7 @@ impl Checker<'_> {
         findings
     }
 
-    /// A statement without the data of COPY.
+    /// The range of a statement without the data of COPY.
     fn command(&self, statement: &Statement) -> Range<usize> {
         let mut range = statement.range.clone();
         if statement.flags.contains(StatementFlags::COPY_DATA) {
@@ -192,16 +190,16 @@ impl Checker<'_> {
             return unread(first.start..first.end, Fact::TooLong);
         }
         let alone = Statement { range: 0..kept.len(), ..statement.clone() };
-        let way = match nesting::depth(self.dialect, kept, &alone) {
-            Ok(way) => way,
+        let depth = match nesting::depth(self.dialect, kept, &alone) {
+            Ok(depth) => depth,
             Err(at) => {
                 let long = |at| start + short.as_ref().map_or(at, |short| short.long(at));
                 return unread(long(at.start)..long(at.end), Fact::TooDeep);
             }
         };
-        // A chain costs its length squared.
-        self.parsed += kept.len() + way * way / 128;
-        let parsed = big_stack::quietly(|| parse(self.dialect, kept, statement.kind, self.release));
+        // The time for a chain of operators is quadratic in its length.
+        self.parsed += kept.len() + depth * depth / 128;
+        let parsed = big_stack::catch_panic(|| parse(self.dialect, kept, statement.kind, self.release));
         match parsed {
             Some(wrong) => {
                 let long = |at| start + short.as_ref().map_or(at, |short| short.long(at));
@@ -212,30 +210,30 @@ impl Checker<'_> {
     }
 }
 
-fn finding(wrong: Wrong, place: impl Fn(usize) -> usize) -> Finding {
+fn finding(wrong: ParserFinding, place: impl Fn(usize) -> usize) -> Finding {
     let range = place(wrong.range.start)..place(wrong.range.end);
     Finding { range, fact: wrong.fact, repair: wrong.repair }
 }
 
-/// The token that begins at or behind this byte.
+/// Returns the token that begins at or after this byte.
 fn token_at(dialect: Dialect, text: &str, at: usize) -> Token {
     Lexer::new(dialect, text, at).next()
 }
 
-/// A place where a parser could not go on: what stands there, and what it had hoped for.
-fn stuck(dialect: Dialect, text: &str, at: usize, expected: Option<String>) -> Wrong {
+/// Describes the place where a parser stopped: the token there, and what was expected.
+fn stuck(dialect: Dialect, text: &str, at: usize, expected: Option<String>) -> ParserFinding {
     let token = token_at(dialect, text, at);
     let first = token_at(dialect, text, 0);
     let found = token.start..token.end;
     if matches!(token.kind, Kind::End | Kind::Terminator) {
-        // Behind the last thing that was said.
+        // Point at the end of the last token.
         let end = text[..token.start].trim_end().len();
         let range = if token.kind == Kind::End { end..end } else { found };
-        return Wrong::new(range, Fact::Ends { expected });
+        return ParserFinding::new(range, Fact::Ends { expected });
     }
     let word = fact::shown(&text[found.clone()]);
     if token.start == first.start && token.kind == Kind::Word {
-        return Wrong::new(found, Fact::NoStatement { word });
+        return ParserFinding::new(found, Fact::NoStatement { word });
     }
-    Wrong::new(found, Fact::Unexpected { found: word, expected })
+    ParserFinding::new(found, Fact::Unexpected { found: word, expected })
 }

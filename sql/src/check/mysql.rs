@@ -1,15 +1,15 @@
-//! MySQL and MariaDB: no grammar of theirs is to be had here. What the splitter does not find wrong
-//! (quotes, comments, `DELIMITER`, bodies) is looked at for its brackets alone.
+//! Checks the brackets of MySQL and MariaDB statements. There is no parser for these dialects; the splitter
+//! has already checked quotes, comments, `DELIMITER` and bodies.
 
 use std::ops::Range;
 
 use lockgate_core::Dialect;
 
-use super::{Fact, Wrong};
+use super::{Fact, ParserFinding};
 use crate::lexer::{Kind, Lexer};
 
-/// A bracket without its partner.
-pub(super) fn wrong(text: &str, range: Range<usize>) -> Option<Wrong> {
+/// Finds a bracket without a partner.
+pub(super) fn wrong(text: &str, range: Range<usize>) -> Option<ParserFinding> {
     let mut lexer = Lexer::new(Dialect::Mysql, &text[..range.end], range.start);
     let mut open = Vec::new();
     loop {
@@ -17,12 +17,15 @@ pub(super) fn wrong(text: &str, range: Range<usize>) -> Option<Wrong> {
         match token.kind {
             Kind::Open => open.push(token),
             Kind::Close if open.pop().is_none() => {
-                return Some(Wrong::new(token.start..token.end, Fact::Refused("this `)` closes nothing".to_owned())));
+                return Some(ParserFinding::new(
+                    token.start..token.end,
+                    Fact::Refused("this `)` closes nothing".to_owned()),
+                ));
             }
             Kind::End => break,
             _ => {}
         }
     }
     let open = open.pop()?;
-    Some(Wrong::new(open.start..open.end, Fact::Refused("this `(` is not closed".to_owned())))
+    Some(ParserFinding::new(open.start..open.end, Fact::Refused("this `(` is not closed".to_owned())))
 }

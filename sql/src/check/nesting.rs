@@ -1,5 +1,5 @@
-//! How deep a statement is, told by its tokens and before a parser sees it: a parser that recurses
-//! goes one step down for a token at most, and the tokens that it may have done so for are counted.
+//! Measures how deeply a statement is nested, before a parser sees it. A recursive parser goes at most one
+//! level deeper for each token, so counting tokens bounds its stack.
 
 use std::ops::Range;
 
@@ -7,22 +7,22 @@ use lockgate_core::{Dialect, Statement, StatementKind};
 
 use crate::lexer::{Kind, Lexer};
 
-/// Brackets within brackets. People write ten, generators fifty; PostgreSQL's own stack holds some
+/// The limit for nested brackets. People write ten, generators fifty; PostgreSQL itself handles some
 /// thousands.
 const DEPTH_MAX: usize = 250;
 
-/// Tokens on the way down to any place: in each bracket that is open there, those since its last
-/// comma. A chain of operators is as deep as it is long, and parsers need its length squared.
-const WAY_MAX: usize = 4_000;
+/// The limit for the depth at any place: the tokens since the last comma, in every bracket that is open
+/// there. A chain of operators is as deep as it is long, and parsing it takes quadratic time.
+const TOKENS_MAX: usize = 4_000;
 
-/// Blocks within blocks, in a body.
+/// The limit for nested blocks in a body.
 const BLOCKS_MAX: usize = 200;
 
-/// How long the longest way down is.
+/// Returns the greatest depth in a statement, in tokens.
 ///
 /// # Errors
 ///
-/// The token at which the statement is deeper than a parser should have to go.
+/// The token at which a limit is exceeded.
 pub(super) fn depth(dialect: Dialect, text: &str, statement: &Statement) -> Result<usize, Range<usize>> {
     let has_body = matches!(statement.kind, StatementKind::CreateFunction | StatementKind::Do);
     measure(dialect, &text[..statement.range.end], statement.range.start, has_body && dialect == Dialect::Postgres)
@@ -33,43 +33,43 @@ fn measure(dialect: Dialect, text: &str, start: usize, bodies: bool) -> Result<u
     // Tokens since the last comma: in the innermost bracket, and in those around it.
     let mut here = 0_usize;
     let mut around: Vec<usize> = Vec::new();
-    let mut way = 0_usize;
-    let mut longest = 0_usize;
+    let mut depth = 0_usize;
+    let mut deepest = 0_usize;
     loop {
         let token = lexer.next();
         let opens = token.kind == Kind::Open || lexer.is_byte(token, b'[');
         let closes = token.kind == Kind::Close || lexer.is_byte(token, b']');
         if token.kind == Kind::End {
-            return Ok(longest);
+            return Ok(deepest);
         } else if closes {
-            way -= here;
+            depth -= here;
             here = around.pop().unwrap_or(0);
         } else if token.kind == Kind::Terminator || lexer.is_byte(token, b',') {
-            way -= here;
+            depth -= here;
             here = 0;
         } else {
             here += 1;
-            way += 1;
+            depth += 1;
             if opens {
                 around.push(here);
                 here = 0;
             } else if bodies && token.kind == Kind::Text {
                 let inner = inside(lexer.bytes(token));
                 let body = token.start + inner.start..token.start + inner.end;
-                longest = longest.max(measure(dialect, &text[..body.end], body.start, false)?);
+                deepest = deepest.max(measure(dialect, &text[..body.end], body.start, false)?);
                 if let Some(found) = blocks(text, body) {
                     return Err(found);
                 }
             }
         }
-        longest = longest.max(way);
-        if way > WAY_MAX || around.len() > DEPTH_MAX {
+        deepest = deepest.max(depth);
+        if depth > TOKENS_MAX || around.len() > DEPTH_MAX {
             return Err(token.start..token.end);
         }
     }
 }
 
-/// The bytes between the quotes of a string token, which may lack the last one.
+/// Returns the range between the quotes of a string token, which may lack the last quote.
 fn inside(token: &[u8]) -> Range<usize> {
     let opener = match token.first() {
         Some(b'$') => token[1..].iter().position(|byte| *byte == b'$').map_or(1, |tag| tag + 2),
@@ -82,7 +82,7 @@ fn inside(token: &[u8]) -> Range<usize> {
     start..start + body.strip_suffix(closer).unwrap_or(body).len()
 }
 
-/// The token at which a body has too many blocks within blocks. They need no brackets, and a `;`
+/// Returns the token at which the blocks of a body are nested too deep. Blocks have no brackets, and a `;`
 /// does not end them.
 fn blocks(text: &str, body: Range<usize>) -> Option<Range<usize>> {
     let mut lexer = Lexer::new(Dialect::Postgres, &text[..body.end], body.start);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_write_is_not_deep() {
+    fn ordinary_statements_are_within_the_limits() {
         assert!(!deep(&format!("SELECT {}1{};", "(".repeat(100), ")".repeat(100))));
         assert!(!deep(&format!("INSERT INTO t VALUES (1, 'a'){};", ", (1 + 2, 'b')".repeat(100_000))));
         assert!(!deep(&format!("CREATE TABLE t (a int{});", ", b text NOT NULL DEFAULT ''".repeat(5_000))));
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_go_down_too_far_is_found() {
+    fn statements_nested_too_deep_are_found() {
         assert!(deep(&format!("SELECT {}1{};", "(".repeat(1_000), ")".repeat(1_000))));
         assert!(deep(&format!("SELECT ARRAY{}1{};", "[".repeat(1_000), "]".repeat(1_000))));
         assert!(deep(&format!("SELECT {}1;", "NOT ".repeat(10_000))));

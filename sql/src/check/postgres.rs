@@ -1,5 +1,5 @@
-//! PostgreSQL's grammar, by the squawk crates. They take each statement of some 40,000 of
-//! PostgreSQL's own tests but those in [`exceptions`], and refuse 99 of 100 broken ones.
+//! Checks PostgreSQL's grammar with the squawk crates. They accept all of some 40,000 statements in
+//! PostgreSQL's own tests but those in [`exceptions`], and reject 99 of 100 broken ones.
 
 mod exceptions;
 pub(super) mod releases;
@@ -14,12 +14,12 @@ use squawk_syntax::ast::{self, AstNode};
 use squawk_syntax::syntax_error::SyntaxError;
 use squawk_syntax::{Parse, SourceFile, SyntaxKind};
 
-use super::{Fact, Release, Wrong, repair, stuck};
+use super::{Fact, ParserFinding, Release, repair, stuck};
 use crate::words::Words;
 
-/// What is wrong with one statement. The body of a function and grammar that is too new are told
-/// only where the statement itself is right.
-pub(super) fn check(text: &str, kind: StatementKind, release: Option<Release>) -> Vec<Wrong> {
+/// Checks one statement. A function's body and syntax that is too new are checked only if the statement
+/// itself is valid.
+pub(super) fn check(text: &str, kind: StatementKind, release: Option<Release>) -> Vec<ParserFinding> {
     if exceptions::begins(text) {
         return Vec::new();
     }
@@ -43,8 +43,8 @@ pub(super) fn check(text: &str, kind: StatementKind, release: Option<Release>) -
     found
 }
 
-/// The tree of a statement, and its first error. Where the parser stops at something that PostgreSQL takes,
-/// it is given the same statement in words that it knows.
+/// Parses a statement and returns its tree and its first error. Syntax that only PostgreSQL knows is
+/// rewritten first.
 fn parsed(text: &str) -> (Parse<SourceFile>, Option<SyntaxError>) {
     let parse = SourceFile::parse(text);
     let error = first(&parse);
@@ -58,7 +58,7 @@ fn parsed(text: &str) -> (Parse<SourceFile>, Option<SyntaxError>) {
     }
 }
 
-/// The byte at which the text stops being PostgreSQL.
+/// Returns the byte at which the text stops being valid.
 fn stops(text: &str) -> Option<usize> {
     match parsed(text).1 {
         Some(error) => Some(error.range().start().into()),
@@ -66,8 +66,8 @@ fn stops(text: &str) -> Option<usize> {
     }
 }
 
-/// The first error. The parser's own come with a place and no length, and the server meets them
-/// before those that need the whole statement.
+/// Returns the first error. At one position, errors of the parser itself, whose range is empty, come before
+/// those that need the whole statement.
 fn first(parse: &Parse<SourceFile>) -> Option<SyntaxError> {
     let errors = parse.errors();
     let start = errors.first()?.range().start();
@@ -79,22 +79,24 @@ fn bytes(range: TextRange) -> Range<usize> {
     range.start().into()..range.end().into()
 }
 
-fn wrong(text: &str, error: &SyntaxError) -> Wrong {
+fn wrong(text: &str, error: &SyntaxError) -> ParserFinding {
     let range = bytes(error.range());
     let is_place = text[range.clone()].trim().is_empty();
     match words::said(error.message()) {
         words::Said::Expected(expected) if is_place => {
             let wrong = stuck(Dialect::Postgres, text, range.start, expected);
-            if matches!(wrong.fact, Fact::NoStatement { .. }) { behind_verb(text).unwrap_or(wrong) } else { wrong }
+            if matches!(wrong.fact, Fact::NoStatement { .. }) { after_verb(text).unwrap_or(wrong) } else { wrong }
         }
-        words::Said::Expected(Some(expected)) => Wrong::new(range, Fact::Refused(format!("expected {expected}"))),
+        words::Said::Expected(Some(expected)) => {
+            ParserFinding::new(range, Fact::Refused(format!("expected {expected}")))
+        }
         words::Said::Expected(None) => stuck(Dialect::Postgres, text, range.start, None),
-        words::Said::Rule(rule) => Wrong::new(range, Fact::Refused(rule)),
+        words::Said::Rule(rule) => ParserFinding::new(range, Fact::Refused(rule)),
     }
 }
 
-/// The parser stops at the verb where it does not know what the verb is about: `DROP TABEL`.
-fn behind_verb(text: &str) -> Option<Wrong> {
+/// Finds the misspelt object type after a verb: for `DROP TABEL` the parser stops at the verb.
+fn after_verb(text: &str) -> Option<ParserFinding> {
     const VERBS: [&str; 6] = ["create", "alter", "drop", "security", "import", "refresh"];
     const ADJECTIVES: [&str; 16] = [
         "or",
@@ -125,9 +127,9 @@ fn behind_verb(text: &str) -> Option<Wrong> {
     Some(stuck(Dialect::Postgres, text, at.token.start, None))
 }
 
-/// What is wrong with a body in PL/pgSQL. Its parser knows less than that of SQL: what it is known
-/// to get wrong is not told.
-fn body(text: &str, parse: &Parse<SourceFile>) -> Option<Wrong> {
+/// Checks a body in PL/pgSQL. Its parser is incomplete, so errors that it also reports for valid bodies are
+/// dropped.
+fn body(text: &str, parse: &Parse<SourceFile>) -> Option<ParserFinding> {
     let bodies = parse.syntax_node().descendants().filter_map(|node| {
         let function = ast::CreateFunction::cast(node.clone()).and_then(|function| function.plpgsql());
         let procedure = || ast::CreateProcedure::cast(node.clone()).and_then(|procedure| procedure.plpgsql());
@@ -138,7 +140,7 @@ fn body(text: &str, parse: &Parse<SourceFile>) -> Option<Wrong> {
         return None;
     }
     let wrong = wrong(text, &error);
-    Some(Wrong { fact: Fact::Body(Box::new(wrong.fact)), ..wrong })
+    Some(ParserFinding { fact: Fact::Body(Box::new(wrong.fact)), ..wrong })
 }
 
 /// Every keyword, in lower case.

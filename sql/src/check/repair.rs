@@ -1,24 +1,24 @@
-//! "Did you mean": small changes around the place where a parser stopped, each tried on the parser
-//! itself. What is suggested is therefore known to help.
+//! Finds "did you mean" repairs: small changes around the place where a parser stopped. Each is tried with
+//! the parser, so every suggestion helps.
 
 use lockgate_core::Dialect;
 
-use super::{Fact, Wrong, token_at};
+use super::{Fact, ParserFinding, token_at};
 use crate::lexer::{Kind, Lexer, Token};
 use crate::suggest;
 
-/// Statements above this size are not tried again and again.
+/// No repair is looked for in longer statements, because each attempt parses the statement again.
 const TRIED_MAX: usize = 16 << 10;
 
-/// Looks for a repair. `keywords` are those of the dialect, in lower case; `parse` says where a text
-/// is wrong first.
+/// Looks for a repair. `keywords` are the dialect's, in lower case; `parse` returns where a text first stops
+/// being valid.
 pub(super) fn find(
     dialect: Dialect,
     text: &str,
-    mut wrong: Wrong,
+    mut wrong: ParserFinding,
     keywords: &[String],
     parse: impl Fn(&str) -> Option<usize>,
-) -> Wrong {
+) -> ParserFinding {
     if text.len() > TRIED_MAX {
         return wrong;
     }
@@ -44,7 +44,7 @@ pub(super) fn find(
         return wrong;
     }
     wrong.repair = repair.mark(dialect, &before, found);
-    // A comma is what parsers of lists hope for when they are at their wits' end.
+    // Parsers of lists expect a comma at almost any mistake, so it is shown only if adding it helps.
     if let Some(expected) = expected.filter(|expected| expected.as_deref() == Some("`,`"))
         && wrong.repair.as_deref() != Some(COMMA)
     {
@@ -53,7 +53,7 @@ pub(super) fn find(
     wrong
 }
 
-/// What is known of other databases and of psql, and means nothing to PostgreSQL.
+/// Recognizes syntax of other databases and of psql that PostgreSQL does not know.
 fn foreign(text: &str) -> Option<&'static str> {
     let word: String = text.chars().take_while(|c| c.is_ascii_alphabetic() || *c == '_').collect();
     let name = text.strip_prefix(':').and_then(|text| text.chars().next());
@@ -70,7 +70,7 @@ fn foreign(text: &str) -> Option<&'static str> {
 
 const COMMA: &str = "write a `,` before it";
 
-/// What people say who know another database better, and what is said instead.
+/// Words that are common elsewhere, and the ones to use instead.
 const SYNONYMS: [(&str, &str); 4] =
     [("delete", "drop"), ("remove", "drop"), ("modify", "alter"), ("substitute", "replace")];
 
@@ -78,12 +78,12 @@ struct Repair<'a, P> {
     text: &'a str,
     /// Where the parser stopped.
     at: usize,
-    /// Whether the parser had hoped for nothing in particular.
+    /// Whether the parser expected nothing in particular.
     could_end: bool,
     parse: P,
 }
 
-/// The last tokens before this byte, the nearest first.
+/// Returns the last tokens before this byte, nearest first.
 fn tokens_before(dialect: Dialect, text: &str, at: usize) -> Vec<Token> {
     let mut lexer = Lexer::new(dialect, text, 0);
     let mut last = Vec::new();
@@ -99,12 +99,12 @@ fn tokens_before(dialect: Dialect, text: &str, at: usize) -> Vec<Token> {
 }
 
 impl<P: Fn(&str) -> Option<usize>> Repair<'_, P> {
-    /// The text with these bytes replaced.
+    /// Returns the text with these bytes replaced.
     fn with(&self, start: usize, end: usize, new: &str) -> String {
         format!("{}{new}{}", &self.text[..start], &self.text[end..])
     }
 
-    /// A keyword with a typing mistake, at the place or shortly before it.
+    /// Looks for a misspelt keyword at the place or shortly before it.
     fn keyword<'k>(
         &self,
         dialect: Dialect,
@@ -129,7 +129,7 @@ impl<P: Fn(&str) -> Option<usize>> Repair<'_, P> {
             for meant in suggest::near(word, keywords.iter().map(String::as_str)).into_iter().take(4) {
                 let changed = self.with(token.start, token.end, meant);
                 let Some(stop) = (self.parse)(&changed) else { return Some((token, meant)) };
-                // The statement may have another mistake behind this one.
+                // The statement may have another mistake after this one.
                 let stop = (stop + word.len()).saturating_sub(meant.len());
                 let beyond = token_at(dialect, self.text, found.end).end.max(self.at + 1);
                 if stop > beyond && further.is_none_or(|(furthest, _)| stop > furthest) {
@@ -140,7 +140,7 @@ impl<P: Fn(&str) -> Option<usize>> Repair<'_, P> {
         further.map(|(_, repair)| repair)
     }
 
-    /// A comma too many or too few, a missing `;`, a word too many.
+    /// Tries to add or remove a comma, to add a `;` or a `)`, and to remove a word.
     fn mark(&self, dialect: Dialect, before: &[Token], found: Token) -> Option<String> {
         let right = |text: &str| (self.parse)(text).is_none();
         let last = before.first().copied();
@@ -163,7 +163,7 @@ impl<P: Fn(&str) -> Option<usize>> Repair<'_, P> {
         if right(&self.with(found.start, found.start, ", ")) {
             return Some(COMMA.to_owned());
         }
-        // A word too many, where the parser could have done without another.
+        // Removing the word may be right if the parser expected nothing in particular.
         let starts = token_at(dialect, self.text, 0).start == found.start;
         (self.could_end && !starts && right(&self.with(found.start, found.end, ""))).then(|| "delete it".to_owned())
     }

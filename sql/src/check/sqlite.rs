@@ -1,4 +1,4 @@
-//! SQLite's grammar, by a parser that is made from SQLite's own grammar file.
+//! Checks SQLite's grammar with a parser generated from SQLite's own grammar file.
 
 use std::sync::OnceLock;
 
@@ -6,30 +6,30 @@ use lockgate_core::Dialect;
 use sqlite3_parser::lexer::sql::{Error, Parser, ParserError};
 use sqlite3_parser::{Bump, FallibleIterator as _};
 
-use super::{Fact, Wrong, repair, stuck, token_at};
+use super::{Fact, ParserFinding, repair, stuck, token_at};
 
-/// What is wrong with one statement.
-pub(super) fn check(text: &str) -> Option<Wrong> {
+/// Checks one statement.
+pub(super) fn check(text: &str) -> Option<ParserFinding> {
     let (at, rule) = first(text)?;
     let wrong = match rule {
         Some(rule) => {
-            // The parser says so behind the word that it is about, and names it.
+            // The position is after the word that the message names.
             let word = rule.rsplit(' ').next().unwrap_or_default();
             let start = text[..at].rfind(word).unwrap_or(at);
             let token = token_at(Dialect::Sqlite, text, start);
-            Wrong::new(token.start..token.end, Fact::Refused(rule))
+            ParserFinding::new(token.start..token.end, Fact::Refused(rule))
         }
         None => stuck(Dialect::Sqlite, text, at, expected(text, at)),
     };
     Some(repair::find(Dialect::Sqlite, text, wrong, keywords(), stops))
 }
 
-/// The byte at which the text stops being SQLite.
+/// Returns the byte at which the text stops being valid.
 fn stops(text: &str) -> Option<usize> {
     first(text).map(|(at, _)| at)
 }
 
-/// Where the text stops being SQLite, and what SQLite says where that is more than the place.
+/// Returns the byte at which the text stops being valid, with SQLite's message if it has one.
 fn first(text: &str) -> Option<(usize, Option<String>)> {
     let bump = Bump::new();
     let mut parser = Parser::new(&bump, text.as_bytes());
@@ -62,20 +62,20 @@ fn place(text: &str, error: Error) -> Option<(usize, Option<String>)> {
             let at = byte(position.line, position.column);
             (!text[at..].starts_with("$::")).then_some((at, None))
         }
-        // What the parser finds beyond the grammar is for SQLite to judge (a column that occurs
-        // twice), but for what SQLite's own grammar file does so too.
+        // The parser also checks rules beyond the grammar, such as duplicate columns. Only those that SQLite's
+        // own grammar file has are reported.
         Error::ParserError(ParserError::Custom(message), position) => {
             let known = ["unknown table option", "unknown join type"];
             let is_known = known.into_iter().any(|beginning| message.starts_with(beginning));
             let position = position.filter(|_| is_known)?;
             Some((byte(position.line, position.column), Some(message)))
         }
-        // A comment may end with the text, and a text is never cut off while it is read.
+        // A comment may end with the text, and reading a text in memory does not fail.
         _ => None,
     }
 }
 
-/// What could stand here, found by trying; nothing where that would be a long list.
+/// Returns what would be valid here, found by trying; `None` if that is a long list.
 fn expected(text: &str, at: usize) -> Option<String> {
     const TRIED_MAX: usize = 2 << 10;
     const SHOWN_MAX: usize = 4;

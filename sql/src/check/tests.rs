@@ -1,4 +1,4 @@
-//! What the gate says of good and of broken statements, and that it always says something in time.
+//! What the grammar check reports for valid and invalid statements, and that it always returns in time.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -48,7 +48,7 @@ fn a_typing_mistake_in_a_keyword_is_told_by_the_keyword() {
     postgres("DROP FUCNTION a();", "1:6 expected `FUNCTION`, found `FUCNTION`; did you mean `FUNCTION`?");
     postgres("CREATE TABLE a (id INT PRIMRY KEY);", "1:24 expected `PRIMARY`, found `PRIMRY`; did you mean `PRIMARY`?");
     // The mistake stands before the place where the parser stops.
-    postgres("ALTER TABLE a ADD COLUM b int;", "1:27 `int` cannot stand here; did you mean `COLUMN`?");
+    postgres("ALTER TABLE a ADD COLUM b int;", "1:27 `int` is not allowed here; did you mean `COLUMN`?");
     // Two mistakes: the first is told, and helped.
     postgres("CREATE TABEL a (b int;);", "1:8 expected `TABLE`, found `TABEL`; did you mean `TABLE`?");
 }
@@ -105,7 +105,7 @@ fn what_the_server_takes_and_the_parser_does_not_passes() {
         "1:27 expected `HANDLER`, found `HANDELR`; did you mean `HANDLER`?",
     );
     postgres("DROP EVENT TRIGGER a, b CASCDE;", "1:25 expected `CASCADE`, found `CASCDE`; did you mean `CASCADE`?");
-    postgres("DROP LANGUAGE a,;", "1:16 `,` cannot stand here; delete it");
+    postgres("DROP LANGUAGE a,;", "1:16 `,` is not allowed here; delete it");
     postgres("DROP TYPE a[] CASCDE;", "1:15 expected `CASCADE`, found `CASCDE`; did you mean `CASCADE`?");
     postgres("ALTER ROLE a SET TRANSACTION READ ONLYY;", "1:30 expected `=`, found `READ`");
     postgres("UPDATE a SET b = 1 WHERE >= 2;", "1:26 expected an expression, found `>=`");
@@ -135,19 +135,19 @@ fn what_is_wrong_is_said_with_what_was_expected() {
 
 #[test]
 fn marks_too_many_and_too_few() {
-    postgres("CREATE TABLE a (b int,);", "1:22 `,` cannot stand here; delete it");
+    postgres("CREATE TABLE a (b int,);", "1:22 `,` is not allowed here; delete it");
     sqlite("CREATE TABLE a (b int,);", "1:23 expected a name, found `)`; delete the `,` before it");
     postgres("CREATE TABLE a (b int c int);", "1:23 expected `,`, found `c`; write a `,` before it");
     postgres("SELECT f(1;", "1:11 the statement ends too early: expected `)`; close a parenthesis with `)`");
     postgres(
         "CREATE TABLE a (b int)\nCREATE TABLE c (d int);",
-        "2:1 `CREATE` cannot stand here; end the statement before it with `;`",
+        "2:1 `CREATE` is not allowed here; end the statement before it with `;`",
     );
     sqlite(
         "CREATE TABLE a (b int)\n\nCREATE TABLE c (d int);",
         "3:1 expected a name, found `CREATE`; end the statement before it with `;`",
     );
-    postgres("ALTER TABLE a DROP COLUMN b BYTEA;", "1:29 `BYTEA` cannot stand here; delete it");
+    postgres("ALTER TABLE a DROP COLUMN b BYTEA;", "1:29 `BYTEA` is not allowed here; delete it");
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn each_statement_gives_its_first_mistake_and_ten_are_enough() {
 #[test]
 fn lines_of_psql_and_data_of_copy_are_no_grammar() {
     postgres("\\restrict abc\nCOPY a (b) FROM stdin;\nSELECT FROM WHERE\n\\.\nSELECT 1;\n\\unrestrict abc\n", "");
-    postgres("COPY a (b,) FROM stdin;\n1\n\\.\n", "1:10 `,` cannot stand here; delete it");
+    postgres("COPY a (b,) FROM stdin;\n1\n\\.\n", "1:10 `,` is not allowed here; delete it");
     postgres("COPY a FRM stdin;", "1:8 expected `FROM`, found `FRM`; did you mean `FROM`?");
 }
 

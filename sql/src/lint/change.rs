@@ -1,5 +1,5 @@
-//! What a statement does to a schema, read from its tokens, as far as a rule asks. What is not
-//! understood is no change, and no rule speaks of it.
+//! Reads what a statement changes in a schema from its tokens, as far as the rules need it. A statement that
+//! is not understood counts as no change, and no rule reports it.
 
 use std::ops::Range;
 
@@ -199,7 +199,7 @@ pub(super) fn tokens_of(dialect: Dialect, text: &str, statement: &Statement) -> 
     if max == 0 { Vec::new() } else { tokens(dialect, text, statement.range.clone(), max) }
 }
 
-/// What the statement changes.
+/// Returns what a statement changes.
 pub(super) fn read<'a>(text: &'a str, tokens: &'a [Token]) -> Option<Change<'a>> {
     let mut at = Cursor::new(text, tokens);
     if at.take("create") {

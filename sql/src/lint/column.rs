@@ -1,5 +1,5 @@
-//! `ADD COLUMN`: what fails on a table that has rows, what a database cannot add at all, and what
-//! writes the whole table anew.
+//! `ADD COLUMN`: what fails on a table with rows, what a database cannot add at all, and what rewrites the
+//! whole table.
 
 use std::ops::Range;
 
@@ -49,17 +49,18 @@ fn is_serial(column: &Column<'_>) -> bool {
 }
 
 fn required(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range: &Range<usize>) -> bool {
-    // MySQL gives the rows a value of its own choice.
+    // MySQL fills existing rows with a value of its own choice.
     if !cx.input.may_be(Dialect::Postgres) && !cx.input.may_be(Dialect::Sqlite) {
         return false;
     }
-    // Taking a column back is often the best that a way down can do.
+    // Adding a dropped column again is often the best that a down script can do.
     if cx.file.is_down && !cx.input.has_lockfile {
         return true;
     }
     let (shown, name) = (&table.written, &column.name.written);
     let kind = if column.kind.is_empty() { "text".to_owned() } else { cx.written(column.kind_range.clone()) };
-    let message = format!("this fails if `{shown}` has a row: there would be no value for `{name}`, which is NOT NULL");
+    let message =
+        format!("this fails if `{shown}` has a row, because there is no value for `{name}`, which is NOT NULL");
     let mut help = vec![format!("give the rows a value: `ADD COLUMN {name} {kind} NOT NULL DEFAULT …`")];
     if cx.input.dialects.is_none_or(|dialects| !dialects.contains(Dialect::Sqlite)) {
         help.push(format!(
@@ -74,7 +75,7 @@ fn required(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range: 
     true
 }
 
-/// What SQLite adds to an empty table alone.
+/// Reports columns that SQLite adds only to an empty table.
 fn sqlite(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range: &Range<usize>) -> bool {
     if !cx.input.names(Dialect::Sqlite) {
         return false;
@@ -84,13 +85,13 @@ fn sqlite(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range: &R
     let shown = &table.written;
     let (why, help) = if computed {
         (
-            "SQLite adds no column whose default is computed",
+            "SQLite cannot add a column with a computed default",
             "give it a constant default, or none, and fill it with `UPDATE`",
         )
     } else if column.rest.has("stored") {
         ("SQLite adds no STORED column", "say `VIRTUAL`, or rebuild the table with `-- lockgate: foreign-keys off`")
     } else if default.is_some() && column.rest.has("references") {
-        ("SQLite adds no REFERENCES column with a default", "add it without the default and fill it with `UPDATE`")
+        ("SQLite cannot add a REFERENCES column with a default", "add it without the default and fill it with `UPDATE`")
     } else {
         return false;
     };
@@ -127,7 +128,7 @@ fn unsupported(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, rang
     true
 }
 
-/// What SQLite takes since a release that many programs do not embed yet.
+/// Reports syntax that SQLite accepts only since a release that many programs do not embed yet.
 fn young(cx: &mut Context<'_, '_>, action: &Action<'_>, range: &Range<usize>) {
     let what = match action {
         Action::SetNotNull(_) => "SET NOT NULL",
@@ -139,7 +140,8 @@ fn young(cx: &mut Context<'_, '_>, action: &Action<'_>, range: &Range<usize>) {
     if !cx.input.names(Dialect::Sqlite) {
         return;
     }
-    let message = format!("SQLite takes `{what}` since 3.53 alone: a program that embeds an older one cannot run this");
+    let message =
+        format!("SQLite takes `{what}` only since release 3.53: a program that embeds an older one cannot run this");
     let help = "rebuild the table with `-- lockgate: foreign-keys off` as the first line".to_owned();
     cx.report("unsupported-alter", range.clone(), message, vec![help]);
     if let Some(finding) = cx.found.last_mut() {
@@ -177,7 +179,7 @@ fn rewrite(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range: &
     let by_default = || {
         let kind = cx.written(column.kind_range.clone());
         let default = column.default.map_or_else(String::new, |default| default.written());
-        format!("{}, then `{alter} SET DEFAULT {default}`, and fill the old rows in pieces", plain(&kind))
+        format!("{}, then `{alter} SET DEFAULT {default}`, and fill the old rows in batches", plain(&kind))
     };
     let (why, help) = if is_serial(column) {
         let kind = match column.kind.as_str() {
@@ -189,7 +191,7 @@ fn rewrite(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range: &
         let text = sequence.replace('\'', "''");
         let help = format!(
             "{}, `CREATE SEQUENCE {sequence} OWNED BY {shown}.{name}`, `{alter} SET DEFAULT nextval('{text}')`, and fill the old \
-             rows in pieces",
+             rows in batches",
             plain(kind)
         );
         (format!("a `{}` numbers the rows", column.kind), help)
@@ -197,13 +199,13 @@ fn rewrite(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range: &
         let kind = cx.written(column.kind_range.clone());
         let how = if rest.has("always") { "ALWAYS" } else { "BY DEFAULT" };
         let help = format!(
-            "{}, and fill the old rows in pieces; then `{alter} SET NOT NULL`, and `{alter} ADD GENERATED {how} AS IDENTITY \
-             (START WITH 1000000)`, with a number above all of theirs",
+            "{}, and fill the old rows in batches; then `{alter} SET NOT NULL`, and `{alter} ADD GENERATED {how} AS IDENTITY \
+             (START WITH 1000000)`, with a number above all existing ones",
             plain(&kind)
         );
         ("an identity numbers the rows".to_owned(), help)
     } else if rest.has("generated always as") && !rest.has("virtual") {
-        let help = format!("add `{name}` as a plain column that a trigger fills, and fill the old rows in pieces");
+        let help = format!("add `{name}` as a plain column that a trigger fills, and fill the old rows in batches");
         ("a STORED column is computed for each row".to_owned(), help)
     } else if let Some(function) = volatile {
         (format!("`{function}()` gives each row another value"), by_default())
@@ -213,7 +215,7 @@ fn rewrite(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range: &
         return;
     };
     let message = format!(
-        "nobody can read or write `{shown}` while all of it is written anew, under {} until the commit: {why}",
+        "nobody can read or write `{shown}` while all of it is rewritten, under {} until the commit: {why}",
         a_lock(cx.lock_of(range))
     );
     cx.report("add-column-rewrite", range.clone(), message, vec![help]);

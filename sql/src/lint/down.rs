@@ -1,4 +1,4 @@
-//! A down script that leaves behind what its up script made.
+//! The rule about down scripts that leave behind objects which their up script created.
 
 use super::change::{self, Action, Change};
 use super::context::Context;
@@ -9,15 +9,15 @@ use crate::lexer::{Kind, Lexer};
 use lockgate_core::Dialect;
 use std::collections::{HashMap, HashSet};
 
-/// Something that an up script makes.
+/// An object that an up script creates.
 struct Made {
     what: &'static str,
     name: Name,
-    /// What it goes with: its table, the table that it is a part of, the index above it.
+    /// The object that it is dropped with: its table, its parent table, or its parent index.
     with: Vec<Name>,
-    /// The columns of that table with any of which it goes.
+    /// The columns of that table that it depends on: dropping any of them drops it.
     columns: Vec<String>,
-    /// What it is made of: with one of them it goes where that is dropped with CASCADE.
+    /// The objects that it uses: dropping any of them with CASCADE drops it.
     words: Vec<String>,
 }
 
@@ -29,7 +29,7 @@ impl Made {
 
 /// The rule `incomplete-down`.
 pub(super) fn check(cx: &mut Context<'_, '_>, (at, up): (usize, &SqlFile<'_>)) {
-    // Folders of other tools are full of ways down that were never written.
+    // Folders of other tools are full of empty down scripts.
     if cx.file.statements.is_empty() && !cx.input.has_lockfile {
         return;
     }
@@ -41,7 +41,7 @@ pub(super) fn check(cx: &mut Context<'_, '_>, (at, up): (usize, &SqlFile<'_>)) {
         return;
     }
     let mentioned = mentioned(cx);
-    // With a schema goes everything in it, and what an owner has goes with him.
+    // Dropping a schema drops everything in it, and DROP OWNED everything of an owner.
     let all_gone =
         cx.changes.iter().flatten().any(|change| matches!(change, Change::Drop { what: "schema" | "owned", .. }));
     let (mut gone, mut cascading) = (HashSet::new(), HashSet::new());
@@ -94,7 +94,7 @@ pub(super) fn check(cx: &mut Context<'_, '_>, (at, up): (usize, &SqlFile<'_>)) {
     let names = if names.is_empty() { last } else { format!("{} and {last}", names.join(", ")) };
     let it = if left.len() == 1 { "it" } else { "them" };
     let file = up.path.rsplit('/').next().unwrap_or(up.path);
-    let message = format!("`{file}` makes {names}, and this script does not mention {it}");
+    let message = format!("`{file}` creates {names}, but this script does not mention {it}");
     let (name, table) = (&first.name.written, first.with.first().map(|with| &with.written));
     let help = match (first.what, table) {
         ("column", Some(table)) => format!("add `ALTER TABLE {table} DROP COLUMN {name}`"),
@@ -121,7 +121,7 @@ fn shown(made: &Made) -> String {
     }
 }
 
-/// Whether the script drops a column with which the thing goes.
+/// Whether the script drops a column that the object depends on.
 fn drops_column(cx: &Context<'_, '_>, made: &Made) -> bool {
     cx.changes.iter().flatten().any(|change| match change {
         Change::AlterTable { table, actions } if made.is_with(&table.key) => actions
@@ -186,7 +186,7 @@ impl Making {
     }
 }
 
-/// What there is after the up script that was not there before.
+/// Returns the objects that exist after the up script and not before it.
 fn made(cx: &Context<'_, '_>, at: usize, up: &SqlFile<'_>) -> Vec<Made> {
     let mut making = Making::default();
     for statement in up.statements {
@@ -263,7 +263,7 @@ fn has_index(cx: &Context<'_, '_>, at: usize, wanted: &str) -> bool {
     found == Some(true)
 }
 
-/// Every name in the script, and every word in its texts: a body may drop things too.
+/// Returns every name in the script, and every word in its strings: a function body may drop objects too.
 fn mentioned(cx: &Context<'_, '_>) -> HashSet<String> {
     let mut mentioned = HashSet::new();
     let mut lexer = Lexer::new(cx.file.reads_as, cx.file.text, 0);

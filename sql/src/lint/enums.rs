@@ -1,5 +1,5 @@
-//! PostgreSQL: a value of an enum that is used in the transaction that adds it, or added in a transaction
-//! where the server takes that outside of one alone.
+//! PostgreSQL: an enum value that is used in the transaction that adds it, or that is added in a transaction
+//! on a server that does not allow it.
 
 use super::change::{self, Action, Change, Column};
 use super::context::Context;
@@ -105,7 +105,7 @@ fn used(cx: &Context<'_, '_>, at: usize, of: &Name, value: &str) -> Option<(std:
             let range = tokens[place].start..tokens[place].end;
             match cast(cursor, place) {
                 Some(to) if to == of.key => return Some((range, true)),
-                // As a text or another enum it is as good as any.
+                // Cast to text or to another enum, it is not a value of this enum.
                 Some(_) => continue,
                 None if is_stored(cx, index, cursor, place, of) => return Some((range, true)),
                 None => first = first.or(Some((range, false))),

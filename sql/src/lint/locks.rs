@@ -1,5 +1,5 @@
-//! PostgreSQL: statements that keep others from a table while they build an index or look at every row.
-//! Which lock that is, [`touch`](crate::touch) says.
+//! PostgreSQL: statements that block others while they build an index or scan every row. [`touch`](crate::touch)
+//! knows which lock a statement takes.
 
 use lockgate_core::TableLock;
 
@@ -51,11 +51,11 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
         Change::Refresh { view: name } if !cx.is_new(name) => {
             let shown = &name.written;
             let message = format!(
-                "nobody can read `{shown}` while it is computed anew: `REFRESH MATERIALIZED VIEW` holds {} until the commit",
+                "nobody can read `{shown}` while it is refreshed: `REFRESH MATERIALIZED VIEW` holds {} until the commit",
                 a_lock(cx.lock())
             );
             let help = format!(
-                "`REFRESH MATERIALIZED VIEW CONCURRENTLY {shown}` lets others read; it asks for a unique index on \
+                "`REFRESH MATERIALIZED VIEW CONCURRENTLY {shown}` lets others read; it needs a unique index on \
                  columns of the view"
             );
             let whole = cx.statement();
@@ -65,13 +65,13 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
         Change::Rewrite { verb, table } if table.as_ref().is_none_or(|table| !cx.is_new(table)) => {
             let shown = table.as_ref().map_or("every table".to_owned(), |table| format!("`{}`", table.written));
             let message = format!(
-                "nobody can read or write {shown} while `{verb}` writes it anew: it holds {} all the time",
+                "nobody can read or write {shown} while `{verb}` rewrites it: it holds {} until it is done",
                 a_lock(cx.lock())
             );
             let help = if *verb == "CLUSTER" {
-                "leave it out; pg_repack orders a table without the lock"
+                "leave it out; pg_repack sorts a table without the lock"
             } else {
-                "a plain `VACUUM` needs no such lock, and autovacuum runs it; pg_repack gives the space back without the lock"
+                "a plain `VACUUM` needs no such lock, and autovacuum runs it; pg_repack frees the space without the lock"
             };
             let whole = cx.statement();
             cx.report("table-rewrite", whole, message, vec![help.to_owned()]);
@@ -90,7 +90,7 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
                     Action::Rewrite(words) => {
                         let shown = &table.written;
                         let message = format!(
-                            "nobody can read or write `{shown}` while `{words}` writes all of it anew: it holds {} \
+                            "nobody can read or write `{shown}` while `{words}` rewrites it: it holds {} \
                              until the commit",
                             a_lock(cx.lock_of(range))
                         );
@@ -105,7 +105,7 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
     }
 }
 
-/// The way to run a statement that refuses a transaction.
+/// Returns the help for a statement that cannot run in a transaction.
 fn alone(cx: &Context<'_, '_>, statement: &str) -> Vec<String> {
     let is_alone = cx.file.statements.len() == 1;
     vec![match (cx.file.is_transactional, is_alone) {
@@ -131,16 +131,16 @@ fn drop_index(cx: &mut Context<'_, '_>, names: &[Name], tolerant: bool) {
     let shown = &name.written;
     let message = format!(
         "nobody can read or write the table of `{shown}` from here to the commit: `DROP INDEX` takes {}, \
-         and all queries that come wait behind it until it has it",
+         and later queries wait behind it until it gets the lock",
         a_lock(cx.lock())
     );
     let whole = cx.statement();
     let exists = if tolerant { "IF EXISTS " } else { "" };
-    // The server takes one at a time.
+    // DROP INDEX CONCURRENTLY accepts a single index.
     let each = names.iter().map(|name| format!("DROP INDEX CONCURRENTLY {exists}{}", name.written));
     let help = if names.iter().any(|name| cx.is_index_of_partitioned(name)) {
         vec![
-            "PostgreSQL has no quick way for the index of a partitioned table: drop it when few programs run"
+            "PostgreSQL cannot drop the index of a partitioned table concurrently: drop it when little is running"
                 .to_owned(),
         ]
     } else {
@@ -183,7 +183,7 @@ fn constrain(cx: &mut Context<'_, '_>, table: &Name, constraint: &Constraint<'_>
             let word = if constraint.kind == ConstraintKind::ForeignKey { "FOREIGN KEY" } else { "CHECK" };
             let says = rest.written();
             let help = vec![format!(
-                "add it unchecked, which is quick, and let the next migration check the rows, which lets others write: \
+                "add it unchecked, which is fast, and check the rows in the next migration, while others can write: \
                  `ALTER TABLE {shown} ADD CONSTRAINT {name} {word} {says} NOT VALID`, then \
                  `ALTER TABLE {shown} VALIDATE CONSTRAINT {name}`"
             )];
@@ -209,7 +209,7 @@ fn constrain(cx: &mut Context<'_, '_>, table: &Name, constraint: &Constraint<'_>
                 a_lock(cx.lock_of(&range))
             );
             let help =
-                "PostgreSQL has no quick way: do it while the table is small, or in a maintenance window".to_owned();
+                "PostgreSQL has no fast way: do it while the table is small, or in a maintenance window".to_owned();
             cx.report("blocking-unique", range, message, vec![help]);
         }
     }
@@ -266,7 +266,7 @@ fn add_column(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range
         let constraint = Written::joined(parts);
         let help = if cx.is_partitioned(table) {
             format!(
-                "add the column without `{word}`, and the constraint in a migration of its own when every partition has an index for it"
+                "add the column without `{word}`, then add the constraint in a migration of its own once every partition has an index for it"
             )
         } else {
             format!(
@@ -288,8 +288,8 @@ fn add_column(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range
         a_lock(cx.lock_of(&range))
     );
     let help = format!(
-        "add the column without `{word}`, then the constraint with `NOT VALID`, and let the next migration check the rows \
-         with `VALIDATE CONSTRAINT`, which lets others write"
+        "add the column without `{word}`, then the constraint with `NOT VALID`, and check the rows in the next \
+         migration with `VALIDATE CONSTRAINT`, while others can write"
     );
     cx.report("blocking-constraint", range, message, vec![help]);
 }
@@ -324,8 +324,8 @@ fn by_index(cx: &Context<'_, '_>, table: &Name, name: &Written, word: &str, mut 
     let shown = &table.written;
     if cx.is_partitioned(table) {
         return format!(
-            "`{shown}` is partitioned: give each partition such a constraint first, by the index of a `CREATE UNIQUE INDEX \
-             CONCURRENTLY`; then this one finds them, and builds none"
+            "`{shown}` is partitioned: first give each partition such a constraint, with the index of a `CREATE \
+             UNIQUE INDEX CONCURRENTLY`; then this one uses them and builds none"
         );
     }
     let nulls = ["nulls not distinct", "nulls distinct"].into_iter().find(|words| rest.take(words));
@@ -424,9 +424,9 @@ fn not_null(cx: &mut Context<'_, '_>, table: &Name, column: &Name, range: std::o
     );
     let check = Written::joined(&[table.written.last(), column.last(), "not_null"]);
     let help = vec![format!(
-        "let a check prove it before: `ALTER TABLE {shown} ADD CONSTRAINT {check} CHECK ({column} IS NOT NULL) NOT VALID`; in \
-             the next migration `ALTER TABLE {shown} VALIDATE CONSTRAINT {check}`, which lets others write; then \
-             `SET NOT NULL` looks at no row"
+        "prove it with a check first: `ALTER TABLE {shown} ADD CONSTRAINT {check} CHECK ({column} IS NOT NULL) NOT VALID`; in \
+             the next migration `ALTER TABLE {shown} VALIDATE CONSTRAINT {check}`, while others can write; then `SET \
+             NOT NULL` scans no row"
     )];
     cx.report("set-not-null", range, message, help);
 }

@@ -1,5 +1,5 @@
-//! What takes something away from those who use it: dropped and renamed columns and tables, tables that
-//! are emptied, and the rows that a down script deletes.
+//! Statements that take data or names away from running programs: dropped and renamed columns and tables,
+//! emptied tables, and rows that a down script deletes.
 
 use std::ops::Range;
 
@@ -53,14 +53,14 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
                     }
                     Action::RenameColumn(column) if !cx.file.is_down && !cx.is_new_column(table, column) => {
                         let what = format!("the column `{}` of `{}`", column.written, table.written);
-                        let help = "add a column of the new name, write both for one release, and drop the old one in the next";
+                        let help = "add a column with the new name, write both for one release, and drop the old one in the next";
                         rename(cx, range.clone(), &what, help);
                     }
                     Action::RenameTable(to) if !cx.file.is_down && !cx.is_new(table) && !is_made_again(cx, table) => {
                         let what = format!("the table `{}`", table.written);
                         let help = format!(
-                            "make a view of the old name in the same script, which those programs can read and write, and drop it in \
-                             the next release: `CREATE VIEW {} AS SELECT * FROM {}`",
+                            "create a view with the old name in the same script, which those programs can read and \
+                             write, and drop it in the next release: `CREATE VIEW {} AS SELECT * FROM {}`",
                             table.written,
                             table.written.beside(&to.written)
                         );
@@ -74,7 +74,7 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
     }
 }
 
-/// What takes tables or columns along that no statement names.
+/// Reports a CASCADE that drops tables or columns that no statement names.
 const CASCADING: [&str; 5] = ["domain", "extension", "owned", "schema", "type"];
 
 /// Whether the table itself goes too, which is told where it does.
@@ -150,13 +150,13 @@ fn is_made_again(cx: &Context<'_, '_>, table: &Name) -> bool {
 fn drop_table(cx: &mut Context<'_, '_>, name: &Name) {
     let shown = &name.written;
     let (message, help) = if is_read_from(cx, name) {
-        let message = format!("programs of the release before that still use `{shown}` fail from the commit on");
+        let message = format!("programs of the previous release that still use `{shown}` fail from the commit on");
         (message, "drop it one release after the last program that uses it")
     } else {
         let message = format!(
-            "the rows of `{shown}` are gone for good, and programs of the release before that still use it fail"
+            "the rows of `{shown}` are lost for good, and programs of the previous release that still use it fail"
         );
-        (message, "drop it one release after the last program that uses it, and when its rows are saved")
+        (message, "drop it one release after the last program that uses it, and once its rows are saved")
     };
     cx.report("drop-table", name.range.clone(), message, vec![help.to_owned()]);
 }
@@ -176,8 +176,8 @@ fn drop_cascade(cx: &mut Context<'_, '_>, what: &str, name: &Name, shown: &str) 
             (goes, "drop or change the columns by name, without `CASCADE`")
         }
     };
-    let message = format!("`CASCADE` drops for good what this script does not name: {goes}");
-    let help = format!("{way}: then it can be read here what is lost, and what was forgotten stops the script");
+    let message = format!("`CASCADE` also drops for good what this script does not name: {goes}");
+    let help = format!("{way}: then the script says what is lost, and fails if something was forgotten");
     cx.report("drop-cascade", name.range.clone(), message, vec![help]);
 }
 
@@ -185,12 +185,12 @@ fn empty_table(cx: &mut Context<'_, '_>, verb: &str, table: &Name, cascade: bool
     let shown = &table.written;
     let also = if cascade { ", and of every table that refers to it," } else { "" };
     let message = match verb {
-        "DELETE" => format!("every row of `{shown}` is gone for good: this `DELETE` has no `WHERE`"),
-        _ => format!("every row of `{shown}`{also} is gone for good"),
+        "DELETE" => format!("every row of `{shown}` is lost for good: this `DELETE` has no `WHERE`"),
+        _ => format!("every row of `{shown}`{also} is lost for good"),
     };
     let help = match verb {
-        "DELETE" => "say which rows with `WHERE`, or save them in another table before".to_owned(),
-        _ => "delete the rows that are meant with `DELETE … WHERE`, or save them in another table before".to_owned(),
+        "DELETE" => "select rows with `WHERE`, or save them in another table first".to_owned(),
+        _ => "delete selected rows with `DELETE … WHERE`, or save them in another table first".to_owned(),
     };
     cx.report("empty-table", table.range.clone(), message, vec![help]);
 }
@@ -199,14 +199,14 @@ fn drop_column(cx: &mut Context<'_, '_>, table: &Name, column: &Name, range: Ran
     let is_moved = is_read(cx, table, column);
     let (column, table) = (&column.written, &table.written);
     let message = if is_moved {
-        format!("programs of the release before that still name `{column}` of `{table}` fail from the commit on")
+        format!("programs of the previous release that still use `{column}` of `{table}` fail from the commit on")
     } else {
         format!(
-            "what is in `{column}` of `{table}` is gone for good, and programs of the release before that still name it fail"
+            "what is in `{column}` of `{table}` is lost for good, and programs of the previous release that still use it fail"
         )
     };
     let help =
-        "drop it one release after the last program that names it; until then it may be without `NOT NULL`".to_owned();
+        "drop it one release after the last program that uses it; until then you can remove its `NOT NULL`".to_owned();
     cx.report("drop-column", range, message, vec![help]);
 }
 
@@ -273,11 +273,11 @@ fn written_before(cx: &Context<'_, '_>) -> impl Iterator<Item = Written> {
 }
 
 fn rename(cx: &mut Context<'_, '_>, range: Range<usize>, what: &str, help: &str) {
-    let message = format!("programs of the release before fail from the commit on: they know {what} by its old name");
+    let message = format!("programs of the previous release fail from the commit on: they know {what} by its old name");
     cx.report("rename", range, message, vec![help.to_owned()]);
 }
 
 fn lossy(cx: &mut Context<'_, '_>, range: Range<usize>, what: &str) {
-    let message = format!("going down deletes {what}, and going up again does not bring it back");
+    let message = format!("this down script deletes {what}, and applying the migration again does not bring it back");
     cx.report("lossy-down", range, message, vec!["save it first, for example in a table of its own".to_owned()]);
 }

@@ -1,14 +1,14 @@
-//! A way down that only raises an error: whoever wrote it says that there is none.
+//! Recognizes a down script that only raises an error: its author says that the migration is irreversible.
 
 use super::cursor::{Cursor, tokens};
 use crate::lexer::{Kind, Lexer, Token};
 use lockgate_core::{Dialect, Statement, StatementKind};
 
-/// As many tokens of a block are read: one that only raises has few.
+/// The number of tokens of a block that are read; a block that only raises an error has few.
 const TOKENS_MAX: usize = 400;
 
-/// What the script says when it raises, where its first statement does so in any case. What only sets up
-/// the session is passed over.
+/// Returns the error message of a script whose first statement always raises an error. Statements that only
+/// set up the session are skipped.
 pub fn says(dialect: Dialect, text: &str, statements: &[Statement]) -> Option<String> {
     let first = statements.iter().find(|statement| statement.kind != StatementKind::Session)?;
     let tokens = tokens(dialect, text, first.range.clone(), TOKENS_MAX);
@@ -18,7 +18,7 @@ pub fn says(dialect: Dialect, text: &str, statements: &[Statement]) -> Option<St
         let inner = inner(text, *body)?;
         return block(&text[inner.clone()], text, inner.start);
     }
-    // SQLite refuses it here, which ends the script all the same.
+    // SQLite refuses RAISE outside of a trigger, so this also fails the script.
     if dialect == Dialect::Sqlite && at.take("select raise") {
         let arguments = at.group()?;
         return at.ended().then(|| message(arguments));
@@ -26,7 +26,7 @@ pub fn says(dialect: Dialect, text: &str, statements: &[Statement]) -> Option<St
     None
 }
 
-/// The bytes within the quotes of a text.
+/// Returns the range between the quotes of a string.
 fn inner(text: &str, token: Token) -> Option<std::ops::Range<usize>> {
     let shown = &text[token.start..token.end];
     let quote = match shown.strip_prefix('$') {
@@ -38,7 +38,7 @@ fn inner(text: &str, token: Token) -> Option<std::ops::Range<usize>> {
     (range.start <= range.end).then_some(range)
 }
 
-/// The message of a block in PL/pgSQL whose first statement raises, and that catches nothing.
+/// Returns the message of a PL/pgSQL block whose first statement raises an error and that has no handler.
 fn block(body: &str, text: &str, start: usize) -> Option<String> {
     let mut lexer = Lexer::new(Dialect::Postgres, &text[..start + body.len()], start);
     let tokens = std::iter::from_fn(|| Some(lexer.next()).filter(|token| token.kind != Kind::End));
@@ -55,12 +55,12 @@ fn block(body: &str, text: &str, start: usize) -> Option<String> {
     (!catches).then(|| message(at))
 }
 
-/// The first text, without its quotes.
+/// Returns the first string, without its quotes.
 fn message(at: Cursor<'_>) -> String {
     let text = at.tokens.iter().find(|token| token.kind == Kind::Text).map(|token| at.shown(*token));
     let text = text.and_then(|text| text.strip_prefix('\'')?.strip_suffix('\'')).unwrap_or_default();
     match text.replace("''", "'") {
-        empty if empty.is_empty() => "its way down only raises an error".to_owned(),
+        empty if empty.is_empty() => "its down script only raises an error".to_owned(),
         text => text,
     }
 }

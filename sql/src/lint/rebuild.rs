@@ -1,5 +1,5 @@
-//! SQLite: a table is rebuilt (made anew, filled, dropped and renamed) while foreign keys are on. The
-//! drop deletes its rows first, and so what refers to them.
+//! SQLite: a table is rebuilt (created anew, filled, dropped and renamed) while foreign keys are on. The drop
+//! first deletes its rows, and with them the rows that refer to them.
 
 use lockgate_core::Dialect;
 
@@ -42,7 +42,7 @@ pub(super) fn check(cx: &mut Context<'_, '_>) {
     }
 }
 
-/// Whether a table that the script made takes the name.
+/// Whether a table that the script creates is later renamed to this name.
 fn is_made_again(cx: &Context<'_, '_>, table: &Name) -> bool {
     let made = |name: &Name| {
         cx.before().any(|change| matches!(change, Change::CreateTable(made) if made.name.key == name.key))
@@ -57,8 +57,8 @@ fn is_made_again(cx: &Context<'_, '_>, table: &Name) -> bool {
     })
 }
 
-/// A table that refers to this one, and whether that deletes or changes its rows: one where it does, if
-/// there is any.
+/// Returns a table that refers to this one, and whether its foreign key deletes or changes its rows.
+/// Prefers a table where it does.
 fn referrer(cx: &Context<'_, '_>, table: &Name) -> Option<(String, bool)> {
     let all = cx.events.references((cx.index, cx.at)).into_iter();
     all.filter(|(from, to, _)| *to == table.key && *from != table.key)

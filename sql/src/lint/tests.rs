@@ -122,7 +122,7 @@ fn a_table_of_a_draft_is_new_for_the_next_draft_whatever_its_way_back_does() {
     let folder = || postgres().draft(USERS).down("DROP TABLE users;");
     folder().draft("CREATE INDEX i ON users (name);").down("DROP INDEX i;").finds(&[]);
     folder().draft("ALTER TABLE users ADD COLUMN email text NOT NULL;").finds(&[]);
-    // What only a way back makes is not there.
+    // Objects that only a down script creates do not exist.
     let down = postgres().released(USERS).draft("DROP TABLE users;").down(USERS);
     down.draft("CREATE INDEX i ON users (name);")
         .finds(&["drop-table: users", "blocking-index: CREATE INDEX i ON users (name)"]);
@@ -163,7 +163,7 @@ fn a_table_in_use_is_not_emptied_in_silence() {
     sqlite().released(USERS).draft("DELETE FROM users;").finds(&["empty-table: users"]);
     let said = postgres().released(USERS).draft("TRUNCATE users, tags CASCADE;").lint();
     assert_eq!(said.len(), 2);
-    let message = "every row of `users`, and of every table that refers to it, is gone for good";
+    let message = "every row of `users`, and of every table that refers to it, is lost for good";
     assert_eq!(said[0].1.message, message);
 }
 
@@ -183,7 +183,7 @@ fn what_cascade_takes_along_is_told() {
     postgres().draft("DROP OWNED BY clerk CASCADE;").finds(&["drop-cascade: clerk"]);
     // Views and functions have no rows.
     postgres().draft("DROP VIEW v CASCADE; DROP FUNCTION f CASCADE;").finds(&[]);
-    // A way down is the business of `lossy-down`.
+    // Down scripts are covered by `lossy-down`.
     let down = postgres().draft("SELECT 1;").down("DROP SCHEMA s CASCADE;").lint();
     let rules: Vec<&str> = down.iter().map(|(_, finding)| finding.rule).collect();
     assert_eq!(rules, ["lossy-down"]);
@@ -202,7 +202,7 @@ fn the_rewrite_is_shown() {
     );
     assert_eq!(
         help("ALTER TABLE users ADD CONSTRAINT old CHECK (age > 7);"),
-        "add it unchecked, which is quick, and let the next migration check the rows, which lets others write: \
+        "add it unchecked, which is fast, and check the rows in the next migration, while others can write: \
          `ALTER TABLE users ADD CONSTRAINT old CHECK (age > 7) NOT VALID`, then `ALTER TABLE users VALIDATE CONSTRAINT old`"
     );
     assert_eq!(
@@ -373,8 +373,8 @@ fn a_column_that_was_moved_is_not_said_to_be_lost() {
     let says = |before: &str, lost: bool| {
         let found = postgres().released(USERS).draft(&format!("{before}\nALTER TABLE users DROP COLUMN name;")).lint();
         let (_, finding) = found.iter().find(|(_, finding)| finding.rule == "drop-column").expect(before);
-        assert_eq!(finding.message.contains("gone for good"), lost, "{before}: {}", finding.message);
-        assert!(finding.message.contains("programs of the release before that still name"), "{}", finding.message);
+        assert_eq!(finding.message.contains("lost for good"), lost, "{before}: {}", finding.message);
+        assert!(finding.message.contains("programs of the previous release that still use"), "{}", finding.message);
     };
     for moved in [
         "ALTER TABLE users ADD nick text; UPDATE users SET nick = name;",
@@ -405,7 +405,7 @@ fn a_table_whose_rows_were_moved_is_not_said_to_lose_them() {
     let says = |before: &str, lost: bool| {
         let found = postgres().released(USERS).draft(&format!("{before}\nDROP TABLE users;")).lint();
         let (_, finding) = found.iter().find(|(_, finding)| finding.rule == "drop-table").expect(before);
-        assert_eq!(finding.message.contains("gone for good"), lost, "{before}: {}", finding.message);
+        assert_eq!(finding.message.contains("lost for good"), lost, "{before}: {}", finding.message);
         assert_eq!(finding.help[0].contains("saved"), lost, "{before}: {:?}", finding.help);
     };
     for moved in [
@@ -643,7 +643,7 @@ fn a_table_that_others_refer_to_is_rebuilt_without_foreign_keys() {
 }
 
 #[test]
-fn a_way_down_undoes_what_the_way_up_made() {
+fn a_down_script_undoes_what_the_up_script_made() {
     let pair = |up: &str, down: &str, expected: &[&str]| postgres().draft(up).down(down).finds(expected);
     pair("CREATE TABLE a (b int); CREATE INDEX i ON a (b);", "DROP TABLE a;", &[]);
     pair("CREATE TABLE a (b int);", "DROP TABLE b;", &["incomplete-down: DROP TABLE b;"]);
@@ -670,7 +670,7 @@ fn a_way_down_undoes_what_the_way_up_made() {
     let message = postgres().draft("ALTER TABLE a ADD c int, ADD d int;").down("SELECT 1;").lint()[0].1.message.clone();
     assert_eq!(
         message,
-        "`1_x.up.sql` makes the column `c` of `a` and the column `d` of `a`, and this script does not mention them"
+        "`1_x.up.sql` creates the column `c` of `a` and the column `d` of `a`, but this script does not mention them"
     );
 }
 
@@ -720,7 +720,7 @@ fn what_goes_with_something_else_need_not_be_named() {
         &[],
     );
     pair("CREATE TABLE a (b int); ALTER TABLE a RENAME TO c;", "SELECT 1;", incomplete);
-    // A way down may rebuild the table, which takes what hangs on it.
+    // A down script may rebuild the table, which drops what depends on it.
     let added = "ALTER TABLE m ADD x int; CREATE INDEX i ON m (y);";
     let rebuilt =
         "ALTER TABLE m RENAME TO m_old; CREATE TABLE m (y int); INSERT INTO m SELECT y FROM m_old; DROP TABLE m_old;";
@@ -813,7 +813,7 @@ fn a_keyword_in_a_way_down_is_not_the_name_of_what_was_made() {
     is_told(sqlite(), "CREATE TABLE [index] (a int);", "DROP INDEX i;", true);
 }
 
-/// Whoever writes one says that there is no way down.
+/// A down script that only raises an error counts as none.
 #[test]
 fn a_way_down_that_only_raises_is_not_incomplete() {
     let on = |folder: Folder, down: &str, expected: &[&str]| {

@@ -1,4 +1,4 @@
-//! PostgreSQL: a column changes its type.
+//! PostgreSQL: the rule about a column that changes its type.
 
 use super::change::{Action, Change};
 use super::context::{Context, a_lock};
@@ -8,11 +8,11 @@ use super::schema_events::SchemaEvent;
 /// What a change of a type costs, under the lock of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cost {
-    /// Rows stay as they are, and so do the indexes that have the column as it is.
+    /// Rows and plain indexes on the column stay as they are.
     Nothing,
-    /// Rows stay as they are, and each index on the column is built anew: the new type is sorted by other rules.
+    /// Rows stay as they are, and each index on the column is rebuilt, because the new type sorts differently.
     Indexes,
-    /// All is written anew.
+    /// The table and its indexes are rewritten.
     Rewrite,
 }
 
@@ -42,30 +42,30 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
         let (message, help) = match cost {
             Cost::Rewrite => (
                 format!(
-                    "nobody can read or write `{shown}` while all of it and its indexes are written anew: changing a type{change} \
+                    "nobody can read or write `{shown}` while all of it and its indexes are rewritten: changing a type{change} \
                      holds {lock} until the commit"
                 ),
                 format!(
-                    "add a column of the new type beside `{name}`, let a trigger keep both alike, fill it in pieces, and change over to it \
-                     in a later migration"
+                    "add a column of the new type beside `{name}`, let a trigger keep both equal, fill it in \
+                     batches, and switch to it in a later migration"
                 ),
             ),
             Cost::Nothing | Cost::Indexes => match built_anew(cx, table, column, cost) {
                 Some((index, true)) => (
                     format!(
-                        "nobody can read or write `{shown}` while an index {index} is built anew: changing a type{change} leaves the \
+                        "nobody can read or write `{shown}` while an index {index} is rebuilt: changing a type{change} leaves the \
                          rows as they are and that index not, and holds {lock} until the commit"
                     ),
                     "do it while the table is small, or in a maintenance window".to_owned(),
                 ),
                 Some((index, false)) => (
                     format!(
-                        "nobody can read or write `{shown}` while its index `{index}` is built anew: changing a type{change} leaves \
+                        "nobody can read or write `{shown}` while its index `{index}` is rebuilt: changing a type{change} leaves \
                          the rows as they are and that index not, and holds {lock} until the commit"
                     ),
                     format!(
-                        "drop the index before, in a migration of its own with `-- lockgate: no-transaction` as its first line: \
-                         `DROP INDEX CONCURRENTLY {index}`; in one after this, make it again with `CREATE INDEX CONCURRENTLY`"
+                        "first drop the index, in a migration of its own with `-- lockgate: no-transaction` as its first line: \
+                         `DROP INDEX CONCURRENTLY {index}`; after this one, create it again with `CREATE INDEX CONCURRENTLY`"
                     ),
                 ),
                 None if is_checked(cx, table, column) => (
@@ -73,7 +73,7 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
                         "nobody can read or write `{shown}` while every row is checked: a `CHECK` names `{name}`, and changing its \
                          type{change} holds {lock} until the commit"
                     ),
-                    "drop the check before; after this, add it again with `NOT VALID`, and let the next migration `VALIDATE` it"
+                    "first drop the check; after this, add it again with `NOT VALID`, and `VALIDATE` it in the next migration"
                         .to_owned(),
                 ),
                 None => continue,

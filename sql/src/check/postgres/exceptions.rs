@@ -1,17 +1,17 @@
-//! Where the parser and PostgreSQL differ, found by PostgreSQL's own tests and their mutations. What
-//! PostgreSQL takes must pass, whatever the parser says of it. Each entry can go when the parser has
-//! learned it.
+//! Where the parser and PostgreSQL disagree, found with PostgreSQL's own tests and mutations of them. SQL that
+//! PostgreSQL accepts must pass even if the parser rejects it. Each entry can be deleted once the parser
+//! handles it.
 
 use std::ops::Range;
 
 use lockgate_core::Dialect;
 use squawk_syntax::syntax_error::SyntaxError;
 
-use crate::check::{Fact, Wrong, fact, stuck};
+use crate::check::{Fact, ParserFinding, fact, stuck};
 use crate::lexer::Kind;
 use crate::words::Words;
 
-/// Beginnings of statements that PostgreSQL takes and the parser does not; `*` is any one word.
+/// Beginnings of statements that PostgreSQL accepts and the parser rejects; `*` stands for one word.
 const BEGINNINGS: [&str; 7] = [
     "alter user mapping for user",
     "alter user mapping if exists for user",
@@ -22,7 +22,7 @@ const BEGINNINGS: [&str; 7] = [
     "comment on constraint * on domain is",
 ];
 
-/// Whether the statement is of a kind that the parser does not know.
+/// Whether the statement begins like one that the parser does not know.
 pub(super) fn begins(text: &str) -> bool {
     let begin = Words::new(Dialect::Postgres, text, 0);
     BEGINNINGS.into_iter().any(|beginning| {
@@ -35,7 +35,7 @@ pub(super) fn begins(text: &str) -> bool {
     })
 }
 
-/// Settings with a grammar of their own, and the same as the parser knows it: never longer.
+/// Settings with a syntax of their own, and a replacement that the parser knows and that is not longer.
 const SETTINGS: [(&str, &str); 6] = [
     ("time zone", "timezone="),
     ("names", "name="),
@@ -45,7 +45,7 @@ const SETTINGS: [(&str, &str); 6] = [
     ("xml option", "xmloption="),
 ];
 
-/// What is dropped by one name alone for the parser, and by a list for PostgreSQL.
+/// Objects that PostgreSQL drops by a list of names, where the parser accepts a single name.
 const DROPPED_IN_LISTS: [&str; 8] = [
     "event trigger",
     "access method",
@@ -57,8 +57,8 @@ const DROPPED_IN_LISTS: [&str; 8] = [
     "text search template",
 ];
 
-/// The statement in words that the parser knows, where it does not know those of PostgreSQL. What is
-/// left stands where it stood, so that places of mistakes are the same.
+/// Rewrites a statement into syntax that the parser knows, if it has syntax that only PostgreSQL knows. The
+/// positions of all other tokens stay the same.
 pub(super) fn in_other_words(text: &str) -> Option<String> {
     let mut other = Other { text: text.as_bytes().to_vec(), changed: false };
     let mut at = Words::new(Dialect::Postgres, text, 0);
@@ -334,7 +334,7 @@ fn ends(at: &Words<'_>, words: &str) -> Option<usize> {
     all.then_some(end)
 }
 
-/// Whether this error is one that the parser gives to good statements.
+/// Whether the parser also reports this error for valid statements.
 pub(super) fn excuses(text: &str, error: &SyntaxError) -> bool {
     // `SELECT * FROM json_object(…)`, and `;;` in the list of a rule.
     if error.message().ends_with("is not a valid function name") || error.message().ends_with("got EMPTY_STMT") {
@@ -353,8 +353,8 @@ pub(super) fn excuses(text: &str, error: &SyntaxError) -> bool {
     !at.ended() && at.token.start < usize::from(error.range().start())
 }
 
-/// Whether this is said of good bodies: `SELECT … INTO variable` and its like are refused by the
-/// parser where it meets the verb.
+/// Whether the parser also reports this error for valid bodies. It rejects `SELECT … INTO variable` and the
+/// like at the verb.
 pub(super) fn excuses_body(message: &str) -> bool {
     const VERBS: [&str; 8] = ["SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "VALUES", "TABLE"];
     message.starts_with("SELECT ... INTO")
@@ -366,8 +366,8 @@ pub(super) fn excuses_body(message: &str) -> bool {
             .is_some_and(|verb| VERBS.contains(&verb))
 }
 
-/// What PostgreSQL refuses and the parser takes, of the mistakes that are likely.
-pub(super) fn missed(text: &str) -> Option<Wrong> {
+/// Finds likely mistakes that PostgreSQL rejects and the parser accepts.
+pub(super) fn missed(text: &str) -> Option<ParserFinding> {
     let mut at = Words::new(Dialect::Postgres, text, 0);
     if at.take("drop") {
         let table = at.take("table");
@@ -423,7 +423,7 @@ pub(super) fn missed(text: &str) -> Option<Wrong> {
 }
 
 /// A comparison that has nothing to its left: the parser takes it for an operator that stands before its operand.
-fn nothing_before(text: &str, mut at: Words<'_>) -> Option<Wrong> {
+fn nothing_before(text: &str, mut at: Words<'_>) -> Option<ParserFinding> {
     let mut begins = false;
     while !at.ended() {
         // As the server's lexer does: the longest run of such characters is one operator.
@@ -433,7 +433,7 @@ fn nothing_before(text: &str, mut at: Words<'_>) -> Option<Wrong> {
             let operator = &rest[..length];
             let range = at.token.start..at.token.start + length;
             let fact = Fact::Unexpected { found: format!("`{operator}`"), expected: Some("an expression".to_owned()) };
-            return Some(Wrong::new(range, fact));
+            return Some(ParserFinding::new(range, fact));
         }
         begins = at.is_any(&["where", "having", "when", "and", "or", "not", "then", "else"]);
         at.next();
@@ -442,7 +442,7 @@ fn nothing_before(text: &str, mut at: Words<'_>) -> Option<Wrong> {
 }
 
 /// An attribute of a composite type that has a name and no type.
-fn attribute(text: &str, mut at: Words<'_>) -> Option<Wrong> {
+fn attribute(text: &str, mut at: Words<'_>) -> Option<ParserFinding> {
     at.next();
     while at.is_byte(b'.') {
         at.next();
@@ -478,7 +478,7 @@ fn attribute(text: &str, mut at: Words<'_>) -> Option<Wrong> {
 }
 
 /// Options of a role, each a word of its own.
-fn role(text: &str, mut at: Words<'_>) -> Option<Wrong> {
+fn role(text: &str, mut at: Words<'_>) -> Option<ParserFinding> {
     // Its name.
     at.next();
     if at.is_any(&["in", "rename", "set", "reset", "add", "drop"]) {
@@ -526,10 +526,10 @@ fn role(text: &str, mut at: Words<'_>) -> Option<Wrong> {
     None
 }
 
-fn unexpected(text: &str, at: &Words<'_>, expected: String) -> Wrong {
+fn unexpected(text: &str, at: &Words<'_>, expected: String) -> ParserFinding {
     let range = at.token.start..at.token.end;
     let found = fact::shown(&text[range.clone()]);
-    Wrong::new(range, Fact::Unexpected { found, expected: Some(expected) })
+    ParserFinding::new(range, Fact::Unexpected { found, expected: Some(expected) })
 }
 
 #[cfg(test)]

@@ -1,31 +1,31 @@
-//! What came with which release of PostgreSQL: the parser knows the newest grammar, and the server
-//! that a folder is for may be older.
+//! Which syntax came with which release of PostgreSQL. The parser knows the newest grammar, but the folder's
+//! servers may be older.
 
 use std::ops::Range;
 
 use lockgate_core::Dialect;
 use squawk_syntax::{SyntaxKind, SyntaxNode};
 
-use crate::check::{Fact, Release, Wrong};
+use crate::check::{Fact, ParserFinding, Release};
 use crate::lexer::Kind;
 use crate::words::Words;
 
-/// How a piece of grammar is recognised.
+/// How a piece of syntax is recognized.
 enum Mark {
     /// A node of the tree has this kind.
     Node(SyntaxKind),
-    /// A node of this kind stands directly or indirectly in one of that kind.
+    /// A node of the first kind is inside a node of the second kind.
     In(SyntaxKind, SyntaxKind),
-    /// A node of this kind has these words one behind another, not within brackets or quotes.
+    /// A node of this kind has these words in a row, outside of brackets and quotes.
     Words(SyntaxKind, &'static str),
-    /// The node is one that this says.
+    /// The function returns true for a node.
     Test(fn(&SyntaxNode) -> bool),
 }
 
 use Mark::{In, Node, Test, Words as Says};
 use SyntaxKind as K;
 
-/// What, since when, and how it is recognised.
+/// The syntax, the first release with it, and how it is recognized.
 const ROWS: &[(&str, u16, Mark)] = &[
     ("REPACK", 19, Node(K::REPACK)),
     ("CREATE PROPERTY GRAPH", 19, Node(K::CREATE_PROPERTY_GRAPH)),
@@ -110,14 +110,14 @@ const ROWS: &[(&str, u16, Mark)] = &[
     ("GROUPS in a window", 11, Node(K::FRAME_GROUPS)),
 ];
 
-/// The names of what is known to be newer than the oldest release, with theirs.
+/// Every syntax in the table, with its first release.
 #[cfg(test)]
 pub(in crate::check) fn newer_names() -> impl Iterator<Item = (&'static str, u16)> {
     ROWS.iter().map(|(what, since, _)| (*what, *since))
 }
 
-/// The first piece of the statement that the server does not know yet.
-pub(super) fn newer(root: &SyntaxNode, text: &str, server: Release) -> Option<Wrong> {
+/// Returns the first syntax in the statement that the server does not know yet.
+pub(super) fn newer(root: &SyntaxNode, text: &str, server: Release) -> Option<ParserFinding> {
     let rows: Vec<_> = ROWS.iter().filter(|(_, since, _)| *since > server.major()).collect();
     if rows.is_empty() {
         return None;
@@ -126,12 +126,12 @@ pub(super) fn newer(root: &SyntaxNode, text: &str, server: Release) -> Option<Wr
         rows.iter().find_map(|(what, since, mark)| {
             let range = found(&node, text, mark)?;
             let fact = Fact::Newer { what, since: Release::new(*since), server };
-            Some(Wrong { range, fact, repair: None })
+            Some(ParserFinding { range, fact, repair: None })
         })
     })
 }
 
-/// The bytes of the node that show it.
+/// Returns the range of the node to point at.
 fn found(node: &SyntaxNode, text: &str, mark: &Mark) -> Option<Range<usize>> {
     let kind = node.kind();
     let found = match mark {
@@ -145,7 +145,7 @@ fn found(node: &SyntaxNode, text: &str, mark: &Mark) -> Option<Range<usize>> {
     found.then(|| super::bytes(node.text_range()))
 }
 
-/// Where the words stand one behind the other, outside of brackets.
+/// Finds these words in a row, outside of brackets.
 fn says(text: &str, node: Range<usize>, words: &str) -> Option<Range<usize>> {
     let mut at = Words::new(Dialect::Postgres, &text[..node.end], node.start);
     let mut depth = 0_usize;
