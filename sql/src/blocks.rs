@@ -1,11 +1,11 @@
-//! Which `;` belongs to a body and does not end the statement: `BEGIN ATOMIC … END` in PostgreSQL,
-//! triggers in SQLite, stored programs in MySQL. Fed with a statement's tokens one by one.
+//! Decides which `;` belongs to a body and does not end the statement: `BEGIN ATOMIC … END` in PostgreSQL, triggers in
+//! SQLite, stored programs in MySQL. It is given a statement's tokens one by one.
 
 use lockgate_core::Dialect;
 
 use super::lexer::{Kind, Lexer, Token};
 
-/// What is known so far of how the statement begins.
+/// What the statement has begun with so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lead {
     /// No word yet.
@@ -24,11 +24,11 @@ enum Lead {
     HeadUntil(&'static str),
     /// Inside of the outermost block.
     Body,
-    /// Nothing in this statement takes a `;`.
+    /// The statement has no body, so the next `;` ends it.
     Plain,
 }
 
-/// A block of MySQL's that is open.
+/// An open block in MySQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Block {
     /// `BEGIN`, `IF`, `LOOP`, `WHILE`, `FOR`: ends with `END` where a statement could begin.
@@ -41,16 +41,16 @@ enum Block {
     CaseExpression,
 }
 
-/// Follows the blocks of one statement after the other.
+/// Tracks the blocks of one statement after the other.
 #[derive(Debug)]
 pub(super) struct Blocks {
     dialect: Dialect,
     lead: Lead,
     /// PostgreSQL: open `BEGIN ATOMIC` and `CASE`. SQLite: 1 within a trigger's body.
     depth: usize,
-    /// MySQL: what is open.
+    /// MySQL: the open blocks.
     stack: Vec<Block>,
-    /// The first bytes of the outermost block that is open.
+    /// The range of the word that opened the outermost open block.
     opener: Token,
     /// The token before, and the one before that.
     last: Token,
@@ -80,7 +80,7 @@ impl Blocks {
         }
     }
 
-    /// A new statement begins.
+    /// Begins a new statement.
     pub(super) fn reset(&mut self) {
         self.lead = Lead::Start;
         self.depth = 0;
@@ -92,7 +92,7 @@ impl Blocks {
         self.parens = 0;
     }
 
-    /// The word that opened the outermost block, where one is still open.
+    /// Returns the word that opened the outermost block, if one is still open.
     pub(super) fn open(&self) -> Option<Token> {
         let open = match self.dialect {
             Dialect::Sqlite => self.depth > 0 && !self.ended,
@@ -128,7 +128,7 @@ impl Blocks {
             Lead::Create if is("function") || is("procedure") => self.lead = Lead::Head,
             Lead::Create => self.lead = Lead::Plain,
             _ if token.kind != Kind::Word || self.parens > 0 => {}
-            // Behind a dot or AS each keyword is a name.
+            // After a dot or AS every keyword is a name.
             _ if lexer.is_byte(self.last, b'.') || lexer.is(self.last, "as") => {}
             _ if is("atomic") && lexer.is(self.last, "begin") => {
                 if self.depth == 0 {

@@ -1,4 +1,4 @@
-//! What a statement is, by its first words, and what the runtime must know before it sends it.
+//! Classifies a statement by its first words, and sets the flags that the runtime needs before it sends the statement.
 
 use std::ops::Range;
 
@@ -120,8 +120,8 @@ impl<'a> Script<'a> {
     }
 }
 
-/// Whether a statement of this kind runs code of the user's; `calls` says whether a function that is not
-/// known to be harmless is called somewhere in it.
+/// Whether a statement of this kind runs the user's code. `calls` says whether it calls a function that is not known to
+/// be harmless.
 fn runs_code(kind: StatementKind, calls: bool, at: &Words<'_>) -> bool {
     match kind {
         StatementKind::Do | StatementKind::Call => true,
@@ -221,7 +221,7 @@ fn sqlite(kind: StatementKind, at: &Words<'_>) -> StatementFlags {
                 name = words.clone();
                 words.next();
             }
-            // Refused while a transaction holds the lock for writing.
+            // SQLite refuses this while a transaction holds the write lock.
             if name.is_name("wal_checkpoint") {
                 return StatementFlags::OUTSIDE_TRANSACTION;
             }
@@ -233,7 +233,7 @@ fn sqlite(kind: StatementKind, at: &Words<'_>) -> StatementFlags {
             if SESSION_PRAGMAS.into_iter().any(|pragma| name.is_name(pragma)) {
                 flags = flags.union(StatementFlags::SESSION_STATE);
             }
-            // The first two are ignored in silence within a transaction, the third is refused.
+            // SQLite silently ignores the first two within a transaction, and refuses the third.
             let outside = ["foreign_keys", "journal_mode", "synchronous"];
             if outside.into_iter().any(|pragma| name.is_name(pragma)) {
                 flags = flags.union(StatementFlags::OUTSIDE_TRANSACTION);
@@ -261,7 +261,7 @@ fn mysql(kind: StatementKind, at: &Words<'_>) -> StatementFlags {
 }
 
 impl Words<'_> {
-    /// Which of the words of `objects` stands here, else an empty text. Goes behind it.
+    /// Returns the word of `objects` at this place and moves past it; returns an empty string if there is none.
     fn object(&mut self) -> &'static str {
         let objects = ["database", "tablespace", "subscription", "system"];
         let found = objects.into_iter().find(|object| self.is(object)).unwrap_or("");
@@ -372,7 +372,7 @@ impl Words<'_> {
         true
     }
 
-    /// What is created, behind CREATE.
+    /// Returns the kind of object after CREATE.
     fn created(mut self) -> StatementKind {
         let mut modified = false;
         // A handful of words at most stands before the kind, and MySQL's DEFINER.
@@ -415,7 +415,7 @@ impl Words<'_> {
         StatementKind::CreateOther
     }
 
-    /// The verb of `WITH x AS (…) …`, behind WITH.
+    /// Returns the verb of `WITH x AS (…) …`, from the place after WITH.
     fn main_verb(mut self) -> StatementKind {
         self.take("recursive");
         let mut named = true;
@@ -467,7 +467,7 @@ impl Words<'_> {
         false
     }
 
-    /// VACUUM, CLUSTER and REINDEX in the forms that refuse a transaction.
+    /// Whether this is a form of VACUUM, CLUSTER or REINDEX that cannot run in a transaction.
     fn maintains_outside(mut self) -> bool {
         if self.is("vacuum") {
             return true;
@@ -553,7 +553,7 @@ impl Words<'_> {
         false
     }
 
-    /// What the body of a DO does to the session and the transaction, as far as its words tell.
+    /// Finds out from the words of a DO body what it does to the session and the transaction.
     fn do_body(mut self) -> StatementFlags {
         while !self.ended() && self.token.kind != Kind::Text {
             self.next();

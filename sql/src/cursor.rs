@@ -1,4 +1,4 @@
-//! The tokens of one statement as a slice that can be cut at its commas and entered at its brackets.
+//! A cursor over the tokens of one statement, held as a slice, which can be split at commas and entered at brackets.
 
 use std::fmt;
 use std::ops::Range;
@@ -10,16 +10,16 @@ use crate::lexer::{Kind, Lexer, Token};
 /// A name, possibly with a schema before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Name {
-    /// Its last part in lower case and without quotes: what names are compared by, and never shown.
+    /// Its last part in lower case and without quotes, for comparisons. It is never shown.
     pub(crate) key: String,
-    /// Where it stands.
+    /// Its byte range.
     pub(crate) range: Range<usize>,
-    /// What messages and helps say.
+    /// The name as messages and helps show it.
     pub(crate) written: Written,
 }
 
-/// A name as SQL has to write it, with its schema, its case and the quotes that it needs. Statements
-/// of helps are made of these alone, so that none can name another table than the script does.
+/// A name as SQL must write it, with its schema, its case and the quotes that it needs. The SQL in helps is built only
+/// from these, so that it cannot name another table than the script does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Written {
     schema: String,
@@ -27,10 +27,10 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    /// One that a help makes up of other names, as the server does: the last part of each, with `_` between.
+    /// Joins the last parts of several names with `_`, as the server does to name a constraint.
     pub(crate) fn joined(parts: &[&str]) -> Self {
         let bare: Vec<String> = parts.iter().map(|part| bare(part)).collect();
-        // PostgreSQL cuts off what is longer.
+        // PostgreSQL truncates longer names.
         const LONGEST: usize = 63;
         let (end, rest) = bare.split_last().map_or(("", &[][..]), |(end, rest)| (end.as_str(), rest));
         let mut start = rest.join("_");
@@ -87,14 +87,14 @@ fn bare(name: &str) -> String {
     inner.strip_suffix(close).unwrap_or(inner).replace(&format!("{close}{close}"), &close.to_string())
 }
 
-/// A place among the tokens of a statement, or of a piece of it.
+/// A position among the tokens of a statement, or of a part of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cursor<'a> {
     pub(crate) text: &'a str,
     pub(crate) tokens: &'a [Token],
 }
 
-/// The tokens of a statement, up to so many and without its terminator.
+/// Returns the tokens of a statement without its terminator, up to a maximum number.
 pub(crate) fn tokens(dialect: Dialect, text: &str, range: Range<usize>, max: usize) -> Vec<Token> {
     let mut lexer = Lexer::new(dialect, &text[..range.end], range.start);
     let mut tokens = Vec::new();
@@ -182,7 +182,7 @@ impl<'a> Cursor<'a> {
         temporary
     }
 
-    /// Goes behind these words, where all of them stand here.
+    /// Moves past these words if all of them follow here, and returns whether they did.
     pub(crate) fn take(&mut self, words: &str) -> bool {
         // Not optimised, all the rest is dear, and most often the first letter is another one.
         match self.tokens.first() {
@@ -204,7 +204,7 @@ impl<'a> Cursor<'a> {
         true
     }
 
-    /// Goes behind the first of these words at this level, and says whether there was one.
+    /// Moves past the first of these words at this level, and returns whether there was one.
     pub(crate) fn seek(&mut self, words: &str) -> bool {
         while !self.ended() {
             if self.take(words) {
@@ -217,7 +217,7 @@ impl<'a> Cursor<'a> {
         false
     }
 
-    /// Whether these words stand one behind the other, at this level, from here on.
+    /// Whether these words follow in a row somewhere at this level.
     pub(crate) fn has(&self, words: &str) -> bool {
         self.clone().seek(words)
     }
@@ -241,8 +241,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Goes behind a name, and says it with its schema, as the database has it: quotes away, and what
-    /// stands without them in lower case. The schema that everybody has is left out.
+    /// Moves past a name and returns it as the database stores it: with its schema, without quotes, and in lower case
+    /// where it was not quoted. The default schema, `public` or `main`, is left out.
     pub(crate) fn path(&mut self) -> Option<String> {
         let before = self.tokens;
         let name = self.name()?;
@@ -274,7 +274,7 @@ impl<'a> Cursor<'a> {
         names
     }
 
-    /// What stands within the parentheses that open here; the cursor goes behind them.
+    /// Returns the contents of the parentheses that open here, and moves past them.
     pub(crate) fn group(&mut self) -> Option<Self> {
         if self.first()?.kind != Kind::Open {
             return None;
@@ -294,7 +294,7 @@ impl<'a> Cursor<'a> {
         Some(inner)
     }
 
-    /// The pieces between the commas of this level.
+    /// Splits at the commas of this level.
     pub(crate) fn pieces(&self) -> Vec<Self> {
         let mut depth = 0_usize;
         let pieces = self.tokens.split(|token| {
@@ -325,7 +325,7 @@ impl<'a> Cursor<'a> {
         self.on(&all[..all.len() - self.tokens.len()])
     }
 
-    /// The tokens as they stand, without comments, and with a blank where there was room.
+    /// The tokens as written, without comments, with one blank wherever there was white space.
     pub(crate) fn written(&self) -> String {
         let mut written = String::new();
         let mut end = None;
@@ -339,7 +339,7 @@ impl<'a> Cursor<'a> {
         written
     }
 
-    /// The tokens in lower case and names without quotes, with a blank only between words.
+    /// The tokens in lower case, names without quotes, with a blank only between words.
     pub(crate) fn plain(&self) -> String {
         let mut plain = String::new();
         for token in self.tokens {

@@ -1,4 +1,4 @@
-//! Where statements end. The bytes between two of them are trivia, and none is lost.
+//! Splits a script into statements. The bytes between two statements are white space, comments and empty statements.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use super::classify::Script;
 use super::lexer::{Kind, Lexer, Open, Token};
 use super::{Problem, Split};
 
-/// The longest terminator that MySQL's own client takes.
+/// The length of the longest terminator that the mysql client accepts.
 const DELIMITER_MAX: usize = 15;
 
 pub(super) fn split(dialect: Dialect, text: &str) -> Split {
@@ -42,14 +42,14 @@ pub(super) fn split(dialect: Dialect, text: &str) -> Split {
 #[derive(Clone, Copy, Debug)]
 struct Current {
     start: usize,
-    /// Behind its last token.
+    /// The end of its last token.
     end: usize,
-    /// Open parentheses, and the outermost of them.
+    /// The number of open parentheses, and the outermost of them.
     parens: usize,
     paren: usize,
-    /// Whether a word `set_config` occurred.
+    /// Whether the word `set_config` occurred.
     set_config: bool,
-    /// Whether a function is called in it that is not known to be harmless.
+    /// Whether it calls a function that is not known to be harmless.
     calls: bool,
     /// The token before, the first of the name that it ends, and what stands before that name.
     last: Token,
@@ -97,7 +97,7 @@ impl Splitter<'_> {
         self.finish_text();
     }
 
-    /// Whether a terminator ends the statement, or belongs to what it is in.
+    /// Whether a terminator ends the statement, or belongs to a body.
     fn ends_here(&self) -> bool {
         let Some(current) = &self.current else { return true };
         let nested = self.dialect == Dialect::Postgres && current.parens > 0;
@@ -152,7 +152,7 @@ impl Splitter<'_> {
                 Copy::No | Copy::Begun | Copy::FromStdin { .. } | Copy::ToStdout => {}
             }
         }
-        // Behind a DELIMITER line the delimiter alone ends a statement, and bodies need no care.
+        // After a DELIMITER line only the delimiter ends a statement, so bodies need not be tracked.
         if lexer.delimiter.is_none() {
             self.blocks.token(lexer, token);
         }
@@ -169,7 +169,7 @@ impl Splitter<'_> {
         }
     }
 
-    /// The statement ends at `end`, with these data in it.
+    /// Ends the statement at `end`, with these data in it.
     fn finish(&mut self, current: Current, end: usize, data: Option<Range<usize>>) {
         let command = current.start..current.end;
         let (kind, mut flags) = self.script.classify(command, current.set_config, current.calls);
@@ -191,12 +191,12 @@ impl Splitter<'_> {
         self.out.statements.push(Statement { range, kind, flags, data });
     }
 
-    /// Behind the `\.` of the line that ends these data, or the end of the text.
+    /// Returns the end of the `\.` that ends these data, or the end of the text.
     fn data_end(&self, data: &Range<usize>) -> usize {
         self.text.len().min(data.end + 2)
     }
 
-    /// The data of the COPY whose command ends at `from`: the lines before its `\.` line.
+    /// Returns the data of the COPY whose command ends at `from`: the lines before its `\.` line.
     fn copy_data(&mut self, start: usize, from: usize) -> Range<usize> {
         let text = self.text;
         let first = line_end(text, from);
@@ -227,7 +227,7 @@ impl Splitter<'_> {
         data..text.len()
     }
 
-    /// A line of psql's own. It ends the statement before it, as `\gexec` and `\g` do.
+    /// Reads a psql command. It ends the statement before it, as `\gexec` and `\g` do.
     fn psql_line(&mut self, token: Token) {
         if let Some(current) = self.current {
             self.finish(current, current.end, self.no_data(&current));
@@ -282,7 +282,7 @@ impl Splitter<'_> {
         self.push(range, StatementKind::ClientCommand, StatementFlags::CLIENT_ONLY, None);
     }
 
-    /// The text is at its end: what is still open?
+    /// Reports what is still open at the end of the text.
     fn finish_text(&mut self) {
         let current = self.current;
         let block = self.blocks.open();
@@ -332,7 +332,7 @@ impl Splitter<'_> {
     }
 }
 
-/// Where the line ends in which `from` stands: at its line feed, or with the text.
+/// Returns the end of the line that contains `from`: its line feed, or the end of the text.
 fn line_end(text: &str, from: usize) -> usize {
     text.as_bytes()[from..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |length| from + length)
 }

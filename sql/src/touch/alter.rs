@@ -1,5 +1,4 @@
-//! `ALTER TABLE`: the lock of each of its actions, which for most is the strongest there is, and what
-//! they destroy.
+//! `ALTER TABLE`: the lock that each action takes, most often ACCESS EXCLUSIVE, and the data that it destroys.
 
 use lockgate_core::TableLock;
 use lockgate_core::touch::is_same_table;
@@ -7,7 +6,7 @@ use lockgate_core::touch::is_same_table;
 use super::effect::{TableEffects, references};
 use crate::cursor::Cursor;
 
-/// Behind the name of the table: all actions under one lock, the strongest that one of them wants.
+/// Reads the actions after the table's name. All run under one lock: the strongest that any of them needs.
 pub(super) fn table(table: &str, mut at: Cursor<'_>, doing: &mut TableEffects) {
     if at.take("rename to") {
         doing.lock([table.to_owned()], TableLock::AccessExclusive);
@@ -27,7 +26,7 @@ pub(super) fn table(table: &str, mut at: Cursor<'_>, doing: &mut TableEffects) {
     at.pieces().into_iter().for_each(|action| others(table, action, doing));
 }
 
-/// The lock that an action takes on the table that is altered.
+/// Returns the lock that an action takes on the altered table.
 pub(crate) fn lock(mut at: Cursor<'_>) -> TableLock {
     if at.take("add") {
         if at.take("constraint") {
@@ -65,7 +64,7 @@ pub(crate) fn lock(mut at: Cursor<'_>) -> TableLock {
     TableLock::AccessExclusive
 }
 
-/// Storage parameters: those of vacuum and of the planner can be changed among programs that write.
+/// Storage parameters of vacuum and of the planner, which can be changed while others write.
 fn storage(options: Cursor<'_>) -> TableLock {
     const HEAVY: [&str; 4] = ["user_catalog_table", "security_barrier", "security_invoker", "check_option"];
     match options.pieces().iter().any(|option| option.is_any(&HEAVY)) {
@@ -74,7 +73,7 @@ fn storage(options: Cursor<'_>) -> TableLock {
     }
 }
 
-/// The locks on other tables that an action names.
+/// Returns the locks on other tables that an action names.
 fn others(table: &str, mut at: Cursor<'_>, doing: &mut TableEffects) {
     if at.take("add") {
         doing.lock(references(at).filter(|other| !is_same_table(other, table)), TableLock::ShareRowExclusive);
@@ -85,7 +84,7 @@ fn others(table: &str, mut at: Cursor<'_>, doing: &mut TableEffects) {
     }
 }
 
-/// Whether an action destroys what is in the table.
+/// Whether an action destroys data in the table.
 fn loses(mut at: Cursor<'_>) -> bool {
     if at.take("drop") {
         const OTHERS: [&str; 6] = ["constraint", "index", "key", "primary", "foreign", "check"];
@@ -107,7 +106,7 @@ fn loses(mut at: Cursor<'_>) -> bool {
     using.is_some_and(|using| !is_cast(&column.key, &using.plain())) || rounds(&to)
 }
 
-/// Whether the expression is the column, or a cast of it.
+/// Whether the expression is the column itself or a cast of it.
 fn is_cast(column: &str, expression: &str) -> bool {
     let expression = expression.trim_matches(['(', ')']);
     match expression.strip_prefix(column) {
@@ -116,8 +115,8 @@ fn is_cast(column: &str, expression: &str) -> bool {
     }
 }
 
-/// Whether a value may come to this type as another one and without an error. PostgreSQL refuses values
-/// that are too long or too large, and cuts off what is too precise.
+/// Whether converting to this type can change a value without an error. PostgreSQL refuses values that are too long
+/// or too large, but rounds those that are too precise.
 fn rounds(to: &str) -> bool {
     let (name, precision) = match to.split_once('(') {
         Some((name, rest)) => {

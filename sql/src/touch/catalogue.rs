@@ -1,6 +1,6 @@
-//! What the scripts before a statement have made, as far as a lock hangs on it: foreign keys, partitions and
-//! children, views on views, the tables of indexes, statistics and triggers. A PostgreSQL locks these tables
-//! too, and no statement names them.
+//! The objects that earlier scripts created, as far as locks depend on them: foreign keys, partitions and children,
+//! views on views, and the tables of indexes, statistics and triggers. PostgreSQL locks these tables too, although
+//! the statement does not name them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use super::read::tables;
 use crate::cursor::{Cursor, key};
 use crate::lexer::Kind;
 
-/// The tables and views that there are, by their names as `Cursor::path` says them.
+/// The existing tables and views, by their names as `Cursor::path` returns them.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     relations: BTreeMap<String, Relation>,

@@ -1,13 +1,13 @@
-//! What one statement does to tables, as the readers of statements collect it.
+//! The effects of one statement on tables, as `read` collects them.
 
 use lockgate_core::{TableLock, Touch};
 
 use crate::cursor::Cursor;
 
-/// What a statement does, whatever went before it.
+/// The effects of a statement, without regard to earlier statements.
 #[derive(Debug, Default)]
 pub(super) struct TableEffects {
-    /// Their statement is not set.
+    /// The touched tables; their statement is not set yet.
     pub(super) touches: Vec<Touch<String>>,
     /// Whether it destroys data in tables that it does not name.
     pub(super) destroys: bool,
@@ -21,7 +21,7 @@ pub(super) struct TableEffects {
     pub(super) index: Option<(String, String)>,
 }
 
-/// A table that is made.
+/// A table that is created.
 pub(super) fn made(table: String) -> Touch<String> {
     Touch { statement: 0, table, of_index: false, lock: None, makes: true, destroys: false }
 }
@@ -52,7 +52,7 @@ impl TableEffects {
     }
 }
 
-/// The tables behind each REFERENCES, at any level.
+/// Returns the table after each REFERENCES, at any nesting level.
 pub(super) fn references(at: Cursor<'_>) -> impl Iterator<Item = String> {
     (0..at.tokens.len()).filter_map(move |index| {
         let mut here = at.on(&at.tokens[index..]);

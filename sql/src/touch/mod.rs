@@ -1,6 +1,6 @@
-//! What the statements of a script do to tables: the locks that they take on a PostgreSQL, the tables
-//! that they make, and what they destroy. Read from tokens, as far as a statement alone tells; the
-//! lints, the embedded table and the trace say the same, as all of them have it from here.
+//! What the statements of a script do to tables: which locks they take in PostgreSQL, which tables they create, and
+//! what data they destroy. All of it is read from the statements' tokens. The lints, the embedded table and the trace
+//! all use this module.
 //!
 //! Locks that hang on what is there already come from what the scripts before have made: the tables that a
 //! dropped one refers to, partitions and children. Not seen are those of a function, of a `DO`, and of what

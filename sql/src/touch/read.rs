@@ -1,5 +1,5 @@
-//! One statement: which lock it takes on which table, by PostgreSQL's manual, which tables it makes, and
-//! whether it destroys what is in them.
+//! Reads one statement: which lock it takes on which table, according to PostgreSQL's manual, which tables it creates,
+//! and whether it destroys their data.
 
 use lockgate_core::touch::is_same_table;
 use lockgate_core::{Dialect, TableLock};
@@ -8,7 +8,7 @@ use super::alter;
 use super::effect::{TableEffects, made, references};
 use crate::cursor::Cursor;
 
-/// What the statement does.
+/// Returns the effects of a statement.
 pub(super) fn statement(dialect: Dialect, at: Cursor<'_>) -> TableEffects {
     let mut doing = TableEffects::default();
     read(dialect, at, &mut doing);
@@ -70,7 +70,7 @@ fn read(dialect: Dialect, mut at: Cursor<'_>, doing: &mut TableEffects) {
     }
 }
 
-/// Behind WITH: the queries that have names, and the one that uses them.
+/// Reads what follows WITH: the named queries, and the statement that uses them.
 fn common(dialect: Dialect, mut at: Cursor<'_>, doing: &mut TableEffects) {
     while !at.ended() {
         if let Some(group) = at.group() {
@@ -83,7 +83,7 @@ fn common(dialect: Dialect, mut at: Cursor<'_>, doing: &mut TableEffects) {
     }
 }
 
-/// Tables with commas between them, each perhaps with ONLY before it and a star or columns behind it.
+/// Reads a list of tables, each perhaps with ONLY before it and a star or columns after it.
 pub(super) fn tables(at: &mut Cursor<'_>) -> Vec<String> {
     let mut tables = Vec::new();
     loop {
@@ -105,7 +105,7 @@ pub(super) fn tables(at: &mut Cursor<'_>) -> Vec<String> {
     }
 }
 
-/// Behind each FROM.
+/// Reads the tables after each FROM.
 fn sources(mut at: Cursor<'_>) -> Vec<String> {
     let mut tables = Vec::new();
     while at.seek("from") {
@@ -131,7 +131,7 @@ fn select(at: Cursor<'_>, doing: &mut TableEffects) {
     }
 }
 
-/// The lock that `LOCK TABLE` names, behind the tables.
+/// Returns the lock that `LOCK TABLE` names after the tables.
 pub(super) fn named(mut at: Cursor<'_>) -> TableLock {
     if !at.take("in") {
         return TableLock::AccessExclusive;
@@ -295,7 +295,7 @@ fn maintain(mut at: Cursor<'_>, doing: &mut TableEffects) {
     } else if at.take("cluster") {
         at.group();
         at.take("verbose");
-        // `CLUSTER index ON table` is how it was written long ago.
+        // `CLUSTER index ON table` is the old syntax.
         let table = at.path();
         let table = if at.take("on") { at.path() } else { table };
         doing.lock(table, TableLock::AccessExclusive);
