@@ -33,9 +33,9 @@ fn a_page_shows_what_to_write() {
         "\
 misplaced-directive
 
-A directive stands below the head of a file. Directives are comments above everything else. Further
-down they would have no effect, and that in silence: move it up. sqlx's `-- no-transaction` has an
-effect only at the very beginning, as in sqlx itself.
+A directive is not at the head of its file. Directives are comments above everything else. Further
+down they would silently have no effect: move it up. sqlx's `-- no-transaction` takes effect only at
+the very beginning of the file, as in sqlx itself.
 
 wrong
   migrations/0001_create_users.sql
