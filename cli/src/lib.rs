@@ -27,6 +27,8 @@
 //! | 4 | unreachable: the database does not answer or does not exist |
 //! | 5 | busy: another run holds the lock or went first; try again |
 //! | 6 | denied: wrong credentials, a missing privilege, or a read-only database |
+//! | 7 | timed out: `wait` gave up, and not every migration is applied |
+//! | 8 | partial: `wait` gave up, and a migration had stopped half way |
 //!
 //! # Output
 //!

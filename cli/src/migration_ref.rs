@@ -109,14 +109,14 @@ mod tests {
     }
 
     #[test]
-    fn z8_an_ordinal_is_found_as_its_file_names_it() {
+    fn an_ordinal_is_found_as_its_file_names_it() {
         let wanted = |text: &str| text.parse::<MigrationRef>().map(|wanted| (wanted.version.get(), wanted.form));
         assert_eq!(wanted("00003-fix_tbl"), Ok((3, Form::Name("fix_tbl".to_owned()))));
         assert_eq!(wanted("00000-create"), Ok((0, Form::Name("create".to_owned()))));
     }
 
     #[test]
-    fn p2_what_is_named_is_of_the_database_of_the_set() {
+    fn what_is_named_is_of_the_database_of_the_set() {
         static BILLING: Migrations = lockgate::embed_migrations!("../tests/fixtures/patches", database = "billing");
         static OTHERS: Migrations = lockgate::embed_migrations!("../tests/fixtures/ui/database-not-encoded/migrations");
         let version = |migrations: &Migrations, text: &str| {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn p2_a_patch_is_found_by_number_key_and_name() {
+    fn a_patch_is_found_by_number_key_and_name() {
         let wanted = |text: &str| text.parse::<MigrationRef>().map(|wanted| (wanted.version.get(), wanted.form));
         let key = || Form::Key { database: "billing".to_owned() };
         assert_eq!(wanted("1.7"), Ok((10_007, Form::Numbers)));

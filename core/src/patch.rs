@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn p2_only_database_major_and_minor_are_the_key() {
+    fn only_database_major_and_minor_are_the_key() {
         let patch = Patch::parse("billing.00000012.0345.the-owner.Add invoices").unwrap();
         assert_eq!((patch.database(), patch.user(), patch.description()), ("billing", "the-owner", "Add invoices"));
         assert_eq!((patch.key(), patch.version().get()), ("billing.00000012.0345", 120_345));
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn p1_other_forms_are_none() {
+    fn other_forms_are_none() {
         for id in [
             "",
             "billing",

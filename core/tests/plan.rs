@@ -21,22 +21,22 @@ fn going_up() {
 }
 
 #[test]
-fn s3_going_down_by_steps_and_to_a_version() {
+fn going_down_by_steps_and_to_a_version() {
     scenarios("down");
 }
 
 #[test]
-fn l2_what_cannot_be_reverted_says_so() {
+fn what_cannot_be_reverted_says_so() {
     scenarios("irreversible");
 }
 
 #[test]
-fn l5_what_is_applied_must_be_a_prefix_of_what_is_known() {
+fn what_is_applied_must_be_a_prefix_of_what_is_known() {
     scenarios("drift");
 }
 
 #[test]
-fn p2_p19_a_name_is_free_and_its_key_is_not() {
+fn a_name_is_free_and_its_key_is_not() {
     scenarios("patches");
 }
 

@@ -286,7 +286,7 @@ fn steps_are_all_that_the_destination_asks_for() {
 }
 
 #[test]
-fn l5_nothing_runs_where_what_is_recorded_is_not_what_is_embedded() {
+fn nothing_runs_where_what_is_recorded_is_not_what_is_embedded() {
     for case in cases() {
         let says = case.says();
         let Ok(plan) = case.plan() else { continue };
@@ -347,7 +347,7 @@ fn what_is_tolerated_and_what_is_refused_is_all_the_drift() {
 }
 
 #[test]
-fn l8_after_a_plan_there_is_nothing_to_do() {
+fn after_a_plan_there_is_nothing_to_do() {
     for case in cases() {
         let Ok(plan) = case.plan() else { continue };
         let history = after(&case.set, &case.history, &plan.steps);

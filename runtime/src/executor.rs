@@ -196,6 +196,12 @@ async fn locked(
                 watch.ran.retain(|(at, _)| is_recorded(&jobs[*at], history));
                 watch.committed(jobs.len(), backend, report).await;
             }
+            // An earlier attempt of this run, before it planned again, may have committed migrations too.
+            if let Some(recorded) = &mut stopped.recorded {
+                let earlier = report.steps.iter().map(|step| &step.id).filter(|id| !recorded.contains(id));
+                let earlier: Vec<String> = earlier.cloned().collect();
+                recorded.splice(..0, earlier);
+            }
             Err(failure::failed(run, *stopped, kept))
         }
     }

@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn l3_the_next_number_is_as_wide_as_the_last() {
+    fn the_next_number_is_as_wide_as_the_last() {
         assert_eq!(next(Numbering::Any, None, Some(0)), "0001");
         assert_eq!(next(Numbering::Sequence, Some("030_foo"), None), "031");
         assert_eq!(next(Numbering::Any, Some("9_x"), None), "10");

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn l3_s1_a_new_migration_has_its_final_name_and_a_test() {
+    fn a_new_migration_has_its_final_name_and_a_test() {
         assert_eq!(
             paths("add foo", Shape::Reversible),
             ["migrations/031_add_foo.up.sql", "migrations/031_add_foo.down.sql", "tests/migrations/031_add_foo.rs"]
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn p2_the_test_of_a_patch_has_the_name_of_its_key() {
+    fn the_test_of_a_patch_has_the_name_of_its_key() {
         let owner = Some(Owner { database: "billing".to_owned(), user: "billing_owner".to_owned() });
         let version = Next { version: Version::new(1_0002).unwrap(), digits: "00000001.0002".to_owned() };
         let numbering = Numbering::Encoded;

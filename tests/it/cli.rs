@@ -11,17 +11,17 @@ use crate::support::app::{Answer, Place, answer, command, on_each, wait};
 const PASSWORD: &str = "5esame-0pen";
 
 on_each! {
-    z7_a_dry_run_changes_nothing,
+    a_dry_run_changes_nothing,
     a_plan_tells_what_is_locked_and_destroyed,
-    s3_down_by_steps_or_to_a_version,
-    l8_a_second_up_has_nothing_to_do,
+    down_by_steps_or_to_a_version,
+    a_second_up_has_nothing_to_do,
     up_stops_where_it_is_told,
     status_tells_pending_from_applied,
     a_failed_migration_ends_with_1,
     usage_ends_with_2,
     what_is_refused_ends_with_3,
     drift_is_shown_and_ends_with_3,
-    t11_wait_ends_with_7_until_another_run_has_applied_everything,
+    wait_ends_with_7_until_another_run_has_applied_everything,
     a_reader_that_goes_away_does_not_stop_a_run,
     a_signal_ends_a_run_with_what_is_known,
 }
@@ -87,7 +87,7 @@ fn interrupt(running: &std::process::Child, signal: &str) {
     assert!(sent.success());
 }
 
-fn z7_a_dry_run_changes_nothing(place: &Place) {
+fn a_dry_run_changes_nothing(place: &Place) {
     place.ok(&["up", "--to", "3"]);
     let before = (place.schema(), place.history(), place.is_sqlite().then(|| fs::read(place.file()).unwrap()));
     let looks: [&[&str]; 6] = [
@@ -139,7 +139,7 @@ fn a_plan_tells_what_is_locked_and_destroyed(place: &Place) {
 }
 
 #[test]
-fn z7_looking_creates_no_file() {
+fn looking_creates_no_file() {
     let place = Place::sqlite();
     for look in [&["plan"][..], &["up", "--dry-run"], &["status"]] {
         let answer = place.app(look);
@@ -152,7 +152,7 @@ fn z7_looking_creates_no_file() {
     assert_eq!(fs::read_dir(place.folder()).unwrap().count(), 0);
 }
 
-fn s3_down_by_steps_or_to_a_version(place: &Place) {
+fn down_by_steps_or_to_a_version(place: &Place) {
     place.ok(&["up"]);
     let head = place.schema();
 
@@ -176,7 +176,7 @@ fn s3_down_by_steps_or_to_a_version(place: &Place) {
     assert_eq!(place.history().len(), 12);
 }
 
-fn l8_a_second_up_has_nothing_to_do(place: &Place) {
+fn a_second_up_has_nothing_to_do(place: &Place) {
     let first = place.ok(&["up"]);
     assert!(first.starts_with("12 migrations to run\n  applied 0001_create_members ("), "{first}");
     assert!(first.contains("\napplied 12 migrations in "), "{first}");
@@ -248,7 +248,7 @@ fn usage_ends_with_2(place: &Place) {
     assert!(place.app(&["up", "--to", "7_create_nothing"]).err.contains("it is `0007_create_reservations`"));
 }
 
-fn t11_wait_ends_with_7_until_another_run_has_applied_everything(place: &Place) {
+fn wait_ends_with_7_until_another_run_has_applied_everything(place: &Place) {
     let short = ["wait", "--timeout", "100ms"];
     let answer = place.app(&short);
     let missing = if place.is_sqlite() { 4 } else { 7 };
@@ -389,7 +389,7 @@ fn a_read_only_database_ends_with_6() {
 }
 
 #[test]
-fn t6_no_password_is_printed() {
+fn no_password_is_printed() {
     let place = Place::sqlite();
     let urls = [
         format!("postgres://ada:{PASSWORD}@127.0.0.1:1/library"),
@@ -422,7 +422,7 @@ fn t6_no_password_is_printed() {
 }
 
 #[test]
-fn z1_a_flag_wins_over_the_variable() {
+fn a_flag_wins_over_the_variable() {
     let place = Place::sqlite();
     let other = Place::sqlite();
     let answer = place.app(&["up", "--database-url", other.url()]);

@@ -171,7 +171,7 @@ fn hear(child: &mut Child, line: &str) -> Option<usize> {
 }
 
 #[tokio::test]
-async fn l4_p16_z12_z14_a_killed_program_leaves_a_prefix_in_a_file() {
+async fn a_killed_program_leaves_a_prefix_in_a_file() {
     for moment in [
         "started 001_t",
         "started 002_t",
@@ -202,7 +202,7 @@ async fn l4_p16_z12_z14_a_killed_program_leaves_a_prefix_in_a_file() {
 }
 
 #[tokio::test]
-async fn l4_p16_z12_z14_a_killed_program_leaves_a_prefix_on_a_server() {
+async fn a_killed_program_leaves_a_prefix_on_a_server() {
     for moment in [0, 1, 2, 4, 7, 12, 16, 17, 23, 29, 30] {
         let Some(database) = postgres::database() else { return };
         let mut connection = database.connect().await;
@@ -246,7 +246,7 @@ async fn recorded(connection: &mut PgConnection, count: i64) {
 }
 
 #[tokio::test]
-async fn l4_p14_z12_z14_a_killed_server_leaves_a_prefix() {
+async fn a_killed_server_leaves_a_prefix() {
     let Some(mut server) = postgres::cluster(&Options::default().durable(true)) else { return };
     for moment in [0, 6, 17, 26, 30] {
         let name = format!("crash_{moment}");

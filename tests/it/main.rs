@@ -25,7 +25,6 @@ mod lint_help;
 mod log;
 mod merges;
 mod rebuild;
-mod requirements;
 mod retries;
 mod round_trips;
 mod schema_postgres;

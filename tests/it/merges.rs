@@ -168,7 +168,7 @@ impl Repository {
 }
 
 #[test]
-fn s2_both_add_a_draft_of_one_number() {
+fn both_add_a_draft_of_one_number() {
     for (driver, how) in EVERY {
         let repository = Repository::sequence(driver);
         let merged = repository.branches(|here| here.add("0002_tags"), |here| here.add("0002_books"), how);
@@ -182,7 +182,7 @@ fn s2_both_add_a_draft_of_one_number() {
 }
 
 #[test]
-fn s2_one_freezes_and_the_other_adds_two_drafts() {
+fn one_freezes_and_the_other_adds_two_drafts() {
     for (driver, how) in SOME {
         let repository = Repository::sequence(driver);
         let ours = |here: &Repository| {
@@ -203,7 +203,7 @@ fn s2_one_freezes_and_the_other_adds_two_drafts() {
 
 /// Both released what has one number: only a person knows which of them databases have, and the message has both ways.
 #[test]
-fn s2_both_freeze() {
+fn both_freeze() {
     for (driver, how) in SOME {
         let repository = Repository::sequence(driver);
         let frozen = |id: &'static str| {
@@ -221,7 +221,7 @@ fn s2_both_freeze() {
 }
 
 #[test]
-fn s2_one_renumbers() {
+fn one_renumbers() {
     for (driver, how) in SOME {
         let repository = Repository::new(driver, "dialects = [\"sqlite\"]\nnumbering = \"any\"\n");
         repository.add("0001_users");
@@ -240,7 +240,7 @@ fn s2_one_renumbers() {
 
 /// What is released in one branch and still a draft in the other is released, and keeps the text of its release.
 #[test]
-fn s2_both_have_the_draft_and_one_freezes_it() {
+fn both_have_the_draft_and_one_freezes_it() {
     for (driver, how) in SOME {
         let repository = Repository::sequence(driver);
         repository.add("0002_tags");
@@ -254,7 +254,7 @@ fn s2_both_have_the_draft_and_one_freezes_it() {
 }
 
 #[test]
-fn s2_one_amends_and_the_other_adds() {
+fn one_amends_and_the_other_adds() {
     for (driver, how) in SOME {
         let repository = Repository::sequence(driver);
         let ours = |here: &Repository| {
@@ -269,7 +269,7 @@ fn s2_one_amends_and_the_other_adds() {
 }
 
 #[test]
-fn p3_s2_patches_of_two_branches() {
+fn patches_of_two_branches() {
     for (driver, how) in SOME {
         let repository = Repository::new(driver, "dialects = [\"sqlite\"]\nnumbering = \"encoded\"\n");
         repository.add("shop.00000001.0001.owner.users");
@@ -298,7 +298,7 @@ fn p3_s2_patches_of_two_branches() {
 
 /// A driver that cannot run leaves what git does by itself, and loses nothing.
 #[test]
-fn s2_a_driver_that_cannot_run_loses_nothing() {
+fn a_driver_that_cannot_run_loses_nothing() {
     let repository = Repository::sequence(Driver::Lockgate);
     let driver = repository.types("git config merge.lockgate.driver");
     let driver = driver.trim().replace("cargo lockgate", "cargo-not-installed");
@@ -316,7 +316,7 @@ fn s2_a_driver_that_cannot_run_loses_nothing() {
 
 /// Two branches froze one migration with two texts: git stops, and the message names it.
 #[test]
-fn s2_a_migration_that_both_froze_differently_is_for_a_person() {
+fn a_migration_that_both_froze_differently_is_for_a_person() {
     for driver in [Driver::Lockgate, Driver::Text] {
         let repository = Repository::sequence(driver);
         let frozen = |text: &'static str| {

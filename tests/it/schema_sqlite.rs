@@ -266,7 +266,7 @@ async fn what_means_something_else_is_a_difference() {
 }
 
 #[tokio::test]
-async fn s22_all_of_a_database_is_read() {
+async fn all_of_a_database_is_read() {
     let mut file = File::new(
         "CREATE TABLE users (
            id INTEGER PRIMARY KEY AUTOINCREMENT,

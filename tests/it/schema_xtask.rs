@@ -50,7 +50,7 @@ fn the_text_is_printed_at_head_and_at_a_version() {
 }
 
 #[test]
-fn l14_l23_a_stale_file_is_told_with_what_differs_and_what_to_type() {
+fn a_stale_file_is_told_with_what_differs_and_what_to_type() {
     let scratch = library();
     let said = scratch.run(&["schema", "--check", "schema.txt"]).fails(2);
     assert!(said.contains("`cargo xtask schema --write schema.txt` creates it"), "{said}");
@@ -78,7 +78,7 @@ fn l14_l23_a_stale_file_is_told_with_what_differs_and_what_to_type() {
 
 /// Neither the order in which things were made nor that of the columns' constraints shows.
 #[test]
-fn l14_l23_the_order_is_stable() {
+fn the_order_is_stable() {
     const TAGS: &str =
         "CREATE TABLE tags (name TEXT); CREATE INDEX tags_b ON tags (name); CREATE INDEX tags_a ON tags (name);";
     const OTHER_TAGS: &str =

@@ -23,7 +23,7 @@ async fn shown(url: &str) -> String {
 }
 
 #[tokio::test]
-async fn t6_the_words_of_the_driver_are_masked() {
+async fn the_words_of_the_driver_are_masked() {
     for url in [
         "postgres://ann:s3cret@127.0.0.1/library?sslmode=s3cret",
         "postgres://ann:s%33cret@127.0.0.1/library?sslmode=s3cret",
@@ -37,7 +37,7 @@ async fn t6_the_words_of_the_driver_are_masked() {
 }
 
 #[tokio::test]
-async fn t6_the_words_of_the_server_are_masked() {
+async fn the_words_of_the_server_are_masked() {
     let Some(database) = postgres::database() else { return };
     let url = database.url();
     let (server, _) = url.rsplit_once('/').unwrap();

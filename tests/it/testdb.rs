@@ -7,11 +7,11 @@ use lockgate_harness::{Db, Random, Throwaway, testdb};
 use crate::support::{on_each, set};
 
 on_each! {
-    t8_the_same_seed_gives_the_same_rows,
-    t8_what_is_not_marked_is_refused,
+    the_same_seed_gives_the_same_rows,
+    what_is_not_marked_is_refused,
 }
 
-async fn t8_the_same_seed_gives_the_same_rows(dialect: Dialect) {
+async fn the_same_seed_gives_the_same_rows(dialect: Dialect) {
     let Some(place) = Throwaway::empty(dialect).await.unwrap() else { return };
     let url = place.url();
     make_and_mark(&place).await;
@@ -30,7 +30,7 @@ async fn t8_the_same_seed_gives_the_same_rows(dialect: Dialect) {
     assert_eq!(contents[0][0], "Ada");
 }
 
-async fn t8_what_is_not_marked_is_refused(dialect: Dialect) {
+async fn what_is_not_marked_is_refused(dialect: Dialect) {
     let Some(place) = Throwaway::empty(dialect).await.unwrap() else { return };
     let url = place.url();
     execute(&place, "CREATE TABLE precious (name TEXT)").await;
@@ -47,7 +47,7 @@ async fn t8_what_is_not_marked_is_refused(dialect: Dialect) {
 }
 
 #[tokio::test]
-async fn t8_a_database_that_is_not_there_is_made_and_marked() {
+async fn a_database_that_is_not_there_is_made_and_marked() {
     let place = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", place.path().join("dev.db").display());
     let missing = testdb::mark(&url).await.unwrap_err();
@@ -57,7 +57,7 @@ async fn t8_a_database_that_is_not_there_is_made_and_marked() {
 }
 
 #[tokio::test]
-async fn t8_what_cannot_be_made_is_refused() {
+async fn what_cannot_be_made_is_refused() {
     for (url, words) in
         [("sqlite::memory:", "name a file"), ("mysql://ann:s3cret@h/d", "not a URL of a database that the tests")]
     {

@@ -29,7 +29,7 @@ fn link_folders() {
 }
 
 #[test]
-fn l1_s2_z5_z10_z11_refusals_are_shown_with_place_and_way_out() {
+fn refusals_are_shown_with_place_and_way_out() {
     link_folders();
     let cases = trybuild::TestCases::new();
     cases.compile_fail("ui/*.rs");

@@ -1,4 +1,4 @@
-//! `wait`: for a database that somebody else migrates (T11, T12, T14).
+//! `wait`: for a database that somebody else migrates.
 
 use std::time::Duration;
 

@@ -93,7 +93,7 @@ fn a_server_that_cannot_start_shows_its_log() {
 }
 
 #[test]
-fn l3_new_migration_numbers_itself_and_overwrites_nothing() {
+fn new_migration_numbers_itself_and_overwrites_nothing() {
     let scratch = Scratch::with_migrations();
     let said = scratch.run(&["new-migration", "add foo"]).succeeds();
     let test = "app/tests/migrations/0003_add_foo.rs";
@@ -159,7 +159,7 @@ fn a_test_says_what_its_migration_means_to_do(scratch: &Scratch) {
 }
 
 #[test]
-fn l3_the_test_of_a_new_migration_fails_until_it_is_written() {
+fn the_test_of_a_new_migration_fails_until_it_is_written() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().display();
     let scratch = Scratch::new();
     scratch.run(&["init", "--dialects", "sqlite"]).succeeds();
@@ -190,7 +190,7 @@ fn l3_the_test_of_a_new_migration_fails_until_it_is_written() {
 }
 
 #[test]
-fn l1_a_missing_test_is_written_by_the_command_that_the_message_names() {
+fn a_missing_test_is_written_by_the_command_that_the_message_names() {
     let scratch = Scratch::with_migrations();
     std::fs::remove_file(scratch.path("app/tests/migrations/0002_tags.rs")).unwrap();
     let said = scratch.run(&["check"]).fails(1);
@@ -211,7 +211,7 @@ fn l1_a_missing_test_is_written_by_the_command_that_the_message_names() {
 
 /// What CI runs is red for a change whose migration has no test, and asks a real server.
 #[test]
-fn l21_a_change_without_a_test_is_red() {
+fn a_change_without_a_test_is_red() {
     let scratch = Scratch::with_migrations();
     scratch.run(&["check"]).succeeds();
     scratch.write("app/migrations/0003_more.up.sql", "CREATE TABLE more (id INTEGER);\n");
@@ -227,7 +227,7 @@ fn l21_a_change_without_a_test_is_red() {
 }
 
 #[test]
-fn s1_one_step_makes_the_final_name_and_number() {
+fn one_step_makes_the_final_name_and_number() {
     let scratch = Scratch::with_migrations();
     scratch.run(&["new-migration", "purpose of migration"]).succeeds();
     assert!(scratch.path("app/migrations/0003_purpose_of_migration.up.sql").exists());
@@ -253,7 +253,7 @@ fn s1_one_step_makes_the_final_name_and_number() {
 }
 
 #[test]
-fn t1_s2_renumber_after_a_merge() {
+fn renumber_after_a_merge() {
     let scratch = Scratch::with_migrations();
     // Another branch took the number 2 as well, and git merged both.
     let theirs = "app/migrations/0002_ratings";
@@ -292,7 +292,7 @@ fn t1_s2_renumber_after_a_merge() {
 
 /// A number that a released migration has means the draft that took it too, and never the released one.
 #[test]
-fn s2_what_is_released_keeps_its_number_however_it_is_named() {
+fn what_is_released_keeps_its_number_however_it_is_named() {
     let scratch = Scratch::with_migrations();
     let said = scratch.run(&["renumber", "1"]).fails(1);
     assert!(said.contains("`0001_users` is released and keeps its number"), "{said}");
@@ -517,7 +517,7 @@ fn init_takes_a_folder_as_it_is() {
 }
 
 #[test]
-fn p1_p2_p3_patches_are_made_numbered_and_described_anew() {
+fn patches_are_made_numbered_and_described_anew() {
     let scratch = Scratch::new();
     let first = "billing.00000001.0001.billing_owner.create_invoice";
     scratch.write(&format!("app/migrations/{first}.sql"), "CREATE TABLE invoice (id BIGINT PRIMARY KEY);\n");
@@ -589,7 +589,7 @@ fn p1_p2_p3_patches_are_made_numbered_and_described_anew() {
 }
 
 #[test]
-fn z8_a_new_ordinal_is_the_next_one() {
+fn a_new_ordinal_is_the_next_one() {
     let scratch = Scratch::new();
     scratch.run(&["init", "--dialects", "sqlite"]).succeeds();
     let policy = scratch.read("app/migrations/migrations.toml").replace("\"sequence\"", "\"ordinal\"");

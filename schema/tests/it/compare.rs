@@ -52,7 +52,7 @@ fn whole_objects_come_and_go() {
 }
 
 #[test]
-fn s12_a_column_loses_what_it_had() {
+fn a_column_loses_what_it_had() {
     let full = Column { not_null: true, default: Some("1".to_owned()), ..column("a", "bigint") };
     let found = says(
         columns([full]),
@@ -81,7 +81,7 @@ fn a_column_comes_and_goes() {
 }
 
 #[test]
-fn s12_a_column_at_another_place_is_one_difference() {
+fn a_column_at_another_place_is_one_difference() {
     let of = |names: &[&str]| columns(names.iter().map(|name| column(name, "text")));
     let found = says(
         of(&["a", "b", "c", "d"]),
@@ -120,7 +120,7 @@ fn s12_a_column_at_another_place_is_one_difference() {
 }
 
 #[test]
-fn s12_an_enum_value_at_the_end_is_its_order() {
+fn an_enum_value_at_the_end_is_its_order() {
     let of = |names: &[&str]| Schema { types: vec![made_type("mood", values(names))], ..schema() };
     says(
         of(&["sad", "ok", "glad"]),
@@ -183,7 +183,7 @@ fn another_name_does_not_hide_another_comment() {
 }
 
 #[test]
-fn s12_a_lost_unique_is_real() {
+fn a_lost_unique_is_real() {
     says(
         constraints([constraint(Some("a"), "UNIQUE (x)")]),
         constraints([constraint(Some("b"), "UNIQUE (y)")]),

@@ -13,7 +13,7 @@ fn classes(before: &Schema, after: &Schema) -> Vec<Class> {
 }
 
 #[test]
-fn s11_a_schema_differs_in_nothing_from_itself() {
+fn a_schema_differs_in_nothing_from_itself() {
     for seed in 0..300 {
         let one = schema(&mut Random::new(seed));
         let same = schema(&mut Random::new(seed));
@@ -33,7 +33,7 @@ fn there_and_back_find_as_much() {
 }
 
 #[test]
-fn s12_every_small_change_is_found_and_is_of_its_class() {
+fn every_small_change_is_found_and_is_of_its_class() {
     let mut made: BTreeMap<&str, u32> = BTreeMap::new();
     for seed in 0..36 {
         for (name, class, change) in CHANGES {

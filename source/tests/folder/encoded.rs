@@ -15,7 +15,7 @@ fn ids(project: &Project) -> Vec<String> {
 }
 
 #[test]
-fn p1_a_bad_name_is_shown_the_right_one() {
+fn a_bad_name_is_shown_the_right_one() {
     check(
         &[
             POLICY,
@@ -52,7 +52,7 @@ migrations/create_users.sql bad-name: `create_users.sql` is not named `database.
 }
 
 #[test]
-fn p1_without_a_policy_the_numbering_is_suggested() {
+fn without_a_policy_the_numbering_is_suggested() {
     check(
         &[("billing.00000001.0002.owner.x.sql", A)],
         "
@@ -63,7 +63,7 @@ migrations/billing.00000001.0002.owner.x.sql bad-name: `billing.00000001.0002.ow
 }
 
 #[test]
-fn p3_the_order_is_of_database_major_and_minor_and_folders_mean_nothing() {
+fn the_order_is_of_database_major_and_minor_and_folders_mean_nothing() {
     let project = Project::new(&[
         POLICY,
         ("z/audit.00000002.0001.u.first.sql", A),
@@ -90,7 +90,7 @@ fn p3_the_order_is_of_database_major_and_minor_and_folders_mean_nothing() {
 }
 
 #[test]
-fn p4_one_key_twice_names_both_files() {
+fn one_key_twice_names_both_files() {
     check(
         &[
             POLICY,
@@ -117,7 +117,7 @@ migrations/billing.00000001.0002.ops.x.down.sql:1:1 mismatched-names: `billing.0
 }
 
 #[test]
-fn p2_a_released_patch_may_be_moved_and_described_anew_and_not_edited() {
+fn a_released_patch_may_be_moved_and_described_anew_and_not_edited() {
     let project = Project::new(&[
         POLICY,
         ("billing.00000001.0001.owner.a.up.sql", A),
@@ -158,7 +158,7 @@ migrations/migrations.lock:3:8 deleted: `billing.00000001.0001.owner.a` was dele
 }
 
 #[test]
-fn p2_a_draft_may_be_described_anew_without_a_word_to_the_lockfile() {
+fn a_draft_may_be_described_anew_without_a_word_to_the_lockfile() {
     let project = Project::new(&[POLICY, ("billing.00000001.0001.owner.a.sql", A)]);
     project.lock();
     project.rename("billing.00000001.0001.owner.a.sql", "billing.00000001.0001.owner.b.sql");
@@ -170,7 +170,7 @@ fn p2_a_draft_may_be_described_anew_without_a_word_to_the_lockfile() {
 }
 
 #[test]
-fn p2_p4_of_two_patches_of_one_key_the_released_one_stays() {
+fn of_two_patches_of_one_key_the_released_one_stays() {
     let project = Project::new(&[POLICY, ("billing.00000001.0001.owner.m.sql", A)]);
     project.freeze();
     // Described anew, and another branch took the number meanwhile: one before it, one behind it.
@@ -190,7 +190,7 @@ fn p2_p4_of_two_patches_of_one_key_the_released_one_stays() {
 }
 
 #[test]
-fn p19_a_draft_below_the_newest_released_of_its_database_is_misordered() {
+fn a_draft_below_the_newest_released_of_its_database_is_misordered() {
     let project = Project::new(&[POLICY, ("billing.00000002.0001.u.a.sql", A), ("audit.00000001.0001.u.a.sql", A)]);
     project.freeze();
     project.write("audit.00000001.0002.u.fine.sql", B);
@@ -219,7 +219,7 @@ migrations/billing.00000001.0009.u.late.sql:1:1 misordered: `billing.00000001.00
 }
 
 #[test]
-fn p3_the_next_number_is_that_of_its_database() {
+fn the_next_number_is_that_of_its_database() {
     let project = Project::new(&[
         POLICY,
         ("billing.00000002.0007.u.a.sql", A),
@@ -235,7 +235,7 @@ fn p3_the_next_number_is_that_of_its_database() {
 }
 
 #[test]
-fn p2_the_test_of_a_patch_is_found_by_its_key() {
+fn the_test_of_a_patch_is_found_by_its_key() {
     let project = Project::new(&[
         ("migrations.toml", "numbering = \"encoded\"\ntests = \"required\"\n"),
         ("billing.00000001.0001.owner.a.sql", A),
@@ -250,7 +250,7 @@ fn p2_the_test_of_a_patch_is_found_by_its_key() {
 }
 
 #[test]
-fn p3_a_set_is_for_one_database() {
+fn a_set_is_for_one_database() {
     let project = Project::new(&[
         POLICY,
         ("billing.00000001.0002.u.a.sql", A),
@@ -282,7 +282,7 @@ fn p3_a_set_is_for_one_database() {
 }
 
 #[test]
-fn p3_what_is_new_in_one_database_is_nothing_to_another() {
+fn what_is_new_in_one_database_is_nothing_to_another() {
     let toml = "dialects = [\"postgres\"]\nnumbering = \"encoded\"\n";
     let project = Project::new(&[("migrations.toml", toml)]);
     project.freeze();

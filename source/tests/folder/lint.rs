@@ -52,7 +52,7 @@ fn a_rule_whose_way_out_is_postgres_alone_speaks_where_that_can_be_gone() {
 }
 
 #[test]
-fn t9_a_required_column_on_a_released_table_does_not_build() {
+fn a_required_column_on_a_released_table_does_not_build() {
     for dialects in ["\"postgres\"", "\"sqlite\"", "\"postgres\", \"sqlite\""] {
         draft(&format!("dialects = [{dialects}]\n"), REQUIRED, &["filled-table"]);
     }

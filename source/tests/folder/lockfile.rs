@@ -140,7 +140,7 @@ migrations/0005_e.sql:1:1 unlocked: `0005_e` is not in the lockfile `migrations/
 }
 
 #[test]
-fn t1_drafts_before_released_ones_are_misordered() {
+fn drafts_before_released_ones_are_misordered() {
     let project = Project::new(&[("0001_a.sql", A), ("0004_d.sql", B)]);
     project.freeze();
     project.write("0002_b.sql", "\n-- what\nSELECT 7;\n");
@@ -153,7 +153,7 @@ migrations/0002_b.sql:3:1 misordered: `0002_b` is a draft and sorts before `0004
 }
 
 #[test]
-fn t1_two_branches_that_add_a_migration_conflict() {
+fn two_branches_that_add_a_migration_conflict() {
     let base = Project::new(&[("0001_a.sql", A)]);
     base.freeze();
     let head = |project: &Project| {
@@ -207,13 +207,13 @@ migrations/migrations.lock:1:1 bad-lockfile: the lockfile has the format `v3`; t
     check(
         &good.replace("draft 0004_d", "draft d\nthawed 0005_e\nfrozen 0006_f\nfrozen 0007_g up=v9:00"),
         "
-migrations/migrations.lock:6:1 bad-lockfile: this line cannot be read: a version is written with the digits 0 to 9 alone
+migrations/migrations.lock:6:1 bad-lockfile: this line cannot be read: a version has only the digits 0 to 9
   take `migrations/migrations.lock` from version control again
 migrations/migrations.lock:7:1 bad-lockfile: this line cannot be read: a line begins with `frozen`, `draft` or `amended`
   take `migrations/migrations.lock` from version control again
 migrations/migrations.lock:8:1 bad-lockfile: this line cannot be read: a frozen line has a checksum `up=v1:…`
   take `migrations/migrations.lock` from version control again
-migrations/migrations.lock:9:1 bad-lockfile: this line cannot be read: `v9` is no checksum version that this release knows
+migrations/migrations.lock:9:1 bad-lockfile: this line cannot be read: this release does not know the checksum version `v9`
   take `migrations/migrations.lock` from version control again
 ",
     );
@@ -262,7 +262,7 @@ fn branches() -> (Project, [String; 3]) {
 }
 
 #[test]
-fn s2_a_conflict_is_read_as_what_both_branches_have() {
+fn a_conflict_is_read_as_what_both_branches_have() {
     let (project, [base, ours, theirs]) = branches();
     let whole = |marks: [&str; 3]| format!("{}\n{ours}{}{}\n{theirs}{}\n", marks[0], marks[1], "=======", marks[2]);
     let two = whole(["<<<<<<< HEAD", "", ">>>>>>> other"]);
@@ -325,7 +325,7 @@ fn s2_a_conflict_is_read_as_what_both_branches_have() {
 }
 
 #[test]
-fn s2_what_two_branches_froze_differently_is_refused_by_name() {
+fn what_two_branches_froze_differently_is_refused_by_name() {
     let project = Project::new(&[("0001_a.sql", A)]);
     project.freeze();
     let ours = text_of(&project);
@@ -357,7 +357,7 @@ fn s2_what_two_branches_froze_differently_is_refused_by_name() {
 }
 
 #[test]
-fn s2_a_merge_keeps_what_both_have_and_not_what_one_deleted() {
+fn a_merge_keeps_what_both_have_and_not_what_one_deleted() {
     let (project, [base, ours, theirs]) = branches();
     let merged = lockfile::merge(&base, &ours, &theirs, "m.lock").unwrap();
     project.write(lockfile::FILE, merged.render());

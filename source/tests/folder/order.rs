@@ -7,7 +7,7 @@ use crate::support::{Project, check};
 const A: &str = "SELECT 1;\n";
 
 #[test]
-fn l1_order_is_that_of_the_versions() {
+fn order_is_that_of_the_versions() {
     let project = Project::new(&[("10_c.sql", A), ("sub/9_b.up.sql", A), ("other/009_b.md", ""), ("0001_a.sql", A)]);
     project.delete("other/009_b.md");
     project.check("");
@@ -17,7 +17,7 @@ fn l1_order_is_that_of_the_versions() {
 }
 
 #[test]
-fn z10_two_of_one_version_are_both_named() {
+fn two_of_one_version_are_both_named() {
     check(
         &[("0001_a.sql", A), ("0002_b.sql", A), ("2_c.up.sql", A)],
         "
@@ -51,7 +51,7 @@ migrations/0001_a_up.sql:1:1 duplicate: version 1 exists twice: `migrations/0001
 }
 
 #[test]
-fn z10_the_released_one_of_two_stays() {
+fn the_released_one_of_two_stays() {
     let project = Project::new(&[("1_a.sql", A), ("2_z.sql", A)]);
     project.freeze();
     project.write("2_b.sql", A);
@@ -127,7 +127,7 @@ warning[mismatched-names]: `migrations/2_b.sql` is named like a one-way script, 
 }
 
 #[test]
-fn z9_a_sequence_has_no_gaps() {
+fn a_sequence_has_no_gaps() {
     let policy = ("migrations.toml", "numbering = \"sequence\"\n");
     check(&[policy, ("1_a.sql", A), ("2_b.sql", A)], "");
     check(
@@ -146,7 +146,7 @@ migrations/40_d.sql:1:1 gap: versions 4 to 39 are missing: `40_d` follows `3_c`
 }
 
 #[test]
-fn z8_z9_ordinals_have_five_digits_and_begin_at_0() {
+fn ordinals_have_five_digits_and_begin_at_0() {
     let policy = ("migrations.toml", "numbering = \"ordinal\"\n");
     check(&[policy, ("00000-a.sql", A), ("00001-b.sql", A)], "");
     check(
@@ -164,7 +164,7 @@ migrations/fix-tbl.sql bad-name: `fix-tbl.sql` is not named `<version>-<name>.sq
 }
 
 #[test]
-fn z8_a_name_without_an_ordinal_is_shown_the_next_free_one() {
+fn a_name_without_an_ordinal_is_shown_the_next_free_one() {
     let policy = ("migrations.toml", "numbering = \"ordinal\"\n");
     let good = [policy, ("00000-a.sql", A), ("t/00001-b.sql", A), ("u/v/00002-c.sql", A)];
     check(&good, "");
@@ -180,7 +180,7 @@ migrations/fix-tbl.sql bad-name: `fix-tbl.sql` is not named `<version>-<name>.sq
 }
 
 #[test]
-fn z9_z10_z11_ordinals_have_no_gap_and_no_duplicate_and_all_is_told_at_once() {
+fn ordinals_have_no_gap_and_no_duplicate_and_all_is_told_at_once() {
     check(
         &[
             ("migrations.toml", "numbering = \"ordinal\"\n"),
@@ -219,7 +219,7 @@ migrations/x.sql bad-name: `x.sql` is not named `<version>_<name>.sql`
 }
 
 #[test]
-fn l2_a_migration_without_a_down_says_so() {
+fn a_migration_without_a_down_says_so() {
     let policy = ("migrations.toml", "down = \"required\"\n");
     check(
         &[
@@ -244,7 +244,7 @@ migrations/3_c.rs:1:1 missing-down: `3_c` has no down script
 }
 
 #[test]
-fn l2_irreversible_and_a_down_exclude_each_other() {
+fn irreversible_and_a_down_exclude_each_other() {
     let text = "-- lockgate: irreversible \"gone\"\nSELECT 1;";
     check(
         &[("1_a.up.sql", text), ("1_a.down.sql", A), ("2_b.up.sql", A), ("2_b.down.sql", text)],
@@ -258,7 +258,7 @@ migrations/2_b.down.sql:1:14 bad-directive: a down script cannot be marked irrev
 }
 
 #[test]
-fn l1_missing_test_is_named() {
+fn missing_test_is_named() {
     let project = Project::new(&[
         ("migrations.toml", "tests = \"required\"\n"),
         ("001_a.sql", A),

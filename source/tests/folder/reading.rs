@@ -34,7 +34,7 @@ fn no_folder_and_a_file_in_its_place() {
 }
 
 #[test]
-fn z5_nothing_is_skipped_in_silence() {
+fn nothing_is_skipped_in_silence() {
     check(
         &[
             ("0001_a.sql", A),
@@ -63,7 +63,7 @@ migrations/sub/migrations.toml unknown-file: `sub/migrations.toml` is not a file
 }
 
 #[test]
-fn z11_every_problem_is_found_at_once() {
+fn every_problem_is_found_at_once() {
     let project = Project::new(&[
         ("migrations.toml", "downs = 1\ndown = \"required\"\n"),
         ("0001_a.sql", "BEGIN;\nSELECT 1;\n"),

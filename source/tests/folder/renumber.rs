@@ -22,7 +22,7 @@ fn renumber(project: &Project, id: Option<&str>) -> Vec<String> {
 }
 
 #[test]
-fn s2_a_misordered_draft_moves_to_the_end_with_its_test() {
+fn a_misordered_draft_moves_to_the_end_with_its_test() {
     let project = Project::new(&[("0001_a.sql", A), ("0004_d.sql", A)]);
     project.freeze();
     project.write("sub/0002_b.up.sql", "SELECT 2;");
@@ -41,7 +41,7 @@ fn s2_a_misordered_draft_moves_to_the_end_with_its_test() {
 }
 
 #[test]
-fn t1_s2_two_branches_with_one_number_are_put_in_order() {
+fn two_branches_with_one_number_are_put_in_order() {
     let project = Project::new(&[("migrations.toml", "numbering = \"sequence\"\n"), ("30_a.sql", A)]);
     project.write("migrations.toml", "");
     project.freeze();

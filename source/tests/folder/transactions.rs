@@ -53,7 +53,7 @@ fn transaction_control_is_found_in_every_kind_of_folder() {
 }
 
 #[test]
-fn p11_a_statement_that_wants_no_transaction_says_which_directive() {
+fn a_statement_that_wants_no_transaction_says_which_directive() {
     check(
         &[("1_x.sql", "CREATE TABLE a (id INT);\nCREATE INDEX CONCURRENTLY i ON a (id);\n")],
         "

@@ -291,7 +291,7 @@ fn tables_are_not_written_anew() {
 }
 
 #[test]
-fn t9_a_required_column_needs_a_value_for_the_rows_that_are_there() {
+fn a_required_column_needs_a_value_for_the_rows_that_are_there() {
     let draft = "ALTER TABLE users ADD COLUMN email text NOT NULL;";
     on_users(draft, &["filled-table: ADD COLUMN email text NOT NULL"]);
     let level = |folder: Folder| folder.lint()[0].1.level;

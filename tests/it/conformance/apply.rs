@@ -12,18 +12,18 @@ backends! {
     what_is_durable_is_told_before_more_is_sent,
     an_up_to_date_start_writes_nothing,
     a_dropped_pool_verb_leaves_no_lock,
-    l4_p16_z14_each_migration_is_recorded_with_its_change,
-    l6_p17_the_first_failure_stops_and_earlier_ones_stay,
-    l8_l13_t2_head_and_again_nothing,
-    s3_up_to_a_version_and_by_steps,
+    each_migration_is_recorded_with_its_change,
+    the_first_failure_stops_and_earlier_ones_stay,
+    head_and_again_nothing,
+    up_to_a_version_and_by_steps,
     two_runners_apply_each_once,
     two_sets_share_a_database,
     what_is_told_as_committed_is_so_and_once,
     a_limit_that_no_database_can_keep_is_refused,
     whole_run_leaves_nothing_after_a_failure,
-    z12_state_is_in_the_database,
-    z13_files_run_in_order,
-    z7_a_plan_changes_nothing,
+    state_is_in_the_database,
+    files_run_in_order,
+    a_plan_changes_nothing,
 }
 
 const THREE: &[(&str, &str)] = &[
@@ -35,7 +35,7 @@ const THREE: &[(&str, &str)] = &[
     ("0003_c.down.sql", "DELETE FROM a WHERE id = 7;\nDROP INDEX c;\n"),
 ];
 
-async fn l8_l13_t2_head_and_again_nothing(db: Db) {
+async fn head_and_again_nothing(db: Db) {
     let first = db.apply(migrations(&THREE[..2])).await;
     assert_eq!(first.steps.len(), 1);
     db.execute("INSERT INTO a (id) VALUES (1)").await;
@@ -53,7 +53,7 @@ async fn l8_l13_t2_head_and_again_nothing(db: Db) {
     assert_eq!(db.log().await, ["1:applied", "2:applied", "3:applied"]);
 }
 
-async fn l4_p16_z14_each_migration_is_recorded_with_its_change(db: Db) {
+async fn each_migration_is_recorded_with_its_change(db: Db) {
     db.apply(migrations(THREE)).await;
     let rows = db
         .texts(
@@ -72,7 +72,7 @@ async fn l4_p16_z14_each_migration_is_recorded_with_its_change(db: Db) {
     );
 }
 
-async fn l6_p17_the_first_failure_stops_and_earlier_ones_stay(db: Db) {
+async fn the_first_failure_stops_and_earlier_ones_stay(db: Db) {
     let set = migrations(&[
         ("0001_a.sql", "CREATE TABLE a (id INTEGER PRIMARY KEY);"),
         (
@@ -106,7 +106,7 @@ async fn l6_p17_the_first_failure_stops_and_earlier_ones_stay(db: Db) {
     assert_eq!(db.objects().await, ["a", "b", "c"]);
 }
 
-async fn s3_up_to_a_version_and_by_steps(db: Db) {
+async fn up_to_a_version_and_by_steps(db: Db) {
     let mut database = db.open().await;
     let migrator = Migrator::new(migrations(THREE));
     let one = UpTo::Version(Version::new(1).unwrap());
@@ -120,7 +120,7 @@ async fn s3_up_to_a_version_and_by_steps(db: Db) {
     assert_eq!(db.history().await, ["1:applied", "2:applied"]);
 }
 
-async fn z7_a_plan_changes_nothing(db: Db) {
+async fn a_plan_changes_nothing(db: Db) {
     let mut database = db.open().await;
     let migrator = Migrator::new(migrations(THREE));
     let plan = migrator.plan(&mut database, UpTo::Latest).await.unwrap();
@@ -136,7 +136,7 @@ async fn z7_a_plan_changes_nothing(db: Db) {
     assert_eq!(db.history().await.len(), 3);
 }
 
-async fn z12_state_is_in_the_database(db: Db) {
+async fn state_is_in_the_database(db: Db) {
     // A run keeps its state only in the database: another process with another value sees it.
     db.apply(migrations(&THREE[..2])).await;
     let mut other = db.open().await;
@@ -146,7 +146,7 @@ async fn z12_state_is_in_the_database(db: Db) {
     assert!(!status.is_up_to_date());
 }
 
-async fn z13_files_run_in_order(db: Db) {
+async fn files_run_in_order(db: Db) {
     let files: Vec<(String, String)> = (1..=12)
         .map(|n| {
             let sql = if n == 1 {

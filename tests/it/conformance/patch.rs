@@ -6,10 +6,10 @@ use crate::support::database::{Db, backends};
 use crate::support::set::migrations;
 
 backends! {
-    p2_a_patch_that_was_moved_and_described_anew_is_not_run_again,
-    p2_a_patch_whose_content_changed_is_drift,
-    p3_patches_run_in_the_order_of_major_and_minor,
-    p19_a_late_patch_is_never_silent,
+    a_patch_that_was_moved_and_described_anew_is_not_run_again,
+    a_patch_whose_content_changed_is_drift,
+    patches_run_in_the_order_of_major_and_minor,
+    a_late_patch_is_never_silent,
     the_history_of_another_database_is_told,
     one_database_of_a_folder_is_embedded,
 }
@@ -22,7 +22,7 @@ const A: &str = "CREATE TABLE a (id INTEGER PRIMARY KEY);";
 const B: &str = "CREATE TABLE b (id INTEGER PRIMARY KEY);";
 const C: &str = "ALTER TABLE a ADD COLUMN c INTEGER;";
 
-async fn p2_a_patch_that_was_moved_and_described_anew_is_not_run_again(db: Db) {
+async fn a_patch_that_was_moved_and_described_anew_is_not_run_again(db: Db) {
     db.apply(migrations(&[
         POLICY,
         ("billing.00000001.0001.owner.create_a.up.sql", A),
@@ -50,7 +50,7 @@ async fn p2_a_patch_that_was_moved_and_described_anew_is_not_run_again(db: Db) {
     assert_eq!(names, ["10001 billing.00000001.0001.ops.the_first_table"]);
 }
 
-async fn p2_a_patch_whose_content_changed_is_drift(db: Db) {
+async fn a_patch_whose_content_changed_is_drift(db: Db) {
     db.apply(migrations(&[POLICY, ("billing.00000001.0001.owner.create_a.sql", A)])).await;
     let edited = migrations(&[
         POLICY,
@@ -64,7 +64,7 @@ async fn p2_a_patch_whose_content_changed_is_drift(db: Db) {
     assert_eq!(db.objects().await, ["a"]);
 }
 
-async fn p3_patches_run_in_the_order_of_major_and_minor(db: Db) {
+async fn patches_run_in_the_order_of_major_and_minor(db: Db) {
     let report = db
         .apply(migrations(&[
             POLICY,
@@ -81,7 +81,7 @@ async fn p3_patches_run_in_the_order_of_major_and_minor(db: Db) {
     assert_eq!(db.history().await, ["10001:applied", "10010:applied", "20001:applied"]);
 }
 
-async fn p19_a_late_patch_is_never_silent(db: Db) {
+async fn a_late_patch_is_never_silent(db: Db) {
     let (first, last) = (("billing.00000001.0001.u.a.sql", A), ("billing.00000002.0001.u.c.sql", C));
     let late = ("billing.00000001.0002.u.b.sql", B);
     db.apply(migrations(&[POLICY, first, last])).await;

@@ -7,9 +7,9 @@ use crate::support::set::migrations;
 
 backends! {
     a_newer_database_is_ahead_and_no_hole,
-    l5_a_deleted_or_renamed_one_is_refused,
-    l5_an_edited_one_is_refused,
-    l5_p19_a_late_lower_number_is_never_silent,
+    a_deleted_or_renamed_one_is_refused,
+    an_edited_one_is_refused,
+    a_late_lower_number_is_never_silent,
     scripts_for_another_database_are_refused,
     a_history_of_an_unknown_format_is_told,
     a_step_that_cannot_be_done_is_never_recorded,
@@ -84,7 +84,7 @@ async fn a_step_that_cannot_be_done_is_never_recorded(db: Db) {
     assert_eq!((db.objects().await, db.history().await, db.log().await), before);
 }
 
-async fn l5_p19_a_late_lower_number_is_never_silent(db: Db) {
+async fn a_late_lower_number_is_never_silent(db: Db) {
     db.apply(migrations(&[A, C])).await;
     refused(&db, &[A, B, C, D], &["`0002_b` is pending, but the newer `0003_c` is applied", "renumber 0002_b"]).await;
 
@@ -96,7 +96,7 @@ async fn l5_p19_a_late_lower_number_is_never_silent(db: Db) {
     assert_eq!(db.objects().await, ["a", "b", "c", "d"]);
 }
 
-async fn l5_a_deleted_or_renamed_one_is_refused(db: Db) {
+async fn a_deleted_or_renamed_one_is_refused(db: Db) {
     db.apply(migrations(&[A, B, C])).await;
     refused(&db, &[A, C, D], &["`2_b` is recorded as applied, but the program does not embed it"]).await;
     let renamed = ("0002_bee.sql", B.1);
@@ -105,7 +105,7 @@ async fn l5_a_deleted_or_renamed_one_is_refused(db: Db) {
     refused(&db, &[A, C, renumbered], &["`2_b` is recorded as applied", "`0007_b` has exactly its text"]).await;
 }
 
-async fn l5_an_edited_one_is_refused(db: Db) {
+async fn an_edited_one_is_refused(db: Db) {
     db.apply(migrations(&[A, B])).await;
     let edited = ("0001_a.sql", "CREATE TABLE a (id BIGINT PRIMARY KEY);");
     refused(

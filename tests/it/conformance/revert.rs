@@ -8,9 +8,9 @@ use crate::support::set::migrations;
 backends! {
     a_draft_that_was_edited_can_be_reverted,
     baseline_records_without_running,
-    l2_an_irreversible_one_is_refused_with_its_name,
+    an_irreversible_one_is_refused_with_its_name,
     repair_accepts_forgets_and_marks,
-    s3_one_step_back_is_recorded,
+    one_step_back_is_recorded,
 }
 
 const TWO: &[(&str, &str)] = &[
@@ -20,7 +20,7 @@ const TWO: &[(&str, &str)] = &[
     ("0002_b.down.sql", "DROP TABLE b;"),
 ];
 
-async fn s3_one_step_back_is_recorded(db: Db) {
+async fn one_step_back_is_recorded(db: Db) {
     db.apply(migrations(TWO)).await;
     let migrator = Migrator::new(migrations(TWO));
     let mut database = db.open().await;
@@ -42,7 +42,7 @@ async fn s3_one_step_back_is_recorded(db: Db) {
     assert_eq!(db.objects().await, ["a", "b"]);
 }
 
-async fn l2_an_irreversible_one_is_refused_with_its_name(db: Db) {
+async fn an_irreversible_one_is_refused_with_its_name(db: Db) {
     let set = migrations(&[
         TWO[0],
         TWO[1],

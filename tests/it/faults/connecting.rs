@@ -97,7 +97,7 @@ async fn a_server_that_is_not_there_is_unreachable() {
 }
 
 #[tokio::test]
-async fn z2_a_host_that_never_answers_is_given_up_at_the_deadline() {
+async fn a_host_that_never_answers_is_given_up_at_the_deadline() {
     // It accepts connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("postgres://ann:s3cret@{}/db", silent.local_addr().unwrap());
@@ -138,7 +138,7 @@ async fn a_wrong_password_role_or_database_is_told() {
 }
 
 #[tokio::test]
-async fn z2_a_server_that_is_coming_up_is_waited_for() {
+async fn a_server_that_is_coming_up_is_waited_for() {
     let Some(mut server) = postgres::cluster(&Options::default()) else { return };
     let url = server.url("postgres");
     server.kill_9().unwrap();

@@ -60,7 +60,7 @@ fn interrupted(error: &Error) {
 }
 
 #[tokio::test]
-async fn z12_a_connection_cut_at_each_message_is_gone_on_from() {
+async fn a_connection_cut_at_each_message_is_gone_on_from() {
     // The read and the migrations: cut before and after each.
     for message in 1..=2 {
         for cut in [Cut::BeforeQuery(message), Cut::AfterQuery(message)] {
@@ -91,7 +91,7 @@ async fn z12_a_connection_cut_at_each_message_is_gone_on_from() {
 }
 
 #[tokio::test]
-async fn z12_a_connection_cut_within_a_message_is_gone_on_from() {
+async fn a_connection_cut_within_a_message_is_gone_on_from() {
     for completions in [9, 15, 23, 41] {
         let Some(database) = postgres::database() else { return };
         let wire = Wire::in_front_of(&database.url()).await;
@@ -105,7 +105,7 @@ async fn z12_a_connection_cut_within_a_message_is_gone_on_from() {
 }
 
 #[tokio::test]
-async fn z12_a_terminated_session_says_what_is_recorded() {
+async fn a_terminated_session_says_what_is_recorded() {
     let Some(database) = postgres::database() else { return };
     let mut gate = database.connect().await;
     let slow = "SELECT pg_advisory_xact_lock(77);\nCREATE TABLE slow (id INTEGER);";

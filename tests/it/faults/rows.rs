@@ -9,6 +9,7 @@ use crate::support::set::{migrations, with_steps};
 
 backends! {
     a_script_that_takes_rows_out_of_the_history_is_told,
+    what_the_same_run_committed_before_is_told,
     a_step_that_takes_rows_out_of_the_history_is_told,
     a_script_that_takes_the_history_away_is_told,
     a_script_that_reads_the_history_runs,
@@ -22,6 +23,14 @@ const ALTERED: &str = "the history table has other rows than this run found and 
 
 async fn rows(db: &Db) -> Vec<String> {
     db.texts("SELECT CAST(id AS TEXT) FROM a ORDER BY a.id").await
+}
+
+/// On PostgreSQL the run plans again before it fails: what it committed before that counts too.
+async fn what_the_same_run_committed_before_is_told(db: Db) {
+    let set = migrations(&[A, ("0002_b.sql", "DELETE FROM lockgate_history;"), ("0003_c.sql", "SELECT 1;")]);
+    let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
+    told(&error, ErrorKind::Failed, &[ALTERED, "applied and committed before it: 0001_a", "1 more was not tried"]);
+    assert_eq!(db.history().await, ["1:applied"]);
 }
 
 async fn a_script_that_takes_rows_out_of_the_history_is_told(db: Db) {

@@ -7,10 +7,10 @@ use crate::support::database::{Db, backends};
 use crate::support::set::migrations;
 
 backends! {
-    l6_what_fails_when_it_is_committed_takes_nothing_with_it,
+    what_fails_when_it_is_committed_takes_nothing_with_it,
     a_whole_run_that_cannot_be_committed_leaves_nothing,
-    l6_the_third_statement_fails,
-    l6_what_cannot_be_parsed_keeps_what_came_before,
+    the_third_statement_fails,
+    what_cannot_be_parsed_keeps_what_came_before,
     a_failure_is_found_behind_many_bytes,
     a_failure_while_reverting_is_told_as_one,
     a_large_script_is_one_migration,
@@ -28,7 +28,7 @@ async fn fails(db: &Db, set: &'static Migrations) -> lockgate::Error {
     error
 }
 
-async fn l6_the_third_statement_fails(db: Db) {
+async fn the_third_statement_fails(db: Db) {
     let divide = "CREATE TABLE b (id INTEGER);\n\
                   /* größer als — 一二三 🚢 */\n\
                   INSERT INTO b VALUES (1); -- ü\n  \
@@ -60,7 +60,7 @@ async fn l6_the_third_statement_fails(db: Db) {
     told(&error, ErrorKind::Failed, &["at statement 2 of 2", "--> migrations/0002_b.sql:3:1", says]);
 }
 
-async fn l6_what_cannot_be_parsed_keeps_what_came_before(db: Db) {
+async fn what_cannot_be_parsed_keeps_what_came_before(db: Db) {
     let b = ("0002_b.sql", "CREATE TABLE b (note TEXT DEFAULT 'ä🚢');");
     let c = ("0003_c.sql", "-- ö\nCREATE TABLE c (id INTEGER);\nSELECT 'ü', FROM FROM c;\n");
     let error = fails(&db, migrations(&[A, b, c, D])).await;
@@ -147,7 +147,7 @@ async fn a_failure_is_found_behind_many_bytes(db: Db) {
     assert_eq!(db.objects().await, ["a"]);
 }
 
-async fn l6_what_fails_when_it_is_committed_takes_nothing_with_it(db: Db) {
+async fn what_fails_when_it_is_committed_takes_nothing_with_it(db: Db) {
     let parent = ("0002_p.sql", "CREATE TABLE p (id INTEGER PRIMARY KEY);");
     let child = (
         "0003_c.sql",

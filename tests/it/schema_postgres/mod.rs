@@ -46,7 +46,7 @@ async fn read(url: &str) -> Schema {
 }
 
 #[tokio::test]
-async fn s11_an_unchanged_database_reads_equal_a_hundred_times() {
+async fn an_unchanged_database_reads_equal_a_hundred_times() {
     let Some(database) = postgres::database() else { return };
     let mut connection = database.connect().await;
     let release = release(&mut connection).await;
@@ -78,7 +78,7 @@ async fn s11_an_unchanged_database_reads_equal_a_hundred_times() {
 
 /// By hand, in a schema that is not `public` and that no search path names.
 #[tokio::test]
-async fn s22_an_index_made_by_hand_in_another_schema_is_seen() {
+async fn an_index_made_by_hand_in_another_schema_is_seen() {
     let Some(database) = postgres::database() else { return };
     let mut connection = database.connect().await;
     run(&mut connection, "CREATE SCHEMA audit; CREATE TABLE audit.log (id int); CREATE TABLE log (id int)").await;

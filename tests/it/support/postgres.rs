@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! #[tokio::test]
-//! async fn l8_a_second_run_does_nothing() {
+//! async fn a_second_run_does_nothing() {
 //!     let Some(database) = postgres::database() else { return };
 //!     let pool = database.pool().await;
 //! ```

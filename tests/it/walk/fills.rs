@@ -8,7 +8,7 @@ use lockgate_harness::{Db, Phase, TestResult};
 
 use super::{Sql, caught, on_each, passes, tests};
 
-on_each!(l11_the_rows_of_fills_are_there_above_a_template, l11_a_fill_below_a_template_fails_by_its_name);
+on_each!(the_rows_of_fills_are_there_above_a_template, a_fill_below_a_template_fails_by_its_name);
 
 /// `0003_t3` makes `t3`, and there are forty of them.
 fn files() -> Vec<(String, String)> {
@@ -21,7 +21,7 @@ fn files() -> Vec<(String, String)> {
     (1..=40).flat_map(each).collect()
 }
 
-async fn l11_the_rows_of_fills_are_there_above_a_template(dialect: Dialect) {
+async fn the_rows_of_fills_are_there_above_a_template(dialect: Dialect) {
     static FILLS: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
     async fn fill(db: &mut Db) -> TestResult {
         FILLS[usize::from(db.dialect() == Dialect::Postgres)].fetch_add(1, Ordering::Relaxed);
@@ -47,7 +47,7 @@ async fn l11_the_rows_of_fills_are_there_above_a_template(dialect: Dialect) {
     assert!([0, expected].contains(&count), "the fill ran {count} times, not {expected}");
 }
 
-async fn l11_a_fill_below_a_template_fails_by_its_name(dialect: Dialect) {
+async fn a_fill_below_a_template_fails_by_its_name(dialect: Dialect) {
     let files = files();
     let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
     let bad = Sql { fill: &["INSERT INTO t2 VALUES (NULL)"], ..Sql::default() };

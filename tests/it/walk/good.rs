@@ -10,11 +10,10 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Executor, PgConnection};
 
 use super::{EMAIL, FILL, NO_USERS, Sql, USERS, caught, on_each, passes, tests};
-use crate::requirements::tests as named;
 
 on_each! {
-    l2_without_a_way_back_only_the_way_up_is_walked,
-    l10_a_migration_without_a_test_is_walked_all_the_same,
+    without_a_way_back_only_the_way_up_is_walked,
+    a_migration_without_a_test_is_walked_all_the_same,
     rows_may_go_where_the_test_says_so,
     a_table_that_is_dropped_on_purpose_is_no_loss,
     what_depends_on_chance_is_not_told_of,
@@ -28,13 +27,6 @@ on_each! {
     a_key_that_is_called_otherwise,
     a_table_that_gets_a_key,
     rows_that_are_kept_in_another_order,
-}
-
-/// Each case counts once, so that the list cannot shrink unseen.
-#[test]
-fn there_are_enough_good_ones() {
-    let cases = named(include_str!("good.rs"));
-    assert!(cases.len() > 30, "there are {} good cases:\n{cases:?}", cases.len());
 }
 
 /// With rows in it, and a test that sees nothing.
@@ -61,14 +53,14 @@ async fn goes_well_on(dialect: Dialect, before: &str, fill: &'static [&'static s
     passes(tests(&files, vec![fill.of(2)]), dialect, 2).await;
 }
 
-async fn l2_without_a_way_back_only_the_way_up_is_walked(dialect: Dialect) {
+async fn without_a_way_back_only_the_way_up_is_walked(dialect: Dialect) {
     let files = [USERS, NO_USERS, ("0002_x.sql", "-- lockgate: irreversible \"x\"\nCREATE TABLE x (id INTEGER);")];
     let walked = super::walk(tests(&files, vec![]), dialect, 2).await;
     let walked = walked.map(|walked| walked.unwrap_or_else(|problem| panic!("{problem}")));
     assert!(matches!(walked, None | Some(lockgate_harness::__private::WalkOutcome::Irreversible)), "{walked:?}");
 }
 
-async fn l10_a_migration_without_a_test_is_walked_all_the_same(dialect: Dialect) {
+async fn a_migration_without_a_test_is_walked_all_the_same(dialect: Dialect) {
     passes(tests(EMAIL, vec![]), dialect, 2).await;
     let migration_test =
         Sql { before: &["SELECT count(*) = 0 FROM lockgate_history WHERE version = 2"], fill: FILL, ..Sql::default() };

@@ -20,9 +20,9 @@ const FILES: &[(&str, &str)] = &[
 ];
 
 on_each! {
-    l12_what_is_there_is_found_and_what_is_not_is_not,
-    l12_a_statement_fails_for_the_reason_that_was_meant,
-    l12_a_failure_says_what_was_expected_and_found,
+    what_is_there_is_found_and_what_is_not_is_not,
+    a_statement_fails_for_the_reason_that_was_meant,
+    a_failure_says_what_was_expected_and_found,
 }
 
 /// This is the after-test, and the walk goes all the way.
@@ -44,7 +44,7 @@ fn migration_test(after: TestPart) -> MigrationTest {
     }
 }
 
-async fn l12_what_is_there_is_found_and_what_is_not_is_not(dialect: Dialect) {
+async fn what_is_there_is_found_and_what_is_not_is_not(dialect: Dialect) {
     async fn after(db: &mut Db) -> TestResult {
         db.expect_table("books").await?;
         db.expect_no_table("titles").await?;
@@ -76,7 +76,7 @@ async fn l12_what_is_there_is_found_and_what_is_not_is_not(dialect: Dialect) {
     holds(dialect, TestPart::Rust(|db| Box::pin(after(db)))).await;
 }
 
-async fn l12_a_statement_fails_for_the_reason_that_was_meant(dialect: Dialect) {
+async fn a_statement_fails_for_the_reason_that_was_meant(dialect: Dialect) {
     async fn after(db: &mut Db) -> TestResult {
         db.execute("INSERT INTO books (id, title) VALUES (1, 'Emma')").await?;
         for (reason, sql) in [
@@ -97,7 +97,7 @@ async fn l12_a_statement_fails_for_the_reason_that_was_meant(dialect: Dialect) {
     holds(dialect, TestPart::Rust(|db| Box::pin(after(db)))).await;
 }
 
-async fn l12_a_failure_says_what_was_expected_and_found(dialect: Dialect) {
+async fn a_failure_says_what_was_expected_and_found(dialect: Dialect) {
     let cases: [(TestPart, &[&str]); 9] = [
         (
             TestPart::Rust(|db| Box::pin(async { db.expect_table("book").await })),

@@ -111,7 +111,7 @@ async fn passes(tests: &'static Tests, dialect: Dialect, version: i64) {
 
 /// Thirty good migrations pass. Then the down script of one of them forgets the index that its `before` checks.
 #[tokio::test]
-async fn l10_thirty_good_ones_and_one_that_forgets_an_index() {
+async fn thirty_good_ones_and_one_that_forgets_an_index() {
     let with_downs = |forgets: Option<i64>| {
         let mut files = Vec::new();
         for n in 1..=30 {

@@ -169,7 +169,7 @@ async fn the_way_back_from_a_filled_head(dialect: Dialect) {
 }
 
 #[test]
-fn l12_what_is_on_disk_and_not_embedded_is_named() {
+fn what_is_on_disk_and_not_embedded_is_named() {
     let place = tempfile::tempdir().expect("a folder");
     // Another checkout may have another byte order mark and other line ends.
     let same = format!("\u{feff}{}", GOOD[0].1.replace('\n', "\r\n"));

@@ -12,7 +12,7 @@ const FILES: &[(&str, &str)] = &[
 ];
 
 on_each! {
-    l12_what_a_suite_does_is_rolled_back,
+    what_a_suite_does_is_rolled_back,
     a_panic_is_a_failure_at_its_line,
     a_suite_that_ends_its_transaction_proves_nothing,
     a_suite_that_begins_another_transaction_proves_nothing,
@@ -40,7 +40,7 @@ const NO_TABLE: TestPart = TestPart::Rust(|db| Box::pin(async { db.expect_no_tab
 const TABLE: TestPart = TestPart::Rust(|db| Box::pin(async { db.expect_table("users").await }));
 
 /// `after` inserts a row and runs twice: the second run must not find the row of the first.
-async fn l12_what_a_suite_does_is_rolled_back(dialect: Dialect) {
+async fn what_a_suite_does_is_rolled_back(dialect: Dialect) {
     let after = TestPart::Rust(|db| {
         Box::pin(async {
             db.expect_value(0, "SELECT count(*) FROM users").await?;

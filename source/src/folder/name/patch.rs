@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn p1_good_names() {
+    fn good_names() {
         check(
             "billing.00000001.0002.billing_owner.add_invoices.sql",
             "Some(\"billing\") 10002 | billing.00000001.0002 | add_invoices | OneWay",
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn p1_a_wrong_number_of_parts() {
+    fn a_wrong_number_of_parts() {
         let not = "bad-name: is not named `database.MAJOR.MINOR.user.description.sql`: it has";
         check(
             "billing.00000001.0002.add_invoices.sql",
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn p1_a_part_that_is_none() {
+    fn a_part_that_is_none() {
         let ends = "owner.x.sql";
         check(
             &format!("billing.0000001.0002.{ends}"),
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn p1_z5_an_ending_that_is_none() {
+    fn an_ending_that_is_none() {
         let name = "billing.00000001.0002.owner.x";
         for (ending, meant) in [(".SQL", ".sql"), (".UP.SQL", ".up.sql"), (".Down.sql", ".down.sql"), (".Rs", ".rs")] {
             let file = format!("{name}{ending}");

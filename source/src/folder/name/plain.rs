@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn z5_unknown_files_say_what_may_be_meant() {
+    fn unknown_files_say_what_may_be_meant() {
         check("fn-x", "unknown-file: is not a migration, and no file is skipped silently: if it is a migration");
         check("0001_x.upsql", "unknown-file: has an ending that no migration has: rename it to `0001_x.up.sql`");
         check("0001_x.up.sq", "rename it to `0001_x.up.sql`");

@@ -18,28 +18,28 @@ const BOOKS: &str = "CREATE TABLE books (id BIGINT PRIMARY KEY, title VARCHAR(40
      pages INT CONSTRAINT books_pages CHECK (pages > 0));";
 
 #[tokio::test]
-async fn s12_a_check() {
+async fn a_check() {
     let up = "ALTER TABLE books DROP CONSTRAINT books_pages, ALTER COLUMN pages TYPE BIGINT;";
     let down = "ALTER TABLE books ALTER COLUMN pages TYPE INT;";
     lost(BOOKS, up, down, &["table public.books: constraint books_pages is gone (real)"]).await;
 }
 
 #[tokio::test]
-async fn s12_a_check_that_is_not_validated_any_more() {
+async fn a_check_that_is_not_validated_any_more() {
     let up = "ALTER TABLE books DROP CONSTRAINT books_pages;";
     let down = "ALTER TABLE books ADD CONSTRAINT books_pages CHECK (pages > 0) NOT VALID;";
     lost(BOOKS, up, down, &["constraint books_pages: ", "NOT VALID (real)"]).await;
 }
 
 #[tokio::test]
-async fn s12_a_column_s_collation() {
+async fn a_column_s_collation() {
     let up = "ALTER TABLE books ALTER COLUMN title TYPE TEXT COLLATE \"C\";";
     let down = "ALTER TABLE books ALTER COLUMN title TYPE VARCHAR(40);";
     lost(BOOKS, up, down, &["column title: COLLATE ", "is lost (real)"]).await;
 }
 
 #[tokio::test]
-async fn s12_the_length_of_a_column() {
+async fn the_length_of_a_column() {
     let up = "ALTER TABLE books ALTER COLUMN title TYPE TEXT;";
     let down = "ALTER TABLE books ALTER COLUMN title TYPE VARCHAR;";
     lost(BOOKS, up, down, &["column title: type was character varying(40), is character varying (real)"]).await;
@@ -49,20 +49,20 @@ const COPIES: &str = "CREATE TABLE books (id BIGINT PRIMARY KEY);\n\
      CREATE TABLE copies (shelf TEXT, book BIGINT CONSTRAINT copies_book REFERENCES books ON DELETE CASCADE DEFERRABLE);";
 
 #[tokio::test]
-async fn s12_a_foreign_key() {
+async fn a_foreign_key() {
     let (up, down) = ("ALTER TABLE copies DROP COLUMN book;", "ALTER TABLE copies ADD COLUMN book BIGINT;");
     lost(COPIES, up, down, &["table public.copies: constraint copies_book is gone (real)"]).await;
 }
 
 #[tokio::test]
-async fn s12_on_delete_cascade() {
+async fn on_delete_cascade() {
     let up = "ALTER TABLE copies DROP CONSTRAINT copies_book;";
     let down = "ALTER TABLE copies ADD CONSTRAINT copies_book FOREIGN KEY (book) REFERENCES books DEFERRABLE;";
     lost(COPIES, up, down, &["constraint copies_book: ", "ON DELETE CASCADE DEFERRABLE, is ", "(real)"]).await;
 }
 
 #[tokio::test]
-async fn s12_a_deferrable_constraint() {
+async fn a_deferrable_constraint() {
     let up = "ALTER TABLE copies ALTER CONSTRAINT copies_book NOT DEFERRABLE;";
     let down = "ALTER TABLE copies DROP CONSTRAINT copies_book;\n\
          ALTER TABLE copies ADD CONSTRAINT copies_book FOREIGN KEY (book) REFERENCES books ON DELETE CASCADE;";
@@ -70,7 +70,7 @@ async fn s12_a_deferrable_constraint() {
 }
 
 #[tokio::test]
-async fn s12_the_name_of_a_constraint() {
+async fn the_name_of_a_constraint() {
     let up = "ALTER TABLE copies DROP CONSTRAINT copies_book;";
     let down = "ALTER TABLE copies ADD FOREIGN KEY (book) REFERENCES books ON DELETE CASCADE DEFERRABLE;";
     lost(COPIES, up, down, &["constraint copies_book is now called copies_book_fkey (constraint-name)"]).await;
@@ -119,7 +119,7 @@ async fn how_a_sequence_counts() {
 }
 
 #[tokio::test]
-async fn s13_an_enum_value_that_is_at_the_end_now() {
+async fn an_enum_value_that_is_at_the_end_now() {
     let before = "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');";
     let up = "DROP TYPE mood;\nCREATE TYPE mood AS ENUM ('sad', 'happy');";
     let down = "ALTER TYPE mood ADD VALUE 'ok';";
@@ -127,7 +127,7 @@ async fn s13_an_enum_value_that_is_at_the_end_now() {
 }
 
 #[tokio::test]
-async fn s13_an_enum_value_that_cannot_be_taken_back() {
+async fn an_enum_value_that_cannot_be_taken_back() {
     let before = "CREATE TYPE mood AS ENUM ('sad', 'happy');";
     lost(before, "ALTER TYPE mood ADD VALUE 'ok' AFTER 'sad';", "SELECT 1;", &["'ok' is new (real)"]).await;
 }
@@ -140,7 +140,7 @@ async fn a_domain_s_check() {
 }
 
 #[tokio::test]
-async fn s13_the_order_of_a_composite_type() {
+async fn the_order_of_a_composite_type() {
     let before = "CREATE TYPE place AS (street TEXT, city TEXT);";
     let up = "ALTER TYPE place DROP ATTRIBUTE street;";
     let down = "ALTER TYPE place ADD ATTRIBUTE street TEXT;";
@@ -312,7 +312,7 @@ async fn a_schema_that_stays() {
 
 /// The way back looks right, and works on another table.
 #[tokio::test]
-async fn s22_an_index_in_another_schema() {
+async fn an_index_in_another_schema() {
     let before = "CREATE SCHEMA app;\nCREATE TABLE app.notes (id INT);\nCREATE TABLE notes (id INT);\n\
          CREATE INDEX notes_id ON notes (id);";
     let up = "CREATE INDEX notes_id ON app.notes (id);";

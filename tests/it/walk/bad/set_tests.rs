@@ -99,24 +99,34 @@ async fn what_fails_from_nothing(dialect: Dialect) {
 
 async fn what_takes_another_out_of_the_history(dialect: Dialect) {
     let set = second("DELETE FROM lockgate_history WHERE version = 1;");
-    let words = ["after a run of all migrations, the database is not up to date"];
+    let words = ["it fails on an empty database", "`0002_b` could not be recorded"];
     set_tests::refused(harness::fresh_install, set, dialect, &words).await;
-    let words = ["a second run fails in a read-only session", "0001_a"];
+    let words = ["the test database cannot be made", "`0002_b` could not be recorded"];
     set_tests::refused(harness::second_run_does_nothing, set, dialect, &words).await;
 }
 
 async fn what_a_second_run_has_something_to_say_of(dialect: Dialect) {
-    let words = ["a second run does something", "99_later"];
+    // On PostgreSQL a row of a later version is only more history; on SQLite each row is counted.
+    let words = match dialect {
+        Dialect::Sqlite => ["the test database cannot be made", "`0002_b` could not be recorded"],
+        Dialect::Postgres | Dialect::Mysql => ["a second run does something", "99_later"],
+    };
     set_tests::refused(harness::second_run_does_nothing, second(LATER), dialect, &words).await;
 }
 
 async fn what_several_runners_trip_over(dialect: Dialect) {
     let fails = second("INSERT INTO nowhere VALUES (1);");
-    // The first runner leaves a history in which the others miss a migration.
+    // A migration that would leave a history in which the others miss one.
     let loses = second("DELETE FROM lockgate_history WHERE version = 1;");
     for test in [harness::two_runners_apply_once, harness::eight_runners_apply_once] as [set_tests::Test; 2] {
         set_tests::refused(test, fails, dialect, &["one of several concurrent runners fails", "`0002_b`"]).await;
-        set_tests::refused(test, loses, dialect, &["one of several concurrent runners fails", "0001_a"]).await;
+        set_tests::refused(
+            test,
+            loses,
+            dialect,
+            &["one of several concurrent runners fails", "`0002_b` could not be recorded"],
+        )
+        .await;
     }
 }
 

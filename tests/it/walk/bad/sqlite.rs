@@ -49,19 +49,19 @@ async fn the_affinity_of_a_column() {
 }
 
 #[tokio::test]
-async fn s12_a_column_s_collation() {
+async fn a_column_s_collation() {
     let (made, anew) = ("t (a INTEGER, b TEXT COLLATE NOCASE)", "t (a INTEGER, b TEXT)");
     rebuilt(made, anew, &["column b: COLLATE NOCASE is lost (real)"]).await;
 }
 
 #[tokio::test]
-async fn s12_a_check() {
+async fn a_check() {
     let (made, anew) = ("t (a INTEGER CHECK (a > 0), b TEXT)", "t (a INTEGER CHECK (a >= 0), b TEXT)");
     rebuilt(made, anew, &["table t: constraint CHECK ", "(real)"]).await;
 }
 
 #[tokio::test]
-async fn s12_on_delete_cascade() {
+async fn on_delete_cascade() {
     let made = "t (a INTEGER PRIMARY KEY, b INTEGER REFERENCES t (a) ON DELETE CASCADE)";
     let anew = "t (a INTEGER PRIMARY KEY, b INTEGER REFERENCES t (a))";
     rebuilt(made, anew, &["table t: constraint FOREIGN KEY ", "ON DELETE CASCADE", "(real)"]).await;
@@ -86,7 +86,7 @@ const ANEW: &str = "CREATE TABLE new (a INTEGER, b TEXT);\nINSERT INTO new SELEC
      ALTER TABLE new RENAME TO t;";
 
 #[tokio::test]
-async fn s11_an_index_of_a_table_built_anew() {
+async fn an_index_of_a_table_built_anew() {
     let before = "CREATE TABLE t (a INTEGER, b TEXT);\nCREATE INDEX t_a ON t (a) WHERE a > 0;";
     lost(before, "ALTER TABLE t ADD COLUMN c;", ANEW, &["table t: index t_a is gone (real)"]).await;
 }
