@@ -104,7 +104,7 @@ fn init_asks_which_folder_is_meant_and_both_ways_work() {
         let scratch = Scratch::new();
         scratch.write("migrations/0001_t.sql", POSTGRES);
         let said = scratch.run(&["init", "--dialects", "postgres"]).fails(1);
-        assert!(said.contains("`app` has no folder `migrations`, and there is `../migrations`"), "{said}");
+        assert!(said.contains("`app` has no folder `migrations`, but `../migrations` exists"), "{said}");
         (scratch, said)
     };
     let (scratch, said) = new();
@@ -118,7 +118,7 @@ fn init_asks_which_folder_is_meant_and_both_ways_work() {
     scratch.run(&["check"]).succeeds();
 
     let (scratch, said) = new();
-    assert!(said.contains("type `mkdir app/migrations` first"), "{said}");
+    assert!(said.contains("run `mkdir app/migrations` first"), "{said}");
     std::fs::create_dir(scratch.path("app/migrations")).unwrap();
     scratch.run(&["init", "--dialects", "postgres"]).succeeds();
     assert!(scratch.path("app/migrations/migrations.lock").exists());

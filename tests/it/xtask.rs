@@ -362,7 +362,7 @@ fn check_writes_drafts_and_nothing_else() {
     scratch.write("app/migrations/migrations.lock", "<<<<<<< ours\n");
     let before = scratch.everything();
     let said = scratch.run(&["check", "--write"]).fails(1);
-    assert!(said.contains("app/migrations/migrations.lock cannot be read, and nothing was written"), "{said}");
+    assert!(said.contains("app/migrations/migrations.lock cannot be read, so nothing was written"), "{said}");
     scratch.run(&["new-migration", "x"]).fails(1);
     scratch.run(&["renumber", "0002_tags"]).fails(1);
     assert_eq!(scratch.everything(), before);
@@ -372,7 +372,7 @@ fn check_writes_drafts_and_nothing_else() {
 fn init_twice_changes_nothing() {
     let scratch = Scratch::new();
     let said = scratch.run(&["init"]).fails(2);
-    assert!(said.contains("give `--dialects`"), "{said}");
+    assert!(said.contains("pass `--dialects`"), "{said}");
     let said = scratch.run(&["init", "--dialects", "postgres,sqlite"]).succeeds();
     assert!(
         said.contains("written app/migrations/migrations.toml") && said.contains("lockgate_xtask::main()"),
