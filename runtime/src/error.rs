@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::num::NonZero;
 use std::sync::Arc;
 
 use lockgate_core::plan::Reason;
@@ -259,7 +260,7 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         let cause = self.report().cause.as_ref()?;
         match &cause.source {
-            Some(source) => Some(&**source),
+            Some(source) => Some(&***source),
             None => cause.code.is_some().then_some(cause as &dyn StdError),
         }
     }
@@ -400,11 +401,11 @@ pub(crate) struct Cause {
     pub(crate) hint: Option<Box<str>>,
     pub(crate) context: Option<Box<str>>,
     /// Where in the message that was sent: characters, counted from 1.
-    pub(crate) position: Option<usize>,
+    pub(crate) position: Option<NonZero<usize>>,
     /// What to do about it, where more is known than its class.
     pub(crate) advice: Option<Box<Said>>,
     /// The error that a Rust migration returned.
-    pub(crate) source: Option<Arc<dyn StdError + Send + Sync>>,
+    pub(crate) source: Option<Arc<BoxError>>,
 }
 
 impl fmt::Display for Cause {
@@ -656,7 +657,7 @@ impl Cause {
 
     /// The same, of this error of a Rust migration.
     pub(crate) fn caused_by(self, error: BoxError) -> Self {
-        Self { source: Some(error.into()), ..self }
+        Self { source: Some(Arc::new(error)), ..self }
     }
 
     /// Says of a refusal to write that it is not the server's.

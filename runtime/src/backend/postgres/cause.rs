@@ -1,5 +1,7 @@
 //! Classifies PostgreSQL's errors.
 
+use std::num::NonZero;
+
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition, PgSeverity};
 
 use crate::error::{Cause, Class};
@@ -23,7 +25,7 @@ pub(crate) fn cause(error: &sqlx::Error) -> Cause {
         detail: error.detail().map(Into::into),
         hint: error.hint().map(Into::into),
         context: error.r#where().map(Into::into),
-        position,
+        position: position.and_then(NonZero::new),
         advice: None,
         source: None,
     }

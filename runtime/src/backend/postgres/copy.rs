@@ -106,7 +106,7 @@ impl PostgresBackend<'_> {
             }
             let byte = match cause.position {
                 Some(position) => {
-                    let byte = byte_at(&sql.text[command.clone()], position, counts_bytes);
+                    let byte = byte_at(&sql.text[command.clone()], position.get(), counts_bytes);
                     byte.map(|byte| command.start + byte)
                 }
                 None => place(sql.text, &data, cause.context.as_deref().unwrap_or_default()),

@@ -743,7 +743,7 @@ impl PostgresBackend<'_> {
         self.send(code.clone(), |_| ()).await.map_err(|(_, cause)| {
             let byte = cause
                 .position
-                .and_then(|position| code.char_indices().nth(position.saturating_sub(1)))
+                .and_then(|position| code.char_indices().nth(position.get() - 1))
                 .map(|(byte, _)| statement.range.start + byte);
             (FailedAt::Statement { index, byte }, cause)
         })?;

@@ -311,7 +311,7 @@ impl PostgresBackend<'_> {
     /// Turns the error of a message into a failure of the job that caused it.
     pub(super) fn failure(&self, message: &Message, slot: Slot, jobs: &[Job], first: usize, cause: Cause) -> Failure {
         let counts_bytes = self.facts().counts_bytes;
-        let located = cause.position.and_then(|position| message.locate(position, counts_bytes));
+        let located = cause.position.and_then(|position| message.locate(position.get(), counts_bytes));
         let script = |index: usize| match jobs.get(index).map(|job| &job.body) {
             Some(JobBody::Sql(sql)) => Some(sql),
             Some(JobBody::HistoryOnly | JobBody::Rust(_)) | None => None,

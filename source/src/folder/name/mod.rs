@@ -71,7 +71,7 @@ pub enum Help {
     IfMigration(ProposedName),
 }
 
-/// A proposed file name, as far as it follows from the wrong one. [`render`](Self::render) gets the rest.
+/// A proposed file name, as far as it follows from the wrong one. `render` gets the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProposedName {
     /// The whole name.

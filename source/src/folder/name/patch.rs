@@ -12,17 +12,19 @@ pub(super) const FORM: &str = "database.MAJOR.MINOR.user.description";
 const BYTES_MAX: usize = 63;
 
 /// Reads a name without its ending.
-pub(super) fn parse(id: &str, kind: Kind) -> Result<Name, BadName> {
+pub(super) fn parse(id: &str, kind: Kind) -> Result<Name, Box<BadName>> {
     if let Some(message) = problem(id, kind) {
         let help = Help::Rename { origin: None, to: right(id, kind.suffix()) };
-        return Err(BadName { code: "bad-name", message, help });
+        return Err(Box::new(BadName { code: "bad-name", message, help }));
     }
     match Patch::parse(id) {
         Some(patch) => Ok(Name { id: Id::of_patch(id, patch), kind }),
         // A name without a problem parses; if one did not, it should be an error and not a panic.
-        None => {
-            Err(BadName { code: "bad-name", message: form(kind), help: Help::Text(format!("write it as `{FORM}`")) })
-        }
+        None => Err(Box::new(BadName {
+            code: "bad-name",
+            message: form(kind),
+            help: Help::Text(format!("write it as `{FORM}`")),
+        })),
     }
 }
 

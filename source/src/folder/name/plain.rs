@@ -14,7 +14,7 @@ use crate::sql::suggest;
 ///
 /// [`BadName`] if the name does not have the form that the numbering asks for, such as
 /// `<version>_<name>.sql`.
-pub fn parse(file: &str, numbering: Numbering) -> Result<Name, BadName> {
+pub fn parse(file: &str, numbering: Numbering) -> Result<Name, Box<BadName>> {
     let known = [Kind::Up, Kind::Down, Kind::OneWay, Kind::Rust];
     let Some(kind) = known.into_iter().find(|kind| file.ends_with(kind.suffix())) else {
         return Err(unknown(file, numbering));
@@ -23,7 +23,7 @@ pub fn parse(file: &str, numbering: Numbering) -> Result<Name, BadName> {
     if numbering == Numbering::Encoded {
         return patch::parse(id, kind);
     }
-    let bad = |message: String, help: Help| BadName { code: "bad-name", message, help };
+    let bad = |message: String, help: Help| Box::new(BadName { code: "bad-name", message, help });
     let separator = separator(numbering);
     let digits = id.bytes().take_while(u8::is_ascii_digit).count();
     let Some(name) = id[digits..].strip_prefix(separator).filter(|_| digits > 0) else {
@@ -65,8 +65,9 @@ pub fn parse(file: &str, numbering: Numbering) -> Result<Name, BadName> {
 }
 
 /// The error for a file that has none of the known endings, with what may have been meant.
-fn unknown(file: &str, numbering: Numbering) -> BadName {
-    let problem = |code: &'static str, message: &str, help: Help| BadName { code, message: message.to_owned(), help };
+fn unknown(file: &str, numbering: Numbering) -> Box<BadName> {
+    let problem =
+        |code: &'static str, message: &str, help: Help| Box::new(BadName { code, message: message.to_owned(), help });
     let lower = file.to_lowercase();
     if [".sql", ".rs"].iter().any(|ending| lower.ends_with(ending)) {
         // Only the case of the ending is odd: how the rest is meant is known.
