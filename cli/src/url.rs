@@ -33,14 +33,7 @@ impl DatabaseUrl {
     /// ```
     #[must_use]
     pub fn existing(&self) -> Self {
-        match self.0.split_once('?') {
-            Some((path, query)) if path.starts_with("sqlite:") => {
-                let pairs: Vec<_> =
-                    query.split('&').map(|pair| if pair == "mode=rwc" { "mode=rw" } else { pair }).collect();
-                Self(format!("{path}?{}", pairs.join("&")))
-            }
-            Some(_) | None => self.clone(),
-        }
+        Self(lockgate::__private::existing(&self.0))
     }
 
     /// The file of a SQLite URL that creates a missing file.

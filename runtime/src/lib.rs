@@ -107,6 +107,11 @@ pub mod __private {
         migrator.leaving()
     }
 
+    /// The URL of the same database, which does not create a missing SQLite file.
+    pub fn existing(url: &str) -> String {
+        crate::wait::existing(url)
+    }
+
     /// A URL as the driver understands it.
     ///
     /// # Errors

@@ -94,8 +94,8 @@ async fn look(migrator: &Migrator, url: &str, database: &mut Option<Database>) -
     migrator.status(connection).await
 }
 
-/// The same database, of which no file is created.
-fn existing(url: &str) -> String {
+/// The URL of the same database, which does not create a missing SQLite file.
+pub(crate) fn existing(url: &str) -> String {
     match url.split_once('?') {
         Some((path, query)) if path.starts_with("sqlite:") => {
             let pairs = query.split('&').map(|pair| if pair == "mode=rwc" { "mode=rw" } else { pair });
@@ -106,10 +106,9 @@ fn existing(url: &str) -> String {
 }
 
 fn is_done(status: &Status) -> bool {
-    status.entries.iter().filter(|entry| entry.embedded).all(|entry| {
-        let is_applied = entry.row.as_ref().is_some_and(|row| row.state == State::Applied);
-        is_applied && !status.drift.iter().any(|drift| !matches!(drift, Drift::Ahead { .. }))
-    })
+    let mut embedded = status.entries.iter().filter(|entry| entry.embedded);
+    embedded.all(|entry| entry.row.as_ref().is_some_and(|row| row.state == State::Applied))
+        && status.drift.iter().all(|drift| matches!(drift, Drift::Ahead { .. }))
 }
 
 /// Why the wait was for nothing.
