@@ -308,6 +308,18 @@ async fn a_script_may_reset_all_that_it_likes() {
     }
 }
 
+/// Code that resets every setting also removes the mark of its transaction.
+#[tokio::test]
+async fn a_script_outside_a_transaction_may_reset_all_in_code() {
+    let Some(db) = Db::postgres() else { return };
+    let script = "-- lockgate: no-transaction\nCREATE TABLE b (id INTEGER);\n\
+                  DO $$ BEGIN INSERT INTO b VALUES (1); RESET ALL; END $$;\nINSERT INTO b VALUES (2);";
+    db.apply(migrations(&[A, ("0002_b.sql", script)])).await;
+    assert_eq!(db.texts("SELECT id::text FROM b ORDER BY id").await, ["1", "2"]);
+    assert_eq!(db.history().await, ["1:applied", "2:applied"]);
+    assert_eq!(db.texts("SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory'").await, ["0"]);
+}
+
 /// A run that is dropped anywhere leaves the string syntax of the caller's session unchanged.
 #[tokio::test]
 async fn a_dropped_run_leaves_strings_as_they_were_read() {

@@ -38,7 +38,21 @@ pub(super) fn next_batch(batch: usize, elapsed: Duration) -> usize {
     }
 }
 
+/// What is recorded before a job when its row is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Behind {
+    /// The previous version in the same message.
+    pub(super) version: Option<i64>,
+    /// The number of rows of the set.
+    pub(super) rows: i64,
+}
+
 impl PostgresBackend<'_> {
+    /// What is recorded before a job that is the first of its message.
+    pub(super) fn behind(&self) -> Behind {
+        Behind { version: None, rows: self.rows }
+    }
+
     /// Adds the SQL that creates the tables, before anything else is written. Returns the number of results after which
     /// they exist.
     pub(super) fn prepare(&self, history_table: &HistoryTable, message: &mut Message) -> usize {
@@ -224,8 +238,19 @@ impl PostgresBackend<'_> {
         }
     }
 
-    /// Notes that a job is done.
-    pub(super) fn note_done(&mut self, job: &Job) {
+    /// By how much a job changes the number of rows.
+    fn more_rows(job: &Job) -> i64 {
+        match job.action {
+            Action::Apply | Action::Record => 1,
+            Action::Rewrite | Action::Settle { .. } | Action::ResumeApply { .. } => 0,
+            Action::Revert | Action::ResumeRevert { .. } | Action::Forget => -1,
+        }
+    }
+
+    /// Notes that these jobs are done.
+    pub(super) fn note_done(&mut self, jobs: &[Job]) {
+        let Some(job) = jobs.last() else { return };
+        self.rows += jobs.iter().map(Self::more_rows).sum::<i64>();
         self.expected = Expected::Step(job.entry.version.get(), Self::write(job) != Write::Delete);
         self.unflushed = !job.last && !job.is_outside() && !self.is_one_transaction();
     }
@@ -266,14 +291,15 @@ impl PostgresBackend<'_> {
                 .push(Slot::Setup, &sql::prepare(name, history_table, self.table(), &self.mutex(history_table), write));
             message.prepared = Some(name.clone());
         }
-        let mut behind = None;
+        let (mut behind, mut before) = (None, self.rows);
         for (index, job) in jobs.iter().enumerate().skip(first).take(taken) {
             self.begin(history_table, index, job, index == first, &mut message);
             if let JobBody::Sql(sql) = &job.body {
                 message.push_script(index, sql, 0..sql.statements.len());
             }
             let prepared = name.as_deref().filter(|_| Some(Self::write(job)) == writes && !job.may_change_session());
-            self.finish(history_table, index, job, behind, prepared, &mut message);
+            self.finish(history_table, index, job, Behind { version: behind, rows: before }, prepared, &mut message);
+            before += Self::more_rows(job);
             behind = (Self::write(job) == Write::Insert).then(|| job.entry.version.get());
         }
         if let Some(name) = &name {
@@ -310,26 +336,22 @@ impl PostgresBackend<'_> {
         history_table: &HistoryTable,
         index: usize,
         job: &Job,
-        behind: Option<i64>,
+        behind: Behind,
         prepared: Option<&str>,
         message: &mut Message,
     ) {
         for statement in self.restore_role(job) {
             message.push(Slot::Bookkeeping(index), &statement);
         }
-        let fields = Self::fields(job, behind);
+        let fields = Self::fields(job, behind.version);
         let record = match prepared {
             Some(name) => sql::execute(name, &fields),
             None => sql::record(history_table, self.table(), &self.mutex(history_table), Self::write(job), &fields),
         };
         message.push(Slot::Record(index), &record);
         if self.may_alter(history_table, job) {
-            let more = match Self::write(job) {
-                Write::Insert => 1,
-                Write::Rewrite | Write::Settle { .. } => 0,
-                Write::Delete => -1,
-            };
-            message.push(Slot::Record(index), &sql::counted(history_table, self.table(), more));
+            let counted = sql::counted(history_table, self.table(), behind.rows, Self::more_rows(job));
+            message.push(Slot::Record(index), &counted);
         }
         if self.restores_session(job) {
             for statement in self.restore_within() {

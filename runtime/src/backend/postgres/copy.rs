@@ -2,6 +2,7 @@
 //! its one transaction.
 
 use std::ops::Range;
+use std::slice;
 
 use sqlx::PgConnection;
 
@@ -55,9 +56,9 @@ impl PostgresBackend<'_> {
         }
         message.push(Slot::Bookkeeping(index), &self.messages("SET LOCAL", false));
         message.push_script(index, sql, next..sql.statements.len());
-        self.finish(history_table, index, job, None, None, &mut message);
+        self.finish(history_table, index, job, self.behind(), None, &mut message);
         self.send_piece(history_table, message, jobs, index).await?;
-        self.note_done(job);
+        self.note_done(slice::from_ref(job));
         progress(Progress::Ran(index));
         Ok(())
     }

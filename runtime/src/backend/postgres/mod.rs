@@ -56,6 +56,8 @@ pub(crate) struct PostgresBackend<'a> {
     history: Option<History>,
     /// What the next transaction expects the history to be.
     expected: Expected,
+    /// The number of rows that the set has by then: those that were read, and those that this run has written since.
+    rows: i64,
     /// Whether another session held the lock at the last attempt.
     busy: bool,
     /// The transaction id of the transaction that began last.
@@ -131,6 +133,7 @@ impl<'a> PostgresBackend<'a> {
             run_transaction: RunTransaction::None,
             history: None,
             expected: Expected::Digest(NO_ROWS.to_owned()),
+            rows: 0,
             busy: false,
             transaction: None,
             dirty: false,
@@ -360,6 +363,7 @@ impl<'a> PostgresBackend<'a> {
         let there = read.candidates.readable(&history_table.table)?;
         let (table, other) = (read.table.clone(), read.other.clone());
         self.facts = Some(read);
+        self.rows = 0;
         if !there {
             self.expected = Expected::Digest(NO_ROWS.to_owned());
             return Ok(Some(other.map_or(History::Absent, |(table, tool)| History::Foreign { tool, table })));
@@ -378,6 +382,7 @@ impl<'a> PostgresBackend<'a> {
         }
         self.expected = Expected::Digest(digest.unwrap_or_else(|| NO_ROWS.to_owned()));
         let rows = text.map_or(Ok(Vec::new()), |text: String| history_table::rows(&text, &table))?;
+        self.rows = i64::try_from(rows.len()).unwrap_or(i64::MAX);
         Ok(Some(History::Present(rows)))
     }
 

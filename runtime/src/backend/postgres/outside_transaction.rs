@@ -3,6 +3,7 @@
 //! Otherwise the row first records that the statement was started, and a later run asks [`super::catalogue`] whether a
 //! started statement has finished.
 
+use std::slice;
 use std::time::Duration;
 
 use lockgate_core::unit::{self, Control};
@@ -16,10 +17,6 @@ use super::{PostgresBackend, session_state, sql};
 use crate::backend::{ALTERED, FailedAt, Failure, Job, JobBody, OnProgress, Progress, Sql, backoff};
 use crate::error::{Cause, Class};
 use crate::history_table::{HistoryEntry, HistoryTable, identifier};
-
-/// Marks the transaction of a unit. The mark is gone if a statement ended that transaction.
-const MARK: &str = "SET LOCAL lockgate.unit = 'open'";
-const MARKED: &str = "SELECT 1 OPERATOR(pg_catalog./) (COALESCE(pg_catalog.current_setting('lockgate.unit', true), '') OPERATOR(pg_catalog.=) 'open')::integer";
 
 /// The start of a session, as it is written into `owner`. Sessions of other roles may hide it.
 const BACKEND_START: &str =
@@ -144,7 +141,7 @@ impl PostgresBackend<'_> {
             return ran;
         }
         self.claimed = None;
-        self.note_done(job);
+        self.note_done(slice::from_ref(job));
         progress(Progress::Ran(0));
         // The script may have turned synchronous commits off.
         self.unflushed = job.may_change_session();
@@ -261,7 +258,7 @@ impl PostgresBackend<'_> {
             // The block is rolled back or read-only, so it can safely run twice.
             message.push(bookkeeping, BEGIN);
         } else if unit.kind != UnitKind::Session {
-            message.push(bookkeeping, MARKED);
+            message.push(bookkeeping, &sql::still_in_unit(self.unit_lock(claim)));
         }
         if quiet {
             message.push(bookkeeping, &self.messages("SET LOCAL", false));
@@ -295,8 +292,14 @@ impl PostgresBackend<'_> {
             }
             self.set_anew(claim, settings, unit, "LOCAL ", message);
         }
-        message.push(Slot::Begin(0), MARK);
+        message.push(Slot::Begin(0), &sql::mark_unit(self.unit_lock(claim)));
         message.push(Slot::Begin(0), &self.default_lock_timeout());
+    }
+
+    /// The key of the lock that shows that the transaction of a unit is still the same, for scripts that may remove
+    /// its mark.
+    fn unit_lock(&self, claim: &Claim<'_>) -> Option<i64> {
+        (self.facts().advisory && claim.job.may_change_session()).then(|| sql::key(&[&claim.owner]))
     }
 
     /// Adds the end of a unit's transaction: restores those settings.
@@ -367,7 +370,7 @@ impl PostgresBackend<'_> {
                 _ => {}
             }
         }
-        Err(self.failure(&message, slot, std::slice::from_ref(claim.job), 0, cause))
+        Err(self.failure(&message, slot, slice::from_ref(claim.job), 0, cause))
     }
 
     /// Runs a statement that cannot run in a transaction, or a block that cannot be recorded in its own transaction.
@@ -475,8 +478,10 @@ impl PostgresBackend<'_> {
         }
         let done = u32::try_from(done).unwrap_or(u32::MAX);
         let altered = self.may_alter(history_table, claim.job);
+        // The row of the script is there since it was claimed.
+        let rows = self.rows + i64::from(claim.job.action == Action::Apply);
         if altered {
-            message.push(Slot::Guard(0), &sql::counted(history_table, table, 0));
+            message.push(Slot::Guard(0), &sql::counted(history_table, table, rows, 0));
         }
         if done < claim.total() {
             let finished = claim.sql.finished(done).map_or_else(|| "NULL".to_owned(), |sum| format!("'{sum}'"));
@@ -488,7 +493,7 @@ impl PostgresBackend<'_> {
             );
             message.push(Slot::Guard(0), &checked(&step));
             if altered {
-                message.push(Slot::Guard(0), &sql::counted(history_table, table, 0));
+                message.push(Slot::Guard(0), &sql::counted(history_table, table, rows, 0));
             }
             return;
         }
@@ -507,7 +512,7 @@ impl PostgresBackend<'_> {
         message.push(Slot::Guard(0), &checked(&last));
         if altered {
             let more = if claim.going_up() { 0 } else { -1 };
-            message.push(Slot::Guard(0), &sql::counted(history_table, table, more));
+            message.push(Slot::Guard(0), &sql::counted(history_table, table, rows, more));
         }
         message.push(Slot::Bookkeeping(0), &sql::log(history_table, table, entry, claim.job.log_event(), None));
     }
@@ -671,7 +676,7 @@ impl PostgresBackend<'_> {
             alive(),
         ));
         if triggers {
-            statements.push(sql::counted(history_table, table, i8::from(job.action == Action::Apply)));
+            statements.push(sql::counted(history_table, table, self.rows, i64::from(job.action == Action::Apply)));
         }
         statements.push("COMMIT".to_owned());
         statements.join(";\n")

@@ -1,5 +1,7 @@
 //! Runs transactional jobs: SQL scripts many in one message, others one by one.
 
+use std::slice;
+
 use lockgate_core::Action;
 use sqlx::Row;
 use sqlx::postgres::PgTransactionManager;
@@ -72,7 +74,7 @@ impl PostgresBackend<'_> {
             match sent.await {
                 Ok(()) => {
                     self.note_results(history_table, &message, message.slots.len());
-                    self.note_done(&jobs[last - 1]);
+                    self.note_done(&jobs[at..last]);
                     self.batch = next_batch(self.batch, began.elapsed());
                     at = last;
                 }
@@ -88,7 +90,7 @@ impl PostgresBackend<'_> {
                         _ => None,
                     });
                     if let Some(job) = ended {
-                        self.note_done(&jobs[job]);
+                        self.note_done(&jobs[at..=job]);
                     }
                     let slot = message.slots.get(results).copied().unwrap_or(Slot::Bookkeeping(at));
                     if slot == Slot::Farewell && cause.class != Class::Lost {
@@ -279,7 +281,7 @@ impl PostgresBackend<'_> {
             return Err(failure);
         }
         let mut message = Message::default();
-        self.finish(history_table, index, job, None, None, &mut message);
+        self.finish(history_table, index, job, self.behind(), None, &mut message);
         if !self.is_one_transaction() {
             message.drop_end();
         }
@@ -299,7 +301,7 @@ impl PostgresBackend<'_> {
                 return Err(failure);
             }
         }
-        self.note_done(job);
+        self.note_done(slice::from_ref(job));
         progress(Progress::Ran(index));
         Ok(())
     }

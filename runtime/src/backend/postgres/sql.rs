@@ -275,15 +275,15 @@ pub(super) fn count(history_table: &HistoryTable, table: &TableName) -> String {
 }
 
 /// A statement that fails with [`check::ALTERED`] unless the set has `more` rows more than [`count`] noted. It accepts
-/// rows that other runs have committed meanwhile, which their checks detect. It does nothing if a script has removed
-/// the note (`RESET ALL`).
-pub(super) fn counted(history_table: &HistoryTable, table: &TableName, more: i8) -> String {
+/// rows that other runs have committed meanwhile, which their checks detect. If a script has removed the note
+/// (`RESET ALL`), the number that the run itself knows counts: `rows`.
+pub(super) fn counted(history_table: &HistoryTable, table: &TableName, rows: i64, more: i64) -> String {
     let compares = if more < 0 { EQ } else { "OPERATOR(pg_catalog.>=)" };
     let noted = "COALESCE(pg_catalog.current_setting('lockgate.rows', true), '')";
+    let before = format!("CASE WHEN {noted} {EQ} '' THEN '{rows}' ELSE {noted} END");
     format!(
         "SELECT pg_catalog.width_bucket(0::double precision, 0::double precision, 1::double precision, \
-         (CASE WHEN {noted} {EQ} '' THEN true ELSE pg_catalog.count(*) {compares} ({noted}::bigint {PLUS} '{more}'::bigint) END)\
-         ::integer) FROM {table} h WHERE h.set_name {EQ} {}",
+         (pg_catalog.count(*) {compares} (({before})::bigint {PLUS} '{more}'::bigint))::integer) FROM {table} h WHERE h.set_name {EQ} {}",
         literal(&history_table.set)
     )
 }
@@ -535,16 +535,31 @@ pub(super) fn record(
          1 {PER} (SELECT pg_catalog.count(*) FROM written w WHERE w.set_name {EQ} {set} AND w.version {EQ} {version}{says})\
          ::integer",
         table.log(),
-        held(lock),
+        held(lock, "lockgate.transaction"),
+    )
+}
+
+/// Marks the transaction of a unit, and takes this lock, which ends with it.
+pub(super) fn mark_unit(lock: Option<i64>) -> String {
+    let lock = lock.map(|key| format!(", pg_catalog.pg_try_advisory_xact_lock({key})"));
+    format!("SELECT pg_catalog.set_config('lockgate.unit', 'open', true){}", lock.unwrap_or_default())
+}
+
+/// A statement that fails with [`check::UNWRITTEN`] if the transaction that [`mark_unit`] marked has ended.
+pub(super) fn still_in_unit(lock: Option<i64>) -> String {
+    let held = lock.map(|key| held(&Lock::Advisory(key), "lockgate.unit"));
+    format!(
+        "SELECT 1 {PER} (COALESCE(pg_catalog.current_setting('lockgate.unit', true), '') {EQ} 'open'{})::integer",
+        held.unwrap_or_default()
     )
 }
 
 /// A second proof that the transaction is the one that was begun, because `RESET ALL` removes its mark but not its
 /// lock. It reads all locks of the server, so it is used only then.
-fn held(lock: &Lock) -> String {
+fn held(lock: &Lock, mark: &str) -> String {
     let Lock::Advisory(key) = lock else { return String::new() };
     format!(
-        " OR (COALESCE(pg_catalog.current_setting('lockgate.transaction', true), '') {EQ} '' \
+        " OR (COALESCE(pg_catalog.current_setting('{mark}', true), '') {EQ} '' \
          AND EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.pid {EQ} pg_catalog.pg_backend_pid() \
          AND l.locktype {EQ} 'advisory' AND l.objsubid {EQ} 1 AND l.classid::bigint {EQ} {}::bigint \
          AND l.objid::bigint {EQ} {}::bigint))",
