@@ -79,6 +79,40 @@ async fn rolls_back(tx: &mut Transaction<'_>) -> StepResult {
 }
 static ROLLS_BACK: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(rolls_back(tx)), down: None }];
 
+async fn prepares(tx: &mut Transaction<'_>) -> StepResult {
+    tx.execute(ONE_MORE).await?;
+    tx.execute("PREPARE TRANSACTION 'of a step'").await?;
+    Ok(())
+}
+static PREPARES: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(prepares(tx)), down: None }];
+
+/// A prepared transaction is neither committed nor rolled back, and keeps its locks until somebody ends it.
+#[tokio::test]
+async fn a_step_that_prepares_its_transaction_is_told_truly() {
+    let options = lockgate_harness::server::Options::default().setting("max_prepared_transactions", "9");
+    let Some(server) = crate::support::postgres::cluster(&options) else { return };
+    let url = server.url("postgres");
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let set = with_steps(&[GROUND, STEP, LAST], PREPARES);
+    let migrator = Migrator::new(set).lock_wait(std::time::Duration::from_millis(200));
+    let error = migrator.apply(&mut Database::connect(&url).await.unwrap()).await.unwrap_err();
+    let says = ["ended Lockgate's transaction", "it is unknown whether anything of `0002_step` is in the database"];
+    told(&error, ErrorKind::Failed, &says);
+    let mut again = Database::connect(&url).await.unwrap();
+    let error = migrator.apply(&mut again).await.unwrap_err();
+    let holder = "the prepared transaction 'of a step', role postgres, prepared at 20";
+    told(&error, ErrorKind::Locked, &[holder, ": end it with COMMIT PREPARED or ROLLBACK PREPARED"]);
+    // The same for the lock of a table that a script wants.
+    connection.execute("ROLLBACK PREPARED 'of a step'").await.unwrap();
+    connection.execute("BEGIN; LOCK TABLE n; PREPARE TRANSACTION 'of another'").await.unwrap();
+    let set = migrations(&[GROUND, ("0002_b.sql", "ALTER TABLE n ADD COLUMN m INTEGER;")]);
+    let migrator = Migrator::new(set).lock_timeout(std::time::Duration::from_millis(200));
+    let error = migrator.apply(&mut again).await.unwrap_err();
+    told(&error, ErrorKind::Failed, &["the prepared transaction 'of another'"]);
+    connection.execute("ROLLBACK PREPARED 'of another'").await.unwrap();
+    assert_eq!(migrator.apply(&mut again).await.unwrap().steps.len(), 1);
+}
+
 /// The counter of a step if all of it is committed, the counter if it is caught, and whether some of its work is
 /// committed.
 struct Case {

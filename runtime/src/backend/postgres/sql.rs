@@ -644,18 +644,33 @@ pub(super) fn log(
     )
 }
 
-/// Describes the session that holds the lock with this key.
+/// Describes the session, or the prepared transaction, that holds the lock with this key.
 pub(super) fn holder(key: i64) -> String {
     format!(
-        "SELECT pg_catalog.concat('pid ', l.pid, ', application `', a.application_name, '`, role ', \
-         COALESCE(a.usename::{TEXT}, 'unknown'), ', connected since ', COALESCE({}, 'unknown')) AS holder \
+        "SELECT CASE WHEN l.pid IS NULL THEN {} ELSE \
+         pg_catalog.concat('pid ', l.pid, ', application `', a.application_name, '`, role ', \
+         COALESCE(a.usename::{TEXT}, 'unknown'), ', connected since ', COALESCE({}, 'unknown')) END AS holder \
          FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid {EQ} l.pid \
+         LEFT JOIN pg_catalog.pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype {EQ} 'transactionid' \
+         AND x.virtualtransaction {EQ} l.virtualtransaction \
+         LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction::{TEXT} {EQ} x.transactionid::{TEXT} \
          WHERE l.locktype {EQ} 'advisory' AND l.granted AND l.objsubid {EQ} 1::smallint AND l.database {EQ} \
          (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname {EQ} pg_catalog.current_database()) \
          AND l.classid::bigint {EQ} {}::bigint AND l.objid::bigint {EQ} {}::bigint LIMIT 1",
+        prepared(),
         moment("a.backend_start"),
         key.cast_unsigned() >> 32,
         key.cast_unsigned() & 0xffff_ffff,
+    )
+}
+
+/// Describes the prepared transaction `p`, which no session has and which keeps its locks until somebody ends it.
+fn prepared() -> String {
+    format!(
+        "pg_catalog.concat('the prepared transaction ', pg_catalog.quote_literal(COALESCE(p.gid, 'unknown')), ', role ', \
+         COALESCE(p.owner::{TEXT}, 'unknown'), ', prepared at ', COALESCE({}, 'an unknown time'), \
+         ': end it with COMMIT PREPARED or ROLLBACK PREPARED')",
+        moment("p.prepared")
     )
 }
 
@@ -686,15 +701,17 @@ pub(super) fn invalid(meant: &str) -> String {
     )
 }
 
-/// Describes the other sessions that are inside a transaction, the oldest first.
+/// Describes the prepared transactions, and the other sessions that are inside a transaction, the oldest first.
 pub(super) fn blockers() -> String {
     format!(
-        "SELECT pg_catalog.concat('pid ', a.pid, ', application `', a.application_name, '`, role ', \
-         COALESCE(a.usename::{TEXT}, 'unknown'), ', in a transaction since ', {}) AS blocker \
+        "SELECT b.blocker FROM (SELECT pg_catalog.concat('pid ', a.pid, ', application `', a.application_name, '`, role ', \
+         COALESCE(a.usename::{TEXT}, 'unknown'), ', in a transaction since ', {}) AS blocker, a.xact_start AS since \
          FROM pg_catalog.pg_stat_activity a WHERE a.datname {EQ} pg_catalog.current_database() \
          AND a.pid {NE} pg_catalog.pg_backend_pid() AND a.xact_start IS NOT NULL \
          AND EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.pid {EQ} a.pid AND l.granted AND l.locktype {EQ} 'relation') \
-         ORDER BY a.xact_start LIMIT 5",
-        moment("a.xact_start")
+         UNION ALL SELECT {}, p.prepared FROM pg_catalog.pg_prepared_xacts p \
+         WHERE p.database {EQ} pg_catalog.current_database()) b ORDER BY b.since LIMIT 5",
+        moment("a.xact_start"),
+        prepared(),
     )
 }
