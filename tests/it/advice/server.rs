@@ -313,3 +313,75 @@ async fn a_pooler_is_gone_around_as_the_message_says() {
         assert_eq!(db.texts("SELECT count(*)::text FROM a").await, ["1"], "{mode}");
     }
 }
+
+/// A small file system in memory, mounted until this is dropped.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// Mounts one that belongs to this user, if this process may mount.
+    fn mount(owner: u32) -> Option<Self> {
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        let folder = tempfile::Builder::new().permissions(open).tempdir().unwrap();
+        let options = format!("size=12m,mode=0700,uid={owner}");
+        let path = folder.path().to_str().unwrap();
+        mount(&["-t", "tmpfs", "-o", &options, "tmpfs", path]).then_some(Self(folder))
+    }
+
+    fn path(&self) -> &str {
+        self.0.path().to_str().unwrap()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("--lazy").arg(self.path()).status();
+    }
+}
+
+fn mount(words: &[&str]) -> bool {
+    std::process::Command::new("mount").args(words).status().is_ok_and(|status| status.success())
+}
+
+/// The script has no space, and in the second case the history itself has none.
+#[tokio::test]
+async fn a_full_disk_is_given_space_as_the_message_says() {
+    use std::os::unix::fs::MetadataExt as _;
+    let Some(server) = postgres::cluster(&Options::default()) else { return };
+    let owner = server.directory().metadata().unwrap().uid();
+    let Some(disk) = SmallDisk::mount(owner) else {
+        postgres::skip("this process may not mount a file system");
+        return;
+    };
+    let mut admin = PgConnection::connect(&server.url("postgres")).await.unwrap();
+    let create = format!("CREATE TABLESPACE small LOCATION '{}'", disk.path());
+    admin.execute(AssertSqlSafe(create)).await.unwrap();
+    admin.execute("CREATE DATABASE small TABLESPACE small").await.unwrap();
+    let url = server.url("small");
+    let mut filler = PgConnection::connect(&url).await.unwrap();
+    filler.execute("CREATE TABLE fill (text TEXT); ALTER TABLE fill ALTER text SET STORAGE PLAIN").await.unwrap();
+
+    let set = migrations(&[A, ("0002_b.sql", "CREATE TABLE b AS SELECT generate_series(1, 500000) AS n;")]);
+    let error = Migrator::new(set).apply(&mut Database::connect(&url).await.unwrap()).await.unwrap_err();
+    let text = read(&error, &["53100", "`0002_b` was rolled back", "applied and committed before it: 0001_a"]);
+    assert!(text.contains("free some space, then run again: nothing needs to be repaired"), "{text}");
+    assert!(mount(&["-o", "remount,size=64m", disk.path()]));
+    assert_eq!(types(set, &url, "up").await, Exit::Done, "{text}");
+
+    // Fill every page that the history could use.
+    while filler.execute("INSERT INTO fill SELECT repeat('x', 7000) FROM generate_series(1, 100)").await.is_ok() {}
+    while filler.execute("INSERT INTO fill VALUES (repeat('x', 7000))").await.is_ok() {}
+    let many: Vec<(String, String)> =
+        (3..400).map(|n| (format!("{n:04}_{}.sql", "c".repeat(40)), "SELECT 1;".to_owned())).collect();
+    let more: Vec<(&str, &str)> = many.iter().map(|(name, sql)| (&**name, &**sql)).collect();
+    let set = migrations(
+        &[&[A, ("0002_b.sql", "CREATE TABLE b AS SELECT generate_series(1, 500000) AS n;")], &*more].concat(),
+    );
+    let error = Migrator::new(set).apply(&mut Database::connect(&url).await.unwrap()).await.unwrap_err();
+    let text = read(&error, &["53100", "could not be recorded", "free some space, then run again"]);
+    filler.execute("DROP TABLE fill").await.unwrap();
+    assert_eq!(types(set, &url, "up").await, Exit::Done, "{text}");
+    let history = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM lockgate_history");
+    assert_eq!(history.fetch_one(&mut filler).await.unwrap(), 399);
+    filler.close().await.unwrap();
+    drop(server);
+}
