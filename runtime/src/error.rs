@@ -530,9 +530,10 @@ impl Class {
                 _ => "check that the server runs and that host, port and database name are right".to_owned(),
             },
             Self::Encryption => {
-                "check that the server has `ssl = on`; with `sslmode=verify-ca` or `verify-full`, name the \
-                     certificate of its authority with `sslrootcert=/path/root.crt`; `sslmode=disable` \
-                     connects in clear text"
+                "check that the server has `ssl = on`. If an authority of your own signed its certificate, name that \
+                     authority's certificate with `sslrootcert=/path/root.crt`; if the certificate is for another host \
+                     name, connect to that name, or write `sslmode=verify-ca`, which does not compare names. \
+                     `sslmode=disable` connects in clear text"
                     .to_owned()
             }
             Self::NoFile => {

@@ -62,6 +62,7 @@ fn postgres(text: &str) -> Result<Url, Error> {
     let mut seen: Vec<&str> = Vec::new();
     let mut mode = None;
     let mut verifies_with = None;
+    let mut files = Vec::new();
     for (key, value) in url.query_pairs() {
         let (key, value) = (&*key, &*value);
         let known = POSTGRES.iter().find(|(name, also, _)| *name == key || also.contains(&key)).map(|known| known.0);
@@ -79,7 +80,11 @@ fn postgres(text: &str) -> Result<Url, Error> {
         seen.push(name);
         match name {
             "sslmode" => mode = Some(mode_of(value, &|value| format!("`sslmode={value}`"))?),
-            "sslrootcert" => verifies_with = Some(key.to_owned()),
+            "sslrootcert" => {
+                verifies_with = Some(key.to_owned());
+                files.push((name, value.to_owned()));
+            }
+            "sslcert" | "sslkey" => files.push((name, value.to_owned())),
             "port" if value.parse::<u16>().is_err() => {
                 return Err(
                     usage("the parameter `port` of the database URL is not a port").with_help("write `port=5432`")
@@ -110,7 +115,27 @@ fn postgres(text: &str) -> Result<Url, Error> {
              `\"tls-native-tls\"`)",
             ));
     }
+    // Without encryption, the driver reads no certificate.
+    if mode != "disable" {
+        files.iter().try_for_each(|(name, value)| pem(name, value))?;
+    }
     Ok(url)
+}
+
+/// Checks the value of a parameter that is a certificate or a key in PEM form, or the path of one. The driver's message
+/// about a file does not name it, and it trusts nobody if the file has no certificate.
+#[cfg(feature = "postgres")]
+fn pem(name: &str, value: &str) -> Result<(), Error> {
+    const BEGINS: &str = "-----BEGIN ";
+    if value.contains(BEGINS) {
+        return Ok(());
+    }
+    let wrong = match std::fs::read(value) {
+        Ok(text) if text.windows(BEGINS.len()).any(|piece| piece == BEGINS.as_bytes()) => return Ok(()),
+        Ok(_) => format!("`{value}`, which `{name}` names, has nothing in PEM form"),
+        Err(error) => format!("`{value}`, which `{name}` names, cannot be read: {error}"),
+    };
+    Err(usage(wrong).with_help(format!("name a file in PEM form that this user may read: `{name}=/path/to/file`")))
 }
 
 /// Parses the URL. Rewrites as parameters two forms that the driver does not understand: a user without a host

@@ -34,6 +34,7 @@ mod secrets;
 mod support;
 mod testdb;
 mod throwaway;
+mod tls;
 mod trace;
 mod trace_locks;
 mod ui;

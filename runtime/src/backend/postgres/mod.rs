@@ -759,8 +759,14 @@ fn hex(digest: [u8; 32]) -> String {
 pub(crate) async fn connect(options: &sqlx::postgres::PgConnectOptions) -> Result<PgConnection, Cause> {
     PgConnection::connect_with(options).await.map_err(|error| {
         let mut cause = cause(&error);
-        if cause.class == Class::Lost {
-            cause.class = Class::Unreachable;
+        match &error {
+            // The handshake failed: the certificate of the server, or of this client, is not accepted.
+            sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::InvalidData => {
+                cause.class = Class::Encryption;
+                cause.message = format!("no encrypted connection: {io}");
+            }
+            _ if cause.class == Class::Lost => cause.class = Class::Unreachable,
+            _ => {}
         }
         cause
     })
