@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::folder::directive::{self, Comment};
 use crate::folder::name::{self, Kind};
 use crate::folder::policy::{self, Numbering};
-use crate::folder::section::{self, Direction, Sections};
+use crate::folder::section::{self, Direction, Section, Sections};
 use crate::folder::{Folder, read};
 use crate::{lockfile, sql};
 use layout::{Layout, Named};
@@ -67,7 +67,9 @@ pub fn plan(folder: &Folder, dialects: Dialects) -> Conversion {
     let mut conversion = Conversion::default();
     let listing = read::list(&folder.root, &folder.shown);
     let paths: BTreeSet<&str> = listing.files.iter().map(|found| found.path.as_str()).collect();
-    let layout = Layout::new(&paths, folder.policy.numbering);
+    let sqitch = listing.files.iter().find(|found| found.path == layout::SQITCH_PLAN);
+    let sqitch = sqitch.and_then(|found| read::text(&found.absolute, &found.path).ok());
+    let layout = Layout::new(&paths, folder.policy.numbering, sqitch.as_deref());
     let mut files = Vec::new();
     let mut settings: BTreeMap<String, String> = BTreeMap::new();
     for found in &listing.files {
@@ -167,8 +169,13 @@ fn convert(files: &[File], settings: &BTreeMap<String, String>, numbering: Numbe
                 (_, Some(Direction::Up) | None) => place(up),
             };
             let asked = file.sections.sections.iter().any(|part| part.outside && part.has_statements);
-            let text = if asked || outside.is_some() { with_directive(&file.text) } else { file.text.clone() };
+            let text = if file.named.has_transaction { without_transaction(&file.text) } else { file.text.clone() };
             if text != file.text {
+                note = Some("without its BEGIN and COMMIT: a migration runs in a transaction anyway".to_owned());
+            }
+            let asks = asked || outside.is_some();
+            let text = if asks { with_directive(&text) } else { text };
+            if asks && text != file.text {
                 note = Some(format!("it begins with `{DIRECTIVE}` then"));
             } else if path == file.path {
                 continue;
@@ -192,7 +199,21 @@ fn convert(files: &[File], settings: &BTreeMap<String, String>, numbering: Numbe
 fn piece(file: &File, direction: Direction, path: String) -> Piece {
     let line = |at: usize| file.text[..at].matches('\n').count() + 1;
     let (mut text, mut lines) = (String::new(), Vec::new());
-    for part in file.sections.sections.iter().filter(|part| part.direction == direction) {
+    let parts = file.sections.sections.iter().filter(|part| part.direction == direction);
+    let mut parts: Vec<&Section> = parts.collect();
+    if parts.iter().any(|part| part.is_comment) {
+        // The rollbacks of a changeset stand behind it in their order; the changesets are undone from the last one.
+        let changeset = |part: &Section| {
+            file.sections
+                .lines
+                .iter()
+                .filter(|line| line.start < part.body.start)
+                .filter(|line| !section::is_rollback(&file.text[(*line).clone()]))
+                .count()
+        };
+        parts.sort_by_key(|part| std::cmp::Reverse(changeset(part)));
+    }
+    for part in parts {
         let mut rest = part.body.clone();
         let inner =
             file.sections.lines.iter().filter(|line| part.body.start <= line.start && line.end <= part.body.end);
@@ -219,6 +240,19 @@ fn with_directive(text: &str) -> String {
     let (mark, rest) = text.split_at(if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 });
     let line_break = if rest.contains("\r\n") { "\r\n" } else { "\n" };
     format!("{mark}{DIRECTIVE}{line_break}{rest}")
+}
+
+/// The text without the line `BEGIN;` before its first statement and the line `COMMIT;` behind its last one.
+fn without_transaction(text: &str) -> String {
+    let is_code = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with("--");
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let (first, last) = (lines.iter().position(|line| is_code(&line)), lines.iter().rposition(|line| is_code(&line)));
+    let says = |at: Option<usize>, word: &str| at.is_some_and(|at| lines[at].trim().eq_ignore_ascii_case(word));
+    if !says(first, "BEGIN;") || !says(last, "COMMIT;") {
+        return text.to_owned();
+    }
+    let kept = lines.iter().enumerate().filter(|(at, _)| Some(*at) != first && Some(*at) != last);
+    kept.map(|(_, line)| *line).collect()
 }
 
 /// Reports two files that would get the same name, or the name of a file that stays.

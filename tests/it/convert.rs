@@ -60,6 +60,94 @@ fn converts(before: &str, after: &str) {
 }
 
 #[test]
+fn rollbacks_of_liquibase_become_down_scripts() {
+    converts(
+        "\
+==> 0001_users.sql
+--liquibase formatted sql
+
+--changeset ann:1
+CREATE TABLE users (id BIGINT PRIMARY KEY);
+CREATE INDEX users_id ON users (id);
+--rollback DROP INDEX users_id;
+--rollback DROP TABLE
+--rollback   users;
+
+--changeset ann:2 labels:posts
+CREATE TABLE posts (id BIGINT PRIMARY KEY);
+--rollback DROP TABLE posts;
+==> 0002_tags.sql
+-- liquibase formatted sql
+-- changeset ann:3
+CREATE TABLE tags (id BIGINT PRIMARY KEY);
+-- rollback empty
+",
+        "\
+==> 0001_users.up.sql
+
+CREATE TABLE users (id BIGINT PRIMARY KEY);
+CREATE INDEX users_id ON users (id);
+
+CREATE TABLE posts (id BIGINT PRIMARY KEY);
+==> 0001_users.down.sql
+DROP TABLE posts;
+DROP INDEX users_id;
+DROP TABLE
+users;
+==> 0002_tags.sql
+-- liquibase formatted sql
+-- changeset ann:3
+CREATE TABLE tags (id BIGINT PRIMARY KEY);
+-- rollback empty
+",
+    );
+}
+
+#[test]
+fn changes_of_sqitch_are_numbered_as_its_plan_orders_them() {
+    let of = |change: &str, sql: &str| format!("-- {change}\n\nBEGIN;\n\n{sql}\n\nCOMMIT;\n");
+    let plan = "%syntax-version=1.0.0\n%project=app\n\nusers 2026-01-01T10:00:00Z Ann <ann@example.org> # Add users\n\
+                api/posts [users] 2026-01-02T10:00:00Z Ann <ann@example.org> # Add posts\n@v1 2026-01-03T10:00:00Z Ann \
+                <ann@example.org> # Tag v1\n\nusers [users@v1] 2026-01-04T10:00:00Z Ann <ann@example.org> # Rework\n";
+    let (users, view) = ("CREATE TABLE users (id BIGINT PRIMARY KEY);", "CREATE VIEW names AS SELECT id FROM users;");
+    let posts = "CREATE TABLE posts (id BIGINT PRIMARY KEY);";
+    let scratch = Scratch::new();
+    for (path, text) in [
+        ("sqitch.plan", plan),
+        ("deploy/users@v1.sql", &of("Deploy app:users to pg", users)),
+        ("revert/users@v1.sql", &of("Revert app:users from pg", "DROP TABLE users;")),
+        ("deploy/api/posts.sql", &of("Deploy app:api/posts to pg", posts)),
+        ("revert/api/posts.sql", "DROP TABLE posts;\n"),
+        ("deploy/users.sql", &of("Deploy app:users to pg", view)),
+        ("revert/users.sql", &of("Revert app:users from pg", "DROP VIEW names;")),
+        ("verify/users.sql", "BEGIN;\nSELECT id FROM users WHERE false;\nROLLBACK;\n"),
+        ("deploy/later.sql", "SELECT 1;\n"),
+    ] {
+        scratch.write(&format!("{FOLDER}/{path}"), text);
+    }
+    let shown = scratch.run(&["init", "--dialects", "sqlite"]);
+    for line in [
+        "deploy/users@v1.sql -> 0001_users.up.sql: without its BEGIN and COMMIT",
+        "deploy/api/posts.sql -> 0002_api_posts.up.sql",
+        "revert/users.sql -> 0003_users.down.sql",
+        "left    verify/users.sql: let a test of the migration say the same",
+        "left    deploy/later.sql: `sqitch.plan` does not list it",
+        "left    sqitch.plan: the numbers have its order then: delete it",
+    ] {
+        assert!(shown.stdout.contains(line), "no «{line}» in:\n{}{}", shown.stdout, shown.stderr);
+    }
+    scratch.run(&["init", "--convert", "--dialects", "sqlite"]);
+    for left in ["verify/users.sql", "deploy/later.sql", "sqitch.plan"] {
+        std::fs::remove_file(scratch.path(&format!("{FOLDER}/{left}"))).unwrap();
+    }
+    scratch.run(&["check"]).succeeds();
+    let found = inside(&scratch);
+    assert_eq!(found["0003_users.up.sql"], format!("-- Deploy app:users to pg\n\n\n{view}\n\n"));
+    assert_eq!(found["0002_api_posts.down.sql"], "DROP TABLE posts;\n");
+    assert_eq!(found.len(), 6);
+}
+
+#[test]
 fn a_down_section_is_refused_at_its_line() {
     let up = "CREATE TABLE users (id BIGINT PRIMARY KEY);\n";
     let scratch = Scratch::new();

@@ -1,6 +1,6 @@
 //! Reads the file names of other tools: version, name and direction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::folder::name::{self, Kind};
 use crate::folder::policy::Numbering;
@@ -22,6 +22,8 @@ pub(super) struct Named {
     pub(super) note: Option<&'static str>,
     /// The whole of a patch's name, which is not made of version and name.
     patch: Option<String>,
+    /// Whether the script may begin and commit its own transaction, as those of Sqitch do.
+    pub(super) has_transaction: bool,
 }
 
 /// The sort key of another tool.
@@ -47,6 +49,39 @@ impl Named {
 pub(super) struct Layout<'a> {
     paths: &'a BTreeSet<&'a str>,
     numbering: Numbering,
+    /// The changes of Sqitch's plan.
+    sqitch: Option<BTreeMap<String, Change>>,
+}
+
+/// The plan of Sqitch, which has the order of the scripts.
+pub(super) const SQITCH_PLAN: &str = "sqitch.plan";
+
+/// A change in Sqitch's plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Change {
+    /// Its place in the plan, counted from 1.
+    number: u64,
+    name: String,
+}
+
+/// Reads Sqitch's plan: each change by the path of its script, without `deploy/` and `.sql`. The earlier script of a
+/// change that was reworked has the last tag before that behind its name: `users@v1`.
+fn sqitch(plan: &str) -> BTreeMap<String, Change> {
+    let mut changes: BTreeMap<String, Change> = BTreeMap::new();
+    let (mut number, mut tag) = (0, "");
+    for line in plan.lines().map(str::trim).filter(|line| !line.starts_with(['#', '%'])) {
+        let Some(word) = line.split_whitespace().next() else { continue };
+        if word.starts_with('@') {
+            tag = word;
+            continue;
+        }
+        number += 1;
+        let name = word.trim_start_matches('+');
+        if let Some(earlier) = changes.insert(name.to_owned(), Change { number, name: name.to_owned() }) {
+            changes.insert(format!("{name}{tag}"), earlier);
+        }
+    }
+    changes
 }
 
 const UPS: [&str; 5] = ["up", "do", "apply", "forward", "deploy"];
@@ -62,12 +97,38 @@ fn direction(word: &str) -> Option<Direction> {
 }
 
 impl<'a> Layout<'a> {
-    pub(super) fn new(paths: &'a BTreeSet<&'a str>, numbering: Numbering) -> Self {
-        Self { paths, numbering }
+    /// `plan` is the text of Sqitch's plan, if there is one.
+    pub(super) fn new(paths: &'a BTreeSet<&'a str>, numbering: Numbering, plan: Option<&str>) -> Self {
+        Self { paths, numbering, sqitch: plan.map(sqitch) }
+    }
+
+    /// What the path of a script of Sqitch says.
+    fn of_sqitch(changes: &BTreeMap<String, Change>, path: &str) -> Option<Result<Named, Option<String>>> {
+        let left = |why: &str| Some(Err(Some(why.to_owned())));
+        let (directory, file) = match path.split_once('/') {
+            None if path == SQITCH_PLAN => return left("the numbers have its order then: delete it"),
+            None if path == "sqitch.conf" => return left("it means nothing here: delete it"),
+            None => return None,
+            Some(split) => split,
+        };
+        let direction = match directory {
+            "deploy" => Direction::Up,
+            "revert" => Direction::Down,
+            "verify" => return left("let a test of the migration say the same, then delete it"),
+            _ => return None,
+        };
+        let Some(change) = file.strip_suffix(".sql").and_then(|stem| changes.get(stem)) else {
+            return left("`sqitch.plan` does not list it: delete it, or list it");
+        };
+        let named = plain((format!("{:04}", change.number), &change.name), "")?;
+        Some(Ok(Named { direction: Some(direction), has_transaction: true, ..named }))
     }
 
     /// What a path says, or what to do about it where that is known.
     pub(super) fn named(&self, path: &str) -> Result<Named, Option<String>> {
+        if let Some(named) = self.sqitch.as_ref().and_then(|changes| Self::of_sqitch(changes, path)) {
+            return named;
+        }
         let (directory, file) = path.rsplit_once('/').map_or(("", path), |(directory, file)| (directory, file));
         let own = name::parse(file, self.numbering).ok();
         let of_own = |own: &name::Name| {
@@ -86,6 +147,7 @@ impl<'a> Layout<'a> {
                 is_rust: own.kind == Kind::Rust,
                 note: None,
                 patch: own.id.database().is_some().then(|| own.id.to_string()),
+                has_transaction: false,
             }
         };
         match &own {
@@ -215,6 +277,7 @@ fn plain((digits, rest): (String, &str), directory: &str) -> Option<Named> {
         is_rust: false,
         note: None,
         patch: None,
+        has_transaction: false,
     })
 }
 

@@ -28,6 +28,8 @@ enum Mark {
     Section(Direction),
     /// A line within a section, such as `-- +goose StatementBegin`.
     Aside,
+    /// A line that holds a piece of the down script, such as `--rollback DROP TABLE users;`.
+    Rollback,
 }
 
 /// A comment that another tool acts upon.
@@ -55,6 +57,8 @@ pub(crate) struct Section {
     pub(crate) has_statements: bool,
     /// Whether it asks to run outside a transaction.
     pub(crate) outside: bool,
+    /// Whether it stands in the comment itself, as Liquibase's rollbacks do.
+    pub(crate) is_comment: bool,
 }
 
 /// A file, divided as another tool would.
@@ -108,7 +112,12 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
     }
     let has = |direction| markers.iter().any(|(marker, ..)| marker.mark == Mark::Section(direction));
     let both = has(Direction::Up) && has(Direction::Down);
-    markers.retain(|(marker, ..)| marker.exact || both);
+    // Other files may tell of a rollback too.
+    let is_liquibase = markers.iter().any(|(marker, ..)| marker.tool == Some(LIQUIBASE) && marker.mark == Mark::Aside);
+    markers.retain(|(marker, ..)| match marker.mark {
+        Mark::Rollback => is_liquibase,
+        Mark::Section(_) | Mark::Aside => marker.exact || both,
+    });
 
     let has_statements = |body: &Range<usize>, lines: &[Range<usize>]| {
         let is_in_line = |token: &usize| lines.iter().any(|line| line.contains(token));
@@ -126,6 +135,7 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
         body: start..text.len(),
         has_statements: false,
         outside,
+        is_comment: false,
     };
     let mut sections = vec![begin(Direction::Up, None, None, 0, false)];
     let mut outside = false;
@@ -134,12 +144,26 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
         if marker.outside {
             let direction = match marker.mark {
                 Mark::Section(direction) => Some(direction),
-                Mark::Aside => None,
+                Mark::Aside | Mark::Rollback => None,
             };
             asking.push((comment.clone(), marker.tool.map(str::to_owned), direction));
         }
         match marker.mark {
             Mark::Aside => outside |= marker.outside,
+            Mark::Rollback => {
+                sections.last_mut().expect("there is always one").body.end = line.start;
+                let words =
+                    text[comment.clone()].to_ascii_lowercase().find(ROLLBACK).map_or(0, |at| at + ROLLBACK.len());
+                let start = comment.start + words;
+                let start = start + text[start..].len() - text[start..].trim_start_matches([' ', '\t']).len();
+                let body = start.min(line.end)..line.end;
+                let says = text[body.clone()].trim().to_ascii_lowercase();
+                let does = !matches!(says.trim_end_matches(';'), "" | "empty" | "not required");
+                let tool = marker.tool.map(str::to_owned);
+                let rollback = begin(Direction::Down, Some(comment), tool, 0, false);
+                sections.push(Section { body, has_statements: does, is_comment: true, ..rollback });
+                sections.push(begin(Direction::Up, None, None, line.end, false));
+            }
             Mark::Section(direction) => {
                 sections.last_mut().expect("there is always one").body.end = line.start;
                 sections.push(begin(
@@ -152,12 +176,15 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
             }
         }
     }
-    for section in &mut sections {
+    for section in sections.iter_mut().filter(|section| !section.is_comment) {
         section.has_statements = has_statements(&section.body, &lines);
-        section.outside |= outside;
     }
+    sections.iter_mut().for_each(|section| section.outside |= outside);
     Sections { sections, lines, outside: asking }
 }
+
+const LIQUIBASE: &str = "Liquibase";
+const ROLLBACK: &str = "rollback";
 
 /// Returns what this line means to another tool.
 fn marker(line: &str) -> Option<Marker<'_>> {
@@ -211,6 +238,11 @@ fn marker(line: &str) -> Option<Marker<'_>> {
             return found("Atlas", Mark::Section(if file == "down.sql" { Down } else { Up }), false);
         }
         ["atlas:txmode", "none"] => return found("Atlas", Mark::Aside, true),
+        ["liquibase", "formatted", "sql", ..] => return found(LIQUIBASE, Mark::Aside, false),
+        ["changeset", id, ..] if id.contains(':') => {
+            return found(LIQUIBASE, Mark::Aside, words.contains(&"runintransaction:false"));
+        }
+        [ROLLBACK, ..] => return found(LIQUIBASE, Mark::Rollback, false),
         _ => {}
     }
 
@@ -227,6 +259,11 @@ fn marker(line: &str) -> Option<Marker<'_>> {
         [word, ..] if lower[word.len()..].trim_start().starts_with(':') => section(direction(word)?, false, None),
         _ => None,
     }
+}
+
+/// Whether this line holds a rollback of Liquibase, if the file is one of Liquibase.
+pub(crate) fn is_rollback(line: &str) -> bool {
+    marker(line).is_some_and(|marker| marker.mark == Mark::Rollback)
 }
 
 fn direction(word: &str) -> Option<Direction> {
@@ -353,6 +390,19 @@ fn diagnostic(
     let to = if section.direction == Direction::Down { Kind::Down } else { Kind::Up };
     let (direction, own) = if section.direction == Direction::Down { ("down", "up") } else { ("up", "down") };
     let whose = section.tool.as_ref().map_or("this".to_owned(), |tool| format!("{tool}'s"));
+    let (there, target) = (has(to), format!("{}{}", name.id, to.suffix()));
+    if section.is_comment {
+        let message = format!("{whose} rollback never runs here: `{}` is only a comment", &text[marker.clone()]);
+        let error = Diagnostic::error("foreign-section", folder.show(&read.script.path), message).at(text, marker, "");
+        let help = match (there, name.kind) {
+            (true, _) => format!("delete the line if `{target}` already does that, or move its SQL there"),
+            (false, Kind::OneWay) => {
+                format!("move its SQL to `{target}`, and name this file `{}{}`", name.id, Kind::Up.suffix())
+            }
+            (false, _) => format!("move its SQL to `{target}`"),
+        };
+        return Some(error.help(help).help(CONVERT));
+    }
     let message = format!(
         "{whose} {direction} section would run as part of the {own} script: `{}` is only a comment here",
         &text[marker.clone()]
@@ -362,8 +412,7 @@ fn diagnostic(
     let body = text[section.body.clone()].trim_end();
     let (first, last) = (line(section.body.start), line(section.body.start + body.len()));
     let lines = if first == last { format!("line {first}") } else { format!("lines {first} to {last}") };
-    let target = format!("{}{}", name.id, to.suffix());
-    let there = match (to, has(to) || (to == Kind::Up && has(Kind::OneWay))) {
+    let there = match (to, there || (to == Kind::Up && has(Kind::OneWay))) {
         (_, true) => {
             format!("delete {lines} if the {direction} script of `{}` already does that, or move them there", name.id)
         }
@@ -453,6 +502,20 @@ mod tests {
         assert_eq!(wrong(Kind::Down, "-- Up\nDROP TABLE t;\n"), [""; 0]);
         assert_eq!(wrong(Kind::Down, "-- migrate:up\nSELECT 1;\n-- migrate:down\nDROP TABLE t;\n"), ["-- migrate:up"]);
         assert_eq!(wrong(Kind::Down, "-- migrate:up\nSELECT 1;\n"), ["-- migrate:up"]);
+    }
+
+    #[test]
+    fn rollbacks_of_liquibase_are_found() {
+        let text = "--liquibase formatted sql\n\n--changeset ann:1\nCREATE TABLE t (x int);\n--rollback DROP TABLE t;\n\n\
+                    -- changeset ann:2 runInTransaction:false\nSELECT 1;\n--rollback not required\n--rollback\n";
+        check(text, &["--rollback DROP TABLE t;"]);
+        let sections = sections(text, Dialects::NONE.with(Dialect::Postgres));
+        let down = sections.sections.iter().find(|section| section.has_statements && section.is_comment).unwrap();
+        assert_eq!(&text[down.body.clone()], "DROP TABLE t;\n");
+        assert!(sections.sections.iter().all(|section| section.outside));
+        check("--changeset ann:1\nSELECT 1;\n--rollback SELECT 2;", &["--rollback SELECT 2;"]);
+        // A down script of a file of its own, with the rollback kept.
+        assert_eq!(wrong(Kind::Down, text), [""; 0]);
     }
 
     #[test]
