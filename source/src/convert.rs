@@ -67,7 +67,7 @@ pub fn plan(folder: &Folder, dialects: Dialects) -> Conversion {
     let mut conversion = Conversion::default();
     let listing = read::list(&folder.root, &folder.shown);
     let paths: BTreeSet<&str> = listing.files.iter().map(|found| found.path.as_str()).collect();
-    let sqitch = listing.files.iter().find(|found| found.path == layout::SQITCH_PLAN);
+    let sqitch = listing.files.iter().find(|found| found.path == section::SQITCH_PLAN);
     let sqitch = sqitch.and_then(|found| read::text(&found.absolute, &found.path).ok());
     let layout = Layout::new(&paths, folder.policy.numbering, sqitch.as_deref());
     let mut files = Vec::new();
@@ -246,7 +246,7 @@ fn with_directive(text: &str) -> String {
 fn without_transaction(text: &str) -> String {
     let is_code = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with("--");
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
-    let (first, last) = (lines.iter().position(|line| is_code(&line)), lines.iter().rposition(|line| is_code(&line)));
+    let (first, last) = (lines.iter().position(is_code), lines.iter().rposition(is_code));
     let says = |at: Option<usize>, word: &str| at.is_some_and(|at| lines[at].trim().eq_ignore_ascii_case(word));
     if !says(first, "BEGIN;") || !says(last, "COMMIT;") {
         return text.to_owned();

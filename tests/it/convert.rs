@@ -125,6 +125,9 @@ fn changes_of_sqitch_are_numbered_as_its_plan_orders_them() {
     ] {
         scratch.write(&format!("{FOLDER}/{path}"), text);
     }
+    let said = scratch.run(&["check"]).fails(1);
+    let help = "help: `sqitch.plan` has the order of these scripts: number them by it, or type `cargo xtask init`";
+    assert!(said.matches(help).count() == 9 && !said.contains("rename it"), "{said}");
     let shown = scratch.run(&["init", "--dialects", "sqlite"]);
     for line in [
         "deploy/users@v1.sql -> 0001_users.up.sql: without its BEGIN and COMMIT",

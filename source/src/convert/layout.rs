@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::folder::name::{self, Kind};
 use crate::folder::policy::Numbering;
-use crate::folder::section::Direction;
+use crate::folder::section::{Direction, SQITCH_PLAN};
 
 /// The version, name and direction that a path contains.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,9 +52,6 @@ pub(super) struct Layout<'a> {
     /// The changes of Sqitch's plan.
     sqitch: Option<BTreeMap<String, Change>>,
 }
-
-/// The plan of Sqitch, which has the order of the scripts.
-pub(super) const SQITCH_PLAN: &str = "sqitch.plan";
 
 /// A change in Sqitch's plan.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -136,12 +136,20 @@ fn load_any(directory: &Path, shown: &str, tests: Tests, policy: Policy, backend
     record_touches(&mut folder.migrations);
     diagnostics.extend(problems);
     let mut proposed = proposed::ProposedNames::new(&folder);
+    let is_sqitch = listing.files.iter().any(|found| found.path == section::SQITCH_PLAN);
     for (found, bad) in odd {
         let message = format!("`{}` {}", found.path, bad.message);
         let mut help = proposed.help_for(&found.path, &bad.help);
         if let Some(script) = section::settings(found, &listing.files) {
             help = format!(
                 "write `-- lockgate: no-transaction` as the first line of `{script}`, which says the same, and delete this file"
+            );
+        }
+        if is_sqitch && (found.path == section::SQITCH_PLAN || found.path.contains('/')) {
+            help = format!(
+                "`{}` has the order of these scripts: number them by it, {}",
+                section::SQITCH_PLAN,
+                name::CONVERT
             );
         }
         diagnostics.push(Diagnostic::error(bad.code, folder.show(&found.path), message).help(help));

@@ -183,6 +183,9 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
     Sections { sections, lines, outside: asking }
 }
 
+/// The plan of Sqitch, which has the order of the scripts.
+pub(crate) const SQITCH_PLAN: &str = "sqitch.plan";
+
 const LIQUIBASE: &str = "Liquibase";
 const ROLLBACK: &str = "rollback";
 
