@@ -14,8 +14,5 @@ fuzz_target!(|text: &str| {
         for range in found.no_transaction.iter().chain(&found.foreign_keys_off).chain(irreversible) {
             is_inside(text, range);
         }
-        for (rule, _) in &found.allow {
-            assert!(!rule.is_empty());
-        }
     }
 });

@@ -61,7 +61,7 @@ fn folder(dialect: Dialect, scripts: &[(&str, Role)]) {
                 let file = &input.files[finding.file];
                 assert!(file.is_draft, "{finding:?} is about a released script");
                 let rule = find(finding.rule).expect("each finding is of a rule of the table");
-                let diagnostic = Diagnostic::warning(rule.name, file.path, finding.message);
+                let diagnostic = Diagnostic::warning(rule.name.parse().expect("each rule has a code"), file.path, finding.message);
                 let diagnostic = diagnostic.at(file.text, finding.range, "");
                 finding.help.into_iter().fold(diagnostic, Diagnostic::help)
             })

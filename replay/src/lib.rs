@@ -19,14 +19,14 @@ use lockgate_schema::{Class, compare};
 use lockgate_source::core::{Dialect, Statement, StatementFlags, StatementKind};
 use lockgate_source::folder::{Folder, Loaded, Migration, Script, ScriptState};
 use lockgate_source::scripts::{self, Sql};
-use lockgate_source::{Diagnostic, Severity, diagnostic};
+use lockgate_source::{Code, Diagnostic, Severity, diagnostic};
 
 use database::{Broken, Database, Refusal, State, ViewOrTriggers};
 
-const CODE: &str = "replay";
+const CODE: Code = Code::Replay;
 
 /// The lint that finds by reading what a replay finds by running.
-const LINT: &str = "incomplete-down";
+const LINT: Code = Code::IncompleteDown;
 
 /// SQLite itself failed. This is not an error of a script.
 #[derive(Clone, Debug, PartialEq, Eq)]

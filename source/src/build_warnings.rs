@@ -25,7 +25,7 @@ pub fn variable(loaded: &Loaded) -> Option<String> {
     let mut warnings = loaded.diagnostics.iter().filter(|found| found.severity == Severity::Warning).peekable();
     warnings.peek()?;
     for warning in warnings {
-        part(warning.code.as_bytes());
+        part(warning.code.as_str().as_bytes());
         // The build script and the macro may run in different directories and show paths relative to them.
         part(warning.file.strip_prefix(&folder.shown).unwrap_or(&warning.file).as_bytes());
         let range = warning.range.clone().unwrap_or(0..0);
@@ -43,25 +43,25 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::{Diagnostic, folder};
+    use crate::{Code, Diagnostic, folder};
 
     #[test]
     fn the_name_depends_on_the_folder_and_its_warnings_but_not_on_the_working_directory() {
-        let of = |directory: &str, shown: &str, warnings: &[(&'static str, &str)]| {
+        let of = |directory: &str, shown: &str, warnings: &[(Code, &str)]| {
             let mut loaded = folder::load(Path::new(directory), shown);
             loaded.diagnostics.clear();
-            loaded.diagnostics.push(Diagnostic::error("gap", "x", "an error is no warning"));
+            loaded.diagnostics.push(Diagnostic::error(Code::Gap, "x", "an error is no warning"));
             for (code, file) in warnings {
-                loaded.diagnostics.push(Diagnostic::warning(code, loaded.folder.show(file), "x"));
+                loaded.diagnostics.push(Diagnostic::warning(*code, loaded.folder.show(file), "x"));
             }
             variable(&loaded)
         };
-        let one = of("/nowhere/a/m", "m", &[("rename", "1_x.sql")]);
+        let one = of("/nowhere/a/m", "m", &[(Code::Rename, "1_x.sql")]);
         assert!(one.as_ref().is_some_and(|name| name.len() == "LOCKGATE_REPORTED_".len() + 32), "{one:?}");
-        assert_eq!(of("/nowhere/a/m", "a/m", &[("rename", "1_x.sql")]), one);
-        assert_ne!(of("/nowhere/b/m", "m", &[("rename", "1_x.sql")]), one);
-        assert_ne!(of("/nowhere/a/m", "m", &[("rename", "2_x.sql")]), one);
-        assert_ne!(of("/nowhere/a/m", "m", &[("rename", "1_x.sql"), ("rename", "1_x.sql")]), one);
+        assert_eq!(of("/nowhere/a/m", "a/m", &[(Code::Rename, "1_x.sql")]), one);
+        assert_ne!(of("/nowhere/b/m", "m", &[(Code::Rename, "1_x.sql")]), one);
+        assert_ne!(of("/nowhere/a/m", "m", &[(Code::Rename, "2_x.sql")]), one);
+        assert_ne!(of("/nowhere/a/m", "m", &[(Code::Rename, "1_x.sql"), (Code::Rename, "1_x.sql")]), one);
         assert_eq!(of("/nowhere/a/m", "m", &[]), None);
     }
 }

@@ -1,5 +1,5 @@
 //! A problem in a folder of migrations: its code, place, message and help, and how it is rendered. The
-//! [`catalogue`] explains each code.
+//! [`catalogue`] has every code.
 
 pub mod catalogue;
 pub mod example;
@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
+
+pub use self::catalogue::Code;
 
 /// How serious a diagnostic is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,8 +36,8 @@ pub enum Color {
 /// One problem in what the user wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// The code, in kebab-case, as the [`catalogue`] lists it.
-    pub code: &'static str,
+    /// The code, which the [`catalogue`] explains.
+    pub code: Code,
     /// How serious it is.
     pub severity: Severity,
     /// The path of the file as messages show it: `migrations/0004_x.up.sql`.
@@ -54,7 +56,7 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// Creates an error about a whole file.
-    pub fn error(code: &'static str, file: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn error(code: Code, file: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             code,
             severity: Severity::Error,
@@ -68,7 +70,7 @@ impl Diagnostic {
     }
 
     /// Creates a warning about a whole file.
-    pub fn warning(code: &'static str, file: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn warning(code: Code, file: impl Into<String>, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(code, file, message) }
     }
 
@@ -117,10 +119,10 @@ impl Diagnostic {
     /// Renders the diagnostic as the compiler does: several lines, without a final newline.
     ///
     /// ```
-    /// use lockgate_source::{Color, Diagnostic};
+    /// use lockgate_source::{Code, Color, Diagnostic};
     ///
     /// let text = "-- lockgate: no-transation\nVACUUM;\n";
-    /// let diagnostic = Diagnostic::error("unknown-directive", "migrations/0004_x.up.sql", "there is no directive `no-transation`")
+    /// let diagnostic = Diagnostic::error(Code::UnknownDirective, "migrations/0004_x.up.sql", "there is no directive `no-transation`")
     ///     .at(text, 13..26, "unknown")
     ///     .help("did you mean `no-transaction`?");
     /// assert_eq!(diagnostic.render(Color::Off), "\
@@ -156,7 +158,7 @@ impl Diagnostic {
             None => Origin::path(self.file.as_str()).into(),
         };
         let help = self.help.iter().map(|help| Level::HELP.message(help.as_str()));
-        let group: Group<'_> = level.primary_title(self.message.as_str()).id(self.code).element(place);
+        let group: Group<'_> = level.primary_title(self.message.as_str()).id(self.code.as_str()).element(place);
         let rendered = renderer.decor_style(DecorStyle::Ascii).term_width(120).render(&[group.elements(help)]);
         match excerpt.filter(|excerpt| excerpt.is_cut) {
             // The renderer counted the column in the shortened line.
@@ -172,9 +174,9 @@ impl Diagnostic {
     /// `warning: ` themselves.
     ///
     /// ```
-    /// use lockgate_source::Diagnostic;
+    /// use lockgate_source::{Code, Diagnostic};
     ///
-    /// let diagnostic = Diagnostic::error("gap", "m/2_x.sql", "version 1 is missing");
+    /// let diagnostic = Diagnostic::error(Code::Gap, "m/2_x.sql", "version 1 is missing");
     /// assert_eq!(diagnostic.render_behind_level(), "[gap] version 1 is missing\n--> m/2_x.sql");
     /// ```
     pub fn render_behind_level(&self) -> String {
@@ -253,7 +255,7 @@ mod tests {
     #[test]
     fn a_diagnostic_about_a_whole_file_shows_no_line() {
         let diagnostic =
-            Diagnostic::error("missing-down", "migrations/0007_tags.sql", "`0007_tags` has no down script")
+            Diagnostic::error(Code::MissingDown, "migrations/0007_tags.sql", "`0007_tags` has no down script")
                 .help("add it")
                 .help("or say why not");
         let expected = "\
@@ -269,7 +271,7 @@ error[missing-down]: `0007_tags` has no down script
     fn byte_order_mark_crlf_and_long_ranges_are_rendered() {
         let text = "\u{feff}SELECT 'ä', x\r\n  FROM t;\r\n";
         let diagnostic =
-            Diagnostic::error("unterminated-string", "m/1_x.sql", "this is bad").at(text, 16..30, "from here");
+            Diagnostic::error(Code::UnterminatedString, "m/1_x.sql", "this is bad").at(text, 16..30, "from here");
         let expected = "\
 error[unterminated-string]: this is bad
  --> m/1_x.sql:1:13
@@ -285,7 +287,7 @@ error[unterminated-string]: this is bad
     fn only_a_part_of_a_very_long_line_is_shown() {
         let text = format!("one\n{}oops{}", "ä".repeat(300_000), "(".repeat(3_000_000));
         let at = text.find("oops").unwrap();
-        let diagnostic = Diagnostic::error("syntax", "m/1_x.sql", "fact").at(&text, at..text.len(), "");
+        let diagnostic = Diagnostic::error(Code::Syntax, "m/1_x.sql", "fact").at(&text, at..text.len(), "");
         for style in [Color::Off, Color::On] {
             let shown = diagnostic.render(style);
             assert!(shown.contains("m/1_x.sql:2:300001") && shown.contains("oops") && shown.len() < 2_000, "{shown}");
@@ -295,7 +297,7 @@ error[unterminated-string]: this is bad
 
     #[test]
     fn colours_are_on_or_off() {
-        let diagnostic = Diagnostic::warning("gap", "m/1_x.sql", "fact").at("a", 0..1, "");
+        let diagnostic = Diagnostic::warning(Code::Gap, "m/1_x.sql", "fact").at("a", 0..1, "");
         assert!(diagnostic.render(Color::On).contains("\u{1b}["));
         assert!(!diagnostic.render(Color::Off).contains('\u{1b}'));
         assert!(diagnostic.render(Color::Off).starts_with("warning[gap]: fact"));
@@ -303,8 +305,8 @@ error[unterminated-string]: this is bad
 
     #[test]
     fn the_end_of_a_file_can_be_shown() {
-        let diagnostic = Diagnostic::error("gap", "m/1_x.sql", "fact").at("a\nb\n", 4..4, "here");
+        let diagnostic = Diagnostic::error(Code::Gap, "m/1_x.sql", "fact").at("a\nb\n", 4..4, "here");
         assert!(diagnostic.render(Color::Off).contains("m/1_x.sql:3:1"), "{}", diagnostic.render(Color::Off));
-        assert_eq!(Diagnostic::error("gap", "m/1_x.sql", "fact").at("", 0..0, "").place(), "m/1_x.sql:1:1");
+        assert_eq!(Diagnostic::error(Code::Gap, "m/1_x.sql", "fact").at("", 0..0, "").place(), "m/1_x.sql:1:1");
     }
 }

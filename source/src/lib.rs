@@ -18,7 +18,7 @@ pub mod scaffold;
 pub mod scripts;
 mod time;
 
-pub use diagnostic::{Color, Diagnostic, Severity};
+pub use diagnostic::{Code, Color, Diagnostic, Severity};
 pub use folder::policy::{self, Policy};
 pub use folder::{Folder, Loaded};
 pub use id::Id;

@@ -5,24 +5,24 @@ use lockgate_core::table::BodyData;
 use lockgate_core::{Dialect, Statement, StatementFlags, Touch};
 
 use crate::folder::{Folder, Migration, Script};
-use crate::{Diagnostic, Severity};
+use crate::{Code, Diagnostic, Severity};
 
 /// Errors that do not change what the scripts of a folder do on a database.
-const HARMLESS: [&str; 14] = [
-    "bad-test",
-    "broken-chain",
-    "duplicate-test",
-    "edited",
-    "gap",
-    "incomplete-test",
-    "irreversible-down",
-    "missing-down",
-    "missing-test",
-    "renamed",
-    "replay",
-    "unknown-test",
-    "unlocked",
-    "vanished-draft",
+const HARMLESS: [Code; 14] = [
+    Code::BadTest,
+    Code::BrokenChain,
+    Code::DuplicateTest,
+    Code::Edited,
+    Code::Gap,
+    Code::IncompleteTest,
+    Code::IrreversibleDown,
+    Code::MissingDown,
+    Code::MissingTest,
+    Code::Renamed,
+    Code::Replay,
+    Code::UnknownTest,
+    Code::Unlocked,
+    Code::VanishedDraft,
 ];
 
 /// A script with its statements in one dialect.
@@ -78,7 +78,7 @@ pub fn name_database(folder: &Folder, databases: usize, summary: String) -> Stri
 
 /// Creates a note about a byte range of a script.
 pub fn note(
-    code: &'static str,
+    code: Code,
     folder: &Folder,
     script: &Script,
     range: std::ops::Range<usize>,
@@ -89,7 +89,7 @@ pub fn note(
 }
 
 /// Creates the note that the replay or the trace, named by `code`, stops before a Rust step.
-pub fn ends_before(code: &'static str, folder: &Folder, migration: &Migration) -> Diagnostic {
+pub fn ends_before(code: Code, folder: &Folder, migration: &Migration) -> Diagnostic {
     let up = &migration.up;
     let at = up.text.find("pub async fn up").map(|at| at..at + "pub async fn up".len());
     let message = format!("the {code} ends before `{}`: a Rust step runs in its own program", migration.id);

@@ -52,13 +52,28 @@ pub struct Split {
 pub struct Problem {
     /// The bytes to point at.
     pub range: Range<usize>,
-    /// The code of the diagnostic, in kebab-case.
+    /// One of [`PROBLEM_CODES`].
     pub code: &'static str,
     /// What is wrong.
     pub message: String,
     /// How to fix it.
     pub help: String,
 }
+
+/// The code of every problem that [`split`] reports.
+pub const PROBLEM_CODES: [&str; 11] = [
+    "copy-line-shared",
+    "delimiter-missing",
+    "delimiter-too-long",
+    "nul-byte",
+    "unclosed-parenthesis",
+    "unterminated-body",
+    "unterminated-comment",
+    "unterminated-copy-data",
+    "unterminated-dollar-quote",
+    "unterminated-name",
+    "unterminated-string",
+];
 
 /// Splits a script into statements, in time linear in its length.
 ///

@@ -8,7 +8,7 @@ use super::blocks::Blocks;
 use super::calls::calls;
 use super::classify::Script;
 use super::lexer::{Kind, Lexer, Open, Token};
-use super::{Problem, Split};
+use super::{PROBLEM_CODES, Problem, Split};
 
 /// The length of the longest terminator that the mysql client accepts.
 const DELIMITER_MAX: usize = 15;
@@ -328,6 +328,7 @@ impl Splitter<'_> {
     }
 
     fn problem(&mut self, range: Range<usize>, code: &'static str, message: impl Into<String>, help: &str) {
+        debug_assert!(PROBLEM_CODES.contains(&code), "{code}");
         self.out.problems.push(Problem { range, code, message: message.into(), help: help.to_owned() });
     }
 }

@@ -1,7 +1,8 @@
 //! What `cargo xtask check` finds and how it says it, and what `explain` says of each code: real runs
 //! on scratch workspaces.
 
-use lockgate_source::diagnostic::catalogue::{CODES, Finder};
+use lockgate_source::Code;
+use lockgate_source::diagnostic::catalogue::Finder;
 use lockgate_source::diagnostic::example::File;
 use serde_json::{Value, json};
 
@@ -14,13 +15,13 @@ use crate::support::scratch::Scratch;
 fn every_code_has_a_page() {
     let scratch = Scratch::new();
     let list = scratch.run(&["explain"]).succeeds();
-    for entry in CODES {
-        let line = list.lines().find(|line| line.split_whitespace().next() == Some(entry.code));
-        assert!(line.is_some_and(|line| line.ends_with(entry.summary())), "{}: {line:?}", entry.code);
-        let page = scratch.run(&["explain", entry.code]).succeeds();
+    for code in Code::ALL {
+        let line = list.lines().find(|line| line.split_whitespace().next() == Some(code.as_str()));
+        assert!(line.is_some_and(|line| line.ends_with(code.summary())), "{code}: {line:?}");
+        let page = scratch.run(&["explain", code.as_str()]).succeeds();
         let one_line = page.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(one_line.contains(entry.explanation), "{page}");
-        assert_eq!(page.contains("\nwrong\n") && page.contains("\nright\n"), entry.example().is_some(), "{page}");
+        assert!(one_line.contains(code.explanation()), "{page}");
+        assert_eq!(page.contains("\nwrong\n") && page.contains("\nright\n"), code.example().is_some(), "{page}");
     }
 }
 
@@ -65,7 +66,7 @@ fn what_has_no_page_is_an_error_with_the_list() {
     ] {
         let said = scratch.run(&["explain", typed]).fails(2);
         assert!(said.ends_with(&format!("error: {answer}\n")), "{said}");
-        assert!(CODES.iter().all(|entry| said.contains(entry.code)), "{said}");
+        assert!(Code::ALL.iter().all(|code| said.contains(code.as_str())), "{said}");
     }
 }
 
@@ -158,7 +159,7 @@ fn sarif_has_a_rule_for_each_code_and_a_region_for_each_finding() {
     let run = &document["runs"][0];
     assert_eq!(run["columnKind"], "unicodeCodePoints");
     let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
-    assert_eq!(rules.len(), CODES.len());
+    assert_eq!(rules.len(), Code::ALL.len());
     let results = run["results"].as_array().unwrap();
     assert_eq!(results.len(), 2);
     for result in results {
@@ -211,11 +212,11 @@ const USERS_DOWN: (&str, &str) = ("0001_create_users.down.sql", "DROP VIEW names
 
 #[test]
 fn what_check_alone_finds_is_shown_by_its_example() {
-    for entry in CODES.iter().filter(|entry| entry.finder == Finder::Check) {
-        let example = entry.example().unwrap_or_else(|| panic!("{} has no example", entry.code));
+    for code in Code::ALL.iter().filter(|code| code.finder() == Finder::Check) {
+        let example = code.example().unwrap_or_else(|| panic!("{code} has no example"));
         // What it takes a server to find, is looked for where there is one.
-        let words: &[&str] = if entry.code == "trace" { &["check", "--trace"] } else { &["check"] };
-        if entry.code == "trace" && postgres::cluster(&Options::default()).is_none() {
+        let words: &[&str] = if *code == Code::Trace { &["check", "--trace"] } else { &["check"] };
+        if *code == Code::Trace && postgres::cluster(&Options::default()).is_none() {
             continue;
         }
         let of = |files: Vec<File>| {
@@ -224,7 +225,7 @@ fn what_check_alone_finds_is_shown_by_its_example() {
             scratch.run(words)
         };
         let wrong = of(example.wrong());
-        assert!(wrong.code == 1 && wrong.stderr.contains(&format!("error[{}]: ", entry.code)), "{}", wrong.stderr);
+        assert!(wrong.code == 1 && wrong.stderr.contains(&format!("error[{code}]: ")), "{}", wrong.stderr);
         let right = of(example.right());
         assert!(right.code == 0 && right.stderr.is_empty(), "{}", right.stderr);
     }

@@ -8,10 +8,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use lockgate_source::diagnostic::catalogue::CODES;
 use lockgate_source::diagnostic::example::{Example, File, When};
 use lockgate_source::folder::{self, Loaded, Tests};
-use lockgate_source::{Diagnostic, Severity, lockfile};
+use lockgate_source::{Code, Diagnostic, Severity, lockfile};
 
 use crate::support::scratch::Scratch;
 
@@ -37,7 +36,7 @@ enum Do {
 use Do::{Delete, Edit, First, Person, Rename, Then, Type, Write};
 
 /// A code, words of one of its helps, and what they mean.
-type Way = (&'static str, &'static str, &'static [Do]);
+type Way = (Code, &'static str, &'static [Do]);
 
 const USERS: &str = "0001_create_users.sql";
 const LOCK: Do = Then("cargo xtask check --write");
@@ -46,7 +45,7 @@ const DESIGN: &str = "what to make of the schema is a design, over more than one
 
 const WAYS: &[Way] = &[
     (
-        "add-column-rewrite",
+        Code::AddColumnRewrite,
         "`ALTER TABLE users ADD COLUMN token UUID`, then `ALTER TABLE users ALTER COLUMN token SET DEFAULT gen_random_uuid()`",
         &[Edit(
             "0002_add_token.sql",
@@ -54,37 +53,41 @@ const WAYS: &[Way] = &[
             ";\nALTER TABLE users ALTER COLUMN token SET DEFAULT gen_random_uuid()",
         )],
     ),
-    ("bad-directive", "write it like `-- lockgate: lock-timeout 5s`", &[Edit(USERS, "timeout 5", "timeout 5s")]),
+    (Code::BadDirective, "write it like `-- lockgate: lock-timeout 5s`", &[Edit(USERS, "timeout 5", "timeout 5s")]),
     (
-        "bad-lockfile",
+        Code::BadLockfile,
         "or delete it and run `cargo xtask check --write`",
         &[Delete("migrations.lock"), Type("cargo xtask check --write")],
     ),
-    ("bad-name", "rename it to `0001_create_users.sql`", &[Rename("create_users.sql", USERS)]),
-    ("bad-policy", "for example `down = \"required\"`", &[Edit("migrations.toml", "required", "\"required\"")]),
+    (Code::BadName, "rename it to `0001_create_users.sql`", &[Rename("create_users.sql", USERS)]),
+    (Code::BadPolicy, "for example `down = \"required\"`", &[Edit("migrations.toml", "required", "\"required\"")]),
     (
-        "bad-rust",
+        Code::BadRust,
         "run `rustfmt app/migrations/0001_hash_passwords.rs`: its message says where",
         &[Edit("0001_hash_passwords.rs", "Ok(())\n", "Ok(())\n}\n")],
     ),
     (
-        "bad-step",
+        Code::BadStep,
         "write `pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult`",
         &[Edit("0001_hash_passwords.rs", "fn up", "pub async fn up")],
     ),
     (
-        "bad-test",
+        Code::BadTest,
         "write `pub async fn before(db: &mut Db) -> TestResult`",
         &[Edit("../tests/migrations/0001_create_users.rs", "async fn before", "pub async fn before")],
     ),
-    ("bad-value", "`down` is one of \"required\", \"optional\"", &[Edit("migrations.toml", "mandatory", "required")]),
     (
-        "bad-version",
+        Code::BadValue,
+        "`down` is one of \"required\", \"optional\"",
+        &[Edit("migrations.toml", "mandatory", "required")],
+    ),
+    (
+        Code::BadVersion,
         "run `cargo xtask renumber 20260231093000_create_users`",
         &[Type("cargo xtask renumber 20260231093000_create_users")],
     ),
     (
-        "blocking-constraint",
+        Code::BlockingConstraint,
         "`ALTER TABLE users ADD CONSTRAINT adult CHECK (age > 17) NOT VALID`, then `ALTER TABLE users VALIDATE CONSTRAINT adult`",
         &[
             Edit("0002_check_age.sql", "17);", "17) NOT VALID;"),
@@ -93,7 +96,7 @@ const WAYS: &[Way] = &[
         ],
     ),
     (
-        "blocking-drop-index",
+        Code::BlockingDropIndex,
         "write `-- lockgate: no-transaction` as the first line, and `DROP INDEX CONCURRENTLY users_name`",
         &[
             Edit("0002_drop_index.sql", "INDEX", "INDEX CONCURRENTLY"),
@@ -101,7 +104,7 @@ const WAYS: &[Way] = &[
         ],
     ),
     (
-        "blocking-index",
+        Code::BlockingIndex,
         "write `-- lockgate: no-transaction` as the first line, and `CREATE INDEX CONCURRENTLY users_name ON users (name)`",
         &[
             Edit("0002_index_name.sql", "INDEX", "INDEX CONCURRENTLY"),
@@ -109,12 +112,12 @@ const WAYS: &[Way] = &[
         ],
     ),
     (
-        "blocking-refresh",
+        Code::BlockingRefresh,
         "`REFRESH MATERIALIZED VIEW CONCURRENTLY ages` lets others read",
         &[Edit("0002_refresh_ages.sql", "VIEW", "VIEW CONCURRENTLY")],
     ),
     (
-        "blocking-unique",
+        Code::BlockingUnique,
         "then `ALTER TABLE users ADD CONSTRAINT users_name UNIQUE USING INDEX users_name`",
         &[
             Write("0002_unique_name.sql", AN_INDEX),
@@ -123,44 +126,52 @@ const WAYS: &[Way] = &[
             LOCK,
         ],
     ),
-    ("broken-chain", "then run `cargo xtask check --write` to write", &[Type("cargo xtask check --write")]),
-    ("change-type", "add a column of the new type beside `age`", &[Person(DESIGN)]),
+    (Code::BrokenChain, "then run `cargo xtask check --write` to write", &[Type("cargo xtask check --write")]),
+    (Code::ChangeType, "add a column of the new type beside `age`", &[Person(DESIGN)]),
     (
-        "client-command",
+        Code::ClientCommand,
         "delete it: Lockgate finds the end of a compound statement without it",
         &[Edit("0001_count.sql", "DELIMITER //\n", ""), Edit("0001_count.sql", "//\nDELIMITER ;", ";")],
     ),
     (
-        "copy-data",
+        Code::CopyData,
         "if the folder is for PostgreSQL alone, say `dialects = [\"postgres\"]` in its `migrations.toml`",
         &[Write("migrations.toml", "dialects = [\"postgres\"]\n")],
     ),
     (
-        "copy-data",
+        Code::CopyData,
         "or write the rows as INSERT statements",
         &[Write("0001_fill_users.sql", "INSERT INTO users (id, name) VALUES (1, 'ada');\n")],
     ),
     (
-        "copy-line-shared",
+        Code::CopyLineShared,
         "put it on a line of its own, after the line `\\.` that ends the data",
         &[Edit("0001_fill_users.sql", " SELECT 1;", ""), Edit("0001_fill_users.sql", "\\.\n", "\\.\nSELECT 1;\n")],
     ),
     (
-        "copy-out",
+        Code::CopyOut,
         "delete it: the output of a migration is not shown",
         &[Write("0001_show_users.sql", "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")],
     ),
-    ("deleted", "restore it from version control", &[Write(USERS, "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")]),
-    ("delimiter-missing", "delete it: Lockgate finds", &[Edit("0001_count.sql", "DELIMITER\n", "")]),
-    ("delimiter-too-long", "delete it: Lockgate finds", &[Edit("0001_count.sql", "DELIMITER ----------------\n", "")]),
     (
-        "down-without-up",
+        Code::Deleted,
+        "restore it from version control",
+        &[Write(USERS, "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")],
+    ),
+    (Code::DelimiterMissing, "delete it: Lockgate finds", &[Edit("0001_count.sql", "DELIMITER\n", "")]),
+    (
+        Code::DelimiterTooLong,
+        "delete it: Lockgate finds",
+        &[Edit("0001_count.sql", "DELIMITER ----------------\n", "")],
+    ),
+    (
+        Code::DownWithoutUp,
         "add `0001_create_users.up.sql`",
         &[Write("0001_create_users.up.sql", "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")],
     ),
-    ("down-without-up", "or delete this file", &[Delete("0001_create_users.down.sql")]),
+    (Code::DownWithoutUp, "or delete this file", &[Delete("0001_create_users.down.sql")]),
     (
-        "drop-cascade",
+        Code::DropCascade,
         "drop its tables by name, without `CASCADE`",
         &[Edit(
             "0002_drop_archive.sql",
@@ -168,48 +179,56 @@ const WAYS: &[Way] = &[
             "DROP TABLE archive.users;\nDROP SCHEMA archive",
         )],
     ),
-    ("drop-column", "drop it one release after the last program that uses it", &[Person(DESIGN)]),
-    ("drop-table", "drop it one release after the last program that uses it", &[Person(DESIGN)]),
-    ("duplicate", "run `cargo xtask renumber 0001_create_users`", &[Type("cargo xtask renumber 0001_create_users")]),
+    (Code::DropColumn, "drop it one release after the last program that uses it", &[Person(DESIGN)]),
+    (Code::DropTable, "drop it one release after the last program that uses it", &[Person(DESIGN)]),
     (
-        "duplicate-test",
+        Code::Duplicate,
+        "run `cargo xtask renumber 0001_create_users`",
+        &[Type("cargo xtask renumber 0001_create_users")],
+    ),
+    (
+        Code::DuplicateTest,
         "put all of it into one of the two, and delete the other",
         &[Delete("../tests/migrations/0001_create_users.after.sql")],
     ),
     (
-        "edited",
+        Code::Edited,
         "undo the edit (`git checkout HEAD -- app/migrations/0001_create_users.sql` does, unless it is committed)",
         &[Type("git checkout HEAD -- app/migrations/0001_create_users.sql")],
     ),
     (
-        "edited",
+        Code::Edited,
         "and write a new migration: `cargo xtask new-migration \"what it changes\"`",
         &[
             Type("git checkout HEAD -- app/migrations/0001_create_users.sql"),
             Type("cargo xtask new-migration \"what it changes\""),
         ],
     ),
-    ("edited", "type `cargo xtask amend 0001 --reason \"why\"`", &[Type("cargo xtask amend 0001 --reason \"why\"")]),
-    ("empty-script", "write its statements", &[Write(USERS, "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")]),
-    ("empty-script", "or delete it", &[Delete(USERS)]),
     (
-        "empty-table",
+        Code::Edited,
+        "type `cargo xtask amend 0001 --reason \"why\"`",
+        &[Type("cargo xtask amend 0001 --reason \"why\"")],
+    ),
+    (Code::EmptyScript, "write its statements", &[Write(USERS, "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")]),
+    (Code::EmptyScript, "or delete it", &[Delete(USERS)]),
+    (
+        Code::EmptyTable,
         "delete selected rows with `DELETE … WHERE`",
         &[Write("0002_forget_users.sql", "DELETE FROM users WHERE id < 7;\n")],
     ),
     (
-        "enum-value-used",
+        Code::EnumValueUsed,
         "add the value in a migration of its own, before this one: `ALTER TYPE mood ADD VALUE 'calm'`",
         &[Person("which of the two is released first is not in the files")],
     ),
     (
-        "filled-table",
+        Code::FilledTable,
         "give the rows a value: `ADD COLUMN email TEXT NOT NULL DEFAULT …`",
         &[Edit("0002_add_email.sql", "NOT NULL", "NOT NULL DEFAULT ''")],
     ),
-    ("filled-table", "or add it without `NOT NULL`, fill it", &[Edit("0002_add_email.sql", " NOT NULL", "")]),
+    (Code::FilledTable, "or add it without `NOT NULL`, fill it", &[Edit("0002_add_email.sql", " NOT NULL", "")]),
     (
-        "foreign-section",
+        Code::ForeignSection,
         "move line 5 to `0001_create_users.down.sql`, and name this file `0001_create_users.up.sql`",
         &[
             Edit(USERS, "\n-- migrate:down\nDROP TABLE users;", ""),
@@ -218,50 +237,54 @@ const WAYS: &[Way] = &[
             LOCK,
         ],
     ),
-    ("foreign-section", "or type `cargo xtask init`", &[Then("cargo xtask init --dialects postgres --convert"), LOCK]),
     (
-        "foreign-transaction",
+        Code::ForeignSection,
+        "or type `cargo xtask init`",
+        &[Then("cargo xtask init --dialects postgres --convert"), LOCK],
+    ),
+    (
+        Code::ForeignTransaction,
         "write `-- lockgate: no-transaction` as the first line",
         &[First(USERS, "-- lockgate: no-transaction")],
     ),
     (
-        "foreign-transaction",
+        Code::ForeignTransaction,
         "or delete this line, if the script may run in a transaction",
         &[Edit(USERS, "-- migrate:up transaction:false\n", "")],
     ),
-    ("gap", "run `cargo xtask renumber 0003_create_tags`", &[Type("cargo xtask renumber 0003_create_tags")]),
+    (Code::Gap, "run `cargo xtask renumber 0003_create_tags`", &[Type("cargo xtask renumber 0003_create_tags")]),
     (
-        "gap",
+        Code::Gap,
         "or add what is missing",
         &[Write("0002_create_books.sql", "CREATE TABLE books (id BIGINT PRIMARY KEY);\n")],
     ),
-    ("gap", "or say `numbering = \"any\"` instead", &[Edit("migrations.toml", "\"sequence\"", "\"any\"")]),
-    ("incomplete-down", "add `DROP TABLE colours`", &[First("0001_create_tags.down.sql", "DROP TABLE colours")]),
+    (Code::Gap, "or say `numbering = \"any\"` instead", &[Edit("migrations.toml", "\"sequence\"", "\"any\"")]),
+    (Code::IncompleteDown, "add `DROP TABLE colours`", &[First("0001_create_tags.down.sql", "DROP TABLE colours")]),
     (
-        "incomplete-test",
+        Code::IncompleteTest,
         "write `app/tests/migrations/0001_create_users.before.sql`: statements that are true",
         &[Write("../tests/migrations/0001_create_users.before.sql", "SELECT 1 = 1;\n")],
     ),
     (
-        "irreversible-down",
+        Code::IrreversibleDown,
         "delete the directive",
         &[Write("0001_create_users.up.sql", "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")],
     ),
-    ("irreversible-down", "or delete the down script", &[Delete("0001_create_users.down.sql")]),
+    (Code::IrreversibleDown, "or delete the down script", &[Delete("0001_create_users.down.sql")]),
     (
-        "lossy-down",
+        Code::LossyDown,
         "save it first, for example in a table of its own",
         &[Person("what is worth saving is not in the files")],
     ),
-    ("merge-conflict", "run `cargo xtask check --write`", &[Type("cargo xtask check --write")]),
+    (Code::MergeConflict, "run `cargo xtask check --write`", &[Type("cargo xtask check --write")]),
     (
-        "mismatched-names",
+        Code::MismatchedNames,
         "rename this file to `0001_create_users.down.sql`",
         &[Rename("0001_create_user.down.sql", "0001_create_users.down.sql")],
     ),
-    ("misordered", "run `cargo xtask renumber 0002_create_tags`", &[Type("cargo xtask renumber 0002_create_tags")]),
+    (Code::Misordered, "run `cargo xtask renumber 0002_create_tags`", &[Type("cargo xtask renumber 0002_create_tags")]),
     (
-        "misplaced-directive",
+        Code::MisplacedDirective,
         "move it to the head of the file",
         &[
             Edit(USERS, "-- lockgate: lock-timeout 5s\n", ""),
@@ -269,23 +292,23 @@ const WAYS: &[Way] = &[
         ],
     ),
     (
-        "missing-down",
+        Code::MissingDown,
         "rename it to `0001_create_users.up.sql` and add `0001_create_users.down.sql`",
         &[Rename(USERS, "0001_create_users.up.sql"), Write("0001_create_users.down.sql", "DROP TABLE users;\n")],
     ),
     (
-        "missing-down",
+        Code::MissingDown,
         "or mark it `-- lockgate: irreversible \"why\"`",
         &[First(USERS, "-- lockgate: irreversible \"why\"")],
     ),
-    ("missing-test", "type `cargo xtask new-test 0001`", &[Type("cargo xtask new-test 0001")]),
+    (Code::MissingTest, "type `cargo xtask new-test 0001`", &[Type("cargo xtask new-test 0001")]),
     (
-        "missing-test",
+        Code::MissingTest,
         "or say `tests = \"optional\"`",
         &[Edit("migrations.toml", "tests = \"required\"", "tests = \"optional\"")],
     ),
     (
-        "missing-up",
+        Code::MissingUp,
         "add `pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { … }`",
         &[Edit(
             "0001_hash_passwords.rs",
@@ -294,41 +317,41 @@ const WAYS: &[Way] = &[
         )],
     ),
     (
-        "newer-grammar",
+        Code::NewerGrammar,
         "or say `postgres = \"15\"`",
         &[Edit("migrations.toml", "postgres = \"14\"", "postgres = \"15\"")],
     ),
-    ("no-such-folder", "", &[Person("the path is an argument of the macro, and `tests/ui` shows it")]),
-    ("not-a-folder", "", &[Person("the path is an argument of the macro, and `tests/ui` shows it")]),
+    (Code::NoSuchFolder, "", &[Person("the path is an argument of the macro, and `tests/ui` shows it")]),
+    (Code::NotAFolder, "", &[Person("the path is an argument of the macro, and `tests/ui` shows it")]),
     (
-        "not-parsed",
+        Code::NotParsed,
         "or write `-- lockgate: allow(not-parsed) \"why\"` as the first line",
         &[First("0001_deep.sql", "-- lockgate: allow(not-parsed) \"why\"")],
     ),
-    ("not-utf8", "", &[Write(USERS, "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")]),
-    ("nul-byte", "", &[Write(USERS, "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")]),
+    (Code::NotUtf8, "", &[Write(USERS, "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")]),
+    (Code::NulByte, "", &[Write(USERS, "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")]),
     (
-        "outside-transaction",
+        Code::OutsideTransaction,
         "write `-- lockgate: no-transaction` as the first line",
         &[First("0002_index_names.sql", "-- lockgate: no-transaction")],
     ),
     (
-        "plpgsql-syntax",
+        Code::PlpgsqlSyntax,
         "write `-- lockgate: allow(plpgsql-syntax) \"why\"` as the first line",
         &[First("0001_note.sql", "-- lockgate: allow(plpgsql-syntax) \"why\"")],
     ),
-    ("psql-line", "delete it", &[Edit(USERS, "\\echo", "-- echo")]),
+    (Code::PsqlLine, "delete it", &[Edit(USERS, "\\echo", "-- echo")]),
     (
-        "rebuild-foreign-keys",
+        Code::RebuildForeignKeys,
         "write `-- lockgate: foreign-keys off` as the first line",
         &[First("0002_require_name.sql", "-- lockgate: foreign-keys off")],
     ),
-    ("rename", "add a column with the new name, write both for one release", &[Person(DESIGN)]),
-    ("renamed", "give it its name back: `0001_create_users.sql`", &[Rename("0001_create_people.sql", USERS)]),
-    ("repeated-directive", "delete one of them", &[Edit(USERS, "-- lockgate: role", "-- role")]),
-    ("replay", "", &[Person("what fails on a database is SQL to correct, where the message points")]),
+    (Code::Rename, "add a column with the new name, write both for one release", &[Person(DESIGN)]),
+    (Code::Renamed, "give it its name back: `0001_create_users.sql`", &[Rename("0001_create_people.sql", USERS)]),
+    (Code::RepeatedDirective, "delete one of them", &[Edit(USERS, "-- lockgate: role", "-- role")]),
+    (Code::Replay, "", &[Person("what fails on a database is SQL to correct, where the message points")]),
     (
-        "set-not-null",
+        Code::SetNotNull,
         "prove it with a check first: `ALTER TABLE users ADD CONSTRAINT users_name_not_null CHECK (name IS NOT NULL) NOT VALID`",
         &[
             Write(
@@ -340,48 +363,48 @@ const WAYS: &[Way] = &[
             LOCK,
         ],
     ),
-    ("syntax", "did you mean `TABLE`?", &[Edit(USERS, "TABEL", "TABLE")]),
-    ("table-rewrite", "do it in a maintenance window", &[Person("when there is one is not in the files")]),
-    ("trace", "", &[Person("what fails on a database is SQL to correct, where the message points")]),
+    (Code::Syntax, "did you mean `TABLE`?", &[Edit(USERS, "TABEL", "TABLE")]),
+    (Code::TableRewrite, "do it in a maintenance window", &[Person("when there is one is not in the files")]),
+    (Code::Trace, "", &[Person("what fails on a database is SQL to correct, where the message points")]),
     (
-        "transaction-control",
+        Code::TransactionControl,
         "delete this line and line 3",
         &[Edit(USERS, "BEGIN;\n", ""), Edit(USERS, "COMMIT;\n", "")],
     ),
-    ("unclosed-parenthesis", "close it with `)`", &[Edit(USERS, "KEY", "KEY)")]),
+    (Code::UnclosedParenthesis, "close it with `)`", &[Edit(USERS, "KEY", "KEY)")]),
     (
-        "undeclared-dialects",
+        Code::UndeclaredDialects,
         "write `dialects = [\"postgres\"]` or `dialects = [\"sqlite\"]`",
         &[Write("migrations.toml", "dialects = [\"postgres\"]\n")],
     ),
-    ("unknown-directive", "did you mean `no-transaction`?", &[Edit(USERS, "no-transation", "no-transaction")]),
-    ("unknown-file", "delete it, or move it out of the folder", &[Delete("0001_create_users.sql.orig")]),
-    ("unknown-key", "did you mean `down`?", &[Edit("migrations.toml", "downs", "down")]),
-    ("unknown-rule", "did you mean `drop-column`?", &[Edit("0002_drop_age.sql", "drop-colum)", "drop-column)")]),
+    (Code::UnknownDirective, "did you mean `no-transaction`?", &[Edit(USERS, "no-transation", "no-transaction")]),
+    (Code::UnknownFile, "delete it, or move it out of the folder", &[Delete("0001_create_users.sql.orig")]),
+    (Code::UnknownKey, "did you mean `down`?", &[Edit("migrations.toml", "downs", "down")]),
+    (Code::UnknownRule, "did you mean `drop-column`?", &[Edit("0002_drop_age.sql", "drop-colum)", "drop-column)")]),
     (
-        "unknown-test",
+        Code::UnknownTest,
         "rename it to `0001_create_users.rs`",
         &[Rename("../tests/migrations/0001_create_user.rs", "../tests/migrations/0001_create_users.rs")],
     ),
-    ("unlocked", "run `cargo xtask check --write` to add it as a draft", &[Type("cargo xtask check --write")]),
-    ("unreadable", "", &[Delete(USERS)]),
+    (Code::Unlocked, "run `cargo xtask check --write` to add it as a draft", &[Type("cargo xtask check --write")]),
+    (Code::Unreadable, "", &[Delete(USERS)]),
     (
-        "unsupported-alter",
+        Code::UnsupportedAlter,
         "add it without, and then `CREATE UNIQUE INDEX users_email_key ON users (email)`",
         &[Edit("0002_add_email.sql", " UNIQUE;", ";\nCREATE UNIQUE INDEX users_email_key ON users (email);")],
     ),
-    ("unterminated-body", "close it with `END`", &[Edit("0001_touch.sql", "= name;", "= name;\nEND;")]),
-    ("unterminated-comment", "close it with `*/`", &[Edit(USERS, "login", "login */")]),
+    (Code::UnterminatedBody, "close it with `END`", &[Edit("0001_touch.sql", "= name;", "= name;\nEND;")]),
+    (Code::UnterminatedComment, "close it with `*/`", &[Edit(USERS, "login", "login */")]),
     (
-        "unterminated-copy-data",
+        Code::UnterminatedCopyData,
         "close it with a line that holds `\\.` alone",
         &[Edit("0001_fill_users.sql", "1\tada\n", "1\tada\n\\.\n")],
     ),
-    ("unterminated-dollar-quote", "close it with the same tag", &[Edit("0001_note.sql", "$Note$", "$note$")]),
-    ("unterminated-name", "close the quote", &[Edit(USERS, "\"users", "\"users\"")]),
-    ("unterminated-string", "close the quote", &[Edit("0001_add_ada.sql", "'ada", "'ada'")]),
-    ("vanished-draft", "run `cargo xtask check --write` to drop the line", &[Type("cargo xtask check --write")]),
-    ("vanished-draft", "or bring the file back", &[Write(USERS, "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")]),
+    (Code::UnterminatedDollarQuote, "close it with the same tag", &[Edit("0001_note.sql", "$Note$", "$note$")]),
+    (Code::UnterminatedName, "close the quote", &[Edit(USERS, "\"users", "\"users\"")]),
+    (Code::UnterminatedString, "close the quote", &[Edit("0001_add_ada.sql", "'ada", "'ada'")]),
+    (Code::VanishedDraft, "run `cargo xtask check --write` to drop the line", &[Type("cargo xtask check --write")]),
+    (Code::VanishedDraft, "or bring the file back", &[Write(USERS, "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")]),
 ];
 
 /// A lint may be silenced, and what is released is not looked at again: each says so in the same words.
@@ -400,20 +423,20 @@ struct Wrong {
 }
 
 impl Wrong {
-    fn of(code: &str) -> Option<Self> {
+    fn of(code: Code) -> Option<Self> {
         let wrong = Self { scratch: Scratch::new() };
         wrong.write(".gitattributes", "");
         let Some(example) = Example::find(code) else {
             match code {
-                "not-parsed" => {
+                Code::NotParsed => {
                     let deep = format!("SELECT {}1{};\n", "(".repeat(300), ")".repeat(300));
                     wrong.write("migrations.toml", "dialects = [\"postgres\"]\n");
                     wrong.write("0001_deep.sql", &deep);
                 }
-                "not-utf8" => fs::write(wrong.path(USERS), b"SELECT '\xff';\n").unwrap(),
-                "nul-byte" => wrong.write(USERS, "SELECT 1;\0\n"),
+                Code::NotUtf8 => fs::write(wrong.path(USERS), b"SELECT '\xff';\n").unwrap(),
+                Code::NulByte => wrong.write(USERS, "SELECT 1;\0\n"),
                 #[cfg(unix)]
-                "unreadable" => std::os::unix::fs::symlink("nowhere", wrong.path(USERS)).unwrap(),
+                Code::Unreadable => std::os::unix::fs::symlink("nowhere", wrong.path(USERS)).unwrap(),
                 _ => return None,
             }
             return Some(wrong);
@@ -431,7 +454,7 @@ impl Wrong {
             let folder = wrong.load().folder;
             wrong.write(lockfile::FILE, &folder::with_drafts(&folder, folder.lockfile.as_ref()).render());
         }
-        if code == "edited" {
+        if code == Code::Edited {
             wrong.types("git init --quiet && git add --all && git -c user.name=a -c user.email=a@b.c commit -qm a");
         }
         at(When::Now).for_each(write);
@@ -513,12 +536,13 @@ impl Wrong {
 
     /// The problem is gone, and no error has come in its place.
     #[track_caller]
-    fn is_right(&self, code: &str, before: &BTreeSet<&'static str>, help: &str) {
+    fn is_right(&self, code: Code, before: &BTreeSet<Code>, help: &str) {
         let now = self.load().diagnostics;
         let shown: Vec<String> = now.iter().map(|d| d.render(lockgate_source::Color::Off)).collect();
         let is_gone = now.iter().all(|d| d.code != code);
         // A new draft wants its line, which another message says.
-        let new = |d: &&Diagnostic| d.severity == Severity::Error && !before.contains(d.code) && d.code != "unlocked";
+        let new =
+            |d: &&Diagnostic| d.severity == Severity::Error && !before.contains(&d.code) && d.code != Code::Unlocked;
         assert!(is_gone && !now.iter().any(|d| new(&d)), "{code}: {help}\n{}", shown.join("\n"));
     }
 }
@@ -526,8 +550,7 @@ impl Wrong {
 #[test]
 fn every_help_does_what_it_says() {
     let mut untold: Vec<String> = Vec::new();
-    for entry in CODES {
-        let code = entry.code;
+    for &code in Code::ALL {
         let ways: Vec<&Way> = WAYS.iter().filter(|(of, _, _)| *of == code).collect();
         if ways.is_empty() {
             untold.push(format!("{code}: no way"));
@@ -538,7 +561,7 @@ fn every_help_does_what_it_says() {
             continue;
         }
         let problems = Wrong::of(code).unwrap_or_else(|| panic!("{code} has no example")).load().diagnostics;
-        let before: BTreeSet<&'static str> = problems.iter().map(|d| d.code).collect();
+        let before: BTreeSet<Code> = problems.iter().map(|d| d.code).collect();
         let mut followed = BTreeSet::new();
         for problem in problems.iter().filter(|problem| problem.code == code) {
             assert!(!problem.help.is_empty(), "{code} names no way out");
@@ -572,31 +595,29 @@ fn every_help_does_what_it_says() {
         }
     }
     assert!(untold.is_empty(), "{}", untold.join("\n"));
-    let known: BTreeSet<&str> = CODES.iter().map(|entry| entry.code).collect();
-    assert!(WAYS.iter().all(|(code, _, _)| known.contains(code)));
 }
 
 /// What ran before there was a lockfile is recorded as it is, however grave a lint finds it.
 #[test]
 fn a_help_that_names_freeze_is_right_at_every_level() {
-    for entry in CODES {
-        let Some(wrong) = Wrong::of(entry.code) else { continue };
+    for &code in Code::ALL {
+        let Some(wrong) = Wrong::of(code) else { continue };
         let _ = fs::remove_file(wrong.path(lockfile::FILE));
         let policy = fs::read_to_string(wrong.path("migrations.toml")).unwrap_or_default();
         let policy = match policy.contains("[lint]") {
             true => policy.replace("\"warn\"", "\"deny\""),
-            false => format!("{policy}\n[lint]\n{} = \"deny\"\n", entry.code),
+            false => format!("{policy}\n[lint]\n{code} = \"deny\"\n"),
         };
-        if lockgate_source::sql::lint::find(entry.code).is_none() {
+        if lockgate_source::sql::lint::find(code.as_str()).is_none() {
             continue;
         }
         wrong.write("migrations.toml", &policy);
         let problems = wrong.load().diagnostics;
         let names_freeze = |d: &&Diagnostic| d.help.iter().any(|help| help.contains("`cargo xtask freeze`"));
-        if problems.iter().filter(|d| d.code == entry.code).any(|d| names_freeze(&d)) {
+        if problems.iter().filter(|d| d.code == code).any(|d| names_freeze(&d)) {
             wrong.types("cargo xtask freeze");
             let left = wrong.load().diagnostics;
-            assert!(left.iter().all(|d| d.code != entry.code), "{}: {left:?}", entry.code);
+            assert!(left.iter().all(|d| d.code != code), "{code}: {left:?}");
         }
     }
 }

@@ -1,11 +1,13 @@
 //! A small wrong folder and a right one for each code, as `cargo xtask explain` shows them. A test loads each: the
 //! wrong one has the code, the right one has no diagnostics.
 
+use super::catalogue::Code;
+
 /// The example of one code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Example {
     /// The code of the catalogue.
-    pub code: &'static str,
+    pub code: Code,
     wrong: &'static str,
     right: &'static str,
 }
@@ -36,7 +38,7 @@ pub enum When {
 
 impl Example {
     /// The example of this code.
-    pub fn find(code: &str) -> Option<&'static Self> {
+    pub fn find(code: Code) -> Option<&'static Self> {
         EXAMPLES.binary_search_by_key(&code, |example| example.code).ok().map(|at| &EXAMPLES[at])
     }
 
@@ -76,14 +78,14 @@ fn files(text: &'static str) -> Vec<File> {
     files
 }
 
-const fn example(code: &'static str, wrong: &'static str, right: &'static str) -> Example {
+const fn example(code: Code, wrong: &'static str, right: &'static str) -> Example {
     Example { code, wrong, right }
 }
 
 /// In alphabetical order of the codes.
 pub static EXAMPLES: &[Example] = &[
     example(
-        "add-column-rewrite",
+        Code::AddColumnRewrite,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
          CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
          # 0002_add_token.sql, with its line in the lockfile\n\
@@ -94,36 +96,36 @@ pub static EXAMPLES: &[Example] = &[
          ALTER TABLE users ALTER COLUMN token SET DEFAULT gen_random_uuid();",
     ),
     example(
-        "bad-directive",
+        Code::BadDirective,
         "# 0001_create_users.sql\n-- lockgate: lock-timeout 5\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
         "# 0001_create_users.sql\n-- lockgate: lock-timeout 5s\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
     ),
     example(
-        "bad-lockfile",
+        Code::BadLockfile,
         "# migrations.lock\nreleased: 0001_create_users",
         "# 0001_create_users.sql, as it was released\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
     ),
     example(
-        "bad-name",
+        Code::BadName,
         "# create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
         "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
     ),
-    example("bad-policy", "# migrations.toml\ndown = required", "# migrations.toml\ndown = \"required\""),
+    example(Code::BadPolicy, "# migrations.toml\ndown = required", "# migrations.toml\ndown = \"required\""),
     example(
-        "bad-rust",
+        Code::BadRust,
         "# 0001_hash_passwords.rs\npub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult {\n    \
          Ok(())",
         "# 0001_hash_passwords.rs\npub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult {\n    \
          Ok(())\n}",
     ),
     example(
-        "bad-step",
+        Code::BadStep,
         "# 0001_hash_passwords.rs\nfn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult {\n    Ok(())\n}",
         "# 0001_hash_passwords.rs\npub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult {\n    \
          Ok(())\n}",
     ),
     example(
-        "bad-test",
+        Code::BadTest,
         "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
          # ../tests/migrations/0001_create_users.rs\nasync fn before(db: &mut Db) -> TestResult {\n    \
          db.expect_no_table(\"users\").await\n}\n\npub async fn after(db: &mut Db) -> TestResult {\n    \
@@ -133,16 +135,16 @@ pub static EXAMPLES: &[Example] = &[
          db.expect_no_table(\"users\").await\n}\n\npub async fn after(db: &mut Db) -> TestResult {\n    \
          db.expect_table(\"users\").await\n}",
     ),
-    example("bad-value", "# migrations.toml\ndown = \"mandatory\"", "# migrations.toml\ndown = \"required\""),
+    example(Code::BadValue, "# migrations.toml\ndown = \"mandatory\"", "# migrations.toml\ndown = \"required\""),
     example(
-        "bad-version",
+        Code::BadVersion,
         "# migrations.toml\nnumbering = \"timestamp\"\n# 20260231093000_create_users.sql\nCREATE TABLE users (id BIGINT \
          PRIMARY KEY);",
         "# migrations.toml\nnumbering = \"timestamp\"\n# 20260228093000_create_users.sql\nCREATE TABLE users (id BIGINT \
          PRIMARY KEY);",
     ),
     example(
-        "blocking-constraint",
+        Code::BlockingConstraint,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
          CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
          # 0002_check_age.sql, with its line in the lockfile\n\
@@ -154,7 +156,7 @@ pub static EXAMPLES: &[Example] = &[
          # 0003_validate_age.sql, with its line in the lockfile\nALTER TABLE users VALIDATE CONSTRAINT adult;",
     ),
     example(
-        "blocking-drop-index",
+        Code::BlockingDropIndex,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
          CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
          CREATE INDEX users_name ON users (name);\n# 0002_drop_index.sql, with its line in the lockfile\n\
@@ -165,7 +167,7 @@ pub static EXAMPLES: &[Example] = &[
          -- lockgate: no-transaction\nDROP INDEX CONCURRENTLY users_name;",
     ),
     example(
-        "blocking-index",
+        Code::BlockingIndex,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
          CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
          # 0002_index_name.sql, with its line in the lockfile\nCREATE INDEX users_name ON users (name);",
@@ -175,7 +177,7 @@ pub static EXAMPLES: &[Example] = &[
          CREATE INDEX CONCURRENTLY users_name ON users (name);",
     ),
     example(
-        "blocking-refresh",
+        Code::BlockingRefresh,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_ages.sql, as it was released\n\
          CREATE MATERIALIZED VIEW ages AS SELECT 7 AS age;\nCREATE UNIQUE INDEX ages_age ON ages (age);\n\
          # 0002_refresh_ages.sql, with its line in the lockfile\nREFRESH MATERIALIZED VIEW ages;",
@@ -184,7 +186,7 @@ pub static EXAMPLES: &[Example] = &[
          # 0002_refresh_ages.sql, with its line in the lockfile\nREFRESH MATERIALIZED VIEW CONCURRENTLY ages;",
     ),
     example(
-        "blocking-unique",
+        Code::BlockingUnique,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
          CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
          # 0002_unique_name.sql, with its line in the lockfile\n\
@@ -197,14 +199,14 @@ pub static EXAMPLES: &[Example] = &[
          ALTER TABLE users ADD CONSTRAINT users_name UNIQUE USING INDEX users_name;",
     ),
     example(
-        "broken-chain",
+        Code::BrokenChain,
         "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n# migrations.lock\nlockgate-lock v1 \
          chain=0000000000000000000000000000000000000000000000000000000000000000\n\
          draft 0001_create_users",
         "# 0001_create_users.sql, with its line in the lockfile\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
     ),
     example(
-        "change-type",
+        Code::ChangeType,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
          CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
          # 0002_change_age.sql, with its line in the lockfile\nALTER TABLE users ALTER COLUMN age TYPE BIGINT;",
@@ -213,33 +215,33 @@ pub static EXAMPLES: &[Example] = &[
          # 0002_change_age.sql, with its line in the lockfile\nALTER TABLE users ADD COLUMN years BIGINT;",
     ),
     example(
-        "client-command",
+        Code::ClientCommand,
         "# migrations.toml\ndialects = [\"mysql\"]\n# 0001_count.sql\nDELIMITER //\nCREATE PROCEDURE count_users() BEGIN \
          SELECT COUNT(*) FROM users; END//\nDELIMITER ;",
         "# migrations.toml\ndialects = [\"mysql\"]\n# 0001_count.sql\nCREATE PROCEDURE count_users() BEGIN SELECT \
          COUNT(*) FROM users; END;",
     ),
     example(
-        "copy-data",
+        Code::CopyData,
         "# 0001_fill_users.sql\nCOPY users (id, name) FROM stdin;\n1\tada\n\\.",
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_fill_users.sql\nCOPY users (id, name) FROM stdin;\n\
          1\tada\n\\.",
     ),
     example(
-        "copy-line-shared",
+        Code::CopyLineShared,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_fill_users.sql\nCOPY users (id, name) FROM stdin; SELECT \
          1;\n1\tada\n\\.",
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_fill_users.sql\nINSERT INTO users (id, name) VALUES (1, \
          'ada');\nSELECT 1;",
     ),
     example(
-        "copy-out",
+        Code::CopyOut,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_show_users.sql\nCOPY users TO stdout;",
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_fill_users.sql\nCOPY users (id, name) FROM stdin;\n\
          1\tada\n\\.",
     ),
     example(
-        "deleted",
+        Code::Deleted,
         "# 0001_create_users.sql, as it was released\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
          # 0001_create_users.sql, which is gone",
         "# 0001_create_users.sql, as it was released\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
@@ -247,23 +249,23 @@ pub static EXAMPLES: &[Example] = &[
          more\"\nDROP TABLE users;",
     ),
     example(
-        "delimiter-missing",
+        Code::DelimiterMissing,
         "# migrations.toml\ndialects = [\"mysql\"]\n# 0001_count.sql\nDELIMITER\nSELECT 1;",
         "# migrations.toml\ndialects = [\"mysql\"]\n# 0001_count.sql\nSELECT 1;",
     ),
     example(
-        "delimiter-too-long",
+        Code::DelimiterTooLong,
         "# migrations.toml\ndialects = [\"mysql\"]\n# 0001_count.sql\nDELIMITER ----------------\nSELECT 1;",
         "# migrations.toml\ndialects = [\"mysql\"]\n# 0001_count.sql\nSELECT 1;",
     ),
     example(
-        "down-without-up",
+        Code::DownWithoutUp,
         "# migrations.toml\ndown = \"required\"\n# 0001_create_users.down.sql\nDROP TABLE users;",
         "# migrations.toml\ndown = \"required\"\n# 0001_create_users.up.sql\nCREATE TABLE users (id BIGINT PRIMARY \
          KEY);\n# 0001_create_users.down.sql\nDROP TABLE users;",
     ),
     example(
-        "drop-cascade",
+        Code::DropCascade,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_archive.sql, as it was released\n\
          CREATE SCHEMA archive;\nCREATE TABLE archive.users (id BIGINT PRIMARY KEY);\n\
          # 0002_drop_archive.sql, with its line in the lockfile\nDROP SCHEMA archive CASCADE;",
@@ -273,7 +275,7 @@ pub static EXAMPLES: &[Example] = &[
          -- lockgate: allow(drop-table) \"nothing uses it since 1.4\"\nDROP TABLE archive.users;\nDROP SCHEMA archive;",
     ),
     example(
-        "drop-column",
+        Code::DropColumn,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
          CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
          # 0002_drop_age.sql, with its line in the lockfile\nALTER TABLE users DROP COLUMN age;",
@@ -283,7 +285,7 @@ pub static EXAMPLES: &[Example] = &[
          -- lockgate: allow(drop-column) \"nothing names it since 1.4\"\nALTER TABLE users DROP COLUMN age;",
     ),
     example(
-        "drop-table",
+        Code::DropTable,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
          CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
          # 0002_drop_users.sql, with its line in the lockfile\nDROP TABLE users;",
@@ -293,14 +295,14 @@ pub static EXAMPLES: &[Example] = &[
          -- lockgate: allow(drop-table) \"nothing uses it since 1.4\"\nDROP TABLE users;",
     ),
     example(
-        "duplicate",
+        Code::Duplicate,
         "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n# 0001_create_tags.sql\nCREATE TABLE tags \
          (id BIGINT PRIMARY KEY);",
         "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n# 0002_create_tags.sql\nCREATE TABLE tags \
          (id BIGINT PRIMARY KEY);",
     ),
     example(
-        "duplicate-test",
+        Code::DuplicateTest,
         "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
          # ../tests/migrations/0001_create_users.rs\npub async fn before(db: &mut Db) -> TestResult {\n    \
          db.expect_no_table(\"users\").await\n}\n\npub async fn after(db: &mut Db) -> TestResult {\n    \
@@ -312,19 +314,19 @@ pub static EXAMPLES: &[Example] = &[
          db.expect_table(\"users\").await\n}",
     ),
     example(
-        "edited",
+        Code::Edited,
         "# 0001_create_users.sql, as it was released\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
          # 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY, email TEXT);",
         "# 0001_create_users.sql, as it was released\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
          # 0002_add_email.sql, with its line in the lockfile\nALTER TABLE users ADD COLUMN email TEXT;",
     ),
     example(
-        "empty-script",
+        Code::EmptyScript,
         "# 0001_create_users.sql\n-- Creates users.",
         "# 0001_create_users.sql\n-- Creates users.\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
     ),
     example(
-        "empty-table",
+        Code::EmptyTable,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
          CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
          # 0002_forget_users.sql, with its line in the lockfile\nTRUNCATE users;",
@@ -333,14 +335,14 @@ pub static EXAMPLES: &[Example] = &[
          # 0002_forget_users.sql, with its line in the lockfile\nDELETE FROM users WHERE age IS NULL;",
     ),
     example(
-        "enum-value-used",
+        Code::EnumValueUsed,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_calm_down.sql\nALTER TYPE mood ADD VALUE 'calm';\n\
          UPDATE users SET mood = 'calm';",
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_add_calm.sql\nALTER TYPE mood ADD VALUE 'calm';\n\
          # 0002_calm_down.sql\nUPDATE users SET mood = 'calm';",
     ),
     example(
-        "filled-table",
+        Code::FilledTable,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
          CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
          # 0002_add_email.sql, with its line in the lockfile\nALTER TABLE users ADD COLUMN email TEXT NOT NULL;",
@@ -350,24 +352,24 @@ pub static EXAMPLES: &[Example] = &[
          ALTER TABLE users ADD COLUMN email TEXT NOT NULL DEFAULT '';",
     ),
     example(
-        "foreign-section",
+        Code::ForeignSection,
         "# 0001_create_users.sql\n-- migrate:up\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\n-- migrate:down\nDROP TABLE users;",
         "# 0001_create_users.up.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n# 0001_create_users.down.sql\nDROP TABLE users;",
     ),
     example(
-        "foreign-transaction",
+        Code::ForeignTransaction,
         "# 0001_create_users.sql\n-- migrate:up transaction:false\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
         "# 0001_create_users.sql\n-- lockgate: no-transaction\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
     ),
     example(
-        "gap",
+        Code::Gap,
         "# migrations.toml\nnumbering = \"sequence\"\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY \
          KEY);\n# 0003_create_tags.sql\nCREATE TABLE tags (id BIGINT PRIMARY KEY);",
         "# migrations.toml\nnumbering = \"sequence\"\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY \
          KEY);\n# 0002_create_tags.sql\nCREATE TABLE tags (id BIGINT PRIMARY KEY);",
     ),
     example(
-        "incomplete-down",
+        Code::IncompleteDown,
         "# 0001_create_tags.up.sql\nCREATE TABLE tags (id BIGINT PRIMARY KEY);\n\
          CREATE TABLE colours (id BIGINT PRIMARY KEY);\n# 0001_create_tags.down.sql\nDROP TABLE tags;",
         "# 0001_create_tags.up.sql\nCREATE TABLE tags (id BIGINT PRIMARY KEY);\n\
@@ -375,7 +377,7 @@ pub static EXAMPLES: &[Example] = &[
          DROP TABLE tags;",
     ),
     example(
-        "incomplete-test",
+        Code::IncompleteTest,
         "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
          # ../tests/migrations/0001_create_users.after.sql\nSELECT count(*) = 0 FROM users;",
         "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
@@ -383,52 +385,52 @@ pub static EXAMPLES: &[Example] = &[
          # ../tests/migrations/0001_create_users.after.sql\nSELECT count(*) = 0 FROM users;",
     ),
     example(
-        "irreversible-down",
+        Code::IrreversibleDown,
         "# 0001_create_users.up.sql\n-- lockgate: irreversible \"users are for ever\"\nCREATE TABLE users (id BIGINT \
          PRIMARY KEY);\n# 0001_create_users.down.sql\nDROP TABLE users;",
         "# 0001_create_users.up.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n# 0001_create_users.down.sql\nDROP \
          TABLE users;",
     ),
     example(
-        "lossy-down",
+        Code::LossyDown,
         "# migrations.toml\n[lint]\nlossy-down = \"warn\"\n# 0001_create_tags.up.sql\n\
          CREATE TABLE tags (id BIGINT PRIMARY KEY);\n# 0001_create_tags.down.sql\nDROP TABLE tags;",
         "# migrations.toml\n[lint]\nlossy-down = \"warn\"\n# 0001_create_tags.sql\n\
          -- lockgate: irreversible \"the tags are our users' own\"\nCREATE TABLE tags (id BIGINT PRIMARY KEY);",
     ),
     example(
-        "merge-conflict",
+        Code::MergeConflict,
         "# migrations.lock\n<<<<<<< ours\ndraft 0002_create_tags\n=======\ndraft 0002_add_email\n>>>>>>> theirs",
         "# 0002_create_tags.sql, with its line in the lockfile\nCREATE TABLE tags (id BIGINT PRIMARY KEY);\n\
          # 0003_add_email.sql, with its line in the lockfile\nALTER TABLE users ADD COLUMN email TEXT;",
     ),
     example(
-        "mismatched-names",
+        Code::MismatchedNames,
         "# 0001_create_users.up.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n# 0001_create_user.down.sql\nDROP TABLE \
          users;",
         "# 0001_create_users.up.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n# 0001_create_users.down.sql\nDROP \
          TABLE users;",
     ),
     example(
-        "misordered",
+        Code::Misordered,
         "# 0003_add_email.sql, as it was released\nALTER TABLE users ADD COLUMN email TEXT;\n\
          # 0002_create_tags.sql, with its line in the lockfile\nCREATE TABLE tags (id BIGINT PRIMARY KEY);",
         "# 0003_add_email.sql, as it was released\nALTER TABLE users ADD COLUMN email TEXT;\n\
          # 0004_create_tags.sql, with its line in the lockfile\nCREATE TABLE tags (id BIGINT PRIMARY KEY);",
     ),
     example(
-        "misplaced-directive",
+        Code::MisplacedDirective,
         "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n-- lockgate: lock-timeout 5s",
         "# 0001_create_users.sql\n-- lockgate: lock-timeout 5s\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
     ),
     example(
-        "missing-down",
+        Code::MissingDown,
         "# migrations.toml\ndown = \"required\"\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
         "# migrations.toml\ndown = \"required\"\n# 0001_create_users.up.sql\nCREATE TABLE users (id BIGINT PRIMARY \
          KEY);\n# 0001_create_users.down.sql\nDROP TABLE users;",
     ),
     example(
-        "missing-test",
+        Code::MissingTest,
         "# migrations.toml\ntests = \"required\"\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
         "# migrations.toml\ntests = \"required\"\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
          # ../tests/migrations/0001_create_users.rs\npub async fn before(db: &mut Db) -> TestResult {\n    \
@@ -436,48 +438,48 @@ pub static EXAMPLES: &[Example] = &[
          db.expect_table(\"users\").await\n}",
     ),
     example(
-        "missing-up",
+        Code::MissingUp,
         "# 0001_hash_passwords.rs\npub async fn down(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult {\n    \
          Ok(())\n}",
         "# 0001_hash_passwords.rs\npub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult {\n    \
          Ok(())\n}",
     ),
     example(
-        "newer-grammar",
+        Code::NewerGrammar,
         "# migrations.toml\ndialects = [\"postgres\"]\npostgres = \"14\"\n# 0001_merge_names.sql\nMERGE INTO users USING names ON users.id = names.id WHEN MATCHED THEN UPDATE SET name = names.name;",
         "# migrations.toml\ndialects = [\"postgres\"]\npostgres = \"14\"\n# 0001_merge_names.sql\nUPDATE users SET name = names.name FROM names WHERE users.id = names.id;",
     ),
     example(
-        "no-such-folder",
+        Code::NoSuchFolder,
         "# ../src/main.rs\nstatic M: Migrations = embed_migrations!(\"migration\");",
         "# ../src/main.rs\nstatic M: Migrations = embed_migrations!(\"migrations\");",
     ),
     example(
-        "not-a-folder",
+        Code::NotAFolder,
         "# ../src/main.rs\nstatic M: Migrations = embed_migrations!(\"migrations/0001_create_users.sql\");",
         "# ../src/main.rs\nstatic M: Migrations = embed_migrations!(\"migrations\");",
     ),
     example(
-        "outside-transaction",
+        Code::OutsideTransaction,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0002_index_names.sql\nCREATE INDEX CONCURRENTLY users_name ON \
          users (name);",
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0002_index_names.sql\n-- lockgate: no-transaction\nCREATE INDEX \
          CONCURRENTLY users_name ON users (name);",
     ),
     example(
-        "plpgsql-syntax",
+        Code::PlpgsqlSyntax,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_note.sql\nDO $$ BEGIN IF true THE RAISE NOTICE 'hello'; END IF; END $$;",
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_note.sql\nDO $$ BEGIN IF true THEN RAISE NOTICE 'hello'; END IF; END $$;",
     ),
     example(
-        "psql-line",
+        Code::PsqlLine,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\n\\echo creating users\nCREATE TABLE users \
          (id BIGINT PRIMARY KEY);",
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY \
          KEY);",
     ),
     example(
-        "rebuild-foreign-keys",
+        Code::RebuildForeignKeys,
         "# migrations.toml\ndialects = [\"sqlite\"]\n# 0001_create_users.sql, as it was released\n\
          CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
          CREATE TABLE posts (author BIGINT REFERENCES users (id) ON DELETE CASCADE);\n\
@@ -494,7 +496,7 @@ pub static EXAMPLES: &[Example] = &[
          ALTER TABLE users_new RENAME TO users;",
     ),
     example(
-        "rename",
+        Code::Rename,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
          CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
          # 0002_rename_name.sql, with its line in the lockfile\nALTER TABLE users RENAME COLUMN name TO nick;",
@@ -503,27 +505,27 @@ pub static EXAMPLES: &[Example] = &[
          # 0002_rename_name.sql, with its line in the lockfile\nALTER TABLE users ADD COLUMN nick VARCHAR(20);",
     ),
     example(
-        "renamed",
+        Code::Renamed,
         "# 0001_create_users.sql, as it was released\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
          # 0001_create_users.sql, which is gone\n# 0001_create_people.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
         "# 0001_create_users.sql, as it was released\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
          # 0002_rename_users.sql, with its line in the lockfile\nALTER TABLE users RENAME TO people;\nCREATE VIEW users AS SELECT * FROM people;",
     ),
     example(
-        "repeated-directive",
+        Code::RepeatedDirective,
         "# 0001_create_users.sql\n-- lockgate: role owner\n-- lockgate: role writer\nCREATE TABLE users (id BIGINT \
          PRIMARY KEY);",
         "# 0001_create_users.sql\n-- lockgate: role owner\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
     ),
     example(
-        "replay",
+        Code::Replay,
         "# migrations.toml\ndialects = [\"sqlite\"]\n# 0001_create_users.sql\nCREATE TABLE users (id INTEGER PRIMARY KEY, name \
          TEXT);\n# 0002_add_ada.sql\nINSERT INTO usrs (name) VALUES ('ada');",
         "# migrations.toml\ndialects = [\"sqlite\"]\n# 0001_create_users.sql\nCREATE TABLE users (id INTEGER PRIMARY KEY, name \
          TEXT);\n# 0002_add_ada.sql\nINSERT INTO users (name) VALUES ('ada');",
     ),
     example(
-        "set-not-null",
+        Code::SetNotNull,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
          CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
          # 0002_require_name.sql, with its line in the lockfile\nALTER TABLE users ALTER COLUMN name SET NOT NULL;",
@@ -535,12 +537,12 @@ pub static EXAMPLES: &[Example] = &[
          # 0004_require_name.sql, with its line in the lockfile\nALTER TABLE users ALTER COLUMN name SET NOT NULL;",
     ),
     example(
-        "syntax",
+        Code::Syntax,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABEL users (id BIGINT PRIMARY KEY);",
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
     ),
     example(
-        "table-rewrite",
+        Code::TableRewrite,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
          CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
          # 0002_unlog_users.sql, with its line in the lockfile\nALTER TABLE users SET UNLOGGED;",
@@ -550,44 +552,44 @@ pub static EXAMPLES: &[Example] = &[
          -- lockgate: allow(table-rewrite) \"a cache of some hundred rows\"\nALTER TABLE users SET UNLOGGED;",
     ),
     example(
-        "trace",
+        Code::Trace,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY, name \
          TEXT);\n# 0002_index_names.sql\nCREATE INDEX users_by_name ON users (nmae);",
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY, name \
          TEXT);\n# 0002_index_names.sql\nCREATE INDEX users_by_name ON users (name);",
     ),
     example(
-        "transaction-control",
+        Code::TransactionControl,
         "# 0001_create_users.sql\nBEGIN;\nCREATE TABLE users (id BIGINT PRIMARY KEY);\nCOMMIT;",
         "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
     ),
     example(
-        "unclosed-parenthesis",
+        Code::UnclosedParenthesis,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE users (\n    id BIGINT PRIMARY \
          KEY\n;",
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE users (\n    id BIGINT PRIMARY \
          KEY\n);",
     ),
     example(
-        "undeclared-dialects",
+        Code::UndeclaredDialects,
         "# ../Cargo.toml\n[dependencies]\nlockgate = { version = \"0.1\", features = [\"postgres\", \"sqlite\"] }\n\
          # 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
         "# migrations.toml\ndialects = [\"postgres\"]\n\
          # 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
     ),
     example(
-        "unknown-directive",
+        Code::UnknownDirective,
         "# 0001_create_users.sql\n-- lockgate: no-transation\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
         "# 0001_create_users.sql\n-- lockgate: no-transaction\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
     ),
     example(
-        "unknown-file",
+        Code::UnknownFile,
         "# 0001_create_users.sql.orig\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
         "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);",
     ),
-    example("unknown-key", "# migrations.toml\ndowns = \"required\"", "# migrations.toml\ndown = \"required\""),
+    example(Code::UnknownKey, "# migrations.toml\ndowns = \"required\"", "# migrations.toml\ndown = \"required\""),
     example(
-        "unknown-rule",
+        Code::UnknownRule,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql, as it was released\n\
          CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
          # 0002_drop_age.sql, with its line in the lockfile\n\
@@ -598,7 +600,7 @@ pub static EXAMPLES: &[Example] = &[
          -- lockgate: allow(drop-column) \"nothing names it since 1.4\"\nALTER TABLE users DROP COLUMN age;",
     ),
     example(
-        "unknown-test",
+        Code::UnknownTest,
         "# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
          # ../tests/migrations/0001_create_user.rs\npub async fn before(db: &mut Db) -> TestResult {\n    \
          db.expect_no_table(\"users\").await\n}\n\npub async fn after(db: &mut Db) -> TestResult {\n    \
@@ -609,14 +611,14 @@ pub static EXAMPLES: &[Example] = &[
          db.expect_table(\"users\").await\n}",
     ),
     example(
-        "unlocked",
+        Code::Unlocked,
         "# 0001_create_users.sql, as it was released\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
          # 0002_create_tags.sql\nCREATE TABLE tags (id BIGINT PRIMARY KEY);",
         "# 0001_create_users.sql, as it was released\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
          # 0002_create_tags.sql, with its line in the lockfile\nCREATE TABLE tags (id BIGINT PRIMARY KEY);",
     ),
     example(
-        "unsupported-alter",
+        Code::UnsupportedAlter,
         "# migrations.toml\ndialects = [\"sqlite\"]\n# 0001_create_users.sql, as it was released\n\
          CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(20), age INTEGER);\n\
          # 0002_add_email.sql, with its line in the lockfile\nALTER TABLE users ADD COLUMN email TEXT UNIQUE;",
@@ -626,42 +628,42 @@ pub static EXAMPLES: &[Example] = &[
          CREATE UNIQUE INDEX users_email ON users (email);",
     ),
     example(
-        "unterminated-body",
+        Code::UnterminatedBody,
         "# migrations.toml\ndialects = [\"sqlite\"]\n# 0001_touch.sql\nCREATE TRIGGER touch AFTER INSERT ON users BEGIN\n    \
          UPDATE users SET name = name;",
         "# migrations.toml\ndialects = [\"sqlite\"]\n# 0001_touch.sql\nCREATE TRIGGER touch AFTER INSERT ON users BEGIN\n    \
          UPDATE users SET name = name;\nEND;",
     ),
     example(
-        "unterminated-comment",
+        Code::UnterminatedComment,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY); /* for the login",
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE users (id BIGINT PRIMARY KEY); /* for the login */",
     ),
     example(
-        "unterminated-copy-data",
+        Code::UnterminatedCopyData,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_fill_users.sql\nCOPY users (id, name) FROM stdin;\n1\tada",
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_fill_users.sql\nINSERT INTO users (id, name) VALUES (1, \
          'ada');",
     ),
     example(
-        "unterminated-dollar-quote",
+        Code::UnterminatedDollarQuote,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_note.sql\nDO $note$ BEGIN RAISE NOTICE 'hello'; END $Note$;",
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_note.sql\nDO $note$ BEGIN RAISE NOTICE 'hello'; END $note$;",
     ),
     example(
-        "unterminated-name",
+        Code::UnterminatedName,
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE \"users (id BIGINT PRIMARY \
          KEY);",
         "# migrations.toml\ndialects = [\"postgres\"]\n# 0001_create_users.sql\nCREATE TABLE \"users\" (id BIGINT PRIMARY \
          KEY);",
     ),
     example(
-        "unterminated-string",
+        Code::UnterminatedString,
         "# 0001_add_ada.sql\nINSERT INTO users (name) VALUES ('ada);",
         "# 0001_add_ada.sql\nINSERT INTO users (name) VALUES ('ada');",
     ),
     example(
-        "vanished-draft",
+        Code::VanishedDraft,
         "# 0001_create_users.sql, with its line in the lockfile\nCREATE TABLE users (id BIGINT PRIMARY KEY);\n\
          # 0001_create_users.sql, which is gone",
         "# 0001_create_users.sql, with its line in the lockfile\nCREATE TABLE users (id BIGINT PRIMARY KEY);",

@@ -9,9 +9,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::model::Folder;
-use super::{policy, read, rule};
+use super::{policy, read};
 use crate::sql::LintLevel;
-use crate::{Diagnostic, Severity};
+use crate::{Code, Diagnostic};
 
 /// The manifest of a package.
 pub(super) const MANIFEST: &str = "Cargo.toml";
@@ -100,11 +100,7 @@ pub(super) fn check(folder: &Folder, backends: Dialects) -> Option<Diagnostic> {
     if is_checked || backends.iter().count() < 2 {
         return None;
     }
-    let severity = match folder.policy.level(rule::UNDECLARED, LintLevel::Warn) {
-        LintLevel::Deny => Severity::Error,
-        LintLevel::Warn => Severity::Warning,
-        LintLevel::Allow => return None,
-    };
+    let severity = folder.policy.severity(Code::UndeclaredDialects, LintLevel::Warn)?;
     let policy = folder.show(policy::FILE);
     let products: Vec<&str> = backends.iter().map(Dialect::product).collect();
     let message = format!(
@@ -123,7 +119,7 @@ pub(super) fn check(folder: &Folder, backends: Dialects) -> Option<Diagnostic> {
         alone.join(" or "),
         line(&each)
     );
-    Some(Diagnostic { severity, ..Diagnostic::error("undeclared-dialects", policy, message).help(help) })
+    Some(Diagnostic { severity, ..Diagnostic::error(Code::UndeclaredDialects, policy, message).help(help) })
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use super::freeze::Unknown;
 use super::model::{Folder, Migration, Script};
 use super::name::Kind;
 use super::order;
-use crate::Diagnostic;
 use crate::diagnostic::shell_word;
 use crate::lockfile::{FILE, Line, LineState, Lockfile};
+use crate::{Code, Diagnostic};
 
 /// Reports every difference between a folder and its lockfile; `text` is the lockfile's text.
 pub fn compare(folder: &Folder, lockfile: &Lockfile, text: &str) -> Vec<Diagnostic> {
@@ -63,7 +63,7 @@ impl Comparison<'_> {
             let file = folder.show(&script.path);
             let file = shell_word(&file);
             folder
-                .error("edited", script, message)
+                .error(Code::Edited, script, message)
                 .help(format!(
                     "undo the edit (`git checkout HEAD -- {file}` does, unless it is committed), and write a new \
                      migration: `cargo xtask new-migration \"what it changes\"`"
@@ -93,7 +93,7 @@ impl Comparison<'_> {
             (Some(_), None) => {
                 let message = format!("`{}` was released with a down script, which is gone", migration.id);
                 self.diagnostics.push(
-                    self.at_line(Diagnostic::error("deleted", lockfile, message), line)
+                    self.at_line(Diagnostic::error(Code::Deleted, lockfile, message), line)
                         .help(format!("bring `{}.down.sql` back from version control", migration.id)),
                 );
             }
@@ -104,7 +104,7 @@ impl Comparison<'_> {
                 );
                 self.diagnostics.push(
                     folder
-                        .error("unlocked", script, message)
+                        .error(Code::Unlocked, script, message)
                         .help("run `cargo xtask freeze` to release it too, or delete the file"),
                 );
             }
@@ -122,7 +122,7 @@ impl Comparison<'_> {
             (true, Some(now)) => {
                 let message =
                     format!("`{}` was renamed after its release: the lockfile records it as `{}`", now.id, line.id);
-                let error = self.folder.error("renamed", &now.up, message).help(format!(
+                let error = self.folder.error(Code::Renamed, &now.up, message).help(format!(
                     "give it its name back: `{}{}`",
                     line.id,
                     now.up.kind.suffix()
@@ -131,17 +131,17 @@ impl Comparison<'_> {
                 return;
             }
             (true, None) => {
-                Diagnostic::error("deleted", lockfile, format!("`{}` was deleted after its release", line.id))
+                Diagnostic::error(Code::Deleted, lockfile, format!("`{}` was deleted after its release", line.id))
                     .help("restore it from version control: existing databases have it, and new ones need it")
             }
             (false, Some(now)) => {
                 let message = format!("the lockfile has a draft `{}`, which the folder calls `{}`", line.id, now.id);
-                Diagnostic::error("unlocked", lockfile, message)
+                Diagnostic::error(Code::Unlocked, lockfile, message)
                     .help("run `cargo xtask check --write` to write the new name")
             }
             (false, None) => {
                 let message = format!("the lockfile has a draft `{}`, but the folder has no such file", line.id);
-                Diagnostic::error("vanished-draft", lockfile, message)
+                Diagnostic::error(Code::VanishedDraft, lockfile, message)
                     .help("run `cargo xtask check --write` to drop the line, or bring the file back")
             }
         };
@@ -154,7 +154,7 @@ impl Comparison<'_> {
         let message = format!("`{}` is not in the lockfile `{lockfile}`", migration.id);
         self.diagnostics.push(
             self.folder
-                .error("unlocked", &migration.up, message)
+                .error(Code::Unlocked, &migration.up, message)
                 .help("run `cargo xtask check --write` to add it as a draft"),
         );
     }

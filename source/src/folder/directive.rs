@@ -7,8 +7,8 @@ use std::time::Duration;
 use lockgate_core::limit::{self, Limit, LimitError};
 
 use super::rule as rules;
-use crate::Diagnostic;
 use crate::sql::{self, suggest};
+use crate::{Code, Diagnostic};
 
 /// A row of the table of directives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +94,7 @@ pub struct Directives {
     /// `irreversible` and its reason
     pub irreversible: Option<(String, Range<usize>)>,
     /// Each `allow`: rule and reason
-    pub allow: Vec<(String, String)>,
+    pub allow: Vec<(Code, String)>,
     /// `lock-timeout`
     pub lock_timeout: Option<Duration>,
     /// `statement-timeout`
@@ -186,7 +186,7 @@ impl Reader<'_> {
             let message =
                 "`-- no-transaction` has no effect here: as in sqlx, it has one only at the very beginning of the file";
             self.diagnostics.push(
-                Diagnostic::warning("misplaced-directive", self.file, message)
+                Diagnostic::warning(Code::MisplacedDirective, self.file, message)
                     .at(self.text, start..end, "")
                     .help("write `-- lockgate: no-transaction`, which may stand anywhere in the head"),
             );
@@ -207,7 +207,7 @@ impl Reader<'_> {
                 if DIRECTIVES.iter().any(|directive| directive.name == word) {
                     let example = format!("{} {PREFIX} {rest}", self.comment.marker());
                     self.error(
-                        "bad-directive",
+                        Code::BadDirective,
                         at..at + word.len(),
                         "a directive has a colon before its name".to_owned(),
                         "",
@@ -236,7 +236,7 @@ impl Reader<'_> {
             } else {
                 format!("there is no directive `{name}`")
             };
-            self.error("unknown-directive", at..at + name.len(), message, "").help.push(help);
+            self.error(Code::UnknownDirective, at..at + name.len(), message, "").help.push(help);
             return;
         };
         let value = argument.trim_start();
@@ -247,14 +247,14 @@ impl Reader<'_> {
             Err(reason) => {
                 let range = if value.is_empty() { whole } else { value_at..value_at + value.len() };
                 let help = format!("write it like `{} {PREFIX} {}`", self.comment.marker(), directive.example);
-                self.error("bad-directive", range, format!("`{name}` {reason}"), "").help.push(help);
+                self.error(Code::BadDirective, range, format!("`{name}` {reason}"), "").help.push(help);
                 return;
             }
         };
         let key = (directive.name, rule);
         if self.seen.contains(&key) {
             let shown = if key.1.is_empty() { name.to_owned() } else { format!("{name}({})", key.1) };
-            self.error("repeated-directive", whole, format!("`{shown}` stands here twice"), "again")
+            self.error(Code::RepeatedDirective, whole, format!("`{shown}` stands here twice"), "again")
                 .help
                 .push("delete one of them".to_owned());
         }
@@ -282,12 +282,14 @@ impl Reader<'_> {
                     return Err("needs the name of a rule, such as `drop-column`".to_owned());
                 }
                 let reason = quoted(reason.trim_start())?;
-                if let Err((message, help)) = rules::known(rule) {
-                    let at = range.start + self.text[range.clone()].find('(').map_or(0, |open| open + 1);
-                    let at = at + self.text[at..range.end].find(rule).unwrap_or(0);
-                    self.error("unknown-rule", at..at + rule.len(), message, "unknown").help.push(help);
+                match rules::of_script(rule) {
+                    Ok(code) => self.found.allow.push((code, reason)),
+                    Err((message, help)) => {
+                        let at = range.start + self.text[range.clone()].find('(').map_or(0, |open| open + 1);
+                        let at = at + self.text[at..range.end].find(rule).unwrap_or(0);
+                        self.error(Code::UnknownRule, at..at + rule.len(), message, "unknown").help.push(help);
+                    }
                 }
-                self.found.allow.push((rule.to_owned(), reason));
                 return Ok(rule.to_owned());
             }
             Argument::Duration => {
@@ -327,14 +329,19 @@ impl Reader<'_> {
             if before.ends_with(self.comment.marker()) {
                 let line_end = self.text[at..].find('\n').map_or(self.text.len(), |length| at + length);
                 let end = at + self.text[at..line_end].trim_end().len();
-                self.error("misplaced-directive", at..end, "this directive has no effect here".to_owned(), "too late")
-                    .help
-                    .push("move it to the head of the file, above everything that is not a comment".to_owned());
+                self.error(
+                    Code::MisplacedDirective,
+                    at..end,
+                    "this directive has no effect here".to_owned(),
+                    "too late",
+                )
+                .help
+                .push("move it to the head of the file, above everything that is not a comment".to_owned());
             }
         }
     }
 
-    fn error(&mut self, code: &'static str, range: Range<usize>, message: String, label: &str) -> &mut Diagnostic {
+    fn error(&mut self, code: Code, range: Range<usize>, message: String, label: &str) -> &mut Diagnostic {
         self.diagnostics.push(Diagnostic::error(code, self.file, message).at(self.text, range, label));
         self.diagnostics.last_mut().expect("one was just pushed")
     }
@@ -403,7 +410,7 @@ mod tests {
         assert_eq!(found.statement_timeout, Some(Duration::from_secs(600)));
         assert_eq!(found.role.as_deref(), Some("App Owner"));
         assert!(found.foreign_keys_off.is_some());
-        assert_eq!(found.allow, [("rename".to_owned(), "x".to_owned()), ("drop-table".to_owned(), "y".to_owned())]);
+        assert_eq!(found.allow, [(Code::Rename, "x".to_owned()), (Code::DropTable, "y".to_owned())]);
         assert_eq!(found.irreversible.map(|(reason, _)| reason).as_deref(), Some("gone"));
         assert_eq!(found.no_transaction, None);
     }

@@ -9,7 +9,7 @@ use super::script::{ReadScript, product};
 use crate::sql::LintLevel;
 use crate::sql::check::{self, Fact, Finding, big_stack};
 use crate::sql::looks_like_mysql;
-use crate::{Diagnostic, Severity};
+use crate::{Code, Diagnostic};
 
 /// Checks the scripts of a folder with the grammars of its dialects. Released scripts were checked before
 /// their release and are not parsed again.
@@ -126,18 +126,15 @@ fn undeclared(
 
 fn diagnostic(folder: &Folder, script: &Script, finding: Finding, dialects: Dialects) -> Option<Diagnostic> {
     let (rule, default) = finding.fact.rule();
-    if script.allow.iter().any(|(allowed, _)| allowed == rule) {
+    let code = Code::of_sql(rule);
+    if script.allow.iter().any(|(allowed, _)| *allowed == code) {
         return None;
     }
     let declared = folder.policy.dialects.is_some();
     // A misspelt first word is an error in every dialect.
     let is_misspelt = matches!(finding.fact, Fact::NoStatement { .. }) && finding.repair.is_some();
     let default = if declared || is_misspelt { default } else { LintLevel::Warn };
-    let severity = match folder.policy.level(rule, default) {
-        LintLevel::Deny => Severity::Error,
-        LintLevel::Warn => Severity::Warning,
-        LintLevel::Allow => return None,
-    };
+    let severity = folder.policy.severity(code, default)?;
     let policy = folder.show(super::policy::FILE);
     let take = if dialects.iter().count() > 1 { "do" } else { "does" };
     let (label, help) = match &finding.fact {
@@ -165,7 +162,7 @@ fn diagnostic(folder: &Folder, script: &Script, finding: Finding, dialects: Dial
         ),
     };
     let (file, message) = (folder.show(&script.path), finding.fact.to_string());
-    let diagnostic = Diagnostic { severity, ..Diagnostic::error(rule, file, message) };
+    let diagnostic = Diagnostic { severity, ..Diagnostic::error(code, file, message) };
     let diagnostic = diagnostic.at(&script.text, finding.range, label);
     Some(match finding.repair {
         Some(repair) => diagnostic.help(repair),

@@ -11,7 +11,7 @@ use super::script::ReadScript;
 use crate::sql::LintLevel;
 use crate::sql::lint::{self, Finding, LintInput, SqlFile};
 use crate::sql::looks_like_mysql;
-use crate::{Diagnostic, Severity};
+use crate::{Code, Diagnostic, Severity};
 
 /// Lints the drafts of a folder. Released scripts were linted before their release.
 pub(super) fn check(folder: &Folder, files: &[(Name, ReadScript)]) -> Vec<Diagnostic> {
@@ -47,36 +47,30 @@ fn check_database(folder: &Folder, files: &[(Name, ReadScript)], database: Optio
     if folder.policy.dialects.is_none() && found.iter().any(is_of_rows) && input.files.iter().any(looks_like_mysql) {
         found.retain(|finding| !is_of_rows(finding));
     }
-    let mut reported: Vec<(&'static str, usize, Diagnostic)> = Vec::new();
-    for finding in found {
-        let (rule, file) = (finding.rule, finding.file);
-        reported.extend(diagnostic(folder, scripts[file].1, finding).map(|diagnostic| (rule, file, diagnostic)));
-    }
-    limit_per_rule(reported)
+    limit_per_rule(found.into_iter().filter_map(|finding| diagnostic(folder, scripts[finding.file].1, finding)))
 }
 
 /// Keeps the first warnings of each rule in a script, and says in the last one how many more there are.
-fn limit_per_rule(reported: Vec<(&'static str, usize, Diagnostic)>) -> Vec<Diagnostic> {
+fn limit_per_rule(reported: impl Iterator<Item = Diagnostic>) -> Vec<Diagnostic> {
     const SHOWN_MAX: usize = 3;
-    let mut shown: Vec<(&'static str, usize, Diagnostic)> = Vec::with_capacity(reported.len());
-    let mut more: BTreeMap<(usize, &'static str), (usize, usize)> = BTreeMap::new();
-    for (rule, file, diagnostic) in reported {
-        let (count, last) = more.entry((file, rule)).or_default();
+    let mut shown: Vec<Diagnostic> = Vec::new();
+    // For each file and rule: how many were found, how many of them are hidden, and the last that is shown.
+    let mut rules: BTreeMap<(String, Code), (usize, usize, usize)> = BTreeMap::new();
+    for diagnostic in reported {
+        let (count, hidden, last) = rules.entry((diagnostic.file.clone(), diagnostic.code)).or_default();
         if diagnostic.severity == Severity::Error || *count < SHOWN_MAX {
             *last = shown.len();
-            shown.push((rule, file, diagnostic));
+            shown.push(diagnostic);
+        } else {
+            *hidden += 1;
         }
         *count += 1;
     }
-    for ((file, rule), (count, last)) in more {
-        let here = shown.iter().filter(|(known, of, _)| (*known, *of) == (rule, file)).count();
-        if count > here {
-            let more = count - here;
-            let are = if more == 1 { "is" } else { "are" };
-            shown[last].2.help.insert(0, format!("there {are} {more} more of this kind in the file"));
-        }
+    for (_, hidden, last) in rules.into_values().filter(|(_, hidden, _)| *hidden > 0) {
+        let are = if hidden == 1 { "is" } else { "are" };
+        shown[last].help.insert(0, format!("there {are} {hidden} more of this kind in the file"));
     }
-    shown.into_iter().map(|(_, _, diagnostic)| diagnostic).collect()
+    shown
 }
 
 fn is_of_rows(finding: &Finding) -> bool {
@@ -108,7 +102,8 @@ fn sql_file<'a>(folder: &Folder, name: &'a Name, read: &'a ReadScript, is_draft:
 
 fn diagnostic(folder: &Folder, read: &ReadScript, finding: Finding) -> Option<Diagnostic> {
     let script = &read.script;
-    if script.allow.iter().any(|(allowed, _)| allowed == finding.rule) {
+    let code = Code::of_sql(finding.rule);
+    if script.allow.iter().any(|(allowed, _)| *allowed == code) {
         return None;
     }
     let rule = lint::find(finding.rule).expect("each finding is of a rule of the table");
@@ -121,13 +116,8 @@ fn diagnostic(folder: &Folder, read: &ReadScript, finding: Finding) -> Option<Di
         LintLevel::Deny if folder.policy.dialects.is_none() => LintLevel::Warn,
         level => level,
     };
-    let severity = match folder.policy.level(rule.name, default) {
-        LintLevel::Deny => Severity::Error,
-        LintLevel::Warn => Severity::Warning,
-        LintLevel::Allow => return None,
-    };
-    let diagnostic =
-        Diagnostic { severity, ..Diagnostic::error(rule.name, folder.show(&script.path), finding.message) };
+    let severity = folder.policy.severity(code, default)?;
+    let diagnostic = Diagnostic { severity, ..Diagnostic::error(code, folder.show(&script.path), finding.message) };
     let mut diagnostic = diagnostic.at(&script.text, finding.range, "");
     diagnostic.help = finding.help;
     if folder.lockfile.is_none() {

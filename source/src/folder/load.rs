@@ -12,7 +12,7 @@ use super::policy::{self, Need, Numbering, Policy};
 use super::{backends, freeze, grammar, lint, name, order, proposed, read, script, section, test};
 use crate::lockfile;
 use crate::sql::touch::{Catalogue, touches_after};
-use crate::{Diagnostic, diagnostic};
+use crate::{Code, Diagnostic, diagnostic};
 
 /// Reads a folder. `directory` is its absolute path; `shown` is its path in messages (`migrations`).
 ///
@@ -157,7 +157,7 @@ fn load_any(directory: &Path, shown: &str, tests: Tests, policy: Policy, backend
 
     if let (Some(lockfile), Some(text)) = (folder.lockfile.take(), &lockfile_text) {
         freeze::mark(&lockfile, &mut folder.migrations);
-        if diagnostics.iter().any(|diagnostic| diagnostic.code == "merge-conflict") {
+        if diagnostics.iter().any(|diagnostic| diagnostic.code == Code::MergeConflict) {
             // After an unfinished merge the files decide which drafts exist.
             folder.lockfile = Some(freeze::with_drafts(&folder, Some(&lockfile)));
         } else {
@@ -171,7 +171,7 @@ fn load_any(directory: &Path, shown: &str, tests: Tests, policy: Policy, backend
         diagnostics.extend(missing_tests(&folder));
     }
     // A file that another tool would divide has its down script inside it.
-    diagnostics.retain(|diagnostic| diagnostic.code != "missing-down" || !divided.contains(&diagnostic.file));
+    diagnostics.retain(|diagnostic| diagnostic.code != Code::MissingDown || !divided.contains(&diagnostic.file));
     diagnostic::sort(&mut diagnostics);
     Loaded { folder, diagnostics }
 }
@@ -201,7 +201,7 @@ pub fn load_embedded(
     let backends = if asked_for == Dialects::NONE { built } else { asked_for };
     let mut loaded = load_for(&folder, &shown, Tests { directory, shown: shown_tests }, backends);
     let name = written.trim().trim_end_matches('/').rsplit(['/', '\\']).next().unwrap_or_default();
-    if let Some(missing) = loaded.diagnostics.iter_mut().find(|found| found.code == "no-such-folder")
+    if let Some(missing) = loaded.diagnostics.iter_mut().find(|found| found.code == Code::NoSuchFolder)
         && let Some(path) = read::above(crate_directory, name)
     {
         missing.help.insert(0, format!("there is `{path}`: if that is meant, write `embed_migrations!({path:?})`"));
@@ -272,7 +272,7 @@ fn missing_tests(folder: &Folder) -> Vec<Diagnostic> {
             let test = folder.shown_test(migration.id.key());
             let message = format!("`{}` has no test: there is no `{test}`", migration.id);
             folder
-                .error("missing-test", &migration.up, message)
+                .error(Code::MissingTest, &migration.up, message)
                 .help(format!(
                     "type `cargo xtask new-test {}`: it writes one that fails until it is filled in",
                     migration.id.word()

@@ -11,7 +11,7 @@ use super::read;
 use crate::id::Id;
 use crate::lockfile::Lockfile;
 use crate::sql::suggest;
-use crate::{Diagnostic, Severity};
+use crate::{Code, Diagnostic, Severity};
 
 /// A folder and every problem in it.
 #[derive(Debug)]
@@ -132,7 +132,7 @@ pub struct Script {
     /// The options that its directives set.
     pub options: ScriptOptions,
     /// The lints that its `allow` directives silence, with the reasons.
-    pub allow: Vec<(String, String)>,
+    pub allow: Vec<(Code, String)>,
 }
 
 impl Folder {
@@ -142,7 +142,7 @@ impl Folder {
     }
 
     /// Creates an error about a file of a migration, pointing at its first statement.
-    pub(crate) fn error(&self, code: &'static str, script: &Script, message: impl Into<String>) -> Diagnostic {
+    pub(crate) fn error(&self, code: Code, script: &Script, message: impl Into<String>) -> Diagnostic {
         script.point(Diagnostic::error(code, self.show(&script.path), message))
     }
 

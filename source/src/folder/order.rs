@@ -10,7 +10,7 @@ use super::read::join;
 use super::script::ReadScript;
 use crate::diagnostic::shell_word;
 use crate::time::is_time;
-use crate::{Diagnostic, Policy, Severity};
+use crate::{Code, Diagnostic, Policy, Severity};
 
 type File = (Name, ReadScript);
 
@@ -50,7 +50,7 @@ struct Grouper<'a> {
 }
 
 impl Grouper<'_> {
-    fn error(&self, code: &'static str, script: &Script, message: String) -> Diagnostic {
+    fn error(&self, code: Code, script: &Script, message: String) -> Diagnostic {
         script.point(Diagnostic::error(code, join(self.shown, &script.path), message))
     }
 
@@ -79,7 +79,7 @@ impl Grouper<'_> {
         let mut diagnostics = Vec::new();
         for (name, read) in std::mem::take(&mut self.alone) {
             let message = format!("`{}` has a down script but no up script, so it is never run", name.id);
-            let mut diagnostic = self.error("down-without-up", &read.script, message);
+            let mut diagnostic = self.error(Code::DownWithoutUp, &read.script, message);
             if down == Need::Optional {
                 diagnostic.severity = Severity::Warning;
             }
@@ -107,7 +107,7 @@ impl Grouper<'_> {
                 "delete one of the two".to_owned()
             };
             let message = format!("`{}` exists twice: as `{a}` and as `{b}`", name.id);
-            self.diagnostics.push(self.error("duplicate", &read.script, message).help(help));
+            self.diagnostics.push(self.error(Code::Duplicate, &read.script, message).help(help));
         }
         distinct
     }
@@ -123,19 +123,19 @@ impl Grouper<'_> {
         if down_name.id != name.id {
             let message = format!("{} is named differently in `{up_file}` and `{down_file}`", place_of(name));
             self.diagnostics.push(
-                self.error("mismatched-names", &down.script, message)
+                self.error(Code::MismatchedNames, &down.script, message)
                     .help(format!("rename this file to `{}.down.sql`", name.id)),
             );
         } else if name.kind == Kind::OneWay {
             // sqlx runs and reverts such a pair, so this is only a warning about the misleading name.
             let message = format!("`{up_file}` is named like a one-way script, but `{down_file}` reverts it");
-            let mut diagnostic = self.error("mismatched-names", &up.script, message);
+            let mut diagnostic = self.error(Code::MismatchedNames, &up.script, message);
             diagnostic.severity = Severity::Warning;
             self.diagnostics.push(diagnostic.help(format!("rename this file to `{}.up.sql`", name.id)));
         } else if name.kind == Kind::Rust {
             let message = format!("`{up_file}` is a Rust step, and `{down_file}` is no part of it");
             self.diagnostics.push(
-                self.error("duplicate", &down.script, message)
+                self.error(Code::Duplicate, &down.script, message)
                     .help("write the down script as `pub async fn down` in the Rust file"),
             );
         }
@@ -187,7 +187,7 @@ fn duplicates(folder: &Folder) -> Vec<Diagnostic> {
             None => format!("version {}", first.id.version()),
         };
         let message = format!("{place} exists twice: `{a}` and `{b}`");
-        let error = folder.error("duplicate", &moves.up, message);
+        let error = folder.error(Code::Duplicate, &moves.up, message);
         let stem =
             |migration: &Migration| migration.id.rsplit_once('_').map(|(stem, end)| (stem.to_owned(), end.to_owned()));
         diagnostics.push(match (stem(first), stem(second)) {
@@ -217,7 +217,7 @@ fn gaps(folder: &Folder, first: i64) -> Vec<Diagnostic> {
         let version = migration.version().get();
         if version < first {
             let message = format!("`{}` has the number {version}: a sequence begins at {first}", migration.id);
-            diagnostics.push(folder.error("bad-version", &migration.up, message).help(renumber(migration)));
+            diagnostics.push(folder.error(Code::BadVersion, &migration.up, message).help(renumber(migration)));
         } else if version > expected {
             let missing = match version - 1 {
                 last if last == expected => format!("version {expected} is missing"),
@@ -229,7 +229,7 @@ fn gaps(folder: &Folder, first: i64) -> Vec<Diagnostic> {
             };
             let numbering = folder.policy.numbering.as_str();
             diagnostics.push(
-                folder.error("gap", &migration.up, format!("{missing}: {follows}")).help(renumber(migration)).help(
+                folder.error(Code::Gap, &migration.up, format!("{missing}: {follows}")).help(renumber(migration)).help(
                     format!(
                         "or say `numbering = \"any\"` instead of \"{numbering}\" in `{}`",
                         folder.show(policy::FILE)
@@ -256,7 +256,7 @@ fn widths(folder: &Folder) -> Vec<Diagnostic> {
     let odd = folder.migrations.iter().filter(|migration| digits(migration).len() != 5);
     odd.map(|migration| {
         let message = format!("`{}` does not have the five digits of an ordinal", migration.id);
-        folder.error("bad-version", &migration.up, message).help(format!(
+        folder.error(Code::BadVersion, &migration.up, message).help(format!(
             "name it `{:05}-{}`",
             migration.version().get(),
             migration.name()
@@ -270,7 +270,7 @@ fn timestamps(folder: &Folder) -> Vec<Diagnostic> {
     let odd = folder.migrations.iter().filter(|migration| !is_time(digits(migration)));
     odd.map(|migration| {
         let message = format!("`{}` does not have a time as its version: 14 digits, YYYYMMDDhhmmss", migration.id);
-        folder.error("bad-version", &migration.up, message).help(renumber_time(folder, migration))
+        folder.error(Code::BadVersion, &migration.up, message).help(renumber_time(folder, migration))
     })
     .collect()
 }
@@ -301,7 +301,7 @@ fn misordered(folder: &Folder) -> Vec<Diagnostic> {
     late.map(|(migration, newest)| {
         let message = format!("`{}` is a draft and sorts before `{}`, which is released", migration.id, newest.id);
         folder
-            .error("misordered", &migration.up, message)
+            .error(Code::Misordered, &migration.up, message)
             .help(format!("run `cargo xtask renumber {}`", shell_word(&migration.id)))
     })
     .collect()
@@ -317,13 +317,13 @@ fn downs(folder: &Folder) -> Vec<Diagnostic> {
                 let message = format!("`{}` is marked irreversible, but has a down script in `{down}`", migration.id);
                 diagnostics.push(
                     folder
-                        .error("irreversible-down", &migration.up, message)
+                        .error(Code::IrreversibleDown, &migration.up, message)
                         .help("delete the directive, or delete the down script"),
                 );
             }
             (None, None) if folder.policy.down == Need::Required => {
                 let message = format!("`{}` has no down script", migration.id);
-                let error = folder.error("missing-down", &migration.up, message);
+                let error = folder.error(Code::MissingDown, &migration.up, message);
                 diagnostics.push(match migration.up.kind {
                     Kind::Rust => error
                         .help("add `pub async fn down`, or mark it `// lockgate: irreversible \"why\"`"),

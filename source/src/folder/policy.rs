@@ -9,8 +9,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::rule;
-use crate::Diagnostic;
 use crate::sql::{LintLevel, Release, suggest};
+use crate::{Code, Diagnostic, Severity};
 
 /// The name of the policy file.
 pub const FILE: &str = "migrations.toml";
@@ -29,7 +29,7 @@ pub struct Policy {
     /// Whether each migration needs a test file.
     pub tests: Need,
     /// The level of each lint that the policy names.
-    pub lints: BTreeMap<String, LintLevel>,
+    pub lints: BTreeMap<Code, LintLevel>,
 }
 
 impl Default for Policy {
@@ -51,9 +51,14 @@ impl Policy {
         self.dialects.unwrap_or(Dialects::ALL)
     }
 
-    /// Returns the level of a rule; `default` if the policy sets none.
-    pub fn level(&self, rule: &str, default: LintLevel) -> LintLevel {
-        self.lints.get(rule).copied().unwrap_or(default)
+    /// Returns the severity of what a rule finds, or `None` if the rule is allowed; `default` is its level if the
+    /// policy sets none.
+    pub(super) fn severity(&self, rule: Code, default: LintLevel) -> Option<Severity> {
+        match self.lints.get(&rule).copied().unwrap_or(default) {
+            LintLevel::Deny => Some(Severity::Error),
+            LintLevel::Warn => Some(Severity::Warning),
+            LintLevel::Allow => None,
+        }
     }
 }
 
@@ -190,7 +195,7 @@ pub fn parse(text: &str, file: &str) -> (Policy, Vec<Diagnostic>) {
     if let Some(error) = errors.iter().min_by_key(|error| error.span().map_or(0, |range| range.start)) {
         let range = error.span().unwrap_or(0..0);
         reader.diagnostics.push(
-            Diagnostic::error("bad-policy", file, format!("the policy is not TOML: {}", error.message()))
+            Diagnostic::error(Code::BadPolicy, file, format!("the policy is not TOML: {}", error.message()))
                 .at(text, range, "")
                 .help("a line is `key = \"word\"`, for example `down = \"required\"`"),
         );
@@ -243,7 +248,7 @@ impl Reader<'_> {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => format!("the keys are {}", list(KEYS.map(|key| key.name))),
                 };
-                self.error("unknown-key", key.span(), format!("there is no key `{unknown}`"), "unknown", help);
+                self.error(Code::UnknownKey, key.span(), format!("there is no key `{unknown}`"), "unknown", help);
             }
         }
     }
@@ -252,7 +257,7 @@ impl Reader<'_> {
         let example = "write a list of one or more of \"postgres\", \"sqlite\", \"mysql\"";
         let Some(array) = value.get_ref().as_array().filter(|array| !array.is_empty()) else {
             return self.error(
-                "bad-value",
+                Code::BadValue,
                 value.span(),
                 "`dialects` names no dialect".to_owned(),
                 "",
@@ -268,9 +273,11 @@ impl Reader<'_> {
                         Some(meant) => format!("did you mean \"{meant}\"?"),
                         None => error.to_string(),
                     };
-                    self.error("bad-value", item.span(), format!("there is no dialect {word:?}"), "unknown", help);
+                    self.error(Code::BadValue, item.span(), format!("there is no dialect {word:?}"), "unknown", help);
                 }
-                None => self.error("bad-value", item.span(), "a dialect is a text".to_owned(), "", example.to_owned()),
+                None => {
+                    self.error(Code::BadValue, item.span(), "a dialect is a text".to_owned(), "", example.to_owned())
+                }
             }
         }
         self.policy.dialects = Some(dialects).filter(|dialects| *dialects != Dialects::NONE);
@@ -283,7 +290,7 @@ impl Reader<'_> {
                 self.release = Some(value.span());
             }
             _ => self.error(
-                "bad-value",
+                Code::BadValue,
                 value.span(),
                 "`postgres` is the release of the servers, by its major number".to_owned(),
                 "",
@@ -298,7 +305,7 @@ impl Reader<'_> {
         if !self.policy.dialects.is_some_and(|dialects| dialects.contains(Dialect::Postgres)) {
             let message = "`postgres` names a release, but `dialects` does not name PostgreSQL".to_owned();
             let help = "name it in `dialects` too: `dialects = [\"postgres\"]`".to_owned();
-            self.error("bad-value", range, message, "", help);
+            self.error(Code::BadValue, range, message, "", help);
         }
     }
 
@@ -311,17 +318,16 @@ impl Reader<'_> {
     fn lints(&mut self, value: &Spanned<DeValue<'_>>) {
         let Some(table) = value.get_ref().as_table() else {
             let help = "write `[lint]` on a line of its own, and below it `rule = \"deny\"`".to_owned();
-            return self.error("bad-value", value.span(), "`lint` is a table".to_owned(), "", help);
+            return self.error(Code::BadValue, value.span(), "`lint` is a table".to_owned(), "", help);
         };
         for (rule, level) in in_order(table) {
-            if let Err((message, help)) = rule::known(rule.get_ref())
-                && ![rule::UNDECLARED, rule::FOREIGN_TRANSACTION].contains(&rule.get_ref().as_ref())
-            {
-                self.error("unknown-rule", rule.span(), message, "unknown", help);
-                continue;
-            }
-            if let Some(level) = self.word(rule.get_ref(), level, &LintLevel::WORDS) {
-                self.policy.lints.insert(rule.get_ref().to_string(), level);
+            match rule::of_policy(rule.get_ref()) {
+                Ok(code) => {
+                    if let Some(level) = self.word(rule.get_ref(), level, &LintLevel::WORDS) {
+                        self.policy.lints.insert(code, level);
+                    }
+                }
+                Err((message, help)) => self.error(Code::UnknownRule, rule.span(), message, "unknown", help),
             }
         }
     }
@@ -344,11 +350,11 @@ impl Reader<'_> {
                 choice,
             ),
         };
-        self.error("bad-value", value.span(), message, "", help);
+        self.error(Code::BadValue, value.span(), message, "", help);
         None
     }
 
-    fn error(&mut self, code: &'static str, range: Range<usize>, message: String, label: &str, help: String) {
+    fn error(&mut self, code: Code, range: Range<usize>, message: String, label: &str, help: String) {
         self.diagnostics.push(Diagnostic::error(code, self.file, message).at(self.text, range, label).help(help));
     }
 }
@@ -404,8 +410,8 @@ rename = \"allow\"
         assert_eq!(policy.postgres, Some(Release::new(15)));
         assert_eq!(policy.numbering, Numbering::Sequence);
         assert_eq!((policy.down, policy.tests), (Need::Required, Need::Required));
-        assert_eq!(policy.lints["drop-column"], LintLevel::Deny);
-        assert_eq!(policy.lints["rename"], LintLevel::Allow);
+        assert_eq!(policy.lints[&Code::DropColumn], LintLevel::Deny);
+        assert_eq!(policy.lints[&Code::Rename], LintLevel::Allow);
     }
 
     #[test]

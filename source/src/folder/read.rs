@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::Diagnostic;
+use crate::{Code, Diagnostic};
 
 /// A file of the folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,11 +35,11 @@ pub(crate) fn list(folder: &Path, shown: &str) -> Listing {
             listing.files.sort_by(|a, b| a.path.cmp(&b.path));
         }
         Ok(_) => listing.diagnostics.push(
-            Diagnostic::error("not-a-folder", shown, format!("`{shown}` is a file, not a folder of migrations"))
+            Diagnostic::error(Code::NotAFolder, shown, format!("`{shown}` is a file, not a folder of migrations"))
                 .help("name the folder that the file is in"),
         ),
         Err(error) if error.kind() == io::ErrorKind::NotFound => listing.diagnostics.push(
-            Diagnostic::error("no-such-folder", shown, format!("there is no folder `{shown}`"))
+            Diagnostic::error(Code::NoSuchFolder, shown, format!("there is no folder `{shown}`"))
                 .help("run `cargo xtask init` to create it, or create it by hand: an empty folder is a set without migrations")
                 .help("the path is relative to the `Cargo.toml` of the crate that embeds it"),
         ),
@@ -62,7 +62,7 @@ fn walk(directory: &Path, prefix: &str, shown: &str, above: &mut Vec<PathBuf>, l
             if !lossy.starts_with('.') {
                 listing.diagnostics.push(
                     Diagnostic::error(
-                        "bad-name",
+                        Code::BadName,
                         join(&shown_directory, &lossy),
                         format!("the name of `{lossy}` is not UTF-8"),
                     )
@@ -84,7 +84,7 @@ fn walk(directory: &Path, prefix: &str, shown: &str, above: &mut Vec<PathBuf>, l
                 if above.contains(&real) || fs::canonicalize(directory).is_ok_and(|here| here.starts_with(&real)) {
                     listing.diagnostics.push(
                         Diagnostic::error(
-                            "unreadable",
+                            Code::Unreadable,
                             join(shown, &path),
                             "this link points to a folder that contains it",
                         )
@@ -99,7 +99,7 @@ fn walk(directory: &Path, prefix: &str, shown: &str, above: &mut Vec<PathBuf>, l
             Ok(kind) if kind.is_file() => listing.files.push(FolderFile { path, absolute }),
             Ok(_) => listing.diagnostics.push(
                 Diagnostic::error(
-                    "unknown-file",
+                    Code::UnknownFile,
                     join(shown, &path),
                     format!("`{name}` is neither a file nor a folder"),
                 )
@@ -123,7 +123,7 @@ pub(crate) fn text(absolute: &Path, shown: &str) -> Result<String, Box<Diagnosti
         } else {
             format!("the file is not UTF-8: byte {:#04x} in line {line}", bytes[good])
         };
-        Box::new(Diagnostic::error("not-utf8", shown, message).help("save it as UTF-8"))
+        Box::new(Diagnostic::error(Code::NotUtf8, shown, message).help("save it as UTF-8"))
     })
 }
 
@@ -152,7 +152,7 @@ fn unreadable(shown: &str, what: &str, error: &io::Error) -> Diagnostic {
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         kind => kind.to_string(),
     };
-    Diagnostic::error("unreadable", shown, format!("the {what} cannot be read: {reason}"))
+    Diagnostic::error(Code::Unreadable, shown, format!("the {what} cannot be read: {reason}"))
         .help("make it readable, or delete it")
 }
 

@@ -1,20 +1,14 @@
 //! The rules that a policy and `allow` can name.
 
-use crate::diagnostic::catalogue;
+use crate::Code;
 use crate::sql::{lint, suggest};
 
-/// The rule about a folder that does not say which of several databases it is for.
-pub(crate) const UNDECLARED: &str = "undeclared-dialects";
-
-/// The rule about scripts that ask another tool for no transaction.
-pub(crate) const FOREIGN_TRANSACTION: &str = "foreign-transaction";
-
-/// Checks whether a rule exists. Otherwise returns the message and the help.
-pub(super) fn known(name: &str) -> Result<(), (String, String)> {
+/// Returns the code of a rule that `allow` can name. Otherwise returns the message and the help.
+pub(super) fn of_script(name: &str) -> Result<Code, (String, String)> {
     if lint::names().any(|known| known == name) {
-        return Ok(());
+        return Ok(Code::of_sql(name));
     }
-    if catalogue::find(name).is_some() {
+    if name.parse::<Code>().is_ok() {
         let message = format!("`{name}` is no lint: it cannot be silenced");
         return Err((message, "delete this, and put right what it says".to_owned()));
     }
@@ -27,4 +21,12 @@ pub(super) fn known(name: &str) -> Result<(), (String, String)> {
         }
     };
     Err((format!("there is no rule `{name}`"), help))
+}
+
+/// Returns the code of a rule that a policy can name: those of scripts, and two about the folder.
+pub(super) fn of_policy(name: &str) -> Result<Code, (String, String)> {
+    match name.parse() {
+        Ok(code @ (Code::UndeclaredDialects | Code::ForeignTransaction)) => Ok(code),
+        _ => of_script(name),
+    }
 }

@@ -18,7 +18,7 @@ use crate::lockfile::LineState;
 use crate::sql::Release;
 use crate::sql::lint::{enums, raise};
 use crate::sql::{self, Problem};
-use crate::{Diagnostic, Policy};
+use crate::{Code, Diagnostic, Policy};
 
 /// A file that was read and not yet assigned to a migration.
 pub(super) struct ReadScript {
@@ -105,7 +105,7 @@ fn read(folder: &Folder, name: &Name, found: &FolderFile) -> (ReadScript, Vec<Di
         }
         clear = readable;
         diagnostics.extend(problems.into_iter().map(|problem| {
-            Diagnostic::error(problem.code, file.as_str(), problem.message)
+            Diagnostic::error(Code::of_sql(problem.code), file.as_str(), problem.message)
                 .at(text, problem.range, "")
                 .help(problem.help)
         }));
@@ -143,7 +143,7 @@ fn state(folder: &Folder, name: &Name, now: Option<Checksum>) -> ScriptState {
 fn contradictions(kind: Kind, directives: &Directives, text: &str, file: &str) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     let mut error = |range: &Range<usize>, message: &str, help: &str| {
-        diagnostics.push(Diagnostic::error("bad-directive", file, message).at(text, range.clone(), "").help(help));
+        diagnostics.push(Diagnostic::error(Code::BadDirective, file, message).at(text, range.clone(), "").help(help));
     };
     if let (Kind::Down, Some((_, range))) = (kind, &directives.irreversible) {
         error(range, "a down script cannot be marked irreversible", "delete this line, or the file");
@@ -237,16 +237,16 @@ impl StatementChecker<'_> {
             }
             let message = format!("this line is for a command-line client, and {} refuses it", product(dialects));
             diagnostics.push(
-                self.error("client-command", statement, &message)
+                self.error(Code::ClientCommand, statement, &message)
                     .help("delete it: Lockgate finds the end of a compound statement without it"),
             );
         }
         for (statement, _) in self.flagged(StatementFlags::COPY_OUT) {
             let error = if statement.data.is_some() {
-                self.error("copy-out", statement, "this `COPY` reads data, but says `stdout`")
+                self.error(Code::CopyOut, statement, "this `COPY` reads data, but says `stdout`")
                     .help("write `FROM stdin`")
             } else {
-                self.error("copy-out", statement, "nothing reads what this `COPY` writes to `stdout`")
+                self.error(Code::CopyOut, statement, "nothing reads what this `COPY` writes to `stdout`")
                     .help("delete it: the output of a migration is not shown")
             };
             diagnostics.push(error);
@@ -255,7 +255,7 @@ impl StatementChecker<'_> {
             let copies = self.flagged(StatementFlags::COPY_DATA).into_iter().map(|(statement, _)| statement);
             let told = StatementFlags::CLIENT_ONLY.union(StatementFlags::COPY_OUT);
             for statement in copies.filter(|statement| statement.flags.bits() & told.bits() == 0) {
-                let error = self.error("copy-data", statement, "only PostgreSQL reads the data lines of COPY");
+                let error = self.error(Code::CopyData, statement, "only PostgreSQL reads the data lines of COPY");
                 diagnostics.push(self.for_postgres(error, "write the rows as INSERT statements"));
             }
         }
@@ -281,7 +281,7 @@ impl StatementChecker<'_> {
             let message = format!(
                 "PostgreSQL {release} does not run this statement inside a transaction: PostgreSQL 12 is the first that does"
             );
-            self.alone(self.error("outside-transaction", statement, &message))
+            self.alone(self.error(Code::OutsideTransaction, statement, &message))
         };
         statements.map(refused).collect()
     }
@@ -312,7 +312,7 @@ impl StatementChecker<'_> {
             return None;
         }
         let message = format!("`{word}` is a command of psql, and the server does not understand it");
-        let error = self.error("psql-line", statement, &message);
+        let error = self.error(Code::PsqlLine, statement, &message);
         Some(match word {
             _ if key => self.for_postgres(error, "delete it"),
             "\\copy" => error.help("write `COPY … FROM stdin;`, which also reads the lines below it"),
@@ -323,7 +323,7 @@ impl StatementChecker<'_> {
     fn outside(&self, statement: &Statement, dialects: Dialects) -> Diagnostic {
         let verb = if dialects.iter().count() > 1 { "do" } else { "does" };
         let message = format!("{} {verb} not run this statement inside a transaction", product(dialects));
-        let error = self.error("outside-transaction", statement, &message);
+        let error = self.error(Code::OutsideTransaction, statement, &message);
         let words = words(self.text, &statement.range);
         let bare = |word: &String| word.trim_matches(['\'', '"', '`']).to_owned();
         let pragma = words.get(1).map(|word| bare(word).rsplit('.').next().unwrap_or_default().to_owned());
@@ -361,7 +361,7 @@ impl StatementChecker<'_> {
             let message = format!(
                 "`{word}` is not allowed here: the script runs inside a transaction that Lockgate begins and commits"
             );
-            self.error("transaction-control", statement, &message)
+            self.error(Code::TransactionControl, statement, &message)
         };
         if let [(first, _), (last, _)] = found.as_slice()
             && self.is_whole(first, last)
@@ -422,7 +422,7 @@ impl StatementChecker<'_> {
         self.readings.iter().any(|reading| reading.statements.iter().any(inside))
     }
 
-    fn error(&self, code: &'static str, statement: &Statement, message: &str) -> Diagnostic {
+    fn error(&self, code: Code, statement: &Statement, message: &str) -> Diagnostic {
         Diagnostic::error(code, self.file, message).at(self.text, statement.range.clone(), "")
     }
 }

@@ -8,11 +8,10 @@ use lockgate_core::Dialects;
 use super::model::{Folder, ScriptState};
 use super::name::{CONVERT, Kind, Name};
 use super::read::{self, FolderFile};
-use super::rule::FOREIGN_TRANSACTION;
 use super::script::ReadScript;
 use crate::sql;
 use crate::sql::LintLevel;
-use crate::{Diagnostic, Severity};
+use crate::{Code, Diagnostic, Severity};
 
 /// Whether a section applies or reverts a migration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -303,12 +302,12 @@ pub(super) fn check_transactions(
     others: &[Diagnostic],
 ) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
-    let Some(severity) = severity(folder) else { return diagnostics };
+    let Some(severity) = folder.policy.severity(Code::ForeignTransaction, LintLevel::Warn) else { return diagnostics };
     for (name, read) in files {
         let (script, shown) = (&read.script, folder.show(&read.script.path));
         let is_told = |other: &Diagnostic| {
             other.file == shown
-                && matches!(other.code, "outside-transaction" | "foreign-section" | "transaction-control")
+                && matches!(other.code, Code::OutsideTransaction | Code::ForeignSection | Code::TransactionControl)
         };
         if name.kind == Kind::Rust
             || !script.options.transactional
@@ -327,7 +326,7 @@ pub(super) fn check_transactions(
             "this script runs in a transaction: `{}` is {whose} way to ask for none, and only a comment here",
             &text[range.clone()]
         );
-        let warning = Diagnostic { severity, ..Diagnostic::error("foreign-transaction", shown, message) };
+        let warning = Diagnostic { severity, ..Diagnostic::error(Code::ForeignTransaction, shown, message) };
         diagnostics.push(
             warning
                 .at(text, range, "")
@@ -336,14 +335,6 @@ pub(super) fn check_transactions(
         );
     }
     diagnostics
-}
-
-fn severity(folder: &Folder) -> Option<Severity> {
-    match folder.policy.level(FOREIGN_TRANSACTION, LintLevel::Warn) {
-        LintLevel::Deny => Some(Severity::Error),
-        LintLevel::Warn => Some(Severity::Warning),
-        LintLevel::Allow => None,
-    }
 }
 
 /// The script for which another tool keeps its settings in this file, where they ask for no transaction and nothing else:
@@ -410,7 +401,7 @@ fn diagnostic(
         "{whose} {direction} section would run as part of the {own} script: `{}` is only a comment here",
         &text[marker.clone()]
     );
-    let error = Diagnostic::error("foreign-section", folder.show(&read.script.path), message).at(text, marker, "");
+    let error = Diagnostic::error(Code::ForeignSection, folder.show(&read.script.path), message).at(text, marker, "");
     let line = |at: usize| text[..at].matches('\n').count() + 1;
     let body = text[section.body.clone()].trim_end();
     let (first, last) = (line(section.body.start), line(section.body.start + body.len()));

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use proc_macro2::{TokenStream, TokenTree};
 
-use crate::Diagnostic;
+use crate::{Code, Diagnostic};
 
 /// The functions that a Rust step has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(super) fn scan(text: &str, file: &str) -> (Functions, Vec<Diagnostic>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let Ok(tokens) = TokenStream::from_str(text) else {
         let error =
-            Diagnostic::error("bad-rust", file, "the file is not Rust: a quotation mark or bracket has no partner")
+            Diagnostic::error(Code::BadRust, file, "the file is not Rust: a quotation mark or bracket has no partner")
                 .help(format!("run `rustfmt {file}`: its message says where"));
         return (Functions { up: true, down: false }, vec![error]);
     };
@@ -39,9 +39,12 @@ pub(super) fn scan(text: &str, file: &str) -> (Functions, Vec<Diagnostic>) {
         if !is_public {
             let wanted = format!("pub async fn {name}");
             let place = text.find(&format!("fn {name}")).map(|at| at..at + 3 + name.len());
-            let error =
-                Diagnostic::error("bad-step", file, format!("the function `{name}` of a Rust step is not `{wanted}`"))
-                    .help(format!("write `{wanted}(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult`"));
+            let error = Diagnostic::error(
+                Code::BadStep,
+                file,
+                format!("the function `{name}` of a Rust step is not `{wanted}`"),
+            )
+            .help(format!("write `{wanted}(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult`"));
             diagnostics.push(match place {
                 Some(range) => error.at(text, range, ""),
                 None => error,
@@ -51,7 +54,7 @@ pub(super) fn scan(text: &str, file: &str) -> (Functions, Vec<Diagnostic>) {
     if !functions.up {
         diagnostics.push(
             Diagnostic::error(
-                "missing-up",
+                Code::MissingUp,
                 file,
                 "a Rust step has a function `up`, and there is none at the top level",
             )

@@ -11,8 +11,8 @@ use proc_macro2::{TokenStream, TokenTree};
 
 use super::policy::Numbering;
 use super::{Folder, Migration, read};
-use crate::Diagnostic;
 use crate::sql::{self, suggest};
+use crate::{Code, Diagnostic};
 
 /// The test of one migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,7 +173,7 @@ impl Folder {
         let shown = read::join(&self.tests.shown, name);
         let Some(id) = id else {
             let endings: Vec<String> = ENDINGS.iter().map(|(ending, _)| format!("`{ending}`")).collect();
-            return Diagnostic::error("unknown-test", shown, format!("`{name}` has an ending that no test has"))
+            return Diagnostic::error(Code::UnknownTest, shown, format!("`{name}` has an ending that no test has"))
                 .help(format!("the endings are {}", endings.join(", ")));
         };
         let ids = || self.migrations.iter().map(|migration| migration.id.key());
@@ -183,7 +183,7 @@ impl Folder {
             |a: &str| (digits > 0 && a.starts_with(&id[..=digits.min(id.len() - 1)])) || a.ends_with(&id[digits..]);
         let near = suggest::nearest(id, ids()).or_else(|| ids().find(|known| id.len() > digits && same(known)));
         let error =
-            Diagnostic::error("unknown-test", shown, format!("there is no migration `{id}` for the test `{name}`"));
+            Diagnostic::error(Code::UnknownTest, shown, format!("there is no migration `{id}` for the test `{name}`"));
         match near {
             Some(near) => error.help(format!("rename it to `{near}{}`", &name[id.len()..])),
             None => error.help(format!("delete it, or add the migration to `{}`", self.shown)),
@@ -201,7 +201,7 @@ impl Folder {
         if let Some(rust) = parts.get(&Part::Rust) {
             if let Some(other) = parts.values().find(|name| *name != rust) {
                 let message = format!("`{id}` has a test in Rust, `{rust}`, and one in SQL, `{other}`");
-                let error = Diagnostic::error("duplicate-test", shown(other), message);
+                let error = Diagnostic::error(Code::DuplicateTest, shown(other), message);
                 diagnostics.push(error.help("put all of it into one of the two, and delete the other"));
             }
             let file = self.tests.directory.join(rust);
@@ -216,7 +216,7 @@ impl Folder {
                 let there = parts.values().next().copied().unwrap_or_default();
                 let missing = shown(&format!("{id}.{ending}.sql"));
                 let error = Diagnostic::error(
-                    "incomplete-test",
+                    Code::IncompleteTest,
                     shown(there),
                     format!("the test of `{id}` is only a part: there is no `{missing}`"),
                 );
@@ -250,7 +250,7 @@ impl Folder {
         for dialect in dialects.iter() {
             let split = sql::split(dialect, &text);
             for problem in split.problems {
-                let told = Diagnostic::error(problem.code, shown.as_str(), problem.message)
+                let told = Diagnostic::error(Code::of_sql(problem.code), shown.as_str(), problem.message)
                     .at(&text, problem.range, "")
                     .help(problem.help);
                 if !problems.contains(&told) {
@@ -266,7 +266,7 @@ impl Folder {
         }
         problems.extend(intended(&text, &shown, intents));
         if part != Part::Fill && statements.iter().any(|(_, statements)| statements.is_empty()) {
-            let error = Diagnostic::error("incomplete-test", shown.as_str(), format!("`{name}` has no statement"));
+            let error = Diagnostic::error(Code::IncompleteTest, shown.as_str(), format!("`{name}` has no statement"));
             problems.push(error.help("write a statement that is true: `SELECT count(*) = 1 FROM users`"));
         }
         if problems.is_empty() { Ok(SqlSuite { file, shown, statements }) } else { Err(problems) }
@@ -293,7 +293,7 @@ fn intended(text: &str, shown: &str, intents: &mut Vec<(Intent, Vec<String>)>) -
         let (word, names) = said.split_once(char::is_whitespace).unwrap_or((said, ""));
         let names: Vec<String> =
             names.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
-        let problem = |message: String| Diagnostic::error("bad-test", shown, message).at(text, range.clone(), "");
+        let problem = |message: String| Diagnostic::error(Code::BadTest, shown, message).at(text, range.clone(), "");
         match Intent::ALL.into_iter().find(|intent| intent.word() == word) {
             Some(intent) if names.is_empty() => problems.push(
                 problem(format!("`{word}` names nothing"))
@@ -341,7 +341,7 @@ fn scan(text: &str, file: &str) -> (FolderFile, Vec<Diagnostic>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let Ok(tokens) = TokenStream::from_str(text) else {
         let error =
-            Diagnostic::error("bad-test", file, "the file is not Rust: a quotation mark or bracket has no partner")
+            Diagnostic::error(Code::BadTest, file, "the file is not Rust: a quotation mark or bracket has no partner")
                 .help(format!("run `rustfmt {file}`: its message says where"));
         return (FolderFile::default(), vec![error]);
     };
@@ -391,7 +391,7 @@ fn scan(text: &str, file: &str) -> (FolderFile, Vec<Diagnostic>) {
             }
             _ => continue,
         };
-        let error = Diagnostic::error("bad-test", file, message).help(help);
+        let error = Diagnostic::error(Code::BadTest, file, message).help(help);
         let words = format!("{keyword} {name}");
         diagnostics.push(match text.find(&words) {
             Some(at) => error.at(text, at..at + words.len(), ""),
@@ -406,7 +406,7 @@ fn scan(text: &str, file: &str) -> (FolderFile, Vec<Diagnostic>) {
                 "what is true after the migration and not before it"
             };
             diagnostics.push(
-                Diagnostic::error("incomplete-test", file, format!("the test has no function `{name}`: {what}"))
+                Diagnostic::error(Code::IncompleteTest, file, format!("the test has no function `{name}`: {what}"))
                     .help(format!("add `pub async fn {name}(db: &mut Db) -> TestResult {{ … }}`")),
             );
         }

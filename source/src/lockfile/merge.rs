@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use super::read::parse;
 use super::unite::{ConflictingFreeze, unite};
 use super::{Line, Lockfile};
-use crate::Diagnostic;
 use crate::id::Id;
+use crate::{Code, Diagnostic};
 
 /// Merges the lockfiles of two branches, given the text of both and of their common ancestor `base`. `file` is
 /// its path in messages.
@@ -42,7 +42,7 @@ pub fn merge(base: &str, ours: &str, theirs: &str, file: &str) -> Result<Lockfil
                 ours.sums(),
                 theirs.sums()
             );
-            Diagnostic::error("merge-conflict", file, message)
+            Diagnostic::error(Code::MergeConflict, file, message)
         };
         conflicts.into_iter().map(error).collect()
     })

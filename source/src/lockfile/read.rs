@@ -7,8 +7,8 @@ use lockgate_core::Checksum;
 
 use super::unite::{ConflictingFreeze, unite};
 use super::{Amendment, Format, HEAD, Line, LineState, Lockfile, chain};
-use crate::Diagnostic;
 use crate::id::Id;
+use crate::{Code, Diagnostic};
 
 /// Reads a lockfile; `file` is its path in messages. Returns `None` if the text is so broken that comparing
 /// it with the folder would only repeat the problem.
@@ -16,7 +16,7 @@ use crate::id::Id;
 /// After an unfinished merge the result has the lines of both branches, and there is an error
 /// `merge-conflict`.
 pub fn parse(text: &str, file: &str) -> (Option<Lockfile>, Vec<Diagnostic>) {
-    let error = |code: &'static str, range: &Range<usize>, message: String| {
+    let error = |code: Code, range: &Range<usize>, message: String| {
         Diagnostic::error(code, file, message).at(text, range.clone(), "")
     };
     let again = || format!("take `{file}` from version control again");
@@ -40,14 +40,14 @@ pub fn parse(text: &str, file: &str) -> (Option<Lockfile>, Vec<Diagnostic>) {
                         let message = format!(
                             "the lockfile has the format `{format}`; this release of Lockgate reads `v1` and `v2`"
                         );
-                        error("bad-lockfile", &range, message).help("build with a newer release of lockgate")
+                        error(Code::BadLockfile, &range, message).help("build with a newer release of lockgate")
                     }
                     Mistake::Head => {
-                        error("bad-lockfile", &range, "a lockfile begins with `lockgate-lock v1 chain=…`".to_owned())
+                        error(Code::BadLockfile, &range, "a lockfile begins with `lockgate-lock v1 chain=…`".to_owned())
                             .help(format!("{}, or delete it and run `cargo xtask check --write`", again()))
                     }
                     Mistake::Line(reason) => {
-                        error("bad-lockfile", &range, format!("this line cannot be read: {reason}")).help(again())
+                        error(Code::BadLockfile, &range, format!("this line cannot be read: {reason}")).help(again())
                     }
                 }
             })),
@@ -65,7 +65,7 @@ pub fn parse(text: &str, file: &str) -> (Option<Lockfile>, Vec<Diagnostic>) {
         Err(conflicts) => {
             let conflict = |ConflictingFreeze { ours, theirs, range }: ConflictingFreeze| {
                 let message = format!("`{}` is frozen with two texts: {} and {}", ours.id, ours.sums(), theirs.sums());
-                error("merge-conflict", &range, message).help(format!(
+                error(Code::MergeConflict, &range, message).help(format!(
                     "keep the line `frozen {}` of the text that databases have, delete the other one, and run `cargo \
                      xtask check --write`",
                     ours.id
@@ -86,7 +86,7 @@ pub fn parse(text: &str, file: &str) -> (Option<Lockfile>, Vec<Diagnostic>) {
         (None, _) => None,
     };
     if let Some((range, message)) = conflict {
-        let error = error("merge-conflict", range, message.to_owned());
+        let error = error(Code::MergeConflict, range, message.to_owned());
         if is_empty {
             let help =
                 format!("bring the lines of both branches back with `git checkout --merge {file}`, then {write}");
@@ -95,7 +95,7 @@ pub fn parse(text: &str, file: &str) -> (Option<Lockfile>, Vec<Diagnostic>) {
         return (Some(lockfile), vec![error.help(write)]);
     }
     if is_empty {
-        let empty = Diagnostic::error("bad-lockfile", file, "the lockfile is empty");
+        let empty = Diagnostic::error(Code::BadLockfile, file, "the lockfile is empty");
         return (None, vec![empty.help(format!("{}, or delete it and run `cargo xtask check --write`", again()))]);
     }
     let right = |head: &Head<'_>| head.chain == chain(head.format, content.iter().copied());
@@ -108,7 +108,7 @@ pub fn parse(text: &str, file: &str) -> (Option<Lockfile>, Vec<Diagnostic>) {
     let wrong = wrong.map(|what| {
         let range = heads.first().map_or(0..0, |head| head.range.clone());
         error(
-            "broken-chain",
+            Code::BrokenChain,
             &range,
             format!("the lines of the lockfile {what}: it was edited by hand, or a merge was resolved by hand"),
         )

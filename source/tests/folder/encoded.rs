@@ -291,6 +291,6 @@ fn what_is_new_in_one_database_is_nothing_to_another() {
     project.write("billing.00000001.0002.u.b.sql", "DROP TABLE users;\n");
     project.lock();
     let found = project.load().diagnostics;
-    let told: Vec<(&str, &str)> = found.iter().map(|found| (found.file.as_str(), found.code)).collect();
+    let told: Vec<(&str, &str)> = found.iter().map(|found| (found.file.as_str(), found.code.as_str())).collect();
     assert_eq!(told, [("migrations/billing.00000001.0002.u.b.sql", "drop-table")]);
 }

@@ -107,7 +107,7 @@ fn whatever_is_in_a_folder_can_be_loaded_and_shown() {
         let loaded = project.load();
         for diagnostic in &loaded.diagnostics {
             for style in [Color::Off, Color::On] {
-                assert!(diagnostic.render(style).contains(diagnostic.code));
+                assert!(diagnostic.render(style).contains(diagnostic.code.as_str()));
             }
         }
         if !loaded.has_errors() {

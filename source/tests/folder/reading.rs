@@ -1,6 +1,6 @@
 //! What is read: files, links, bytes that are no text, and everything that is not a migration.
 
-use lockgate_source::folder;
+use lockgate_source::{Code, folder};
 
 use crate::support::{Project, check, show};
 
@@ -71,7 +71,7 @@ fn every_problem_is_found_at_once() {
         ("x.sql", A),
         ("0003_c.rs", "fn x() {}"),
     ]);
-    let codes: Vec<&str> = project.load().diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
+    let codes: Vec<Code> = project.load().diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
     assert_eq!(
         codes,
         [

@@ -10,7 +10,6 @@ use super::change::{Action, Change};
 use super::cursor::{self, Cursor, Name};
 use super::schema_events::{SchemaEvent, SchemaEvents};
 use super::{Finding, LintInput, SqlFile, find};
-use crate::LintLevel;
 use crate::touch;
 
 /// What the drafts before a statement have created and not yet dropped.
@@ -187,7 +186,7 @@ impl Context<'_, '_> {
 
     /// Adds a finding at the rule's own level.
     pub(super) fn report(&mut self, rule: &'static str, range: Range<usize>, message: String, help: Vec<String>) {
-        let level = find(rule).map_or(LintLevel::Warn, |rule| rule.level);
+        let level = find(rule).expect("a rule reports with a name of the table").level;
         self.found.push(Finding { file: self.index, rule, level, range, message, help });
     }
 

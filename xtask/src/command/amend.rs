@@ -4,7 +4,7 @@
 use anstream::println;
 use lockgate_source::core::Checksum;
 use lockgate_source::folder::{self, Migration};
-use lockgate_source::{Loaded, Severity, lockfile};
+use lockgate_source::{Code, Loaded, Severity, lockfile};
 
 use super::check;
 use crate::changes::Changes;
@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
 }
 
 /// The codes of problems that an amendment solves.
-const SOLVED: [&str; 2] = ["edited", "unlocked"];
+const SOLVED: [Code; 2] = [Code::Edited, Code::Unlocked];
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let project = Project::find()?;

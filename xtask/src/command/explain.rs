@@ -5,7 +5,8 @@ use std::fmt::Write;
 use anstream::adapter::strip_str;
 use anstream::{eprintln, println};
 use anstyle::{Effects, Style};
-use lockgate_source::diagnostic::catalogue::{self, CODES, Entry, Finder};
+use lockgate_source::Code;
+use lockgate_source::diagnostic::catalogue::{self, Finder};
 use lockgate_source::diagnostic::example::File;
 use lockgate_source::folder::directive::{DIRECTIVES, Directive};
 use lockgate_source::policy::{self, KEYS, Key};
@@ -48,23 +49,23 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// Returns every page of this name.
 fn pages(name: &str) -> Vec<String> {
-    let code = catalogue::find(name).map(code);
+    let code = name.parse().ok().map(code);
     let directive = DIRECTIVES.iter().find(|directive| directive.name == name).map(directive);
     let key = KEYS.iter().find(|key| key.name == name).map(key);
     [code, directive, key].into_iter().flatten().collect()
 }
 
 /// Returns the page of a code as plain text.
-pub(super) fn plain(entry: &Entry) -> String {
-    strip_str(&code(entry)).to_string()
+pub(super) fn plain(of: Code) -> String {
+    strip_str(&code(of)).to_string()
 }
 
 /// Lists everything that has a page.
 fn list() -> String {
     let mut text = format!("{BOLD}codes{BOLD:#}\n");
-    let longest = CODES.iter().map(|entry| entry.code.len()).max().unwrap_or_default();
+    let longest = Code::ALL.iter().map(|code| code.as_str().len()).max().unwrap_or_default();
     let mut line = |name: &str, what: &str| writeln!(text, "  {name:longest$}  {what}").expect("a text grows");
-    CODES.iter().for_each(|entry| line(entry.code, entry.summary()));
+    Code::ALL.iter().for_each(|code| line(code.as_str(), code.summary()));
     text.push_str(&format!("\n{BOLD}directives, at the head of a script{BOLD:#}\n"));
     DIRECTIVES.iter().for_each(|directive| {
         writeln!(text, "  {:longest$}  -- lockgate: {}", directive.name, directive.example).expect("a text grows");
@@ -76,14 +77,13 @@ fn list() -> String {
     text
 }
 
-fn code(entry: &Entry) -> String {
-    let mut text =
-        format!("{BOLD}{}{BOLD:#}\n\n{}", entry.code, wrapped(&invocation::with_command_name(entry.explanation)));
-    if entry.finder == Finder::Check {
+fn code(code: Code) -> String {
+    let mut text = format!("{BOLD}{code}{BOLD:#}\n\n{}", wrapped(&invocation::with_command_name(code.explanation())));
+    if code.finder() == Finder::Check {
         let found = invocation::with_command_name("Found by `cargo xtask check`, and not by the compiler.");
         text.push_str(&format!("\n\n{found}"));
     }
-    if let Some(example) = entry.example() {
+    if let Some(example) = code.example() {
         shown(&mut text, "wrong", &example.wrong());
         shown(&mut text, "right", &example.right());
     }
@@ -155,8 +155,8 @@ mod tests {
 
     #[test]
     fn everything_in_the_tables_has_a_page() {
-        for entry in CODES {
-            assert_eq!(pages(entry.code).len(), 1, "{}", entry.code);
+        for code in Code::ALL {
+            assert_eq!(pages(code.as_str()).len(), 1, "{code}");
         }
         for name in DIRECTIVES.iter().map(|directive| directive.name).chain(KEYS.iter().map(|key| key.name)) {
             assert!(!pages(name).is_empty(), "{name}");

@@ -2,7 +2,7 @@
 
 use anstream::println;
 use lockgate_source::sql::lint;
-use lockgate_source::{Severity, folder, lockfile};
+use lockgate_source::{Code, Severity, folder, lockfile};
 
 use super::check;
 use crate::changes::Changes;
@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::project::{Package, Project};
 
 /// The codes of problems that writing the lockfile solves.
-const SOLVED: [&str; 3] = ["unlocked", "vanished-draft", "merge-conflict"];
+const SOLVED: [Code; 3] = [Code::Unlocked, Code::VanishedDraft, Code::MergeConflict];
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -38,7 +38,7 @@ fn freeze(package: &Package) -> Result<(), Failure> {
     // Migrations from before the lockfile cannot be edited any more, so their lints are only warnings.
     let is_first = loaded.folder.lockfile.as_ref().is_none_or(|lockfile| !lockfile.has_frozen());
     for diagnostic in
-        loaded.diagnostics.iter_mut().filter(|diagnostic| is_first && lint::find(diagnostic.code).is_some())
+        loaded.diagnostics.iter_mut().filter(|diagnostic| is_first && lint::find(diagnostic.code.as_str()).is_some())
     {
         diagnostic.severity = diagnostic.severity.max(Severity::Warning);
     }

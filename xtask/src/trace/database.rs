@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use lockgate_source::core::{StatementFlags, StatementKind, TableLock};
+use lockgate_source::{Code, Diagnostic};
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgErrorPosition, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
 
@@ -442,7 +443,7 @@ fn code<'a>(sql: Sql<'a>, index: usize) -> &'a str {
 impl<'a> Executed<'a> {
     fn of(sql: Sql<'a>, index: usize) -> Self {
         let range = sql.statements[index].range.clone();
-        let at = lockgate_source::Diagnostic::warning("trace", "", "").at(&sql.script.text, range, "");
+        let at = Diagnostic::warning(Code::Trace, "", "").at(&sql.script.text, range, "");
         let predicted = sql.touches.iter().filter(|touch| touch.statement == index).collect();
         // Count lines and columns as diagnostics do.
         Self { place: at.position().unwrap_or((1, 1)), empties: false, is_glimpse: false, predicted }

@@ -2,13 +2,13 @@
 
 use lockgate_source::core::{Dialect, StatementFlags, StatementKind};
 use lockgate_source::folder::{Folder, Migration, ScriptState};
-use lockgate_source::{Diagnostic, Severity};
+use lockgate_source::{Code, Diagnostic, Severity};
 
 use super::database::{Database, Refusal};
 use super::effect::Effect;
 use crate::scripts::{self, Sql};
 
-const CODE: &str = "trace";
+const CODE: Code = Code::Trace;
 
 /// The result of a trace.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ mod patch;
 mod plain;
 
 use super::policy::Numbering;
+use crate::Code;
 use crate::id::Id;
 
 pub use patch::bad_word;
@@ -48,7 +49,7 @@ pub struct Name {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadName {
     /// `bad-name` for an SQL or Rust file, `unknown-file` for anything else.
-    pub code: &'static str,
+    pub code: Code,
     /// What is wrong, as the rest of a sentence whose subject is the file.
     pub message: String,
     /// What to do about it.

@@ -4,6 +4,7 @@
 use lockgate_core::patch::Patch;
 
 use super::{BadName, Help, Kind, Name, ProposedName, clean, direction_word};
+use crate::Code;
 use crate::id::Id;
 
 /// The form of a name, without its ending.
@@ -15,13 +16,13 @@ const BYTES_MAX: usize = 63;
 pub(super) fn parse(id: &str, kind: Kind) -> Result<Name, Box<BadName>> {
     if let Some(message) = problem(id, kind) {
         let help = Help::Rename { origin: None, to: right(id, kind.suffix()) };
-        return Err(Box::new(BadName { code: "bad-name", message, help }));
+        return Err(Box::new(BadName { code: Code::BadName, message, help }));
     }
     match Patch::parse(id) {
         Some(patch) => Ok(Name { id: Id::of_patch(id, patch), kind }),
         // A name without a problem parses; if one did not, it should be an error and not a panic.
         None => Err(Box::new(BadName {
-            code: "bad-name",
+            code: Code::BadName,
             message: form(kind),
             help: Help::Text(format!("write it as `{FORM}`")),
         })),
@@ -169,6 +170,7 @@ fn padded(text: &str, digits: usize) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use crate::Code;
     use crate::folder::name::{Help, parse};
     use crate::folder::policy::Numbering;
 
@@ -339,7 +341,7 @@ mod tests {
         for (ending, meant) in [(".SQL", ".sql"), (".UP.SQL", ".up.sql"), (".Down.sql", ".down.sql"), (".Rs", ".rs")] {
             let file = format!("{name}{ending}");
             let bad = parse(&file, Numbering::Encoded).unwrap_err();
-            assert_eq!((bad.code, shown(&bad.help)), ("bad-name", format!("rename it to `{name}{meant}`")), "{file}");
+            assert_eq!((bad.code, shown(&bad.help)), (Code::BadName, format!("rename it to `{name}{meant}`")), "{file}");
         }
         for (ending, meant) in [(".sgl", ".sql"), (".up.sq", ".up.sql"), (".sql.up", ".up.sql"), (".upsql", ".up.sql")]
         {
@@ -347,7 +349,7 @@ mod tests {
             let bad = parse(&file, Numbering::Encoded).unwrap_err();
             assert_eq!(
                 (bad.code, shown(&bad.help)),
-                ("unknown-file", format!("rename it to `{name}{meant}`")),
+                (Code::UnknownFile, format!("rename it to `{name}{meant}`")),
                 "{file}"
             );
         }

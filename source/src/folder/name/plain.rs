@@ -4,6 +4,7 @@
 use lockgate_core::Version;
 
 use super::{BadName, CONVERT, Help, Kind, Name, ProposedName, clean, direction_word, patch, separator};
+use crate::Code;
 use crate::folder::policy::Numbering;
 use crate::id::Id;
 use crate::sql::suggest;
@@ -23,7 +24,7 @@ pub fn parse(file: &str, numbering: Numbering) -> Result<Name, Box<BadName>> {
     if numbering == Numbering::Encoded {
         return patch::parse(id, kind);
     }
-    let bad = |message: String, help: Help| Box::new(BadName { code: "bad-name", message, help });
+    let bad = |message: String, help: Help| Box::new(BadName { code: Code::BadName, message, help });
     let separator = separator(numbering);
     let digits = id.bytes().take_while(u8::is_ascii_digit).count();
     let Some(name) = id[digits..].strip_prefix(separator).filter(|_| digits > 0) else {
@@ -66,8 +67,7 @@ pub fn parse(file: &str, numbering: Numbering) -> Result<Name, Box<BadName>> {
 
 /// The error for a file that has none of the known endings, with what may have been meant.
 fn unknown(file: &str, numbering: Numbering) -> Box<BadName> {
-    let problem =
-        |code: &'static str, message: &str, help: Help| Box::new(BadName { code, message: message.to_owned(), help });
+    let problem = |code: Code, message: &str, help: Help| Box::new(BadName { code, message: message.to_owned(), help });
     let lower = file.to_lowercase();
     if [".sql", ".rs"].iter().any(|ending| lower.ends_with(ending)) {
         // Only the case of the ending is odd: how the rest is meant is known.
@@ -79,19 +79,19 @@ fn unknown(file: &str, numbering: Numbering) -> Box<BadName> {
             _ => stem.to_owned(),
         };
         let ending = &lower[lower.rfind('.').unwrap_or(0)..];
-        return problem("bad-name", "has an ending in capital letters", Help::rename(format!("{stem}{ending}")));
+        return problem(Code::BadName, "has an ending in capital letters", Help::rename(format!("{stem}{ending}")));
     }
     let left_over = ["~", ".bak", ".orig", ".rej", ".tmp", ".swp", ".swo", ".old", ".save"];
     if let Some(ending) = left_over.into_iter().find(|ending| lower.ends_with(ending)) {
         return problem(
-            "unknown-file",
+            Code::UnknownFile,
             "looks like a leftover from an editor or a merge",
             Help::Text(format!("delete it, or move it out of the folder: `{ending}` files are never migrations")),
         );
     }
     if let Some(meant) = suggest::nearest(file, ["migrations.toml", "migrations.lock"]) {
         return problem(
-            "unknown-file",
+            Code::UnknownFile,
             "is not a file that Lockgate knows",
             Help::Text(format!("did you mean `{meant}`?")),
         );
@@ -115,7 +115,7 @@ fn unknown(file: &str, numbering: Numbering) -> Box<BadName> {
         } else {
             name.help(numbering)
         };
-        return problem("unknown-file", "has an ending that no migration has", help);
+        return problem(Code::UnknownFile, "has an ending that no migration has", help);
     }
     let help = if ending.is_empty() {
         let name = match encoded {
@@ -126,7 +126,7 @@ fn unknown(file: &str, numbering: Numbering) -> Box<BadName> {
     } else {
         Help::text("move it out of the folder: only `.up.sql`, `.down.sql`, `.sql` and `.rs` files belong there")
     };
-    problem("unknown-file", "is not a migration, and no file is skipped silently", help)
+    problem(Code::UnknownFile, "is not a migration, and no file is skipped silently", help)
 }
 
 /// Returns where the ending of a patch begins, given its name in lower case: at the last dot, or at the dot

@@ -70,7 +70,7 @@ fn folder(checked: &Checked) -> Folder<'_> {
 fn problem(diagnostic: &Diagnostic) -> Problem<'_> {
     let (start, end) = (diagnostic.position(), diagnostic.end_position());
     Problem {
-        code: diagnostic.code,
+        code: diagnostic.code.as_str(),
         severity: word(diagnostic.severity),
         file: &diagnostic.file,
         line: start.map(|(line, _)| line),

@@ -9,7 +9,7 @@ use anstream::{eprintln, print, println};
 use lockgate_source::core::Dialect;
 use lockgate_source::folder::policy::Numbering;
 use lockgate_source::folder::{self, Folder, Loaded, Migration, Tests};
-use lockgate_source::{Color, Diagnostic, Policy, Severity, lockfile, scripts};
+use lockgate_source::{Code, Color, Diagnostic, Policy, Severity, lockfile, scripts};
 
 use crate::changes::Changes;
 use crate::failure::Failure;
@@ -247,7 +247,7 @@ pub(super) fn load_to_write(package: &Package) -> Result<Loaded, Failure> {
 
 /// Whether the lockfile still has merge conflicts.
 pub(super) fn is_unmerged(loaded: &Loaded) -> bool {
-    loaded.diagnostics.iter().any(|diagnostic| diagnostic.code == "merge-conflict")
+    loaded.diagnostics.iter().any(|diagnostic| diagnostic.code == Code::MergeConflict)
 }
 
 /// The message after such a lockfile was written.

@@ -1,7 +1,6 @@
 //! Writes the findings as SARIF 2.1.0, the interchange format of static analysis tools, for editors and code review.
 
-use lockgate_source::Diagnostic;
-use lockgate_source::diagnostic::catalogue::{CODES, Entry};
+use lockgate_source::{Code, Diagnostic};
 use serde_json::{Value, json};
 
 use super::{Checked, json::word, problems};
@@ -18,7 +17,7 @@ pub(super) fn document(all: &[Checked]) -> String {
                 "driver": {
                     "name": "Lockgate",
                     "semanticVersion": env!("CARGO_PKG_VERSION"),
-                    "rules": CODES.iter().map(rule).collect::<Vec<_>>(),
+                    "rules": Code::ALL.iter().copied().map(rule).collect::<Vec<_>>(),
                 },
             },
             "columnKind": "unicodeCodePoints",
@@ -31,12 +30,12 @@ pub(super) fn document(all: &[Checked]) -> String {
     serde_json::to_string_pretty(&document).expect("texts and numbers are JSON")
 }
 
-fn rule(entry: &Entry) -> Value {
+fn rule(code: Code) -> Value {
     json!({
-        "id": entry.code,
-        "shortDescription": { "text": format!("{}.", entry.summary()) },
-        "fullDescription": { "text": invocation::with_command_name(entry.explanation) },
-        "help": { "text": explain::plain(entry) },
+        "id": code.as_str(),
+        "shortDescription": { "text": format!("{}.", code.summary()) },
+        "fullDescription": { "text": invocation::with_command_name(code.explanation()) },
+        "help": { "text": explain::plain(code) },
     })
 }
 
@@ -48,16 +47,13 @@ fn result(diagnostic: &Diagnostic) -> Value {
         place["region"] =
             json!({ "startLine": line, "startColumn": column, "endLine": end_line, "endColumn": end_column });
     }
-    let mut result = json!({
-        "ruleId": diagnostic.code,
+    json!({
+        "ruleId": diagnostic.code.as_str(),
+        "ruleIndex": diagnostic.code as usize,
         "level": word(diagnostic.severity),
         "message": { "text": text },
         "locations": [{ "physicalLocation": place }],
-    });
-    if let Ok(index) = CODES.binary_search_by_key(&diagnostic.code, |entry| entry.code) {
-        result["ruleIndex"] = index.into();
-    }
-    result
+    })
 }
 
 /// Returns the location of a file. A file outside the workspace has an absolute path and no base.
