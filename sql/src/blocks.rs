@@ -33,11 +33,11 @@ enum Lead {
 enum Block {
     /// `BEGIN`, `IF`, `LOOP`, `WHILE`, `FOR`: ends with `END` where a statement could begin.
     Statements,
-    /// `REPEAT … UNTIL x END REPEAT`: an expression stands before its `END`.
+    /// `REPEAT … UNTIL x END REPEAT`, which has an expression before its `END`.
     Repeat,
     /// `CASE` as a statement.
     CaseStatement,
-    /// `CASE` within an expression: what follows its `THEN` is none.
+    /// `CASE` within an expression: no statement follows its `THEN`.
     CaseExpression,
 }
 
@@ -52,12 +52,12 @@ pub(super) struct Blocks {
     stack: Vec<Block>,
     /// The range of the word that opened the outermost open block.
     opener: Token,
-    /// The token before, and the one before that.
+    /// The last two tokens.
     last: Token,
     last_but_one: Token,
     /// SQLite: whether the last token was the `END` that closes the trigger.
     ended: bool,
-    /// MySQL: in `DECLARE … HANDLER FOR …`, whose statement follows without a mark.
+    /// MySQL: whether this is in `DECLARE … HANDLER FOR …`, after which a statement follows directly.
     handler: bool,
     parens: usize,
 }
@@ -161,8 +161,8 @@ impl Blocks {
                 self.depth = 1;
                 self.opener = token;
             }
-            // Each statement of the body ends with `;`, so an END behind one is the trigger's and
-            // any other is that of a CASE.
+            // Each statement of the body ends with `;`, so an END after a `;` ends the trigger, and any other END
+            // ends a CASE.
             Lead::Body => self.ended = is("end") && self.last.kind == Kind::Terminator,
             _ => {}
         }
@@ -227,7 +227,7 @@ impl Blocks {
             self.lead = Lead::Body;
             return;
         }
-        // RETURNS … CHARACTER SET is no statement.
+        // SET in RETURNS … CHARACTER SET does not begin a statement.
         let charset = lexer.is(self.last, "character") || lexer.is(self.last, "char");
         if VERBS.into_iter().any(is) || (is("set") && !charset) {
             self.lead = Lead::Plain;
@@ -239,7 +239,7 @@ impl Blocks {
         let is = |word| lexer.is(token, word);
         let Some(&innermost) = self.stack.last() else { return };
         if lexer.is(self.last, "end") {
-            // END IF, END CASE, …; and for REPEAT this word alone tells which END it was.
+            // END IF, END CASE and so on. For REPEAT, only this word says which block the END closes.
             if is("repeat") && innermost == Block::Repeat && self.parens == 0 {
                 self.close();
             }
@@ -258,7 +258,7 @@ impl Blocks {
         } else if is("handler") {
             self.handler = ["exit", "continue", "undo"].into_iter().any(|word| lexer.is(self.last, word));
         } else if let Some(block) = opens(lexer, token).filter(|_| starts) {
-            // DECLARE … HANDLER FOR is no loop.
+            // FOR in DECLARE … HANDLER FOR does not begin a loop.
             if !(self.handler && is("for")) {
                 self.handler = false;
                 self.stack.push(block);
@@ -268,7 +268,7 @@ impl Blocks {
         }
     }
 
-    /// Whether a statement may begin behind the last token.
+    /// Whether a statement may begin after the last token.
     fn starts_statement(&self, lexer: &Lexer<'_>, innermost: Block) -> bool {
         let after = |word| lexer.is(self.last, word);
         innermost != Block::CaseExpression
@@ -294,7 +294,7 @@ const VERBS: [&str; 16] = [
     "truncate", "rename", "grant", "revoke",
 ];
 
-/// The block that this word opens where a statement may begin.
+/// Returns the block that this word opens if a statement may begin there.
 fn opens(lexer: &Lexer<'_>, token: Token) -> Option<Block> {
     let is = |word| lexer.is(token, word);
     if ["begin", "if", "loop", "while", "for"].into_iter().any(is) {

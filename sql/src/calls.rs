@@ -43,7 +43,7 @@ pub(super) fn calls(lexer: &Lexer<'_>, before: Token, name: Token, last: Token) 
     if last.kind != Kind::Word || (name.start != last.start && !lexer.is(name, "pg_catalog")) {
         return true;
     }
-    // The search in a text is compiled into the standard library: this runs unoptimised inside the macro.
+    // The macro is not optimized, but the standard library's search in a text is.
     let word = format!(" {} ", text.to_ascii_lowercase());
     !LANGUAGE.contains(&word) && !HARMLESS.contains(&word)
 }

@@ -5,15 +5,15 @@ use std::ops::Range;
 use lockgate_core::{Dialect, StatementFlags, StatementKind};
 
 use super::lexer::Kind;
-use super::words::Words;
+use super::words::{CREATE_MODIFIERS, Words};
 
 /// Classifies the statements of one script, in order.
 #[derive(Debug)]
 pub(super) struct Script<'a> {
     dialect: Dialect,
     text: &'a str,
-    /// Whether an `ALTER SUBSCRIPTION … SET (slot_name = NONE)` went before: then dropping it needs
-    /// no replication slot, and can be done in a transaction.
+    /// Whether the script has said `ALTER SUBSCRIPTION … SET (slot_name = NONE)`. Dropping the subscription then needs
+    /// no replication slot, and can run in a transaction.
     slot_released: bool,
 }
 
@@ -22,8 +22,9 @@ impl<'a> Script<'a> {
         Self { dialect, text, slot_released: false }
     }
 
-    /// The kind and the flags of the statement in this range (without data of COPY behind it).
-    /// `set_config` says whether that word occurs in it, `calls` whether one is called that is not known to be harmless: [`super::calls`].
+    /// Returns the kind and the flags of the statement in this range, which excludes COPY data. `set_config` says whether
+    /// that word occurs in it, and `calls` whether it calls a function that is not known to be harmless:
+    /// [`super::calls`].
     pub(super) fn classify(
         &mut self,
         range: Range<usize>,
@@ -65,7 +66,7 @@ impl<'a> Script<'a> {
             StatementKind::Transaction => transaction(words),
             StatementKind::Session => {
                 if words.take("set") {
-                    // LOCAL is also what a setting of one's own may be called: `SET local.x = 1`.
+                    // A custom setting may be called `local` too: `SET local.x = 1`.
                     let local = words.take("local") && !words.is_byte(b'.') && !words.is_byte(b'=');
                     let own = local || words.is("transaction") || words.is("constraints");
                     return if own { StatementFlags::NONE } else { StatementFlags::SESSION_STATE };
@@ -131,19 +132,19 @@ fn runs_code(kind: StatementKind, calls: bool, at: &Words<'_>) -> bool {
         | StatementKind::Delete
         | StatementKind::Copy
         | StatementKind::AlterTable => calls,
-        // Of a default the server keeps the expression. What is selected is run.
+        // The server only stores the expression of a default, but it runs a query.
         StatementKind::CreateTable => {
             let mut words = at.clone();
             words.until(&["select", "execute"]);
             !words.ended() && (calls || at.clone().executes())
         }
         StatementKind::Other => at.is("execute") || (calls && at.is_any(&["merge", "explain", "declare"])),
-        // Where a server makes or refreshes what is stored, it takes back what the code sets.
+        // When the server creates or refreshes a stored object, it undoes the settings that the code changes.
         _ => false,
     }
 }
 
-/// BEGIN, COMMIT and their like, at the first word of the statement.
+/// Returns the flags of BEGIN, COMMIT and similar statements. `words` is at the first word of the statement.
 fn transaction(mut words: Words<'_>) -> StatementFlags {
     let control = StatementFlags::CONTROLS_TRANSACTION;
     if words.is("savepoint") || words.is("release") {
@@ -166,7 +167,7 @@ fn transaction(mut words: Words<'_>) -> StatementFlags {
     control
 }
 
-/// Settings of SQLite that end with the connection, and so outlive the script.
+/// Settings of SQLite that last as long as the connection, and so outlive the script.
 const SESSION_PRAGMAS: [&str; 37] = [
     "analysis_limit",
     "automatic_index",
@@ -221,7 +222,7 @@ fn sqlite(kind: StatementKind, at: &Words<'_>) -> StatementFlags {
                 name = words.clone();
                 words.next();
             }
-            // SQLite refuses this while a transaction holds the write lock.
+            // SQLite refuses a checkpoint while a transaction holds the write lock.
             if name.is_name("wal_checkpoint") {
                 return StatementFlags::OUTSIDE_TRANSACTION;
             }
@@ -324,13 +325,13 @@ impl Words<'_> {
         }
     }
 
-    /// Whether it changes what the session listens to, has prepared, loaded, or holds open.
+    /// Whether the statement changes what the session listens to, has prepared, has loaded, or holds open.
     fn begins_in_session(&self) -> bool {
         if self.is_any(&["listen", "unlisten", "prepare", "deallocate", "load", "close"]) {
             return true;
         }
         let mut words = self.clone();
-        // Behind it stands a query of any length: what is asked for stands before FOR.
+        // `WITH HOLD` comes before FOR. The query after FOR may be long.
         if words.take("declare") {
             while !words.ended() && !words.is("for") {
                 if words.take("with") && words.is("hold") {
@@ -342,7 +343,7 @@ impl Words<'_> {
         false
     }
 
-    /// Whether `AS EXECUTE` stands in it.
+    /// Whether the statement contains `AS EXECUTE`.
     fn executes(mut self) -> bool {
         while !self.ended() {
             if self.take("as") && self.is("execute") {
@@ -353,7 +354,7 @@ impl Words<'_> {
         false
     }
 
-    /// Whether CREATE makes what ends with the session, and not with its transaction.
+    /// Whether CREATE creates an object that lasts as long as the session, not only as long as its transaction.
     fn makes_temporary(&self) -> bool {
         let mut words = self.clone();
         words.next();
@@ -375,7 +376,7 @@ impl Words<'_> {
     /// Returns the kind of object after CREATE.
     fn created(mut self) -> StatementKind {
         let mut modified = false;
-        // A handful of words at most stands before the kind, and MySQL's DEFINER.
+        // Only a few words can come before the kind, and MySQL's DEFINER.
         for _ in 0..16 {
             if self.is("table") {
                 return StatementKind::CreateTable;
@@ -407,7 +408,7 @@ impl Words<'_> {
             } else if self.is("algorithm") {
                 self.next();
                 self.next();
-            } else if !self.is_any(&MODIFIERS) {
+            } else if !self.is_any(&CREATE_MODIFIERS) && !self.is_any(&OTHER_MODIFIERS) {
                 return StatementKind::CreateOther;
             }
             self.next();
@@ -423,7 +424,7 @@ impl Words<'_> {
         let mut depth = 0_usize;
         while !self.ended() {
             match self.token.kind {
-                // A SELECT in parentheses, as nothing else follows `)` so.
+                // Only a SELECT in parentheses can follow `)`.
                 Kind::Open if depth == 0 && closed => return StatementKind::Select,
                 Kind::Open => depth += 1,
                 Kind::Close => depth = depth.saturating_sub(1),
@@ -449,9 +450,9 @@ impl Words<'_> {
         StatementKind::Other
     }
 
-    /// ALTER TABLE … DETACH PARTITION name CONCURRENTLY.
+    /// Whether this is `ALTER TABLE … DETACH PARTITION name CONCURRENTLY`.
     fn detaches_concurrently(mut self) -> bool {
-        // It is the only action of its statement and stands behind the table's name.
+        // The action is the only one of its statement, right after the table's name.
         for _ in 0..12 {
             if self.take("detach") {
                 self.take("partition");
@@ -489,7 +490,7 @@ impl Words<'_> {
         self.is("concurrently") || concurrently.is_some_and(|value| !matches!(value, "false" | "off" | "0"))
     }
 
-    /// CREATE SUBSCRIPTION makes a replication slot, unless told not to.
+    /// Whether `CREATE SUBSCRIPTION` creates a replication slot, which it does unless an option says otherwise.
     fn creates_slot(self) -> bool {
         let off = |value: &str| matches!(value, "false" | "off" | "0");
         let connect = self.clone().option("connect");
@@ -497,7 +498,7 @@ impl Words<'_> {
         !connect.is_some_and(off) && !create.is_some_and(off)
     }
 
-    /// ALTER SUBSCRIPTION in the forms that fetch the list of tables at once.
+    /// Whether this is a form of `ALTER SUBSCRIPTION` that fetches the list of tables immediately.
     fn refreshes_subscription(mut self) -> bool {
         self.next();
         while self.is_byte(b'.') {
@@ -514,7 +515,7 @@ impl Words<'_> {
             && !self.option("refresh").is_some_and(|value| matches!(value, "false" | "off" | "0"))
     }
 
-    /// Whether a call of `set_config` changes more than the transaction.
+    /// Whether a call of `set_config` changes a setting beyond the transaction.
     fn sets_config(mut self) -> bool {
         while self.token.kind != Kind::End {
             if self.take("set_config") && self.token.kind == Kind::Open && !self.clone().says_local() {
@@ -527,8 +528,8 @@ impl Words<'_> {
         false
     }
 
-    /// Whether the third of the arguments that begin here is the word `true`. Does not look far:
-    /// what cannot be told cheaply counts as no.
+    /// Whether the third of the arguments that begin here is the word `true`. It reads only a few tokens, and
+    /// returns false if that is not enough.
     fn says_local(mut self) -> bool {
         let mut depth = 0_usize;
         let mut commas = 0;
@@ -553,7 +554,7 @@ impl Words<'_> {
         false
     }
 
-    /// Finds out from the words of a DO body what it does to the session and the transaction.
+    /// Returns the flags of a DO statement, by the words of its body.
     fn do_body(mut self) -> StatementFlags {
         while !self.ended() && self.token.kind != Kind::Text {
             self.next();
@@ -601,7 +602,7 @@ fn body_flags(mut words: Words<'_>) -> StatementFlags {
         if session {
             flags = flags.union(StatementFlags::SESSION_STATE);
         }
-        // plpgsql's own COMMIT works only where DO is not in a transaction.
+        // COMMIT in PL/pgSQL works only if DO does not run in a transaction.
         if starts && words.is_any(&["commit", "rollback"]) {
             flags = flags.union(StatementFlags::OUTSIDE_TRANSACTION);
         }
@@ -613,22 +614,12 @@ fn body_flags(mut words: Words<'_>) -> StatementFlags {
     flags
 }
 
-/// Words that may stand between CREATE and the kind of what is created.
-const MODIFIERS: [&str; 23] = [
-    "or",
-    "replace",
-    "temp",
-    "temporary",
-    "global",
-    "local",
-    "unlogged",
-    "unique",
+/// More words that may stand between CREATE and the kind of object: those of MySQL and SQLite, and the ones before a
+/// function.
+const OTHER_MODIFIERS: [&str; 12] = [
     "fulltext",
     "spatial",
     "virtual",
-    "materialized",
-    "recursive",
-    "constraint",
     "aggregate",
     "sql",
     "security",

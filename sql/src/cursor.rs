@@ -55,7 +55,7 @@ impl Written {
             self.schema.push_str(&self.last);
             self.schema.push('.');
         }
-        // What other quotes say, these say in every dialect that the rules know, and within a help's own marks.
+        // Double quotes mean the same in every dialect that the rules know, and do not end a help's backticks.
         self.last = if part.starts_with(['[', '`', '\'']) { quoted(&bare(part)) } else { part.to_owned() };
     }
 }
@@ -75,7 +75,7 @@ fn quoted_where_needed(name: &str) -> String {
     if plain && !name.starts_with(|c: char| c.is_ascii_digit()) { name.to_owned() } else { quoted(name) }
 }
 
-/// What is between the quotes of a name, and what has none in lower case.
+/// Returns a name without its quotes; a name that has none, in lower case.
 fn bare(name: &str) -> String {
     let mut chars = name.chars();
     let close = match chars.next() {
@@ -114,7 +114,7 @@ impl<'a> Cursor<'a> {
         Self { text, tokens }
     }
 
-    /// The piece of the text that these tokens are.
+    /// The text of these tokens.
     pub(crate) fn on(&self, tokens: &'a [Token]) -> Self {
         Self { tokens, ..*self }
     }
@@ -131,7 +131,7 @@ impl<'a> Cursor<'a> {
         self.tokens = self.tokens.get(1..).unwrap_or_default();
     }
 
-    /// From the first token to the last.
+    /// The byte range from the first token to the last.
     pub(crate) fn range(&self) -> Range<usize> {
         match self.tokens {
             [] => 0..0,
@@ -151,7 +151,7 @@ impl<'a> Cursor<'a> {
     pub(crate) fn is_any(&self, words: &[&str]) -> bool {
         let Some(token) = self.tokens.first().filter(|token| token.kind == Kind::Word) else { return false };
         let shown = &self.text.as_bytes()[token.start..token.end];
-        // Not optimised, a call costs more than a comparison.
+        // Without optimizations, a call costs more than a comparison.
         words.iter().any(|word| word.len() == shown.len() && word.as_bytes().eq_ignore_ascii_case(shown))
     }
 
@@ -159,7 +159,7 @@ impl<'a> Cursor<'a> {
         self.first().is_some_and(|token| token.kind == Kind::Other && self.shown(token) == mark)
     }
 
-    /// Goes behind what stands between CREATE and the noun, and says whether what is made is temporary.
+    /// Moves past the words between CREATE and the kind of object. Returns whether the object is temporary.
     pub(crate) fn adjectives(&mut self) -> bool {
         const ADJECTIVES: [&str; 11] = [
             "global",
@@ -184,7 +184,7 @@ impl<'a> Cursor<'a> {
 
     /// Moves past these words if all of them follow here, and returns whether they did.
     pub(crate) fn take(&mut self, words: &str) -> bool {
-        // Not optimised, all the rest is dear, and most often the first letter is another one.
+        // Without optimizations, the rest is slow, and mostly the first letter already differs.
         match self.tokens.first() {
             Some(token) if token.kind == Kind::Word => {
                 if !self.text.as_bytes()[token.start].eq_ignore_ascii_case(&words.as_bytes()[0]) {
@@ -222,7 +222,7 @@ impl<'a> Cursor<'a> {
         self.clone().seek(words)
     }
 
-    /// Goes behind a name.
+    /// Moves past a name.
     pub(crate) fn name(&mut self) -> Option<Name> {
         let start = self.first()?.start;
         let mut written = Written::default();
@@ -259,12 +259,12 @@ impl<'a> Cursor<'a> {
         Some(parts[usize::from(usual)..].join("."))
     }
 
-    /// Names with commas between them.
+    /// Reads a list of names.
     pub(crate) fn names(&mut self) -> Vec<Name> {
         let mut names = Vec::new();
         while let Some(name) = self.name() {
             names.push(name);
-            // The arguments of a function.
+            // Skip the arguments of a function.
             self.group();
             if !self.is_mark(",") {
                 break;
@@ -311,8 +311,8 @@ impl<'a> Cursor<'a> {
         pieces.filter(|piece| !piece.is_empty()).map(|piece| self.on(piece)).collect()
     }
 
-    /// What stands before the first of these words at this level, but at least one token; the cursor
-    /// goes to that word.
+    /// Returns the tokens before the first of these words at this level, but at least one token. Moves to that
+    /// word.
     pub(crate) fn before(&mut self, words: &[&str]) -> Self {
         let all = self.tokens;
         let mut first = true;
@@ -325,7 +325,7 @@ impl<'a> Cursor<'a> {
         self.on(&all[..all.len() - self.tokens.len()])
     }
 
-    /// The tokens as written, without comments, with one blank wherever there was white space.
+    /// Returns the tokens as written, without comments, with one blank for each piece of white space.
     pub(crate) fn written(&self) -> String {
         let mut written = String::new();
         let mut end = None;
@@ -339,7 +339,7 @@ impl<'a> Cursor<'a> {
         written
     }
 
-    /// The tokens in lower case, names without quotes, with a blank only between words.
+    /// Returns the tokens in lower case, names without quotes, with a blank only between words.
     pub(crate) fn plain(&self) -> String {
         let mut plain = String::new();
         for token in self.tokens {
@@ -358,7 +358,7 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// A name in lower case and without its quotes, of which the closing one may be missing.
+/// Returns a name in lower case and without its quotes. The closing quote may be missing.
 pub(crate) fn key(name: &str) -> String {
     let close = match name.chars().next() {
         Some('[') => ']',
@@ -370,7 +370,7 @@ pub(crate) fn key(name: &str) -> String {
 }
 
 impl<'a> Cursor<'a> {
-    /// What stands within the next parentheses of this level.
+    /// Returns the contents of the next parentheses at this level.
     pub(crate) fn seek_group(mut self) -> Option<Self> {
         while !self.ended() {
             if let Some(group) = self.group() {

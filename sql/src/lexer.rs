@@ -22,11 +22,11 @@ pub(super) enum Kind {
     Close,
     /// `\` outside of quotes in PostgreSQL, which begins a psql command.
     Backslash,
-    /// `/*!40101`: what follows is code for MySQL.
+    /// `/*!40101`, after which MySQL reads code.
     CodeOpen,
     /// The `*/` that ends it.
     CodeClose,
-    /// One byte of anything else.
+    /// Any other byte.
     Other,
     /// The end of the text.
     End,
@@ -64,11 +64,11 @@ pub(super) struct Lexer<'a> {
     dialect: Dialect,
     /// Where the next token may begin.
     pub(super) pos: usize,
-    /// The bytes of MySQL's `DELIMITER` where they are not `;`.
+    /// The bytes of MySQL's `DELIMITER`, if it is not `;`.
     pub(super) delimiter: Option<&'a [u8]>,
-    /// Where the `/*!` that is open began.
+    /// Where the open `/*!` begins.
     pub(super) code: Option<usize>,
-    /// Set once the end of the text was met in the middle of something.
+    /// The construct that the end of the text cut off, if there is one.
     pub(super) unterminated: Option<Unterminated>,
 }
 
@@ -117,7 +117,7 @@ impl<'a> Lexer<'a> {
             && self.bytes(token).eq_ignore_ascii_case(word.as_bytes())
     }
 
-    /// Whether the token is this byte, which no other kind of token takes.
+    /// Whether the token is this byte, which no other kind of token contains.
     pub(super) fn is_byte(&self, token: Token, byte: u8) -> bool {
         token.kind == Kind::Other && self.bytes[token.start] == byte
     }
@@ -182,12 +182,12 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Moves behind white space and comments.
+    /// Moves past white space and comments.
     fn skip_trivia(&mut self, mut comment: impl FnMut(usize)) {
         while let Some(&byte) = self.bytes.get(self.pos) {
             match byte {
                 _ if CLASS[byte as usize] & SPACE != 0 => self.pos += 1,
-                // PostgreSQL 16 and MySQL take the vertical tab for white space, SQLite does not.
+                // PostgreSQL 16 and MySQL treat the vertical tab as white space, SQLite does not.
                 0x0b if self.dialect != Dialect::Sqlite => self.pos += 1,
                 b'-' | b'#' | b'/' => {
                     let start = self.pos;
@@ -201,7 +201,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Moves behind the comment that begins here; false where none does.
+    /// Moves past the comment that begins here. Returns false if none does.
     fn skip_comment(&mut self, byte: u8) -> bool {
         let next = self.bytes.get(self.pos + 1).copied();
         match (byte, self.dialect) {
@@ -254,14 +254,14 @@ impl<'a> Lexer<'a> {
             }
         }
         self.pos = self.bytes.len();
-        // SQLite takes the end of the text for the end of the comment.
+        // In SQLite the end of the text ends the comment.
         if self.dialect != Dialect::Sqlite {
             self.unterminated(Open::Comment, start, start + 2);
         }
     }
 
-    /// Whether `/*!` or MariaDB's `/*M!` begins here. Version 999999 is what no server has: the
-    /// head line of MariaDB's dumps is a comment to all of them.
+    /// Whether `/*!` or MariaDB's `/*M!` begins here. No server has version 999999, so the first line of MariaDB's dumps
+    /// is a comment for all of them.
     fn opens_code(&self, start: usize) -> bool {
         let rest = &self.bytes[start..];
         let digits = rest.strip_prefix(b"/*!").or_else(|| rest.strip_prefix(b"/*M!"));
@@ -277,11 +277,11 @@ impl<'a> Lexer<'a> {
         kind
     }
 
-    /// Moves behind the bytes from `start` on that are of this class.
+    /// Moves past the bytes of this class that begin at `start`.
     fn run(&mut self, start: usize, class: u8) {
         let mut at = start;
         while at < self.bytes.len() && CLASS[self.bytes[at] as usize] & class != 0 {
-            // `END$$` and `END//` end a word where the delimiter is glued to it.
+            // In `END$$` and `END//` the delimiter ends the word.
             if self.delimiter.is_some() && self.delimiter_at(at).is_some() {
                 break;
             }
@@ -337,8 +337,8 @@ impl<'a> Lexer<'a> {
         None
     }
 
-    /// `E'…'` of PostgreSQL. A string goes on behind a line break, and keeps its escapes:
-    /// `E'a'⏎'it\'s'` is one.
+    /// `E'…'` of PostgreSQL. A string continues after a line break, and keeps its escapes:
+    /// `E'a'⏎'it\'s'` is one string.
     fn escape_text(&mut self, start: usize) {
         let mut opened = start + 1;
         loop {
@@ -355,8 +355,8 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Where the quote stands that goes on with the string that ended here: behind white space with
-    /// a line break in it, and `--` comments.
+    /// Returns the place of the quote that continues the string that ended here. White space with a line break, and `--`
+    /// comments, may be between them.
     fn continued(&mut self, end: usize) -> Option<usize> {
         let mut at = end;
         let mut broken = false;
@@ -390,7 +390,7 @@ impl<'a> Lexer<'a> {
         Kind::Name
     }
 
-    /// `$$…$$` and `$tag$…$tag$`; `$1` and a lone `$` are no quotes.
+    /// `$$…$$` and `$tag$…$tag$`. `$1` and a single `$` are not quotes.
     fn dollar(&mut self, start: usize) -> Kind {
         let mut at = start + 1;
         if self.bytes.get(at).is_some_and(|byte| CLASS[*byte as usize] & LETTER != 0) {
@@ -403,7 +403,7 @@ impl<'a> Lexer<'a> {
         }
         let tag = &self.bytes[start..=at];
         at += 1;
-        // A tag has no dollar inside, so a comparison never looks beyond the next one: linear.
+        // A tag contains no dollar, so no comparison reads past the next one, and the time is linear.
         while at < self.bytes.len() {
             if self.bytes[at] == b'$' && self.bytes[at..].starts_with(tag) {
                 self.pos = at + tag.len();

@@ -120,7 +120,7 @@ mod tests {
             ("/*M!100100 SET @a = 1 */", true),
             ("# a comment\nSELECT 1;", true),
             ("SELECT 1; # a comment", true),
-            // The same words as names, in comments and in strings.
+            // The same words may be names, or in comments and strings.
             ("CREATE TABLE a (engine text, change int, modify int, ignore int);", false),
             ("ALTER TABLE a ADD COLUMN change int; ALTER TABLE a DROP modify;", false),
             ("INSERT OR IGNORE INTO a VALUES (1);", false),

@@ -8,15 +8,15 @@ use std::str::FromStr;
 pub struct Release(u16);
 
 impl Release {
-    /// The oldest that can be named.
+    /// The oldest release that a policy can name.
     pub const OLDEST: Self = Self(10);
 
-    /// The release of this number: 15.
+    /// Returns the release with this major number, such as 15.
     pub const fn new(major: u16) -> Self {
         Self(major)
     }
 
-    /// Its number.
+    /// Returns the major number.
     pub const fn major(self) -> u16 {
         self.0
     }
@@ -28,7 +28,7 @@ impl fmt::Display for Release {
     }
 }
 
-/// The text is no major release.
+/// The text is not a major release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParseReleaseError;
 

@@ -23,7 +23,7 @@ pub(super) fn split(dialect: Dialect, text: &str) -> Split {
         current: None,
         out: Split { statements: Vec::new(), problems: Vec::new() },
     };
-    // `contains` is compiled into the standard library: this runs unoptimised inside the macro.
+    // The macro is not optimized, but `contains` of the standard library is.
     if text.as_bytes().contains(&0)
         && let Some(at) = text.bytes().position(|byte| byte == 0)
     {
@@ -51,7 +51,7 @@ struct Current {
     set_config: bool,
     /// Whether it calls a function that is not known to be harmless.
     calls: bool,
-    /// The token before, the first of the name that it ends, and what stands before that name.
+    /// The token before this one, the first token of the name that it ends, and the token before that name.
     last: Token,
     name: Token,
     before: Token,
@@ -65,7 +65,7 @@ enum Copy {
     Begun,
     From,
     To,
-    /// The server takes STDOUT for the same: `out` says that it stood there.
+    /// The server treats STDOUT the same; `out` says that the statement says STDOUT.
     FromStdin {
         out: bool,
     },
@@ -169,7 +169,7 @@ impl Splitter<'_> {
         }
     }
 
-    /// Ends the statement at `end`, with these data in it.
+    /// Ends the statement at `end`; `data` is the range of its COPY data.
     fn finish(&mut self, current: Current, end: usize, data: Option<Range<usize>>) {
         let command = current.start..current.end;
         let (kind, mut flags) = self.script.classify(command, current.set_config, current.calls);
@@ -181,7 +181,7 @@ impl Splitter<'_> {
         self.blocks.reset();
     }
 
-    /// The data of a statement that ends before any could begin.
+    /// Returns the empty data of a statement that ends before its data could begin.
     fn no_data(&self, current: &Current) -> Option<Range<usize>> {
         matches!(current.copy, Copy::FromStdin { .. }).then_some(current.end..current.end)
     }
@@ -232,7 +232,7 @@ impl Splitter<'_> {
         if let Some(current) = self.current {
             self.finish(current, current.end, self.no_data(&current));
         }
-        // `\;` is a separator and not a line.
+        // `\;` is a separator, not a psql command.
         if self.text[token.end..].starts_with(';') {
             self.lexer.pos = token.end + 1;
             self.push(token.start..token.end + 1, StatementKind::PsqlLine, StatementFlags::CLIENT_ONLY, None);
@@ -282,7 +282,7 @@ impl Splitter<'_> {
         self.push(range, StatementKind::ClientCommand, StatementFlags::CLIENT_ONLY, None);
     }
 
-    /// Reports what is still open at the end of the text.
+    /// Reports constructs that are still open at the end of the text.
     fn finish_text(&mut self) {
         let current = self.current;
         let block = self.blocks.open();
@@ -338,7 +338,7 @@ fn line_end(text: &str, from: usize) -> usize {
     text.as_bytes()[from..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |length| from + length)
 }
 
-/// Whether a line of psql's is `\copy … from stdin`, whose data follows as that of COPY does.
+/// Whether a psql command is `\copy … from stdin`, whose data follow it as with COPY.
 fn copies_from_stdin(line: &str) -> bool {
     let mut words = line.split(|c: char| c.is_ascii_whitespace() || c == ';').filter(|word| !word.is_empty());
     words.next().is_some_and(|word| word.eq_ignore_ascii_case("\\copy"))

@@ -4,6 +4,21 @@ use lockgate_core::Dialect;
 
 use super::lexer::{Kind, Lexer, Token};
 
+/// Words that PostgreSQL accepts between CREATE and the kind of object.
+pub(super) const CREATE_MODIFIERS: [&str; 11] = [
+    "or",
+    "replace",
+    "temp",
+    "temporary",
+    "global",
+    "local",
+    "unlogged",
+    "unique",
+    "materialized",
+    "recursive",
+    "constraint",
+];
+
 /// A position among the tokens of a statement.
 #[derive(Clone, Debug)]
 pub(super) struct Words<'a> {

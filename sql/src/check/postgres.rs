@@ -15,7 +15,7 @@ use squawk_syntax::syntax_error::SyntaxError;
 use squawk_syntax::{Parse, SourceFile, SyntaxKind};
 
 use super::{Fact, ParserFinding, Release, repair, stuck};
-use crate::words::Words;
+use crate::words::{CREATE_MODIFIERS, Words};
 
 /// Checks one statement. A function's body and syntax that is too new are checked only if the statement
 /// itself is valid.
@@ -98,30 +98,13 @@ fn wrong(text: &str, error: &SyntaxError) -> ParserFinding {
 /// Finds the misspelt object type after a verb: for `DROP TABEL` the parser stops at the verb.
 fn after_verb(text: &str) -> Option<ParserFinding> {
     const VERBS: [&str; 6] = ["create", "alter", "drop", "security", "import", "refresh"];
-    const ADJECTIVES: [&str; 16] = [
-        "or",
-        "replace",
-        "temp",
-        "temporary",
-        "global",
-        "local",
-        "unlogged",
-        "unique",
-        "materialized",
-        "recursive",
-        "constraint",
-        "event",
-        "trusted",
-        "procedural",
-        "default",
-        "foreign",
-    ];
+    const OTHER_MODIFIERS: [&str; 5] = ["event", "trusted", "procedural", "default", "foreign"];
     let mut at = Words::new(Dialect::Postgres, text, 0);
     if !at.is_any(&VERBS) {
         return None;
     }
     at.next();
-    while at.is_any(&ADJECTIVES) {
+    while at.is_any(&CREATE_MODIFIERS) || at.is_any(&OTHER_MODIFIERS) {
         at.next();
     }
     Some(stuck(Dialect::Postgres, text, at.token.start, None))

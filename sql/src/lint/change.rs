@@ -12,17 +12,17 @@ use crate::lexer::{Kind, Token};
 #[derive(Clone, Debug)]
 pub(super) enum Change<'a> {
     CreateTable(Table<'a>),
-    /// Another thing with a name; `on` is the table that it belongs to, or that has the column that it belongs to.
+    /// Another object with a name. `on` is the table that it, or its column, belongs to.
     Create {
         what: &'static str,
         name: Name,
         on: Option<Name>,
         column: Option<Name>,
         replaces: bool,
-        /// What it is made of: every name and word in it.
+        /// Every name and word in its definition.
         words: Vec<String>,
     },
-    /// Another thing than a table has a new name.
+    /// An object other than a table is renamed.
     Rename {
         name: Name,
         to: Name,
@@ -58,7 +58,7 @@ pub(super) enum Change<'a> {
         tables: Vec<Name>,
         cascade: bool,
     },
-    /// `REFRESH MATERIALIZED VIEW` without CONCURRENTLY, of one that is filled by it.
+    /// `REFRESH MATERIALIZED VIEW` without CONCURRENTLY that fills the view.
     Refresh {
         view: Name,
     },
@@ -76,7 +76,7 @@ pub(super) enum Change<'a> {
         what: String,
         name: Name,
     },
-    /// The session's time zone, where it is one without an offset, or another one.
+    /// `SET TIME ZONE`, and whether the zone is one without an offset.
     TimeZone {
         is_utc: bool,
     },
@@ -92,9 +92,9 @@ pub(super) struct Table<'a> {
     /// The table that it is a partition of.
     pub(super) parent: Option<Name>,
     pub(super) columns: Vec<Column<'a>>,
-    /// The tables of the query that it is made from.
+    /// The tables of the query that fills it.
     pub(super) from: Vec<String>,
-    /// What stands between its parentheses.
+    /// The contents of its parentheses.
     pub(super) body: Option<Cursor<'a>>,
 }
 
@@ -103,13 +103,13 @@ pub(super) struct Index {
     pub(super) name: Option<Name>,
     pub(super) table: Name,
     pub(super) concurrently: bool,
-    /// Behind the word INDEX.
-    pub(super) behind_word: usize,
+    /// The place after the word INDEX.
+    pub(super) after_word: usize,
     /// The names within its parentheses and its condition.
     pub(super) names: Vec<String>,
-    /// Those of them that are columns as they are.
+    /// Those of them that are indexed directly.
     pub(super) plain: Vec<String>,
-    /// Those of them that are in an expression or in the condition.
+    /// Those of them in an expression or in the condition.
     pub(super) computed: Vec<String>,
 }
 
@@ -117,10 +117,10 @@ pub(super) struct Index {
 #[derive(Clone, Debug)]
 pub(super) struct Column<'a> {
     pub(super) name: Name,
-    /// Its type, as [`Cursor::plain`] writes it, and where it stands.
+    /// Its type, as [`Cursor::plain`] writes it, and the type's range.
     pub(super) kind: String,
     pub(super) kind_range: Range<usize>,
-    /// What stands behind the type.
+    /// The tokens after the type.
     pub(super) rest: Cursor<'a>,
     pub(super) default: Option<Cursor<'a>>,
 }
@@ -132,7 +132,7 @@ pub(super) enum Action<'a> {
     ChangeType {
         column: Name,
         to: String,
-        /// The expression behind USING, as [`Cursor::plain`] writes it.
+        /// The expression after USING, as [`Cursor::plain`] writes it.
         using: Option<String>,
         /// Whether it names a collation.
         collates: bool,
@@ -146,7 +146,7 @@ pub(super) enum Action<'a> {
     RenameColumn(Name),
     /// The table that becomes a partition.
     Attach(Name),
-    /// One that writes the table anew: `SET LOGGED`.
+    /// An action that rewrites the table, such as `SET LOGGED`.
     Rewrite(&'static str),
 }
 
@@ -154,7 +154,7 @@ pub(super) enum Action<'a> {
 pub(super) struct Constraint<'a> {
     pub(super) name: Option<Name>,
     pub(super) kind: ConstraintKind,
-    /// From the word that says what it is on.
+    /// The tokens after its keyword.
     pub(super) rest: Cursor<'a>,
 }
 
@@ -168,14 +168,14 @@ pub(super) enum ConstraintKind {
     NotNull,
 }
 
-/// As many tokens of a statement are read: a table has hundreds of columns, not thousands.
+/// The number of tokens of a statement that are read. A table has hundreds of columns, not thousands.
 const TOKENS_MAX: usize = 20_000;
-/// Of an INSERT or a query only the beginning is of interest.
+/// The number of tokens that are read of an INSERT or a query, of which only the beginning matters.
 const ROWS_MAX: usize = 2_000;
-/// Of a REFRESH there is only a name.
+/// The number of tokens that are read of a REFRESH, which has only a name.
 const NAME_MAX: usize = 24;
 
-/// The tokens that [`read`] wants.
+/// Returns the tokens that [`read`] needs.
 pub(super) fn tokens_of(dialect: Dialect, text: &str, statement: &Statement) -> Vec<Token> {
     let max = match statement.kind {
         StatementKind::CreateTable
@@ -271,7 +271,7 @@ fn owner(at: Cursor<'_>) -> (Option<Name>, Option<Name>) {
 }
 
 fn index(mut at: Cursor<'_>) -> Option<Change<'_>> {
-    let behind_word = at.first()?.end;
+    let after_word = at.first()?.end;
     at.next();
     let concurrently = at.take("concurrently");
     at.take("if not exists");
@@ -286,16 +286,16 @@ fn index(mut at: Cursor<'_>) -> Option<Change<'_>> {
     if at.seek("where") {
         computed.extend(words_of(at));
     }
-    Some(Change::CreateIndex(Index { name, table, concurrently, behind_word, names, plain, computed }))
+    Some(Change::CreateIndex(Index { name, table, concurrently, after_word, names, plain, computed }))
 }
 
-/// Every name, and every word that may be one.
+/// Returns every name, and every word that may be one.
 pub(super) fn words_of(at: Cursor<'_>) -> Vec<String> {
     let names = at.tokens.iter().filter(|token| matches!(token.kind, Kind::Word | Kind::Name));
     names.map(|token| key(at.shown(*token))).collect()
 }
 
-/// What stands in the parentheses of an index: columns as they are, and names in expressions.
+/// Reads the parentheses of an index: its columns, and the names in its expressions.
 pub(super) fn indexed(group: Cursor<'_>) -> (Vec<String>, Vec<String>) {
     let (mut plain, mut computed) = (Vec::new(), Vec::new());
     for piece in group.pieces() {
@@ -323,7 +323,7 @@ fn column_of_table(piece: Cursor<'_>) -> Option<Column<'_>> {
     if piece.is_any(&OTHERS) { None } else { column(piece) }
 }
 
-/// What begins a constraint of a column.
+/// The words that begin a constraint of a column.
 const CONSTRAINTS: [&str; 17] = [
     "constraint",
     "not",
@@ -381,7 +381,7 @@ fn alter(mut at: Cursor<'_>) -> Option<Change<'_>> {
     Some(Change::AlterTable { table, actions })
 }
 
-/// `ALTER` of what is no table.
+/// Reads `ALTER` of an object that is not a table.
 fn other(mut at: Cursor<'_>) -> Option<Change<'_>> {
     at.take("materialized");
     at.take("foreign");
@@ -410,7 +410,7 @@ fn other(mut at: Cursor<'_>) -> Option<Change<'_>> {
             let (to, column) = owner(at);
             Some(Change::Attach { name, to: to?, column })
         }
-        // The one that is attached goes with the other.
+        // The attached index is dropped with the other one.
         "index" if at.take("attach partition") => Some(Change::Attach { name: at.name()?, to: name, column: None }),
         _ => None,
     }
@@ -489,7 +489,7 @@ fn add(mut at: Cursor<'_>) -> Option<Action<'_>> {
     if let Some((_, kind)) = kinds.into_iter().find(|(words, _)| rest.take(words)) {
         return Some(Action::AddConstraint(Constraint { name, kind, rest }));
     }
-    // MySQL's.
+    // MySQL's syntax.
     if name.is_some() || at.is_any(&["index", "key", "fulltext", "spatial", "partition"]) {
         return None;
     }
@@ -536,7 +536,7 @@ fn copy(mut at: Cursor<'_>) -> Option<Change<'_>> {
     Some(Change::Copy { to, from: sources(at) })
 }
 
-/// The tables behind each FROM and JOIN.
+/// Returns the tables after each FROM and JOIN.
 fn sources(mut at: Cursor<'_>) -> Vec<String> {
     let mut from = Vec::new();
     while !at.ended() {

@@ -91,7 +91,7 @@ pub(super) struct Context<'v, 'a> {
     pub(super) file: &'v SqlFile<'a>,
     /// The index of the script in the input.
     pub(super) index: usize,
-    pub(super) new_objects: &'v NewObjects,
+    pub(super) new_objects: &'v mut NewObjects,
     pub(super) events: &'v SchemaEvents<'v, 'a>,
     /// What each statement of the script changes; `None` where that is not understood.
     pub(super) changes: &'v [Option<Change<'v>>],

@@ -1,4 +1,4 @@
-//! The rule about down scripts that leave behind objects which their up script created.
+//! The rule about down scripts that do not drop every object that their up script creates.
 
 use super::change::{self, Action, Change};
 use super::context::Context;
@@ -10,18 +10,19 @@ use lockgate_core::Dialect;
 use std::collections::{HashMap, HashSet};
 
 /// An object that an up script creates.
-struct Made {
+struct Created {
+    /// The kind of object: `table`, `index`.
     what: &'static str,
     name: Name,
-    /// The object that it is dropped with: its table, its parent table, or its parent index.
+    /// The objects that it is dropped with: its table, its parent table, or its parent index.
     with: Vec<Name>,
-    /// The columns of that table that it depends on: dropping any of them drops it.
+    /// The columns of its table that it depends on: dropping any of them drops it.
     columns: Vec<String>,
     /// The objects that it uses: dropping any of them with CASCADE drops it.
     words: Vec<String>,
 }
 
-impl Made {
+impl Created {
     fn is_with(&self, name: &str) -> bool {
         self.with.iter().any(|with| with.key == name)
     }
@@ -29,7 +30,7 @@ impl Made {
 
 /// The rule `incomplete-down`.
 pub(super) fn check(cx: &mut Context<'_, '_>, (at, up): (usize, &SqlFile<'_>)) {
-    // Folders of other tools are full of empty down scripts.
+    // Folders from other tools often have empty down scripts.
     if cx.file.statements.is_empty() && !cx.input.has_lockfile {
         return;
     }
@@ -41,11 +42,11 @@ pub(super) fn check(cx: &mut Context<'_, '_>, (at, up): (usize, &SqlFile<'_>)) {
         return;
     }
     let mentioned = mentioned(cx);
-    // Dropping a schema drops everything in it, and DROP OWNED everything of an owner.
+    // Dropping a schema drops everything in it, and DROP OWNED drops everything that a role owns.
     let all_gone =
         cx.changes.iter().flatten().any(|change| matches!(change, Change::Drop { what: "schema" | "owned", .. }));
     let (mut gone, mut cascading) = (HashSet::new(), HashSet::new());
-    // The names that tables had before this script: one that is renamed and dropped was there under its old one.
+    // The name that each renamed table had before this script. Dropping it under the new name drops the old one.
     let mut old_names: HashMap<&str, &str> = HashMap::new();
     for change in cx.changes.iter().flatten() {
         match change {
@@ -67,13 +68,13 @@ pub(super) fn check(cx: &mut Context<'_, '_>, (at, up): (usize, &SqlFile<'_>)) {
             _ => {}
         }
     }
-    let is_gone = |made: &Made, gone: &HashSet<&str>| {
+    let is_gone = |made: &Created, gone: &HashSet<&str>| {
         mentioned.contains(&made.name.key)
             || made.with.iter().any(|with| gone.contains(with.key.as_str()))
             || made.words.iter().any(|word| cascading.contains(word.as_str()))
             || drops_column(cx, made)
     };
-    // An index goes with its partition, and that with its table.
+    // An index is dropped with its partition, and the partition with its table.
     loop {
         let known = gone.len();
         let more: Vec<&str> =
@@ -83,7 +84,7 @@ pub(super) fn check(cx: &mut Context<'_, '_>, (at, up): (usize, &SqlFile<'_>)) {
             break;
         }
     }
-    let left: Vec<&Made> = made.iter().filter(|made| !is_gone(made, &gone)).collect();
+    let left: Vec<&Created> = made.iter().filter(|made| !is_gone(made, &gone)).collect();
     let Some(first) = left.first().filter(|_| !all_gone) else { return };
     const SHOWN_MAX: usize = 3;
     let mut names: Vec<String> = left.iter().take(SHOWN_MAX).map(|made| shown(made)).collect();
@@ -101,7 +102,7 @@ pub(super) fn check(cx: &mut Context<'_, '_>, (at, up): (usize, &SqlFile<'_>)) {
         ("trigger", Some(table)) if cx.file.reads_as == Dialect::Postgres => {
             format!("add `DROP TRIGGER {name} ON {table}`")
         }
-        // It is in the schema of its table.
+        // An index is in the schema of its table.
         ("index", Some(table)) if cx.file.reads_as == Dialect::Mysql => {
             format!("add `DROP INDEX {name} ON {table}`")
         }
@@ -114,7 +115,7 @@ pub(super) fn check(cx: &mut Context<'_, '_>, (at, up): (usize, &SqlFile<'_>)) {
     cx.report("incomplete-down", range, message, vec![help]);
 }
 
-fn shown(made: &Made) -> String {
+fn shown(made: &Created) -> String {
     match (made.what, made.with.first()) {
         ("column", Some(table)) => format!("the column `{}` of `{}`", made.name.written, table.written),
         (what, _) => format!("the {what} `{}`", made.name.written),
@@ -122,7 +123,7 @@ fn shown(made: &Made) -> String {
 }
 
 /// Whether the script drops a column that the object depends on.
-fn drops_column(cx: &Context<'_, '_>, made: &Made) -> bool {
+fn drops_column(cx: &Context<'_, '_>, made: &Created) -> bool {
     cx.changes.iter().flatten().any(|change| match change {
         Change::AlterTable { table, actions } if made.is_with(&table.key) => actions
             .iter()
@@ -131,21 +132,22 @@ fn drops_column(cx: &Context<'_, '_>, made: &Made) -> bool {
     })
 }
 
-/// What a script has made up to a statement, and which names were taken before it.
+/// The objects that a script has created so far.
 #[derive(Default)]
-struct Making {
-    made: Vec<Made>,
+struct CreatedSoFar {
+    made: Vec<Created>,
+    /// The names of objects that existed before the script.
     before: HashSet<String>,
 }
 
-impl Making {
-    /// What was there before is changed and not made.
-    fn add(&mut self, what: &'static str, name: &Name, with: Option<&Name>) -> Option<&mut Made> {
+impl CreatedSoFar {
+    /// Adds an object, unless its name existed before the script.
+    fn add(&mut self, what: &'static str, name: &Name, with: Option<&Name>) -> Option<&mut Created> {
         if self.before.contains(&name.key) {
             return None;
         }
         let with = with.into_iter().cloned().collect();
-        self.made.push(Made { what, name: name.clone(), with, columns: Vec::new(), words: Vec::new() });
+        self.made.push(Created { what, name: name.clone(), with, columns: Vec::new(), words: Vec::new() });
         self.made.last_mut()
     }
 
@@ -186,48 +188,48 @@ impl Making {
     }
 }
 
-/// Returns the objects that exist after the up script and not before it.
-fn made(cx: &Context<'_, '_>, at: usize, up: &SqlFile<'_>) -> Vec<Made> {
-    let mut making = Making::default();
+/// Returns the objects that exist after the up script but not before it.
+fn made(cx: &Context<'_, '_>, at: usize, up: &SqlFile<'_>) -> Vec<Created> {
+    let mut so_far = CreatedSoFar::default();
     for statement in up.statements {
         let tokens = change::tokens_of(up.reads_as, up.text, statement);
         match change::read(up.text, &tokens) {
             Some(Change::CreateTable(table)) if !table.temporary => {
                 let was_there = table.tolerant && is_there(cx, at, &table.name.key);
                 if !was_there {
-                    making.add("table", &table.name, table.parent.as_ref());
+                    so_far.add("table", &table.name, table.parent.as_ref());
                 }
             }
             Some(Change::Create { what, name, on, column, replaces: false, words }) if what != "schema" => {
-                if let Some(made) = making.add(what, &name, on.as_ref()) {
+                if let Some(made) = so_far.add(what, &name, on.as_ref()) {
                     made.columns.extend(column.map(|column| column.key));
                     made.words = words;
                 }
             }
             Some(Change::CreateIndex(index)) => {
                 if let Some(name) = index.name.as_ref().filter(|name| !has_index(cx, at, &name.key))
-                    && let Some(made) = making.add("index", name, Some(&index.table))
+                    && let Some(made) = so_far.add("index", name, Some(&index.table))
                 {
                     made.columns = index.names;
                 }
             }
-            Some(Change::Drop { names, .. }) => names.iter().for_each(|name| making.drop(name)),
-            Some(Change::Rename { name, to }) => making.rename(&name, &to),
-            Some(Change::Attach { name, to, column }) => making.attach(&name, &to, column),
+            Some(Change::Drop { names, .. }) => names.iter().for_each(|name| so_far.drop(name)),
+            Some(Change::Rename { name, to }) => so_far.rename(&name, &to),
+            Some(Change::Attach { name, to, column }) => so_far.attach(&name, &to, column),
             Some(Change::AlterTable { table, actions }) => {
                 for (_, action) in actions {
                     match action {
                         Action::AddColumn(column) => {
-                            if let Some(made) = making.add("column", &column.name, Some(&table)) {
+                            if let Some(made) = so_far.add("column", &column.name, Some(&table)) {
                                 made.words.push(column.kind.rsplit('.').next().unwrap_or_default().to_owned());
                             }
                         }
                         Action::DropColumn(column) => {
-                            making.made.retain(|made| made.name.key != column.key || !made.is_with(&table.key));
-                            making.before.insert(column.key);
+                            so_far.made.retain(|made| made.name.key != column.key || !made.is_with(&table.key));
+                            so_far.before.insert(column.key);
                         }
-                        Action::RenameTable(to) => making.rename(&table, &to),
-                        Action::Attach(part) => making.attach(&part, &table, None),
+                        Action::RenameTable(to) => so_far.rename(&table, &to),
+                        Action::Attach(part) => so_far.attach(&part, &table, None),
                         _ => {}
                     }
                 }
@@ -235,14 +237,14 @@ fn made(cx: &Context<'_, '_>, at: usize, up: &SqlFile<'_>) -> Vec<Made> {
             _ => {}
         }
     }
-    // What goes with a table that is made is gone with it.
+    // Dropping a new table also drops what belongs to it.
     let tables: HashSet<String> =
-        making.made.iter().filter(|made| made.what == "table").map(|made| made.name.key.clone()).collect();
-    making.made.retain(|made| !made.with.iter().any(|with| tables.contains(&with.key)));
-    making.made
+        so_far.made.iter().filter(|made| made.what == "table").map(|made| made.name.key.clone()).collect();
+    so_far.made.retain(|made| !made.with.iter().any(|with| tables.contains(&with.key)));
+    so_far.made
 }
 
-/// Whether an earlier script has made the table.
+/// Whether the table exists before the script, as earlier scripts say.
 fn is_there(cx: &Context<'_, '_>, at: usize, wanted: &str) -> bool {
     let found = cx.events.earlier((at, 0), wanted, |event, _| match event {
         SchemaEvent::TableCreated { table, .. } if table == wanted => Some(true),
@@ -253,7 +255,8 @@ fn is_there(cx: &Context<'_, '_>, at: usize, wanted: &str) -> bool {
     found == Some(true)
 }
 
-/// Whether an earlier script has made the index: one that is made anew after a rebuild is not new.
+/// Whether the index exists before the script, as earlier scripts say. An index that is created again after a rebuild
+/// is not new.
 fn has_index(cx: &Context<'_, '_>, at: usize, wanted: &str) -> bool {
     let found = cx.events.earlier((at, 0), wanted, |event, _| match event {
         SchemaEvent::IndexCreated { name, .. } if name == wanted => Some(true),
@@ -295,38 +298,38 @@ fn mentioned(cx: &Context<'_, '_>) -> HashSet<String> {
     }
 }
 
-/// The words of a statement up to some place; what is no word is an empty one.
+/// The words that were read of a statement. Every token that is not a word counts as an empty one.
 #[derive(Default)]
 struct Words {
     seen: Vec<String>,
-    place: Place,
+    part: Part,
 }
 
-/// How far a statement has said what it is about: `DROP MATERIALIZED VIEW IF EXISTS name`.
+/// The part of a statement that is being read, as in `DROP MATERIALIZED VIEW IF EXISTS name`.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Place {
+enum Part {
     /// Nothing is read yet.
     #[default]
     Start,
     /// After its verb.
     Verb,
-    /// After the kind of thing.
+    /// After the kind of object.
     Kind,
-    /// At the name, or behind it.
+    /// At the name or after it.
     Name,
 }
 
 impl Words {
-    /// Whether the word that comes next is one of the language, where tables and columns have such names too: in
-    /// `COMMENT ON TABLE a`, neither a table `comment` is mentioned nor one that is called `table`.
+    /// Whether the next word is a keyword and not a name. Tables and columns may be called like keywords, but
+    /// `COMMENT ON TABLE a` mentions neither a table `comment` nor a table `table`.
     fn is_keyword(&self, word: &str) -> bool {
         let before = |back: usize| self.seen.len().checked_sub(back).map_or("", |at| self.seen[at].as_str());
-        // What every database keeps for itself is a name in quotes alone.
+        // A reserved word is a name only in quotes.
         RESERVED.contains(&word)
-            || self.after(word) != Place::Name
-            || (self.place == Place::Start)
+            || self.after(word) != Part::Name
+            || (self.part == Part::Start)
             || PAIRS.contains(&(before(1), word))
-            // `ALTER COLUMN a TYPE b`: neither is the word, nor what comes after it.
+            // In `ALTER COLUMN a TYPE b`, neither `TYPE` nor the word after it is the name of an object.
             || (word == "type" && (before(2) == "column" || (before(2) == "alter" && before(1) != "column")))
             || (before(1) == "type" && (before(3) == "column" || before(3) == "alter" || before(2) == "data"))
             || (word == "language" && self.makes_a_function())
@@ -336,27 +339,27 @@ impl Words {
         self.seen.iter().take(4).any(|word| matches!(word.as_str(), "function" | "procedure" | "do" | "transform"))
     }
 
-    /// Where the statement is after this word.
-    fn after(&self, word: &str) -> Place {
-        match self.place {
-            Place::Start if VERBS.contains(&word) => Place::Verb,
-            Place::Verb if MODIFIERS.contains(&word) => Place::Verb,
-            Place::Verb if KINDS.contains(&word) => Place::Kind,
-            Place::Kind if ["concurrently", "exists", "if", "mapping", "not", "only"].contains(&word) => Place::Kind,
-            Place::Start | Place::Verb | Place::Kind | Place::Name => Place::Name,
+    /// The part of the statement that comes after this word.
+    fn after(&self, word: &str) -> Part {
+        match self.part {
+            Part::Start if VERBS.contains(&word) => Part::Verb,
+            Part::Verb if MODIFIERS.contains(&word) => Part::Verb,
+            Part::Verb if KINDS.contains(&word) => Part::Kind,
+            Part::Kind if ["concurrently", "exists", "if", "mapping", "not", "only"].contains(&word) => Part::Kind,
+            Part::Start | Part::Verb | Part::Kind | Part::Name => Part::Name,
         }
     }
 
     fn add(&mut self, word: String) {
-        self.place = self.after(&word);
+        self.part = self.after(&word);
         self.seen.push(word);
     }
 }
 
-/// The first words of statements that say next what they are about.
+/// The first words of statements whose next words name an object.
 const VERBS: [&str; 7] = ["alter", "comment", "create", "drop", "refresh", "reindex", "security"];
 
-/// What stands between those and the kind of thing.
+/// The words that may stand between the verb and the kind of object.
 const MODIFIERS: [&str; 17] = [
     "access",
     "constraint",
@@ -377,7 +380,7 @@ const MODIFIERS: [&str; 17] = [
     "unique",
 ];
 
-/// The kinds of things.
+/// The kinds of objects.
 const KINDS: [&str; 27] = [
     "aggregate",
     "collation",
@@ -408,7 +411,7 @@ const KINDS: [&str; 27] = [
     "view",
 ];
 
-/// Words that stand with the one before them, wherever they do.
+/// Pairs of words of which the second is never a name.
 const PAIRS: [(&str, &str); 20] = [
     ("add", "column"),
     ("data", "type"),
@@ -432,7 +435,7 @@ const PAIRS: [(&str, &str); 20] = [
     ("alter", "column"),
 ];
 
-/// No name without quotes, in any database.
+/// The words that no database accepts as a name without quotes.
 const RESERVED: [&str; 33] = [
     "and",
     "as",

@@ -1,5 +1,5 @@
 //! PostgreSQL: an enum value that is used in the transaction that adds it, or that is added in a transaction
-//! on a server that does not allow it.
+//! on a server that does not allow that.
 
 use super::change::{self, Action, Change, Column};
 use super::context::Context;
@@ -8,7 +8,7 @@ use crate::LintLevel;
 use crate::lexer::Kind;
 use lockgate_core::{Dialect, Statement, StatementKind};
 
-/// The statements that add a value to an enum which the same script has not made: before PostgreSQL 12
+/// Returns the statements that add a value to an enum that the same script does not create. Before PostgreSQL 12,
 /// the server refuses them inside a transaction.
 pub fn added<'a>(text: &str, statements: &'a [Statement]) -> Vec<&'a Statement> {
     let mut made: Vec<String> = Vec::new();
@@ -51,7 +51,7 @@ pub(super) fn check(cx: &mut Context<'_, '_>) {
                 "add the value in a migration of its own, before this one: `ALTER TYPE {shown} ADD VALUE {value}`"
             );
             cx.report("enum-value-used", range, message, vec![help]);
-            // The same text may stand for something else.
+            // The same text may be a value of another type.
             if !sure && let Some(finding) = cx.found.last_mut() {
                 finding.level = LintLevel::Warn;
             }
@@ -78,7 +78,8 @@ fn was_there(cx: &Context<'_, '_>, of: &Name, value: &str) -> bool {
     )
 }
 
-/// The first place behind the statement that uses the value, and whether it is surely this enum's.
+/// Returns the first place after the statement that uses the value, and whether it is certain that it is a value of
+/// this enum.
 fn used(cx: &Context<'_, '_>, at: usize, of: &Name, value: &str) -> Option<(std::ops::Range<usize>, bool)> {
     let mut first = None;
     for (index, statement) in cx.file.statements.iter().enumerate().skip(at + 1) {
@@ -105,7 +106,7 @@ fn used(cx: &Context<'_, '_>, at: usize, of: &Name, value: &str) -> Option<(std:
             let range = tokens[place].start..tokens[place].end;
             match cast(cursor, place) {
                 Some(to) if to == of.key => return Some((range, true)),
-                // Cast to text or to another enum, it is not a value of this enum.
+                // A literal that is cast to text or to another enum is not a value of this enum.
                 Some(_) => continue,
                 None if is_stored(cx, index, cursor, place, of) => return Some((range, true)),
                 None => first = first.or(Some((range, false))),
@@ -115,7 +116,7 @@ fn used(cx: &Context<'_, '_>, at: usize, of: &Name, value: &str) -> Option<(std:
     first
 }
 
-/// The last part of the name of the type that a literal is cast to.
+/// Returns the name, without its schema, of the type that a literal is cast to.
 fn cast(cursor: Cursor<'_>, place: usize) -> Option<String> {
     let mut behind = cursor.on(&cursor.tokens[place + 1..]);
     let doubled = |at: &Cursor<'_>| at.is_mark("::") || at.is_mark(":") && at.on(&at.tokens[1..]).is_mark(":");
@@ -137,7 +138,7 @@ fn is_stored(cx: &Context<'_, '_>, index: usize, cursor: Cursor<'_>, place: usiz
             .iter()
             .any(|table| cx.events.type_of((cx.index, index), table, column).is_some_and(|kind| is_of(&kind, of)))
     };
-    // `DEFAULT 'calm'` of a column that is made or altered here.
+    // `DEFAULT 'calm'` for a column that this statement adds or alters.
     match cx.changes[index].as_ref() {
         Some(Change::CreateTable(table)) => {
             return table.columns.iter().any(|column| defaults(column, cursor, place, of));
@@ -165,14 +166,14 @@ fn defaults(column: &Column<'_>, cursor: Cursor<'_>, place: usize, of: &Name) ->
     is_of(&column.kind, of) && column.default.is_some_and(|default| default.range() == literal)
 }
 
-/// The column in `ALTER COLUMN name SET DEFAULT 'calm'`.
+/// Returns the column in `ALTER COLUMN name SET DEFAULT 'calm'`.
 fn before_default(cursor: Cursor<'_>, place: usize) -> Option<String> {
     let mut here = cursor.on(cursor.tokens.get(place.checked_sub(3)?..place)?);
     let column = here.name()?.key;
     here.take("set default").then_some(column)
 }
 
-/// The column that the literal is compared with, or that is set to it.
+/// Returns the column that the literal is compared with, or that is set to the literal.
 fn compared(cursor: Cursor<'_>, place: usize) -> Option<String> {
     let tokens = cursor.tokens;
     let operator = |at: usize| {
@@ -202,7 +203,7 @@ fn compared(cursor: Cursor<'_>, place: usize) -> Option<String> {
     is_name(name).then(|| key(cursor.shown(tokens[name])))
 }
 
-/// The column of an INSERT that the literal goes to, by its place in the row.
+/// Returns the column that an INSERT writes the literal to, by the literal's position in the row.
 fn inserted(cx: &Context<'_, '_>, index: usize, cursor: Cursor<'_>, place: usize) -> Option<String> {
     let mut at = cursor;
     if !at.take("insert into") {
@@ -227,7 +228,7 @@ fn inserted(cx: &Context<'_, '_>, index: usize, cursor: Cursor<'_>, place: usize
     })
 }
 
-/// The tables that the statement names where it writes or reads.
+/// Returns the tables that the statement reads or writes.
 fn named(mut at: Cursor<'_>) -> Vec<String> {
     const BEFORE: [&str; 7] = ["into", "update", "from", "join", "on", "table", "only"];
     let mut tables = Vec::new();

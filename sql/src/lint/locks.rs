@@ -1,5 +1,5 @@
-//! PostgreSQL: statements that block others while they build an index or scan every row. [`touch`](crate::touch)
-//! knows which lock a statement takes.
+//! PostgreSQL: statements that block others while they build an index or scan every row. The module
+//! [`touch`](crate::touch) decides which lock a statement takes.
 
 use lockgate_core::TableLock;
 
@@ -19,15 +19,15 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
                 a_lock(cx.lock())
             );
             let whole = cx.statement();
-            let behind = cx.written(index.behind_word..whole.end);
-            let before = cx.written(whole.start..index.behind_word);
+            let after = cx.written(index.after_word..whole.end);
+            let before = cx.written(whole.start..index.after_word);
             let help = if cx.is_partitioned(&index.table) {
                 vec![format!(
                     "`{table}` is partitioned: create the index `ON ONLY {table}`, then one on each partition with \
                      CONCURRENTLY, and `ALTER INDEX … ATTACH PARTITION` each of them"
                 )]
             } else {
-                alone(cx, &format!("{before} CONCURRENTLY {behind}"))
+                alone(cx, &format!("{before} CONCURRENTLY {after}"))
             };
             cx.report("blocking-index", whole, message, help);
         }
@@ -118,7 +118,7 @@ fn alone(cx: &Context<'_, '_>, statement: &str) -> Vec<String> {
 }
 
 fn drop_index(cx: &mut Context<'_, '_>, names: &[Name], tolerant: bool) {
-    // Of a table that is new, or made by this very script.
+    // Nobody uses the index of a new table yet.
     let is_new = |name: &Name| {
         cx.earlier(&name.key, |event, _| match event {
             SchemaEvent::IndexCreated { name: known, table, .. } if *known == name.key => {
@@ -215,7 +215,8 @@ fn constrain(cx: &mut Context<'_, '_>, table: &Name, constraint: &Constraint<'_>
     }
 }
 
-/// What is added unchecked and checked in the same transaction is checked under the lock of the first.
+/// Reports a constraint that is added with `NOT VALID` and validated in the same transaction: the rows are then checked
+/// under the lock of the first statement.
 fn validate(cx: &mut Context<'_, '_>, table: &Name, name: &Name, range: std::ops::Range<usize>) {
     if !cx.file.is_transactional {
         return;
@@ -245,7 +246,7 @@ fn validate(cx: &mut Context<'_, '_>, table: &Name, name: &Name, range: std::ops
     cx.report("blocking-constraint", range, message, vec![help]);
 }
 
-/// The constraints that a new column brings along: an index is built, and rows that get a value are checked.
+/// Reports the constraints of a new column that build an index or check every row.
 fn add_column(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range: std::ops::Range<usize>) {
     if cx.is_empty(table) {
         return;
@@ -294,7 +295,7 @@ fn add_column(cx: &mut Context<'_, '_>, table: &Name, column: &Column<'_>, range
     cx.report("blocking-constraint", range, message, vec![help]);
 }
 
-/// The name of a constraint, or the one that the server would give it.
+/// Returns the name of a constraint, or the one that the server would choose.
 fn named(table: &Name, constraint: &Constraint<'_>) -> Written {
     if let Some(name) = &constraint.name {
         return name.written.clone();
@@ -319,7 +320,8 @@ fn named(table: &Name, constraint: &Constraint<'_>) -> Written {
     Written::joined(&[&[table.written.last()][..], &parts, &[suffix]].concat())
 }
 
-/// The way to a constraint whose index is built beside the writers. `rest` begins behind its word.
+/// Returns the help that builds the index of a constraint concurrently first. `rest` begins after the constraint's
+/// keyword.
 fn by_index(cx: &Context<'_, '_>, table: &Name, name: &Written, word: &str, mut rest: Cursor<'_>) -> String {
     let shown = &table.written;
     if cx.is_partitioned(table) {
@@ -354,7 +356,7 @@ fn by_index(cx: &Context<'_, '_>, table: &Name, name: &Written, word: &str, mut 
     if !rest.ended() {
         constraint = format!(" {}", rest.written());
     }
-    // An index cannot be built before its columns are there.
+    // The columns must exist before the index is built.
     let missing = group.map_or_else(Vec::new, |group| added(cx, table, group));
     let first = match missing.as_slice() {
         [] => String::new(),
@@ -369,8 +371,8 @@ fn by_index(cx: &Context<'_, '_>, table: &Name, name: &Written, word: &str, mut 
     )
 }
 
-/// A name for an index that is built before the script, and that the constraint takes over with its own name. What the
-/// script drops is still there then, perhaps under that name.
+/// Returns a name for an index that is built before the script and that becomes the constraint's. If the script drops an
+/// object that may have the same name, the name is another one.
 fn free_name(cx: &Context<'_, '_>, table: &Name, name: &Written) -> Written {
     let drops = cx.up_to_here().any(|change| match change {
         Change::AlterTable { table: of, actions } if of.key == table.key => {
@@ -382,7 +384,7 @@ fn free_name(cx: &Context<'_, '_>, table: &Name, name: &Written) -> Written {
     if drops { Written::joined(&[name.last(), "new"]) } else { name.clone() }
 }
 
-/// The columns among these that the script itself adds to the table.
+/// Returns those of the columns that the script itself adds to the table.
 fn added(cx: &Context<'_, '_>, table: &Name, columns: Cursor<'_>) -> Vec<String> {
     let mut columns = columns.pieces();
     let mut missing: Vec<Name> = columns.iter_mut().filter_map(Cursor::name).collect();

@@ -1,4 +1,4 @@
-//! Statements that take data or names away from running programs: dropped and renamed columns and tables,
+//! Statements that remove data or names that running programs use: dropped and renamed columns and tables,
 //! emptied tables, and rows that a down script deletes.
 
 use std::ops::Range;
@@ -26,7 +26,7 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
             for name in names {
                 let shown = format!("{} `{}`", if *what == "owned" { "role" } else { what }, name.written);
                 if cx.file.is_down {
-                    lossy(cx, name.range.clone(), &format!("all that hangs on the {shown}"));
+                    lossy(cx, name.range.clone(), &format!("everything that depends on the {shown}"));
                 } else if !cx.is_new_other(what, name) {
                     drop_cascade(cx, what, name, &shown);
                 }
@@ -74,16 +74,17 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
     }
 }
 
-/// Reports a CASCADE that drops tables or columns that no statement names.
+/// The kinds of objects for which CASCADE drops tables or columns that no statement names.
 const CASCADING: [&str; 5] = ["domain", "extension", "owned", "schema", "type"];
 
-/// Whether the table itself goes too, which is told where it does.
+/// Whether the script also drops the table later, which is reported there.
 fn is_dropped(cx: &Context<'_, '_>, table: &Name) -> bool {
     let mut behind = cx.following();
     behind.any(|change| matches!(change, Change::Drop { what: "table", names, .. } if names.iter().any(|name| name.key == table.key)))
 }
 
-/// Whether the rows went to another table before, as in a rebuild, under the name that the table has or had.
+/// Whether the script has copied the rows to another table before, as in a rebuild. The table may have had another name
+/// then.
 fn is_copied(cx: &Context<'_, '_>, table: &Name) -> bool {
     names(cx, table).any(|(name, change)| match change {
         Change::Copy { from, .. } => from.contains(&name),
@@ -92,7 +93,7 @@ fn is_copied(cx: &Context<'_, '_>, table: &Name) -> bool {
     })
 }
 
-/// Whether the script makes it again and fills it by a query: what it had was computed.
+/// Whether the script creates the table again and fills it with a query, so its rows can be computed.
 fn is_refilled(cx: &Context<'_, '_>, table: &Name) -> bool {
     let is_made = cx.following().any(|change| match change {
         Change::CreateTable(made) => made.name.key == table.key,
@@ -106,7 +107,7 @@ fn is_refilled(cx: &Context<'_, '_>, table: &Name) -> bool {
         })
 }
 
-/// Whether a table that was filled before this script takes the name which this one had before it.
+/// Whether a table from before this script takes over the name that this table had before the script.
 fn is_swapped(cx: &Context<'_, '_>, table: &Name) -> bool {
     let first = names(cx, table).last().map_or_else(|| table.key.clone(), |(name, _)| name);
     let is_made = |name: &str| {
@@ -122,7 +123,7 @@ fn is_swapped(cx: &Context<'_, '_>, table: &Name) -> bool {
     })
 }
 
-/// The changes before the statement, the latest first, each with the name that the table had then.
+/// Returns the changes before the statement, the latest first, each with the name that the table had at that time.
 fn names<'v>(cx: &'v Context<'_, '_>, table: &Name) -> impl Iterator<Item = (String, &'v Change<'v>)> {
     let mut name = table.key.clone();
     cx.changes[..cx.at].iter().rev().flatten().map(move |change| {
@@ -135,7 +136,7 @@ fn names<'v>(cx: &'v Context<'_, '_>, table: &Name) -> impl Iterator<Item = (Str
     })
 }
 
-/// Whether another table takes the name, as in a rebuild.
+/// Whether another table or a view takes over the name, as in a rebuild.
 fn is_made_again(cx: &Context<'_, '_>, table: &Name) -> bool {
     cx.following().any(|change| match change {
         Change::CreateTable(made) => made.name.key == table.key,
@@ -210,8 +211,8 @@ fn drop_column(cx: &mut Context<'_, '_>, table: &Name, column: &Name, range: Ran
     cx.report("drop-column", range, message, vec![help]);
 }
 
-/// Whether the script has written what the column has somewhere else before: a statement that changes rows names the
-/// table, and the column otherwise than to give it a value.
+/// Whether the script has copied the column before: a statement that changes rows names the table, and uses the column
+/// other than to set it.
 fn is_read(cx: &Context<'_, '_>, table: &Name, column: &Name) -> bool {
     written_before(cx).any(|written| {
         let is_given = |at: usize| {
@@ -222,7 +223,7 @@ fn is_read(cx: &Context<'_, '_>, table: &Name, column: &Name) -> bool {
     })
 }
 
-/// Whether the script has written what is in the table somewhere else before: a statement that changes rows reads from it.
+/// Whether the script has copied the table's rows before: a statement that changes rows reads from it.
 fn is_read_from(cx: &Context<'_, '_>, table: &Name) -> bool {
     written_before(cx).any(|written| {
         written.places(&table.key).any(|at| {
@@ -233,17 +234,17 @@ fn is_read_from(cx: &Context<'_, '_>, table: &Name) -> bool {
     })
 }
 
-/// A statement as its words and marks, in lower case and without quotes.
-struct Written(Vec<String>);
+/// The words and marks of a statement, in lower case and without quotes.
+struct StatementWords(Vec<String>);
 
-impl Written {
+impl StatementWords {
     fn places(&self, name: &str) -> impl Iterator<Item = usize> {
         self.0.iter().enumerate().filter(move |(_, word)| *word == name).map(|(at, _)| at)
     }
 }
 
-/// The statements before this one that may write rows.
-fn written_before(cx: &Context<'_, '_>) -> impl Iterator<Item = Written> {
+/// Returns the statements before this one that may write rows.
+fn written_before(cx: &Context<'_, '_>) -> impl Iterator<Item = StatementWords> {
     const KINDS: [StatementKind; 6] = [
         StatementKind::Insert,
         StatementKind::Update,
@@ -259,7 +260,7 @@ fn written_before(cx: &Context<'_, '_>) -> impl Iterator<Item = Written> {
         let words = tokens.iter().flat_map(|token| {
             let written = &text[token.start..token.end];
             match token.kind {
-                // The body of a DO is a text to the lexer.
+                // The lexer reads the body of a DO as a string.
                 Kind::Text if statement.kind == StatementKind::Do => {
                     let words = written.split(|c: char| !c.is_alphanumeric() && c != '_');
                     words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
@@ -268,7 +269,7 @@ fn written_before(cx: &Context<'_, '_>) -> impl Iterator<Item = Written> {
                 _ => vec![key(written)],
             }
         });
-        Written(words.collect())
+        StatementWords(words.collect())
     })
 }
 

@@ -189,7 +189,7 @@ pub fn lint(input: &LintInput<'_>) -> Vec<Finding> {
             input,
             file,
             index,
-            new_objects: &new_objects,
+            new_objects: &mut new_objects,
             events: &events,
             changes: &changes,
             at: 0,
@@ -206,24 +206,15 @@ pub fn lint(input: &LintInput<'_>) -> Vec<Finding> {
             rebuild::check(&mut cx);
         }
         for (at, change) in changes.iter().enumerate() {
+            cx.at = at;
             if let Some(change) = change {
-                let mut cx = Context {
-                    input,
-                    file,
-                    index,
-                    new_objects: &new_objects,
-                    events: &events,
-                    changes: &changes,
-                    at,
-                    found: &mut found,
-                };
                 column::check(&mut cx, change);
                 loss::check(&mut cx, change);
                 if !file.is_down {
                     locks::check(&mut cx, change);
                     types::check(&mut cx, change);
                 }
-                new_objects.apply(change);
+                cx.new_objects.apply(change);
             }
         }
         if let Some(kept) = kept {

@@ -1,16 +1,16 @@
-//! PostgreSQL: the rule about a column that changes its type.
+//! PostgreSQL: the rule about changing the type of a column.
 
 use super::change::{Action, Change};
 use super::context::{Context, a_lock};
 use super::cursor::Name;
 use super::schema_events::SchemaEvent;
 
-/// What a change of a type costs, under the lock of the table.
+/// What changing a type costs while the table is locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cost {
-    /// Rows and plain indexes on the column stay as they are.
+    /// Rows and plain indexes on the column are kept.
     Nothing,
-    /// Rows stay as they are, and each index on the column is rebuilt, because the new type sorts differently.
+    /// Rows are kept, but each index on the column is rebuilt, because the new type sorts differently.
     Indexes,
     /// The table and its indexes are rewritten.
     Rewrite,
@@ -31,7 +31,7 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
             _ if !is_plain => Cost::Rewrite,
             Some(from) if *collates => cost(from, to, in_utc).max_indexes(),
             Some(from) => cost(from, to, in_utc),
-            // Of a type that nobody can see: most often it was a varchar of some length, or the other time.
+            // The old type is unknown. It was most likely a varchar with a length, or the other timestamp type.
             None if matches!(plain_type(to).0.as_str(), "text" | "varchar") && using.is_none() => Cost::Nothing,
             None if in_utc && matches!(plain_type(to).0.as_str(), "timestamp" | "timestamptz") => Cost::Nothing,
             None => Cost::Rewrite,
@@ -53,15 +53,15 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
             Cost::Nothing | Cost::Indexes => match built_anew(cx, table, column, cost) {
                 Some((index, true)) => (
                     format!(
-                        "nobody can read or write `{shown}` while an index {index} is rebuilt: changing a type{change} leaves the \
-                         rows as they are and that index not, and holds {lock} until the commit"
+                        "nobody can read or write `{shown}` while an index {index} is rebuilt: changing a type{change} keeps the \
+                         rows but not that index, and holds {lock} until the commit"
                     ),
                     "do it while the table is small, or in a maintenance window".to_owned(),
                 ),
                 Some((index, false)) => (
                     format!(
-                        "nobody can read or write `{shown}` while its index `{index}` is rebuilt: changing a type{change} leaves \
-                         the rows as they are and that index not, and holds {lock} until the commit"
+                        "nobody can read or write `{shown}` while its index `{index}` is rebuilt: changing a type{change} keeps \
+                         the rows but not that index, and holds {lock} until the commit"
                     ),
                     format!(
                         "first drop the index, in a migration of its own with `-- lockgate: no-transaction` as its first line: \
@@ -84,14 +84,14 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
 }
 
 impl Cost {
-    /// The same with another collation.
+    /// The cost if the collation changes too.
     fn max_indexes(self) -> Self {
         if self == Self::Nothing { Self::Indexes } else { self }
     }
 }
 
-/// Whether both times mean the same here: the script has set a time zone without an offset, and the server
-/// is one that looks at it.
+/// Whether both timestamp types mean the same here: the script has set a time zone without an offset, and the server
+/// is new enough to use that.
 fn in_utc(cx: &Context<'_, '_>) -> bool {
     let zone = cx.before().filter_map(|change| match change {
         Change::TimeZone { is_utc } => Some(*is_utc),
@@ -112,7 +112,7 @@ fn is_cast(expression: &str, column: &str, to: &str) -> bool {
     inner == column || cast.or(called).is_some_and(|kind| plain_type(kind) == plain_type(to))
 }
 
-/// An index of the column that does not outlive the change, and whether it belongs to a constraint.
+/// Returns an index on the column that the change rebuilds, and whether it belongs to a constraint.
 fn built_anew(cx: &Context<'_, '_>, of: &Name, column: &Name, cost: Cost) -> Option<(String, bool)> {
     let mut found: Vec<(String, String, bool)> = Vec::new();
     let mut lost_constraints = false;
@@ -143,10 +143,10 @@ fn built_anew(cx: &Context<'_, '_>, of: &Name, column: &Name, cost: Cost) -> Opt
     Some((shown, of_constraint))
 }
 
-/// Whether a CHECK names the column: it is looked at again for each row.
+/// Whether a CHECK names the column. The server then checks every row again.
 fn is_checked(cx: &Context<'_, '_>, of: &Name, column: &Name) -> bool {
     let found = cx.earlier(&of.key, |event, of| match event {
-        // Which one, nobody can see.
+        // It is not known which constraint was dropped.
         SchemaEvent::ConstraintDropped { table } if table == of => Some(false),
         SchemaEvent::CheckAdded { table, names } if table == of && names.contains(&column.key) => Some(true),
         SchemaEvent::TableCreated { table, .. } if table == of => Some(false),
@@ -155,12 +155,12 @@ fn is_checked(cx: &Context<'_, '_>, of: &Name, column: &Name) -> bool {
     found == Some(true)
 }
 
-/// A type under its one name, and its arguments.
+/// Returns the main name of a type, and its arguments.
 fn plain_type(kind: &str) -> (String, Vec<u32>) {
     let (name, arguments) = match kind.split_once('(') {
         Some((name, rest)) => {
-            let (arguments, behind) = rest.split_once(')').unwrap_or((rest, ""));
-            (format!("{}{behind}", name.trim_end()), arguments)
+            let (arguments, after) = rest.split_once(')').unwrap_or((rest, ""));
+            (format!("{}{after}", name.trim_end()), arguments)
         }
         None => (kind.to_owned(), ""),
     };
@@ -177,7 +177,7 @@ fn plain_type(kind: &str) -> (String, Vec<u32>) {
     (name.to_owned(), arguments.split(',').filter_map(|argument| argument.trim().parse().ok()).collect())
 }
 
-/// What a change from one type to another costs. In a time zone without an offset both times are the same.
+/// Returns what a change from one type to another costs. `in_utc` says whether both timestamp types mean the same.
 fn cost(from: &str, to: &str, in_utc: bool) -> Cost {
     let ((from, was), (to, is)) = (plain_type(from), plain_type(to));
     let wider = || match (was.first(), is.first()) {

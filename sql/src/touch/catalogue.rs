@@ -28,7 +28,7 @@ struct Trigger {
     name: String,
     table: String,
     function: String,
-    /// Whether it runs for each row: then partitions have it too.
+    /// Whether it runs for each row. Partitions have such a trigger too.
     for_rows: bool,
 }
 
@@ -46,7 +46,7 @@ struct Relation {
     unique: Vec<(String, Vec<String>)>,
     /// The types of its columns, without schema.
     columns: Vec<(String, String)>,
-    /// Of a view, every name in its query.
+    /// Every name in the query, if this is a view.
     query: Option<BTreeSet<String>>,
 }
 
@@ -56,14 +56,14 @@ struct Key {
     name: String,
     columns: Vec<String>,
     to: String,
-    /// Without any, those of the primary key.
+    /// If there are none, it refers to the primary key.
     to_columns: Vec<String>,
 }
 
 use TableLock::{AccessExclusive, Share, ShareRowExclusive, ShareUpdateExclusive};
 
 impl Catalogue {
-    /// The locks of a statement on tables that it does not name.
+    /// Adds the locks that a statement takes on tables that it does not name.
     pub(super) fn leads(&self, at: Cursor<'_>, doing: &mut TableEffects) {
         let mut found = BTreeMap::new();
         self.statement(at, &mut |table: &str, lock: TableLock| {
@@ -110,7 +110,7 @@ impl Catalogue {
         }
     }
 
-    /// Each of a list of tables, and whether it stands alone.
+    /// Calls `say` for each table of a list, with whether `ONLY` stands before it.
     fn each(&self, at: &mut Cursor<'_>, mut say: impl FnMut(&str, bool)) {
         loop {
             at.take("table");
@@ -190,7 +190,7 @@ impl Catalogue {
         }
     }
 
-    /// A table or a view is dropped.
+    /// Reports the locks that dropping a table or a view takes.
     fn gone(&self, name: &str, cascade: bool, lock: &mut dyn FnMut(&str, TableLock)) {
         let mut all = vec![name.to_owned()];
         let mut at = 0;
@@ -297,13 +297,13 @@ impl Catalogue {
                 at.name();
             }
             let has_parts = self.is_partitioned(table);
-            // Children by INHERITS alone get columns and checks, and no keys.
+            // Children by INHERITS get columns and checks, but no keys.
             match at.is_any(&["foreign", "unique", "exclude"]) {
                 true if !has_parts => {}
                 true if !at.is("foreign") => self.below(table, !only, &mut |table| lock(table, Share)),
                 _ => below(lock),
             }
-            // A partitioned table that is referred to is locked with its partitions.
+            // If the table that is referred to is partitioned, its partitions are locked too.
             for to in references(at) {
                 self.below(&to, true, &mut |table| lock(table, ShareRowExclusive));
             }
@@ -333,7 +333,8 @@ impl Catalogue {
         }
     }
 
-    /// What a partition gets from its table: the keys that lead out, and those that lead in.
+    /// Reports the locks for the foreign keys that a partition gets from its table: those of the table, and those that
+    /// refer to it.
     fn partition_gets(&self, table: &str, lock: &mut dyn FnMut(&str, TableLock)) {
         let Some(relation) = self.relation(table) else { return };
         relation.keys.iter().for_each(|key| self.below(&key.to, true, &mut |table| lock(table, ShareRowExclusive)));
@@ -342,7 +343,7 @@ impl Catalogue {
         }
     }
 
-    /// The table and those that it is a partition of, at any depth.
+    /// Returns the table and the tables that it is a partition of, at any depth.
     fn above(&self, table: &str) -> Vec<String> {
         let mut all = vec![self.known(table)];
         let mut at = 0;
@@ -359,7 +360,7 @@ impl Catalogue {
         parts.for_each(|(name, _)| lock(name, AccessExclusive));
     }
 
-    /// A column is dropped, or made anew with what hangs on it.
+    /// Reports the locks that dropping a column takes, or rebuilding it together with what depends on it.
     fn column(&self, table: &str, column: &str, leads_in: bool, lock: &mut dyn FnMut(&str, TableLock)) {
         let Some(relation) = self.relation(table) else { return };
         let has = |columns: &[String]| columns.iter().any(|known| known == column);
@@ -372,7 +373,7 @@ impl Catalogue {
         }
     }
 
-    /// The columns that a foreign key leads to.
+    /// Returns the columns that a foreign key refers to.
     fn targets<'c>(&'c self, table: &str, key: &'c Key) -> &'c [String] {
         let primary = || self.relation(table).map_or(&[][..], |relation| &relation.primary);
         if key.to_columns.is_empty() { primary() } else { &key.to_columns }
@@ -390,7 +391,7 @@ impl Catalogue {
             at.take("on");
             let only = at.take("only");
             if let Some(table) = at.path().filter(|_| !concurrently) {
-                // An inheriting child gets none.
+                // A child by INHERITS gets no foreign keys.
                 let is_partitioned = self.is_partitioned(&table);
                 self.below(&table, !only && is_partitioned, &mut |table| lock(table, Share));
             }
@@ -416,7 +417,7 @@ impl Catalogue {
         }
     }
 
-    /// The tables below this one, at any depth; it itself is named already.
+    /// Calls `lock` for the partitions and children of this table, at any depth, but not for the table itself.
     fn below(&self, table: &str, recurses: bool, say: &mut dyn FnMut(&str)) {
         say(table);
         if recurses {
@@ -439,14 +440,14 @@ impl Catalogue {
         find(&self.relations, name)
     }
 
-    /// The foreign keys that lead to a table, each with the other that has it.
+    /// Returns the foreign keys of other tables that refer to this table, each with its table.
     fn referrers<'c>(&'c self, table: &str) -> impl Iterator<Item = (&'c String, &'c Key)> + use<'c> {
         let table = self.known(table);
         let keys = self.relations.iter().flat_map(|(from, relation)| relation.keys.iter().map(move |key| (from, key)));
         keys.filter(move |(from, key)| key.to == table && **from != table)
     }
 
-    /// Every table from which foreign keys lead to this one, by others too.
+    /// Returns every table whose foreign keys refer to this table, directly or through other tables.
     fn referring(&self, table: &str) -> Vec<String> {
         let mut all = vec![table.to_owned()];
         let mut at = 0;
@@ -461,7 +462,7 @@ impl Catalogue {
         all.split_off(1)
     }
 
-    /// The views whose query has this name, and those on them.
+    /// Reports the views whose query has this name, and the views on those.
     fn views_on(&self, name: &str, lock: &mut dyn FnMut(&str, TableLock)) {
         let mut names = vec![name.to_owned()];
         let mut at = 0;
@@ -486,7 +487,7 @@ impl Catalogue {
     }
 }
 
-/// Behind CREATE TRIGGER.
+/// Reads a trigger after CREATE TRIGGER.
 fn is_for_rows(at: Cursor<'_>) -> bool {
     at.tokens.windows(2).any(|pair| {
         let is = |token, word| at.shown(token).eq_ignore_ascii_case(word);
@@ -494,19 +495,19 @@ fn is_for_rows(at: Cursor<'_>) -> bool {
     })
 }
 
-/// By this name, or by one that means the same.
+/// Finds the entry of this name, or of another form of the same name.
 fn find<'m, T>(map: &'m BTreeMap<String, T>, name: &str) -> Option<&'m T> {
     map.get(name).or_else(|| map.iter().find(|(known, _)| is_same_table(known, name)).map(|(_, found)| found))
 }
 
-/// A name without its schema.
+/// Returns a name without its schema.
 fn last(name: &str) -> &str {
     name.rsplit('.').next().unwrap_or(name)
 }
 
-/// Following what statements make.
+/// Records what statements change.
 impl Catalogue {
-    /// A statement has run.
+    /// Records a statement.
     pub(super) fn follow(&mut self, mut at: Cursor<'_>) {
         if at.take("create") {
             self.made(at);
@@ -692,7 +693,7 @@ impl Catalogue {
         }
     }
 
-    /// Names in a relation mean the tables that are there.
+    /// Replaces the names in a relation by those of existing tables.
     fn resolve(&self, name: &str, relation: &mut Relation) {
         for other in relation.keys.iter_mut().map(|key| &mut key.to).chain(&mut relation.parents) {
             if other != name {
@@ -731,7 +732,7 @@ impl Catalogue {
         }
     }
 
-    /// A table or a view is gone, with its partitions and with the keys that led to it.
+    /// Removes a table or a view, with its partitions and the foreign keys that refer to it.
     fn remove(&mut self, name: &str, cascade: bool) {
         let name = self.known(name);
         let mut views = Vec::new();
@@ -775,7 +776,7 @@ impl Catalogue {
         self.triggers.iter_mut().for_each(|trigger| put(&mut trigger.table));
     }
 
-    /// A column or a constraint of a table has another name.
+    /// Renames a column or a constraint of a table.
     fn part_renamed(&mut self, table: &str, constraint: bool, old: &str, new: &str) {
         let put = |name: &mut String| {
             if name.eq_ignore_ascii_case(old) {
@@ -805,7 +806,7 @@ impl Catalogue {
         }
     }
 
-    /// The name by which it is known.
+    /// Returns the name under which the catalogue has a table.
     fn known(&self, name: &str) -> String {
         if self.relations.contains_key(name) {
             return name.to_owned();
@@ -820,7 +821,7 @@ impl Catalogue {
     }
 }
 
-/// Behind the name in CREATE TABLE.
+/// Reads CREATE TABLE after the table's name.
 fn table(name: &str, mut at: Cursor<'_>) -> Relation {
     let mut relation = Relation::default();
     if at.take("partition of") {
@@ -840,7 +841,7 @@ fn table(name: &str, mut at: Cursor<'_>) -> Relation {
     relation
 }
 
-/// A column or a constraint, as it stands in the parentheses of a table and behind ADD.
+/// Reads a column or a constraint, inside the parentheses of a table or after ADD.
 fn part(table: &str, mut at: Cursor<'_>, relation: &mut Relation) {
     let mut name = None;
     if at.take("constraint") {
@@ -903,7 +904,7 @@ fn key_to(table: &str, name: Option<String>, columns: Vec<String>, mut at: Curso
     relation.keys.push(Key { name, columns, to, to_columns });
 }
 
-/// The name that the server gives a constraint: not longer than 63 bytes, cut where it is longest.
+/// Returns the name that the server gives a constraint. It has 63 bytes at most; the server shortens its longest part.
 fn made_up(table: &str, columns: &[String], suffix: &str) -> String {
     const LONGEST: usize = 63;
     let (mut first, mut second) = (last(table).to_owned(), columns.join("_"));
@@ -918,7 +919,7 @@ fn made_up(table: &str, columns: &[String], suffix: &str) -> String {
     if columns.is_empty() { format!("{first}_{suffix}") } else { format!("{first}_{second}_{suffix}") }
 }
 
-/// A name as the database has it, but in lower case where it has none.
+/// Returns a name without its quotes; a name that has none, in lower case.
 fn bare(name: &str) -> String {
     match name.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')) {
         Some(inner) => inner.replace("\"\"", "\""),

@@ -2,11 +2,10 @@
 //! what data they destroy. All of it is read from the statements' tokens. The lints, the embedded table and the trace
 //! all use this module.
 //!
-//! Locks that hang on what is there already come from what the scripts before have made: the tables that a
-//! dropped one refers to, partitions and children. Not seen are those of a function, of a `DO`, and of what
-//! no script of the folder made. Rows
-//! that an `UPDATE` changes are not counted as destroyed: nearly every change of data is one, and what it
-//! replaces it has most often read.
+//! Some locks depend on existing objects, such as the tables that a dropped table refers to, partitions and children.
+//! They are known from the scripts before. Locks that a function or a `DO` takes are not known, nor those on objects
+//! that no script of the folder creates. Rows that an `UPDATE` changes do not count as destroyed: nearly every change of
+//! data is an `UPDATE`, and most of them compute the new value from the old one.
 
 mod alter;
 mod catalogue;
@@ -24,17 +23,17 @@ use super::cursor::{Cursor, tokens};
 pub(crate) use self::alter::lock as lock_of_action;
 pub use self::catalogue::Catalogue;
 
-/// As many tokens of a statement are read: a table has hundreds of columns, not thousands.
+/// The number of tokens of a statement that are read. A table has hundreds of columns, not thousands.
 const TOKENS_MAX: usize = 20_000;
-/// Where only the beginning is of interest.
+/// The number of tokens that are read if only the beginning of a statement matters.
 const BEGINNING: usize = 400;
-/// Where only a name is.
+/// The number of tokens that are read if only a name matters.
 const NAME: usize = 24;
 
-/// What the statements of a script do to tables that were there before it, and which ones it makes, in
-/// the order of the statements. Those that destroy data are flagged.
+/// Returns what the statements of a script do to tables that existed before it, and which tables they create, in the
+/// order of the statements. Sets the flag of statements that destroy data.
 ///
-/// Locks are those of PostgreSQL. SQLite has one for the whole database, and of MySQL's nothing is said.
+/// Locks are those of PostgreSQL. SQLite has one lock for the whole database, and the locks of MySQL are not reported.
 ///
 /// ```
 /// use lockgate_core::{Dialect, TableLock};
@@ -51,7 +50,8 @@ pub fn touches(dialect: Dialect, text: &str, statements: &mut [Statement]) -> Ve
     touches_after(dialect, text, statements, &mut Catalogue::default())
 }
 
-/// The same behind scripts that have made what is in the catalogue. What this one makes is there afterwards.
+/// Like [`touches`], for a script that runs after the scripts that are recorded in `catalogue`. Adds what this script
+/// creates to the catalogue.
 pub fn touches_after(
     dialect: Dialect,
     text: &str,
@@ -59,7 +59,7 @@ pub fn touches_after(
     catalogue: &mut Catalogue,
 ) -> Vec<Touch<String>> {
     let drops = statements.iter().any(|statement| statement.kind == StatementKind::DropTable);
-    let mut script = Script { dialect, ..Script::default() };
+    let mut script = Progress { dialect, ..Progress::default() };
     for (at, statement) in statements.iter_mut().enumerate() {
         let max = tokens_max(text, statement, drops);
         if max == 0 {
@@ -79,18 +79,18 @@ pub fn touches_after(
     script.touches
 }
 
-/// The lock that a statement takes on the first table that it names, whatever went before it.
+/// Returns the lock that a statement takes on the first table that it names, without regard to earlier statements.
 pub(crate) fn lock_of(text: &str, statement: &Statement) -> Option<TableLock> {
     let tokens = tokens(Dialect::Postgres, text, statement.command(), TOKENS_MAX);
     let doing = read::statement(Dialect::Postgres, Cursor::new(text, &tokens));
     doing.touches.into_iter().find_map(|touch| touch.lock)
 }
 
-/// How many tokens tell what there is to tell: what a macro does with thousands of released scripts
-/// must cost next to nothing.
+/// Returns the number of tokens that must be read to know what the statement does. The macro reads thousands of released
+/// scripts, so it reads no more than it needs.
 fn tokens_max(text: &str, statement: &Statement, drops: bool) -> usize {
     let has = |words: &[&str]| {
-        // Compiled into the standard library: this runs unoptimised inside the macro.
+        // The macro is not optimized, but these functions of the standard library are.
         let lower = text[statement.range.clone()].to_ascii_lowercase();
         words.iter().any(|word| lower.contains(word))
     };
@@ -123,24 +123,24 @@ fn has_with(text: &str, statement: &Statement) -> bool {
     bytes.len() > 4 && bytes[..4].eq_ignore_ascii_case(b"with") || bytes.first() == Some(&b'(')
 }
 
-/// What the statements up to here have done.
+/// What the statements of a script have done so far.
 #[derive(Debug)]
-struct Script {
+struct Progress {
     dialect: Dialect,
     touches: Vec<Touch<String>>,
-    /// The tables that the script has made.
+    /// The tables that the script has created.
     made: Vec<String>,
-    /// The tables that were there before it, as far as it names them.
+    /// The tables that the script names and that existed before it.
     known: Vec<String>,
-    /// The tables whose rows went to another one, as in a rebuild.
+    /// The tables whose rows were copied to another table, as in a rebuild.
     copied: Vec<String>,
-    /// The indexes that it has built, with their tables.
+    /// The indexes that the script has built, with their tables.
     indexes: Vec<(String, String)>,
-    /// New names of tables that were there before, with the old ones.
+    /// New names of tables that existed before the script, with their old names.
     renamed: Vec<(String, String)>,
 }
 
-impl Default for Script {
+impl Default for Progress {
     fn default() -> Self {
         Self {
             dialect: Dialect::Postgres,
@@ -158,8 +158,8 @@ fn has(names: &[String], name: &str) -> bool {
     names.iter().any(|known| is_same_table(known, name))
 }
 
-impl Script {
-    /// A statement has run. Says whether it destroyed data.
+impl Progress {
+    /// Records the effects of a statement. Returns whether it destroys data.
     fn after(&mut self, statement: usize, doing: TableEffects) -> bool {
         let mut destroys = doing.destroys;
         if let Some((index, _)) = doing.index.as_ref().filter(|_| self.dialect == Dialect::Postgres) {
@@ -207,7 +207,7 @@ impl Script {
         destroys
     }
 
-    /// A table is there that was not; where another one had its name, programs know it.
+    /// Records that a table is created. If a table of this name existed before the script, it does not count as new.
     fn make(&mut self, touch: Touch<String>) {
         let is_known = has(&self.known, &touch.table);
         if !has(&self.made, &touch.table) {
@@ -223,7 +223,7 @@ impl Script {
         if touch.lock.is_none() && !touch.makes && !touch.destroys {
             return;
         }
-        // One that names a table twice takes the stronger lock.
+        // A statement that names a table twice takes the stronger lock.
         let same = |known: &&mut Touch<String>| {
             known.statement == touch.statement && known.table == touch.table && known.of_index == touch.of_index
         };

@@ -237,7 +237,7 @@ fn drop(dialect: Dialect, mut at: Cursor<'_>, doing: &mut TableEffects) {
     if at.take("table") {
         at.take("if exists");
         let tables = tables(&mut at);
-        // The rows of a foreign table are on another server, and stay there.
+        // The rows of a foreign table are on another server and are kept.
         match foreign {
             true => doing.lock(tables, TableLock::AccessExclusive),
             false => doing.lose(tables, TableLock::AccessExclusive),
@@ -257,7 +257,7 @@ fn drop(dialect: Dialect, mut at: Cursor<'_>, doing: &mut TableEffects) {
     } else if at.is_any(&["database", "owned"]) {
         doing.destroys = true;
     } else if at.is_any(&["schema", "type", "domain", "extension", "collation"]) {
-        // Without CASCADE PostgreSQL drops none of them that a table needs, and no schema that has one.
+        // Without CASCADE PostgreSQL drops no object that a table needs, and no schema that has a table.
         doing.destroys = at.has("cascade") || dialect == Dialect::Mysql && at.is("schema");
     }
 }

@@ -341,7 +341,11 @@ mod tests {
         for (ending, meant) in [(".SQL", ".sql"), (".UP.SQL", ".up.sql"), (".Down.sql", ".down.sql"), (".Rs", ".rs")] {
             let file = format!("{name}{ending}");
             let bad = parse(&file, Numbering::Encoded).unwrap_err();
-            assert_eq!((bad.code, shown(&bad.help)), (Code::BadName, format!("rename it to `{name}{meant}`")), "{file}");
+            assert_eq!(
+                (bad.code, shown(&bad.help)),
+                (Code::BadName, format!("rename it to `{name}{meant}`")),
+                "{file}"
+            );
         }
         for (ending, meant) in [(".sgl", ".sql"), (".up.sq", ".up.sql"), (".sql.up", ".up.sql"), (".upsql", ".up.sql")]
         {

@@ -60,7 +60,7 @@ const DROPPED_IN_LISTS: [&str; 8] = [
 /// Rewrites a statement into syntax that the parser knows, if it has syntax that only PostgreSQL knows. The
 /// positions of all other tokens stay the same.
 pub(super) fn in_other_words(text: &str) -> Option<String> {
-    let mut other = Other { text: text.as_bytes().to_vec(), changed: false };
+    let mut other = Rewritten { text: text.as_bytes().to_vec(), changed: false };
     let mut at = Words::new(Dialect::Postgres, text, 0);
     if take(&mut at, "create") {
         let _ = take(&mut at, "or replace");
@@ -132,7 +132,7 @@ pub(super) fn in_other_words(text: &str) -> Option<String> {
     other.changed.then(|| String::from_utf8(other.text).expect("whole tokens are put in the place of whole tokens"))
 }
 
-/// Goes behind these words, where all of them stand here.
+/// Moves past these words if all of them follow here, and returns whether they did.
 fn take(at: &mut Words<'_>, words: &str) -> bool {
     let mut here = at.clone();
     let all = words.split(' ').all(|word| here.take(word));
@@ -142,14 +142,14 @@ fn take(at: &mut Words<'_>, words: &str) -> bool {
     all
 }
 
-/// A statement in other words, of the same length.
-struct Other {
+/// A statement in which some words are replaced; its length stays the same.
+struct Rewritten {
     text: Vec<u8>,
     changed: bool,
 }
 
-impl Other {
-    /// Puts these words at the end of the range.
+impl Rewritten {
+    /// Replaces the range by these words, with blanks before them.
     fn put(&mut self, range: Range<usize>, words: &str) {
         self.changed |= !range.is_empty();
         let start = range.end - words.len();
@@ -157,7 +157,7 @@ impl Other {
         self.text[start..range.end].copy_from_slice(words.as_bytes());
     }
 
-    /// The first place of these words.
+    /// Replaces the first occurrence of these words.
     fn words(&mut self, at: &mut Words<'_>, words: &str, other: &str) {
         while !at.ended() {
             let start = at.token.start;
@@ -168,7 +168,7 @@ impl Other {
         }
     }
 
-    /// Each SET and RESET of one of these settings.
+    /// Replaces each of these settings after SET and RESET.
     fn settings(&mut self, at: &mut Words<'_>, settings: &[(&str, &str)]) {
         while !at.ended() {
             let (sets, resets) = (at.is("set"), at.is("reset"));
@@ -184,7 +184,7 @@ impl Other {
             if sets && ends(at, "names").is_some() && take(&mut at.clone(), "names") {
                 let mut behind = at.clone();
                 behind.next();
-                // Alone it is the default.
+                // `SET NAMES` without a value sets the default.
                 if behind.ended() {
                     return self.put(verb.start..at.token.end, "reset all");
                 }
@@ -198,7 +198,7 @@ impl Other {
             } else if !value.ended() && !value.is_byte(b'=') && !value.is("to") && !is_schema(at, &value) {
                 self.put(start..end, other);
                 if value.take("interval") {
-                    // One with a precision or a unit is another type for the parser and none for a setting.
+                    // The parser reads an interval with a precision or a unit as a type, which no setting accepts.
                     value.skip_parentheses();
                     self.put(end..value.token.start, "");
                     value.next();
@@ -214,7 +214,7 @@ impl Other {
         }
     }
 
-    /// `SET TRANSACTION` of a role or a database, which sets nothing and is taken.
+    /// Replaces `SET TRANSACTION` of a role or a database, which the server accepts although it sets nothing.
     fn modes(&mut self, mut at: Words<'_>) {
         at.until(&["set"]);
         let start = at.token.start;
@@ -228,7 +228,7 @@ impl Other {
         }
     }
 
-    /// The name of a type or a domain, which may be one of an array or have a length.
+    /// Removes the array brackets and the length from the name of a type or a domain.
     fn type_name(&mut self, at: &mut Words<'_>) {
         if !at.is_any(&["type", "domain"]) {
             return;
@@ -263,7 +263,7 @@ impl Other {
         }
     }
 
-    /// Of names with commas between them the first alone.
+    /// Removes all names of a list but the first.
     fn list(&mut self, at: &mut Words<'_>) {
         let _ = take(at, "if exists");
         at.next();
@@ -289,7 +289,7 @@ impl Other {
     }
 }
 
-/// Goes behind the modes of a transaction, and says where they end.
+/// Moves past the modes of a transaction, and returns where they end.
 fn transaction_modes(at: &mut Words<'_>) -> Option<usize> {
     const MODES: [&str; 8] = [
         "isolation level serializable",
@@ -318,12 +318,12 @@ fn transaction_modes(at: &mut Words<'_>) -> Option<usize> {
     }
 }
 
-/// `SET SCHEMA name` moves a function; with a text it is the setting.
+/// Whether `SET SCHEMA` moves a function. With a string it changes the setting.
 fn is_schema(at: &Words<'_>, value: &Words<'_>) -> bool {
     at.is("schema") && value.token.kind != Kind::Text
 }
 
-/// The byte behind these words, where they stand here.
+/// Returns the byte after these words, if they follow here.
 fn ends(at: &Words<'_>, words: &str) -> Option<usize> {
     let mut here = at.clone();
     let mut end = at.token.start;
@@ -340,7 +340,7 @@ pub(super) fn excuses(text: &str, error: &SyntaxError) -> bool {
     if error.message().ends_with("is not a valid function name") || error.message().ends_with("got EMPTY_STMT") {
         return true;
     }
-    // Each keyword may be an argument of a trigger, where it stands for a text.
+    // Any keyword may be an argument of a trigger, where it is a string.
     let mut at = Words::new(Dialect::Postgres, text, 0);
     if !at.take("create") {
         return false;
@@ -358,7 +358,7 @@ pub(super) fn excuses(text: &str, error: &SyntaxError) -> bool {
 pub(super) fn excuses_body(message: &str) -> bool {
     const VERBS: [&str; 8] = ["SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "VALUES", "TABLE"];
     message.starts_with("SELECT ... INTO")
-        // A second DECLARE is useless and fine.
+        // A second DECLARE is useless, but valid.
         || message == "expected a declaration, got DECLARE_KW"
         || message
             .strip_prefix("expected a statement, got ")
@@ -422,11 +422,11 @@ pub(super) fn missed(text: &str) -> Option<ParserFinding> {
     None
 }
 
-/// A comparison that has nothing to its left: the parser takes it for an operator that stands before its operand.
+/// Finds a comparison without a left operand, which the parser reads as a prefix operator.
 fn nothing_before(text: &str, mut at: Words<'_>) -> Option<ParserFinding> {
     let mut begins = false;
     while !at.ended() {
-        // As the server's lexer does: the longest run of such characters is one operator.
+        // As in the server's lexer, the longest run of such characters is one operator.
         let rest = if begins { &text[at.token.start..] } else { "" };
         let length = rest.find(|c: char| !"<>=!+-*/%^&|~@#?`".contains(c)).unwrap_or(rest.len());
         if ["<=", ">=", "<>", "!=", "=>"].contains(&&rest[..length]) {
@@ -441,7 +441,7 @@ fn nothing_before(text: &str, mut at: Words<'_>) -> Option<ParserFinding> {
     None
 }
 
-/// An attribute of a composite type that has a name and no type.
+/// Finds an attribute of a composite type that has a name but no type.
 fn attribute(text: &str, mut at: Words<'_>) -> Option<ParserFinding> {
     at.next();
     while at.is_byte(b'.') {
@@ -477,9 +477,9 @@ fn attribute(text: &str, mut at: Words<'_>) -> Option<ParserFinding> {
     None
 }
 
-/// Options of a role, each a word of its own.
+/// Options of a role that are single words.
 fn role(text: &str, mut at: Words<'_>) -> Option<ParserFinding> {
-    // Its name.
+    // The name of the role.
     at.next();
     if at.is_any(&["in", "rename", "set", "reset", "add", "drop"]) {
         return None;
@@ -516,7 +516,7 @@ fn role(text: &str, mut at: Words<'_>) -> Option<ParserFinding> {
                 "in",
             ]);
         if valued {
-            // What follows is a list of names or a value: the parser knows them.
+            // A list of names or a value follows, which the parser checks.
             return None;
         } else if !bare {
             return Some(unexpected(text, &at, "an option of a role".to_owned()));

@@ -172,12 +172,12 @@ fn says(text: &str, node: Range<usize>, words: &str) -> Option<Range<usize>> {
     None
 }
 
-/// ON DELETE SET NULL and SET DEFAULT, for some of the columns.
+/// Whether this is ON DELETE SET NULL or SET DEFAULT for some of the columns.
 fn columns_set(node: &SyntaxNode) -> bool {
     matches!(node.kind(), K::SET_NULL_COLUMNS | K::SET_DEFAULT_COLUMNS) && node.text().contains_char('(')
 }
 
-/// Without clauses of SQL/JSON it could be a function of the folder's own.
+/// Without clauses of SQL/JSON it could be a user's function.
 fn json_clauses(node: &SyntaxNode, kind: SyntaxKind) -> bool {
     let clauses = [
         K::JSON_PASSING_CLAUSE,
@@ -192,7 +192,7 @@ fn json_clauses(node: &SyntaxNode, kind: SyntaxKind) -> bool {
     node.kind() == kind && clauses.into_iter().any(|clause| has_child(node, clause))
 }
 
-/// `WITH ADMIN OPTION` is as old as roles.
+/// `WITH ADMIN OPTION` is not new, unlike the other options.
 fn membership_option(node: &SyntaxNode) -> bool {
     node.kind() == K::GRANT_ROLE_OPTION && !node.text().to_string().to_lowercase().ends_with("option")
 }

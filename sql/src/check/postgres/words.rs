@@ -1,9 +1,9 @@
-//! The parser's messages in our words: without the names of its tokens.
+//! Translates the parser's messages, which name its tokens, into Lockgate's words.
 
-/// What the parser said.
+/// A message of the parser.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Said {
-    /// Something else should stand here; what, where it says so.
+    /// Something else is expected here; what, if the parser says so.
     Expected(Option<String>),
     /// A rule is broken.
     Rule(String),
@@ -15,7 +15,7 @@ pub(super) fn said(message: &str) -> Said {
         "missing comma" => return Said::Expected(Some("`,`".to_owned())),
         "Missing column type" => return Said::Expected(Some("a type".to_owned())),
         "Expected new line or comma between string literals" => return Said::Expected(Some("`,`".to_owned())),
-        // The statement is over for the parser.
+        // For the parser the statement has ended.
         "Missing semicolon between statements" => return Said::Expected(None),
         "Join missing condition" => return Said::Expected(Some("`ON` or `USING`".to_owned())),
         _ if message.starts_with("unexpected ") => return Said::Expected(None),
@@ -25,7 +25,7 @@ pub(super) fn said(message: &str) -> Said {
     let expected = beginnings.into_iter().find_map(|beginning| message.strip_prefix(beginning));
     let Some(expected) = expected else {
         let mut letters = message.chars();
-        // A keyword or a name at the head stays as it is.
+        // Keep a keyword or a name at the beginning.
         let lower = message.chars().nth(1).is_some_and(char::is_lowercase);
         let rule = match letters.next() {
             Some(first) if lower => first.to_lowercase().collect::<String>() + letters.as_str(),
@@ -33,14 +33,14 @@ pub(super) fn said(message: &str) -> Said {
         };
         return Said::Rule(quote(&rule));
     };
-    // What was found instead is for us to show.
+    // Lockgate shows itself what was found instead.
     let found = [", found ", ", got ", " but found "].into_iter().filter_map(|word| expected.find(word)).min();
     let expected = &expected[..found.unwrap_or(expected.len())];
-    // "command": the statement is over for the parser.
+    // "command" means that for the parser the statement has ended.
     Said::Expected((expected != "command").then(|| with_article(&quote(expected))))
 }
 
-/// Keywords and marks in backticks.
+/// Puts keywords and marks in backticks.
 fn quote(text: &str) -> String {
     let words = text.split(' ').map(|word| {
         let core = word.trim_end_matches([',', ':', ';']);
