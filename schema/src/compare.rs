@@ -75,7 +75,7 @@ impl Found {
                 (Some(_), Some(name)) => Some(format!("{} is now called {name}", before.title())),
                 (None, Some(name)) => Some(format!("{} has a name now: {name}", before.title())),
                 (Some(_), None) => Some(format!("{} has no name any more", before.title())),
-                // Only what is said about it differs.
+                // Only its properties differ.
                 (None, None) => None,
             };
             if let Some(what) = what {
@@ -93,7 +93,7 @@ impl Found {
 
     /// Compares the order of the parts that both have.
     fn order(&mut self, object: &str, label: &str, class: Class, before: &[&Item], pairs: &[(&Item, &Item)]) {
-        // The pairs stand as `after` has them.
+        // The pairs are in the order of `after`.
         let place = |item: &Item| before.iter().position(|other| std::ptr::eq(*other, item));
         let places: Vec<usize> = pairs.iter().filter_map(|(before, _)| place(before)).collect();
         let moved = moved(&places);
@@ -123,7 +123,7 @@ impl Found {
             }
         }
         for (word, [mut before, mut after]) in by_word {
-            // A word is seldom said twice, but may be: a role can have a privilege from two others.
+            // A clause may occur twice: a role can have a privilege from two other roles.
             before.retain(|clause| !take(&mut after, |other| other == clause));
             let pairs = before.len().min(after.len());
             for (before, after) in before.iter().zip(&after) {
@@ -142,7 +142,7 @@ impl Found {
     }
 }
 
-/// Names a clause in a sentence.
+/// Returns the name of a clause for a message.
 fn phrase(clause: &Clause) -> String {
     let word = &clause.word;
     match &clause.value {
@@ -164,7 +164,7 @@ fn changed(word: &str, before: &Clause, after: &Clause) -> String {
     }
 }
 
-/// Whether a value can be part of a sentence.
+/// Whether a value is short enough for a message.
 fn is_short(value: &str) -> bool {
     value.len() <= 200 && !value.contains('\n')
 }
@@ -181,7 +181,7 @@ impl<'a> Matched<'a> {
     fn of(before: &[&'a Item], after: &[&'a Item]) -> Self {
         let mut gone = before.to_vec();
         let mut new = after.to_vec();
-        // Several may have one name, or none: those that are equal belong together.
+        // Several items may share a name or have none. Equal ones are matched first.
         let mut pairs = pair(&mut gone, &mut new, |before, after| before == after);
         let one_name = |before: &Item, after: &Item| {
             before.name.is_some() && before.name == after.name && before.label == after.label

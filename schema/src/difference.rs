@@ -158,7 +158,7 @@ pub fn report(differences: &[Difference]) -> String {
 fn changed(difference: &Difference) -> Vec<String> {
     let (Some(before), Some(after)) = (&difference.before, &difference.after) else { return Vec::new() };
     if !before.contains('\n') && !after.contains('\n') {
-        // The sentence has said them.
+        // The message already shows them.
         return Vec::new();
     }
     let (before, after): (Vec<&str>, Vec<&str>) = (before.split('\n').collect(), after.split('\n').collect());

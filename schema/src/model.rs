@@ -284,12 +284,12 @@ pub struct Column {
     pub comment: Option<String>,
 }
 
-/// How a column is computed.
+/// The expression of a generated column, and when it is computed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Generated {
-    /// When.
+    /// When the column is computed.
     pub generation: Generation,
-    /// From what.
+    /// The expression, as the database writes it.
     pub expression: String,
 }
 
@@ -302,10 +302,10 @@ pub enum Generation {
     Virtual,
 }
 
-/// How a column is counted.
+/// The identity of a column: a sequence that numbers its rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Whether a value of one's own is refused: `GENERATED ALWAYS`.
+    /// Whether it refuses values that a statement gives: `GENERATED ALWAYS`.
     pub always: bool,
     /// The options of the sequence.
     pub options: SequenceOptions,
@@ -314,15 +314,15 @@ pub struct Identity {
 /// A constraint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Constraint {
-    /// What it is called, where it has a name.
+    /// The name, if it has one.
     pub name: Option<String>,
     /// The kind.
     pub kind: ConstraintKind,
-    /// All of it but its name, as the database writes it: `FOREIGN KEY (a) REFERENCES b(c) NOT VALID`.
+    /// Everything but the name, as the database writes it: `FOREIGN KEY (a) REFERENCES b(c) NOT VALID`.
     pub definition: String,
-    /// The columns that it is on, in its order.
+    /// Its columns, in its order.
     pub columns: Vec<String>,
-    /// Where a foreign key points.
+    /// The table and columns that it refers to, if it is a foreign key.
     pub references: Option<References>,
     /// Whether it is only inherited.
     pub inherited: bool,
@@ -330,7 +330,7 @@ pub struct Constraint {
     pub comment: Option<String>,
 }
 
-/// What a constraint is.
+/// The kind of a constraint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ConstraintKind {
@@ -344,33 +344,33 @@ pub enum ConstraintKind {
     Check,
     /// `EXCLUDE`
     Exclude,
-    /// `NOT NULL`, where it is a constraint of its own with a state or a name worth telling.
+    /// `NOT NULL`, if it is a constraint with a name or a state that matters.
     NotNull,
 }
 
-/// Where a foreign key points.
+/// What a foreign key refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct References {
     /// The table.
     pub table: Name,
-    /// Its columns, in the order of the key.
+    /// Its columns, in the order of the foreign key.
     pub columns: Vec<String>,
 }
 
-/// An index that is not that of a constraint.
+/// An index that does not belong to a constraint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Index {
-    /// What it is called; it is in the schema of its table.
+    /// The name. An index is in the schema of its table.
     pub name: String,
-    /// Whether it refuses doubles.
+    /// Whether it is unique.
     pub unique: bool,
-    /// All of it but its name and its table, as the database writes it: `USING btree (lower(a)) WHERE (b > 0)`.
+    /// Everything but its name and its table, as the database writes it: `USING btree (lower(a)) WHERE (b > 0)`.
     pub definition: String,
-    /// The columns or expressions that it is on, in its order.
+    /// Its columns and expressions, in its order.
     pub keys: Vec<String>,
-    /// Whether it can be used; what a broken-off `CREATE INDEX CONCURRENTLY` leaves cannot.
+    /// Whether it can be used. An index that a failed `CREATE INDEX CONCURRENTLY` leaves cannot.
     pub valid: bool,
-    /// What else there is: `clustered`, `replica identity`, `tablespace`. Sorted by name.
+    /// Other properties: `clustered`, `replica identity`, `tablespace`. Sorted by name.
     pub options: Vec<Detail>,
     /// The comment.
     pub comment: Option<String>,
@@ -381,24 +381,24 @@ pub struct Index {
 pub struct View {
     /// The name.
     pub name: Name,
-    /// Whether its rows are kept.
+    /// Whether it is a materialized view.
     pub materialized: bool,
     /// The query as the database writes it.
     pub definition: String,
-    /// What it shows: name, type, default, comment and privileges of each column, in order.
+    /// The name, type, default, comment and privileges of each column, in order.
     pub columns: Vec<Column>,
-    /// The indexes of a materialized one.
+    /// The indexes of a materialized view.
     pub indexes: Vec<Index>,
-    /// What else it was made with: `security_barrier`, `check_option`, `populated`. Sorted by name.
+    /// Other properties: `security_barrier`, `check_option`, `populated`. Sorted by name.
     pub options: Vec<Detail>,
     /// Properties that every object can have.
     pub meta: Meta,
 }
 
-/// What an object is that has no type of its own here.
+/// The kind of an [`Object`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "each says itself")]
+#[expect(missing_docs, reason = "the names say everything")]
 pub enum ObjectKind {
     Extension,
     Collation,
@@ -431,36 +431,35 @@ pub enum ObjectKind {
     DefaultPrivileges,
 }
 
-/// An object that its definition says all of.
+/// An object that has no type of its own in this crate. Its definition says everything about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
     /// The kind.
     pub kind: ObjectKind,
-    /// What it is called; a routine with the types of its arguments, so that no two have one name:
-    /// `add(integer, integer)`.
+    /// The name. A routine's name includes the types of its arguments, so it is unique: `add(integer, integer)`.
     pub name: Name,
-    /// The table or view that it is on: of a trigger, a rule, a policy.
+    /// The table or view of a trigger, a rule or a policy.
     pub on: Option<Name>,
-    /// How the database would make it. A foreign server's password is not in it.
+    /// How the database would create it. The password of a foreign server is left out.
     pub definition: String,
     /// Properties that every object can have.
     pub meta: Meta,
 }
 
 impl Name {
-    /// A name without a schema.
+    /// Creates a name without a schema.
     pub fn plain(name: impl Into<String>) -> Self {
         Self { schema: None, name: name.into() }
     }
 
-    /// A name in a schema.
+    /// Creates a name in a schema.
     pub fn qualified(schema: impl Into<String>, name: impl Into<String>) -> Self {
         Self { schema: Some(schema.into()), name: name.into() }
     }
 }
 
 impl Schema {
-    /// A schema in which nothing is.
+    /// Creates an empty schema.
     pub fn empty(dialect: Dialect) -> Self {
         Self {
             dialect,
@@ -473,7 +472,7 @@ impl Schema {
         }
     }
 
-    /// The tables by their names.
+    /// Returns the tables by their names.
     pub fn tables_by_name(&self) -> BTreeMap<&Name, &Table> {
         self.tables.iter().map(|table| (&table.name, table)).collect()
     }

@@ -1,5 +1,5 @@
-//! The text form: one object a block, one line a column, constraint or index, so that a change of the
-//! schema is a change of the lines that say it.
+//! The text form of a schema. Each object is a block, and each column, constraint and index is a line, so a diff of two
+//! texts shows what has changed.
 //!
 //! ```text
 //! -- lockgate schema 1 (postgres)
@@ -12,18 +12,18 @@
 //!   index users_email UNIQUE USING btree (email)
 //! ```
 //!
-//! No two schemas that differ have one text: a value that could be taken for what follows it stands on
-//! lines of its own, each behind a `|`.
+//! Two schemas that differ have different texts: a value that could be confused with what follows it gets lines of its
+//! own, each after a `|`.
 
 use crate::block::{Clause, Form, Item, describe};
 use crate::model::Schema;
 
-/// The version of the form. It is in the first line of each text, and another form gets another one.
+/// The version of the form, which is in the first line of each text. It changes whenever the form changes.
 const VERSION: u32 = 1;
 
 impl Schema {
-    /// The schema as text, for people and for version control: sorted, the same for equal schemas and
-    /// another for others.
+    /// Returns the schema as text, for people and for version control. It is sorted, and two schemas are equal exactly if
+    /// their texts are.
     pub fn to_text(&self) -> String {
         let mut text = format!("-- lockgate schema {VERSION} ({})\n", self.dialect);
         for block in describe(self) {
@@ -57,7 +57,7 @@ fn write(text: &mut String, item: &Item, depth: usize) {
     }
 }
 
-/// The line of an item, without what hangs below it.
+/// Returns the line of an item, without the lines below it.
 pub(crate) fn line(item: &Item) -> String {
     let mut line = words(item.label, item.name.as_deref());
     for clause in item.clauses.iter().filter(|clause| fits(item, clause)) {
@@ -86,13 +86,13 @@ fn write_lines(text: &mut String, indent: &str, value: &str) {
     }
 }
 
-/// Whether a clause stands on the line of its item.
+/// Whether a clause is on the line of its item.
 fn fits(item: &Item, clause: &Clause) -> bool {
     if !matches!(clause.form, Form::Inline | Form::Bare) {
         return false;
     }
     let Some(value) = &clause.value else { return true };
-    // What has no name begins with what others have behind theirs: `CHECK (a > 0)`.
+    // An item without a name begins with the clause that would follow the name: `CHECK (a > 0)`.
     let is_told_from_a_name = item.name.is_some() || value.starts_with(|c: char| c.is_ascii_uppercase());
     let is_told_from_a_flag = item.label != "index" || !value.starts_with("UNIQUE");
     let spaced = format!(" {value}");
@@ -100,20 +100,20 @@ fn fits(item: &Item, clause: &Clause) -> bool {
     is_plain(value) && is_told_from_a_name && is_told_from_a_flag && is_told_from_the_rest
 }
 
-/// What may follow a clause on its line: a value that has such a word in it gets lines of its own.
+/// The words that may follow a clause on its line. A value that contains one of them gets lines of its own.
 fn followers(word: &str) -> &'static [&'static str] {
     match word {
         "type" | "COLLATE" => &[" COLLATE", " NOT NULL", " INHERITED", " IDENTITY", " GENERATED", " DEFAULT"],
-        // One has ` BY DEFAULT` by itself.
+        // An identity may itself contain ` BY DEFAULT`.
         "IDENTITY" => &[" GENERATED", ") DEFAULT"],
         "GENERATED" => &[" DEFAULT"],
         "AS" => &[" UNLOGGED", " TEMPORARY"],
-        // The last ones of their lines.
+        // These are always the last on their lines.
         _ => &[],
     }
 }
 
-/// Whether a value is one line, and can be seen to begin and to end.
+/// Whether a value is a single line without white space at its ends.
 fn is_plain(value: &str) -> bool {
     !value.is_empty() && value == value.trim() && !value.contains(char::is_control)
 }

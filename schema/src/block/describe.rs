@@ -1,4 +1,4 @@
-//! What there is to say of each object.
+//! Describes each kind of object as a block.
 
 use super::name::{ident, literal, qualified, routine, word};
 use super::{Clause, Form, Item};
@@ -8,7 +8,7 @@ use crate::model::{
     Persistence, Privilege, RowSecurity, Schema, Sequence, SequenceOptions, Table, TableKind, Type, TypeKind, View,
 };
 
-/// Every object as a block, by kind and name.
+/// Returns every object as a block, sorted by kind and name.
 pub(crate) fn describe(schema: &Schema) -> Vec<Item> {
     let (extensions, objects): (Vec<_>, Vec<_>) =
         schema.objects.iter().partition(|object| object.kind == ObjectKind::Extension);
@@ -73,7 +73,7 @@ fn attribute(attribute: &Attribute) -> Item {
     item
 }
 
-/// The beginning of everything that has a type.
+/// Starts the item of an object or a part that has a type.
 fn head(item: &mut Item, data_type: &str, collation: Option<&str>, not_null: bool) {
     item.say(Form::Bare, Class::Real, "type", (!data_type.is_empty()).then(|| data_type.to_owned()));
     item.say(Form::Inline, Class::Real, "COLLATE", collation.map(str::to_owned));
@@ -90,8 +90,8 @@ fn sequence(sequence: &Sequence) -> Item {
     item
 }
 
-/// How a sequence counts: its type, unless it is that of its column, and what is not as it would be by
-/// itself.
+/// Adds the options of a sequence: its type, unless it is the type of its column, and the options that are not the
+/// default.
 fn counting(options: &SequenceOptions, of_column: Option<&str>) -> String {
     let greatest = match options.data_type.as_str() {
         "smallint" => i64::from(i16::MAX),
@@ -187,7 +187,7 @@ fn identity_words(identity: &Identity, data_type: &str) -> String {
     }
 }
 
-/// The primary key first, then by what they are, then by name.
+/// Sorts constraints: the primary key first, then by kind, then by name.
 fn sorted_constraints(constraints: &[Constraint]) -> Vec<Item> {
     let rank = |definition: &str| CONSTRAINTS.iter().position(|word| definition.starts_with(word));
     let mut sorted: Vec<(Option<usize>, Item)> =
@@ -196,8 +196,8 @@ fn sorted_constraints(constraints: &[Constraint]) -> Vec<Item> {
     sorted.into_iter().map(|(_, item)| item).collect()
 }
 
-/// With what their definitions begin, in the order in which they are shown. What is shown decides, so
-/// that equal texts are equal schemas.
+/// The beginnings of definitions, in the order in which they are shown. The shown text decides the order, so that equal
+/// texts are equal schemas.
 const CONSTRAINTS: [&str; 6] = ["PRIMARY KEY", "UNIQUE", "FOREIGN KEY", "CHECK", "EXCLUDE", "NOT NULL"];
 
 fn constraint(constraint: &Constraint) -> Item {
@@ -289,7 +289,7 @@ fn label(kind: ObjectKind) -> &'static str {
 fn meta(item: &mut Item, meta: &Meta) {
     options(item, &meta.details);
     comment(item, meta.comment.as_deref());
-    // Whose database it is changes from one to the next, and is no difference.
+    // The owner of the database differs between databases, and is not a difference of the schema.
     if let Some(Owner::Role(role)) = &meta.owner {
         item.say(Form::Line, Class::Owner, "owner", Some(ident(role)));
     }

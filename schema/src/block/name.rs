@@ -1,8 +1,8 @@
-//! How names are written: without quotes where nobody could misread them.
+//! Writes names, in quotes only if they could be misread.
 
 use crate::model::Name;
 
-/// A name with its schema.
+/// Writes a name with its schema.
 pub(super) fn qualified(name: &Name) -> String {
     match &name.schema {
         Some(schema) => format!("{}.{}", ident(schema), ident(&name.name)),
@@ -10,7 +10,7 @@ pub(super) fn qualified(name: &Name) -> String {
     }
 }
 
-/// One name, in quotes unless it is a plain word in lower case.
+/// Writes a name, in quotes unless it is a plain word in lower case.
 pub(super) fn ident(name: &str) -> String {
     let mut chars = name.chars();
     let plain = chars.next().is_some_and(|c| c.is_ascii_lowercase() || c == '_')
@@ -18,13 +18,13 @@ pub(super) fn ident(name: &str) -> String {
     if plain { name.to_owned() } else { quoted(name, '"') }
 }
 
-/// A value of an enum.
+/// Writes a value of an enum.
 pub(super) fn literal(value: &str) -> String {
     quoted(value, '\'')
 }
 
-/// The name of an object that is on nothing: with its arguments as they are, if no one could take a
-/// part of it for something else.
+/// Writes the name of an object that is not on a table. Its arguments are written as they are, unless a part of the
+/// name could be misread.
 pub(super) fn routine(name: &str) -> String {
     let before_arguments = name.split('(').next().unwrap_or("");
     let misleading = name.is_empty()
@@ -32,14 +32,14 @@ pub(super) fn routine(name: &str) -> String {
         || name.starts_with('"')
         || before_arguments.contains('.')
         || name.contains(" on ")
-        // An `operator` is told from an `operator class`.
+        // `operator class` must not be read as an operator.
         || name.starts_with("class ")
         || name.starts_with("family ")
         || name.chars().any(|c| c.is_control() || c == '\\');
     if misleading { quoted(name, '"') } else { name.to_owned() }
 }
 
-/// A word that stands before ` = `, ` to ` or the end of its line.
+/// Writes a word before ` = `, ` to ` or the end of its line.
 pub(super) fn word(word: &str) -> String {
     let plain = !word.is_empty()
         && word == word.trim()
@@ -48,7 +48,7 @@ pub(super) fn word(word: &str) -> String {
     if plain { word.to_owned() } else { quoted(word, '"') }
 }
 
-/// Quotes are doubled, and what would break a line is escaped.
+/// Quotes a text. Quotes in it are doubled, and control characters are escaped.
 fn quoted(text: &str, quote: char) -> String {
     let mut written = String::from(quote);
     for c in text.chars() {
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_cannot_be_taken_for_what_follows() {
+    fn a_word_cannot_be_confused_with_what_follows() {
         for (name, written) in [
             ("fillfactor", "fillfactor"),
             ("security label for x", "security label for x"),

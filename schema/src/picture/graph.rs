@@ -1,26 +1,26 @@
-//! What a picture shows: a box a table, a link a foreign key.
+//! Selects what a picture shows: a box for each table, and a link for each foreign key.
 
 use crate::model::{Column, Constraint, ConstraintKind, Name, Persistence, Schema, Table};
 
-/// Above so many tables, the columns that are no keys are only counted where there are many.
+/// If there are more tables than this, large tables show only their keys and some columns.
 const MANY_TABLES: usize = 24;
-/// How many columns a table then shows at least.
+/// The number of columns that a table then shows at least.
 const FEW_COLUMNS: usize = 8;
 
-/// Everything that is shown.
+/// The tables and foreign keys of a picture.
 #[derive(Debug)]
 pub(super) struct Graph {
-    pub(super) tables: Vec<Shown>,
+    pub(super) tables: Vec<TableBox>,
     pub(super) links: Vec<Link>,
 }
 
 /// A table.
 #[derive(Debug)]
-pub(super) struct Shown {
-    /// Its name, without its schema where all are in one.
+pub(super) struct TableBox {
+    /// Its name, without its schema if all tables are in one.
     pub(super) title: String,
     pub(super) rows: Vec<Row>,
-    /// How many columns are not shown.
+    /// The number of columns that are not shown.
     pub(super) more: usize,
 }
 
@@ -37,22 +37,22 @@ pub(super) struct Row {
 /// A foreign key.
 #[derive(Debug)]
 pub(super) struct Link {
-    /// The table that has it, and the row of its first column.
+    /// The table that has the key, and the row of its first column.
     pub(super) child: usize,
     pub(super) child_row: usize,
-    /// The table that it points to, and the row there.
+    /// The table that it refers to, and the row there.
     pub(super) parent: usize,
     pub(super) parent_row: usize,
-    /// What it is by: `author_id`.
+    /// Its columns: `author_id`.
     pub(super) columns: String,
-    /// Whether several rows may point to one.
+    /// Whether several rows may refer to the same row.
     pub(super) many: bool,
-    /// Whether a row may point to none.
+    /// Whether a row may refer to none.
     pub(super) optional: bool,
 }
 
 impl Graph {
-    /// The tables by name, without partitions, whose table stands for them, and temporary ones.
+    /// Returns the graph of a schema, without partitions and temporary tables.
     pub(super) fn of(schema: &Schema) -> Self {
         let is_shown = |table: &&Table| table.partition_of.is_none() && table.persistence != Persistence::Temporary;
         let mut tables: Vec<&Table> = schema.tables.iter().filter(is_shown).collect();
@@ -88,7 +88,7 @@ impl Graph {
         links.sort_by(|one, other| {
             (one.child, one.parent, &one.columns).cmp(&(other.child, other.parent, &other.columns))
         });
-        let shown = |(table, kept): (&&Table, &Vec<&Column>)| Shown {
+        let shown = |(table, kept): (&&Table, &Vec<&Column>)| TableBox {
             title: title(&table.name),
             rows: kept.iter().map(|column| row_of(table, column)).collect(),
             more: table.columns.len() - kept.len(),
@@ -101,7 +101,7 @@ fn foreign_keys(table: &Table) -> impl Iterator<Item = (&Constraint, &crate::mod
     table.constraints.iter().filter_map(|constraint| Some((constraint, constraint.references.as_ref()?)))
 }
 
-/// The columns that are shown: all of them, or the keys and as many others as there is room for.
+/// Returns the columns to show: all of them, or the keys and as many others as fit.
 fn kept<'a>(table: &'a Table, tables: &[&Table], all: bool) -> Vec<&'a Column> {
     let is_pointed_to = |column: &Column| {
         let others = tables.iter().flat_map(|table| foreign_keys(table));
@@ -144,14 +144,14 @@ fn row_of(table: &Table, column: &Column) -> Row {
     }
 }
 
-/// Whether no two rows can have the same in these columns.
+/// Whether no two rows can have the same values in these columns.
 fn is_unique(table: &Table, columns: &[String]) -> bool {
     let within = |names: &[String]| !names.is_empty() && names.iter().all(|name| columns.contains(name));
     let is_key =
         |constraint: &&Constraint| matches!(constraint.kind, ConstraintKind::PrimaryKey | ConstraintKind::Unique);
     table.constraints.iter().filter(is_key).any(|constraint| within(&constraint.columns))
         || table.indexes.iter().any(|index| {
-            // One with a condition lets doubles through elsewhere.
+            // An index with a condition is unique only where the condition holds.
             index.unique && !index.definition.contains(" WHERE ") && within(&index.keys)
         })
 }

@@ -1,8 +1,9 @@
-//! Which box stands in which layer, and in which order there: those that are pointed to on the left.
+//! Assigns each box of a picture to a layer, and orders each layer. A table is to the right of the tables that it refers
+//! to.
 
 use super::geometry::{Edge, Size};
 
-/// A place in a layer: a box, or a bend of an edge that passes.
+/// A place in a layer: a box, or a bend of an edge that passes through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Slot {
     Node(usize),
@@ -13,15 +14,15 @@ pub(super) enum Slot {
 /// The layers from left to right, each from top to bottom.
 pub(super) struct Layers {
     pub(super) layers: Vec<Vec<Slot>>,
-    /// The layer of each box; of one that is not among them, 0.
+    /// The layer of each box; 0 for a box that is in none.
     pub(super) of_node: Vec<usize>,
 }
 
-/// How often the order is improved from both sides.
+/// The number of passes that improve the order, alternately from left and right.
 const SWEEPS: usize = 24;
 
 impl Layers {
-    /// Layers of these boxes, none of them higher than `most` if that can be.
+    /// Assigns these boxes to layers. If possible, no layer is higher than `most`.
     pub(super) fn of(nodes: &[usize], sizes: &[Size], edges: &[Edge], gap: f64, most: f64) -> Self {
         let of_node = assign(nodes, sizes, edges, gap, most);
         let count = nodes.iter().map(|&node| of_node[node] + 1).max().unwrap_or_default();
@@ -40,7 +41,7 @@ impl Layers {
         layers
     }
 
-    /// Turns neighbours towards what they are joined with, keeping the best order that was seen.
+    /// Moves slots towards the slots that they are connected with, and keeps the order with the fewest crossings.
     fn order(&mut self, edges: &[Edge]) {
         let mut best = (self.crossings(edges), self.layers.clone());
         for sweep in 0..SWEEPS {
@@ -69,7 +70,7 @@ impl Layers {
         self.layers = best.1;
     }
 
-    /// The places in the layer beside of what a slot is joined with there.
+    /// Returns the places, in the neighbouring layer, of the slots that a slot is connected with.
     fn joined<'a>(
         &'a self,
         slot: Slot,
@@ -116,7 +117,7 @@ impl Layers {
     }
 }
 
-/// The layer of each box: behind all that it points to, and further on where a layer is full.
+/// Returns the layer of each box: to the right of all boxes that it points to, and further right if a layer is full.
 fn assign(nodes: &[usize], sizes: &[Size], edges: &[Edge], gap: f64, most: f64) -> Vec<usize> {
     let mut layer = vec![0; sizes.len()];
     let mut heights: Vec<f64> = Vec::new();
@@ -128,7 +129,7 @@ fn assign(nodes: &[usize], sizes: &[Size], edges: &[Edge], gap: f64, most: f64) 
             others.filter(|edge| !done.contains(&edge.to)).count()
         };
         let degree = |node: usize| edges.iter().filter(|edge| edge.to == node).count();
-        // One that points to nothing that is not placed; in a circle, the one that points to least.
+        // Take a box whose targets are all placed; in a cycle, the box with the fewest targets left.
         let ready = (0..left.len()).min_by_key(|&at| (open(left[at]), std::cmp::Reverse(degree(left[at])), at));
         let node = left.remove(ready.expect("there is one left"));
         let before = edges.iter().filter(|edge| edge.from == node && edge.to != node && done.contains(&edge.to));
@@ -144,7 +145,7 @@ fn assign(nodes: &[usize], sizes: &[Size], edges: &[Edge], gap: f64, most: f64) 
         layer[node] = at;
         done.push(node);
     }
-    // No layer between is empty: what is pointed to has one before.
+    // No layer is empty, because the target of an edge is in an earlier layer.
     let mut used: Vec<usize> = nodes.iter().map(|&node| layer[node]).collect();
     used.sort_unstable();
     used.dedup();

@@ -1,28 +1,28 @@
-//! Where each box stands and where each edge runs. Knows sizes and edges, and nothing of tables.
+//! Places boxes and edges. It knows sizes and edges, but not tables.
 
 use super::geometry::{Edge, Point, Size};
 use super::layers::{Layers, Slot};
 
-/// Everything in its place.
+/// The places of all boxes and edges.
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) size: Size,
     /// The upper left corner of each box.
     pub(super) boxes: Vec<Point>,
-    /// The points of each edge, from its left end to its right. Between the first two, the next two and so
-    /// on it crosses from one layer to the next; in between it runs straight through one.
+    /// The points of each edge, from its left end to its right. Between points 1 and 2, 3 and 4 and so on it crosses from
+    /// one layer to the next; between the others it runs straight through a layer.
     pub(super) edges: Vec<Vec<Point>>,
 }
 
-/// Between two boxes of a layer.
+/// The space between two boxes of a layer.
 const GAP: f64 = 30.0;
-/// What an edge needs that runs through a layer.
+/// The height of an edge that runs through a layer.
 const LANE: f64 = 14.0;
-/// Between two layers.
+/// The space between two layers.
 const CHANNEL: f64 = 96.0;
-/// How wide a picture should be, in heights.
+/// The width of a picture divided by its height.
 const ASPECT: f64 = 1.5;
-/// How often heights are brought towards what they are joined with.
+/// The number of passes that move boxes towards the boxes that they are connected with.
 const SWEEPS: usize = 16;
 
 /// Lays out boxes of these sizes.
@@ -31,13 +31,13 @@ pub(super) fn lay_out(sizes: &[Size], edges: &[Edge]) -> Layout {
     let (joined, alone): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| group.len() > 1);
     let mut layout = Layout {
         size: Size { width: 0.0, height: 0.0 },
-        // Far away until each is placed.
+        // Boxes that are not placed yet are far away.
         boxes: vec![Point { x: f64::MAX, y: f64::MAX }; sizes.len()],
         edges: vec![Vec::new(); edges.len()],
     };
     let mut pieces: Vec<Piece> = joined.iter().map(|group| best(group, sizes, edges)).collect();
     pieces.sort_by(|one, other| other.size.height.total_cmp(&one.size.height));
-    // Those that are joined with nothing come last, the highest first.
+    // Boxes without edges come last, the highest first.
     let mut alone: Vec<Piece> = alone.into_iter().flatten().map(|node| single(node, sizes, edges)).collect();
     alone.sort_by(|one, other| other.size.height.total_cmp(&one.size.height));
     if !pieces.is_empty() {
@@ -56,7 +56,7 @@ pub(super) fn lay_out(sizes: &[Size], edges: &[Edge]) -> Layout {
     layout
 }
 
-/// The boxes that are joined with one another, in the order of the first of each.
+/// Returns the groups of connected boxes, in the order of the first box of each.
 fn groups(count: usize, edges: &[Edge]) -> Vec<Vec<usize>> {
     let mut of: Vec<usize> = (0..count).collect();
     for edge in edges {
@@ -67,7 +67,7 @@ fn groups(count: usize, edges: &[Edge]) -> Vec<Vec<usize>> {
     all.filter(|group| !group.is_empty()).collect()
 }
 
-/// A group that is laid out for itself, from its own corner on.
+/// The layout of one group, relative to its own corner.
 #[derive(Default)]
 struct Piece {
     size: Size,
@@ -79,7 +79,7 @@ fn single(node: usize, sizes: &[Size], edges: &[Edge]) -> Piece {
     piece(&Layers::of(&[node], sizes, edges, GAP, f64::MAX), sizes, edges)
 }
 
-/// Tries layers of several heights, and takes what looks most like a picture.
+/// Tries several heights of layers, and returns the layout that comes nearest to the wanted shape with short edges.
 fn best(group: &[usize], sizes: &[Size], edges: &[Edge]) -> Piece {
     let area: f64 = group.iter().map(|&node| (sizes[node].width + CHANNEL) * (sizes[node].height + GAP)).sum();
     let ideal = (area / ASPECT).sqrt();
@@ -91,7 +91,7 @@ fn best(group: &[usize], sizes: &[Size], edges: &[Edge]) -> Piece {
 }
 
 impl Piece {
-    /// How long all edges are.
+    /// Returns the total length of the edges.
     fn length(&self) -> f64 {
         let of = |points: &Vec<Point>| -> f64 {
             points.windows(2).map(|pair| (pair[0].x - pair[1].x).abs() + (pair[0].y - pair[1].y).abs()).sum()
@@ -131,7 +131,7 @@ fn piece(layers: &Layers, sizes: &[Size], edges: &[Edge]) -> Piece {
         let (Some(from), Some(to)) = (corner(edge.from), corner(edge.to)) else { continue };
         let (from_y, to_y) = (from.y + edge.from_y, to.y + edge.to_y);
         if edge.from == edge.to {
-            // It comes back on the right of its box.
+            // An edge from a box to itself is drawn on its right side.
             let side = from.x + sizes[edge.from].width;
             right = right.max(side + CHANNEL / 2.0);
             runs.push((index, vec![Point { x: side, y: to_y }, Point { x: side, y: from_y }]));
@@ -141,7 +141,7 @@ fn piece(layers: &Layers, sizes: &[Size], edges: &[Edge]) -> Piece {
         let ends = [(edge.from, from, from_y), (edge.to, to, to_y)];
         let [(left, left_at, left_y), (_, right_at, right_y)] = if goes_right { ends } else { [ends[1], ends[0]] };
         let mut points = vec![Point { x: left_at.x + sizes[left].width, y: left_y }];
-        // To the edge of its layer, where that is wider.
+        // A bend reaches over the whole width of its layer.
         for (begin, end, y) in &bends[index] {
             points.extend([Point { x: *begin, y: *y }, Point { x: *end, y: *y }]);
         }
@@ -169,7 +169,7 @@ fn gap(one: Slot, other: Slot) -> f64 {
     if matches!((one, other), (Slot::Bend(_), Slot::Bend(_))) { 0.0 } else { GAP }
 }
 
-/// The tops of all slots: near to what they are joined with, and none over another.
+/// Returns the tops of all slots: near the slots that they are connected with, and without overlaps.
 fn heights(layers: &Layers, sizes: &[Size], edges: &[Edge]) -> Vec<Vec<f64>> {
     let mut tops: Vec<Vec<f64>> =
         layers.layers.iter().map(|layer| settle(layer, sizes, &vec![0.0; layer.len()])).collect();
@@ -187,12 +187,12 @@ fn heights(layers: &Layers, sizes: &[Size], edges: &[Edge]) -> Vec<Vec<f64>> {
     tops
 }
 
-/// Where the top of a slot would best be: so that its edges run level.
+/// Returns the best top of a slot, at which its edges are level on average.
 fn wanted(layers: &Layers, tops: &[Vec<f64>], (layer, place): (usize, usize), edges: &[Edge]) -> f64 {
     let slot = layers.layers[layer][place];
     let mut at = Vec::new();
     for (index, edge) in edges.iter().enumerate() {
-        // How far below its top the edge meets this slot.
+        // The distance from the slot's top to the edge.
         let own = match slot {
             Slot::Bend(bent) if bent == index => LANE / 2.0,
             Slot::Node(node) if edge.from == edge.to || edge.from != node && edge.to != node => continue,
@@ -219,8 +219,8 @@ fn wanted(layers: &Layers, tops: &[Vec<f64>], (layer, place): (usize, usize), ed
     if at.is_empty() { tops[layer][place] } else { at.iter().sum::<f64>() / at.len() as f64 }
 }
 
-/// The tops nearest to those that are wanted at which nothing stands over the next: neighbours that
-/// would are taken together, until none do.
+/// Returns the tops that are nearest to the wanted ones and do not overlap. Neighbours that would overlap are merged into
+/// a block, until no blocks overlap.
 fn settle(layer: &[Slot], sizes: &[Size], wanted: &[f64]) -> Vec<f64> {
     let mut offsets = Vec::with_capacity(layer.len());
     let mut offset = 0.0;
@@ -230,7 +230,7 @@ fn settle(layer: &[Slot], sizes: &[Size], wanted: &[f64]) -> Vec<f64> {
         }
         offsets.push(offset);
     }
-    // Each block: how many, and the sum of where its slots would have the first of the layer.
+    // For each block: its number of slots, and the sum of the tops that they would give the layer's first slot.
     let mut blocks: Vec<(f64, f64)> = Vec::new();
     for (wanted, offset) in wanted.iter().zip(&offsets) {
         blocks.push((1.0, wanted - offset));
@@ -247,7 +247,7 @@ fn settle(layer: &[Slot], sizes: &[Size], wanted: &[f64]) -> Vec<f64> {
     starts.zip(&offsets).map(|(start, offset)| start + offset).collect()
 }
 
-/// What boxes and edges take up.
+/// Returns the areas that boxes and edges take up.
 fn taken(layout: &Layout, sizes: &[Size]) -> Vec<(Point, Size)> {
     let is_placed = |corner: &Point| corner.x <= layout.size.width && corner.y <= layout.size.height;
     let boxes = layout.boxes.iter().copied().zip(sizes.iter().copied()).filter(|(corner, _)| is_placed(corner));
@@ -255,14 +255,14 @@ fn taken(layout: &Layout, sizes: &[Size]) -> Vec<(Point, Size)> {
     let lines = pairs.map(|pair| {
         let corner = Point { x: pair[0].x.min(pair[1].x), y: pair[0].y.min(pair[1].y) };
         let size = Size { width: (pair[0].x - pair[1].x).abs(), height: (pair[0].y - pair[1].y).abs() };
-        // An edge to its own box bows out.
+        // An edge from a box to itself curves out.
         let width = if size.width == 0.0 { CHANNEL / 2.0 } else { size.width };
         (corner, Size { width, ..size })
     });
     boxes.chain(lines).collect()
 }
 
-/// A place within the picture where nothing is, the first from the top.
+/// Returns the topmost free place of this size within the picture.
 fn free(taken: &[(Point, Size)], within: Size, size: Size) -> Option<Point> {
     const STEP: f64 = 10.0;
     let steps = |room: f64| (0..).map(|step| f64::from(step) * STEP).take_while(move |&at| at <= room);
@@ -290,7 +290,7 @@ fn put(piece: Piece, place: Point, layout: &mut Layout) {
     }
 }
 
-/// Puts the pieces side by side in rows below what is there, so that the whole is about as wide as a page.
+/// Puts the pieces side by side in rows below what is already placed, so that the picture gets the wanted shape.
 fn pack(pieces: Vec<Piece>, layout: &mut Layout) {
     if pieces.is_empty() {
         return;
@@ -301,7 +301,7 @@ fn pack(pieces: Vec<Piece>, layout: &mut Layout) {
     let top = if layout.size.height > 0.0 { layout.size.height + GAP * 1.5 } else { 0.0 };
     let mut at = Point { x: 0.0, y: top };
     let mut row_height: f64 = 0.0;
-    // Shelves in shelves: what is lower than its row may stand on top of another.
+    // Pieces that are lower than their row may be stacked.
     let mut stack: Option<(f64, f64, f64)> = None;
     for piece in pieces {
         let place = match stack {

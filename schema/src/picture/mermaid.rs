@@ -1,9 +1,9 @@
-//! A picture for whoever draws Mermaid: forges, wikis, editors.
+//! Writes a picture as Mermaid, which forges, wikis and editors draw.
 
 use super::graph::Graph;
 use crate::model::Schema;
 
-/// The tables and their foreign keys as an `erDiagram` of Mermaid.
+/// Returns the tables and their foreign keys as an `erDiagram` of Mermaid.
 pub fn mermaid(schema: &Schema) -> String {
     let graph = Graph::of(schema);
     let mut text = "erDiagram\n".to_owned();
@@ -34,7 +34,7 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace(['"', '\n', '\r'], "'"))
 }
 
-/// Mermaid takes little in the name of a column or a type.
+/// Replaces the characters that Mermaid does not accept in the name of a column or a type.
 fn word(text: &str) -> String {
     let kept = |c: char| if c.is_alphanumeric() || matches!(c, '_' | '-' | '(' | ')' | '[' | ']') { c } else { '_' };
     let word: String = text.replace(", ", "-").chars().map(kept).collect();

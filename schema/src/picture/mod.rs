@@ -1,4 +1,4 @@
-//! Pictures of a schema: its tables and which of them point to which.
+//! Pictures of a schema: its tables and foreign keys.
 
 mod geometry;
 mod graph;

@@ -1,25 +1,25 @@
-//! A picture as SVG: a card a table, with its columns and keys, and a line a foreign key, with a crow's
-//! foot where many rows may point to one.
+//! Draws a picture as SVG: a card for each table, with its columns and keys, and a line for each foreign key, with a
+//! crow's foot if several rows may refer to the same row.
 
 use super::geometry::{Edge, Point, Size};
-use super::graph::{Graph, Link, Row, Shown};
+use super::graph::{Graph, Link, Row, TableBox};
 use super::layout::lay_out;
 use crate::model::Schema;
 
 const HEAD: f64 = 30.0;
 const ROW: f64 = 21.0;
-/// Around everything.
+/// The space around the picture.
 const MARGIN: f64 = 32.0;
-/// What a character of the columns' font takes, which is one of equal widths.
+/// The width of a character in the font of the columns, which is monospaced.
 const CHARACTER: f64 = 7.25;
-/// The same of the titles' font, for the wider half of its letters.
+/// The width of a wide character in the font of the titles.
 const TITLE_CHARACTER: f64 = 8.3;
-/// The column of the keys' badges.
+/// The width of the column with the badges of the keys.
 const BADGE: f64 = 30.0;
-/// How long a crow's foot is.
+/// The length of a crow's foot.
 const FOOT: f64 = 11.0;
 
-/// Of a table's head, and of the lines that lead to it.
+/// The colours of table heads, and of the lines that lead to them.
 const COLOURS: [&str; 10] =
     ["#3b6ea8", "#2f7d6d", "#a4572e", "#7a4e9c", "#8a6d1f", "#a8435f", "#3f7d3a", "#4c5fb0", "#7d5a4f", "#2b7f95"];
 
@@ -32,7 +32,7 @@ const STYLE: &str = "\
     .edge{fill:none;stroke-width:1.5}.halo{fill:none;stroke:#fafbfc;stroke-width:5}.hole{fill:#fafbfc}\
     .note{font:11px system-ui,'Segoe UI','DejaVu Sans',sans-serif;fill:#6e7781}";
 
-/// The tables and their foreign keys as an SVG document. The same schema always gives the same picture.
+/// Returns the tables and their foreign keys as an SVG document. The same schema always gives the same picture.
 pub fn svg(schema: &Schema) -> String {
     let graph = Graph::of(schema);
     let sizes: Vec<Size> = graph.tables.iter().map(size).collect();
@@ -69,7 +69,7 @@ fn colour(index: usize) -> &'static str {
     COLOURS[index % COLOURS.len()]
 }
 
-fn size(table: &Shown) -> Size {
+fn size(table: &TableBox) -> Size {
     let of_row = |row: &Row| (characters(&row.name) + characters(&shown_type(row)) + 2.0) * CHARACTER + BADGE;
     let rows = table.rows.iter().map(of_row).fold(0.0, f64::max);
     let width = rows.max(characters(&table.title) * TITLE_CHARACTER).max(110.0) + 22.0;
@@ -81,7 +81,7 @@ fn characters(text: &str) -> f64 {
     text.chars().count() as f64
 }
 
-/// The type as it fits on a card.
+/// Returns the type, shortened to fit on a card.
 fn shown_type(row: &Row) -> String {
     let shorter = row
         .data_type
@@ -98,8 +98,8 @@ fn row_y(row: usize) -> f64 {
     HEAD + row as f64 * ROW + ROW / 2.0 + 2.0
 }
 
-/// Where a link meets its boxes. All that come to one row meet there, those that may point to none a
-/// little below the others, as their ends look different.
+/// Returns the edge of a link. All links to a row end at the same point, except that optional ones end a little lower if
+/// there are both, because their ends look different.
 fn edge(link: &Link, links: &[Link]) -> Edge {
     let mut coming = links.iter().filter(|other| (other.parent, other.parent_row) == (link.parent, link.parent_row));
     let below = match (coming.any(|other| other.optional != link.optional), link.optional) {
@@ -119,7 +119,7 @@ fn edge(link: &Link, links: &[Link]) -> Edge {
     }
 }
 
-fn card(table: &Shown, size: Size, corner: Point, colour: &str) -> String {
+fn card(table: &TableBox, size: Size, corner: Point, colour: &str) -> String {
     let Size { width, height } = size;
     let mut card = format!(
         "<g transform=\"translate({:.1} {:.1})\">\n<rect class=\"card\" width=\"{width}\" height=\"{height}\" rx=\"6\"/>\
@@ -181,7 +181,7 @@ fn line(link: &Link, points: &[Point], graph: &Graph, child: Point, child_size: 
             }
         }
     }
-    // Which end is the child's, and to which side it leaves.
+    // Find the child's end, and the side on which the line leaves it.
     let child_is_left = !to_itself
         && (first.x - (child.x + child_size.width)).abs() < 0.5
         && first.y > child.y
@@ -203,7 +203,7 @@ fn line(link: &Link, points: &[Point], graph: &Graph, child: Point, child_size: 
     )
 }
 
-/// The child's end: none or many, or none or one.
+/// Draws the child's end, which means zero or many, or zero or one.
 fn foot(at: Point, way: f64, many: bool) -> String {
     let Point { x, y } = at;
     let out = x + way * FOOT;
@@ -215,7 +215,7 @@ fn foot(at: Point, way: f64, many: bool) -> String {
     format!("<path class=\"edge\" d=\"{foot}\"/><circle class=\"hole\" cx=\"{hole:.1}\" cy=\"{y:.1}\" r=\"3.5\"/>")
 }
 
-/// The parent's end: one, or none or one.
+/// Draws the parent's end, which means one, or zero or one.
 fn bar(at: Point, way: f64, optional: bool) -> String {
     let Point { x, y } = at;
     let (top, bottom) = (y - 5.0, y + 5.0);

@@ -1,4 +1,4 @@
-//! From the rows of SQLite's catalogue to a schema.
+//! Builds a schema from the rows of SQLite's catalogue.
 
 use std::fmt;
 
@@ -10,14 +10,14 @@ use crate::model::{
     Schema, Table, TableKind, View,
 };
 
-/// What a database of SQLite says of itself.
+/// The rows of the catalogue of an SQLite database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalogue {
     /// The rows of `sqlite_schema`, of the database and of `temp`.
     pub objects: Vec<ObjectRow>,
     /// The rows of `pragma_table_list`.
     pub tables: Vec<TableRow>,
-    /// The rows of `pragma_table_xinfo` of each table, in their order.
+    /// The rows of `pragma_table_xinfo` for each table, in their order.
     pub columns: Vec<ColumnRow>,
 }
 
@@ -28,9 +28,9 @@ pub struct ObjectRow {
     pub schema: String,
     /// `table`, `index`, `view` or `trigger`.
     pub kind: String,
-    /// What it is called.
+    /// The name.
     pub name: String,
-    /// The table that it is on.
+    /// The table that it belongs to.
     pub table: String,
     /// Its `CREATE`.
     pub sql: Option<String>,
@@ -41,13 +41,13 @@ pub struct ObjectRow {
 pub struct TableRow {
     /// `main` or `temp`.
     pub schema: String,
-    /// What it is called.
+    /// The name.
     pub name: String,
     /// `table`, `view`, `shadow` or `virtual`.
     pub kind: String,
     /// Whether it has no rowid.
     pub without_rowid: bool,
-    /// Whether it minds the types of its columns.
+    /// Whether the table is STRICT.
     pub strict: bool,
 }
 
@@ -56,21 +56,21 @@ pub struct TableRow {
 pub struct ColumnRow {
     /// `main` or `temp`.
     pub schema: String,
-    /// The table that it is in.
+    /// The table of the column.
     pub table: String,
-    /// What it is called.
+    /// The name.
     pub name: String,
-    /// Its type as it was written.
+    /// Its type as the statement writes it.
     pub data_type: String,
     /// Whether NULL is refused.
     pub not_null: bool,
-    /// Its default as it was written.
+    /// Its default as the statement writes it.
     pub default: Option<String>,
     /// Whether it is hidden (1), generated when read (2) or when written (3).
     pub hidden: i64,
 }
 
-/// Something in a database that is not understood, by its name.
+/// An object of a database that is not understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unknown {
     object: String,
@@ -85,8 +85,8 @@ impl fmt::Display for Unknown {
 
 impl std::error::Error for Unknown {}
 
-/// What to ask a database for. One statement, and so one snapshot without a transaction to end. The columns of a view
-/// are not asked for: its tables may be gone, and the whole answer with them.
+/// The query that reads the catalogue. It is one statement, so it reads one snapshot without a transaction. It does not
+/// read the columns of views: if the table of a view is gone, the whole query would fail.
 pub const QUESTION: &str = r#"
 SELECT 'object' AS what, 'main' AS place, type AS kind, name, tbl_name AS on_table, sql AS text,
        0 AS one, 0 AS other, 0 AS position FROM main.sqlite_schema
@@ -108,13 +108,13 @@ pub struct Answer {
     pub what: String,
     /// `main` or `temp`.
     pub place: String,
-    /// Its kind; of a column its type.
+    /// The kind of an object or a table; the type of a column.
     pub kind: Option<String>,
-    /// What it is called.
+    /// The name.
     pub name: String,
-    /// The table that it is on.
+    /// The table that it belongs to.
     pub on_table: String,
-    /// Its `CREATE`; of a column its default.
+    /// The `CREATE` of an object; the default of a column.
     pub text: Option<String>,
     /// The first number of its pragma.
     pub one: i64,
@@ -122,7 +122,7 @@ pub struct Answer {
     pub other: i64,
 }
 
-/// The columns of the answer to [`QUESTION`] in their order, as a driver reads them.
+/// The columns of the answer to [`QUESTION`], in order, as a driver reads them.
 pub type AnswerColumns = (String, String, Option<String>, String, String, Option<String>, i64, i64);
 
 impl From<AnswerColumns> for Answer {
@@ -146,15 +146,15 @@ impl Catalogue {
         }
     }
 
-    /// The schema, without the tables of these names and what is on them.
+    /// Returns the schema, without the tables of these names and their indexes and triggers.
     ///
     /// # Errors
     ///
-    /// Where something is not understood.
+    /// If an object is not understood.
     pub fn schema(&self, left_out: &[&str]) -> Result<Schema, Unknown> {
         let mut schema = Schema::empty(Dialect::Sqlite);
         let is_left_out = |row: &&ObjectRow| {
-            // SQLite keeps these for itself. What a virtual table keeps goes with it.
+            // Leave out SQLite's internal tables, and the tables that belong to a virtual table.
             !is_internal(&row.name)
                 && !left_out.iter().any(|name| row.table.eq_ignore_ascii_case(name))
                 && self.listed(row).is_none_or(|table| table.kind != "shadow")
@@ -187,7 +187,7 @@ impl Catalogue {
         Ok(schema)
     }
 
-    /// What the list of tables says of the table that something is on, or is.
+    /// Returns the row of the table that the object is, or is on.
     fn listed(&self, row: &ObjectRow) -> Option<&TableRow> {
         self.tables.iter().find(|table| table.schema == row.schema && table.name.eq_ignore_ascii_case(&row.table))
     }
@@ -238,7 +238,7 @@ impl Catalogue {
     }
 
     fn trigger(&self, row: &ObjectRow, sql: &str) -> Result<Object, String> {
-        // One in `temp` may be on a table that is not.
+        // A temporary trigger may be on a table that is not temporary.
         let is_on_temporary = row.schema == "temp" && self.listed(row).is_some();
         let on = if is_on_temporary { Name::qualified("temp", &row.table) } else { Name::plain(&row.table) };
         let definition = create::trigger(sql)?;
@@ -266,8 +266,7 @@ fn view(row: &ObjectRow, sql: &str) -> Result<View, String> {
         name: name(row),
         materialized: false,
         definition: create::view(sql)?,
-        // Those that its query gives: SQLite does not know them before someone asks, and a view may be
-        // there without its tables.
+        // The query decides the columns. SQLite does not store them, and the tables of a view may be gone.
         columns: Vec::new(),
         indexes: Vec::new(),
         options: Vec::new(),
@@ -275,9 +274,9 @@ fn view(row: &ObjectRow, sql: &str) -> Result<View, String> {
     })
 }
 
-fn column(row: &ColumnRow, said: Option<create::Column>, names: &[&str]) -> Result<Column, String> {
-    let (generated, collation, options) = match said {
-        Some(said) => (said.generated, said.collation, said.options),
+fn column(row: &ColumnRow, parsed: Option<create::Column>, names: &[&str]) -> Result<Column, String> {
+    let (generated, collation, options) = match parsed {
+        Some(parsed) => (parsed.generated, parsed.collation, parsed.options),
         None => (None, None, Vec::new()),
     };
     if generated.is_some() != matches!(row.hidden, 2 | 3) {
@@ -287,7 +286,7 @@ fn column(row: &ColumnRow, said: Option<create::Column>, names: &[&str]) -> Resu
         name: row.name.clone(),
         data_type: create::data_type(&row.data_type)?,
         not_null: row.not_null,
-        // That of a generated column is its expression once more.
+        // For a generated column, the pragma repeats the expression here.
         default: match &row.default {
             Some(default) if generated.is_none() => Some(create::expression(default, names)?),
             Some(_) | None => None,
@@ -302,8 +301,8 @@ fn column(row: &ColumnRow, said: Option<create::Column>, names: &[&str]) -> Resu
     })
 }
 
-/// Completes foreign keys: the table and its columns as they are called now, its primary key where no
-/// columns are named.
+/// Completes foreign keys: writes the names of table and columns as those write them, and adds the primary key where a
+/// foreign key names no columns.
 fn complete(tables: &mut [Table]) {
     let others: Vec<Parent> = tables.iter().map(Parent::of).collect();
     for table in tables {
@@ -339,7 +338,7 @@ fn complete(tables: &mut [Table]) {
     }
 }
 
-/// What a foreign key may point to.
+/// A table that foreign keys may refer to.
 struct Parent {
     name: Name,
     columns: Vec<String>,

@@ -1,17 +1,17 @@
-//! What a `CREATE` says that no pragma does.
+//! Parses `CREATE` statements for what no pragma of SQLite returns.
 
 use super::layout::{self, Layout};
 use super::token::{Token, tokens};
 use crate::model::{Constraint, ConstraintKind, Detail, Generated, Generation, Name, References};
 
-/// What stands in a `CREATE TABLE`.
+/// The columns and constraints of a `CREATE TABLE`.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     pub(super) columns: Vec<Column>,
     pub(super) constraints: Vec<Constraint>,
 }
 
-/// What is said of a column.
+/// What a `CREATE TABLE` says about a column and no pragma returns.
 #[derive(Debug)]
 pub(super) struct Column {
     pub(super) name: String,
@@ -20,7 +20,7 @@ pub(super) struct Column {
     pub(super) options: Vec<Detail>,
 }
 
-/// What stands in a `CREATE INDEX`.
+/// The contents of a `CREATE INDEX`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Index {
     pub(super) unique: bool,
@@ -28,14 +28,14 @@ pub(super) struct Index {
     pub(super) keys: Vec<String>,
 }
 
-/// Reads a `CREATE TABLE` of a table with these columns.
+/// Parses the `CREATE TABLE` of a table with these columns.
 pub(super) fn table(sql: &str, columns: &[&str]) -> Result<Table, String> {
     let tokens = tokens(sql)?;
     let mut cursor = Cursor { rest: &tokens, columns };
     cursor.head("TABLE")?;
     cursor.sign("(")?;
     let mut table = Table::default();
-    // A table constraint needs no comma before it.
+    // SQLite does not require a comma before a table constraint.
     while !cursor.take_sign(")") {
         if cursor.at_constraint() {
             cursor.table_constraint(&mut table)?;
@@ -47,7 +47,7 @@ pub(super) fn table(sql: &str, columns: &[&str]) -> Result<Table, String> {
     Ok(table)
 }
 
-/// Reads a `CREATE INDEX` on a table with these columns.
+/// Parses a `CREATE INDEX` on a table with these columns.
 pub(super) fn index(sql: &str, columns: &[&str]) -> Result<Index, String> {
     let tokens = tokens(sql)?;
     let mut cursor = Cursor { rest: &tokens, columns };
@@ -65,7 +65,7 @@ pub(super) fn index(sql: &str, columns: &[&str]) -> Result<Index, String> {
     Ok(Index { unique, definition: format!("({}){condition}", keys.join(", ")), keys })
 }
 
-/// The query of a `CREATE VIEW`, with the names of its columns where they are given.
+/// Returns the query of a `CREATE VIEW`, with the names of its columns if the statement lists them.
 pub(super) fn view(sql: &str) -> Result<String, String> {
     let tokens = tokens(sql)?;
     let mut cursor = Cursor { rest: &tokens, columns: &[] };
@@ -78,31 +78,31 @@ pub(super) fn view(sql: &str) -> Result<String, String> {
     Ok(columns + &cursor.write(cursor.rest, Layout::Query))
 }
 
-/// When a trigger runs and what it does.
+/// Returns when a trigger runs and what it does.
 pub(super) fn trigger(sql: &str) -> Result<String, String> {
     let tokens = tokens(sql)?;
     let mut cursor = Cursor { rest: &tokens, columns: &[] };
     cursor.head("TRIGGER")?;
     let says_when = ["BEFORE", "AFTER", "INSTEAD"].iter().any(|word| cursor.next_is(word));
-    let mut said = if says_when { Vec::new() } else { vec![Token::Word("BEFORE".to_owned())] };
+    let mut definition = if says_when { Vec::new() } else { vec![Token::Word("BEFORE".to_owned())] };
     while let Some((token, rest)) = cursor.rest.split_first() {
-        // There are no others than these.
+        // All triggers of SQLite are FOR EACH ROW.
         if token.is("FOR") && cursor.take("FOR") {
             cursor.word("EACH")?;
             cursor.word("ROW")?;
             continue;
         }
         if token.is("BEGIN") {
-            said.extend_from_slice(cursor.rest);
+            definition.extend_from_slice(cursor.rest);
             break;
         }
-        said.push(token.clone());
+        definition.push(token.clone());
         cursor.rest = rest;
     }
-    Ok(layout::write(&said, &[], Layout::Body))
+    Ok(layout::write(&definition, &[], Layout::Body))
 }
 
-/// The module of a `CREATE VIRTUAL TABLE` with its arguments, which are the module's own language.
+/// Returns the module of a `CREATE VIRTUAL TABLE` with its arguments, whose syntax depends on the module.
 pub(super) fn module(sql: &str) -> Result<String, String> {
     let tokens = tokens(sql)?;
     let mut cursor = Cursor { rest: &tokens, columns: &[] };
@@ -120,23 +120,23 @@ pub(super) fn module(sql: &str) -> Result<String, String> {
     Ok(format!("{module}{}", cursor.write(arguments, Layout::Line)))
 }
 
-/// A list of names in brackets.
+/// Writes a list of names in brackets.
 pub(super) fn name_list(names: &[String]) -> String {
     let names: Vec<String> = names.iter().map(|name| layout::name(name)).collect();
     format!("({})", names.join(", "))
 }
 
-/// A name, in quotes where it needs them.
+/// Writes a name, in quotes if it needs them.
 pub(super) fn name(name: &str) -> String {
     layout::name(name)
 }
 
-/// An expression of a table with these columns.
+/// Normalizes an expression of a table with these columns.
 pub(super) fn expression(text: &str, columns: &[&str]) -> Result<String, String> {
     Ok(layout::write(&tokens(text)?, columns, Layout::Line))
 }
 
-/// A column's type.
+/// Normalizes the type of a column.
 pub(super) fn data_type(text: &str) -> Result<String, String> {
     Ok(layout::data_type(&tokens(text)?))
 }
@@ -148,7 +148,7 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// `CREATE TEMP TABLE IF NOT EXISTS main.name`.
+    /// Moves past `CREATE TEMP TABLE IF NOT EXISTS main.name`.
     fn head(&mut self, what: &str) -> Result<(), String> {
         self.word("CREATE")?;
         let _ = self.take("TEMP") || self.take("TEMPORARY");
@@ -218,7 +218,7 @@ impl<'a> Cursor<'a> {
         layout::write(tokens, self.columns, layout)
     }
 
-    /// What stands in brackets, without them.
+    /// Returns the contents of the brackets that open here.
     fn brackets(&mut self) -> Result<&'a [Token], String> {
         self.sign("(")?;
         let inside = self.rest;
@@ -236,7 +236,7 @@ impl<'a> Cursor<'a> {
         Err(self.instead_of(")"))
     }
 
-    /// The parts of a list in brackets. To sort upwards is what happens anyway.
+    /// Returns the parts of a list in brackets. `ASC` is left out, as it is the default.
     fn list(&mut self) -> Result<Vec<String>, String> {
         let inside = self.brackets()?;
         let mut depth = 0_usize;
@@ -250,7 +250,7 @@ impl<'a> Cursor<'a> {
                 Some((last, before)) if last.is("ASC") && !before.is_empty() => before,
                 _ => part,
             };
-            // A name in a list may be written as a text.
+            // SQLite accepts a string as a name in a list.
             match part {
                 [one] => one.name().map_or_else(|| self.write(part, Layout::Line), |name| self.column_name(&name)),
                 _ => self.write(part, Layout::Line),
@@ -259,7 +259,7 @@ impl<'a> Cursor<'a> {
         Ok(parts.map(write).collect())
     }
 
-    /// A column's name as the column has it, in quotes where it needs them.
+    /// Returns the name of a column as the table writes it, in quotes if it needs them.
     fn column_name(&self, name: &str) -> String {
         let own = self.columns.iter().find(|column| column.eq_ignore_ascii_case(name));
         layout::name(own.copied().unwrap_or(name))
@@ -278,7 +278,7 @@ impl<'a> Cursor<'a> {
             self.word("KEY")?;
             let inside = self.rest;
             let mut columns = self.list()?;
-            // `PRIMARY KEY (id AUTOINCREMENT)` is `id … PRIMARY KEY AUTOINCREMENT`.
+            // `PRIMARY KEY (id AUTOINCREMENT)` means `id … PRIMARY KEY AUTOINCREMENT`.
             let counts = inside[..inside.len() - self.rest.len()].iter().any(|token| token.is("AUTOINCREMENT"));
             for column in columns.iter_mut().filter(|_| counts) {
                 *column = column.trim_end_matches(" AUTOINCREMENT").trim_end_matches(" ASC").to_owned();
@@ -306,7 +306,7 @@ impl<'a> Cursor<'a> {
     fn check(&mut self, name: Option<String>) -> Result<Constraint, String> {
         let inside = self.brackets()?;
         let definition = format!("CHECK ({})", self.write(inside, Layout::Line));
-        // SQLite reads what a check does on conflict and forgets it.
+        // SQLite accepts ON CONFLICT after a check and ignores it.
         self.on_conflict()?;
         let names = inside.iter().filter_map(Token::name);
         let own = |name: &String| self.columns.iter().position(|column| column.eq_ignore_ascii_case(name));
@@ -317,7 +317,7 @@ impl<'a> Cursor<'a> {
         Ok(Constraint { name, kind: ConstraintKind::Check, definition, columns, references: None, ..empty() })
     }
 
-    /// ` ON CONFLICT REPLACE`, unless it is what happens anyway.
+    /// Returns a clause such as ` ON CONFLICT REPLACE`, unless it is the default.
     fn on_conflict(&mut self) -> Result<String, String> {
         if !self.take("ON") {
             return Ok(String::new());
@@ -327,7 +327,7 @@ impl<'a> Cursor<'a> {
         Ok(if what == "ABORT" { String::new() } else { format!(" ON CONFLICT {what}") })
     }
 
-    /// What stands behind `REFERENCES`. The definition is completed when all tables are known.
+    /// Parses what follows `REFERENCES`. The definition is completed once all tables are known.
     fn foreign_key(&mut self, name: Option<String>, columns: Vec<String>) -> Result<Constraint, String> {
         let table = self.name()?;
         let to = if self.next_is_sign("(") { self.list()? } else { Vec::new() };
@@ -346,7 +346,7 @@ impl<'a> Cursor<'a> {
                 let action = if action == "NO ACTION" { String::new() } else { action };
                 *(if deletes { &mut on_delete } else { &mut on_update }) = action;
             } else if self.take("MATCH") {
-                // SQLite reads it and goes by `SIMPLE` whatever it says.
+                // SQLite accepts every MATCH and always acts as for `SIMPLE`.
                 self.name()?;
             } else if self.next_is("DEFERRABLE")
                 || self.next_is("NOT") && self.rest.get(1).is_some_and(|token| token.is("DEFERRABLE"))
@@ -354,7 +354,7 @@ impl<'a> Cursor<'a> {
                 let never = self.take("NOT");
                 self.word("DEFERRABLE")?;
                 let initially = self.take("INITIALLY");
-                // All other ways of saying it mean at once.
+                // All other forms mean that the key is checked immediately.
                 let later = initially && self.name()?.eq_ignore_ascii_case("DEFERRED");
                 deferred = if later && !never { " DEFERRABLE INITIALLY DEFERRED" } else { "" };
             } else {
@@ -393,8 +393,7 @@ impl<'a> Cursor<'a> {
                 let conflict = self.on_conflict()?;
                 let counts = if self.take("AUTOINCREMENT") { " AUTOINCREMENT" } else { "" };
                 let down = if down { " DESC" } else { "" };
-                // An old mistake of SQLite, kept for old files: only this way of saying it makes a key
-                // that is not the rowid.
+                // A quirk that SQLite keeps for old files: with `DESC` on the column the key is not the rowid.
                 let beside = if is_integer && !down.is_empty() { " BESIDE THE ROWID" } else { "" };
                 let definition = format!("PRIMARY KEY ({own}{down}){conflict}{counts}{beside}");
                 table.constraints.push(keyed(
@@ -440,7 +439,7 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// The pragma tells the type.
+    /// Skips the type, which the pragma returns.
     fn skip_type(&mut self) -> Result<(), String> {
         const ENDS: [&str; 11] = [
             "CONSTRAINT",
@@ -464,7 +463,7 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// The pragma tells the default.
+    /// Skips the default, which the pragma returns.
     fn skip_default(&mut self) -> Result<(), String> {
         if self.next_is_sign("(") {
             self.brackets()?;
@@ -506,12 +505,12 @@ fn empty() -> Constraint {
     }
 }
 
-/// A constraint on these columns, which may come with a collation and an order.
+/// Creates a constraint on these columns, which may have a collation and an order.
 fn keyed(name: Option<String>, kind: ConstraintKind, definition: String, columns: &[String]) -> Constraint {
     Constraint { name, kind, definition, columns: names(columns), ..empty() }
 }
 
-/// The names alone, of what this module has written.
+/// Returns the names of columns that this module has written.
 fn names(columns: &[String]) -> Vec<String> {
     let name = |column: &String| tokens(column).ok()?.first()?.name();
     columns.iter().filter_map(name).collect()

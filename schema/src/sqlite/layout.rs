@@ -1,19 +1,19 @@
-//! Tokens written again, in one way for all that mean the same.
+//! Writes tokens as normalized text: texts that mean the same are written the same.
 
 use super::token::Token;
 
 /// Where lines end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layout {
-    /// Nowhere: an expression.
+    /// Nowhere, as in an expression.
     Line,
-    /// Before each clause of a query.
+    /// Before each clause, as in a query.
     Query,
-    /// Behind each statement too: a trigger.
+    /// After each statement, as in a trigger.
     Body,
 }
 
-/// Words that are not taken for names. Those that can be names as well are known by the columns.
+/// The words that are read as keywords. A keyword that is the name of a column is read as a name.
 const KEYWORDS: &str = "\
     ABORT ACTION ADD AFTER ALL ALTER ALWAYS ANALYZE AND AS ASC ATTACH AUTOINCREMENT BEFORE BEGIN BETWEEN BY \
     CASCADE CASE CAST CHECK COLLATE COLUMN COMMIT CONFLICT CONSTRAINT CREATE CROSS CURRENT CURRENT_DATE \
@@ -26,7 +26,7 @@ const KEYWORDS: &str = "\
     TRANSACTION TRIGGER TRUE UNBOUNDED UNION UNIQUE UPDATE USING VALUES VIEW VIRTUAL WHEN WHERE WINDOW WITH \
     WITHOUT";
 
-/// Before what a query's line ends.
+/// The keywords before which a query gets a line break.
 const CLAUSES: [&str; 17] = [
     "FROM",
     "WHERE",
@@ -47,14 +47,14 @@ const CLAUSES: [&str; 17] = [
     "NATURAL",
 ];
 
-/// Behind which keyword a name in front of a bracket is not a function.
+/// The keywords after which a name before a bracket is not a function.
 const BEFORE_A_TABLE: [&str; 6] = ["INTO", "ON", "RECURSIVE", "REFERENCES", "TABLE", "WITH"];
 
 fn is_keyword(word: &str) -> bool {
     KEYWORDS.split_ascii_whitespace().any(|keyword| word.eq_ignore_ascii_case(keyword))
 }
 
-/// A name, in quotes where it needs them.
+/// Writes a name, in quotes if it needs them.
 pub(super) fn name(name: &str) -> String {
     let mut chars = name.chars();
     let is_plain = chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
@@ -62,7 +62,7 @@ pub(super) fn name(name: &str) -> String {
     if is_plain && !is_keyword(name) { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
-/// A type: `VARCHAR(40)`. The case of its words says nothing.
+/// Writes a type, in upper case because case does not matter: `VARCHAR(40)`.
 pub(super) fn data_type(tokens: &[Token]) -> String {
     let upper: Vec<Token> = tokens
         .iter()
@@ -74,7 +74,7 @@ pub(super) fn data_type(tokens: &[Token]) -> String {
     write(&upper, &[], Layout::Line)
 }
 
-/// Tokens as text. A word that is the name of one of these columns is written as they write it.
+/// Writes tokens as text. The names of these columns are written as the columns write them.
 pub(super) fn write(tokens: &[Token], columns: &[&str], layout: Layout) -> String {
     let mut text = String::new();
     let mut depth = 0_usize;
@@ -101,7 +101,7 @@ pub(super) fn write(tokens: &[Token], columns: &[&str], layout: Layout) -> Strin
         if keyword("END") {
             in_case = in_case.saturating_sub(1);
         }
-        // `LEFT OUTER JOIN` is one line's beginning, and `JOIN` alone is another's.
+        // Each of `LEFT OUTER JOIN` and `JOIN` begins one line.
         joining = begins_clause && !["FROM", "JOIN"].iter().any(|word| token.is(word)) || joining && keyword("OUTER");
         if breaks {
             text.push_str(if ends_body || layout == Layout::Query { "\n" } else { "\n  " });
@@ -127,7 +127,7 @@ fn is_column(token: &Token, columns: &[&str]) -> bool {
     }
 }
 
-/// Whether a token is a name in front of a bracket, and no keyword.
+/// Whether a token before a bracket is the name of a function or a table, and not a keyword.
 fn is_called(token: &Token, columns: &[&str]) -> bool {
     match token {
         Token::Word(word) => {
@@ -144,7 +144,7 @@ fn is_spaced(written: &[Token], token: &Token, columns: &[&str]) -> bool {
     let Some((before, rest)) = written.split_last() else { return false };
     let follows_a_sign = match before {
         Token::Sign("(" | "." | "~") => true,
-        Token::Sign("-" | "+") => is_of_one_value(rest.last(), columns),
+        Token::Sign("-" | "+") => is_sign(rest.last(), columns),
         _ => false,
     };
     match token {
@@ -154,8 +154,8 @@ fn is_spaced(written: &[Token], token: &Token, columns: &[&str]) -> bool {
     }
 }
 
-/// Whether a `-` behind this is that of one value and not of two.
-fn is_of_one_value(before: Option<&Token>, columns: &[&str]) -> bool {
+/// Whether a `-` after this token is a sign and not a subtraction.
+fn is_sign(before: Option<&Token>, columns: &[&str]) -> bool {
     match before {
         None => true,
         Some(Token::Sign(sign)) => *sign != ")",
@@ -174,7 +174,7 @@ fn written(before: Option<&Token>, token: &Token, after: Option<&Token>, columns
         Token::Word(word) => match as_column(word) {
             Some(column) => name(column),
             None if is_keyword(word) => word.to_ascii_uppercase(),
-            // A `$` may be in a word, which then has no quotes and needs none.
+            // A word without quotes may contain `$`, and needs no quotes.
             None => word.clone(),
         },
         Token::Quoted(word) => name(as_column(word).unwrap_or(word)),

@@ -1,11 +1,10 @@
-//! What SQLite says of a schema, understood. It keeps the text of each `CREATE`, and what its pragmas do
-//! not tell (checks, collations, generated expressions, names of constraints) is in that text alone.
+//! Reads the schema of an SQLite database. SQLite stores the text of each `CREATE`. Its pragmas do not return checks,
+//! collations, generated expressions and the names of constraints, so these are parsed from that text.
 //!
-//! Texts that mean the same are made the same: white space, comments, quotes of names, the case of
-//! keywords, a constraint behind its column or at the end. So what `ALTER TABLE` leaves behind compares
-//! equal to what one would have written.
+//! Texts that mean the same are normalized: white space, comments, quotes of names, the case of keywords, a constraint
+//! after its column or at the end. So a table that `ALTER TABLE` changed compares equal to one that was written so.
 //!
-//! For those who ask a database, the reader in `lockgate` and the replay, and free to change.
+//! This module is for the reader in `lockgate` and for the replay, and may change.
 
 mod catalogue;
 mod create;

@@ -1,20 +1,20 @@
-//! The tokens of SQLite's SQL, without white space and comments.
+//! Splits SQLite's SQL into tokens, without white space and comments.
 
 /// A token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Token {
-    /// A keyword or a name, as it was written.
+    /// A keyword or a name, as the text writes it.
     Word(String),
-    /// A name in quotes, without them.
+    /// A quoted name, without its quotes.
     Quoted(String),
-    /// `'text'`, `x'00'`, a number or a variable, written in one way.
+    /// `'text'`, `x'00'`, a number or a variable, normalized.
     Literal(String),
     /// Anything else: a bracket, an operator.
     Sign(&'static str),
 }
 
 impl Token {
-    /// Whether it is this keyword, in whatever case and without quotes.
+    /// Whether it is this keyword, in any case and without quotes.
     pub(super) fn is(&self, keyword: &str) -> bool {
         matches!(self, Self::Word(word) if word.eq_ignore_ascii_case(keyword))
     }
@@ -23,7 +23,7 @@ impl Token {
         matches!(self, Self::Sign(own) if *own == sign)
     }
 
-    /// What it names, if it can be a name. In some places SQLite takes a text for one.
+    /// Returns the name, if the token can be one. In some places SQLite accepts a string as a name.
     pub(super) fn name(&self) -> Option<String> {
         match self {
             Self::Word(name) | Self::Quoted(name) => Some(name.clone()),
@@ -33,7 +33,7 @@ impl Token {
     }
 }
 
-/// Signs, the longer ones first. Of two that mean the same, the second is written.
+/// The signs, longer ones first, each with the sign that is written for it.
 const SIGNS: [(&str, &str); 28] = [
     ("->>", "->>"),
     ("->", "->"),
@@ -65,13 +65,13 @@ const SIGNS: [(&str, &str); 28] = [
     ("^", "^"),
 ];
 
-/// The tokens of a text, or the character that begins none.
+/// Returns the tokens of a text, or an error that names the character that begins no token.
 pub(super) fn tokens(text: &str) -> Result<Vec<Token>, String> {
     let mut rest = text;
     let mut tokens = Vec::new();
     while let Some(first) = rest.chars().next() {
         let (token, length) = match first {
-            // A text in SQLite's catalogue begins with no byte order mark, but may have one inside.
+            // A text in SQLite's catalogue may contain a byte order mark, but does not begin with one.
             c if c.is_ascii_whitespace() || c == '\u{feff}' => (None, c.len_utf8()),
             '-' if rest.starts_with("--") => (None, rest.find('\n').unwrap_or(rest.len())),
             '/' if rest.starts_with("/*") => (None, rest.find("*/").map_or(rest.len(), |end| end + 2)),
@@ -124,7 +124,7 @@ fn word_length(text: &str) -> usize {
     text.find(|c| !is_of_a_word(c)).unwrap_or(text.len())
 }
 
-/// The length of what begins with this quote, with both of its quotes.
+/// Returns the length of the quoted text that begins here, including both quotes.
 fn quoted_length(text: &str, quote: char) -> Result<usize, String> {
     let mut at = 1;
     while let Some(found) = text[at..].find(quote) {
