@@ -687,7 +687,7 @@ impl Cause {
     /// What is known of an error that did not come from the database's own mouth.
     pub(crate) fn from_driver(error: &sqlx::Error) -> Self {
         let (class, message) = match error {
-            sqlx::Error::Configuration(e) => (Class::Usage, format!("the database URL is not understood: {e}")),
+            sqlx::Error::Configuration(e) => (Class::Usage, format!("the database URL is invalid: {e}")),
             sqlx::Error::InvalidArgument(e) => (Class::Usage, e.clone()),
             sqlx::Error::Io(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
                 (Class::Lost, "the server, or something on the way to it, closed the connection".to_owned())

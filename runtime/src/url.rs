@@ -105,7 +105,7 @@ fn postgres(text: &str) -> Result<Url, Error> {
     let mode = mode.as_deref().unwrap_or("prefer");
     if let (Some(key), false) = (verifies_with, mode.starts_with("verify-")) {
         return Err(usage(format!("`{key}` verifies nothing with `sslmode={mode}`")).with_help(
-            "write `sslmode=verify-full`, or `sslmode=verify-ca` where the certificate is for another host name",
+            "write `sslmode=verify-full`, or `sslmode=verify-ca` if the certificate is for another host name",
         ));
     }
     if matches!(mode, "require" | "verify-ca" | "verify-full") && !sqlx_core::net::tls::available() {
@@ -185,14 +185,14 @@ fn parsed(text: &str) -> Result<Url, Error> {
     Ok(written)
 }
 
-/// Whether the query contains the host of the URL.
+/// Whether the query contains the host of a URL that is cut off.
 #[cfg(feature = "postgres")]
 fn is_host_behind(query: &str) -> bool {
     let first = query.split('&').next().unwrap_or_default();
     first.split_once('=').map_or(first, |(key, _)| key).contains('@') || !first.contains('=')
 }
 
-/// `options[search_path]`, sqlx's own way to write a setting.
+/// Whether a key is sqlx's form of a setting: `options[search_path]`.
 #[cfg(feature = "postgres")]
 fn is_setting(key: &str) -> bool {
     let name = key.strip_prefix("options[").and_then(|key| key.strip_suffix(']'));
@@ -248,13 +248,13 @@ fn unknown_of_postgres(key: &str, value: &str) -> Error {
         "ssl" | "tls" | "usessl" | "requiressl" | "sslenabled" | "encrypt" => error("write `sslmode=disable`".into()),
         "sslaccept" => error("write `sslmode=verify-full` to verify the server, or `sslmode=require`".into()),
         "sslcrl" | "sslcrldir" | "channelbinding" | "requireauth" | "requirepeer" | "sslminprotocolversion" => error(
-            "the driver has nothing of the kind: leave it out; `sslmode=verify-full` makes sure that it is the right server"
+            "leave it out: the driver does not support it; `sslmode=verify-full` verifies the server"
                 .into(),
         ),
-        "sslpassword" => error("use a key without a passphrase: the driver opens no other".into()),
+        "sslpassword" => error("use a key without a passphrase: the driver cannot open any other".into()),
         "searchpath" | "schema" | "schemas" | "currentschema" => error(setting("search_path", value).into()),
         "connecttimeout" | "connectiontimeout" | "logintimeout" => {
-            error(Said::each(|front| format!("leave it out: {} says how long a server is waited for", front.connect_wait())))
+            error(Said::each(|front| format!("leave it out: {} sets how long to wait for the server", front.connect_wait())))
         }
         "locktimeout" => {
             error(Said::each(|front| format!("leave it out: {} sets it for migrations", front.lock_timeout())))
@@ -265,17 +265,17 @@ fn unknown_of_postgres(key: &str, value: &str) -> Error {
                 .into(),
         ),
         "targetsessionattrs" | "targetservertype" | "loadbalancehosts" => {
-            error("leave it out, and name the server that is written to: the driver takes the one it is given".into())
+            error("leave it out, and name the server that accepts writes: the driver connects to the server in the URL".into())
         }
         "service" | "servicefile" | "passfile" => {
-            error("write host, port, database and user into the URL; a password file is named by PGPASSFILE".into())
+            error("write host, port, database and user into the URL; PGPASSFILE names a password file".into())
         }
         "statementtimeout" | "idleintransactionsessiontimeout" | "idlesessiontimeout" | "transactiontimeout" | "role"
         | "workmem" | "maintenanceworkmem" | "synchronouscommit" | "defaulttransactionreadonly"
         | "defaulttransactionisolation" | "rowsecurity" | "sessionreplicationrole" | "defaulttablespace" | "jit" => {
             error(setting(&snake(key), value).into())
         }
-        // A setting of an extension or of the application's own: `app.tenant`.
+        // A setting of an extension or of the application, such as `app.tenant`.
         _ if key.contains('.') && key.chars().all(|c| c.is_ascii_alphanumeric() || "._".contains(c)) => {
             error(setting(key, value).into())
         }
@@ -283,8 +283,7 @@ fn unknown_of_postgres(key: &str, value: &str) -> Error {
             let names: Vec<String> = POSTGRES.iter().map(|(name, ..)| format!("`{name}`")).collect();
             error(
                 format!(
-                    "leave it out; the driver knows {}, and a setting of the server is written \
-                     `options=-cname%3Dvalue`",
+                    "leave it out: the driver knows {}; a setting of the server is written `options=-cname%3Dvalue`",
                     names.join(", ")
                 )
                 .into(),
@@ -293,10 +292,10 @@ fn unknown_of_postgres(key: &str, value: &str) -> Error {
     }
 }
 
-/// How a setting of the server is written in a URL.
+/// Returns a help that writes a setting of the server in a URL.
 #[cfg(feature = "postgres")]
 fn setting(name: &str, value: &str) -> String {
-    /// What means nothing of its own in a URL, or in the options of a connection.
+    /// The characters that are not special in a URL or in the options of a connection.
     const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-').remove(b'.').remove(b',');
     if value.is_empty() {
         return format!("write `options=-c{name}%3D…`");
@@ -307,7 +306,7 @@ fn setting(name: &str, value: &str) -> String {
     format!("write `options=-c{name}%3D{}`", utf8_percent_encode(&escaped, PLAIN))
 }
 
-/// `statementTimeout` and `statement-timeout` as the server spells it.
+/// Returns the server's spelling of a setting such as `statementTimeout` or `statement-timeout`.
 #[cfg(feature = "postgres")]
 fn snake(key: &str) -> String {
     let mut name = String::with_capacity(key.len());
@@ -340,17 +339,18 @@ fn sqlite(text: &str) -> Result<(), Error> {
             let help: Said = match (written, &*squeezed(key)) {
                 (Some(written), _) => format!("write `{written}`").into(),
                 (None, "busytimeout" | "timeout") => Said::each(|front| {
-                    format!("leave it out: {} says how long another run is waited for", front.lock_wait())
+                    format!("leave it out: {} sets how long to wait for another run", front.lock_wait())
                 }),
                 (None, "foreignkeys" | "fk") => {
-                    "leave it out: foreign keys are enforced; a script that rebuilds a table \
-                                                 has `-- lockgate: foreign-keys off` as its first line"
+                    "leave it out: foreign keys are enforced; a script that rebuilds a table has `-- lockgate: foreign-keys \
+                     off` as its first line"
                         .into()
                 }
-                (None, "journalmode" | "journal") => "leave it out: set it once, and it stays in the file: `sqlite3 \
-                                                      app.db 'PRAGMA journal_mode = WAL'`"
-                    .into(),
-                (None, _) => "leave it out; a URL has `mode`, `cache`, `immutable` and `vfs`".into(),
+                (None, "journalmode" | "journal") => {
+                    "leave it out: set it once, and the database file keeps it: `sqlite3 app.db 'PRAGMA journal_mode = WAL'`"
+                        .into()
+                }
+                (None, _) => "leave it out: the parameters are `mode`, `cache`, `immutable` and `vfs`".into(),
             };
             return Err(unknown(key).with_help(help));
         };
@@ -366,13 +366,13 @@ fn sqlite(text: &str) -> Result<(), Error> {
                 None if all.is_empty() => format!("give it a value, or leave `{name}=` out"),
                 None => format!("write {}", all.join(" or ")),
             };
-            return Err(usage(format!("`{name}={value}` in the database URL means nothing")).with_help(help));
+            return Err(usage(format!("`{name}={value}` in the database URL is not valid")).with_help(help));
         }
     }
     Ok(())
 }
 
-/// A key without what spellings differ in.
+/// Returns a key without the differences between spellings: in lower case, without `_` and `-`.
 fn squeezed(key: &str) -> String {
     key.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
 }

@@ -8,7 +8,7 @@ use lockgate::__private::RustStep;
 use lockgate::{Atomicity, Database, DownTo, ErrorKind, Event, Migrator, StepResult, Transaction, UpTo};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-use crate::support::gate::{gate, stands};
+use crate::support::gate::{gate, waits};
 use crate::support::postgres;
 use crate::support::set::{migrations, with_steps};
 use crate::support::wire::{Cut, Wire};
@@ -194,7 +194,7 @@ async fn a_script_outside_a_transaction_ends_durably() {
 /// Another run takes the lock between two messages of a run.
 #[tokio::test]
 async fn what_was_done_before_another_run_came_is_durable() {
-    static STEPS: &[RustStep] = &[RustStep { version: 1, up: |tx| stands::<15>(tx), down: None }];
+    static STEPS: &[RustStep] = &[RustStep { version: 1, up: |tx| waits::<15>(tx), down: None }];
     let Some(database) = postgres::database() else { return };
     let files: Vec<(String, String)> =
         (2..=6).map(|n| (format!("{n:04}_t.sql"), format!("CREATE TABLE t{n} (id INTEGER);"))).collect();

@@ -6,7 +6,7 @@ use lockgate::__private::RustStep;
 use lockgate::{Atomicity, ErrorKind, Event, Migrator, OutOfOrder};
 use sqlx::{AssertSqlSafe, Executor};
 
-use crate::support::gate::{gate, stands};
+use crate::support::gate::{gate, waits};
 use crate::support::postgres;
 use crate::support::set::{migrations, with_steps};
 
@@ -89,7 +89,7 @@ async fn a_lock_is_waited_for_five_times() {
 /// run that may apply late migrations then does the rest.
 #[tokio::test]
 async fn what_an_overtaken_whole_run_has_undone_is_not_reported() {
-    static STEPS: &[RustStep] = &[RustStep { version: 3, up: |tx| stands::<14>(tx), down: None }];
+    static STEPS: &[RustStep] = &[RustStep { version: 3, up: |tx| waits::<14>(tx), down: None }];
     let Some(database) = postgres::database() else { return };
     let rust = "pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n";
     let files = [

@@ -7,7 +7,7 @@ use lockgate::__private::RustStep;
 use lockgate::{Atomicity, DownTo, Drift, Error, ErrorKind, Event, Migrator, Report};
 
 use crate::support::database::{Db, backends};
-use crate::support::gate::{Gate, gate, stands};
+use crate::support::gate::{Gate, gate, waits};
 use crate::support::set::{migrations, with_steps};
 
 backends! {
@@ -61,7 +61,7 @@ impl Other {
 }
 
 async fn what_is_refused_under_the_lock_is_refused(db: Db) {
-    static STEPS: &[RustStep] = &[RustStep { version: 1, up: |tx| stands::<0>(tx), down: None }];
+    static STEPS: &[RustStep] = &[RustStep { version: 1, up: |tx| waits::<0>(tx), down: None }];
     let theirs = with_steps(&[("0001_a.rs", RUST)], STEPS);
     let other = other::<0>(&db, Migrator::new(theirs)).await;
     let ours = migrations(&[
@@ -84,7 +84,7 @@ async fn what_is_refused_under_the_lock_is_refused(db: Db) {
 }
 
 async fn the_report_is_of_the_last_look(db: Db) {
-    static STEPS: &[RustStep] = &[RustStep { version: 1, up: |tx| stands::<1>(tx), down: None }];
+    static STEPS: &[RustStep] = &[RustStep { version: 1, up: |tx| waits::<1>(tx), down: None }];
     let newer = with_steps(&[("0001_a.rs", RUST), ("0002_b.sql", "CREATE TABLE b (id INTEGER);")], STEPS);
     let other = other::<1>(&db, Migrator::new(newer).atomicity(Atomicity::WholeRun)).await;
     let (migrator, told) = other.is_let_go_by(Migrator::new(with_steps(&[("0001_a.rs", RUST)], STEPS)));
@@ -101,7 +101,7 @@ async fn the_report_is_of_the_last_look(db: Db) {
 }
 
 async fn steps_down_are_counted_from_the_history_that_was_seen(db: Db) {
-    static STEPS: &[RustStep] = &[RustStep { version: 3, up: |tx| stands::<2>(tx), down: Some(|tx| stands::<2>(tx)) }];
+    static STEPS: &[RustStep] = &[RustStep { version: 3, up: |tx| waits::<2>(tx), down: Some(|tx| waits::<2>(tx)) }];
     let files = [
         ("0001_a.up.sql", "CREATE TABLE a (id INTEGER);"),
         ("0001_a.down.sql", "DROP TABLE a;"),
@@ -151,8 +151,8 @@ async fn a_failed_whole_run_is_logged(db: Db) {
 
 async fn two_sets_wait_for_each_other_only_where_they_must(db: Db) {
     static STEPS: &[RustStep] = &[
-        RustStep { version: 1, up: |tx| stands::<3>(tx), down: None },
-        RustStep { version: 2, up: |tx| stands::<3>(tx), down: None },
+        RustStep { version: 1, up: |tx| waits::<3>(tx), down: None },
+        RustStep { version: 2, up: |tx| waits::<3>(tx), down: None },
     ];
     let theirs = with_steps(&[("0001_a.rs", RUST)], STEPS);
     let ours = |wait| {

@@ -1,4 +1,4 @@
-//! The example's program as a test runs it: built once, started like an operator does.
+//! Builds the example program once, and runs it like an operator.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,15 +9,15 @@ use tempfile::TempDir;
 
 use super::postgres;
 
-/// A database of its own for one test, with the program's working directory beside it.
+/// A database and a working directory of the program, for one test.
 pub(crate) struct Place {
     folder: TempDir,
-    /// Kept, as dropping it drops the database.
+    /// Dropping it drops the database.
     _database: Option<postgres::Database>,
     url: String,
 }
 
-/// What the program printed, and how it ended.
+/// The output and exit code of the program.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) code: Option<i32>,
@@ -26,14 +26,14 @@ pub(crate) struct Answer {
 }
 
 impl Place {
-    /// A file that does not exist yet, named by a URL that asks for it to be created.
+    /// A file that does not exist yet. The URL asks for it to be created.
     pub(crate) fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}?mode=rwc", folder.path().join("library.db").display());
         Self { folder, _database: None, url }
     }
 
-    /// `None` where this machine has no PostgreSQL.
+    /// A new PostgreSQL database; `None` if this machine has no PostgreSQL.
     pub(crate) fn postgres() -> Option<Self> {
         let database = postgres::database()?;
         let url = database.url();
@@ -58,7 +58,7 @@ impl Place {
         self.folder.path()
     }
 
-    /// The program, about to run on this database.
+    /// Returns a command that runs the program on this database.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = command(arguments);
         command.env("DATABASE_URL", &self.url).current_dir(self.folder());
@@ -70,19 +70,19 @@ impl Place {
         answer(self.command(arguments).output().unwrap())
     }
 
-    /// Runs the program on this database, which is to end well, and gives what it printed.
+    /// Runs the program on this database, which must succeed, and returns its output.
     pub(crate) fn ok(&self, arguments: &[&str]) -> String {
         let answer = self.app(arguments);
         assert_eq!(answer.code, Some(0), "{arguments:?}: {answer:#?}");
         answer.out
     }
 
-    /// The first column of a query, as text.
+    /// Returns the first column of a query as text.
     pub(crate) fn rows(&self, sql: &str) -> Vec<String> {
         self.try_rows(sql).unwrap_or_else(|e| panic!("{sql}: {e}"))
     }
 
-    /// The first column of a query, as text.
+    /// Returns the first column of a query as text.
     pub(crate) fn try_rows(&self, sql: &str) -> Result<Vec<String>, sqlx::Error> {
         use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
         let query = AssertSqlSafe(sql.to_owned());
@@ -101,7 +101,7 @@ impl Place {
         })
     }
 
-    /// Tables, views, indexes, triggers and columns, one a line, but not Lockgate's own tables.
+    /// Returns tables, views, indexes, triggers and columns, one per line, without Lockgate's own tables.
     pub(crate) fn schema(&self) -> Vec<String> {
         self.rows(if self.is_sqlite() {
             "SELECT type || ' ' || name || ' ' || COALESCE(sql, '') FROM sqlite_schema \
@@ -116,13 +116,13 @@ impl Place {
         })
     }
 
-    /// The versions that the history records, in their order.
+    /// Returns the versions in the history, in order.
     pub(crate) fn history(&self) -> Vec<String> {
         self.rows("SELECT CAST(version AS TEXT) FROM lockgate_history ORDER BY lockgate_history.version")
     }
 }
 
-/// The program, about to run without any database of ours.
+/// Returns a command that runs the program without a database.
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(program());
     command.args(arguments).stdin(Stdio::null());
@@ -137,13 +137,13 @@ pub(crate) fn answer(output: Output) -> Answer {
     Answer { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
 
-/// Waits for a future in a test that is not asynchronous itself.
+/// Waits for a future in a synchronous test.
 pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
     runtime.block_on(future)
 }
 
-/// Builds the program once a process; where nothing has changed that takes a moment.
+/// Builds the program once per process, which is fast if nothing has changed.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
@@ -167,7 +167,7 @@ fn program() -> &'static Path {
     })
 }
 
-/// Makes a test of a function for each database: `on_each! { s3_down, … }`.
+/// Makes a test for each database from each function: `on_each! { down, … }`.
 macro_rules! on_each {
     ($($name:ident),* $(,)?) => {$(
         mod $name {

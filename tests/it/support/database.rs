@@ -1,11 +1,11 @@
-//! One test, every backend: a fresh database that answers the same questions whichever it is.
+//! Runs one test on every backend: a new database with the same methods for each.
 
 use lockgate::{Database, Migrations, Migrator};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 
 use super::postgres;
 
-/// A database of its own for one test.
+/// A database for one test.
 pub(crate) enum Db {
     Sqlite(tempfile::TempDir),
     Postgres(postgres::Database),
@@ -35,7 +35,7 @@ impl Db {
         Database::connect(&self.url()).await.expect("a fresh database can be connected to")
     }
 
-    /// Runs SQL on a connection of its own.
+    /// Runs SQL on a new connection.
     pub(crate) async fn execute(&self, sql: &str) {
         let sql = AssertSqlSafe(sql.to_owned());
         match self {
@@ -52,7 +52,7 @@ impl Db {
         }
     }
 
-    /// The rows of a query whose only column is a text, on a connection of its own.
+    /// Returns the rows of a query with a single text column, run on a new connection.
     pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
         let sql = AssertSqlSafe(sql.to_owned());
         match self {
@@ -69,7 +69,7 @@ impl Db {
         }
     }
 
-    /// Everything that a user made: tables and indexes by name, without the bookkeeping.
+    /// Returns the names of tables and indexes, without Lockgate's own tables.
     pub(crate) async fn objects(&self) -> Vec<String> {
         self.texts(match self {
             Self::Sqlite(_) => {
@@ -84,12 +84,12 @@ impl Db {
         .await
     }
 
-    /// The history as `version:state`, in order.
+    /// Returns the history as `version:state`, in order.
     pub(crate) async fn history(&self) -> Vec<String> {
         self.texts("SELECT CAST(version AS TEXT) || ':' || state FROM lockgate_history ORDER BY version").await
     }
 
-    /// The log as `version:event`, in order.
+    /// Returns the log as `version:event`, in order.
     pub(crate) async fn log(&self) -> Vec<String> {
         self.texts("SELECT CAST(version AS TEXT) || ':' || event FROM lockgate_log ORDER BY id").await
     }
@@ -101,8 +101,8 @@ impl Db {
     }
 }
 
-/// Makes one test a backend of each function: `backends! { l8_twice_is_once, … }` gives
-/// `l8_twice_is_once::sqlite` and `l8_twice_is_once::postgres`.
+/// Makes a test for each backend from each function: `backends! { twice_is_once, … }` makes `twice_is_once::sqlite`
+/// and `twice_is_once::postgres`.
 macro_rules! backends {
     ($($test:ident),+ $(,)?) => {
         mod each {

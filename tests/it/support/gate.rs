@@ -1,22 +1,22 @@
-//! A Rust step that stands still until a test lets it go on: a run that is known to be under way.
+//! A Rust step that waits until the test lets it continue, so that the test knows that a run is in progress.
 
 use std::pin::Pin;
 
 use lockgate::{Dialect, StepResult, Transaction};
 use tokio::sync::Semaphore;
 
-/// What a Rust step waits at. One a test and a database, as a step is a plain function.
+/// The gate at which a Rust step waits. A step is a plain function, so each test has one gate for each database.
 pub(crate) struct Gate {
     reached: Semaphore,
     open: Semaphore,
 }
 
-/// How many tests can have a gate.
+/// The number of tests that can have a gate.
 const GATES: usize = 16;
 static SQLITE: [Gate; GATES] = [const { Gate::new() }; GATES];
 static POSTGRES: [Gate; GATES] = [const { Gate::new() }; GATES];
 
-/// The gate of this number. No two tests share one.
+/// Returns the gate with this number. No two tests share one.
 pub(crate) fn gate<const N: usize>(dialect: Dialect) -> &'static Gate {
     match dialect {
         Dialect::Sqlite => &SQLITE[N],
@@ -24,8 +24,8 @@ pub(crate) fn gate<const N: usize>(dialect: Dialect) -> &'static Gate {
     }
 }
 
-/// The way up of a Rust step that stands at the gate of this number.
-pub(crate) fn stands<'a, const N: usize>(
+/// The `up` function of a Rust step that waits at the gate with this number.
+pub(crate) fn waits<'a, const N: usize>(
     transaction: &'a mut Transaction<'_>,
 ) -> Pin<Box<dyn Future<Output = StepResult> + Send + 'a>> {
     let gate = gate::<N>(transaction.dialect());
@@ -41,12 +41,12 @@ impl Gate {
         Self { reached: Semaphore::const_new(0), open: Semaphore::const_new(0) }
     }
 
-    /// Waits until a step stands here.
+    /// Waits until a step is at the gate.
     pub(crate) async fn reached(&self) {
         self.reached.acquire().await.expect("nobody closes it").forget();
     }
 
-    /// Lets one step go on.
+    /// Lets one step continue.
     pub(crate) fn open(&self) {
         self.open.add_permits(1);
     }

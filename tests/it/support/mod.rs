@@ -1,4 +1,4 @@
-//! What several tests need and no user does: real databases, made for one test and gone after it.
+//! What several tests share, such as a real database for each test.
 
 pub(crate) mod app;
 pub(crate) mod database;
@@ -14,7 +14,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
-/// Polls a future this often and drops it, unless it is done before.
+/// Polls a future at most this often, then drops it. Returns its output if it finished.
 pub(crate) async fn polled<F: Future>(future: F, most: usize) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut polls = 0;
@@ -28,7 +28,7 @@ pub(crate) async fn polled<F: Future>(future: F, most: usize) -> Option<F::Outpu
     .await
 }
 
-/// Makes one test a database of each function: `l10_x::sqlite` and `l10_x::postgres`.
+/// Makes a test for each database from each function: `name::sqlite` and `name::postgres`.
 macro_rules! on_each {
     ($($test:ident),+ $(,)?) => {
         mod each {

@@ -5,15 +5,15 @@ use super::postgres;
 #[path = "../../../faults/src/pooler.rs"]
 mod program;
 
-/// A running pooler. Dropping it ends it.
+/// A running pooler. Dropping it stops it.
 pub(crate) struct Pooler {
     _program: program::Pooler,
     url: String,
 }
 
 impl Pooler {
-    /// Lends so many sessions of the server of this URL, each for as long as `mode` says: `session`, `transaction`
-    /// or `statement`. None where this machine has no pooler: the test is over then, and has said so.
+    /// Starts a pooler with `size` sessions on the server of this URL. `mode` is `session`, `transaction` or `statement`.
+    /// Returns `None` and reports the test as skipped if this machine has no pooler.
     pub(crate) fn start(database: &str, mode: &str, size: usize) -> Option<Self> {
         if !program::is_there() {
             postgres::skip("no `pgbouncer` on this machine (`apt-get install pgbouncer`)");
@@ -28,7 +28,7 @@ impl Pooler {
         Some(Self { _program: program, url })
     }
 
-    /// The database, through it.
+    /// Returns the URL of the database through the pooler.
     pub(crate) fn url(&self) -> String {
         self.url.clone()
     }

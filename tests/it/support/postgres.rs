@@ -1,4 +1,4 @@
-//! PostgreSQL for tests: one server for many of them, one database for each.
+//! PostgreSQL for tests: one server for all of them, and one database for each.
 //!
 //! ```text
 //! #[tokio::test]
@@ -18,18 +18,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use lockgate_harness::server::{Error, ErrorKind, Options, Postgres, Shared, locate, require};
 use sqlx::{Connection, Executor, PgConnection, PgPool};
 
-/// A database of its own for one test. Dropped at the end, also of a test that panics.
+/// A database for one test. It is dropped at the end, even if the test panics.
 #[derive(Debug)]
 pub(crate) struct Database {
     name: String,
     server: String,
 }
 
-/// A new, empty database on the server that `cargo xtask test` names in `LOCKGATE_TEST_POSTGRES`,
-/// or, in a test run by hand, on one that is started for all processes of that run.
+/// Creates an empty database on the server that `cargo xtask test` names in `LOCKGATE_TEST_POSTGRES`. Without that
+/// variable, a server is started for all processes of the test run.
 ///
-/// `None` where this machine has no PostgreSQL: the test is over then, and has said so. Where
-/// `LOCKGATE_REQUIRE` names it, that is a panic.
+/// Returns `None` and reports the test as skipped if this machine has no PostgreSQL. Panics instead if
+/// `LOCKGATE_REQUIRE` names it.
 pub(crate) fn database() -> Option<Database> {
     let server = match std::env::var("LOCKGATE_TEST_POSTGRES") {
         Ok(url) if !url.is_empty() => url,
@@ -44,12 +44,12 @@ pub(crate) fn database() -> Option<Database> {
     Some(Database { name, server })
 }
 
-/// A server for one test alone: for those that kill it, or need it durable or set up otherwise.
+/// Starts a server for one test that kills it, or needs it durable or with other settings.
 pub(crate) fn cluster(options: &Options) -> Option<Postgres> {
     started(Postgres::start(options))
 }
 
-/// A folder of a server's programs that holds this client too, which not every distribution brings.
+/// Returns a folder with a server's programs and this client, which some distributions lack.
 pub(crate) fn folder_with(client: &str) -> Option<PathBuf> {
     let found = locate::folders().into_iter().find(|folder| folder.join(client).is_file());
     if found.is_none() {
@@ -60,17 +60,17 @@ pub(crate) fn folder_with(client: &str) -> Option<PathBuf> {
 }
 
 impl Database {
-    /// Where it is, as `postgres://…`.
+    /// Returns its URL, `postgres://…`.
     pub(crate) fn url(&self) -> String {
         with_database(&self.server, &self.name)
     }
 
-    /// A pool of connections to it.
+    /// Opens a pool of connections to it.
     pub(crate) async fn pool(&self) -> PgPool {
         PgPool::connect(&self.url()).await.expect("a database that was just made can be connected to")
     }
 
-    /// One connection to it.
+    /// Opens a connection to it.
     pub(crate) async fn connect(&self) -> PgConnection {
         PgConnection::connect(&self.url()).await.expect("a database that was just made can be connected to")
     }
@@ -79,10 +79,10 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         let name = &self.name;
-        // WITH (FORCE) needs PostgreSQL 13; this is what it does.
+        // DROP DATABASE … WITH (FORCE) needs PostgreSQL 13. This does the same.
         let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
         let outcome = administer(&self.server, vec![end, format!("DROP DATABASE IF EXISTS {name}")]);
-        // A test may have killed the server. While a panic unwinds, a second one would hide it.
+        // A test may have killed the server. A second panic while one unwinds would hide the first.
         if let Err(e) = outcome
             && !std::thread::panicking()
             && !matches!(e, sqlx::Error::Io(_))
@@ -92,7 +92,7 @@ impl Drop for Database {
     }
 }
 
-/// The server of this test run. A static is never dropped: our part in it ends with this process.
+/// Returns the URL of the server of this test run. The static is never dropped; the server ends with the last process.
 fn shared() -> Option<String> {
     static SHARED: OnceLock<Result<Shared, Error>> = OnceLock::new();
     let server = SHARED.get_or_init(|| Shared::join(&Options::default()));
@@ -110,8 +110,8 @@ fn started<T, E: Borrow<Error>>(outcome: Result<T, E>) -> Option<T> {
     }
 }
 
-/// Says that the current test is skipped: on its own output, which a test runner may swallow, and
-/// in the file that `cargo xtask test` repeats at its end.
+/// Reports that the current test is skipped, on standard error, which a test runner may hide, and in the file that
+/// `cargo xtask test` prints at its end.
 pub(crate) fn skip(why: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     let line = format!("postgres: {test}: {why}\n");
@@ -122,8 +122,7 @@ pub(crate) fn skip(why: &str) {
     let _ = write!(std::io::stderr(), "skipped: {line}");
 }
 
-/// Runs statements on the server's own database, from wherever we are: a test's runtime cannot
-/// wait in `drop`.
+/// Runs statements on the server's own database. It uses a thread, because a test's runtime cannot wait in `drop`.
 fn administer(server: &str, statements: Vec<String>) -> Result<(), sqlx::Error> {
     let work = async || {
         let mut connection = PgConnection::connect(server).await?;
@@ -141,7 +140,7 @@ fn administer(server: &str, statements: Vec<String>) -> Result<(), sqlx::Error> 
     })
 }
 
-/// The same server's URL for another database.
+/// Returns the URL of another database on the same server.
 fn with_database(url: &str, database: &str) -> String {
     let (address, parameters) = url.split_once('?').map_or((url, None), |(address, rest)| (address, Some(rest)));
     let start = address.find("://").map_or(0, |at| at + 3);
@@ -151,13 +150,13 @@ fn with_database(url: &str, database: &str) -> String {
 }
 
 #[test]
-fn a_url_gets_another_database() {
+fn the_database_in_a_url_is_replaced() {
     assert_eq!(with_database("postgres://u:p@h:1/a?x=y/z", "b"), "postgres://u:p@h:1/b?x=y/z");
     assert_eq!(with_database("postgres://h", "b"), "postgres://h/b");
 }
 
 #[tokio::test]
-async fn a_database_is_gone_after_its_test() {
+async fn a_database_is_dropped_after_its_test() {
     let Some(database) = database() else { return };
     let (server, name) = (database.server.clone(), database.name.clone());
     let question = "SELECT current_database()::text";

@@ -11,8 +11,8 @@ pub(crate) struct Scratch {
     directory: tempfile::TempDir,
 }
 
-/// What a run of the xtask said.
-pub(crate) struct Said {
+/// The output and exit code of a command.
+pub(crate) struct Output {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -26,7 +26,7 @@ impl Scratch {
         scratch
     }
 
-    /// One with `init` done and the migrations 0001_users (released) and 0002_tags (a draft).
+    /// Creates a workspace after `init`, with the migrations 0001_users (released) and 0002_tags (a draft).
     pub(crate) fn with_migrations() -> Self {
         let scratch = Self::new();
         scratch.run(&["init", "--dialects", "sqlite"]).succeeds();
@@ -55,36 +55,36 @@ impl Scratch {
         std::fs::read_to_string(self.path(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
     }
 
-    pub(crate) fn run(&self, words: &[&str]) -> Said {
+    pub(crate) fn run(&self, words: &[&str]) -> Output {
         self.run_in(".", words)
     }
 
-    pub(crate) fn run_in(&self, folder: &str, words: &[&str]) -> Said {
-        Self::said(Command::new(xtask()).args(words).current_dir(self.path(folder)))
+    pub(crate) fn run_in(&self, folder: &str, words: &[&str]) -> Output {
+        Self::output(Command::new(xtask()).args(words).current_dir(self.path(folder)))
     }
 
-    /// Runs it with these variables.
-    pub(crate) fn run_with(&self, variables: &[(&str, &str)], words: &[&str]) -> Said {
+    /// Runs the xtask with these environment variables.
+    pub(crate) fn run_with(&self, variables: &[(&str, &str)], words: &[&str]) -> Output {
         let mut command = Command::new(xtask());
-        Self::said(command.args(words).current_dir(self.path(".")).envs(variables.iter().copied()))
+        Self::output(command.args(words).current_dir(self.path(".")).envs(variables.iter().copied()))
     }
 
-    fn said(command: &mut Command) -> Said {
+    fn output(command: &mut Command) -> Output {
         let output = command.output().unwrap();
-        Said {
+        Output {
             code: output.status.code().unwrap(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
     }
 
-    /// Runs cargo on `app`: with the versions of this workspace, which are there already, and what
-    /// is built of them kept for all runs.
+    /// Runs cargo on `app` with the versions of this workspace, which are already downloaded. All runs share what is
+    /// built.
     pub(crate) fn cargo(&self, words: &[&str]) -> (bool, String) {
         self.cargo_with(&[], words)
     }
 
-    /// Runs it with these variables.
+    /// Runs cargo on `app` with these environment variables.
     pub(crate) fn cargo_with(&self, variables: &[(&str, &str)], words: &[&str]) -> (bool, String) {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         std::fs::copy(workspace.join("Cargo.lock"), self.path("Cargo.lock")).unwrap();
@@ -114,7 +114,7 @@ impl Scratch {
         answer
     }
 
-    /// Every file and its text: what must not have changed.
+    /// Returns every file with its text, to check that nothing changed.
     pub(crate) fn everything(&self) -> Vec<(PathBuf, String)> {
         fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
             for entry in std::fs::read_dir(folder).unwrap() {
@@ -134,7 +134,7 @@ impl Scratch {
     }
 }
 
-impl Said {
+impl Output {
     #[track_caller]
     pub(crate) fn succeeds(self) -> String {
         assert_eq!(self.code, 0, "{}{}", self.stdout, self.stderr);
@@ -144,12 +144,12 @@ impl Said {
     #[track_caller]
     pub(crate) fn fails(self, code: i32) -> String {
         assert_eq!(self.code, code, "{}{}", self.stdout, self.stderr);
-        assert!(!self.stderr.contains('\u{1b}'), "what is no terminal gets no colours: {:?}", self.stderr);
+        assert!(!self.stderr.contains('\u{1b}'), "colours in a pipe: {:?}", self.stderr);
         self.stderr
     }
 }
 
-/// The developers' commands, all of them.
+/// Builds the developers' commands with all features, and returns the program.
 pub(crate) fn xtask() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {

@@ -1,5 +1,5 @@
-//! Sets of migrations made while a test runs, from files as a user would write them: read, checked
-//! and encoded by the very code that the macro uses.
+//! Makes sets of migrations while a test runs, from files as a user would write them. The same code as in the macro
+//! reads, checks and encodes them.
 
 use std::fs;
 
@@ -8,12 +8,12 @@ use lockgate::Migrations;
 use lockgate_source::diagnostic::Color;
 use lockgate_source::folder;
 
-/// The set of a folder with these files, each `(path below migrations/, text)`.
+/// Makes the set of a folder with these files, each `(path below migrations/, text)`.
 pub(crate) fn migrations(files: &[(&str, &str)]) -> &'static Migrations {
     with_steps(files, &[])
 }
 
-/// The same, with the functions of its Rust steps.
+/// Like [`migrations`], with the functions of Rust steps.
 pub(crate) fn with_steps(files: &[(&str, &str)], steps: &'static [RustStep]) -> &'static Migrations {
     let place = tempfile::tempdir().expect("a folder for migrations");
     let root = place.path().join("migrations");
@@ -24,7 +24,7 @@ pub(crate) fn with_steps(files: &[(&str, &str)], steps: &'static [RustStep]) -> 
     }
     let loaded = folder::load(&root, "migrations");
     let problems: Vec<String> = loaded.diagnostics.iter().map(|diagnostic| diagnostic.render(Color::Off)).collect();
-    assert!(!loaded.has_errors(), "the test's own migrations are wrong:\n{}", problems.join("\n"));
+    assert!(!loaded.has_errors(), "the migrations of this test have errors:\n{}", problems.join("\n"));
     let set = loaded.folder.leak("tests 1.2.3");
     Box::leak(Box::new(lockgate::__private::migrations(set, steps)))
 }

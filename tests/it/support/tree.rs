@@ -1,4 +1,4 @@
-//! The workspace as files: what is tracked, and the code of it without comments and unit tests.
+//! The files of the workspace: which are tracked, and their code without comments and unit tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,8 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a folder of the workspace")
 }
 
-/// Every file that git tracks or would track, as a path below the root; without git, every file that
-/// is not built.
+/// Returns every file that git tracks or would track, as a path below the root. Without git, returns every file that is
+/// not built.
 pub(crate) fn files() -> &'static [String] {
     static FILES: OnceLock<Vec<String>> = OnceLock::new();
     FILES.get_or_init(|| {
@@ -54,19 +54,18 @@ fn walk(folder: &Path, found: &mut Vec<String>) {
     }
 }
 
-/// The Rust files below a folder: `runtime/src`.
+/// Returns the Rust files below a folder such as `runtime/src`.
 pub(crate) fn rust_files(folder: &str) -> impl Iterator<Item = &'static str> {
     let below = format!("{folder}/");
     files().iter().map(String::as_str).filter(move |file| file.starts_with(&below) && file.ends_with(".rs"))
 }
 
-/// The text of a file, or `None` where it is not text.
+/// Returns the text of a file, or `None` if it is not text.
 pub(crate) fn text(file: &str) -> Option<String> {
     String::from_utf8(fs::read(path(file)).unwrap_or_else(|error| panic!("{file}: {error}"))).ok()
 }
 
-/// A Rust file as the compiler builds it for a user: without comments, and without the unit tests
-/// that by our habit end it.
+/// Returns a Rust file without comments, and without the unit tests, which are always at its end.
 pub(crate) fn code(file: &str) -> String {
     if file.ends_with("/tests.rs") {
         return String::new();
@@ -80,7 +79,7 @@ pub(crate) fn code(file: &str) -> String {
     lines.flat_map(|line| [line, "\n"]).collect()
 }
 
-/// Whether the words stand in the code by themselves, and not as a part of longer ones.
+/// Whether the code contains these words, and not only as a part of longer words.
 pub(crate) fn says(code: &str, words: &str) -> bool {
     let part = |c: char| c.is_alphanumeric() || c == '_';
     code.match_indices(words).any(|(start, _)| {

@@ -1,6 +1,6 @@
-//! A loopback proxy for PostgreSQL's wire protocol: what a client sends is counted, delayed and cut
-//! off, so that tests can hold round trips and broken connections. Plain connections alone: a
-//! request for TLS is answered with no. Needs nothing but tokio, so that `benches/run` uses it too.
+//! A loopback proxy for PostgreSQL's wire protocol. It counts, delays and cuts off what a client sends, so that tests can
+//! check round trips and broken connections. It refuses TLS. It depends only on tokio, because `benches/run` uses it
+//! too.
 //!
 //! ```text
 //! let wire = Wire::in_front_of(&database.url()).await;
@@ -32,17 +32,16 @@ pub(crate) struct Wire {
     listener: JoinHandle<()>,
 }
 
-/// What went over the wire after the connections were ready, since the start or the last
-/// [`Wire::reset`].
+/// What was sent after the connections were ready, since the start or the last [`Wire::reset`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// How many connections became ready for a first query.
+    /// The number of connections that became ready for a first query.
     pub(crate) connections: usize,
-    /// How often a client sent something after it had waited for an answer (and the first time).
-    /// Messages that it sends without waiting in between are one round trip; Terminate is none.
+    /// How often a client sent something after it had waited for an answer, and for the first time. Messages that it
+    /// sends without waiting in between are one round trip. Terminate does not count.
     ///
-    /// The proxy knows that a client did not wait when the messages arrive in one piece or before
-    /// the answer does. That is every client which writes them at once.
+    /// A client did not wait if its messages arrive in one piece or before the answer. This holds for every client that
+    /// writes them together.
     pub(crate) round_trips: usize,
     /// The client's messages by their type: `Q`uery, `P`arse, `B`ind, `E`xecute, `S`ync, …
     pub(crate) messages: BTreeMap<char, usize>,
@@ -50,7 +49,7 @@ pub(crate) struct Counts {
     pub(crate) bytes_sent: usize,
     /// Bytes from the server to the client.
     pub(crate) bytes_received: usize,
-    /// Statements that the server said it had completed.
+    /// Statements that the server reported as complete.
     pub(crate) completions: usize,
     /// Those of them that were `COMMIT`.
     pub(crate) commits: usize,
@@ -59,21 +58,21 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// How many messages of this type the client sent.
+    /// Returns the number of messages of this type that the client sent.
     pub(crate) fn of(&self, kind: char) -> usize {
         self.messages.get(&kind).copied().unwrap_or_default()
     }
 }
 
-/// Where a connection breaks: once, on the connection that gets there first. Counted, from 1, since
-/// [`Wire::cut`] was called.
+/// The point at which a connection breaks. It happens once, on the connection that gets there first. Counts begin at 1
+/// when [`Wire::cut`] is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
-    /// At the n-th Query message, which the server never sees.
+    /// At the n-th Query message, which the server does not receive.
     BeforeQuery(usize),
-    /// At the n-th Query message, which the server gets and whose answer nobody hears.
+    /// After the n-th Query message, which the server receives and whose answer is lost.
     AfterQuery(usize),
-    /// When the server has completed n statements; the client still hears of the n-th.
+    /// When the server has completed n statements. The client still receives the n-th completion.
     AfterCompletions(usize),
 }
 
@@ -82,12 +81,12 @@ struct Shared {
     counts: Counts,
     delay: Duration,
     cut: Option<Cut>,
-    /// Whether the words of the server's errors are made unreadable.
+    /// Whether the texts of the server's errors are made unreadable.
     garbled: bool,
 }
 
 impl Wire {
-    /// A proxy on a free loopback port for the server at this address.
+    /// Starts a proxy on a free loopback port for the server at this address.
     pub(crate) async fn start(upstream_host: &str, upstream_port: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a loopback port is free");
         let port = listener.local_addr().expect("a bound listener has an address").port();
@@ -97,8 +96,8 @@ impl Wire {
         Self { port, url, shared, listener }
     }
 
-    /// A proxy for the server of this `postgres://…` URL; [`Wire::url`] is then the same URL
-    /// through it.
+    /// Starts a proxy for the server of this `postgres://…` URL. [`Wire::url`] then returns the same URL through the
+    /// proxy.
     pub(crate) async fn in_front_of(url: &str) -> Self {
         let address = Address::of(url);
         let mut wire = Self::start(address.host, address.port).await;
@@ -106,12 +105,12 @@ impl Wire {
         wire
     }
 
-    /// The port that it listens on, at 127.0.0.1.
+    /// Returns the port on 127.0.0.1 on which it listens.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    /// The URL that goes through it, plain.
+    /// Returns the URL through the proxy, without TLS.
     pub(crate) fn url(&self) -> String {
         self.url.clone()
     }
@@ -121,28 +120,27 @@ impl Wire {
         self.shared().delay = delay;
     }
 
-    /// From now on, what the server says of an error cannot be read, as in a language that nobody knows: its codes
-    /// and fields stay.
+    /// From now on, makes the texts of the server's errors unreadable, like a foreign language. Codes and fields stay.
     pub(crate) fn garble(&self) {
         self.shared().garbled = true;
     }
 
-    /// Breaks one connection, there.
+    /// Breaks one connection at this point.
     pub(crate) fn cut(&self, cut: Cut) {
         self.shared().cut = Some(cut);
     }
 
-    /// Whether a cut is still to come.
+    /// Whether the cut has not happened yet.
     pub(crate) fn is_cut_pending(&self) -> bool {
         self.shared().cut.is_some()
     }
 
-    /// What was counted so far.
+    /// Returns the counts so far.
     pub(crate) fn counts(&self) -> Counts {
         self.shared().counts.clone()
     }
 
-    /// Counts from nothing again.
+    /// Resets the counts.
     pub(crate) fn reset(&self) {
         self.shared().counts = Counts::default();
     }
@@ -163,12 +161,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 async fn listen(listener: TcpListener, host: String, port: u16, shared: Arc<Mutex<Shared>>) {
-    // Dropped, and its connections with it, when the listener is aborted.
+    // Aborting the listener drops this, and with it the connections.
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
         let (host, shared) = (host.clone(), Arc::clone(&shared));
         connections.spawn(async move {
-            // A server that is not there looks through the proxy like one that hangs up.
+            // If the server cannot be reached, the client sees a closed connection.
             if let Ok(server) = TcpStream::connect((host.as_str(), port)).await {
                 let _ = converse(client, server, shared).await;
             }
@@ -177,7 +175,7 @@ async fn listen(listener: TcpListener, host: String, port: u16, shared: Arc<Mute
     }
 }
 
-/// One connection, until both sides have hung up, or one is lost, or it is cut.
+/// Runs one connection until both sides have closed it, one is lost, or it is cut.
 async fn converse(mut client: TcpStream, server: TcpStream, shared: Arc<Mutex<Shared>>) -> Result<(), End> {
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
@@ -223,7 +221,7 @@ async fn open(client: &mut TcpStream) -> Result<Vec<u8>, End> {
     }
 }
 
-/// Why a connection ended before both sides had hung up.
+/// Why a connection ended before both sides had closed it.
 enum End {
     Lost,
     Cut,
@@ -235,20 +233,20 @@ impl From<io::Error> for End {
     }
 }
 
-/// One message after the start-up packet, its five bytes of head included.
+/// One message after the start-up packet, including its five bytes of head.
 struct Message<'a> {
     kind: char,
     bytes: &'a mut [u8],
 }
 
 impl Message<'_> {
-    /// The text up to the NUL that begins at this offset behind the head.
+    /// Returns the text at this offset after the head, up to the NUL.
     fn text(&self, offset: usize) -> &[u8] {
         let rest = self.bytes.get(5 + offset..).unwrap_or_default();
         rest.split(|byte| *byte == 0).next().unwrap_or_default()
     }
 
-    /// Makes the words of an error unreadable: message, detail and hint. Quotes stay no quotes, numbers no numbers.
+    /// Makes the message, detail and hint of an error unreadable, including quotes and numbers.
     fn garble(&mut self) {
         let fields = self.bytes[5..].split_mut(|byte| *byte == 0);
         for field in fields.filter(|field| matches!(field.first(), Some(b'M' | b'D' | b'H'))) {
@@ -257,7 +255,7 @@ impl Message<'_> {
     }
 }
 
-/// What becomes of a message.
+/// What the proxy does with a message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Pass,
@@ -265,8 +263,8 @@ enum Verdict {
     CutAfter,
 }
 
-/// Carries one direction. Latency is added by handing each piece, with the time it is due, to a
-/// writer of its own: later pieces are not held up by earlier ones.
+/// Forwards one direction. To add latency, each piece goes to a separate writer with the time at which it is due, so that
+/// pieces do not delay each other.
 async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
@@ -323,16 +321,16 @@ fn first_message(bytes: &mut [u8]) -> Option<Message<'_>> {
     Some(Message { kind: char::from(bytes[0]), bytes })
 }
 
-/// What is known of one connection.
+/// The state of one connection.
 #[derive(Debug, Default)]
 struct Session {
-    /// The server has said ReadyForQuery once: the start-up is over.
+    /// Whether the server has sent its first ReadyForQuery, so the start-up is over.
     ready: bool,
-    /// The client has heard what it waited for, or has asked nothing yet.
-    heard: bool,
-    /// How many ReadyForQuery are still owed to the client.
-    owed: usize,
-    /// The client's last message was Flush: any answer may be what it waits for.
+    /// Whether the client has received the answer that it waited for, or has sent nothing yet.
+    answered: bool,
+    /// The number of ReadyForQuery messages that the client still waits for.
+    pending: usize,
+    /// Whether the client's last message was Flush. It may then wait for any answer.
     flushed: bool,
 }
 
@@ -342,12 +340,12 @@ impl Session {
             return Verdict::Pass;
         }
         let Shared { counts, cut, .. } = shared;
-        if self.heard && message.kind != 'X' {
+        if self.answered && message.kind != 'X' {
             counts.round_trips += 1;
-            self.heard = false;
+            self.answered = false;
         }
         self.flushed = message.kind == 'H';
-        self.owed += usize::from(matches!(message.kind, 'Q' | 'S' | 'F'));
+        self.pending += usize::from(matches!(message.kind, 'Q' | 'S' | 'F'));
         counts.bytes_sent += message.bytes.len();
         *counts.messages.entry(message.kind).or_default() += 1;
         match message.kind {
@@ -372,23 +370,23 @@ impl Session {
         let Shared { counts, cut, .. } = shared;
         if !self.ready {
             if message.kind == 'Z' {
-                (self.ready, self.heard) = (true, true);
+                (self.ready, self.answered) = (true, true);
                 counts.connections += 1;
             }
             return Verdict::Pass;
         }
         counts.bytes_received += message.bytes.len();
-        // Notices, parameters and notifications come of themselves.
+        // The server sends notices, parameters and notifications unasked.
         if self.flushed && !matches!(message.kind, 'N' | 'S' | 'A') {
-            self.heard = true;
+            self.answered = true;
         }
         match message.kind {
             'Z' => {
-                self.owed = self.owed.saturating_sub(1);
-                self.heard |= self.owed == 0;
+                self.pending = self.pending.saturating_sub(1);
+                self.answered |= self.pending == 0;
             }
             // The server waits for the client's copy data now.
-            'G' | 'W' => self.heard = true,
+            'G' | 'W' => self.answered = true,
             'C' => {
                 counts.completions += 1;
                 counts.commits += usize::from(message.text(0) == b"COMMIT");
@@ -403,7 +401,7 @@ impl Session {
     }
 }
 
-/// One less to go, where the cut is of the kind that `meant` looks for. At the last, the cut is over.
+/// Counts down a cut of the kind that `meant` selects. Returns the verdict when the count reaches zero.
 fn count_down(cut: &mut Option<Cut>, meant: impl FnOnce(&mut Cut) -> Option<(&mut usize, Verdict)>) -> Verdict {
     let Some((left, verdict)) = cut.as_mut().and_then(meant) else { return Verdict::Pass };
     *left = left.saturating_sub(1);
@@ -414,7 +412,7 @@ fn count_down(cut: &mut Option<Cut>, meant: impl FnOnce(&mut Cut) -> Option<(&mu
     verdict
 }
 
-/// The parts of a URL, as far as a proxy replaces them.
+/// The parts of a URL that the proxy replaces, and the rest.
 struct Address<'a> {
     before: &'a str,
     host: &'a str,
@@ -449,8 +447,8 @@ mod tests {
     use super::*;
     use crate::support::postgres;
 
-    /// A connection through a proxy whose counts begin now.
-    async fn wired(database: &postgres::Database) -> (Wire, PgConnection) {
+    /// Opens a connection through a proxy, and resets the counts.
+    async fn connected(database: &postgres::Database) -> (Wire, PgConnection) {
         let wire = Wire::in_front_of(&database.url()).await;
         let connection = PgConnection::connect(&wire.url()).await.unwrap();
         assert_eq!(wire.counts().connections, 1);
@@ -462,7 +460,7 @@ mod tests {
         sqlx::query_scalar("SELECT count(*) FROM t").fetch_one(&mut database.connect().await).await.unwrap()
     }
 
-    /// The server does not notice at once that its client is gone.
+    /// Waits until the table has this many rows. The server does not notice immediately that its client is gone.
     async fn rows_become(database: &postgres::Database, expected: i64) {
         let deadline = Instant::now() + Duration::from_secs(30);
         while rows(database).await != expected {
@@ -481,7 +479,7 @@ mod tests {
     #[tokio::test]
     async fn round_trips_and_commits_are_counted() {
         let Some(database) = postgres::database() else { return };
-        let (wire, mut connection) = wired(&database).await;
+        let (wire, mut connection) = connected(&database).await;
         assert_eq!(wire.counts(), Counts::default());
 
         connection.execute(raw_sql("BEGIN; CREATE TABLE t (x int); COMMIT; BEGIN; COMMIT")).await.unwrap();
@@ -491,7 +489,7 @@ mod tests {
         assert_eq!(counts.messages, BTreeMap::from([('Q', 1)]));
         assert_eq!(counts.bytes_sent, 5 + counts.sql[0].len() + 1);
 
-        // A statement with parameters is prepared first, and then kept (facts, section 3).
+        // A statement with parameters is prepared first, and then cached.
         wire.reset();
         let insert = "INSERT INTO t VALUES ($1)";
         sqlx::query(insert).bind(1).execute(&mut connection).await.unwrap();
@@ -502,14 +500,14 @@ mod tests {
         sqlx::query(insert).bind(2).execute(&mut connection).await.unwrap();
         assert_eq!((wire.counts().round_trips, wire.counts().sql.len()), (1, 0));
 
-        // The server asks for the data and then the client sends it: two.
+        // The server asks for the data before the client sends it, so these are two round trips.
         wire.reset();
         let mut copy = connection.copy_in_raw("COPY t FROM STDIN").await.unwrap();
         copy.send(b"3\n4\n".as_slice()).await.unwrap();
         copy.finish().await.unwrap();
         assert_eq!(wire.counts().round_trips, 2);
 
-        // An error is an answer too, and saying goodbye no round trip.
+        // An error is an answer too, and Terminate is not a round trip.
         wire.reset();
         connection.execute("SELECT 1/0").await.unwrap_err();
         connection.close().await.unwrap();
@@ -517,8 +515,8 @@ mod tests {
         assert_eq!(rows(&database).await, 4);
     }
 
-    /// Round trips of a conversation: the types of the client's messages after `>`, of the server's
-    /// after `<`.
+    /// Counts the round trips of a conversation, given as the types of the client's messages after `>`, and of the
+    /// server's after `<`.
     fn round_trips(conversation: &str) -> usize {
         let (mut session, mut shared) = (Session::default(), Shared::default());
         for turn in conversation.split_whitespace() {
@@ -536,7 +534,7 @@ mod tests {
     }
 
     #[test]
-    fn a_round_trip_is_a_message_after_a_wait() {
+    fn a_message_after_a_wait_is_a_round_trip() {
         assert_eq!(round_trips(">p <RSKZ"), 0);
         assert_eq!(round_trips("<RZ >X"), 0);
         assert_eq!(round_trips("<RZ >Q <CZ >Q <CZ >X"), 2);
@@ -547,15 +545,15 @@ mod tests {
         assert_eq!(round_trips("<RZ >PDS <1tnZ >BES <2CZ"), 2);
         assert_eq!(round_trips("<RZ >PDH <1tn >BES <2CZ"), 2);
         assert_eq!(round_trips("<RZ >PDBES <1tn2CZ"), 1);
-        // Notices and the like are no answers; a request for copy data is one.
+        // Notices are not answers, but a request for COPY data is one.
         assert_eq!(round_trips("<RZ >PH <NSA >BES <12CZ"), 1);
         assert_eq!(round_trips("<RZ >Q <G >dddc <CZ"), 2);
     }
 
     #[tokio::test]
-    async fn a_message_of_many_pieces_is_one() {
+    async fn a_message_in_many_pieces_is_one_round_trip() {
         let Some(database) = postgres::database() else { return };
-        let (wire, mut connection) = wired(&database).await;
+        let (wire, mut connection) = connected(&database).await;
         let long = format!("SELECT '{}'", "x".repeat(1 << 20));
         connection.execute(raw_sql(AssertSqlSafe(long.clone()))).await.unwrap();
         let counts = wire.counts();
@@ -564,9 +562,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn latency_is_added_to_each_round_trip_and_not_to_each_message() {
+    async fn latency_is_added_per_round_trip_and_not_per_message() {
         let Some(database) = postgres::database() else { return };
-        let (wire, mut connection) = wired(&database).await;
+        let (wire, mut connection) = connected(&database).await;
         wire.delay(Duration::from_millis(100));
         let start = Instant::now();
         connection.execute(raw_sql("SELECT 1; SELECT 2; SELECT 3")).await.unwrap();
@@ -582,7 +580,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_is_cut_before_a_query_once() {
         let Some(database) = postgres::database() else { return };
-        let (wire, mut connection) = wired(&database).await;
+        let (wire, mut connection) = connected(&database).await;
         connection.execute(raw_sql("CREATE TABLE t (x int)")).await.unwrap();
         wire.cut(Cut::BeforeQuery(2));
         connection.execute(raw_sql("INSERT INTO t VALUES (1)")).await.unwrap();
@@ -599,7 +597,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_is_cut_after_a_query_that_the_server_got() {
         let Some(database) = postgres::database() else { return };
-        let (wire, mut connection) = wired(&database).await;
+        let (wire, mut connection) = connected(&database).await;
         connection.execute(raw_sql("CREATE TABLE t (x int)")).await.unwrap();
         wire.cut(Cut::AfterQuery(1));
         connection.execute(raw_sql("INSERT INTO t VALUES (1)")).await.unwrap_err();
@@ -609,19 +607,19 @@ mod tests {
     #[tokio::test]
     async fn a_connection_is_cut_after_the_nth_completion() {
         let Some(database) = postgres::database() else { return };
-        let (wire, mut connection) = wired(&database).await;
+        let (wire, mut connection) = connected(&database).await;
         connection.execute(raw_sql("CREATE TABLE t (x int)")).await.unwrap();
         wire.reset();
         wire.cut(Cut::AfterCompletions(2));
         connection.execute(raw_sql("INSERT INTO t VALUES (1)")).await.unwrap();
         connection.execute(raw_sql("INSERT INTO t VALUES (2); INSERT INTO t VALUES (3)")).await.unwrap_err();
         assert_eq!(wire.counts().completions, 2);
-        // The message was with the server already, which runs all of it.
+        // The server has already received the whole message, and runs all of it.
         rows_become(&database, 3).await;
     }
 
     #[tokio::test]
-    async fn a_server_that_is_not_there_is_no_answer() {
+    async fn an_unreachable_server_gives_no_answer() {
         let unused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         let wire = Wire::start("127.0.0.1", unused).await;
         assert_eq!(wire.url(), format!("postgres://127.0.0.1:{}/?sslmode=disable", wire.port()));
