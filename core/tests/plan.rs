@@ -26,12 +26,12 @@ fn going_down_by_steps_and_to_a_version() {
 }
 
 #[test]
-fn what_cannot_be_reverted_says_so() {
+fn irreversible_migrations_are_refused() {
     scenarios("irreversible");
 }
 
 #[test]
-fn what_is_applied_must_be_a_prefix_of_what_is_known() {
+fn applied_migrations_must_be_a_prefix_of_the_set() {
     scenarios("drift");
 }
 

@@ -262,7 +262,7 @@ fn steps_are_in_order_and_touch_only_what_is_needed() {
 }
 
 #[test]
-fn steps_are_all_that_the_destination_asks_for() {
+fn steps_reach_the_destination() {
     for case in cases() {
         let says = case.says();
         let Ok(plan) = case.plan() else { continue };
@@ -286,7 +286,7 @@ fn steps_are_all_that_the_destination_asks_for() {
 }
 
 #[test]
-fn nothing_runs_where_what_is_recorded_is_not_what_is_embedded() {
+fn nothing_runs_on_a_record_that_differs_from_the_set() {
     for case in cases() {
         let says = case.says();
         let Ok(plan) = case.plan() else { continue };
@@ -325,7 +325,7 @@ fn nothing_runs_where_what_is_recorded_is_not_what_is_embedded() {
 }
 
 #[test]
-fn what_is_tolerated_and_what_is_refused_is_all_the_drift() {
+fn all_drift_is_either_tolerated_or_refused() {
     for case in cases() {
         let says = case.says();
         let found = drift::drift(&case.set, &case.history);
@@ -347,7 +347,7 @@ fn what_is_tolerated_and_what_is_refused_is_all_the_drift() {
 }
 
 #[test]
-fn after_a_plan_there_is_nothing_to_do() {
+fn nothing_is_left_to_do_after_a_plan() {
     for case in cases() {
         let Ok(plan) = case.plan() else { continue };
         let history = after(&case.set, &case.history, &plan.steps);
@@ -381,7 +381,7 @@ fn an_interrupted_plan_can_be_resumed() {
 }
 
 #[test]
-fn up_to_a_version_and_down_to_it_is_nothing_more() {
+fn going_down_to_the_version_just_reached_does_nothing() {
     for case in cases() {
         let Destination::Up(UpTo::Version(to)) = case.request.destination else { continue };
         let Ok(up) = case.plan() else { continue };
@@ -451,7 +451,7 @@ fn baseline_records_once_and_only_what_is_missing() {
 }
 
 #[test]
-fn a_repair_is_done_once_and_removes_what_it_is_for() {
+fn a_repair_removes_its_problem_and_is_done_once() {
     for case in cases() {
         let of = version((case.seed % VERSIONS as u64) as i64);
         for repair in [Repair::AcceptEdited, Repair::MarkApplied(of), Repair::Forget(of)] {

@@ -37,7 +37,7 @@ unsafe impl GlobalAlloc for Watched {
 static ALLOCATOR: Watched = Watched;
 
 #[test]
-fn whatever_is_encoded_is_read_back() {
+fn everything_encoded_is_read_back() {
     for seed in 0..2000 {
         let (dialects, migrations, texts) = migrations(&mut Dice(seed));
         let Encoded { paths, table } = table::encode(dialects, Names::Kept, &migrations);

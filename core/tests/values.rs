@@ -16,7 +16,7 @@ fn a_checksum_reads_what_it_writes() {
 }
 
 #[test]
-fn dialects_are_told_in_their_order() {
+fn dialects_are_listed_in_order() {
     let both = Dialects::NONE.with(Dialect::Mysql).with(Dialect::Postgres);
     assert_eq!(both.to_string(), "postgres, mysql");
     assert_eq!(both.with(Dialect::Mysql), both, "a set has no word twice");

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_skipped_is_written_whether_or_not_the_file_is_there() {
+    fn a_skipped_test_is_written_to_a_new_or_existing_file() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("skipped");
         append(&path, "one\n").unwrap();

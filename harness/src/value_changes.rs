@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_sqlite_may_be_stored_otherwise_where_the_type_changed() {
+    fn sqlite_may_store_a_value_differently_after_a_type_change() {
         for (old, new, expected) in
             [("1", "t31", true), ("1", "1.0", true), ("t612F", "b612F", true), ("t31", "2", false), ("t", "0", false)]
         {

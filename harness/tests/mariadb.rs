@@ -22,7 +22,7 @@ fn start() -> Option<Mariadb> {
 }
 
 #[test]
-fn a_server_answers_and_is_gone_with_its_value() {
+fn a_server_answers_and_stops_when_dropped() {
     let Some(server) = start() else { return };
     let mut greeting = [0; 64];
     let read = TcpStream::connect(("127.0.0.1", server.port())).unwrap().read(&mut greeting).unwrap();

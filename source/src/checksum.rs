@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn canonical_text_is_borrowed_where_it_can_be() {
+    fn canonical_text_is_borrowed_if_possible() {
         assert!(matches!(canonical("SELECT 1;\n\n"), Cow::Borrowed("SELECT 1;\n")));
         assert_eq!(canonical(""), "\n");
         assert_eq!(canonical("\n\n"), "\n");

@@ -36,14 +36,14 @@ fn problem(dialect: Dialect, text: &str) -> (&'static str, &str) {
 }
 
 #[test]
-fn a_statement_ends_behind_its_semicolon_or_with_the_text() {
+fn a_statement_ends_after_its_semicolon_or_with_the_text() {
     check_all("SELECT 1; SELECT 2;", &["SELECT 1;", "SELECT 2;"]);
     check_all("SELECT 1;\nSELECT 2\n", &["SELECT 1;", "SELECT 2"]);
     check_all("SELECT 1;SELECT 2", &["SELECT 1;", "SELECT 2"]);
 }
 
 #[test]
-fn what_holds_no_statement_has_none() {
+fn a_text_without_a_statement_has_none() {
     for text in ["", " \r\n\t", ";", " ;; ; ", "-- a comment; only\n", "/* ; */;", "\u{feff}", "\u{feff}-- x"] {
         check_all(text, &[]);
     }
@@ -65,7 +65,7 @@ fn semicolons_in_quotes_do_not_end_a_statement() {
 }
 
 #[test]
-fn a_backslash_escapes_where_the_dialect_says_so() {
+fn a_backslash_escapes_in_some_dialects() {
     check(Postgres, r"SELECT '\'; SELECT 2", &[r"SELECT '\';", "SELECT 2"]);
     check(Postgres, r"SELECT E'\';', e'\\'; SELECT 2", &[r"SELECT E'\';', e'\\';", "SELECT 2"]);
     check(Postgres, r"SELECT name'\'; SELECT 2", &[r"SELECT name'\';", "SELECT 2"]);
@@ -75,7 +75,7 @@ fn a_backslash_escapes_where_the_dialect_says_so() {
 }
 
 #[test]
-fn an_escape_string_goes_on_behind_a_line_break() {
+fn an_escape_string_continues_after_a_line_break() {
     check(Postgres, "SELECT E'a'\n -- and\n 'it\\';'; SELECT 2", &["SELECT E'a'\n -- and\n 'it\\';';", "SELECT 2"]);
     check(Postgres, "SELECT E'a' '\\'; SELECT 2", &["SELECT E'a' '\\';", "SELECT 2"]);
 }
@@ -91,7 +91,7 @@ fn dollar_quotes_end_with_their_own_tag() {
 }
 
 #[test]
-fn comments_nest_in_postgres_alone() {
+fn comments_nest_only_in_postgres() {
     let text = "SELECT 1 /* /* ; */ ; */; SELECT 2";
     check(Postgres, text, &["SELECT 1 /* /* ; */ ; */;", "SELECT 2"]);
     check(Sqlite, text, &["SELECT 1 /* /* ; */ ;", "*/;", "SELECT 2"]);
@@ -101,7 +101,7 @@ fn comments_nest_in_postgres_alone() {
 }
 
 #[test]
-fn a_line_comment_ends_where_the_dialect_says_so() {
+fn the_end_of_a_line_comment_depends_on_the_dialect() {
     check(Postgres, "SELECT 1 -- ;\rSELECT 2;", &["SELECT 1 -- ;\rSELECT 2;"]);
     check(Sqlite, "SELECT 1 -- ;\rSELECT 2;\n", &["SELECT 1"]);
     check(Postgres, "-- a\r;SELECT 2", &["SELECT 2"]);
@@ -152,7 +152,7 @@ fn data_of_copy_belongs_to_its_statement() {
 }
 
 #[test]
-fn a_line_of_psql_stands_alone() {
+fn a_psql_line_is_its_own_statement() {
     check(Postgres, "\\restrict it's;\nSELECT 1;\n", &["\\restrict it's;", "SELECT 1;"]);
     check(Postgres, "SELECT 1; \\echo a  \r\nSELECT 2", &["SELECT 1;", "\\echo a", "SELECT 2"]);
     check(Postgres, "SELECT 'DROP TABLE t' \\gexec\nSELECT 2", &["SELECT 'DROP TABLE t'", "\\gexec", "SELECT 2"]);
@@ -276,7 +276,7 @@ fn a_body_of_one_statement_ends_with_it() {
 }
 
 #[test]
-fn what_has_no_end_is_a_problem_that_points_at_its_beginning() {
+fn an_unterminated_construct_is_reported_at_its_beginning() {
     assert_eq!(problem(Postgres, "SELECT 1; SELECT 'a; b"), ("unterminated-string", "'"));
     assert_eq!(problem(Postgres, "SELECT E'a\\'; b"), ("unterminated-string", "E'"));
     assert_eq!(problem(Mysql, "SELECT \"a\\\";"), ("unterminated-string", "\""));
@@ -303,7 +303,7 @@ fn what_has_no_end_is_a_problem_that_points_at_its_beginning() {
 }
 
 #[test]
-fn a_problem_says_fact_and_way_out() {
+fn a_problem_has_a_message_and_a_help() {
     let problem = &split(Postgres, "SELECT 'a").problems[0];
     assert_eq!((&*problem.message, &*problem.help), ("this string has no end", "close the quote"));
 }

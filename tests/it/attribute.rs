@@ -46,7 +46,7 @@ async fn before_the_first_there_is_nothing(db: SqlitePool) {
 
 #[lockgate_harness::test(migrations = MIGRATIONS, at = "9999_nothing")]
 #[should_panic(expected = "no migration `9999_nothing` is embedded from `tests/fixtures/attribute`")]
-async fn an_unknown_migration_is_told(_db: SqlitePool) {}
+async fn an_unknown_migration_is_reported(_db: SqlitePool) {}
 
 #[lockgate_harness::test(migrations = MIGRATIONS)]
 #[should_panic(expected = "as it should")]
@@ -70,7 +70,7 @@ async fn fails_by_an_error(db: SqlitePool) -> Result<(), std::num::ParseIntError
 }
 
 #[test]
-fn what_fails_keeps_its_database_and_names_it() {
+fn a_failed_test_keeps_and_names_its_database() {
     let said = failing("attribute::fails_by_an_error");
     assert!(said.contains("ParseIntError"), "{said}");
     let url = kept(&said, "sqlite:");
@@ -87,7 +87,7 @@ fn what_fails_keeps_its_database_and_names_it() {
 }
 
 #[test]
-fn what_panics_as_it_should_keeps_nothing() {
+fn a_test_that_should_panic_keeps_nothing() {
     let place = tempfile::tempdir().unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "attribute::a_test_may_be_there_to_panic"]).env("TMPDIR", place.path());
@@ -101,7 +101,7 @@ fn what_panics_as_it_should_keeps_nothing() {
 
 /// The password of the server is never shown.
 #[test]
-fn what_fails_on_postgres_shows_no_password() {
+fn a_failure_on_postgres_shows_no_password() {
     let Some(database) = crate::support::postgres::database() else { return };
     let said = failing("attribute::fails_by_a_panic");
     assert!(said.contains("on purpose"), "{said}");

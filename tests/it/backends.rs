@@ -36,7 +36,7 @@ fn the_only_database_is_the_one_it_is_checked_by() {
 }
 
 #[test]
-fn of_several_it_is_said_what_is_not_checked_and_the_line_works() {
+fn several_backends_give_a_warning_and_the_advised_line_works() {
     let scratch = with(&lockgate("\"postgres\", \"sqlite\""));
     let said = scratch.run(&["check"]);
     let warning = "\

@@ -56,7 +56,7 @@ right
 }
 
 #[test]
-fn what_has_no_page_is_an_error_with_the_list() {
+fn an_unknown_name_is_an_error_with_the_list() {
     let scratch = Scratch::new();
     for (typed, answer) in [
         ("missordered", "there is no code `missordered`: did you mean `misordered`?"),
@@ -211,7 +211,7 @@ const USERS: (&str, &str) = (
 const USERS_DOWN: (&str, &str) = ("0001_create_users.down.sql", "DROP VIEW names;\nDROP TABLE users;\n");
 
 #[test]
-fn what_check_alone_finds_is_shown_by_its_example() {
+fn the_examples_show_what_only_check_finds() {
     for code in Code::ALL.iter().filter(|code| code.finder() == Finder::Check) {
         let example = code.example().unwrap_or_else(|| panic!("{code} has no example"));
         // What it takes a server to find, is looked for where there is one.
@@ -286,7 +286,7 @@ error[replay]: SQLite refuses this statement: no such table: usrs
 }
 
 #[test]
-fn a_way_back_that_is_none_is_found() {
+fn an_incomplete_down_script_is_found() {
     let down = ("0001_create_users.down.sql", "DROP VIEW names;\nDROP TABLE user;\n");
     let more = ("0002_more.up.sql", "CREATE TABLE more (x);");
     let keeps = ("0002_more.down.sql", "DROP TABLE IF EXISTS mor;");
@@ -316,7 +316,7 @@ error[replay]: `0002_more` cannot be applied again after it was reverted: table 
 /// The lint that reads it says what is missing, and the replay what comes of that: one finding, where
 /// something is to be written.
 #[test]
-fn what_a_down_script_leaves_behind_is_said_once() {
+fn objects_that_a_down_script_leaves_are_reported_once() {
     let more = ("0002_more.up.sql", "CREATE TABLE more (x);");
     let keeps = ("0002_more.down.sql", "DROP TABLE IF EXISTS mor;\n");
     let scratch = sqlite(&[USERS, USERS_DOWN, more, keeps]);
@@ -393,7 +393,7 @@ fn a_way_back_that_was_never_written_is_warned_of() {
 }
 
 #[test]
-fn broken_views_and_triggers_are_found_where_they_break() {
+fn broken_views_and_triggers_are_reported_at_the_statement_that_breaks_them() {
     let rebuild = (
         "0002_rebuild.sql",
         "CREATE TABLE old (x);\nDROP TABLE users;\nCREATE TABLE users (id INTEGER PRIMARY KEY, nick TEXT);\n",
@@ -468,7 +468,7 @@ fn foreign_keys_are_enforced_as_in_a_run() {
 }
 
 #[test]
-fn what_only_the_program_has_ends_the_replay_with_a_note() {
+fn the_replay_stops_with_a_note_at_a_rust_step_or_a_function_of_the_program() {
     let step =
         ("0002_hash.rs", "pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }");
     // It may need what the Rust step makes.
@@ -518,7 +518,7 @@ note[replay]: the replay ends before `0002_hash`: a Rust step runs in its own pr
 }
 
 #[test]
-fn what_is_released_is_warned_of_and_what_is_not_sql_yet_is_not_replayed() {
+fn a_released_script_gets_a_warning_and_invalid_sql_is_not_replayed() {
     let scratch = sqlite(&[USERS, ("0002_x.sql", "INSERT INTO usrs VALUES (1);")]);
     scratch.run(&["freeze"]).succeeds();
     let said = scratch.run(&["check"]);

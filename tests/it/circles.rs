@@ -36,7 +36,7 @@ fn no_two_modules_of_a_crate_need_each_other() {
 }
 
 #[test]
-fn a_circle_is_found_and_a_face_is_none() {
+fn a_circle_is_found_and_a_reexport_is_allowed() {
     let circles = |files: &[(&str, &str)]| {
         let parsed = files.iter().map(|(file, text)| (module_of(file), syn::parse_file(text).unwrap()));
         circles(parsed.collect())

@@ -12,14 +12,14 @@ const PASSWORD: &str = "5esame-0pen";
 
 on_each! {
     a_dry_run_changes_nothing,
-    a_plan_tells_what_is_locked_and_destroyed,
+    a_plan_shows_locks_and_destroyed_data,
     down_by_steps_or_to_a_version,
     a_second_up_has_nothing_to_do,
-    up_stops_where_it_is_told,
-    status_tells_pending_from_applied,
+    up_stops_at_the_given_version,
+    status_distinguishes_pending_from_applied,
     a_failed_migration_ends_with_1,
     usage_ends_with_2,
-    what_is_refused_ends_with_3,
+    a_refusal_exits_with_3,
     drift_is_shown_and_ends_with_3,
     wait_ends_with_7_until_another_run_has_applied_everything,
     a_reader_that_goes_away_does_not_stop_a_run,
@@ -118,7 +118,7 @@ fn a_dry_run_changes_nothing(place: &Place) {
     assert_eq!(place.history(), ["1", "2", "3", "4", "5"]);
 }
 
-fn a_plan_tells_what_is_locked_and_destroyed(place: &Place) {
+fn a_plan_shows_locks_and_destroyed_data(place: &Place) {
     // Nobody uses yet what a run creates itself.
     let fresh = place.ok(&["plan"]);
     assert!(!fresh.contains("blocks") && !fresh.contains("destroys"), "{fresh}");
@@ -192,7 +192,7 @@ fn a_second_up_has_nothing_to_do(place: &Place) {
     assert_eq!(before, after);
 }
 
-fn up_stops_where_it_is_told(place: &Place) {
+fn up_stops_at_the_given_version(place: &Place) {
     place.ok(&["up", "--to", "0002_create_books"]);
     assert_eq!(place.history(), ["1", "2"]);
     let verbose = place.ok(&["up", "--steps", "1", "--verbose"]);
@@ -202,7 +202,7 @@ fn up_stops_where_it_is_told(place: &Place) {
     assert_eq!(place.ok(&["up", "--to", "2"]), "nothing to do\n");
 }
 
-fn status_tells_pending_from_applied(place: &Place) {
+fn status_distinguishes_pending_from_applied(place: &Place) {
     let nothing = place.ok(&["status"]);
     assert!(nothing.starts_with("nothing is applied, 12 pending\n"), "{nothing}");
     place.ok(&["up", "--steps", "10"]);
@@ -261,7 +261,7 @@ fn wait_ends_with_7_until_another_run_has_applied_everything(place: &Place) {
     assert_eq!(place.ok(&short).trim(), "the database has every migration");
 }
 
-fn what_is_refused_ends_with_3(place: &Place) {
+fn a_refusal_exits_with_3(place: &Place) {
     let refused = place.app(&["up", "--to", "99"]);
     assert_eq!(refused.code, Some(3), "{refused:#?}");
     place.ok(&["up"]);
@@ -432,7 +432,7 @@ fn a_flag_wins_over_the_variable() {
 }
 
 #[test]
-fn the_default_database_is_said_on_the_screen() {
+fn the_default_database_is_shown_on_a_terminal() {
     let place = Place::sqlite();
     let answer = answer(command(&["up"]).current_dir(place.folder()).output().unwrap());
     assert_eq!(answer.code, Some(0), "{answer:#?}");
@@ -441,7 +441,7 @@ fn the_default_database_is_said_on_the_screen() {
 }
 
 #[test]
-fn help_tells_the_exit_codes_and_the_default() {
+fn help_shows_the_exit_codes_and_the_default() {
     let help = answer(command(&["--help"]).output().unwrap());
     assert_eq!((help.code, help.err.as_str()), (Some(0), ""));
     for part in ["Exit codes:\n  0  done", "\n  6  denied", "  up  ", "  loans  ", "sqlite://library.db?mode=rwc"] {
@@ -452,7 +452,7 @@ fn help_tells_the_exit_codes_and_the_default() {
 }
 
 #[test]
-fn what_is_piped_has_no_colours() {
+fn output_in_a_pipe_has_no_colours() {
     let place = Place::sqlite();
     for arguments in [&["up"][..], &["status"], &["plan"], &["down", "99"], &["upp"]] {
         let answer = place.app(arguments);

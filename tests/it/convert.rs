@@ -185,7 +185,7 @@ error: there is 1 problem
 
 /// Such a line would be obeyed by the tool that it was written for, and is a comment here.
 #[test]
-fn a_script_that_asks_another_tool_for_no_transaction_is_told_that_it_runs_in_one() {
+fn a_script_with_another_tools_no_transaction_gets_a_warning() {
     let tables = "CREATE TABLE a (id INT);\nCREATE TABLE b (id INT);\n";
     let line = |line: &str| format!("{line}\n{tables}");
     for (file, text, says, at) in [
@@ -238,7 +238,7 @@ fn a_script_that_asks_another_tool_for_no_transaction_is_told_that_it_runs_in_on
 }
 
 #[test]
-fn a_file_of_settings_that_asks_for_no_transaction_says_what_says_the_same() {
+fn a_settings_file_for_no_transaction_names_the_directive() {
     for (script, settings, text) in [
         ("0001_a.sql", "0001_a.sql.conf", "executeInTransaction=false\n"),
         ("0001_a/up.sql", "0001_a/metadata.toml", "# why\nrun_in_transaction = false\n"),
@@ -359,7 +359,7 @@ fn layouts_become_names() {
 }
 
 #[test]
-fn what_would_be_lost_is_not_done() {
+fn a_conversion_that_would_lose_something_is_refused() {
     let folder = files(
         "==> 1_a.sql\n-- migrate:up\nCREATE TABLE a (id INT);\n-- migrate:down\nDROP TABLE a;\n==> 1_a.down.sql\nDROP TABLE a;\n\
          ==> V2__b.sql\nCREATE TABLE b (id INT);\n==> 2_b.sql\nCREATE TABLE b (id INT);\n",
@@ -375,7 +375,7 @@ fn what_would_be_lost_is_not_done() {
 }
 
 #[test]
-fn what_the_lockfile_records_is_kept_and_drafts_are_recorded_anew() {
+fn released_lines_are_kept_and_drafts_are_recorded_again() {
     let scratch = Scratch::with_migrations();
     scratch.write(
         "app/migrations/0002_tags.up.sql",

@@ -104,7 +104,7 @@ async fn line_ends_of_windows_are_no_data() {
 }
 
 #[tokio::test]
-async fn what_the_data_have_wrong_is_a_line_of_the_file() {
+async fn an_error_in_the_data_names_a_line_of_the_file() {
     let Some(db) = Db::postgres() else { return };
     let before = ("0001_a.sql", "CREATE TABLE a (id integer PRIMARY KEY, note text);");
     let after = ("0003_c.sql", "CREATE TABLE c (id integer);");

@@ -307,7 +307,7 @@ async fn killed(mut server: lockgate_harness::server::Postgres) -> lockgate_harn
 }
 
 #[test]
-fn the_child_says_nothing_in_a_test_run() {
+fn the_child_prints_nothing_in_a_test_run() {
     let mut quiet = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "crash::the_child", "--nocapture"])
         .env_remove(CHILD)

@@ -193,7 +193,7 @@ async fn a_script_outside_a_transaction_ends_durably() {
 
 /// Another run takes the lock between two messages of a run.
 #[tokio::test]
-async fn what_was_done_before_another_run_came_is_durable() {
+async fn work_before_a_concurrent_run_is_durable() {
     static STEPS: &[RustStep] = &[RustStep { version: 1, up: |tx| waits::<15>(tx), down: None }];
     let Some(database) = postgres::database() else { return };
     let files: Vec<(String, String)> =
@@ -237,7 +237,7 @@ async fn what_was_done_before_another_run_came_is_durable() {
 }
 
 #[tokio::test]
-async fn what_a_failure_leaves_is_durable() {
+async fn work_before_a_failure_is_durable() {
     let Some(mut witness) = Witness::new().await else { return };
     let b = ("0002_b.sql", "CREATE TABLE b (id INTEGER);");
     let failing: [(&str, &[(&str, &str)]); 4] = [
@@ -270,7 +270,7 @@ fn message(wire: &Wire, says: &str) -> usize {
 
 /// Asynchronous commits are not reported as committed if the connection is lost before they are durable.
 #[tokio::test]
-async fn what_is_not_known_to_be_on_the_disk_is_not_called_committed() {
+async fn unsynced_work_is_not_reported_as_committed() {
     let quick = "-- lockgate: no-transaction\nSET synchronous_commit = off;\nINSERT INTO a VALUES (1);";
     let runs = migrations(&[A, ("0002_quick.sql", quick)]);
     let fails = migrations(&[A, ("0002_b.sql", "CREATE TABLE b (id INTEGER);"), ("0003_bad.sql", "SELECT 1 / 0;")]);

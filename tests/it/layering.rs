@@ -167,7 +167,7 @@ fn the_code_of_a_crate_does_not_say_what_it_must_not() {
 }
 
 #[test]
-fn source_reads_files_in_one_file_alone() {
+fn source_reads_files_in_a_single_file() {
     let reads = |code: &str| ["fs::", "std::fs", "File::open", "OpenOptions"].iter().any(|words| says(code, words));
     let readers: Vec<_> = rust_files("source/src").filter(|file| reads(&code(file))).collect();
     assert_eq!(readers, ["source/src/folder/read.rs"]);

@@ -154,7 +154,7 @@ async fn a_lent_connection_is_put_back_wherever_a_run_is_dropped() {
 
 /// Settings after the data of a script take effect, like those before it.
 #[tokio::test]
-async fn what_is_hidden_for_data_is_shown_behind_them() {
+async fn a_statement_error_after_copy_data_is_shown() {
     let Some(database) = postgres::database() else { return };
     let note = "INSERT INTO note SELECT current_setting('client_min_messages');\n";
     let copy = "COPY a FROM stdin;\n7\n\\.\n";

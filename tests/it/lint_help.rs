@@ -247,7 +247,7 @@ fn closing(text: &str) -> Option<usize> {
 }
 
 #[test]
-fn what_a_help_says_runs_on_postgres_whatever_the_names_are() {
+fn every_help_runs_on_postgres_with_any_names() {
     let Some(database) = postgres::database() else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -275,7 +275,7 @@ fn what_a_help_says_runs_on_postgres_whatever_the_names_are() {
 /// An index that is built before the script must not have the name of one that the script drops, nor name a column that
 /// only the script adds.
 #[tokio::test]
-async fn an_index_can_be_built_before_the_script_as_the_help_says() {
+async fn an_index_can_be_built_first_as_the_help_advises() {
     let Some(database) = postgres::database() else { return };
     let mut connection = database.connect().await;
     let key =
@@ -338,7 +338,7 @@ async fn run(connection: &mut sqlx::PgConnection, names: &Names, before: &[&str]
 }
 
 #[tokio::test]
-async fn what_a_help_says_runs_on_sqlite_whatever_the_names_are() {
+async fn every_help_runs_on_sqlite_with_any_names() {
     for names in &SQLITE {
         let unique = (TABLE, "ALTER TABLE {t} ADD COLUMN {d} text UNIQUE", "ALTER TABLE {t} ADD COLUMN {d} text");
         let made = MADE_ON_SQLITE.map(|(before, made)| ("incomplete-down", before, made, made));

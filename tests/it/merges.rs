@@ -344,7 +344,7 @@ fn a_migration_that_both_froze_differently_is_for_a_person() {
 
 /// Git keeps the driver for each clone by itself, and says nothing where it has none.
 #[test]
-fn a_clone_that_does_not_know_the_driver_is_told() {
+fn a_clone_without_the_merge_driver_gets_a_note() {
     let repository = Repository::sequence(Driver::Text);
     let said = repository.types("cargo xtask check");
     let note = "note: app/migrations/.gitattributes makes git merge migrations.lock with the driver `lockgate`, which this \

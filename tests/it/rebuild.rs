@@ -272,7 +272,7 @@ fn a_call_works_in_a_static_a_constant_a_function_and_under_another_name() {
 const MISPLACED: &str = "[misplaced-directive] `-- no-transaction` has no effect here";
 
 #[test]
-fn checked_by_the_build_script_a_warning_is_said_once() {
+fn a_warning_of_the_build_script_is_shown_once() {
     let scratch = Crate::asking("check", "lockgate_build::check();");
     assert_eq!(scratch.embedded(), ["migrations/0001_a.sql"]);
     scratch.write("migrations/0002_b.sql", "-- why\n-- no-transaction\nVALUES (1);\n");
@@ -317,7 +317,7 @@ fn checked_by_the_build_script_each_of_several_folders_is_spoken_of_once() {
 }
 
 #[test]
-fn checked_by_the_build_script_an_error_is_said_once_and_nothing_is_compiled() {
+fn an_error_of_the_build_script_is_shown_once_and_stops_the_build() {
     let scratch = Crate::asking("check", "lockgate_build::check();");
     scratch.write("migrations/migrations.toml", "dialects = [\"postgres\"]\n");
     scratch.write("migrations/0002_b.sql", "SELECT 1;\nCREATE TABEL b (id bigint);\n");
@@ -396,7 +396,7 @@ fn replayed_by_the_build_script_a_missing_table_does_not_build() {
 /// What is released may not be edited, and is warned of; what the macro would say beside it, it does not
 /// say again.
 #[test]
-fn replayed_by_the_build_script_what_is_only_warned_of_is_said_once_too() {
+fn a_warning_of_the_build_scripts_replay_is_shown_once() {
     let scratch = Crate::asking("replay", "lockgate_build::replay();");
     scratch.write("migrations/migrations.toml", "dialects = [\"sqlite\"]\n");
     scratch.write("migrations/0002_b.up.sql", "CREATE TABLE b (id BIGINT);\n");

@@ -13,7 +13,7 @@ use crate::support::set::{migrations, with_steps};
 const AB: (&str, &str) = ("0001_ab.sql", "CREATE TABLE a (id INTEGER);\nCREATE TABLE b (id INTEGER);");
 
 #[tokio::test]
-async fn each_migration_has_attempts_of_its_own() {
+async fn attempts_are_counted_per_migration() {
     let Some(database) = postgres::database() else { return };
     let a = ("0002_a.sql", "ALTER TABLE a ADD COLUMN note TEXT;");
     let b = ("0004_b.sql", "ALTER TABLE b ADD COLUMN note TEXT;");
@@ -88,7 +88,7 @@ async fn a_lock_is_waited_for_five_times() {
 /// Somebody changes the history by hand during a whole run: all of it is rolled back and nothing is reported as done. A
 /// run that may apply late migrations then does the rest.
 #[tokio::test]
-async fn what_an_overtaken_whole_run_has_undone_is_not_reported() {
+async fn rolled_back_work_of_an_overtaken_run_is_not_reported() {
     static STEPS: &[RustStep] = &[RustStep { version: 3, up: |tx| waits::<14>(tx), down: None }];
     let Some(database) = postgres::database() else { return };
     let rust = "pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n";

@@ -44,7 +44,7 @@ async fn differ(before: &str, after: &str, expected: &str) {
 const SAME: &str = "";
 
 #[tokio::test]
-async fn what_means_the_same_is_the_same() {
+async fn equivalent_schemas_are_equal() {
     for (before, after) in [
         // White space, comments, quotes, case.
         (
@@ -134,7 +134,7 @@ async fn what_means_the_same_is_the_same() {
 }
 
 #[tokio::test]
-async fn what_means_something_else_is_a_difference() {
+async fn different_schemas_differ() {
     for (before, after, expected) in [
         ("CREATE TABLE t (a)", "CREATE TABLE T (a)", "table t: is gone (real)\ntable \"T\": is new (real)\n"),
         (
@@ -350,7 +350,7 @@ trigger temp.watch on likes
 }
 
 #[tokio::test]
-async fn a_transaction_of_the_caller_is_read_and_left_as_it_is() {
+async fn the_callers_transaction_is_read_and_left_open() {
     let mut file = File::new("CREATE TABLE t (a)").await;
     let mut transaction = file.connection.begin().await.unwrap();
     sqlx::raw_sql("CREATE TABLE u (b)").execute(&mut *transaction).await.unwrap();
@@ -374,7 +374,7 @@ async fn lockgates_own_tables_are_left_out() {
 }
 
 #[tokio::test]
-async fn what_is_not_known_is_named() {
+async fn an_unknown_object_is_named() {
     let mut file = File::new(
         "CREATE TABLE t (a); PRAGMA writable_schema = ON;
          INSERT INTO sqlite_schema VALUES ('cube', 'sugar', 'sugar', 0, 'CREATE CUBE sugar');",

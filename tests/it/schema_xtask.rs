@@ -50,7 +50,7 @@ fn the_text_is_printed_at_head_and_at_a_version() {
 }
 
 #[test]
-fn a_stale_file_is_told_with_what_differs_and_what_to_type() {
+fn a_stale_file_is_reported_with_its_differences_and_the_command() {
     let scratch = library();
     let said = scratch.run(&["schema", "--check", "schema.txt"]).fails(2);
     assert!(said.contains("`cargo xtask schema --write schema.txt` creates it"), "{said}");
@@ -108,7 +108,7 @@ fn a_picture_is_made() {
 }
 
 #[test]
-fn what_cannot_be_run_is_said() {
+fn a_folder_that_cannot_be_run_is_reported() {
     let scratch = folder(&[("0001_users.sql", USERS), ("0002_again.sql", USERS)]);
     let said = scratch.run(&["schema"]).fails(1);
     assert!(said.contains("app/migrations/0002_again.sql:1:1") && said.contains("already exists"), "{said}");
@@ -162,7 +162,7 @@ async fn the_snapshots_of_the_example_say_what_is_there() {
 }
 
 #[tokio::test]
-async fn what_the_test_program_is_asked_it_answers_or_refuses() {
+async fn the_test_program_answers_or_refuses_requests() {
     let scratch = library();
     let text = scratch.run(&["schema"]).succeeds();
     let tests = Box::leak(Box::new(Tests {

@@ -8,7 +8,7 @@ use crate::support::{on_each, set};
 
 on_each! {
     the_same_seed_gives_the_same_rows,
-    what_is_not_marked_is_refused,
+    an_unmarked_database_is_refused,
 }
 
 async fn the_same_seed_gives_the_same_rows(dialect: Dialect) {
@@ -30,7 +30,7 @@ async fn the_same_seed_gives_the_same_rows(dialect: Dialect) {
     assert_eq!(contents[0][0], "Ada");
 }
 
-async fn what_is_not_marked_is_refused(dialect: Dialect) {
+async fn an_unmarked_database_is_refused(dialect: Dialect) {
     let Some(place) = Throwaway::empty(dialect).await.unwrap() else { return };
     let url = place.url();
     execute(&place, "CREATE TABLE precious (name TEXT)").await;
@@ -57,7 +57,7 @@ async fn a_database_that_is_not_there_is_made_and_marked() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_made_is_refused() {
+async fn an_impossible_database_is_refused() {
     for (url, words) in
         [("sqlite::memory:", "name a file"), ("mysql://ann:s3cret@h/d", "not a URL of a database that the tests")]
     {

@@ -13,9 +13,9 @@ use crate::support::{on_each, set};
 on_each! {
     copies_of_a_template_are_alike_and_apart,
     every_version_can_be_had,
-    a_template_that_was_killed_half_way_is_made_anew,
+    a_half_made_template_is_made_again,
     several_at_once_make_one_template,
-    what_is_kept_stays,
+    a_kept_database_stays,
 }
 
 async fn copies_of_a_template_are_alike_and_apart(dialect: Dialect) {
@@ -85,7 +85,7 @@ async fn several_at_once_make_one_template(dialect: Dialect) {
 /// Makes the test binary act as the process that is killed.
 const VICTIM: &str = "LOCKGATE_TEST_VICTIM";
 
-async fn a_template_that_was_killed_half_way_is_made_anew(dialect: Dialect) {
+async fn a_half_made_template_is_made_again(dialect: Dialect) {
     static STEPS: &[RustStep] = &[RustStep { version: 2, up: wait_for_ever_if_a_victim, down: None }];
     // A set of this run's own: the template of the last run may be there still.
     let run = std::env::var(VICTIM).unwrap_or_else(|_| std::process::id().to_string());
@@ -130,7 +130,7 @@ fn wait_for_ever_if_a_victim<'a>(_: &'a mut Transaction<'_>) -> StepFuture<'a> {
     })
 }
 
-async fn what_is_kept_stays(dialect: Dialect) {
+async fn a_kept_database_stays(dialect: Dialect) {
     let Some(mut kept) = Throwaway::empty(dialect).await.unwrap() else { return };
     let Some(other) = Throwaway::empty(dialect).await.unwrap() else { return };
     let url = kept.url();

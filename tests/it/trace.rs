@@ -31,7 +31,7 @@ const USERS: (&str, &str) = (
 );
 
 #[test]
-fn what_a_draft_locks_rewrites_and_scans_is_shown_by_statement() {
+fn locks_rewrites_and_scans_are_shown_per_statement() {
     let change = "\
 -- All that there is.
 ALTER TABLE users ADD COLUMN email TEXT;
@@ -76,7 +76,7 @@ ALTER TABLE posts ADD COLUMN at TIMESTAMPTZ DEFAULT clock_timestamp();
 }
 
 #[test]
-fn where_a_lock_is_another_one_than_predicted_a_trace_says_so() {
+fn a_trace_reports_a_lock_that_was_not_predicted() {
     let change = "\
 CREATE TABLE IF NOT EXISTS users (id int REFERENCES tags);
 DROP TRIGGER IF EXISTS gone ON tags;
@@ -101,7 +101,7 @@ each lock is held until its transaction ends
 }
 
 #[test]
-fn what_runs_outside_a_transaction_is_seen_too() {
+fn statements_outside_a_transaction_are_traced_too() {
     let change = "\
 -- lockgate: no-transaction
 CREATE INDEX CONCURRENTLY users_by_name ON users (name);
@@ -182,7 +182,7 @@ fn a_statement_that_postgres_refuses_is_shown_with_its_place() {
 }
 
 #[test]
-fn what_only_the_program_or_another_server_has_ends_the_trace_with_a_note() {
+fn the_trace_stops_with_a_note_at_a_rust_step_or_a_missing_extension() {
     let step =
         ("0002_hash.rs", "pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }");
     let after = ("0003_after.sql", "INSERT INTO hashes VALUES (1);");
@@ -244,7 +244,7 @@ fn a_trace_is_a_part_of_the_json_document() {
 }
 
 #[test]
-fn where_it_cannot_be_traced_a_run_says_why() {
+fn a_run_that_cannot_trace_reports_the_reason() {
     let scratch = Scratch::with_migrations();
     let run = scratch.run(&["check", "--trace", "--no-replay"]);
     assert!(run.stdout.contains("; not traced: the policy does not name `postgres`\n"), "{}", run.stdout);

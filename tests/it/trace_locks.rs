@@ -235,7 +235,7 @@ const UNTOLD: [(&str, &str, &str); 2] = [
 ];
 
 #[test]
-fn what_a_statement_tells_of_its_locks_is_what_postgres_takes() {
+fn predicted_locks_are_the_locks_that_postgres_takes() {
     let untold = UNTOLD.into_iter().map(|(statement, locks, _)| (statement, locks));
     let told = STATEMENTS.into_iter().chain(CATALOGUE);
     let all: Vec<(&str, &str)> = told.chain(untold).collect();

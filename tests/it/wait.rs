@@ -11,7 +11,7 @@ backends! {
     an_empty_database_is_not_ready_and_nothing_is_made_of_it,
     a_wait_ends_when_another_run_has_applied_the_last_one,
     a_database_that_is_ahead_is_ready,
-    a_partial_migration_has_an_error_of_its_own,
+    a_partial_migration_has_its_own_error,
     an_edited_migration_is_not_what_is_waited_for,
     a_database_that_is_not_there_is_waited_for,
 }
@@ -59,7 +59,7 @@ async fn a_database_that_is_ahead_is_ready(db: Db) {
     until(migrations(&[A]), &db.url(), SHORT).await.unwrap();
 }
 
-async fn a_partial_migration_has_an_error_of_its_own(db: Db) {
+async fn a_partial_migration_has_its_own_error(db: Db) {
     let stops = "-- lockgate: no-transaction\nCREATE TABLE b (id INTEGER);\nINSERT INTO nowhere VALUES (1);";
     let set = migrations(&[A, ("0002_b.sql", stops)]);
     let mut database = db.open().await;

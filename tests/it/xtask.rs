@@ -292,7 +292,7 @@ fn renumber_after_a_merge() {
 
 /// A number that a released migration has means the draft that took it too, and never the released one.
 #[test]
-fn what_is_released_keeps_its_number_however_it_is_named() {
+fn a_released_migration_keeps_its_number() {
     let scratch = Scratch::with_migrations();
     let said = scratch.run(&["renumber", "1"]).fails(1);
     assert!(said.contains("`0001_users` is released and keeps its number"), "{said}");
@@ -462,7 +462,7 @@ fn messages_name_the_command_that_was_typed() {
 
 /// Who depends on a clone gets the companions from there, by the lines that `init` says, as they stand.
 #[test]
-fn init_names_what_stands_beside_a_clone() {
+fn init_names_the_files_beside_a_clone() {
     let scratch = Scratch::new();
     let workspace = crate::support::tree::root().display();
     scratch.package(
@@ -492,7 +492,7 @@ fn init_names_what_stands_beside_a_clone() {
 }
 
 #[test]
-fn init_takes_a_folder_as_it_is() {
+fn init_accepts_an_existing_folder() {
     let scratch = Scratch::new();
     scratch.write("app/migrations/20240101000000_a.sql", "CREATE TABLE a (x int);\n");
     scratch.write("app/migrations/20240202000000_b.up.sql", "CREATE TABLE b (x int);\n");
@@ -517,7 +517,7 @@ fn init_takes_a_folder_as_it_is() {
 }
 
 #[test]
-fn patches_are_made_numbered_and_described_anew() {
+fn patches_are_created_renumbered_and_renamed() {
     let scratch = Scratch::new();
     let first = "billing.00000001.0001.billing_owner.create_invoice";
     scratch.write(&format!("app/migrations/{first}.sql"), "CREATE TABLE invoice (id BIGINT PRIMARY KEY);\n");
@@ -632,7 +632,7 @@ fn the_package_is_the_one_that_is_meant() {
 }
 
 #[test]
-fn a_test_run_says_what_it_skips() {
+fn a_test_run_lists_skipped_tests() {
     let scratch = Scratch::new();
     scratch.write("app/src/lib.rs", "#[test]\nfn passes() {}\n");
     let run = |require: &str| {
@@ -671,7 +671,7 @@ fn a_test_run_says_what_it_skips() {
 }
 
 #[test]
-fn the_help_of_a_command_says_what_its_options_do_not() {
+fn the_help_of_a_command_lists_exit_codes_and_notes() {
     let scratch = Scratch::new();
     for (words, part) in [
         (&["--help"][..], "Exit codes: 0 done"),

@@ -284,7 +284,7 @@ mod tests {
 
     /// The last one fails when those before it are made: what it would replace is a folder.
     #[test]
-    fn what_was_made_is_undone_when_a_later_one_fails() {
+    fn changes_are_undone_when_a_later_one_fails() {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
         for name in ["a", "b", "c", "lock", "other"] {
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_goes_takes_its_empty_folder_along_and_comes_back_when_another_fails() {
+    fn an_emptied_folder_is_removed_and_restored_on_failure() {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
         fs::create_dir(at("1_a")).unwrap();

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_true() {
+    fn truthy_values() {
         for (text, expected) in [("t", true), ("f", false), ("1", true), ("0", false), ("-2", true), ("yes", false)] {
             assert_eq!(is_true(text), expected, "{text}");
         }

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_means_the_same_is_written_in_one_way() {
+    fn equivalent_texts_are_normalized() {
         for (text, expected) in [
             ("a>0 and  b<>'x'", "a > 0 AND b != 'x'"),
             ("\"a\" > [b] AND `c d`==1", "a > b AND \"c d\" = 1"),
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_is_written_as_it_is_called() {
+    fn a_column_name_keeps_its_case() {
         check("AGE > 0 and \"name\" is not null", &["Age", "Name"], "Age > 0 AND Name IS NOT NULL");
         check("key > 0 and desc < -1", &["key", "desc"], "key > 0 AND \"desc\" < -1");
         check("key - 1", &["key"], "key - 1");

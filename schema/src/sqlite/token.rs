@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_token_is_told_from_the_next() {
+    fn every_kind_of_token_is_split() {
         for (text, expected) in [
             ("a -- b\n c", vec![word("a"), word("c")]),
             ("a -- b", vec![word("a")]),
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_end_is_told() {
+    fn an_unterminated_token_is_an_error() {
         for (text, why) in [
             ("'a", "a `'` without its end"),
             ("\"a\"\"", "a `\"` without its end"),

@@ -234,7 +234,7 @@ fn an_index_by_another_name_is_one_difference() {
 }
 
 #[test]
-fn what_is_said_and_allowed_has_classes_of_its_own() {
+fn comments_and_privileges_have_their_own_classes() {
     let may =
         |grantee: &str, grantable| Privilege { grantee: grantee.to_owned(), privilege: "SELECT".to_owned(), grantable };
     let with = |meta| on([Table { meta, ..table("t", []) }]);

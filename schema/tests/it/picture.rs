@@ -75,7 +75,7 @@ fn cards(svg: &str) -> Vec<Card> {
 }
 
 #[test]
-fn no_card_stands_over_another_and_all_are_inside() {
+fn cards_do_not_overlap_and_are_inside_the_picture() {
     for seed in 0..12 {
         let mut random = Random::new(seed);
         let count = 1 + random.below(45);
@@ -109,7 +109,7 @@ fn no_card_stands_over_another_and_all_are_inside() {
 }
 
 #[test]
-fn a_picture_says_what_there_is() {
+fn a_picture_shows_tables_columns_and_keys() {
     let svg = picture::svg(&library());
     for part in [
         ">users</text>",

@@ -60,7 +60,7 @@ fn every_small_change_is_found_and_is_of_its_class() {
 }
 
 #[test]
-fn texts_are_equal_exactly_where_nothing_differs() {
+fn texts_are_equal_exactly_if_nothing_differs() {
     for seed in 0..12 {
         let mut random = Random::new(seed);
         let before = schema(&mut random);

@@ -256,7 +256,7 @@ trigger audit on public.users
 }
 
 #[test]
-fn what_is_usual_of_a_sequence_is_not_said() {
+fn default_options_of_a_sequence_are_left_out() {
     let said = |options: SequenceOptions| {
         let schema = Schema { sequences: vec![lockgate_schema::Sequence { options, ..sequence("s") }], ..schema() };
         schema.to_text().lines().last().expect("there is a line").to_owned()
@@ -484,7 +484,7 @@ fn no_two_schemas_share_a_text() {
 }
 
 #[test]
-fn whose_database_it_is_is_not_said() {
+fn the_owner_of_the_database_is_left_out() {
     let owned = |owner| {
         let meta = Meta { owner, ..Meta::default() };
         Schema { tables: vec![Table { meta, ..table("t", []) }], ..schema() }

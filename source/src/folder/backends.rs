@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn sqlx_is_asked_where_lockgate_says_nothing() {
+    fn the_features_of_sqlx_count_if_lockgate_has_none() {
         check("[dependencies]\nsqlx = { version = \"0.9\", features = [\"mysql\", \"macros\"] }\n", "", "mysql");
         check("[dependencies]\nsqlx = { features = [\"sqlite-unbundled\"] }\nlockgate = \"1\"\n", "", "sqlite");
         check(

@@ -515,7 +515,7 @@ error[bad-value]: `postgres` names a release, but `dialects` does not name Postg
     }
 
     #[test]
-    fn what_is_not_toml_is_shown_once() {
+    fn invalid_toml_is_reported_once() {
         let (policy, diagnostics) = parse("down = required\ntests = [\n", "migrations/migrations.toml");
         assert_eq!(policy, Policy::default());
         assert_eq!(diagnostics.len(), 1, "{diagnostics:?}");

@@ -524,7 +524,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_marker_is_none() {
+    fn a_comment_that_only_looks_like_a_marker_is_ignored() {
         for text in [
             "SELECT '\n-- migrate:down\n';\nSELECT 1;",
             "/*\n-- migrate:down\n*/\nSELECT 1;",

@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_are_found_at_the_top_level_alone() {
+    fn only_functions_at_the_top_level_are_found() {
         check("pub async fn up(tx: &mut T<'_>) -> R { Ok(()) }", true, false, &[]);
         check("/// Doc.\n#[a]\npub async fn up() {}\nstruct S;\npub async fn down() {}\n", true, true, &[]);
         check(
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_rust_is_said_once() {
+    fn a_file_that_is_not_rust_is_reported_once() {
         check("pub async fn up() {", true, false, &["bad-rust"]);
     }
 }

@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_are_found_at_the_top_level_alone() {
+    fn only_functions_at_the_top_level_are_found() {
         check("pub async fn before() {}\npub(crate) async fn after() {}", both(), &[]);
         check(
             "pub async fn before() {} pub async fn after() {} pub async fn fill() {} pub const LOSES_ROWS: &[&str] = &[];\n\
@@ -477,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_in_sql_says_what_is_meant() {
+    fn an_invalid_test_in_sql_names_the_right_form() {
         let read = |text: &str| {
             let mut intents = Vec::new();
             let problems = intended(text, "x.after.sql", &mut intents);

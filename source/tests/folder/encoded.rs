@@ -117,7 +117,7 @@ migrations/billing.00000001.0002.ops.x.down.sql:1:1 mismatched-names: `billing.0
 }
 
 #[test]
-fn a_released_patch_may_be_moved_and_described_anew_and_not_edited() {
+fn a_released_patch_may_be_moved_and_renamed_but_not_edited() {
     let project = Project::new(&[
         POLICY,
         ("billing.00000001.0001.owner.a.up.sql", A),
@@ -158,7 +158,7 @@ migrations/migrations.lock:3:8 deleted: `billing.00000001.0001.owner.a` was dele
 }
 
 #[test]
-fn a_draft_may_be_described_anew_without_a_word_to_the_lockfile() {
+fn a_draft_may_be_renamed_without_changing_the_lockfile() {
     let project = Project::new(&[POLICY, ("billing.00000001.0001.owner.a.sql", A)]);
     project.lock();
     project.rename("billing.00000001.0001.owner.a.sql", "billing.00000001.0001.owner.b.sql");
@@ -282,7 +282,7 @@ fn a_set_is_for_one_database() {
 }
 
 #[test]
-fn what_is_new_in_one_database_is_nothing_to_another() {
+fn a_new_table_in_one_database_is_unknown_in_another() {
     let toml = "dialects = [\"postgres\"]\nnumbering = \"encoded\"\n";
     let project = Project::new(&[("migrations.toml", toml)]);
     project.freeze();

@@ -75,7 +75,7 @@ migrations/1_x.sql:1:6 syntax: expected `TABLE`, found `TABEL`
 }
 
 #[test]
-fn a_folder_without_dialects_is_refused_nothing_that_some_database_takes() {
+fn without_dialects_sql_of_any_database_is_accepted() {
     for text in [
         "CREATE TABLE a (b serial);\nALTER TABLE a ALTER COLUMN b TYPE bigint;\n",
         "CREATE TABLE a (b);\nPRAGMA user_version = 3;\n",
@@ -109,7 +109,7 @@ fn a_reason_in_the_file_or_a_level_in_the_policy_lets_it_pass() {
 }
 
 #[test]
-fn what_the_lockfile_vouches_for_is_not_parsed_again() {
+fn released_scripts_are_not_parsed_again() {
     // Released before there was a grammar check, or under `syntax = "warn"`.
     let project = Project::new(&[
         ("migrations.toml", "dialects = [\"postgres\"]\n[lint]\nsyntax = \"allow\"\n"),
@@ -157,7 +157,7 @@ fn bodies_and_monsters_are_warnings() {
 }
 
 #[test]
-fn what_is_no_list_of_statements_is_not_parsed() {
+fn a_script_that_cannot_be_split_is_not_parsed() {
     codes(&[POSTGRES, ("1_x.sql", "DROP TABEL a;\nSELECT 'x;\n")], &["1_x.sql:2:8 unterminated-string"]);
     codes(&[POSTGRES, ("1_x.sql", "SELECT FROM WHERE \0;\n")], &["1_x.sql:1:19 nul-byte"]);
 }

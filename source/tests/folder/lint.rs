@@ -45,7 +45,7 @@ fn the_policy_gives_each_rule_its_level() {
 }
 
 #[test]
-fn a_rule_whose_way_out_is_postgres_alone_speaks_where_that_can_be_gone() {
+fn a_rule_for_postgres_reports_only_in_a_folder_for_postgres() {
     draft("dialects = [\"postgres\", \"sqlite\"]\n", INDEX, &[]);
     draft("", INDEX, &[]);
     draft("[lint]\nblocking-index = \"warn\"\n", INDEX, &["blocking-index (warning)"]);
@@ -72,7 +72,7 @@ fn a_required_column_on_a_released_table_does_not_build() {
 }
 
 #[test]
-fn without_a_lockfile_only_what_is_certain_is_said() {
+fn without_a_lockfile_only_certain_rules_report() {
     let all = format!("{INDEX}ALTER TABLE users DROP COLUMN name;\n{REQUIRED}");
     for policy in ["", "dialects = [\"postgres\"]\n"] {
         let project = Project::new(&[("migrations.toml", policy), ("1_users.sql", USERS), ("2_x.sql", &all)]);

@@ -325,7 +325,7 @@ fn a_conflict_is_read_as_what_both_branches_have() {
 }
 
 #[test]
-fn what_two_branches_froze_differently_is_refused_by_name() {
+fn migrations_frozen_differently_by_two_branches_are_named() {
     let project = Project::new(&[("0001_a.sql", A)]);
     project.freeze();
     let ours = text_of(&project);
@@ -431,7 +431,7 @@ fn an_amendment_is_recorded_with_both_checksums_and_the_reason() {
 }
 
 #[test]
-fn what_cannot_be_amended_is_said() {
+fn an_impossible_amendment_is_refused() {
     let project = released();
     let folder = project.load().folder;
     let said = |id: &str, reason: &str| folder::amend(&folder, folder.find(id).unwrap(), reason).unwrap_err();

@@ -89,7 +89,7 @@ migrations/1_a.down.sql:1:1 duplicate: `migrations/1_a.rs` is a Rust step, and `
 }
 
 #[test]
-fn a_down_alone_is_told_and_not_refused_where_downs_are_optional() {
+fn a_down_script_without_up_is_reported_if_downs_are_optional() {
     let project = Project::new(&[("1_a.sql", A), ("20240325133100_b.down.sql", A), ("20240325143100_b.up.sql", A)]);
     let loaded = project.load();
     assert!(!loaded.has_errors());
@@ -108,7 +108,7 @@ warning[down-without-up]: `20240325133100_b` has a down script but no up script,
 }
 
 #[test]
-fn a_pair_that_is_named_like_a_one_way_script_is_told_and_not_refused() {
+fn a_pair_named_like_a_one_way_script_is_reported() {
     let project = Project::new(&[("2_b.sql", A), ("2_b.down.sql", A)]);
     let loaded = project.load();
     assert!(!loaded.has_errors() && loaded.folder.migrations[0].down.is_some());
@@ -180,7 +180,7 @@ migrations/fix-tbl.sql bad-name: `fix-tbl.sql` is not named `<version>-<name>.sq
 }
 
 #[test]
-fn ordinals_have_no_gap_and_no_duplicate_and_all_is_told_at_once() {
+fn gaps_and_duplicates_of_ordinals_are_reported_together() {
     check(
         &[
             ("migrations.toml", "numbering = \"ordinal\"\n"),
@@ -219,7 +219,7 @@ migrations/x.sql bad-name: `x.sql` is not named `<version>_<name>.sql`
 }
 
 #[test]
-fn a_migration_without_a_down_says_so() {
+fn a_migration_without_a_down_needs_a_reason() {
     let policy = ("migrations.toml", "down = \"required\"\n");
     check(
         &[

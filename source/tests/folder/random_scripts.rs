@@ -95,7 +95,7 @@ impl Dice {
 }
 
 #[test]
-fn whatever_is_in_a_folder_can_be_loaded_and_shown() {
+fn any_folder_can_be_loaded_and_shown() {
     let mut dice = Dice(7);
     let mut embedded = 0;
     for _ in 0..400 {

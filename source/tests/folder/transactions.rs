@@ -53,7 +53,7 @@ fn transaction_control_is_found_in_every_kind_of_folder() {
 }
 
 #[test]
-fn a_statement_that_wants_no_transaction_says_which_directive() {
+fn a_statement_that_refuses_a_transaction_names_the_directive() {
     check(
         &[("1_x.sql", "CREATE TABLE a (id INT);\nCREATE INDEX CONCURRENTLY i ON a (id);\n")],
         "
@@ -158,7 +158,7 @@ fn an_undeclared_folder_is_not_misread_by_the_other_dialects() {
 }
 
 #[test]
-fn what_no_dialect_can_read_is_refused() {
+fn a_script_that_no_dialect_can_read_is_refused() {
     codes(UNDECLARED, "SELECT 'open;\n", &["unterminated-string:1"]);
     // SQLite lets a comment end with the text.
     codes(UNDECLARED, "SELECT 1; /* open\n", &[]);

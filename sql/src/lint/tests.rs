@@ -97,7 +97,7 @@ fn on_users(draft: &str, expected: &[&str]) {
 }
 
 #[test]
-fn indexes_are_built_and_dropped_beside_the_writers() {
+fn building_and_dropping_indexes_without_concurrently_is_reported() {
     on_users("CREATE INDEX i ON users (name);", &["blocking-index: CREATE INDEX i ON users (name)"]);
     on_users(
         "CREATE UNIQUE INDEX ON ONLY public.\"users\" (name);",
@@ -127,7 +127,7 @@ fn a_table_of_a_draft_is_new_for_the_next_draft_whatever_its_way_back_does() {
 }
 
 #[test]
-fn what_is_built_anew_is_called_by_its_name() {
+fn a_rebuilt_table_is_reported_by_its_name() {
     let message = |draft: &str| postgres().released(USERS).draft(draft).lint()[0].1.message.clone();
     assert_eq!(
         message("REINDEX TABLE users;"),
@@ -166,7 +166,7 @@ fn a_table_in_use_is_not_emptied_in_silence() {
 }
 
 #[test]
-fn what_cascade_takes_along_is_told() {
+fn objects_dropped_by_cascade_are_reported() {
     let released = "CREATE SCHEMA s; CREATE TYPE mood AS ENUM ('a'); CREATE DOMAIN d AS text;";
     for (draft, name) in [
         ("DROP SCHEMA IF EXISTS s CASCADE;", "s"),
@@ -244,7 +244,7 @@ fn a_valid_check_makes_set_not_null_quick() {
 }
 
 #[test]
-fn types_change_in_place_only_where_they_widen() {
+fn only_wider_types_change_in_place() {
     on_users("ALTER TABLE users ALTER age TYPE bigint;", &["change-type: ALTER age TYPE bigint"]);
     on_users(
         "ALTER TABLE users ALTER COLUMN name SET DATA TYPE varchar(10) USING left(name, 10);",
@@ -257,7 +257,7 @@ fn types_change_in_place_only_where_they_widen() {
 }
 
 #[test]
-fn columns_are_added_without_writing_the_table_anew() {
+fn columns_that_rewrite_the_table_are_reported() {
     for column in [
         "token uuid DEFAULT gen_random_uuid()",
         "n bigserial",
@@ -281,7 +281,7 @@ fn columns_are_added_without_writing_the_table_anew() {
 }
 
 #[test]
-fn tables_are_not_written_anew() {
+fn table_rewrites_are_reported() {
     on_users("ALTER TABLE users SET UNLOGGED;", &["table-rewrite: SET UNLOGGED"]);
     on_users("-- no-transaction\nVACUUM (FULL, ANALYZE) users;", &["table-rewrite: VACUUM (FULL, ANALYZE) users"]);
     on_users("-- no-transaction\nVACUUM ANALYZE users;", &[]);
@@ -316,7 +316,7 @@ fn a_required_column_needs_a_value_for_the_rows_that_are_there() {
 }
 
 #[test]
-fn sqlite_adds_some_columns_to_empty_tables_alone_and_some_never() {
+fn columns_that_sqlite_cannot_add_are_reported() {
     let column = |column: &str, expected: &[&str]| {
         sqlite().released(USERS).draft(&format!("ALTER TABLE users ADD COLUMN {column};")).finds(expected);
     };
@@ -338,7 +338,7 @@ fn sqlite_adds_some_columns_to_empty_tables_alone_and_some_never() {
 }
 
 #[test]
-fn what_running_programs_use_is_not_taken_away() {
+fn removing_what_running_programs_use_is_reported() {
     on_users("DROP TABLE IF EXISTS users;", &["drop-table: users"]);
     on_users("ALTER TABLE users DROP name, DROP CONSTRAINT c;", &["drop-column: DROP name"]);
     on_users("ALTER TABLE users RENAME name TO nick;", &["rename: RENAME name TO nick"]);
@@ -351,7 +351,7 @@ fn what_running_programs_use_is_not_taken_away() {
 
 /// The lock of the first statement is held until the commit.
 #[test]
-fn what_is_added_unchecked_is_checked_in_another_transaction() {
+fn validating_in_the_same_transaction_is_reported() {
     let check = "ALTER TABLE users ADD CONSTRAINT grown CHECK (age > 17) NOT VALID;";
     let validate = "ALTER TABLE users VALIDATE CONSTRAINT grown;";
     on_users(&format!("{check}\n{validate}"), &["blocking-constraint: VALIDATE CONSTRAINT grown"]);
@@ -367,7 +367,7 @@ fn what_is_added_unchecked_is_checked_in_another_transaction() {
 
 /// What was written somewhere else before is not lost, and programs know the column all the same.
 #[test]
-fn a_column_that_was_moved_is_not_said_to_be_lost() {
+fn a_copied_column_is_not_reported_as_lost() {
     let says = |before: &str, lost: bool| {
         let found = postgres().released(USERS).draft(&format!("{before}\nALTER TABLE users DROP COLUMN name;")).lint();
         let (_, finding) = found.iter().find(|(_, finding)| finding.rule == "drop-column").expect(before);
@@ -399,7 +399,7 @@ fn a_column_that_was_moved_is_not_said_to_be_lost() {
 }
 
 #[test]
-fn a_table_whose_rows_were_moved_is_not_said_to_lose_them() {
+fn a_table_whose_rows_were_copied_is_not_reported_as_lost() {
     let says = |before: &str, lost: bool| {
         let found = postgres().released(USERS).draft(&format!("{before}\nDROP TABLE users;")).lint();
         let (_, finding) = found.iter().find(|(_, finding)| finding.rule == "drop-table").expect(before);
@@ -437,7 +437,7 @@ fn values_of_an_enum_are_used_after_the_commit() {
 
 /// Where the value is surely one of the enum, every server refuses it; elsewhere it may be a text.
 #[test]
-fn a_new_value_of_an_enum_is_an_error_where_it_is_used_for_sure() {
+fn a_certain_use_of_a_new_enum_value_is_an_error() {
     let released =
         "CREATE TYPE app.\"Mood\" AS ENUM ('sad'); CREATE TABLE t (id int, \"Feels\" app.\"Mood\", note text);";
     let level = |draft: &str| {
@@ -565,7 +565,7 @@ fn both_times_are_the_same_in_a_time_zone_without_an_offset() {
 }
 
 #[test]
-fn what_a_swap_by_names_drops_is_not_lost() {
+fn a_table_dropped_by_a_swap_is_not_reported_as_lost() {
     let filled = "CREATE TABLE users_new (id bigint); INSERT INTO users_new SELECT id FROM users;";
     let swap = "ALTER TABLE users RENAME TO users_old; ALTER TABLE users_new RENAME TO users; DROP TABLE users_old;";
     // Filled in this script, or in one before.
@@ -673,7 +673,7 @@ fn a_down_script_undoes_what_the_up_script_made() {
 }
 
 #[test]
-fn what_goes_with_something_else_need_not_be_named() {
+fn objects_dropped_with_another_need_not_be_named() {
     let pair = |up: &str, down: &str, expected: &[&str]| {
         let found = postgres().draft(up).down(down).lint();
         let found: Vec<&str> =
@@ -864,7 +864,7 @@ fn a_name_without_its_closing_quote_is_read_to_the_end() {
 }
 
 #[test]
-fn what_is_released_is_not_looked_at() {
+fn released_scripts_are_not_linted() {
     postgres().released(USERS).released("CREATE INDEX i ON users (name);").finds(&[]);
 }
 
@@ -902,7 +902,7 @@ fn the_time_of_linting_grows_linearly_with_the_drafts() {
 
 /// A default of a new column is written into each row by a server that is older than 11, and by none since.
 #[test]
-fn what_depends_on_the_release_changes_at_that_release() {
+fn findings_depend_on_the_release() {
     let finds = |release: Option<u16>, column: &str, expected: bool| {
         let draft = format!("ALTER TABLE member ADD COLUMN {column};");
         let mut folder =

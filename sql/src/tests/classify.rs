@@ -195,7 +195,7 @@ fn postgres_allows_these_inside_a_transaction() {
 }
 
 #[test]
-fn what_ends_a_transaction_and_what_stays_inside() {
+fn statements_that_end_a_transaction_or_stay_inside() {
     for dialect in Dialect::ALL {
         flags(dialect, CONTROLS, &["BEGIN", "COMMIT", "ROLLBACK", "rollback work", "COMMIT AND CHAIN"]);
         flags(
@@ -212,7 +212,7 @@ fn what_ends_a_transaction_and_what_stays_inside() {
 }
 
 #[test]
-fn what_outlives_the_script_in_a_session_of_postgres() {
+fn statements_that_change_the_postgres_session() {
     flags(
         Postgres,
         SESSION,
@@ -283,7 +283,7 @@ fn what_outlives_the_script_in_a_session_of_postgres() {
 }
 
 #[test]
-fn what_runs_code_of_the_users() {
+fn statements_that_run_user_code() {
     flags(
         Postgres,
         CODE,

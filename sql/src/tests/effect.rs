@@ -40,7 +40,7 @@ fn an_index_is_known_by_name_table_and_columns() {
 }
 
 #[test]
-fn what_is_gone_or_there() {
+fn created_and_dropped_objects() {
     for (text, expected) in [
         ("DROP INDEX CONCURRENTLY IF EXISTS app.i CASCADE;", Probe::IndexGone(path(&["app", "i"]))),
         ("ALTER TABLE ONLY app.t DETACH PARTITION app.p CONCURRENTLY", Probe::Detached(path(&["app", "p"]))),

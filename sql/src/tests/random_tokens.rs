@@ -249,7 +249,7 @@ fn no_mutation_of_a_whole_script_loses_a_byte() {
 }
 
 #[test]
-fn whole_scripts_split_alike_alone_and_together() {
+fn scripts_split_the_same_alone_and_concatenated() {
     let mut random = Random(1);
     for _ in 0..2_000 {
         for dialect in Dialect::ALL {

@@ -21,7 +21,7 @@ fn check(dialect: Dialect, text: &str, expected: &[(UnitKind, usize)]) {
 }
 
 #[test]
-fn what_can_run_in_a_transaction_is_a_unit_each() {
+fn each_statement_that_can_run_in_a_transaction_is_a_unit() {
     check(Postgres, "", &[]);
     check(Postgres, "UPDATE t SET a = a + 1; SELECT 1;", &[(Transaction, 1), (Transaction, 1)]);
     check(
@@ -33,14 +33,14 @@ fn what_can_run_in_a_transaction_is_a_unit_each() {
 }
 
 #[test]
-fn what_refuses_a_transaction_is_alone() {
+fn a_statement_that_refuses_a_transaction_is_alone() {
     let text = "CREATE INDEX CONCURRENTLY i ON t (a); CALL p(); COMMIT PREPARED 'x'; DO $$ BEGIN COMMIT; END $$";
     check(Postgres, text, &[(Alone, 1), (Alone, 1), (Alone, 1), (Alone, 1)]);
     check(Sqlite, "VACUUM; ANALYZE; PRAGMA wal_checkpoint", &[(Alone, 1), (Transaction, 1), (Alone, 1)]);
 }
 
 #[test]
-fn what_sets_the_session_and_nothing_else_is_sent_again() {
+fn statements_that_only_set_the_session_are_sent_again() {
     let text = "SET ROLE x; DISCARD ALL; LISTEN a; SELECT set_config('a', 'b', false); PREPARE q AS SELECT 1";
     check(Postgres, text, &[(Session, 1); 5]);
     check(Postgres, "SET LOCAL a = 1; SELECT set_config('a', f(), false)", &[(Transaction, 1), (Transaction, 1)]);
@@ -71,7 +71,7 @@ fn a_block_of_the_scripts_own_is_one_unit() {
 }
 
 #[test]
-fn savepoints_are_a_block_where_they_begin_a_transaction() {
+fn savepoints_form_a_block_if_they_begin_a_transaction() {
     let text = "SAVEPOINT a; SAVEPOINT b; SELECT 1; RELEASE a; SELECT 2";
     check(Sqlite, text, &[(Block, 4), (Transaction, 1)]);
     check(Postgres, text, &[(Transaction, 4), (Transaction, 1)]);

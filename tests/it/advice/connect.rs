@@ -189,7 +189,7 @@ async fn an_address_in_brackets_and_a_socket_are_reached() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_missing_is_made_as_the_message_says() {
+async fn a_missing_database_is_created_as_the_message_says() {
     let Some(database) = postgres::database() else { return };
     let url = database.url();
     let (server, name) = url.rsplit_once('/').unwrap();
@@ -203,7 +203,7 @@ async fn a_database_that_is_missing_is_made_as_the_message_says() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_missing_is_made_as_the_message_says() {
+async fn a_missing_file_is_created_as_the_message_says() {
     let place = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/none.db", place.path().display());
     let text = read(&Database::connect(&url).await.unwrap_err(), &[]);
@@ -218,7 +218,7 @@ async fn a_file_that_is_missing_is_made_as_the_message_says() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_full_is_waited_for_as_the_message_says() {
+async fn waiting_for_a_full_server_works_as_the_message_says() {
     let Some(database) = postgres::database() else { return };
     let mut admin = database.connect().await;
     let role = format!("limited_{}", database.url().rsplit('/').next().unwrap());

@@ -8,9 +8,9 @@ use crate::support::database::{Db, backends};
 use crate::support::set::migrations;
 
 backends! {
-    what_differs_is_put_right_as_the_message_says,
-    a_migration_that_stopped_half_way_ends_as_the_message_says,
-    the_history_of_another_set_is_left_alone_as_the_message_says,
+    drift_is_repaired_as_the_message_says,
+    a_partial_migration_is_finished_as_the_message_says,
+    the_history_of_another_set_is_avoided_as_the_message_says,
 }
 
 type Files = &'static [(&'static str, &'static str)];
@@ -148,7 +148,7 @@ async fn asked(ask: &Ask, set: &'static Migrations, database: &mut Database) -> 
     }
 }
 
-async fn what_differs_is_put_right_as_the_message_says(first: Db) {
+async fn drift_is_repaired_as_the_message_says(first: Db) {
     let is_sqlite = first.is_sqlite();
     drop(first);
     for case in cases() {
@@ -174,7 +174,7 @@ async fn what_differs_is_put_right_as_the_message_says(first: Db) {
     }
 }
 
-async fn a_migration_that_stopped_half_way_ends_as_the_message_says(first: Db) {
+async fn a_partial_migration_is_finished_as_the_message_says(first: Db) {
     let is_sqlite = first.is_sqlite();
     drop(first);
     let script = |second: &str| format!("-- lockgate: no-transaction\nCREATE TABLE b (id INTEGER);\n{second};");
@@ -206,7 +206,7 @@ async fn a_migration_that_stopped_half_way_ends_as_the_message_says(first: Db) {
 }
 
 /// A program of one database, connected to that of another one.
-async fn the_history_of_another_set_is_left_alone_as_the_message_says(db: Db) {
+async fn the_history_of_another_set_is_avoided_as_the_message_says(db: Db) {
     const POLICY: (&str, &str) = ("migrations.toml", "numbering = \"encoded\"\n");
     let audit = migrations(&[POLICY, ("audit.00000001.0001.owner.make.sql", "CREATE TABLE audit (id INTEGER);")]);
     let billing = migrations(&[POLICY, ("billing.00000001.0001.owner.make.sql", "CREATE TABLE bill (id INTEGER);")]);

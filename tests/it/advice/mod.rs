@@ -51,7 +51,7 @@ fn quoted<'a>(text: &'a str, start: &str) -> &'a str {
 
 /// Each command and each option that a message can name is one.
 #[test]
-fn what_is_named_can_be_typed() {
+fn commands_in_messages_work() {
     let front = Front::CommandLine;
     let id = "0007_g";
     let commands = [

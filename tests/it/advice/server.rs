@@ -41,7 +41,7 @@ async fn a_limit_of_the_role_or_the_database_is_raised_as_the_message_says() {
 }
 
 #[tokio::test]
-async fn a_lock_is_waited_for_as_the_message_says() {
+async fn waiting_for_a_lock_works_as_the_message_says() {
     let Some(db) = Db::postgres() else { return };
     db.apply(migrations(&[A])).await;
     let mut holder = PgConnection::connect(&db.url()).await.unwrap();
@@ -100,7 +100,7 @@ async fn a_session_that_is_read_only_is_opened_as_the_message_says() {
 }
 
 #[tokio::test]
-async fn checks_that_wait_are_made_as_the_message_says() {
+async fn deferred_checks_are_made_as_the_message_says() {
     let Some(db) = Db::postgres() else { return };
     let ground = (
         "0001_a.sql",
@@ -165,7 +165,7 @@ async fn a_right_is_granted_as_the_message_says() {
 }
 
 #[tokio::test]
-async fn a_schema_that_is_missing_is_made_as_the_message_says() {
+async fn a_missing_schema_is_created_as_the_message_says() {
     for start in ["CREATE SCHEMA", "options="] {
         let Some(db) = Db::postgres() else { return };
         let url = format!("{}?options=-csearch_path%3Dapp", db.url());
@@ -241,7 +241,7 @@ async fn the_place_is_the_character_that_the_database_cannot_write() {
 
 /// A server that was started to follow another one takes no writes before it is made the primary.
 #[tokio::test]
-async fn a_replica_is_left_for_the_primary_as_the_message_says() {
+async fn connecting_to_the_primary_works_as_the_message_says() {
     let options = Options::default().durable(true).setting("wal_level", "replica").setting("hot_standby", "on");
     let Some(mut server) = postgres::cluster(&options) else { return };
     let set = migrations(&[A, ("0002_b.sql", "SELECT 1;")]);
@@ -262,7 +262,7 @@ async fn a_replica_is_left_for_the_primary_as_the_message_says() {
 
 /// The index that a failed `CREATE INDEX CONCURRENTLY` leaves behind goes by itself, or by the statement that is named.
 #[tokio::test]
-async fn an_invalid_index_goes_as_the_message_says() {
+async fn an_invalid_index_is_dropped_as_the_message_says() {
     let member = (
         "0001_member.sql",
         "CREATE TABLE \"Member\" (email TEXT);\nINSERT INTO \"Member\" VALUES ('ann@example.org'), ('ann@example.org');",
@@ -297,7 +297,7 @@ async fn an_invalid_index_goes_as_the_message_says() {
 
 /// Through a pool that takes the session away, what needs it is refused; the server itself takes it.
 #[tokio::test]
-async fn a_pooler_is_gone_around_as_the_message_says() {
+async fn bypassing_a_pooler_works_as_the_message_says() {
     let Some(db) = Db::postgres() else { return };
     for mode in ["session", "direct"] {
         let Some(statement) = Pooler::start(&db.url(), "statement", 2) else { return };

@@ -14,7 +14,7 @@ const B: (&str, &str) = ("0002_b.sql", "CREATE TABLE b (id INTEGER);");
 
 /// A superuser does not write into a table of just anyone: it is given to him, or dropped.
 #[tokio::test]
-async fn a_history_table_of_somebody_else_is_given_away_or_dropped_as_the_message_says() {
+async fn a_history_table_of_another_owner_is_reassigned_or_dropped_as_the_message_says() {
     let set = migrations(&[A, B]);
     for start in ["ALTER TABLE", "DROP TABLE"] {
         for table in ["lockgate_history", "ops.lockgate_history"] {
@@ -44,7 +44,7 @@ async fn a_history_table_of_somebody_else_is_given_away_or_dropped_as_the_messag
 }
 
 #[tokio::test]
-async fn rows_that_are_hidden_are_shown_again_as_the_message_says() {
+async fn hidden_rows_become_visible_as_the_message_says() {
     let Some(database) = postgres::database() else { return };
     let set = migrations(&[A, B]);
     let mut admin = database.connect().await;
@@ -93,7 +93,7 @@ async fn one_of_several_history_tables_is_named_as_the_message_says() {
 
 /// A table of that name that no release made: another one is used, or the right one.
 #[tokio::test]
-async fn a_table_that_is_no_history_is_left_alone_as_the_message_says() {
+async fn a_table_that_is_not_a_history_is_avoided_as_the_message_says() {
     let Some(db) = Db::postgres() else { return };
     db.execute("CREATE TABLE lockgate_history (version bigint)").await;
     let set = migrations(&[A, B]);

@@ -9,7 +9,7 @@ use crate::support::set::migrations;
 
 backends! {
     a_table_of_an_older_release_is_extended_by_what_writes_first,
-    what_is_durable_is_told_before_more_is_sent,
+    durable_work_is_reported_before_more_is_sent,
     an_up_to_date_start_writes_nothing,
     a_dropped_pool_verb_leaves_no_lock,
     each_migration_is_recorded_with_its_change,
@@ -18,7 +18,7 @@ backends! {
     up_to_a_version_and_by_steps,
     two_runners_apply_each_once,
     two_sets_share_a_database,
-    what_is_told_as_committed_is_so_and_once,
+    migrations_reported_as_committed_are_committed_once,
     a_limit_that_no_database_can_keep_is_refused,
     whole_run_leaves_nothing_after_a_failure,
     state_is_in_the_database,
@@ -221,7 +221,7 @@ async fn told(db: &Db, migrator: Migrator) -> (bool, Vec<String>) {
     (report.is_ok(), lines)
 }
 
-async fn what_is_told_as_committed_is_so_and_once(db: Db) {
+async fn migrations_reported_as_committed_are_committed_once(db: Db) {
     let three = ["ran 0001", "ran 0002", "ran 0003", "committed 0001", "committed 0002", "committed 0003"];
     let not_started = |lines: Vec<String>| -> Vec<String> {
         lines.into_iter().filter(|line| !line.starts_with("started ")).collect()
@@ -354,7 +354,7 @@ async fn a_dropped_pool_verb_leaves_no_lock(db: Db) {
 }
 
 /// The statements of a script outside a transaction are reported as committed before the next one is sent.
-async fn what_is_durable_is_told_before_more_is_sent(db: Db) {
+async fn durable_work_is_reported_before_more_is_sent(db: Db) {
     let told = Arc::new(Mutex::new(Vec::new()));
     let all = Arc::clone(&told);
     let set = migrations(&[

@@ -6,11 +6,11 @@ use crate::support::database::{Db, backends};
 use crate::support::set::migrations;
 
 backends! {
-    a_patch_that_was_moved_and_described_anew_is_not_run_again,
+    a_moved_and_renamed_patch_is_not_run_again,
     a_patch_whose_content_changed_is_drift,
     patches_run_in_the_order_of_major_and_minor,
     a_late_patch_is_never_silent,
-    the_history_of_another_database_is_told,
+    the_history_of_another_database_is_reported,
     one_database_of_a_folder_is_embedded,
 }
 
@@ -22,7 +22,7 @@ const A: &str = "CREATE TABLE a (id INTEGER PRIMARY KEY);";
 const B: &str = "CREATE TABLE b (id INTEGER PRIMARY KEY);";
 const C: &str = "ALTER TABLE a ADD COLUMN c INTEGER;";
 
-async fn a_patch_that_was_moved_and_described_anew_is_not_run_again(db: Db) {
+async fn a_moved_and_renamed_patch_is_not_run_again(db: Db) {
     db.apply(migrations(&[
         POLICY,
         ("billing.00000001.0001.owner.create_a.up.sql", A),
@@ -96,7 +96,7 @@ async fn a_late_patch_is_never_silent(db: Db) {
     assert_eq!(db.objects().await, ["a", "b"]);
 }
 
-async fn the_history_of_another_database_is_told(db: Db) {
+async fn the_history_of_another_database_is_reported(db: Db) {
     db.apply(migrations(&[POLICY, ("audit.00000001.0001.u.a.sql", A)])).await;
     let billing = migrations(&[POLICY, ("billing.00000001.0001.u.b.sql", B)]);
     let error = Migrator::new(billing).apply(&mut db.open().await).await.unwrap_err();

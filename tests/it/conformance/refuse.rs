@@ -11,7 +11,7 @@ backends! {
     an_edited_one_is_refused,
     a_late_lower_number_is_never_silent,
     scripts_for_another_database_are_refused,
-    a_history_of_an_unknown_format_is_told,
+    a_history_of_an_unknown_format_is_reported,
     a_step_that_cannot_be_done_is_never_recorded,
 }
 
@@ -144,7 +144,7 @@ async fn scripts_for_another_database_are_refused(db: Db) {
     assert!(error.to_string().contains("the migrations are written for MySQL, but the database is"), "{error}");
 }
 
-async fn a_history_of_an_unknown_format_is_told(db: Db) {
+async fn a_history_of_an_unknown_format_is_reported(db: Db) {
     db.execute("CREATE TABLE lockgate_history (id INTEGER)").await;
     let mut database = db.open().await;
     let migrator = Migrator::new(migrations(&[A]));

@@ -8,7 +8,7 @@ use crate::support::set::{migrations, with_steps};
 
 backends! {
     a_rust_step_runs_with_its_history_row,
-    a_script_outside_goes_on_where_it_stopped,
+    a_script_outside_a_transaction_resumes_where_it_stopped,
     a_failing_statement_is_put_right_and_a_finished_one_is_not_edited,
     a_way_down_outside_is_put_right_too,
     comments_quotes_and_no_semicolon_run_as_written,
@@ -115,7 +115,7 @@ async fn rust_that_fails_leaves_nothing(db: Db) {
     assert_eq!(db.history().await, ["1:applied"]);
 }
 
-async fn a_script_outside_goes_on_where_it_stopped(db: Db) {
+async fn a_script_outside_a_transaction_resumes_where_it_stopped(db: Db) {
     let script = "-- lockgate: no-transaction\nINSERT INTO member VALUES (2, 'bo');\nVACUUM;\nINSERT INTO missing VALUES (1);\nINSERT INTO member VALUES (3, 'cy');";
     let set = migrations(&[MEMBER, ("0002_outside.sql", script), ("0003_c.sql", "CREATE TABLE c (id INTEGER)")]);
     let mut database = db.open().await;

@@ -7,9 +7,9 @@ use crate::support::database::{Db, backends};
 use crate::support::set::migrations;
 
 backends! {
-    a_database_takes_every_verb,
-    a_pool_takes_every_verb,
-    a_connection_takes_every_verb,
+    every_verb_accepts_a_database,
+    every_verb_accepts_a_pool,
+    every_verb_accepts_a_connection,
 }
 
 const TWO: &[(&str, &str)] = &[
@@ -59,13 +59,13 @@ macro_rules! every_verb {
     }};
 }
 
-async fn a_database_takes_every_verb(db: Db) {
+async fn every_verb_accepts_a_database(db: Db) {
     let mut database = Database::connect(&db.url()).await.unwrap();
     every_verb!(db, &mut database);
     database.close().await.unwrap();
 }
 
-async fn a_pool_takes_every_verb(db: Db) {
+async fn every_verb_accepts_a_pool(db: Db) {
     match &db {
         Db::Sqlite(_) => {
             let pool = SqlitePool::connect(&db.url()).await.unwrap();
@@ -78,7 +78,7 @@ async fn a_pool_takes_every_verb(db: Db) {
     }
 }
 
-async fn a_connection_takes_every_verb(db: Db) {
+async fn every_verb_accepts_a_connection(db: Db) {
     match &db {
         Db::Sqlite(_) => {
             let mut connection = SqliteConnection::connect(&db.url()).await.unwrap();

@@ -11,11 +11,11 @@ use crate::support::gate::{Gate, gate, waits};
 use crate::support::set::{migrations, with_steps};
 
 backends! {
-    what_is_refused_under_the_lock_is_refused,
+    a_refusal_under_the_lock_is_returned,
     the_report_is_of_the_last_look,
     steps_down_are_counted_from_the_history_that_was_seen,
     a_failed_whole_run_is_logged,
-    two_sets_wait_for_each_other_only_where_they_must,
+    two_sets_wait_for_each_other_only_if_necessary,
 }
 
 const RUST: &str = "pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n";
@@ -60,7 +60,7 @@ impl Other {
     }
 }
 
-async fn what_is_refused_under_the_lock_is_refused(db: Db) {
+async fn a_refusal_under_the_lock_is_returned(db: Db) {
     static STEPS: &[RustStep] = &[RustStep { version: 1, up: |tx| waits::<0>(tx), down: None }];
     let theirs = with_steps(&[("0001_a.rs", RUST)], STEPS);
     let other = other::<0>(&db, Migrator::new(theirs)).await;
@@ -149,7 +149,7 @@ async fn a_failed_whole_run_is_logged(db: Db) {
     assert_eq!(db.objects().await, ["a"]);
 }
 
-async fn two_sets_wait_for_each_other_only_where_they_must(db: Db) {
+async fn two_sets_wait_for_each_other_only_if_necessary(db: Db) {
     static STEPS: &[RustStep] = &[
         RustStep { version: 1, up: |tx| waits::<3>(tx), down: None },
         RustStep { version: 2, up: |tx| waits::<3>(tx), down: None },

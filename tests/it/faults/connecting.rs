@@ -22,7 +22,7 @@ async fn refused(url: &str) -> lockgate::Error {
 }
 
 #[tokio::test]
-async fn a_wrong_url_says_how_one_is_written() {
+async fn a_wrong_url_shows_the_right_form() {
     told(&refused("shop.db").await, ErrorKind::Usage, &["the database URL has no scheme", "write `sqlite://shop.db`"]);
     // What may hold a password is not repeated.
     told(&refused("s3cret@host/db").await, ErrorKind::Usage, &["write `sqlite://app.db`"]);
@@ -58,7 +58,7 @@ async fn a_missing_file_is_not_made_in_silence() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_left_alone() {
+async fn a_file_that_is_not_a_database_is_not_changed() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("notes.txt");
     let text = "these are notes and no database at all, but long enough to be looked at; ".repeat(40);
@@ -106,7 +106,7 @@ async fn a_host_that_never_answers_is_given_up_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_role_or_database_is_told() {
+async fn a_wrong_password_role_or_database_is_reported() {
     let Some(database) = postgres::database() else { return };
     let url = database.url();
     let start = url.find("://").unwrap() + 3;

@@ -123,7 +123,7 @@ struct Case {
 }
 
 #[tokio::test]
-async fn a_step_that_ends_transactions_is_committed_once_or_told_truly() {
+async fn a_step_that_ends_transactions_is_committed_once_or_reported() {
     let case = |steps, works, counted, committed| Case { steps, works, counted, committed };
     let cases = [
         case(NESTS, true, "102", false),
@@ -180,7 +180,7 @@ async fn a_step_that_ends_transactions_is_committed_once_or_told_truly() {
 
 /// Texts that databases lex differently.
 #[tokio::test]
-async fn what_the_server_sees_is_what_was_checked() {
+async fn the_server_receives_the_checked_text() {
     let scripts = [
         // A string whose meaning depends on a server setting.
         "UPDATE n SET n = n + 1;\nSELECT '\\', '; COMMIT; SELECT ';\n-- '\nUPDATE n SET n = n + 1;",
@@ -224,7 +224,7 @@ async fn what_the_server_sees_is_what_was_checked() {
 
 /// A trigger on the history that drops every row.
 #[tokio::test]
-async fn a_history_that_swallows_what_is_written_is_told() {
+async fn a_history_that_discards_writes_is_reported() {
     let step: &'static [RustStep] = &[RustStep {
         version: 2,
         up: |tx| {

@@ -183,7 +183,7 @@ async fn several_histories_views_and_strange_tables_are_refused_and_the_way_out_
 
 /// A temporary table, and another user's table in an unrelated schema, do not count as a history.
 #[tokio::test]
-async fn a_temporary_table_of_its_name_is_no_history() {
+async fn a_temporary_table_of_its_name_is_not_a_history() {
     let Some(db) = Db::postgres() else { return };
     let set = migrations(&[A]);
     Migrator::new(set).apply(&mut db.open().await).await.unwrap();
@@ -217,7 +217,7 @@ async fn a_history_that_somebody_may_have_planted_is_refused() {
 }
 
 #[tokio::test]
-async fn what_another_tool_migrated_is_refused_until_somebody_says_what_is_there() {
+async fn a_database_of_another_tool_is_refused_until_a_baseline() {
     let seeds = "CREATE TABLE IF NOT EXISTS seed (n INTEGER); INSERT INTO seed VALUES (1);";
     for (table, tool) in lockgate_core::other_tools::OTHER_TOOLS {
         let Some(db) = Db::postgres() else { return };

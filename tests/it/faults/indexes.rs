@@ -88,7 +88,7 @@ async fn an_invalid_index_is_not_taken_for_one_that_exists() {
 
 /// The catalogue decides which index a statement is about, not the similarity of names.
 #[tokio::test]
-async fn an_invalid_index_of_another_name_is_none_of_its_statements_business() {
+async fn an_invalid_index_of_another_name_is_ignored() {
     let Some(db) = Db::postgres() else { return };
     // Named like a column, a table and a keyword of the statements below, and one of the same name in another schema.
     let others = "CREATE SCHEMA other; CREATE TABLE other.t (id INTEGER); CREATE INDEX email ON other.t (id); \

@@ -70,7 +70,7 @@ async fn role(db: &Db) -> String {
 }
 
 #[tokio::test]
-async fn what_a_migration_changes_reaches_nobody() {
+async fn session_changes_of_a_migration_do_not_stay() {
     for (whole, outside, lent) in [
         (false, false, false),
         (false, false, true),
@@ -145,7 +145,7 @@ static CHANGES_AND_FAILS: &[RustStep] =
 const STEP: &str = "pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n";
 
 #[tokio::test]
-async fn what_a_step_changes_reaches_nobody_whether_it_works_or_fails() {
+async fn session_changes_of_a_step_do_not_stay_on_success_or_failure() {
     for (steps, works) in [(CHANGES_IN_RUST, true), (CHANGES_AND_FAILS, false)] {
         for whole in [false, true] {
             let Some(db) = Db::postgres() else { return };
@@ -170,7 +170,7 @@ async fn what_a_step_changes_reaches_nobody_whether_it_works_or_fails() {
 
 /// A script that fails after it changed the session leaves nothing either.
 #[tokio::test]
-async fn what_a_script_changes_before_it_fails_reaches_nobody() {
+async fn session_changes_of_a_failed_script_do_not_stay() {
     for change in CHANGES {
         if change.contains("ROLE_OF") {
             continue;

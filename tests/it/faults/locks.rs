@@ -213,7 +213,7 @@ async fn a_retried_first_migration_has_its_limits_again() {
 }
 
 #[tokio::test]
-async fn sqlite_locked_by_another_writer_is_told_in_time() {
+async fn a_locked_sqlite_file_is_reported_in_time() {
     let db = Db::sqlite().unwrap();
     db.apply(migrations(&[A])).await;
     let set = migrations(&[A, ("0002_b.sql", "CREATE TABLE b (id INTEGER);")]);
@@ -327,7 +327,7 @@ async fn a_reader_is_waited_for_as_long_as_the_run_may_and_no_migration_counts_t
 
 /// Migrations in one message are answered together, so only the history knows how long each took.
 #[tokio::test]
-async fn what_is_sent_together_has_the_times_of_the_history() {
+async fn migrations_sent_together_have_their_own_times_in_the_history() {
     let Some(database) = postgres::database() else { return };
     let set =
         migrations(&[("0001_slow.sql", "SELECT pg_sleep(0.25);"), ("0002_b.sql", "CREATE TABLE b (id INTEGER);")]);
@@ -402,7 +402,7 @@ async fn runners_with_a_connection_and_with_a_pool_do_not_meet() {
 }
 
 #[tokio::test]
-async fn what_a_reader_kept_from_being_committed_leaves_nothing_in_a_lent_connection() {
+async fn a_commit_blocked_by_a_reader_leaves_nothing_in_a_lent_connection() {
     let db = Db::sqlite().unwrap();
     db.apply(migrations(&[A])).await;
     let script = "PRAGMA ignore_check_constraints = 1;\nCREATE TABLE b (id INTEGER);";
@@ -422,7 +422,7 @@ async fn what_a_reader_kept_from_being_committed_leaves_nothing_in_a_lent_connec
 /// Only migrations that were rolled back are tried again. A whole run and a script outside a transaction are not
 /// resumed at the migration that found a lock.
 #[tokio::test]
-async fn only_a_migration_of_its_own_transaction_is_tried_again() {
+async fn only_a_migration_in_its_own_transaction_is_retried() {
     for (head, atomicity) in [("", Atomicity::WholeRun), ("-- lockgate: no-transaction\n", Atomicity::PerMigration)] {
         let Some(database) = postgres::database() else { return };
         database.connect().await.execute("CREATE TABLE gate ()").await.unwrap();

@@ -60,7 +60,7 @@ fn interrupted(error: &Error) {
 }
 
 #[tokio::test]
-async fn a_connection_cut_at_each_message_is_gone_on_from() {
+async fn a_run_resumes_after_a_cut_at_any_message() {
     // The read and the migrations: cut before and after each.
     for message in 1..=2 {
         for cut in [Cut::BeforeQuery(message), Cut::AfterQuery(message)] {
@@ -91,7 +91,7 @@ async fn a_connection_cut_at_each_message_is_gone_on_from() {
 }
 
 #[tokio::test]
-async fn a_connection_cut_within_a_message_is_gone_on_from() {
+async fn a_run_resumes_after_a_cut_within_a_message() {
     for completions in [9, 15, 23, 41] {
         let Some(database) = postgres::database() else { return };
         let wire = Wire::in_front_of(&database.url()).await;
@@ -105,7 +105,7 @@ async fn a_connection_cut_within_a_message_is_gone_on_from() {
 }
 
 #[tokio::test]
-async fn a_terminated_session_says_what_is_recorded() {
+async fn a_terminated_session_reports_what_is_recorded() {
     let Some(database) = postgres::database() else { return };
     let mut gate = database.connect().await;
     let slow = "SELECT pg_advisory_xact_lock(77);\nCREATE TABLE slow (id INTEGER);";
@@ -140,7 +140,7 @@ async fn a_terminated_session_says_what_is_recorded() {
 }
 
 #[tokio::test]
-async fn a_cancelled_statement_is_told_as_that() {
+async fn a_cancelled_statement_is_reported_as_cancelled() {
     let Some(database) = postgres::database() else { return };
     let mut gate = database.connect().await;
     let set = migrations(&[("0001_slow.sql", "CREATE TABLE slow (id INTEGER);\nSELECT pg_advisory_xact_lock(78);")]);
@@ -169,7 +169,7 @@ async fn a_cancelled_statement_is_told_as_that() {
 }
 
 #[tokio::test]
-async fn a_lent_connection_that_dies_says_so_and_the_next_one_goes_on() {
+async fn a_lost_lent_connection_is_reported_and_the_next_run_resumes() {
     let Some(database) = postgres::database() else { return };
     let wire = Wire::in_front_of(&database.url()).await;
     let mut borrowed = PgConnection::connect(&wire.url()).await.unwrap();

@@ -16,7 +16,7 @@ const A: (&str, &str) = ("0001_a.sql", "CREATE TABLE a (id INTEGER PRIMARY KEY);
 
 /// A whole run that fails at the beginning of a message.
 #[tokio::test]
-async fn a_whole_run_says_why_it_failed_wherever_a_message_begins() {
+async fn a_run_in_one_transaction_reports_its_failure_at_every_message_boundary() {
     let Some(db) = Db::postgres() else { return };
     // So large that each is sent alone.
     let large = |n: u32| format!("SELECT '{}';\nCREATE TABLE t{n} (id INTEGER);", "x".repeat(200 * 1024));
@@ -186,7 +186,7 @@ async fn own(connection: &mut PgConnection) {
 
 /// A run waits for the live owner of a script outside a transaction, and does not repair its row meanwhile.
 #[tokio::test]
-async fn a_live_owner_is_told_of_and_nobody_repairs_its_row() {
+async fn a_live_owner_is_reported_and_its_row_is_not_repaired() {
     let Some(db) = Db::postgres() else { return };
     let script = "-- lockgate: no-transaction\nINSERT INTO a VALUES (1);\nVACUUM nowhere;\nINSERT INTO a VALUES (2);";
     let wrong = migrations(&[A, ("0002_x.sql", script)]);

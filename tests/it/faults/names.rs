@@ -232,7 +232,7 @@ async fn a_run_and_every_verb_run_nothing_that_is_planted() {
 
 /// A table is locked and a run is working: the blockers are looked up.
 #[tokio::test]
-async fn what_is_in_the_way_is_asked_for_without_running_what_is_planted() {
+async fn conflicting_objects_are_found_without_running_planted_code() {
     let Some(hostile) = Hostile::start().await else { return };
     let alter = ("0009_alter.up.sql", "ALTER TABLE public.a ADD COLUMN w INTEGER;");
     let waits = ("0009_waits.up.sql", "SELECT pg_catalog.pg_advisory_xact_lock(77);");

@@ -109,7 +109,7 @@ async fn cut_everywhere(up: bool) {
 
 /// A resumed run must not write a row elsewhere because a setting made by code is gone with its session.
 #[tokio::test]
-async fn what_code_set_in_the_session_is_said_again_before_a_script_is_gone_on_with() {
+async fn settings_made_by_code_are_restored_before_a_script_is_resumed() {
     let in_body = "SET search_path = app, public";
     for (code, sets) in [
         ("DO $$ BEGIN UPDATE n SET n = n + 1; PERFORM set_config('search_path', 'app, public', false); END $$;", true),
@@ -230,7 +230,7 @@ struct Arguments {
 }
 
 #[tokio::test]
-async fn what_the_refusal_says_can_be_typed() {
+async fn the_commands_in_the_refusal_work() {
     let Some((database, mut connection, error)) = a_call_cut_off(Cut::AfterQuery).await else { return };
     let help = error.report_for(lockgate::Front::CommandLine).help().join("\n");
     let typed = help.split('`').find(|words| words.starts_with("repair --finished")).unwrap().to_owned();
@@ -385,7 +385,7 @@ async fn a_history_of_an_earlier_release_is_extended() {
 }
 
 #[tokio::test]
-async fn a_history_that_takes_no_row_is_told() {
+async fn a_history_that_accepts_no_row_is_reported() {
     let Some(db) = Db::postgres() else { return };
     db.apply(migrations(&[("0001_ground.sql", GROUND)])).await;
     db.execute(
@@ -404,7 +404,7 @@ async fn a_history_that_takes_no_row_is_told() {
 /// A block that calls a procedure that commits does not show that: the server refuses it in a transaction, and it runs
 /// alone.
 #[tokio::test]
-async fn a_block_that_calls_what_commits_takes_effect_once() {
+async fn a_block_that_calls_a_committing_procedure_takes_effect_once() {
     let Some(db) = Db::postgres() else { return };
     let procedure = "CREATE PROCEDURE moves() LANGUAGE plpgsql AS $$ BEGIN UPDATE n SET n = n + 1; COMMIT; \
                      UPDATE n SET n = n + 10; END $$;";
@@ -416,7 +416,7 @@ async fn a_block_that_calls_what_commits_takes_effect_once() {
 
 /// `SET TRANSACTION` outside a transaction has no effect, and a block is recorded before it becomes read-only.
 #[tokio::test]
-async fn what_makes_a_transaction_read_only_is_not_in_the_way_of_its_record() {
+async fn a_script_that_sets_read_only_can_still_be_recorded() {
     let Some(database) = postgres::database() else { return };
     let more = "UPDATE n SET n = n + 1;";
     let script = format!(
@@ -463,7 +463,7 @@ async fn what_makes_a_transaction_read_only_is_not_in_the_way_of_its_record() {
 
 /// A session that may write is not told to connect to another server.
 #[tokio::test]
-async fn a_script_that_makes_itself_read_only_is_told() {
+async fn a_script_that_makes_itself_read_only_is_reported() {
     let Some(db) = Db::postgres() else { return };
     for script in [
         "SET TRANSACTION READ ONLY;\nCREATE TABLE b (id INTEGER);",
@@ -480,7 +480,7 @@ async fn a_script_that_makes_itself_read_only_is_told() {
 
 /// The record of a block is rolled back with it, wherever it is written.
 #[tokio::test]
-async fn a_block_that_cannot_be_recorded_leaves_nothing_behind() {
+async fn a_block_that_cannot_be_recorded_is_rolled_back() {
     let more = "UPDATE n SET n = n + 1;";
     for block in [
         format!("BEGIN;\n{more}\nCOMMIT;"),

@@ -128,7 +128,7 @@ async fn changed(url: &str, size: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn through_a_pooler_each_migration_takes_effect_once() {
+async fn each_migration_takes_effect_once_through_a_pooler() {
     for (mode, size, busy) in [("transaction", 1, 0), ("transaction", 3, 6), ("session", 12, 3)] {
         let Some(db) = Db::postgres() else { return };
         let Some(pooler) = Pooler::start(&db.url(), mode, size) else { return };
@@ -145,7 +145,7 @@ async fn through_a_pooler_each_migration_takes_effect_once() {
 /// A script outside a transaction that changes its session needs its own: through a busy pooler it is refused, and its
 /// effects match the history.
 #[tokio::test]
-async fn a_script_that_needs_its_session_is_refused_by_name_where_a_pooler_takes_it_away() {
+async fn a_script_that_needs_a_session_is_refused_behind_a_pooler() {
     let Some(db) = Db::postgres() else { return };
     db.apply(migrations(&[GROUND])).await;
     let outside = ["-- lockgate: no-transaction\nSELECT pg_backend_pid(), set_config('search_path', 'public', false);"]
@@ -213,7 +213,7 @@ async fn a_pool_in_statement_mode_is_refused_by_name() {
 /// A failure leaves its transaction open and the pooler disconnects: earlier migrations stay, the failed one leaves
 /// nothing.
 #[tokio::test]
-async fn what_fails_behind_a_pool_in_statement_mode_is_told_truly() {
+async fn failures_behind_a_pooler_in_statement_mode_are_reported_correctly() {
     let Some(db) = Db::postgres() else { return };
     let Some(pooler) = Pooler::start(&db.url(), "statement", 2) else { return };
     let once = ("0002_once.sql", "UPDATE n SET n = n + 1;");
@@ -234,7 +234,7 @@ async fn what_fails_behind_a_pool_in_statement_mode_is_told_truly() {
 
 /// No statement of a script can release the lock.
 #[tokio::test]
-async fn what_lets_go_of_all_advisory_locks_runs_once() {
+async fn a_script_that_releases_all_advisory_locks_runs_once() {
     let unlock = "PERFORM pg_advisory_unlock_all(); UPDATE n SET n = n + 1;";
     for script in [
         "SELECT pg_advisory_unlock_all();\nUPDATE n SET n = n + 1;".to_owned(),

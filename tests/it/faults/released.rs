@@ -11,7 +11,7 @@ use crate::support::set::migrations;
 
 backends! {
     a_released_migration_that_fails_names_the_data_and_how_to_amend,
-    a_database_that_applied_the_text_of_before_is_told_that_it_was_amended,
+    a_database_with_the_old_text_reports_the_amendment,
 }
 
 const A: &str = "CREATE TABLE a (email TEXT);\nINSERT INTO a VALUES ('ada@b.c'), ('ada@b.c');\n";
@@ -70,7 +70,7 @@ fn lock_of(text: &str) -> String {
     folder::freeze(&folder::load(&folder, "migrations").folder, None).render()
 }
 
-async fn a_database_that_applied_the_text_of_before_is_told_that_it_was_amended(db: Db) {
+async fn a_database_with_the_old_text_reports_the_amendment(db: Db) {
     const OTHER: &str = "CREATE INDEX a_email ON a (email);\n";
     let (released, amended) = (lock(OTHER, OTHER), lock(OTHER, AMENDED));
     let set = |b, lock| migrations(&[("0001_a.sql", A), ("0002_b.sql", b), ("migrations.lock", lock)]);

@@ -91,7 +91,7 @@ async fn a_role_that_may_only_select_reads_and_is_denied_the_rest() {
 }
 
 #[tokio::test]
-async fn a_role_that_may_not_create_the_history_table_is_told_so() {
+async fn a_role_without_create_gets_an_error_about_the_history_table() {
     let Some(database) = postgres::database() else { return };
     let mut admin = database.connect().await;
     let role = Role::new(&database, &mut admin).await;

@@ -8,13 +8,13 @@ use crate::support::database::{Db, backends};
 use crate::support::set::{migrations, with_steps};
 
 backends! {
-    a_script_that_takes_rows_out_of_the_history_is_told,
-    what_the_same_run_committed_before_is_told,
-    a_step_that_takes_rows_out_of_the_history_is_told,
-    a_script_that_takes_the_history_away_is_told,
+    a_script_that_deletes_history_rows_is_reported,
+    earlier_commits_of_the_same_run_are_reported,
+    a_step_that_deletes_history_rows_is_reported,
+    a_script_that_drops_the_history_is_reported,
     a_script_that_reads_the_history_runs,
-    a_trigger_that_changes_the_history_behind_its_row_is_told,
-    a_trigger_that_writes_elsewhere_is_none_of_our_business,
+    a_trigger_that_changes_the_history_after_its_row_is_reported,
+    a_trigger_that_writes_elsewhere_is_allowed,
 }
 
 const A: (&str, &str) = ("0001_a.sql", "CREATE TABLE a (id INTEGER);");
@@ -26,14 +26,14 @@ async fn rows(db: &Db) -> Vec<String> {
 }
 
 /// On PostgreSQL the run plans again before it fails: what it committed before that counts too.
-async fn what_the_same_run_committed_before_is_told(db: Db) {
+async fn earlier_commits_of_the_same_run_are_reported(db: Db) {
     let set = migrations(&[A, ("0002_b.sql", "DELETE FROM lockgate_history;"), ("0003_c.sql", "SELECT 1;")]);
     let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
     told(&error, ErrorKind::Failed, &[ALTERED, "applied and committed before it: 0001_a", "1 more was not tried"]);
     assert_eq!(db.history().await, ["1:applied"]);
 }
 
-async fn a_script_that_takes_rows_out_of_the_history_is_told(db: Db) {
+async fn a_script_that_deletes_history_rows_is_reported(db: Db) {
     let mut deletes = vec!["DELETE FROM lockgate_history;", "DELETE FROM LOCKGATE_HISTORY WHERE version = 1;"];
     if !db.is_sqlite() {
         deletes.push("TRUNCATE lockgate_history;");
@@ -82,7 +82,7 @@ async fn deletes(tx: &mut Transaction<'_>) -> StepResult {
 }
 static DELETES: &[RustStep] = &[RustStep { version: 3, up: |tx| Box::pin(deletes(tx)), down: None }];
 
-async fn a_step_that_takes_rows_out_of_the_history_is_told(db: Db) {
+async fn a_step_that_deletes_history_rows_is_reported(db: Db) {
     let step = "pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n";
     let set = with_steps(&[A, B, ("0003_c.rs", step)], DELETES);
     let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
@@ -90,7 +90,7 @@ async fn a_step_that_takes_rows_out_of_the_history_is_told(db: Db) {
     assert_eq!((db.history().await.len(), rows(&db).await), (2, vec!["1".to_owned()]));
 }
 
-async fn a_script_that_takes_the_history_away_is_told(db: Db) {
+async fn a_script_that_drops_the_history_is_reported(db: Db) {
     db.apply(migrations(&[A])).await;
     for sql in
         ["DROP TABLE lockgate_history;", "ALTER TABLE lockgate_history RENAME TO old;", "DROP TABLE lockgate_log;"]
@@ -111,7 +111,7 @@ async fn a_script_that_reads_the_history_runs(db: Db) {
 }
 
 /// Triggers on the history: they delete the row that was just written, move it to another set, or delete older rows.
-async fn a_trigger_that_changes_the_history_behind_its_row_is_told(db: Db) {
+async fn a_trigger_that_changes_the_history_after_its_row_is_reported(db: Db) {
     db.apply(migrations(&[A])).await;
     let does = [
         "DELETE FROM lockgate_history WHERE version = NEW.version",
@@ -157,7 +157,7 @@ async fn a_trigger_that_changes_the_history_behind_its_row_is_told(db: Db) {
     assert_eq!(db.history().await, ["1:applied"]);
 }
 
-async fn a_trigger_that_writes_elsewhere_is_none_of_our_business(db: Db) {
+async fn a_trigger_that_writes_elsewhere_is_allowed(db: Db) {
     db.apply(migrations(&[A])).await;
     db.execute(match db.is_sqlite() {
         true => {

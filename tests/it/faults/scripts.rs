@@ -7,12 +7,12 @@ use crate::support::database::{Db, backends};
 use crate::support::set::migrations;
 
 backends! {
-    what_fails_when_it_is_committed_takes_nothing_with_it,
+    a_failing_commit_does_not_undo_earlier_migrations,
     a_whole_run_that_cannot_be_committed_leaves_nothing,
     the_third_statement_fails,
-    what_cannot_be_parsed_keeps_what_came_before,
-    a_failure_is_found_behind_many_bytes,
-    a_failure_while_reverting_is_told_as_one,
+    a_parse_error_keeps_earlier_migrations,
+    a_failure_is_found_after_many_bytes,
+    a_failure_while_reverting_is_reported_as_such,
     a_large_script_is_one_migration,
     the_first_of_all_fails,
 }
@@ -60,7 +60,7 @@ async fn the_third_statement_fails(db: Db) {
     told(&error, ErrorKind::Failed, &["at statement 2 of 2", "--> migrations/0002_b.sql:3:1", says]);
 }
 
-async fn what_cannot_be_parsed_keeps_what_came_before(db: Db) {
+async fn a_parse_error_keeps_earlier_migrations(db: Db) {
     let b = ("0002_b.sql", "CREATE TABLE b (note TEXT DEFAULT 'ä🚢');");
     let c = ("0003_c.sql", "-- ö\nCREATE TABLE c (id INTEGER);\nSELECT 'ü', FROM FROM c;\n");
     let error = fails(&db, migrations(&[A, b, c, D])).await;
@@ -95,7 +95,7 @@ async fn the_first_of_all_fails(db: Db) {
     assert_eq!(db.log().await, ["1:failed", "1:failed"], "what failed is on record, also if nothing else is");
 }
 
-async fn a_failure_while_reverting_is_told_as_one(db: Db) {
+async fn a_failure_while_reverting_is_reported_as_such(db: Db) {
     let set = migrations(&[
         ("0001_a.up.sql", "CREATE TABLE a (id INTEGER);"),
         ("0001_a.down.sql", "DROP TABLE a;"),
@@ -135,7 +135,7 @@ async fn a_large_script_is_one_migration(db: Db) {
     assert_eq!(db.texts("SELECT CAST(length(note) AS TEXT) FROM b").await, [(300 * 1024).to_string()]);
 }
 
-async fn a_failure_is_found_behind_many_bytes(db: Db) {
+async fn a_failure_is_found_after_many_bytes(db: Db) {
     let mut script = "CREATE TABLE b (id INTEGER PRIMARY KEY, note TEXT);\n".to_owned();
     for n in 1..=5000 {
         script.push_str(&format!("INSERT INTO b VALUES ({n}, 'größe {n}');\n"));
@@ -147,7 +147,7 @@ async fn a_failure_is_found_behind_many_bytes(db: Db) {
     assert_eq!(db.objects().await, ["a"]);
 }
 
-async fn what_fails_when_it_is_committed_takes_nothing_with_it(db: Db) {
+async fn a_failing_commit_does_not_undo_earlier_migrations(db: Db) {
     let parent = ("0002_p.sql", "CREATE TABLE p (id INTEGER PRIMARY KEY);");
     let child = (
         "0003_c.sql",

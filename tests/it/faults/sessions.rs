@@ -60,7 +60,7 @@ async fn tables(connection: &mut PgConnection) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_a_script_sets_does_not_outlive_it() {
+async fn settings_end_with_their_script() {
     let Some(database) = postgres::database() else { return };
     let pool = pool(&database).await;
     let mut connection = pool.acquire().await.unwrap();

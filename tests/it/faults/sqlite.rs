@@ -270,7 +270,7 @@ async fn a_the_scripts_own_block_is_one_unit() {
 }
 
 #[tokio::test]
-async fn c_a_commit_that_the_splitter_does_not_see_is_told() {
+async fn a_commit_that_the_splitter_misses_is_reported() {
     let hidden = [
         "INSERT INTO a VALUES (7);\nSELECT '\\'; COMMIT; -- ';\n",
         "INSERT INTO a VALUES (7);\n/* /* */ ; COMMIT; -- */ */\n",
@@ -409,7 +409,7 @@ async fn d_another_table_of_the_historys_name_is_not_it() {
 }
 
 #[tokio::test]
-async fn e_what_a_migration_leaves_in_the_connection_reaches_nobody() {
+async fn settings_of_a_migration_do_not_stay_in_the_connection() {
     let leaves = "PRAGMA ignore_check_constraints = ON;\nPRAGMA recursive_triggers = ON;\nPRAGMA case_sensitive_like = ON;\n\
                   ATTACH ':memory:' AS other;\nCREATE TABLE other.x (id INTEGER);\nCREATE TEMP TABLE left_behind (id INTEGER);";
     let set = migrations(&[
@@ -455,7 +455,7 @@ async fn stands(connection: &mut SqliteConnection) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn e_a_run_dropped_anywhere_leaves_a_lent_connection_as_it_was() {
+async fn a_dropped_run_leaves_a_lent_connection_unchanged() {
     let leaves = "PRAGMA ignore_check_constraints = ON;\nPRAGMA recursive_triggers = ON;\nPRAGMA case_sensitive_like = ON;\n\
                   ATTACH ':memory:' AS 'other';\nCREATE TEMP TABLE left_behind (id INTEGER);\nINSERT INTO n VALUES (";
     let outside =

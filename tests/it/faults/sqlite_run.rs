@@ -56,7 +56,7 @@ async fn a_database_without_a_history_gets_hundreds_in_a_few_messages() {
 }
 
 #[tokio::test]
-async fn what_fails_on_a_database_without_a_history_is_told_as_elsewhere() {
+async fn a_failure_without_a_history_is_reported_as_usual() {
     let n = ("0001_n.sql", "CREATE TABLE n (n INTEGER);\nINSERT INTO n VALUES (0);");
     let more = ("0002_more.sql", "UPDATE n SET n = n + 1;");
     for bad in [
@@ -91,7 +91,7 @@ async fn what_fails_on_a_database_without_a_history_is_told_as_elsewhere() {
 
 /// A script that reads the history finds the migrations before it.
 #[tokio::test]
-async fn what_came_before_is_recorded_when_a_script_asks() {
+async fn earlier_migrations_are_recorded_while_a_script_runs() {
     let looks = "CREATE TABLE seen AS SELECT count(*) AS n FROM LockGate_History;\nINSERT INTO seen SELECT count(*) FROM lockgate_log;";
     let db = Db::sqlite().unwrap();
     db.apply(migrations(&[A, B, ("0003_looks.sql", looks), ("0004_d.sql", "CREATE TABLE d (id INTEGER);")])).await;
@@ -101,7 +101,7 @@ async fn what_came_before_is_recorded_when_a_script_asks() {
 
 /// Only columns and keys identify a history, and only codes identify an error.
 #[tokio::test]
-async fn d_what_is_called_like_the_history_and_is_none_is_refused() {
+async fn another_object_named_like_the_history_is_refused() {
     let columns = "set_name, version, name, checksum, state, statements_done, finished_checksum, applied_at, elapsed_ms, \
                    applied_by, application, lockgate, owner, under_way";
     let ours = format!("SELECT 'default' AS {}", columns.replace(", ", ", '1' AS "));
@@ -246,7 +246,7 @@ async fn h_twenty_thousand_old_violations_are_counted_by_the_database() {
 
 /// If the caller's connection cannot be restored, everything is committed and the caller is told.
 #[tokio::test]
-async fn e_a_lent_connection_that_cannot_be_put_back_is_told() {
+async fn a_lent_connection_that_cannot_be_restored_is_reported() {
     for drops in [
         "DROP TABLE temp.theirs;",
         "-- lockgate: no-transaction\nDROP TABLE temp.theirs;\nPRAGMA recursive_triggers = OFF;",
@@ -303,7 +303,7 @@ async fn e_a_whole_run_on_a_connection_that_cannot_be_put_back_leaves_nothing() 
 
 /// Settings from before a script stopped are set again before it resumes.
 #[tokio::test]
-async fn a_script_that_is_gone_on_with_has_its_pragmas_and_its_attached_databases() {
+async fn a_resumed_script_has_its_pragmas_and_attached_databases() {
     let db = Db::sqlite().unwrap();
     let ground = ("0001_a.sql", "CREATE TABLE a (id INTEGER CHECK (id > 0));");
     let other = Db::sqlite().unwrap();
@@ -430,7 +430,7 @@ async fn a_script_may_change_the_journal_of_the_file() {
 
 /// The same number of broken keys in another column counts as new, and so does a key that cannot be checked.
 #[tokio::test]
-async fn h_broken_keys_of_another_column_and_keys_to_nothing_are_told() {
+async fn broken_keys_of_another_column_and_keys_to_nothing_are_reported() {
     let ground = (
         "0001_g.sql",
         "CREATE TABLE p (id INTEGER PRIMARY KEY, name TEXT);\nINSERT INTO p VALUES (1, 'a');\n\
@@ -456,7 +456,7 @@ async fn h_broken_keys_of_another_column_and_keys_to_nothing_are_told() {
 
 /// A trigger that drops later records but not the first row.
 #[tokio::test]
-async fn c_a_trigger_that_drops_progress_is_told() {
+async fn a_trigger_that_drops_progress_is_reported() {
     for drops in ["NEW.statements_done > 0 AND NEW.state = 'partial'", "NEW.state = 'applied'"] {
         let db = Db::sqlite().unwrap();
         db.apply(migrations(&[A])).await;
@@ -496,7 +496,7 @@ async fn a_connection_without_a_journal_is_refused_and_the_way_out_works() {
 }
 
 #[tokio::test]
-async fn who_refuses_to_write_is_told() {
+async fn the_cause_of_a_refused_write_is_reported() {
     for head in ["", "-- lockgate: no-transaction\n"] {
         let db = Db::sqlite().unwrap();
         let script = format!("{head}CREATE TABLE b (id INTEGER);\nPRAGMA query_only = ON;\nSELECT 1;");

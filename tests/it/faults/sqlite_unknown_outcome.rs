@@ -33,7 +33,7 @@ fn counts() -> &'static Migrations {
 
 /// At whatever moment the run is killed, no statement takes effect twice, up and down.
 #[tokio::test]
-async fn a_a_script_whose_runner_goes_away_anywhere_takes_effect_once() {
+async fn a_script_takes_effect_once_if_its_runner_dies_anywhere() {
     let (set, one) = (counts(), DownTo::Version(Version::new(1).unwrap()));
     let mut polls = 1;
     loop {

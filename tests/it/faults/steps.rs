@@ -16,9 +16,9 @@ backends! {
     a_step_that_commits_by_itself_is_caught,
     a_step_that_leaves_a_transaction_open_is_caught,
     a_step_that_panics_leaves_no_lock_and_no_record,
-    a_step_that_fails_in_the_database_says_how,
+    a_step_that_fails_in_the_database_reports_the_error,
     a_step_that_loses_another_connection_has_not_lost_ours,
-    a_step_that_changes_the_session_changes_nothing_behind_it,
+    a_step_that_changes_the_session_does_not_affect_later_ones,
 }
 
 const RUST: (&str, &str) =
@@ -153,7 +153,7 @@ async fn a_step_that_panics_leaves_no_lock_and_no_record(db: Db) {
     assert_eq!(db.objects().await.iter().filter(|name| *name == "made").count(), 0);
 }
 
-async fn a_step_that_fails_in_the_database_says_how(db: Db) {
+async fn a_step_that_fails_in_the_database_reports_the_error(db: Db) {
     let mut database = db.open().await;
     let error = Migrator::new(with_steps(&[A, RUST, C], FAILS)).apply(&mut database).await.unwrap_err();
     told_step(&error, if db.is_sqlite() { "UNIQUE constraint failed: a.id" } else { "duplicate key value" });
@@ -195,7 +195,7 @@ static ONLY_READS: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(only
 
 /// A session that may write is not told to connect to another server.
 #[tokio::test]
-async fn a_step_that_makes_its_transaction_read_only_is_told() {
+async fn a_step_that_makes_its_transaction_read_only_is_reported() {
     let Some(db) = Db::postgres() else { return };
     let migrator = Migrator::new(with_steps(&[A, RUST, C], ONLY_READS));
     let error = migrator.apply(&mut db.open().await).await.unwrap_err();
@@ -221,7 +221,7 @@ fn told_step(error: &lockgate::Error, cause: &str) {
     );
 }
 
-async fn a_step_that_changes_the_session_changes_nothing_behind_it(db: Db) {
+async fn a_step_that_changes_the_session_does_not_affect_later_ones(db: Db) {
     let mut database = db.open().await;
     Migrator::new(with_steps(&[A, RUST, C], WANDERS)).apply(&mut database).await.unwrap();
     assert_eq!(db.objects().await, ["a", "c"], "in the schema where the session looks");

@@ -321,26 +321,26 @@ fn pg_dump(release: u32) -> Option<PathBuf> {
 }
 
 #[tokio::test]
-async fn what_pg_dump_sees_of_tables_is_seen_and_nothing_else() {
+async fn tables_differ_exactly_as_in_pg_dump() {
     agree(TABLES).await;
 }
 
 #[tokio::test]
-async fn what_pg_dump_sees_of_constraints_and_indexes_is_seen_and_nothing_else() {
+async fn constraints_and_indexes_differ_exactly_as_in_pg_dump() {
     agree(CONSTRAINTS).await;
 }
 
 #[tokio::test]
-async fn what_pg_dump_sees_of_types_and_what_is_rare_is_seen_and_nothing_else() {
+async fn types_and_rare_objects_differ_exactly_as_in_pg_dump() {
     agree(TYPES).await;
 }
 
 #[tokio::test]
-async fn what_pg_dump_sees_of_code_is_seen_and_nothing_else() {
+async fn code_differs_exactly_as_in_pg_dump() {
     agree(CODE).await;
 }
 
 #[tokio::test]
-async fn what_pg_dump_sees_of_owners_privileges_and_comments_is_seen_and_nothing_else() {
+async fn owners_privileges_and_comments_differ_exactly_as_in_pg_dump() {
     agree(META).await;
 }

@@ -13,7 +13,7 @@ async fn text(connection: &mut sqlx::PgConnection, sql: &'static str) -> String 
 }
 
 #[tokio::test]
-async fn a_lent_connection_is_given_back_as_it_was() {
+async fn a_lent_connection_is_returned_unchanged() {
     let Some(database) = postgres::database() else { return };
     let mut connection = database.connect().await;
     run(&mut connection, "SET search_path = public, pg_catalog; SET TimeZone = 'Asia/Tokyo'; CREATE TABLE t (a int)")
@@ -63,7 +63,7 @@ async fn a_session_that_may_not_write_may_read() {
 }
 
 #[tokio::test]
-async fn what_a_session_left_temporary_is_seen_by_itself_alone() {
+async fn only_the_own_session_sees_its_temporary_objects() {
     let Some(database) = postgres::database() else { return };
     let mut connection = database.connect().await;
     let before = read_schema(&mut connection).await.unwrap();
@@ -90,7 +90,7 @@ async fn what_a_session_left_temporary_is_seen_by_itself_alone() {
 }
 
 #[tokio::test]
-async fn the_history_is_no_part_of_the_schema() {
+async fn the_history_is_not_part_of_the_schema() {
     let files = [("0001_a.up.sql", "CREATE TABLE a (id int);"), ("0001_a.down.sql", "DROP TABLE a;")];
     let migrations = migrations(&files);
     let Some(database) = postgres::database() else { return };
@@ -112,7 +112,7 @@ async fn the_history_is_no_part_of_the_schema() {
 }
 
 #[tokio::test]
-async fn what_no_query_knows_is_named() {
+async fn an_unknown_kind_of_object_is_named() {
     let Some(database) = postgres::database() else { return };
     let mut connection = database.connect().await;
     run(&mut connection, "CREATE SCHEMA app; CREATE TABLE app.t (a int PRIMARY KEY); CREATE VIEW app.v AS SELECT 1")
@@ -155,7 +155,7 @@ async fn what_no_query_knows_is_named() {
 }
 
 #[tokio::test]
-async fn what_an_extension_owns_is_the_extensions() {
+async fn objects_of_an_extension_are_left_out() {
     let Some(database) = postgres::database() else { return };
     let mut connection = database.connect().await;
     let available = "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'hstore')::text";

@@ -14,15 +14,15 @@ use super::{EMAIL, FILL, NO_USERS, Sql, USERS, caught, on_each, passes, tests};
 on_each! {
     without_a_way_back_only_the_way_up_is_walked,
     a_migration_without_a_test_is_walked_all_the_same,
-    rows_may_go_where_the_test_says_so,
-    a_table_that_is_dropped_on_purpose_is_no_loss,
-    what_depends_on_chance_is_not_told_of,
+    rows_may_be_lost_if_the_test_declares_it,
+    a_table_dropped_on_purpose_is_allowed,
+    random_values_are_allowed,
     a_column_that_is_called_otherwise,
     a_table_that_is_called_otherwise,
     a_temporary_table_that_is_dropped_again,
     views_on_views,
     rows_that_come_and_go,
-    what_is_made_if_it_is_not_there,
+    an_object_created_if_missing,
     values_that_change_and_come_back,
     a_key_that_is_called_otherwise,
     a_table_that_gets_a_key,
@@ -68,14 +68,14 @@ async fn a_migration_without_a_test_is_walked_all_the_same(dialect: Dialect) {
     passes(tests(EMAIL, vec![migration_test.of(2)]), dialect, 1).await;
 }
 
-async fn rows_may_go_where_the_test_says_so(dialect: Dialect) {
+async fn rows_may_be_lost_if_the_test_declares_it(dialect: Dialect) {
     let files =
         [USERS, NO_USERS, ("0002_x.up.sql", "DELETE FROM users WHERE id = 2;"), ("0002_x.down.sql", "SELECT 1;")];
     let fill = Sql { fill: FILL, loses_rows: &["users"], ..Sql::default() };
     passes(tests(&files, vec![fill.of(2)]), dialect, 2).await;
 }
 
-async fn a_table_that_is_dropped_on_purpose_is_no_loss(dialect: Dialect) {
+async fn a_table_dropped_on_purpose_is_allowed(dialect: Dialect) {
     let files = [USERS, NO_USERS, ("0002_x.up.sql", "DROP TABLE users;"), ("0002_x.down.sql", USERS.1)];
     let fill = Sql { fill: FILL, loses_rows: &["users"], ..Sql::default() };
     passes(tests(&files, vec![fill.of(2)]), dialect, 2).await;
@@ -92,7 +92,7 @@ async fn a_table_that_is_dropped_on_purpose_is_no_loss(dialect: Dialect) {
 }
 
 /// No false alarm: what is another value with every run is nobody's fault.
-async fn what_depends_on_chance_is_not_told_of(dialect: Dialect) {
+async fn random_values_are_allowed(dialect: Dialect) {
     let files = [
         USERS,
         NO_USERS,
@@ -104,7 +104,7 @@ async fn what_depends_on_chance_is_not_told_of(dialect: Dialect) {
 }
 
 #[tokio::test]
-async fn the_current_date_is_no_dependence() {
+async fn the_current_date_is_allowed() {
     let up = "ALTER TABLE users ADD COLUMN joined DATE NOT NULL DEFAULT CURRENT_DATE;\n\
               ALTER TABLE users ADD COLUMN at TIMESTAMPTZ NOT NULL DEFAULT now();";
     let down = "ALTER TABLE users DROP COLUMN joined;\nALTER TABLE users DROP COLUMN at;";
@@ -150,7 +150,7 @@ async fn rows_that_come_and_go(dialect: Dialect) {
     goes_well(dialect, up, "DELETE FROM users WHERE id = 7;").await;
 }
 
-async fn what_is_made_if_it_is_not_there(dialect: Dialect) {
+async fn an_object_created_if_missing(dialect: Dialect) {
     let up = "CREATE TABLE IF NOT EXISTS notes (id INTEGER);\nCREATE INDEX IF NOT EXISTS notes_id ON notes (id);";
     goes_well(dialect, up, "DROP TABLE IF EXISTS notes;").await;
 }
@@ -308,7 +308,7 @@ async fn data_in_the_script() {
 
 /// The twelve steps of SQLite's manual: the children keep their rows, as no key is enforced meanwhile.
 #[tokio::test]
-async fn a_table_that_is_built_anew() {
+async fn a_rebuilt_table() {
     let before = "CREATE TABLE t (a INTEGER PRIMARY KEY AUTOINCREMENT, b TEXT);\nCREATE INDEX t_b ON t (b);\n\
          CREATE TABLE child (t INTEGER REFERENCES t (a) ON DELETE CASCADE);\nCREATE VIEW v AS SELECT b FROM t;\n\
          CREATE TRIGGER t_gone AFTER DELETE ON t BEGIN DELETE FROM child WHERE t = OLD.a; END;";

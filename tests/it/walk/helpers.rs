@@ -20,9 +20,9 @@ const FILES: &[(&str, &str)] = &[
 ];
 
 on_each! {
-    what_is_there_is_found_and_what_is_not_is_not,
+    existing_objects_are_found_and_others_are_not,
     a_statement_fails_for_the_reason_that_was_meant,
-    a_failure_says_what_was_expected_and_found,
+    a_failure_shows_expected_and_actual_values,
 }
 
 /// This is the after-test, and the walk goes all the way.
@@ -44,7 +44,7 @@ fn migration_test(after: TestPart) -> MigrationTest {
     }
 }
 
-async fn what_is_there_is_found_and_what_is_not_is_not(dialect: Dialect) {
+async fn existing_objects_are_found_and_others_are_not(dialect: Dialect) {
     async fn after(db: &mut Db) -> TestResult {
         db.expect_table("books").await?;
         db.expect_no_table("titles").await?;
@@ -97,7 +97,7 @@ async fn a_statement_fails_for_the_reason_that_was_meant(dialect: Dialect) {
     holds(dialect, TestPart::Rust(|db| Box::pin(after(db)))).await;
 }
 
-async fn a_failure_says_what_was_expected_and_found(dialect: Dialect) {
+async fn a_failure_shows_expected_and_actual_values(dialect: Dialect) {
     let cases: [(TestPart, &[&str]); 9] = [
         (
             TestPart::Rust(|db| Box::pin(async { db.expect_table("book").await })),

@@ -25,7 +25,7 @@ const FILL: Sql = Sql {
 on_each! {
     a_good_set_passes_all_of_them,
     every_table_needs_a_row,
-    a_table_that_is_said_to_be_empty_is,
+    a_table_declared_empty_is_empty,
     the_way_back_from_a_filled_head,
     only_the_tables_of_tested_migrations_need_a_row,
 }
@@ -77,7 +77,7 @@ async fn every_table_needs_a_row(dialect: Dialect) {
     refused(harness::every_table_has_a_row, with(&more), dialect, &words).await;
 }
 
-async fn a_table_that_is_said_to_be_empty_is(dialect: Dialect) {
+async fn a_table_declared_empty_is_empty(dialect: Dialect) {
     let with = |empty_tables| {
         let Tests { migrations, migration_tests, .. } = tests(GOOD, vec![FILL.of(2)]);
         let (folder, directory) = ("migrations", "tests/migrations");
@@ -169,7 +169,7 @@ async fn the_way_back_from_a_filled_head(dialect: Dialect) {
 }
 
 #[test]
-fn what_is_on_disk_and_not_embedded_is_named() {
+fn files_that_are_not_embedded_are_named() {
     let place = tempfile::tempdir().expect("a folder");
     // Another checkout may have another byte order mark and other line ends.
     let same = format!("\u{feff}{}", GOOD[0].1.replace('\n', "\r\n"));

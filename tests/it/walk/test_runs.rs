@@ -12,7 +12,7 @@ const FILES: &[(&str, &str)] = &[
 ];
 
 on_each! {
-    what_a_suite_does_is_rolled_back,
+    changes_of_a_suite_are_rolled_back,
     a_panic_is_a_failure_at_its_line,
     a_suite_that_ends_its_transaction_proves_nothing,
     a_suite_that_begins_another_transaction_proves_nothing,
@@ -40,7 +40,7 @@ const NO_TABLE: TestPart = TestPart::Rust(|db| Box::pin(async { db.expect_no_tab
 const TABLE: TestPart = TestPart::Rust(|db| Box::pin(async { db.expect_table("users").await }));
 
 /// `after` inserts a row and runs twice: the second run must not find the row of the first.
-async fn what_a_suite_does_is_rolled_back(dialect: Dialect) {
+async fn changes_of_a_suite_are_rolled_back(dialect: Dialect) {
     let after = TestPart::Rust(|db| {
         Box::pin(async {
             db.expect_value(0, "SELECT count(*) FROM users").await?;
@@ -128,7 +128,7 @@ async fn a_server_that_ends_the_session_proves_nothing() {
 
 /// The test ignores the lost connection. The message must not say that it ended its transaction.
 #[tokio::test]
-async fn a_session_that_is_gone_at_the_end_is_told_as_it_is() {
+async fn a_session_lost_at_the_end_is_reported() {
     let before = TestPart::Rust(|db| {
         Box::pin(async {
             let _ = db.execute("SELECT pg_terminate_backend(pg_backend_pid())").await;

@@ -398,7 +398,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_are_short_where_migrations_are_slow() {
+    fn slow_migrations_are_sent_in_short_messages() {
         assert_eq!(next_batch(128, Duration::ZERO), 256);
         assert_eq!(next_batch(1024, Duration::ZERO), 1024, "bounded");
         assert_eq!(next_batch(128, QUICK), 128);

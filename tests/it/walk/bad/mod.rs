@@ -43,8 +43,8 @@ on_each! {
     a_way_back_that_fails,
     a_before_that_the_way_back_does_not_bring_back,
     an_after_that_holds_only_once,
-    a_test_that_stands_on_the_rows_of_another,
-    what_only_a_filled_table_shows_below_another_migration,
+    a_test_that_depends_on_the_rows_of_another,
+    a_failure_that_needs_rows_of_an_earlier_migration,
 }
 
 /// A before that sees the column and one that does not, so that both sides say something.
@@ -259,7 +259,7 @@ async fn an_after_that_holds_only_once(dialect: Dialect) {
 }
 
 /// What `before` puts in is rolled back: `after` cannot stand on it.
-async fn a_test_that_stands_on_the_rows_of_another(dialect: Dialect) {
+async fn a_test_that_depends_on_the_rows_of_another(dialect: Dialect) {
     let before = TestPart::Rust(|db| {
         Box::pin(async {
             db.expect_no_column("users", "email").await?;
@@ -279,7 +279,7 @@ async fn a_test_that_stands_on_the_rows_of_another(dialect: Dialect) {
 }
 
 /// The third migration is walked on a database that the second one could not be applied to.
-async fn what_only_a_filled_table_shows_below_another_migration(dialect: Dialect) {
+async fn a_failure_that_needs_rows_of_an_earlier_migration(dialect: Dialect) {
     let files = [
         USERS,
         NO_USERS,

@@ -265,7 +265,7 @@ async fn a_rule() {
 }
 
 #[tokio::test]
-async fn what_is_said_about_a_column() {
+async fn a_comment_on_a_column() {
     let before = "CREATE TABLE notes (id INT, body TEXT);\nCOMMENT ON COLUMN notes.body IS 'in Markdown';";
     let (up, down) = ("ALTER TABLE notes DROP COLUMN body;", "ALTER TABLE notes ADD COLUMN body TEXT;");
     lost(before, up, down, &["column body: comment in Markdown is lost (comment)"]).await;

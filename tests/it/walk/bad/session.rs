@@ -6,7 +6,7 @@ use lockgate_harness::Phase;
 use super::super::{FILL, NO_USERS, Sql, USERS, caught, tests};
 
 #[tokio::test]
-async fn what_depends_on_the_order_of_rows() {
+async fn a_dependence_on_the_order_of_rows() {
     let up = "ALTER TABLE users ADD COLUMN first INTEGER;\n\
               UPDATE users SET first = (SELECT u.id FROM users u LIMIT 1);";
     let files = [USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", "ALTER TABLE users DROP COLUMN first;")];
@@ -23,19 +23,19 @@ async fn other_rows(up: &str, down: &str, words: &[&str]) {
 }
 
 #[tokio::test]
-async fn what_depends_on_the_time_zone() {
+async fn a_dependence_on_the_time_zone() {
     let up = "ALTER TABLE users ADD COLUMN since TIMESTAMPTZ;\nUPDATE users SET since = '2020-01-01 00:00';";
     other_rows(up, "ALTER TABLE users DROP COLUMN since;", &["`users.since`", "TimeZone"]).await;
 }
 
 #[tokio::test]
-async fn what_depends_on_the_date_style() {
+async fn a_dependence_on_the_date_style() {
     let up = "ALTER TABLE users ADD COLUMN born DATE;\nUPDATE users SET born = '02/03/1990';";
     other_rows(up, "ALTER TABLE users DROP COLUMN born;", &["`users.born`", "DateStyle"]).await;
 }
 
 #[tokio::test]
-async fn what_writes_the_search_path_down() {
+async fn a_stored_search_path() {
     let up = "ALTER TABLE users ADD COLUMN path TEXT;\nUPDATE users SET path = current_setting('search_path');";
     other_rows(up, "ALTER TABLE users DROP COLUMN path;", &["`users.path`", "search_path"]).await;
 }
@@ -75,7 +75,7 @@ async fn a_function_that_keeps_the_search_path() {
 
 /// It makes its table where the first word of the path says, which may be a schema that is not there.
 #[tokio::test]
-async fn a_table_where_the_search_path_begins() {
+async fn a_table_in_the_first_schema_of_the_search_path() {
     let up = "DO $$ BEGIN EXECUTE format('CREATE TABLE %s.found (id INT)', \n\
          replace(split_part(current_setting('search_path'), ',', 1), '\"$user\"', 'public')); END $$;";
     let files = [USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", "DROP TABLE found;")];
@@ -112,7 +112,7 @@ async fn one_that_relies_on_the_search_path_of_the_one_before() {
 }
 
 #[tokio::test]
-async fn what_depends_on_the_interval_style() {
+async fn a_dependence_on_the_interval_style() {
     let up = "ALTER TABLE users ADD COLUMN away TEXT;\nUPDATE users SET away = ('1 day 2 hours'::interval)::text;";
     other_rows(up, "ALTER TABLE users DROP COLUMN away;", &["`users.away`", "IntervalStyle"]).await;
 }

@@ -12,20 +12,20 @@ use super::super::{on_each, set_tests, tests};
 use crate::support::set;
 
 on_each! {
-    what_works_all_at_once_and_not_step_by_step,
-    what_fails_from_nothing,
-    what_takes_another_out_of_the_history,
-    what_a_second_run_has_something_to_say_of,
-    what_several_runners_trip_over,
-    what_is_logged_twice,
-    what_fails_in_one_transaction_for_all,
+    a_set_that_works_only_in_one_run,
+    a_set_that_fails_on_an_empty_database,
+    a_migration_that_deletes_a_history_row,
+    a_set_with_work_for_a_second_run,
+    a_set_that_fails_with_concurrent_runners,
+    a_set_that_logs_twice,
+    a_set_that_fails_in_a_single_transaction,
 }
 
 async fn refused(files: &[(&str, &str)], dialect: Dialect, words: &[&str]) {
     set_tests::refused(harness::step_by_step_equals_all_at_once, tests(files, vec![]), dialect, words).await;
 }
 
-async fn what_works_all_at_once_and_not_step_by_step(dialect: Dialect) {
+async fn a_set_that_works_only_in_one_run(dialect: Dialect) {
     let files = [
         ("0001_a.up.sql", "CREATE TEMPORARY TABLE scratch (id INTEGER);"),
         ("0001_a.down.sql", "DROP TABLE IF EXISTS scratch;"),
@@ -86,7 +86,7 @@ const LATER: &str = "INSERT INTO lockgate_history (set_name, version, name, chec
      elapsed_ms, applied_by, application, lockgate) SELECT set_name, 99, 'later', checksum, state, statements_done, \
      applied_at, elapsed_ms, applied_by, application, lockgate FROM lockgate_history WHERE version = 1;";
 
-async fn what_fails_from_nothing(dialect: Dialect) {
+async fn a_set_that_fails_on_an_empty_database(dialect: Dialect) {
     let set = second("INSERT INTO nowhere VALUES (1);");
     set_tests::refused(
         harness::fresh_install,
@@ -97,7 +97,7 @@ async fn what_fails_from_nothing(dialect: Dialect) {
     .await;
 }
 
-async fn what_takes_another_out_of_the_history(dialect: Dialect) {
+async fn a_migration_that_deletes_a_history_row(dialect: Dialect) {
     let set = second("DELETE FROM lockgate_history WHERE version = 1;");
     let words = ["it fails on an empty database", "`0002_b` could not be recorded"];
     set_tests::refused(harness::fresh_install, set, dialect, &words).await;
@@ -105,7 +105,7 @@ async fn what_takes_another_out_of_the_history(dialect: Dialect) {
     set_tests::refused(harness::second_run_does_nothing, set, dialect, &words).await;
 }
 
-async fn what_a_second_run_has_something_to_say_of(dialect: Dialect) {
+async fn a_set_with_work_for_a_second_run(dialect: Dialect) {
     // On PostgreSQL a row of a later version is only more history; on SQLite each row is counted.
     let words = match dialect {
         Dialect::Sqlite => ["the test database cannot be made", "`0002_b` could not be recorded"],
@@ -114,7 +114,7 @@ async fn what_a_second_run_has_something_to_say_of(dialect: Dialect) {
     set_tests::refused(harness::second_run_does_nothing, second(LATER), dialect, &words).await;
 }
 
-async fn what_several_runners_trip_over(dialect: Dialect) {
+async fn a_set_that_fails_with_concurrent_runners(dialect: Dialect) {
     let fails = second("INSERT INTO nowhere VALUES (1);");
     // A migration that would leave a history in which the others miss one.
     let loses = second("DELETE FROM lockgate_history WHERE version = 1;");
@@ -130,7 +130,7 @@ async fn what_several_runners_trip_over(dialect: Dialect) {
     }
 }
 
-async fn what_is_logged_twice(dialect: Dialect) {
+async fn a_set_that_logs_twice(dialect: Dialect) {
     let again = match dialect {
         Dialect::Sqlite => "logged_at, logged_by, ",
         Dialect::Postgres | Dialect::Mysql => "",
@@ -142,7 +142,7 @@ async fn what_is_logged_twice(dialect: Dialect) {
     }
 }
 
-async fn what_fails_in_one_transaction_for_all(dialect: Dialect) {
+async fn a_set_that_fails_in_a_single_transaction(dialect: Dialect) {
     let set = match dialect {
         Dialect::Sqlite => second("INSERT INTO nowhere VALUES (1);"),
         // A value of an enum that is used in the transaction that adds it.
@@ -165,7 +165,7 @@ async fn what_fails_in_one_transaction_for_all(dialect: Dialect) {
 
 /// What a migration does by another connection, no transaction of ours takes back.
 #[tokio::test]
-async fn what_outlives_a_run_that_is_undone() {
+async fn a_change_that_outlives_a_rollback() {
     static STEPS: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(elsewhere(tx)), down: None }];
     async fn elsewhere(tx: &mut Transaction<'_>) -> StepResult {
         let connection = tx.postgres().expect("it is for PostgreSQL");

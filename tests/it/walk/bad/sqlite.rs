@@ -68,7 +68,7 @@ async fn on_delete_cascade() {
 }
 
 #[tokio::test]
-async fn what_a_conflict_does() {
+async fn an_on_conflict_clause() {
     let (made, anew) = ("t (a INTEGER UNIQUE ON CONFLICT REPLACE, b TEXT)", "t (a INTEGER UNIQUE, b TEXT)");
     rebuilt(made, anew, &["ON CONFLICT REPLACE", "(real)"]).await;
 }
@@ -86,13 +86,13 @@ const ANEW: &str = "CREATE TABLE new (a INTEGER, b TEXT);\nINSERT INTO new SELEC
      ALTER TABLE new RENAME TO t;";
 
 #[tokio::test]
-async fn an_index_of_a_table_built_anew() {
+async fn an_index_of_a_rebuilt_table() {
     let before = "CREATE TABLE t (a INTEGER, b TEXT);\nCREATE INDEX t_a ON t (a) WHERE a > 0;";
     lost(before, "ALTER TABLE t ADD COLUMN c;", ANEW, &["table t: index t_a is gone (real)"]).await;
 }
 
 #[tokio::test]
-async fn a_trigger_of_a_table_built_anew() {
+async fn a_trigger_of_a_rebuilt_table() {
     let before = "CREATE TABLE t (a INTEGER, b TEXT);\n\
          CREATE TRIGGER t_b AFTER INSERT ON t BEGIN UPDATE t SET b = 'x' WHERE a = NEW.a; END;";
     lost(before, "ALTER TABLE t ADD COLUMN c;", ANEW, &["trigger t_b on t: is gone (real)"]).await;
@@ -108,7 +108,7 @@ async fn a_view() {
 /// `DROP TABLE` deletes the rows first, and each takes its children along: the rows of the table itself
 /// were copied, the others are gone.
 #[tokio::test]
-async fn rows_of_a_child_of_a_table_built_anew() {
+async fn rows_that_refer_to_a_rebuilt_table() {
     let before = "-- lockgate: irreversible \"the ground\"\nCREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT);\n\
          CREATE TABLE child (t INTEGER REFERENCES t (a) ON DELETE CASCADE);";
     let up = "-- lockgate: irreversible \"x\"\nCREATE TABLE new (a INTEGER PRIMARY KEY, b TEXT NOT NULL);\n\

@@ -16,7 +16,7 @@ on_each! {
     a_change_that_does_not_come_back,
     an_empty_text_for_no_value,
     a_key_that_is_another,
-    a_row_that_takes_the_place_of_another,
+    a_row_that_replaces_another,
 }
 
 /// A migration and its down script, on the rows of the fill.
@@ -128,7 +128,7 @@ async fn a_key_that_is_another(dialect: Dialect) {
     second(TWO, dialect, up, down, Phase::ValuesAfterApply, &words).await;
 }
 
-async fn a_row_that_takes_the_place_of_another(dialect: Dialect) {
+async fn a_row_that_replaces_another(dialect: Dialect) {
     let up = "DELETE FROM users WHERE id = 2;\nINSERT INTO users (id, name) VALUES (3, 'Edsger');";
     let words = ["`users` no longer has a row where id = ", "2", "`-- lockgate: loses-rows users`"];
     second(TWO, dialect, up, "SELECT 1;", Phase::ValuesAfterApply, &words).await;

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_differs_from_the_default_is_told() {
+    fn only_differences_from_the_default_are_listed() {
         assert!(said(&["=X/ada", "ada=X/ada"], &["=X/ada", "ada=X/ada"]).is_empty());
         assert_eq!(said(&["ada=X/ada", "bob=X*/ada"], &["=X/ada", "ada=X/ada"]), ["PUBLIC no EXECUTE", "bob EXECUTE*"]);
         assert_eq!(said(&["ada=r/ada"], &["ada=rw/ada"]), ["ada no UPDATE"]);

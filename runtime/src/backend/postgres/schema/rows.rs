@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_is_read_as_it_was_written() {
+    fn records_round_trip() {
         let text =
             "(1,\"a \"\"b\"\" \\\\ (c),\",,t,\"\")(2,x,\"{a,\"\"b \\\\\"\"c\\\\\\\\\"\",NULL}\",f,\"two\nlines\")";
         let mut rows = rows(text);
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_record_is_an_error_and_no_panic() {
+    fn an_invalid_record_is_an_error_and_not_a_panic() {
         for text in ["(", "x", "(a", "(\"a", "(\"a\"", "(\"a\\", "(a,b)c"] {
             assert!(rows(text).any(|row| row.is_err()), "{text}");
         }
