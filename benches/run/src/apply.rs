@@ -14,10 +14,10 @@ use crate::server::{Server, psql, shell_is_missing};
 use crate::table::{Table, median};
 use crate::wire::Wire;
 
-/// How often an up-to-date start is repeated in each run: it is short.
+/// The number of up-to-date starts in each run. They are short.
 const STARTS: usize = 5;
 
-/// Seconds, of the runs of one contender on one backend with one number of migrations.
+/// The times in seconds of one contender on one backend with one number of migrations.
 #[derive(Default)]
 struct Times {
     fresh: Vec<f64>,
@@ -61,17 +61,17 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<Table> {
     Ok(table(arguments, &server, &times, &skipped))
 }
 
-/// One built program, with its number of migrations.
+/// A built program, with its number of migrations.
 struct Program {
     contender: Contender,
     count: usize,
-    /// The binary; for the shells, the script.
+    /// The binary, or the script for a shell.
     path: std::path::PathBuf,
 }
 
 type Skipped = BTreeMap<(&'static str, Option<&'static str>), String>;
 
-/// Builds everybody. Who cannot be built is named in the table, with the reason.
+/// Builds all programs. The table names each program that cannot be built, with the reason.
 fn build(arguments: &Arguments) -> (Vec<Program>, Skipped) {
     let mut programs = Vec::new();
     let mut skipped = Skipped::new();
@@ -115,7 +115,7 @@ fn script(count: usize) -> Outcome<std::path::PathBuf> {
     Ok(path)
 }
 
-/// The seconds of one fresh apply, and of the starts after it.
+/// Returns the time of one fresh apply, and the times of the starts after it, in seconds.
 fn measure(
     program: &Program,
     server: &Server,
@@ -133,7 +133,7 @@ fn measure(
     let fresh = time(program, backend, &url)?;
     let tables = database.tables()?;
     if tables != program.count {
-        return Err(format!("{tables} of {} tables are there afterwards", program.count).into());
+        return Err(format!("{tables} of {} tables exist afterwards", program.count).into());
     }
     let starts = if program.contender == Contender::Shell { 0 } else { STARTS };
     let current = (0..starts).map(|_| time(program, backend, &url)).collect::<Outcome<_>>()?;
@@ -172,7 +172,7 @@ fn table(
 ) -> Table {
     let latency = arguments.latency.map(|latency| format!(", {} ms of latency", latency.as_millis()));
     let title = format!(
-        "Seconds (and times lockgate's), median of {}, whole processes, {} bytes a migration; {}{}",
+        "Seconds (and the ratio to lockgate), median of {} runs, whole processes, {} bytes per migration; {}{}",
         arguments.runs,
         migrations::BYTES,
         server.describe(),
@@ -213,7 +213,7 @@ fn table(
     }
     if arguments.sizes.iter().any(|&count| count > 1000) && arguments.only.contains(&Contender::Refinery) {
         table.note(
-            "refinery's program is built without optimisation above N = 1000, where rustc takes the cube of N."
+            "Above N = 1000, refinery's program is built without optimization, because rustc's time grows with the cube of N."
                 .to_owned(),
         );
     }

@@ -1,4 +1,4 @@
-//! What is to be measured: the few words of the command line.
+//! Parses the command line.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ usage: cargo run --release --manifest-path benches/Cargo.toml -- [WHAT] [OPTION]
 
 what (default: a fresh apply and an up-to-date start, as seconds and as ratios to lockgate)
   --startup            round trips, messages and commits of both, counted by a proxy
-  --tests              what a migrated database of its own costs each test
+  --tests              the cost of a migrated database for each test
   --compile            `cargo check` over an empty folder, after an edit, and the size of the binary
 
 options
-  --latency 20ms       PostgreSQL alone, through a proxy: a round trip takes that much longer
-  -n 100,1000          how many migrations (default 100,1000,5000; with --latency and --startup 100;
+  --latency 20ms       only PostgreSQL, through a proxy that makes each round trip this much longer
+  -n 100,1000          the numbers of migrations (default 100,1000,5000; with --latency and --startup 100;
                        with --compile 5000, with --tests 12,100)
   --runs K             the median of K runs (default 5)
   --only NAME,NAME     of lockgate, sqlx, refinery, diesel, shell, include_str
-  --backend NAME       postgres or sqlite alone
+  --backend NAME       only postgres or only sqlite
 ";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,13 +75,13 @@ impl Arguments {
                 "--runs" => {
                     runs = numbers(&value()?)?[0];
                     if runs == 0 {
-                        return Err("`--runs` is at least 1".to_owned());
+                        return Err("`--runs` must be at least 1".to_owned());
                     }
                 }
                 "--only" => only = named(&value()?, &Contender::ALL, Contender::name)?,
                 "--backend" => backends = named(&value()?, &Backend::ALL, Backend::name)?,
                 "--help" | "-h" => return Ok(None),
-                _ => return Err(format!("`{word}` is no option")),
+                _ => return Err(format!("there is no option `{word}`")),
             }
         }
         if latency.is_some() {
@@ -99,14 +99,14 @@ impl Arguments {
 
 fn milliseconds(text: &str) -> Result<Duration, String> {
     let number = text.strip_suffix("ms").and_then(|number| number.parse().ok());
-    number.map(Duration::from_millis).ok_or_else(|| format!("`{text}` is no latency: write `20ms`"))
+    number.map(Duration::from_millis).ok_or_else(|| format!("`{text}` is not a latency: write it like `20ms`"))
 }
 
 fn numbers(text: &str) -> Result<Vec<usize>, String> {
-    text.split(',').map(|number| number.parse().map_err(|_| format!("`{text}` is no list of numbers"))).collect()
+    text.split(',').map(|number| number.parse().map_err(|_| format!("`{text}` is not a list of numbers"))).collect()
 }
 
 fn named<T: Copy>(text: &str, all: &[T], name: fn(T) -> &'static str) -> Result<Vec<T>, String> {
     let find = |word: &str| all.iter().copied().find(|one| name(*one) == word);
-    text.split(',').map(|word| find(word).ok_or_else(|| format!("`{word}` is none that can be measured"))).collect()
+    text.split(',').map(|word| find(word).ok_or_else(|| format!("`{word}` cannot be measured"))).collect()
 }

@@ -1,4 +1,4 @@
-//! What embedding costs: `cargo check` over an empty folder, after an edit, and bytes of the binary.
+//! Measures what embedding costs: `cargo check` over an empty folder, after an edit, and the size of the binary.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -9,9 +9,9 @@ use crate::arguments::Arguments;
 use crate::contender::{Contender, succeed};
 use crate::table::Table;
 
-/// How many migrations the binary is weighed with.
+/// The number of migrations in the binary whose size is measured.
 const WEIGHED: usize = 1000;
-/// How many drafts of two kilobytes are read, parsed and looked over.
+/// The number of drafts of two kilobytes that are read, parsed and linted.
 const DRAFTS: usize = 100;
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome<Table> {
@@ -22,7 +22,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<Table> {
         head.push("after an edit".to_owned());
     }
     head.push("KB of binary per 1,000".to_owned());
-    let title = format!("Seconds of `cargo check`, the least of {}; stripped release binary", arguments.runs);
+    let title = format!("Seconds of `cargo check`, minimum of {} runs; stripped release binary", arguments.runs);
     let mut table = Table::new(title, head);
     for contender in arguments.only.iter().copied().filter(|contender| contender.embeds()) {
         match measure(contender, arguments) {
@@ -37,8 +37,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<Table> {
         });
     }
     table.note(
-        "after an edit: of the newest script, a draft; `not seen` where Cargo did not compile again. \
-         The binary's size is that over N = 0."
+        "after an edit: the newest script, a draft, was edited; `not seen` means that Cargo did not compile again. \
+         The size of the binary is that above N = 0."
             .to_owned(),
     );
     Ok(table)
@@ -60,13 +60,13 @@ fn measure(contender: Contender, arguments: &Arguments) -> Outcome<Vec<String>> 
     Ok(cells)
 }
 
-/// Seconds of a check of the crate alone, which was touched.
+/// Returns the seconds of a check of only this crate, after it was touched.
 fn check(contender: Contender, count: usize, runs: usize) -> Outcome<f64> {
     contender.lay_out(count)?;
     check_as_it_is(contender, count, runs)
 }
 
-/// Seconds that drafts add to a check: all of it is the macro's, and what it emits for them.
+/// Returns the seconds that drafts add to a check, which are spent in the macro and on its output.
 fn drafts(runs: usize) -> Outcome<f64> {
     eprintln!("checking lockgate with {DRAFTS} drafts of 2 KB");
     let contender = Contender::Lockgate;
@@ -98,7 +98,7 @@ fn check_as_it_is(contender: Contender, count: usize, runs: usize) -> Outcome<f6
     Ok(least(&seconds).expect("there is one run at least"))
 }
 
-/// Seconds of a check after an edit of one script; `None` where it went unseen.
+/// Returns the seconds of a check after an edit of one script; `None` if Cargo did not notice the edit.
 fn after_edit(contender: Contender, count: usize, runs: usize) -> Outcome<Option<f64>> {
     let script = contender.folder(count).join("migrations").join(contender.layout().newest(count));
     let original = fs::read(&script)?;
@@ -122,7 +122,7 @@ fn size(contender: Contender, count: usize) -> Outcome<u64> {
     Ok(fs::metadata(contender.build(count)?)?.len())
 }
 
-/// What others do on the machine only ever adds: a compiler's time has a floor.
+/// Returns the minimum. Other programs on the machine only add to a compiler's time.
 fn least(seconds: &[f64]) -> Option<f64> {
     seconds.iter().copied().reduce(f64::min)
 }

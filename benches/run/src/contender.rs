@@ -1,5 +1,5 @@
-//! Who is measured: each migrator as a small program of its own, built with its own embedding macro
-//! from `contenders/`, once for every number of migrations.
+//! The migrators that are measured. Each is a small program in `contenders/` that embeds its migrations with its own
+//! macro. It is built once for each number of migrations.
 
 use std::env;
 use std::fs;
@@ -15,9 +15,9 @@ pub(crate) enum Contender {
     Sqlx,
     Refinery,
     Diesel,
-    /// `psql -1` and `sqlite3`: no migrator, the least that applying can cost.
+    /// `psql -1` and `sqlite3`, without a migrator: the minimum cost of applying.
     Shell,
-    /// No migrator, the least that embedding can cost.
+    /// Plain `include_str!`, without a migrator: the minimum cost of embedding.
     IncludeStr,
     /// `#[lockgate_harness::test]`
     LockgateTest,
@@ -26,7 +26,7 @@ pub(crate) enum Contender {
 }
 
 impl Contender {
-    /// Lockgate first: the others are compared with it.
+    /// All contenders, Lockgate first, as the others are compared with it.
     pub(crate) const ALL: [Self; 6] =
         [Self::Lockgate, Self::Sqlx, Self::Refinery, Self::Diesel, Self::Shell, Self::IncludeStr];
 
@@ -74,7 +74,7 @@ impl Contender {
         format!("bench-{}-{count}", self.name())
     }
 
-    /// The folder of that package, once it was [laid out](Self::lay_out).
+    /// The folder of that package, after it was [laid out](Self::lay_out).
     pub(crate) fn folder(self, count: usize) -> PathBuf {
         self.workspace().join(count.to_string())
     }
@@ -130,7 +130,7 @@ impl Contender {
         Ok(())
     }
 
-    /// A Cargo command in its workspace. Its target folder is apart from everybody else's.
+    /// Returns a Cargo command in its workspace, which has its own target folder.
     pub(crate) fn cargo(self, command: &str, count: usize) -> Command {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.current_dir(self.workspace()).args([command, "--package", &self.package(count)]);
@@ -140,7 +140,7 @@ impl Contender {
         cargo
     }
 
-    /// Builds its tests, in the dev profile as everybody does, and finds the binary.
+    /// Builds its tests in the dev profile, and returns the binary.
     pub(crate) fn build_tests(self, count: usize) -> Outcome<PathBuf> {
         self.lay_out(count)?;
         eprintln!("building the tests of {} with {count} migrations", self.name());
@@ -151,7 +151,7 @@ impl Contender {
         Ok(self.workspace().join("target").join(path.trim_start_matches('/')))
     }
 
-    /// Builds the release binary with this many migrations; an error is Cargo's own last lines.
+    /// Builds the release binary with this many migrations. An error contains the last lines of Cargo's output.
     pub(crate) fn build(self, count: usize) -> Outcome<PathBuf> {
         self.lay_out(count)?;
         eprintln!("building {} with {count} migrations", self.name());
@@ -160,7 +160,7 @@ impl Contender {
     }
 }
 
-/// Runs it to its end; what it says is the error where it fails.
+/// Runs a command to its end and returns its output. If it fails, the output is the error.
 pub(crate) fn succeed(command: &mut Command) -> Outcome<String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().map_err(|e| format!("`{program}` does not start: {e}"))?;
@@ -182,7 +182,7 @@ fn benches() -> PathBuf {
     run.parent().expect("run/ is in benches/").to_owned()
 }
 
-/// Everything that is built and written: below the folder that git ignores.
+/// The folder for everything that is built and written, which git ignores.
 pub(crate) fn target() -> PathBuf {
     benches().join("target")
 }

@@ -1,5 +1,5 @@
-//! Measures Lockgate beside the other migrators: fresh apply, up-to-date start, round trips, compile
-//! time, binary size, databases of tests. Prints one Markdown table; what it is doing goes to standard error.
+//! Measures Lockgate and other migrators: fresh apply, up-to-date start, round trips, compile time, binary size, and
+//! databases for tests. Prints one Markdown table. Progress goes to standard error.
 
 mod apply;
 mod arguments;
@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use arguments::{Arguments, Mode};
 
-/// Whatever ends a run: a sentence for the person who started it.
+/// The result of a step; the error is a message for the person who started the run.
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! The migrations that everybody applies: the same 155 bytes each, laid out as each wants them.
+//! The migrations that all contenders apply: the same 155 bytes each, in the layout that each migrator needs.
 
 use std::fs;
 use std::io;
@@ -25,8 +25,8 @@ pub(crate) fn text(number: usize) -> String {
     text
 }
 
-/// A draft of two kilobytes, as one writes them by hand: tables that refer to each other, an index, a
-/// view and some rows.
+/// A draft of two kilobytes like one written by hand, with tables that refer to each other, an index, a view and some
+/// rows.
 fn draft(number: usize) -> String {
     const BYTES: usize = 2000;
     let before = number.saturating_sub(1).max(1);
@@ -52,7 +52,7 @@ fn draft(number: usize) -> String {
     text
 }
 
-/// Writes a folder of so many drafts, for PostgreSQL: nothing vouches for them, so that each is read whole.
+/// Writes a folder of this many drafts for PostgreSQL. They are not released, so all of them are checked.
 pub(crate) fn write_drafts(folder: &Path, count: usize) -> Outcome<()> {
     let _ = fs::remove_dir_all(folder);
     fs::create_dir_all(folder)?;
@@ -61,18 +61,18 @@ pub(crate) fn write_drafts(folder: &Path, count: usize) -> Outcome<()> {
     Ok(())
 }
 
-/// How a migrator wants its folder.
+/// The layout of a migrator's folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layout {
     /// `00001_bench.sql`
     Plain,
-    /// `00001_bench.sql`, and a lockfile that has all but the newest frozen.
+    /// `00001_bench.sql`, and a lockfile in which all but the newest are frozen.
     Locked,
     /// `V00001__bench.sql`
     Refinery,
     /// `00001_bench/up.sql`
     Diesel,
-    /// `00001_bench.sql`, and `list.in` that includes each.
+    /// `00001_bench.sql`, and a `list.in` that includes each file.
     List,
 }
 
@@ -85,13 +85,13 @@ impl Layout {
         }
     }
 
-    /// The newest one's file, relative to the folder: the one that a developer still edits.
+    /// Returns the path of the newest migration in the folder, which a developer still edits.
     pub(crate) fn newest(self, count: usize) -> String {
         self.path(count)
     }
 }
 
-/// Writes a folder of so many. Files that are right already keep their times.
+/// Writes a folder of this many migrations. Files that need no change keep their times.
 pub(crate) fn write(folder: &Path, layout: Layout, count: usize) -> Outcome<()> {
     fs::create_dir_all(folder)?;
     let one = |number| {
@@ -119,12 +119,12 @@ pub(crate) fn write(folder: &Path, layout: Layout, count: usize) -> Outcome<()> 
     Ok(())
 }
 
-/// All of them in one script, for the shells.
+/// Returns all migrations in one script, for the shells.
 pub(crate) fn all(count: usize) -> String {
     (1..=count).map(text).collect()
 }
 
-/// Writes a file unless it says so already.
+/// Writes a file, unless it already has this text.
 pub(crate) fn keep(path: &Path, text: &str) -> io::Result<()> {
     if fs::read(path).is_ok_and(|bytes| bytes == text.as_bytes()) {
         return Ok(());

@@ -1,6 +1,6 @@
-//! Where migrations go: a throwaway PostgreSQL with fsync on, and SQLite files, a new one for every
-//! run. Nothing is deleted while we measure: ext4 is slow to create files for minutes after others
-//! were deleted nearby, and a table is three files.
+//! The databases that are migrated: a throwaway PostgreSQL with fsync on, and SQLite files, with a new database for each
+//! run. Nothing is deleted while a benchmark runs, because ext4 creates files slowly for minutes after files nearby were
+//! deleted, and a table is three files.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -14,9 +14,9 @@ use crate::Outcome;
 use crate::arguments::Backend;
 use crate::contender::{self, succeed, target};
 
-/// How long one new file may take on a file system that is at ease.
+/// The time that creating a file takes at most on an idle file system.
 const AT_EASE: Duration = Duration::from_micros(80);
-/// How long ext4 remembers deleted files.
+/// The time for which ext4 does not reuse the inodes of deleted files.
 const MEMORY: Duration = Duration::from_secs(330);
 
 /// All databases of one run of the benchmark.
@@ -26,13 +26,13 @@ pub(crate) struct Server {
     files: PathBuf,
 }
 
-/// A database that nobody has used before.
+/// A new database.
 #[derive(Clone, Debug)]
 pub(crate) struct Database {
     pub(crate) backend: Backend,
     /// A `postgres://…` URL over the unix socket, or the path of a file.
     pub(crate) target: String,
-    /// The same over TCP; of a file, the same.
+    /// The same over TCP. For a file, the same path.
     pub(crate) tcp: String,
 }
 
@@ -52,7 +52,7 @@ impl Server {
         Ok(server)
     }
 
-    /// What it is, for the table's head.
+    /// Describes the servers for the title of a table.
     pub(crate) fn describe(&self) -> String {
         let postgres = self.postgres.as_ref().map(|postgres| {
             let (major, minor) = postgres.version();
@@ -86,7 +86,7 @@ impl Server {
         }
     }
 
-    /// Waits until new files are as quick as they ought to be, or until it is no use.
+    /// Waits until creating files is fast, or until waiting longer would not help.
     fn wait_until_at_ease(&self) -> Outcome<()> {
         let folder = self.postgres.as_ref().map_or(self.files.as_path(), |postgres| postgres.directory());
         let start = Instant::now();
@@ -99,12 +99,12 @@ impl Server {
             if start.elapsed() > MEMORY {
                 let each = each.as_micros();
                 eprintln!(
-                    "warning: creating a file takes {each} µs: tables will be slow (is `TMPDIR` elsewhere quicker?)"
+                    "warning: creating a file takes {each} µs: tables will be slow (would another `TMPDIR` be faster?)"
                 );
                 return Ok(());
             }
             if !told {
-                eprintln!("waiting up to {} s: files were deleted lately, and new ones are slow", MEMORY.as_secs());
+                eprintln!("waiting up to {} s: files were deleted recently, so new ones are slow", MEMORY.as_secs());
                 told = true;
             }
             std::thread::sleep(Duration::from_secs(10));
@@ -115,13 +115,13 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if let Err(e) = fs::remove_dir_all(&self.files) {
-            eprintln!("warning: {} stays: {e}", self.files.display());
+            eprintln!("warning: {} cannot be deleted: {e}", self.files.display());
         }
     }
 }
 
 impl Database {
-    /// How many of the migrations' tables are in it.
+    /// Returns the number of the migrations' tables in it.
     pub(crate) fn tables(&self) -> Outcome<usize> {
         let output = match self.backend {
             Backend::Postgres => {
@@ -134,11 +134,11 @@ impl Database {
             }
         };
         let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        text.parse().map_err(|_| format!("`{}` cannot be looked at: {text}", self.target).into())
+        text.parse().map_err(|_| format!("`{}` cannot be read: {text}", self.target).into())
     }
 }
 
-/// libpq, tokio-postgres and sqlx agree on this form of a socket's URL.
+/// Returns the URL of a socket in a form that libpq, tokio-postgres and sqlx all understand.
 fn socket_url(postgres: &Postgres, database: &str) -> String {
     let folder = postgres.directory().display();
     format!(
@@ -154,7 +154,7 @@ pub(crate) fn psql(url: &str) -> Command {
     psql
 }
 
-/// Whether the shell of this backend is on the path; otherwise what is missing.
+/// Returns a message if the shell of this backend is not on the path.
 pub(crate) fn shell_is_missing(backend: Backend) -> Option<&'static str> {
     let (program, way_out) = match backend {
         Backend::Postgres => ("psql", "`psql` is not on the path: install `postgresql-client`"),
@@ -163,13 +163,13 @@ pub(crate) fn shell_is_missing(backend: Backend) -> Option<&'static str> {
     contender::succeed(Command::new(program).arg("--version")).err().map(|_| way_out)
 }
 
-/// The mean over some new folders, as each database is one: ext4 puts them in places of their own.
+/// Returns the mean time to create a file, over several new folders, as each database is a folder.
 fn time_of_a_file(folder: &Path) -> Outcome<Duration> {
     const FOLDERS: u32 = 8;
     const FILES: u32 = 50;
     let mut sum = Duration::ZERO;
     for number in 0..FOLDERS {
-        let folder = folder.join(format!("at-ease-{number}"));
+        let folder = folder.join(format!("file-times-{number}"));
         fs::create_dir(&folder)?;
         let start = Instant::now();
         for number in 0..FILES {

@@ -1,4 +1,4 @@
-//! Round trips: what a fresh apply and an up-to-date start say to PostgreSQL, counted by a proxy.
+//! Counts the round trips of a fresh apply and an up-to-date start on PostgreSQL, with a proxy.
 
 use std::process::{Command, Stdio};
 
@@ -18,7 +18,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<Table> {
     for what in ["round trips", "messages", "commits", "bytes sent"] {
         head.push(what.to_owned());
     }
-    let mut table = Table::new("What is said to PostgreSQL after connecting, counted by a proxy".to_owned(), head);
+    let mut table = Table::new("Messages to PostgreSQL after connecting, counted by a proxy".to_owned(), head);
     let migrators = arguments.only.iter().copied().filter(|contender| contender.applies() && contender.embeds());
     for contender in migrators {
         for &count in &arguments.sizes {
@@ -31,7 +31,9 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<Table> {
             }
         }
     }
-    table.note("messages: simple queries Q, and P(arse) B(ind) E(xecute) S(ync) of prepared ones".to_owned());
+    table.note(
+        "messages: Q for simple queries; P(arse), B(ind), E(xecute) and S(ync) for prepared statements".to_owned(),
+    );
     Ok(table)
 }
 

@@ -1,4 +1,4 @@
-//! A Markdown table with columns that line up.
+//! A Markdown table with aligned columns.
 
 use std::fmt;
 
@@ -53,7 +53,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// The middle one; of an even number, the lower of the two in the middle.
+/// Returns the median; for an even number, the lower of the two in the middle.
 pub(crate) fn median<T: PartialOrd + Copy>(values: &[T]) -> Option<T> {
     let mut values = values.to_vec();
     values.sort_by(|a, b| a.partial_cmp(b).expect("times are numbers"));

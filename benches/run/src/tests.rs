@@ -1,5 +1,5 @@
-//! What a migrated database of its own costs a test: whole test binaries, with forty tests more and
-//! without them, interleaved.
+//! Measures the cost of a migrated database for each test. Runs test binaries with and without forty more tests,
+//! interleaved.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,10 +14,10 @@ use crate::arguments::{Arguments, Backend};
 use crate::contender::{Contender, target};
 use crate::table::{Table, median};
 
-/// How many tests are in the module `rest` of the contenders.
+/// The number of tests in the module `rest` of the contenders.
 const TESTS: f64 = 40.0;
 
-/// How many tests run at once.
+/// The numbers of tests that run at the same time.
 const THREADS: [&str; 2] = ["1", "2"];
 
 /// A way to have a database for each test.
@@ -36,7 +36,7 @@ impl Way {
     const fn name(self) -> &'static str {
         match self {
             Self::Lockgate => "lockgate",
-            Self::LockgateGiven => "lockgate, on the server that sqlx has",
+            Self::LockgateGiven => "lockgate, on the server of sqlx",
             Self::Sqlx => "sqlx",
         }
     }
@@ -84,7 +84,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<Table> {
                         let few = time("warm")?;
                         let all = time("")?;
                         let each = (all - few) * 1000.0 / TESTS;
-                        eprintln!("  {} {}, {count}, {threads} at once: {each:.1}", backend.name(), way.name());
+                        eprintln!("  {} {}, {count}, {threads} at a time: {each:.1}", backend.name(), way.name());
                         times.entry((way, backend.name(), count, threads)).or_default().push(each);
                     }
                 }
@@ -95,7 +95,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome<Table> {
     Ok(table(arguments, &server, &times))
 }
 
-/// The seconds of a test binary with the tests of one module.
+/// Returns the seconds of a test binary with the tests of one module.
 fn time(
     way: Way,
     program: &Path,
@@ -129,14 +129,14 @@ fn time(
 fn table(arguments: &Arguments, server: &Postgres, times: &BTreeMap<(Way, &str, usize, &str), Vec<f64>>) -> Table {
     let (major, minor) = server.version();
     let title = format!(
-        "Milliseconds a test (and times lockgate's), median of {}, dev profile; PostgreSQL {major}.{minor}, fsync off",
+        "Milliseconds per test (and the ratio to lockgate), median of {} runs, dev profile; PostgreSQL {major}.{minor}, fsync off",
         arguments.runs
     );
     let mut head = vec![String::new()];
     for threads in THREADS {
         head.extend(arguments.sizes.iter().map(|count| match threads {
             "1" => format!("N = {count}"),
-            _ => format!("N = {count}, {threads} tests at once"),
+            _ => format!("N = {count}, {threads} tests at a time"),
         }));
     }
     let mut table = Table::new(title, head);

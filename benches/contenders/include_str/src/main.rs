@@ -1,4 +1,4 @@
-//! No migrator at all: a list of names and texts, the least that embedding can cost.
+//! A list of names and texts without a migrator: the minimum cost of embedding.
 
 static MIGRATIONS: &[(&str, &str)] = include!("../migrations/list.in");
 

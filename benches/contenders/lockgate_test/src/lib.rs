@@ -1,1 +1,1 @@
-//! Nothing: the tests are all there is.
+//! Empty: only the tests matter.

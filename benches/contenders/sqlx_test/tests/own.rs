@@ -1,5 +1,4 @@
-//! Forty tests with a database of their own, and four that come first: what they cost together is not
-//! counted.
+//! Forty tests with a database each, and four that run first. The time of the four is subtracted.
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
