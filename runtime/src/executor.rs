@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use lockgate_core::{Digest, Direction, History, Plan};
+use lockgate_core::{Digest, History, Plan};
 use tokio::time::Instant;
 
 use crate::backend::{
@@ -347,7 +347,7 @@ impl Watch<'_, '_> {
     async fn committed(&mut self, end: usize, backend: &mut dyn Backend, report: &mut Report) {
         let (done, rest): (Vec<_>, Vec<_>) = self.ran.drain(..).partition(|(at, _)| *at < end);
         self.ran = rest;
-        let applied = |at: usize| self.jobs[at].action.direction() == Some(Direction::Up);
+        let applied = |at: usize| self.jobs[at].goes_up();
         let unknown = done.iter().any(|(at, elapsed)| elapsed.is_none() && applied(*at));
         let history = match self.run.on_event {
             Some(_) if unknown => backend.read(&self.run.history_table).await.ok(),

@@ -1,7 +1,7 @@
-//! Waiting for a database that somebody else migrates: a job of the deployment, another instance, an operator.
+//! Waits for a database that something else migrates: a deployment job, another instance, or an operator.
 //!
 //! A service that does not migrate itself calls [`until_migrated`] before it serves, and answers its readiness probe
-//! with [`is_ready`]. Both ask the database and nothing else, take no lock, write nothing, and need only SELECT.
+//! with [`is_ready`]. Both only read the database: they take no lock and need only SELECT.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use lockgate_core::{Drift, State, Status};
 use crate::backend::{Deadline, backoff};
 use crate::{Database, Error, ErrorKind, Migrator, Target};
 
-/// The first pause between two looks at the database, and the longest.
+/// The first and the longest pause between two reads of the database.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
-/// However little time is left, the database has so long to answer.
-const SHORTEST_LOOK: Duration = Duration::from_secs(1);
-/// How many migrations an error lists.
+/// The database has at least this long to answer, even if less time is left.
+const SHORTEST_READ: Duration = Duration::from_secs(1);
+/// The number of migrations that an error lists.
 const SHOWN: usize = 5;
 
 /// Whether the database has every embedded migration: recorded with the same checksum, and none of them partial. A
@@ -38,8 +38,8 @@ pub async fn is_ready(migrator: &Migrator, target: impl Target) -> Result<bool, 
     Ok(is_done(&migrator.status(target).await?))
 }
 
-/// Waits until the database has every embedded migration, as [`is_ready`] defines it. A database that is not there
-/// yet, or does not answer, is waited for too.
+/// Waits until the database has every embedded migration, as [`is_ready`] defines it. It also waits for a
+/// database that does not exist yet or does not answer.
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")]
@@ -55,20 +55,20 @@ pub async fn is_ready(migrator: &Migrator, target: impl Target) -> Result<bool, 
 ///
 /// # Errors
 ///
-/// When the time is over: [`ErrorKind::Partial`] where a migration has stopped half way,
-/// [`ErrorKind::Unreachable`] where the database does not answer, and else [`ErrorKind::TimedOut`]. What waiting
-/// cannot change is an error at once: [`ErrorKind::Usage`], [`ErrorKind::Denied`], [`ErrorKind::HistoryFormat`].
+/// When the time is over: [`ErrorKind::Partial`] if a migration has stopped half way, [`ErrorKind::Unreachable`] if the
+/// database does not answer, otherwise [`ErrorKind::TimedOut`]. Immediately, because waiting does not help:
+/// [`ErrorKind::Usage`], [`ErrorKind::Denied`] and [`ErrorKind::HistoryFormat`].
 pub async fn until_migrated(migrator: &Migrator, url: &str, patience: Duration) -> Result<(), Error> {
     let (url, deadline) = (existing(url), Deadline::after(patience));
     let mut database: Option<Database> = None;
     for attempt in 0.. {
-        // A host that swallows packets answers nothing for minutes.
-        let longest = deadline.left().max(SHORTEST_LOOK);
-        let looked = tokio::time::timeout(longest, look(migrator, &url, &mut database)).await;
-        let looked = looked.unwrap_or_else(|_| {
-            Err(Error::new(ErrorKind::Unreachable, format!("the database gives no answer within {longest:?}")))
+        // A host that drops packets gives no answer for minutes.
+        let longest = deadline.left().max(SHORTEST_READ);
+        let read = tokio::time::timeout(longest, read_status(migrator, &url, &mut database)).await;
+        let read = read.unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Unreachable, format!("the database did not answer within {longest:?}")))
         });
-        let error = match looked {
+        let error = match read {
             Ok(status) if is_done(&status) => return Ok(()),
             Ok(status) => unfinished(&status, patience),
             Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Interrupted) => {
@@ -85,8 +85,8 @@ pub async fn until_migrated(migrator: &Migrator, url: &str, patience: Duration) 
     unreachable!("the loop ends at the deadline")
 }
 
-/// Where the database stands. The connection is kept for the next look.
-async fn look(migrator: &Migrator, url: &str, database: &mut Option<Database>) -> Result<Status, Error> {
+/// Reads the status of the database. Keeps the connection for the next time.
+async fn read_status(migrator: &Migrator, url: &str, database: &mut Option<Database>) -> Result<Status, Error> {
     let connection = match database {
         Some(connection) => connection,
         None => database.insert(Database::connect(url).await?),
@@ -106,19 +106,19 @@ pub(crate) fn existing(url: &str) -> String {
 }
 
 fn is_done(status: &Status) -> bool {
-    let mut embedded = status.entries.iter().filter(|entry| entry.embedded);
-    embedded.all(|entry| entry.row.as_ref().is_some_and(|row| row.state == State::Applied))
+    // A migration that is not fully applied is drift too.
+    status.entries.iter().all(|entry| entry.row.is_some() || !entry.embedded)
         && status.drift.iter().all(|drift| matches!(drift, Drift::Ahead { .. }))
 }
 
-/// Why the wait was for nothing.
+/// Returns the error of a wait that ended without success.
 fn unfinished(status: &Status, patience: Duration) -> Error {
     let embedded = status.entries.iter().filter(|entry| entry.embedded);
     let partial = embedded.clone().find(|entry| entry.row.as_ref().is_some_and(|row| row.state != State::Applied));
     if let Some(partial) = partial {
         let summary = format!("`{}` stopped half way, and nobody has resumed it within {patience:?}", partial.id);
         return Error::new(ErrorKind::Partial, summary)
-            .with_help("look at the log of the run that stopped, correct what failed, and run again: it resumes");
+            .with_help("read the log of the run that stopped, correct what failed, and run again: it resumes");
     }
     let total = embedded.clone().count();
     let missing: Vec<&str> = embedded.filter(|entry| entry.row.is_none()).map(|entry| entry.id.as_str()).collect();
@@ -138,5 +138,5 @@ fn unfinished(status: &Status, patience: Duration) -> Error {
     for drift in status.drift.iter().take(SHOWN) {
         error = error.with_state(drift.to_string());
     }
-    error.with_help("look whether the run that applies them has started, and at its log")
+    error.with_help("check whether the run that applies them has started, and read its log")
 }

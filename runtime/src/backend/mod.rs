@@ -237,6 +237,11 @@ impl Job {
         }
     }
 
+    /// Whether it applies its migration or resumes applying it.
+    pub(crate) fn goes_up(&self) -> bool {
+        self.action.direction() == Some(Direction::Up)
+    }
+
     /// The event that the log records when it is done.
     pub(crate) fn log_event(&self) -> LogEvent {
         match self.action {

@@ -22,7 +22,9 @@ mod sqlite_run;
 mod sqlite_unknown_outcome;
 mod steps;
 
-use lockgate::{Error, ErrorKind, Front};
+use lockgate::{Database, Error, ErrorKind, Front};
+
+use crate::support::wire::{Cut, Wire};
 
 /// Checks that the error has this kind, and that its report contains each of these, in Rust or on the command line.
 #[track_caller]
@@ -35,4 +37,30 @@ pub(crate) fn told(error: &Error, kind: ErrorKind, says: &[&str]) {
     }
     assert!(!error.report().help().is_empty(), "no way out in:\n{shown}");
     assert!(!error.to_string().contains('\n'), "Display is one line: {error}");
+}
+
+/// Calls `run` again and again through a proxy that cuts the connection at one message after the other, before and after
+/// the server receives it. Calls `after` when the connection is closed. Returns the number of messages plus one.
+pub(crate) async fn cut_at_each_message<R>(
+    url: &str,
+    mut run: impl AsyncFnMut(&mut Database) -> R,
+    mut after: impl AsyncFnMut(Cut, R),
+) -> usize {
+    let mut message = 1;
+    loop {
+        let mut was_cut = false;
+        for cut in [Cut::BeforeQuery(message), Cut::AfterQuery(message)] {
+            let wire = Wire::in_front_of(url).await;
+            let mut through = Database::connect(&wire.url()).await.unwrap();
+            wire.cut(cut);
+            let ran = run(&mut through).await;
+            was_cut |= !wire.is_cut_pending();
+            drop((through, wire));
+            after(cut, ran).await;
+        }
+        if !was_cut {
+            return message;
+        }
+        message += 1;
+    }
 }

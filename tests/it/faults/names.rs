@@ -13,9 +13,10 @@ use lockgate_harness::server::{Options, Postgres};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::sync::mpsc;
 
+use super::cut_at_each_message;
 use crate::support::postgres;
 use crate::support::set::with_steps;
-use crate::support::wire::{Cut, Wire};
+use crate::support::wire::Cut;
 
 /// Makes the template of hostile databases.
 const PLANT: &str = include_str!("plant.sql");
@@ -314,50 +315,35 @@ async fn a_script_outside_a_transaction_that_is_resumed_runs_nothing_that_is_pla
     hostile.nothing_ran("the ground");
     let mut asks = plain(&url).await;
     let values = "SELECT string_agg(v::text, ',' ORDER BY id) FROM public.a";
-    let mut message = 1;
-    loop {
-        let mut came = false;
-        for cut in [Cut::BeforeQuery(message), Cut::AfterQuery(message)] {
-            let wire = Wire::in_front_of(&url).await;
-            let mut through = Database::connect(&wire.url()).await.unwrap();
-            wire.cut(cut);
-            let ran = migrator.apply(&mut through).await;
-            came |= !wire.is_cut_pending();
-            drop((through, wire));
-            hostile.nothing_ran(&format!("{cut:?}"));
-            let ours = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-                        AND state <> 'idle' AND pid <> pg_backend_pid()";
-            while sqlx::query_scalar::<_, i64>(ours).fetch_one(&mut asks).await.unwrap() > 0 {
-                tokio::task::yield_now().await;
-            }
-            if let Err(error) = migrator.apply(&mut database).await {
-                // A person must say whether it was committed.
-                assert!(
-                    error.report().to_string().contains("`Repair::Finished`"),
-                    "{cut:?}: {error:?}\nbehind {ran:?}"
-                );
-                let of_it = sqlx::query_scalar::<_, bool>("SELECT EXISTS (SELECT FROM pg_prepared_xacts)");
-                let there = of_it.fetch_one(&mut asks).await.unwrap();
-                let ten = Version::new(10).unwrap();
-                let sent = sqlx::query_scalar::<_, String>(values).fetch_one(&mut asks).await.unwrap() == "4,5,6";
-                // The catalogue shows a prepared transaction, but not what became of it.
-                let commits = error.to_string().contains("statement 14 of 15");
-                assert!(commits || !there, "the catalogue says that it has finished: {error:?}");
-                let again = if commits { there } else { !sent };
-                let repair = if again { Repair::Again(ten) } else { Repair::Finished(ten) };
-                migrator.repair(&mut database, repair).await.unwrap();
-                migrator.apply(&mut database).await.unwrap_or_else(|error| panic!("{cut:?}: {error:?}"));
-            }
-            hostile.nothing_ran(&format!("resumed behind {cut:?}"));
-            let found: String = sqlx::query_scalar(values).fetch_one(&mut asks).await.unwrap();
-            assert_eq!(found, "4,5,6", "{cut:?}");
-            migrator.revert(&mut database, DownTo::Steps(1)).await.unwrap();
-            hostile.nothing_ran("down");
+    let run = async |through: &mut Database| migrator.apply(through).await;
+    let after = async |cut: Cut, ran: Result<_, _>| {
+        hostile.nothing_ran(&format!("{cut:?}"));
+        let ours = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                    AND state <> 'idle' AND pid <> pg_backend_pid()";
+        while sqlx::query_scalar::<_, i64>(ours).fetch_one(&mut asks).await.unwrap() > 0 {
+            tokio::task::yield_now().await;
         }
-        if !came {
-            break;
+        if let Err(error) = migrator.apply(&mut database).await {
+            // A person must say whether it was committed.
+            assert!(error.report().to_string().contains("`Repair::Finished`"), "{cut:?}: {error:?}\nafter {ran:?}");
+            let of_it = sqlx::query_scalar::<_, bool>("SELECT EXISTS (SELECT FROM pg_prepared_xacts)");
+            let there = of_it.fetch_one(&mut asks).await.unwrap();
+            let ten = Version::new(10).unwrap();
+            let sent = sqlx::query_scalar::<_, String>(values).fetch_one(&mut asks).await.unwrap() == "4,5,6";
+            // The catalogue shows a prepared transaction, but not what became of it.
+            let commits = error.to_string().contains("statement 14 of 15");
+            assert!(commits || !there, "the catalogue says that it has finished: {error:?}");
+            let again = if commits { there } else { !sent };
+            let repair = if again { Repair::Again(ten) } else { Repair::Finished(ten) };
+            migrator.repair(&mut database, repair).await.unwrap();
+            migrator.apply(&mut database).await.unwrap_or_else(|error| panic!("{cut:?}: {error:?}"));
         }
-        message += 1;
-    }
+        hostile.nothing_ran(&format!("resumed after {cut:?}"));
+        let found: String = sqlx::query_scalar(values).fetch_one(&mut asks).await.unwrap();
+        assert_eq!(found, "4,5,6", "{cut:?}");
+        migrator.revert(&mut database, DownTo::Steps(1)).await.unwrap();
+        hostile.nothing_ran("down");
+    };
+    let message = cut_at_each_message(&url, run, after).await;
     assert!(message > 20, "{message} messages");
 }

@@ -8,7 +8,7 @@ use sqlx::{Connection, PgConnection};
 
 use lockgate_cli::clap; // for the derives
 
-use super::told;
+use super::{cut_at_each_message, told};
 use crate::support::database::Db;
 use crate::support::postgres;
 use crate::support::set::migrations;
@@ -72,38 +72,26 @@ async fn cut_everywhere(up: bool) {
     let mut connection = database.connect().await;
     migrator.apply_to(&mut connection, to(if up { 1 } else { 2 })).await.unwrap();
     let ends = if up { AFTER } else { BEFORE };
-    let mut message = 1;
-    loop {
-        let mut came = false;
-        for cut in [Cut::BeforeQuery(message), Cut::AfterQuery(message)] {
-            let wire = Wire::in_front_of(&database.url()).await;
-            let mut through = Database::connect(&wire.url()).await.unwrap();
-            wire.cut(cut);
-            let ran = match up {
-                true => migrator.apply(&mut through).await,
-                false => migrator.revert(&mut through, down).await,
-            };
-            came |= !wire.is_cut_pending();
-            drop((through, wire));
-            alone(&mut connection).await;
-            let again = match up {
-                true => migrator.apply(&mut connection).await,
-                false => migrator.revert(&mut connection, down).await,
-            };
-            again.unwrap_or_else(|error| panic!("{cut:?}: {error:?}\nbehind {ran:?}"));
-            assert_eq!(state(&mut connection).await, ends, "{cut:?}");
-            // Reverted, for the next cut.
-            match up {
-                true => migrator.revert(&mut connection, down).await,
-                false => migrator.apply(&mut connection).await,
-            }
-            .unwrap_or_else(|error| panic!("{cut:?}: {error:?}"));
+    let run = async |database: &mut Database| match up {
+        true => migrator.apply(database).await,
+        false => migrator.revert(database, down).await,
+    };
+    let after = async |cut: Cut, ran: Result<_, _>| {
+        alone(&mut connection).await;
+        let again = match up {
+            true => migrator.apply(&mut connection).await,
+            false => migrator.revert(&mut connection, down).await,
+        };
+        again.unwrap_or_else(|error| panic!("{cut:?}: {error:?}\nafter {ran:?}"));
+        assert_eq!(state(&mut connection).await, ends, "{cut:?}");
+        // Go back for the next cut.
+        match up {
+            true => migrator.revert(&mut connection, down).await,
+            false => migrator.apply(&mut connection).await,
         }
-        if !came {
-            break;
-        }
-        message += 1;
-    }
+        .unwrap_or_else(|error| panic!("{cut:?}: {error:?}"));
+    };
+    let message = cut_at_each_message(&database.url(), run, after).await;
     assert!(message > 12, "{message} messages");
 }
 
@@ -434,30 +422,16 @@ async fn a_script_that_sets_read_only_can_still_be_recorded() {
     let migrator = Migrator::new(set);
     let mut connection = database.connect().await;
     migrator.apply_to(&mut connection, UpTo::Steps(1)).await.unwrap();
-    let mut message = 1;
-    loop {
-        let mut came = false;
-        for cut in [Cut::BeforeQuery(message), Cut::AfterQuery(message)] {
-            let wire = Wire::in_front_of(&database.url()).await;
-            let mut through = Database::connect(&wire.url()).await.unwrap();
-            wire.cut(cut);
-            let _ = migrator.apply(&mut through).await;
-            came |= !wire.is_cut_pending();
-            drop((through, wire));
-            alone(&mut connection).await;
-            migrator.apply(&mut connection).await.unwrap_or_else(|error| panic!("{cut:?}: {error:?}"));
-            let n: i32 = sqlx::query_scalar("SELECT n FROM n").fetch_one(&mut connection).await.unwrap();
-            assert_eq!(n, 7, "{cut:?}");
-            sqlx::raw_sql("UPDATE n SET n = 0; DELETE FROM lockgate_history WHERE version = 2")
-                .execute(&mut connection)
-                .await
-                .unwrap();
-        }
-        if !came {
-            break;
-        }
-        message += 1;
-    }
+    let after = async |cut: Cut, _| {
+        alone(&mut connection).await;
+        migrator.apply(&mut connection).await.unwrap_or_else(|error| panic!("{cut:?}: {error:?}"));
+        let n: i32 = sqlx::query_scalar("SELECT n FROM n").fetch_one(&mut connection).await.unwrap();
+        assert_eq!(n, 7, "{cut:?}");
+        let again = "UPDATE n SET n = 0; DELETE FROM lockgate_history WHERE version = 2";
+        sqlx::raw_sql(again).execute(&mut connection).await.unwrap();
+    };
+    let run = async |database: &mut Database| migrator.apply(database).await;
+    let message = cut_at_each_message(&database.url(), run, after).await;
     assert!(message > 10, "{message} messages");
 }
 

@@ -7,7 +7,7 @@ use std::slice;
 use std::time::Duration;
 
 use lockgate_core::unit::{self, Control};
-use lockgate_core::{Action, Dialect, Direction, Probe, State, StatementFlags, StatementKind, Unit, UnitKind};
+use lockgate_core::{Action, Dialect, Probe, State, StatementFlags, StatementKind, Unit, UnitKind};
 use sqlx::Row;
 
 use super::catalogue::Answer;
@@ -79,17 +79,9 @@ fn settings_scope(sql: &Sql, units: &[Unit]) -> SettingsScope {
 }
 
 impl Claim<'_> {
-    fn going_up(&self) -> bool {
-        going_up(self.job)
-    }
-
     fn total(&self) -> u32 {
         u32::try_from(self.sql.statements.len()).unwrap_or(u32::MAX)
     }
-}
-
-fn going_up(job: &Job) -> bool {
-    job.action.direction() == Some(Direction::Up)
 }
 
 fn at_statement(index: usize, cause: Cause) -> Failure {
@@ -497,7 +489,7 @@ impl PostgresBackend<'_> {
             }
             return;
         }
-        let last = match claim.going_up() {
+        let last = match claim.job.goes_up() {
             true => format!(
                 "UPDATE {table} SET state = 'applied', statements_done = {done}, finished_checksum = NULL, \
                  checksum = '{}', owner = NULL, under_way = NULL, \
@@ -511,7 +503,7 @@ impl PostgresBackend<'_> {
         };
         message.push(Slot::Guard(0), &checked(&last));
         if altered {
-            let more = if claim.going_up() { 0 } else { -1 };
+            let more = if claim.job.goes_up() { 0 } else { -1 };
             message.push(Slot::Guard(0), &sql::counted(history_table, table, rows, more));
         }
         message.push(Slot::Bookkeeping(0), &sql::log(history_table, table, entry, claim.job.log_event(), None));
@@ -655,7 +647,7 @@ impl PostgresBackend<'_> {
         };
         // The part that has not run may have been edited since the row was written. When reverting, the row keeps the
         // checksum of the applied text.
-        let checksum = if going_up(job) { format!(", checksum = '{}'", job.entry.checksum) } else { String::new() };
+        let checksum = if job.goes_up() { format!(", checksum = '{}'", job.entry.checksum) } else { String::new() };
         let anew = match job.action {
             Action::Revert => ", statements_done = 0, finished_checksum = NULL, under_way = NULL",
             _ => "",

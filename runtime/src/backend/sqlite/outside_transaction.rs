@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
 use lockgate_core::unit::{Control, control};
-use lockgate_core::{Action, Dialect, Direction, State, StatementKind, UnitKind};
+use lockgate_core::{Action, Dialect, State, StatementKind, UnitKind};
 
 use super::run::failure;
 use super::session::contains_any;
@@ -256,7 +256,7 @@ impl SqliteBackend<'_> {
         let job = row.job;
         let words = if !row.is_all(done) {
             sql::advance(history_table, &job.entry, &row.at(done, None))
-        } else if row.going_up() {
+        } else if row.job.goes_up() {
             sql::advance(
                 history_table,
                 &job.entry,
@@ -291,7 +291,7 @@ impl SqliteBackend<'_> {
         let bookkeeping = |cause| (FailedAt::Bookkeeping, cause);
         let history = self.read_history(history_table).await.map_err(bookkeeping)?;
         let found = history.row(row.job.entry.version);
-        let proven = match (row.is_all(done) && done > 0, row.going_up()) {
+        let proven = match (row.is_all(done) && done > 0, row.job.goes_up()) {
             (true, true) => found.is_some_and(|found| found.state == State::Applied),
             (true, false) => found.is_none(),
             (false, _) => {
@@ -327,13 +327,9 @@ struct Recorded<'a> {
 }
 
 impl Recorded<'_> {
-    fn going_up(&self) -> bool {
-        self.job.action.direction() == Some(Direction::Up)
-    }
-
     /// The number of rows that are removed once `done` statements have finished.
     fn gone(&self, done: u32) -> i64 {
-        i64::from(self.is_all(done) && !self.going_up())
+        i64::from(self.is_all(done) && !self.job.goes_up())
     }
 
     fn is_all(&self, done: u32) -> bool {
@@ -341,7 +337,7 @@ impl Recorded<'_> {
     }
 
     fn at(&self, done: u32, under_way: Option<u32>) -> Advance<'_> {
-        let state = if self.going_up() { State::Partial } else { State::Reverting };
+        let state = if self.job.goes_up() { State::Partial } else { State::Reverting };
         Advance { state, done, finished: self.sql.finished(done), owner: Some(self.owner), under_way }
     }
 }
