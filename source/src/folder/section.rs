@@ -387,7 +387,8 @@ fn diagnostic(
     let (there, target) = (has(to), format!("{}{}", name.id, to.suffix()));
     if section.is_comment {
         let message = format!("{whose} rollback never runs here: `{}` is only a comment", &text[marker.clone()]);
-        let error = Diagnostic::error("foreign-section", folder.show(&read.script.path), message).at(text, marker, "");
+        let error =
+            Diagnostic::error(Code::ForeignSection, folder.show(&read.script.path), message).at(text, marker, "");
         let help = match (there, name.kind) {
             (true, _) => format!("delete the line if `{target}` already does that, or move its SQL there"),
             (false, Kind::OneWay) => {
