@@ -7,12 +7,13 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches};
 use lockgate::{Migrations, Migrator};
 
+use crate::answer::{Answer, Body};
 use crate::command_error::CommandError;
 use crate::exit::Exit;
+use crate::format::Format;
 use crate::invocation::Invocation;
 use crate::options::Options;
 use crate::output::Output;
-use crate::render;
 use crate::signal;
 use crate::url::DatabaseUrl;
 use crate::verb::Verb;
@@ -119,8 +120,9 @@ impl Cli {
         let run = || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime.block_on(self.run(&arguments.options, &arguments.verb)),
             Err(error) => {
-                Output::standard().note(&format!("error[failed]: no asynchronous runtime can be started: {error}"));
-                Exit::Failed
+                let error = CommandError::System(format!("no asynchronous runtime can be started: {error}"));
+                Output::standard(arguments.options.format).error(Some(arguments.verb.name()), &error);
+                error.exit()
             }
         };
         if tokio::runtime::Handle::try_current().is_err() {
@@ -156,14 +158,20 @@ impl Cli {
         let mut command = self.described(P::command());
         let parsed = command.try_get_matches_from_mut(&arguments).and_then(|matches| P::from_arg_matches(&matches));
         parsed.map_err(|error| {
-            let output = Output::standard();
+            let format = Format::of_arguments(&arguments);
+            let output = Output::standard(format);
             let text = without_secrets(error.render().ansi().to_string(), &arguments);
-            if error.use_stderr() {
-                output.note(text.trim_end());
-                Exit::Usage
-            } else {
-                output.out(text.trim_end());
-                if output.finish().is_some() { Exit::Failed } else { Exit::Done }
+            let plain = || anstream::adapter::strip_str(&text).to_string();
+            match (error.use_stderr(), format) {
+                (true, Format::Text) => output.note(text.trim_end()),
+                (true, Format::Json) => output.error(None, &CommandError::Arguments(plain())),
+                (false, Format::Text) => output.out(text.trim_end()),
+                (false, Format::Json) => output.answer("help", &Answer::done(Body::Document(plain()))),
+            }
+            match output.finish() {
+                _ if error.use_stderr() => Exit::Usage,
+                Some(_) => Exit::Failed,
+                None => Exit::Done,
             }
         })
     }
@@ -173,7 +181,7 @@ impl Cli {
     /// SIGINT (Ctrl-C) and SIGTERM interrupt a verb that changes the database: the connection is closed, and the output
     /// says what is known. From then on these signals no longer end the process by themselves.
     pub async fn run(&self, options: &Options, verb: &Verb) -> Exit {
-        let output = Output::standard();
+        let output = Output::standard(options.format);
         if !verb.writes() {
             return self.run_on(output, options, verb).await;
         }
@@ -183,21 +191,23 @@ impl Cli {
         };
         let postgres = self.database_url(options).is_some_and(|url| url.reveal().starts_with("postgres"));
         let error = CommandError::Stopped { signal, postgres };
-        output.note(&render::command_error(&error));
+        output.error(Some(verb.name()), &error);
         output.finish();
         error.exit()
     }
 
     async fn run_on(&self, output: Output, options: &Options, verb: &Verb) -> Exit {
-        let url = self.database_url(options);
-        let result = match Invocation::new(self.migrations, self.migrator(), url, options, output.clone()) {
-            Ok(invocation) => verb.run(&invocation).await,
-            Err(error) => Err(error),
+        let result = self.answer(output.clone(), options, verb).await;
+        let exit = match &result {
+            Ok(answer) => {
+                output.answer(verb.name(), answer);
+                answer.exit
+            }
+            Err(error) => {
+                output.error(Some(verb.name()), error);
+                error.exit()
+            }
         };
-        let exit = result.unwrap_or_else(|error| {
-            output.note(&render::command_error(&error));
-            error.exit()
-        });
         match output.finish() {
             Some(error) => {
                 output.note(&format!("error[failed]: the answer could not be written: {error}"));
@@ -205,6 +215,15 @@ impl Cli {
             }
             None => exit,
         }
+    }
+
+    async fn answer(&self, output: Output, options: &Options, verb: &Verb) -> Result<Answer, CommandError> {
+        if let Some(answer) = verb.without_database() {
+            return Ok(answer);
+        }
+        let url = self.database_url(options);
+        let invocation = Invocation::new(self.migrations, self.migrator(), url, options, output)?;
+        verb.run(&invocation).await
     }
 
     /// The migrator with the program's options.

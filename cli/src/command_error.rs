@@ -1,5 +1,7 @@
 //! The errors of a command: the runtime's, and the command line's own.
 
+use std::fmt::Write;
+
 use lockgate::Front;
 
 use crate::exit::Exit;
@@ -9,10 +11,15 @@ use crate::exit::Exit;
 pub(crate) enum CommandError {
     /// The arguments are invalid. `help` says what to type instead.
     Usage { message: String, help: String },
+    /// The arguments cannot be parsed, with the words of the parser: for JSON alone, because as text the parser shows
+    /// its errors itself.
+    Arguments(String),
     /// The database does not exist yet.
     Absent(String),
     /// A signal interrupted the run.
     Stopped { signal: &'static str, postgres: bool },
+    /// This machine does not give the program what it needs.
+    System(String),
     /// An error of the runtime.
     Lockgate(lockgate::Error),
 }
@@ -24,34 +31,87 @@ impl CommandError {
 
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Usage { .. } => Exit::Usage,
+            Self::Usage { .. } | Self::Arguments(_) => Exit::Usage,
             Self::Absent(_) => Exit::Unreachable,
-            Self::Stopped { .. } => Exit::Failed,
+            Self::Stopped { .. } | Self::System(_) => Exit::Failed,
             Self::Lockgate(error) => Exit::of(error.kind()),
+        }
+    }
+
+    /// A stable word for what kind of error it is.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Usage { .. } | Self::Arguments(_) => "usage",
+            Self::Absent(_) => "unreachable",
+            Self::Stopped { .. } => "interrupted",
+            Self::System(_) => "failed",
+            Self::Lockgate(error) => error.kind().as_str(),
+        }
+    }
+
+    /// What happened, in one line.
+    pub(crate) fn summary(&self) -> String {
+        match self {
+            Self::Usage { message, .. } => message.clone(),
+            Self::Arguments(message) => {
+                let first = message.lines().next().unwrap_or_default();
+                first.strip_prefix("error: ").unwrap_or(first).to_owned()
+            }
+            Self::Absent(message) | Self::System(message) => message.clone(),
+            Self::Stopped { signal, .. } => format!("{signal} interrupted the run"),
+            Self::Lockgate(error) => error.report_for(Front::CommandLine).summary().to_owned(),
+        }
+    }
+
+    /// What is known of the database, one fact each.
+    pub(crate) fn state(&self) -> Vec<String> {
+        match self {
+            Self::Usage { .. } | Self::Arguments(_) | Self::Absent(_) | Self::System(_) => Vec::new(),
+            Self::Stopped { postgres, .. } => {
+                let unknown = "the outcome is unknown: a migration is applied exactly if `status` lists it as applied";
+                let server = "PostgreSQL 14 or newer notices within a second that its client is gone, and stops; an \
+                              older server goes on with what it was sent";
+                let lines = [Some(unknown), postgres.then_some(server)];
+                lines.into_iter().flatten().map(str::to_owned).collect()
+            }
+            Self::Lockgate(error) => error.report_for(Front::CommandLine).state().to_vec(),
+        }
+    }
+
+    /// What to do next.
+    pub(crate) fn help(&self) -> Vec<String> {
+        match self {
+            Self::Usage { help, .. } => vec![help.clone()],
+            Self::Arguments(message) => {
+                let rest = message.lines().skip(1).map(str::trim).filter(|line| !line.is_empty());
+                rest.map(str::to_owned).collect()
+            }
+            Self::Absent(_) | Self::System(_) => Vec::new(),
+            Self::Stopped { postgres, .. } => {
+                let look = "`status` shows how far the run came";
+                let server = "`SELECT pid, application_name, state, query_start FROM pg_stat_activity WHERE datname = \
+                              current_database()` shows what still runs, and `SELECT pg_cancel_backend(pid)` stops it";
+                let lines = [Some(look), postgres.then_some(server)];
+                lines.into_iter().flatten().map(str::to_owned).collect()
+            }
+            Self::Lockgate(error) => error.report_for(Front::CommandLine).help().to_vec(),
         }
     }
 
     /// The whole error, on several lines and without colours.
     pub(crate) fn report(&self) -> String {
-        match self {
-            Self::Usage { message, help } => format!("error[usage]: {message}\n  = help: {help}"),
-            Self::Absent(message) => format!("error[unreachable]: {message}"),
-            Self::Stopped { signal, postgres } => stopped(signal, *postgres),
-            Self::Lockgate(error) => error.report_for(Front::CommandLine).to_string(),
+        if let Self::Lockgate(error) = self {
+            return error.report_for(Front::CommandLine).to_string();
         }
+        let mut report = format!("error[{}]: {}", self.kind(), self.summary());
+        for line in self.state() {
+            write!(report, "\n  = {line}").expect("writing to a String cannot fail");
+        }
+        for line in self.help() {
+            write!(report, "\n  = help: {line}").expect("writing to a String cannot fail");
+        }
+        report
     }
-}
-
-fn stopped(signal: &str, postgres: bool) -> String {
-    let server = "\n  = PostgreSQL 14 or newer notices within a second that its client is gone, and stops; an older server goes on with \
-                  what it was sent";
-    let look = "\n  = help: `SELECT pid, application_name, state, query_start FROM pg_stat_activity WHERE datname = \
-                current_database()` shows what still runs, and `SELECT pg_cancel_backend(pid)` stops it";
-    let (server, look) = if postgres { (server, look) } else { ("", "") };
-    format!(
-        "error[interrupted]: {signal} interrupted the run\n  = the outcome is unknown: a migration is applied exactly if \
-         `status` lists it as applied{server}\n  = help: `status` shows how far the run came{look}"
-    )
 }
 
 impl From<lockgate::Error> for CommandError {

@@ -66,6 +66,21 @@ impl Exit {
         }
     }
 
+    /// The word for it, as JSON has it: `done`, `timed-out`. Stable.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::Busy => "busy",
+            Self::Denied => "denied",
+            Self::TimedOut => "timed-out",
+            Self::Partial => "partial",
+        }
+    }
+
     const fn meaning(self) -> &'static str {
         match self {
             Self::Done => "done, or nothing to do",

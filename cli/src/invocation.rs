@@ -5,7 +5,6 @@ use lockgate::{Database, Migrations, Migrator};
 use crate::command_error::CommandError;
 use crate::options::Options;
 use crate::output::Output;
-use crate::render;
 use crate::url::DatabaseUrl;
 
 /// One invocation of a verb.
@@ -54,7 +53,7 @@ impl<'a> Invocation<'a> {
         }
         lockgate::__private::understood(url.reveal())?;
         let why = if options.database_url.is_none() { ", as DATABASE_URL is not set" } else { "" };
-        output.note(&render::remark(&format!("the database is {url}{why}")));
+        output.remark(&format!("the database is {url}{why}"));
         Ok(Self { migrations, migrator, options, url, output })
     }
 
@@ -84,7 +83,7 @@ impl<'a> Invocation<'a> {
             let absent = format!("`{}` does not exist yet; `up` creates it", file.display());
             return match access {
                 Access::Read => {
-                    self.output.note(&render::remark(&absent));
+                    self.output.remark(&absent);
                     // An empty database has the same history as a missing one, and creates no file.
                     Ok(Database::connect("sqlite::memory:").await?)
                 }

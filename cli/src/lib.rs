@@ -32,16 +32,22 @@
 //!
 //! # Output
 //!
+//! With `--format json`, standard output has JSON lines alone: the events of a run, and at the end exactly one line of the
+//! type `result` or `error`. The form is versioned and append-only; the feature `json-schema` adds the command
+//! `json-schema`, which prints its schema. As text:
+//!
 //! The answer goes to standard output, notes and errors to standard error. Colours and progress lines appear only on
 //! terminals, and `NO_COLOR` is respected. A reader that goes away (`app up | head -1`) does not stop a run. No
 //! password is ever shown: not in the URL, not in an error, not in the help.
 
 #![deny(missing_docs)]
 
+mod answer;
 mod cli;
 mod command_error;
 mod duration;
 mod exit;
+mod format;
 mod invocation;
 mod migration_ref;
 mod options;
@@ -60,6 +66,7 @@ pub use clap;
 
 pub use cli::Cli;
 pub use exit::Exit;
+pub use format::Format;
 pub use migration_ref::MigrationRef;
 pub use options::{Options, TimeLimit};
 pub use url::DatabaseUrl;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use lockgate::{Atomicity, Migrator, OutOfOrder};
 
 use crate::duration;
+use crate::format::Format;
 use crate::url::DatabaseUrl;
 
 /// Which database, and how patiently.
@@ -16,6 +17,10 @@ pub struct Options {
     // Its value is hidden in the help, as it may hold a password.
     #[arg(long, global = true, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<DatabaseUrl>,
+
+    /// How to show the answer
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
+    pub format: Format,
 
     /// How long to wait for a server that is still coming up; not at all by default
     #[arg(long, global = true, value_name = "TIME", value_parser = duration::parse)]

@@ -1,14 +1,20 @@
-//! Standard output and standard error: colours and a progress line on terminals only. A run never stops because its
-//! output cannot be written.
+//! Standard output and standard error: as text, with colours and a progress line on terminals only, or as JSON lines. A
+//! run never stops because its output cannot be written.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::answer::Answer;
+use crate::command_error::CommandError;
+use crate::format::Format;
+use crate::render::{self, Line};
+
 /// Standard output and standard error, shared with the events of a run.
 #[derive(Clone)]
 pub(crate) struct Output {
     shared: Arc<Mutex<Shared>>,
+    format: Format,
     width: Option<u16>,
     is_live: bool,
 }
@@ -23,8 +29,10 @@ struct Shared {
 
 impl Output {
     /// The program's own output.
-    pub(crate) fn standard() -> Self {
-        let is_live = io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+    pub(crate) fn standard(format: Format) -> Self {
+        let is_live = format == Format::Text
+            && io::stdout().is_terminal()
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         Self {
             shared: Arc::new(Mutex::new(Shared {
                 out: Box::new(anstream::AutoStream::auto(io::stdout())),
@@ -32,25 +40,59 @@ impl Output {
                 is_passing: false,
                 failure: None,
             })),
+            format,
             // Without a terminal, lines have any length.
             width: comfy_table::Table::new().width(),
             is_live,
         }
     }
 
-    /// The width of the terminal. `None` if output is piped.
-    pub(crate) fn width(&self) -> Option<u16> {
-        self.width
+    /// How the answer is shown.
+    pub(crate) fn format(&self) -> Format {
+        self.format
     }
 
-    /// Writes the answer to standard output.
+    /// Shows the answer of a verb, the last thing of a command that worked.
+    pub(crate) fn answer(&self, verb: &str, answer: &Answer) {
+        match self.format {
+            Format::Text => {
+                let text = render::answer(answer, self.width);
+                text.out.iter().for_each(|text| self.out(text));
+                text.notes.iter().for_each(|text| self.remark(text));
+            }
+            Format::Json => self.line(&Line::result(verb, answer)),
+        }
+    }
+
+    /// Shows an error, the last thing of a command that failed.
+    pub(crate) fn error(&self, verb: Option<&str>, error: &CommandError) {
+        match self.format {
+            Format::Text => self.note(&render::command_error(error)),
+            Format::Json => self.line(&Line::error(verb, error)),
+        }
+    }
+
+    /// Shows something that is worth knowing and no part of the answer.
+    pub(crate) fn remark(&self, text: &str) {
+        match self.format {
+            Format::Text => self.note(&render::remark(text)),
+            Format::Json => self.line(&Line::note(text)),
+        }
+    }
+
+    /// Writes a line of JSON to standard output.
+    pub(crate) fn line(&self, line: &Line) {
+        self.out(&line.json());
+    }
+
+    /// Writes text to standard output.
     pub(crate) fn out(&self, text: &str) {
         let mut shared = self.shared();
         let result = shared.clear().and_then(|()| writeln!(shared.out, "{text}")).and_then(|()| shared.out.flush());
         shared.note(result);
     }
 
-    /// Writes a note to standard error.
+    /// Writes text to standard error.
     pub(crate) fn note(&self, text: &str) {
         let mut shared = self.shared();
         let result = shared.clear().and_then(|()| writeln!(shared.notes, "{text}"));

@@ -125,18 +125,24 @@ fn a_plan_shows_locks_and_destroyed_data(place: &Place) {
 
     place.ok(&["up", "--to", "11"]);
     let locked = "\n  0012_add_phone_to_members: ACCESS EXCLUSIVE on members (blocks reads and writes)\n";
-    for look in [&["plan"][..], &["up", "--dry-run"]] {
+    for (look, sql) in [(&["plan"][..], ""), (&["up", "--dry-run"], PHONE)] {
         let plan = place.ok(look);
         let end = plan.split_once("1 statement\n").unwrap_or_else(|| panic!("{plan}")).1;
-        assert_eq!(end, if place.is_sqlite() { "" } else { locked }, "{plan}");
+        let locked = if place.is_sqlite() { "" } else { locked };
+        assert_eq!(end, format!("{locked}{sql}"), "{plan}");
     }
 
     place.ok(&["up"]);
     let down = place.ok(&["down", "--dry-run", "1"]);
     let end = down.split_once("1 statement\n").unwrap_or_else(|| panic!("{down}")).1;
     let lock = if place.is_sqlite() { "" } else { "ACCESS EXCLUSIVE on members (blocks reads and writes); " };
-    assert_eq!(end, format!("\n  0012_add_phone_to_members: {lock}destroys data of members\n"), "{down}");
+    let sql = "\n-- migrations/0012_add_phone_to_members.down.sql\nALTER TABLE members DROP COLUMN phone;\n";
+    assert_eq!(end, format!("\n  0012_add_phone_to_members: {lock}destroys data of members\n{sql}"), "{down}");
 }
+
+/// What a dry run of the newest migration says besides the plan.
+const PHONE: &str =
+    "\n-- migrations/0012_add_phone_to_members.up.sql\nALTER TABLE members ADD COLUMN phone TEXT;\n";
 
 #[test]
 fn looking_creates_no_file() {

@@ -19,6 +19,7 @@ mod faults;
 mod guide;
 mod helps;
 mod hygiene;
+mod json;
 mod layering;
 mod lent;
 mod lint_help;

@@ -11,7 +11,7 @@ pub(crate) fn command_error(error: &CommandError) -> String {
 }
 
 /// Formats a difference between set and history, with its help.
-pub(crate) fn drift(drift: &Drift) -> String {
+pub(super) fn drift(drift: &Drift) -> String {
     coloured(&format!("drift[{}]: {drift}\n  = help: {}", drift.code(), drift.help_for(Front::CommandLine)))
 }
 

@@ -1,17 +1,24 @@
-//! Formats everything that people see as text with colours, without doing any I/O.
+//! Formats everything that is shown, without doing any I/O: for people as text with colours, for programs as JSON.
 //!
 //! Colours are always written, and removed from output that is not a terminal.
 
+mod answer;
 mod error;
 mod plan;
 mod progress;
 mod status;
 mod table;
+mod wire;
 
-pub(crate) use error::{command_error, drift};
-pub(crate) use plan::{plan, script_of, scripts};
-pub(crate) use progress::{Progress, Shown, report};
-pub(crate) use status::status;
+pub(crate) use answer::answer;
+pub(crate) use error::command_error;
+pub(crate) use plan::script_of;
+pub(crate) use progress::{Progress, Shown};
+pub(crate) use wire::Line;
+#[cfg(feature = "json-schema")]
+pub(crate) use wire::schema;
+
+use error::drift;
 
 use std::fmt::Display;
 

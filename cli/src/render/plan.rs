@@ -4,6 +4,8 @@
 use anstyle::Style;
 use lockgate::{Action, Body, Dialect, Effects, Migrations, Plan, Script, Step, Touch};
 
+use crate::answer::Planned;
+
 use super::table::{Column, table};
 use super::{BAD, BOLD, DIM, GOOD, WAITING, count, paint};
 
@@ -13,8 +15,10 @@ const COLUMNS: [Column; 3] = [
     Column { title: "RUNS", weight: 1, is_number: false },
 ];
 
-/// Formats a plan for a database of this dialect.
-pub(crate) fn plan(migrations: &Migrations, plan: &Plan, dialect: Dialect, width: Option<u16>) -> String {
+/// Formats a plan, without its scripts.
+pub(super) fn plan(planned: &Planned, width: Option<u16>) -> String {
+    let Planned { migrations, plan, dialect, sql: _ } = planned;
+    let dialect = *dialect;
     if plan.is_empty() {
         return paint(GOOD, "nothing to do");
     }
@@ -72,7 +76,7 @@ fn runs(script: &Script, action: Action, dialect: Dialect) -> String {
 }
 
 /// The scripts of all steps, each after its file name.
-pub(crate) fn scripts(migrations: &Migrations, plan: &Plan) -> String {
+pub(super) fn scripts(migrations: &Migrations, plan: &Plan) -> String {
     let scripts = plan.steps.iter().filter_map(|step| script(migrations, step));
     scripts.map(|script| format!("\n{}", text(&script))).collect::<Vec<_>>().join("\n")
 }

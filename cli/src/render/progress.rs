@@ -94,7 +94,7 @@ fn shown(event: &Event) -> Option<Shown> {
 }
 
 /// What a run did, in one line.
-pub(crate) fn report(report: &Report) -> String {
+pub(super) fn report(report: &Report) -> String {
     match report.steps.first() {
         None => paint(GOOD, "nothing to do"),
         Some(step) => {

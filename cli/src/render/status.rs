@@ -16,7 +16,7 @@ const COLUMNS: [Column; 5] = [
 ];
 
 /// Formats the status of a database.
-pub(crate) fn status(status: &Status, width: Option<u16>) -> String {
+pub(super) fn status(status: &Status, width: Option<u16>) -> String {
     let mut shown = paint(BOLD, summary(status));
     if !status.entries.is_empty() {
         let rows: Vec<_> = status.entries.iter().map(|entry| row(status, entry)).collect();

@@ -1,11 +1,10 @@
 //! `baseline`: records migrations as applied without running them, for a database that has what they do.
 
 use super::watched;
+use crate::answer::{Answer, Body};
 use crate::command_error::CommandError;
-use crate::exit::Exit;
 use crate::invocation::{Access, Invocation};
 use crate::migration_ref::MigrationRef;
-use crate::render;
 
 /// The arguments of `baseline`.
 #[derive(clap::Args, Clone, Debug)]
@@ -15,10 +14,9 @@ pub struct Arguments {
     pub version: MigrationRef,
 }
 
-pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Exit, CommandError> {
+pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
     let version = arguments.version.version(invocation.migrations())?;
     let mut database = invocation.connect(Access::Write).await?;
     let report = watched(invocation, false).baseline(&mut database, version).await?;
-    invocation.output().out(&render::report(&report));
-    Ok(Exit::Done)
+    Ok(Answer::done(Body::Run(report)))
 }

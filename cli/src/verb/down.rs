@@ -3,11 +3,10 @@
 use lockgate::DownTo;
 
 use super::{at_least_one, plan, watched};
+use crate::answer::{Answer, Body};
 use crate::command_error::CommandError;
-use crate::exit::Exit;
 use crate::invocation::{Access, Invocation};
 use crate::migration_ref::MigrationRef;
-use crate::render;
 
 /// The arguments of `down`.
 #[derive(clap::Args, Clone, Debug)]
@@ -15,7 +14,7 @@ pub struct Arguments {
     /// How far.
     #[command(flatten)]
     pub downward: Downward,
-    /// Show what would run, and execute nothing
+    /// Show what would run, with the SQL, and execute nothing
     #[arg(long)]
     pub dry_run: bool,
     /// Show the SQL too
@@ -52,15 +51,14 @@ impl Downward {
     }
 }
 
-pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Exit, CommandError> {
+pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
     let destination = arguments.downward.destination(invocation)?;
     if arguments.dry_run {
         let mut database = invocation.connect(Access::Read).await?;
         let planned = invocation.migrator().plan_revert(&mut database, destination).await?;
-        return plan::show(invocation, &planned, database.dialect(), arguments.verbose);
+        return Ok(plan::answer(invocation, planned, database.dialect(), true));
     }
     let mut database = invocation.connect(Access::Write).await?;
     let report = watched(invocation, arguments.verbose).revert(&mut database, destination).await?;
-    invocation.output().out(&render::report(&report));
-    Ok(Exit::Done)
+    Ok(Answer::done(Body::Run(report)))
 }

@@ -5,15 +5,18 @@ use std::time::SystemTime;
 
 use lockgate::{Event, Migrator, UpTo};
 
+use crate::answer::Answer;
 use crate::command_error::CommandError;
-use crate::exit::Exit;
+use crate::format::Format;
 use crate::invocation::Invocation;
 use crate::migration_ref::MigrationRef;
 use crate::render;
-use crate::render::Shown;
+use crate::render::{Line, Shown};
 
 pub mod baseline;
 pub mod down;
+#[cfg(feature = "json-schema")]
+pub mod json_schema;
 pub mod plan;
 pub mod repair;
 pub mod status;
@@ -38,19 +41,54 @@ pub enum Verb {
     Baseline(baseline::Arguments),
     /// Correct the history, and execute nothing
     Repair(repair::Arguments),
+    /// Print the JSON Schema of what `--format json` writes
+    #[cfg(feature = "json-schema")]
+    JsonSchema(json_schema::Arguments),
 }
 
 impl Verb {
+    /// The word that is typed for it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Up(_) => "up",
+            Self::Down(_) => "down",
+            Self::Status(_) => "status",
+            Self::Plan(_) => "plan",
+            Self::Wait(_) => "wait",
+            Self::Baseline(_) => "baseline",
+            Self::Repair(_) => "repair",
+            #[cfg(feature = "json-schema")]
+            Self::JsonSchema(_) => "json-schema",
+        }
+    }
+
+    /// The answer of a verb that needs no database; none if it needs one.
+    pub(crate) fn without_database(&self) -> Option<Answer> {
+        match self {
+            #[cfg(feature = "json-schema")]
+            Self::JsonSchema(arguments) => Some(json_schema::run(arguments)),
+            Self::Up(_)
+            | Self::Down(_)
+            | Self::Status(_)
+            | Self::Plan(_)
+            | Self::Wait(_)
+            | Self::Baseline(_)
+            | Self::Repair(_) => None,
+        }
+    }
+
     /// Whether it may change the database.
     pub(crate) fn writes(&self) -> bool {
         match self {
             Self::Up(_) | Self::Baseline(_) | Self::Repair(_) => true,
             Self::Down(arguments) => !arguments.dry_run,
             Self::Status(_) | Self::Plan(_) | Self::Wait(_) => false,
+            #[cfg(feature = "json-schema")]
+            Self::JsonSchema(_) => false,
         }
     }
 
-    pub(crate) async fn run(&self, invocation: &Invocation<'_>) -> Result<Exit, CommandError> {
+    pub(crate) async fn run(&self, invocation: &Invocation<'_>) -> Result<Answer, CommandError> {
         match self {
             Self::Up(arguments) => up::run(invocation, arguments).await,
             Self::Down(arguments) => down::run(invocation, arguments).await,
@@ -59,6 +97,8 @@ impl Verb {
             Self::Baseline(arguments) => baseline::run(invocation, arguments).await,
             Self::Repair(arguments) => repair::run(invocation, arguments).await,
             Self::Wait(arguments) => wait::run(invocation, arguments).await,
+            #[cfg(feature = "json-schema")]
+            Self::JsonSchema(arguments) => Ok(json_schema::run(arguments)),
         }
     }
 }
@@ -98,6 +138,10 @@ fn watched(invocation: &Invocation<'_>, verbose: bool) -> Migrator {
     let migrations = invocation.migrations();
     let progress = Mutex::new(render::Progress::default());
     invocation.migrator().on_event(move |event: &Event| {
+        if output.format() == Format::Json {
+            Line::event(event).iter().for_each(|line| output.line(line));
+            return;
+        }
         if verbose
             && let Event::Started { id, action } = event
             && let Some(script) = render::script_of(migrations, id, *action)

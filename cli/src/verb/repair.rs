@@ -3,11 +3,10 @@
 use lockgate::Repair;
 
 use super::watched;
+use crate::answer::{Answer, Body};
 use crate::command_error::CommandError;
-use crate::exit::Exit;
 use crate::invocation::{Access, Invocation};
 use crate::migration_ref::MigrationRef;
-use crate::render;
 
 /// The arguments of `repair`.
 #[derive(clap::Args, Clone, Debug)]
@@ -60,10 +59,9 @@ impl Correction {
     }
 }
 
-pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Exit, CommandError> {
+pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
     let repair = arguments.correction.repair(invocation)?;
     let mut database = invocation.connect(Access::Write).await?;
     let report = watched(invocation, false).repair(&mut database, repair).await?;
-    invocation.output().out(&render::report(&report));
-    Ok(Exit::Done)
+    Ok(Answer::done(Body::Run(report)))
 }

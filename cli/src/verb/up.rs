@@ -1,10 +1,9 @@
 //! `up`: applies pending migrations.
 
 use super::{Upward, plan, watched};
+use crate::answer::{Answer, Body};
 use crate::command_error::CommandError;
-use crate::exit::Exit;
 use crate::invocation::{Access, Invocation};
-use crate::render;
 
 /// The arguments of `up`.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -12,7 +11,7 @@ pub struct Arguments {
     /// How far.
     #[command(flatten)]
     pub upward: Upward,
-    /// Show what would run, and execute nothing
+    /// Show what would run, with the SQL, and execute nothing
     #[arg(long)]
     pub dry_run: bool,
     /// Show the SQL too
@@ -20,13 +19,12 @@ pub struct Arguments {
     pub verbose: bool,
 }
 
-pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Exit, CommandError> {
+pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
     if arguments.dry_run {
-        return plan::show_up(invocation, &arguments.upward, arguments.verbose).await;
+        return plan::of_up(invocation, &arguments.upward, true).await;
     }
     let destination = arguments.upward.destination(invocation)?;
     let mut database = invocation.connect(Access::Create).await?;
     let report = watched(invocation, arguments.verbose).apply_to(&mut database, destination).await?;
-    invocation.output().out(&render::report(&report));
-    Ok(Exit::Done)
+    Ok(Answer::done(Body::Run(report)))
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use lockgate::wait;
 
+use crate::answer::{Answer, Body};
 use crate::command_error::CommandError;
 use crate::duration;
-use crate::exit::Exit;
 use crate::invocation::Invocation;
 
 /// What `wait` understands.
@@ -17,8 +17,7 @@ pub struct Arguments {
     pub timeout: Duration,
 }
 
-pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Exit, CommandError> {
+pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
     wait::until_migrated(&invocation.migrator(), invocation.url(), arguments.timeout).await?;
-    invocation.output().out("the database has every migration");
-    Ok(Exit::Done)
+    Ok(Answer::done(Body::Migrated))
 }

@@ -1,0 +1,498 @@
+//! The JSON lines of `--format json`: every type that is written, and how it is made from the values of a run.
+//!
+//! The form is append-only. A field is never removed, renamed or given another meaning; a reader ignores what it does
+//! not know. [`VERSION`] changes only if that rule has to be broken.
+
+use std::time::Duration;
+
+use lockgate::{Body as ScriptBody, Dialect, Drift, Effects, Entry, Event, FinishedStep, Front, Report, State};
+use serde::Serialize;
+
+use crate::answer::{Answer, Body, Planned, Stand};
+use crate::command_error::CommandError;
+use crate::exit::Exit;
+
+/// The version of the form, which stands in every line.
+pub(crate) const VERSION: u8 = 1;
+
+/// One line of standard output: an event of a run, or its end. The last line of every command is of the type `result`
+/// or `error`, and no other line is.
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub(crate) struct Line {
+    /// The version of this form.
+    #[cfg_attr(feature = "json-schema", schemars(extend("const" = VERSION)))]
+    lockgate: u8,
+    #[serde(flatten)]
+    content: Content,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+enum Content {
+    /// Something that is worth knowing.
+    Note { message: String },
+    /// Another run holds the lock; this one waits.
+    LockWaiting {
+        /// Who holds it, as far as the database says.
+        holder: Option<String>,
+    },
+    /// A difference between program and database that does not stand in the way.
+    Tolerated { drift: Difference },
+    /// The lock is held, and so many migrations will run.
+    Planned { steps: usize },
+    /// A migration begins. Several that travel in one message begin together, and what was rolled back begins again.
+    Started { migration: String, action: String },
+    /// A statement of a migration that does not run in a transaction has finished.
+    StatementFinished { migration: String, statements_done: u32, statements: u32 },
+    /// A migration could not get its locks; it was rolled back and is tried again.
+    Retrying {
+        migration: String,
+        /// The number of the attempt that begins, counted from 2.
+        attempt: u32,
+        delay_ms: u64,
+        /// Sessions that may hold what it needs.
+        blockers: Vec<String>,
+    },
+    /// The script of a migration ran. It is not in the database for good yet.
+    Ran { migration: String, action: String },
+    /// A step is in the database for good. This is said of each once, in their order.
+    Committed {
+        migration: String,
+        action: String,
+        /// How long it took, if that is known.
+        elapsed_ms: Option<u64>,
+    },
+    /// The end of a command that answered.
+    Result(ResultLine),
+    /// The end of a command that failed.
+    Error(ErrorLine),
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct ResultLine {
+    /// The command.
+    verb: String,
+    #[serde(flatten)]
+    end: End,
+    #[serde(flatten)]
+    answer: Shown,
+}
+
+/// How the process ends.
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct End {
+    exit_code: u8,
+    /// The exit code as a word: `done`, `refused`.
+    exit: &'static str,
+}
+
+/// The answer, under its name.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+enum Shown {
+    /// What a run did.
+    Run(Run),
+    /// What would run; nothing was executed.
+    Plan(Plan),
+    /// Where the database stands.
+    Status(Status),
+    /// Whether the database has every migration.
+    Migrated(bool),
+    /// A text that is not about a database.
+    Document(String),
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct Run {
+    /// What is committed, in the order in which it ran. Empty if there was nothing to do.
+    steps: Vec<Finished>,
+    /// Differences between program and database that did not stand in the way.
+    tolerated: Vec<Difference>,
+    /// How long the run took, the wait for the lock included.
+    elapsed_ms: u64,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct Finished {
+    migration: String,
+    /// What was done to it: `apply`, `revert`, `resume`, `resume revert`, `record`, `repair` or `forget`.
+    action: String,
+    elapsed_ms: Option<u64>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct Plan {
+    /// In the order in which they would run.
+    steps: Vec<Step>,
+    tolerated: Vec<Difference>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct Step {
+    migration: String,
+    action: String,
+    /// The file of the script; null if the step changes only the history.
+    path: Option<String>,
+    /// Whether the script is a Rust function.
+    is_rust: bool,
+    /// Whether it runs in a transaction.
+    is_transactional: bool,
+    statements: usize,
+    /// How many of these have finished before.
+    statements_done: u32,
+    /// The script, if the SQL was asked for.
+    sql: Option<String>,
+    /// The strong locks that it takes on tables that exist already, the strongest first. PostgreSQL only.
+    locks: Vec<Lock>,
+    /// Whether it destroys data.
+    destroys: bool,
+    /// The tables whose data it destroys, as far as it names them.
+    loses: Vec<String>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct Lock {
+    /// The table; or an index, if the script names only that.
+    table: String,
+    is_index: bool,
+    /// PostgreSQL's name of the lock, such as `ACCESS EXCLUSIVE`.
+    lock: String,
+    /// What it blocks, in words: `reads and writes`.
+    blocks: String,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct Status {
+    applied: usize,
+    pending: usize,
+    /// How many stopped half way.
+    partial: usize,
+    /// Whether every embedded migration is applied and nothing differs.
+    is_up_to_date: bool,
+    /// Whether `up` would refuse to run.
+    up_refuses: bool,
+    /// Every migration that is embedded or recorded, in their order.
+    migrations: Vec<Migration>,
+    drift: Vec<Difference>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct Migration {
+    migration: String,
+    version: i64,
+    state: MigrationState,
+    /// Whether the program embeds it.
+    is_embedded: bool,
+    /// Whether it has a down script; null if it is not embedded.
+    is_reversible: Option<bool>,
+    /// Its row in the history; null if it is pending.
+    row: Option<Row>,
+}
+
+/// What the history says of a migration.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+enum MigrationState {
+    Pending,
+    Applied,
+    /// Its up script stopped half way.
+    Partial,
+    /// Its down script stopped half way.
+    Reverting,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct Row {
+    /// The name when it was applied.
+    name: String,
+    /// The checksum of its up script when it was applied.
+    checksum: String,
+    statements_done: u32,
+    /// By the clock of the database, in UTC.
+    applied_at: String,
+    applied_by: String,
+    elapsed_ms: u64,
+    /// Name and version of the program that applied it.
+    application: String,
+    /// The version of Lockgate that applied it.
+    lockgate: String,
+}
+
+/// A difference between program and database.
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct Difference {
+    /// What kind of difference: `edited`, `renamed`, `replaced`, `unknown`, `other-database`, `ahead`, `missing`,
+    /// `out-of-order`, `finished-edited`, `partial`.
+    code: String,
+    migration: String,
+    message: String,
+    /// What to do about it.
+    help: String,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct ErrorLine {
+    /// The command; null if the arguments name none.
+    verb: Option<String>,
+    #[serde(flatten)]
+    end: End,
+    /// What kind of error: `usage`, `refused`, `failed`.
+    kind: String,
+    message: String,
+    /// Where in the migrations: `migrations/0004_x.up.sql:3:1`.
+    place: Option<String>,
+    /// The database's own code: an SQLSTATE, or SQLite's extended result code.
+    code: Option<String>,
+    /// What the database said.
+    database_message: Option<String>,
+    /// Every reason for a refusal.
+    reasons: Vec<Reason>,
+    /// What is committed and what is not, one fact each.
+    state: Vec<String>,
+    /// What to do next.
+    help: Vec<String>,
+    /// The differences between program and database because of which the command was refused.
+    drift: Vec<Difference>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct Reason {
+    message: String,
+    help: String,
+}
+
+impl Line {
+    fn of(content: Content) -> Self {
+        Self { lockgate: VERSION, content }
+    }
+
+    /// A note.
+    pub(crate) fn note(message: &str) -> Self {
+        Self::of(Content::Note { message: message.to_owned() })
+    }
+
+    /// An event of a run. `None` if a newer runtime says something that this form does not know.
+    pub(crate) fn event(event: &Event) -> Option<Self> {
+        let content = match event {
+            Event::LockWaiting { holder } => Content::LockWaiting { holder: holder.clone() },
+            Event::Tolerated(drift) => Content::Tolerated { drift: Difference::of(drift) },
+            Event::Planned { steps } => Content::Planned { steps: *steps },
+            Event::Started { id, action } => Content::Started { migration: id.clone(), action: action.to_string() },
+            Event::StatementFinished { id, statements_done, statements } => Content::StatementFinished {
+                migration: id.clone(),
+                statements_done: *statements_done,
+                statements: *statements,
+            },
+            Event::Retrying { id, attempt, delay, blockers } => Content::Retrying {
+                migration: id.clone(),
+                attempt: *attempt,
+                delay_ms: milliseconds(*delay),
+                blockers: blockers.clone(),
+            },
+            Event::Ran { id, action } => Content::Ran { migration: id.clone(), action: action.to_string() },
+            Event::Committed { id, action, elapsed } => Content::Committed {
+                migration: id.clone(),
+                action: action.to_string(),
+                elapsed_ms: elapsed.map(milliseconds),
+            },
+            _ => return None,
+        };
+        Some(Self::of(content))
+    }
+
+    /// The last line of a command that answered.
+    pub(crate) fn result(verb: &str, answer: &Answer) -> Self {
+        let shown = match &answer.body {
+            Body::Run(report) => Shown::Run(Run::of(report)),
+            Body::Plan(planned) => Shown::Plan(Plan::of(planned)),
+            Body::Status(stand) => Shown::Status(Status::of(stand)),
+            Body::Migrated => Shown::Migrated(true),
+            Body::Document(text) => Shown::Document(text.clone()),
+        };
+        Self::of(Content::Result(ResultLine { verb: verb.to_owned(), end: End::of(answer.exit), answer: shown }))
+    }
+
+    /// The last line of a command that failed.
+    pub(crate) fn error(verb: Option<&str>, error: &CommandError) -> Self {
+        let end = End::of(error.exit());
+        let mut line = ErrorLine {
+            verb: verb.map(str::to_owned),
+            end,
+            kind: error.kind().to_owned(),
+            message: error.summary(),
+            place: None,
+            code: None,
+            database_message: None,
+            reasons: Vec::new(),
+            state: error.state(),
+            help: error.help(),
+            drift: Vec::new(),
+        };
+        if let CommandError::Lockgate(error) = error {
+            let report = error.report_for(Front::CommandLine);
+            line.place = report.place();
+            line.code = report.database_code().map(str::to_owned);
+            line.database_message = report.database_message().map(str::to_owned);
+            let reasons = report.reasons();
+            line.reasons =
+                reasons.map(|(message, help)| Reason { message: message.into(), help: help.into() }).collect();
+            line.drift = error.drift().map(Difference::of).collect();
+        }
+        Self::of(Content::Error(line))
+    }
+
+    /// The line as JSON, without a newline.
+    pub(crate) fn json(&self) -> String {
+        serde_json::to_string(self).expect("the form has only texts as keys, and no number that JSON cannot write")
+    }
+}
+
+impl End {
+    fn of(exit: Exit) -> Self {
+        Self { exit_code: exit.code(), exit: exit.word() }
+    }
+}
+
+impl Run {
+    fn of(report: &Report) -> Self {
+        let finished = |step: &FinishedStep| Finished {
+            migration: step.id.clone(),
+            action: step.action.to_string(),
+            elapsed_ms: step.elapsed.map(milliseconds),
+        };
+        Self {
+            steps: report.steps.iter().map(finished).collect(),
+            tolerated: report.tolerated.iter().map(Difference::of).collect(),
+            elapsed_ms: milliseconds(report.elapsed),
+        }
+    }
+}
+
+impl Plan {
+    fn of(planned: &Planned) -> Self {
+        let effects = planned.plan.effects(planned.migrations.set(), planned.dialect);
+        let steps = planned.plan.steps.iter().zip(&effects);
+        Self {
+            steps: steps.map(|(step, effects)| Step::of(planned, step, effects)).collect(),
+            tolerated: planned.plan.tolerated.iter().map(Difference::of).collect(),
+        }
+    }
+}
+
+impl Step {
+    fn of(planned: &Planned, step: &lockgate::Step, effects: &Effects) -> Self {
+        let migration = planned.migrations.set().find(step.version);
+        let script = migration.and_then(|migration| migration.script(step.action));
+        let text = script.as_ref().map(lockgate::Script::body);
+        let sql = match text {
+            Some(ScriptBody::Sql(text)) if planned.sql => Some(text.to_owned()),
+            Some(ScriptBody::Sql(_) | ScriptBody::Rust) | None => None,
+        };
+        let locks = effects.locks.iter().filter_map(|touch| {
+            touch.lock.map(|lock| Lock {
+                table: touch.table.to_owned(),
+                is_index: touch.of_index,
+                lock: lock.to_string(),
+                blocks: lock.blocks().to_owned(),
+            })
+        });
+        Self {
+            migration: step.id.clone(),
+            action: step.action.to_string(),
+            path: script.as_ref().map(lockgate::Script::path),
+            is_rust: text == Some(ScriptBody::Rust),
+            is_transactional: script.as_ref().is_none_or(lockgate::Script::is_transactional),
+            statements: script.as_ref().map_or(0, |script| script.statements(planned.dialect).len()),
+            statements_done: step.action.statements_done(),
+            sql,
+            // SQLite has one lock, which every run holds.
+            locks: locks.filter(|_| planned.dialect == Dialect::Postgres).collect(),
+            destroys: effects.destroys,
+            loses: effects.loses.iter().map(|&table| table.to_owned()).collect(),
+        }
+    }
+}
+
+impl Status {
+    fn of(stand: &Stand) -> Self {
+        let status = &stand.status;
+        let recorded = status.entries.iter().filter_map(|entry| entry.row.as_ref());
+        let (applied, partial): (Vec<_>, Vec<_>) = recorded.partition(|row| row.state == State::Applied);
+        Self {
+            applied: applied.len(),
+            pending: status.pending().count(),
+            partial: partial.len(),
+            is_up_to_date: status.is_up_to_date(),
+            up_refuses: stand.up_refuses,
+            migrations: status.entries.iter().map(Migration::of).collect(),
+            drift: status.drift.iter().map(Difference::of).collect(),
+        }
+    }
+}
+
+impl Migration {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            migration: entry.id.clone(),
+            version: entry.version.get(),
+            state: match entry.row.as_ref().map(|row| row.state) {
+                None => MigrationState::Pending,
+                Some(State::Applied) => MigrationState::Applied,
+                Some(State::Partial) => MigrationState::Partial,
+                Some(State::Reverting) => MigrationState::Reverting,
+            },
+            is_embedded: entry.embedded,
+            is_reversible: entry.reversible,
+            row: entry.row.as_ref().map(|row| Row {
+                name: row.name.clone(),
+                checksum: row.checksum.to_string(),
+                statements_done: row.statements_done,
+                applied_at: row.applied_at.clone(),
+                applied_by: row.applied_by.clone(),
+                elapsed_ms: milliseconds(row.elapsed),
+                application: row.application.clone(),
+                lockgate: row.lockgate.clone(),
+            }),
+        }
+    }
+}
+
+impl Difference {
+    fn of(drift: &Drift) -> Self {
+        Self {
+            code: drift.code().to_owned(),
+            migration: drift.id().to_owned(),
+            message: drift.to_string(),
+            help: drift.help_for(Front::CommandLine),
+        }
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The JSON Schema of a line.
+#[cfg(feature = "json-schema")]
+pub(crate) fn schema() -> String {
+    let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+    let schema = settings.into_generator().into_root_schema_for::<Line>();
+    serde_json::to_string_pretty(&schema).expect("a schema is JSON")
+}
