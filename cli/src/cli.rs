@@ -9,10 +9,11 @@ use lockgate::{Migrations, Migrator};
 
 use crate::answer::{Answer, Body};
 use crate::command_error::CommandError;
+use crate::connect::{self, Chosen, Variables};
 use crate::exit::Exit;
 use crate::format::Format;
 use crate::invocation::Invocation;
-use crate::options::Options;
+use crate::options::{Options, PART_FLAGS};
 use crate::output::Output;
 use crate::signal;
 use crate::url::DatabaseUrl;
@@ -53,7 +54,10 @@ use crate::verb::Verb;
 ///     match arguments.command {
 ///         Command::Migrations(verb) => cli.run(&arguments.options, &verb).await.into(),
 ///         Command::Serve => {
-///             let url = cli.database_url(&arguments.options).expect("there is a default");
+///             let url = match cli.database_url(&arguments.options) {
+///                 Ok(url) => url,
+///                 Err(exit) => return exit.into(),
+///             };
 ///             println!("serving {url}");
 ///             ExitCode::SUCCESS
 ///         }
@@ -63,6 +67,7 @@ use crate::verb::Verb;
 pub struct Cli {
     migrations: &'static Migrations,
     default_url: Option<DatabaseUrl>,
+    variables: String,
     configure: Vec<Configure>,
 }
 
@@ -80,15 +85,28 @@ struct Standalone {
 impl Cli {
     /// Creates the command line for these migrations.
     pub fn new(migrations: &'static Migrations) -> Self {
-        Self { migrations, default_url: None, configure: Vec::new() }
+        Self { migrations, default_url: None, variables: "DATABASE".to_owned(), configure: Vec::new() }
     }
 
-    /// The database to use if neither `--database-url` nor `DATABASE_URL` names one. Every run that uses it says so.
-    /// Without a default, a URL is required.
+    /// The database to use if no flag and no variable names one. Every run that uses it says so. Without a default, a
+    /// database is required.
+    ///
+    /// A part that is given by itself, such as `DATABASE_PASSWORD` or `--host`, replaces that of a PostgreSQL default.
     #[must_use]
     pub fn default_url(mut self, url: &str) -> Self {
         let Ok(url) = url.parse();
         self.default_url = Some(url);
+        self
+    }
+
+    /// The prefix of the variables that name the database: `LIBRARY_DB` for `LIBRARY_DB_URL`, `LIBRARY_DB_HOST` and so
+    /// on. Default: `DATABASE`.
+    ///
+    /// The variables are `DATABASE_URL`, or `DATABASE_HOST`, `DATABASE_PORT`, `DATABASE_USER`, `DATABASE_NAME` and
+    /// `DATABASE_PASSWORD` or `DATABASE_PASSWORD_FILE`. Flags win over them.
+    #[must_use]
+    pub fn variables(mut self, prefix: &str) -> Self {
+        self.variables = prefix.to_owned();
         self
     }
 
@@ -104,9 +122,20 @@ impl Cli {
         self
     }
 
-    /// The URL from the flag, else from the variable, else the default.
-    pub fn database_url(&self, options: &Options) -> Option<DatabaseUrl> {
-        options.database_url.clone().or_else(|| self.default_url.clone())
+    /// The database from the flags, else from the variables, else the default.
+    ///
+    /// # Errors
+    ///
+    /// [`Exit::Usage`] if none is named, or one in a way that is not understood, after printing why to standard error.
+    pub fn database_url(&self, options: &Options) -> Result<DatabaseUrl, Exit> {
+        self.choose(options).map(|chosen| chosen.url).map_err(|error| {
+            Output::standard(options.format).error(None, &error);
+            error.exit()
+        })
+    }
+
+    fn choose(&self, options: &Options) -> Result<Chosen, CommandError> {
+        connect::choose(options, &Variables::of_process(&self.variables), self.default_url.as_ref())
     }
 
     /// Runs the whole program: reads the arguments, runs the verb and returns the exit code.
@@ -189,7 +218,7 @@ impl Cli {
             exit = self.run_on(output.clone(), options, verb) => return exit,
             signal = signal::stop() => signal,
         };
-        let postgres = self.database_url(options).is_some_and(|url| url.reveal().starts_with("postgres"));
+        let postgres = self.choose(options).is_ok_and(|chosen| chosen.url.reveal().starts_with("postgres"));
         let error = CommandError::Stopped { signal, postgres };
         output.error(Some(verb.name()), &error);
         output.finish();
@@ -221,9 +250,8 @@ impl Cli {
         if let Some(answer) = verb.without_database() {
             return Ok(answer);
         }
-        let url = self.database_url(options);
-        let invocation = Invocation::new(self.migrations, self.migrator(), url, options, output)?;
-        verb.run(&invocation).await
+        let chosen = self.choose(options)?;
+        verb.run(&Invocation::new(self.migrations, self.migrator(), chosen, options, output)).await
     }
 
     /// The migrator with the program's options.
@@ -242,14 +270,19 @@ impl Cli {
                 command = command.about(format!("The migrations of {name} {version}, which are part of this program"));
             }
         }
-        if let Some(url) = &self.default_url
-            && command.get_arguments().any(|argument| argument.get_id() == "database_url")
-        {
-            command = command.mut_arg("database_url", |argument| {
-                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-                argument.help(format!("{help} [default: {url}]"))
-            });
+        let variables = PART_FLAGS.map(|(id, word, _)| (id, word)).into_iter().chain([("database_url", "URL")]);
+        for (id, word) in variables {
+            if command.get_arguments().any(|argument| argument.get_id() == id) {
+                let default = self.default_url.as_ref().filter(|_| id == "database_url");
+                let default = default.map(|url| format!(" [default: {url}]")).unwrap_or_default();
+                command = command.mut_arg(id, |argument| {
+                    let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                    // The value is not shown, as it may hold a password.
+                    argument.help(format!("{help} [env: {}_{word}]{default}", self.variables))
+                });
+            }
         }
+        command = without_conflicts(command);
         if command.get_after_help().is_none() {
             command = command.after_help(Exit::table());
         }
@@ -264,6 +297,41 @@ impl fmt::Debug for Cli {
             .field("default_url", &self.default_url)
             .finish_non_exhaustive()
     }
+}
+
+/// Gives way to a program whose own commands have a `--port` or a `--host`: there the database's is `--database-port`.
+fn without_conflicts(mut command: clap::Command) -> clap::Command {
+    let flag = |id: &str| command.get_arguments().find(|argument| argument.get_id() == id).cloned();
+    let flags: Vec<(clap::Arg, &str)> =
+        PART_FLAGS.iter().filter_map(|(id, _, long)| Some((flag(id)?, *long))).collect();
+    for (flag, long) in &flags {
+        if conflicts(&command, flag) {
+            command = command.mut_arg(flag.get_id(), |flag| flag.long(*long));
+        }
+    }
+    give_way(command, &flags)
+}
+
+fn give_way(mut command: clap::Command, flags: &[(clap::Arg, &'static str)]) -> clap::Command {
+    let names: Vec<String> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    for name in names {
+        command = command.mut_subcommand(name, |mut command| {
+            for (flag, long) in flags {
+                if conflicts(&command, flag) {
+                    // A global flag is not handed down to a command that has one of this identifier.
+                    command = command.arg(flag.clone().long(*long));
+                }
+            }
+            give_way(command, flags)
+        });
+    }
+    command
+}
+
+/// Whether the command has another flag of this name.
+fn conflicts(command: &clap::Command, flag: &clap::Arg) -> bool {
+    let mut others = command.get_arguments().filter(|other| other.get_id() != flag.get_id());
+    others.any(|other| other.get_long() == flag.get_long())
 }
 
 /// Masks secrets in a message about arguments: an argument in the wrong place may be a URL.
@@ -283,6 +351,42 @@ mod tests {
     #[test]
     fn the_command_is_well_formed() {
         Standalone::command().debug_assert();
+    }
+
+    /// A service that has a `--port` of its own keeps it.
+    #[test]
+    fn a_command_of_the_program_keeps_its_own_flags() {
+        #[derive(clap::Parser)]
+        struct Program {
+            #[command(flatten)]
+            options: Options,
+            #[command(subcommand)]
+            command: Command,
+        }
+        #[derive(clap::Subcommand)]
+        enum Command {
+            #[command(flatten)]
+            Migrations(Verb),
+            Serve {
+                #[arg(long)]
+                port: String,
+                #[arg(long)]
+                host: String,
+            },
+        }
+        let cli = Cli::new(&Migrations::EMPTY);
+        let parsed = |line: &str| cli.parse_from::<Program>(line.split(' ')).expect(line);
+        let serve = parsed("app serve --port x --host y --database-port 7 --user ada");
+        assert_eq!(
+            (serve.options.port, serve.options.host, serve.options.user.as_deref()),
+            (Some(7), None, Some("ada"))
+        );
+        assert!(matches!(serve.command, Command::Serve { port, host } if port == "x" && host == "y"));
+        let up = parsed("app up --port 7 --host db");
+        assert_eq!((up.options.port, up.options.host.as_deref()), (Some(7), Some("db")));
+        assert!(matches!(up.command, Command::Migrations(Verb::Up(_))));
+        let before = parsed("app --port 7 up");
+        assert_eq!(before.options.port, Some(7));
     }
 
     #[test]

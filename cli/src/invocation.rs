@@ -3,6 +3,7 @@
 use lockgate::{Database, Migrations, Migrator};
 
 use crate::command_error::CommandError;
+use crate::connect::Chosen;
 use crate::options::Options;
 use crate::output::Output;
 use crate::url::DatabaseUrl;
@@ -30,31 +31,17 @@ pub(crate) enum Access {
 }
 
 impl<'a> Invocation<'a> {
-    /// `url` is from the flag, the variable or the program.
     pub(crate) fn new(
         migrations: &'static Migrations,
         migrator: Migrator,
-        url: Option<DatabaseUrl>,
+        chosen: Chosen,
         options: &'a Options,
         output: Output,
-    ) -> Result<Self, CommandError> {
-        let Some(url) = url else {
-            return Err(CommandError::usage(
-                "there is no database URL",
-                "set DATABASE_URL, or write `--database-url URL`: `sqlite://library.db?mode=rwc`, \
-                 `postgres://user@host/library`",
-            ));
-        };
-        if url.reveal().is_empty() {
-            return Err(CommandError::usage(
-                "the database URL is empty",
-                "unset DATABASE_URL, or let it name a database: `postgres://user@host/library`",
-            ));
-        }
-        lockgate::__private::understood(url.reveal())?;
-        let why = if options.database_url.is_none() { ", as DATABASE_URL is not set" } else { "" };
-        output.remark(&format!("the database is {url}{why}"));
-        Ok(Self { migrations, migrator, options, url, output })
+    ) -> Self {
+        let Chosen { url, note } = chosen;
+        let note = note.map(|note| format!(", {note}")).unwrap_or_default();
+        output.remark(&format!("the database is {url}{note}"));
+        Self { migrations, migrator, options, url, output }
     }
 
     pub(crate) fn migrations(&self) -> &'static Migrations {
@@ -90,7 +77,7 @@ impl<'a> Invocation<'a> {
                 Access::Write | Access::Create => Err(CommandError::Absent(absent)),
             };
         }
-        let wait = self.options.connect_wait.unwrap_or_default();
+        let wait = self.options.wait_for_server.unwrap_or_default();
         Ok(Database::connect_within(self.url.reveal(), wait).await?)
     }
 }

@@ -45,6 +45,7 @@
 mod answer;
 mod cli;
 mod command_error;
+mod connect;
 mod duration;
 mod exit;
 mod format;

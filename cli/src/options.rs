@@ -1,5 +1,6 @@
 //! What every verb understands.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -14,9 +15,29 @@ use crate::url::DatabaseUrl;
 #[command(next_help_heading = "Options for every command")]
 pub struct Options {
     /// The database: `sqlite://library.db` or `postgres://user@host/library`
-    // Its value is hidden in the help, as it may hold a password.
-    #[arg(long, global = true, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    // The variables are read by `connect`, which has to know whether it was the flag.
+    #[arg(long, global = true, value_name = "URL")]
     pub database_url: Option<DatabaseUrl>,
+
+    /// Instead of a URL: the server of the database, as a name, an address, or the directory of a socket
+    #[arg(id = "lockgate_host", long = "host", global = true, value_name = "HOST", value_parser = not_empty)]
+    pub host: Option<String>,
+
+    /// The port of the server; 5432 by default
+    #[arg(id = "lockgate_port", long = "port", global = true, value_name = "PORT")]
+    pub port: Option<u16>,
+
+    /// The role that connects
+    #[arg(id = "lockgate_user", long = "user", global = true, value_name = "ROLE", value_parser = not_empty)]
+    pub user: Option<String>,
+
+    /// The name of the database on the server
+    #[arg(id = "lockgate_dbname", long = "dbname", global = true, value_name = "NAME", value_parser = not_empty)]
+    pub dbname: Option<String>,
+
+    /// A file that holds the password and nothing else
+    #[arg(id = "lockgate_password_file", long = "password-file", global = true, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
 
     /// How to show the answer
     #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
@@ -24,7 +45,7 @@ pub struct Options {
 
     /// How long to wait for a server that is still coming up; not at all by default
     #[arg(long, global = true, value_name = "TIME", value_parser = duration::parse)]
-    pub connect_wait: Option<Duration>,
+    pub wait_for_server: Option<Duration>,
 
     /// The table that records what was applied
     #[arg(long, global = true, value_name = "[SCHEMA.]TABLE")]
@@ -83,7 +104,33 @@ pub enum Whole {
     WholeRun,
 }
 
+/// The flags that give a database by its parts: identifier, variable, and the flag where a program has another use for
+/// the short one.
+pub(crate) const PART_FLAGS: [(&str, &str, &str); 5] = [
+    ("lockgate_host", "HOST", "database-host"),
+    ("lockgate_port", "PORT", "database-port"),
+    ("lockgate_user", "USER", "database-user"),
+    ("lockgate_dbname", "NAME", "database-name"),
+    ("lockgate_password_file", "PASSWORD_FILE", "database-password-file"),
+];
+
+fn not_empty(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("it is empty: give it a value, or leave it out".to_owned()) } else { Ok(text.to_owned()) }
+}
+
 impl Options {
+    /// Those flags that name a part of the database.
+    pub(crate) fn part_flags(&self) -> Vec<String> {
+        let given = [
+            ("--host", self.host.is_some()),
+            ("--port", self.port.is_some()),
+            ("--user", self.user.is_some()),
+            ("--dbname", self.dbname.is_some()),
+            ("--password-file", self.password_file.is_some()),
+        ];
+        given.into_iter().filter(|(_, is_given)| *is_given).map(|(flag, _)| flag.to_owned()).collect()
+    }
+
     /// The migrator with what was asked for; the rest stays as the program has set it.
     pub(crate) fn configure(&self, mut migrator: Migrator) -> Migrator {
         if let Some(table) = &self.history_table {

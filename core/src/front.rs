@@ -122,8 +122,8 @@ impl Front {
     }
 
     /// Sets how long to wait for a server that is starting.
-    pub const fn connect_wait(self) -> &'static str {
-        self.pick("`Database::connect_within`", "`--connect-wait 30s`")
+    pub const fn wait_for_server(self) -> &'static str {
+        self.pick("`Database::connect_within`", "`--wait-for-server 30s`")
     }
 
     /// Sets how long to wait for another run to end.

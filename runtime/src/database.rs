@@ -17,7 +17,8 @@ use crate::session::Held;
 ///
 /// * `sqlite:path`, `sqlite://path`, `sqlite::memory:`. A missing file is created only with `?mode=rwc`. Feature
 ///   `sqlite`.
-/// * `postgres://user:password@host:port/database`. Feature `postgres`.
+/// * `postgres://user:password@host:port/database`. Feature `postgres`. [`DatabaseParts`](crate::DatabaseParts) makes the
+///   URL of its parts.
 pub struct Database {
     inner: Inner,
     url: String,

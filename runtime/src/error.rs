@@ -521,11 +521,11 @@ impl Class {
                 front.history_table()
             ),
             Self::Unreachable => match code {
-                "SQLSTATE 57P03" => format!("wait until the server has started: {} does", front.connect_wait()),
+                "SQLSTATE 57P03" => format!("wait until the server has started: {} does", front.wait_for_server()),
                 "SQLSTATE 53300" => format!(
                     "end connections that nobody uses (`SELECT pid, application_name, state, state_change FROM \
                      pg_stat_activity` lists them), or wait for one to end: {} does",
-                    front.connect_wait()
+                    front.wait_for_server()
                 ),
                 _ => "check that the server runs and that host, port and database name are right".to_owned(),
             },

@@ -15,6 +15,7 @@ macro_rules! links {
 [testing]: crate::guide::testing
 [rust]: crate::guide::rust
 [production]: crate::guide::production
+[deploying]: crate::guide::deploying
 [problems]: crate::guide::problems
 [coming-from]: crate::guide::coming_from
 [commands]: crate::guide::commands
@@ -44,6 +45,7 @@ chapters! {
     testing "testing"
     rust "rust"
     production "production"
+    deploying "deploying"
     problems "problems"
     coming_from "coming-from"
     commands "commands"

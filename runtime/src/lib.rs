@@ -50,6 +50,7 @@ pub mod guide;
 mod history_table;
 mod migrations;
 mod migrator;
+mod parts;
 #[cfg(feature = "schema")]
 mod reader;
 mod report;
@@ -85,6 +86,7 @@ pub use error::{Error, ErrorKind, ErrorReport};
 pub use event::Event;
 pub use migrations::{BoxError, Migrations, StepResult};
 pub use migrator::Migrator;
+pub use parts::DatabaseParts;
 #[cfg(feature = "schema")]
 pub use reader::read_schema;
 pub use report::{FinishedStep, Report};
@@ -110,6 +112,11 @@ pub mod __private {
     /// The URL of the same database, which does not create a missing SQLite file.
     pub fn existing(url: &str) -> String {
         crate::wait::existing(url)
+    }
+
+    /// The URL with these parts instead of its own. `None` if it is not a PostgreSQL URL.
+    pub fn with_parts(url: &str, parts: &crate::DatabaseParts) -> Option<String> {
+        parts.over(url)
     }
 
     /// A URL as the driver understands it.

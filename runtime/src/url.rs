@@ -254,7 +254,7 @@ fn unknown_of_postgres(key: &str, value: &str) -> Error {
         "sslpassword" => error("use a key without a passphrase: the driver cannot open any other".into()),
         "searchpath" | "schema" | "schemas" | "currentschema" => error(setting("search_path", value).into()),
         "connecttimeout" | "connectiontimeout" | "logintimeout" => {
-            error(Said::each(|front| format!("leave it out: {} sets how long to wait for the server", front.connect_wait())))
+            error(Said::each(|front| format!("leave it out: {} sets how long to wait for the server", front.wait_for_server())))
         }
         "locktimeout" => {
             error(Said::each(|front| format!("leave it out: {} sets it for migrations", front.lock_timeout())))

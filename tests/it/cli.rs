@@ -326,7 +326,7 @@ fn unreachable_ends_with_4() {
     assert!(!place.file().exists());
 
     let start = Instant::now();
-    let late = place.app(&["up", "--connect-wait", "700ms", "--database-url", "postgres://ada@127.0.0.1:1/library"]);
+    let late = place.app(&["up", "--wait-for-server", "700ms", "--database-url", "postgres://ada@127.0.0.1:1/library"]);
     assert_eq!(late.code, Some(4), "{late:#?}");
     assert!(start.elapsed() >= Duration::from_millis(700), "{:?}", start.elapsed());
 }

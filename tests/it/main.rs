@@ -10,6 +10,7 @@ mod check;
 mod circles;
 mod cli;
 mod conformance;
+mod connecting;
 mod convert;
 mod copy;
 mod crash;

@@ -40,7 +40,10 @@ async fn main() -> ExitCode {
         Command::Migrations(verb) => cli.run(&arguments.options, &verb).await,
         Command::Desk(command) => {
             // Only `up` creates the database.
-            let url = cli.database_url(&arguments.options).expect("there is a default").existing();
+            let url = match cli.database_url(&arguments.options) {
+                Ok(url) => url.existing(),
+                Err(exit) => return exit.into(),
+            };
             match desk::run(&url, command).await {
                 Ok(answer) => {
                     anstream::println!("{answer}");

@@ -72,7 +72,7 @@ async fn a_parameter_that_the_driver_drops_is_refused_by_name() {
         );
     }
     let error = refused("postgres://ann@127.0.0.1:1/db?connect_timeout=10").await;
-    read(&error, &["`--connect-wait 30s`"]);
+    read(&error, &["`--wait-for-server 30s`"]);
     assert!(error.report().to_string().contains("`Database::connect_within`"), "{error:?}");
     read(&refused("postgres://ann@127.0.0.1:1/db?lock_timeout=10").await, &["`--lock-timeout 1min`"]);
     for url in [
@@ -229,7 +229,7 @@ async fn waiting_for_a_full_server_works_as_the_message_says() {
     let url = format!("postgres://{role}:s3cret{}", &url[url.find('@').unwrap()..]);
     let holder = PgConnection::connect(&url).await.unwrap();
     let text = read(&Database::connect(&url).await.unwrap_err(), &["too many connections"]);
-    let line = format!("up {}", quoted(&text, "--connect-wait"));
+    let line = format!("up {}", quoted(&text, "--wait-for-server"));
     let (exit, closed) = tokio::join!(types(migrations(&[A]), &url, &line), holder.close());
     closed.unwrap();
     assert_eq!(exit, Exit::Done);

@@ -73,7 +73,7 @@ fn commands_in_messages_work() {
         front.per_migration().to_owned(),
         front.set("billing"),
         front.history_table().to_owned(),
-        front.connect_wait().to_owned(),
+        front.wait_for_server().to_owned(),
         front.lock_wait().to_owned(),
         front.lock_timeout().to_owned(),
         front.statement_timeout().to_owned(),

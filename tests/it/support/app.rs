@@ -126,8 +126,13 @@ impl Place {
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(program());
     command.args(arguments).stdin(Stdio::null());
-    for variable in ["DATABASE_URL", "NO_COLOR", "CLICOLOR_FORCE", "CLICOLOR"] {
-        command.env_remove(variable);
+    for (variable, _) in std::env::vars_os() {
+        let name = variable.to_string_lossy();
+        if name.starts_with("DATABASE_")
+            || ["LOCKGATE_STAGE", "NO_COLOR", "CLICOLOR_FORCE", "CLICOLOR"].contains(&&*name)
+        {
+            command.env_remove(variable);
+        }
     }
     command
 }

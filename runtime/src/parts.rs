@@ -1,0 +1,238 @@
+//! A database by its parts: host, port, user, password and name, and the URL that they make.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+/// The characters that mean nothing of their own in any place of a URL.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// The parts of the URL of a PostgreSQL database, for programs that get them one by one. Every part may have any
+/// character.
+///
+/// A part that is `None` is left to the driver, which looks at `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`
+/// and the password file. `Debug` masks the password.
+///
+/// ```
+/// use lockgate::DatabaseParts;
+///
+/// let parts = DatabaseParts {
+///     host: Some("db.internal".into()),
+///     user: Some("library".into()),
+///     password: Some("p@ss:w/rd".into()),
+///     name: Some("library".into()),
+///     ..DatabaseParts::default()
+/// };
+/// // For `Database::connect`, `wait::until_migrated` or a pool.
+/// assert_eq!(parts.url(), "postgres://library:p%40ss%3Aw%2Frd@db.internal/library");
+/// assert!(!format!("{parts:?}").contains("p@ss"));
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct DatabaseParts {
+    /// A name, an address, or the directory of a socket, which begins with `/`.
+    pub host: Option<String>,
+    /// The port. PostgreSQL's is 5432.
+    pub port: Option<u16>,
+    /// The role that connects.
+    pub user: Option<String>,
+    /// Its password.
+    pub password: Option<String>,
+    /// The name of the database on the server.
+    pub name: Option<String>,
+}
+
+impl DatabaseParts {
+    /// The URL of these parts. It contains the password: show it with [`mask_secrets`](crate::mask_secrets).
+    pub fn url(&self) -> String {
+        let escaped = |text: &str| utf8_percent_encode(text, ESCAPED).to_string();
+        let mut url = "postgres://".to_owned();
+        let mut query = Vec::new();
+        let mut add = |key: &str, value: &str| query.push(format!("{key}={}", escaped(value)));
+        match (&self.user, &self.password) {
+            (Some(user), Some(password)) => url += &format!("{}:{}@", escaped(user), escaped(password)),
+            (Some(user), None) => url += &format!("{}@", escaped(user)),
+            // A URL cannot have a password before the `@` without a user.
+            (None, Some(password)) => add("password", password),
+            (None, None) => {}
+        }
+        let host = self.host.as_deref().unwrap_or_default();
+        let in_front = if host.parse::<Ipv6Addr>().is_ok() {
+            url += &format!("[{host}]");
+            true
+        } else if !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
+            url += host;
+            true
+        } else {
+            self.host.iter().for_each(|host| add("host", host));
+            false
+        };
+        match self.port {
+            Some(port) if in_front => url += &format!(":{port}"),
+            Some(port) => add("port", &port.to_string()),
+            None => {}
+        }
+        match self.name.as_deref() {
+            // In a path these two are no names.
+            Some(name @ ("." | "..")) => add("dbname", name),
+            Some(name) => url += &format!("/{}", escaped(name)),
+            None => {}
+        }
+        if !query.is_empty() {
+            if self.name.is_none() || url.ends_with('@') {
+                url.push('/');
+            }
+            url += &format!("?{}", query.join("&"));
+        }
+        url
+    }
+
+    /// These parts, and the others as a URL has them. The rest of the URL stays. `None` if it is not a PostgreSQL URL
+    /// that can be divided.
+    pub(crate) fn over(&self, base: &str) -> Option<String> {
+        let rest = base.strip_prefix("postgres://").or_else(|| base.strip_prefix("postgresql://"))?;
+        let (front, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, name) = front.split_once('/').unwrap_or((front, ""));
+        let (login, place) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let (user, password) = match login.split_once(':') {
+            Some((user, password)) => (user, Some(password)),
+            None => (login, None),
+        };
+        let (host, port) = match place.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host, Some(port)),
+            _ => (place, None),
+        };
+        let decoded = |text: &str| Some(percent_decode_str(text).decode_utf8().ok()?.into_owned());
+        let given = |text: &str| if text.is_empty() { Some(None) } else { decoded(text).map(Some) };
+        let mut parts = Self {
+            host: given(host.trim_start_matches('[').trim_end_matches(']'))?,
+            port: port.map(str::parse).transpose().ok()?,
+            user: given(user)?,
+            password: password.map_or(Some(None), |password| decoded(password).map(Some))?,
+            name: given(name)?,
+        };
+        let mut kept = Vec::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = || decoded(&value.replace('+', " "));
+            match key {
+                "host" | "hostaddr" => parts.host = Some(value()?),
+                "port" => parts.port = Some(value()?.parse().ok()?),
+                "user" => parts.user = Some(value()?),
+                "password" => parts.password = Some(value()?),
+                "dbname" => parts.name = Some(value()?),
+                _ => kept.push(pair),
+            }
+        }
+        let pick = |own: &Option<String>, other: Option<String>| own.clone().or(other);
+        let url = Self {
+            host: pick(&self.host, parts.host),
+            port: self.port.or(parts.port),
+            user: pick(&self.user, parts.user),
+            password: pick(&self.password, parts.password),
+            name: pick(&self.name, parts.name),
+        }
+        .url();
+        let join = if url.contains('?') { '&' } else { '?' };
+        Some(if kept.is_empty() { url } else { format!("{url}{join}{}", kept.join("&")) })
+    }
+}
+
+impl fmt::Debug for DatabaseParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DatabaseParts")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("user", &self.user)
+            .field("password", &self.password.as_ref().map(|_| "***"))
+            .field("name", &self.name)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::{mask_secrets, secrets};
+
+    const ODD: [&str; 14] =
+        ["pl@in", "a:b", "a/b", "a?b", "a#b", "a%b", "a%40b", "a b", "a&b=c", "ü€😀", "[a]", "'\"\\", "..", "+a+"];
+
+    fn odd(text: &str) -> DatabaseParts {
+        let text = Some(text.to_owned());
+        DatabaseParts { host: None, port: Some(6432), user: text.clone(), password: text.clone(), name: text }
+    }
+
+    #[test]
+    fn a_host_of_each_kind_has_its_place() {
+        let url = |host: &str| {
+            let (user, name) = (Some("ada".to_owned()), Some("library".to_owned()));
+            DatabaseParts { host: Some(host.into()), port: Some(6432), user, password: None, name }.url()
+        };
+        assert_eq!(url("localhost"), "postgres://ada@localhost:6432/library");
+        assert_eq!(url("127.0.0.1"), "postgres://ada@127.0.0.1:6432/library");
+        assert_eq!(url("::1"), "postgres://ada@[::1]:6432/library");
+        assert_eq!(url("/run/pg"), "postgres://ada@/library?host=%2Frun%2Fpg&port=6432");
+        assert_eq!(DatabaseParts::default().url(), "postgres://");
+    }
+
+    #[test]
+    fn no_odd_password_is_shown() {
+        for text in ODD {
+            let parts = DatabaseParts { host: Some("h".into()), ..odd(text) };
+            let url = parts.url();
+            let masked = mask_secrets(&url);
+            assert!(masked.contains(":***@"), "{masked}");
+            // The user has the same text: it is written once, and not twice.
+            let escaped = utf8_percent_encode(text, ESCAPED).to_string();
+            assert_eq!(masked.split(":***@").next().unwrap(), format!("postgres://{escaped}"));
+            if text.len() > 2 {
+                assert!(secrets(&url).contains(&text.to_owned()), "{url}");
+            }
+            let without_user = DatabaseParts { user: None, ..parts };
+            assert!(mask_secrets(&without_user.url()).contains("password=***"), "{}", without_user.url());
+            assert!(format!("{without_user:?}").contains("***"));
+        }
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn the_driver_reads_every_part_as_it_was_given() {
+        for text in ODD {
+            for host in ["localhost", "::1", "/run/pg"] {
+                let parts = DatabaseParts { host: Some(host.to_owned()), ..odd(text) };
+                let understood = crate::url::understood(&parts.url()).unwrap();
+                let options: sqlx::postgres::PgConnectOptions = understood.parse().unwrap();
+                assert_eq!((options.get_username(), options.get_database()), (text, Some(text)), "{}", parts.url());
+                assert_eq!(options.get_port(), 6432);
+                match options.get_socket() {
+                    Some(socket) => assert_eq!(socket.to_str(), Some(host)),
+                    None => assert_eq!(options.get_host().trim_matches(['[', ']']), host),
+                }
+                // The password can only be seen by dividing the URL again.
+                let again = DatabaseParts::default().over(&parts.url()).unwrap();
+                assert_eq!(again, parts.url());
+            }
+        }
+    }
+
+    #[test]
+    fn parts_win_over_those_of_a_url() {
+        let password = DatabaseParts { password: Some("p@ss".into()), ..DatabaseParts::default() };
+        let host = DatabaseParts { host: Some("db".into()), port: Some(1), ..DatabaseParts::default() };
+        for (base, parts, expected) in [
+            ("postgres://app@localhost/app", &password, "postgres://app:p%40ss@localhost/app"),
+            ("postgresql://app:old@localhost:5433/app", &password, "postgres://app:p%40ss@localhost:5433/app"),
+            ("postgres://app@[::1]:5433/app?sslmode=require", &host, "postgres://app@db:1/app?sslmode=require"),
+            ("postgres:///app?host=/run/pg&user=app", &host, "postgres://app@db:1/app"),
+            (
+                "postgres://app@/app?host=/run/pg&sslmode=disable",
+                &password,
+                "postgres://app:p%40ss@/app?host=%2Frun%2Fpg&sslmode=disable",
+            ),
+        ] {
+            assert_eq!(parts.over(base).as_deref(), Some(expected));
+        }
+        assert_eq!(password.over("sqlite://app.db"), None);
+    }
+}
