@@ -1,6 +1,6 @@
 //! What a verb answers, as a value. Verbs make it, `render` shows it as text or as JSON.
 
-use lockgate::{Dialect, Migrations, Plan, Report, Status};
+use lockgate::{Dialect, Migrations, Plan, Report, Stage, Status};
 
 use crate::exit::Exit;
 
@@ -22,6 +22,8 @@ pub(crate) enum Body {
     Status(Stand),
     /// The database has every migration.
     Migrated,
+    /// The database is marked with a stage.
+    Marked(Marked),
     /// A text that is not about a database: a schema, a script for a shell, a page of the manual.
     Document(String),
 }
@@ -42,6 +44,14 @@ pub(crate) struct Stand {
     pub(crate) status: Status,
     /// Whether `up` would refuse to run.
     pub(crate) up_refuses: bool,
+}
+
+/// The stage that a database is marked with.
+#[derive(Debug)]
+pub(crate) struct Marked {
+    pub(crate) stage: Stage,
+    /// The stage that it was marked with before.
+    pub(crate) before: Option<Stage>,
 }
 
 impl Answer {

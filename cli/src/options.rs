@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use lockgate::{Atomicity, Migrator, OutOfOrder};
+use lockgate::{Atomicity, Migrator, OutOfOrder, Stage};
 
 use crate::duration;
 use crate::format::Format;
@@ -46,6 +46,14 @@ pub struct Options {
     /// How long to wait for a server that is still coming up; not at all by default
     #[arg(long, global = true, value_name = "TIME", value_parser = duration::parse)]
     pub wait_for_server: Option<Duration>,
+
+    /// Refuse to do anything unless the database is marked with this stage
+    #[arg(id = "lockgate_stage", long = "stage", global = true, value_name = "STAGE", env = "LOCKGATE_STAGE")]
+    pub stage: Option<Stage>,
+
+    /// Say why to do on a protected stage what is refused there; the log keeps it
+    #[arg(long, global = true, value_name = "WHY")]
+    pub override_stage: Option<String>,
 
     /// The table that records what was applied
     #[arg(long, global = true, value_name = "[SCHEMA.]TABLE")]
@@ -135,6 +143,12 @@ impl Options {
     pub(crate) fn configure(&self, mut migrator: Migrator) -> Migrator {
         if let Some(table) = &self.history_table {
             migrator = migrator.history_table(table);
+        }
+        if let Some(stage) = self.stage {
+            migrator = migrator.stage(stage);
+        }
+        if let Some(why) = &self.override_stage {
+            migrator = migrator.override_stage(why);
         }
         if let Some(wait) = self.lock_wait {
             migrator = migrator.lock_wait(wait);

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use crate::Stage;
+
 /// Where a message is read. The same advice names a function in Rust and a command on the command line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Front {
@@ -108,6 +110,27 @@ impl Front {
         self.pick("`Migrator::atomicity(Atomicity::PerMigration)`", "`--atomicity per-migration`")
     }
 
+    /// Asks for a database of this stage.
+    pub fn stage(self, stage: Stage) -> String {
+        match self {
+            Self::Rust => format!("`Migrator::stage(Stage::{stage:?})`"),
+            Self::CommandLine => format!("`--stage {stage}`"),
+        }
+    }
+
+    /// Marks a database with this stage.
+    pub fn mark_stage(self, stage: Stage) -> String {
+        match self {
+            Self::Rust => format!("`Migrator::mark_stage` with `Stage::{stage:?}`"),
+            Self::CommandLine => format!("`mark-stage {stage}`"),
+        }
+    }
+
+    /// Says why something is done on a protected stage.
+    pub const fn override_stage(self) -> &'static str {
+        self.pick("`Migrator::override_stage(\"why\")`", "`--override-stage \"why\"`")
+    }
+
     /// Names the set in the history table.
     pub fn set(self, name: &str) -> String {
         match self {
@@ -147,7 +170,7 @@ mod tests {
     use super::*;
     use crate::drift::Drift;
     use crate::plan::Reason;
-    use crate::{Checksum, Dialect, Dialects, State, Version};
+    use crate::{Checksum, Dialect, Dialects, Stage, State, Version};
 
     /// One of each drift, in every form with its own wording. Add new ones here.
     fn drifts() -> Vec<Drift> {
@@ -223,6 +246,11 @@ mod tests {
             Reason::OwnTransaction { id: id() },
             Reason::NotEmbedded { id: id(), version },
             Reason::NothingInDoubt { id: id() },
+            Reason::OtherStage { asked: Stage::Test, database: None },
+            Reason::OtherStage { asked: Stage::Test, database: Some(Stage::Production) },
+            Reason::ProtectedStage { stage: Stage::Production },
+            Reason::MarkedOtherwise { asked: Stage::Test, database: Stage::Production },
+            Reason::Draft { id: id(), stage: Stage::Production },
         ]);
         for reason in &reasons {
             match reason {
@@ -238,7 +266,11 @@ mod tests {
                 | Reason::OtherTool { .. }
                 | Reason::NotRecorded { .. }
                 | Reason::NotEmbedded { .. }
-                | Reason::NothingInDoubt { .. } => {}
+                | Reason::NothingInDoubt { .. }
+                | Reason::OtherStage { .. }
+                | Reason::ProtectedStage { .. }
+                | Reason::MarkedOtherwise { .. }
+                | Reason::Draft { .. } => {}
             }
         }
         reasons

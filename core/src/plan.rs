@@ -2,17 +2,19 @@
 //! runs; status, dry run, apply, revert, baseline and repair all use a [`Plan`].
 
 mod effects;
+mod guard;
 
 use std::collections::HashMap;
 use std::fmt;
 
 pub use effects::Effects;
+pub use guard::Guard;
 
 use crate::action::{Action, Direction};
 use crate::destination::{Destination, DownTo, UpTo};
 use crate::drift::{self, Drift};
 use crate::patch;
-use crate::{Dialect, Dialects, Digest, Front, History, Migration, Row, Set, State, Version};
+use crate::{Dialect, Dialects, Digest, Front, History, Migration, Row, Set, Stage, State, Version};
 
 /// What to do if the history has versions newer than every embedded one. A newer build migrated the database, and
 /// this build may be a rollback.
@@ -211,6 +213,32 @@ pub enum Reason {
         /// The migration.
         id: String,
     },
+    /// The database is not marked with the stage that was asked for.
+    OtherStage {
+        /// The stage that was asked for.
+        asked: Stage,
+        /// The stage that the database is marked with, if any.
+        database: Option<Stage>,
+    },
+    /// The database is marked with a protected stage, and would be marked with another.
+    MarkedOtherwise {
+        /// The stage that it would be marked with.
+        asked: Stage,
+        /// The stage that it is marked with.
+        database: Stage,
+    },
+    /// On this stage nothing is reverted and no history is corrected.
+    ProtectedStage {
+        /// The stage of the database.
+        stage: Stage,
+    },
+    /// On this stage only frozen migrations are applied.
+    Draft {
+        /// The migration.
+        id: String,
+        /// The stage of the database.
+        stage: Stage,
+    },
 }
 
 impl Reason {
@@ -286,6 +314,20 @@ impl Reason {
             }
             Self::NotRecorded { is_embedded: false, .. } => format!("{} lists the recorded migrations", front.status()),
             Self::NothingInDoubt { .. } => format!("check with {}, then run again", front.status()),
+            Self::OtherStage { asked, database: None } => {
+                format!("connect to the right database; if this is the one, mark it: {}", front.mark_stage(*asked))
+            }
+            Self::OtherStage { database: Some(stage), .. } => {
+                format!("connect to the right database, or ask for the stage of this one: {}", front.stage(*stage))
+            }
+            Self::ProtectedStage { .. } | Self::MarkedOtherwise { .. } => {
+                format!("if it must be done here, say why, for the log: {}", front.override_stage())
+            }
+            Self::Draft { .. } => format!(
+                "freeze it (`cargo xtask freeze`) and build again; if it must be applied as a draft, say why, for the \
+                 log: {}",
+                front.override_stage()
+            ),
             Self::NotEmbedded { id, version } => {
                 format!("run the build that embeds `{id}`, or remove its row with {}", front.forget(version))
             }
@@ -341,6 +383,22 @@ impl fmt::Display for Reason {
                 write!(f, "version {} is not recorded", like(embedded, *version))
             }
             Self::NotEmbedded { id, .. } => write!(f, "`{id}` is recorded, but the program does not embed it"),
+            Self::OtherStage { asked, database: Some(stage) } => {
+                write!(f, "the database is marked as {stage}, but {asked} was asked for")
+            }
+            Self::OtherStage { asked, database: None } => {
+                write!(f, "the database is not marked with a stage, but {asked} was asked for")
+            }
+            Self::MarkedOtherwise { asked, database } => {
+                write!(f, "the database is marked as {database}, and would be marked as {asked}")
+            }
+            Self::ProtectedStage { stage } => write!(
+                f,
+                "the database is marked as {stage}, where no migration is reverted and no history is corrected"
+            ),
+            Self::Draft { id, stage } => {
+                write!(f, "`{id}` is a draft (the lockfile does not record it), and the database is marked as {stage}")
+            }
             Self::NothingInDoubt { id } => {
                 write!(f, "`{id}` has no statement with an unknown outcome")
             }

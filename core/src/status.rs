@@ -1,7 +1,7 @@
 //! The status of a database: one entry for each migration.
 
 use crate::drift::{self, Drift};
-use crate::{History, Row, Set, State, Version};
+use crate::{History, Row, Set, Stage, State, Version};
 
 /// The status of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub struct Status {
     pub entries: Vec<Entry>,
     /// Every difference between the set and the history.
     pub drift: Vec<Drift>,
+    /// The stage that the database is marked with. [`status`] does not know it; `lockgate` fills it in.
+    pub stage: Option<Stage>,
 }
 
 /// One migration: embedded, recorded or both.
@@ -65,5 +67,5 @@ pub fn status(set: &Set, history: &History) -> Status {
         row: Some(row.clone()),
     }));
     entries.sort_by_key(|entry| entry.version);
-    Status { entries, drift: drift::drift(set, history) }
+    Status { entries, drift: drift::drift(set, history), stage: None }
 }

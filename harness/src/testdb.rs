@@ -1,25 +1,17 @@
 //! Creates the development database of `cargo xtask testdb`: drops an old one, applies all migrations, and inserts the
 //! rows of each `fill` and of `tests/migrations/seed.rs`. It runs in the test program, where these are compiled in.
 //!
-//! A database is dropped only if it is marked as a development database: on PostgreSQL by a line of its comment, in
-//! SQLite by the `application_id` of the file.
+//! A database is dropped only if its stage is marked as development (see [`Stage`]).
 
 use std::fmt::Display;
 #[cfg(feature = "sqlite")]
 use std::fs;
 
-use lockgate::{Dialect, Front, mask_secrets};
+use lockgate::{Dialect, Front, Stage, mask_secrets};
 
 use crate::Throwaway;
 use crate::database::TestDatabase;
 use crate::migration_test::{self, TestPart, Tests};
-
-/// The mark of a PostgreSQL database: a line of its comment.
-#[cfg(feature = "postgres")]
-pub(crate) const COMMENT: &str = "lockgate: development";
-/// The mark of a SQLite file: its `application_id`, `LkDv`.
-#[cfg(feature = "sqlite")]
-pub(crate) const APPLICATION_ID: i32 = 0x4c6b_4476;
 
 /// Drops the database if it is marked as a development database, and creates it again: with all migrations, and the
 /// rows of this seed.
@@ -83,18 +75,16 @@ async fn make_empty(url: &str, dialect: Dialect) -> Result<(), String> {
         Dialect::Postgres => {
             let mut server = crate::postgres::NamedDatabase::connect(url).await.map_err(|e| not_reached(url, &e))?;
             let comment = server.comment().await.map_err(text)?;
-            if comment.is_some_and(|comment| !comment.lines().any(|line| line == COMMENT)) {
-                return Err(refusal(url));
+            if let Some(comment) = comment {
+                only_development(url, Stage::of_comment(&comment))?;
             }
-            server.recreate(COMMENT).await.map_err(text)
+            server.recreate(Stage::Development.comment()).await.map_err(text)
         }
         #[cfg(feature = "sqlite")]
         Dialect::Sqlite => {
             let file = file(url)?;
             if fs::metadata(&file).is_ok_and(|data| data.len() > 0) {
-                if application_id(url).await? != APPLICATION_ID {
-                    return Err(refusal(url));
-                }
+                only_development(url, Stage::of_application_id(application_id(url).await?))?;
                 for ending in ["", "-wal", "-shm", "-journal"] {
                     let path = format!("{}{ending}", file.display());
                     match fs::remove_file(&path) {
@@ -107,7 +97,7 @@ async fn make_empty(url: &str, dialect: Dialect) -> Result<(), String> {
             }
             set_application_id(url).await
         }
-        _ => Err(refusal(url)),
+        _ => only_development(url, None),
     }
 }
 
@@ -118,11 +108,11 @@ async fn set_mark(url: &str, dialect: Dialect) -> Result<(), String> {
             let mut server = crate::postgres::NamedDatabase::connect(url).await.map_err(|e| not_reached(url, &e))?;
             match server.comment().await.map_err(text)? {
                 None => Err(format!("{} does not exist: `testdb create` makes it", mask_secrets(url))),
-                Some(comment) if comment.lines().any(|line| line == COMMENT) => Ok(()),
-                Some(comment) => {
-                    let lines = comment.lines().chain([COMMENT]).collect::<Vec<_>>();
-                    server.set_comment(&lines.join("\n")).await.map_err(text)
-                }
+                Some(comment) => match Stage::of_comment(&comment) {
+                    Some(Stage::Development) => Ok(()),
+                    Some(other) => Err(marked_otherwise(url, other)),
+                    None => server.set_comment(&Stage::Development.marked(&comment)).await.map_err(text),
+                },
             }
         }
         #[cfg(feature = "sqlite")]
@@ -130,25 +120,39 @@ async fn set_mark(url: &str, dialect: Dialect) -> Result<(), String> {
             if !file(url)?.exists() {
                 return Err(format!("{} does not exist: `testdb create` makes it", mask_secrets(url)));
             }
-            match application_id(url).await? {
-                APPLICATION_ID => Ok(()),
-                0 => set_application_id(url).await,
-                other => Err(format!(
+            let id = application_id(url).await?;
+            match (Stage::of_application_id(id), id) {
+                (Some(Stage::Development), _) => Ok(()),
+                (Some(other), _) => Err(marked_otherwise(url, other)),
+                (None, 0) => set_application_id(url).await,
+                (None, other) => Err(format!(
                     "{} already has the `application_id` {other}, so it cannot be marked",
                     mask_secrets(url)
                 )),
             }
         }
-        _ => Err(refusal(url)),
+        _ => only_development(url, None),
     }
 }
 
-fn refusal(url: &str) -> String {
-    format!(
-        "{} is not marked as a development database, and `testdb create` would drop it: name another database, or mark \
-         this one with `cargo xtask testdb mark`",
-        mask_secrets(url)
-    )
+/// Refuses to drop a database of another stage.
+fn only_development(url: &str, stage: Option<Stage>) -> Result<(), String> {
+    let url = mask_secrets(url);
+    match stage {
+        Some(Stage::Development) => Ok(()),
+        Some(other) => Err(format!(
+            "{url} is marked as {other}, not as a development database, and `testdb create` would drop it: name another \
+             database"
+        )),
+        None => Err(format!(
+            "{url} is not marked as a development database, and `testdb create` would drop it: name another database, or \
+             mark this one with `cargo xtask testdb mark`"
+        )),
+    }
+}
+
+fn marked_otherwise(url: &str, stage: Stage) -> String {
+    format!("{} is marked as {stage}, so it cannot be marked as a development database", mask_secrets(url))
 }
 
 fn not_reached(url: &str, error: &dyn Display) -> String {
@@ -187,7 +191,7 @@ async fn set_application_id(url: &str) -> Result<(), String> {
     let options: sqlx::sqlite::SqliteConnectOptions = url.parse().map_err(text)?;
     let options = options.create_if_missing(true);
     let mut connection = sqlx::SqliteConnection::connect_with(&options).await.map_err(text)?;
-    let statement = sqlx::AssertSqlSafe(format!("PRAGMA application_id = {APPLICATION_ID}"));
+    let statement = sqlx::AssertSqlSafe(format!("PRAGMA application_id = {}", Stage::Development.application_id()));
     sqlx::raw_sql(statement).execute(&mut connection).await.map_err(text)?;
     connection.close().await.map_err(text)
 }

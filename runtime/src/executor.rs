@@ -15,6 +15,7 @@ use crate::event::Event;
 use crate::failure::{self, FailedJob};
 use crate::report::{FinishedStep, Report};
 use crate::run::Run;
+use crate::stage;
 
 /// How many times a migration is tried if it cannot get its locks.
 const ATTEMPTS: u32 = 5;
@@ -42,7 +43,8 @@ pub(crate) async fn execute(
     let mut waiting = Waiting { deadline: Deadline::after(run.limits.lock_wait), attempt: 0, told: false };
     let mut report = Report::default();
     let mut first: Option<Digest> = None;
-    let mut ask_first = run.to_head;
+    // Whether everything is applied does not say on which stage.
+    let mut ask_first = run.to_head && run.stage.asked.is_none();
     loop {
         let history = if std::mem::take(&mut ask_first) {
             let set = run.migrations.set();
@@ -57,7 +59,8 @@ pub(crate) async fn execute(
             OnHistoryChange::Refuse if history.digest() != seen => Err(failure::stale()),
             OnHistoryChange::Refuse | OnHistoryChange::Replan => decide(history),
         };
-        let plan = decide(&history).map_err(|error| failure::after(error, &report))?;
+        let plan = stage::decide(backend, run, &history, &decide).await;
+        let plan = plan.map_err(|error| failure::after(error, &report))?;
         report.tolerated.clone_from(&plan.tolerated);
         if plan.is_empty() {
             break;
@@ -129,25 +132,27 @@ async fn locked(
     let dialect = backend.dialect();
     let jobs = Job::all(run.migrations, plan, seen, dialect)?;
     let request = LockRequest {
-        history_table: &run.history_table,
-        limits: run.limits,
-        session_cleanup: run.session_cleanup,
-        atomicity: run.atomicity,
         session_state: jobs.iter().any(Job::may_change_session),
         outside: jobs.iter().any(Job::is_outside),
         deadline,
+        ..run.lock_request()
     };
     let mut on_wait = |holder| run.tell(Event::LockWaiting { holder });
     let locked = backend.lock(request, &mut on_wait).await;
     let history = locked.map_err(|failure| failure::after(failure::no_lock(failure, run), report))?;
 
     let decided = if history.digest() == plan.seen {
-        Ok(jobs)
+        Ok((plan.clone(), jobs))
     } else {
-        decide(&history).and_then(|plan| {
+        stage::decide(backend, run, &history, decide).await.and_then(|plan| {
             report.tolerated.clone_from(&plan.tolerated);
-            Job::all(run.migrations, &plan, &history, dialect)
+            let jobs = Job::all(run.migrations, &plan, &history, dialect)?;
+            Ok((plan, jobs))
         })
+    };
+    let decided = match decided {
+        Ok((plan, jobs)) => stage::log_override(backend, run, &plan, &jobs).await.map(|()| jobs),
+        Err(error) => Err(error),
     };
     let jobs = match decided {
         Ok(jobs) => jobs,

@@ -140,6 +140,8 @@ pub(crate) enum LogEvent {
     Forgotten,
     Baselined,
     Failed,
+    /// A protected stage was changed all the same. The detail says which stage, and why.
+    Overridden,
 }
 
 impl LogEvent {
@@ -151,6 +153,7 @@ impl LogEvent {
             Self::Forgotten => "forgotten",
             Self::Baselined => "baselined",
             Self::Failed => "failed",
+            Self::Overridden => "overridden",
         }
     }
 }

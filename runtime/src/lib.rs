@@ -59,6 +59,7 @@ mod secret;
 mod session;
 #[cfg(feature = "tracing")]
 mod spans;
+mod stage;
 mod target;
 mod transaction;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -70,8 +71,8 @@ pub use lockgate_core::patch;
 pub use lockgate_core::plan::Reason;
 pub use lockgate_core::{
     Ahead, Atomicity, Body, Checksum, Dialect, Dialects, Direction, DownTo, Drift, Effects, Front, Migration,
-    OutOfOrder, Plan, Row, Script, Set, State, Statement, StatementFlags, StatementKind, Status, Step, TableLock,
-    Touch, UpTo, Version, plan::Repair, status::Entry,
+    OutOfOrder, Plan, Row, Script, Set, Stage, State, Statement, StatementFlags, StatementKind, Status, Step,
+    TableLock, Touch, UpTo, Version, plan::Repair, status::Entry,
 };
 
 pub use lockgate_macros::embed_migrations;

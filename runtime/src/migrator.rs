@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lockgate_core::{
     Ahead, Atomicity, Destination, Dialect, DownTo, Drift, Front, History, Limit, OutOfOrder, Plan, Refusal, Request,
-    Status, UpTo, Version,
+    Stage, Status, UpTo, Version,
     plan::{self, plan},
 };
 
@@ -18,7 +18,8 @@ use crate::executor::{self, OnHistoryChange};
 use crate::history_table::{HistoryTable, TableName};
 use crate::migrations::Migrations;
 use crate::report::Report;
-use crate::run::Run;
+use crate::run::{Run, StageRule};
+use crate::stage;
 use crate::target::Target;
 
 /// Migrates a database with a set of migrations.
@@ -55,6 +56,7 @@ pub struct Migrator {
     out_of_order: OutOfOrder,
     beside_others: bool,
     session_cleanup: SessionCleanup,
+    stage: StageRule,
     on_event: Option<OnEvent>,
 }
 
@@ -73,6 +75,7 @@ impl Migrator {
             out_of_order: OutOfOrder::Refuse,
             beside_others: false,
             session_cleanup: SessionCleanup::Restore,
+            stage: StageRule::default(),
             on_event: None,
         }
     }
@@ -170,6 +173,24 @@ impl Migrator {
         self
     }
 
+    /// Demands that the database is marked with this stage ([`mark_stage`](Self::mark_stage)). Every verb is refused on
+    /// another database, also one that only reads. Default: any database.
+    #[must_use]
+    pub fn stage(mut self, stage: Stage) -> Self {
+        self.stage.asked = Some(stage);
+        self
+    }
+
+    /// Says why a protected stage ([`Stage::is_protected`]) may be changed like any other: migrations reverted, the
+    /// history corrected, drafts applied. The log keeps the reason, with who and when. Default: that is refused.
+    ///
+    /// An empty reason makes each verb fail with [`ErrorKind::Usage`](crate::ErrorKind::Usage).
+    #[must_use]
+    pub fn override_stage(mut self, why: impl Into<String>) -> Self {
+        self.stage.why = Some(why.into());
+        self
+    }
+
     /// Calls a function with each [`Event`] of a run, from the task that runs it.
     #[must_use]
     pub fn on_event(mut self, on_event: impl Fn(&Event) + Send + Sync + 'static) -> Self {
@@ -185,8 +206,13 @@ impl Migrator {
     /// [`ErrorKind::Unreachable`](crate::ErrorKind::Unreachable), [`ErrorKind::Denied`](crate::ErrorKind::Denied), [`ErrorKind::HistoryFormat`](crate::ErrorKind::HistoryFormat), and
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a history table that cannot be named so.
     pub async fn status(&self, target: impl Target) -> Result<Status, Error> {
-        let (history, _) = self.look(target).await?;
-        Ok(lockgate_core::status(self.migrations.set(), &history))
+        let run = self.run()?;
+        let mut backend = open(target).await?;
+        let history = executor::read(&mut *backend, &run).await?;
+        stage::check(&mut *backend, &run).await?;
+        let stage = backend.stage().await;
+        let stage = stage.map_err(|cause| Error::from_cause("the stage of the database cannot be read", cause))?;
+        Ok(Status { stage, ..lockgate_core::status(self.migrations.set(), &history) })
     }
 
     /// Every difference between the embedded migrations and the history. Takes no lock and writes
@@ -196,7 +222,10 @@ impl Migrator {
     ///
     /// As for [`status`](Self::status).
     pub async fn drift(&self, target: impl Target) -> Result<Vec<Drift>, Error> {
-        let (history, _) = self.look(target).await?;
+        let run = self.run()?;
+        let mut backend = open(target).await?;
+        let history = executor::read(&mut *backend, &run).await?;
+        stage::check(&mut *backend, &run).await?;
         Ok(lockgate_core::drift::drift(self.migrations.set(), &history))
     }
 
@@ -206,8 +235,7 @@ impl Migrator {
     ///
     /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where `apply_to` would refuse, and as for [`status`](Self::status).
     pub async fn plan(&self, target: impl Target, destination: UpTo) -> Result<Plan, Error> {
-        let (history, dialect) = self.look(target).await?;
-        self.decide(&history, destination.into(), dialect)
+        self.look(target, destination.into()).await
     }
 
     /// What [`revert`](Self::revert) would run. Takes no lock and writes nothing.
@@ -216,8 +244,7 @@ impl Migrator {
     ///
     /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where `revert` would refuse, and as for [`status`](Self::status).
     pub async fn plan_revert(&self, target: impl Target, destination: DownTo) -> Result<Plan, Error> {
-        let (history, dialect) = self.look(target).await?;
-        self.decide(&history, destination.into(), dialect)
+        self.look(target, destination.into()).await
     }
 
     /// Applies all that is pending. Where nothing is, it takes no lock and writes nothing.
@@ -295,6 +322,37 @@ impl Migrator {
         self.execute(target, OnHistoryChange::Replan, decide).await
     }
 
+    /// Marks the database with its stage, and returns the one that it was marked with. The marker is a line of the
+    /// comment on a PostgreSQL database, which its owner may write, and the `application_id` of a SQLite file.
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use lockgate::{Database, ErrorKind, Migrations, Migrator, Stage};
+    ///
+    /// # static MIGRATIONS: Migrations = Migrations::EMPTY;
+    /// let mut database = Database::connect("sqlite::memory:").await?;
+    /// let migrator = Migrator::new(&MIGRATIONS);
+    /// assert_eq!(migrator.mark_stage(&mut database, Stage::Production).await?, None);
+    /// assert_eq!(migrator.status(&mut database).await?.stage, Some(Stage::Production));
+    ///
+    /// let error = migrator.stage(Stage::Development).apply(&mut database).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Refused);
+    /// # Ok::<(), lockgate::Error>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where it is marked with another, protected stage, unless
+    /// [`override_stage`](Self::override_stage) says why; [`ErrorKind::Denied`](crate::ErrorKind::Denied) where the role
+    /// does not own the database; and as for [`status`](Self::status).
+    pub async fn mark_stage(&self, target: impl Target, stage: Stage) -> Result<Option<Stage>, Error> {
+        let run = self.run()?;
+        let mut backend = open(target).await?;
+        let history = executor::read(&mut *backend, &run).await?;
+        stage::mark(&mut *backend, &run, &history, stage).await
+    }
+
     /// What is in the database, without this migrator's own tables, as
     /// [`read_schema`](crate::read_schema) says. The schema that [`history_table`](Self::history_table)
     /// names is theirs too.
@@ -323,10 +381,14 @@ impl Migrator {
         self.execute_to(target, changed, to_head, decide).await
     }
 
-    async fn look(&self, target: impl Target) -> Result<(History, Dialect), Error> {
+    /// What a run would do.
+    async fn look(&self, target: impl Target, destination: Destination) -> Result<Plan, Error> {
         let run = self.run()?;
         let mut backend = open(target).await?;
-        Ok((executor::read(&mut *backend, &run).await?, backend.dialect()))
+        let history = executor::read(&mut *backend, &run).await?;
+        let dialect = backend.dialect();
+        let decide = |history: &History| self.decide(history, destination, dialect);
+        stage::decide(&mut *backend, &run, &history, &decide).await
     }
 
     async fn execute(
@@ -380,6 +442,10 @@ impl Migrator {
         if self.set.is_empty() || self.set.contains('\0') {
             return Err(Error::usage("the set name must not be empty or contain NUL"));
         }
+        if self.stage.why.as_ref().is_some_and(|why| why.trim().is_empty()) {
+            return Err(Error::usage("the reason to override the stage is empty")
+                .with_help(Said::each(|front| format!("say why: {}", front.override_stage()))));
+        }
         let limit = |name: &str, duration: Option<Duration>| {
             let Some(duration) = duration else { return Ok(Limit::NONE) };
             let option = format!("--{}", name.replace('_', "-"));
@@ -408,6 +474,7 @@ impl Migrator {
             },
             limits,
             session_cleanup: self.session_cleanup,
+            stage: self.stage.clone(),
             atomicity: self.atomicity,
             on_event: self.on_event.clone(),
             to_head: false,

@@ -1,11 +1,20 @@
 //! The options of a run.
 
-use lockgate_core::Atomicity;
+use lockgate_core::{Atomicity, Stage};
 
-use crate::backend::{Limits, SessionCleanup};
+use crate::backend::{Deadline, Limits, LockRequest, SessionCleanup};
 use crate::event::{Event, OnEvent};
 use crate::history_table::HistoryTable;
 use crate::migrations::Migrations;
+
+/// What is demanded of the stage of the database.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StageRule {
+    /// The stage that it must be marked with.
+    pub(crate) asked: Option<Stage>,
+    /// Why a protected stage may be changed like any other.
+    pub(crate) why: Option<String>,
+}
 
 /// Everything that a run needs besides its plan.
 pub(crate) struct Run<'a> {
@@ -15,6 +24,7 @@ pub(crate) struct Run<'a> {
     pub(crate) session_cleanup: SessionCleanup,
     pub(crate) atomicity: Atomicity,
     pub(crate) on_event: Option<OnEvent>,
+    pub(crate) stage: StageRule,
     /// Whether the run has nothing to do if exactly the embedded migrations are applied.
     pub(crate) to_head: bool,
 }
@@ -22,6 +32,19 @@ pub(crate) struct Run<'a> {
 impl Run<'_> {
     pub(crate) fn is_one_transaction(&self) -> bool {
         self.atomicity == Atomicity::WholeRun
+    }
+
+    /// The request for the lock of a run that changes only the history.
+    pub(crate) fn lock_request(&self) -> LockRequest<'_> {
+        LockRequest {
+            history_table: &self.history_table,
+            limits: self.limits,
+            session_cleanup: self.session_cleanup,
+            atomicity: self.atomicity,
+            session_state: false,
+            outside: false,
+            deadline: Deadline::after(self.limits.lock_wait),
+        }
     }
 
     pub(crate) fn tell(&self, event: Event) {

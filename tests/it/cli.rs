@@ -141,8 +141,7 @@ fn a_plan_shows_locks_and_destroyed_data(place: &Place) {
 }
 
 /// What a dry run of the newest migration says besides the plan.
-const PHONE: &str =
-    "\n-- migrations/0012_add_phone_to_members.up.sql\nALTER TABLE members ADD COLUMN phone TEXT;\n";
+const PHONE: &str = "\n-- migrations/0012_add_phone_to_members.up.sql\nALTER TABLE members ADD COLUMN phone TEXT;\n";
 
 #[test]
 fn looking_creates_no_file() {

@@ -33,6 +33,7 @@ mod schema_postgres;
 mod schema_sqlite;
 mod schema_xtask;
 mod secrets;
+mod stage;
 mod support;
 mod testdb;
 mod throwaway;

@@ -1,6 +1,6 @@
 //! Development databases: the same seed gives the same rows, and a database without the mark is not dropped.
 
-use lockgate::Dialect;
+use lockgate::{Dialect, Migrator, Stage};
 use lockgate_harness::__private::{MigrationTest, SeedFn, TestFuture, TestPart, Tests};
 use lockgate_harness::{Db, Random, Throwaway, testdb};
 
@@ -44,6 +44,15 @@ async fn an_unmarked_database_is_refused(dialect: Dialect) {
     assert_eq!(rows(&place, "SELECT name FROM users WHERE id = 1").await, ["Ada"]);
     // What was made so may be made so again.
     testdb::create(tests(), &url, 2).await.unwrap();
+
+    let migrator = Migrator::new(tests().migrations);
+    let mut database = place.connect().await.unwrap();
+    assert_eq!(migrator.mark_stage(&mut database, Stage::Production).await.unwrap(), Some(Stage::Development));
+    database.close().await.unwrap();
+    for refused in [testdb::create(tests(), &url, 1).await.unwrap_err(), testdb::mark(&url).await.unwrap_err()] {
+        assert!(refused.contains("is marked as production"), "{refused}");
+    }
+    assert_eq!(rows(&place, "SELECT name FROM users WHERE id = 1").await, ["Ada"]);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Formats answers as text: what goes to standard output, and the notes beside it.
 
-use crate::answer::{Answer, Body};
+use crate::answer::{Answer, Body, Marked};
 
 use super::{drift, plan, progress, remark, status};
 
@@ -33,6 +33,11 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
             }
             text
         }
+        Body::Marked(Marked { stage, before }) => out(match before {
+            Some(before) if before == stage => format!("the database is already marked as {stage}"),
+            Some(before) => format!("the database is marked as {stage}; before, it was marked as {before}"),
+            None => format!("the database is marked as {stage}"),
+        }),
         Body::Migrated => out("the database has every migration".to_owned()),
         Body::Document(text) => out(text.trim_end().to_owned()),
     }

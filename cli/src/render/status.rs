@@ -18,6 +18,10 @@ const COLUMNS: [Column; 5] = [
 /// Formats the status of a database.
 pub(super) fn status(status: &Status, width: Option<u16>) -> String {
     let mut shown = paint(BOLD, summary(status));
+    if let Some(stage) = status.stage {
+        let style = if stage.is_protected() { BAD } else { GOOD };
+        shown.push_str(&format!("\nstage: {}", paint(style, stage)));
+    }
     if !status.entries.is_empty() {
         let rows: Vec<_> = status.entries.iter().map(|entry| row(status, entry)).collect();
         shown.push_str("\n\n");
@@ -122,7 +126,7 @@ mod tests {
     }
 
     fn plain(entries: Vec<Entry>, drift: Vec<Drift>, width: Option<u16>) -> String {
-        anstream::adapter::strip_str(&status(&Status { entries, drift }, width)).to_string()
+        anstream::adapter::strip_str(&status(&Status { entries, drift, stage: None }, width)).to_string()
     }
 
     #[test]

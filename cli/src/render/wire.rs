@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use lockgate::{Body as ScriptBody, Dialect, Drift, Effects, Entry, Event, FinishedStep, Front, Report, State};
+use lockgate::{Body as ScriptBody, Dialect, Drift, Effects, Entry, Event, FinishedStep, Front, Report, Stage, State};
 use serde::Serialize;
 
 use crate::answer::{Answer, Body, Planned, Stand};
@@ -103,6 +103,8 @@ enum Shown {
     Status(Status),
     /// Whether the database has every migration.
     Migrated(bool),
+    /// The stage that the database is marked with now.
+    Marked(Marked),
     /// A text that is not about a database.
     Document(String),
 }
@@ -182,9 +184,19 @@ struct Status {
     is_up_to_date: bool,
     /// Whether `up` would refuse to run.
     up_refuses: bool,
+    /// `development`, `test`, `staging` or `production`; null if the database is not marked.
+    stage: Option<&'static str>,
     /// Every migration that is embedded or recorded, in their order.
     migrations: Vec<Migration>,
     drift: Vec<Difference>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct Marked {
+    stage: &'static str,
+    /// The stage that it was marked with before; null if it was not marked.
+    before: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -324,6 +336,9 @@ impl Line {
             Body::Plan(planned) => Shown::Plan(Plan::of(planned)),
             Body::Status(stand) => Shown::Status(Status::of(stand)),
             Body::Migrated => Shown::Migrated(true),
+            Body::Marked(marked) => {
+                Shown::Marked(Marked { stage: marked.stage.as_str(), before: marked.before.map(Stage::as_str) })
+            }
             Body::Document(text) => Shown::Document(text.clone()),
         };
         Self::of(Content::Result(ResultLine { verb: verb.to_owned(), end: End::of(answer.exit), answer: shown }))
@@ -441,6 +456,7 @@ impl Status {
             partial: partial.len(),
             is_up_to_date: status.is_up_to_date(),
             up_refuses: stand.up_refuses,
+            stage: status.stage.map(Stage::as_str),
             migrations: status.entries.iter().map(Migration::of).collect(),
             drift: status.drift.iter().map(Difference::of).collect(),
         }

@@ -17,6 +17,7 @@ pub mod baseline;
 pub mod down;
 #[cfg(feature = "json-schema")]
 pub mod json_schema;
+pub mod mark_stage;
 pub mod plan;
 pub mod repair;
 pub mod status;
@@ -41,6 +42,8 @@ pub enum Verb {
     Baseline(baseline::Arguments),
     /// Correct the history, and execute nothing
     Repair(repair::Arguments),
+    /// Mark the database with its stage: development, test, staging or production
+    MarkStage(mark_stage::Arguments),
     /// Print the JSON Schema of what `--format json` writes
     #[cfg(feature = "json-schema")]
     JsonSchema(json_schema::Arguments),
@@ -57,6 +60,7 @@ impl Verb {
             Self::Wait(_) => "wait",
             Self::Baseline(_) => "baseline",
             Self::Repair(_) => "repair",
+            Self::MarkStage(_) => "mark-stage",
             #[cfg(feature = "json-schema")]
             Self::JsonSchema(_) => "json-schema",
         }
@@ -73,14 +77,15 @@ impl Verb {
             | Self::Plan(_)
             | Self::Wait(_)
             | Self::Baseline(_)
-            | Self::Repair(_) => None,
+            | Self::Repair(_)
+            | Self::MarkStage(_) => None,
         }
     }
 
     /// Whether it may change the database.
     pub(crate) fn writes(&self) -> bool {
         match self {
-            Self::Up(_) | Self::Baseline(_) | Self::Repair(_) => true,
+            Self::Up(_) | Self::Baseline(_) | Self::Repair(_) | Self::MarkStage(_) => true,
             Self::Down(arguments) => !arguments.dry_run,
             Self::Status(_) | Self::Plan(_) | Self::Wait(_) => false,
             #[cfg(feature = "json-schema")]
@@ -96,6 +101,7 @@ impl Verb {
             Self::Plan(arguments) => plan::run(invocation, arguments).await,
             Self::Baseline(arguments) => baseline::run(invocation, arguments).await,
             Self::Repair(arguments) => repair::run(invocation, arguments).await,
+            Self::MarkStage(arguments) => mark_stage::run(invocation, arguments).await,
             Self::Wait(arguments) => wait::run(invocation, arguments).await,
             #[cfg(feature = "json-schema")]
             Self::JsonSchema(arguments) => Ok(json_schema::run(arguments)),

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use lockgate_core::{
-    Action, Atomicity, Body, Checksum, Dialect, Direction, History, Limit, Plan, Script, Set, State, Statement,
+    Action, Atomicity, Body, Checksum, Dialect, Direction, History, Limit, Plan, Script, Set, Stage, State, Statement,
     StatementFlags, Step, Touch,
 };
 
@@ -369,6 +369,20 @@ pub(crate) trait Backend: Send {
         entry: &'a HistoryEntry,
         message: &'a str,
     ) -> BoxFuture<'a, Result<(), Cause>>;
+
+    /// Logs before a run that the stage of the database was overridden, and why. The lock is held.
+    fn log_override<'a>(
+        &'a mut self,
+        history_table: &'a HistoryTable,
+        entry: &'a HistoryEntry,
+        why: &'a str,
+    ) -> BoxFuture<'a, Result<(), Cause>>;
+
+    /// The stage that the database is marked with. After a `read` it takes no round trip.
+    fn stage(&mut self) -> BoxFuture<'_, Result<Option<Stage>, Cause>>;
+
+    /// Marks the database with a stage.
+    fn mark(&mut self, stage: Stage) -> BoxFuture<'_, Result<(), Cause>>;
 
     /// Ends the run: commits or rolls back as `run_end` says, releases the lock and restores the session.
     fn release(&mut self, run_end: RunEnd) -> BoxFuture<'_, Result<(), Cause>>;

@@ -1,5 +1,7 @@
 //! The facts that the first query reads about a database, and which of the tables that it finds is the history.
 
+use lockgate_core::Stage;
+
 use crate::error::{Cause, Class, Said};
 use crate::history_table::{FIELD, ROW, TableName, identifier};
 
@@ -32,6 +34,8 @@ pub(super) struct Facts {
     pub(super) counts_bytes: bool,
     /// Whether the server can notice, while it works, that its client is gone.
     pub(super) notices_hang_up: bool,
+    /// The stage that the database is marked with.
+    pub(super) stage: Option<Stage>,
 }
 
 /// The relations that may be the history table or its log, from any schema.
@@ -100,6 +104,7 @@ impl Facts {
             plpgsql: is("plpgsql")?,
             counts_bytes: answer("encoding")? == "SQL_ASCII",
             notices_hang_up: number >= 140_000 && tells,
+            stage: answer("stage").and_then(|stage| stage.parse().ok()),
         })
     }
 }

@@ -20,7 +20,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use lockgate_core::{Atomicity, Dialect, History, Probe, Set};
+use lockgate_core::{Atomicity, Dialect, History, Probe, Set, Stage};
 use sqlx::postgres::{PgQueryResult, PgRow, PgTransactionManager};
 use sqlx::{AssertSqlSafe, Connection, Either, PgConnection, Postgres, Row};
 use sqlx_core::transaction::TransactionManager;
@@ -34,7 +34,7 @@ use super::{
     backoff,
 };
 use crate::error::{Cause, Class};
-use crate::history_table::{self, HistoryEntry, HistoryTable, TableName, identifier};
+use crate::history_table::{self, HistoryEntry, HistoryTable, LogEvent, TableName, identifier};
 use crate::session::Held;
 
 use self::cause::with_grant;
@@ -308,6 +308,32 @@ impl<'a> PostgresBackend<'a> {
     fn own_tables(&self) -> [String; 2] {
         let table = self.table();
         [table.name.clone(), table.log().name]
+    }
+
+    /// Writes a row of the log, in a transaction of its own.
+    async fn log_alone(
+        &mut self,
+        history_table: &HistoryTable,
+        entry: &HistoryEntry,
+        event: LogEvent,
+        detail: &str,
+    ) -> Result<(), Cause> {
+        let mut message = Message::default();
+        message.tables = self.prepare(history_table, &mut message);
+        message.push(Slot::Setup, BEGIN);
+        // Its commit waits for the disk, and so makes earlier commits durable.
+        message.push(Slot::Setup, &self.begins(history_table, None, true));
+        let log = sql::log(history_table, self.table(), entry, event, Some(detail));
+        message.push(Slot::Setup, &log);
+        message.push(Slot::Setup, "COMMIT");
+        let sent = self.send(message.sql.clone(), |_| ()).await;
+        let results = sent.as_ref().map_or_else(|(results, _)| *results, |()| message.slots.len());
+        self.note_results(history_table, &message, results);
+        if sent.is_err() {
+            let _ = self.roll_back().await;
+        }
+        self.unflushed &= sent.is_err();
+        sent.map_err(|(_, cause)| cause)
     }
 
     async fn execute(&mut self, sql: String) -> Result<(), Cause> {
@@ -653,30 +679,57 @@ impl Backend for PostgresBackend<'_> {
         &'a mut self,
         history_table: &'a HistoryTable,
         entry: &'a HistoryEntry,
-        message_of: &'a str,
+        message: &'a str,
+    ) -> BoxFuture<'a, Result<(), Cause>> {
+        // The transaction of the whole run is rolled back; this is another.
+        self.atomicity = Atomicity::PerMigration;
+        Box::pin(self.log_alone(history_table, entry, LogEvent::Failed, message))
+    }
+
+    fn log_override<'a>(
+        &'a mut self,
+        history_table: &'a HistoryTable,
+        entry: &'a HistoryEntry,
+        why: &'a str,
     ) -> BoxFuture<'a, Result<(), Cause>> {
         Box::pin(async move {
-            // The transaction of the whole run is rolled back; this is another.
-            self.atomicity = Atomicity::PerMigration;
-            let mut message = Message::default();
-            message.tables = self.prepare(history_table, &mut message);
-            message.push(Slot::Setup, BEGIN);
-            // Its commit waits for the disk, and so makes earlier commits durable.
-            message.push(Slot::Setup, &self.begins(history_table, None, true));
-            let log = sql::log(history_table, self.table(), entry, history_table::LogEvent::Failed, Some(message_of));
-            message.push(Slot::Setup, &log);
-            message.push(Slot::Setup, "COMMIT");
-            let sent = self.send(message.sql.clone(), |_| ()).await;
-            self.note_results(
-                history_table,
-                &message,
-                sent.as_ref().map_or_else(|(results, _)| *results, |()| message.slots.len()),
-            );
-            if sent.is_err() {
-                let _ = self.roll_back().await;
+            // It stays whatever becomes of the run.
+            let atomicity = std::mem::replace(&mut self.atomicity, Atomicity::PerMigration);
+            let logged = self.log_alone(history_table, entry, LogEvent::Overridden, why).await;
+            self.atomicity = atomicity;
+            logged
+        })
+    }
+
+    fn stage(&mut self) -> BoxFuture<'_, Result<Option<Stage>, Cause>> {
+        Box::pin(async move {
+            if let Some(facts) = &self.facts {
+                return Ok(facts.stage);
             }
-            self.unflushed &= sent.is_err();
-            sent.map_err(|(_, cause)| cause)
+            let rows = self.rows(sql::stage()).await?;
+            let stage: Option<String> = rows.first().and_then(|row| row.try_get(0).ok()).flatten();
+            Ok(stage.and_then(|stage| stage.parse().ok()))
+        })
+    }
+
+    fn mark(&mut self, stage: Stage) -> BoxFuture<'_, Result<(), Cause>> {
+        Box::pin(async move {
+            let rows = self.rows(sql::comment()).await?;
+            let row = rows.first().ok_or_else(|| Cause::new(Class::Lost, "the server did not answer"))?;
+            let name: String = row.try_get("name").map_err(|error| cause(&error))?;
+            let comment: Option<String> = row.try_get("comment").map_err(|error| cause(&error))?;
+            let marked = literal(&stage.marked(&comment.unwrap_or_default()));
+            let statement = format!("COMMENT ON DATABASE {} IS {marked}", identifier(&name));
+            self.execute(statement.clone()).await.map_err(|cause| match cause.class {
+                Class::Privilege => {
+                    cause.with_advice(format!("let the owner of the database, or a superuser, run `{statement}`"))
+                }
+                _ => cause,
+            })?;
+            if let Some(facts) = &mut self.facts {
+                facts.stage = Some(stage);
+            }
+            Ok(())
         })
     }
 

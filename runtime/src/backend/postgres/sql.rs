@@ -2,7 +2,7 @@
 //! `pg_catalog`, with functions, operators and types of the same names. So everything here is qualified with
 //! `pg_catalog`, operators included, or is part of the grammar (`bigint`, `COALESCE`), which no schema can hide.
 
-use lockgate_core::{Checksum, State};
+use lockgate_core::{Checksum, Stage, State};
 
 use crate::history_table::{FIELD, HistoryEntry, HistoryTable, LOCKGATE, LogEvent, ROW, TableName, identifier};
 
@@ -92,11 +92,33 @@ pub(super) fn facts(table: &TableName) -> String {
          (SELECT pg_catalog.min(pg_catalog.concat_ws(pg_catalog.chr({field}), n.nspname, c.relname)) \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid {EQ} c.relnamespace \
          WHERE c.relname {EQ} ANY ({others}::pg_catalog.name[]) AND c.relkind {EQ} 'r' \
-         AND c.relpersistence {NE} 't') END AS other",
+         AND c.relpersistence {NE} 't') END AS other, ({}) AS stage",
         trusted(),
         plain(),
+        stage(),
         field = FIELD as u32,
         row = ROW as u32,
+    )
+}
+
+/// The stage that the database is marked with: the line of its comment that needs the most care.
+pub(super) fn stage() -> String {
+    let named = Stage::ALL.into_iter().rev().map(|stage| {
+        let line = literal(&format!("(?n)^{}[ \t\r]*$", stage.comment()));
+        format!(" WHEN m.comment {LIKE} {line} THEN '{stage}'")
+    });
+    format!(
+        "SELECT CASE{} END FROM (SELECT pg_catalog.shobj_description(d.oid, 'pg_database') AS comment \
+         FROM pg_catalog.pg_database d WHERE d.datname {EQ} pg_catalog.current_database()) m",
+        named.collect::<String>()
+    )
+}
+
+/// The name and the comment of this database.
+pub(super) fn comment() -> String {
+    format!(
+        "SELECT d.datname::{TEXT} AS name, pg_catalog.shobj_description(d.oid, 'pg_database') AS comment \
+         FROM pg_catalog.pg_database d WHERE d.datname {EQ} pg_catalog.current_database()"
     )
 }
 

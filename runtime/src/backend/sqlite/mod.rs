@@ -18,7 +18,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use lockgate_core::{Atomicity, Dialect, History, Set, State, other_tools};
+use lockgate_core::{Atomicity, Dialect, History, Set, Stage, State, other_tools};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Connection, Either, Row, Sqlite, SqliteConnection};
 
@@ -422,6 +422,34 @@ impl<'a> SqliteBackend<'a> {
         logged
     }
 
+    /// Logs within the write transaction of the run that follows: neither is there without the other.
+    async fn log_overridden(
+        &mut self,
+        history_table: &HistoryTable,
+        entry: &HistoryEntry,
+        why: &str,
+    ) -> Result<(), Cause> {
+        if self.create {
+            self.execute(sql::create(&history_table.table)).await?;
+        }
+        self.execute(sql::log(history_table, entry, LogEvent::Overridden, Some(why), None)).await
+    }
+
+    async fn application_id(&mut self) -> Result<i32, Cause> {
+        let id = self.number("PRAGMA main.application_id").await?;
+        Ok(i32::try_from(id).unwrap_or_default())
+    }
+
+    async fn set_application_id(&mut self, stage: Stage) -> Result<(), Cause> {
+        let id = self.application_id().await?;
+        if id != 0 && Stage::of_application_id(id).is_none() {
+            let message = format!("the file already has the `application_id` {id}, which another program has set");
+            return Err(Cause::new(Class::Usage, message)
+                .with_advice("if no program needs it, run `PRAGMA application_id = 0`, then mark the database again"));
+        }
+        self.execute(format!("PRAGMA main.application_id = {}", stage.application_id())).await
+    }
+
     async fn end_run(&mut self, run_end: RunEnd) -> Result<(), Cause> {
         if run_end == RunEnd::Stopped && self.is_one_transaction() && self.open {
             self.roll_back().await;
@@ -550,6 +578,23 @@ impl Backend for SqliteBackend<'_> {
         message: &'a str,
     ) -> BoxFuture<'a, Result<(), Cause>> {
         Box::pin(async move { self.log_failed(&main(history_table), entry, message).await })
+    }
+
+    fn log_override<'a>(
+        &'a mut self,
+        history_table: &'a HistoryTable,
+        entry: &'a HistoryEntry,
+        why: &'a str,
+    ) -> BoxFuture<'a, Result<(), Cause>> {
+        Box::pin(async move { self.log_overridden(&main(history_table), entry, why).await })
+    }
+
+    fn stage(&mut self) -> BoxFuture<'_, Result<Option<Stage>, Cause>> {
+        Box::pin(async move { self.application_id().await.map(Stage::of_application_id) })
+    }
+
+    fn mark(&mut self, stage: Stage) -> BoxFuture<'_, Result<(), Cause>> {
+        Box::pin(self.set_application_id(stage))
     }
 
     fn release(&mut self, run_end: RunEnd) -> BoxFuture<'_, Result<(), Cause>> {

@@ -1,0 +1,107 @@
+//! Holds what would run against the stage of the database, and marks a database with its stage.
+
+use lockgate_core::{Guard, History, Plan, Refusal, Stage, plan::Reason};
+
+use crate::backend::{Backend, Job, RunEnd};
+use crate::error::{Cause, Error};
+use crate::failure;
+use crate::history_table::HistoryEntry;
+use crate::run::Run;
+
+/// Decides what runs on a database with this history. Asks for the stage only if a stage is demanded, or if something
+/// would run.
+pub(crate) async fn decide(
+    backend: &mut dyn Backend,
+    run: &Run<'_>,
+    history: &History,
+    decide: &(dyn Fn(&History) -> Result<Plan, Error> + Send + Sync),
+) -> Result<Plan, Error> {
+    check(backend, run).await?;
+    let plan = decide(history)?;
+    if plan.is_empty() {
+        return Ok(plan);
+    }
+    let guard = guard(backend, run).await?;
+    guard.check(run.migrations.set(), Ok(plan)).map_err(|refusal| refused(&refusal))
+}
+
+/// Refuses a database of another stage than the one that is demanded.
+pub(crate) async fn check(backend: &mut dyn Backend, run: &Run<'_>) -> Result<(), Error> {
+    if run.stage.asked.is_none() {
+        return Ok(());
+    }
+    match guard(backend, run).await?.mismatch() {
+        None => Ok(()),
+        Some(reason) => Err(refused(&Refusal { reasons: vec![reason] })),
+    }
+}
+
+/// Logs that the stage of the database is overridden by what runs now, and why.
+pub(crate) async fn log_override(
+    backend: &mut dyn Backend,
+    run: &Run<'_>,
+    plan: &Plan,
+    jobs: &[Job],
+) -> Result<(), Error> {
+    let (Some(why), Some(first)) = (&run.stage.why, jobs.first()) else { return Ok(()) };
+    let guard = guard(backend, run).await?;
+    if guard.forbidden(run.migrations.set(), &plan.steps).is_empty() {
+        return Ok(());
+    }
+    let stage = guard.database.map_or("", Stage::as_str);
+    let logged = backend.log_override(&run.history_table, &first.entry, &format!("{stage}: {why}")).await;
+    logged.map_err(unlogged)
+}
+
+/// Marks a database that has this history with a stage, and gives the one that it was marked with.
+pub(crate) async fn mark(
+    backend: &mut dyn Backend,
+    run: &Run<'_>,
+    history: &History,
+    stage: Stage,
+) -> Result<Option<Stage>, Error> {
+    let guard = guard(backend, run).await?;
+    let before = guard.database;
+    // To demand the stage that it is going to have is no contradiction.
+    let will_have = before.is_none() && guard.asked == Some(stage);
+    if let Some(reason) = guard.mismatch().filter(|_| !will_have) {
+        return Err(refused(&Refusal { reasons: vec![reason] }));
+    }
+    if before == Some(stage) {
+        return Ok(before);
+    }
+    if let Some(protected) = before.filter(|stage| stage.is_protected()) {
+        let Some(why) = &run.stage.why else {
+            let reasons = vec![Reason::MarkedOtherwise { asked: stage, database: protected }];
+            return Err(refused(&Refusal { reasons }));
+        };
+        // The log is about migrations. Where none is applied, there is nothing to protect yet.
+        if let Some(row) = history.rows().last() {
+            let (version, name, checksum) = (row.version, row.name.clone(), row.checksum);
+            let entry = HistoryEntry { version, name, checksum };
+            let locked = backend.lock(run.lock_request(), &mut |_| ()).await;
+            locked.map_err(|failure| failure::no_lock(failure, run))?;
+            let why = format!("{protected}, now marked as {stage}: {why}");
+            let logged = backend.log_override(&run.history_table, &entry, &why).await;
+            let end = if logged.is_ok() { RunEnd::Completed } else { RunEnd::Stopped };
+            let released = backend.release(end).await;
+            logged.and(released).map_err(unlogged)?;
+        }
+    }
+    backend.mark(stage).await.map_err(|cause| Error::from_cause("the database cannot be marked", cause))?;
+    Ok(before)
+}
+
+async fn guard(backend: &mut dyn Backend, run: &Run<'_>) -> Result<Guard, Error> {
+    let database = backend.stage().await;
+    let database = database.map_err(|cause| Error::from_cause("the stage of the database cannot be read", cause))?;
+    Ok(Guard { database, asked: run.stage.asked, overridden: run.stage.why.is_some() })
+}
+
+fn refused(refusal: &Refusal) -> Error {
+    Error::refused("the stage of the database does not allow this", refusal).with_state("nothing was changed")
+}
+
+fn unlogged(cause: Cause) -> Error {
+    Error::from_cause("the reason for the override could not be logged", cause).with_state("nothing was changed")
+}
