@@ -1,6 +1,7 @@
 //! What a verb answers, as a value. Verbs make it, `render` shows it as text or as JSON.
 
-use lockgate::{Dialect, Migrations, Plan, Report, Stage, Status};
+use lockgate::wait::Readiness;
+use lockgate::{Dialect, Drift, LogEntry, Migrations, Plan, Report, Stage, Status, TableSize};
 
 use crate::exit::Exit;
 
@@ -20,8 +21,12 @@ pub(crate) enum Body {
     Plan(Planned),
     /// Where the database stands.
     Status(Stand),
-    /// The database has every migration.
-    Migrated,
+    /// Every difference between program and database.
+    Drift(Vec<Drift>),
+    /// The last entries of the log, the oldest first, each with the migration that it is about.
+    History(Vec<(String, LogEntry)>),
+    /// Whether the database has every migration.
+    Ready(Readiness),
     /// The database is marked with a stage.
     Marked(Marked),
     /// A text that is not about a database: a schema, a script for a shell, a page of the manual.
@@ -34,6 +39,8 @@ pub(crate) struct Planned {
     pub(crate) migrations: &'static Migrations,
     pub(crate) plan: Plan,
     pub(crate) dialect: Dialect,
+    /// How large the tables are that it touches.
+    pub(crate) sizes: Vec<TableSize>,
     /// Whether to show the scripts too.
     pub(crate) sql: bool,
 }
@@ -44,6 +51,8 @@ pub(crate) struct Stand {
     pub(crate) status: Status,
     /// Whether `up` would refuse to run.
     pub(crate) up_refuses: bool,
+    /// Whether to show every migration, however many there are.
+    pub(crate) all: bool,
 }
 
 /// The stage that a database is marked with.
@@ -58,5 +67,24 @@ impl Answer {
     /// The answer of a command that did what it was asked to.
     pub(crate) fn done(body: Body) -> Self {
         Self { exit: Exit::Done, body }
+    }
+
+    /// What a run did.
+    pub(crate) fn ran(report: Report, nothing: NothingToDo) -> Self {
+        Self { exit: nothing.exit(report.is_empty()), body: Body::Run(report) }
+    }
+}
+
+/// How a command ends that has nothing to do.
+#[derive(clap::Args, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NothingToDo {
+    /// End with exit code 10 if there is nothing to do
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+impl NothingToDo {
+    pub(crate) fn exit(self, is_empty: bool) -> Exit {
+        if is_empty && self.exit_code { Exit::NothingToDo } else { Exit::Done }
     }
 }

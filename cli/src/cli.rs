@@ -2,7 +2,9 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 use clap::{CommandFactory, FromArgMatches};
 use lockgate::{Migrations, Migrator};
@@ -69,6 +71,8 @@ pub struct Cli {
     default_url: Option<DatabaseUrl>,
     variables: String,
     configure: Vec<Configure>,
+    /// The command line that was parsed last.
+    parsed: Mutex<Option<clap::Command>>,
 }
 
 type Configure = Box<dyn Fn(Migrator) -> Migrator + Send + Sync>;
@@ -85,7 +89,13 @@ struct Standalone {
 impl Cli {
     /// Creates the command line for these migrations.
     pub fn new(migrations: &'static Migrations) -> Self {
-        Self { migrations, default_url: None, variables: "DATABASE".to_owned(), configure: Vec::new() }
+        Self {
+            migrations,
+            default_url: None,
+            variables: "DATABASE".to_owned(),
+            configure: Vec::new(),
+            parsed: Mutex::new(None),
+        }
     }
 
     /// The database to use if no flag and no variable names one. Every run that uses it says so. Without a default, a
@@ -185,6 +195,9 @@ impl Cli {
     ) -> Result<P, Exit> {
         let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
         let mut command = self.described(P::command());
+        let name = arguments.first().and_then(|program| Path::new(program).file_stem()?.to_str());
+        let known = command.clone().bin_name(name.map_or_else(|| command.get_name().to_owned(), str::to_owned));
+        *self.parsed.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
         let parsed = command.try_get_matches_from_mut(&arguments).and_then(|matches| P::from_arg_matches(&matches));
         parsed.map_err(|error| {
             let format = Format::of_arguments(&arguments);
@@ -247,11 +260,17 @@ impl Cli {
     }
 
     async fn answer(&self, output: Output, options: &Options, verb: &Verb) -> Result<Answer, CommandError> {
-        if let Some(answer) = verb.without_database() {
-            return Ok(answer);
+        if let Some(answer) = verb.without_database(|| self.command()) {
+            return answer;
         }
         let chosen = self.choose(options)?;
         verb.run(&Invocation::new(self.migrations, self.migrator(), chosen, options, output)).await
+    }
+
+    /// The program's command line, or, if its arguments were parsed elsewhere, one with these commands alone.
+    fn command(&self) -> clap::Command {
+        let parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        parsed.unwrap_or_else(|| self.described(Standalone::command()))
     }
 
     /// The migrator with the program's options.

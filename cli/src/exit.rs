@@ -22,15 +22,19 @@ pub enum Exit {
     Busy = 5,
     /// The database refuses this user, or is read-only.
     Denied = 6,
-    /// `wait` gave up: not every migration is applied.
+    /// `wait` gave up, or `ready` found: not every migration is applied.
     TimedOut = 7,
-    /// `wait` gave up, and a migration had stopped half way.
+    /// `wait` gave up, or `ready` found: a migration has stopped half way.
     Partial = 8,
+    /// `drift` found a difference between program and database.
+    Drift = 9,
+    /// With `--exit-code`: there was nothing to do.
+    NothingToDo = 10,
 }
 
 impl Exit {
     /// Every exit code, in ascending order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Done,
         Self::Failed,
         Self::Usage,
@@ -40,6 +44,8 @@ impl Exit {
         Self::Denied,
         Self::TimedOut,
         Self::Partial,
+        Self::Drift,
+        Self::NothingToDo,
     ];
 
     /// The number for the shell.
@@ -78,6 +84,8 @@ impl Exit {
             Self::Denied => "denied",
             Self::TimedOut => "timed-out",
             Self::Partial => "partial",
+            Self::Drift => "drift",
+            Self::NothingToDo => "nothing-to-do",
         }
     }
 
@@ -92,14 +100,16 @@ impl Exit {
             Self::Unreachable => "unreachable: the database does not answer or does not exist",
             Self::Busy => "busy: another run holds the lock or went first; try again",
             Self::Denied => "denied: wrong credentials, a missing privilege, or a read-only database",
-            Self::TimedOut => "timed out: `wait` gave up, and not every migration is applied",
-            Self::Partial => "partial: `wait` gave up, and a migration had stopped half way",
+            Self::TimedOut => "not ready: `wait` gave up, or `ready` found that not every migration is applied",
+            Self::Partial => "partial: `wait` gave up, or `ready` found that a migration has stopped half way",
+            Self::Drift => "drift: the database differs from the program, as `drift` found",
+            Self::NothingToDo => "nothing to do, if `--exit-code` asks for this code",
         }
     }
 
     /// The table of exit codes at the end of `--help`.
     pub fn table() -> String {
-        let lines = Self::ALL.map(|exit| format!("\n  {}  {}", exit.code(), exit.meaning()));
+        let lines = Self::ALL.map(|exit| format!("\n  {:<2} {}", exit.code(), exit.meaning()));
         format!("Exit codes:{}", lines.concat())
     }
 }

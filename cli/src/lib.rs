@@ -27,8 +27,10 @@
 //! | 4 | unreachable: the database does not answer or does not exist |
 //! | 5 | busy: another run holds the lock or went first; try again |
 //! | 6 | denied: wrong credentials, a missing privilege, or a read-only database |
-//! | 7 | timed out: `wait` gave up, and not every migration is applied |
-//! | 8 | partial: `wait` gave up, and a migration had stopped half way |
+//! | 7 | not ready: `wait` gave up, or `ready` found that not every migration is applied |
+//! | 8 | partial: `wait` gave up, or `ready` found that a migration has stopped half way |
+//! | 9 | drift: the database differs from the program, as `drift` found |
+//! | 10 | nothing to do, if `--exit-code` asks for this code |
 //!
 //! # Output
 //!
@@ -45,6 +47,7 @@
 mod answer;
 mod cli;
 mod command_error;
+mod confirm;
 mod connect;
 mod duration;
 mod exit;

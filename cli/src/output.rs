@@ -99,6 +99,14 @@ impl Output {
         shared.note(result);
     }
 
+    /// Writes a question to standard error, and leaves the cursor behind it.
+    pub(crate) fn ask(&self, question: &str) {
+        let mut shared = self.shared();
+        let result =
+            shared.clear().and_then(|()| write!(shared.notes, "{question}")).and_then(|()| shared.notes.flush());
+        shared.note(result);
+    }
+
     /// Shows a progress line that the next output overwrites. Does nothing without a terminal.
     pub(crate) fn passing(&self, text: &str) {
         if !self.is_live {

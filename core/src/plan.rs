@@ -467,6 +467,24 @@ pub fn plan(set: &Set, history: &History, request: &Request) -> Result<Plan, Ref
     finish(steps, tolerated, history, reasons_of(wrong_dialect(set, request.dialect), blocking, reasons))
 }
 
+/// Plans to revert the newest `steps` migrations and to apply the same ones again.
+///
+/// # Errors
+///
+/// Returns a [`Refusal`] if one of them cannot be reverted, or could not be applied afterwards. `request` says the rest;
+/// its destination is ignored.
+pub fn redo(set: &Set, history: &History, request: &Request, steps: usize) -> Result<Plan, Refusal> {
+    let destination = DownTo::Steps(steps).into();
+    let down = plan(set, history, &Request { destination, ..*request })?;
+    let reverts = |version| down.steps.iter().any(|step| step.version == version);
+    let left = history.rows().iter().filter(|row| !reverts(row.version)).cloned().collect();
+    let again = plan(set, &History::Present(left), &Request { destination: UpTo::Latest.into(), ..*request })?;
+    let again: Vec<Step> = again.steps.into_iter().filter(|step| reverts(step.version)).collect();
+    let mut redo = down;
+    redo.steps.extend(again);
+    Ok(redo)
+}
+
 /// Plans to record every embedded migration up to `version` as applied, without running it.
 ///
 /// # Errors

@@ -33,6 +33,20 @@ pub enum Event {
         /// What is done to it.
         action: Action,
     },
+    /// A statement of a script is sent. This is said of scripts outside a transaction, and of all where
+    /// [`Migrator::each_statement`](crate::Migrator::each_statement) asks for it.
+    StatementStarted {
+        /// The migration.
+        id: String,
+        /// Which of its statements, counted from 1.
+        statement: u32,
+        /// How many it has.
+        statements: u32,
+        /// Its file and line: `migrations/0004_x.up.sql:3`.
+        place: String,
+        /// Its text.
+        sql: &'static str,
+    },
     /// A statement of a script that is not transactional has finished.
     StatementFinished {
         /// The migration.

@@ -198,7 +198,8 @@ async fn locked(
             }
             let kept = matches!(ended, None | Some(Class::Lost | Class::Unclean)) && !run.is_one_transaction();
             if let Some(history) = stopped.history.as_ref().filter(|_| kept && !lost && !unknown) {
-                watch.ran.retain(|(at, _)| is_recorded(&jobs[*at], history));
+                let ended = stopped.failed_at;
+                watch.ran.retain(|(at, _)| is_recorded(&jobs[*at..ended], history));
                 watch.committed(jobs.len(), backend, report).await;
             }
             // An earlier attempt of this run, before it planned again, may have committed migrations too.
@@ -277,27 +278,38 @@ async fn run_all(
         // The history is what counts, whatever the run has seen before.
         let history = backend.read(&run.history_table).await.ok();
         let recorded = history.as_ref().map(|history| {
-            let before = jobs[..failed_at].iter().filter(|job| is_recorded(job, history));
-            before.map(|job| job.id.clone()).collect()
+            let before = (0..failed_at).filter(|at| is_recorded(&jobs[*at..failed_at], history));
+            before.map(|at| jobs[at].id.clone()).collect()
         });
         // Another run has applied this migration meanwhile, and ours failed because of that.
         if !outside
             && failure.transaction_status == TransactionStatus::RolledBack
             && failure.cause.class != Class::Lost
-            && history.as_ref().is_some_and(|history| is_recorded(&jobs[failed_at], history))
+            && history.as_ref().is_some_and(|history| is_recorded(&jobs[failed_at..=failed_at], history))
         {
             return Err(Stopped::Overtaken { by: None });
         }
         let left = jobs.len() - failed_at - 1;
         let job = jobs[failed_at].clone();
-        return Err(Stopped::Failed(Box::new(FailedJob { job, failure, recorded, history, blockers, invalid, left })));
+        return Err(Stopped::Failed(Box::new(FailedJob {
+            job,
+            failed_at,
+            failure,
+            recorded,
+            history,
+            blockers,
+            invalid,
+            left,
+        })));
     }
     Ok(())
 }
 
-/// Whether the history shows that a job is done.
-fn is_recorded(job: &Job, history: &History) -> bool {
-    job.action.is_done(history.row(job.entry.version), &job.entry.checksum)
+/// Whether the history shows that the first of these jobs is done: by its row, or because a later one has done something
+/// else to the same migration.
+fn is_recorded(jobs: &[Job], history: &History) -> bool {
+    let done = |job: &Job| job.action.is_done(history.row(job.entry.version), &job.entry.checksum);
+    jobs.first().is_some_and(|first| jobs.iter().any(|job| job.entry.version == first.entry.version && done(job)))
 }
 
 /// Turns progress into events, and commits into the report.
@@ -322,6 +334,19 @@ impl Watch<'_, '_> {
                 for job in &self.jobs[at(jobs.start)..at(jobs.end)] {
                     self.run.tell(Event::Started { id: job.id.clone(), action: job.action });
                 }
+            }
+            Progress::StatementStarted(job, statement) => {
+                let job = &self.jobs[at(job)];
+                let JobBody::Sql(sql) = &job.body else { return };
+                let range = sql.statements[statement].range.clone();
+                let line = sql.text[..range.start].matches('\n').count() + 1;
+                self.run.tell(Event::StatementStarted {
+                    id: job.id.clone(),
+                    statement: u32::try_from(statement + 1).unwrap_or(u32::MAX),
+                    statements: u32::try_from(sql.statements.len()).unwrap_or(u32::MAX),
+                    place: format!("{}:{line}", sql.script.path()),
+                    sql: &sql.text[range],
+                });
             }
             Progress::Statement(job, statements_done) => {
                 let job = &self.jobs[at(job)];

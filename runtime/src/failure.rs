@@ -12,6 +12,8 @@ use crate::run::Run;
 /// A job that failed, and the state after the failure.
 pub(crate) struct FailedJob {
     pub(crate) job: Job,
+    /// Its index among the jobs of the run.
+    pub(crate) failed_at: usize,
     pub(crate) failure: Failure,
     /// The earlier jobs of this run that are recorded, if that is known.
     pub(crate) recorded: Option<Vec<String>>,

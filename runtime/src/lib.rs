@@ -48,6 +48,7 @@ mod failure;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 mod history_table;
+mod log;
 mod migrations;
 mod migrator;
 mod parts;
@@ -60,6 +61,7 @@ mod session;
 #[cfg(feature = "tracing")]
 mod spans;
 mod stage;
+mod table_size;
 mod target;
 mod transaction;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -85,6 +87,7 @@ pub use lockgate_schema as schema;
 pub use database::Database;
 pub use error::{Error, ErrorKind, ErrorReport};
 pub use event::Event;
+pub use log::LogEntry;
 pub use migrations::{BoxError, Migrations, StepResult};
 pub use migrator::Migrator;
 pub use parts::DatabaseParts;
@@ -92,6 +95,7 @@ pub use parts::DatabaseParts;
 pub use reader::read_schema;
 pub use report::{FinishedStep, Report};
 pub use secret::mask_secrets;
+pub use table_size::TableSize;
 pub use target::Target;
 pub use transaction::Transaction;
 

@@ -11,15 +11,17 @@ use lockgate_core::{
 };
 
 use crate::Repair;
-use crate::backend::{Backend, Limits, SessionCleanup};
+use crate::backend::{Backend, Limits, Pace, SessionCleanup};
 use crate::error::{Error, Said};
 use crate::event::{Event, OnEvent};
 use crate::executor::{self, OnHistoryChange};
 use crate::history_table::{HistoryTable, TableName};
+use crate::log::LogEntry;
 use crate::migrations::Migrations;
 use crate::report::Report;
 use crate::run::{Run, StageRule};
 use crate::stage;
+use crate::table_size::TableSize;
 use crate::target::Target;
 
 /// Migrates a database with a set of migrations.
@@ -55,6 +57,7 @@ pub struct Migrator {
     ahead: Ahead,
     out_of_order: OutOfOrder,
     beside_others: bool,
+    pace: Pace,
     session_cleanup: SessionCleanup,
     stage: StageRule,
     on_event: Option<OnEvent>,
@@ -74,6 +77,7 @@ impl Migrator {
             ahead: Ahead::Accept,
             out_of_order: OutOfOrder::Refuse,
             beside_others: false,
+            pace: Pace::Whole,
             session_cleanup: SessionCleanup::Restore,
             stage: StageRule::default(),
             on_event: None,
@@ -198,6 +202,15 @@ impl Migrator {
         self
     }
 
+    /// Sends each statement of a script by itself, so that [`Event::StatementStarted`] says which one runs now. The
+    /// transactions are the same; each statement costs a round trip. Default: scripts are sent whole, many in one
+    /// message.
+    #[must_use]
+    pub fn each_statement(mut self) -> Self {
+        self.pace = Pace::EachStatement;
+        self
+    }
+
     /// Where the database stands. Takes no lock and writes nothing: SELECT on the history table is
     /// all it needs.
     ///
@@ -235,7 +248,7 @@ impl Migrator {
     ///
     /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where `apply_to` would refuse, and as for [`status`](Self::status).
     pub async fn plan(&self, target: impl Target, destination: UpTo) -> Result<Plan, Error> {
-        self.look(target, destination.into()).await
+        self.look(target, |history, dialect| self.decide(history, destination.into(), dialect)).await
     }
 
     /// What [`revert`](Self::revert) would run. Takes no lock and writes nothing.
@@ -244,7 +257,50 @@ impl Migrator {
     ///
     /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where `revert` would refuse, and as for [`status`](Self::status).
     pub async fn plan_revert(&self, target: impl Target, destination: DownTo) -> Result<Plan, Error> {
-        self.look(target, destination.into()).await
+        self.look(target, |history, dialect| self.decide(history, destination.into(), dialect)).await
+    }
+
+    /// What [`redo`](Self::redo) would run. Takes no lock and writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where `redo` would refuse, and as for [`status`](Self::status).
+    pub async fn plan_redo(&self, target: impl Target, steps: usize) -> Result<Plan, Error> {
+        self.look(target, |history, dialect| self.decide_redo(history, steps, dialect)).await
+    }
+
+    /// The last entries of the log, the oldest first: each step of each run, also of those that failed. Takes no lock and
+    /// writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`status`](Self::status). The log needs SELECT too.
+    pub async fn log(&self, target: impl Target, last: usize) -> Result<Vec<LogEntry>, Error> {
+        let run = self.run()?;
+        let mut backend = open(target).await?;
+        let history = executor::read(&mut *backend, &run).await?;
+        stage::check(&mut *backend, &run).await?;
+        if history.is_absent() {
+            return Ok(Vec::new());
+        }
+        let log = backend.read_log(&run.history_table, last).await;
+        log.map_err(|cause| Error::from_cause("the log cannot be read", cause))
+    }
+
+    /// How large the tables are that a plan touches, as the statistics of the database say. Tables that do not exist yet
+    /// are left out. Takes no lock, counts nothing and writes nothing; one round trip.
+    ///
+    /// # Errors
+    ///
+    /// As for [`status`](Self::status).
+    pub async fn sizes(&self, target: impl Target, plan: &Plan) -> Result<Vec<TableSize>, Error> {
+        let mut backend = open(target).await?;
+        let tables = plan.tables(self.migrations.set(), backend.dialect());
+        if tables.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sizes = backend.sizes(&tables).await;
+        sizes.map_err(|cause| Error::from_cause("the sizes of the tables cannot be read", cause))
     }
 
     /// Applies all that is pending. Where nothing is, it takes no lock and writes nothing.
@@ -278,6 +334,31 @@ impl Migrator {
     /// as for [`apply`](Self::apply).
     pub async fn revert(&self, target: impl Target, destination: DownTo) -> Result<Report, Error> {
         self.go(target, destination.into()).await
+    }
+
+    /// Reverts the newest migrations, as many as this, and applies the same ones again: one plan, under one lock. A draft
+    /// that was edited is applied with its new text.
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use lockgate::{Database, ErrorKind, Migrations, Migrator};
+    ///
+    /// # static MIGRATIONS: Migrations = Migrations::EMPTY;
+    /// let mut database = Database::connect("sqlite::memory:").await?;
+    /// let error = Migrator::new(&MIGRATIONS).redo(&mut database, 1).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Refused); // none is applied
+    /// # Ok::<(), lockgate::Error>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where one of them cannot be reverted, or could not be applied
+    /// again: nothing was run. Else as for [`apply`](Self::apply). If a migration fails when it is applied again, it stays
+    /// reverted, and the error says so.
+    pub async fn redo(&self, target: impl Target, steps: usize) -> Result<Report, Error> {
+        let decide = |history: &History, dialect| self.decide_redo(history, steps, dialect);
+        self.execute(target, OnHistoryChange::Refuse, decide).await
     }
 
     /// Runs exactly this plan, made by [`plan`](Self::plan) or [`plan_revert`](Self::plan_revert).
@@ -382,12 +463,16 @@ impl Migrator {
     }
 
     /// What a run would do.
-    async fn look(&self, target: impl Target, destination: Destination) -> Result<Plan, Error> {
+    async fn look(
+        &self,
+        target: impl Target,
+        decide: impl Fn(&History, Dialect) -> Result<Plan, Error> + Send + Sync,
+    ) -> Result<Plan, Error> {
         let run = self.run()?;
         let mut backend = open(target).await?;
         let history = executor::read(&mut *backend, &run).await?;
         let dialect = backend.dialect();
-        let decide = |history: &History| self.decide(history, destination, dialect);
+        let decide = |history: &History| decide(history, dialect);
         stage::decide(&mut *backend, &run, &history, &decide).await
     }
 
@@ -418,18 +503,26 @@ impl Migrator {
     }
 
     fn decide(&self, history: &History, destination: Destination, dialect: Dialect) -> Result<Plan, Error> {
-        let request = Request {
+        plan(self.migrations.set(), history, &self.request(destination, dialect)).map_err(|refusal| match destination {
+            Destination::Up(_) => refused(Front::up, &refusal),
+            Destination::Down(_) => refused(Front::down, &refusal),
+        })
+    }
+
+    fn decide_redo(&self, history: &History, steps: usize, dialect: Dialect) -> Result<Plan, Error> {
+        let request = self.request(DownTo::Steps(steps).into(), dialect);
+        plan::redo(self.migrations.set(), history, &request, steps).map_err(|refusal| refused(|_| "`redo`", &refusal))
+    }
+
+    fn request(&self, destination: Destination, dialect: Dialect) -> Request {
+        Request {
             destination,
             dialect,
             ahead: self.ahead,
             out_of_order: self.out_of_order,
             atomicity: self.atomicity,
             beside_others: self.beside_others,
-        };
-        plan(self.migrations.set(), history, &request).map_err(|refusal| match destination {
-            Destination::Up(_) => refused(Front::up, &refusal),
-            Destination::Down(_) => refused(Front::down, &refusal),
-        })
+        }
     }
 
     /// For [`crate::__private::leaving`].
@@ -475,6 +568,7 @@ impl Migrator {
             limits,
             session_cleanup: self.session_cleanup,
             stage: self.stage.clone(),
+            pace: self.pace,
             atomicity: self.atomicity,
             on_event: self.on_event.clone(),
             to_head: false,

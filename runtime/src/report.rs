@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use lockgate_core::{Action, Drift};
+use lockgate_core::{Action, Direction, Drift};
 
 /// What a run did. Nothing to do is a report without steps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,6 +41,12 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(first) = self.steps.first() else { return f.write_str("nothing to do") };
         let count = self.steps.len();
+        let goes = |way| self.steps.iter().any(|step| step.action.direction() == Some(way));
+        if goes(Direction::Up) && goes(Direction::Down) {
+            let applied = self.steps.iter().filter(|step| step.action.direction() == Some(Direction::Up)).count();
+            let noun = if applied == 1 { "migration" } else { "migrations" };
+            return write!(f, "reverted and applied {applied} {noun} in {} ms", self.elapsed.as_millis());
+        }
         let noun = if count == 1 { "migration" } else { "migrations" };
         write!(f, "{} {count} {noun} in {} ms: {}", first.action.past(), self.elapsed.as_millis(), first.id)?;
         match self.steps.last() {

@@ -2,7 +2,7 @@
 
 use lockgate_core::{Atomicity, Stage};
 
-use crate::backend::{Deadline, Limits, LockRequest, SessionCleanup};
+use crate::backend::{Deadline, Limits, LockRequest, Pace, SessionCleanup};
 use crate::event::{Event, OnEvent};
 use crate::history_table::HistoryTable;
 use crate::migrations::Migrations;
@@ -23,6 +23,7 @@ pub(crate) struct Run<'a> {
     pub(crate) limits: Limits,
     pub(crate) session_cleanup: SessionCleanup,
     pub(crate) atomicity: Atomicity,
+    pub(crate) pace: Pace,
     pub(crate) on_event: Option<OnEvent>,
     pub(crate) stage: StageRule,
     /// Whether the run has nothing to do if exactly the embedded migrations are applied.
@@ -40,6 +41,7 @@ impl Run<'_> {
             history_table: &self.history_table,
             limits: self.limits,
             session_cleanup: self.session_cleanup,
+            pace: self.pace,
             atomicity: self.atomicity,
             session_state: false,
             outside: false,

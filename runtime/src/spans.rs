@@ -17,6 +17,9 @@ pub(crate) fn write(event: &Event) {
         Event::Tolerated(drift) => warn!(%drift, "the history differs from the embedded migrations"),
         Event::Planned { steps } => info!(steps, "the lock is held"),
         Event::Started { id, action } => debug!(migration = id, %action, "started"),
+        Event::StatementStarted { id, statement, statements, place, sql: _ } => {
+            debug!(migration = id, statement, statements, place, "a statement is sent");
+        }
         Event::StatementFinished { id, statements_done, statements } => {
             debug!(migration = id, statements_done, statements, "a statement has finished");
         }

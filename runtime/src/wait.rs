@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use lockgate_core::status::Entry;
 use lockgate_core::{Drift, State, Status};
 
 use crate::backend::{Deadline, backoff};
@@ -16,6 +17,49 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 const SHORTEST_READ: Duration = Duration::from_secs(1);
 /// The number of migrations that an error lists.
 const SHOWN: usize = 5;
+
+/// Whether a service may work on a database, and what is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Readiness {
+    /// The database has every embedded migration.
+    Ready,
+    /// Some of the embedded migrations are not applied.
+    Behind {
+        /// These, in their order.
+        missing: Vec<String>,
+        /// How many are embedded.
+        embedded: usize,
+    },
+    /// A migration stopped half way.
+    Partial {
+        /// The migration.
+        id: String,
+    },
+    /// Every migration is applied, and something that is recorded differs from what is embedded.
+    Differs(Vec<Drift>),
+}
+
+/// What is missing before a service may work on the database; see [`is_ready`].
+///
+/// ```
+/// # #[cfg(feature = "sqlite")]
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// use lockgate::wait::{self, Readiness};
+/// use lockgate::{Database, Migrations, Migrator};
+///
+/// # static MIGRATIONS: Migrations = Migrations::EMPTY;
+/// let mut database = Database::connect("sqlite::memory:").await?;
+/// assert_eq!(wait::readiness(&Migrator::new(&MIGRATIONS), &mut database).await?, Readiness::Ready);
+/// # Ok::<(), lockgate::Error>(()) }).unwrap();
+/// ```
+///
+/// # Errors
+///
+/// As for [`Migrator::status`].
+pub async fn readiness(migrator: &Migrator, target: impl Target) -> Result<Readiness, Error> {
+    Ok(judge(&migrator.status(target).await?))
+}
 
 /// Whether the database has every embedded migration: recorded with the same checksum, and none of them partial. A
 /// database that is ahead of the program has them too.
@@ -35,7 +79,7 @@ const SHOWN: usize = 5;
 ///
 /// As for [`Migrator::status`].
 pub async fn is_ready(migrator: &Migrator, target: impl Target) -> Result<bool, Error> {
-    Ok(is_done(&migrator.status(target).await?))
+    Ok(readiness(migrator, target).await? == Readiness::Ready)
 }
 
 /// Waits until the database has every embedded migration, as [`is_ready`] defines it. It also waits for a
@@ -59,6 +103,20 @@ pub async fn is_ready(migrator: &Migrator, target: impl Target) -> Result<bool, 
 /// database does not answer, otherwise [`ErrorKind::TimedOut`]. Immediately, because waiting does not help:
 /// [`ErrorKind::Usage`], [`ErrorKind::Denied`] and [`ErrorKind::HistoryFormat`].
 pub async fn until_migrated(migrator: &Migrator, url: &str, patience: Duration) -> Result<(), Error> {
+    until_migrated_looking(migrator, url, patience, PAUSES.1).await
+}
+
+/// The same, with a pause of at most `interval` between two looks at the database. The first pauses are shorter.
+///
+/// # Errors
+///
+/// As for [`until_migrated`].
+pub async fn until_migrated_looking(
+    migrator: &Migrator,
+    url: &str,
+    patience: Duration,
+    interval: Duration,
+) -> Result<(), Error> {
     let (url, deadline) = (existing(url), Deadline::after(patience));
     let mut database: Option<Database> = None;
     for attempt in 0.. {
@@ -69,8 +127,10 @@ pub async fn until_migrated(migrator: &Migrator, url: &str, patience: Duration) 
             Err(Error::new(ErrorKind::Unreachable, format!("the database did not answer within {longest:?}")))
         });
         let error = match read {
-            Ok(status) if is_done(&status) => return Ok(()),
-            Ok(status) => unfinished(&status, patience),
+            Ok(status) => match judge(&status) {
+                Readiness::Ready => return Ok(()),
+                readiness => unfinished(&readiness, &status.drift, patience),
+            },
             Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Interrupted) => {
                 database = None;
                 error
@@ -80,7 +140,7 @@ pub async fn until_migrated(migrator: &Migrator, url: &str, patience: Duration) 
         if deadline.is_over() {
             return Err(error);
         }
-        tokio::time::sleep(backoff(attempt, PAUSES.0, PAUSES.1).min(deadline.left())).await;
+        tokio::time::sleep(backoff(attempt, PAUSES.0, interval).min(deadline.left())).await;
     }
     unreachable!("the loop ends at the deadline")
 }
@@ -105,28 +165,41 @@ pub(crate) fn existing(url: &str) -> String {
     }
 }
 
-fn is_done(status: &Status) -> bool {
-    // A migration that is not fully applied is drift too.
-    status.entries.iter().all(|entry| entry.row.is_some() || !entry.embedded)
-        && status.drift.iter().all(|drift| matches!(drift, Drift::Ahead { .. }))
+fn judge(status: &Status) -> Readiness {
+    let embedded = || status.entries.iter().filter(|entry| entry.embedded);
+    let stopped = |entry: &&Entry| entry.row.as_ref().is_some_and(|row| row.state != State::Applied);
+    if let Some(partial) = embedded().find(stopped) {
+        return Readiness::Partial { id: partial.id.clone() };
+    }
+    let missing: Vec<String> = embedded().filter(|entry| entry.row.is_none()).map(|entry| entry.id.clone()).collect();
+    let differences = || status.drift.iter().filter(|drift| !matches!(drift, Drift::Ahead { .. }));
+    if !missing.is_empty() {
+        Readiness::Behind { missing, embedded: embedded().count() }
+    } else if differences().next().is_some() {
+        Readiness::Differs(differences().cloned().collect())
+    } else {
+        Readiness::Ready
+    }
 }
 
 /// Returns the error of a wait that ended without success.
-fn unfinished(status: &Status, patience: Duration) -> Error {
-    let embedded = status.entries.iter().filter(|entry| entry.embedded);
-    let partial = embedded.clone().find(|entry| entry.row.as_ref().is_some_and(|row| row.state != State::Applied));
-    if let Some(partial) = partial {
-        let summary = format!("`{}` stopped half way, and nobody has resumed it within {patience:?}", partial.id);
-        return Error::new(ErrorKind::Partial, summary)
-            .with_help("read the log of the run that stopped, correct what failed, and run again: it resumes");
-    }
-    let total = embedded.clone().count();
-    let missing: Vec<&str> = embedded.filter(|entry| entry.row.is_none()).map(|entry| entry.id.as_str()).collect();
-    let mut error = match missing.len() {
-        0 => Error::new(ErrorKind::TimedOut, format!("the database still differs from the program after {patience:?}")),
-        count => {
-            let summary = format!("{count} of {total} migrations are not applied after {patience:?}");
+fn unfinished(readiness: &Readiness, drift: &[Drift], patience: Duration) -> Error {
+    let missing = match readiness {
+        Readiness::Partial { id } => {
+            let summary = format!("`{id}` stopped half way, and nobody has resumed it within {patience:?}");
+            return Error::new(ErrorKind::Partial, summary)
+                .with_help("read the log of the run that stopped, correct what failed, and run again: it resumes");
+        }
+        Readiness::Behind { missing, .. } => missing.as_slice(),
+        Readiness::Differs(_) | Readiness::Ready => &[],
+    };
+    let mut error = match readiness {
+        Readiness::Behind { missing, embedded } => {
+            let summary = format!("{} of {embedded} migrations are not applied after {patience:?}", missing.len());
             Error::new(ErrorKind::TimedOut, summary)
+        }
+        Readiness::Partial { .. } | Readiness::Differs(_) | Readiness::Ready => {
+            Error::new(ErrorKind::TimedOut, format!("the database still differs from the program after {patience:?}"))
         }
     };
     for id in missing.iter().take(SHOWN) {
@@ -135,7 +208,7 @@ fn unfinished(status: &Status, patience: Duration) -> Error {
     if missing.len() > SHOWN {
         error = error.with_state(format!("and {} more", missing.len() - SHOWN));
     }
-    for drift in status.drift.iter().take(SHOWN) {
+    for drift in drift.iter().take(SHOWN) {
         error = error.with_state(drift.to_string());
     }
     error.with_help("check whether the run that applies them has started, and read its log")

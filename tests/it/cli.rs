@@ -13,6 +13,14 @@ const PASSWORD: &str = "5esame-0pen";
 on_each! {
     a_dry_run_changes_nothing,
     a_plan_shows_locks_and_destroyed_data,
+    a_plan_tells_how_large_the_tables_are,
+    redo_goes_down_and_up_again,
+    each_statement_is_shown_before_it_runs,
+    drift_lists_and_ends_with_9,
+    history_tells_who_did_what,
+    ready_looks_once,
+    nothing_to_do_has_a_code_where_one_asks_for_it,
+    an_atomic_up_leaves_nothing_of_a_failure,
     down_by_steps_or_to_a_version,
     a_second_up_has_nothing_to_do,
     up_stops_at_the_given_version,
@@ -125,11 +133,13 @@ fn a_plan_shows_locks_and_destroyed_data(place: &Place) {
 
     place.ok(&["up", "--to", "11"]);
     let locked = "\n  0012_add_phone_to_members: ACCESS EXCLUSIVE on members (blocks reads and writes)\n";
+    // 0011 analyzes the tables. What SQLite adds a column to is not known as a table that it touches.
+    let size = format!("\n  TABLE    ROWS   SIZE\n  members    ~3  ~{} kB\n", if place.is_sqlite() { 4 } else { 8 });
     for (look, sql) in [(&["plan"][..], ""), (&["up", "--dry-run"], PHONE)] {
         let plan = place.ok(look);
         let end = plan.split_once("1 statement\n").unwrap_or_else(|| panic!("{plan}")).1;
-        let locked = if place.is_sqlite() { "" } else { locked };
-        assert_eq!(end, format!("{locked}{sql}"), "{plan}");
+        let shown = if place.is_sqlite() { String::new() } else { format!("{locked}{size}") };
+        assert_eq!(end, format!("{shown}{sql}"), "{plan}");
     }
 
     place.ok(&["up"]);
@@ -137,11 +147,155 @@ fn a_plan_shows_locks_and_destroyed_data(place: &Place) {
     let end = down.split_once("1 statement\n").unwrap_or_else(|| panic!("{down}")).1;
     let lock = if place.is_sqlite() { "" } else { "ACCESS EXCLUSIVE on members (blocks reads and writes); " };
     let sql = "\n-- migrations/0012_add_phone_to_members.down.sql\nALTER TABLE members DROP COLUMN phone;\n";
-    assert_eq!(end, format!("\n  0012_add_phone_to_members: {lock}destroys data of members\n{sql}"), "{down}");
+    assert_eq!(end, format!("\n  0012_add_phone_to_members: {lock}destroys data of members\n{size}{sql}"), "{down}");
 }
 
 /// What a dry run of the newest migration says besides the plan.
 const PHONE: &str = "\n-- migrations/0012_add_phone_to_members.up.sql\nALTER TABLE members ADD COLUMN phone TEXT;\n";
+
+fn a_plan_tells_how_large_the_tables_are(place: &Place) {
+    place.ok(&["up"]);
+    let numbers = "WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < 3000)";
+    place
+        .try_rows(&format!(
+            "INSERT INTO members (id, name, email) {numbers} SELECT id + 99, 'm' || id, 'm' || id FROM n"
+        ))
+        .unwrap();
+    place.try_rows("ANALYZE").unwrap();
+    let plan = place.ok(&["down", "--dry-run", "1"]);
+    let row = plan.lines().find(|line| line.trim_start().starts_with("members ")).unwrap_or_else(|| panic!("{plan}"));
+    let words: Vec<_> = row.split_whitespace().collect();
+    let rows = place.rows("SELECT CAST(count(*) AS TEXT) FROM members");
+    let rows: usize = rows[0].parse().unwrap();
+    assert_eq!(words[1], format!("~{},{:03}", rows / 1000, rows % 1000));
+    assert!(words[2].starts_with('~') && words[3] == "kB", "{row}");
+}
+
+fn redo_goes_down_and_up_again(place: &Place) {
+    place.ok(&["up"]);
+    let head = place.schema();
+    let planned = place.ok(&["redo", "--dry-run", "2"]);
+    assert!(planned.starts_with("4 steps would run, and nothing was executed\n"), "{planned}");
+    let redone = place.ok(&["redo", "2"]);
+    assert!(redone.starts_with("4 steps to run\n"), "{redone}");
+    assert!(redone.contains("\nreverted and applied 2 migrations in "), "{redone}");
+    let lines: Vec<_> = redone.lines().filter_map(|line| line.strip_prefix("  ")?.split(" (").next()).collect();
+    let [down, up] = ["reverted", "applied"];
+    let [last, before] = ["0012_add_phone_to_members", "0011_reclaim_space"];
+    let expected = [(down, last), (down, before), (up, before), (up, last)];
+    let lines: Vec<_> = lines.iter().map(|line| line.split_once(' ').unwrap()).collect();
+    assert_eq!(lines, expected, "{redone}");
+    assert_eq!(place.schema(), head);
+    assert_eq!(place.ok(&["redo"]).lines().count(), 4, "one is the default");
+    let refused = place.app(&["redo", "12"]);
+    assert_eq!(refused.code, Some(3), "{refused:?}");
+    assert!(refused.err.contains("error[refused]: `redo` refuses\n"), "{refused:?}");
+}
+
+fn each_statement_is_shown_before_it_runs(place: &Place) {
+    // The second statement of the third migration fails.
+    place.try_rows("CREATE TABLE reservations (in_the_way TEXT)").unwrap();
+    let up = place.app(&["up", "--verbose"]);
+    assert_eq!(up.code, Some(1), "{up:?}");
+    let file = "migrations/0007_create_reservations.up.sql";
+    let (before, failing) = up.out.rsplit_once(&format!("\n-- {file}:")).unwrap_or_else(|| panic!("{up:#?}"));
+    assert!(before.contains("-- migrations/0001_create_members.up.sql:1\nCREATE TABLE members ("), "{up:#?}");
+    assert!(before.contains("\n-- migrations/0002_create_books.up.sql:"), "{up:#?}");
+    assert!(failing.contains("CREATE TABLE reservations ("), "the one that fails is the last one shown: {up:#?}");
+    assert!(!up.out.contains("0008"), "{up:#?}");
+}
+
+fn drift_lists_and_ends_with_9(place: &Place) {
+    let none = "no difference between program and database\n";
+    assert_eq!(place.ok(&["drift"]), none);
+    place.ok(&["up"]);
+    assert_eq!(place.ok(&["drift"]), none);
+    place.try_rows("UPDATE lockgate_history SET name = 'create_friends' WHERE version = 1").unwrap();
+    let drift = place.app(&["drift"]);
+    assert_eq!(drift.code, Some(9), "{drift:#?}");
+    assert!(drift.out.starts_with("1 difference between program and database\n\ndrift[renamed]: "), "{drift:#?}");
+    assert!(drift.out.contains("help: rename `0001_create_members` back to `create_friends`"), "{drift:#?}");
+}
+
+fn history_tells_who_did_what(place: &Place) {
+    assert_eq!(place.ok(&["history"]), "nothing was done to this database yet\n");
+    place.ok(&["up", "--to", "2"]);
+    place.try_rows("CREATE TABLE loans (in_the_way TEXT)").unwrap();
+    assert_eq!(place.app(&["up"]).code, Some(1));
+    let history = place.ok(&["history"]);
+    let lines: Vec<_> = history.lines().collect();
+    assert!(lines[0].starts_with("  AT (UTC)"), "{history}");
+    let words = |line: &str| line.split_whitespace().skip(2).take(2).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(lines[1]), ["applied", "0001_create_members"], "{history}");
+    assert_eq!(words(lines[3]), ["failed", "0003_create_loans"], "{history}");
+    assert!(lines[1].contains("ms") && lines[1].contains("app 0.1.0"), "{history}");
+    assert!(lines[5].contains("0003_create_loans failed: ") && lines[5].contains("loans"), "{history}");
+    let last = place.ok(&["history", "--last", "1"]);
+    assert!(!last.contains("applied") && last.contains("0003_create_loans"), "{last}");
+}
+
+fn ready_looks_once(place: &Place) {
+    let ready = |code: i32| {
+        let ready = place.app(&["ready"]);
+        assert_eq!(ready.code, Some(code), "{ready:#?}");
+        ready.out
+    };
+    let all = "`0001_create_members` to `0012_add_phone_to_members`";
+    assert_eq!(ready(7), format!("not ready: 12 of 12 migrations not applied: {all}\n"));
+    place.ok(&["up", "--to", "11"]);
+    assert_eq!(ready(7), "not ready: 1 of 12 migrations not applied: `0012_add_phone_to_members`\n");
+    place.ok(&["up"]);
+    assert_eq!(ready(0), "the database has every migration\n");
+    place.try_rows("UPDATE lockgate_history SET state = 'partial' WHERE version = 12").unwrap();
+    assert_eq!(ready(8), "not ready: `0012_add_phone_to_members` has stopped half way\n");
+    place.try_rows("UPDATE lockgate_history SET state = 'applied', name = 'x' WHERE version = 12").unwrap();
+    assert!(ready(7).starts_with("not ready: 1 difference between program and database\n"));
+}
+
+fn nothing_to_do_has_a_code_where_one_asks_for_it(place: &Place) {
+    let code = |arguments: &[&str]| place.app(arguments).code.unwrap();
+    assert_eq!(code(&["plan", "--exit-code"]), 0);
+    assert_eq!(code(&["up", "--exit-code"]), 0);
+    for arguments in [&["up"][..], &["plan"], &["up", "--dry-run"], &["down", "--to", "12"], &["baseline", "12"]] {
+        assert_eq!(code(arguments), 0, "{arguments:?}");
+        assert_eq!(code(&[arguments, &["--exit-code"]].concat()), 10, "{arguments:?}");
+    }
+}
+
+fn an_atomic_up_leaves_nothing_of_a_failure(place: &Place) {
+    place.try_rows("CREATE TABLE loans (in_the_way TEXT)").unwrap();
+    let to_3 = ["up", "--atomic", "--to", "3"];
+    let failed = place.app(&to_3);
+    assert_eq!(failed.code, Some(1), "{failed:#?}");
+    assert!(place.ok(&["status"]).starts_with("nothing is applied, 12 pending\n"));
+    place.try_rows("DROP TABLE loans").unwrap();
+    place.ok(&to_3);
+    assert_eq!(place.history().len(), 3);
+}
+
+#[test]
+fn a_script_completes_the_programs_own_commands_too() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = answer(command(&["completions", shell]).output().unwrap());
+        assert_eq!((script.code, script.err.as_str()), (Some(0), ""), "{shell}");
+        assert!(script.out.contains("history-table") && script.out.contains("loans"), "{shell}: {}", script.out);
+    }
+    let bash = answer(command(&["completions", "bash"]).output().unwrap()).out;
+    let complete = format!("{bash}\nCOMP_WORDS=(app sta); COMP_CWORD=1; _app app sta app; echo \"${{COMPREPLY[@]}}\"");
+    let said = std::process::Command::new("bash").args(["-c", &complete]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&said.stdout), "status\n", "{said:?}");
+}
+
+#[test]
+fn there_is_a_page_of_the_manual_for_each_command() {
+    for (words, title) in [(&["man"][..], "app"), (&["man", "redo"], "app-redo")] {
+        let page = answer(command(words).output().unwrap());
+        assert_eq!((page.code, page.err.as_str()), (Some(0), ""));
+        assert!(page.out.contains(&format!(".TH {title}")), "{}", page.out);
+    }
+    let unknown = answer(command(&["man", "rendo"]).output().unwrap());
+    assert_eq!(unknown.code, Some(2));
+}
 
 #[test]
 fn looking_creates_no_file() {
@@ -201,7 +355,7 @@ fn up_stops_at_the_given_version(place: &Place) {
     place.ok(&["up", "--to", "0002_create_books"]);
     assert_eq!(place.history(), ["1", "2"]);
     let verbose = place.ok(&["up", "--steps", "1", "--verbose"]);
-    assert!(verbose.contains("migrations/0003_create_loans.up.sql\nCREATE TABLE loans (\n"), "{verbose}");
+    assert!(verbose.contains("migrations/0003_create_loans.up.sql:1\nCREATE TABLE loans (\n"), "{verbose}");
     assert_eq!(place.history(), ["1", "2", "3"]);
     // A destination that is already applied is reached.
     assert_eq!(place.ok(&["up", "--to", "2"]), "nothing to do\n");

@@ -19,12 +19,16 @@ const LOOKS: &[&[&str]] = &[
     &["up", "--dry-run"],
     &["down", "1", "--dry-run"],
     &["wait", "--timeout", "1ms"],
+    &["ready"],
+    &["drift"],
+    &["history", "--last", "5"],
 ];
 
 /// What changes the database, in an order in which each has something to do.
 const CHANGES: &[&[&str]] = &[
     &["up", "--to", "3"],
     &["down", "1"],
+    &["redo", "--verbose"],
     &["repair", "--forget", "2"],
     &["baseline", "2"],
     &["up"],
@@ -58,7 +62,9 @@ fn every_answer_fits_the_schema(place: &Place) {
         check(place, words);
     }
     check(place, &["repair", "--accept-edited"]);
-    check(place, &["json-schema"]);
+    for words in [&["json-schema"][..], &["completions", "bash"], &["man"], &["man", "up"]] {
+        check(place, words);
+    }
 
     let help = answer(command(&["--help"]).output().unwrap()).out;
     let list = help.split("Commands:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();

@@ -1,8 +1,10 @@
 //! Formats answers as text: what goes to standard output, and the notes beside it.
 
+use lockgate::wait::Readiness;
+
 use crate::answer::{Answer, Body, Marked};
 
-use super::{drift, plan, progress, remark, status};
+use super::{BAD, BOLD, GOOD, WAITING, count, drift, history, paint, plan, progress, remark, status};
 
 /// An answer as text.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -26,7 +28,7 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
             text
         }
         Body::Status(stand) => {
-            let mut text = out(status::status(&stand.status, width));
+            let mut text = out(status::status(&stand.status, width, stand.all));
             text.out.extend(stand.status.drift.iter().map(|difference| format!("\n{}", drift(difference))));
             if stand.up_refuses {
                 text.out.push(format!("\n{}", remark("`up` refuses to run until this is fixed")));
@@ -38,11 +40,40 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
             Some(before) => format!("the database is marked as {stage}; before, it was marked as {before}"),
             None => format!("the database is marked as {stage}"),
         }),
-        Body::Migrated => out("the database has every migration".to_owned()),
+        Body::Drift(differences) if differences.is_empty() => {
+            out(paint(GOOD, "no difference between program and database"))
+        }
+        Body::Drift(differences) => {
+            let head = count(differences.len(), "difference");
+            let mut text = out(paint(BOLD, format_args!("{head} between program and database")));
+            text.out.extend(differences.iter().map(|difference| format!("\n{}", drift(difference))));
+            text
+        }
+        Body::History(log) => out(history::history(log, width)),
+        Body::Ready(readiness) => out(ready(readiness)),
         Body::Document(text) => out(text.trim_end().to_owned()),
     }
 }
 
 fn out(line: String) -> Text {
     Text { out: vec![line], notes: Vec::new() }
+}
+
+fn ready(readiness: &Readiness) -> String {
+    match readiness {
+        Readiness::Ready => paint(GOOD, "the database has every migration"),
+        Readiness::Behind { missing, embedded } => {
+            let head = format!("not ready: {} of {} not applied", missing.len(), count(*embedded, "migration"));
+            let (Some(first), Some(last)) = (missing.first(), missing.last()) else { return head };
+            let which = if first == last { format!("`{first}`") } else { format!("`{first}` to `{last}`") };
+            format!("{}: {which}", paint(WAITING, head))
+        }
+        Readiness::Partial { id } => format!("{}: `{id}` has stopped half way", paint(BAD, "not ready")),
+        Readiness::Differs(differences) => {
+            let head = format!("not ready: {} between program and database", count(differences.len(), "difference"));
+            differences.iter().fold(paint(BAD, head), |text, difference| format!("{text}\n  {difference}"))
+        }
+        // What a newer runtime knows beside these is at least not ready.
+        _ => paint(BAD, "not ready"),
+    }
 }

@@ -4,6 +4,7 @@
 
 mod answer;
 mod error;
+mod history;
 mod plan;
 mod progress;
 mod status;
@@ -12,7 +13,7 @@ mod wire;
 
 pub(crate) use answer::answer;
 pub(crate) use error::command_error;
-pub(crate) use plan::script_of;
+pub(crate) use plan::question;
 pub(crate) use progress::{Progress, Shown};
 pub(crate) use wire::Line;
 #[cfg(feature = "json-schema")]
@@ -40,7 +41,52 @@ fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
+/// `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut shown = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown
+}
+
+/// `16 kB`, `1.2 GB`: as people read sizes, in powers of 1,024.
+fn bytes(number: u64) -> String {
+    let units = ["kB", "MB", "GB", "TB", "PB"];
+    let mut size = number as f64 / 1024.0;
+    let mut unit = 0;
+    while size >= 1024.0 && unit + 1 < units.len() {
+        size /= 1024.0;
+        unit += 1;
+    }
+    if size < 10.0 && unit > 0 { format!("{size:.1} {}", units[unit]) } else { format!("{size:.0} {}", units[unit]) }
+}
+
+/// Formats `2026-11-20T13:24:05.123Z` as `2026-11-20 13:24:05`, and leaves other texts unchanged.
+fn moment(rfc3339: &str) -> String {
+    match (rfc3339.get(..10), rfc3339.get(11..19)) {
+        (Some(day), Some(time)) if rfc3339.as_bytes()[10] == b'T' => format!("{day} {time}"),
+        _ => rfc3339.to_owned(),
+    }
+}
+
 /// A note.
 pub(crate) fn remark(text: &str) -> String {
     format!("{}: {text}", paint(HELP, "note"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_easy_to_read() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        let sizes = [0, 8_192, 1 << 20, 5 << 30, 300 << 20].map(bytes);
+        assert_eq!(sizes, ["0 kB", "8 kB", "1.0 MB", "5.0 GB", "300 MB"]);
+    }
 }

@@ -2,12 +2,18 @@
 //! and on request the scripts.
 
 use anstyle::Style;
-use lockgate::{Action, Body, Dialect, Effects, Migrations, Plan, Script, Step, Touch};
+use lockgate::{Action, Body, Database, Dialect, Direction, Effects, Migrations, Plan, Script, Step, TableSize, Touch};
 
 use crate::answer::Planned;
 
 use super::table::{Column, table};
-use super::{BAD, BOLD, DIM, GOOD, WAITING, count, paint};
+use super::{BAD, BOLD, DIM, GOOD, WAITING, bytes, count, grouped, paint};
+
+const SIZES: [Column; 3] = [
+    Column { title: "TABLE", weight: 3, is_number: false },
+    Column { title: "ROWS", weight: 2, is_number: true },
+    Column { title: "SIZE", weight: 1, is_number: true },
+];
 
 const COLUMNS: [Column; 3] = [
     Column { title: "MIGRATION", weight: 3, is_number: false },
@@ -17,18 +23,54 @@ const COLUMNS: [Column; 3] = [
 
 /// Formats a plan, without its scripts.
 pub(super) fn plan(planned: &Planned, width: Option<u16>) -> String {
-    let Planned { migrations, plan, dialect, sql: _ } = planned;
+    let Planned { migrations, plan, dialect, sizes, sql: _ } = planned;
     let dialect = *dialect;
     if plan.is_empty() {
         return paint(GOOD, "nothing to do");
     }
     let rows: Vec<_> = plan.steps.iter().map(|step| row(migrations, step, dialect)).collect();
-    let head = paint(BOLD, format_args!("{} would run, and nothing was executed", count(rows.len(), "migration")));
+    let noun = if goes_both_ways(plan.steps.iter().map(|step| step.action)) { "step" } else { "migration" };
+    let head = paint(BOLD, format_args!("{} would run, and nothing was executed", count(rows.len(), noun)));
+    let mut shown = format!("{head}\n\n{}", table(&COLUMNS, &rows, width));
+    shown.push_str(&dangers(migrations, plan, dialect));
+    let sizes: Vec<_> = sizes.iter().filter_map(size).collect();
+    if !sizes.is_empty() {
+        shown.push_str(&format!("\n\n{}", table(&SIZES, &sizes, width)));
+    }
+    shown
+}
+
+/// Whether the same migration goes down and up again.
+pub(super) fn goes_both_ways(actions: impl Iterator<Item = Action> + Clone) -> bool {
+    [Direction::Up, Direction::Down].iter().all(|way| actions.clone().any(|action| action.direction() == Some(*way)))
+}
+
+/// What to know before one says yes: which migrations would be reverted on which database, what they lock and destroy.
+pub(crate) fn question(migrations: &Migrations, plan: &Plan, database: &Database) -> String {
+    let steps = plan.steps.iter().map(|step| format!("\n  {} {}", paint(WAITING, step.action), step.id));
+    let steps: String = steps.collect();
+    let dangers = dangers(migrations, plan, database.dialect());
+    let head = format!("{} on {}:", count(plan.steps.len(), "step"), database.url());
+    format!("{}{steps}{dangers}\n", paint(BOLD, head))
+}
+
+/// A line for each step that takes strong locks or destroys data, after an empty one.
+fn dangers(migrations: &Migrations, plan: &Plan, dialect: Dialect) -> String {
     let effects = plan.effects(migrations.set(), dialect);
     let lines = plan.steps.iter().zip(&effects).filter_map(|(step, effects)| danger(&step.id, effects));
-    let lines: Vec<_> = lines.map(|line| format!("\n  {line}")).collect();
-    let gap = if lines.is_empty() { "" } else { "\n" };
-    format!("{head}\n\n{}{gap}{}", table(&COLUMNS, &rows, width), lines.concat())
+    let lines: String = lines.map(|line| format!("\n  {line}")).collect();
+    if lines.is_empty() { lines } else { format!("\n{lines}") }
+}
+
+/// How large a table is. Nothing if the database does not know.
+fn size(size: &TableSize) -> Option<Vec<(String, Style)>> {
+    let unknown = || ("-".to_owned(), DIM);
+    let about = |number: String| (format!("~{number}"), Style::new());
+    (size.rows.is_some() || size.bytes.is_some()).then(|| {
+        let rows = size.rows.map_or_else(unknown, |rows| about(grouped(rows)));
+        let bytes = size.bytes.map_or_else(unknown, |number| about(bytes(number)));
+        vec![(size.table.clone(), Style::new()), rows, bytes]
+    })
 }
 
 /// One line with the locks that a step takes and the data that it destroys. `None` if it does neither.
@@ -79,12 +121,6 @@ fn runs(script: &Script, action: Action, dialect: Dialect) -> String {
 pub(super) fn scripts(migrations: &Migrations, plan: &Plan) -> String {
     let scripts = plan.steps.iter().filter_map(|step| script(migrations, step));
     scripts.map(|script| format!("\n{}", text(&script))).collect::<Vec<_>>().join("\n")
-}
-
-/// The script of one step, after its file name.
-pub(crate) fn script_of(migrations: &Migrations, id: &str, action: Action) -> Option<String> {
-    let migration = migrations.iter().find(|migration| migration.id() == id)?;
-    migration.script(action).map(|script| format!("\n{}", text(&script)))
 }
 
 fn script(migrations: &Migrations, step: &Step) -> Option<Script> {

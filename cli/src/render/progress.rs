@@ -2,8 +2,9 @@
 
 use std::time::SystemTime;
 
-use lockgate::{Action, Event, Report};
+use lockgate::{Action, Direction, Event, Report};
 
+use super::plan::goes_both_ways;
 use super::{BOLD, DIM, GOOD, WAITING, count, paint};
 use crate::duration;
 
@@ -16,8 +17,12 @@ pub(crate) enum Shown {
 }
 
 /// The migrations that were sent and not answered.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Progress {
+    /// Whether the statements are shown.
+    verbose: bool,
+    /// What is counted: `migration`, or `step` where the same migration goes down and up again.
+    noun: &'static str,
     under_way: Vec<String>,
     /// How many ran and are not committed.
     ran: usize,
@@ -26,6 +31,10 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
+    pub(crate) fn new(verbose: bool, noun: &'static str) -> Self {
+        Self { verbose, noun, under_way: Vec::new(), ran: 0, sending: false }
+    }
+
     /// Formats an event, if it is shown. `now` is the time of day in UTC.
     pub(crate) fn show(&mut self, event: &Event, now: SystemTime) -> Option<Shown> {
         let sent = matches!(event, Event::Started { .. });
@@ -39,6 +48,15 @@ impl Progress {
                 let first = self.under_way.first().filter(|first| *first != id);
                 let first = first.map_or_else(String::new, |first| format!("{first} … "));
                 Some(Shown::Passing(format!("  {} {first}{id} (since {})", present(*action), time_of_day(now))))
+            }
+            Event::StatementStarted { place, sql, .. } if self.verbose => {
+                Some(Shown::Line(format!("\n{}\n{}", paint(DIM, format_args!("-- {place}")), sql.trim_end())))
+            }
+            Event::StatementStarted { id, statement, statements, .. } => {
+                Some(Shown::Passing(format!("  {id}: statement {statement} of {statements}")))
+            }
+            Event::Planned { steps } if *steps > 0 => {
+                Some(Shown::Line(paint(BOLD, format_args!("{} to run", count(*steps, self.noun)))))
             }
             Event::Ran { id, .. } => {
                 self.ran += 1;
@@ -70,8 +88,6 @@ fn shown(event: &Event) -> Option<Shown> {
             Shown::Line(paint(WAITING, format_args!("waiting for another run to end{holder}")))
         }
         Event::Tolerated(drift) => Shown::Line(super::remark(&drift.to_string())),
-        Event::Planned { steps: 0 } => return None,
-        Event::Planned { steps } => Shown::Line(paint(BOLD, format_args!("{} to run", count(*steps, "migration")))),
         Event::StatementFinished { id, statements_done, statements } => {
             Shown::Passing(format!("  {id}: statement {statements_done} of {statements} is done"))
         }
@@ -97,6 +113,11 @@ fn shown(event: &Event) -> Option<Shown> {
 pub(super) fn report(report: &Report) -> String {
     match report.steps.first() {
         None => paint(GOOD, "nothing to do"),
+        Some(_) if goes_both_ways(report.steps.iter().map(|step| step.action)) => {
+            let applied = report.steps.iter().filter(|step| step.action.direction() == Some(Direction::Up)).count();
+            let done = format!("reverted and applied {}", count(applied, "migration"));
+            format!("{} in {}", paint(GOOD, done), duration::show(report.elapsed))
+        }
         Some(step) => {
             let done = format!("{} {}", step.action.past(), count(report.steps.len(), "migration"));
             format!("{} in {}", paint(GOOD, done), duration::show(report.elapsed))
@@ -124,7 +145,7 @@ mod tests {
     #[test]
     fn what_was_sent_together_stands_in_one_line_and_nothing_is_applied_before_it_is_committed() {
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(86_400 * 3 + 14 * 3_600 + 2 * 60 + 3);
-        let mut progress = Progress::default();
+        let mut progress = Progress::new(false, "migration");
         let mut show = |event: Event| match progress.show(&event, at) {
             Some(Shown::Passing(line)) => format!("… {}", anstream::adapter::strip_str(&line)),
             Some(Shown::Line(line)) => anstream::adapter::strip_str(&line).to_string(),
@@ -146,7 +167,7 @@ mod tests {
 
     #[test]
     fn the_sessions_that_hold_locks_are_named() {
-        let shown = |event: Event| match Progress::default().show(&event, SystemTime::UNIX_EPOCH) {
+        let shown = |event: Event| match Progress::new(false, "migration").show(&event, SystemTime::UNIX_EPOCH) {
             Some(Shown::Line(line)) => anstream::adapter::strip_str(&line).to_string(),
             Some(Shown::Passing(_)) | None => panic!("it stays on the screen"),
         };

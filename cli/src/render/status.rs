@@ -1,10 +1,12 @@
 //! Formats the status of a database: a summary, and a table with one row for each migration.
 
+use std::collections::HashMap;
+
 use anstyle::Style;
 use lockgate::{Drift, Entry, State, Status};
 
 use super::table::{Column, table};
-use super::{BAD, BOLD, DIM, GOOD, WAITING, count, paint};
+use super::{BAD, BOLD, DIM, GOOD, WAITING, count, grouped, moment, paint};
 use crate::duration;
 
 const COLUMNS: [Column; 5] = [
@@ -15,19 +17,57 @@ const COLUMNS: [Column; 5] = [
     Column { title: "TOOK", weight: 1, is_number: true },
 ];
 
-/// Formats the status of a database.
-pub(super) fn status(status: &Status, width: Option<u16>) -> String {
+/// The most migrations that a terminal shows without `--all`, and how many of these are the first ones.
+const MOST: usize = 60;
+const FIRST: usize = 10;
+const LAST: usize = 30;
+
+/// Formats the status of a database. A terminal shows only the first and the last of many migrations, and those in
+/// between that need attention.
+pub(super) fn status(status: &Status, width: Option<u16>, all: bool) -> String {
     let mut shown = paint(BOLD, summary(status));
     if let Some(stage) = status.stage {
         let style = if stage.is_protected() { BAD } else { GOOD };
         shown.push_str(&format!("\nstage: {}", paint(style, stage)));
     }
-    if !status.entries.is_empty() {
-        let rows: Vec<_> = status.entries.iter().map(|entry| row(status, entry)).collect();
-        shown.push_str("\n\n");
-        shown.push_str(&table(&COLUMNS, &rows, width));
+    if status.entries.is_empty() {
+        return shown;
+    }
+    let entries = &status.entries;
+    let drifted: HashMap<&str, &Drift> = status.drift.iter().rev().map(|drift| (drift.id(), drift)).collect();
+    let is_short = width.is_some() && !all && entries.len() > MOST;
+    // The newest applied one is where the next run begins.
+    let current = entries.iter().rposition(|entry| entry.row.is_some()).map_or(0, |newest| newest + 1);
+    let tail = current.saturating_sub(LAST / 2).min(entries.len().saturating_sub(LAST));
+    let tail = tail..tail + LAST;
+    let needs = |entry: &Entry| {
+        drifted.contains_key(entry.id.as_str()) || entry.row.as_ref().is_some_and(|row| row.state != State::Applied)
+    };
+    let mut left_out = 0;
+    let mut rows = Vec::new();
+    for (place, entry) in entries.iter().enumerate() {
+        if is_short && place >= FIRST && !tail.contains(&place) && !needs(entry) {
+            left_out += 1;
+            continue;
+        }
+        rows.extend(gap(&mut left_out));
+        rows.push(row(&drifted, entry));
+    }
+    rows.extend(gap(&mut left_out));
+    shown.push_str("\n\n");
+    shown.push_str(&table(&COLUMNS, &rows, width));
+    if is_short && rows.len() < entries.len() {
+        shown.push_str(&format!("\n\n{}", paint(DIM, "`status --all` shows every migration")));
     }
     shown
+}
+
+/// A row that stands for others that are not shown.
+fn gap(left_out: &mut usize) -> Option<Vec<(String, Style)>> {
+    let number = std::mem::take(left_out);
+    let text = (format!("… {} more", grouped(number as u64)), DIM);
+    let empty = || (String::new(), DIM);
+    (number > 0).then(|| vec![text, empty(), empty(), empty(), empty()])
 }
 
 fn summary(status: &Status) -> String {
@@ -54,9 +94,9 @@ fn summary(status: &Status) -> String {
     summary
 }
 
-fn row(status: &Status, entry: &Entry) -> Vec<(String, Style)> {
+fn row(drifted: &HashMap<&str, &Drift>, entry: &Entry) -> Vec<(String, Style)> {
     let plain = |text: String| (text, Style::new());
-    let state = state(status, entry);
+    let state = state(drifted, entry);
     match &entry.row {
         None => {
             let absent = || ("-".to_owned(), DIM);
@@ -73,23 +113,15 @@ fn row(status: &Status, entry: &Entry) -> Vec<(String, Style)> {
 }
 
 /// The state of a migration. A difference has priority over the recorded state.
-fn state(status: &Status, entry: &Entry) -> (String, Style) {
+fn state(drifted: &HashMap<&str, &Drift>, entry: &Entry) -> (String, Style) {
     if let Some(row) = entry.row.as_ref().filter(|row| row.state != State::Applied) {
         return (format!("{} after {}", row.state, count(row.statements_done as usize, "statement")), BAD);
     }
-    match (status.drift.iter().find(|drift| drift.id() == entry.id), &entry.row) {
+    match (drifted.get(entry.id.as_str()), &entry.row) {
         (Some(Drift::Ahead { .. }), _) => ("ahead".to_owned(), WAITING),
         (Some(drift), _) => (drift.code().to_owned(), BAD),
         (None, Some(_)) => ("applied".to_owned(), GOOD),
         (None, None) => ("pending".to_owned(), WAITING),
-    }
-}
-
-/// Formats `2026-11-20T13:24:05.123Z` as `2026-11-20 13:24:05`, and leaves other texts unchanged.
-fn moment(rfc3339: &str) -> String {
-    match (rfc3339.get(..10), rfc3339.get(11..19)) {
-        (Some(day), Some(time)) if rfc3339.as_bytes()[10] == b'T' => format!("{day} {time}"),
-        _ => rfc3339.to_owned(),
     }
 }
 
@@ -126,7 +158,7 @@ mod tests {
     }
 
     fn plain(entries: Vec<Entry>, drift: Vec<Drift>, width: Option<u16>) -> String {
-        anstream::adapter::strip_str(&status(&Status { entries, drift, stage: None }, width)).to_string()
+        anstream::adapter::strip_str(&status(&Status { entries, drift, stage: None }, width, false)).to_string()
     }
 
     #[test]
@@ -166,5 +198,27 @@ mod tests {
             let widest = table.map(|line| line.chars().count()).max().unwrap();
             assert!(widest <= usize::from(width).max(8), "{width}: {shown}");
         }
+    }
+
+    #[test]
+    fn a_terminal_shows_head_and_tail_of_many_and_what_needs_attention() {
+        let entries = || {
+            let state = |number| match number {
+                100 => Some(State::Partial),
+                1..=4_990 => Some(State::Applied),
+                _ => None,
+            };
+            (1..=5_000).map(|number| entry(number, "x", state(number))).collect::<Vec<_>>()
+        };
+        let shown = plain(entries(), Vec::new(), Some(80));
+        assert!(shown.starts_with("4989 migrations applied, 1 partial, 10 pending\n"), "{shown}");
+        assert!(shown.lines().count() < 60, "{shown}");
+        let has = |text: &str| shown.lines().any(|line| line.trim_start().starts_with(text));
+        for line in ["0001_x", "0010_x", "… 89 more", "0100_x", "… 4,870 more", "4990_x", "4991_x", "5000_x"] {
+            assert!(has(line), "{line}: {shown}");
+        }
+        assert!(!has("0011_x") && !has("4970_x"), "{shown}");
+        assert!(shown.ends_with("`status --all` shows every migration"), "{shown}");
+        assert_eq!(plain(entries(), Vec::new(), None).lines().count(), 5_003, "a pipe gets all");
     }
 }

@@ -5,7 +5,11 @@
 
 use std::time::Duration;
 
-use lockgate::{Body as ScriptBody, Dialect, Drift, Effects, Entry, Event, FinishedStep, Front, Report, Stage, State};
+use lockgate::wait::Readiness;
+use lockgate::{
+    Body as ScriptBody, Dialect, Drift, Effects, Entry, Event, FinishedStep, Front, LogEntry, Report, Stage, State,
+    TableSize,
+};
 use serde::Serialize;
 
 use crate::answer::{Answer, Body, Planned, Stand};
@@ -44,6 +48,16 @@ enum Content {
     Planned { steps: usize },
     /// A migration begins. Several that travel in one message begin together, and what was rolled back begins again.
     Started { migration: String, action: String },
+    /// A statement is sent: of migrations outside a transaction with `--verbose`, and of others too.
+    StatementStarted {
+        migration: String,
+        /// Which of the statements, counted from 1.
+        statement: u32,
+        statements: u32,
+        /// Its file and line.
+        place: String,
+        sql: String,
+    },
     /// A statement of a migration that does not run in a transaction has finished.
     StatementFinished { migration: String, statements_done: u32, statements: u32 },
     /// A migration could not get its locks; it was rolled back and is tried again.
@@ -98,11 +112,15 @@ enum Shown {
     /// What a run did.
     Run(Run),
     /// What would run; nothing was executed.
-    Plan(Plan),
+    Plan(PlanValue),
     /// Where the database stands.
     Status(Status),
+    /// Every difference between program and database.
+    Drift(Vec<Difference>),
+    /// The last entries of the log, the oldest first.
+    History(Vec<Logged>),
     /// Whether the database has every migration.
-    Migrated(bool),
+    Ready(Ready),
     /// The stage that the database is marked with now.
     Marked(Marked),
     /// A text that is not about a database.
@@ -131,15 +149,61 @@ struct Finished {
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
-struct Plan {
+struct PlanValue {
     /// In the order in which they would run.
-    steps: Vec<Step>,
+    steps: Vec<StepValue>,
     tolerated: Vec<Difference>,
+    /// The tables that the steps touch and that exist already.
+    tables: Vec<Table>,
+}
+
+/// How large a table is, as the statistics of the database say.
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct Table {
+    table: String,
+    /// About how many rows; null if the database does not know.
+    rows: Option<u64>,
+    /// About how many bytes, without the indexes; null if the database does not know.
+    bytes: Option<u64>,
+}
+
+/// An entry of the log.
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct Logged {
+    /// By the clock of the database, in UTC.
+    at: String,
+    by: String,
+    migration: String,
+    version: i64,
+    /// `applied`, `reverted`, `baselined`, `repaired`, `forgotten` or `failed`.
+    event: String,
+    /// How long it took; null if the migration is not applied any more, or if it did not run.
+    elapsed_ms: Option<u64>,
+    /// Name and version of the program.
+    application: String,
+    /// The version of Lockgate.
+    lockgate: String,
+    /// What the database said of a failure.
+    detail: Option<String>,
 }
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
-struct Step {
+struct Ready {
+    is_ready: bool,
+    /// The migrations that are not applied.
+    missing: Vec<String>,
+    /// The migration that stopped half way.
+    partial: Option<String>,
+    /// What differs, if every migration is applied.
+    drift: Vec<Difference>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct StepValue {
     migration: String,
     action: String,
     /// The file of the script; null if the step changes only the history.
@@ -307,6 +371,13 @@ impl Line {
             Event::Tolerated(drift) => Content::Tolerated { drift: Difference::of(drift) },
             Event::Planned { steps } => Content::Planned { steps: *steps },
             Event::Started { id, action } => Content::Started { migration: id.clone(), action: action.to_string() },
+            Event::StatementStarted { id, statement, statements, place, sql } => Content::StatementStarted {
+                migration: id.clone(),
+                statement: *statement,
+                statements: *statements,
+                place: place.clone(),
+                sql: (*sql).to_owned(),
+            },
             Event::StatementFinished { id, statements_done, statements } => Content::StatementFinished {
                 migration: id.clone(),
                 statements_done: *statements_done,
@@ -333,9 +404,11 @@ impl Line {
     pub(crate) fn result(verb: &str, answer: &Answer) -> Self {
         let shown = match &answer.body {
             Body::Run(report) => Shown::Run(Run::of(report)),
-            Body::Plan(planned) => Shown::Plan(Plan::of(planned)),
+            Body::Plan(planned) => Shown::Plan(PlanValue::of(planned)),
             Body::Status(stand) => Shown::Status(Status::of(stand)),
-            Body::Migrated => Shown::Migrated(true),
+            Body::Drift(drift) => Shown::Drift(drift.iter().map(Difference::of).collect()),
+            Body::History(log) => Shown::History(log.iter().map(|(id, entry)| Logged::of(id, entry)).collect()),
+            Body::Ready(readiness) => Shown::Ready(Ready::of(readiness)),
             Body::Marked(marked) => {
                 Shown::Marked(Marked { stage: marked.stage.as_str(), before: marked.before.map(Stage::as_str) })
             }
@@ -400,18 +473,56 @@ impl Run {
     }
 }
 
-impl Plan {
+impl PlanValue {
     fn of(planned: &Planned) -> Self {
         let effects = planned.plan.effects(planned.migrations.set(), planned.dialect);
         let steps = planned.plan.steps.iter().zip(&effects);
         Self {
-            steps: steps.map(|(step, effects)| Step::of(planned, step, effects)).collect(),
+            steps: steps.map(|(step, effects)| StepValue::of(planned, step, effects)).collect(),
             tolerated: planned.plan.tolerated.iter().map(Difference::of).collect(),
+            tables: planned.sizes.iter().map(Table::of).collect(),
         }
     }
 }
 
-impl Step {
+impl Table {
+    fn of(size: &TableSize) -> Self {
+        Self { table: size.table.clone(), rows: size.rows, bytes: size.bytes }
+    }
+}
+
+impl Logged {
+    fn of(id: &str, entry: &LogEntry) -> Self {
+        Self {
+            at: entry.at.clone(),
+            by: entry.by.clone(),
+            migration: id.to_owned(),
+            version: entry.version.get(),
+            event: entry.event.clone(),
+            elapsed_ms: entry.elapsed.map(milliseconds),
+            application: entry.application.clone(),
+            lockgate: entry.lockgate.clone(),
+            detail: entry.detail.clone(),
+        }
+    }
+}
+
+impl Ready {
+    fn of(readiness: &Readiness) -> Self {
+        let mut ready = Self { is_ready: false, missing: Vec::new(), partial: None, drift: Vec::new() };
+        match readiness {
+            Readiness::Ready => ready.is_ready = true,
+            Readiness::Behind { missing, .. } => ready.missing.clone_from(missing),
+            Readiness::Partial { id } => ready.partial = Some(id.clone()),
+            Readiness::Differs(drift) => ready.drift = drift.iter().map(Difference::of).collect(),
+            // What a newer runtime knows beside these is at least not ready.
+            _ => {}
+        }
+        ready
+    }
+}
+
+impl StepValue {
     fn of(planned: &Planned, step: &lockgate::Step, effects: &Effects) -> Self {
         let migration = planned.migrations.set().find(step.version);
         let script = migration.and_then(|migration| migration.script(step.action));

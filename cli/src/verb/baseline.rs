@@ -1,7 +1,7 @@
 //! `baseline`: records migrations as applied without running them, for a database that has what they do.
 
 use super::watched;
-use crate::answer::{Answer, Body};
+use crate::answer::{Answer, NothingToDo};
 use crate::command_error::CommandError;
 use crate::invocation::{Access, Invocation};
 use crate::migration_ref::MigrationRef;
@@ -12,11 +12,15 @@ pub struct Arguments {
     /// The last migration that the database has: `7` or `0007_create_reservations`
     #[arg(value_name = "VERSION")]
     pub version: MigrationRef,
+    /// How to end without anything to do.
+    #[command(flatten)]
+    pub nothing: NothingToDo,
 }
 
 pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
     let version = arguments.version.version(invocation.migrations())?;
     let mut database = invocation.connect(Access::Write).await?;
-    let report = watched(invocation, false).baseline(&mut database, version).await?;
-    Ok(Answer::done(Body::Run(report)))
+    let report =
+        watched(invocation, invocation.migrator(), false, "migration").baseline(&mut database, version).await?;
+    Ok(Answer::ran(report, arguments.nothing))
 }

@@ -2,8 +2,8 @@
 
 use lockgate::DownTo;
 
-use super::{at_least_one, plan, watched};
-use crate::answer::{Answer, Body};
+use super::{Caution, at_least_one, plan, watched};
+use crate::answer::{Answer, NothingToDo};
 use crate::command_error::CommandError;
 use crate::invocation::{Access, Invocation};
 use crate::migration_ref::MigrationRef;
@@ -17,9 +17,15 @@ pub struct Arguments {
     /// Show what would run, with the SQL, and execute nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Show the SQL too
+    /// Show each statement before it runs
     #[arg(short, long)]
     pub verbose: bool,
+    /// Whether to ask first.
+    #[command(flatten)]
+    pub caution: Caution,
+    /// How to end without anything to do.
+    #[command(flatten)]
+    pub nothing: NothingToDo,
 }
 
 /// How far down. There is no default.
@@ -53,12 +59,21 @@ impl Downward {
 
 pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
     let destination = arguments.downward.destination(invocation)?;
+    let migrator = invocation.migrator();
     if arguments.dry_run {
         let mut database = invocation.connect(Access::Read).await?;
-        let planned = invocation.migrator().plan_revert(&mut database, destination).await?;
-        return Ok(plan::answer(invocation, planned, database.dialect(), true));
+        let planned = migrator.plan_revert(&mut database, destination).await?;
+        let exit = arguments.nothing.exit(planned.is_empty());
+        return Ok(Answer { exit, ..plan::answer(invocation, planned, &mut database, true).await? });
     }
     let mut database = invocation.connect(Access::Write).await?;
-    let report = watched(invocation, arguments.verbose).revert(&mut database, destination).await?;
-    Ok(Answer::done(Body::Run(report)))
+    let migrator = watched(invocation, migrator, arguments.verbose, "migration");
+    let report = if arguments.caution.asks(invocation) {
+        let planned = migrator.plan_revert(&mut database, destination).await?;
+        arguments.caution.ask(invocation, &planned, &database).await?;
+        migrator.apply_plan(&mut database, &planned).await?
+    } else {
+        migrator.revert(&mut database, destination).await?
+    };
+    Ok(Answer::ran(report, arguments.nothing))
 }

@@ -3,10 +3,11 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use lockgate::{Event, Migrator, UpTo};
+use lockgate::{Database, Event, Migrator, Plan, UpTo};
 
 use crate::answer::Answer;
 use crate::command_error::CommandError;
+use crate::confirm;
 use crate::format::Format;
 use crate::invocation::Invocation;
 use crate::migration_ref::MigrationRef;
@@ -14,11 +15,19 @@ use crate::render;
 use crate::render::{Line, Shown};
 
 pub mod baseline;
+#[cfg(feature = "completions")]
+pub mod completions;
 pub mod down;
+pub mod drift;
+pub mod history;
 #[cfg(feature = "json-schema")]
 pub mod json_schema;
+#[cfg(feature = "man")]
+pub mod man;
 pub mod mark_stage;
 pub mod plan;
+pub mod ready;
+pub mod redo;
 pub mod repair;
 pub mod status;
 pub mod up;
@@ -32,18 +41,32 @@ pub enum Verb {
     Up(up::Arguments),
     /// Revert applied migrations: a number of them, or all above one
     Down(down::Arguments),
+    /// Revert the newest migrations and apply them again
+    Redo(redo::Arguments),
     /// Show what is applied, what is pending and what differs
     Status(status::Arguments),
     /// Show what `up` would run, and execute nothing
     Plan(plan::Arguments),
+    /// List every difference between program and database
+    Drift(drift::Arguments),
+    /// Show what was done to the database, when and by whom
+    History(history::Arguments),
     /// Wait until another run has applied every migration; ask the database alone, and change nothing
     Wait(wait::Arguments),
+    /// Say whether the database has every migration; do not wait
+    Ready(ready::Arguments),
     /// Record everything up to a migration as applied, and execute nothing
     Baseline(baseline::Arguments),
     /// Correct the history, and execute nothing
     Repair(repair::Arguments),
     /// Mark the database with its stage: development, test, staging or production
     MarkStage(mark_stage::Arguments),
+    /// Print a script that completes these commands in a shell
+    #[cfg(feature = "completions")]
+    Completions(completions::Arguments),
+    /// Print a page of the manual, for `man`
+    #[cfg(feature = "man")]
+    Man(man::Arguments),
     /// Print the JSON Schema of what `--format json` writes
     #[cfg(feature = "json-schema")]
     JsonSchema(json_schema::Arguments),
@@ -55,27 +78,47 @@ impl Verb {
         match self {
             Self::Up(_) => "up",
             Self::Down(_) => "down",
+            Self::Redo(_) => "redo",
             Self::Status(_) => "status",
             Self::Plan(_) => "plan",
+            Self::Drift(_) => "drift",
+            Self::History(_) => "history",
             Self::Wait(_) => "wait",
+            Self::Ready(_) => "ready",
             Self::Baseline(_) => "baseline",
             Self::Repair(_) => "repair",
             Self::MarkStage(_) => "mark-stage",
+            #[cfg(feature = "completions")]
+            Self::Completions(_) => "completions",
+            #[cfg(feature = "man")]
+            Self::Man(_) => "man",
             #[cfg(feature = "json-schema")]
             Self::JsonSchema(_) => "json-schema",
         }
     }
 
-    /// The answer of a verb that needs no database; none if it needs one.
-    pub(crate) fn without_database(&self) -> Option<Answer> {
+    /// The answer of a verb that needs no database; none if it needs one. `program` is the whole command line.
+    pub(crate) fn without_database(
+        &self,
+        #[cfg_attr(not(any(feature = "completions", feature = "man")), expect(unused, reason = "these alone show it"))]
+        program: impl FnOnce() -> clap::Command,
+    ) -> Option<Result<Answer, CommandError>> {
         match self {
+            #[cfg(feature = "completions")]
+            Self::Completions(arguments) => Some(Ok(completions::run(program(), arguments))),
+            #[cfg(feature = "man")]
+            Self::Man(arguments) => Some(man::run(program(), arguments)),
             #[cfg(feature = "json-schema")]
-            Self::JsonSchema(arguments) => Some(json_schema::run(arguments)),
+            Self::JsonSchema(arguments) => Some(Ok(json_schema::run(arguments))),
             Self::Up(_)
             | Self::Down(_)
+            | Self::Redo(_)
             | Self::Status(_)
             | Self::Plan(_)
+            | Self::Drift(_)
+            | Self::History(_)
             | Self::Wait(_)
+            | Self::Ready(_)
             | Self::Baseline(_)
             | Self::Repair(_)
             | Self::MarkStage(_) => None,
@@ -87,7 +130,14 @@ impl Verb {
         match self {
             Self::Up(_) | Self::Baseline(_) | Self::Repair(_) | Self::MarkStage(_) => true,
             Self::Down(arguments) => !arguments.dry_run,
-            Self::Status(_) | Self::Plan(_) | Self::Wait(_) => false,
+            Self::Redo(arguments) => !arguments.dry_run,
+            Self::Status(_) | Self::Plan(_) | Self::Drift(_) | Self::History(_) | Self::Wait(_) | Self::Ready(_) => {
+                false
+            }
+            #[cfg(feature = "completions")]
+            Self::Completions(_) => false,
+            #[cfg(feature = "man")]
+            Self::Man(_) => false,
             #[cfg(feature = "json-schema")]
             Self::JsonSchema(_) => false,
         }
@@ -97,15 +147,46 @@ impl Verb {
         match self {
             Self::Up(arguments) => up::run(invocation, arguments).await,
             Self::Down(arguments) => down::run(invocation, arguments).await,
+            Self::Redo(arguments) => redo::run(invocation, arguments).await,
             Self::Status(arguments) => status::run(invocation, arguments).await,
             Self::Plan(arguments) => plan::run(invocation, arguments).await,
+            Self::Drift(arguments) => drift::run(invocation, arguments).await,
+            Self::History(arguments) => history::run(invocation, arguments).await,
             Self::Baseline(arguments) => baseline::run(invocation, arguments).await,
             Self::Repair(arguments) => repair::run(invocation, arguments).await,
             Self::MarkStage(arguments) => mark_stage::run(invocation, arguments).await,
             Self::Wait(arguments) => wait::run(invocation, arguments).await,
+            Self::Ready(arguments) => ready::run(invocation, arguments).await,
+            #[cfg(feature = "completions")]
+            Self::Completions(_) => unreachable!("it needs no database"),
+            #[cfg(feature = "man")]
+            Self::Man(_) => unreachable!("it needs no database"),
             #[cfg(feature = "json-schema")]
-            Self::JsonSchema(arguments) => Ok(json_schema::run(arguments)),
+            Self::JsonSchema(_) => unreachable!("it needs no database"),
         }
+    }
+}
+
+/// Whether a destructive verb asks first.
+#[derive(clap::Args, Clone, Copy, Debug, Default)]
+pub struct Caution {
+    /// Do not ask. Without a terminal nothing is asked either
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+impl Caution {
+    /// Whether to ask.
+    fn asks(self, invocation: &Invocation<'_>) -> bool {
+        !self.yes && confirm::is_possible(invocation)
+    }
+
+    /// Shows what would run on which database, and goes on only if the answer is yes.
+    async fn ask(self, invocation: &Invocation<'_>, plan: &Plan, database: &Database) -> Result<(), CommandError> {
+        if plan.is_empty() {
+            return Ok(());
+        }
+        confirm::confirm(invocation, &render::question(invocation.migrations(), plan, database)).await
     }
 }
 
@@ -139,20 +220,15 @@ pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
 }
 
 /// The migrator, with its progress shown.
-fn watched(invocation: &Invocation<'_>, verbose: bool) -> Migrator {
+fn watched(invocation: &Invocation<'_>, migrator: Migrator, verbose: bool, noun: &'static str) -> Migrator {
     let output = invocation.output().clone();
-    let migrations = invocation.migrations();
-    let progress = Mutex::new(render::Progress::default());
-    invocation.migrator().on_event(move |event: &Event| {
+    let migrator = if verbose { migrator.each_statement() } else { migrator };
+    let progress = Mutex::new(render::Progress::new(verbose, noun));
+    migrator.on_event(move |event: &Event| {
         if output.format() == Format::Json {
-            Line::event(event).iter().for_each(|line| output.line(line));
+            let is_shown = verbose || !matches!(event, Event::StatementStarted { .. });
+            Line::event(event).iter().filter(|_| is_shown).for_each(|line| output.line(line));
             return;
-        }
-        if verbose
-            && let Event::Started { id, action } = event
-            && let Some(script) = render::script_of(migrations, id, *action)
-        {
-            output.out(&script);
         }
         let shown = progress.lock().unwrap_or_else(PoisonError::into_inner).show(event, SystemTime::now());
         match shown {

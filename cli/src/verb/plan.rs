@@ -1,9 +1,9 @@
 //! `plan`: shows what `up` would run, and executes nothing.
 
-use lockgate::{Dialect, Plan};
+use lockgate::{Database, Migrator, Plan};
 
 use super::Upward;
-use crate::answer::{Answer, Body, Planned};
+use crate::answer::{Answer, Body, NothingToDo, Planned};
 use crate::command_error::CommandError;
 use crate::invocation::{Access, Invocation};
 
@@ -16,21 +16,39 @@ pub struct Arguments {
     /// Show the SQL too
     #[arg(short, long)]
     pub verbose: bool,
+    /// How to end without anything to do.
+    #[command(flatten)]
+    pub nothing: NothingToDo,
 }
 
 pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
-    of_up(invocation, &arguments.upward, arguments.verbose).await
+    let migrator = invocation.migrator();
+    of_up(invocation, &migrator, &arguments.upward, arguments.verbose, arguments.nothing).await
 }
 
 /// What `up` would run.
-pub(super) async fn of_up(invocation: &Invocation<'_>, upward: &Upward, sql: bool) -> Result<Answer, CommandError> {
+pub(super) async fn of_up(
+    invocation: &Invocation<'_>,
+    migrator: &Migrator,
+    upward: &Upward,
+    sql: bool,
+    nothing: NothingToDo,
+) -> Result<Answer, CommandError> {
     let destination = upward.destination(invocation)?;
     let mut database = invocation.connect(Access::Read).await?;
-    let plan = invocation.migrator().plan(&mut database, destination).await?;
-    Ok(answer(invocation, plan, database.dialect(), sql))
+    let plan = migrator.plan(&mut database, destination).await?;
+    let exit = nothing.exit(plan.is_empty());
+    Ok(Answer { exit, ..answer(invocation, plan, &mut database, sql).await? })
 }
 
 /// A plan as an answer.
-pub(super) fn answer(invocation: &Invocation<'_>, plan: Plan, dialect: Dialect, sql: bool) -> Answer {
-    Answer::done(Body::Plan(Planned { migrations: invocation.migrations(), plan, dialect, sql }))
+pub(super) async fn answer(
+    invocation: &Invocation<'_>,
+    plan: Plan,
+    database: &mut Database,
+    sql: bool,
+) -> Result<Answer, CommandError> {
+    let sizes = if plan.is_empty() { Vec::new() } else { invocation.migrator().sizes(&mut *database, &plan).await? };
+    let (migrations, dialect) = (invocation.migrations(), database.dialect());
+    Ok(Answer::done(Body::Plan(Planned { migrations, plan, dialect, sizes, sql })))
 }

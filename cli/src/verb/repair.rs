@@ -3,7 +3,7 @@
 use lockgate::Repair;
 
 use super::watched;
-use crate::answer::{Answer, Body};
+use crate::answer::{Answer, NothingToDo};
 use crate::command_error::CommandError;
 use crate::invocation::{Access, Invocation};
 use crate::migration_ref::MigrationRef;
@@ -14,6 +14,9 @@ pub struct Arguments {
     /// The correction.
     #[command(flatten)]
     pub correction: Correction,
+    /// How to end without anything to do.
+    #[command(flatten)]
+    pub nothing: NothingToDo,
 }
 
 /// The correction of the history.
@@ -62,6 +65,6 @@ impl Correction {
 pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
     let repair = arguments.correction.repair(invocation)?;
     let mut database = invocation.connect(Access::Write).await?;
-    let report = watched(invocation, false).repair(&mut database, repair).await?;
-    Ok(Answer::done(Body::Run(report)))
+    let report = watched(invocation, invocation.migrator(), false, "migration").repair(&mut database, repair).await?;
+    Ok(Answer::ran(report, arguments.nothing))
 }

@@ -7,13 +7,17 @@ use crate::command_error::CommandError;
 use crate::exit::Exit;
 use crate::invocation::{Access, Invocation};
 
-/// The arguments of `status`; there are none.
+/// The arguments of `status`.
 #[derive(clap::Args, Clone, Debug, Default)]
-pub struct Arguments {}
+pub struct Arguments {
+    /// Show every migration; a terminal shows only the first and the last of many
+    #[arg(long)]
+    pub all: bool,
+}
 
 /// Shows the status. Ends with [`Exit::Refused`] if `up` would refuse to run, so that a script can check before it
 /// acts. Pending migrations are no reason for that.
-pub(super) async fn run(invocation: &Invocation<'_>, _: &Arguments) -> Result<Answer, CommandError> {
+pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
     let mut database = invocation.connect(Access::Read).await?;
     let migrator = invocation.migrator();
     let status = migrator.status(&mut database).await?;
@@ -26,5 +30,5 @@ pub(super) async fn run(invocation: &Invocation<'_>, _: &Arguments) -> Result<An
         },
     };
     let exit = if up_refuses { Exit::Refused } else { Exit::Done };
-    Ok(Answer { exit, body: Body::Status(Stand { status, up_refuses }) })
+    Ok(Answer { exit, body: Body::Status(Stand { status, up_refuses, all: arguments.all }) })
 }

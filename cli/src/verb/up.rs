@@ -1,7 +1,9 @@
 //! `up`: applies pending migrations.
 
+use lockgate::Atomicity;
+
 use super::{Upward, plan, watched};
-use crate::answer::{Answer, Body};
+use crate::answer::{Answer, NothingToDo};
 use crate::command_error::CommandError;
 use crate::invocation::{Access, Invocation};
 
@@ -14,17 +16,31 @@ pub struct Arguments {
     /// Show what would run, with the SQL, and execute nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Show the SQL too
+    /// Show each statement before it runs
     #[arg(short, long)]
     pub verbose: bool,
+    /// All of the run is one transaction, as with `--atomicity whole-run`: a failure leaves nothing
+    #[arg(long)]
+    pub atomic: bool,
+    /// Ask nothing
+    #[arg(short, long)]
+    pub yes: bool,
+    /// How to end without anything to do.
+    #[command(flatten)]
+    pub nothing: NothingToDo,
 }
 
 pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
+    let mut migrator = invocation.migrator();
+    if arguments.atomic {
+        migrator = migrator.atomicity(Atomicity::WholeRun);
+    }
     if arguments.dry_run {
-        return plan::of_up(invocation, &arguments.upward, true).await;
+        return plan::of_up(invocation, &migrator, &arguments.upward, true, arguments.nothing).await;
     }
     let destination = arguments.upward.destination(invocation)?;
     let mut database = invocation.connect(Access::Create).await?;
-    let report = watched(invocation, arguments.verbose).apply_to(&mut database, destination).await?;
-    Ok(Answer::done(Body::Run(report)))
+    let report =
+        watched(invocation, migrator, arguments.verbose, "migration").apply_to(&mut database, destination).await?;
+    Ok(Answer::ran(report, arguments.nothing))
 }

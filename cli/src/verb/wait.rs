@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lockgate::wait;
+use lockgate::wait::{self, Readiness};
 
 use crate::answer::{Answer, Body};
 use crate::command_error::CommandError;
@@ -15,9 +15,13 @@ pub struct Arguments {
     /// How long to wait before giving up
     #[arg(long, value_name = "TIME", default_value = "5min", value_parser = duration::parse)]
     pub timeout: Duration,
+    /// The longest pause between two looks at the database
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration::parse)]
+    pub interval: Duration,
 }
 
 pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
-    wait::until_migrated(&invocation.migrator(), invocation.url(), arguments.timeout).await?;
-    Ok(Answer::done(Body::Migrated))
+    let (migrator, url) = (invocation.migrator(), invocation.url());
+    wait::until_migrated_looking(&migrator, url, arguments.timeout, arguments.interval).await?;
+    Ok(Answer::done(Body::Ready(Readiness::Ready)))
 }

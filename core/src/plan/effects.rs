@@ -52,6 +52,28 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// The tables that existed before the first step and that the steps read, write or change, as far as their SQL names
+    /// them: each once, in their order.
+    pub fn tables(&self, set: &Set, dialect: Dialect) -> Vec<&'static str> {
+        let (mut made, mut tables): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
+        for step in &self.steps {
+            let Some(script) = set.find(step.version).and_then(|migration| migration.script(step.action)) else {
+                continue;
+            };
+            for touch in script.touches(dialect).into_iter().filter(|touch| !touch.of_index) {
+                let known = |names: &[&str]| names.iter().any(|name| is_same_table(name, touch.table));
+                if touch.makes {
+                    made.push(touch.table);
+                } else if !known(&made) && !known(&tables) {
+                    tables.push(touch.table);
+                }
+            }
+        }
+        tables
+    }
+}
+
 /// Every index that an up script of the set creates, with its table.
 fn indexes_of(set: &Set, dialect: Dialect) -> Vec<(&'static str, &'static str)> {
     let mut indexes = Vec::new();

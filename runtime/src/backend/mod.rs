@@ -1,21 +1,24 @@
 //! The interface between the executor and a database: the trait [`Backend`], and the jobs and failures that it deals
 //! in. Backends do not know each other. Each implements the trait over one connection.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
 use std::time::Duration;
 
 use lockgate_core::{
-    Action, Atomicity, Body, Checksum, Dialect, Direction, History, Limit, Plan, Script, Set, Stage, State, Statement,
-    StatementFlags, Step, Touch,
+    Action, Atomicity, Body, Checksum, Dialect, Direction, History, Limit, Plan, Row, Script, Set, Stage, State,
+    Statement, StatementFlags, Step, Touch,
 };
 
 use tokio::time::Instant;
 
 use crate::error::{Cause, Error};
 use crate::history_table::{HistoryEntry, HistoryTable, LogEvent};
+use crate::log::LogEntry;
 use crate::migrations::{Migrations, StepFn};
+use crate::table_size::TableSize;
 
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
@@ -48,11 +51,21 @@ pub(crate) enum SessionCleanup {
     SettingsOnly,
 }
 
+/// In what pieces scripts are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// As large as possible, in few round trips.
+    Whole,
+    /// Each statement by itself, so that somebody can see which one runs.
+    EachStatement,
+}
+
 /// The arguments of [`Backend::lock`].
 pub(crate) struct LockRequest<'a> {
     pub(crate) history_table: &'a HistoryTable,
     pub(crate) limits: Limits,
     pub(crate) session_cleanup: SessionCleanup,
+    pub(crate) pace: Pace,
     /// Whether the whole run is one transaction.
     pub(crate) atomicity: Atomicity,
     /// Whether a job of the run may change the session.
@@ -145,17 +158,16 @@ impl Sql {
 }
 
 impl Job {
-    /// Makes the job of a step on a database with this history. Fails if the step does not fit the history, because
+    /// Makes the job of a step on a migration with this history row. Fails if the step does not fit it, because
     /// callers can make plans themselves.
     pub(crate) fn new(
         migrations: &Migrations,
         step: &Step,
-        history: &History,
+        row: Option<&Row>,
         dialect: Dialect,
     ) -> Result<Self, Error> {
         let (id, action) = (&step.id, step.action);
         let migration = migrations.set().find(step.version);
-        let row = history.row(step.version);
         let entry = match (migration, row) {
             (Some(migration), _) => HistoryEntry {
                 version: step.version,
@@ -212,8 +224,13 @@ impl Job {
         history: &History,
         dialect: Dialect,
     ) -> Result<Vec<Self>, Error> {
-        let jobs = plan.steps.iter().map(|step| Self::new(migrations, step, history, dialect));
-        let mut jobs: Vec<Self> = jobs.collect::<Result<_, _>>()?;
+        let mut jobs: Vec<Self> = Vec::with_capacity(plan.steps.len());
+        let mut seen = HashSet::new();
+        for step in &plan.steps {
+            // An earlier step of the plan may revert it.
+            let row = history.row(step.version).filter(|_| seen.insert(step.version));
+            jobs.push(Self::new(migrations, step, row, dialect)?);
+        }
         if let Some(last) = jobs.last_mut() {
             last.last = true;
         }
@@ -309,6 +326,8 @@ pub(crate) enum FailedAt {
 pub(crate) enum Progress {
     /// The jobs at these indexes were sent, all at once. Some may be sent again.
     Started(Range<usize>),
+    /// A statement, counted from 0, of the job at this index is sent.
+    StatementStarted(usize, usize),
     /// This many statements of the job at this index have finished.
     Statement(usize, u32),
     /// The job at this index ran and its row was written, but is perhaps not committed.
@@ -337,6 +356,17 @@ pub(crate) trait Backend: Send {
         history_table: &'a HistoryTable,
         set: &'a Set,
     ) -> BoxFuture<'a, Result<Option<History>, Cause>>;
+
+    /// Reads the last entries of the log, the oldest first. `read` has run before, and found a history.
+    fn read_log<'a>(
+        &'a mut self,
+        history_table: &'a HistoryTable,
+        last: usize,
+    ) -> BoxFuture<'a, Result<Vec<LogEntry>, Cause>>;
+
+    /// How large these tables are, as the database estimates it, in one round trip and without a lock. A table that does
+    /// not exist is left out.
+    fn sizes<'a>(&'a mut self, tables: &'a [&'a str]) -> BoxFuture<'a, Result<Vec<TableSize>, Cause>>;
 
     /// Keeps all other runs out, and reads the history again. `read` has run before.
     fn lock<'a>(

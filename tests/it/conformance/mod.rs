@@ -1,9 +1,12 @@
 //! What every backend must do, written once.
 
 mod apply;
+mod look;
 mod patch;
+mod redo;
 mod refuse;
 mod revert;
 mod script;
+mod statements;
 mod target;
 mod together;

@@ -1,5 +1,5 @@
-//! Runs `COPY … FROM stdin` with its data. Data need their own protocol, so a script with data is sent in pieces, in
-//! its one transaction.
+//! Runs scripts in pieces, in their one transaction: `COPY … FROM stdin` with its data, which need their own protocol,
+//! and each statement by itself if somebody wants to see which one runs.
 
 use std::ops::Range;
 use std::slice;
@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 use super::message::{Message, Slot, byte_at};
 use super::sql::literal;
 use super::{Phase, PostgresBackend, RunTransaction, cause};
-use crate::backend::{FailedAt, Failure, Job, JobBody, OnProgress, Progress, Sql};
+use crate::backend::{FailedAt, Failure, Job, JobBody, OnProgress, Pace, Progress, Sql};
 use crate::error::{Cause, Class};
 use crate::history_table::HistoryTable;
 
@@ -17,8 +17,7 @@ use crate::history_table::HistoryTable;
 const PIECE_BYTES: usize = 64 * 1024;
 
 impl PostgresBackend<'_> {
-    /// Runs a script with data: the statements before a COPY in one message, the COPY, and the statements after it with
-    /// the history row.
+    /// Runs a script in [`pieces`], the last one with the history row.
     pub(super) async fn run_in_pieces(
         &mut self,
         history_table: &HistoryTable,
@@ -35,27 +34,35 @@ impl PostgresBackend<'_> {
             message.tables = self.prepare(history_table, &mut message);
         }
         self.begin(history_table, index, job, true, &mut message);
-        let (mut next, mut quiet) = (0, false);
-        let copies: Vec<usize> =
-            (0..sql.statements.len()).filter(|index| sql.statements[*index].data.is_some()).collect();
-        for copy in copies {
-            if quiet && next < copy {
-                message.push(Slot::Begin(index), &self.messages("SET LOCAL", false));
+        let mut quiet = false;
+        let each = self.pace == Pace::EachStatement;
+        for piece in pieces(sql, self.pace) {
+            if each {
+                progress(Progress::StatementStarted(index, piece.start));
             }
-            message.push_script(index, sql, next..copy);
-            if !quiet || next < copy {
+            if sql.statements[piece.start].data.is_none() {
+                if std::mem::take(&mut quiet) {
+                    message.push(Slot::Begin(index), &self.messages("SET LOCAL", false));
+                }
+                message.push_script(index, sql, piece);
+                if each && !message.slots.is_empty() {
+                    self.send_piece(history_table, std::mem::take(&mut message), jobs, index).await?;
+                }
+                continue;
+            }
+            if !std::mem::replace(&mut quiet, true) {
                 message.push(Slot::Begin(index), &self.messages("SET LOCAL", true));
                 self.send_piece(history_table, std::mem::take(&mut message), jobs, index).await?;
             }
-            if let Err((at, cause)) = self.copy(sql, copy).await {
+            if let Err((at, cause)) = self.copy(sql, piece.start).await {
                 let mut failure = Failure::new(index, at, cause);
                 self.undo(&mut failure).await;
                 return Err(failure);
             }
-            (next, quiet) = (copy + 1, true);
         }
-        message.push(Slot::Bookkeeping(index), &self.messages("SET LOCAL", false));
-        message.push_script(index, sql, next..sql.statements.len());
+        if quiet {
+            message.push(Slot::Bookkeeping(index), &self.messages("SET LOCAL", false));
+        }
         self.finish(history_table, index, job, self.behind(), None, &mut message);
         self.send_piece(history_table, message, jobs, index).await?;
         self.note_done(slice::from_ref(job));
@@ -115,6 +122,19 @@ impl PostgresBackend<'_> {
             (FailedAt::Statement { index, byte }, cause)
         })
     }
+}
+
+/// The statements that are sent together: each COPY alone, and all between two of them or each alone.
+fn pieces(sql: &Sql, pace: Pace) -> Vec<Range<usize>> {
+    let has_data = |index: usize| sql.statements[index].data.is_some();
+    let mut pieces: Vec<Range<usize>> = Vec::new();
+    for index in 0..sql.statements.len() {
+        match pieces.last_mut() {
+            Some(last) if pace == Pace::Whole && !has_data(index) && !has_data(last.start) => last.end = index + 1,
+            Some(_) | None => pieces.push(index..index + 1),
+        }
+    }
+    pieces
 }
 
 async fn send(connection: &mut PgConnection, command: &str, data: &str) -> Result<(), sqlx::Error> {

@@ -6,6 +6,7 @@ mod catalogue;
 mod cause;
 mod copy;
 mod facts;
+mod look;
 mod message;
 mod outside_transaction;
 mod run;
@@ -30,12 +31,14 @@ use self::message::{Message, Slot};
 use self::sql::BEGIN;
 use self::sql::{EQ, Lock, TEXT, literal};
 use super::{
-    Backend, BoxFuture, Deadline, Failure, Job, Limits, LockFailure, LockRequest, OnProgress, RunEnd, SessionCleanup,
-    backoff,
+    Backend, BoxFuture, Deadline, Failure, Job, Limits, LockFailure, LockRequest, OnProgress, Pace, RunEnd,
+    SessionCleanup, backoff,
 };
 use crate::error::{Cause, Class};
 use crate::history_table::{self, HistoryEntry, HistoryTable, LogEvent, TableName, identifier};
+use crate::log::LogEntry;
 use crate::session::Held;
+use crate::table_size::TableSize;
 
 use self::cause::with_grant;
 
@@ -76,6 +79,7 @@ pub(crate) struct PostgresBackend<'a> {
     /// The saved session state, if the session is the caller's or the whole run is one transaction.
     saved_session: Option<String>,
     session_cleanup: SessionCleanup,
+    pace: Pace,
     /// The indexes that were invalid before the last statement that builds indexes concurrently.
     invalid: Option<Vec<catalogue::Invalid>>,
 }
@@ -144,6 +148,7 @@ impl<'a> PostgresBackend<'a> {
             batch: bookkeeping::FIRST_JOBS,
             saved_session: None,
             session_cleanup: SessionCleanup::Restore,
+            pace: Pace::Whole,
             invalid: None,
         }
     }
@@ -433,6 +438,7 @@ impl<'a> PostgresBackend<'a> {
         }
         self.limits = Some(request.limits);
         self.session_cleanup = request.session_cleanup;
+        self.pace = request.pace;
         self.atomicity = request.atomicity;
         if request.session_state && self.held.is_borrowed() && self.facts().plpgsql {
             self.save_session_state().await?;
@@ -647,6 +653,18 @@ impl Backend for PostgresBackend<'_> {
             self.history.clone_from(&history);
             Ok(history)
         })
+    }
+
+    fn read_log<'a>(
+        &'a mut self,
+        history_table: &'a HistoryTable,
+        last: usize,
+    ) -> BoxFuture<'a, Result<Vec<LogEntry>, Cause>> {
+        Box::pin(self.log(history_table, last))
+    }
+
+    fn sizes<'a>(&'a mut self, tables: &'a [&'a str]) -> BoxFuture<'a, Result<Vec<TableSize>, Cause>> {
+        Box::pin(self.table_sizes(tables))
     }
 
     fn lock<'a>(

@@ -167,6 +167,7 @@ impl PostgresBackend<'_> {
         for unit in units.iter().filter(|unit| unit.statements.end > done) {
             // If the text was split differently when it was recorded, resume where the record says.
             let unit = Unit { statements: unit.statements.start.max(done)..unit.statements.end, kind: unit.kind };
+            progress(Progress::StatementStarted(0, unit.statements.start));
             self.run_unit(claim, &unit).await?;
             progress(Progress::Statement(0, u32::try_from(unit.statements.end).unwrap_or(u32::MAX)));
         }

@@ -16,7 +16,7 @@ use super::sql::{BEGIN, MADE, UNIQUE, check};
 use super::{Phase, PostgresBackend, RunTransaction, cause, is_busy, session_state, sql};
 use crate::Transaction;
 use crate::backend::{
-    ALTERED, FailedAt, Failure, Job, JobBody, LEFT_OPEN, OnProgress, Progress, Sql, TransactionStatus,
+    ALTERED, FailedAt, Failure, Job, JobBody, LEFT_OPEN, OnProgress, Pace, Progress, Sql, TransactionStatus,
 };
 use crate::error::{Cause, Class, chain};
 use crate::history_table::HistoryTable;
@@ -51,7 +51,8 @@ impl PostgresBackend<'_> {
                 at += 1;
                 continue;
             }
-            if matches!(&job.body, JobBody::Sql(sql) if sql.has_data()) {
+            let in_pieces = self.pace == Pace::EachStatement;
+            if matches!(&job.body, JobBody::Sql(sql) if sql.has_data() || in_pieces) {
                 self.run_in_pieces(history_table, jobs, at, progress).await?;
                 at += 1;
                 continue;

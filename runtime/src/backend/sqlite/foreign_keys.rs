@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::{AssertSqlSafe, Row};
 
 use super::sql::literal;
-use super::{JobError, SqliteBackend, cause};
+use super::{JobError, OnStatement, SqliteBackend, cause};
 use crate::backend::{FailedAt, Job};
 use crate::error::{Cause, Class};
 use crate::history_table::HistoryTable;
@@ -45,14 +45,19 @@ impl SqliteBackend<'_> {
     /// Runs a job with foreign keys off. The pragma has no effect inside a transaction, so the job gets its own
     /// transaction, and the keys are checked before the commit. They are checked even if the connection does not
     /// enforce them.
-    pub(super) async fn run_unenforced(&mut self, history_table: &HistoryTable, job: &Job) -> Result<(), JobError> {
+    pub(super) async fn run_unenforced(
+        &mut self,
+        history_table: &HistoryTable,
+        job: &Job,
+        on_statement: OnStatement<'_>,
+    ) -> Result<(), JobError> {
         let begin = |cause| (FailedAt::Begin, cause);
         let enforced = self.number("PRAGMA foreign_keys").await.map_err(begin)? != 0;
         if enforced {
             self.foreign_keys_off = true;
             self.execute("PRAGMA foreign_keys = OFF").await.map_err(begin)?;
         }
-        let done = self.run_checked(history_table, job).await;
+        let done = self.run_checked(history_table, job, on_statement).await;
         if done.is_err() && self.open {
             // The transaction contains only this job.
             self.roll_back().await;
@@ -64,11 +69,16 @@ impl SqliteBackend<'_> {
         done
     }
 
-    async fn run_checked(&mut self, history_table: &HistoryTable, job: &Job) -> Result<(), JobError> {
+    async fn run_checked(
+        &mut self,
+        history_table: &HistoryTable,
+        job: &Job,
+        on_statement: OnStatement<'_>,
+    ) -> Result<(), JobError> {
         let bookkeeping = |cause| (FailedAt::Bookkeeping, cause);
         self.reopen(history_table, job).await?;
         let before = self.violations().await.map_err(bookkeeping)?;
-        self.run_job(history_table, job).await?;
+        self.run_job(history_table, job, on_statement).await?;
         let after = self.violations().await.map_err(bookkeeping)?;
         if let Some(message) = self.broken_since(&before, &after).await.map_err(bookkeeping)? {
             return Err((FailedAt::ForeignKeys, Cause::new(Class::Other, message)));

@@ -4,6 +4,7 @@
 mod cause;
 mod depth;
 mod foreign_keys;
+mod look;
 mod outside_transaction;
 mod owner;
 mod run;
@@ -23,11 +24,14 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Connection, Either, Row, Sqlite, SqliteConnection};
 
 use super::{
-    Backend, BoxFuture, Deadline, FailedAt, Failure, Job, LockFailure, LockRequest, OnProgress, RunEnd, backoff, chance,
+    Backend, BoxFuture, Deadline, FailedAt, Failure, Job, LockFailure, LockRequest, OnProgress, Pace, RunEnd, backoff,
+    chance,
 };
 use crate::error::{Cause, Class};
 use crate::history_table::{self, HistoryEntry, HistoryTable, LogEvent};
+use crate::log::LogEntry;
 use crate::session::Held;
+use crate::table_size::TableSize;
 
 pub(crate) use cause::cause;
 
@@ -43,6 +47,9 @@ const INSIDE: &str = "the connection is inside a transaction of its own: end it 
 
 /// Where a job failed, and why.
 type JobError = (FailedAt, Cause);
+
+/// Hears which statement of a script, counted from 0, is sent.
+type OnStatement<'a> = &'a mut (dyn FnMut(usize) + Send);
 
 pub(crate) struct SqliteBackend<'a> {
     held: Held<'a, Sqlite>,
@@ -64,6 +71,7 @@ pub(crate) struct SqliteBackend<'a> {
     /// Whether the history table has the columns that the first releases lacked.
     later: bool,
     atomicity: Atomicity,
+    pace: Pace,
     /// How long to wait for another writer.
     lock_wait: Duration,
     /// The connection's own busy timeout in milliseconds, while another is set.
@@ -99,6 +107,7 @@ impl<'a> SqliteBackend<'a> {
             fresh: false,
             later: true,
             atomicity: Atomicity::PerMigration,
+            pace: Pace::Whole,
             lock_wait: Duration::ZERO,
             busy_timeout: None,
             claim: None,
@@ -305,6 +314,7 @@ impl<'a> SqliteBackend<'a> {
         }
         self.lock_wait = request.limits.lock_wait;
         self.atomicity = request.atomicity;
+        self.pace = request.pace;
         let until = request.deadline;
         let mut outside = request.outside;
         loop {
@@ -543,6 +553,18 @@ impl Backend for SqliteBackend<'_> {
         set: &'a Set,
     ) -> BoxFuture<'a, Result<Option<History>, Cause>> {
         Box::pin(self.read_history_unless(history_table, set))
+    }
+
+    fn read_log<'a>(
+        &'a mut self,
+        history_table: &'a HistoryTable,
+        last: usize,
+    ) -> BoxFuture<'a, Result<Vec<LogEntry>, Cause>> {
+        Box::pin(async move { self.log(&main(history_table), last).await })
+    }
+
+    fn sizes<'a>(&'a mut self, tables: &'a [&'a str]) -> BoxFuture<'a, Result<Vec<TableSize>, Cause>> {
+        Box::pin(self.table_sizes(tables))
     }
 
     fn lock<'a>(

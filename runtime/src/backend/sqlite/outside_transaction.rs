@@ -129,6 +129,7 @@ impl SqliteBackend<'_> {
                 }
                 continue;
             }
+            progress(Progress::StatementStarted(0, start));
             match unit.kind {
                 UnitKind::Transaction => {
                     self.open_again().await.map_err(bookkeeping)?;

@@ -7,10 +7,11 @@ use lockgate_core::{Action, State};
 use sqlx::AssertSqlSafe;
 
 use super::session::{contains_any, is_dirty};
-use super::{JobError, PIECE_BYTES, SqliteBackend, cause, depth, sql};
+use super::{JobError, OnStatement, PIECE_BYTES, SqliteBackend, cause, depth, sql};
 use crate::Transaction;
 use crate::backend::{
-    ALTERED, FailedAt, Failure, Job, JobBody, LEFT_OPEN, LockFailure, OnProgress, Progress, Sql, TransactionStatus,
+    ALTERED, FailedAt, Failure, Job, JobBody, LEFT_OPEN, LockFailure, OnProgress, Pace, Progress, Sql,
+    TransactionStatus,
 };
 use crate::error::{Cause, Class, chain};
 use crate::history_table::HistoryTable;
@@ -37,7 +38,8 @@ impl SqliteBackend<'_> {
     ) -> Result<(), Failure> {
         // The first job that is not committed.
         let mut first = 0;
-        let fresh = self.run_fresh(history_table, jobs, progress).await?;
+        let each = self.pace == Pace::EachStatement;
+        let fresh = if each { 0 } else { self.run_fresh(history_table, jobs, progress).await? };
         for (index, job) in jobs.iter().enumerate().skip(fresh) {
             progress(Progress::Started(index..index + 1));
             let fail = |(at, cause)| failure(index, at, cause);
@@ -46,7 +48,12 @@ impl SqliteBackend<'_> {
                 self.settle(history_table, jobs, first..index, progress).await?;
                 first = index;
             }
-            let ran = self.run_clean(history_table, job, unenforced).await;
+            let mut on_statement = |statement| {
+                if each {
+                    progress(Progress::StatementStarted(index, statement));
+                }
+            };
+            let ran = self.run_clean(history_table, job, unenforced, &mut on_statement).await;
             if let Err(failed) = ran {
                 if !self.is_one_transaction() && self.open {
                     self.settle(history_table, jobs, first..index, progress).await?;
@@ -138,16 +145,22 @@ impl SqliteBackend<'_> {
     }
 
     /// Runs a job on a clean connection.
-    async fn run_clean(&mut self, history_table: &HistoryTable, job: &Job, unenforced: bool) -> Result<(), JobError> {
+    async fn run_clean(
+        &mut self,
+        history_table: &HistoryTable,
+        job: &Job,
+        unenforced: bool,
+        on_statement: OnStatement<'_>,
+    ) -> Result<(), JobError> {
         let begin = |cause| (FailedAt::Begin, cause);
         if let Some(cause) = self.unclean.take() {
             return Err(begin(cause));
         }
         self.save_session(job).await.map_err(begin)?;
         let ran = if unenforced {
-            self.run_unenforced(history_table, job).await
+            self.run_unenforced(history_table, job, on_statement).await
         } else {
-            self.run_job(history_table, job).await
+            self.run_job(history_table, job, on_statement).await
         };
         if self.is_one_transaction() || ran.is_err() {
             self.restore_session().await;
@@ -191,7 +204,8 @@ impl SqliteBackend<'_> {
         }
         for index in which {
             let fail = |at, cause| failure(index, at, cause);
-            self.run_job(history_table, &jobs[index]).await.map_err(|(at, cause)| fail(at, cause))?;
+            let again = self.run_job(history_table, &jobs[index], &mut |_| ()).await;
+            again.map_err(|(at, cause)| fail(at, cause))?;
             if let Err(cause) = self.commit().await {
                 let broken = match self.violations().await {
                     Ok(now) => self.broken_since(&Default::default(), &now).await.unwrap_or_default(),
@@ -338,7 +352,12 @@ impl SqliteBackend<'_> {
     }
 
     /// Runs a job in a savepoint of the write transaction.
-    pub(super) async fn run_job(&mut self, history_table: &HistoryTable, job: &Job) -> Result<(), JobError> {
+    pub(super) async fn run_job(
+        &mut self,
+        history_table: &HistoryTable,
+        job: &Job,
+        on_statement: OnStatement<'_>,
+    ) -> Result<(), JobError> {
         self.reopen(history_table, job).await?;
         let proof = self.proof(history_table, job).await.map_err(|cause| (FailedAt::Bookkeeping, cause))?;
         let done = match &job.body {
@@ -347,7 +366,7 @@ impl SqliteBackend<'_> {
                 let sql = format!("SAVEPOINT {savepoint}; {sql}; {proof}; RELEASE {savepoint}");
                 self.execute(sql).await.map_err(|cause| (FailedAt::Bookkeeping, cause))
             }
-            JobBody::Sql(sql) => self.run_script(history_table, job, sql, &proof).await,
+            JobBody::Sql(sql) => self.run_script(history_table, job, sql, &proof, on_statement).await,
             JobBody::Rust(function) => self.run_step(history_table, job, *function, &proof).await,
         };
         let Err((at, mut cause)) = done else { return Ok(()) };
@@ -374,6 +393,7 @@ impl SqliteBackend<'_> {
         job: &Job,
         sql: &Sql,
         proof: &str,
+        on_statement: OnStatement<'_>,
     ) -> Result<(), JobError> {
         let began = SystemTime::now();
         let (outer, inner) = (self.savepoint.clone(), format!("{}_script", self.savepoint));
@@ -381,7 +401,10 @@ impl SqliteBackend<'_> {
         let mut text = format!("SAVEPOINT {outer}; SAVEPOINT {inner};");
         let mut own = 2;
         loop {
-            let last = piece(sql, first);
+            let last = piece(sql, first, self.pace);
+            if first < last {
+                on_statement(first);
+            }
             if let (Some(from), Some(to)) = (sql.statements.get(first), sql.statements[..last].last()) {
                 text.push('\n');
                 text.push_str(&sql.text[from.range.start..to.range.end]);
@@ -473,8 +496,12 @@ pub(super) fn failure(job: usize, at: FailedAt, cause: Cause) -> Failure {
 }
 
 /// The end of the piece that begins with this statement.
-fn piece(sql: &Sql, first: usize) -> usize {
+fn piece(sql: &Sql, first: usize, pace: Pace) -> usize {
+    let bytes = match pace {
+        Pace::Whole => PIECE_BYTES,
+        Pace::EachStatement => 0,
+    };
     let Some(start) = sql.statements.get(first).map(|statement| statement.range.start) else { return first };
     let rest = &sql.statements[first..];
-    first + rest.partition_point(|statement| statement.range.end - start <= PIECE_BYTES).max(1)
+    first + rest.partition_point(|statement| statement.range.end - start <= bytes).max(1)
 }

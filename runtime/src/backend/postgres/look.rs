@@ -1,0 +1,97 @@
+//! What is read besides the history: the log, and the sizes of tables.
+
+use std::time::Duration;
+
+use lockgate_core::Version;
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+
+use super::PostgresBackend;
+use super::sql::{BEFORE, EQ, GREATER, PLUS, TEXT, TIMES, literal};
+use crate::error::Cause;
+use crate::history_table::{HistoryTable, identifier};
+use crate::log::{CHANGES, LogEntry};
+use crate::table_size::TableSize;
+
+impl PostgresBackend<'_> {
+    /// Reads the last entries of the log, the oldest first.
+    pub(super) async fn log(&mut self, history_table: &HistoryTable, last: usize) -> Result<Vec<LogEntry>, Cause> {
+        let (table, set) = (self.table(), literal(&history_table.set));
+        let log = table.log();
+        let sql = format!(
+            "SELECT pg_catalog.to_char(l.logged_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS at, \
+             l.logged_by, l.version::{TEXT} AS version, l.name, l.event, l.application, l.lockgate, l.detail, \
+             (SELECT h.elapsed_ms::{TEXT} FROM {table} h WHERE h.set_name {EQ} l.set_name AND h.version {EQ} l.version \
+             AND h.state {EQ} 'applied' AND l.event {EQ} 'applied' AND NOT EXISTS (SELECT FROM {log} m \
+             WHERE m.set_name {EQ} l.set_name AND m.version {EQ} l.version AND m.id {GREATER} l.id AND m.event IN {CHANGES})) \
+             AS elapsed FROM {log} l WHERE l.set_name {EQ} {set} ORDER BY l.id DESC LIMIT {last}"
+        );
+        let rows = self.rows(sql).await?;
+        rows.iter().rev().map(|row| entry(row).map_err(|error| super::cause(&error))).collect()
+    }
+
+    /// Reads the sizes of tables from the statistics, in one statement and without a lock on them: the pages and rows that
+    /// the last VACUUM or ANALYZE has seen, with those of partitions and children.
+    pub(super) async fn table_sizes(&mut self, tables: &[&str]) -> Result<Vec<TableSize>, Cause> {
+        let named = tables.iter().map(|table| {
+            let quoted: Vec<_> = table.split('.').map(identifier).collect();
+            format!("({}, {})", literal(table), literal(&quoted.join(".")))
+        });
+        let named = named.collect::<Vec<_>>().join(", ");
+        // Before version 14, a table that was never analyzed looks like one without rows.
+        let unknown = format!(
+            "(c.relkind {EQ} ANY ('{{r,m}}'::pg_catalog.\"char\"[]) AND (c.reltuples {BEFORE} 0 OR (c.relpages {EQ} 0 AND \
+             pg_catalog.current_setting('server_version_num')::integer {BEFORE} 140000)))"
+        );
+        let sql = format!(
+            "WITH RECURSIVE named (name, oid) AS (SELECT n.name, pg_catalog.to_regclass(n.quoted)::pg_catalog.oid FROM \
+             (VALUES {named}) AS n (name, quoted)), tree (name, oid) AS (SELECT name, oid FROM named WHERE oid IS NOT NULL \
+             UNION ALL SELECT tree.name, i.inhrelid FROM tree JOIN pg_catalog.pg_inherits i ON i.inhparent {EQ} tree.oid) \
+             SELECT tree.name::{TEXT} AS name, pg_catalog.bool_or({unknown})::{TEXT} AS unknown, \
+             pg_catalog.sum(CASE WHEN c.reltuples {GREATER} 0 AND c.relkind {EQ} ANY ('{{r,m}}'::pg_catalog.\"char\"[]) \
+             THEN c.reltuples ELSE 0 END)::bigint::{TEXT} AS rows, \
+             (pg_catalog.sum(c.relpages::bigint {PLUS} COALESCE(t.relpages, 0)::bigint) {TIMES} \
+             pg_catalog.current_setting('block_size')::bigint)::bigint::{TEXT} AS bytes \
+             FROM tree JOIN pg_catalog.pg_class c ON c.oid {EQ} tree.oid LEFT JOIN pg_catalog.pg_class t \
+             ON t.oid {EQ} c.reltoastrelid WHERE c.relkind {EQ} ANY ('{{r,p,m}}'::pg_catalog.\"char\"[]) GROUP BY tree.name"
+        );
+        let rows = self.rows(sql).await?;
+        let sizes: Vec<TableSize> =
+            rows.iter().map(size).collect::<Result<_, _>>().map_err(|error| super::cause(&error))?;
+        // In the order of the scripts.
+        Ok(tables.iter().filter_map(|table| sizes.iter().find(|size| size.table == *table).cloned()).collect())
+    }
+}
+
+fn entry(row: &PgRow) -> Result<LogEntry, sqlx::Error> {
+    let version: String = row.try_get("version")?;
+    let elapsed: Option<String> = row.try_get("elapsed")?;
+    Ok(LogEntry {
+        at: row.try_get("at")?,
+        by: row.try_get("logged_by")?,
+        version: version.parse().ok().and_then(Version::new).ok_or_else(|| wrong("version"))?,
+        name: row.try_get("name")?,
+        event: row.try_get("event")?,
+        elapsed: elapsed.and_then(|elapsed| elapsed.parse().ok()).map(Duration::from_millis),
+        application: row.try_get("application")?,
+        lockgate: row.try_get("lockgate")?,
+        detail: row.try_get("detail")?,
+    })
+}
+
+fn size(row: &PgRow) -> Result<TableSize, sqlx::Error> {
+    let number = |name: &str| row.try_get::<String, _>(name).map(|text| text.parse().ok());
+    let unknown: String = row.try_get("unknown")?;
+    let is_known = unknown == "false";
+    let bytes: Option<u64> = number("bytes")?;
+    Ok(TableSize {
+        table: row.try_get("name")?,
+        rows: number("rows")?.filter(|_| is_known),
+        // Nobody has looked at the table if it has rows that nobody has counted and no page.
+        bytes: bytes.filter(|bytes| is_known || *bytes > 0),
+    })
+}
+
+fn wrong(column: &str) -> sqlx::Error {
+    sqlx::Error::ColumnNotFound(column.to_owned())
+}

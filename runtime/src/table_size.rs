@@ -1,0 +1,13 @@
+//! How large the tables are that a plan touches, as the database estimates it.
+
+/// How large a table is, by the statistics of the database. Nothing is counted and no lock is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TableSize {
+    /// The table, as the scripts name it.
+    pub table: String,
+    /// About how many rows it has. `None` if the database does not know: the table was never analyzed.
+    pub rows: Option<u64>,
+    /// About how many bytes it takes, without its indexes. `None` if the database does not know that cheaply.
+    pub bytes: Option<u64>,
+}
