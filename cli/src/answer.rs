@@ -29,6 +29,9 @@ pub(crate) enum Body {
     Ready(Readiness),
     /// The database is marked with a stage.
     Marked(Marked),
+    /// How the history of another tool compares, and what was recorded of it.
+    #[cfg(feature = "adopt")]
+    Adoption(Compared),
     /// A text that is not about a database: a schema, a script for a shell, a page of the manual.
     Document(String),
 }
@@ -43,6 +46,15 @@ pub(crate) struct Planned {
     pub(crate) sizes: Vec<TableSize>,
     /// Whether to show the scripts too.
     pub(crate) sql: bool,
+}
+
+/// The history of another tool.
+#[cfg(feature = "adopt")]
+#[derive(Debug)]
+pub(crate) struct Compared {
+    pub(crate) adoption: lockgate::adopt::Adoption,
+    /// What was recorded of it. `None` if nothing was to be written, or nothing could.
+    pub(crate) report: Option<Report>,
 }
 
 /// Where a database stands.

@@ -70,6 +70,11 @@ impl Front {
         self.named("`Migrator::baseline`", "baseline", id)
     }
 
+    /// Takes over the history of another tool.
+    pub const fn adopt(self) -> &'static str {
+        self.pick("`Migrator::adopt`", "`adopt`")
+    }
+
     /// Records the embedded text and name of edited or renamed migrations.
     pub const fn accept_edited(self) -> &'static str {
         self.pick("`Repair::AcceptEdited` (`Migrator::repair`)", "`repair --accept-edited`")
@@ -235,9 +240,9 @@ mod tests {
             reasons.push(Reason::Irreversible { id: id(), reason: None, possible });
         }
         reasons.extend([true, false].map(|possible| Reason::BelowOldest { version, oldest: id(), possible }));
-        reasons.extend([None, Some(id())].map(|newest| {
+        reasons.extend([(None, false), (Some(id()), false), (Some(id()), true)].map(|(newest, adoptable)| {
             let (tool, table) = ("sqlx".to_owned(), "_sqlx_migrations".to_owned());
-            Reason::OtherTool { tool, table, newest }
+            Reason::OtherTool { tool, table, newest, adoptable }
         }));
         reasons.extend([
             Reason::NotApplied { id: id() },

@@ -32,6 +32,36 @@ pub const OTHER_TOOLS: &[(&str, &str)] = &[
     ("play_evolutions", "Play"),
 ];
 
+/// The tables among them whose history the feature `adopt` of `lockgate` can take over.
+const ADOPTABLE: &[&str] = &[
+    "_sqlx_migrations",
+    "refinery_schema_history",
+    "__diesel_schema_migrations",
+    "seaql_migrations",
+    "flyway_schema_history",
+    "alembic_version",
+    "schema_migrations",
+    "goose_db_version",
+    "gorp_migrations",
+    "schema_version",
+    "_prisma_migrations",
+    "knex_migrations",
+    "SequelizeMeta",
+    "kysely_migration",
+    "mikro_orm_migrations",
+    "pgmigrations",
+    "doctrine_migration_versions",
+    "phinxlog",
+    "__EFMigrationsHistory",
+    "_yoyo_migration",
+];
+
+/// Whether the history in this table, named with or without its schema, can be taken over.
+pub fn is_adoptable(table: &str) -> bool {
+    let name = table.rsplit_once('.').map_or(table, |(_, name)| name);
+    ADOPTABLE.iter().any(|adoptable| adoptable.eq_ignore_ascii_case(name))
+}
+
 /// Returns the tool whose history table has this name.
 pub fn tool(table: &str) -> Option<&'static str> {
     OTHER_TOOLS.iter().find(|(name, _)| name.eq_ignore_ascii_case(table)).map(|(_, tool)| *tool)
@@ -40,6 +70,15 @@ pub fn tool(table: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn adoptable_tables_are_listed() {
+        for table in ADOPTABLE {
+            assert!(tool(table).is_some(), "{table}");
+        }
+        assert!(is_adoptable("public._sqlx_migrations") && is_adoptable("sequelizemeta"));
+        assert!(!is_adoptable("play_evolutions"));
+    }
 
     #[test]
     fn each_table_is_listed_once() {

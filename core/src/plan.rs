@@ -13,8 +13,9 @@ pub use guard::Guard;
 use crate::action::{Action, Direction};
 use crate::destination::{Destination, DownTo, UpTo};
 use crate::drift::{self, Drift};
-use crate::patch;
-use crate::{Dialect, Dialects, Digest, Front, History, Migration, Row, Set, Stage, State, Version};
+use crate::{
+    Dialect, Dialects, Digest, Front, History, Migration, Row, Set, Stage, State, Version, other_tools, patch,
+};
 
 /// What to do if the history has versions newer than every embedded one. A newer build migrated the database, and
 /// this build may be a rollback.
@@ -63,6 +64,8 @@ pub struct Request {
     pub atomicity: Atomicity,
     /// Whether to run although the database has another tool's history and none of Lockgate's.
     pub beside_others: bool,
+    /// Whether the program can take over the history of another tool.
+    pub can_adopt: bool,
 }
 
 impl Request {
@@ -75,6 +78,7 @@ impl Request {
             out_of_order: OutOfOrder::Refuse,
             atomicity: Atomicity::PerMigration,
             beside_others: false,
+            can_adopt: false,
         }
     }
 
@@ -191,6 +195,8 @@ pub enum Reason {
         table: String,
         /// The newest embedded migration.
         newest: Option<String>,
+        /// Whether the program can take over that history.
+        adoptable: bool,
     },
     /// The migration to repair is not recorded.
     NotRecorded {
@@ -293,15 +299,25 @@ impl Reason {
             Self::OutsideTransaction { .. } | Self::OwnTransaction { .. } => {
                 format!("run each migration in its own transaction: {}", front.per_migration())
             }
-            Self::OtherTool { newest, .. } => {
+            Self::OtherTool { tool, newest, adoptable, .. } => {
                 let baseline = match newest {
                     Some(newest) => front.baseline(newest),
                     None => front.baseline("VERSION"),
                 };
+                let theirs = if *adoptable {
+                    format!(
+                        "if these are the migrations of {tool}, take over its history with {}, which compares both first; \
+                         to record them without comparing: {baseline} (or name the last migration that the database has)",
+                        front.adopt()
+                    )
+                } else {
+                    format!(
+                        "if the database already has what these migrations create, record that with {baseline} (or name \
+                         the last migration that it has)"
+                    )
+                };
                 format!(
-                    "if the database already has what these migrations create, record that with {baseline} (or name the \
-                     last migration that it has); if these migrations have nothing to do with the other tool's, run \
-                     them with {}",
+                    "{theirs}; if these migrations have nothing to do with the other tool's, run them with {}",
                     front.beside_other_tools()
                 )
             }
@@ -459,7 +475,8 @@ pub fn plan(set: &Set, history: &History, request: &Request) -> Result<Plan, Ref
         && !(steps.is_empty() || request.beside_others)
     {
         let newest = set.last().map(|migration| migration.id().to_owned());
-        reasons.push(Reason::OtherTool { tool: tool.clone(), table: table.clone(), newest });
+        let adoptable = request.can_adopt && other_tools::is_adoptable(table);
+        reasons.push(Reason::OtherTool { tool: tool.clone(), table: table.clone(), newest, adoptable });
     }
     let going: HashMap<&str, &Step> = steps.iter().map(|step| (step.id.as_str(), step)).collect();
     let (blocking, tolerated) =
@@ -504,6 +521,32 @@ pub fn baseline(set: &Set, history: &History, dialect: Dialect, version: Version
         .collect();
     let unknown = unknown.into_iter().collect();
     finish(steps, tolerated, history, reasons_of(wrong_dialect(set, dialect), blocking, unknown))
+}
+
+/// Plans to record these embedded migrations as applied, because another tool has applied them. Those that are recorded
+/// already are left out.
+///
+/// # Errors
+///
+/// Returns a [`Refusal`] if a recorded migration differs from the embedded one, or if the set is not for this dialect.
+pub fn adopt(set: &Set, history: &History, dialect: Dialect, applied: &[Version]) -> Result<Plan, Refusal> {
+    let (tolerated, blocking): (Vec<_>, Vec<_>) = drift::drift(set, history)
+        .into_iter()
+        .partition(|drift| matches!(drift, Drift::Missing { .. } | Drift::OutOfOrder { .. } | Drift::Ahead { .. }));
+    let steps = set
+        .iter()
+        .filter(|migration| applied.contains(&migration.version()) && history.row(migration.version()).is_none())
+        .map(|migration| step(&migration, Action::Record))
+        .collect();
+    finish(steps, tolerated, history, reasons_of(wrong_dialect(set, dialect), blocking, Vec::new()))
+}
+
+/// Plans to remove every row of the history, the newest first, without running anything: the reverse of [`adopt`].
+pub fn forget_all(set: &Set, history: &History) -> Plan {
+    let id = |row: &Row| set.find(row.version).map_or_else(|| row.id(), |migration| migration.id().to_owned());
+    let steps =
+        history.rows().iter().rev().map(|row| Step { version: row.version, id: id(row), action: Action::Forget });
+    Plan { steps: steps.collect(), tolerated: Vec::new(), seen: history.digest() }
 }
 
 /// Orders the reasons. The wrong database comes first because it explains the others.

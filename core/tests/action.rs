@@ -79,6 +79,7 @@ fn a_request_has_the_usual_defaults() {
         out_of_order: OutOfOrder::Refuse,
         atomicity: Atomicity::PerMigration,
         beside_others: false,
+        can_adopt: false,
     };
     assert_eq!(format!("{:?}", Request::up(Dialect::Sqlite)), format!("{up:?}"));
     let down = Request { destination: DownTo::Steps(1).into(), ..up };

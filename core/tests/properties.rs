@@ -98,6 +98,7 @@ fn case(seed: u64) -> Case {
         out_of_order: dice.pick(&[OutOfOrder::Refuse, OutOfOrder::Allow]),
         atomicity: if dice.once_in(6) { Atomicity::WholeRun } else { Atomicity::PerMigration },
         beside_others: false,
+        can_adopt: false,
     };
     let dialects = if dice.once_in(20) { Dialects::NONE.with(Dialect::Sqlite) } else { Dialects::ALL };
     let history = if rows.is_empty() && dice.once_in(2) { History::Absent } else { History::Present(rows) };

@@ -31,7 +31,7 @@ impl Said {
         Self(Front::ALL.map(line))
     }
 
-    fn to(&self, front: Front) -> &str {
+    pub(crate) fn to(&self, front: Front) -> &str {
         let [rust, command_line] = &self.0;
         match front {
             Front::Rust => rust,
@@ -186,6 +186,15 @@ impl Error {
             report.reasons = reasons.iter().map(|reason| (reason.to_string(), reason.help_for(front))).collect();
         });
         Self { reasons: reasons.clone(), ..error }
+    }
+
+    /// A refusal for these reasons, each with what to do about it.
+    #[cfg(feature = "adopt")]
+    pub(crate) fn refused_for(summary: impl Into<Said>, reasons: &[(String, Said)]) -> Self {
+        let error = Self::new(ErrorKind::Refused, summary).with(|front, report| {
+            report.reasons = reasons.iter().map(|(reason, help)| (reason.clone(), help.to(front).to_owned())).collect();
+        });
+        error.with_state("nothing was changed")
     }
 
     pub(crate) fn from_cause(summary: impl Into<Said>, cause: Cause) -> Self {

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use lockgate_core::{Digest, History, Plan};
+use lockgate_core::{Dialect, Digest, History, Plan};
 use tokio::time::Instant;
 
 use crate::backend::{
@@ -130,7 +130,7 @@ async fn locked(
     report: &mut Report,
 ) -> Result<Attempt, Error> {
     let dialect = backend.dialect();
-    let jobs = Job::all(run.migrations, plan, seen, dialect)?;
+    let jobs = jobs_of(run, plan, seen, dialect)?;
     let request = LockRequest {
         session_state: jobs.iter().any(Job::may_change_session),
         outside: jobs.iter().any(Job::is_outside),
@@ -146,7 +146,7 @@ async fn locked(
     } else {
         stage::decide(backend, run, &history, decide).await.and_then(|plan| {
             report.tolerated.clone_from(&plan.tolerated);
-            let jobs = Job::all(run.migrations, &plan, &history, dialect)?;
+            let jobs = jobs_of(run, &plan, &history, dialect)?;
             Ok((plan, jobs))
         })
     };
@@ -162,12 +162,28 @@ async fn locked(
             return Err(failure::after(error, report));
         }
     };
+    if let Some(beside) = run.beside
+        && !jobs.is_empty()
+        && let Err(cause) = beside.before(backend).await
+    {
+        let _ = backend.release(RunEnd::Stopped).await;
+        return match cause.class {
+            Class::Overtaken => Ok(Attempt::Overtaken { by: None }),
+            _ => Err(failure::no_lock(LockFailure::Cause(cause), run)),
+        };
+    }
     if !jobs.is_empty() {
         run.tell(Event::Planned { steps: jobs.len() });
     }
     let mut watch = Watch { run, jobs: &jobs, first: 0, under_way: 0..0, began: Instant::now(), ran: Vec::new() };
     match run_all(backend, run, &jobs, &mut watch, report).await {
         Ok(()) => {
+            if let Some(beside) = run.beside
+                && let Err(cause) = beside.after(backend).await
+            {
+                let _ = backend.release(RunEnd::Stopped).await;
+                return Err(failure::no_lock(LockFailure::Cause(cause), run));
+            }
             let released = backend.release(RunEnd::Completed).await;
             if let Some(cause) = released.as_ref().err().filter(|cause| cause.class != Class::Unclean) {
                 return Err(failure::uncommitted(cause.clone(), &watch.ids(), report));
@@ -185,7 +201,8 @@ async fn locked(
         }
         Err(Stopped::Failed(mut stopped)) => {
             let lost = stopped.failure.cause.class == Class::Lost;
-            if !lost {
+            // An adoption that failed leaves nothing, not even the log.
+            if !lost && run.beside.is_none() {
                 let message = stopped.in_one_line();
                 // A failure to write the log must not hide the failure itself.
                 let _ = backend.log_failure(&run.history_table, &stopped.job.entry, &message).await;
@@ -211,6 +228,15 @@ async fn locked(
             Err(failure::failed(run, *stopped, kept))
         }
     }
+}
+
+/// The jobs of a plan, with what another tool has recorded of their migrations.
+fn jobs_of(run: &Run<'_>, plan: &Plan, history: &History, dialect: Dialect) -> Result<Vec<Job>, Error> {
+    let mut jobs = Job::all(run.migrations, plan, history, dialect)?;
+    if let Some(beside) = run.beside {
+        jobs.iter_mut().for_each(|job| job.entry.adopted = beside.adopted(job.entry.version));
+    }
+    Ok(jobs)
 }
 
 /// Why a run stopped early.

@@ -129,6 +129,19 @@ pub(crate) struct HistoryEntry {
     pub(crate) version: Version,
     pub(crate) name: String,
     pub(crate) checksum: Checksum,
+    /// What another tool has recorded of it, if its history is taken over or given back.
+    pub(crate) adopted: Option<Box<Adopted>>,
+}
+
+/// What another tool has recorded of a migration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Adopted {
+    /// When it was applied, as RFC 3339 in UTC.
+    pub(crate) applied_at: Option<String>,
+    pub(crate) elapsed: Option<Duration>,
+    pub(crate) applied_by: Option<String>,
+    /// What the log says of it.
+    pub(crate) detail: String,
 }
 
 /// The events of the log.
@@ -142,6 +155,9 @@ pub(crate) enum LogEvent {
     Failed,
     /// A protected stage was changed all the same. The detail says which stage, and why.
     Overridden,
+    Adopted,
+    /// An adoption was taken back.
+    Disowned,
 }
 
 impl LogEvent {
@@ -154,6 +170,8 @@ impl LogEvent {
             Self::Baselined => "baselined",
             Self::Failed => "failed",
             Self::Overridden => "overridden",
+            Self::Adopted => "adopted",
+            Self::Disowned => "disowned",
         }
     }
 }

@@ -23,7 +23,7 @@
 //! The [guide] leads from an empty project to production.
 //!
 //! Features: `sqlite` and `postgres` (none is on by default), `schema` to read what is in a database
-//! (`read_schema`), `tracing` to see runs in a service's log, and `tls-native-tls` or `tls-rustls`, which are passed on to sqlx.
+//! (`read_schema`), `adopt` to take over the history of another tool, `tracing` to see runs in a service's log, and `tls-native-tls` or `tls-rustls`, which are passed on to sqlx.
 //!
 //! `grammar`, the one feature that is on by default, lets [`embed_migrations!`] check the SQL against the grammars of
 //! PostgreSQL (`grammar-postgres`) and SQLite (`grammar-sqlite`). Their parsers are a good part of what a cold build
@@ -39,6 +39,8 @@
     allow(dead_code, reason = "what one backend alone needs is dead without it")
 )]
 
+#[cfg(feature = "adopt")]
+pub mod adopt;
 mod backend;
 mod database;
 mod error;

@@ -522,6 +522,7 @@ impl Migrator {
             out_of_order: self.out_of_order,
             atomicity: self.atomicity,
             beside_others: self.beside_others,
+            can_adopt: cfg!(feature = "adopt"),
         }
     }
 
@@ -530,7 +531,8 @@ impl Migrator {
         Self { session_cleanup: SessionCleanup::SettingsOnly, ..self.clone() }
     }
 
-    fn run(&self) -> Result<Run<'_>, Error> {
+    /// The options of a run.
+    pub(crate) fn run(&self) -> Result<Run<'_>, Error> {
         let table = TableName::parse(&self.history_table).map_err(Error::usage)?;
         if self.set.is_empty() || self.set.contains('\0') {
             return Err(Error::usage("the set name must not be empty or contain NUL"));
@@ -572,15 +574,16 @@ impl Migrator {
             atomicity: self.atomicity,
             on_event: self.on_event.clone(),
             to_head: false,
+            beside: None,
         })
     }
 }
 
-fn refused(verb: impl Fn(Front) -> &'static str, refusal: &Refusal) -> Error {
+pub(crate) fn refused(verb: impl Fn(Front) -> &'static str, refusal: &Refusal) -> Error {
     Error::refused(Said::each(|front| format!("{} refuses", verb(front))), refusal).with_state("nothing was changed")
 }
 
-async fn open<'a>(target: impl Target + 'a) -> Result<Box<dyn Backend + 'a>, Error> {
+pub(crate) async fn open<'a>(target: impl Target + 'a) -> Result<Box<dyn Backend + 'a>, Error> {
     target.open().await.map_err(|cause| Error::from_cause("the database cannot be reached", cause))
 }
 

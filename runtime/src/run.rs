@@ -1,10 +1,11 @@
 //! The options of a run.
 
-use lockgate_core::{Atomicity, Stage};
+use lockgate_core::{Atomicity, Stage, Version};
 
-use crate::backend::{Deadline, Limits, LockRequest, Pace, SessionCleanup};
+use crate::backend::{Backend, BoxFuture, Deadline, Limits, LockRequest, Pace, SessionCleanup};
+use crate::error::Cause;
 use crate::event::{Event, OnEvent};
-use crate::history_table::HistoryTable;
+use crate::history_table::{Adopted, HistoryTable};
 use crate::migrations::Migrations;
 
 /// What is demanded of the stage of the database.
@@ -28,6 +29,20 @@ pub(crate) struct Run<'a> {
     pub(crate) stage: StageRule,
     /// Whether the run has nothing to do if exactly the embedded migrations are applied.
     pub(crate) to_head: bool,
+    /// What the run does in its transaction besides its plan. The whole run must be one transaction.
+    pub(crate) beside: Option<&'a dyn Beside>,
+}
+
+/// What a run does in its transaction besides its plan.
+pub(crate) trait Beside: Send + Sync {
+    /// Under the lock, before anything is written.
+    fn before<'b>(&'b self, backend: &'b mut dyn Backend) -> BoxFuture<'b, Result<(), Cause>>;
+
+    /// After everything is written, before the commit.
+    fn after<'b>(&'b self, backend: &'b mut dyn Backend) -> BoxFuture<'b, Result<(), Cause>>;
+
+    /// What another tool has recorded of a migration.
+    fn adopted(&self, version: Version) -> Option<Box<Adopted>>;
 }
 
 impl Run<'_> {

@@ -78,7 +78,7 @@ pub(crate) async fn mark(
         // The log is about migrations. Where none is applied, there is nothing to protect yet.
         if let Some(row) = history.rows().last() {
             let (version, name, checksum) = (row.version, row.name.clone(), row.checksum);
-            let entry = HistoryEntry { version, name, checksum };
+            let entry = HistoryEntry { version, name, checksum, adopted: None };
             let locked = backend.lock(run.lock_request(), &mut |_| ()).await;
             locked.map_err(|failure| failure::no_lock(failure, run))?;
             let why = format!("{protected}, now marked as {stage}: {why}");

@@ -62,6 +62,12 @@ fn every_answer_fits_the_schema(place: &Place) {
         check(place, words);
     }
     check(place, &["repair", "--accept-edited"]);
+    check(place, &["json-schema"]);
+    place.try_rows("CREATE TABLE schema_migrations (version BIGINT, dirty BOOLEAN)").unwrap();
+    place.try_rows("INSERT INTO schema_migrations VALUES (99, true)").unwrap();
+    for words in [&["adopt"][..], &["adopt", "--write"], &["adopt", "--from", "nobody"], &["adopt", "--undo"]] {
+        check(place, words);
+    }
     for words in [&["json-schema"][..], &["completions", "bash"], &["man"], &["man", "up"]] {
         check(place, words);
     }

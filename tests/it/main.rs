@@ -1,5 +1,6 @@
 //! Lockgate's own tests: one binary, real databases, real builds.
 
+mod adopt;
 mod advice;
 mod architecture;
 mod attribute;

@@ -51,11 +51,13 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
         }
         Body::History(log) => out(history::history(log, width)),
         Body::Ready(readiness) => out(ready(readiness)),
+        #[cfg(feature = "adopt")]
+        Body::Adoption(compared) => super::adopt::text(compared, width),
         Body::Document(text) => out(text.trim_end().to_owned()),
     }
 }
 
-fn out(line: String) -> Text {
+pub(super) fn out(line: String) -> Text {
     Text { out: vec![line], notes: Vec::new() }
 }
 

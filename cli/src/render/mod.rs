@@ -2,6 +2,8 @@
 //!
 //! Colours are always written, and removed from output that is not a terminal.
 
+#[cfg(feature = "adopt")]
+mod adopt;
 mod answer;
 mod error;
 mod history;
@@ -67,7 +69,7 @@ fn bytes(number: u64) -> String {
 }
 
 /// Formats `2026-11-20T13:24:05.123Z` as `2026-11-20 13:24:05`, and leaves other texts unchanged.
-fn moment(rfc3339: &str) -> String {
+pub(super) fn moment(rfc3339: &str) -> String {
     match (rfc3339.get(..10), rfc3339.get(11..19)) {
         (Some(day), Some(time)) if rfc3339.as_bytes()[10] == b'T' => format!("{day} {time}"),
         _ => rfc3339.to_owned(),

@@ -119,6 +119,9 @@ enum Shown {
     Drift(Vec<Difference>),
     /// The last entries of the log, the oldest first.
     History(Vec<Logged>),
+    /// How the history of another tool compares with the embedded migrations.
+    #[cfg(feature = "adopt")]
+    Adoption(Adoption),
     /// Whether the database has every migration.
     Ready(Ready),
     /// The stage that the database is marked with now.
@@ -277,6 +280,39 @@ struct Migration {
     row: Option<Row>,
 }
 
+#[cfg(feature = "adopt")]
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct Adoption {
+    /// The tool, as messages name it.
+    tool: String,
+    /// The table or file that has its history.
+    place: String,
+    /// Whether the tool keeps checksums.
+    has_checksums: bool,
+    /// Every migration that is embedded or recorded.
+    migrations: Vec<Compared>,
+    /// Why nothing can be taken over. Empty if all is well.
+    problems: Vec<Reason>,
+    /// What was recorded; null if nothing was to be written.
+    run: Option<Run>,
+}
+
+#[cfg(feature = "adopt")]
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct Compared {
+    migration: String,
+    /// `match`, `line-endings`, `recorded`, `modified`, `renamed`, `unfinished`, `missing`, `pending` or `late`.
+    finding: String,
+    /// When the other tool applied it, in UTC.
+    applied_at: Option<String>,
+    /// Whether Lockgate's history had it before.
+    is_recorded: bool,
+    /// Whether it is embedded and not in the lockfile.
+    is_draft: bool,
+}
+
 /// What the history says of a migration.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -412,6 +448,8 @@ impl Line {
             Body::Marked(marked) => {
                 Shown::Marked(Marked { stage: marked.stage.as_str(), before: marked.before.map(Stage::as_str) })
             }
+            #[cfg(feature = "adopt")]
+            Body::Adoption(compared) => Shown::Adoption(Adoption::of(compared)),
             Body::Document(text) => Shown::Document(text.clone()),
         };
         Self::of(Content::Result(ResultLine { verb: verb.to_owned(), end: End::of(answer.exit), answer: shown }))
@@ -570,6 +608,35 @@ impl Status {
             stage: status.stage.map(Stage::as_str),
             migrations: status.entries.iter().map(Migration::of).collect(),
             drift: status.drift.iter().map(Difference::of).collect(),
+        }
+    }
+}
+
+#[cfg(feature = "adopt")]
+impl Adoption {
+    fn of(compared: &crate::answer::Compared) -> Self {
+        let adoption = &compared.adoption;
+        let problems = adoption.problems(Front::CommandLine);
+        Self {
+            tool: adoption.tool.clone(),
+            place: adoption.place.clone(),
+            has_checksums: adoption.has_checksums,
+            migrations: adoption.entries.iter().map(Compared::of).collect(),
+            problems: problems.map(|(message, help)| Reason { message: message.into(), help: help.into() }).collect(),
+            run: compared.report.as_ref().map(Run::of),
+        }
+    }
+}
+
+#[cfg(feature = "adopt")]
+impl Compared {
+    fn of(entry: &lockgate::adopt::AdoptionEntry) -> Self {
+        Self {
+            migration: entry.id.clone(),
+            finding: entry.finding.code().to_owned(),
+            applied_at: entry.applied_at.clone(),
+            is_recorded: entry.is_recorded,
+            is_draft: entry.is_draft,
         }
     }
 }

@@ -14,6 +14,8 @@ use crate::migration_ref::MigrationRef;
 use crate::render;
 use crate::render::{Line, Shown};
 
+#[cfg(feature = "adopt")]
+pub mod adopt;
 pub mod baseline;
 #[cfg(feature = "completions")]
 pub mod completions;
@@ -57,6 +59,9 @@ pub enum Verb {
     Ready(ready::Arguments),
     /// Record everything up to a migration as applied, and execute nothing
     Baseline(baseline::Arguments),
+    /// Take over the history of another tool; show how it compares, and write with `--write`
+    #[cfg(feature = "adopt")]
+    Adopt(adopt::Arguments),
     /// Correct the history, and execute nothing
     Repair(repair::Arguments),
     /// Mark the database with its stage: development, test, staging or production
@@ -86,6 +91,8 @@ impl Verb {
             Self::Wait(_) => "wait",
             Self::Ready(_) => "ready",
             Self::Baseline(_) => "baseline",
+            #[cfg(feature = "adopt")]
+            Self::Adopt(_) => "adopt",
             Self::Repair(_) => "repair",
             Self::MarkStage(_) => "mark-stage",
             #[cfg(feature = "completions")]
@@ -110,6 +117,8 @@ impl Verb {
             Self::Man(arguments) => Some(man::run(program(), arguments)),
             #[cfg(feature = "json-schema")]
             Self::JsonSchema(arguments) => Some(Ok(json_schema::run(arguments))),
+            #[cfg(feature = "adopt")]
+            Self::Adopt(_) => None,
             Self::Up(_)
             | Self::Down(_)
             | Self::Redo(_)
@@ -129,6 +138,8 @@ impl Verb {
     pub(crate) fn writes(&self) -> bool {
         match self {
             Self::Up(_) | Self::Baseline(_) | Self::Repair(_) | Self::MarkStage(_) => true,
+            #[cfg(feature = "adopt")]
+            Self::Adopt(arguments) => arguments.write || arguments.undo,
             Self::Down(arguments) => !arguments.dry_run,
             Self::Redo(arguments) => !arguments.dry_run,
             Self::Status(_) | Self::Plan(_) | Self::Drift(_) | Self::History(_) | Self::Wait(_) | Self::Ready(_) => {
@@ -153,6 +164,8 @@ impl Verb {
             Self::Drift(arguments) => drift::run(invocation, arguments).await,
             Self::History(arguments) => history::run(invocation, arguments).await,
             Self::Baseline(arguments) => baseline::run(invocation, arguments).await,
+            #[cfg(feature = "adopt")]
+            Self::Adopt(arguments) => adopt::run(invocation, arguments).await,
             Self::Repair(arguments) => repair::run(invocation, arguments).await,
             Self::MarkStage(arguments) => mark_stage::run(invocation, arguments).await,
             Self::Wait(arguments) => wait::run(invocation, arguments).await,

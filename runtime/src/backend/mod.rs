@@ -173,8 +173,11 @@ impl Job {
                 version: step.version,
                 name: migration.name().to_owned(),
                 checksum: migration.checksum(),
+                adopted: None,
             },
-            (None, Some(row)) => HistoryEntry { version: step.version, name: row.name.clone(), checksum: row.checksum },
+            (None, Some(row)) => {
+                HistoryEntry { version: step.version, name: row.name.clone(), checksum: row.checksum, adopted: None }
+            }
             (None, None) => {
                 return Err(Error::usage(format!("the plan names `{id}`, which is neither embedded nor recorded")));
             }
@@ -264,8 +267,10 @@ impl Job {
         match self.action {
             Action::Apply | Action::ResumeApply { .. } => LogEvent::Applied,
             Action::Revert | Action::ResumeRevert { .. } => LogEvent::Reverted,
+            Action::Record if self.entry.adopted.is_some() => LogEvent::Adopted,
             Action::Record => LogEvent::Baselined,
             Action::Rewrite | Action::Settle { .. } => LogEvent::Repaired,
+            Action::Forget if self.entry.adopted.is_some() => LogEvent::Disowned,
             Action::Forget => LogEvent::Forgotten,
         }
     }
@@ -429,6 +434,90 @@ pub(crate) trait Backend: Send {
 
     /// Describes the sessions that may hold the lock that a migration could not get.
     fn blockers(&mut self) -> BoxFuture<'_, Vec<String>>;
+
+    /// The tables that may be the history of another tool. `read` has run before.
+    #[cfg(feature = "adopt")]
+    fn tables(&mut self) -> BoxFuture<'_, Result<Vec<ForeignTable>, Cause>>;
+
+    /// The rows of such a table, in no order, with each value as text: bytes in hexadecimal, times in UTC where the
+    /// database knows that they are times.
+    #[cfg(feature = "adopt")]
+    fn table_rows<'a>(&'a mut self, table: &'a ForeignTable) -> BoxFuture<'a, Result<TextRows, Cause>>;
+
+    /// Begins the transaction of the whole run after `lock`, and keeps the other tool out until it ends: by its own
+    /// locks, whose keys depend on the name of the database, and by a lock on its table.
+    #[cfg(feature = "adopt")]
+    fn keep_out<'a>(
+        &'a mut self,
+        history_table: &'a HistoryTable,
+        table: Option<&'a ForeignTable>,
+        keys: &'a (dyn Fn(&str) -> Vec<i64> + Send + Sync),
+    ) -> BoxFuture<'a, Result<(), Cause>>;
+
+    /// The last event in the log for each version of the set. `read` has run before.
+    #[cfg(feature = "adopt")]
+    fn last_events<'a>(
+        &'a mut self,
+        history_table: &'a HistoryTable,
+    ) -> BoxFuture<'a, Result<Vec<(i64, String)>, Cause>>;
+
+    /// Drops the history table if no set has a row in it.
+    #[cfg(feature = "adopt")]
+    fn drop_if_empty<'a>(&'a mut self, history_table: &'a HistoryTable) -> BoxFuture<'a, Result<(), Cause>>;
+}
+
+/// The rows of a table as texts; NULL is `None`.
+#[cfg(feature = "adopt")]
+pub(crate) type TextRows = Vec<Vec<Option<String>>>;
+
+/// Reads a row of the log: version and event.
+#[cfg(feature = "adopt")]
+fn event(row: Vec<Option<String>>) -> Option<(i64, String)> {
+    let mut texts = row.into_iter().flatten();
+    Some((texts.next()?.parse().ok()?, texts.next()?))
+}
+
+/// A table that may be the history of another tool.
+#[cfg(feature = "adopt")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ForeignTable {
+    /// PostgreSQL only.
+    pub(crate) schema: Option<String>,
+    pub(crate) name: String,
+    pub(crate) columns: Vec<ForeignColumn>,
+}
+
+/// One column of such a table.
+#[cfg(feature = "adopt")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ForeignColumn {
+    pub(crate) name: String,
+    pub(crate) kind: ColumnKind,
+}
+
+/// How a column is read.
+#[cfg(feature = "adopt")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ColumnKind {
+    /// A time with a time zone.
+    Moment,
+    /// A time without a time zone.
+    LocalTime,
+    Bytes,
+    Text,
+    /// Something else, such as a number.
+    Other,
+}
+
+#[cfg(feature = "adopt")]
+impl ForeignTable {
+    /// The name for messages, with its schema if that is not `public`.
+    pub(crate) fn shown(&self) -> String {
+        match self.schema.as_deref() {
+            Some(schema) if schema != "public" => format!("{schema}.{}", self.name),
+            Some(_) | None => self.name.clone(),
+        }
+    }
 }
 
 /// The message for a Rust function that left a transaction open.

@@ -1,6 +1,8 @@
 //! PostgreSQL. Several migrations are sent in one simple-query message, each in its own transaction with its history
 //! row. Only the last commit of a run waits for the disk.
 
+#[cfg(feature = "adopt")]
+mod adopt;
 mod bookkeeping;
 mod catalogue;
 mod cause;
@@ -774,6 +776,39 @@ impl Backend for PostgresBackend<'_> {
             let rows = self.rows(sql::blockers()).await.unwrap_or_default();
             rows.iter().filter_map(|row| row.try_get("blocker").ok()).collect()
         })
+    }
+
+    #[cfg(feature = "adopt")]
+    fn tables(&mut self) -> BoxFuture<'_, Result<Vec<super::ForeignTable>, Cause>> {
+        Box::pin(self.foreign_tables())
+    }
+
+    #[cfg(feature = "adopt")]
+    fn table_rows<'a>(&'a mut self, table: &'a super::ForeignTable) -> BoxFuture<'a, Result<super::TextRows, Cause>> {
+        Box::pin(self.foreign_rows(table))
+    }
+
+    #[cfg(feature = "adopt")]
+    fn keep_out<'a>(
+        &'a mut self,
+        history_table: &'a HistoryTable,
+        table: Option<&'a super::ForeignTable>,
+        keys: &'a (dyn Fn(&str) -> Vec<i64> + Send + Sync),
+    ) -> BoxFuture<'a, Result<(), Cause>> {
+        Box::pin(self.keep_others_out(history_table, table, keys))
+    }
+
+    #[cfg(feature = "adopt")]
+    fn last_events<'a>(
+        &'a mut self,
+        history_table: &'a HistoryTable,
+    ) -> BoxFuture<'a, Result<Vec<(i64, String)>, Cause>> {
+        Box::pin(self.last_logged(history_table))
+    }
+
+    #[cfg(feature = "adopt")]
+    fn drop_if_empty<'a>(&'a mut self, _: &'a HistoryTable) -> BoxFuture<'a, Result<(), Cause>> {
+        Box::pin(self.drop_empty_history())
     }
 }
 

@@ -158,7 +158,7 @@ impl PostgresBackend<'_> {
     }
 
     /// Begins the transaction of the whole run, through the driver, so that the driver knows about it.
-    async fn open_run(&mut self, history_table: &HistoryTable, index: usize) -> Result<(), Failure> {
+    pub(super) async fn open_run(&mut self, history_table: &HistoryTable, index: usize) -> Result<(), Failure> {
         self.begin_known(index).await?;
         self.run_transaction = RunTransaction::Begun;
         let mut message = Message::default();

@@ -4,7 +4,9 @@
 
 use lockgate_core::{Checksum, Stage, State};
 
-use crate::history_table::{FIELD, HistoryEntry, HistoryTable, LOCKGATE, LogEvent, ROW, TableName, identifier};
+use crate::history_table::{
+    Adopted, FIELD, HistoryEntry, HistoryTable, LOCKGATE, LogEvent, ROW, TableName, identifier,
+};
 
 /// Qualified operators.
 pub(super) const EQ: &str = "OPERATOR(pg_catalog.=)";
@@ -468,6 +470,8 @@ pub(super) struct Fields {
     pub(super) checksum: String,
     pub(super) statements_done: String,
     pub(super) event: String,
+    /// What another tool has recorded of it.
+    pub(super) adopted: Option<Box<Adopted>>,
     /// The previous version in the same message, or NULL. Its row says when this migration began, because all
     /// transactions of one message share the time of its arrival.
     pub(super) behind: String,
@@ -481,6 +485,7 @@ impl Fields {
             checksum: literal(&entry.checksum.to_string()),
             statements_done: format!("{statements_done}::integer"),
             event: literal(event.as_str()),
+            adopted: entry.adopted.clone(),
             behind: behind.map_or_else(|| "NULL::bigint".to_owned(), |version| format!("{version}::bigint")),
         }
     }
@@ -500,6 +505,7 @@ impl Fields {
             checksum: numbered(3),
             statements_done: numbered(4),
             event: numbered(5),
+            adopted: None,
             behind: numbered(6),
         }
     }
@@ -516,16 +522,29 @@ pub(super) fn record(
     fields: &Fields,
 ) -> String {
     let set = literal(&history_table.set);
-    let Fields { version, name, checksum, statements_done, event, behind } = fields;
+    let Fields { version, name, checksum, statements_done, event, behind, adopted } = fields;
+    let adopted = adopted.as_deref();
+    let detail = adopted.map_or_else(|| "NULL".to_owned(), |adopted| literal(&adopted.detail));
+    let applied_at = adopted.and_then(|adopted| adopted.applied_at.as_deref()).map_or_else(
+        || "pg_catalog.clock_timestamp()".to_owned(),
+        |time| format!("{}::timestamp with time zone", literal(time)),
+    );
+    let applied_by =
+        adopted.and_then(|adopted| adopted.applied_by.as_deref()).map_or_else(|| "session_user".to_owned(), literal);
     let application = literal(history_table.application);
     let this = format!("h.set_name {EQ} {set} AND h.version {EQ} {version}");
+    let elapsed_ms = match adopted {
+        Some(adopted) => adopted.elapsed.unwrap_or_default().as_millis().to_string(),
+        None => format!(
+            "(EXTRACT(epoch FROM pg_catalog.clock_timestamp() {LESS} COALESCE((SELECT b.applied_at FROM behind b), \
+             pg_catalog.transaction_timestamp())) {TIMES} 1000)::bigint"
+        ),
+    };
     let written = match write {
         Write::Insert => format!(
             "INSERT INTO {table} AS h (set_name, version, name, checksum, state, statements_done, applied_at, elapsed_ms, \
              applied_by, application, lockgate) SELECT {set}, {version}, {name}, {checksum}, 'applied', \
-             {statements_done}, pg_catalog.clock_timestamp(), \
-             (EXTRACT(epoch FROM pg_catalog.clock_timestamp() {LESS} COALESCE((SELECT b.applied_at FROM behind b), \
-             pg_catalog.transaction_timestamp())) {TIMES} 1000)::bigint, session_user, {application}, '{LOCKGATE}'"
+             {statements_done}, {applied_at}, {elapsed_ms}, {applied_by}, {application}, '{LOCKGATE}'"
         ),
         Write::Rewrite => format!(
             "UPDATE {table} AS h SET name = {name}, checksum = {checksum}, state = 'applied', finished_checksum = NULL, \
@@ -549,7 +568,7 @@ pub(super) fn record(
         "WITH behind AS (SELECT b.applied_at FROM {table} b WHERE b.set_name {EQ} {set} AND b.version {EQ} {behind}), \
          written AS ({written} RETURNING h.set_name, h.version, h.checksum, h.state), \
          logged AS (INSERT INTO {} (set_name, version, name, event, application, lockgate, detail) \
-         SELECT {set}, w.version, {name}, {event}, {application}, '{LOCKGATE}', NULL FROM written w) \
+         SELECT {set}, w.version, {name}, {event}, {application}, '{LOCKGATE}', {detail} FROM written w) \
          SELECT pg_catalog.ln((COALESCE(pg_catalog.current_setting('lockgate.transaction', true), '') {EQ} \
          pg_catalog.txid_current()::{TEXT}{})::integer::double precision), \
          pg_catalog.sqrt((CASE WHEN {behind} IS NULL OR EXISTS (SELECT FROM behind) THEN 1 ELSE -1 END)\

@@ -1,6 +1,8 @@
 //! SQLite. Each run is one write transaction, which is also the lock. Each migration is a savepoint in it, so that a
 //! failure keeps the migrations before it and one flush is enough for all.
 
+#[cfg(feature = "adopt")]
+mod adopt;
 mod cause;
 mod depth;
 mod foreign_keys;
@@ -639,6 +641,40 @@ impl Backend for SqliteBackend<'_> {
     fn blockers(&mut self) -> BoxFuture<'_, Vec<String>> {
         // SQLite does not know who has a file open.
         Box::pin(async { Vec::new() })
+    }
+
+    #[cfg(feature = "adopt")]
+    fn tables(&mut self) -> BoxFuture<'_, Result<Vec<super::ForeignTable>, Cause>> {
+        Box::pin(self.foreign_tables())
+    }
+
+    #[cfg(feature = "adopt")]
+    fn table_rows<'a>(&'a mut self, table: &'a super::ForeignTable) -> BoxFuture<'a, Result<super::TextRows, Cause>> {
+        Box::pin(self.foreign_rows(table))
+    }
+
+    #[cfg(feature = "adopt")]
+    fn keep_out<'a>(
+        &'a mut self,
+        _: &'a HistoryTable,
+        _: Option<&'a super::ForeignTable>,
+        _: &'a (dyn Fn(&str) -> Vec<i64> + Send + Sync),
+    ) -> BoxFuture<'a, Result<(), Cause>> {
+        // The write transaction, which `lock` has begun, keeps everybody out.
+        Box::pin(async { Ok(()) })
+    }
+
+    #[cfg(feature = "adopt")]
+    fn last_events<'a>(
+        &'a mut self,
+        history_table: &'a HistoryTable,
+    ) -> BoxFuture<'a, Result<Vec<(i64, String)>, Cause>> {
+        Box::pin(self.last_logged(history_table))
+    }
+
+    #[cfg(feature = "adopt")]
+    fn drop_if_empty<'a>(&'a mut self, history_table: &'a HistoryTable) -> BoxFuture<'a, Result<(), Cause>> {
+        Box::pin(self.drop_empty_history(history_table))
     }
 }
 

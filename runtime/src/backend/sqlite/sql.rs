@@ -139,9 +139,16 @@ pub(super) fn insert(
     began: SystemTime,
 ) -> String {
     let began = began.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    let adopted = entry.adopted.as_deref();
+    let applied_at = adopted.and_then(|adopted| adopted.applied_at.as_deref()).map_or(NOW.to_owned(), literal);
+    let elapsed_ms = match adopted {
+        Some(adopted) => adopted.elapsed.unwrap_or_default().as_millis().to_string(),
+        None => format!("max(0, {NOW_MS} - {began})"),
+    };
+    let applied_by = adopted.and_then(|adopted| adopted.applied_by.clone()).unwrap_or_else(user);
     format!(
         "INSERT INTO {} (set_name, version, name, checksum, state, statements_done, applied_at, elapsed_ms, \
-         applied_by, application, lockgate) VALUES ({}, {}, {}, '{}', '{}', {done}, {NOW}, max(0, {NOW_MS} - {began}), \
+         applied_by, application, lockgate) VALUES ({}, {}, {}, '{}', '{}', {done}, {applied_at}, {elapsed_ms}, \
          {}, {}, '{LOCKGATE}')",
         history_table.table,
         literal(&history_table.set),
@@ -149,7 +156,7 @@ pub(super) fn insert(
         literal(&entry.name),
         entry.checksum,
         state.as_str(),
-        literal(&user()),
+        literal(&applied_by),
         literal(history_table.application),
     )
 }
@@ -275,6 +282,7 @@ pub(super) fn log(
     detail: Option<&str>,
     proof: Option<&str>,
 ) -> String {
+    let detail = detail.or(entry.adopted.as_deref().map(|adopted| adopted.detail.as_str()));
     // The column is NOT NULL.
     let version = proof
         .map_or_else(|| entry.version.to_string(), |proof| format!("CASE WHEN {proof} THEN {} END", entry.version));
