@@ -345,14 +345,10 @@ impl Catalogue {
 
     /// Returns the table and the tables that it is a partition of, at any depth.
     fn above(&self, table: &str) -> Vec<String> {
-        let mut all = vec![self.known(table)];
-        let mut at = 0;
-        while let Some(table) = all.get(at).cloned() {
-            at += 1;
-            let relation = self.relation(&table).filter(|relation| relation.is_partition);
-            all.extend(relation.into_iter().flat_map(|relation| relation.parents.iter().cloned()));
-        }
-        all
+        reach(self.known(table), |table| {
+            let relation = self.relation(table).filter(|relation| relation.is_partition);
+            relation.map(|relation| relation.parents.clone()).unwrap_or_default()
+        })
     }
 
     fn defaults(&self, table: &str, lock: &mut dyn FnMut(&str, TableLock)) {
@@ -417,14 +413,13 @@ impl Catalogue {
         }
     }
 
-    /// Calls `lock` for the partitions and children of this table, at any depth, but not for the table itself.
+    /// Calls `say` for this table, and if `recurses` is set for its partitions and children, at any depth.
     fn below(&self, table: &str, recurses: bool, say: &mut dyn FnMut(&str)) {
-        say(table);
-        if recurses {
-            for (child, _) in self.children(table) {
-                self.below(child, true, say);
-            }
+        if !recurses {
+            return say(table);
         }
+        let all = reach(table.to_owned(), |table| self.children(table).map(|(name, _)| name.clone()).collect());
+        all.iter().for_each(|table| say(table));
     }
 
     fn children<'c>(&'c self, table: &str) -> impl Iterator<Item = (&'c String, &'c Relation)> + use<'c> {
@@ -449,32 +444,18 @@ impl Catalogue {
 
     /// Returns every table whose foreign keys refer to this table, directly or through other tables.
     fn referring(&self, table: &str) -> Vec<String> {
-        let mut all = vec![table.to_owned()];
-        let mut at = 0;
-        while let Some(table) = all.get(at).cloned() {
-            at += 1;
-            for (from, _) in self.referrers(&table) {
-                if !all.contains(from) {
-                    all.push(from.clone());
-                }
-            }
-        }
-        all.split_off(1)
+        let all = reach(table.to_owned(), |table| self.referrers(table).map(|(from, _)| from.clone()).collect());
+        all.into_iter().skip(1).collect()
     }
 
     /// Reports the views whose query has this name, and the views on those.
     fn views_on(&self, name: &str, lock: &mut dyn FnMut(&str, TableLock)) {
-        let mut names = vec![name.to_owned()];
-        let mut at = 0;
-        while let Some(name) = names.get(at).cloned() {
-            at += 1;
-            for (view, relation) in &self.relations {
-                let is_on = relation.query.as_ref().is_some_and(|query| query.contains(&name));
-                if is_on && !names.iter().any(|known| known == last(view)) {
-                    lock(view, AccessExclusive);
-                    names.push(last(view).to_owned());
-                }
-            }
+        let is_on = |relation: &Relation, name: &str| relation.query.as_ref().is_some_and(|query| query.contains(name));
+        let on = |name: &str| -> Vec<&String> {
+            self.relations.iter().filter(|(_, relation)| is_on(relation, name)).map(|(view, _)| view).collect()
+        };
+        for name in reach(name.to_owned(), |name| on(name).into_iter().map(|view| last(view).to_owned()).collect()) {
+            on(&name).into_iter().for_each(|view| lock(view, AccessExclusive));
         }
     }
 
@@ -485,6 +466,20 @@ impl Catalogue {
             }
         }
     }
+}
+
+/// Returns the first name and everything that is reached from it, each name once. What scripts say may lead in a circle,
+/// by a mistake or because two tables have the same name here.
+fn reach(first: String, next: impl Fn(&str) -> Vec<String>) -> Vec<String> {
+    let mut seen = BTreeSet::from([first.clone()]);
+    let mut all = vec![first];
+    let mut at = 0;
+    while let Some(name) = all.get(at) {
+        let found: Vec<String> = next(name).into_iter().filter(|name| seen.insert(name.clone())).collect();
+        all.extend(found);
+        at += 1;
+    }
+    all
 }
 
 /// Reads a trigger after CREATE TRIGGER.

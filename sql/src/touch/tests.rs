@@ -189,3 +189,24 @@ fn names_are_those_of_the_database() {
         ],
     );
 }
+
+/// A typo, and two tables that have one name here although the server knows two.
+#[test]
+fn tables_that_are_partitions_of_each_other_end_every_search() {
+    let circles = [
+        "CREATE TABLE a (id int) PARTITION BY RANGE (id); ALTER TABLE a ATTACH PARTITION a DEFAULT; ALTER TABLE a DETACH PARTITION a;",
+        "SET search_path = archive; CREATE TABLE t (id int) PARTITION BY RANGE (id); \
+         CREATE TABLE public.t (id int); ALTER TABLE archive.t ATTACH PARTITION public.t FOR VALUES FROM (1) TO (5); \
+         ALTER TABLE archive.t DETACH PARTITION public.t;",
+        "CREATE TABLE a (id int); CREATE TABLE b () INHERITS (a); ALTER TABLE a INHERIT b; \
+         ALTER TABLE a ADD COLUMN c int; LOCK TABLE a; TRUNCATE b CASCADE; DROP TABLE a CASCADE;",
+        "CREATE TABLE a (id int) PARTITION BY RANGE (id); CREATE TABLE b PARTITION OF a DEFAULT PARTITION BY RANGE (id); \
+         ALTER TABLE b ATTACH PARTITION a DEFAULT; ALTER TABLE a DETACH PARTITION b; CREATE INDEX i ON a (id); \
+         ALTER TABLE a ADD FOREIGN KEY (id) REFERENCES b; DROP TABLE b;",
+        "CREATE VIEW v AS SELECT 1; CREATE OR REPLACE VIEW w AS SELECT * FROM v; CREATE OR REPLACE VIEW v AS SELECT * FROM w; \
+         DROP VIEW v CASCADE;",
+    ];
+    for text in circles {
+        assert!(!said(Dialect::Postgres, text).is_empty(), "{text}");
+    }
+}
