@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::sync::Mutex;
 
 use crate::databases::{CaseDatabase, Runner, Server};
-use crate::oracle::{self, Facts, Told};
+use crate::oracle::{self, DatabaseContents, Told};
 use crate::pooler::{self, Pooler};
 use crate::proxy::{How, Proxy};
 use crate::runner::{self, Order, Verb, Via};
@@ -495,7 +495,7 @@ async fn further(
     place: &CaseDatabase,
     set: &Set,
     order: &Order,
-    mut facts: Facts,
+    mut facts: DatabaseContents,
     floor: i64,
     outcome: &mut Outcome,
 ) -> Result<(), String> {

@@ -19,7 +19,7 @@ pub(crate) struct Row {
 
 /// The content of the database.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Facts {
+pub(crate) struct DatabaseContents {
     pub(crate) things: Things,
     pub(crate) history: BTreeMap<i64, Row>,
     /// Schemas that have a history table.
@@ -47,7 +47,7 @@ const HISTORY: &str = "SELECT CAST(version AS bigint), CAST(state AS text), CAST
 const LOG: &str = "SELECT CAST(version AS bigint), CAST(sum(CASE event WHEN 'applied' THEN 1 WHEN 'reverted' THEN -1 ELSE 0 END) AS bigint) FROM ";
 
 /// Reads the database at this URL.
-pub(crate) async fn look(backend: Backend, url: &str) -> Result<Facts, sqlx::Error> {
+pub(crate) async fn look(backend: Backend, url: &str) -> Result<DatabaseContents, sqlx::Error> {
     match backend {
         Backend::Postgres => {
             let mut connection = PgConnection::connect(url).await?;
@@ -64,8 +64,8 @@ pub(crate) async fn look(backend: Backend, url: &str) -> Result<Facts, sqlx::Err
     }
 }
 
-async fn postgres(connection: &mut PgConnection) -> Result<Facts, sqlx::Error> {
-    let mut facts = Facts::default();
+async fn postgres(connection: &mut PgConnection) -> Result<DatabaseContents, sqlx::Error> {
+    let mut facts = DatabaseContents::default();
     for row in sqlx::raw_sql(POSTGRES_THINGS).fetch_all(&mut *connection).await? {
         *facts.things.entry(row.try_get(0)?).or_default() += row.try_get::<i64, _>(1)?;
     }
@@ -85,8 +85,8 @@ async fn postgres(connection: &mut PgConnection) -> Result<Facts, sqlx::Error> {
     Ok(facts)
 }
 
-async fn sqlite(connection: &mut SqliteConnection) -> Result<Facts, sqlx::Error> {
-    let mut facts = Facts::default();
+async fn sqlite(connection: &mut SqliteConnection) -> Result<DatabaseContents, sqlx::Error> {
+    let mut facts = DatabaseContents::default();
     for row in sqlx::raw_sql(SQLITE_THINGS).fetch_all(&mut *connection).await? {
         *facts.things.entry(row.try_get(0)?).or_default() += row.try_get::<i64, _>(1)?;
     }
@@ -133,7 +133,7 @@ fn expected(migration: &Migration, row: Option<&Row>) -> (Things, Option<Stateme
 }
 
 /// Whether a statement outside a transaction, of a partial migration, has taken effect.
-pub(crate) fn took_effect(set: &Set, facts: &Facts, version: i64) -> Option<bool> {
+pub(crate) fn took_effect(set: &Set, facts: &DatabaseContents, version: i64) -> Option<bool> {
     let migration = set.of(version)?;
     let (before, doubtful) = expected(migration, facts.history.get(&version));
     let statement = doubtful?;
@@ -143,7 +143,7 @@ pub(crate) fn took_effect(set: &Set, facts: &Facts, version: i64) -> Option<bool
 }
 
 /// Returns where the history and the database disagree.
-pub(crate) fn disagreements(set: &Set, facts: &Facts) -> Vec<String> {
+pub(crate) fn disagreements(set: &Set, facts: &DatabaseContents) -> Vec<String> {
     let mut found = Vec::new();
     if facts.histories.len() > 1 {
         found.push(format!("there are several histories: {:?}", facts.histories));
@@ -204,7 +204,7 @@ pub(crate) fn disagreements(set: &Set, facts: &Facts) -> Vec<String> {
 }
 
 /// Whether all of a set is applied.
-pub(crate) fn unfinished(set: &Set, facts: &Facts, floor: Option<i64>) -> Vec<String> {
+pub(crate) fn unfinished(set: &Set, facts: &DatabaseContents, floor: Option<i64>) -> Vec<String> {
     let missing = |migration: &&Migration| {
         let row = facts.history.get(&migration.version);
         match floor {
@@ -273,7 +273,14 @@ fn quoted(line: &str) -> Option<&str> {
 
 /// Returns which reports of a runner are false. `before` is the database before the run; `alone` means that no other run
 /// was active.
-pub(crate) fn lies(set: &Set, told: &Told, before: &Facts, facts: &Facts, down: bool, alone: bool) -> Vec<String> {
+pub(crate) fn lies(
+    set: &Set,
+    told: &Told,
+    before: &DatabaseContents,
+    facts: &DatabaseContents,
+    down: bool,
+    alone: bool,
+) -> Vec<String> {
     let mut found: Vec<String> = told.left.iter().map(|what| format!("left in a session: {what}")).collect();
     let applied = |id: &str| {
         version_of(id).and_then(|version| facts.history.get(&version)).is_some_and(|row| row.state == "applied")
@@ -288,7 +295,7 @@ pub(crate) fn lies(set: &Set, told: &Told, before: &Facts, facts: &Facts, down: 
     }
     let Some(failure) = &told.failure else { return found };
     let unchanged = || {
-        let rows = |facts: &Facts| {
+        let rows = |facts: &DatabaseContents| {
             facts.history.values().map(|row| (row.version, row.state.clone(), row.done)).collect::<Vec<_>>()
         };
         rows(before) == rows(facts)

@@ -22,9 +22,9 @@ fuzz_target!(|text: &str| {
         let shown: Vec<_> = findings
             .into_iter()
             .map(|finding| {
-                let (rule, _) = finding.fact.rule();
+                let (rule, _) = finding.kind.rule();
                 let rule = rule.parse().expect("each rule has a code");
-                let diagnostic = Diagnostic::error(rule, "migrations/0001_x.up.sql", finding.fact.to_string());
+                let diagnostic = Diagnostic::error(rule, "migrations/0001_x.up.sql", finding.kind.to_string());
                 let diagnostic = diagnostic.at(text, finding.range, "");
                 finding.repair.into_iter().fold(diagnostic, Diagnostic::help)
             })

@@ -17,7 +17,7 @@ use std::fmt;
 use lockgate_schema::sqlite::Catalogue;
 use lockgate_schema::{Class, compare};
 use lockgate_source::core::{Dialect, Statement, StatementFlags, StatementKind};
-use lockgate_source::folder::{Folder, Loaded, Migration, Script, ScriptState};
+use lockgate_source::folder::{Folder, Loaded, Migration, ScriptFile, ScriptState};
 use lockgate_source::scripts::{self, Sql};
 use lockgate_source::{Code, Diagnostic, Severity, diagnostic};
 
@@ -345,7 +345,7 @@ impl<'a> Replay<'a> {
         Ok(ReplayedMigration { source: migration, up, down })
     }
 
-    fn note(&self, script: &Script, range: std::ops::Range<usize>, message: String) -> Diagnostic {
+    fn note(&self, script: &ScriptFile, range: std::ops::Range<usize>, message: String) -> Diagnostic {
         scripts::note(CODE, self.folder, script, range, message)
     }
 
@@ -501,12 +501,12 @@ fn first_statement(sql: Sql<'_>) -> std::ops::Range<usize> {
 }
 
 /// Returns the statements of a script in SQLite's dialect; `None` for a Rust step.
-fn sql(script: &Script) -> Option<Sql<'_>> {
+fn sql(script: &ScriptFile) -> Option<Sql<'_>> {
     Sql::of(script, Dialect::Sqlite)
 }
 
 /// Whether a statement reads or writes another file than the database.
-fn leaves(script: &Script, statement: &Statement) -> bool {
+fn leaves(script: &ScriptFile, statement: &Statement) -> bool {
     let text = &script.text[statement.range.clone()];
     let mut words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let first = words.next().unwrap_or_default();

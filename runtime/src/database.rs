@@ -11,7 +11,7 @@ use crate::backend::{Backend, BoxFuture, Deadline, backoff};
 use crate::error::{Cause, Class, Error, ErrorKind};
 use crate::secret::{mask_secrets, secrets};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-use crate::session::Held;
+use crate::session::HeldConnection;
 
 /// One connection to a database of any supported kind.
 ///
@@ -156,13 +156,13 @@ impl Database {
             match &mut self.inner {
                 #[cfg(feature = "sqlite")]
                 Inner::Sqlite { connection, options } => {
-                    let held = Held::Owned(connection, Arc::new(options.clone()));
+                    let held = HeldConnection::Owned(connection, Arc::new(options.clone()));
                     let backend = crate::backend::sqlite::SqliteBackend::new(held);
                     Ok(Box::new(backend) as Box<dyn Backend + 'a>)
                 }
                 #[cfg(feature = "postgres")]
                 Inner::Postgres { connection, options } => {
-                    let held = Held::Owned(connection, Arc::new(options.clone()));
+                    let held = HeldConnection::Owned(connection, Arc::new(options.clone()));
                     let backend = crate::backend::postgres::PostgresBackend::new(held);
                     Ok(Box::new(backend) as Box<dyn Backend + 'a>)
                 }

@@ -9,7 +9,7 @@ use sqlx::pool::{Pool, PoolConnection};
 type OptionsOf<DB> = <<DB as sqlx::Database>::Connection as Connection>::Options;
 
 /// The connection of one verb.
-pub(crate) enum Held<'a, DB: sqlx::Database> {
+pub(crate) enum HeldConnection<'a, DB: sqlx::Database> {
     /// From a pool. Empty after it was abandoned.
     Pool(Pool<DB>, Option<PoolConnection<DB>>),
     /// Borrowed from the caller.
@@ -19,7 +19,7 @@ pub(crate) enum Held<'a, DB: sqlx::Database> {
     Owned(&'a mut Option<DB::Connection>, Arc<OptionsOf<DB>>),
 }
 
-impl<DB: sqlx::Database> Held<'_, DB> {
+impl<DB: sqlx::Database> HeldConnection<'_, DB> {
     pub(crate) fn connection(&mut self) -> &mut DB::Connection {
         match self {
             Self::Pool(_, pooled) => pooled.as_deref_mut().expect("an abandoned connection is not used again"),

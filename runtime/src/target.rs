@@ -25,7 +25,7 @@ pub(crate) mod sealed {
     use crate::backend::{Backend, BoxFuture};
     use crate::error::Cause;
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
-    use crate::session::Held;
+    use crate::session::HeldConnection;
 
     // The same as above: rustc shows the one or the other, by the place of the error, and the attribute takes no macro.
     #[diagnostic::on_unimplemented(
@@ -60,8 +60,10 @@ pub(crate) mod sealed {
                             }
                             cause
                         })?;
-                        let backend =
-                            crate::backend::$module::$backend::new(Held::Pool(self.clone(), Some(connection)));
+                        let backend = crate::backend::$module::$backend::new(HeldConnection::Pool(
+                            self.clone(),
+                            Some(connection),
+                        ));
                         Ok(Box::new(backend) as Box<dyn Backend + 'a>)
                     })
                 }
@@ -74,7 +76,7 @@ pub(crate) mod sealed {
                 where
                     Self: 'a,
                 {
-                    let backend = crate::backend::$module::$backend::new(Held::Borrowed(self));
+                    let backend = crate::backend::$module::$backend::new(HeldConnection::Borrowed(self));
                     Box::pin(async move { Ok(Box::new(backend) as Box<dyn Backend + 'a>) })
                 }
             }

@@ -4,7 +4,7 @@
 use lockgate_core::table::BodyData;
 use lockgate_core::{Dialect, Statement, StatementFlags, Touch};
 
-use crate::folder::{Folder, Migration, Script};
+use crate::folder::{Folder, Migration, ScriptFile};
 use crate::{Code, Diagnostic, Severity};
 
 /// Errors that do not change what the scripts of a folder do on a database.
@@ -29,7 +29,7 @@ const HARMLESS: [Code; 14] = [
 #[derive(Clone, Copy, Debug)]
 pub struct Sql<'a> {
     /// The script.
-    pub script: &'a Script,
+    pub script: &'a ScriptFile,
     /// Its statements; none if it was not read in that dialect.
     pub statements: &'a [Statement],
     /// What they do to tables.
@@ -38,7 +38,7 @@ pub struct Sql<'a> {
 
 impl<'a> Sql<'a> {
     /// Returns the statements of a script in this dialect, or `None` for a Rust step.
-    pub fn of(script: &'a Script, dialect: Dialect) -> Option<Self> {
+    pub fn of(script: &'a ScriptFile, dialect: Dialect) -> Option<Self> {
         match &script.body {
             BodyData::Sql { readings, .. } => {
                 let found = readings.iter().find(|reading| reading.dialects.contains(dialect));
@@ -80,7 +80,7 @@ pub fn name_database(folder: &Folder, databases: usize, summary: String) -> Stri
 pub fn note(
     code: Code,
     folder: &Folder,
-    script: &Script,
+    script: &ScriptFile,
     range: std::ops::Range<usize>,
     message: String,
 ) -> Diagnostic {

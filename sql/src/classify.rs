@@ -9,7 +9,7 @@ use super::words::{CREATE_MODIFIERS, Words};
 
 /// Classifies the statements of one script, in order.
 #[derive(Debug)]
-pub(super) struct Script<'a> {
+pub(super) struct Classifier<'a> {
     dialect: Dialect,
     text: &'a str,
     /// Whether the script has said `ALTER SUBSCRIPTION … SET (slot_name = NONE)`. Dropping the subscription then needs
@@ -17,7 +17,7 @@ pub(super) struct Script<'a> {
     slot_released: bool,
 }
 
-impl<'a> Script<'a> {
+impl<'a> Classifier<'a> {
     pub(super) fn new(dialect: Dialect, text: &'a str) -> Self {
         Self { dialect, text, slot_released: false }
     }

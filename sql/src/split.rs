@@ -6,7 +6,7 @@ use lockgate_core::{Dialect, Statement, StatementFlags, StatementKind};
 
 use super::blocks::Blocks;
 use super::calls::calls;
-use super::classify::Script;
+use super::classify::Classifier;
 use super::lexer::{Kind, Lexer, Open, Token};
 use super::{PROBLEM_CODES, Problem, Split};
 
@@ -19,7 +19,7 @@ pub(super) fn split(dialect: Dialect, text: &str) -> Split {
         text,
         lexer: Lexer::new(dialect, text, 0),
         blocks: Blocks::new(dialect),
-        script: Script::new(dialect, text),
+        script: Classifier::new(dialect, text),
         current: None,
         out: Split { statements: Vec::new(), problems: Vec::new() },
     };
@@ -77,7 +77,7 @@ struct Splitter<'a> {
     text: &'a str,
     lexer: Lexer<'a>,
     blocks: Blocks,
-    script: Script<'a>,
+    script: Classifier<'a>,
     current: Option<Current>,
     out: Split,
 }

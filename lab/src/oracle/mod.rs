@@ -127,7 +127,7 @@ fn refusal(text: &str) -> Option<String> {
         return Some(problem.message.clone());
     }
     let found = check(Dialect::Postgres, text, &split.statements, None);
-    found.into_iter().find(|finding| finding.fact.is_refusal()).map(|finding| finding.fact.to_string())
+    found.into_iter().find(|finding| finding.kind.is_refusal()).map(|finding| finding.kind.to_string())
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {

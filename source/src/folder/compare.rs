@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::freeze::Unknown;
-use super::model::{Folder, Migration, Script};
+use super::model::{Folder, Migration, ScriptFile};
 use super::name::Kind;
 use super::order;
 use crate::diagnostic::shell_word;
@@ -59,7 +59,7 @@ impl Comparison<'_> {
         let LineState::Frozen { up, down } = line.state else { return };
         let folder = self.folder;
         let lockfile = folder.show(FILE);
-        let edited = |script: &Script, message: String| {
+        let edited = |script: &ScriptFile, message: String| {
             let file = folder.show(&script.path);
             let file = shell_word(&file);
             folder

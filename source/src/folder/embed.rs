@@ -7,7 +7,7 @@ use lockgate_core::table::{self, BodyData, Encoded, MigrationData, Names, Script
 use lockgate_core::{Set, Version};
 use sha2::{Digest, Sha256};
 
-use super::model::{Folder, Script};
+use super::model::{Folder, ScriptFile};
 use super::name::Kind;
 use super::policy::Numbering;
 use crate::checksum;
@@ -109,7 +109,7 @@ impl Folder {
     }
 }
 
-fn data(script: &Script) -> ScriptData {
+fn data(script: &ScriptFile) -> ScriptData {
     let mut body = script.body.clone();
     if let (BodyData::Sql { readings, .. }, false) = (&mut body, script.options.transactional) {
         for reading in readings {

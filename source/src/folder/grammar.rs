@@ -3,11 +3,11 @@
 use lockgate_core::table::{BodyData, Reading};
 use lockgate_core::{Dialect, Dialects, Statement, StatementFlags};
 
-use super::model::{Folder, Script, ScriptState};
+use super::model::{Folder, ScriptFile, ScriptState};
 use super::name::{Kind, Name};
 use super::script::{ReadScript, product};
 use crate::sql::LintLevel;
-use crate::sql::check::{self, Fact, Finding, big_stack};
+use crate::sql::check::{self, Finding, FindingKind, big_stack};
 use crate::sql::looks_like_mysql;
 use crate::{Code, Diagnostic};
 
@@ -88,7 +88,7 @@ fn script(folder: &Folder, read: &ReadScript) -> Vec<Diagnostic> {
 
 /// Whether two grammars found the same mistake, which is reported once.
 fn is_same(a: &Finding, b: &Finding) -> bool {
-    a.range.start == b.range.start && a.fact.rule() == b.fact.rule()
+    a.range.start == b.range.start && a.kind.rule() == b.kind.rule()
 }
 
 /// The findings in a script of a folder that names no dialect. The script is wrong only if PostgreSQL and
@@ -104,12 +104,12 @@ fn undeclared(
             continue;
         }
         let mut found = in_dialect(dialect);
-        if !found.iter().any(|finding| finding.fact.is_refusal()) {
+        if !found.iter().any(|finding| finding.kind.is_refusal()) {
             // The script may be for another dialect, so only findings in function bodies are kept.
-            found.retain(|finding| matches!(finding.fact, Fact::Body(_)));
+            found.retain(|finding| matches!(finding.kind, FindingKind::Body(_)));
             return found.into_iter().map(|finding| (finding, Dialects::NONE.with(dialect))).collect();
         }
-        found.retain(|finding| finding.fact.is_refusal());
+        found.retain(|finding| finding.kind.is_refusal());
         refusals.push((found, dialect));
     }
     // The script may be for MySQL, all the more if another dialect cannot even tokenize it.
@@ -124,44 +124,44 @@ fn undeclared(
     nearest.into_iter().flat_map(|(found, _)| found).map(|finding| (finding, Dialects::NONE)).collect()
 }
 
-fn diagnostic(folder: &Folder, script: &Script, finding: Finding, dialects: Dialects) -> Option<Diagnostic> {
-    let (rule, default) = finding.fact.rule();
+fn diagnostic(folder: &Folder, script: &ScriptFile, finding: Finding, dialects: Dialects) -> Option<Diagnostic> {
+    let (rule, default) = finding.kind.rule();
     let code = Code::of_sql(rule);
     if script.allow.iter().any(|(allowed, _)| *allowed == code) {
         return None;
     }
     let declared = folder.policy.dialects.is_some();
     // A misspelt first word is an error in every dialect.
-    let is_misspelt = matches!(finding.fact, Fact::NoStatement { .. }) && finding.repair.is_some();
+    let is_misspelt = matches!(finding.kind, FindingKind::NoStatement { .. }) && finding.repair.is_some();
     let default = if declared || is_misspelt { default } else { LintLevel::Warn };
     let severity = folder.policy.severity(code, default)?;
     let policy = folder.show(super::policy::FILE);
     let take = if dialects.iter().count() > 1 { "do" } else { "does" };
-    let (label, help) = match &finding.fact {
-        _ if !declared && finding.fact.is_refusal() => (
+    let (label, help) = match &finding.kind {
+        _ if !declared && finding.kind.is_refusal() => (
             "neither PostgreSQL nor SQLite takes this".to_owned(),
             format!("say in `{policy}` what the folder is for, such as `dialects = [\"postgres\"]`, and it is checked as that"),
         ),
-        Fact::Unexpected { .. } | Fact::Ends { .. } | Fact::NoStatement { .. } | Fact::Refused(_) => (
+        FindingKind::Unexpected { .. } | FindingKind::Ends { .. } | FindingKind::NoStatement { .. } | FindingKind::Refused(_) => (
             format!("{} {take} not take this", product(dialects)),
             "correct it; if the server takes it as it is, write `-- lockgate: allow(syntax) \"why\"` as the first line"
                 .to_owned(),
         ),
-        Fact::Body(_) => (
+        FindingKind::Body(_) => (
             String::new(),
             "look at it; if it is right, write `-- lockgate: allow(plpgsql-syntax) \"why\"` as the first line".to_owned(),
         ),
-        Fact::Newer { since, .. } => (
+        FindingKind::Newer { since, .. } => (
             String::new(),
             format!("write it in the older way, or say `postgres = \"{since}\"` in `{policy}` once the servers are that new"),
         ),
-        Fact::TooDeep | Fact::TooLong => (
+        FindingKind::TooDeep | FindingKind::TooLong => (
             String::new(),
             "split it; or write `-- lockgate: allow(not-parsed) \"why\"` as the first line, and let the server say what is wrong"
                 .to_owned(),
         ),
     };
-    let (file, message) = (folder.show(&script.path), finding.fact.to_string());
+    let (file, message) = (folder.show(&script.path), finding.kind.to_string());
     let diagnostic = Diagnostic { severity, ..Diagnostic::error(code, file, message) };
     let diagnostic = diagnostic.at(&script.text, finding.range, label);
     Some(match finding.repair {

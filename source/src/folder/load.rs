@@ -7,7 +7,7 @@ use lockgate_core::table::BodyData;
 use lockgate_core::{Dialect, Dialects};
 
 use super::compare::compare;
-use super::model::{Folder, Loaded, Migration, Script, Tests};
+use super::model::{Folder, Loaded, Migration, ScriptFile, Tests};
 use super::policy::{self, Need, Numbering, Policy};
 use super::{backends, freeze, grammar, lint, name, order, proposed, read, script, section, test};
 use crate::lockfile;
@@ -253,7 +253,7 @@ fn record_touches(migrations: &mut [Migration]) {
     }
 }
 
-fn touch(script: &mut Script, catalogue: &mut Catalogue) {
+fn touch(script: &mut ScriptFile, catalogue: &mut Catalogue) {
     let BodyData::Sql { readings, .. } = &mut script.body else { return };
     for reading in readings {
         // Dialects that read the script alike agree on what it does; the locks are PostgreSQL's.

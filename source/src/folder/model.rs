@@ -91,9 +91,9 @@ pub struct Migration {
     /// The reason that the `irreversible` directive gives, if there is one.
     pub irreversible: Option<String>,
     /// The up script, or the file of the Rust step.
-    pub up: Script,
+    pub up: ScriptFile,
     /// The down script; for a Rust step with a function `down`, the same file again.
-    pub down: Option<Script>,
+    pub down: Option<ScriptFile>,
 }
 
 /// Whether the lockfile records a script as released.
@@ -109,7 +109,7 @@ pub enum ScriptState {
 
 /// One file of a migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Script {
+pub struct ScriptFile {
     /// Its path relative to the folder, with forward slashes.
     pub path: String,
     /// Its absolute path.
@@ -142,7 +142,7 @@ impl Folder {
     }
 
     /// Creates an error about a file of a migration, pointing at its first statement.
-    pub(crate) fn error(&self, code: Code, script: &Script, message: impl Into<String>) -> Diagnostic {
+    pub(crate) fn error(&self, code: Code, script: &ScriptFile, message: impl Into<String>) -> Diagnostic {
         script.point(Diagnostic::error(code, self.show(&script.path), message))
     }
 
@@ -213,12 +213,12 @@ impl Folder {
 }
 
 impl Migration {
-    pub(super) fn new(name: &Name, up: Script, down: Option<Script>, irreversible: Option<String>) -> Self {
+    pub(super) fn new(name: &Name, up: ScriptFile, down: Option<ScriptFile>, irreversible: Option<String>) -> Self {
         Self { id: name.id.clone(), frozen: false, amended: Vec::new(), irreversible, up, down }
     }
 
     /// Returns the down script, unless it only raises an error.
-    pub fn down_script(&self) -> Option<&Script> {
+    pub fn down_script(&self) -> Option<&ScriptFile> {
         self.down.as_ref().filter(|down| down.raises.is_none())
     }
 
@@ -244,13 +244,13 @@ impl Migration {
     }
 
     /// Returns its files.
-    pub fn files(&self) -> impl Iterator<Item = &Script> {
+    pub fn files(&self) -> impl Iterator<Item = &ScriptFile> {
         let down = self.down.as_ref().filter(|down| down.kind != Kind::Rust);
         std::iter::once(&self.up).chain(down)
     }
 }
 
-impl Script {
+impl ScriptFile {
     /// Points a diagnostic at the first statement of the script.
     pub(crate) fn point(&self, diagnostic: Diagnostic) -> Diagnostic {
         let first = match &self.body {

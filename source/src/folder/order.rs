@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::freeze;
-use super::model::{Folder, Migration, Script};
+use super::model::{Folder, Migration, ScriptFile};
 use super::name::{Kind, Name};
 use super::policy::{self, Need, Numbering};
 use super::read::join;
@@ -50,7 +50,7 @@ struct Grouper<'a> {
 }
 
 impl Grouper<'_> {
-    fn error(&self, code: Code, script: &Script, message: String) -> Diagnostic {
+    fn error(&self, code: Code, script: &ScriptFile, message: String) -> Diagnostic {
         script.point(Diagnostic::error(code, join(self.shown, &script.path), message))
     }
 

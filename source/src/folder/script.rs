@@ -9,7 +9,7 @@ use lockgate_core::table::{BodyData, Reading, ScriptOptions};
 use lockgate_core::{Checksum, Dialect, Dialects, Statement, StatementFlags, StatementKind};
 
 use super::directive::{self, Comment, Directives};
-use super::model::{Folder, Script, ScriptState};
+use super::model::{Folder, ScriptFile, ScriptState};
 use super::name::{Kind, Name};
 use super::read::{self, FolderFile};
 use super::step;
@@ -22,7 +22,7 @@ use crate::{Code, Diagnostic, Policy};
 
 /// A file that was read and not yet assigned to a migration.
 pub(super) struct ReadScript {
-    pub(super) script: Script,
+    pub(super) script: ScriptFile,
     pub(super) irreversible: Option<(String, Range<usize>)>,
     /// Whether a Rust step has a function `down`.
     pub(super) has_down: bool,
@@ -63,7 +63,7 @@ pub(super) fn read_all(folder: &Folder, files: &[(Name, &FolderFile)]) -> Vec<(R
 /// Reads one file, without looking for the functions of a Rust step.
 fn read(folder: &Folder, name: &Name, found: &FolderFile) -> (ReadScript, Vec<Diagnostic>) {
     let file = folder.show(&found.path);
-    let mut script = Script {
+    let mut script = ScriptFile {
         path: found.path.clone(),
         absolute: found.absolute.clone(),
         kind: name.kind,

@@ -2,16 +2,16 @@
 
 use lockgate_core::Dialect;
 
-use super::{Fact, check};
+use super::{FindingKind, check};
 use crate::split;
 
 /// The findings in an invalid script, in one that is nested too deep and in one that is too long.
-fn findings(dialect: Dialect) -> Vec<Fact> {
+fn findings(dialect: Dialect) -> Vec<FindingKind> {
     let deep = format!("SELECT {}1{};", "(".repeat(500), ")".repeat(500));
     let long = format!("SELECT {};", "1, ".repeat(1 << 19));
     let texts = ["CREATE TABEL a (b int);", deep.as_str(), long.as_str()];
     let found = texts.map(|text| check(dialect, text, &split(dialect, text).statements, None));
-    found.into_iter().flatten().map(|finding| finding.fact).collect()
+    found.into_iter().flatten().map(|finding| finding.kind).collect()
 }
 
 #[test]
@@ -21,8 +21,11 @@ fn a_dialect_is_checked_if_its_grammar_is_compiled_in() {
     for (dialect, is_compiled_in) in grammars {
         let found = findings(dialect);
         if is_compiled_in {
-            assert!(found.contains(&Fact::TooDeep) && found.contains(&Fact::TooLong), "{dialect:?}: {found:?}");
-            assert!(found.iter().any(Fact::is_refusal), "{dialect:?}: {found:?}");
+            assert!(
+                found.contains(&FindingKind::TooDeep) && found.contains(&FindingKind::TooLong),
+                "{dialect:?}: {found:?}"
+            );
+            assert!(found.iter().any(FindingKind::is_refusal), "{dialect:?}: {found:?}");
         } else {
             assert_eq!(found, [], "{dialect:?}");
         }

@@ -20,10 +20,10 @@
 )]
 
 pub mod big_stack;
-mod fact;
 #[cfg(test)]
 mod features;
 mod insert_rows;
+mod kind;
 mod mysql;
 mod nesting;
 #[cfg(feature = "grammar-postgres")]
@@ -38,7 +38,7 @@ use std::ops::Range;
 
 use lockgate_core::{Dialect, Statement, StatementFlags, StatementKind};
 
-pub use fact::{Fact, RULES};
+pub use kind::{FindingKind, RULES};
 
 use crate::Release;
 use crate::lexer::{Kind, Lexer, Token};
@@ -49,7 +49,7 @@ pub struct Finding {
     /// The bytes of the script to point at.
     pub range: Range<usize>,
     /// What is wrong.
-    pub fact: Fact,
+    pub kind: FindingKind,
     /// A change that makes the statement valid, if one was found.
     pub repair: Option<String>,
 }
@@ -58,13 +58,13 @@ pub struct Finding {
 #[derive(Debug)]
 struct ParserFinding {
     range: Range<usize>,
-    fact: Fact,
+    kind: FindingKind,
     repair: Option<String>,
 }
 
 impl ParserFinding {
-    fn new(range: Range<usize>, fact: Fact) -> Self {
-        Self { range, fact, repair: None }
+    fn new(range: Range<usize>, kind: FindingKind) -> Self {
+        Self { range, kind, repair: None }
     }
 }
 
@@ -111,7 +111,7 @@ fn parse(dialect: Dialect, text: &str, kind: StatementKind, release: Option<Rele
 /// let text = "CREATE TABEL users (name text);";
 /// let statements = split(Dialect::Postgres, text).statements;
 /// let findings = check::check(Dialect::Postgres, text, &statements, None);
-/// assert_eq!(findings[0].fact.to_string(), "expected `TABLE`, found `TABEL`");
+/// assert_eq!(findings[0].kind.to_string(), "expected `TABLE`, found `TABEL`");
 /// assert_eq!(findings[0].repair.as_deref(), Some("did you mean `TABLE`?"));
 /// ```
 pub fn check(dialect: Dialect, text: &str, statements: &[Statement], release: Option<Release>) -> Vec<Finding> {
@@ -141,8 +141,8 @@ impl Checker<'_> {
             }
             let statement = Statement { range: self.command(statement), ..statement.clone() };
             let found = self.statement(&statement);
-            wrong += usize::from(found.iter().any(|finding| finding.fact.is_refusal()));
-            let last = found.iter().any(|finding| finding.fact == Fact::TooLong);
+            wrong += usize::from(found.iter().any(|finding| finding.kind.is_refusal()));
+            let last = found.iter().any(|finding| finding.kind == FindingKind::TooLong);
             findings.extend(found);
             if last || wrong == FINDINGS_MAX {
                 break;
@@ -184,17 +184,17 @@ impl Checker<'_> {
                 .and_then(|_| insert_rows::shorten(self.dialect, text));
         }
         let kept = short.as_ref().map_or(text, |short| short.text.as_str());
-        let unread = |range, fact| vec![Finding { range, fact, repair: None }];
+        let unread = |range, kind| vec![Finding { range, kind, repair: None }];
         if self.parsed + kept.len() > PARSED_MAX {
             let first = token_at(self.dialect, self.text, start);
-            return unread(first.start..first.end, Fact::TooLong);
+            return unread(first.start..first.end, FindingKind::TooLong);
         }
         let alone = Statement { range: 0..kept.len(), ..statement.clone() };
         let depth = match nesting::depth(self.dialect, kept, &alone) {
             Ok(depth) => depth,
             Err(at) => {
                 let long = |at| start + short.as_ref().map_or(at, |short| short.long(at));
-                return unread(long(at.start)..long(at.end), Fact::TooDeep);
+                return unread(long(at.start)..long(at.end), FindingKind::TooDeep);
             }
         };
         // The time for a chain of operators is quadratic in its length.
@@ -205,14 +205,14 @@ impl Checker<'_> {
                 let long = |at| start + short.as_ref().map_or(at, |short| short.long(at));
                 wrong.into_iter().map(|wrong| finding(wrong, long)).collect()
             }
-            None => unread(range, Fact::TooDeep),
+            None => unread(range, FindingKind::TooDeep),
         }
     }
 }
 
 fn finding(wrong: ParserFinding, place: impl Fn(usize) -> usize) -> Finding {
     let range = place(wrong.range.start)..place(wrong.range.end);
-    Finding { range, fact: wrong.fact, repair: wrong.repair }
+    Finding { range, kind: wrong.kind, repair: wrong.repair }
 }
 
 /// Returns the token that begins at or after this byte.
@@ -229,11 +229,11 @@ fn stuck(dialect: Dialect, text: &str, at: usize, expected: Option<String>) -> P
         // Point at the end of the last token.
         let end = text[..token.start].trim_end().len();
         let range = if token.kind == Kind::End { end..end } else { found };
-        return ParserFinding::new(range, Fact::Ends { expected });
+        return ParserFinding::new(range, FindingKind::Ends { expected });
     }
-    let word = fact::shown(&text[found.clone()]);
+    let word = kind::shown(&text[found.clone()]);
     if token.start == first.start && token.kind == Kind::Word {
-        return ParserFinding::new(found, Fact::NoStatement { word });
+        return ParserFinding::new(found, FindingKind::NoStatement { word });
     }
-    ParserFinding::new(found, Fact::Unexpected { found: word, expected })
+    ParserFinding::new(found, FindingKind::Unexpected { found: word, expected })
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use lockgate_core::Dialect;
 
-use super::{Fact, ParserFinding};
+use super::{FindingKind, ParserFinding};
 use crate::lexer::{Kind, Lexer};
 
 /// Finds a bracket without a partner.
@@ -19,7 +19,7 @@ pub(super) fn wrong(text: &str, range: Range<usize>) -> Option<ParserFinding> {
             Kind::Close if open.pop().is_none() => {
                 return Some(ParserFinding::new(
                     token.start..token.end,
-                    Fact::Refused("this `)` closes nothing".to_owned()),
+                    FindingKind::Refused("this `)` closes nothing".to_owned()),
                 ));
             }
             Kind::End => break,
@@ -27,5 +27,5 @@ pub(super) fn wrong(text: &str, range: Range<usize>) -> Option<ParserFinding> {
         }
     }
     let open = open.pop()?;
-    Some(ParserFinding::new(open.start..open.end, Fact::Refused("this `(` is not closed".to_owned())))
+    Some(ParserFinding::new(open.start..open.end, FindingKind::Refused("this `(` is not closed".to_owned())))
 }

@@ -14,7 +14,7 @@ use squawk_syntax::ast::{self, AstNode};
 use squawk_syntax::syntax_error::SyntaxError;
 use squawk_syntax::{Parse, SourceFile, SyntaxKind};
 
-use super::{Fact, ParserFinding, Release, repair, stuck};
+use super::{FindingKind, ParserFinding, Release, repair, stuck};
 use crate::words::{CREATE_MODIFIERS, Words};
 
 /// Checks one statement. A function's body and syntax that is too new are checked only if the statement
@@ -82,16 +82,20 @@ fn bytes(range: TextRange) -> Range<usize> {
 fn wrong(text: &str, error: &SyntaxError) -> ParserFinding {
     let range = bytes(error.range());
     let is_place = text[range.clone()].trim().is_empty();
-    match words::said(error.message()) {
-        words::Said::Expected(expected) if is_place => {
+    match words::translate(error.message()) {
+        words::ParserMessage::Expected(expected) if is_place => {
             let wrong = stuck(Dialect::Postgres, text, range.start, expected);
-            if matches!(wrong.fact, Fact::NoStatement { .. }) { after_verb(text).unwrap_or(wrong) } else { wrong }
+            if matches!(wrong.kind, FindingKind::NoStatement { .. }) {
+                after_verb(text).unwrap_or(wrong)
+            } else {
+                wrong
+            }
         }
-        words::Said::Expected(Some(expected)) => {
-            ParserFinding::new(range, Fact::Refused(format!("expected {expected}")))
+        words::ParserMessage::Expected(Some(expected)) => {
+            ParserFinding::new(range, FindingKind::Refused(format!("expected {expected}")))
         }
-        words::Said::Expected(None) => stuck(Dialect::Postgres, text, range.start, None),
-        words::Said::Rule(rule) => ParserFinding::new(range, Fact::Refused(rule)),
+        words::ParserMessage::Expected(None) => stuck(Dialect::Postgres, text, range.start, None),
+        words::ParserMessage::Rule(rule) => ParserFinding::new(range, FindingKind::Refused(rule)),
     }
 }
 
@@ -123,7 +127,7 @@ fn body(text: &str, parse: &Parse<SourceFile>) -> Option<ParserFinding> {
         return None;
     }
     let wrong = wrong(text, &error);
-    Some(ParserFinding { fact: Fact::Body(Box::new(wrong.fact)), ..wrong })
+    Some(ParserFinding { kind: FindingKind::Body(Box::new(wrong.kind)), ..wrong })
 }
 
 /// Every keyword, in lower case.

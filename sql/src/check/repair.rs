@@ -3,7 +3,7 @@
 
 use lockgate_core::Dialect;
 
-use super::{Fact, ParserFinding, token_at};
+use super::{FindingKind, ParserFinding, token_at};
 use crate::lexer::{Kind, Lexer, Token};
 use crate::suggest;
 
@@ -24,8 +24,8 @@ pub(super) fn find(
     }
     let found = token_at(dialect, text, wrong.range.start);
     let before = tokens_before(dialect, text, wrong.range.start);
-    let expected = match &mut wrong.fact {
-        Fact::Unexpected { expected, .. } => Some(expected),
+    let expected = match &mut wrong.kind {
+        FindingKind::Unexpected { expected, .. } => Some(expected),
         _ => None,
     };
     let could_end = expected.as_ref().is_some_and(|expected| expected.is_none());
@@ -115,7 +115,7 @@ impl<P: Fn(&str) -> Option<usize>> Repair<'_, P> {
         let mut further: Option<(usize, (Token, &str))> = None;
         for token in std::iter::once(found).chain(before.iter().copied()) {
             let word = &self.text[token.start..token.end];
-            if let Some((_, meant)) = SYNONYMS.iter().find(|(said, _)| said.eq_ignore_ascii_case(word))
+            if let Some((_, meant)) = SYNONYMS.iter().find(|(written, _)| written.eq_ignore_ascii_case(word))
                 && (self.parse)(&self.with(token.start, token.end, meant)).is_none()
             {
                 return Some((token, meant));

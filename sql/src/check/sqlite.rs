@@ -6,7 +6,7 @@ use lockgate_core::Dialect;
 use sqlite3_parser::lexer::sql::{Error, Parser, ParserError};
 use sqlite3_parser::{Bump, FallibleIterator as _};
 
-use super::{Fact, ParserFinding, repair, stuck, token_at};
+use super::{FindingKind, ParserFinding, repair, stuck, token_at};
 
 /// Checks one statement.
 pub(super) fn check(text: &str) -> Option<ParserFinding> {
@@ -17,7 +17,7 @@ pub(super) fn check(text: &str) -> Option<ParserFinding> {
             let word = rule.rsplit(' ').next().unwrap_or_default();
             let start = text[..at].rfind(word).unwrap_or(at);
             let token = token_at(Dialect::Sqlite, text, start);
-            ParserFinding::new(token.start..token.end, Fact::Refused(rule))
+            ParserFinding::new(token.start..token.end, FindingKind::Refused(rule))
         }
         None => stuck(Dialect::Sqlite, text, at, expected(text, at)),
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use lockgate_core::Dialect;
 
-use super::{Fact, Finding, Release, check};
+use super::{Finding, FindingKind, Release, check};
 use crate::split;
 
 fn findings(dialect: Dialect, text: &str) -> Vec<Finding> {
@@ -17,7 +17,7 @@ fn said(dialect: Dialect, text: &str) -> String {
         let line = before.matches('\n').count() + 1;
         let column = before.len() - before.rfind('\n').map_or(0, |newline| newline + 1) + 1;
         let repair = finding.repair.as_ref().map_or(String::new(), |repair| format!("; {repair}"));
-        format!("{line}:{column} {}{repair}", finding.fact)
+        format!("{line}:{column} {}{repair}", finding.kind)
     });
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -189,7 +189,7 @@ fn bodies_are_looked_at() {
     );
     let body = |text: &str| format!("CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$\n{text}\n$$;");
     let found = findings(Dialect::Postgres, &body("BEGIN\n  IF a THEN NULL;\nEND"));
-    assert!(matches!(found.as_slice(), [Finding { fact: Fact::Body(_), .. }]), "{found:?}");
+    assert!(matches!(found.as_slice(), [Finding { kind: FindingKind::Body(_), .. }]), "{found:?}");
     for good in [
         "DECLARE a int; DECLARE b int; BEGIN SELECT 1 INTO a; END",
         "BEGIN INSERT INTO t VALUES (1) RETURNING a INTO b; END",
@@ -346,7 +346,7 @@ fn the_release_of_the_server_is_kept_to() {
     let newer = |release: u16, text: &str| {
         let statements = split(Dialect::Postgres, text).statements;
         let found = check(Dialect::Postgres, text, &statements, Some(Release::new(release)));
-        found.iter().map(|finding| finding.fact.to_string()).collect::<Vec<_>>().join("\n")
+        found.iter().map(|finding| finding.kind.to_string()).collect::<Vec<_>>().join("\n")
     };
     let (mut seen, mut wrong) = (BTreeSet::new(), Vec::new());
     for (what, since, text) in NEWER {
@@ -400,7 +400,8 @@ fn huge_scripts_have_an_answer() {
             let found = findings(dialect, &text);
             let shown = text.get(..40).unwrap_or_default();
             if dialect == Dialect::Postgres {
-                let unread = found.iter().any(|finding| matches!(finding.fact, Fact::TooDeep | Fact::TooLong));
+                let unread =
+                    found.iter().any(|finding| matches!(finding.kind, FindingKind::TooDeep | FindingKind::TooLong));
                 assert_eq!(unread, !read, "{shown}: {found:?}");
             }
         }
@@ -457,7 +458,7 @@ fn random_words_never_panic_and_findings_point_into_the_text() {
         for dialect in Dialect::ALL {
             for finding in findings(dialect, &text) {
                 assert!(text.get(finding.range.clone()).is_some(), "{dialect}: {text:?}: {finding:?}");
-                let shown = finding.fact.to_string();
+                let shown = finding.kind.to_string();
                 assert!(!shown.contains("_KW") && !shown.contains("L_PAREN"), "{text:?}: {shown}");
                 assert!(!shown.ends_with('.') && !shown.contains('\n'), "{text:?}: {shown}");
             }

@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 
 use super::message::{Message, Slot, byte_at};
 use super::sql::literal;
-use super::{Phase, PostgresBackend, RunTransaction, cause};
+use super::{ConnectionState, PostgresBackend, RunTransaction, cause};
 use crate::backend::{FailedAt, Failure, Job, JobBody, OnProgress, Pace, Progress, Sql};
 use crate::error::{Cause, Class};
 use crate::history_table::HistoryTable;
@@ -98,19 +98,19 @@ impl PostgresBackend<'_> {
     pub(super) async fn copy(&mut self, sql: &Sql, index: usize) -> Result<(), (FailedAt, Cause)> {
         let statement = &sql.statements[index];
         let (command, data) = (statement.command(), statement.data.clone().unwrap_or(0..0));
-        if self.phase == Phase::Lost {
+        if self.connection_state == ConnectionState::Lost {
             let cause = self.why_lost();
             return Err((FailedAt::Statement { index, byte: None }, cause));
         }
         // Set first, in case this future is dropped.
-        self.phase = Phase::Copying;
+        self.connection_state = ConnectionState::Copying;
         let copied = send(self.held.connection(), &sql.text[command.clone()], &sql.text[data.clone()]).await;
-        self.phase = Phase::Ready;
+        self.connection_state = ConnectionState::Ready;
         let counts_bytes = self.facts().counts_bytes;
         copied.map_err(|error| {
             let cause = cause(&error);
             if cause.class == Class::Lost {
-                self.phase = Phase::Lost;
+                self.connection_state = ConnectionState::Lost;
             }
             let byte = match cause.position {
                 Some(position) => {

@@ -6,7 +6,7 @@ use crate::error::{Cause, Class, Said};
 use crate::history_table::{FIELD, ROW, TableName, identifier};
 
 /// The facts about a database.
-pub(super) struct Facts {
+pub(super) struct DatabaseFacts {
     pub(super) database: String,
     pub(super) in_transaction: bool,
     pub(super) read_only: bool,
@@ -61,7 +61,7 @@ struct Relation {
     has_triggers: bool,
 }
 
-impl Facts {
+impl DatabaseFacts {
     /// The role that runs statements, unless a script sets its own.
     pub(super) fn is_now(&self) -> &str {
         &self.candidates.is_now

@@ -28,7 +28,7 @@ use sqlx::postgres::{PgQueryResult, PgRow, PgTransactionManager};
 use sqlx::{AssertSqlSafe, Connection, Either, PgConnection, Postgres, Row};
 use sqlx_core::transaction::TransactionManager;
 
-use self::facts::Facts;
+use self::facts::DatabaseFacts;
 use self::message::{Message, Slot};
 use self::sql::BEGIN;
 use self::sql::{EQ, Lock, TEXT, literal};
@@ -39,7 +39,7 @@ use super::{
 use crate::error::{Cause, Class};
 use crate::history_table::{self, HistoryEntry, HistoryTable, LogEvent, TableName, identifier};
 use crate::log::LogEntry;
-use crate::session::Held;
+use crate::session::HeldConnection;
 use crate::table_size::TableSize;
 
 use self::cause::with_grant;
@@ -50,11 +50,11 @@ pub(crate) use cause::cause;
 const NO_ROWS: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 pub(crate) struct PostgresBackend<'a> {
-    held: Held<'a, Postgres>,
-    facts: Option<Facts>,
+    held: HeldConnection<'a, Postgres>,
+    facts: Option<DatabaseFacts>,
     limits: Option<Limits>,
     atomicity: Atomicity,
-    phase: Phase,
+    connection_state: ConnectionState,
     /// The transaction of the whole run, if the run has one.
     run_transaction: RunTransaction,
     /// The history from the last read, until `lock` takes it.
@@ -88,7 +88,7 @@ pub(crate) struct PostgresBackend<'a> {
 
 /// What the connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum ConnectionState {
     /// Nothing: every query is answered.
     Ready,
     /// An answer is outstanding.
@@ -129,13 +129,13 @@ enum Expected {
 }
 
 impl<'a> PostgresBackend<'a> {
-    pub(crate) fn new(held: Held<'a, Postgres>) -> Self {
+    pub(crate) fn new(held: HeldConnection<'a, Postgres>) -> Self {
         Self {
             held,
             facts: None,
             limits: None,
             atomicity: Atomicity::PerMigration,
-            phase: Phase::Ready,
+            connection_state: ConnectionState::Ready,
             run_transaction: RunTransaction::None,
             history: None,
             expected: Expected::Digest(NO_ROWS.to_owned()),
@@ -160,7 +160,7 @@ impl<'a> PostgresBackend<'a> {
         self.atomicity == Atomicity::WholeRun
     }
 
-    fn facts(&self) -> &Facts {
+    fn facts(&self) -> &DatabaseFacts {
         self.facts.as_ref().expect("the history is read before anything is written")
     }
 
@@ -210,10 +210,10 @@ impl<'a> PostgresBackend<'a> {
         sql: String,
         mut on: impl FnMut(Either<PgQueryResult, PgRow>) -> Result<(), Cause>,
     ) -> Result<(), Cause> {
-        if self.phase == Phase::Lost {
+        if self.connection_state == ConnectionState::Lost {
             return Err(self.why_lost());
         }
-        self.phase = Phase::Asked;
+        self.connection_state = ConnectionState::Asked;
         let begins = begins(&sql);
         let mut stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(self.held.connection());
         let mut refused = None;
@@ -228,7 +228,7 @@ impl<'a> PostgresBackend<'a> {
             }
         };
         drop(stream);
-        self.phase = Phase::Ready;
+        self.connection_state = ConnectionState::Ready;
         let answered = match &self.facts {
             Some(facts) => answered.map_err(|mut cause| {
                 // A read-only server was detected earlier.
@@ -242,7 +242,7 @@ impl<'a> PostgresBackend<'a> {
         if let Err(cause) = &answered
             && matches!(cause.class, Class::Lost | Class::Pooler)
         {
-            self.phase = Phase::Lost;
+            self.connection_state = ConnectionState::Lost;
             self.refused = Some(cause.clone()).filter(|cause| cause.class == Class::Pooler);
         }
         refused.map_or(answered, Err)
@@ -362,7 +362,7 @@ impl<'a> PostgresBackend<'a> {
         history_table: &HistoryTable,
         expected: Option<&str>,
     ) -> Result<Option<History>, Cause> {
-        if self.phase == Phase::Lost {
+        if self.connection_state == ConnectionState::Lost {
             return Err(self.why_lost());
         }
         // Read what a dropped future left unread on the caller's connection.
@@ -384,12 +384,15 @@ impl<'a> PostgresBackend<'a> {
         let history = history.and_then(|xml| facts::field(&xml, "found"));
         let mut digest = history.as_deref().and_then(|xml| facts::field(xml, "digest"));
         let read = match &xml {
-            Some(xml) => Facts::read(&|name| facts::field(xml, name), &history_table.table),
+            Some(xml) => DatabaseFacts::read(&|name| facts::field(xml, name), &history_table.table),
             // The server has no XML support, or the history table has another form.
             None => {
                 let rows = self.rows(sql::facts(&history_table.table)).await?;
                 let row = rows.first();
-                Facts::read(&|name| row?.try_get::<Option<String>, _>(name).ok().flatten(), &history_table.table)
+                DatabaseFacts::read(
+                    &|name| row?.try_get::<Option<String>, _>(name).ok().flatten(),
+                    &history_table.table,
+                )
             }
         };
         let read = read.ok_or_else(|| Cause::new(Class::Lost, "the server did not answer"))?;
@@ -514,9 +517,9 @@ impl<'a> PostgresBackend<'a> {
         }
         self.dirty = false;
         // Set first, in case this future is dropped.
-        self.phase = Phase::Lost;
+        self.connection_state = ConnectionState::Lost;
         self.held.renew().await.map_err(|error| cause(&error))?;
-        self.phase = Phase::Ready;
+        self.connection_state = ConnectionState::Ready;
         self.set_string_syntax().await
     }
 
@@ -546,7 +549,10 @@ impl<'a> PostgresBackend<'a> {
 
     async fn end_run(&mut self, run_end: RunEnd) -> Result<(), Cause> {
         let ended = self.end_transaction(run_end).await;
-        if self.string_syntax == StringSyntax::Standard && self.phase == Phase::Ready && !self.held.is_gone() {
+        if self.string_syntax == StringSyntax::Standard
+            && self.connection_state == ConnectionState::Ready
+            && !self.held.is_gone()
+        {
             self.string_syntax = StringSyntax::OfSession;
             return ended.and(self.execute(RESET_STRING_SYNTAX.to_owned()).await);
         }
@@ -559,10 +565,10 @@ impl<'a> PostgresBackend<'a> {
             RunTransaction::Begun | RunTransaction::WithTables if run_end == RunEnd::Stopped => self.roll_back().await,
             RunTransaction::Begun | RunTransaction::WithTables => self.commit().await,
         };
-        if self.dirty && self.phase == Phase::Ready && !self.held.is_pooled() {
+        if self.dirty && self.connection_state == ConnectionState::Ready && !self.held.is_pooled() {
             let renewed = self.renew().await;
             // The next verb can make another connection, but not if it is the caller's.
-            if self.held.is_borrowed() && self.phase == Phase::Ready {
+            if self.held.is_borrowed() && self.connection_state == ConnectionState::Ready {
                 return ended.and(renewed.map_err(|cause| Cause { class: Class::Unclean, ..cause }));
             }
         }
@@ -574,7 +580,7 @@ impl<'a> PostgresBackend<'a> {
         if !self.unflushed {
             return Ok(());
         }
-        if self.phase == Phase::Lost {
+        if self.connection_state == ConnectionState::Lost {
             // It is unknown whether the disk has it.
             return Err(Cause::new(Class::Lost, "the connection was lost before what was committed was on the disk"));
         }
@@ -587,13 +593,13 @@ impl<'a> PostgresBackend<'a> {
     }
 
     async fn commit(&mut self) -> Result<(), Cause> {
-        self.phase = Phase::Asked;
+        self.connection_state = ConnectionState::Asked;
         let committed = PgTransactionManager::commit(self.held.connection()).await;
-        self.phase = Phase::Ready;
+        self.connection_state = ConnectionState::Ready;
         committed.map_err(|error| {
             let cause = cause(&error);
             if cause.class == Class::Lost {
-                self.phase = Phase::Lost;
+                self.connection_state = ConnectionState::Lost;
             }
             cause
         })
@@ -819,18 +825,20 @@ impl Drop for PostgresBackend<'_> {
         if self.held.is_gone() {
             return;
         }
-        let under_way = self.phase != Phase::Ready || self.run_transaction != RunTransaction::None;
+        let under_way = self.connection_state != ConnectionState::Ready || self.run_transaction != RunTransaction::None;
         if !self.held.is_borrowed() {
             if under_way || self.dirty || self.string_syntax == StringSyntax::Standard {
                 self.held.abandon();
             }
             return;
         }
-        if !(under_way || self.dirty || self.string_syntax == StringSyntax::Standard) || self.phase == Phase::Lost {
+        if !(under_way || self.dirty || self.string_syntax == StringSyntax::Standard)
+            || self.connection_state == ConnectionState::Lost
+        {
             return;
         }
         let mut words = vec!["ROLLBACK".to_owned()];
-        if self.phase == Phase::Copying {
+        if self.connection_state == ConnectionState::Copying {
             // sqlx does not count the answer to an aborted COPY: from then on, every query would get the answer of the
             // query before. No connection is better than such a one.
             words.push(format!("SET SESSION AUTHORIZATION {}; SET ROLE NONE", literal(&self.facts().login)));

@@ -13,7 +13,7 @@ use super::bookkeeping::next_batch;
 use super::cause::with_grant;
 use super::message::{self, Message, Slot};
 use super::sql::{BEGIN, MADE, UNIQUE, check};
-use super::{Phase, PostgresBackend, RunTransaction, cause, is_busy, session_state, sql};
+use super::{ConnectionState, PostgresBackend, RunTransaction, cause, is_busy, session_state, sql};
 use crate::Transaction;
 use crate::backend::{
     ALTERED, FailedAt, Failure, Job, JobBody, LEFT_OPEN, OnProgress, Pace, Progress, Sql, TransactionStatus,
@@ -139,7 +139,9 @@ impl PostgresBackend<'_> {
     /// them has it.
     async fn deallocate(&mut self, name: &str) {
         for _ in 0..SESSIONS {
-            if self.phase != Phase::Ready || self.execute(format!("DEALLOCATE {name}")).await.is_ok() {
+            if self.connection_state != ConnectionState::Ready
+                || self.execute(format!("DEALLOCATE {name}")).await.is_ok()
+            {
                 return;
             }
         }
@@ -180,17 +182,17 @@ impl PostgresBackend<'_> {
 
     /// Begins a transaction through the driver. A transaction that a Rust step begins in it becomes a savepoint.
     async fn begin_known(&mut self, index: usize) -> Result<(), Failure> {
-        self.phase = Phase::Asked;
+        self.connection_state = ConnectionState::Asked;
         let begin = Some(AssertSqlSafe(BEGIN).into_sql_str());
         let begun = PgTransactionManager::begin(self.held.connection(), begin).await;
-        self.phase = Phase::Ready;
+        self.connection_state = ConnectionState::Ready;
         begun.map_err(|error| self.note_lost(Failure::new(index, FailedAt::Begin, super::began(&error))))
     }
 
     /// Notes that the connection is lost, if it is.
     fn note_lost(&mut self, failure: Failure) -> Failure {
         if matches!(failure.cause.class, Class::Lost | Class::Pooler) {
-            self.phase = Phase::Lost;
+            self.connection_state = ConnectionState::Lost;
         }
         failure
     }
@@ -214,14 +216,14 @@ impl PostgresBackend<'_> {
     /// Rolls back any open transaction, whether the driver knows it or not.
     pub(super) async fn roll_back(&mut self) -> Result<(), Cause> {
         while PgTransactionManager::get_transaction_depth(self.held.connection()) > 0 {
-            self.phase = Phase::Asked;
+            self.connection_state = ConnectionState::Asked;
             let undone = PgTransactionManager::rollback(self.held.connection()).await;
-            self.phase = Phase::Ready;
+            self.connection_state = ConnectionState::Ready;
             if let Err(error) = undone {
                 let cause = cause(&error);
                 PgTransactionManager::start_rollback(self.held.connection());
                 if cause.class == Class::Lost {
-                    self.phase = Phase::Lost;
+                    self.connection_state = ConnectionState::Lost;
                     return Err(cause);
                 }
             }
@@ -265,10 +267,10 @@ impl PostgresBackend<'_> {
             return Err(failure);
         }
         self.note_results(history_table, &message, message.slots.len());
-        self.phase = Phase::Asked;
+        self.connection_state = ConnectionState::Asked;
         let mut transaction = Transaction::on_postgres(self.held.connection());
         let ran = function(&mut transaction).await;
-        self.phase = Phase::Ready;
+        self.connection_state = ConnectionState::Ready;
         if let Err(error) = ran {
             let mut failure = Failure::new(index, FailedAt::Step, self.step_cause(&*error).await.caused_by(error));
             self.undo(&mut failure).await;
@@ -293,9 +295,9 @@ impl PostgresBackend<'_> {
             return Err(failure);
         }
         if !self.is_one_transaction() {
-            self.phase = Phase::Asked;
+            self.connection_state = ConnectionState::Asked;
             let committed = PgTransactionManager::commit(self.held.connection()).await;
-            self.phase = Phase::Ready;
+            self.connection_state = ConnectionState::Ready;
             if let Err(error) = committed {
                 let mut failure = self.note_lost(Failure::new(index, FailedAt::Commit, cause(&error)));
                 self.undo(&mut failure).await;
@@ -412,7 +414,7 @@ impl PostgresBackend<'_> {
         // The function may use other databases and have lost one of those. After a protocol error on our connection,
         // nothing can be asked any more.
         if matches!(driver_error, sqlx::Error::Protocol(_)) || self.roll_back().await.is_err() {
-            self.phase = Phase::Lost;
+            self.connection_state = ConnectionState::Lost;
             return cause;
         }
         Cause { class: Class::Other, ..cause }

@@ -32,7 +32,7 @@ use super::{
 use crate::error::{Cause, Class};
 use crate::history_table::{self, HistoryEntry, HistoryTable, LogEvent};
 use crate::log::LogEntry;
-use crate::session::Held;
+use crate::session::HeldConnection;
 use crate::table_size::TableSize;
 
 pub(crate) use cause::cause;
@@ -54,7 +54,7 @@ type JobError = (FailedAt, Cause);
 type OnStatement<'a> = &'a mut (dyn FnMut(usize) + Send);
 
 pub(crate) struct SqliteBackend<'a> {
-    held: Held<'a, Sqlite>,
+    held: HeldConnection<'a, Sqlite>,
     /// The name of our savepoints, random so that no script can release them. It is also the owner of a script outside
     /// a transaction.
     savepoint: String,
@@ -97,7 +97,7 @@ pub(crate) struct SqliteBackend<'a> {
 }
 
 impl<'a> SqliteBackend<'a> {
-    pub(crate) fn new(held: Held<'a, Sqlite>) -> Self {
+    pub(crate) fn new(held: HeldConnection<'a, Sqlite>) -> Self {
         Self {
             held,
             savepoint: format!("lockgate_{:016x}{:016x}", chance(), chance()),

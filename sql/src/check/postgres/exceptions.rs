@@ -7,7 +7,7 @@ use std::ops::Range;
 use lockgate_core::Dialect;
 use squawk_syntax::syntax_error::SyntaxError;
 
-use crate::check::{Fact, ParserFinding, fact, stuck};
+use crate::check::{FindingKind, ParserFinding, kind, stuck};
 use crate::lexer::Kind;
 use crate::words::Words;
 
@@ -432,8 +432,9 @@ fn nothing_before(text: &str, mut at: Words<'_>) -> Option<ParserFinding> {
         if ["<=", ">=", "<>", "!=", "=>"].contains(&&rest[..length]) {
             let operator = &rest[..length];
             let range = at.token.start..at.token.start + length;
-            let fact = Fact::Unexpected { found: format!("`{operator}`"), expected: Some("an expression".to_owned()) };
-            return Some(ParserFinding::new(range, fact));
+            let kind =
+                FindingKind::Unexpected { found: format!("`{operator}`"), expected: Some("an expression".to_owned()) };
+            return Some(ParserFinding::new(range, kind));
         }
         begins = at.is_any(&["where", "having", "when", "and", "or", "not", "then", "else"]);
         at.next();
@@ -528,8 +529,8 @@ fn role(text: &str, mut at: Words<'_>) -> Option<ParserFinding> {
 
 fn unexpected(text: &str, at: &Words<'_>, expected: String) -> ParserFinding {
     let range = at.token.start..at.token.end;
-    let found = fact::shown(&text[range.clone()]);
-    ParserFinding::new(range, Fact::Unexpected { found, expected: Some(expected) })
+    let found = kind::shown(&text[range.clone()]);
+    ParserFinding::new(range, FindingKind::Unexpected { found, expected: Some(expected) })
 }
 
 #[cfg(test)]

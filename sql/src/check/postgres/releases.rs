@@ -6,7 +6,7 @@ use std::ops::Range;
 use lockgate_core::Dialect;
 use squawk_syntax::{SyntaxKind, SyntaxNode};
 
-use crate::check::{Fact, ParserFinding, Release};
+use crate::check::{FindingKind, ParserFinding, Release};
 use crate::lexer::Kind;
 use crate::words::Words;
 
@@ -125,8 +125,8 @@ pub(super) fn newer(root: &SyntaxNode, text: &str, server: Release) -> Option<Pa
     root.descendants().find_map(|node| {
         rows.iter().find_map(|(what, since, mark)| {
             let range = found(&node, text, mark)?;
-            let fact = Fact::Newer { what, since: Release::new(*since), server };
-            Some(ParserFinding { range, fact, repair: None })
+            let kind = FindingKind::Newer { what, since: Release::new(*since), server };
+            Some(ParserFinding { range, kind, repair: None })
         })
     })
 }

@@ -2,23 +2,23 @@
 
 /// A message of the parser.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum ParserMessage {
     /// Something else is expected here; what, if the parser says so.
     Expected(Option<String>),
     /// A rule is broken.
     Rule(String),
 }
 
-pub(super) fn said(message: &str) -> Said {
+pub(super) fn translate(message: &str) -> ParserMessage {
     let message = message.trim_end_matches('.');
     match message {
-        "missing comma" => return Said::Expected(Some("`,`".to_owned())),
-        "Missing column type" => return Said::Expected(Some("a type".to_owned())),
-        "Expected new line or comma between string literals" => return Said::Expected(Some("`,`".to_owned())),
+        "missing comma" => return ParserMessage::Expected(Some("`,`".to_owned())),
+        "Missing column type" => return ParserMessage::Expected(Some("a type".to_owned())),
+        "Expected new line or comma between string literals" => return ParserMessage::Expected(Some("`,`".to_owned())),
         // For the parser the statement has ended.
-        "Missing semicolon between statements" => return Said::Expected(None),
-        "Join missing condition" => return Said::Expected(Some("`ON` or `USING`".to_owned())),
-        _ if message.starts_with("unexpected ") => return Said::Expected(None),
+        "Missing semicolon between statements" => return ParserMessage::Expected(None),
+        "Join missing condition" => return ParserMessage::Expected(Some("`ON` or `USING`".to_owned())),
+        _ if message.starts_with("unexpected ") => return ParserMessage::Expected(None),
         _ => {}
     }
     let beginnings = ["expected ", "Expected ", "missing "];
@@ -31,13 +31,13 @@ pub(super) fn said(message: &str) -> Said {
             Some(first) if lower => first.to_lowercase().collect::<String>() + letters.as_str(),
             _ => message.to_owned(),
         };
-        return Said::Rule(quote(&rule));
+        return ParserMessage::Rule(quote(&rule));
     };
     // Lockgate shows itself what was found instead.
     let found = [", found ", ", got ", " but found "].into_iter().filter_map(|word| expected.find(word)).min();
     let expected = &expected[..found.unwrap_or(expected.len())];
     // "command" means that for the parser the statement has ended.
-    Said::Expected((expected != "command").then(|| with_article(&quote(expected))))
+    ParserMessage::Expected((expected != "command").then(|| with_article(&quote(expected))))
 }
 
 /// Puts keywords and marks in backticks.
@@ -131,11 +131,11 @@ mod tests {
 
     #[test]
     fn no_name_of_a_token_is_shown() {
-        let expected = |text: &str| Said::Expected(Some(text.to_owned()));
+        let expected = |text: &str| ParserMessage::Expected(Some(text.to_owned()));
         for (message, said_as) in [
             ("expected L_PAREN", expected("`(`")),
             ("expected TABLE_KW", expected("`TABLE`")),
-            ("expected command, found IDENT", Said::Expected(None)),
+            ("expected command, found IDENT", ParserMessage::Expected(None)),
             ("expected name, got SEMICOLON", expected("a name")),
             ("expected path name", expected("a name")),
             ("expected expression", expected("an expression")),
@@ -144,14 +144,14 @@ mod tests {
                 expected("`SET`, `DROP`, `ADD`, `RENAME`, `VALIDATE`, or `OWNER`"),
             ),
             ("missing comma", expected("`,`")),
-            ("Missing semicolon between statements", Said::Expected(None)),
-            ("unexpected trailing comma", Said::Expected(None)),
+            ("Missing semicolon between statements", ParserMessage::Expected(None)),
+            ("unexpected trailing comma", ParserMessage::Expected(None)),
             ("Expected at least one expression in IN list.", expected("at least one expression in `IN` list")),
-            ("Duplicate function body.", Said::Rule("duplicate function body".to_owned())),
-            ("VARIADIC param must be last.", Said::Rule("`VARIADIC` param must be last".to_owned())),
-            ("`left` is a reserved keyword", Said::Rule("`left` is a reserved keyword".to_owned())),
+            ("Duplicate function body.", ParserMessage::Rule("duplicate function body".to_owned())),
+            ("VARIADIC param must be last.", ParserMessage::Rule("`VARIADIC` param must be last".to_owned())),
+            ("`left` is a reserved keyword", ParserMessage::Rule("`left` is a reserved keyword".to_owned())),
         ] {
-            assert_eq!(said(message), said_as, "{message}");
+            assert_eq!(translate(message), said_as, "{message}");
         }
     }
 }

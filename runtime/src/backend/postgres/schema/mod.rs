@@ -31,7 +31,7 @@ use crate::history_table::TableName;
 struct Release(u32);
 
 /// The facts that decide which queries are sent.
-struct Facts {
+struct SchemaFacts {
     release: Release,
     /// Which rare kinds of objects exist.
     present: String,
@@ -72,7 +72,7 @@ impl PostgresBackend<'_> {
     }
 
     /// Reads these facts, on a connection outside a transaction.
-    async fn schema_facts(&mut self) -> Result<Facts, Cause> {
+    async fn schema_facts(&mut self) -> Result<SchemaFacts, Cause> {
         // Read what a dropped future left unread on the caller's connection.
         while let Err(sqlx::Error::Database(_)) = self.held.connection().flush().await {}
         let rows = self.rows(format!("{FACTS}{}", object::PRESENT)).await?;
@@ -88,10 +88,10 @@ impl PostgresBackend<'_> {
                 format!("the server is PostgreSQL {}, and {} is the oldest that is read", release.0, OLDEST.0);
             return Err(Cause::new(Class::Unknown, message));
         }
-        Ok(Facts { release, present: row.try_get(2).map_err(read)? })
+        Ok(SchemaFacts { release, present: row.try_get(2).map_err(read)? })
     }
 
-    async fn attempt(&mut self, own: &TableName, facts: &Facts) -> Result<Schema, Cause> {
+    async fn attempt(&mut self, own: &TableName, facts: &SchemaFacts) -> Result<Schema, Cause> {
         let answers = self.answers(&queries(facts)).await?;
         let answers: Vec<_> = answers.iter().map(String::as_str).collect();
         let ([present], answers) = answers.split_first_chunk().expect("there is an answer to each query");
@@ -141,7 +141,7 @@ impl PostgresBackend<'_> {
                 Ok(())
             })
             .await;
-        if sent.is_err() && self.phase != super::Phase::Lost {
+        if sent.is_err() && self.connection_state != super::ConnectionState::Lost {
             self.execute("ROLLBACK".to_owned()).await?;
         }
         sent?;
@@ -163,7 +163,7 @@ fn wrapped(query: &str) -> String {
 }
 
 /// The queries, in the order in which `assemble` takes the answers.
-fn queries(facts: &Facts) -> Vec<String> {
+fn queries(facts: &SchemaFacts) -> Vec<String> {
     let release = facts.release;
     let mut queries = vec![
         format!("SELECT {}", object::PRESENT),

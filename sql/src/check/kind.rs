@@ -7,7 +7,7 @@ use crate::Release;
 
 /// What is wrong with a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fact {
+pub enum FindingKind {
     /// A token that is not allowed here.
     Unexpected {
         /// The token, as messages show it.
@@ -28,7 +28,7 @@ pub enum Fact {
     /// A rule beyond the bare grammar is broken; the text is the message.
     Refused(String),
     /// The body of a function in PL/pgSQL is wrong.
-    Body(Box<Fact>),
+    Body(Box<FindingKind>),
     /// It needs a newer release than the one that the folder is for.
     Newer {
         /// The syntax: `MERGE`.
@@ -47,7 +47,7 @@ pub enum Fact {
 /// The rules of the grammar check, as a policy and `allow` name them.
 pub const RULES: [&str; 4] = ["syntax", "newer-grammar", "plpgsql-syntax", "not-parsed"];
 
-impl Fact {
+impl FindingKind {
     /// Returns its rule, one of [`RULES`], and the rule's level where the policy sets none.
     pub fn rule(&self) -> (&'static str, LintLevel) {
         match self {
@@ -65,7 +65,7 @@ impl Fact {
     }
 }
 
-impl fmt::Display for Fact {
+impl fmt::Display for FindingKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unexpected { found, expected: Some(expected) } => write!(f, "expected {expected}, found {found}"),
@@ -76,7 +76,7 @@ impl fmt::Display for Fact {
             Self::Ends { expected: None } => f.write_str("the statement ends too early"),
             Self::NoStatement { word } => write!(f, "no statement begins with {word}"),
             Self::Refused(reason) => f.write_str(reason),
-            Self::Body(fact) => write!(f, "this body may be wrong: {fact}"),
+            Self::Body(kind) => write!(f, "this body may be wrong: {kind}"),
             Self::Newer { what, since, server } => {
                 write!(f, "`{what}` came with PostgreSQL {since}, and the folder is for PostgreSQL {server}")
             }
