@@ -3,8 +3,6 @@
 //!
 //! Lists whose order matters (columns, enum values) keep it; all others are sorted by the text form.
 
-use std::collections::BTreeMap;
-
 use lockgate_core::Dialect;
 
 /// Everything in a database except its rows.
@@ -470,10 +468,5 @@ impl Schema {
             views: Vec::new(),
             objects: Vec::new(),
         }
-    }
-
-    /// Returns the tables by their names.
-    pub fn tables_by_name(&self) -> BTreeMap<&Name, &Table> {
-        self.tables.iter().map(|table| (&table.name, table)).collect()
     }
 }

@@ -47,23 +47,13 @@ pub struct Rename {
     pub shown_to: String,
 }
 
-/// Returns the version of a new migration. `now` is the time in seconds since 1970, for folders that are
-/// numbered by timestamps.
+/// Returns the version of a new migration. `database` is `None` for a folder whose file names contain no database. `now`
+/// is the time in seconds since 1970, for folders that are numbered by timestamps.
 ///
 /// # Errors
 ///
 /// A message, if no number is left, or if a time is needed and `now` is `None`.
-pub fn next_version(folder: &Folder, now: Option<i64>) -> Result<Next, String> {
-    next_version_of(folder, None, now)
-}
-
-/// Returns the version of a new migration of this database. `None` stands for a folder whose file names contain
-/// no database.
-///
-/// # Errors
-///
-/// The same as for [`next_version`].
-pub fn next_version_of(folder: &Folder, database: Option<&str>, now: Option<i64>) -> Result<Next, String> {
+pub fn next_version(folder: &Folder, database: Option<&str>, now: Option<i64>) -> Result<Next, String> {
     let last = last(folder, |_| true);
     after(folder.policy.numbering, last.get(&database), now)
 }

@@ -8,7 +8,7 @@ fn page(file: &str) -> String {
     text(file).unwrap_or_else(|| panic!("{file} is not text"))
 }
 
-/// What stands in backticks within a line.
+/// Returns the words in backticks in a line.
 fn quoted(page: &str) -> impl Iterator<Item = &str> {
     let mut fenced = false;
     page.lines()

@@ -1,4 +1,4 @@
-//! `#[lockgate_harness::test]`: the database that a test gets, and what is left after the test.
+//! `#[lockgate_harness::test]`: the database that a test gets, and what remains after the test.
 
 use std::process::Command;
 

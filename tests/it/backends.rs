@@ -30,7 +30,7 @@ fn the_only_database_is_the_one_it_is_checked_by() {
     // Before lockgate is a dependency at all, sqlx says it.
     let said = with("[dependencies]\nsqlx = { version = \"0.9\", features = [\"sqlite\"] }\n").run(&["check"]).fails(1);
     assert!(said.contains("SQLite does not take this"), "{said}");
-    // What the policy names holds.
+    // The policy decides.
     scratch.write("app/migrations/migrations.toml", "dialects = [\"postgres\"]\n");
     scratch.run(&["check"]).succeeds();
 }
@@ -45,7 +45,7 @@ warning[undeclared-dialects]: the SQL of `app/migrations` is hardly checked: it 
  = help: write `dialects = [\"postgres\"]` or `dialects = [\"sqlite\"]` into `app/migrations/migrations.toml`, above any `[lint]`; or write `dialects = [\"postgres\", \"sqlite\"]` if each script is for all of them
 ";
     assert_eq!((said.code, said.stderr.trim_end()), (0, warning.trim_end()));
-    // Each line is typed as it stands there.
+    // Each line is typed as the message shows it.
     let (_, help) = warning.split_once("help: ").unwrap();
     for (line, takes_it) in help.split('`').filter(|word| word.starts_with("dialects")).zip([true, false, false]) {
         scratch.write("app/migrations/migrations.toml", &format!("{line}\n"));

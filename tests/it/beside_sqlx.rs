@@ -60,7 +60,7 @@ fn tests_of_both_kinds_stand_in_one_file_on_postgres() {
     assert!(said.contains("4 passed; 0 failed"), "{said}");
 }
 
-/// What `cargo test` says of them, with both tools on the server of this URL.
+/// Returns the output of `cargo test`, with both tools on the server of this URL.
 fn tested(dialect: &str, pool: &str, url: &str) -> String {
     let scratch = Scratch::new();
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().display();

@@ -107,7 +107,7 @@ impl Given {
             Self::SqlitePool(pool) => sqlite_as_before(&mut pool.acquire().await.unwrap(), db).await,
             Self::SqliteConnection(connection) => sqlite_as_before(connection, db).await,
             Self::Database(database) => {
-                // Reconnecting has hundreds of awaits of its own, which are not tested here.
+                // Reconnecting has hundreds of awaits, which are not tested here.
                 Migrator::new(set(db, false)).status(&mut **database).await.unwrap();
                 if let Some(connection) = database.postgres() {
                     postgres_as_before(connection, db, "0").await;

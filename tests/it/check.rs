@@ -122,7 +122,7 @@ fn json_is_one_document() {
             ],
         })
     );
-    // What is about a file as a whole has no line, and 0 is no error.
+    // A finding about a whole file has no line.
     scratch.write("app/migrations/0001_users.up.sql", "CREATE TABLE users (x int);\n");
     scratch.write("app/migrations/notes.txt", "mine");
     let document = parsed(&scratch.run(&["check", "--format", "json"]).stdout);
@@ -185,14 +185,14 @@ fn sarif_has_a_rule_for_each_code_and_a_region_for_each_finding() {
 /// A folder for SQLite of these files.
 fn sqlite(files: &[(&str, &str)]) -> Scratch {
     let scratch = Scratch::new();
-    // What the lints would see of it too is not what is asked here.
+    // The lints' findings do not matter here.
     let policy = "dialects = [\"sqlite\"]\n[lint]\nincomplete-down = \"allow\"\n";
     scratch.write("app/migrations/migrations.toml", policy);
     files.iter().for_each(|(file, text)| scratch.write(&format!("app/migrations/{file}"), text));
     scratch
 }
 
-/// What a run of `check` says: its findings, its exit code and its summary.
+/// Checks the findings, the exit code and the summary of a run of `check`.
 #[track_caller]
 fn check(scratch: &Scratch, code: i32, findings: &str, summary: &str) {
     let said = scratch.run(&["check"]);
@@ -214,7 +214,7 @@ const USERS_DOWN: (&str, &str) = ("0001_create_users.down.sql", "DROP VIEW names
 fn the_examples_show_what_only_check_finds() {
     for code in Code::ALL.iter().filter(|code| code.finder() == Finder::Check) {
         let example = code.example().unwrap_or_else(|| panic!("{code} has no example"));
-        // What it takes a server to find, is looked for where there is one.
+        // Codes that need a server are checked only if there is one.
         let words: &[&str] = if *code == Code::Trace { &["check", "--trace"] } else { &["check"] };
         if *code == Code::Trace && postgres::cluster(&Options::default()).is_none() {
             continue;
@@ -248,7 +248,7 @@ fn a_whole_set_is_replayed_up_down_and_up() {
     let gone = ("0005_search.down.sql", "DROP TABLE search;");
     let scratch = sqlite(&[USERS, USERS_DOWN, add, drop, rebuild, back, vacuum, nothing, search, gone]);
     check(&scratch, 0, "", "5 up, 5 down and up again");
-    // Only what is above the last one without a way back can be reverted.
+    // Only migrations after the last irreversible one can be reverted.
     std::fs::remove_file(scratch.path("app/migrations/0003_rebuild.down.sql")).unwrap();
     check(&scratch, 0, "", "5 up, 2 down and up again");
     let said = scratch.run(&["check", "--no-replay"]).succeeds();
@@ -276,7 +276,7 @@ error[replay]: SQLite refuses this statement: no such table: usrs
 ",
         "1 of 3 up",
     );
-    // In a script longer than what is sent at once, and in one without a transaction.
+    // In a script that is too long for one message, and in one without a transaction.
     let many = "INSERT INTO users (name) VALUES ('someone with a long name');\n".repeat(2000);
     for head in ["-- head", "-- lockgate: no-transaction"] {
         let text = format!("{head}\n{many}INSERT INTO users VALUES (1, 'twice');\n");
@@ -290,7 +290,7 @@ fn an_incomplete_down_script_is_found() {
     let down = ("0001_create_users.down.sql", "DROP VIEW names;\nDROP TABLE user;\n");
     let more = ("0002_more.up.sql", "CREATE TABLE more (x);");
     let keeps = ("0002_more.down.sql", "DROP TABLE IF EXISTS mor;");
-    // Both at once, and the one behind an irreversible migration too.
+    // Both together, and the one after an irreversible migration too.
     check(
         &sqlite(&[USERS, down, more, keeps, ("0003_one_way.sql", "CREATE TABLE one (x);")]),
         1,
@@ -344,7 +344,7 @@ error[replay]: `0002_more` cannot be applied again after it was reverted: table 
     assert!(said.code == 1 && said.stderr.starts_with(&same), "{}", said.stderr);
 }
 
-/// It can be reverted and applied again, and what is there in between is not what was there before.
+/// The migration can be reverted and applied again, but the schema in between differs from the one before.
 #[test]
 fn a_way_back_that_leads_elsewhere_is_found() {
     let of = |up: &str, down: &str| sqlite(&[USERS, USERS_DOWN, ("0002_x.up.sql", up), ("0002_x.down.sql", down)]);
@@ -362,7 +362,7 @@ error[replay]: reverting `0002_x` does not restore the schema: table users: colu
 ",
         "2 up",
     );
-    // What takes a transaction of its own is looked at too.
+    // Scripts that control transactions are checked too.
     let rebuild = |columns: &str| {
         format!(
             "-- lockgate: foreign-keys off\nDROP VIEW names;\nCREATE TABLE new ({columns});\n\
@@ -376,7 +376,7 @@ error[replay]: reverting `0002_x` does not restore the schema: table users: colu
     assert!(lost.contains("app/migrations/0002_x.down.sql:2:1") && lost.matches("[replay]").count() == 1, "{lost}");
     let same = of(&up, &rebuild("id INTEGER PRIMARY KEY, name TEXT"));
     check(&same, 0, "", "2 up, 2 down and up again");
-    // SQLite has no other place for a column than behind the others, and what is temporary goes with the run.
+    // SQLite adds a column only after the others, and temporary objects end with the run.
     let add = ("0002_x.up.sql", "ALTER TABLE users ADD COLUMN a INTEGER;\nALTER TABLE users ADD COLUMN b INTEGER;\n");
     let both = ("0002_x.down.sql", "ALTER TABLE users DROP COLUMN b;\nALTER TABLE users DROP COLUMN a;\n");
     let gone = ("0003_y.up.sql", "ALTER TABLE users DROP COLUMN a;\n");
@@ -524,7 +524,7 @@ fn a_released_script_gets_a_warning_and_invalid_sql_is_not_replayed() {
     let said = scratch.run(&["check"]);
     let refused = "[replay]: SQLite refuses this statement: no such table: usrs";
     assert!(said.code == 0 && said.stderr.contains(&format!("warning{refused}")), "{}", said.stderr);
-    // Edited, it is no longer what was released.
+    // An edited script is not the released one any more.
     scratch.write("app/migrations/0002_x.sql", "INSERT INTO usrs VALUES (2);");
     let said = scratch.run(&["check"]).fails(1);
     assert!(said.contains("error[edited]") && said.contains(&format!("error{refused}")), "{said}");

@@ -68,14 +68,14 @@ fn module_of(file: &str) -> Module {
     module
 }
 
-/// What a file says of other modules.
+/// How a file uses other modules.
 #[derive(Default)]
 struct Said {
     /// Paths that begin with a module: `crate::a::B`, `super::b::f`.
     uses: Vec<Vec<String>>,
     /// The names that it hands on, and the paths where they are defined.
     hands_on: BTreeMap<String, Vec<String>>,
-    /// Modules that are built for unit tests alone.
+    /// Modules that are built only for unit tests.
     of_tests: Vec<String>,
 }
 
@@ -156,7 +156,7 @@ fn circles(files: Vec<(Module, syn::File)>) -> Vec<String> {
         .iter()
         .map(|(module, of_module)| {
             let used = of_module.uses.iter().filter_map(|path| resolved(module, path, &said, 0));
-            // What is inside a module belongs to it.
+            // Modules inside a module belong to it.
             (module, used.filter(|used| !used.starts_with(module)).collect())
         })
         .collect();

@@ -127,7 +127,7 @@ fn a_dry_run_changes_nothing(place: &Place) {
 }
 
 fn a_plan_shows_locks_and_destroyed_data(place: &Place) {
-    // Nobody uses yet what a run creates itself.
+    // Tables that a run creates are not in use yet.
     let fresh = place.ok(&["plan"]);
     assert!(!fresh.contains("blocks") && !fresh.contains("destroys"), "{fresh}");
 

@@ -1,4 +1,4 @@
-//! Folders that other tools laid out: what is said of them, and what `cargo xtask init` makes of them.
+//! Folders of other tools: the messages about them, and how `cargo xtask init` converts them.
 //! Real runs on scratch workspaces.
 
 use std::collections::BTreeMap;
@@ -172,7 +172,7 @@ error[foreign-section]: dbmate's down section would run as part of the up script
 error: there is 1 problem
 "
     );
-    // A folder that wants a way back is not told that there is none: it is in the file.
+    // A folder that requires down scripts gets no message that one is missing, as it is in the file.
     scratch.write("app/migrations/migrations.toml", "dialects = [\"sqlite\"]\ndown = \"required\"\n");
     let said = scratch.run(&["check"]).fails(1);
     assert!(said.contains("foreign-section") && !said.contains("missing-down"), "{said}");
@@ -215,12 +215,12 @@ fn a_script_with_another_tools_no_transaction_gets_a_warning() {
             text.lines().enumerate().filter(|(line, _)| line + 1 != at).map(|(_, line)| format!("{line}\n")).collect();
         scratch.write(&place, &without);
         assert!(!scratch.run(&["check"]).stderr.contains("foreign-transaction"), "{without}");
-        // What is released has run as it is.
+        // A released script has run unchanged.
         scratch.write(&place, &text);
         scratch.run(&["freeze"]).succeeds();
         assert!(!scratch.run(&["check"]).stderr.contains("foreign-transaction"), "{text}");
     }
-    // Not what only looks like it, nor what a section of the other way asks for, nor what has an error of its own.
+    // No warning for a comment that only looks like it, for one in a section of the other direction, or in a script with an error.
     for text in [
         line("-- no transaction here").as_str(),
         &line("-- no-transaction"),

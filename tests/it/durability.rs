@@ -146,7 +146,7 @@ async fn the_last_commit_of_a_run_waits_for_the_disk_and_no_other_does() {
             }
             .unwrap_or_else(|error| panic!("{kind}: {error:?}"));
             assert_eq!(witness.seen().await, ["off", "on"], "{kind}, down, lent: {lends}");
-            // Alone, it is last in both directions.
+            // A single migration is the last in both directions.
             migrator.apply_to(&mut lent, UpTo::Version(lockgate::Version::new(2).unwrap())).await.unwrap();
             migrator.apply(&mut lent).await.unwrap();
             migrator.revert(&mut lent, DownTo::Steps(1)).await.unwrap();

@@ -42,7 +42,7 @@ fn the_desk_waits_for_its_schema(place: &Place) {
     place.ok(&["loans"]);
 }
 
-/// Everything above the one-way seed, with rows in the tables that are built anew.
+/// All migrations after the one-way seed, with rows in the tables that are rebuilt.
 fn down_and_up_again_gives_the_same_schema_at_every_step(place: &Place) {
     place.ok(&["up", "--to", "8"]);
     place.try_rows("INSERT INTO loans VALUES (1, 1, 1, '2026-01-01', '2026-01-29', NULL)").unwrap();

@@ -11,7 +11,7 @@ use lockgate_source::Code;
 use crate::support::scratch::xtask;
 use crate::support::tree::root;
 
-/// Sets the part of a page behind its mark; with `LOCKGATE_BLESS=1`, in the file too.
+/// Checks the part of a page after its mark. With `LOCKGATE_BLESS=1`, writes it.
 #[track_caller]
 fn ends_with(page: &str, mark: &str, expected: &str) {
     let path = root().join(page);
@@ -117,7 +117,7 @@ fn the_readme_leads_to_a_first_migration() {
                         here.push(inner.trim());
                         std::fs::copy(root().join("Cargo.lock"), here.join("Cargo.lock")).unwrap();
                     } else {
-                        // By its own path, so that what is built of it is kept for the next time.
+                        // By its real path, so that builds are reused.
                         last = shell(&line.replace("../lockgate", &root().display().to_string()), &here);
                     }
                 }

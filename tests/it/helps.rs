@@ -14,12 +14,12 @@ use lockgate_source::{Code, Diagnostic, Severity, lockfile};
 
 use crate::support::scratch::Scratch;
 
-/// What one does about a help.
+/// How a help is followed.
 #[derive(Clone, Copy, Debug)]
 enum Do {
-    /// Types this, which stands in the help in backticks.
+    /// Types this command, which the help has in backticks.
     Type(&'static str),
-    /// Types what belongs to it and is not said here: another message says it.
+    /// Types a command that is also needed, and that another message names.
     Then(&'static str),
     /// Replaces these words in the file.
     Edit(&'static str, &'static str, &'static str),
@@ -27,7 +27,7 @@ enum Do {
     First(&'static str, &'static str),
     /// Writes a file.
     Write(&'static str, &'static str),
-    /// Gives a file another name, which stands in the help in backticks.
+    /// Renames a file to a name that the help has in backticks.
     Rename(&'static str, &'static str),
     Delete(&'static str),
     /// A person must decide; this is why.
@@ -407,7 +407,7 @@ const WAYS: &[Way] = &[
     (Code::VanishedDraft, "or bring the file back", &[Write(USERS, "CREATE TABLE users (id BIGINT PRIMARY KEY);\n")]),
 ];
 
-/// A lint may be silenced, and what is released is not looked at again: each says so in the same words.
+/// Follows the two helps that all lints share: to silence the lint, and to freeze a released script.
 fn common(problem: &Diagnostic, help: &str) -> Option<Vec<(String, String)>> {
     let silence = format!("-- lockgate: allow({}) \"why\"", problem.code);
     if help == format!("or, if it does no harm, write `{silence}` as the first line") {
@@ -556,7 +556,7 @@ fn every_help_does_what_it_says() {
             untold.push(format!("{code}: no way"));
             continue;
         }
-        // Of the argument of the macro, and of a database: no folder shows it.
+        // No folder can show codes about the macro's argument or a database.
         if ways.iter().all(|(_, words, does)| words.is_empty() && matches!(does, [Person(why)] if !why.is_empty())) {
             continue;
         }
@@ -597,7 +597,7 @@ fn every_help_does_what_it_says() {
     assert!(untold.is_empty(), "{}", untold.join("\n"));
 }
 
-/// What ran before there was a lockfile is recorded as it is, however grave a lint finds it.
+/// Migrations from before the lockfile are recorded as they are, at any level of a lint.
 #[test]
 fn a_help_that_names_freeze_is_right_at_every_level() {
     for &code in Code::ALL {

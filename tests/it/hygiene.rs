@@ -32,7 +32,7 @@ fn nothing_is_unfinished() {
 #[test]
 fn no_file_knows_a_machine() {
     let places = ["/home/", "/root/", "/work/", "/Users/"];
-    // Where a package manager puts itself on any machine, and a name that is made up to be awkward.
+    // A package manager's path on any machine, and a made-up awkward name.
     let any_machine = ["/home/linuxbrew/", "/home/a@b:c@d/"];
     let found = found(|_, line| {
         places.iter().any(|place| {
@@ -68,7 +68,7 @@ fn no_file_names_the_host_of_a_registry() {
 
 #[test]
 fn every_rust_file_begins_by_saying_what_lives_in_it() {
-    // What a user would write is shown as a user would write it.
+    // Examples are written as a user would write them.
     let users = ["tests/ui/", "tests/fixtures/", "migrations/", "examples/app/build.rs", "source/templates/"];
     let silent: Vec<_> = files()
         .iter()

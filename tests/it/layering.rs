@@ -30,7 +30,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("lockgate-tests", &[]),
 ];
 
-/// What a crate must not depend on, even indirectly, except by macros.
+/// The crates that a crate must not depend on, even indirectly, except through macros.
 const NEVER_BELOW: &[(&str, &[&str])] = &[
     ("lockgate-sql", &["sqlx", "tokio", "syn", "clap", "toml", "sha2", "annotate-snippets", "lockgate"]),
     ("lockgate-source", &["sqlx", "tokio", "syn", "clap", "lockgate"]),
@@ -43,10 +43,10 @@ const NEVER_BELOW: &[(&str, &[&str])] = &[
     ("lockgate-harness", &["lockgate-source", "lockgate-xtask", "clap"]),
 ];
 
-/// What a crate must not depend on directly, although another crate brings it.
+/// The crates that a crate must not depend on directly, although another crate depends on them.
 const NEVER_DIRECTLY: &[(&str, &[&str])] = &[("lockgate-cli", &["sqlx", "sqlx-core", "lockgate-core"])];
 
-/// What the code of a folder must not contain.
+/// The words that the code of a folder must not contain.
 const NEVER_SAID: &[(&str, &[&str])] = &[
     (
         "core/src",
@@ -179,7 +179,7 @@ fn nothing_below_the_command_line_prints() {
     for folder in ["core/src", "sql/src", "source/src", "macros/src", "replay/src", "build/src", "runtime/src"] {
         for file in rust_files(folder) {
             let code = code(file);
-            // A build script speaks to cargo on its standard output: that is what it is for.
+            // A build script talks to cargo on standard output.
             let printers: &[&str] = match folder {
                 "build/src" => &["eprintln!", "eprint!", "stderr()"],
                 _ => &["println!", "eprintln!", "print!", "eprint!", "stdout()", "stderr()"],
@@ -258,7 +258,7 @@ fn a_build_script_gets_what_it_asks_for() {
     assert!(replays.contains("sqlx-sqlite") && !replays.contains("sqlx-postgres"), "{replays:?}");
 }
 
-/// The parsers of the grammar gate are built where they are asked for, each alone, and nowhere else.
+/// Each parser of the grammar check is built only with its feature.
 #[test]
 fn a_program_builds_the_parsers_that_it_asks_for() {
     let path = |folder: &str| root().join(folder).display().to_string();
@@ -283,12 +283,12 @@ fn a_program_builds_the_parsers_that_it_asks_for() {
         assert_eq!(parsers(&without("\"grammar-sqlite\"")), sqlites, "{backend}");
         assert_eq!(parsers(&without("\"grammar-postgres\"")), postgres, "{backend}");
         assert_eq!(parsers(&without("\"grammar\"")), both, "{backend}");
-        // Nothing that only a parser stands on is left behind.
+        // No dependency of a parser remains.
         let crates = |dependencies: &str| crates_of(dependencies, Edges::All);
         let more: Vec<_> = crates(&without("\"grammar\"")).difference(&crates(&none)).cloned().collect();
         assert!(more.len() > both.len(), "{backend}: {more:?}");
     }
-    // Who is there to check looks in any case.
+    // `check` always has the parsers.
     for checks in ["xtask", "harness", "build"] {
         let features = match checks {
             "build" => "\"check\"",
@@ -349,9 +349,9 @@ fn package(name: &str) -> &'static Package {
 /// Which edges are followed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Edges {
-    /// What is linked into the program: neither macros nor build scripts nor tests.
+    /// Only crates that are linked into the program, without macros, build scripts and tests.
     Program,
-    /// Also what it is built with.
+    /// Also crates that are used to build it.
     All,
 }
 

@@ -1,11 +1,11 @@
-//! What a lint's help says to type: each statement in it is typed, on a real server, for names of every kind.
+//! Runs each statement in a lint's help on a real server, with names of every kind.
 
 use lockgate_source::folder;
 use sqlx::{AssertSqlSafe, Connection, Executor, SqliteConnection};
 
 use crate::support::postgres;
 
-/// Names of every kind: of a table, a column, another column, a thing of its own, and the schema before them.
+/// Names of every kind: of a table, two columns, another object, and their schema.
 struct Names {
     table: &'static str,
     column: &'static str,
@@ -173,7 +173,7 @@ const ON_POSTGRES: [Case; 31] = [
     ),
 ];
 
-/// What is made, and what may have to be there before it: the help of `incomplete-down` drops it.
+/// SQL that must run first, and the object that the help of `incomplete-down` then drops.
 const MADE_ON_POSTGRES: [(&str, &str); 9] = [
     ("", TABLE),
     (TABLE, "ALTER TABLE {t} ADD COLUMN {d} text"),
@@ -209,7 +209,7 @@ fn helps(dialect: &str, rule: &str, scripts: &[(&str, &str)]) -> Vec<String> {
     marked.into_iter().map(str::to_owned).collect()
 }
 
-/// What stands between backticks and is a statement: a text in it may have a backtick too.
+/// Returns the statements between backticks. A string in them may contain a backtick too.
 fn statements(help: &str) -> Vec<&str> {
     const VERBS: [&str; 5] = ["ALTER ", "CREATE ", "DROP ", "REFRESH ", "REINDEX "];
     let starts = help.match_indices('`').map(|(at, _)| at + 1);

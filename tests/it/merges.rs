@@ -82,7 +82,7 @@ impl Repository {
         self.types(&format!("git add --all && git commit --quiet --message '{message}'"));
     }
 
-    /// What a shell makes of this, from the top of the workspace.
+    /// Runs this in a shell, from the top of the workspace.
     fn runs(&self, line: &str) -> (bool, String) {
         let programs = xtask().parent().unwrap().to_owned();
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -238,7 +238,7 @@ fn one_renumbers() {
     }
 }
 
-/// What is released in one branch and still a draft in the other is released, and keeps the text of its release.
+/// A migration that is released in one branch and a draft in the other is released, with the text of its release.
 #[test]
 fn both_have_the_draft_and_one_freezes_it() {
     for (driver, how) in SOME {
@@ -342,7 +342,7 @@ fn a_migration_that_both_froze_differently_is_for_a_person() {
     }
 }
 
-/// Git keeps the driver for each clone by itself, and says nothing where it has none.
+/// Git configures the driver per clone, and says nothing if it is missing.
 #[test]
 fn a_clone_without_the_merge_driver_gets_a_note() {
     let repository = Repository::sequence(Driver::Text);

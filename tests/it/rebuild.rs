@@ -15,7 +15,7 @@ const B: &str = "CREATE TABLE b (id BIGINT PRIMARY KEY);\n";
 /// A crate that prints the migrations which it embeds, one a line: path and text.
 struct Crate {
     directory: TempDir,
-    /// The package: cargo keeps what it builds by this name, and tests run side by side.
+    /// The name of the package. It is unique, because tests run at the same time and cargo keeps builds by this name.
     name: String,
 }
 
@@ -115,7 +115,7 @@ impl Crate {
         self.run().lines().map(|line| line.split(' ').next().unwrap_or_default().to_owned()).collect()
     }
 
-    /// What the compiler says.
+    /// Returns the compiler's output.
     fn says(&self) -> String {
         self.text(&self.cargo(&["build"]).stderr)
     }
@@ -146,7 +146,7 @@ fn set_time(path: &Path, time: SystemTime) {
     file.set_modified(time).expect("a file can be given a time");
 }
 
-/// How often something is said.
+/// Counts how often the output contains this text.
 fn count(said: &str, words: &str) -> usize {
     said.matches(words).count()
 }
@@ -287,11 +287,11 @@ fn a_warning_of_the_build_script_is_shown_once() {
         let said = scratch.build(true);
         assert_eq!(count(&said, MISPLACED), 1, "{said}");
     }
-    // One more is said with it, each once.
+    // Another warning is added, and each is shown once.
     scratch.write("migrations/0003_c.sql", "-- why\n-- no-transaction\nVALUES (1);\n");
     let said = scratch.build(true);
     assert_eq!(count(&said, MISPLACED), 2, "{said}");
-    // Who only watches lets the macro speak.
+    // With only `watch`, the macro shows the warnings.
     scratch.built_by("lockgate_build::watch();");
     let said = scratch.build(true);
     assert_eq!((count(&said, MISPLACED), count(&said, "scratch@1.2.3")), (2, 0), "{said}");
@@ -312,7 +312,7 @@ fn checked_by_the_build_script_each_of_several_folders_is_spoken_of_once() {
     let said = scratch.build(true);
     let places = ["--> migrations/0001_a.sql:2:4", "--> db/more/0001_a.sql:2:4", "--> db/unchecked/0001_a.sql:2:4"];
     assert_eq!(places.map(|place| count(&said, place)), [1, 1, 1], "{said}");
-    // What nobody checked, the macro still says.
+    // The macro still shows warnings that the build script has not checked.
     assert_eq!(places.map(|place| count(&said, &format!("scratch@1.2.3:  {place}"))), [1, 1, 0], "{said}");
 }
 
@@ -346,7 +346,7 @@ fn checked_by_the_build_script_tests_may_stand_elsewhere() {
     fs::remove_dir_all(scratch.path("spec")).expect("a directory can be removed");
     let said = scratch.build(false);
     assert!(said.contains("[missing-test]") && said.contains("spec/0001_a.rs"), "{said}");
-    // Who does not say so is told of the place where they are looked for.
+    // Without an argument, the message names the default folder.
     scratch.built_by("lockgate_build::check();");
     let said = scratch.build(false);
     assert!(said.contains("tests/migrations/0001_a.rs"), "{said}");
@@ -368,7 +368,7 @@ fn checked_by_the_build_script_paths_are_those_of_the_workspace() {
 #[test]
 fn replayed_by_the_build_script_a_missing_table_does_not_build() {
     let scratch = Crate::asking("replay", "lockgate_build::replay();");
-    // Where the policy does not name SQLite there is nothing to replay, which is said.
+    // If the policy does not name SQLite, nothing is replayed, and a warning says so.
     let said = scratch.build(true);
     assert!(said.contains("warning: scratch@1.2.3: `migrations` is not replayed"), "{said}");
     scratch.write("migrations/migrations.toml", "dialects = [\"sqlite\"]\n");

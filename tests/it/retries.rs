@@ -17,7 +17,7 @@ async fn attempts_are_counted_per_migration() {
     let Some(database) = postgres::database() else { return };
     let a = ("0002_a.sql", "ALTER TABLE a ADD COLUMN note TEXT;");
     let b = ("0004_b.sql", "ALTER TABLE b ADD COLUMN note TEXT;");
-    // In one message with the other, after one that is sent alone, and after a whole message.
+    // Together with another in one message, after one that is sent alone, and after a full message.
     let between: [&[(&str, &str)]; 3] = [
         &[],
         &[("0003_o.sql", "-- lockgate: no-transaction\nANALYZE a;")],

@@ -1,4 +1,4 @@
-//! The schema of SQLite databases: what is read, and what makes a difference. Real files.
+//! Reads the schema of real SQLite files, and compares schemas.
 
 use lockgate::schema::{Schema, compare, report};
 use lockgate::{ErrorKind, Migrator, read_schema};
@@ -33,7 +33,7 @@ async fn read(sql: &str) -> Schema {
     File::new(sql).await.read().await
 }
 
-/// What two scripts make differs in this.
+/// Checks how the schemas that two scripts create differ.
 async fn differ(before: &str, after: &str, expected: &str) {
     let (one, other) = (read(before).await, read(after).await);
     let found = compare(&one, &other);
@@ -52,7 +52,7 @@ async fn equivalent_schemas_are_equal() {
             "create table \"t\"(\n  [id] integer primary key -- it\n, `a` /* , */ text not null)",
         ),
         ("CREATE TABLE t (a VARCHAR(40), b DECIMAL(10, 2))", "CREATE TABLE t (a varchar ( 40 ), b decimal(10,2))"),
-        // A constraint behind its column, or at the end.
+        // A constraint after its column, or at the end.
         (
             "CREATE TABLE t (id INTEGER PRIMARY KEY, a UNIQUE, CHECK (a > 0))",
             "CREATE TABLE t (id INTEGER, a CHECK (\"a\">0), PRIMARY KEY (id), UNIQUE (a))",
@@ -70,7 +70,7 @@ async fn equivalent_schemas_are_equal() {
             "CREATE TABLE t (a REFERENCES t(a) ON UPDATE SET NULL MATCH FULL ON DELETE CASCADE DEFERRABLE INITIALLY IMMEDIATE)",
         ),
         ("CREATE TABLE t (a UNIQUE ON CONFLICT ABORT, b NULL)", "CREATE TABLE t (a, b, UNIQUE (a ASC))"),
-        // Constraints of a table need no commas; a name may stand there alone.
+        // Table constraints need no commas, and a constraint may be only a name.
         (
             "CREATE TABLE t (a, b, UNIQUE (a), CHECK (b))",
             "CREATE TABLE t (a, b, UNIQUE (a) CHECK (b) CONSTRAINT alone)",
@@ -86,7 +86,7 @@ async fn equivalent_schemas_are_equal() {
             "CREATE TABLE t (a INTEGER PRIMARY KEY) STRICT, WITHOUT ROWID",
             "CREATE TABLE t (a INTEGER NOT NULL PRIMARY KEY) WITHOUT ROWID, STRICT",
         ),
-        // What ALTER TABLE leaves behind.
+        // The text that ALTER TABLE leaves.
         (
             "CREATE TABLE t (a INT, b TEXT DEFAULT 'x' CHECK (b != ''))",
             "CREATE TABLE t (a INT); ALTER TABLE t ADD COLUMN b TEXT DEFAULT 'x' CHECK (b <> '')",
@@ -123,7 +123,7 @@ async fn equivalent_schemas_are_equal() {
         ),
         ("CREATE TEMP TABLE t (a)", "CREATE TEMPORARY TABLE IF NOT EXISTS temp.t (a)"),
         ("CREATE TABLE t (a, b)", "CREATE TABLE t AS SELECT 1 AS a, 2 AS b; DROP TABLE t; CREATE TABLE t (a, b)"),
-        // What SQLite keeps for itself.
+        // SQLite's internal tables.
         (
             "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT)",
             "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO t DEFAULT VALUES; ANALYZE",

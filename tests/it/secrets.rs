@@ -43,12 +43,12 @@ async fn the_words_of_the_server_are_masked() {
     let (server, _) = url.rsplit_once('/').unwrap();
     let (_, password) = server.rsplit_once('@').unwrap().0.rsplit_once(':').unwrap();
     let shown = shown(&format!("{server}/{password}")).await;
-    // Where the URL names a database, its name is shown.
+    // If the URL names a database, its name is shown.
     assert!(!shown.contains(&format!("\"{password}")), "{shown}");
     assert!(shown.contains("database \"***\" does not exist"), "{shown}");
 }
 
-/// What the drivers log of statements, of all tests in this process.
+/// The statements that the drivers log, of all tests in this process.
 struct Heard(Mutex<Vec<String>>);
 
 static HEARD: Heard = Heard(Mutex::new(Vec::new()));

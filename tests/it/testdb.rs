@@ -42,7 +42,7 @@ async fn an_unmarked_database_is_refused(dialect: Dialect) {
     testdb::mark(&url).await.unwrap();
     testdb::create(tests(), &url, 1).await.unwrap();
     assert_eq!(rows(&place, "SELECT name FROM users WHERE id = 1").await, ["Ada"]);
-    // What was made so may be made so again.
+    // A database that was created so may be created again.
     testdb::create(tests(), &url, 2).await.unwrap();
 
     let migrator = Migrator::new(tests().migrations);

@@ -1,4 +1,4 @@
-//! What `cargo xtask check --trace` says of sets for PostgreSQL: real runs on real servers.
+//! The output of `cargo xtask check --trace` for sets for PostgreSQL, on real servers.
 
 use lockgate_harness::server::Options;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::postgres;
 use crate::support::scratch::Scratch;
 
-/// A folder for PostgreSQL of these files; none where there is no PostgreSQL.
+/// Makes a folder for PostgreSQL with these files; `None` if there is no PostgreSQL.
 pub(crate) fn traced(files: &[(&str, &str)]) -> Option<Scratch> {
     postgres::cluster(&Options::default())?;
     let scratch = Scratch::new();
@@ -15,7 +15,7 @@ pub(crate) fn traced(files: &[(&str, &str)]) -> Option<Scratch> {
     Some(scratch)
 }
 
-/// What a trace says behind its first line, and that line behind the server's version.
+/// Returns the output of a trace after its first line, and that line after the server's version.
 #[track_caller]
 fn said(scratch: &Scratch) -> (String, String) {
     let said = scratch.run(&["check", "--trace"]);
@@ -47,7 +47,7 @@ ALTER TABLE posts ADD COLUMN at TIMESTAMPTZ DEFAULT clock_timestamp();
     let files = [USERS, ("0002_change.sql", change), ("0003_index.sql", index), ("0004_more.sql", more)];
     let Some(scratch) = traced(&files) else { return };
     scratch.run(&["freeze"]).succeeds();
-    // What is released is run, and nothing is said of it.
+    // Released scripts are run and not reported.
     assert_eq!(said(&scratch), ("4 up".to_owned(), String::new()));
     std::fs::remove_file(scratch.path("app/migrations/migrations.lock")).unwrap();
     let (summary, text) = said(&scratch);

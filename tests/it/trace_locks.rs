@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::trace::traced;
 
-/// What was there before the statements.
+/// The objects that exist before the statements.
 const BEFORE: &str = "\
 CREATE TABLE users (id int PRIMARY KEY, name text, email text, age int CONSTRAINT grown CHECK (age > 0));
 CREATE TABLE orders (id int PRIMARY KEY, user_id int, note text, total numeric(10,2));
@@ -220,7 +220,7 @@ const CATALOGUE: [(&str, &str); 7] = [
     ("ALTER TABLE orders ALTER COLUMN id TYPE bigint", "orders ACCESS EXCLUSIVE, people ACCESS EXCLUSIVE"),
 ];
 
-/// Statements that take locks which no script tells, and why.
+/// Statements whose locks cannot be known from the scripts, with the reason.
 const UNTOLD: [(&str, &str, &str); 2] = [
     (
         "ALTER PUBLICATION more_feed SET TABLE people, tags",
@@ -301,7 +301,7 @@ CREATE FUNCTION g() RETURNS INT LANGUAGE sql AS 'select 1'; CREATE VIEW vg AS SE
 CREATE TABLE long_name_for_a_table_that_goes_on_and_on_and_on (a_very_long_column_name_that_goes_on INT REFERENCES a);
 ";
 
-/// Statements on them, each in a migration of its own.
+/// Statements on them, each in its own migration.
 const ON_TOGETHER: [&str; 96] = [
     "ALTER TABLE b DROP CONSTRAINT b_c",
     "ALTER TABLE b DROP CONSTRAINT b_a_id_fkey",

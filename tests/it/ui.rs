@@ -33,11 +33,11 @@ fn refusals_are_shown_with_place_and_way_out() {
     link_folders();
     let cases = trybuild::TestCases::new();
     cases.compile_fail("ui/*.rs");
-    // Not of a folder: what a verb is given.
+    // These cases are about the target of a verb, not about a folder.
     cases.compile_fail("ui-target/*.rs");
 }
 
-/// What the cases show, by the name of the case.
+/// Returns the output of each case, by its name.
 fn shown() -> Vec<(String, String)> {
     let mut shown = Vec::new();
     for entry in fs::read_dir(tests().join("ui")).expect("there are ui cases") {
@@ -53,7 +53,7 @@ fn shown() -> Vec<(String, String)> {
 #[test]
 fn every_diagnostic_has_a_case_that_shows_it() {
     let shown = shown();
-    // What the compiler does not find, `tests/it/check.rs` shows.
+    // `tests/it/check.rs` shows the codes that the compiler does not find.
     let missing: Vec<Code> = Code::ALL
         .iter()
         .copied()

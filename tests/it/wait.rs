@@ -1,4 +1,4 @@
-//! `wait`: for a database that somebody else migrates.
+//! `wait` for a database that something else migrates.
 
 use std::time::Duration;
 

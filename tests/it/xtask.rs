@@ -35,7 +35,7 @@ async fn a_server_survives_kill_9_and_restart() {
 
 #[test]
 fn a_server_goes_with_a_starter_that_is_killed() {
-    // The starter is this very test binary, with the next test alone.
+    // The starter is this test binary, which runs only the next test.
     let mut starter = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "xtask::starter_for_the_test_that_kills_it", "--nocapture"])
         .env("LOCKGATE_TEST_STARTER", "1")
@@ -50,7 +50,7 @@ fn a_server_goes_with_a_starter_that_is_killed() {
 
     starter.kill().unwrap();
     starter.wait().unwrap();
-    // Skipped where there is no PostgreSQL, and it has said so.
+    // The test is reported as skipped if there is no PostgreSQL.
     let Some((pid, directory)) = was_there else { return };
     assert!(both_were, "{started}");
 
@@ -358,7 +358,7 @@ fn check_writes_drafts_and_nothing_else() {
     let said = scratch.run(&["check", "--write"]).succeeds();
     assert!(said.contains("draft removed: 0003_by_hand"), "{said}");
 
-    // Without its released lines there is nothing to go on with.
+    // Without its released lines, the command cannot continue.
     scratch.write("app/migrations/migrations.lock", "<<<<<<< ours\n");
     let before = scratch.everything();
     let said = scratch.run(&["check", "--write"]).fails(1);
@@ -390,7 +390,7 @@ fn init_twice_changes_nothing() {
     assert_eq!(scratch.everything(), before);
 }
 
-/// As an installed program there is no crate to be a member: the alias leads to it.
+/// For an installed program, `init` writes an alias and no crate.
 #[test]
 fn init_of_an_installed_program_writes_the_alias() {
     let scratch = Scratch::new();
@@ -418,7 +418,7 @@ fn init_of_an_installed_program_writes_the_alias() {
     assert_eq!(scratch.everything(), before);
 }
 
-/// What was typed works, so messages name that: the alias is not in every workspace.
+/// Messages name the command as it was typed, because not every workspace has the alias.
 #[test]
 fn messages_name_the_command_that_was_typed() {
     let scratch = Scratch::with_migrations();
@@ -460,7 +460,7 @@ fn messages_name_the_command_that_was_typed() {
     assert!(named >= 2 * commands.len(), "{named}");
 }
 
-/// Who depends on a clone gets the companions from there, by the lines that `init` says, as they stand.
+/// For a dependency on a clone, the lines that `init` prints name the other crates in that clone, and work unchanged.
 #[test]
 fn init_names_the_files_beside_a_clone() {
     let scratch = Scratch::new();
@@ -557,7 +557,7 @@ fn patches_are_created_renumbered_and_renamed() {
     }
     assert_eq!(scratch.everything(), before);
 
-    // Released, moved and described anew: nothing to say and nothing to write.
+    // A released patch was moved and renamed: there is nothing to report and nothing to write.
     scratch.run(&["freeze"]).succeeds();
     let lock = scratch.read("app/migrations/migrations.lock");
     std::fs::create_dir(scratch.path("app/migrations/old")).unwrap();
@@ -567,7 +567,7 @@ fn patches_are_created_renumbered_and_renamed() {
     scratch.run(&["freeze", "--check"]).succeeds();
     assert_eq!(scratch.read("app/migrations/migrations.lock"), lock);
 
-    // A late one moves behind the newest of its database, with its test.
+    // A late patch gets a number after the newest of its database, and so does its test.
     scratch.run(&["new-migration", "late", "--database", "billing"]).succeeds();
     for file in
         ["migrations/billing.00000002.0002.ops.late.up.sql", "migrations/billing.00000002.0002.ops.late.down.sql"]
@@ -646,7 +646,7 @@ fn a_test_run_lists_skipped_tests() {
         let output = command.env("LOCKGATE_POSTGRES_BIN", "/nowhere").output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
-    // No package uses PostgreSQL: nobody misses it.
+    // No package uses PostgreSQL, so it is not required.
     let (code, said) = run("postgres");
     assert_eq!(code, Some(0), "{said}");
     assert!(!said.contains("skipped: postgres"), "{said}");

@@ -227,7 +227,7 @@ fn the_next_number_is_that_of_its_database() {
         ("billing.00000001.0042.u.a.sql", A),
     ]);
     let folder = project.load().folder;
-    let next = |database| renumber::next_version_of(&folder, Some(database), None).map(|next| next.digits);
+    let next = |database| renumber::next_version(&folder, Some(database), None).map(|next| next.digits);
     assert_eq!(next("billing").as_deref(), Ok("00000002.0008"));
     assert_eq!(next("new").as_deref(), Ok("00000001.0001"));
     let full = "no minor number is left behind `audit.00000001.9999`: begin a major one";

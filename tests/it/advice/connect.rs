@@ -14,7 +14,7 @@ use crate::support::set::migrations;
 const A: (&str, &str) = ("0001_a.sql", "CREATE TABLE a (id INTEGER);");
 
 async fn refused(url: &str) -> Error {
-    // A wrong URL is told at once, however long a server may be waited for.
+    // A wrong URL is reported immediately, however long the program may wait for a server.
     let error = Database::connect_within(url, Duration::from_secs(3600)).await.expect_err(url);
     assert_eq!(error.kind(), ErrorKind::Usage, "{url}: {error:?}");
     assert!(!error.report().help().is_empty(), "{url}: {error:?}");
@@ -27,7 +27,7 @@ async fn refused(url: &str) -> Error {
 
 #[tokio::test]
 async fn a_parameter_that_the_driver_drops_is_refused_by_name() {
-    // What is wrong, what is named, and what is to be written.
+    // The wrong parameter, the name in the message, and the advice.
     let cases = [
         ("search_path=app", "`search_path`", "options=-csearch_path%3Dapp"),
         ("schema=app", "`schema`", "options=-csearch_path%3Dapp"),
@@ -107,7 +107,7 @@ async fn a_parameter_of_sqlite_that_means_nothing_is_refused_by_name() {
             "{parameters}: no «{names}» or «{way_out}» in:\n{text}"
         );
     }
-    // Also where the file does not exist, and only somebody looks.
+    // Also if the file does not exist and the verb only reads.
     let set = migrations(&[A]);
     assert_eq!(types(set, "sqlite://none.db?mode=rwc&Mode=ro", "status").await, Exit::Usage);
 }
@@ -148,7 +148,7 @@ async fn encryption_that_is_not_built_in_is_named() {
         let error = refused(&format!("postgres://ann:s3cret@127.0.0.1:1/db?sslmode={mode}")).await;
         let text =
             read(&error, &[&format!("`sslmode={mode}` needs encryption"), "of the crate `lockgate` in Cargo.toml"]);
-        // What is named is a feature of that crate, which it hands on to the driver.
+        // The message names a feature of that crate, which enables the driver's feature.
         let manifest = std::fs::read_to_string(crate::support::tree::root().join("runtime/Cargo.toml")).unwrap();
         for feature in
             [quoted(&text, "features = [\"").split('"').nth(1).unwrap(), quoted(&text, "\"").trim_matches('"')]

@@ -25,14 +25,14 @@ enum Ask {
 /// One mistake and its way out.
 struct Case {
     name: &'static str,
-    /// What was applied first.
+    /// The files that are applied first.
     before: Files,
-    /// What somebody did by hand.
+    /// Changes that are made by hand.
     sql: &'static str,
-    /// What the program embeds now.
+    /// The files that the program embeds now.
     now: Files,
     ask: Ask,
-    /// What the message names, typed in this order; what stands in brackets does not stand in the message.
+    /// The commands in the message, typed in this order. A command in brackets is not in the message.
     types: &'static [&'static str],
 }
 
@@ -189,7 +189,7 @@ async fn a_partial_migration_is_finished_as_the_message_says(first: Db) {
             script(if line.contains("mark") { "CREATE TABLE c (id INTEGER)" } else { "CREATE INDEX b_id ON b (id)" });
         let stopped = Migrator::new(migrations(&[A, ("0002_b.up.sql", &wrong)])).apply(&mut db.open().await).await;
         stopped.unwrap_err();
-        // What stopped half way up stands in the way of going down, and of what is edited.
+        // A partial migration prevents reverting, and editing.
         let edited = wrong.replace("id INTEGER", "ident INTEGER");
         let set = migrations(&[A, ("0002_b.up.sql", &edited)]);
         let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();

@@ -19,7 +19,7 @@ struct Typed {
     verb: Verb,
 }
 
-/// Runs a command as an operator types it behind the name of the program.
+/// Runs a command as an operator types it after the program's name.
 async fn types(set: &'static Migrations, url: &str, line: &str) -> Exit {
     let words = ["app"].into_iter().chain(line.split(' ')).chain(["--database-url", url]);
     let cli = Cli::new(set);
@@ -27,7 +27,7 @@ async fn types(set: &'static Migrations, url: &str, line: &str) -> Exit {
     cli.run(&typed.options, &typed.verb).await
 }
 
-/// What an operator reads, with each of these in it and nothing that only Rust understands.
+/// Returns the operator's report, which must contain each of these texts and nothing that is only for Rust.
 #[track_caller]
 fn read(error: &Error, says: &[&str]) -> String {
     let text = error.report_for(Front::CommandLine).to_string();
@@ -42,7 +42,7 @@ fn read(error: &Error, says: &[&str]) -> String {
     text
 }
 
-/// What stands between backticks and begins so.
+/// Returns the text in backticks that begins like this.
 #[track_caller]
 fn quoted<'a>(text: &'a str, start: &str) -> &'a str {
     let mut pieces = text.split('`').skip(1).step_by(2);

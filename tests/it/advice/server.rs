@@ -30,7 +30,7 @@ async fn a_limit_of_the_role_or_the_database_is_raised_as_the_message_says() {
         let line = format!("up {}", quoted(&text, "--statement-timeout"));
         assert_eq!(types(set, &db.url(), &line).await, Exit::Done, "{text}");
     }
-    // A script with a limit of its own is bound by that.
+    // A script's own limit applies to it.
     let Some(db) = Db::postgres() else { return };
     let set = migrations(&[("0001_slow.sql", "-- lockgate: statement-timeout 50ms\nSELECT pg_sleep(0.5);")]);
     let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
@@ -183,7 +183,7 @@ async fn a_missing_schema_is_created_as_the_message_says() {
     }
 }
 
-/// Also of a history that is there, and of a role that a script has of its own.
+/// Also for an existing history, and for a role that a script sets.
 #[tokio::test]
 async fn a_right_to_the_history_is_granted_as_the_message_says() {
     let Some(database) = postgres::database() else { return };

@@ -34,7 +34,7 @@ async fn a_history_table_of_another_owner_is_reassigned_or_dropped_as_the_messag
                 db.execute(quoted(&text, start)).await;
             }
             if start == "DROP TABLE" {
-                // What was never ours has told of nothing that is there.
+                // A table that is not a history says nothing about existing objects.
                 db.execute("DROP TABLE a").await;
             }
             assert_eq!(types(set, &db.url(), &format!("up --history-table {table}")).await, Exit::Done);

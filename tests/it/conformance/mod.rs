@@ -1,4 +1,4 @@
-//! What every backend must do, written once.
+//! The tests that every backend must pass, written once.
 
 mod apply;
 mod look;

@@ -20,7 +20,7 @@ backends! {
 
 const RUST: &str = "pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n";
 
-/// A run of another program on this database. It stops at a gate until it is told to go on.
+/// A run of another program on this database. It waits at a gate until the test opens it.
 struct Other {
     gate: &'static Gate,
     running: tokio::task::JoinHandle<Result<Report, Error>>,
@@ -35,7 +35,7 @@ async fn other<const N: usize>(db: &Db, migrator: Migrator) -> Other {
 }
 
 impl Other {
-    /// A run that lets the other one go on as soon as it waits for it. Returns its events in short form.
+    /// A run that lets the other one continue as soon as it waits for it. Returns its events in short form.
     fn is_let_go_by(&self, migrator: Migrator) -> (Migrator, Arc<Mutex<Vec<String>>>) {
         let told = Arc::new(Mutex::new(Vec::new()));
         let (gate, all, waited) = (self.gate, Arc::clone(&told), Mutex::new(false));

@@ -24,7 +24,7 @@ async fn refused(url: &str) -> lockgate::Error {
 #[tokio::test]
 async fn a_wrong_url_shows_the_right_form() {
     told(&refused("shop.db").await, ErrorKind::Usage, &["the database URL has no scheme", "write `sqlite://shop.db`"]);
-    // What may hold a password is not repeated.
+    // Parts that may contain a password are not repeated.
     told(&refused("s3cret@host/db").await, ErrorKind::Usage, &["write `sqlite://app.db`"]);
     told(&refused("").await, ErrorKind::Usage, &["the database URL has no scheme"]);
     told(

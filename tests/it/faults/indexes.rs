@@ -18,7 +18,7 @@ const MEMBER: (&str, &str) = (
 #[tokio::test]
 async fn a_unique_index_that_cannot_be_built_is_named() {
     let Some(db) = Db::postgres() else { return };
-    // Somebody else's invalid index is left alone.
+    // An invalid index of another statement is not touched.
     db.execute("CREATE TABLE other (id INTEGER); CREATE INDEX other_id ON other (id)").await;
     db.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'other_id'::regclass").await;
     let script = "-- lockgate: no-transaction\nCREATE INDEX CONCURRENTLY member_id ON member (id);\n\
@@ -177,7 +177,7 @@ async fn announced(db: &Db, set: &'static Migrations) {
     }
 }
 
-/// Somebody created an object of that name meanwhile: it is not taken for the statement's.
+/// An object of that name that was created meanwhile is not taken for the statement's.
 #[tokio::test]
 async fn an_index_of_another_table_kind_or_columns_is_not_the_one_in_doubt() {
     let ground = ("0001_t.sql", "CREATE TABLE t (a INTEGER, b INTEGER);\nCREATE TABLE u (a INTEGER);");

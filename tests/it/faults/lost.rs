@@ -46,7 +46,7 @@ async fn goes_on(database: &postgres::Database, same: &mut Database) -> i64 {
     rows
 }
 
-/// Waits until nobody else is connected to this database.
+/// Waits until no other session is connected to this database.
 async fn alone(connection: &mut PgConnection) {
     let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
     while sqlx::query_scalar::<_, i64>(others).fetch_one(&mut *connection).await.unwrap() > 0 {

@@ -18,7 +18,7 @@ const A: (&str, &str) = ("0001_a.sql", "CREATE TABLE a (id INTEGER PRIMARY KEY);
 #[tokio::test]
 async fn a_run_in_one_transaction_reports_its_failure_at_every_message_boundary() {
     let Some(db) = Db::postgres() else { return };
-    // So large that each is sent alone.
+    // Each is so large that it is sent alone.
     let large = |n: u32| format!("SELECT '{}';\nCREATE TABLE t{n} (id INTEGER);", "x".repeat(200 * 1024));
     let wrong = "CREATE TABLE w (id INTEGER);\nINSERT INTO a VALUES (1), (1);";
     let late = "CREATE TABLE c (a INTEGER REFERENCES a DEFERRABLE INITIALLY DEFERRED); INSERT INTO c VALUES (7);\nSET CONSTRAINTS ALL IMMEDIATE;";

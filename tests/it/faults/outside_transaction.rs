@@ -56,7 +56,7 @@ async fn state(connection: &mut PgConnection) -> String {
 const BEFORE: &str = "0 0 0 100,100 account_pkey,hidden,old";
 const AFTER: &str = "2 1 0 90,110 account_pkey,account_v";
 
-/// Waits until nobody else is connected to this database.
+/// Waits until no other session is connected to this database.
 async fn alone(connection: &mut PgConnection) {
     let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
     while sqlx::query_scalar::<_, i64>(others).fetch_one(&mut *connection).await.unwrap() > 0 {
@@ -435,7 +435,7 @@ async fn a_script_that_sets_read_only_can_still_be_recorded() {
     assert!(message > 10, "{message} messages");
 }
 
-/// A session that may write is not told to connect to another server.
+/// The help for a session that may write does not advise another server.
 #[tokio::test]
 async fn a_script_that_makes_itself_read_only_is_reported() {
     let Some(db) = Db::postgres() else { return };

@@ -25,7 +25,7 @@ async fn rows(db: &Db) -> Vec<String> {
     db.texts("SELECT CAST(id AS TEXT) FROM a ORDER BY a.id").await
 }
 
-/// On PostgreSQL the run plans again before it fails: what it committed before that counts too.
+/// On PostgreSQL the run plans again before it fails. Work that it committed before counts too.
 async fn earlier_commits_of_the_same_run_are_reported(db: Db) {
     let set = migrations(&[A, ("0002_b.sql", "DELETE FROM lockgate_history;"), ("0003_c.sql", "SELECT 1;")]);
     let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();

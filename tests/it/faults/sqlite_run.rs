@@ -244,7 +244,7 @@ async fn h_twenty_thousand_old_violations_are_counted_by_the_database() {
     told(&error, ErrorKind::Failed, &["1 foreign key points", "where 20000 did before"]);
 }
 
-/// If the caller's connection cannot be restored, everything is committed and the caller is told.
+/// If the caller's connection cannot be restored, everything is committed and the report says so.
 #[tokio::test]
 async fn a_lent_connection_that_cannot_be_restored_is_reported() {
     for drops in [
@@ -336,7 +336,7 @@ fn inside(error: &Error) {
     }
 }
 
-/// A run that cannot work on this connection is refused at once, and the connection stays usable.
+/// A run that cannot work on this connection is refused immediately, and the connection stays usable.
 #[tokio::test]
 async fn a_transaction_of_the_callers_and_a_schema_are_refused() {
     let db = Db::sqlite().unwrap();
@@ -522,7 +522,7 @@ async fn the_cause_of_a_refused_write_is_reported() {
     assert_eq!(db.history().await, ["1:applied"]);
 }
 
-/// A column that somebody has added is NOT NULL: no trigger is to blame.
+/// A column that was added by hand is NOT NULL. The report blames no trigger.
 #[tokio::test]
 async fn a_column_of_others_is_named() {
     let db = Db::sqlite().unwrap();

@@ -183,7 +183,7 @@ async fn b_a_repair_waits_for_the_owner_of_a_script() {
         if matches!(event, Event::LockWaiting { .. })
             && let Some(owner) = owner.lock().unwrap().take()
         {
-            // Nobody is blocked from writing.
+            // Other connections can write.
             std::thread::scope(|scope| {
                 let writes = || {
                     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -162,7 +162,7 @@ async fn a_step_that_fails_in_the_database_reports_the_error(db: Db) {
 
 async fn calls_another(tx: &mut Transaction<'_>) -> StepResult {
     tx.execute("INSERT INTO a (id) VALUES (1)").await?;
-    // Nobody listens on port 1.
+    // No server listens on port 1.
     PgConnection::connect("postgres://nobody@127.0.0.1:1/nothing").await?;
     Ok(())
 }
@@ -193,7 +193,7 @@ async fn only_reads(tx: &mut Transaction<'_>) -> StepResult {
 }
 static ONLY_READS: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(only_reads(tx)), down: None }];
 
-/// A session that may write is not told to connect to another server.
+/// The help for a session that may write does not advise another server.
 #[tokio::test]
 async fn a_step_that_makes_its_transaction_read_only_is_reported() {
     let Some(db) = Db::postgres() else { return };

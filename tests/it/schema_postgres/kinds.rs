@@ -1,4 +1,4 @@
-//! Every kind of object: SQL that makes it, and the lines that it is then told in.
+//! Every kind of object: the SQL that creates it, and its lines in the text form.
 
 use super::{for_release, read, release, run};
 use crate::support::postgres;
@@ -208,7 +208,7 @@ pub(super) const KINDS: &[(&str, &[&str])] = &[
         "CREATE CAST (int8 AS app.mood) WITH INOUT AS ASSIGNMENT",
         &["  | CREATE CAST (bigint AS app.mood) WITH INOUT AS ASSIGNMENT"],
     ),
-    // Nothing depends on anything here: no catalogue of dependencies would tell.
+    // No object here depends on another, so the catalogue of dependencies has no entry.
     ("CREATE CAST (int8 AS oid[]) WITH INOUT", &["cast (bigint AS oid[])"]),
     (
         "CREATE OPERATOR app.=== (FUNCTION = int4eq, LEFTARG = int, RIGHTARG = int, COMMUTATOR = OPERATOR(app.===), HASHES)",

@@ -17,7 +17,7 @@ struct Step {
     sql: &'static str,
 }
 
-/// What a line in front of a step's SQL says.
+/// The condition in the line before a step's SQL.
 fn for_release(text: &'static str, release: u32) -> Option<Step> {
     let Some((from, sql)) = text.split_once("+ ") else { return Some(Step { sql: text }) };
     match from.parse::<u32>() {

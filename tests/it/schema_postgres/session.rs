@@ -1,4 +1,4 @@
-//! What reading does to the session and the database: nothing. And what it does not know, it names.
+//! Reading changes neither the session nor the database, and names unknown objects.
 
 use lockgate::{ErrorKind, Migrator, read_schema};
 use sqlx::{Connection, Row};
@@ -106,7 +106,7 @@ async fn the_history_is_not_part_of_the_schema() {
     migrator.revert(&pool, lockgate::DownTo::Empty).await.unwrap();
     run(&mut database.connect().await, "DROP TABLE lockgate_history, lockgate_log").await;
     assert_eq!(migrator.read_schema(&pool).await.unwrap(), empty);
-    // A table of somebody else's that is called so is none of ours.
+    // A table with this name in another schema is a user's table.
     run(&mut database.connect().await, "CREATE SCHEMA x; CREATE TABLE x.lockgate_log (a int)").await;
     assert!(read(&database.url()).await.to_text().contains("table x.lockgate_log\n"));
 }
@@ -118,7 +118,7 @@ async fn an_unknown_kind_of_object_is_named() {
     run(&mut connection, "CREATE SCHEMA app; CREATE TABLE app.t (a int PRIMARY KEY); CREATE VIEW app.v AS SELECT 1")
         .await;
     read(&database.url()).await;
-    // As a newer server would have it: kinds and catalogues that nobody here has heard of.
+    // As on a newer server: unknown kinds and catalogues.
     let cases = [
         (
             "UPDATE pg_class SET relkind = 'g' WHERE relname = 'v'",

@@ -41,7 +41,7 @@ async fn goes_well_with(says: Sql, dialect: Dialect, up: &str, down: &str) {
     passes(tests(&files, vec![fill.of(2)]), dialect, 2).await;
 }
 
-/// A city is another one behind the migration, and stays it.
+/// The migration changes cities, and its down script does not restore them.
 const CITY: Sql =
     Sql { loses_values: &["users.city"], before: &[], after: &[], fill: &[], loses_rows: &[], changes_values: &[] };
 
@@ -79,19 +79,19 @@ async fn a_table_dropped_on_purpose_is_allowed(dialect: Dialect) {
     let files = [USERS, NO_USERS, ("0002_x.up.sql", "DROP TABLE users;"), ("0002_x.down.sql", USERS.1)];
     let fill = Sql { fill: FILL, loses_rows: &["users"], ..Sql::default() };
     passes(tests(&files, vec![fill.of(2)]), dialect, 2).await;
-    // One that nobody has put a row in, and one whose rows were kept elsewhere.
+    // A table without rows, and a table whose rows were copied to another table.
     passes(tests(&files, vec![Sql { before: &[], ..Sql::default() }.of(2)]), dialect, 2).await;
     let up = "CREATE TABLE kept AS SELECT * FROM users;\nDROP TABLE users;";
     let down = format!("{}\nINSERT INTO users SELECT * FROM kept;\nDROP TABLE kept;", USERS.1);
     let files = [USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", &*down)];
     passes(tests(&files, vec![Sql { fill: FILL, ..Sql::default() }.of(2)]), dialect, 2).await;
-    // Rows of the set itself, in a set without tests: nobody could say what is meant.
+    // Rows that the set itself inserts, in a set without tests that could declare the loss.
     let seeded = ("0001_create_users.up.sql", &*format!("{}\n{};", USERS.1, FILL[0]));
     let files = [seeded, NO_USERS, ("0002_x.up.sql", "DROP TABLE users;"), ("0002_x.down.sql", USERS.1)];
     passes(tests(&files, Vec::new()), dialect, 2).await;
 }
 
-/// No false alarm: what is another value with every run is nobody's fault.
+/// Values that differ in every run are not reported.
 async fn random_values_are_allowed(dialect: Dialect) {
     let files = [
         USERS,
@@ -237,7 +237,7 @@ async fn a_partition_that_comes_and_goes() {
 async fn a_partition_that_is_detached_and_attached() {
     let up = "ALTER TABLE events DETACH PARTITION events_2020;";
     let down = "ALTER TABLE events ATTACH PARTITION events_2020 FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');";
-    // Its row is no row of the parent meanwhile, which the test has to say.
+    // Meanwhile its rows are not rows of the parent, and the test must declare that.
     let before = format!("-- lockgate: irreversible \"the ground\"\n{EVENTS}");
     let files = [("0001_ground.sql", &*before), ("0002_x.up.sql", up), ("0002_x.down.sql", down)];
     let fill = Sql { fill: TWO_EVENTS, ..Sql::default() };
@@ -379,7 +379,7 @@ async fn rows_that_are_kept_in_another_order(dialect: Dialect) {
     goes_well_on(dialect, before, fill, &anew("DESC"), &anew("ASC")).await;
 }
 
-/// A value in a wider type is what it was, however it is written there.
+/// A value in a wider type is the same value, even if it is written differently.
 #[tokio::test]
 async fn types_there_and_back() {
     let before = "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER, c VARCHAR(9), d TIMESTAMP, e TEXT, f BOOLEAN,\n\
@@ -409,7 +409,7 @@ async fn affinities_there_and_back() {
     goes_well_on(Dialect::Sqlite, before, fill, &up, &down).await;
 }
 
-/// So many columns, and no key: the questions for them are asked in pieces.
+/// A table with this many columns and no key is queried in pieces.
 #[tokio::test]
 async fn a_wide_table_without_a_key() {
     let columns: Vec<String> = (0..300).map(|n| format!("a_column_with_a_long_name_{n} INTEGER DEFAULT {n}")).collect();
@@ -420,7 +420,7 @@ async fn a_wide_table_without_a_key() {
     }
 }
 
-/// What a virtual table keeps for itself is not the user's: it is merged, and its rows are fewer.
+/// The internal tables of a virtual table do not count: SQLite merges them, and then they have fewer rows.
 #[tokio::test]
 async fn full_text_and_boxes_keep_tables_of_their_own() {
     let before = "CREATE VIRTUAL TABLE docs USING fts5(body);\nINSERT INTO docs VALUES ('one two');\n\
@@ -435,7 +435,7 @@ async fn full_text_and_boxes_keep_tables_of_their_own() {
     goes_well_on(Dialect::Sqlite, before, fill, up, "SELECT 1;").await;
 }
 
-/// Nobody can count the rows of another server that does not answer: here there is not even a way to it.
+/// The rows of a foreign table cannot be counted if its server does not answer. This wrapper has no server at all.
 const ELSEWHERE: &str = "CREATE FOREIGN DATA WRAPPER nothing;\nCREATE SERVER nowhere FOREIGN DATA WRAPPER nothing;\n\
      CREATE FOREIGN TABLE remote (id INTEGER) SERVER nowhere;\n\
      CREATE TABLE parted (id INTEGER) PARTITION BY LIST (id);\n\
@@ -458,7 +458,7 @@ async fn a_temporary_table_of_another_session() {
             .ok_or_else(|| Failure::new("there was one"))?;
         let options: PgConnectOptions = server.url().parse()?;
         let mut other = PgConnection::connect_with(&options.database(&here)).await?;
-        // Of one without a row the server has nothing to refuse.
+        // A table without rows gives the server no reason to refuse.
         other.execute("CREATE TEMPORARY TABLE scratch (id INTEGER); INSERT INTO scratch VALUES (1)").await?;
         *OTHER.lock().expect("nobody panics with it") = Some(other);
         db.execute("INSERT INTO users (id, name) VALUES (1, 'Ada')").await.map(drop)

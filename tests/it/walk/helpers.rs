@@ -89,7 +89,7 @@ async fn a_statement_fails_for_the_reason_that_was_meant(dialect: Dialect) {
         ] {
             db.fails_with(reason, sql).await?;
         }
-        // The suite goes on as if nothing had been tried.
+        // The suite continues as if nothing had happened.
         db.expect_value(1, "SELECT count(*) FROM books").await?;
         let code = if db.dialect() == Dialect::Sqlite { "SQLITE_ERROR" } else { "42P01" };
         db.fails_with(code, "SELECT * FROM no_such_table").await

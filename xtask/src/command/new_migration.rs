@@ -174,7 +174,7 @@ fn owner(folder: &Folder, arguments: &Arguments) -> Result<Option<Owner>, Failur
 
 /// Returns the version of the new migration: the requested one, or the next one.
 fn version(folder: &Folder, database: Option<&str>, wanted: Option<&str>) -> Result<Next, Failure> {
-    let next = renumber::next_version_of(folder, database, Some(now())).map_err(Failure::refused);
+    let next = renumber::next_version(folder, database, Some(now())).map_err(Failure::refused);
     let Some(wanted) = wanted else { return next };
     let version = match database {
         Some(_) => patch::parse_numbers(wanted).ok_or_else(|| {

@@ -91,7 +91,7 @@ async fn a_down_that_loses_a_unique(dialect: Dialect) {
     not_the_same_schema(dialect, up, down, &["users_name", "(real)"]).await;
 }
 
-/// A table that is built anew, with its columns as this says.
+/// Rebuilds a table with these columns.
 async fn rebuilt(dialect: Dialect, columns: &str, words: &[&str]) {
     let down = format!(
         "DROP TABLE users;\nCREATE TABLE users ({columns});\n\
@@ -116,7 +116,7 @@ async fn a_down_that_puts_a_column_elsewhere(dialect: Dialect) {
 }
 
 async fn not_null_without_a_default_on_a_filled_table(dialect: Dialect) {
-    // SQLite refuses the column on an empty table too: there the table is built anew.
+    // SQLite refuses the column on an empty table too, so the table is rebuilt there.
     let up = match dialect {
         Dialect::Sqlite => {
             "CREATE TABLE new (id INTEGER PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL);\n\
@@ -225,7 +225,7 @@ async fn a_way_back_that_fails(dialect: Dialect) {
     caught(tests(&files, vec![]), dialect, 2, Phase::Revert, &words).await;
 }
 
-/// The schema is what it was, and the data are not.
+/// The schema is the same as before, but the data differ.
 async fn a_before_that_the_way_back_does_not_bring_back(dialect: Dialect) {
     let files = [
         USERS,
@@ -258,7 +258,7 @@ async fn an_after_that_holds_only_once(dialect: Dialect) {
     caught(tests(&files, vec![migration_test.of(2)]), dialect, 2, Phase::AfterAgain, &words).await;
 }
 
-/// What `before` puts in is rolled back: `after` cannot stand on it.
+/// The rows that `before` inserts are rolled back, so `after` cannot use them.
 async fn a_test_that_depends_on_the_rows_of_another(dialect: Dialect) {
     let before = TestPart::Rust(|db| {
         Box::pin(async {

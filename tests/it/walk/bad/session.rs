@@ -15,7 +15,7 @@ async fn a_dependence_on_the_order_of_rows() {
     caught(tests(&files, vec![fill.of(2)]), Dialect::Sqlite, 2, Phase::RowsAgain, &words).await;
 }
 
-/// PostgreSQL alone: rows that this migration writes are other ones.
+/// Only PostgreSQL: checks that the rows that this migration writes depend on the session.
 async fn other_rows(up: &str, down: &str, words: &[&str]) {
     let files = [USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", down)];
     let fill = Sql { fill: FILL, ..Sql::default() };
@@ -47,7 +47,7 @@ async fn a_check_that_depends_on_the_time_zone() {
     caught(tests(&files, vec![]), Dialect::Postgres, 2, Phase::SchemaAgain, &["since"]).await;
 }
 
-/// PostgreSQL alone: a migration that does this to its session.
+/// Only PostgreSQL: checks a migration that changes its session in this way.
 fn left(up: &str) -> &'static lockgate_harness::__private::Tests {
     tests(&[USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", "SELECT 1;")], vec![])
 }
@@ -98,7 +98,7 @@ async fn a_table_that_lands_in_another_schema() {
     caught(tests(&files, vec![]), Dialect::Postgres, 2, Phase::SchemaAgain, &words).await;
 }
 
-/// What one migration sets, the next one does not find: a run puts it back.
+/// A run restores the settings that a migration changes, so the next one does not see them.
 #[tokio::test]
 async fn one_that_relies_on_the_search_path_of_the_one_before() {
     let files = [

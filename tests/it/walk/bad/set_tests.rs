@@ -32,7 +32,7 @@ async fn a_set_that_works_only_in_one_run(dialect: Dialect) {
         ("0002_b.up.sql", "CREATE TABLE b AS SELECT id FROM scratch;"),
         ("0002_b.down.sql", "DROP TABLE b;"),
     ];
-    // On SQLite the run puts the connection back behind each migration, also within one run.
+    // On SQLite, a run restores the connection after each migration.
     let words = match dialect {
         Dialect::Sqlite => ["`0002_b` failed", "one run of all migrations fails", "scratch"],
         Dialect::Postgres | Dialect::Mysql => ["`0002_b` on ", "it fails in a run of its own", "scratch"],
@@ -163,7 +163,7 @@ async fn a_set_that_fails_in_a_single_transaction(dialect: Dialect) {
     set_tests::refused(harness::whole_run_is_all_or_nothing, set, dialect, &words).await;
 }
 
-/// What a migration does by another connection, no transaction of ours takes back.
+/// Work on another connection is not rolled back with the migration's transaction.
 #[tokio::test]
 async fn a_change_that_outlives_a_rollback() {
     static STEPS: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(elsewhere(tx)), down: None }];

@@ -14,7 +14,7 @@ async fn lost(before: &str, up: &str, down: &str, words: &[&str]) {
     caught(tests(&files, vec![]), Dialect::Sqlite, 2, Phase::SchemaAfterRevert, &words).await;
 }
 
-/// A column comes, and goes by a table built anew that is made like this.
+/// Adds a column, and removes it with a rebuild of the table that is created like this.
 async fn rebuilt(made: &str, anew: &str, words: &[&str]) {
     let up = "ALTER TABLE t ADD COLUMN extra INTEGER;";
     let down = format!(
@@ -81,7 +81,7 @@ async fn a_generated_expression() {
     lost(before, up, down, &["column b: GENERATED was ", "(a * 2)", "(a * 3)", "(real)"]).await;
 }
 
-/// A table built anew has the indexes and the triggers that are made again, and no others.
+/// A rebuilt table has only the indexes and triggers that are created again.
 const ANEW: &str = "CREATE TABLE new (a INTEGER, b TEXT);\nINSERT INTO new SELECT a, b FROM t;\nDROP TABLE t;\n\
      ALTER TABLE new RENAME TO t;";
 

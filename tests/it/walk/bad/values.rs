@@ -134,7 +134,7 @@ async fn a_row_that_replaces_another(dialect: Dialect) {
     second(TWO, dialect, up, "SELECT 1;", Phase::ValuesAfterApply, &words).await;
 }
 
-/// One column of each kind, and every one of them is told.
+/// Checks that a change is reported in a column of each kind.
 async fn every_kind(dialect: Dialect, columns: &[(&str, &str, &str)]) {
     let list = |part: fn(&(&str, &str, &str)) -> String| columns.iter().map(part).collect::<Vec<_>>().join(", ");
     let made = list(|(name, data_type, _)| format!("{name} {data_type}"));
@@ -200,7 +200,7 @@ async fn a_type_that_cuts_values_off() {
     second(TWO, Dialect::Postgres, up, down, Phase::ValuesAfterApply, &words).await;
 }
 
-/// What is only said on one way is looked at too.
+/// A one-way script is checked too.
 #[tokio::test]
 async fn a_one_way_script_that_depends_on_the_session() {
     let one_way = |up: &str, step, words: &'static [&'static str]| {
