@@ -9,7 +9,7 @@ use lockgate_harness::server::Options;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, Executor, PgConnection};
 
-use crate::faults::told;
+use crate::faults::reports;
 use crate::support::database::Db;
 use crate::support::set::migrations;
 use crate::support::wire::Wire;
@@ -151,8 +151,8 @@ async fn an_error_in_the_data_names_a_line_of_the_file() {
         for _ in 0..2 {
             // The value still works.
             let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
-            told(&error, ErrorKind::Failed, &says);
-            told(&error, ErrorKind::Failed, &["`0002_b` was rolled back: nothing of it is in the database"]);
+            reports(&error, ErrorKind::Failed, &says);
+            reports(&error, ErrorKind::Failed, &["`0002_b` was rolled back: nothing of it is in the database"]);
         }
         assert_eq!(db.history().await, ["1:applied"], "{script}");
         assert_eq!(db.texts("SELECT id::text FROM a").await, [""; 0], "{script}");
@@ -211,7 +211,7 @@ async fn outside_a_transaction_each_is_recorded() {
     let set = set(&[("0001_a.sql", script)]);
     let mut database = db.open().await;
     let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
-    told(
+    reports(
         &error,
         ErrorKind::Failed,
         &[

@@ -197,7 +197,7 @@ async fn two_sets_share_a_database(db: Db) {
 }
 
 /// Applies, and returns the events in short form.
-async fn told(db: &Db, migrator: Migrator) -> (bool, Vec<String>) {
+async fn reports(db: &Db, migrator: Migrator) -> (bool, Vec<String>) {
     let events = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&events);
     let migrator = migrator.on_event(move |event| {
@@ -229,7 +229,7 @@ async fn migrations_reported_as_committed_are_committed_once(db: Db) {
     for atomicity in [Atomicity::PerMigration, Atomicity::WholeRun] {
         let set = format!("{atomicity:?}");
         let migrator = Migrator::new(migrations(THREE)).set(&set).atomicity(atomicity);
-        let (ok, lines) = told(&db, migrator.clone()).await;
+        let (ok, lines) = reports(&db, migrator.clone()).await;
         assert!(ok);
         assert_eq!(not_started(lines), three, "{atomicity:?}");
         migrator.revert(&mut db.open().await, DownTo::Empty).await.unwrap();
@@ -238,11 +238,11 @@ async fn migrations_reported_as_committed_are_committed_once(db: Db) {
     let failing =
         [THREE[0], THREE[2], ("0003_c.sql", "INSERT INTO nowhere (id) VALUES (1);"), ("0004_d.sql", "SELECT 1;")];
     let failing = migrations(&failing);
-    let (ok, lines) = told(&db, Migrator::new(failing).set("whole").atomicity(Atomicity::WholeRun)).await;
+    let (ok, lines) = reports(&db, Migrator::new(failing).set("whole").atomicity(Atomicity::WholeRun)).await;
     assert!(!ok);
     assert_eq!(not_started(lines), ["ran 0001", "ran 0002"]);
     assert!(db.objects().await.is_empty());
-    let (ok, lines) = told(&db, Migrator::new(failing).set("each")).await;
+    let (ok, lines) = reports(&db, Migrator::new(failing).set("each")).await;
     assert!(!ok);
     assert_eq!(not_started(lines), ["ran 0001", "ran 0002", "committed 0001", "committed 0002"]);
     assert_eq!(db.objects().await, ["a", "b"]);
@@ -250,7 +250,7 @@ async fn migrations_reported_as_committed_are_committed_once(db: Db) {
     // A script outside a transaction makes the migrations before it durable.
     let outside =
         [("0001_x.sql", "CREATE TABLE x (id INTEGER);"), ("0002_v.sql", "-- lockgate: no-transaction\nVACUUM;")];
-    let (ok, lines) = told(&db, Migrator::new(migrations(&outside)).set("outside")).await;
+    let (ok, lines) = reports(&db, Migrator::new(migrations(&outside)).set("outside")).await;
     assert!(ok);
     let committed: Vec<&String> = lines.iter().filter(|line| line.starts_with("committed")).collect();
     assert_eq!(committed, ["committed 0001", "committed 0002"], "{lines:?}");

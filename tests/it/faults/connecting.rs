@@ -8,7 +8,7 @@ use sqlx::Connection;
 use sqlx::postgres::PgPoolOptions;
 use tokio::net::TcpListener;
 
-use super::told;
+use super::reports;
 use crate::support::postgres;
 use crate::support::set::migrations;
 
@@ -23,38 +23,42 @@ async fn refused(url: &str) -> lockgate::Error {
 
 #[tokio::test]
 async fn a_wrong_url_shows_the_right_form() {
-    told(&refused("shop.db").await, ErrorKind::Usage, &["the database URL has no scheme", "write `sqlite://shop.db`"]);
+    reports(
+        &refused("shop.db").await,
+        ErrorKind::Usage,
+        &["the database URL has no scheme", "write `sqlite://shop.db`"],
+    );
     // Parts that may contain a password are not repeated.
-    told(&refused("s3cret@host/db").await, ErrorKind::Usage, &["write `sqlite://app.db`"]);
-    told(&refused("").await, ErrorKind::Usage, &["the database URL has no scheme"]);
-    told(
+    reports(&refused("s3cret@host/db").await, ErrorKind::Usage, &["write `sqlite://app.db`"]);
+    reports(&refused("").await, ErrorKind::Usage, &["the database URL has no scheme"]);
+    reports(
         &refused("oracle://ann:s3cret@host/db").await,
         ErrorKind::Usage,
         &["Lockgate does not support `oracle:` databases", "or `postgres://"],
     );
-    told(&refused("mysql://ann:s3cret@host/db").await, ErrorKind::Usage, &["`mysql:`"]);
-    told(
+    reports(&refused("mysql://ann:s3cret@host/db").await, ErrorKind::Usage, &["`mysql:`"]);
+    reports(
         &refused("postgres://ann:s3cret@host:notaport/db").await,
         ErrorKind::Usage,
         &["the database URL is invalid", "invalid port number", "is written %XX"],
     );
-    told(&refused("postgres://ann:s3/cr#et@host/db").await, ErrorKind::Usage, &["is written %XX"]);
-    told(
+    reports(&refused("postgres://ann:s3/cr#et@host/db").await, ErrorKind::Usage, &["is written %XX"]);
+    reports(
         &refused("postgres://ann:s3cret@host/db?sslmode=perhaps").await,
         ErrorKind::Usage,
         &["`sslmode=perhaps`", "`verify-full`"],
     );
-    told(&refused("sqlite://app.db?mode=perhaps").await, ErrorKind::Usage, &["mode"]);
+    reports(&refused("sqlite://app.db?mode=perhaps").await, ErrorKind::Usage, &["mode"]);
 }
 
 #[tokio::test]
 async fn a_missing_file_is_not_made_in_silence() {
     let place = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/none.db", place.path().display());
-    told(&refused(&url).await, ErrorKind::Unreachable, &["cannot connect to sqlite:", "add `?mode=rwc`"]);
+    reports(&refused(&url).await, ErrorKind::Unreachable, &["cannot connect to sqlite:", "add `?mode=rwc`"]);
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
     let url = format!("sqlite://{}/no/folder/a.db?mode=rwc", place.path().display());
-    told(&refused(&url).await, ErrorKind::Unreachable, &["unable to open database file", "check the path"]);
+    reports(&refused(&url).await, ErrorKind::Unreachable, &["unable to open database file", "check the path"]);
 }
 
 #[tokio::test]
@@ -71,7 +75,7 @@ async fn a_file_that_is_not_a_database_is_not_changed() {
             Migrator::new(set).apply(&mut database).await.unwrap_err()
         }
     };
-    told(&error, ErrorKind::Unreachable, &["file is not a database", "the file there is no SQLite database"]);
+    reports(&error, ErrorKind::Unreachable, &["file is not a database", "the file there is no SQLite database"]);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
 }
 
@@ -81,19 +85,23 @@ async fn a_server_that_is_not_there_is_unreachable() {
     let port = free.local_addr().unwrap().port();
     drop(free);
     let url = format!("postgres://ann:s3cret@127.0.0.1:{port}/db");
-    told(
+    reports(
         &refused(&url).await,
         ErrorKind::Unreachable,
         &["cannot connect to postgres://ann:***@127.0.0.1", "refused", "check that the server runs"],
     );
     let url = "postgres://ann:s3cret@no-such-host.invalid/db";
-    told(&refused(url).await, ErrorKind::Unreachable, &["cannot connect to postgres://ann:***@no-such-host.invalid"]);
+    reports(
+        &refused(url).await,
+        ErrorKind::Unreachable,
+        &["cannot connect to postgres://ann:***@no-such-host.invalid"],
+    );
 
     let pool = PgPoolOptions::new().acquire_timeout(Duration::from_secs(1));
     let pool = pool.connect_lazy(&format!("postgres://ann:s3cret@127.0.0.1:{port}/db")).unwrap();
     let set = migrations(&[("0001_a.sql", "CREATE TABLE a (id INTEGER);")]);
     let error = Migrator::new(set).apply(&pool).await.unwrap_err();
-    told(&error, ErrorKind::Unreachable, &["all are in use, or none can be made", "check that the server"]);
+    reports(&error, ErrorKind::Unreachable, &["all are in use, or none can be made", "check that the server"]);
 }
 
 #[tokio::test]
@@ -102,7 +110,7 @@ async fn a_host_that_never_answers_is_given_up_at_the_deadline() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("postgres://ann:s3cret@{}/db", silent.local_addr().unwrap());
     let error = Database::connect_within(&url, Duration::from_millis(1200)).await.unwrap_err();
-    told(&error, ErrorKind::Unreachable, &["no answer within", "check that the server runs"]);
+    reports(&error, ErrorKind::Unreachable, &["no answer within", "check that the server runs"]);
 }
 
 #[tokio::test]
@@ -116,21 +124,21 @@ async fn a_wrong_password_role_or_database_is_reported() {
 
     let wrong = format!("postgres://{user}:s3cret{host}/postgres");
     let error = refused(&wrong).await;
-    told(&error, ErrorKind::Denied, &[":***@", "password authentication failed", "check user and password"]);
+    reports(&error, ErrorKind::Denied, &[":***@", "password authentication failed", "check user and password"]);
     assert_eq!(error.report().database_code(), Some("SQLSTATE 28P01"));
     // Waiting would not help.
     let long = Duration::from_secs(3600);
     let error = Database::connect_within(&wrong, long).await.unwrap_err();
-    told(&error, ErrorKind::Denied, &["password authentication failed"]);
+    reports(&error, ErrorKind::Denied, &["password authentication failed"]);
     let error = Database::connect_within("postgres://ann@host:0x/db", long).await.unwrap_err();
-    told(&error, ErrorKind::Usage, &[]);
+    reports(&error, ErrorKind::Usage, &[]);
 
     let nobody = format!("postgres://nobody_at_all:s3cret{host}/postgres");
-    told(&refused(&nobody).await, ErrorKind::Denied, &["nobody_at_all"]);
+    reports(&refused(&nobody).await, ErrorKind::Denied, &["nobody_at_all"]);
 
     let missing = format!("{}/no_such_database", &url[..url.rfind('/').unwrap()]);
     let error = refused(&missing).await;
-    told(
+    reports(
         &error,
         ErrorKind::Unreachable,
         &["database \"no_such_database\" does not exist", "create the database first"],
@@ -144,7 +152,7 @@ async fn a_server_that_is_coming_up_is_waited_for() {
     server.kill_9().unwrap();
 
     let error = Database::connect_within(&url, Duration::from_millis(300)).await.unwrap_err();
-    told(&error, ErrorKind::Unreachable, &["refused"]);
+    reports(&error, ErrorKind::Unreachable, &["refused"]);
     assert!(!format!("{error:?}").contains(server.password()));
 
     let waiting = tokio::spawn(async move { Database::connect_within(&url, Duration::from_secs(120)).await });

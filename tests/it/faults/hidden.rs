@@ -4,7 +4,7 @@ use lockgate::__private::RustStep;
 use lockgate::{Atomicity, Database, DownTo, ErrorKind, Migrator, StepResult, Transaction};
 use sqlx::{Connection, Executor, PgConnection};
 
-use super::told;
+use super::reports;
 use crate::support::database::Db;
 use crate::support::set::{migrations, with_steps};
 
@@ -286,7 +286,7 @@ async fn a_history_that_discards_writes_is_reported() {
                     continue;
                 }
                 let error = ran.unwrap_err();
-                told(&error, ErrorKind::Failed, &["the history table did not take", "trigger"]);
+                reports(&error, ErrorKind::Failed, &["the history table did not take", "trigger"]);
                 assert_eq!(n, [if goes_down { "1" } else { "0" }], "{which}: {error:?}");
                 let after = db.history().await;
                 if kind != "outside" {

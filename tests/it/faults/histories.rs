@@ -6,7 +6,7 @@ use lockgate_cli::clap; // for the derives
 use lockgate_harness::server::Options;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-use super::told;
+use super::reports;
 use crate::support::database::Db;
 use crate::support::postgres;
 use crate::support::set::migrations;
@@ -102,7 +102,7 @@ async fn a_history_that_is_hidden_is_refused_by_name() {
                 migrator.revert(&mut role, DownTo::Empty).await.unwrap_err(),
             ] {
                 let says = format!("row-level security hides rows of public.lockgate_history from the role {name}");
-                told(&error, ErrorKind::Denied, &[&says, "DISABLE ROW LEVEL SECURITY"]);
+                reports(&error, ErrorKind::Denied, &[&says, "DISABLE ROW LEVEL SECURITY"]);
             }
         }
         // It does not apply to superusers and roles with BYPASSRLS, and the suggested fix works.
@@ -129,7 +129,7 @@ async fn a_history_of_which_its_owner_sees_a_part_is_refused() {
     )
     .await;
     let error = Migrator::new(migrations(&[A])).apply(&mut own).await.unwrap_err();
-    told(&error, ErrorKind::Denied, &["row-level security hides rows of public.lockgate_history"]);
+    reports(&error, ErrorKind::Denied, &["row-level security hides rows of public.lockgate_history"]);
     own.close().await.unwrap();
     db.execute(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}")).await;
 }
@@ -150,7 +150,7 @@ async fn several_histories_views_and_strange_tables_are_refused_and_the_way_out_
             "public.lockgate_history",
             "history_table(\"public.lockgate_history\")",
         ];
-        told(&error, ErrorKind::HistoryFormat, &says);
+        reports(&error, ErrorKind::HistoryFormat, &says);
     }
     let words = ["--history-table", "public.lockgate_history", "up"];
     assert_eq!(typed(set, &db.url(), &words).await, lockgate_cli::Exit::Done);
@@ -173,7 +173,7 @@ async fn several_histories_views_and_strange_tables_are_refused_and_the_way_out_
             Migrator::new(set).status(&mut database).await.unwrap_err(),
             Migrator::new(set).apply(&mut database).await.unwrap_err(),
         ] {
-            told(&error, ErrorKind::HistoryFormat, &["lockgate_history", "history_table"]);
+            reports(&error, ErrorKind::HistoryFormat, &["lockgate_history", "history_table"]);
         }
         let words = ["--history-table", "ops.lockgate_history", "up"];
         assert_eq!(typed(set, &db.url(), &words).await, lockgate_cli::Exit::Done, "{strange}");
@@ -206,11 +206,11 @@ async fn a_history_that_somebody_may_have_planted_is_refused() {
     db.execute(&format!("CREATE ROLE {role}; ALTER TABLE lockgate_history OWNER TO {role}")).await;
     let more = migrations(&[A, ("0002_b.sql", "CREATE TABLE b (id INTEGER);")]);
     let error = Migrator::new(more).apply(&mut db.open().await).await.unwrap_err();
-    told(&error, ErrorKind::Denied, &[&format!("belongs to the role {role}"), "triggers on it would run"]);
+    reports(&error, ErrorKind::Denied, &[&format!("belongs to the role {role}"), "triggers on it would run"]);
     db.execute(&format!("ALTER TABLE lockgate_history OWNER TO postgres; ALTER TABLE lockgate_log OWNER TO {role}"))
         .await;
     let error = Migrator::new(more).apply(&mut db.open().await).await.unwrap_err();
-    told(&error, ErrorKind::Denied, &["lockgate_log", &format!("belongs to the role {role}")]);
+    reports(&error, ErrorKind::Denied, &["lockgate_log", &format!("belongs to the role {role}")]);
     db.execute("ALTER TABLE lockgate_log OWNER TO postgres").await;
     assert_eq!(Migrator::new(more).apply(&mut db.open().await).await.unwrap().steps.len(), 1);
     db.execute(&format!("DROP ROLE {role}")).await;
@@ -272,7 +272,7 @@ async fn a_history_that_cannot_be_relied_on_is_refused_and_the_way_out_works() {
                 migrator.status(&mut db.open().await).await.unwrap_err(),
                 migrator.apply(&mut db.open().await).await.unwrap_err(),
             ] {
-                told(&error, ErrorKind::HistoryFormat, &["cannot be relied on", says, &format!("run `{way_out}`")]);
+                reports(&error, ErrorKind::HistoryFormat, &["cannot be relied on", says, &format!("run `{way_out}`")]);
             }
         }
         db.execute(way_out).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lockgate::{Database, ErrorKind, Migrations, Migrator, Repair, Version};
 use sqlx::{Connection, PgConnection};
 
-use super::told;
+use super::reports;
 use crate::support::database::Db;
 use crate::support::set::migrations;
 use crate::support::wire::{Cut, Wire};
@@ -32,14 +32,18 @@ async fn a_unique_index_that_cannot_be_built_is_named() {
         "migrations/0002_index.sql:3:1",
     ];
     let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &invalid);
-    told(&error, ErrorKind::Failed, &["could not create unique index", "Key (email)=(ann@example.org) is duplicated"]);
+    reports(&error, ErrorKind::Failed, &invalid);
+    reports(
+        &error,
+        ErrorKind::Failed,
+        &["could not create unique index", "Key (email)=(ann@example.org) is duplicated"],
+    );
     assert!(!error.report().to_string().contains("other_id"), "{error:?}");
 
     // Resuming without a fix fails in the same way; the index is dropped and built again.
     let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &invalid);
-    told(&error, ErrorKind::Failed, &["could not create unique index"]);
+    reports(&error, ErrorKind::Failed, &invalid);
+    reports(&error, ErrorKind::Failed, &["could not create unique index"]);
     db.execute("DELETE FROM member WHERE id = 2").await;
     Migrator::new(set).apply(&mut database).await.unwrap();
     assert_eq!(db.history().await, ["1:applied", "2:applied"]);
@@ -53,11 +57,11 @@ async fn an_index_without_a_name_is_found_too() {
     let set = migrations(&[MEMBER, ("0002_index.sql", script)]);
     let mut database = db.open().await;
     let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &["the index public.member_email_idx is INVALID"]);
+    reports(&error, ErrorKind::Failed, &["the index public.member_email_idx is INVALID"]);
     // A failure that leaves nothing behind does not mention an index.
     let set = migrations(&[MEMBER, ("0002_index.sql", &script.replace("email", "mail"))]);
     let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &["column \"mail\" does not exist", "correct migrations/0002_index.sql"]);
+    reports(&error, ErrorKind::Failed, &["column \"mail\" does not exist", "correct migrations/0002_index.sql"]);
     assert!(!error.report().to_string().contains("INVALID"), "{error:?}");
 }
 
@@ -72,7 +76,7 @@ async fn an_invalid_index_is_not_taken_for_one_that_exists() {
     db.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'email'::regclass").await;
     Migrator::new(set).baseline(&mut database, Version::new(1).unwrap()).await.unwrap();
     let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
-    told(
+    reports(
         &error,
         ErrorKind::Failed,
         &[
@@ -104,7 +108,7 @@ async fn an_invalid_index_of_another_name_is_ignored() {
     let set = migrations(&[MEMBER, ("0002_index.sql", script)]);
     let mut database = db.open().await;
     let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &["4 of its 5 statements have finished", "the index public.once is INVALID"]);
+    reports(&error, ErrorKind::Failed, &["4 of its 5 statements have finished", "the index public.once is INVALID"]);
     assert!(!error.report().to_string().contains("other."), "{error:?}");
 
     // An index that is not rebuilt is named, however it is written and wherever the search path finds its table.
@@ -114,7 +118,11 @@ async fn an_invalid_index_of_another_name_is_ignored() {
     db.execute(others).await;
     let mut database = db.open().await;
     let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &["the index \"email\" was INVALID before, and IF NOT EXISTS does not rebuild it"]);
+    reports(
+        &error,
+        ErrorKind::Failed,
+        &["the index \"email\" was INVALID before, and IF NOT EXISTS does not rebuild it"],
+    );
 }
 
 /// The statement failed, so an existing index of its name is older.
@@ -134,7 +142,7 @@ async fn a_statement_that_failed_is_not_taken_for_one_that_finished() {
         let set = migrations(&[ground, ("0002_x.sql", &script)]);
         for _ in 0..2 {
             let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
-            told(&error, ErrorKind::Failed, &[says, "0 of its 1 statements have finished"]);
+            reports(&error, ErrorKind::Failed, &[says, "0 of its 1 statements have finished"]);
         }
         Migrator::new(set).repair(&mut db.open().await, Repair::Forget(Version::new(2).unwrap())).await.unwrap();
     }
@@ -152,7 +160,7 @@ async fn a_statement_that_failed_is_not_taken_for_one_that_finished() {
         drop((through, wire));
         let mut database = db.open().await;
         let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
-        told(&error, ErrorKind::Failed, &["relation \"email\" already exists"]);
+        reports(&error, ErrorKind::Failed, &["relation \"email\" already exists"]);
         Migrator::new(set).repair(&mut database, Repair::Forget(Version::new(2).unwrap())).await.unwrap();
         if !came {
             break;
@@ -171,7 +179,7 @@ async fn announced(db: &Db, set: &'static Migrations) {
         let error = Migrator::new(set).apply(&mut through).await.unwrap_err();
         if db.texts("SELECT 'yes' FROM lockgate_history WHERE under_way = 1").await.contains(&"yes".to_owned()) {
             let says = ["`status` shows how far `0002_x` came", "may have finished too"];
-            told(&error, ErrorKind::Interrupted, &says);
+            reports(&error, ErrorKind::Interrupted, &says);
             return;
         }
     }
@@ -199,7 +207,7 @@ async fn an_index_of_another_table_kind_or_columns_is_not_the_one_in_doubt() {
             ran.unwrap();
             continue;
         }
-        told(&ran.unwrap_err(), ErrorKind::Failed, &["relation \"i\" already exists"]);
+        reports(&ran.unwrap_err(), ErrorKind::Failed, &["relation \"i\" already exists"]);
         assert_eq!(db.history().await, ["1:applied", "2:partial"], "{other}");
     }
 }
@@ -225,7 +233,7 @@ async fn an_index_that_is_being_built_is_waited_for() {
     }
     let impatient = Migrator::new(set).lock_wait(Duration::from_millis(100));
     let error = impatient.apply(&mut db.open().await).await.unwrap_err();
-    told(&error, ErrorKind::Locked, &["another session is still working on it"]);
+    reports(&error, ErrorKind::Locked, &["another session is still working on it"]);
     sqlx::raw_sql("COMMIT").execute(&mut writer).await.unwrap();
     builds.await.unwrap().unwrap();
     db.apply(set).await;

@@ -6,7 +6,7 @@ use lockgate::{Atomicity, ErrorKind, Migrator, StepResult, Transaction};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-use super::told;
+use super::reports;
 use crate::support::database::Db;
 use crate::support::set::{migrations, with_steps};
 
@@ -189,7 +189,7 @@ async fn session_changes_of_a_failed_script_do_not_stay() {
             let state = "SELECT public.state()";
             let before: String = sqlx::query_scalar(state).fetch_one(&mut lent).await.unwrap();
             let error = Migrator::new(set).apply(&mut lent).await.unwrap_err();
-            told(&error, ErrorKind::Failed, &["division by zero"]);
+            reports(&error, ErrorKind::Failed, &["division by zero"]);
             let after: String = sqlx::query_scalar(state).fetch_one(&mut lent).await.unwrap();
             assert_eq!(after, before, "{head}{change}");
         }

@@ -8,7 +8,7 @@ use sqlx::sqlite::SqlitePoolOptions;
 use sqlx::{Connection, Executor, PgConnection, PgPool, SqliteConnection, SqlitePool};
 use tokio::sync::Notify;
 
-use super::told;
+use super::reports;
 use crate::support::database::{Db, backends};
 use crate::support::postgres;
 use crate::support::set::migrations;
@@ -80,7 +80,7 @@ async fn the_holder_of_the_lock_is_named() {
         .await
         .unwrap();
     let holder = format!("held by pid {pid}, application `the other one`, role postgres, connected since 20");
-    told(
+    reports(
         &error,
         ErrorKind::Locked,
         &[
@@ -100,7 +100,7 @@ async fn the_holder_of_the_lock_is_named() {
     // A connection of the caller's also finds the lock held.
     let mut borrowed = database.connect().await;
     let error = migrator.apply(&mut borrowed).await.unwrap_err();
-    super::told(&error, ErrorKind::Locked, &[&holder]);
+    reports(&error, ErrorKind::Locked, &[&holder]);
     // Read-only verbs do not wait for it.
     assert_eq!(migrator.status(&mut borrowed).await.unwrap().pending().count(), 1);
 
@@ -172,7 +172,7 @@ async fn a_table_lock_that_is_let_go_of_is_tried_again() {
 async fn a_table_lock_that_is_never_let_go_of_names_the_blocker() {
     let Some(mut blocked) = blocked("the%20blocker").await else { return };
     let (error, mut database) = blocked.running.await.unwrap();
-    told(
+    reports(
         &error.unwrap_err(),
         ErrorKind::Failed,
         &[
@@ -208,7 +208,7 @@ async fn a_retried_first_migration_has_its_limits_again() {
     let set = migrations(&[A, ("0002_b.sql", "ALTER TABLE a ADD COLUMN note TEXT;")]);
     let pool = database.pool().await;
     let error = Migrator::new(set).lock_timeout(Duration::from_millis(30)).apply(&pool).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &["lock timeout", "nothing was committed before it in this run"]);
+    reports(&error, ErrorKind::Failed, &["lock timeout", "nothing was committed before it in this run"]);
     drop(blocker);
 }
 
@@ -223,7 +223,7 @@ async fn a_locked_sqlite_file_is_reported_in_time() {
     let migrator = events.of(Migrator::new(set).lock_wait(Duration::from_millis(100)));
     let mut borrowed = SqliteConnection::connect(&db.url()).await.unwrap();
     let error = migrator.apply(&mut borrowed).await.unwrap_err();
-    told(
+    reports(
         &error,
         ErrorKind::Locked,
         &["another run held the lock for 100ms", "held by another connection that is writing to this database"],
@@ -276,7 +276,7 @@ async fn sqlite_waits_for_a_reader_before_it_commits() {
     let mut borrowed = SqliteConnection::connect(&db.url()).await.unwrap();
     borrowed.execute("PRAGMA busy_timeout = 1").await.unwrap();
     let error = Migrator::new(more).lock_wait(Duration::from_millis(100)).apply(&mut borrowed).await.unwrap_err();
-    told(
+    reports(
         &error,
         ErrorKind::Failed,
         &["`0003_c` ran, but could not be committed", "database is locked", "nothing of it is in the database"],
@@ -310,7 +310,7 @@ async fn a_reader_is_waited_for_as_long_as_the_run_may_and_no_migration_counts_t
             began.elapsed() < Duration::from_secs(4),
             "the connection itself would have waited for five: {error:?}"
         );
-        told(&error, ErrorKind::Failed, &[says, "database is locked", "`--lock-wait 10min`"]);
+        reports(&error, ErrorKind::Failed, &[says, "database is locked", "`--lock-wait 10min`"]);
         let heard = std::mem::take(&mut *events.all.lock().unwrap());
         let repeated = |event: &Event| matches!(event, Event::Retrying { .. } | Event::Committed { .. });
         assert!(!heard.iter().any(repeated), "{heard:?}");
@@ -413,7 +413,7 @@ async fn a_commit_blocked_by_a_reader_leaves_nothing_in_a_lent_connection() {
     borrowed.execute("PRAGMA busy_timeout = 1").await.unwrap();
     let migrator = Migrator::new(set).lock_wait(Duration::ZERO);
     let error = migrator.apply(&mut borrowed).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &["`0002_b` ran, but could not be committed"]);
+    reports(&error, ErrorKind::Failed, &["`0002_b` ran, but could not be committed"]);
     let pragma = "PRAGMA ignore_check_constraints";
     let left: i64 = sqlx::query_scalar(pragma).fetch_one(&mut borrowed).await.unwrap();
     assert_eq!(left, 0);
@@ -434,7 +434,7 @@ async fn only_a_migration_in_its_own_transaction_is_retried() {
         let migrator = Migrator::new(set).lock_timeout(Duration::from_millis(30)).atomicity(atomicity);
         let mut through = Database::connect(&database.url()).await.unwrap();
         let error = events.of(migrator.clone()).apply(&mut through).await.unwrap_err();
-        told(&error, ErrorKind::Failed, &["`0002_x` failed at statement 2 of 2", "lock timeout"]);
+        reports(&error, ErrorKind::Failed, &["`0002_x` failed at statement 2 of 2", "lock timeout"]);
         let heard = std::mem::take(&mut *events.all.lock().unwrap());
         assert!(!heard.iter().any(|event| matches!(event, Event::Retrying { .. })), "{heard:?}");
         reader.execute("ROLLBACK").await.unwrap();

@@ -3,7 +3,7 @@
 use lockgate::{Database, Error, ErrorKind, Migrations, Migrator};
 use sqlx::{Connection, PgConnection};
 
-use super::told;
+use super::reports;
 use crate::support::postgres;
 use crate::support::set::migrations;
 use crate::support::wire::{Cut, Wire};
@@ -56,7 +56,7 @@ async fn alone(connection: &mut PgConnection) {
 
 #[track_caller]
 fn interrupted(error: &Error) {
-    told(error, ErrorKind::Interrupted, &["look with `status`, then run again: what is recorded is not repeated"]);
+    reports(error, ErrorKind::Interrupted, &["look with `status`, then run again: what is recorded is not repeated"]);
 }
 
 #[tokio::test]
@@ -71,10 +71,10 @@ async fn a_run_resumes_after_a_cut_at_any_message() {
             let ran = Migrator::new(set()).apply(&mut through).await;
             assert!(!wire.is_cut_pending(), "{cut:?} came");
             match (message, ran) {
-                (1, Err(error)) => told(&error, ErrorKind::Unreachable, &["the history cannot be read"]),
+                (1, Err(error)) => reports(&error, ErrorKind::Unreachable, &["the history cannot be read"]),
                 (2, Err(error)) => {
                     interrupted(&error);
-                    told(
+                    reports(
                         &error,
                         ErrorKind::Interrupted,
                         &[
@@ -128,7 +128,7 @@ async fn a_terminated_session_reports_what_is_recorded() {
     let (ran, mut through) = running.await.unwrap();
     let error = ran.unwrap_err();
     interrupted(&error);
-    told(
+    reports(
         &error,
         ErrorKind::Interrupted,
         &["the connection was lost at `0002_slow`", "terminating connection due to administrator command"],
@@ -156,7 +156,7 @@ async fn a_cancelled_statement_is_reported_as_cancelled() {
         tokio::task::yield_now().await;
     }
     let error = running.await.unwrap().unwrap_err();
-    told(
+    reports(
         &error,
         ErrorKind::Failed,
         &[
@@ -177,7 +177,7 @@ async fn a_lost_lent_connection_is_reported_and_the_next_run_resumes() {
     let error = Migrator::new(set()).apply(&mut borrowed).await.unwrap_err();
     interrupted(&error);
     let error = Migrator::new(set()).apply(&mut borrowed).await.unwrap_err();
-    told(&error, ErrorKind::Unreachable, &[]);
+    reports(&error, ErrorKind::Unreachable, &[]);
     let mut other = Database::connect(&database.url()).await.unwrap();
     drop(borrowed);
     let mut connection = database.connect().await;
@@ -209,7 +209,7 @@ async fn a_code_of_a_lost_connection_does_not_say_that_ours_is() {
                 state,
                 "correct migrations/0002_x.sql",
             ];
-            told(&error, ErrorKind::Failed, &says);
+            reports(&error, ErrorKind::Failed, &says);
             if !head.is_empty() {
                 let forget = lockgate::Repair::Forget(lockgate::Version::new(2).unwrap());
                 Migrator::new(set).set(code).repair(&mut same, forget).await.unwrap();

@@ -7,7 +7,7 @@ use lockgate::{Atomicity, Database, ErrorKind, Event, Migrator, Repair, UpTo, Ve
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::sync::mpsc;
 
-use super::told;
+use super::reports;
 use crate::support::database::Db;
 use crate::support::set::migrations;
 use crate::support::wire::Wire;
@@ -39,7 +39,7 @@ async fn a_run_in_one_transaction_reports_its_failure_at_every_message_boundary(
             let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
             let migrator = Migrator::new(migrations(&files)).atomicity(Atomicity::WholeRun);
             let error = migrator.apply(&mut db.open().await).await.unwrap_err();
-            told(&error, ErrorKind::Failed, &["`0009_wrong`", says, "nothing of it was committed"]);
+            reports(&error, ErrorKind::Failed, &["`0009_wrong`", says, "nothing of it was committed"]);
             assert!(!error.report().to_string().contains("25P02"), "{error:?}");
             assert_eq!(db.objects().await, [""; 0], "{says}");
         }
@@ -67,7 +67,7 @@ async fn the_place_is_right_in_databases_of_other_encodings() {
             let migrator = Migrator::new(set).set(format!("set {}", outside.len()));
             let error = migrator.apply(&mut database).await.unwrap_err();
             let place = format!("--> migrations/0002_b.sql:{line}:3");
-            told(&error, ErrorKind::Failed, &["column \"nothing\" does not exist", &place]);
+            reports(&error, ErrorKind::Failed, &["column \"nothing\" does not exist", &place]);
             let shown = error.report().to_string();
             assert!(!shown.contains("the history table could not be created"), "{shown}");
             database.postgres().unwrap().execute("DROP TABLE IF EXISTS o, b").await.unwrap();
@@ -77,7 +77,7 @@ async fn the_place_is_right_in_databases_of_other_encodings() {
     let mut latin = Database::connect(&server.url("e1")).await.unwrap();
     let set = migrations(&[A, ("0002_b.sql", "CREATE TABLE b (id INTEGER);\nINSERT INTO b SELECT 1 WHERE 'a' = '→';")]);
     let error = Migrator::new(set).set("arrow").history_table("arrow").apply(&mut latin).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &["`0002_b`", "--> migrations/0002_b.sql:2:"]);
+    reports(&error, ErrorKind::Failed, &["`0002_b`", "--> migrations/0002_b.sql:2:"]);
 }
 
 /// The language of a server's messages.
@@ -151,7 +151,7 @@ async fn the_words_of_the_server_decide_nothing() {
                 });
             let mut database = Database::connect(&wire.url()).await.unwrap();
             let error = migrator.apply(&mut database).await.unwrap_err();
-            told(&error, kind, says);
+            reports(&error, kind, says);
             let garbled = error.report().to_string().contains("xxxxx");
             assert_eq!(garbled, speaks == Speaks::Garbled, "{number}: {error:?}");
         }
@@ -205,14 +205,14 @@ async fn a_live_owner_is_reported_and_its_row_is_not_repaired() {
         }
     });
     let error = impatient.apply(&mut database).await.unwrap_err();
-    told(&error, ErrorKind::Locked, &["held by pid ", "which is working on `0002_x`"]);
+    reports(&error, ErrorKind::Locked, &["held by pid ", "which is working on `0002_x`"]);
     let holder = heard.try_recv().unwrap().unwrap();
     assert!(holder.contains("which is working on `0002_x`"), "{holder}");
     assert!(heard.try_recv().is_err(), "it is told once that it waits");
     let two = Version::new(2).unwrap();
     for repair in [Repair::Finished(two), Repair::Again(two), Repair::MarkApplied(two), Repair::Forget(two)] {
         let error = impatient.repair(&mut database, repair).await.unwrap_err();
-        told(&error, ErrorKind::Locked, &["held by pid ", "which is working on `0002_x`"]);
+        reports(&error, ErrorKind::Locked, &["held by pid ", "which is working on `0002_x`"]);
         heard.try_recv().unwrap();
     }
     let after = db.texts("SELECT lockgate_history::text FROM lockgate_history ORDER BY version").await;

@@ -28,7 +28,7 @@ use crate::support::wire::{Cut, Wire};
 
 /// Checks that the error has this kind, and that its report contains each of these, in Rust or on the command line.
 #[track_caller]
-pub(crate) fn told(error: &Error, kind: ErrorKind, says: &[&str]) {
+pub(crate) fn reports(error: &Error, kind: ErrorKind, says: &[&str]) {
     let shown = error.report().to_string();
     assert_eq!(error.kind(), kind, "{shown}");
     let typed = error.report_for(Front::CommandLine).to_string();

@@ -8,7 +8,7 @@ use sqlx::{Connection, PgConnection};
 
 use lockgate_cli::clap; // for the derives
 
-use super::{cut_at_each_message, told};
+use super::{cut_at_each_message, reports};
 use crate::support::database::Db;
 use crate::support::postgres;
 use crate::support::set::migrations;
@@ -112,7 +112,7 @@ async fn settings_made_by_code_are_restored_before_a_script_is_resumed() {
         let set = |rest: &str| migrations(&[("0001_ground.sql", GROUND), ("0002_x.sql", &script(rest))]);
         let mut database = Database::connect(&db.url()).await.unwrap();
         let error = Migrator::new(set("SELECT 1 / 0;")).apply(&mut database).await.unwrap_err();
-        told(&error, ErrorKind::Failed, &["division by zero", "1 of its 3 statements have finished"]);
+        reports(&error, ErrorKind::Failed, &["division by zero", "1 of its 3 statements have finished"]);
         let places = || async {
             let rows = "SELECT concat_ws(' ', (SELECT n FROM n), (SELECT count(*) FROM app.m), (SELECT count(*) FROM public.m))";
             db.texts(rows).await.remove(0)
@@ -125,7 +125,7 @@ async fn settings_made_by_code_are_restored_before_a_script_is_resumed() {
         }
         let says =
             ["`0002_x` could not begin", "statement 1 changed the session by code", "`SET …`", "1 of its 3 statements"];
-        told(&resumed.unwrap_err(), ErrorKind::Failed, &says);
+        reports(&resumed.unwrap_err(), ErrorKind::Failed, &says);
         assert_eq!(places().await, "1 0 0", "{code}");
         // Follow the message.
         let said = Migrator::new(set("SET search_path = app, public;")).apply(&mut database).await;
@@ -185,7 +185,7 @@ async fn a_call_that_may_have_committed_is_a_persons_to_answer() {
     for (finished, counter) in [(true, "121"), (false, "121")] {
         let cut = if finished { Cut::AfterQuery } else { Cut::BeforeQuery };
         let Some((_database, mut connection, error)) = a_call_cut_off(cut).await else { return };
-        told(
+        reports(
             &error,
             ErrorKind::Refused,
             &[
@@ -238,7 +238,7 @@ async fn a_call_that_the_server_refuses_is_sent_again() {
     let wrong = migrations(&[("0001_ground.sql", GROUND), ("0002_call.sql", CALLS)]);
     let mut database = db.open().await;
     let error = Migrator::new(wrong).apply(&mut database).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &["procedure twice() does not exist", "1 of its 3 statements"]);
+    reports(&error, ErrorKind::Failed, &["procedure twice() does not exist", "1 of its 3 statements"]);
     db.execute("CREATE PROCEDURE twice() LANGUAGE SQL AS $$ UPDATE n SET n = n + 20 $$").await;
     Migrator::new(wrong).apply(&mut database).await.unwrap();
     assert_eq!(db.texts("SELECT n::text FROM n").await, ["121"]);
@@ -252,7 +252,7 @@ async fn a_block_that_fails_leaves_nothing_of_itself() {
     let mut database = db.open().await;
     let set = migrations(&[("0001_ground.sql", GROUND), ("0002_move.sql", script)]);
     let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
-    told(
+    reports(
         &error,
         ErrorKind::Failed,
         &[
@@ -291,7 +291,7 @@ async fn blocks_of_every_kind_run() {
         let set = migrations(&[("0001_ground.sql", GROUND), ("0002_y.sql", &script)]);
         let mut database = fresh.open().await;
         let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
-        told(&error, ErrorKind::Failed, &[says]);
+        reports(&error, ErrorKind::Failed, &[says]);
         assert_eq!(fresh.history().await, ["1:applied"]);
     }
 }
@@ -348,7 +348,7 @@ async fn a_live_owner_is_waited_for_and_a_dead_one_is_not() {
     sqlx::raw_sql(claim).execute(&mut other).await.unwrap();
     let impatient = Migrator::new(right).lock_wait(Duration::from_millis(100));
     let error = impatient.apply(&mut database).await.unwrap_err();
-    told(&error, ErrorKind::Locked, &["held by pid ", "which is working on `0002_x`"]);
+    reports(&error, ErrorKind::Locked, &["held by pid ", "which is working on `0002_x`"]);
     other.close().await.unwrap();
     let mut watching = PgConnection::connect(&db.url()).await.unwrap();
     let gone = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'UPDATE lockgate_history SET owner = (SELECT pid%'";
@@ -385,7 +385,7 @@ async fn a_history_that_accepts_no_row_is_reported() {
     let set = migrations(&[("0001_ground.sql", GROUND), ("0002_x.sql", script)]);
     let mut database = db.open().await;
     let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &["the history table did not take the row"]);
+    reports(&error, ErrorKind::Failed, &["the history table did not take the row"]);
     assert_eq!(db.texts("SELECT n::text FROM n").await, ["0"]);
 }
 
@@ -446,7 +446,7 @@ async fn a_script_that_makes_itself_read_only_is_reported() {
     ] {
         let set = migrations(&[("0001_a.sql", "CREATE TABLE a (id INTEGER);"), ("0002_x.sql", script)]);
         let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
-        told(&error, ErrorKind::Failed, &["what ran made its transaction read-only", "25006"]);
+        reports(&error, ErrorKind::Failed, &["what ran made its transaction read-only", "25006"]);
         assert!(!error.report().to_string().contains("primary"), "{error:?}");
         Migrator::new(set).repair(&mut db.open().await, Repair::Forget(Version::new(2).unwrap())).await.ok();
     }
@@ -474,7 +474,7 @@ async fn a_block_that_cannot_be_recorded_is_rolled_back() {
         let script = format!("-- lockgate: no-transaction\n{block}\nSELECT 1;");
         let set = migrations(&[ground, ("0002_x.sql", &script)]);
         let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
-        told(&error, ErrorKind::Failed, &["not now", "`0002_x` is partial: 0 of its"]);
+        reports(&error, ErrorKind::Failed, &["not now", "`0002_x` is partial: 0 of its"]);
         assert_eq!(db.texts("SELECT n::text FROM n").await, ["0"], "{block}");
         db.execute("DROP TRIGGER t ON lockgate_history").await;
         db.apply(set).await;
@@ -496,7 +496,7 @@ async fn a_statement_that_finished_and_could_not_be_recorded_is_not_sent_again()
     let set =
         migrations(&[ground, ("0002_x.sql", "-- lockgate: no-transaction\nCREATE INDEX CONCURRENTLY i ON n (n);")]);
     let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &["`0002_x` could not be recorded", "not now"]);
+    reports(&error, ErrorKind::Failed, &["`0002_x` could not be recorded", "not now"]);
     db.execute("DROP TRIGGER t ON lockgate_history").await;
     db.apply(set).await;
     assert_eq!(db.objects().await, ["i", "n"]);
@@ -513,9 +513,9 @@ async fn a_call_that_commits_and_fails_is_a_persons_to_answer() {
     );
     let set = migrations(&[ground, ("0002_x.sql", "-- lockgate: no-transaction\nCALL bump();")]);
     let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &["and fails"]);
+    reports(&error, ErrorKind::Failed, &["and fails"]);
     let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
-    told(&error, ErrorKind::Refused, &["it is unknown whether statement 1 of 1 of `0002_x` has finished"]);
+    reports(&error, ErrorKind::Refused, &["it is unknown whether statement 1 of 1 of `0002_x` has finished"]);
     assert!(
         !error.report().to_string().contains("checks what the failed statement left"),
         "a person is asked: {error:?}"
@@ -539,7 +539,7 @@ async fn a_partition_that_is_half_detached_is_detached_by_the_next_run() {
     let mut reader = database.connect().await;
     sqlx::raw_sql("BEGIN; SELECT * FROM p").execute(&mut reader).await.unwrap();
     let error = Migrator::new(set).apply(&mut connection).await.unwrap_err();
-    told(
+    reports(
         &error,
         ErrorKind::Failed,
         &["`0002_x` is partial: 0 of its 1 statements", "the next run checks what the failed statement left"],

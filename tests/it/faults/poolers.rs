@@ -8,7 +8,7 @@ use lockgate::{Atomicity, Database, DownTo, ErrorKind, Migrations, Migrator, UpT
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::task::JoinSet;
 
-use super::told;
+use super::reports;
 use crate::support::database::Db;
 use crate::support::pooler::Pooler;
 use crate::support::set::{migrations, with_steps};
@@ -157,7 +157,7 @@ async fn a_script_that_needs_a_session_is_refused_behind_a_pooler() {
     let error = Migrator::new(set).apply(&mut Database::connect(&pooler.url()).await.unwrap()).await.unwrap_err();
     busy.end().await;
     let says = ["a pooler in transaction mode", "connect to the server itself, or to a pool in session mode"];
-    told(&error, ErrorKind::Usage, &says);
+    reports(&error, ErrorKind::Usage, &says);
     let done: i32 =
         db.texts("SELECT statements_done::text FROM lockgate_history WHERE version = 2").await[0].parse().unwrap();
     let n: i32 = db.texts("SELECT n::text FROM n").await[0].parse().unwrap();
@@ -167,7 +167,7 @@ async fn a_script_that_needs_a_session_is_refused_behind_a_pooler() {
     } else {
         // The first statement's settings are gone with its session, and the message says how to resume.
         let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
-        told(&error, ErrorKind::Failed, &["changed the session by code", "`RESET ALL`"]);
+        reports(&error, ErrorKind::Failed, &["changed the session by code", "`RESET ALL`"]);
         let mut corrected = outside.clone();
         corrected.insert(usize::try_from(done).unwrap(), "RESET ALL;");
         db.apply(migrations(&[GROUND, ("0002_outside.sql", &corrected.join("\n"))])).await;
@@ -201,10 +201,10 @@ async fn a_pool_in_statement_mode_is_refused_by_name() {
         let says = ["the connection goes through a pooler in statement mode", "connect to the server itself"];
         let mut database = Database::connect(&pooler.url()).await.unwrap();
         let error = migrator.apply(&mut database).await.unwrap_err();
-        told(&error, ErrorKind::Usage, &says);
+        reports(&error, ErrorKind::Usage, &says);
         let mut lent = PgConnection::connect(&pooler.url()).await.unwrap();
         let error = migrator.apply(&mut lent).await.unwrap_err();
-        told(&error, ErrorKind::Usage, &says);
+        reports(&error, ErrorKind::Usage, &says);
         let recorded = db.history().await.iter().filter(|row| row.ends_with("applied")).count() - 1;
         assert_eq!(db.texts("SELECT n::text FROM n").await, [recorded.to_string()], "{files:?}");
     }
@@ -301,7 +301,7 @@ async fn two_who_go_one_down_go_one_down() {
             match run.unwrap() {
                 Ok(report) => reverted += report.steps.len(),
                 Err(error) => {
-                    told(&error, ErrorKind::PlanStale, &["the history changed since the plan was made"]);
+                    reports(&error, ErrorKind::PlanStale, &["the history changed since the plan was made"]);
                     stale += 1;
                 }
             }
@@ -328,7 +328,7 @@ async fn one_step_up_on_lent_connections_is_applied_once() {
     while let Some(run) = runs.join_next().await {
         match run.unwrap() {
             Ok(report) => applied += report.steps.len(),
-            Err(error) => told(&error, ErrorKind::PlanStale, &["nothing was changed"]),
+            Err(error) => reports(&error, ErrorKind::PlanStale, &["nothing was changed"]),
         }
     }
     assert_eq!(db.history().await.len(), 1 + applied);
@@ -394,7 +394,7 @@ async fn without_advisory_locks_a_row_keeps_others_out() {
     let mut holder = PgConnection::connect(&db.url()).await.unwrap();
     holder.execute("BEGIN; SELECT FROM other_history WHERE state = 'lock' FOR UPDATE").await.unwrap();
     let error = other.clone().lock_wait(std::time::Duration::from_millis(60)).apply(&mut database).await.unwrap_err();
-    told(&error, ErrorKind::Locked, &["another run held the lock"]);
+    reports(&error, ErrorKind::Locked, &["another run held the lock"]);
     holder.execute("ROLLBACK").await.unwrap();
     other.apply(&mut database).await.unwrap();
 

@@ -5,7 +5,7 @@ use std::fs;
 use lockgate::{ErrorKind, Migrator};
 use lockgate_source::folder;
 
-use super::told;
+use super::reports;
 use crate::support::database::{Db, backends};
 use crate::support::set::migrations;
 
@@ -47,7 +47,7 @@ async fn a_released_migration_that_fails_names_the_data_and_how_to_amend(db: Db)
     );
     let amend = "if no database has applied `0002_b` yet: correct migrations/0002_b.sql, run `cargo xtask amend 0002 \
                  --reason \"why\"`, build again, then run again";
-    told(&error, ErrorKind::Failed, &[&data, amend]);
+    reports(&error, ErrorKind::Failed, &[&data, amend]);
     // Follow the message: the amended set resumes where the other stopped.
     Migrator::new(set(AMENDED, &amended)).apply(&mut database).await.unwrap();
     assert_eq!(db.history().await, ["1:applied", "2:applied"]);

@@ -4,7 +4,7 @@ use lockgate::{Database, ErrorKind, Migrations, Migrator, UpTo};
 use lockgate_harness::server::Options;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 
-use super::told;
+use super::reports;
 use crate::support::database::Db;
 use crate::support::postgres;
 use crate::support::set::migrations;
@@ -58,7 +58,7 @@ async fn a_role_that_may_only_select_reads_and_is_denied_the_rest() {
     admin.execute(AssertSqlSafe(grants)).await.unwrap();
     let mut database = Database::connect(&role.url).await.unwrap();
     let error = reads(&mut database, migrations(&[A]), migrations(&[A, B])).await;
-    told(
+    reports(
         &error,
         ErrorKind::Denied,
         &[
@@ -74,7 +74,7 @@ async fn a_role_that_may_only_select_reads_and_is_denied_the_rest() {
     // It may create tables but not write the history: the migration's table is rolled back.
     admin.execute(AssertSqlSafe(format!("GRANT CREATE ON SCHEMA public TO {}", role.name))).await.unwrap();
     let error = Migrator::new(migrations(&[A, B])).apply(&mut database).await.unwrap_err();
-    told(
+    reports(
         &error,
         ErrorKind::Denied,
         &["`0002_b` could not be recorded", "permission denied for table lockgate_history", "was rolled back"],
@@ -85,7 +85,7 @@ async fn a_role_that_may_only_select_reads_and_is_denied_the_rest() {
     // It may not even read.
     admin.execute(AssertSqlSafe(format!("REVOKE SELECT ON lockgate_history FROM {}", role.name))).await.unwrap();
     let error = Migrator::new(migrations(&[A])).status(&mut database).await.unwrap_err();
-    told(&error, ErrorKind::Denied, &["the history cannot be read", "permission denied for table lockgate_history"]);
+    reports(&error, ErrorKind::Denied, &["the history cannot be read", "permission denied for table lockgate_history"]);
     database.close().await.unwrap();
     role.drop(&mut admin).await;
 }
@@ -99,14 +99,14 @@ async fn a_role_without_create_gets_an_error_about_the_history_table() {
     let mut database = Database::connect(&role.url).await.unwrap();
     assert_eq!(Migrator::new(migrations(&[A])).status(&mut database).await.unwrap().pending().count(), 1);
     let error = Migrator::new(migrations(&[A])).apply(&mut database).await.unwrap_err();
-    told(
+    reports(
         &error,
         ErrorKind::Denied,
         &["the history table could not be created", "permission denied for schema public", "nothing was changed"],
     );
     let error =
         Migrator::new(migrations(&[A])).history_table("ops.lockgate_history").apply(&mut database).await.unwrap_err();
-    told(&error, ErrorKind::Denied, &["the history table could not be created", "permission denied for database"]);
+    reports(&error, ErrorKind::Denied, &["the history table could not be created", "permission denied for database"]);
     // With the missing grant, the same value resumes.
     admin.execute(AssertSqlSafe(format!("GRANT CREATE ON SCHEMA public TO {}", role.name))).await.unwrap();
     Migrator::new(migrations(&[A, B])).apply(&mut database).await.unwrap();
@@ -121,7 +121,7 @@ async fn a_read_only_session_reads() {
     let url = format!("{}?options[default_transaction_read_only]=on", database.url());
     let mut read_only = Database::connect(&url).await.unwrap();
     let error = reads(&mut read_only, migrations(&[A]), migrations(&[A, B])).await;
-    told(
+    reports(
         &error,
         ErrorKind::ReadOnly,
         &[
@@ -141,7 +141,7 @@ async fn a_read_only_file_reads() {
         let url = db.url().replace("mode=rwc", mode);
         let mut read_only = Database::connect(&url).await.unwrap();
         let error = reads(&mut read_only, migrations(&[A]), migrations(&[A, B])).await;
-        told(
+        reports(
             &error,
             ErrorKind::ReadOnly,
             &[
@@ -173,7 +173,7 @@ async fn a_replica_reads() {
     let server = server.await.unwrap();
     let mut replica = Database::connect(&url).await.unwrap();
     let error = reads(&mut replica, migrations(&[A]), migrations(&[A, B])).await;
-    told(
+    reports(
         &error,
         ErrorKind::ReadOnly,
         &[

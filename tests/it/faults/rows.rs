@@ -3,7 +3,7 @@
 use lockgate::__private::RustStep;
 use lockgate::{Atomicity, DownTo, ErrorKind, Migrator, StepResult, Transaction};
 
-use super::told;
+use super::reports;
 use crate::support::database::{Db, backends};
 use crate::support::set::{migrations, with_steps};
 
@@ -29,7 +29,7 @@ async fn rows(db: &Db) -> Vec<String> {
 async fn earlier_commits_of_the_same_run_are_reported(db: Db) {
     let set = migrations(&[A, ("0002_b.sql", "DELETE FROM lockgate_history;"), ("0003_c.sql", "SELECT 1;")]);
     let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &[ALTERED, "applied and committed before it: 0001_a", "1 more was not tried"]);
+    reports(&error, ErrorKind::Failed, &[ALTERED, "applied and committed before it: 0001_a", "1 more was not tried"]);
     assert_eq!(db.history().await, ["1:applied"]);
 }
 
@@ -47,7 +47,11 @@ async fn a_script_that_deletes_history_rows_is_reported(db: Db) {
             let script = format!("INSERT INTO a VALUES (3);\n{delete}");
             let set = migrations(&[A, B, ("0003_c.sql", &script), ("0004_d.sql", "INSERT INTO a VALUES (4);")]);
             let error = Migrator::new(set).atomicity(atomicity).apply(&mut db.open().await).await.unwrap_err();
-            told(&error, ErrorKind::Failed, &["`0003_c` could not be recorded", ALTERED, "`0003_c` was rolled back"]);
+            reports(
+                &error,
+                ErrorKind::Failed,
+                &["`0003_c` could not be recorded", ALTERED, "`0003_c` was rolled back"],
+            );
             assert_eq!((db.history().await.len(), rows(&db).await), (2, vec!["1".to_owned()]), "{delete}");
         }
         // Outside a transaction, only the unit that does it is rolled back.
@@ -56,7 +60,7 @@ async fn a_script_that_deletes_history_rows_is_reported(db: Db) {
         let set = migrations(&[A, B, ("0003_c.sql", &script)]);
         let mut database = db.open().await;
         let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
-        told(
+        reports(
             &error,
             ErrorKind::Failed,
             &["`0003_c` could not be recorded", ALTERED, "1 of its 3 statements have finished"],
@@ -71,7 +75,7 @@ async fn a_script_that_deletes_history_rows_is_reported(db: Db) {
     let set = migrations(&[A, B, ("0003_c.up.sql", "INSERT INTO a VALUES (3);"), down]);
     db.apply(set).await;
     let error = Migrator::new(set).revert(&mut db.open().await, DownTo::Steps(1)).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &["`0003_c` could not be recorded", ALTERED]);
+    reports(&error, ErrorKind::Failed, &["`0003_c` could not be recorded", ALTERED]);
     assert_eq!(db.history().await.len(), 3);
 }
 
@@ -86,7 +90,7 @@ async fn a_step_that_deletes_history_rows_is_reported(db: Db) {
     let step = "pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }\n";
     let set = with_steps(&[A, B, ("0003_c.rs", step)], DELETES);
     let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &["`0003_c` could not be recorded", ALTERED, "`0003_c` was rolled back"]);
+    reports(&error, ErrorKind::Failed, &["`0003_c` could not be recorded", ALTERED, "`0003_c` was rolled back"]);
     assert_eq!((db.history().await.len(), rows(&db).await), (2, vec!["1".to_owned()]));
 }
 
@@ -98,7 +102,7 @@ async fn a_script_that_drops_the_history_is_reported(db: Db) {
         let error = Migrator::new(migrations(&[A, ("0002_b.sql", sql)])).apply(&mut db.open().await).await.unwrap_err();
         let says =
             ["`0002_b` could not be recorded", "check what the migration does to the history table", "rolled back"];
-        told(&error, ErrorKind::Failed, &says);
+        reports(&error, ErrorKind::Failed, &says);
         assert_eq!(db.history().await, ["1:applied"]);
     }
 }
@@ -134,7 +138,7 @@ async fn a_trigger_that_changes_the_history_after_its_row_is_reported(db: Db) {
             let script = format!("{head}INSERT INTO a VALUES (1);");
             let set = migrations(&[A, ("0002_b.sql", &script)]);
             let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
-            told(&error, ErrorKind::Failed, &["`0002_b` could not be recorded", "trigger"]);
+            reports(&error, ErrorKind::Failed, &["`0002_b` could not be recorded", "trigger"]);
             assert!(rows(&db).await.is_empty(), "{body}");
             assert_eq!(db.history().await, ["1:applied"], "{body}");
         }
@@ -152,7 +156,7 @@ async fn a_trigger_that_changes_the_history_after_its_row_is_reported(db: Db) {
         .await;
     }
     let error = Migrator::new(migrations(&[A, B])).apply(&mut db.open().await).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &["`0002_b` could not be recorded", "trigger"]);
+    reports(&error, ErrorKind::Failed, &["`0002_b` could not be recorded", "trigger"]);
     assert!(rows(&db).await.is_empty());
     assert_eq!(db.history().await, ["1:applied"]);
 }

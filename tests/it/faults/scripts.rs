@@ -2,7 +2,7 @@
 
 use lockgate::{Atomicity, ErrorKind, Migrations, Migrator};
 
-use super::told;
+use super::reports;
 use crate::support::database::{Db, backends};
 use crate::support::set::migrations;
 
@@ -35,7 +35,7 @@ async fn the_third_statement_fails(db: Db) {
                   INSERT INTO b SELECT '🚢ü', 1 FROM a;\n\
                   CREATE TABLE c (id INTEGER);\n";
     let error = fails(&db, migrations(&[A, ("0002_b.sql", divide), D])).await;
-    told(
+    reports(
         &error,
         ErrorKind::Failed,
         &[
@@ -57,14 +57,14 @@ async fn the_third_statement_fails(db: Db) {
     };
     let error = fails(&db, migrations(&[A, ("0002_b.sql", run_time), D])).await;
     let says = if db.is_sqlite() { "integer overflow (SQLite code 1)" } else { "division by zero (SQLSTATE 22012)" };
-    told(&error, ErrorKind::Failed, &["at statement 2 of 2", "--> migrations/0002_b.sql:3:1", says]);
+    reports(&error, ErrorKind::Failed, &["at statement 2 of 2", "--> migrations/0002_b.sql:3:1", says]);
 }
 
 async fn a_parse_error_keeps_earlier_migrations(db: Db) {
     let b = ("0002_b.sql", "CREATE TABLE b (note TEXT DEFAULT 'ä🚢');");
     let c = ("0003_c.sql", "-- ö\nCREATE TABLE c (id INTEGER);\nSELECT 'ü', FROM FROM c;\n");
     let error = fails(&db, migrations(&[A, b, c, D])).await;
-    told(
+    reports(
         &error,
         ErrorKind::Failed,
         &[
@@ -85,7 +85,7 @@ async fn a_parse_error_keeps_earlier_migrations(db: Db) {
 async fn the_first_of_all_fails(db: Db) {
     let wrong = ("0001_a.sql", "CREATE TABEL a (id INTEGER);");
     let error = fails(&db, migrations(&[wrong, D])).await;
-    told(
+    reports(
         &error,
         ErrorKind::Failed,
         &["`0001_a` failed at statement 1 of 1", "0001_a.sql:1:", "nothing was committed before it in this run"],
@@ -107,7 +107,7 @@ async fn a_failure_while_reverting_is_reported_as_such(db: Db) {
     db.apply(set).await;
     let mut database = db.open().await;
     let error = Migrator::new(set).revert(&mut database, lockgate::DownTo::Empty).await.unwrap_err();
-    told(
+    reports(
         &error,
         ErrorKind::Failed,
         &[
@@ -143,7 +143,7 @@ async fn a_failure_is_found_after_many_bytes(db: Db) {
     script.push_str("INSERT INTO b (id, ni) VALUES (0, 'ü');\nINSERT INTO b VALUES (-1, '');\n");
     let error = fails(&db, migrations(&[A, ("0002_b.sql", &script), D])).await;
     let place = if db.is_sqlite() { "0002_b.sql:5002:1" } else { "0002_b.sql:5002:20" };
-    told(&error, ErrorKind::Failed, &["`0002_b` failed at statement 5002 of 5003", place]);
+    reports(&error, ErrorKind::Failed, &["`0002_b` failed at statement 5002 of 5003", place]);
     assert_eq!(db.objects().await, ["a"]);
 }
 
@@ -154,7 +154,7 @@ async fn a_failing_commit_does_not_undo_earlier_migrations(db: Db) {
         "CREATE TABLE c (p INTEGER REFERENCES p (id) DEFERRABLE INITIALLY DEFERRED);\nINSERT INTO c VALUES (7);",
     );
     let error = fails(&db, migrations(&[A, parent, child, D])).await;
-    told(
+    reports(
         &error,
         ErrorKind::Failed,
         &[
@@ -171,7 +171,7 @@ async fn a_failing_commit_does_not_undo_earlier_migrations(db: Db) {
     // If a later one also fails, the first culprit is reported.
     let broken = ("0004_d.sql", "INSERT INTO nowhere VALUES (1);");
     let error = fails(&db, migrations(&[A, parent, child, broken])).await;
-    told(&error, ErrorKind::Failed, &["`0003_c` ran, but could not be committed"]);
+    reports(&error, ErrorKind::Failed, &["`0003_c` ran, but could not be committed"]);
     assert_eq!(db.history().await, ["1:applied", "2:applied"]);
 }
 
@@ -187,7 +187,7 @@ async fn a_whole_run_that_cannot_be_committed_leaves_nothing(db: Db) {
     let mut database = db.open().await;
     let migrator = Migrator::new(set).atomicity(Atomicity::WholeRun);
     let error = migrator.apply(&mut database).await.unwrap_err();
-    told(
+    reports(
         &error,
         ErrorKind::Failed,
         &[

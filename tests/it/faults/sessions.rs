@@ -6,7 +6,7 @@ use lockgate::{Database, ErrorKind, Migrator};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, Executor, PgConnection, PgPool};
 
-use super::told;
+use super::reports;
 use crate::support::database::Db;
 use crate::support::set::migrations;
 use crate::support::{polled, postgres};
@@ -136,7 +136,7 @@ async fn a_lent_connection_keeps_its_settings_through_success_and_failure() {
     let set =
         migrations(&[A, ("0002_b.sql", wander), ("0003_c.sql", "CREATE TABLE c (id INTEGER);"), ("0004_d.sql", fails)]);
     let error = Migrator::new(set).apply(&mut connection).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &["`0004_d` failed at statement 2 of 2", "division by zero"]);
+    reports(&error, ErrorKind::Failed, &["`0004_d` failed at statement 2 of 2", "division by zero"]);
     assert_eq!(settings(&mut connection).await, before);
 
     let outside = "-- lockgate: no-transaction\nSET work_mem = '2MB';\nSET lock_timeout = '2h';\nCREATE INDEX CONCURRENTLY ci ON c (id);\nVACUUM nowhere;";
@@ -147,7 +147,7 @@ async fn a_lent_connection_keeps_its_settings_through_success_and_failure() {
         ("0004_d.sql", outside),
     ]);
     let error = Migrator::new(set).apply(&mut connection).await.unwrap_err();
-    told(
+    reports(
         &error,
         ErrorKind::Failed,
         &["`0004_d` failed at statement 4 of 4", "`0004_d` is partial: 3 of its 4 statements have finished and stay"],
@@ -200,7 +200,7 @@ async fn limits_and_roles_are_of_one_migration() {
 
     let set = migrations(&[("0001_as.sql", "-- a head\n-- lockgate: role no_such_role\nCREATE TABLE x (id INTEGER);")]);
     let error = Migrator::new(set).set("x").apply(&mut admin).await.unwrap_err();
-    told(
+    reports(
         &error,
         ErrorKind::Failed,
         &["`0001_as` could not begin", "role \"no_such_role\" does not exist", "correct migrations/0001_as.sql"],
@@ -214,7 +214,7 @@ async fn a_statement_that_runs_too_long_is_ended() {
     let set = migrations(&[A, ("0002_slow.sql", "CREATE TABLE b (id INTEGER);\nSELECT pg_sleep(600);")]);
     let migrator = Migrator::new(set).statement_timeout(Duration::from_millis(100));
     let error = migrator.apply(&mut through).await.unwrap_err();
-    told(
+    reports(
         &error,
         ErrorKind::Failed,
         &[

@@ -3,7 +3,7 @@
 use lockgate::{Atomicity, Database, ErrorKind, Migrations, Migrator};
 use sqlx::{AssertSqlSafe, Connection, Executor, SqliteConnection};
 
-use super::told;
+use super::reports;
 use crate::support::database::Db;
 use crate::support::set::migrations;
 
@@ -31,7 +31,7 @@ async fn a_full_disk_loses_nothing() {
         let mut connection = borrowed(&db).await;
         connection.execute(AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"))).await.unwrap();
         let error = Migrator::new(set).apply(&mut connection).await.unwrap_err();
-        told(
+        reports(
             &error,
             ErrorKind::Failed,
             &[
@@ -121,7 +121,7 @@ async fn foreign_keys_that_a_rebuild_breaks_are_found_and_undone() {
     let db = Db::sqlite().unwrap();
     let mut connection = borrowed(&db).await;
     let error = Migrator::new(migrations(&[TREE, REBUILD, LOSES, LAST])).apply(&mut connection).await.unwrap_err();
-    told(
+    reports(
         &error,
         ErrorKind::Failed,
         &[
@@ -150,7 +150,7 @@ async fn a_failure_without_foreign_keys_turns_them_on_again() {
     let db = Db::sqlite().unwrap();
     let mut connection = borrowed(&db).await;
     let error = Migrator::new(migrations(&[TREE, REBUILD, FAILS, LAST])).apply(&mut connection).await.unwrap_err();
-    told(
+    reports(
         &error,
         ErrorKind::Failed,
         &["`0003_fails` failed at statement 2 of 2", "0003_fails.sql:3:1", "was rolled back"],
@@ -232,13 +232,13 @@ async fn b_a_live_owner_is_waited_for_and_a_dead_one_is_not() {
     let db = Db::sqlite().unwrap();
     let mut database = db.open().await;
     let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &["1 of its 2 statements have finished and stay"]);
+    reports(&error, ErrorKind::Failed, &["1 of its 2 statements have finished and stay"]);
     let Db::Sqlite(place) = &db else { unreachable!() };
     let file = std::fs::File::create(place.path().join("test.db-lockgate")).unwrap();
     file.lock().unwrap();
     let hasty = Migrator::new(set).lock_wait(std::time::Duration::from_millis(1));
     let error = hasty.apply(&mut database).await.unwrap_err();
-    told(&error, ErrorKind::Locked, &["in the middle of a script outside a transaction"]);
+    reports(&error, ErrorKind::Locked, &["in the middle of a script outside a transaction"]);
     drop(file);
     db.execute("CREATE TABLE gone (n INTEGER)").await;
     Migrator::new(set).apply(&mut database).await.unwrap();
@@ -262,7 +262,7 @@ async fn a_the_scripts_own_block_is_one_unit() {
     let db = Db::sqlite().unwrap();
     let mut database = db.open().await;
     let error = Migrator::new(set("INSERT INTO gone VALUES (1);")).apply(&mut database).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &["at statement 4 of 8", "0 of its 8 statements have finished and stay"]);
+    reports(&error, ErrorKind::Failed, &["at statement 4 of 8", "0 of its 8 statements have finished and stay"]);
     assert_eq!(db.texts("SELECT CAST(n AS TEXT) FROM n").await, ["0"]);
     Migrator::new(set("SELECT 1;")).apply(&mut database).await.unwrap();
     assert_eq!(db.texts("SELECT CAST(n AS TEXT) FROM n").await, ["111"]);
@@ -287,7 +287,7 @@ async fn a_commit_that_the_splitter_misses_is_reported() {
             migrator = migrator.atomicity(Atomicity::WholeRun);
         }
         let error = migrator.apply(&mut database).await.unwrap_err();
-        told(
+        reports(
             &error,
             ErrorKind::Failed,
             &[
@@ -350,7 +350,7 @@ async fn c_a_step_that_commits_and_fails_is_not_called_rolled_back() {
         let db = Db::sqlite().unwrap();
         let mut database = db.open().await;
         let error = Migrator::new(set).atomicity(whole).apply(&mut database).await.unwrap_err();
-        told(
+        reports(
             &error,
             ErrorKind::Failed,
             &["ended Lockgate's transaction", "it is unknown whether anything of", "0001_a"],
@@ -393,7 +393,7 @@ async fn c_a_trigger_that_swallows_the_history_is_noticed() {
     db.execute("CREATE TRIGGER t BEFORE DELETE ON lockgate_history BEGIN SELECT RAISE(IGNORE); END").await;
     let mut database = db.open().await;
     let error = Migrator::new(set).revert(&mut database, lockgate::DownTo::Empty).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &["trigger", "was rolled back", "drop the trigger"]);
+    reports(&error, ErrorKind::Failed, &["trigger", "was rolled back", "drop the trigger"]);
     assert_eq!(db.objects().await, ["a", "t"]);
 }
 
@@ -532,7 +532,7 @@ async fn h_broken_keys_are_counted_and_not_numbered() {
     connection.execute("INSERT INTO c VALUES (4, 77)").await.unwrap();
     let breaks = ("0002_b.sql", "-- lockgate: foreign-keys off\nUPDATE c SET p = 78 WHERE id < 3;");
     let error = Migrator::new(migrations(&[without, breaks])).apply(&mut connection).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &["left broken foreign keys behind", "2 foreign keys point"]);
+    reports(&error, ErrorKind::Failed, &["left broken foreign keys behind", "2 foreign keys point"]);
     let rebuild = (
         "0002_b.sql",
         "-- lockgate: foreign-keys off\nCREATE TABLE c_new (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p (id));\n\

@@ -6,7 +6,7 @@ use std::time::Duration;
 use lockgate::{Atomicity, Error, ErrorKind, Event, Migrations, Migrator};
 use sqlx::{Connection, Executor, SqliteConnection};
 
-use super::told;
+use super::reports;
 use crate::support::database::Db;
 use crate::support::polled;
 use crate::support::set::migrations;
@@ -70,7 +70,7 @@ async fn a_failure_without_a_history_is_reported_as_usual() {
         let db = Db::sqlite().unwrap();
         let mut database = db.open().await;
         let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
-        told(
+        reports(
             &error,
             ErrorKind::Failed,
             &[
@@ -116,7 +116,7 @@ async fn another_object_named_like_the_history_is_refused() {
         db.execute(&made).await;
         let mut database = db.open().await;
         let error = Migrator::new(migrations(&[A, B])).apply(&mut database).await.unwrap_err();
-        told(&error, ErrorKind::HistoryFormat, &[says, "history_table"]);
+        reports(&error, ErrorKind::HistoryFormat, &[says, "history_table"]);
         let error = Migrator::new(migrations(&[A, B])).status(&mut database).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::HistoryFormat);
         assert_eq!(
@@ -180,7 +180,7 @@ async fn nothing_is_decided_by_the_words_of_an_error() {
         let mut database = db.open().await;
         let set = migrations(&[A, ("0002_bad.sql", bad)]);
         let error = Migrator::new(set).lock_wait(Duration::ZERO).apply(&mut database).await.unwrap_err();
-        told(&error, ErrorKind::Failed, &[says, "`0002_bad` failed at statement", "was rolled back"]);
+        reports(&error, ErrorKind::Failed, &[says, "`0002_bad` failed at statement", "was rolled back"]);
     }
 }
 
@@ -241,7 +241,7 @@ async fn h_twenty_thousand_old_violations_are_counted_by_the_database() {
     run.expect("a few messages are enough").unwrap_or_else(|error| panic!("{error:?}"));
     let one_more = ("0003_more.sql", "-- lockgate: foreign-keys off\nINSERT INTO c VALUES (20001, 5);");
     let error = Migrator::new(migrations(&[tree, rebuild, one_more])).apply(&mut connection).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &["1 foreign key points", "where 20000 did before"]);
+    reports(&error, ErrorKind::Failed, &["1 foreign key points", "where 20000 did before"]);
 }
 
 /// If the caller's connection cannot be restored, everything is committed and the report says so.
@@ -262,7 +262,7 @@ async fn a_lent_connection_that_cannot_be_restored_is_reported() {
             "applied and committed: 0002_drops",
             "close the connection",
         ];
-        told(&error, ErrorKind::Failed, &says);
+        reports(&error, ErrorKind::Failed, &says);
         assert!(!error.report().to_string().contains("nothing of"), "{error:?}");
         assert_eq!(db.history().await, ["1:applied", "2:applied"]);
         assert!(Migrator::new(set).apply(&mut connection).await.unwrap().is_empty());
@@ -273,7 +273,7 @@ async fn a_lent_connection_that_cannot_be_restored_is_reported() {
         let mut connection = lent(&db).await;
         connection.execute("CREATE TEMP TABLE theirs (id INTEGER)").await.unwrap();
         let error = Migrator::new(set).apply(&mut connection).await.unwrap_err();
-        told(
+        reports(
             &error,
             ErrorKind::Failed,
             &["`0003_c` could not begin", "applied and committed before it: 0001_a, 0002_drops"],
@@ -293,7 +293,7 @@ async fn e_a_whole_run_on_a_connection_that_cannot_be_put_back_leaves_nothing() 
         migrations(&[A, ("0002_drops.sql", "DROP TABLE temp.theirs;"), ("0003_c.sql", "CREATE TABLE c (id INTEGER);")]);
     let error = Migrator::new(set).atomicity(Atomicity::WholeRun).apply(&mut connection).await.unwrap_err();
     let says = ["`0003_c` could not begin", "the whole run was one transaction: nothing of it was committed"];
-    told(&error, ErrorKind::Failed, &says);
+    reports(&error, ErrorKind::Failed, &says);
     assert_eq!(db.objects().await, ["a"]);
     assert_eq!(db.history().await, ["1:applied"]);
     assert_eq!(db.log().await, ["1:applied", "3:failed"]);
@@ -318,7 +318,7 @@ async fn a_resumed_script_has_its_pragmas_and_attached_databases() {
     let set = |fails: &str| migrations(&[ground, ("0002_x.sql", &script(fails))]);
     let mut connection = lent(&db).await;
     let error = Migrator::new(set("SELECT * FROM gone;")).apply(&mut connection).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &["2 of its 5 statements have finished"]);
+    reports(&error, ErrorKind::Failed, &["2 of its 5 statements have finished"]);
     let resumed = Migrator::new(set("SELECT 1;")).apply(&mut connection).await;
     resumed.unwrap_or_else(|error| panic!("{error:?}"));
     assert_eq!(db.texts("SELECT CAST(id AS TEXT) FROM a").await, ["-1"]);
@@ -396,7 +396,7 @@ async fn g_a_reader_that_comes_late_keeps_a_scripts_own_block_waiting() {
                 "1 of its 4 statements",
                 "`Migrator::lock_wait`",
             ];
-            told(&error, ErrorKind::Failed, &says);
+            reports(&error, ErrorKind::Failed, &says);
             drop(reading.lock().unwrap().take());
             db.apply(migrations(&[A, block])).await;
         } else {
@@ -448,7 +448,7 @@ async fn broken_keys_of_another_column_and_keys_to_nothing_are_reported() {
         db.execute("PRAGMA foreign_keys = OFF; INSERT INTO c VALUES (9, 1)").await;
         let set = migrations(&[ground, ("0002_x.sql", &format!("-- lockgate: foreign-keys off\n{script}"))]);
         let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
-        told(&error, ErrorKind::Failed, &["`0002_x` left broken foreign keys behind", says, "was rolled back"]);
+        reports(&error, ErrorKind::Failed, &["`0002_x` left broken foreign keys behind", says, "was rolled back"]);
         assert_eq!(db.texts("SELECT one || ' ' || two FROM c").await, ["9 1"]);
         assert_eq!(db.history().await, ["1:applied"]);
     }
@@ -466,7 +466,7 @@ async fn a_trigger_that_drops_progress_is_reported() {
         let script = "-- lockgate: no-transaction\nINSERT INTO a VALUES (1);\nINSERT INTO a VALUES (2);";
         let set = migrations(&[A, ("0002_x.sql", script)]);
         let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
-        told(&error, ErrorKind::Failed, &["the history does not have the row that was written"]);
+        reports(&error, ErrorKind::Failed, &["the history does not have the row that was written"]);
         db.execute("DROP TRIGGER t").await;
         db.apply(set).await;
         assert_eq!(db.texts("SELECT CAST(id AS TEXT) FROM a ORDER BY id").await, ["1", "2"], "{drops}");
@@ -485,11 +485,15 @@ async fn a_connection_without_a_journal_is_refused_and_the_way_out_works() {
         connection.execute("PRAGMA journal_mode = OFF").await.unwrap();
         let migrator = Migrator::new(set).atomicity(atomicity);
         let error = migrator.apply(&mut connection).await.unwrap_err();
-        told(&error, ErrorKind::Usage, &["keeps no journal", "what fails could not be undone", "nothing was changed"]);
+        reports(
+            &error,
+            ErrorKind::Usage,
+            &["keeps no journal", "what fails could not be undone", "nothing was changed"],
+        );
         assert_eq!(db.history().await, ["1:applied"]);
         connection.execute("PRAGMA journal_mode = DELETE").await.unwrap();
         let error = migrator.apply(&mut connection).await.unwrap_err();
-        told(&error, ErrorKind::Failed, &["`0003_c` was rolled back: nothing of it is in the database"]);
+        reports(&error, ErrorKind::Failed, &["`0003_c` was rolled back: nothing of it is in the database"]);
         assert_eq!(db.texts("SELECT CAST(count(*) AS TEXT) FROM a WHERE id = 2").await, ["0"]);
         db.execute("DELETE FROM a; DELETE FROM lockgate_history WHERE version = 2").await;
     }
@@ -502,7 +506,7 @@ async fn the_cause_of_a_refused_write_is_reported() {
         let script = format!("{head}CREATE TABLE b (id INTEGER);\nPRAGMA query_only = ON;\nSELECT 1;");
         let set = migrations(&[A, ("0002_b.sql", &script)]);
         let error = Migrator::new(set).apply(&mut db.open().await).await.unwrap_err();
-        told(
+        reports(
             &error,
             ErrorKind::Failed,
             &["`0002_b` could not be recorded", "`PRAGMA query_only` is on: switch it off"],
@@ -518,7 +522,7 @@ async fn the_cause_of_a_refused_write_is_reported() {
     std::fs::rename(file, format!("{file}.old")).unwrap();
     std::fs::copy(format!("{file}.old"), file).unwrap();
     let error = Migrator::new(migrations(&[A, B])).apply(&mut connection).await.unwrap_err();
-    told(&error, ErrorKind::ReadOnly, &["the file was moved, replaced or deleted", "connect again"]);
+    reports(&error, ErrorKind::ReadOnly, &["the file was moved, replaced or deleted", "connect again"]);
     assert_eq!(db.history().await, ["1:applied"]);
 }
 
@@ -537,7 +541,7 @@ async fn a_column_of_others_is_named() {
     ))
     .await;
     let error = Migrator::new(migrations(&[A, B])).apply(&mut db.open().await).await.unwrap_err();
-    told(
+    reports(
         &error,
         ErrorKind::Failed,
         &["NOT NULL constraint failed: lockgate_history.team", "columns that others added"],

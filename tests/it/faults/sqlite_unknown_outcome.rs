@@ -6,7 +6,7 @@ use std::time::Duration;
 use lockgate::{DownTo, ErrorKind, Event, Migrations, Migrator, Repair, Version};
 use sqlx::{Connection, Executor, SqliteConnection};
 
-use super::told;
+use super::reports;
 use crate::support::database::Db;
 use crate::support::polled;
 use crate::support::set::migrations;
@@ -90,7 +90,7 @@ async fn a_a_copy_that_may_have_been_made_is_a_persons_to_answer() {
         // It failed by itself, so it has not taken effect and is sent again.
         std::fs::write(&file, "something else").unwrap();
         let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
-        told(
+        reports(
             &error,
             ErrorKind::Failed,
             &["`0002_copy` failed at statement 2 of 3", "1 of its 3 statements have finished and stay"],
@@ -107,7 +107,7 @@ async fn a_a_copy_that_may_have_been_made_is_a_persons_to_answer() {
             db.execute(&format!("VACUUM INTO '{}'", file.display())).await;
         }
         let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
-        told(
+        reports(
             &error,
             ErrorKind::Refused,
             &[
@@ -147,7 +147,7 @@ async fn a_a_copy_is_announced_before_it_is_sent() {
         match Migrator::new(set).apply(&mut database).await {
             Ok(_) => {}
             Err(error) => {
-                told(
+                reports(
                     &error,
                     ErrorKind::Refused,
                     &["it is unknown whether statement 1 of 1 of `0002_copy` has finished"],
@@ -175,7 +175,7 @@ async fn b_a_repair_waits_for_the_owner_of_a_script() {
     let forget = Repair::Forget(Version::new(2).unwrap());
     let impatient = Migrator::new(set).lock_wait(Duration::from_millis(30));
     let error = impatient.repair(&mut database, forget).await.unwrap_err();
-    told(&error, ErrorKind::Locked, &["another run, in the middle of a script outside a transaction"]);
+    reports(&error, ErrorKind::Locked, &["another run, in the middle of a script outside a transaction"]);
 
     let url = db.url();
     let owner = Mutex::new(Some(owner));

@@ -8,7 +8,7 @@ use lockgate::__private::RustStep;
 use lockgate::{Atomicity, ErrorKind, Migrator, StepResult, Transaction};
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
-use super::told;
+use super::reports;
 use crate::support::database::{Db, backends};
 use crate::support::set::with_steps;
 
@@ -86,7 +86,7 @@ async fn a_step_that_leaves_a_transaction_open_is_caught(db: Db) {
             "`0002_step` was rolled back: nothing of it is in the database",
             if whole { "nothing of it was committed" } else { "applied and committed before it: 0001_a" },
         ];
-        told(&error, ErrorKind::Failed, &says);
+        reports(&error, ErrorKind::Failed, &says);
         drop(database);
         assert_eq!(db.objects().await, ["a"]);
         assert_eq!(db.history().await, ["1:applied"]);
@@ -100,7 +100,7 @@ async fn a_step_that_leaves_a_transaction_open_is_caught(db: Db) {
 async fn a_step_that_commits_by_itself_is_caught(db: Db) {
     let mut database = db.open().await;
     let error = Migrator::new(with_steps(&[A, RUST, C], COMMITS)).apply(&mut database).await.unwrap_err();
-    told(
+    reports(
         &error,
         ErrorKind::Failed,
         &[
@@ -173,13 +173,13 @@ async fn a_step_that_loses_another_connection_has_not_lost_ours(db: Db) {
         let mut database = db.open().await;
         let migrator = Migrator::new(with_steps(&[A, RUST, C], CALLS_ANOTHER)).atomicity(atomicity);
         let error = migrator.apply(&mut database).await.unwrap_err();
-        told(
+        reports(
             &error,
             ErrorKind::Failed,
             &["the Rust function of `0002_step` failed", "refused", "`0002_step` was rolled back: nothing of it"],
         );
         if atomicity == Atomicity::PerMigration {
-            told(&error, ErrorKind::Failed, &["applied and committed before it: 0001_a"]);
+            reports(&error, ErrorKind::Failed, &["applied and committed before it: 0001_a"]);
             assert_eq!(db.texts("SELECT CAST(count(*) AS TEXT) FROM a").await, ["0"]);
         }
         assert_eq!(db.log().await.last().unwrap(), "2:failed");
@@ -199,7 +199,7 @@ async fn a_step_that_makes_its_transaction_read_only_is_reported() {
     let Some(db) = Db::postgres() else { return };
     let migrator = Migrator::new(with_steps(&[A, RUST, C], ONLY_READS));
     let error = migrator.apply(&mut db.open().await).await.unwrap_err();
-    told(
+    reports(
         &error,
         ErrorKind::Failed,
         &["the Rust function of `0002_step` failed", "what ran made its transaction read-only"],
@@ -208,7 +208,7 @@ async fn a_step_that_makes_its_transaction_read_only_is_reported() {
 
 #[track_caller]
 fn told_step(error: &lockgate::Error, cause: &str) {
-    told(
+    reports(
         error,
         ErrorKind::Failed,
         &[
@@ -247,7 +247,7 @@ async fn a_step_that_breaks_the_conversation_does_not_hang() {
     let migrator = Migrator::new(with_steps(&[A, RUST, C], COPIES));
     let run = tokio::time::timeout(Duration::from_secs(120), migrator.apply(&mut database));
     let error = run.await.expect("it does not hang").unwrap_err();
-    told(
+    reports(
         &error,
         ErrorKind::Interrupted,
         &["the connection was lost at `0002_step`", "the conversation with the server broke down", "then run again"],
