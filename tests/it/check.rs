@@ -3,7 +3,7 @@
 
 use lockgate_source::Code;
 use lockgate_source::diagnostic::catalogue::Finder;
-use lockgate_source::diagnostic::example::File;
+use lockgate_source::diagnostic::example::{Example, File};
 use serde_json::{Value, json};
 
 use lockgate_harness::server::Options;
@@ -21,7 +21,7 @@ fn every_code_has_a_page() {
         let page = scratch.run(&["explain", code.as_str()]).succeeds();
         let one_line = page.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(one_line.contains(code.explanation()), "{page}");
-        assert_eq!(page.contains("\nwrong\n") && page.contains("\nright\n"), code.example().is_some(), "{page}");
+        assert_eq!(page.contains("\nwrong\n") && page.contains("\nright\n"), Example::find(*code).is_some(), "{page}");
     }
 }
 
@@ -213,7 +213,7 @@ const USERS_DOWN: (&str, &str) = ("0001_create_users.down.sql", "DROP VIEW names
 #[test]
 fn the_examples_show_what_only_check_finds() {
     for code in Code::ALL.iter().filter(|code| code.finder() == Finder::Check) {
-        let example = code.example().unwrap_or_else(|| panic!("{code} has no example"));
+        let example = Example::find(*code).unwrap_or_else(|| panic!("{code} has no example"));
         // Codes that need a server are checked only if there is one.
         let words: &[&str] = if *code == Code::Trace { &["check", "--trace"] } else { &["check"] };
         if *code == Code::Trace && postgres::cluster(&Options::default()).is_none() {

@@ -4,7 +4,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::example::Example;
 use crate::sql::suggest;
 
 /// Where a code is checked.
@@ -30,11 +29,6 @@ impl Code {
     pub fn summary(self) -> &'static str {
         let text = self.explanation();
         text.split_once(". ").map_or(text, |(first, _)| first).trim_end_matches('.')
-    }
-
-    /// Returns a small wrong folder and a right one, if files can show the problem.
-    pub fn example(self) -> Option<&'static Example> {
-        Example::find(self)
     }
 }
 

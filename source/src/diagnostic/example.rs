@@ -37,7 +37,7 @@ pub enum When {
 }
 
 impl Example {
-    /// The example of this code.
+    /// Returns the example of this code, if files can show the problem.
     pub fn find(code: Code) -> Option<&'static Self> {
         EXAMPLES.binary_search_by_key(&code, |example| example.code).ok().map(|at| &EXAMPLES[at])
     }

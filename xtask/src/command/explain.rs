@@ -7,7 +7,7 @@ use anstream::{eprintln, println};
 use anstyle::{Effects, Style};
 use lockgate_source::Code;
 use lockgate_source::diagnostic::catalogue::{self, Finder};
-use lockgate_source::diagnostic::example::File;
+use lockgate_source::diagnostic::example::{Example, File};
 use lockgate_source::folder::directive::{DIRECTIVES, Directive};
 use lockgate_source::policy::{self, KEYS, Key};
 
@@ -83,7 +83,7 @@ fn code(code: Code) -> String {
         let found = invocation::with_command_name("Found by `cargo xtask check`, and not by the compiler.");
         text.push_str(&format!("\n\n{found}"));
     }
-    if let Some(example) = code.example() {
+    if let Some(example) = Example::find(code) {
         shown(&mut text, "wrong", &example.wrong());
         shown(&mut text, "right", &example.right());
     }
