@@ -45,6 +45,7 @@
 #![deny(missing_docs)]
 
 mod answer;
+mod bar;
 mod cli;
 mod command_error;
 mod confirm;
@@ -60,6 +61,7 @@ mod render;
 mod signal;
 mod url;
 pub mod verb;
+mod watch;
 
 use std::process::ExitCode;
 

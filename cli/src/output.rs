@@ -4,11 +4,13 @@
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::answer::Answer;
+use crate::bar::Bar;
 use crate::command_error::CommandError;
 use crate::format::Format;
-use crate::render::{self, Line};
+use crate::render::{self, Charset, Line};
 
 /// Standard output and standard error, shared with the events of a run.
 #[derive(Clone)]
@@ -16,14 +18,14 @@ pub(crate) struct Output {
     shared: Arc<Mutex<Shared>>,
     format: Format,
     width: Option<u16>,
-    is_live: bool,
+    charset: Charset,
+    /// On a terminal.
+    bar: Option<Bar>,
 }
 
 struct Shared {
     out: Box<dyn Write + Send>,
     notes: Box<dyn Write + Send>,
-    /// Whether a progress line is on the screen, which the next output overwrites.
-    is_passing: bool,
     failure: Option<io::Error>,
 }
 
@@ -31,19 +33,21 @@ impl Output {
     /// The program's own output.
     pub(crate) fn standard(format: Format) -> Self {
         let is_live = format == Format::Text
-            && io::stdout().is_terminal()
+            && io::stderr().is_terminal()
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        // Without a terminal, lines have any length.
+        let width = comfy_table::Table::new().width();
+        let charset = Charset::of_locale(|name| std::env::var(name).ok());
         Self {
             shared: Arc::new(Mutex::new(Shared {
                 out: Box::new(anstream::AutoStream::auto(io::stdout())),
                 notes: Box::new(anstream::AutoStream::auto(io::stderr())),
-                is_passing: false,
                 failure: None,
             })),
             format,
-            // Without a terminal, lines have any length.
-            width: comfy_table::Table::new().width(),
-            is_live,
+            width,
+            charset,
+            bar: is_live.then(|| Bar::new(charset, width)),
         }
     }
 
@@ -82,51 +86,62 @@ impl Output {
 
     /// Writes a line of JSON to standard output.
     pub(crate) fn line(&self, line: &Line) {
-        self.out(&line.json());
+        self.write(|shared| writeln!(shared.out, "{}", line.json()).and_then(|()| shared.out.flush()));
     }
 
     /// Writes text to standard output.
     pub(crate) fn out(&self, text: &str) {
-        let mut shared = self.shared();
-        let result = shared.clear().and_then(|()| writeln!(shared.out, "{text}")).and_then(|()| shared.out.flush());
-        shared.note(result);
+        let text = self.charset.show(text);
+        self.write(|shared| writeln!(shared.out, "{text}").and_then(|()| shared.out.flush()));
     }
 
     /// Writes text to standard error.
     pub(crate) fn note(&self, text: &str) {
-        let mut shared = self.shared();
-        let result = shared.clear().and_then(|()| writeln!(shared.notes, "{text}"));
-        shared.note(result);
+        let text = self.charset.show(text);
+        self.write(|shared| writeln!(shared.notes, "{text}"));
     }
 
     /// Writes a question to standard error, and leaves the cursor behind it.
     pub(crate) fn ask(&self, question: &str) {
-        let mut shared = self.shared();
-        let result =
-            shared.clear().and_then(|()| write!(shared.notes, "{question}")).and_then(|()| shared.notes.flush());
-        shared.note(result);
+        let question = self.charset.show(question);
+        self.write(|shared| write!(shared.notes, "{question}").and_then(|()| shared.notes.flush()));
     }
 
-    /// Shows a progress line that the next output overwrites. Does nothing without a terminal.
-    pub(crate) fn passing(&self, text: &str) {
-        if !self.is_live {
-            return;
+    /// Whether somebody looks on at a terminal.
+    pub(crate) fn is_live(&self) -> bool {
+        self.bar.is_some()
+    }
+
+    /// Changes the progress bar. Does nothing without a terminal.
+    pub(crate) fn bar(&self, change: impl FnOnce(&Bar)) {
+        if let Some(bar) = &self.bar {
+            change(bar);
         }
-        // A line that wraps cannot be overwritten.
-        let room = self.width.map_or(usize::MAX, |width| usize::from(width.saturating_sub(1)));
-        let text: String = text.chars().take(room).collect();
-        let mut shared = self.shared();
-        let result = shared.clear().and_then(|()| write!(shared.out, "{text}")).and_then(|()| shared.out.flush());
-        shared.is_passing = true;
-        shared.note(result);
+    }
+
+    /// For how long the statement runs that runs now, if there is a progress bar.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        self.bar.as_ref().and_then(Bar::age)
     }
 
     /// Returns the first error of writing, except that the reader went away.
     pub(crate) fn finish(&self) -> Option<io::Error> {
-        let mut shared = self.shared();
-        let result = shared.clear().and_then(|()| shared.out.flush());
-        shared.note(result);
-        shared.failure.take()
+        self.bar(Bar::end);
+        self.write(|shared| shared.out.flush());
+        self.shared().failure.take()
+    }
+
+    /// Writes something above the progress bar, and notes if it fails.
+    fn write(&self, write: impl FnOnce(&mut Shared) -> io::Result<()>) {
+        let written = || {
+            let mut shared = self.shared();
+            let result = write(&mut shared);
+            shared.note(result);
+        };
+        match &self.bar {
+            Some(bar) => bar.aside(written),
+            None => written(),
+        }
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -136,15 +151,6 @@ impl Output {
 }
 
 impl Shared {
-    fn clear(&mut self) -> io::Result<()> {
-        if std::mem::take(&mut self.is_passing) {
-            // To the first column, and erase to the end of the line.
-            write!(self.out, "\r\x1b[K")?;
-            self.out.flush()?;
-        }
-        Ok(())
-    }
-
     fn note(&mut self, result: io::Result<()>) {
         if let Err(error) = result
             && error.kind() != io::ErrorKind::BrokenPipe

@@ -495,7 +495,9 @@ pub fn redo(set: &Set, history: &History, request: &Request, steps: usize) -> Re
     let down = plan(set, history, &Request { destination, ..*request })?;
     let reverts = |version| down.steps.iter().any(|step| step.version == version);
     let left = history.rows().iter().filter(|row| !reverts(row.version)).cloned().collect();
-    let again = plan(set, &History::Present(left), &Request { destination: UpTo::Latest.into(), ..*request })?;
+    let Some(newest) = down.steps.iter().map(|step| step.version).max() else { return Ok(down) };
+    let destination = UpTo::Version(newest).into();
+    let again = plan(set, &History::Present(left), &Request { destination, ..*request })?;
     let again: Vec<Step> = again.steps.into_iter().filter(|step| reverts(step.version)).collect();
     let mut redo = down;
     redo.steps.extend(again);

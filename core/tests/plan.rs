@@ -26,6 +26,11 @@ fn going_down_by_steps_and_to_a_version() {
 }
 
 #[test]
+fn down_and_up_again() {
+    scenarios("redo");
+}
+
+#[test]
 fn irreversible_migrations_are_refused() {
     scenarios("irreversible");
 }
@@ -218,6 +223,7 @@ fn answer(scene: &Scene, question: &str, at: &str) -> String {
         ["down", "to", to] => go(DownTo::Version(number(to)).into()),
         ["down", "empty"] => go(DownTo::Empty.into()),
         ["down", count] => go(DownTo::Steps(steps(count)).into()),
+        ["redo", count] => planned(plan::redo(&set, &scene.history, &request, steps(count)), with_help),
         ["baseline", to] => planned(plan::baseline(&set, &scene.history, request.dialect, number(to)), with_help),
         ["accept-edited"] => {
             planned(plan::repair(&set, &scene.history, request.dialect, Repair::AcceptEdited), with_help)

@@ -132,6 +132,7 @@ async fn locked(
     let dialect = backend.dialect();
     let jobs = jobs_of(run, plan, seen, dialect)?;
     let request = LockRequest {
+        pace: run.pace(jobs.len()),
         session_state: jobs.iter().any(Job::may_change_session),
         outside: jobs.iter().any(Job::is_outside),
         deadline,

@@ -59,6 +59,7 @@ mod reader;
 mod report;
 mod run;
 mod secret;
+mod server_progress;
 mod session;
 #[cfg(feature = "tracing")]
 mod spans;
@@ -97,6 +98,7 @@ pub use parts::DatabaseParts;
 pub use reader::read_schema;
 pub use report::{FinishedStep, Report};
 pub use secret::mask_secrets;
+pub use server_progress::{ServerProgress, server_progress};
 pub use table_size::TableSize;
 pub use target::Target;
 pub use transaction::Transaction;

@@ -11,7 +11,7 @@ use lockgate_core::{
 };
 
 use crate::Repair;
-use crate::backend::{Backend, Limits, Pace, SessionCleanup};
+use crate::backend::{Backend, Limits, SessionCleanup};
 use crate::error::{Error, Said};
 use crate::event::{Event, OnEvent};
 use crate::executor::{self, OnHistoryChange};
@@ -57,7 +57,8 @@ pub struct Migrator {
     ahead: Ahead,
     out_of_order: OutOfOrder,
     beside_others: bool,
-    pace: Pace,
+    /// In runs of at most so many migrations, each statement is sent by itself.
+    each_statement: usize,
     session_cleanup: SessionCleanup,
     stage: StageRule,
     on_event: Option<OnEvent>,
@@ -77,7 +78,7 @@ impl Migrator {
             ahead: Ahead::Accept,
             out_of_order: OutOfOrder::Refuse,
             beside_others: false,
-            pace: Pace::Whole,
+            each_statement: 0,
             session_cleanup: SessionCleanup::Restore,
             stage: StageRule::default(),
             on_event: None,
@@ -206,8 +207,15 @@ impl Migrator {
     /// transactions are the same; each statement costs a round trip. Default: scripts are sent whole, many in one
     /// message.
     #[must_use]
-    pub fn each_statement(mut self) -> Self {
-        self.pace = Pace::EachStatement;
+    pub fn each_statement(self) -> Self {
+        self.each_statement_of_at_most(usize::MAX)
+    }
+
+    /// The same, but only in runs of at most so many migrations: for a person who looks on, and does not want to wait for
+    /// a thousand round trips.
+    #[must_use]
+    pub fn each_statement_of_at_most(mut self, migrations: usize) -> Self {
+        self.each_statement = migrations;
         self
     }
 
@@ -570,7 +578,7 @@ impl Migrator {
             limits,
             session_cleanup: self.session_cleanup,
             stage: self.stage.clone(),
-            pace: self.pace,
+            each_statement: self.each_statement,
             atomicity: self.atomicity,
             on_event: self.on_event.clone(),
             to_head: false,

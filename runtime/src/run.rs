@@ -24,7 +24,8 @@ pub(crate) struct Run<'a> {
     pub(crate) limits: Limits,
     pub(crate) session_cleanup: SessionCleanup,
     pub(crate) atomicity: Atomicity,
-    pub(crate) pace: Pace,
+    /// In runs of at most so many migrations, each statement is sent by itself.
+    pub(crate) each_statement: usize,
     pub(crate) on_event: Option<OnEvent>,
     pub(crate) stage: StageRule,
     /// Whether the run has nothing to do if exactly the embedded migrations are applied.
@@ -56,12 +57,17 @@ impl Run<'_> {
             history_table: &self.history_table,
             limits: self.limits,
             session_cleanup: self.session_cleanup,
-            pace: self.pace,
+            pace: Pace::Whole,
             atomicity: self.atomicity,
             session_state: false,
             outside: false,
             deadline: Deadline::after(self.limits.lock_wait),
         }
+    }
+
+    /// In what pieces the scripts of so many migrations are sent.
+    pub(crate) fn pace(&self, migrations: usize) -> Pace {
+        if migrations <= self.each_statement { Pace::EachStatement } else { Pace::Whole }
     }
 
     pub(crate) fn tell(&self, event: Event) {

@@ -5,6 +5,7 @@
 #[cfg(feature = "adopt")]
 mod adopt;
 mod answer;
+mod charset;
 mod error;
 mod history;
 mod plan;
@@ -14,9 +15,10 @@ mod table;
 mod wire;
 
 pub(crate) use answer::answer;
+pub(crate) use charset::Charset;
 pub(crate) use error::command_error;
 pub(crate) use plan::question;
-pub(crate) use progress::{Progress, Shown};
+pub(crate) use progress::{Progress, Shown, running, server};
 pub(crate) use wire::Line;
 #[cfg(feature = "json-schema")]
 pub(crate) use wire::schema;

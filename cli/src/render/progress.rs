@@ -1,19 +1,24 @@
 //! Formats the progress of a run, and its report.
 
-use std::time::SystemTime;
+use std::time::Duration;
 
-use lockgate::{Action, Direction, Event, Report};
+use lockgate::{Action, Direction, Event, Report, ServerProgress};
 
 use super::plan::goes_both_ways;
-use super::{BOLD, DIM, GOOD, WAITING, count, paint};
+use super::{BOLD, Charset, DIM, GOOD, WAITING, count, grouped, paint};
 use crate::duration;
 
 /// How an event is shown.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Shown {
     /// As a line that stays.
     Line(String),
-    /// As a line that the next output overwrites.
-    Passing(String),
+    /// On the progress bar: a run of so many steps begins.
+    Begin(usize),
+    /// On the progress bar: what runs now.
+    Running(String),
+    /// On the progress bar: how many steps ran.
+    Steps(usize),
 }
 
 /// The migrations that were sent and not answered.
@@ -24,85 +29,114 @@ pub(crate) struct Progress {
     /// What is counted: `migration`, or `step` where the same migration goes down and up again.
     noun: &'static str,
     under_way: Vec<String>,
-    /// How many ran and are not committed.
+    /// How many ran.
     ran: usize,
+    /// How many are committed.
+    committed: usize,
     /// Whether the last event was `Started`: migrations that are sent together are reported one by one.
     sending: bool,
 }
 
 impl Progress {
     pub(crate) fn new(verbose: bool, noun: &'static str) -> Self {
-        Self { verbose, noun, under_way: Vec::new(), ran: 0, sending: false }
+        Self { verbose, noun, under_way: Vec::new(), ran: 0, committed: 0, sending: false }
     }
 
-    /// Formats an event, if it is shown. `now` is the time of day in UTC.
-    pub(crate) fn show(&mut self, event: &Event, now: SystemTime) -> Option<Shown> {
+    /// Formats an event.
+    pub(crate) fn show(&mut self, event: &Event) -> Vec<Shown> {
         let sent = matches!(event, Event::Started { .. });
         if sent && !std::mem::replace(&mut self.sending, sent) {
             self.under_way.clear();
         }
         self.sending = sent;
+        let mut all: Vec<Shown> = shown(event, self.noun).map(Shown::Line).into_iter().collect();
         match event {
+            Event::Planned { steps } if *steps > 0 => {
+                (self.ran, self.committed) = (0, 0);
+                all.push(Shown::Begin(*steps));
+            }
             Event::Started { id, action } => {
                 self.under_way.push(id.clone());
                 let first = self.under_way.first().filter(|first| *first != id);
                 let first = first.map_or_else(String::new, |first| format!("{first} … "));
-                Some(Shown::Passing(format!("  {} {first}{id} (since {})", present(*action), time_of_day(now))))
+                all.push(Shown::Running(format!("{} {first}{id}", present(*action))));
             }
-            Event::StatementStarted { place, sql, .. } if self.verbose => {
-                Some(Shown::Line(format!("\n{}\n{}", paint(DIM, format_args!("-- {place}")), sql.trim_end())))
+            Event::StatementStarted { id, statement, statements, place, sql } => {
+                if self.verbose {
+                    let place = paint(DIM, format_args!("-- {place}"));
+                    all.push(Shown::Line(format!("\n{place}\n{}", sql.trim_end())));
+                }
+                let words = sql.split_whitespace().take(12).collect::<Vec<_>>().join(" ");
+                all.push(Shown::Running(format!("{id}, statement {statement} of {statements}: {words}")));
             }
-            Event::StatementStarted { id, statement, statements, .. } => {
-                Some(Shown::Passing(format!("  {id}: statement {statement} of {statements}")))
-            }
-            Event::Planned { steps } if *steps > 0 => {
-                Some(Shown::Line(paint(BOLD, format_args!("{} to run", count(*steps, self.noun)))))
-            }
-            Event::Ran { id, .. } => {
+            Event::Ran { .. } => {
                 self.ran += 1;
-                Some(Shown::Passing(format!("  {id} ran and is not committed yet ({} so far)", self.ran)))
+                all.push(Shown::Steps(self.ran));
             }
-            Event::Committed { .. } => {
-                self.ran = self.ran.saturating_sub(1);
-                shown(event)
-            }
+            Event::Committed { .. } => self.committed += 1,
             Event::Retrying { .. } => {
-                self.ran = 0;
-                shown(event)
+                self.ran = self.committed;
+                all.push(Shown::Steps(self.ran));
             }
-            _ => shown(event),
+            _ => {}
         }
+        all
     }
 }
 
-/// The time of day, as `14:02:03 UTC`: std does not know the operator's time zone.
-fn time_of_day(now: SystemTime) -> String {
-    let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() % 86_400;
-    format!("{:02}:{:02}:{:02} UTC", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+/// What runs now and for how long, in a line of at most this width.
+pub(crate) fn running(
+    what: &str,
+    age: Option<Duration>,
+    server: Option<&str>,
+    width: usize,
+    charset: Charset,
+) -> String {
+    let age = age.filter(|age| age.as_secs() > 0).map(|age| match age.as_secs() {
+        seconds @ 1..60 => format!(" ({seconds} s)"),
+        seconds => format!(" ({} min {} s)", seconds / 60, seconds % 60),
+    });
+    let server = server.map(|server| format!(" {server}"));
+    // What changes stands first: it must not be cut off.
+    let after = [age, server].into_iter().flatten().collect::<String>();
+    let what = charset.show(what);
+    let room = width.saturating_sub(after.chars().count());
+    if what.chars().count() <= room {
+        return format!("{what}{after}");
+    }
+    let dots = charset.show("…");
+    let cut: String = what.chars().take(room.saturating_sub(dots.chars().count())).collect();
+    format!("{}{dots}{after}", cut.trim_end())
 }
 
-fn shown(event: &Event) -> Option<Shown> {
+/// What the server says of a statement: `building index: scanning table 34 %`.
+pub(crate) fn server(progress: &ServerProgress) -> String {
+    let ServerProgress { phase, done, total, unit, .. } = progress;
+    match total {
+        Some(total) => format!("{phase} {} %", done.saturating_mul(100) / total),
+        None if *done > 0 => format!("{phase} {} {unit}", grouped(*done)),
+        None => phase.clone(),
+    }
+}
+
+/// The line of an event that stays on the screen.
+fn shown(event: &Event, noun: &str) -> Option<String> {
     Some(match event {
         Event::LockWaiting { holder } => {
             let holder = holder.as_ref().map(|holder| format!(": {holder}")).unwrap_or_default();
-            Shown::Line(paint(WAITING, format_args!("waiting for another run to end{holder}")))
+            paint(WAITING, format_args!("waiting for another run to end{holder}"))
         }
-        Event::Tolerated(drift) => Shown::Line(super::remark(&drift.to_string())),
-        Event::StatementFinished { id, statements_done, statements } => {
-            Shown::Passing(format!("  {id}: statement {statements_done} of {statements} is done"))
-        }
+        Event::Planned { steps } if *steps > 0 => paint(BOLD, format_args!("{} to run", count(*steps, noun))),
+        Event::Tolerated(drift) => super::remark(&drift.to_string()),
         Event::Retrying { id, attempt, delay, blockers } => {
             let blockers =
                 if blockers.is_empty() { String::new() } else { format!("; possibly held by {}", blockers.join(", ")) };
             let delay = duration::show(*delay);
-            Shown::Line(paint(
-                WAITING,
-                format_args!("  {id} could not get its locks, attempt {attempt} in {delay}{blockers}"),
-            ))
+            paint(WAITING, format_args!("  {id} could not get its locks, attempt {attempt} in {delay}{blockers}"))
         }
         Event::Committed { id, action, elapsed } => {
             let elapsed = elapsed.map(|elapsed| paint(DIM, format_args!(" ({})", duration::show(elapsed))));
-            Shown::Line(format!("  {} {id}{}", paint(GOOD, action.past()), elapsed.unwrap_or_default()))
+            format!("  {} {id}{}", paint(GOOD, action.past()), elapsed.unwrap_or_default())
         }
         // What a newer runtime tells beside this is nothing that a run needs to be understood.
         _ => return None,
@@ -138,38 +172,51 @@ fn present(action: Action) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    fn started(id: &str) -> Event {
+        Event::Started { id: id.to_owned(), action: Action::Apply }
+    }
+
+    fn ran(id: &str) -> Event {
+        Event::Ran { id: id.to_owned(), action: Action::Apply }
+    }
+
+    fn committed(id: &str, milliseconds: Option<u64>) -> Event {
+        let elapsed = milliseconds.map(Duration::from_millis);
+        Event::Committed { id: id.to_owned(), action: Action::Apply, elapsed }
+    }
 
     #[test]
     fn what_was_sent_together_stands_in_one_line_and_nothing_is_applied_before_it_is_committed() {
-        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(86_400 * 3 + 14 * 3_600 + 2 * 60 + 3);
         let mut progress = Progress::new(false, "migration");
-        let mut show = |event: Event| match progress.show(&event, at) {
-            Some(Shown::Passing(line)) => format!("… {}", anstream::adapter::strip_str(&line)),
-            Some(Shown::Line(line)) => anstream::adapter::strip_str(&line).to_string(),
-            None => String::new(),
+        let mut show = |event: Event| {
+            let lines = progress.show(&event).into_iter().map(|shown| match shown {
+                Shown::Line(line) => anstream::adapter::strip_str(&line).to_string(),
+                Shown::Running(what) => format!("… {what}"),
+                Shown::Begin(steps) => format!("[0/{steps}]"),
+                Shown::Steps(steps) => format!("[{steps}]"),
+            });
+            lines.collect::<Vec<_>>().join(" | ")
         };
-        let (a, b, c) = ("0007_a".to_owned(), "0008_b".to_owned(), "0031_c".to_owned());
-        let action = Action::Apply;
-        let started = |id: &String| Event::Started { id: id.clone(), action };
-        let ran = |id: &String| Event::Ran { id: id.clone(), action };
-        assert_eq!(show(started(&a)), "…   applying 0007_a (since 14:02:03 UTC)");
-        assert_eq!(show(started(&b)), "…   applying 0007_a … 0008_b (since 14:02:03 UTC)");
-        assert_eq!(show(ran(&a)), "…   0007_a ran and is not committed yet (1 so far)");
-        assert_eq!(show(ran(&b)), "…   0008_b ran and is not committed yet (2 so far)");
-        assert_eq!(show(started(&c)), "…   applying 0031_c (since 14:02:03 UTC)");
-        let elapsed = Some(Duration::from_millis(12));
-        assert_eq!(show(Event::Committed { id: a, action, elapsed }), "  applied 0007_a (12 ms)");
-        assert_eq!(show(Event::Committed { id: b, action, elapsed: None }), "  applied 0008_b");
+        assert_eq!(show(Event::Planned { steps: 3 }), "3 migrations to run | [0/3]");
+        assert_eq!(show(started("0007_a")), "… applying 0007_a");
+        assert_eq!(show(started("0008_b")), "… applying 0007_a … 0008_b");
+        assert_eq!(show(ran("0007_a")), "[1]");
+        assert_eq!(show(ran("0008_b")), "[2]");
+        assert_eq!(show(started("0031_c")), "… applying 0031_c");
+        assert_eq!(show(committed("0007_a", Some(12))), "  applied 0007_a (12 ms)");
+        let (id, delay) = ("0008_b".to_owned(), Duration::from_millis(250));
+        let again = show(Event::Retrying { id, attempt: 2, delay, blockers: Vec::new() });
+        assert_eq!(again, "  0008_b could not get its locks, attempt 2 in 250 ms | [1]");
+        assert_eq!(show(committed("0008_b", None)), "  applied 0008_b");
     }
 
     #[test]
     fn the_sessions_that_hold_locks_are_named() {
-        let shown = |event: Event| match Progress::new(false, "migration").show(&event, SystemTime::UNIX_EPOCH) {
-            Some(Shown::Line(line)) => anstream::adapter::strip_str(&line).to_string(),
-            Some(Shown::Passing(_)) | None => panic!("it stays on the screen"),
+        let shown = |event: Event| match &Progress::new(false, "migration").show(&event)[..] {
+            [Shown::Line(line), ..] => anstream::adapter::strip_str(line).to_string(),
+            other => panic!("it stays on the screen: {other:?}"),
         };
         let holder = Some("pid 7, application `app`".to_owned());
         assert_eq!(shown(Event::LockWaiting { holder }), "waiting for another run to end: pid 7, application `app`");
@@ -178,10 +225,23 @@ mod tests {
             let blockers = blockers.iter().map(|&blocker| blocker.to_owned()).collect();
             shown(Event::Retrying { id: "0007_a".to_owned(), attempt: 2, delay: Duration::from_millis(250), blockers })
         };
-        assert_eq!(retrying(&[]), "  0007_a could not get its locks, attempt 2 in 250 ms");
         assert_eq!(
             retrying(&["pid 7", "pid 8"]),
             "  0007_a could not get its locks, attempt 2 in 250 ms; possibly held by pid 7, pid 8"
         );
+    }
+
+    #[test]
+    fn a_long_statement_is_cut_and_its_age_is_not() {
+        let what = "0007_a, statement 2 of 3: CREATE INDEX CONCURRENTLY books_by_title ON books (title)";
+        let line = |seconds: u64, server: Option<&str>, charset| {
+            running(what, Some(Duration::from_secs(seconds)), server, 50, charset)
+        };
+        assert_eq!(line(0, None, Charset::Unicode), "0007_a, statement 2 of 3: CREATE INDEX CONCURRENT…");
+        assert_eq!(line(9, None, Charset::Ascii), "0007_a, statement 2 of 3: CREATE INDEX CO... (9 s)");
+        let index = ServerProgress::of("building index", 34, Some(100), "blocks");
+        let long = line(75, Some(&server(&index)), Charset::Unicode);
+        assert_eq!(long, "0007_a, statemen… (1 min 15 s) building index 34 %");
+        assert_eq!(server(&ServerProgress::of("copying", 1_234_567, None, "rows")), "copying 1,234,567 rows");
     }
 }

@@ -2,15 +2,16 @@
 
 use std::path::PathBuf;
 
+use lockgate::Migrator;
 use lockgate::adopt::Adopt;
 
-use super::watched;
 use crate::answer::{Answer, Body, Compared};
 use crate::command_error::CommandError;
 use crate::exit::Exit;
 use crate::invocation::{Access, Invocation};
 use crate::migration_ref::MigrationRef;
 use crate::url::DatabaseUrl;
+use crate::watch::{View, attended, watched};
 
 /// The arguments of `adopt`.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -46,7 +47,8 @@ pub struct Arguments {
     #[arg(long, value_name = "REASON")]
     pub without_missing: Option<String>,
     /// Take an adoption back: remove from Lockgate's history what was taken over
-    #[arg(long, exclusive = true)]
+    #[arg(long, conflicts_with_all = ["from", "table", "from_file", "from_database", "up_to", "write", "accept_modified",
+                                      "without_missing"])]
     pub undo: bool,
 }
 
@@ -90,7 +92,7 @@ impl Arguments {
 pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
     if arguments.undo {
         let mut database = invocation.connect(Access::Write).await?;
-        let report = watched(invocation, invocation.migrator(), false, "migration").undo_adopt(&mut database).await?;
+        let report = attended(invocation, watcher(invocation).undo_adopt(&mut database)).await?;
         return Ok(Answer::done(Body::Run(report)));
     }
     let options = arguments.options(invocation)?;
@@ -102,10 +104,12 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
         return Ok(Answer { exit: Exit::Refused, body });
     }
     let report = match arguments.write {
-        true => {
-            Some(watched(invocation, invocation.migrator(), false, "migration").adopt(&mut database, &options).await?)
-        }
+        true => Some(attended(invocation, watcher(invocation).adopt(&mut database, &options)).await?),
         false => None,
     };
     Ok(Answer::done(Body::Adoption(Compared { adoption, report })))
+}
+
+fn watcher(invocation: &Invocation<'_>) -> Migrator {
+    watched(invocation, invocation.migrator(), View { verbose: false, noun: "migration" })
 }

@@ -1,10 +1,10 @@
 //! `baseline`: records migrations as applied without running them, for a database that has what they do.
 
-use super::watched;
 use crate::answer::{Answer, NothingToDo};
 use crate::command_error::CommandError;
 use crate::invocation::{Access, Invocation};
 use crate::migration_ref::MigrationRef;
+use crate::watch::{View, attended, watched};
 
 /// The arguments of `baseline`.
 #[derive(clap::Args, Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct Arguments {
 pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
     let version = arguments.version.version(invocation.migrations())?;
     let mut database = invocation.connect(Access::Write).await?;
-    let report =
-        watched(invocation, invocation.migrator(), false, "migration").baseline(&mut database, version).await?;
+    let migrator = watched(invocation, invocation.migrator(), View { verbose: false, noun: "migration" });
+    let report = attended(invocation, migrator.baseline(&mut database, version)).await?;
     Ok(Answer::ran(report, arguments.nothing))
 }

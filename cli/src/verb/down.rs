@@ -2,11 +2,12 @@
 
 use lockgate::DownTo;
 
-use super::{Caution, at_least_one, plan, watched};
+use super::{Caution, at_least_one, plan};
 use crate::answer::{Answer, NothingToDo};
 use crate::command_error::CommandError;
 use crate::invocation::{Access, Invocation};
 use crate::migration_ref::MigrationRef;
+use crate::watch::{View, attended, watched};
 
 /// The arguments of `down`.
 #[derive(clap::Args, Clone, Debug)]
@@ -67,13 +68,13 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
         return Ok(Answer { exit, ..plan::answer(invocation, planned, &mut database, true).await? });
     }
     let mut database = invocation.connect(Access::Write).await?;
-    let migrator = watched(invocation, migrator, arguments.verbose, "migration");
+    let migrator = watched(invocation, migrator, View { verbose: arguments.verbose, noun: "migration" });
     let report = if arguments.caution.asks(invocation) {
         let planned = migrator.plan_revert(&mut database, destination).await?;
         arguments.caution.ask(invocation, &planned, &database).await?;
-        migrator.apply_plan(&mut database, &planned).await?
+        attended(invocation, migrator.apply_plan(&mut database, &planned)).await?
     } else {
-        migrator.revert(&mut database, destination).await?
+        attended(invocation, migrator.revert(&mut database, destination)).await?
     };
     Ok(Answer::ran(report, arguments.nothing))
 }

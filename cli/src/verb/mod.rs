@@ -1,18 +1,13 @@
 //! The verbs, one file each: the arguments of a verb, and the call of the migrator.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
-
-use lockgate::{Database, Event, Migrator, Plan, UpTo};
+use lockgate::{Database, Plan, UpTo};
 
 use crate::answer::Answer;
 use crate::command_error::CommandError;
 use crate::confirm;
-use crate::format::Format;
 use crate::invocation::Invocation;
 use crate::migration_ref::MigrationRef;
 use crate::render;
-use crate::render::{Line, Shown};
 
 #[cfg(feature = "adopt")]
 pub mod adopt;
@@ -230,24 +225,4 @@ pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
         Ok(number) => Ok(number),
         Err(_) => Err("write a whole number, at least 1".to_owned()),
     }
-}
-
-/// The migrator, with its progress shown.
-fn watched(invocation: &Invocation<'_>, migrator: Migrator, verbose: bool, noun: &'static str) -> Migrator {
-    let output = invocation.output().clone();
-    let migrator = if verbose { migrator.each_statement() } else { migrator };
-    let progress = Mutex::new(render::Progress::new(verbose, noun));
-    migrator.on_event(move |event: &Event| {
-        if output.format() == Format::Json {
-            let is_shown = verbose || !matches!(event, Event::StatementStarted { .. });
-            Line::event(event).iter().filter(|_| is_shown).for_each(|line| output.line(line));
-            return;
-        }
-        let shown = progress.lock().unwrap_or_else(PoisonError::into_inner).show(event, SystemTime::now());
-        match shown {
-            Some(Shown::Line(line)) => output.out(&line),
-            Some(Shown::Passing(line)) => output.passing(&line),
-            None => {}
-        }
-    })
 }

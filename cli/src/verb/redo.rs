@@ -1,9 +1,10 @@
 //! `redo`: reverts the newest migrations and applies them again, as one plan under one lock.
 
-use super::{Caution, at_least_one, plan, watched};
+use super::{Caution, at_least_one, plan};
 use crate::answer::{Answer, Body};
 use crate::command_error::CommandError;
 use crate::invocation::{Access, Invocation};
+use crate::watch::{View, attended, watched};
 
 /// The arguments of `redo`.
 #[derive(clap::Args, Clone, Debug)]
@@ -30,13 +31,13 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
         return plan::answer(invocation, planned, &mut database, true).await;
     }
     let mut database = invocation.connect(Access::Write).await?;
-    let migrator = watched(invocation, migrator, arguments.verbose, "step");
+    let migrator = watched(invocation, migrator, View { verbose: arguments.verbose, noun: "step" });
     let report = if arguments.caution.asks(invocation) {
         let planned = migrator.plan_redo(&mut database, steps).await?;
         arguments.caution.ask(invocation, &planned, &database).await?;
-        migrator.apply_plan(&mut database, &planned).await?
+        attended(invocation, migrator.apply_plan(&mut database, &planned)).await?
     } else {
-        migrator.redo(&mut database, steps).await?
+        attended(invocation, migrator.redo(&mut database, steps)).await?
     };
     Ok(Answer::done(Body::Run(report)))
 }

@@ -2,11 +2,11 @@
 
 use lockgate::Repair;
 
-use super::watched;
 use crate::answer::{Answer, NothingToDo};
 use crate::command_error::CommandError;
 use crate::invocation::{Access, Invocation};
 use crate::migration_ref::MigrationRef;
+use crate::watch::{View, attended, watched};
 
 /// The arguments of `repair`.
 #[derive(clap::Args, Clone, Debug)]
@@ -65,6 +65,7 @@ impl Correction {
 pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
     let repair = arguments.correction.repair(invocation)?;
     let mut database = invocation.connect(Access::Write).await?;
-    let report = watched(invocation, invocation.migrator(), false, "migration").repair(&mut database, repair).await?;
+    let migrator = watched(invocation, invocation.migrator(), View { verbose: false, noun: "migration" });
+    let report = attended(invocation, migrator.repair(&mut database, repair)).await?;
     Ok(Answer::ran(report, arguments.nothing))
 }

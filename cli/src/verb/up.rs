@@ -2,10 +2,11 @@
 
 use lockgate::Atomicity;
 
-use super::{Upward, plan, watched};
+use super::{Upward, plan};
 use crate::answer::{Answer, NothingToDo};
 use crate::command_error::CommandError;
 use crate::invocation::{Access, Invocation};
+use crate::watch::{View, attended, watched};
 
 /// The arguments of `up`.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -40,7 +41,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     }
     let destination = arguments.upward.destination(invocation)?;
     let mut database = invocation.connect(Access::Create).await?;
-    let report =
-        watched(invocation, migrator, arguments.verbose, "migration").apply_to(&mut database, destination).await?;
+    let migrator = watched(invocation, migrator, View { verbose: arguments.verbose, noun: "migration" });
+    let report = attended(invocation, migrator.apply_to(&mut database, destination)).await?;
     Ok(Answer::ran(report, arguments.nothing))
 }

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use lockgate_core::Version;
-use sqlx::Row;
 use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, PgConnection, Row};
 
-use super::PostgresBackend;
 use super::sql::{BEFORE, EQ, GREATER, PLUS, TEXT, TIMES, literal};
-use crate::error::Cause;
+use super::{PostgresBackend, cause};
+use crate::error::{Cause, Class};
 use crate::history_table::{HistoryTable, identifier};
 use crate::log::{CHANGES, LogEntry};
+use crate::server_progress::ServerProgress;
 use crate::table_size::TableSize;
 
 impl PostgresBackend<'_> {
@@ -27,7 +28,7 @@ impl PostgresBackend<'_> {
              AS elapsed FROM {log} l WHERE l.set_name {EQ} {set} ORDER BY l.id DESC LIMIT {last}"
         );
         let rows = self.rows(sql).await?;
-        rows.iter().rev().map(|row| entry(row).map_err(|error| super::cause(&error))).collect()
+        rows.iter().rev().map(|row| entry(row).map_err(|error| cause(&error))).collect()
     }
 
     /// Reads the sizes of tables from the statistics, in one statement and without a lock on them: the pages and rows that
@@ -56,11 +57,55 @@ impl PostgresBackend<'_> {
              ON t.oid {EQ} c.reltoastrelid WHERE c.relkind {EQ} ANY ('{{r,p,m}}'::pg_catalog.\"char\"[]) GROUP BY tree.name"
         );
         let rows = self.rows(sql).await?;
-        let sizes: Vec<TableSize> =
-            rows.iter().map(size).collect::<Result<_, _>>().map_err(|error| super::cause(&error))?;
+        let sizes: Vec<TableSize> = rows.iter().map(size).collect::<Result<_, _>>().map_err(|error| cause(&error))?;
         // In the order of the scripts.
         Ok(tables.iter().filter_map(|table| sizes.iter().find(|size| size.table == *table).cloned()).collect())
     }
+}
+
+/// What the server says of an index build or a COPY that another session of this program runs.
+pub(crate) async fn progress(connection: &mut PgConnection) -> Result<Option<ServerProgress>, Cause> {
+    for (view, columns) in [
+        ("create_index", "p.phase, p.blocks_done, p.blocks_total, p.tuples_done, p.tuples_total, p.lockers_total"),
+        ("copy", "''::pg_catalog.text, 0, 0, p.bytes_processed, p.bytes_total, p.tuples_processed"),
+    ] {
+        let sql = format!(
+            "SELECT {columns} FROM pg_catalog.pg_stat_progress_{view} p JOIN pg_catalog.pg_stat_activity a \
+             ON a.pid {EQ} p.pid WHERE a.datname {EQ} pg_catalog.current_database() AND a.usename {EQ} session_user \
+             AND a.application_name {EQ} pg_catalog.current_setting('application_name') LIMIT 1"
+        );
+        let row = match sqlx::raw_sql(AssertSqlSafe(sql)).fetch_optional(&mut *connection).await.map_err(|e| cause(&e))
+        {
+            Ok(row) => row,
+            // An older server.
+            Err(cause) if cause.class == Class::Absent => None,
+            Err(cause) => return Err(cause),
+        };
+        let Some(row) = row else { continue };
+        let number = |column: usize| row.try_get::<i64, _>(column).ok().and_then(|number| u64::try_from(number).ok());
+        let number = |column: usize| number(column).unwrap_or_default();
+        let progress = |phase: String, done, total, unit| ServerProgress {
+            phase,
+            done,
+            total: Some(total).filter(|total| *total > 0),
+            unit,
+        };
+        return Ok(Some(match view {
+            "copy" if number(4) > 0 => progress("copying".to_owned(), number(3), number(4), "bytes"),
+            "copy" => progress("copying".to_owned(), number(5), 0, "rows"),
+            _ => {
+                let phase: String = row.try_get(0).unwrap_or_default();
+                if number(2) > 0 {
+                    progress(phase, number(1), number(2), "blocks")
+                } else if number(4) > 0 {
+                    progress(phase, number(3), number(4), "rows")
+                } else {
+                    progress(phase, 0, 0, "blocks")
+                }
+            }
+        }));
+    }
+    Ok(None)
 }
 
 fn entry(row: &PgRow) -> Result<LogEntry, sqlx::Error> {

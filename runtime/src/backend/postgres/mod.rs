@@ -45,6 +45,7 @@ use crate::table_size::TableSize;
 use self::cause::with_grant;
 
 pub(crate) use cause::cause;
+pub(crate) use look::progress;
 
 /// The digest of a history without rows: the SHA-256 of an empty text.
 const NO_ROWS: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";

@@ -1,0 +1,97 @@
+//! The progress bar on a terminal: how many migrations ran, what runs now and for how long, and what the server says of
+//! it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+
+use crate::render::{self, Charset};
+
+/// How often the bar is drawn anew.
+const TICK: Duration = Duration::from_millis(120);
+
+/// A progress bar that is hidden until a run begins. Its clones are the same bar.
+#[derive(Clone, Debug)]
+pub(crate) struct Bar {
+    bar: ProgressBar,
+    now: Arc<Mutex<Now>>,
+    charset: Charset,
+    width: Option<u16>,
+}
+
+/// What runs now.
+#[derive(Debug, Default)]
+struct Now {
+    what: String,
+    since: Option<Instant>,
+    server: Option<String>,
+}
+
+impl Bar {
+    pub(crate) fn new(charset: Charset, width: Option<u16>) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        Self { bar, now: Arc::default(), charset, width }
+    }
+
+    /// Shows the bar of a run with so many steps.
+    pub(crate) fn begin(&self, steps: usize) {
+        let (now, charset) = (Arc::clone(&self.now), self.charset);
+        let width = usize::from(self.width.unwrap_or(80));
+        let running = move |_: &ProgressState, line: &mut dyn std::fmt::Write| {
+            let now = now.lock().unwrap_or_else(PoisonError::into_inner);
+            let age = now.since.map(|since| since.elapsed());
+            let shown = render::running(&now.what, age, now.server.as_deref(), width.saturating_sub(32), charset);
+            // The bar has nobody to tell that a line could not be written.
+            let _ = line.write_str(&shown);
+        };
+        let style = ProgressStyle::with_template("{spinner} [{bar:16}] {pos}/{len} {running}");
+        let style = style.expect("the template is well-formed").with_key("running", running);
+        let style = match charset {
+            Charset::Unicode => style.progress_chars("█▓░"),
+            Charset::Ascii => style.tick_chars("|/-\\ ").progress_chars("#>-"),
+        };
+        self.bar.set_style(style);
+        self.bar.set_length(u64::try_from(steps).unwrap_or(u64::MAX));
+        self.bar.set_position(0);
+        self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        self.bar.enable_steady_tick(TICK);
+    }
+
+    /// Says what runs from now on.
+    pub(crate) fn runs(&self, what: &str) {
+        *self.now() = Now { what: what.to_owned(), since: Some(Instant::now()), server: None };
+    }
+
+    /// For how long that has been running.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        self.now().since.map(|since| since.elapsed())
+    }
+
+    /// Says how far the server is with it.
+    pub(crate) fn server(&self, what: Option<String>) {
+        self.now().server = what;
+    }
+
+    /// So many steps ran.
+    pub(crate) fn steps(&self, steps: usize) {
+        self.bar.set_position(u64::try_from(steps).unwrap_or(u64::MAX));
+    }
+
+    /// Writes something else to the terminal, above the bar.
+    pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.bar.suspend(write)
+    }
+
+    /// Takes the bar off the screen.
+    pub(crate) fn end(&self) {
+        *self.now() = Now::default();
+        self.bar.disable_steady_tick();
+        self.bar.finish_and_clear();
+        self.bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,89 @@
+//! Looks on while a run goes on: shows its events, and on a terminal what the server says of a statement that runs long.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use lockgate::{Database, Event, Migrator, server_progress};
+
+use crate::format::Format;
+use crate::invocation::Invocation;
+use crate::output::Output;
+use crate::render::{self, Line, Shown};
+
+/// The server is asked about statements that run longer than this.
+const LONG: Duration = Duration::from_secs(2);
+/// How often it is asked.
+const EVERY: Duration = Duration::from_secs(1);
+/// In a run of more migrations, a terminal does not show the statements, each of which would cost a round trip.
+const FEW: usize = 20;
+
+/// What a run counts, and whether it shows each statement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View {
+    pub(crate) verbose: bool,
+    /// `migration`, or `step` where the same migration goes down and up again.
+    pub(crate) noun: &'static str,
+}
+
+/// The migrator, with its events shown.
+pub(crate) fn watched(invocation: &Invocation<'_>, migrator: Migrator, view: View) -> Migrator {
+    let output = invocation.output().clone();
+    let migrator = match (view.verbose, output.is_live()) {
+        (true, _) => migrator.each_statement(),
+        (false, true) => migrator.each_statement_of_at_most(FEW),
+        (false, false) => migrator,
+    };
+    let progress = Mutex::new(render::Progress::new(view.verbose, view.noun));
+    migrator.on_event(move |event: &Event| {
+        if output.format() == Format::Json {
+            let is_shown = view.verbose || !matches!(event, Event::StatementStarted { .. });
+            Line::event(event).iter().filter(|_| is_shown).for_each(|line| output.line(line));
+            return;
+        }
+        for shown in progress.lock().unwrap_or_else(PoisonError::into_inner).show(event) {
+            match shown {
+                Shown::Line(line) => output.out(&line),
+                Shown::Begin(steps) => output.bar(|bar| bar.begin(steps)),
+                Shown::Running(what) => output.bar(|bar| bar.runs(&what)),
+                Shown::Steps(steps) => output.bar(|bar| bar.steps(steps)),
+            }
+        }
+    })
+}
+
+/// Runs something, and meanwhile shows what the server says of it. Without a terminal, it is only run.
+pub(crate) async fn attended<T>(invocation: &Invocation<'_>, run: impl Future<Output = T>) -> T {
+    let output = invocation.output();
+    let done = if output.is_live() {
+        tokio::select! {
+            done = run => done,
+            () = look_on(output, invocation.url()) => unreachable!("it looks on for ever"),
+        }
+    } else {
+        run.await
+    };
+    output.bar(|bar| bar.end());
+    done
+}
+
+/// Asks the server on a connection of its own, as long as a statement runs long.
+async fn look_on(output: &Output, url: &str) {
+    let mut second: Option<Database> = None;
+    loop {
+        tokio::time::sleep(EVERY).await;
+        if output.age().is_none_or(|age| age < LONG) {
+            continue;
+        }
+        if second.is_none() {
+            // Without a second connection, the bar says less.
+            let Ok(database) = Database::connect(url).await else { break };
+            second = Some(database);
+        }
+        let Some(database) = &mut second else { break };
+        match server_progress(database).await {
+            Ok(progress) => output.bar(|bar| bar.server(progress.as_ref().map(render::server))),
+            Err(_) => break,
+        }
+    }
+    std::future::pending().await
+}
