@@ -139,6 +139,8 @@ mod tests {
             (ErrorKind::Failed, 1),
             (ErrorKind::Interrupted, 1),
             (ErrorKind::Unsupported, 1),
+            (ErrorKind::TimedOut, 7),
+            (ErrorKind::Partial, 8),
         ];
         for (kind, number) in numbers {
             assert_eq!(Exit::of(kind).code(), number, "{kind}");
@@ -154,6 +156,11 @@ mod tests {
         for exit in Exit::ALL {
             let row = format!("//! | {} | {}", exit.code(), exit.meaning());
             assert!(manual.contains(&row), "the manual of the crate lacks `{row}`");
+        }
+        let guide = include_str!("../../guide/operating.md");
+        for exit in Exit::ALL {
+            let row = format!("\n| {} | {} |\n", exit.code(), exit.meaning());
+            assert!(guide.contains(&row), "the guide lacks `{row}`");
         }
         assert_eq!(Exit::table().lines().count(), 1 + Exit::ALL.len());
     }

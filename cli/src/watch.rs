@@ -8,7 +8,7 @@ use lockgate::{Database, Event, Migrator, server_progress};
 use crate::format::Format;
 use crate::invocation::Invocation;
 use crate::output::Output;
-use crate::render::{self, Line, Shown};
+use crate::render::{self, Counts, Line, Shown};
 
 /// The server is asked about statements that run longer than this.
 const LONG: Duration = Duration::from_secs(2);
@@ -21,8 +21,7 @@ const FEW: usize = 20;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View {
     pub(crate) verbose: bool,
-    /// `migration`, or `step` where the same migration goes down and up again.
-    pub(crate) noun: &'static str,
+    pub(crate) counts: Counts,
 }
 
 /// The migrator, with its events shown.
@@ -33,7 +32,7 @@ pub(crate) fn watched(invocation: &Invocation<'_>, migrator: Migrator, view: Vie
         (false, true) => migrator.each_statement_of_at_most(FEW),
         (false, false) => migrator,
     };
-    let progress = Mutex::new(render::Progress::new(view.verbose, view.noun));
+    let progress = Mutex::new(render::Progress::new(view.verbose, view.counts));
     migrator.on_event(move |event: &Event| {
         if output.format() == Format::Json {
             let is_shown = view.verbose || !matches!(event, Event::StatementStarted { .. });

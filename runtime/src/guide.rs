@@ -14,6 +14,7 @@ macro_rules! links {
 [lints]: crate::guide::lints
 [testing]: crate::guide::testing
 [rust]: crate::guide::rust
+[operating]: crate::guide::operating
 [production]: crate::guide::production
 [deploying]: crate::guide::deploying
 [problems]: crate::guide::problems
@@ -44,6 +45,7 @@ chapters! {
     #[cfg(not(doctest))]
     testing "testing"
     rust "rust"
+    operating "operating"
     production "production"
     deploying "deploying"
     problems "problems"

@@ -8,6 +8,7 @@ use lockgate_cli::clap::{self, CommandFactory, Parser};
 use lockgate_cli::{Options, Verb};
 use lockgate_source::Code;
 
+use crate::support::app::Place;
 use crate::support::scratch::xtask;
 use crate::support::tree::root;
 
@@ -131,6 +132,32 @@ fn the_readme_leads_to_a_first_migration() {
     }
     assert!(last.contains("applied 0001_create_users") && last.contains("applied 1 migration"), "{last}");
     assert!(here.join("shop.db").exists());
+}
+
+/// Every command of the chapter, in its order, on the example's program.
+#[test]
+fn the_chapter_on_operating_can_be_typed() {
+    let page = std::fs::read_to_string(root().join("guide/operating.md")).unwrap();
+    let place = Place::sqlite();
+    place.ok(&["up", "--to", "11"]);
+    let mut typed = Vec::new();
+    for block in blocks(&page) {
+        let Block::Shell(commands) = block else { panic!("the chapter has commands alone") };
+        for line in commands.lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            assert_eq!(words[0], "app", "{line}");
+            let out = place.ok(&words[1..]);
+            assert!(!out.is_empty(), "{line}");
+            typed.push((line.to_owned(), out));
+        }
+    }
+    let said = |line: &str| &typed.iter().find(|(typed, _)| typed == line).unwrap_or_else(|| panic!("`{line}`")).1;
+    assert!(said("app plan").starts_with("1 migration would run"));
+    assert!(said("app status").starts_with("up to date"));
+    assert!(said("app ready").starts_with("the database has every migration"));
+    assert!(said("app up --verbose").contains("\nALTER TABLE members ADD COLUMN phone TEXT;\n"));
+    let result = said("app up --format json").lines().last().unwrap();
+    assert!(result.starts_with("{\"lockgate\":1,\"type\":\"result\",\"verb\":\"up\",\"exit_code\":0,"), "{result}");
 }
 
 fn shell(line: &str, folder: &Path) -> String {

@@ -36,6 +36,7 @@ mod schema_sqlite;
 mod schema_xtask;
 mod secrets;
 mod stage;
+mod states;
 mod support;
 mod testdb;
 mod throwaway;

@@ -1,5 +1,6 @@
 //! Formats answers as text: what goes to standard output, and the notes beside it.
 
+use lockgate::Drift;
 use lockgate::wait::Readiness;
 
 use crate::answer::{Answer, Body, Marked};
@@ -44,8 +45,13 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
             out(paint(GOOD, "no difference between program and database"))
         }
         Body::Drift(differences) => {
-            let head = count(differences.len(), "difference");
-            let mut text = out(paint(BOLD, format_args!("{head} between program and database")));
+            let is_ahead = differences.iter().all(|drift| matches!(drift, Drift::Ahead { .. }));
+            let head = if is_ahead {
+                format!("no drift: the database is ahead of the program by {}", count(differences.len(), "migration"))
+            } else {
+                format!("{} between program and database", count(differences.len(), "difference"))
+            };
+            let mut text = out(paint(BOLD, head));
             text.out.extend(differences.iter().map(|difference| format!("\n{}", drift(difference))));
             text
         }

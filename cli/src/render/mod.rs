@@ -18,7 +18,7 @@ pub(crate) use answer::answer;
 pub(crate) use charset::Charset;
 pub(crate) use error::command_error;
 pub(crate) use plan::question;
-pub(crate) use progress::{Progress, Shown, running, server};
+pub(crate) use progress::{Counts, Progress, Shown, running, server};
 pub(crate) use wire::Line;
 #[cfg(feature = "json-schema")]
 pub(crate) use wire::schema;

@@ -21,13 +21,37 @@ pub(crate) enum Shown {
     Steps(usize),
 }
 
+/// What the steps of a run are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counts {
+    /// Each runs a script.
+    Migrations,
+    /// Each runs a script, and the same migration goes down and up again.
+    Steps,
+    /// Each is recorded, and nothing runs.
+    Records,
+    /// Each changes the history, and nothing runs.
+    Corrections,
+}
+
+impl Counts {
+    /// `2 migrations to run`.
+    fn of(self, steps: usize) -> String {
+        match self {
+            Self::Migrations => format!("{} to run", count(steps, "migration")),
+            Self::Steps => format!("{} to run", count(steps, "step")),
+            Self::Records => format!("{} to record, and nothing runs", count(steps, "migration")),
+            Self::Corrections => format!("{} to correct in the history, and nothing runs", count(steps, "migration")),
+        }
+    }
+}
+
 /// The migrations that were sent and not answered.
 #[derive(Debug)]
 pub(crate) struct Progress {
     /// Whether the statements are shown.
     verbose: bool,
-    /// What is counted: `migration`, or `step` where the same migration goes down and up again.
-    noun: &'static str,
+    counts: Counts,
     under_way: Vec<String>,
     /// How many ran.
     ran: usize,
@@ -38,8 +62,8 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(crate) fn new(verbose: bool, noun: &'static str) -> Self {
-        Self { verbose, noun, under_way: Vec::new(), ran: 0, committed: 0, sending: false }
+    pub(crate) fn new(verbose: bool, counts: Counts) -> Self {
+        Self { verbose, counts, under_way: Vec::new(), ran: 0, committed: 0, sending: false }
     }
 
     /// Formats an event.
@@ -49,7 +73,7 @@ impl Progress {
             self.under_way.clear();
         }
         self.sending = sent;
-        let mut all: Vec<Shown> = shown(event, self.noun).map(Shown::Line).into_iter().collect();
+        let mut all: Vec<Shown> = shown(event, self.counts).map(Shown::Line).into_iter().collect();
         match event {
             Event::Planned { steps } if *steps > 0 => {
                 (self.ran, self.committed) = (0, 0);
@@ -120,13 +144,13 @@ pub(crate) fn server(progress: &ServerProgress) -> String {
 }
 
 /// The line of an event that stays on the screen.
-fn shown(event: &Event, noun: &str) -> Option<String> {
+fn shown(event: &Event, counts: Counts) -> Option<String> {
     Some(match event {
         Event::LockWaiting { holder } => {
             let holder = holder.as_ref().map(|holder| format!(": {holder}")).unwrap_or_default();
             paint(WAITING, format_args!("waiting for another run to end{holder}"))
         }
-        Event::Planned { steps } if *steps > 0 => paint(BOLD, format_args!("{} to run", count(*steps, noun))),
+        Event::Planned { steps } if *steps > 0 => paint(BOLD, format_args!("{}", counts.of(*steps))),
         Event::Tolerated(drift) => super::remark(&drift.to_string()),
         Event::Retrying { id, attempt, delay, blockers } => {
             let blockers =
@@ -189,7 +213,7 @@ mod tests {
 
     #[test]
     fn what_was_sent_together_stands_in_one_line_and_nothing_is_applied_before_it_is_committed() {
-        let mut progress = Progress::new(false, "migration");
+        let mut progress = Progress::new(false, Counts::Migrations);
         let mut show = |event: Event| {
             let lines = progress.show(&event).into_iter().map(|shown| match shown {
                 Shown::Line(line) => anstream::adapter::strip_str(&line).to_string(),
@@ -214,7 +238,7 @@ mod tests {
 
     #[test]
     fn the_sessions_that_hold_locks_are_named() {
-        let shown = |event: Event| match &Progress::new(false, "migration").show(&event)[..] {
+        let shown = |event: Event| match &Progress::new(false, Counts::Migrations).show(&event)[..] {
             [Shown::Line(line), ..] => anstream::adapter::strip_str(line).to_string(),
             other => panic!("it stays on the screen: {other:?}"),
         };

@@ -4,6 +4,7 @@ use crate::answer::{Answer, NothingToDo};
 use crate::command_error::CommandError;
 use crate::invocation::{Access, Invocation};
 use crate::migration_ref::MigrationRef;
+use crate::render::Counts;
 use crate::watch::{View, attended, watched};
 
 /// The arguments of `baseline`.
@@ -20,7 +21,7 @@ pub struct Arguments {
 pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
     let version = arguments.version.version(invocation.migrations())?;
     let mut database = invocation.connect(Access::Write).await?;
-    let migrator = watched(invocation, invocation.migrator(), View { verbose: false, noun: "migration" });
+    let migrator = watched(invocation, invocation.migrator(), View { verbose: false, counts: Counts::Records });
     let report = attended(invocation, migrator.baseline(&mut database, version)).await?;
     Ok(Answer::ran(report, arguments.nothing))
 }

@@ -7,6 +7,7 @@ use crate::answer::{Answer, NothingToDo};
 use crate::command_error::CommandError;
 use crate::invocation::{Access, Invocation};
 use crate::migration_ref::MigrationRef;
+use crate::render::Counts;
 use crate::watch::{View, attended, watched};
 
 /// The arguments of `down`.
@@ -68,7 +69,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
         return Ok(Answer { exit, ..plan::answer(invocation, planned, &mut database, true).await? });
     }
     let mut database = invocation.connect(Access::Write).await?;
-    let migrator = watched(invocation, migrator, View { verbose: arguments.verbose, noun: "migration" });
+    let migrator = watched(invocation, migrator, View { verbose: arguments.verbose, counts: Counts::Migrations });
     let report = if arguments.caution.asks(invocation) {
         let planned = migrator.plan_revert(&mut database, destination).await?;
         arguments.caution.ask(invocation, &planned, &database).await?;

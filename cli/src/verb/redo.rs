@@ -4,6 +4,7 @@ use super::{Caution, at_least_one, plan};
 use crate::answer::{Answer, Body};
 use crate::command_error::CommandError;
 use crate::invocation::{Access, Invocation};
+use crate::render::Counts;
 use crate::watch::{View, attended, watched};
 
 /// The arguments of `redo`.
@@ -31,7 +32,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
         return plan::answer(invocation, planned, &mut database, true).await;
     }
     let mut database = invocation.connect(Access::Write).await?;
-    let migrator = watched(invocation, migrator, View { verbose: arguments.verbose, noun: "step" });
+    let migrator = watched(invocation, migrator, View { verbose: arguments.verbose, counts: Counts::Steps });
     let report = if arguments.caution.asks(invocation) {
         let planned = migrator.plan_redo(&mut database, steps).await?;
         arguments.caution.ask(invocation, &planned, &database).await?;

@@ -6,6 +6,7 @@ use crate::answer::{Answer, NothingToDo};
 use crate::command_error::CommandError;
 use crate::invocation::{Access, Invocation};
 use crate::migration_ref::MigrationRef;
+use crate::render::Counts;
 use crate::watch::{View, attended, watched};
 
 /// The arguments of `repair`.
@@ -65,7 +66,7 @@ impl Correction {
 pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
     let repair = arguments.correction.repair(invocation)?;
     let mut database = invocation.connect(Access::Write).await?;
-    let migrator = watched(invocation, invocation.migrator(), View { verbose: false, noun: "migration" });
+    let migrator = watched(invocation, invocation.migrator(), View { verbose: false, counts: Counts::Corrections });
     let report = attended(invocation, migrator.repair(&mut database, repair)).await?;
     Ok(Answer::ran(report, arguments.nothing))
 }

@@ -6,6 +6,7 @@ use super::{Upward, plan};
 use crate::answer::{Answer, NothingToDo};
 use crate::command_error::CommandError;
 use crate::invocation::{Access, Invocation};
+use crate::render::Counts;
 use crate::watch::{View, attended, watched};
 
 /// The arguments of `up`.
@@ -41,7 +42,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     }
     let destination = arguments.upward.destination(invocation)?;
     let mut database = invocation.connect(Access::Create).await?;
-    let migrator = watched(invocation, migrator, View { verbose: arguments.verbose, noun: "migration" });
+    let migrator = watched(invocation, migrator, View { verbose: arguments.verbose, counts: Counts::Migrations });
     let report = attended(invocation, migrator.apply_to(&mut database, destination)).await?;
     Ok(Answer::ran(report, arguments.nothing))
 }
