@@ -1,5 +1,6 @@
 //! What a verb answers, as a value. Verbs make it, `render` shows it as text or as JSON.
 
+use lockgate::doctor::Finding;
 use lockgate::wait::Readiness;
 use lockgate::{Dialect, Drift, LogEntry, Migrations, Plan, Report, Stage, Status, TableSize};
 
@@ -27,6 +28,8 @@ pub(crate) enum Body {
     History(Vec<(String, LogEntry)>),
     /// Whether the database has every migration.
     Ready(Readiness),
+    /// What `doctor` found.
+    Examined(Vec<Finding>),
     /// The database is marked with a stage.
     Marked(Marked),
     /// How the history of another tool compares, and what was recorded of it.

@@ -28,7 +28,12 @@ enum Inner {
     #[cfg(feature = "sqlite")]
     Sqlite { options: sqlx::sqlite::SqliteConnectOptions, connection: Option<sqlx::SqliteConnection> },
     #[cfg(feature = "postgres")]
-    Postgres { options: sqlx::postgres::PgConnectOptions, connection: Option<sqlx::PgConnection> },
+    Postgres {
+        options: sqlx::postgres::PgConnectOptions,
+        connection: Option<sqlx::PgConnection>,
+        /// When this connection began to be made.
+        since: Option<tokio::time::Instant>,
+    },
     #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
     Never(std::convert::Infallible),
 }
@@ -139,8 +144,9 @@ impl Database {
                 Ok(())
             }
             #[cfg(feature = "postgres")]
-            Inner::Postgres { options, connection } => {
+            Inner::Postgres { options, connection, since } => {
                 if connection.is_none() {
+                    *since = Some(tokio::time::Instant::now());
                     *connection = Some(crate::backend::postgres::connect(options).await?);
                 }
                 Ok(())
@@ -161,9 +167,9 @@ impl Database {
                     Ok(Box::new(backend) as Box<dyn Backend + 'a>)
                 }
                 #[cfg(feature = "postgres")]
-                Inner::Postgres { connection, options } => {
+                Inner::Postgres { connection, options, since } => {
                     let held = HeldConnection::Owned(connection, Arc::new(options.clone()));
-                    let backend = crate::backend::postgres::PostgresBackend::new(held);
+                    let backend = crate::backend::postgres::PostgresBackend::new(held).connected(*since);
                     Ok(Box::new(backend) as Box<dyn Backend + 'a>)
                 }
                 #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
@@ -234,7 +240,7 @@ fn inner(url: &str) -> Result<Inner, Error> {
             }
             // The driver would log slow statements, and a script may contain secrets.
             options = sqlx::ConnectOptions::disable_statement_logging(options);
-            Ok(Inner::Postgres { options, connection: None })
+            Ok(Inner::Postgres { options, connection: None, since: None })
         }
         #[cfg(not(feature = "sqlite"))]
         "sqlite" => Err(unknown("this build does not support `sqlite:` databases".to_owned())

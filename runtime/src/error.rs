@@ -682,7 +682,7 @@ impl Cause {
     }
 
     /// What to do about it, in the words of a front.
-    fn help(&self, front: Front) -> Option<String> {
+    pub(crate) fn help(&self, front: Front) -> Option<String> {
         match &self.advice {
             Some(said) => Some(said.to(front).to_owned()),
             None => self.class.help(self.code.as_deref().unwrap_or_default(), front),

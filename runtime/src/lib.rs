@@ -43,10 +43,12 @@
 pub mod adopt;
 mod backend;
 mod database;
+pub mod doctor;
 mod error;
 mod event;
 mod executor;
 mod failure;
+mod finding;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 mod history_table;

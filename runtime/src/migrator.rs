@@ -12,9 +12,10 @@ use lockgate_core::{
 
 use crate::Repair;
 use crate::backend::{Backend, Limits, SessionCleanup};
-use crate::error::{Error, Said};
+use crate::error::{Class, Error, Said};
 use crate::event::{Event, OnEvent};
 use crate::executor::{self, OnHistoryChange};
+use crate::finding::{Examination, Finding};
 use crate::history_table::{HistoryTable, TableName};
 use crate::log::LogEntry;
 use crate::migrations::Migrations;
@@ -440,6 +441,45 @@ impl Migrator {
         let mut backend = open(target).await?;
         let history = executor::read(&mut *backend, &run).await?;
         stage::mark(&mut *backend, &run, &history, stage).await
+    }
+
+    /// What a backend finds of a database, and the history if it can be read. What keeps it from being read is a finding.
+    pub(crate) async fn examined(
+        &self,
+        target: impl Target,
+        examination: Examination,
+    ) -> Result<(Option<(History, Dialect)>, Vec<Finding>), Error> {
+        let run = self.run()?;
+        let mut backend = open(target).await?;
+        let read = backend.read(&run.history_table).await;
+        let (history, own) = match read {
+            Ok(history) => {
+                let fact = match history.rows().len() {
+                    0 if history.is_absent() => "there is no history yet; the first run creates it".to_owned(),
+                    1 => "the history can be read, and has 1 row".to_owned(),
+                    rows => format!("the history can be read, and has {rows} rows"),
+                };
+                (Some((history, backend.dialect())), Finding::ok("history", fact))
+            }
+            Err(cause) if matches!(cause.class, Class::Lost | Class::Unreachable | Class::Usage) => {
+                return Err(crate::failure::unread(cause, &run));
+            }
+            Err(cause) => (None, Finding::of_cause("history", &cause)),
+        };
+        stage::check(&mut *backend, &run).await?;
+        let examined = backend.examine(examination).await;
+        let mut findings = examined.map_err(|cause| Error::from_cause("the database cannot be examined", cause))?;
+        if run.limits.statement_timeout.is_some() {
+            // What the session has does not count for migrations then.
+            findings.retain(|finding| finding.check() != "statement-timeout");
+        }
+        findings.push(own);
+        Ok((history, findings))
+    }
+
+    /// What going up from this history would run.
+    pub(crate) fn decided(&self, history: &History, destination: UpTo, dialect: Dialect) -> Result<Plan, Error> {
+        self.decide(history, destination.into(), dialect)
     }
 
     /// What is in the database, without this migrator's own tables, as

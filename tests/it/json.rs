@@ -22,6 +22,7 @@ const LOOKS: &[&[&str]] = &[
     &["ready"],
     &["drift"],
     &["history", "--last", "5"],
+    &["doctor", "--integrity"],
 ];
 
 /// What changes the database, in an order in which each has something to do.
@@ -62,6 +63,10 @@ fn every_answer_fits_the_schema(place: &Place) {
         check(place, words);
     }
     check(place, &["repair", "--accept-edited"]);
+    check(place, &["mark-stage", "test"]);
+    check(place, &["mark-stage", "staging"]);
+    check(place, &["status"]);
+    check(place, &["down", "1"]);
     check(place, &["json-schema"]);
     place.try_rows("CREATE TABLE schema_migrations (version BIGINT, dirty BOOLEAN)").unwrap();
     place.try_rows("INSERT INTO schema_migrations VALUES (99, true)").unwrap();

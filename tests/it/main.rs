@@ -16,6 +16,8 @@ mod connecting;
 mod convert;
 mod copy;
 mod crash;
+mod deploy;
+mod doctor;
 mod durability;
 mod example;
 mod faults;

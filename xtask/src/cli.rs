@@ -51,6 +51,8 @@ enum Command {
     Schema(NotBuilt),
     /// Run all tests, with a throwaway PostgreSQL server where the workspace needs one.
     Test(command::test::Arguments),
+    /// Write the files that run the migrations on Kubernetes, with compose, by systemd, or in CI.
+    Deploy(command::deploy::Arguments),
     /// Make a database for people, or mark one for development.
     Testdb(command::testdb::Arguments),
 }
@@ -96,6 +98,7 @@ fn run(invocation: Invocation, arguments: impl Iterator<Item = OsString>) -> Exi
             Err(Failure::impossible("this build has no `schema`: install `lockgate-xtask` with `--features full`"))
         }
         Command::Test(arguments) => command::test::run(&arguments),
+        Command::Deploy(arguments) => command::deploy::run(&arguments),
         Command::Testdb(arguments) => command::testdb::run(&arguments),
     };
     end(outcome)

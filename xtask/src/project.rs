@@ -34,6 +34,9 @@ pub(crate) struct Package {
     pub(crate) shown_tests: String,
     /// The databases that its manifest enables; if several packages share the folder, those of all of them.
     pub(crate) backends: Dialects,
+    pub(crate) version: String,
+    /// The names of its programs.
+    pub(crate) binaries: Vec<String>,
     dependencies: Vec<String>,
     /// The clone of Lockgate, if the package depends on it by path.
     pub(crate) clone: Option<PathBuf>,
@@ -63,6 +66,9 @@ impl Project {
                 })?),
             };
             let mut known = Package::new(&root, package.name.to_string(), directory, path);
+            known.version = package.version.to_string();
+            let programs = package.targets.iter().filter(|target| target.is_bin());
+            known.binaries = programs.map(|target| target.name.clone()).collect();
             for dependency in &package.dependencies {
                 known.dependencies.push(dependency.name.clone());
                 if let ("lockgate", Some(path)) = (dependency.name.as_str(), &dependency.path) {
@@ -189,7 +195,22 @@ impl Package {
         let shown = shown(root, &folder);
         let (path, named) = (path.unwrap_or("migrations").to_owned(), path.is_some());
         let (backends, dependencies) = (backends::of_package(&directory), Vec::new());
-        Self { name, directory, folder, path, shown, tests, shown_tests, backends, dependencies, clone: None, named }
+        let (version, binaries) = (String::new(), Vec::new());
+        Self {
+            name,
+            directory,
+            folder,
+            path,
+            shown,
+            tests,
+            shown_tests,
+            backends,
+            version,
+            binaries,
+            dependencies,
+            clone: None,
+            named,
+        }
     }
 
     /// Whether it depends on a package of this name, in any section.

@@ -5,7 +5,7 @@ use lockgate::wait::Readiness;
 
 use crate::answer::{Answer, Body, Marked};
 
-use super::{BAD, BOLD, GOOD, WAITING, count, drift, history, paint, plan, progress, remark, status};
+use super::{BAD, BOLD, GOOD, WAITING, count, doctor, drift, history, paint, plan, progress, remark, status};
 
 /// An answer as text.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -36,6 +36,7 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
             }
             text
         }
+        Body::Examined(findings) => out(doctor::findings(findings)),
         Body::Marked(Marked { stage, before }) => out(match before {
             Some(before) if before == stage => format!("the database is already marked as {stage}"),
             Some(before) => format!("the database is marked as {stage}; before, it was marked as {before}"),

@@ -6,6 +6,7 @@
 mod adopt;
 mod answer;
 mod charset;
+mod doctor;
 mod error;
 mod history;
 mod plan;

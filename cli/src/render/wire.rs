@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use lockgate::doctor::Finding;
 use lockgate::wait::Readiness;
 use lockgate::{
     Body as ScriptBody, Dialect, Drift, Effects, Entry, Event, FinishedStep, Front, LogEntry, Report, Stage, State,
@@ -124,6 +125,8 @@ enum Shown {
     Adoption(Adoption),
     /// Whether the database has every migration.
     Ready(Ready),
+    /// What `doctor` found, in a fixed order.
+    Findings(Vec<Found>),
     /// The stage that the database is marked with now.
     Marked(Marked),
     /// A text that is not about a database.
@@ -256,6 +259,18 @@ struct Status {
     /// Every migration that is embedded or recorded, in their order.
     migrations: Vec<Migration>,
     drift: Vec<Difference>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+struct Found {
+    /// What was looked at: `privileges`, `invalid-index`.
+    check: &'static str,
+    /// `ok`, `warning` or `problem`.
+    verdict: &'static str,
+    fact: String,
+    /// What to do about it.
+    help: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -445,6 +460,7 @@ impl Line {
             Body::Drift(drift) => Shown::Drift(drift.iter().map(Difference::of).collect()),
             Body::History(log) => Shown::History(log.iter().map(|(id, entry)| Logged::of(id, entry)).collect()),
             Body::Ready(readiness) => Shown::Ready(Ready::of(readiness)),
+            Body::Examined(findings) => Shown::Findings(findings.iter().map(Found::of).collect()),
             Body::Marked(marked) => {
                 Shown::Marked(Marked { stage: marked.stage.as_str(), before: marked.before.map(Stage::as_str) })
             }
@@ -664,6 +680,17 @@ impl Migration {
                 application: row.application.clone(),
                 lockgate: row.lockgate.clone(),
             }),
+        }
+    }
+}
+
+impl Found {
+    fn of(finding: &Finding) -> Self {
+        Self {
+            check: finding.check(),
+            verdict: finding.verdict().as_str(),
+            fact: finding.fact_for(Front::CommandLine).to_owned(),
+            help: finding.advice_for(Front::CommandLine).map(str::to_owned).collect(),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::invocation::{Access, Invocation};
 use crate::migration_ref::MigrationRef;
 use crate::url::DatabaseUrl;
-use crate::watch::{View, attended, watched};
+use crate::watch::{Counts, View, attended, watched};
 
 /// The arguments of `adopt`.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -111,5 +111,5 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
 }
 
 fn watcher(invocation: &Invocation<'_>) -> Migrator {
-    watched(invocation, invocation.migrator(), View { verbose: false, noun: "migration" })
+    watched(invocation, invocation.migrator(), View { verbose: false, counts: Counts::Records })
 }

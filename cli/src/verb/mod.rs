@@ -14,6 +14,7 @@ pub mod adopt;
 pub mod baseline;
 #[cfg(feature = "completions")]
 pub mod completions;
+pub mod doctor;
 pub mod down;
 pub mod drift;
 pub mod history;
@@ -59,6 +60,8 @@ pub enum Verb {
     Adopt(adopt::Arguments),
     /// Correct the history, and execute nothing
     Repair(repair::Arguments),
+    /// Look at everything about the database that could stop a run, and change nothing
+    Doctor(doctor::Arguments),
     /// Mark the database with its stage: development, test, staging or production
     MarkStage(mark_stage::Arguments),
     /// Print a script that completes these commands in a shell
@@ -89,6 +92,7 @@ impl Verb {
             #[cfg(feature = "adopt")]
             Self::Adopt(_) => "adopt",
             Self::Repair(_) => "repair",
+            Self::Doctor(_) => "doctor",
             Self::MarkStage(_) => "mark-stage",
             #[cfg(feature = "completions")]
             Self::Completions(_) => "completions",
@@ -125,6 +129,7 @@ impl Verb {
             | Self::Ready(_)
             | Self::Baseline(_)
             | Self::Repair(_)
+            | Self::Doctor(_)
             | Self::MarkStage(_) => None,
         }
     }
@@ -137,9 +142,13 @@ impl Verb {
             Self::Adopt(arguments) => arguments.write || arguments.undo,
             Self::Down(arguments) => !arguments.dry_run,
             Self::Redo(arguments) => !arguments.dry_run,
-            Self::Status(_) | Self::Plan(_) | Self::Drift(_) | Self::History(_) | Self::Wait(_) | Self::Ready(_) => {
-                false
-            }
+            Self::Status(_)
+            | Self::Plan(_)
+            | Self::Drift(_)
+            | Self::History(_)
+            | Self::Wait(_)
+            | Self::Ready(_)
+            | Self::Doctor(_) => false,
             #[cfg(feature = "completions")]
             Self::Completions(_) => false,
             #[cfg(feature = "man")]
@@ -162,6 +171,7 @@ impl Verb {
             #[cfg(feature = "adopt")]
             Self::Adopt(arguments) => adopt::run(invocation, arguments).await,
             Self::Repair(arguments) => repair::run(invocation, arguments).await,
+            Self::Doctor(arguments) => doctor::run(invocation, arguments).await,
             Self::MarkStage(arguments) => mark_stage::run(invocation, arguments).await,
             Self::Wait(arguments) => wait::run(invocation, arguments).await,
             Self::Ready(arguments) => ready::run(invocation, arguments).await,

@@ -15,6 +15,7 @@ use lockgate_core::{
 use tokio::time::Instant;
 
 use crate::error::{Cause, Error};
+use crate::finding::{Examination, Finding};
 use crate::history_table::{HistoryEntry, HistoryTable, LogEvent};
 use crate::log::LogEntry;
 use crate::migrations::{Migrations, StepFn};
@@ -415,6 +416,9 @@ pub(crate) trait Backend: Send {
 
     /// The stage that the database is marked with. After a `read` it takes no round trip.
     fn stage(&mut self) -> BoxFuture<'_, Result<Option<Stage>, Cause>>;
+
+    /// What could stop a run, and what is as it should be. A `read` has run before, and may have failed.
+    fn examine(&mut self, examination: Examination) -> BoxFuture<'_, Result<Vec<Finding>, Cause>>;
 
     /// Marks the database with a stage.
     fn mark(&mut self, stage: Stage) -> BoxFuture<'_, Result<(), Cause>>;

@@ -3,6 +3,7 @@
 pub(crate) mod amend;
 pub(crate) mod check;
 mod convert;
+pub(crate) mod deploy;
 pub(crate) mod explain;
 pub(crate) mod freeze;
 pub(crate) mod init;

@@ -7,6 +7,7 @@ mod bookkeeping;
 mod catalogue;
 mod cause;
 mod copy;
+mod doctor;
 mod facts;
 mod look;
 mod message;
@@ -37,6 +38,7 @@ use super::{
     SessionCleanup, backoff,
 };
 use crate::error::{Cause, Class};
+use crate::finding::{Examination, Finding};
 use crate::history_table::{self, HistoryEntry, HistoryTable, LogEvent, TableName, identifier};
 use crate::log::LogEntry;
 use crate::session::HeldConnection;
@@ -52,6 +54,8 @@ const NO_ROWS: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7
 
 pub(crate) struct PostgresBackend<'a> {
     held: HeldConnection<'a, Postgres>,
+    /// When the connection began to be made, if it is ours.
+    connected: Option<tokio::time::Instant>,
     facts: Option<DatabaseFacts>,
     limits: Option<Limits>,
     atomicity: Atomicity,
@@ -130,6 +134,12 @@ enum Expected {
 }
 
 impl<'a> PostgresBackend<'a> {
+    /// The same, and when its connection began to be made.
+    pub(crate) fn connected(mut self, connected: Option<tokio::time::Instant>) -> Self {
+        self.connected = connected;
+        self
+    }
+
     pub(crate) fn new(held: HeldConnection<'a, Postgres>) -> Self {
         Self {
             held,
@@ -153,6 +163,7 @@ impl<'a> PostgresBackend<'a> {
             session_cleanup: SessionCleanup::Restore,
             pace: Pace::Whole,
             invalid: None,
+            connected: None,
         }
     }
 
@@ -397,10 +408,11 @@ impl<'a> PostgresBackend<'a> {
             }
         };
         let read = read.ok_or_else(|| Cause::new(Class::Lost, "the server did not answer"))?;
-        let there = read.candidates.readable(&history_table.table)?;
+        let there = read.candidates.readable(&history_table.table);
         let (table, other) = (read.table.clone(), read.other.clone());
         self.facts = Some(read);
         self.rows = 0;
+        let there = there?;
         if !there {
             self.expected = Expected::Digest(NO_ROWS.to_owned());
             return Ok(Some(other.map_or(History::Absent, |(table, tool)| History::Foreign { tool, table })));
@@ -737,6 +749,10 @@ impl Backend for PostgresBackend<'_> {
             let stage: Option<String> = rows.first().and_then(|row| row.try_get(0).ok()).flatten();
             Ok(stage.and_then(|stage| stage.parse().ok()))
         })
+    }
+
+    fn examine(&mut self, examination: Examination) -> BoxFuture<'_, Result<Vec<Finding>, Cause>> {
+        Box::pin(self.findings(examination))
     }
 
     fn mark(&mut self, stage: Stage) -> BoxFuture<'_, Result<(), Cause>> {

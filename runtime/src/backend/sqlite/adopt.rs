@@ -23,7 +23,7 @@ impl SqliteBackend<'_> {
              UNION ALL SELECT '{USER_VERSION}', 'user_version', '' FROM {USER_VERSION} WHERE user_version > 0"
         );
         let mut tables: Vec<ForeignTable> = Vec::new();
-        for row in self.texts(sql).await? {
+        for row in self.text_rows(sql).await? {
             let mut texts = row.into_iter().map(Option::unwrap_or_default);
             let mut next = || texts.next().unwrap_or_default();
             let (table, name, declared) = (next(), next(), next().to_ascii_lowercase());
@@ -47,7 +47,7 @@ impl SqliteBackend<'_> {
         });
         let columns: Vec<String> = columns.collect();
         let schema = if table.name == USER_VERSION { "" } else { "main." };
-        self.texts(format!("SELECT {} FROM {schema}{}", columns.join(", "), identifier(&table.name))).await
+        self.text_rows(format!("SELECT {} FROM {schema}{}", columns.join(", "), identifier(&table.name))).await
     }
 
     pub(super) async fn last_logged(&mut self, history_table: &HistoryTable) -> Result<Vec<(i64, String)>, Cause> {
@@ -57,7 +57,7 @@ impl SqliteBackend<'_> {
              AND event <> 'failed' GROUP BY version)",
             literal(&history_table.set)
         );
-        Ok(self.texts(sql).await?.into_iter().filter_map(super::super::event).collect())
+        Ok(self.text_rows(sql).await?.into_iter().filter_map(super::super::event).collect())
     }
 
     pub(super) async fn drop_empty_history(&mut self, history_table: &HistoryTable) -> Result<(), Cause> {
@@ -68,7 +68,7 @@ impl SqliteBackend<'_> {
         Ok(())
     }
 
-    async fn texts(&mut self, sql: String) -> Result<TextRows, Cause> {
+    async fn text_rows(&mut self, sql: String) -> Result<TextRows, Cause> {
         let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(self.held.connection()).await;
         let values = |row: &SqliteRow| (0..row.len()).map(|index| row.try_get(index)).collect::<Result<Vec<_>, _>>();
         rows.and_then(|rows| rows.iter().map(values).collect()).map_err(|error| cause(&error))

@@ -5,6 +5,7 @@
 mod adopt;
 mod cause;
 mod depth;
+mod doctor;
 mod foreign_keys;
 mod look;
 mod outside_transaction;
@@ -30,6 +31,7 @@ use super::{
     chance,
 };
 use crate::error::{Cause, Class};
+use crate::finding::{Examination, Finding};
 use crate::history_table::{self, HistoryEntry, HistoryTable, LogEvent};
 use crate::log::LogEntry;
 use crate::session::HeldConnection;
@@ -615,6 +617,10 @@ impl Backend for SqliteBackend<'_> {
 
     fn stage(&mut self) -> BoxFuture<'_, Result<Option<Stage>, Cause>> {
         Box::pin(async move { self.application_id().await.map(Stage::of_application_id) })
+    }
+
+    fn examine(&mut self, examination: Examination) -> BoxFuture<'_, Result<Vec<Finding>, Cause>> {
+        Box::pin(self.findings(examination))
     }
 
     fn mark(&mut self, stage: Stage) -> BoxFuture<'_, Result<(), Cause>> {

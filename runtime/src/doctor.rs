@@ -1,0 +1,53 @@
+//! Looks at everything about a database that could stop a run, before a run does. It writes nothing.
+
+use lockgate_core::UpTo;
+use lockgate_core::plan::Reason;
+
+use crate::error::{Error, ErrorKind, Said};
+use crate::{Migrator, Target};
+
+pub use crate::finding::{Examination, Finding, Verdict};
+
+/// Examines a database: each fact that matters for migrations, with a verdict and what to do. The worst do not come
+/// first; the order is always the same.
+///
+/// ```
+/// # #[cfg(feature = "sqlite")]
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// use lockgate::doctor::{Examination, Verdict, examine};
+/// use lockgate::{Database, Migrations, Migrator};
+///
+/// # static MIGRATIONS: Migrations = Migrations::EMPTY;
+/// let mut database = Database::connect("sqlite::memory:").await?;
+/// let findings = examine(&Migrator::new(&MIGRATIONS), &mut database, Examination::default()).await?;
+/// assert!(findings.iter().all(|finding| finding.verdict() == Verdict::Ok));
+/// assert!(findings.iter().any(|finding| finding.check() == "history"));
+/// # Ok::<(), lockgate::Error>(()) }).unwrap();
+/// ```
+///
+/// # Errors
+///
+/// [`ErrorKind::Unreachable`], [`ErrorKind::Interrupted`], and [`ErrorKind::Usage`] where the options of the migrator make
+/// no sense or the connection is inside a transaction. Everything else is a finding.
+pub async fn examine(
+    migrator: &Migrator,
+    target: impl Target,
+    examination: Examination,
+) -> Result<Vec<Finding>, Error> {
+    let (history, mut findings) = migrator.examined(target, examination).await?;
+    let Some((history, dialect)) = history else { return Ok(findings) };
+    match migrator.decided(&history, UpTo::Latest, dialect) {
+        Ok(plan) if plan.is_empty() => findings.push(Finding::ok("plan", "nothing is pending")),
+        Ok(plan) => {
+            findings.push(Finding::ok("plan", format!("{} to apply, and nothing is in the way", plan.steps.len())))
+        }
+        Err(error) if error.kind() == ErrorKind::Refused => {
+            findings.extend(error.reasons().iter().map(|reason| {
+                let check = if matches!(reason, Reason::OtherTool { .. }) { "other-tools" } else { "plan" };
+                Finding::problem(check, reason.to_string(), Said::each(|front| reason.help_for(front)))
+            }));
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(findings)
+}

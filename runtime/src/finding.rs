@@ -1,0 +1,124 @@
+//! What `doctor` finds: one fact about a database, how bad it is, and what to do.
+
+use std::fmt;
+
+use lockgate_core::Front;
+
+use crate::error::{Cause, Said};
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// It is as it should be.
+    Ok,
+    /// A run works now, but this costs something or may stop one later.
+    Warning,
+    /// A run does not work.
+    Problem,
+}
+
+impl Verdict {
+    /// Its name: `ok`, `warning` or `problem`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Problem => "problem",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One fact about a database.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    check: &'static str,
+    verdict: Verdict,
+    fact: Said,
+    advice: Vec<Said>,
+}
+
+impl Finding {
+    pub(crate) fn ok(check: &'static str, fact: impl Into<String>) -> Self {
+        Self { check, verdict: Verdict::Ok, fact: fact.into().into(), advice: Vec::new() }
+    }
+
+    pub(crate) fn warning(check: &'static str, fact: impl Into<Said>, advice: impl Into<Said>) -> Self {
+        Self { check, verdict: Verdict::Warning, fact: fact.into(), advice: vec![advice.into()] }
+    }
+
+    pub(crate) fn problem(check: &'static str, fact: impl Into<Said>, advice: impl Into<Said>) -> Self {
+        Self { verdict: Verdict::Problem, ..Self::warning(check, fact, advice) }
+    }
+
+    /// A problem that stopped a look at the database, with the advice that a run would give.
+    pub(crate) fn of_cause(check: &'static str, cause: &Cause) -> Self {
+        let front = |front| cause.help(front);
+        let advice = front(Front::Rust).is_some().then(|| Said::each(|of| front(of).unwrap_or_default()));
+        let (fact, advice) = (Said::from(cause.to_string()), advice.into_iter().collect());
+        Self { check, verdict: Verdict::Problem, fact, advice }
+    }
+
+    pub(crate) fn with_advice(mut self, advice: impl Into<Said>) -> Self {
+        self.advice.push(advice.into());
+        self
+    }
+
+    /// What was looked at, as a stable word: `privileges`, `invalid-index`.
+    pub fn check(&self) -> &'static str {
+        self.check
+    }
+
+    /// How bad it is.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// What is the case.
+    pub fn fact(&self) -> &str {
+        self.fact.to(Front::Rust)
+    }
+
+    /// The same in the words of a front.
+    pub fn fact_for(&self, front: Front) -> &str {
+        self.fact.to(front)
+    }
+
+    /// What to do about it. Statements to type are in backticks.
+    pub fn advice(&self) -> impl Iterator<Item = &str> {
+        self.advice_for(Front::Rust)
+    }
+
+    /// The same in the words of a front: what a command line shows names what can be typed there.
+    pub fn advice_for(&self, front: Front) -> impl Iterator<Item = &str> {
+        self.advice.iter().map(move |advice| advice.to(front))
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.verdict, self.check, self.fact())?;
+        self.advice().try_for_each(|advice| write!(f, "; {advice}"))
+    }
+}
+
+/// What to look at, beside what costs next to nothing.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Examination {
+    /// Whether to read the whole file of a SQLite database (`PRAGMA integrity_check`). Default: no.
+    pub integrity: bool,
+    /// A transaction of another session that is open for longer and holds locks is reported. Default: 1 min.
+    pub long_transaction: std::time::Duration,
+}
+
+impl Default for Examination {
+    fn default() -> Self {
+        Self { integrity: false, long_transaction: std::time::Duration::from_secs(60) }
+    }
+}
