@@ -1,5 +1,6 @@
 //! `cargo xtask deploy`: the files are shown first, overwrite nothing, and are valid by published schemas.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -65,6 +66,11 @@ fn what_cannot_be_deployed_is_told() {
     assert!(library.run(&["deploy", "--systemd"]).fails(2).contains("has no program"));
 }
 
+/// Says that a part of a test cannot run on this machine.
+fn skipped(why: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+}
+
 /// The programs that hold the published schemas, from PyPI, in a folder of their own. `None` where that cannot be.
 fn validators() -> Option<PathBuf> {
     let place = root().join("target/deploy-validators");
@@ -81,7 +87,7 @@ fn validators() -> Option<PathBuf> {
             &["install", "--quiet", "check-jsonschema==0.39.0", "kubernetes-validate==1.37.0"],
         );
     if !made {
-        eprintln!("skipped: the schemas of Kubernetes, compose and GitHub cannot be installed (python3 -m venv, pip)");
+        skipped("the schemas of Kubernetes, compose and GitHub cannot be installed (`python3 -m venv`, `pip`)");
     }
     made.then_some(programs)
 }
@@ -142,7 +148,7 @@ fn up_runs_as_another_user_on_a_read_only_root() {
     };
     let (tried, program) = confined(&["sh", "-c", "test \"$(id -u)\" = 65532 && ! touch /var/tmp/lockgate-test"]);
     if !tried.is_ok_and(|tried| tried.status.success()) {
-        eprintln!("skipped: this machine does not let a test make its root read-only (unshare, mount, setpriv)");
+        skipped("a test cannot make its root read-only here (`unshare`, `mount`, `setpriv`)");
         return;
     }
     let program = program.to_str().unwrap();
@@ -153,4 +159,35 @@ fn up_runs_as_another_user_on_a_read_only_root() {
         assert_eq!(answer.code, Some(code), "{answer:#?}");
         assert!(answer.out.contains(words), "{answer:#?}");
     }
+}
+
+/// Every command of the chapter, word by word.
+#[test]
+fn what_the_guide_says_of_deploying_is_typed() {
+    let guide = std::fs::read_to_string(root().join("guide/deploying.md")).unwrap();
+    let blocks = guide.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let commands: Vec<&str> = blocks.flat_map(str::lines).collect();
+    let (place, scratch) = (Place::sqlite(), scratch("postgres"));
+    let (mut ours, mut developers) = (0, 0);
+    for command in commands {
+        let words: Vec<&str> = command.split(' ').collect();
+        match words.as_slice() {
+            ["app", words @ ..] => {
+                place.ok(words);
+                ours += 1;
+            }
+            ["cargo", "xtask", words @ ..] => {
+                scratch.run(words).succeeds();
+                developers += 1;
+            }
+            _ => panic!("what is to be done with `{command}`?"),
+        }
+    }
+    assert!(ours > 0 && developers > 0, "the chapter has lost its commands");
+    // The query that it shows, and the marker that it names.
+    place.ok(&["up", "--to", "3"]);
+    place.ok(&["down", "1", "--override-stage", "why"]);
+    let query = guide.split('`').find(|part| part.starts_with("SELECT logged_at")).expect("the query for the log");
+    assert_eq!(place.rows(&query.replace("logged_at, logged_by, name, detail", "detail")), ["production: why"]);
+    assert!(guide.contains(&format!("`{}`", lockgate::Stage::Production.comment())));
 }

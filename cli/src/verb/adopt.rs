@@ -10,8 +10,9 @@ use crate::command_error::CommandError;
 use crate::exit::Exit;
 use crate::invocation::{Access, Invocation};
 use crate::migration_ref::MigrationRef;
+use crate::render::Counts;
 use crate::url::DatabaseUrl;
-use crate::watch::{Counts, View, attended, watched};
+use crate::watch::{View, attended, watched};
 
 /// The arguments of `adopt`.
 #[derive(clap::Args, Clone, Debug, Default)]
