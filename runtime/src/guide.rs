@@ -19,6 +19,17 @@ macro_rules! links {
 [deploying]: crate::guide::deploying
 [problems]: crate::guide::problems
 [coming-from]: crate::guide::coming_from
+[coming-from-sqlx]: crate::guide::coming_from_sqlx
+[coming-from-refinery]: crate::guide::coming_from_refinery
+[coming-from-diesel]: crate::guide::coming_from_diesel
+[coming-from-sea-orm]: crate::guide::coming_from_sea_orm
+[coming-from-rusqlite-migration]: crate::guide::coming_from_rusqlite_migration
+[coming-from-flyway]: crate::guide::coming_from_flyway
+[coming-from-alembic]: crate::guide::coming_from_alembic
+[coming-from-golang-migrate]: crate::guide::coming_from_golang_migrate
+[coming-from-goose]: crate::guide::coming_from_goose
+[coming-from-dbmate]: crate::guide::coming_from_dbmate
+[coming-from-others]: crate::guide::coming_from_others
 [commands]: crate::guide::commands
 [glossary]: crate::guide::glossary
 "
@@ -50,6 +61,17 @@ chapters! {
     deploying "deploying"
     problems "problems"
     coming_from "coming-from"
+    coming_from_sqlx "coming-from-sqlx"
+    coming_from_refinery "coming-from-refinery"
+    coming_from_diesel "coming-from-diesel"
+    coming_from_sea_orm "coming-from-sea-orm"
+    coming_from_rusqlite_migration "coming-from-rusqlite-migration"
+    coming_from_flyway "coming-from-flyway"
+    coming_from_alembic "coming-from-alembic"
+    coming_from_golang_migrate "coming-from-golang-migrate"
+    coming_from_goose "coming-from-goose"
+    coming_from_dbmate "coming-from-dbmate"
+    coming_from_others "coming-from-others"
     commands "commands"
     glossary "glossary"
 }

@@ -22,6 +22,7 @@ mod durability;
 mod example;
 mod faults;
 mod guide;
+mod guide_coming_from;
 mod helps;
 mod hygiene;
 mod json;

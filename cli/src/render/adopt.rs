@@ -3,7 +3,6 @@
 use anstyle::Style;
 use lockgate::adopt::{Adoption, AdoptionEntry, Finding};
 
-use super::answer::{Text, out};
 use super::error::command_error;
 use super::progress;
 use super::table::{Column, table};
@@ -17,20 +16,19 @@ const COLUMNS: [Column; 3] = [
     Column { title: "APPLIED AT (UTC)", weight: 1, is_number: false },
 ];
 
-/// Formats the comparison, or what was recorded.
-pub(super) fn text(compared: &Compared, width: Option<u16>) -> Text {
+/// Formats the comparison, or what was recorded: the answer, and the notes beside it.
+pub(super) fn adoption(compared: &Compared, width: Option<u16>) -> (Vec<String>, Vec<String>) {
     let adoption = &compared.adoption;
-    let mut text = match &compared.report {
-        Some(report) => out(progress::report(report)),
-        None => out(comparison(adoption, width)),
-    };
-    text.notes = remarks(adoption);
+    let mut lines = vec![match &compared.report {
+        Some(report) => progress::report(report),
+        None => comparison(adoption, width),
+    }];
     match (adoption.refusal(), &compared.report) {
-        (Some(refusal), _) => text.out.push(format!("\n{}", command_error(&CommandError::Lockgate(refusal)))),
-        (None, None) => text.out.push(format!("\n{}", next(adoption))),
+        (Some(refusal), _) => lines.push(format!("\n{}", command_error(&CommandError::Lockgate(refusal)))),
+        (None, None) => lines.push(format!("\n{}", next(adoption))),
         (None, Some(_)) => {}
     }
-    text
+    (lines, remarks(adoption))
 }
 
 /// A summary, and a table with one row for each migration.

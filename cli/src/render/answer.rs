@@ -42,6 +42,11 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
             Some(before) => format!("the database is marked as {stage}; before, it was marked as {before}"),
             None => format!("the database is marked as {stage}"),
         }),
+        #[cfg(feature = "adopt")]
+        Body::Adoption(compared) => {
+            let (out, notes) = super::adopt::adoption(compared, width);
+            Text { out, notes }
+        }
         Body::Drift(differences) if differences.is_empty() => {
             out(paint(GOOD, "no difference between program and database"))
         }
@@ -58,13 +63,11 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
         }
         Body::History(log) => out(history::history(log, width)),
         Body::Ready(readiness) => out(ready(readiness)),
-        #[cfg(feature = "adopt")]
-        Body::Adoption(compared) => super::adopt::text(compared, width),
         Body::Document(text) => out(text.trim_end().to_owned()),
     }
 }
 
-pub(super) fn out(line: String) -> Text {
+fn out(line: String) -> Text {
     Text { out: vec![line], notes: Vec::new() }
 }
 
