@@ -71,7 +71,7 @@ impl Output {
     /// Shows an error, the last thing of a command that failed.
     pub(crate) fn error(&self, verb: Option<&str>, error: &CommandError) {
         match self.format {
-            Format::Text => self.note(&render::command_error(error)),
+            Format::Text => self.note(&render::command_error(error, self.width)),
             Format::Json => self.line(&Line::error(verb, error)),
         }
     }

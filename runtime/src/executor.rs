@@ -216,8 +216,9 @@ async fn locked(
             }
             let kept = matches!(ended, None | Some(Class::Lost | Class::Unclean)) && !run.is_one_transaction();
             if let Some(history) = stopped.history.as_ref().filter(|_| kept && !lost && !unknown) {
-                let ended = stopped.failed_at;
-                watch.ran.retain(|(at, _)| is_recorded(&jobs[*at..ended], history));
+                // Where jobs are committed together, a later one than that which failed has run too.
+                let ended = |at: usize| stopped.failed_at.max(at + 1);
+                watch.ran.retain(|(at, _)| is_recorded(&jobs[*at..ended(*at)], history));
                 watch.committed(jobs.len(), backend, report).await;
             }
             // An earlier attempt of this run, before it planned again, may have committed migrations too.

@@ -5,6 +5,7 @@ use std::path::Path;
 use lockgate::{Database, Migrations, Migrator};
 use sqlx::{Connection, PgConnection};
 
+use crate::support::app::{Place, answer, command};
 use crate::support::postgres;
 use crate::support::set::migrations;
 use crate::support::wire::Wire;
@@ -44,6 +45,27 @@ async fn an_up_to_date_start_is_one_round_trip() {
     wire.reset();
     assert!(Migrator::new(set).status(&mut borrowed).await.unwrap().is_up_to_date());
     assert_eq!(wire.counts().round_trips, 1);
+}
+
+/// As a bare `SELECT 1` by the same driver.
+#[tokio::test]
+async fn a_command_that_looks_is_one_connection_and_one_round_trip() {
+    let Some(place) = tokio::task::spawn_blocking(Place::postgres).await.unwrap() else { return };
+    let wire = Wire::in_front_of(place.url()).await;
+    let url = wire.url();
+    let run = move |verb: &'static str| {
+        let mut command = command(&[verb]);
+        command.env("DATABASE_URL", &url);
+        tokio::task::spawn_blocking(move || answer(command.output().unwrap()))
+    };
+    assert_eq!(run("up").await.unwrap().code, Some(0));
+    for (verb, round_trips) in [("status", 1), ("drift", 1), ("ready", 1), ("up", 1), ("plan", 1), ("history", 2)] {
+        wire.reset();
+        let answer = run(verb).await.unwrap();
+        assert_eq!(answer.code, Some(0), "{answer:?}");
+        let counts = wire.counts();
+        assert_eq!((counts.connections, counts.round_trips), (1, round_trips), "{verb}: {:#?}", counts.sql);
+    }
 }
 
 /// The database compares the history itself and sends no rows.

@@ -30,7 +30,7 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
         }
         Body::Status(stand) => {
             let mut text = out(status::status(&stand.status, width, stand.all));
-            text.out.extend(stand.status.drift.iter().map(|difference| format!("\n{}", drift(difference))));
+            text.out.extend(stand.status.drift.iter().map(|difference| format!("\n{}", drift(difference, width))));
             if stand.up_refuses {
                 text.out.push(format!("\n{}", remark("`up` refuses to run until this is fixed")));
             }
@@ -58,7 +58,7 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
                 format!("{} between program and database", count(differences.len(), "difference"))
             };
             let mut text = out(paint(BOLD, head));
-            text.out.extend(differences.iter().map(|difference| format!("\n{}", drift(difference))));
+            text.out.extend(differences.iter().map(|difference| format!("\n{}", drift(difference, width))));
             text
         }
         Body::History(log) => out(history::history(log, width)),

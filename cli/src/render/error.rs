@@ -5,30 +5,64 @@ use lockgate::{Drift, Front};
 use super::{BAD, BOLD, DIM, HELP, paint};
 use crate::command_error::CommandError;
 
-/// Formats an error.
-pub(crate) fn command_error(error: &CommandError) -> String {
-    coloured(&error.report())
+/// Terminals that are narrower than this break lines themselves.
+const NARROWEST: usize = 40;
+
+/// Formats an error. A terminal of this width breaks its sentences between words.
+pub(crate) fn command_error(error: &CommandError, width: Option<u16>) -> String {
+    coloured(&error.report(), width)
 }
 
 /// Formats a difference between set and history, with its help.
-pub(super) fn drift(drift: &Drift) -> String {
-    coloured(&format!("drift[{}]: {drift}\n  = help: {}", drift.code(), drift.help_for(Front::CommandLine)))
+pub(super) fn drift(drift: &Drift, width: Option<u16>) -> String {
+    coloured(&format!("drift[{}]: {drift}\n  = help: {}", drift.code(), drift.help_for(Front::CommandLine)), width)
 }
 
-fn coloured(report: &str) -> String {
-    let mut lines = report.lines();
-    let mut shown = String::new();
-    if let Some(first) = lines.next() {
-        match first.split_once(": ") {
-            Some((word, fact)) => shown = format!("{}: {}", paint(BAD, word), paint(BOLD, fact)),
-            None => shown = paint(BAD, first),
+fn coloured(report: &str, width: Option<u16>) -> String {
+    let mut shown: Vec<String> = Vec::new();
+    for (number, line) in report.lines().enumerate() {
+        // The lines of a script stay as they are, so that the caret points to its character.
+        let trimmed = line.trim_start();
+        let is_prose = number == 0 || trimmed.starts_with("= ") || trimmed.starts_with("help:");
+        let mut pieces = if is_prose { wrapped(line, width) } else { vec![line.to_owned()] }.into_iter();
+        let first = pieces.next().unwrap_or_default();
+        if number > 0 {
+            shown.push(coloured_line(&first));
+            shown.extend(pieces);
+            continue;
         }
+        shown.push(match first.split_once(": ") {
+            Some((word, fact)) => format!("{}: {}", paint(BAD, word), paint(BOLD, fact)),
+            None => paint(BAD, first),
+        });
+        shown.extend(pieces.map(|piece| paint(BOLD, piece)));
     }
-    for line in lines {
-        shown.push('\n');
-        shown.push_str(&coloured_line(line));
+    shown.join("\n")
+}
+
+/// Breaks a line between words, so that no piece is wider than a terminal if that is possible. The pieces after the first
+/// are indented a little more than it.
+pub(super) fn wrapped(line: &str, width: Option<u16>) -> Vec<String> {
+    let Some(width) = width.map(usize::from).filter(|width| *width >= NARROWEST && line.chars().count() > *width)
+    else {
+        return vec![line.to_owned()];
+    };
+    let trimmed = line.trim_start();
+    let margin = &line[..line.len() - trimmed.len()];
+    let (mut pieces, mut piece) = (Vec::new(), margin.to_owned());
+    let mut begins = true;
+    for word in trimmed.split(' ') {
+        if !begins && piece.chars().count() + 1 + word.chars().count() > width {
+            pieces.push(std::mem::replace(&mut piece, format!("{margin}  ")));
+            begins = true;
+        }
+        if !std::mem::take(&mut begins) {
+            piece.push(' ');
+        }
+        piece.push_str(word);
     }
-    shown
+    pieces.push(piece);
+    pieces
 }
 
 fn coloured_line(line: &str) -> String {
@@ -55,8 +89,21 @@ mod tests {
     fn colours_change_no_letter() {
         let report = "error[failed]: `0004_x` failed\n --> migrations/0004_x.up.sql:3:8\n  |\n3 | SELEC 1\n  |        ^\n  \
                       = syntax error (42601)\n  = reason\n    help: why\n  = help: do this";
-        let shown = coloured(report);
+        let shown = coloured(report, None);
         assert_ne!(shown, report);
         assert_eq!(anstream::adapter::strip_str(&shown).to_string(), report);
+    }
+
+    #[test]
+    fn a_terminal_breaks_sentences_between_words_and_leaves_scripts_alone() {
+        let report = "error[failed]: `0004_x` failed at the second of its three statements\n --> m/0004_x.up.sql:3:8\n  |\n\
+                      3 | SELECT a_long_column, another_long_column FROM a_table\n  |        ^\n  \
+                      = help: correct the file, build again, then run again";
+        let shown = anstream::adapter::strip_str(&coloured(report, Some(44))).to_string();
+        let expected = "error[failed]: `0004_x` failed at the second\n  of its three statements\n --> m/0004_x.up.sql:3:8\n  |\n\
+                        3 | SELECT a_long_column, another_long_column FROM a_table\n  |        ^\n  \
+                        = help: correct the file, build again,\n    then run again";
+        assert_eq!(shown, expected);
+        assert_eq!(anstream::adapter::strip_str(&coloured(report, Some(200))).to_string(), report);
     }
 }

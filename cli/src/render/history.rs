@@ -4,7 +4,7 @@ use anstyle::Style;
 use lockgate::LogEntry;
 
 use super::table::{Column, table};
-use super::{BAD, DIM, GOOD, WAITING, moment, paint};
+use super::{BAD, DIM, GOOD, WAITING, moment, wrapped};
 use crate::duration;
 
 const COLUMNS: [Column; 7] = [
@@ -25,7 +25,8 @@ pub(super) fn history(log: &[(String, LogEntry)], width: Option<u16>) -> String 
     let rows: Vec<_> = log.iter().map(|(id, entry)| row(id, entry)).collect();
     let failures = log.iter().filter_map(|(id, entry)| entry.detail.as_ref().map(|detail| (id, entry, detail)));
     let failures = failures.map(|(id, entry, detail)| {
-        format!("\n  {} {id} {}: {}", moment(&entry.at), paint(BAD, &entry.event), detail.replace('\n', "\n    "))
+        let line = format!("  {} {id} {}: {}", moment(&entry.at), entry.event, detail.replace('\n', " "));
+        format!("\n{}", wrapped(&line, width).join("\n"))
     });
     let failures: String = failures.collect();
     let gap = if failures.is_empty() { "" } else { "\n" };
