@@ -228,8 +228,10 @@ impl Cli {
             return self.run_on(output, options, verb).await;
         }
         let signal = tokio::select! {
-            exit = self.run_on(output.clone(), options, verb) => return exit,
+            // The signals are heard before the run says its first word.
+            biased;
             signal = signal::stop() => signal,
+            exit = self.run_on(output.clone(), options, verb) => return exit,
         };
         let postgres = self.choose(options).is_ok_and(|chosen| chosen.url.reveal().starts_with("postgres"));
         let error = CommandError::Stopped { signal, postgres };
