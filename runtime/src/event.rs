@@ -87,3 +87,25 @@ pub enum Event {
         elapsed: Option<Duration>,
     },
 }
+
+/// How far the server is with a statement of another session of this program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerProgress {
+    /// What it does: `building index: scanning table`, `copying`.
+    pub phase: String,
+    /// How much of it is done.
+    pub done: u64,
+    /// How much there is to do, if the server knows.
+    pub total: Option<u64>,
+    /// What is counted: `blocks`, `rows`, `bytes`, `lockers`.
+    pub unit: &'static str,
+}
+
+impl ServerProgress {
+    /// A value for tests of what shows it.
+    #[doc(hidden)]
+    pub fn of(phase: &str, done: u64, total: Option<u64>, unit: &'static str) -> Self {
+        Self { phase: phase.to_owned(), done, total, unit }
+    }
+}

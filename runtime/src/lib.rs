@@ -91,7 +91,7 @@ pub use lockgate_schema as schema;
 
 pub use database::Database;
 pub use error::{Error, ErrorKind, ErrorReport};
-pub use event::Event;
+pub use event::{Event, ServerProgress};
 pub use log::LogEntry;
 pub use migrations::{BoxError, Migrations, StepResult};
 pub use migrator::Migrator;
@@ -100,7 +100,7 @@ pub use parts::DatabaseParts;
 pub use reader::read_schema;
 pub use report::{FinishedStep, Report};
 pub use secret::mask_secrets;
-pub use server_progress::{ServerProgress, server_progress};
+pub use server_progress::server_progress;
 pub use table_size::TableSize;
 pub use target::Target;
 pub use transaction::Transaction;

@@ -24,7 +24,7 @@ pub(super) fn adoption(compared: &Compared, width: Option<u16>) -> (Vec<String>,
         None => comparison(adoption, width),
     }];
     match (adoption.refusal(), &compared.report) {
-        (Some(refusal), _) => lines.push(format!("\n{}", command_error(&CommandError::Lockgate(refusal)))),
+        (Some(refusal), _) => lines.push(format!("\n{}", command_error(&CommandError::Lockgate(refusal), width))),
         (None, None) => lines.push(format!("\n{}", next(adoption))),
         (None, Some(_)) => {}
     }

@@ -97,18 +97,18 @@ async fn a_step_that_prepares_its_transaction_is_told_truly() {
     let migrator = Migrator::new(set).lock_wait(std::time::Duration::from_millis(200));
     let error = migrator.apply(&mut Database::connect(&url).await.unwrap()).await.unwrap_err();
     let says = ["ended Lockgate's transaction", "it is unknown whether anything of `0002_step` is in the database"];
-    told(&error, ErrorKind::Failed, &says);
+    reports(&error, ErrorKind::Failed, &says);
     let mut again = Database::connect(&url).await.unwrap();
     let error = migrator.apply(&mut again).await.unwrap_err();
     let holder = "the prepared transaction 'of a step', role postgres, prepared at 20";
-    told(&error, ErrorKind::Locked, &[holder, ": end it with COMMIT PREPARED or ROLLBACK PREPARED"]);
+    reports(&error, ErrorKind::Locked, &[holder, ": end it with COMMIT PREPARED or ROLLBACK PREPARED"]);
     // The same for the lock of a table that a script wants.
     connection.execute("ROLLBACK PREPARED 'of a step'").await.unwrap();
     connection.execute("BEGIN; LOCK TABLE n; PREPARE TRANSACTION 'of another'").await.unwrap();
     let set = migrations(&[GROUND, ("0002_b.sql", "ALTER TABLE n ADD COLUMN m INTEGER;")]);
     let migrator = Migrator::new(set).lock_timeout(std::time::Duration::from_millis(200));
     let error = migrator.apply(&mut again).await.unwrap_err();
-    told(&error, ErrorKind::Failed, &["the prepared transaction 'of another'"]);
+    reports(&error, ErrorKind::Failed, &["the prepared transaction 'of another'"]);
     connection.execute("ROLLBACK PREPARED 'of another'").await.unwrap();
     assert_eq!(migrator.apply(&mut again).await.unwrap().steps.len(), 1);
 }

@@ -9,9 +9,9 @@ use sqlx::{AssertSqlSafe, PgConnection, Row};
 use super::sql::{BEFORE, EQ, GREATER, PLUS, TEXT, TIMES, literal};
 use super::{PostgresBackend, cause};
 use crate::error::{Cause, Class};
+use crate::event::ServerProgress;
 use crate::history_table::{HistoryTable, identifier};
 use crate::log::{CHANGES, LogEntry};
-use crate::server_progress::ServerProgress;
 use crate::table_size::TableSize;
 
 impl PostgresBackend<'_> {
