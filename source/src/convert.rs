@@ -105,6 +105,10 @@ pub fn plan(folder: &Folder, dialects: Dialects) -> Conversion {
         match read::text(&found.absolute, &found.path) {
             Ok(text) => {
                 let sections = section::sections(&text, dialects_of(&text, dialects));
+                if sections.substitutes.is_some() {
+                    let (fills, write) = (section::FILLS_IN, section::WRITE_VALUES);
+                    conversion.problems.push(format!("`{}`: {fills}: {write}", found.path));
+                }
                 files.push(File { path: found.path.clone(), text, named, sections, own: own.is_ok() });
             }
             Err(problem) => conversion.left.push((found.path.clone(), problem.message.clone())),

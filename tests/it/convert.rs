@@ -151,6 +151,28 @@ fn changes_of_sqitch_are_numbered_as_its_plan_orders_them() {
 }
 
 #[test]
+fn what_would_mean_something_else_is_not_converted() {
+    let scratch = Scratch::new();
+    let goose = "-- +goose ENVSUB ON\n-- +goose Up\nCREATE TABLE a (host TEXT DEFAULT '${HOST}');\n-- +goose Down\nDROP TABLE a;\n";
+    scratch.write(&format!("{FOLDER}/0001_a.sql"), goose);
+    let fills = "goose fills variables of the environment into this file, and Lockgate runs it as it is";
+    let said = scratch.run(&["check"]).fails(1);
+    assert!(said.contains(fills) && said.contains("0001_a.sql:1:1"), "{said}");
+    let said = scratch.run(&["init", "--convert", "--dialects", "sqlite"]).fails(1);
+    assert!(said.contains(&format!("`0001_a.sql`: {fills}: write the values into the file")), "{said}");
+    assert_eq!(scratch.read(&format!("{FOLDER}/0001_a.sql")), goose);
+
+    let scratch = with(&files("==> afterMigrate.sql\nANALYZE;\n==> V1__a.sql\nCREATE TABLE a (id BIGINT);\n"));
+    let shown = scratch.run(&["init", "--dialects", "sqlite"]);
+    assert!(shown.stdout.contains("left    afterMigrate.sql: this is a callback"), "{}", shown.stdout);
+
+    // refinery applies what Flyway would undo.
+    let scratch = with(&files("==> V1__a.sql\nCREATE TABLE a (id BIGINT);\n==> U2__b.sql\nALTER TABLE a ADD COLUMN b BIGINT;\n"));
+    let shown = scratch.run(&["init", "--dialects", "sqlite"]);
+    assert!(shown.stdout.contains("left    U2__b.sql: Flyway's `U` undoes a version, and refinery's applies one"), "{}", shown.stdout);
+}
+
+#[test]
 fn a_down_section_is_refused_at_its_line() {
     let up = "CREATE TABLE users (id BIGINT PRIMARY KEY);\n";
     let scratch = Scratch::new();

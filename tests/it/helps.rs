@@ -56,8 +56,8 @@ const WAYS: &[Way] = &[
     (Code::BadDirective, "write it like `-- lockgate: lock-timeout 5s`", &[Edit(USERS, "timeout 5", "timeout 5s")]),
     (
         Code::BadLockfile,
-        "or delete it and run `cargo xtask check --write`",
-        &[Delete("migrations.lock"), Type("cargo xtask check --write")],
+        "delete it, run `cargo xtask check --write`, and then `cargo xtask freeze` if these migrations are released",
+        &[Delete("migrations.lock"), Type("cargo xtask check --write"), Type("cargo xtask freeze")],
     ),
     (Code::BadName, "rename it to `0001_create_users.sql`", &[Rename("create_users.sql", USERS)]),
     (Code::BadPolicy, "for example `down = \"required\"`", &[Edit("migrations.toml", "required", "\"required\"")]),

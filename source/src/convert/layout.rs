@@ -190,7 +190,7 @@ impl<'a> Layout<'a> {
             let from = direction(&lone).or(Some(Direction::Up)).filter(|_| lone != "migration" && lone != "migrate");
             return Ok(Named { direction: from, ..named });
         }
-        if let Some(found) = flyway(stem, directory) {
+        if let Some(found) = self.flyway(stem, directory) {
             return found;
         }
         // `0001-users.sql`, `001.do.users.sql`, `0001.users.rollback.sql`
@@ -204,6 +204,40 @@ impl<'a> Layout<'a> {
         };
         let named = plain((digits, rest), directory).ok_or(None)?;
         Ok(Named { direction: from, ..named })
+    }
+
+    /// `V1.2__create_users`, `U1.2__create_users` and `R__views`.
+    fn flyway(&self, stem: &str, directory: &str) -> Option<Result<Named, Option<String>>> {
+        let letter = stem.chars().next()?.to_ascii_uppercase();
+        let rest = stem.get(1..)?;
+        if letter == 'R' {
+            let named = plain(("0".to_owned(), rest.strip_prefix("__")?), directory)?;
+            let note = Some("Flyway ran it again after each change: here a change is a new migration");
+            return Some(Ok(Named { version: Version::Last, note, ..named }));
+        }
+        if !matches!(letter, 'V' | 'U' | 'B') || !rest.starts_with(|c: char| c.is_ascii_digit()) {
+            return None;
+        }
+        let (version, name) = rest.split_once("__").or_else(|| rest.split_once('_'))?;
+        let parts: Option<Vec<u64>> = version.split(['.', '_']).map(|part| part.parse().ok()).collect();
+        let parts = parts?;
+        if letter == 'B' {
+            let why = "a baseline stands for the versions up to its own: delete it, or delete those and call it `V…`";
+            return Some(Err(Some(why.to_owned())));
+        }
+        let applies = |path: &&str| {
+            let file = path.rsplit('/').next().unwrap_or(path).to_ascii_uppercase();
+            file.strip_prefix('V').and_then(|file| file.strip_prefix(version)).is_some_and(|rest| rest.starts_with('_'))
+        };
+        if letter == 'U' && !self.paths.iter().any(applies) {
+            let why = "Flyway's `U` undoes a version, and refinery's applies one: if this applies something, call it `V…`; \
+                       else delete it, as there is nothing that it undoes";
+            return Some(Err(Some(why.to_owned())));
+        }
+        let digits = if parts.len() == 1 { version } else { "0" };
+        let named = plain((digits.to_owned(), name), directory)?;
+        let direction = Some(if letter == 'U' { Direction::Down } else { Direction::Up });
+        Some(Ok(Named { version: Version::Parts(parts), direction, ..named }))
     }
 
     /// Of a directory such as `down`: the one above it, and the way, where the other way is there too.
@@ -284,31 +318,6 @@ fn good_name(text: &str) -> String {
     let is_good = trimmed.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' '));
     let name = if is_good { trimmed.to_owned() } else { name::clean(trimmed) };
     if name.is_empty() { "migration".to_owned() } else { name }
-}
-
-/// `V1.2__create_users`, `U1.2__create_users` and `R__views`.
-fn flyway(stem: &str, directory: &str) -> Option<Result<Named, Option<String>>> {
-    let letter = stem.chars().next()?.to_ascii_uppercase();
-    let rest = stem.get(1..)?;
-    if letter == 'R' {
-        let named = plain(("0".to_owned(), rest.strip_prefix("__")?), directory)?;
-        let note = Some("Flyway ran it again after each change: here a change is a new migration");
-        return Some(Ok(Named { version: Version::Last, note, ..named }));
-    }
-    if !matches!(letter, 'V' | 'U' | 'B') || !rest.starts_with(|c: char| c.is_ascii_digit()) {
-        return None;
-    }
-    let (version, name) = rest.split_once("__").or_else(|| rest.split_once('_'))?;
-    let parts: Option<Vec<u64>> = version.split(['.', '_']).map(|part| part.parse().ok()).collect();
-    let parts = parts?;
-    if letter == 'B' {
-        let why = "a baseline stands for the versions up to its own: delete it, or delete those and call it `V…`";
-        return Some(Err(Some(why.to_owned())));
-    }
-    let digits = if parts.len() == 1 { version } else { "0" };
-    let named = plain((digits.to_owned(), name), directory)?;
-    let direction = Some(if letter == 'U' { Direction::Down } else { Direction::Up });
-    Some(Ok(Named { version: Version::Parts(parts), direction, ..named }))
 }
 
 /// Numbers the files without a number, and gives each down script the name of its up script.

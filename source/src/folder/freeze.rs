@@ -45,8 +45,15 @@ pub(super) struct Unknown<'a> {
 impl<'a> Unknown<'a> {
     pub(super) fn of(folder: &'a Folder, lockfile: &Lockfile) -> Self {
         let mut unknown = Self { by_place: HashMap::new(), by_text: HashMap::new() };
-        for migration in folder.migrations.iter().filter(|migration| lockfile.find(&migration.id).is_none()) {
-            unknown.by_place.entry((migration.database(), migration.version())).or_insert(migration);
+        for migration in &folder.migrations {
+            let line = lockfile.find(&migration.id);
+            if line.is_some_and(Line::is_frozen) {
+                continue;
+            }
+            if line.is_none() {
+                unknown.by_place.entry((migration.database(), migration.version())).or_insert(migration);
+            }
+            // A draft that one branch renamed and another released has a line of its own.
             if let Some(checksum) = migration.up.checksum {
                 unknown.by_text.entry(checksum).or_insert(migration);
             }

@@ -68,6 +68,8 @@ pub(crate) struct Sections {
     pub(crate) lines: Vec<Range<usize>>,
     /// The comments that ask to run outside a transaction, each with the tool and the direction that it applies to.
     outside: Vec<(Range<usize>, Option<String>, Option<Direction>)>,
+    /// The comment that asks goose to fill in variables of the environment.
+    pub(crate) substitutes: Option<Range<usize>>,
 }
 
 impl Sections {
@@ -139,6 +141,8 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
     let mut sections = vec![begin(Direction::Up, None, None, 0, false)];
     let mut outside = false;
     let mut asking = Vec::new();
+    let substitutes = markers.iter().find(|(_, comment, _)| asks_for_variables(&text[comment.clone()]));
+    let substitutes = substitutes.map(|(_, comment, _)| comment.clone());
     for (marker, comment, line) in markers {
         if marker.outside {
             let direction = match marker.mark {
@@ -179,8 +183,11 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
         section.has_statements = has_statements(&section.body, &lines);
     }
     sections.iter_mut().for_each(|section| section.outside |= outside);
-    Sections { sections, lines, outside: asking }
+    Sections { sections, lines, outside: asking, substitutes }
 }
+
+pub(crate) const FILLS_IN: &str = "goose fills variables of the environment into this file, and Lockgate runs it as it is";
+pub(crate) const WRITE_VALUES: &str = "write the values into the file, or let a migration in Rust read them, and delete this line";
 
 /// The plan of Sqitch, which has the order of the scripts.
 pub(crate) const SQITCH_PLAN: &str = "sqitch.plan";
@@ -253,7 +260,9 @@ fn marker(line: &str) -> Option<Marker<'_>> {
     let section = |direction, exact, tool| Some(Marker { mark: Mark::Section(direction), tool, outside: false, exact });
     let is_noun = |word: &str| matches!(word, "migration" | "migrations" | "migrate" | "section" | "script" | "part");
     match *said {
-        [word] => section(direction(word)?, true, None),
+        [word] if direction(word).is_some() => section(direction(word)?, true, None),
+        // These words mean other things too: they count only if the file has a heading of the other direction.
+        [word] | ["name", word] => section(heading(word)?, false, None),
         [word, noun] | [noun, word] if is_noun(noun) && direction(word).is_some() => {
             section(direction(word)?, true, (noun == "migration" && said[0] == word).then_some("node-pg-migrate"))
         }
@@ -261,6 +270,12 @@ fn marker(line: &str) -> Option<Marker<'_>> {
         [word, ..] if lower[word.len()..].trim_start().starts_with(':') => section(direction(word)?, false, None),
         _ => None,
     }
+}
+
+/// `-- +goose ENVSUB ON`
+fn asks_for_variables(line: &str) -> bool {
+    let words: Vec<String> = line.split_whitespace().map(str::to_ascii_lowercase).collect();
+    words.iter().any(|word| word == "envsub") && words.last().is_some_and(|word| word == "on")
 }
 
 /// Whether this line holds a rollback of Liquibase, if the file is one of Liquibase.
@@ -276,6 +291,15 @@ fn direction(word: &str) -> Option<Direction> {
     }
 }
 
+/// The direction that a heading of one word names.
+fn heading(word: &str) -> Option<Direction> {
+    match word {
+        "up" | "upgrade" | "do" | "apply" | "forward" | "forwards" | "deploy" => Some(Direction::Up),
+        "down" | "downgrade" | "undo" | "rollback" | "revert" | "backward" | "backwards" => Some(Direction::Down),
+        _ => None,
+    }
+}
+
 /// The sections of other tools that would run the wrong way. What the lockfile vouches for has already run
 /// as it is.
 pub(super) fn check(folder: &Folder, files: &[(Name, ReadScript)]) -> Vec<Diagnostic> {
@@ -286,6 +310,11 @@ pub(super) fn check(folder: &Folder, files: &[(Name, ReadScript)]) -> Vec<Diagno
         }
         let text = &read.script.text;
         let sections = sections(text, dialects(folder, read));
+        if let Some(range) = &sections.substitutes {
+            let shown = folder.show(&read.script.path);
+            let error = Diagnostic::error(Code::ForeignSection, shown, FILLS_IN.to_owned()).at(text, range.clone(), "");
+            diagnostics.push(error.help(WRITE_VALUES));
+        }
         let has = |kind| files.iter().any(|(other, _)| other.kind == kind && other.id == name.id);
         for section in sections.wrong(name.kind) {
             diagnostics.extend(diagnostic(folder, name, read, section, &has));
@@ -520,6 +549,16 @@ mod tests {
             &["-- +goose Down", "-- +goose Down"],
         );
         check("-- migrate:down\nDROP TABLE t;\n", &["-- migrate:down"]);
+        for (up, down) in [
+            ("-- upgrade", "-- downgrade"),
+            ("-- DO", "-- UNDO"),
+            ("--- apply ---", "--- rollback ---"),
+            ("-- @up", "-- @rollback"),
+            ("-- name: up", "-- name: down"),
+        ] {
+            check(&format!("{up}\nSELECT 1;\n{down}\nSELECT 2;\n"), &[down]);
+            check(&format!("SELECT 1;\n{down}\nSELECT 2;\n"), &[]);
+        }
         // A statement without an end does not hide the line.
         check("-- migrate:up\nCREATE TABLE t (x int)\n-- migrate:down\nDROP TABLE t", &["-- migrate:down"]);
     }

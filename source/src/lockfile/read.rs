@@ -10,6 +10,10 @@ use super::{Amendment, Format, HEAD, Line, LineState, Lockfile, chain};
 use crate::id::Id;
 use crate::{Code, Diagnostic};
 
+/// What to do if nobody has the lockfile any more.
+const MAKE_ANEW: &str = "or, if nobody has it any more: delete it, run `cargo xtask check --write`, and then `cargo xtask \
+                         freeze` if these migrations are released, because without the file every one is a draft";
+
 /// Reads a lockfile; `file` is its path in messages. Returns `None` if the text is so broken that comparing
 /// it with the folder would only repeat the problem.
 ///
@@ -44,7 +48,8 @@ pub fn parse(text: &str, file: &str) -> (Option<Lockfile>, Vec<Diagnostic>) {
                     }
                     Mistake::Head => {
                         error(Code::BadLockfile, &range, "a lockfile begins with `lockgate-lock v1 chain=…`".to_owned())
-                            .help(format!("{}, or delete it and run `cargo xtask check --write`", again()))
+                            .help(again())
+                            .help(MAKE_ANEW)
                     }
                     Mistake::Line(reason) => {
                         error(Code::BadLockfile, &range, format!("this line cannot be read: {reason}")).help(again())
@@ -65,9 +70,11 @@ pub fn parse(text: &str, file: &str) -> (Option<Lockfile>, Vec<Diagnostic>) {
         Err(conflicts) => {
             let conflict = |ConflictingFreeze { ours, theirs, range }: ConflictingFreeze| {
                 let message = format!("`{}` is frozen with two texts: {} and {}", ours.id, ours.sums(), theirs.sums());
+                let amended = !ours.amendments.is_empty() || !theirs.amendments.is_empty();
+                let below = if amended { " with the `amended` lines below it" } else { "" };
                 error(Code::MergeConflict, &range, message).help(format!(
-                    "keep the line `frozen {}` of the text that databases have, delete the other one, and run `cargo \
-                     xtask check --write`",
+                    "keep the line `frozen {}` of the text that databases have, delete the other one{below}, and run \
+                     `cargo xtask check --write`",
                     ours.id
                 ))
             };
@@ -96,7 +103,7 @@ pub fn parse(text: &str, file: &str) -> (Option<Lockfile>, Vec<Diagnostic>) {
     }
     if is_empty {
         let empty = Diagnostic::error(Code::BadLockfile, file, "the lockfile is empty");
-        return (None, vec![empty.help(format!("{}, or delete it and run `cargo xtask check --write`", again()))]);
+        return (None, vec![empty.help(again()).help(MAKE_ANEW)]);
     }
     let right = |head: &Head<'_>| head.chain == chain(head.format, content.iter().copied());
     let wrong = match heads.first() {

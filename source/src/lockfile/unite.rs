@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::{Line, LineState};
+use super::{Amendment, Line, LineState};
 use crate::id::Id;
 
 /// A migration that two branches froze with different texts.
@@ -39,7 +39,15 @@ impl Line {
     fn continues(&self, other: &Self) -> bool {
         let LineState::Frozen { up: up_then, down: down_then } = other.state else { return true };
         let LineState::Frozen { up, down } = self.state else { return false };
-        let Some(since) = self.amendments.strip_prefix(other.amendments.as_slice()) else { return false };
+        // Two branches may have made the same change for different reasons.
+        let sums = |amendment: &Amendment| (amendment.up, amendment.down);
+        let (before, since) = match self.amendments.split_at_checked(other.amendments.len()) {
+            Some((before, since)) => (before.iter().map(sums), since),
+            None => return false,
+        };
+        if !before.eq(other.amendments.iter().map(sums)) {
+            return false;
+        }
         let (up, down) = since.first().map_or((up, down), |amendment| (amendment.up, amendment.down));
         up == up_then && (down == down_then || down_then.is_none())
     }

@@ -178,13 +178,15 @@ fn broken_lockfiles_are_shown_at_the_line() {
         project.write(lockfile::FILE, text);
         assert_eq!(show(&project.load().diagnostics), expected.trim_start());
     };
-    let restore = "or delete it and run `cargo xtask check --write`";
+    let restore = "or, if nobody has it any more: delete it, run `cargo xtask check --write`, and then `cargo xtask freeze` \
+                   if these migrations are released, because without the file every one is a draft";
     check(
         "",
         &format!(
             "
 migrations/migrations.lock bad-lockfile: the lockfile is empty
-  take `migrations/migrations.lock` from version control again, {restore}
+  take `migrations/migrations.lock` from version control again
+  {restore}
 "
         ),
     );
@@ -193,7 +195,8 @@ migrations/migrations.lock bad-lockfile: the lockfile is empty
         &format!(
             "
 migrations/migrations.lock:1:1 bad-lockfile: a lockfile begins with `lockgate-lock v1 chain=…`
-  take `migrations/migrations.lock` from version control again, {restore}
+  take `migrations/migrations.lock` from version control again
+  {restore}
 "
         ),
     );

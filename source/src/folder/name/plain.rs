@@ -174,6 +174,12 @@ impl BadStem<'_> {
             if matches!(self.file, "mod.rs" | "lib.rs" | "main.rs") {
                 return Help::text("move it out of the folder: a Rust step is named `<version>_<name>.rs`");
             }
+            if is_callback(self.stem) {
+                return Help::text(
+                    "this is a callback, which Flyway runs at each of its runs, and a migration runs once: let the \
+                     program do this after `apply`, and move the file out of the folder",
+                );
+            }
             let name = clean(self.stem.trim_start_matches(['-', '+']));
             return match self.stem.trim_start_matches(['-', '+', 'v', 'V']).bytes().next() {
                 Some(b'0'..=b'9') if self.stem.contains("__") => {
@@ -187,6 +193,16 @@ impl BadStem<'_> {
         let name = if name.is_empty() { "<name>".to_owned() } else { name };
         Help::rename(format!("{digits}{separator}{name}{suffix}"))
     }
+}
+
+/// Whether Flyway calls a file of this name, such as `afterMigrate` and `beforeEachMigrate__grants`.
+fn is_callback(stem: &str) -> bool {
+    let stem = stem.split("__").next().unwrap_or(stem);
+    let rest = ["before", "after"].iter().find_map(|word| stem.strip_prefix(word)).unwrap_or_default();
+    let rest = rest.strip_prefix("Each").unwrap_or(rest);
+    const EVENTS: [&str; 10] =
+        ["Migrate", "Clean", "Info", "Undo", "Validate", "Baseline", "Repair", "Versioned", "Repeatables", "Connect"];
+    EVENTS.iter().any(|event| rest.starts_with(event))
 }
 
 /// Splits `V1__create_users` into version and name.
