@@ -175,6 +175,10 @@ fn parsed(text: &str) -> Result<Url, Error> {
         ("password", url.password().map(decoded).filter(|_| !names("password"))),
     ];
     let mut written = url;
+    // Without a path, the URL could not be written without its host.
+    if written.path().is_empty() {
+        written.set_path("/");
+    }
     // Removing the host also removes user and port.
     written.set_host(None).map_err(|error| usage(format!("the database URL is invalid: {error}")))?;
     for (key, value) in given {
