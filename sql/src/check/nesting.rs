@@ -70,7 +70,7 @@ fn measure(dialect: Dialect, text: &str, start: usize, bodies: bool) -> Result<u
 }
 
 /// Returns the range between the quotes of a string token, which may lack the last quote.
-fn inside(token: &[u8]) -> Range<usize> {
+pub(super) fn inside(token: &[u8]) -> Range<usize> {
     let opener = match token.first() {
         Some(b'$') => token[1..].iter().position(|byte| *byte == b'$').map_or(1, |tag| tag + 2),
         Some(b'\'') => 1,

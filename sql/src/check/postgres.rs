@@ -2,6 +2,7 @@
 //! PostgreSQL's own tests but those in [`exceptions`], and reject 99 of 100 broken ones.
 
 mod exceptions;
+mod keywords;
 pub(super) mod releases;
 mod words;
 
@@ -23,12 +24,18 @@ pub(super) fn check(text: &str, kind: StatementKind, release: Option<Release>) -
     if exceptions::begins(text) {
         return Vec::new();
     }
-    let (parse, error) = parsed(text);
-    if let Some(error) = error {
-        if exceptions::excuses(text, &error) {
+    let Parsed { parse, first, error } = parsed(text);
+    if let (Some(first), Some(error)) = (first, error) {
+        if exceptions::excuses(text, &first) || exceptions::excuses(text, &error) {
             return Vec::new();
         }
-        return vec![repair::find(Dialect::Postgres, text, wrong(text, &error), keywords(), stops)];
+        let found = |error| repair::find(Dialect::Postgres, text, wrong(text, error), keywords(), stops);
+        let finding = found(&first);
+        // Where a keyword is read as a name, a `;` missing before it looks like a mistake after it.
+        if finding.repair.is_some() || first == error {
+            return vec![finding];
+        }
+        return vec![found(&error)];
     }
     if let Some(wrong) = exceptions::missed(text) {
         return vec![repair::find(Dialect::Postgres, text, wrong, keywords(), stops)];
@@ -43,24 +50,40 @@ pub(super) fn check(text: &str, kind: StatementKind, release: Option<Release>) -
     found
 }
 
-/// Parses a statement and returns its tree and its first error. Syntax that only PostgreSQL knows is
-/// rewritten first.
-fn parsed(text: &str) -> (Parse<SourceFile>, Option<SyntaxError>) {
-    let parse = SourceFile::parse(text);
-    let error = first(&parse);
-    match error.as_ref().and_then(|_| exceptions::in_other_words(text)) {
-        Some(text) => {
-            let parse = SourceFile::parse(&text);
-            let error = first(&parse);
-            (parse, error)
+/// A statement as the parser read it.
+struct Parsed {
+    parse: Parse<SourceFile>,
+    /// The first error with all keywords read as the parser reads them.
+    first: Option<SyntaxError>,
+    /// The first error that is left when keywords are read as names where that helps.
+    error: Option<SyntaxError>,
+}
+
+/// Parses a statement. Syntax that only PostgreSQL knows is rewritten if the parser stops.
+fn parsed(text: &str) -> Parsed {
+    let mut parse = SourceFile::parse(text);
+    let mut error = first(&parse);
+    let other = error.as_ref().and_then(|_| exceptions::in_other_words(text));
+    if let Some(other) = &other {
+        parse = SourceFile::parse(other);
+        error = first(&parse);
+    }
+    let Some(stopped) = &error else { return Parsed { parse, first: None, error: None } };
+    let start = |error: &SyntaxError| usize::from(error.range().start());
+    let place = |text: &str| first(&SourceFile::parse(text)).as_ref().map(start);
+    match keywords::as_names(other.as_deref().unwrap_or(text), start(stopped), keywords(), place) {
+        Some(named) => {
+            parse = SourceFile::parse(&named);
+            let last = first(&parse);
+            Parsed { parse, first: error, error: last }
         }
-        None => (parse, error),
+        None => Parsed { parse, first: error.clone(), error },
     }
 }
 
 /// Returns the byte at which the text stops being valid.
 fn stops(text: &str) -> Option<usize> {
-    match parsed(text).1 {
+    match parsed(text).error {
         Some(error) => Some(error.range().start().into()),
         None => exceptions::missed(text).map(|wrong| wrong.range.start),
     }

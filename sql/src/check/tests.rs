@@ -95,6 +95,32 @@ fn what_the_server_takes_and_the_parser_does_not_passes() {
         "CREATE SERVER s VERSION NULL FOREIGN DATA WRAPPER w;",
         "ALTER SERVER s VERSION NULL OPTIONS (SET a 'b');",
         "EXPLAIN (ANALYZE) REFRESH MATERIALIZED VIEW v;",
+        "CREATE TABLE r (network inet, EXCLUDE USING gist (network inet_ops WITH &&));",
+        "CREATE TABLE r (a int, EXCLUDE (a WITH =), EXCLUDE USING gist (b s.o (x = 1, y) WITH =, f(c) o DESC WITH &&));",
+        "ALTER TABLE r ADD EXCLUDE USING gist (room WITH =, during range_ops WITH &&) WHERE (NOT cancelled);",
+        "ALTER TABLE r ADD CONSTRAINT c EXCLUDE USING btree (a COLLATE \"C\" text_ops ASC NULLS LAST WITH =);",
+        "ALTER TABLE r ADD EXCLUDE (lower(a) COLLATE s.c WITH =, (b || c) DESC NULLS FIRST WITH OPERATOR(pg_catalog.=));",
+        "CREATE TABLE t (a int, exclude boolean);",
+        "CREATE TABLE t (LIKE x, exclude int);",
+        "ALTER TABLE t ADD exclude int;",
+        "UPDATE t SET a = 1 WHERE current;",
+        "DELETE FROM t WHERE current = false;",
+        "DELETE FROM t WHERE CURRENT OF c;",
+        "INSERT INTO t (values) VALUES (1);",
+        "SELECT count(*) ignore FROM t;",
+        "SELECT count(*) respect FROM t;",
+        "SELECT json_query(1), json_value(a, b, c) FROM t;",
+        "SELECT a uescape, 'x'::uescape FROM t;",
+        "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$ UPDATE t SET a = 1 WHERE current $$;",
+        "SET role = app;",
+        "SET LOCAL role = 'app';",
+        "SET session_authorization = app;",
+        "SET ROLE TO app;",
+        "SELECT * FROM ONLY (x) TABLESAMPLE system (1);",
+        "DELETE FROM ONLY (s.x) WHERE a = 1;",
+        "COPY x FROM '/x' USING DELIMITERS ',';",
+        "COPY x (a) TO '/x' DELIMITERS ',' WITH NULL AS 'n';",
+        "COPY BINARY x FROM stdin USING DELIMITERS ',';",
     ] {
         postgres(text, "");
     }
@@ -104,6 +130,16 @@ fn what_the_server_takes_and_the_parser_does_not_passes() {
         "1:27 expected `HANDLER`, found `HANDELR`; did you mean `HANDLER`?",
     );
     postgres("DROP EVENT TRIGGER a, b CASCDE;", "1:25 expected `CASCADE`, found `CASCDE`; did you mean `CASCADE`?");
+    postgres("CREATE TABLE t (exclude int, b int c int);", "1:36 expected `,`, found `c`; write a `,` before it");
+    postgres("CREATE TABLE t (a int, left int);", "1:24 expected `)`, found `left`");
+    postgres(
+        "ALTER TABLE r ADD EXCLUDE USING gist (a range_ops WIHT &&);",
+        "1:51 expected `WITH`, found `WIHT`; did you mean `WITH`?",
+    );
+    postgres(
+        "SELECT a FROM b\nUPDATE c SET d = 1;",
+        "2:1 `UPDATE` is not allowed here; end the statement before it with `;`",
+    );
     postgres("DROP LANGUAGE a,;", "1:16 `,` is not allowed here; delete it");
     postgres("DROP TYPE a[] CASCDE;", "1:15 expected `CASCADE`, found `CASCDE`; did you mean `CASCADE`?");
     postgres("ALTER ROLE a SET TRANSACTION READ ONLYY;", "1:30 expected `=`, found `READ`");
