@@ -167,9 +167,14 @@ fn what_would_mean_something_else_is_not_converted() {
     assert!(shown.stdout.contains("left    afterMigrate.sql: this is a callback"), "{}", shown.stdout);
 
     // refinery applies what Flyway would undo.
-    let scratch = with(&files("==> V1__a.sql\nCREATE TABLE a (id BIGINT);\n==> U2__b.sql\nALTER TABLE a ADD COLUMN b BIGINT;\n"));
+    let scratch =
+        with(&files("==> V1__a.sql\nCREATE TABLE a (id BIGINT);\n==> U2__b.sql\nALTER TABLE a ADD COLUMN b BIGINT;\n"));
     let shown = scratch.run(&["init", "--dialects", "sqlite"]);
-    assert!(shown.stdout.contains("left    U2__b.sql: Flyway's `U` undoes a version, and refinery's applies one"), "{}", shown.stdout);
+    assert!(
+        shown.stdout.contains("left    U2__b.sql: Flyway's `U` undoes a version, and refinery's applies one"),
+        "{}",
+        shown.stdout
+    );
 }
 
 #[test]

@@ -186,8 +186,10 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
     Sections { sections, lines, outside: asking, substitutes }
 }
 
-pub(crate) const FILLS_IN: &str = "goose fills variables of the environment into this file, and Lockgate runs it as it is";
-pub(crate) const WRITE_VALUES: &str = "write the values into the file, or let a migration in Rust read them, and delete this line";
+pub(crate) const FILLS_IN: &str =
+    "goose fills variables of the environment into this file, and Lockgate runs it as it is";
+pub(crate) const WRITE_VALUES: &str =
+    "write the values into the file, or let a migration in Rust read them, and delete this line";
 
 /// The plan of Sqitch, which has the order of the scripts.
 pub(crate) const SQITCH_PLAN: &str = "sqitch.plan";

@@ -3,6 +3,7 @@
 
 mod exceptions;
 mod keywords;
+mod mistakes;
 pub(super) mod releases;
 mod words;
 
@@ -24,21 +25,26 @@ pub(super) fn check(text: &str, kind: StatementKind, release: Option<Release>) -
     if exceptions::begins(text) {
         return Vec::new();
     }
-    let Parsed { parse, first, error } = parsed(text);
-    if let (Some(first), Some(error)) = (first, error) {
-        if exceptions::excuses(text, &first) || exceptions::excuses(text, &error) {
+    let Parsed { parse, first, error, other } = parsed(text);
+    let other = other.as_deref().unwrap_or(text);
+    let found = |error| repair::find(Dialect::Postgres, text, wrong(other, error), keywords(), stops);
+    if let (Some(first), Some(error)) = (&first, &error) {
+        if exceptions::excuses(text, first) || exceptions::excuses(text, error) {
             return Vec::new();
         }
-        let found = |error| repair::find(Dialect::Postgres, text, wrong(text, error), keywords(), stops);
-        let finding = found(&first);
+        let finding = found(first);
         // Where a keyword is read as a name, a `;` missing before it looks like a mistake after it.
         if finding.repair.is_some() || first == error {
             return vec![finding];
         }
-        return vec![found(&error)];
+        return vec![found(error)];
     }
     if let Some(wrong) = exceptions::missed(text) {
         return vec![repair::find(Dialect::Postgres, text, wrong, keywords(), stops)];
+    }
+    if let Some(wrong) = mistakes::find(&parse.syntax_node(), text) {
+        // The parser may accept a keyword as a name only because it misses this mistake.
+        return vec![first.as_ref().map_or(wrong, found)];
     }
     let mut found = Vec::new();
     if matches!(kind, StatementKind::CreateFunction | StatementKind::Do) {
@@ -57,6 +63,8 @@ struct Parsed {
     first: Option<SyntaxError>,
     /// The first error that is left when keywords are read as names where that helps.
     error: Option<SyntaxError>,
+    /// The statement in other words, where only PostgreSQL knows its own.
+    other: Option<String>,
 }
 
 /// Parses a statement. Syntax that only PostgreSQL knows is rewritten if the parser stops.
@@ -68,16 +76,16 @@ fn parsed(text: &str) -> Parsed {
         parse = SourceFile::parse(other);
         error = first(&parse);
     }
-    let Some(stopped) = &error else { return Parsed { parse, first: None, error: None } };
+    let Some(stopped) = &error else { return Parsed { parse, first: None, error: None, other } };
     let start = |error: &SyntaxError| usize::from(error.range().start());
     let place = |text: &str| first(&SourceFile::parse(text)).as_ref().map(start);
     match keywords::as_names(other.as_deref().unwrap_or(text), start(stopped), keywords(), place) {
         Some(named) => {
             parse = SourceFile::parse(&named);
             let last = first(&parse);
-            Parsed { parse, first: error, error: last }
+            Parsed { parse, first: error, error: last, other }
         }
-        None => Parsed { parse, first: error.clone(), error },
+        None => Parsed { parse, first: error.clone(), error, other },
     }
 }
 

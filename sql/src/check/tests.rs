@@ -112,6 +112,7 @@ fn what_the_server_takes_and_the_parser_does_not_passes() {
         "SELECT json_query(1), json_value(a, b, c) FROM t;",
         "SELECT a uescape, 'x'::uescape FROM t;",
         "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$ UPDATE t SET a = 1 WHERE current $$;",
+        "CREATE FUNCTION f(a int) RETURNS void LANGUAGE sql BEGIN ATOMIC INSERT INTO t (values) VALUES (1); END;",
         "SET role = app;",
         "SET LOCAL role = 'app';",
         "SET session_authorization = app;",
@@ -137,9 +138,13 @@ fn what_the_server_takes_and_the_parser_does_not_passes() {
         "1:51 expected `WITH`, found `WIHT`; did you mean `WITH`?",
     );
     postgres(
-        "SELECT a FROM b\nUPDATE c SET d = 1;",
-        "2:1 `UPDATE` is not allowed here; end the statement before it with `;`",
+        "CREATE TABLE a (b int)\nINSERT INTO a VALUES (1);",
+        "2:1 `INSERT` is not allowed here; end the statement before it with `;`",
     );
+    // No keyword is a name here.
+    postgres("UPDATE t SET SET a = 1;", "1:18 expected `=`, found `a`");
+    postgres("DROP FUNCTION f(int int);", "1:21 expected `,`, found `int`; write a `,` before it");
+    postgres("SELECT 1 hour;", "1:10 expected `,`, found `hour`; write a `,` before it");
     postgres("DROP LANGUAGE a,;", "1:16 `,` is not allowed here; delete it");
     postgres("DROP TYPE a[] CASCDE;", "1:15 expected `CASCADE`, found `CASCDE`; did you mean `CASCADE`?");
     postgres("ALTER ROLE a SET TRANSACTION READ ONLYY;", "1:30 expected `=`, found `READ`");
@@ -166,6 +171,133 @@ fn what_is_wrong_is_said_with_what_was_expected() {
     sqlite("ALTER TABLE a FROB b;", "1:15 expected `ADD`, `ALTER`, `DROP` or `RENAME`, found `FROB`");
     sqlite("CREATE INDEX ON a (b);", "1:14 expected a name, found `ON`");
     sqlite("CREATE TABLE a (b) WITHOUT ROWIDS;", "1:28 unknown table option: ROWIDS; did you mean `ROWID`?");
+}
+
+#[test]
+fn common_mistakes_that_only_the_server_would_find() {
+    postgres(
+        "CREATE INDEX i ON t (b, a -> 'b');",
+        "1:25 an expression in an index needs parentheses of its own; write `(a -> 'b')`",
+    );
+    let index = |item: &str| {
+        let expected = format!("1:21 an expression in an index needs parentheses of its own; write `({item})`");
+        postgres(&format!("CREATE INDEX ON t ( {item} DESC);"), &expected);
+    };
+    for item in [
+        "a || b",
+        "a + 1",
+        "a::text",
+        "1",
+        "'x'",
+        "CASE WHEN a THEN b END",
+        "lower(a) || 'x'",
+        "f(a)::date",
+        "a[1]",
+        "-a",
+        "a IS NULL",
+        "NOT a",
+        "a AT TIME ZONE 'utc'",
+    ] {
+        index(item);
+    }
+    postgres(
+        "CREATE TABLE t (a int) PARTITION BY RANGE (a::date);",
+        "1:44 an expression in a partition key needs parentheses of its own; write `(a::date)`",
+    );
+    postgres(
+        "INSERT INTO t VALUES (1) ON CONFLICT (a || b) DO NOTHING;",
+        "1:39 an expression in `ON CONFLICT` needs parentheses of its own; write `(a || b)`",
+    );
+    postgres(
+        "CREATE TABLE t (a int(11));",
+        "1:22 `int` has no length in PostgreSQL: `(11)` is a display width of MySQL; write `int`",
+    );
+    postgres(
+        "ALTER TABLE t ADD a BIGINT(20) NOT NULL;",
+        "1:27 `BIGINT` has no length in PostgreSQL: `(20)` is a display width of MySQL; write `BIGINT`",
+    );
+    postgres(
+        "SELECT a::smallint(3);",
+        "1:19 `smallint` has no length in PostgreSQL: `(3)` is a display width of MySQL; write `smallint`",
+    );
+    postgres(
+        "CREATE TABLE t (a varchar(MAX));",
+        "1:27 the length of a type is a number in PostgreSQL: `max` is SQL Server's; write `text`, which has no limit",
+    );
+    postgres("CREATE TABLE t (a text(10));", "1:23 `text` has no length: found `(10)`; write `text`, or `varchar(10)`");
+    postgres("CREATE TABLE t (a json(10));", "1:23 `json` has no length: found `(10)`; write `json`");
+    let combined = "write each in an `ALTER TABLE` of its own";
+    postgres(
+        "ALTER TABLE t RENAME COLUMN a TO b, RENAME COLUMN c TO d;",
+        &format!("1:15 `RENAME` cannot be combined with other actions; {combined}"),
+    );
+    postgres(
+        "ALTER TABLE t ADD a int, SET SCHEMA s;",
+        &format!("1:26 `SET SCHEMA` cannot be combined with other actions; {combined}"),
+    );
+    for table in ["ALTER TABLE t", "ALTER VIEW t", "ALTER SEQUENCE t", "ALTER TYPE t", "ALTER INDEX t"] {
+        let expected = format!(
+            "1:{} `RENAME TO` takes a name without a schema; write `RENAME TO x`, and move it to another schema with `SET SCHEMA`",
+            table.len() + 12
+        );
+        postgres(&format!("{table} RENAME TO s.x;"), &expected);
+    }
+    postgres("SELECT 1 LIMIT 1 LIMIT 2;", "1:18 a query has one `LIMIT` at most; delete one of them");
+    postgres("SELECT 1 LIMIT 1 OFFSET 2 LIMIT 3;", "1:27 a query has one `LIMIT` at most; delete one of them");
+    postgres("VALUES (1) OFFSET 1 OFFSET 2;", "1:21 a query has one `OFFSET` at most; delete one of them");
+    postgres(
+        "CREATE TABLE x (a int) AS SELECT 1;",
+        "1:17 `CREATE TABLE … AS` takes the columns from the query, and lists their names only; \
+         delete the types and constraints, or create the table first and fill it with `INSERT`",
+    );
+    postgres(
+        "CREATE TABLE t (a timestamp DEFAULT now() AT TIME ZONE 'utc' NOT NULL);",
+        "1:37 a default with `AT TIME ZONE` needs parentheses; write `(now() AT TIME ZONE 'utc')`",
+    );
+    postgres(
+        "ALTER TABLE t ADD a boolean DEFAULT true AND false;",
+        "1:37 a default with `AND` needs parentheses; write `(true AND false)`",
+    );
+    let chained = "comparisons cannot be chained; join two comparisons with `AND`, or put one of them in parentheses";
+    postgres("SELECT * FROM t WHERE a = b = c;", &format!("1:23 {chained}"));
+    postgres("ALTER TABLE t ADD CHECK (0 < a <= 10);", &format!("1:26 {chained}"));
+    postgres(
+        "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN INSERT (a) VALUES (1);",
+        "1:53 only `WHEN NOT MATCHED` inserts; write `WHEN NOT MATCHED`, or `UPDATE` or `DELETE`",
+    );
+    postgres(
+        "MERGE INTO t USING u ON t.a = u.a WHEN NOT MATCHED THEN DELETE;",
+        "1:57 `WHEN NOT MATCHED` has no row to update or delete; write `WHEN MATCHED`, or `INSERT`",
+    );
+    postgres("CREATE TABLE t (a text COLLATE, b int);", "1:31 expected a name, found `,`");
+    for good in [
+        "CREATE INDEX i ON t (a, lower(b) text_pattern_ops DESC, (c || 'x'), s.f(d), CAST(e AS text), coalesce(f, g));",
+        "CREATE INDEX i ON t (current_date, EXTRACT(year FROM a), a COLLATE \"C\" text_ops, (a -> 'b'));",
+        "CREATE TABLE t (a int) PARTITION BY RANGE (a, (b::date), f(c));",
+        "INSERT INTO t VALUES (1) ON CONFLICT (lower(a), (b || c)) DO NOTHING;",
+        "CREATE TABLE t (a int, b varchar(10), c s.text(10), d float(3), e timestamp(3), f \"text\"(3), g tinyint(1));",
+        "ALTER TABLE t ADD a int, DROP b, ADD COLUMN IF NOT EXISTS c s.d[] NOT NULL, ADD e double precision;",
+        "ALTER TABLE t ADD a interval year to month, ADD b timestamp with time zone, ADD c bit varying(3), ADD d char(2);",
+        "ALTER TABLE t ADD a national character varying(3), ADD b setof int, ADD c time(3), ADD d int ARRAY[3], ADD e xml;",
+        "ALTER TABLE t RENAME TO x;",
+        "ALTER TABLE s.t SET SCHEMA x;",
+        "(SELECT 1 LIMIT 1) UNION (SELECT 2 LIMIT 1) LIMIT 3 OFFSET 1;",
+        "SELECT (SELECT 1 LIMIT 1) FROM (SELECT 2 LIMIT 2) x LIMIT 3;",
+        "CREATE TABLE x (a, b) AS SELECT 1, 2;",
+        "CREATE TABLE t (a timestamp DEFAULT (now() AT TIME ZONE 'utc') NOT NULL, b boolean DEFAULT 1 > 2);",
+        "CREATE TABLE t (a boolean DEFAULT b IS DISTINCT FROM c, d text DEFAULT 'a' COLLATE \"C\", e int DEFAULT f(x IN (1)));",
+        "ALTER TABLE t ALTER a SET DEFAULT now() AT TIME ZONE 'utc';",
+        "CREATE FUNCTION f(a timestamp DEFAULT now() AT TIME ZONE 'utc') RETURNS int LANGUAGE sql AS 'SELECT 1';",
+        "SELECT (a = b) = c, a = (b = c), a <> b AND c = d, a = NOT b = c, a == b == c;",
+        "SELECT a = ANY (b) = c, a = b IN (c), a IN (b) = c, a OPERATOR(pg_catalog.=) b = c;",
+        "SELECT a = b IS TRUE = c, a = CASE WHEN b = c THEN d = e END, f(x => a = b);",
+        "UPDATE t SET a = b = c WHERE d = e;",
+        "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN UPDATE SET a = 1 WHEN NOT MATCHED THEN INSERT DEFAULT VALUES;",
+        "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED AND b THEN DELETE WHEN NOT MATCHED THEN DO NOTHING;",
+        "SELECT a COLLATE FROM t;",
+    ] {
+        postgres(good, "");
+    }
 }
 
 #[test]
@@ -284,6 +416,31 @@ const NEWER: &[(&str, u16, &str)] = &[
     ("UNLOGGED SEQUENCE", 15, "CREATE UNLOGGED SEQUENCE s;"),
     ("TABLES IN SCHEMA in a publication", 15, "CREATE PUBLICATION p FOR TABLES IN SCHEMA s;"),
     ("GRANT … ON PARAMETER", 15, "GRANT SET ON PARAMETER work_mem TO a;"),
+    ("security_invoker", 15, "CREATE VIEW v WITH (security_invoker = true) AS SELECT 1;"),
+    ("security_invoker", 15, "ALTER VIEW v SET (security_invoker);"),
+    ("the columns of a publication", 15, "CREATE PUBLICATION p FOR TABLE a (b, c);"),
+    ("WHERE in a publication", 15, "ALTER PUBLICATION p ADD TABLE a WHERE (b > 1);"),
+    ("ALTER SEQUENCE … SET LOGGED", 15, "ALTER SEQUENCE s SET LOGGED;"),
+    ("ALTER SEQUENCE … SET UNLOGGED", 15, "ALTER SEQUENCE s SET UNLOGGED;"),
+    ("DETACH PARTITION … FINALIZE", 14, "ALTER TABLE a DETACH PARTITION b FINALIZE;"),
+    ("REINDEX (CONCURRENTLY)", 14, "REINDEX (CONCURRENTLY) TABLE a;"),
+    ("REINDEX (TABLESPACE)", 14, "REINDEX (TABLESPACE s) TABLE a;"),
+    ("JSON_OBJECT with keys or clauses", 16, "SELECT JSON_OBJECT('a': 1);"),
+    ("JSON_OBJECT with keys or clauses", 16, "SELECT JSON_OBJECT('a' VALUE 1 ABSENT ON NULL);"),
+    ("SET STORAGE DEFAULT", 16, "ALTER TABLE a ALTER b SET STORAGE DEFAULT;"),
+    ("VACUUM (PROCESS_MAIN)", 16, "VACUUM (PROCESS_MAIN FALSE) a;"),
+    ("VACUUM (BUFFER_USAGE_LIMIT)", 16, "VACUUM (ANALYZE, BUFFER_USAGE_LIMIT '1 GB') a;"),
+    ("VACUUM (SKIP_DATABASE_STATS)", 16, "VACUUM (SKIP_DATABASE_STATS) a;"),
+    ("VACUUM (ONLY_DATABASE_STATS)", 16, "VACUUM (ONLY_DATABASE_STATS);"),
+    ("VACUUM ONLY, ANALYZE ONLY", 18, "VACUUM ONLY a;"),
+    ("VACUUM ONLY, ANALYZE ONLY", 18, "ANALYZE ONLY a (b);"),
+    ("COPY (REJECT_LIMIT)", 18, "COPY a FROM '/tmp/a' (REJECT_LIMIT 3);"),
+    ("COPY (ON_ERROR)", 17, "COPY a FROM '/tmp/a' (ON_ERROR ignore, FORMAT csv);"),
+    ("COPY (LOG_VERBOSITY)", 17, "COPY a FROM '/tmp/a' (FORMAT csv, LOG_VERBOSITY verbose);"),
+    ("EVENT TRIGGER … ON login", 17, "CREATE EVENT TRIGGER e ON login EXECUTE FUNCTION f();"),
+    ("GRANT MAINTAIN", 17, "GRANT SELECT, MAINTAIN ON a TO b;"),
+    ("GRANT MAINTAIN", 17, "REVOKE MAINTAIN ON a FROM b;"),
+    ("SET STATISTICS DEFAULT", 17, "ALTER TABLE a ALTER b SET STATISTICS DEFAULT;"),
     ("REPACK", 19, "REPACK a;"),
     ("CREATE PROPERTY GRAPH", 19, "CREATE PROPERTY GRAPH g VERTEX TABLES (a);"),
     ("GRAPH_TABLE", 19, "SELECT * FROM GRAPH_TABLE (g MATCH (a IS b) COLUMNS (a.c));"),
@@ -407,6 +564,15 @@ fn the_release_of_the_server_is_kept_to() {
         "CREATE TRIGGER t BEFORE UPDATE ON a FOR EACH ROW EXECUTE PROCEDURE f();",
         "ALTER TABLE a ALTER COLUMN b SET NOT NULL;",
         "CREATE INDEX CONCURRENTLY i ON a (b);",
+        "SELECT json_object('{a,b}'), json_object(a, b);",
+        "GRANT maintain TO b;",
+        "ALTER TABLE a ALTER b SET STATISTICS 100;",
+        "ALTER TABLE a ALTER b SET STORAGE EXTERNAL;",
+        "CREATE VIEW v WITH (security_barrier) AS SELECT security_invoker FROM a;",
+        "CREATE PUBLICATION p FOR TABLE a, ONLY b;",
+        "VACUUM (FULL, ANALYZE) a (b);",
+        "CREATE EVENT TRIGGER login ON ddl_command_end EXECUTE PROCEDURE f();",
+        "REINDEX (VERBOSE) TABLE a;",
     ] {
         assert_eq!(newer(10, old), "", "{old}");
     }

@@ -289,7 +289,10 @@ impl Rewritten {
                 }
                 let _ = at.take("asc") || at.take("desc");
                 let _ = take(&mut at, "nulls first") || take(&mut at, "nulls last");
-                if !at.is("with") {
+                // `WITH` may be misspelt, and then it stands before an operator.
+                let mut next = at.clone();
+                next.next();
+                if !at.is("with") && !text_at(&next).starts_with(OPERATOR) {
                     break;
                 }
                 self.put(start..at.token.start, "");
@@ -367,6 +370,10 @@ impl Rewritten {
     }
 }
 
+fn text_at<'a>(at: &Words<'a>) -> &'a str {
+    &at.text[at.token.start..at.token.end]
+}
+
 /// Moves past a name with its schema.
 fn name(at: &mut Words<'_>) {
     at.next();
@@ -421,10 +428,18 @@ fn ends(at: &Words<'_>, words: &str) -> Option<usize> {
     all.then_some(end)
 }
 
+/// The characters of operators.
+const OPERATOR: [char; 16] = ['<', '>', '=', '!', '+', '-', '*', '/', '%', '^', '&', '|', '~', '@', '#', '?'];
+
 /// Whether the parser also reports this error for valid statements.
 pub(super) fn excuses(text: &str, error: &SyntaxError) -> bool {
     // `SELECT * FROM json_object(…)`, and `;;` in the list of a rule.
     if error.message().ends_with("is not a valid function name") || error.message().ends_with("got EMPTY_STMT") {
+        return true;
+    }
+    // `a = ANY (b) = c`, where the parser associates to the right.
+    let start = usize::from(error.range().start());
+    if error.message().ends_with("must follow an operator") && text[..start].trim_end().ends_with(OPERATOR) {
         return true;
     }
     // Any keyword may be an argument of a trigger, where it is a string.

@@ -7,6 +7,7 @@ use lockgate_core::Dialect;
 
 use crate::check::nesting;
 use crate::lexer::{Kind, Lexer, Token};
+use crate::words::Words;
 
 /// Words that are no name without quotes.
 const RESERVED: &str = "all analyse analyze and any array as asc asymmetric both case cast check collate column constraint \
@@ -77,10 +78,13 @@ fn candidates(text: &str, at: usize, keywords: &[String]) -> Vec<Range<usize>> {
     let shown = |token: &Token| &text[token.start..token.end];
     // A statement does not begin with a name.
     let tried = (1..tokens.len()).rev().take(TRIED_MAX);
+    let parameters = parameters_end(text);
     let names = tried.filter(|place| {
         let token = &tokens[*place];
         token.kind == Kind::Word
             && keywords.iter().any(|keyword| keyword.eq_ignore_ascii_case(shown(token)))
+            && !(token.end <= parameters && is_in(COLUMN, shown(token)))
+            && !is_refused(shown(token), tokens[place - 1].kind, &text[token.end..])
             && is_name(shown(token), shown(&tokens[place - 1]), text[token.end..].trim_start().starts_with('('))
     });
     names.map(|place| tokens[place].start..tokens[place].end).collect()
@@ -103,18 +107,50 @@ fn before(text: &str, range: Range<usize>, at: usize) -> Vec<Token> {
     }
 }
 
+fn is_in(words: &str, word: &str) -> bool {
+    words.split(' ').any(|known| known.eq_ignore_ascii_case(word))
+}
+
+/// Returns where the parameters end in a statement about a function, or 0. Their names are those of functions.
+fn parameters_end(text: &str) -> usize {
+    let mut at = Words::new(Dialect::Postgres, text, 0);
+    if !at.is_any(&["create", "alter", "drop"]) {
+        return 0;
+    }
+    at.next();
+    while at.is_any(&["or", "replace"]) {
+        at.next();
+    }
+    if !at.is_any(&["function", "procedure", "routine", "aggregate"]) {
+        return 0;
+    }
+    while !at.ended() && at.token.kind != Kind::Open {
+        at.next();
+    }
+    at.skip_parentheses();
+    at.token.start
+}
+
+/// Whether the server refuses this keyword although a name would be valid here: it reads `SET` after `UPDATE t` never
+/// as an alias, and units of time after a constant never as a label.
+fn is_refused(word: &str, last: Kind, rest: &str) -> bool {
+    let is_set = word.eq_ignore_ascii_case("set");
+    let next = rest.trim_start().get(..3).unwrap_or_default();
+    is_set && next.eq_ignore_ascii_case("set")
+        || matches!(last, Kind::Number | Kind::Text) && is_in("year month day hour minute second", word)
+}
+
 /// Whether this keyword may be a name after this token.
 fn is_name(word: &str, last: &str, before_parenthesis: bool) -> bool {
-    let is_in = |words: &str| words.split(' ').any(|known| known.eq_ignore_ascii_case(word));
-    if is_in(RESERVED) {
+    if is_in(RESERVED, word) {
         return false;
     }
-    if is_in(FUNCTION) {
+    if is_in(FUNCTION, word) {
         return before_parenthesis;
     }
     // `coalesce()` calls no function of this name, but a table may have it.
     const TABLE_FOLLOWS: [&str; 5] = ["into", "table", "on", "exists", "references"];
-    !is_in(COLUMN) || !before_parenthesis || TABLE_FOLLOWS.into_iter().any(|word| word.eq_ignore_ascii_case(last))
+    !is_in(COLUMN, word) || !before_parenthesis || TABLE_FOLLOWS.into_iter().any(|word| word.eq_ignore_ascii_case(last))
 }
 
 #[cfg(test)]

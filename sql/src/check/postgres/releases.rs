@@ -18,11 +18,13 @@ enum Mark {
     In(SyntaxKind, SyntaxKind),
     /// A node of this kind has these words in a row, outside of brackets and quotes.
     Words(SyntaxKind, &'static str),
+    /// A node of this kind is this word.
+    Word(SyntaxKind, &'static str),
     /// The function returns true for a node.
     Test(fn(&SyntaxNode) -> bool),
 }
 
-use Mark::{In, Node, Test, Words as Says};
+use Mark::{In, Node, Test, Word, Words as Says};
 use SyntaxKind as K;
 
 /// The syntax, the first release with it, and how it is recognized.
@@ -45,6 +47,13 @@ const ROWS: &[(&str, u16, Mark)] = &[
     ("RETURNING WITH (OLD AS …)", 18, Node(K::RETURNING_OPTION_LIST)),
     ("NOT NULL as a constraint of a table", 18, Test(table_not_null)),
     ("NOT NULL NO INHERIT", 18, In(K::NOT_NULL_CONSTRAINT, K::NO_INHERIT)),
+    ("VACUUM ONLY, ANALYZE ONLY", 18, Test(only_maintained)),
+    ("COPY (REJECT_LIMIT)", 18, Word(K::COPY_OPTION_KEY, "reject_limit")),
+    ("COPY (ON_ERROR)", 17, Word(K::COPY_OPTION_KEY, "on_error")),
+    ("COPY (LOG_VERBOSITY)", 17, Word(K::COPY_OPTION_KEY, "log_verbosity")),
+    ("EVENT TRIGGER … ON login", 17, Word(K::EVENT_TRIGGER_EVENT, "login")),
+    ("GRANT MAINTAIN", 17, Test(maintains)),
+    ("SET STATISTICS DEFAULT", 17, Says(K::SET_STATISTICS, "statistics default")),
     ("AT LOCAL", 17, Node(K::AT_LOCAL)),
     ("SET ACCESS METHOD DEFAULT", 17, Says(K::SET_ACCESS_METHOD, "method default")),
     ("JSON_TABLE", 17, Node(K::JSON_TABLE)),
@@ -64,6 +73,12 @@ const ROWS: &[(&str, u16, Mark)] = &[
     ("IS NOT JSON", 16, Node(K::IS_NOT_JSON_OBJECT)),
     ("IS NOT JSON", 16, Node(K::IS_NOT_JSON_SCALAR)),
     ("IS NOT JSON", 16, Node(K::IS_NOT_JSON_VALUE)),
+    ("JSON_OBJECT with keys or clauses", 16, Test(json_object)),
+    ("SET STORAGE DEFAULT", 16, Says(K::SET_STORAGE, "storage default")),
+    ("VACUUM (PROCESS_MAIN)", 16, Word(K::VACUUM_OPTION_NAME, "process_main")),
+    ("VACUUM (BUFFER_USAGE_LIMIT)", 16, Word(K::VACUUM_OPTION_NAME, "buffer_usage_limit")),
+    ("VACUUM (SKIP_DATABASE_STATS)", 16, Word(K::VACUUM_OPTION_NAME, "skip_database_stats")),
+    ("VACUUM (ONLY_DATABASE_STATS)", 16, Word(K::VACUUM_OPTION_NAME, "only_database_stats")),
     ("JSON_ARRAY", 16, Node(K::JSON_ARRAY_FN)),
     ("JSON_ARRAYAGG", 16, Node(K::JSON_ARRAY_AGG_FN)),
     ("JSON_OBJECTAGG", 16, Node(K::JSON_OBJECT_AGG_FN)),
@@ -79,11 +94,19 @@ const ROWS: &[(&str, u16, Mark)] = &[
     ("TABLES IN SCHEMA in a publication", 15, Node(K::PUBLICATION_OBJECT_TABLES_IN_SCHEMA)),
     ("GRANT … ON PARAMETER", 15, Node(K::PRIVILEGE_PARAMETER)),
     ("SET ACCESS METHOD", 15, In(K::ALTER_TABLE, K::SET_ACCESS_METHOD)),
+    ("security_invoker", 15, Test(security_invoker)),
+    ("the columns of a publication", 15, In(K::PUBLICATION_OBJECT_TABLE, K::COLUMN_REF_LIST)),
+    ("WHERE in a publication", 15, In(K::PUBLICATION_OBJECT_TABLE, K::WHERE_CONDITION_CLAUSE)),
+    ("ALTER SEQUENCE … SET LOGGED", 15, In(K::ALTER_SEQUENCE, K::SET_LOGGED)),
+    ("ALTER SEQUENCE … SET UNLOGGED", 15, In(K::ALTER_SEQUENCE, K::SET_UNLOGGED)),
     ("UNLOGGED SEQUENCE", 15, Says(K::CREATE_SEQUENCE, "unlogged sequence")),
     ("CREATE OR REPLACE TRIGGER", 14, Says(K::CREATE_TRIGGER, "or replace")),
     ("COMPRESSION", 14, Node(K::COMPRESSION_METHOD)),
     ("SET COMPRESSION", 14, Node(K::SET_COMPRESSION)),
     ("DETACH PARTITION … CONCURRENTLY", 14, Node(K::DETACH_CONCURRENTLY)),
+    ("DETACH PARTITION … FINALIZE", 14, Node(K::DETACH_FINALIZE)),
+    ("REINDEX (CONCURRENTLY)", 14, Node(K::REINDEX_OPTION_CONCURRENTLY)),
+    ("REINDEX (TABLESPACE)", 14, Node(K::REINDEX_OPTION_TABLESPACE)),
     ("SEARCH", 14, Node(K::SEARCH_CLAUSE)),
     ("CYCLE", 14, Node(K::CYCLE_CLAUSE)),
     ("BEGIN ATOMIC", 14, Node(K::ATOMIC_BODY)),
@@ -137,6 +160,7 @@ fn found(node: &SyntaxNode, text: &str, mark: &Mark) -> Option<Range<usize>> {
     let found = match mark {
         Node(wanted) => kind == *wanted,
         In(outer, wanted) => kind == *wanted && node.ancestors().skip(1).any(|node| node.kind() == *outer),
+        Word(wanted, word) => kind == *wanted && is_word(node, word),
         Test(test) => test(node),
         Says(wanted, words) => {
             return if kind == *wanted { says(text, super::bytes(node.text_range()), words) } else { None };
@@ -170,6 +194,36 @@ fn says(text: &str, node: Range<usize>, words: &str) -> Option<Range<usize>> {
         at.next();
     }
     None
+}
+
+fn is_word(node: &SyntaxNode, word: &str) -> bool {
+    node.text().to_string().trim().eq_ignore_ascii_case(word)
+}
+
+/// Whether this is a table with ONLY that VACUUM or ANALYZE names.
+fn only_maintained(node: &SyntaxNode) -> bool {
+    let is_maintained = || node.ancestors().any(|node| matches!(node.kind(), K::VACUUM | K::ANALYZE));
+    node.kind() == K::TABLE_RELATION_NAME
+        && node.children_with_tokens().any(|part| part.kind() == K::ONLY_KW)
+        && is_maintained()
+}
+
+/// A role may be called `maintain`, too.
+fn maintains(node: &SyntaxNode) -> bool {
+    node.kind() == K::REVOKE_COMMAND
+        && is_word(node, "maintain")
+        && node.ancestors().any(|node| has_child(&node, K::ON_PRIVILEGE_OBJECTS_CLAUSE))
+}
+
+/// Without keys and clauses it is a function of older releases.
+fn json_object(node: &SyntaxNode) -> bool {
+    let parts = [K::JSON_KEY_VALUE, K::JSON_ABSENT_ON_NULL, K::JSON_NULL_ON_NULL, K::JSON_RETURNING_CLAUSE];
+    node.kind() == K::JSON_OBJECT_FN && parts.into_iter().any(|part| has_child(node, part))
+}
+
+fn security_invoker(node: &SyntaxNode) -> bool {
+    let of_view = || node.ancestors().any(|node| matches!(node.kind(), K::CREATE_VIEW | K::ALTER_VIEW));
+    node.kind() == K::ATTRIBUTE_NAME && is_word(node, "security_invoker") && of_view()
 }
 
 /// Whether this is ON DELETE SET NULL or SET DEFAULT for some of the columns.
