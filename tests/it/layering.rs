@@ -27,6 +27,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("lockgate-lab", &["lockgate-source", "lockgate-testing", "lockgate-xtask"]),
     ("lockgate-faults", &["lockgate", "lockgate-source", "lockgate-harness", "lockgate-cli"]),
     ("app", &["lockgate", "lockgate-cli", "lockgate-build"]),
+    ("service", &["lockgate", "lockgate-build"]),
     ("lockgate-tests", &[]),
 ];
 
