@@ -49,6 +49,11 @@ impl Written {
         Self { schema: self.schema.clone(), last: last.last.clone() }
     }
 
+    /// The object of this name in the schema of this name.
+    pub(crate) fn within(&self, last: &Self) -> Self {
+        Self { schema: format!("{self}."), last: last.last.clone() }
+    }
+
     /// Adds a part, as the script writes it.
     fn push(&mut self, part: &str) {
         if !self.last.is_empty() {

@@ -67,7 +67,7 @@ const TABLE: &str = "CREATE TABLE {t} (id bigint, {c} varchar(20), n integer)";
 const KEYS: &str =
     "CREATE TABLE {t} (id bigint PRIMARY KEY, {c} varchar(20), n integer); CREATE TABLE {s}keys (id int PRIMARY KEY)";
 
-const ON_POSTGRES: [Case; 31] = [
+const ON_POSTGRES: [Case; 34] = [
     case("blocking-index", TABLE, "CREATE UNIQUE INDEX {i} ON {t} ({c} DESC)", 1),
     case(
         "blocking-index",
@@ -149,6 +149,23 @@ const ON_POSTGRES: [Case; 31] = [
     Case {
         done: "ALTER TABLE {t} ADD COLUMN {d} text",
         ..case("filled-table", TABLE, "ALTER TABLE {t} ADD COLUMN {d} text NOT NULL", 1)
+    },
+    Case {
+        done: "ALTER TABLE {t} ADD COLUMN {d} int",
+        ..case("filled-table", TABLE, "ALTER TABLE {t} ADD COLUMN {d} int PRIMARY KEY", 1)
+    },
+    Case {
+        done: "ALTER TABLE {t} ADD COLUMN {d} text",
+        ..case("filled-table", TABLE, "ALTER TABLE {t} ADD COLUMN {d} text NOT NULL UNIQUE", 1)
+    },
+    Case {
+        done: "ALTER TABLE {t} SET SCHEMA moved",
+        ..case(
+            "rename",
+            "DROP SCHEMA IF EXISTS moved CASCADE; CREATE SCHEMA moved; CREATE TABLE {t} ({c} int)",
+            "ALTER TABLE {t} SET SCHEMA moved",
+            1,
+        )
     },
     case(
         "enum-value-used",

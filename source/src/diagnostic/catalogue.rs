@@ -243,7 +243,8 @@ catalogue! {
     DropTable = "drop-table", found by Compiler:
         "A table that is in use is dropped, with all its rows. No down script brings the rows back. During a rollout, \
          programs of the previous release still run. Drop the table one release after the last program that uses it, \
-         and say so with `-- lockgate: allow(drop-table) \"why\"`. Some tables are exempt: those whose rows the \
+         and say so with `-- lockgate: allow(drop-table) \"why\"`. SQLite deletes the rows first, and with them the \
+         rows of other tables whose foreign keys say `ON DELETE CASCADE`; the message names such a table. Some tables are exempt: those whose rows the \
          script has copied before, those replaced by a table of the same name that an earlier script has filled, and \
          those that the script creates again from a query.";
 
@@ -277,15 +278,15 @@ catalogue! {
 
     EnumValueUsed = "enum-value-used", found by Compiler:
         "A value of an enum is used in the transaction that adds it. PostgreSQL refuses that (`unsafe use of new \
-         value`), unless the transaction also creates the type. If the text may mean something else, for example in a \
-         column of unknown type, this is a warning. Add the value in a migration of its own, before the one that uses \
-         it.";
+         value`). If the transaction also creates the type, only PostgreSQL 12 to 16 refuse it: list the value in \
+         `CREATE TYPE`. If the text may mean something else, for example in a column of unknown type, this is a \
+         warning. Add the value in a migration of its own, before the one that uses it.";
 
     FilledTable = "filled-table", found by Compiler:
         "The statement works on an empty table and fails on one with rows. It passes every test on a fresh database \
-         and stops the release. Give a NOT NULL column a default, or add it without `NOT NULL` and fill it. SQLite \
-         cannot add a column with a computed default, a STORED column, or a column that refers to another table and \
-         has a default. If the lockfile shows that the table is released this is an error, otherwise a warning. \
+         and stops the release. Give a NOT NULL column a default, or add it without `NOT NULL` and fill it. A key \
+         needs another value in each row, which an identity gives. SQLite cannot add a column with a computed default, \
+         a STORED column, or a column that refers to another table and has a default. If the lockfile shows that the table is released this is an error, otherwise a warning. \
          Tables that the script has emptied are exempt, and so is MySQL, which makes up a value.";
 
     ForeignSection = "foreign-section", found by Compiler:
@@ -420,7 +421,8 @@ catalogue! {
     Rename = "rename", found by Compiler:
         "A column or a table that is in use is renamed. During a rollout, programs of the previous release still run, \
          and they use the old name. Add the new column beside the old one and switch over in two releases. For a \
-         renamed table, create a view with the old name.";
+         renamed table, or one that is moved to another schema, create a view with the old name. Renaming a schema \
+         renames all its tables.";
 
     Renamed = "renamed", found by Compiler:
         "A released migration has another name or version than it was released with. Databases know it by both, so \

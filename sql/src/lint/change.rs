@@ -27,6 +27,10 @@ pub(super) enum Change<'a> {
         name: Name,
         to: Name,
     },
+    RenameSchema {
+        name: Name,
+        to: Name,
+    },
     /// `ALTER SEQUENCE … OWNED BY table.column`, and `ALTER INDEX … ATTACH PARTITION …`
     Attach {
         name: Name,
@@ -144,6 +148,8 @@ pub(super) enum Action<'a> {
     Validate(Name),
     RenameTable(Name),
     RenameColumn(Name),
+    /// The table moves to another schema.
+    SetSchema(Name),
     /// The table that becomes a partition.
     Attach(Name),
     /// An action that rewrites the table, such as `SET LOGGED`.
@@ -367,6 +373,10 @@ fn alter(mut at: Cursor<'_>) -> Option<Change<'_>> {
         let value = at.first().filter(|token| token.kind == Kind::Text)?;
         return Some(Change::AddValue { of, value: at.shown(value).to_owned(), tolerant });
     }
+    if at.take("schema") {
+        let name = at.name()?;
+        return if at.take("rename to") { Some(Change::RenameSchema { name, to: at.name()? }) } else { None };
+    }
     if !at.take("table") {
         return other(at);
     }
@@ -460,6 +470,9 @@ fn action(mut at: Cursor<'_>) -> Option<Action<'_>> {
         }
         at.take("column");
         return at.name().map(Action::RenameColumn);
+    }
+    if at.take("set schema") {
+        return at.name().map(Action::SetSchema);
     }
     if at.take("validate constraint") {
         return at.name().map(Action::Validate);

@@ -35,28 +35,50 @@ pub(super) fn check(cx: &mut Context<'_, '_>) {
     for (at, change) in cx.changes.iter().enumerate() {
         let Some(Change::AddValue { of, value, tolerant }) = change else { continue };
         cx.at = at;
-        let is_new_type = cx.changes[..at]
-            .iter()
-            .flatten()
-            .any(|change| matches!(change, Change::Create { what: "type", name, .. } if name.key == of.key));
-        if is_new_type || *tolerant && was_there(cx, of, value) {
+        let is_new = is_new_type(cx, at, of);
+        // PostgreSQL 17 and the releases before 12 let a script use the values of a type that it creates.
+        let is_allowed = cx.input.release.is_some_and(|release| !(12..17).contains(&release.major()));
+        if is_new && is_allowed || *tolerant && was_there(cx, of, value) {
             continue;
         }
         if let Some((range, sure)) = used(cx, at, of, value) {
             let shown = &of.written;
-            let message = format!(
-                "PostgreSQL refuses `{value}` here: a value that was added to `{shown}` can be used only after the commit"
-            );
-            let help = format!(
-                "add the value in a migration of its own, before this one: `ALTER TYPE {shown} ADD VALUE {value}`"
-            );
+            let (message, help) = if is_new {
+                let message = format!(
+                    "PostgreSQL 12 to 16 refuse `{value}` here: a value that was added to `{shown}` can be used only after the commit"
+                );
+                (message, format!("list {value} in `CREATE TYPE {shown} AS ENUM (…)` instead of adding it"))
+            } else {
+                let message = format!(
+                    "PostgreSQL refuses `{value}` here: a value that was added to `{shown}` can be used only after the commit"
+                );
+                let help = format!(
+                    "add the value in a migration of its own, before this one: `ALTER TYPE {shown} ADD VALUE {value}`"
+                );
+                (message, help)
+            };
             cx.report("enum-value-used", range, message, vec![help]);
-            // The same text may be a value of another type.
-            if !sure && let Some(finding) = cx.found.last_mut() {
+            // The same text may be a value of another type, and the server may be newer.
+            if (!sure || is_new && cx.input.release.is_none())
+                && let Some(finding) = cx.found.last_mut()
+            {
                 finding.level = LintLevel::Warn;
             }
         }
     }
+}
+
+/// Whether the script itself has created the type before. It may have renamed it since.
+fn is_new_type(cx: &Context<'_, '_>, at: usize, of: &Name) -> bool {
+    let mut name = of.key.clone();
+    for change in cx.changes[..at].iter().rev().flatten() {
+        match change {
+            Change::Create { what: "type", name: made, .. } if made.key == name => return true,
+            Change::Rename { name: from, to } if to.key == name => name.clone_from(&from.key),
+            _ => {}
+        }
+    }
+    false
 }
 
 /// Whether an earlier script has added the value, so that `IF NOT EXISTS` does nothing.
@@ -109,6 +131,7 @@ fn used(cx: &Context<'_, '_>, at: usize, of: &Name, value: &str) -> Option<(std:
                 // A literal that is cast to text or to another enum is not a value of this enum.
                 Some(_) => continue,
                 None if is_stored(cx, index, cursor, place, of) => return Some((range, true)),
+                None if is_of_other_type(cx, index, cursor, place, of) => continue,
                 None => first = first.or(Some((range, false))),
             }
         }
@@ -154,6 +177,35 @@ fn is_stored(cx: &Context<'_, '_>, index: usize, cursor: Cursor<'_>, place: usiz
     }
     compared(cursor, place).is_some_and(|column| is_enum(&column))
         || inserted(cx, index, cursor, place).is_some_and(|column| is_enum(&column))
+}
+
+/// Whether the value goes into a column of another type, or is compared with one, as far as every table with such a
+/// column is known.
+fn is_of_other_type(cx: &Context<'_, '_>, index: usize, cursor: Cursor<'_>, place: usize, of: &Name) -> bool {
+    let types = |column: &str, tables: &[String]| -> Vec<String> {
+        tables.iter().filter_map(|table| cx.events.type_of((cx.index, index), table, column)).collect()
+    };
+    let is_other = |column: &str, tables: &[String]| {
+        let types = types(column, tables);
+        // A type that is no base type may be a domain over the enum.
+        !types.is_empty() && types.iter().all(|kind| !is_of(kind, of) && is_text(kind))
+    };
+    if let Some(column) = inserted(cx, index, cursor, place) {
+        let mut at = cursor;
+        at.take("insert into");
+        return at.name().is_some_and(|table| is_other(&column, &[table.key]));
+    }
+    let tables = named(cursor);
+    // Of several tables, one whose columns are unknown may have the column.
+    tables.len() == 1 && compared(cursor, place).is_some_and(|column| is_other(&column, &tables))
+}
+
+/// Whether this is a type for texts, as [`Cursor::plain`] writes it.
+fn is_text(kind: &str) -> bool {
+    const TEXTS: [&str; 9] = ["text", "varchar", "character", "char", "bpchar", "citext", "json", "jsonb", "name"];
+    let word = kind.rsplit("pg_catalog.").next().unwrap_or(kind);
+    let end = word.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(word.len());
+    TEXTS.contains(&&word[..end])
 }
 
 fn is_of(kind: &str, of: &Name) -> bool {

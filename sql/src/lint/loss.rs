@@ -3,11 +3,12 @@
 
 use std::ops::Range;
 
-use lockgate_core::StatementKind;
+use lockgate_core::{Dialect, StatementKind};
 
 use super::change::{Action, Change};
 use super::context::Context;
 use super::cursor::{self, Name, key};
+use super::rebuild;
 use crate::lexer::Kind;
 
 /// The rules `drop-cascade`, `drop-column`, `drop-table`, `empty-table`, `rename` and `lossy-down`.
@@ -17,8 +18,13 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
             for name in names {
                 if cx.file.is_down {
                     lossy(cx, name.range.clone(), &format!("the rows of `{}`", name.written));
-                } else if !cx.is_new(name) && !is_copied(cx, name) && !is_swapped(cx, name) && !is_refilled(cx, name) {
-                    drop_table(cx, name);
+                } else if !cx.is_new(name) && !is_swapped(cx, name) && !is_refilled(cx, name) {
+                    let also = referring_rows(cx, name);
+                    if !is_copied(cx, name) {
+                        drop_table(cx, name, also);
+                    } else if let Some(also) = also.filter(|_| !rebuild::is_made_again(cx, name)) {
+                        drop_referring(cx, name, also);
+                    }
                 }
             }
         }
@@ -66,12 +72,58 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
                         );
                         rename(cx, range.clone(), &what, &help);
                     }
+                    Action::SetSchema(to) if !cx.file.is_down && !cx.is_new(table) && !is_made_again(cx, table) => {
+                        let what = format!("the table `{}`", table.written);
+                        let help = format!(
+                            "create a view in the old schema in the same script, which those programs can read and write, \
+                             and drop it in the next release: `CREATE VIEW {} AS SELECT * FROM {}`",
+                            table.written,
+                            to.written.within(&table.written)
+                        );
+                        rename(cx, range.clone(), &what, &help);
+                    }
                     _ => {}
                 }
             }
         }
+        Change::RenameSchema { name, to } if !cx.file.is_down && !cx.is_new_other("schema", name) => {
+            let is_made_again = cx.following().any(
+                |change| matches!(change, Change::Create { what: "schema", name: made, .. } if made.key == name.key),
+            );
+            if !is_made_again {
+                let (old, new) = (&name.written, &to.written);
+                let help = format!(
+                    "create the schema again in the same script, with a view of each table that those programs use, and drop \
+                     it in the next release: `CREATE SCHEMA {old}`, `CREATE VIEW {old}.… AS SELECT * FROM {new}.…`"
+                );
+                rename(cx, cx.statement(), &format!("the schema `{old}`"), &help);
+            }
+        }
         _ => {}
     }
+}
+
+/// SQLite deletes the rows of a dropped table first. Returns what that does to the rows that refer to them, unless the
+/// script also drops their table.
+fn referring_rows(cx: &Context<'_, '_>, table: &Name) -> Option<String> {
+    if !cx.input.names(Dialect::Sqlite) || cx.file.foreign_keys_off {
+        return None;
+    }
+    let (from, _) = rebuild::referrer(cx, table).filter(|(_, deletes)| *deletes)?;
+    let is_dropped = cx.changes.iter().flatten().any(|change| match change {
+        Change::Drop { what: "table", names, .. } => names.iter().any(|name| name.key == from),
+        _ => false,
+    });
+    (!is_dropped).then(|| {
+        format!("SQLite deletes its rows first, which deletes or empties the rows of `{from}` that refer to it, as its foreign key says")
+    })
+}
+
+/// Reports a table whose rows are copied, but not those that refer to them.
+fn drop_referring(cx: &mut Context<'_, '_>, name: &Name, also: String) {
+    let message = format!("dropping `{}` loses rows of another table for good: {also}", name.written);
+    let help = "write `-- lockgate: foreign-keys off` as the first line, or save those rows first".to_owned();
+    cx.report("drop-table", name.range.clone(), message, vec![help]);
 }
 
 /// The kinds of objects for which CASCADE drops tables or columns that no statement names.
@@ -148,7 +200,7 @@ fn is_made_again(cx: &Context<'_, '_>, table: &Name) -> bool {
     })
 }
 
-fn drop_table(cx: &mut Context<'_, '_>, name: &Name) {
+fn drop_table(cx: &mut Context<'_, '_>, name: &Name, also: Option<String>) {
     let shown = &name.written;
     let (message, help) = if is_read_from(cx, name) {
         let message = format!("programs of the previous release that still use `{shown}` fail from the commit on");
@@ -159,6 +211,7 @@ fn drop_table(cx: &mut Context<'_, '_>, name: &Name) {
         );
         (message, "drop it one release after the last program that uses it, and once its rows are saved")
     };
+    let message = also.map_or_else(|| message.clone(), |also| format!("{message}; {also}"));
     cx.report("drop-table", name.range.clone(), message, vec![help.to_owned()]);
 }
 

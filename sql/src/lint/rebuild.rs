@@ -43,7 +43,7 @@ pub(super) fn check(cx: &mut Context<'_, '_>) {
 }
 
 /// Whether a table that the script creates is later renamed to this name.
-fn is_made_again(cx: &Context<'_, '_>, table: &Name) -> bool {
+pub(super) fn is_made_again(cx: &Context<'_, '_>, table: &Name) -> bool {
     let made = |name: &Name| {
         cx.before().any(|change| matches!(change, Change::CreateTable(made) if made.name.key == name.key))
     };
@@ -59,7 +59,7 @@ fn is_made_again(cx: &Context<'_, '_>, table: &Name) -> bool {
 
 /// Returns a table that refers to this one, and whether its foreign key deletes or changes its rows.
 /// Prefers a table where it does.
-fn referrer(cx: &Context<'_, '_>, table: &Name) -> Option<(String, bool)> {
+pub(super) fn referrer(cx: &Context<'_, '_>, table: &Name) -> Option<(String, bool)> {
     let all = cx.events.references((cx.index, cx.at)).into_iter();
     all.filter(|(from, to, _)| *to == table.key && *from != table.key)
         .map(|(from, _, deletes)| (from, deletes))
