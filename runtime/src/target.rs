@@ -17,9 +17,9 @@
     note = "a transaction is none, as each migration commits its own: give the pool, or a connection that is in no transaction",
     note = "`AnyPool` does not say which database it is of: connect with `Database::connect(url)`, or make a `PgPool` or a `SqlitePool`"
 )]
-pub trait Target: sealed::Sealed + Send {}
+pub trait Target: sealed::LockgateTarget + Send {}
 
-impl<T: sealed::Sealed + Send> Target for T {}
+impl<T: sealed::LockgateTarget + Send> Target for T {}
 
 pub(crate) mod sealed {
     use crate::backend::{Backend, BoxFuture};
@@ -35,7 +35,7 @@ pub(crate) mod sealed {
         note = "a transaction is none, as each migration commits its own: give the pool, or a connection that is in no transaction",
         note = "`AnyPool` does not say which database it is of: connect with `Database::connect(url)`, or make a `PgPool` or a `SqlitePool`"
     )]
-    pub trait Sealed {
+    pub trait LockgateTarget {
         #[doc(hidden)]
         #[expect(private_interfaces, reason = "the trait is sealed: nobody outside can name or call this")]
         fn open<'a>(self) -> BoxFuture<'a, Result<Box<dyn Backend + 'a>, Cause>>
@@ -46,7 +46,7 @@ pub(crate) mod sealed {
     macro_rules! backend {
         ($feature:literal, $module:ident, $backend:ident, $database:ty, $connection:ty) => {
             #[cfg(feature = $feature)]
-            impl Sealed for &sqlx::Pool<$database> {
+            impl LockgateTarget for &sqlx::Pool<$database> {
                 #[expect(private_interfaces, reason = "the trait is sealed: nobody outside can name or call this")]
                 fn open<'a>(self) -> BoxFuture<'a, Result<Box<dyn Backend + 'a>, Cause>>
                 where
@@ -70,7 +70,7 @@ pub(crate) mod sealed {
             }
 
             #[cfg(feature = $feature)]
-            impl Sealed for &mut $connection {
+            impl LockgateTarget for &mut $connection {
                 #[expect(private_interfaces, reason = "the trait is sealed: nobody outside can name or call this")]
                 fn open<'a>(self) -> BoxFuture<'a, Result<Box<dyn Backend + 'a>, Cause>>
                 where
@@ -86,7 +86,7 @@ pub(crate) mod sealed {
     backend!("sqlite", sqlite, SqliteBackend, sqlx::Sqlite, sqlx::SqliteConnection);
     backend!("postgres", postgres, PostgresBackend, sqlx::Postgres, sqlx::PgConnection);
 
-    impl Sealed for &mut crate::Database {
+    impl LockgateTarget for &mut crate::Database {
         #[expect(private_interfaces, reason = "the trait is sealed: nobody outside can name or call this")]
         fn open<'a>(self) -> BoxFuture<'a, Result<Box<dyn Backend + 'a>, Cause>>
         where

@@ -53,7 +53,7 @@ use crate::migrator::{self, Migrator};
 use crate::report::Report;
 use crate::run::{Beside, Run};
 use crate::target::Target;
-use crate::target::sealed::Sealed;
+use crate::target::sealed::LockgateTarget;
 
 pub use adoption::{Adoption, AdoptionEntry, Finding};
 pub use options::Adopt;
@@ -189,7 +189,7 @@ async fn look(backend: &mut dyn Backend, run: &Run<'_>, history: &History, optio
         }
         (None, Some(url)) => {
             let mut database = Database::connect(url).await?;
-            let opened = Sealed::open(&mut database).await;
+            let opened = LockgateTarget::open(&mut database).await;
             let mut elsewhere = opened.map_err(|cause| Error::from_cause("the database cannot be reached", cause))?;
             let (found, rows) = find(&mut *elsewhere, run, options).await?;
             (found.tool, found.table.shown(), records(&found, &rows, options)?, None)
