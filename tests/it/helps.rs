@@ -56,6 +56,11 @@ const WAYS: &[Way] = &[
     (Code::BadDirective, "write it like `-- lockgate: lock-timeout 5s`", &[Edit(USERS, "timeout 5", "timeout 5s")]),
     (
         Code::BadLockfile,
+        "take `app/migrations/migrations.lock` from version control again",
+        &[Person("version control has it, and the example has no version control")],
+    ),
+    (
+        Code::BadLockfile,
         "delete it, run `cargo xtask check --write`, and then `cargo xtask freeze` if these migrations are released",
         &[Delete("migrations.lock"), Type("cargo xtask check --write"), Type("cargo xtask freeze")],
     ),
