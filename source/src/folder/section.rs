@@ -111,10 +111,16 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
             markers.push((found, start..start + content.trim_end().len(), range));
         }
     }
+    // Other files may tell of a rollback too, and some have it as a heading.
+    let is_liquibase = markers.iter().any(|(marker, ..)| marker.tool == Some(LIQUIBASE) && marker.mark == Mark::Aside);
+    for (marker, comment, _) in markers.iter_mut().filter(|(marker, ..)| marker.mark == Mark::Rollback && !is_liquibase)
+    {
+        if text[comment.clone()].trim_matches(|c: char| !c.is_alphanumeric()).eq_ignore_ascii_case(ROLLBACK) {
+            *marker = Marker { mark: Mark::Section(Direction::Down), tool: None, outside: false, exact: false };
+        }
+    }
     let has = |direction| markers.iter().any(|(marker, ..)| marker.mark == Mark::Section(direction));
     let both = has(Direction::Up) && has(Direction::Down);
-    // Other files may tell of a rollback too.
-    let is_liquibase = markers.iter().any(|(marker, ..)| marker.tool == Some(LIQUIBASE) && marker.mark == Mark::Aside);
     markers.retain(|(marker, ..)| match marker.mark {
         Mark::Rollback => is_liquibase,
         Mark::Section(_) | Mark::Aside => marker.exact || both,
