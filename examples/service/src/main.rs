@@ -31,6 +31,7 @@ async fn readiness(url: &str) -> Result<Readiness, lockgate::Error> {
 }
 
 #[tokio::main]
+#[expect(clippy::print_stdout, reason = "a program says where it listens")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let url = std::env::var("DATABASE_URL")?;
     let address = std::env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
