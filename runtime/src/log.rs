@@ -31,4 +31,4 @@ pub struct LogEntry {
 
 /// The events after which a migration has another row in the history than before.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub(crate) const CHANGES: &str = "('applied', 'reverted', 'baselined', 'forgotten')";
+pub(crate) const CHANGES: [&str; 4] = ["applied", "reverted", "baselined", "forgotten"];

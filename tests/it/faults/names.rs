@@ -8,7 +8,10 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use lockgate::__private::RustStep;
-use lockgate::{Atomicity, Database, DownTo, ErrorKind, Event, Migrations, Migrator, Repair, UpTo, Version};
+use lockgate::adopt::Adopt;
+use lockgate::{
+    Atomicity, Database, DownTo, ErrorKind, Event, Migrations, Migrator, Repair, Stage, UpTo, Version, doctor,
+};
 use lockgate_harness::server::{Options, Postgres};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::sync::mpsc;
@@ -225,6 +228,33 @@ async fn a_run_and_every_verb_run_nothing_that_is_planted() {
         hostile.nothing_ran(&format!("repair, {case}"));
         of(good).read_schema(&mut database).await.unwrap();
         hostile.nothing_ran(&format!("the schema, {case}"));
+        assert!(!of(good).log(&mut database, 1000).await.unwrap().is_empty());
+        hostile.nothing_ran(&format!("the log, {case}"));
+        let down = of(good).plan_revert(&mut database, DownTo::Empty).await.unwrap();
+        of(good).sizes(&mut lent, &down).await.unwrap();
+        hostile.nothing_ran(&format!("the sizes of tables, {case}"));
+        of(good).redo(&mut database, 1).await.unwrap();
+        hostile.nothing_ran(&format!("redo, {case}"));
+        lockgate::server_progress(&mut database).await.unwrap();
+        hostile.nothing_ran(&format!("the progress of a statement, {case}"));
+        doctor::examine(&of(good), &mut database, doctor::Examination::default()).await.unwrap();
+        hostile.nothing_ran(&format!("doctor, {case}"));
+        let theirs = "CREATE TABLE public._sqlx_migrations (version bigint, description pg_catalog.text, \
+                      installed_on timestamp with time zone, success boolean, checksum pg_catalog.bytea, \
+                      execution_time bigint); \
+                      INSERT INTO public._sqlx_migrations VALUES (1, 'a', '2026-01-02', true, NULL, 1)";
+        lent.execute(theirs).await.unwrap();
+        let adopted = of(set(&[])).set("adopted");
+        adopted.plan_adopt(&mut database, &Adopt::new()).await.unwrap();
+        let report = adopted.adopt(&mut database, &Adopt::new().accept_modified("on purpose")).await;
+        assert_eq!(report.unwrap_or_else(|error| panic!("{case}: {error:?}")).steps.len(), 1);
+        adopted.undo_adopt(&mut database).await.unwrap_or_else(|error| panic!("{case}: {error:?}"));
+        lent.execute("DROP TABLE public._sqlx_migrations").await.unwrap();
+        hostile.nothing_ran(&format!("adopt, {case}"));
+        // Only the owner may mark the database.
+        let marked = of(good).mark_stage(&mut database, Stage::Test).await;
+        assert!(marked.is_ok() || url.contains("runner"), "{marked:?}");
+        hostile.nothing_ran(&format!("mark-stage, {case}"));
         of(good).revert(&mut database, DownTo::Steps(1)).await.unwrap();
         of(good).revert(&mut lent, DownTo::Empty).await.unwrap_or_else(|error| panic!("{case}: {error:?}"));
         hostile.nothing_ran(&format!("down, {case}"));

@@ -19,12 +19,14 @@ impl PostgresBackend<'_> {
     pub(super) async fn log(&mut self, history_table: &HistoryTable, last: usize) -> Result<Vec<LogEntry>, Cause> {
         let (table, set) = (self.table(), literal(&history_table.set));
         let log = table.log();
+        // `IN` would look for its operator in the search path.
+        let changes = format!("{EQ} ANY ('{{{}}}'::{TEXT}[])", CHANGES.join(","));
         let sql = format!(
             "SELECT pg_catalog.to_char(l.logged_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS at, \
              l.logged_by, l.version::{TEXT} AS version, l.name, l.event, l.application, l.lockgate, l.detail, \
              (SELECT h.elapsed_ms::{TEXT} FROM {table} h WHERE h.set_name {EQ} l.set_name AND h.version {EQ} l.version \
              AND h.state {EQ} 'applied' AND l.event {EQ} 'applied' AND NOT EXISTS (SELECT FROM {log} m \
-             WHERE m.set_name {EQ} l.set_name AND m.version {EQ} l.version AND m.id {GREATER} l.id AND m.event IN {CHANGES})) \
+             WHERE m.set_name {EQ} l.set_name AND m.version {EQ} l.version AND m.id {GREATER} l.id AND m.event {changes})) \
              AS elapsed FROM {log} l WHERE l.set_name {EQ} {set} ORDER BY l.id DESC LIMIT {last}"
         );
         let rows = self.rows(sql).await?;

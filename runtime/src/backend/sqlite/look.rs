@@ -21,11 +21,12 @@ impl SqliteBackend<'_> {
     pub(super) async fn log(&mut self, history_table: &HistoryTable, last: usize) -> Result<Vec<LogEntry>, Cause> {
         let (table, set) = (&history_table.table, literal(&history_table.set));
         let log = table.log();
+        let changes = CHANGES.map(literal).join(", ");
         let sql = format!(
             "SELECT l.logged_at, l.logged_by, l.version, l.name, l.event, l.application, l.lockgate, l.detail, \
              (SELECT h.elapsed_ms FROM {table} h WHERE h.set_name = l.set_name AND h.version = l.version \
              AND h.state = 'applied' AND l.event = 'applied' AND NOT EXISTS (SELECT 1 FROM {log} m \
-             WHERE m.set_name = l.set_name AND m.version = l.version AND m.id > l.id AND m.event IN {CHANGES})) AS elapsed \
+             WHERE m.set_name = l.set_name AND m.version = l.version AND m.id > l.id AND m.event IN ({changes}))) AS elapsed \
              FROM {log} l WHERE l.set_name = {set} ORDER BY l.id DESC LIMIT {last}"
         );
         let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(self.held.connection()).await;
