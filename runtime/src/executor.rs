@@ -142,19 +142,19 @@ async fn locked(
     let locked = backend.lock(request, &mut on_wait).await;
     let history = locked.map_err(|failure| failure::after(failure::no_lock(failure, run), report))?;
 
-    let decided = if history.digest() == plan.seen {
-        Ok((plan.clone(), jobs))
-    } else {
-        stage::decide(backend, run, &history, decide).await.and_then(|plan| {
-            report.tolerated.clone_from(&plan.tolerated);
-            let jobs = jobs_of(run, &plan, &history, dialect)?;
-            Ok((plan, jobs))
-        })
+    let decided = async {
+        let anew;
+        let (plan, jobs) = if history.digest() == plan.seen {
+            (plan, jobs)
+        } else {
+            anew = stage::decide(backend, run, &history, decide).await?;
+            report.tolerated.clone_from(&anew.tolerated);
+            (&anew, jobs_of(run, &anew, &history, dialect)?)
+        };
+        stage::log_override(backend, run, plan, &jobs).await?;
+        Ok(jobs)
     };
-    let decided = match decided {
-        Ok((plan, jobs)) => stage::log_override(backend, run, &plan, &jobs).await.map(|()| jobs),
-        Err(error) => Err(error),
-    };
+    let decided: Result<Vec<Job>, Error> = decided.await;
     let jobs = match decided {
         Ok(jobs) => jobs,
         Err(error) => {

@@ -228,10 +228,7 @@ impl Migrator {
     /// [`ErrorKind::Unreachable`](crate::ErrorKind::Unreachable), [`ErrorKind::Denied`](crate::ErrorKind::Denied), [`ErrorKind::HistoryFormat`](crate::ErrorKind::HistoryFormat), and
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a history table that cannot be named so.
     pub async fn status(&self, target: impl Target) -> Result<Status, Error> {
-        let run = self.run()?;
-        let mut backend = open(target).await?;
-        let history = executor::read(&mut *backend, &run).await?;
-        stage::check(&mut *backend, &run).await?;
+        let Opened { mut backend, history, .. } = self.open(target).await?;
         let stage = backend.stage().await;
         let stage = stage.map_err(|cause| Error::from_cause("the stage of the database cannot be read", cause))?;
         Ok(Status { stage, ..lockgate_core::status(self.migrations.set(), &history) })
@@ -244,11 +241,8 @@ impl Migrator {
     ///
     /// As for [`status`](Self::status).
     pub async fn drift(&self, target: impl Target) -> Result<Vec<Drift>, Error> {
-        let run = self.run()?;
-        let mut backend = open(target).await?;
-        let history = executor::read(&mut *backend, &run).await?;
-        stage::check(&mut *backend, &run).await?;
-        Ok(lockgate_core::drift::drift(self.migrations.set(), &history))
+        let opened = self.open(target).await?;
+        Ok(lockgate_core::drift::drift(self.migrations.set(), &opened.history))
     }
 
     /// What [`apply_to`](Self::apply_to) would run. Takes no lock and writes nothing.
@@ -285,10 +279,7 @@ impl Migrator {
     ///
     /// As for [`status`](Self::status). The log needs SELECT too.
     pub async fn log(&self, target: impl Target, last: usize) -> Result<Vec<LogEntry>, Error> {
-        let run = self.run()?;
-        let mut backend = open(target).await?;
-        let history = executor::read(&mut *backend, &run).await?;
-        stage::check(&mut *backend, &run).await?;
+        let Opened { run, mut backend, history } = self.open(target).await?;
         if history.is_absent() {
             return Ok(Vec::new());
         }
@@ -510,6 +501,15 @@ impl Migrator {
         self.execute_to(target, changed, to_head, decide).await
     }
 
+    /// Reads the history of a database. Refuses one of another stage than the one that is demanded.
+    pub(crate) async fn open<'a>(&'a self, target: impl Target + 'a) -> Result<Opened<'a>, Error> {
+        let run = self.run()?;
+        let mut backend = open(target).await?;
+        let history = executor::read(&mut *backend, &run).await?;
+        stage::check(&mut *backend, &run).await?;
+        Ok(Opened { run, backend, history })
+    }
+
     /// What a run would do.
     async fn look(
         &self,
@@ -625,6 +625,13 @@ impl Migrator {
             beside: None,
         })
     }
+}
+
+/// A database whose history was read.
+pub(crate) struct Opened<'a> {
+    pub(crate) run: Run<'a>,
+    pub(crate) backend: Box<dyn Backend + 'a>,
+    pub(crate) history: History,
 }
 
 pub(crate) fn refused(verb: impl Fn(Front) -> &'static str, refusal: &Refusal) -> Error {

@@ -41,7 +41,7 @@ fn another_stage_is_refused_before_anything_runs(place: &Place) {
     assert_eq!(place.ok(&mark), "the database is marked as production\n");
     assert_eq!(place.ok(&mark), "the database is already marked as production\n");
 
-    let verbs: [&[&str]; 8] = [
+    let verbs: [&[&str]; 16] = [
         &["up"],
         &["up", "--dry-run"],
         &["plan"],
@@ -50,6 +50,14 @@ fn another_stage_is_refused_before_anything_runs(place: &Place) {
         &["baseline", "3"],
         &["repair", "--accept-edited"],
         &["mark-stage", "test"],
+        &["redo"],
+        &["drift"],
+        &["history"],
+        &["ready"],
+        &["wait", "--timeout", "30s"],
+        &["doctor"],
+        &["adopt"],
+        &["adopt", "--undo"],
     ];
     for verb in verbs {
         for stage in ["dev", "development", "test", "staging"] {

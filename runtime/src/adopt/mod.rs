@@ -49,7 +49,7 @@ use crate::database::Database;
 use crate::error::{Cause, Class, Error, Said};
 use crate::executor::{self, OnHistoryChange};
 use crate::history_table::Adopted;
-use crate::migrator::{self, Migrator};
+use crate::migrator::{self, Migrator, Opened};
 use crate::report::Report;
 use crate::run::{Beside, Run};
 use crate::target::Target;
@@ -76,9 +76,7 @@ impl Migrator {
     /// Else as for [`status`](Self::status). What stands in the way of taking it over is no error here: see
     /// [`Adoption::problems`].
     pub async fn plan_adopt(&self, target: impl Target, options: &Adopt) -> Result<Adoption, Error> {
-        let run = self.run()?;
-        let mut backend = migrator::open(target).await?;
-        let history = executor::read(&mut *backend, &run).await?;
+        let Opened { run, mut backend, history } = self.open(target).await?;
         Ok(look(&mut *backend, &run, &history, options).await?.adoption)
     }
 
@@ -92,9 +90,8 @@ impl Migrator {
     /// edited, is missing or is not fully applied, or if Lockgate has applied migrations of its own here. Nothing was
     /// changed then. Else as for [`apply`](Self::apply).
     pub async fn adopt(&self, target: impl Target, options: &Adopt) -> Result<Report, Error> {
-        let run = Run { atomicity: Atomicity::WholeRun, ..self.run()? };
-        let mut backend = migrator::open(target).await?;
-        let history = executor::read(&mut *backend, &run).await?;
+        let Opened { run, mut backend, history } = self.open(target).await?;
+        let run = Run { atomicity: Atomicity::WholeRun, ..run };
         let Looked { adoption, source } = look(&mut *backend, &run, &history, options).await?;
         if let Some(refusal) = adoption.refusal() {
             return Err(refusal);
@@ -127,9 +124,8 @@ impl Migrator {
     /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if nothing was taken over, or if a migration is recorded that
     /// was applied since. Else as for [`apply`](Self::apply).
     pub async fn undo_adopt(&self, target: impl Target) -> Result<Report, Error> {
-        let run = Run { atomicity: Atomicity::WholeRun, ..self.run()? };
-        let mut backend = migrator::open(target).await?;
-        let history = executor::read(&mut *backend, &run).await?;
+        let Opened { run, mut backend, history } = self.open(target).await?;
+        let run = Run { atomicity: Atomicity::WholeRun, ..run };
         if history.rows().is_empty() {
             let problem = "no history was taken over here".to_owned();
             let help = Said::each(|front| format!("{} shows what the database has", front.status()));
