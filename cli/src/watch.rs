@@ -14,8 +14,8 @@ use crate::render::{self, Counts, Line, Shown};
 const LONG: Duration = Duration::from_secs(2);
 /// How often it is asked.
 const EVERY: Duration = Duration::from_secs(1);
-/// In a run of more migrations, a terminal does not show the statements, each of which would cost a round trip.
-const FEW: usize = 20;
+/// In a run of more statements, a terminal does not show them, because each would cost a round trip.
+const FEW: usize = 200;
 
 /// What a run counts, and whether it shows each statement.
 #[derive(Clone, Copy, Debug)]

@@ -132,7 +132,7 @@ async fn locked(
     let dialect = backend.dialect();
     let jobs = jobs_of(run, plan, seen, dialect)?;
     let request = LockRequest {
-        pace: run.pace(jobs.len()),
+        pace: run.pace(&jobs),
         session_state: jobs.iter().any(Job::may_change_session),
         outside: jobs.iter().any(Job::is_outside),
         deadline,
@@ -176,7 +176,15 @@ async fn locked(
     if !jobs.is_empty() {
         run.tell(Event::Planned { steps: jobs.len() });
     }
-    let mut watch = Watch { run, jobs: &jobs, first: 0, under_way: 0..0, began: Instant::now(), ran: Vec::new() };
+    let mut watch = Watch {
+        run,
+        jobs: &jobs,
+        first: 0,
+        under_way: 0..0,
+        began: Instant::now(),
+        ran: Vec::new(),
+        read_up_to: Line::default(),
+    };
     match run_all(backend, run, &jobs, &mut watch, report).await {
         Ok(()) => {
             if let Some(beside) = run.beside
@@ -351,6 +359,26 @@ struct Watch<'a, 'r> {
     began: Instant,
     /// The jobs that ran and are perhaps not committed, with their duration if they were sent alone.
     ran: Vec<(usize, Option<Duration>)>,
+    /// Where the last statement that was announced begins.
+    read_up_to: Line,
+}
+
+/// A line of a script.
+#[derive(Clone, Copy, Debug, Default)]
+struct Line {
+    job: usize,
+    /// A byte in it, up to which the lines are counted.
+    byte: usize,
+    /// The number of line breaks before it.
+    breaks: usize,
+}
+
+impl Line {
+    /// Goes on to a later byte. Each byte of a script is read once.
+    fn advance(self, job: usize, text: &str, byte: usize) -> Self {
+        let from = if self.job == job && self.byte <= byte { self } else { Self::default() };
+        Self { job, byte, breaks: from.breaks + text[from.byte..byte].matches('\n').count() }
+    }
 }
 
 impl Watch<'_, '_> {
@@ -364,24 +392,22 @@ impl Watch<'_, '_> {
                 }
             }
             Progress::StatementStarted(job, statement) => {
-                let job = &self.jobs[at(job)];
+                let index = at(job);
+                let job = &self.jobs[index];
                 let JobBody::Sql(sql) = &job.body else { return };
                 let range = sql.statements[statement].range.clone();
-                let line = sql.text[..range.start].matches('\n').count() + 1;
+                self.read_up_to = self.read_up_to.advance(index, sql.text, range.start);
                 self.run.tell(Event::StatementStarted {
                     id: job.id.clone(),
                     statement: u32::try_from(statement + 1).unwrap_or(u32::MAX),
                     statements: u32::try_from(sql.statements.len()).unwrap_or(u32::MAX),
-                    place: format!("{}:{line}", sql.script.path()),
+                    place: format!("{}:{}", sql.script.path(), self.read_up_to.breaks + 1),
                     sql: &sql.text[range],
                 });
             }
             Progress::Statement(job, statements_done) => {
                 let job = &self.jobs[at(job)];
-                let statements = match &job.body {
-                    JobBody::Sql(sql) => u32::try_from(sql.statements.len()).unwrap_or(u32::MAX),
-                    JobBody::HistoryOnly | JobBody::Rust(_) => 0,
-                };
+                let statements = job.statements();
                 self.run.tell(Event::StatementFinished { id: job.id.clone(), statements_done, statements });
             }
             Progress::Ran(job) => {

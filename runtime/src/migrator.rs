@@ -58,7 +58,7 @@ pub struct Migrator {
     ahead: Ahead,
     out_of_order: OutOfOrder,
     beside_others: bool,
-    /// In runs of at most so many migrations, each statement is sent by itself.
+    /// In runs of at most so many statements, each is sent by itself.
     each_statement: usize,
     session_cleanup: SessionCleanup,
     stage: StageRule,
@@ -212,11 +212,11 @@ impl Migrator {
         self.each_statement_of_at_most(usize::MAX)
     }
 
-    /// The same, but only in runs of at most so many migrations: for a person who looks on, and does not want to wait for
+    /// The same, but only in runs of at most so many statements: for a person who looks on, and does not want to wait for
     /// a thousand round trips.
     #[must_use]
-    pub fn each_statement_of_at_most(mut self, migrations: usize) -> Self {
-        self.each_statement = migrations;
+    pub fn each_statement_of_at_most(mut self, statements: usize) -> Self {
+        self.each_statement = statements;
         self
     }
 

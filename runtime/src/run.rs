@@ -2,7 +2,7 @@
 
 use lockgate_core::{Atomicity, Stage, Version};
 
-use crate::backend::{Backend, BoxFuture, Deadline, Limits, LockRequest, Pace, SessionCleanup};
+use crate::backend::{Backend, BoxFuture, Deadline, Job, Limits, LockRequest, Pace, SessionCleanup};
 use crate::error::Cause;
 use crate::event::{Event, OnEvent};
 use crate::history_table::{Adopted, HistoryTable};
@@ -24,7 +24,7 @@ pub(crate) struct Run<'a> {
     pub(crate) limits: Limits,
     pub(crate) session_cleanup: SessionCleanup,
     pub(crate) atomicity: Atomicity,
-    /// In runs of at most so many migrations, each statement is sent by itself.
+    /// In runs of at most so many statements, each is sent by itself.
     pub(crate) each_statement: usize,
     pub(crate) on_event: Option<OnEvent>,
     pub(crate) stage: StageRule,
@@ -65,9 +65,14 @@ impl Run<'_> {
         }
     }
 
-    /// In what pieces the scripts of so many migrations are sent.
-    pub(crate) fn pace(&self, migrations: usize) -> Pace {
-        if migrations <= self.each_statement { Pace::EachStatement } else { Pace::Whole }
+    /// In what pieces the scripts of these jobs are sent.
+    pub(crate) fn pace(&self, jobs: &[Job]) -> Pace {
+        let statements: u64 = jobs.iter().map(|job| u64::from(job.statements())).sum();
+        if statements <= u64::try_from(self.each_statement).unwrap_or(u64::MAX) {
+            Pace::EachStatement
+        } else {
+            Pace::Whole
+        }
     }
 
     pub(crate) fn tell(&self, event: Event) {

@@ -258,6 +258,14 @@ impl Job {
         }
     }
 
+    /// The number of statements in its script.
+    pub(crate) fn statements(&self) -> u32 {
+        match &self.body {
+            JobBody::Sql(sql) => u32::try_from(sql.statements.len()).unwrap_or(u32::MAX),
+            JobBody::HistoryOnly | JobBody::Rust(_) => 0,
+        }
+    }
+
     /// Whether it applies its migration or resumes applying it.
     pub(crate) fn goes_up(&self) -> bool {
         self.action.direction() == Some(Direction::Up)

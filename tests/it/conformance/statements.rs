@@ -10,6 +10,7 @@ use crate::support::set::migrations;
 
 backends! {
     each_statement_is_announced_before_it_runs,
+    a_run_of_more_statements_is_sent_whole,
     a_failure_is_that_of_the_statement_announced_last,
     a_whole_run_is_still_one_transaction,
     what_runs_outside_a_transaction_is_announced_without_asking,
@@ -52,6 +53,19 @@ async fn each_statement_is_announced_before_it_runs(db: Db) {
     assert_eq!(events, expected);
     assert_eq!(db.texts("SELECT CAST(id AS TEXT) FROM a").await, ["2"]);
     assert!(migrator_is_done(set, &db).await);
+}
+
+/// The statements of all scripts count: a migration may have thousands.
+async fn a_run_of_more_statements_is_sent_whole(db: Db) {
+    let set = migrations(&[("0001_a.sql", UP), B]);
+    let (migrator, events) = listening(set);
+    migrator.each_statement_of_at_most(3).apply(&mut db.open().await).await.unwrap();
+    assert_eq!(*events.lock().unwrap(), ["committed 0001_a", "committed 0002_b"]);
+    let more =
+        migrations(&[("0001_a.sql", UP), B, ("0003_c.sql", "CREATE TABLE c (id INTEGER);\nSELECT 1;\nSELECT 2;")]);
+    let (migrator, events) = listening(more);
+    migrator.each_statement_of_at_most(3).apply(&mut db.open().await).await.unwrap();
+    assert_eq!(events.lock().unwrap().len(), 4, "three statements and a commit");
 }
 
 async fn migrator_is_done(set: &'static Migrations, db: &Db) -> bool {

@@ -256,10 +256,7 @@ impl PostgresBackend<'_> {
     }
 
     fn fields(job: &Job, behind: Option<i64>) -> Fields {
-        let done = match &job.body {
-            JobBody::Sql(sql) => u32::try_from(sql.statements.len()).unwrap_or(u32::MAX),
-            JobBody::HistoryOnly | JobBody::Rust(_) => 0,
-        };
+        let done = job.statements();
         let done = match job.action {
             Action::Settle { statements_done, .. } => statements_done,
             _ => done,

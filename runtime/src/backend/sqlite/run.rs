@@ -272,10 +272,7 @@ impl SqliteBackend<'_> {
         let applied = Some(State::Applied);
         let (row, state) = match job.action {
             Action::Apply | Action::Record | Action::ResumeApply { .. } => {
-                let done = match &job.body {
-                    JobBody::Sql(sql) => u32::try_from(sql.statements.len()).unwrap_or(u32::MAX),
-                    JobBody::HistoryOnly | JobBody::Rust(_) => 0,
-                };
+                let done = job.statements();
                 (sql::insert(history_table, &job.entry, State::Applied, done, began), applied)
             }
             Action::Rewrite => (sql::rewrite(history_table, &job.entry, self.later), applied),
