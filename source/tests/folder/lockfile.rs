@@ -426,11 +426,54 @@ fn an_amendment_is_recorded_with_both_checksums_and_the_reason() {
         let (read, _) = lockfile::parse(&format!("<<<<<<< a\n{one}=======\n{other}>>>>>>> b\n"), "m.lock");
         assert_eq!(read.unwrap().render(), thrice);
     }
+    // Two branches may make the same change for different reasons.
+    let amended = |text: &str, reason: &str| {
+        project.write(lockfile::FILE, &before);
+        project.write("0001_a.up.sql", text);
+        amend(&project, "0001_a", reason);
+        text_of(&project)
+    };
+    let (mine, yours) = (amended("SELECT 6;\n", "mine"), amended("SELECT 6;\n", "yours"));
+    assert_ne!(mine, yours);
+    assert_eq!(lockfile::merge(&before, &mine, &yours, "m.lock").unwrap().render(), mine);
     // Two branches that amended it otherwise are not for a program to decide.
-    project.write(lockfile::FILE, &before);
-    project.write("0001_a.up.sql", "SELECT 5;\n");
-    amend(&project, "0001_a", "otherwise");
-    lockfile::merge(&before, &once, &text_of(&project), "m.lock").unwrap_err();
+    let otherwise = amended("SELECT 5;\n", "otherwise");
+    lockfile::merge(&before, &mine, &otherwise, "m.lock").unwrap_err();
+    let conflict = format!("<<<<<<< a\n{mine}=======\n{otherwise}>>>>>>> b\n");
+    project.write(lockfile::FILE, &conflict);
+    let help = "keep the line `frozen 0001_a` of the text that databases have, delete the other one with the `amended` lines \
+                below it, and run `cargo xtask check --write`";
+    assert_eq!(project.load().diagnostics[0].help, [help]);
+    let lines =
+        |text: &str| text.lines().filter(|line| line.contains(" 0001_a ")).map(|line| format!("{line}\n")).collect();
+    let theirs: String = lines(&mine);
+    project.write(lockfile::FILE, conflict.replacen(&theirs, "", 1));
+    project.lock();
+    project.check("");
+}
+
+#[test]
+fn a_draft_that_one_branch_renames_and_the_other_releases_is_a_rename() {
+    let project = Project::new(&[("0001_a.sql", A), ("0002_d.sql", B)]);
+    project.lock();
+    let base = text_of(&project);
+    project.freeze();
+    let theirs = text_of(&project);
+    for new in ["0002_dd.sql", "0003_dd.sql"] {
+        project.write(lockfile::FILE, &base);
+        project.rename("0002_d.sql", new);
+        project.lock();
+        let merged = lockfile::merge(&base, &text_of(&project), &theirs, "m.lock").unwrap();
+        project.write(lockfile::FILE, merged.render());
+        let problems = project.load().diagnostics;
+        let renamed =
+            problems.iter().find(|problem| problem.code == "renamed").unwrap_or_else(|| panic!("{problems:?}"));
+        assert_eq!(renamed.help, ["give it its name back: `0002_d.sql`"]);
+        assert!(problems.iter().all(|problem| problem.code != "deleted"), "{problems:?}");
+        project.rename(new, "0002_d.sql");
+        project.lock();
+        project.check("");
+    }
 }
 
 #[test]
