@@ -126,16 +126,17 @@ fn changes_of_sqitch_are_numbered_as_its_plan_orders_them() {
         scratch.write(&format!("{FOLDER}/{path}"), text);
     }
     let said = scratch.run(&["check"]).fails(1);
-    let help = "help: `sqitch.plan` has the order of these scripts: number them by it, or type `cargo xtask init`";
+    let help =
+        "help: `sqitch.plan` has the order of these scripts: number them in that order, or type `cargo xtask init`";
     assert!(said.matches(help).count() == 9 && !said.contains("rename it"), "{said}");
     let shown = scratch.run(&["init", "--dialects", "sqlite"]);
     for line in [
         "deploy/users@v1.sql -> 0001_users.up.sql: without its BEGIN and COMMIT",
         "deploy/api/posts.sql -> 0002_api_posts.up.sql",
         "revert/users.sql -> 0003_users.down.sql",
-        "left    verify/users.sql: let a test of the migration say the same",
+        "left    verify/users.sql: write a test of the migration that checks the same",
         "left    deploy/later.sql: `sqitch.plan` does not list it",
-        "left    sqitch.plan: the numbers have its order then: delete it",
+        "left    sqitch.plan: after the conversion the file names have its order: delete it",
     ] {
         assert!(shown.stdout.contains(line), "no «{line}» in:\n{}{}", shown.stdout, shown.stderr);
     }

@@ -57,6 +57,28 @@ fn the_guide_lists_every_command() {
     ends_with("guide/commands.md", "## For developers\n", &page);
 }
 
+#[test]
+fn every_command_of_a_program_in_the_guide_can_be_typed() {
+    let mut typed = 0;
+    for page in std::fs::read_dir(root().join("guide")).unwrap() {
+        let path = page.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        for quoted in text.split('`').filter(|quoted| quoted.starts_with("app ") && !quoted.contains('\n')) {
+            // `app repair` and the like name a command that needs to be told more.
+            let needs_more = |kind| {
+                use clap::error::ErrorKind::{DisplayHelpOnMissingArgumentOrSubcommand, MissingRequiredArgument};
+                matches!(kind, MissingRequiredArgument | DisplayHelpOnMissingArgumentOrSubcommand)
+            };
+            if let Err(error) = Program::try_parse_from(quoted.split(' ')) {
+                let is_name = quoted.split(' ').count() == 2 && needs_more(error.kind());
+                assert!(is_name, "{}: `{quoted}`: {error}", path.display());
+            }
+            typed += 1;
+        }
+    }
+    assert!(typed > 50, "only {typed} commands were found");
+}
+
 /// The names of the developers' commands, as their help lists them.
 fn developers() -> Vec<String> {
     let help = Command::new(xtask()).args(["lockgate", "--help"]).output().unwrap().stdout;

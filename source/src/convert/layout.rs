@@ -103,15 +103,17 @@ impl<'a> Layout<'a> {
     fn of_sqitch(changes: &BTreeMap<String, Change>, path: &str) -> Option<Result<Named, Option<String>>> {
         let left = |why: &str| Some(Err(Some(why.to_owned())));
         let (directory, file) = match path.split_once('/') {
-            None if path == SQITCH_PLAN => return left("the numbers have its order then: delete it"),
-            None if path == "sqitch.conf" => return left("it means nothing here: delete it"),
+            None if path == SQITCH_PLAN => {
+                return left("after the conversion the file names have its order: delete it");
+            }
+            None if path == "sqitch.conf" => return left("Lockgate does not read it: delete it"),
             None => return None,
             Some(split) => split,
         };
         let direction = match directory {
             "deploy" => Direction::Up,
             "revert" => Direction::Down,
-            "verify" => return left("let a test of the migration say the same, then delete it"),
+            "verify" => return left("write a test of the migration that checks the same, then delete it"),
             _ => return None,
         };
         let Some(change) = file.strip_suffix(".sql").and_then(|stem| changes.get(stem)) else {
@@ -231,7 +233,7 @@ impl<'a> Layout<'a> {
         };
         if letter == 'U' && !self.paths.iter().any(applies) {
             let why = "Flyway's `U` undoes a version, and refinery's applies one: if this applies something, call it `V…`; \
-                       else delete it, as there is nothing that it undoes";
+                       otherwise delete it, because no version of that number is there to undo";
             return Some(Err(Some(why.to_owned())));
         }
         let digits = if parts.len() == 1 { version } else { "0" };

@@ -147,7 +147,7 @@ fn load_any(directory: &Path, shown: &str, tests: Tests, policy: Policy, backend
         }
         if is_sqitch && (found.path == section::SQITCH_PLAN || found.path.contains('/')) {
             help = format!(
-                "`{}` has the order of these scripts: number them by it, {}",
+                "`{}` has the order of these scripts: number them in that order, {}",
                 section::SQITCH_PLAN,
                 name::CONVERT
             );
