@@ -361,7 +361,8 @@ impl Migrator {
         self.execute(target, OnHistoryChange::Refuse, decide).await
     }
 
-    /// Runs exactly this plan, made by [`plan`](Self::plan) or [`plan_revert`](Self::plan_revert).
+    /// Runs exactly this plan, made by [`plan`](Self::plan), [`plan_revert`](Self::plan_revert) or
+    /// [`plan_redo`](Self::plan_redo).
     ///
     /// # Errors
     ///
