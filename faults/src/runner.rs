@@ -282,10 +282,11 @@ fn steps(report: &Report) -> Vec<(String, String)> {
 }
 
 fn failed(error: &lockgate::Error) {
-    let report = error.report();
+    // As an operator reads it: the campaign types what is advised.
+    let report = error.report_for(lockgate::Front::CommandLine);
     say(&Said::Failed(Failure {
         kind: error.kind().to_string(),
-        text: format!("{error:?}"),
+        text: report.to_string(),
         state: report.state().to_vec(),
         help: report.help().iter().cloned().chain(report.reasons().map(|(_, help)| help.to_owned())).collect(),
         code: report.database_code().map(str::to_owned),
