@@ -32,6 +32,8 @@ pub(crate) enum Body {
     Examined(Vec<Finding>),
     /// The database is marked with a stage.
     Marked(Marked),
+    /// This INVALID index was dropped.
+    IndexDropped(String),
     /// How the history of another tool compares, and what was recorded of it.
     #[cfg(feature = "adopt")]
     Adoption(Compared),
@@ -47,8 +49,8 @@ pub(crate) struct Planned {
     pub(crate) dialect: Dialect,
     /// How large the tables are that it touches.
     pub(crate) sizes: Vec<TableSize>,
-    /// Whether to show the scripts too.
-    pub(crate) sql: bool,
+    /// Whether to show everything, however much it is.
+    pub(crate) all: bool,
 }
 
 /// The history of another tool.

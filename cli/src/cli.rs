@@ -71,9 +71,12 @@ pub struct Cli {
     default_url: Option<DatabaseUrl>,
     variables: String,
     configure: Vec<Configure>,
-    /// The command line that was parsed last.
-    parsed: Mutex<Option<clap::Command>>,
+    /// The command line that was parsed last, and the program's name in it.
+    parsed: Mutex<Option<Parsed>>,
 }
+
+/// Makes a program's command line; and its name, as it was typed.
+type Parsed = (fn() -> clap::Command, Option<String>);
 
 type Configure = Box<dyn Fn(Migrator) -> Migrator + Send + Sync>;
 
@@ -196,7 +199,7 @@ impl Cli {
         let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
         let mut command = self.described(P::command());
         let name = arguments.first().and_then(|program| Path::new(program).file_stem()?.to_str());
-        let known = command.clone().bin_name(name.map_or_else(|| command.get_name().to_owned(), str::to_owned));
+        let known = (P::command as fn() -> clap::Command, name.map(str::to_owned));
         *self.parsed.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
         let parsed = command.try_get_matches_from_mut(&arguments).and_then(|matches| P::from_arg_matches(&matches));
         parsed.map_err(|error| {
@@ -233,6 +236,14 @@ impl Cli {
             signal = signal::stop() => signal,
             exit = self.run_on(output.clone(), options, verb) => return exit,
         };
+        if output.asks() {
+            // Nothing runs before the answer.
+            output.answered(false);
+            let error = CommandError::Declined("the question was not answered");
+            output.error(Some(verb.name()), &error);
+            output.finish();
+            return error.exit();
+        }
         let postgres = self.choose(options).is_ok_and(|chosen| chosen.url.reveal().starts_with("postgres"));
         let error = CommandError::Stopped { signal, postgres };
         output.error(Some(verb.name()), &error);
@@ -271,8 +282,15 @@ impl Cli {
 
     /// The program's command line, or, if its arguments were parsed elsewhere, one with these commands alone.
     fn command(&self) -> clap::Command {
-        let parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        parsed.unwrap_or_else(|| self.described(Standalone::command()))
+        // Built anew, because the few commands that show it need not be fast, and all others must.
+        match self.parsed.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            Some((command, name)) => {
+                let command = self.described(command());
+                let name = name.unwrap_or_else(|| command.get_name().to_owned());
+                command.bin_name(name)
+            }
+            None => self.described(Standalone::command()),
+        }
     }
 
     /// The migrator with the program's options.
@@ -330,7 +348,15 @@ fn without_conflicts(mut command: clap::Command) -> clap::Command {
             command = command.mut_arg(flag.get_id(), |flag| flag.long(*long));
         }
     }
-    give_way(command, &flags)
+    // To take the commands apart costs more than to read the arguments.
+    if is_in_the_way(&command, &flags) { give_way(command, &flags) } else { command }
+}
+
+/// Whether a command below this one has a flag of its own with such a name.
+fn is_in_the_way(command: &clap::Command, flags: &[(clap::Arg, &str)]) -> bool {
+    command
+        .get_subcommands()
+        .any(|command| flags.iter().any(|(flag, _)| conflicts(command, flag)) || is_in_the_way(command, flags))
 }
 
 fn give_way(mut command: clap::Command, flags: &[(clap::Arg, &'static str)]) -> clap::Command {

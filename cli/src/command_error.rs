@@ -16,8 +16,8 @@ pub(crate) enum CommandError {
     Arguments(String),
     /// The database does not exist yet.
     Absent(String),
-    /// The operator was asked, and did not say yes.
-    Declined,
+    /// The operator was asked, and gave this answer.
+    Declined(&'static str),
     /// A signal interrupted the run.
     Stopped { signal: &'static str, postgres: bool },
     /// This machine does not give the program what it needs.
@@ -35,7 +35,7 @@ impl CommandError {
         match self {
             Self::Usage { .. } | Self::Arguments(_) => Exit::Usage,
             Self::Absent(_) => Exit::Unreachable,
-            Self::Declined => Exit::Refused,
+            Self::Declined(_) => Exit::Refused,
             Self::Stopped { .. } | Self::System(_) => Exit::Failed,
             Self::Lockgate(error) => Exit::of(error.kind()),
         }
@@ -46,7 +46,7 @@ impl CommandError {
         match self {
             Self::Usage { .. } | Self::Arguments(_) => "usage",
             Self::Absent(_) => "unreachable",
-            Self::Declined => "refused",
+            Self::Declined(_) => "refused",
             Self::Stopped { .. } => "interrupted",
             Self::System(_) => "failed",
             Self::Lockgate(error) => error.kind().as_str(),
@@ -62,7 +62,7 @@ impl CommandError {
                 first.strip_prefix("error: ").unwrap_or(first).to_owned()
             }
             Self::Absent(message) | Self::System(message) => message.clone(),
-            Self::Declined => "the answer was not `yes`".to_owned(),
+            Self::Declined(answer) => (*answer).to_owned(),
             Self::Stopped { signal, .. } => format!("{signal} interrupted the run"),
             Self::Lockgate(error) => error.report_for(Front::CommandLine).summary().to_owned(),
         }
@@ -72,7 +72,7 @@ impl CommandError {
     pub(crate) fn state(&self) -> Vec<String> {
         match self {
             Self::Usage { .. } | Self::Arguments(_) | Self::Absent(_) | Self::System(_) => Vec::new(),
-            Self::Declined => vec!["nothing was changed".to_owned()],
+            Self::Declined(_) => vec!["nothing was changed".to_owned()],
             Self::Stopped { postgres, .. } => {
                 let unknown = "the outcome is unknown: a migration is applied exactly if `status` lists it as applied";
                 let server = "PostgreSQL 14 or newer notices within a second that its client is gone, and stops; an \
@@ -92,7 +92,7 @@ impl CommandError {
                 let rest = message.lines().skip(1).map(str::trim).filter(|line| !line.is_empty());
                 rest.map(str::to_owned).collect()
             }
-            Self::Absent(_) | Self::System(_) | Self::Declined => Vec::new(),
+            Self::Absent(_) | Self::System(_) | Self::Declined(_) => Vec::new(),
             Self::Stopped { postgres, .. } => {
                 let look = "`status` shows how far the run came";
                 let server = "`SELECT pid, application_name, state, query_start FROM pg_stat_activity WHERE datname = \

@@ -58,6 +58,11 @@ impl<'a> Invocation<'a> {
         self.url.reveal()
     }
 
+    /// Why a protected stage is changed, if somebody said so.
+    pub(crate) fn overrides(&self) -> Option<&str> {
+        self.options.override_stage.as_deref()
+    }
+
     pub(crate) fn output(&self) -> &Output {
         &self.output
     }

@@ -27,6 +27,8 @@ struct Shared {
     out: Box<dyn Write + Send>,
     notes: Box<dyn Write + Send>,
     failure: Option<io::Error>,
+    /// Whether a question waits for its answer.
+    asks: bool,
 }
 
 impl Output {
@@ -43,6 +45,7 @@ impl Output {
                 out: Box::new(anstream::AutoStream::auto(io::stdout())),
                 notes: Box::new(anstream::AutoStream::auto(io::stderr())),
                 failure: None,
+                asks: false,
             })),
             format,
             width,
@@ -103,8 +106,22 @@ impl Output {
 
     /// Writes a question to standard error, and leaves the cursor behind it.
     pub(crate) fn ask(&self, question: &str) {
+        self.shared().asks = true;
         let question = self.charset.show(question);
         self.write(|shared| write!(shared.notes, "{question}").and_then(|()| shared.notes.flush()));
+    }
+
+    /// The question was answered, or not: then what follows begins on a line of its own.
+    pub(crate) fn answered(&self, with_a_line: bool) {
+        self.shared().asks = false;
+        if !with_a_line {
+            self.write(|shared| writeln!(shared.notes));
+        }
+    }
+
+    /// Whether a question waits for its answer.
+    pub(crate) fn asks(&self) -> bool {
+        self.shared().asks
     }
 
     /// Whether somebody looks on at a terminal.

@@ -77,7 +77,7 @@ impl Front {
 
     /// Records the embedded text and name of edited or renamed migrations.
     pub const fn accept_edited(self) -> &'static str {
-        self.pick("`Repair::AcceptEdited` (`Migrator::repair`)", "`repair --accept-edited`")
+        self.pick("`Repair::AcceptEdited` (`Migrator::repair`)", "`repair --accept-edited --reason \"why\"`")
     }
 
     /// Records a migration as fully applied.
@@ -98,6 +98,17 @@ impl Front {
     /// Records that a statement with an unknown outcome has not taken effect.
     pub fn again(self, id: impl Display) -> String {
         self.named("`Repair::Again` (`Migrator::repair`)", "repair --again", id)
+    }
+
+    /// Drops an INVALID index, named as SQL names it.
+    pub fn drop_invalid_index(self, index: &str) -> String {
+        let is_plain = index.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'));
+        match self {
+            Self::Rust => format!("`Migrator::drop_invalid_index` with `{index}`"),
+            Self::CommandLine if is_plain => format!("`repair --drop-invalid-index {index}`"),
+            // As a shell reads it.
+            Self::CommandLine => format!("`repair --drop-invalid-index '{}'`", index.replace('\'', "'\\''")),
+        }
     }
 
     /// Applies pending migrations, late ones included.

@@ -189,7 +189,6 @@ impl Error {
     }
 
     /// A refusal for these reasons, each with what to do about it.
-    #[cfg(feature = "adopt")]
     pub(crate) fn refused_for(summary: impl Into<Said>, reasons: &[(String, Said)]) -> Self {
         let error = Self::new(ErrorKind::Refused, summary).with(|front, report| {
             report.reasons = reasons.iter().map(|(reason, help)| (reason.clone(), help.to(front).to_owned())).collect();

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use lockgate_core::{Dialect, Digest, History, Plan};
+use lockgate_core::{Action, Dialect, Digest, History, Plan};
 use tokio::time::Instant;
 
 use crate::backend::{
@@ -240,9 +240,15 @@ async fn locked(
     }
 }
 
-/// The jobs of a plan, with what another tool has recorded of their migrations.
+/// The jobs of a plan, with what the log says of them: the reason of a correction, or what another tool has recorded.
 fn jobs_of(run: &Run<'_>, plan: &Plan, history: &History, dialect: Dialect) -> Result<Vec<Job>, Error> {
     let mut jobs = Job::all(run.migrations, plan, history, dialect)?;
+    for job in &mut jobs {
+        // A step that runs a script needs no reason, and neither does a baseline.
+        if matches!(job.action, Action::Rewrite | Action::Settle { .. } | Action::Forget) {
+            job.entry.reason.clone_from(&run.reason);
+        }
+    }
     if let Some(beside) = run.beside {
         jobs.iter_mut().for_each(|job| job.entry.adopted = beside.adopted(job.entry.version));
     }

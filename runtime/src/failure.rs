@@ -224,7 +224,6 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
                     .with_state(format!("the index {index} is INVALID: every write updates it, and no query uses it"));
             }
             if !invalid.is_empty() {
-                let drop: Vec<_> = invalid.iter().map(|index| format!("`DROP INDEX CONCURRENTLY {index}`")).collect();
                 // The next run handles a statement that is recorded as started.
                 let announced = row.and_then(|row| row.under_way) == u32::try_from(index + 1).ok();
                 let resume = |front: Front| match job.action.direction() {
@@ -237,6 +236,7 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
                         resume(front)
                     ),
                     false => {
+                        let drop: Vec<_> = invalid.iter().map(|index| front.drop_invalid_index(index)).collect();
                         format!(
                             "run {}, fix what the cause names, and {} resumes at this statement",
                             drop.join(" and "),

@@ -131,6 +131,15 @@ pub(crate) struct HistoryEntry {
     pub(crate) checksum: Checksum,
     /// What another tool has recorded of it, if its history is taken over or given back.
     pub(crate) adopted: Option<Box<Adopted>>,
+    /// Why its row is corrected.
+    pub(crate) reason: Option<String>,
+}
+
+impl HistoryEntry {
+    /// What the log says of it besides the event.
+    pub(crate) fn detail(&self) -> Option<&str> {
+        self.adopted.as_deref().map(|adopted| adopted.detail.as_str()).or(self.reason.as_deref())
+    }
 }
 
 /// What another tool has recorded of a migration.
@@ -158,6 +167,9 @@ pub(crate) enum LogEvent {
     Adopted,
     /// An adoption was taken back.
     Disowned,
+    /// An INVALID index was dropped. The detail names it. The migration is the one that stopped half way, or else the
+    /// newest.
+    IndexDropped,
 }
 
 impl LogEvent {
@@ -172,6 +184,7 @@ impl LogEvent {
             Self::Overridden => "overridden",
             Self::Adopted => "adopted",
             Self::Disowned => "disowned",
+            Self::IndexDropped => "index-dropped",
         }
     }
 }

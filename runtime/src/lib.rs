@@ -52,6 +52,7 @@ mod finding;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 mod history_table;
+mod invalid_index;
 mod log;
 mod migrations;
 mod migrator;

@@ -16,8 +16,8 @@ pub struct LogEntry {
     pub version: Version,
     /// Its name at that time.
     pub name: String,
-    /// What happened: `applied`, `reverted`, `baselined`, `repaired`, `forgotten`, `failed`, `overridden`. A newer
-    /// release may write others.
+    /// What happened: `applied`, `reverted`, `baselined`, `repaired`, `forgotten`, `failed`, `overridden`,
+    /// `adopted`, `disowned`, `index-dropped`. A newer release may write others.
     pub event: String,
     /// How long it took. Only of migrations that are applied now, because the history knows it and the log does not.
     pub elapsed: Option<Duration>,
@@ -25,7 +25,8 @@ pub struct LogEntry {
     pub application: String,
     /// The version of Lockgate.
     pub lockgate: String,
-    /// What the database said of a failure; of an overridden stage, which one, and why.
+    /// What the database said of a failure; of an overridden stage, which one, and why; why the history was corrected;
+    /// what another tool had recorded.
     pub detail: Option<String>,
 }
 

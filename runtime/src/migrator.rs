@@ -17,6 +17,7 @@ use crate::event::{Event, OnEvent};
 use crate::executor::{self, OnHistoryChange};
 use crate::finding::{Examination, Finding};
 use crate::history_table::{HistoryTable, TableName};
+use crate::invalid_index;
 use crate::log::LogEntry;
 use crate::migrations::Migrations;
 use crate::report::Report;
@@ -62,6 +63,8 @@ pub struct Migrator {
     each_statement: usize,
     session_cleanup: SessionCleanup,
     stage: StageRule,
+    /// Why the history is corrected.
+    reason: Option<String>,
     on_event: Option<OnEvent>,
 }
 
@@ -82,6 +85,7 @@ impl Migrator {
             each_statement: 0,
             session_cleanup: SessionCleanup::Restore,
             stage: StageRule::default(),
+            reason: None,
             on_event: None,
         }
     }
@@ -197,6 +201,24 @@ impl Migrator {
         self
     }
 
+    /// Says why the history is corrected by [`repair`](Self::repair). The log keeps the reason beside each correction.
+    /// Default: none.
+    ///
+    /// An empty reason makes each verb fail with [`ErrorKind::Usage`](crate::ErrorKind::Usage).
+    ///
+    /// ```
+    /// # static MIGRATIONS: lockgate::Migrations = lockgate::Migrations::EMPTY;
+    /// use lockgate::Migrator;
+    ///
+    /// let migrator = Migrator::new(&MIGRATIONS).reason("only a comment was edited");
+    /// # let _ = migrator;
+    /// ```
+    #[must_use]
+    pub fn reason(mut self, why: impl Into<String>) -> Self {
+        self.reason = Some(why.into());
+        self
+    }
+
     /// Calls a function with each [`Event`] of a run, from the task that runs it.
     #[must_use]
     pub fn on_event(mut self, on_event: impl Fn(&Event) + Send + Sync + 'static) -> Self {
@@ -270,6 +292,15 @@ impl Migrator {
     /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where `redo` would refuse, and as for [`status`](Self::status).
     pub async fn plan_redo(&self, target: impl Target, steps: usize) -> Result<Plan, Error> {
         self.look(target, |history, dialect| self.decide_redo(history, steps, dialect)).await
+    }
+
+    /// What [`repair`](Self::repair) would correct. Takes no lock and writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where `repair` would refuse, and as for [`status`](Self::status).
+    pub async fn plan_repair(&self, target: impl Target, repair: Repair) -> Result<Plan, Error> {
+        self.look(target, |history, dialect| self.decide_repair(history, repair, dialect)).await
     }
 
     /// The last entries of the log, the oldest first: each step of each run, also of those that failed. Takes no lock and
@@ -361,8 +392,8 @@ impl Migrator {
         self.execute(target, OnHistoryChange::Refuse, decide).await
     }
 
-    /// Runs exactly this plan, made by [`plan`](Self::plan), [`plan_revert`](Self::plan_revert) or
-    /// [`plan_redo`](Self::plan_redo).
+    /// Runs exactly this plan, made by [`plan`](Self::plan), [`plan_revert`](Self::plan_revert),
+    /// [`plan_redo`](Self::plan_redo) or [`plan_repair`](Self::plan_repair).
     ///
     /// # Errors
     ///
@@ -390,18 +421,31 @@ impl Migrator {
         self.execute(target, OnHistoryChange::Replan, decide).await
     }
 
-    /// Makes the history say what is true, without running any migration.
+    /// Makes the history say what is true, without running any migration. [`reason`](Self::reason) says why.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where the version is not recorded, or is to be recorded as applied and
     /// is not embedded, or where none of its statements is in doubt. Else as for [`apply`](Self::apply).
     pub async fn repair(&self, target: impl Target, repair: Repair) -> Result<Report, Error> {
-        let decide = |history: &History, dialect| {
-            plan::repair(self.migrations.set(), history, dialect, repair)
-                .map_err(|refusal| refused(|_| "`repair`", &refusal))
-        };
+        let decide = |history: &History, dialect| self.decide_repair(history, repair, dialect);
         self.execute(target, OnHistoryChange::Replan, decide).await
+    }
+
+    /// Drops an INVALID index, which a failed `CREATE INDEX CONCURRENTLY` has left, by `DROP INDEX CONCURRENTLY`, and
+    /// returns it with its schema. The name is one that SQL understands: `public.books_by_title`, `"By title"`. The log
+    /// keeps what was dropped, and the [`reason`](Self::reason), if there is one. PostgreSQL only.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where there is no index of this name, where it is valid, where
+    /// another session is building it, where it belongs to a constraint or a partitioned table, and on a protected stage
+    /// without [`override_stage`](Self::override_stage): nothing was changed. Else as for [`apply`](Self::apply).
+    pub async fn drop_invalid_index(&self, target: impl Target, name: &str) -> Result<String, Error> {
+        let run = self.run()?;
+        let mut backend = open(target).await?;
+        let history = executor::read(&mut *backend, &run).await?;
+        invalid_index::drop(&mut *backend, &run, &history, name).await
     }
 
     /// Marks the database with its stage, and returns the one that it was marked with. The marker is a line of the
@@ -563,6 +607,11 @@ impl Migrator {
         plan::redo(self.migrations.set(), history, &request, steps).map_err(|refusal| refused(|_| "`redo`", &refusal))
     }
 
+    fn decide_repair(&self, history: &History, repair: Repair, dialect: Dialect) -> Result<Plan, Error> {
+        plan::repair(self.migrations.set(), history, dialect, repair)
+            .map_err(|refusal| refused(|_| "`repair`", &refusal))
+    }
+
     fn request(&self, destination: Destination, dialect: Dialect) -> Request {
         Request {
             destination,
@@ -589,6 +638,12 @@ impl Migrator {
         if self.stage.why.as_ref().is_some_and(|why| why.trim().is_empty()) {
             return Err(Error::usage("the reason to override the stage is empty")
                 .with_help(Said::each(|front| format!("say why: {}", front.override_stage()))));
+        }
+        if self.reason.as_ref().is_some_and(|why| why.trim().is_empty()) {
+            return Err(Error::usage("the reason is empty").with_help(Said::each(|front| match front {
+                Front::Rust => "say why: `Migrator::reason(\"why\")`".to_owned(),
+                Front::CommandLine => "say why: `--reason \"why\"`".to_owned(),
+            })));
         }
         let limit = |name: &str, duration: Option<Duration>| {
             let Some(duration) = duration else { return Ok(Limit::NONE) };
@@ -619,6 +674,7 @@ impl Migrator {
             limits,
             session_cleanup: self.session_cleanup,
             stage: self.stage.clone(),
+            reason: self.reason.clone(),
             each_statement: self.each_statement,
             atomicity: self.atomicity,
             on_event: self.on_event.clone(),

@@ -28,6 +28,8 @@ pub(crate) struct Run<'a> {
     pub(crate) each_statement: usize,
     pub(crate) on_event: Option<OnEvent>,
     pub(crate) stage: StageRule,
+    /// Why the history is corrected.
+    pub(crate) reason: Option<String>,
     /// Whether the run has nothing to do if exactly the embedded migrations are applied.
     pub(crate) to_head: bool,
     /// What the run does in its transaction besides its plan. The whole run must be one transaction.

@@ -78,7 +78,7 @@ pub(crate) async fn mark(
         // The log is about migrations. Where none is applied, there is nothing to protect yet.
         if let Some(row) = history.rows().last() {
             let (version, name, checksum) = (row.version, row.name.clone(), row.checksum);
-            let entry = HistoryEntry { version, name, checksum, adopted: None };
+            let entry = HistoryEntry { version, name, checksum, adopted: None, reason: None };
             let locked = backend.lock(run.lock_request(), &mut |_| ()).await;
             locked.map_err(|failure| failure::no_lock(failure, run))?;
             let why = format!("{protected}, now marked as {stage}: {why}");
@@ -92,16 +92,16 @@ pub(crate) async fn mark(
     Ok(before)
 }
 
-async fn guard(backend: &mut dyn Backend, run: &Run<'_>) -> Result<Guard, Error> {
+pub(crate) async fn guard(backend: &mut dyn Backend, run: &Run<'_>) -> Result<Guard, Error> {
     let database = backend.stage().await;
     let database = database.map_err(|cause| Error::from_cause("the stage of the database cannot be read", cause))?;
     Ok(Guard { database, asked: run.stage.asked, overridden: run.stage.why.is_some() })
 }
 
-fn refused(refusal: &Refusal) -> Error {
+pub(crate) fn refused(refusal: &Refusal) -> Error {
     Error::refused("the stage of the database does not allow this", refusal).with_state("nothing was changed")
 }
 
-fn unlogged(cause: Cause) -> Error {
+pub(crate) fn unlogged(cause: Cause) -> Error {
     Error::from_cause("the reason for the override could not be logged", cause).with_state("nothing was changed")
 }

@@ -333,3 +333,53 @@ async fn a_database_dumped_and_migrated_is_the_same_again() {
     database.postgres().unwrap().execute("DROP TABLE public.more").await.unwrap();
     assert_eq!(dump(&folder, &server.url("copied")), before);
 }
+
+/// What the progress bar asks on a second connection, half way through a copy and through an index build.
+#[tokio::test]
+async fn the_server_says_how_far_a_copy_and_an_index_build_are() {
+    let Some(db) = Db::postgres() else { return };
+    let version: i32 = db.texts("SHOW server_version_num").await[0].parse().unwrap();
+    // A copy of 100,000 rows stops before the 50,000th until the lock is free.
+    let table = "CREATE TABLE book (id integer, title text);\n\
+                 CREATE FUNCTION waits() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN\n\
+                 IF NEW.id = 50000 THEN PERFORM pg_advisory_xact_lock(4711); END IF; RETURN NEW; END $$;\n\
+                 CREATE TRIGGER waits BEFORE INSERT ON book FOR EACH ROW EXECUTE FUNCTION waits();\n";
+    let rows: String = (1..=100_000).map(|id| format!("{id}\tthe title of book {id}\n")).collect();
+    let copy = format!("COPY book (id, title) FROM stdin;\n{rows}\\.\n");
+    let index = "-- lockgate: no-transaction\nCREATE INDEX CONCURRENTLY book_title ON book (title);\n";
+    let set = set(&[("0001_book.sql", table), ("0002_copy.sql", &copy), ("0003_index.sql", index)]);
+    let mut other = PgConnection::connect(&db.url()).await.unwrap();
+    other.execute("SELECT pg_advisory_lock(4711)").await.unwrap();
+    let mut runs = db.open().await;
+    let migrator = Migrator::new(set);
+    let run = migrator.apply(&mut runs);
+    let look = async {
+        let mut second = db.open().await;
+        let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted \
+                     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        while sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut other).await.unwrap() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let copying = lockgate::server_progress(&mut second).await.unwrap();
+        // The index waits for this transaction, which has written into its table.
+        other.execute("BEGIN; UPDATE book SET id = id WHERE false; SELECT pg_advisory_unlock(4711)").await.unwrap();
+        let built = loop {
+            match lockgate::server_progress(&mut second).await.unwrap() {
+                Some(progress) if progress.phase.starts_with("waiting") => break progress,
+                Some(_) | None => tokio::task::yield_now().await,
+            }
+        };
+        other.execute("COMMIT").await.unwrap();
+        (copying, built)
+    };
+    let (report, (copying, built)) = tokio::join!(run, look);
+    report.unwrap();
+    if version >= 140_000 {
+        let copying = copying.expect("a copy is under way");
+        assert_eq!((copying.phase.as_str(), copying.done, copying.unit), ("copying", 49_999, "rows"));
+    }
+    assert_eq!(built.phase, "waiting for writers before build");
+    let none = lockgate::server_progress(&mut db.open().await).await.unwrap();
+    assert!(none.is_none(), "nothing runs any more: {none:?}");
+    assert_eq!(db.texts("SELECT count(*)::text FROM book").await, ["100000"]);
+}

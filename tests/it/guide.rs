@@ -69,7 +69,7 @@ fn every_command_of_a_program_in_the_guide_can_be_typed() {
                 use clap::error::ErrorKind::{DisplayHelpOnMissingArgumentOrSubcommand, MissingRequiredArgument};
                 matches!(kind, MissingRequiredArgument | DisplayHelpOnMissingArgumentOrSubcommand)
             };
-            if let Err(error) = Program::try_parse_from(quoted.split(' ')) {
+            if let Err(error) = Program::try_parse_from(words(quoted)) {
                 let is_name = quoted.split(' ').count() == 2 && needs_more(error.kind());
                 assert!(is_name, "{}: `{quoted}`: {error}", path.display());
             }
@@ -77,6 +77,16 @@ fn every_command_of_a_program_in_the_guide_can_be_typed() {
         }
     }
     assert!(typed > 50, "only {typed} commands were found");
+}
+
+/// The words of a command, as a shell reads them: what stands in quotes is one.
+fn words(line: &str) -> Vec<&str> {
+    let parts = line.split('"').enumerate();
+    let words = parts.flat_map(|(place, part)| match place % 2 {
+        0 => part.split_whitespace().collect(),
+        _ => vec![part],
+    });
+    words.collect()
 }
 
 /// The names of the developers' commands, as their help lists them.
@@ -180,6 +190,48 @@ fn the_chapter_on_operating_can_be_typed() {
     assert!(said("app up --verbose").contains("\nALTER TABLE members ADD COLUMN phone TEXT;\n"));
     let result = said("app up --format json").lines().last().unwrap();
     assert!(result.starts_with("{\"lockgate\":1,\"type\":\"result\",\"verb\":\"up\",\"exit_code\":0,"), "{result}");
+}
+
+/// Each way out of the table, typed word for word where it is needed; then the database is well.
+#[test]
+fn each_repair_of_the_guide_can_be_typed() {
+    let page = std::fs::read_to_string(root().join("guide/operating.md")).unwrap();
+    let part = page.split("\n## Repairing\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let ways: Vec<Vec<&str>> = part
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains("`app "))
+        .map(|row| row.rsplit(" | ").next().unwrap().split('`').skip(1).step_by(2).collect())
+        .collect();
+    let partial = "UPDATE lockgate_history SET state = 'partial', statements_done = 0 WHERE version = 11";
+    let in_doubt =
+        "UPDATE lockgate_history SET state = 'partial', statements_done = 0, under_way = 1 WHERE version = 11";
+    let undone = "DELETE FROM lockgate_history WHERE version = 12; UPDATE lockgate_history SET state = 'partial', \
+                  statements_done = 0 WHERE version = 11";
+    let broken = [
+        "UPDATE lockgate_history SET name = 'a_phone' WHERE version = 12",
+        "ALTER TABLE members DROP COLUMN phone",
+        partial,
+        partial,
+        undone,
+        in_doubt,
+        in_doubt,
+        "CREATE INDEX loans_due ON loans (due_on); UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'loans_due'::regclass",
+    ];
+    assert_eq!(ways.len(), broken.len(), "{ways:?}");
+    for (commands, how) in ways.iter().zip(broken) {
+        let Some(place) = Place::postgres() else { return };
+        place.ok(&["up", "--to", if how.contains("11") { "11" } else { "12" }]);
+        for statement in how.split("; ") {
+            place.try_rows(statement).unwrap_or_else(|error| panic!("{statement}: {error}"));
+        }
+        for command in commands {
+            place.ok(&words(command)[1..]);
+        }
+        place.ok(&["up"]);
+        assert_eq!(place.ok(&["drift"]), "no difference between program and database\n", "{commands:?}");
+        assert!(place.ok(&["status"]).starts_with("up to date"), "{commands:?}");
+        assert_eq!(place.rows("SELECT count(*)::text FROM pg_index WHERE NOT indisvalid"), ["0"], "{commands:?}");
+    }
 }
 
 fn shell(line: &str, folder: &Path) -> String {

@@ -37,7 +37,7 @@ const CHANGES: &[&[&str]] = &[
     &["down", "99"],
     &["up", "--to", "seven"],
     &["up", "--to", "99"],
-    &["repair", "--accept-edited"],
+    &["repair", "--accept-edited", "--reason", "why"],
 ];
 
 fn every_answer_fits_the_schema(place: &Place) {
@@ -62,7 +62,7 @@ fn every_answer_fits_the_schema(place: &Place) {
     for words in [LOOKS, CHANGES].concat() {
         check(place, words);
     }
-    check(place, &["repair", "--accept-edited"]);
+    check(place, &["repair", "--accept-edited", "--reason", "why"]);
     check(place, &["mark-stage", "test"]);
     check(place, &["mark-stage", "staging"]);
     check(place, &["status"]);

@@ -48,7 +48,7 @@ fn another_stage_is_refused_before_anything_runs(place: &Place) {
         &["status"],
         &["down", "1"],
         &["baseline", "3"],
-        &["repair", "--accept-edited"],
+        &["repair", "--accept-edited", "--reason", "why"],
         &["mark-stage", "test"],
         &["redo"],
         &["drift"],

@@ -29,8 +29,8 @@ absent      | redo                   | sqlite   | 4    | error[unreachable]: `FI
 absent      | redo                   | postgres | 4    | error[unreachable]: cannot connect to URL
 absent      | baseline 12            | sqlite   | 4    | error[unreachable]: `FILE` does not exist yet; `up` creates it
 absent      | baseline 12            | postgres | 4    | error[unreachable]: cannot connect to URL
-absent      | repair --accept-edited | sqlite   | 4    | error[unreachable]: `FILE` does not exist yet; `up` creates it
-absent      | repair --accept-edited | postgres | 4    | error[unreachable]: cannot connect to URL
+absent      | repair --accept-edited --reason why | sqlite   | 4    | error[unreachable]: `FILE` does not exist yet; `up` creates it
+absent      | repair --accept-edited --reason why | postgres | 4    | error[unreachable]: cannot connect to URL
 empty       | status                 | both     | 0    | nothing is applied, 12 pending
 empty       | plan                   | both     | 0    | 12 migrations would run, and nothing was executed
 empty       | up --dry-run           | both     | 0    | 12 migrations would run, and nothing was executed
@@ -42,7 +42,7 @@ empty       | up                     | both     | 0    | 12 migrations to run
 empty       | down 1                 | both     | 3    | error[refused]: `down` refuses
 empty       | redo                   | both     | 3    | error[refused]: `redo` refuses
 empty       | baseline 12            | both     | 0    | 12 migrations to record, and nothing runs
-empty       | repair --accept-edited | both     | 0    | nothing to do
+empty       | repair --accept-edited --reason why | both     | 0    | nothing to do
 behind      | status                 | both     | 0    | 11 migrations applied, 1 pending
 behind      | plan                   | both     | 0    | 1 migration would run, and nothing was executed
 behind      | up --dry-run           | both     | 0    | 1 migration would run, and nothing was executed
@@ -54,7 +54,7 @@ behind      | up                     | both     | 0    | 1 migration to run
 behind      | down 1                 | both     | 0    | 1 migration to run
 behind      | redo                   | both     | 0    | 2 steps to run
 behind      | baseline 12            | both     | 0    | 1 migration to record, and nothing runs
-behind      | repair --accept-edited | both     | 0    | nothing to do
+behind      | repair --accept-edited --reason why | both     | 0    | nothing to do
 at head     | status                 | both     | 0    | up to date: 12 migrations applied
 at head     | plan                   | both     | 0    | nothing to do
 at head     | up --dry-run           | both     | 0    | nothing to do
@@ -66,7 +66,7 @@ at head     | up                     | both     | 0    | nothing to do
 at head     | down 1                 | both     | 0    | 1 migration to run
 at head     | redo                   | both     | 0    | 2 steps to run
 at head     | baseline 12            | both     | 0    | nothing to do
-at head     | repair --accept-edited | both     | 0    | nothing to do
+at head     | repair --accept-edited --reason why | both     | 0    | nothing to do
 ahead       | status                 | both     | 0    | up to date: 13 migrations applied, 1 difference between program and database
 ahead       | plan                   | both     | 0    | nothing to do
 ahead       | up --dry-run           | both     | 0    | nothing to do
@@ -78,7 +78,7 @@ ahead       | up                     | both     | 0    | nothing to do
 ahead       | down 1                 | both     | 3    | error[refused]: `down` refuses
 ahead       | redo                   | both     | 3    | error[refused]: `redo` refuses
 ahead       | baseline 12            | both     | 0    | nothing to do
-ahead       | repair --accept-edited | both     | 0    | nothing to do
+ahead       | repair --accept-edited --reason why | both     | 0    | nothing to do
 drifted     | status                 | both     | 3    | 12 migrations applied, 1 difference between program and database
 drifted     | plan                   | both     | 3    | error[refused]: `up` refuses
 drifted     | up --dry-run           | both     | 3    | error[refused]: `up` refuses
@@ -90,7 +90,7 @@ drifted     | up                     | both     | 3    | error[refused]: `up` re
 drifted     | down 1                 | both     | 3    | error[refused]: `down` refuses
 drifted     | redo                   | both     | 3    | error[refused]: `redo` refuses
 drifted     | baseline 12            | both     | 3    | error[refused]: `baseline` refuses
-drifted     | repair --accept-edited | both     | 0    | 1 migration to correct in the history, and nothing runs
+drifted     | repair --accept-edited --reason why | both     | 0    | 1 migration to correct in the history, and nothing runs
 partial     | status                 | both     | 0    | 10 migrations applied, 1 partial, 1 pending, 1 difference between program and database
 partial     | plan                   | both     | 0    | 2 migrations would run, and nothing was executed
 partial     | up --dry-run           | both     | 0    | 2 migrations would run, and nothing was executed
@@ -102,7 +102,7 @@ partial     | up                     | both     | 0    | 2 migrations to run
 partial     | down 1                 | both     | 3    | error[refused]: `down` refuses
 partial     | redo                   | both     | 3    | error[refused]: `redo` refuses
 partial     | baseline 12            | both     | 3    | error[refused]: `baseline` refuses
-partial     | repair --accept-edited | both     | 0    | nothing to do
+partial     | repair --accept-edited --reason why | both     | 0    | nothing to do
 locked      | status                 | both     | 0    | 11 migrations applied, 1 pending
 locked      | plan                   | both     | 0    | 1 migration would run, and nothing was executed
 locked      | up --dry-run           | both     | 0    | 1 migration would run, and nothing was executed
@@ -118,7 +118,7 @@ locked      | redo                   | sqlite   | 5    | waiting for another run
 locked      | redo                   | postgres | 5    | 2 steps to run
 locked      | baseline 12            | sqlite   | 5    | waiting for another run to end
 locked      | baseline 12            | postgres | 5    | 1 migration to record, and nothing runs
-locked      | repair --accept-edited | both     | 0    | nothing to do
+locked      | repair --accept-edited --reason why | both     | 0    | nothing to do
 unreachable | status                 | both     | 4    | error[unreachable]: cannot connect to URL
 unreachable | plan                   | both     | 4    | error[unreachable]: cannot connect to URL
 unreachable | up --dry-run           | both     | 4    | error[unreachable]: cannot connect to URL
@@ -130,7 +130,7 @@ unreachable | up                     | both     | 4    | error[unreachable]: can
 unreachable | down 1                 | both     | 4    | error[unreachable]: cannot connect to URL
 unreachable | redo                   | both     | 4    | error[unreachable]: cannot connect to URL
 unreachable | baseline 12            | both     | 4    | error[unreachable]: cannot connect to URL
-unreachable | repair --accept-edited | both     | 4    | error[unreachable]: cannot connect to URL
+unreachable | repair --accept-edited --reason why | both     | 4    | error[unreachable]: cannot connect to URL
 read-only   | status                 | both     | 0    | 11 migrations applied, 1 pending
 read-only   | plan                   | both     | 0    | 1 migration would run, and nothing was executed
 read-only   | up --dry-run           | both     | 0    | 1 migration would run, and nothing was executed
@@ -146,13 +146,13 @@ read-only   | redo                   | sqlite   | 6    | 2 steps to run
 read-only   | redo                   | postgres | 6    | error[read-only]: the run could not begin
 read-only   | baseline 12            | sqlite   | 6    | 1 migration to record, and nothing runs
 read-only   | baseline 12            | postgres | 6    | error[read-only]: the run could not begin
-read-only   | repair --accept-edited | both     | 0    | nothing to do
+read-only   | repair --accept-edited --reason why | both     | 0    | nothing to do
 ";
 
 /// What only looks, and can be asked one after the other.
 const LOOKS: &[&str] = &["status", "plan", "up --dry-run", "drift", "history", "ready", "wait --timeout 1ms"];
 /// What changes the database, each on its own one.
-const CHANGES: &[&str] = &["up", "down 1", "redo", "baseline 12", "repair --accept-edited"];
+const CHANGES: &[&str] = &["up", "down 1", "redo", "baseline 12", "repair --accept-edited --reason why"];
 
 /// A state: how a new database gets into it, and what must be kept as long as it is looked at.
 type Prepare = fn(&Place) -> Option<Held>;

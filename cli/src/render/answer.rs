@@ -22,9 +22,6 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
         Body::Run(report) => out(progress::report(report)),
         Body::Plan(planned) => {
             let mut text = out(plan::plan(planned, width));
-            if planned.sql && !planned.plan.is_empty() {
-                text.out.push(plan::scripts(planned.migrations, &planned.plan));
-            }
             text.notes.extend(planned.plan.tolerated.iter().map(ToString::to_string));
             text
         }
@@ -36,12 +33,13 @@ pub(crate) fn answer(answer: &Answer, width: Option<u16>) -> Text {
             }
             text
         }
-        Body::Examined(findings) => out(doctor::findings(findings)),
+        Body::Examined(findings) => out(doctor::findings(findings, width)),
         Body::Marked(Marked { stage, before }) => out(match before {
             Some(before) if before == stage => format!("the database is already marked as {stage}"),
             Some(before) => format!("the database is marked as {stage}; before, it was marked as {before}"),
             None => format!("the database is marked as {stage}"),
         }),
+        Body::IndexDropped(index) => out(format!("{} the INVALID index {index}", paint(GOOD, "dropped"))),
         #[cfg(feature = "adopt")]
         Body::Adoption(compared) => {
             let (out, notes) = super::adopt::adoption(compared, width);

@@ -3,10 +3,13 @@
 use lockgate::Front;
 use lockgate::doctor::{Finding, Verdict};
 
-use super::{BAD, GOOD, HELP, WAITING, count, paint};
+use super::{BAD, GOOD, HELP, WAITING, count, paint, words};
 
-/// Formats the findings, and a summary.
-pub(crate) fn findings(findings: &[Finding]) -> String {
+/// Where less is left for the sentences, the terminal breaks them itself.
+const NARROWEST: usize = 30;
+
+/// Formats the findings, and a summary. A terminal of this width breaks sentences between words.
+pub(crate) fn findings(findings: &[Finding], width: Option<u16>) -> String {
     let widest = findings.iter().map(|finding| finding.check().len()).max().unwrap_or_default();
     let mut text = String::new();
     for finding in findings {
@@ -20,11 +23,11 @@ pub(crate) fn findings(findings: &[Finding]) -> String {
         let check = format!("{:<widest$}", finding.check());
         text.push_str(&format!(
             "{verdict}  {check}  {}\n",
-            indented(finding.fact_for(Front::CommandLine), widest + 11)
+            indented(finding.fact_for(Front::CommandLine), widest + 11, width)
         ));
         for advice in finding.advice_for(Front::CommandLine) {
             let margin = " ".repeat(widest + 11);
-            text.push_str(&format!("{margin}{} {}\n", paint(HELP, "help:"), indented(advice, widest + 17)));
+            text.push_str(&format!("{margin}{} {}\n", paint(HELP, "help:"), indented(advice, widest + 17, width)));
         }
     }
     let number = |verdict| findings.iter().filter(|finding| finding.verdict() == verdict).count();
@@ -39,6 +42,36 @@ pub(crate) fn findings(findings: &[Finding]) -> String {
     format!("{text}\n{summary}")
 }
 
-fn indented(text: &str, margin: usize) -> String {
-    text.replace('\n', &format!("\n{}", " ".repeat(margin)))
+/// The lines of a text, all but the first behind a margin.
+fn indented(text: &str, margin: usize, width: Option<u16>) -> String {
+    let room = width.map(|width| usize::from(width).saturating_sub(margin)).filter(|room| *room >= NARROWEST);
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        let mut piece = String::new();
+        for word in words(line, room.unwrap_or(usize::MAX)) {
+            if !piece.is_empty() && room.is_some_and(|room| piece.chars().count() + 1 + word.chars().count() > room) {
+                lines.push(std::mem::take(&mut piece));
+            }
+            if !piece.is_empty() {
+                piece.push(' ');
+            }
+            piece.push_str(word);
+        }
+        lines.push(piece);
+    }
+    lines.join(&format!("\n{}", " ".repeat(margin)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_breaks_sentences_between_words_behind_the_margin() {
+        let text = "the role has SELECT ON public.lockgate_history, INSERT ON public.lockgate_log";
+        let lines = ["the role has SELECT ON", "public.lockgate_history, INSERT ON", "public.lockgate_log"];
+        assert_eq!(indented(text, 6, Some(40)), lines.join("\n      "));
+        assert_eq!(indented(text, 6, Some(30)), text, "a narrow terminal breaks lines itself");
+        assert_eq!(indented(text, 6, None), text);
+    }
 }

@@ -51,7 +51,7 @@ pub(super) fn wrapped(line: &str, width: Option<u16>) -> Vec<String> {
     let margin = &line[..line.len() - trimmed.len()];
     let (mut pieces, mut piece) = (Vec::new(), margin.to_owned());
     let mut begins = true;
-    for word in trimmed.split(' ') {
+    for word in words(trimmed, width.saturating_sub(margin.len() + 2)) {
         if !begins && piece.chars().count() + 1 + word.chars().count() > width {
             pieces.push(std::mem::replace(&mut piece, format!("{margin}  ")));
             begins = true;
@@ -63,6 +63,24 @@ pub(super) fn wrapped(line: &str, width: Option<u16>) -> Vec<String> {
     }
     pieces.push(piece);
     pieces
+}
+
+/// The words of a sentence. What stands between backticks is one word if it has room on a line: it is typed or copied.
+pub(super) fn words(sentence: &str, room: usize) -> Vec<&str> {
+    let (mut words, mut start, mut in_code) = (Vec::new(), 0, false);
+    for (at, letter) in sentence.char_indices().chain([(sentence.len(), ' ')]) {
+        in_code ^= letter == '`';
+        if letter == ' ' && (!in_code || at == sentence.len()) {
+            let word = &sentence[start..at];
+            if word.chars().count() <= room {
+                words.push(word)
+            } else {
+                words.extend(word.split(' '))
+            }
+            start = at + 1;
+        }
+    }
+    words
 }
 
 fn coloured_line(line: &str) -> String {
@@ -92,6 +110,20 @@ mod tests {
         let shown = coloured(report, None);
         assert_ne!(shown, report);
         assert_eq!(anstream::adapter::strip_str(&shown).to_string(), report);
+    }
+
+    #[test]
+    fn a_command_is_not_broken_if_it_has_room() {
+        let line = "  = help: restore the text; if the database matches the new one, `repair --accept-edited --reason \"why\"`, \
+                    or `a command that is longer than a whole line of this very narrow terminal is` then";
+        let lines = [
+            "  = help: restore the text; if the database matches",
+            "    the new one,",
+            "    `repair --accept-edited --reason \"why\"`, or `a",
+            "    command that is longer than a whole line of this",
+            "    very narrow terminal is` then",
+        ];
+        assert_eq!(wrapped(line, Some(52)), lines);
     }
 
     #[test]

@@ -11,9 +11,9 @@ const COLUMNS: [Column; 7] = [
     Column { title: "AT (UTC)", weight: 7, is_number: false },
     Column { title: "EVENT", weight: 8, is_number: false },
     Column { title: "MIGRATION", weight: 9, is_number: false },
-    Column { title: "TOOK", weight: 4, is_number: true },
+    Column { title: "TOOK", weight: 5, is_number: true },
     Column { title: "BY", weight: 6, is_number: false },
-    Column { title: "PROGRAM", weight: 5, is_number: false },
+    Column { title: "PROGRAM", weight: 4, is_number: false },
     Column { title: "LOCKGATE", weight: 3, is_number: false },
 ];
 

@@ -24,7 +24,7 @@ pub(crate) use wire::Line;
 #[cfg(feature = "json-schema")]
 pub(crate) use wire::schema;
 
-use error::{drift, wrapped};
+use error::{drift, words, wrapped};
 
 use std::fmt::Display;
 

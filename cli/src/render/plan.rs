@@ -1,5 +1,5 @@
 //! Formats a plan: a table with one row for each step, a line for each step that takes strong locks or destroys data,
-//! and on request the scripts.
+//! and the scripts.
 
 use anstyle::Style;
 use lockgate::{Action, Body, Database, Dialect, Direction, Effects, Migrations, Plan, Script, Step, TableSize, Touch};
@@ -7,7 +7,7 @@ use lockgate::{Action, Body, Database, Dialect, Direction, Effects, Migrations, 
 use crate::answer::Planned;
 
 use super::table::{Column, table};
-use super::{BAD, BOLD, DIM, GOOD, WAITING, bytes, count, grouped, paint};
+use super::{BAD, BOLD, DIM, GOOD, WAITING, bytes, count, grouped, paint, wrapped};
 
 const SIZES: [Column; 3] = [
     Column { title: "TABLE", weight: 3, is_number: false },
@@ -21,21 +21,43 @@ const COLUMNS: [Column; 3] = [
     Column { title: "RUNS", weight: 1, is_number: false },
 ];
 
-/// Formats a plan, without its scripts.
+/// The most steps that a terminal shows, and how many of these are the first ones.
+const MOST: usize = 60;
+const FIRST: usize = 10;
+const LAST: usize = 10;
+/// The most lines of SQL that a terminal shows.
+const LINES: usize = 200;
+
+/// Formats a plan with its scripts. A terminal shows only the beginning of much, unless everything was asked for.
 pub(super) fn plan(planned: &Planned, width: Option<u16>) -> String {
-    let Planned { migrations, plan, dialect, sizes, sql: _ } = planned;
+    let Planned { migrations, plan, dialect, sizes, all } = planned;
     let dialect = *dialect;
     if plan.is_empty() {
         return paint(GOOD, "nothing to do");
     }
-    let rows: Vec<_> = plan.steps.iter().map(|step| row(migrations, step, dialect)).collect();
-    let noun = if goes_both_ways(plan.steps.iter().map(|step| step.action)) { "step" } else { "migration" };
-    let head = paint(BOLD, format_args!("{} would run, and nothing was executed", count(rows.len(), noun)));
+    let is_short = width.is_some() && !all;
+    let steps = &plan.steps;
+    let (first, last) = if is_short && steps.len() > MOST { (FIRST, LAST) } else { (steps.len(), 0) };
+    let mut rows: Vec<_> = steps[..first].iter().map(|step| row(migrations, step, dialect)).collect();
+    let left_out = steps.len() - first - last;
+    if left_out > 0 {
+        let empty = || (String::new(), DIM);
+        rows.push(vec![(format!("… {} more", grouped(left_out as u64)), DIM), empty(), empty()]);
+    }
+    rows.extend(steps[steps.len() - last..].iter().map(|step| row(migrations, step, dialect)));
+    let noun = if goes_both_ways(steps.iter().map(|step| step.action)) { "step" } else { "migration" };
+    let head = paint(BOLD, format_args!("{} would run, and nothing was executed", count(steps.len(), noun)));
     let mut shown = format!("{head}\n\n{}", table(&COLUMNS, &rows, width));
-    shown.push_str(&dangers(migrations, plan, dialect));
+    let most = if is_short { MOST } else { usize::MAX };
+    shown.push_str(&dangers(migrations, plan, dialect, most, width));
     let sizes: Vec<_> = sizes.iter().filter_map(size).collect();
     if !sizes.is_empty() {
         shown.push_str(&format!("\n\n{}", table(&SIZES, &sizes, width)));
+    }
+    let (scripts, is_cut) = scripts(migrations, plan, if is_short { LINES } else { usize::MAX });
+    shown.push_str(&format!("\n{scripts}"));
+    if is_cut || left_out > 0 {
+        shown.push_str(&format!("\n\n{}", paint(DIM, "the same with `--verbose` shows everything")));
     }
     shown
 }
@@ -45,21 +67,45 @@ pub(super) fn goes_both_ways(actions: impl Iterator<Item = Action> + Clone) -> b
     [Direction::Up, Direction::Down].iter().all(|way| actions.clone().any(|action| action.direction() == Some(*way)))
 }
 
-/// What to know before one says yes: which migrations would be reverted on which database, what they lock and destroy.
+/// What to know before one says yes: what would be done on which database, what it locks and destroys.
 pub(crate) fn question(migrations: &Migrations, plan: &Plan, database: &Database) -> String {
-    let steps = plan.steps.iter().map(|step| format!("\n  {} {}", paint(WAITING, step.action), step.id));
-    let steps: String = steps.collect();
-    let dangers = dangers(migrations, plan, database.dialect());
+    let line = |step: &Step| format!("\n  {} {}", paint(WAITING, step.action), step.id);
+    let mut steps: String = plan.steps.iter().take(MOST).map(line).collect();
+    steps.push_str(&more(plan.steps.len().saturating_sub(MOST)));
+    let dangers = dangers(migrations, plan, database.dialect(), MOST, None);
     let head = format!("{} on {}:", count(plan.steps.len(), "step"), database.url());
     format!("{}{steps}{dangers}\n", paint(BOLD, head))
 }
 
-/// A line for each step that takes strong locks or destroys data, after an empty one.
-fn dangers(migrations: &Migrations, plan: &Plan, dialect: Dialect) -> String {
+/// A line for each step that takes strong locks or destroys data, after an empty one. Of more than `most`, those that
+/// destroy data come first.
+fn dangers(migrations: &Migrations, plan: &Plan, dialect: Dialect, most: usize, width: Option<u16>) -> String {
     let effects = plan.effects(migrations.set(), dialect);
-    let lines = plan.steps.iter().zip(&effects).filter_map(|(step, effects)| danger(&step.id, effects));
-    let lines: String = lines.map(|line| format!("\n  {line}")).collect();
-    if lines.is_empty() { lines } else { format!("\n{lines}") }
+    let mut lines: Vec<(bool, String)> = plan
+        .steps
+        .iter()
+        .zip(&effects)
+        .filter_map(|(step, effects)| Some((effects.destroys, danger(&step.id, effects)?)))
+        .collect();
+    let left_out = lines.len().saturating_sub(most);
+    if left_out > 0 {
+        lines.sort_by_key(|(destroys, _)| !destroys);
+        lines.truncate(most);
+    }
+    let shown: String = lines
+        .iter()
+        .flat_map(|(_, line)| wrapped(&format!("  {line}"), width))
+        .map(|line| format!("\n{line}"))
+        .collect();
+    if shown.is_empty() { shown } else { format!("\n{shown}{}", more(left_out)) }
+}
+
+/// A line that stands for others that are not shown.
+fn more(left_out: usize) -> String {
+    match left_out {
+        0 => String::new(),
+        number => format!("\n  {}", paint(DIM, format_args!("… {} more", grouped(number as u64)))),
+    }
 }
 
 /// How large a table is. Nothing if the database does not know.
@@ -117,10 +163,33 @@ fn runs(script: &Script, action: Action, dialect: Dialect) -> String {
     runs
 }
 
-/// The scripts of all steps, each after its file name.
-pub(super) fn scripts(migrations: &Migrations, plan: &Plan) -> String {
-    let scripts = plan.steps.iter().filter_map(|step| script(migrations, step));
-    scripts.map(|script| format!("\n{}", text(&script))).collect::<Vec<_>>().join("\n")
+/// The scripts of all steps, each after its file name, and whether some are left out: no more than so many lines are
+/// shown.
+fn scripts(migrations: &Migrations, plan: &Plan, most: usize) -> (String, bool) {
+    let (mut shown, mut room) = (String::new(), most);
+    for (place, step) in plan.steps.iter().enumerate() {
+        let Some(script) = script(migrations, step) else { continue };
+        if room == 0 {
+            let left_out = count(plan.steps.len() - place, "script");
+            shown.push_str(&format!("\n\n{}", paint(DIM, format_args!("… {left_out} more"))));
+            return (shown, true);
+        }
+        let text = text(&script);
+        let lines = text.lines().count();
+        if lines > room {
+            let cut: Vec<&str> = text.lines().take(room).collect();
+            let left_out = format!("… {} more", count(lines - room, "line"));
+            shown.push_str(&format!("\n{}\n{}", cut.join("\n"), paint(DIM, left_out)));
+            let after = plan.steps.len() - place - 1;
+            if after > 0 {
+                shown.push_str(&format!("\n\n{}", paint(DIM, format_args!("… {} more", count(after, "script")))));
+            }
+            return (shown, true);
+        }
+        room -= lines;
+        shown.push_str(&format!("\n{text}\n"));
+    }
+    (shown.trim_end().to_owned(), false)
 }
 
 fn script(migrations: &Migrations, step: &Step) -> Option<Script> {

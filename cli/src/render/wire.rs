@@ -129,6 +129,8 @@ enum Shown {
     Findings(Vec<Found>),
     /// The stage that the database is marked with now.
     Marked(Marked),
+    /// The INVALID index that was dropped, as SQL names it.
+    IndexDropped(String),
     /// A text that is not about a database.
     Document(String),
 }
@@ -183,7 +185,8 @@ struct Logged {
     by: String,
     migration: String,
     version: i64,
-    /// `applied`, `reverted`, `baselined`, `repaired`, `forgotten` or `failed`.
+    /// `applied`, `reverted`, `baselined`, `repaired`, `forgotten`, `failed`, `overridden`, `adopted`, `disowned`
+    /// or `index-dropped`. A newer release may write others.
     event: String,
     /// How long it took; null if the migration is not applied any more, or if it did not run.
     elapsed_ms: Option<u64>,
@@ -191,7 +194,8 @@ struct Logged {
     application: String,
     /// The version of Lockgate.
     lockgate: String,
-    /// What the database said of a failure.
+    /// What the database said of a failure; why a stage was overridden or the history corrected; what another tool had
+    /// recorded.
     detail: Option<String>,
 }
 
@@ -221,7 +225,7 @@ struct StepValue {
     statements: usize,
     /// How many of these have finished before.
     statements_done: u32,
-    /// The script, if the SQL was asked for.
+    /// The SQL; null if the script is a Rust function, or if there is none.
     sql: Option<String>,
     /// The strong locks that it takes on tables that exist already, the strongest first. PostgreSQL only.
     locks: Vec<Lock>,
@@ -464,6 +468,7 @@ impl Line {
             Body::Marked(marked) => {
                 Shown::Marked(Marked { stage: marked.stage.as_str(), before: marked.before.map(Stage::as_str) })
             }
+            Body::IndexDropped(index) => Shown::IndexDropped(index.clone()),
             #[cfg(feature = "adopt")]
             Body::Adoption(compared) => Shown::Adoption(Adoption::of(compared)),
             Body::Document(text) => Shown::Document(text.clone()),
@@ -582,8 +587,8 @@ impl StepValue {
         let script = migration.and_then(|migration| migration.script(step.action));
         let text = script.as_ref().map(lockgate::Script::body);
         let sql = match text {
-            Some(ScriptBody::Sql(text)) if planned.sql => Some(text.to_owned()),
-            Some(ScriptBody::Sql(_) | ScriptBody::Rust) | None => None,
+            Some(ScriptBody::Sql(text)) => Some(text.to_owned()),
+            Some(ScriptBody::Rust) | None => None,
         };
         let locks = effects.locks.iter().filter_map(|touch| {
             touch.lock.map(|lock| Lock {

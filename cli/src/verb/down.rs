@@ -19,7 +19,7 @@ pub struct Arguments {
     /// Show what would run, with the SQL, and execute nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Show each statement before it runs
+    /// Show each statement before it runs; with `--dry-run`, show everything, however much it is
     #[arg(short, long)]
     pub verbose: bool,
     /// Whether to ask first.
@@ -66,7 +66,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
         let mut database = invocation.connect(Access::Read).await?;
         let planned = migrator.plan_revert(&mut database, destination).await?;
         let exit = arguments.nothing.exit(planned.is_empty());
-        return Ok(Answer { exit, ..plan::answer(invocation, planned, &mut database, true).await? });
+        return Ok(Answer { exit, ..plan::answer(invocation, planned, &mut database, arguments.verbose).await? });
     }
     let mut database = invocation.connect(Access::Write).await?;
     let migrator = watched(invocation, migrator, View { verbose: arguments.verbose, counts: Counts::Migrations });

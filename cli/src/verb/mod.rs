@@ -43,7 +43,7 @@ pub enum Verb {
     Redo(redo::Arguments),
     /// Show what is applied, what is pending and what differs
     Status(status::Arguments),
-    /// Show what `up` would run, and execute nothing
+    /// Show what `up` would run, with the SQL, and execute nothing
     Plan(plan::Arguments),
     /// List every difference between program and database
     Drift(drift::Arguments),
@@ -58,7 +58,7 @@ pub enum Verb {
     /// Take over the history of another tool; show how it compares, and write with `--write`
     #[cfg(feature = "adopt")]
     Adopt(adopt::Arguments),
-    /// Correct the history, and execute nothing
+    /// Correct the history without running a migration, or drop an INVALID index
     Repair(repair::Arguments),
     /// Look at everything about the database that could stop a run, and change nothing
     Doctor(doctor::Arguments),
@@ -185,10 +185,10 @@ impl Verb {
     }
 }
 
-/// Whether a destructive verb asks first.
+/// Whether a verb asks first: one that destroys something, and `up` on a protected stage.
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
 pub struct Caution {
-    /// Do not ask. Without a terminal nothing is asked either
+    /// Do not ask first. At a terminal, `down` and `redo` ask, and `up` on the stages staging and production
     #[arg(short, long)]
     pub yes: bool,
 }

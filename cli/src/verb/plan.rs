@@ -1,4 +1,4 @@
-//! `plan`: shows what `up` would run, and executes nothing.
+//! `plan`: shows what `up` would run, with the SQL, and executes nothing.
 
 use lockgate::{Database, Migrator, Plan};
 
@@ -13,7 +13,7 @@ pub struct Arguments {
     /// How far.
     #[command(flatten)]
     pub upward: Upward,
-    /// Show the SQL too
+    /// Show everything; a terminal shows only the beginning of much
     #[arg(short, long)]
     pub verbose: bool,
     /// How to end without anything to do.
@@ -31,14 +31,14 @@ pub(super) async fn of_up(
     invocation: &Invocation<'_>,
     migrator: &Migrator,
     upward: &Upward,
-    sql: bool,
+    all: bool,
     nothing: NothingToDo,
 ) -> Result<Answer, CommandError> {
     let destination = upward.destination(invocation)?;
     let mut database = invocation.connect(Access::Read).await?;
     let plan = migrator.plan(&mut database, destination).await?;
     let exit = nothing.exit(plan.is_empty());
-    Ok(Answer { exit, ..answer(invocation, plan, &mut database, sql).await? })
+    Ok(Answer { exit, ..answer(invocation, plan, &mut database, all).await? })
 }
 
 /// A plan as an answer.
@@ -46,9 +46,9 @@ pub(super) async fn answer(
     invocation: &Invocation<'_>,
     plan: Plan,
     database: &mut Database,
-    sql: bool,
+    all: bool,
 ) -> Result<Answer, CommandError> {
     let sizes = if plan.is_empty() { Vec::new() } else { invocation.migrator().sizes(&mut *database, &plan).await? };
     let (migrations, dialect) = (invocation.migrations(), database.dialect());
-    Ok(Answer::done(Body::Plan(Planned { migrations, plan, dialect, sizes, sql })))
+    Ok(Answer::done(Body::Plan(Planned { migrations, plan, dialect, sizes, all })))
 }

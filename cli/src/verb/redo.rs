@@ -16,7 +16,7 @@ pub struct Arguments {
     /// Show what would run, with the SQL, and execute nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Show each statement before it runs
+    /// Show each statement before it runs; with `--dry-run`, show everything, however much it is
     #[arg(short, long)]
     pub verbose: bool,
     /// Whether to ask first.
@@ -29,7 +29,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     if arguments.dry_run {
         let mut database = invocation.connect(Access::Read).await?;
         let planned = migrator.plan_redo(&mut database, steps).await?;
-        return plan::answer(invocation, planned, &mut database, true).await;
+        return plan::answer(invocation, planned, &mut database, arguments.verbose).await;
     }
     let mut database = invocation.connect(Access::Write).await?;
     let migrator = watched(invocation, migrator, View { verbose: arguments.verbose, counts: Counts::Steps });

@@ -1,8 +1,8 @@
 //! `up`: applies pending migrations.
 
-use lockgate::Atomicity;
+use lockgate::{Atomicity, Database, Migrator, Stage};
 
-use super::{Upward, plan};
+use super::{Caution, Upward, plan};
 use crate::answer::{Answer, NothingToDo};
 use crate::command_error::CommandError;
 use crate::invocation::{Access, Invocation};
@@ -18,15 +18,15 @@ pub struct Arguments {
     /// Show what would run, with the SQL, and execute nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Show each statement before it runs
+    /// Show each statement before it runs; with `--dry-run`, show everything, however much it is
     #[arg(short, long)]
     pub verbose: bool,
     /// All of the run is one transaction, as with `--atomicity whole-run`: a failure leaves nothing
     #[arg(long)]
     pub atomic: bool,
-    /// Ask nothing
-    #[arg(short, long)]
-    pub yes: bool,
+    /// Whether to ask first.
+    #[command(flatten)]
+    pub caution: Caution,
     /// How to end without anything to do.
     #[command(flatten)]
     pub nothing: NothingToDo,
@@ -38,11 +38,23 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
         migrator = migrator.atomicity(Atomicity::WholeRun);
     }
     if arguments.dry_run {
-        return plan::of_up(invocation, &migrator, &arguments.upward, true, arguments.nothing).await;
+        return plan::of_up(invocation, &migrator, &arguments.upward, arguments.verbose, arguments.nothing).await;
     }
     let destination = arguments.upward.destination(invocation)?;
     let mut database = invocation.connect(Access::Create).await?;
     let migrator = watched(invocation, migrator, View { verbose: arguments.verbose, counts: Counts::Migrations });
-    let report = attended(invocation, migrator.apply_to(&mut database, destination)).await?;
+    let report = if arguments.caution.asks(invocation) && is_protected(&migrator, &mut database).await? {
+        let planned = migrator.plan(&mut database, destination).await?;
+        arguments.caution.ask(invocation, &planned, &database).await?;
+        attended(invocation, migrator.apply_plan(&mut database, &planned)).await?
+    } else {
+        attended(invocation, migrator.apply_to(&mut database, destination)).await?
+    };
     Ok(Answer::ran(report, arguments.nothing))
+}
+
+/// Whether the database is marked with a protected stage.
+async fn is_protected(migrator: &Migrator, database: &mut Database) -> Result<bool, CommandError> {
+    let status = migrator.status(database).await?;
+    Ok(status.stage.is_some_and(Stage::is_protected))
 }

@@ -37,6 +37,12 @@ impl Guard {
         if reasons.is_empty() { Ok(plan) } else { Err(Refusal { reasons }) }
     }
 
+    /// The reason not to destroy anything by hand, unless the stage is overridden.
+    pub fn keeps(&self) -> Option<Reason> {
+        let stage = self.database.filter(|stage| stage.is_protected() && !self.overridden)?;
+        Some(Reason::ProtectedStage { stage })
+    }
+
     /// Why the stage of the database forbids these steps, unless it is overridden.
     pub fn forbidden(&self, set: &Set, steps: &[Step]) -> Vec<Reason> {
         let Some(stage) = self.database.filter(|stage| stage.is_protected()) else { return Vec::new() };

@@ -14,7 +14,7 @@ use lockgate_core::{
 
 use tokio::time::Instant;
 
-use crate::error::{Cause, Error};
+use crate::error::{Cause, Error, Said};
 use crate::finding::{Examination, Finding};
 use crate::history_table::{HistoryEntry, HistoryTable, LogEvent};
 use crate::log::LogEntry;
@@ -75,6 +75,14 @@ pub(crate) struct LockRequest<'a> {
     pub(crate) outside: bool,
     /// How long to wait for another run to end.
     pub(crate) deadline: Deadline,
+}
+
+/// What became of an index that was to be dropped.
+pub(crate) enum Dropped {
+    /// It is gone. As SQL names it.
+    Index(String),
+    /// Nothing was changed, for this reason.
+    Kept { why: String, help: Said },
 }
 
 /// How a run ends.
@@ -175,10 +183,15 @@ impl Job {
                 name: migration.name().to_owned(),
                 checksum: migration.checksum(),
                 adopted: None,
+                reason: None,
             },
-            (None, Some(row)) => {
-                HistoryEntry { version: step.version, name: row.name.clone(), checksum: row.checksum, adopted: None }
-            }
+            (None, Some(row)) => HistoryEntry {
+                version: step.version,
+                name: row.name.clone(),
+                checksum: row.checksum,
+                adopted: None,
+                reason: None,
+            },
             (None, None) => {
                 return Err(Error::usage(format!("the plan names `{id}`, which is neither embedded nor recorded")));
             }
@@ -420,6 +433,18 @@ pub(crate) trait Backend: Send {
         history_table: &'a HistoryTable,
         entry: &'a HistoryEntry,
         why: &'a str,
+    ) -> BoxFuture<'a, Result<(), Cause>>;
+
+    /// Drops this index, if it is INVALID and no session is building it. `lock` has run before, and the run is not one
+    /// transaction.
+    fn drop_invalid_index<'a>(&'a mut self, name: &'a str) -> BoxFuture<'a, Result<Dropped, Cause>>;
+
+    /// Logs that this index was dropped, and why.
+    fn log_index_dropped<'a>(
+        &'a mut self,
+        history_table: &'a HistoryTable,
+        entry: &'a HistoryEntry,
+        detail: &'a str,
     ) -> BoxFuture<'a, Result<(), Cause>>;
 
     /// The stage that the database is marked with. After a `read` it takes no round trip.

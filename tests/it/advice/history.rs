@@ -59,9 +59,9 @@ fn cases() -> Vec<Case> {
             "",
             &[("0001_a.up.sql", "CREATE TABLE a (id BIGINT);")],
             Ask::Up,
-            &["repair --accept-edited"],
+            &["repair --accept-edited --reason \"why\""],
         ),
-        case("renamed", &[A], "", &[("0001_e.up.sql", A.1)], Ask::Up, &["repair --accept-edited"]),
+        case("renamed", &[A], "", &[("0001_e.up.sql", A.1)], Ask::Up, &["repair --accept-edited --reason \"why\""]),
         case("replaced", &[A], "", &[("0001_e.up.sql", "SELECT 1;")], Ask::Up, &["repair --mark-applied 0001_e"]),
         case("a file is gone", &[A, B, C], "", &[A, C], Ask::Up, &["repair --forget 2"]),
         case(

@@ -20,7 +20,7 @@ struct Typed {
 }
 
 /// Runs a command as an operator types it after the program's name.
-async fn types(set: &'static Migrations, url: &str, line: &str) -> Exit {
+pub(crate) async fn types(set: &'static Migrations, url: &str, line: &str) -> Exit {
     let words = ["app"].into_iter().chain(line.split(' ')).chain(["--database-url", url]);
     let cli = Cli::new(set);
     let typed: Typed = cli.parse_from(words).unwrap_or_else(|_| panic!("`{line}` is no command"));

@@ -7,6 +7,7 @@ pub(crate) mod pooler;
 pub(crate) mod postgres;
 pub(crate) mod scratch;
 pub(crate) mod set;
+pub(crate) mod terminal;
 pub(crate) mod tree;
 pub(crate) mod wire;
 

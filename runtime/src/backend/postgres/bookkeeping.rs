@@ -280,8 +280,8 @@ impl PostgresBackend<'_> {
             self.prepare(history_table, &mut message)
         };
         // A new name for each message, because a pooler may give the session to anyone afterwards.
-        let adopts = jobs[first..].iter().take(taken).any(|job| job.entry.adopted.is_some());
-        let name = (taken >= PREPARED_JOBS && !adopts && !self.held.is_borrowed() && !self.is_one_transaction())
+        let has_details = jobs[first..].iter().take(taken).any(|job| job.entry.detail().is_some());
+        let name = (taken >= PREPARED_JOBS && !has_details && !self.held.is_borrowed() && !self.is_one_transaction())
             .then(|| format!("lockgate_{:016x}", crate::backend::chance()));
         let writes = jobs.get(first).map(Self::write);
         if let (Some(name), Some(write)) = (&name, writes) {

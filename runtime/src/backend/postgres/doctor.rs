@@ -63,19 +63,31 @@ impl PostgresBackend<'_> {
         findings.extend(privileges(about("privilege"), self.facts().is_now()));
         findings.extend(owners(about("owner"), self.facts().is_now()));
         findings.extend(row_security(about("row-security")));
-        findings.extend(listed(about("invalid"), "invalid-index", "no index is INVALID", |[index, table, building, ..]| {
-            if building == "true" {
-                let fact = format!("the index {index} on {table} is INVALID, and may still be being built");
-                return Finding::warning("invalid-index", fact, "look again when nothing holds a lock on the table");
-            }
-            Finding::warning(
-                "invalid-index",
-                format!("the index {index} on {table} is INVALID: every write updates it, and no query uses it"),
-                format!(
-                    "drop it (`DROP INDEX CONCURRENTLY {index}`), or build it again (`REINDEX INDEX CONCURRENTLY {index}`)"
-                ),
-            )
-        }));
+        findings.extend(listed(
+            about("invalid"),
+            "invalid-index",
+            "no index is INVALID",
+            |[index, table, building, ..]| {
+                if building == "true" {
+                    let fact = format!("the index {index} on {table} is INVALID, and may still be being built");
+                    return Finding::warning(
+                        "invalid-index",
+                        fact,
+                        "look again when nothing holds a lock on the table",
+                    );
+                }
+                Finding::warning(
+                    "invalid-index",
+                    format!("the index {index} on {table} is INVALID: every write updates it, and no query uses it"),
+                    Said::each(|front| {
+                        format!(
+                            "drop it ({}), or build it again (`REINDEX INDEX CONCURRENTLY {index}`)",
+                            front.drop_invalid_index(index)
+                        )
+                    }),
+                )
+            },
+        ));
         findings.extend(listed(
             about("unvalidated"),
             "unvalidated-constraint",

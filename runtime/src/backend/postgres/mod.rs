@@ -34,7 +34,7 @@ use self::message::{Message, Slot};
 use self::sql::BEGIN;
 use self::sql::{EQ, Lock, TEXT, literal};
 use super::{
-    Backend, BoxFuture, Deadline, Failure, Job, Limits, LockFailure, LockRequest, OnProgress, Pace, RunEnd,
+    Backend, BoxFuture, Deadline, Dropped, Failure, Job, Limits, LockFailure, LockRequest, OnProgress, Pace, RunEnd,
     SessionCleanup, backoff,
 };
 use crate::error::{Cause, Class};
@@ -738,6 +738,19 @@ impl Backend for PostgresBackend<'_> {
             self.atomicity = atomicity;
             logged
         })
+    }
+
+    fn drop_invalid_index<'a>(&'a mut self, name: &'a str) -> BoxFuture<'a, Result<Dropped, Cause>> {
+        Box::pin(self.drop_invalid(name))
+    }
+
+    fn log_index_dropped<'a>(
+        &'a mut self,
+        history_table: &'a HistoryTable,
+        entry: &'a HistoryEntry,
+        detail: &'a str,
+    ) -> BoxFuture<'a, Result<(), Cause>> {
+        Box::pin(self.log_alone(history_table, entry, LogEvent::IndexDropped, detail))
     }
 
     fn stage(&mut self) -> BoxFuture<'_, Result<Option<Stage>, Cause>> {

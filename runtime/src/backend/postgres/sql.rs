@@ -472,6 +472,8 @@ pub(super) struct Fields {
     pub(super) event: String,
     /// What another tool has recorded of it.
     pub(super) adopted: Option<Box<Adopted>>,
+    /// What the log says of it besides the event: a literal.
+    pub(super) detail: String,
     /// The previous version in the same message, or NULL. Its row says when this migration began, because all
     /// transactions of one message share the time of its arrival.
     pub(super) behind: String,
@@ -486,6 +488,7 @@ impl Fields {
             statements_done: format!("{statements_done}::integer"),
             event: literal(event.as_str()),
             adopted: entry.adopted.clone(),
+            detail: entry.detail().map_or_else(|| "NULL".to_owned(), literal),
             behind: behind.map_or_else(|| "NULL::bigint".to_owned(), |version| format!("{version}::bigint")),
         }
     }
@@ -506,6 +509,7 @@ impl Fields {
             statements_done: numbered(4),
             event: numbered(5),
             adopted: None,
+            detail: "NULL".to_owned(),
             behind: numbered(6),
         }
     }
@@ -522,9 +526,8 @@ pub(super) fn record(
     fields: &Fields,
 ) -> String {
     let set = literal(&history_table.set);
-    let Fields { version, name, checksum, statements_done, event, behind, adopted } = fields;
+    let Fields { version, name, checksum, statements_done, event, behind, adopted, detail } = fields;
     let adopted = adopted.as_deref();
-    let detail = adopted.map_or_else(|| "NULL".to_owned(), |adopted| literal(&adopted.detail));
     let applied_at = adopted.and_then(|adopted| adopted.applied_at.as_deref()).map_or_else(
         || "pg_catalog.clock_timestamp()".to_owned(),
         |time| format!("{}::timestamp with time zone", literal(time)),

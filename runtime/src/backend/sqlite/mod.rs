@@ -27,10 +27,10 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Connection, Either, Row, Sqlite, SqliteConnection};
 
 use super::{
-    Backend, BoxFuture, Deadline, FailedAt, Failure, Job, LockFailure, LockRequest, OnProgress, Pace, RunEnd, backoff,
-    chance,
+    Backend, BoxFuture, Deadline, Dropped, FailedAt, Failure, Job, LockFailure, LockRequest, OnProgress, Pace, RunEnd,
+    backoff, chance,
 };
-use crate::error::{Cause, Class};
+use crate::error::{Cause, Class, Said};
 use crate::finding::{Examination, Finding};
 use crate::history_table::{self, HistoryEntry, HistoryTable, LogEvent};
 use crate::log::LogEntry;
@@ -613,6 +613,22 @@ impl Backend for SqliteBackend<'_> {
         why: &'a str,
     ) -> BoxFuture<'a, Result<(), Cause>> {
         Box::pin(async move { self.log_overridden(&main(history_table), entry, why).await })
+    }
+
+    fn drop_invalid_index<'a>(&'a mut self, _: &'a str) -> BoxFuture<'a, Result<Dropped, Cause>> {
+        Box::pin(async {
+            let why = "SQLite leaves no INVALID index behind".to_owned();
+            Ok(Dropped::Kept { why, help: Said::each(|_| "drop an index by `DROP INDEX`".to_owned()) })
+        })
+    }
+
+    fn log_index_dropped<'a>(
+        &'a mut self,
+        _: &'a HistoryTable,
+        _: &'a HistoryEntry,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<(), Cause>> {
+        Box::pin(async { unreachable!("it drops none") })
     }
 
     fn stage(&mut self) -> BoxFuture<'_, Result<Option<Stage>, Cause>> {

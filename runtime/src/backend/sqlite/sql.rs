@@ -282,7 +282,7 @@ pub(super) fn log(
     detail: Option<&str>,
     proof: Option<&str>,
 ) -> String {
-    let detail = detail.or(entry.adopted.as_deref().map(|adopted| adopted.detail.as_str()));
+    let detail = detail.or(entry.detail());
     // The column is NOT NULL.
     let version = proof
         .map_or_else(|| entry.version.to_string(), |proof| format!("CASE WHEN {proof} THEN {} END", entry.version));
