@@ -302,7 +302,18 @@ pub(crate) fn lies(
     };
     for line in &failure.state {
         let wrong = if let Some((_, ids)) = line.split_once("and committed before it: ") {
-            ids.split(", ").any(|id| !is_so(id))
+            match ids.split_once(" migrations, ").and_then(|(count, ends)| Some((count, ends.split_once(" to ")?))) {
+                // Of many, their number, the first and the last.
+                Some((count, (first, last))) => {
+                    let ends = [first, last].map(|id| version_of(id).unwrap_or_default());
+                    let between = ends[0].min(ends[1])..=ends[0].max(ends[1]);
+                    let all = facts.history.iter().filter(|(version, _)| between.contains(version));
+                    let recorded = all.filter(|(_, row)| row.state == "applied").count();
+                    let count = count.parse().unwrap_or(usize::MAX);
+                    !is_so(first) || !is_so(last) || if down { recorded > 0 } else { recorded < count }
+                }
+                None => ids.split(", ").any(|id| !is_so(id)),
+            }
         } else if line.contains("nothing was changed")
             || line.contains("nothing of this run is in the database")
             || line.contains("nothing of it was committed")

@@ -33,6 +33,9 @@ impl FailedJob {
     }
 }
 
+/// The most migrations that a message lists by their names.
+const MOST_LISTED: usize = 20;
+
 /// The state after a run that stopped before it changed anything.
 const UNCHANGED: &str = "nothing was changed";
 
@@ -56,7 +59,16 @@ fn done(report: &Report) -> String {
 fn past(report: &Report) -> (&'static str, String) {
     let past = report.steps.first().map_or("done", |step| step.action.past());
     let ids: Vec<&str> = report.steps.iter().map(|step| step.id.as_str()).collect();
-    (past, ids.join(", "))
+    (past, listed(&ids))
+}
+
+/// These migrations by their names; of many, how many they are, and the first and the last that ran.
+fn listed(ids: &[impl AsRef<str>]) -> String {
+    let names: Vec<&str> = ids.iter().map(AsRef::as_ref).collect();
+    match names[..] {
+        [first, .., last] if names.len() > MOST_LISTED => format!("{} migrations, {first} to {last}", names.len()),
+        _ => names.join(", "),
+    }
 }
 
 /// The help if the server may still be running a statement.
@@ -96,9 +108,9 @@ pub(crate) fn uncommitted(cause: Cause, ran: &[String], report: &Report) -> Erro
             "the outcome is unknown. Run `status`: a migration is applied exactly if it is listed there as applied",
         ),
         (_, true) => error.with_state("nothing of this run is in the database"),
-        (_, false) => error
-            .with_state(format!("rolled back and not in the database: {}", ran.join(", ")))
-            .with_state(before(report)),
+        (_, false) => {
+            error.with_state(format!("rolled back and not in the database: {}", listed(ran))).with_state(before(report))
+        }
     };
     match class {
         Class::Lost => error.with_help(STILL_RUNNING),
@@ -384,7 +396,7 @@ fn state(run: &Run<'_>, stopped: &FailedJob, kept: bool) -> Vec<String> {
         }
         None => "a migration before it in this run is committed exactly if `status` lists it as applied".to_owned(),
         Some(before) if before.is_empty() => "nothing was committed before it in this run".to_owned(),
-        Some(before) => format!("{} and committed before it: {}", job.action.past(), before.join(", ")),
+        Some(before) => format!("{} and committed before it: {}", job.action.past(), listed(before)),
     });
     if *left > 0 {
         lines.push(format!("{left} more {} not tried", if *left == 1 { "was" } else { "were" }));
@@ -408,5 +420,18 @@ fn progress_outside(id: &str, statements: usize, failure: &Failure, row: Option<
             line
         }
         (_, None) => format!("nothing of `{id}` is in the database"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_migrations_are_counted_and_few_are_listed() {
+        let ids = |number: usize| (1..=number).map(|id| format!("{id:04}_x")).collect::<Vec<_>>();
+        assert_eq!(listed(&ids(2)), "0001_x, 0002_x");
+        assert_eq!(listed(&ids(MOST_LISTED)).split(", ").count(), MOST_LISTED);
+        assert_eq!(listed(&ids(4_989)), "4989 migrations, 0001_x to 4989_x");
     }
 }

@@ -235,6 +235,29 @@ fn a_users_program_grows_by_few_crates() {
     }
 }
 
+/// The command line brings as many crates as the page says.
+#[test]
+fn the_crates_of_the_command_line_are_counted() {
+    let path = |folder: &str| root().join(folder).display().to_string();
+    let backends = "\"sqlite\", \"postgres\"";
+    let lockgate = format!("lockgate = {{ path = {:?}, features = [{backends}] }}", path("runtime"));
+    let with = |options: &str| {
+        crates_of(&format!("{lockgate}\nlockgate-cli = {{ path = {:?}, {options} }}", path("cli")), Edges::All)
+    };
+    let more = |one: &BTreeSet<String>, other: &BTreeSet<String>| one.difference(other).count();
+    let bare = with(&format!("default-features = false, features = [{backends}]"));
+    let usual = with(&format!("features = [{backends}]"));
+    let full = with(&format!("features = [{backends}, \"json-schema\"]"));
+    let counted = [more(&bare, &crates_of(&lockgate, Edges::All)), more(&usual, &bare), more(&full, &usual)];
+    assert_eq!(counted, [25, 4, 6], "ARCHITECTURE.md counts them too");
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("the page is there");
+    for says in
+        ["beyond `lockgate`: 25 crates", "three more crates, and `adopt` with one", "`json-schema` has six more"]
+    {
+        assert!(page.contains(says), "{says}");
+    }
+}
+
 /// A build script that only watches compiles nothing but that; one that checks gets what the macro is
 /// compiled with anyway, and one that replays the driver that the program has.
 #[test]

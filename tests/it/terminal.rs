@@ -10,6 +10,7 @@ on_each! {
     only_yes_goes_on_and_the_question_names_the_database,
     up_asks_on_a_protected_stage_alone,
     an_edited_file_is_accepted_for_a_reason,
+    a_terminal_gets_the_beginning_of_a_long_plan,
 }
 
 /// While a statement waits, its line says what runs and for how long.
@@ -151,4 +152,21 @@ fn an_edited_file_is_accepted_for_a_reason(place: &Place) {
     let said = place.rows("SELECT event || ' ' || detail FROM lockgate_log WHERE detail IS NOT NULL ORDER BY id");
     let last: Vec<&str> = said.iter().map(String::as_str).rev().take(3).collect();
     assert_eq!(last, ["repaired hotfix", "overridden production: hotfix", "forgotten dropped by hand"]);
+}
+
+fn a_terminal_gets_the_beginning_of_a_long_plan(place: &Place) {
+    if place.is_sqlite() {
+        std::fs::write(place.file(), "").unwrap();
+    }
+    let (first, last) =
+        ("-- migrations/0001_create_members.up.sql\n", "-- migrations/0012_add_phone_to_members.up.sql\n");
+    for command in [&["plan"][..], &["up", "--dry-run"]] {
+        let (_, short) = terminal(place, command).end();
+        assert!(short.contains(first) && !short.contains(last), "{short}");
+        assert!(short.contains(" more scripts\n\nthe same with `--verbose` shows everything\n"), "{short}");
+        let (_, all) = terminal(place, &[command, &["--verbose"]].concat()).end();
+        assert!(all.contains(first) && all.contains(last) && !all.contains("shows everything"), "{all}");
+        let pipe = place.ok(command);
+        assert!(pipe.contains(first) && pipe.contains(last), "{pipe}");
+    }
 }

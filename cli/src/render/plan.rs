@@ -25,8 +25,8 @@ const COLUMNS: [Column; 3] = [
 const MOST: usize = 60;
 const FIRST: usize = 10;
 const LAST: usize = 10;
-/// The most lines of SQL that a terminal shows.
-const LINES: usize = 200;
+/// After so many lines of SQL, a terminal shows no other script.
+const LINES: usize = 100;
 
 /// Formats a plan with its scripts. A terminal shows only the beginning of much, unless everything was asked for.
 pub(super) fn plan(planned: &Planned, width: Option<u16>) -> String {
@@ -163,33 +163,36 @@ fn runs(script: &Script, action: Action, dialect: Dialect) -> String {
     runs
 }
 
-/// The scripts of all steps, each after its file name, and whether some are left out: no more than so many lines are
-/// shown.
+/// The scripts of all steps, each after its file name, and whether something is left out: after so many lines no other
+/// script begins.
 fn scripts(migrations: &Migrations, plan: &Plan, most: usize) -> (String, bool) {
-    let (mut shown, mut room) = (String::new(), most);
+    let (mut shown, mut room, mut is_cut) = (String::new(), most, false);
     for (place, step) in plan.steps.iter().enumerate() {
         let Some(script) = script(migrations, step) else { continue };
         if room == 0 {
-            let left_out = count(plan.steps.len() - place, "script");
-            shown.push_str(&format!("\n\n{}", paint(DIM, format_args!("… {left_out} more"))));
+            let number = plan.steps.len() - place;
+            let left_out = format!("… {} more {}", grouped(number as u64), plural(number, "script"));
+            shown.push_str(&format!("\n{}", paint(DIM, left_out)));
             return (shown, true);
         }
         let text = text(&script);
         let lines = text.lines().count();
-        if lines > room {
-            let cut: Vec<&str> = text.lines().take(room).collect();
-            let left_out = format!("… {} more", count(lines - room, "line"));
-            shown.push_str(&format!("\n{}\n{}", cut.join("\n"), paint(DIM, left_out)));
-            let after = plan.steps.len() - place - 1;
-            if after > 0 {
-                shown.push_str(&format!("\n\n{}", paint(DIM, format_args!("… {} more", count(after, "script")))));
-            }
-            return (shown, true);
+        // A script is cut only if it is too long by itself: the end of one matters as much as its beginning.
+        if lines > most {
+            let cut: Vec<&str> = text.lines().take(most).collect();
+            let left_out = format!("… {} more {}", grouped((lines - most) as u64), plural(lines - most, "line"));
+            shown.push_str(&format!("\n{}\n{}\n", cut.join("\n"), paint(DIM, left_out)));
+            is_cut = true;
+        } else {
+            shown.push_str(&format!("\n{text}\n"));
         }
-        room -= lines;
-        shown.push_str(&format!("\n{text}\n"));
+        room = room.saturating_sub(lines);
     }
-    (shown.trim_end().to_owned(), false)
+    (shown.trim_end().to_owned(), is_cut)
+}
+
+fn plural(number: usize, noun: &str) -> String {
+    if number == 1 { noun.to_owned() } else { format!("{noun}s") }
 }
 
 fn script(migrations: &Migrations, step: &Step) -> Option<Script> {
