@@ -3,7 +3,7 @@
 use lockgate_core::UpTo;
 use lockgate_core::plan::Reason;
 
-use crate::error::{Error, ErrorKind, Said};
+use crate::error::{Error, ErrorKind, Wording};
 use crate::{Migrator, Target};
 
 pub use crate::finding::{Examination, Finding, Verdict};
@@ -44,7 +44,7 @@ pub async fn examine(
         Err(error) if error.kind() == ErrorKind::Refused => {
             findings.extend(error.reasons().iter().map(|reason| {
                 let check = if matches!(reason, Reason::OtherTool { .. }) { "other-tools" } else { "plan" };
-                Finding::problem(check, reason.to_string(), Said::each(|front| reason.help_for(front)))
+                Finding::problem(check, reason.to_string(), Wording::each(|front| reason.help_for(front)))
             }));
         }
         Err(error) => return Err(error),

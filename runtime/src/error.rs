@@ -22,11 +22,11 @@ pub struct Error {
     reasons: Vec<Reason>,
 }
 
-/// A line of a report, in the words of each front.
+/// A line of a report, worded for Rust and for the command line.
 #[derive(Clone, Debug)]
-pub(crate) struct Said([String; 2]);
+pub(crate) struct Wording([String; 2]);
 
-impl Said {
+impl Wording {
     pub(crate) fn each(line: impl Fn(Front) -> String) -> Self {
         Self(Front::ALL.map(line))
     }
@@ -40,13 +40,13 @@ impl Said {
     }
 }
 
-impl From<&str> for Said {
+impl From<&str> for Wording {
     fn from(line: &str) -> Self {
         Self::each(|_| line.to_owned())
     }
 }
 
-impl From<String> for Said {
+impl From<String> for Wording {
     fn from(line: String) -> Self {
         Self::each(|_| line.clone())
     }
@@ -156,7 +156,7 @@ impl Error {
         })
     }
 
-    pub(crate) fn new(kind: ErrorKind, summary: impl Into<Said>) -> Self {
+    pub(crate) fn new(kind: ErrorKind, summary: impl Into<Wording>) -> Self {
         let reports = summary.into().0.map(|summary| ErrorReport {
             kind,
             summary,
@@ -176,11 +176,11 @@ impl Error {
         self
     }
 
-    pub(crate) fn usage(summary: impl Into<Said>) -> Self {
+    pub(crate) fn usage(summary: impl Into<Wording>) -> Self {
         Self::new(ErrorKind::Usage, summary)
     }
 
-    pub(crate) fn refused(summary: impl Into<Said>, refusal: &Refusal) -> Self {
+    pub(crate) fn refused(summary: impl Into<Wording>, refusal: &Refusal) -> Self {
         let reasons = &refusal.reasons;
         let error = Self::new(ErrorKind::Refused, summary).with(|front, report| {
             report.reasons = reasons.iter().map(|reason| (reason.to_string(), reason.help_for(front))).collect();
@@ -189,14 +189,14 @@ impl Error {
     }
 
     /// A refusal for these reasons, each with what to do about it.
-    pub(crate) fn refused_for(summary: impl Into<Said>, reasons: &[(String, Said)]) -> Self {
+    pub(crate) fn refused_for(summary: impl Into<Wording>, reasons: &[(String, Wording)]) -> Self {
         let error = Self::new(ErrorKind::Refused, summary).with(|front, report| {
             report.reasons = reasons.iter().map(|(reason, help)| (reason.clone(), help.to(front).to_owned())).collect();
         });
         error.with_state("nothing was changed")
     }
 
-    pub(crate) fn from_cause(summary: impl Into<Said>, cause: Cause) -> Self {
+    pub(crate) fn from_cause(summary: impl Into<Wording>, cause: Cause) -> Self {
         Self::new(cause.class.kind(), summary).with(|front, report| {
             report.help.extend(cause.help(front));
             report.cause = Some(cause.clone());
@@ -225,15 +225,15 @@ impl Error {
 
     /// The same error, with this line instead of one that it said of the state.
     pub(crate) fn with_state_instead(self, of: &str, line: String) -> Self {
-        self.with(|_, report| report.state.retain(|said| said != of)).with_state(line)
+        self.with(|_, report| report.state.retain(|wording| wording != of)).with_state(line)
     }
 
-    pub(crate) fn with_state(self, line: impl Into<Said>) -> Self {
+    pub(crate) fn with_state(self, line: impl Into<Wording>) -> Self {
         let mut lines = line.into().0.into_iter();
         self.with(|_, report| report.state.extend(lines.next()))
     }
 
-    pub(crate) fn with_help(self, line: impl Into<Said>) -> Self {
+    pub(crate) fn with_help(self, line: impl Into<Wording>) -> Self {
         let mut lines = line.into().0.into_iter();
         self.with(|_, report| report.help.extend(lines.next()))
     }
@@ -411,7 +411,7 @@ pub(crate) struct Cause {
     /// Where in the message that was sent: characters, counted from 1.
     pub(crate) position: Option<NonZero<usize>>,
     /// What to do about it, where more is known than its class.
-    pub(crate) advice: Option<Box<Said>>,
+    pub(crate) advice: Option<Box<Wording>>,
     /// The error that a Rust migration returned.
     pub(crate) source: Option<Arc<BoxError>>,
 }
@@ -676,14 +676,14 @@ impl Cause {
         }
     }
 
-    pub(crate) fn with_advice(self, advice: impl Into<Said>) -> Self {
+    pub(crate) fn with_advice(self, advice: impl Into<Wording>) -> Self {
         Self { advice: Some(Box::new(advice.into())), ..self }
     }
 
     /// What to do about it, in the words of a front.
     pub(crate) fn help(&self, front: Front) -> Option<String> {
         match &self.advice {
-            Some(said) => Some(said.to(front).to_owned()),
+            Some(wording) => Some(wording.to(front).to_owned()),
             None => self.class.help(self.code.as_deref().unwrap_or_default(), front),
         }
     }

@@ -40,7 +40,7 @@ pub(crate) async fn execute(
     decide: &(dyn Fn(&History) -> Result<Plan, Error> + Send + Sync),
 ) -> Result<Report, Error> {
     let began = Instant::now();
-    let mut waiting = Waiting { deadline: Deadline::after(run.limits.lock_wait), attempt: 0, told: false };
+    let mut waiting = Waiting { deadline: Deadline::after(run.limits.lock_wait), attempt: 0, holder_reported: false };
     let mut report = Report::default();
     let mut first: Option<Digest> = None;
     // Whether everything is applied does not say on which stage.
@@ -83,14 +83,14 @@ pub(crate) async fn execute(
 struct Waiting {
     deadline: Deadline,
     attempt: u32,
-    told: bool,
+    holder_reported: bool,
 }
 
 impl Waiting {
     /// Waits a moment for another run to end. Fails when the wait is over.
     async fn pause(&mut self, run: &Run<'_>, by: Option<String>) -> Result<(), Error> {
-        if let (Some(holder), false) = (&by, self.told) {
-            self.told = true;
+        if let (Some(holder), false) = (&by, self.holder_reported) {
+            self.holder_reported = true;
             run.tell(Event::LockWaiting { holder: Some(holder.clone()) });
         }
         if self.deadline.is_over() && (by.is_some() || self.attempt >= REPLANS) {

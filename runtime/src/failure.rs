@@ -5,7 +5,7 @@ use lockgate_core::patch::Patch;
 use lockgate_core::{Direction, Front, History, Row, State, StatementFlags, StatementKind, Touch};
 
 use crate::backend::{FailedAt, Failure, Job, JobBody, LockFailure, TransactionStatus};
-use crate::error::{Cause, Class, Error, ErrorKind, Place, Said};
+use crate::error::{Cause, Class, Error, ErrorKind, Place, Wording};
 use crate::report::Report;
 use crate::run::Run;
 
@@ -135,7 +135,7 @@ pub(crate) fn no_lock(failure: LockFailure, run: &Run<'_>) -> Error {
                 Some(holder) => error.with_state(format!("held by {holder}")),
                 None => error.with_state("held by another connection that is writing to this database"),
             };
-            error.with_state(UNCHANGED).with_help(Said::each(|front| {
+            error.with_state(UNCHANGED).with_help(Wording::each(|front| {
                 format!("wait for it to end, or allow more time with {}", front.lock_wait())
             }))
         }
@@ -200,10 +200,10 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
     if class == Class::InDoubt {
         return error
             .with_help("look in the database whether this statement has taken effect")
-            .with_help(Said::each(|front| {
+            .with_help(Wording::each(|front| {
                 format!("if it has: {} records that, and the next run resumes after it", front.finished(&job.id))
             }))
-            .with_help(Said::each(|front| {
+            .with_help(Wording::each(|front| {
                 format!("if it has not: {} records that, and the next run sends it again", front.again(&job.id))
             }));
     }
@@ -242,7 +242,7 @@ pub(crate) fn failed(run: &Run<'_>, stopped: FailedJob, kept: bool) -> Error {
                     Some(Direction::Down) => front.down_by(1),
                     Some(Direction::Up) | None => front.up().to_owned(),
                 };
-                return error.with_help(Said::each(|front| match announced {
+                return error.with_help(Wording::each(|front| match announced {
                     true => format!(
                         "fix what the cause names, and {} drops it and resumes at this statement",
                         resume(front)

@@ -4,7 +4,7 @@ use std::fmt;
 
 use lockgate_core::Front;
 
-use crate::error::{Cause, Said};
+use crate::error::{Cause, Wording};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,8 +39,8 @@ impl fmt::Display for Verdict {
 pub struct Finding {
     check: &'static str,
     verdict: Verdict,
-    fact: Said,
-    advice: Vec<Said>,
+    fact: Wording,
+    advice: Vec<Wording>,
 }
 
 impl Finding {
@@ -48,23 +48,23 @@ impl Finding {
         Self { check, verdict: Verdict::Ok, fact: fact.into().into(), advice: Vec::new() }
     }
 
-    pub(crate) fn warning(check: &'static str, fact: impl Into<Said>, advice: impl Into<Said>) -> Self {
+    pub(crate) fn warning(check: &'static str, fact: impl Into<Wording>, advice: impl Into<Wording>) -> Self {
         Self { check, verdict: Verdict::Warning, fact: fact.into(), advice: vec![advice.into()] }
     }
 
-    pub(crate) fn problem(check: &'static str, fact: impl Into<Said>, advice: impl Into<Said>) -> Self {
+    pub(crate) fn problem(check: &'static str, fact: impl Into<Wording>, advice: impl Into<Wording>) -> Self {
         Self { verdict: Verdict::Problem, ..Self::warning(check, fact, advice) }
     }
 
     /// A problem that stopped a look at the database, with the advice that a run would give.
     pub(crate) fn of_cause(check: &'static str, cause: &Cause) -> Self {
         let front = |front| cause.help(front);
-        let advice = front(Front::Rust).is_some().then(|| Said::each(|of| front(of).unwrap_or_default()));
-        let (fact, advice) = (Said::from(cause.to_string()), advice.into_iter().collect());
+        let advice = front(Front::Rust).is_some().then(|| Wording::each(|of| front(of).unwrap_or_default()));
+        let (fact, advice) = (Wording::from(cause.to_string()), advice.into_iter().collect());
         Self { check, verdict: Verdict::Problem, fact, advice }
     }
 
-    pub(crate) fn with_advice(mut self, advice: impl Into<Said>) -> Self {
+    pub(crate) fn with_advice(mut self, advice: impl Into<Wording>) -> Self {
         self.advice.push(advice.into());
         self
     }

@@ -3,7 +3,7 @@
 use lockgate_core::{Atomicity, Dialect, History, Refusal, State};
 
 use crate::backend::{Backend, Dropped, LockRequest, RunEnd};
-use crate::error::{Error, Said};
+use crate::error::{Error, Wording};
 use crate::failure;
 use crate::history_table::HistoryEntry;
 use crate::run::Run;
@@ -73,7 +73,7 @@ fn taken(dropped: Dropped) -> Result<String, Error> {
     match dropped {
         Dropped::Index(shown) => Ok(shown),
         Dropped::Kept { why, help } => Err(Error::refused_for(
-            Said::each(|front| match front {
+            Wording::each(|front| match front {
                 lockgate_core::Front::Rust => "`drop_invalid_index` refuses".to_owned(),
                 lockgate_core::Front::CommandLine => "`repair` refuses".to_owned(),
             }),

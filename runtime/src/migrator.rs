@@ -12,7 +12,7 @@ use lockgate_core::{
 
 use crate::Repair;
 use crate::backend::{Backend, Limits, SessionCleanup};
-use crate::error::{Class, Error, Said};
+use crate::error::{Class, Error, Wording};
 use crate::event::{Event, OnEvent};
 use crate::executor::{self, OnHistoryChange};
 use crate::finding::{Examination, Finding};
@@ -637,10 +637,10 @@ impl Migrator {
         }
         if self.stage.why.as_ref().is_some_and(|why| why.trim().is_empty()) {
             return Err(Error::usage("the reason to override the stage is empty")
-                .with_help(Said::each(|front| format!("say why: {}", front.override_stage()))));
+                .with_help(Wording::each(|front| format!("say why: {}", front.override_stage()))));
         }
         if self.reason.as_ref().is_some_and(|why| why.trim().is_empty()) {
-            return Err(Error::usage("the reason is empty").with_help(Said::each(|front| match front {
+            return Err(Error::usage("the reason is empty").with_help(Wording::each(|front| match front {
                 Front::Rust => "say why: `Migrator::reason(\"why\")`".to_owned(),
                 Front::CommandLine => "say why: `--reason \"why\"`".to_owned(),
             })));
@@ -649,11 +649,11 @@ impl Migrator {
             let Some(duration) = duration else { return Ok(Limit::NONE) };
             let option = format!("--{}", name.replace('_', "-"));
             Limit::new(duration).map_err(|error| {
-                let usage = Error::usage(Said::each(|front| match front {
+                let usage = Error::usage(Wording::each(|front| match front {
                     Front::Rust => format!("`{name}`: {error}"),
                     Front::CommandLine => format!("`{option}`: {error}"),
                 }));
-                usage.with_help(Said::each(|front| match front {
+                usage.with_help(Wording::each(|front| match front {
                     Front::Rust => format!("`{name}(None)` is without a limit"),
                     Front::CommandLine => format!("`{option} none` is without a limit"),
                 }))
@@ -692,7 +692,7 @@ pub(crate) struct Opened<'a> {
 }
 
 pub(crate) fn refused(verb: impl Fn(Front) -> &'static str, refusal: &Refusal) -> Error {
-    Error::refused(Said::each(|front| format!("{} refuses", verb(front))), refusal).with_state("nothing was changed")
+    Error::refused(Wording::each(|front| format!("{} refuses", verb(front))), refusal).with_state("nothing was changed")
 }
 
 pub(crate) async fn open<'a>(target: impl Target + 'a) -> Result<Box<dyn Backend + 'a>, Error> {

@@ -8,7 +8,7 @@ use sqlx_core::Url;
 #[cfg(feature = "postgres")]
 use sqlx_core::url::ParseError;
 
-use crate::error::{Error, Said};
+use crate::error::{Error, Wording};
 use crate::secret::{mask_secrets, secrets};
 
 /// Checks a URL and returns it in the form that the driver understands, with some parts rewritten as parameters.
@@ -230,7 +230,7 @@ fn unknown_of_postgres(key: &str, value: &str) -> Error {
     let word = squeezed(key);
     let known = |(name, _, others): &&(&str, &[&str], &[&str])| squeezed(name) == word || others.contains(&&*word);
     let meant = POSTGRES.iter().find(known).map(|(name, ..)| *name);
-    let error = |help: Said| unknown(key).with_help(help);
+    let error = |help: Wording| unknown(key).with_help(help);
     if let Some(name) = meant.or_else(|| {
         let alias = |(_, also, _): &&(&str, &[&str], &[&str])| also.iter().any(|also| squeezed(also) == word);
         POSTGRES.iter().find(alias).map(|(name, ..)| *name)
@@ -258,10 +258,10 @@ fn unknown_of_postgres(key: &str, value: &str) -> Error {
         "sslpassword" => error("use a key without a passphrase: the driver cannot open any other".into()),
         "searchpath" | "schema" | "schemas" | "currentschema" => error(setting("search_path", value).into()),
         "connecttimeout" | "connectiontimeout" | "logintimeout" => {
-            error(Said::each(|front| format!("leave it out: {} sets how long to wait for the server", front.wait_for_server())))
+            error(Wording::each(|front| format!("leave it out: {} sets how long to wait for the server", front.wait_for_server())))
         }
         "locktimeout" => {
-            error(Said::each(|front| format!("leave it out: {} sets it for migrations", front.lock_timeout())))
+            error(Wording::each(|front| format!("leave it out: {} sets it for migrations", front.lock_timeout())))
         }
         "timezone" | "datestyle" | "clientencoding" | "charset" | "encoding" | "extrafloatdigits" => error(
             "leave it out: the driver sets it itself; a script that needs another value sets it (`SET LOCAL timezone = \
@@ -340,9 +340,9 @@ fn sqlite(text: &str) -> Result<(), Error> {
         let Some((name, values)) = KNOWN.iter().find(|(name, _)| *name == key) else {
             let written =
                 KNOWN.iter().find(|(name, _)| *name == squeezed(key)).map(|(name, _)| format!("{name}={value}"));
-            let help: Said = match (written, &*squeezed(key)) {
+            let help: Wording = match (written, &*squeezed(key)) {
                 (Some(written), _) => format!("write `{written}`").into(),
-                (None, "busytimeout" | "timeout") => Said::each(|front| {
+                (None, "busytimeout" | "timeout") => Wording::each(|front| {
                     format!("leave it out: {} sets how long to wait for another run", front.lock_wait())
                 }),
                 (None, "foreignkeys" | "fk") => {
@@ -381,7 +381,7 @@ fn squeezed(key: &str) -> String {
     key.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
 }
 
-fn usage(summary: impl Into<Said>) -> Error {
+fn usage(summary: impl Into<Wording>) -> Error {
     Error::usage(summary)
 }
 

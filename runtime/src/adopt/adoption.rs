@@ -10,7 +10,7 @@ use super::options::Adopt;
 use super::record::{Key, Record, Unfinished};
 use super::text::{Compared, compare};
 use super::tool::Tool;
-use crate::error::{Error, Said};
+use crate::error::{Error, Wording};
 use crate::history_table::Adopted;
 
 /// The summary of a refusal.
@@ -29,7 +29,7 @@ pub struct Adoption {
     pub has_checksums: bool,
     /// Every migration that is embedded or recorded, in the order of the versions; what is not embedded comes last.
     pub entries: Vec<AdoptionEntry>,
-    pub(super) problems: Vec<(String, Said)>,
+    pub(super) problems: Vec<(String, Wording)>,
     pub(super) records: BTreeMap<Version, Adopted>,
 }
 
@@ -270,7 +270,7 @@ impl Adoption {
                 let problem = format!("`{id}` was edited after {tool} had applied it: the checksum is another");
                 self.problems.push((
                     problem,
-                    Said::each(|front| {
+                    Wording::each(|front| {
                         format!(
                             "restore the file as it was when it was applied; if the database has what the file says now, {}",
                             accept(front)
@@ -282,7 +282,7 @@ impl Adoption {
                 let problem = format!("`{id}` is recorded as `{name}`, and {tool} keeps no checksum to compare");
                 self.problems.push((
                     problem,
-                    Said::each(|front| {
+                    Wording::each(|front| {
                         format!(
                             "give the file the name that is recorded; if it is the same migration, {}",
                             accept(front)
@@ -303,7 +303,7 @@ impl Adoption {
         let (problem, help) = match &record.key {
             Key::Revision(_) => (
                 format!("no embedded migration is the revision `{shown}`"),
-                Said::each(|front| {
+                Wording::each(|front| {
                     let last = match front {
                         Front::Rust => "`Adopt::up_to(version)`",
                         Front::CommandLine => "`--up-to VERSION`",
@@ -320,7 +320,7 @@ impl Adoption {
             ),
             _ => (
                 format!("{tool} has applied `{shown}`, and the program embeds no such migration"),
-                Said::each(|front| {
+                Wording::each(|front| {
                     let without = match front {
                         Front::Rust => "`Adopt::without_missing(\"why\")`",
                         Front::CommandLine => "`--without-missing \"why\"`",

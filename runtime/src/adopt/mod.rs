@@ -46,7 +46,7 @@ use lockgate_core::{Atomicity, Front, History, Version, plan};
 
 use crate::backend::{Backend, BoxFuture, ForeignTable, TextRows};
 use crate::database::Database;
-use crate::error::{Cause, Class, Error, Said};
+use crate::error::{Cause, Class, Error, Wording};
 use crate::executor::{self, OnHistoryChange};
 use crate::history_table::Adopted;
 use crate::migrator::{self, Migrator, Opened};
@@ -101,7 +101,7 @@ impl Migrator {
         {
             let problem =
                 format!("Lockgate has a history of its own here: `{id}` was not taken over from another tool");
-            let help = Said::each(|front| {
+            let help = Wording::each(|front| {
                 format!("{} shows it; {} records what is not in it", front.status(), front.baseline("VERSION"))
             });
             return Err(Error::refused_for(REFUSES, &[(problem, help)]));
@@ -128,12 +128,12 @@ impl Migrator {
         let run = Run { atomicity: Atomicity::WholeRun, ..run };
         if history.rows().is_empty() {
             let problem = "no history was taken over here".to_owned();
-            let help = Said::each(|front| format!("{} shows what the database has", front.status()));
+            let help = Wording::each(|front| format!("{} shows what the database has", front.status()));
             return Err(Error::refused_for(UNDO_REFUSES, &[(problem, help)]));
         }
         if let Some(id) = not_adopted(&mut *backend, &run, &history).await? {
             let problem = format!("`{id}` was not taken over from another tool, which does not know of it");
-            let help = Said::each(|front| {
+            let help = Wording::each(|front| {
                 format!("revert what was applied after the adoption ({}), then run again", front.down())
             });
             return Err(Error::refused_for(UNDO_REFUSES, &[(problem, help)]));
@@ -242,7 +242,7 @@ fn unknown_tool(word: &str) -> Error {
 }
 
 fn chosen(tables: Vec<ForeignTable>, tool: Option<Tool>, options: &Adopt) -> Result<Found, Error> {
-    let refused = |problem: String, help: Said| Error::refused_for(REFUSES, &[(problem, help)]);
+    let refused = |problem: String, help: Wording| Error::refused_for(REFUSES, &[(problem, help)]);
     if let Some(name) = &options.table {
         let is_it = |table: &&ForeignTable| {
             let with_schema = table.schema.as_ref().is_some_and(|schema| format!("{schema}.{}", table.name) == *name);
@@ -287,7 +287,7 @@ fn chosen(tables: Vec<ForeignTable>, tool: Option<Tool>, options: &Adopt) -> Res
         (_, _) => {
             let shown = found.iter().map(|one| format!("{} (`{}`)", one.tool.shown, one.table.shown()));
             let problem = format!("the database has the histories of {}", shown.collect::<Vec<_>>().join(" and "));
-            let help = Said::each(|front| {
+            let help = Wording::each(|front| {
                 let words = found.iter().map(|one| match front {
                     Front::Rust => format!("`Adopt::from(\"{}\")`", one.tool.word),
                     Front::CommandLine => format!("`adopt --from {}`", one.tool.word),
@@ -299,8 +299,8 @@ fn chosen(tables: Vec<ForeignTable>, tool: Option<Tool>, options: &Adopt) -> Res
     }
 }
 
-fn named_otherwise() -> Said {
-    Said::each(|front| {
+fn named_otherwise() -> Wording {
+    Wording::each(|front| {
         let table = match front {
             Front::Rust => "name it with `Adopt::table(\"name\")`",
             Front::CommandLine => "name it with `--table`",
@@ -316,7 +316,7 @@ fn ambiguous_table(tables: &[ForeignTable]) -> Error {
     };
     let names: Vec<String> = tables.iter().map(full).collect();
     let problem = format!("there are {} such tables: {}", names.len(), names.join(", "));
-    let help = Said::each(|front| {
+    let help = Wording::each(|front| {
         let each = names.iter().map(|name| match front {
             Front::Rust => format!("`Adopt::table(\"{name}\")`"),
             Front::CommandLine => format!("`adopt --table {name}`"),

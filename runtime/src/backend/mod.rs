@@ -14,7 +14,7 @@ use lockgate_core::{
 
 use tokio::time::Instant;
 
-use crate::error::{Cause, Error, Said};
+use crate::error::{Cause, Error, Wording};
 use crate::finding::{Examination, Finding};
 use crate::history_table::{HistoryEntry, HistoryTable, LogEvent};
 use crate::log::LogEntry;
@@ -82,7 +82,7 @@ pub(crate) enum Dropped {
     /// It is gone. As SQL names it.
     Index(String),
     /// Nothing was changed, for this reason.
-    Kept { why: String, help: Said },
+    Kept { why: String, help: Wording },
 }
 
 /// How a run ends.

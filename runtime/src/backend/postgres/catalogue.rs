@@ -10,7 +10,7 @@ use sqlx::Row;
 use super::sql::{EQ, GREATER, LIKE, NE, TEXT, literal};
 use super::{PostgresBackend, sql};
 use crate::backend::Dropped;
-use crate::error::{Cause, Said};
+use crate::error::{Cause, Wording};
 use crate::history_table::identifier;
 
 /// The result of the check.
@@ -188,7 +188,7 @@ impl PostgresBackend<'_> {
         let rows = self.rows(question).await?;
         let kept = |why: String, help: &str| {
             let help = help.to_owned();
-            Ok(Dropped::Kept { why, help: Said::each(|_| help.clone()) })
+            Ok(Dropped::Kept { why, help: Wording::each(|_| help.clone()) })
         };
         let lists = "`doctor` lists the INVALID indexes of this database";
         let Some(row) = rows.first() else { return kept(format!("there is no index {name}"), lists) };
@@ -234,7 +234,7 @@ impl PostgresBackend<'_> {
                     front.drop_invalid_index(&aside)
                 )
             };
-            cause.with_advice(Said::each(help))
+            cause.with_advice(Wording::each(help))
         })?;
         Ok(Dropped::Index(shown))
     }

@@ -8,7 +8,7 @@ use sqlx::Row as _;
 
 use super::sql::literal;
 use super::{PostgresBackend, TEXT};
-use crate::error::{Cause, Class, Said};
+use crate::error::{Cause, Class, Wording};
 use crate::finding::{Examination, Finding};
 use crate::history_table::identifier;
 
@@ -79,7 +79,7 @@ impl PostgresBackend<'_> {
                 Finding::warning(
                     "invalid-index",
                     format!("the index {index} on {table} is INVALID: every write updates it, and no query uses it"),
-                    Said::each(|front| {
+                    Wording::each(|front| {
                         format!(
                             "drop it ({}), or build it again (`REINDEX INDEX CONCURRENTLY {index}`)",
                             front.drop_invalid_index(index)
@@ -277,7 +277,7 @@ impl PostgresBackend<'_> {
             Finding::warning(
                 "statement-timeout",
                 format!("the session stops every statement after {timeout}, also those of migrations"),
-                Said::each(|front| format!("give migrations more time: {}", front.statement_timeout())),
+                Wording::each(|front| format!("give migrations more time: {}", front.statement_timeout())),
             )
         })
     }

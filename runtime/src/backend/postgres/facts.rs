@@ -2,7 +2,7 @@
 
 use lockgate_core::Stage;
 
-use crate::error::{Cause, Class, Said};
+use crate::error::{Cause, Class, Wording};
 use crate::history_table::{FIELD, ROW, TableName, identifier};
 
 /// The facts about a database.
@@ -240,7 +240,7 @@ impl HistoryCandidates {
                 let message = format!("there are {} history tables: {}", places.len(), places.join(", "));
                 let named: Vec<String> =
                     histories.iter().map(|relation| format!("{}.{}", relation.schema, relation.name)).collect();
-                Err(Cause::new(Class::Ambiguous, message).with_advice(Said::each(|front| {
+                Err(Cause::new(Class::Ambiguous, message).with_advice(Wording::each(|front| {
                     let each = named.iter().map(|name| front.history_table().replace("schema.table", name));
                     format!("name the one that is meant: {}", each.collect::<Vec<_>>().join(" or "))
                 })))

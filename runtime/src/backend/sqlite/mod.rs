@@ -30,7 +30,7 @@ use super::{
     Backend, BoxFuture, Deadline, Dropped, FailedAt, Failure, Job, LockFailure, LockRequest, OnProgress, Pace, RunEnd,
     backoff, chance,
 };
-use crate::error::{Cause, Class, Said};
+use crate::error::{Cause, Class, Wording};
 use crate::finding::{Examination, Finding};
 use crate::history_table::{self, HistoryEntry, HistoryTable, LogEvent};
 use crate::log::LogEntry;
@@ -618,7 +618,7 @@ impl Backend for SqliteBackend<'_> {
     fn drop_invalid_index<'a>(&'a mut self, _: &'a str) -> BoxFuture<'a, Result<Dropped, Cause>> {
         Box::pin(async {
             let why = "SQLite leaves no INVALID index behind".to_owned();
-            Ok(Dropped::Kept { why, help: Said::each(|_| "drop an index by `DROP INDEX`".to_owned()) })
+            Ok(Dropped::Kept { why, help: Wording::each(|_| "drop an index by `DROP INDEX`".to_owned()) })
         })
     }
 

@@ -83,7 +83,7 @@ fn word(letter: char) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    fn said(acl: &[&str], default: &[&str]) -> Vec<String> {
+    fn shown_differences(acl: &[&str], default: &[&str]) -> Vec<String> {
         let owned = |list: &[&str]| list.iter().map(|&item| item.to_owned()).collect::<Vec<_>>();
         let found = privileges(&owned(acl), &owned(default)).unwrap();
         let shown = |p: Privilege| format!("{} {}{}", p.grantee, p.privilege, if p.grantable { "*" } else { "" });
@@ -92,12 +92,15 @@ mod tests {
 
     #[test]
     fn only_differences_from_the_default_are_listed() {
-        assert!(said(&["=X/ada", "ada=X/ada"], &["=X/ada", "ada=X/ada"]).is_empty());
-        assert_eq!(said(&["ada=X/ada", "bob=X*/ada"], &["=X/ada", "ada=X/ada"]), ["PUBLIC no EXECUTE", "bob EXECUTE*"]);
-        assert_eq!(said(&["ada=r/ada"], &["ada=rw/ada"]), ["ada no UPDATE"]);
-        assert!(said(&["ada=r*w*/ada"], &["ada=rw/ada"]).is_empty());
-        assert_eq!(said(&["\"a \"\"b\"\" =\"=rm/ada"], &[]), ["a \"b\" = MAINTAIN", "a \"b\" = SELECT"]);
-        assert_eq!(said(&["bob=r/ada", "bob=r*w/eve"], &[]), ["bob SELECT*", "bob UPDATE"]);
+        assert!(shown_differences(&["=X/ada", "ada=X/ada"], &["=X/ada", "ada=X/ada"]).is_empty());
+        assert_eq!(
+            shown_differences(&["ada=X/ada", "bob=X*/ada"], &["=X/ada", "ada=X/ada"]),
+            ["PUBLIC no EXECUTE", "bob EXECUTE*"]
+        );
+        assert_eq!(shown_differences(&["ada=r/ada"], &["ada=rw/ada"]), ["ada no UPDATE"]);
+        assert!(shown_differences(&["ada=r*w*/ada"], &["ada=rw/ada"]).is_empty());
+        assert_eq!(shown_differences(&["\"a \"\"b\"\" =\"=rm/ada"], &[]), ["a \"b\" = MAINTAIN", "a \"b\" = SELECT"]);
+        assert_eq!(shown_differences(&["bob=r/ada", "bob=r*w/eve"], &[]), ["bob SELECT*", "bob UPDATE"]);
     }
 
     #[test]

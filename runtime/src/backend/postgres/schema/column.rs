@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use lockgate_schema::{Attribute, Column, Detail, Generated, Generation, Identity, Persistence};
 
 use super::acl::privileges;
+use super::context::{CatalogContext, class};
 use super::relation::{READABLE, Relations, foreign_options, setting};
 use super::rows::{Row, rows};
-use super::world::{World, class};
 use super::{Release, detail};
 use crate::error::Cause;
 
@@ -40,13 +40,13 @@ pub(super) struct Columns {
 
 impl Columns {
     /// Reads all columns, and adds those of tables and views to their relations.
-    pub(super) fn read(world: &World<'_>, relations: &mut Relations, answer: &str) -> Result<Self, Cause> {
+    pub(super) fn read(context: &CatalogContext<'_>, relations: &mut Relations, answer: &str) -> Result<Self, Cause> {
         let mut found: HashMap<u32, Vec<(i64, Column)>> = HashMap::new();
         let mut names = HashMap::new();
         for row in rows(answer) {
             let mut row = row?;
             let (relation, number) = (row.oid()?, row.int()?);
-            let column = column(world, relations, (relation, number), row)?;
+            let column = column(context, relations, (relation, number), row)?;
             names.insert((relation, number), column.name.clone());
             found.entry(relation).or_default().push((number, column));
         }
@@ -72,7 +72,12 @@ impl Columns {
     }
 }
 
-fn column(world: &World<'_>, relations: &Relations, at: (u32, i64), mut row: Row<'_>) -> Result<Column, Cause> {
+fn column(
+    context: &CatalogContext<'_>,
+    relations: &Relations,
+    at: (u32, i64),
+    mut row: Row<'_>,
+) -> Result<Column, Cause> {
     let (name, data_type, not_null) = (row.text()?, row.definition()?, row.flag()?);
     let (identity, generated) = (row.letter()?, row.letter()?);
     let (mut default, collation, local) = (row.maybe()?, row.maybe()?, row.flag()?);
@@ -94,7 +99,7 @@ fn column(world: &World<'_>, relations: &Relations, at: (u32, i64), mut row: Row
     options.extend(row.maybe()?.map(|target| detail("statistics", target)));
     options.extend(row.list()?.iter().map(|option| setting("", option)));
     options.extend(row.maybe()?.map(|value| detail("options", value)));
-    options.extend(world.labels(class::RELATION, at.0, at.1));
+    options.extend(context.labels(class::RELATION, at.0, at.1));
     let privileges = privileges(&row.list()?, &[])?;
     let generation = match generated {
         ' ' => None,
@@ -115,7 +120,7 @@ fn column(world: &World<'_>, relations: &Relations, at: (u32, i64), mut row: Row
     };
     options.sort();
     Ok(Column {
-        comment: world.comment(class::RELATION, at.0, at.1),
+        comment: context.comment(class::RELATION, at.0, at.1),
         name,
         data_type,
         not_null,

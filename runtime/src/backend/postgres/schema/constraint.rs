@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use lockgate_schema::{Constraint, ConstraintKind, References};
 
 use super::column::Columns;
+use super::context::{CatalogContext, class};
 use super::relation::{READABLE, Relations};
 use super::rows::{Row, rows};
-use super::world::{World, class};
 use crate::error::Cause;
 
 pub(super) fn constraints() -> String {
@@ -28,7 +28,7 @@ pub(super) fn constraints() -> String {
 
 /// Adds the constraints of tables to their relations, and returns those of domains.
 pub(super) fn read(
-    world: &mut World<'_>,
+    context: &mut CatalogContext<'_>,
     relations: &mut Relations,
     columns: &Columns,
     answer: &str,
@@ -37,7 +37,7 @@ pub(super) fn read(
     for row in rows(answer) {
         let mut row = row?;
         let oid = row.oid()?;
-        world.see(class::CONSTRAINT, oid);
+        context.see(class::CONSTRAINT, oid);
         let (name, letter) = (row.text()?, row.letter()?);
         let (table, domain) = (row.oid()?, row.oid()?);
         let kind = match letter {
@@ -51,7 +51,7 @@ pub(super) fn read(
             't' => continue,
             other => return Err(super::unknown(&format!("the constraint `{name}`, of kind `{other}`"))),
         };
-        let constraint = constraint(world, columns, (oid, table), name, kind, row)?;
+        let constraint = constraint(context, columns, (oid, table), name, kind, row)?;
         let Some((constraint, own_words)) = constraint else { continue };
         if let Some(table) = relations.tables.get_mut(&table) {
             if kind != ConstraintKind::NotNull || own_words || !has_usual_name(&table.name.name, &constraint) {
@@ -70,7 +70,7 @@ pub(super) fn read(
 /// Returns a constraint, and whether it has more than the NOT NULL of its column. `None` for the constraints that the
 /// server creates for each partition that a foreign key references, and for an inherited NOT NULL.
 fn constraint(
-    world: &World<'_>,
+    context: &CatalogContext<'_>,
     columns: &Columns,
     (oid, table): (u32, u32),
     name: String,
@@ -88,12 +88,12 @@ fn constraint(
         return Ok(None);
     }
     let references = schema.zip(target).and_then(|(schema, target)| {
-        let table = world.name(schema.parse().ok()?, target)?;
+        let table = context.name(schema.parse().ok()?, target)?;
         // Objects of an extension are not read, but may be referenced.
         let columns = names.unwrap_or_else(|| target_keys.iter().filter_map(|key| name_of(target_oid, key)).collect());
         Some(References { table, columns })
     });
-    let comment = world.comment(class::CONSTRAINT, oid, 0);
+    let comment = context.comment(class::CONSTRAINT, oid, 0);
     let own_words = !validated || no_inherit || comment.is_some();
     let constraint = Constraint {
         name: Some(name),

@@ -3,10 +3,10 @@
 use lockgate_schema::{Detail, Index, Name};
 
 use super::column::Columns;
+use super::context::{CatalogContext, class};
 use super::detail;
 use super::relation::{READABLE, Relations, setting};
 use super::rows::{Row, rows};
-use super::world::{World, class};
 use crate::error::Cause;
 
 pub(super) fn indexes() -> String {
@@ -27,13 +27,13 @@ pub(super) fn indexes() -> String {
 
 /// Adds each index to its relation.
 pub(super) fn read(
-    world: &mut World<'_>,
+    context: &mut CatalogContext<'_>,
     relations: &mut Relations,
     columns: &Columns,
     answer: &str,
 ) -> Result<(), Cause> {
     for row in rows(answer) {
-        index(world, relations, columns, row?)?;
+        index(context, relations, columns, row?)?;
     }
     let tables = relations.tables.values_mut().map(|table| &mut table.indexes);
     for list in tables.chain(relations.views.values_mut().map(|view| &mut view.indexes)) {
@@ -43,21 +43,26 @@ pub(super) fn read(
     Ok(())
 }
 
-fn index(world: &mut World<'_>, relations: &mut Relations, columns: &Columns, mut row: Row<'_>) -> Result<(), Cause> {
+fn index(
+    context: &mut CatalogContext<'_>,
+    relations: &mut Relations,
+    columns: &Columns,
+    mut row: Row<'_>,
+) -> Result<(), Cause> {
     let oid = row.oid()?;
-    world.see(class::RELATION, oid);
+    context.see(class::RELATION, oid);
     let (name, table, definition) = (row.text()?, row.oid()?, row.maybe()?);
     let (constraint, constraint_name) = (row.maybe()?, row.maybe()?);
     let (unique, valid, clustered, identity) = (row.flag()?, row.flag()?, row.flag()?, row.flag()?);
     let numbers = row.maybe()?.unwrap_or_default();
     let count = usize::try_from(row.int()?).unwrap_or_default();
     let (settings, tablespace, targets) = (row.list()?, row.maybe()?, row.list()?);
-    let comment = world.comment(class::RELATION, oid, 0);
+    let comment = context.comment(class::RELATION, oid, 0);
     let mut options = Vec::new();
     options.extend(tablespace.map(|name| detail("tablespace", name)));
     options.extend(clustered.then(|| detail("clustered", "true")));
     options.extend(identity.then(|| detail("replica identity", "true")));
-    options.extend(world.labels(class::RELATION, oid, 0));
+    options.extend(context.labels(class::RELATION, oid, 0));
     if constraint.is_some() {
         // A constraint has no such list; its table has it, under the constraint's name.
         options.extend(settings.iter().map(|option| setting("", option)));

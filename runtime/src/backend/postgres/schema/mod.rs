@@ -7,21 +7,21 @@
 mod acl;
 mod column;
 mod constraint;
+mod context;
 mod index;
 mod object;
 mod relation;
 mod rows;
 mod types;
 mod unknown;
-mod world;
 
 use lockgate_core::Dialect;
 use lockgate_schema::{Detail, Name, Schema};
 use sqlx::{Connection, Either, Row as _};
 
 use self::column::Columns;
+use self::context::CatalogContext;
 use self::relation::Relations;
-use self::world::World;
 use super::PostgresBackend;
 use crate::error::{Cause, Class};
 use crate::history_table::TableName;
@@ -167,10 +167,10 @@ fn queries(facts: &SchemaFacts) -> Vec<String> {
     let release = facts.release;
     let mut queries = vec![
         format!("SELECT {}", object::PRESENT),
-        world::DATABASE.to_owned(),
-        world::NAMESPACES.to_owned(),
-        world::COMMENTS.to_owned(),
-        world::LABELS.to_owned(),
+        context::DATABASE.to_owned(),
+        context::NAMESPACES.to_owned(),
+        context::COMMENTS.to_owned(),
+        context::LABELS.to_owned(),
         relation::relations(),
         relation::PARENTS.to_owned(),
         relation::sequences(),
@@ -205,21 +205,21 @@ fn assemble(own: &TableName, answers: &[&str]) -> Result<(Schema, Vec<(u32, u32)
         ],
         objects,
     ) = answers.split_first_chunk().expect("there is an answer to each query");
-    let mut world = World::read(own, [database, namespaces, comments, labels])?;
-    let mut relations = Relations::read(&mut world, relations, parents, sequences)?;
-    let mut columns = Columns::read(&world, &mut relations, columns)?;
-    let of_domains = constraint::read(&mut world, &mut relations, &columns, constraints)?;
-    index::read(&mut world, &mut relations, &columns, indexes)?;
-    let types = types::read(&mut world, &mut columns, of_domains, types)?;
-    let objects = object::read(&mut world, &relations, objects, default_privileges)?;
-    let unseen = unknown::unseen(&world, everything)?;
+    let mut context = CatalogContext::read(own, [database, namespaces, comments, labels])?;
+    let mut relations = Relations::read(&mut context, relations, parents, sequences)?;
+    let mut columns = Columns::read(&context, &mut relations, columns)?;
+    let of_domains = constraint::read(&mut context, &mut relations, &columns, constraints)?;
+    index::read(&mut context, &mut relations, &columns, indexes)?;
+    let types = types::read(&mut context, &mut columns, of_domains, types)?;
+    let objects = object::read(&mut context, &relations, objects, default_privileges)?;
+    let unseen = unknown::unseen(&context, everything)?;
     let mut sequences = relations.take_sequences(&columns.names);
     let mut tables: Vec<_> = relations.tables.into_values().collect();
     let mut views: Vec<_> = relations.views.into_values().collect();
     sequences.sort_by(|a, b| a.name.cmp(&b.name));
     tables.sort_by(|a, b| a.name.cmp(&b.name));
     views.sort_by(|a, b| a.name.cmp(&b.name));
-    let namespaces = world.into_namespaces();
+    let namespaces = context.into_namespaces();
     Ok((Schema { dialect: Dialect::Postgres, namespaces, types, sequences, tables, views, objects }, unseen))
 }
 

@@ -6,9 +6,9 @@ use lockgate_schema::{
     Detail, Meta, Name, Partition, Persistence, RowSecurity, Sequence, SequenceOptions, Table, TableKind, View,
 };
 
+use super::context::{CatalogContext, class};
 use super::detail;
 use super::rows::{Row, rows};
-use super::world::{World, class};
 use crate::error::Cause;
 
 /// A condition: the row of `pg_class c` was created by a user, not by an extension, and is not temporary in another
@@ -91,7 +91,12 @@ pub(super) struct IdentitySequence {
 }
 
 impl Relations {
-    pub(super) fn read(world: &mut World<'_>, relations: &str, parents: &str, sequences: &str) -> Result<Self, Cause> {
+    pub(super) fn read(
+        context: &mut CatalogContext<'_>,
+        relations: &str,
+        parents: &str,
+        sequences: &str,
+    ) -> Result<Self, Cause> {
         let mut found = Self {
             tables: HashMap::new(),
             views: HashMap::new(),
@@ -105,12 +110,12 @@ impl Relations {
             let mut row = row?;
             let (child, _) = (row.oid()?, row.int()?);
             let (parent, schema, name) = (row.oid()?, row.oid()?, row.text()?);
-            if let Some(name) = world.name(schema, name) {
+            if let Some(name) = context.name(schema, name) {
                 found.parents.entry(child).or_default().push((parent, name));
             }
         }
         for row in rows(relations) {
-            found.relation(world, row?)?;
+            found.relation(context, row?)?;
         }
         for row in rows(sequences) {
             found.sequence(row?)?;
@@ -118,13 +123,13 @@ impl Relations {
         Ok(found)
     }
 
-    fn relation(&mut self, world: &mut World<'_>, mut row: Row<'_>) -> Result<(), Cause> {
+    fn relation(&mut self, context: &mut CatalogContext<'_>, mut row: Row<'_>) -> Result<(), Cause> {
         let oid = row.oid()?;
-        world.see(class::RELATION, oid);
-        let Some(name) = world.name(row.oid()?, row.text()?) else { return Ok(()) };
+        context.see(class::RELATION, oid);
+        let Some(name) = context.name(row.oid()?, row.text()?) else { return Ok(()) };
         let kind = row.letter()?;
         let persistence = persistence(row.letter()?);
-        let meta = world.owned_meta(class::RELATION, oid, &mut row)?;
+        let meta = context.owned_meta(class::RELATION, oid, &mut row)?;
         let row_security = match (row.flag()?, row.flag()?) {
             (_, true) => RowSecurity::Forced,
             (true, false) => RowSecurity::Enabled,
@@ -140,7 +145,7 @@ impl Relations {
         let (server, foreign_options, has_set) = (row.maybe()?, row.maybe()?, row.flag()?);
         options.extend(foreign_options.map(|value| detail("options", value)));
 
-        let own = world.own;
+        let own = context.own;
         let is_ours = has_set
             && own.schema.as_ref().is_none_or(|schema| name.schema.as_ref() == Some(schema))
             && (name.name == own.name || name.name == own.log().name);

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use lockgate_schema::{Constraint, Type, TypeKind};
 
 use super::column::Columns;
+use super::context::{CatalogContext, class};
 use super::rows::{Row, rows};
-use super::world::{World, class};
 use super::{Release, shown, unknown};
 use crate::error::Cause;
 
@@ -47,30 +47,30 @@ pub(super) fn types(release: Release) -> String {
 }
 
 pub(super) fn read(
-    world: &mut World<'_>,
+    context: &mut CatalogContext<'_>,
     columns: &mut Columns,
     mut constraints: HashMap<u32, Vec<Constraint>>,
     answer: &str,
 ) -> Result<Vec<Type>, Cause> {
     let mut types = Vec::new();
     for row in rows(answer) {
-        types.extend(one(world, columns, &mut constraints, row?)?);
+        types.extend(one(context, columns, &mut constraints, row?)?);
     }
     types.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(types)
 }
 
 fn one(
-    world: &mut World<'_>,
+    context: &mut CatalogContext<'_>,
     columns: &mut Columns,
     constraints: &mut HashMap<u32, Vec<Constraint>>,
     mut row: Row<'_>,
 ) -> Result<Option<Type>, Cause> {
     let oid = row.oid()?;
-    world.see(class::TYPE, oid);
-    let Some(name) = world.name(row.oid()?, row.text()?) else { return Ok(None) };
+    context.see(class::TYPE, oid);
+    let Some(name) = context.name(row.oid()?, row.text()?) else { return Ok(None) };
     let letter = row.letter()?;
-    let mut meta = world.owned_meta(class::TYPE, oid, &mut row)?;
+    let mut meta = context.owned_meta(class::TYPE, oid, &mut row)?;
     let (defined, relation) = (row.flag()?, row.oid()?);
     let (labels, base, not_null) = (row.list()?, row.maybe()?, row.flag()?);
     let (default, collation, parts) = (row.maybe()?, row.maybe()?, row.pairs()?);
@@ -78,7 +78,7 @@ fn one(
         _ if !defined => TypeKind::Defined { what: "shell", details: Vec::new() },
         'e' => TypeKind::Enum(labels),
         'c' => {
-            world.see(class::RELATION, relation);
+            context.see(class::RELATION, relation);
             // The type has the comment of a composite type; its relation has those of the attributes.
             TypeKind::Composite(columns.attributes.remove(&relation).unwrap_or_default())
         }
@@ -92,7 +92,7 @@ fn one(
         other => return Err(unknown(&format!("the type {}, of kind `{other}`", shown(&name)))),
     };
     if let TypeKind::Composite(_) = kind {
-        meta.details.extend(world.labels(class::RELATION, relation, 0));
+        meta.details.extend(context.labels(class::RELATION, relation, 0));
     }
     Ok(Some(Type { name, kind, meta }))
 }

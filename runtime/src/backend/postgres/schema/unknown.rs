@@ -1,8 +1,8 @@
 //! Makes sure that nothing was overlooked: an object that depends on something or has an owner, and that no query read,
 //! is an error.
 
+use super::context::CatalogContext;
 use super::rows::rows;
-use super::world::World;
 use crate::error::Cause;
 
 /// Every object that depends on something or has an owner, by catalogue. Left out are objects of extensions, inner
@@ -21,14 +21,14 @@ pub(super) const EVERYTHING: &str = "SELECT o.classid, array_agg(o.objid) FROM (
      GROUP BY o.classid";
 
 /// Finds the objects that exist and were not read.
-pub(super) fn unseen(world: &World<'_>, everything: &str) -> Result<Vec<(u32, u32)>, Cause> {
+pub(super) fn unseen(context: &CatalogContext<'_>, everything: &str) -> Result<Vec<(u32, u32)>, Cause> {
     let mut found = Vec::new();
     for row in rows(everything) {
         let mut row = row?;
         let class = row.oid()?;
         let oids = row.list()?;
         let oids = oids.iter().filter_map(|oid| oid.parse().ok());
-        found.extend(oids.filter(|&oid| !world.has_seen(class, oid)).map(|oid| (class, oid)));
+        found.extend(oids.filter(|&oid| !context.has_seen(class, oid)).map(|oid| (class, oid)));
     }
     found.sort_unstable();
     Ok(found)

@@ -12,9 +12,9 @@ mod text_search;
 use lockgate_schema::{Meta, Name, Object, ObjectKind};
 
 use super::acl::privileges;
+use super::context::CatalogContext;
 use super::relation::Relations;
 use super::rows::{Row, rows};
-use super::world::World;
 use super::{Release, unknown};
 use crate::error::Cause;
 
@@ -71,18 +71,18 @@ pub(super) fn queries(release: Release, present: &str) -> Vec<String> {
 }
 
 pub(super) fn read(
-    world: &mut World<'_>,
+    context: &mut CatalogContext<'_>,
     relations: &Relations,
     answers: &[&str],
     default_privileges: &str,
 ) -> Result<Vec<Object>, Cause> {
     let mut objects = Vec::new();
     for row in answers.iter().flat_map(|answer| rows(answer)) {
-        objects.extend(object(world, relations, row?)?);
+        objects.extend(object(context, relations, row?)?);
     }
     for row in rows(default_privileges) {
         let mut row = row?;
-        world.see(DEFAULT_ACL, row.oid()?);
+        context.see(DEFAULT_ACL, row.oid()?);
         let name = row.text()?;
         let definition = format!("ALTER DEFAULT PRIVILEGES {name}");
         let meta = Meta { privileges: privileges(&row.list()?, &row.list()?)?, ..Meta::default() };
@@ -93,11 +93,11 @@ pub(super) fn read(
     Ok(objects)
 }
 
-fn object(world: &mut World<'_>, relations: &Relations, mut row: Row<'_>) -> Result<Option<Object>, Cause> {
+fn object(context: &mut CatalogContext<'_>, relations: &Relations, mut row: Row<'_>) -> Result<Option<Object>, Cause> {
     let word = row.text()?;
     let (class, oid) = (row.oid()?, row.oid()?);
-    world.see(class, oid);
-    let Some(name) = world.name(row.oid()?, row.text()?) else { return Ok(None) };
+    context.see(class, oid);
+    let Some(name) = context.name(row.oid()?, row.text()?) else { return Ok(None) };
     let on = match row.oid()? {
         0 => None,
         relation => match relations.name(relation) {
@@ -106,7 +106,7 @@ fn object(world: &mut World<'_>, relations: &Relations, mut row: Row<'_>) -> Res
             None => return Ok(None),
         },
     };
-    let mut meta = world.owned_meta(class, oid, &mut row)?;
+    let mut meta = context.owned_meta(class, oid, &mut row)?;
     let definition = row.definition()?.trim_end().to_owned();
     meta.details.extend(row.pairs()?);
     meta.details.sort();

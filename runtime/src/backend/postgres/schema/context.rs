@@ -43,7 +43,7 @@ pub(super) const LABELS: &str = "SELECT classoid, objoid, objsubid, provider, la
 /// An object: its catalogue, its oid, and its column or 0.
 type Address = (u32, u32, i64);
 
-pub(super) struct World<'a> {
+pub(super) struct CatalogContext<'a> {
     /// Lockgate's history table.
     pub(super) own: &'a TableName,
     database_owner: u32,
@@ -55,10 +55,10 @@ pub(super) struct World<'a> {
     seen: HashSet<(u32, u32)>,
 }
 
-impl<'a> World<'a> {
+impl<'a> CatalogContext<'a> {
     pub(super) fn read(own: &'a TableName, answers: [&str; 4]) -> Result<Self, Cause> {
         let [database, namespaces, comments, labels] = answers;
-        let mut world = Self {
+        let mut context = Self {
             own,
             database_owner: 0,
             schemas: HashMap::new(),
@@ -70,24 +70,24 @@ impl<'a> World<'a> {
         for row in rows(database) {
             let mut row = row?;
             row.oid()?;
-            world.database_owner = row.oid()?;
+            context.database_owner = row.oid()?;
         }
         for row in rows(comments) {
             let mut row = row?;
-            world.comments.insert((row.oid()?, row.oid()?, row.int()?), row.text()?);
+            context.comments.insert((row.oid()?, row.oid()?, row.int()?), row.text()?);
         }
         for row in rows(labels) {
             let mut row = row?;
             let address = (row.oid()?, row.oid()?, row.int()?);
             let label = Detail { name: format!("security label for {}", row.text()?), value: row.text()? };
-            let labels = world.labels.entry(address).or_default();
+            let labels = context.labels.entry(address).or_default();
             labels.push(label);
             labels.sort();
         }
         for row in rows(namespaces) {
-            world.namespace(row?)?;
+            context.namespace(row?)?;
         }
-        Ok(world)
+        Ok(context)
     }
 
     fn namespace(&mut self, mut row: Row<'_>) -> Result<(), Cause> {
