@@ -112,7 +112,7 @@ impl Found {
     }
 
     fn clauses(&mut self, object: &str, part: Option<&str>, before: &[Clause], after: &[Clause]) {
-        let said = |what: String| match part {
+        let with_part = |what: String| match part {
             Some(part) => format!("{part}: {what}"),
             None => what,
         };
@@ -128,15 +128,15 @@ impl Found {
             let pairs = before.len().min(after.len());
             for (before, after) in before.iter().zip(&after) {
                 let what = changed(word, before, after);
-                self.add(object, after.class, said(what), before.value.clone(), after.value.clone());
+                self.add(object, after.class, with_part(what), before.value.clone(), after.value.clone());
             }
             for gone in &before[pairs..] {
                 let what = format!("{} is lost", phrase(gone));
-                self.add(object, gone.class, said(what), Some(gone.value.clone().unwrap_or_default()), None);
+                self.add(object, gone.class, with_part(what), Some(gone.value.clone().unwrap_or_default()), None);
             }
             for new in &after[pairs..] {
                 let what = format!("{} is new", phrase(new));
-                self.add(object, new.class, said(what), None, Some(new.value.clone().unwrap_or_default()));
+                self.add(object, new.class, with_part(what), None, Some(new.value.clone().unwrap_or_default()));
             }
         }
     }

@@ -160,25 +160,25 @@ impl Catalogue {
                 && self.listed(row).is_none_or(|table| table.kind != "shadow")
         };
         for row in self.objects.iter().filter(is_left_out) {
-            let told = |why| Unknown { object: format!("{} `{}`", row.kind, row.name), why };
-            let sql = || row.sql.as_deref().ok_or_else(|| told("it has no text".to_owned()));
+            let unknown = |why| Unknown { object: format!("{} `{}`", row.kind, row.name), why };
+            let sql = || row.sql.as_deref().ok_or_else(|| unknown("it has no text".to_owned()));
             match row.kind.as_str() {
-                "table" => schema.tables.push(self.table(row, sql()?).map_err(told)?),
+                "table" => schema.tables.push(self.table(row, sql()?).map_err(unknown)?),
                 "index" => {}
-                "view" => schema.views.push(view(row, sql()?).map_err(told)?),
-                "trigger" => schema.objects.push(self.trigger(row, sql()?).map_err(told)?),
-                _ => return Err(told("this release knows tables, indexes, views and triggers".to_owned())),
+                "view" => schema.views.push(view(row, sql()?).map_err(unknown)?),
+                "trigger" => schema.objects.push(self.trigger(row, sql()?).map_err(unknown)?),
+                _ => return Err(unknown("this release knows tables, indexes, views and triggers".to_owned())),
             }
         }
         for row in self.objects.iter().filter(is_left_out).filter(|row| row.kind == "index") {
-            let told = |why| Unknown { object: format!("index `{}`", row.name), why };
+            let unknown = |why| Unknown { object: format!("index `{}`", row.name), why };
             let found = schema.tables.iter_mut().find(|table| {
                 table.name.name.eq_ignore_ascii_case(&row.table) && is_temporary(&table.name) == (row.schema == "temp")
             });
-            let table = found.ok_or_else(|| told(format!("there is no table `{}`", row.table)))?;
+            let table = found.ok_or_else(|| unknown(format!("there is no table `{}`", row.table)))?;
             let columns: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
-            let sql = row.sql.as_deref().ok_or_else(|| told("it has no text".to_owned()))?;
-            let create::Index { unique, definition, keys } = create::index(sql, &columns).map_err(told)?;
+            let sql = row.sql.as_deref().ok_or_else(|| unknown("it has no text".to_owned()))?;
+            let create::Index { unique, definition, keys } = create::index(sql, &columns).map_err(unknown)?;
             let name = row.name.clone();
             let (options, comment) = (Vec::new(), None);
             table.indexes.push(Index { name, unique, definition, keys, valid: true, options, comment });
@@ -225,8 +225,8 @@ impl Catalogue {
             let read: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
             return Err(format!("its text has the columns {}, and SQLite says {}", read.join(", "), names.join(", ")));
         }
-        for (row, said) in rows.into_iter().zip(columns) {
-            table.columns.push(column(row, Some(said), &names)?);
+        for (row, listed) in rows.into_iter().zip(columns) {
+            table.columns.push(column(row, Some(listed), &names)?);
         }
         table.constraints = constraints;
         for (name, is_so) in [("STRICT", listed.strict), ("WITHOUT ROWID", listed.without_rowid)] {

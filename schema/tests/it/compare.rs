@@ -161,11 +161,11 @@ fn a_constraint_by_another_name_is_one_difference() {
 
 #[test]
 fn another_name_does_not_hide_another_comment() {
-    let said =
+    let constraint =
         |name, comment: &str| Constraint { comment: Some(comment.to_owned()), ..constraint(Some(name), "UNIQUE (x)") };
     says(
-        constraints([said("a", "one")]),
-        constraints([said("b", "two")]),
+        constraints([constraint("a", "one")]),
+        constraints([constraint("b", "two")]),
         "table public.t: constraint a is now called b (constraint-name)\n\
          table public.t: constraint b: comment was one, is two (comment)\n",
         "table public.t: constraint b is now called a (constraint-name)\n\
@@ -173,8 +173,8 @@ fn another_name_does_not_hide_another_comment() {
     );
     // Those of which the same is said belong together.
     says(
-        constraints([said("a", "one"), said("b", "two")]),
-        constraints([said("c", "two"), said("d", "one")]),
+        constraints([constraint("a", "one"), constraint("b", "two")]),
+        constraints([constraint("c", "two"), constraint("d", "one")]),
         "table public.t: constraint a is now called d (constraint-name)\n\
          table public.t: constraint b is now called c (constraint-name)\n",
         "table public.t: constraint c is now called b (constraint-name)\n\

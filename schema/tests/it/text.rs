@@ -257,7 +257,7 @@ trigger audit on public.users
 
 #[test]
 fn default_options_of_a_sequence_are_left_out() {
-    let said = |options: SequenceOptions| {
+    let rendered = |options: SequenceOptions| {
         let schema = Schema { sequences: vec![lockgate_schema::Sequence { options, ..sequence("s") }], ..schema() };
         schema.to_text().lines().last().expect("there is a line").to_owned()
     };
@@ -282,7 +282,7 @@ fn default_options_of_a_sequence_are_left_out() {
         // No server makes one: it is said like those that count up.
         (of("bigint", 1, i64::MAX, 1, 0), "bigint INCREMENT 0"),
     ] {
-        assert_eq!(said(options), format!("sequence public.s AS {line}"));
+        assert_eq!(rendered(options), format!("sequence public.s AS {line}"));
     }
 }
 

@@ -253,8 +253,8 @@ impl StatementChecker<'_> {
         }
         if !self.is_postgres() {
             let copies = self.flagged(StatementFlags::COPY_DATA).into_iter().map(|(statement, _)| statement);
-            let told = StatementFlags::CLIENT_ONLY.union(StatementFlags::COPY_OUT);
-            for statement in copies.filter(|statement| statement.flags.bits() & told.bits() == 0) {
+            let reported_elsewhere = StatementFlags::CLIENT_ONLY.union(StatementFlags::COPY_OUT);
+            for statement in copies.filter(|statement| statement.flags.bits() & reported_elsewhere.bits() == 0) {
                 let error = self.error(Code::CopyData, statement, "only PostgreSQL reads the data lines of COPY");
                 diagnostics.push(self.for_postgres(error, "write the rows as INSERT statements"));
             }

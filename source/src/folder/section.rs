@@ -264,16 +264,19 @@ fn marker(line: &str) -> Option<Marker<'_>> {
     }
 
     // node-pg-migrate's `-- Down Migration`, shmig's `-- ==== DOWN ====`, and whoever else writes a heading.
-    let said: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let words_of_heading: Vec<&str> =
+        lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
     let section = |direction, exact, tool| Some(Marker { mark: Mark::Section(direction), tool, outside: false, exact });
     let is_noun = |word: &str| matches!(word, "migration" | "migrations" | "migrate" | "section" | "script" | "part");
-    match *said {
+    match *words_of_heading {
         [word] if direction(word).is_some() => section(direction(word)?, true, None),
         // These words mean other things too: they count only if the file has a heading of the other direction.
         [word] | ["name", word] => section(heading(word)?, false, None),
-        [word, noun] | [noun, word] if is_noun(noun) && direction(word).is_some() => {
-            section(direction(word)?, true, (noun == "migration" && said[0] == word).then_some("node-pg-migrate"))
-        }
+        [word, noun] | [noun, word] if is_noun(noun) && direction(word).is_some() => section(
+            direction(word)?,
+            true,
+            (noun == "migration" && words_of_heading[0] == word).then_some("node-pg-migrate"),
+        ),
         [word, "migration", ..] => section(direction(word)?, false, None),
         [word, ..] if lower[word.len()..].trim_start().starts_with(':') => section(direction(word)?, false, None),
         _ => None,

@@ -250,11 +250,11 @@ impl Folder {
         for dialect in dialects.iter() {
             let split = sql::split(dialect, &text);
             for problem in split.problems {
-                let told = Diagnostic::error(Code::of_sql(problem.code), shown.as_str(), problem.message)
+                let diagnostic = Diagnostic::error(Code::of_sql(problem.code), shown.as_str(), problem.message)
                     .at(&text, problem.range, "")
                     .help(problem.help);
-                if !problems.contains(&told) {
-                    problems.push(told);
+                if !problems.contains(&diagnostic) {
+                    problems.push(diagnostic);
                 }
             }
             let cut: Vec<TestStatement> =
@@ -289,8 +289,10 @@ fn intended(text: &str, shown: &str, intents: &mut Vec<(Intent, Vec<String>)>) -
         let range = start..start + line.trim_end().len();
         start += line.len();
         let comment = line.trim().strip_prefix("--").map(str::trim_start);
-        let Some(said) = comment.and_then(|comment| comment.strip_prefix("lockgate:")).map(str::trim) else { continue };
-        let (word, names) = said.split_once(char::is_whitespace).unwrap_or((said, ""));
+        let Some(declaration) = comment.and_then(|comment| comment.strip_prefix("lockgate:")).map(str::trim) else {
+            continue;
+        };
+        let (word, names) = declaration.split_once(char::is_whitespace).unwrap_or((declaration, ""));
         let names: Vec<String> =
             names.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
         let problem = |message: String| Diagnostic::error(Code::BadTest, shown, message).at(text, range.clone(), "");

@@ -214,8 +214,8 @@ migrations/billing.00000001.0009.u.late.sql:1:1 misordered: `billing.00000001.00
         assert!(tests.contains(&"tests/migrations/billing.00000002.0002.rs"), "{tests:?}");
         assert!(plan.lockfile.unwrap().render().contains("\ndraft billing.00000002.0002.u.late\n"));
     }
-    let said = renumber::plan(&folder, Some("billing.00000002.0001"), None).unwrap_err();
-    assert_eq!(said, "`billing.00000002.0001.u.a` is released and keeps its number, by which databases know it");
+    let problem = renumber::plan(&folder, Some("billing.00000002.0001"), None).unwrap_err();
+    assert_eq!(problem, "`billing.00000002.0001.u.a` is released and keeps its number, by which databases know it");
 }
 
 #[test]
@@ -291,6 +291,6 @@ fn a_new_table_in_one_database_is_unknown_in_another() {
     project.write("billing.00000001.0002.u.b.sql", "DROP TABLE users;\n");
     project.lock();
     let found = project.load().diagnostics;
-    let told: Vec<(&str, &str)> = found.iter().map(|found| (found.file.as_str(), found.code.as_str())).collect();
-    assert_eq!(told, [("migrations/billing.00000001.0002.u.b.sql", "drop-table")]);
+    let reported: Vec<(&str, &str)> = found.iter().map(|found| (found.file.as_str(), found.code.as_str())).collect();
+    assert_eq!(reported, [("migrations/billing.00000001.0002.u.b.sql", "drop-table")]);
 }

@@ -7,16 +7,16 @@ use crate::support::{Project, check};
 /// Place, code and severity of everything that is said.
 #[track_caller]
 fn codes(files: &[(&str, &str)], expected: &[&str]) {
-    assert_eq!(said(&Project::new(files)), expected, "{files:?}");
+    assert_eq!(reported(&Project::new(files)), expected, "{files:?}");
 }
 
-fn said(project: &Project) -> Vec<String> {
-    let said = project.load().diagnostics.into_iter().map(|diagnostic| {
+fn reported(project: &Project) -> Vec<String> {
+    let reported = project.load().diagnostics.into_iter().map(|diagnostic| {
         let warning = if diagnostic.severity == Severity::Warning { " (warning)" } else { "" };
         let place = diagnostic.place();
         format!("{} {}{warning}", place.trim_start_matches("migrations/"), diagnostic.code)
     });
-    said.collect()
+    reported.collect()
 }
 
 const POSTGRES: (&str, &str) = ("migrations.toml", "dialects = [\"postgres\"]\n");
@@ -118,15 +118,15 @@ fn released_scripts_are_not_parsed_again() {
     ]);
     project.freeze();
     project.write("migrations.toml", "dialects = [\"postgres\"]\n");
-    assert_eq!(said(&project), [""; 0]);
+    assert_eq!(reported(&project), [""; 0]);
     project.write("2_y.sql", "DROP TABEL a;\n");
     project.lock();
-    assert_eq!(said(&project), ["2_y.sql:1:6 syntax"]);
+    assert_eq!(reported(&project), ["2_y.sql:1:6 syntax"]);
     // An edit is an error of its own, and looked at.
     project.delete("2_y.sql");
     project.lock();
     project.write("1_x.down.sql", "DROP TABEL b;\n");
-    assert_eq!(said(&project), ["1_x.down.sql:1:1 edited", "1_x.down.sql:1:6 syntax"]);
+    assert_eq!(reported(&project), ["1_x.down.sql:1:1 edited", "1_x.down.sql:1:6 syntax"]);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn bodies_and_monsters_are_warnings() {
     // To show one line of ten megabytes takes no time either.
     let long = format!("SELECT '{}';\n", "x".repeat(10 << 20));
     let project = Project::new(&[POSTGRES, ("1_x.sql", &long)]);
-    assert_eq!(said(&project), ["1_x.sql:1:1 not-parsed (warning)"]);
+    assert_eq!(reported(&project), ["1_x.sql:1:1 not-parsed (warning)"]);
     assert!(project.load().diagnostics[0].render(Color::Off).len() < 2_000);
 }
 

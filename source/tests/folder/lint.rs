@@ -15,16 +15,16 @@ fn draft(policy: &str, text: &str, expected: &[&str]) {
     project.freeze();
     project.write("2_x.sql", text);
     project.lock();
-    said(&project, expected);
+    assert_reported(&project, expected);
 }
 
 #[track_caller]
-fn said(project: &Project, expected: &[&str]) {
-    let said = project.load().diagnostics.into_iter().map(|diagnostic| {
+fn assert_reported(project: &Project, expected: &[&str]) {
+    let reported = project.load().diagnostics.into_iter().map(|diagnostic| {
         let warning = if diagnostic.severity == Severity::Warning { " (warning)" } else { "" };
         format!("{}{warning}", diagnostic.code)
     });
-    assert_eq!(said.collect::<Vec<_>>(), expected);
+    assert_eq!(reported.collect::<Vec<_>>(), expected);
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_required_column_on_a_released_table_does_not_build() {
     project.write("2_tags.rs", step);
     project.write("3_x.sql", REQUIRED.replace("users", "tags"));
     project.lock();
-    said(&project, &["filled-table (warning)"]);
+    assert_reported(&project, &["filled-table (warning)"]);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn without_a_lockfile_only_certain_rules_report() {
     let all = format!("{INDEX}ALTER TABLE users DROP COLUMN name;\n{REQUIRED}");
     for policy in ["", "dialects = [\"postgres\"]\n"] {
         let project = Project::new(&[("migrations.toml", policy), ("1_users.sql", USERS), ("2_x.sql", &all)]);
-        said(&project, &["filled-table (warning)"]);
+        assert_reported(&project, &["filled-table (warning)"]);
     }
 }
 
@@ -85,7 +85,7 @@ fn a_script_that_was_edited_after_its_release_has_one_error() {
     let project = Project::new(&[("1_users.sql", USERS)]);
     project.freeze();
     project.write("1_users.sql", format!("{USERS}{REQUIRED}"));
-    said(&project, &["edited"]);
+    assert_reported(&project, &["edited"]);
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn of_many_warnings_of_a_rule_three_are_shown() {
     project.freeze();
     project.write("2_x.sql", INDEX.repeat(5));
     project.lock();
-    said(&project, &["blocking-index (warning)"; 3]);
+    assert_reported(&project, &["blocking-index (warning)"; 3]);
     let last = project.load().diagnostics.pop().unwrap();
     assert_eq!(last.help[0], "there are 2 more of this kind in the file");
 }
@@ -125,6 +125,6 @@ fn alterations_that_sqlite_lacks_are_refused() {
         ("ALTER TABLE users DROP CONSTRAINT c;\n", "unsupported-alter (warning)"),
     ] {
         let project = Project::new(&[("migrations.toml", "dialects = [\"sqlite\"]\n"), ("1_x.sql", text)]);
-        said(&project, &[expected]);
+        assert_reported(&project, &[expected]);
     }
 }

@@ -353,10 +353,10 @@ fn migrations_frozen_differently_by_two_branches_are_named() {
         project.lock();
         project.check("");
     }
-    let said = lockfile::merge("", &ours, &theirs, "m.lock").unwrap_err();
+    let problems = lockfile::merge("", &ours, &theirs, "m.lock").unwrap_err();
     let message =
         format!("both branches froze `0001_a`, with different texts: `{}` and `{}`", sum(&ours), sum(&theirs));
-    assert_eq!(said[0].message, message);
+    assert_eq!(problems[0].message, message);
 }
 
 #[test]
@@ -480,10 +480,10 @@ fn a_draft_that_one_branch_renames_and_the_other_releases_is_a_rename() {
 fn an_impossible_amendment_is_refused() {
     let project = released();
     let folder = project.load().folder;
-    let said = |id: &str, reason: &str| folder::amend(&folder, folder.find(id).unwrap(), reason).unwrap_err();
-    assert_eq!(said("0004_d", "why"), "`0004_d` is a draft: edit it, there is nothing to amend");
-    assert_eq!(said("0001_a", "why"), "`0001_a` is just as it was released: edit it first, then amend it");
-    assert_eq!(said("0001_a", " \n "), "say why `0001_a` is amended: `--reason \"…\"` stands in the lockfile");
+    let refusal = |id: &str, reason: &str| folder::amend(&folder, folder.find(id).unwrap(), reason).unwrap_err();
+    assert_eq!(refusal("0004_d", "why"), "`0004_d` is a draft: edit it, there is nothing to amend");
+    assert_eq!(refusal("0001_a", "why"), "`0001_a` is just as it was released: edit it first, then amend it");
+    assert_eq!(refusal("0001_a", " \n "), "say why `0001_a` is amended: `--reason \"…\"` stands in the lockfile");
     // A line of another migration between the two, or one without its migration, is not what is ever written.
     let good = text_of(&project);
     let sums = good.lines().find(|line| line.starts_with("frozen 0002_b")).unwrap().split_once(" up=").unwrap().1;

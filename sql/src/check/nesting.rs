@@ -113,49 +113,49 @@ mod tests {
     use super::*;
     use crate::split;
 
-    fn deep(text: &str) -> bool {
+    fn is_too_deep(text: &str) -> bool {
         let statements = split(Dialect::Postgres, text).statements;
         statements.iter().any(|statement| depth(Dialect::Postgres, text, statement).is_err())
     }
 
     #[test]
     fn ordinary_statements_are_within_the_limits() {
-        assert!(!deep(&format!("SELECT {}1{};", "(".repeat(100), ")".repeat(100))));
-        assert!(!deep(&format!("INSERT INTO t VALUES (1, 'a'){};", ", (1 + 2, 'b')".repeat(100_000))));
-        assert!(!deep(&format!("CREATE TABLE t (a int{});", ", b text NOT NULL DEFAULT ''".repeat(5_000))));
-        assert!(!deep(&format!("SELECT 1 WHERE a = 1{};", " OR a = 2".repeat(500))));
-        assert!(!deep(&format!("SELECT (1)){};", ")".repeat(1_000))));
+        assert!(!is_too_deep(&format!("SELECT {}1{};", "(".repeat(100), ")".repeat(100))));
+        assert!(!is_too_deep(&format!("INSERT INTO t VALUES (1, 'a'){};", ", (1 + 2, 'b')".repeat(100_000))));
+        assert!(!is_too_deep(&format!("CREATE TABLE t (a int{});", ", b text NOT NULL DEFAULT ''".repeat(5_000))));
+        assert!(!is_too_deep(&format!("SELECT 1 WHERE a = 1{};", " OR a = 2".repeat(500))));
+        assert!(!is_too_deep(&format!("SELECT (1)){};", ")".repeat(1_000))));
         let body =
             "IF a THEN b := 1; END IF; FOR x IN 1..2 LOOP NULL; END LOOP; DROP TABLE IF EXISTS t; ".repeat(1_000);
-        assert!(!deep(&format!("DO $$ BEGIN {body} END $$;")));
+        assert!(!is_too_deep(&format!("DO $$ BEGIN {body} END $$;")));
     }
 
     #[test]
     fn statements_nested_too_deep_are_found() {
-        assert!(deep(&format!("SELECT {}1{};", "(".repeat(1_000), ")".repeat(1_000))));
-        assert!(deep(&format!("SELECT ARRAY{}1{};", "[".repeat(1_000), "]".repeat(1_000))));
-        assert!(deep(&format!("SELECT {}1;", "NOT ".repeat(10_000))));
-        assert!(deep(&format!("SELECT 1{};", "+1".repeat(10_000))));
-        assert!(deep(&format!(
+        assert!(is_too_deep(&format!("SELECT {}1{};", "(".repeat(1_000), ")".repeat(1_000))));
+        assert!(is_too_deep(&format!("SELECT ARRAY{}1{};", "[".repeat(1_000), "]".repeat(1_000))));
+        assert!(is_too_deep(&format!("SELECT {}1;", "NOT ".repeat(10_000))));
+        assert!(is_too_deep(&format!("SELECT 1{};", "+1".repeat(10_000))));
+        assert!(is_too_deep(&format!(
             "DO $$ BEGIN {} NULL; {} END $$;",
             "IF a THEN x := 1; ".repeat(500),
             "END IF; ".repeat(500)
         )));
-        assert!(deep(&format!("DO $x$ {} NULL; {} $x$;", "BEGIN ".repeat(500), "END; ".repeat(500))));
+        assert!(is_too_deep(&format!("DO $x$ {} NULL; {} $x$;", "BEGIN ".repeat(500), "END; ".repeat(500))));
         let body = format!("SELECT {}1{}", "(".repeat(1_000), ")".repeat(1_000));
-        assert!(deep(&format!("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ {body} $$;")));
-        assert!(deep(&format!("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS ' {body} ';")));
+        assert!(is_too_deep(&format!("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ {body} $$;")));
+        assert!(is_too_deep(&format!("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS ' {body} ';")));
     }
 
     #[test]
     fn a_string_without_an_end_is_cut_between_characters() {
         for text in ["DO $x$ ੾", "DO $੾$ ੾", "DO '੾", "DO E'੾", "DO '", "DO E'", "DO $$"] {
-            assert!(!deep(text), "{text}");
+            assert!(!is_too_deep(text), "{text}");
         }
     }
 
     #[test]
     fn a_million_brackets_take_no_time() {
-        assert!(deep(&format!("SELECT {}1{};", "(".repeat(1_000_000), ")".repeat(1_000_000))));
+        assert!(is_too_deep(&format!("SELECT {}1{};", "(".repeat(1_000_000), ")".repeat(1_000_000))));
     }
 }

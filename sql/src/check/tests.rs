@@ -11,7 +11,7 @@ fn findings(dialect: Dialect, text: &str) -> Vec<Finding> {
     check(dialect, text, &split(dialect, text).statements, None)
 }
 
-fn said(dialect: Dialect, text: &str) -> String {
+fn rendered(dialect: Dialect, text: &str) -> String {
     let lines = findings(dialect, text).into_iter().map(|finding| {
         let before = &text[..finding.range.start];
         let line = before.matches('\n').count() + 1;
@@ -24,12 +24,12 @@ fn said(dialect: Dialect, text: &str) -> String {
 
 #[track_caller]
 fn postgres(text: &str, expected: &str) {
-    assert_eq!(said(Dialect::Postgres, text), expected, "{text}");
+    assert_eq!(rendered(Dialect::Postgres, text), expected, "{text}");
 }
 
 #[track_caller]
 fn sqlite(text: &str, expected: &str) {
-    assert_eq!(said(Dialect::Sqlite, text), expected, "{text}");
+    assert_eq!(rendered(Dialect::Sqlite, text), expected, "{text}");
 }
 
 #[test]
@@ -395,7 +395,7 @@ fn what_postgres_takes_and_the_parser_does_not_passes() {
 
 #[test]
 fn mysql_is_looked_at_for_its_brackets() {
-    let mysql = |text: &str, expected: &str| assert_eq!(said(Dialect::Mysql, text), expected, "{text}");
+    let mysql = |text: &str, expected: &str| assert_eq!(rendered(Dialect::Mysql, text), expected, "{text}");
     mysql("CREATE TABLE a (b INT;", "1:16 this `(` is not closed");
     mysql("CREATE TABLE a (b INT));", "1:23 this `)` closes nothing");
     mysql("CREATE TABEL a (b INT AUTO_INCREMENT, c VARCHAR(3)) ENGINE=InnoDB;", "");

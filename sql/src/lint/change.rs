@@ -236,7 +236,7 @@ pub(super) fn read<'a>(text: &'a str, tokens: &'a [Token]) -> Option<Change<'a>>
 }
 
 fn create(mut at: Cursor<'_>) -> Option<Change<'_>> {
-    let whole = at;
+    let start_of_statement = at;
     let replaces = at.take("or replace");
     let temporary = at.adjectives();
     if at.is("index") {
@@ -247,11 +247,11 @@ fn create(mut at: Cursor<'_>) -> Option<Change<'_>> {
         return table(at, temporary, tolerant).map(Change::CreateTable);
     }
     let start = at.first()?.start;
-    let materialized = whole
+    let materialized = start_of_statement
         .tokens
         .iter()
         .take(4)
-        .any(|token| token.end <= start && whole.shown(*token).eq_ignore_ascii_case("materialized"));
+        .any(|token| token.end <= start && start_of_statement.shown(*token).eq_ignore_ascii_case("materialized"));
     let nouns = ["view", "trigger", "function", "procedure", "type", "domain", "sequence", "schema"];
     let what = nouns.into_iter().find(|noun| at.take(noun)).filter(|_| !temporary)?;
     at.take("if not exists");

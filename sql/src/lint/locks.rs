@@ -18,9 +18,9 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
                 "nobody can write to `{table}` while this index is built: `CREATE INDEX` holds {} until the commit",
                 a_lock(cx.lock())
             );
-            let whole = cx.statement();
-            let after = cx.written(index.after_word..whole.end);
-            let before = cx.written(whole.start..index.after_word);
+            let statement = cx.statement();
+            let after = cx.written(index.after_word..statement.end);
+            let before = cx.written(statement.start..index.after_word);
             let help = if cx.is_partitioned(&index.table) {
                 vec![format!(
                     "`{table}` is partitioned: create the index `ON ONLY {table}`, then one on each partition with \
@@ -29,7 +29,7 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
             } else {
                 alone(cx, &format!("{before} CONCURRENTLY {after}"))
             };
-            cx.report("blocking-index", whole, message, help);
+            cx.report("blocking-index", statement, message, help);
         }
         Change::Reindex { what, name } => {
             let shown = &name.written;
@@ -42,10 +42,10 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
                 cx.lock(),
                 TableLock::AccessExclusive
             );
-            let whole = cx.statement();
+            let statement = cx.statement();
             if !cx.is_new(name) {
                 let help = alone(cx, &format!("REINDEX {} CONCURRENTLY {shown}", what.to_uppercase()));
-                cx.report("blocking-index", whole, message, help);
+                cx.report("blocking-index", statement, message, help);
             }
         }
         Change::Refresh { view: name } if !cx.is_new(name) => {
@@ -58,8 +58,8 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
                 "`REFRESH MATERIALIZED VIEW CONCURRENTLY {shown}` lets others read; it needs a unique index on \
                  columns of the view"
             );
-            let whole = cx.statement();
-            cx.report("blocking-refresh", whole, message, vec![help]);
+            let statement = cx.statement();
+            cx.report("blocking-refresh", statement, message, vec![help]);
         }
         Change::Drop { what: "index", names, concurrently: false, tolerant, .. } => drop_index(cx, names, *tolerant),
         Change::Rewrite { verb, table } if table.as_ref().is_none_or(|table| !cx.is_new(table)) => {
@@ -73,8 +73,8 @@ pub(super) fn check(cx: &mut Context<'_, '_>, change: &Change<'_>) {
             } else {
                 "a plain `VACUUM` needs no such lock, and autovacuum runs it; pg_repack frees the space without the lock"
             };
-            let whole = cx.statement();
-            cx.report("table-rewrite", whole, message, vec![help.to_owned()]);
+            let statement = cx.statement();
+            cx.report("table-rewrite", statement, message, vec![help.to_owned()]);
         }
         Change::AlterTable { table, actions } if !cx.is_new(table) => {
             for (range, action) in actions {
@@ -134,7 +134,7 @@ fn drop_index(cx: &mut Context<'_, '_>, names: &[Name], tolerant: bool) {
          and later queries wait behind it until it gets the lock",
         a_lock(cx.lock())
     );
-    let whole = cx.statement();
+    let statement = cx.statement();
     let exists = if tolerant { "IF EXISTS " } else { "" };
     // DROP INDEX CONCURRENTLY accepts a single index.
     let each = names.iter().map(|name| format!("DROP INDEX CONCURRENTLY {exists}{}", name.written));
@@ -146,7 +146,7 @@ fn drop_index(cx: &mut Context<'_, '_>, names: &[Name], tolerant: bool) {
     } else {
         alone(cx, &each.collect::<Vec<_>>().join("; "))
     };
-    cx.report("blocking-drop-index", whole, message, help);
+    cx.report("blocking-drop-index", statement, message, help);
 }
 
 fn constrain(cx: &mut Context<'_, '_>, table: &Name, constraint: &Constraint<'_>, range: std::ops::Range<usize>) {

@@ -159,10 +159,10 @@ fn a_table_in_use_is_not_emptied_in_silence() {
     on_users("CREATE TABLE t (id int); INSERT INTO t SELECT id FROM users; DELETE FROM users;", &[]);
     on_users("DELETE FROM users; DROP TABLE users;", &["drop-table: users"]);
     sqlite().released(USERS).draft("DELETE FROM users;").finds(&["empty-table: users"]);
-    let said = postgres().released(USERS).draft("TRUNCATE users, tags CASCADE;").lint();
-    assert_eq!(said.len(), 2);
+    let found = postgres().released(USERS).draft("TRUNCATE users, tags CASCADE;").lint();
+    assert_eq!(found.len(), 2);
     let message = "every row of `users`, and of every table that refers to it, is lost for good";
-    assert_eq!(said[0].1.message, message);
+    assert_eq!(found[0].1.message, message);
 }
 
 #[test]
@@ -853,8 +853,8 @@ fn objects_dropped_with_another_need_not_be_named() {
 fn a_keyword_in_a_way_down_is_not_the_name_of_what_was_made() {
     let is_told = |folder: Folder, up: &str, down: &str, expected: bool| {
         let found = folder.draft(up).down(down).lint();
-        let told = found.iter().any(|(_, finding)| finding.rule == "incomplete-down");
-        assert_eq!(told, expected, "{up}\n{down}");
+        let reported = found.iter().any(|(_, finding)| finding.rule == "incomplete-down");
+        assert_eq!(reported, expected, "{up}\n{down}");
     };
     for (up, down) in [
         ("CREATE TABLE comment (a int);", "COMMENT ON COLUMN t.a IS NULL;"),

@@ -163,7 +163,7 @@ const MYSQL: &[&str] = &[
 ];
 
 /// A script of whole statements, each of which goes on without a `;` of its own.
-fn whole(dialect: Dialect, random: &mut Random) -> String {
+fn random_statements(dialect: Dialect, random: &mut Random) -> String {
     let own = match dialect {
         Postgres => POSTGRES,
         Sqlite => SQLITE,
@@ -177,7 +177,7 @@ fn whole(dialect: Dialect, random: &mut Random) -> String {
     text
 }
 
-fn soup(random: &mut Random) -> String {
+fn random_tokens(random: &mut Random) -> String {
     let mut text = String::new();
     for _ in 0..random.below(60) {
         text.push_str(random.pick(TOKENS));
@@ -187,7 +187,7 @@ fn soup(random: &mut Random) -> String {
 }
 
 /// Ranges are ordered, inside of the text, not empty, and what stands between them says nothing.
-fn holds(dialect: Dialect, text: &str) {
+fn assert_nothing_lost(dialect: Dialect, text: &str) {
     let split = split(dialect, text);
     // An empty statement leaves its terminator behind, which a DELIMITER line may have changed.
     let changed = dialect == Mysql && text.to_ascii_lowercase().contains("delimiter");
@@ -220,9 +220,9 @@ fn holds(dialect: Dialect, text: &str) {
 fn no_soup_of_tokens_loses_a_byte() {
     let mut random = Random(42);
     for _ in 0..4_000 {
-        let text = soup(&mut random);
+        let text = random_tokens(&mut random);
         for dialect in Dialect::ALL {
-            holds(dialect, &text);
+            assert_nothing_lost(dialect, &text);
             head_comments(&text).for_each(|range| assert!(text.get(range).is_some()));
         }
     }
@@ -233,7 +233,7 @@ fn no_mutation_of_a_whole_script_loses_a_byte() {
     let mut random = Random(7);
     for _ in 0..4_000 {
         for dialect in Dialect::ALL {
-            let mut text = whole(dialect, &mut random);
+            let mut text = random_statements(dialect, &mut random);
             for _ in 0..=random.below(3) {
                 let places: Vec<usize> = text.char_indices().map(|(place, _)| place).chain([text.len()]).collect();
                 let (a, b) = (places[random.below(places.len())], places[random.below(places.len())]);
@@ -243,7 +243,7 @@ fn no_mutation_of_a_whole_script_loses_a_byte() {
                     _ => text.replace_range(a.min(b)..a.max(b), ""),
                 }
             }
-            holds(dialect, &text);
+            assert_nothing_lost(dialect, &text);
         }
     }
 }
@@ -253,7 +253,7 @@ fn scripts_split_the_same_alone_and_concatenated() {
     let mut random = Random(1);
     for _ in 0..2_000 {
         for dialect in Dialect::ALL {
-            let (first, second) = (whole(dialect, &mut random), whole(dialect, &mut random));
+            let (first, second) = (random_statements(dialect, &mut random), random_statements(dialect, &mut random));
             let both = format!("{first}\n;\n{second}");
             let (split_first, split_second) = (split(dialect, &first), split(dialect, &second));
             assert_eq!(split_first.problems, [], "{dialect}: {first}");
@@ -288,7 +288,7 @@ fn size_and_depth_are_no_danger() {
             format!("DELIMITER aaaaaaaaaaaaaab\n{}", times("a", 1_000_000)),
             format!("WITH {}", times("a AS (", 100_000)),
         ] {
-            holds(dialect, &text);
+            assert_nothing_lost(dialect, &text);
         }
     }
 }

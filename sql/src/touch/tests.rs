@@ -6,7 +6,7 @@ use crate::split;
 
 /// What a script does to tables, a statement a line, as far as it does anything: `users SHARE`,
 /// `users ACCESS EXCLUSIVE destroys`, `tags makes`, and `destroys` alone where no table is named.
-fn said(dialect: Dialect, text: &str) -> String {
+fn described(dialect: Dialect, text: &str) -> String {
     let mut statements = split(dialect, text).statements;
     let touches = super::touches(dialect, text, &mut statements);
     let mut lines = Vec::new();
@@ -36,7 +36,7 @@ fn said(dialect: Dialect, text: &str) -> String {
 #[track_caller]
 fn check(dialect: Dialect, cases: &[(&str, &str)]) {
     for (text, expected) in cases {
-        assert_eq!(said(dialect, text), *expected, "{text}");
+        assert_eq!(described(dialect, text), *expected, "{text}");
     }
 }
 
@@ -87,7 +87,11 @@ fn a_type_that_cuts_off_what_was_there_destroys() {
         ("TYPE boolean USING b > 0", true),
     ] {
         let expected = if destroys { "a ACCESS EXCLUSIVE destroys" } else { "a ACCESS EXCLUSIVE" };
-        assert_eq!(said(Dialect::Postgres, &format!("ALTER TABLE a ALTER COLUMN b {change}")), expected, "{change}");
+        assert_eq!(
+            described(Dialect::Postgres, &format!("ALTER TABLE a ALTER COLUMN b {change}")),
+            expected,
+            "{change}"
+        );
     }
 }
 
@@ -207,6 +211,6 @@ fn tables_that_are_partitions_of_each_other_end_every_search() {
          DROP VIEW v CASCADE;",
     ];
     for text in circles {
-        assert!(!said(Dialect::Postgres, text).is_empty(), "{text}");
+        assert!(!described(Dialect::Postgres, text).is_empty(), "{text}");
     }
 }
