@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::sync::Mutex;
 
 use crate::databases::{CaseDatabase, Runner, Server};
-use crate::oracle::{self, DatabaseContents, Told};
+use crate::oracle::{self, DatabaseContents, RunOutput};
 use crate::pooler::{self, Pooler};
 use crate::proxy::{How, Proxy};
 use crate::runner::{self, Order, Verb, Via};
@@ -447,15 +447,15 @@ async fn on_place(
     };
     let plain = Order { target: Via::Database, ..order.clone() };
     if case.down {
-        let told = Runner::start(&Order { verb: Verb::Up, ..plain.clone() }).end(PATIENCE).await;
-        if told.done.is_none() {
-            outcome.violations.push(format!("the way up before the fault: {}", told.end()));
+        let output = Runner::start(&Order { verb: Verb::Up, ..plain.clone() }).end(PATIENCE).await;
+        if output.done.is_none() {
+            outcome.violations.push(format!("the way up before the fault: {}", output.end()));
             return Ok(());
         }
     }
     let before = oracle::look(case.backend, &place.admin).await.map_err(text)?;
 
-    let tolds = strike(case, place, &set, &order, server, outcome).await?;
+    let outputs = strike(case, place, &set, &order, server, outcome).await?;
 
     if case.backend == Backend::Postgres {
         let mut admin = PgConnection::connect(&place.admin).await.map_err(text)?;
@@ -463,19 +463,19 @@ async fn on_place(
     }
     let facts = oracle::look(case.backend, &place.admin).await.map_err(text)?;
     outcome.violations.extend(oracle::disagreements(&set, &facts));
-    let alone = tolds.len() == 1;
+    let alone = outputs.len() == 1;
     let mut applied: BTreeMap<&str, usize> = BTreeMap::new();
-    for told in &tolds {
-        outcome.story.push(format!("first: {}", told.end()));
-        outcome.violations.extend(oracle::lies(&set, told, &before, &facts, case.down, alone));
-        let mut ids: Vec<&str> = told.finished.iter().map(String::as_str).collect();
-        ids.extend(told.done.iter().flatten().map(|(id, _)| id.as_str()));
+    for output in &outputs {
+        outcome.story.push(format!("first: {}", output.end()));
+        outcome.violations.extend(oracle::false_claims(&set, output, &before, &facts, case.down, alone));
+        let mut ids: Vec<&str> = output.finished.iter().map(String::as_str).collect();
+        ids.extend(output.done.iter().flatten().map(|(id, _)| id.as_str()));
         ids.sort_unstable();
         ids.dedup();
         for id in ids {
             *applied.entry(id).or_default() += 1;
         }
-        if told.done.is_some() {
+        if output.done.is_some() {
             outcome.violations.extend(oracle::unfinished(&set, &facts, case.down.then_some(floor)));
         }
     }
@@ -502,13 +502,13 @@ async fn further(
     let text = |error: sqlx::Error| error.to_string();
     // A statement may be in doubt on the way down and on the way up again.
     for attempt in 0..3 {
-        let told = Runner::start(order).end(PATIENCE).await;
-        outcome.story.push(format!("further: {}", told.end()));
-        let failure = match &told.failure {
-            None if told.done.is_some() => {
+        let output = Runner::start(order).end(PATIENCE).await;
+        outcome.story.push(format!("further: {}", output.end()));
+        let failure = match &output.failure {
+            None if output.done.is_some() => {
                 let after = oracle::look(case.backend, &place.admin).await.map_err(text)?;
                 outcome.violations.extend(oracle::disagreements(set, &after));
-                outcome.violations.extend(oracle::lies(set, &told, &facts, &after, case.down, true));
+                outcome.violations.extend(oracle::false_claims(set, &output, &facts, &after, case.down, true));
                 outcome.violations.extend(oracle::unfinished(set, &after, case.down.then_some(floor)));
                 return Ok(());
             }
@@ -563,16 +563,16 @@ async fn strike(
     order: &Order,
     server: Option<&mut Server>,
     outcome: &mut Outcome,
-) -> Result<Vec<Told>, String> {
+) -> Result<Vec<RunOutput>, String> {
     let text = |error: sqlx::Error| error.to_string();
     match &case.fault {
         Fault::Kill { far, delay_us } => {
             let mut runner = Runner::start(order);
             runner.until(moment(set, *far)).await;
             tokio::time::sleep(Duration::from_micros(*delay_us)).await;
-            let (told, at_work) = runner.kill().await;
+            let (output, at_work) = runner.kill().await;
             outcome.landed = at_work;
-            Ok(vec![told])
+            Ok(vec![output])
         }
         Fault::Clock { far } => {
             // The monotonic clock goes on, as it does on a machine whose time is set.
@@ -587,18 +587,19 @@ async fn strike(
             let mut runner = Runner::start_under(order, &before);
             runner.until(moment(set, *far)).await;
             // The program before it has become the runner.
-            let (told, at_work) = runner.kill().await;
+            let (output, at_work) = runner.kill().await;
             outcome.landed = at_work;
-            Ok(vec![told])
+            Ok(vec![output])
         }
         Fault::Wire { far, how } => {
             // How many messages there are is found on a database that is like it.
             let messages = wire_messages(place, set, order, case).await?;
             let at = 1 + messages * *far as usize / 1000;
             let proxy = Proxy::start(place.port, at, Some(*how)).await.map_err(|error| error.to_string())?;
-            let told = Runner::start(&Order { url: place.through(proxy.port()), ..order.clone() }).end(PATIENCE).await;
-            outcome.landed = proxy.struck() && told.planned;
-            Ok(vec![told])
+            let output =
+                Runner::start(&Order { url: place.through(proxy.port()), ..order.clone() }).end(PATIENCE).await;
+            outcome.landed = proxy.struck() && output.planned;
+            Ok(vec![output])
         }
         Fault::Terminate { far, cancel } => {
             let mut runner = Runner::start(order);
@@ -618,9 +619,9 @@ async fn strike(
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             admin.close().await.map_err(text)?;
-            let told = runner.end(PATIENCE).await;
-            outcome.landed = there && told.done.is_none();
-            Ok(vec![told])
+            let output = runner.end(PATIENCE).await;
+            outcome.landed = there && output.done.is_none();
+            Ok(vec![output])
         }
         Fault::Failing { far } => {
             let candidates: Vec<_> = set
@@ -633,20 +634,20 @@ async fn strike(
             };
             let version = if case.down { -migration.version } else { migration.version };
             place.execute(&format!("INSERT INTO closed VALUES ({version})")).await.map_err(text)?;
-            let told = Runner::start(order).end(PATIENCE).await;
-            outcome.landed = told.failure.is_some();
+            let output = Runner::start(order).end(PATIENCE).await;
+            outcome.landed = output.failure.is_some();
             place.execute("DELETE FROM closed").await.map_err(text)?;
-            Ok(vec![told])
+            Ok(vec![output])
         }
         Fault::Many { runners, kill } => {
             let mut others: Vec<Runner> = (0..*runners).map(|_| Runner::start(order)).collect();
-            let mut tolds = Vec::new();
+            let mut outputs = Vec::new();
             if *kill {
                 let mut first = others.remove(0);
                 first.until(moment(set, 300)).await;
-                let (told, at_work) = first.kill().await;
+                let (output, at_work) = first.kill().await;
                 outcome.landed = at_work;
-                tolds.push(told);
+                outputs.push(output);
             } else {
                 outcome.landed = true;
             }
@@ -654,31 +655,31 @@ async fn strike(
             for runner in others {
                 ends.spawn(runner.end(PATIENCE));
             }
-            while let Some(told) = ends.join_next().await {
-                tolds.push(told.map_err(|error| error.to_string())?);
+            while let Some(output) = ends.join_next().await {
+                outputs.push(output.map_err(|error| error.to_string())?);
             }
             // With others there, a runner may only wait in vain.
-            for told in &tolds {
-                if let Some(failure) = &told.failure
+            for output in &outputs {
+                if let Some(failure) = &output.failure
                     && failure.kind != "locked"
                     && !(failure.kind == "refused" && failure.text.contains("repair --finished"))
                 {
                     outcome.violations.push("one of several runners failed".to_owned());
                 }
             }
-            Ok(tolds)
+            Ok(outputs)
         }
         Fault::Dropped { after_ms } => {
-            let told = Runner::start(&Order { drop_after_ms: Some(*after_ms), ..order.clone() }).end(PATIENCE).await;
-            outcome.landed = told.dropped && told.planned;
-            Ok(vec![told])
+            let output = Runner::start(&Order { drop_after_ms: Some(*after_ms), ..order.clone() }).end(PATIENCE).await;
+            outcome.landed = output.dropped && output.planned;
+            Ok(vec![output])
         }
         Fault::Blocked { moment } => blocked(case, place, order, *moment, outcome).await,
         Fault::StatementTimeout { ms } => {
             let order = Order { statement_timeout_ms: Some(*ms), ..order.clone() };
-            let told = Runner::start(&order).end(PATIENCE).await;
-            outcome.landed = told.failure.is_some();
-            Ok(vec![told])
+            let output = Runner::start(&order).end(PATIENCE).await;
+            outcome.landed = output.failure.is_some();
+            Ok(vec![output])
         }
         Fault::Deadlock => {
             let url = place.admin.clone();
@@ -693,7 +694,7 @@ async fn strike(
                 }
                 let _ = connection.close().await;
             });
-            let told = Runner::start(order).end(PATIENCE).await;
+            let output = Runner::start(order).end(PATIENCE).await;
             let _ = application.await;
             let mut admin = PgConnection::connect(&place.admin).await.map_err(text)?;
             let seen = "SELECT pg_stat_clear_snapshot(); SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
@@ -707,29 +708,29 @@ async fn strike(
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             admin.close().await.map_err(text)?;
-            Ok(vec![told])
+            Ok(vec![output])
         }
         Fault::Connections => {
             let limit = |most: i32| format!("ALTER DATABASE {} CONNECTION LIMIT {most}", place.name);
             let holder = PgConnection::connect(&place.url).await.map_err(text)?;
             place.execute(&limit(1)).await.map_err(text)?;
-            let told = Runner::start(order).end(PATIENCE).await;
-            outcome.landed = told.failure.is_some();
+            let output = Runner::start(order).end(PATIENCE).await;
+            outcome.landed = output.failure.is_some();
             place.execute(&limit(-1)).await.map_err(text)?;
             holder.close().await.map_err(text)?;
-            Ok(vec![told])
+            Ok(vec![output])
         }
         Fault::Settings(index) => {
             let setting = SETTINGS[*index];
             place.execute(&format!("ALTER DATABASE {} SET {setting}", place.name)).await.map_err(text)?;
-            let told = Runner::start(order).end(PATIENCE).await;
-            outcome.landed = told.planned;
+            let output = Runner::start(order).end(PATIENCE).await;
+            outcome.landed = output.planned;
             place
                 .execute(&format!("BEGIN READ WRITE; ALTER DATABASE {} RESET ALL; COMMIT", place.name))
                 .await
                 .map_err(text)?;
             outcome.story.push(setting.to_owned());
-            Ok(vec![told])
+            Ok(vec![output])
         }
         Fault::Pooler { mode, size } => pooled(place, order, mode, *size, outcome).await,
         Fault::ServerKill { far } => {
@@ -737,10 +738,10 @@ async fn strike(
             let mut runner = Runner::start(order);
             let there = runner.until(moment(set, *far)).await;
             server.cluster.kill_9().map_err(|error| error.to_string())?;
-            let told = runner.end(PATIENCE).await;
+            let output = runner.end(PATIENCE).await;
             server.cluster.restart().map_err(|error| error.to_string())?;
-            outcome.landed = there && told.done.is_none();
-            Ok(vec![told])
+            outcome.landed = there && output.done.is_none();
+            Ok(vec![output])
         }
         Fault::Reader { moment } => read(place, order, *moment, outcome).await,
         Fault::DiskFull { far, mounted } => full(case, place, set, order, *far, *mounted, outcome).await,
@@ -751,9 +752,9 @@ async fn strike(
             let other = Runner::start(&Order { lock_wait_ms: 300, target: Via::Database, ..order.clone() });
             let other = other.end(PATIENCE).await;
             first.signal("CONT");
-            let told = first.end(PATIENCE).await;
-            outcome.landed = there && told.planned;
-            Ok(vec![told, other])
+            let output = first.end(PATIENCE).await;
+            outcome.landed = there && output.planned;
+            Ok(vec![output, other])
         }
     }
 }
@@ -767,16 +768,16 @@ async fn wire_messages(place: &CaseDatabase, set: &Set, order: &Order, case: &Ca
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut admin).await.map_err(text)?;
     let proxy = Proxy::start(place.port, 0, None).await.map_err(|error| error.to_string())?;
     let url = place.through(proxy.port()).replace(&place.name, &twin);
-    let told = Runner::start(&Order { url, ..order.clone() }).end(PATIENCE).await;
+    let output = Runner::start(&Order { url, ..order.clone() }).end(PATIENCE).await;
     let seen = proxy.seen();
     let sql = format!("DROP DATABASE {twin} WITH (FORCE)");
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut admin).await.map_err(text)?;
-    if told.done.is_none() {
+    if output.done.is_none() {
         return Err(format!(
             "without a fault ({} migrations, down: {}): {}",
             set.migrations.len(),
             case.down,
-            told.end()
+            output.end()
         ));
     }
     Ok(seen)
@@ -818,7 +819,7 @@ async fn beside(
     order: &Order,
     begun: &'static str,
     for_a_while: Option<Duration>,
-) -> Result<Told, String> {
+) -> Result<RunOutput, String> {
     let text = |error: sqlx::Error| error.to_string();
     let mut other = Other::connect(backend, place).await.map_err(text)?;
     other.says(begun).await.map_err(text)?;
@@ -827,9 +828,9 @@ async fn beside(
         tokio::time::sleep(time).await;
         other.says("COMMIT").await.map_err(text)?;
     }
-    let told = runner.end(PATIENCE).await;
+    let output = runner.end(PATIENCE).await;
     other.close().await.map_err(text)?;
-    Ok(told)
+    Ok(output)
 }
 
 /// An application has a lock that the run needs.
@@ -839,16 +840,16 @@ async fn blocked(
     order: &Order,
     moment: bool,
     outcome: &mut Outcome,
-) -> Result<Vec<Told>, String> {
+) -> Result<Vec<RunOutput>, String> {
     let order = Order { lock_timeout_ms: 60, lock_wait_ms: 600, ..order.clone() };
     let begun = match case.backend {
         Backend::Postgres => "BEGIN; LOCK TABLE public.marks",
         Backend::Sqlite => "BEGIN IMMEDIATE",
     };
-    let told = beside(case.backend, place, &order, begun, moment.then_some(Duration::from_millis(250))).await?;
+    let output = beside(case.backend, place, &order, begun, moment.then_some(Duration::from_millis(250))).await?;
     // Who cannot write to a file is kept out before anything is planned.
-    outcome.landed = told.planned || (case.backend == Backend::Sqlite && told.failure.is_some());
-    Ok(vec![told])
+    outcome.landed = output.planned || (case.backend == Backend::Sqlite && output.failure.is_some());
+    Ok(vec![output])
 }
 
 /// Two runners through a pooler, and what they leave on its sessions.
@@ -858,7 +859,7 @@ async fn pooled(
     mode: &str,
     size: usize,
     outcome: &mut Outcome,
-) -> Result<Vec<Told>, String> {
+) -> Result<Vec<RunOutput>, String> {
     let text = |error: sqlx::Error| error.to_string();
     if !pooler::is_there() {
         outcome.skipped = Some("there is no pgbouncer".to_owned());
@@ -874,13 +875,13 @@ async fn pooled(
     let target = if order.target == Via::Pool { Via::Database } else { order.target };
     let order = Order { url: url.clone(), target, ..order.clone() };
     let runners = [Runner::start(&order), Runner::start(&order)];
-    let mut tolds = Vec::new();
+    let mut outputs = Vec::new();
     for runner in runners {
-        tolds.push(runner.end(PATIENCE).await);
+        outputs.push(runner.end(PATIENCE).await);
     }
-    outcome.landed = tolds.iter().any(|told| told.planned);
-    for told in &tolds {
-        if let Some(failure) = &told.failure {
+    outcome.landed = outputs.iter().any(|output| output.planned);
+    for output in &outputs {
+        if let Some(failure) = &output.failure {
             // A pooler that cannot serve is refused by name, all of it or a script that needs a session of its own.
             let refused = mode != "session" && failure.kind == "usage";
             if !refused && failure.kind != "locked" {
@@ -910,7 +911,7 @@ async fn pooled(
         outcome.violations.extend(found.map(|what| format!("left on the pooler's session: {what}")));
     }
     drop(pooler);
-    Ok(tolds)
+    Ok(outputs)
 }
 
 /// The database or the disk is full.
@@ -922,19 +923,19 @@ async fn full(
     far: u32,
     mounted: bool,
     outcome: &mut Outcome,
-) -> Result<Vec<Told>, String> {
+) -> Result<Vec<RunOutput>, String> {
     let text = |error: sqlx::Error| error.to_string();
     match case.backend {
         Backend::Sqlite => {
             // An empty one has some ten pages.
             let pages = (!mounted).then(|| 8 + set.pages() * u64::from(far) / 1000);
-            let told = Runner::start(&Order { pages_max: pages, ..order.clone() }).end(PATIENCE).await;
-            outcome.landed = told.failure.is_some() && told.planned;
+            let output = Runner::start(&Order { pages_max: pages, ..order.clone() }).end(PATIENCE).await;
+            outcome.landed = output.failure.is_some() && output.planned;
             if mounted {
                 let folder = std::path::Path::new(&place.name).parent().and_then(std::path::Path::parent);
                 folder.filter(|folder| grow(folder)).ok_or("the small file system cannot be made larger")?;
             }
-            Ok(vec![told])
+            Ok(vec![output])
         }
         Backend::Postgres => {
             let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
@@ -951,7 +952,7 @@ async fn full(
             let own = run(&["chown", "postgres", &path]);
             let name = format!("small_{}", case.number);
             let made = place.execute(&format!("CREATE TABLESPACE {name} LOCATION '{path}'")).await;
-            let told = async {
+            let output = async {
                 made.map_err(text)?;
                 place
                     .execute(&format!("GRANT CREATE ON TABLESPACE {name} TO runner, faults_owner"))
@@ -963,8 +964,8 @@ async fn full(
                     .map_err(text)?;
                 Ok::<_, String>(Runner::start(order).end(PATIENCE).await)
             };
-            let told = told.await;
-            outcome.landed = told.as_ref().is_ok_and(|told| told.failure.is_some());
+            let output = output.await;
+            outcome.landed = output.as_ref().is_ok_and(|output| output.failure.is_some());
             let _ = place.execute(&format!("BEGIN READ WRITE; ALTER DATABASE {} RESET ALL; COMMIT", place.name)).await;
             let more = run(&["mount", "-o", "remount,size=64m", &path]);
             if !own || !more {
@@ -972,18 +973,23 @@ async fn full(
             }
             // Unmounted when the database, whose files are in it, is dropped.
             FULL.lock().expect("nobody panics with it").insert(case.number, folder.keep());
-            Ok(vec![told?])
+            Ok(vec![output?])
         }
     }
 }
 
 /// Another connection reads while the run commits.
-async fn read(place: &CaseDatabase, order: &Order, moment: bool, outcome: &mut Outcome) -> Result<Vec<Told>, String> {
+async fn read(
+    place: &CaseDatabase,
+    order: &Order,
+    moment: bool,
+    outcome: &mut Outcome,
+) -> Result<Vec<RunOutput>, String> {
     let order = Order { lock_timeout_ms: 60, lock_wait_ms: 400, ..order.clone() };
     let begun = "BEGIN; SELECT * FROM counter";
-    let told = beside(Backend::Sqlite, place, &order, begun, moment.then_some(Duration::from_millis(150))).await?;
-    outcome.landed = told.planned;
-    Ok(vec![told])
+    let output = beside(Backend::Sqlite, place, &order, begun, moment.then_some(Duration::from_millis(150))).await?;
+    outcome.landed = output.planned;
+    Ok(vec![output])
 }
 
 /// A small file system in memory, mounted until this is dropped.

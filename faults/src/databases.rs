@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
-use crate::oracle::Told;
+use crate::oracle::RunOutput;
 use crate::runner::Order;
 
 const POSTGRES: &str = "
@@ -130,7 +130,7 @@ async fn execute(url: &str, sql: &str) -> Result<(), sqlx::Error> {
 pub(crate) struct Runner {
     child: Child,
     lines: tokio::io::Lines<BufReader<ChildStdout>>,
-    pub(crate) told: Told,
+    pub(crate) output: RunOutput,
 }
 
 impl Runner {
@@ -153,12 +153,12 @@ impl Runner {
         command.arg("runner").arg(order).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.kill_on_drop(true).spawn().expect("a runner starts");
         let out = child.stdout.take().expect("its output is a pipe");
-        Self { child, lines: BufReader::new(out).lines(), told: Told::default() }
+        Self { child, lines: BufReader::new(out).lines(), output: RunOutput::default() }
     }
 
     /// Reads its output until it has reported this many events. Returns `false` if it ended before.
     pub(crate) async fn until(&mut self, events: usize) -> bool {
-        while self.told.events < events {
+        while self.output.events < events {
             if !self.hear().await {
                 return false;
             }
@@ -169,8 +169,8 @@ impl Runner {
     async fn hear(&mut self) -> bool {
         match self.lines.next_line().await {
             Ok(Some(line)) => {
-                if let Ok(said) = serde_json::from_str(&line) {
-                    self.told.hear(said);
+                if let Ok(line) = serde_json::from_str(&line) {
+                    self.output.hear(line);
                 }
                 true
             }
@@ -179,23 +179,23 @@ impl Runner {
     }
 
     /// Reads its output to the end. A runner that does not end is killed.
-    pub(crate) async fn end(mut self, patience: Duration) -> Told {
+    pub(crate) async fn end(mut self, patience: Duration) -> RunOutput {
         let all = async { while self.hear().await {} };
         if tokio::time::timeout(patience, all).await.is_err() {
-            self.told.left.push(format!("the runner has not ended within {patience:?}"));
+            self.output.left.push(format!("the runner has not ended within {patience:?}"));
             let _ = self.child.start_kill();
         }
         let _ = self.child.wait().await;
-        self.told
+        self.output
     }
 
     /// Kills it, and returns what it had reported, and whether it was still running migrations.
-    pub(crate) async fn kill(mut self) -> (Told, bool) {
+    pub(crate) async fn kill(mut self) -> (RunOutput, bool) {
         let _ = self.child.start_kill();
         let _ = self.child.wait().await;
         while self.hear().await {}
-        let at_work = self.told.planned && self.told.done.is_none() && self.told.failure.is_none();
-        (self.told, at_work)
+        let at_work = self.output.planned && self.output.done.is_none() && self.output.failure.is_none();
+        (self.output, at_work)
     }
 
     pub(crate) fn signal(&self, name: &str) {

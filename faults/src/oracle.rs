@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row as _, SqliteConnection};
 
 use crate::Backend;
-use crate::runner::{Failure, Said};
+use crate::runner::{Failure, OutputLine};
 use crate::set::{Migration, Set, Statement, Things, add};
 
 #[derive(Clone, Debug)]
@@ -218,7 +218,7 @@ pub(crate) fn unfinished(set: &Set, facts: &DatabaseContents, floor: Option<i64>
 
 /// What a runner reported.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct RunOutput {
     pub(crate) done: Option<Vec<(String, String)>>,
     pub(crate) failure: Option<Failure>,
     pub(crate) dropped: bool,
@@ -231,10 +231,10 @@ pub(crate) struct Told {
     pub(crate) ended: bool,
 }
 
-impl Told {
-    pub(crate) fn hear(&mut self, said: Said) {
-        match said {
-            Said::Event(name, id) => {
+impl RunOutput {
+    pub(crate) fn hear(&mut self, line: OutputLine) {
+        match line {
+            OutputLine::Event(name, id) => {
                 self.events += 1;
                 self.planned |= name == "Planned" || name == "Started";
                 if matches!(name.as_str(), "Finished" | "Committed")
@@ -243,11 +243,11 @@ impl Told {
                     self.finished.push(id);
                 }
             }
-            Said::Done(steps) => self.done = Some(steps),
-            Said::Failed(failure) => self.failure = Some(failure),
-            Said::Dropped => self.dropped = true,
-            Said::Left(what) => self.left.push(what),
-            Said::End => self.ended = true,
+            OutputLine::Done(steps) => self.done = Some(steps),
+            OutputLine::Failed(failure) => self.failure = Some(failure),
+            OutputLine::Dropped => self.dropped = true,
+            OutputLine::Left(what) => self.left.push(what),
+            OutputLine::End => self.ended = true,
         }
     }
 
@@ -273,27 +273,27 @@ fn quoted(line: &str) -> Option<&str> {
 
 /// Returns which reports of a runner are false. `before` is the database before the run; `alone` means that no other run
 /// was active.
-pub(crate) fn lies(
+pub(crate) fn false_claims(
     set: &Set,
-    told: &Told,
+    output: &RunOutput,
     before: &DatabaseContents,
     facts: &DatabaseContents,
     down: bool,
     alone: bool,
 ) -> Vec<String> {
-    let mut found: Vec<String> = told.left.iter().map(|what| format!("left in a session: {what}")).collect();
+    let mut found: Vec<String> = output.left.iter().map(|what| format!("left in a session: {what}")).collect();
     let applied = |id: &str| {
         version_of(id).and_then(|version| facts.history.get(&version)).is_some_and(|row| row.state == "applied")
     };
     let gone = |id: &str| version_of(id).is_none_or(|version| !facts.history.contains_key(&version));
     let is_so = |id: &str| if down { gone(id) } else { applied(id) };
-    for id in told.finished.iter().filter(|id| !is_so(id)) {
+    for id in output.finished.iter().filter(|id| !is_so(id)) {
         found.push(format!("`{id}` was told as finished, and is not recorded so"));
     }
-    for (id, _) in told.done.iter().flatten().filter(|(id, _)| !is_so(id)) {
+    for (id, _) in output.done.iter().flatten().filter(|(id, _)| !is_so(id)) {
         found.push(format!("the report lists `{id}`, which is not recorded so"));
     }
-    let Some(failure) = &told.failure else { return found };
+    let Some(failure) = &output.failure else { return found };
     let unchanged = || {
         let rows = |facts: &DatabaseContents| {
             facts.history.values().map(|row| (row.version, row.state.clone(), row.done)).collect::<Vec<_>>()

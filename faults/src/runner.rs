@@ -55,7 +55,7 @@ pub(crate) enum Via {
 
 /// A line of a runner's output.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) enum Said {
+pub(crate) enum OutputLine {
     /// An event, with its name and its migration.
     Event(String, Option<String>),
     /// The run succeeded, with these steps.
@@ -78,8 +78,8 @@ pub(crate) struct Failure {
     pub(crate) code: Option<String>,
 }
 
-fn say(said: &Said) {
-    let line = serde_json::to_string(said).expect("what is said can be written") + "\n";
+fn say(line: &OutputLine) {
+    let line = serde_json::to_string(line).expect("what is said can be written") + "\n";
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(line.as_bytes());
     let _ = out.flush();
@@ -150,7 +150,7 @@ pub(crate) fn main(order: &str) -> ExitCode {
         return runtime.block_on(typed(migrations, words));
     }
     runtime.block_on(run(&order, migrations));
-    say(&Said::End);
+    say(&OutputLine::End);
     ExitCode::SUCCESS
 }
 
@@ -180,7 +180,7 @@ async fn run(order: &Order, migrations: &'static Migrations) {
             let shown = format!("{event:?}");
             let name = shown.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned();
             let id = shown.split_once("id: \"").and_then(|(_, rest)| rest.split('"').next()).map(str::to_owned);
-            say(&Said::Event(name, id));
+            say(&OutputLine::Event(name, id));
         });
     if order.whole_run {
         migrator = migrator.atomicity(Atomicity::WholeRun);
@@ -206,7 +206,9 @@ async fn run(order: &Order, migrations: &'static Migrations) {
                     let before = session_state::postgres_pool(&pool).await;
                     go(order, &migrator, &pool).await;
                     let after = session_state::postgres_pool(&pool).await;
-                    session_state::compare(&before, &after).iter().for_each(|what| say(&Said::Left(what.clone())));
+                    session_state::compare(&before, &after)
+                        .iter()
+                        .for_each(|what| say(&OutputLine::Left(what.clone())));
                 }
                 Err(error) => unreachable(&error),
             }
@@ -218,7 +220,9 @@ async fn run(order: &Order, migrations: &'static Migrations) {
                     let before = session_state::sqlite_pool(&pool).await;
                     go(order, &migrator, &pool).await;
                     let after = session_state::sqlite_pool(&pool).await;
-                    session_state::compare(&before, &after).iter().for_each(|what| say(&Said::Left(what.clone())));
+                    session_state::compare(&before, &after)
+                        .iter()
+                        .for_each(|what| say(&OutputLine::Left(what.clone())));
                 }
                 Err(error) => unreachable(&error),
             }
@@ -228,7 +232,9 @@ async fn run(order: &Order, migrations: &'static Migrations) {
                 let before = session_state::postgres(&mut connection).await;
                 go(order, &migrator, &mut connection).await;
                 let after = session_state::postgres(&mut connection).await;
-                session_state::compare(&[before], &[after]).iter().for_each(|what| say(&Said::Left(what.clone())));
+                session_state::compare(&[before], &[after])
+                    .iter()
+                    .for_each(|what| say(&OutputLine::Left(what.clone())));
             }
             Err(error) => unreachable(&error),
         },
@@ -240,7 +246,9 @@ async fn run(order: &Order, migrations: &'static Migrations) {
                 let before = session_state::sqlite(&mut connection).await;
                 go(order, &migrator, &mut connection).await;
                 let after = session_state::sqlite(&mut connection).await;
-                session_state::compare(&[before], &[after]).iter().for_each(|what| say(&Said::Left(what.clone())));
+                session_state::compare(&[before], &[after])
+                    .iter()
+                    .for_each(|what| say(&OutputLine::Left(what.clone())));
             }
             Err(error) => unreachable(&error),
         },
@@ -267,12 +275,12 @@ async fn go(order: &Order, migrator: &Migrator, target: impl lockgate::Target) {
     let outcome = match order.drop_after_ms {
         Some(time) => match tokio::time::timeout(Duration::from_millis(time), work).await {
             Ok(outcome) => outcome,
-            Err(_) => return say(&Said::Dropped),
+            Err(_) => return say(&OutputLine::Dropped),
         },
         None => work.await,
     };
     match outcome {
-        Ok(report) => say(&Said::Done(steps(&report))),
+        Ok(report) => say(&OutputLine::Done(steps(&report))),
         Err(error) => failed(&error),
     }
 }
@@ -284,7 +292,7 @@ fn steps(report: &Report) -> Vec<(String, String)> {
 fn failed(error: &lockgate::Error) {
     // As an operator reads it: the campaign types what is advised.
     let report = error.report_for(lockgate::Front::CommandLine);
-    say(&Said::Failed(Failure {
+    say(&OutputLine::Failed(Failure {
         kind: error.kind().to_string(),
         text: report.to_string(),
         state: report.state().to_vec(),
@@ -295,5 +303,5 @@ fn failed(error: &lockgate::Error) {
 
 /// An error of the driver, which could not connect.
 fn unreachable(error: &sqlx::Error) {
-    say(&Said::Failed(Failure { kind: "unreachable".to_owned(), text: error.to_string(), ..Failure::default() }));
+    say(&OutputLine::Failed(Failure { kind: "unreachable".to_owned(), text: error.to_string(), ..Failure::default() }));
 }

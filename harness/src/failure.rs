@@ -42,14 +42,14 @@ impl Failure {
 
     /// The error of a statement.
     pub(crate) fn of(error: &sqlx::Error, sql: &str) -> Self {
-        let said = match error {
+        let reason = match error {
             sqlx::Error::Database(e) => match e.code() {
                 Some(code) => format!("{} ({code})", e.message()),
                 None => e.message().to_owned(),
             },
             error => error.to_string(),
         };
-        let message = if sql.is_empty() { said } else { format!("{said}\n  in {}", shortened(sql)) };
+        let message = if sql.is_empty() { reason } else { format!("{reason}\n  in {}", shortened(sql)) };
         Self { broken: proves_nothing(error), ..Self::without_place(message) }
     }
 

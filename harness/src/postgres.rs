@@ -147,15 +147,15 @@ fn copy<'a, R: Template>(
     name: &'a str,
 ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
     Box::pin(async move {
-        let whole = format!("lockgate_template_{}", template.key(Dialect::Postgres));
-        let failed = |e| Error::because(format!("the database `{whole}` cannot be made or copied"), e);
-        if admin.create_like(name, &whole).await.map_err(failed)? {
+        let template_name = format!("lockgate_template_{}", template.key(Dialect::Postgres));
+        let failed = |e| Error::because(format!("the database `{template_name}` cannot be made or copied"), e);
+        if admin.create_like(name, &template_name).await.map_err(failed)? {
             return Ok(());
         }
-        admin.lock(&whole).await.map_err(failed)?;
+        admin.lock(&template_name).await.map_err(failed)?;
         // The previous holder of the lock has most likely made it.
-        if !admin.create_like(name, &whole).await.map_err(failed)? {
-            let draft = format!("{whole}_draft");
+        if !admin.create_like(name, &template_name).await.map_err(failed)? {
+            let draft = format!("{template_name}_draft");
             admin.drop(&draft).await.map_err(failed)?;
             match template.base() {
                 Some(before) => copy(admin, server, before, &draft).await?,
@@ -165,16 +165,16 @@ fn copy<'a, R: Template>(
             // PostgreSQL cannot copy a database that has a connection, so forbid new ones.
             let statements = [
                 format!("ALTER DATABASE {draft} ALLOW_CONNECTIONS false"),
-                format!("ALTER DATABASE {draft} RENAME TO {whole}"),
+                format!("ALTER DATABASE {draft} RENAME TO {template_name}"),
             ];
             for statement in statements {
                 admin.execute(statement).await.map_err(failed)?;
             }
-            if !admin.create_like(name, &whole).await.map_err(failed)? {
-                return Err(Error::new(format!("the database `{whole}` was dropped as soon as it was made")));
+            if !admin.create_like(name, &template_name).await.map_err(failed)? {
+                return Err(Error::new(format!("the database `{template_name}` was dropped as soon as it was made")));
             }
         }
-        admin.unlock(&whole).await.map_err(failed)
+        admin.unlock(&template_name).await.map_err(failed)
     })
 }
 

@@ -285,10 +285,10 @@ impl Walk<'_> {
             return Ok(());
         }
         let down = self.migration.down().map(|down| down.path()).unwrap_or_default();
-        let said = self.declaration_help(&intents_for(Intent::LosesValues, &findings));
+        let declarations = self.declaration_help(&intents_for(Intent::LosesValues, &findings));
         Err(Problem::new(Phase::ValuesAfterRevert, "its down script does not restore all values")
             .detail(list(&findings))
-            .help(format!("fix {down}; or, if they cannot be restored, {said}")))
+            .help(format!("fix {down}; or, if they cannot be restored, {declarations}")))
     }
 
     /// Finds the rows and values that differ from the start of the walk. This database has only digests of its old

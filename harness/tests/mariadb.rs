@@ -50,21 +50,21 @@ fn kill_9_of_its_process_leaves_no_server() {
     command.args(["--exact", "kill_9_of_its_process_leaves_no_server", "--nocapture"]).env(VICTIM, "1");
     let mut victim = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(victim.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let said = lines.find_map(|line| line.split_once("server=").map(|(_, said)| said.to_owned())).unwrap();
-    let (process, directory) = said.split_once(' ').unwrap();
+    let server = lines.find_map(|line| line.split_once("server=").map(|(_, server)| server.to_owned())).unwrap();
+    let (process, directory) = server.split_once(' ').unwrap();
     assert!(runs(process));
     victim.kill().unwrap();
     victim.wait().unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
     while runs(process) || std::path::Path::new(directory).exists() {
-        assert!(Instant::now() < deadline, "{said}: still there after a minute");
+        assert!(Instant::now() < deadline, "{server}: still there after a minute");
         std::thread::yield_now();
     }
 }
 
 /// Whether a process runs, and is not only waited for.
 fn runs(process: &str) -> bool {
-    let said = Command::new("ps").args(["-o", "state=", "-p", process]).output().unwrap();
-    let state = String::from_utf8(said.stdout).unwrap();
+    let output = Command::new("ps").args(["-o", "state=", "-p", process]).output().unwrap();
+    let state = String::from_utf8(output.stdout).unwrap();
     !state.trim().is_empty() && !state.trim_start().starts_with('Z')
 }

@@ -103,7 +103,7 @@ fn a_server_has_its_own_settings_and_shows_no_password() {
 
 struct Member {
     process: Child,
-    said: std::io::Lines<BufReader<std::process::ChildStdout>>,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
 }
 
 impl Member {
@@ -124,8 +124,8 @@ impl Member {
         command.envs(variables.iter().copied());
         command.env("LOCKGATE_LINGER", "0").stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
-        let said = BufReader::new(process.stdout.take().expect("it is piped")).lines();
-        Self { process, said }
+        let lines = BufReader::new(process.stdout.take().expect("it is piped")).lines();
+        Self { process, lines }
     }
 
     /// The server's process, as the member says it.
@@ -140,8 +140,8 @@ impl Member {
     }
 
     fn says(&mut self, what: &str) -> String {
-        let mut lines = self.said.by_ref().map(Result::unwrap);
-        let line = lines.find_map(|line| line.split_once(what).map(|(_, said)| said.to_owned()));
+        let mut lines = self.lines.by_ref().map(Result::unwrap);
+        let line = lines.find_map(|line| line.split_once(what).map(|(_, rest)| rest.to_owned()));
         line.expect("a member says which server it has")
     }
 
@@ -163,8 +163,8 @@ fn be_a_member() {
 
 /// Whether a process runs, and is not only waited for.
 fn runs(process: &str) -> bool {
-    let said = Command::new("ps").args(["-o", "state=", "-p", process]).output().unwrap();
-    let state = String::from_utf8(said.stdout).unwrap();
+    let output = Command::new("ps").args(["-o", "state=", "-p", process]).output().unwrap();
+    let state = String::from_utf8(output.stdout).unwrap();
     !state.trim().is_empty() && !state.trim_start().starts_with('Z')
 }
 

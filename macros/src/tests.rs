@@ -136,7 +136,7 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
         let (before, after, fill, shown);
         let intents: [TokenStream; 3];
         match &test.body {
-            TestBody::Rust { file, before: b, after: a, fill: fills, intents: said } => {
+            TestBody::Rust { file, before: b, after: a, fill: fills, intents: declared } => {
                 let path = text(file)?;
                 let functions = b.iter().chain(a).map(String::as_str).chain(fills.then_some("fill"));
                 modules.push(rust(krate, &module, &path, functions));
@@ -146,14 +146,14 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
                 fill = functions_of(krate, &module, if *fills { &["fill"] } else { &[] });
                 intents = Intent::ALL.map(|intent| {
                     let name = Ident::new(intent.constant(), proc_macro2::Span::call_site());
-                    if said.contains(&intent) {
+                    if declared.contains(&intent) {
                         quote! { &#module::lockgate_file::#name }
                     } else {
                         quote! { &[] }
                     }
                 });
             }
-            TestBody::Sql { before: b, after: a, fill: f, intents: said } => {
+            TestBody::Sql { before: b, after: a, fill: f, intents: declared } => {
                 shown = b.shown.clone();
                 let suites = [Some(b), Some(a), f.as_ref()];
                 for suite in suites.into_iter().flatten() {
@@ -164,7 +164,8 @@ fn items(args: &Args, folder: &Folder, tests: &[MigrationTest], dialects: Dialec
                 (before, after) = (sql(krate, Some(b)), sql(krate, Some(a)));
                 fill = sql(krate, f.as_ref());
                 intents = Intent::ALL.map(|intent| {
-                    let names = said.iter().filter(|(said, _)| *said == intent).flat_map(|(_, names)| names);
+                    let names =
+                        declared.iter().filter(|(declared, _)| *declared == intent).flat_map(|(_, names)| names);
                     quote! { &[#(#names),*] }
                 });
             }

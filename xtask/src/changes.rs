@@ -303,8 +303,8 @@ mod tests {
             changes.rename(at(from), at(to));
         }
         changes.replace(at("folder"), "a file");
-        let Err(Failure::Impossible(said)) = changes.make() else { panic!("a folder was replaced") };
-        assert!(said.contains("folder cannot be") && said.ends_with("nothing was changed"), "{said}");
+        let Err(Failure::Impossible(message)) = changes.make() else { panic!("a folder was replaced") };
+        assert!(message.contains("folder cannot be") && message.ends_with("nothing was changed"), "{message}");
         assert_eq!(names(directory.path()), before);
         for name in ["a", "b", "c", "lock", "other"] {
             assert_eq!(fs::read_to_string(at(name)).unwrap(), name, "its own text again");

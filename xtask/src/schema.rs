@@ -63,8 +63,9 @@ async fn apply(
     let mut made = Vec::new();
     loop {
         let Err(error) = migrator.apply_to(&mut *database, UpTo::Version(version)).await else { return Ok(()) };
-        let said = error.report().database_code().zip(error.report().database_message());
-        let missing = said.and_then(|(code, message)| missing_role::named_in(code.strip_prefix("SQLSTATE ")?, message));
+        let reported = error.report().database_code().zip(error.report().database_message());
+        let missing =
+            reported.and_then(|(code, message)| missing_role::named_in(code.strip_prefix("SQLSTATE ")?, message));
         let missing = missing.map(str::to_owned);
         match (missing, database.postgres()) {
             (Some(role), Some(connection)) if dialect == Dialect::Postgres && !made.contains(&role) => {

@@ -89,9 +89,9 @@ fn check_as_it_is(contender: Contender, count: usize, runs: usize) -> Outcome<f6
     for _ in 0..runs {
         File::options().append(true).open(&main)?.set_modified(SystemTime::now())?;
         let start = Instant::now();
-        let said = cold()?;
+        let output = cold()?;
         seconds.push(start.elapsed().as_secs_f64());
-        if !said.contains("Checking") {
+        if !output.contains("Checking") {
             return Err("a touched main.rs was not compiled again".into());
         }
     }
@@ -107,11 +107,11 @@ fn after_edit(contender: Contender, count: usize, runs: usize) -> Outcome<Option
     for run in 0..runs {
         writeln!(File::options().append(true).open(&script)?, "-- edited {run}")?;
         let start = Instant::now();
-        let said = succeed(&mut contender.cargo("check", count));
+        let output = succeed(&mut contender.cargo("check", count));
         seconds.push(start.elapsed().as_secs_f64());
-        if !said.as_ref().is_ok_and(|said| said.contains("Checking")) {
+        if !output.as_ref().is_ok_and(|output| output.contains("Checking")) {
             fs::write(&script, original)?;
-            return said.map(|_| None);
+            return output.map(|_| None);
         }
     }
     fs::write(&script, original)?;

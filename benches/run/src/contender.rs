@@ -144,10 +144,10 @@ impl Contender {
     pub(crate) fn build_tests(self, count: usize) -> Outcome<PathBuf> {
         self.lay_out(count)?;
         eprintln!("building the tests of {} with {count} migrations", self.name());
-        let said = succeed(self.cargo("test", count).args(["--no-run", "--test", "own"]))?;
-        let named = said.rsplit_once("(target").or_else(|| said.rsplit_once('('));
+        let output = succeed(self.cargo("test", count).args(["--no-run", "--test", "own"]))?;
+        let named = output.rsplit_once("(target").or_else(|| output.rsplit_once('('));
         let path = named.and_then(|(_, rest)| rest.split_once(')'));
-        let (path, _) = path.ok_or_else(|| format!("cargo names no test binary:\n{said}"))?;
+        let (path, _) = path.ok_or_else(|| format!("cargo names no test binary:\n{output}"))?;
         Ok(self.workspace().join("target").join(path.trim_start_matches('/')))
     }
 
@@ -164,13 +164,13 @@ impl Contender {
 pub(crate) fn succeed(command: &mut Command) -> Outcome<String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().map_err(|e| format!("`{program}` does not start: {e}"))?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
     if !output.status.success() {
-        let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+        let lines: Vec<&str> = printed.lines().filter(|line| !line.trim().is_empty()).collect();
         let last = lines[lines.len().saturating_sub(12)..].join("\n  ");
         return Err(format!("`{program}` failed:\n  {last}").into());
     }
-    Ok(said)
+    Ok(printed)
 }
 
 fn to_strings(numbers: &[usize]) -> Vec<String> {

@@ -90,7 +90,7 @@ impl Server {
     fn wait_until_at_ease(&self) -> Outcome<()> {
         let folder = self.postgres.as_ref().map_or(self.files.as_path(), |postgres| postgres.directory());
         let start = Instant::now();
-        let mut told = false;
+        let mut reported = false;
         loop {
             let each = time_of_a_file(folder)?;
             if each <= AT_EASE {
@@ -103,9 +103,9 @@ impl Server {
                 );
                 return Ok(());
             }
-            if !told {
+            if !reported {
                 eprintln!("waiting up to {} s: files were deleted recently, so new ones are slow", MEMORY.as_secs());
-                told = true;
+                reported = true;
             }
             std::thread::sleep(Duration::from_secs(10));
         }

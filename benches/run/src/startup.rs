@@ -50,11 +50,11 @@ fn measure(contender: Contender, count: usize, server: &Server, runtime: &Runtim
 }
 
 fn row(contender: Contender, count: usize, what: &str, counts: &Counts) -> Vec<String> {
-    let said = counts.messages.iter().filter(|(kind, _)| "QPBES".contains(**kind));
+    let messages = counts.messages.iter().filter(|(kind, _)| "QPBES".contains(**kind));
     vec![
         format!("{}, N = {count}, {what}", contender.name()),
         counts.round_trips.to_string(),
-        said.map(|(kind, count)| format!("{count}{kind}")).collect::<Vec<_>>().join(" "),
+        messages.map(|(kind, count)| format!("{count}{kind}")).collect::<Vec<_>>().join(" "),
         counts.commits.to_string(),
         counts.bytes_sent.to_string(),
     ]

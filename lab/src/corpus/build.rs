@@ -143,16 +143,16 @@ fn libraries(corpus: &Path, target: &Path, count: usize) -> Result<Vec<Option<St
             Message::CompilerArtifact(artifact) if index_of(&artifact.target.name).is_some() => built += 1,
             Message::CompilerMessage(message) if message.message.level == DiagnosticLevel::Error => {
                 let Some(index) = index_of(&message.target.name) else {
-                    let said = message.message.rendered.unwrap_or(message.message.message);
-                    return Err(Failure::impossible(format!("Lockgate itself does not compile:\n{said}")));
+                    let rendered = message.message.rendered.unwrap_or(message.message.message);
+                    return Err(Failure::impossible(format!("Lockgate itself does not compile:\n{rendered}")));
                 };
-                let said = message.message.rendered.unwrap_or(message.message.message);
-                refused[index].get_or_insert_default().push_str(&said);
+                let rendered = message.message.rendered.unwrap_or(message.message.message);
+                refused[index].get_or_insert_default().push_str(&rendered);
             }
             _ => {}
         }
     }
-    let refusals = refused.iter().filter(|said| said.is_some()).count();
+    let refusals = refused.iter().filter(|rendered| rendered.is_some()).count();
     if built + refusals < count {
         return Err(Failure::impossible("the sets do not compile: what cargo says is above"));
     }

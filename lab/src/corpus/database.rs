@@ -127,7 +127,7 @@ impl<'a> Database<'a> {
                 if single_transaction {
                     command.arg("--single-transaction");
                 }
-                said(command.arg("-f").arg(path)).map(drop)
+                output_of(command.arg("-f").arg(path)).map(drop)
             }
             Self::Sqlite { .. } => {
                 let text = fs::read_to_string(path).map_err(|e| e.to_string())?;
@@ -135,7 +135,7 @@ impl<'a> Database<'a> {
                 let copy = tempfile::NamedTempFile::new().map_err(|e| e.to_string())?;
                 fs::write(copy.path(), text).map_err(|e| e.to_string())?;
                 let input = fs::File::open(copy.path()).map_err(|e| e.to_string())?;
-                said(self.sqlite3().arg("-bail").stdin(input)).map(drop)
+                output_of(self.sqlite3().arg("-bail").stdin(input)).map(drop)
             }
         }
     }
@@ -143,8 +143,8 @@ impl<'a> Database<'a> {
     /// Runs one statement.
     pub(super) fn must(&self, statement: &str) -> Result<(), Failure> {
         let output = match self {
-            Self::Postgres { .. } => said(self.psql().args(["-v", "ON_ERROR_STOP=1", "-c", statement])),
-            Self::Sqlite { .. } => said(self.sqlite3().arg("-bail").arg(statement)),
+            Self::Postgres { .. } => output_of(self.psql().args(["-v", "ON_ERROR_STOP=1", "-c", statement])),
+            Self::Sqlite { .. } => output_of(self.sqlite3().arg("-bail").arg(statement)),
         };
         output.map(drop).map_err(|e| Failure::impossible(format!("{statement}: {e}")))
     }
@@ -156,14 +156,14 @@ impl<'a> Database<'a> {
             Self::Postgres { server, programs, name } => {
                 let mut command = Command::new(programs.pg_dump.as_ref().expect("`missing` was asked before"));
                 command.args(["--schema-only", "--exclude-table=*.lockgate_*", name]);
-                let dump = said(environment(&mut command, server, name)).map_err(failed)?;
+                let dump = output_of(environment(&mut command, server, name)).map_err(failed)?;
                 Ok(without_noise(&dump))
             }
             Self::Sqlite { .. } => {
                 let question = "SELECT type || ' ' || name || ' on ' || tbl_name || char(10) || coalesce(sql, '') \
                                 FROM sqlite_schema WHERE tbl_name NOT LIKE 'lockgate\\_%' ESCAPE '\\' \
                                 AND tbl_name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY type, name";
-                said(self.sqlite3().arg(question)).map_err(failed)
+                output_of(self.sqlite3().arg(question)).map_err(failed)
             }
         }
     }
@@ -192,7 +192,7 @@ fn environment<'a>(command: &'a mut Command, server: &Postgres, name: &str) -> &
         .env("PGOPTIONS", "-c client_min_messages=error")
 }
 
-fn said(command: &mut Command) -> Result<String, String> {
+fn output_of(command: &mut Command) -> Result<String, String> {
     let output = command.output().map_err(|e| e.to_string())?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());

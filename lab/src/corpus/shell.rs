@@ -18,10 +18,10 @@ pub(super) fn shell(
     scripts.iter().try_for_each(|script| {
         let path = set.folder.join(&script.path);
         let text = fs::read_to_string(&path).unwrap_or_default();
-        database.script(&path, whole && !outside(&text)).map_err(|said| {
+        database.script(&path, whole && !outside(&text)).map_err(|error| {
             // `psql:/…/0001_x.sql:3: ERROR: …`: where our copy is tells nobody anything.
-            let said = said.replace(&format!("{}/", set.folder.display()), "");
-            (script.path.display().to_string(), said)
+            let error = error.replace(&format!("{}/", set.folder.display()), "");
+            (script.path.display().to_string(), error)
         })
     })
 }

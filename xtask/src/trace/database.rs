@@ -144,7 +144,7 @@ impl Database {
         let mut connection = options.connect().await.map_err(words)?;
         let holder = options.connect().await.map_err(words)?;
         let watcher = options.connect().await.map_err(words)?;
-        let rows = rows(&mut connection, "SELECT pg_catalog.pg_backend_pid()").await.map_err(|said| said.message)?;
+        let rows = rows(&mut connection, "SELECT pg_catalog.pg_backend_pid()").await.map_err(|error| error.message)?;
         let process = rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or_default();
         let roles = BTreeSet::new();
         Ok(Self { connection, holder, watcher, process, relations: None, first: 0, roles })
@@ -219,7 +219,7 @@ impl Database {
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
         let statement = &sql.statements[index];
-        let refused = |said| Refusal::at(sql, index, said);
+        let refused = |error| Refusal::at(sql, index, error);
         // A query after `SET TRANSACTION` would make a second one fail.
         let is_quiet = matches!(statement.kind, StatementKind::Session | StatementKind::Transaction);
         let Some(state) = state.filter(|_| !is_quiet) else {
@@ -251,7 +251,7 @@ impl Database {
             let outside = sql.statements[index].flags.contains(StatementFlags::OUTSIDE_TRANSACTION);
             let done = match state.as_deref_mut() {
                 None => {
-                    send(&mut self.connection, code(sql, index)).await.map_err(|said| Refusal::at(sql, index, said))
+                    send(&mut self.connection, code(sql, index)).await.map_err(|error| Refusal::at(sql, index, error))
                 }
                 Some(state) if controls => {
                     state.begun &= sql.statements[index].kind != StatementKind::Transaction;
@@ -288,7 +288,7 @@ impl Database {
         let ended = send(&mut self.connection, end).await;
         state.end_transaction();
         done?;
-        ended.map_err(|said| Refusal::at(sql, index, said))
+        ended.map_err(|error| Refusal::at(sql, index, error))
     }
 
     /// Runs a statement that begins its own transactions, and holds no lock when it ends. Another connection locks all
@@ -300,7 +300,7 @@ impl Database {
         state: &mut TraceState,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
-        let refused = |said| Refusal::at(sql, index, said);
+        let refused = |error| Refusal::at(sql, index, error);
         let tables = state.tables();
         let mut holds = !tables.is_empty();
         if holds {
@@ -388,8 +388,8 @@ impl Database {
     }
 
     /// Creates the role that the error reports as missing, once. Roles belong to a server, and sets rarely create them.
-    async fn make_the_missing_role(&mut self, said: &ServerError) -> bool {
-        match missing_role::named_in(&said.code, &said.message) {
+    async fn make_the_missing_role(&mut self, error: &ServerError) -> bool {
+        match missing_role::named_in(&error.code, &error.message) {
             Some(role) if !self.roles.contains(role) => self.make_role(role).await.is_ok(),
             Some(_) | None => false,
         }

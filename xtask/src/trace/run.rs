@@ -99,19 +99,19 @@ fn refused(folder: &Folder, sql: Sql<'_>, refusal: &Refusal, before: Option<&Mig
     let text = &sql.script.text;
     let statement = sql.statements.get(refusal.at.unwrap_or(0)).map_or(0..0, |statement| statement.range.clone());
     let range = refusal.byte.map_or(statement, |byte| byte..byte + word(&text[byte..]));
-    let said = &refusal.error;
+    let error = &refusal.error;
     if refusal.is_missing_on_server() {
-        let message = format!("the trace ends here: {}", said.message);
+        let message = format!("the trace ends here: {}", error.message);
         let note = scripts::note(CODE, folder, sql.script, range, message);
         return note.help("the throwaway server has no object of this name, but yours may");
     }
     let message = match refusal.at {
-        Some(_) => format!("PostgreSQL refuses this statement: {}", said.message),
-        None => format!("the transaction of this script cannot begin or commit: {}", said.message),
+        Some(_) => format!("PostgreSQL refuses this statement: {}", error.message),
+        None => format!("the transaction of this script cannot begin or commit: {}", error.message),
     };
     let mut found = Diagnostic::error(CODE, folder.show(&sql.script.path), message).at(text, range, "");
-    found.help.extend(said.detail.iter().map(|detail| format!("the server adds: {detail}")));
-    found.help.extend(said.hint.iter().map(|hint| format!("the server's hint: {hint}")));
+    found.help.extend(error.detail.iter().map(|detail| format!("the server adds: {detail}")));
+    found.help.extend(error.hint.iter().map(|hint| format!("the server's hint: {hint}")));
     let found = found.help(match before {
         None => "the trace starts with an empty database; if your set does not, do not use `--trace`".to_owned(),
         Some(last) => format!("before it, the trace ran everything up to `{}`, on an empty database", last.id),

@@ -70,18 +70,18 @@ pub(super) fn run(loaded: &mut Loaded) -> Result<Trace, Failure> {
         return Ok(not_traced("fix the errors first"));
     }
     let folders = loaded.folder.split_by_database();
-    let mut whole = Trace::default();
+    let mut all = Trace::default();
     let mut summaries = Vec::new();
     // Each database gets its own server, as roles belong to a server.
     for folder in &folders {
         let mut traced = of_folder(folder, required, &mut loaded.diagnostics)?;
         summaries.push(scripts::name_database(folder, folders.len(), traced.summary));
-        whole.server = traced.server.or(whole.server);
-        whole.migrations.append(&mut traced.migrations);
+        all.server = traced.server.or(all.server);
+        all.migrations.append(&mut traced.migrations);
     }
     lockgate_source::diagnostic::sort(&mut loaded.diagnostics);
-    whole.summary = summaries.join("; ");
-    Ok(whole)
+    all.summary = summaries.join("; ");
+    Ok(all)
 }
 
 /// Traces the migrations of one database.
