@@ -126,9 +126,16 @@ pub mod __private {
         crate::wait::existing(url)
     }
 
-    /// The URL with these parts instead of its own. `None` if it is not a PostgreSQL URL.
+    /// The URL with these parts instead of its own. `None` if it is not a valid URL of PostgreSQL.
+    #[cfg(feature = "postgres")]
     pub fn with_parts(url: &str, parts: &crate::DatabaseParts) -> Option<String> {
-        parts.over(url)
+        parts.replace_in(url)
+    }
+
+    /// The same, in a build that does not know PostgreSQL.
+    #[cfg(not(feature = "postgres"))]
+    pub fn with_parts(_: &str, _: &crate::DatabaseParts) -> Option<String> {
+        None
     }
 
     /// A URL as the driver understands it.

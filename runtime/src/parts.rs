@@ -3,9 +3,9 @@
 use std::fmt;
 use std::net::Ipv6Addr;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// The characters that mean nothing of their own in any place of a URL.
+/// Every character that may have a meaning in some part of a URL.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The parts of the URL of a PostgreSQL database, for programs that get them one by one. Every part may have any
@@ -57,7 +57,7 @@ impl DatabaseParts {
             (None, None) => {}
         }
         let host = self.host.as_deref().unwrap_or_default();
-        let in_front = if host.parse::<Ipv6Addr>().is_ok() {
+        let before_path = if host.parse::<Ipv6Addr>().is_ok() {
             url += &format!("[{host}]");
             true
         } else if !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
@@ -68,12 +68,12 @@ impl DatabaseParts {
             false
         };
         match self.port {
-            Some(port) if in_front => url += &format!(":{port}"),
+            Some(port) if before_path => url += &format!(":{port}"),
             Some(port) => add("port", &port.to_string()),
             None => {}
         }
         match self.name.as_deref() {
-            // In a path these two are no names.
+            // A path cannot contain these two as names.
             Some(name @ ("." | "..")) => add("dbname", name),
             Some(name) => url += &format!("/{}", escaped(name)),
             None => {}
@@ -87,54 +87,21 @@ impl DatabaseParts {
         url
     }
 
-    /// These parts, and the others as a URL has them. The rest of the URL stays. `None` if it is not a PostgreSQL URL
-    /// that can be divided.
-    pub(crate) fn over(&self, base: &str) -> Option<String> {
-        let rest = base.strip_prefix("postgres://").or_else(|| base.strip_prefix("postgresql://"))?;
-        let (front, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, name) = front.split_once('/').unwrap_or((front, ""));
-        let (login, place) = authority.rsplit_once('@').unwrap_or(("", authority));
-        let (user, password) = match login.split_once(':') {
-            Some((user, password)) => (user, Some(password)),
-            None => (login, None),
+    /// The URL with these parts instead of its own. Its other parameters stay. `None` if it is not a valid URL of
+    /// PostgreSQL.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn replace_in(&self, url: &str) -> Option<String> {
+        let (old, others) = crate::url::parts(url)?;
+        let parts = Self {
+            host: self.host.clone().or(old.host),
+            port: self.port.or(old.port),
+            user: self.user.clone().or(old.user),
+            password: self.password.clone().or(old.password),
+            name: self.name.clone().or(old.name),
         };
-        let (host, port) = match place.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => (host, Some(port)),
-            _ => (place, None),
-        };
-        let decoded = |text: &str| Some(percent_decode_str(text).decode_utf8().ok()?.into_owned());
-        let given = |text: &str| if text.is_empty() { Some(None) } else { decoded(text).map(Some) };
-        let mut parts = Self {
-            host: given(host.trim_start_matches('[').trim_end_matches(']'))?,
-            port: port.map(str::parse).transpose().ok()?,
-            user: given(user)?,
-            password: password.map_or(Some(None), |password| decoded(password).map(Some))?,
-            name: given(name)?,
-        };
-        let mut kept = Vec::new();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = || decoded(&value.replace('+', " "));
-            match key {
-                "host" | "hostaddr" => parts.host = Some(value()?),
-                "port" => parts.port = Some(value()?.parse().ok()?),
-                "user" => parts.user = Some(value()?),
-                "password" => parts.password = Some(value()?),
-                "dbname" => parts.name = Some(value()?),
-                _ => kept.push(pair),
-            }
-        }
-        let pick = |own: &Option<String>, other: Option<String>| own.clone().or(other);
-        let url = Self {
-            host: pick(&self.host, parts.host),
-            port: self.port.or(parts.port),
-            user: pick(&self.user, parts.user),
-            password: pick(&self.password, parts.password),
-            name: pick(&self.name, parts.name),
-        }
-        .url();
+        let url = parts.url();
         let join = if url.contains('?') { '&' } else { '?' };
-        Some(if kept.is_empty() { url } else { format!("{url}{join}{}", kept.join("&")) })
+        Some(if others.is_empty() { url } else { format!("{url}{join}{}", others.join("&")) })
     }
 }
 
@@ -210,14 +177,15 @@ mod tests {
                     None => assert_eq!(options.get_host().trim_matches(['[', ']']), host),
                 }
                 // The password can only be seen by dividing the URL again.
-                let again = DatabaseParts::default().over(&parts.url()).unwrap();
+                let again = DatabaseParts::default().replace_in(&parts.url()).unwrap();
                 assert_eq!(again, parts.url());
             }
         }
     }
 
+    #[cfg(feature = "postgres")]
     #[test]
-    fn parts_win_over_those_of_a_url() {
+    fn parts_replace_those_of_a_url() {
         let password = DatabaseParts { password: Some("p@ss".into()), ..DatabaseParts::default() };
         let host = DatabaseParts { host: Some("db".into()), port: Some(1), ..DatabaseParts::default() };
         for (base, parts, expected) in [
@@ -231,8 +199,8 @@ mod tests {
                 "postgres://app:p%40ss@/app?host=%2Frun%2Fpg&sslmode=disable",
             ),
         ] {
-            assert_eq!(parts.over(base).as_deref(), Some(expected));
+            assert_eq!(parts.replace_in(base).as_deref(), Some(expected));
         }
-        assert_eq!(password.over("sqlite://app.db"), None);
+        assert_eq!(password.replace_in("sqlite://app.db"), None);
     }
 }

@@ -2,13 +2,16 @@
 //! lands in another schema or a connection is not encrypted. Here every unknown parameter is an error.
 
 #[cfg(feature = "postgres")]
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 #[cfg(feature = "postgres")]
 use sqlx_core::Url;
 #[cfg(feature = "postgres")]
 use sqlx_core::url::ParseError;
+use sqlx_core::url::form_urlencoded;
 
 use crate::error::{Error, Wording};
+#[cfg(feature = "postgres")]
+use crate::parts::DatabaseParts;
 use crate::secret::{mask_secrets, secrets};
 
 /// Checks a URL and returns it in the form that the driver understands, with some parts rewritten as parameters.
@@ -165,7 +168,7 @@ fn parsed(text: &str) -> Result<Url, Error> {
     }
     let names = |wanted: &str| url.query_pairs().any(|(key, _)| key == wanted);
     let decoded = |text: &str| {
-        let decoded = percent_encoding::percent_decode_str(text).decode_utf8();
+        let decoded = percent_decode_str(text).decode_utf8();
         decoded.map(String::from).unwrap_or_else(|_| text.to_owned())
     };
     let given = [
@@ -187,6 +190,38 @@ fn parsed(text: &str) -> Result<Url, Error> {
         }
     }
     Ok(written)
+}
+
+/// Returns the parts of a PostgreSQL URL, and its other parameters as written. `None` if the URL is invalid.
+#[cfg(feature = "postgres")]
+pub(crate) fn parts(text: &str) -> Option<(DatabaseParts, Vec<String>)> {
+    let url = parsed(text).ok()?;
+    if !matches!(url.scheme(), "postgres" | "postgresql") || url.fragment().is_some() {
+        return None;
+    }
+    let given = |text: &str| {
+        Some(Some(percent_decode_str(text).decode_utf8().ok()?.into_owned()).filter(|part| !part.is_empty()))
+    };
+    let mut parts = DatabaseParts {
+        host: given(url.host_str().unwrap_or_default())?,
+        port: url.port(),
+        user: given(url.username())?,
+        password: given(url.password().unwrap_or_default())?,
+        name: given(url.path().trim_start_matches('/'))?,
+    };
+    let mut others = Vec::new();
+    for pair in url.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = form_urlencoded::parse(pair.as_bytes()).next()?;
+        match &*key {
+            "host" | "hostaddr" => parts.host = Some(value.into_owned()),
+            "port" => parts.port = Some(value.parse().ok()?),
+            "user" => parts.user = Some(value.into_owned()),
+            "password" => parts.password = Some(value.into_owned()),
+            "dbname" => parts.name = Some(value.into_owned()),
+            _ => others.push(pair.to_owned()),
+        }
+    }
+    Some((parts, others))
 }
 
 /// Whether the query contains the host of a URL that is cut off.
@@ -335,7 +370,7 @@ fn sqlite(text: &str) -> Result<(), Error> {
     ];
     let Some((_, query)) = text.split_once('?') else { return Ok(()) };
     let mut seen: Vec<&str> = Vec::new();
-    for (key, value) in sqlx_core::url::form_urlencoded::parse(query.as_bytes()) {
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
         let (key, value) = (&*key, &*value);
         let Some((name, values)) = KNOWN.iter().find(|(name, _)| *name == key) else {
             let written =
