@@ -1,18 +1,16 @@
 //! Alembic: `alembic_version` has only the newest revision, or one for each branch.
 
 use super::record::{Key, Record, Rows};
-use super::tool::{Locks, Tool};
+use super::tool::Tool;
 
 pub(super) const TOOL: Tool = Tool {
     word: "alembic",
     shown: "Alembic",
     table: "alembic_version",
     columns: &["version_num"],
-    lacks: &[],
     other_names: true,
     read,
-    verify: None,
-    locks: Locks::TableOnly,
+    ..Tool::PLAIN
 };
 
 fn read(rows: &Rows<'_>) -> Vec<Record> {

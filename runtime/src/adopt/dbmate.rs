@@ -1,7 +1,7 @@
 //! dbmate: `schema_migrations` has the versions as text. Rails keeps the same table.
 
 use super::record::{Key, Record, Rows};
-use super::tool::{Locks, Tool};
+use super::tool::Tool;
 
 pub(super) const TOOL: Tool = Tool {
     word: "dbmate",
@@ -9,10 +9,8 @@ pub(super) const TOOL: Tool = Tool {
     table: "schema_migrations",
     columns: &["version"],
     lacks: &["dirty", "inserted_at"],
-    other_names: false,
     read,
-    verify: None,
-    locks: Locks::TableOnly,
+    ..Tool::PLAIN
 };
 
 fn read(rows: &Rows<'_>) -> Vec<Record> {

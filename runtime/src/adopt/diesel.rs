@@ -1,7 +1,7 @@
 //! diesel: `__diesel_schema_migrations`. It keeps no names and no checksums.
 
 use super::record::{Key, Record, Rows};
-use super::tool::{Locks, Tool};
+use super::tool::Tool;
 
 pub(super) const TOOL: Tool = Tool {
     word: "diesel",
@@ -9,10 +9,8 @@ pub(super) const TOOL: Tool = Tool {
     table: "__diesel_schema_migrations",
     columns: &["version", "run_on"],
     lacks: &["name"],
-    other_names: false,
     read,
-    verify: None,
-    locks: Locks::TableOnly,
+    ..Tool::PLAIN
 };
 
 fn read(rows: &Rows<'_>) -> Vec<Record> {

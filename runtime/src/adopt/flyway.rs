@@ -11,11 +11,11 @@ pub(super) const TOOL: Tool = Tool {
     shown: "Flyway",
     table: "flyway_schema_history",
     columns: &["installed_rank", "version", "description", "type", "script", "checksum", "success"],
-    lacks: &[],
     other_names: true,
     read,
     verify: Some(verify),
     locks: Locks::Keys(locks),
+    ..Tool::PLAIN
 };
 
 fn read(rows: &Rows<'_>) -> Vec<Record> {

@@ -11,8 +11,8 @@ pub(super) const TOOL: Tool = Tool {
     lacks: &["description", "checksum"],
     other_names: true,
     read,
-    verify: None,
     locks: Locks::Keys(locks),
+    ..Tool::PLAIN
 };
 
 fn read(rows: &Rows<'_>) -> Vec<Record> {

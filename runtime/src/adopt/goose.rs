@@ -8,11 +8,10 @@ pub(super) const TOOL: Tool = Tool {
     shown: "goose",
     table: "goose_db_version",
     columns: &["id", "version_id", "is_applied", "tstamp"],
-    lacks: &[],
     other_names: true,
     read,
-    verify: None,
     locks: Locks::Keys(locks),
+    ..Tool::PLAIN
 };
 
 fn read(rows: &Rows<'_>) -> Vec<Record> {

@@ -4,7 +4,7 @@
 use lockgate_core::patch;
 
 use super::record::{Key, Record, Row, Rows};
-use super::tool::{Locks, Tool};
+use super::tool::Tool;
 use crate::backend::{ColumnKind, ForeignTable};
 
 macro_rules! named {
@@ -15,11 +15,8 @@ macro_rules! named {
             shown: $shown,
             table: $table,
             columns: $columns,
-            lacks: &[],
-            other_names: false,
             read: $read,
-            verify: None,
-            locks: Locks::TableOnly,
+            ..Tool::PLAIN
         }),*];
     };
 }
@@ -41,17 +38,8 @@ named! {
 }
 
 /// The reader of a table that no tool is known for.
-pub(super) const ANY: Tool = Tool {
-    word: "names",
-    shown: "the table",
-    table: "",
-    columns: &[],
-    lacks: &[],
-    other_names: false,
-    read: any,
-    verify: None,
-    locks: Locks::TableOnly,
-};
+pub(super) const ANY: Tool =
+    Tool { word: "names", shown: "the table", table: "", columns: &[], read: any, ..Tool::PLAIN };
 
 /// The names that columns of names have, the likeliest first.
 const NAMES: &[&str] = &[

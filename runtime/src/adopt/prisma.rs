@@ -10,12 +10,11 @@ pub(super) const TOOL: Tool = Tool {
     shown: "Prisma",
     table: "_prisma_migrations",
     columns: &["id", "checksum", "finished_at", "migration_name", "rolled_back_at"],
-    lacks: &[],
-    other_names: false,
     read,
     verify: Some(verify),
     // The key of Prisma's advisory lock.
     locks: Locks::Keys(|_, _, _| vec![72_707_369]),
+    ..Tool::PLAIN
 };
 
 fn read(rows: &Rows<'_>) -> Vec<Record> {

@@ -6,18 +6,17 @@ use std::hash::Hasher;
 use siphasher::sip::SipHasher13;
 
 use super::record::{Key, Record, Rows};
-use super::tool::{Locks, Tool};
+use super::tool::Tool;
 
 pub(super) const TOOL: Tool = Tool {
     word: "refinery",
     shown: "refinery",
     table: "refinery_schema_history",
     columns: &["version", "name", "applied_on", "checksum"],
-    lacks: &[],
     other_names: true,
     read,
     verify: Some(verify),
-    locks: Locks::TableOnly,
+    ..Tool::PLAIN
 };
 
 fn read(rows: &Rows<'_>) -> Vec<Record> {

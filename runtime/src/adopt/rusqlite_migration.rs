@@ -1,18 +1,15 @@
 //! rusqlite_migration: SQLite's `user_version` is the number of migrations that are applied.
 
 use super::record::{Key, Record, Rows};
-use super::tool::{Locks, Tool};
+use super::tool::Tool;
 
 pub(super) const TOOL: Tool = Tool {
     word: "rusqlite_migration",
     shown: "rusqlite_migration",
     table: "pragma_user_version",
     columns: &["user_version"],
-    lacks: &[],
-    other_names: false,
     read,
-    verify: None,
-    locks: Locks::TableOnly,
+    ..Tool::PLAIN
 };
 
 fn read(rows: &Rows<'_>) -> Vec<Record> {

@@ -2,18 +2,15 @@
 //! no checksums.
 
 use super::record::{Key, Record, Rows};
-use super::tool::{Locks, Tool};
+use super::tool::Tool;
 
 pub(super) const TOOL: Tool = Tool {
     word: "sea-orm",
     shown: "SeaORM",
     table: "seaql_migrations",
     columns: &["version", "applied_at"],
-    lacks: &[],
-    other_names: false,
     read,
-    verify: None,
-    locks: Locks::TableOnly,
+    ..Tool::PLAIN
 };
 
 fn read(rows: &Rows<'_>) -> Vec<Record> {

@@ -13,11 +13,11 @@ pub(super) const TOOL: Tool = Tool {
     shown: "sqlx",
     table: "_sqlx_migrations",
     columns: &["version", "description", "installed_on", "success", "checksum", "execution_time"],
-    lacks: &[],
     other_names: true,
     read,
     verify: Some(verify),
     locks: Locks::Keys(locks),
+    ..Tool::PLAIN
 };
 
 fn read(rows: &Rows<'_>) -> Vec<Record> {

@@ -26,6 +26,21 @@ pub(super) struct Tool {
     pub(super) locks: Locks,
 }
 
+impl Tool {
+    /// The values that most tools share: a table that is known by its name, without checksums and locks.
+    pub(super) const PLAIN: Self = Self {
+        word: "",
+        shown: "",
+        table: "",
+        columns: &[],
+        lacks: &[],
+        other_names: false,
+        read: |_| Vec::new(),
+        verify: None,
+        locks: Locks::TableOnly,
+    };
+}
+
 /// What keeps the runs of a tool out of PostgreSQL. On SQLite it is always the write transaction.
 #[derive(Clone, Copy)]
 pub(super) enum Locks {
