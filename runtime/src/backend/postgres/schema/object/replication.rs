@@ -29,39 +29,24 @@ pub(super) fn replication(release: Release) -> Vec<String> {
         "''"
     };
     // Only superusers may read all columns, and nobody needs the connection string.
-    let (id, more): (&str, &[&str]) = match release.0 {
-        17.. => (
-            "s.oid",
-            &[
-                "subbinary",
-                "substream",
-                "subtwophasestate",
-                "subdisableonerr",
-                "subpasswordrequired",
-                "subrunasowner",
-                "subfailover",
-                "suborigin",
-                "subsynccommit",
-            ],
-        ),
-        16 => (
-            "s.oid",
-            &[
-                "subbinary",
-                "substream",
-                "subtwophasestate",
-                "subdisableonerr",
-                "subpasswordrequired",
-                "subrunasowner",
-                "suborigin",
-                "subsynccommit",
-            ],
-        ),
-        15 => ("s.oid", &["subbinary", "substream", "subtwophasestate", "subdisableonerr", "subsynccommit"]),
-        14 => ("s.oid", &["subbinary", "substream", "subsynccommit"]),
-        _ => ("(SELECT max(v.subid) FROM pg_stat_subscription v WHERE v.subname = s.subname)", &[]),
+    let id = if release.0 >= 14 {
+        "s.oid"
+    } else {
+        "(SELECT max(v.subid) FROM pg_stat_subscription v WHERE v.subname = s.subname)"
     };
-    let more: String = more.iter().map(|name| format!(", '{name}', s.{name}::text")).collect();
+    let more = [
+        (14, "subbinary"),
+        (14, "substream"),
+        (15, "subtwophasestate"),
+        (15, "subdisableonerr"),
+        (16, "subpasswordrequired"),
+        (16, "subrunasowner"),
+        (17, "subfailover"),
+        (16, "suborigin"),
+        (14, "subsynccommit"),
+    ];
+    let more = more.into_iter().filter(|(since, _)| release.0 >= *since);
+    let more: String = more.map(|(_, name)| format!(", '{name}', s.{name}::text")).collect();
     vec![
         format!(
             "SELECT 'publication' AS kind, 6104::oid AS class, p.oid AS id, 0::oid AS schema, p.pubname::text AS name, 0::oid AS relation, \
