@@ -17,8 +17,8 @@ use crate::session::HeldConnection;
 ///
 /// * `sqlite:path`, `sqlite://path`, `sqlite::memory:`. A missing file is created only with `?mode=rwc`. Feature
 ///   `sqlite`.
-/// * `postgres://user:password@host:port/database`. Feature `postgres`. [`DatabaseParts`](crate::DatabaseParts) makes the
-///   URL of its parts.
+/// * `postgres://user:password@host:port/database`. Feature `postgres`. [`DatabaseParts`](crate::DatabaseParts) builds the
+///   URL from its parts.
 pub struct Database {
     inner: Inner,
     url: String,
@@ -53,7 +53,7 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// Those of [`connect`](Self::connect). A wrong URL, user or password fails at once.
+    /// As for [`connect`](Self::connect). A wrong URL, user or password fails at once.
     pub async fn connect_within(url: &str, wait: Duration) -> Result<Self, Error> {
         let mut database = Self { inner: inner(url)?, url: url.to_owned() };
         let deadline = Deadline::after(wait);
@@ -115,7 +115,7 @@ impl Database {
         }
     }
 
-    /// Closes the connection properly. Dropping the value just drops the socket.
+    /// Closes the connection properly. Dropping the value only closes the socket.
     ///
     /// # Errors
     ///

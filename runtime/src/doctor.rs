@@ -1,4 +1,4 @@
-//! Looks at everything about a database that could stop a run, before a run does. It writes nothing.
+//! Checks a database for everything that could stop a run. It writes nothing.
 
 use lockgate_core::UpTo;
 use lockgate_core::plan::Reason;
@@ -8,8 +8,8 @@ use crate::{Migrator, Target};
 
 pub use crate::finding::{Examination, Finding, Verdict};
 
-/// Examines a database: each fact that matters for migrations, with a verdict and what to do. The worst do not come
-/// first; the order is always the same.
+/// Examines a database: each fact that matters for migrations, with a verdict and what to do. The order is always the
+/// same, and does not depend on the verdicts.
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")]
@@ -27,8 +27,8 @@ pub use crate::finding::{Examination, Finding, Verdict};
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Unreachable`], [`ErrorKind::Interrupted`], and [`ErrorKind::Usage`] where the options of the migrator make
-/// no sense or the connection is inside a transaction. Everything else is a finding.
+/// [`ErrorKind::Unreachable`], [`ErrorKind::Interrupted`], and [`ErrorKind::Usage`] if the options of the migrator are
+/// invalid or the connection is inside a transaction. Everything else is a finding.
 pub async fn examine(
     migrator: &Migrator,
     target: impl Target,

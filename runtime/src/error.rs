@@ -52,23 +52,23 @@ impl From<String> for Wording {
     }
 }
 
-/// What kind of error it is. Few and stable.
+/// The kind of an error. The kinds are few and stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A URL, an option or an argument makes no sense.
+    /// A URL, an option or an argument is invalid.
     Usage,
     /// The database cannot be reached, or does not exist.
     Unreachable,
     /// The database refuses this user: a wrong password or a missing privilege.
     Denied,
-    /// The database cannot be written to.
+    /// The database is read-only.
     ReadOnly,
-    /// The history table is not as any release known to this one writes it.
+    /// The history table does not have the format of any release that this one knows.
     HistoryFormat,
     /// The plan refuses: drift, an unknown destination, an irreversible migration.
     Refused,
-    /// The history changed since the plan was made.
+    /// The history has changed since the plan was made.
     PlanStale,
     /// Another run held the lock until the deadline.
     Locked,
@@ -76,16 +76,16 @@ pub enum ErrorKind {
     Failed,
     /// The connection was lost in the middle of a run.
     Interrupted,
-    /// A wait for migrations was over before all of them were applied.
+    /// A wait for migrations ended before all of them were applied.
     TimedOut,
-    /// A wait was over, and a migration had stopped half way.
+    /// A wait ended, and a migration had stopped half way.
     Partial,
-    /// The database has something, or is of a release, that this release of Lockgate does not know.
+    /// The database contains an object, or has a release, that this release of Lockgate does not know.
     Unsupported,
 }
 
 impl ErrorKind {
-    /// A stable word for it, as reports show it: `refused`, `plan-stale`.
+    /// A stable name, as reports show it: `refused`, `plan-stale`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Usage => "usage",
@@ -122,7 +122,7 @@ impl Error {
         self.report_for(Front::Rust)
     }
 
-    /// The same in the words of a front: what a command line shows names what can be typed there.
+    /// The same in the words of a front. A command line names commands, Rust names functions.
     pub fn report_for(&self, front: Front) -> &ErrorReport {
         let [rust, command_line] = &*self.reports;
         match front {
@@ -131,7 +131,7 @@ impl Error {
         }
     }
 
-    /// Why a plan was refused, as values; nothing where the error is not [`ErrorKind::Refused`] by a plan.
+    /// Why a plan was refused, as values. Empty if the error is not a plan's [`ErrorKind::Refused`].
     ///
     /// ```
     /// # #[cfg(feature = "sqlite")]
@@ -148,7 +148,7 @@ impl Error {
         &self.reasons
     }
 
-    /// The differences between set and history because of which a plan was refused.
+    /// The differences between set and history for which a plan was refused.
     pub fn drift(&self) -> impl Iterator<Item = &Drift> {
         self.reasons.iter().filter_map(|reason| match reason {
             Reason::Drift(drift) => Some(drift),
@@ -223,7 +223,7 @@ impl Error {
         self.with(|_, report| report.place.clone_from(&place))
     }
 
-    /// The same error, with this line instead of one that it said of the state.
+    /// The same error, with this line about the state instead of that one.
     pub(crate) fn with_state_instead(self, of: &str, line: String) -> Self {
         self.with(|_, report| report.state.retain(|wording| wording != of)).with_state(line)
     }
@@ -274,7 +274,7 @@ impl StdError for Error {
     }
 }
 
-/// All that is known of an error.
+/// Everything that is known about an error.
 #[derive(Clone, Debug)]
 pub struct ErrorReport {
     kind: ErrorKind,
@@ -399,7 +399,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// What a database, or the way to it, said.
+/// The error of a database or of the connection to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Cause {
     pub(crate) class: Class,
@@ -410,7 +410,7 @@ pub(crate) struct Cause {
     pub(crate) context: Option<Box<str>>,
     /// Where in the message that was sent: characters, counted from 1.
     pub(crate) position: Option<NonZero<usize>>,
-    /// What to do about it, where more is known than its class.
+    /// What to do about it, if more is known than its class.
     pub(crate) advice: Option<Box<Wording>>,
     /// The error that a Rust migration returned.
     pub(crate) source: Option<Arc<BoxError>>,
@@ -428,22 +428,22 @@ impl fmt::Display for Cause {
 
 impl StdError for Cause {}
 
-/// What Lockgate must know of a database's error to handle it.
+/// The class of a database's error, by which Lockgate handles it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
-    /// The table is not there.
+    /// The table does not exist.
     Absent,
     /// The history table has other columns or words than any known release writes.
     HistoryFormat,
     /// The script cannot be parsed.
     Syntax,
     Usage,
-    /// A pooler gives the connection no session for as long as it needs one.
+    /// A pooler does not give the connection a session for as long as it needs one.
     Pooler,
     Unreachable,
-    /// There is no encrypted connection as it was asked for.
+    /// The requested encrypted connection is not possible.
     Encryption,
-    /// The file is not there, or cannot be opened.
+    /// The file does not exist, or cannot be opened.
     NoFile,
     /// The file is something else, or encrypted.
     NotADatabase,
@@ -452,31 +452,31 @@ pub(crate) enum Class {
     /// The user may not do this.
     Privilege,
     ReadOnly,
-    /// A lock could not be had in time, or a deadlock was resolved against us: try again.
+    /// A lock was not granted in time, or a deadlock was resolved against us: try again.
     LockTimeout,
-    /// Others held what it needs for as long as it may wait for them.
+    /// Others held a lock that it needs until its deadline.
     Held,
     /// The statement ran longer than it may, or somebody cancelled it.
     Cancelled,
-    /// There is no room left.
+    /// The disk or the database is full.
     Full,
-    /// The connection is gone.
+    /// The connection is lost.
     Lost,
-    /// Another run is at work on what this one was to do.
+    /// Another run is working on the same migration.
     Busy,
-    /// Whether a statement has finished cannot be told, and sending it again may do it twice.
+    /// It cannot be found out whether a statement has finished, and sending it again may repeat its effect.
     InDoubt,
-    /// What a migration changed in a connection that was lent cannot be put back.
+    /// The caller's connection cannot be restored to its state before a migration.
     Unclean,
-    /// Another run did first what this one was to do.
+    /// Another run did the work of this one first.
     Overtaken,
-    /// The history table did not take what was to be recorded.
+    /// The history table did not accept a record.
     Unwritten,
-    /// The history table may lose rows, or have one twice.
+    /// The history table may lose rows, or contain one twice.
     Unfit,
-    /// The history table has other rows than this run found and wrote.
+    /// The history table has other rows than those that this run found and wrote.
     Altered,
-    /// The session takes writes, and what ran in it said that it takes none.
+    /// The session accepts writes, but a statement in it failed because it was read-only.
     MadeReadOnly,
     /// Rows of the history are hidden from this role.
     Hidden,
@@ -484,7 +484,7 @@ pub(crate) enum Class {
     Planted,
     /// There are several history tables.
     Ambiguous,
-    /// There is something that no code here knows.
+    /// The database contains an object that this release does not know.
     #[cfg_attr(not(feature = "schema"), expect(dead_code, reason = "only a schema that is read has such"))]
     Unknown,
     Other,

@@ -1,31 +1,31 @@
-//! What happens during a run, as values. Libraries never print: whoever wants to see a run asks
-//! for its events with [`Migrator::on_event`](crate::Migrator::on_event).
+//! The events of a run, as values. The library never prints: a program that wants to show a run subscribes
+//! to its events with [`Migrator::on_event`](crate::Migrator::on_event).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use lockgate_core::{Action, Drift};
 
-/// Who is told of what happens.
+/// A function that receives the events of a run.
 pub(crate) type OnEvent = Arc<dyn Fn(&Event) + Send + Sync>;
 
-/// Something that happened during a run.
+/// An event of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
     /// Another run holds the lock; this one waits.
     LockWaiting {
-        /// Who holds it, as far as the database says.
+        /// Who holds it, if the database says so.
         holder: Option<String>,
     },
-    /// A difference between set and history that does not stand in the way.
+    /// A difference between set and history that does not block the run.
     Tolerated(Drift),
-    /// The lock is held, and so many steps will run.
+    /// The lock is held, and this many steps will run.
     Planned {
         /// The number of steps.
         steps: usize,
     },
-    /// A step begins. Several steps that travel in one message begin together, and what was rolled back or could
+    /// A step begins. Several steps in one message begin together, and a step that was rolled back or could
     /// not be parsed begins again.
     Started {
         /// The migration.
@@ -33,8 +33,8 @@ pub enum Event {
         /// What is done to it.
         action: Action,
     },
-    /// A statement of a script is sent. This is said of scripts outside a transaction, and of all where
-    /// [`Migrator::each_statement`](crate::Migrator::each_statement) asks for it.
+    /// A statement of a script is sent. This is reported for scripts outside a transaction, and for all scripts if
+    /// [`Migrator::each_statement`](crate::Migrator::each_statement) is set.
     StatementStarted {
         /// The migration.
         id: String,
@@ -62,28 +62,28 @@ pub enum Event {
         id: String,
         /// The number of the attempt that begins, counted from 2.
         attempt: u32,
-        /// How long is waited before it.
+        /// The delay before it.
         delay: Duration,
-        /// Sessions that may hold what it needs, as far as the database says.
+        /// Sessions that may hold the lock, if the database says so.
         blockers: Vec<String>,
     },
     /// The script of a step ran, and its row in the history was written. It is not in the database for good
-    /// yet: a failure or a crash may still take it back.
+    /// yet: a failure or a crash may still undo it.
     Ran {
         /// The migration.
         id: String,
         /// What was done to it.
         action: Action,
     },
-    /// A step is in the database for good. It is said of each once, in the order in which they ran, perhaps
+    /// A step is in the database for good. This is reported once for each step, in the order in which they ran, perhaps
     /// only when the run ends.
     Committed {
         /// The migration.
         id: String,
         /// What was done to it.
         action: Action,
-        /// How long it took; as the history says, where it was sent together with others. None where that
-        /// does not say it either: of what was reverted together.
+        /// How long it took, according to the history if it was sent together with others. `None` if the history
+        /// does not say it either: for migrations that were reverted together.
         elapsed: Option<Duration>,
     },
 }
@@ -103,7 +103,7 @@ pub struct ServerProgress {
 }
 
 impl ServerProgress {
-    /// A value for tests of what shows it.
+    /// A value for tests of code that shows progress.
     #[doc(hidden)]
     pub fn of(phase: &str, done: u64, total: Option<u64>, unit: &'static str) -> Self {
         Self { phase: phase.to_owned(), done, total, unit }

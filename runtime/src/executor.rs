@@ -224,7 +224,7 @@ async fn locked(
             }
             let kept = matches!(ended, None | Some(Class::Lost | Class::Unclean)) && !run.is_one_transaction();
             if let Some(history) = stopped.history.as_ref().filter(|_| kept && !lost && !unknown) {
-                // Where jobs are committed together, a later one than that which failed has run too.
+                // If jobs are committed together, one after the failed job may have run too.
                 let ended = |at: usize| stopped.failed_at.max(at + 1);
                 watch.ran.retain(|(at, _)| is_recorded(&jobs[*at..ended(*at)], history));
                 watch.committed(jobs.len(), backend, report).await;
@@ -380,7 +380,7 @@ struct Line {
 }
 
 impl Line {
-    /// Goes on to a later byte. Each byte of a script is read once.
+    /// Moves on to a later byte. Each byte of a script is read once.
     fn advance(self, job: usize, text: &str, byte: usize) -> Self {
         let from = if self.job == job && self.byte <= byte { self } else { Self::default() };
         Self { job, byte, breaks: from.breaks + text[from.byte..byte].matches('\n').count() }
@@ -433,7 +433,7 @@ impl Watch<'_, '_> {
     }
 
     /// Reports the jobs before this index as committed. Only the history knows how long each of several jobs in one
-    /// message took; it is read if somebody listens.
+    /// message took; it is read if the run has a listener.
     async fn committed(&mut self, end: usize, backend: &mut dyn Backend, report: &mut Report) {
         let (done, rest): (Vec<_>, Vec<_>) = self.ran.drain(..).partition(|(at, _)| *at < end);
         self.ran = rest;

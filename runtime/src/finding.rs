@@ -9,7 +9,7 @@ use crate::error::{Cause, Wording};
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
-    /// It is as it should be.
+    /// The fact is as it should be.
     Ok,
     /// A run works now, but this costs something or may stop one later.
     Warning,
@@ -56,7 +56,7 @@ impl Finding {
         Self { verdict: Verdict::Problem, ..Self::warning(check, fact, advice) }
     }
 
-    /// A problem that stopped a look at the database, with the advice that a run would give.
+    /// A problem that stopped the examination, with the advice that a run would give.
     pub(crate) fn of_cause(check: &'static str, cause: &Cause) -> Self {
         let front = |front| cause.help(front);
         let advice = front(Front::Rust).is_some().then(|| Wording::each(|of| front(of).unwrap_or_default()));
@@ -79,7 +79,7 @@ impl Finding {
         self.verdict
     }
 
-    /// What is the case.
+    /// The fact.
     pub fn fact(&self) -> &str {
         self.fact.to(Front::Rust)
     }
@@ -94,7 +94,7 @@ impl Finding {
         self.advice_for(Front::Rust)
     }
 
-    /// The same in the words of a front: what a command line shows names what can be typed there.
+    /// The same in the words of a front. A command line names commands, Rust names functions.
     pub fn advice_for(&self, front: Front) -> impl Iterator<Item = &str> {
         self.advice.iter().map(move |advice| advice.to(front))
     }
@@ -107,7 +107,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What to look at, beside what costs next to nothing.
+/// What to examine besides the cheap facts.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Examination {

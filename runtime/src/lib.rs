@@ -25,12 +25,12 @@
 //! Features: `sqlite` and `postgres` (none is on by default), `schema` to read what is in a database
 //! (`read_schema`), `adopt` to take over the history of another tool, `tracing` to see runs in a service's log, and `tls-native-tls` or `tls-rustls`, which are passed on to sqlx.
 //!
-//! `grammar`, the one feature that is on by default, lets [`embed_migrations!`] check the SQL against the grammars of
-//! PostgreSQL (`grammar-postgres`) and SQLite (`grammar-sqlite`). Their parsers are a good part of what a cold build
-//! compiles, and nothing of the program. With `default-features = false` they are not built: a script with a typing
-//! mistake in its SQL then compiles, and fails when it is applied. Names, order, lockfile, lints and all else are
-//! checked as before. `cargo xtask check` looks at the grammar in any case, and so does a CI that runs it; a build script
-//! with `lockgate-build`'s feature `check` does too, and builds the parsers for it.
+//! The feature `grammar`, on by default, lets [`embed_migrations!`] check the SQL against the grammars of PostgreSQL
+//! (`grammar-postgres`) and SQLite (`grammar-sqlite`). The parsers are a large part of a cold build and not part of the
+//! program. `default-features = false` leaves them out: a script with a typing mistake in its SQL then compiles, and
+//! fails when it is applied. Names, order, the lockfile and lints are checked as before. `cargo xtask check` still
+//! checks the grammar if `lockgate-xtask` has its feature `grammar`, and so does a build script with the feature
+//! `check` of `lockgate-build`.
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
@@ -106,7 +106,7 @@ pub use table_size::TableSize;
 pub use target::Target;
 pub use transaction::Transaction;
 
-/// What the macro's output names. Not for use by hand, and free to change.
+/// Names for the output of the macros. Do not use them directly; they may change in any release.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::migrations::{Migrations, RustStep, StepFn, StepFuture};
@@ -132,7 +132,7 @@ pub mod __private {
         parts.replace_in(url)
     }
 
-    /// The same, in a build that does not know PostgreSQL.
+    /// The same, in a build without PostgreSQL.
     #[cfg(not(feature = "postgres"))]
     pub fn with_parts(_: &str, _: &crate::DatabaseParts) -> Option<String> {
         None
@@ -142,13 +142,13 @@ pub mod __private {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where something of it is not understood or would be dropped.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if the driver would not understand a part of it, or ignore it.
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub fn understood(url: &str) -> Result<String, crate::Error> {
         crate::url::understood(url)
     }
 
-    /// The same, in a build that knows no database.
+    /// The same, in a build without a database.
     #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
     pub fn understood(url: &str) -> Result<String, crate::Error> {
         Ok(url.to_owned())

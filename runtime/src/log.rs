@@ -1,4 +1,4 @@
-//! What the log of a database says: every step of every run, also of those that failed.
+//! The log of a database: every step of every run, failed ones included.
 
 use std::time::Duration;
 
@@ -19,17 +19,18 @@ pub struct LogEntry {
     /// What happened: `applied`, `reverted`, `baselined`, `repaired`, `forgotten`, `failed`, `overridden`,
     /// `adopted`, `disowned`, `index-dropped`. A newer release may write others.
     pub event: String,
-    /// How long it took. Only of migrations that are applied now, because the history knows it and the log does not.
+    /// How long it took. Only for migrations that are applied now, because the time is in the history and not in the
+    /// log.
     pub elapsed: Option<Duration>,
     /// Name and version of the program.
     pub application: String,
     /// The version of Lockgate.
     pub lockgate: String,
-    /// What the database said of a failure; of an overridden stage, which one, and why; why the history was corrected;
-    /// what another tool had recorded.
+    /// For a failure, the database's message; for an overridden stage, the stage and the reason; for a correction, its
+    /// reason; for an adopted migration, what the other tool had recorded.
     pub detail: Option<String>,
 }
 
-/// The events after which a migration has another row in the history than before.
+/// The events that change a migration's row in the history.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) const CHANGES: [&str; 4] = ["applied", "reverted", "baselined", "forgotten"];

@@ -1,4 +1,4 @@
-//! The set as a program holds it: the embedded scripts and, beside them, its Rust steps.
+//! The set in a program: the embedded scripts, and the Rust steps.
 
 use std::fmt;
 use std::future::Future;
@@ -8,7 +8,7 @@ use lockgate_core::{Migration, Set, Version};
 
 use crate::Transaction;
 
-/// What a Rust step answers.
+/// The result of a Rust step.
 ///
 /// ```
 /// pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult {
@@ -18,7 +18,7 @@ use crate::Transaction;
 /// ```
 pub type StepResult = Result<(), BoxError>;
 
-/// Any error, as a Rust step may answer it.
+/// Any error that a Rust step may return.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The future of a Rust step.
@@ -41,8 +41,7 @@ pub struct RustStep {
     pub down: Option<StepFn>,
 }
 
-/// The ordered migrations embedded in a program: what [`embed_migrations!`](crate::embed_migrations)
-/// gives.
+/// The ordered migrations embedded in a program: the value of [`embed_migrations!`](crate::embed_migrations).
 #[derive(Clone, Copy)]
 pub struct Migrations {
     set: Set,
@@ -50,20 +49,20 @@ pub struct Migrations {
 }
 
 impl Migrations {
-    /// No migrations: for tests and tools that need a set and no folder.
+    /// A set without migrations, for tests and tools that need no folder.
     ///
     /// ```
     /// assert!(lockgate::Migrations::EMPTY.is_empty());
     /// ```
     pub const EMPTY: Self = Self { set: Set::empty(), steps: &[] };
 
-    /// Called by what the macro emits.
+    /// The output of the macro calls this.
     #[doc(hidden)]
     pub const fn from_parts(set: Set, steps: &'static [RustStep]) -> Self {
         Self { set, steps }
     }
 
-    /// Another set with the same Rust steps: what the harness makes to see one fail.
+    /// Another set with the same Rust steps. The harness uses it to let one fail.
     #[doc(hidden)]
     #[must_use]
     pub const fn with_set(&self, set: Set) -> Self {
@@ -96,8 +95,8 @@ impl Migrations {
 }
 
 impl From<Set> for Migrations {
-    /// A set that was made without the macro, by `lockgate_source::Folder::leak` for one. No Rust migration in it can
-    /// run.
+    /// A set that was made without the macro, for example by `lockgate_source::Folder::leak`. No Rust migration in it
+    /// can run.
     fn from(set: Set) -> Self {
         Self { set, steps: &[] }
     }

@@ -1,4 +1,4 @@
-//! The verbs: what can be asked of a set of migrations and a database.
+//! The verbs of a migrator: everything that it can do with a set of migrations and a database.
 
 use std::fmt;
 use std::sync::Arc;
@@ -50,16 +50,16 @@ pub struct Migrator {
     migrations: &'static Migrations,
     history_table: String,
     set: String,
-    /// No limit where it is `None`.
+    /// `None` is no limit.
     lock_timeout: Option<Duration>,
     lock_wait: Duration,
-    /// As the session has it where nobody has said anything; else no limit where it is `None`.
+    /// `None` keeps the session's setting; `Some(None)` is no limit.
     statement_timeout: Option<Option<Duration>>,
     atomicity: Atomicity,
     ahead: Ahead,
     out_of_order: OutOfOrder,
     beside_others: bool,
-    /// In runs of at most so many statements, each is sent by itself.
+    /// In runs of at most this many statements, each is sent by itself.
     each_statement: usize,
     session_cleanup: SessionCleanup,
     stage: StageRule,
@@ -100,7 +100,7 @@ impl Migrator {
         self
     }
 
-    /// The name of this set in the history table, where several programs share one database.
+    /// The name of this set in the history table, for several programs that share one database.
     /// Default: `default`.
     #[must_use]
     pub fn set(mut self, name: impl Into<String>) -> Self {
@@ -109,12 +109,12 @@ impl Migrator {
     }
 
     /// How long a statement of a migration may wait for a lock before the migration is rolled back and tried
-    /// again; `None` is without a limit. Default: 3 s. PostgreSQL only.
+    /// again; `None` is no limit. Default: 3 s. PostgreSQL only.
     ///
     /// With zero, or with more than 596 hours, each verb fails with [`ErrorKind::Usage`](crate::ErrorKind::Usage).
     ///
     /// PostgreSQL also counts the wait for a row that another transaction has changed. An UPDATE of many rows of a
-    /// busy table may need more time, which its own file can say: `-- lockgate: lock-timeout 1min`.
+    /// busy table may need more time. Its script can set it: `-- lockgate: lock-timeout 1min`.
     ///
     /// ```
     /// use std::time::Duration;
@@ -138,12 +138,12 @@ impl Migrator {
         self
     }
 
-    /// How long a statement of a migration may run; `None` is without a limit. Default: as the session has it.
+    /// How long a statement of a migration may run; `None` is no limit. Default: the setting of the session.
     /// PostgreSQL only.
     ///
     /// With zero, or with more than 596 hours, each verb fails with [`ErrorKind::Usage`](crate::ErrorKind::Usage).
     ///
-    /// PostgreSQL 12 and older count all that travels in one message as one statement: there it bounds all the
+    /// PostgreSQL 12 and older count everything in one message as one statement. There the limit is for all
     /// migrations that are sent together.
     #[must_use]
     pub fn statement_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
@@ -158,8 +158,7 @@ impl Migrator {
         self
     }
 
-    /// What to do where the database is ahead of this build. Default: accept it, there is nothing
-    /// to apply.
+    /// What to do if the database is ahead of this build. Default: accept it; there is nothing to apply.
     #[must_use]
     pub fn ahead(mut self, ahead: Ahead) -> Self {
         self.ahead = ahead;
@@ -174,9 +173,9 @@ impl Migrator {
         self
     }
 
-    /// Applies these migrations to a database that another tool has migrated and Lockgate never has, because the two
-    /// look after different tables. Default: such a database is refused, since everything would run again there; where
-    /// the migrations are the same ones, [`baseline`](Self::baseline) is the way.
+    /// Applies these migrations to a database that another tool has migrated and Lockgate has not, because the two
+    /// manage different tables. Default: such a database is refused, because every migration would run again. If
+    /// the migrations are the same ones, use [`baseline`](Self::baseline).
     #[must_use]
     pub fn beside_other_tools(mut self) -> Self {
         self.beside_others = true;
@@ -184,15 +183,15 @@ impl Migrator {
     }
 
     /// Demands that the database is marked with this stage ([`mark_stage`](Self::mark_stage)). Every verb is refused on
-    /// another database, also one that only reads. Default: any database.
+    /// any other database, even one that only reads. Default: any database.
     #[must_use]
     pub fn stage(mut self, stage: Stage) -> Self {
         self.stage.asked = Some(stage);
         self
     }
 
-    /// Says why a protected stage ([`Stage::is_protected`]) may be changed like any other: migrations reverted, the
-    /// history corrected, drafts applied. The log keeps the reason, with who and when. Default: that is refused.
+    /// Allows what a protected stage ([`Stage::is_protected`]) refuses, for this reason: to revert migrations, to
+    /// correct the history, to apply drafts. The log keeps the reason, with who and when. Default: refused.
     ///
     /// An empty reason makes each verb fail with [`ErrorKind::Usage`](crate::ErrorKind::Usage).
     #[must_use]
@@ -227,28 +226,29 @@ impl Migrator {
     }
 
     /// Sends each statement of a script by itself, so that [`Event::StatementStarted`] says which one runs now. The
-    /// transactions are the same; each statement costs a round trip. Default: scripts are sent whole, many in one
+    /// transactions are the same; each statement costs a round trip. Default: whole scripts are sent, many in one
     /// message.
     #[must_use]
     pub fn each_statement(self) -> Self {
         self.each_statement_of_at_most(usize::MAX)
     }
 
-    /// The same, but only in runs of at most so many statements: for a person who looks on, and does not want to wait for
-    /// a thousand round trips.
+    /// The same, but only in runs of at most this many statements: for a person who watches, but does not want to wait
+    /// for a thousand round trips.
     #[must_use]
     pub fn each_statement_of_at_most(mut self, statements: usize) -> Self {
         self.each_statement = statements;
         self
     }
 
-    /// Where the database stands. Takes no lock and writes nothing: SELECT on the history table is
-    /// all it needs.
+    /// Returns which migrations are applied, pending or different. Takes no lock and writes nothing. It needs only
+    /// SELECT on the history table.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unreachable`](crate::ErrorKind::Unreachable), [`ErrorKind::Denied`](crate::ErrorKind::Denied), [`ErrorKind::HistoryFormat`](crate::ErrorKind::HistoryFormat), and
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a history table that cannot be named so.
+    /// [`ErrorKind::Unreachable`](crate::ErrorKind::Unreachable), [`ErrorKind::Denied`](crate::ErrorKind::Denied),
+    /// [`ErrorKind::HistoryFormat`](crate::ErrorKind::HistoryFormat), and [`ErrorKind::Usage`](crate::ErrorKind::Usage)
+    /// for an invalid name of the history table.
     pub async fn status(&self, target: impl Target) -> Result<Status, Error> {
         let Opened { mut backend, history, .. } = self.open(target).await?;
         let stage = backend.stage().await;
@@ -256,7 +256,7 @@ impl Migrator {
         Ok(Status { stage, ..lockgate_core::status(self.migrations.set(), &history) })
     }
 
-    /// Every difference between the embedded migrations and the history. Takes no lock and writes
+    /// Returns every difference between the embedded migrations and the history. Takes no lock and writes
     /// nothing.
     ///
     /// # Errors
@@ -267,34 +267,37 @@ impl Migrator {
         Ok(lockgate_core::drift::drift(self.migrations.set(), &opened.history))
     }
 
-    /// What [`apply_to`](Self::apply_to) would run. Takes no lock and writes nothing.
+    /// Returns what [`apply_to`](Self::apply_to) would run. Takes no lock and writes nothing.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where `apply_to` would refuse, and as for [`status`](Self::status).
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if `apply_to` would refuse; otherwise as for
+    /// [`status`](Self::status).
     pub async fn plan(&self, target: impl Target, destination: UpTo) -> Result<Plan, Error> {
         self.look(target, |history, dialect| self.decide(history, destination.into(), dialect)).await
     }
 
-    /// What [`revert`](Self::revert) would run. Takes no lock and writes nothing.
+    /// Returns what [`revert`](Self::revert) would run. Takes no lock and writes nothing.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where `revert` would refuse, and as for [`status`](Self::status).
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if `revert` would refuse; otherwise as for
+    /// [`status`](Self::status).
     pub async fn plan_revert(&self, target: impl Target, destination: DownTo) -> Result<Plan, Error> {
         self.look(target, |history, dialect| self.decide(history, destination.into(), dialect)).await
     }
 
-    /// What [`redo`](Self::redo) would run. Takes no lock and writes nothing.
+    /// Returns what [`redo`](Self::redo) would run. Takes no lock and writes nothing.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where `redo` would refuse, and as for [`status`](Self::status).
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if `redo` would refuse; otherwise as for
+    /// [`status`](Self::status).
     pub async fn plan_redo(&self, target: impl Target, steps: usize) -> Result<Plan, Error> {
         self.look(target, |history, dialect| self.decide_redo(history, steps, dialect)).await
     }
 
-    /// What [`repair`](Self::repair) would correct. Takes no lock and writes nothing.
+    /// Returns what [`repair`](Self::repair) would correct. Takes no lock and writes nothing.
     ///
     /// # Errors
     ///
@@ -303,12 +306,12 @@ impl Migrator {
         self.look(target, |history, dialect| self.decide_repair(history, repair, dialect)).await
     }
 
-    /// The last entries of the log, the oldest first: each step of each run, also of those that failed. Takes no lock and
-    /// writes nothing.
+    /// Returns the last entries of the log, the oldest first: each step of each run, failed ones included. Takes no
+    /// lock and writes nothing.
     ///
     /// # Errors
     ///
-    /// As for [`status`](Self::status). The log needs SELECT too.
+    /// As for [`status`](Self::status). It needs SELECT on the log too.
     pub async fn log(&self, target: impl Target, last: usize) -> Result<Vec<LogEntry>, Error> {
         let Opened { run, mut backend, history } = self.open(target).await?;
         if history.is_absent() {
@@ -318,8 +321,8 @@ impl Migrator {
         log.map_err(|cause| Error::from_cause("the log cannot be read", cause))
     }
 
-    /// How large the tables are that a plan touches, as the statistics of the database say. Tables that do not exist yet
-    /// are left out. Takes no lock, counts nothing and writes nothing; one round trip.
+    /// Returns the sizes of the tables that a plan touches, from the statistics of the database. Tables that do not
+    /// exist yet are left out. It takes no lock, writes nothing, and makes one round trip.
     ///
     /// # Errors
     ///
@@ -334,20 +337,21 @@ impl Migrator {
         sizes.map_err(|cause| Error::from_cause("the sizes of the tables cannot be read", cause))
     }
 
-    /// Applies all that is pending. Where nothing is, it takes no lock and writes nothing.
+    /// Applies all pending migrations. If there are none, it takes no lock and writes nothing.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where set and history differ in a way that is not safe to pass over:
-    /// nothing was run. [`ErrorKind::Failed`](crate::ErrorKind::Failed) where a migration failed: its report says what is
-    /// committed. [`ErrorKind::Locked`](crate::ErrorKind::Locked) where another run held the lock for all of
-    /// [`lock_wait`](Self::lock_wait). [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted) where the connection was lost.
-    /// [`ErrorKind::ReadOnly`](crate::ErrorKind::ReadOnly), [`ErrorKind::Denied`](crate::ErrorKind::Denied), and as for [`status`](Self::status).
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if set and history differ in a way that is not safe to ignore:
+    /// nothing was run. [`ErrorKind::Failed`](crate::ErrorKind::Failed) if a migration failed: its report says what is
+    /// committed. [`ErrorKind::Locked`](crate::ErrorKind::Locked) if another run held the lock for all of
+    /// [`lock_wait`](Self::lock_wait). [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted) if the connection was
+    /// lost. [`ErrorKind::ReadOnly`](crate::ErrorKind::ReadOnly), [`ErrorKind::Denied`](crate::ErrorKind::Denied), and
+    /// as for [`status`](Self::status).
     pub async fn apply(&self, target: impl Target) -> Result<Report, Error> {
         self.apply_to(target, UpTo::Latest).await
     }
 
-    /// Applies what is pending up to a destination.
+    /// Applies the pending migrations up to a destination.
     ///
     /// # Errors
     ///
@@ -356,18 +360,18 @@ impl Migrator {
         self.go(target, destination.into()).await
     }
 
-    /// Reverts what is applied down to a destination: [`DownTo::Steps`] back, everything above
+    /// Reverts applied migrations down to a destination: [`DownTo::Steps`] back, everything newer than
     /// a [`DownTo::Version`], or all of it ([`DownTo::Empty`]).
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where one of the migrations cannot be reverted: nothing was run. Else
-    /// as for [`apply`](Self::apply).
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if one of the migrations cannot be reverted: nothing was run.
+    /// Otherwise as for [`apply`](Self::apply).
     pub async fn revert(&self, target: impl Target, destination: DownTo) -> Result<Report, Error> {
         self.go(target, destination.into()).await
     }
 
-    /// Reverts the newest migrations, as many as this, and applies the same ones again: one plan, under one lock. A draft
+    /// Reverts this many of the newest migrations, and applies the same ones again: one plan, under one lock. A draft
     /// that was edited is applied with its new text.
     ///
     /// ```
@@ -384,9 +388,9 @@ impl Migrator {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where one of them cannot be reverted, or could not be applied
-    /// again: nothing was run. Else as for [`apply`](Self::apply). If a migration fails when it is applied again, it stays
-    /// reverted, and the error says so.
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if one of them cannot be reverted, or could not be applied
+    /// again: nothing was run. Otherwise as for [`apply`](Self::apply). If a migration fails when it is applied again,
+    /// it stays reverted, and the error says so.
     pub async fn redo(&self, target: impl Target, steps: usize) -> Result<Report, Error> {
         let decide = |history: &History, dialect| self.decide_redo(history, steps, dialect);
         self.execute(target, OnHistoryChange::Refuse, decide).await
@@ -397,8 +401,8 @@ impl Migrator {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::PlanStale`](crate::ErrorKind::PlanStale) where the history is not the one that the plan was made for: nothing
-    /// was run. Else as for [`apply`](Self::apply).
+    /// [`ErrorKind::PlanStale`](crate::ErrorKind::PlanStale) if the history has changed since the plan was made:
+    /// nothing was run. Otherwise as for [`apply`](Self::apply).
     pub async fn apply_plan(&self, target: impl Target, plan: &Plan) -> Result<Report, Error> {
         let decide = |history: &History, _| {
             if history.digest() == plan.seen { Ok(plan.clone()) } else { Err(crate::failure::stale()) }
@@ -406,13 +410,13 @@ impl Migrator {
         self.execute(target, OnHistoryChange::Replan, decide).await
     }
 
-    /// Records every embedded migration up to this version as applied, without running it: for a
-    /// database that already has what they do.
+    /// Records every embedded migration up to this version as applied, without running it, for a
+    /// database that already has their changes.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where no embedded migration has this version, or where something
-    /// recorded differs from what is embedded. Else as for [`apply`](Self::apply).
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if no embedded migration has this version, or a recorded one
+    /// differs from the embedded one. Otherwise as for [`apply`](Self::apply).
     pub async fn baseline(&self, target: impl Target, version: Version) -> Result<Report, Error> {
         let decide = |history: &History, dialect| {
             plan::baseline(self.migrations.set(), history, dialect, version)
@@ -421,26 +425,26 @@ impl Migrator {
         self.execute(target, OnHistoryChange::Replan, decide).await
     }
 
-    /// Makes the history say what is true, without running any migration. [`reason`](Self::reason) says why.
+    /// Corrects the history, without running any migration. [`reason`](Self::reason) says why.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where the version is not recorded, or is to be recorded as applied and
-    /// is not embedded, or where none of its statements is in doubt. Else as for [`apply`](Self::apply).
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if the version is not recorded, should be recorded as applied
+    /// but is not embedded, or has no statement in doubt. Otherwise as for [`apply`](Self::apply).
     pub async fn repair(&self, target: impl Target, repair: Repair) -> Result<Report, Error> {
         let decide = |history: &History, dialect| self.decide_repair(history, repair, dialect);
         self.execute(target, OnHistoryChange::Replan, decide).await
     }
 
-    /// Drops an INVALID index, which a failed `CREATE INDEX CONCURRENTLY` has left, by `DROP INDEX CONCURRENTLY`, and
-    /// returns it with its schema. The name is one that SQL understands: `public.books_by_title`, `"By title"`. The log
+    /// Drops an INVALID index that a failed `CREATE INDEX CONCURRENTLY` left, with `DROP INDEX CONCURRENTLY`, and returns
+    /// its name with the schema. The name is one that SQL understands: `public.books_by_title`, `"By title"`. The log
     /// keeps what was dropped, and the [`reason`](Self::reason), if there is one. PostgreSQL only.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where there is no index of this name, where it is valid, where
-    /// another session is building it, where it belongs to a constraint or a partitioned table, and on a protected stage
-    /// without [`override_stage`](Self::override_stage): nothing was changed. Else as for [`apply`](Self::apply).
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if there is no index of this name, if it is valid, where
+    /// another session is building it, if it belongs to a constraint or a partitioned table, and on a protected stage
+    /// without [`override_stage`](Self::override_stage): nothing was changed. Otherwise as for [`apply`](Self::apply).
     pub async fn drop_invalid_index(&self, target: impl Target, name: &str) -> Result<String, Error> {
         let run = self.run()?;
         let mut backend = open(target).await?;
@@ -448,7 +452,7 @@ impl Migrator {
         invalid_index::drop(&mut *backend, &run, &history, name).await
     }
 
-    /// Marks the database with its stage, and returns the one that it was marked with. The marker is a line of the
+    /// Marks the database with its stage, and returns the stage that it had before. The marker is a line of the
     /// comment on a PostgreSQL database, which its owner may write, and the `application_id` of a SQLite file.
     ///
     /// ```
@@ -469,9 +473,9 @@ impl Migrator {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) where it is marked with another, protected stage, unless
-    /// [`override_stage`](Self::override_stage) says why; [`ErrorKind::Denied`](crate::ErrorKind::Denied) where the role
-    /// does not own the database; and as for [`status`](Self::status).
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if the database has another, protected stage, unless
+    /// [`override_stage`](Self::override_stage) allows it; [`ErrorKind::Denied`](crate::ErrorKind::Denied) if the role
+    /// does not own the database; otherwise as for [`status`](Self::status).
     pub async fn mark_stage(&self, target: impl Target, stage: Stage) -> Result<Option<Stage>, Error> {
         let run = self.run()?;
         let mut backend = open(target).await?;
@@ -479,7 +483,7 @@ impl Migrator {
         stage::mark(&mut *backend, &run, &history, stage).await
     }
 
-    /// What a backend finds of a database, and the history if it can be read. What keeps it from being read is a finding.
+    /// Returns the findings of a backend, and the history if it can be read. If it cannot, the reason is a finding.
     pub(crate) async fn examined(
         &self,
         target: impl Target,
@@ -513,14 +517,14 @@ impl Migrator {
         Ok((history, findings))
     }
 
-    /// What going up from this history would run.
+    /// Plans to apply everything that is pending in this history.
     pub(crate) fn decided(&self, history: &History, destination: UpTo, dialect: Dialect) -> Result<Plan, Error> {
         self.decide(history, destination.into(), dialect)
     }
 
-    /// What is in the database, without this migrator's own tables, as
-    /// [`read_schema`](crate::read_schema) says. The schema that [`history_table`](Self::history_table)
-    /// names is theirs too.
+    /// Returns the schema of the database without this migrator's own tables, as
+    /// [`read_schema`](crate::read_schema) does. The schema that [`history_table`](Self::history_table)
+    /// names is left out too.
     ///
     /// # Errors
     ///
@@ -530,7 +534,7 @@ impl Migrator {
         crate::reader::read(target, &self.run()?.history_table.table).await
     }
 
-    /// The set that is migrated with.
+    /// The embedded migrations.
     pub fn migrations(&self) -> &'static Migrations {
         self.migrations
     }
@@ -546,7 +550,7 @@ impl Migrator {
         self.execute_to(target, changed, to_head, decide).await
     }
 
-    /// Reads the history of a database. Refuses one of another stage than the one that is demanded.
+    /// Reads the history of a database. Refuses a database of another stage than the demanded one.
     pub(crate) async fn open<'a>(&'a self, target: impl Target + 'a) -> Result<Opened<'a>, Error> {
         let run = self.run()?;
         let mut backend = open(target).await?;
@@ -555,7 +559,7 @@ impl Migrator {
         Ok(Opened { run, backend, history })
     }
 
-    /// What a run would do.
+    /// Returns the plan of a run.
     async fn look(
         &self,
         target: impl Target,

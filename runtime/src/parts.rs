@@ -176,7 +176,7 @@ mod tests {
                     Some(socket) => assert_eq!(socket.to_str(), Some(host)),
                     None => assert_eq!(options.get_host().trim_matches(['[', ']']), host),
                 }
-                // The password can only be seen by dividing the URL again.
+                // The driver does not show the password, so compare the URL that its parts make again.
                 let again = DatabaseParts::default().replace_in(&parts.url()).unwrap();
                 assert_eq!(again, parts.url());
             }

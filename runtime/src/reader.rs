@@ -29,7 +29,7 @@ use crate::target::Target;
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where something is in the database that
+/// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the database contains an object that
 /// this release does not know, or the server is too old; [`ErrorKind::Usage`](crate::ErrorKind::Usage)
 /// for a PostgreSQL connection that is inside a transaction;
 /// [`ErrorKind::Unreachable`](crate::ErrorKind::Unreachable),
@@ -40,7 +40,7 @@ pub async fn read_schema(target: impl Target) -> Result<Schema, Error> {
     read(target, &own).await
 }
 
-/// The same, without the tables that a migrator names so.
+/// The same, without these tables of a migrator.
 pub(crate) async fn read(target: impl Target, own: &TableName) -> Result<Schema, Error> {
     let mut backend =
         target.open().await.map_err(|cause| Error::from_cause("the database cannot be reached", cause))?;

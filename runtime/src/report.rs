@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use lockgate_core::{Action, Direction, Drift};
 
-/// What a run did. Nothing to do is a report without steps.
+/// What a run did. If there was nothing to do, it has no steps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// The steps, in the order in which they ran: what is committed, each once.
+    /// The committed steps, each once, in the order in which they ran.
     pub steps: Vec<FinishedStep>,
-    /// Differences between set and history that did not stand in the way.
+    /// Differences between set and history that did not block the run.
     pub tolerated: Vec<Drift>,
     /// How long the run took, the wait for the lock included.
     pub elapsed: Duration,
@@ -25,8 +25,8 @@ pub struct FinishedStep {
     pub id: String,
     /// What was done to it.
     pub action: Action,
-    /// How long it took, as this program saw it. Where it was sent together with others, as the history says:
-    /// that is looked up where somebody listens to the run's events, and else this is none.
+    /// How long it took. If it was sent together with others, the time is that of the history,
+    /// which is read only if the run has a listener for events; otherwise `None`.
     pub elapsed: Option<Duration>,
 }
 

@@ -8,7 +8,7 @@ use crate::event::{Event, OnEvent};
 use crate::history_table::{Adopted, HistoryTable};
 use crate::migrations::Migrations;
 
-/// What is demanded of the stage of the database.
+/// The options about the stage of the database.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StageRule {
     /// The stage that it must be marked with.
@@ -24,7 +24,7 @@ pub(crate) struct Run<'a> {
     pub(crate) limits: Limits,
     pub(crate) session_cleanup: SessionCleanup,
     pub(crate) atomicity: Atomicity,
-    /// In runs of at most so many statements, each is sent by itself.
+    /// In runs of at most this many statements, each is sent by itself.
     pub(crate) each_statement: usize,
     pub(crate) on_event: Option<OnEvent>,
     pub(crate) stage: StageRule,

@@ -1,11 +1,11 @@
-//! How far a statement is that runs long, as the server says.
+//! The progress of a long statement, from the server.
 
 use crate::event::ServerProgress;
 use crate::{Database, Error};
 
-/// What the server says of the index build or the COPY that another session of this program runs now, in this database and
-/// as this role. `database` is a second connection, with the same URL. Only PostgreSQL has this, from version 12 on, and
-/// for COPY from 14 on.
+/// Returns the server's progress of the index build or COPY that another session of this program runs, in this database
+/// and with this role. `database` is a second connection, with the same URL. PostgreSQL reports this from version 12
+/// on, and for COPY from 14 on.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What a service's log shows of a run, with the feature `tracing`: a span `lockgate` for each run, and its events.
+//! With the feature `tracing`: a span `lockgate` for each run, and its events.
 
 use tracing::{Instrument, Span, debug, info, info_span, instrument::Instrumented, warn};
 
@@ -10,7 +10,7 @@ pub(crate) fn of_run<F: Future>(run: F, set: &str) -> Instrumented<F> {
     run.instrument(span)
 }
 
-/// Writes an event of a run. Nothing of a script is in it, and no URL.
+/// Writes an event of a run. It contains no script and no URL.
 pub(crate) fn write(event: &Event) {
     match event {
         Event::LockWaiting { holder } => warn!(holder, "another run holds the lock, waiting"),

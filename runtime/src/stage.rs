@@ -1,4 +1,4 @@
-//! Holds what would run against the stage of the database, and marks a database with its stage.
+//! Checks the stage of the database before a run, and marks a database with its stage.
 
 use lockgate_core::{Guard, History, Plan, Refusal, Stage, plan::Reason};
 
@@ -36,7 +36,7 @@ pub(crate) async fn check(backend: &mut dyn Backend, run: &Run<'_>) -> Result<()
     }
 }
 
-/// Logs that the stage of the database is overridden by what runs now, and why.
+/// Logs that this run overrides the stage of the database, and why.
 pub(crate) async fn log_override(
     backend: &mut dyn Backend,
     run: &Run<'_>,
@@ -53,7 +53,7 @@ pub(crate) async fn log_override(
     logged.map_err(unlogged)
 }
 
-/// Marks a database that has this history with a stage, and gives the one that it was marked with.
+/// Marks a database that has this history with a stage, and returns the stage that it had before.
 pub(crate) async fn mark(
     backend: &mut dyn Backend,
     run: &Run<'_>,
@@ -62,7 +62,7 @@ pub(crate) async fn mark(
 ) -> Result<Option<Stage>, Error> {
     let guard = guard(backend, run).await?;
     let before = guard.database;
-    // To demand the stage that it is going to have is no contradiction.
+    // It is consistent to demand the stage that the database is about to get.
     let will_have = before.is_none() && guard.asked == Some(stage);
     if let Some(reason) = guard.mismatch().filter(|_| !will_have) {
         return Err(refused(&Refusal { reasons: vec![reason] }));

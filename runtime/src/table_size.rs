@@ -1,6 +1,6 @@
-//! How large the tables are that a plan touches, as the database estimates it.
+//! The sizes of the tables that a plan touches, as the database estimates them.
 
-/// How large a table is, by the statistics of the database. Nothing is counted and no lock is taken.
+/// The size of a table, from the statistics of the database. No row is counted and no lock is taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TableSize {

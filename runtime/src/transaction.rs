@@ -1,14 +1,13 @@
-//! What a Rust step is given: the connection of the database at hand, inside the transaction that
-//! also records the migration.
+//! The argument of a Rust step: a connection inside the transaction that also records the migration.
 
 use std::fmt;
 
 use lockgate_core::Dialect;
 use sqlx::AssertSqlSafe;
 
-/// The transaction of a Rust step, on whichever database is being migrated.
+/// The transaction of a Rust step, on the database that is being migrated.
 ///
-/// Everything done through it is committed together with the migration's history row, or not at
+/// Everything that is done through it is committed together with the migration's history row, or not at
 /// all. It is an error to end the transaction from inside.
 pub struct Transaction<'c> {
     inner: Inner<'c>,
@@ -34,7 +33,7 @@ impl<'c> Transaction<'c> {
         Self { inner: Inner::Postgres(connection) }
     }
 
-    /// What the database speaks.
+    /// The dialect of the database.
     pub fn dialect(&self) -> Dialect {
         match &self.inner {
             #[cfg(feature = "sqlite")]
@@ -46,7 +45,7 @@ impl<'c> Transaction<'c> {
         }
     }
 
-    /// Runs SQL without parameters, one statement or many, and gives the number of rows affected by
+    /// Runs one or more statements without parameters, and returns the number of rows affected by
     /// all of them.
     ///
     /// For parameters and results use the connection: [`sqlite`](Self::sqlite) or
@@ -54,7 +53,7 @@ impl<'c> Transaction<'c> {
     ///
     /// # Errors
     ///
-    /// What the database says of the first statement that fails.
+    /// The database's error for the first statement that fails.
     pub async fn execute(&mut self, sql: &str) -> Result<u64, sqlx::Error> {
         let sql = AssertSqlSafe(sql.to_owned());
         match &mut self.inner {

@@ -36,7 +36,7 @@ pub enum Readiness {
         /// The migration.
         id: String,
     },
-    /// Every migration is applied, and something that is recorded differs from what is embedded.
+    /// Every migration is applied, and a recorded one differs from the embedded one.
     Differs(Vec<Drift>),
 }
 
@@ -106,7 +106,7 @@ pub async fn until_migrated(migrator: &Migrator, url: &str, patience: Duration) 
     until_migrated_looking(migrator, url, patience, PAUSES.1).await
 }
 
-/// The same, with a pause of at most `interval` between two looks at the database. The first pauses are shorter.
+/// The same, with a pause of at most `interval` between two reads of the database. The first pauses are shorter.
 ///
 /// # Errors
 ///

@@ -25,9 +25,10 @@ pub struct Adoption {
     pub tool: String,
     /// Where its history is: a table, or a file.
     pub place: String,
-    /// Whether the tool keeps checksums. If not, nothing can tell whether a file was edited after it was applied.
+    /// Whether the tool keeps checksums. If not, an edit of a file after it was applied cannot be detected.
     pub has_checksums: bool,
-    /// Every migration that is embedded or recorded, in the order of the versions; what is not embedded comes last.
+    /// Every migration that is embedded or recorded, in the order of the versions. Those that are not embedded come
+    /// last.
     pub entries: Vec<AdoptionEntry>,
     pub(super) problems: Vec<(String, Wording)>,
     pub(super) records: BTreeMap<Version, Adopted>,
@@ -74,7 +75,7 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// A stable word for it, for programs: `line-endings`.
+    /// A stable name, for programs: `line-endings`.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Match => "match",
@@ -253,7 +254,7 @@ fn accept(front: Front) -> &'static str {
 }
 
 impl Adoption {
-    /// Notes what stands in the way at an embedded migration.
+    /// Notes what prevents the adoption of an embedded migration.
     fn judge(&mut self, record: &Record, entry: &AdoptionEntry, options: &Adopt) {
         let (id, tool) = (&entry.id, &self.tool);
         match &entry.finding {

@@ -1,4 +1,4 @@
-//! A file such as `migrations.json`, in which a program of one's own records the names of its migrations.
+//! A file such as `migrations.json`, in which a user's program records the names of its migrations.
 
 use serde_json::Value;
 

@@ -14,7 +14,7 @@ pub(super) struct Matched {
     pub(super) migration: Option<Migration>,
 }
 
-/// Finds the embedded migration of each record. A record of a position stands for all migrations up to it.
+/// Finds the embedded migration of each record. A record of a position covers all migrations up to it.
 pub(super) fn matched(set: &Set, records: Vec<Record>) -> Vec<Matched> {
     let mut records: Vec<Record> = records.into_iter().flat_map(|record| expanded(set, record)).collect();
     // A migration that is recorded on its own is not also one of those before a position.
@@ -117,7 +117,7 @@ fn is_of_another_database(set: &Set, record: &Record) -> bool {
     }
 }
 
-/// The digits of a time to the second, and the count behind it that some releases of diesel write.
+/// Reads the digits of a time to the second. Some releases of diesel write a count after them.
 const TIME: i64 = 100_000_000_000_000;
 const COUNT: i64 = 10_000;
 
@@ -142,7 +142,7 @@ fn by_file(set: &Set, name: &str) -> Option<Migration> {
     by_number(set, numbered(stem)?.0)
 }
 
-/// The name in a file name, which the record of a name alone does not have by itself.
+/// The name in a file name, for a record that has only a name.
 fn name_of(record: &Record) -> Option<String> {
     match &record.key {
         Key::Name(name) if Patch::parse(stem(name)).is_none() => {
@@ -152,7 +152,7 @@ fn name_of(record: &Record) -> Option<String> {
     }
 }
 
-/// By name alone: the first of this name that no other record is.
+/// Finds by name the first migration that no other record has taken.
 fn by_name(set: &Set, name: &str, taken: &BTreeSet<Version>) -> Option<Migration> {
     let name = plain(name);
     set.iter().find(|migration| plain(migration.name()) == name && !taken.contains(&migration.version()))

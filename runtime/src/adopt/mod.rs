@@ -73,7 +73,7 @@ impl Migrator {
     ///
     /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if no history of another tool is found, or several are.
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if `options` names a tool, a table or a column that is not known.
-    /// Else as for [`status`](Self::status). What stands in the way of taking it over is no error here: see
+    /// Otherwise as for [`status`](Self::status). A history that cannot be taken over is not an error here: see
     /// [`Adoption::problems`].
     pub async fn plan_adopt(&self, target: impl Target, options: &Adopt) -> Result<Adoption, Error> {
         let Opened { run, mut backend, history } = self.open(target).await?;
@@ -117,7 +117,7 @@ impl Migrator {
     }
 
     /// Takes an adoption back: removes what [`adopt`](Self::adopt) has recorded, so that the database is again one that
-    /// the other tool alone has migrated. The log keeps what happened.
+    /// only the other tool has migrated. The log keeps what happened.
     ///
     /// # Errors
     ///
@@ -164,7 +164,7 @@ fn unread(cause: Cause) -> Error {
     Error::from_cause("the history of the other tool cannot be read", cause)
 }
 
-/// What was found.
+/// The history that was found.
 struct Looked {
     adoption: Adoption,
     source: Source,

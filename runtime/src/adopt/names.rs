@@ -1,5 +1,5 @@
-//! Tools that record a name for each migration and no checksum that could be compared, and tables of one's own of this
-//! kind, such as `tbl_deployments` or the tables of a database of patches.
+//! Tools that record a name for each migration and no checksum, and users' own tables of this kind, such as
+//! `tbl_deployments` or the tables of a database of patches.
 
 use lockgate_core::patch;
 
@@ -37,7 +37,7 @@ named! {
     "tbl_deployments" "tbl_deployments" "tbl_deployments" &[], any;
 }
 
-/// The reader of a table that no tool is known for.
+/// The reader of a table that belongs to no known tool.
 pub(super) const ANY: Tool =
     Tool { word: "names", shown: "the table", table: "", columns: &[], read: any, ..Tool::PLAIN };
 

@@ -1,4 +1,4 @@
-//! What a caller of an adoption can say.
+//! The options of an adoption.
 
 use lockgate_core::Version;
 

@@ -21,13 +21,13 @@ pub(super) struct Record {
     pub(super) unfinished: Option<Unfinished>,
 }
 
-/// By what a recorded migration is found among the embedded ones.
+/// The key by which a recorded migration is found among the embedded ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Key {
     Number(i64),
     /// A version such as `1.2`.
     Parts(Vec<u64>),
-    /// A name, with or without a number before it and an ending behind it.
+    /// A name, with or without a number before it and an ending after it.
     Name(String),
     /// Everything up to this number, which must be embedded.
     UpTo(i64),
@@ -39,7 +39,7 @@ pub(super) enum Key {
     Revision(String),
 }
 
-/// Stands in a statement for the version before the one that is not finished, or −1 if there is none.
+/// A placeholder in a statement, for the version before the unfinished one, or −1 if there is none.
 pub(super) const BEFORE: &str = "VERSION_BEFORE";
 
 /// A migration that another tool has begun and not finished, or that failed.

@@ -12,7 +12,7 @@ use crate::error::{Cause, Class, Wording};
 use crate::finding::{Examination, Finding};
 use crate::history_table::identifier;
 
-/// How far the clocks of server and program may be apart.
+/// How far the clocks of server and program may differ.
 const CLOCKS: Duration = Duration::from_secs(5);
 /// How far two clocks drift apart in the life of a connection.
 const DRIFT: Duration = Duration::from_millis(20);
@@ -29,7 +29,7 @@ struct Fact {
 
 impl PostgresBackend<'_> {
     pub(super) async fn findings(&mut self, examination: Examination) -> Result<Vec<Finding>, Cause> {
-        // Without them, the history has told why.
+        // If there are none, reading the history has already reported why.
         let Some(facts) = &self.facts else { return Ok(Vec::new()) };
         if facts.in_transaction {
             return Err(Cause::new(Class::Usage, "the connection is inside a transaction of its own: end it first"));
@@ -258,7 +258,7 @@ impl PostgresBackend<'_> {
                  refused: for that one, connect to the server itself",
             )
         } else {
-            // A pooler that always had the same session to lend looks like none.
+            // A pooler that always lends the same session cannot be detected.
             Finding::ok("pooler", "every transaction had the same server session")
         })
     }

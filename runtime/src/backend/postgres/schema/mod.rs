@@ -1,7 +1,7 @@
 //! Reads the schema of a PostgreSQL database: every catalogue in one snapshot, all queries in one message, after a
 //! first query that decides which ones are needed.
 //!
-//! A query returns its rows as one text (`rows`). `world` has what all objects share; each other file has the SQL for
+//! A query returns its rows as one text (`rows`). `context` has what all objects share; each other file has the SQL for
 //! its objects and builds them from the answer. An object that no file reads is an error (`unknown`).
 
 mod acl;
