@@ -1,4 +1,4 @@
-//! What a verb answers, as a value. Verbs make it, `render` shows it as text or as JSON.
+//! The answer of a verb, as a value. Verbs return it, and `render` shows it as text or as JSON.
 
 use lockgate::doctor::Finding;
 use lockgate::wait::Readiness;
@@ -13,24 +13,24 @@ pub(crate) struct Answer {
     pub(crate) body: Body,
 }
 
-/// What was asked for.
+/// The content of an answer.
 #[derive(Debug)]
 pub(crate) enum Body {
     /// What a run did.
     Run(Report),
     /// What would run.
     Plan(Planned),
-    /// Where the database stands.
+    /// The state of the database.
     Status(Stand),
     /// Every difference between program and database.
     Drift(Vec<Drift>),
-    /// The last entries of the log, the oldest first, each with the migration that it is about.
+    /// The last entries of the log, the oldest first, each with its migration.
     History(Vec<(String, LogEntry)>),
     /// Whether the database has every migration.
     Ready(Readiness),
     /// What `doctor` found.
     Examined(Vec<Finding>),
-    /// The database is marked with a stage.
+    /// The database was marked with a stage.
     Marked(Marked),
     /// This INVALID index was dropped.
     IndexDropped(String),
@@ -47,7 +47,7 @@ pub(crate) struct Planned {
     pub(crate) migrations: &'static Migrations,
     pub(crate) plan: Plan,
     pub(crate) dialect: Dialect,
-    /// How large the tables are that it touches.
+    /// The sizes of the tables that the plan touches.
     pub(crate) sizes: Vec<TableSize>,
     /// Whether to show everything, however much it is.
     pub(crate) all: bool,
@@ -58,11 +58,11 @@ pub(crate) struct Planned {
 #[derive(Debug)]
 pub(crate) struct Compared {
     pub(crate) adoption: lockgate::adopt::Adoption,
-    /// What was recorded of it. `None` if nothing was to be written, or nothing could.
+    /// What was recorded. `None` if nothing was to be written, or nothing could be.
     pub(crate) report: Option<Report>,
 }
 
-/// Where a database stands.
+/// The state of a database.
 #[derive(Debug)]
 pub(crate) struct Stand {
     pub(crate) status: Status,
@@ -76,7 +76,7 @@ pub(crate) struct Stand {
 #[derive(Debug)]
 pub(crate) struct Marked {
     pub(crate) stage: Stage,
-    /// The stage that it was marked with before.
+    /// The stage that it had before.
     pub(crate) before: Option<Stage>,
 }
 
@@ -92,7 +92,7 @@ impl Answer {
     }
 }
 
-/// How a command ends that has nothing to do.
+/// How a command ends if it has nothing to do.
 #[derive(clap::Args, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NothingToDo {
     /// End with exit code 10 if there is nothing to do

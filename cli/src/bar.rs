@@ -1,5 +1,5 @@
-//! The progress bar on a terminal: how many migrations ran, what runs now and for how long, and what the server says of
-//! it.
+//! The progress bar on a terminal: how many migrations ran, which one runs now and for how long, and what the server
+//! says about it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,10 +8,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::render::{self, Charset};
 
-/// How often the bar is drawn anew.
+/// How often the bar is redrawn.
 const TICK: Duration = Duration::from_millis(120);
 
-/// A progress bar that is hidden until a run begins. Its clones are the same bar.
+/// A progress bar that is hidden until a run begins. Clones share one bar.
 #[derive(Clone, Debug)]
 pub(crate) struct Bar {
     bar: ProgressBar,
@@ -20,7 +20,7 @@ pub(crate) struct Bar {
     width: Option<u16>,
 }
 
-/// What runs now.
+/// The current migration or statement.
 #[derive(Debug, Default)]
 struct Now {
     what: String,
@@ -34,7 +34,7 @@ impl Bar {
         Self { bar, now: Arc::default(), charset, width }
     }
 
-    /// Shows the bar of a run with so many steps.
+    /// Shows the bar, for a run with this many steps.
     pub(crate) fn begin(&self, steps: usize) {
         let (now, charset) = (Arc::clone(&self.now), self.charset);
         let width = usize::from(self.width.unwrap_or(80));
@@ -42,7 +42,7 @@ impl Bar {
             let now = now.lock().unwrap_or_else(PoisonError::into_inner);
             let age = now.since.map(|since| since.elapsed());
             let shown = render::running(&now.what, age, now.server.as_deref(), width.saturating_sub(32), charset);
-            // The bar has nobody to tell that a line could not be written.
+            // If a line cannot be written, the bar has no way to report it.
             let _ = line.write_str(&shown);
         };
         let style = ProgressStyle::with_template("{spinner} [{bar:16}] {pos}/{len} {running}");
@@ -58,32 +58,32 @@ impl Bar {
         self.bar.enable_steady_tick(TICK);
     }
 
-    /// Says what runs from now on.
+    /// Sets what runs from now on.
     pub(crate) fn runs(&self, what: &str) {
         *self.now() = Now { what: what.to_owned(), since: Some(Instant::now()), server: None };
     }
 
-    /// For how long that has been running.
+    /// Returns how long it has been running.
     pub(crate) fn age(&self) -> Option<Duration> {
         self.now().since.map(|since| since.elapsed())
     }
 
-    /// Says how far the server is with it.
+    /// Sets how far the server is with it.
     pub(crate) fn server(&self, what: Option<String>) {
         self.now().server = what;
     }
 
-    /// So many steps ran.
+    /// Sets the number of steps that have run.
     pub(crate) fn steps(&self, steps: usize) {
         self.bar.set_position(u64::try_from(steps).unwrap_or(u64::MAX));
     }
 
-    /// Writes something else to the terminal, above the bar.
+    /// Writes other output to the terminal, above the bar.
     pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         self.bar.suspend(write)
     }
 
-    /// Takes the bar off the screen.
+    /// Removes the bar from the screen.
     pub(crate) fn end(&self) {
         *self.now() = Now::default();
         self.bar.disable_steady_tick();

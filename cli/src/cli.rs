@@ -104,7 +104,7 @@ impl Cli {
     /// The database to use if no flag and no variable names one. Every run that uses it says so. Without a default, a
     /// database is required.
     ///
-    /// A part that is given by itself, such as `DATABASE_PASSWORD` or `--host`, replaces that of a PostgreSQL default.
+    /// A single part, such as `DATABASE_PASSWORD` or `--host`, replaces that part of a PostgreSQL default.
     #[must_use]
     pub fn default_url(mut self, url: &str) -> Self {
         let Ok(url) = url.parse();
@@ -135,11 +135,11 @@ impl Cli {
         self
     }
 
-    /// The database from the flags, else from the variables, else the default.
+    /// Returns the database of the flags, else that of the variables, else the default.
     ///
     /// # Errors
     ///
-    /// [`Exit::Usage`] if none is named, or one in a way that is not understood, after printing why to standard error.
+    /// [`Exit::Usage`] if no database is named, or its name is invalid, after printing the reason to standard error.
     pub fn database_url(&self, options: &Options) -> Result<DatabaseUrl, Exit> {
         self.choose(options).map(|chosen| chosen.url).map_err(|error| {
             Output::standard(options.format).error(None, &error);
@@ -181,8 +181,8 @@ impl Cli {
     ///
     /// # Errors
     ///
-    /// [`Exit::Usage`] if they are invalid, after printing why to standard error; [`Exit::Done`] if they ask for help
-    /// or the version, after printing that.
+    /// [`Exit::Usage`] if they are invalid, after printing the reason to standard error; [`Exit::Done`] if they ask for
+    /// help or the version, after printing that.
     pub fn parse<P: CommandFactory + FromArgMatches>(&self) -> Result<P, Exit> {
         self.parse_from(std::env::args_os())
     }
@@ -191,7 +191,7 @@ impl Cli {
     ///
     /// # Errors
     ///
-    /// Those of [`parse`](Self::parse).
+    /// As for [`parse`](Self::parse).
     pub fn parse_from<P: CommandFactory + FromArgMatches>(
         &self,
         arguments: impl IntoIterator<Item = impl Into<OsString>>,
@@ -231,7 +231,7 @@ impl Cli {
             return self.run_on(output, options, verb).await;
         }
         let signal = tokio::select! {
-            // The signals are heard before the run says its first word.
+            // Signals are handled from before the first event of the run.
             biased;
             signal = signal::stop() => signal,
             exit = self.run_on(output.clone(), options, verb) => return exit,
@@ -280,7 +280,7 @@ impl Cli {
         verb.run(&Invocation::new(self.migrations, self.migrator(), chosen, options, output)).await
     }
 
-    /// The program's command line, or, if its arguments were parsed elsewhere, one with these commands alone.
+    /// Returns the program's command line, or one with only these commands if the arguments were parsed elsewhere.
     fn command(&self) -> clap::Command {
         // Built anew, because the few commands that show it need not be fast, and all others must.
         match self.parsed.lock().unwrap_or_else(PoisonError::into_inner).clone() {
@@ -293,12 +293,12 @@ impl Cli {
         }
     }
 
-    /// The migrator with the program's options.
+    /// Returns the migrator with the program's options.
     fn migrator(&self) -> Migrator {
         self.configure.iter().fold(Migrator::new(self.migrations), |migrator, configure| configure(migrator))
     }
 
-    /// Adds to the command what only this value knows: the program's name and version, the default database and the
+    /// Adds to the command what this value configures: the program's name and version, the default database and the
     /// exit codes.
     fn described(&self, mut command: clap::Command) -> clap::Command {
         if let Some((name, version)) = self.migrations.set().application().split_once(' ') {
@@ -338,7 +338,7 @@ impl fmt::Debug for Cli {
     }
 }
 
-/// Gives way to a program whose own commands have a `--port` or a `--host`: there the database's is `--database-port`.
+/// Renames flags that the program's own commands have too, such as `--port`: the database's is then `--database-port`.
 fn without_conflicts(mut command: clap::Command) -> clap::Command {
     let flag = |id: &str| command.get_arguments().find(|argument| argument.get_id() == id).cloned();
     let flags: Vec<(clap::Arg, &str)> =
@@ -365,7 +365,7 @@ fn give_way(mut command: clap::Command, flags: &[(clap::Arg, &'static str)]) -> 
         command = command.mut_subcommand(name, |mut command| {
             for (flag, long) in flags {
                 if conflicts(&command, flag) {
-                    // A global flag is not handed down to a command that has one of this identifier.
+                    // clap does not pass a global flag to a command that has a flag with this identifier.
                     command = command.arg(flag.clone().long(*long));
                 }
             }

@@ -11,7 +11,7 @@ use crate::exit::Exit;
 pub(crate) enum CommandError {
     /// The arguments are invalid. `help` says what to type instead.
     Usage { message: String, help: String },
-    /// The arguments cannot be parsed, with the words of the parser: for JSON alone, because as text the parser shows
+    /// The arguments cannot be parsed, with the parser's message. This is for JSON only: as text, the parser shows
     /// its errors itself.
     Arguments(String),
     /// The database does not exist yet.
@@ -20,7 +20,7 @@ pub(crate) enum CommandError {
     Declined(&'static str),
     /// A signal interrupted the run.
     Stopped { signal: &'static str, postgres: bool },
-    /// This machine does not give the program what it needs.
+    /// The operating system refuses the program something that it needs, such as a thread.
     System(String),
     /// An error of the runtime.
     Lockgate(lockgate::Error),
@@ -41,7 +41,7 @@ impl CommandError {
         }
     }
 
-    /// A stable word for what kind of error it is.
+    /// A stable word for the kind of error.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Usage { .. } | Self::Arguments(_) => "usage",
@@ -68,7 +68,7 @@ impl CommandError {
         }
     }
 
-    /// What is known of the database, one fact each.
+    /// What is known about the database, one fact each.
     pub(crate) fn state(&self) -> Vec<String> {
         match self {
             Self::Usage { .. } | Self::Arguments(_) | Self::Absent(_) | Self::System(_) => Vec::new(),

@@ -6,12 +6,12 @@ use crate::command_error::CommandError;
 use crate::format::Format;
 use crate::invocation::Invocation;
 
-/// Whether somebody can be asked: both sides of the conversation are a terminal. A script is never asked.
+/// Whether somebody can be asked: standard input and standard error are terminals. A script is never asked.
 pub(crate) fn is_possible(invocation: &Invocation<'_>) -> bool {
     invocation.output().format() == Format::Text && io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Asks, and goes on only if the answer is `yes`.
+/// Asks, and continues only if the answer is `yes`.
 ///
 /// # Errors
 ///

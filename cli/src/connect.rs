@@ -12,7 +12,7 @@ use crate::command_error::CommandError;
 use crate::options::Options;
 use crate::url::DatabaseUrl;
 
-/// The words that follow the prefix in the names of the variables, each with other words for the same.
+/// The words that follow the prefix in the names of the variables, each with its synonyms.
 const WORDS: [(&str, &[&str]); 7] = [
     ("URL", &["URI", "DSN", "CONNECTION", "CONNECTION_STRING", "CONNECTION_URL"]),
     ("HOST", &["HOSTNAME", "HOST_NAME", "SERVER", "ADDRESS", "SOCKET"]),
@@ -27,7 +27,7 @@ const WORDS: [(&str, &[&str]); 7] = [
 #[derive(Debug)]
 pub(crate) struct Chosen {
     pub(crate) url: DatabaseUrl,
-    /// What the user should know about the choice.
+    /// A note for the user about the choice.
     pub(crate) note: Option<String>,
 }
 
@@ -52,7 +52,7 @@ impl<'a> Variables<'a> {
         format!("{}_{word}", self.prefix)
     }
 
-    /// The names of those variables of parts that are set.
+    /// The names of the variables for parts that are set.
     fn parts(&self) -> Vec<String> {
         let names = WORDS.iter().skip(1).map(|(word, _)| self.name(word));
         names.filter(|name| self.all.contains_key(name)).collect()
@@ -87,7 +87,7 @@ impl<'a> Variables<'a> {
             let known = |name: &str| WORDS.iter().any(|(word, _)| self.name(word) == name);
             let is_meant = |name: &&String| {
                 let upper = name.to_ascii_uppercase().replace('-', "_");
-                // Short names differ in more than one letter from what they could mean.
+                // If a short name differs in two letters, it is probably another variable.
                 let most = if word.len() < 8 { 1 } else { 2 };
                 !known(name)
                     && (others.iter().any(|other| self.name(other) == upper)
@@ -167,7 +167,7 @@ pub(crate) fn choose(
         name: options.dbname.clone().map_or_else(|| variables.value("NAME"), |name| Ok(Some(name)))?,
         password: password(options, variables)?,
     };
-    // The default has the other parts, if it is of the same kind.
+    // If the default is a PostgreSQL URL too, it supplies the other parts.
     let over_default = default.and_then(|default| lockgate::__private::with_parts(default.reveal(), &parts));
     if let Some(url) = over_default {
         let Ok(url) = url.parse();
@@ -241,12 +241,12 @@ fn host(name: &str, value: &str) -> Result<String, CommandError> {
     Err(CommandError::usage(format!("{name} is not a host"), help))
 }
 
-/// The value is not shown, as a password may have got into the wrong variable.
+/// The value is not shown, because it may be a password in the wrong variable.
 fn port(name: &str, value: &str) -> Result<u16, CommandError> {
     value.parse().map_err(|_| CommandError::usage(format!("{name} is not a port"), "write a number, such as 5432"))
 }
 
-/// The password, which no flag holds, as others could see it in the list of processes.
+/// The password. There is no flag for it, because other users can see the arguments of a process.
 fn password(options: &Options, variables: &Variables<'_>) -> Result<Option<String>, CommandError> {
     if let Some(file) = &options.password_file {
         return password_in(file, "--password-file").map(Some);
@@ -294,14 +294,14 @@ fn password_in(file: &Path, source: &str) -> Result<String, CommandError> {
 mod tests {
     use super::*;
 
-    /// Variables, flags, and what the error says.
+    /// Variables, flags, and parts of the error message.
     type Case<'a> = (Vec<(&'a str, &'a str)>, &'a Options, &'a [&'a str]);
 
     fn variables(set: &[(&str, &str)]) -> Variables<'static> {
         Variables::new("DATABASE", set.iter().map(|&(name, value)| (name.to_owned(), OsString::from(value))))
     }
 
-    /// The URL that a user of these variables gets, or the error.
+    /// Returns the URL for these variables and flags, or the error.
     fn with(set: &[(&str, &str)], options: &Options, default: Option<&str>) -> Result<String, String> {
         let default = default.map(|url| url.parse().unwrap());
         match choose(options, &variables(set), default.as_ref()) {
@@ -425,7 +425,7 @@ mod tests {
             ("DATABASE_POOL", "1"),
         ];
         assert_eq!(with(&set, &Options::default(), Some("sqlite://x.db")).unwrap(), "sqlite://x.db");
-        // With a URL nothing else is read.
+        // If a URL is given, nothing else is read.
         assert!(with(&[URL, ("DATABASE_USERNAME", "x")], &Options::default(), None).is_ok());
     }
 

@@ -67,12 +67,12 @@ impl Exit {
             ErrorKind::Denied | ErrorKind::ReadOnly => Self::Denied,
             ErrorKind::TimedOut => Self::TimedOut,
             ErrorKind::Partial => Self::Partial,
-            // The enum may grow. An unknown kind is at least no success.
+            // The enum may grow. An unknown kind is a failure.
             ErrorKind::Failed | ErrorKind::Interrupted | ErrorKind::Unsupported | _ => Self::Failed,
         }
     }
 
-    /// The word for it, as JSON has it: `done`, `timed-out`. Stable.
+    /// Its name in JSON: `done`, `timed-out`. Names are stable.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Done => "done",

@@ -13,8 +13,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format that these arguments ask for. It is needed where they cannot be parsed, because that is an error that
-    /// must be shown in this format too.
+    /// Finds the format in arguments that cannot be parsed, because their error must be shown in this format too.
     pub(crate) fn of_arguments(arguments: &[OsString]) -> Self {
         let mut words = arguments.iter().filter_map(|word| word.to_str()).take_while(|word| *word != "--");
         while let Some(word) = words.next() {

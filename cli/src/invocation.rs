@@ -12,7 +12,7 @@ use crate::url::DatabaseUrl;
 #[derive(Debug)]
 pub(crate) struct Invocation<'a> {
     migrations: &'static Migrations,
-    /// With the program's options.
+    /// The migrator, with the program's options.
     migrator: Migrator,
     options: &'a Options,
     url: DatabaseUrl,
@@ -22,11 +22,11 @@ pub(crate) struct Invocation<'a> {
 /// How a verb uses the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Reads it. A missing file is not created and counts as an empty database.
+    /// Reads. A missing file is not created and counts as an empty database.
     Read,
-    /// Changes it.
+    /// Writes to an existing database.
     Write,
-    /// Changes it, and creates the file if the URL says so.
+    /// Writes, and creates the file if the URL says so.
     Create,
 }
 

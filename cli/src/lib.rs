@@ -1,7 +1,7 @@
 //! The command line of Lockgate, embedded in your own program. It runs the migrations that the program was compiled
 //! with.
 //!
-//! The shortest program has nothing but Lockgate:
+//! The shortest program:
 //!
 //! ```no_run
 //! # static MIGRATIONS: lockgate::Migrations = lockgate::Migrations::EMPTY;
@@ -14,7 +14,7 @@
 //! }
 //! ```
 //!
-//! A program with commands of its own adds Lockgate's to them; [`Cli`] shows how.
+//! A program can also add these verbs to its own commands; [`Cli`] shows how.
 //!
 //! # Exit codes
 //!
@@ -34,8 +34,8 @@
 //!
 //! # Output
 //!
-//! With `--format json`, standard output has JSON lines alone: the events of a run, and at the end exactly one line of the
-//! type `result` or `error`. The form is versioned and append-only; the feature `json-schema` adds the command
+//! With `--format json`, standard output contains only JSON lines: the events of a run, and at the end exactly one line
+//! of the type `result` or `error`. The form is versioned and append-only; the feature `json-schema` adds the command
 //! `json-schema`, which prints its schema. As text:
 //!
 //! The answer goes to standard output, notes and errors to standard error. Colours and progress lines appear only on

@@ -1,4 +1,4 @@
-//! What every verb understands.
+//! The options of every verb.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use crate::duration;
 use crate::format::Format;
 use crate::url::DatabaseUrl;
 
-/// Which database, and how patiently.
+/// Which database to use, and how long to wait for it.
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Options for every command")]
 pub struct Options {
@@ -43,7 +43,7 @@ pub struct Options {
     #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
     pub format: Format,
 
-    /// How long to wait for a server that is still coming up; not at all by default
+    /// How long to wait for a server that is still starting; by default, not at all
     #[arg(long, global = true, value_name = "TIME", value_parser = duration::parse)]
     pub wait_for_server: Option<Duration>,
 
@@ -51,7 +51,7 @@ pub struct Options {
     #[arg(id = "lockgate_stage", long = "stage", global = true, value_name = "STAGE", env = "LOCKGATE_STAGE")]
     pub stage: Option<Stage>,
 
-    /// Say why to do on a protected stage what is refused there; the log keeps it
+    /// Do what a protected stage refuses, and record this reason in the log
     #[arg(long, global = true, value_name = "WHY")]
     pub override_stage: Option<String>,
 
@@ -79,16 +79,16 @@ pub struct Options {
     #[arg(long, global = true, value_name = "NAME")]
     pub set: Option<String>,
 
-    /// Go up although a migration is pending that is older than one that is applied, and apply it late
+    /// Apply pending migrations even if they are older than an applied one
     #[arg(long, global = true)]
     pub out_of_order: bool,
 
-    /// Go up although another tool has migrated this database and Lockgate never has
+    /// Run even if another tool has migrated this database and Lockgate has not
     #[arg(long, global = true)]
     pub beside_other_tools: bool,
 }
 
-/// How long something may take: a length of time, or `none` for no limit.
+/// A limit on a duration: a length of time, or `none`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeLimit(pub Option<Duration>);
 
@@ -108,11 +108,11 @@ impl FromStr for TimeLimit {
 pub enum Whole {
     /// Each migration: the ones before a failure stay
     PerMigration,
-    /// All of the run: a failure leaves nothing
+    /// The whole run: a failure leaves nothing
     WholeRun,
 }
 
-/// The flags that give a database by its parts: identifier, variable, and the flag where a program has another use for
+/// The flags for the parts of a database: identifier, variable, and the flag to use if the program has another use for
 /// the short one.
 pub(crate) const PART_FLAGS: [(&str, &str, &str); 5] = [
     ("lockgate_host", "HOST", "database-host"),
@@ -127,7 +127,7 @@ fn not_empty(text: &str) -> Result<String, String> {
 }
 
 impl Options {
-    /// Those flags that name a part of the database.
+    /// The flags that were given for parts of the database.
     pub(crate) fn part_flags(&self) -> Vec<String> {
         let given = [
             ("--host", self.host.is_some()),
@@ -139,7 +139,7 @@ impl Options {
         given.into_iter().filter(|(_, is_given)| *is_given).map(|(flag, _)| flag.to_owned()).collect()
     }
 
-    /// The migrator with what was asked for; the rest stays as the program has set it.
+    /// Sets these options on a migrator. Options that were not given stay as the program has set them.
     pub(crate) fn configure(&self, mut migrator: Migrator) -> Migrator {
         if let Some(table) = &self.history_table {
             migrator = migrator.history_table(table);

@@ -59,7 +59,7 @@ impl Output {
         self.format
     }
 
-    /// Shows the answer of a verb, the last thing of a command that worked.
+    /// Shows the answer of a verb, at the end of a command that succeeded.
     pub(crate) fn answer(&self, verb: &str, answer: &Answer) {
         match self.format {
             Format::Text => {
@@ -71,7 +71,7 @@ impl Output {
         }
     }
 
-    /// Shows an error, the last thing of a command that failed.
+    /// Shows an error, at the end of a command that failed.
     pub(crate) fn error(&self, verb: Option<&str>, error: &CommandError) {
         match self.format {
             Format::Text => self.note(&render::command_error(error, self.width)),
@@ -79,7 +79,7 @@ impl Output {
         }
     }
 
-    /// Shows something that is worth knowing and no part of the answer.
+    /// Shows a note, which is not part of the answer.
     pub(crate) fn remark(&self, text: &str) {
         match self.format {
             Format::Text => self.note(&render::remark(text)),
@@ -104,7 +104,7 @@ impl Output {
         self.write(|shared| writeln!(shared.notes, "{text}"));
     }
 
-    /// Writes a question to standard error, and leaves the cursor behind it.
+    /// Writes a question to standard error, and leaves the cursor after it.
     pub(crate) fn ask(&self, question: &str) {
         self.shared().asks = true;
         let question = self.charset.show(question);
@@ -136,19 +136,19 @@ impl Output {
         }
     }
 
-    /// For how long the statement runs that runs now, if there is a progress bar.
+    /// Returns how long the current statement has been running, if there is a progress bar.
     pub(crate) fn age(&self) -> Option<Duration> {
         self.bar.as_ref().and_then(Bar::age)
     }
 
-    /// Returns the first error of writing, except that the reader went away.
+    /// Returns the first error of writing. A reader that went away is not an error.
     pub(crate) fn finish(&self) -> Option<io::Error> {
         self.bar(Bar::end);
         self.write(|shared| shared.out.flush());
         self.shared().failure.take()
     }
 
-    /// Writes something above the progress bar, and notes if it fails.
+    /// Writes above the progress bar, and keeps the first error.
     fn write(&self, write: impl FnOnce(&mut Shared) -> io::Result<()>) {
         let written = || {
             let mut shared = self.shared();
@@ -162,7 +162,7 @@ impl Output {
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
-        // After a panic elsewhere, at worst half a line was written.
+        // After a panic on another thread, half a line may have been written; that is harmless.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

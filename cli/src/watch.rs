@@ -1,4 +1,4 @@
-//! Looks on while a run goes on: shows its events, and on a terminal what the server says of a statement that runs long.
+//! Shows the events of a run while it runs, and on a terminal what the server says about a long statement.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -14,17 +14,17 @@ use crate::render::{self, Counts, Line, Shown};
 const LONG: Duration = Duration::from_secs(2);
 /// How often it is asked.
 const EVERY: Duration = Duration::from_secs(1);
-/// In a run of more statements, a terminal does not show them, because each would cost a round trip.
+/// A terminal does not show the statements of a longer run, because each would cost a round trip.
 const FEW: usize = 200;
 
-/// What a run counts, and whether it shows each statement.
+/// How a run is shown.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View {
     pub(crate) verbose: bool,
     pub(crate) counts: Counts,
 }
 
-/// The migrator, with its events shown.
+/// Returns the migrator, set up to show its events.
 pub(crate) fn watched(invocation: &Invocation<'_>, migrator: Migrator, view: View) -> Migrator {
     let output = invocation.output().clone();
     let migrator = match (view.verbose, output.is_live()) {
@@ -50,7 +50,7 @@ pub(crate) fn watched(invocation: &Invocation<'_>, migrator: Migrator, view: Vie
     })
 }
 
-/// Runs something, and meanwhile shows what the server says of it. Without a terminal, it is only run.
+/// Awaits a run, and on a terminal shows meanwhile what the server says about it.
 pub(crate) async fn attended<T>(invocation: &Invocation<'_>, run: impl Future<Output = T>) -> T {
     let output = invocation.output();
     let done = if output.is_live() {
@@ -65,7 +65,7 @@ pub(crate) async fn attended<T>(invocation: &Invocation<'_>, run: impl Future<Ou
     done
 }
 
-/// Asks the server on a connection of its own, as long as a statement runs long.
+/// Asks the server on a second connection while a long statement runs.
 async fn look_on(output: &Output, url: &str) {
     let mut second: Option<Database> = None;
     loop {
@@ -74,7 +74,7 @@ async fn look_on(output: &Output, url: &str) {
             continue;
         }
         if second.is_none() {
-            // Without a second connection, the bar says less.
+            // Without a second connection, the bar shows less.
             let Ok(database) = Database::connect(url).await else { break };
             second = Some(database);
         }

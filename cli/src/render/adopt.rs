@@ -16,7 +16,7 @@ const COLUMNS: [Column; 3] = [
     Column { title: "APPLIED AT (UTC)", weight: 1, is_number: false },
 ];
 
-/// Formats the comparison, or what was recorded: the answer, and the notes beside it.
+/// Formats the comparison, or what was recorded: the answer, and its notes.
 pub(super) fn adoption(compared: &Compared, width: Option<u16>) -> (Vec<String>, Vec<String>) {
     let adoption = &compared.adoption;
     let mut lines = vec![match &compared.report {
@@ -73,7 +73,7 @@ fn row(entry: &AdoptionEntry) -> Vec<(String, Style)> {
     vec![(entry.id.clone(), Style::new()), (finding, style), time]
 }
 
-/// What the reader should know besides.
+/// Returns the notes on the comparison.
 fn remarks(adoption: &Adoption) -> Vec<String> {
     let mut remarks = Vec::new();
     if !adoption.has_checksums && adoption.entries.iter().any(AdoptionEntry::is_taken) {
@@ -97,7 +97,7 @@ fn remarks(adoption: &Adoption) -> Vec<String> {
     remarks
 }
 
-/// What to type next.
+/// Returns the next commands to type.
 fn next(adoption: &Adoption) -> String {
     match adoption.to_record() {
         0 if adoption.entries.iter().any(AdoptionEntry::is_taken) => {

@@ -1,4 +1,4 @@
-//! Formats answers as text: what goes to standard output, and the notes beside it.
+//! Formats answers as text: what goes to standard output, and the notes for standard error.
 
 use lockgate::Drift;
 use lockgate::wait::Readiness;
@@ -83,7 +83,7 @@ fn ready(readiness: &Readiness) -> String {
             let head = format!("not ready: {} between program and database", count(differences.len(), "difference"));
             differences.iter().fold(paint(BAD, head), |text, difference| format!("{text}\n  {difference}"))
         }
-        // What a newer runtime knows beside these is at least not ready.
+        // A newer runtime may have other results; none of them means ready.
         _ => paint(BAD, "not ready"),
     }
 }

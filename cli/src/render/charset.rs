@@ -1,23 +1,23 @@
-//! Which characters a reader can see.
+//! Which characters the reader's terminal can show.
 
 use std::borrow::Cow;
 
-/// The characters that are shown.
+/// The characters that may be shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Charset {
     /// All of them.
     #[default]
     Unicode,
-    /// Those of ASCII, and what users have named otherwise.
+    /// Only ASCII, except in names and data of the user.
     Ascii,
 }
 
 impl Charset {
-    /// That of the locale that these variables name: the value of a variable, if it is set.
+    /// Returns the charset of the locale that the environment names. `value` reads a variable.
     pub(crate) fn of_locale(variable: impl Fn(&str) -> Option<String>) -> Self {
         let named = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(variable).find(|name| !name.is_empty());
         match named {
-            // Without a locale, a program can as well be in a container, whose reader is elsewhere.
+            // A program without a locale may be in a container, and its reader elsewhere.
             None => Self::Unicode,
             Some(name) => {
                 let name = name.to_ascii_lowercase();
@@ -26,7 +26,7 @@ impl Charset {
         }
     }
 
-    /// The text with our own punctuation as this charset has it. Names and data stay as they are.
+    /// Replaces our own punctuation with what this charset has. Names and data stay as they are.
     pub(crate) fn show(self, text: &str) -> Cow<'_, str> {
         if self == Self::Unicode || text.is_ascii() {
             return Cow::Borrowed(text);

@@ -1,11 +1,11 @@
-//! Formats errors and drift: the runtime's report, with its key words coloured.
+//! Formats errors and drift: the runtime's report, with coloured keywords.
 
 use lockgate::{Drift, Front};
 
 use super::{BAD, BOLD, DIM, HELP, paint};
 use crate::command_error::CommandError;
 
-/// Terminals that are narrower than this break lines themselves.
+/// On terminals narrower than this, the terminal breaks the lines.
 const NARROWEST: usize = 40;
 
 /// Formats an error. A terminal of this width breaks its sentences between words.
@@ -40,7 +40,7 @@ fn coloured(report: &str, width: Option<u16>) -> String {
     shown.join("\n")
 }
 
-/// Breaks a line between words, so that no piece is wider than a terminal if that is possible. The pieces after the first
+/// Breaks a line between words, so that it fits the width of a terminal if possible. The pieces after the first
 /// are indented a little more than it.
 pub(super) fn wrapped(line: &str, width: Option<u16>) -> Vec<String> {
     let Some(width) = width.map(usize::from).filter(|width| *width >= NARROWEST && line.chars().count() > *width)

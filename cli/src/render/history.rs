@@ -17,7 +17,7 @@ const COLUMNS: [Column; 7] = [
     Column { title: "LOCKGATE", weight: 3, is_number: false },
 ];
 
-/// Formats log entries, each with the migration that it is about.
+/// Formats log entries, each with its migration.
 pub(super) fn history(log: &[(String, LogEntry)], width: Option<u16>) -> String {
     if log.is_empty() {
         return "nothing was done to this database yet".to_owned();

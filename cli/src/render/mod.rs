@@ -59,7 +59,7 @@ fn grouped(number: u64) -> String {
     shown
 }
 
-/// `16 kB`, `1.2 GB`: as people read sizes, in powers of 1,024.
+/// A size for people, in powers of 1,024: `16 kB`, `1.2 GB`.
 fn bytes(number: u64) -> String {
     let units = ["kB", "MB", "GB", "TB", "PB"];
     let mut size = number as f64 / 1024.0;

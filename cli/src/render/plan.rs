@@ -108,7 +108,7 @@ fn more(left_out: usize) -> String {
     }
 }
 
-/// How large a table is. Nothing if the database does not know.
+/// Formats the size of a table. Returns an empty text if the database does not know it.
 fn size(size: &TableSize) -> Option<Vec<(String, Style)>> {
     let unknown = || ("-".to_owned(), DIM);
     let about = |number: String| (format!("~{number}"), Style::new());

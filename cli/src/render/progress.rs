@@ -13,7 +13,7 @@ use crate::duration;
 pub(crate) enum Shown {
     /// As a line that stays.
     Line(String),
-    /// On the progress bar: a run of so many steps begins.
+    /// On the progress bar: a run of this many steps begins.
     Begin(usize),
     /// On the progress bar: what runs now.
     Running(String),
@@ -28,7 +28,7 @@ pub(crate) enum Counts {
     Migrations,
     /// Each runs a script, and the same migration goes down and up again.
     Steps,
-    /// Each is recorded, and nothing runs.
+    /// Each records a migration, and nothing runs.
     Records,
     /// Each changes the history, and nothing runs.
     Corrections,
@@ -46,14 +46,14 @@ impl Counts {
     }
 }
 
-/// The migrations that were sent and not answered.
+/// The migrations that were sent and are not answered yet.
 #[derive(Debug)]
 pub(crate) struct Progress {
     /// Whether the statements are shown.
     verbose: bool,
     counts: Counts,
     under_way: Vec<String>,
-    /// How many ran.
+    /// How many have run.
     ran: usize,
     /// How many are committed.
     committed: usize,
@@ -108,7 +108,7 @@ impl Progress {
     }
 }
 
-/// What runs now and for how long, in a line of at most this width.
+/// Formats what runs now and for how long, in a line of at most this width.
 pub(crate) fn running(
     what: &str,
     age: Option<Duration>,
@@ -121,7 +121,7 @@ pub(crate) fn running(
         seconds => format!(" ({} min {} s)", seconds / 60, seconds % 60),
     });
     let server = server.map(|server| format!(" {server}"));
-    // What changes stands first: it must not be cut off.
+    // The changing part comes first, so that it is not cut off.
     let after = [age, server].into_iter().flatten().collect::<String>();
     let what = charset.show(what);
     let room = width.saturating_sub(after.chars().count());
@@ -133,7 +133,7 @@ pub(crate) fn running(
     format!("{}{dots}{after}", cut.trim_end())
 }
 
-/// What the server says of a statement: `building index: scanning table 34 %`.
+/// Formats what the server says about a statement: `building index: scanning table 34 %`.
 pub(crate) fn server(progress: &ServerProgress) -> String {
     let ServerProgress { phase, done, total, unit, .. } = progress;
     match total {
@@ -143,7 +143,7 @@ pub(crate) fn server(progress: &ServerProgress) -> String {
     }
 }
 
-/// The line of an event that stays on the screen.
+/// Returns the line of an event that stays on the screen.
 fn shown(event: &Event, counts: Counts) -> Option<String> {
     Some(match event {
         Event::LockWaiting { holder } => {
@@ -162,12 +162,12 @@ fn shown(event: &Event, counts: Counts) -> Option<String> {
             let elapsed = elapsed.map(|elapsed| paint(DIM, format_args!(" ({})", duration::show(elapsed))));
             format!("  {} {id}{}", paint(GOOD, action.past()), elapsed.unwrap_or_default())
         }
-        // What a newer runtime tells beside this is nothing that a run needs to be understood.
+        // A newer runtime may have other events. A run can be understood without them.
         _ => return None,
     })
 }
 
-/// What a run did, in one line.
+/// Formats what a run did, in one line.
 pub(super) fn report(report: &Report) -> String {
     match report.steps.first() {
         None => paint(GOOD, "nothing to do"),

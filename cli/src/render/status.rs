@@ -36,7 +36,7 @@ pub(super) fn status(status: &Status, width: Option<u16>, all: bool) -> String {
     let entries = &status.entries;
     let drifted: HashMap<&str, &Drift> = status.drift.iter().rev().map(|drift| (drift.id(), drift)).collect();
     let is_short = width.is_some() && !all && entries.len() > MOST;
-    // The newest applied one is where the next run begins.
+    // The next run begins after the newest applied migration.
     let current = entries.iter().rposition(|entry| entry.row.is_some()).map_or(0, |newest| newest + 1);
     let tail = current.saturating_sub(LAST / 2).min(entries.len().saturating_sub(LAST));
     let tail = tail..tail + LAST;
@@ -62,7 +62,7 @@ pub(super) fn status(status: &Status, width: Option<u16>, all: bool) -> String {
     shown
 }
 
-/// A row that stands for others that are not shown.
+/// A row in place of rows that are not shown.
 fn gap(left_out: &mut usize) -> Option<Vec<(String, Style)>> {
     let number = std::mem::take(left_out);
     let text = (format!("… {} more", grouped(number as u64)), DIM);

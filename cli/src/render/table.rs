@@ -7,7 +7,7 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement};
 /// A column.
 pub(super) struct Column {
     pub(super) title: &'static str,
-    /// Columns with a lower weight are left out first if the terminal is narrow. The highest always stays.
+    /// On a narrow terminal, columns with a lower weight are left out first. The column with the highest always stays.
     pub(super) weight: u8,
     pub(super) is_number: bool,
 }
@@ -25,7 +25,7 @@ pub(super) fn table(columns: &[Column], rows: &[Vec<(String, Style)>], width: Op
 
     let mut table = comfy_table::Table::new();
     table.force_no_tty().enforce_styling().load_style(NOTHING);
-    // Otherwise the padding of a column would have its colour.
+    // This way the padding of a column is not coloured.
     table.style_text_only();
     table.set_header(kept.iter().map(|column| Cell::new(columns[*column].title).add_attribute(Attribute::Bold)));
     for row in rows {

@@ -17,7 +17,7 @@ use crate::answer::{Answer, Body, Planned, Stand};
 use crate::command_error::CommandError;
 use crate::exit::Exit;
 
-/// The version of the form, which stands in every line.
+/// The version of the form, which is in every line.
 pub(crate) const VERSION: u8 = 1;
 
 /// One line of standard output: an event of a run, or its end. The last line of every command is of the type `result`
@@ -36,16 +36,16 @@ pub(crate) struct Line {
 #[serde(tag = "type", rename_all = "kebab-case")]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 enum Content {
-    /// Something that is worth knowing.
+    /// A note.
     Note { message: String },
     /// Another run holds the lock; this one waits.
     LockWaiting {
         /// Who holds it, as far as the database says.
         holder: Option<String>,
     },
-    /// A difference between program and database that does not stand in the way.
+    /// A difference between program and database that does not block the run.
     Tolerated { drift: Difference },
-    /// The lock is held, and so many migrations will run.
+    /// The lock is held, and this many migrations will run.
     Planned { steps: usize },
     /// A migration begins. Several that travel in one message begin together, and what was rolled back begins again.
     Started { migration: String, action: String },
@@ -72,7 +72,7 @@ enum Content {
     },
     /// The script of a migration ran. It is not in the database for good yet.
     Ran { migration: String, action: String },
-    /// A step is in the database for good. This is said of each once, in their order.
+    /// A step is in the database for good. This is reported once for each step, in their order.
     Committed {
         migration: String,
         action: String,
@@ -114,7 +114,7 @@ enum Shown {
     Run(Run),
     /// What would run; nothing was executed.
     Plan(PlanValue),
-    /// Where the database stands.
+    /// The state of the database.
     Status(Status),
     /// Every difference between program and database.
     Drift(Vec<Difference>),
@@ -140,7 +140,7 @@ enum Shown {
 struct Run {
     /// What is committed, in the order in which it ran. Empty if there was nothing to do.
     steps: Vec<Finished>,
-    /// Differences between program and database that did not stand in the way.
+    /// Differences between program and database that did not block the run.
     tolerated: Vec<Difference>,
     /// How long the run took, the wait for the lock included.
     elapsed_ms: u64,
@@ -165,7 +165,7 @@ struct PlanValue {
     tables: Vec<Table>,
 }
 
-/// How large a table is, as the statistics of the database say.
+/// How large a table is, according to the statistics of the database.
 #[derive(Serialize)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 struct Table {
@@ -326,7 +326,7 @@ struct Compared {
     finding: String,
     /// When the other tool applied it, in UTC.
     applied_at: Option<String>,
-    /// Whether Lockgate's history had it before.
+    /// Whether Lockgate's history already had it.
     is_recorded: bool,
     /// Whether it is embedded and not in the lockfile.
     is_draft: bool,
@@ -419,7 +419,7 @@ impl Line {
         Self::of(Content::Note { message: message.to_owned() })
     }
 
-    /// An event of a run. `None` if a newer runtime says something that this form does not know.
+    /// The line of an event. `None` if this form does not know the event, which a newer runtime may have.
     pub(crate) fn event(event: &Event) -> Option<Self> {
         let content = match event {
             Event::LockWaiting { holder } => Content::LockWaiting { holder: holder.clone() },
@@ -574,7 +574,7 @@ impl Ready {
             Readiness::Behind { missing, .. } => ready.missing.clone_from(missing),
             Readiness::Partial { id } => ready.partial = Some(id.clone()),
             Readiness::Differs(drift) => ready.drift = drift.iter().map(Difference::of).collect(),
-            // What a newer runtime knows beside these is at least not ready.
+            // A newer runtime may have other results; none of them means ready.
             _ => {}
         }
         ready

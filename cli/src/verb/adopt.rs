@@ -1,4 +1,4 @@
-//! `adopt`: takes over the history of another tool. Shows the comparison, and writes only if told to.
+//! `adopt`: takes over the history of another tool. Shows the comparison, and writes only with `--write`.
 
 use std::path::PathBuf;
 
@@ -17,14 +17,14 @@ use crate::watch::{View, attended, watched};
 /// The arguments of `adopt`.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Arguments {
-    /// The tool, where several have migrated this database: sqlx, refinery, diesel, sea-orm, flyway, alembic,
+    /// The tool, if several have migrated this database: sqlx, refinery, diesel, sea-orm, flyway, alembic,
     /// golang-migrate, goose, dbmate, rusqlite_migration and others, which a wrong name lists
     #[arg(long, value_name = "TOOL")]
     pub from: Option<String>,
     /// The table with the history, if it has a name of its own
     #[arg(long, value_name = "[SCHEMA.]TABLE")]
     pub table: Option<String>,
-    /// The column with the names of the migrations, in a table that no tool is known for
+    /// The column with the names of the migrations, in a table that belongs to no known tool
     #[arg(long, value_name = "NAME", requires = "table")]
     pub column: Option<String>,
     /// A file with the names of the applied migrations, such as `migrations.json`
@@ -40,11 +40,11 @@ pub struct Arguments {
     /// Record what the other tool has applied, if nothing stands in the way
     #[arg(long, alias = "yes")]
     pub write: bool,
-    /// Accept files that differ from what was applied: you have looked, and the database has what they say. The reason
-    /// is logged
+    /// Accept files that differ from what was applied, after you have checked that the database has what they say. The
+    /// reason is logged
     #[arg(long, value_name = "REASON")]
     pub accept_modified: Option<String>,
-    /// Leave out what is recorded and has no file. The reason is logged
+    /// Leave out recorded migrations that have no file. The reason is logged
     #[arg(long, value_name = "REASON")]
     pub without_missing: Option<String>,
     /// Take an adoption back: remove from Lockgate's history what was taken over

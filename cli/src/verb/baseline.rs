@@ -1,4 +1,4 @@
-//! `baseline`: records migrations as applied without running them, for a database that has what they do.
+//! `baseline`: records migrations as applied without running them, for a database that already has their changes.
 
 use crate::answer::{Answer, NothingToDo};
 use crate::command_error::CommandError;
@@ -13,7 +13,7 @@ pub struct Arguments {
     /// The last migration that the database has: `7` or `0007_create_reservations`
     #[arg(value_name = "VERSION")]
     pub version: MigrationRef,
-    /// How to end without anything to do.
+    /// How to end if there is nothing to do.
     #[command(flatten)]
     pub nothing: NothingToDo,
 }

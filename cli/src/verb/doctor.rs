@@ -1,4 +1,4 @@
-//! `doctor`: looks at everything about the database that could stop a run.
+//! `doctor`: checks the database for everything that could stop a run.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub struct Arguments {
     pub long_transaction: Duration,
 }
 
-/// Shows what it finds. Ends with [`Exit::Refused`] if there is a problem; a warning is none.
+/// Shows the findings. Ends with [`Exit::Refused`] if there is a problem; warnings do not count.
 pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
     let mut examination = Examination::default();
     examination.integrity = arguments.integrity;

@@ -1,4 +1,4 @@
-//! `down`: reverts applied migrations. How far must be said.
+//! `down`: reverts applied migrations. The user must say how far.
 
 use lockgate::DownTo;
 
@@ -16,7 +16,7 @@ pub struct Arguments {
     /// How far.
     #[command(flatten)]
     pub downward: Downward,
-    /// Show what would run, with the SQL, and execute nothing
+    /// Show what would run, with the SQL, without executing anything
     #[arg(long)]
     pub dry_run: bool,
     /// Show each statement before it runs; with `--dry-run`, show everything, however much it is
@@ -25,19 +25,19 @@ pub struct Arguments {
     /// Whether to ask first.
     #[command(flatten)]
     pub caution: Caution,
-    /// How to end without anything to do.
+    /// How to end if there is nothing to do.
     #[command(flatten)]
     pub nothing: NothingToDo,
 }
 
-/// How far down. There is no default.
+/// How far to go down. There is no default.
 #[derive(clap::Args, Clone, Debug)]
 #[group(required = true, multiple = false)]
 pub struct Downward {
     /// Revert this many migrations
     #[arg(value_name = "N", value_parser = at_least_one)]
     pub steps: Option<usize>,
-    /// Revert all above this migration, which stays: `7` or `0007_create_reservations`
+    /// Revert all migrations newer than this one, which stays: `7` or `0007_create_reservations`
     #[arg(long, value_name = "VERSION")]
     pub to: Option<MigrationRef>,
     /// Revert every migration

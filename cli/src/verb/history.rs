@@ -1,4 +1,4 @@
-//! `history`: shows the log of the database, what was done, when and by whom.
+//! `history`: shows the log of the database: what was done, when and by whom.
 
 use lockgate::LogEntry;
 
@@ -10,7 +10,7 @@ use crate::invocation::{Access, Invocation};
 /// The arguments of `history`.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Arguments {
-    /// How many of the newest entries
+    /// How many of the newest entries to show
     #[arg(long, value_name = "N", default_value = "20", value_parser = at_least_one)]
     pub last: usize,
 }

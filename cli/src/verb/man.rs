@@ -1,4 +1,4 @@
-//! `man`: prints a page of the manual, in the format of `man`.
+//! `man`: prints a manual page, in the format of `man`.
 
 use crate::answer::{Answer, Body};
 use crate::command_error::CommandError;
@@ -6,7 +6,7 @@ use crate::command_error::CommandError;
 /// The arguments of `man`.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Arguments {
-    /// The command whose page to print; by default that of the program
+    /// The command whose page to print; by default the program itself
     #[arg(value_name = "COMMAND")]
     pub command: Option<String>,
 }

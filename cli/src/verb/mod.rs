@@ -37,7 +37,7 @@ pub mod wait;
 pub enum Verb {
     /// Apply what is pending
     Up(up::Arguments),
-    /// Revert applied migrations: a number of them, or all above one
+    /// Revert applied migrations: a number of them, or all that are newer than one
     Down(down::Arguments),
     /// Revert the newest migrations and apply them again
     Redo(redo::Arguments),
@@ -49,25 +49,25 @@ pub enum Verb {
     Drift(drift::Arguments),
     /// Show what was done to the database, when and by whom
     History(history::Arguments),
-    /// Wait until another run has applied every migration; ask the database alone, and change nothing
+    /// Wait until another run has applied every migration, without changing anything
     Wait(wait::Arguments),
-    /// Say whether the database has every migration; do not wait
+    /// Check whether the database has every migration, without waiting
     Ready(ready::Arguments),
-    /// Record everything up to a migration as applied, and execute nothing
+    /// Record all migrations up to one as applied, without executing anything
     Baseline(baseline::Arguments),
-    /// Take over the history of another tool; show how it compares, and write with `--write`
+    /// Compare the history of another tool with the migrations, and take it over with `--write`
     #[cfg(feature = "adopt")]
     Adopt(adopt::Arguments),
     /// Correct the history without running a migration, or drop an INVALID index
     Repair(repair::Arguments),
-    /// Look at everything about the database that could stop a run, and change nothing
+    /// Check the database for everything that could stop a run, without changing anything
     Doctor(doctor::Arguments),
     /// Mark the database with its stage: development, test, staging or production
     MarkStage(mark_stage::Arguments),
-    /// Print a script that completes these commands in a shell
+    /// Print a completion script for a shell
     #[cfg(feature = "completions")]
     Completions(completions::Arguments),
-    /// Print a page of the manual, for `man`
+    /// Print a manual page, for `man`
     #[cfg(feature = "man")]
     Man(man::Arguments),
     /// Print the JSON Schema of what `--format json` writes
@@ -76,7 +76,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// The word that is typed for it.
+    /// The verb as it is typed.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Up(_) => "up",
@@ -103,7 +103,8 @@ impl Verb {
         }
     }
 
-    /// The answer of a verb that needs no database; none if it needs one. `program` is the whole command line.
+    /// Returns the answer of a verb that needs no database, and `None` for the others. `program` is the whole command
+    /// line.
     pub(crate) fn without_database(
         &self,
         #[cfg_attr(not(any(feature = "completions", feature = "man")), expect(unused, reason = "these alone show it"))]
@@ -134,7 +135,7 @@ impl Verb {
         }
     }
 
-    /// Whether it may change the database.
+    /// Whether the verb may change the database.
     pub(crate) fn writes(&self) -> bool {
         match self {
             Self::Up(_) | Self::Baseline(_) | Self::Repair(_) | Self::MarkStage(_) => true,
@@ -199,7 +200,7 @@ impl Caution {
         !self.yes && confirm::is_possible(invocation)
     }
 
-    /// Shows what would run on which database, and goes on only if the answer is yes.
+    /// Shows what would run on which database, and continues only if the answer is yes.
     async fn ask(self, invocation: &Invocation<'_>, plan: &Plan, database: &Database) -> Result<(), CommandError> {
         if plan.is_empty() {
             return Ok(());

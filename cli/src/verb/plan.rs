@@ -16,7 +16,7 @@ pub struct Arguments {
     /// Show everything; a terminal shows only the beginning of much
     #[arg(short, long)]
     pub verbose: bool,
-    /// How to end without anything to do.
+    /// How to end if there is nothing to do.
     #[command(flatten)]
     pub nothing: NothingToDo,
 }
@@ -26,7 +26,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> R
     of_up(invocation, &migrator, &arguments.upward, arguments.verbose, arguments.nothing).await
 }
 
-/// What `up` would run.
+/// Plans what `up` would run.
 pub(super) async fn of_up(
     invocation: &Invocation<'_>,
     migrator: &Migrator,
@@ -41,7 +41,7 @@ pub(super) async fn of_up(
     Ok(Answer { exit, ..answer(invocation, plan, &mut database, all).await? })
 }
 
-/// A plan as an answer.
+/// Returns the answer that shows a plan.
 pub(super) async fn answer(
     invocation: &Invocation<'_>,
     plan: Plan,

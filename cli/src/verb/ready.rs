@@ -1,4 +1,4 @@
-//! `ready`: looks once whether the database has every migration, for a readiness probe.
+//! `ready`: checks once whether the database has every migration, for a readiness probe.
 
 use lockgate::wait::{self, Readiness};
 
@@ -17,7 +17,7 @@ pub(super) async fn run(invocation: &Invocation<'_>, _: &Arguments) -> Result<An
     let exit = match &readiness {
         Readiness::Ready => Exit::Done,
         Readiness::Partial { .. } => Exit::Partial,
-        // What a newer runtime knows beside these is at least not ready.
+        // A newer runtime may have other results; none of them means ready.
         Readiness::Behind { .. } | Readiness::Differs(_) | _ => Exit::TimedOut,
     };
     Ok(Answer { exit, body: Body::Ready(readiness) })

@@ -10,10 +10,10 @@ use crate::watch::{View, attended, watched};
 /// The arguments of `redo`.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Arguments {
-    /// How many of the newest migrations
+    /// How many of the newest migrations to redo
     #[arg(value_name = "N", default_value = "1", value_parser = at_least_one)]
     pub steps: usize,
-    /// Show what would run, with the SQL, and execute nothing
+    /// Show what would run, with the SQL, without executing anything
     #[arg(long)]
     pub dry_run: bool,
     /// Show each statement before it runs; with `--dry-run`, show everything, however much it is

@@ -16,7 +16,7 @@ pub struct Arguments {
 }
 
 /// Shows the status. Ends with [`Exit::Refused`] if `up` would refuse to run, so that a script can check before it
-/// acts. Pending migrations are no reason for that.
+/// acts. Pending migrations alone do not cause it.
 pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
     let mut database = invocation.connect(Access::Read).await?;
     let migrator = invocation.migrator();

@@ -15,13 +15,13 @@ pub struct Arguments {
     /// How far.
     #[command(flatten)]
     pub upward: Upward,
-    /// Show what would run, with the SQL, and execute nothing
+    /// Show what would run, with the SQL, without executing anything
     #[arg(long)]
     pub dry_run: bool,
     /// Show each statement before it runs; with `--dry-run`, show everything, however much it is
     #[arg(short, long)]
     pub verbose: bool,
-    /// All of the run is one transaction, as with `--atomicity whole-run`: a failure leaves nothing
+    /// Run everything in one transaction, as with `--atomicity whole-run`: a failure leaves nothing
     #[arg(long)]
     pub atomic: bool,
     /// Whether to ask first.

@@ -9,13 +9,13 @@ use crate::command_error::CommandError;
 use crate::duration;
 use crate::invocation::Invocation;
 
-/// What `wait` understands.
+/// The arguments of `wait`.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Arguments {
     /// How long to wait before giving up
     #[arg(long, value_name = "TIME", default_value = "5min", value_parser = duration::parse)]
     pub timeout: Duration,
-    /// The longest pause between two looks at the database
+    /// The longest pause between two checks of the database
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration::parse)]
     pub interval: Duration,
 }
