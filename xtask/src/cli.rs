@@ -11,11 +11,11 @@ use crate::command;
 use crate::failure::Failure;
 use crate::invocation::{self, Invocation};
 
-/// The developers' commands of Lockgate.
+/// Lockgate's commands for developers.
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Exit codes: 0 done, nothing found; 1 problems were found, or it was refused; 2 it could not be done."
+    after_help = "Exit codes: 0 success; 1 problems were found, or the command refused; 2 the command failed."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -25,15 +25,15 @@ struct Cli {
 /// The documentation of a command is its short help. Longer text belongs into the `after_help` of its arguments.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Give a package what it needs to have migrations.
+    /// Set up a package for migrations.
     Init(command::init::Arguments),
     /// Write the files of a new migration, its test, and its line in the lockfile.
     NewMigration(command::new_migration::Arguments),
     /// Write the test of a migration that has none.
     NewTest(command::new_test::Arguments),
-    /// Check everything that the compiler checks, and run a set for SQLite in memory.
+    /// Check everything that the compiler checks, and run the migrations on an in-memory SQLite.
     Check(command::check::Arguments),
-    /// Say what a code, a directive or a key of the policy means; alone, list all of them.
+    /// Explain a code, a directive or a key of the policy; without an argument, list all of them.
     Explain(command::explain::Arguments),
     /// Record in the lockfile that all migrations are released.
     Freeze(command::freeze::Arguments),
@@ -41,19 +41,19 @@ enum Command {
     Renumber(command::renumber::Arguments),
     /// Record the new text of a released migration that no database has applied.
     Amend(command::amend::Arguments),
-    /// Merge two versions of a lockfile: what git runs, once `init` has set it up.
+    /// Merge two versions of a lockfile; git runs this, once `init` has set it up.
     MergeLockfile(command::merge_lockfile::Arguments),
-    /// Show what the migrations make, as a text to check in or as a picture.
+    /// Show the schema that the migrations create, as a text to check in or as a picture.
     #[cfg(feature = "schema")]
     Schema(command::schema::Arguments),
-    /// Show what the migrations make. (This build has no such command.)
+    /// Show the schema that the migrations create. (Not in this build.)
     #[cfg(not(feature = "schema"))]
     Schema(NotBuilt),
     /// Run all tests, with a throwaway PostgreSQL server where the workspace needs one.
     Test(command::test::Arguments),
     /// Write the files that run the migrations on Kubernetes, with compose, by systemd, or in CI.
     Deploy(command::deploy::Arguments),
-    /// Make a database for people, or mark one for development.
+    /// Create a development database, or mark one as such.
     Testdb(command::testdb::Arguments),
 }
 

@@ -1,4 +1,4 @@
-//! `cargo lockgate`, for a machine that has it installed; and this workspace's own `cargo xtask`.
+//! The program that cargo runs for `cargo lockgate`.
 
 use std::process::ExitCode;
 

@@ -110,7 +110,7 @@ impl Target {
     }
 }
 
-/// What stands in the templates in double braces.
+/// The placeholders in double braces that the templates contain.
 struct Names {
     values: [(&'static str, String); 8],
 }

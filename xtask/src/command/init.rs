@@ -235,9 +235,9 @@ fn hints(package: &Package, dialects: Dialects) -> Vec<String> {
         }
     }
     if !embeds {
-        hints.push("embed the migrations in the program, in `src/main.rs` for one:".to_owned());
+        hints.push("embed the migrations in the program, for example in `src/main.rs`:".to_owned());
         hints.push(EMBED.to_owned());
-        hints.push("or, in a `main` of its own, apply them:".to_owned());
+        hints.push("or apply them in your own `main`:".to_owned());
         hints.push("    lockgate::Migrator::new(&MIGRATIONS).apply(&pool).await?;".to_owned());
     }
     hints

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::project::Project;
 use lockgate_testing::server::{Error, ErrorKind, Options, Postgres, install, require};
 
-/// The variable that tells tests the URL of the server.
+/// The variable from which tests read the URL of the server.
 const SERVER: &str = "LOCKGATE_TEST_POSTGRES";
 /// The variable that names the file to which each skipped test appends a line.
 const SKIPPED: &str = "LOCKGATE_SKIPPED";

@@ -141,17 +141,16 @@ fn left_out(all: &[Checked]) -> Option<String> {
     let is_for = |dialect: Dialect| all.iter().any(|checked| scripts::is_for(&checked.loaded.folder, dialect));
     let parsed = is_for(Dialect::Postgres) || is_for(Dialect::Sqlite);
     let missing: Vec<&str> = [
-        ("the grammar of SQL is not checked", cfg!(not(feature = "grammar")) && parsed),
-        ("no set is replayed on SQLite", cfg!(not(feature = "replay")) && is_for(Dialect::Sqlite)),
+        ("check the grammar of SQL (the compiler does)", cfg!(not(feature = "grammar")) && parsed),
+        ("replay the migrations on SQLite", cfg!(not(feature = "replay")) && is_for(Dialect::Sqlite)),
     ]
     .into_iter()
     .filter_map(|(what, is_missing)| is_missing.then_some(what))
     .collect();
     (!missing.is_empty()).then(|| {
         format!(
-            "note: {} by this build of the command: install `lockgate-xtask` with `--features full` for it. The compiler \
-             always checks it",
-            missing.join(", and ")
+            "note: this build of the command does not {}: install `lockgate-xtask` with `--features full` for that",
+            missing.join(", and does not ")
         )
     })
 }
