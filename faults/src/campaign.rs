@@ -236,7 +236,7 @@ struct Campaign {
     place: TempDir,
     sets: Held<BTreeMap<(bool, usize), Arc<Set>>>,
     server: Option<Server>,
-    /// One that is killed, for one case at a time.
+    /// A server that is killed, for one case at a time.
     mortal: Mutex<Option<Server>>,
 }
 
@@ -482,7 +482,7 @@ async fn on_place(
     for (id, times) in applied.iter().filter(|(_, times)| **times > 1) {
         outcome.violations.push(format!("{times} runners say that they have run `{id}`"));
     }
-    // What the first run has left is told; what the second does with it is another thing.
+    // Only the first run is described here; the further run has its own checks.
     if outcome.violations.is_empty() {
         further(case, place, &set, &plain, facts, floor, outcome).await?;
     }
@@ -552,7 +552,7 @@ async fn further(
 
 /// Returns the number of events before the fault, about this far into the run.
 fn moment(set: &Set, far: u32) -> usize {
-    // A run in the whole tells two things of each migration at least.
+    // A complete run reports at least two events for each migration.
     1 + (set.migrations.len() * 2) * far as usize / 1000
 }
 
@@ -575,7 +575,7 @@ async fn strike(
             Ok(vec![output])
         }
         Fault::Clock { far } => {
-            // The monotonic clock goes on, as it does on a machine whose time is set.
+            // The monotonic clock is not changed, as on a machine whose time is set.
             let library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
             if !pooler::installed(&[library], "libfaketime") {
                 outcome.skipped = Some("there is no libfaketime".to_owned());
@@ -586,13 +586,13 @@ async fn strike(
             let before = ["env", &preload, "FAKETIME=+2d", "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1"];
             let mut runner = Runner::start_under(order, &before);
             runner.until(moment(set, *far)).await;
-            // The program before it has become the runner.
+            // The program that changes the clock has become the runner.
             let (output, at_work) = runner.kill().await;
             outcome.landed = at_work;
             Ok(vec![output])
         }
         Fault::Wire { far, how } => {
-            // How many messages there are is found on a database that is like it.
+            // Count the messages of a run on an equal database.
             let messages = wire_messages(place, set, order, case).await?;
             let at = 1 + messages * *far as usize / 1000;
             let proxy = Proxy::start(place.port, at, Some(*how)).await.map_err(|error| error.to_string())?;
@@ -658,7 +658,7 @@ async fn strike(
             while let Some(output) = ends.join_next().await {
                 outputs.push(output.map_err(|error| error.to_string())?);
             }
-            // With others there, a runner may only wait in vain.
+            // If other runners are active, a runner may only give up waiting.
             for output in &outputs {
                 if let Some(failure) = &output.failure
                     && failure.kind != "locked"
@@ -833,7 +833,7 @@ async fn beside(
     Ok(output)
 }
 
-/// An application has a lock that the run needs.
+/// Runs migrations while an application holds a lock that they need.
 async fn blocked(
     case: &Case,
     place: &CaseDatabase,
@@ -847,7 +847,7 @@ async fn blocked(
         Backend::Sqlite => "BEGIN IMMEDIATE",
     };
     let output = beside(case.backend, place, &order, begun, moment.then_some(Duration::from_millis(250))).await?;
-    // Who cannot write to a file is kept out before anything is planned.
+    // A runner that cannot write to the file fails before it plans anything.
     outcome.landed = output.planned || (case.backend == Backend::Sqlite && output.failure.is_some());
     Ok(vec![output])
 }
@@ -871,7 +871,7 @@ async fn pooled(
             .await;
     let pooler = started.map_err(|error| error.to_string())??;
     let url = place.through(pooler.port);
-    // The pool of a program may be larger than the pooler's in session mode.
+    // In session mode, the pool of a program may be larger than that of the pooler.
     let target = if order.target == Via::Pool { Via::Database } else { order.target };
     let order = Order { url: url.clone(), target, ..order.clone() };
     let runners = [Runner::start(&order), Runner::start(&order)];
@@ -882,7 +882,7 @@ async fn pooled(
     outcome.landed = outputs.iter().any(|output| output.planned);
     for output in &outputs {
         if let Some(failure) = &output.failure {
-            // A pooler that cannot serve is refused by name, all of it or a script that needs a session of its own.
+            // A pooler that cannot serve a run, or a script that needs its own session, is refused by name.
             let refused = mode != "session" && failure.kind == "usage";
             if !refused && failure.kind != "locked" {
                 outcome.violations.push(format!("a runner behind a pooler in {mode} mode failed"));
@@ -905,7 +905,7 @@ async fn pooled(
             clients.push(client);
         }
         let found = session_state::compare(&[before], &after).into_iter().filter(|what| {
-            // What the driver asks for when it connects does not reach a session behind the pooler.
+            // The settings that the driver sends when it connects do not reach the session of the server.
             !what.starts_with("transaction") && !what.contains("extra_float_digits")
         });
         outcome.violations.extend(found.map(|what| format!("left on the pooler's session: {what}")));
@@ -971,7 +971,7 @@ async fn full(
             if !own || !more {
                 outcome.skipped = Some("the small file system cannot be given".to_owned());
             }
-            // Unmounted when the database, whose files are in it, is dropped.
+            // It is unmounted when the database is dropped, whose files are in it.
             FULL.lock().expect("nobody panics with it").insert(case.number, folder.keep());
             Ok(vec![output?])
         }

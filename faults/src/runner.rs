@@ -176,7 +176,7 @@ async fn run(order: &Order, migrations: &'static Migrations) {
         .lock_wait(Duration::from_millis(order.lock_wait_ms))
         .lock_timeout(Duration::from_millis(order.lock_timeout_ms))
         .on_event(|event| {
-            // By its words, so that events which are yet to come need nothing here.
+            // The name is taken from the debug form, so that new events need no code here.
             let shown = format!("{event:?}");
             let name = shown.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned();
             let id = shown.split_once("id: \"").and_then(|(_, rest)| rest.split('"').next()).map(str::to_owned);
@@ -290,7 +290,7 @@ fn steps(report: &Report) -> Vec<(String, String)> {
 }
 
 fn failed(error: &lockgate::Error) {
-    // As an operator reads it: the campaign types what is advised.
+    // The report for operators, because the campaign types the commands that it advises.
     let report = error.report_for(lockgate::Front::CommandLine);
     say(&OutputLine::Failed(Failure {
         kind: error.kind().to_string(),

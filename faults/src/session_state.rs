@@ -83,7 +83,7 @@ pub(crate) async fn sqlite_pool(pool: &SqlitePool) -> Vec<Session> {
     found
 }
 
-/// Returns what the sessions have now and did not have before. A session that is gone has nothing.
+/// Returns what the sessions have now and did not have before. A session that has ended has nothing.
 pub(crate) fn compare(before: &[Session], after: &[Session]) -> Vec<String> {
     let Some(Ok(before)) = before.first() else { return Vec::new() };
     let mut found = Vec::new();

@@ -140,7 +140,7 @@ impl Writer<'_> {
     fn gate(&mut self) {
         let (v, s) = (self.version, self.public());
         let gate = |n: i64| plain(format!("INSERT INTO {s}gate SELECT count(*) FROM {s}closed WHERE v = {n}"));
-        // It stands before what turns the check off on which it rests.
+        // It comes before the statement that turns its check off.
         let most = self.up.iter().position(|s| s.sql.contains("ignore_check_constraints")).unwrap_or(self.up.len());
         let at = self.rng.usize(..=most);
         self.up.insert(at, gate(v));
@@ -336,7 +336,7 @@ fn one(backend: Backend, flavour: Flavour, calm: bool, version: i64, rng: &mut R
             w.slow();
             w.mark(2);
             w.signs("public");
-            // Signed twice: the mark of the first part is there already.
+            // The first part has already written the mark.
             let key = format!("mark:{v}:1");
             let at = w.up.iter().rposition(|s| s.effects.iter().any(|(k, _)| *k == key)).expect("it is signed");
             w.up.remove(at);

@@ -18,7 +18,7 @@ fuzz_target!(|text: &str| {
     let rendered = lockfile.render();
     let (again, diagnostics) = parse(&rendered, FILE);
     assert_eq!(again.as_ref(), Some(&lockfile), "{rendered}");
-    // A migration that is both a draft and frozen has two lines, which are told as such.
+    // A migration that is both a draft and frozen has two lines, and is reported.
     let once = lockfile.lines().windows(2).all(|pair| pair[0].id != pair[1].id);
     assert_eq!(diagnostics.is_empty(), once, "{diagnostics:?}: {rendered}");
     assert_eq!(again.map(|again| again.render()), Some(rendered));

@@ -55,7 +55,7 @@ fn no_byte_is_lost(dialect: Dialect, text: &str) {
     }
 }
 
-/// The delimiter behind this `DELIMITER` line.
+/// The delimiter after this `DELIMITER` line.
 fn changed<'a>(before: Option<&'a str>, line: &'a str) -> Option<&'a str> {
     match line["delimiter".len()..].split_ascii_whitespace().next() {
         Some(";") => None,
@@ -110,7 +110,7 @@ fn block(rest: &str, nests: bool) -> Option<usize> {
 
 /// A statement that is split again is one statement, of the same kind.
 fn stands_for_itself(dialect: Dialect, delimiter: Option<&str>, piece: &str, kind: StatementKind) {
-    // The one is no letter at the head of a text, the others a comment at the end of one and, where no
+    // The one is not a letter at the head of a text, the others a comment at the end of one and, where no
     // comment follows it any more, a command of the client.
     let mysql = piece.ends_with("--") || piece.eq_ignore_ascii_case("delimiter");
     if piece.starts_with('\u{feff}') || (dialect == Dialect::Mysql && mysql) {
@@ -123,7 +123,7 @@ fn stands_for_itself(dialect: Dialect, delimiter: Option<&str>, piece: &str, kin
     assert_eq!(again, Some((head.len()..head.len() + piece.len(), kind)), "{dialect}: {piece:?}");
 }
 
-/// Where the first text is complete, the second one is split behind it as it is alone.
+/// If the first text is complete, the second one is split after it as it is split alone.
 fn together_as_alone(dialect: Dialect, first: &str, second: &str) {
     if second.starts_with('\u{feff}') {
         return;

@@ -1,5 +1,5 @@
-//! Why a test function failed: what was expected and found, and at which line. A failure of the connection is told apart,
-//! as it proves nothing about the migration.
+//! Why a test function failed: what was expected and found, and at which line. A failed connection is distinguished,
+//! because it proves nothing about the migration.
 
 use std::any::Any;
 use std::fmt;

@@ -70,7 +70,7 @@
 //! has a row, if a tested migration creates it and a later migration runs on it. Tables on another server are left out
 //! and named.
 //!
-//! Use this crate as a dev-dependency next to `lockgate`. Its features `sqlite` and `postgres` are those of `lockgate`.
+//! Use this crate as a dev-dependency next to `lockgate`, with the same features `sqlite` and `postgres`.
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
@@ -163,7 +163,7 @@ pub use throwaway::Throwaway;
 /// the dialect, the test is reported as skipped, or fails if `LOCKGATE_REQUIRE` names the dialect.
 pub use lockgate_macros::test;
 
-/// Names for the output of the macros. Not for use by hand, and free to change.
+/// Names for the output of the macros. Do not use them directly; they may change in any release.
 #[doc(hidden)]
 pub mod __private {
     pub use lockgate::{self, Dialect, Migrations, embed_migrations};

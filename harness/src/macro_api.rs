@@ -1,4 +1,4 @@
-//! The functions and types that the output of `migration_tests!` names. Not for use by hand, and free to change.
+//! The functions and types that the output of `migration_tests!` names.
 
 use std::future::Future;
 

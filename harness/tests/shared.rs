@@ -1,4 +1,4 @@
-//! One cluster for all processes of a test run: found by each, and gone behind the last of them.
+//! One cluster for all processes of a test run: each finds it, and it is gone after the last one has ended.
 
 #![cfg(unix)]
 

@@ -12,7 +12,7 @@ use super::database::Dialect;
 use super::{Script, Set};
 use lockgate_xtask::__private::Failure;
 
-/// The version of the migration with what the set's own runner does first.
+/// The version of the migration that does what the set's own runner does first.
 const PREPARED: i64 = 1;
 
 /// The table that sqlx creates before the first script.
@@ -102,7 +102,7 @@ fn copied(name: String, dialect: Dialect, from: &Path, to: PathBuf, package: &Pa
     if paths.iter().any(|path| inside(path, from).parent() != Some(Path::new(""))) {
         notes.push("has nested folders: both read them recursively, in the order of the versions".to_owned());
     }
-    // What was published is as it is: a script that the grammar refuses is run as well, and fails by name.
+    // Published scripts are not corrected: a script that the grammar refuses runs too, and fails by name.
     let policy = format!("dialects = [\"{}\"]\n\n[lint]\nsyntax = \"warn\"\n", dialect.word());
     fs::write(folder.join("migrations.toml"), policy).map_err(failed)?;
 
@@ -147,7 +147,7 @@ fn copied(name: String, dialect: Dialect, from: &Path, to: PathBuf, package: &Pa
     if !controlled.is_empty() {
         notes.push(format!("has BEGIN or COMMIT of its own: {}", controlled.join(", ")));
     }
-    // Refused by the macro, and rightly: nobody knows what it reverts.
+    // The macro rightly refuses it: it is unknown what it reverts.
     downs.retain(|down| {
         let orphan = !ups.iter().any(|up: &Script| up.version == down.version);
         if orphan {
@@ -163,7 +163,7 @@ fn copied(name: String, dialect: Dialect, from: &Path, to: PathBuf, package: &Pa
 }
 
 /// Returns the name of a script in our copy. Diesel's `2019-02-26-002946_create_user/up.sql` becomes
-/// `20190226002946_create_user.up.sql`; zeros are no version, and the first after that of `prepare`.
+/// `20190226002946_create_user.up.sql`. A version of zeros becomes the first version after the migration of `prepare`.
 fn inside(path: &Path, from: &Path) -> PathBuf {
     let inside = path.strip_prefix(from).expect("it was found in there");
     let diesel = || {

@@ -1,5 +1,5 @@
-//! `cargo xtask corpus`: runs published sets of migrations through the real macro on real servers, and compares the result
-//! with that of the plain database shell.
+//! `cargo xtask corpus`: runs published sets of migrations through the real macro on real servers, and compares the
+//! result with the result of the plain database shell.
 //!
 //! Packages are downloaded by name and version with cargo into `.corpus/`, and are not committed.
 
@@ -35,8 +35,8 @@ const PACKAGES: [(&str, &str, Dialect); 8] = [
     ("apalis-sqlite", "1.0.0", Dialect::Sqlite),
 ];
 
-/// Those that are walked and traced too. One view of this one has the time in it at which it was made, so that no two
-/// databases are alike behind it; it needs PostgreSQL 16.
+/// The packages that are also walked and traced. One of their views contains the time of its creation, so that no two
+/// databases are equal after it. It needs PostgreSQL 16.
 const WALKED: [(&str, &str, Dialect); 1] = [("lemmy_db_schema", "1.0.0-test-fix-publish-3", Dialect::Postgres)];
 
 #[derive(Debug, clap::Args)]
@@ -68,9 +68,9 @@ struct Set {
     dialect: Dialect,
     /// Our copy of it.
     folder: PathBuf,
-    /// The scripts up, in order.
+    /// The up scripts, in order.
     ups: Vec<Script>,
-    /// The scripts down, in ascending order too.
+    /// The down scripts, also in ascending order.
     downs: Vec<Script>,
     /// The number of statements in all of them.
     statements: usize,

@@ -14,9 +14,9 @@ use lockgate_xtask::__private::Failure;
 /// What happened when each migration in turn went up, down and up again.
 #[derive(Debug, Default)]
 struct Each {
-    /// Versions whose script down fails, and why.
+    /// Versions whose down script fails, and why.
     broken: Vec<(i64, String)>,
-    /// Versions after whose script down the script up fails, and why.
+    /// Versions whose up script fails after their down script, and why.
     stuck: Vec<(i64, String)>,
 }
 
@@ -93,8 +93,8 @@ pub(super) fn set(
     Ok(outcome)
 }
 
-/// Down, up again, and each migration alone; the answer are those behind whose script down the way up
-/// is barred.
+/// Reverts and applies the set, and then each migration by itself. Returns the migrations that cannot be applied again
+/// after their down script.
 fn back<'a>(
     index: usize,
     set: &Set,
@@ -103,7 +103,7 @@ fn back<'a>(
     fresh: impl Fn(&str) -> Result<Database<'a>, Failure>,
     outcome: &mut Outcome,
 ) -> Result<BTreeSet<i64>, Failure> {
-    // Down as far as every migration has a script for it.
+    // Revert as far as every migration has a down script.
     let with_down: BTreeSet<i64> = set.downs.iter().map(|script| script.version).collect();
     let floor = set.ups.iter().rev().map(|script| script.version).find(|version| !with_down.contains(version));
     let downs: Vec<&Script> = set.downs.iter().rev().filter(|script| Some(script.version) > floor).collect();
@@ -126,7 +126,7 @@ fn back<'a>(
         return Ok(BTreeSet::new());
     }
 
-    // One broken script down hides those below it: each of them on its own.
+    // A broken down script hides older ones, so revert each migration by itself.
     let (by_shell, plain) = each_by_shell(set, || fresh("plain"))?;
     let one_way = set.ups.iter().map(|script| script.version).filter(|version| !with_down.contains(version)).collect();
     outcome.each = match each_by_us(index, runner, one_way, || fresh("ours"))? {
@@ -166,7 +166,7 @@ fn each_by_shell<'a>(
         let database = fresh()?;
         each.broken.clear();
         for up in &set.ups {
-            // The first way up has been proven already.
+            // The first application has been compared already.
             let _ = shell(set, &database, &[up], true);
             let passed_over = each.stuck.iter().any(|(version, _)| *version == up.version);
             let Some(down) = set.downs.iter().find(|down| down.version == up.version).filter(|_| !passed_over) else {

@@ -19,7 +19,7 @@ pub(super) fn shell(
         let path = set.folder.join(&script.path);
         let text = fs::read_to_string(&path).unwrap_or_default();
         database.script(&path, whole && !outside(&text)).map_err(|error| {
-            // `psql:/…/0001_x.sql:3: ERROR: …`: where our copy is tells nobody anything.
+            // Remove the folder of our copy from `psql:/…/0001_x.sql:3: ERROR: …`.
             let error = error.replace(&format!("{}/", set.folder.display()), "");
             (script.path.display().to_string(), error)
         })

@@ -20,7 +20,7 @@ pub(super) struct Pair<'a> {
     /// Its index among the sets.
     pub(super) index: usize,
     pub(super) runner: &'a Runner,
-    /// Whether the shell is too old for it, and sqlx's SQLite gets the files in its stead.
+    /// Whether the shell is too old for it, so that sqlx's SQLite gets the files instead.
     pub(super) shell_is_old: bool,
     /// The database that gets whole files.
     pub(super) plain: Database<'a>,
@@ -28,27 +28,27 @@ pub(super) struct Pair<'a> {
     pub(super) ours: Database<'a>,
 }
 
-/// Up, and where there is a way back down and up again, migration by migration. After a script down of
-/// `stuck` the way up is barred: those are left out.
+/// Applies each migration, and reverts and applies it again if it has a down script. The versions in `stuck` are left
+/// out, because they cannot be applied again after their down script.
 pub(super) fn set(pair: &Pair<'_>, stuck: &BTreeSet<i64>) -> Result<Answer, Failure> {
     let (mut files, mut broken) = (0, Vec::new());
     for up in &pair.set.ups {
         let down = pair.set.downs.iter().find(|down| down.version == up.version);
         let down = down.filter(|down| !stuck.contains(&down.version));
-        // What goes back is in a transaction, so that a script which fails half way leaves nothing.
+        // Down scripts run in a transaction, so that one that fails half way leaves nothing.
         let ways = [Some((up, false)), down.map(|down| (down, true)), down.map(|_| (up, true))];
         for (number, (script, whole)) in ways.into_iter().flatten().enumerate() {
             let path = script.path.display();
             match (whole_file(pair, script, whole), by_statement(pair, script, whole)?) {
                 (Ok(()), Ok(())) => {}
-                // Behind a script down that failed, the way up fails as well.
+                // After a down script that failed, the up script fails too.
                 (Err(_), Err(_)) if number == 1 => broken.push(script.version),
                 (Err(_), Err(_)) if number == 2 && broken.last() == Some(&script.version) => continue,
                 (Err(said), Err(_)) => return Ok(Answer::Differs(format!("`{path}` fails both ways: {said}"))),
                 (Err(said), Ok(())) => return Ok(Answer::Differs(format!("`{path}` fails only whole: {said}"))),
                 (Ok(()), Err(said)) => return Ok(Answer::Differs(format!("`{path}` fails only split: {said}"))),
             }
-            // Up again it is what it was, or the end shows it.
+            // If it is not as before after this, the comparison at the end finds it.
             if number < 2
                 && let Answer::Differs(said) = compare(&pair.plain, &pair.ours)?
             {

@@ -13,9 +13,9 @@ pub(super) enum Answer {
     Nothing,
     /// Not run here, and why.
     Untried(String),
-    /// The plain shell fails as well: the set needs something that this server lacks.
+    /// The plain shell fails too: the set needs something that this server lacks.
     Lacks(String),
-    /// The published script fails with the plain shell as well.
+    /// The published script fails with the plain shell too.
     Broken(String),
     /// Lockgate gives another result than the plain shell.
     Differs(String),

@@ -31,7 +31,7 @@ use lockgate_xtask::__private::Failure;
 const VERSION: &str = "8.7";
 const SCRIPT: &str = include_str!("grammar.py.txt");
 
-/// How often it is said how far the comparison is: an unoptimised build takes minutes for all of it.
+/// How often progress is reported: an unoptimised build takes minutes.
 const PROGRESS: usize = 5_000;
 
 /// The statements to compare.
@@ -41,8 +41,8 @@ const KINDS: [&str; 4] =
 /// The percentage of the statements refused by the grammar that the check must find.
 const CAUGHT_MIN: f64 = 99.0;
 
-/// What the grammar alone takes, and the server refuses as soon as it looks at the statement: so the gate may.
-/// Parts of what the gate says.
+/// Statements that the grammar accepts and the server refuses right after parsing, so that the check may refuse them:
+/// parts of the messages of the check.
 const REFUSED_BEHIND: [&str; 9] = [
     "`SELECT` ... `INTO` is not allowed here",
     "is not a valid binary digit",
@@ -55,7 +55,7 @@ const REFUSED_BEHIND: [&str; 9] = [
     "expected a target after `SELECT`",
 ];
 
-/// The same: beginnings of statements, or what stands in them.
+/// The same: how such statements begin, or words that they contain.
 const REFUSED_SO: [&str; 4] = ["create statistics", "create unlogged materialized", "explain (", "as 'not even sql'"];
 
 #[derive(Debug, clap::Args)]
@@ -119,10 +119,10 @@ fn is_refused_behind(text: &str, why: &str) -> bool {
     REFUSED_BEHIND.iter().any(|part| why.contains(part)) || REFUSED_SO.iter().any(|part| text.contains(part))
 }
 
-/// Returns why the check refuses a statement, if it does.
+/// Returns the reason why the check refuses a statement, if it does.
 fn refusal(text: &str) -> Option<String> {
     let split = sql::split(Dialect::Postgres, text);
-    // Of a COPY only the command was sent.
+    // Only the command of a COPY was sent, without its data.
     if let Some(problem) = split.problems.iter().find(|problem| problem.code != "unterminated-copy-data") {
         return Some(problem.message.clone());
     }
@@ -162,7 +162,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
 }
 
-/// Judges all statements, each processor a part of them: first PostgreSQL's grammar, then the gate.
+/// Judges all statements in parallel, first with PostgreSQL's grammar and then with the check.
 fn compare(python: &Path, statements: &[String]) -> Result<[Tally; 4], Failure> {
     let parts = thread::available_parallelism().map_or(1, NonZero::get);
     let judged = AtomicUsize::new(0);
@@ -219,7 +219,7 @@ fn table(tallies: &[Tally]) -> Table {
 /// The statements of a file, without the data of COPY and the lines of psql.
 fn statements_of(file: &Path) -> Result<Vec<String>, Failure> {
     let bytes = fs::read(file).map_err(|e| Failure::impossible(format!("{}: {e}", file.display())))?;
-    // Some tests are about other encodings: what is no UTF-8 in them is in a string.
+    // Some tests are about other encodings. The bytes that are not UTF-8 are all in strings.
     let text = String::from_utf8_lossy(&bytes);
     let split = sql::split(Dialect::Postgres, &text);
     let sent = split.statements.iter().filter(|statement| !statement.flags.contains(StatementFlags::CLIENT_ONLY));
@@ -285,7 +285,7 @@ fn ask<'a>(
         scope.spawn(move || {
             for statement in asked {
                 let line = serde_json::to_string(&statement).expect("a number and a text are JSON");
-                // It says itself why it hears no more.
+                // The script reports why it stopped reading.
                 if writeln!(input, "{line}").is_err() {
                     return;
                 }

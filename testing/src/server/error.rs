@@ -8,7 +8,7 @@ pub struct Error {
     message: String,
 }
 
-/// The kinds of [`Error`] that a caller may want to tell apart.
+/// The kinds of [`Error`], for callers that handle them differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {

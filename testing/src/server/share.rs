@@ -116,7 +116,7 @@ pub(crate) fn key<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Returns the folder that this program was built into: that of cargo's profile.
+/// Returns the folder of cargo's profile that contains this program.
 pub(crate) fn target() -> PathBuf {
     let mut folder = env::current_exe().unwrap_or_default();
     folder.pop();
