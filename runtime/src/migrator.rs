@@ -244,6 +244,21 @@ impl Migrator {
     /// Returns which migrations are applied, pending or different. Takes no lock and writes nothing. It needs only
     /// SELECT on the history table.
     ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # static MIGRATIONS: lockgate::Migrations = lockgate::embed_migrations!("doc");
+    /// use lockgate::{Database, Migrator};
+    ///
+    /// // The migrations are `1_create_users` and `2_create_loans`.
+    /// let mut database = Database::connect("sqlite::memory:").await?;
+    /// let migrator = Migrator::new(&MIGRATIONS);
+    /// let status = migrator.status(&mut database).await?;
+    /// assert!(!status.is_up_to_date());
+    /// assert_eq!(status.entries.len(), 2); // both are pending
+    /// # Ok::<(), lockgate::Error>(()) }).unwrap();
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Unreachable`](crate::ErrorKind::Unreachable), [`ErrorKind::Denied`](crate::ErrorKind::Denied),
@@ -259,6 +274,21 @@ impl Migrator {
     /// Returns every difference between the embedded migrations and the history. Takes no lock and writes
     /// nothing.
     ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # static MIGRATIONS: lockgate::Migrations = lockgate::embed_migrations!("doc");
+    /// use lockgate::{Database, Drift, Migrations, Migrator};
+    ///
+    /// // The migrations are `1_create_users` and `2_create_loans`.
+    /// let mut database = Database::connect("sqlite::memory:").await?;
+    /// let migrator = Migrator::new(&MIGRATIONS);
+    /// migrator.apply(&mut database).await?;
+    /// let older = Migrator::new(&Migrations::EMPTY).drift(&mut database).await?;
+    /// assert!(matches!(&older[..], [Drift::Ahead { .. }, Drift::Ahead { .. }]));
+    /// # Ok::<(), lockgate::Error>(()) }).unwrap();
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for [`status`](Self::status).
@@ -268,6 +298,23 @@ impl Migrator {
     }
 
     /// Returns what [`apply_to`](Self::apply_to) would run. Takes no lock and writes nothing.
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # static MIGRATIONS: lockgate::Migrations = lockgate::embed_migrations!("doc");
+    /// use lockgate::{Database, Migrator, UpTo};
+    ///
+    /// // The migrations are `1_create_users` and `2_create_loans`.
+    /// let mut database = Database::connect("sqlite::memory:").await?;
+    /// let migrator = Migrator::new(&MIGRATIONS);
+    /// let plan = migrator.plan(&mut database, UpTo::Steps(1)).await?;
+    /// assert_eq!(plan.steps[0].id, "1_create_users");
+    ///
+    /// let report = migrator.apply_plan(&mut database, &plan).await?;
+    /// assert_eq!(report.steps.len(), 1);
+    /// # Ok::<(), lockgate::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     ///
@@ -309,6 +356,21 @@ impl Migrator {
     /// Returns the last entries of the log, the oldest first: each step of each run, failed ones included. Takes no
     /// lock and writes nothing.
     ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # static MIGRATIONS: lockgate::Migrations = lockgate::embed_migrations!("doc");
+    /// use lockgate::{Database, Migrator};
+    ///
+    /// // The migrations are `1_create_users` and `2_create_loans`.
+    /// let mut database = Database::connect("sqlite::memory:").await?;
+    /// let migrator = Migrator::new(&MIGRATIONS);
+    /// migrator.apply(&mut database).await?;
+    /// let log = migrator.log(&mut database, 1).await?;
+    /// assert_eq!((log[0].name.as_str(), log[0].event.as_str()), ("create_loans", "applied"));
+    /// # Ok::<(), lockgate::Error>(()) }).unwrap();
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for [`status`](Self::status). It needs SELECT on the log too.
@@ -339,6 +401,21 @@ impl Migrator {
 
     /// Applies all pending migrations. If there are none, it takes no lock and writes nothing.
     ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # static MIGRATIONS: lockgate::Migrations = lockgate::embed_migrations!("doc");
+    /// use lockgate::{Database, Migrator};
+    ///
+    /// // The migrations are `1_create_users` and `2_create_loans`.
+    /// let mut database = Database::connect("sqlite::memory:").await?;
+    /// let migrator = Migrator::new(&MIGRATIONS);
+    /// let report = migrator.apply(&mut database).await?;
+    /// assert_eq!(report.steps.len(), 2);
+    /// assert!(migrator.apply(&mut database).await?.is_empty());
+    /// # Ok::<(), lockgate::Error>(()) }).unwrap();
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if set and history differ in a way that is not safe to ignore:
@@ -362,6 +439,21 @@ impl Migrator {
 
     /// Reverts applied migrations down to a destination: [`DownTo::Steps`] back, everything newer than
     /// a [`DownTo::Version`], or all of it ([`DownTo::Empty`]).
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # static MIGRATIONS: lockgate::Migrations = lockgate::embed_migrations!("doc");
+    /// use lockgate::{Database, DownTo, Migrator};
+    ///
+    /// // The migrations are `1_create_users` and `2_create_loans`.
+    /// let mut database = Database::connect("sqlite::memory:").await?;
+    /// let migrator = Migrator::new(&MIGRATIONS);
+    /// migrator.apply(&mut database).await?;
+    /// let report = migrator.revert(&mut database, DownTo::Steps(1)).await?;
+    /// assert_eq!(report.steps[0].id, "2_create_loans");
+    /// # Ok::<(), lockgate::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     ///
@@ -413,6 +505,22 @@ impl Migrator {
     /// Records every embedded migration up to this version as applied, without running it, for a
     /// database that already has their changes.
     ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # static MIGRATIONS: lockgate::Migrations = lockgate::embed_migrations!("doc");
+    /// use lockgate::{Database, Migrator, UpTo};
+    ///
+    /// // The migrations are `1_create_users` and `2_create_loans`.
+    /// let mut database = Database::connect("sqlite::memory:").await?;
+    /// let migrator = Migrator::new(&MIGRATIONS);
+    /// // The tables of the first migration exist already.
+    /// migrator.baseline(&mut database, "1".parse().unwrap()).await?;
+    /// let plan = migrator.plan(&mut database, UpTo::Latest).await?;
+    /// assert_eq!(plan.steps[0].id, "2_create_loans");
+    /// # Ok::<(), lockgate::Error>(()) }).unwrap();
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) if no embedded migration has this version, or a recorded one
@@ -426,6 +534,22 @@ impl Migrator {
     }
 
     /// Corrects the history, without running any migration. [`reason`](Self::reason) says why.
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # static MIGRATIONS: lockgate::Migrations = lockgate::embed_migrations!("doc");
+    /// use lockgate::{Database, Migrator, Repair};
+    ///
+    /// // The migrations are `1_create_users` and `2_create_loans`.
+    /// let mut database = Database::connect("sqlite::memory:").await?;
+    /// let migrator = Migrator::new(&MIGRATIONS);
+    /// migrator.apply(&mut database).await?;
+    /// // Somebody has undone the second migration by hand.
+    /// migrator.repair(&mut database, Repair::Forget("2".parse().unwrap())).await?;
+    /// assert!(!migrator.status(&mut database).await?.is_up_to_date());
+    /// # Ok::<(), lockgate::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     ///

@@ -103,7 +103,7 @@ pub async fn is_ready(migrator: &Migrator, target: impl Target) -> Result<bool, 
 /// database does not answer, otherwise [`ErrorKind::TimedOut`]. Immediately, because waiting does not help:
 /// [`ErrorKind::Usage`], [`ErrorKind::Denied`] and [`ErrorKind::HistoryFormat`].
 pub async fn until_migrated(migrator: &Migrator, url: &str, patience: Duration) -> Result<(), Error> {
-    until_migrated_looking(migrator, url, patience, PAUSES.1).await
+    until_migrated_polling(migrator, url, patience, PAUSES.1).await
 }
 
 /// The same, with a pause of at most `interval` between two reads of the database. The first pauses are shorter.
@@ -111,7 +111,7 @@ pub async fn until_migrated(migrator: &Migrator, url: &str, patience: Duration) 
 /// # Errors
 ///
 /// As for [`until_migrated`].
-pub async fn until_migrated_looking(
+pub async fn until_migrated_polling(
     migrator: &Migrator,
     url: &str,
     patience: Duration,

@@ -22,6 +22,6 @@ pub struct Arguments {
 
 pub(super) async fn run(invocation: &Invocation<'_>, arguments: &Arguments) -> Result<Answer, CommandError> {
     let (migrator, url) = (invocation.migrator(), invocation.url());
-    wait::until_migrated_looking(&migrator, url, arguments.timeout, arguments.interval).await?;
+    wait::until_migrated_polling(&migrator, url, arguments.timeout, arguments.interval).await?;
     Ok(Answer::done(Body::Ready(Readiness::Ready)))
 }

@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_times_are_found_in_a_table_of_ones_own() {
+    fn names_and_times_are_found_in_a_users_own_table() {
         let text = "id|file_name|who|deployed_at\n1|00001-fix.sql|me|2026-01-02 03:04:05\n";
         let (found, rows) = table("tbl_deployments", text);
         let records = any(&Rows { table: &found, rows: &rows });

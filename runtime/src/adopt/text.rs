@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn line_endings_and_directives_are_told_from_edits() {
+    fn line_endings_and_directives_are_not_edits() {
         let is = |applied: &'static str| move |text: &str| text == applied;
         let file = "-- lockgate: no-transaction\nCREATE TABLE a (id INT);\n-- end\n";
         assert_eq!(compare(file, is(file)), Compared::Same);

@@ -421,7 +421,7 @@ mod tests {
     use crate::finding::Verdict;
 
     #[test]
-    fn clocks_that_are_apart_are_told() {
+    fn clocks_that_differ_are_reported() {
         let here = UNIX_EPOCH + Duration::from_secs(1_000_000);
         let verdict = |server: &str, took| clock(server, here, Duration::from_secs(took)).verdict();
         assert_eq!(verdict("1000000.5", 0), Verdict::Ok);

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_no_keywords() {
+    fn quoted_names_are_not_keywords() {
         let check = |text, rest| assert_eq!(behind_table(text), rest);
         check("CREATE INDEX a ON public.t USING btree (a)", "USING btree (a)");
         check(
