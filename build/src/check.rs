@@ -107,19 +107,19 @@ fn looked_at(folder: &Folder, more: impl FnOnce(&mut Loaded, &mut String)) {
     let path = folder.path.to_string_lossy();
     let (tests, root) = (tests.as_deref(), workspace(&crate_directory));
     let mut loaded = load_embedded(&crate_directory, &path, tests, root, Dialects::NONE);
-    // The macro will find the same as is found here, before `more` adds to it.
+    // The macro will find these again, but not those that `more` adds.
     let said = build_warnings::variable(&loaded);
     more(&mut loaded, &mut lines);
     for found in &loaded.diagnostics {
         let text = found.render_behind_level();
         match found.severity {
-            Severity::Error => told(&mut lines, "cargo::error=", &text),
-            Severity::Warning => told(&mut lines, "cargo::warning=", &text),
-            Severity::Note => told(&mut lines, "note: ", &text),
+            Severity::Error => add_lines(&mut lines, "cargo::error=", &text),
+            Severity::Warning => add_lines(&mut lines, "cargo::warning=", &text),
+            Severity::Note => add_lines(&mut lines, "note: ", &text),
         }
     }
     if let Some(variable) = said {
-        told(&mut lines, "cargo::rustc-env=", &format!("{variable}=1"));
+        add_lines(&mut lines, "cargo::rustc-env=", &format!("{variable}=1"));
     }
     crate::say(&lines);
 }
@@ -133,23 +133,24 @@ fn replayed(loaded: &mut Loaded, lines: &mut String) {
             "`{shown}` is not replayed, as its policy does not name `sqlite`: write `dialects = [\"sqlite\"]` in \
              `{shown}/migrations.toml`, or call `lockgate_build::check` in the build script"
         );
-        return told(lines, "cargo::warning=", &why);
+        return add_lines(lines, "cargo::warning=", &why);
     }
     match lockgate_replay::replay(loaded) {
-        Ok(summary) => summary.iter().for_each(|summary| told(lines, "note: ", summary)),
-        Err(why) => told(lines, "cargo::error=", &why.to_string()),
+        Ok(summary) => summary.iter().for_each(|summary| add_lines(lines, "note: ", summary)),
+        Err(why) => add_lines(lines, "cargo::error=", &why.to_string()),
     }
 }
 
 /// Writes each line of a text as an instruction for cargo.
-fn told(lines: &mut String, instruction: &str, text: &str) {
+fn add_lines(lines: &mut String, instruction: &str, text: &str) {
     for line in text.lines() {
         writeln!(lines, "{instruction}{line}").expect("writing to a string does not fail");
     }
 }
 
-/// Returns the directory in which cargo runs the compiler: the root of the workspace, or that of the crate. A build script
-/// runs in another directory and is not told. If the guess is wrong, only the shown paths differ.
+/// Returns the directory in which cargo runs the compiler: the root of the workspace, or that of the crate. A build
+/// script runs in another directory and does not learn it from cargo. If the guess is wrong, only the shown paths
+/// differ.
 fn workspace(crate_directory: &Path) -> &Path {
     let is_root = |directory: &&Path| {
         let manifest = std::fs::read_to_string(directory.join("Cargo.toml")).unwrap_or_default();

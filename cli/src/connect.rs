@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_misspelt_or_said_twice_is_named() {
+    fn missing_misspelt_and_repeated_settings_are_named() {
         let none = Options::default();
         let flags = Options { host: Some("other".into()), ..Options::default() };
         let url = Options { database_url: Some("sqlite://x.db".parse().unwrap()), ..flags.clone() };

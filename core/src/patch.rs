@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn other_forms_are_none() {
+    fn other_forms_are_not_patches() {
         for id in [
             "",
             "billing",

@@ -791,7 +791,7 @@ fn blocks(drift: &Drift, set: &Set, request: &Request, steps: &HashMap<&str, &St
         Drift::Replaced { .. } | Drift::Unknown { .. } | Drift::OtherDatabase { .. } => true,
         // It is unknown at which statement to resume.
         Drift::FinishedEdited { .. } => true,
-        // Reverting an older migration would pull the ground from under a newer one that this build does not know.
+        // A newer migration that this build does not know may depend on the older one.
         Drift::Ahead { .. } => {
             if going_up {
                 request.ahead == Ahead::Refuse

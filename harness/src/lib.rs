@@ -114,6 +114,7 @@ mod skipped;
 mod sqlite;
 mod template;
 mod test;
+#[doc(hidden)]
 pub mod testdb;
 mod throwaway;
 mod value_changes;

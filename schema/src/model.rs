@@ -195,7 +195,7 @@ pub struct Table {
     pub persistence: Persistence,
     /// Its columns in their order.
     pub columns: Vec<Column>,
-    /// Its constraints, those of its columns included. The index behind one is not among the indexes.
+    /// Its constraints, including those of its columns. The index of a constraint is not among the indexes.
     pub constraints: Vec<Constraint>,
     /// Its indexes.
     pub indexes: Vec<Index>,

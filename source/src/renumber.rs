@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_numbered_by_time_go_on_so() {
+    fn folders_numbered_by_time_continue_with_times() {
         assert_eq!(time::number(0), 19_700_101_000_000);
         assert_eq!(time::number(951_827_696), 20_000_229_123_456);
         assert_eq!(time::number(1_795_179_600), 20_261_120_130_000);
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_change_places_are_all_there() {
+    fn migrations_that_swap_numbers_are_all_kept() {
         let pairs = |renames: Vec<Rename>| {
             let mut pairs: Vec<_> = renames.into_iter().map(|rename| (rename.shown_from, rename.shown_to)).collect();
             pairs.sort();

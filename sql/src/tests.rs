@@ -160,7 +160,7 @@ fn a_psql_line_is_its_own_statement() {
     let copy = "\\copy t from stdin\n1;\n\\.";
     check(Postgres, &format!("{copy}\nSELECT 2"), &[copy, "SELECT 2"]);
     check(Postgres, "\\copy t from 'file'\nSELECT 2", &["\\copy t from 'file'", "SELECT 2"]);
-    // A blank beyond ASCII is no white space to psql, and does not begin a statement behind the line.
+    // A blank beyond ASCII is not white space for psql, and does not begin a statement after the line.
     check(Postgres, "\\echo a\u{a0}\nSELECT 2", &["\\echo a\u{a0}", "SELECT 2"]);
 }
 

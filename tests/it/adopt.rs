@@ -22,7 +22,7 @@ backends! {
     twice_is_once_and_what_sqlx_adds_is_added,
     undo_leaves_what_was_there_before,
     a_history_of_lockgates_own_is_not_mixed_with_another,
-    several_histories_are_told_apart,
+    several_histories_are_distinguished,
     a_dropped_adoption_leaves_nothing,
     refinery_of_both_widths,
     diesel_with_and_without_a_count,
@@ -33,7 +33,7 @@ backends! {
     goose_and_what_it_reverted,
     dbmate_after_conversion,
     prisma_and_tools_that_record_names,
-    a_table_of_ones_own,
+    a_users_own_table,
     a_file_of_names,
     patches_that_another_database_records,
 }
@@ -101,7 +101,7 @@ async fn refused(db: &Db, set: &'static Migrations, options: &Adopt) -> String {
 }
 
 /// Status is clean, and exactly these migrations are applied next.
-async fn goes_on(db: &Db, set: &'static Migrations, pending: &[&str]) {
+async fn assert_up_applies(db: &Db, set: &'static Migrations, pending: &[&str]) {
     let mut database = db.open().await;
     let status = Migrator::new(set).status(&mut database).await.unwrap();
     assert!(status.drift.is_empty(), "{:?}", status.drift);
@@ -150,7 +150,7 @@ async fn sqlx_is_taken_over_with_its_times(db: Db) {
     let details = db.texts("SELECT detail FROM lockgate_log").await;
     assert_eq!(details, ["from sqlx, `_sqlx_migrations`: match"; 2]);
     assert_eq!(db.texts("SELECT CAST(elapsed_ms AS TEXT) FROM lockgate_history").await, ["1", "1"]);
-    goes_on(&db, set(), &["0003_notes"]).await;
+    assert_up_applies(&db, set(), &["0003_notes"]).await;
     assert_eq!(db.texts("SELECT CAST(count(*) AS TEXT) FROM _sqlx_migrations").await, ["2"], "it is left as it is");
 }
 
@@ -160,7 +160,7 @@ async fn sqlx_in_a_table_of_another_name(db: Db) {
     let adoption = look(&db, set(), &Adopt::new()).await;
     assert_eq!((adoption.tool.as_str(), adoption.place.as_str()), ("sqlx", "app_migrations"));
     assert_eq!(adopt(&db, set(), &Adopt::new().from("sqlx").table("app_migrations")).await.len(), 2);
-    goes_on(&db, set(), &["0003_notes"]).await;
+    assert_up_applies(&db, set(), &["0003_notes"]).await;
 }
 
 async fn a_crlf_checkout_is_only_line_endings(db: Db) {
@@ -176,7 +176,7 @@ async fn a_crlf_checkout_is_only_line_endings(db: Db) {
         assert_eq!(shown(&adoption), ["0001_users: line endings only", "0002_add_tags: line endings only"]);
     }
     assert_eq!(adopt(&db, set(), &Adopt::new()).await.len(), 2);
-    goes_on(&db, set(), &["0003_notes"]).await;
+    assert_up_applies(&db, set(), &["0003_notes"]).await;
 }
 
 async fn an_edited_file_is_refused_until_somebody_has_looked(db: Db) {
@@ -192,7 +192,7 @@ async fn an_edited_file_is_refused_until_somebody_has_looked(db: Db) {
     assert_eq!(adopt(&db, set(), &accepted).await.len(), 2);
     let details = db.texts("SELECT detail FROM lockgate_log WHERE version = 2").await;
     assert_eq!(details, ["from sqlx, `_sqlx_migrations`: modified; accepted: the type was widened by hand"]);
-    goes_on(&db, set(), &["0003_notes"]).await;
+    assert_up_applies(&db, set(), &["0003_notes"]).await;
 }
 
 async fn a_missing_file_is_refused_until_it_is_left_out(db: Db) {
@@ -204,7 +204,7 @@ async fn a_missing_file_is_refused_until_it_is_left_out(db: Db) {
     assert!(said.contains("sqlx has applied `3 notes`, and the program embeds no such migration"), "{said}");
     assert!(said.contains("`--without-missing \"why\"`"), "{said}");
     assert_eq!(adopt(&db, fewer, &Adopt::new().without_missing("moved elsewhere")).await.len(), 2);
-    goes_on(&db, fewer, &[]).await;
+    assert_up_applies(&db, fewer, &[]).await;
 }
 
 async fn a_dirty_row_is_refused_with_the_way_out(db: Db) {
@@ -218,7 +218,7 @@ async fn a_dirty_row_is_refused_with_the_way_out(db: Db) {
     assert!(undone.starts_with("DELETE"), "{undone}");
     db.execute(finished).await;
     assert_eq!(adopt(&db, set(), &Adopt::new()).await.len(), 2);
-    goes_on(&db, set(), &["0003_notes"]).await;
+    assert_up_applies(&db, set(), &["0003_notes"]).await;
 }
 
 async fn a_late_file_is_named_and_applied_afterwards(db: Db) {
@@ -237,11 +237,11 @@ async fn twice_is_once_and_what_sqlx_adds_is_added(db: Db) {
     assert_eq!(adopt(&db, set(), &Adopt::new()).await, [""; 0]);
     by_sqlx(&db, THREE).await;
     assert_eq!(adopt(&db, set(), &Adopt::new()).await, ["0003_notes"]);
-    goes_on(&db, set(), &[]).await;
+    assert_up_applies(&db, set(), &[]).await;
     // A deployment that adopts each time has nothing to do, also after migrations of Lockgate's own.
     let mut four = THREE.to_vec();
     four.push(("0004_more.sql", "CREATE TABLE more (id INT);\n"));
-    goes_on(&db, migrations(&four), &["0004_more"]).await;
+    assert_up_applies(&db, migrations(&four), &["0004_more"]).await;
     assert_eq!(adopt(&db, migrations(&four), &Adopt::new()).await, [""; 0]);
 }
 
@@ -268,7 +268,7 @@ async fn undo_leaves_what_was_there_before(db: Db) {
     assert_eq!(db.log().await.iter().filter(|line| line.ends_with(":disowned")).count(), 2);
     // And again.
     assert_eq!(adopt(&db, set(), &Adopt::new()).await.len(), 2);
-    goes_on(&db, set(), &["0003_notes"]).await;
+    assert_up_applies(&db, set(), &["0003_notes"]).await;
 }
 
 async fn a_history_of_lockgates_own_is_not_mixed_with_another(db: Db) {
@@ -281,7 +281,7 @@ async fn a_history_of_lockgates_own_is_not_mixed_with_another(db: Db) {
     assert_eq!(error.kind(), ErrorKind::Refused);
 }
 
-async fn several_histories_are_told_apart(db: Db) {
+async fn several_histories_are_distinguished(db: Db) {
     by_sqlx(&db, &without(THREE, "0003")).await;
     let said = refused(&db, set(), &Adopt::new().from("refinery")).await;
     assert!(said.contains("the database has no history of refinery"), "{said}");
@@ -325,7 +325,7 @@ async fn a_dropped_adoption_leaves_nothing(db: Db) {
     }
     let again = adopt(&db, set(), &Adopt::new()).await;
     assert!(again.is_empty(), "{done}: {again:?}");
-    goes_on(&db, set(), &["0003_notes"]).await;
+    assert_up_applies(&db, set(), &["0003_notes"]).await;
 }
 
 const REFINERY: &str = "CREATE TABLE refinery_schema_history (version INT4 PRIMARY KEY, name VARCHAR(255), \
@@ -347,7 +347,7 @@ async fn refinery_of_both_widths(db: Db) {
     }
     assert_eq!(adopt(&db, set, &Adopt::new()).await, ["1_initial"]);
     assert_eq!(applied_at(&db).await, ["2024-05-06T07:08:09.123Z"]);
-    goes_on(&db, set, &["2_more"]).await;
+    assert_up_applies(&db, set, &["2_more"]).await;
 }
 
 async fn diesel_with_and_without_a_count(db: Db) {
@@ -372,7 +372,7 @@ async fn diesel_with_and_without_a_count(db: Db) {
     assert_eq!(adoption.entries.iter().filter(|entry| entry.is_taken()).count(), 3, "{adoption}");
     adopt(&db, set, &Adopt::new()).await;
     assert_eq!(applied_at(&db).await[1], "2026-01-02T03:04:05.000Z");
-    goes_on(&db, set, &["20260303040506_more"]).await;
+    assert_up_applies(&db, set, &["20260303040506_more"]).await;
 }
 
 async fn sea_orm_by_its_file_names(db: Db) {
@@ -385,7 +385,7 @@ async fn sea_orm_by_its_file_names(db: Db) {
         .await;
     assert_eq!(adopt(&db, set, &Adopt::new()).await, ["20220101000001_create_users"]);
     assert_eq!(applied_at(&db).await, ["2026-01-02T03:04:05.000Z"]);
-    goes_on(&db, set, &["20220101000002_tags"]).await;
+    assert_up_applies(&db, set, &["20220101000002_tags"]).await;
 }
 
 async fn flyway_with_dotted_versions(db: Db) {
@@ -420,7 +420,7 @@ async fn flyway_with_dotted_versions(db: Db) {
     assert_eq!(adopt(&db, set, &Adopt::new().accept_modified("looked")).await.len(), 2);
     let by = db.texts("SELECT applied_by || ' ' || CAST(elapsed_ms AS TEXT) FROM lockgate_history").await;
     assert_eq!(by, ["ada 12", "ada 12"]);
-    goes_on(&db, set, &["0003_notes", "0004_names"]).await;
+    assert_up_applies(&db, set, &["0003_notes", "0004_names"]).await;
 }
 
 async fn alembic_by_revision_or_by_version(db: Db) {
@@ -445,7 +445,7 @@ async fn alembic_by_revision_or_by_version(db: Db) {
     let two = Adopt::new().up_to("2".parse().unwrap());
     db.execute("CREATE TABLE users (id INT); CREATE TABLE tags (id INT)").await;
     assert_eq!(adopt(&db, set(), &two).await, ["0001_users", "0002_add_tags"]);
-    goes_on(&db, set(), &["0003_notes"]).await;
+    assert_up_applies(&db, set(), &["0003_notes"]).await;
 }
 
 async fn golang_migrate_and_its_dirty_flag(db: Db) {
@@ -462,7 +462,7 @@ async fn golang_migrate_and_its_dirty_flag(db: Db) {
     assert!(said.contains("`UPDATE schema_migrations SET dirty = false, version = 1`"), "{said}");
     db.execute("UPDATE schema_migrations SET dirty = false").await;
     assert_eq!(adopt(&db, set(), &Adopt::new()).await, ["0001_users", "0002_add_tags"]);
-    goes_on(&db, set(), &["0003_notes"]).await;
+    assert_up_applies(&db, set(), &["0003_notes"]).await;
     db.execute("UPDATE schema_migrations SET version = 9").await;
     let adoption = look(&db, set(), &Adopt::new()).await;
     assert_eq!(shown(&adoption)[3], "9: missing: recorded, no file");
@@ -481,7 +481,7 @@ async fn goose_and_what_it_reverted(db: Db) {
     .await;
     assert_eq!(adopt(&db, set(), &Adopt::new()).await, ["0001_users"]);
     assert_eq!(applied_at(&db).await, ["2026-01-02T03:04:05.000Z"]);
-    goes_on(&db, set(), &["0002_add_tags", "0003_notes"]).await;
+    assert_up_applies(&db, set(), &["0002_add_tags", "0003_notes"]).await;
 }
 
 async fn dbmate_after_conversion(db: Db) {
@@ -495,7 +495,7 @@ async fn dbmate_after_conversion(db: Db) {
     assert_eq!(adopt(&db, set, &Adopt::new()).await, ["20240101000000_users"]);
     let details = db.texts("SELECT detail FROM lockgate_log").await;
     assert_eq!(details, ["from dbmate (or Rails), `schema_migrations`: recorded; the time is that of the adoption"]);
-    goes_on(&db, set, &["20240202000000_tags"]).await;
+    assert_up_applies(&db, set, &["20240202000000_tags"]).await;
 }
 
 async fn prisma_and_tools_that_record_names(db: Db) {
@@ -529,13 +529,13 @@ async fn prisma_and_tools_that_record_names(db: Db) {
     }
 }
 
-async fn a_table_of_ones_own(db: Db) {
+async fn a_users_own_table(db: Db) {
     db.execute("CREATE TABLE tbl_deployments (id INT, file_name VARCHAR(200), comment TEXT, deployed_at TIMESTAMP)")
         .await;
     db.execute("INSERT INTO tbl_deployments VALUES (1, 'deployment/0001_users.sql', 'x', '2026-01-02 03:04:05')").await;
     assert_eq!(adopt(&db, set(), &Adopt::new()).await, ["0001_users"]);
     assert_eq!(applied_at(&db).await, ["2026-01-02T03:04:05.000Z"]);
-    goes_on(&db, set(), &["0002_add_tags", "0003_notes"]).await;
+    assert_up_applies(&db, set(), &["0002_add_tags", "0003_notes"]).await;
 
     db.execute("CREATE TABLE done (what VARCHAR(200), note TEXT)").await;
     db.execute("INSERT INTO done VALUES ('0001_users', 'x'), ('0002_tags_and_more', 'y')").await;
@@ -558,7 +558,7 @@ async fn a_file_of_names(db: Db) {
     let names = r#"[{"name": "0001_users", "applied_at": "2026-01-02T03:04:05Z"}, {"name": "0002_add_tags"}]"#;
     assert_eq!(adopt(&db, set(), &Adopt::new().json(names)).await, ["0001_users", "0002_add_tags"]);
     assert_eq!(applied_at(&db).await[0], "2026-01-02T03:04:05.000Z");
-    goes_on(&db, set(), &["0003_notes"]).await;
+    assert_up_applies(&db, set(), &["0003_notes"]).await;
     let mut database = db.open().await;
     let error = Migrator::new(set()).plan_adopt(&mut database, &Adopt::new().json("{")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage);
@@ -580,7 +580,7 @@ async fn patches_that_another_database_records(db: Db) {
     ]);
     let there = Adopt::new().recorded_in(records.url()).table("patches");
     assert_eq!(adopt(&db, set, &there).await, ["billing.00000001.0001.owner.invoices"]);
-    goes_on(&db, set, &["billing.00000001.0002.owner.lines"]).await;
+    assert_up_applies(&db, set, &["billing.00000001.0002.owner.lines"]).await;
 }
 
 #[tokio::test]
@@ -589,7 +589,7 @@ async fn rusqlite_migration_by_its_count() {
     by_hand(&db, &THREE[..4]).await;
     db.execute("PRAGMA user_version = 2").await;
     assert_eq!(adopt(&db, set(), &Adopt::new()).await, ["0001_users", "0002_add_tags"]);
-    goes_on(&db, set(), &["0003_notes"]).await;
+    assert_up_applies(&db, set(), &["0003_notes"]).await;
     db.execute("PRAGMA user_version = 4").await;
     let said = refused(&db, set(), &Adopt::new()).await;
     assert!(said.contains("rusqlite_migration has applied 4 migrations, and the program embeds fewer"), "{said}");

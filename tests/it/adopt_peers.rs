@@ -62,7 +62,7 @@ async fn compared(db: &Db, set: &'static Migrations, options: &Adopt) -> Vec<Str
     adoption.entries.iter().map(|entry| entry.finding.to_string()).collect()
 }
 
-/// Takes over two of three migrations, finds all times, and goes on with the third.
+/// Takes over two of three migrations, finds all times, and applies the third.
 async fn taken_over(db: &Db, set: &'static Migrations, options: &Adopt) {
     let mut database = db.open().await;
     let migrator = Migrator::new(set);
@@ -262,7 +262,7 @@ fn peers() -> &'static Path {
     })
 }
 
-/// The one of these programs that is installed into `target/peers` first, by another program that has to be here.
+/// A peer that is installed into `target/peers` first, by a program that this machine must have.
 fn installed(program: &str, by: &str, words: &[&str]) -> Option<PathBuf> {
     let place = root().join("target/peers").join(by);
     let program = place.join(program);

@@ -1,9 +1,9 @@
-//! A folder whose policy does not say which databases it is for: checked as SQL of the only one that its
-//! package has, and told what is not checked where there are several.
+//! A folder whose policy does not say which databases it is for: it is checked for the only database of its
+//! package, and if there are several, a message says what is not checked.
 
 use crate::support::scratch::Scratch;
 
-/// SQL that PostgreSQL takes and SQLite does not.
+/// SQL that PostgreSQL accepts and SQLite does not.
 const POSTGRES: &str = "CREATE TABLE t (id BIGINT GENERATED ALWAYS AS IDENTITY, tags TEXT[]);\n";
 
 fn with(dependencies: &str) -> Scratch {
@@ -27,7 +27,7 @@ fn the_only_database_is_the_one_it_is_checked_by() {
     assert!(said.contains("error[syntax]") && said.contains("SQLite does not take this"), "{said}");
     let said = with(&dependency("\"postgres\", \"schema\"")).run(&["check"]);
     assert_eq!((said.code, said.stderr.as_str()), (0, ""));
-    // Before lockgate is a dependency at all, sqlx says it.
+    // Before `lockgate` is a dependency, the features of sqlx decide.
     let said = with("[dependencies]\nsqlx = { version = \"0.9\", features = [\"sqlite\"] }\n").run(&["check"]).fails(1);
     assert!(said.contains("SQLite does not take this"), "{said}");
     // The policy decides.
@@ -64,7 +64,7 @@ fn the_macro_and_the_build_script_know_it_too() {
     scratch.write("app/src/lib.rs", "pub static M: lockgate::Migrations = lockgate::embed_migrations!();\n");
     let (builds, said) = scratch.cargo(&["check"]);
     assert!(!builds && said.contains("[syntax]") && said.contains("SQLite does not take this"), "{said}");
-    // A manifest that forwards the feature, as one that has several databases does.
+    // A manifest that forwards the feature, as a package with several databases does.
     let forwarded =
         lockgate("").replace("[dependencies]", "[features]\ndefault = [\"lockgate/sqlite\"]\n[dependencies]");
     let build = lockgate("\"check\"")
@@ -80,7 +80,7 @@ fn the_macro_and_the_build_script_know_it_too() {
     );
 }
 
-/// The folder is where another package of the workspace has it, and the message names it.
+/// The folder belongs to another package of the workspace, and the message names it.
 #[test]
 fn a_folder_at_the_root_of_the_workspace_is_named() {
     let scratch = Scratch::new();

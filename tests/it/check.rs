@@ -1,4 +1,4 @@
-//! What `cargo xtask check` finds and how it says it, and what `explain` says of each code: real runs
+//! What `cargo xtask check` finds and how it reports it, and the page of `explain` for each code: real runs
 //! on scratch workspaces.
 
 use lockgate_source::Code;
@@ -253,7 +253,7 @@ fn a_whole_set_is_replayed_up_down_and_up() {
     check(&scratch, 0, "", "5 up, 2 down and up again");
     let said = scratch.run(&["check", "--no-replay"]).succeeds();
     assert_eq!(said, "app/migrations: 5 migrations, 0 of them released\n");
-    // Neither is asked for where the policy does not name SQLite.
+    // Neither runs if the policy does not name SQLite.
     std::fs::remove_file(scratch.path("app/migrations/migrations.toml")).unwrap();
     let said = scratch.run(&["check"]).succeeds();
     assert!(!said.contains("replay"), "{said}");
@@ -290,7 +290,7 @@ fn an_incomplete_down_script_is_found() {
     let down = ("0001_create_users.down.sql", "DROP VIEW names;\nDROP TABLE user;\n");
     let more = ("0002_more.up.sql", "CREATE TABLE more (x);");
     let keeps = ("0002_more.down.sql", "DROP TABLE IF EXISTS mor;");
-    // Both together, and the one after an irreversible migration too.
+    // Both are reported together, and also the one after an irreversible migration.
     check(
         &sqlite(&[USERS, down, more, keeps, ("0003_one_way.sql", "CREATE TABLE one (x);")]),
         1,
@@ -313,8 +313,8 @@ error[replay]: `0002_more` cannot be applied again after it was reverted: table 
     );
 }
 
-/// The lint that reads it says what is missing, and the replay what comes of that: one finding, where
-/// something is to be written.
+/// The lint finds what is missing in the script, and the replay finds the effect. They are reported as one finding, at
+/// the place where something must be written.
 #[test]
 fn objects_that_a_down_script_leaves_are_reported_once() {
     let more = ("0002_more.up.sql", "CREATE TABLE more (x);");
@@ -332,7 +332,7 @@ error[replay]: `0002_more` cannot be applied again after it was reverted: table 
   = help: add `DROP TABLE more`
 ";
     check(&scratch, 1, finding, "2 up");
-    // Without a replay the lint speaks for itself, and of what a replay does not see.
+    // Without a replay, the lint reports alone; it also finds what a replay cannot see.
     let said = scratch.run(&["check", "--no-replay"]);
     assert!(said.code == 0 && said.stderr.starts_with("warning[incomplete-down]: "), "{}", said.stderr);
     scratch.write("app/migrations/0002_more.up.sql", "CREATE TABLE IF NOT EXISTS more (x);");
@@ -346,7 +346,7 @@ error[replay]: `0002_more` cannot be applied again after it was reverted: table 
 
 /// The migration can be reverted and applied again, but the schema in between differs from the one before.
 #[test]
-fn a_way_back_that_leads_elsewhere_is_found() {
+fn a_down_script_that_makes_another_schema_is_found() {
     let of = |up: &str, down: &str| sqlite(&[USERS, USERS_DOWN, ("0002_x.up.sql", up), ("0002_x.down.sql", down)]);
     check(
         &of("ALTER TABLE users ADD COLUMN email TEXT;\n", "ALTER TABLE users RENAME COLUMN email TO mail;\n"),
@@ -385,7 +385,7 @@ error[replay]: reverting `0002_x` does not restore the schema: table users: colu
 }
 
 #[test]
-fn a_way_back_that_was_never_written_is_warned_of() {
+fn an_unwritten_down_script_is_a_warning() {
     let scratch = sqlite(&[USERS, ("0001_create_users.down.sql", "-- Add down migration script here\n")]);
     let said = scratch.run(&["check"]);
     let warning = "warning[replay]: `0001_create_users` cannot be applied again after it was reverted: table users";

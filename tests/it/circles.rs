@@ -1,6 +1,6 @@
 //! No two modules of a crate use each other, so that each can be read after the modules that it uses.
 //!
-//! A module may use the modules inside it, as a face does: that is no circle. A name that a module hands on with
+//! A module may use the modules inside it; that is not a circle. A name that a module re-exports with
 //! `pub use` counts as used where it is defined.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,10 +9,10 @@ use syn::visit::{self, Visit};
 
 use crate::support::tree::{rust_files, text};
 
-/// A module by its path in the crate; the crate itself is empty.
+/// A module by its path in the crate; the path of the crate itself is empty.
 type Module = Vec<String>;
 
-/// The crates whose modules are looked at, by their folders.
+/// The folders of the crates whose modules are checked.
 const CRATES: &[&str] = &[
     "core", "sql", "source", "schema", "macros", "replay", "build", "runtime", "testing", "harness", "cli", "xtask",
     "faults",
@@ -73,7 +73,7 @@ fn module_of(file: &str) -> Module {
 struct Said {
     /// Paths that begin with a module: `crate::a::B`, `super::b::f`.
     uses: Vec<Vec<String>>,
-    /// The names that it hands on, and the paths where they are defined.
+    /// The names that it re-exports, and the paths where they are defined.
     hands_on: BTreeMap<String, Vec<String>>,
     /// Modules that are built only for unit tests.
     of_tests: Vec<String>,
@@ -182,7 +182,7 @@ fn circles(files: Vec<(Module, syn::File)>) -> Vec<String> {
     circles.iter().map(shown).collect()
 }
 
-/// The module in which what a path names is defined; `None` where the path leaves the crate.
+/// The module in which the item of a path is defined; `None` if the path leaves the crate.
 fn resolved(module: &Module, path: &[String], said: &BTreeMap<Module, Said>, handed_on: usize) -> Option<Module> {
     let inside = |module: &Module, name: &String| [module.as_slice(), std::slice::from_ref(name)].concat();
     let first = path.first()?;
@@ -203,7 +203,7 @@ fn resolved(module: &Module, path: &[String], said: &BTreeMap<Module, Said>, han
         }
         (at, rest) = (deeper, behind);
     }
-    // No crate hands a name on as often as that.
+    // No crate re-exports a name through that many modules.
     let elsewhere = rest.first().filter(|_| handed_on < 8).and_then(|name| said.get(&at)?.hands_on.get(name));
     elsewhere.and_then(|path| resolved(&at, path, said, handed_on + 1)).or(Some(at))
 }

@@ -13,11 +13,11 @@ const PASSWORD: &str = "5esame-0pen";
 on_each! {
     a_dry_run_changes_nothing,
     a_plan_shows_locks_and_destroyed_data,
-    a_plan_tells_how_large_the_tables_are,
+    a_plan_shows_the_sizes_of_its_tables,
     redo_goes_down_and_up_again,
     each_statement_is_shown_before_it_runs,
     drift_lists_and_ends_with_9,
-    history_tells_who_did_what,
+    history_shows_who_did_what,
     ready_looks_once,
     nothing_to_do_has_a_code_where_one_asks_for_it,
     an_atomic_up_leaves_nothing_of_a_failure,
@@ -153,7 +153,7 @@ fn a_plan_shows_locks_and_destroyed_data(place: &Place) {
 /// The SQL of the newest migration, as a plan shows it.
 const PHONE: &str = "\n-- migrations/0012_add_phone_to_members.up.sql\nALTER TABLE members ADD COLUMN phone TEXT;\n";
 
-fn a_plan_tells_how_large_the_tables_are(place: &Place) {
+fn a_plan_shows_the_sizes_of_its_tables(place: &Place) {
     place.ok(&["up"]);
     let numbers = "WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < 3000)";
     place
@@ -217,7 +217,7 @@ fn drift_lists_and_ends_with_9(place: &Place) {
     assert!(drift.out.contains("help: rename `0001_create_members` back to `create_friends`"), "{drift:#?}");
 }
 
-fn history_tells_who_did_what(place: &Place) {
+fn history_shows_who_did_what(place: &Place) {
     assert_eq!(place.ok(&["history"]), "nothing was done to this database yet\n");
     place.ok(&["up", "--to", "2"]);
     place.try_rows("CREATE TABLE loans (in_the_way TEXT)").unwrap();

@@ -200,18 +200,18 @@ error[foreign-section]: dbmate's down section would run as part of the up script
 error: there is 1 problem
 "
     );
-    // A folder that requires down scripts gets no message that one is missing, as it is in the file.
+    // If the folder requires down scripts, none is reported as missing, because the file contains it.
     scratch.write("app/migrations/migrations.toml", "dialects = [\"sqlite\"]\ndown = \"required\"\n");
     let said = scratch.run(&["check"]).fails(1);
     assert!(said.contains("foreign-section") && !said.contains("missing-down"), "{said}");
-    // Followed literally.
+    // Follow the message literally.
     scratch.write("app/migrations/0001_users.up.sql", &format!("-- migrate:up\n{up}\n-- migrate:down\n"));
     scratch.write("app/migrations/0001_users.down.sql", "DROP TABLE users;\n");
     std::fs::remove_file(scratch.path("app/migrations/0001_users.sql")).unwrap();
     scratch.run(&["check"]).succeeds();
 }
 
-/// Such a line would be obeyed by the tool that it was written for, and is a comment here.
+/// The other tool obeys such a line, but Lockgate ignores it as a comment.
 #[test]
 fn a_script_with_another_tools_no_transaction_gets_a_warning() {
     let tables = "CREATE TABLE a (id INT);\nCREATE TABLE b (id INT);\n";
@@ -236,7 +236,7 @@ fn a_script_with_another_tools_no_transaction_gets_a_warning() {
             said.stderr
         );
         assert!(said.stderr.contains(says) && said.stderr.contains(&format!("{place}:{at}:1")), "{}", said.stderr);
-        // Each of its ways out.
+        // Follow each of its helps.
         scratch.write(&place, &format!("-- lockgate: no-transaction\n{text}"));
         assert!(!scratch.run(&["check"]).stderr.contains("foreign-transaction"), "{text}");
         let without: String =

@@ -95,7 +95,7 @@ async fn down_scripts_and_whole_runs_have_data_too() {
 }
 
 #[tokio::test]
-async fn line_ends_of_windows_are_no_data() {
+async fn windows_line_endings_are_not_data() {
     let Some(db) = Db::postgres() else { return };
     db.apply(set(&[("0001_book.sql", &BOOKS.replace('\n', "\r\n"))])).await;
     let rows = db.texts(SELECT).await;

@@ -54,7 +54,7 @@ fn files_are_shown_first_and_overwrite_nothing() {
 }
 
 #[test]
-fn what_cannot_be_deployed_is_told() {
+fn a_package_that_cannot_be_deployed_is_reported() {
     let sqlite = scratch("sqlite");
     let refused = sqlite.run(&["deploy", "--kubernetes"]).fails(1);
     assert!(refused.contains("its file belongs to one machine: `--systemd`"), "{refused}");

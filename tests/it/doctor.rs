@@ -15,7 +15,7 @@ use crate::support::set::migrations;
 
 on_each! {
     a_healthy_database_has_nothing_in_the_way_and_nothing_is_written,
-    the_history_of_another_tool_is_told,
+    the_history_of_another_tool_is_reported,
 }
 
 /// What `doctor` says of one check: its verdict, and all its lines. What is wrong comes before what is as it should be.
@@ -36,7 +36,7 @@ fn typed(text: &str, word: &str) -> String {
 }
 
 #[track_caller]
-fn is_told(answer: &Answer, check: &str, verdict: &str, words: &str) -> String {
+fn assert_found(answer: &Answer, check: &str, verdict: &str, words: &str) -> String {
     let Some((found, text)) = says(answer, check) else { panic!("nothing of {check}: {answer:#?}") };
     assert!(found == verdict && text.contains(words), "no «{words}» as {verdict}: {text}\n{answer:#?}");
     assert_eq!(
@@ -74,13 +74,13 @@ fn a_healthy_database_has_nothing_in_the_way_and_nothing_is_written(place: &Plac
     assert_eq!(line["findings"][0]["verdict"], "ok");
 }
 
-fn the_history_of_another_tool_is_told(place: &Place) {
+fn the_history_of_another_tool_is_reported(place: &Place) {
     if place.is_sqlite() {
         fs::write(place.file(), "").unwrap();
     }
     place.try_rows("CREATE TABLE _sqlx_migrations (version BIGINT)").unwrap();
     let answer = place.app(&["doctor"]);
-    let text = is_told(&answer, "other-tools", "problem", "another tool (sqlx, table `");
+    let text = assert_found(&answer, "other-tools", "problem", "another tool (sqlx, table `");
     let line = typed(&text, "baseline");
     place.ok(&line.split(' ').collect::<Vec<_>>());
     let answer = place.app(&["doctor"]);
@@ -89,7 +89,7 @@ fn the_history_of_another_tool_is_told(place: &Place) {
 }
 
 #[test]
-fn each_problem_of_a_postgres_database_is_told_and_goes_away_as_the_line_says() {
+fn each_problem_of_a_postgres_database_is_solved_by_its_advice() {
     let Some(place) = Place::postgres() else { return };
     place.ok(&["up", "--to", "11"]);
     place.try_rows("CREATE TABLE \"Odd table\" (id INTEGER)").unwrap();
@@ -118,18 +118,18 @@ fn each_problem_of_a_postgres_database_is_told_and_goes_away_as_the_line_says() 
     }
 
     place.try_rows("ALTER TABLE \"Odd table\" ADD CONSTRAINT \"odd check\" CHECK (id > 0) NOT VALID").unwrap();
-    let text = is_told(&place.app(&["doctor"]), "unvalidated-constraint", "warning", "\"odd check\"");
+    let text = assert_found(&place.app(&["doctor"]), "unvalidated-constraint", "warning", "\"odd check\"");
     place.try_rows(&typed(&text, "ALTER TABLE")).unwrap();
     is_ok(&place.app(&["doctor"]), "unvalidated-constraint");
 
     place.try_rows("ALTER TABLE lockgate_history ENABLE ROW LEVEL SECURITY").unwrap();
-    let text = is_told(&place.app(&["doctor"]), "row-security", "warning", "public.lockgate_history");
+    let text = assert_found(&place.app(&["doctor"]), "row-security", "warning", "public.lockgate_history");
     place.try_rows(&typed(&text, "ALTER TABLE")).unwrap();
     is_ok(&place.app(&["doctor"]), "row-security");
 
     let name = place.url().rsplit('/').next().unwrap().to_owned();
     place.try_rows(&format!("ALTER DATABASE \"{name}\" SET default_transaction_read_only = on")).unwrap();
-    let text = is_told(&place.app(&["doctor"]), "writable", "problem", "the session is read-only");
+    let text = assert_found(&place.app(&["doctor"]), "writable", "problem", "the session is read-only");
     let off = typed(&text, "ALTER DATABASE");
     wait(async {
         let mut connection = PgConnection::connect(place.url()).await.unwrap();
@@ -139,23 +139,23 @@ fn each_problem_of_a_postgres_database_is_told_and_goes_away_as_the_line_says() 
     is_ok(&place.app(&["doctor"]), "writable");
 
     place.try_rows(&format!("ALTER DATABASE \"{name}\" SET statement_timeout = '15s'")).unwrap();
-    let text = is_told(&place.app(&["doctor"]), "statement-timeout", "warning", "stops every statement after 15s");
+    let text = assert_found(&place.app(&["doctor"]), "statement-timeout", "warning", "stops every statement after 15s");
     let line = typed(&text, "--statement-timeout");
     let longer = place.app(&["doctor"].into_iter().chain(line.split(' ')).collect::<Vec<_>>());
     assert!(says(&longer, "statement-timeout").is_none() && longer.code == Some(0), "{longer:#?}");
     place.try_rows(&format!("ALTER DATABASE \"{name}\" RESET statement_timeout")).unwrap();
 
     place.try_rows("UPDATE lockgate_history SET checksum = 'v9:x' WHERE version = 11").unwrap();
-    is_told(&place.app(&["doctor"]), "history", "problem", "the row of version 11");
+    assert_found(&place.app(&["doctor"]), "history", "problem", "the row of version 11");
     place.try_rows("DELETE FROM lockgate_history WHERE version = 10").unwrap();
     place.try_rows("DELETE FROM lockgate_history WHERE version = 11").unwrap();
     place.try_rows("DELETE FROM lockgate_history WHERE version = 3").unwrap();
     let drifted = place.app(&["doctor"]);
-    is_told(&drifted, "plan", "problem", "0003_create_loans");
+    assert_found(&drifted, "plan", "problem", "0003_create_loans");
 }
 
 #[test]
-fn a_session_that_holds_locks_for_long_is_told_and_ended() {
+fn a_session_that_holds_locks_for_long_is_reported_and_ended() {
     let Some(place) = Place::postgres() else { return };
     place.ok(&["up"]);
     wait(async {
@@ -169,7 +169,7 @@ fn a_session_that_holds_locks_for_long_is_told_and_ended() {
         while says(&answer, "sessions").is_none_or(|(verdict, _)| verdict == "ok") {
             answer = place.app(&["doctor", "--long-transaction", "1ms"]);
         }
-        let text = is_told(&answer, "sessions", "warning", "ExclusiveLock on public.members");
+        let text = assert_found(&answer, "sessions", "warning", "ExclusiveLock on public.members");
         assert!(text.contains("the forgotten one") && text.contains("idle in transaction"), "{text}");
         let ended = format!("SELECT CAST(({}) AS TEXT)", typed(&text, "SELECT pg_terminate_backend"));
         std::thread::scope(|scope| scope.spawn(|| place.try_rows(&ended).unwrap()).join().unwrap());
@@ -193,24 +193,24 @@ fn each_missing_privilege_is_named_with_its_grant() {
         }
     };
 
-    let text = is_told(&doctor(), "privileges", "problem", "lacks the privilege CREATE ON SCHEMA public");
+    let text = assert_found(&doctor(), "privileges", "problem", "lacks the privilege CREATE ON SCHEMA public");
     place.try_rows(&typed(&text, "GRANT CREATE")).unwrap();
     is_ok(&doctor(), "privileges");
 
     place.try_rows("REVOKE EXECUTE ON FUNCTION pg_catalog.pg_try_advisory_xact_lock(bigint) FROM PUBLIC").unwrap();
-    let text = is_told(&doctor(), "privileges", "warning", "so runs take turns by a row of the history table");
+    let text = assert_found(&doctor(), "privileges", "warning", "so runs take turns by a row of the history table");
     place.try_rows(&typed(&text, "GRANT EXECUTE")).unwrap();
     is_ok(&doctor(), "privileges");
     place.try_rows("GRANT EXECUTE ON FUNCTION pg_catalog.pg_try_advisory_xact_lock(bigint) TO PUBLIC").unwrap();
 
     place.try_rows("CREATE TABLE kept (id INTEGER)").unwrap();
-    let text = is_told(&doctor(), "owners", "warning", "1 table of this database (public.kept, for one) belong");
+    let text = assert_found(&doctor(), "owners", "warning", "1 table of this database (public.kept, for one) belong");
     assert!(typed(&text, "GRANT ").ends_with(&format!("TO \"{role}\"")), "{text}");
     place.try_rows("DROP TABLE kept").unwrap();
 
     place.ok(&["up", "--steps", "1"]);
     let before = doctor();
-    is_told(&before, "history", "problem", "permission denied for table lockgate_history");
+    assert_found(&before, "history", "problem", "permission denied for table lockgate_history");
     for privilege in
         ["SELECT ON public.lockgate_history", "DELETE ON public.lockgate_history", "INSERT ON public.lockgate_log"]
     {
@@ -229,14 +229,14 @@ fn each_missing_privilege_is_named_with_its_grant() {
 }
 
 #[test]
-fn a_database_in_another_encoding_is_told() {
+fn a_database_in_another_encoding_is_reported() {
     let Some(place) = Place::postgres() else { return };
     let name = format!("{}_latin", place.url().rsplit('/').next().unwrap());
     let create = format!("CREATE DATABASE {name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
     place.try_rows(&create).unwrap();
     let (server, _) = place.url().rsplit_once('/').unwrap();
     let doctor = |name: &str| place.app(&["doctor", "--database-url", &format!("{server}/{name}")]);
-    let text = is_told(&doctor(&name), "encoding", "warning", "LATIN1: a character that it does not have");
+    let text = assert_found(&doctor(&name), "encoding", "warning", "LATIN1: a character that it does not have");
     let statement = typed(&text, "CREATE DATABASE");
     place.try_rows(&statement).unwrap();
     let new = statement.split('"').nth(1).unwrap();
@@ -255,17 +255,17 @@ fn a_pooler_is_noticed() {
         let Some(pooler) = Pooler::start(place.url(), mode, 1) else { return };
         let doctor = || place.app(&["doctor", "--database-url", &pooler.url()]);
         if mode == "statement" {
-            is_told(&doctor(), "pooler", "problem", "a pooler in statement mode, which has no transactions");
+            assert_found(&doctor(), "pooler", "problem", "a pooler in statement mode, which has no transactions");
             continue;
         }
         // The first makes the session that the second is lent.
         doctor();
-        is_told(&doctor(), "pooler", "warning", "a pooler has lent it");
+        assert_found(&doctor(), "pooler", "warning", "a pooler has lent it");
     }
 }
 
 #[test]
-fn each_problem_of_a_sqlite_file_is_told_and_goes_away_as_the_line_says() {
+fn each_problem_of_a_sqlite_file_is_solved_by_its_advice() {
     let place = Place::sqlite();
     place.ok(&["up"]);
     let execute = |sql: &'static str| {
@@ -280,7 +280,7 @@ fn each_problem_of_a_sqlite_file_is_told_and_goes_away_as_the_line_says() {
         "CREATE TABLE parent (id INTEGER PRIMARY KEY); CREATE TABLE \"odd child\" (of INTEGER REFERENCES parent); \
              INSERT INTO \"odd child\" VALUES (7)",
     );
-    let text = is_told(
+    let text = assert_found(
         &place.app(&["doctor"]),
         "foreign-keys",
         "warning",
@@ -294,18 +294,18 @@ fn each_problem_of_a_sqlite_file_is_told_and_goes_away_as_the_line_says() {
         "CREATE TABLE checked (id INTEGER CHECK (id > 0)); PRAGMA ignore_check_constraints = ON; INSERT INTO checked VALUES (-1)",
     );
     assert!(says(&place.app(&["doctor"]), "integrity").is_none(), "only on request");
-    is_told(&place.app(&["doctor", "--integrity"]), "integrity", "problem", "CHECK constraint failed in checked");
+    assert_found(&place.app(&["doctor", "--integrity"]), "integrity", "problem", "CHECK constraint failed in checked");
     execute("UPDATE checked SET id = 1");
     is_ok(&place.app(&["doctor", "--integrity"]), "integrity");
 
     let read_only = format!("sqlite://{}?mode=ro", place.file().display());
-    let text = is_told(&place.app(&["doctor", "--database-url", &read_only]), "file", "problem", "readonly");
+    let text = assert_found(&place.app(&["doctor", "--database-url", &read_only]), "file", "problem", "readonly");
     assert!(text.contains("mode=ro"), "{text}");
 
     wait(async {
         let mut other = SqliteConnection::connect(place.url()).await.unwrap();
         let writing = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
-        is_told(&place.app(&["doctor"]), "file", "warning", "another connection is writing");
+        assert_found(&place.app(&["doctor"]), "file", "warning", "another connection is writing");
         writing.rollback().await.unwrap();
     });
     is_ok(&place.app(&["doctor"]), "file");
@@ -313,7 +313,7 @@ fn each_problem_of_a_sqlite_file_is_told_and_goes_away_as_the_line_says() {
 
 /// As another user, where this one may write everywhere.
 #[test]
-fn a_file_or_a_folder_without_rights_is_told() {
+fn a_file_or_a_folder_without_permissions_is_reported() {
     let place = Place::sqlite();
     place.ok(&["up"]);
     let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
@@ -342,7 +342,7 @@ fn a_file_or_a_folder_without_rights_is_told() {
         let mode = fs::metadata(&path).unwrap().mode();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode & !0o222)).unwrap();
         let answer = doctor().unwrap();
-        let text = is_told(&answer, check, "problem", &path.display().to_string());
+        let text = assert_found(&answer, check, "problem", &path.display().to_string());
         let shell = typed(&text, "chmod");
         assert!(std::process::Command::new("sh").args(["-c", &shell]).status().unwrap().success());
         is_ok(&doctor().unwrap(), check);
@@ -350,7 +350,7 @@ fn a_file_or_a_folder_without_rights_is_told() {
 }
 
 #[tokio::test]
-async fn a_connection_without_a_journal_is_told() {
+async fn a_connection_without_a_journal_is_reported() {
     let place = Place::sqlite();
     let set = migrations(&[("0001_a.sql", "CREATE TABLE a (id INTEGER);")]);
     let migrator = Migrator::new(set);

@@ -1,4 +1,4 @@
-//! The README and the guide: their lists are complete, and what they say to type works.
+//! The README and the guide: their lists are complete, and every command in them works as written.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -64,7 +64,7 @@ fn every_command_of_a_program_in_the_guide_can_be_typed() {
         let path = page.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
         for quoted in text.split('`').filter(|quoted| quoted.starts_with("app ") && !quoted.contains('\n')) {
-            // `app repair` and the like name a command that needs to be told more.
+            // `app repair` and others name a command that needs further arguments.
             let needs_more = |kind| {
                 use clap::error::ErrorKind::{DisplayHelpOnMissingArgumentOrSubcommand, MissingRequiredArgument};
                 matches!(kind, MissingRequiredArgument | DisplayHelpOnMissingArgumentOrSubcommand)
@@ -130,7 +130,7 @@ fn blocks(part: &str) -> Vec<Block<'_>> {
     read.collect()
 }
 
-/// All that the README says of a project of one's own, word for word, but for the installation of a program that this
+/// Follows the README's section about a new project to the letter, except for the installation of a program that this
 /// workspace has built already.
 #[test]
 fn the_readme_leads_to_a_first_migration() {
@@ -150,7 +150,7 @@ fn the_readme_leads_to_a_first_migration() {
                         here.push(inner.trim());
                         std::fs::copy(root().join("Cargo.lock"), here.join("Cargo.lock")).unwrap();
                     } else {
-                        // By its real path, so that builds are reused.
+                        // The real path, so that builds are reused.
                         last = shell(&line.replace("../lockgate", &root().display().to_string()), &here);
                     }
                 }

@@ -1,8 +1,8 @@
-//! Each way out that a message about a folder names is gone, letter by letter: the wrong example of each code is
-//! written, what its help says is typed or edited, and the problem is gone.
+//! Follows each help in a message about a folder to the letter: the wrong example of each code is
+//! written, the help is typed or edited as it says, and the problem must be gone.
 //!
-//! [`WAYS`] quotes of each help the words that it follows: another help is another way, and fails here. A help
-//! without a way fails, and so does a code without one.
+//! [`WAYS`] quotes the words of each help that it follows, so a changed help fails here. A help
+//! that is not followed fails too, and so does a code without a help.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,17 +17,17 @@ use crate::support::scratch::Scratch;
 /// How a help is followed.
 #[derive(Clone, Copy, Debug)]
 enum Do {
-    /// Types this command, which the help has in backticks.
+    /// Types this command, which is in backticks in the help.
     Type(&'static str),
     /// Types a command that is also needed, and that another message names.
     Then(&'static str),
     /// Replaces these words in the file.
     Edit(&'static str, &'static str, &'static str),
-    /// Writes these lines above all others of the file; they stand in the help in backticks.
+    /// Writes these lines at the top of the file; they are in backticks in the help.
     First(&'static str, &'static str),
     /// Writes a file.
     Write(&'static str, &'static str),
-    /// Renames a file to a name that the help has in backticks.
+    /// Renames a file to a name that is in backticks in the help.
     Rename(&'static str, &'static str),
     Delete(&'static str),
     /// A person must decide; this is why.
@@ -495,7 +495,7 @@ impl Wrong {
         let output = std::process::Command::new("sh").args(["-c", &words]).current_dir(self.scratch.path(".")).output();
         let output = output.unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        // `check --write` says what else is wrong, and has done its work all the same.
+        // `check --write` also reports other problems, but has done its work.
         let done = output.status.success() || (line.contains("check --write") && !said.contains("nothing was"));
         assert!(done, "{line}\n{said}");
     }
@@ -539,13 +539,13 @@ impl Wrong {
         self.write(file, &format!("{line}{end}\n{text}"));
     }
 
-    /// The problem is gone, and no error has come in its place.
+    /// Checks that the problem is gone and that no other error has replaced it.
     #[track_caller]
     fn is_right(&self, code: Code, before: &BTreeSet<Code>, help: &str) {
         let now = self.load().diagnostics;
         let shown: Vec<String> = now.iter().map(|d| d.render(lockgate_source::Color::Off)).collect();
         let is_gone = now.iter().all(|d| d.code != code);
-        // A new draft wants its line, which another message says.
+        // A new draft needs its line in the lockfile, as another message says.
         let new =
             |d: &&Diagnostic| d.severity == Severity::Error && !before.contains(&d.code) && d.code != Code::Unlocked;
         assert!(is_gone && !now.iter().any(|d| new(&d)), "{code}: {help}\n{}", shown.join("\n"));

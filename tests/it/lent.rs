@@ -1,4 +1,4 @@
-//! A connection of the caller's is restored when a run ends, well, badly or by being dropped. In a whole run, the
+//! The caller's connection is restored when a run ends: by success, by failure or by being dropped. In a whole run, the
 //! settings of one script do not reach the next.
 
 use std::time::Duration;

@@ -49,7 +49,7 @@ impl Names {
     }
 }
 
-/// A rule, what was there before, the draft, and what has to be done of it for the help to make sense.
+/// A rule, the existing schema, the draft, and the part of the draft that must run before the help makes sense.
 struct Case {
     rule: &'static str,
     before: &'static str,
@@ -297,8 +297,8 @@ async fn an_index_can_be_built_first_as_the_help_advises() {
     let mut connection = database.connect().await;
     let key =
         "CREATE TABLE {t} (id bigint PRIMARY KEY, {c} text NOT NULL, n integer NOT NULL, CONSTRAINT {i} UNIQUE (n))";
-    // What was there, what is drafted, and what is left of the draft where the help is followed, before the index is built
-    // and after it.
+    // The existing schema, the draft, and the parts of the draft that remain if the help is followed: before the index
+    // is built and after it.
     let cases = [
         (key, "ALTER TABLE {t} DROP COLUMN id, ADD PRIMARY KEY ({c}, n)", "", "ALTER TABLE {t} DROP COLUMN id"),
         (
@@ -342,7 +342,7 @@ async fn run(connection: &mut sqlx::PgConnection, names: &Names, before: &[&str]
     let mut all = vec!["DROP SCHEMA IF EXISTS public, app, \"My App\" CASCADE; CREATE SCHEMA public".to_owned()];
     all.extend(Some(schema).filter(|schema| !schema.is_empty()).map(|schema| format!("CREATE SCHEMA {schema}")));
     all.extend(before.iter().filter(|text| !text.is_empty()).map(|text| (*text).to_owned()));
-    // Each by itself, as `CONCURRENTLY` wants no transaction.
+    // One statement at a time, because `CONCURRENTLY` refuses a transaction.
     let typed = helps.iter().flat_map(|help| match help.starts_with("DROP INDEX CONCURRENTLY") {
         true => help.split("; ").map(str::to_owned).collect(),
         false => vec![help.clone()],

@@ -1,5 +1,5 @@
-//! Lockfiles in real merges, rebases and cherry-picks. Whatever is wrong afterwards is put right by typing what the
-//! messages say, letter by letter, until nothing is.
+//! Lockfiles in real merges, rebases and cherry-picks. Every problem afterwards is solved by typing what the
+//! messages say, to the letter, until there is none.
 
 use std::fs;
 use std::path::Path;
@@ -31,7 +31,7 @@ const EVERY: [(Driver, How); 6] = [
     (Driver::Text, How::CherryPick),
 ];
 
-/// Each driver and each way once, where the lines are what matters.
+/// Each driver and each kind of merge once, for tests that are about the lines.
 const SOME: [(Driver, How); 3] =
     [(Driver::Lockgate, How::Rebase), (Driver::Text, How::Merge), (Driver::Text, How::CherryPick)];
 
@@ -107,7 +107,7 @@ impl Repository {
         said
     }
 
-    /// Begins both branches at the commit of now, and brings `theirs` to `main`; whether git did all of it.
+    /// Starts both branches at the current commit, and brings `theirs` to `main`. Returns whether git succeeded.
     fn branches(&self, ours: impl Fn(&Self), theirs: impl Fn(&Self), how: How) -> bool {
         self.types("git checkout --quiet -b theirs");
         theirs(self);
@@ -124,7 +124,7 @@ impl Repository {
         done
     }
 
-    /// Types what the first message says, until none is left; what was typed.
+    /// Types what the first message says, until there is none. Returns what was typed.
     #[track_caller]
     fn follow(&self) -> Vec<String> {
         let mut typed: Vec<String> = Vec::new();
@@ -143,7 +143,7 @@ impl Repository {
         }
     }
 
-    /// Ends what git has begun, with everything that is there, and gives the lines of the lockfile.
+    /// Commits the merge with all changes, and returns the lines of the lockfile.
     fn end(&self, how: How) -> Vec<String> {
         self.types("git add --all");
         match how {
@@ -201,7 +201,8 @@ fn one_freezes_and_the_other_adds_two_drafts() {
     }
 }
 
-/// Both released what has one number: only a person knows which of them databases have, and the message has both ways.
+/// Both branches released a migration with one number. Only a person knows which one databases have, so the message has
+/// both ways.
 #[test]
 fn both_freeze() {
     for (driver, how) in SOME {
@@ -296,7 +297,7 @@ fn patches_of_two_branches() {
     }
 }
 
-/// A driver that cannot run leaves what git does by itself, and loses nothing.
+/// If the driver cannot run, git merges as usual, and nothing is lost.
 #[test]
 fn a_driver_that_cannot_run_loses_nothing() {
     let repository = Repository::sequence(Driver::Lockgate);
@@ -333,7 +334,7 @@ fn a_migration_that_both_froze_differently_is_for_a_person() {
         assert!(said.contains("error[merge-conflict]: `0002_tags` is frozen with two texts: `up=v1:"), "{said}");
         let (_, refused) = repository.runs("cargo xtask freeze");
         assert!(refused.contains("cannot be read, so nothing was written"), "{refused}");
-        // As it says: one of the two lines goes.
+        // Remove one of the two lines, as the message says.
         let text = repository.scratch.read("app/migrations/migrations.lock");
         let last = text.lines().rfind(|line| line.starts_with("frozen 0002_tags")).unwrap();
         repository.write("app/migrations/migrations.lock", &text.replace(&format!("{last}\n"), ""));

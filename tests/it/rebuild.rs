@@ -54,7 +54,7 @@ impl Crate {
         scratch
     }
 
-    /// With a build script that does this, which takes a feature of `lockgate-build`.
+    /// With a build script that contains this line, which needs a feature of `lockgate-build`.
     fn asking(feature: &str, calls: &str) -> Self {
         let scratch = Self::new();
         let manifest = fs::read_to_string(scratch.path("Cargo.toml")).expect("it was just written");
@@ -101,7 +101,7 @@ impl Crate {
         command.output().expect("cargo can be started")
     }
 
-    /// Builds and runs: what the program prints.
+    /// Builds and runs the program, and returns its output.
     #[track_caller]
     fn run(&self) -> String {
         let output = self.cargo(&["run", "--quiet"]);
@@ -120,7 +120,7 @@ impl Crate {
         self.text(&self.cargo(&["build"]).stderr)
     }
 
-    /// What is said in a build that succeeds, or fails.
+    /// Returns the output of a build that must succeed, or fail.
     #[track_caller]
     fn build(&self, succeeds: bool) -> String {
         let output = self.cargo(&["build"]);
@@ -129,7 +129,7 @@ impl Crate {
         said
     }
 
-    /// What was said, as if the package were called `scratch`.
+    /// Returns output with the name of the package replaced by `scratch`.
     fn text(&self, said: &[u8]) -> String {
         String::from_utf8_lossy(said).replace(&self.name, "scratch")
     }
@@ -155,8 +155,8 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are in a workspace")
 }
 
-/// Cargo compares times and never contents, for a build script too. The documentation says so, and what
-/// to type; if cargo learns better, this test says that the documentation is out of date.
+/// Cargo compares times and never contents, for a build script too. The documentation says so, and says what
+/// to type. If cargo improves, this test fails, because the documentation is out of date.
 #[test]
 fn a_file_replaced_by_an_older_one_is_built_once_it_is_touched() {
     for calls in ["", "lockgate_build::watch();"] {
@@ -181,7 +181,7 @@ fn watched_a_new_a_deleted_and_a_moved_file_build_again() {
     scratch.write("migrations/0002_b.sql", B);
     assert_eq!(scratch.embedded(), ["migrations/0001_a.sql", "migrations/0002_b.sql"]);
 
-    // As files have that a version control system or an archive brings.
+    // Files from a version control system or an archive have such times.
     scratch.write("migrations/2026/0003_c.sql", A);
     replace_by_an_older_one(&scratch.path("migrations/2026/0003_c.sql"), A);
     assert_eq!(scratch.embedded().last().map(String::as_str), Some("migrations/2026/0003_c.sql"));
@@ -280,7 +280,7 @@ fn a_warning_of_the_build_script_is_shown_once() {
     assert_eq!(count(&said, MISPLACED), 1, "{said}");
     assert!(said.contains(&format!("warning: scratch@1.2.3: {MISPLACED}")), "{said}");
     assert!(said.contains("warning: scratch@1.2.3:  --> migrations/0002_b.sql:2:4"), "{said}");
-    // Neither is it lost where the script is not run again, for the macro or for both.
+    // The warning is not lost either if the build script does not run again.
     let main = fs::read_to_string(scratch.path("src/main.rs")).expect("it was just written");
     scratch.write("src/main.rs", &format!("{main}\n// Edited.\n"));
     for _ in 0..2 {
@@ -381,7 +381,7 @@ fn replayed_by_the_build_script_a_missing_table_does_not_build() {
     let refused = "error: scratch@1.2.3: [replay] SQLite refuses this statement: no such table: main.gone";
     assert_eq!((count(&said, refused), count(&said, "[replay]")), (1, 1), "{said}");
     assert!(said.contains("error: scratch@1.2.3:  --> migrations/0002_b.up.sql:2:1"), "{said}");
-    // A way back that is none, of which a lint warns too, is one finding.
+    // A down script that restores nothing, which a lint finds too, is reported once.
     scratch.write("migrations/0002_b.up.sql", "CREATE TABLE b (id BIGINT);\n");
     scratch.write("migrations/0002_b.down.sql", "DROP TABLE IF EXISTS c;\n");
     let said = scratch.build(false);
@@ -393,8 +393,7 @@ fn replayed_by_the_build_script_a_missing_table_does_not_build() {
     assert!(!said.contains("Compiling"), "{said}");
 }
 
-/// What is released may not be edited, and is warned of; what the macro would say beside it, it does not
-/// say again.
+/// Released scripts cannot be edited, so their findings are warnings. The macro does not repeat them.
 #[test]
 fn a_warning_of_the_build_scripts_replay_is_shown_once() {
     let scratch = Crate::asking("replay", "lockgate_build::replay();");
@@ -412,9 +411,9 @@ fn a_warning_of_the_build_scripts_replay_is_shown_once() {
     );
 }
 
-/// A build script speaks of a whole folder; a program embeds the patches of one of its databases.
+/// A build script reports on a whole folder; a program embeds the patches of one of its databases.
 #[test]
-fn checked_by_the_build_script_the_patches_of_all_databases_are_spoken_of_once() {
+fn a_build_script_reports_the_patches_of_all_databases_once() {
     let scratch = Crate::asking("replay", "lockgate_build::replay_folder(\"patches\");");
     scratch.write("patches/migrations.toml", "numbering = \"encoded\"\ndialects = [\"sqlite\"]\n");
     let warned = "-- why\n-- no-transaction\nCREATE TABLE a (id BIGINT);\n";
@@ -425,7 +424,7 @@ fn checked_by_the_build_script_the_patches_of_all_databases_are_spoken_of_once()
         "src/main.rs",
         "fn main() {\n    let _ = lockgate::embed_migrations!(\"patches\", database = \"one\");\n}\n",
     );
-    // The two are replayed each for itself, or the second would find the table of the first.
+    // Each database is replayed on its own, or the second would find the table of the first.
     let said = scratch.build(true);
     assert_eq!([a, b].map(|file| count(&said, &format!("scratch@1.2.3:  --> {file}:2:4"))), [1, 1], "{said}");
     assert_eq!(count(&said, MISPLACED), 2, "{said}");

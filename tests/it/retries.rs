@@ -85,7 +85,7 @@ async fn a_lock_is_waited_for_five_times() {
     assert_eq!(attempts, [2, 3, 4, 5]);
 }
 
-/// Somebody changes the history by hand during a whole run: all of it is rolled back and nothing is reported as done. A
+/// Somebody edits the history during a whole run: the run is rolled back and nothing is reported as done. A
 /// run that may apply late migrations then does the rest.
 #[tokio::test]
 async fn rolled_back_work_of_an_overtaken_run_is_not_reported() {

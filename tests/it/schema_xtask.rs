@@ -14,7 +14,7 @@ use crate::support::tree::root;
 const USERS: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE);";
 const POSTS: &str = "CREATE TABLE posts (id INTEGER PRIMARY KEY, author INTEGER NOT NULL REFERENCES users (id));";
 
-/// A package for SQLite with these migrations and no lockfile to mind.
+/// A package for SQLite with these migrations, without a lockfile.
 fn folder(migrations: &[(&str, &str)]) -> Scratch {
     let scratch = Scratch::new();
     for (file, text) in migrations {
@@ -76,7 +76,7 @@ fn a_stale_file_is_reported_with_its_differences_and_the_command() {
     scratch.run(&["schema", "--at", "2", "--check", "schema.txt"]).succeeds();
 }
 
-/// Neither the order in which things were made nor that of the columns' constraints shows.
+/// The order in which objects or constraints of columns were created does not show.
 #[test]
 fn the_order_is_stable() {
     const TAGS: &str =
@@ -155,7 +155,7 @@ async fn the_snapshots_of_the_example_say_what_is_there() {
     let connection = database.postgres().expect("it is PostgreSQL");
     let release: String = sqlx::query_scalar("SHOW server_version").fetch_one(connection).await.unwrap();
     database.close().await.unwrap();
-    // Another release writes views and privileges in another way.
+    // Other releases write views and privileges differently.
     if release.starts_with("15.") {
         assert_eq!(check("postgres", &["--check"]), "examples/app/schema/postgres.txt is up to date\n");
     }

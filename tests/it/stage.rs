@@ -1,5 +1,5 @@
-//! Stages: a database carries a marker, another stage is refused before anything runs, and a protected one gives up
-//! nothing without a logged reason.
+//! Stages: a database has a marker, another stage is refused before anything runs, and a protected stage allows
+//! nothing destructive without a logged reason.
 
 use std::fs;
 
@@ -20,7 +20,7 @@ backends! {
     drafts_are_refused,
 }
 
-/// What the help says to type, word by word.
+/// The command that the help says to type, word by word.
 fn typed(help: &str, word: &str) -> Vec<String> {
     let quoted = help.split('`').skip(1).step_by(2).find(|part| part.starts_with(word));
     let quoted = quoted.unwrap_or_else(|| panic!("no `{word}` in: {help}"));
@@ -77,7 +77,7 @@ fn another_stage_is_refused_before_anything_runs(place: &Place) {
     let right = typed(&help, "--stage");
     let up: Vec<&str> = ["up", "--to", "11"].into_iter().chain(right.iter().map(String::as_str)).collect();
     place.ok(&up);
-    // Nothing is pending up to there, and the wrong stage is refused all the same.
+    // Nothing is pending up to there, but the wrong stage is refused anyway.
     assert_eq!(place.app(&["up", "--to", "11", "--stage", "test"]).code, Some(3));
     let draft = place.app(&["up"]);
     assert_eq!(draft.code, Some(3), "{draft:#?}");
@@ -128,7 +128,7 @@ fn a_protected_stage_gives_up_nothing_without_a_reason(place: &Place) {
     let who = place
         .rows("SELECT CAST(logged_by AS TEXT) || CAST(logged_at AS TEXT) FROM lockgate_log WHERE event = 'overridden'");
     assert!(who[0].len() > "2026-11-29".len(), "{who:?}");
-    // The log is of what was overridden, not of what never needed it.
+    // The log records only runs that needed the override.
     place.ok(&["status", "--override-stage", "no need"]);
     place.ok(&["baseline", "12", "--override-stage", "no need"]);
     assert_eq!(place.rows(logged).len(), 1);
@@ -170,7 +170,7 @@ fn what_another_program_has_marked_is_left_alone() {
 
 /// Only the owner of a database can comment on it; the message has the statement for the owner.
 #[test]
-fn who_does_not_own_the_database_is_told_what_the_owner_types() {
+fn a_role_that_does_not_own_the_database_gets_the_owners_statement() {
     let Some(place) = Place::postgres() else { return };
     let role = format!("marker_{}", std::process::id());
     place.try_rows(&format!("CREATE ROLE {role} LOGIN PASSWORD 'x'")).unwrap();
@@ -188,7 +188,7 @@ fn who_does_not_own_the_database_is_told_what_the_owner_types() {
     assert_eq!(comment, ["it's the library\\\nlockgate: staging"]);
 }
 
-/// Drafts, in Rust: those of a set without a lockfile.
+/// From Rust, with drafts: the migrations of a set without a lockfile.
 async fn drafts_are_refused(db: Db) {
     let set: &'static Migrations =
         migrations(&[("0001_a.up.sql", "CREATE TABLE a (id INTEGER);"), ("0001_a.down.sql", "DROP TABLE a;")]);

@@ -1,10 +1,10 @@
-//! Each state of a database and each verb: how the command ends, and the first line that it says.
+//! Each state of a database and each verb: the exit code of the command, and its first line of output.
 
 use std::process::{Child, Stdio};
 
 use crate::support::app::{Place, answer, wait};
 
-/// `both` where the two databases answer alike. A duration is shown as `…`.
+/// `both` means that the two databases answer alike. A duration is shown as `…`.
 const TABLE: &str = "
 state       | verb                   | database | exit | first line
 absent      | status                 | sqlite   | 0    | nothing is applied, 12 pending
@@ -149,12 +149,12 @@ read-only   | baseline 12            | postgres | 6    | error[read-only]: the r
 read-only   | repair --accept-edited --reason why | both     | 0    | nothing to do
 ";
 
-/// What only looks, and can be asked one after the other.
+/// The verbs that only read, and can run one after the other on one database.
 const LOOKS: &[&str] = &["status", "plan", "up --dry-run", "drift", "history", "ready", "wait --timeout 1ms"];
 /// What changes the database, each on its own one.
 const CHANGES: &[&str] = &["up", "down 1", "redo", "baseline 12", "repair --accept-edited --reason why"];
 
-/// A state: how a new database gets into it, and what must be kept as long as it is looked at.
+/// A state: how a new database gets into it, and what must be kept alive meanwhile.
 type Prepare = fn(&Place) -> Option<Held>;
 
 /// Another process or a connection that holds a lock until it is dropped.
@@ -259,13 +259,13 @@ fn locked(place: &Place) -> Held {
         while sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut other).await.expect("a number") == 0 {
             tokio::task::yield_now().await;
         }
-        // The run goes on waiting for this connection, which ends with the test's process or with the run.
+        // The run keeps waiting for this connection, which ends with the test's process or with the run.
         std::mem::forget(other);
         Held::Process(child)
     })
 }
 
-/// The first line that a command says, and its exit code.
+/// Returns the first line of a command's output, and its exit code.
 fn said(place: &Place, state: &str, words: &str) -> (i32, String) {
     let url = match state {
         "unreachable" if place.is_sqlite() => "sqlite:///nowhere/library.db".to_owned(),

@@ -25,7 +25,7 @@ async fn the_same_seed_gives_the_same_rows(dialect: Dialect) {
     }
     assert_eq!(contents[0], contents[1]);
     assert_ne!(contents[0], contents[2]);
-    // The row of `fill`, put in before the second migration, and those of the seed.
+    // The row of `fill`, which was inserted before the second migration, and the rows of the seed.
     assert_eq!(contents[0].len(), 21);
     assert_eq!(contents[0][0], "Ada");
 }
@@ -42,7 +42,7 @@ async fn an_unmarked_database_is_refused(dialect: Dialect) {
     testdb::mark(&url).await.unwrap();
     testdb::create(tests(), &url, 1).await.unwrap();
     assert_eq!(rows(&place, "SELECT name FROM users WHERE id = 1").await, ["Ada"]);
-    // A database that was created so may be created again.
+    // A database that this command created may be replaced.
     testdb::create(tests(), &url, 2).await.unwrap();
 
     let migrator = Migrator::new(tests().migrations);

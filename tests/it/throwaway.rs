@@ -47,7 +47,7 @@ async fn copies_of_a_template_are_alike_and_apart(dialect: Dialect) {
 const SERVER: &str = "LOCKGATE_TEST_POSTGRES";
 
 #[test]
-fn nothing_is_left_on_a_server_of_ones_own() {
+fn nothing_is_left_on_a_users_own_server() {
     let Some(database) = crate::support::postgres::database() else { return };
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "throwaway::each::copies_of_a_template_are_alike_and_apart::postgres"]);

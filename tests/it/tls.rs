@@ -1,5 +1,5 @@
 //! Encrypted connections: a program that is built with TLS, and a server with a certificate of an authority of its own.
-//! What a message advises is typed.
+//! The advice of each message is typed.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -119,7 +119,7 @@ async fn what_a_message_about_encryption_advises_works() {
     };
 
     works(format!("{by_name}?sslmode=require"));
-    // An authority of one's own.
+    // A private certificate authority.
     let unknown = ["no encrypted connection", "UnknownIssuer", "`sslrootcert=/path/root.crt`"];
     refused(format!("{by_name}?sslmode=verify-full"), 4, &unknown);
     works(format!("{by_name}?sslmode=verify-full&sslrootcert={authority}"));
@@ -127,7 +127,7 @@ async fn what_a_message_about_encryption_advises_works() {
     let other = ["no encrypted connection", "not valid for name", "connect to that name, or write `sslmode=verify-ca`"];
     refused(format!("{by_address}?sslmode=verify-full&sslrootcert={authority}"), 4, &other);
     works(format!("{by_address}?sslmode=verify-ca&sslrootcert={authority}"));
-    // Files that are no certificates.
+    // Files that are not certificates.
     let missing = folder.path().join("missing.crt").display().to_string();
     let says = [&*missing, "which `sslrootcert` names, cannot be read", "name a file in PEM form"];
     refused(format!("{by_name}?sslmode=verify-full&sslrootcert={missing}"), 2, &says);

@@ -1,5 +1,5 @@
-//! Predicted and taken locks of many kinds of statements: what the text of a statement tells must be what a
-//! real PostgreSQL does.
+//! For many kinds of statements, the locks that are predicted from the text must be the locks that a
+//! real PostgreSQL takes.
 
 use serde_json::Value;
 
@@ -33,10 +33,9 @@ CREATE PUBLICATION feed FOR TABLE tags;
 CREATE TYPE mood AS ENUM ('good', 'bad');
 ";
 
-/// Statements, each in a migration of its own, and the locks that they take on tables that were there
-/// before them, as far as those are stronger than what programs take that read and write rows. A `!`
-/// marks those that refuse a transaction: of what they lock only the first table is sure to be seen, and
-/// they have but one.
+/// Statements, each in its own migration, and the locks that they take on tables that existed before them, if the locks
+/// are stronger than those of reads and writes. A `!` marks statements that cannot run in a transaction. For those,
+/// only the first table that they lock is certain to be observed, and each of these locks only one.
 const STATEMENTS: [(&str, &str); 127] = [
     ("CREATE INDEX users_by_name ON users (name)", "users SHARE"),
     (
@@ -209,7 +208,7 @@ const STATEMENTS: [(&str, &str); 127] = [
     ("ALTER TABLE users RENAME TO people", "users ACCESS EXCLUSIVE"),
 ];
 
-/// Statements that take locks which hang on what scripts before them have made.
+/// Statements whose locks depend on what earlier scripts have created.
 const CATALOGUE: [(&str, &str); 7] = [
     ("ALTER TABLE items DROP CONSTRAINT items_order", "items ACCESS EXCLUSIVE, orders ACCESS EXCLUSIVE"),
     ("DROP TABLE posts", "orders ACCESS EXCLUSIVE, people ACCESS EXCLUSIVE, posts ACCESS EXCLUSIVE"),
@@ -236,9 +235,9 @@ const UNTOLD: [(&str, &str, &str); 2] = [
 
 #[test]
 fn predicted_locks_are_the_locks_that_postgres_takes() {
-    let untold = UNTOLD.into_iter().map(|(statement, locks, _)| (statement, locks));
-    let told = STATEMENTS.into_iter().chain(CATALOGUE);
-    let all: Vec<(&str, &str)> = told.chain(untold).collect();
+    let unreported = UNTOLD.into_iter().map(|(statement, locks, _)| (statement, locks));
+    let reported = STATEMENTS.into_iter().chain(CATALOGUE);
+    let all: Vec<(&str, &str)> = reported.chain(unreported).collect();
     let all_told = STATEMENTS.len() + CATALOGUE.len();
     let mut files = vec![("0001_before.sql".to_owned(), BEFORE.to_owned())];
     for (at, (statement, _)) in all.iter().enumerate() {
@@ -255,18 +254,18 @@ fn predicted_locks_are_the_locks_that_postgres_takes() {
     assert_eq!(migrations.len(), all.len() + 1, "{}: {}", trace["summary"], document["problems"]);
     for (at, ((statement, locks), migration)) in all.into_iter().zip(&migrations[1..]).enumerate() {
         let effects = migration["effects"].as_array().unwrap();
-        let told = effects.iter().filter(|effect| is_told(effect));
-        let taken: Vec<String> = told.map(|effect| format!("{} {}", name(effect), word(&effect["lock"]))).collect();
+        let reported = effects.iter().filter(|effect| is_reported(effect));
+        let taken: Vec<String> = reported.map(|effect| format!("{} {}", name(effect), word(&effect["lock"]))).collect();
         assert_eq!(taken.join(", "), locks, "{statement}");
         let differs = effects.iter().any(|effect| effect["differs"] == true);
         assert_eq!(differs, at >= all_told, "{statement}: {effects:#?}");
-        for effect in effects.iter().filter(|effect| is_told(effect) && effect["differs"] == false) {
+        for effect in effects.iter().filter(|effect| is_reported(effect) && effect["differs"] == false) {
             assert_eq!(effect["lock"], effect["predicted"], "{statement}: {effect}");
         }
     }
 }
 
-fn is_told(effect: &Value) -> bool {
+fn is_reported(effect: &Value) -> bool {
     !["index", "sequence"].contains(&word(&effect["kind"]))
         && !["", "ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE"].contains(&word(&effect["lock"]))
 }
@@ -280,7 +279,7 @@ fn word(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// Tables that hang together in every way: by foreign keys, partitions, inheritance, views, types and triggers.
+/// Tables that are connected in every way: by foreign keys, partitions, inheritance, views, types and triggers.
 const TOGETHER: &str = "\
 CREATE TABLE a(id INT PRIMARY KEY, code INT UNIQUE, note TEXT);
 CREATE TABLE b(id INT PRIMARY KEY, a_id INT REFERENCES a, c INT CONSTRAINT b_c REFERENCES a(code), n INT);
@@ -301,7 +300,7 @@ CREATE FUNCTION g() RETURNS INT LANGUAGE sql AS 'select 1'; CREATE VIEW vg AS SE
 CREATE TABLE long_name_for_a_table_that_goes_on_and_on_and_on (a_very_long_column_name_that_goes_on INT REFERENCES a);
 ";
 
-/// Statements on them, each in its own migration.
+/// Statements on these tables, each in its own migration.
 const ON_TOGETHER: [&str; 96] = [
     "ALTER TABLE b DROP CONSTRAINT b_c",
     "ALTER TABLE b DROP CONSTRAINT b_a_id_fkey",
@@ -417,9 +416,9 @@ fn locks_on_tables_that_hang_together_are_predicted() {
         for effect in migration["effects"].as_array().unwrap() {
             assert_eq!(effect["differs"], false, "{statement}: {effect}");
             let is_named = statement.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == name(effect));
-            others += usize::from(is_told(effect) && !is_named);
+            others += usize::from(is_reported(effect) && !is_named);
         }
     }
-    // Most of what they lock they do not name.
+    // They lock many tables that they do not name.
     assert!(others > 150, "{others}");
 }

@@ -115,7 +115,7 @@ fn new_migration_numbers_itself_and_overwrites_nothing() {
     assert_eq!(scratch.everything(), before);
 }
 
-/// In SQL, where the failure names the line to write; then the same in Rust, with several functions.
+/// First in SQL, where the failure names the line to write; then the same in Rust, with several functions.
 fn a_test_says_what_its_migration_means_to_do(scratch: &Scratch) {
     scratch.run(&["new-migration", "double"]).succeeds();
     scratch.write("app/migrations/0002_double.up.sql", "UPDATE foo SET n = n * 2;\n");
@@ -209,7 +209,7 @@ fn a_missing_test_is_written_by_the_command_that_the_message_names() {
     assert_eq!(scratch.everything(), before);
 }
 
-/// What CI runs is red for a change whose migration has no test, and asks a real server.
+/// The commands of CI fail for a change whose migration has no test, and use a real server.
 #[test]
 fn a_change_without_a_test_is_red() {
     let scratch = Scratch::with_migrations();
@@ -290,7 +290,7 @@ fn renumber_after_a_merge() {
     scratch.run(&["renumber"]).fails(2);
 }
 
-/// A number that a released migration has means the draft that took it too, and never the released one.
+/// If a draft has the number of a released migration, the number means the draft, never the released one.
 #[test]
 fn a_released_migration_keeps_its_number() {
     let scratch = Scratch::with_migrations();
@@ -404,7 +404,7 @@ fn init_of_an_installed_program_writes_the_alias() {
     assert!(output.unwrap().status.success());
     let help = scratch.run(&["lockgate", "--help"]).succeeds();
     assert!(help.contains("Usage: cargo lockgate <COMMAND>"), "{help}");
-    // The alias that messages name is not there before `init`.
+    // The alias that messages name does not exist before `init`.
     let said = Scratch::new().run(&["lockgate", "check"]).fails(2);
     assert!(said.contains("create one with `cargo lockgate init`"), "{said}");
 
@@ -479,7 +479,7 @@ fn init_names_the_files_beside_a_clone() {
     }
     let manifest = scratch.read("app/Cargo.toml");
     assert!(manifest.contains("lockgate-build = {") && manifest.contains("lockgate-harness = {"), "{manifest}");
-    // The lines for the program are the program.
+    // The printed lines for the program are used as the program.
     let main = said.split("in `src/main.rs` for one:\n").nth(1).and_then(|rest| rest.split("\nor, ").next()).unwrap();
     scratch.write("app/src/main.rs", main);
     scratch.run(&["new-migration", "create users"]).succeeds();
@@ -497,7 +497,7 @@ fn init_accepts_an_existing_folder() {
     scratch.write("app/migrations/20240101000000_a.sql", "CREATE TABLE a (x int);\n");
     scratch.write("app/migrations/20240202000000_b.up.sql", "CREATE TABLE b (x int);\n");
     scratch.write("app/migrations/20240202000000_b.down.sql", "DROP TABLE b;\n");
-    // This way back leaves something, which is an error in a new folder.
+    // This down script leaves something behind, which is an error in a new folder.
     scratch.write("app/migrations/20240303000000_c.up.sql", "CREATE TABLE c (x int);\nCREATE TABLE d (x int);\n");
     scratch.write("app/migrations/20240303000000_c.down.sql", "DROP TABLE c;\n");
     scratch.run(&["init", "--dialects", "postgres"]).succeeds();
@@ -639,7 +639,7 @@ fn a_test_run_lists_skipped_tests() {
         let mut command = Command::new(xtask());
         command.arg("test").current_dir(scratch.path("."));
         command.env("LOCKGATE_REQUIRE", require).env_remove("CARGO_TARGET_DIR").env_remove("LOCKGATE_TEST_POSTGRES");
-        // The run around this one must not hear of ours.
+        // The outer test run must not see the variables of this one.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NEXTEST")) {
             command.env_remove(name);
         }
@@ -654,7 +654,7 @@ fn a_test_run_lists_skipped_tests() {
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("LOCKGATE_REQUIRE names `postgresql`"), "{said}");
 
-    // A `lockgate` with the feature is what needs it.
+    // PostgreSQL is required by a `lockgate` that has its feature.
     scratch.package("app", "[dependencies]\nlockgate = { path = \"../lockgate\", features = [\"postgres\"] }\n");
     scratch.write("app/src/lib.rs", "#[test]\nfn passes() {}\n");
     scratch.package("lockgate", "[features]\npostgres = []\n");

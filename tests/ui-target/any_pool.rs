@@ -1,4 +1,4 @@
-//! A pool of no database in particular is no target.
+//! `AnyPool` is not a target.
 use lockgate::{Migrations, Migrator};
 
 async fn migrate(migrations: &'static Migrations, pool: &sqlx::AnyPool) {

@@ -1,4 +1,4 @@
-//! A transaction of the caller's is no target.
+//! The caller's transaction is not a target.
 use lockgate::{Migrations, Migrator};
 
 async fn migrate(migrations: &'static Migrations, transaction: sqlx::Transaction<'_, sqlx::Postgres>) {

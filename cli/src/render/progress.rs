@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_together_stands_in_one_line_and_nothing_is_applied_before_it_is_committed() {
+    fn migrations_sent_together_share_a_line_and_none_is_applied_before_its_commit() {
         let mut progress = Progress::new(false, Counts::Migrations);
         let mut show = |event: Event| {
             let lines = progress.show(&event).into_iter().map(|shown| match shown {

@@ -1,4 +1,4 @@
-//! The text form and the comparison, on schemas by hand and on generated ones.
+//! The text form and the comparison, on handwritten and on generated schemas.
 
 mod build;
 mod compare;

@@ -179,7 +179,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// A comment of the head: what stands behind its marker, without white space around it.
+    /// A comment of the head: the text after its marker, without white space around it.
     fn line(&mut self, Range { start, end }: Range<usize>) {
         let body = &self.text[start..end];
         if self.comment == Comment::Sql && body == "no-transaction" && self.found.no_transaction.is_none() {
@@ -219,7 +219,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A directive: what stands behind `lockgate:`, and where.
+    /// A directive: the text after `lockgate:`, and its place.
     fn directive(&mut self, text: &str, at: usize) {
         let name_len = text.find(|c: char| c.is_whitespace() || c == '(').unwrap_or(text.len());
         let (name, argument) = text.split_at(name_len);
@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_ones_say_what_was_meant() {
+    fn unknown_directives_suggest_the_nearest() {
         check(
             "-- lockgate: no-transation\n",
             "1:14 unknown-directive: there is no directive `no-transation`: did you mean `no-transaction`?",
@@ -519,7 +519,7 @@ mod tests {
     }
 
     #[test]
-    fn twice_and_too_late() {
+    fn repeated_and_misplaced_directives_are_errors() {
         check(
             "-- no-transaction\n-- lockgate: no-transaction\n-- lockgate: allow(rename) \"x\"\n-- lockgate: allow(rename) \"x\"\n",
             "2:14 repeated-directive: `no-transaction` stands here twice: delete one of them\n\

@@ -425,7 +425,7 @@ rename = \"allow\"
     }
 
     #[test]
-    fn nothing_is_asked_without_a_file() {
+    fn without_a_file_nothing_is_required() {
         assert_eq!(parse("", "migrations.toml"), (Policy::default(), vec![]));
         assert_eq!(Policy::default().dialects(), Dialects::ALL);
     }

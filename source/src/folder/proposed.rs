@@ -100,7 +100,7 @@ fn last_user(folder: &Folder) -> String {
     last.filter(|_| folder.databases().len() == 1).map_or("<user>", |patch| patch.user()).to_owned()
 }
 
-/// The number `after` places behind the next one, written as wide as those of the folder. Under `encoded` it
+/// The number `after` places after the next one, as wide as the numbers of the folder. Under `encoded` it
 /// has the database before it.
 fn next_number(folder: &Folder, after: usize) -> String {
     let last = folder.migrations.last();

@@ -56,7 +56,7 @@ pub(crate) struct Section {
     pub(crate) has_statements: bool,
     /// Whether it asks to run outside a transaction.
     pub(crate) outside: bool,
-    /// Whether it stands in the comment itself, as Liquibase's rollbacks do.
+    /// Whether the section is in the comment itself, as Liquibase's rollbacks are.
     pub(crate) is_comment: bool,
 }
 
@@ -76,7 +76,7 @@ impl Sections {
     /// Returns the sections with statements for the other direction than that of the file.
     pub(crate) fn wrong(&self, kind: Kind) -> impl Iterator<Item = &Section> {
         let direction = if kind == Kind::Down { Direction::Up } else { Direction::Down };
-        // `-- Up` alone above a down script is a wrong heading, and not a section.
+        // A single `-- Up` above a down script is a wrong heading, and not a section.
         let divided = kind != Kind::Down
             || self.sections.iter().any(|section| section.direction == Direction::Down && section.marker.is_some());
         self.sections.iter().filter(move |section| {
@@ -111,7 +111,7 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
             markers.push((found, start..start + content.trim_end().len(), range));
         }
     }
-    // Other files may tell of a rollback too, and some have it as a heading.
+    // Other files may mention a rollback too, some in a heading.
     let is_liquibase = markers.iter().any(|(marker, ..)| marker.tool == Some(LIQUIBASE) && marker.mark == Mark::Aside);
     for (marker, comment, _) in markers.iter_mut().filter(|(marker, ..)| marker.mark == Mark::Rollback && !is_liquibase)
     {

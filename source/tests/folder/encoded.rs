@@ -173,7 +173,7 @@ fn a_draft_may_be_renamed_without_changing_the_lockfile() {
 fn of_two_patches_of_one_key_the_released_one_stays() {
     let project = Project::new(&[POLICY, ("billing.00000001.0001.owner.m.sql", A)]);
     project.freeze();
-    // Described anew, and another branch took the number meanwhile: one before it, one behind it.
+    // The description changed, and another branch has taken the number meanwhile: one before it, one after it.
     project.rename("billing.00000001.0001.owner.m.sql", "billing.00000001.0001.owner.n.sql");
     for other in ["a", "z"] {
         let file = format!("billing.00000001.0001.owner.{other}.sql");

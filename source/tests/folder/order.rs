@@ -280,7 +280,7 @@ migrations/002_b.sql:1:1 missing-test: `002_b` has no test: there is no `tests/m
 
 /// A down script that only raises an error marks the migration as irreversible.
 #[test]
-fn a_way_down_that_only_raises_makes_a_migration_irreversible() {
+fn a_down_script_that_only_raises_makes_a_migration_irreversible() {
     for (dialect, down, reason) in [
         ("postgres", "DO $$ BEGIN RAISE EXCEPTION 'rows were deleted'; END $$;", "rows were deleted"),
         ("sqlite", "SELECT RAISE(ABORT, 'rows were deleted');", "rows were deleted"),

@@ -1,4 +1,4 @@
-//! What is read: files, links, bytes that are no text, and everything that is not a migration.
+//! What is read: files, links, bytes that are not text, and everything that is not a migration.
 
 use lockgate_source::{Code, folder};
 
@@ -89,7 +89,7 @@ fn every_problem_is_found_at_once() {
 }
 
 #[test]
-fn bytes_that_are_no_text() {
+fn bytes_that_are_not_text() {
     let project = Project::new(&[("0001_a.sql", A)]);
     project.write("0002_b.sql", b"SELECT 1;\n-- caf\xe9\n");
     project.write("0003_c.sql", b"\xff\xfeS\0");
@@ -144,7 +144,7 @@ migrations/up unreadable: this link points to a folder that contains it
 
 #[cfg(target_os = "linux")]
 #[test]
-fn names_that_are_no_text_and_files_that_are_no_files() {
+fn names_that_are_not_text_and_entries_that_are_not_files() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::net::UnixListener;

@@ -52,7 +52,7 @@ impl Project {
         folder::load(&self.folder(), "migrations")
     }
 
-    /// Releases what is there.
+    /// Releases the existing migrations.
     pub(crate) fn freeze(&self) {
         let folder = self.load().folder;
         self.write(lockfile::FILE, folder::freeze(&folder, folder.lockfile.as_ref()).render());

@@ -33,7 +33,7 @@ fn sqlite(text: &str, expected: &str) {
 }
 
 #[test]
-fn a_typing_mistake_in_a_keyword_is_told_by_the_keyword() {
+fn a_misspelt_keyword_is_corrected() {
     let both = |text: &str, expected: &str| {
         postgres(text, expected);
         sqlite(text, expected);
@@ -48,12 +48,12 @@ fn a_typing_mistake_in_a_keyword_is_told_by_the_keyword() {
     postgres("CREATE TABLE a (id INT PRIMRY KEY);", "1:24 expected `PRIMARY`, found `PRIMRY`; did you mean `PRIMARY`?");
     // The mistake stands before the place where the parser stops.
     postgres("ALTER TABLE a ADD COLUM b int;", "1:27 `int` is not allowed here; did you mean `COLUMN`?");
-    // Two mistakes: the first is told, and helped.
+    // Two mistakes: the first is reported, with its help.
     postgres("CREATE TABEL a (b int;);", "1:8 expected `TABLE`, found `TABEL`; did you mean `TABLE`?");
 }
 
 #[test]
-fn what_the_server_takes_and_the_parser_does_not_passes() {
+fn statements_that_only_the_server_accepts_pass() {
     for text in [
         "CREATE TRUSTED LANGUAGE l;",
         "CREATE PROCEDURAL LANGUAGE l;",
@@ -156,7 +156,7 @@ fn what_the_server_takes_and_the_parser_does_not_passes() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_what_was_expected() {
+fn a_message_says_what_was_expected() {
     postgres("SELECT * FROM a WHERE;", "1:22 the statement ends too early: expected an expression");
     postgres("CREATE TABLE a (b);", "1:18 expected a type, found `)`");
     postgres("CREATE INDEX ON a b;", "1:19 expected `(`, found `b`");
@@ -301,7 +301,7 @@ fn common_mistakes_that_only_the_server_would_find() {
 }
 
 #[test]
-fn marks_too_many_and_too_few() {
+fn missing_and_extra_punctuation_is_reported() {
     postgres("CREATE TABLE a (b int,);", "1:22 `,` is not allowed here; delete it");
     sqlite("CREATE TABLE a (b int,);", "1:23 expected a name, found `)`; delete the `,` before it");
     postgres("CREATE TABLE a (b int c int);", "1:23 expected `,`, found `c`; write a `,` before it");
@@ -318,7 +318,7 @@ fn marks_too_many_and_too_few() {
 }
 
 #[test]
-fn what_other_databases_and_psql_know() {
+fn syntax_of_other_databases_and_of_psql_is_named() {
     postgres(
         "CREATE TABLE :schema.a (b int);",
         "1:14 expected a name, found `:`; write what it stands for: `:name` is a variable of psql, and means nothing to the server",
@@ -343,14 +343,14 @@ fn each_statement_gives_its_first_mistake_and_ten_are_enough() {
 }
 
 #[test]
-fn lines_of_psql_and_data_of_copy_are_no_grammar() {
+fn psql_lines_and_copy_data_are_not_checked() {
     postgres("\\restrict abc\nCOPY a (b) FROM stdin;\nSELECT FROM WHERE\n\\.\nSELECT 1;\n\\unrestrict abc\n", "");
     postgres("COPY a (b,) FROM stdin;\n1\n\\.\n", "1:10 `,` is not allowed here; delete it");
     postgres("COPY a FRM stdin;", "1:8 expected `FROM`, found `FRM`; did you mean `FROM`?");
 }
 
 #[test]
-fn bodies_are_looked_at() {
+fn bodies_of_functions_are_checked() {
     postgres(
         "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$\n  SELEC 1\n$$;",
         "2:3 expected `SELECT`, found `SELEC`; did you mean `SELECT`?",
@@ -368,7 +368,7 @@ fn bodies_are_looked_at() {
 }
 
 #[test]
-fn what_postgres_takes_and_the_parser_does_not_passes() {
+fn statements_that_only_postgres_accepts_pass() {
     for good in [
         "ALTER USER MAPPING FOR user SERVER s OPTIONS (SET a 'b');",
         "SET ROLE TO DEFAULT;",
@@ -394,7 +394,7 @@ fn what_postgres_takes_and_the_parser_does_not_passes() {
 }
 
 #[test]
-fn mysql_is_looked_at_for_its_brackets() {
+fn brackets_of_mysql_are_checked() {
     let mysql = |text: &str, expected: &str| assert_eq!(rendered(Dialect::Mysql, text), expected, "{text}");
     mysql("CREATE TABLE a (b INT;", "1:16 this `(` is not closed");
     mysql("CREATE TABLE a (b INT));", "1:23 this `)` closes nothing");
@@ -535,7 +535,7 @@ const NEWER: &[(&str, u16, &str)] = &[
 ];
 
 #[test]
-fn the_release_of_the_server_is_kept_to() {
+fn syntax_newer_than_the_server_is_reported() {
     let newer = |release: u16, text: &str| {
         let statements = split(Dialect::Postgres, text).statements;
         let found = check(Dialect::Postgres, text, &statements, Some(Release::new(release)));

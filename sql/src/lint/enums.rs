@@ -187,7 +187,7 @@ fn is_of_other_type(cx: &Context<'_, '_>, index: usize, cursor: Cursor<'_>, plac
     };
     let is_other = |column: &str, tables: &[String]| {
         let types = types(column, tables);
-        // A type that is no base type may be a domain over the enum.
+        // A type that is not a base type may be a domain over the enum.
         !types.is_empty() && types.iter().all(|kind| !is_of(kind, of) && is_text(kind))
     };
     if let Some(column) = inserted(cx, index, cursor, place) {

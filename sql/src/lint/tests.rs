@@ -64,7 +64,7 @@ impl Folder {
         found.map(|finding| (self.scripts[finding.file].0[finding.range.clone()].to_owned(), finding)).collect()
     }
 
-    /// The findings as `rule: what is pointed at`, but for those that would not be told.
+    /// The findings as `rule: text`, without those that are not shown.
     fn finds(&self, expected: &[&str]) {
         let found: Vec<String> = self
             .lint()
@@ -116,7 +116,7 @@ fn building_and_dropping_indexes_without_concurrently_is_reported() {
 }
 
 #[test]
-fn a_table_of_a_draft_is_new_for_the_next_draft_whatever_its_way_back_does() {
+fn a_table_of_a_draft_is_new_for_the_next_draft_whatever_its_down_script_does() {
     let folder = || postgres().draft(USERS).down("DROP TABLE users;");
     folder().draft("CREATE INDEX i ON users (name);").down("DROP INDEX i;").finds(&[]);
     folder().draft("ALTER TABLE users ADD COLUMN email text NOT NULL;").finds(&[]);
@@ -495,7 +495,7 @@ fn a_value_that_is_added_to_a_new_enum_is_used() {
 }
 
 #[test]
-fn a_text_that_equals_a_new_enum_value_is_no_use_of_it() {
+fn a_text_that_equals_a_new_enum_value_does_not_use_it() {
     let released = "CREATE TYPE q AS ENUM ('a'); CREATE TABLE qq (b text, c varchar(10), d q, e thing);";
     let finds = |draft: &str, expected: &[&str]| {
         postgres().released(released).draft(&format!("ALTER TYPE q ADD VALUE 'c'; {draft}")).finds(expected);
@@ -850,8 +850,8 @@ fn objects_dropped_with_another_need_not_be_named() {
 
 /// Tables and columns may be called as words of SQL are.
 #[test]
-fn a_keyword_in_a_way_down_is_not_the_name_of_what_was_made() {
-    let is_told = |folder: Folder, up: &str, down: &str, expected: bool| {
+fn a_keyword_in_a_down_script_is_not_the_name_of_an_object() {
+    let assert_incomplete = |folder: Folder, up: &str, down: &str, expected: bool| {
         let found = folder.draft(up).down(down).lint();
         let reported = found.iter().any(|(_, finding)| finding.rule == "incomplete-down");
         assert_eq!(reported, expected, "{up}\n{down}");
@@ -879,7 +879,7 @@ fn a_keyword_in_a_way_down_is_not_the_name_of_what_was_made() {
             "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES b ON DELETE NO ACTION;",
         ),
     ] {
-        is_told(postgres(), up, down, true);
+        assert_incomplete(postgres(), up, down, true);
     }
     for (up, down) in [
         ("CREATE TABLE comment (a int);", "DROP TABLE comment;"),
@@ -910,15 +910,15 @@ fn a_keyword_in_a_way_down_is_not_the_name_of_what_was_made() {
         ("CREATE TRIGGER trigger AFTER INSERT ON t EXECUTE FUNCTION f();", "DROP TRIGGER trigger ON t;"),
         ("CREATE FUNCTION function() RETURNS int LANGUAGE sql AS 'SELECT 1';", "DROP FUNCTION function();"),
     ] {
-        is_told(postgres(), up, down, false);
+        assert_incomplete(postgres(), up, down, false);
     }
-    is_told(sqlite(), "CREATE TABLE user (a int);", "DROP TABLE user;", false);
-    is_told(sqlite(), "CREATE TABLE [index] (a int);", "DROP INDEX i;", true);
+    assert_incomplete(sqlite(), "CREATE TABLE user (a int);", "DROP TABLE user;", false);
+    assert_incomplete(sqlite(), "CREATE TABLE [index] (a int);", "DROP INDEX i;", true);
 }
 
 /// A down script that only raises an error counts as none.
 #[test]
-fn a_way_down_that_only_raises_is_not_incomplete() {
+fn a_down_script_that_only_raises_is_not_incomplete() {
     let on = |folder: Folder, down: &str, expected: &[&str]| {
         folder.draft("CREATE TABLE a (b int);").down(down).finds(expected)
     };
@@ -944,7 +944,7 @@ fn a_way_down_that_only_raises_is_not_incomplete() {
 }
 
 #[test]
-fn ways_down_that_delete_rows_are_known() {
+fn down_scripts_that_delete_rows_are_reported() {
     let down = "DROP TABLE a; ALTER TABLE b DROP COLUMN c; DELETE FROM d; DELETE FROM e WHERE f;";
     let found = postgres().draft("SELECT 1;").down(down).lint();
     let found: Vec<(&str, &str)> = found.iter().map(|(text, finding)| (finding.rule, text.as_str())).collect();

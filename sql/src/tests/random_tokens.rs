@@ -162,7 +162,7 @@ const MYSQL: &[&str] = &[
     "CREATE TRIGGER x BEFORE INSERT ON t FOR EACH ROW IF a THEN SET b = IF(c, 1, 2); END IF",
 ];
 
-/// A script of whole statements, each of which goes on without a `;` of its own.
+/// A script of complete statements, each without a `;` of its own.
 fn random_statements(dialect: Dialect, random: &mut Random) -> String {
     let own = match dialect {
         Postgres => POSTGRES,
@@ -217,7 +217,7 @@ fn assert_nothing_lost(dialect: Dialect, text: &str) {
 }
 
 #[test]
-fn no_soup_of_tokens_loses_a_byte() {
+fn random_tokens_lose_no_byte() {
     let mut random = Random(42);
     for _ in 0..4_000 {
         let text = random_tokens(&mut random);
@@ -229,7 +229,7 @@ fn no_soup_of_tokens_loses_a_byte() {
 }
 
 #[test]
-fn no_mutation_of_a_whole_script_loses_a_byte() {
+fn mutated_scripts_lose_no_byte() {
     let mut random = Random(7);
     for _ in 0..4_000 {
         for dialect in Dialect::ALL {
@@ -272,7 +272,7 @@ fn scripts_split_the_same_alone_and_concatenated() {
 
 /// A recursive splitter would overflow its stack, and a quadratic one would not end.
 #[test]
-fn size_and_depth_are_no_danger() {
+fn large_and_deeply_nested_scripts_are_split() {
     let times = |text: &str, count: usize| text.repeat(count);
     for dialect in Dialect::ALL {
         for text in [

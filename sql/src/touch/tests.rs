@@ -1,11 +1,11 @@
-//! What scripts say of tables: expectations are as short as they can be read.
+//! What scripts do to tables, in a short notation.
 
 use lockgate_core::{Dialect, StatementFlags};
 
 use crate::split;
 
-/// What a script does to tables, a statement a line, as far as it does anything: `users SHARE`,
-/// `users ACCESS EXCLUSIVE destroys`, `tags makes`, and `destroys` alone where no table is named.
+/// What each statement of a script does to tables, if it does anything: `users SHARE`,
+/// `users ACCESS EXCLUSIVE destroys`, `tags makes`, and only `destroys` if no table is named.
 fn described(dialect: Dialect, text: &str) -> String {
     let mut statements = split(dialect, text).statements;
     let touches = super::touches(dialect, text, &mut statements);
@@ -68,7 +68,7 @@ fn what_destroys_data_in_postgres() {
 }
 
 #[test]
-fn a_type_that_cuts_off_what_was_there_destroys() {
+fn a_type_that_cuts_values_off_destroys_data() {
     for (change, destroys) in [
         ("TYPE bigint", false),
         ("TYPE text USING b::text", false),
@@ -96,7 +96,7 @@ fn a_type_that_cuts_off_what_was_there_destroys() {
 }
 
 #[test]
-fn what_the_script_makes_is_its_own() {
+fn tables_that_the_script_creates_are_exempt() {
     check(
         Dialect::Postgres,
         &[
@@ -145,7 +145,7 @@ fn a_rebuild_keeps_what_it_copies() {
 }
 
 #[test]
-fn the_other_databases_have_no_lock_to_tell() {
+fn no_lock_is_reported_for_other_databases() {
     let text =
         "CREATE INDEX i ON a (b); ALTER TABLE a ADD c int; DELETE FROM a; ALTER TABLE a DROP COLUMN c; DROP TABLE a";
     let expected = "a destroys; a destroys; a destroys";
@@ -163,7 +163,7 @@ fn the_other_databases_have_no_lock_to_tell() {
 }
 
 #[test]
-fn what_takes_transactions_of_its_own_locks_less() {
+fn statements_with_their_own_transactions_take_weaker_locks() {
     check(
         Dialect::Postgres,
         &[

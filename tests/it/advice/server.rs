@@ -239,7 +239,7 @@ async fn the_place_is_the_character_that_the_database_cannot_write() {
     }
 }
 
-/// A server that was started to follow another one takes no writes before it is made the primary.
+/// A standby server accepts no writes until it is promoted.
 #[tokio::test]
 async fn connecting_to_the_primary_works_as_the_message_says() {
     let options = Options::default().durable(true).setting("wal_level", "replica").setting("hot_standby", "on");
@@ -260,7 +260,8 @@ async fn connecting_to_the_primary_works_as_the_message_says() {
     assert_eq!(types(set, &url, "up").await, Exit::Done);
 }
 
-/// The index that a failed `CREATE INDEX CONCURRENTLY` leaves behind goes by itself, or by the statement that is named.
+/// The index that a failed `CREATE INDEX CONCURRENTLY` leaves behind is dropped by the next run or by the statement in
+/// the message.
 #[tokio::test]
 async fn an_invalid_index_is_dropped_as_the_message_says() {
     let member = (
@@ -282,7 +283,7 @@ async fn an_invalid_index_is_dropped_as_the_message_says() {
         assert_eq!(types(set, &db.url(), up).await, Exit::Done, "{text}");
         assert_eq!(db.texts("SELECT count(*)::text FROM pg_index WHERE NOT indisvalid").await, ["0"]);
     }
-    // One that no run of ours has left, in the way of a statement that another script brings.
+    // An invalid index that is not Lockgate's, with the name of one that another script creates.
     let Some(db) = Db::postgres() else { return };
     db.apply(migrations(&[member])).await;
     db.execute("CREATE INDEX \"by email\" ON \"Member\" (email)").await;
@@ -342,7 +343,7 @@ fn mount(words: &[&str]) -> bool {
     std::process::Command::new("mount").args(words).status().is_ok_and(|status| status.success())
 }
 
-/// The script has no space, and in the second case the history itself has none.
+/// The disk is full for the script, and in the second case for the history too.
 #[tokio::test]
 async fn a_full_disk_is_given_space_as_the_message_says() {
     use std::os::unix::fs::MetadataExt as _;

@@ -70,7 +70,7 @@ async fn hidden_rows_become_visible_as_the_message_says() {
     admin.execute(AssertSqlSafe(format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"))).await.unwrap();
 }
 
-/// Each of the tables that are there is named as an option can be typed.
+/// Each existing table is named in the form in which the option accepts it.
 #[tokio::test]
 async fn one_of_several_history_tables_is_named_as_the_message_says() {
     for meant in ["app.lockgate_history", "public.lockgate_history"] {
@@ -91,7 +91,7 @@ async fn one_of_several_history_tables_is_named_as_the_message_says() {
     }
 }
 
-/// A table of that name that no release made: another one is used, or the right one.
+/// A table with the name of the history that no release created: use another name, or the right schema.
 #[tokio::test]
 async fn a_table_that_is_not_a_history_is_avoided_as_the_message_says() {
     let Some(db) = Db::postgres() else { return };

@@ -10,7 +10,7 @@ backends! {
     a_rust_step_runs_with_its_history_row,
     a_script_outside_a_transaction_resumes_where_it_stopped,
     a_failing_statement_is_put_right_and_a_finished_one_is_not_edited,
-    a_way_down_outside_is_put_right_too,
+    an_interrupted_revert_outside_a_transaction_is_repaired,
     comments_quotes_and_no_semicolon_run_as_written,
     two_checkouts_of_one_file_send_the_same,
     rust_that_fails_leaves_nothing,
@@ -187,7 +187,7 @@ async fn a_failing_statement_is_put_right_and_a_finished_one_is_not_edited(db: D
     assert_eq!(db.texts("SELECT 'left' FROM lockgate_history WHERE finished_checksum IS NOT NULL").await, [""; 0]);
 }
 
-async fn a_way_down_outside_is_put_right_too(db: Db) {
+async fn an_interrupted_revert_outside_a_transaction_is_repaired(db: Db) {
     let set = |down: &str| {
         migrations(&[
             MEMBER,

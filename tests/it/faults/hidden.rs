@@ -88,7 +88,7 @@ static PREPARES: &[RustStep] = &[RustStep { version: 2, up: |tx| Box::pin(prepar
 
 /// A prepared transaction is neither committed nor rolled back, and keeps its locks until somebody ends it.
 #[tokio::test]
-async fn a_step_that_prepares_its_transaction_is_told_truly() {
+async fn a_step_that_prepares_its_transaction_is_reported_correctly() {
     let options = lockgate_harness::server::Options::default().setting("max_prepared_transactions", "9");
     let Some(server) = crate::support::postgres::cluster(&options) else { return };
     let url = server.url("postgres");

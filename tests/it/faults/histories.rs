@@ -33,7 +33,7 @@ fn name_of(db: &Db) -> String {
 }
 
 #[tokio::test]
-async fn a_search_path_that_a_migration_sets_for_all_to_come_leads_to_no_other_history() {
+async fn a_permanent_search_path_does_not_lead_to_another_history() {
     for (what, outside) in [("DATABASE", false), ("ROLE postgres IN DATABASE", false), ("DATABASE", true)] {
         let Some(db) = Db::postgres() else { return };
         let head = if outside { "-- lockgate: no-transaction\n" } else { "" };
@@ -135,7 +135,7 @@ async fn a_history_of_which_its_owner_sees_a_part_is_refused() {
 }
 
 #[tokio::test]
-async fn several_histories_views_and_strange_tables_are_refused_and_the_way_out_works() {
+async fn several_histories_views_and_strange_tables_are_refused_with_advice_that_works() {
     let Some(db) = Db::postgres() else { return };
     let set = migrations(&[A, ("0002_b.sql", "CREATE TABLE b (id INTEGER);")]);
     Migrator::new(migrations(&[A])).apply(&mut db.open().await).await.unwrap();

@@ -288,7 +288,7 @@ async fn sqlite_waits_for_a_reader_before_it_commits() {
 
 /// The busy timeout of the caller's connection is not the run's lock wait, and is restored afterwards.
 #[tokio::test]
-async fn a_reader_is_waited_for_as_long_as_the_run_may_and_no_migration_counts_twice() {
+async fn a_run_waits_for_a_reader_and_applies_no_migration_twice() {
     let own = "-- lockgate: no-transaction\nBEGIN;\nINSERT INTO a VALUES (1);\nCOMMIT;";
     for (script, atomicity, says) in [
         ("INSERT INTO a VALUES (1);", Atomicity::PerMigration, "`0002_b` ran, but could not be committed"),

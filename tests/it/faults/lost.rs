@@ -25,7 +25,7 @@ fn set() -> &'static Migrations {
 
 /// Waits until only our session is left. Then history and schema agree, the applied migrations are a prefix, and a next
 /// run with the same value applies the rest, each once.
-async fn goes_on(database: &postgres::Database, same: &mut Database) -> i64 {
+async fn apply_the_rest(database: &postgres::Database, same: &mut Database) -> i64 {
     let mut connection = database.connect().await;
     alone(&mut connection).await;
     let present = "SELECT to_regclass('lockgate_history') IS NOT NULL";
@@ -85,7 +85,7 @@ async fn a_run_resumes_after_a_cut_at_any_message() {
                 }
                 (_, ran) => panic!("{cut:?}: {ran:?}"),
             }
-            goes_on(&database, &mut through).await;
+            apply_the_rest(&database, &mut through).await;
         }
     }
 }
@@ -100,7 +100,7 @@ async fn a_run_resumes_after_a_cut_within_a_message() {
         let error = Migrator::new(set()).apply(&mut through).await.unwrap_err();
         interrupted(&error);
         assert!(error.report().summary().starts_with("the connection was lost at `0"), "{error:?}");
-        goes_on(&database, &mut through).await;
+        apply_the_rest(&database, &mut through).await;
     }
 }
 

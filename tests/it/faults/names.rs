@@ -330,7 +330,7 @@ const DOWN: &str = "-- lockgate: no-transaction\n\
 
 /// A script outside a transaction, killed at each message and resumed.
 #[tokio::test]
-async fn a_script_outside_a_transaction_that_is_resumed_runs_nothing_that_is_planted() {
+async fn a_resumed_script_outside_a_transaction_runs_no_planted_code() {
     let Some(hostile) = Hostile::start().await else { return };
     let url = hostile.database(Way::Database).await;
     let name = url.rsplit('/').next().unwrap();

@@ -265,7 +265,7 @@ const DOWNS: [(&str, &str); 8] = [
 
 /// Two operators check the status, and both type `down 1`.
 #[tokio::test]
-async fn two_who_go_one_down_go_one_down() {
+async fn two_runs_of_one_step_down_revert_one_migration() {
     let outside: Vec<(&str, String)> = DOWNS
         .iter()
         .map(|(name, text)| match name.contains("z.down") {

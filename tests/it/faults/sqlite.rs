@@ -164,11 +164,11 @@ async fn a_failure_without_foreign_keys_turns_them_on_again() {
         .apply(&mut connection)
         .await
         .unwrap_err();
-    told_refused(&error);
+    assert_refusal_reported(&error);
 }
 
 #[track_caller]
-fn told_refused(error: &lockgate::Error) {
+fn assert_refusal_reported(error: &lockgate::Error) {
     assert_eq!(error.kind(), ErrorKind::Refused);
     let shown = error.report().to_string();
     assert!(shown.contains("`0002_rebuild` turns foreign keys off and so needs its own transaction"), "{shown}");

@@ -160,7 +160,7 @@ async fn a_a_copy_is_announced_before_it_is_sent() {
     assert!(doubtful > 0, "it went away {polls} times, and never in between");
 }
 
-/// A repair waits for the run that is working on a script, blocks nobody from writing meanwhile, and goes on when that
+/// A repair waits for the run that is working on a script, blocks no writer meanwhile, and continues when that
 /// run has ended.
 #[tokio::test]
 async fn b_a_repair_waits_for_the_owner_of_a_script() {

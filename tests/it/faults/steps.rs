@@ -156,7 +156,7 @@ async fn a_step_that_panics_leaves_no_lock_and_no_record(db: Db) {
 async fn a_step_that_fails_in_the_database_reports_the_error(db: Db) {
     let mut database = db.open().await;
     let error = Migrator::new(with_steps(&[A, RUST, C], FAILS)).apply(&mut database).await.unwrap_err();
-    told_step(&error, if db.is_sqlite() { "UNIQUE constraint failed: a.id" } else { "duplicate key value" });
+    assert_step_reported(&error, if db.is_sqlite() { "UNIQUE constraint failed: a.id" } else { "duplicate key value" });
     assert_eq!(db.texts("SELECT CAST(count(*) AS TEXT) FROM a").await, ["0"]);
 }
 
@@ -207,7 +207,7 @@ async fn a_step_that_makes_its_transaction_read_only_is_reported() {
 }
 
 #[track_caller]
-fn told_step(error: &lockgate::Error, cause: &str) {
+fn assert_step_reported(error: &lockgate::Error, cause: &str) {
     reports(
         error,
         ErrorKind::Failed,

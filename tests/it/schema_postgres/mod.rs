@@ -76,7 +76,7 @@ async fn an_unchanged_database_reads_equal_a_hundred_times() {
     connection.close().await.unwrap();
 }
 
-/// By hand, in a schema that is not `public` and that no search path names.
+/// A schema written by hand, which is not `public` and not on the search path.
 #[tokio::test]
 async fn an_index_made_by_hand_in_another_schema_is_seen() {
     let Some(database) = postgres::database() else { return };

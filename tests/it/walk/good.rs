@@ -1,4 +1,4 @@
-//! Good migrations that are easily taken for bad ones: each walks all the way, and no class of
+//! Good migrations that are easily mistaken for bad ones: each walk must pass, and no class of
 //! differences is tolerated.
 
 use std::sync::Mutex;
@@ -12,7 +12,7 @@ use sqlx::{Connection, Executor, PgConnection};
 use super::{EMAIL, FILL, NO_USERS, Sql, USERS, caught, on_each, passes, tests};
 
 on_each! {
-    without_a_way_back_only_the_way_up_is_walked,
+    without_a_down_script_only_the_up_script_is_walked,
     a_migration_without_a_test_is_walked_all_the_same,
     rows_may_be_lost_if_the_test_declares_it,
     a_table_dropped_on_purpose_is_allowed,
@@ -29,12 +29,12 @@ on_each! {
     rows_that_are_kept_in_another_order,
 }
 
-/// With rows in it, and a test that sees nothing.
+/// On tables with rows, and with a test that checks nothing.
 async fn goes_well(dialect: Dialect, up: &str, down: &str) {
     goes_well_with(Sql::default(), dialect, up, down).await;
 }
 
-/// The same, with what the test says of the migration.
+/// The same, with the declarations of the test.
 async fn goes_well_with(says: Sql, dialect: Dialect, up: &str, down: &str) {
     let files = [USERS, NO_USERS, ("0002_x.up.sql", up), ("0002_x.down.sql", down)];
     let fill = Sql { fill: FILL, ..says };
@@ -45,7 +45,7 @@ async fn goes_well_with(says: Sql, dialect: Dialect, up: &str, down: &str) {
 const CITY: Sql =
     Sql { loses_values: &["users.city"], before: &[], after: &[], fill: &[], loses_rows: &[], changes_values: &[] };
 
-/// The same on a database that is like this.
+/// The same on a database with this schema.
 async fn goes_well_on(dialect: Dialect, before: &str, fill: &'static [&'static str], up: &str, down: &str) {
     let before = format!("-- lockgate: irreversible \"the ground\"\n{before}");
     let files = [("0001_ground.sql", &*before), ("0002_x.up.sql", up), ("0002_x.down.sql", down)];
@@ -53,7 +53,7 @@ async fn goes_well_on(dialect: Dialect, before: &str, fill: &'static [&'static s
     passes(tests(&files, vec![fill.of(2)]), dialect, 2).await;
 }
 
-async fn without_a_way_back_only_the_way_up_is_walked(dialect: Dialect) {
+async fn without_a_down_script_only_the_up_script_is_walked(dialect: Dialect) {
     let files = [USERS, NO_USERS, ("0002_x.sql", "-- lockgate: irreversible \"x\"\nCREATE TABLE x (id INTEGER);")];
     let walked = super::walk(tests(&files, vec![]), dialect, 2).await;
     let walked = walked.map(|walked| walked.unwrap_or_else(|problem| panic!("{problem}")));
@@ -134,7 +134,7 @@ async fn a_temporary_table_that_is_dropped_again(dialect: Dialect) {
     passes(tests(&files, vec![says.of(2)]), dialect, 2).await;
 }
 
-/// They are dropped from the outside in and made again from the inside out.
+/// Dependent objects are dropped first and created again last.
 async fn views_on_views(dialect: Dialect) {
     let before = "CREATE TABLE t (a INTEGER, b VARCHAR(9));\nCREATE VIEW v AS SELECT a, b FROM t;\n\
          CREATE VIEW w AS SELECT a FROM v WHERE a > 0;";
@@ -164,7 +164,7 @@ async fn a_setting_is_not_left() {
     on_postgres("SET work_mem = '64MB';", "SELECT 1;").await;
 }
 
-/// As `pg_dump` begins each of its files.
+/// As in the first lines of a file of `pg_dump`.
 #[tokio::test]
 async fn a_search_path_that_is_emptied() {
     let up = "SELECT pg_catalog.set_config('search_path', '', false);\nCREATE TABLE public.notes (id INT);";
@@ -201,7 +201,7 @@ async fn the_current_time_and_chance_in_rows() {
     goes_well_with(CITY, Dialect::Postgres, up, "DROP TABLE visits;").await;
 }
 
-/// A value cannot be taken out of an enum: the way back makes another type and puts it in place.
+/// A value cannot be removed from an enum, so the down script replaces the type with another one.
 #[tokio::test]
 async fn an_enum_that_is_made_again() {
     let before = "CREATE TYPE mood AS ENUM ('sad', 'happy');\n\
@@ -254,7 +254,7 @@ async fn a_serial_and_an_identity() {
     on_postgres(up, "ALTER TABLE users DROP COLUMN serial;\nDROP TABLE notes;").await;
 }
 
-/// Rights, comments, a trigger and its function, all of which the way back makes again.
+/// Privileges, comments, a trigger and its function, all of which the down script creates again.
 #[tokio::test]
 async fn a_table_with_everything_on_it() {
     let made = "CREATE TABLE notes (id INT GENERATED ALWAYS AS IDENTITY, owner TEXT NOT NULL DEFAULT current_user, at DATE,\n    \
@@ -306,7 +306,7 @@ async fn data_in_the_script() {
     passes(tests(&files, vec![]), Dialect::Postgres, 1).await;
 }
 
-/// The twelve steps of SQLite's manual: the children keep their rows, as no key is enforced meanwhile.
+/// The twelve steps of SQLite's manual. The referring tables keep their rows, because no key is enforced meanwhile.
 #[tokio::test]
 async fn a_rebuilt_table() {
     let before = "CREATE TABLE t (a INTEGER PRIMARY KEY AUTOINCREMENT, b TEXT);\nCREATE INDEX t_b ON t (b);\n\
@@ -344,7 +344,7 @@ async fn tables_of_every_kind() {
     goes_well(Dialect::Sqlite, up, "DROP TABLE words;\nDROP TABLE g;\nDROP TABLE s;").await;
 }
 
-/// Each city is another one, and each comes back.
+/// Every city changes, and every old value is restored.
 async fn values_that_change_and_come_back(dialect: Dialect) {
     let says = Sql { changes_values: &["users.city"], ..Sql::default() };
     let (up, down) = ("UPDATE users SET city = city || '!';", "UPDATE users SET city = 'Ulm' WHERE city = 'Ulm!';");

@@ -26,7 +26,7 @@ on_each! {
     a_good_set_passes_all_of_them,
     every_table_needs_a_row,
     a_table_declared_empty_is_empty,
-    the_way_back_from_a_filled_head,
+    reverting_everything_with_rows,
     only_the_tables_of_tested_migrations_need_a_row,
 }
 
@@ -115,7 +115,7 @@ async fn tables_of_virtual_tables_need_no_row() {
     passed.unwrap_or_else(|problem| panic!("{problem}"));
 }
 
-/// Whoever writes one test need not know the tables of the other migrations.
+/// The author of one test need not know the tables of the other migrations.
 async fn only_the_tables_of_tested_migrations_need_a_row(dialect: Dialect) {
     let more = [
         ("0003_c.up.sql", "CREATE TABLE c (id INTEGER);"),
@@ -132,7 +132,7 @@ async fn only_the_tables_of_tested_migrations_need_a_row(dialect: Dialect) {
 
 /// A copy of a database has none of its subscriptions, so a template must stop before them.
 #[tokio::test]
-async fn a_subscription_is_there_on_the_way_back() {
+async fn a_subscription_exists_when_its_migration_is_reverted() {
     let files = [
         GOOD[0],
         GOOD[1],
@@ -153,7 +153,7 @@ async fn a_subscription_is_there_on_the_way_back() {
 }
 
 /// The second down script fails on the rows of the fill.
-async fn the_way_back_from_a_filled_head(dialect: Dialect) {
+async fn reverting_everything_with_rows(dialect: Dialect) {
     let files = [
         GOOD[0],
         (

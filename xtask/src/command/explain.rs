@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_no_wider_than_a_screen() {
+    fn a_page_fits_the_width_of_a_screen() {
         let page = wrapped(&"word ".repeat(100));
         assert!(page.lines().all(|line| line.len() <= WIDTH) && page.lines().count() > 4, "{page}");
         assert_eq!(wrapped(""), "");

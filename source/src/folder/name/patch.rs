@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_is_none() {
+    fn an_invalid_part_is_named() {
         let ends = "owner.x.sql";
         check(
             &format!("billing.0000001.0002.{ends}"),
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ending_that_is_none() {
+    fn an_invalid_ending_is_named() {
         let name = "billing.00000001.0002.owner.x";
         for (ending, meant) in [(".SQL", ".sql"), (".UP.SQL", ".up.sql"), (".Down.sql", ".down.sql"), (".Rs", ".rs")] {
             let file = format!("{name}{ending}");

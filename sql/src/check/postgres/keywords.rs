@@ -9,7 +9,7 @@ use crate::check::nesting;
 use crate::lexer::{Kind, Lexer, Token};
 use crate::words::Words;
 
-/// Words that are no name without quotes.
+/// Words that cannot be names without quotes.
 const RESERVED: &str = "all analyse analyze and any array as asc asymmetric both case cast check collate column constraint \
     create current_catalog current_date current_role current_time current_timestamp current_user default \
     deferrable desc distinct do else end except false fetch for foreign from grant group having in initially \
@@ -185,7 +185,7 @@ mod tests {
         vacuum valid validate validator value varying version view views volatile whitespace within without work \
         wrapper write xml year yes zone";
 
-    /// Words that are no label of a column without AS.
+    /// Words that cannot be labels of columns without AS.
     const NOT_BARE: &str = "array as char character create day except fetch filter for from grant group having hour intersect into \
         isnull limit minute month notnull offset on order over overlaps precision returning second to union \
         varying where window with within without year";

@@ -35,19 +35,19 @@ on_each! {
     not_null_without_a_default_on_a_filled_table,
     rows_of_earlier_fills_are_there,
     a_migration_that_loses_rows,
-    a_way_back_that_loses_rows,
+    a_down_script_that_loses_rows,
     a_table_that_comes_back_without_its_rows,
     a_migration_that_works_only_the_first_time,
     a_fill_that_fails,
     a_fill_that_a_deferred_key_refuses,
-    a_way_back_that_fails,
-    a_before_that_the_way_back_does_not_bring_back,
+    a_down_script_that_fails,
+    a_before_that_fails_after_the_down_script,
     an_after_that_holds_only_once,
     a_test_that_depends_on_the_rows_of_another,
     a_failure_that_needs_rows_of_an_earlier_migration,
 }
 
-/// A before that sees the column and one that does not, so that both sides say something.
+/// A `before` and an `after` that check for the column, so that both can fail.
 const BEFORE: &str = "SELECT count(*) = 0 FROM lockgate_history WHERE version = 2";
 
 async fn a_before_that_always_passes(dialect: Dialect) {
@@ -152,7 +152,7 @@ async fn a_migration_that_loses_rows(dialect: Dialect) {
     caught(tests(&files, vec![fill.of(2)]), dialect, 2, Phase::RowsAfterApply, &words).await;
 }
 
-async fn a_way_back_that_loses_rows(dialect: Dialect) {
+async fn a_down_script_that_loses_rows(dialect: Dialect) {
     let files = [
         USERS,
         NO_USERS,
@@ -164,7 +164,7 @@ async fn a_way_back_that_loses_rows(dialect: Dialect) {
     caught(tests(&files, vec![fill.of(2)]), dialect, 2, Phase::RowsAfterRevert, &words).await;
 }
 
-/// Also where another migration put the rows in, and where the table has stayed under another name.
+/// This also holds if another migration inserted the rows, and if the table was kept under another name.
 async fn a_table_that_comes_back_without_its_rows(dialect: Dialect) {
     let words = ["its down script loses rows", "`users` had 2 rows and has 0", "`-- lockgate: loses-rows users`"];
     let fill = Sql { fill: FILL, ..Sql::default() };
@@ -190,7 +190,7 @@ async fn a_migration_that_works_only_the_first_time(dialect: Dialect) {
     caught(tests(&files, vec![]), dialect, 2, Phase::ApplyAgain, &["the second run fails"]).await;
 }
 
-/// On SQLite the run itself puts the connection back.
+/// On SQLite, the run itself restores the connection.
 #[tokio::test]
 async fn one_that_leaves_a_temporary_table() {
     let dialect = Dialect::Postgres;
@@ -219,14 +219,14 @@ async fn a_fill_that_a_deferred_key_refuses(dialect: Dialect) {
 }
 const NOTES: &str = "CREATE TABLE notes (owner INTEGER NOT NULL REFERENCES users (id) DEFERRABLE INITIALLY DEFERRED);";
 
-async fn a_way_back_that_fails(dialect: Dialect) {
+async fn a_down_script_that_fails(dialect: Dialect) {
     let files = [USERS, NO_USERS, EMAIL[2], ("0002_add_email.down.sql", "ALTER TABLE users DROP COLUMN mail;")];
     let words = ["its down script fails [revert]", "0002_add_email.down.sql:1", "mail"];
     caught(tests(&files, vec![]), dialect, 2, Phase::Revert, &words).await;
 }
 
 /// The schema is the same as before, but the data differ.
-async fn a_before_that_the_way_back_does_not_bring_back(dialect: Dialect) {
+async fn a_before_that_fails_after_the_down_script(dialect: Dialect) {
     let files = [
         USERS,
         NO_USERS,

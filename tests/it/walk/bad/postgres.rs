@@ -1,5 +1,5 @@
-//! What a way back can lose on PostgreSQL: each time the schema behind it is not what it was, and the
-//! difference says in what.
+//! What a down script can lose on PostgreSQL: each time, the schema after it differs from the one before, and the
+//! report names the difference.
 
 use lockgate::Dialect;
 use lockgate_harness::Phase;
@@ -112,7 +112,7 @@ async fn a_sequence_s_ownership() {
 }
 
 #[tokio::test]
-async fn how_a_sequence_counts() {
+async fn the_options_of_a_sequence() {
     let before = "CREATE SEQUENCE numbers INCREMENT 10 CACHE 5;";
     let (up, down) = ("DROP SEQUENCE numbers;", "CREATE SEQUENCE numbers INCREMENT 10;");
     lost(before, up, down, &["sequence public.numbers: ", "CACHE 5"]).await;
@@ -155,7 +155,7 @@ async fn a_table_s_options() {
 }
 
 #[tokio::test]
-async fn that_a_table_is_logged() {
+async fn the_persistence_of_a_table() {
     let before = "CREATE TABLE hot (id INTEGER);";
     let (up, down) = ("DROP TABLE hot;", "CREATE UNLOGGED TABLE hot (id INTEGER);");
     lost(before, up, down, &["table public.hot: UNLOGGED is new (real)"]).await;
@@ -218,7 +218,7 @@ async fn the_body_of_a_function() {
 }
 
 #[tokio::test]
-async fn whose_rights_a_function_has() {
+async fn the_security_of_a_function() {
     let up = "DROP FUNCTION twice;";
     let down = "CREATE FUNCTION twice(n INT) RETURNS INT LANGUAGE sql AS 'SELECT n * 2';";
     lost(TWICE, up, down, &["function public.twice", "definition is another (real)", "SECURITY DEFINER"]).await;
@@ -228,14 +228,14 @@ const NOTES: &str = "CREATE TABLE notes (owner TEXT);\nALTER TABLE notes ENABLE 
      CREATE POLICY own ON notes USING (owner = current_user);";
 
 #[tokio::test]
-async fn that_row_level_security_is_on() {
+async fn row_level_security() {
     let up = "DROP POLICY own ON notes;\nALTER TABLE notes DISABLE ROW LEVEL SECURITY;";
     let down = "CREATE POLICY own ON notes USING (owner = current_user);";
     lost(NOTES, up, down, &["table public.notes: row level security enabled is lost (real)"]).await;
 }
 
 #[tokio::test]
-async fn whom_a_policy_lets_in() {
+async fn the_roles_of_a_policy() {
     let (up, down) = ("DROP POLICY own ON notes;", "CREATE POLICY own ON notes USING (true);");
     lost(NOTES, up, down, &["policy own on public.notes: definition ", "(real)"]).await;
 }
@@ -310,7 +310,7 @@ async fn a_schema_that_stays() {
     lost("SELECT 1;", up, "DROP TABLE app.notes;", &["schema app: is new (real)"]).await;
 }
 
-/// The way back looks right, and works on another table.
+/// The down script looks right, but works on another table.
 #[tokio::test]
 async fn an_index_in_another_schema() {
     let before = "CREATE SCHEMA app;\nCREATE TABLE app.notes (id INT);\nCREATE TABLE notes (id INT);\n\
@@ -328,7 +328,7 @@ async fn statistics() {
 }
 
 #[tokio::test]
-async fn how_a_column_is_stored() {
+async fn the_storage_of_a_column() {
     let before = "CREATE TABLE files (id INT, data BYTEA);\nALTER TABLE files ALTER COLUMN data SET STORAGE EXTERNAL;";
     let (up, down) = ("ALTER TABLE files DROP COLUMN data;", "ALTER TABLE files ADD COLUMN data BYTEA;");
     lost(before, up, down, &["column data: with ", "storage", "is lost (real)"]).await;

@@ -64,7 +64,7 @@ async fn one_that_leaves_a_prepared_statement() {
     caught(tests, Dialect::Postgres, 2, Phase::Session, &["the prepared statement later"]).await;
 }
 
-/// The function keeps the path that was there when it was made.
+/// The function keeps the search path of its creation.
 #[tokio::test]
 async fn a_function_that_keeps_the_search_path() {
     let up = "CREATE FUNCTION one() RETURNS INT LANGUAGE sql SET search_path FROM CURRENT AS 'SELECT 1';";
@@ -73,7 +73,7 @@ async fn a_function_that_keeps_the_search_path() {
     caught(tests(&files, vec![]), Dialect::Postgres, 2, Phase::SchemaAgain, &words).await;
 }
 
-/// It makes its table where the first word of the path says, which may be a schema that is not there.
+/// It creates its table in the first schema of the search path, which may not exist.
 #[tokio::test]
 async fn a_table_in_the_first_schema_of_the_search_path() {
     let up = "DO $$ BEGIN EXECUTE format('CREATE TABLE %s.found (id INT)', \n\
@@ -83,7 +83,7 @@ async fn a_table_in_the_first_schema_of_the_search_path() {
     caught(tests(&files, vec![]), Dialect::Postgres, 2, Phase::ApplyAgain, &words).await;
 }
 
-/// A path that is set for the database holds from the next session on: the second time, the table lands
+/// A search path that is set for the database applies from the next session on: the second time, the table is created
 /// in the other schema.
 #[tokio::test]
 async fn a_table_that_lands_in_another_schema() {

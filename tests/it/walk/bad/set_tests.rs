@@ -42,7 +42,7 @@ async fn a_set_that_works_only_in_one_run(dialect: Dialect) {
 
 /// The second migration checks whether the first one ran in its session.
 #[tokio::test]
-async fn rows_that_are_others_step_by_step() {
+async fn rows_that_differ_step_by_step() {
     let there = "SELECT 1 FROM pg_class WHERE relnamespace = pg_my_temp_schema()";
     let files = [
         ("0001_a.up.sql", "CREATE TABLE b (id INTEGER);\nCREATE TEMPORARY TABLE scratch (id INTEGER);"),
@@ -106,7 +106,7 @@ async fn a_migration_that_deletes_a_history_row(dialect: Dialect) {
 }
 
 async fn a_set_with_work_for_a_second_run(dialect: Dialect) {
-    // On PostgreSQL a row of a later version is only more history; on SQLite each row is counted.
+    // On PostgreSQL, a row of a later version does not matter; on SQLite, each row is counted.
     let words = match dialect {
         Dialect::Sqlite => ["the test database cannot be made", "`0002_b` could not be recorded"],
         Dialect::Postgres | Dialect::Mysql => ["a second run does something", "99_later"],
@@ -116,7 +116,7 @@ async fn a_set_with_work_for_a_second_run(dialect: Dialect) {
 
 async fn a_set_that_fails_with_concurrent_runners(dialect: Dialect) {
     let fails = second("INSERT INTO nowhere VALUES (1);");
-    // A migration that would leave a history in which the others miss one.
+    // A migration that would leave a history without one of the others.
     let loses = second("DELETE FROM lockgate_history WHERE version = 1;");
     for test in [harness::two_runners_apply_once, harness::eight_runners_apply_once] as [set_tests::Test; 2] {
         set_tests::refused(test, fails, dialect, &["one of several concurrent runners fails", "`0002_b`"]).await;

@@ -1,4 +1,4 @@
-//! What goes wrong on SQLite, where most changes of a table build it anew, and a word is easily left
+//! What goes wrong on SQLite, where most changes of a table rebuild it, and a word is easily left
 //! out on the way.
 
 use lockgate::Dialect;
@@ -105,8 +105,8 @@ async fn a_view() {
     lost(before, up, ANEW, &["view v: is gone (real)"]).await;
 }
 
-/// `DROP TABLE` deletes the rows first, and each takes its children along: the rows of the table itself
-/// were copied, the others are gone.
+/// `DROP TABLE` deletes the rows first, and with each its referring rows. The rows of the table itself
+/// were copied; the others are lost.
 #[tokio::test]
 async fn rows_that_refer_to_a_rebuilt_table() {
     let before = "-- lockgate: irreversible \"the ground\"\nCREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT);\n\
@@ -122,7 +122,7 @@ async fn rows_that_refer_to_a_rebuilt_table() {
     caught(tests, Dialect::Sqlite, 2, Phase::RowsAfterApply, &words).await;
 }
 
-/// The run itself puts the connection back: what one migration attaches, the next one does not find.
+/// The run itself restores the connection, so the next migration does not find what this one attaches.
 #[tokio::test]
 async fn an_attached_database_that_the_next_one_counts_on() {
     let up = "-- lockgate: no-transaction\nATTACH ':memory:' AS scratch;";

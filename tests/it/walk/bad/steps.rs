@@ -1,4 +1,4 @@
-//! Rust steps that are as bad as any script: they are walked like one.
+//! Bad Rust steps. They are walked like scripts.
 
 use lockgate::__private::RustStep;
 use lockgate::{Dialect, StepResult, Transaction};
@@ -10,7 +10,7 @@ use crate::support::set::with_steps;
 on_each! {
     a_step_that_loses_rows,
     a_step_that_works_only_the_first_time,
-    a_step_whose_way_back_forgets_a_column,
+    a_step_whose_down_function_forgets_a_column,
     a_step_that_ends_its_transaction,
 }
 
@@ -64,7 +64,7 @@ async fn a_step_that_works_only_the_first_time(dialect: Dialect) {
     step(dialect, INSERTS, Phase::ApplyAgain, &["the second run fails", "0002_step"]).await;
 }
 
-async fn a_step_whose_way_back_forgets_a_column(dialect: Dialect) {
+async fn a_step_whose_down_function_forgets_a_column(dialect: Dialect) {
     step(dialect, ADDS, Phase::SchemaAfterRevert, &["column email is new (real)", "fix ", "0002_step.rs"]).await;
 }
 

@@ -1,4 +1,4 @@
-//! Rows that are as many as they were, and not what they were.
+//! Migrations that keep the number of rows and change their values.
 
 use lockgate::Dialect;
 use lockgate_harness::Phase;
@@ -8,8 +8,8 @@ use super::super::{FILL, NO_USERS, Sql, USERS, caught, on_each, tests};
 on_each! {
     an_up_that_overwrites,
     an_up_that_overwrites_a_few_of_many,
-    a_way_back_that_overwrites,
-    a_way_back_that_overwrites_what_no_test_looks_at,
+    a_down_script_that_overwrites,
+    a_down_script_that_overwrites_what_no_test_checks,
     values_that_change_places,
     values_that_change_places_in_a_table_without_a_key,
     a_column_that_comes_back_empty,
@@ -49,7 +49,7 @@ async fn an_up_that_overwrites_a_few_of_many(dialect: Dialect) {
     second(says, dialect, up, "SELECT 1;", Phase::ValuesAfterApply, &words).await;
 }
 
-async fn a_way_back_that_overwrites(dialect: Dialect) {
+async fn a_down_script_that_overwrites(dialect: Dialect) {
     let words = [
         "its down script does not restore all values [values-after-revert]",
         "`users.name` was 'Ada' and is 'gone 1' where id = 1, and 1 more row",
@@ -63,7 +63,7 @@ async fn a_way_back_that_overwrites(dialect: Dialect) {
 }
 
 /// No fill has inserted a row, and the migration itself does not change the rows of earlier migrations.
-async fn a_way_back_that_overwrites_what_no_test_looks_at(dialect: Dialect) {
+async fn a_down_script_that_overwrites_what_no_test_checks(dialect: Dialect) {
     let seed = format!("{}\nINSERT INTO users (id, name) VALUES (1, 'Ada');", USERS.1);
     let files = [
         (USERS.0, &*seed),
@@ -191,7 +191,7 @@ async fn every_kind_of_value_of_sqlite() {
     every_kind(Dialect::Sqlite, &columns).await;
 }
 
-/// The type says that it is another one, and not that something is cut off.
+/// The new type cuts values off.
 #[tokio::test]
 async fn a_type_that_cuts_values_off() {
     let up = "ALTER TABLE users ALTER COLUMN city TYPE VARCHAR(2) USING left(city, 2);";
