@@ -550,8 +550,7 @@ impl Class {
                     .to_owned()
             }
             Self::NotADatabase => {
-                "check the path in the database URL: the file there is no SQLite database, or an encrypted one"
-                    .to_owned()
+                "check the path in the database URL: the file is not a SQLite database, or is encrypted".to_owned()
             }
             Self::Pooler => "connect to the server itself, or to a pool in session mode, then run again".to_owned(),
             Self::Login => match code {

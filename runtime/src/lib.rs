@@ -129,7 +129,7 @@ pub mod __private {
     /// The URL with these parts instead of its own. `None` if it is not a valid URL of PostgreSQL.
     #[cfg(feature = "postgres")]
     pub fn with_parts(url: &str, parts: &crate::DatabaseParts) -> Option<String> {
-        parts.replace_in(url)
+        crate::url::with_parts(url, parts)
     }
 
     /// The same, in a build without PostgreSQL.

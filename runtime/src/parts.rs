@@ -86,23 +86,6 @@ impl DatabaseParts {
         }
         url
     }
-
-    /// The URL with these parts instead of its own. Its other parameters stay. `None` if it is not a valid URL of
-    /// PostgreSQL.
-    #[cfg(feature = "postgres")]
-    pub(crate) fn replace_in(&self, url: &str) -> Option<String> {
-        let (old, others) = crate::url::parts(url)?;
-        let parts = Self {
-            host: self.host.clone().or(old.host),
-            port: self.port.or(old.port),
-            user: self.user.clone().or(old.user),
-            password: self.password.clone().or(old.password),
-            name: self.name.clone().or(old.name),
-        };
-        let url = parts.url();
-        let join = if url.contains('?') { '&' } else { '?' };
-        Some(if others.is_empty() { url } else { format!("{url}{join}{}", others.join("&")) })
-    }
 }
 
 impl fmt::Debug for DatabaseParts {
@@ -177,7 +160,7 @@ mod tests {
                     None => assert_eq!(options.get_host().trim_matches(['[', ']']), host),
                 }
                 // The driver does not show the password, so compare the URL that its parts make again.
-                let again = DatabaseParts::default().replace_in(&parts.url()).unwrap();
+                let again = crate::url::with_parts(&parts.url(), &DatabaseParts::default()).unwrap();
                 assert_eq!(again, parts.url());
             }
         }
@@ -199,8 +182,8 @@ mod tests {
                 "postgres://app:p%40ss@/app?host=%2Frun%2Fpg&sslmode=disable",
             ),
         ] {
-            assert_eq!(parts.replace_in(base).as_deref(), Some(expected));
+            assert_eq!(crate::url::with_parts(base, parts).as_deref(), Some(expected));
         }
-        assert_eq!(password.replace_in("sqlite://app.db"), None);
+        assert_eq!(crate::url::with_parts("sqlite://app.db", &password), None);
     }
 }

@@ -192,9 +192,26 @@ fn parsed(text: &str) -> Result<Url, Error> {
     Ok(written)
 }
 
+/// Returns the URL with these parts instead of its own. Its other parameters stay. `None` if it is not a valid URL of
+/// PostgreSQL.
+#[cfg(feature = "postgres")]
+pub(crate) fn with_parts(text: &str, new: &DatabaseParts) -> Option<String> {
+    let (old, others) = parts(text)?;
+    let new = DatabaseParts {
+        host: new.host.clone().or(old.host),
+        port: new.port.or(old.port),
+        user: new.user.clone().or(old.user),
+        password: new.password.clone().or(old.password),
+        name: new.name.clone().or(old.name),
+    };
+    let url = new.url();
+    let join = if url.contains('?') { '&' } else { '?' };
+    Some(if others.is_empty() { url } else { format!("{url}{join}{}", others.join("&")) })
+}
+
 /// Returns the parts of a PostgreSQL URL, and its other parameters as written. `None` if the URL is invalid.
 #[cfg(feature = "postgres")]
-pub(crate) fn parts(text: &str) -> Option<(DatabaseParts, Vec<String>)> {
+fn parts(text: &str) -> Option<(DatabaseParts, Vec<String>)> {
     let url = parsed(text).ok()?;
     if !matches!(url.scheme(), "postgres" | "postgresql") || url.fragment().is_some() {
         return None;

@@ -237,7 +237,7 @@ async fn find(backend: &mut dyn Backend, run: &Run<'_>, options: &Adopt) -> Resu
 
 fn unknown_tool(word: &str) -> Error {
     let words: Vec<&str> = tools::all().map(|tool| tool.word).collect();
-    Error::usage(format!("`{word}` is no tool whose history can be taken over"))
+    Error::usage(format!("`{word}` is not a tool whose history can be taken over"))
         .with_help(format!("write one of {}", words.join(", ")))
 }
 
@@ -255,7 +255,7 @@ fn chosen(tables: Vec<ForeignTable>, tool: Option<Tool>, options: &Adopt) -> Res
                 let tool = tool.or_else(|| tools::detect(&these).first().map(|found| found.tool));
                 let tool = tool.filter(|_| options.column.is_none()).unwrap_or(names::ANY);
                 if !tool::has_columns(&tool, table) {
-                    return Err(Error::usage(format!("`{name}` is no history table of {}", tool.shown)));
+                    return Err(Error::usage(format!("`{name}` is not a history table of {}", tool.shown)));
                 }
                 Ok(Found { tool, table: table.clone() })
             }

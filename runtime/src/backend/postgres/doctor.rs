@@ -32,7 +32,7 @@ impl PostgresBackend<'_> {
         // If there are none, reading the history has already reported why.
         let Some(facts) = &self.facts else { return Ok(Vec::new()) };
         if facts.in_transaction {
-            return Err(Cause::new(Class::Usage, "the connection is inside a transaction of its own: end it first"));
+            return Err(Cause::new(Class::Usage, "the connection is inside a transaction: end it first"));
         }
         let mut findings = Vec::new();
         let before = SystemTime::now();
@@ -362,7 +362,7 @@ fn owners<'a>(others: impl Iterator<Item = &'a [String; 5]>, role: &str) -> Vec<
             Finding::warning(
                 "owners",
                 format!(
-                    "{tables} of this database ({example}, for one) belong to {owner}: only an owner may alter a table"
+                    "{tables} of this database (for example {example}) belong to {owner}: only an owner may alter a table"
                 ),
                 format!("if migrations alter them, let a superuser run `GRANT {owner} TO {}`", identifier(role)),
             )

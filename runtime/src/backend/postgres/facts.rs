@@ -186,7 +186,7 @@ impl HistoryCandidates {
         for relation in histories.iter().copied().chain(logs) {
             let (place, is_now) = (shown(relation), &self.is_now);
             if !relation.is_table {
-                let message = format!("{place} is a view or something else that is no table of Lockgate");
+                let message = format!("{place} is a view or another object, and not a table of Lockgate");
                 return Err(Cause::new(Class::HistoryFormat, message));
             }
             if !relation.trusted {

@@ -451,7 +451,7 @@ impl<'a> PostgresBackend<'a> {
             return Err(self.no_schema().await.into());
         }
         if facts.in_transaction || self.held.connection().is_in_transaction() {
-            let message = "the connection is inside a transaction of its own: end it first";
+            let message = "the connection is inside a transaction: end it first";
             return Err(Cause::new(Class::Usage, message).into());
         }
         self.limits = Some(request.limits);

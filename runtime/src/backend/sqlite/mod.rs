@@ -47,7 +47,7 @@ const PIECE_BYTES: usize = 16 * 1024;
 const WRONG: &str = "SQLite code 1";
 
 /// The message if the caller's connection is inside a transaction.
-const INSIDE: &str = "the connection is inside a transaction of its own: end it first";
+const INSIDE: &str = "the connection is inside a transaction: end it first";
 
 /// Where a job failed, and why.
 type JobError = (FailedAt, Cause);

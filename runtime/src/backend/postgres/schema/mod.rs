@@ -79,7 +79,7 @@ impl PostgresBackend<'_> {
         let row = rows.first().ok_or_else(|| Cause::new(Class::Lost, "the server did not answer"))?;
         let read = |error| super::cause(&error);
         if row.try_get::<bool, _>(1).map_err(read)? || self.held.connection().is_in_transaction() {
-            let message = "the connection is inside a transaction of its own: end it first";
+            let message = "the connection is inside a transaction: end it first";
             return Err(Cause::new(Class::Usage, message));
         }
         let release = Release(row.try_get::<i32, _>(0).map_err(read)?.unsigned_abs() / 10_000);
