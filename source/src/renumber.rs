@@ -78,7 +78,7 @@ fn after(numbering: Numbering, last: Option<&Id>, now: Option<i64>) -> Result<Ne
     if numbering == Numbering::Encoded {
         let version = match last.filter(|last| last.database().is_some()) {
             Some(last) => patch::next(last.version())
-                .ok_or_else(|| format!("no minor number is left behind `{}`: begin a major one", last.key()))?,
+                .ok_or_else(|| format!("no minor number is left after `{}`: begin a major one", last.key()))?,
             None => patch::version(1, 1).ok_or("the first patch has the version 1.1")?,
         };
         return Ok(Next { version, digits: patch::numbers(version) });
@@ -99,7 +99,7 @@ fn after(numbering: Numbering, last: Option<&Id>, now: Option<i64>) -> Result<Ne
         let width = if numbering == Numbering::Ordinal { 5 } else { digits.map_or(4, str::len) };
         (number.map_or(Some(first), |last| last.checked_add(1)), width)
     };
-    let version = number.and_then(Version::new).ok_or("there is no number left behind the last migration's")?;
+    let version = number.and_then(Version::new).ok_or("there is no number left after the last migration's")?;
     Ok(Next { version, digits: format!("{:0width$}", version.get()) })
 }
 
@@ -313,7 +313,7 @@ mod tests {
         assert_eq!(next(Numbering::Ordinal, Some("00009-x"), None), "00010");
         assert_eq!(
             next(Numbering::Any, Some("9223372036854775807_x"), None),
-            "there is no number left behind the last migration's"
+            "there is no number left after the last migration's"
         );
     }
 

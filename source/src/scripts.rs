@@ -93,6 +93,6 @@ pub fn ends_before(code: Code, folder: &Folder, migration: &Migration) -> Diagno
     let up = &migration.up;
     let at = up.text.find("pub async fn up").map(|at| at..at + "pub async fn up".len());
     let message = format!("the {code} ends before `{}`: a Rust step runs in its own program", migration.id);
-    let help = "its tests, and those of the migrations behind it, run it";
+    let help = "its tests, and those of the migrations after it, run it";
     note(code, folder, up, at.unwrap_or(0..0), message).help(help)
 }

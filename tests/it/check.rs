@@ -483,7 +483,7 @@ note[replay]: the replay ends before `0002_hash`: a Rust step runs in its own pr
 1 | pub async fn up(tx: &mut lockgate::Transaction<'_>) -> lockgate::StepResult { Ok(()) }
   | ^^^^^^^^^^^^^^^
   |
-  = help: its tests, and those of the migrations behind it, run it
+  = help: its tests, and those of the migrations after it, run it
 ",
         "1 of 3 up, 1 down and up again",
     );

@@ -352,7 +352,7 @@ fn quoted(value: &str) -> Result<String, String> {
     let inner = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
     match inner.map(str::trim) {
         Some(text) if !text.is_empty() && !text.contains('"') => Ok(text.to_owned()),
-        _ => Err("needs a text in quotation marks, and nothing behind it".to_owned()),
+        _ => Err("needs a text in quotation marks, and nothing after it".to_owned()),
     }
 }
 
@@ -466,11 +466,11 @@ mod tests {
             ),
             (
                 "irreversible",
-                "1:14 bad-directive: `irreversible` needs a text in quotation marks, and nothing behind it: write it like `-- lockgate: irreversible \"the old values are gone\"`",
+                "1:14 bad-directive: `irreversible` needs a text in quotation marks, and nothing after it: write it like `-- lockgate: irreversible \"the old values are gone\"`",
             ),
             (
                 "irreversible \"\"",
-                "1:27 bad-directive: `irreversible` needs a text in quotation marks, and nothing behind it: write it like `-- lockgate: irreversible \"the old values are gone\"`",
+                "1:27 bad-directive: `irreversible` needs a text in quotation marks, and nothing after it: write it like `-- lockgate: irreversible \"the old values are gone\"`",
             ),
             (
                 "lock-timeout 5",
@@ -506,7 +506,7 @@ mod tests {
             ),
             (
                 "allow(rename)",
-                "1:19 bad-directive: `allow` needs a text in quotation marks, and nothing behind it: write it like `-- lockgate: allow(drop-column) \"nothing reads it since 1.4\"`",
+                "1:19 bad-directive: `allow` needs a text in quotation marks, and nothing after it: write it like `-- lockgate: allow(drop-column) \"nothing reads it since 1.4\"`",
             ),
         ] {
             check(&format!("-- lockgate: {text}\n"), expected);

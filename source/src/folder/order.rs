@@ -133,7 +133,7 @@ impl Grouper<'_> {
             diagnostic.severity = Severity::Warning;
             self.diagnostics.push(diagnostic.help(format!("rename this file to `{}.up.sql`", name.id)));
         } else if name.kind == Kind::Rust {
-            let message = format!("`{up_file}` is a Rust step, and `{down_file}` is no part of it");
+            let message = format!("`{up_file}` is a Rust step, and `{down_file}` is not part of it");
             self.diagnostics.push(
                 self.error(Code::Duplicate, &down.script, message)
                     .help("write the down script as `pub async fn down` in the Rust file"),

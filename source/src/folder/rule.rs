@@ -9,7 +9,7 @@ pub(super) fn of_script(name: &str) -> Result<Code, (String, String)> {
         return Ok(Code::of_sql(name));
     }
     if name.parse::<Code>().is_ok() {
-        let message = format!("`{name}` is no lint: it cannot be silenced");
+        let message = format!("`{name}` is not a lint: it cannot be silenced");
         return Err((message, "delete this, and put right what it says".to_owned()));
     }
     let help = match suggest::nearest(name, lint::names()) {

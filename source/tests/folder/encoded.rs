@@ -230,7 +230,7 @@ fn the_next_number_is_that_of_its_database() {
     let next = |database| renumber::next_version(&folder, Some(database), None).map(|next| next.digits);
     assert_eq!(next("billing").as_deref(), Ok("00000002.0008"));
     assert_eq!(next("new").as_deref(), Ok("00000001.0001"));
-    let full = "no minor number is left behind `audit.00000001.9999`: begin a major one";
+    let full = "no minor number is left after `audit.00000001.9999`: begin a major one";
     assert_eq!(next("audit").unwrap_err(), full);
 }
 

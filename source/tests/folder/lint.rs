@@ -109,7 +109,7 @@ fn rules_that_there_are_none_of_are_errors() {
     assert_eq!(help("[lint]\ndrop-colum = \"deny\"\n"), "there is no rule `drop-colum`: did you mean `drop-column`?");
     assert_eq!(
         help("[lint]\nduplicate = \"allow\"\n"),
-        "`duplicate` is no lint: it cannot be silenced: delete this, and put right what it says"
+        "`duplicate` is not a lint: it cannot be silenced: delete this, and put right what it says"
     );
     assert!(
         help("[lint]\nzebra = \"allow\"\n").starts_with("there is no rule `zebra`: the rules are add-column-rewrite, ")

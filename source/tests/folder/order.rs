@@ -82,7 +82,7 @@ migrations/0001_a.down.sql:1:1 down-without-up: `0001_a` has a down script but n
     check(
         &[("1_a.rs", "pub async fn up() {}"), ("1_a.down.sql", A)],
         "
-migrations/1_a.down.sql:1:1 duplicate: `migrations/1_a.rs` is a Rust step, and `migrations/1_a.down.sql` is no part of it
+migrations/1_a.down.sql:1:1 duplicate: `migrations/1_a.rs` is a Rust step, and `migrations/1_a.down.sql` is not part of it
   write the down script as `pub async fn down` in the Rust file
 ",
     );

@@ -36,7 +36,7 @@ pub fn parse(value: &str) -> Result<Vec<&str>, Error> {
     match words.iter().find(|word| !WORDS.contains(word)) {
         None => Ok(words),
         Some(unknown) => Err(Error::usage(format!(
-            "{VARIABLE} names `{unknown}`, which is no backend that the tests know: it may name {}",
+            "{VARIABLE} names `{unknown}`, which is not a backend: it may name {}",
             WORDS.join(", ")
         ))),
     }

@@ -245,7 +245,7 @@ async fn a_transaction_of_the_callers_is_not_committed_for_them() {
     connection.execute("BEGIN; CREATE TABLE mine (id INTEGER)").await.unwrap();
     let error = Migrator::new(set).apply(&mut connection).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage, "{error:?}");
-    assert!(error.to_string().contains("the connection is inside a transaction of its own: end it first"), "{error}");
+    assert!(error.to_string().contains("the connection is inside a transaction: end it first"), "{error}");
     connection.execute("ROLLBACK").await.unwrap();
     assert_eq!(tables(&mut connection).await, [""; 0]);
     Migrator::new(set).apply(&mut connection).await.unwrap();

@@ -331,7 +331,7 @@ async fn a_resumed_script_has_its_pragmas_and_attached_databases() {
 fn inside(error: &Error) {
     let shown = error.report().to_string();
     assert_eq!(error.kind(), ErrorKind::Usage, "{shown}");
-    for says in ["the connection is inside a transaction of its own: end it first", "nothing was changed"] {
+    for says in ["the connection is inside a transaction: end it first", "nothing was changed"] {
         assert!(shown.contains(says), "{shown}");
     }
 }

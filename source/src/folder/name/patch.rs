@@ -40,7 +40,7 @@ fn problem(id: &str, kind: Kind) -> Option<String> {
         if parts.len() > 5
             && let Some((word, _)) = direction_word(id)
         {
-            return Some(format!("ends in `.{word}{}`, which is no direction", kind.suffix()));
+            return Some(format!("ends in `.{word}{}`, which is not a direction", kind.suffix()));
         }
         let what = match parts[..] {
             [_, major, minor, _] if is_number(major) && is_number(minor) => ", and no user".to_owned(),
@@ -71,7 +71,7 @@ pub(super) fn word(what: &str, text: &str) -> Option<String> {
         return Some(format!("names no {what}"));
     }
     if !text.starts_with(first) || text.chars().any(|c| !(c.is_alphanumeric() || matches!(c, '_' | '-'))) {
-        let rule = "a letter or `_`, and behind it letters, digits, `_` and `-`";
+        let rule = "a letter or `_`, followed by letters, digits, `_` and `-`";
         return Some(format!("names the {what} {text:?}: one is {rule}"));
     }
     let bytes = text.len();
@@ -243,12 +243,12 @@ mod tests {
         );
         check(
             "billing.00000001.0002.owner.x.undo.sql",
-            "bad-name: ends in `.undo.sql`, which is no direction: rename it to \
+            "bad-name: ends in `.undo.sql`, which is not a direction: rename it to \
              `billing.00000001.0002.owner.x.down.sql`",
         );
         check(
             "billing.00000001.0002.owner.x.up.rs",
-            "bad-name: ends in `.up.rs`, which is no direction: rename it to `billing.00000001.0002.owner.x.rs`",
+            "bad-name: ends in `.up.rs`, which is not a direction: rename it to `billing.00000001.0002.owner.x.rs`",
         );
     }
 
@@ -307,7 +307,7 @@ mod tests {
         );
         check(
             "1st bill.00000001.0002.owner.x.sql",
-            "bad-name: names the database \"1st bill\": one is a letter or `_`, and behind it letters, digits, `_` \
+            "bad-name: names the database \"1st bill\": one is a letter or `_`, followed by letters, digits, `_` \
              and `-`: rename it to `st_bill.00000001.0002.owner.x.sql`",
         );
         let long = "é".repeat(32);

@@ -54,7 +54,7 @@ pub fn parse(file: &str, numbering: Numbering) -> Result<Name, Box<BadName>> {
     }
     if let Some(direction) = direction_word(name) {
         return Err(bad(
-            format!("ends in `.{}{}`, which is no direction", direction.0, kind.suffix()),
+            format!("ends in `.{}{}`, which is not a direction", direction.0, kind.suffix()),
             Help::rename(format!(
                 "{}{}",
                 &id[..id.len() - direction.0.len() - 1],
@@ -268,9 +268,9 @@ mod tests {
         check("9223372036854775808_x.sql", "has no version: a version is at most 9223372036854775807");
         check("0001_x.SQL", "capital letters: rename it to `0001_x.sql`");
         check("0001_x.UP.SQL", "capital letters: rename it to `0001_x.up.sql`");
-        check("0001_x.Up.sql", "no direction: rename it to `0001_x.up.sql`");
-        check("0001_x.undo.sql", "no direction: rename it to `0001_x.down.sql`");
-        check("0003_x.up.rs", "no direction");
+        check("0001_x.Up.sql", "not a direction: rename it to `0001_x.up.sql`");
+        check("0001_x.undo.sql", "not a direction: rename it to `0001_x.down.sql`");
+        check("0003_x.up.rs", "not a direction");
         check("0001_a/b?.sql", "has '/' in its name");
         check("0001_what?.sql", "rename it to `0001_what.sql`");
         check("0001_ x.sql", "rename it to `0001_x.sql`");
