@@ -480,7 +480,8 @@ fn init_names_the_files_beside_a_clone() {
     let manifest = scratch.read("app/Cargo.toml");
     assert!(manifest.contains("lockgate-build = {") && manifest.contains("lockgate-harness = {"), "{manifest}");
     // The printed lines for the program are used as the program.
-    let main = said.split("in `src/main.rs` for one:\n").nth(1).and_then(|rest| rest.split("\nor, ").next()).unwrap();
+    let main =
+        said.split("for example in `src/main.rs`:\n").nth(1).and_then(|rest| rest.split("\nor apply ").next()).unwrap();
     scratch.write("app/src/main.rs", main);
     scratch.run(&["new-migration", "create users"]).succeeds();
     scratch.write("app/migrations/0001_create_users.up.sql", "CREATE TABLE users (id INTEGER PRIMARY KEY);\n");
