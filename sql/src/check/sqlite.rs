@@ -6,11 +6,14 @@ use lockgate_core::Dialect;
 use sqlite3_parser::lexer::sql::{Error, Parser, ParserError};
 use sqlite3_parser::{Bump, FallibleIterator as _};
 
+use crate::lexer::Kind;
+use crate::words::Words;
+
 use super::{FindingKind, ParserFinding, repair, stuck, token_at};
 
 /// Checks one statement.
 pub(super) fn check(text: &str) -> Option<ParserFinding> {
-    let (at, rule) = first(text)?;
+    let Some((at, rule)) = first(text) else { return after_values(text) };
     let wrong = match rule {
         Some(rule) => {
             // The position is after the word that the message names.
@@ -22,6 +25,52 @@ pub(super) fn check(text: &str) -> Option<ParserFinding> {
         None => stuck(Dialect::Sqlite, text, at, expected(text, at)),
     };
     Some(repair::find(Dialect::Sqlite, text, wrong, keywords(), stops))
+}
+
+/// Finds the `ORDER BY` or `LIMIT` of a `VALUES`, which SQLite does not have and the parser accepts.
+fn after_values(text: &str) -> Option<ParserFinding> {
+    let mut at = Words::new(Dialect::Sqlite, text, 0);
+    while at.token.kind != Kind::End {
+        if !at.take("values") {
+            at.next();
+            continue;
+        }
+        // The rows may hold a `VALUES` of their own.
+        let mut after = at.clone();
+        while after.token.kind == Kind::Open {
+            row(&mut after);
+            if !after.is_byte(b',') {
+                break;
+            }
+            after.next();
+        }
+        if after.token.start > at.token.start && after.is_any(&["order", "limit"]) {
+            let word = text[after.token.start..after.token.end].to_uppercase();
+            let clause = if word == "ORDER" { "ORDER BY" } else { "LIMIT" };
+            let rule = format!("`VALUES` cannot have `{clause}` in SQLite");
+            let range = after.token.start..after.token.end;
+            let mut wrong = ParserFinding::new(range, FindingKind::Refused(rule));
+            wrong.repair = Some("write `SELECT * FROM (VALUES …)` with it".to_owned());
+            return Some(wrong);
+        }
+    }
+    None
+}
+
+/// Moves past the parentheses that open here, and no further: after those, others may close.
+fn row(at: &mut Words<'_>) {
+    let mut depth = 0_usize;
+    while !at.ended() {
+        match at.token.kind {
+            Kind::Open => depth += 1,
+            Kind::Close => depth -= 1,
+            _ => {}
+        }
+        at.next();
+        if depth == 0 {
+            return;
+        }
+    }
 }
 
 /// Returns the byte at which the text stops being valid.

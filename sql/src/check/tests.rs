@@ -33,6 +33,30 @@ fn sqlite(text: &str, expected: &str) {
 }
 
 #[test]
+fn values_of_sqlite_are_neither_ordered_nor_limited() {
+    for text in [
+        "SELECT * FROM (VALUES (1), (2)) ORDER BY 1 LIMIT 1;",
+        "SELECT * FROM t WHERE a IN (VALUES (1)) ORDER BY 1;",
+        "INSERT INTO t VALUES (1), ((SELECT 1 ORDER BY 1)) ON CONFLICT DO NOTHING;",
+        "VALUES (1) UNION SELECT 2 ORDER BY 1;",
+        "WITH x AS (VALUES (1)) SELECT * FROM x LIMIT 1;",
+        "CREATE TRIGGER g AFTER INSERT ON t BEGIN INSERT INTO u VALUES (1); SELECT 1 ORDER BY 1; END;",
+    ] {
+        sqlite(text, "");
+    }
+    let repair = "; write `SELECT * FROM (VALUES …)` with it";
+    for (text, expected) in [
+        ("VALUES (1), (2) ORDER BY 1;", "1:17 `VALUES` cannot have `ORDER BY` in SQLite"),
+        ("SELECT 1 UNION VALUES (2) LIMIT 1;", "1:27 `VALUES` cannot have `LIMIT` in SQLite"),
+        ("INSERT INTO t VALUES (f(1), 2) ORDER BY 1;", "1:32 `VALUES` cannot have `ORDER BY` in SQLite"),
+        ("SELECT (VALUES (1) LIMIT 1);", "1:20 `VALUES` cannot have `LIMIT` in SQLite"),
+        ("VALUES ((VALUES (1) LIMIT 1));", "1:21 `VALUES` cannot have `LIMIT` in SQLite"),
+    ] {
+        sqlite(text, &format!("{expected}{repair}"));
+    }
+}
+
+#[test]
 fn a_misspelt_keyword_is_corrected() {
     let both = |text: &str, expected: &str| {
         postgres(text, expected);
@@ -92,6 +116,15 @@ fn statements_that_only_the_server_accepts_pass() {
         "SECURITY LABEL FOR p ON TYPE a[] IS 'x';",
         "ALTER INDEX i OWNER TO app;",
         "ALTER INDEX IF EXISTS s.i OWNER TO app;",
+        "ALTER INDEX i ALTER lower SET STATISTICS 100;",
+        "ALTER INDEX s.i ALTER COLUMN \"Lower\" SET STATISTICS 100;",
+        "FETCH FORWARD c;",
+        "MOVE BACKWARD c;",
+        "FETCH FORWARD 5 FROM c;",
+        "IMPORT FOREIGN SCHEMA s LIMIT TO (s.t, u) FROM SERVER w INTO s;",
+        "IMPORT FOREIGN SCHEMA s EXCEPT (s.\"T\") FROM SERVER w INTO s;",
+        "SELECT a in, b like FROM t;",
+        "SELECT (SELECT a ilike) FROM t WHERE a IN (1);",
         "CREATE SERVER s VERSION NULL FOREIGN DATA WRAPPER w;",
         "ALTER SERVER s VERSION NULL OPTIONS (SET a 'b');",
         "EXPLAIN (ANALYZE) REFRESH MATERIALIZED VIEW v;",

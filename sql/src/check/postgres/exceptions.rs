@@ -89,9 +89,20 @@ pub(super) fn in_other_words(text: &str) -> Option<String> {
             }
         } else if at.is("index") {
             let index = at.token.start..at.token.end;
+            let mut column = at.clone();
             at.until(&["owner"]);
             if at.is("to") {
                 other.put(index, "view");
+            }
+            // The columns of an index have names too, and the parser knows only their numbers.
+            column.until(&["alter"]);
+            column.take("column");
+            let name = column.token.start..column.token.end;
+            if matches!(column.token.kind, Kind::Word | Kind::Name) && {
+                column.next();
+                column.is("set")
+            } {
+                other.put(name, "1");
             }
         }
     } else if take(&mut at, "drop") {
@@ -109,6 +120,20 @@ pub(super) fn in_other_words(text: &str) -> Option<String> {
         }
         let _ = at.take("on");
         other.type_name(&mut at);
+    } else if at.is_any(&["fetch", "move"]) {
+        at.next();
+        let direction = at.token.start..at.token.end;
+        // `FORWARD` and a cursor, without a number and without `FROM`.
+        if at.is_any(&["forward", "backward"]) {
+            at.next();
+            let is_name = matches!(at.token.kind, Kind::Word | Kind::Name) && !at.is_any(&["all", "from", "in"]);
+            at.next();
+            if is_name && at.ended() {
+                other.put(direction, "next");
+            }
+        }
+    } else if take(&mut at, "import foreign schema") {
+        other.qualified(&mut at);
     } else if at.is("set") {
         other.settings(&mut at, &SETTINGS[1..2]);
     } else if at.is("explain") {
@@ -259,6 +284,24 @@ impl Rewritten {
                 return;
             }
             at.next();
+        }
+    }
+
+    /// Removes the schemas from the names in parentheses.
+    fn qualified(&mut self, at: &mut Words<'_>) {
+        while !at.ended() && at.token.kind != Kind::Open {
+            if at.take("from") {
+                return;
+            }
+            at.next();
+        }
+        while !at.ended() && at.token.kind != Kind::Close {
+            let start = at.token.start;
+            at.next();
+            if at.is_byte(b'.') {
+                at.next();
+                self.put(start..at.token.start, "");
+            }
         }
     }
 

@@ -85,7 +85,8 @@ fn candidates(text: &str, at: usize, keywords: &[String]) -> Vec<Range<usize>> {
             && keywords.iter().any(|keyword| keyword.eq_ignore_ascii_case(shown(token)))
             && !(token.end <= parameters && is_in(COLUMN, shown(token)))
             && !is_refused(shown(token), tokens[place - 1].kind, &text[token.end..])
-            && is_name(shown(token), shown(&tokens[place - 1]), text[token.end..].trim_start().starts_with('('))
+            && (is_name(shown(token), shown(&tokens[place - 1]), text[token.end..].trim_start().starts_with('('))
+                || is_label(shown(token), &text[token.end..]))
     });
     names.map(|place| tokens[place].start..tokens[place].end).collect()
 }
@@ -151,6 +152,18 @@ fn is_name(word: &str, last: &str, before_parenthesis: bool) -> bool {
     // `coalesce()` calls no function of this name, but a table may have it.
     const TABLE_FOLLOWS: [&str; 5] = ["into", "table", "on", "exists", "references"];
     !is_in(COLUMN, word) || !before_parenthesis || TABLE_FOLLOWS.into_iter().any(|word| word.eq_ignore_ascii_case(last))
+}
+
+/// Whether this operator is the label of a column, as in `SELECT a in FROM t`: where nothing follows that it could be
+/// applied to, the server takes it for one.
+fn is_label(word: &str, rest: &str) -> bool {
+    const ENDS: &str = "from into where group having window union intersect except order limit offset fetch for";
+    if !is_in("in like ilike", word) {
+        return false;
+    }
+    let next = Words::new(Dialect::Postgres, rest, 0);
+    let is_mark = rest.trim_start().starts_with([',', ')', ';']);
+    next.ended() || is_mark || ENDS.split(' ').any(|word| next.is(word))
 }
 
 #[cfg(test)]
@@ -457,8 +470,7 @@ mod tests {
         all(FUNCTIONS, words(UNRESERVED).chain(words(FUNCTION)).filter(|word| *word != "operator").collect());
         all(PARAMETERS, words(UNRESERVED).collect());
         all(LABELS, words(UNRESERVED).chain(words(COLUMN)).chain(words(FUNCTION)).chain(words(RESERVED)).collect());
-        // After an expression, these three are read as operators. Nobody labels a column with them.
-        all(BARE_LABELS, bare().filter(|word| !["in", "like", "ilike"].contains(word)).collect());
+        all(BARE_LABELS, bare().collect());
         assert!(refused.is_empty(), "{}", refused.join("\n"));
     }
 }
