@@ -4,6 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use lockgate_testing::server::require;
+
 use crate::support::app::{Place, answer};
 use crate::support::scratch::Scratch;
 use crate::support::tree::root;
@@ -134,31 +136,111 @@ fn each_file_is_valid_by_a_published_schema() {
     }
 }
 
-/// What the image promises the program: another user, and nothing but a read-only file system.
-#[test]
-fn up_runs_as_another_user_on_a_read_only_root() {
-    let Some(place) = Place::postgres() else { return };
-    const AS_NOBODY: &str = "mount -o remount,bind,ro / && mount -o remount,bind,ro /tmp 2>/dev/null; \
-                             exec setpriv --reuid=65532 --regid=65532 --clear-groups \"$@\"";
-    let confined = |words: &[&str]| {
-        let program = place.command(&[]);
+/// A statically linked program with the example's migrations, by the GNU C library: where an image is built, musl does the
+/// same. Only the program itself is compiled for this, because nothing else depends on how it is linked.
+fn static_program() -> PathBuf {
+    const WORDS: &str = "rustc --quiet --offline --package lockgate-tests --features image --example image \
+                         --message-format json-render-diagnostics -- -C target-feature=+crt-static";
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let built = command.args(WORDS.split_whitespace()).current_dir(root()).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let mut artifacts = cargo_metadata::Message::parse_stream(&built.stdout[..]).flatten();
+    let program = artifacts.find_map(|message| match message {
+        cargo_metadata::Message::CompilerArtifact(artifact) => artifact.executable,
+        _ => None,
+    });
+    program.expect("cargo names what it has built").into_std_path_buf()
+}
+
+/// An image without anything but the program: a root of its own, read-only, with the folder of a database mounted.
+struct Image {
+    root: tempfile::TempDir,
+    /// What is mounted, at the same path as outside.
+    mount: PathBuf,
+}
+
+impl Image {
+    const USER: u32 = 65532;
+    /// The arguments are the root, what is mounted there, and the program with its arguments.
+    const ENTER: &str = "set -e; root=$1 mount=$2; shift 2; mount --bind \"$root\" \"$root\"; \
+                         mount -o remount,bind,ro \"$root\"; mount --bind \"$mount\" \"$root$mount\"; \
+                         exec chroot --userspec=65532:65532 --groups= \"$root\" \"$@\"";
+
+    fn new(program: &Path, mount: &Path) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::copy(program, root.path().join("app")).unwrap();
+        std::fs::create_dir_all(root.path().join(mount.strip_prefix("/").unwrap())).unwrap();
+        Self { root, mount: mount.to_owned() }
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-c", AS_NOBODY, "sh"]).args(words).env("DATABASE_URL", place.url());
-        (command.output(), program.get_program().to_owned())
+        command.args(["--mount", "sh", "-c", Self::ENTER, "sh"]).arg(self.root.path()).arg(&self.mount).args(words);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command
+    }
+
+    /// Runs the program of the image.
+    fn app(&self, url: &str, words: &[&str]) -> crate::support::app::Answer {
+        answer(self.command(&[&["/app"], words].concat()).env("DATABASE_URL", url).output().unwrap())
+    }
+}
+
+/// Whether this machine lets a test have a root of its own. If `LOCKGATE_REQUIRE` names `sqlite`, it must: then no
+/// test of SQLite may be skipped.
+fn can_enter(image: &Image) -> bool {
+    let tried = image.command(&["/app", "--version"]).output();
+    let said = match &tried {
+        Ok(tried) if tried.status.success() => return true,
+        Ok(tried) => String::from_utf8_lossy(&tried.stderr).into_owned(),
+        Err(error) => error.to_string(),
     };
-    let (tried, program) = confined(&["sh", "-c", "test \"$(id -u)\" = 65532 && ! touch /var/tmp/lockgate-test"]);
-    if !tried.is_ok_and(|tried| tried.status.success()) {
-        skipped("a test cannot make its root read-only here (`unshare`, `mount`, `setpriv`)");
+    let required = require::requires("sqlite").expect("the variable was read when the tests began");
+    assert!(!required, "the static program cannot run in a root of its own: {said}");
+    skipped(&format!("a test cannot have a root of its own here (`unshare`, `mount`, `chroot`): {said}"));
+    false
+}
+
+/// What the image promises the program: another user, a file system that is read-only, and nothing in it.
+#[test]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn the_static_program_runs_as_another_user_on_a_read_only_root() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let program = static_program();
+    let sqlite = Place::sqlite();
+    let owner = Command::new("chown").arg(format!("{0}:{0}", Image::USER)).arg(sqlite.folder()).status();
+    let image = Image::new(&program, sqlite.folder());
+    if !can_enter(&image) {
         return;
     }
-    let program = program.to_str().unwrap();
-    for (verb, code, words) in
-        [("up", 0, "applied 12 migrations"), ("up", 0, "nothing to do"), ("wait", 0, "every migration")]
-    {
-        let answer = answer(confined(&[program, verb]).0.unwrap());
-        assert_eq!(answer.code, Some(code), "{answer:#?}");
-        assert!(answer.out.contains(words), "{answer:#?}");
-    }
+    assert!(owner.is_ok_and(|owner| owner.success()), "who may mount may also give a folder to another user");
+    let steps: [(&[&str], &str); 4] = [
+        (&["up"], "applied 12 migrations"),
+        (&["up"], "nothing to do"),
+        (&["status"], "up to date: 12 migrations applied"),
+        (&["wait"], "every migration"),
+    ];
+    let check = |image: &Image, url: &str| {
+        for (words, expected) in steps {
+            let answer = image.app(url, words);
+            assert!(answer.code == Some(0) && answer.out.contains(expected), "{words:?}: {answer:#?}");
+        }
+    };
+    check(&image, sqlite.url());
+    let file = std::fs::metadata(sqlite.file()).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&file), Image::USER);
+    // A database in the image itself cannot be written, and the program says so.
+    std::fs::set_permissions(image.root.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let refused = image.app("sqlite:///inside.db?mode=rwc", &["up"]);
+    assert!(refused.code != Some(0) && refused.err.contains("inside.db"), "{refused:#?}");
+    assert!(!image.root.path().join("inside.db").exists());
+
+    let Some(postgres) = Place::postgres() else { return };
+    // The folder of the server's socket, or another one where the server is on a port.
+    let socket = postgres.url().split("host=").nth(1).map(|rest| rest.split('&').next().unwrap().replace("%2F", "/"));
+    let mount = socket.map_or_else(|| sqlite.folder().to_owned(), PathBuf::from);
+    check(&Image::new(&program, &mount), postgres.url());
 }
 
 /// Every command of the chapter, word by word.
