@@ -2,6 +2,7 @@
 //! init` shows the plan, and carries it out with `--convert`.
 
 mod layout;
+mod tool;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -10,10 +11,11 @@ use crate::folder::directive::{self, Comment};
 use crate::folder::name::{self, Kind};
 use crate::folder::policy::{self, Numbering};
 use crate::folder::section::{self, Direction, Section, Sections};
-use crate::folder::{Folder, read};
+use crate::folder::{Folder, placeholder, read};
 use crate::{lockfile, sql};
 use layout::{Layout, Named};
 use lockgate_core::Dialects;
+pub use tool::{Evidence, Tool};
 
 /// The planned conversion of a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,14 +64,47 @@ struct File {
 
 const DIRECTIVE: &str = "-- lockgate: no-transaction";
 
+/// Finds the files by which the folders of other tools are recognized.
+pub fn evidence(folder: &Folder, dialects: Dialects) -> Vec<Evidence> {
+    let listing = read::list(&folder.root, &folder.shown);
+    let paths: BTreeSet<&str> = listing.files.iter().map(|found| found.path.as_str()).collect();
+    let mut evidence = Vec::new();
+    for found in &listing.files {
+        let file = found.path.rsplit('/').next().unwrap_or(&found.path);
+        let is_released = name::parse(file, folder.policy.numbering).is_ok_and(|name| is_released(folder, &name.id));
+        if name::is_ignored(file) || is_released {
+            continue;
+        }
+        let mut tools = tool::of_name(&found.path, &paths);
+        if tools.is_empty() && file.to_ascii_lowercase().ends_with(".sql") {
+            let text = read::text(&found.absolute, &found.path).unwrap_or_default();
+            tools = tool::of_comments(&section::sections(&text, dialects_of(&text, dialects)).tools);
+        }
+        if !tools.is_empty() {
+            evidence.push(Evidence { path: found.path.clone(), tools: tools.into_iter().collect() });
+        }
+    }
+    evidence
+}
+
+/// What a conversion is told about the folder.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// The tool, if it is known.
+    pub from: Option<Tool>,
+    /// Whether Flyway leaves `${…}` as it is.
+    pub keep_placeholders: bool,
+}
+
 /// Plans the conversion of a folder. Released migrations keep their names and texts.
-pub fn plan(folder: &Folder, dialects: Dialects) -> Conversion {
+pub fn plan(folder: &Folder, dialects: Dialects, options: Options) -> Conversion {
+    let from = options.from;
     let mut conversion = Conversion::default();
     let listing = read::list(&folder.root, &folder.shown);
     let paths: BTreeSet<&str> = listing.files.iter().map(|found| found.path.as_str()).collect();
     let sqitch = listing.files.iter().find(|found| found.path == section::SQITCH_PLAN);
     let sqitch = sqitch.and_then(|found| read::text(&found.absolute, &found.path).ok());
-    let layout = Layout::new(&paths, folder.policy.numbering, sqitch.as_deref());
+    let layout = Layout::new(&paths, folder.policy.numbering, sqitch.as_deref(), from);
     let mut files = Vec::new();
     let mut settings: BTreeMap<String, String> = BTreeMap::new();
     for found in &listing.files {
@@ -109,6 +144,10 @@ pub fn plan(folder: &Folder, dialects: Dialects) -> Conversion {
                     let (fills, write) = (section::FILLS_IN, section::WRITE_VALUES);
                     conversion.problems.push(format!("`{}`: {fills}: {write}", found.path));
                 }
+                let is_flyway = from.is_none_or(|tool| tool.word() == "flyway") && name::is_flyway(&found.path);
+                if is_flyway && !options.keep_placeholders {
+                    conversion.problems.extend(placeholders(&found.path, &text, dialects));
+                }
                 files.push(File { path: found.path.clone(), text, named, sections, own: own.is_ok() });
             }
             Err(problem) => conversion.left.push((found.path.clone(), problem.message.clone())),
@@ -118,6 +157,23 @@ pub fn plan(folder: &Folder, dialects: Dialects) -> Conversion {
     convert(&files, &settings, folder.policy.numbering, &mut conversion);
     collisions(&paths, &mut conversion);
     conversion
+}
+
+/// Flyway's placeholders in a file, each as a problem.
+fn placeholders(path: &str, text: &str, dialects: Dialects) -> Vec<String> {
+    let found = placeholder::of_flyway(text, dialects_of(text, dialects)).into_iter();
+    let problems = found.map(|range| {
+        let line = text[..range.start].matches('\n').count() + 1;
+        let name = &text[range];
+        format!("`{path}`:{line}: Flyway writes a value in the place of `{name}`: {}", placeholder::WRITE_VALUE)
+    });
+    let mut problems: Vec<String> = problems.collect();
+    if let Some(last) = problems.last_mut() {
+        last.push_str(
+            "\n  if Flyway leaves them as they are (`placeholderReplacement = false`), add `--from flyway --keep-placeholders`",
+        );
+    }
+    problems
 }
 
 /// The dialects of which a text can be read in one at least.

@@ -513,6 +513,14 @@ async fn prisma_and_tools_that_record_names(db: Db) {
     ))
     .await;
     assert_eq!(shown(&look(&db, set, &Adopt::new()).await)[0], "20240101000000_init: match");
+    // Two of one time: the file of the later one has the second after it.
+    let two = migrations(&[("20240101000000_init.sql", "SELECT 1;\n"), ("20240101000001_tags.sql", "SELECT 1;\n")]);
+    db.execute(&format!(
+        "INSERT INTO _prisma_migrations VALUES ('b', '{sum}', '2026-01-02 03:04:06', '20240101000000_tags', NULL, NULL, NULL)"
+    ))
+    .await;
+    let both = shown(&look(&db, two, &Adopt::new()).await);
+    assert_eq!(both[..2], ["20240101000000_init: match", "20240101000001_tags: match"]);
     db.execute("DROP TABLE _prisma_migrations").await;
 
     for (table, column, name) in [

@@ -232,6 +232,7 @@ const WAYS: &[Way] = &[
         &[Edit("0002_add_email.sql", "NOT NULL", "NOT NULL DEFAULT ''")],
     ),
     (Code::FilledTable, "or add it without `NOT NULL`, fill it", &[Edit("0002_add_email.sql", " NOT NULL", "")]),
+    (Code::ForeignPlaceholder, "write the value in its place", &[Edit(USERS, "${host}", "'db'")]),
     (
         Code::ForeignSection,
         "move line 5 to `0001_create_users.down.sql`, and name this file `0001_create_users.up.sql`",

@@ -1,6 +1,7 @@
 //! Lockgate's own tests: one binary, real databases, real builds.
 
 mod adopt;
+mod adopt_folder;
 mod adopt_peers;
 mod advice;
 mod architecture;

@@ -27,6 +27,8 @@ struct Cli {
 enum Command {
     /// Set up a package for migrations.
     Init(command::init::Arguments),
+    /// Rename and split the files of another tool, and write tests for them.
+    Adopt(command::adopt::Arguments),
     /// Write the files of a new migration, its test, and its line in the lockfile.
     NewMigration(command::new_migration::Arguments),
     /// Write the test of a migration that has none.
@@ -83,6 +85,7 @@ fn run(invocation: Invocation, arguments: impl Iterator<Item = OsString>) -> Exi
     let cli = Cli::from_arg_matches(&command.get_matches_from(arguments)).unwrap_or_else(|error| error.exit());
     let outcome = match cli.command {
         Command::Init(arguments) => command::init::run(&arguments, invocation),
+        Command::Adopt(arguments) => command::adopt::run(&arguments, invocation),
         Command::NewMigration(arguments) => command::new_migration::run(&arguments),
         Command::NewTest(arguments) => command::new_test::run(&arguments),
         Command::Check(arguments) => command::check::run(&arguments),

@@ -1,8 +1,11 @@
-//! Queries of git: the root of the repository, and the merge driver for lockfiles in this clone.
+//! What is asked of git: the root of the repository, the merge driver for lockfiles in this clone, and moves in its index.
 
+use std::collections::HashMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
+use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::project::Project;
 
@@ -47,6 +50,84 @@ impl Clone {
         };
         format!("{command} merge-lockfile %O %A %B %P || git merge-file -L ours -L base -L theirs %A %O %B")
     }
+}
+
+/// A file that gets another name, or none; both are paths below the same folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Move {
+    pub(crate) from: String,
+    pub(crate) to: Option<String>,
+}
+
+/// Moves in git's index, not yet made.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    folder: PathBuf,
+    /// The input of `git update-index -z --index-info`.
+    lines: String,
+    files: usize,
+}
+
+/// Plans moves as `git mv` makes them: the index gets the new name for what it has under the old one. Edits that are not
+/// staged stay unstaged, and files that git does not track stay untracked. `None` if git tracks none of the files.
+///
+/// # Errors
+///
+/// `Refused` if one of the files has a conflict.
+pub(crate) fn staged(folder: &Path, moves: &[Move]) -> Result<Option<Staged>, Failure> {
+    let listed = Command::new("git").arg("-C").arg(folder).args(["ls-files", "-s", "-z", "--", "."]).output();
+    let Some(listed) = listed.ok().filter(|output| output.status.success()) else { return Ok(None) };
+    // The index knows paths from the root of the repository.
+    let Some(prefix) = git(folder, &["rev-parse", "--show-prefix"]) else { return Ok(None) };
+    // An entry is `<mode> <object> <stage>\t<path>`. Paths that are not UTF-8 are no migrations.
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let entries = listed.split('\0').filter_map(|entry| entry.split_once('\t')).map(|(object, path)| (path, object));
+    let mut objects: HashMap<&str, Vec<&str>> = HashMap::new();
+    entries.for_each(|(path, object)| objects.entry(path).or_default().push(object));
+    let (mut gone, mut new, mut files) = (String::new(), String::new(), 0);
+    for Move { from, to } in moves {
+        let Some(objects) = objects.get(from.as_str()) else { continue };
+        let [object] = objects.as_slice() else {
+            return Err(Failure::refused(format!(
+                "`{from}` has a conflict of a merge: resolve it and run `git add`, then run this command again"
+            )));
+        };
+        if to.as_ref() == Some(from) {
+            continue;
+        }
+        files += 1;
+        let id = object.split(' ').nth(1).unwrap_or_default();
+        gone.push_str(&format!("0 {}\t{prefix}{from}\0", "0".repeat(id.len())));
+        if let Some(to) = to {
+            new.push_str(&format!("{object}\t{prefix}{to}\0"));
+        }
+    }
+    Ok((files > 0).then(|| Staged { folder: folder.to_owned(), lines: gone + &new, files }))
+}
+
+impl Staged {
+    /// Makes the moves. Returns a line for the user.
+    pub(crate) fn write(self) -> Option<String> {
+        let make = || -> std::io::Result<bool> {
+            let mut command = Command::new("git");
+            command.arg("-C").arg(&self.folder).args(["update-index", "-z", "--index-info"]);
+            let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+            child.stdin.take().expect("stdin is piped").write_all(self.lines.as_bytes())?;
+            Ok(child.wait()?.success())
+        };
+        Some(match make() {
+            Ok(true) => format!("moved   {} in git's index", files(self.files)),
+            Ok(false) | Err(_) => {
+                "git's index could not be changed: run `git add` on the folder, and git finds the renamed files by their \
+                 contents"
+                    .to_owned()
+            }
+        })
+    }
+}
+
+fn files(count: usize) -> String {
+    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
 }
 
 /// Runs git, and returns the first line of its output; `None` if it fails.

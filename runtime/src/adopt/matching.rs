@@ -1,4 +1,4 @@
-//! Which embedded migration a recorded one is. Numbers and names are compared as `cargo lockgate init --convert` writes
+//! Which embedded migration a recorded one is. Numbers and names are compared as `cargo lockgate adopt` writes
 //! them into file names.
 
 use std::collections::BTreeSet;
@@ -139,7 +139,23 @@ fn by_file(set: &Set, name: &str) -> Option<Migration> {
     if let Some(same) = set.iter().find(|migration| migration.id() == stem) {
         return Some(same);
     }
-    by_number(set, numbered(stem)?.0)
+    let (number, name) = numbered(stem)?;
+    by_time(set, number, name).or_else(|| by_number(set, number))
+}
+
+/// By a name, within an hour of this time: of migrations that have one time, `adopt` in the xtask gives the later ones the
+/// seconds after it.
+fn by_time(set: &Set, time: i64, name: &str) -> Option<Migration> {
+    let name = plain(name);
+    let hour = |number: i64| number / COUNT;
+    if !(TIME / 10..TIME).contains(&time) || name.is_empty() {
+        return None;
+    }
+    let is_same = |migration: &Migration| {
+        let number = migration.version().get();
+        number >= time && hour(number) == hour(time) && plain(migration.name()) == name
+    };
+    set.iter().find(is_same)
 }
 
 /// The name in a file name, for a record that has only a name.

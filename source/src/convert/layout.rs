@@ -6,6 +6,8 @@ use crate::folder::name::{self, Kind};
 use crate::folder::policy::Numbering;
 use crate::folder::section::{Direction, SQITCH_PLAN};
 
+use super::tool::{self, Tool};
+
 /// The version, name and direction that a path contains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Named {
@@ -51,6 +53,8 @@ pub(super) struct Layout<'a> {
     numbering: Numbering,
     /// The changes of Sqitch's plan.
     sqitch: Option<BTreeMap<String, Change>>,
+    /// The tool, if it is known.
+    from: Option<Tool>,
 }
 
 /// A change in Sqitch's plan.
@@ -95,8 +99,13 @@ fn direction(word: &str) -> Option<Direction> {
 
 impl<'a> Layout<'a> {
     /// `plan` is the text of Sqitch's plan, if there is one.
-    pub(super) fn new(paths: &'a BTreeSet<&'a str>, numbering: Numbering, plan: Option<&str>) -> Self {
-        Self { paths, numbering, sqitch: plan.map(sqitch) }
+    pub(super) fn new(
+        paths: &'a BTreeSet<&'a str>,
+        numbering: Numbering,
+        plan: Option<&str>,
+        from: Option<Tool>,
+    ) -> Self {
+        Self { paths, numbering, sqitch: plan.map(sqitch), from }
     }
 
     /// What the path of a script of Sqitch says.
@@ -129,6 +138,11 @@ impl<'a> Layout<'a> {
             return named;
         }
         let (directory, file) = path.rsplit_once('/').map_or(("", path), |(directory, file)| (directory, file));
+        if let Some(tool) = tool::keeps(directory, file) {
+            return Err(Some(format!(
+                "this is {tool}'s own: delete it when nobody runs {tool} on this folder any more"
+            )));
+        }
         let own = name::parse(file, self.numbering).ok();
         let of_own = |own: &name::Name| {
             let digits = own.id.len() - own.id.name().len() - 1;
@@ -231,14 +245,15 @@ impl<'a> Layout<'a> {
             let file = path.rsplit('/').next().unwrap_or(path).to_ascii_uppercase();
             file.strip_prefix('V').and_then(|file| file.strip_prefix(version)).is_some_and(|rest| rest.starts_with('_'))
         };
-        if letter == 'U' && !self.paths.iter().any(applies) {
+        let is_refinery = self.from.is_some_and(|tool| tool.word() == "refinery");
+        if letter == 'U' && !is_refinery && !self.paths.iter().any(applies) {
             let why = "Flyway's `U` undoes a version, and refinery's applies one: if this applies something, call it `V…`; \
                        otherwise delete it, because no version of that number is there to undo";
             return Some(Err(Some(why.to_owned())));
         }
         let digits = if parts.len() == 1 { version } else { "0" };
         let named = plain((digits.to_owned(), name), directory)?;
-        let direction = Some(if letter == 'U' { Direction::Down } else { Direction::Up });
+        let direction = Some(if letter == 'U' && !is_refinery { Direction::Down } else { Direction::Up });
         Some(Ok(Named { version: Version::Parts(parts), direction, ..named }))
     }
 
@@ -266,6 +281,45 @@ impl<'a> Layout<'a> {
         };
         others.iter().any(has).then_some((base, from))
     }
+}
+
+/// Gives migrations of the same time the seconds after it, in the order of their names: tools that record whole names may
+/// have several.
+fn spread(files: &mut [&mut Named]) {
+    let is_up = |named: &Named| named.patch.is_none() && named.direction != Some(Direction::Down);
+    let ups = files.iter().filter(|named| is_up(named) && named.digits.len() == TIME_LEN);
+    let mut taken: BTreeMap<String, String> = BTreeMap::new();
+    ups.clone().filter(|named| named.is_as_named).for_each(|named| {
+        taken.insert(named.digits.clone(), named.name.clone());
+    });
+    let mut others: Vec<(String, String)> =
+        ups.filter(|named| !named.is_as_named).map(|named| (named.digits.clone(), named.name.clone())).collect();
+    others.sort();
+    let times: BTreeSet<String> =
+        taken.keys().cloned().chain(others.iter().map(|(digits, _)| digits.clone())).collect();
+    for (digits, name) in others {
+        if taken.get(&digits).is_none_or(|other| *other == name) {
+            taken.insert(digits, name);
+            continue;
+        }
+        // Their order stays: without a second before the next time, both keep theirs, and the check reports them.
+        let next = times.iter().find(|time| **time > digits);
+        let mut seconds = seconds_after(&digits).take_while(|second| next.is_none_or(|next| second < next));
+        let Some(free) = seconds.find(|second| !taken.contains_key(second)) else { continue };
+        for named in files.iter_mut().filter(|named| named.digits == digits && named.name == name && !named.is_as_named)
+        {
+            named.digits.clone_from(&free);
+            named.note = Some("another migration has the same time");
+        }
+        taken.insert(free, name);
+    }
+}
+
+/// The later seconds of the same hour: `20260102030405` is followed by `20260102030406`.
+fn seconds_after(digits: &str) -> impl Iterator<Item = String> {
+    let (hour, rest) = digits.split_at(TIME_LEN - 4);
+    let second = rest.parse::<u32>().map_or(u32::MAX, |rest| rest / 100 * 60 + rest % 100);
+    (second.saturating_add(1)..60 * 60).map(move |second| format!("{hour}{:02}{:02}", second / 60, second % 60))
 }
 
 fn folder(directory: &str) -> String {
@@ -361,6 +415,7 @@ pub(super) fn number(files: &mut [&mut Named]) {
             named.is_as_named = false;
         }
     }
+    spread(files);
     // Undo scripts may be described otherwise than what they undo.
     let ups: Vec<(Version, String, String)> = files
         .iter()

@@ -289,6 +289,13 @@ catalogue! {
          a STORED column, or a column that refers to another table and has a default. If the lockfile shows that the table is released this is an error, otherwise a warning. \
          Tables that the script has emptied are exempt, and so is MySQL, which makes up a value.";
 
+    ForeignPlaceholder = "foreign-placeholder", found by Compiler:
+        "A script has a placeholder that another tool fills in before it runs the script. Flyway and Liquibase write \
+         `${owner}`, tern `{{.owner}}`. Lockgate runs each script as it is, so that what was tested is what runs in \
+         production. Write the value in its place; if it differs between databases, let a [Rust migration](rust.md) read \
+         it. Between quotation marks, in the bodies of functions and in comments, `${` is an ordinary text and accepted. \
+         Flyway fills in those too, so in a file with a name of Flyway's (`V1__users.sql`) they are errors.";
+
     ForeignSection = "foreign-section", found by Compiler:
         "A file contains both an up and a down script, divided by a comment of another tool. dbmate writes `-- \
          migrate:down`, goose `-- +goose Down`, node-pg-migrate `-- Down Migration`, and there are others. To a \

@@ -9,7 +9,7 @@ use lockgate_core::{Dialect, Dialects};
 use super::compare::compare;
 use super::model::{Folder, Loaded, Migration, ScriptFile, Tests};
 use super::policy::{self, Need, Numbering, Policy};
-use super::{backends, freeze, grammar, lint, name, order, proposed, read, script, section, test};
+use super::{backends, freeze, grammar, lint, name, order, placeholder, proposed, read, script, section, test};
 use crate::lockfile;
 use crate::sql::touch::{Catalogue, touches_after};
 use crate::{Code, Diagnostic, diagnostic};
@@ -129,6 +129,11 @@ fn load_any(directory: &Path, shown: &str, tests: Tests, policy: Policy, backend
         diagnostics = section::without_echoes(diagnostics, &wrong);
         diagnostics.extend(wrong);
     }
+    let placeholders = placeholder::check(&folder, &files);
+    if !placeholders.is_empty() {
+        diagnostics = section::without_echoes(diagnostics, &placeholders);
+        diagnostics.extend(placeholders);
+    }
     let asking = section::check_transactions(&folder, &files, &diagnostics);
     diagnostics.extend(asking);
     let (migrations, problems) = order::group(&folder.shown, &folder.policy, files);
@@ -152,7 +157,12 @@ fn load_any(directory: &Path, shown: &str, tests: Tests, policy: Policy, backend
                 name::CONVERT
             );
         }
-        diagnostics.push(Diagnostic::error(bad.code, folder.show(&found.path), message).help(help));
+        let shown = folder.show(&found.path);
+        if name::is_flyway(&found.path) {
+            let text = read::text(&found.absolute, &shown).unwrap_or_default();
+            diagnostics.extend(placeholder::check_flyway(&text, &shown));
+        }
+        diagnostics.push(Diagnostic::error(bad.code, shown, message).help(help));
     }
 
     if let (Some(lockfile), Some(text)) = (folder.lockfile.take(), &lockfile_text) {

@@ -12,6 +12,7 @@ mod load;
 mod model;
 pub mod name;
 pub(crate) mod order;
+pub(crate) mod placeholder;
 pub mod policy;
 mod proposed;
 pub(crate) mod read;

@@ -1,6 +1,7 @@
 //! The sections of other tools: comments such as `-- migrate:down` that divide one file into an up and a down
 //! script. To a database they are ordinary comments, so the down section would run as part of the up script.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use lockgate_core::Dialects;
@@ -70,6 +71,8 @@ pub(crate) struct Sections {
     outside: Vec<(Range<usize>, Option<String>, Option<Direction>)>,
     /// The comment that asks goose to fill in variables of the environment.
     pub(crate) substitutes: Option<Range<usize>>,
+    /// The tools that write such comments; the empty name stands for headings that several tools write.
+    pub(crate) tools: BTreeSet<String>,
 }
 
 impl Sections {
@@ -91,13 +94,13 @@ impl Sections {
 /// Divides a text as another tool would. Returns no sections if no line means something to another tool.
 pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
     // Looking line by line costs little, and most files end here.
-    if !text.lines().any(|line| line.trim_start().starts_with(['-', '#', '\u{feff}']) && marker(line).is_some()) {
+    if !lines(text).any(|line| line.trim_start().starts_with(['-', '#', '\u{feff}']) && marker(line).is_some()) {
         return Sections::default();
     }
     let layouts: Vec<sql::Layout> = dialects.iter().map(|dialect| sql::layout(dialect, text)).collect();
     let mut markers = Vec::new();
     let mut at = 0;
-    for line in text.split_inclusive('\n') {
+    for line in lines(text) {
         let range = at..at + line.len();
         at = range.end;
         let content = line.trim_start_matches(['\u{feff}', ' ', '\t', '\x0c']);
@@ -121,8 +124,8 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
     }
     let has = |direction| markers.iter().any(|(marker, ..)| marker.mark == Mark::Section(direction));
     let both = has(Direction::Up) && has(Direction::Down);
-    markers.retain(|(marker, ..)| match marker.mark {
-        Mark::Rollback => is_liquibase,
+    markers.retain(|(marker, comment, _)| match marker.mark {
+        Mark::Rollback => is_liquibase || undoes(&text[comment.clone()]),
         Mark::Section(_) | Mark::Aside => marker.exact || both,
     });
 
@@ -149,6 +152,7 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
     let mut asking = Vec::new();
     let substitutes = markers.iter().find(|(_, comment, _)| asks_for_variables(&text[comment.clone()]));
     let substitutes = substitutes.map(|(_, comment, _)| comment.clone());
+    let tools = markers.iter().map(|(marker, ..)| marker.tool.unwrap_or_default().to_owned()).collect();
     for (marker, comment, line) in markers {
         if marker.outside {
             let direction = match marker.mark {
@@ -189,7 +193,22 @@ pub(crate) fn sections(text: &str, dialects: Dialects) -> Sections {
         section.has_statements = has_statements(&section.body, &lines);
     }
     sections.iter_mut().for_each(|section| section.outside |= outside);
-    Sections { sections, lines, outside: asking, substitutes }
+    Sections { sections, lines, outside: asking, substitutes, tools }
+}
+
+/// The lines of a text, each with its line break. A carriage return alone is one too: to PostgreSQL it ends a comment.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text.split_inclusive('\n');
+    lines.flat_map(|line| {
+        let content = line.trim_end_matches(['\r', '\n']).len();
+        let (content, end) = line.split_at(content);
+        let mut parts: Vec<&str> = content.split_inclusive('\r').collect();
+        match parts.pop() {
+            Some(last) => parts.push(&line[content.len() - last.len()..]),
+            None => parts.push(end),
+        }
+        parts
+    })
 }
 
 pub(crate) const FILLS_IN: &str =
@@ -287,6 +306,38 @@ fn marker(line: &str) -> Option<Marker<'_>> {
 fn asks_for_variables(line: &str) -> bool {
     let words: Vec<String> = line.split_whitespace().map(str::to_ascii_lowercase).collect();
     words.iter().any(|word| word == "envsub") && words.last().is_some_and(|word| word == "on")
+}
+
+/// Whether a rollback is a statement, and not prose: without Liquibase's other lines, only that tells them apart.
+fn undoes(line: &str) -> bool {
+    const OBJECTS: [&str; 16] = [
+        "table",
+        "index",
+        "view",
+        "materialized",
+        "sequence",
+        "type",
+        "domain",
+        "function",
+        "procedure",
+        "trigger",
+        "schema",
+        "column",
+        "extension",
+        "policy",
+        "role",
+        "user",
+    ];
+    let lower = line.to_ascii_lowercase();
+    let words = lower.split(|c: char| c.is_whitespace() || matches!(c, ';' | '(' | ','));
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    let Some(at) = words.iter().position(|word| word.trim_start_matches('-') == ROLLBACK) else { return false };
+    match &words[at + 1..] {
+        ["drop" | "create" | "alter", object, _, ..] => OBJECTS.contains(object),
+        ["delete", "from", _, ..] | ["insert", "into", _, ..] | ["truncate", "table", _, ..] => true,
+        ["update", _, "set", ..] => true,
+        _ => false,
+    }
 }
 
 /// Whether this line holds a rollback of Liquibase, if the file is one of Liquibase.
@@ -540,6 +591,19 @@ mod tests {
     }
 
     #[test]
+    fn a_carriage_return_alone_ends_a_line() {
+        let text = "-- migrate:up\rCREATE TABLE t (x int);\r-- migrate:down\rDROP TABLE t;\r";
+        assert_eq!(wrong(Kind::Up, text), ["-- migrate:down"]);
+        assert_eq!(lines("a\rb\r\n\nc\r\r").collect::<Vec<_>>(), ["a\r", "b\r\n", "\n", "c\r\r"]);
+        for text in ["", "a", "\r", "a\r", "\r\n", "\ra\n\r\rb\r\n"] {
+            assert_eq!(lines(text).collect::<String>(), text);
+        }
+        // To SQLite the whole text is one comment.
+        let sections = sections(text, Dialects::NONE.with(Dialect::Sqlite));
+        assert_eq!(sections.wrong(Kind::Up).count(), 0);
+    }
+
+    #[test]
     fn rollbacks_of_liquibase_are_found() {
         let text = "--liquibase formatted sql\n\n--changeset ann:1\nCREATE TABLE t (x int);\n--rollback DROP TABLE t;\n\n\
                     -- changeset ann:2 runInTransaction:false\nSELECT 1;\n--rollback not required\n--rollback\n";
@@ -549,6 +613,16 @@ mod tests {
         assert_eq!(&text[down.body.clone()], "DROP TABLE t;\n");
         assert!(sections.sections.iter().all(|section| section.outside));
         check("--changeset ann:1\nSELECT 1;\n--rollback SELECT 2;", &["--rollback SELECT 2;"]);
+        // Alone it counts if it is a statement.
+        for rollback in [
+            "--rollback DROP TABLE t;",
+            "-- rollback drop index t_x",
+            "--ROLLBACK ALTER TABLE t DROP COLUMN x;",
+            "--  rollback  DELETE  FROM t WHERE x = 1;",
+            "--rollback UPDATE t SET x = 1",
+        ] {
+            check(&format!("CREATE TABLE t (x int);\n{rollback}\n"), &[rollback]);
+        }
         // A down script of a file of its own, with the rollback kept.
         assert_eq!(wrong(Kind::Down, text), [""; 0]);
     }
@@ -593,7 +667,8 @@ mod tests {
             "-- scale down\nSELECT 1;",
             "-- migrate: down the road\nSELECT 1;",
             "-- +1 for this\nSELECT 1;",
-            "--rollback DROP TABLE t;\nSELECT 1;",
+            "-- rollback is not needed\nSELECT 1;",
+            "-- rollback drop it by hand\nSELECT 1;",
             "-- up to date\nSELECT 1;\n-- down payments\nSELECT 2;",
         ] {
             check(text, &[]);

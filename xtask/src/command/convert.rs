@@ -1,11 +1,11 @@
-//! Converts a folder of another tool, for `cargo xtask init`: shows the changes, tries them on a copy, and makes them with
-//! `--convert`.
+//! Converts a folder of another tool, for `cargo xtask init` and `adopt`: shows the changes, tries them on a copy, and
+//! makes them.
 
 use std::fs;
 use std::path::Path;
 
 use anstream::println;
-use lockgate_source::convert::{self, Conversion, Converted, Piece};
+use lockgate_source::convert::{self, Conversion, Converted, Options, Piece};
 use lockgate_source::core::Dialects;
 use lockgate_source::folder::{self, Loaded, Tests};
 use lockgate_source::{Folder, Policy};
@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::changes::Changes;
 use crate::failure::Failure;
+use crate::git::{self, Move, Staged};
 use crate::project::Package;
 
 /// A folder to convert.
@@ -29,8 +30,13 @@ impl Convert {
     /// # Errors
     ///
     /// `Refused` if the conversion would lose something, `Impossible` if files cannot be read or copied.
-    pub(super) fn plan(folder: &Folder, package: &Package, dialects: Dialects) -> Result<Option<Self>, Failure> {
-        let conversion = convert::plan(folder, folder.policy.dialects.unwrap_or(dialects));
+    pub(super) fn plan(
+        folder: &Folder,
+        package: &Package,
+        dialects: Dialects,
+        options: Options,
+    ) -> Result<Option<Self>, Failure> {
+        let conversion = convert::plan(folder, folder.policy.dialects.unwrap_or(dialects), options);
         if conversion.is_empty() {
             return Ok(None);
         }
@@ -51,6 +57,12 @@ impl Convert {
         Ok(Some(Self { conversion, loaded, _copy: copy }))
     }
 
+    /// Shows the files that do not belong in a folder that needs no conversion.
+    pub(super) fn show_left(folder: &Folder, dialects: Dialects, options: Options) {
+        let conversion = convert::plan(folder, folder.policy.dialects.unwrap_or(dialects), options);
+        conversion.left.iter().for_each(|(path, why)| println!("  left    {path}: {why}"));
+    }
+
     /// Shows the conversion.
     pub(super) fn show(&self, package: &Package) {
         show(&self.conversion, package);
@@ -59,6 +71,19 @@ impl Convert {
     /// Adds the conversion to other changes.
     pub(super) fn add_to(&self, package: &Package, changes: &mut Changes) {
         plan_in(&self.conversion, &package.folder, changes);
+    }
+
+    /// Plans the same moves in git's index. `None` if git does not track the folder.
+    ///
+    /// # Errors
+    ///
+    /// `Refused` during a merge in which one of the files has a conflict.
+    pub(super) fn staged_in(&self, package: &Package) -> Result<Option<Staged>, Failure> {
+        let moves = self.conversion.files.iter().map(|file| {
+            let kept = file.pieces.iter().find(|piece| piece.path == file.path).or(file.pieces.first());
+            Move { from: file.path.clone(), to: kept.map(|piece| piece.path.clone()) }
+        });
+        git::staged(&package.folder, &moves.collect::<Vec<_>>())
     }
 }
 

@@ -4,23 +4,26 @@ use std::fs;
 use std::path::Path;
 
 use anstream::println;
+use lockgate_source::convert;
 use lockgate_source::core::{Dialect, Dialects};
-use lockgate_source::folder::policy::{FILE as POLICY, Numbering};
+use lockgate_source::folder::policy::{FILE as POLICY, Need, Numbering};
 use lockgate_source::folder::{self, Folder, Loaded, Migration};
+use lockgate_source::scaffold::{NewFile, TestLanguage};
 use lockgate_source::{Diagnostic, Policy, Severity, lockfile, scaffold};
 
 use super::check;
 use super::convert::Convert;
 use crate::changes::Changes;
 use crate::failure::Failure;
-use crate::git::{self, Clone};
+use crate::git::{self, Clone, Staged};
 use crate::invocation::Invocation;
 use crate::project::{Package, Project};
 
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "No file is overwritten. If the folder is laid out for another tool (dbmate, goose, Flyway, diesel and \
-                  others), the command shows which files it would rename and split, and does so with `--convert`."
+                  others), the command shows which files it would rename and split, and does so with `--convert`. \
+                  `adopt` does the same for one tool, and also writes tests."
 )]
 pub(crate) struct Arguments {
     /// The package that gets migrations
@@ -36,93 +39,152 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, invocation: Invocation) -> Result<(), Failure> {
-    let project = Project::find()?;
-    let package = project.package_to_init(arguments.package.as_deref())?;
-    if let Some(path) = project.folder_above(&package) {
-        let manifest = project.shown(&package.directory.join("Cargo.toml"));
-        return Err(Failure::refused(format!(
-            "`{}` has no folder `migrations`, but `{path}` exists: to use it, add to `{manifest}`\n\n\
-             [package.metadata.lockgate]\nmigrations = {path:?}\n\nand run this command again; to create a new folder \
-             instead, run `mkdir {}` first",
-            package.name, package.shown
-        )));
+    let start = Start::find(arguments.package.as_deref(), &arguments.dialects)?;
+    let convert = Convert::plan(&start.before.folder, &start.package, start.dialects, convert::Options::default())?;
+    if let Some(convert) = &convert {
+        convert.show(&start.package);
+        if !arguments.convert {
+            return Err(Failure::refused(format!(
+                "nothing was changed: run `{}` to do it",
+                convert_command(arguments, invocation)
+            )));
+        }
     }
-    let mut dialects: Dialects = arguments.dialects.iter().copied().collect();
-    if dialects == Dialects::NONE {
-        dialects = package.backends;
-    }
-    if dialects == Dialects::NONE {
-        dialects = check::load(&package).folder.policy.dialects.unwrap_or(Dialects::NONE);
-    }
-    if dialects == Dialects::NONE {
-        return Err(Failure::impossible(format!(
-            "`{}` does not say which databases it is for: pass `--dialects`, or depend on lockgate with the feature \
-             `postgres` or `sqlite`",
-            package.name
-        )));
+    start.write(convert.as_ref(), Tests::AsTheyAre, invocation)
+}
+
+/// A package that gets migrations, before anything is written.
+pub(super) struct Start {
+    pub(super) project: Project,
+    pub(super) package: Package,
+    pub(super) dialects: Dialects,
+    pub(super) before: Loaded,
+}
+
+/// Which tests are written for existing migrations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tests {
+    /// None.
+    AsTheyAre,
+    /// Those that the policy asks for.
+    IfRequired,
+    /// One for each migration, and the policy asks for them.
+    Required,
+}
+
+impl Start {
+    /// Finds the package and its databases, and loads its folder.
+    pub(super) fn find(package: Option<&str>, dialects: &[Dialect]) -> Result<Self, Failure> {
+        let project = Project::find()?;
+        let package = project.package_to_init(package)?;
+        if let Some(path) = project.folder_above(&package) {
+            let manifest = project.shown(&package.directory.join("Cargo.toml"));
+            return Err(Failure::refused(format!(
+                "`{}` has no folder `migrations`, but `{path}` exists: to use it, add to `{manifest}`\n\n\
+                 [package.metadata.lockgate]\nmigrations = {path:?}\n\nand run this command again; to create a new folder \
+                 instead, run `mkdir {}` first",
+                package.name, package.shown
+            )));
+        }
+        let mut dialects: Dialects = dialects.iter().copied().collect();
+        if dialects == Dialects::NONE {
+            dialects = package.backends;
+        }
+        if dialects == Dialects::NONE {
+            dialects = check::load(&package).folder.policy.dialects.unwrap_or(Dialects::NONE);
+        }
+        if dialects == Dialects::NONE {
+            return Err(Failure::impossible(format!(
+                "`{}` does not say which databases it is for: pass `--dialects`, or depend on lockgate with the feature \
+                 `postgres` or `sqlite`",
+                package.name
+            )));
+        }
+        let before = existing(&package);
+        Ok(Self { project, package, dialects, before })
     }
 
-    let before = existing(&package);
-    let convert = Convert::plan(&before.folder, &package, dialects)?;
-    if let Some(convert) = convert.as_ref().filter(|_| !arguments.convert) {
-        convert.show(&package);
-        return Err(Failure::refused(format!(
-            "nothing was changed: run `{}` to do it",
-            convert_command(arguments, invocation)
-        )));
-    }
-    let mut changes = Changes::default();
-    let mut lines = Vec::new();
-    if let Some(convert) = &convert {
-        convert.add_to(&package, &mut changes);
-        convert.show(&package);
-        let path = package.folder.join(lockfile::FILE);
-        if path.exists() {
-            let known = before.folder.lockfile.as_ref();
-            changes.replace(path, folder::with_drafts(&convert.loaded.folder, known).render());
+    /// Writes the files, converted if a conversion is given, and says what is left to do.
+    pub(super) fn write(&self, convert: Option<&Convert>, tests: Tests, invocation: Invocation) -> Result<(), Failure> {
+        let Self { project, package, dialects, before } = self;
+        let mut changes = Changes::default();
+        let mut lines = Vec::new();
+        if let Some(convert) = convert {
+            convert.add_to(package, &mut changes);
+            let path = package.folder.join(lockfile::FILE);
+            if path.exists() {
+                let known = before.folder.lockfile.as_ref();
+                changes.replace(path, folder::with_drafts(&convert.loaded.folder, known).render());
+            }
         }
-    }
-    let folder = convert.as_ref().map_or(&before.folder, |convert| &convert.loaded.folder);
-    // Check the folder again, now that its dialects are known.
-    let as_declared = Policy { dialects: Some(dialects), numbering: folder.policy.numbering, ..Policy::default() };
-    let found = folder::load_as(&folder.root, &folder.shown, folder.tests.clone(), as_declared).diagnostics;
-    for file in scaffold::init(&package.path, dialects) {
-        let path = package.path_of(&file.path);
-        let shown = project.shown(&path);
-        if path.exists() {
-            lines.push(format!("kept    {shown}"));
-            continue;
+        let folder = convert.map_or(&before.folder, |convert| &convert.loaded.folder);
+        // Check the folder again, now that its dialects are known.
+        let as_declared = Policy { dialects: Some(*dialects), numbering: folder.policy.numbering, ..Policy::default() };
+        let found = folder::load_as(&folder.root, &folder.shown, folder.tests.clone(), as_declared).diagnostics;
+        for file in missing_tests(folder, package, tests) {
+            lines.push(format!("written {}", project.shown(&package.path_of(&file.path))));
+            changes.create(package.path_of(&file.path), file.content);
         }
-        let text = match path.file_name().and_then(|name| name.to_str()) {
-            Some(POLICY) if !folder.migrations.is_empty() => relaxed_policy(&file.content, folder, &package, &found),
-            Some(lockfile::FILE) => folder::with_drafts(folder, None).render(),
-            _ => file.content,
-        };
-        changes.create(path, text);
-        lines.push(format!("written {shown}"));
+        for file in scaffold::init(&package.path, *dialects) {
+            let path = package.path_of(&file.path);
+            let shown = project.shown(&path);
+            if path.exists() {
+                lines.push(format!("kept    {shown}"));
+                continue;
+            }
+            let text = match path.file_name().and_then(|name| name.to_str()) {
+                Some(POLICY) if !folder.migrations.is_empty() => {
+                    relaxed_policy(&file.content, folder, package, &found, tests)
+                }
+                Some(lockfile::FILE) => folder::with_drafts(folder, None).render(),
+                _ => file.content,
+            };
+            changes.create(path, text);
+            lines.push(format!("written {shown}"));
+        }
+        // The compiler's messages name `cargo xtask`, so it must exist.
+        let alias = project.root.join(".cargo").join("config.toml");
+        let has_alias = fs::read_to_string(&alias).is_ok_and(|text| text.contains("xtask"));
+        let installed = invocation.is_installed() && !project.depends_on("lockgate-xtask") && !has_alias;
+        if installed && !alias.exists() {
+            lines.push(format!("written {}", project.shown(&alias)));
+            changes.create(alias, scaffold::alias().content);
+        }
+        let staged = convert.map(|convert| convert.staged_in(package)).transpose()?;
+        changes.make()?;
+        lines.extend(staged.flatten().and_then(Staged::write));
+        lines.extend(merge_driver(project, package, invocation));
+        lines.extend(hints(package, *dialects));
+        if installed && !lines.iter().any(|line| line.ends_with(".cargo/config.toml")) {
+            lines.push("add to `.cargo/config.toml`, as compile errors name `cargo xtask`:".to_owned());
+            lines.push(scaffold::alias().content.trim_end().to_owned());
+        } else if invocation == Invocation::Xtask && !has_alias && !project.depends_on("lockgate-xtask") {
+            lines.extend(xtask());
+        }
+        if folder.migrations.is_empty() {
+            lines.push("now create your first migration: `cargo xtask new-migration \"create users\"`".to_owned());
+        }
+        lines.iter().for_each(|line| println!("{line}"));
+        Ok(())
     }
-    // The compiler's messages name `cargo xtask`, so it must exist.
-    let alias = project.root.join(".cargo").join("config.toml");
-    let has_alias = fs::read_to_string(&alias).is_ok_and(|text| text.contains("xtask"));
-    let installed = invocation.is_installed() && !project.depends_on("lockgate-xtask") && !has_alias;
-    if installed && !alias.exists() {
-        lines.push(format!("written {}", project.shown(&alias)));
-        changes.create(alias, scaffold::alias().content);
+}
+
+/// The tests that are to be written for the migrations of a folder.
+pub(super) fn missing_tests(folder: &Folder, package: &Package, tests: Tests) -> Vec<NewFile> {
+    let wanted = match tests {
+        Tests::AsTheyAre => false,
+        Tests::IfRequired => {
+            package.folder.join(POLICY).exists() && check::load(package).folder.policy.tests == Need::Required
+        }
+        Tests::Required => true,
+    };
+    if !wanted {
+        return Vec::new();
     }
-    changes.make()?;
-    lines.extend(merge_driver(&project, &package, invocation));
-    lines.extend(hints(&package, dialects));
-    if installed && !lines.iter().any(|line| line.ends_with(".cargo/config.toml")) {
-        lines.push("add to `.cargo/config.toml`, as compile errors name `cargo xtask`:".to_owned());
-        lines.push(scaffold::alias().content.trim_end().to_owned());
-    } else if invocation == Invocation::Xtask && !has_alias && !project.depends_on("lockgate-xtask") {
-        lines.extend(xtask());
-    }
-    if folder.migrations.is_empty() {
-        lines.push("now create your first migration: `cargo xtask new-migration \"create users\"`".to_owned());
-    }
-    lines.iter().for_each(|line| println!("{line}"));
-    Ok(())
+    let (existing, _) = folder.tests(folder.policy.dialects());
+    let without =
+        folder.migrations.iter().filter(|migration| !existing.iter().any(|test| test.key == migration.id.key()));
+    without.flat_map(|migration| scaffold::test(migration.id.key(), TestLanguage::Rust)).collect()
 }
 
 /// Loads the existing folder. If it has no policy, the numbering is guessed from the names.
@@ -160,7 +222,7 @@ fn convert_command(arguments: &Arguments, invocation: Invocation) -> String {
 }
 
 /// Returns the strict policy, relaxed where the existing migrations break it.
-fn relaxed_policy(strict: &str, folder: &Folder, package: &Package, found: &[Diagnostic]) -> String {
+fn relaxed_policy(strict: &str, folder: &Folder, package: &Package, found: &[Diagnostic], tests: Tests) -> String {
     let migrations = &folder.migrations;
     let dense = migrations.iter().zip(1..).all(|(migration, number)| migration.version().get() == number);
     let times = migrations.iter().all(|migration| migration.version().to_string().len() == 14);
@@ -173,7 +235,8 @@ fn relaxed_policy(strict: &str, folder: &Folder, package: &Package, found: &[Dia
         (false, false) => Numbering::Any,
     };
     let downs = migrations.iter().all(|migration| migration.down.is_some() || migration.irreversible.is_some());
-    let tests = migrations.iter().all(|migration| package.tests.join(format!("{}.rs", migration.id.key())).exists());
+    let tests = tests == Tests::Required
+        || migrations.iter().all(|migration| package.tests.join(format!("{}.rs", migration.id.key())).exists());
     let mut text = strict.replace("numbering = \"sequence\"", &format!("numbering = \"{}\"", numbering.as_str()));
     for (kept, key) in [(downs, "down"), (tests, "tests")] {
         if !kept {

@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub(crate) mod adopt;
 pub(crate) mod amend;
 pub(crate) mod check;
 mod convert;

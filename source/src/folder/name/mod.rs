@@ -133,6 +133,14 @@ impl ProposedName {
     }
 }
 
+/// Whether Flyway or refinery would take this file for a script: `V1__users.sql`, `U1__users.sql`, `R__views.sql`.
+pub(crate) fn is_flyway(path: &str) -> bool {
+    let file = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
+    let Some((first, _)) = file.strip_suffix(".sql").and_then(|stem| stem.split_once("__")) else { return false };
+    first == "r"
+        || first.strip_prefix(['v', 'u', 'b']).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
 /// Whether a folder may hold this file although it is no migration: a dot-file or the readme.
 pub fn is_ignored(file: &str) -> bool {
     file.starts_with('.') || file.eq_ignore_ascii_case("readme.md")
