@@ -127,6 +127,15 @@ fn a_folder_of_another_tool_is_refused_by_name() {
     let shown = adopt(&scratch, &["--from", "atlas"]).succeeds();
     assert!(shown.contains("  left    atlas.sum: this is Atlas's own: delete it"), "{shown}");
 
+    let scratch = with(&[("0001_a.sql", "-- +goose Up\nSELECT 1;\n"), ("0002_b.sql", "-- migrate:up\nSELECT 1;\n")]);
+    for words in [&["--from", "goose"][..], &["--from", "dbmate"], &[]] {
+        let said = adopt(&scratch, words).fails(1);
+        assert!(
+            said.contains("is a file of goose, and `app/migrations/0002_b.sql` one of dbmate: put each into"),
+            "{said}"
+        );
+    }
+
     // Migrations that are programs have no SQL to take over.
     let scratch = with(&[("0001_initial.py", "")]);
     let said = adopt(&scratch, &["--from", "django"]).fails(1);

@@ -58,7 +58,8 @@ pub(crate) fn run(arguments: &Arguments, invocation: Invocation) -> Result<(), F
     let options = Options { from, keep_placeholders: arguments.keep_placeholders };
     let convert = Convert::plan(folder, package, start.dialects, options)?;
     let loaded = convert.as_ref().map_or(&start.before, |convert| &convert.loaded);
-    if loaded.folder.migrations.is_empty() {
+    let has_sql = start.before.diagnostics.iter().any(|problem| problem.file.ends_with(".sql"));
+    if loaded.folder.migrations.is_empty() && !has_sql {
         let prints = from.and_then(Tool::prints).map(|prints| format!("; {prints}")).unwrap_or_default();
         return Err(Failure::refused(format!(
             "`{}` has no migration in SQL, and only SQL can be taken over: write the SQL of each migration into a file such as \
@@ -104,45 +105,40 @@ pub(crate) fn run(arguments: &Arguments, invocation: Invocation) -> Result<(), F
 /// Returns the tool that the folder is from: the one that was named, or the only one that the files point to.
 fn tool(named: Option<Tool>, evidence: &[Evidence], package: &Package) -> Result<Option<Tool>, Failure> {
     let folder = &package.shown;
-    if let Some(named) = named {
-        return match evidence.iter().find(|evidence| !evidence.tools.contains(&named)) {
-            Some(Evidence { path, tools }) => Err(Failure::refused(format!(
-                "`{folder}/{path}` is a file of {}, and not of {named}, whose layout is {}: type {}",
-                list(tools, "or"),
-                named.layout(),
-                tools.iter().map(|tool| format!("`--from {tool}`")).collect::<Vec<_>>().join(" or "),
-            ))),
-            None => Ok(Some(named)),
-        };
-    }
-    let mut common: Option<BTreeSet<Tool>> = None;
-    for Evidence { path, tools } in evidence {
-        let (before, first) = (common.clone(), &evidence[0]);
-        let both: BTreeSet<Tool> = before.as_ref().unwrap_or(tools).intersection(tools).copied().collect();
+    let Some((first, others)) = evidence.split_first() else { return Ok(named) };
+    let mut common: BTreeSet<Tool> = first.tools.clone();
+    for Evidence { path, tools } in others {
+        let both: BTreeSet<Tool> = common.intersection(tools).copied().collect();
         if both.is_empty() {
             return Err(Failure::refused(format!(
                 "`{folder}/{}` is a file of {}, and `{folder}/{path}` one of {}: put each into a folder of its own",
                 first.path,
-                list(&before.unwrap_or_default(), "or"),
-                list(tools, "or"),
+                list(&common),
+                list(tools),
             )));
         }
-        common = Some(both);
+        common = both;
     }
-    match common.unwrap_or_default().into_iter().collect::<Vec<_>>().as_slice() {
-        [] => Ok(None),
-        [tool] => Ok(Some(*tool)),
-        tools => Err(Failure::refused(format!(
+    match (named, common.iter().copied().collect::<Vec<Tool>>().as_slice()) {
+        (Some(named), _) if common.contains(&named) => Ok(Some(named)),
+        (Some(named), tools) => Err(Failure::refused(format!(
+            "`{folder}/{}` is a file of {}, and not of {named}, whose layout is {}: type {}",
+            first.path,
+            list(&common),
+            named.layout(),
+            tools.iter().map(|tool| format!("`--from {tool}`")).collect::<Vec<_>>().join(" or "),
+        ))),
+        (None, [tool]) => Ok(Some(*tool)),
+        (None, _) => Err(Failure::refused(format!(
             "`{folder}/{}` can be a file of {}: say which with `--from`",
-            evidence[0].path,
-            list(&tools.iter().copied().collect(), "or"),
+            first.path,
+            list(&common),
         ))),
     }
 }
 
-fn list(tools: &BTreeSet<Tool>, last: &str) -> String {
-    let words: Vec<&str> = tools.iter().map(|tool| tool.word()).collect();
-    words.join(&format!(" {last} "))
+fn list(tools: &BTreeSet<Tool>) -> String {
+    tools.iter().map(|tool| tool.word()).collect::<Vec<_>>().join(" or ")
 }
 
 fn these(problems: usize) -> String {
