@@ -1,6 +1,6 @@
 //! The history: what a database has recorded about the migrations that were applied to it.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -81,20 +81,6 @@ impl History {
 pub const FIELD: char = '\u{1f}';
 /// The separator between two rows, where a whole history is one text.
 pub const ROW: char = '\u{1e}';
-
-/// Returns the text of a history in which all of these are applied: see
-/// [`Set::applied_text`](crate::Set::applied_text).
-pub fn applied_text<N: AsRef<str>>(rows: impl Iterator<Item = (Version, N, Checksum)>) -> String {
-    let mut text = String::with_capacity(128 * rows.size_hint().0);
-    for (version, name, checksum) in rows {
-        if !text.is_empty() {
-            text.push(ROW);
-        }
-        let name = name.as_ref();
-        write!(text, "{version}{FIELD}{name}{FIELD}{checksum}{FIELD}applied").expect("writing to a String cannot fail");
-    }
-    text
-}
 
 /// One row of the history table.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::patch::Patch;
 use crate::table::{self, Names, Reader};
-use crate::{Action, Checksum, Dialect, Dialects, Direction, Statement, Touch, Unit, Version, history, unit};
+use crate::{Action, Checksum, Dialect, Dialects, Direction, Statement, Touch, Unit, Version, unit};
 
 /// The ordered migrations embedded in a program.
 #[derive(Clone, Copy)]
@@ -109,16 +109,9 @@ impl Set {
         None
     }
 
-    /// Returns the text of a history in which exactly these migrations are applied. For each migration, in the order
-    /// of versions, it has version, name, checksum and the word `applied`, separated by [`FIELD`](history::FIELD);
-    /// migrations are separated by [`ROW`](history::ROW).
-    pub fn applied_text(&self) -> String {
-        let rows = self.iter().map(|migration| (migration.version(), migration.name(), migration.checksum()));
-        history::applied_text(rows)
-    }
-
-    /// The SHA-256 of [`applied_text`](Self::applied_text), if the macro embedded the set.
-    pub fn applied_digest(&self) -> Option<[u8; 32]> {
+    /// The digest of a history in which exactly these migrations are applied, if the macro embedded the set: the sum of
+    /// the hashes of its rows, see [`row_hash`](crate::row_hash).
+    pub fn applied_digest(&self) -> Option<i128> {
         table::digest(self.table)
     }
 

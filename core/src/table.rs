@@ -2,9 +2,9 @@
 //! [`Set`](crate::Set) reads it. It is a single token for the compiler, and has no pointers for the loader to relocate.
 //!
 //! The format is a head of 24 bytes, one `u32` for each migration with the offset of its record, and the records.
-//! The head has `LKG1`, the dialects, one byte of flags (1: names are free, 2: a digest of 32 bytes follows the
-//! records), two zero bytes, and then as little-endian `u32` the number of migrations and the lengths of the texts,
-//! the paths and this table. Numbers in records are LEB128.
+//! The head has `LKG1`, the dialects, one byte of flags (1: names are free, 4: a digest of 16 bytes follows the
+//! records; 2 was another digest), two zero bytes, and then as little-endian `u32` the number of migrations and the
+//! lengths of the texts, the paths and this table. Numbers in records are LEB128.
 //!
 //! What statements do to tables follows the statements of a script, inside the length that is stored for them. An
 //! older reader skips it. In a table without it, statements touch nothing.
@@ -138,11 +138,11 @@ pub struct Encoded {
 }
 
 impl Encoded {
-    /// Adds the SHA-256 of [`Set::applied_text`](crate::Set::applied_text).
+    /// Adds the digest of a history in which the whole set is applied.
     #[must_use]
-    pub fn with_digest(mut self, digest: [u8; 32]) -> Self {
+    pub fn with_digest(mut self, digest: i128) -> Self {
         self.table[5] |= DIGEST;
-        self.table.extend(digest);
+        self.table.extend(digest.to_le_bytes());
         let len = u32::try_from(self.table.len()).expect("a set is smaller than 4 GiB");
         self.table[20..HEAD].copy_from_slice(&len.to_le_bytes());
         self
@@ -186,7 +186,7 @@ pub fn encode(dialects: Dialects, names: Names, migrations: &[MigrationData]) ->
 
 /// The flags of the head.
 const FREE_NAMES: u8 = 1;
-const DIGEST: u8 = 2;
+const DIGEST: u8 = 4;
 
 const FROZEN: u64 = 1;
 const IRREVERSIBLE: u64 = 2;
@@ -361,8 +361,8 @@ pub(crate) const fn check(table: &[u8], texts: usize, paths: usize) {
 }
 
 /// The digest that [`Encoded::with_digest`] added.
-pub(crate) fn digest(table: &[u8]) -> Option<[u8; 32]> {
-    if table[5] & DIGEST == 0 { None } else { table.last_chunk().copied() }
+pub(crate) fn digest(table: &[u8]) -> Option<i128> {
+    if table[5] & DIGEST == 0 { None } else { table.last_chunk().copied().map(i128::from_le_bytes) }
 }
 
 pub(crate) fn count(table: &[u8]) -> usize {
@@ -815,7 +815,7 @@ mod tests {
     #[should_panic(expected = "different releases")]
     fn an_unknown_flag_of_the_head_is_refused() {
         let mut table = EMPTY.to_vec();
-        table[5] = 4;
+        table[5] = 2;
         Set::from_parts("migrations", "", "", "", table.leak());
     }
 

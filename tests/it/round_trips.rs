@@ -88,37 +88,60 @@ async fn an_up_to_date_start_reads_as_much_of_three_hundred_as_of_three() {
     assert_eq!(read[0], read[1], "in units of 64 bytes, as names of databases differ in length");
 }
 
-/// Each value that plans depend on is part of the digest.
+/// Each value that plans depend on is part of the digest, in each row.
 #[tokio::test]
 async fn an_up_to_date_start_notices_every_cell_that_was_changed() {
     let Some(database) = postgres::database() else { return };
     let set = many(3, 100);
     let mut connection = database.connect().await;
     Migrator::new(set).apply(&mut connection).await.unwrap();
-    for change in [
-        "version = 9",
-        "name = 'other'",
-        "checksum = 'v1:' || repeat('0', 64)",
-        "state = 'partial'",
-        "state = 'reverting'",
-        "set_name = 'other'",
-    ] {
-        let change = format!("UPDATE lockgate_history SET {change} WHERE version = 2");
-        sqlx::raw_sql("CREATE TEMPORARY TABLE kept AS SELECT * FROM lockgate_history")
-            .execute(&mut connection)
-            .await
-            .unwrap();
-        sqlx::raw_sql(sqlx::AssertSqlSafe(change.clone())).execute(&mut connection).await.unwrap();
-        let plan = Migrator::new(set).plan(&mut connection, lockgate::UpTo::Latest).await;
+    let relaxed = ["name", "checksum", "state"].map(|column| format!("ALTER COLUMN {column} DROP NOT NULL"));
+    execute(&mut connection, &format!("ALTER TABLE lockgate_history {}", relaxed.join(", "))).await;
+    execute(&mut connection, "CREATE TABLE kept AS SELECT * FROM lockgate_history").await;
+
+    let in_a_row = [
+        "UPDATE lockgate_history SET version = 9",
+        "UPDATE lockgate_history SET name = 'other'",
+        "UPDATE lockgate_history SET name = NULL",
+        "UPDATE lockgate_history SET checksum = 'v1:' || repeat('0', 64)",
+        "UPDATE lockgate_history SET checksum = (SELECT k.checksum FROM kept k WHERE k.version = 4 - lockgate_history.version)",
+        "UPDATE lockgate_history SET checksum = NULL",
+        "UPDATE lockgate_history SET state = 'partial'",
+        "UPDATE lockgate_history SET state = 'reverting'",
+        "UPDATE lockgate_history SET state = NULL",
+        "UPDATE lockgate_history SET set_name = 'other'",
+        "DELETE FROM lockgate_history",
+    ];
+    let mut changes: Vec<String> = Vec::new();
+    for version in 1..=3 {
+        changes.extend(in_a_row.iter().map(|change| format!("{change} WHERE version = {version}")));
+    }
+    // The middle row already has this checksum.
+    changes.retain(|change| !(change.contains("4 - lockgate_history") && change.ends_with("= 2")));
+    let columns = "statements_done, applied_at, elapsed_ms, applied_by, application, lockgate";
+    for (name, checksum, state) in
+        [("name", "checksum", "state"), ("NULL", "checksum", "state"), ("name", "NULL", "NULL")]
+    {
+        changes.push(format!(
+            "INSERT INTO lockgate_history (set_name, version, name, checksum, state, {columns}) \
+             SELECT set_name, 4, {name}, {checksum}, {state}, {columns} FROM kept WHERE version = 3"
+        ));
+    }
+    changes.push(
+        "UPDATE lockgate_history SET name = CASE version WHEN 2 THEN '1' ELSE '2' END WHERE version > 1".to_owned(),
+    );
+    for change in changes {
+        execute(&mut connection, &change).await;
         let applied = Migrator::new(set).apply(&mut connection).await;
         let noticed = applied.as_ref().map_or(true, |report| !report.is_empty() || !report.tolerated.is_empty());
-        assert!(noticed, "{change}: {plan:?}");
-        sqlx::raw_sql("DELETE FROM lockgate_history; INSERT INTO lockgate_history SELECT * FROM kept; DROP TABLE kept")
-            .execute(&mut connection)
-            .await
-            .unwrap();
+        assert!(noticed, "{change}: {applied:?}");
+        execute(&mut connection, "DELETE FROM lockgate_history; INSERT INTO lockgate_history SELECT * FROM kept").await;
         assert!(Migrator::new(set).apply(&mut connection).await.unwrap().is_empty());
     }
+}
+
+async fn execute(connection: &mut PgConnection, sql: &str) {
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(connection).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
 #[tokio::test]

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use lockgate_core::history::applied_text;
+use lockgate_core::row_hash;
 use lockgate_core::table::{self, BodyData, Encoded, MigrationData, Names, ScriptData};
 use lockgate_core::{Set, Version};
-use sha2::{Digest, Sha256};
 
 use super::model::{Folder, ScriptFile};
 use super::name::Kind;
@@ -102,9 +101,11 @@ impl Folder {
             Numbering::Encoded => Names::Free,
             Numbering::Any | Numbering::Sequence | Numbering::Timestamp | Numbering::Ordinal => Names::Kept,
         };
-        let rows = migrations.iter().map(|migration| (migration.version, &migration.name, migration.up.checksum));
-        let digest = Sha256::digest(applied_text(rows));
-        let encoded = table::encode(self.policy.dialects(), names, &migrations).with_digest(digest.into());
+        let row = |migration: &MigrationData| {
+            row_hash::applied(migration.version.get(), &migration.name, &migration.up.checksum.to_string())
+        };
+        let digest = migrations.iter().map(row).sum();
+        let encoded = table::encode(self.policy.dialects(), names, &migrations).with_digest(digest);
         Embedded { encoded, texts, rust_steps, tracked: self.tracked.clone() }
     }
 }

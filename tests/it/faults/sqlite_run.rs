@@ -136,20 +136,38 @@ async fn a_start_with_nothing_to_do_sees_each_cell_that_was_changed() {
     db.apply(set).await;
     db.execute(sound).await;
     let mut database = db.open().await;
-    for changed in [
-        "UPDATE lockgate_history SET version = 4 WHERE version = 3",
-        "UPDATE lockgate_history SET name = 'x' WHERE version = 1",
-        "UPDATE lockgate_history SET name = 'x' WHERE version = 3",
-        "UPDATE lockgate_history SET checksum = (SELECT checksum FROM sound WHERE version = 3) WHERE version = 2",
-        "UPDATE lockgate_history SET state = 'partial' WHERE version = 2",
-        "UPDATE lockgate_history SET state = 'gone' WHERE version = 1",
-        "UPDATE lockgate_history SET statements_done = -1 WHERE version = 2",
-        "UPDATE lockgate_history SET statements_done = 'x' WHERE version = 2",
-        "DELETE FROM lockgate_history WHERE version = 1",
-        "DELETE FROM lockgate_history WHERE version = 3",
-        "INSERT INTO lockgate_history SELECT set_name, 4, name, checksum, state, 0, NULL, '', 0, '', '', '', NULL, NULL FROM sound LIMIT 1",
-        "UPDATE lockgate_history SET name = CASE version WHEN 2 THEN 'c' ELSE 'b' END WHERE version > 1",
-    ] {
+    let in_a_row = [
+        "UPDATE lockgate_history SET version = 4",
+        "UPDATE lockgate_history SET name = 'x'",
+        "UPDATE lockgate_history SET name = ''",
+        "UPDATE lockgate_history SET checksum = (SELECT checksum FROM sound s WHERE s.version = lockgate_history.version % 3 + 1)",
+        "UPDATE lockgate_history SET checksum = 'v1:' || replace(hex(zeroblob(32)), '00', '11')",
+        "UPDATE lockgate_history SET checksum = checksum || 'x'",
+        "UPDATE lockgate_history SET checksum = ''",
+        "UPDATE lockgate_history SET state = 'partial'",
+        "UPDATE lockgate_history SET state = 'gone'",
+        "UPDATE lockgate_history SET statements_done = -1",
+        "UPDATE lockgate_history SET statements_done = 'x'",
+        "DELETE FROM lockgate_history",
+    ];
+    let mut changes: Vec<String> = Vec::new();
+    for version in 1..=3 {
+        changes.extend(in_a_row.iter().map(|change| format!("{change} WHERE version = {version}")));
+    }
+    let extra = |version: u32, checksum: &str, state: &str| {
+        format!(
+            "INSERT INTO lockgate_history SELECT set_name, {version}, name, {checksum}, {state}, 0, NULL, '', 0, '', '', '', \
+             NULL, NULL FROM sound LIMIT 1"
+        )
+    };
+    changes.extend([
+        extra(4, "checksum", "state"),
+        extra(0, "checksum", "state"),
+        extra(4, "checksum", "'partial'"),
+        extra(4, "''", "state"),
+        "UPDATE lockgate_history SET name = CASE version WHEN 2 THEN 'c' ELSE 'b' END WHERE version > 1".to_owned(),
+    ]);
+    for changed in &changes {
         assert!(Migrator::new(set).apply(&mut database).await.unwrap().is_empty());
         db.execute(changed).await;
         let lines = |report: lockgate::Report| format!("{:?} {:?}", report.steps, report.tolerated);

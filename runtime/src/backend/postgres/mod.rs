@@ -372,28 +372,27 @@ impl<'a> PostgresBackend<'a> {
     async fn inspect_unless(
         &mut self,
         history_table: &HistoryTable,
-        expected: Option<&str>,
+        expected: Option<i128>,
     ) -> Result<Option<History>, Cause> {
         if self.connection_state == ConnectionState::Lost {
             return Err(self.why_lost());
         }
         // Read what a dropped future left unread on the caller's connection.
         while let Err(sqlx::Error::Database(_)) = self.held.connection().flush().await {}
-        let (mut xml, mut history) = (None, None);
         let looked = self.rows(sql::look(&history_table.table, &history_table.set, expected)).await;
         if let Err(cause) = &looked
             && cause.class == Class::Lost
         {
             return Err(cause.clone());
         }
+        let mut xml = None;
         if let Some(row) = looked.iter().flatten().next() {
-            if row.try_get::<&str, _>("same").is_ok_and(|same| same == "true") {
+            xml = row.try_get::<Option<String>, _>("answer").map_err(|error| cause(&error))?;
+            if xml.is_none() && expected.is_some() {
                 return Ok(None);
             }
-            xml = row.try_get::<Option<String>, _>("facts").map_err(|error| cause(&error))?;
-            history = row.try_get::<Option<String>, _>("history").map_err(|error| cause(&error))?;
         }
-        let history = history.and_then(|xml| facts::field(&xml, "found"));
+        let history = xml.as_deref().and_then(|xml| facts::field(xml, "history"));
         let mut digest = history.as_deref().and_then(|xml| facts::field(xml, "digest"));
         let read = match &xml {
             Some(xml) => DatabaseFacts::read(&|name| facts::field(xml, name), &history_table.table),
@@ -669,8 +668,7 @@ impl Backend for PostgresBackend<'_> {
         set: &'a Set,
     ) -> BoxFuture<'a, Result<Option<History>, Cause>> {
         Box::pin(async move {
-            let expected = set.applied_digest().map(hex);
-            let history = self.inspect_unless(history_table, expected.as_deref()).await?;
+            let history = self.inspect_unless(history_table, set.applied_digest()).await?;
             self.history.clone_from(&history);
             Ok(history)
         })
@@ -892,11 +890,6 @@ impl Drop for PostgresBackend<'_> {
         let mut sent = pin!(self.held.connection().begin_with(AssertSqlSafe(words.join("; "))));
         let _ = sent.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     }
-}
-
-/// A digest in hexadecimal, as the server writes it.
-fn hex(digest: [u8; 32]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Connects with these options.

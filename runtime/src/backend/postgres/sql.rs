@@ -152,29 +152,27 @@ fn plain() -> String {
     )
 }
 
-/// Reads the history and the [`facts`] in one statement, both as XML; the history is a row with `digest` and `history`.
-/// If exactly an expected set is applied, neither is read. Both queries are texts, so that the server plans them only
-/// if they run.
+/// Reads the [`facts`] and, as `history`, the history in one statement, as XML; the history is a row with `digest` and
+/// `history`. If exactly an expected set is applied, the answer is NULL. All queries are texts, so that the server plans
+/// them only if they run.
 ///
 /// The history is found by its name, by a query that the server writes: its schema is not known yet, and naming a
 /// missing table would abort the caller's transaction. It is left out if there is none, or if it may not be ours or not
 /// fully visible: the facts say which.
-pub(super) fn look(table: &TableName, set: &str, expected: Option<&str>) -> String {
-    let asked = |query: &str| format!("pg_catalog.query_to_xml({}, false, true, '')::{TEXT}", literal(query));
-    let (facts, history) = (asked(&facts(table)), asked(&found_history(table, set)));
-    let Some(expected) = expected else {
-        return format!("SELECT {history} AS history, {facts} AS facts");
-    };
-    let unless = |query: &str| format!("CASE WHEN q.same THEN NULL ELSE {query} END");
-    // OFFSET keeps the planner from running the query more than once.
-    format!(
-        "SELECT q.same::{TEXT} AS same, {} AS history, {} AS facts FROM (SELECT COALESCE(pg_catalog.strpos(({}), {}) \
-         {GREATER} 0, false) AS same OFFSET 0) q",
-        unless(&history),
-        unless(&facts),
-        head(table, set),
-        literal(&format!("<digest>{expected}</digest>")),
-    )
+pub(super) fn look(table: &TableName, set: &str, expected: Option<i128>) -> String {
+    let all = format!("{}, ({}) AS history", facts(table), found_history(table, set));
+    let all = format!("pg_catalog.query_to_xml({}, false, true, '')", literal(&all));
+    match expected {
+        None => format!("SELECT {all}::{TEXT} AS answer"),
+        Some(expected) => format!(
+            "SELECT CASE WHEN {} {EQ} {} THEN NULL ELSE {all} END::{TEXT} AS answer FROM pg_catalog.pg_class c \
+             WHERE c.relname {EQ} {}{}",
+            digests(set),
+            literal(&ROW_OF_DIGEST.replace('?', &expected.to_string())),
+            literal(&table.name),
+            place(table)
+        ),
+    }
 }
 
 /// The name of the relation `c`, for a query that the server writes.
@@ -193,26 +191,32 @@ fn single(table: &TableName) -> String {
     )
 }
 
-/// The digest of a fully applied history in a table that we own; whoever created it can do everything that we can. It
-/// reads only one catalogue, because each must be opened.
-fn head(table: &TableName, set: &str) -> String {
+/// The answer to the query of [`digests`], for the digest `?`.
+const ROW_OF_DIGEST: &str =
+    "<row xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\">\n  <digest>?</digest>\n</row>\n\n";
+
+/// The digest of a fully applied history, as [`Set::applied_digest`](lockgate_core::Set::applied_digest) defines it, for
+/// each relation `c` of the name, with a blank between two of them. Only a table is read that we own, because whoever
+/// created it can do everything that we can. A row with a NULL counts as 1, so that it is noticed.
+///
+/// A new session opens each catalogue and looks up each function for the first time, which costs more than hashing a
+/// hundred rows. So this reads one catalogue and uses few functions, and the digest needs no text of all rows.
+fn digests(set: &str) -> String {
     let digest = format!(
-        "SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.string_agg(pg_catalog.concat_ws(\
-         pg_catalog.chr({field}), h.version, h.name, h.checksum, h.state), pg_catalog.chr({row}) ORDER BY h.version), \
-         'UTF8')), 'hex') AS digest FROM \u{1} h WHERE h.set_name {EQ} {}",
-        literal(set),
-        field = FIELD as u32,
-        row = ROW as u32,
+        "SELECT pg_catalog.sum(COALESCE(pg_catalog.hashtextextended(h.checksum, pg_catalog.hashtextextended(h.name, \
+         pg_catalog.hashtextextended(h.state, h.version))), 1)) AS digest FROM \u{1} h WHERE h.set_name {EQ} {}",
+        literal(set)
     );
     format!(
-        "SELECT pg_catalog.query_to_xml({}, false, true, '')::{TEXT} FROM pg_catalog.pg_class c WHERE {} \
+        "pg_catalog.string_agg(CASE WHEN c.relkind {EQ} 'r' AND c.relpersistence {EQ} 'p' AND c.relhasindex \
          AND NOT c.relrowsecurity AND (pg_catalog.pg_get_userbyid(c.relowner) {EQ} current_user \
-         OR pg_catalog.pg_get_userbyid(c.relowner) {EQ} session_user)",
-        written(&digest),
-        single(table),
+         OR pg_catalog.pg_get_userbyid(c.relowner) {EQ} session_user) \
+         THEN pg_catalog.query_to_xml({}, false, true, '')::{TEXT} ELSE '' END, ' ')",
+        written(&digest)
     )
 }
 
+/// The history, if there is exactly one and it may be read.
 fn found_history(table: &TableName, set: &str) -> String {
     format!(
         "SELECT pg_catalog.query_to_xml({}, false, true, '')::{TEXT} AS found FROM pg_catalog.pg_class c \

@@ -167,12 +167,10 @@ impl<'a> SqliteBackend<'a> {
 
     /// Like [`read_history`](Self::read_history), but returns `None` if exactly the migrations of this set are applied.
     async fn read_history_unless(&mut self, history_table: &HistoryTable, set: &Set) -> Result<Option<History>, Cause> {
-        let sql = AssertSqlSafe(sql::is_head(&history_table.table.within("main"), &history_table.set));
-        let (versions, checksums, count, first) = sql::head(set);
-        let asked = sqlx::query_scalar(sql).bind(versions).bind(checksums).bind(count).bind(first).persistent(false);
-        match asked.fetch_one(self.held.connection()).await {
-            Ok(true) => Ok(None),
-            Ok(false) => self.read_history(history_table).await.map(Some),
+        let sql = AssertSqlSafe(sql::head(&history_table.table.within("main"), &history_table.set));
+        match sqlx::raw_sql(sql).fetch_one(self.held.connection()).await {
+            Ok(row) if is_head(&row, set) => Ok(None),
+            Ok(_) => self.read_history(history_table).await.map(Some),
             Err(error) => self.diagnose(history_table, Some(cause(&error))).await.map(Some),
         }
     }
@@ -519,6 +517,14 @@ impl Readers {
         self.attempt += 1;
         Ok(())
     }
+}
+
+/// Whether the answer of [`sql::head`] is that of a history in which exactly this set is applied.
+fn is_head(row: &SqliteRow, set: &Set) -> bool {
+    let text = |column: usize| row.try_get::<&str, _>(column);
+    let (Ok(versions), Ok(names), Ok(checksums)) = (text(0), text(1), text(2)) else { return false };
+    let has_key = row.try_get::<i64, _>(3).is_ok_and(|columns| columns == 2);
+    has_key && set.applied_digest().is_some_and(|digest| sql::is_head(digest, versions, names, checksums))
 }
 
 /// Parses the answer of [`SqliteBackend::history`].

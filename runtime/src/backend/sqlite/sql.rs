@@ -1,9 +1,8 @@
 //! The SQL of the bookkeeping in SQLite.
 
-use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use lockgate_core::{Checksum, Set, State, other_tools};
+use lockgate_core::{Checksum, State, other_tools, row_hash};
 
 use crate::history_table::{FIELD, HistoryEntry, HistoryTable, LOCKGATE, LogEvent, ROW, TableName};
 
@@ -29,35 +28,35 @@ pub(super) fn history(table: &TableName, set: &str, later: bool) -> String {
     )
 }
 
-/// Whether exactly these migrations are recorded, all of them applied. Its parameters come from [`head`].
+/// Reads what [`is_head`] compares: the versions, names and checksums, and the number of columns of the table's key. A
+/// row that is not fully applied has an empty checksum.
 ///
-/// Concatenating a text for each row would take SQLite three times as long. Rows in another order than that of the key
-/// count as different, and are then read.
-pub(super) fn is_head(table: &TableName, set: &str) -> String {
-    let of_set = format!("FROM {table} WHERE set_name = {}", literal(set));
+/// Concatenating a text for each row would take SQLite three times as long.
+pub(super) fn head(table: &TableName, set: &str) -> String {
     format!(
-        "SELECT group_concat(version) IS ?1 AND group_concat(checksum, name) IS ?2 AND count(*) = ?3 AND count(finished_checksum) = 0 \
-         AND total(state = 'applied' AND typeof(statements_done) = 'integer' AND statements_done >= 0) = ?3 \
-         AND (SELECT name {of_set} ORDER BY version LIMIT 1) IS ?4 AND {} = 2 {of_set}",
-        key(table)
+        "SELECT group_concat(version), group_concat(name, char({})), group_concat(CASE WHEN state = 'applied' \
+         AND finished_checksum IS NULL AND typeof(statements_done) = 'integer' AND statements_done >= 0 THEN checksum \
+         ELSE '' END), {} FROM {table} WHERE set_name = {}",
+        FIELD as u32,
+        key(table),
+        literal(set)
     )
 }
 
-/// The parameters of [`is_head`]: the versions; the checksums, each but the first after its name; their number; and the
-/// first name.
-pub(super) fn head(set: &Set) -> (String, String, i64, Option<&'static str>) {
-    let (mut versions, mut checksums) = (String::with_capacity(16 * set.len()), String::with_capacity(128 * set.len()));
-    for (index, migration) in set.iter().enumerate() {
-        if index > 0 {
-            versions.push(',');
-            checksums.push_str(migration.name());
+/// Whether exactly the migrations with this digest are recorded, all of them applied, going by the answer to [`head`].
+pub(super) fn is_head(digest: i128, versions: &str, names: &str, checksums: &str) -> bool {
+    let (mut versions, mut names, mut checksums) = (versions.split(','), names.split(FIELD), checksums.split(','));
+    let mut sum = 0;
+    loop {
+        match (versions.next(), names.next(), checksums.next()) {
+            (Some(version), Some(name), Some(checksum)) => {
+                let Ok(version) = version.parse() else { return false };
+                sum += row_hash::applied(version, name, checksum);
+            }
+            (None, None, None) => return sum == digest,
+            _ => return false,
         }
-        let (version, checksum) = (migration.version(), migration.checksum());
-        write!(versions, "{version}")
-            .and_then(|()| write!(checksums, "{checksum}"))
-            .expect("a text takes whatever comes");
     }
-    (versions, checksums, i64::try_from(set.len()).unwrap_or(i64::MAX), set.get(0).map(|first| first.name()))
 }
 
 /// The number of columns of the key of this table in `main`. 0 for a view.
