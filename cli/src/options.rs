@@ -1,5 +1,6 @@
 //! The options of every verb.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -79,6 +80,10 @@ pub struct Options {
     #[arg(long, global = true, value_name = "NAME")]
     pub set: Option<String>,
 
+    /// Give a variable of psql its value, in the scripts that declare it; for a password, use `\getenv` in the script
+    #[arg(id = "lockgate_variable", long = "variable", global = true, value_name = "NAME=VALUE")]
+    pub variables: Vec<Assignment>,
+
     /// Apply pending migrations even if they are older than an applied one
     #[arg(long, global = true)]
     pub out_of_order: bool,
@@ -86,6 +91,32 @@ pub struct Options {
     /// Run even if another tool has migrated this database and Lockgate has not
     #[arg(long, global = true)]
     pub beside_other_tools: bool,
+}
+
+/// `name=value`. It is never shown with its value.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// The name of the variable.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+impl fmt::Debug for Assignment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Assignment").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl FromStr for Assignment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok(Self { name: name.to_owned(), value: value.to_owned() }),
+            Some(_) | None => Err("write it like `name=value`".to_owned()),
+        }
+    }
 }
 
 /// A limit on a duration: a length of time, or `none`.
@@ -167,6 +198,9 @@ impl Options {
         }
         if let Some(set) = &self.set {
             migrator = migrator.set(set);
+        }
+        for Assignment { name, value } in &self.variables {
+            migrator = migrator.psql_variable(name, value);
         }
         if self.out_of_order {
             migrator = migrator.out_of_order(OutOfOrder::Allow);

@@ -18,6 +18,7 @@ pub mod other_tools;
 pub mod patch;
 pub mod plan;
 pub mod probe;
+pub mod psql;
 pub mod row_hash;
 pub mod stage;
 pub mod statement;

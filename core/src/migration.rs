@@ -8,6 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::patch::Patch;
+use crate::psql::Program;
 use crate::table::{self, Names, Reader};
 use crate::{Action, Checksum, Dialect, Dialects, Direction, Statement, Touch, Unit, Version, unit};
 
@@ -223,7 +224,11 @@ pub struct Script {
 impl Script {
     /// The file, as messages show it: `migrations/0001_create_users.up.sql`.
     pub fn path(&self) -> String {
-        let path = self.record.path(self.set.paths);
+        self.path_beside(self.record.path(self.set.paths))
+    }
+
+    /// Another file of the folder, as messages show it, given its path below the folder.
+    pub fn path_beside(&self, path: &str) -> String {
         if self.set.folder.is_empty() { path.to_owned() } else { format!("{}/{path}", self.set.folder) }
     }
 
@@ -264,6 +269,12 @@ impl Script {
     pub fn role(&self) -> Option<&'static str> {
         let (start, end) = self.record.options.role?;
         Some(&self.set.paths[start..end])
+    }
+
+    /// Its variables and its commands, if psql's lines are read in it.
+    pub fn psql(&self) -> Option<Program> {
+        let (start, end) = self.record.options.psql?;
+        Some(Program::decode(&self.set.table[start..end]))
     }
 
     /// Its statements for a database of this dialect, in order.

@@ -3,8 +3,8 @@
 //!
 //! The format is a head of 24 bytes, one `u32` for each migration with the offset of its record, and the records.
 //! The head has `LKG1`, the dialects, one byte of flags (1: names are free, 4: a digest of 16 bytes follows the
-//! records; 2 was another digest), two zero bytes, and then as little-endian `u32` the number of migrations and the
-//! lengths of the texts, the paths and this table. Numbers in records are LEB128.
+//! records, 8: a script has psql's lines; 2 was another digest), two zero bytes, and then as little-endian `u32` the
+//! number of migrations and the lengths of the texts, the paths and this table. Numbers in records are LEB128.
 //!
 //! What statements do to tables follows the statements of a script, inside the length that is stored for them. An
 //! older reader skips it. In a table without it, statements touch nothing.
@@ -12,6 +12,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::psql::Program;
 use crate::{Checksum, Dialect, Dialects, Statement, StatementFlags, StatementKind, Touch, Version};
 
 const MAGIC: [u8; 4] = *b"LKG1";
@@ -119,11 +120,20 @@ pub struct ScriptOptions {
     pub statement_timeout: Option<Duration>,
     /// The role to run as.
     pub role: Option<String>,
+    /// Its variables and its commands, if psql's lines are read in it.
+    pub psql: Option<Program>,
 }
 
 impl Default for ScriptOptions {
     fn default() -> Self {
-        Self { transactional: true, foreign_keys_off: false, lock_timeout: None, statement_timeout: None, role: None }
+        Self {
+            transactional: true,
+            foreign_keys_off: false,
+            lock_timeout: None,
+            statement_timeout: None,
+            role: None,
+            psql: None,
+        }
     }
 }
 
@@ -174,7 +184,10 @@ pub fn encode(dialects: Dialects, names: Names, migrations: &[MigrationData]) ->
         Names::Kept => 0,
         Names::Free => FREE_NAMES,
     };
-    table.extend([dialects.bits(), head, 0, 0]);
+    let scripts = migrations.iter().flat_map(|migration| std::iter::once(&migration.up).chain(&migration.down));
+    // An older reader would send psql's lines to the server, so it must not accept the table.
+    let psql = if scripts.into_iter().any(|script| script.options.psql.is_some()) { HAS_PSQL } else { 0 };
+    table.extend([dialects.bits(), head | psql, 0, 0]);
     for number in
         [migrations.len(), writer.texts, writer.paths.len(), base + writer.bytes.len()].into_iter().chain(places)
     {
@@ -187,6 +200,7 @@ pub fn encode(dialects: Dialects, names: Names, migrations: &[MigrationData]) ->
 /// The flags of the head.
 const FREE_NAMES: u8 = 1;
 const DIGEST: u8 = 4;
+const HAS_PSQL: u8 = 8;
 
 const FROZEN: u64 = 1;
 const IRREVERSIBLE: u64 = 2;
@@ -200,6 +214,7 @@ const LOCK_TIMEOUT: u64 = 8;
 const STATEMENT_TIMEOUT: u64 = 16;
 const ROLE: u64 = 32;
 const FINISHED: u64 = 64;
+const PSQL: u64 = 128;
 
 struct Writer {
     names: Names,
@@ -252,6 +267,7 @@ impl Writer {
             | flag(options.lock_timeout.is_some(), LOCK_TIMEOUT)
             | flag(options.statement_timeout.is_some(), STATEMENT_TIMEOUT)
             | flag(options.role.is_some(), ROLE)
+            | flag(options.psql.is_some(), PSQL)
             | flag(script.body.is_recorded_by_statement(), FINISHED);
         self.number(flags);
         self.name(&script.path);
@@ -261,6 +277,11 @@ impl Writer {
         }
         if let Some(role) = &options.role {
             self.name(role);
+        }
+        if let Some(program) = &options.psql {
+            let bytes = program.encode();
+            self.number(bytes.len() as u64);
+            self.bytes.extend(bytes);
         }
         let BodyData::Sql { len, readings } = &script.body else { return };
         self.number(self.texts as u64);
@@ -348,7 +369,7 @@ pub(crate) const fn check(table: &[u8], texts: usize, paths: usize) {
         "lockgate and lockgate-macros are of different releases: use the same version of both"
     );
     assert!(
-        table[5] & !(FREE_NAMES | DIGEST) == 0 && table[6] == 0 && table[7] == 0,
+        table[5] & !(FREE_NAMES | DIGEST | HAS_PSQL) == 0 && table[6] == 0 && table[7] == 0,
         "lockgate and lockgate-macros are of different releases: use the same version of both"
     );
     assert!(
@@ -415,6 +436,8 @@ pub(crate) struct OptionsRecord {
     pub(crate) lock_timeout: Option<Duration>,
     pub(crate) statement_timeout: Option<Duration>,
     pub(crate) role: Option<(usize, usize)>,
+    /// Where in the table its psql program is.
+    pub(crate) psql: Option<(usize, usize)>,
 }
 
 impl ScriptRecord {
@@ -524,6 +547,12 @@ impl<'a> Reader<'a> {
             lock_timeout: milliseconds(self, LOCK_TIMEOUT),
             statement_timeout: milliseconds(self, STATEMENT_TIMEOUT),
             role: (flags & ROLE != 0).then(|| self.span()),
+            psql: (flags & PSQL != 0).then(|| {
+                let len = self.len();
+                let start = self.at;
+                self.at += len;
+                (start, self.at)
+            }),
         };
         if flags & RUST != 0 {
             return ScriptRecord { path, checksum, text: None, options, statements: 0, end: 0, finished: false };
@@ -679,6 +708,7 @@ mod tests {
                 lock_timeout: Some(Duration::from_secs(5)),
                 statement_timeout: Some(Duration::from_millis(70_000)),
                 role: Some("owner".to_owned()),
+                psql: None,
             },
         };
         let down = ScriptData {

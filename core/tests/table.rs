@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use lockgate_core::psql::{Command, Program, What};
 use lockgate_core::table::{self, BodyData, Encoded, MigrationData, Names, Reading, ScriptData, ScriptOptions};
 use lockgate_core::{
     Body, Checksum, Dialect, Dialects, Script, Set, Statement, StatementFlags, StatementKind, TableLock, Touch,
@@ -75,6 +76,7 @@ fn same(read: &Script, data: &ScriptData, texts: &'static str, text_at: &mut usi
     assert_eq!(read.lock_timeout(), data.options.lock_timeout);
     assert_eq!(read.statement_timeout(), data.options.statement_timeout);
     assert_eq!(read.role(), data.options.role.as_deref());
+    assert_eq!(read.psql(), data.options.psql);
     match &data.body {
         BodyData::Rust => {
             assert_eq!(read.body(), Body::Rust);
@@ -231,6 +233,11 @@ fn options(dice: &mut Dice) -> ScriptOptions {
         lock_timeout: timeout(dice),
         statement_timeout: timeout(dice),
         role: dice.once_in(3).then(|| dice.pick(&["owner", "", "Mr. \"Quote\""]).to_owned()),
+        psql: dice.once_in(3).then(|| Program {
+            declared: vec!["owner".to_owned(); dice.below(200) as usize],
+            commands: vec![Command { statement: 0, what: What::Else }],
+            ..Program::default()
+        }),
     }
 }
 

@@ -61,7 +61,12 @@ impl TestDatabase {
     }
 
     pub(crate) fn new(tests: &'static Tests, throwaway: Throwaway) -> Self {
-        Self { tests, reader: Mutex::new(None), throwaway, migrator: Migrator::new(tests.migrations) }
+        Self {
+            tests,
+            reader: Mutex::new(None),
+            throwaway,
+            migrator: Migrator::new(tests.migrations).stand_in_for_variables(),
+        }
     }
 
     pub(crate) fn dialect(&self) -> Dialect {

@@ -51,6 +51,7 @@ pub(crate) fn with_failing_migration(migrations: &'static Migrations, dialect: D
             lock_timeout: up.lock_timeout(),
             statement_timeout: up.statement_timeout(),
             role: up.role().map(str::to_owned),
+            psql: up.psql(),
         };
         data.push(MigrationData {
             version: migration.version(),
@@ -83,5 +84,5 @@ pub(crate) fn with_failing_migration(migrations: &'static Migrations, dialect: D
     let set =
         Set::from_parts("migrations", "lockgate-harness", texts.leak(), encoded.paths.leak(), encoded.table.leak());
     let migrations = Box::leak(Box::new(migrations.with_set(set)));
-    Some((Migrator::new(migrations).atomicity(Atomicity::WholeRun), id))
+    Some((Migrator::new(migrations).atomicity(Atomicity::WholeRun).stand_in_for_variables(), id))
 }

@@ -175,7 +175,7 @@ impl MigratedTemplate {
 async fn migrate(migrations: &'static Migrations, version: Version, url: &str) -> Result<(), Error> {
     let failed = |e| Error::because("a throwaway database cannot be migrated", e);
     let mut database = Database::connect(url).await.map_err(failed)?;
-    let migrator = Migrator::new(migrations);
+    let migrator = Migrator::new(migrations).stand_in_for_variables();
     migrator.apply_to(&mut database, UpTo::Version(version)).await.map_err(failed)?;
     database.close().await.map_err(failed)
 }

@@ -6,6 +6,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 
 use lockgate_core::plan::Reason;
+use lockgate_core::psql::FilePlace;
 use lockgate_core::{Drift, Front, Refusal, Script};
 
 use crate::migrations::BoxError;
@@ -390,6 +391,20 @@ impl Place {
             column,
             text: line.trim_end().replace('\t', " "),
         }
+    }
+
+    /// The place of a byte of a script that has included files.
+    pub(crate) fn in_file(script: &Script, place: &FilePlace<'_>, text: &str, byte: usize) -> Self {
+        let path = match place.included {
+            Some(included) => script.path_beside(included),
+            None => script.path(),
+        };
+        Self { path, line: place.line, column: place.column, ..Self::of(script, text, byte) }
+    }
+
+    /// Its file and line.
+    pub(crate) fn file_and_line(&self) -> String {
+        format!("{}:{}", self.path, self.line)
     }
 }
 

@@ -56,6 +56,14 @@ pub enum Event {
         /// How many it has.
         statements: u32,
     },
+    /// A script says something with `\echo`: after the statements before that line, or, where the script is sent whole,
+    /// after the script ran. A script that is rolled back and tried again says it again.
+    Echo {
+        /// The migration.
+        id: String,
+        /// Its text. The value of a variable that comes from outside of the script is not in it.
+        text: String,
+    },
     /// A migration could not get a lock on what it changes; it was rolled back and is tried again.
     Retrying {
         /// The migration.

@@ -1,6 +1,7 @@
 //! Runs plans under the lock. No other code writes to a database. `core::plan` decides what runs, the backend knows
 //! how, and `failure` builds the errors.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -130,7 +131,7 @@ async fn locked(
     report: &mut Report,
 ) -> Result<Attempt, Error> {
     let dialect = backend.dialect();
-    let jobs = jobs_of(run, plan, seen, dialect)?;
+    let jobs = jobs_of(run, plan, seen, dialect).map_err(|error| failure::after(error, report))?;
     let request = LockRequest {
         pace: run.pace(&jobs),
         session_state: jobs.iter().any(Job::may_change_session),
@@ -184,6 +185,7 @@ async fn locked(
         began: Instant::now(),
         ran: Vec::new(),
         read_up_to: Line::default(),
+        echoed: (0, 0),
     };
     match run_all(backend, run, &jobs, &mut watch, report).await {
         Ok(()) => {
@@ -242,7 +244,7 @@ async fn locked(
 
 /// The jobs of a plan, with what the log says of them: the reason of a correction, or what another tool has recorded.
 fn jobs_of(run: &Run<'_>, plan: &Plan, history: &History, dialect: Dialect) -> Result<Vec<Job>, Error> {
-    let mut jobs = Job::all(run.migrations, plan, history, dialect)?;
+    let mut jobs = Job::all(run.migrations, plan, history, dialect, &run.variables)?;
     for job in &mut jobs {
         // A step that runs a script needs no reason, and neither does a baseline.
         if matches!(job.action, Action::Rewrite | Action::Settle { .. } | Action::Forget) {
@@ -297,6 +299,15 @@ async fn run_all(
         };
 
         let failed_at = at + failure.job;
+        let mut failure = failure;
+        if let JobBody::Sql(sql) = &jobs[failed_at].body
+            && let Some(psql) = &sql.psql
+        {
+            psql.hide(&mut failure.cause);
+            if let FailedAt::Statement { index, .. } = failure.at {
+                watch.echo(failed_at, index);
+            }
+        }
         match failure.cause.class {
             Class::Overtaken => return Err(Stopped::Overtaken { by: None }),
             // The holder of the lock is looked up while waiting for it.
@@ -367,6 +378,8 @@ struct Watch<'a, 'r> {
     ran: Vec<(usize, Option<Duration>)>,
     /// Where the last statement that was announced begins.
     read_up_to: Line,
+    /// A job, and how many messages of its `\echo` lines were told.
+    echoed: (usize, usize),
 }
 
 /// A line of a script.
@@ -389,10 +402,12 @@ impl Line {
 
 impl Watch<'_, '_> {
     fn see(&mut self, progress: Progress) {
-        let at = |job| self.first + job;
+        let first = self.first;
+        let at = |job| first + job;
         match progress {
             Progress::Started(jobs) => {
                 (self.under_way, self.began) = (jobs.clone(), Instant::now());
+                self.echoed = (at(jobs.start), 0);
                 for job in &self.jobs[at(jobs.start)..at(jobs.end)] {
                     self.run.tell(Event::Started { id: job.id.clone(), action: job.action });
                 }
@@ -401,17 +416,26 @@ impl Watch<'_, '_> {
                 let index = at(job);
                 let job = &self.jobs[index];
                 let JobBody::Sql(sql) = &job.body else { return };
-                let range = sql.statements[statement].range.clone();
-                self.read_up_to = self.read_up_to.advance(index, sql.text, range.start);
+                self.echo(index, statement);
+                let (place, shown) = match (&sql.psql, &sql.text) {
+                    (Some(psql), _) => (psql.place_of(&sql.script, statement).file_and_line(), psql.shown(statement)),
+                    (None, Cow::Borrowed(text)) => {
+                        let range = sql.statements[statement].range.clone();
+                        self.read_up_to = self.read_up_to.advance(index, text, range.start);
+                        (format!("{}:{}", sql.script.path(), self.read_up_to.breaks + 1), &text[range])
+                    }
+                    (None, Cow::Owned(_)) => unreachable!("only psql's lines change a text"),
+                };
                 self.run.tell(Event::StatementStarted {
                     id: job.id.clone(),
                     statement: u32::try_from(statement + 1).unwrap_or(u32::MAX),
                     statements: u32::try_from(sql.statements.len()).unwrap_or(u32::MAX),
-                    place: format!("{}:{}", sql.script.path(), self.read_up_to.breaks + 1),
-                    sql: &sql.text[range],
+                    place,
+                    sql: shown,
                 });
             }
             Progress::Statement(job, statements_done) => {
+                self.echo(at(job), statements_done as usize);
                 let job = &self.jobs[at(job)];
                 let statements = job.statements();
                 self.run.tell(Event::StatementFinished { id: job.id.clone(), statements_done, statements });
@@ -419,12 +443,26 @@ impl Watch<'_, '_> {
             Progress::Ran(job) => {
                 let elapsed = (self.under_way.len() == 1).then(|| self.began.elapsed());
                 let place = at(job);
+                self.echo(place, usize::MAX);
                 self.ran.push((place, elapsed));
                 let job = &self.jobs[place];
                 self.run.tell(Event::Ran { id: job.id.clone(), action: job.action });
             }
             Progress::Committed(_) => {}
         }
+    }
+
+    /// Tells the messages of a job's `\echo` lines before this statement that were not told yet.
+    fn echo(&mut self, job: usize, statement: usize) {
+        let Job { id, body: JobBody::Sql(sql), .. } = &self.jobs[job] else { return };
+        let Some(psql) = &sql.psql else { return };
+        let told = if self.echoed.0 == job { self.echoed.1 } else { 0 };
+        let mut count = told;
+        for text in psql.echoes_before(statement).skip(told) {
+            self.run.tell(Event::Echo { id: id.clone(), text: text.to_owned() });
+            count += 1;
+        }
+        self.echoed = (job, count);
     }
 
     /// The migrations that ran and are not known to be committed.

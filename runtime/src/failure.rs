@@ -345,13 +345,19 @@ impl Released {
 fn place(job: &Job, failure: &Failure) -> Option<Place> {
     let JobBody::Sql(sql) = &job.body else { return None };
     let byte = match failure.at {
+        FailedAt::Statement { index, byte: None } if sql.psql.is_some() => {
+            return sql.psql.as_ref().map(|psql| psql.place_of(&sql.script, index));
+        }
         FailedAt::Statement { index, byte } => {
             byte.or_else(|| sql.statements.get(index).map(|statement| statement.range.start)).unwrap_or(0)
         }
         FailedAt::Begin => 0,
         _ => return None,
     };
-    Some(Place::of(&sql.script, sql.text, byte))
+    Some(match &sql.psql {
+        Some(psql) => psql.place(&sql.script, byte),
+        None => Place::of(&sql.script, &sql.text, byte),
+    })
 }
 
 /// Says what is in the database and what is not, one fact a line.

@@ -57,6 +57,7 @@ mod log;
 mod migrations;
 mod migrator;
 mod parts;
+mod psql;
 #[cfg(feature = "schema")]
 mod reader;
 mod report;

@@ -20,6 +20,7 @@ use crate::history_table::{HistoryTable, TableName};
 use crate::invalid_index;
 use crate::log::LogEntry;
 use crate::migrations::Migrations;
+use crate::psql::Variables;
 use crate::report::Report;
 use crate::run::{Run, StageRule};
 use crate::stage;
@@ -65,6 +66,7 @@ pub struct Migrator {
     stage: StageRule,
     /// Why the history is corrected.
     reason: Option<String>,
+    variables: Variables,
     on_event: Option<OnEvent>,
 }
 
@@ -86,6 +88,7 @@ impl Migrator {
             session_cleanup: SessionCleanup::Restore,
             stage: StageRule::default(),
             reason: None,
+            variables: Variables::default(),
             on_event: None,
         }
     }
@@ -215,6 +218,25 @@ impl Migrator {
     #[must_use]
     pub fn reason(mut self, why: impl Into<String>) -> Self {
         self.reason = Some(why.into());
+        self
+    }
+
+    /// Gives a variable of psql its value, in each script that declares it with `-- lockgate: variable name`. The value
+    /// is in no message, no event and no log of Lockgate.
+    ///
+    /// With a name that no script declares, each verb fails with [`ErrorKind::Usage`](crate::ErrorKind::Usage); so does a
+    /// run whose scripts need a variable that has no value, before it changes anything.
+    #[must_use]
+    pub fn psql_variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.variables.given.insert(name.into(), value.into());
+        self
+    }
+
+    /// Lets a variable of psql that has no value have its own name as its value: on a throwaway database.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn stand_in_for_variables(mut self) -> Self {
+        self.variables.stand_in = true;
         self
     }
 
@@ -792,6 +814,7 @@ impl Migrator {
             statement_timeout: self.statement_timeout.map(|timeout| limit("statement_timeout", timeout)).transpose()?,
             lock_wait: self.lock_wait,
         };
+        self.variables.check(self.migrations.set())?;
         Ok(Run {
             migrations: self.migrations,
             history_table: HistoryTable {
@@ -803,6 +826,7 @@ impl Migrator {
             session_cleanup: self.session_cleanup,
             stage: self.stage.clone(),
             reason: self.reason.clone(),
+            variables: self.variables.clone(),
             each_statement: self.each_statement,
             atomicity: self.atomicity,
             on_event: self.on_event.clone(),

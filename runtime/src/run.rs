@@ -7,6 +7,7 @@ use crate::error::Cause;
 use crate::event::{Event, OnEvent};
 use crate::history_table::{Adopted, HistoryTable};
 use crate::migrations::Migrations;
+use crate::psql::Variables;
 
 /// The options about the stage of the database.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +31,8 @@ pub(crate) struct Run<'a> {
     pub(crate) stage: StageRule,
     /// Why the history is corrected.
     pub(crate) reason: Option<String>,
+    /// Where psql's variables get their values from.
+    pub(crate) variables: Variables,
     /// Whether the run has nothing to do if exactly the embedded migrations are applied.
     pub(crate) to_head: bool,
     /// What the run does in its transaction besides its plan. The whole run must be one transaction.

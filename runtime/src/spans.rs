@@ -10,7 +10,7 @@ pub(crate) fn of_run<F: Future>(run: F, set: &str) -> Instrumented<F> {
     run.instrument(span)
 }
 
-/// Writes an event of a run. It contains no script and no URL.
+/// Writes an event of a run. It contains no URL, and of a script only what `\echo` says.
 pub(crate) fn write(event: &Event) {
     match event {
         Event::LockWaiting { holder } => warn!(holder, "another run holds the lock, waiting"),
@@ -23,6 +23,7 @@ pub(crate) fn write(event: &Event) {
         Event::StatementFinished { id, statements_done, statements } => {
             debug!(migration = id, statements_done, statements, "a statement has finished");
         }
+        Event::Echo { id, text } => info!(migration = id, text, "the script says"),
         Event::Retrying { id, attempt, delay, blockers } => {
             warn!(migration = id, attempt, ?delay, ?blockers, "no lock in time, trying again");
         }

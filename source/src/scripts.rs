@@ -85,7 +85,7 @@ pub fn note(
     message: String,
 ) -> Diagnostic {
     let note = Diagnostic::warning(code, folder.show(&script.path), message).at(&script.text, range, "");
-    Diagnostic { severity: Severity::Note, ..note }
+    script.relocated(folder, Diagnostic { severity: Severity::Note, ..note })
 }
 
 /// Creates the note that the replay or the trace, named by `code`, stops before a Rust step.

@@ -2,19 +2,42 @@
 
 use std::ops::Range;
 
+use lockgate_core::psql::Place;
 use lockgate_core::{Dialect, Statement, StatementFlags, StatementKind};
 
 use super::blocks::Blocks;
 use super::calls::calls;
 use super::classify::Classifier;
 use super::lexer::{Kind, Lexer, Open, Token};
+use super::psql;
 use super::{PROBLEM_CODES, Problem, Split};
 
 /// The length of the longest terminator that the mysql client accepts.
 const DELIMITER_MAX: usize = 15;
 
 pub(super) fn split(dialect: Dialect, text: &str) -> Split {
+    splitter(dialect, text, None).0
+}
+
+/// What [`psql_lines`] found besides statements.
+#[derive(Debug, Default)]
+pub(super) struct PsqlLines {
+    /// The variables in statements.
+    pub(super) places: Vec<Place>,
+    /// Each line with a command, and whether it is in the middle of a statement.
+    pub(super) lines: Vec<(Range<usize>, bool)>,
+    /// Where a statement begins that has no end.
+    pub(super) open: Option<usize>,
+}
+
+/// Finds psql's variables and commands in a script.
+pub(super) fn psql_lines(text: &str) -> PsqlLines {
+    splitter(Dialect::Postgres, text, Some(PsqlLines::default())).1.unwrap_or_default()
+}
+
+fn splitter(dialect: Dialect, text: &str, psql: Option<PsqlLines>) -> (Split, Option<PsqlLines>) {
     let mut splitter = Splitter {
+        psql,
         dialect,
         text,
         lexer: Lexer::new(dialect, text, 0),
@@ -35,7 +58,7 @@ pub(super) fn split(dialect: Dialect, text: &str) -> Split {
         );
     }
     splitter.run();
-    splitter.out
+    (splitter.out, splitter.psql)
 }
 
 /// The statement that is being read.
@@ -80,6 +103,8 @@ struct Splitter<'a> {
     script: Classifier<'a>,
     current: Option<Current>,
     out: Split,
+    /// What belongs to psql, if psql's lines are read.
+    psql: Option<PsqlLines>,
 }
 
 impl Splitter<'_> {
@@ -90,11 +115,27 @@ impl Splitter<'_> {
                 Kind::End => break,
                 Kind::Terminator if self.ends_here() => self.terminate(token),
                 Kind::Backslash => self.psql_line(token),
+                Kind::Other if self.psql.is_some() && self.lexer.is_byte(token, b':') => self.colon(token),
                 Kind::Word if self.current.is_none() && self.is_delimiter_line(token) => self.delimiter_line(token),
                 _ => self.token(token),
             }
         }
         self.finish_text();
+    }
+
+    /// Reads what begins with a colon, as psql does: `::`, `:=` or a variable.
+    fn colon(&mut self, token: Token) {
+        let mut token = token;
+        if matches!(self.text.as_bytes().get(token.end), Some(b':' | b'=')) {
+            token.end += 1;
+        } else if let Some(place) = psql::place(self.text, token.start) {
+            token = Token { kind: Kind::Word, end: place.range.end, ..token };
+            if let Some(psql) = &mut self.psql {
+                psql.places.push(place);
+            }
+        }
+        self.lexer.pos = token.end;
+        self.token(token);
     }
 
     /// Whether a terminator ends the statement, or belongs to a body.
@@ -229,18 +270,25 @@ impl Splitter<'_> {
 
     /// Reads a psql command. It ends the statement before it, as `\gexec` and `\g` do.
     fn psql_line(&mut self, token: Token) {
+        let is_inside = self.current.is_some();
         if let Some(current) = self.current {
             self.finish(current, current.end, self.no_data(&current));
         }
         // `\;` is a separator, not a psql command.
         if self.text[token.end..].starts_with(';') {
             self.lexer.pos = token.end + 1;
+            if let Some(psql) = &mut self.psql {
+                psql.lines.push((token.start..token.end + 1, is_inside));
+            }
             self.push(token.start..token.end + 1, StatementKind::PsqlLine, StatementFlags::CLIENT_ONLY, None);
             return;
         }
         let end = line_end(self.text, token.start);
         let line = self.text[token.start..end].trim_ascii_end();
         let mut range = token.start..token.start + line.len();
+        if let Some(psql) = &mut self.psql {
+            psql.lines.push((range.clone(), is_inside));
+        }
         let data = copies_from_stdin(line).then(|| self.copy_data(token.start, range.end));
         if let Some(data) = &data {
             range.end = self.data_end(data);
@@ -286,6 +334,9 @@ impl Splitter<'_> {
     fn finish_text(&mut self) {
         let current = self.current;
         let block = self.blocks.open();
+        if let (Some(psql), Some(current)) = (&mut self.psql, current) {
+            psql.open = Some(current.start);
+        }
         if let Some(current) = current {
             self.finish(current, current.end, self.no_data(&current));
         }

@@ -346,7 +346,20 @@ const WAYS: &[Way] = &[
         "write `-- lockgate: allow(plpgsql-syntax) \"why\"` as the first line",
         &[First("0001_note.sql", "-- lockgate: allow(plpgsql-syntax) \"why\"")],
     ),
+    (
+        Code::PsqlInclude,
+        "copy the file into the folder, and include it there",
+        &[
+            Write("users.sql", "CREATE TABLE users (id BIGINT PRIMARY KEY);\n"),
+            Edit(USERS, "../schema/users.sql", "users.sql"),
+        ],
+    ),
     (Code::PsqlLine, "delete it", &[Edit(USERS, "\\echo", "-- echo")]),
+    (
+        Code::PsqlVariable,
+        "set it above with `\\set` or `\\getenv`",
+        &[Edit("0001_password.sql", "ALTER", "\\getenv password APP_PASSWORD\nALTER")],
+    ),
     (
         Code::RebuildForeignKeys,
         "write `-- lockgate: foreign-keys off` as the first line",

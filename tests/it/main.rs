@@ -33,6 +33,7 @@ mod lent;
 mod lint_help;
 mod log;
 mod merges;
+mod psql;
 mod rebuild;
 mod retries;
 mod round_trips;

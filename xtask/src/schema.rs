@@ -45,7 +45,7 @@ pub(crate) fn of_folder(folder: &Folder, count: usize, dialect: Dialect) -> Resu
         let mut database = Database::connect(&url).await?;
         if let Some(last) = count.checked_sub(1).and_then(|last| folder.migrations.get(last)) {
             let all = Box::leak(Box::new(Migrations::from(set)));
-            apply(&mut database, &Migrator::new(all), last.version(), dialect).await?;
+            apply(&mut database, &Migrator::new(all).stand_in_for_variables(), last.version(), dialect).await?;
         }
         let schema = read_schema(&mut database).await?;
         database.close().await?;

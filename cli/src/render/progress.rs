@@ -158,6 +158,7 @@ fn shown(event: &Event, counts: Counts) -> Option<String> {
             let delay = duration::show(*delay);
             paint(WAITING, format_args!("  {id} could not get its locks, attempt {attempt} in {delay}{blockers}"))
         }
+        Event::Echo { id, text } => format!("  {id}: {text}"),
         Event::Committed { id, action, elapsed } => {
             let elapsed = elapsed.map(|elapsed| paint(DIM, format_args!(" ({})", duration::show(elapsed))));
             format!("  {} {id}{}", paint(GOOD, action.past()), elapsed.unwrap_or_default())

@@ -61,6 +61,8 @@ enum Content {
     },
     /// A statement of a migration that does not run in a transaction has finished.
     StatementFinished { migration: String, statements_done: u32, statements: u32 },
+    /// A script says something with `\echo`.
+    Echo { migration: String, text: String },
     /// A migration could not get its locks; it was rolled back and is tried again.
     Retrying {
         migration: String,
@@ -438,6 +440,7 @@ impl Line {
                 statements_done: *statements_done,
                 statements: *statements,
             },
+            Event::Echo { id, text } => Content::Echo { migration: id.clone(), text: text.clone() },
             Event::Retrying { id, attempt, delay, blockers } => Content::Retrying {
                 migration: id.clone(),
                 attempt: *attempt,

@@ -1,6 +1,7 @@
 //! The interface between the executor and a database: the trait [`Backend`], and the jobs and failures that it deals
 //! in. Backends do not know each other. Each implements the trait over one connection.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::future::Future;
 use std::ops::Range;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use lockgate_core::{
     Action, Atomicity, Body, Checksum, Dialect, Direction, History, Limit, Plan, Row, Script, Set, Stage, State,
-    Statement, StatementFlags, Step, Touch,
+    Statement, StatementFlags, Step, Touch, Unit, unit,
 };
 
 use tokio::time::Instant;
@@ -19,6 +20,7 @@ use crate::finding::{Examination, Finding};
 use crate::history_table::{HistoryEntry, HistoryTable, LogEvent};
 use crate::log::LogEntry;
 use crate::migrations::{Migrations, StepFn};
+use crate::psql::{PsqlScript, Variables};
 use crate::table_size::TableSize;
 
 #[cfg(feature = "postgres")]
@@ -134,8 +136,11 @@ pub(crate) enum JobBody {
 #[derive(Clone, Debug)]
 pub(crate) struct Sql {
     pub(crate) script: Script,
-    pub(crate) text: &'static str,
+    /// Its text, as it is sent.
+    pub(crate) text: Cow<'static, str>,
     pub(crate) statements: Vec<Statement>,
+    /// What the text was made from, if it had psql's lines.
+    pub(crate) psql: Option<Box<PsqlScript>>,
     /// The checksums of its first statement, of its first two, and so on, if it runs outside a transaction.
     finished: Vec<Checksum>,
     dialect: Dialect,
@@ -152,13 +157,18 @@ impl Sql {
         self.finished.get(usize::try_from(done).ok()?.checked_sub(1)?)
     }
 
+    /// Its units, if it runs outside a transaction.
+    pub(crate) fn units(&self) -> Vec<Unit> {
+        unit::units(self.dialect, &self.text, &self.statements)
+    }
+
     /// Whether one of its statements has data lines.
     pub(crate) fn has_data(&self) -> bool {
         self.statements.iter().any(|statement| statement.data.is_some())
     }
 
     /// Its text from the first statement to the last, without a byte order mark or an unterminated comment at its end.
-    pub(crate) fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> &str {
         match (self.statements.first(), self.statements.last()) {
             (Some(first), Some(last)) => &self.text[first.range.start..last.range.end],
             _ => "",
@@ -174,6 +184,7 @@ impl Job {
         step: &Step,
         row: Option<&Row>,
         dialect: Dialect,
+        variables: &Variables,
     ) -> Result<Self, Error> {
         let (id, action) = (&step.id, step.action);
         let migration = migrations.set().find(step.version);
@@ -212,13 +223,16 @@ impl Job {
                     ))
                 })?;
                 match script.body() {
-                    Body::Sql(text) => JobBody::Sql(Box::new(Sql {
-                        script,
-                        text,
-                        statements: script.statements(dialect),
-                        finished: script.finished(dialect),
-                        dialect,
-                    })),
+                    Body::Sql(source) => {
+                        let (mut text, mut statements) = (Cow::Borrowed(source), script.statements(dialect));
+                        let mut psql = None;
+                        if let Some(program) = script.psql() {
+                            let made = PsqlScript::expand(id, &script, source, statements, program, variables)?;
+                            (psql, text, statements) = (Some(Box::new(made.0)), Cow::Owned(made.1), made.2);
+                        }
+                        let finished = script.finished(dialect);
+                        JobBody::Sql(Box::new(Sql { script, text, statements, psql, finished, dialect }))
+                    }
                     Body::Rust => {
                         let functions = migrations.step(step.version);
                         let function = functions.and_then(|functions| match direction {
@@ -240,13 +254,14 @@ impl Job {
         plan: &Plan,
         history: &History,
         dialect: Dialect,
+        variables: &Variables,
     ) -> Result<Vec<Self>, Error> {
         let mut jobs: Vec<Self> = Vec::with_capacity(plan.steps.len());
         let mut seen = HashSet::new();
         for step in &plan.steps {
             // An earlier step of the plan may revert it.
             let row = history.row(step.version).filter(|_| seen.insert(step.version));
-            jobs.push(Self::new(migrations, step, row, dialect)?);
+            jobs.push(Self::new(migrations, step, row, dialect, variables)?);
         }
         if let Some(last) = jobs.last_mut() {
             last.last = true;

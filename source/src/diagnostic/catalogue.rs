@@ -414,11 +414,21 @@ catalogue! {
          so this is a warning. `plpgsql-syntax = \"deny\"` below `[lint]` makes it an error, and `-- lockgate: \
          allow(plpgsql-syntax) \"why\"` at the head of the file silences it.";
 
+    PsqlInclude = "psql-include", found by Compiler:
+        "A file that a script includes with `\\i` or `\\ir` cannot be included. Its text becomes a part of the script while \
+         compiling. So the file must be in the folder of migrations, must not include itself, and must not be a migration.";
+
     PsqlLine = "psql-line", found by Compiler:
         "A line begins with a backslash, which makes it a command of psql. The server does not understand it. \
          `\\restrict` and `\\unrestrict`, which pg_dump writes around its output, are skipped in a folder that is for \
-         PostgreSQL alone (`dialects = [\"postgres\"]` in `migrations.toml`). Every other command is refused, because \
-         nothing would carry it out.";
+         PostgreSQL alone (`dialects = [\"postgres\"]` in `migrations.toml`). In a script whose head says `-- lockgate: \
+         psql`, variables and the commands `\\set`, `\\getenv`, `\\if`, `\\elif`, `\\else`, `\\endif`, `\\echo`, `\\i` and \
+         `\\ir` are read, too. Every other command is refused, because nothing would carry it out.";
+
+    PsqlVariable = "psql-variable", found by Compiler:
+        "A script with `-- lockgate: psql` uses a variable that has no value. Set it above with `\\set` or `\\getenv`, or \
+         declare it with `-- lockgate: variable name` if whoever runs the script gives the value. psql would send the \
+         colon and the name to the server.";
 
     RebuildForeignKeys = "rebuild-foreign-keys", found by Compiler:
         "A table that foreign keys refer to is rebuilt. In SQLite a table is changed by creating a new one, copying \

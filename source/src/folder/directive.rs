@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use lockgate_core::limit::{self, Limit, LimitError};
+use lockgate_core::psql::is_name;
 
 use super::rule as rules;
 use crate::sql::{self, suggest};
@@ -41,7 +42,7 @@ pub enum Argument {
 }
 
 /// Every directive.
-pub const DIRECTIVES: [Directive; 7] = [
+pub const DIRECTIVES: [Directive; 9] = [
     Directive {
         name: "no-transaction",
         argument: Argument::Nothing,
@@ -84,6 +85,18 @@ pub const DIRECTIVES: [Directive; 7] = [
         doc: "the script runs as this role",
         example: "role app_owner",
     },
+    Directive {
+        name: "psql",
+        argument: Argument::Nothing,
+        doc: "psql's variables and commands are read in the script, as far as they need neither a shell nor the result of a query",
+        example: "psql",
+    },
+    Directive {
+        name: "variable",
+        argument: Argument::Name,
+        doc: "whoever runs the script gives this variable of psql its value; there may be one line for each variable",
+        example: "variable app_password",
+    },
 ];
 
 /// The directives of a script, with their byte ranges.
@@ -103,6 +116,10 @@ pub struct Directives {
     pub foreign_keys_off: Option<Range<usize>>,
     /// `role`
     pub role: Option<String>,
+    /// `psql`
+    pub psql: Option<Range<usize>>,
+    /// Each `variable`, with its place
+    pub variables: Vec<(String, Range<usize>)>,
 }
 
 /// The comment marker of a script.
@@ -268,7 +285,11 @@ impl Reader<'_> {
                 if !value.is_empty() {
                     return Err("takes no argument".to_owned());
                 }
-                self.found.no_transaction.get_or_insert(range);
+                let place = match directive.name {
+                    "psql" => &mut self.found.psql,
+                    _ => &mut self.found.no_transaction,
+                };
+                place.get_or_insert(range);
             }
             Argument::Reason => {
                 let reason = quoted(value)?;
@@ -311,6 +332,15 @@ impl Reader<'_> {
                 let name = if value.starts_with('"') { quoted(value)? } else { value.to_owned() };
                 if name.is_empty() || (!value.starts_with('"') && name.contains(char::is_whitespace)) {
                     return Err("needs one name, in quotation marks if it has blanks".to_owned());
+                }
+                if directive.name == "variable" {
+                    if !is_name(&name) {
+                        return Err("needs one name of letters, digits and `_`".to_owned());
+                    }
+                    if !self.found.variables.iter().any(|(known, _)| *known == name) {
+                        self.found.variables.push((name.clone(), range));
+                    }
+                    return Ok(name);
                 }
                 self.found.role.get_or_insert(name);
             }
@@ -448,7 +478,7 @@ mod tests {
         check(
             "-- x\n-- lockgate: vacuum\n",
             "2:14 unknown-directive: there is no directive `vacuum`: the directives are `no-transaction`, `irreversible`, \
-             `allow`, `lock-timeout`, `statement-timeout`, `foreign-keys`, `role`",
+             `allow`, `lock-timeout`, `statement-timeout`, `foreign-keys`, `role`, `psql`, `variable`",
         );
         check(
             "-- lockgate:\n",

@@ -50,7 +50,16 @@ fn script(folder: &Folder, read: &ReadScript) -> Vec<Diagnostic> {
         let reads = |reading: &&Reading| reading.dialects.contains(dialect) && read.clear.contains(dialect);
         let reading = readings.iter().find(reads);
         let statements = reading.map_or(&[] as &[Statement], |reading| &reading.statements);
-        check::check(dialect, &read.script.text, statements, folder.policy.postgres)
+        let mut found = check::check(dialect, read.script.parsed_text(), statements, folder.policy.postgres);
+        if let Some(program) = &read.script.options.psql {
+            // What a plain variable makes of a statement is not known.
+            found.retain(|finding| {
+                let at = finding.range.start;
+                let of = statements.iter().find(|statement| statement.range.start <= at && at <= statement.range.end);
+                !of.is_some_and(|statement| program.is_open(&statement.range))
+            });
+        }
+        found
     };
     let mut found: Vec<(Finding, Dialects)> = Vec::new();
     match folder.policy.dialects {

@@ -89,7 +89,7 @@ fn sql_file<'a>(folder: &Folder, name: &'a Name, read: &'a ReadScript, is_draft:
     SqlFile {
         id: &name.id,
         path: &script.path,
-        text: &script.text,
+        text: script.parsed_text(),
         reads_as: reads_as.unwrap_or(Dialect::Postgres),
         statements: reading.map_or(&[], |reading| &reading.statements),
         is_down: name.kind == Kind::Down,

@@ -1,6 +1,6 @@
 //! Reads a folder of migrations and runs every check on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 use lockgate_core::table::BodyData;
@@ -9,7 +9,7 @@ use lockgate_core::{Dialect, Dialects};
 use super::compare::compare;
 use super::model::{Folder, Loaded, Migration, ScriptFile, Tests};
 use super::policy::{self, Need, Numbering, Policy};
-use super::{backends, freeze, grammar, lint, name, order, placeholder, proposed, read, script, section, test};
+use super::{backends, freeze, grammar, lint, name, order, placeholder, proposed, psql, read, script, section, test};
 use crate::lockfile;
 use crate::sql::touch::{Catalogue, touches_after};
 use crate::{Code, Diagnostic, diagnostic};
@@ -117,8 +117,18 @@ fn load_any(directory: &Path, shown: &str, tests: Tests, policy: Policy, backend
     }
     let reads = script::read_all(&folder, &named);
     let mut files = Vec::with_capacity(named.len());
+    let mut sources = psql::Sources::default();
+    let mut included = HashSet::new();
     for ((name, _), (read, problems)) in named.into_iter().zip(reads) {
         diagnostics.extend(problems);
+        if let Some(program) = &read.script.options.psql {
+            sources.add(folder.show(&read.script.path), program, &read.script.text);
+        }
+        for path in &read.script.included {
+            if included.insert(path.clone()) {
+                folder.tracked.push(path.clone());
+            }
+        }
         files.push((name, read));
     }
     diagnostics.extend(grammar::check(&folder, &files));
@@ -142,7 +152,7 @@ fn load_any(directory: &Path, shown: &str, tests: Tests, policy: Policy, backend
     diagnostics.extend(problems);
     let mut proposed = proposed::ProposedNames::new(&folder);
     let is_sqitch = listing.files.iter().any(|found| found.path == section::SQITCH_PLAN);
-    for (found, bad) in odd {
+    for (found, bad) in odd.into_iter().filter(|(found, _)| !included.contains(&found.absolute)) {
         let message = format!("`{}` {}", found.path, bad.message);
         let mut help = proposed.help_for(&found.path, &bad.help);
         if let Some(script) = section::settings(found, &listing.files) {
@@ -182,6 +192,7 @@ fn load_any(directory: &Path, shown: &str, tests: Tests, policy: Policy, backend
     }
     // A file that another tool would divide has its down script inside it.
     diagnostics.retain(|diagnostic| diagnostic.code != Code::MissingDown || !divided.contains(&diagnostic.file));
+    sources.relocate(&folder, &mut diagnostics);
     diagnostic::sort(&mut diagnostics);
     Loaded { folder, diagnostics }
 }
@@ -264,11 +275,12 @@ fn record_touches(migrations: &mut [Migration]) {
 }
 
 fn touch(script: &mut ScriptFile, catalogue: &mut Catalogue) {
+    let text = script.masked.as_deref().unwrap_or(&script.text);
     let BodyData::Sql { readings, .. } = &mut script.body else { return };
     for reading in readings {
         // Dialects that read the script alike agree on what it does; the locks are PostgreSQL's.
         let reads_as = reading.dialects.iter().next().unwrap_or(Dialect::Postgres);
-        reading.touches = touches_after(reads_as, &script.text, &mut reading.statements, catalogue);
+        reading.touches = touches_after(reads_as, text, &mut reading.statements, catalogue);
     }
 }
 

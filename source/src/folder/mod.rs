@@ -15,6 +15,7 @@ pub(crate) mod order;
 pub(crate) mod placeholder;
 pub mod policy;
 mod proposed;
+pub(crate) mod psql;
 pub(crate) mod read;
 mod rule;
 mod script;

@@ -7,7 +7,7 @@ use lockgate_core::{Checksum, Version};
 
 use super::name::{Kind, Name};
 use super::policy::{Numbering, Policy};
-use super::read;
+use super::{psql, read};
 use crate::id::Id;
 use crate::lockfile::Lockfile;
 use crate::sql::suggest;
@@ -121,6 +121,10 @@ pub struct ScriptFile {
     pub text: String,
     /// Whether `text` is the file byte for byte.
     pub as_in_file: bool,
+    /// The text as a parser takes it, if psql's lines are read in it: as long, with something in the place of each variable.
+    pub masked: Option<String>,
+    /// The files that it includes, whose text is in `text`.
+    pub included: Vec<PathBuf>,
     /// The checksum of its canonical text; `None` if the file could not be read.
     pub checksum: Option<Checksum>,
     /// Whether it is released.
@@ -251,6 +255,19 @@ impl Migration {
 }
 
 impl ScriptFile {
+    /// Returns its text as a parser takes it.
+    pub fn parsed_text(&self) -> &str {
+        self.masked.as_deref().unwrap_or(&self.text)
+    }
+
+    /// Points a diagnostic about a byte range of `text` at the included file that has these bytes.
+    pub(crate) fn relocated(&self, folder: &Folder, mut diagnostic: Diagnostic) -> Diagnostic {
+        if let Some(program) = &self.options.psql {
+            psql::relocate(folder, program, &mut diagnostic);
+        }
+        diagnostic
+    }
+
     /// Points a diagnostic at the first statement of the script.
     pub(crate) fn point(&self, diagnostic: Diagnostic) -> Diagnostic {
         let first = match &self.body {

@@ -132,6 +132,14 @@ pub(crate) fn is_file(path: &Path) -> bool {
     path.is_file()
 }
 
+/// Whether a file is below a directory, after links are followed.
+pub(crate) fn is_below(file: &Path, directory: &Path) -> bool {
+    match (fs::canonicalize(file), fs::canonicalize(directory)) {
+        (Ok(file), Ok(directory)) => file.starts_with(directory),
+        _ => false,
+    }
+}
+
 /// Looks for a directory of this name in the three nearest parents, and returns its path relative to
 /// `directory`.
 pub(crate) fn above(directory: &Path, name: &str) -> Option<String> {

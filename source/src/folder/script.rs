@@ -11,13 +11,14 @@ use lockgate_core::{Checksum, Dialect, Dialects, Statement, StatementFlags, Stat
 use super::directive::{self, Comment, Directives};
 use super::model::{Folder, ScriptFile, ScriptState};
 use super::name::{Kind, Name};
+use super::psql::{self, Assembled};
 use super::read::{self, FolderFile};
 use super::step;
 use crate::checksum::{checksum, with_line_feeds};
 use crate::lockfile::LineState;
 use crate::sql::Release;
 use crate::sql::lint::{enums, raise};
-use crate::sql::{self, Problem};
+use crate::sql::{self, Problem, Split};
 use crate::{Code, Diagnostic, Policy};
 
 /// A file that was read and not yet assigned to a migration.
@@ -69,6 +70,8 @@ fn read(folder: &Folder, name: &Name, found: &FolderFile) -> (ReadScript, Vec<Di
         kind: name.kind,
         text: String::new(),
         as_in_file: true,
+        masked: None,
+        included: Vec::new(),
         checksum: None,
         state: ScriptState::Draft,
         body: BodyData::Rust,
@@ -87,15 +90,30 @@ fn read(folder: &Folder, name: &Name, found: &FolderFile) -> (ReadScript, Vec<Di
             return (ReadScript { script, irreversible: None, has_down: false, clear: Dialects::NONE }, vec![*problem]);
         }
     }
+    let comment = if name.kind == Kind::Rust { Comment::Rust } else { Comment::Sql };
+    let (directives, mut diagnostics) = directive::parse(&script.text, &file, comment);
+    diagnostics.extend(contradictions(name.kind, &directives, folder.policy.dialects, &script.text, &file));
+    let mut assembled = None;
+    if let Some(connect) = psql::reading(&directives).filter(|_| is_for_psql(name.kind, folder.policy.dialects)) {
+        let declared = directives.variables.iter().map(|(name, _)| name.clone()).collect();
+        let Assembled { text, masked, program, split, included, diagnostics: problems } =
+            psql::assemble(folder, &found.path, &script.text, declared, connect);
+        diagnostics.extend(problems);
+        script.as_in_file &= included.is_empty();
+        script.included = included.into_iter().map(|(_, absolute)| absolute).collect();
+        (script.text, script.masked) = (text, Some(masked));
+        assembled = Some((program, split));
+    }
+    let (program, psql_split) = assembled.unzip();
     let text = &script.text;
     script.checksum = Some(checksum(text));
     script.state = state(folder, name, script.checksum);
-    let comment = if name.kind == Kind::Rust { Comment::Rust } else { Comment::Sql };
-    let (directives, mut diagnostics) = directive::parse(text, &file, comment);
-    diagnostics.extend(contradictions(name.kind, &directives, text, &file));
     let mut clear = Dialects::NONE;
     if name.kind != Kind::Rust {
-        let Splits { readings, problems, clear: readable } = split(&folder.policy, text);
+        let Splits { readings, problems, clear: readable } = match psql_split {
+            Some(psql) => of_postgres(psql),
+            None => split(&folder.policy, text),
+        };
         if name.kind == Kind::Down {
             let says = |reading: &Reading| {
                 let reads_as = reading.dialects.iter().next().unwrap_or(Dialect::Postgres);
@@ -109,7 +127,9 @@ fn read(folder: &Folder, name: &Name, found: &FolderFile) -> (ReadScript, Vec<Di
                 .at(text, problem.range, "")
                 .help(problem.help)
         }));
-        let view = StatementChecker { text, file: &file, declared: folder.policy.dialects, readings: &readings };
+        let declared = folder.policy.dialects;
+        let reads_psql = program.is_some();
+        let view = StatementChecker { text, file: &file, declared, readings: &readings, reads_psql };
         diagnostics.extend(view.check(directives.no_transaction.is_none(), folder.policy.postgres));
         script.body = BodyData::Sql { len: text.len(), readings };
     }
@@ -119,6 +139,7 @@ fn read(folder: &Folder, name: &Name, found: &FolderFile) -> (ReadScript, Vec<Di
         lock_timeout: directives.lock_timeout,
         statement_timeout: directives.statement_timeout,
         role: directives.role,
+        psql: program,
     };
     script.allow = directives.allow;
     (ReadScript { script, irreversible: directives.irreversible, has_down: false, clear }, diagnostics)
@@ -140,13 +161,36 @@ fn state(folder: &Folder, name: &Name, now: Option<Checksum>) -> ScriptState {
 }
 
 /// Reports directives that do not fit the file or each other.
-fn contradictions(kind: Kind, directives: &Directives, text: &str, file: &str) -> Vec<Diagnostic> {
+fn contradictions(
+    kind: Kind,
+    directives: &Directives,
+    dialects: Option<Dialects>,
+    text: &str,
+    file: &str,
+) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     let mut error = |range: &Range<usize>, message: &str, help: &str| {
         diagnostics.push(Diagnostic::error(Code::BadDirective, file, message).at(text, range.clone(), "").help(help));
     };
     if let (Kind::Down, Some((_, range))) = (kind, &directives.irreversible) {
         error(range, "a down script cannot be marked irreversible", "delete this line, or the file");
+    }
+    if let Some(range) = directives.psql.as_ref().filter(|_| !is_for_psql(kind, dialects)) {
+        match kind {
+            Kind::Rust => error(range, "a Rust step has no lines of psql", "delete this line"),
+            _ => error(
+                range,
+                "`psql` is only for folders for PostgreSQL alone",
+                "if this folder is, say `dialects = [\"postgres\"]` in its `migrations.toml`",
+            ),
+        }
+    }
+    for (_, range) in directives.variables.iter().filter(|_| directives.psql.is_none()) {
+        error(
+            range,
+            "`variable` is only for scripts with `-- lockgate: psql`",
+            "write that line, too, or delete this one",
+        );
     }
     if let (Kind::Rust, Some(range)) = (kind, &directives.no_transaction) {
         error(range, "a Rust step always runs inside a transaction", "delete this line");
@@ -159,6 +203,18 @@ fn contradictions(kind: Kind, directives: &Directives, text: &str, file: &str) -
         );
     }
     diagnostics
+}
+
+/// Whether psql's lines can be read in a file of this kind, in a folder for these dialects.
+fn is_for_psql(kind: Kind, dialects: Option<Dialects>) -> bool {
+    kind != Kind::Rust && dialects == Some(Dialects::NONE.with(Dialect::Postgres))
+}
+
+/// A script that PostgreSQL alone reads.
+fn of_postgres(split: Split) -> Splits {
+    let postgres = Dialects::NONE.with(Dialect::Postgres);
+    let clear = if split.problems.is_empty() { postgres } else { Dialects::NONE };
+    Splits { readings: vec![Reading::new(postgres, split.statements)], problems: split.problems, clear }
 }
 
 /// A text, split in the dialects of the folder.
@@ -224,13 +280,16 @@ struct StatementChecker<'a> {
     /// The dialects that the policy names, if any.
     declared: Option<Dialects>,
     readings: &'a [Reading],
+    /// Whether psql's lines are read in it, and those that are not were reported.
+    reads_psql: bool,
 }
 
 impl StatementChecker<'_> {
     /// Reports statements that cannot run, or not in the transaction mode of the script.
     fn check(&self, transactional: bool, release: Option<Release>) -> Vec<Diagnostic> {
         let mut diagnostics = Vec::new();
-        for (statement, dialects) in self.flagged(StatementFlags::CLIENT_ONLY) {
+        let client_only = self.flagged(StatementFlags::CLIENT_ONLY);
+        for (statement, dialects) in client_only.into_iter().filter(|_| !self.reads_psql) {
             if statement.kind == StatementKind::PsqlLine {
                 diagnostics.extend(self.psql_line(statement));
                 continue;
@@ -316,6 +375,9 @@ impl StatementChecker<'_> {
         Some(match word {
             _ if key => self.for_postgres(error, "delete it"),
             "\\copy" => error.help("write `COPY … FROM stdin;`, which also reads the lines below it"),
+            _ if self.is_postgres() && psql::would_read(self.text) => error
+                .help("write `-- lockgate: psql` as the first line, and psql's lines are read in this script")
+                .help("or delete it"),
             _ => error.help("delete it"),
         })
     }

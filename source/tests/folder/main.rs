@@ -7,6 +7,7 @@ mod growth;
 mod lint;
 mod lockfile;
 mod order;
+mod psql;
 mod random_scripts;
 mod reading;
 mod renumber;

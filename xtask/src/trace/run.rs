@@ -82,6 +82,14 @@ fn script<'a>(folder: &Folder, migration: &'a Migration) -> Result<Sql<'a>, Box<
     let Some(sql) = Sql::of(&migration.up, Dialect::Postgres) else {
         return Err(Box::new(scripts::ends_before(CODE, folder, migration)));
     };
+    if let Some(program) = &sql.script.options.psql {
+        let place = program.places.first().map(|place| place.range.clone());
+        let line = || program.commands.first().map(|command| sql.statements[command.statement].range.clone());
+        if let Some(range) = place.or_else(line) {
+            let message = format!("the trace ends before `{}`: a run gives its variables their values", migration.id);
+            return Err(Box::new(scripts::note(CODE, folder, sql.script, range, message)));
+        }
+    }
     let leaves = sql.statements.iter().find(|statement| {
         statement.kind == StatementKind::Copy || statement.flags.contains(StatementFlags::CLIENT_ONLY)
     });

@@ -117,7 +117,7 @@ impl PostgresBackend<'_> {
                     let byte = byte_at(&sql.text[command.clone()], position.get(), counts_bytes);
                     byte.map(|byte| command.start + byte)
                 }
-                None => place(sql.text, &data, cause.context.as_deref().unwrap_or_default()),
+                None => place(&sql.text, &data, cause.context.as_deref().unwrap_or_default()),
             };
             (FailedAt::Statement { index, byte }, cause)
         })

@@ -96,7 +96,7 @@ impl PostgresBackend<'_> {
         progress: OnProgress<'_>,
     ) -> Result<(), Failure> {
         let JobBody::Sql(sql) = &job.body else { return Ok(()) };
-        let units = sql.script.units(Dialect::Postgres);
+        let units = sql.units();
         for unit in &units {
             check_unit(sql, unit).map_err(|(index, why)| at_statement(index, Cause::new(Class::Syntax, why)))?;
         }
@@ -238,7 +238,7 @@ impl PostgresBackend<'_> {
                 message.push(Slot::Begin(0), &self.messages("SET LOCAL", false));
             }
             message.push_script(0, sql, index..index + 1);
-            let begins = unit::control(Dialect::Postgres, sql.text, &sql.statements[index]) == Some(Control::Begin);
+            let begins = unit::control(Dialect::Postgres, &sql.text, &sql.statements[index]) == Some(Control::Begin);
             // The mode of a transaction must be set before its first query.
             begun = begun || (block && begins);
             if begun && !sql.statements.get(index + 1).is_some_and(|next| sets_transaction_mode(sql, next)) {
@@ -370,7 +370,7 @@ impl PostgresBackend<'_> {
     async fn run_announced(&mut self, claim: &Claim<'_>, unit: &Unit, first: usize) -> Result<(), Failure> {
         let target = prepares(claim.sql, unit).unwrap_or(first);
         let number = u32::try_from(target + 1).unwrap_or(u32::MAX);
-        let effect = Probe::of(claim.sql.text, &claim.sql.statements[target]);
+        let effect = Probe::of(&claim.sql.text, &claim.sql.statements[target]);
         if claim.under_way == Some(number) {
             // Names must mean the same as to the statement itself.
             self.enter_session(claim, unit).await?;
@@ -697,7 +697,7 @@ impl PostgresBackend<'_> {
         if matches!(failure.cause.class, Class::InDoubt | Class::Busy) {
             return true;
         }
-        match Probe::of(claim.sql.text, statement) {
+        match Probe::of(&claim.sql.text, statement) {
             effect @ (Probe::Index { .. } | Probe::Rebuilt(_) | Probe::Detached(_)) => {
                 self.is_half_made(&effect).await.unwrap_or(true)
             }
@@ -732,7 +732,7 @@ impl PostgresBackend<'_> {
         let builds = matches!(statement.kind, StatementKind::CreateIndex | StatementKind::Maintenance);
         self.invalid = None;
         if builds && statement.flags.contains(StatementFlags::OUTSIDE_TRANSACTION) {
-            let about = Probe::of(sql.text, statement);
+            let about = Probe::of(&sql.text, statement);
             let found = self.invalid_indexes(&about).await;
             self.invalid = Some(found.map_err(|cause| (FailedAt::Statement { index, byte: None }, cause))?);
         }
@@ -931,7 +931,7 @@ fn as_planned(row: &sqlx::postgres::PgRow, job: &Job) -> bool {
 /// it may not write. `None` if it must be recorded after the block, which then can safely run twice: it is rolled
 /// back or read-only.
 fn closes(sql: &Sql, unit: &Unit) -> Option<usize> {
-    let control = |index: usize| unit::control(Dialect::Postgres, sql.text, &sql.statements[index]);
+    let control = |index: usize| unit::control(Dialect::Postgres, &sql.text, &sql.statements[index]);
     let last = unit.statements.clone().rev().find(|index| control(*index).is_some())?;
     if control(unit.statements.start) != Some(Control::Begin) || control(last) != Some(Control::Commit) {
         return None;
@@ -967,7 +967,7 @@ fn reads_only(sql: &Sql, statement: &lockgate_core::Statement) -> Option<bool> {
 /// Returns the `PREPARE TRANSACTION` of a block.
 fn prepares(sql: &Sql, unit: &Unit) -> Option<usize> {
     let is =
-        |index: &usize| unit::control(Dialect::Postgres, sql.text, &sql.statements[*index]) == Some(Control::Prepare);
+        |index: &usize| unit::control(Dialect::Postgres, &sql.text, &sql.statements[*index]) == Some(Control::Prepare);
     unit.statements.clone().find(is)
 }
 
@@ -976,7 +976,7 @@ fn check_unit(sql: &Sql, unit: &Unit) -> Result<(), (usize, &'static str)> {
     if unit.kind != UnitKind::Block {
         return Ok(());
     }
-    let control = |index: usize| unit::control(Dialect::Postgres, sql.text, &sql.statements[index]);
+    let control = |index: usize| unit::control(Dialect::Postgres, &sql.text, &sql.statements[index]);
     if let Some(chain) = unit.statements.clone().find(|index| control(*index) == Some(Control::Chain)) {
         return Err((chain, "progress cannot be recorded after `AND CHAIN`: write COMMIT and BEGIN instead"));
     }

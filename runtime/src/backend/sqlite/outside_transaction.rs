@@ -119,7 +119,7 @@ impl SqliteBackend<'_> {
         self.check_row_count(history_table, rows.map(|rows| rows + i64::from(job.action == Action::Apply))).await?;
         self.commit().await.map_err(bookkeeping)?;
 
-        for unit in sql.script.units(Dialect::Sqlite) {
+        for unit in sql.units() {
             let Range { start, end } = unit.statements.clone();
             let finished = u32::try_from(end).unwrap_or(u32::MAX);
             if finished <= done {
@@ -200,7 +200,7 @@ impl SqliteBackend<'_> {
         let Range { start, end } = statements;
         let finished = u32::try_from(end).unwrap_or(u32::MAX);
         let (sql, last) = (row.sql, &row.sql.statements[end - 1]);
-        let commits = matches!(control(Dialect::Sqlite, sql.text, last), Some(Control::Commit | Control::Release(_)));
+        let commits = matches!(control(Dialect::Sqlite, &sql.text, last), Some(Control::Commit | Control::Release(_)));
         self.block = true;
         let body = if commits { start..end - 1 } else { start..end };
         let rows = self.rows_before(history_table, row.job).await.map_err(bookkeeping)?;

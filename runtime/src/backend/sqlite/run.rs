@@ -308,7 +308,7 @@ impl SqliteBackend<'_> {
     pub(super) async fn rows_before(&mut self, history_table: &HistoryTable, job: &Job) -> Result<Option<i64>, Cause> {
         let may = match &job.body {
             JobBody::HistoryOnly => false,
-            JobBody::Sql(sql) => contains_any(sql.text, &[&history_table.table.name]),
+            JobBody::Sql(sql) => contains_any(&sql.text, &[&history_table.table.name]),
             JobBody::Rust(_) => true,
         };
         if !may && !self.has_triggers(history_table).await? {
@@ -375,7 +375,7 @@ impl SqliteBackend<'_> {
         let ends = match &job.body {
             JobBody::HistoryOnly => false,
             JobBody::Rust(_) => true,
-            JobBody::Sql(sql) => contains_any(sql.text, ENDS),
+            JobBody::Sql(sql) => contains_any(&sql.text, ENDS),
         };
         if undone || !ends || cause.class == Class::Lost {
             return Err((at, cause));
@@ -480,8 +480,10 @@ impl SqliteBackend<'_> {
 fn plain<'a>(history_table: &HistoryTable, job: &'a Job) -> Option<&'a Sql> {
     let JobBody::Sql(sql) = &job.body else { return None };
     let own = [history_table.table.name.as_str(), &history_table.table.log().name];
-    let apart =
-        sql.script.foreign_keys_off() || is_dirty(job) || contains_any(sql.text, ENDS) || contains_any(sql.text, &own);
+    let apart = sql.script.foreign_keys_off()
+        || is_dirty(job)
+        || contains_any(&sql.text, ENDS)
+        || contains_any(&sql.text, &own);
     (job.action == Action::Apply && !apart).then_some(sql)
 }
 

@@ -1,5 +1,6 @@
 //! Saves the state of a connection before a job that may change it, and restores it afterwards.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use futures_util::TryStreamExt;
@@ -99,15 +100,18 @@ impl Session {
                 // WAL mode belongs to the file: a migration may change it.
                 "journal_mode" => {
                     value != "wal"
-                        && changed.text.is_some_and(|text| contains_any(text, &[name]) && !contains_any(text, &["wal"]))
+                        && changed
+                            .text
+                            .as_deref()
+                            .is_some_and(|text| contains_any(text, &[name]) && !contains_any(text, &["wal"]))
                 }
-                name => changed.text.is_none_or(|text| contains_any(text, &[name])),
+                name => changed.text.as_deref().is_none_or(|text| contains_any(text, &[name])),
             };
             if may {
                 words.push(format!("PRAGMA {name} = {value}"));
             }
         }
-        if changed.text.is_none_or(|text| contains_any(text, &["case_sensitive_like"])) {
+        if changed.text.as_deref().is_none_or(|text| contains_any(text, &["case_sensitive_like"])) {
             words.push(self.like());
         }
         words
@@ -122,7 +126,7 @@ impl Session {
 #[derive(Default)]
 pub(super) struct Changed {
     /// `None` for a Rust function, which may change anything.
-    text: Option<&'static str>,
+    text: Option<Cow<'static, str>>,
     /// The names of the databases that it attaches.
     attached: Vec<String>,
 }
@@ -130,8 +134,8 @@ pub(super) struct Changed {
 impl Changed {
     fn by(job: &Job) -> Self {
         let JobBody::Sql(sql) = &job.body else { return Self::default() };
-        let names = sql.statements.iter().filter_map(|statement| attached(sql.text, statement));
-        Self { text: Some(sql.text), attached: names.collect() }
+        let names = sql.statements.iter().filter_map(|statement| attached(&sql.text, statement));
+        Self { text: Some(sql.text.clone()), attached: names.collect() }
     }
 }
 
@@ -144,7 +148,7 @@ pub(super) fn is_dirty(job: &Job) -> bool {
             let flagged = sql.statements.iter().any(|statement| {
                 statement.kind == StatementKind::Pragma || statement.flags.contains(StatementFlags::SESSION_STATE)
             });
-            flagged || contains_any(sql.text, &["pragma", "attach", "detach", "temp"])
+            flagged || contains_any(&sql.text, &["pragma", "attach", "detach", "temp"])
         }
     }
 }

@@ -1,0 +1,409 @@
+//! psql's variables and commands in scripts, on real servers: against psql itself, where it is installed.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use lockgate::{Atomicity, Database, ErrorKind, Event, Migrations, Migrator, read_schema};
+use lockgate_harness::server::{Options, Postgres};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+use crate::faults::reports;
+use crate::support::database::Db;
+use crate::support::postgres;
+use crate::support::set::migrations;
+
+const POSTGRES: (&str, &str) = ("migrations.toml", "dialects = [\"postgres\"]\n");
+
+fn set(files: &[(&str, &str)]) -> &'static Migrations {
+    migrations(&[&[POSTGRES], files].concat())
+}
+
+fn events(migrator: Migrator) -> (Migrator, Arc<Mutex<Vec<Event>>>) {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hears = Arc::clone(&heard);
+    (migrator.on_event(move |event| hears.lock().unwrap().push(event.clone())), heard)
+}
+
+/// What the scripts said with `\echo`.
+fn said(heard: &Mutex<Vec<Event>>) -> Vec<String> {
+    let said = |event: &Event| match event {
+        Event::Echo { id, text } => Some(format!("{id}: {text}")),
+        _ => None,
+    };
+    heard.lock().unwrap().iter().filter_map(said).collect()
+}
+
+const PASSWORDS: [&str; 9] = [
+    "a b  c ",
+    "***",
+    "it's",
+    "\"quoted\"",
+    "back\\slash\\'",
+    "line\nbreak",
+    ":'other' :x $$ ; -- /*",
+    "größe 🚢",
+    "'; DROP TABLE users; --",
+];
+
+#[tokio::test]
+async fn a_first_password_survives_whatever_is_in_it() {
+    let Some(server) = postgres::cluster(&Options::default()) else { return };
+    let script = "-- lockgate: psql
+-- lockgate: variable name
+-- lockgate: variable password
+CREATE ROLE :\"name\" LOGIN PASSWORD :'password';
+";
+    for (index, password) in PASSWORDS.into_iter().enumerate() {
+        let name = format!("writer \"{index}\"");
+        let mut database = Database::connect(&server.url("postgres")).await.unwrap();
+        let migrator = Migrator::new(set(&[("0001_role.sql", script)]))
+            .set(format!("set{index}"))
+            .psql_variable("name", &name)
+            .psql_variable("password", password);
+        migrator.apply(&mut database).await.unwrap_or_else(|error| panic!("{password:?}: {error:?}"));
+        let login = |password: &str| {
+            let options = sqlx::postgres::PgConnectOptions::new()
+                .host("127.0.0.1")
+                .port(server.port())
+                .database("postgres")
+                .username(&name)
+                .password(password);
+            async move { PgConnection::connect_with(&options).await }
+        };
+        login(password).await.unwrap_or_else(|error| panic!("{password:?}: {error}"));
+        login("another").await.unwrap_err();
+    }
+}
+
+const ALL: &str = "\
+-- lockgate: psql
+-- lockgate: variable owner
+-- lockgate: variable rows
+\\set ON_ERROR_STOP on
+\\getenv package CARGO_PKG_NAME
+\\set table notes :owner
+\\set greeting 'it''s ' :package
+\\echo creating :table for :owner
+CREATE TABLE :\"table\" (id integer, note text, tags integer[]);
+INSERT INTO :\"table\" VALUES (:rows, :'greeting', ARRAY[1, 2, 3]);
+\\if :{?missing}
+SELECT nonsense;
+COPY nothing FROM stdin;
+1
+\\.
+\\set branch first
+\\elif :{?owner}
+\\set branch second
+COPY :\"table\" (id, note) FROM stdin;
+7\t:'owner' \\\\set :owner
+\\.
+  \\if off
+  DROP TABLE :\"table\";
+  \\else
+UPDATE :\"table\" SET tags = tags[2:n] FROM (VALUES (3)) AS v (n) WHERE id = 1;
+  \\endif
+\\else
+\\set branch third
+\\endif
+\\i parts/view.psql
+\\echo -n 'branch ' :branch
+";
+
+const VIEW: (&str, &str) = (
+    "parts/view.psql",
+    "CREATE VIEW v AS SELECT id::text || ' ' || note || coalesce(' ' || array_to_string(tags, ','), '') AS line FROM :\"table\";",
+);
+
+#[tokio::test]
+async fn variables_conditions_messages_and_includes_work_as_in_psql() {
+    for (each, atomicity) in [
+        (false, Atomicity::PerMigration),
+        (true, Atomicity::PerMigration),
+        (false, Atomicity::WholeRun),
+    ] {
+        let Some(db) = Db::postgres() else { return };
+        let set = set(&[("0001_a.sql", "SELECT 1;"), ("0002_b.sql", ALL), ("0003_c.sql", "CREATE TABLE c ();"), VIEW]);
+        let migrator = Migrator::new(set).atomicity(atomicity).psql_variable("owner", "app").psql_variable("rows", "1");
+        let (migrator, heard) = events(if each { migrator.each_statement() } else { migrator });
+        let mut database = db.open().await;
+        let report = migrator.apply(&mut database).await.unwrap_or_else(|error| panic!("{error:?}"));
+        assert_eq!(report.steps.len(), 3);
+        assert_eq!(
+            db.texts("SELECT line FROM v ORDER BY id").await,
+            ["1 it's lockgate-tests 2,3", "7 :'owner' \\set :owner"]
+        );
+        assert_eq!(
+            said(&heard),
+            ["0002_b: creating :table for :owner", "0002_b: branch  second"],
+            "values from outside are not shown"
+        );
+        assert_eq!(db.objects().await, ["c", "notesapp", "v"]);
+        assert!(migrator.apply(&mut database).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn outside_a_transaction_each_statement_has_its_values() {
+    let Some(db) = Db::postgres() else { return };
+    let script = "-- lockgate: psql
+-- lockgate: no-transaction
+-- lockgate: variable table
+CREATE TABLE :\"table\" (id integer);
+\\if off
+DROP TABLE :\"table\";
+\\endif
+\\echo now the index
+CREATE INDEX CONCURRENTLY i ON :\"table\" (id);
+SET search_path = :'table', public;
+\\echo and now an error
+SELECT 1 / :zero;
+"
+    .replace(":zero", "(SELECT count(*) FROM t)");
+    let set = set(&[("0001_a.sql", &script)]);
+    let (migrator, heard) = events(Migrator::new(set).psql_variable("table", "t"));
+    let mut database = db.open().await;
+    let error = migrator.apply(&mut database).await.unwrap_err();
+    reports(&error, ErrorKind::Failed, &["failed at statement 9 of 9", "0001_a.sql:12:1", "division by zero"]);
+    assert_eq!(said(&heard), ["0001_a: now the index", "0001_a: and now an error"]);
+    db.execute("INSERT INTO t VALUES (1)").await;
+    migrator.apply(&mut database).await.unwrap_or_else(|error| panic!("{error:?}"));
+    assert_eq!(db.history().await, ["1:applied"]);
+    assert_eq!(said(&heard).len(), 2, "{:?}", said(&heard));
+}
+
+#[tokio::test]
+async fn an_error_names_the_line_of_the_file_and_never_the_value() {
+    let Some(db) = Db::postgres() else { return };
+    let secret = "hunter2 'x\\";
+    let head = "-- lockgate: psql\n-- lockgate: variable secret\n-- lockgate: variable plain\n";
+    for (script, part, place, says) in [
+        // Before and after a value in its line, in the script and in the included file.
+        ("SELECT :'secret', nope;\n", "", "0001_a.sql:4:19", "column \"nope\" does not exist"),
+        ("SELECT 1;\n\\i part.psql\n", "SELECT 2;\nSELECT ö, :'secret', 1;\n", "part.psql:2:8", "column \"ö\""),
+        ("\\ir part.psql\nSELECT 2;\nSELECT :'secret', nope;\n", "SELECT 1;\n", "0001_a.sql:6:19", "column \"nope\""),
+        ("SELECT :'secret'::integer;\n", "", "0001_a.sql:4:8", "invalid input syntax for type integer: \":'secret'\""),
+        ("SELECT 1 + :plain x y;\n", "", "0001_a.sql:4:21", "syntax error at or near \"y\""),
+        ("SELECT 1 + :plain;\n", "", "0001_a.sql:4:12", "column \":plain\" does not exist"),
+        (
+            "DO $$ BEGIN RAISE 'x' ; END $$;\nCREATE FUNCTION f(text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE \
+             EXCEPTION USING MESSAGE = 'm ' || $1, DETAIL = 'd ' || $1, HINT = 'h ' || $1; END $$;\nSELECT f(:'secret');\n",
+            "",
+            "0001_a.sql:4:1",
+            "x",
+        ),
+        (
+            "CREATE FUNCTION f(text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION USING MESSAGE = 'm ' || $1, \
+             DETAIL = 'd ' || $1, HINT = 'h ' || $1; END $$;\nSELECT f(:'secret');\n",
+            "",
+            "0001_a.sql:5:1",
+            "m :'secret'",
+        ),
+        ("CREATE TABLE t (a int);\nCOPY t FROM stdin;\n1\n:'secret'\n\\.\n", "", "0001_a.sql:7:1", "\":'secret'\""),
+        ("SELECT 1", "", "", ""),
+    ] {
+        let (script, part) = (format!("{head}{script}"), if part.is_empty() { "SELECT 0;" } else { part });
+        let uses_part = script.contains("part.psql");
+        let files: &[(&str, &str)] = &[("0001_a.sql", &script), ("part.psql", part)];
+        let set = set(if uses_part { files } else { &files[..1] });
+        for each in [false, true] {
+            let migrator = Migrator::new(set).psql_variable("secret", secret).psql_variable("plain", "hunter2");
+            let (migrator, heard) = events(if each { migrator.each_statement() } else { migrator });
+            let mut database = db.open().await;
+            let result = migrator.apply(&mut database).await;
+            if place.is_empty() {
+                result.unwrap();
+                continue;
+            }
+            let error = result.unwrap_err();
+            reports(&error, ErrorKind::Failed, &[place, says]);
+            let log = db.texts("SELECT to_jsonb(l)::text FROM lockgate_log l").await;
+            let heard = format!("{:?}", heard.lock().unwrap());
+            for shown in [format!("{error:?}"), error.to_string(), log.join("\n"), heard, format!("{migrator:?}")] {
+                assert!(!shown.contains("hunter2"), "{shown}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_variable_without_a_value_stops_the_run_before_anything_is_changed() {
+    let Some(db) = Db::postgres() else { return };
+    let before = ("0001_a.sql", "CREATE TABLE a (id integer);");
+    for (script, says) in [
+        (
+            "-- lockgate: variable pw\nSELECT :'pw';\n",
+            ["`0002_b` needs the variable `pw`, which has no value", "0002_b.sql:3:8", "psql_variable(\"pw\", …)", "--variable pw="],
+        ),
+        (
+            "\\getenv pw LOCKGATE_NO_SUCH_VARIABLE\nSELECT :'pw';\n",
+            ["the environment variable `LOCKGATE_NO_SUCH_VARIABLE` is not set", "0002_b.sql:3:8", "set `LOCKGATE_NO", "nothing was changed"],
+        ),
+        (
+            "\\if off\n\\set a 1\n\\endif\n\nSELECT :a;\n",
+            ["the lines that set it are in a branch that does not run", "0002_b.sql:6:8", "before the `\\if`", "`a`"],
+        ),
+        (
+            "\\set a '1; DROP TABLE a'\nSELECT :a;\n",
+            ["cannot be written as it is", "0002_b.sql:3:8", "write `:'a'` for a string", "nothing was changed"],
+        ),
+        ("\\set a maybe\n\\if :a\n\\endif\n", ["the condition on `a`", "0002_b.sql:3:1", "neither true nor false", "psql takes `on`"]),
+    ] {
+        let set = set(&[before, ("0002_b.sql", &format!("-- lockgate: psql\n{script}"))]);
+        let mut database = db.open().await;
+        let error = Migrator::new(set).apply(&mut database).await.unwrap_err();
+        reports(&error, ErrorKind::Usage, &says);
+        assert_eq!(db.objects().await, [""; 0], "{script}");
+    }
+    let set = set(&[("0001_a.sql", "-- lockgate: psql\n-- lockgate: variable owner\nSELECT :'owner';\n")]);
+    let error = Migrator::new(set).psql_variable("ownr", "x").status(&mut db.open().await).await.unwrap_err();
+    reports(&error, ErrorKind::Usage, &["no script declares the variable `ownr`", "the scripts declare `owner`"]);
+}
+
+/// Schemas with much of what a database can have, and rows.
+const SCHEMAS: [&str; 4] = [
+    r#"
+CREATE SCHEMA desk;
+CREATE TYPE desk.shelf AS ENUM ('fiction', 'rare books', 'it''s');
+CREATE TABLE desk.book (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, title text NOT NULL UNIQUE,
+    shelf desk.shelf DEFAULT 'fiction', note text, price numeric(8, 2) CHECK (price > 0), tags text[]);
+CREATE TABLE public.loan (book bigint NOT NULL REFERENCES desk.book, since timestamptz NOT NULL, PRIMARY KEY (book, since));
+CREATE TABLE public."odd; \name" (a integer, "b:c" text, ":'d'" text);
+CREATE INDEX loan_since ON loan (since) WHERE book > 1;
+CREATE VIEW public.lent AS SELECT title, since, tags[1:2] FROM desk.book JOIN loan ON book = id;
+CREATE FUNCTION public.shout() RETURNS trigger LANGUAGE plpgsql AS $_$
+BEGIN
+  NEW.title := upper(NEW.title) || ':x';
+\echo this is no command
+  RETURN NEW;
+END;
+$_$;
+CREATE TRIGGER shout BEFORE UPDATE ON desk.book FOR EACH ROW EXECUTE FUNCTION shout();
+INSERT INTO desk.book (title, shelf, note, price, tags) VALUES
+    ('Middlemarch', 'fiction', E'a\tb\\c\nd\r', 12.50, '{a,"b c"}'),
+    (':title :''x'' $$', 'it''s', NULL, NULL, NULL), ('\.', 'rare books', '', 0.01, '{}');
+INSERT INTO loan SELECT id, '2026-01-31 09:30:00+00' FROM desk.book;
+INSERT INTO "odd; \name" VALUES (1, '\echo :x', ':''y''');
+COMMENT ON TABLE loan IS 'who has what; :since when';
+ALTER SEQUENCE desk.book_id_seq RESTART WITH 77;
+"#,
+    r#"
+CREATE TABLE event (id bigint, at date NOT NULL, kind text COLLATE "C", PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+CREATE TABLE event_2025 PARTITION OF event FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+CREATE TABLE event_2026 PARTITION OF event FOR VALUES FROM ('2026-01-01') TO ('2027-01-01') PARTITION BY LIST (kind);
+CREATE TABLE event_2026_a PARTITION OF event_2026 FOR VALUES IN ('a', ':b');
+CREATE TABLE event_rest PARTITION OF event DEFAULT;
+CREATE INDEX event_kind ON event (kind);
+CREATE STATISTICS event_stats ON id, kind FROM event;
+INSERT INTO event SELECT n, '2025-06-01'::date + n * 40, CASE WHEN n % 2 = 0 THEN 'a' ELSE ':b' END FROM generate_series(1, 10) n;
+CREATE MATERIALIZED VIEW counts AS SELECT kind, count(*) FROM event GROUP BY kind;
+CREATE UNIQUE INDEX counts_kind ON counts (kind);
+CREATE FUNCTION kinds(VARIADIC wanted text[]) RETURNS SETOF event LANGUAGE sql STABLE
+    BEGIN ATOMIC SELECT * FROM event WHERE kind = ANY (wanted); END;
+CREATE PROCEDURE tidy() LANGUAGE plpgsql AS 'BEGIN DELETE FROM event WHERE id < 0; END';
+"#,
+    r#"
+CREATE DOMAIN email AS text CHECK (VALUE ~ '^[^@]+@[^@]+$');
+CREATE TYPE pair AS (a integer, b text);
+CREATE TYPE span AS RANGE (subtype = integer, multirange_type_name = spans);
+CREATE TABLE person (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), mail email UNIQUE, p pair, s span,
+    lower_mail text GENERATED ALWAYS AS (lower(mail)) STORED, EXCLUDE USING gist (s WITH &&));
+ALTER TABLE person ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON person FOR SELECT USING (mail = current_user) WITH CHECK (true);
+CREATE POLICY write ON person AS RESTRICTIVE FOR UPDATE TO public USING (mail LIKE ':%');
+ALTER POLICY own ON person USING (mail = current_user);
+CREATE RULE quiet AS ON DELETE TO person DO INSTEAD (SELECT 1; SELECT ':a');
+CREATE AGGREGATE total (integer) (sfunc = int4pl, stype = integer, initcond = '0');
+CREATE OPERATOR ~~~ (leftarg = text, rightarg = text, function = texteq);
+CREATE CAST (pair AS text) WITH INOUT;
+CREATE COLLATION german (provider = libc, locale = 'C');
+INSERT INTO person (id, mail, p, s) VALUES ('00000000-0000-0000-0000-000000000001', 'A@b', '(1,":x")', '[1,5)');
+REVOKE ALL ON TABLE person FROM PUBLIC;
+GRANT SELECT (mail) ON person TO PUBLIC;
+"#,
+    r#"
+CREATE TABLE parent (id integer PRIMARY KEY, data jsonb DEFAULT '{"a": ":b"}' NOT NULL, raw bytea);
+CREATE TABLE child (extra text) INHERITS (parent);
+CREATE TABLE other (id integer REFERENCES parent DEFERRABLE INITIALLY DEFERRED, n smallserial, big bigserial);
+CREATE VIEW checked AS SELECT * FROM parent WHERE id > 0 WITH LOCAL CHECK OPTION;
+CREATE VIEW deep AS WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 3) SELECT n FROM t;
+CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE ':%', tg_tag; END $$;
+CREATE EVENT TRIGGER note ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION note();
+CREATE PUBLICATION all_rows FOR TABLE parent;
+CREATE TABLE "Größe" ("Straße" text DEFAULT E'tab\there', c "char", d interval DEFAULT '1 day');
+INSERT INTO parent SELECT n, '{"x": [1, 2]}', decode('00ff5c', 'hex') FROM generate_series(1, 5) n;
+INSERT INTO child VALUES (6, '{}', NULL, E'\\N\\.\n'), (7, '{}', '', NULL);
+INSERT INTO other SELECT id FROM ONLY parent;
+INSERT INTO "Größe" VALUES (':ä', 'x', '2 mons');
+ALTER TABLE other CLUSTER ON other_pk;
+"#,
+];
+
+/// Runs a client program of PostgreSQL and returns what it writes.
+fn client(folder: &Path, program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(folder.join(program)).args(arguments).output().expect("the program starts");
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("it writes UTF-8")
+}
+
+/// The rows of every table of a user's, as text.
+async fn rows(url: &str) -> Vec<(String, Vec<String>)> {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let tables = "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND oid >= 16384 AND relname NOT LIKE \
+                  'lockgate%' AND relnamespace <> 'pg_toast'::regnamespace ORDER BY 1";
+    let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut connection).await.unwrap();
+    let mut all = Vec::new();
+    for table in tables {
+        let sql = format!("SELECT t::text FROM ONLY {table} t ORDER BY 1");
+        let rows = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
+        all.push((table, rows));
+    }
+    all
+}
+
+async fn create(server: &Postgres, databases: &[&str]) {
+    let mut connection = PgConnection::connect(&server.url("postgres")).await.unwrap();
+    for database in databases {
+        let sql = format!("CREATE DATABASE {database} TEMPLATE template0");
+        connection.execute(AssertSqlSafe(sql)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn dumps_restore_to_the_same_as_with_psql() {
+    let Some(folder) = postgres::folder_with("psql") else { return };
+    let Some(server) = postgres::cluster(&Options::default().bin(&folder)) else { return };
+    for (index, schema) in SCHEMAS.iter().enumerate() {
+        let names = [format!("original{index}"), format!("by_psql{index}"), format!("by_us{index}")];
+        let [original, by_psql, by_us] = names.each_ref().map(|name| server.url(name));
+        create(&server, &names.each_ref().map(String::as_str)).await;
+        let mut connection = PgConnection::connect(&original).await.unwrap();
+        let schema = schema.replace("ALTER TABLE other CLUSTER ON other_pk;\n", "");
+        connection.execute(AssertSqlSafe(schema)).await.unwrap_or_else(|error| panic!("{index}: {error}"));
+        for (option, with_rows) in [("--format=plain", true), ("--inserts", true), ("--schema-only", false)] {
+            let dump = client(&folder, "pg_dump", &[option, "--dbname", &original]);
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), &dump).unwrap();
+            let path = file.path().to_str().unwrap();
+            client(&folder, "psql", &["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file", path, "--dbname", &by_psql]);
+            let script = format!("-- lockgate: psql\n{dump}");
+            let mut database = Database::connect(&by_us).await.unwrap();
+            let allowed = ("migrations.toml", "dialects = [\"postgres\"]\n[lint]\nplpgsql-syntax = \"allow\"\n");
+            let migrator = Migrator::new(migrations(&[allowed, ("0001_dump.sql", &script)])).history_table("log.lockgate_history");
+            database.postgres().unwrap().execute("CREATE SCHEMA log").await.unwrap();
+            migrator.apply(&mut database).await.unwrap_or_else(|error| panic!("{index} {option}: {error:?}"));
+            assert_eq!(rows(&by_us).await, rows(&by_psql).await, "{index} {option}");
+            assert_eq!(rows(&by_us).await == rows(&original).await, with_rows, "{index} {option}");
+            database.postgres().unwrap().execute("DROP SCHEMA log CASCADE").await.unwrap();
+            let mut other = Database::connect(&by_psql).await.unwrap();
+            let (ours, theirs) = (read_schema(&mut database).await.unwrap(), read_schema(&mut other).await.unwrap());
+            assert_eq!(lockgate::schema::text(&ours), lockgate::schema::text(&theirs), "{index} {option}");
+            drop((database, other));
+            let mut admin = PgConnection::connect(&server.url("postgres")).await.unwrap();
+            for name in &names[1..] {
+                admin.execute(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await.unwrap();
+            }
+            create(&server, &[&names[1], &names[2]]).await;
+        }
+    }
+}
