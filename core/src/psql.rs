@@ -46,6 +46,27 @@ pub struct Place {
     pub variable: Variable,
 }
 
+impl Place {
+    /// The variable whose colon is at this byte, if there is one.
+    pub fn at(text: &str, at: usize) -> Option<Self> {
+        let rest = &text.as_bytes()[at + 1..];
+        let (open, close, form): (&str, &str, _) = match rest.first()? {
+            b'\'' => ("'", "'", Form::Literal),
+            b'"' => ("\"", "\"", Form::Identifier),
+            b'{' => ("{?", "}", Form::IsSet),
+            _ => ("", "", Form::Plain),
+        };
+        let inner = rest.strip_prefix(open.as_bytes())?;
+        let len = inner.iter().take_while(|byte| is_name_byte(**byte)).count();
+        if len == 0 || !inner[len..].starts_with(close.as_bytes()) {
+            return None;
+        }
+        let start = at + 1 + open.len();
+        let variable = Variable { name: text[start..start + len].to_owned(), form };
+        Some(Self { range: at..start + len + close.len(), variable })
+    }
+}
+
 /// A variable, and how its value is written into the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variable {
@@ -165,7 +186,7 @@ fn line_and_column<'a>(text: &str, byte: usize, included: Option<&'a str>) -> Fi
 }
 
 /// Whether this byte can be part of a variable's name.
-pub const fn is_name_byte(byte: u8) -> bool {
+const fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }
 

@@ -185,7 +185,7 @@ async fn locked(
         began: Instant::now(),
         ran: Vec::new(),
         read_up_to: Line::default(),
-        echoed: (0, 0),
+        echoed: None,
     };
     match run_all(backend, run, &jobs, &mut watch, report).await {
         Ok(()) => {
@@ -379,7 +379,7 @@ struct Watch<'a, 'r> {
     /// Where the last statement that was announced begins.
     read_up_to: Line,
     /// A job, and how many messages of its `\echo` lines were told.
-    echoed: (usize, usize),
+    echoed: Option<(usize, usize)>,
 }
 
 /// A line of a script.
@@ -407,7 +407,7 @@ impl Watch<'_, '_> {
         match progress {
             Progress::Started(jobs) => {
                 (self.under_way, self.began) = (jobs.clone(), Instant::now());
-                self.echoed = (at(jobs.start), 0);
+                self.echoed = None;
                 for job in &self.jobs[at(jobs.start)..at(jobs.end)] {
                     self.run.tell(Event::Started { id: job.id.clone(), action: job.action });
                 }
@@ -454,15 +454,19 @@ impl Watch<'_, '_> {
 
     /// Tells the messages of a job's `\echo` lines before this statement that were not told yet.
     fn echo(&mut self, job: usize, statement: usize) {
-        let Job { id, body: JobBody::Sql(sql), .. } = &self.jobs[job] else { return };
+        let Job { id, action, body: JobBody::Sql(sql), .. } = &self.jobs[job] else { return };
         let Some(psql) = &sql.psql else { return };
-        let told = if self.echoed.0 == job { self.echoed.1 } else { 0 };
+        let told = match self.echoed {
+            Some((told_of, told)) if told_of == job => told,
+            // An earlier run has told those before the statement at which this one resumes.
+            Some(_) | None => psql.echoes_before(action.statements_done() as usize).count(),
+        };
         let mut count = told;
         for text in psql.echoes_before(statement).skip(told) {
             self.run.tell(Event::Echo { id: id.clone(), text: text.to_owned() });
             count += 1;
         }
-        self.echoed = (job, count);
+        self.echoed = Some((job, count));
     }
 
     /// The migrations that ran and are not known to be committed.

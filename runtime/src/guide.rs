@@ -11,6 +11,7 @@ macro_rules! links {
 [files]: crate::guide::files
 [lockfile]: crate::guide::lockfile
 [directives]: crate::guide::directives
+[psql]: crate::guide::psql
 [lints]: crate::guide::lints
 [testing]: crate::guide::testing
 [rust]: crate::guide::rust
@@ -51,6 +52,7 @@ chapters! {
     files "files"
     lockfile "lockfile"
     directives "directives"
+    psql "psql"
     lints "lints"
     // Its code is compiled by the harness, which this crate cannot name.
     #[cfg(not(doctest))]

@@ -123,7 +123,7 @@ fn unexpandable(id: &str, refused: &Unexpandable) -> Error {
     let name = &refused.variable;
     let give = |front: Front| match front {
         Front::Rust => format!("give it one: `Migrator::psql_variable({name:?}, …)`"),
-        Front::CommandLine => format!("give it one: `--set {name}=…`"),
+        Front::CommandLine => format!("give it one: `--variable {name}=…`"),
     };
     match &refused.refused {
         Refused::NotGiven => Error::usage(format!("`{id}` needs the variable `{name}`, which has no value"))

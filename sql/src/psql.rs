@@ -7,7 +7,7 @@ mod words;
 
 use std::ops::Range;
 
-use lockgate_core::psql::{Form, Piece, Place, Program, Variable, What, is_name, is_name_byte};
+use lockgate_core::psql::{Form, Piece, Place, Program, Variable, What, is_name};
 
 use crate::split;
 
@@ -183,25 +183,6 @@ fn in_brackets(text: &str, statements: &[Range<usize>], at: usize) -> bool {
             depth = depth.saturating_sub(1);
         }
     }
-}
-
-/// The variable whose colon is at this byte, if there is one.
-pub(crate) fn place(text: &str, at: usize) -> Option<Place> {
-    let rest = &text.as_bytes()[at + 1..];
-    let (open, close, form): (&str, &str, _) = match rest.first()? {
-        b'\'' => ("'", "'", Form::Literal),
-        b'"' => ("\"", "\"", Form::Identifier),
-        b'{' => ("{?", "}", Form::IsSet),
-        _ => ("", "", Form::Plain),
-    };
-    let inner = rest.strip_prefix(open.as_bytes())?;
-    let len = inner.iter().take_while(|byte| is_name_byte(**byte)).count();
-    if len == 0 || !inner[len..].starts_with(close.as_bytes()) {
-        return None;
-    }
-    let start = at + 1 + open.len();
-    let variable = Variable { name: text[start..start + len].to_owned(), form };
-    Some(Place { range: at..start + len + close.len(), variable })
 }
 
 struct Reader<'a> {

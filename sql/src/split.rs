@@ -9,7 +9,6 @@ use super::blocks::Blocks;
 use super::calls::calls;
 use super::classify::Classifier;
 use super::lexer::{Kind, Lexer, Open, Token};
-use super::psql;
 use super::{PROBLEM_CODES, Problem, Split};
 
 /// The length of the longest terminator that the mysql client accepts.
@@ -128,7 +127,7 @@ impl Splitter<'_> {
         let mut token = token;
         if matches!(self.text.as_bytes().get(token.end), Some(b':' | b'=')) {
             token.end += 1;
-        } else if let Some(place) = psql::place(self.text, token.start) {
+        } else if let Some(place) = Place::at(self.text, token.start) {
             token = Token { kind: Kind::Word, end: place.range.end, ..token };
             if let Some(psql) = &mut self.psql {
                 psql.places.push(place);

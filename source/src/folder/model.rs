@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use lockgate_core::psql::Program;
 use lockgate_core::table::{BodyData, ScriptOptions};
 use lockgate_core::{Checksum, Version};
 
 use super::name::{Kind, Name};
 use super::policy::{Numbering, Policy};
-use super::{psql, read};
+use super::read;
 use crate::id::Id;
 use crate::lockfile::Lockfile;
 use crate::sql::suggest;
@@ -263,7 +264,7 @@ impl ScriptFile {
     /// Points a diagnostic about a byte range of `text` at the included file that has these bytes.
     pub(crate) fn relocated(&self, folder: &Folder, mut diagnostic: Diagnostic) -> Diagnostic {
         if let Some(program) = &self.options.psql {
-            psql::relocate(folder, program, &mut diagnostic);
+            relocate(folder, program, &mut diagnostic);
         }
         diagnostic
     }
@@ -278,4 +279,15 @@ impl ScriptFile {
         };
         diagnostic.at(&self.text, first.unwrap_or(0..0), "")
     }
+}
+
+/// Points a diagnostic about the whole text of a script at the file that it is about.
+pub(super) fn relocate(folder: &Folder, program: &Program, diagnostic: &mut Diagnostic) {
+    let (Some(text), Some(range)) = (&diagnostic.text, &diagnostic.range) else { return };
+    let Some((part, at)) = program.part(range.start, text.len()) else { return };
+    let of_file = program.file_text(text, part.file);
+    let end = (at + range.len()).min(of_file.len());
+    diagnostic.file = folder.show(&program.files[part.file]);
+    diagnostic.range = Some(at..end);
+    diagnostic.text = Some(of_file.into());
 }

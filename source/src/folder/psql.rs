@@ -10,7 +10,7 @@ use lockgate_core::Dialect;
 use lockgate_core::psql::{Command, Part, Place, Program, What};
 
 use super::directive::Directives;
-use super::model::Folder;
+use super::model::{Folder, relocate};
 use super::read;
 use crate::checksum::with_line_feeds;
 use crate::sql::psql::{self, Connect};
@@ -267,15 +267,4 @@ impl Sources {
             }
         }
     }
-}
-
-/// Points a diagnostic about the whole text of a script at the file that it is about.
-pub(crate) fn relocate(folder: &Folder, program: &Program, diagnostic: &mut Diagnostic) {
-    let (Some(text), Some(range)) = (&diagnostic.text, &diagnostic.range) else { return };
-    let Some((part, at)) = program.part(range.start, text.len()) else { return };
-    let of_file = program.file_text(text, part.file);
-    let end = (at + range.len()).min(of_file.len());
-    diagnostic.file = folder.show(&program.files[part.file]);
-    diagnostic.range = Some(at..end);
-    diagnostic.text = Some(of_file.into());
 }

@@ -1,8 +1,6 @@
 //! The arguments of a command, as psql reads them.
 
-use lockgate_core::psql::{Form, Piece, Word};
-
-use super::place;
+use lockgate_core::psql::{Form, Piece, Place, Word};
 
 /// Reads the words after a command. The error is a message and a help.
 pub(super) fn read(text: &str) -> Result<Vec<Word>, (String, String)> {
@@ -49,7 +47,7 @@ fn piece(text: &str, at: usize, word: &mut Word) -> Result<usize, (String, Strin
             "something follows this command on its line".to_owned(),
             "put it on a line of its own; a backslash in a value is written `'\\\\'`".to_owned(),
         )),
-        ':' => match place(text, at) {
+        ':' => match Place::at(text, at) {
             Some(place) => {
                 let end = place.range.end;
                 word.push(Piece::Variable(place.variable));
