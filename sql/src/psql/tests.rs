@@ -1,3 +1,5 @@
+//! What is read of psql, what is refused, and how it is masked.
+
 use super::*;
 
 /// The variables of a text as they are written.
