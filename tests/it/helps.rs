@@ -354,6 +354,7 @@ const WAYS: &[Way] = &[
             Edit(USERS, "../schema/users.sql", "users.sql"),
         ],
     ),
+    (Code::PsqlLine, "write `-- lockgate: psql` as the first line", &[First(USERS, "-- lockgate: psql")]),
     (Code::PsqlLine, "delete it", &[Edit(USERS, "\\echo", "-- echo")]),
     (
         Code::PsqlVariable,
