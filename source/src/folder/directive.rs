@@ -483,7 +483,7 @@ mod tests {
         check(
             "-- lockgate:\n",
             "1:13 unknown-directive: a directive has a name after the colon: the directives are \
-             `no-transaction`, `irreversible`, `allow`, `lock-timeout`, `statement-timeout`, `foreign-keys`, `role`",
+             `no-transaction`, `irreversible`, `allow`, `lock-timeout`, `statement-timeout`, `foreign-keys`, `role`, `psql`, `variable`",
         );
     }
 
