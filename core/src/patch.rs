@@ -92,6 +92,18 @@ pub const fn version(major: i64, minor: i64) -> Option<Version> {
     Version::new(major * MINORS + minor)
 }
 
+/// Whether this is the version of a bootstrap, `00000000.MINOR`: a script that runs only if its database does not exist.
+///
+/// ```
+/// use lockgate_core::patch;
+///
+/// assert!(patch::version(0, 1).is_some_and(patch::is_bootstrap));
+/// assert!(!patch::version(1, 0).is_some_and(patch::is_bootstrap));
+/// ```
+pub const fn is_bootstrap(version: Version) -> bool {
+    version.get() < MINORS
+}
+
 /// The next version of the same major. `None` after its last minor.
 pub const fn next(last: Version) -> Option<Version> {
     version(last.get() / MINORS, last.get() % MINORS + 1)

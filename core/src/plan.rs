@@ -104,6 +104,21 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
+
+    /// The same plan with only its first steps, up to the first for which this is false.
+    #[must_use]
+    pub fn leading(mut self, of: impl Fn(&Step) -> bool) -> Self {
+        let end = self.steps.iter().position(|step| !of(step)).unwrap_or(self.steps.len());
+        self.steps.truncate(end);
+        self
+    }
+}
+
+impl Step {
+    /// The role in the name of a patch; see [`Patch`](crate::patch::Patch). `None` for the names of other migrations.
+    pub fn role(&self) -> Option<&str> {
+        Some(patch::Patch::parse(&self.id)?.user())
+    }
 }
 
 /// One step of a plan.

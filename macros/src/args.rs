@@ -23,8 +23,19 @@ pub(crate) struct Args {
     pub(crate) tolerate: Vec<Ident>,
     /// The database whose migrations are embedded, if the option is given.
     pub(crate) database: Option<LitStr>,
+    /// Whether the word `databases` is given: those of each database are embedded.
+    pub(crate) databases: bool,
     /// The errors in the arguments. The other fields have what could be parsed.
     pub(crate) errors: Vec<Error>,
+}
+
+/// The type of what `embed_migrations!` gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Given {
+    /// `Migrations`
+    One,
+    /// `Databases`
+    Each,
 }
 
 /// A macro and its options.
@@ -33,16 +44,23 @@ pub(crate) struct Macro {
     name: &'static str,
     krate: fn() -> Path,
     options: &'static [&'static str],
+    /// The words that stand without a value.
+    words: &'static [&'static str],
 }
 
 /// `embed_migrations!`
-pub(crate) const EMBED: Macro =
-    Macro { name: "embed_migrations", krate: lockgate, options: &["crate", "database", "tests"] };
+pub(crate) const EMBED: Macro = Macro {
+    name: "embed_migrations",
+    krate: lockgate,
+    options: &["crate", "database", "tests"],
+    words: &["databases"],
+};
 /// `migration_tests!`
 pub(crate) const TESTS: Macro = Macro {
     name: "migration_tests",
     krate: harness,
     options: &["crate", "database", "dialects", "empty_tables", "tests", "tolerate"],
+    words: &[],
 };
 
 impl Macro {
@@ -58,6 +76,7 @@ impl Macro {
             krate: (self.krate)(),
             tests: None,
             database: None,
+            databases: false,
             dialects: None,
             empty_tables: Vec::new(),
             tolerate: Vec::new(),
@@ -81,11 +100,21 @@ impl Macro {
                 input.parse::<Token![,]>()?;
             }
         }
+        if let (true, Some(one)) = (args.databases, &args.database) {
+            let message =
+                format!("`databases` embeds those of each database: delete it, or `database = {:?}`", one.value());
+            args.error(one.span(), message);
+        }
         Ok(args)
     }
 }
 
 impl Args {
+    /// What the macro gives.
+    pub(crate) fn given(&self) -> Given {
+        if self.databases { Given::Each } else { Given::One }
+    }
+
     fn option(&mut self, of: Macro, name: &Ident, value: &Value, seen: &[Ident]) {
         let word = name.to_string();
         if seen.contains(name) {
@@ -137,6 +166,7 @@ impl Args {
     fn positional(&mut self, of: Macro, value: &Expr, first: bool) {
         let (value, name) = (ungrouped(value), of.name);
         match value {
+            Expr::Path(word) if of.words.iter().any(|known| word.path.is_ident(known)) => self.databases = true,
             Expr::Lit(literal) if first => match &literal.lit {
                 Lit::Str(path) if path.value().trim().is_empty() => {
                     self.error(path.span(), format!("the path of the folder is empty: write `{name}!(\"migrations\")`"))
@@ -233,6 +263,9 @@ impl std::fmt::Display for Args {
         let krate = quote::ToTokens::to_token_stream(&self.krate).to_string().replace(' ', "");
         write!(f, "{} {krate}", self.path)?;
         self.database.iter().try_for_each(|database| write!(f, " for {}", database.value()))?;
+        if self.databases {
+            f.write_str(" for each database")?;
+        }
         self.errors.iter().try_for_each(|error| write!(f, " | {error}"))
     }
 }
@@ -257,6 +290,8 @@ mod tests {
         check("r#\"db\\m\"#,", "db\\m ::lockgate");
         check("\"db\\\\m\", crate = ::a::b", "db\\m ::a::b");
         check("crate = lockgate2", "migrations lockgate2");
+        check("\"m\", databases", "m ::lockgate for each database");
+        check("databases, crate = x", "migrations x for each database");
         check("\"m\", database = \"billing\", crate = x", "m x for billing");
     }
 
@@ -287,6 +322,11 @@ mod tests {
         check(
             "\"a\", database = billing",
             "a ::lockgate | `database` needs a string, for example `database = \"billing\"`",
+        );
+        check(
+            "\"a\", databases, database = \"billing\"",
+            "a ::lockgate for billing for each database | `databases` embeds those of each database: delete it, or \
+             `database = \"billing\"`",
         );
         check("\"a\", crate = x, crate = y", "a x | the option `crate` is given twice: delete one of them");
         check(

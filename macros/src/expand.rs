@@ -4,27 +4,27 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use lockgate_source::core::{Dialect, Dialects};
-use lockgate_source::folder::{self, Embedded, EmbeddedText, Migration, NoDatabase, RustStep};
+use lockgate_source::folder::{self, DatabaseFolder, Embedded, EmbeddedText, Migration, NoDatabase, RustStep};
 use lockgate_source::{Diagnostic, Folder, Loaded, Severity, build_warnings, policy};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::LitStr;
 
-use crate::args::{self, Args};
+use crate::args::{self, Args, Given};
 use crate::fallback;
 
 /// Expands the macro.
 pub(crate) fn embed(input: TokenStream) -> TokenStream {
     let args: Args = match args::EMBED.parse(input) {
         Ok(args) => args,
-        Err(error) => return fallback::after_errors(&args::lockgate(), error.to_compile_error()),
+        Err(error) => return fallback::after_errors(&args::lockgate(), Given::One, error.to_compile_error()),
     };
     if !args.errors.is_empty() {
         let errors = args.errors.iter().map(syn::Error::to_compile_error).collect();
-        return fallback::after_errors(&args.krate, errors);
+        return fallback::after_errors(&args.krate, args.given(), errors);
     }
     let Some(crate_directory) = crate_directory() else {
-        return fallback::after(&args.krate, &[NO_DIRECTORY.to_owned()]);
+        return fallback::after(&args.krate, args.given(), &[NO_DIRECTORY.to_owned()]);
     };
     let work_directory = std::env::current_dir().unwrap_or_default();
     expansion(&args, &crate_directory, &work_directory)
@@ -43,10 +43,15 @@ fn expansion(args: &Args, crate_directory: &Path, work_directory: &Path) -> Toke
     // A build script reports warnings for the whole folder, whichever database is embedded.
     let is_said = build_warnings::variable(&loaded).is_some_and(|variable| std::env::var_os(variable).is_some());
     // Errors in the folder come first: a bad file name has no database.
-    if !loaded.has_errors()
-        && let Err(error) = choose(&mut loaded, args, "embed_migrations")
-    {
-        return fallback::after_errors(&args.krate, error.to_compile_error());
+    let mut databases = Vec::new();
+    if !loaded.has_errors() {
+        let chosen = match args.given() {
+            Given::One => choose(&mut loaded, args, "embed_migrations"),
+            Given::Each => each(&loaded.folder).map(|each| databases = each),
+        };
+        if let Err(error) = chosen {
+            return fallback::after_errors(&args.krate, args.given(), error.to_compile_error());
+        }
     }
     let (errors, mut warnings): (Vec<&Diagnostic>, Vec<&Diagnostic>) =
         loaded.diagnostics.iter().partition(|diagnostic| diagnostic.severity == Severity::Error);
@@ -55,12 +60,18 @@ fn expansion(args: &Args, crate_directory: &Path, work_directory: &Path) -> Toke
         if is_said {
             warnings.clear();
         }
-        match block(&args.krate, &loaded.folder.shown, &loaded.folder.encode(), &warnings) {
+        let block = match args.given() {
+            Given::One => {
+                block(&args.krate, &loaded.folder.shown, &loaded.folder.encode(), &warnings).map_err(not_utf8)
+            }
+            Given::Each => each_block(&args.krate, &loaded.folder, &databases, &warnings),
+        };
+        match block {
             Ok(block) => return block,
-            Err(path) => messages.push(not_utf8(path)),
+            Err(message) => messages.push(message),
         }
     }
-    fallback::after(&args.krate, &messages)
+    fallback::after(&args.krate, args.given(), &messages)
 }
 
 /// Loads the folder that the arguments name, with the tests of its migrations.
@@ -98,9 +109,13 @@ pub(crate) fn choose(loaded: &mut Loaded, args: &Args, name: &str) -> syn::Resul
     let message = match reason {
         NoDatabase::Several { known } => format!(
             "`{shown}` has migrations for {}, but a program embeds those of one\n  = help: write \
-             `{name}!({written:?}, database = {:?})`",
+             `{name}!({written:?}, database = {:?})`{}",
             list(&known),
-            known[0]
+            known[0],
+            match name {
+                "embed_migrations" => format!(", or `{name}!({written:?}, databases)` for all of them"),
+                _ => String::new(),
+            }
         ),
         NoDatabase::Unknown { known, .. } if known.is_empty() => {
             format!("`{shown}` has no migration for the database `{wanted}`: it has none at all")
@@ -138,11 +153,7 @@ pub(crate) fn block<'a>(
     embedded: &'a Embedded,
     warnings: &[&Diagnostic],
 ) -> Result<TokenStream, &'a Path> {
-    // On stable Rust, a macro can only warn by using something deprecated.
-    let warnings = warnings.iter().enumerate().map(|(i, warning)| {
-        let (name, note) = (format_ident!("WARNING_{i}"), warning.render_behind_level());
-        quote! { #[deprecated(note = #note)] const #name: () = (); const _: () = #name; }
-    });
+    let warnings = warn(warnings);
     // A script that is not embedded by `include_str!` needs to be tracked by `include_bytes!`.
     let odd = embedded.texts.iter().filter(|script| !script.as_in_file).map(|script| &script.file);
     let tracked = embedded.tracked.iter().chain(odd).map(|path| text(path)).collect::<Result<Vec<_>, _>>()?;
@@ -152,7 +163,7 @@ pub(crate) fn block<'a>(
     let (paths, table) = (&embedded.encoded.paths, Literal::byte_string(&embedded.encoded.table));
     Ok(quote! {
         {
-            #(#warnings)*
+            #warnings
             #(const _: &[u8] = ::core::include_bytes!(#tracked);)*
             #(#steps)*
             const MIGRATIONS: #krate::Migrations = #krate::__private::migrations(
@@ -168,6 +179,54 @@ pub(crate) fn block<'a>(
             MIGRATIONS
         }
     })
+}
+
+/// Returns the patches of each database in the folder.
+fn each(folder: &Folder) -> syn::Result<Vec<DatabaseFolder>> {
+    folder.each_database().map_err(|_| {
+        let policy = folder.show(policy::FILE);
+        let message = format!(
+            "the names in `{}` have no database: delete `databases`, or set `numbering = \"encoded\"` in `{policy}`",
+            folder.shown
+        );
+        syn::Error::new(Span::call_site(), message)
+    })
+}
+
+/// Emits the block with the patches of each database.
+fn each_block(
+    krate: &syn::Path,
+    folder: &Folder,
+    databases: &[DatabaseFolder],
+    warnings: &[&Diagnostic],
+) -> Result<TokenStream, String> {
+    let one = |folder: &Folder| block(krate, &folder.shown, &folder.encode(), &[]).map_err(not_utf8);
+    let mut values = Vec::with_capacity(databases.len());
+    for DatabaseFolder { name, bootstraps, patches } in databases {
+        let (bootstraps, patches) = (one(bootstraps)?, one(patches)?);
+        values.push(quote! { #krate::__private::database(#name, #bootstraps, #patches) });
+    }
+    // A folder without a patch depends on its policy and its lockfile too.
+    let tracked = folder.tracked.iter().map(|path| text(path)).collect::<Result<Vec<_>, _>>().map_err(not_utf8)?;
+    let warnings = warn(warnings);
+    Ok(quote! {
+        {
+            #warnings
+            #(const _: &[u8] = ::core::include_bytes!(#tracked);)*
+            const EACH: &[#krate::DatabaseMigrations] = &[#(#values),*];
+            const DATABASES: #krate::Databases = #krate::__private::databases(EACH);
+            DATABASES
+        }
+    })
+}
+
+/// Emits warnings. On stable Rust, a macro can only warn by using something deprecated.
+fn warn(warnings: &[&Diagnostic]) -> TokenStream {
+    let warnings = warnings.iter().enumerate().map(|(i, warning)| {
+        let (name, note) = (format_ident!("WARNING_{i}"), warning.render_behind_level());
+        quote! { #[deprecated(note = #note)] const #name: () = (); const _: () = #name; }
+    });
+    quote! { #(#warnings)* }
 }
 
 /// Emits the file of a Rust step as a module, and wraps its functions in a common type.

@@ -7,24 +7,30 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::Path;
 
+use crate::args::{self, Given};
+
 /// Emits these errors and an empty set.
-pub(crate) fn after(krate: &Path, messages: &[String]) -> TokenStream {
-    after_errors(krate, quote! { #(::core::compile_error! { #messages })* })
+pub(crate) fn after(krate: &Path, given: Given, messages: &[String]) -> TokenStream {
+    after_errors(krate, given, quote! { #(::core::compile_error! { #messages })* })
 }
 
 /// Emits these errors, with their spans, and an empty set.
-pub(crate) fn after_errors(krate: &Path, errors: TokenStream) -> TokenStream {
+pub(crate) fn after_errors(krate: &Path, given: Given, errors: TokenStream) -> TokenStream {
+    let empty = match given {
+        Given::One => quote! { #krate::Migrations::EMPTY },
+        Given::Each => quote! { #krate::Databases::EMPTY },
+    };
     quote! {
         {
             #errors
-            #krate::Migrations::EMPTY
+            #empty
         }
     }
 }
 
 /// The output of `embed_migrations!` after a panic, which is a bug of the macro.
 pub(crate) fn after_panic(payload: Box<dyn Any + Send>) -> TokenStream {
-    after(&crate::args::lockgate(), &[of_panic("embed_migrations!", payload.as_ref())])
+    after(&args::lockgate(), Given::One, &[of_panic("embed_migrations!", payload.as_ref())])
 }
 
 /// The output of `migration_tests!` after a panic.

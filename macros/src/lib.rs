@@ -31,6 +31,8 @@ use proc_macro::TokenStream;
 /// * `crate = ::some::path`: the path of the crate `lockgate`, if it is not `::lockgate`.
 /// * `database = "billing"`: the database whose migrations are embedded, if a folder with `numbering = "encoded"` has
 ///   those of several.
+/// * `databases`, without a value: a folder with `numbering = "encoded"` is embedded whole, and the value is a
+///   `lockgate::Databases` with the migrations of each database.
 /// * `tests = "path"`: the folder of the migrations' tests, if it is not `tests/migrations`.
 ///
 /// # Errors

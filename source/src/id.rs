@@ -90,6 +90,14 @@ impl Id {
         }
     }
 
+    /// Whether it is a patch that runs only if its database does not exist: `database.00000000.MINOR.user.description`.
+    pub fn is_bootstrap(&self) -> bool {
+        match self {
+            Self::Numbered(_) => false,
+            Self::Patch(id) => patch::is_bootstrap(id.version),
+        }
+    }
+
     /// The database in the name of a patch.
     pub fn database(&self) -> Option<&str> {
         match self {

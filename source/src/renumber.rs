@@ -55,22 +55,29 @@ pub struct Rename {
 /// A message, if no number is left, or if a time is needed and `now` is `None`.
 pub fn next_version(folder: &Folder, database: Option<&str>, now: Option<i64>) -> Result<Next, String> {
     let last = last(folder, |_| true);
-    after(folder.policy.numbering, last.get(&database), now)
+    after(folder.policy.numbering, last.get(&(database, false)), now)
+}
+
+/// A database, and whether its bootstraps are meant: these are numbered by themselves.
+type Numbered<'a> = (Option<&'a str>, bool);
+
+fn numbered(id: &Id) -> Numbered<'_> {
+    (id.database(), id.is_bootstrap())
 }
 
 /// Returns the last id of each database, among the folder's migrations and the released ones in the lockfile, whose
 /// file may be gone.
-fn last(folder: &Folder, counts: impl Fn(&Migration) -> bool) -> BTreeMap<Option<&str>, Id> {
+fn last(folder: &Folder, counts: impl Fn(&Migration) -> bool) -> BTreeMap<Numbered<'_>, Id> {
     let files = folder.migrations.iter().filter(|migration| counts(migration));
     let released = folder.lockfile.iter().flat_map(Lockfile::lines).filter(|line| line.state != LineState::Draft);
-    let mut last: BTreeMap<Option<&str>, &Id> = BTreeMap::new();
+    let mut last: BTreeMap<Numbered<'_>, &Id> = BTreeMap::new();
     for id in files.map(|migration| &migration.id).chain(released.map(|line| &line.id)) {
-        let known = last.entry(id.database()).or_insert(id);
+        let known = last.entry(numbered(id)).or_insert(id);
         if id.version() >= known.version() {
             *known = id;
         }
     }
-    last.into_iter().map(|(database, id)| (database, id.clone())).collect()
+    last.into_iter().map(|(of, id)| (of, id.clone())).collect()
 }
 
 /// Returns the number after that of this id.
@@ -125,8 +132,13 @@ pub fn plan(folder: &Folder, id: Option<&str>, now: Option<i64>) -> Result<Renum
     let mut last = last(folder, |migration| !moves(migration));
     let mut ids = Vec::new();
     for migration in &moving {
-        let database = migration.database();
-        let next = after(folder.policy.numbering, last.get(&database), now)?;
+        let place = numbered(&migration.id);
+        if migration.is_bootstrap() && !last.contains_key(&place) {
+            // The only bootstrap has its number right.
+            last.insert(place, migration.id.clone());
+            continue;
+        }
+        let next = after(folder.policy.numbering, last.get(&place), now)?;
         let separator = separator(folder.policy.numbering);
         let (id, name) = (&migration.id, migration.name());
         let to = match id.database().zip(id.user()) {
@@ -134,7 +146,7 @@ pub fn plan(folder: &Folder, id: Option<&str>, now: Option<i64>) -> Result<Renum
             None => format!("{}{separator}{name}", next.digits),
         };
         let to = Id::parse(&to)?;
-        last.insert(database, to.clone());
+        last.insert(place, to.clone());
         if to != migration.id {
             ids.push((migration.id.clone(), to));
         }
@@ -189,13 +201,13 @@ fn find<'a>(folder: &'a Folder, id: &str) -> Result<&'a Migration, String> {
 
 /// Returns the drafts that must move.
 fn misplaced(folder: &Folder) -> Vec<&Migration> {
-    let databases: BTreeSet<Option<&str>> = folder.migrations.iter().map(Migration::database).collect();
-    databases.into_iter().flat_map(|database| misplaced_of(folder, database)).collect()
+    let places: BTreeSet<Numbered<'_>> = folder.migrations.iter().map(|migration| numbered(&migration.id)).collect();
+    places.into_iter().flat_map(|place| misplaced_of(folder, place)).collect()
 }
 
-fn misplaced_of<'a>(folder: &'a Folder, database: Option<&str>) -> Vec<&'a Migration> {
+fn misplaced_of<'a>(folder: &'a Folder, place: Numbered<'_>) -> Vec<&'a Migration> {
     let migrations: Vec<&Migration> =
-        folder.migrations.iter().filter(|migration| migration.database() == database).collect();
+        folder.migrations.iter().filter(|migration| numbered(&migration.id) == place).collect();
     let newest = migrations.iter().rfind(|migration| migration.frozen).map(|migration| migration.version());
     let (mut moving, mut staying) = (Vec::new(), Vec::<Version>::new());
     let frozen: Vec<Version> =

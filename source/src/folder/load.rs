@@ -9,6 +9,7 @@ use lockgate_core::{Dialect, Dialects};
 use super::compare::compare;
 use super::model::{Folder, Loaded, Migration, ScriptFile, Tests};
 use super::policy::{self, Need, Numbering, Policy};
+use super::read::{FolderFile, Listing};
 use super::{backends, freeze, grammar, lint, name, order, placeholder, proposed, psql, read, script, section, test};
 use crate::lockfile;
 use crate::sql::touch::{Catalogue, touches_after};
@@ -48,8 +49,27 @@ pub fn load_as(directory: &Path, shown: &str, tests: Tests, policy: Policy) -> L
     load_any(directory, shown, tests, policy, Dialects::NONE)
 }
 
+/// Reads these files as if they were in one folder, each with its path as messages show it.
+pub fn load_files(files: Vec<(String, PathBuf)>, policy: Policy) -> Loaded {
+    let mut files: Vec<FolderFile> = files.into_iter().map(|(path, absolute)| FolderFile { path, absolute }).collect();
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let listing = Listing { files, directories: vec![PathBuf::new()], diagnostics: Vec::new() };
+    let tests = Tests { directory: PathBuf::new(), shown: String::new() };
+    load_listed(listing, Path::new(""), "", tests, policy, Dialects::NONE)
+}
+
 fn load_any(directory: &Path, shown: &str, tests: Tests, policy: Policy, backends: Dialects) -> Loaded {
-    let listing = read::list(directory, shown);
+    load_listed(read::list(directory, shown), directory, shown, tests, policy, backends)
+}
+
+fn load_listed(
+    listing: Listing,
+    directory: &Path,
+    shown: &str,
+    tests: Tests,
+    policy: Policy,
+    backends: Dialects,
+) -> Loaded {
     let mut folder = Folder {
         root: directory.to_owned(),
         shown: shown.to_owned(),
@@ -288,7 +308,9 @@ fn touch(script: &mut ScriptFile, catalogue: &mut Catalogue) {
 fn missing_tests(folder: &Folder) -> Vec<Diagnostic> {
     let present = read::names(&folder.tests.directory);
     let has_test = |key: &str| test::endings().any(|ending| present.contains(&format!("{key}{ending}")));
-    let missing = folder.migrations.iter().filter(|migration| !has_test(migration.id.key()));
+    // A bootstrap makes its database on a server, and a test has a database.
+    let tested = folder.migrations.iter().filter(|migration| !migration.is_bootstrap());
+    let missing = tested.filter(|migration| !has_test(migration.id.key()));
     missing
         .map(|migration| {
             let test = folder.shown_test(migration.id.key());

@@ -80,6 +80,17 @@ pub enum NoDatabase {
     },
 }
 
+/// The patches of one database of a folder.
+#[derive(Clone, Debug)]
+pub struct DatabaseFolder {
+    /// The name of the database.
+    pub name: String,
+    /// The folder with its bootstraps alone.
+    pub bootstraps: Folder,
+    /// The folder with all its other patches.
+    pub patches: Folder,
+}
+
 /// One migration of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migration {
@@ -170,7 +181,8 @@ impl Folder {
     }
 
     /// Keeps only the migrations of one database, for a program to embed. Keeps all of them if `database` is
-    /// `None` and their names contain at most one database.
+    /// `None` and their names contain at most one database. Bootstraps are left out: a database that can be connected
+    /// to exists.
     ///
     /// The checks have run on the whole folder before.
     ///
@@ -190,7 +202,30 @@ impl Folder {
             Some(wanted) => self.migrations.retain(|migration| migration.database() == Some(wanted)),
             None => {}
         }
+        self.migrations.retain(|migration| !migration.is_bootstrap());
         Ok(())
+    }
+
+    /// Returns the patches of each database, in their order, for a program that embeds all of them.
+    ///
+    /// # Errors
+    ///
+    /// [`NoDatabase::NotEncoded`] if the folder's file names contain no database.
+    pub fn each_database(&self) -> Result<Vec<DatabaseFolder>, NoDatabase> {
+        if self.policy.numbering != Numbering::Encoded {
+            return Err(NoDatabase::NotEncoded);
+        }
+        let part = |name: &str, is_bootstrap: bool| {
+            let mut part = self.clone();
+            part.migrations.retain(|patch| patch.database() == Some(name) && patch.is_bootstrap() == is_bootstrap);
+            part
+        };
+        let each = |name: &str| DatabaseFolder {
+            name: name.to_owned(),
+            bootstraps: part(name, true),
+            patches: part(name, false),
+        };
+        Ok(self.databases().into_iter().map(each).collect())
     }
 
     /// Returns the database of the folder that a misspelt name probably means.
@@ -199,15 +234,18 @@ impl Folder {
     }
 
     /// Splits the folder into one for each of its databases; returns the folder itself if there is at most one.
+    /// Bootstraps are left out: they make a database, and do not change it.
     pub fn split_by_database(&self) -> Vec<Self> {
-        let of = |database: &&str| {
+        let of = |database: Option<&str>| {
             let mut one = self.clone();
-            one.migrations.retain(|migration| migration.database() == Some(*database));
+            one.migrations.retain(|migration| {
+                !migration.is_bootstrap() && database.is_none_or(|database| migration.database() == Some(database))
+            });
             one
         };
         match self.databases() {
-            databases if databases.len() > 1 => databases.iter().map(of).collect(),
-            _ => vec![self.clone()],
+            databases if databases.len() > 1 => databases.into_iter().map(|database| of(Some(database))).collect(),
+            _ => vec![of(None)],
         }
     }
 
@@ -246,6 +284,11 @@ impl Migration {
     /// Returns the database in its name, if there is one.
     pub fn database(&self) -> Option<&str> {
         self.id.database()
+    }
+
+    /// Whether it runs only if its database does not exist.
+    pub fn is_bootstrap(&self) -> bool {
+        self.id.is_bootstrap()
     }
 
     /// Returns its files.

@@ -295,6 +295,10 @@ fn misordered(folder: &Folder) -> Vec<Diagnostic> {
     let drafts = folder.migrations.iter().filter(|migration| !migration.frozen);
     let late = drafts.filter_map(|migration| {
         let newest = newest.get(&migration.database())?;
+        // A bootstrap runs on a server without the database, and there always before the patches.
+        if migration.is_bootstrap() && !newest.id.is_bootstrap() {
+            return None;
+        }
         let is_late = migration.version() < newest.id.version() && !renames.contains(migration.id.as_str());
         is_late.then_some((migration, newest))
     });
@@ -321,7 +325,7 @@ fn downs(folder: &Folder) -> Vec<Diagnostic> {
                         .help("delete the directive, or delete the down script"),
                 );
             }
-            (None, None) if folder.policy.down == Need::Required => {
+            (None, None) if folder.policy.down == Need::Required && !migration.is_bootstrap() => {
                 let message = format!("`{}` has no down script", migration.id);
                 let error = folder.error(Code::MissingDown, &migration.up, message);
                 diagnostics.push(match migration.up.kind {

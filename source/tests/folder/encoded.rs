@@ -294,3 +294,57 @@ fn a_new_table_in_one_database_is_unknown_in_another() {
     let reported: Vec<(&str, &str)> = found.iter().map(|found| (found.file.as_str(), found.code.as_str())).collect();
     assert_eq!(reported, [("migrations/billing.00000001.0002.u.b.sql", "drop-table")]);
 }
+
+const BOOTSTRAP: &str = "-- lockgate: no-transaction\nCREATE DATABASE billing;\n";
+
+#[test]
+fn bootstraps_are_kept_apart_from_the_patches_of_a_database() {
+    let project = Project::new(&[
+        (
+            "migrations.toml",
+            "dialects = [\"postgres\"]\nnumbering = \"encoded\"\ndown = \"required\"\ntests = \"required\"\n",
+        ),
+        ("billing.00000000.0001.admin.create.sql", BOOTSTRAP),
+        ("billing.00000000.0002.admin.comment.sql", "COMMENT ON DATABASE billing IS 'x';\n"),
+        ("audit.00000000.0001.admin.create.sql", "-- lockgate: no-transaction\nCREATE DATABASE audit;\n"),
+        ("billing.00000001.0001.u.a.up.sql", A),
+        ("billing.00000001.0001.u.a.down.sql", A),
+        ("../tests/migrations/billing.00000001.0001.rs", ""),
+    ]);
+    // No down script and no test is asked of a bootstrap.
+    project.check("");
+    let folder = project.load().folder;
+    let each = folder.each_database().unwrap();
+    let counts: Vec<(&str, usize, usize)> = each
+        .iter()
+        .map(|one| (one.name.as_str(), one.bootstraps.migrations.len(), one.patches.migrations.len()))
+        .collect();
+    assert_eq!(counts, [("audit", 1, 0), ("billing", 2, 1)]);
+    let mut one = folder.clone();
+    one.choose(Some("billing")).unwrap();
+    assert_eq!(one.migrations.len(), 1);
+    let split: Vec<usize> = folder.split_by_database().iter().map(|one| one.migrations.len()).collect();
+    assert_eq!(split, [0, 1]);
+    // The first patch follows no bootstrap.
+    let next = |database| renumber::next_version(&folder, Some(database), None).map(|next| next.digits);
+    assert_eq!((next("audit").as_deref(), next("billing").as_deref()), (Ok("00000001.0001"), Ok("00000001.0002")));
+    let plain = Project::new(&[("0001_a.sql", A)]);
+    assert_eq!(plain.load().folder.each_database().unwrap_err(), NoDatabase::NotEncoded);
+}
+
+#[test]
+fn a_bootstrap_may_come_after_the_release_of_patches() {
+    let project = Project::new(&[POLICY, ("billing.00000001.0001.u.a.sql", A)]);
+    project.freeze();
+    project.write("billing.00000000.0001.admin.create.sql", A);
+    project.write("billing.00000000.0001.admin.again.sql", B);
+    project.lock();
+    let shown = show(&project.load().diagnostics);
+    assert!(shown.contains("duplicate: `billing.00000000.0001` exists twice"), "{shown}");
+    assert!(!shown.contains("misordered"), "{shown}");
+    // A new number keeps it a bootstrap.
+    let plan = renumber::plan(&project.load().folder, None, None).unwrap();
+    let ids: Vec<String> = plan.ids.iter().map(|(_, to)| to.to_string()).collect();
+    assert_eq!(ids.len(), 1);
+    assert!(ids[0].starts_with("billing.00000000.0002.admin."), "{ids:?}");
+}

@@ -1,7 +1,7 @@
 //! File names under `numbering = "encoded"`: `database.MAJOR.MINOR.user.description.sql`. Says what is
 //! wrong with a name, and which name would be right.
 
-use lockgate_core::patch::Patch;
+use lockgate_core::patch::{Patch, is_bootstrap};
 
 use super::{BadName, Help, Kind, Name, ProposedName, clean, direction_word};
 use crate::Code;
@@ -19,6 +19,10 @@ pub(super) fn parse(id: &str, kind: Kind) -> Result<Name, Box<BadName>> {
         return Err(Box::new(BadName { code: Code::BadName, message, help }));
     }
     match Patch::parse(id) {
+        Some(patch) if is_bootstrap(patch.version()) && bad_bootstrap(kind).is_some() => {
+            let (message, help) = bad_bootstrap(kind).unwrap_or_default();
+            Err(Box::new(BadName { code: Code::BadName, message, help: Help::Text(help) }))
+        }
         Some(patch) => Ok(Name { id: Id::of_patch(id, patch), kind }),
         // A name without a problem parses; if one did not, it should be an error and not a panic.
         None => Err(Box::new(BadName {
@@ -88,14 +92,20 @@ fn number(what: &str, text: &str, digits: usize) -> Option<String> {
     if !is_number(text) {
         return Some(format!("has {text:?} as its {what} number: it is {digits} digits"));
     }
-    if text.len() != digits {
-        return Some(format!("has a {what} number of {} digits, `{text}`: it has {digits}", text.len()));
+    (text.len() != digits).then(|| format!("has a {what} number of {} digits, `{text}`: it has {digits}", text.len()))
+}
+
+/// Returns what is wrong with the kind of a bootstrap.
+fn bad_bootstrap(kind: Kind) -> Option<(String, String)> {
+    let rule = "scripts of the major number 00000000 run only where their database does not exist";
+    match kind {
+        Kind::Up | Kind::OneWay => None,
+        Kind::Down => Some((format!("is a down script, but {rule}, and are never reverted"), "delete it".to_owned())),
+        Kind::Rust => Some((
+            format!("is a Rust step, but {rule}, and are SQL"),
+            "write it as `.sql`, or give it another major number".to_owned(),
+        )),
     }
-    // Such scripts would have to run before the database exists.
-    (what == "major" && text.bytes().all(|b| b == b'0')).then(|| {
-        "has the major number 00000000, which is kept for scripts that create the database: this release does not run them"
-            .to_owned()
-    })
 }
 
 fn words(text: &str) -> Option<String> {
@@ -290,12 +300,16 @@ mod tests {
                  `billing.00000001.<MINOR>.{ends}`"
             ),
         );
+        check("billing.00000000.0002.owner.x.sql", "Some(\"billing\") 2 | billing.00000000.0002 | x | OneWay");
         check(
-            &format!("billing.00000000.0002.{ends}"),
-            &format!(
-                "bad-name: has the major number 00000000, which is kept for scripts that create the database: this \
-                 release does not run them: rename it to `billing.00000001.0002.{ends}`"
-            ),
+            "billing.00000000.0002.owner.x.down.sql",
+            "bad-name: is a down script, but scripts of the major number 00000000 run only where their database does not \
+             exist, and are never reverted: delete it",
+        );
+        check(
+            "billing.00000000.0002.owner.x.rs",
+            "bad-name: is a Rust step, but scripts of the major number 00000000 run only where their database does not \
+             exist, and are SQL: write it as `.sql`, or give it another major number",
         );
         check(
             "billing.00000001.0002..x.sql",
